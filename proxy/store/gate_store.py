@@ -1,0 +1,293 @@
+"""The gate's side of the store: hold and look, settle. One round trip each, bounded to 50 ms, never retried."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any, Final
+
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from proxy.store.client import HOT_TIMEOUT_S, Script, connect, run_script
+from proxy.store.codec import build, dump, load
+from proxy.store.keys import Keys
+from rules.instrument import Instrument
+from rules.model import TradingState
+from rules.snapshot import Account, Controls, HeldOrder, Hold, HoldStatus, Market
+
+AUDIT_LENGTH_MAX: Final = 200_000
+"""Unarchived audit records the store may keep. Beyond it entries are refused: an audit that fails stops new risk."""
+
+HOLDS_MAX: Final = 2_000
+"""Holds one account may have open at once; more means that nothing settles them."""
+
+_BREAKER_S: Final = 1.0
+
+
+class StoreUnavailable(Exception):
+    """The store did not answer in time, or refused. The reason is for logs, never for bots."""
+
+
+class RequestReplayed(Exception):
+    """The same signed request was seen before."""
+
+
+class StoreFull(Exception):
+    """The audit stream or the account's holds are at their bound; nothing new may be reserved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """One token bucket a request is counted in. Mirrors ``message_rate`` of the policy."""
+
+    scope: str
+    per_second: Decimal
+    burst: Decimal
+    tighten: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldRequest:
+    """What the one round trip is asked: whom to check, what to spend and reserve, what to write ahead."""
+
+    hold_id: str
+    account: str
+    venue: str
+    bot: str
+    guard_key: str
+    orders: tuple[HeldOrder, ...]
+    reserve: bool
+    spend: int
+    buckets: tuple[Bucket, ...]
+    write_ahead: Mapping[str, Any] | None
+    replay_digest: str
+    replay_window_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """The store's answer, decoded: everything a snapshot is made of."""
+
+    sequence: int
+    controls: Mapping[str, str]
+    key_disabled: bool
+    anomaly: float
+    tokens: Mapping[str, Decimal]
+    holds: tuple[Hold, ...]
+    account: Account | None
+    markets: Mapping[str, Market]
+    instruments: Mapping[str, Instrument]
+    instruments_version: str
+
+    def controls_for(self, *, account: str, bot: str, symbol: str | None) -> Controls:
+        """The trading states that apply to one bot, account and symbol."""
+
+        def state(level: str) -> TradingState:
+            return TradingState(self.controls.get(level, TradingState.ACTIVE.value))
+
+        return Controls(
+            generation=int(self.controls.get("generation", "0")),
+            desk=state("desk"),
+            account=state(f"account:{account}"),
+            bot=state(f"bot:{bot}"),
+            symbol=state(f"symbol:{symbol}") if symbol is not None else TradingState.ACTIVE,
+            kill_running="kill:desk" in self.controls or f"kill:account:{account}" in self.controls,
+        )
+
+
+@dataclass(slots=True)
+class _Document:
+    """A published document as last decoded, so that an unchanged one is neither sent nor parsed again."""
+
+    version: str = ""
+    value: Any = None
+
+
+@dataclass(slots=True)
+class _Cache:
+    documents: dict[str, _Document] = field(default_factory=dict)
+
+
+class GateStore:
+    """One gate process's access to the store."""
+
+    def __init__(self, url: str, desk: str, *, timeout_s: float = HOT_TIMEOUT_S) -> None:
+        self._redis: redis.asyncio.Redis = connect(url, timeout_s=timeout_s)
+        self._keys = Keys(desk)
+        self._scripts = {name: Script.named(name) for name in ("hold", "settle")}
+        self._cache = _Cache()
+        self._broken_until = 0.0
+
+    @property
+    def broken(self) -> bool:
+        """Whether the last call failed less than a second ago; exits then do not ask again."""
+        return time.monotonic() < self._broken_until
+
+    async def hold(self, request: HoldRequest) -> View:
+        """Reserve, spend, write ahead and look, in one step.
+
+        Raises ``StoreUnavailable``, ``RequestReplayed`` or ``StoreFull``.
+        """
+        keys = self._keys
+        documents = {
+            keys.account(request.account): _decode_account,
+            keys.markets(request.venue): _decode_markets,
+            keys.instruments(request.venue): _decode_instruments,
+        }
+        reply = await self._call(
+            "hold",
+            [
+                keys.controls,
+                keys.disabled,
+                keys.holds(request.account),
+                keys.sequence,
+                keys.audit,
+                keys.scores,
+                keys.seen(request.replay_digest),
+                *documents,
+                *(keys.bucket(bucket.scope) for bucket in request.buckets),
+            ],
+            [
+                request.hold_id,
+                request.bot,
+                request.guard_key,
+                request.spend,
+                dump(request.orders) if request.reserve else "",
+                dump(request.write_ahead) if request.write_ahead is not None else "",
+                request.replay_window_ms,
+                AUDIT_LENGTH_MAX,
+                HOLDS_MAX,
+                len(documents),
+                *(self._cache.documents.get(key, _EMPTY).version for key in documents),
+                *(
+                    number
+                    for bucket in request.buckets
+                    for number in (str(bucket.per_second), str(bucket.burst), str(bucket.tighten))
+                ),
+            ],
+        )
+        match reply[0]:
+            case "REPLAYED":
+                raise RequestReplayed
+            case "AUDIT_FULL" | "HOLDS_FULL":
+                raise StoreFull(reply[0])
+        for (key, decode), (version, body) in zip(documents.items(), reply[8], strict=True):
+            self._remember(key, version, body, decode)
+        return self._view(request, reply)
+
+    async def look(self, account: str) -> tuple[Hold, ...]:
+        """The account's holds as they are now. Raises ``StoreUnavailable``."""
+        try:
+            states: Any = await self._redis.hgetall(self._keys.holds(account))
+            return _decode_holds_map(states)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise self._failed(error) from error
+
+    async def settle(
+        self,
+        account: str,
+        hold_id: str,
+        action: str,
+        records: Sequence[Mapping[str, Any]],
+        orders: tuple[HeldOrder, ...] | None = None,
+    ) -> None:
+        """Say what became of a hold: ``RELEASE``, ``ACCEPTED``, ``UNKNOWN`` or ``KEEP``, with the audit records.
+
+        ``orders`` replaces what is held, when a venue took only a part. Raises ``StoreUnavailable``; then the hold
+        stays as it was, which is the safe side, and the caller spools the records.
+        """
+        await self._call(
+            "settle",
+            [self._keys.holds(account), self._keys.audit],
+            [hold_id, action, dump(orders) if orders is not None else "", *(dump(record) for record in records)],
+        )
+
+    def last_known(self, account: str, venue: str) -> View:
+        """What this process last saw, for exits judged while the store is away. May know nothing at all."""
+        keys = self._keys
+        account_document = self._cache.documents.get(keys.account(account), _EMPTY)
+        markets = self._cache.documents.get(keys.markets(venue), _EMPTY)
+        instruments = self._cache.documents.get(keys.instruments(venue), _EMPTY)
+        return View(
+            sequence=0,
+            controls={},
+            key_disabled=False,
+            anomaly=0.0,
+            tokens={},
+            holds=(),
+            account=account_document.value,
+            markets=markets.value or {},
+            instruments=instruments.value or {},
+            instruments_version=instruments.version,
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+
+    async def _call(self, name: str, keys: list[str], arguments: list[Any]) -> Any:
+        if self.broken:
+            raise StoreUnavailable("the store failed less than a second ago")
+        try:
+            return await run_script(self._redis, self._scripts[name], keys, arguments)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> StoreUnavailable:
+        self._broken_until = time.monotonic() + _BREAKER_S
+        return StoreUnavailable(type(error).__name__)
+
+    def _remember(self, key: str, version: str, body: str, decode: Any) -> None:
+        if version == "":
+            self._cache.documents[key] = _Document()
+        elif body != "":
+            self._cache.documents[key] = _Document(version, decode(body))
+
+    def _view(self, request: HoldRequest, reply: list[Any]) -> View:
+        flat = reply[3]
+        last = self.last_known(request.account, request.venue)
+        return replace(
+            last,
+            sequence=int(reply[2]),
+            controls=dict(zip(flat[::2], flat[1::2], strict=True)),
+            key_disabled=bool(reply[4]),
+            anomaly=float(reply[5]),
+            tokens={bucket.scope: Decimal(balance) for bucket, balance in zip(request.buckets, reply[6], strict=True)},
+            holds=_decode_holds_map(dict(zip(reply[7][::2], reply[7][1::2], strict=True))),
+        )
+
+
+_EMPTY: Final = _Document()
+
+
+def _decode_account(body: str) -> Account:
+    return build(load(body), Account)
+
+
+def _decode_markets(body: str) -> dict[str, Market]:
+    return build(load(body), dict[str, Market])
+
+
+def _decode_instruments(body: str) -> dict[str, Instrument]:
+    return build(load(body), dict[str, Instrument])
+
+
+def decode_hold(hold_id: str, state: str) -> tuple[Hold, int]:
+    """A hold as the scripts write it, and the store's time (microseconds) of its last change."""
+    sequence, status, at_us, bot, body = state.split("|", 4)
+    hold = Hold(
+        hold_id=hold_id,
+        bot=bot,
+        sequence=int(sequence),
+        status=HoldStatus(status),
+        orders=build(load(body), tuple[HeldOrder, ...]),
+    )
+    return hold, int(at_us)
+
+
+def _decode_holds_map(states: Mapping[str, str]) -> tuple[Hold, ...]:
+    holds = [decode_hold(hold_id, state)[0] for hold_id, state in states.items()]
+    return tuple(sorted(holds, key=lambda hold: hold.sequence))

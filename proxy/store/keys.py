@@ -1,0 +1,75 @@
+"""The names of things in the store. All keys of a desk share one hash tag, so that one script may touch them all
+and a cluster shards by desk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Key names of one desk."""
+
+    desk: str
+
+    def _key(self, name: str) -> str:
+        return f"perpguard:{{{self.desk}}}:{name}"
+
+    @property
+    def controls(self) -> str:
+        """Hash: ``generation``, trading states by level, ``kill:SCOPE`` while a kill runs."""
+        return self._key("controls")
+
+    @property
+    def disabled(self) -> str:
+        """Hash of guard keys that are off."""
+        return self._key("disabled")
+
+    @property
+    def sequence(self) -> str:
+        """Counter that orders the holds of the desk."""
+        return self._key("sequence")
+
+    @property
+    def audit(self) -> str:
+        """Stream of audit records on their way to the archive."""
+        return self._key("audit")
+
+    @property
+    def scores(self) -> str:
+        """Hash: bot to anomaly score."""
+        return self._key("scores")
+
+    @property
+    def baselines(self) -> str:
+        """Hash: bot to the state its anomaly score is computed from."""
+        return self._key("baselines")
+
+    @property
+    def epoch(self) -> str:
+        """Which life of the store this is. Missing means that writes were lost."""
+        return self._key("epoch")
+
+    def holds(self, account: str) -> str:
+        """Hash of the holds of one account."""
+        return self._key(f"holds:{account}")
+
+    def account(self, account: str) -> str:
+        """Document: the account as last surveyed."""
+        return self._key(f"account:{account}")
+
+    def markets(self, venue: str) -> str:
+        """Document: prices of the venue's symbols."""
+        return self._key(f"markets:{venue}")
+
+    def instruments(self, venue: str) -> str:
+        """Document: the venue's instruments."""
+        return self._key(f"instruments:{venue}")
+
+    def bucket(self, scope: str) -> str:
+        """Hash: one token bucket."""
+        return self._key(f"bucket:{scope}")
+
+    def seen(self, digest: str) -> str:
+        """Marks one signed request as used."""
+        return self._key(f"seen:{digest}")

@@ -1,0 +1,19 @@
+-- What became of a hold, together with the audit records that say so.
+-- KEYS: 1 holds 2 audit
+-- ARGV: 1 hold id 2 RELEASE, ACCEPTED, UNKNOWN or KEEP 3 new hold body or '' 4.. audit records
+local state = redis.call('HGET', KEYS[1], ARGV[1])
+if state then
+  if ARGV[2] == 'RELEASE' then
+    redis.call('HDEL', KEYS[1], ARGV[1])
+  elseif ARGV[2] ~= 'KEEP' then
+    local clock = redis.call('TIME')
+    local sequence, _, _, bot, body = string.match(state, '^(%d+)|(%u+)|(%d+)|([^|]*)|(.*)$')
+    if ARGV[3] ~= '' then body = ARGV[3] end
+    local at = string.format('%d', clock[1] * 1000000 + clock[2])
+    redis.call('HSET', KEYS[1], ARGV[1], table.concat({sequence, ARGV[2], at, bot, body}, '|'))
+  end
+end
+for i = 4, #ARGV do
+  redis.call('XADD', KEYS[2], '*', 'r', ARGV[i])
+end
+return state and 1 or 0

@@ -1,0 +1,39 @@
+"""Every rule there is, in order of precedence: the first enforced breach is the one the bot is told."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rules.flow.message_rate import MessageRate
+from rules.flow.trading_state import TradingStateGate
+from rules.market.data_freshness import DataFreshness
+from rules.order.exit_collar import ExitCollar
+from rules.order.instrument_filters import InstrumentFilters
+from rules.order.max_order_value import MaxOrderValue
+from rules.order.price_collar import PriceCollar
+from rules.portfolio.correlated_exposure import CorrelatedExposure
+from rules.position.max_leverage import MaxLeverage
+from rules.position.position_limit import PositionLimit
+from rules.position.reduce_only_exits import ReduceOnlyExits
+from rules.rule import Rule
+
+GATES: Final[tuple[type[Rule], ...]] = (TradingStateGate, DataFreshness)
+"""Judged first; one breach ends the judging, because the other rules need what these make sure of."""
+
+EXIT_RULES: Final[tuple[type[Rule], ...]] = (ExitCollar,)
+"""The only rules an exit meets after the gates."""
+
+ENTRY_RULES: Final[tuple[type[Rule], ...]] = (
+    InstrumentFilters,
+    MessageRate,
+    MaxOrderValue,
+    PriceCollar,
+    ReduceOnlyExits,
+    PositionLimit,
+    MaxLeverage,
+    CorrelatedExposure,
+)
+"""What entries, amends and settings meet; all are evaluated, so that the audit shows every objection."""
+
+CATALOG: Final[dict[str, type[Rule]]] = {rule.rule_id: rule for rule in (*GATES, *EXIT_RULES, *ENTRY_RULES)}
+"""Rule id to rule: the names an operator may write in a policy."""

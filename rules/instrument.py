@@ -1,0 +1,48 @@
+"""What the venue says about a contract: its filters and its margin tiers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarginTier:
+    """One step of the venue's leverage bracket. Notionals in quote currency; ``notional_cap`` is exclusive.
+
+    ``maintenance_amount`` is the constant that makes maintenance margin continuous across tiers (Binance: ``cum``):
+    maintenance margin = notional * ``maintenance_rate`` - ``maintenance_amount``.
+    """
+
+    notional_floor: Decimal
+    notional_cap: Decimal
+    leverage_max: Decimal
+    maintenance_rate: Decimal
+    maintenance_amount: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instrument:
+    """A perpetual contract as the venue lists it. Missing limits are ``None`` and then not checked."""
+
+    symbol: str
+    base_asset: str
+    quote_asset: str
+    trading: bool
+    tick_size: Decimal
+    step_size: Decimal
+    quantity_min: Decimal
+    quantity_max: Decimal
+    market_step_size: Decimal
+    market_quantity_min: Decimal
+    market_quantity_max: Decimal
+    notional_min: Decimal
+    price_min: Decimal | None = None
+    price_max: Decimal | None = None
+    contract_size: Decimal = Decimal(1)
+    tiers: tuple[MarginTier, ...] = ()
+
+    def floor_quantity(self, quantity: Decimal, *, market: bool) -> Decimal:
+        """``quantity`` rounded down to the step that applies to market or to priced orders."""
+        step = self.market_step_size if market else self.step_size
+        return (quantity / step).to_integral_value(ROUND_DOWN) * step

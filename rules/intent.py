@@ -1,0 +1,74 @@
+"""What a command does to risk. Decides which rules it meets and whether an outage may stop it.
+
+An EXIT carries the venue's own guarantee that it can only shrink its leg: the reduce-only flag, close-position, or
+the closing side of a hedge leg. The guard's picture of the position may be old, so the guarantee is never its own
+arithmetic: a shrinking order without the flag is an ENTRY until the flag is put on it.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from rules.model import (
+    AdjustIsolatedMargin,
+    AmendOrder,
+    ArmDeadMan,
+    CancelAll,
+    CancelOrder,
+    Command,
+    Intent,
+    PlaceOrder,
+    PositionSide,
+    SetLeverage,
+    SetMarginMode,
+    SetMultiAssetMode,
+    SetPositionMode,
+    Side,
+)
+from rules.snapshot import OpenOrder, Snapshot
+
+
+def intent_of(command: Command, snapshot: Snapshot) -> Intent:
+    """The intent of ``command``; needs the snapshot only to know what an amend changes."""
+    match command:
+        case PlaceOrder():
+            return Intent.EXIT if is_guaranteed_exit(command) else Intent.ENTRY
+        case AmendOrder():
+            original = find_original(command, snapshot)
+            return Intent.EXIT if original is not None and order_only_shrinks(original) else Intent.ENTRY
+        case CancelOrder() | CancelAll() | ArmDeadMan():
+            return Intent.CANCEL
+        case SetLeverage() | SetMarginMode() | SetPositionMode() | SetMultiAssetMode() | AdjustIsolatedMargin():
+            return Intent.CONFIG
+        case _:
+            assert_never(command)
+
+
+def is_guaranteed_exit(order: PlaceOrder) -> bool:
+    """Whether the venue itself guarantees that ``order`` cannot grow or flip a position."""
+    return order.reduce_only is True or order.close_position or closes_leg(order.side, order.position_side)
+
+
+def closes_leg(side: Side, position_side: PositionSide) -> bool:
+    """Hedge mode: selling the LONG leg or buying the SHORT leg can only close it (the venue refuses more)."""
+    return (side, position_side) in ((Side.SELL, PositionSide.LONG), (Side.BUY, PositionSide.SHORT))
+
+
+def order_only_shrinks(order: OpenOrder) -> bool:
+    """Whether a resting order can only shrink its leg."""
+    return order.reduce_only or order.close_position or closes_leg(order.side, order.position_side)
+
+
+def find_original(command: AmendOrder, snapshot: Snapshot) -> OpenOrder | None:
+    """The resting order an amend changes, if the guard knows it."""
+    if snapshot.account is None:
+        return None
+    for order in snapshot.account.open_orders:
+        if order.symbol != command.symbol:
+            continue
+        if command.order_id is not None:
+            if order.order_id == command.order_id:
+                return order
+        elif order.client_order_id == command.client_order_id:
+            return order
+    return None

@@ -1,0 +1,51 @@
+"""exit_collar: the only check an exit meets. A limit price may not give the position away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import ClassVar
+
+from rules.decision import Breach
+from rules.model import AmendOrder, Command, PlaceOrder
+from rules.order.price_collar import collar_bound
+from rules.rule import Rule, show_exact
+from rules.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitCollar(Rule):
+    """Refuse an exit whose limit price is more than ``band`` through the mark.
+
+    Never a market order, never a conditional one (its price meets the market elsewhere), and not while the mark is
+    older than ``mark_age_max_s``: an outage must not trap a trader in a position.
+    """
+
+    rule_id: ClassVar[str] = "exit_collar"
+    codes: ClassVar[Sequence[str]] = ("EXIT_PRICE_OUTSIDE_COLLAR",)
+
+    band: Decimal = Decimal("0.20")
+    mark_age_max_s: int = 10
+
+    def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
+        """Refuse an exit priced so far through the mark that it must be a mistake."""
+        if not isinstance(command, PlaceOrder | AmendOrder) or command.price is None:
+            return None
+        if isinstance(command, PlaceOrder) and command.order_type.is_conditional:
+            return None
+        market = snapshot.markets.get(command.symbol)
+        if market is None or snapshot.now - market.as_of > timedelta(seconds=self.mark_age_max_s):
+            return None
+        bound = collar_bound(command.side, market.mark_price, self.band)
+        if (command.price - bound) * command.side.sign <= 0:
+            return None
+        return self.breach(
+            "EXIT_PRICE_OUTSIDE_COLLAR",
+            f"exit price {show_exact(command.price)} gives away more than {show_exact(self.band * 100)} % "
+            f"against the mark {show_exact(market.mark_price)}",
+            observed=show_exact(command.price),
+            limit=show_exact(bound),
+            advice=f"use a price of {show_exact(bound)} or better, or a market order",
+        )

@@ -1,0 +1,114 @@
+"""instrument_filters: the venue's own tick, step, size and notional filters, told before the venue has to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import ClassVar
+
+from rules.decision import Breach
+from rules.instrument import Instrument
+from rules.model import AmendOrder, Command, PlaceOrder
+from rules.rule import Rule, show_exact
+from rules.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstrumentFilters(Rule):
+    """Refuse what the venue's filters would refuse, before it costs a message of the venue's order budget.
+
+    Source of the filters: the venue's instrument list (Binance: PRICE_FILTER, LOT_SIZE, MARKET_LOT_SIZE, MIN_NOTIONAL).
+    """
+
+    rule_id: ClassVar[str] = "instrument_filters"
+    codes: ClassVar[Sequence[str]] = (
+        "PRICE_OFF_TICK",
+        "PRICE_OUT_OF_RANGE",
+        "QUANTITY_OFF_STEP",
+        "QUANTITY_TOO_SMALL",
+        "QUANTITY_TOO_LARGE",
+        "NOTIONAL_TOO_SMALL",
+    )
+
+    def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
+        """Refuse the first filter the order would fail."""
+        if not isinstance(command, PlaceOrder | AmendOrder):
+            return None
+        instrument = snapshot.instruments.get(command.symbol)
+        if instrument is None:
+            return None
+        trigger = command.trigger_price if isinstance(command, PlaceOrder) else None
+        for price in (command.price, trigger):
+            if price is not None and (breach := self._price(price, instrument)) is not None:
+                return breach
+        if command.quantity is None:
+            return None
+        market = isinstance(command, PlaceOrder) and command.order_type.is_market
+        return next(self._quantity(command, command.quantity, market, instrument, snapshot), None)
+
+    def _price(self, price: Decimal, instrument: Instrument) -> Breach | None:
+        if price % instrument.tick_size != 0:
+            return self.breach(
+                "PRICE_OFF_TICK",
+                f"price {show_exact(price)} is not a multiple of the tick",
+                observed=show_exact(price),
+                limit=show_exact(instrument.tick_size),
+            )
+        low, high = instrument.price_min, instrument.price_max
+        if (low is not None and price < low) or (high is not None and price > high):
+            return self.breach(
+                "PRICE_OUT_OF_RANGE",
+                f"price {show_exact(price)} is outside the venue's range",
+                observed=show_exact(price),
+                limit=f"{show_exact(low or Decimal(0))} to {show_exact(high) if high is not None else 'any'}",
+            )
+        return None
+
+    def _quantity(
+        self,
+        command: PlaceOrder | AmendOrder,
+        quantity: Decimal,
+        market: bool,
+        instrument: Instrument,
+        snapshot: Snapshot,
+    ) -> Iterator[Breach]:
+        low = instrument.market_quantity_min if market else instrument.quantity_min
+        high = instrument.market_quantity_max if market else instrument.quantity_max
+        floored = instrument.floor_quantity(quantity, market=market)
+        shown = show_exact(quantity)
+        if quantity < low:
+            yield self.breach(
+                "QUANTITY_TOO_SMALL",
+                f"quantity {shown} is below the venue's minimum",
+                observed=shown,
+                limit=show_exact(low),
+                headroom=Decimal(0),
+                advice=f"the smallest quantity is {show_exact(low)}",
+            )
+        if quantity > high:
+            yield self.breach(
+                "QUANTITY_TOO_LARGE",
+                f"quantity {shown} is above the venue's maximum",
+                observed=shown,
+                limit=show_exact(high),
+                headroom=instrument.floor_quantity(high, market=market),
+            )
+        if floored != quantity:
+            yield self.breach(
+                "QUANTITY_OFF_STEP",
+                f"quantity {shown} is not a multiple of the step",
+                observed=shown,
+                limit=show_exact(instrument.market_step_size if market else instrument.step_size),
+                headroom=floored if floored >= low else Decimal(0),
+            )
+        state = snapshot.markets.get(command.symbol)
+        price = command.price or (state.mark_price if state is not None else None)
+        if price is not None and quantity * price < instrument.notional_min:
+            yield self.breach(
+                "NOTIONAL_TOO_SMALL",
+                f"order is worth {show_exact(quantity * price)}, below the venue's minimum",
+                observed=show_exact(quantity * price),
+                limit=show_exact(instrument.notional_min),
+                headroom=Decimal(0),
+            )

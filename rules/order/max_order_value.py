@@ -1,0 +1,40 @@
+"""max_order_value: the fat-finger cap on one order's notional (RTS 6 art. 15(1)(b))."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import ClassVar
+
+from rules.decision import Breach
+from rules.exposure import held_order, order_value
+from rules.model import Command
+from rules.rule import Rule, show
+from rules.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaxOrderValue(Rule):
+    """Keep one order's notional within ``limit`` (quote currency), valued at the highest of mark, limit and trigger."""
+
+    rule_id: ClassVar[str] = "max_order_value"
+    codes: ClassVar[Sequence[str]] = ("ORDER_VALUE_ABOVE_LIMIT",)
+    sized: ClassVar[bool] = True
+
+    limit: Decimal
+
+    def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
+        """Refuse an order worth more than ``limit``."""
+        order = held_order(command, snapshot)
+        if order is None:
+            return None
+        value = order_value(order, snapshot)
+        if value <= self.limit:
+            return None
+        return self.breach(
+            "ORDER_VALUE_ABOVE_LIMIT",
+            f"order is worth {show(value)}",
+            observed=show(value),
+            limit=show(self.limit),
+        )

@@ -1,0 +1,154 @@
+"""The state a command is judged on: one immutable picture, complete enough to be replayed years later.
+
+Nothing here is fetched: the gate assembles it from the store's one round trip. ``account is None`` says that the
+guard does not know the account; then nothing that adds risk may pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from rules.instrument import Instrument
+from rules.model import MarginMode, OrderType, PositionSide, Side, TradingState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """One open leg. ``quantity`` is signed (short is negative) in both position modes."""
+
+    symbol: str
+    position_side: PositionSide
+    quantity: Decimal
+    entry_price: Decimal
+    mark_price: Decimal
+    liquidation_price: Decimal | None = None
+    margin_mode: MarginMode = MarginMode.CROSS
+    leverage: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenOrder:
+    """An order the venue confirmed, plain or conditional. ``leaves_quantity`` is what can still fill.
+
+    ``leaves_quantity`` is ``None`` for an order that closes whatever the position then is.
+    """
+
+    symbol: str
+    side: Side
+    position_side: PositionSide
+    order_type: OrderType
+    leaves_quantity: Decimal | None
+    price: Decimal | None
+    trigger_price: Decimal | None
+    reduce_only: bool
+    close_position: bool
+    order_id: str
+    client_order_id: str
+    filled_quantity: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """An exchange account as last surveyed. ``margin_balance`` is wallet balance plus unrealised PnL, in quote units.
+
+    ``version`` grows with every survey and names this state in the audit.
+    """
+
+    name: str
+    version: int
+    as_of: datetime
+    margin_balance: Decimal
+    available_balance: Decimal
+    hedged: bool
+    positions: tuple[Position, ...] = ()
+    open_orders: tuple[OpenOrder, ...] = ()
+
+
+class HoldStatus(StrEnum):
+    """PENDING: judged or being sent. ACCEPTED: the venue acknowledged. UNKNOWN: nobody knows yet; it stays counted."""
+
+    PENDING = "PENDING"
+    ACCEPTED = "ACCEPTED"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOrder:
+    """The worst case of one order that is under way. ``price`` is the highest limit or trigger it names, if any.
+
+    It is written before the mark is known; whoever counts it values it at the higher of ``price`` and mark.
+    ``replaces`` is the venue id of the resting order that an amend changes; the two are never both counted.
+    """
+
+    symbol: str
+    side: Side
+    position_side: PositionSide
+    quantity: Decimal
+    price: Decimal | None
+    client_order_id: str
+    replaces: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Exposure reserved for a request. ``sequence`` is the store's order of reservation: earlier ones come first."""
+
+    hold_id: str
+    bot: str
+    sequence: int
+    status: HoldStatus
+    orders: tuple[HeldOrder, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Market:
+    """Prices of one symbol. ``as_of`` is when the guard received them."""
+
+    symbol: str
+    mark_price: Decimal
+    as_of: datetime
+    bid_price: Decimal | None = None
+    ask_price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controls:
+    """Trading states of the levels above this command, and whether a kill is running over it.
+
+    ``generation`` counts kills and re-arms; a command judged under one generation is never sent under another.
+    """
+
+    generation: int
+    desk: TradingState = TradingState.ACTIVE
+    account: TradingState = TradingState.ACTIVE
+    bot: TradingState = TradingState.ACTIVE
+    symbol: TradingState = TradingState.ACTIVE
+    kill_running: bool = False
+
+    @property
+    def strictest(self) -> TradingState:
+        """The state that counts: the strictest of the four levels."""
+        return max((self.desk, self.account, self.bot, self.symbol), key=lambda state: state.severity)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Everything a decision may depend on.
+
+    ``holds`` are the reservations made before this command's own. ``tokens`` maps a rate-limit scope to its balance
+    just before this command, ``anomaly`` is the bot's anomaly score (0 = usual, 1 = nothing like its history).
+    """
+
+    now: datetime
+    bot: str
+    account: Account | None
+    controls: Controls
+    instruments: Mapping[str, Instrument] = field(default_factory=dict)
+    markets: Mapping[str, Market] = field(default_factory=dict)
+    holds: tuple[Hold, ...] = ()
+    tokens: Mapping[str, Decimal] = field(default_factory=dict)
+    anomaly: float = 0.0
