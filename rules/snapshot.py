@@ -141,6 +141,7 @@ class Snapshot:
 
     ``holds`` are the reservations made before this command's own. ``tokens`` maps a rate-limit scope to its balance
     just before this command, ``anomaly`` is the bot's anomaly score (0 = usual, 1 = nothing like its history).
+    ``store_reachable`` is false when this picture is the last one known: then others' holds are not in it.
     """
 
     now: datetime
@@ -152,3 +153,4 @@ class Snapshot:
     holds: tuple[Hold, ...] = ()
     tokens: Mapping[str, Decimal] = field(default_factory=dict)
     anomaly: float = 0.0
+    store_reachable: bool = True

@@ -82,8 +82,8 @@ class View:
     instruments: Mapping[str, Instrument]
     instruments_version: str
 
-    def controls_for(self, *, account: str, bot: str, symbol: str | None) -> Controls:
-        """The trading states that apply to one bot, account and symbol."""
+    def controls_for(self, *, account: str, bot: str, symbols: Sequence[str]) -> Controls:
+        """The trading states that apply to one bot and account, and the strictest of the symbols asked for."""
 
         def state(level: str) -> TradingState:
             return TradingState(self.controls.get(level, TradingState.ACTIVE.value))
@@ -93,7 +93,11 @@ class View:
             desk=state("desk"),
             account=state(f"account:{account}"),
             bot=state(f"bot:{bot}"),
-            symbol=state(f"symbol:{symbol}") if symbol is not None else TradingState.ACTIVE,
+            symbol=max(
+                (state(f"symbol:{symbol}") for symbol in symbols),
+                key=lambda found: found.severity,
+                default=TradingState.ACTIVE,
+            ),
             kill_running="kill:desk" in self.controls or f"kill:account:{account}" in self.controls,
         )
 

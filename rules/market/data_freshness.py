@@ -24,6 +24,7 @@ class DataFreshness(Rule):
 
     rule_id: ClassVar[str] = "data_freshness"
     codes: ClassVar[Sequence[str]] = (
+        "STORE_UNAVAILABLE",
         "ACCOUNT_UNKNOWN",
         "ACCOUNT_STALE",
         "UNKNOWN_SYMBOL",
@@ -38,6 +39,12 @@ class DataFreshness(Rule):
         """Refuse when the account, the instrument or a needed mark price is unknown or stale."""
         if intent_of(command, snapshot) in (Intent.EXIT, Intent.CANCEL):
             return None
+        if not snapshot.store_reachable:
+            return self.breach(
+                "STORE_UNAVAILABLE",
+                "the guard cannot reserve exposure right now",
+                advice="reduce-only orders and cancels pass",
+            )
         account = snapshot.account
         if account is None:
             return self.breach("ACCOUNT_UNKNOWN", "the account has not been surveyed yet")

@@ -1,0 +1,139 @@
+"""The composition root: opens what a process needs, puts the pieces together, runs it until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import uvicorn
+
+from proxy.clock import utc_now
+from proxy.policy_file import load_policy
+from proxy.settings import Settings
+from proxy.vault.keys import Secret
+from proxy.vault.passphrase import read_passphrase
+from proxy.vault.vault import Vault
+
+log = logging.getLogger("perpguard")
+
+_PR_SET_DUMPABLE = 4
+
+
+def open_vault(settings: Settings, environment: Mapping[str, str]) -> Vault:
+    """The vault of the data directory. Raises a ``VaultError``."""
+    if settings.passphrase is not None:
+        passphrase = Secret(settings.passphrase.get_secret_value())
+    else:
+        prompt = None
+        if sys.stdin.isatty():
+            from getpass import getpass as prompt
+        passphrase = read_passphrase(environment=environment, file=settings.passphrase_file, prompt=prompt)
+    return Vault.open(vault_path(settings), passphrase)
+
+
+def vault_path(settings: Settings) -> Any:
+    """Where the vault of a data directory is."""
+    return settings.data_dir / "vault" / "vault.json"
+
+
+def run_gate(settings: Settings, descriptor: int) -> int:
+    """One gate process, accepting on an inherited socket, until SIGTERM."""
+    from proxy.gate.app import create_gate
+    from proxy.gate.protocol import StrictHttpProtocol
+
+    harden_process("gate")
+    policy = load_policy(settings.policy)
+    vault = open_vault(settings, os.environ)
+    config = uvicorn.Config(
+        create_gate(settings, policy, vault, utc_now),
+        http=StrictHttpProtocol,
+        ws="none",
+        loop="asyncio",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=30,
+        limit_concurrency=4096,
+    )
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
+    return 0
+
+
+def run_warden(settings: Settings, descriptor: int) -> int:
+    """The warden process: feeds, audit, kill switch, and the control door on an inherited socket, until SIGTERM."""
+    from proxy.warden import Warden
+
+    harden_process("warden")
+    policy = load_policy(settings.policy)
+    vault = open_vault(settings, os.environ)
+    asyncio.run(_serve_warden(Warden(settings, policy, vault, utc_now), descriptor))
+    return 0
+
+
+async def _serve_warden(warden: Any, descriptor: int) -> None:
+    async with warden:
+        config = uvicorn.Config(
+            warden.console,
+            http="httptools",
+            ws="none",
+            loop="asyncio",
+            access_log=False,
+            log_config=None,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=30,
+            limit_concurrency=512,
+        )
+        server = uvicorn.Server(config)
+        async with _tasks(warden, server):
+            await server.serve(sockets=[socket.socket(fileno=descriptor)])
+
+
+@contextlib.asynccontextmanager
+async def _tasks(warden: Any, server: uvicorn.Server) -> AsyncIterator[None]:
+    """The warden's loops, beside the server: if one of them ends with a bug the process ends, and is started anew."""
+    loops = asyncio.create_task(warden.run())
+    loops.add_done_callback(lambda task: setattr(server, "should_exit", True))
+    try:
+        yield
+    finally:
+        if loops.done() and not loops.cancelled() and (bug := loops.exception()) is not None:
+            raise bug
+        loops.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await loops
+
+
+def harden_process(name: str) -> None:
+    """What every process that holds secrets does first: plain logs, no core dumps, and no life without its parent."""
+    logging.basicConfig(
+        level=logging.INFO, format=f"%(asctime)s {name} %(levelname)s %(name)s %(message)s", stream=sys.stderr
+    )
+    # httpx logs every URL at INFO, and the URL of a signed read carries its signature.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("httpcore").setLevel(logging.WARNING)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    supervisor = os.environ.get("PERPGUARD_SUPERVISED")
+    if supervisor is not None:
+        threading.Thread(target=_end_with, args=(int(supervisor),), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """Stop in order when the supervisor is gone: an orphan would serve a port that nobody tends."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    log.error("the supervisor is gone; stopping")
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,73 @@
+"""The anchor: a small file beside the archive that says how far the chain had come.
+
+A database cut short or replaced by an older copy is whole in itself; only something kept outside it can tell. The
+anchor is replaced after every append, before the append is acknowledged.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from proxy.audit.chain import Checkpoint
+
+_ANCHOR_BYTES_MAX: Final = 4096
+
+
+class AnchorDamaged(Exception):
+    """The anchor is there but cannot be read."""
+
+
+class _AnchorFile(msgspec.Struct, forbid_unknown_fields=True):
+    archive: str
+    seq: int
+    hash: str
+    at: str
+    digest: str
+
+
+def anchor_path(database: Path) -> Path:
+    """Where the anchor of ``database`` stands."""
+    return database.with_name("audit.anchor")
+
+
+def read_anchor(path: Path) -> Checkpoint | None:
+    """The anchor, or ``None`` when there is no such file. Raises ``AnchorDamaged``."""
+    try:
+        with path.open("rb") as file:
+            found = msgspec.json.decode(file.read(_ANCHOR_BYTES_MAX), type=_AnchorFile)
+        checkpoint = Checkpoint(archive_id=found.archive, seq=found.seq, hash=bytes.fromhex(found.hash), at=found.at)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise AnchorDamaged(f"{path} cannot be read: {type(error).__name__}") from error
+    if checkpoint.digest.hex() != found.digest:
+        raise AnchorDamaged(f"{path} is damaged: its digest does not match")
+    return checkpoint
+
+
+def write_anchor(path: Path, checkpoint: Checkpoint) -> None:
+    """Replace the anchor, whole or not at all, and wait for the disk. Raises ``OSError``."""
+    content = msgspec.json.encode(
+        _AnchorFile(
+            archive=checkpoint.archive_id,
+            seq=checkpoint.seq,
+            hash=checkpoint.hash.hex(),
+            at=checkpoint.at,
+            digest=checkpoint.digest.hex(),
+        )
+    )
+    upcoming = path.with_name(path.name + ".next")
+    with os.fdopen(os.open(upcoming, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.write(content + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    upcoming.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

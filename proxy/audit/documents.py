@@ -1,0 +1,94 @@
+"""Where a replay reads from: an archive, or an export of one. Documents are found by ``name@version`` in any order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, BinaryIO, Final, Protocol
+
+from proxy.audit.export import read_export, read_line
+from proxy.audit.reader import ArchiveReader
+from proxy.audit.records import from_micros, stored_entry
+from proxy.store.codec import load
+
+_DOCUMENTS_KEPT: Final = 64
+"""Decoded documents in memory; an instrument list can be a megabyte."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A state that decisions refer to, and when it was true."""
+
+    at: datetime
+    content: Any
+
+
+class RecordSource(Protocol):
+    """What a replay needs."""
+
+    def decisions(self) -> Iterator[dict[str, Any]]:
+        """Every decision record, in chain order."""
+
+    def documents(self, reference: str) -> tuple[Document, ...]:
+        """What was archived as ``name@version``: none, one, or several where a version was used twice."""
+
+
+class ArchiveSource:
+    """Reads an archive. ``standing_still`` is the caller's to hold."""
+
+    def __init__(self, archive: ArchiveReader) -> None:
+        self._archive = archive
+        self.documents: Callable[[str], tuple[Document, ...]] = lru_cache(_DOCUMENTS_KEPT)(self._documents)
+
+    def decisions(self) -> Iterator[dict[str, Any]]:
+        """Every decision record, in chain order."""
+        rows = self._archive.connection.execute("SELECT body FROM records WHERE kind = 'decision' ORDER BY seq")
+        return (load(body) for (body,) in rows)
+
+    def _documents(self, reference: str) -> tuple[Document, ...]:
+        rows = self._archive.connection.execute(
+            "SELECT body FROM records WHERE kind = 'document' AND identity = ?"
+            " UNION ALL SELECT body FROM records WHERE kind = 'conflict' AND id = ?",
+            (reference, reference),
+        )
+        return tuple(document for (body,) in rows if (document := _document(body)[1]) is not None)
+
+
+class ExportSource:
+    """Reads an export. The first pass verifies it whole and notes where each document is, not what it says."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        """Raises ``ExportBroken``."""
+        self._file = file
+        self._offsets: dict[str, list[int]] = {}
+        self._decisions: list[int] = []
+        for record in read_export(file):
+            entry = stored_entry(record.body)
+            if entry.kind == "decision":
+                self._decisions.append(record.offset)
+            elif entry.kind in ("document", "conflict"):
+                name, document = _document(record.body)
+                if document is not None:
+                    self._offsets.setdefault(name, []).append(record.offset)
+        self.documents: Callable[[str], tuple[Document, ...]] = lru_cache(_DOCUMENTS_KEPT)(self._documents)
+
+    def decisions(self) -> Iterator[dict[str, Any]]:
+        """Every decision record, in chain order."""
+        return (load(read_line(self._file, offset)) for offset in self._decisions)
+
+    def _documents(self, reference: str) -> tuple[Document, ...]:
+        found = (_document(read_line(self._file, offset))[1] for offset in self._offsets.get(reference, ()))
+        return tuple(document for document in found if document is not None)
+
+
+def _document(body: bytes) -> tuple[str, Document | None]:
+    """The reference and document in ``body``, which may be wrapped in a conflict; ``None`` for other conflicts."""
+    entry = stored_entry(body)
+    record = load(body)
+    if entry.kind == "conflict":
+        if record["of"] != "document":
+            return "", None
+        return record["id"], Document(from_micros(entry.at_us), record["record"]["content"])
+    return entry.identity, Document(from_micros(entry.at_us), record["content"])

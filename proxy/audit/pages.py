@@ -1,0 +1,138 @@
+"""How the audit looks: tables for people, JSON for machines. Every word that came from outside is made safe first."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from proxy.audit.query import JudgedCommand, Story
+from proxy.audit.replay import ReplayReport
+from proxy.audit.verify import VerifyReport
+from proxy.audit.words import in_words, safe
+from proxy.store.codec import plain
+
+_PIPE_WIDTH: Final = 200
+"""Columns when nobody is looking: wide enough that no cell breaks."""
+
+
+def say(line: str) -> None:
+    """One line to standard output."""
+    print(safe(line))  # noqa: T201 - the command line's voice
+
+
+def complain(line: str) -> None:
+    """One line to standard error."""
+    print(f"perpguard audit: {safe(line)}", file=sys.stderr)  # noqa: T201 - the command line's voice
+
+
+def print_rows(rows: Sequence[JudgedCommand], *, as_json: bool) -> None:
+    """Judged commands, one per row."""
+    if as_json:
+        _print_json([plain(row) for row in rows])
+        return
+    table = _table("time (UTC)", "bot", "account", "command", "verdict", "why", "id")
+    for row in rows:
+        when = f"{row.at:%Y-%m-%d %H:%M:%S}"
+        table.add_row(*_cells(when, row.bot, row.account, row.command, row.verdict, _why(row), row.id))
+    _console().print(table)
+    say(f"{len(rows)} shown" if rows else "nothing matches")
+
+
+def print_story(story: Story, *, as_json: bool) -> None:
+    """Intent, decision and outcome of one request."""
+    if as_json:
+        _print_json(asdict(story))
+        return
+    table = _table("what", "time (UTC)", "detail")
+    if story.intent is not None:
+        asked = "; ".join(in_words(command) for command in story.intent["commands"])
+        table.add_row(*_cells("asked", story.intent["at"], f"{story.intent['bot']}: {asked}"))
+    if story.decision is not None:
+        for command, decided in zip(story.decision["commands"], story.decision["decisions"], strict=True):
+            table.add_row(*_cells("decided", story.decision["at"], f"{in_words(command)}: {_decided(decided)}"))
+        table.add_row(*_cells("under", "", f"policy {story.decision['policy_version']}"))
+    if story.outcome is not None:
+        table.add_row(*_cells("came of it", story.outcome["at"], _came_of_it(story.outcome)))
+    for record in story.others:
+        table.add_row(*_cells(record["kind"], record["at"], _as_json(record)))
+    _console().print(table)
+
+
+def print_verification(report: VerifyReport, *, as_json: bool) -> None:
+    """Whether the archive is whole."""
+    if as_json:
+        _print_json(plain(report))
+        return
+    if report.ok:
+        say(f"OK: {report.records} records, chain whole, head {report.head_hash}")
+    else:
+        say(f"NOT OK: {report.problem}")
+        if report.first_bad is not None:
+            say(f"first bad record: {report.first_bad}")
+    say(", ".join(f"{kind}: {count}" for kind, count in report.counts.items()) or "no records")
+
+
+def print_replay(report: ReplayReport, *, as_json: bool) -> None:
+    """Whether everything was decided as it would be again."""
+    if as_json:
+        _print_json({"agree": report.agree, **plain(report)})
+        return
+    say(
+        f"{'OK' if report.agree else 'NOT OK'}: {report.agreed} of {report.decisions} decisions agree,"
+        f" {report.disagreed} differ, {report.missing} lack a document"
+    )
+    for each in report.disagreements:
+        say(f"{each.at} {each.id}: {each.words}")
+
+
+def _why(row: JudgedCommand) -> str:
+    if not row.code:
+        return ""
+    numbers = f" ({row.observed or '?'}, limit {row.limit or '?'})" if row.observed or row.limit else ""
+    room = f", headroom {row.headroom}" if row.headroom is not None else ""
+    return f"{row.rule} {row.code}{numbers}{room}: {row.message}"
+
+
+def _decided(decided: dict[str, Any]) -> str:
+    reasons = [f"{breach['rule_id']} {breach['code']}: {breach.get('message', '')}" for breach in decided["breaches"]]
+    headroom = decided.get("headroom")
+    room = [f"headroom {headroom}"] if headroom is not None else []
+    return "; ".join([decided["verdict"], *reasons, *room])
+
+
+def _came_of_it(outcome: dict[str, Any]) -> str:
+    details = [f"{name} {outcome[name]}" for name in ("http_status", "venue_code") if outcome.get(name) is not None]
+    items = [_as_json(each) for each in outcome.get("items", ())]
+    return "; ".join([outcome["result"], *details, *items])
+
+
+def _table(*headings: str) -> Table:
+    table = Table()
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def _cells(*values: object) -> list[Text]:
+    # Text, not str: rich would read "[red]" in a bot's name as markup.
+    return [Text(safe(value)) for value in values]
+
+
+def _console() -> Console:
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+
+
+def _print_json(value: Any) -> None:
+    print(_as_json(value))  # noqa: T201 - the command line's voice
+
+
+def _as_json(value: Any) -> str:
+    # ASCII only: JSON leaves the C1 controls and U+2028 alone, terminals and line readers do not.
+    return json.dumps(value, ensure_ascii=True, default=str)

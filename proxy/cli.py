@@ -1,0 +1,196 @@
+"""``perpguard``: one command for everything. Each part adds its own subcommand; nothing heavy is imported to parse."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tomllib
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from proxy.kill import commands as kill_commands
+
+if TYPE_CHECKING:
+    from proxy.settings import Settings
+
+USAGE_ERROR: Final = 2
+DATA_DIR_DEFAULT: Final = Path(".perpguard")
+
+
+class Arguments(argparse.Namespace):
+    """The parsed command line. ``settings`` are read when first asked for: a kill stops the gates before that."""
+
+    config: Path | None
+    data_dir_given: Path | None
+    command: str
+
+    @cached_property
+    def data_dir(self) -> Path:
+        """The data directory, found with the standard library alone. An unreadable settings file does not hide it."""
+        if self.data_dir_given is not None:
+            return self.data_dir_given
+        if os.environ.get("PERPGUARD_DATA_DIR"):
+            return Path(os.environ["PERPGUARD_DATA_DIR"])
+        if self.config is not None:
+            try:
+                named = tomllib.loads(self.config.read_text(encoding="utf-8")).get("data_dir")
+            except (OSError, ValueError):
+                named = None
+            if isinstance(named, str):
+                return self.config.parent / named
+        return DATA_DIR_DEFAULT
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings. Raises ``SettingsError``."""
+        from proxy.settings import load_settings
+
+        return load_settings(self.config, {"data_dir": self.data_dir})
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["sandbox"]:
+        # The practice exchange is a program of its own, which the guard must not be able to import.
+        os.execv(sys.executable, [sys.executable, "-m", "sandbox", *given[1:]])  # noqa: S606 - our own module
+    args = _parser().parse_args(given, namespace=Arguments())
+    if args.command == "kill":
+        return kill_commands.run(args)
+    from proxy.audit.reader import ArchiveUnavailable
+    from proxy.policy_file import PolicyError
+    from proxy.settings import SettingsError
+    from proxy.store.embedded import EmbeddedStoreFailed
+    from proxy.vault.errors import VaultError
+
+    try:
+        return _COMMANDS[args.command](args)
+    except (SettingsError, PolicyError, VaultError, EmbeddedStoreFailed, ArchiveUnavailable) as error:
+        print(f"perpguard {args.command}: {error}", file=sys.stderr)  # noqa: T201 - a command's own output
+        return USAGE_ERROR
+
+
+def _parser() -> argparse.ArgumentParser:
+    from proxy.audit import commands as audit_commands
+    from proxy.vault import commands as vault_commands
+
+    parser = argparse.ArgumentParser(
+        prog="perpguard", description="A guard proxy with a kill switch for bots that trade perpetual futures."
+    )
+    parser.add_argument("--config", type=Path, default=_config_from_environment(), help="settings file (TOML)")
+    parser.add_argument("--data-dir", type=Path, dest="data_dir_given", help="where state is kept")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("init", help="write the first state of a data directory")
+    commands.add_parser("check", help="read settings, policy and vault as the guard would, and say what is wrong")
+    commands.add_parser("up", help="run the guard: store, warden and gates")
+    for name, text in (("gate", "one gate process"), ("warden", "the warden process")):
+        process = commands.add_parser(name, help=f"{text} (started by 'up')")
+        process.add_argument("--fd", type=int, required=True, help="an inherited listening socket")
+    commands.add_parser("sandbox", help="run the practice exchange; see 'perpguard sandbox --help'")
+    rearm = commands.add_parser("rearm", help="let a stopped scope trade again, through the running warden")
+    rearm.add_argument("--scope", required=True, help="desk or account:NAME")
+    rearm.add_argument("--name", required=True, help="who re-arms")
+    rearm.add_argument("--reason", required=True)
+    rearm.add_argument("--typed", required=True, help="the scope's name once more, typed by hand")
+    demo = commands.add_parser("demo", help="the whole story on this machine, in a minute")
+    demo.add_argument("--once", action="store_true", help="run unattended and end")
+    demo.add_argument("--json", action="store_true", help="print one JSON object")
+    kill_commands.add_arguments(commands)
+    vault_commands.add_arguments(commands)
+    audit_commands.add_arguments(commands)
+    return parser
+
+
+def _config_from_environment() -> Path | None:
+    named = os.environ.get("PERPGUARD_CONFIG")
+    return Path(named) if named else None
+
+
+def _init(args: Arguments) -> int:
+    from proxy.store.fence import Fence
+
+    fence = Fence.initialise(args.data_dir)
+    print(f"{args.data_dir} is ready; kill generation {fence.generation()}")  # noqa: T201
+    return 0
+
+
+def _check(args: Arguments) -> int:
+    from proxy.app import open_vault
+    from proxy.policy_file import load_policy
+
+    settings = args.settings
+    policy = load_policy(settings.policy)
+    vault = open_vault(settings, os.environ)
+    accounts = ", ".join(key.account for key in vault.accounts()) or "none"
+    print(  # noqa: T201
+        f"settings ok; policy {policy.name} ({policy.version}), {len(policy.rules)} rules; accounts: {accounts}"
+    )
+    return 0
+
+
+def _up(args: Arguments) -> int:
+    from proxy.app import open_vault
+    from proxy.policy_file import load_policy
+    from proxy.store.fence import Fence
+    from proxy.supervisor import Supervisor
+
+    settings = args.settings
+    load_policy(settings.policy)
+    open_vault(settings, os.environ)
+    Fence.initialise(settings.data_dir)
+    passed_on = ["--data-dir", str(settings.data_dir)]
+    if args.config is not None:
+        passed_on += ["--config", str(args.config)]
+    return Supervisor(settings, passed_on, os.environ).run()
+
+
+def _gate(args: Arguments) -> int:
+    from proxy.app import run_gate
+
+    return run_gate(args.settings, args.fd)
+
+
+def _warden(args: Arguments) -> int:
+    from proxy.app import run_warden
+
+    return run_warden(args.settings, args.fd)
+
+
+def _rearm(args: Arguments) -> int:
+    from proxy.console.client import rearm
+
+    return rearm(args.settings, scope=args.scope, name=args.name, reason=args.reason, typed=args.typed)
+
+
+def _demo(args: Arguments) -> int:
+    from proxy.demo.story import run
+
+    return run(once=args.once, as_json=args.json)
+
+
+def _keys(args: Arguments) -> int:
+    from proxy.vault import commands as vault_commands
+
+    return vault_commands.run(args)
+
+
+def _audit(args: Arguments) -> int:
+    from proxy.audit import commands as audit_commands
+
+    return audit_commands.run(args)
+
+
+_COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
+    "init": _init,
+    "check": _check,
+    "up": _up,
+    "gate": _gate,
+    "warden": _warden,
+    "rearm": _rearm,
+    "demo": _demo,
+    "keys": _keys,
+    "audit": _audit,
+}

@@ -1,0 +1,1 @@
+"""The control plane that people see: control API and console."""

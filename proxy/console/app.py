@@ -1,0 +1,49 @@
+"""Control API and console as one ASGI application on its own port, served by the warden's process.
+
+It knows the ``ControlPlane`` and nothing of the store, the venues or the kill switch behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from datetime import datetime
+
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from proxy.clock import utc_now
+from proxy.console.answers import HANDLERS
+from proxy.console.api import Api
+from proxy.console.door import Door
+from proxy.console.pages import Console
+from proxy.console.plane import ControlPlane
+from proxy.console.shell import Shell
+
+
+def create_console(
+    plane: ControlPlane,
+    *,
+    token: SecretStr,
+    people: Collection[str] | None = None,
+    now: Callable[[], datetime] = utc_now,
+    hosts: Collection[str] = (),
+    https: bool = False,
+) -> FastAPI:
+    """The application. ``people`` are the names that may sign in (``None``: any name, the token decides).
+
+    ``hosts`` are further names this port answers to, besides the loopback's; the warden adds its ``control_host``.
+    ``https`` says that browsers reach it by TLS: cookies are Secure then. ValueError for a token that is too short.
+    """
+    door = Door(token=token, people=people, https=https, now=now)
+    app = FastAPI(
+        title="perpguard control",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        exception_handlers=HANDLERS,
+    )
+    app.add_middleware(Shell, hosts=hosts)
+    app.include_router(Api(plane, door).router())
+    app.include_router(Console(plane, door).router())
+    return app

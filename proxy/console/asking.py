@@ -1,0 +1,33 @@
+"""Asking the plane, with a bound on waiting for what is only looked at."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Final, TypeVar
+
+from proxy.console.answers import Refusal
+from proxy.console.plane import ControlRefused
+
+T = TypeVar("T")
+
+READ_SECONDS_MAX: Final = 10.0
+
+
+async def read(asked: Awaitable[T]) -> T:
+    """A read's answer, or Refusal 409 or 504."""
+    try:
+        async with asyncio.timeout(READ_SECONDS_MAX):
+            return await asked
+    except TimeoutError:
+        raise Refusal(504, "SLOW", "the warden did not answer in time") from None
+    except ControlRefused as refused:
+        raise Refusal(409, "REFUSED", str(refused)) from None
+
+
+async def act(asked: Awaitable[T]) -> T:
+    """An act's answer, or Refusal 409. Not bounded: a press that is under way is never called off from here."""
+    try:
+        return await asked
+    except ControlRefused as refused:
+        raise Refusal(409, "REFUSED", str(refused)) from None

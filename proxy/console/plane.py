@@ -1,0 +1,107 @@
+"""What the console and the control API may ask of the warden, and nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+class ControlRefused(Exception):
+    """The request was understood and refused; the text is for the person who asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionView:
+    """One open leg as the console shows it: venue strings, exact."""
+
+    symbol: str
+    position_side: str
+    quantity: str
+    entry_price: str
+    mark_price: str
+    notional: str
+    unrealised_pnl: str
+    liquidation_price: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountView:
+    """One exchange account. ``state`` is ACTIVE, REDUCING or HALTED; ages are seconds, ``None`` when never seen."""
+
+    name: str
+    venue: str
+    state: str
+    kill_running: bool
+    fence_engaged: bool
+    survey_age_s: float | None
+    margin_balance: str | None
+    leverage: str | None
+    positions: Sequence[PositionView]
+    open_orders: int
+    conditional_orders: int
+    holds: int
+    unknown_holds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotView:
+    """One guard key's bot. ``anomaly`` is 0 to 1, ``why`` its driver in words."""
+
+    name: str
+    account: str
+    key_hint: str
+    key_state: str
+    anomaly: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeskView:
+    """The desk in one glance."""
+
+    desk: str
+    at: str
+    state: str
+    policy_name: str
+    policy_owner: str
+    policy_version: str
+    generation: int | None
+    markets_age_s: float | None
+    store_ok: bool
+    accounts: Sequence[AccountView]
+    bots: Sequence[BotView]
+
+
+class ControlPlane(Protocol):
+    """The warden, as the control door sees it. Every method may take a second; none raises but ``ControlRefused``."""
+
+    async def desk(self) -> DeskView:
+        """The state of everything."""
+        ...
+
+    async def blocked(
+        self, *, bot: str | None, rule: str | None, account: str | None, limit: int
+    ) -> Sequence[Mapping[str, Any]]:
+        """The newest refusals: time, bot, account, command in words, rule, code, observed, limit, headroom, message,
+        decision id."""
+        ...
+
+    async def decision(self, decision_id: str) -> Mapping[str, Any] | None:
+        """Everything the archive holds of one request."""
+        ...
+
+    async def kill(self, *, scope: str, by: str, reason: str) -> Mapping[str, Any]:
+        """Press the button. Returns as soon as trading is BLOCKED: job, scope, blocked_ms, generation. The job runs on.
+
+        Raises ``ControlRefused`` for an unknown scope.
+        """
+        ...
+
+    async def kill_progress(self) -> Mapping[str, Any] | None:
+        """The newest job: running, scope, by, reason, accounts (name, phase, steps, read_backs, left), flat_ms, flat."""
+        ...
+
+    async def rearm(self, *, scope: str, name: str, reason: str, typed: str) -> Mapping[str, Any]:
+        """Release one scope after a named person typed its name and gave a reason. Raises ``ControlRefused``."""
+        ...

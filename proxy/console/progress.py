@@ -1,0 +1,151 @@
+"""A kill's progress and the refusals as the page shows them: whatever the plane's mappings hold becomes bounded text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+_STEPS: Final = (
+    ("ENGAGED", "Pressed"),
+    ("KEYS_DISABLED", "Bots blocked"),
+    ("CANCELLING", "Cancelling orders"),
+    ("FLATTENING", "Closing positions"),
+    ("VERIFYING", "Reading back"),
+    ("FLAT", "Flat"),
+)
+_PHASES: Final = [phase for phase, _ in _STEPS]
+_ENDS: Final = {"FLAT", "FLAT_EXCEPT_DUST", "DEGRADED"}
+_READ_BACKS: Final = 3
+_STORY_MAX: Final = 40
+_LEFT_MAX: Final = 20
+_TEXT_MAX: Final = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One step of the ladder: ``done``, ``now`` or ``ahead``."""
+
+    label: str
+    stands: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountProgress:
+    """One account's kill. ``end`` is empty while it runs."""
+
+    name: str
+    phase: str
+    end: str
+    stages: tuple[Stage, ...]
+    read_backs: int
+    story: tuple[tuple[str, str], ...]
+    left: tuple[str, ...]
+    why: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """The newest job."""
+
+    running: bool
+    flat: bool
+    scope: str
+    by: str
+    reason: str
+    flat_ms: float | None
+    accounts: tuple[AccountProgress, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockedRow:
+    """One refusal."""
+
+    at: str
+    bot: str
+    account: str
+    command: str
+    rule: str
+    code: str
+    observed: str
+    limit: str
+    headroom: str
+    message: str
+    decision_id: str
+
+
+def progress_of(job: Mapping[str, Any] | None) -> Progress | None:
+    """The plane's job, fit to be shown."""
+    if job is None:
+        return None
+    flat_ms = job.get("flat_ms")
+    return Progress(
+        running=bool(job.get("running")),
+        flat=bool(job.get("flat")),
+        scope=text(job.get("scope")),
+        by=text(job.get("by")),
+        reason=text(job.get("reason")),
+        flat_ms=float(flat_ms) if isinstance(flat_ms, int | float) else None,
+        accounts=tuple(_account(each) for each in job.get("accounts") or ()),
+    )
+
+
+def rows_of(rows: Sequence[Mapping[str, Any]], most: int) -> list[BlockedRow]:
+    """The plane's refusals, fit to be shown."""
+    return [
+        BlockedRow(
+            at=text(row.get("time", row.get("at"))),
+            rule=text(row.get("rule", row.get("rule_id"))),
+            **{
+                name: text(row.get(name))
+                for name in ("bot", "account", "command", "code", "observed", "limit", "headroom", "message")
+            },
+            decision_id=text(row.get("decision_id", row.get("id"))),
+        )
+        for row in rows[:most]
+    ]
+
+
+def text(value: object) -> str:
+    """Any value as bounded text; ``None`` as nothing."""
+    return "" if value is None else str(value)[:_TEXT_MAX]
+
+
+def _account(account: Mapping[str, Any]) -> AccountProgress:
+    phase = text(account.get("phase"))
+    read_backs = account.get("read_backs")
+    return AccountProgress(
+        name=text(account.get("name", account.get("account"))),
+        phase=phase,
+        end=phase if phase in _ENDS else "",
+        stages=_stages(phase),
+        read_backs=min(read_backs if isinstance(read_backs, int) else len(read_backs or ()), _READ_BACKS),
+        story=tuple(_told(step) for step in list(account.get("steps") or ())[-_STORY_MAX:]),
+        left=tuple(text(each) for each in list(account.get("left") or ())[:_LEFT_MAX]),
+        why=text(account.get("why")),
+        advice=text(account.get("advice")),
+    )
+
+
+def _stages(phase: str) -> tuple[Stage, ...]:
+    # Dust is flat for everything but a remainder no venue accepts; a degraded kill ends where reading back would.
+    reached = {"FLAT_EXCEPT_DUST": "FLAT", "DEGRADED": "VERIFYING"}.get(phase, phase)
+    position = _PHASES.index(reached) if reached in _PHASES else -1
+    return tuple(
+        Stage(
+            label=label,
+            stands="done"
+            if at < position or phase in ("FLAT", "FLAT_EXCEPT_DUST")
+            else "now"
+            if at == position
+            else "ahead",
+        )
+        for at, (_, label) in enumerate(_STEPS)
+    )
+
+
+def _told(step: object) -> tuple[str, str]:
+    if isinstance(step, Mapping):
+        return text(step.get("at")), text(step.get("what", step.get("phase")))
+    return "", text(step)

@@ -1,0 +1,134 @@
+"""Numbers, ages and states as a person reads them. Venue digits are grouped, never rounded."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+_DECIMAL: Final = re.compile(r"(-?)([0-9]+)((?:\.[0-9]+)?)")
+_STALE_SECONDS: Final = 30
+_LINES_MAX: Final = 300
+_DEPTH_MAX: Final = 8
+_LINE_LENGTH_MAX: Final = 2000
+
+
+def number(text: str | None) -> str:
+    """``-64210.50`` as ``−64,210.50``; what is not a plain decimal stays as it is."""
+    match = _DECIMAL.fullmatch(text or "")
+    if match is None:
+        return text or "–"
+    sign, whole, fraction = match.groups()
+    return f"{'−' if sign else ''}{int(whole):,}{fraction}"
+
+
+def signed(text: str | None) -> str:
+    """A profit or loss with its sign always said."""
+    plain = number(text)
+    return plain if plain.startswith("−") or _DECIMAL.fullmatch(text or "") is None else f"+{plain}"
+
+
+def gain(text: str | None) -> str:
+    """The class of a profit or loss."""
+    return "loss" if (text or "").startswith("-") else "gain"
+
+
+def leg_side(position_side: str, quantity: str) -> str:
+    """LONG or SHORT, also of a one-way position."""
+    if position_side in ("LONG", "SHORT"):
+        return position_side
+    return "SHORT" if quantity.startswith("-") else "LONG"
+
+
+def age(seconds: float | None) -> str:
+    """``3 s``, ``2 min``, or that it was never seen."""
+    if seconds is None or not math.isfinite(seconds):
+        return "never"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def stale(seconds: float | None) -> bool:
+    """Whether an age is one to worry about."""
+    return seconds is None or not seconds < _STALE_SECONDS
+
+
+def seconds_of(milliseconds: float | None) -> str:
+    """``2.4 s``, or milliseconds when it was quick."""
+    if not isinstance(milliseconds, int | float) or not math.isfinite(milliseconds):
+        return "–"
+    return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
+
+
+def clock(text: str) -> str:
+    """The time of day, UTC, of an RFC 3339 time; anything else as it is."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return (moment if moment.tzinfo is None else moment.astimezone(UTC)).strftime("%H:%M:%S")
+
+
+def share(probability: float) -> float:
+    """A score inside 0 to 1; what is not a number counts as the worst."""
+    return min(max(probability, 0.0), 1.0) if math.isfinite(probability) else 1.0
+
+
+def mood(probability: float) -> str:
+    """An anomaly score in a word."""
+    score = share(probability)
+    return "calm" if score < 0.5 else "watch" if score < 0.8 else "odd"
+
+
+def state_class(state: str) -> str:
+    """The class of a trading state; an unknown one looks like the worst."""
+    return {"ACTIVE": "active", "REDUCING": "reducing"}.get(state, "halted")
+
+
+def lines_of(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Everything in a nested record as ``path, text``, bounded."""
+    lines: list[tuple[str, str]] = []
+    for line in _walk("", record, 0):
+        lines.append(line)
+        if len(lines) == _LINES_MAX:
+            return [*lines, ("…", "more in /api/decisions")]
+    return lines
+
+
+def _walk(path: str, value: object, depth: int) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping) and value and depth < _DEPTH_MAX:
+        for name, each in value.items():
+            yield from _walk(f"{path}.{name}" if path else str(name), each, depth + 1)
+    elif isinstance(value, Sequence) and not isinstance(value, str | bytes) and value and depth < _DEPTH_MAX:
+        for at, each in enumerate(value):
+            yield from _walk(f"{path}[{at}]", each, depth + 1)
+    else:
+        yield path[:200], _said(value)
+
+
+def _said(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping | list | tuple) and not value:
+        return "none"
+    return str(value)[:_LINE_LENGTH_MAX]
+
+
+FILTERS: Final[dict[str, Callable[..., Any]]] = {
+    "number": number,
+    "signed": signed,
+    "gain": gain,
+    "leg_side": leg_side,
+    "age": age,
+    "stale": stale,
+    "seconds_of": seconds_of,
+    "clock": clock,
+    "share": share,
+    "mood": mood,
+    "state_class": state_class,
+}

@@ -1,0 +1,246 @@
+"""The warden as the control door sees it: one glance at the desk, the refusals, the button, and re-arming."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
+
+from redis.exceptions import RedisError
+
+from proxy.accounts.keeper import AccountKeeper
+from proxy.accounts.markets import MarketKeeper
+from proxy.audit import query
+from proxy.audit.reader import ArchiveReader, ArchiveUnavailable
+from proxy.console.plane import AccountView, BotView, ControlRefused, DeskView, PositionView
+from proxy.kill.desk import KillDesk
+from proxy.kill.rearm import RearmRefused
+from proxy.settings import Settings
+from proxy.signals.watch import AnomalyWatch
+from proxy.store.codec import plain
+from proxy.store.fence import DESK, Fence, FenceCorrupt, Scope
+from proxy.store.warden_store import AgedHold, WardenStore
+from proxy.vault.keys import last_four
+from proxy.vault.vault import Vault
+from rules.exposure import worst_case
+from rules.model import TradingState
+from rules.policy import Policy
+from rules.rule import show
+from rules.snapshot import Account, Controls, HoldStatus, Market, Position, Snapshot
+
+T = TypeVar("T")
+
+_STORE_TROUBLE = (RedisError, OSError, TimeoutError)
+
+
+class Control:
+    """Implements ``ControlPlane`` over the warden's own pieces."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        policy: Policy,
+        vault: Vault,
+        store: WardenStore,
+        keepers: Mapping[str, AccountKeeper],
+        markets: Mapping[str, MarketKeeper],
+        watch: AnomalyWatch,
+        kill: KillDesk,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._settings = settings
+        self._policy = policy
+        self._vault = vault
+        self._store = store
+        self._keepers = keepers
+        self._markets = markets
+        self._watch = watch
+        self._kill = kill
+        self._now = now
+        self._fence = Fence(settings.data_dir)
+
+    async def desk(self) -> DeskView:
+        """The state of everything. A store that does not answer is shown as such, not hidden."""
+        controls: dict[str, str] = {}
+        store_ok = True
+        try:
+            async with asyncio.timeout(1.0):
+                controls = await self._store.controls()
+                holds = {name: await self._store.holds(name) for name in self._keepers}
+        except _STORE_TROUBLE:
+            store_ok, holds = False, {}
+        try:
+            generation: int | None = self._fence.generation()
+        except FenceCorrupt:
+            generation = None
+        desk_stopped = DESK in self._fence.scopes()
+        state = TradingState.HALTED.value if desk_stopped else controls.get("desk", TradingState.ACTIVE.value)
+        return DeskView(
+            desk=self._settings.desk,
+            at=plain(self._now()),
+            state=state,
+            policy_name=self._policy.name,
+            policy_owner=self._policy.owner,
+            policy_version=self._policy.version,
+            generation=generation,
+            markets_age_s=self._markets_age_s(),
+            store_ok=store_ok,
+            accounts=[self._account(keeper, controls, holds.get(name, ())) for name, keeper in self._keepers.items()],
+            bots=self._bots(),
+        )
+
+    async def blocked(
+        self, *, bot: str | None, rule: str | None, account: str | None, limit: int
+    ) -> Sequence[Mapping[str, Any]]:
+        """The newest refusals from the archive."""
+
+        def ask(archive: ArchiveReader) -> list[Mapping[str, Any]]:
+            rows = query.blocked(archive, bot=bot, rule=rule, account=account, limit=limit)
+            return [{**asdict(row), "at": plain(row.at)} for row in rows]
+
+        return await self._ask(ask, [])
+
+    async def decision(self, decision_id: str) -> Mapping[str, Any] | None:
+        """Everything the archive holds of one request."""
+
+        def ask(archive: ArchiveReader) -> Mapping[str, Any] | None:
+            story = query.decision(archive, decision_id)
+            return None if story is None else asdict(story)
+
+        return await self._ask(ask, None)
+
+    async def kill(self, *, scope: str, by: str, reason: str) -> Mapping[str, Any]:
+        """Press the button; returns when trading is blocked."""
+        parsed = _scope(scope, self._keepers)
+        blocked = await self._kill.press(parsed, by, reason)
+        return {
+            "scope": str(parsed),
+            "blocked_ms": blocked.blocked_ms,
+            "generation": blocked.generation,
+            "latched": blocked.latched,
+        }
+
+    async def kill_progress(self) -> Mapping[str, Any] | None:
+        """The newest job of every account the last press covered."""
+        reports = await asyncio.to_thread(self._kill.reports)
+        if not reports:
+            return None
+        newest = max(report.started_at for report in reports)
+        current = [report for report in reports if not report.phase.final or report.started_at == newest]
+        flat_times = [report.flat_ms for report in current if report.flat_ms is not None]
+        return {
+            "running": any(not report.phase.final for report in current),
+            "scope": current[0].scope,
+            "by": current[0].by,
+            "reason": current[0].reason,
+            "started_at": plain(current[0].started_at),
+            "blocked_ms": current[0].blocked_ms,
+            "flat": all(report.flat for report in current),
+            "flat_ms": max(flat_times, default=None) if len(flat_times) == len(current) else None,
+            "accounts": [plain(report) | {"name": report.account} for report in current],
+        }
+
+    async def rearm(self, *, scope: str, name: str, reason: str, typed: str) -> Mapping[str, Any]:
+        """Release one scope; refused with every reason at once."""
+        parsed = _scope(scope, self._keepers)
+        try:
+            generation = await self._kill.rearm(parsed, name, reason, typed)
+        except (RearmRefused, FenceCorrupt) as refusal:
+            raise ControlRefused(str(refusal)) from refusal
+        except _STORE_TROUBLE as trouble:
+            raise ControlRefused(f"{parsed} stays stopped: the store did not answer") from trouble
+        return {"scope": str(parsed), "generation": generation}
+
+    async def _ask(self, question: Callable[[ArchiveReader], T], otherwise: T) -> T:
+        path = self._settings.data_dir / "audit" / "audit.db"
+        return await asyncio.to_thread(_read_archive, path, question, otherwise)
+
+    def _markets_age_s(self) -> float | None:
+        ages = [
+            (self._now() - market.as_of).total_seconds()
+            for keeper in self._markets.values()
+            for market in keeper.markets.values()
+        ]
+        return max(ages, default=None)
+
+    def _bots(self) -> list[BotView]:
+        return [
+            BotView(
+                name=key.bot,
+                account=key.account,
+                key_hint=last_four(key.key),
+                key_state=key.state.value,
+                anomaly=self._watch.score(key.bot),
+                why=self._watch.why(key.bot),
+            )
+            for key in self._vault.guard_keys()
+        ]
+
+    def _account(self, keeper: AccountKeeper, controls: Mapping[str, str], holds: Sequence[AgedHold]) -> AccountView:
+        account = keeper.account
+        level = f"account:{keeper.name}"
+        markets = self._markets[keeper.venue].markets
+        conditional = [order for order in account.open_orders if order.order_type.is_conditional] if account else []
+        engaged = self._fence.engaged(keeper.name)
+        return AccountView(
+            name=keeper.name,
+            venue=keeper.venue,
+            state=TradingState.HALTED.value if engaged else controls.get(level, TradingState.ACTIVE.value),
+            kill_running="kill:desk" in controls or f"kill:{level}" in controls,
+            fence_engaged=engaged,
+            survey_age_s=(self._now() - account.as_of).total_seconds() if account is not None else None,
+            margin_balance=show(account.margin_balance) if account is not None else None,
+            leverage=_leverage(account, markets, self._now()),
+            positions=[_position(each, markets) for each in account.positions] if account is not None else [],
+            open_orders=len(account.open_orders) - len(conditional) if account is not None else 0,
+            conditional_orders=len(conditional),
+            holds=len(holds),
+            unknown_holds=sum(1 for aged in holds if aged.hold.status is HoldStatus.UNKNOWN),
+        )
+
+
+def _scope(text: str, accounts: Mapping[str, object]) -> Scope:
+    try:
+        scope = Scope.parse(text)
+    except ValueError as error:
+        raise ControlRefused(str(error)) from error
+    if scope.account is not None and scope.account not in accounts:
+        raise ControlRefused("no such account")
+    return scope
+
+
+def _read_archive(path: Path, question: Callable[[ArchiveReader], T], otherwise: T) -> T:
+    try:
+        with ArchiveReader.open(path) as archive:
+            return question(archive)
+    except (ArchiveUnavailable, sqlite3.Error):
+        return otherwise
+
+
+def _leverage(account: Account | None, markets: Mapping[str, Market], now: datetime) -> str | None:
+    """Worst-case gross notional over margin balance, as ``max_leverage`` counts it, holds aside."""
+    if account is None or account.margin_balance <= 0:
+        return None
+    picture = Snapshot(now=now, bot="", account=account, controls=Controls(generation=0), markets=markets)
+    gross = sum((each.gross_notional for each in worst_case(picture).values()), Decimal(0))
+    return show(gross / account.margin_balance)
+
+
+def _position(position: Position, markets: Mapping[str, Market]) -> PositionView:
+    mark = markets[position.symbol].mark_price if position.symbol in markets else position.mark_price
+    return PositionView(
+        symbol=position.symbol,
+        position_side=position.position_side.value,
+        quantity=f"{position.quantity:f}",
+        entry_price=f"{position.entry_price:f}",
+        mark_price=f"{mark:f}",
+        notional=show(abs(position.quantity) * mark),
+        unrealised_pnl=show(position.quantity * (mark - position.entry_price)),
+        liquidation_price=f"{position.liquidation_price:f}" if position.liquidation_price is not None else None,
+    )

@@ -1,0 +1,1 @@
+"""The order path. Read judge.py first."""

@@ -1,0 +1,338 @@
+"""The order path: hold, look, decide, settle. Read this file first; it is the product.
+
+A request's worst case is reserved in the same atomic step that returns the state it is judged on, so the snapshot
+already contains everyone's earlier holds. What is refused is released in one more step; what is allowed is written
+down before it is sent, and its hold stays until the venue has been seen to agree.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from proxy.gate.journal import Journal, JournalFailed
+from proxy.gate.recording import Subject
+from proxy.gate.upstream import FenceClosed
+from proxy.store.fence import Fence, FenceCorrupt
+from proxy.store.gate_store import Bucket, GateStore, HoldRequest, StoreFull, StoreUnavailable, View
+from rules.decision import Breach, Cleared, Decision, Verdict
+from rules.engine import clear, decide_batch
+from rules.exposure import held_order
+from rules.flow.message_rate import MessageRate
+from rules.intent import intent_of
+from rules.model import Command, Intent, PlaceOrder, TradingState
+from rules.policy import Policy
+from rules.snapshot import HeldOrder, HoldStatus, Snapshot
+
+SECOND_LOOKS_MAX: Final = 4
+SECOND_LOOK_PAUSE_S: Final = 0.015
+"""A refusal that rests on other requests still being judged waits for them, this long at most, four times."""
+
+_ADDS_RISK: Final = (Intent.ENTRY, Intent.CONFIG)
+
+
+class Outcome(StrEnum):
+    """What is known about a request after it was, or was not, sent."""
+
+    ACCEPTED = "ACCEPTED"
+    REJECTED = "REJECTED"
+    UNKNOWN = "UNKNOWN"
+    NOT_SENT = "NOT_SENT"
+
+
+class KeyDisabled(Exception):
+    """The guard key was switched off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedRequest:
+    """A request that was authenticated and parsed, on its way to the judge."""
+
+    subject: Subject
+    guard_key: str
+    commands: tuple[Command, ...]
+    replay_digest: str
+    replay_window_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """The judge's answer, by place in the request.
+
+    ``cleared`` are the commands that may be sent. ``withheld`` are those the rules allow but the guard may not send,
+    because it could not reserve their exposure or write them down. ``reserved`` says that a hold stands in the store.
+    """
+
+    request: JudgedRequest
+    decisions: tuple[Decision, ...]
+    cleared: dict[int, Cleared[Command]]
+    withheld: dict[int, Breach]
+    held: dict[int, HeldOrder]
+    reserved: bool
+    records: tuple[dict[str, Any], ...]
+    fence: Callable[[], None] | None
+    store_reachable: bool
+
+
+class Judge:
+    """Judges requests of one gate process. Stateless but for the store's cache: any gate can judge any account."""
+
+    def __init__(
+        self,
+        *,
+        store: GateStore,
+        fence: Fence,
+        journal: Journal,
+        policy: Policy,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._fence = fence
+        self._journal = journal
+        self._policy = policy
+        self._now = now
+
+    async def judge(self, request: JudgedRequest) -> Ruling:
+        """Decide on every command of a request.
+
+        Raises ``KeyDisabled`` or ``RequestReplayed``; then nothing was reserved. A lost store is no exception: exits
+        and cancels are judged on the last snapshot, everything else is refused.
+        """
+        account, venue = request.subject.account, request.subject.venue
+        generation = self._generation()
+        # Intents are read off the last known picture, which an amend needs; the decision re-reads them off the new.
+        known = self._snapshot(request, self._store.last_known(account, venue), reachable=False)
+        intents = [intent_of(command, known) for command in request.commands]
+        risky = any(intent in _ADDS_RISK for intent in intents)
+        held = {
+            index: order
+            for index, command in enumerate(request.commands)
+            if (order := held_order(command, known)) is not None
+        }
+        try:
+            view = await self._store.hold(self._hold_request(request, intents, risky, tuple(held.values())))
+        except (StoreUnavailable, StoreFull):
+            return self._rule(request, known, self._store.last_known(account, venue), {}, generation)
+        if view.key_disabled:
+            await self._release(request, [])
+            raise KeyDisabled
+        snapshot = await self._look_again(request, self._snapshot(request, view, reachable=True), view)
+        ruling = self._rule(request, snapshot, view, held, generation)
+        if not ruling.cleared:
+            await self._release(request, ruling.records)
+            return replace(ruling, records=())
+        return ruling
+
+    async def settle(self, ruling: Ruling, outcome: Outcome, accepted: Iterable[int], record: dict[str, Any]) -> None:
+        """Say what became of a ruling's sent commands; ``accepted`` are the places the venue took.
+
+        The hold shrinks to what the venue took, stays whole while nobody knows, and is released when nothing was
+        taken. When the store cannot be told, the journal is, durably, and the hold stays: the safe side.
+        """
+        records = (*ruling.records, record)
+        orders = tuple(ruling.held[index] for index in sorted(set(accepted)) if index in ruling.held)
+        if not ruling.reserved:
+            action = "KEEP"
+        elif outcome is Outcome.UNKNOWN:
+            action = "UNKNOWN"
+        else:
+            action = "ACCEPTED" if orders else "RELEASE"
+        subject = ruling.request.subject
+        if ruling.store_reachable:
+            try:
+                await self._store.settle(
+                    subject.account,
+                    subject.decision_id,
+                    action,
+                    records,
+                    orders if action == "ACCEPTED" else None,
+                )
+            except StoreUnavailable:
+                self._spool(record)
+            return
+        self._spool(record)
+
+    def _hold_request(
+        self, request: JudgedRequest, intents: Sequence[Intent], risky: bool, orders: tuple[HeldOrder, ...]
+    ) -> HoldRequest:
+        subject = request.subject
+        return HoldRequest(
+            hold_id=subject.decision_id,
+            account=subject.account,
+            venue=subject.venue,
+            bot=subject.bot,
+            guard_key=request.guard_key,
+            orders=orders,
+            reserve=bool(orders),
+            spend=sum(1 for intent in intents if intent in _ADDS_RISK),
+            buckets=self._buckets(request),
+            write_ahead=subject.intent(self._now(), request.commands),
+            replay_digest=request.replay_digest,
+            # Cancels and exits may be repeated to the byte: real clients re-send them when a connection dies.
+            replay_window_ms=request.replay_window_ms if risky else 0,
+        )
+
+    def _buckets(self, request: JudgedRequest) -> tuple[Bucket, ...]:
+        subject = request.subject
+        buckets: dict[str, Bucket] = {}
+        for command in request.commands:
+            rules = self._policy.rules_for(
+                account=subject.account, bot=subject.bot, symbol=getattr(command, "symbol", None)
+            )
+            for rule in rules:
+                if isinstance(rule, MessageRate):
+                    buckets[rule.scope] = Bucket(rule.scope, rule.per_second, rule.burst, rule.tighten)
+        return tuple(buckets.values())
+
+    def _snapshot(self, request: JudgedRequest, view: View, *, reachable: bool) -> Snapshot:
+        """The picture the request is judged on, cut down to the symbols that matter to it."""
+        subject = request.subject
+        asked = [symbol for command in request.commands if (symbol := getattr(command, "symbol", None)) is not None]
+        symbols = set(asked)
+        if view.account is not None:
+            symbols.update(position.symbol for position in view.account.positions)
+            symbols.update(order.symbol for order in view.account.open_orders)
+        symbols.update(order.symbol for hold in view.holds for order in hold.orders)
+        controls = view.controls_for(account=subject.account, bot=subject.bot, symbols=asked)
+        if self._fence.engaged(subject.account):
+            # The sentinel file stops this gate even when the store, or its latch, does not say so.
+            controls = replace(controls, account=TradingState.HALTED)
+        return Snapshot(
+            now=self._now(),
+            bot=subject.bot,
+            account=view.account,
+            controls=controls,
+            instruments={symbol: view.instruments[symbol] for symbol in symbols & view.instruments.keys()},
+            markets={symbol: view.markets[symbol] for symbol in symbols & view.markets.keys()},
+            holds=view.holds,
+            tokens=view.tokens,
+            anomaly=view.anomaly,
+            store_reachable=reachable,
+        )
+
+    async def _look_again(self, request: JudgedRequest, snapshot: Snapshot, view: View) -> Snapshot:
+        """Wait, bounded, for earlier requests that are still being judged if a refusal would rest on them alone.
+
+        Only holds with an earlier sequence count, as in one serial queue, so two requests never wait for each other.
+        """
+        for _ in range(SECOND_LOOKS_MAX):
+            if not self._rests_on_pending(request, snapshot):
+                return snapshot
+            await asyncio.sleep(SECOND_LOOK_PAUSE_S)
+            try:
+                holds = await self._store.look(request.subject.account)
+            except StoreUnavailable:
+                return snapshot
+            earlier = tuple(hold for hold in holds if hold.sequence < view.sequence)
+            snapshot = replace(snapshot, holds=earlier, now=self._now())
+        return snapshot
+
+    def _rests_on_pending(self, request: JudgedRequest, snapshot: Snapshot) -> bool:
+        settled = tuple(hold for hold in snapshot.holds if hold.status is not HoldStatus.PENDING)
+        if len(settled) == len(snapshot.holds):
+            return False
+        return self._refuses(request, snapshot) and not self._refuses(request, replace(snapshot, holds=settled))
+
+    def _refuses(self, request: JudgedRequest, snapshot: Snapshot) -> bool:
+        decisions = decide_batch(request.commands, snapshot, self._policy)
+        return any(decision.verdict is Verdict.DENY for decision in decisions)
+
+    def _rule(
+        self,
+        request: JudgedRequest,
+        snapshot: Snapshot,
+        view: View,
+        held: dict[int, HeldOrder],
+        generation: int | None,
+    ) -> Ruling:
+        decisions = decide_batch(request.commands, snapshot, self._policy)
+        record = request.subject.decision(snapshot, view.instruments_version, request.commands, decisions)
+        written = self._write_down(record, durable=not snapshot.store_reachable)
+        withheld = {
+            index: breach
+            for index, decision in enumerate(decisions)
+            if (breach := _withheld(decision, index in held, written)) is not None
+        }
+        allowed = [
+            index
+            for index, decision in enumerate(decisions)
+            if decision.verdict is Verdict.ALLOW and index not in withheld
+        ]
+        risky = any(decisions[index].intent in _ADDS_RISK for index in allowed)
+        return Ruling(
+            request=request,
+            decisions=decisions,
+            cleared={index: clear(decisions[index]) for index in allowed},
+            withheld=withheld,
+            held={index: held[index] for index in allowed if decisions[index].intent is Intent.ENTRY},
+            reserved=bool(held),
+            records=(record,),
+            fence=self._entry_fence(request.subject.account, generation) if risky else None,
+            store_reachable=snapshot.store_reachable,
+        )
+
+    def _write_down(self, record: dict[str, Any], *, durable: bool) -> bool:
+        try:
+            self._journal.append(record, durable=durable)
+        except JournalFailed:
+            return False
+        return True
+
+    def _entry_fence(self, account: str, generation: int | None) -> Callable[[], None]:
+        """What is asked between the last await and the first byte: is this still the generation it was judged in?"""
+
+        def check() -> None:
+            if generation is None or self._fence.engaged(account) or self._generation() != generation:
+                raise FenceClosed("a kill or a re-arm came first")
+
+        return check
+
+    def _generation(self) -> int | None:
+        try:
+            return self._fence.generation()
+        except FenceCorrupt:
+            return None
+
+    async def _release(self, request: JudgedRequest, records: Sequence[dict[str, Any]]) -> None:
+        try:
+            await self._store.settle(request.subject.account, request.subject.decision_id, "RELEASE", records)
+        except StoreUnavailable:
+            # The journal already has the decision; the warden releases the orphaned hold when it finds no order.
+            return
+
+    def _spool(self, record: dict[str, Any]) -> None:
+        try:
+            self._journal.append(record, durable=True)
+        except JournalFailed:
+            # The venue has already answered; the bot must still hear it. The archive shows an intent without outcome.
+            return
+
+
+def _withheld(decision: Decision, reserved: bool, written: bool) -> Breach | None:
+    """Why an allowed command may not be sent after all: law 3 and law 4, checked once more at the last hop."""
+    if decision.verdict is Verdict.DENY or decision.intent not in _ADDS_RISK:
+        return None
+    if not written:
+        return Breach(
+            rule_id="audit",
+            code="AUDIT_UNAVAILABLE",
+            message="the guard cannot write its audit, so nothing that adds risk is sent",
+            advice="reduce-only orders and cancels pass",
+        )
+    if decision.intent is Intent.ENTRY and not reserved:
+        return Breach(rule_id="hold", code="NOT_RESERVED", message="the order changed under the guard; send it again")
+    return None
+
+
+def with_client_ids(commands: Sequence[Command], decision_id: str) -> tuple[Command, ...]:
+    """Every order gets a client id, so that one whose answer is lost can be asked about."""
+    return tuple(
+        replace(command, client_order_id=f"pg-{decision_id}-{index}")
+        if isinstance(command, PlaceOrder) and command.client_order_id is None
+        else command
+        for index, command in enumerate(commands)
+    )

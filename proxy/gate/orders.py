@@ -1,0 +1,260 @@
+"""From a ruling to the bot's answer: send what was cleared, settle what is known, answer in the venue's dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from proxy.clock import milliseconds
+from proxy.gate.identity import Identity
+from proxy.gate.judge import Judge, JudgedRequest, KeyDisabled, Outcome, Ruling, with_client_ids
+from proxy.gate.recording import Subject, new_decision_id
+from proxy.gate.upstream import FenceClosed, NotSent, OutboundRequest, OutcomeUnknown, Upstream, UpstreamReply
+from proxy.store.gate_store import RequestReplayed
+from proxy.venues.binance import replies
+from proxy.venues.binance.encode import build, encode
+from proxy.venues.binance.rejections import (
+    Rejection,
+    batch_body,
+    cannot_judge,
+    for_breach,
+    key_disabled,
+    replayed,
+    unknown_outcome,
+)
+from proxy.venues.binance.replies import Reply, read_reply, split_entries
+from proxy.venues.binance.requests import VenueRequest
+from proxy.venues.binance.route import Route
+from proxy.venues.binance.values import plain
+from rules.decision import Breach, Decision, Verdict
+from rules.model import AmendOrder, PlaceOrder
+
+PASSED_HEADERS = ("retry-after", "x-mbx-used-weight-1m", "x-mbx-order-count-10s", "x-mbx-order-count-1m")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the bot gets."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def refusal(rejection: Rejection, headers: Mapping[str, str] | None = None) -> Answer:
+    """An answer that refuses."""
+    return Answer(status=rejection.status, body=rejection.body(), headers=headers or {})
+
+
+def passed_headers(reply: UpstreamReply) -> dict[str, str]:
+    """The venue's headers a bot may see: its own budget, nothing else."""
+    return {name: value for name, value in reply.headers.items() if name.lower() in PASSED_HEADERS}
+
+
+class OrderDesk:
+    """Carries money-moving requests of one venue through the judge and to the venue."""
+
+    def __init__(
+        self,
+        *,
+        desk: str,
+        judge: Judge,
+        upstream: Upstream,
+        hosts: Mapping[str, str],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._desk = desk
+        self._judge = judge
+        self._upstream = upstream
+        self._hosts = hosts
+        self._now = now
+
+    async def carry(self, request: VenueRequest, identity: Identity) -> Answer:
+        """Judge, send, settle and answer one request. Never raises for trouble outside."""
+        subject = Subject(
+            decision_id=new_decision_id(),
+            desk=self._desk,
+            bot=identity.bot,
+            account=identity.account,
+            venue=identity.venue,
+            key_hint=identity.key_hint,
+            route=f"{request.route.method} {request.route.path}",
+        )
+        judged = JudgedRequest(
+            subject=subject,
+            guard_key=identity.guard_key,
+            commands=with_client_ids(request.commands, subject.decision_id),
+            replay_digest=identity.replay_digest,
+            replay_window_ms=identity.replay_window_ms,
+        )
+        try:
+            ruling = await self._judge.judge(judged)
+        except KeyDisabled:
+            return refusal(key_disabled())
+        except RequestReplayed:
+            return refusal(replayed())
+        return await self._act(request, ruling, identity)
+
+    async def _act(self, request: VenueRequest, ruling: Ruling, identity: Identity) -> Answer:
+        refused = _refusals(ruling)
+        headers = _guard_headers(ruling)
+        places = sorted(ruling.cleared)
+        if not places:
+            if ruling.withheld:
+                await self._settle_unsent(ruling, "withheld")
+            return _answer_refused(request, refused, headers)
+        sent_at = self._now()
+        try:
+            reply = await self._send(request.route, ruling, identity, sent_at)
+        except OutcomeUnknown as trouble:
+            await self._settle(ruling, Outcome.UNKNOWN, sent_at, [], note=str(trouble))
+            return refusal(unknown_outcome(), headers)
+        except NotSent as trouble:
+            await self._settle_unsent(ruling, str(trouble))
+            return refusal(_not_sent(trouble), headers)
+        outcomes = read_reply(request.route, reply.status, reply.body, len(places))
+        await self._settle_reply(ruling, places, outcomes, sent_at, reply.status)
+        if _places_orders(ruling) and all(each.outcome is replies.Outcome.UNKNOWN for each in outcomes):
+            # A 5xx of a proxy in between reads like a refusal to some clients; say what is true.
+            return refusal(unknown_outcome(), headers)
+        return _answer(request, reply, places, refused, headers | passed_headers(reply))
+
+    async def _send(self, route: Route, ruling: Ruling, identity: Identity, sent_at: datetime) -> UpstreamReply:
+        cleared = [ruling.cleared[place] for place in sorted(ruling.cleared)]
+        outbound = build(
+            route,
+            encode(route, cleared),
+            secret=identity.exchange_key.api_secret.reveal(),
+            timestamp_ms=milliseconds(sent_at),
+        )
+        url = self._hosts[outbound.host] + outbound.path + (f"?{outbound.query}" if outbound.query else "")
+        return await self._upstream.send(
+            OutboundRequest(method=outbound.method, url=url, body=outbound.body, api_key=identity.exchange_key.api_key),
+            ruling.fence,
+        )
+
+    async def _settle_reply(
+        self, ruling: Ruling, places: Sequence[int], outcomes: Sequence[Reply], sent_at: datetime, status: int
+    ) -> None:
+        unknown = any(each.outcome is replies.Outcome.UNKNOWN for each in outcomes)
+        accepted = [
+            place for place, each in zip(places, outcomes, strict=True) if each.outcome is replies.Outcome.ACCEPTED
+        ]
+        outcome = Outcome.UNKNOWN if unknown else Outcome.ACCEPTED if accepted else Outcome.REJECTED
+        items = [
+            {
+                "place": place,
+                "outcome": each.outcome.value,
+                "code": each.code,
+                "msg": each.msg[:256],
+                "order_id": each.order_id,
+                "client_order_id": each.client_order_id,
+                "status": each.status,
+            }
+            for place, each in zip(places, outcomes, strict=True)
+        ]
+        await self._settle(ruling, outcome, sent_at, items, accepted=accepted, status=status, code=outcomes[0].code)
+
+    async def _settle_unsent(self, ruling: Ruling, note: str) -> None:
+        await self._settle(ruling, Outcome.NOT_SENT, self._now(), [], note=note)
+
+    async def _settle(
+        self,
+        ruling: Ruling,
+        outcome: Outcome,
+        sent_at: datetime,
+        items: Sequence[Mapping[str, Any]],
+        *,
+        accepted: Sequence[int] = (),
+        status: int | None = None,
+        code: int | None = None,
+        note: str = "",
+    ) -> None:
+        record = ruling.request.subject.outcome(
+            outcome.value,
+            sent_at=sent_at,
+            answered_at=self._now(),
+            http_status=status,
+            venue_code=code,
+            items=items if not note else [*items, {"note": note}],
+        )
+        await self._judge.settle(ruling, outcome, accepted, record)
+
+
+def _places_orders(ruling: Ruling) -> bool:
+    return any(isinstance(each.command, PlaceOrder | AmendOrder) for each in ruling.cleared.values())
+
+
+def _refusals(ruling: Ruling) -> dict[int, Rejection]:
+    refused = {
+        place: for_breach(decision.breaches[0], decision.headroom)
+        for place, decision in enumerate(ruling.decisions)
+        if decision.verdict is Verdict.DENY
+    }
+    return refused | {place: for_breach(breach) for place, breach in ruling.withheld.items()}
+
+
+def _guard_headers(ruling: Ruling) -> dict[str, str]:
+    """What the guard says about a request, for whoever reads headers. The first refused item stands for a batch."""
+    headers = {"X-Guard-Decision": ruling.request.subject.decision_id}
+    denied = next((d for d in ruling.decisions if d.verdict is Verdict.DENY), None)
+    breach = denied.breaches[0] if denied is not None else next(iter(ruling.withheld.values()), None)
+    headers["X-Guard-Verdict"] = Verdict.ALLOW.value if breach is None else Verdict.DENY.value
+    if breach is not None:
+        headers |= _breach_headers(breach, denied)
+    if any(decision.effective != command for decision, command in _pairs(ruling)):
+        headers["X-Guard-Forced"] = "reduceOnly=true"
+    would = sorted({each.code for decision in ruling.decisions for each in decision.would_deny})
+    if would:
+        headers["X-Guard-Would-Deny"] = ",".join(would)
+    return headers
+
+
+def _pairs(ruling: Ruling) -> zip[tuple[Decision, Any]]:
+    return zip(ruling.decisions, ruling.request.commands, strict=True)
+
+
+def _breach_headers(breach: Breach, denied: Decision | None) -> dict[str, str]:
+    headers = {"X-Guard-Rule": breach.rule_id, "X-Guard-Code": breach.code}
+    if breach.observed:
+        headers["X-Guard-Observed"] = breach.observed
+    if breach.limit:
+        headers["X-Guard-Limit"] = breach.limit
+    headroom = denied.headroom if denied is not None else None
+    if headroom is not None:
+        headers["X-Guard-Headroom"] = plain(headroom)
+    if breach.advice:
+        headers["X-Guard-Advice"] = breach.advice
+    return headers
+
+
+def _not_sent(trouble: NotSent) -> Rejection:
+    """Nothing left the guard: a refusal that is safe to believe."""
+    if isinstance(trouble, FenceClosed):
+        return for_breach(Breach(rule_id="kill", code="TRADING_HALTED", message="the kill switch was pressed"))
+    return cannot_judge()
+
+
+def _answer_refused(request: VenueRequest, refused: Mapping[int, Rejection], headers: Mapping[str, str]) -> Answer:
+    if request.is_batch:
+        entries = [refused[place] for place in sorted(refused)]
+        return Answer(status=200, body=batch_body(entries), headers=headers)
+    return refusal(refused[0], headers)
+
+
+def _answer(
+    request: VenueRequest,
+    reply: UpstreamReply,
+    places: Sequence[int],
+    refused: Mapping[int, Rejection],
+    headers: Mapping[str, str],
+) -> Answer:
+    """The venue's answer as it came; in a batch its entries take their places beside our refusals."""
+    entries = split_entries(reply.body) if refused else None
+    if entries is None or len(entries) != len(places):
+        return Answer(status=reply.status, body=reply.body, headers=headers)
+    taken = dict(zip(places, entries, strict=True))
+    merged = [refused[place] if place in refused else taken[place] for place in range(len(request.commands))]
+    return Answer(status=reply.status, body=batch_body(merged), headers=headers)

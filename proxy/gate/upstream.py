@@ -1,0 +1,148 @@
+"""The seam to the exchange: one request out, one reply back, and honesty about what is not known.
+
+Behind it stands httpx today; the judge never sees which client it is. Nothing here retries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import httpx
+
+REPLY_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Binance's exchangeInfo is about 1 MiB; anything beyond this is not an answer."""
+
+CONNECT_TIMEOUT_S: Final = 3.0
+REPLY_TIMEOUT_S: Final = 10.0
+POOL_TIMEOUT_S: Final = 1.0
+CONNECTIONS_MAX: Final = 256
+# Shorter than any venue's own idle limit, so that a kept-alive connection is not closed under an order.
+KEEPALIVE_S: Final = 4.0
+
+
+class NotSent(Exception):
+    """The request never left: no connection, or the fence closed. Nothing can have happened at the venue."""
+
+
+class FenceClosed(NotSent):
+    """A kill or a re-arm came between the decision and the socket write."""
+
+
+class OutcomeUnknown(Exception):
+    """Bytes left and no whole answer came back. The venue may or may not have acted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboundRequest:
+    """What goes to the venue: only our own constants, our parameters and our credentials."""
+
+    method: str
+    url: str
+    body: str
+    api_key: str | None
+
+    def __repr__(self) -> str:
+        # The URL of a signed GET carries the signature; the key is the real one.
+        return f"OutboundRequest(method={self.method!r}, url={self.url.partition('?')[0]!r})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamReply:
+    """A whole answer of the venue."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Upstream(Protocol):
+    """Whatever can carry a request to the venue."""
+
+    async def send(self, request: OutboundRequest, fence: Callable[[], None] | None) -> UpstreamReply:
+        """Send once. ``fence`` is called directly before the first byte is written and raises to stop it.
+
+        Raises ``NotSent`` or ``OutcomeUnknown``.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        ...
+
+
+class HttpxUpstream:
+    """httpx with nothing left to the environment: no proxies, no redirects, no retries, bounded everything."""
+
+    def __init__(self) -> None:
+        limits = httpx.Limits(
+            max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX, keepalive_expiry=KEEPALIVE_S
+        )
+        self._client = httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport(http2=False, retries=0, trust_env=False, limits=limits),
+            timeout=httpx.Timeout(REPLY_TIMEOUT_S, connect=CONNECT_TIMEOUT_S, pool=POOL_TIMEOUT_S),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    async def send(self, request: OutboundRequest, fence: Callable[[], None] | None) -> UpstreamReply:
+        """See ``Upstream.send``."""
+        written = _FirstByte(fence)
+        outbound = self._client.build_request(
+            request.method,
+            request.url,
+            content=request.body.encode("ascii") if request.body else None,
+            headers=_headers(request),
+            extensions={"trace": written},
+        )
+        try:
+            reply = await self._client.send(outbound, stream=True)
+            try:
+                return UpstreamReply(status=reply.status_code, headers=dict(reply.headers), body=await _bounded(reply))
+            finally:
+                await reply.aclose()
+        except (httpx.HTTPError, OSError) as error:
+            if written.happened:
+                raise OutcomeUnknown(type(error).__name__) from error
+            raise NotSent(type(error).__name__) from error
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+
+class _FirstByte:
+    """httpcore's trace hook: runs the fence between the last await and the first write, and remembers the write."""
+
+    __slots__ = ("_fence", "happened")
+
+    def __init__(self, fence: Callable[[], None] | None) -> None:
+        self._fence = fence
+        self.happened = False
+
+    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
+        if event == "http11.send_request_headers.started":
+            if self._fence is not None:
+                self._fence()
+            self.happened = True
+
+
+def _headers(request: OutboundRequest) -> dict[str, str]:
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "perpguard"}
+    if request.api_key is not None:
+        headers["X-MBX-APIKEY"] = request.api_key
+    if request.body:
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+    return headers
+
+
+async def _bounded(reply: httpx.Response) -> bytes:
+    parts: list[bytes] = []
+    length = 0
+    async for part in reply.aiter_raw():
+        length += len(part)
+        if length > REPLY_BYTES_MAX:
+            raise httpx.ReadError("the reply is larger than any answer of this venue")
+        parts.append(part)
+    return b"".join(parts)

@@ -1,0 +1,139 @@
+"""`perpguard kill`: works with gates, Redis, console and warden down.
+
+The sentinel is written before anything is imported that could fail, be slow or ask a question.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from proxy.store.fence import DESK, Fence, Scope
+
+if TYPE_CHECKING:
+    from proxy.kill.report import AccountReport, KillReport
+    from proxy.vault.keys import ExchangeKey
+
+FLAT, NOT_FLAT, NOT_STARTED = 0, 1, 3
+"""Exit codes. NOT_STARTED: nothing was cancelled or closed; whether entries are stopped is printed."""
+
+
+def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``kill`` to the global command line."""
+    kill = subparsers.add_parser("kill", help="stop all bots, cancel everything, close every position")
+    kill.add_argument("--account", help="only this account; default: the whole desk")
+    kill.add_argument("--reason", required=True)
+    kill.add_argument("--by", required=True, help="your name")
+    kill.add_argument("--json", action="store_true", help="print the report as JSON")
+    kill.add_argument("--passphrase-file", type=Path, help="a file only you can read")
+
+
+def run(args: argparse.Namespace, stdout: TextIO = sys.stdout, stderr: TextIO = sys.stderr) -> int:
+    """Run ``perpguard kill``. Reads ``args.settings`` only after the sentinel stands."""
+    try:
+        scope = Scope(args.account) if args.account else DESK
+    except ValueError as trouble:
+        print(f"perpguard kill: {trouble}; NOTHING was stopped", file=stderr)
+        return 2
+    data_dir: Path = args.data_dir
+    try:
+        Fence(data_dir).engage(scope)
+        done = f"entries of {scope} are stopped on this machine and stay so until re-armed"
+    except OSError as trouble:
+        done = f"nothing: the sentinel could not be written ({trouble})"
+    print(done, file=stderr)
+
+    from proxy.vault.errors import VaultError
+
+    try:
+        keys = _keys(data_dir, scope, args.passphrase_file)
+    except (VaultError, OSError, EOFError) as trouble:
+        return _blocked_only(f"the exchange keys cannot be read: {trouble}", done, args, stdout, stderr)
+    if not keys:
+        return _blocked_only("the vault holds no such account", done, args, stdout, stderr)
+    unknown = sorted({key.venue for key in keys} - set(args.settings.venue_urls))
+    if unknown:
+        return _blocked_only(f"no base URL is set for {', '.join(unknown)}", done, args, stdout, stderr)
+    return _drive(args, scope, keys, stdout, stderr)
+
+
+def _keys(data_dir: Path, scope: Scope, passphrase_file: Path | None) -> tuple[ExchangeKey, ...]:
+    from getpass import getpass
+
+    from proxy.vault.passphrase import read_passphrase
+    from proxy.vault.vault import Vault
+
+    prompt = getpass if sys.stdin.isatty() else None
+    passphrase = read_passphrase(environment=os.environ, file=passphrase_file, prompt=prompt)
+    vault = Vault.open(data_dir / "vault" / "vault.json", passphrase)
+    return tuple(key for key in vault.accounts() if scope.covers(key.account))
+
+
+def _drive(
+    args: argparse.Namespace, scope: Scope, keys: tuple[ExchangeKey, ...], stdout: TextIO, stderr: TextIO
+) -> int:
+    import asyncio
+
+    from proxy.store import codec
+    from rules.kill import Phase
+
+    report = asyncio.run(_kill(args, scope, keys, stderr))
+    if args.json:
+        print(codec.dump(codec.plain(report)).decode(), file=stdout)
+    else:
+        for account in report.accounts:
+            print(_summary(account), file=stdout)
+    return FLAT if report.phase in (Phase.FLAT, Phase.FLAT_EXCEPT_DUST) else NOT_FLAT
+
+
+async def _kill(args: argparse.Namespace, scope: Scope, keys: tuple[ExchangeKey, ...], stderr: TextIO) -> KillReport:
+    from proxy.accounts.venue_account import VenueAccount
+    from proxy.kill.hands import VenueHands
+    from proxy.kill.job import kill
+
+    def show(line: dict[str, Any]) -> None:
+        if line["kind"] == "event":
+            print(json.dumps(line["event"], default=str), file=stderr)
+
+    hands = [
+        VenueHands(
+            VenueAccount(
+                name=key.account,
+                venue=key.venue,
+                api_key=key.api_key,
+                secret=key.api_secret,
+                base_url=args.settings.venue_urls[key.venue],
+            )
+        )
+        for key in keys
+    ]
+    try:
+        return await kill(args.data_dir, scope, hands, args.by, args.reason, on_step=show)
+    finally:
+        for each in hands:
+            await each.aclose()
+
+
+def _blocked_only(why: str, done: str, args: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
+    not_done = "no order was cancelled, no position was closed, gates on other machines were not told"
+    if args.json:
+        print(json.dumps({"flat": False, "done": done, "not_done": not_done, "why": why}), file=stdout)
+    print(f"perpguard kill: {why}\nDONE: {done}\nNOT DONE: {not_done}", file=stderr)
+    return NOT_STARTED
+
+
+def _summary(report: AccountReport) -> str:
+    closed = ", ".join(f"{each.quantity} {each.symbol}" for each in report.closed) or "none"
+    lines = [
+        f"{report.account}: {report.phase.value} (job {report.job_id}{', joined' if report.joined else ''})",
+        f"  orders cancelled: {report.cancelled}; positions closed: {closed}",
+    ]
+    if report.flat_ms is not None and report.verified_ms is not None:
+        lines.append(f"  flat after {report.flat_ms / 1000:.1f} s, verified after {report.verified_ms / 1000:.1f} s")
+    lines += [f"  LEFT: {each}" for each in report.left]
+    lines += [f"  {each}" for each in (report.why, report.advice, report.trouble) if each]
+    return "\n".join(lines)

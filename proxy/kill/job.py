@@ -1,0 +1,245 @@
+"""The press: fence first, then one job an account, which a second press joins and a survivor resumes.
+
+Jobs live in ``<data_dir>/kill/jobs/ACCOUNT/JOB.jsonl``; names sort by time. Over several machines two jobs may run at
+once, which is harmless: every close is reduce-only and rests on a fresh read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from proxy.kill.hands import AccountHands
+from proxy.kill.journal import Job, Journal, JournalCorrupt, Listener
+from proxy.kill.lock import AccountLock
+from proxy.kill.report import AccountReport, KillReport, account_report, worst
+from proxy.kill.runner import Clock, Runner
+from proxy.store.fence import Fence, Scope
+from rules.kill import DEADLINE, replay
+
+log = logging.getLogger("perpguard.kill")
+
+Latch = Callable[[Scope, int], Awaitable[None]]
+"""Tells the shared store of a kill; may raise or hang, the kill goes on."""
+
+_LATCH_SECONDS: Final = 0.1
+_FOLLOW_POLL_SECONDS: Final = 0.05
+# A holder that neither ends nor dies (stopped, swapped out) is not waited for any longer than its job may last.
+_FOLLOW_SECONDS_MAX: Final = DEADLINE.total_seconds() + 10
+_STAMP: Final = "%Y%m%dT%H%M%S%f"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnfinishedJob:
+    """A job whose process died. ``job`` is ``None`` when its journal cannot be read; it still has to be killed anew."""
+
+    account: str
+    path: Path
+    job: Job | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Press:
+    """One press, as every account's job sees it."""
+
+    data_dir: Path
+    scope: Scope
+    by: str
+    reason: str
+    started_at: datetime
+    blocked_ms: float | None
+    latched: asyncio.Task[bool]
+
+
+async def kill(
+    data_dir: Path,
+    scope: Scope,
+    accounts: Sequence[AccountHands],
+    by: str,
+    reason: str,
+    on_step: Listener | None = None,
+    latch: Latch | None = None,
+) -> KillReport:
+    """Stop ``scope`` and make ``accounts`` flat, or join whoever is at it. Never raises for trouble with a venue."""
+    clock, pressed = Clock(), time.monotonic()
+    started_at, trouble = clock.now(), ""
+    generation: int | None = None
+    try:
+        generation = Fence(data_dir).engage(scope)
+    except OSError as failure:
+        # A full or broken disk: gates elsewhere may still enter, but closing what is open has become more urgent.
+        trouble = f"the fence could not be written ({failure.strerror}): gates on this machine are not stopped by it"
+    blocked_ms = None if trouble else round((time.monotonic() - pressed) * 1000, 3)
+    latched = asyncio.create_task(_tell(latch, scope, generation))
+    press = _Press(
+        data_dir=data_dir,
+        scope=scope,
+        by=by,
+        reason=reason,
+        started_at=started_at,
+        blocked_ms=blocked_ms,
+        latched=latched,
+    )
+    reports = tuple(await asyncio.gather(*(_kill_account(press, hands, clock, on_step) for hands in accounts)))
+    await latched
+    return KillReport(
+        scope=str(scope),
+        by=by,
+        reason=reason,
+        started_at=started_at,
+        blocked_ms=blocked_ms,
+        generation=generation,
+        flat=bool(reports) and all(report.flat for report in reports),
+        phase=worst(tuple(report.phase for report in reports)),
+        accounts=reports,
+        trouble=trouble,
+    )
+
+
+def unfinished_jobs(data_dir: Path) -> tuple[UnfinishedJob, ...]:
+    """Jobs that have not come to an end, the newest of every account: running here or elsewhere, or to be resumed.
+
+    To resume one, press again: ``kill`` with its scope and account takes it over.
+    """
+    directories = sorted(path for path in (data_dir / "kill" / "jobs").glob("*") if path.is_dir())
+    found = []
+    for directory in directories:
+        path = _newest(directory)
+        if path is None:
+            continue
+        try:
+            journal = Journal.read(path)
+        except (JournalCorrupt, OSError):
+            found.append(UnfinishedJob(account=directory.name, path=path, job=None))
+            continue
+        if journal is None or not _finished(journal):
+            found.append(UnfinishedJob(account=directory.name, path=path, job=journal.job if journal else None))
+    return tuple(found)
+
+
+async def _tell(latch: Latch | None, scope: Scope, generation: int | None) -> bool:
+    if latch is None or generation is None:
+        return False
+    try:
+        async with asyncio.timeout(_LATCH_SECONDS):
+            await latch(scope, generation)
+    except Exception:  # The edge: whatever ails the shared store, the kill goes on without it.
+        log.exception("the store could not be told of the kill of %s", scope)
+        return False
+    return True
+
+
+async def _kill_account(press: _Press, hands: AccountHands, clock: Clock, listener: Listener | None) -> AccountReport:
+    """Run the account's job, or follow the one that runs until it ends or its holder dies."""
+    directory = press.data_dir / "kill" / "jobs" / hands.name
+    lock = AccountLock(directory / "lock")
+    ended_before = _ended_before(directory)
+    follow_until = clock.now() + timedelta(seconds=_FOLLOW_SECONDS_MAX)
+    # The holder may be another process, whose end or death sends no event here.
+    while not (locked := lock.acquire()) and clock.now() < follow_until:  # noqa: ASYNC110
+        await asyncio.sleep(_FOLLOW_POLL_SECONDS)
+    try:
+        joined = _ended_since(directory, ended_before)
+        if joined is not None:
+            return account_report(joined.job, joined.events, joined=True)
+        return await _run(press, hands, clock, listener, directory, resume=locked)
+    finally:
+        lock.release()
+
+
+async def _run(
+    press: _Press, hands: AccountHands, clock: Clock, listener: Listener | None, directory: Path, *, resume: bool
+) -> AccountReport:
+    journal = _resumed(directory, listener) if resume else None
+    taken_over = journal is not None
+    if journal is None:
+        job = Job(
+            job_id=_job_id(directory, press.started_at),
+            account=hands.name,
+            scope=str(press.scope),
+            by=press.by,
+            reason=press.reason,
+            started_at=press.started_at,
+            blocked_ms=press.blocked_ms,
+        )
+        journal = Journal.create(directory / f"{job.job_id}.jsonl", job, listener)
+
+    async def disable_keys() -> bool:
+        return await asyncio.shield(press.latched)
+
+    trouble = ""
+    try:
+        await Runner(journal, hands, disable_keys, clock).run()
+    except Exception as bug:  # The edge: a bug in one account's kill must not stop the kills of the others.
+        log.exception("the kill of %s failed", hands.name)
+        trouble = f"the kill itself failed ({type(bug).__name__}); press again"
+    finally:
+        journal.close()
+    trouble = trouble or journal.trouble
+    return account_report(journal.job, journal.events, joined=taken_over, trouble=trouble)
+
+
+def _resumed(directory: Path, listener: Listener | None) -> Journal | None:
+    """The newest job, to be continued if it has not ended. A journal that cannot be trusted is set aside."""
+    path = _newest(directory)
+    if path is None:
+        return None
+    try:
+        journal = Journal.resume(path, listener)
+    except JournalCorrupt:
+        with suppress(OSError):
+            path.rename(path.with_suffix(".corrupt"))
+        return None
+    except OSError:
+        return None
+    if journal is None or _finished(journal):
+        if journal is not None:
+            journal.close()
+        return None
+    return journal
+
+
+def _ended_before(directory: Path) -> str:
+    """The newest job's name if it has ended: joining it would report an old kill as the answer to a new press."""
+    path = _newest(directory)
+    return path.name if path is not None and _ended(path) is not None else ""
+
+
+def _ended_since(directory: Path, ended_before: str) -> Journal | None:
+    path = _newest(directory)
+    return _ended(path) if path is not None and path.name > ended_before else None
+
+
+def _ended(path: Path) -> Journal | None:
+    try:
+        journal = Journal.read(path)
+    except (JournalCorrupt, OSError):
+        return None
+    return journal if journal is not None and _finished(journal) else None
+
+
+def _finished(journal: Journal) -> bool:
+    state = replay(journal.events)
+    return state is not None and state.phase.final
+
+
+def _newest(directory: Path) -> Path | None:
+    return max(directory.glob("*.jsonl"), default=None, key=lambda path: path.name)
+
+
+def _job_id(directory: Path, at: datetime) -> str:
+    """Sorts after every earlier job, even when the clock was set back."""
+    newest = _newest(directory)
+    with suppress(ValueError):  # A file that some person put there has no say.
+        stamp = newest.stem.partition("-")[0] if newest else ""
+        earlier = datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
+        at = max(at, earlier + timedelta(microseconds=1))
+    return f"{at.strftime(_STAMP)}-{secrets.token_hex(4)}"

@@ -1,0 +1,173 @@
+"""One kill job on disk: an append-only file of JSON lines, each on the platter before the next step is taken.
+
+A line torn by a crash is cut off when the job is resumed: what it said did not happen as far as anybody knows. A disk
+that refuses to write does not stop a kill; the journal goes on in memory and says so.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import msgspec
+
+from proxy.store import codec
+from proxy.store.fence import Scope
+from rules.kill import Action, Event
+
+_EVENTS: Final[dict[str, type]] = {event.__name__: event for event in get_args(Event)}
+
+Listener = Callable[[dict[str, Any]], None]
+"""Hears every line as it is written: the console's and the command line's live view."""
+
+
+class JournalCorrupt(Exception):
+    """A line before the last cannot be read, so what follows cannot be trusted."""
+
+    def __init__(self, path: Path, line: int) -> None:
+        super().__init__(f"{path}: line {line} is damaged")
+        self.path = path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """The head of a journal. ``blocked_ms`` is the time from the press to the fence; ``None`` if that failed."""
+
+    job_id: str
+    account: str
+    scope: str
+    by: str
+    reason: str
+    started_at: datetime
+    blocked_ms: float | None
+
+    @property
+    def covers(self) -> Scope:
+        """The scope of the press that began the job."""
+        return Scope.parse(self.scope)
+
+    def client_order_id(self, sequence: int) -> str:
+        """Unique over jobs, processes and crashes; within Binance's 36 characters."""
+        return f"pgk-{self.job_id[-8:]}-{sequence}"
+
+
+def to_plain(event: Event) -> dict[str, Any]:
+    """An event as plain JSON types, its class name under ``type``."""
+    return {"type": type(event).__name__, **codec.plain(event)}
+
+
+def from_plain(value: dict[str, Any]) -> Event:
+    """The event ``to_plain`` wrote. ``KeyError`` or ``msgspec.ValidationError``."""
+    content = dict(value)
+    event: Event = codec.build(content, _EVENTS[content.pop("type")])
+    return event
+
+
+class Journal:
+    """A job's journal. One process writes it, under the account's lock; any may read it."""
+
+    def __init__(self, path: Path, job: Job, events: list[Event], listener: Listener | None = None) -> None:
+        self.path = path
+        self.job = job
+        self.events = events
+        self.trouble = ""
+        self._listener = listener
+        self._descriptor = -1
+
+    @classmethod
+    def create(cls, path: Path, job: Job, listener: Listener | None = None) -> Journal:
+        """A new journal with its head written."""
+        journal = cls(path, job, [], listener)
+        journal._open(os.O_CREAT | os.O_EXCL)
+        journal._append({"kind": "job", **codec.plain(job)})
+        return journal
+
+    @classmethod
+    def read(cls, path: Path) -> Journal | None:
+        """What the file says so far; ``None`` when not even its head was written. JournalCorrupt."""
+        return cls._parse(path)[0]
+
+    @classmethod
+    def resume(cls, path: Path, listener: Listener | None = None) -> Journal | None:
+        """The same, ready to be continued, a torn last line cut off."""
+        journal, length = cls._parse(path)
+        if journal is None:
+            return None
+        journal._listener = listener
+        journal._open(0)
+        try:
+            os.ftruncate(journal._descriptor, length)
+        except OSError as trouble:
+            journal._give_up(trouble)
+        return journal
+
+    def intend(self, action: Action, at: datetime) -> None:
+        """Write down what is about to be done."""
+        content = {field.name: codec.plain(getattr(action, field.name)) for field in fields(action)}
+        self._append({"kind": "intent", "at": codec.plain(at), "action": type(action).__name__, **content})
+
+    def record(self, event: Event) -> None:
+        """Write down what has happened."""
+        self.events.append(event)
+        self._append({"kind": "event", "event": to_plain(event)})
+
+    def close(self) -> None:
+        """Give the file back."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    @classmethod
+    def _parse(cls, path: Path) -> tuple[Journal | None, int]:
+        raw = path.read_bytes()
+        journal: Journal | None = None
+        length = 0
+        for number, line in enumerate(raw.splitlines(keepends=True), start=1):
+            try:
+                if not line.endswith(b"\n"):
+                    break
+                content = codec.load(line)
+                if journal is None:
+                    content.pop("kind")
+                    journal = cls(path, codec.build(content, Job), [])
+                elif content["kind"] == "event":
+                    journal.events.append(from_plain(content["event"]))
+            except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
+                if length + len(line) < len(raw):
+                    raise JournalCorrupt(path, number) from None
+                break
+            length += len(line)
+        return journal, length
+
+    def _open(self, flags: int) -> None:
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | flags, 0o600)
+            directory = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+        except OSError as trouble:
+            self._give_up(trouble)
+
+    def _append(self, content: dict[str, Any]) -> None:
+        if self._descriptor >= 0:
+            try:
+                line = codec.dump(content) + b"\n"
+                if os.write(self._descriptor, line) != len(line):
+                    # A partial line in the middle would damage the file for every reader after us.
+                    raise OSError(0, "the line was written in part")
+                os.fsync(self._descriptor)
+            except OSError as trouble:
+                self._give_up(trouble)
+        if self._listener is not None:
+            self._listener(content)
+
+    def _give_up(self, trouble: OSError) -> None:
+        self.trouble = f"the journal went on in memory only: {trouble.strerror}"
+        self.close()

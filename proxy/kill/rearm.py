@@ -1,0 +1,60 @@
+"""Lifting a kill: slower than pressing, by a named person, for a reason, and written down before it takes effect.
+
+Who may re-arm, and whether a second person or a delay is needed, is policy and is settled before this is called. The
+caller clears the latch in the store; the fence opens here.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from proxy.kill.job import unfinished_jobs
+from proxy.store import codec
+from proxy.store.fence import Fence, Scope
+
+REASON_LENGTH_MIN: Final = 8
+
+
+class RearmRefused(Exception):
+    """The scope stays stopped, for these reasons."""
+
+    def __init__(self, scope: Scope, reasons: tuple[str, ...]) -> None:
+        super().__init__(f"{scope} stays stopped: {'; '.join(reasons)}")
+        self.scope = scope
+        self.reasons = reasons
+
+
+def rearm(data_dir: Path, scope: Scope, name: str, reason: str, typed_scope_name: str) -> int:
+    """Let ``scope`` trade again; the new generation. RearmRefused, FenceCorrupt. Lifts nothing but that scope."""
+    refusals = _refusals(data_dir, scope, name, reason, typed_scope_name)
+    if refusals:
+        raise RearmRefused(scope, refusals)
+    _write_down(data_dir / "kill" / "rearm.jsonl", scope, name, reason)
+    return Fence(data_dir).release(scope)
+
+
+def _refusals(data_dir: Path, scope: Scope, name: str, reason: str, typed_scope_name: str) -> tuple[str, ...]:
+    running = [job.account for job in unfinished_jobs(data_dir) if scope.covers(job.account)]
+    found = []
+    if running:
+        found.append(f"the kill of {', '.join(running)} has not ended")
+    if typed_scope_name != str(scope):
+        found.append(f"the name typed is not {scope}")
+    if len(reason.strip()) < REASON_LENGTH_MIN:
+        found.append(f"the reason is shorter than {REASON_LENGTH_MIN} characters")
+    if not name.strip():
+        found.append("nobody is named")
+    return tuple(found)
+
+
+def _write_down(path: Path, scope: Scope, name: str, reason: str) -> None:
+    line = codec.dump({"at": datetime.now(UTC).isoformat(), "scope": str(scope), "by": name, "reason": reason})
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, line + b"\n")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

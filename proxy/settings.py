@@ -1,0 +1,119 @@
+"""Settings of the processes: where things are, never what is allowed (that is the policy).
+
+Read from a TOML file (``--config`` or ``PERPGUARD_CONFIG``), then from ``PERPGUARD_*`` environment variables, which
+win. Unknown keys are errors at start. Secrets (vault passphrase, control token) never stand in the file.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from proxy.store.embedded import embedded_url
+
+BINANCE_HOSTS: Final = {
+    "fapi": "https://fapi.binance.com",
+    "sapi": "https://api.binance.com",
+    "api": "https://api.binance.com",
+    "dapi": "https://dapi.binance.com",
+}
+"""Where the named upstream hosts of the Binance table live (developers.binance.com, general info pages)."""
+
+
+class SettingsError(Exception):
+    """The settings are wrong; the message names each key."""
+
+
+class VenueSettings(BaseModel):
+    """One venue. ``url`` replaces every host of the venue, for the practice exchange or a test network."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    url: str | None = None
+
+
+class Settings(BaseSettings):
+    """Everything a process of the guard needs to know before it reads the policy and opens the vault."""
+
+    model_config = SettingsConfigDict(env_prefix="PERPGUARD_", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    data_dir: Path = Path(".perpguard")
+    desk: str = Field(default="desk", pattern=r"^[A-Za-z0-9._-]{1,32}$")
+    store_url: str | None = None
+    policy: Path = Path("configs/policies/demo.toml")
+    passphrase: SecretStr | None = None
+    passphrase_file: Path | None = None
+    venues: dict[str, VenueSettings] = {"binanceusdm": VenueSettings()}
+
+    gate_host: str = "127.0.0.1"
+    gate_port: int = Field(default=8080, ge=0, le=65535)
+    gate_workers: int = Field(default=2, ge=1, le=64)
+
+    control_host: str = "127.0.0.1"
+    control_port: int = Field(default=8081, ge=0, le=65535)
+    control_names: tuple[str, ...] = ()
+    control_token: SecretStr | None = None
+
+    survey_every_s: float = Field(default=15.0, gt=0, le=300)
+    markets_every_s: float = Field(default=2.0, gt=0, le=60)
+
+    @property
+    def store(self) -> str:
+        """The store's URL: the one given, or the embedded server's in the data directory."""
+        return self.store_url or embedded_url(self.data_dir)
+
+    @property
+    def console_hosts(self) -> tuple[str, ...]:
+        """Names a browser may reach the console under, besides loopback: the bound address and the configured ones."""
+        return (self.control_host, *self.control_names)
+
+    @property
+    def venue_urls(self) -> dict[str, str]:
+        """Base URL by venue, for the warden's and the kill's own client."""
+        return {name: venue.url or BINANCE_HOSTS["fapi"] for name, venue in self.venues.items()}
+
+    def hosts(self, venue: str) -> Mapping[str, str]:
+        """Base URL of each named upstream host of a venue."""
+        url = self.venues[venue].url
+        return BINANCE_HOSTS if url is None else dict.fromkeys(BINANCE_HOSTS, url.rstrip("/"))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file, which arrives as initial values. No ``.env``: secrets lie about in it."""
+        return (env_settings, init_settings)
+
+
+def load_settings(config: Path | None, overrides: Mapping[str, Any]) -> Settings:
+    """Settings from a TOML file, the environment and ``overrides`` of the command line, the last winning.
+
+    Raises ``SettingsError``.
+    """
+    values: dict[str, Any] = {}
+    if config is not None:
+        try:
+            values = tomllib.loads(config.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"{config}: {error}") from error
+        if {"passphrase", "control_token"} & values.keys():
+            raise SettingsError(f"{config}: secrets do not belong in a file; use the environment")
+        for key in ("data_dir", "policy", "passphrase_file"):
+            if key in values:  # Paths in a file are relative to the file, wherever the process was started.
+                values[key] = str(config.parent / values[key])
+    try:
+        settings = Settings(**values)
+        return settings.model_copy(update={key: value for key, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        # Only names and reasons: pydantic's own text would repeat the values, and one of them may be a secret.
+        problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise SettingsError(problems) from None

@@ -1,0 +1,1 @@
+"""Scores and forecasts computed by the warden from the event stream."""

@@ -1,0 +1,176 @@
+"""The warden's side of the store: it publishes what the venue says, drains the audit, and sets the controls."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import redis.asyncio
+
+from proxy.store.client import CALM_TIMEOUT_S, Script, connect, run_script
+from proxy.store.codec import dump, load, plain
+from proxy.store.gate_store import decode_hold
+from proxy.store.keys import Keys
+from rules.model import TradingState
+from rules.snapshot import Account, Hold
+
+DRAIN_BATCH_MAX: Final = 500
+
+
+class EpochLost(Exception):
+    """The store does not remember this warden's epoch: it lost writes and must be filled anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What publishing a survey did. ``accepted`` is false when a newer survey was there already."""
+
+    accepted: bool
+    released: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgedHold:
+    """A hold and the store's time, in microseconds, of its last change."""
+
+    hold: Hold
+    at_us: int
+
+
+class WardenStore:
+    """The warden's access to the store of one desk."""
+
+    def __init__(self, url: str, desk: str) -> None:
+        self._redis: redis.asyncio.Redis = connect(url, timeout_s=CALM_TIMEOUT_S)
+        self._keys = Keys(desk)
+        self._publish = Script.named("publish")
+        self._epoch = ""
+
+    async def begin_epoch(self) -> None:
+        """Mark the store as filled by this warden; holds recorded before stay."""
+        self._epoch = secrets.token_hex(8)
+        await self._redis.set(self._keys.epoch, self._epoch)
+
+    async def now_us(self) -> int:
+        """The store's clock in microseconds: the one order of holds and surveys."""
+        seconds, micros = await self._redis.time()
+        return int(seconds) * 1_000_000 + int(micros)
+
+    async def account_version(self, account: str) -> int:
+        """The version of the published account, 0 when there is none."""
+        version: Any = await self._redis.hget(self._keys.account(account), "version")
+        return int(version or 0)
+
+    async def publish_account(
+        self, account: Account, *, began_us: int, symbols: frozenset[str] | None, resolved: Sequence[str], desk: str
+    ) -> Published:
+        """Make a survey the account's state and release the holds it has seen.
+
+        ``symbols`` is what was surveyed, ``None`` for everything. ``resolved`` are holds proven to be over. The
+        document goes to the audit in the same step. Raises ``EpochLost``.
+        """
+        content = plain(account)
+        record = {
+            "kind": "document",
+            "id": f"account:{account.name}@{account.version}",
+            "at": plain(account.as_of),
+            "desk": desk,
+            "name": f"account:{account.name}",
+            "version": str(account.version),
+            "content": content,
+        }
+        reply = await run_script(
+            self._redis,
+            self._publish,
+            [self._keys.account(account.name), self._keys.holds(account.name), self._keys.epoch, self._keys.audit],
+            [
+                self._epoch,
+                account.version,
+                dump(content),
+                began_us,
+                dump(record),
+                "ALL" if symbols is None else f"|{'|'.join(sorted(symbols))}|",
+                *resolved,
+            ],
+        )
+        if reply[0] == "LOST":
+            raise EpochLost
+        return Published(reply[0] == "OK", int(reply[1]) if reply[0] == "OK" else 0)
+
+    async def publish_markets(self, venue: str, version: str, markets: Mapping[str, Any]) -> None:
+        """Publish the venue's prices."""
+        await self._publish_document(self._keys.markets(venue), version, markets)
+
+    async def publish_instruments(self, venue: str, version: str, instruments: Mapping[str, Any]) -> None:
+        """Publish the venue's instruments."""
+        await self._publish_document(self._keys.instruments(venue), version, instruments)
+
+    async def _publish_document(self, key: str, version: str, content: Mapping[str, Any]) -> None:
+        fields = {"version": version, "body": dump(plain(content)).decode()}
+        await self._redis.hset(key, mapping=fields)  # type: ignore[arg-type]  # redis-py types the keys as bytes|str
+
+    async def holds(self, account: str) -> tuple[AgedHold, ...]:
+        """Every hold of an account, oldest first."""
+        states: Any = await self._redis.hgetall(self._keys.holds(account))
+        holds = [AgedHold(*decode_hold(hold_id, state)) for hold_id, state in states.items()]
+        return tuple(sorted(holds, key=lambda aged: aged.hold.sequence))
+
+    async def record(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Put audit records of the warden itself into the stream."""
+        for record in records:
+            await self._redis.xadd(self._keys.audit, {"r": dump(record)})
+
+    async def read_audit(self, after: str, *, block_ms: int) -> list[tuple[str, Any]]:
+        """The next audit records after stream id ``after``, waiting up to ``block_ms`` for the first."""
+        reply: Any = await self._redis.xread({self._keys.audit: after}, count=DRAIN_BATCH_MAX, block=block_ms)
+        return [(stream_id, load(fields["r"])) for _, found in reply or [] for stream_id, fields in found]
+
+    async def trim_audit(self, through: str) -> None:
+        """Forget audit records up to and including ``through``; they are in the archive."""
+        milliseconds, _, sequence = through.partition("-")
+        await self._redis.xtrim(self._keys.audit, minid=f"{milliseconds}-{int(sequence) + 1}", approximate=False)
+
+    async def set_state(self, level: str, state: TradingState, *, generation: int, kill_running: bool | None) -> None:
+        """Set the trading state of ``desk``, ``account:NAME``, ``bot:NAME`` or ``symbol:NAME`` and the kill latch."""
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.hset(self._keys.controls, mapping={level: state.value, "generation": str(generation)})
+        if kill_running is True:
+            pipeline.hset(self._keys.controls, f"kill:{level}", "1")
+        elif kill_running is False:
+            pipeline.hdel(self._keys.controls, f"kill:{level}")
+        await pipeline.execute()
+
+    async def controls(self) -> dict[str, str]:
+        """Every trading state and kill latch that is set."""
+        fields: Any = await self._redis.hgetall(self._keys.controls)
+        return dict(fields)
+
+    async def set_key_disabled(self, guard_key: str, *, disabled: bool) -> None:
+        """Switch a guard key off, or on again, for every gate."""
+        if disabled:
+            await self._redis.hset(self._keys.disabled, guard_key, "1")
+        else:
+            await self._redis.hdel(self._keys.disabled, guard_key)
+
+    async def publish_score(self, bot: str, score: float, baseline: Mapping[str, Any]) -> None:
+        """Publish a bot's anomaly score and the state it was computed from."""
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.hset(self._keys.scores, bot, f"{score:.4f}")
+        pipeline.hset(self._keys.baselines, bot, dump(baseline).decode())
+        await pipeline.execute()
+
+    async def scores(self) -> dict[str, float]:
+        """Every bot's anomaly score."""
+        fields: Any = await self._redis.hgetall(self._keys.scores)
+        return {bot: float(score) for bot, score in fields.items()}
+
+    async def baselines(self) -> dict[str, Any]:
+        """What every bot's score was computed from, for a warden that takes over."""
+        fields: Any = await self._redis.hgetall(self._keys.baselines)
+        return {bot: load(baseline) for bot, baseline in fields.items()}
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()

@@ -1,0 +1,222 @@
+"""`perpguard keys …`: put exchange keys in, hand guard keys out. Secrets come in by pipe, environment or prompt, never
+by argument (every user of the machine can read those), and go out once.
+"""
+
+import argparse
+import getpass
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+from proxy.vault.errors import InvalidField, PassphraseRefused, VaultError
+from proxy.vault.keys import ExchangeKey, GuardKey, Secret, shortened
+from proxy.vault.passphrase import read_passphrase
+from proxy.vault.vault import Vault
+
+_SECRET_CHARACTERS_MAX = 16_384
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terminal:
+    """Where a command reads from and writes to; tests give their own."""
+
+    environment: Mapping[str, str]
+    stdin: TextIO
+    stdout: TextIO
+    stderr: TextIO
+    prompt: Callable[[str], str] | None  # None: nobody is there to answer.
+    now: Callable[[], datetime]
+
+    def __repr__(self) -> str:
+        return "Terminal()"  # The environment may hold the passphrase.
+
+    @classmethod
+    def of_this_process(cls) -> "Terminal":
+        """The real one."""
+        return cls(
+            environment=os.environ,
+            stdin=sys.stdin,
+            stdout=sys.stdout,
+            stderr=sys.stderr,
+            prompt=getpass.getpass if sys.stdin.isatty() else None,
+            now=lambda: datetime.now(UTC),
+        )
+
+
+def add_arguments(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `keys` and its subcommands to the global command line."""
+    keys = subparsers.add_parser("keys", help="exchange keys in the vault, guard keys for bots")
+    actions = keys.add_subparsers(dest="keys_command", required=True)
+
+    add = actions.add_parser(
+        "add-exchange",
+        help="keep an account's exchange key (creates the vault if there is none)",
+        description="The secret is read from PERPGUARD_API_SECRET, else from a pipe, else asked for.",
+    )
+    add.add_argument("--account", required=True)
+    add.add_argument("--venue", required=True)
+    add.add_argument("--api-key", help="default: PERPGUARD_API_KEY")
+
+    issue = actions.add_parser("issue", help="a new guard key for a bot; its secret is shown once")
+    issue.add_argument("--bot", required=True)
+    issue.add_argument("--account", required=True)
+    issue.add_argument("--label", help="default: the bot's name")
+
+    listing = actions.add_parser("list", help="accounts and guard keys, without secrets")
+    listing.add_argument("--full-keys", action="store_true", help="do not shorten keys")
+
+    disable = actions.add_parser("disable", help="refuse a guard key from now on")
+    enable = actions.add_parser("enable", help="obey a disabled guard key again")
+    rotate = actions.add_parser("rotate", help="replace a guard key; the old one is refused for ever")
+    for action in (disable, enable, rotate):
+        action.add_argument("key", help="the full guard key")
+    for action in (issue, listing, rotate):
+        action.add_argument("--json", action="store_true", help="print JSON")
+    for action in (add, issue, listing, disable, enable, rotate):
+        action.add_argument("--passphrase-file", type=Path, help="a file only you can read")
+
+
+def run(args: argparse.Namespace, terminal: Terminal | None = None) -> int:
+    """Run one `keys` command: 0 when done, 2 when refused, with the reason on stderr."""
+    terminal = terminal or Terminal.of_this_process()
+    try:
+        _COMMANDS[args.keys_command](args, terminal)
+    except (VaultError, OSError) as trouble:
+        print(f"perpguard keys: {trouble}", file=terminal.stderr)
+        return 2
+    except EOFError:
+        print("perpguard keys: the question was not answered", file=terminal.stderr)
+        return 2
+    return 0
+
+
+def _add_exchange(args: argparse.Namespace, terminal: Terminal) -> None:
+    api_key = args.api_key or terminal.environment.get("PERPGUARD_API_KEY", "")
+    if not api_key:
+        raise InvalidField("api_key", "given as --api-key or PERPGUARD_API_KEY")
+    api_secret = _read_api_secret(terminal)
+    vault = _open(args, terminal) if _path(args).exists() else _create(args, terminal)
+    added = vault.add_exchange_key(
+        account=args.account, venue=args.venue, api_key=api_key, api_secret=api_secret, now=terminal.now()
+    )
+    print(f"account={added.account} venue={added.venue} key={shortened(added.api_key)}", file=terminal.stdout)
+
+
+def _issue(args: argparse.Namespace, terminal: Terminal) -> None:
+    issued = _open(args, terminal).issue(
+        bot=args.bot, account=args.account, label=args.label or args.bot, now=terminal.now()
+    )
+    _show_once(issued, args, terminal)
+
+
+def _rotate(args: argparse.Namespace, terminal: Terminal) -> None:
+    _show_once(_open(args, terminal).rotate(args.key, terminal.now()), args, terminal)
+
+
+def _disable(args: argparse.Namespace, terminal: Terminal) -> None:
+    _show_state(_open(args, terminal).disable(args.key, terminal.now()), terminal)
+
+
+def _enable(args: argparse.Namespace, terminal: Terminal) -> None:
+    _show_state(_open(args, terminal).enable(args.key, terminal.now()), terminal)
+
+
+def _list(args: argparse.Namespace, terminal: Terminal) -> None:
+    vault = _open(args, terminal)
+    spell: Callable[[str], str] = str if args.full_keys else shortened
+    accounts = [_account_row(each, spell) for each in vault.accounts()]
+    guard_keys = [_guard_key_row(each, spell) for each in vault.guard_keys()]
+    if args.json:
+        print(json.dumps({"accounts": accounts, "guard_keys": guard_keys}, ensure_ascii=False), file=terminal.stdout)
+        return
+    for title, rows in (("account", accounts), ("guard", guard_keys)):
+        for row in rows:
+            print(title, *(f"{name}={value}" for name, value in row.items()), file=terminal.stdout)
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace, Terminal], None]] = {
+    "add-exchange": _add_exchange,
+    "issue": _issue,
+    "list": _list,
+    "disable": _disable,
+    "enable": _enable,
+    "rotate": _rotate,
+}
+
+
+def _path(args: argparse.Namespace) -> Path:
+    data_dir: Path = args.data_dir
+    return data_dir / "vault" / "vault.json"
+
+
+def _open(args: argparse.Namespace, terminal: Terminal) -> Vault:
+    passphrase = read_passphrase(environment=terminal.environment, file=args.passphrase_file, prompt=terminal.prompt)
+    return Vault.open(_path(args), passphrase)
+
+
+def _create(args: argparse.Namespace, terminal: Terminal) -> Vault:
+    ask = terminal.prompt
+    passphrase = read_passphrase(
+        environment=terminal.environment,
+        file=args.passphrase_file,
+        prompt=None if ask is None else lambda question: _ask_twice(ask, question),
+    )
+    return Vault.create(_path(args), passphrase)
+
+
+def _ask_twice(ask: Callable[[str], str], question: str) -> str:
+    # A new passphrase with a typing error would lock the keys in for ever.
+    answer = Secret(ask(f"New {question[0].lower()}{question[1:]}"))
+    if Secret(ask("Once more: ")) != answer:
+        raise PassphraseRefused("the two answers differ")
+    return answer.reveal()
+
+
+def _read_api_secret(terminal: Terminal) -> Secret:
+    if terminal.environment.get("PERPGUARD_API_SECRET"):
+        return Secret(terminal.environment["PERPGUARD_API_SECRET"].strip())
+    if terminal.prompt is not None:
+        return Secret(terminal.prompt("Exchange API secret: ").strip())
+    try:
+        return Secret(terminal.stdin.read(_SECRET_CHARACTERS_MAX).strip())
+    except UnicodeDecodeError:
+        # "from None" hides but keeps the cause, and this cause carries the bytes: an empty one is refused later.
+        return Secret("")
+
+
+def _show_once(issued: GuardKey, args: argparse.Namespace, terminal: Terminal) -> None:
+    if args.json:
+        credential = {"key": issued.key, "secret": issued.secret.reveal(), "bot": issued.bot, "account": issued.account}
+        print(json.dumps(credential | {"state": issued.state.value}), file=terminal.stdout)
+    else:
+        print(f"key={issued.key}\nsecret={issued.secret.reveal()}", file=terminal.stdout)
+    print("The secret is not shown again; `perpguard keys rotate` replaces it.", file=terminal.stderr)
+
+
+def _show_state(changed: GuardKey, terminal: Terminal) -> None:
+    print(f"key={shortened(changed.key)} bot={changed.bot} state={changed.state.value}", file=terminal.stdout)
+
+
+def _account_row(key: ExchangeKey, spell: Callable[[str], str]) -> dict[str, str]:
+    return {
+        "account": key.account,
+        "venue": key.venue,
+        "api_key": spell(key.api_key),
+        "created_at": key.created_at.isoformat(timespec="seconds"),
+    }
+
+
+def _guard_key_row(key: GuardKey, spell: Callable[[str], str]) -> dict[str, str]:
+    return {
+        "key": spell(key.key),
+        "state": key.state.value,
+        "bot": key.bot,
+        "account": key.account,
+        "label": key.label,
+        "created_at": key.created_at.isoformat(timespec="seconds"),
+    }

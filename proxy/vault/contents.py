@@ -1,0 +1,91 @@
+"""What the vault holds, as one immutable value, and how it may change. Pure: no file, no cipher, no clock."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import msgspec
+
+from proxy.vault.errors import DuplicateAccount, KeyRotated, UnknownAccount, UnknownKey
+from proxy.vault.keys import ExchangeKey, GuardKey, KeyState, Secret, utc
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """Exchange keys by account and guard keys by key. `revision` counts changes, so that going back is noticed."""
+
+    revision: int = 0
+    exchange_keys: dict[str, ExchangeKey] = field(default_factory=dict, repr=False)
+    guard_keys: dict[str, GuardKey] = field(default_factory=dict, repr=False)
+
+    def with_exchange_key(self, added: ExchangeKey) -> "Contents":
+        """One account more."""
+        if added.account in self.exchange_keys:
+            raise DuplicateAccount(added.account)
+        return replace(self, revision=self.revision + 1, exchange_keys={**self.exchange_keys, added.account: added})
+
+    def with_guard_key(self, issued: GuardKey) -> "Contents":
+        """One guard key more, for an account the vault can actually sign for."""
+        if issued.account not in self.exchange_keys:
+            raise UnknownAccount(issued.account)
+        return self._with(issued)
+
+    def with_key_disabled(self, key: str, now: datetime) -> "Contents":
+        """Refuse this key. Never fails on a known key: stopping must be possible from every state."""
+        current = self._known(key)
+        if current.state is not KeyState.ACTIVE:
+            return self  # A rotated key stays ROTATED: turned to DISABLED it could be enabled again.
+        return self._with(replace(current, state=KeyState.DISABLED, changed_at=utc(now)))
+
+    def with_key_enabled(self, key: str, now: datetime) -> "Contents":
+        """Obey this key again."""
+        current = self._known(key)
+        if current.state is KeyState.ACTIVE:
+            return self
+        if current.state is KeyState.ROTATED:
+            raise KeyRotated
+        return self._with(replace(current, state=KeyState.ACTIVE, changed_at=utc(now)))
+
+    def with_key_rotated(self, key: str, *, new_key: str, new_secret: Secret, now: datetime) -> "Contents":
+        """Refuse this key for ever and put a successor in its place, for the same bot and account."""
+        current = self._known(key)
+        if current.state is KeyState.ROTATED:
+            raise KeyRotated
+        # The state is inherited too: rotation replaces a credential, it does not let a disabled bot back in.
+        successor = replace(current, key=new_key, secret=new_secret, created_at=utc(now), changed_at=None)
+        return self._with(replace(current, state=KeyState.ROTATED, changed_at=utc(now)), successor)
+
+    def _known(self, key: str) -> GuardKey:
+        if key not in self.guard_keys:
+            raise UnknownKey
+        return self.guard_keys[key]
+
+    def _with(self, *changed: GuardKey) -> "Contents":
+        return replace(
+            self, revision=self.revision + 1, guard_keys={**self.guard_keys, **{each.key: each for each in changed}}
+        )
+
+
+def encode(contents: Contents) -> bytes:
+    """The plaintext to be sealed. The only place where secrets are serialised."""
+    return msgspec.json.encode(contents, enc_hook=_write_secret)
+
+
+def decode(plaintext: bytes) -> Contents | None:
+    """The contents, or None when the plaintext is not ours.
+
+    It answers instead of raising so that no traceback can hold a frame with the plaintext in it.
+    """
+    try:
+        return msgspec.json.decode(plaintext, type=Contents, dec_hook=_read_secret)
+    except msgspec.DecodeError:
+        return None
+
+
+def _write_secret(secret: object) -> str:
+    if not isinstance(secret, Secret):
+        raise TypeError(f"the vault has no encoding for {type(secret).__name__}")
+    return secret.reveal()
+
+
+def _read_secret(_kind: type, text: str) -> Secret:
+    return Secret(text)

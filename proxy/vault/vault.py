@@ -1,0 +1,160 @@
+"""The vault: the only holder of the real exchange keys, and the register of guard keys.
+
+Reading never waits: it looks at one immutable value. Every change is made to what is on disk *now*, under the file's
+lock, so two processes that change it at the same time lose nothing. It decides nothing about orders.
+"""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from proxy.vault.contents import Contents, decode, encode
+from proxy.vault.errors import PassphraseRefused, UnknownAccount, VaultCorrupt, VaultExists, WrongPassphrase
+from proxy.vault.files import Stamp, VaultFile
+from proxy.vault.keys import ExchangeKey, GuardKey, Secret, new_exchange_key, new_guard_key, random_text
+from proxy.vault.sealing import WORK_FACTOR_DEFAULT, Sealer, parse
+
+PASSPHRASE_LENGTH_MIN = 12
+
+
+class Vault:
+    """An open vault. Holds the derived key, not the passphrase."""
+
+    def __init__(self, file: VaultFile, sealer: Sealer, contents: Contents, stamp: Stamp) -> None:
+        self._file = file
+        self._sealer = sealer
+        self._contents = contents
+        self._stamp = stamp
+        self._changing = threading.Lock()
+
+    @classmethod
+    def create(cls, path: Path, passphrase: Secret, *, work_factor: int = WORK_FACTOR_DEFAULT) -> "Vault":
+        """A new, empty vault. VaultExists, PassphraseRefused, VaultExposed."""
+        _refuse_short(passphrase)
+        file = VaultFile(path)
+        if file.exists():
+            raise VaultExists(path)
+        file.prepare_directory()
+        sealer, contents = Sealer.with_new_salt(passphrase, work_factor), Contents()
+        with file.locked():
+            if file.exists():  # Somebody else was faster.
+                raise VaultExists(path)
+            stamp = file.replace(sealer.seal(encode(contents)), after=None)
+        return cls(file, sealer, contents, stamp)
+
+    @classmethod
+    def open(cls, path: Path, passphrase: Secret) -> "Vault":
+        """An existing vault. VaultMissing, WrongPassphrase, VaultCorrupt."""
+        file = VaultFile(path)
+        content, stamp = file.read()
+        envelope = parse(content)
+        sealer = Sealer.for_header(passphrase, envelope.header)
+        plaintext = sealer.unseal(envelope)
+        if plaintext is None:
+            raise WrongPassphrase
+        contents = decode(plaintext)
+        del plaintext  # So that a traceback from here on has nothing to show.
+        if contents is None:
+            raise VaultCorrupt("it opens, but was written by another version")
+        return cls(file, sealer, contents, stamp)
+
+    def add_exchange_key(
+        self, *, account: str, venue: str, api_key: str, api_secret: Secret, now: datetime
+    ) -> ExchangeKey:
+        """Keep the real key of an account. DuplicateAccount, InvalidField."""
+        added = new_exchange_key(account=account, venue=venue, api_key=api_key, api_secret=api_secret, now=now)
+        self._change(lambda contents: contents.with_exchange_key(added))
+        return added
+
+    def exchange_key(self, account: str) -> ExchangeKey:
+        """The real key of an account. UnknownAccount."""
+        found = self._contents.exchange_keys.get(account)
+        if found is None:
+            raise UnknownAccount(account)
+        return found
+
+    def accounts(self) -> tuple[ExchangeKey, ...]:
+        """Every exchange key, in the order they were added."""
+        return tuple(self._contents.exchange_keys.values())
+
+    def issue(self, *, bot: str, account: str, label: str, now: datetime) -> GuardKey:
+        """A new guard key for a bot. UnknownAccount, InvalidField."""
+        issued = new_guard_key(bot=bot, account=account, label=label, now=now)
+        self._change(lambda contents: contents.with_guard_key(issued))
+        return issued
+
+    def guard_key(self, key: str) -> GuardKey | None:
+        """The guard key with this text, in whatever state; the caller obeys only ACTIVE ones."""
+        return self._contents.guard_keys.get(key)
+
+    def guard_keys(self) -> tuple[GuardKey, ...]:
+        """Every guard key ever issued, in that order."""
+        return tuple(self._contents.guard_keys.values())
+
+    def disable(self, key: str, now: datetime) -> GuardKey:
+        """Refuse a guard key until it is enabled again; a rotated one stays rotated. UnknownKey."""
+        return self._change(lambda contents: contents.with_key_disabled(key, now)).guard_keys[key]
+
+    def enable(self, key: str, now: datetime) -> GuardKey:
+        """Obey a disabled guard key again. UnknownKey, KeyRotated."""
+        return self._change(lambda contents: contents.with_key_enabled(key, now)).guard_keys[key]
+
+    def rotate(self, key: str, now: datetime) -> GuardKey:
+        """Refuse a guard key for ever; returns its successor, which inherits its state. UnknownKey, KeyRotated."""
+        new_key, new_secret = random_text(), Secret(random_text())
+        changed = self._change(
+            lambda contents: contents.with_key_rotated(key, new_key=new_key, new_secret=new_secret, now=now)
+        )
+        return changed.guard_keys[new_key]
+
+    def change_passphrase(self, passphrase: Secret, *, work_factor: int | None = None) -> None:
+        """Seal under a new passphrase and salt. Other open processes must open again; old backups keep the old one."""
+        _refuse_short(passphrase)
+        sealer = Sealer.with_new_salt(passphrase, work_factor or self._sealer.work_factor)
+        with self._changing, self._file.locked():
+            contents, stamp = self._read()
+            self._stamp = self._file.replace(sealer.seal(encode(contents)), after=stamp)
+            self._sealer, self._contents = sealer, contents
+
+    def reload_if_changed(self) -> bool:
+        """Adopt what another process wrote; one `stat` when nothing changed.
+
+        On VaultCorrupt, VaultMissing or PassphraseChanged the old state stays and the next call says so again: catch
+        VaultError, keep serving, raise the alarm.
+        """
+        if self._file.stamp() == self._stamp:
+            return False
+        with self._changing:
+            self._contents, self._stamp = self._read()
+        return True
+
+    def __repr__(self) -> str:
+        return f"Vault({str(self._file.path)!r}, revision={self._contents.revision})"
+
+    def _change(self, change: Callable[[Contents], Contents]) -> Contents:
+        """Apply a change to what is on disk now, write it, adopt it."""
+        with self._changing, self._file.locked():
+            contents, stamp = self._read()
+            changed = change(contents)
+            if changed is not contents:
+                stamp = self._file.replace(self._sealer.seal(encode(changed)), after=stamp)
+            self._contents, self._stamp = changed, stamp
+        return changed
+
+    def _read(self) -> tuple[Contents, Stamp]:
+        content, stamp = self._file.read()
+        plaintext = self._sealer.unseal(parse(content))
+        contents = None if plaintext is None else decode(plaintext)
+        del plaintext
+        if contents is None:
+            raise VaultCorrupt("altered, or written by another version")
+        if contents.revision < self._contents.revision:
+            # An old copy put back would bring disabled keys to life again. After a real restore, start anew.
+            raise VaultCorrupt("older than the one already seen; restart to accept a restored backup")
+        return contents, stamp
+
+
+def _refuse_short(passphrase: Secret) -> None:
+    if len(passphrase.reveal()) < PASSPHRASE_LENGTH_MIN:
+        raise PassphraseRefused(f"shorter than {PASSPHRASE_LENGTH_MIN} characters")

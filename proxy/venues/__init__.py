@@ -1,0 +1,1 @@
+"""One folder a venue: pure codecs between its bytes and our commands. No I/O."""

@@ -1,0 +1,1 @@
+"""Binance USD-M futures over REST: bytes to commands and back. Knows no socket, clock, log or account."""

@@ -1,0 +1,143 @@
+"""Refusals in Binance's dialect: a status and ``{"code": ..., "msg": ...}``.
+
+Codes are chosen by what clients make of them over a plain base URL, where ccxt does not use its futures table
+(measured with ccxt 4.5.90): -2010 becomes InvalidOrder, -1015 with status 400 RateLimitExceeded, a message containing
+"has no operation privilege" PermissionDenied. A policy refusal is never a NetworkError, which bots retry for ever.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from proxy.venues.binance.malformed import MalformedRequest, excerpt
+from proxy.venues.binance.values import plain
+from rules.decision import Breach
+
+MESSAGE_MAX: Final = 512
+_NO_PRIVILEGE: Final = "has no operation privilege"
+
+_RATE_CODES: Final = frozenset({"MESSAGE_RATE_ABOVE_LIMIT"})
+_STOPPED_CODES: Final = frozenset({"KILL_RUNNING", "TRADING_HALTED", "KEY_DISABLED"})
+_UNKNOWN_SYMBOL_CODES: Final = frozenset({"UNKNOWN_SYMBOL"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """One refusal. ``msg`` is kept to 512 characters of printable ASCII."""
+
+    status: int
+    code: int
+    msg: str
+
+    def __post_init__(self) -> None:
+        printable = "".join(character if " " <= character <= "~" else "?" for character in self.msg)
+        kept = printable if len(printable) <= MESSAGE_MAX else printable[: MESSAGE_MAX - 3] + "..."
+        object.__setattr__(self, "msg", kept)
+
+    def body(self) -> bytes:
+        """The JSON the bot reads."""
+        return json.dumps({"code": self.code, "msg": self.msg}, separators=(",", ":")).encode("ascii")
+
+
+def for_breach(breach: Breach, headroom: Decimal | None = None) -> Rejection:
+    """The answer to a judged command that was denied. ``headroom`` is the decision's, the tightest of all breaches."""
+    numbers = [f"observed {breach.observed}"] if breach.observed else []
+    numbers += [f"limit {breach.limit}"] if breach.limit else []
+    allowed = breach.headroom if headroom is None else headroom
+    numbers += [f"largest quantity allowed now {plain(allowed)}"] if allowed is not None else []
+    details = f"; {', '.join(numbers)}" if numbers else ""
+    named = f"GUARD {breach.rule_id} {breach.code}"
+    if breach.code in _RATE_CODES:
+        return Rejection(400, -1015, f"{named}: Too many new orders; {breach.message}{details}")
+    if breach.code in _STOPPED_CODES:
+        return Rejection(400, -2010, f"{named}: this key {_NO_PRIVILEGE} now; {breach.message}{details}")
+    if breach.code in _UNKNOWN_SYMBOL_CODES:
+        return Rejection(400, -1121, f"{named}: Invalid symbol; {breach.message}")
+    return Rejection(400, -2010, f"{named}: {breach.message}{details}")
+
+
+def malformed(error: MalformedRequest) -> Rejection:
+    """A request the grammar does not accept."""
+    return Rejection(400, error.code, error.msg)
+
+
+def unknown_outcome() -> Rejection:
+    """The order was sent and no answer came: Binance's own -1007, "execution status unknown".
+
+    The status is 503, which Binance documents as "the execution status is UNKNOWN and could have been a success". Of
+    the statuses a client tells apart it is the one that does not read as a refusal: a 4xx is a ClientError or
+    BadRequest to Binance's own SDKs, 504 hides the body from the newer one, while a 5xx is a ServerError and ccxt
+    raises RequestTimeout for -1007. Nautilus takes any HTTP answer for a rejection and only a dropped connection for
+    an unknown outcome; where nautilus bots trade, the gate may drop the connection instead.
+    """
+    return Rejection(
+        503, -1007, "Timeout waiting for response from backend server. Send status unknown; execution status unknown."
+    )
+
+
+def cannot_judge() -> Rejection:
+    """The guard has no fresh state to judge an entry on. A refusal, not a NetworkError: retrying at once is useless."""
+    return Rejection(400, -2010, "GUARD CANNOT_JUDGE: the guard cannot judge new risk now; exits and cancels pass")
+
+
+def key_format() -> Rejection:
+    """The API key header is missing or is no guard key."""
+    return Rejection(401, -2014, "GUARD UNAUTHORISED: API-key format invalid.")
+
+
+def unauthorised() -> Rejection:
+    """No such guard key, or not from there."""
+    return Rejection(401, -2015, "GUARD UNAUTHORISED: Invalid API-key, IP, or permissions for action.")
+
+
+def key_disabled() -> Rejection:
+    """The guard key was disabled. ccxt turns a late -2015 into a DDoSProtection that bots retry, so not that code."""
+    return Rejection(400, -2010, f"GUARD KEY_DISABLED: this key {_NO_PRIVILEGE}; it was disabled")
+
+
+def bad_signature() -> Rejection:
+    """The signature does not sign what was sent."""
+    return Rejection(400, -1022, "GUARD BAD_SIGNATURE: Signature for this request is not valid.")
+
+
+def stale_timestamp() -> Rejection:
+    """Too old, too far ahead, or in a unit other than milliseconds."""
+    return Rejection(400, -1021, "GUARD STALE_TIMESTAMP: Timestamp for this request is outside of the recvWindow.")
+
+
+def replayed() -> Rejection:
+    """The very request was seen before. Not -1021, which clients answer with a fresh copy: a second order."""
+    return Rejection(400, -2010, "GUARD REPLAYED: this very request was received before; ask for the order's status")
+
+
+def unknown_route(method: str, path: str, reason: str = "") -> Rejection:
+    """A route that is not in the table, or a DENY row with its reason."""
+    why = reason or "it is not in the guard's table of routes"
+    segments = "/".join(excerpt(segment) for segment in path.split("/")[:6])
+    return Rejection(
+        403, -1002, f"GUARD UNKNOWN_ROUTE: this key {_NO_PRIVILEGE} for {excerpt(method)} {segments}: {why}"
+    )
+
+
+def oversized() -> Rejection:
+    """More bytes than the guard reads."""
+    return Rejection(413, -1101, "GUARD OVERSIZED: the request is larger than the guard accepts")
+
+
+def unknown_symbol(symbol: str) -> Rejection:
+    """A symbol the venue does not list, by exact spelling."""
+    return Rejection(400, -1121, f"GUARD UNKNOWN_SYMBOL: Invalid symbol. '{excerpt(symbol)}' is not listed")
+
+
+def internal() -> Rejection:
+    """A bug of the guard, before anything was sent. Never the answer to bad input."""
+    return Rejection(500, -1000, "GUARD INTERNAL: An unknown error occurred while processing the request.")
+
+
+def batch_body(entries: Sequence[Rejection | bytes]) -> bytes:
+    """The array a batch is answered with, status 200: refusals of ours and entries of the venue's, as they come."""
+    return b"[" + b",".join(entry.body() if isinstance(entry, Rejection) else entry for entry in entries) + b"]"

@@ -1,0 +1,70 @@
+"""The JSON inside ``batchOrders`` and the id lists. Flat by nature, so depth is bounded before it is parsed.
+
+Number literals stay text: a quantity never passes through a float.
+"""
+
+from __future__ import annotations
+
+import json
+from types import MappingProxyType
+from typing import Any, Final, NoReturn
+
+from proxy.venues.binance.malformed import MalformedRequest, illegal, too_many
+from proxy.venues.binance.wire import Parameters
+
+# An array of at most ten flat objects; Binance takes at most five orders and ten cancels.
+_BRACKETS_MAX: Final = 16
+
+
+def read_objects(text: str, name: str, most: int) -> tuple[Parameters, ...]:
+    """An array of 1 to ``most`` flat objects, each as parameters."""
+    return tuple(_flat_object(entry, name) for entry in _array(text, name, most))
+
+
+def read_scalars(text: str, name: str, most: int) -> tuple[str, ...]:
+    """An array of 1 to ``most`` strings or numbers, as text, none twice."""
+    entries = tuple(_scalar(entry, name) for entry in _array(text, name, most))
+    if len(set(entries)) != len(entries):
+        raise too_many(f"duplicate entries in '{name}'")
+    return entries
+
+
+def _array(text: str, name: str, most: int) -> list[Any]:
+    if text.count("[") + text.count("{") > _BRACKETS_MAX:
+        raise illegal(f"'{name}' is nested too deeply")
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_unique, parse_int=str, parse_float=str, parse_constant=_refuse_constant
+        )
+    except ValueError:
+        raise illegal(f"'{name}' is not JSON with unique names and plain numbers") from None
+    if not isinstance(value, list) or not 1 <= len(value) <= most:
+        raise illegal(f"'{name}' is not an array of 1 to {most} entries")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = dict(pairs)
+    if len(names) != len(pairs):
+        raise ValueError("duplicate name")
+    return names
+
+
+def _refuse_constant(_: str) -> NoReturn:
+    raise ValueError("NaN and Infinity are not JSON")
+
+
+def _flat_object(entry: object, name: str) -> Parameters:
+    if not isinstance(entry, dict):
+        raise illegal(f"an entry of '{name}' is not an object")
+    values = {key: _scalar(value, name) for key, value in entry.items()}
+    return Parameters(MappingProxyType({key: value for key, value in values.items() if value}))
+
+
+def _scalar(entry: object, name: str) -> str:
+    # ccxt sends booleans as JSON booleans, python-binance as strings (both captured).
+    if isinstance(entry, bool):
+        return "true" if entry else "false"
+    if isinstance(entry, str):
+        return entry
+    raise MalformedRequest(-1100, f"GUARD MALFORMED: an entry of '{name}' is not a string, number or boolean")

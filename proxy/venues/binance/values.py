@@ -1,0 +1,120 @@
+"""The grammar of single values: numbers, flags, symbols, ids. Bounded before anything is computed."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from proxy.venues.binance.malformed import MalformedRequest, invalid
+
+GUARD_ID_PREFIX: Final = "pgk-"
+"""Client ids of the kill switch's own orders. A bot may neither use nor name one."""
+
+INTEGER_DIGITS_MAX: Final = 12
+FRACTION_DIGITS_MAX: Final = 18
+
+E = TypeVar("E", bound=StrEnum)
+
+# The exponent is for SDKs that print floats (`1e-05`, official Binance SDK); two digits reach past all bounds.
+_DECIMAL: Final = re.compile(r"(0|[1-9][0-9]{0,11})(?:\.([0-9]{1,18}))?(?:[eE]([+-]?[0-9]{1,2}))?")
+_INTEGER: Final = re.compile(r"0|[1-9][0-9]{0,18}")
+_SYMBOL: Final = re.compile(r"[A-Z0-9_]{1,32}")
+# Binance: `^[\.A-Z\:/a-z0-9_-]{1,36}$` for newClientOrderId and clientAlgoId.
+_CLIENT_ID: Final = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
+# python-binance prints Python's True (captured); Binance documents priceProtect in capitals.
+_BOOLEANS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+
+
+def read_decimal(text: str, name: str) -> Decimal:
+    """A number of at most 12 integer and 18 fraction digits, in plain form and without trailing zeros.
+
+    No sign: nothing Binance takes is negative. Margin is taken away by ``type=2``, not by a minus.
+    An exponent is accepted when the value stays inside those bounds. ``text`` is bounded by the grammar before it
+    is computed with: ``Decimal("1e1000000")`` alone may hold a process for a minute once it is turned into an int.
+    """
+    match = _DECIMAL.fullmatch(text)
+    if match is None:
+        raise _not_a_number(name)
+    whole, fraction, exponent = match[1], match[2] or "", int(match[3] or 0)
+    digits = (whole + fraction).lstrip("0")
+    scale = len(fraction) - exponent
+    while digits.endswith("0"):
+        digits, scale = digits[:-1], scale - 1
+    if not digits:
+        return Decimal(0)
+    if scale > FRACTION_DIGITS_MAX or len(digits) - scale > INTEGER_DIGITS_MAX:
+        raise _not_a_number(name)
+    return Decimal(plain(Decimal(f"{digits}E{-scale}")))
+
+
+def read_positive(text: str, name: str) -> Decimal:
+    """A number above zero."""
+    value = read_decimal(text, name)
+    if value == 0:
+        raise invalid(name, "greater than zero")
+    return value
+
+
+def plain(value: Decimal) -> str:
+    """``value`` as plain digits: no exponent, no trailing zeros. Never rounds, as ``normalize`` would to 28 digits."""
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def read_int(text: str, name: str, *, low: int, high: int) -> int:
+    """A whole number between ``low`` and ``high``, both included."""
+    if not _INTEGER.fullmatch(text) or not low <= int(text) <= high:
+        raise invalid(name, f"a whole number from {low} to {high}")
+    return int(text)
+
+
+def read_bool(text: str, name: str) -> bool:
+    """``true`` or ``false`` in the spellings clients send."""
+    if text not in _BOOLEANS:
+        raise invalid(name, "true or false")
+    return _BOOLEANS[text]
+
+
+def read_choice(text: str, name: str, choices: type[E]) -> E:
+    """A member of an enumeration, spelled exactly."""
+    try:
+        return choices(text)
+    except ValueError:
+        raise invalid(name, "one of " + ", ".join(choices)) from None
+
+
+def read_word(text: str, name: str, words: frozenset[str]) -> str:
+    """One of a closed list of words, spelled exactly."""
+    if text not in words:
+        raise invalid(name, "one of " + ", ".join(sorted(words)))
+    return text
+
+
+def read_symbol(text: str) -> str:
+    """A symbol's spelling. Whether it exists is asked of the instruments later, by exact match."""
+    if not _SYMBOL.fullmatch(text):
+        raise MalformedRequest(-1121, "GUARD MALFORMED: Invalid symbol.")
+    return text
+
+
+def read_order_id(text: str, name: str) -> str:
+    """An id the venue gave: a positive 64-bit whole number, kept as text."""
+    return str(read_int(text, name, low=1, high=2**63 - 1))
+
+
+def read_client_id(text: str, name: str) -> str:
+    """An id the bot chose, which may not be one of the guard's own."""
+    if not _CLIENT_ID.fullmatch(text):
+        raise invalid(name, "1 to 36 of the characters . A-Z : / a-z 0-9 _ -")
+    # Whether the venue compares ids by case is not documented, so any case of the prefix is ours.
+    if text.lower().startswith(GUARD_ID_PREFIX):
+        raise MalformedRequest(-1130, f"GUARD RESERVED_CLIENT_ID: '{name}' names one of the guard's own orders")
+    return text
+
+
+def _not_a_number(name: str) -> MalformedRequest:
+    return invalid(
+        name, f"a plain number of at most {INTEGER_DIGITS_MAX} integer and {FRACTION_DIGITS_MAX} fraction digits"
+    )

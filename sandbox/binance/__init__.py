@@ -1,0 +1,1 @@
+"""The Binance USD-M dialect: routes, parameters, signatures, replies and codes over the venue-neutral engine."""

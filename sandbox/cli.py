@@ -1,0 +1,123 @@
+"""`python -m sandbox`: read the settings, bind to loopback, say when the exchange is ready."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ipaddress
+import logging
+import socket
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import uvicorn
+
+from sandbox.connections import Connections
+from sandbox.engine.scenario import Scenario
+from sandbox.server import create_app
+from sandbox.settings import Settings, SettingsError, read_account, read_settings
+
+CONNECTIONS_MAX = 1_000
+# Longer than any client's idle time between two orders, so that keep-alive races do not look like faults.
+KEEP_ALIVE_S = 75
+
+
+def main(argv: list[str]) -> int:
+    """Run the practice exchange until interrupted; 0 after a clean end, 2 when the settings cannot be used."""
+    arguments = _parser().parse_args(argv)
+    try:
+        settings = _settings(arguments)
+        if not arguments.expose and not _loopback(arguments.host):
+            raise SettingsError(f"--host {arguments.host} is not a loopback address; add --expose to serve it anyway")
+        listener = _listen(arguments.host, arguments.port)
+    except (SettingsError, OSError) as trouble:
+        sys.stderr.write(f"practice exchange: {trouble}\n")
+        return 2
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_serve(settings, listener))
+    return 0
+
+
+class _AnnouncingServer(uvicorn.Server):
+    """uvicorn, plus one line on standard output when connections are accepted."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or []:
+            host, port = listener.getsockname()[:2]
+            shown = f"[{host}]" if ":" in host else host
+            sys.stdout.write(f"practice exchange ready http://{shown}:{port}\n")
+        sys.stdout.flush()
+
+
+async def _serve(settings: Settings, listener: socket.socket) -> None:
+    connections = Connections()
+    config = uvicorn.Config(
+        create_app(settings, connections),
+        http=connections.protocol(),
+        ws="none",
+        lifespan="on",
+        # Access logs would carry signatures and keys' traffic; the request log is under /sandbox/log.
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        limit_concurrency=CONNECTIONS_MAX,
+    )
+    await _AnnouncingServer(config).serve(sockets=[listener])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="sandbox", description="A practice exchange for perpetual-futures bots.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8090, help="0 picks a free port")
+    parser.add_argument("--config", type=Path, help="a TOML file; options given here win")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--scenario", type=Scenario, choices=list(Scenario))
+    parser.add_argument("--speed", type=float, help="engine time over wall time; 0 stops the clock")
+    parser.add_argument(
+        "--start-time", type=datetime.fromisoformat, help="engine time at the start, ISO 8601 with zone"
+    )
+    parser.add_argument("--account", action="append", metavar="NAME:KEY:SECRET:BALANCE")
+    parser.add_argument("--weight-limit", type=int, help="request weight per minute; 0 never refuses")
+    parser.add_argument("--order-limit", type=int, help="orders per 10 s; 0 never refuses")
+    parser.add_argument("--expose", action="store_true", help="allow a host that is not loopback")
+    return parser
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    settings = read_settings(arguments.config) if arguments.config else Settings()
+    given = {
+        name: value
+        for name in ("seed", "scenario", "speed", "start_time", "weight_limit", "order_limit")
+        if (value := getattr(arguments, name)) is not None
+    }
+    if arguments.account:
+        given["accounts"] = tuple(read_account(text) for text in arguments.account)
+    return replace(settings, **given)
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol must be named: asyncio switches Nagle off only on sockets that say they are TCP (40 ms an answer).
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        raise
+    return listener

@@ -1,0 +1,68 @@
+"""The whole state of the exchange in one object; the files beside it are functions over it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from decimal import Decimal
+
+from sandbox.engine.account import Account
+from sandbox.engine.instrument import Instrument
+from sandbox.engine.market import Market
+from sandbox.engine.model import ZERO, Income, IncomeKind
+from sandbox.engine.rejection import Reason, Rejected
+from sandbox.engine.scenario import Scenario
+
+_MONEY = Decimal("1e-8")
+
+
+class Exchange:
+    """Markets, accounts, counters and the seeded source of chance. Nothing here reads a clock."""
+
+    def __init__(self, instruments: Iterable[Instrument], *, seed: int, scenario: Scenario, now_ms: int) -> None:
+        self.now_ms = now_ms
+        self.steps = 0
+        self.scenario = scenario
+        self.scenario_began = 0
+        self.chance = random.Random(seed)
+        self.markets = {instrument.symbol: Market(instrument, now_ms) for instrument in instruments}
+        self.accounts: dict[str, Account] = {}
+        # What the insurance fund has taken in (fees, leftovers) and paid out (bankruptcies), in quote currency.
+        self.insurance_fund = ZERO
+        self._last_id = 4_000_000_000
+
+    def open_account(self, name: str, wallet: Decimal) -> Account:
+        """Add a customer with `wallet` quote currency; the settings have checked that the name is new."""
+        self.accounts[name] = Account(name, wallet)
+        return self.accounts[name]
+
+    def market(self, symbol: str) -> Market:
+        """The market of `symbol`; `Rejected(UNKNOWN_SYMBOL)` when it is not listed."""
+        market = self.markets.get(symbol)
+        if market is None:
+            raise Rejected(Reason.UNKNOWN_SYMBOL)
+        return market
+
+    def next_id(self) -> int:
+        """A number never given before: orders, trades, incomes and queue priorities share one counter."""
+        self._last_id += 1
+        return self._last_id
+
+    def pay(
+        self, account: Account, kind: IncomeKind, symbol: str, amount: Decimal, trade_id: int | None = None
+    ) -> Decimal:
+        """Change a wallet by `amount` (to eight decimals) and write the income row; returns what was booked."""
+        booked = amount.quantize(_MONEY)
+        if booked:
+            account.wallet += booked
+            account.incomes.append(
+                Income(
+                    income_id=self.next_id(),
+                    kind=kind,
+                    symbol=symbol,
+                    amount=booked,
+                    time_ms=self.now_ms,
+                    trade_id=trade_id,
+                )
+            )
+        return booked

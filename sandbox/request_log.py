@@ -1,0 +1,61 @@
+"""The list of every request that wanted to change something, so that a test can count what really arrived."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+ENTRIES_KEPT = 10_000
+
+
+@dataclass(slots=True)
+class LogEntry:
+    """One request. `status` is what it was answered or would have been; `fault` says what the sender saw instead."""
+
+    sequence: int
+    time_ns: int
+    account: str | None
+    method: str
+    path: str
+    params: dict[str, str]
+    status: int
+    fault: str
+
+
+@dataclass(slots=True)
+class RequestLog:
+    """The last `ENTRIES_KEPT` entries; `total` counts all since the last clearing."""
+
+    total: int = 0
+    entries: deque[LogEntry] = field(default_factory=lambda: deque(maxlen=ENTRIES_KEPT))
+
+    def add(
+        self,
+        *,
+        time_ns: int,
+        account: str | None,
+        method: str,
+        path: str,
+        params: dict[str, str],
+        status: int,
+        fault: str,
+    ) -> None:
+        """Write an entry down."""
+        self.total += 1
+        self.entries.append(
+            LogEntry(
+                sequence=self.total,
+                time_ns=time_ns,
+                account=account,
+                method=method,
+                path=path,
+                params=params,
+                status=status,
+                fault=fault,
+            )
+        )
+
+    def clear(self) -> None:
+        """Forget everything and count from one again."""
+        self.total = 0
+        self.entries.clear()

@@ -1,0 +1,217 @@
+"""The ASGI edge: read a bounded request, meet the armed faults, answer, and keep engine time running."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
+from typing import Any
+
+from sandbox.binance.dialect import BinanceDialect, Reply, Request, json_reply, places_orders
+from sandbox.binance.limits import RateLimits
+from sandbox.binance.params import read_pairs
+from sandbox.binance.signing import Credential
+from sandbox.connections import Connections
+from sandbox.control import ControlDoor
+from sandbox.engine.exchange import Exchange
+from sandbox.engine.history import invent_history
+from sandbox.engine.listing import DEFAULT_INSTRUMENTS
+from sandbox.engine.scenario import STEP_MS
+from sandbox.engine.stepping import step
+from sandbox.faults import Fault, LateExecution
+from sandbox.request_log import RequestLog
+from sandbox.settings import Settings
+
+BODY_MAX = 64 * 1024
+# A stalled process catches up at most this many steps per tick, then time is simply lost.
+STEPS_PER_TICK_MAX = 1_000
+# A fast clock lets waiting requests in between this many steps (some 40 ms of work).
+STEPS_AT_A_TIME = 50
+LATE_REQUESTS_MAX = 1_000
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_log = logging.getLogger("sandbox")
+
+_UNKNOWN = json_reply(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    {
+        "code": -1007,
+        "msg": "Timeout waiting for response from backend server. Send status unknown; execution status unknown.",
+    },
+)
+_TOO_LARGE = json_reply(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"code": -1101, "msg": "Too many parameters."})
+_BROKEN = json_reply(
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    {"code": -1000, "msg": "An unknown error occurred while processing the request."},
+)
+
+
+class ConnectionDropped(Exception):
+    """Raised instead of dropping when there is no socket to drop (in-process transports)."""
+
+
+class PracticeExchange:
+    """The ASGI application. Everything the engine does happens between two awaits, so requests never interleave."""
+
+    def __init__(self, settings: Settings, connections: Connections) -> None:
+        start = settings.start_time
+        now_ms = time.time_ns() // 1_000_000 if start is None else int(start.timestamp()) * 1000
+        exchange = Exchange(DEFAULT_INSTRUMENTS, seed=settings.seed, scenario=settings.scenario, now_ms=now_ms)
+        invent_history(exchange)
+        for account in settings.accounts:
+            exchange.open_account(account.name, account.balance)
+        credentials = [Credential(row.name, row.api_key, row.api_secret) for row in settings.accounts]
+        limits = RateLimits(settings.weight_limit, settings.order_limit)
+        self._exchange = exchange
+        self._dialect = BinanceDialect(exchange, credentials, limits)
+        self._request_log = RequestLog()
+        self._control = ControlDoor(exchange, self._request_log, settings.speed)
+        self._connections = connections
+        self._late: deque[tuple[float, Request]] = deque(maxlen=LATE_REQUESTS_MAX)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI entry point: lifespan runs the clock, HTTP is answered, WebSockets are refused."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        async with asyncio.TaskGroup() as tasks:
+            clock = tasks.create_task(self._keep_time())
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            clock.cancel()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _keep_time(self) -> None:
+        due = 0.0
+        last = time.monotonic()
+        while True:
+            await asyncio.sleep(STEP_MS / 1000)
+            now = time.monotonic()
+            due = min(due + (now - last) * 1000 / STEP_MS * self._control.speed, STEPS_PER_TICK_MAX)
+            last = now
+            while due >= 1:
+                for _ in range(min(int(due), STEPS_AT_A_TIME)):
+                    step(self._exchange)
+                    due -= 1
+                await asyncio.sleep(0)
+            while self._late and self._late[0][0] <= now:
+                self._dialect.answer(self._late.popleft()[1])
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await _read_body(receive)
+        if body is None:
+            await _send(send, _TOO_LARGE)
+            return
+        try:
+            reply = await self._reply(scope, body)
+        except ConnectionDropped:
+            raise
+        except Exception:
+            # The edge: a bug costs its sender a 500 in the venue's format, never the exchange its life.
+            _log.exception("request failed: %s %s", scope["method"], scope["path"])
+            reply = _BROKEN
+        if reply is not None:
+            await _send(send, reply)
+        elif self._connections.drop(scope["client"]):
+            # Wait for the loss to be noticed; returning before it would make the server answer 500.
+            await receive()
+        else:
+            raise ConnectionDropped
+
+    async def _reply(self, scope: Scope, body: bytes) -> Reply | None:
+        """The reply to send, or None to close the connection without one."""
+        method, path = scope["method"], scope["path"]
+        if path.startswith("/sandbox/"):
+            return self._control.answer(method, path, body)
+        time_ns = time.time_ns()
+        request = _request(scope, body, time_ns // 1_000_000)
+        faults = self._control.faults
+        fault = faults.next_for_order() if places_orders(method, path) else Fault.NONE
+        reply = self._execute(request, fault)
+        if method != "GET":
+            self._request_log.add(
+                time_ns=time_ns,
+                account=self._dialect.account_of(request.api_key),
+                method=method,
+                path=path,
+                params=read_pairs(request.query, request.body).as_sent(),
+                status=reply.status,
+                fault=str(fault),
+            )
+        if faults.latency_ms:
+            await asyncio.sleep(faults.latency_ms / 1000)
+        match fault:
+            case Fault.DROP_REPLY:
+                return None
+            case Fault.UNKNOWN_503:
+                return _UNKNOWN
+            case Fault.REJECT_429 | Fault.NONE:
+                return reply
+
+    def _execute(self, request: Request, fault: Fault) -> Reply:
+        faults = self._control.faults
+        if fault is Fault.REJECT_429:
+            message = "Too many requests; current limit of IP is reached. Please slow down."
+            headers = [("retry-after", str(faults.retry_after_s))]
+            return json_reply(HTTPStatus.TOO_MANY_REQUESTS, {"code": -1003, "msg": message}, headers)
+        if fault is Fault.UNKNOWN_503 and faults.unknown_503_execution is not LateExecution.NOW:
+            if faults.unknown_503_execution is LateExecution.LATE:
+                self._late.append((time.monotonic() + faults.late_ms / 1000, request))
+            return _UNKNOWN
+        return self._dialect.answer(request)
+
+
+def create_app(settings: Settings, connections: Connections | None = None) -> PracticeExchange:
+    """The practice exchange as an ASGI application; give it the server's `connections` so that it can drop them."""
+    return PracticeExchange(settings, connections or Connections())
+
+
+def _request(scope: Scope, body: bytes, received_ms: int) -> Request:
+    headers: dict[bytes, bytes] = dict(scope["headers"])
+    api_key = headers.get(b"x-mbx-apikey")
+    client = scope["client"]
+    return Request(
+        method=scope["method"],
+        path=scope["path"],
+        query=scope["query_string"].decode("latin-1"),
+        body=body.decode("latin-1"),
+        api_key=None if api_key is None else api_key.decode("latin-1"),
+        caller=client[0] if client else "in-process",
+        received_ms=received_ms,
+    )
+
+
+async def _read_body(receive: Receive) -> bytes | None:
+    """The whole body, or None when it is larger than `BODY_MAX`."""
+    body = b""
+    while True:
+        message = await receive()
+        part: bytes = message.get("body", b"")
+        body += part
+        if len(body) > BODY_MAX:
+            return None
+        if not message.get("more_body"):
+            return body
+
+
+async def _send(send: Send, reply: Reply) -> None:
+    headers = [
+        (b"content-type", b"application/json;charset=UTF-8"),
+        (b"content-length", str(len(reply.body)).encode()),
+        *((name.encode(), value.encode()) for name, value in reply.headers),
+    ]
+    await send({"type": "http.response.start", "status": int(reply.status), "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})

@@ -1,0 +1,113 @@
+"""What the practice exchange is started with, from the command line or a TOML file; it fails at start or not at all."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+from sandbox.binance.limits import ORDERS_PER_10S, WEIGHT_PER_MINUTE
+from sandbox.engine.scenario import Scenario
+
+# Known to everyone on purpose: they open nothing but play money on loopback.
+DEMO_KEY = "practice-key-demo"
+DEMO_SECRET = "practice-secret-demo"  # noqa: S105
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used; the message names the setting."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSettings:
+    """A customer of the practice exchange; `balance` in USDT."""
+
+    name: str
+    api_key: str
+    api_secret: str = field(repr=False)
+    balance: Decimal = Decimal(10_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything the exchange needs. `speed` is engine time over wall time; 0 stops the clock (tests step by hand)."""
+
+    accounts: tuple[AccountSettings, ...] = (AccountSettings("demo", DEMO_KEY, DEMO_SECRET),)
+    seed: int = 7
+    scenario: Scenario = Scenario.CALM
+    speed: float = 1.0
+    # Engine time at the first step, to the second; None starts at the wall clock. Fix it to reproduce a run exactly.
+    start_time: datetime | None = None
+    # Requests' weight per minute and orders per 10 s; 0 counts without ever refusing.
+    weight_limit: int = WEIGHT_PER_MINUTE
+    order_limit: int = ORDERS_PER_10S
+
+    def __post_init__(self) -> None:
+        names = [account.name for account in self.accounts]
+        keys = [account.api_key for account in self.accounts]
+        if not names:
+            raise SettingsError("account: at least one is needed")
+        if len(set(names)) < len(names) or len(set(keys)) < len(keys):
+            raise SettingsError("account: names and keys must differ")
+        if not all(account.name and account.api_key and account.api_secret for account in self.accounts):
+            raise SettingsError("account: name, key and secret must not be empty")
+        if not all(account.balance.is_finite() and account.balance >= 0 for account in self.accounts):
+            raise SettingsError("account: balance must be a number not below zero")
+        if not 0 <= self.speed <= 1_000:
+            raise SettingsError("speed: between 0 and 1000")
+        if self.start_time is not None and self.start_time.tzinfo is None:
+            raise SettingsError("start_time: needs a time zone, for example 2026-11-24T07:59:50Z")
+        if min(self.weight_limit, self.order_limit) < 0:
+            raise SettingsError("weight_limit and order_limit: not below zero")
+
+
+class _AccountTable(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    api_key: str
+    api_secret: str
+    balance: Decimal = Decimal(10_000)
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    account: list[_AccountTable] = []
+    seed: int = 7
+    scenario: Scenario = Scenario.CALM
+    speed: float = 1.0
+    start_time: datetime | None = None
+    weight_limit: int = WEIGHT_PER_MINUTE
+    order_limit: int = ORDERS_PER_10S
+
+
+def read_settings(path: Path) -> Settings:
+    """Read a TOML file; unknown keys and unreadable values raise `SettingsError`."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = msgspec.convert(table, _File, strict=False)
+    except (OSError, ValueError, msgspec.ValidationError) as trouble:
+        raise SettingsError(f"{path}: {trouble}") from trouble
+    accounts = tuple(AccountSettings(row.name, row.api_key, row.api_secret, row.balance) for row in content.account)
+    return Settings(
+        accounts=accounts or Settings().accounts,
+        seed=content.seed,
+        scenario=content.scenario,
+        speed=content.speed,
+        start_time=content.start_time,
+        weight_limit=content.weight_limit,
+        order_limit=content.order_limit,
+    )
+
+
+def read_account(text: str) -> AccountSettings:
+    """Read `name:key:secret:balance` from the command line; the text itself never appears in an error."""
+    parts = text.split(":")
+    if len(parts) != 4:
+        raise SettingsError("--account: expected name:key:secret:balance")
+    name, api_key, api_secret, balance = parts
+    try:
+        return AccountSettings(name, api_key, api_secret, Decimal(balance))
+    except ArithmeticError:
+        raise SettingsError("--account: balance is not a number") from None

@@ -1,0 +1,250 @@
+"""Seeded simulation of whole kills against a venue full of faults, in virtual time. A failure prints its seed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.kill.job import kill, unfinished_jobs
+from proxy.kill.report import KillReport
+from proxy.store.fence import DESK, Fence, Scope
+from rules.kill import Phase
+from tests.proxy.kill.simulated_venue import IN_FLIGHT_SECONDS_MAX, SimulatedVenue
+from tests.proxy.kill.virtual_time import in_virtual_time
+
+SEEDS = range(150)
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+async def _press(data_dir: Path, *venues: SimulatedVenue, on_step: Any = None, scope: Scope = DESK) -> KillReport:
+    return await kill(data_dir, scope, venues, "ann", "simulation", on_step=on_step)
+
+
+def test_flat_is_true_whenever_it_is_said(tmp_path: Path):
+    phases: Counter[Phase] = Counter()
+    faults: Counter[str] = Counter()
+    for seed in SEEDS:
+
+        async def one(seed: int = seed) -> None:
+            venue = SimulatedVenue(seed)
+            report = await _press(tmp_path / str(seed), venue)
+            phases[report.phase] += 1
+            faults.update(venue.faults)
+            assert venue.flips == 0, f"seed {seed}: a position changed its sign"
+            assert report.accounts[0].steps[-1].what != "waited"
+            if report.flat:
+                assert venue.flat, f"seed {seed}: said flat, was not"
+                assert report.accounts[0].left == ()
+            else:
+                assert report.accounts[0].left, f"seed {seed}: names nothing left"
+
+        in_virtual_time(one())
+    assert phases[Phase.FLAT] >= 0.97 * len(SEEDS), phases
+    assert len(faults) == 9 and min(faults.values()) >= 20, faults
+
+
+def test_a_ban_is_respected(tmp_path: Path):
+    """One request in flight may meet the ban that another one earned; after that there is silence."""
+    for seed in range(40):
+
+        async def one(seed: int = seed) -> None:
+            venue = SimulatedVenue(seed, fault_share=0.0)
+            venue.banned_until = venue.loop.time() + 20
+            started = venue.loop.time()
+            report = await _press(tmp_path / str(seed), venue)
+            assert report.flat
+            assert venue.called_while_banned == 1, f"seed {seed}"
+            assert venue.loop.time() - started < 20 + 5 + 6 + IN_FLIGHT_SECONDS_MAX, f"seed {seed}"
+
+        in_virtual_time(one())
+
+
+def test_a_venue_that_stays_down_ends_degraded_in_time(tmp_path: Path):
+    async def one() -> None:
+        venue = SimulatedVenue(1, fault_share=1.0, heals_at=10_000)
+        started = venue.loop.time()
+        report = await _press(tmp_path, venue)
+        assert report.phase is Phase.DEGRADED
+        assert venue.loop.time() - started <= 60.5
+        assert report.accounts[0].left and report.accounts[0].advice
+        assert unfinished_jobs(tmp_path) == ()
+        assert Fence(tmp_path).engaged("main")
+
+    in_virtual_time(one())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_crash_after_any_line_of_the_journal_is_resumed_to_flat(tmp_path: Path, seed: int):
+    async def journey(data_dir: Path, crash_after: int) -> int:
+        venue = SimulatedVenue(seed, fault_share=0.1)
+        lines = 0
+
+        def listen(_: dict[str, Any]) -> None:
+            nonlocal lines
+            lines += 1
+            if lines == crash_after:
+                raise Crash
+
+        try:
+            report = await _press(data_dir, venue, on_step=listen)
+        except BaseException as crash:
+            assert _is_crash(crash), crash
+            await asyncio.sleep(2)
+            report = await _press(data_dir, venue)
+            assert report.accounts[0].joined
+        assert report.flat and venue.flat, f"seed {seed}, crash after line {crash_after}"
+        assert venue.flips == 0
+        assert unfinished_jobs(data_dir) == ()
+        return lines
+
+    total = in_virtual_time(journey(tmp_path / "whole", 0))
+    assert total > 15
+    for crash_after in range(1, total):
+        in_virtual_time(journey(tmp_path / str(crash_after), crash_after))
+
+
+def _is_crash(trouble: BaseException) -> bool:
+    if isinstance(trouble, BaseExceptionGroup):
+        return all(_is_crash(each) for each in trouble.exceptions)
+    return isinstance(trouble, Crash)
+
+
+def test_crash_upon_crash_still_ends_flat(tmp_path: Path):
+    for seed in range(20):
+
+        async def one(seed: int = seed) -> None:
+            venue = SimulatedVenue(seed, fault_share=0.1)
+            for crash_after in (9, 5, 7, 3, 6):
+                lines = 0
+
+                def listen(_: dict[str, Any], crash_after: int = crash_after) -> None:
+                    nonlocal lines
+                    lines += 1
+                    if lines == crash_after:
+                        raise Crash
+
+                with pytest.raises(BaseException) as crash:
+                    await _press(tmp_path / str(seed), venue, on_step=listen)
+                assert _is_crash(crash.value)
+            report = await _press(tmp_path / str(seed), venue)
+            assert report.flat and venue.flat and venue.flips == 0, f"seed {seed}"
+
+        in_virtual_time(one())
+
+
+def test_many_presses_join_one_job(tmp_path: Path):
+    async def one() -> None:
+        venue = SimulatedVenue(3)
+        reports = await asyncio.gather(*(_press(tmp_path, venue) for _ in range(50)))
+        accounts = [report.accounts[0] for report in reports]
+        assert len({account.job_id for account in accounts}) == 1
+        assert sum(not account.joined for account in accounts) == 1
+        assert all(report.flat for report in reports)
+        assert len(list((tmp_path / "kill/jobs/main").glob("*.jsonl"))) == 1
+
+    in_virtual_time(one())
+
+
+def test_a_press_after_the_end_verifies_anew(tmp_path: Path):
+    async def one() -> None:
+        venue = SimulatedVenue(3, fault_share=0)
+        first, second = await _press(tmp_path, venue), await _press(tmp_path, venue)
+        assert first.accounts[0].job_id < second.accounts[0].job_id
+        assert second.flat and not second.accounts[0].joined
+        assert len(second.accounts[0].read_backs) == 3
+
+    in_virtual_time(one())
+
+
+def test_accounts_are_killed_side_by_side_and_one_in_ruins_does_not_hold_up_the_others(tmp_path: Path):
+    async def one() -> None:
+        venues = [SimulatedVenue(seed, fault_share=0, name=f"a{seed}") for seed in range(5)]
+        ruin = SimulatedVenue(9, fault_share=1, heals_at=10_000, name="ruin")
+        report = await _press(tmp_path, *venues, ruin)
+        phases = {account.account: account.phase for account in report.accounts}
+        assert phases == {f"a{seed}": Phase.FLAT for seed in range(5)} | {"ruin": Phase.DEGRADED}
+        assert all((account.verified_ms or 0) < 20_000 for account in report.accounts)
+        assert report.phase is Phase.DEGRADED and not report.flat
+
+    in_virtual_time(one())
+
+
+@pytest.mark.parametrize("trouble", ["raises", "hangs"])
+def test_a_store_that_is_down_costs_a_tenth_of_a_second(tmp_path: Path, trouble: str):
+    async def latch(scope: Scope, generation: int) -> None:
+        if trouble == "raises":
+            raise ConnectionError("redis is gone")
+        await asyncio.sleep(3600)
+
+    async def one() -> None:
+        venue = SimulatedVenue(3, fault_share=0)
+        report = await kill(tmp_path, DESK, [venue], "ann", "test", latch=latch)
+        blocked = next(step for step in report.accounts[0].steps if "blocked" in step.what)
+        assert (blocked.at - report.started_at).total_seconds() < 0.2
+        assert report.flat and not report.accounts[0].latched
+
+    in_virtual_time(one())
+
+
+def test_the_latch_hears_scope_and_generation(tmp_path: Path):
+    told = []
+
+    async def latch(scope: Scope, generation: int) -> None:
+        told.append((scope, generation))
+
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        venue = SimulatedVenue(3, fault_share=0)
+        report = await kill(tmp_path, Scope("main"), [venue], "ann", "test", latch=latch)
+        assert told == [(Scope("main"), 2)]
+        assert report.accounts[0].latched
+
+    in_virtual_time(one())
+
+
+def test_a_disk_that_refuses_to_write_does_not_stop_the_kill(tmp_path: Path):
+    (tmp_path / "kill").write_text("no directory")
+
+    async def one() -> None:
+        venue = SimulatedVenue(3, fault_share=0)
+        report = await _press(tmp_path, venue)
+        assert venue.flat and report.flat
+        assert "not stopped" in report.trouble and "memory" in report.accounts[0].trouble
+        assert report.blocked_ms is None
+
+    in_virtual_time(one())
+
+
+def test_an_account_whose_hands_have_a_bug_does_not_stop_the_others(tmp_path: Path):
+    class Broken(SimulatedVenue):
+        async def survey(self) -> Any:
+            raise ZeroDivisionError
+
+    async def one() -> None:
+        report = await _press(tmp_path, Broken(1, name="broken"), SimulatedVenue(2, fault_share=0))
+        broken, sound = report.accounts
+        assert sound.flat and "ZeroDivisionError" in broken.trouble
+        assert [job.account for job in unfinished_jobs(tmp_path)] == ["broken"]
+
+    in_virtual_time(one())
+
+
+def test_the_journal_is_the_report(tmp_path: Path):
+    async def one() -> None:
+        report = await _press(tmp_path, SimulatedVenue(3))
+        path = next((tmp_path / "kill/jobs/main").glob("*.jsonl"))
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        assert lines[0]["job_id"] == path.stem == report.accounts[0].job_id
+        events = [line for line in lines if line["kind"] == "event"]
+        assert report.accounts[0].steps[0].what == "engaged by ann: simulation"
+        assert len(events) == len(report.accounts[0].steps)
+
+    in_virtual_time(one())

@@ -1,0 +1,160 @@
+"""`perpguard keys …` as an operator meets it."""
+
+import argparse
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from proxy.vault.commands import Terminal, add_arguments, run
+from proxy.vault.keys import KeyState, Secret
+from proxy.vault.vault import Vault
+
+PASSPHRASE = "correct horse battery staple"
+API_SECRET = "canary-exchange-secret"
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Types commands, keeps what came back."""
+
+    data_dir: Path
+    environment: dict[str, str] = field(default_factory=lambda: {"PERPGUARD_PASSPHRASE": PASSPHRASE})
+    stdin: str = ""
+    prompt: Callable[[str], str] | None = None
+
+    def types(self, line: str) -> tuple[int, str, str]:
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--data-dir", type=Path, default=self.data_dir)
+        add_arguments(parser.add_subparsers())
+        terminal = Terminal(
+            environment=self.environment,
+            stdin=io.StringIO(self.stdin),
+            stdout=io.StringIO(),
+            stderr=io.StringIO(),
+            prompt=self.prompt,
+            now=lambda: datetime(2026, 11, 24, tzinfo=UTC),
+        )
+        code = run(parser.parse_args(line.split()), terminal)
+        assert isinstance(terminal.stdout, io.StringIO) and isinstance(terminal.stderr, io.StringIO)
+        return code, terminal.stdout.getvalue(), terminal.stderr.getvalue()
+
+    def vault(self) -> Vault:
+        return Vault.open(self.data_dir / "vault" / "vault.json", Secret(PASSPHRASE))
+
+
+@pytest.fixture
+def operator(tmp_path: Path) -> Operator:
+    """Someone whose vault exists already, and is cheap to open."""
+    Vault.create(tmp_path / "vault" / "vault.json", Secret(PASSPHRASE), work_factor=2**14)
+    return Operator(tmp_path)
+
+
+@pytest.fixture
+def with_account(operator: Operator) -> Operator:
+    """Someone with an account to issue keys for."""
+    piped = replace(operator, stdin=API_SECRET + "\n")
+    assert piped.types("keys add-exchange --account main --venue binance --api-key " + "B" * 64)[0] == 0
+    return operator
+
+
+ADD = "keys add-exchange --account main --venue binance --api-key BBBBBB0000000000EEEE"
+
+
+def test_the_first_exchange_key_creates_the_vault(tmp_path: Path):
+    operator = Operator(tmp_path / "data", stdin=API_SECRET)
+    assert operator.types(ADD) == (0, "account=main venue=binance key=BBBBBB…EEEE\n", "")
+    assert operator.vault().exchange_key("main").api_secret == Secret(API_SECRET)
+
+
+def test_the_exchange_secret_may_come_from_the_environment_or_a_prompt(operator: Operator):
+    from_environment = replace(operator, environment=operator.environment | {"PERPGUARD_API_SECRET": "from-env"})
+    assert from_environment.types(ADD)[0] == 0
+    asked = replace(operator, prompt=lambda question: {"Exchange API secret: ": "typed"}[question])
+    assert asked.types(ADD.replace("main", "second"))[0] == 0
+    assert [key.api_secret.reveal() for key in operator.vault().accounts()] == ["from-env", "typed"]
+
+
+def test_an_empty_pipe_is_not_a_secret(operator: Operator):
+    code, out, err = operator.types(ADD)
+    assert (code, out) == (2, "") and "api_secret must be" in err
+
+
+def test_a_new_passphrase_is_asked_for_twice(tmp_path: Path):
+    answers = iter(["the secret", PASSPHRASE, PASSPHRASE + "x"])
+    operator = Operator(tmp_path, environment={}, prompt=lambda _: next(answers))
+    code, _, err = operator.types(ADD)
+    assert code == 2 and "differ" in err and PASSPHRASE not in err
+    assert not (tmp_path / "vault").exists()
+
+
+def test_issue_prints_the_secret_once(with_account: Operator):
+    code, out, _ = with_account.types("keys issue --bot grid --account main")
+    lines = dict(line.split("=") for line in out.splitlines())
+    issued = with_account.vault().guard_key(lines["key"])
+    assert code == 0 and issued is not None
+    assert (issued.secret.reveal(), issued.bot, issued.label) == (lines["secret"], "grid", "grid")
+    for line in ("keys list", "keys list --full-keys", "keys list --json", f"keys disable {issued.key}"):
+        code, out, err = with_account.types(line)
+        assert code == 0 and lines["secret"] not in out + err and API_SECRET not in out + err
+
+
+def test_issue_and_rotate_as_json(with_account: Operator):
+    first = json.loads(with_account.types("keys issue --bot grid --account main --label a --json")[1])
+    second = json.loads(with_account.types(f"keys rotate {first['key']} --json")[1])
+    states = [key.state for key in with_account.vault().guard_keys()]
+    assert states == [KeyState.ROTATED, KeyState.ACTIVE]
+    assert (second["bot"], second["account"], second["state"]) == ("grid", "main", "active")
+    assert second["secret"] != first["secret"]
+
+
+def test_list_shortens_keys_unless_asked(with_account: Operator):
+    key = json.loads(with_account.types("keys issue --bot grid --account main --json")[1])["key"]
+    short = with_account.types("keys list")[1]
+    assert key not in short and f"{key[:6]}…{key[-4:]}" in short and "BBBBBB…BBBB" in short
+    assert key in with_account.types("keys list --full-keys")[1]
+    listed = json.loads(with_account.types("keys list --full-keys --json")[1])
+    assert [row["key"] for row in listed["guard_keys"]] == [key]
+
+
+def test_disable_and_enable_show_the_new_state(with_account: Operator):
+    key = json.loads(with_account.types("keys issue --bot grid --account main --json")[1])["key"]
+    assert with_account.types(f"keys disable {key}")[1].endswith("bot=grid state=disabled\n")
+    assert with_account.types(f"keys enable {key}")[1].endswith("bot=grid state=active\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("keys disable unknown", "no such guard key"),
+        ("keys issue --bot grid --account other", "no exchange key for account other"),
+        ("keys issue --bot a/b --account main", "bot must be"),
+    ],
+)
+def test_a_refusal_is_one_line_on_stderr_and_code_2(with_account: Operator, line: str, reason: str):
+    code, out, err = with_account.types(line)
+    assert (code, out) == (2, "") and reason in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("environment", "reason"),
+    [({}, "no vault passphrase"), ({"PERPGUARD_PASSPHRASE": "wrong one here"}, "wrong passphrase")],
+)
+def test_without_the_passphrase_nothing_opens(operator: Operator, environment: dict[str, str], reason: str):
+    code, out, err = replace(operator, environment=environment).types("keys list")
+    assert (code, out) == (2, "") and reason in err
+
+
+def test_a_missing_vault_says_how_to_make_one(tmp_path: Path):
+    assert "add-exchange" in Operator(tmp_path / "none").types("keys list")[2]
+
+
+def test_leaving_a_prompt_with_end_of_file_is_a_refusal(operator: Operator):
+    def hang_up(_: str) -> str:
+        raise EOFError
+
+    assert replace(operator, environment={}, prompt=hang_up).types("keys list")[0] == 2

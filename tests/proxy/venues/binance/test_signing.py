@@ -1,0 +1,107 @@
+"""Signatures over exactly what Binance signs, and its clock window."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.venues.binance.malformed import MalformedRequest
+from proxy.venues.binance.signing import Timing, check_window, read_timing, sign, verify
+from proxy.venues.binance.wire import read_parameters
+
+# The example of Binance's "SIGNED endpoint" documentation.
+SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
+PAYLOAD = (
+    "symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559"
+)
+SIGNATURE = "c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2838bd6b71"
+
+
+def test_the_documented_vector() -> None:
+    assert sign(PAYLOAD, SECRET) == SIGNATURE
+
+
+@pytest.mark.parametrize(
+    ("query", "body"),
+    [
+        (f"{PAYLOAD}&signature={SIGNATURE}", ""),
+        ("", f"{PAYLOAD}&signature={SIGNATURE}"),
+        (f"signature={SIGNATURE}&{PAYLOAD}", ""),
+        (PAYLOAD.replace("&quantity", f"&signature={SIGNATURE}&quantity"), ""),
+        (f"{PAYLOAD}&signature={SIGNATURE.upper()}", ""),
+        (f"signature={SIGNATURE}", PAYLOAD),
+        (PAYLOAD, f"signature={SIGNATURE}"),
+    ],
+)
+def test_the_signature_may_stand_anywhere(query: str, body: str) -> None:
+    assert verify(query.encode(), body.encode(), SECRET)
+
+
+def test_query_and_body_are_joined_without_a_separator() -> None:
+    query, body = PAYLOAD.split("&quantity=1&")
+    signature = sign(query + "quantity=1&" + body, SECRET)
+    assert verify(f"{query}".encode(), f"quantity=1&{body}&signature={signature}".encode(), SECRET)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        PAYLOAD,
+        "",
+        "signature=",
+        f"{PAYLOAD}&signature=",
+        f"{PAYLOAD}&signature={SIGNATURE[:-1]}",
+        f"{PAYLOAD}&signature={SIGNATURE}0",
+        f"{PAYLOAD}&signature={SIGNATURE}&signature={SIGNATURE}",
+        f"{PAYLOAD}&Signature={SIGNATURE}",
+        f"{PAYLOAD}&%73ignature={SIGNATURE}",
+        f"{PAYLOAD}&signature={SIGNATURE} ",
+        f"{PAYLOAD.replace('quantity=1', 'quantity=2')}&signature={SIGNATURE}",
+        f"{PAYLOAD}&extra=1&signature={SIGNATURE}",
+    ],
+)
+def test_anything_else_is_not_signed(raw: str) -> None:
+    assert not verify(raw.encode(), b"", SECRET)
+    assert not verify(b"", raw.encode(), SECRET)
+
+
+@given(st.binary(max_size=80), st.binary(max_size=80))
+def test_no_bytes_make_it_raise(query: bytes, body: bytes) -> None:
+    assert verify(query, body, SECRET) is False
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "inside"),
+    [(100_000, True), (95_000, True), (94_999, False), (100_999, True), (101_000, False)],
+)
+def test_the_clock_window(timestamp: int, inside: bool) -> None:
+    late = check_window(timestamp, 5_000, 100_000)
+    assert (late is None) is inside
+    if late is not None:
+        assert late.code == -1021
+
+
+def timing(query: bytes) -> Timing:
+    return read_timing(read_parameters(query, b"", ""))
+
+
+def test_the_receive_window_defaults_to_five_seconds() -> None:
+    assert timing(b"timestamp=1795332044643") == Timing(1795332044643, 5000)
+    assert timing(b"timestamp=1&recvWindow=60000") == Timing(1, 60000)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        b"recvWindow=1",
+        b"timestamp=",
+        b"timestamp=1.5",
+        b"timestamp=-1",
+        b"timestamp=1&recvWindow=60001",
+        b"timestamp=1e3",
+    ],
+)
+def test_odd_times_are_malformed(query: bytes) -> None:
+    with pytest.raises(MalformedRequest):
+        timing(query)
