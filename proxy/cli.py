@@ -160,7 +160,7 @@ def _warden(args: Arguments) -> int:
 
 
 def _rearm(args: Arguments) -> int:
-    from proxy.console.client import rearm
+    from proxy.control_client import rearm
 
     return rearm(args.settings, scope=args.scope, name=args.name, reason=args.reason, typed=args.typed)
 

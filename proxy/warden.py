@@ -21,7 +21,7 @@ from proxy.accounts.keeper import AccountKeeper
 from proxy.accounts.markets import MarketKeeper
 from proxy.accounts.venue_account import VenueAccount
 from proxy.audit.archive import Archive
-from proxy.audit.drain import merge_spool
+from proxy.audit.drain import StreamSource, drain, merge_spool
 from proxy.audit.reader import ArchiveUnavailable
 from proxy.console.app import create_console
 from proxy.control import Control
@@ -132,15 +132,10 @@ class Warden:
 
     async def _drain(self) -> None:
         """From the stream to the archive, learning on the way what changed and how bots behave."""
+        source = StreamSource(read=self._read_audit, trim=self._store.trim_audit)
         while True:
             try:
-                batch = await self._store.read_audit(self._archive.last_stream_id(), block_ms=AUDIT_BLOCK_MS)
-                if not batch:
-                    continue
-                self._notice(record for _, record in batch)
-                await asyncio.to_thread(self._archive.append, batch)
-                await self._watch.see(record for _, record in batch)
-                await self._store.trim_audit(batch[-1][0])
+                await drain(source, self._archive)
             except _STORE_TROUBLE as trouble:
                 log.warning("the audit stream cannot be read: %s", type(trouble).__name__)
                 await asyncio.sleep(0.5)
@@ -148,6 +143,12 @@ class Warden:
                 # The stream keeps the records; when it is full, gates refuse entries (law 4).
                 log.error("the archive cannot be written: %s", trouble)
                 await asyncio.sleep(1.0)
+
+    async def _read_audit(self, after: str) -> list[tuple[str, Any]]:
+        batch = await self._store.read_audit(after, block_ms=AUDIT_BLOCK_MS)
+        self._notice(record for _, record in batch)
+        await self._watch.see(record for _, record in batch)
+        return batch
 
     def _notice(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Survey at once the symbols of every request that may have changed the venue."""

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from proxy.audit.chain import Checkpoint
+from proxy.audit.reader import ArchiveReader
 
 _ANCHOR_BYTES_MAX: Final = 4096
 
@@ -71,3 +72,15 @@ def write_anchor(path: Path, checkpoint: Checkpoint) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def anchor_mismatch(reader: ArchiveReader, anchor: Checkpoint) -> str:
+    """Why ``anchor`` does not belong to this archive; empty when it does."""
+    if anchor.archive_id != reader.archive_id:
+        return "the anchor belongs to another archive"
+    head = reader.head()
+    if anchor.seq > head.seq:
+        return f"the anchor saw record {anchor.seq}, the archive ends at {head.seq}: cut short or an older copy"
+    if reader.hash_at(anchor.seq) != anchor.hash:
+        return f"record {anchor.seq} is not the one the anchor saw"
+    return ""

@@ -18,10 +18,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from proxy.audit.anchor import AnchorDamaged, anchor_path, read_anchor, write_anchor
+from proxy.audit.anchor import AnchorDamaged, anchor_mismatch, anchor_path, read_anchor, write_anchor
 from proxy.audit.chain import CHECKPOINT_EVERY, Checkpoint, link
+from proxy.audit.entry import Entry, RawRecord, admit, conflicting, stored_entry
 from proxy.audit.reader import ArchiveReader, ArchiveUnavailable, Head
-from proxy.audit.records import Entry, RawRecord, admit, conflicting, stored_entry
 from proxy.audit.schema import connect_writer, create_tables
 from proxy.clock import utc_now
 from proxy.store.codec import plain
@@ -61,7 +61,7 @@ class Archive:
                 closing.callback(connection.close)
                 _begin_if_empty(connection, path, now)
                 archive = cls(ArchiveReader(connection, path), now)
-            except (sqlite3.Error, OSError, TypeError) as error:  # TypeError: no row names the archive.
+            except (sqlite3.Error, OSError, TypeError, ValueError) as error:  # The last two: see ArchiveReader.open.
                 raise ArchiveUnavailable(f"{path}: {error}") from error
             archive._closing = closing.pop_all()
         return archive
@@ -80,7 +80,7 @@ class Archive:
             if self._closed:
                 return
             self._closed = True
-            with _transaction(self._connection):
+            with self._named_trouble(), _transaction(self._connection):
                 self._write_checkpoint(self._reader.head())
 
     def append(self, batch: Sequence[tuple[str, RawRecord]]) -> int:
@@ -96,32 +96,36 @@ class Archive:
 
     def last_stream_id(self) -> str:
         """The last id of the store's stream whose record is archived, ``0-0`` before the first."""
-        with self._guard:
+        with self._guard, self._named_trouble():
             return self._reader.last_stream_id()
 
     def position(self, source: str) -> str | None:
         """How far ``source`` was read."""
-        with self._guard:
+        with self._guard, self._named_trouble():
             return self._reader.position(source)
 
     def has(self, kind: str, identity: str) -> bool:
         """Whether a record of this kind and identity is archived. A document's identity is ``name@version``."""
-        with self._guard:
+        with self._guard, self._named_trouble():
             return self._reader.has(kind, identity)
 
     def _append(self, records: Sequence[RawRecord], progress: dict[str, str]) -> int:
-        with self._guard:
-            try:
-                with _transaction(self._connection):
-                    head = self._reader.head()
-                    for raw in records:
-                        head = self._insert(admit(raw, self._now()), head)
-                    self._connection.executemany("INSERT OR REPLACE INTO progress VALUES (?, ?)", progress.items())
-                # Acknowledged only once the anchor knows: afterwards no tail can be cut off unseen.
-                self._advance_anchor(head)
-            except (sqlite3.Error, OSError) as error:
-                raise ArchiveUnavailable(f"{self._reader.path}: {error}") from error
+        with self._guard, self._named_trouble():
+            with _transaction(self._connection):
+                head = self._reader.head()
+                for raw in records:
+                    head = self._insert(admit(raw, self._now()), head)
+                self._connection.executemany("INSERT OR REPLACE INTO progress VALUES (?, ?)", progress.items())
+            # Acknowledged only once the anchor knows: afterwards no tail can be cut off unseen.
+            self._advance_anchor(head)
             return head.seq
+
+    @contextmanager
+    def _named_trouble(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise ArchiveUnavailable(f"{self._reader.path}: {error}") from error
 
     def _insert(self, entry: Entry, head: Head) -> Head:
         known = self._reader.body_of(entry.kind, entry.identity)
@@ -148,7 +152,7 @@ class Archive:
             ),
         )
         self._connection.executemany(
-            "INSERT INTO judgements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", judgement_rows(seq, entry)
+            "INSERT INTO judgements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", entry.judgement_rows(seq)
         )
         if seq % CHECKPOINT_EVERY == 0:
             self._write_checkpoint(chained)
@@ -183,27 +187,6 @@ class Archive:
             # A crash came between the commit and its anchor, or between the very first two steps.
             write_anchor(anchor_path(self._reader.path), self._checkpoint(head))
         return head
-
-
-def judgement_rows(seq: int, entry: Entry) -> list[tuple[object, ...]]:
-    """The rows of ``judgements`` that belong to record ``seq``."""
-    shared = (entry.at_us, entry.bot, entry.account)
-    return [
-        (seq, row.item, row.place, *shared, row.symbol, row.verdict, row.rule, row.code, row.headroom)
-        for row in entry.judgements
-    ]
-
-
-def anchor_mismatch(reader: ArchiveReader, anchor: Checkpoint) -> str:
-    """Why ``anchor`` does not belong to this archive; empty when it does."""
-    if anchor.archive_id != reader.archive_id:
-        return "the anchor belongs to another archive"
-    head = reader.head()
-    if anchor.seq > head.seq:
-        return f"the anchor saw record {anchor.seq}, the archive ends at {head.seq}: cut short or an older copy"
-    if reader.hash_at(anchor.seq) != anchor.hash:
-        return f"record {anchor.seq} is not the one the anchor saw"
-    return ""
 
 
 def _begin_if_empty(connection: sqlite3.Connection, path: Path, now: Callable[[], datetime]) -> None:

@@ -16,6 +16,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from proxy.audit import pages
 from proxy.audit.documents import ArchiveSource, ExportSource
 from proxy.audit.export import ExportBroken, write_export
@@ -77,6 +79,9 @@ def run(args: argparse.Namespace) -> int:
     except (UsageError, ArchiveUnavailable, PolicyError, sqlite3.Error) as trouble:
         pages.complain(str(trouble))
         return _USAGE
+    except (msgspec.MsgspecError, UnicodeError) as damage:
+        pages.complain(f"the archive is damaged, ask `perpguard audit verify`: {damage}")
+        return _NOT_OK
     except BrokenPipeError:
         # The reader of our pipe has seen enough. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

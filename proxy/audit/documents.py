@@ -8,9 +8,9 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, BinaryIO, Final, Protocol
 
+from proxy.audit.entry import from_micros, stored_entry
 from proxy.audit.export import read_export, read_line
 from proxy.audit.reader import ArchiveReader
-from proxy.audit.records import from_micros, stored_entry
 from proxy.store.codec import load
 
 _DOCUMENTS_KEPT: Final = 64

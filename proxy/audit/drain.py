@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from proxy.audit.archive import Archive
-from proxy.audit.records import RawRecord
+from proxy.audit.entry import RawRecord
 
 ROUNDS_MAX: Final = 1_000
 """Batches one call may drain, so that the caller gets to look around between calls."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from proxy.audit.entry import from_micros, micros
 from proxy.audit.reader import ArchiveReader
-from proxy.audit.records import from_micros, micros
 from proxy.audit.words import in_words
 from proxy.store.codec import load
 

@@ -54,7 +54,8 @@ class ArchiveReader:
             raise ArchiveUnavailable(f"{path} cannot be opened: {error}") from error
         try:
             return cls(connection, path)
-        except (sqlite3.Error, TypeError) as error:  # TypeError: the archive has no row that names it.
+        except (sqlite3.Error, TypeError, ValueError) as error:
+            # TypeError: no row names the archive. ValueError: SQLite's complaint quotes damaged text, Python cannot.
             connection.close()
             raise ArchiveUnavailable(f"{path} is not a readable archive: {error}") from error
 

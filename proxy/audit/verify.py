@@ -14,12 +14,11 @@ from typing import Any
 
 import msgspec
 
-from proxy.audit.anchor import AnchorDamaged, anchor_path, read_anchor
-from proxy.audit.archive import anchor_mismatch, judgement_rows
+from proxy.audit.anchor import AnchorDamaged, anchor_mismatch, anchor_path, read_anchor
 from proxy.audit.chain import CHECKPOINT_EVERY, Checkpoint, link
+from proxy.audit.entry import stored_entry
 from proxy.audit.query import counts
 from proxy.audit.reader import ArchiveReader, ArchiveUnavailable
-from proxy.audit.records import stored_entry
 from proxy.audit.schema import schema_differences
 
 
@@ -55,7 +54,8 @@ def verify(path: Path, anchor_file: Path | None = None) -> VerifyReport:
         anchor = read_anchor(anchor_file or anchor_path(path))
         with ArchiveReader.open(path) as archive, archive.standing_still():
             return _verified(archive, anchor)
-    except (ArchiveUnavailable, AnchorDamaged, sqlite3.Error) as error:
+    except (ArchiveUnavailable, AnchorDamaged, sqlite3.Error, ValueError) as error:
+        # ValueError: SQLite's complaint quotes damaged text that Python cannot decode.
         return VerifyReport(ok=False, records=0, head_hash="", problem=str(error), counts={})
 
 
@@ -103,7 +103,7 @@ def _check_records(archive: ArchiveReader) -> None:
             raise _Broken(seq, f"record {seq} cannot be read: {error}") from error
         if columns != [entry.kind, entry.identity, entry.id, entry.at_us, entry.bot, entry.account]:
             raise _Broken(seq, f"the columns of record {seq} do not say what the record says")
-        if judgements.of(seq) != judgement_rows(seq, entry):
+        if judgements.of(seq) != entry.judgement_rows(seq):
             raise _Broken(seq, f"the judgement rows of record {seq} do not say what the record says")
         prev, expected = digest, seq + 1
     if (orphan := judgements.next_seq()) is not None:

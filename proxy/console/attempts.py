@@ -1,4 +1,4 @@
-"""How often an address may enter a wrong token. It slows guessing people down; machines with the right token never wait."""
+"""How often an address may enter a wrong token. It slows guessers; a machine with the right token never waits."""
 
 from __future__ import annotations
 

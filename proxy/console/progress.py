@@ -1,4 +1,4 @@
-"""A kill's progress and the refusals as the page shows them: whatever the plane's mappings hold becomes bounded text."""
+"""A kill's progress and the refusals as the page shows them: the plane's mappings become bounded text."""
 
 from __future__ import annotations
 

@@ -10,21 +10,10 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from proxy.console.answers import error
+from proxy.console.answers import HEADERS, error
 
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
-CONTENT_SECURITY_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-)
-HEADERS: Final = (
-    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cache-control", b"no-store"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-)
+_HEADERS: Final = tuple((name.encode(), value.encode()) for name, value in HEADERS.items())
 
 
 class Shell:
@@ -45,9 +34,9 @@ class Shell:
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                ours = {name for name, _ in HEADERS}
+                ours = {name for name, _ in _HEADERS}
                 kept = [(name, value) for name, value in message.get("headers", []) if name.lower() not in ours]
-                message = {**message, "headers": [*kept, *HEADERS]}
+                message = {**message, "headers": [*kept, *_HEADERS]}
             await send(message)
 
         if self._ours(scope):

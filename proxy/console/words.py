@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-_DECIMAL: Final = re.compile(r"(-?)([0-9]+)((?:\.[0-9]+)?)")
+_DECIMAL: Final = re.compile(r"(-?)([0-9]{1,40})((?:\.[0-9]{1,40})?)")
 _STALE_SECONDS: Final = 30
 _LINES_MAX: Final = 300
 _DEPTH_MAX: Final = 8

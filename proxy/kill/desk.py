@@ -164,12 +164,15 @@ class KillDesk:
 
     async def _run(self, scope: Scope, by: str, reason: str) -> None:
         covered = [hands for name, hands in self._hands.items() if scope.covers(name)]
-        report = await kill(self._data_dir, scope, covered, by, reason)
+        report = await kill(self._data_dir, scope, covered, by, reason, latch=self._tell_store)
         generation = report.generation if report.generation is not None else 0
         # Flat or not, the exits belong to the bots again: a kill that ended DEGRADED must trap nobody.
         await self._latch(scope, generation, running=self.running(scope))
         await self._record(f"kill.{report.phase.value.lower()}", by, _summary(report))
         log.warning("kill of %s ended: %s", scope, report.phase.value)
+
+    async def _tell_store(self, scope: Scope, generation: int) -> None:
+        await self._store.set_state(str(scope), TradingState.HALTED, generation=generation, kill_running=True)
 
     async def _latch(self, scope: Scope, generation: int, *, running: bool) -> bool:
         try:

@@ -40,7 +40,12 @@ def _lines(data_dir: Path, account: str) -> int:
     return sum(path.read_bytes().count(b"\n") for path in (data_dir / "kill" / "jobs" / account).glob("*.jsonl"))
 
 
-async def test_kills_run_side_by_side_through_faults_of_every_kind(tmp_path: Path):
+async def test_kills_go_through_faults_and_may_be_joined_and_taken_over(tmp_path: Path):
+    # Side by side, because each of them takes six real seconds of calm.
+    await asyncio.gather(_kills_through_faults(tmp_path), _joined_and_taken_over(tmp_path))
+
+
+async def _kills_through_faults(tmp_path: Path) -> None:
     faults: dict[str, dict[str, Any]] = {
         "none": {},
         "lost": {"drop_reply": 2},
@@ -67,7 +72,7 @@ async def test_kills_run_side_by_side_through_faults_of_every_kind(tmp_path: Pat
 
 async def test_kill_minus_nine_after_every_line_of_the_journal_then_resumed(tmp_path: Path):
     async with practice_exchange(*(f"a{number}" for number in range(1, LINES + 1))) as exchange:
-        starting = asyncio.Semaphore(8)  # Two cores; the calm seconds overlap, the start-ups need not.
+        starting = asyncio.Semaphore(12)  # Few cores: the calm seconds overlap, the start-ups need not.
 
         async def one(number: int) -> None:
             account, data_dir = f"a{number}", tmp_path / str(number)
@@ -86,10 +91,11 @@ async def test_kill_minus_nine_after_every_line_of_the_journal_then_resumed(tmp_
             assert await exchange.flat(account)
             assert unfinished_jobs(data_dir) == ()
 
-        await asyncio.gather(*(one(number) for number in range(1, LINES + 1)))
+        # The last lines first: they come after six calm seconds, in which the others start.
+        await asyncio.gather(*(one(number) for number in range(LINES, 0, -1)))
 
 
-async def test_a_second_process_joins_and_takes_over_when_the_first_dies(tmp_path: Path):
+async def _joined_and_taken_over(tmp_path: Path) -> None:
     async with practice_exchange("joined", "widow") as exchange:
         await asyncio.gather(exchange.populate("joined"), exchange.populate("widow"))
 

@@ -127,7 +127,7 @@ RAW = st.lists(st.tuples(NAMES, VALUES), max_size=4).map(lambda ps: "&".join(f"{
 ANY = st.one_of(RAW, st.text("symbolide=&;%+ 0126[]", max_size=24).map(str.encode), st.binary(max_size=16))
 
 
-@settings(max_examples=30000, deadline=None)
+@settings(max_examples=1500, deadline=None)
 @given(ANY, ANY)
 @example(b"symbol=BTCUSDT&symbol=ETHUSDT", b"")
 @example(b"symbol=BTCUSDT", b"symbol=ETHUSDT")

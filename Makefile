@@ -1,0 +1,63 @@
+# Two commands do all the set-up: `make demo` and `make test`. Both need only Python 3.11+, git and make.
+PYTHON ?= python3
+PY := .venv/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --quiet install
+
+.PHONY: help demo demo-once test test-full check bench proof lock clean
+
+help:
+	@echo "make demo       the whole story on this machine; stays up"
+	@echo "make demo-once  the same, unattended; prints one JSON object"
+	@echo "make test       the tests a bare machine can run"
+	@echo "make test-full  adds what needs Debian packages or more time"
+	@echo "make check      formatter, linter, types, import contracts"
+	@echo "make bench      the measurements docs/bench.md quotes"
+	@echo "make proof      the long runs docs/proof.md quotes"
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("perpguard needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+
+# Everything is pinned with hashes; the project itself is linked in place, built by the pinned setuptools.
+.venv/.run: .venv/bin/python requirements/run.txt pyproject.toml
+	$(PIP) --require-hashes -r requirements/run.txt
+	$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: .venv/.run requirements/dev.txt
+	$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+demo: .venv/.run
+	.venv/bin/perpguard demo
+
+demo-once: .venv/.run
+	@.venv/bin/perpguard demo --once --json
+
+test: .venv/.dev
+	$(PY) -m pytest -m "not full"
+
+test-full: .venv/.dev
+	sh tests/install_packages.sh
+	$(PY) -m pytest -m full
+
+check: .venv/.dev
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench: .venv/.dev
+	sh tests/install_packages.sh
+	$(PY) -m bench.latency
+
+proof: .venv/.dev
+	PERPGUARD_PROOF=100 $(PY) -m pytest -m full -k proof
+
+# Needs uv (`pip install uv`). --no-header and no index options keep download addresses out of the lock files.
+lock:
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header -q requirements/run.in -o requirements/run.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header -q requirements/dev.in -o requirements/dev.txt
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,180 @@
+"""The console in a real browser: sign in, hold the button, watch the desk go flat, and no complaint in its log."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from pydantic import SecretStr
+
+from proxy.console.app import create_console
+from tests.proxy.console.desk_double import TOKEN, DeskDouble, a_desk, an_account
+
+websockets = pytest.importorskip("websockets", reason="drives Chromium over a WebSocket")
+from tests.browser.chromium import Tab, open_tab  # noqa: E402 - needs the package above
+
+pytestmark = [
+    pytest.mark.full,
+    pytest.mark.skipif(shutil.which("chromium") is None, reason="needs the Debian package chromium"),
+]
+
+PHASES = ("KEYS_DISABLED", "CANCELLING", "FLATTENING", "VERIFYING", "FLAT")
+
+
+class LiveDesk(DeskDouble):
+    """Goes flat within three seconds of a press."""
+
+    async def kill(self, *, scope: str, by: str, reason: str) -> Mapping[str, Any]:
+        answer = await super().kill(scope=scope, by=by, reason=reason)
+        self._pressed = asyncio.get_running_loop().time()
+        self._words = {"scope": scope, "by": by, "reason": reason}
+        return answer
+
+    async def kill_progress(self) -> Mapping[str, Any] | None:
+        if not self.kills:
+            return None
+        elapsed = asyncio.get_running_loop().time() - self._pressed
+        phase = PHASES[min(int(elapsed / 0.6), len(PHASES) - 1)]
+        flat = phase == "FLAT"
+        if flat:
+            halted = an_account(state="HALTED", fence_engaged=True, positions=(), open_orders=0, conditional_orders=0)
+            self.view = a_desk(state="HALTED", accounts=(halted,))
+        return {
+            **self._words,
+            "running": not flat,
+            "flat": flat,
+            "flat_ms": 2400.0 if flat else None,
+            "accounts": [
+                {
+                    "name": "main",
+                    "phase": phase,
+                    "steps": [{"at": datetime.now(UTC).isoformat(), "what": "entries blocked"}],
+                    "read_backs": 3 if flat else 1,
+                    "left": [] if flat else ["BTCUSDT/LONG 0.250"],
+                }
+            ],
+        }
+
+
+@asynccontextmanager
+async def serving(plane: DeskDouble) -> AsyncIterator[str]:
+    server = uvicorn.Server(
+        uvicorn.Config(create_console(plane, token=SecretStr(TOKEN)), host="127.0.0.1", port=0, log_level="error")
+    )
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.01)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        server.should_exit = True
+
+
+async def sign_in(tab: Tab, url: str) -> None:
+    await tab.do("Page.navigate", url=url)
+    await tab.until("document.querySelector('input[name=token]')")
+    await tab.fill("input[name=name]", "Ada Lovelace")
+    await tab.fill("input[name=token]", TOKEN)
+    await tab.click("form button")
+    await tab.until("document.querySelector('#hold') && window.htmx")
+
+
+def shots(tmp_path: Path) -> Path:
+    """Where pictures go: PERPGUARD_SHOTS keeps them."""
+    folder = Path(os.environ.get("PERPGUARD_SHOTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+async def test_a_held_button_takes_the_desk_to_flat(tmp_path: Path) -> None:
+    desk = LiveDesk()
+    async with serving(desk) as url, open_tab(tmp_path / "profile") as tab:
+        await tab.screen(1360, 900)
+        await sign_in(tab, url)
+        await tab.until("document.querySelector('#blocked-rows table')")
+        assert "BTCUSDT" in await tab.evaluate("document.querySelector('#desk').innerText")
+        await tab.photograph(shots(tmp_path) / "desk-light.png")
+
+        x, y = await tab.middle_of("#hold")
+        await tab.mouse("mousePressed", x, y)
+        await asyncio.sleep(0.6)
+        await tab.photograph(shots(tmp_path) / "holding.png")
+        await tab.mouse("mouseReleased", x, y)
+        assert "nothing was stopped" in await tab.evaluate("document.querySelector('#hold-hint').textContent")
+        assert desk.kills == []
+
+        await tab.mouse("mousePressed", x, y)
+        await tab.until("document.querySelector('#stop-answer').innerText.includes('Trading is blocked')")
+        await tab.mouse("mouseReleased", x, y)
+        assert desk.kills == [{"scope": "desk", "by": "Ada Lovelace", "reason": "held the button on the console"}]
+        await tab.until("document.querySelector('#kill-progress').innerText.includes('Running')")
+        await tab.photograph(shots(tmp_path) / "running.png")
+        await tab.until("document.querySelector('#kill-progress').innerText.includes('Flat in 2.4 s')")
+        await tab.until("document.querySelector('.glance').innerText.includes('HALTED')")
+        await tab.photograph(shots(tmp_path) / "flat.png")
+        assert len(desk.kills) == 1
+        assert tab.complaints() == []
+
+
+async def test_the_keyboard_holds_too_and_a_tap_does_nothing(tmp_path: Path) -> None:
+    desk = LiveDesk()
+    async with serving(desk) as url, open_tab(tmp_path / "profile") as tab:
+        await tab.screen(390, 844, dark=True, phone=True)
+        await sign_in(tab, url)
+        await tab.until("document.querySelector('#blocked-rows table')")
+        await tab.photograph(shots(tmp_path) / "phone-dark.png")
+        _, y = await tab.middle_of("#hold")
+        assert y > 844 * 0.7, "the button lies where a thumb is"
+        assert not await tab.evaluate("document.documentElement.scrollWidth > innerWidth"), "no sideways scrolling"
+
+        await tab.evaluate("document.querySelector('#stop-form input[name=reason]').focus()")
+        await tab.key("keyDown", "Enter")
+        await tab.key("keyUp", "Enter")
+        await tab.evaluate("document.querySelector('#hold').focus()")
+        await tab.key("keyDown", "Enter")
+        await asyncio.sleep(0.3)
+        await tab.key("keyUp", "Enter")
+        await asyncio.sleep(1.6)
+        assert desk.kills == []
+
+        await tab.key("keyDown", " ")
+        for _ in range(18):
+            await asyncio.sleep(0.1)
+            await tab.key("keyDown", " ", repeat=True)
+        await tab.key("keyUp", " ")
+        await tab.until("document.querySelector('#kill-progress').innerText.includes('Flat in 2.4 s')")
+        assert len(desk.kills) == 1
+        assert tab.complaints() == []
+
+
+async def test_a_decision_and_the_re_arming_work_in_the_dark(tmp_path: Path) -> None:
+    desk = LiveDesk()
+    async with serving(desk) as url, open_tab(tmp_path / "profile") as tab:
+        await tab.screen(1360, 1000, dark=True)
+        await sign_in(tab, url)
+        await tab.until("document.querySelector('#blocked-rows button')")
+        await tab.click("#blocked-rows button")
+        await tab.until("document.querySelector('#decision').innerText.includes('DENY')")
+        await tab.click(".rearm summary")
+        for name, text in (
+            ("name", "Ada Lovelace"),
+            ("reason", "the feed is repaired"),
+            ("typed", "desk"),
+            ("token", TOKEN),
+        ):
+            await tab.fill(f"#rearm-form input[name={name}]", text)
+        await tab.photograph(shots(tmp_path) / "rearm-dark.png")
+        await tab.click("#rearm-form button")
+        await tab.until("document.querySelector('#rearm-answer').innerText.includes('may trade again')")
+        assert desk.rearms == [
+            {"scope": "desk", "name": "Ada Lovelace", "reason": "the feed is repaired", "typed": "desk"}
+        ]
+        assert tab.complaints() == []

@@ -1,0 +1,177 @@
+"""A small desk whose records look like the gate's and are decided by the real engine."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from proxy.audit.archive import Archive
+from proxy.policy_file import parse_policy
+from proxy.store.codec import plain, plain_command, plain_decision, plain_snapshot
+from rules.engine import decide_batch
+from rules.instrument import Instrument
+from rules.model import OrderType, PlaceOrder, Side
+from rules.snapshot import Account, Controls, Market, Snapshot
+
+START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+
+POLICY = """
+[policy]
+name = "test"
+owner = "risk@example.org"
+
+[desk.max_order_value]
+enforcement = "enforce"
+limit = 100000
+"""
+TIGHTER = POLICY.replace("100000", "50000")
+
+
+def an_instrument(symbol: str) -> Instrument:
+    return Instrument(
+        symbol=symbol,
+        base_asset=symbol.removesuffix("USDT"),
+        quote_asset="USDT",
+        trading=True,
+        tick_size=Decimal("0.1"),
+        step_size=Decimal("0.001"),
+        quantity_min=Decimal("0.001"),
+        quantity_max=Decimal(1000),
+        market_step_size=Decimal("0.001"),
+        market_quantity_min=Decimal("0.001"),
+        market_quantity_max=Decimal(100),
+        notional_min=Decimal(5),
+    )
+
+
+class Desk:
+    """Builds records. ``at`` grows by a second with every decision."""
+
+    policy_text = POLICY
+    tighter_text = TIGHTER
+    start = START
+    policy = parse_policy(POLICY)
+    instruments: ClassVar = {symbol: an_instrument(symbol) for symbol in ("BTCUSDT", "ETHUSDT")}
+
+    def account(self, version: int = 17) -> Account:
+        balance = Decimal(1_000_000)
+        return Account(
+            name="main",
+            version=version,
+            as_of=START,
+            margin_balance=balance,
+            available_balance=balance,
+            hedged=False,
+        )
+
+    def snapshot(self, now: datetime, bot: str) -> Snapshot:
+        market = Market(symbol="BTCUSDT", mark_price=Decimal(60000), as_of=now)
+        return Snapshot(
+            now=now,
+            bot=bot,
+            account=self.account(),
+            controls=Controls(generation=1),
+            instruments={"BTCUSDT": self.instruments["BTCUSDT"]},
+            markets={"BTCUSDT": market},
+            tokens={"message_rate@desk": Decimal("12.5")},
+            anomaly=0.1,
+        )
+
+    def common(self, kind: str, record_id: str, at: datetime = START) -> dict[str, Any]:
+        return {"kind": kind, "id": record_id, "at": plain(at), "desk": "desk"}
+
+    def document(self, name: str, version: str, content: Any, at: datetime = START) -> dict[str, Any]:
+        fields = {"name": name, "version": version, "content": content}
+        return self.common("document", f"{name}@{version}", at) | fields
+
+    def documents(self) -> list[dict[str, Any]]:
+        version = self.policy.version
+        return [
+            self.document(f"policy:{version}", version, {"text": POLICY}),
+            self.document("account:main", "17", plain(self.account())),
+            self.document("instruments:binanceusdm", "d1", plain(self.instruments)),
+        ]
+
+    def intent(self, number: int, quantity: str = "1", bot: str = "alpha") -> dict[str, Any]:
+        record = self.common("intent", f"d-{number}", START + timedelta(seconds=number))
+        commands = [plain_command(an_order(quantity))]
+        return record | {"bot": bot, "account": "main", "key_hint": "gk…1", "route": "order", "commands": commands}
+
+    def decision(self, number: int, quantity: str = "1", bot: str = "alpha", client_id: str = "c") -> dict[str, Any]:
+        now = START + timedelta(seconds=number)
+        snapshot = self.snapshot(now, bot)
+        order = an_order(quantity, client_id)
+        decided = decide_batch((order,), snapshot, self.policy)
+        picture = plain_snapshot(snapshot) | {
+            "account": {"$ref": "account:main@17"},
+            "instruments": {"$ref": "instruments:binanceusdm@d1", "symbols": ["BTCUSDT"]},
+        }
+        return self.common("decision", f"d-{number}", now) | {
+            "bot": bot,
+            "account": "main",
+            "route": "order",
+            "intent": "ENTRY",
+            "commands": [plain_command(order)],
+            "snapshot": picture,
+            "decisions": [plain_decision(each) for each in decided],
+            "policy_version": self.policy.version,
+        }
+
+    def outcome(self, number: int, **fields: Any) -> dict[str, Any]:
+        at = START + timedelta(seconds=number)
+        return self.common("outcome", f"d-{number}", at) | {
+            "result": "ACCEPTED",
+            "http_status": 200,
+            "venue_code": None,
+            "items": [],
+            "sent_at": plain(at),
+            "answered_at": plain(at),
+            **fields,
+        }
+
+    def event(self, record_id: str, what: str = "kill.engaged") -> dict[str, Any]:
+        return self.common("event", record_id) | {"what": what, "by": "ada", "detail": {"scope": "everything"}}
+
+    def day(self) -> list[dict[str, Any]]:
+        """Documents, then passing and refused orders of two bots, with their intents and outcomes."""
+        records = self.documents()
+        for number in range(1, 9):
+            quantity, bot = ("3", "beta") if number % 2 else ("1", "alpha")
+            records += [self.intent(number, quantity, bot), self.decision(number, quantity, bot)]
+            if number % 2 == 0:
+                records.append(self.outcome(number))
+        return [*records, self.event("e-1")]
+
+    def write(self, path: Path, records: list[Any], batch_size: int = 7) -> None:
+        """An archive of ``records``, closed."""
+        batch = [(f"1-{number}", record) for number, record in enumerate(records)]
+        with Archive.open(path, now=lambda: START) as archive:
+            for first in range(0, len(batch), batch_size):
+                archive.append(batch[first : first + batch_size])
+
+
+def an_order(quantity: str, client_id: str = "c") -> PlaceOrder:
+    return PlaceOrder(
+        symbol="BTCUSDT",
+        side=Side.BUY,
+        order_type=OrderType.MARKET,
+        quantity=Decimal(quantity),
+        client_order_id=client_id,
+    )
+
+
+@pytest.fixture(scope="session")
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+def database(tmp_path: Path, desk: Desk) -> Path:
+    """A closed archive of one day."""
+    path = tmp_path / "audit" / "audit.db"
+    desk.write(path, desk.day())
+    return path

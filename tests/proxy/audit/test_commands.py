@@ -1,0 +1,211 @@
+import argparse
+import io
+import json
+import sqlite3
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from proxy.audit import commands
+from proxy.audit.commands import UsageError, parse_since
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+EVIL = "\x1b[2J[bold red]x[/]\r\n\u202e\x9b31m"
+
+
+@pytest.fixture
+def audit(database, capsys):
+    """Runs ``perpguard audit ...`` on the archive of one day; the exit code, output and errors."""
+
+    def call(*arguments):
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--data-dir", type=type(database), default=database.parent.parent)
+        commands.add_arguments(parser.add_subparsers(required=True))
+        code = commands.run(parser.parse_args(["audit", *map(str, arguments)]))
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def test_the_refused_are_listed_for_people(audit):
+    code, output, _ = audit("--blocked", "--bot", "beta")
+    assert code == 0
+    assert output.count("BUY 3 BTCUSDT MARKET") == 4
+    assert "max_order_value ORDER_VALUE_ABOVE_LIMIT" in output
+    assert "headroom 1.666" in output
+
+
+def test_and_for_machines(audit):
+    code, output, _ = audit("--blocked", "--limit", 1, "--json")
+    (row,) = json.loads(output)
+    assert (code, row["code"], row["at"]) == (0, "ORDER_VALUE_ABOVE_LIMIT", "2026-11-24T09:00:07Z")
+
+
+def test_without_blocked_the_passed_are_listed_too(audit):
+    assert len(json.loads(audit("--json")[1])) == 8
+
+
+def test_nothing_found_is_said(audit):
+    assert audit("--bot", "nobody")[:2][0] == 0
+    assert "nothing matches" in audit("--bot", "nobody")[1]
+
+
+def test_one_request_is_shown(audit):
+    code, output, _ = audit("show", "d-2")
+    assert code == 0
+    assert all(word in output for word in ("asked", "decided", "came of it", "ACCEPTED"))
+    assert json.loads(audit("show", "d-2", "--json")[1])["outcome"]["http_status"] == 200
+    assert audit("show", "nobody")[0] == 1
+
+
+def test_json_may_stand_before_or_after_the_subcommand(audit):
+    assert json.loads(audit("--json", "verify")[1])["ok"]
+    assert json.loads(audit("verify", "--json")[1])["ok"]
+
+
+def test_verify_says_where_and_exits_with_one(audit, database):
+    assert audit("verify")[0] == 0
+    connection = sqlite3.connect(database, isolation_level=None)
+    (trigger,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'records_no_update'").fetchone()
+    connection.execute("DROP TRIGGER records_no_update")
+    connection.execute("UPDATE records SET body = CAST(replace(body, 'beta', 'alfa') AS BLOB) WHERE seq = 5")
+    connection.execute(trigger)
+    connection.close()
+    code, output, _ = audit("verify")
+    assert code == 1
+    assert "first bad record: 5" in output
+
+
+def test_an_export_replays_and_its_damage_is_found(audit, tmp_path):
+    target = tmp_path / "export.jsonl"
+    assert audit("export", "--output", target)[0] == 0
+    code, output, _ = audit("replay", "--from", target)
+    assert (code, output) == (0, "OK: 8 of 8 decisions agree, 0 differ, 0 lack a document\n")
+    target.write_bytes(target.read_bytes().replace(b"beta", b"alfa", 1))
+    code, _, errors = audit("replay", "--from", target)
+    assert code == 1
+    assert "record 4" in errors
+
+
+def test_a_policy_that_decides_otherwise_exits_with_one(audit, desk, tmp_path):
+    policy = tmp_path / "tighter.toml"
+    policy.write_text(desk.tighter_text)
+    assert audit("replay")[0] == 0
+    code, output, _ = audit("replay", "--policy", policy, "--json")
+    report = json.loads(output)
+    assert (code, report["agree"], report["disagreed"]) == (1, False, 8)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--since", "soon"),
+        ("--limit", "0"),
+        ("verify", "--anchor", "/nowhere/audit.anchor"),
+        ("replay", "--from", "/nowhere/export.jsonl"),
+        ("replay", "--policy", "/nowhere/policy.toml"),
+        ("export", "--output", "/nowhere/at/all/export.jsonl"),
+        ("--data-dir", "/nowhere"),
+    ],
+)
+def test_a_question_that_cannot_be_asked_exits_with_two(audit, arguments, database):
+    if arguments[0] == "--data-dir":
+        (database).unlink()
+        arguments = ()
+    code, _, errors = audit(*arguments)
+    assert code == 2
+    assert errors.startswith("perpguard audit: ")
+
+
+def test_text_from_outside_reaches_no_terminal_unescaped(tmp_path, desk, capsys):
+    decided = desk.decision(1, "3", bot=EVIL, client_id=EVIL)
+    decided["commands"][0]["symbol"] = EVIL
+    decided["decisions"][0]["breaches"][0]["message"] = EVIL
+    records = [
+        desk.intent(1, bot=EVIL) | {"account": EVIL},
+        decided,
+        desk.outcome(1, items=[{"msg": EVIL}], venue_code=EVIL),
+        desk.event("e-1", what=EVIL) | {"id": "d-1"},
+        {"kind": EVIL, "id": "d-1"},
+    ]
+    desk.write(tmp_path / "audit" / "audit.db", records)
+    parser = argparse.ArgumentParser()
+    commands.add_arguments(parser.add_subparsers())
+    for arguments in (
+        [],
+        ["--json"],
+        ["show", "d-1"],
+        ["show", "d-1", "--json"],
+        ["replay"],
+        ["verify"],
+        ["show", EVIL],
+    ):
+        args = parser.parse_args(["audit", *arguments])
+        args.data_dir = tmp_path
+        commands.run(args)
+        captured = capsys.readouterr()
+        seen = captured.out + captured.err
+        assert not [each for each in seen if each != "\n" and not each.isprintable()]
+        if arguments in ([], ["show", "d-1"]):
+            assert "[bold red]" in seen  # Shown as it is, not obeyed.
+
+
+def test_an_export_does_not_go_to_a_terminal(audit, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    assert audit("export")[0] == 2
+
+
+def test_a_process_of_its_own_exports_into_a_pipe(database):
+    script = (
+        "import argparse, pathlib, sys; from proxy.audit import commands; p = argparse.ArgumentParser();"
+        "p.add_argument('--data-dir', type=pathlib.Path); commands.add_arguments(p.add_subparsers());"
+        "sys.exit(commands.run(p.parse_args()))"
+    )
+    arguments = [sys.executable, "-c", script, "--data-dir", str(database.parent.parent), "audit", "export"]
+    done = subprocess.run(arguments, capture_output=True, check=True, timeout=30)
+    assert len(done.stdout.splitlines()) == 25
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as gone:
+        gone.stdout.close()
+        assert (gone.wait(30), gone.stderr.read()) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("30s", NOW - timedelta(seconds=30)),
+        ("15m", NOW - timedelta(minutes=15)),
+        ("1h", NOW - timedelta(hours=1)),
+        ("2d", NOW - timedelta(days=2)),
+        ("1w", NOW - timedelta(weeks=1)),
+        ("2026-11-24", NOW.replace(hour=0)),
+        ("2026-11-24T09:00", NOW.replace(hour=9)),
+        ("2026-11-24T09:00:00Z", NOW.replace(hour=9)),
+        ("2026-11-24T10:00:00+01:00", NOW.replace(hour=9)),
+    ],
+)
+def test_since_reads_ages_and_times(text, moment):
+    assert parse_since(text, NOW) == moment
+
+
+@pytest.mark.parametrize("text", ["", "h", "1", "-1h", "1.5h", "１h", "1y", "999999w", "9999999h", "tomorrow", "1h\n"])
+def test_since_refuses_the_rest(text):
+    with pytest.raises(UsageError):
+        parse_since(text, NOW)
+
+
+def test_a_damaged_archive_is_named_instead_of_crashing(audit, database):
+    connection = sqlite3.connect(database, isolation_level=None)
+    connection.execute("DROP TRIGGER records_no_update")
+    connection.execute("UPDATE records SET body = x'7b22ff' WHERE kind = 'decision'")
+    connection.close()
+    for arguments in ([], ["show", "d-1"], ["replay"], ["verify"]):
+        code, output, errors = audit(*arguments)
+        assert code == 1
+        assert "damaged" in errors or "NOT OK" in output

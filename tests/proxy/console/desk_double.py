@@ -1,0 +1,146 @@
+"""A desk behind the ``ControlPlane``: the edge of the console. It remembers what was asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from proxy.console.plane import AccountView, BotView, ControlRefused, DeskView, PositionView
+
+TOKEN = "control-token-of-the-tests-0123456789"
+
+
+def a_leg(**changes: Any) -> PositionView:
+    """Two bitcoin, long."""
+    leg = PositionView(
+        symbol="BTCUSDT",
+        position_side="LONG",
+        quantity="0.250",
+        entry_price="64210.50",
+        mark_price="64833.10",
+        notional="16208.27",
+        unrealised_pnl="155.65",
+        liquidation_price="41200.00",
+    )
+    return replace(leg, **changes)
+
+
+def an_account(**changes: Any) -> AccountView:
+    """One trading account with a long and a short."""
+    account = AccountView(
+        name="main",
+        venue="binanceusdm",
+        state="ACTIVE",
+        kill_running=False,
+        fence_engaged=False,
+        survey_age_s=3.2,
+        margin_balance="12450.73",
+        leverage="1.92",
+        positions=(
+            a_leg(),
+            a_leg(
+                symbol="ETHUSDT",
+                position_side="BOTH",
+                quantity="-2.400",
+                entry_price="3180.00",
+                mark_price="3204.15",
+                notional="-7689.96",
+                unrealised_pnl="-57.96",
+                liquidation_price=None,
+            ),
+        ),
+        open_orders=4,
+        conditional_orders=2,
+        holds=1,
+        unknown_holds=0,
+    )
+    return replace(account, **changes)
+
+
+def a_bot(**changes: Any) -> BotView:
+    """One calm bot."""
+    bot = BotView(name="grid-1", account="main", key_hint="pg_…a91c", key_state="live", anomaly=0.12, why="")
+    return replace(bot, **changes)
+
+
+def a_desk(**changes: Any) -> DeskView:
+    """One account, two bots."""
+    desk = DeskView(
+        desk="tokyo",
+        at="2026-11-24T09:30:00+00:00",
+        state="ACTIVE",
+        policy_name="demo",
+        policy_owner="risk@desk.example",
+        policy_version="a1b2c3d4e5f60718",
+        generation=7,
+        markets_age_s=0.8,
+        store_ok=True,
+        accounts=(an_account(),),
+        bots=(a_bot(), a_bot(name="momentum", anomaly=0.86, why="order size far above its habit")),
+    )
+    return replace(desk, **changes)
+
+
+def a_refusal(**changes: Any) -> dict[str, Any]:
+    """One blocked order."""
+    return {
+        "time": "2026-11-24T09:29:41+00:00",
+        "bot": "momentum",
+        "account": "main",
+        "command": "BUY 5 BTCUSDT LIMIT 64800",
+        "rule": "max_order_value",
+        "code": "ORDER_VALUE_ABOVE_LIMIT",
+        "observed": "324000",
+        "limit": "25000",
+        "headroom": "0.385",
+        "message": "order value 324000 is above 25000",
+        "decision_id": "01JD3M-7f",
+    } | changes
+
+
+@dataclass
+class DeskDouble:
+    """Implements ``ControlPlane``."""
+
+    view: DeskView = field(default_factory=a_desk)
+    refusals: list[dict[str, Any]] = field(default_factory=lambda: [a_refusal()])
+    decisions: dict[str, Mapping[str, Any]] = field(
+        default_factory=lambda: {"01JD3M-7f": {"verdict": "DENY", "breaches": [a_refusal()]}}
+    )
+    job: Mapping[str, Any] | None = None
+    kills: list[dict[str, str]] = field(default_factory=list)
+    rearms: list[dict[str, str]] = field(default_factory=list)
+    refuse: str = ""
+    broken: bool = False
+
+    async def desk(self) -> DeskView:
+        if self.broken:
+            raise RuntimeError("bug with a secret in it")
+        return self.view
+
+    async def blocked(
+        self, *, bot: str | None, rule: str | None, account: str | None, limit: int
+    ) -> Sequence[Mapping[str, Any]]:
+        wanted = {"bot": bot, "rule": rule, "account": account}
+        return [row for row in self.refusals if all(value in (None, row[name]) for name, value in wanted.items())][
+            :limit
+        ]
+
+    async def decision(self, decision_id: str) -> Mapping[str, Any] | None:
+        return self.decisions.get(decision_id)
+
+    async def kill(self, *, scope: str, by: str, reason: str) -> Mapping[str, Any]:
+        if self.refuse:
+            raise ControlRefused(self.refuse)
+        self.kills.append({"scope": scope, "by": by, "reason": reason})
+        return {"job": "job-1", "scope": scope, "blocked_ms": 11.5, "generation": 8}
+
+    async def kill_progress(self) -> Mapping[str, Any] | None:
+        return self.job
+
+    async def rearm(self, *, scope: str, name: str, reason: str, typed: str) -> Mapping[str, Any]:
+        if self.refuse:
+            raise ControlRefused(self.refuse)
+        self.rearms.append({"scope": scope, "name": name, "reason": reason, "typed": typed})
+        return {"scope": scope, "generation": 9}

@@ -1,0 +1,99 @@
+"""The journal survives what a crash can do to a file."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from proxy.kill.journal import Job, Journal, JournalCorrupt, from_plain, to_plain
+from rules.kill import (
+    CancelFailed,
+    CancelStep,
+    CloseRejected,
+    CloseStep,
+    Engaged,
+    Event,
+    KeysDisabled,
+    OpenLeg,
+    RestingOrder,
+    Resumed,
+    Survey,
+    Surveyed,
+    SurveyFailed,
+    Waited,
+    replay,
+)
+from rules.model import PositionSide, Side
+
+T0 = datetime(2026, 11, 24, 12, 0, 0, 1, tzinfo=UTC)
+LEG = OpenLeg(symbol="BTCUSDT", position_side=PositionSide.SHORT, quantity=Decimal("-1.50"), step_size=Decimal("1e-3"))
+CLOSE = CloseStep(leg=LEG, side=Side.BUY, quantity=Decimal("1.5"), sequence=7)
+ORDER = RestingOrder(symbol="BTCUSDT", order_id="4000000001")
+EVENTS: tuple[Event, ...] = (
+    Engaged(at=T0, by="ann", reason="ünïcode\n\u2028line", deadline=T0 + timedelta(seconds=60)),
+    KeysDisabled(at=T0, latched=True),
+    SurveyFailed(at=T0, error="down", retry_after=1.5),
+    Waited(at=T0),
+    Surveyed(at=T0, plain_orders=(ORDER,), conditional_orders=(), positions=(LEG,)),
+    CancelFailed(at=T0, step=CancelStep(symbol="BTCUSDT", conditional=True), error="x"),
+    Resumed(at=T0, deadline=T0 + timedelta(seconds=90)),
+    Surveyed(at=T0, plain_orders=(), conditional_orders=(), positions=(LEG,)),
+    CloseRejected(at=T0, step=CLOSE, error="-2022"),
+)
+JOB = Job(job_id="20261124T120000000001-0123abcd", account="main", scope="account:main", by="ann", reason="r",
+          started_at=T0, blocked_ms=0.5)  # fmt: skip
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "jobs" / f"{JOB.job_id}.jsonl"
+    journal = Journal.create(path, JOB)
+    for event in EVENTS:
+        journal.intend(Survey(), T0)
+        journal.record(event)
+    journal.close()
+    return path
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_events_come_back_equal(event: Event):
+    assert from_plain(json.loads(json.dumps(to_plain(event)))) == event
+
+
+def test_what_was_written_is_read(path: Path):
+    journal = Journal.read(path)
+    assert journal is not None
+    assert (journal.job, tuple(journal.events)) == (JOB, EVENTS)
+    assert replay(journal.events) == replay(EVENTS)
+
+
+def test_a_file_cut_at_any_byte_can_be_resumed(path: Path, tmp_path: Path):
+    content = path.read_bytes()
+    for length in range(0, len(content), 7):
+        cut = tmp_path / "cut.jsonl"
+        cut.write_bytes(content[:length])
+        journal = Journal.resume(cut)
+        if journal is None:
+            assert b"\n" not in content[:length]
+            continue
+        assert tuple(journal.events) == EVENTS[: len(journal.events)]
+        journal.record(Waited(at=T0))
+        journal.close()
+        again = Journal.read(cut)
+        assert again is not None and again.events == journal.events
+
+
+def test_damage_before_the_last_line_is_not_passed_over(path: Path):
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[4] = lines[4][:10] + b"\n"
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(JournalCorrupt):
+        Journal.read(path)
+
+
+def test_client_order_ids_fit_the_venue():
+    assert JOB.client_order_id(12) == "pgk-0123abcd-12"

@@ -1,0 +1,82 @@
+"""Re-arming is slower than pressing."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from proxy.kill.journal import Job, Journal
+from proxy.kill.rearm import RearmRefused, rearm
+from proxy.store.fence import DESK, Fence, Scope
+from rules.kill import DeadlinePassed, Engaged
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+MAIN = Scope("main")
+REASON = "checked with the venue"
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    fence = Fence.initialise(tmp_path)
+    fence.engage(MAIN)
+    return tmp_path
+
+
+def a_job(data_dir: Path, account: str, *, ended: bool) -> None:
+    job = Job(job_id="20261124T000000000000-00000000", account=account, scope=f"account:{account}", by="ann",
+              reason="r", started_at=NOW, blocked_ms=1)  # fmt: skip
+    journal = Journal.create(data_dir / "kill" / "jobs" / account / f"{job.job_id}.jsonl", job)
+    journal.record(Engaged(at=NOW, by="ann", reason="r", deadline=NOW))
+    if ended:
+        journal.record(DeadlinePassed(at=NOW))
+    journal.close()
+
+
+def test_a_named_person_with_a_reason_lifts_that_scope_alone_and_it_is_written_down(data_dir: Path):
+    Fence(data_dir).engage(DESK)
+    a_job(data_dir, "main", ended=True)
+    before = Fence(data_dir).generation()
+    assert rearm(data_dir, MAIN, "bob", REASON, "account:main") == before + 1
+    assert Fence(data_dir).scopes() == {DESK}
+    written = json.loads((data_dir / "kill" / "rearm.jsonl").read_text())
+    assert (written["by"], written["scope"], written["reason"]) == ("bob", "account:main", REASON)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "typed", "refusal"),
+    [
+        ("bob", REASON, "main", "typed"),
+        ("bob", REASON, "desk", "typed"),
+        ("bob", "  ok   .  ", "account:main", "shorter"),
+        ("  ", REASON, "account:main", "named"),
+    ],
+)
+def test_anything_missing_leaves_it_stopped(data_dir: Path, name: str, reason: str, typed: str, refusal: str):
+    with pytest.raises(RearmRefused, match=refusal):
+        rearm(data_dir, MAIN, name, reason, typed)
+    assert Fence(data_dir).scopes() == {MAIN}
+    assert not (data_dir / "kill" / "rearm.jsonl").exists()
+
+
+@pytest.mark.parametrize("scope", [MAIN, DESK])
+def test_an_unfinished_kill_cannot_be_lifted(data_dir: Path, scope: Scope):
+    a_job(data_dir, "main", ended=False)
+    with pytest.raises(RearmRefused, match="has not ended"):
+        rearm(data_dir, scope, "bob", REASON, str(scope))
+
+
+def test_another_accounts_unfinished_kill_is_no_obstacle(data_dir: Path):
+    a_job(data_dir, "other", ended=False)
+    rearm(data_dir, MAIN, "bob", REASON, "account:main")
+    assert not Fence(data_dir).engaged("main")
+
+
+def test_a_damaged_journal_counts_as_unfinished(data_dir: Path):
+    a_job(data_dir, "main", ended=True)
+    path = next((data_dir / "kill" / "jobs" / "main").glob("*.jsonl"))
+    path.write_bytes(b"damage\n" + path.read_bytes())
+    with pytest.raises(RearmRefused, match="has not ended"):
+        rearm(data_dir, MAIN, "bob", REASON, "account:main")
