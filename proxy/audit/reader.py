@@ -40,7 +40,7 @@ class ArchiveReader:
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self.connection = connection
         self.path = path
-        self.archive_id: str = connection.execute("SELECT id FROM archive").fetchone()[0]
+        self.archive_id = str(connection.execute("SELECT id FROM archive").fetchone()[0])
         self.genesis = genesis(self.archive_id)
 
     @classmethod

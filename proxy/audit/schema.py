@@ -78,4 +78,4 @@ def schema_differences(connection: sqlite3.Connection) -> list[str]:
 
 def _schema(connection: sqlite3.Connection) -> dict[str, tuple[str, str]]:
     rows = connection.execute("SELECT name, type, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
-    return {name: (kind, sql) for name, kind, sql in rows}
+    return {str(name): (kind, sql) for name, kind, sql in rows}

@@ -54,9 +54,12 @@ def verify(path: Path, anchor_file: Path | None = None) -> VerifyReport:
         anchor = read_anchor(anchor_file or anchor_path(path))
         with ArchiveReader.open(path) as archive, archive.standing_still():
             return _verified(archive, anchor)
-    except (ArchiveUnavailable, AnchorDamaged, sqlite3.Error, ValueError) as error:
-        # ValueError: SQLite's complaint quotes damaged text that Python cannot decode.
+    except (ArchiveUnavailable, AnchorDamaged, sqlite3.Error) as error:
         return VerifyReport(ok=False, records=0, head_hash="", problem=str(error), counts={})
+    except (TypeError, ValueError, OverflowError) as error:
+        # A damaged page can hold any type in any column, and text that Python cannot decode.
+        problem = f"the database file is damaged: {type(error).__name__}: {error}"
+        return VerifyReport(ok=False, records=0, head_hash="", problem=problem, counts={})
 
 
 def _verified(archive: ArchiveReader, anchor: Checkpoint | None) -> VerifyReport:

@@ -42,7 +42,18 @@ class Places:
 class World:
     """The practice exchange, the guard with its embedded store, one account and one guard key."""
 
-    def __init__(self, data_dir: Path, policy: Path, *, gate_port: int, control_port: int) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        policy: Path,
+        *,
+        gate_port: int = 0,
+        control_port: int = 0,
+        scenario: str = "calm",
+        balance: int = BALANCE,
+        gate_workers: int = 2,
+        bots: tuple[str, ...] = (BOT,),
+    ) -> None:
         self.data_dir = data_dir
         self.exchange_key = f"practice-{secrets.token_hex(12)}"
         self.exchange_secret = Secret(secrets.token_hex(32))
@@ -50,10 +61,14 @@ class World:
         self._passphrase = Secret(secrets.token_urlsafe(24))
         self._policy = policy.resolve()
         self._ports = (gate_port, control_port)
+        self._scenario = scenario
+        self._balance = balance
+        self._gate_workers = gate_workers
+        self._bots = bots
         self._stack = ExitStack()
         self._guard: subprocess.Popen[str] | None = None
         self.places: Places
-        self.guard_key: GuardKey
+        self.guard_keys: dict[str, GuardKey] = {}
 
     def __enter__(self) -> World:
         """Start everything; when it returns, a bot can trade."""
@@ -75,6 +90,22 @@ class World:
         """Stop everything."""
         self._stack.close()
 
+    @property
+    def guard_pid(self) -> int:
+        """Process id of the supervisor, whose children are the store, the warden and the gates."""
+        if self._guard is None:
+            raise DemoFailed("the guard was not started")
+        return self._guard.pid
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of the guard's processes: passphrase and control token are in it."""
+        return os.environ | {
+            "PERPGUARD_PASSPHRASE": self._passphrase.reveal(),
+            "PERPGUARD_CONTROL_TOKEN": self.control_token.reveal(),
+            "PERPGUARD_CONFIG": str(self.data_dir / "perpguard.toml"),
+        }
+
     def stop_guard(self) -> None:
         """Stop gates, warden and store; the practice exchange goes on."""
         if self._guard is not None:
@@ -87,16 +118,9 @@ class World:
             capture_output=True,
             text=True,
             timeout=120,
-            env=self._environment(),
+            env=self.environment,
             check=False,
         )
-
-    def _environment(self) -> dict[str, str]:
-        return os.environ | {
-            "PERPGUARD_PASSPHRASE": self._passphrase.reveal(),
-            "PERPGUARD_CONTROL_TOKEN": self.control_token.reveal(),
-            "PERPGUARD_CONFIG": str(self.data_dir / "perpguard.toml"),
-        }
 
     def _start_exchange(self) -> str:
         # In a file and not on the command line, as one would with a real key.
@@ -104,8 +128,8 @@ class World:
         descriptor = os.open(config, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(
-                f'seed = 7\nscenario = "calm"\n[[account]]\nname = "{ACCOUNT}"\napi_key = "{self.exchange_key}"\n'
-                f'api_secret = "{self.exchange_secret.reveal()}"\nbalance = "{BALANCE}"\n'
+                f'seed = 7\nscenario = "{self._scenario}"\norder_limit = 0\nweight_limit = 0\n[[account]]\nname = "{ACCOUNT}"\napi_key = "{self.exchange_key}"\n'
+                f'api_secret = "{self.exchange_secret.reveal()}"\nbalance = "{self._balance}"\n'
             )
         process = self._spawn([sys.executable, "-m", "sandbox", "--port", "0", "--config", str(config)], "exchange.log")
         return _line_after(process, "practice exchange ready ")
@@ -114,7 +138,7 @@ class World:
         gate_port, control_port = self._ports
         (self.data_dir / "perpguard.toml").write_text(
             f'data_dir = "."\npolicy = "{self._policy}"\ndesk = "demo"\ngate_port = {gate_port}\n'
-            f'control_port = {control_port}\nmarkets_every_s = 0.5\n[venues.{VENUE}]\nurl = "{exchange}"\n'
+            f'control_port = {control_port}\ngate_workers = {self._gate_workers}\nmarkets_every_s = 0.5\n[venues.{VENUE}]\nurl = "{exchange}"\n'
         )
 
     def _fill_vault(self) -> None:
@@ -123,7 +147,13 @@ class World:
         vault.add_exchange_key(
             account=ACCOUNT, venue=VENUE, api_key=self.exchange_key, api_secret=self.exchange_secret, now=now
         )
-        self.guard_key = vault.issue(bot=BOT, account=ACCOUNT, label="demo", now=now)
+        for bot in self._bots:
+            self.guard_keys[bot] = vault.issue(bot=bot, account=ACCOUNT, label="demo", now=now)
+
+    @property
+    def guard_key(self) -> GuardKey:
+        """The first bot's guard key."""
+        return self.guard_keys[self._bots[0]]
 
     def _start_guard(self) -> tuple[str, str]:
         command = [sys.executable, "-m", "proxy", "--data-dir", str(self.data_dir), "up"]
@@ -133,7 +163,7 @@ class World:
     def _spawn(self, command: list[str], log: str) -> subprocess.Popen[str]:
         errors: IO[str] = self._stack.enter_context((self.data_dir / log).open("w"))
         process = subprocess.Popen(  # noqa: S603 - our own modules
-            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=self._environment(), start_new_session=True
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=self.environment, start_new_session=True
         )
         self._stack.callback(_stop, process)
         return process
