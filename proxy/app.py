@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import getpass
 import logging
 import os
 import signal
@@ -13,7 +14,8 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -23,6 +25,9 @@ from proxy.settings import Settings
 from proxy.vault.keys import Secret
 from proxy.vault.passphrase import read_passphrase
 from proxy.vault.vault import Vault
+
+if TYPE_CHECKING:
+    from proxy.warden import Warden
 
 log = logging.getLogger("perpguard")
 
@@ -34,14 +39,12 @@ def open_vault(settings: Settings, environment: Mapping[str, str]) -> Vault:
     if settings.passphrase is not None:
         passphrase = Secret(settings.passphrase.get_secret_value())
     else:
-        prompt = None
-        if sys.stdin.isatty():
-            from getpass import getpass as prompt
+        prompt = getpass.getpass if sys.stdin.isatty() else None
         passphrase = read_passphrase(environment=environment, file=settings.passphrase_file, prompt=prompt)
     return Vault.open(vault_path(settings), passphrase)
 
 
-def vault_path(settings: Settings) -> Any:
+def vault_path(settings: Settings) -> Path:
     """Where the vault of a data directory is."""
     return settings.data_dir / "vault" / "vault.json"
 
@@ -82,7 +85,7 @@ def run_warden(settings: Settings, descriptor: int) -> int:
     return 0
 
 
-async def _serve_warden(warden: Any, descriptor: int) -> None:
+async def _serve_warden(warden: Warden, descriptor: int) -> None:
     async with warden:
         config = uvicorn.Config(
             warden.console,
@@ -102,7 +105,7 @@ async def _serve_warden(warden: Any, descriptor: int) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _tasks(warden: Any, server: uvicorn.Server) -> AsyncIterator[None]:
+async def _tasks(warden: Warden, server: uvicorn.Server) -> AsyncIterator[None]:
     """The warden's loops, beside the server: if one of them ends with a bug the process ends, and is started anew."""
     loops = asyncio.create_task(warden.run())
     loops.add_done_callback(lambda task: setattr(server, "should_exit", True))

@@ -6,6 +6,7 @@ Each loop below has one job and a bound; the loops share nothing but the pieces 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -14,13 +15,15 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Final
 
+import msgspec
 from fastapi import FastAPI
 from redis.exceptions import RedisError
 
 from proxy.accounts.keeper import AccountKeeper
 from proxy.accounts.markets import MarketKeeper
 from proxy.accounts.venue_account import VenueAccount
-from proxy.audit.archive import Archive
+from proxy.audit.archive import Archive, ArchiveTampered
+from proxy.audit.commands import archive_path
 from proxy.audit.drain import StreamSource, drain, merge_spool
 from proxy.audit.reader import ArchiveUnavailable
 from proxy.console.app import create_console
@@ -32,7 +35,7 @@ from proxy.kill.desk import KillDesk
 from proxy.kill.hands import VenueHands
 from proxy.settings import Settings
 from proxy.signals.watch import AnomalyWatch
-from proxy.store.codec import plain
+from proxy.store.codec import load, plain
 from proxy.store.warden_store import WardenStore
 from proxy.vault.errors import VaultError
 from proxy.vault.keys import ExchangeKey, KeyState
@@ -45,6 +48,7 @@ AUDIT_BLOCK_MS: Final = 1_000
 SPOOL_EVERY_S: Final = 2.0
 KEYS_EVERY_S: Final = 0.25
 DECAY_EVERY_S: Final = 5.0
+ARCHIVE_EVERY_S: Final = 1.0
 _STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
 
 
@@ -61,13 +65,12 @@ class Warden:
         self._watch = AnomalyWatch(self._store)
         self._keepers: dict[str, AccountKeeper] = {}
         self._markets: dict[str, MarketKeeper] = {}
+        self._archive: Archive | None = None
         self.console: FastAPI
 
     async def __aenter__(self) -> Warden:
-        """Open the archive, take the hands in hand, and take up any kill a crash left unfinished, before all else."""
+        """Take the hands in hand, and take up any kill a crash left unfinished, before all else."""
         settings = self._settings
-        self._archive = Archive.open(settings.data_dir / "audit" / "audit.db")
-        self._stack.callback(self._archive.close)
         self._stack.push_async_callback(self._store.aclose)
         kill_hands: dict[str, VenueHands] = {}
         for key in self._vault.accounts():
@@ -104,18 +107,36 @@ class Warden:
         await self._stack.aclose()
 
     async def run(self) -> None:
-        """Run every loop until cancelled. A bug in one ends them all, and the supervisor starts the process anew."""
-        await self._until_store_answers()
+        """Run every loop until cancelled. A bug in one ends them all, and the supervisor starts the process anew.
+
+        The kill's truths are kept equal from the first moment. Nothing is published before the archive is open, so an
+        audit that cannot be written stops entries, by age, and nothing else. A second warden on the same data
+        directory waits here until the first is gone.
+        """
         async with asyncio.TaskGroup() as loops:
+            loops.create_task(self._kill.mirror())
+            loops.create_task(self._mirror_keys())
+            archive = await self._until_archive_opens()
+            await self._until_store_answers()
             for keeper in self._keepers.values():
                 loops.create_task(keeper.run())
             for market in self._markets.values():
                 loops.create_task(market.run())
-            loops.create_task(self._kill.mirror())
-            loops.create_task(self._drain())
-            loops.create_task(self._merge_journals())
-            loops.create_task(self._mirror_keys())
+            loops.create_task(self._drain(archive))
+            loops.create_task(self._merge_journals(archive))
             loops.create_task(self._decay())
+
+    async def _until_archive_opens(self) -> Archive:
+        while True:
+            try:
+                archive = await asyncio.to_thread(Archive.open, archive_path(self._settings.data_dir))
+            except (ArchiveUnavailable, ArchiveTampered) as trouble:
+                log.error("the archive does not open, so entries are refused: %s", trouble)
+                await asyncio.sleep(ARCHIVE_EVERY_S)
+                continue
+            self._stack.callback(archive.close)
+            self._archive = archive
+            return archive
 
     async def _until_store_answers(self) -> None:
         """The first state: an epoch of ours, the policy in the audit. The console and the kill are up before this."""
@@ -130,12 +151,12 @@ class Warden:
                 log.warning("waiting for the store: %s", type(trouble).__name__)
                 await asyncio.sleep(0.5)
 
-    async def _drain(self) -> None:
+    async def _drain(self, archive: Archive) -> None:
         """From the stream to the archive, learning on the way what changed and how bots behave."""
         source = StreamSource(read=self._read_audit, trim=self._store.trim_audit)
         while True:
             try:
-                await drain(source, self._archive)
+                await drain(source, archive)
             except _STORE_TROUBLE as trouble:
                 log.warning("the audit stream cannot be read: %s", type(trouble).__name__)
                 await asyncio.sleep(0.5)
@@ -144,10 +165,15 @@ class Warden:
                 log.error("the archive cannot be written: %s", trouble)
                 await asyncio.sleep(1.0)
 
-    async def _read_audit(self, after: str) -> list[tuple[str, Any]]:
-        batch = await self._store.read_audit(after, block_ms=AUDIT_BLOCK_MS)
-        self._notice(record for _, record in batch)
-        await self._watch.see(record for _, record in batch)
+    async def _read_audit(self, _: str) -> list[tuple[str, str]]:
+        """The next batch for the archive. One that cannot be read goes there all the same; nobody learns from it."""
+        batch = await self._store.read_audit(block_ms=AUDIT_BLOCK_MS)
+        records = []
+        for _, text in batch:
+            with contextlib.suppress(msgspec.DecodeError):
+                records.append(load(text))
+        self._notice(records)
+        await self._watch.see(records)
         return batch
 
     def _notice(self, records: Iterable[Mapping[str, Any]]) -> None:
@@ -163,12 +189,12 @@ class Warden:
             elif record.get("kind") == "outcome":
                 keeper.happened(record["id"], changed=record["result"] in ("ACCEPTED", "UNKNOWN"))
 
-    async def _merge_journals(self) -> None:
+    async def _merge_journals(self, archive: Archive) -> None:
         """What gates could not tell the store is in their journals; the archive takes what it does not have."""
         while True:
             files = sorted(journal_directory(self._settings.data_dir).glob("gate-*.jsonl"))
             try:
-                await asyncio.to_thread(merge_spool, self._archive, files)
+                await asyncio.to_thread(merge_spool, archive, files)
             except (ArchiveUnavailable, OSError) as trouble:
                 log.error("the gates' journals cannot be merged: %s", trouble)
             await asyncio.sleep(SPOOL_EVERY_S)
@@ -214,10 +240,16 @@ class Warden:
         try:
             await self._store.record([record])
         except _STORE_TROUBLE:
-            try:
-                await asyncio.to_thread(self._archive.append_from, "warden", record["id"], [record])
-            except ArchiveUnavailable as trouble:
-                log.error("the event %s could not be written to the audit: %s", what, trouble)
+            await self._record_directly(what, record)
+
+    async def _record_directly(self, what: str, record: dict[str, Any]) -> None:
+        if self._archive is None:
+            log.error("the event %s could not be written to the audit: neither store nor archive is there", what)
+            return
+        try:
+            await asyncio.to_thread(self._archive.append_from, "warden", record["id"], [record])
+        except ArchiveUnavailable as trouble:
+            log.error("the event %s could not be written to the audit: %s", what, trouble)
 
     def _policy_document(self) -> dict[str, Any]:
         return {

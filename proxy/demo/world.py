@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Final
+from typing import IO, Any, Final
 
 import httpx
 
@@ -128,7 +128,8 @@ class World:
         descriptor = os.open(config, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(
-                f'seed = 7\nscenario = "{self._scenario}"\norder_limit = 0\nweight_limit = 0\n[[account]]\nname = "{ACCOUNT}"\napi_key = "{self.exchange_key}"\n'
+                f'seed = 7\nscenario = "{self._scenario}"\norder_limit = 0\nweight_limit = 0\n'
+                f'[[account]]\nname = "{ACCOUNT}"\napi_key = "{self.exchange_key}"\n'
                 f'api_secret = "{self.exchange_secret.reveal()}"\nbalance = "{self._balance}"\n'
             )
         process = self._spawn([sys.executable, "-m", "sandbox", "--port", "0", "--config", str(config)], "exchange.log")
@@ -137,8 +138,9 @@ class World:
     def _write_settings(self, exchange: str) -> None:
         gate_port, control_port = self._ports
         (self.data_dir / "perpguard.toml").write_text(
-            f'data_dir = "."\npolicy = "{self._policy}"\ndesk = "demo"\ngate_port = {gate_port}\n'
-            f'control_port = {control_port}\ngate_workers = {self._gate_workers}\nmarkets_every_s = 0.5\n[venues.{VENUE}]\nurl = "{exchange}"\n'
+            f'data_dir = "."\npolicy = "{self._policy}"\ndesk = "demo"\n'
+            f"gate_port = {gate_port}\ncontrol_port = {control_port}\ngate_workers = {self._gate_workers}\n"
+            f'markets_every_s = 0.5\n[venues.{VENUE}]\nurl = "{exchange}"\n'
         )
 
     def _fill_vault(self) -> None:
@@ -183,7 +185,7 @@ class World:
             time.sleep(0.1)
         raise DemoFailed(f"the guard was not ready in {_START_TIMEOUT_S} s; see {self.data_dir / 'guard.log'}")
 
-    def ask(self, method: str, path: str, body: dict[str, str] | None = None) -> dict[str, object]:
+    def ask(self, method: str, path: str, body: dict[str, str] | None = None) -> Any:
         """One call of the control door with the machine's token."""
         reply = httpx.request(
             method,
@@ -195,8 +197,7 @@ class World:
         )
         if reply.status_code >= 400:
             raise DemoFailed(f"{method} {path} answered {reply.status_code}")
-        answer: dict[str, object] = reply.json()
-        return answer
+        return reply.json()
 
 
 def _line_after(process: subprocess.Popen[str], start: str) -> str:

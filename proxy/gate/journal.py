@@ -35,13 +35,14 @@ class Journal:
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._descriptor = -1
         self._bytes = 0
+        self._spoiled = False
         self._open()
 
     def append(self, *records: Mapping[str, Any], durable: bool) -> None:
         """Append records; ``durable`` waits for the disk. Raises ``JournalFailed``."""
         line = b"".join(dump(record) + b"\n" for record in records)
         try:
-            if self._bytes > SEGMENT_BYTES_MAX:
+            if self._spoiled or self._bytes > SEGMENT_BYTES_MAX:
                 self._open()
             written = os.write(self._descriptor, line)
             self._bytes += written
@@ -50,6 +51,8 @@ class Journal:
             if durable:
                 os.fdatasync(self._descriptor)
         except OSError as error:
+            # Half a record may stand at the end: the next one must not be glued to it.
+            self._spoiled = True
             raise JournalFailed(str(error.strerror or error)) from error
 
     def close(self) -> None:
@@ -65,3 +68,4 @@ class Journal:
             self._directory / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_EXCL | os.O_CLOEXEC, 0o600
         )
         self._bytes = 0
+        self._spoiled = False

@@ -28,9 +28,8 @@ from rules.model import Command, Intent, PlaceOrder, TradingState
 from rules.policy import Policy
 from rules.snapshot import HeldOrder, HoldStatus, Snapshot
 
-SECOND_LOOKS_MAX: Final = 4
-SECOND_LOOK_PAUSE_S: Final = 0.015
-"""A refusal that rests on other requests still being judged waits for them, this long at most, four times."""
+SECOND_LOOK_PAUSES_S: Final = (0.01, 0.02, 0.04, 0.08)
+"""How long a refusal that rests on unsettled holds waits before each further look."""
 
 _ADDS_RISK: Final = (Intent.ENTRY, Intent.CONFIG)
 
@@ -215,27 +214,30 @@ class Judge:
         )
 
     async def _look_again(self, request: JudgedRequest, snapshot: Snapshot, view: View) -> Snapshot:
-        """Wait, bounded, for earlier requests that are still being judged if a refusal would rest on them alone.
+        """Wait, bounded, if a refusal would rest on holds alone: they may be refused, or be counted twice, just now.
 
-        Only holds with an earlier sequence count, as in one serial queue, so two requests never wait for each other.
+        An earlier request that is still being judged may let its hold go; one that the venue took may already stand
+        in a survey that was under way, until the next one releases its hold. Holds and account are read again in one
+        step, so that neither is missed. Only holds with an earlier sequence count, as in one serial queue, so two
+        requests never wait for each other.
         """
-        for _ in range(SECOND_LOOKS_MAX):
-            if not self._rests_on_pending(request, snapshot):
+        for pause_s in SECOND_LOOK_PAUSES_S:
+            if not self._rests_on_holds(request, snapshot):
                 return snapshot
-            await asyncio.sleep(SECOND_LOOK_PAUSE_S)
+            await asyncio.sleep(pause_s)
             try:
-                holds = await self._store.look(request.subject.account)
+                holds, account = await self._store.look(request.subject.account)
             except StoreUnavailable:
                 return snapshot
             earlier = tuple(hold for hold in holds if hold.sequence < view.sequence)
-            snapshot = replace(snapshot, holds=earlier, now=self._now())
+            snapshot = replace(snapshot, holds=earlier, account=account, now=self._now())
         return snapshot
 
-    def _rests_on_pending(self, request: JudgedRequest, snapshot: Snapshot) -> bool:
-        settled = tuple(hold for hold in snapshot.holds if hold.status is not HoldStatus.PENDING)
-        if len(settled) == len(snapshot.holds):
+    def _rests_on_holds(self, request: JudgedRequest, snapshot: Snapshot) -> bool:
+        certain = tuple(hold for hold in snapshot.holds if hold.status is HoldStatus.UNKNOWN)
+        if len(certain) == len(snapshot.holds):
             return False
-        return self._refuses(request, snapshot) and not self._refuses(request, replace(snapshot, holds=settled))
+        return self._refuses(request, snapshot) and not self._refuses(request, replace(snapshot, holds=certain))
 
     def _refuses(self, request: JudgedRequest, snapshot: Snapshot) -> bool:
         decisions = decide_batch(request.commands, snapshot, self._policy)

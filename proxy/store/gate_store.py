@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -110,11 +110,6 @@ class _Document:
     value: Any = None
 
 
-@dataclass(slots=True)
-class _Cache:
-    documents: dict[str, _Document] = field(default_factory=dict)
-
-
 class GateStore:
     """One gate process's access to the store."""
 
@@ -122,7 +117,7 @@ class GateStore:
         self._redis: redis.asyncio.Redis = connect(url, timeout_s=timeout_s)
         self._keys = Keys(desk)
         self._scripts = {name: Script.named(name) for name in ("hold", "settle")}
-        self._cache = _Cache()
+        self._documents: dict[str, _Document] = {}
         self._broken_until = 0.0
 
     @property
@@ -165,7 +160,7 @@ class GateStore:
                 AUDIT_LENGTH_MAX,
                 HOLDS_MAX,
                 len(documents),
-                *(self._cache.documents.get(key, _EMPTY).version for key in documents),
+                *(self._documents.get(key, _EMPTY).version for key in documents),
                 *(
                     number
                     for bucket in request.buckets
@@ -182,13 +177,24 @@ class GateStore:
             self._remember(key, version, body, decode)
         return self._view(request, reply)
 
-    async def look(self, account: str) -> tuple[Hold, ...]:
-        """The account's holds as they are now. Raises ``StoreUnavailable``."""
+    async def look(self, account: str) -> tuple[tuple[Hold, ...], Account | None]:
+        """The account's holds and its last survey, as they are at one moment. Raises ``StoreUnavailable``.
+
+        Both in one transaction: a survey that releases a hold brings what it held as an order or a position.
+        """
+        key = self._keys.account(account)
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.hgetall(self._keys.holds(account))
+        pipeline.hmget(key, ["version", "body"])
         try:
-            states: Any = await self._redis.hgetall(self._keys.holds(account))
-            return _decode_holds_map(states)
+            states, (version, body) = await pipeline.execute()
         except (RedisError, OSError, TimeoutError) as error:
             raise self._failed(error) from error
+        if version is None:
+            return _decode_holds_map(states), None
+        if self._documents.get(key, _EMPTY).version != version:
+            self._remember(key, version, body, _decode_account)
+        return _decode_holds_map(states), self._documents[key].value
 
     async def settle(
         self,
@@ -212,9 +218,9 @@ class GateStore:
     def last_known(self, account: str, venue: str) -> View:
         """What this process last saw, for exits judged while the store is away. May know nothing at all."""
         keys = self._keys
-        account_document = self._cache.documents.get(keys.account(account), _EMPTY)
-        markets = self._cache.documents.get(keys.markets(venue), _EMPTY)
-        instruments = self._cache.documents.get(keys.instruments(venue), _EMPTY)
+        account_document = self._documents.get(keys.account(account), _EMPTY)
+        markets = self._documents.get(keys.markets(venue), _EMPTY)
+        instruments = self._documents.get(keys.instruments(venue), _EMPTY)
         return View(
             sequence=0,
             controls={},
@@ -246,9 +252,9 @@ class GateStore:
 
     def _remember(self, key: str, version: str, body: str, decode: Any) -> None:
         if version == "":
-            self._cache.documents[key] = _Document()
+            self._documents[key] = _Document()
         elif body != "":
-            self._cache.documents[key] = _Document(version, decode(body))
+            self._documents[key] = _Document(version, decode(body))
 
     def _view(self, request: HoldRequest, reply: list[Any]) -> View:
         flat = reply[3]

@@ -122,10 +122,14 @@ class WardenStore:
         for record in records:
             await self._redis.xadd(self._keys.audit, {"r": dump(record)})
 
-    async def read_audit(self, after: str, *, block_ms: int) -> list[tuple[str, Any]]:
-        """The next audit records after stream id ``after``, waiting up to ``block_ms`` for the first."""
-        reply: Any = await self._redis.xread({self._keys.audit: after}, count=DRAIN_BATCH_MAX, block=block_ms)
-        return [(stream_id, load(fields["r"])) for _, found in reply or [] for stream_id, fields in found]
+    async def read_audit(self, *, block_ms: int) -> list[tuple[str, str]]:
+        """The oldest audit records still in the stream, as text, waiting up to ``block_ms`` for the first.
+
+        Always from the start: what is archived has been trimmed, and after a failover to a store whose clock lags
+        new entries may bear smaller ids than the last one read.
+        """
+        reply: Any = await self._redis.xread({self._keys.audit: "0-0"}, count=DRAIN_BATCH_MAX, block=block_ms)
+        return [(stream_id, fields["r"]) for _, found in reply or [] for stream_id, fields in found]
 
     async def trim_audit(self, through: str) -> None:
         """Forget audit records up to and including ``through``; they are in the archive."""

@@ -163,6 +163,7 @@ def test_a_ban_is_waited_out_and_the_rest_of_the_round_is_dropped():
     assert isinstance(action, Cancel)
     state = evolve(state, CancelFailed(at=at(2), step=action.steps[0], error="418", retry_after=20))
     assert next_action(state) == Wait(at(22))
+    assert next_action(evolve(state, Waited(at=at(22)))) == Survey()
     state = evolve(state, CancelSent(at=at(2), step=action.steps[1]))
     assert next_action(state) == Wait(at(22))
     assert next_action(evolve(state, Waited(at=at(22)))) == Survey()
@@ -219,6 +220,17 @@ def test_a_resumed_job_reads_first_and_counts_the_calm_anew():
     assert (state.calm_reads, state.deadline) == (0, at(160))
     closing = evolve(after(a_survey(1, a_leg("1"))), resumed)
     assert next_action(closing) == Survey()
+
+
+@pytest.mark.parametrize(
+    "event", [a_survey(1, a_leg("1")), SurveyFailed(at=at(1), error="down"), a_survey(1)], ids=("busy", "down", "calm")
+)
+def test_rounds_are_bounded_even_where_time_stands_still(event: Event):
+    state = after(*[event] * (ROUNDS_MAX - 1))
+    assert not state.phase.final
+    state = evolve(state, event)
+    assert state.phase is Phase.DEGRADED
+    assert str(ROUNDS_MAX) in state.why
 
 
 def test_an_end_stays_an_end():

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from proxy.kill.job import kill, unfinished_jobs
+from proxy.kill.journal import Job, Journal
 from proxy.kill.report import KillReport
 from proxy.store.fence import DESK, Fence, Scope
-from rules.kill import Phase
+from rules.kill import DEADLINE, Engaged, Phase
 from tests.proxy.kill.simulated_venue import IN_FLIGHT_SECONDS_MAX, SimulatedVenue
 from tests.proxy.kill.virtual_time import in_virtual_time
 
@@ -138,6 +140,23 @@ def test_crash_upon_crash_still_ends_flat(tmp_path: Path):
             assert report.flat and venue.flat and venue.flips == 0, f"seed {seed}"
 
         in_virtual_time(one())
+
+
+def test_a_job_whose_deadline_passed_while_nobody_was_there_gets_a_new_one(tmp_path: Path):
+    long_ago = datetime(2026, 1, 1, tzinfo=UTC)
+    job = Job(job_id="20260101T000000000000-00000000", account="main", scope="desk", by="ann", reason="r",
+              started_at=long_ago, blocked_ms=1)  # fmt: skip
+    journal = Journal.create(tmp_path / "kill" / "jobs" / "main" / f"{job.job_id}.jsonl", job)
+    journal.record(Engaged(at=long_ago, by="ann", reason="r", deadline=long_ago + DEADLINE))
+    journal.close()
+
+    async def one() -> None:
+        venue = SimulatedVenue(3, fault_share=0)
+        report = await _press(tmp_path, venue)
+        assert report.flat and venue.flat
+        assert report.accounts[0].job_id == job.job_id
+
+    in_virtual_time(one())
 
 
 def test_many_presses_join_one_job(tmp_path: Path):
