@@ -64,6 +64,7 @@ class Supervisor:
         self._environment = dict(environment)
         self._children: list[_Child] = []
         self._stopping = False
+        self._store: EmbeddedStore | None = None
 
     def run(self) -> int:
         """Start everything, keep it running, stop it in order on SIGTERM or SIGINT."""
@@ -71,7 +72,7 @@ class Supervisor:
             signal.signal(number, self._ask_to_stop)
         with ExitStack() as stack:
             if self._settings.store_url is None:
-                stack.enter_context(EmbeddedStore(self._settings.data_dir))
+                self._store = stack.enter_context(EmbeddedStore(self._settings.data_dir))
             gate = stack.enter_context(listening_socket(self._settings.gate_host, self._settings.gate_port))
             control = stack.enter_context(listening_socket(self._settings.control_host, self._settings.control_port))
             self._children = self._plan(gate, control)
@@ -97,6 +98,8 @@ class Supervisor:
         return [sys.executable, "-m", "proxy", *self._arguments, name, "--fd", str(listener.fileno())]
 
     def _tend(self) -> None:
+        if self._store is not None and self._store.tend():
+            log.error("the embedded store had died; started again")
         for child in self._children:
             if child.process is not None and child.process.poll() is not None:
                 self._mourn(child)

@@ -19,17 +19,17 @@ import msgspec
 from fastapi import FastAPI
 from redis.exceptions import RedisError
 
-from proxy.accounts.keeper import AccountKeeper
+from proxy.accounts.keeper import REPLY_TIMEOUT_S, AccountKeeper
 from proxy.accounts.markets import MarketKeeper
 from proxy.accounts.venue_account import VenueAccount
 from proxy.audit.archive import Archive, ArchiveTampered
 from proxy.audit.commands import archive_path
-from proxy.audit.drain import StreamSource, drain, merge_spool
+from proxy.audit.drain import StreamSource, drain, fully_merged, merge_spool
 from proxy.audit.reader import ArchiveUnavailable
 from proxy.console.app import create_console
 from proxy.control import Control
 from proxy.control_token import control_token
-from proxy.gate.journal import journal_directory
+from proxy.gate.journal import is_written, journal_files
 from proxy.gate.recording import new_decision_id
 from proxy.kill.desk import KillDesk
 from proxy.kill.hands import VenueHands
@@ -49,6 +49,7 @@ SPOOL_EVERY_S: Final = 2.0
 KEYS_EVERY_S: Final = 0.25
 DECAY_EVERY_S: Final = 5.0
 ARCHIVE_EVERY_S: Final = 1.0
+STORE_EVERY_S: Final = 0.5
 _STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
 
 
@@ -117,13 +118,14 @@ class Warden:
             loops.create_task(self._kill.mirror())
             loops.create_task(self._mirror_keys())
             archive = await self._until_archive_opens()
-            await self._until_store_answers()
+            await self._until_store_answers(archive)
             for keeper in self._keepers.values():
                 loops.create_task(keeper.run())
             for market in self._markets.values():
                 loops.create_task(market.run())
             loops.create_task(self._drain(archive))
             loops.create_task(self._merge_journals(archive))
+            loops.create_task(self._watch_store())
             loops.create_task(self._decay())
 
     async def _until_archive_opens(self) -> Archive:
@@ -138,10 +140,17 @@ class Warden:
             self._archive = archive
             return archive
 
-    async def _until_store_answers(self) -> None:
-        """The first state: an epoch of ours, the policy in the audit. The console and the kill are up before this."""
+    async def _until_store_answers(self, archive: Archive) -> None:
+        """The first state: an epoch of ours, the policy in the audit. The console and the kill are up before this.
+
+        A store without an epoch beside an archive with records has lost something: requests of before may still be
+        under way, and nothing is published until they must be over.
+        """
         while True:
             try:
+                if not await self._store.has_epoch() and archive.last_stream_id() != "0-0":
+                    log.warning("the store was restarted; entries are refused for another %s s", REPLY_TIMEOUT_S)
+                    await asyncio.sleep(REPLY_TIMEOUT_S)
                 await self._store.begin_epoch()
                 await self._watch.load()
                 await self._store.record([self._policy_document()])
@@ -192,9 +201,12 @@ class Warden:
     async def _merge_journals(self, archive: Archive) -> None:
         """What gates could not tell the store is in their journals; the archive takes what it does not have."""
         while True:
-            files = sorted(journal_directory(self._settings.data_dir).glob("gate-*.jsonl"))
+            files = journal_files(self._settings.data_dir)
             try:
                 await asyncio.to_thread(merge_spool, archive, files)
+                for path in files:
+                    if not is_written(path, files) and await asyncio.to_thread(fully_merged, archive, path):
+                        path.unlink(missing_ok=True)
             except (ArchiveUnavailable, OSError) as trouble:
                 log.error("the gates' journals cannot be merged: %s", trouble)
             await asyncio.sleep(SPOOL_EVERY_S)
@@ -216,6 +228,22 @@ class Warden:
                 log.warning("key states cannot be written to the store: %s", type(trouble).__name__)
                 known.clear()
             await asyncio.sleep(KEYS_EVERY_S)
+
+    async def _watch_store(self) -> None:
+        """A store that was restarted, or replaced by a failover, may have lost its last second, holds included."""
+        known = ""
+        while True:
+            try:
+                run_id = await self._store.run_id()
+                if known and run_id != known:
+                    log.warning("the store is another process than before; accounts are surveyed anew")
+                    await self._store.distrust(list(self._keepers))
+                    for keeper in self._keepers.values():
+                        keeper.survey_soon()
+                known = run_id
+            except _STORE_TROUBLE as trouble:
+                log.warning("the store does not answer: %s", type(trouble).__name__)
+            await asyncio.sleep(STORE_EVERY_S)
 
     async def _decay(self) -> None:
         """Scores fall with time even when nobody sends anything."""

@@ -52,6 +52,7 @@ class AccountKeeper:
         self._survey_every_s = survey_every_s
         self._changed: set[str] = set()
         self._expected: dict[str, set[str]] = {}
+        self._due = 0.0
         self._wake = asyncio.Event()
         self._account: Account | None = None
         self._quick = _Budget(QUICK_SURVEYS_PER_MINUTE)
@@ -85,20 +86,24 @@ class AccountKeeper:
             self._changed |= symbols
             self._wake.set()
 
+    def survey_soon(self) -> None:
+        """Survey the whole account without waiting for its time."""
+        self._due = 0.0
+        self._wake.set()
+
     async def run(self) -> None:
         """Survey for ever. Trouble with the venue or the store is waited out; gates refuse entries meanwhile."""
-        due = 0.0
         while True:
             pause = 0.0
             try:
-                if time.monotonic() >= due:
+                if time.monotonic() >= self._due:
                     await self.survey()
-                    due = time.monotonic() + self._survey_every_s
+                    self._due = time.monotonic() + self._survey_every_s
                 elif self._changed and self._quick.take():
                     await self._survey_changed()
             except EpochLost:
                 await self._refill()
-                due = 0.0
+                self._due = 0.0
             except VenueThrottled as trouble:
                 log.warning("survey of %s: %s", self.name, trouble)
                 pause = trouble.retry_after
@@ -106,7 +111,7 @@ class AccountKeeper:
                 log.warning("survey of %s failed: %s", self.name, trouble)
                 pause = 1.0
             await asyncio.sleep(pause)
-            await self._wait(due)
+            await self._wait()
 
     async def survey(self) -> None:
         """Read the whole account and publish it.
@@ -147,14 +152,14 @@ class AccountKeeper:
         await asyncio.sleep(REPLY_TIMEOUT_S)
         await self._store.begin_epoch()
 
-    async def _wait(self, due: float) -> None:
+    async def _wait(self) -> None:
         """Until a symbol changed, the next survey is due, or a second passed with the budget used up."""
         self._wake.clear()
         if self._changed:
             await asyncio.sleep(0 if self._quick.available() else 1.0)
             return
         try:
-            async with asyncio.timeout(max(0.0, min(due - time.monotonic(), self._survey_every_s))):
+            async with asyncio.timeout(max(0.0, self._due - time.monotonic())):
                 await self._wake.wait()
         except TimeoutError:
             return

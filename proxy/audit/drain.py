@@ -61,6 +61,16 @@ def merge_spool(archive: Archive, files: Iterable[Path]) -> int:
     return sum(_merge_file(archive, path) for path in files)
 
 
+def fully_merged(archive: Archive, path: Path) -> bool:
+    """Whether every byte of a journal is in the archive. A file that went away is."""
+    try:
+        with path.open("rb") as file:
+            fingerprint = _fingerprint(file)
+            return _offset(archive.position(f"journal:{path.absolute()}"), fingerprint) == file.seek(0, 2)
+    except FileNotFoundError:
+        return True
+
+
 def _merge_file(archive: Archive, path: Path) -> int:
     try:
         file = path.open("rb")

@@ -99,7 +99,7 @@ class ControlPlane(Protocol):
         ...
 
     async def kill_progress(self) -> Mapping[str, Any] | None:
-        """The newest job: running, scope, by, reason, flat, flat_ms, accounts (name, phase, steps, read_backs, left)."""
+        """The newest job: running, scope, by, reason, flat, flat_ms, accounts (name, phase, steps, read_backs)."""
         ...
 
     async def rearm(self, *, scope: str, name: str, reason: str, typed: str) -> Mapping[str, Any]:

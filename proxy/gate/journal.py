@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +25,24 @@ class JournalFailed(Exception):
 def journal_directory(data_dir: Path) -> Path:
     """Where gates keep their journals."""
     return data_dir / "journal"
+
+
+def journal_files(data_dir: Path) -> list[Path]:
+    """Every journal of every gate that ever ran here, oldest first for each gate."""
+    return sorted(journal_directory(data_dir).glob("gate-*.jsonl"))
+
+
+def is_written(path: Path, files: Sequence[Path]) -> bool:
+    """Whether a living gate may still append to ``path``: it is the newest segment of a process that exists."""
+    owner = path.name.split("-")[1]
+    newest = max(each for each in files if each.name.split("-")[1] == owner)
+    try:
+        os.kill(int(owner), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # Somebody else's process has the number now; keeping a file costs nothing.
+    return path == newest
 
 
 class Journal:

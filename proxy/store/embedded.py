@@ -39,6 +39,14 @@ def embedded_url(data_dir: Path) -> str:
     return f"unix://{socket_path(data_dir)}"
 
 
+def _distrust(client: redis.Redis) -> None:
+    """Forget what only a fresh survey may say. The append-only file is synced once a second: its last second, with
+    the holds of that second, may be gone, so no account is believed before the warden has surveyed it again."""
+    for pattern in ("perpguard:*:epoch", "perpguard:*:account:*"):
+        for key in client.scan_iter(match=pattern, count=1000):
+            client.delete(key)
+
+
 class EmbeddedStore:
     """One Valkey process for one data directory. A context manager: leaving it stops the server."""
 
@@ -90,6 +98,7 @@ class EmbeddedStore:
                 break
             try:
                 if client.ping():
+                    _distrust(client)
                     client.close()
                     return
             except redis.RedisError:
@@ -98,6 +107,13 @@ class EmbeddedStore:
         log = self._directory / "valkey.log"
         tail = log.read_text(errors="replace")[-500:] if log.exists() else "no log"
         raise EmbeddedStoreFailed(f"the embedded store did not start: {tail}")
+
+    def tend(self) -> bool:
+        """Start the server again if it died; whether it had. Raises ``EmbeddedStoreFailed``."""
+        if self._process is None or self._process.poll() is None:
+            return False
+        self.start()
+        return True
 
     def stop(self) -> None:
         """Stop the server, letting it write its append-only file; killed if it does not end in time."""

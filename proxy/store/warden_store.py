@@ -53,6 +53,19 @@ class WardenStore:
         self._epoch = secrets.token_hex(8)
         await self._redis.set(self._keys.epoch, self._epoch)
 
+    async def has_epoch(self) -> bool:
+        """Whether the store remembers being filled by a warden."""
+        return bool(await self._redis.exists(self._keys.epoch))
+
+    async def run_id(self) -> str:
+        """Which server process answers: another one may not know what the last one was told."""
+        info: Any = await self._redis.info("server")
+        return str(info["run_id"])
+
+    async def distrust(self, accounts: Sequence[str]) -> None:
+        """Forget the epoch and the accounts: gates refuse entries until the next survey has been published."""
+        await self._redis.delete(self._keys.epoch, *(self._keys.account(account) for account in accounts))
+
     async def now_us(self) -> int:
         """The store's clock in microseconds: the one order of holds and surveys."""
         seconds, micros = await self._redis.time()
