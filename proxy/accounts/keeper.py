@@ -16,8 +16,9 @@ from typing import Final
 
 from redis.exceptions import RedisError
 
+from proxy.accounts.troubles import VenueThrottled, VenueTrouble
 from proxy.accounts.unresolved import Unresolved
-from proxy.accounts.venue_account import VenueAccount, VenueThrottled, VenueTrouble
+from proxy.accounts.venue_account import VenueAccount
 from proxy.store.warden_store import EpochLost, WardenStore
 from rules.snapshot import Account
 

@@ -12,7 +12,8 @@ from typing import Final
 
 from redis.exceptions import RedisError
 
-from proxy.accounts.venue_account import VenueAccount, VenueThrottled, VenueTrouble
+from proxy.accounts.troubles import VenueThrottled, VenueTrouble
+from proxy.accounts.venue_account import VenueAccount
 from proxy.store.codec import dump, plain
 from proxy.store.warden_store import WardenStore
 from rules.snapshot import Market

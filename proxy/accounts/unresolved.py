@@ -10,7 +10,8 @@ import logging
 from dataclasses import dataclass
 from typing import Final
 
-from proxy.accounts.venue_account import VenueAccount, VenueThrottled, VenueTrouble
+from proxy.accounts.troubles import VenueThrottled, VenueTrouble
+from proxy.accounts.venue_account import VenueAccount
 from proxy.store.warden_store import AgedHold, WardenStore
 from rules.snapshot import HeldOrder, HoldStatus
 

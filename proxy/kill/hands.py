@@ -6,9 +6,11 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from proxy.accounts.venue_account import Book, VenueAccount, VenueTrouble
+from proxy.accounts.payloads import Book
+from proxy.accounts.troubles import VenueTrouble
+from proxy.accounts.venue_account import VenueAccount
 from rules.instrument import Instrument
-from rules.kill import CancelStep, CloseStep, OpenLeg, RestingOrder
+from rules.kill_events import CancelStep, CloseStep, OpenLeg, RestingOrder
 
 _LIMITS_WAIT_SECONDS: Final = 3.0
 

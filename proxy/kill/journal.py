@@ -17,7 +17,7 @@ import msgspec
 
 from proxy.store import codec
 from proxy.store.fence import Scope
-from rules.kill import Action, Event
+from rules.kill_events import Action, Event
 
 _EVENTS: Final[dict[str, type]] = {event.__name__: event for event in get_args(Event)}
 

@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import assert_never
 
 from proxy.kill.journal import Job
-from rules.kill import (
-    CALM_READS,
+from rules.kill import CALM_READS, advice, left, replay
+from rules.kill_events import (
     CancelFailed,
     CancelSent,
     CloseFailed,
@@ -25,9 +25,6 @@ from rules.kill import (
     Surveyed,
     SurveyFailed,
     Waited,
-    advice,
-    left,
-    replay,
 )
 
 

@@ -11,11 +11,11 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
-from proxy.accounts.venue_account import VenueRefused, VenueThrottled, VenueTrouble
+from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
 from proxy.kill.hands import AccountHands
 from proxy.kill.journal import Journal
-from rules.kill import (
-    DEADLINE,
+from rules.kill import DEADLINE, KillState, begin, evolve, next_action, replay
+from rules.kill_events import (
     Action,
     Cancel,
     CancelFailed,
@@ -32,17 +32,12 @@ from rules.kill import (
     Event,
     Finish,
     KeysDisabled,
-    KillState,
     Resumed,
     Survey,
     Surveyed,
     SurveyFailed,
     Wait,
     Waited,
-    begin,
-    evolve,
-    next_action,
-    replay,
 )
 
 

@@ -17,6 +17,15 @@ from rules.kill import (
     DEADLINE,
     REFUSALS_MAX,
     ROUNDS_MAX,
+    KillState,
+    advice,
+    begin,
+    evolve,
+    left,
+    next_action,
+    replay,
+)
+from rules.kill_events import (
     Cancel,
     CancelFailed,
     CancelSent,
@@ -31,7 +40,6 @@ from rules.kill import (
     Event,
     Finish,
     KeysDisabled,
-    KillState,
     OpenLeg,
     Phase,
     RestingOrder,
@@ -41,12 +49,6 @@ from rules.kill import (
     SurveyFailed,
     Wait,
     Waited,
-    advice,
-    begin,
-    evolve,
-    left,
-    next_action,
-    replay,
 )
 from rules.model import PositionSide, Side
 

@@ -13,14 +13,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from proxy.accounts.venue_account import (
-    OutcomeUnknown,
-    VenueAccount,
-    VenueRefused,
-    VenueThrottled,
-    VenueUnavailable,
-    redirected,
-)
+from proxy.accounts.client import redirected
+from proxy.accounts.troubles import OutcomeUnknown, VenueRefused, VenueThrottled, VenueUnavailable
+from proxy.accounts.venue_account import VenueAccount
 from proxy.vault.keys import Secret
 from rules.model import PositionSide, Side
 

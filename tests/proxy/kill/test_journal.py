@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from proxy.kill.journal import Job, Journal, JournalCorrupt, from_plain, to_plain
-from rules.kill import (
+from rules.kill import replay
+from rules.kill_events import (
     CancelFailed,
     CancelStep,
     CloseRejected,
@@ -25,7 +26,6 @@ from rules.kill import (
     Surveyed,
     SurveyFailed,
     Waited,
-    replay,
 )
 from rules.model import PositionSide, Side
 

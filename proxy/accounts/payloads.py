@@ -1,0 +1,184 @@
+"""Binance's answers to the guard's own questions, as the house's nouns. Pure; an unknown shape is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any, TypeVar
+
+from proxy.accounts.troubles import VenueUnavailable
+from rules.instrument import Instrument, MarginTier
+from rules.model import MarginMode, OrderType, PositionSide, Side
+from rules.snapshot import OpenOrder, Position
+
+T = TypeVar("T")
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRef:
+    """An open order, as little of it as a cancel needs."""
+
+    symbol: str
+    order_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionRef:
+    """An open leg, as little of it as a close needs. ``quantity`` is signed."""
+
+    symbol: str
+    position_side: PositionSide
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """What keeps an account from being flat. Parsed so leniently that no new order type can stop a kill."""
+
+    plain: tuple[OrderRef, ...]
+    conditional: tuple[OrderRef, ...]
+    positions: tuple[PositionRef, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderReport:
+    """What the venue said to a close. ``status`` is its own word."""
+
+    order_id: str
+    client_order_id: str
+    status: str
+    filled_quantity: Decimal
+    average_price: Decimal | None
+
+
+def parsed(parse: Callable[[], T]) -> T:
+    """What ``parse`` makes of an answer; an unexpected shape is the venue's trouble, not ours to crash over."""
+    try:
+        return parse()
+    except (KeyError, TypeError, ValueError, InvalidOperation, AttributeError) as trouble:
+        raise VenueUnavailable(f"unexpected answer: {type(trouble).__name__} {trouble}"[:200]) from None
+
+
+def flag(value: object) -> bool:
+    return value is True or value == "true"
+
+
+def _some(value: object) -> Decimal | None:
+    """A price or limit; the venue writes 0 (or nothing) where there is none."""
+    return Decimal(str(value)) or None if value not in (None, "") else None
+
+
+def tier(row: Row) -> MarginTier:
+    return MarginTier(
+        notional_floor=Decimal(row["notionalFloor"]),
+        notional_cap=Decimal(row["notionalCap"]),
+        leverage_max=Decimal(row["initialLeverage"]),
+        maintenance_rate=Decimal(row["maintMarginRatio"]),
+        maintenance_amount=Decimal(row["cum"]),
+    )
+
+
+def instrument_of(row: Row, tiers: Mapping[str, tuple[MarginTier, ...]]) -> Instrument | None:
+    try:
+        filters = {each["filterType"]: each for each in row["filters"]}
+        price, lot, notional = filters["PRICE_FILTER"], filters["LOT_SIZE"], filters["MIN_NOTIONAL"]
+        market_lot = filters["MARKET_LOT_SIZE"]
+        return Instrument(
+            symbol=row["symbol"],
+            base_asset=row["baseAsset"],
+            quote_asset=row["quoteAsset"],
+            trading=row["status"] == "TRADING",
+            tick_size=Decimal(price["tickSize"]),
+            step_size=Decimal(lot["stepSize"]),
+            quantity_min=Decimal(lot["minQty"]),
+            quantity_max=Decimal(lot["maxQty"]),
+            market_step_size=_some(market_lot["stepSize"]) or Decimal(lot["stepSize"]),
+            market_quantity_min=Decimal(market_lot["minQty"]),
+            market_quantity_max=Decimal(market_lot["maxQty"]),
+            notional_min=Decimal(notional["notional"]),
+            price_min=_some(price.get("minPrice")),
+            price_max=_some(price.get("maxPrice")),
+            tiers=tiers.get(row["symbol"], ()),
+        )
+    except (KeyError, TypeError, InvalidOperation):
+        return None  # Unknown to the guard is refused there; better one symbol than none.
+
+
+def position_ref(row: Row) -> PositionRef:
+    return PositionRef(
+        symbol=row["symbol"],
+        position_side=PositionSide(row["positionSide"]),
+        quantity=Decimal(row["positionAmt"]),
+    )
+
+
+def positions_of(rows: Iterable[Row]) -> tuple[Position, ...]:
+    return tuple(
+        Position(
+            symbol=row["symbol"],
+            position_side=PositionSide(row["positionSide"]),
+            quantity=Decimal(row["positionAmt"]),
+            entry_price=Decimal(row["entryPrice"]),
+            mark_price=Decimal(row["markPrice"]),
+            liquidation_price=_some(row.get("liquidationPrice")),
+            # Version 3 of positionRisk names no margin mode; only an isolated position has a wallet of its own.
+            margin_mode=MarginMode.ISOLATED if _some(row.get("isolatedWallet")) else MarginMode.CROSS,
+        )
+        for row in rows
+        if Decimal(row["positionAmt"])
+    )
+
+
+def open_orders_of(plain: Iterable[Row], conditional: Iterable[Row]) -> tuple[OpenOrder, ...]:
+    return (*map(plain_order, plain), *map(conditional_order, conditional))
+
+
+def plain_order(row: Row) -> OpenOrder:
+    filled = Decimal(row["executedQty"])
+    still_open = row["status"] in ("NEW", "PARTIALLY_FILLED")
+    return OpenOrder(
+        symbol=row["symbol"],
+        side=Side(row["side"]),
+        position_side=PositionSide(row["positionSide"]),
+        order_type=OrderType(row["type"]),
+        leaves_quantity=Decimal(row["origQty"]) - filled if still_open else Decimal(0),
+        price=_some(row["price"]),
+        trigger_price=None,
+        reduce_only=flag(row["reduceOnly"]),
+        close_position=False,
+        order_id=str(row["orderId"]),
+        client_order_id=row["clientOrderId"],
+        filled_quantity=filled,
+    )
+
+
+def conditional_order(row: Row) -> OpenOrder:
+    closes = flag(row["closePosition"])
+    # Once triggered, what can fill is the plain order that it became.
+    waiting = row["algoStatus"] == "NEW"
+    quantity = None if closes else Decimal(row["quantity"])
+    return OpenOrder(
+        symbol=row["symbol"],
+        side=Side(row["side"]),
+        position_side=PositionSide(row["positionSide"]),
+        order_type=OrderType(row["orderType"]),
+        leaves_quantity=quantity if waiting else Decimal(0),
+        price=_some(row.get("price")),
+        trigger_price=_some(row.get("triggerPrice")),
+        reduce_only=flag(row["reduceOnly"]),
+        close_position=closes,
+        order_id=str(row["algoId"]),
+        client_order_id=row["clientAlgoId"],
+    )
+
+
+def order_report(row: Row) -> OrderReport:
+    return OrderReport(
+        order_id=str(row["orderId"]),
+        client_order_id=row["clientOrderId"],
+        status=row["status"],
+        filled_quantity=Decimal(row["executedQty"]),
+        average_price=_some(row.get("avgPrice")),
+    )
