@@ -56,6 +56,8 @@ class Settings(BaseSettings):
     control_host: str = "127.0.0.1"
     control_port: int = Field(default=8081, ge=0, le=65535)
     control_names: tuple[str, ...] = ()
+    control_people: tuple[str, ...] | None = None
+    control_https: bool = False
     control_token: SecretStr | None = None
 
     survey_every_s: float = Field(default=15.0, gt=0, le=300)

@@ -97,7 +97,12 @@ class Warden:
             now=self._now,
         )
         self.console = create_console(
-            control, token=control_token(settings), hosts=settings.console_hosts, now=self._now
+            control,
+            token=control_token(settings),
+            people=settings.control_people,
+            hosts=settings.console_hosts,
+            https=settings.control_https,
+            now=self._now,
         )
         return self
 

@@ -8,6 +8,7 @@ the venue has answered, never guessed at.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -26,6 +27,9 @@ log = logging.getLogger("perpguard.accounts")
 
 QUICK_SURVEYS_PER_MINUTE: Final = 40
 """Each costs about 12 weight a symbol (orders 1, conditional 1, positions 5, balance 5) of 2,400 a minute."""
+
+SETTLE_LAG_S: Final = 0.25
+"""How far a venue's reads may trail its own acknowledgements. A hold goes only with a survey begun this much later."""
 
 EXPECTED_MAX: Final = 10_000
 """Requests whose outcome may still come; the full survey covers whatever is forgotten."""
@@ -51,7 +55,7 @@ class AccountKeeper:
         self._store = store
         self._now = now
         self._survey_every_s = survey_every_s
-        self._changed: set[str] = set()
+        self._changed: dict[str, float] = {}
         self._expected: dict[str, set[str]] = {}
         self._due = 0.0
         self._wake = asyncio.Event()
@@ -84,7 +88,7 @@ class AccountKeeper:
         """The outcome of a request: if it may have ``changed`` the venue, its symbols are surveyed at once."""
         symbols = self._expected.pop(request_id, set())
         if changed and symbols:
-            self._changed |= symbols
+            self._changed |= dict.fromkeys(symbols, time.monotonic())
             self._wake.set()
 
     def survey_soon(self) -> None:
@@ -100,8 +104,8 @@ class AccountKeeper:
                 if time.monotonic() >= self._due:
                     await self.survey()
                     self._due = time.monotonic() + self._survey_every_s
-                elif self._changed and self._quick.take():
-                    await self._survey_changed()
+                elif (symbols := self._settled_symbols()) and self._quick.take():
+                    await self._survey_symbols(symbols)
             except EpochLost:
                 await self._refill()
                 self._due = 0.0
@@ -119,18 +123,25 @@ class AccountKeeper:
 
         Raises ``VenueTrouble``, ``EpochLost`` or what the store client raises.
         """
-        self._changed.clear()
+        for symbol in self._settled_symbols():
+            del self._changed[symbol]
         began_us = await self._store.now_us()
         resolved = await self._unresolved.ask(self.name, began_us)
         version = await self._store.account_version(self.name) + 1
         account = await self._hands.account(version, self._now())
         await self._publish(account, began_us, None, resolved)
 
-    async def _survey_changed(self) -> None:
+    def _settled_symbols(self) -> frozenset[str]:
+        """Changed symbols whose last change is old enough to be read back."""
+        before = time.monotonic() - SETTLE_LAG_S
+        return frozenset(symbol for symbol, at in self._changed.items() if at <= before)
+
+    async def _survey_symbols(self, symbols: frozenset[str]) -> None:
+        for symbol in symbols:
+            del self._changed[symbol]
         base = self._account
         if base is None:
             return
-        symbols, self._changed = frozenset(self._changed), set()
         began_us = await self._store.now_us()
         # The account as a whole is no fresher for having read two symbols: its age is that of the last full survey.
         account = await self._hands.symbol_state(symbols, base, base.version + 1, base.as_of)
@@ -140,7 +151,7 @@ class AccountKeeper:
         self, account: Account, began_us: int, symbols: frozenset[str] | None, resolved: tuple[str, ...]
     ) -> None:
         done = await self._store.publish_account(
-            account, began_us=began_us, symbols=symbols, resolved=resolved, desk=self._desk
+            account, began_us=began_us - int(SETTLE_LAG_S * 1e6), symbols=symbols, resolved=resolved, desk=self._desk
         )
         if done.accepted:
             self._account = account
@@ -154,16 +165,16 @@ class AccountKeeper:
         await self._store.begin_epoch()
 
     async def _wait(self) -> None:
-        """Until a symbol changed, the next survey is due, or a second passed with the budget used up."""
+        """Until a full survey is due, or a changed symbol may be read and the budget allows it."""
         self._wake.clear()
+        now = time.monotonic()
+        until = self._due
         if self._changed:
-            await asyncio.sleep(0 if self._quick.available() else 1.0)
-            return
-        try:
-            async with asyncio.timeout(max(0.0, self._due - time.monotonic())):
+            ready = min(self._changed.values()) + SETTLE_LAG_S if self._quick.available() else now + 1.0
+            until = min(until, ready)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, until - now)):
                 await self._wake.wait()
-        except TimeoutError:
-            return
 
 
 class _Budget:

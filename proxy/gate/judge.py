@@ -28,7 +28,7 @@ from rules.model import Command, Intent, PlaceOrder, TradingState
 from rules.policy import Policy
 from rules.snapshot import HeldOrder, HoldStatus, Snapshot
 
-SECOND_LOOK_PAUSES_S: Final = (0.01, 0.02, 0.04, 0.08)
+SECOND_LOOK_PAUSES_S: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.16)
 """How long a refusal that rests on unsettled holds waits before each further look."""
 
 _ADDS_RISK: Final = (Intent.ENTRY, Intent.CONFIG)
