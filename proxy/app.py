@@ -76,12 +76,15 @@ def run_gate(settings: Settings, descriptor: int) -> int:
 
 def run_warden(settings: Settings, descriptor: int) -> int:
     """The warden process: feeds, audit, kill switch, and the control door on an inherited socket, until SIGTERM."""
-    from proxy.warden import Warden
+    from proxy.warden import AccountsChanged, Warden
 
     harden_process("warden")
     policy = load_policy(settings.policy)
     vault = open_vault(settings, os.environ)
-    asyncio.run(_serve_warden(Warden(settings, policy, vault, utc_now), descriptor))
+    try:
+        asyncio.run(_serve_warden(Warden(settings, policy, vault, utc_now), descriptor))
+    except* AccountsChanged:
+        log.warning("the vault's accounts changed; the warden starts anew")
     return 0
 
 

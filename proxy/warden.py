@@ -53,6 +53,10 @@ STORE_EVERY_S: Final = 0.5
 _STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
 
 
+class AccountsChanged(Exception):
+    """The vault holds other accounts than this process was built for; it ends, and is started anew with them."""
+
+
 class Warden:
     """Everything the warden process runs. Use as an async context manager, then ``run``."""
 
@@ -222,6 +226,8 @@ class Warden:
         while True:
             try:
                 self._vault.reload_if_changed()
+                if {key.account for key in self._vault.accounts()} != set(self._keepers):
+                    raise AccountsChanged
                 for key in self._vault.guard_keys():
                     disabled = key.state is not KeyState.ACTIVE
                     if known.get(key.key) != disabled:

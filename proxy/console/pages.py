@@ -47,6 +47,8 @@ class Console:
             auto_reload=False,
         )
         self._templates.filters.update(words.FILTERS)
+        for template in self._templates.list_templates():
+            self._templates.get_template(template)  # A broken template fails here, at start, not under the button.
 
     def router(self) -> APIRouter:
         """The routes."""

@@ -21,7 +21,7 @@ from proxy.demo.world import BOT, DemoFailed, World
 KILL_TIMEOUT_S: Final = 45.0
 GATE_PORT: Final = 8080
 CONTROL_PORT: Final = 8081
-POLICY: Final = Path("configs/policies/demo.toml")
+POLICY: Final = Path(__file__).resolve().parents[2] / "configs" / "policies" / "demo.toml"
 
 
 @dataclass(slots=True)

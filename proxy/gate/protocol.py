@@ -84,7 +84,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
             self._refuse("Content-Length framing only")
         elif names.count(b"content-length") > 1 or names.count(b"x-mbx-apikey") > 1:
             self._refuse("a header is repeated")
-        elif b"expect" in names or not self.url.startswith(b"/"):
+        elif not self.url.startswith(b"/") or any(name == b"expect" and not self.expect_100_continue for name in names):
             self._refuse("unsupported request form")
         if not self._refused:
             super().on_headers_complete()

@@ -162,8 +162,10 @@ async def open_tab(profile: Path) -> AsyncIterator[Tab]:
             tab.session = (await tab.do("Target.attachToTarget", targetId=page, flatten=True))["sessionId"]
             for domain in ("Page", "Runtime", "Log", "Audits", "Network"):
                 await tab.do(f"{domain}.enable")
-            yield tab
-            listener.cancel()
+            try:
+                yield tab
+            finally:
+                listener.cancel()
     finally:
         browser.terminate()
         try:

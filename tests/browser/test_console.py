@@ -69,13 +69,14 @@ async def serving(plane: DeskDouble) -> AsyncIterator[str]:
     server = uvicorn.Server(
         uvicorn.Config(create_console(plane, token=SecretStr(TOKEN)), host="127.0.0.1", port=0, log_level="error")
     )
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(server.serve())
         while not server.started:
             await asyncio.sleep(0.01)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-        server.should_exit = True
+        try:
+            yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        finally:
+            server.should_exit = True
 
 
 async def sign_in(tab: Tab, url: str) -> None:
