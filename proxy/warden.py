@@ -36,6 +36,7 @@ from proxy.kill.hands import VenueHands
 from proxy.settings import Settings
 from proxy.signals.watch import AnomalyWatch
 from proxy.store.codec import load, plain
+from proxy.store.fence import Scope
 from proxy.store.warden_store import WardenStore
 from proxy.vault.errors import VaultError
 from proxy.vault.keys import ExchangeKey, KeyState
@@ -86,7 +87,11 @@ class Warden:
             self._keepers[key.account] = self._keeper(feed)
             self._markets.setdefault(key.venue, self._market_keeper(key.venue, feed))
         self._kill = KillDesk(
-            data_dir=settings.data_dir, hands=kill_hands, store=self._store, record=self._record, now=self._now
+            data_dir=settings.data_dir,
+            hands=kill_hands,
+            store=self._store,
+            record=self._record,
+            changed=self._book_moved,
         )
         await self._kill.resume()
         control = Control(
@@ -264,6 +269,11 @@ class Warden:
                 await self._watch.decay(time.time())
             except _STORE_TROUBLE as trouble:
                 log.warning("scores cannot be written to the store: %s", type(trouble).__name__)
+
+    def _book_moved(self, scope: Scope) -> None:
+        for name, keeper in self._keepers.items():
+            if scope.covers(name):
+                keeper.survey_soon()
 
     async def _record(self, what: str, by: str, detail: dict[str, Any]) -> None:
         """An event for the audit. The kill calls this: it must not fail because the store does."""

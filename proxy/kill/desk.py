@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,7 +46,7 @@ class Blocked:
 
 
 class KillDesk:
-    """Presses and re-arms for one data directory."""
+    """Presses and re-arms for one data directory. ``changed`` hears of every scope whose book a kill may have moved."""
 
     def __init__(
         self,
@@ -56,13 +55,13 @@ class KillDesk:
         hands: Mapping[str, AccountHands],
         store: WardenStore,
         record: Record,
-        now: Callable[[], datetime],
+        changed: Callable[[Scope], None],
     ) -> None:
         self._data_dir = data_dir
         self._hands = hands
         self._store = store
         self._record = record
-        self._now = now
+        self._changed = changed
         self._fence = Fence(data_dir)
         self._truths = asyncio.Lock()
         self._jobs: set[asyncio.Task[None]] = set()
@@ -149,6 +148,7 @@ class KillDesk:
                 await self._store.set_state(
                     level, TradingState.HALTED, generation=self._fence.generation(), kill_running=running
                 )
+                self._changed(scope)
         stopped = [level for level, state in controls.items() if state == TradingState.HALTED.value]
         for level in stopped:
             if level == str(DESK) or level.startswith("account:"):
@@ -168,6 +168,7 @@ class KillDesk:
         generation = report.generation if report.generation is not None else 0
         # Flat or not, the exits belong to the bots again: a kill that ended DEGRADED must trap nobody.
         await self._latch(scope, generation, running=self.running(scope))
+        self._changed(scope)
         await self._record(f"kill.{report.phase.value.lower()}", by, _summary(report))
         log.warning("kill of %s ended: %s", scope, report.phase.value)
 

@@ -1,0 +1,91 @@
+"""The console as its users reach it: the real application behind an in-memory transport."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from proxy.console.app import create_console
+from tests.proxy.console.desk_double import TOKEN, DeskDouble
+
+ORIGIN = "http://127.0.0.1:8081"
+SAME_ORIGIN = {"Origin": ORIGIN, "Sec-Fetch-Site": "same-origin"}
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+@dataclass
+class HandClock:
+    """A clock that a test winds."""
+
+    time: datetime = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def wind(self, **by: float) -> None:
+        self.time += timedelta(**by)
+
+
+@dataclass
+class Browser:
+    """A signed-in person's browser."""
+
+    client: httpx.AsyncClient
+    csrf: str
+
+    @property
+    def cookie(self) -> str:
+        return self.client.cookies["perpguard_session"]
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def plane() -> DeskDouble:
+    return DeskDouble()
+
+
+@pytest.fixture
+def app(plane: DeskDouble, clock: HandClock) -> FastAPI:
+    return create_console(plane, token=SecretStr(TOKEN), now=clock)
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with browse(app) as client:
+        yield client
+
+
+@pytest.fixture
+async def person(app: FastAPI) -> AsyncIterator[Browser]:
+    async with browse(app) as client:
+        yield Browser(client, await sign_in(client))
+
+
+@asynccontextmanager
+async def browse(app: FastAPI, address: str = "127.0.0.1") -> AsyncIterator[httpx.AsyncClient]:
+    """A client that shows answers to bugs instead of the bugs."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(address, 50000))
+    async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client:
+        yield client
+
+
+async def sign_in(client: httpx.AsyncClient, name: str = "Ada Lovelace", token: str = TOKEN) -> str:
+    """Sign in; the session's CSRF token."""
+    answer = await client.post("/sign-in", data={"name": name, "token": token}, headers=SAME_ORIGIN)
+    assert answer.status_code == 303, answer.text
+    page = await client.get("/")
+    found = re.search(r'name="csrf" value="([^"]+)"', page.text)
+    assert found is not None
+    return found[1]

@@ -1,0 +1,344 @@
+"""Every route × every kind of asker. The table is made from the application's own routes: a new one must be named here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from pydantic import SecretStr
+
+from proxy.console.app import create_console
+from proxy.console.sessions import SESSIONS_MAX
+from tests.proxy.console.conftest import BEARER, ORIGIN, SAME_ORIGIN, Browser, HandClock, browse, sign_in
+from tests.proxy.console.desk_double import TOKEN, DeskDouble
+
+KILL = {"scope": "desk", "reason": "drill"}
+REARM = {"scope": "desk", "reason": "the feed is repaired", "typed": "desk"}
+
+
+@dataclass(frozen=True)
+class Door:
+    """What a route asks for: ``open``, ``either`` (token or session) or ``person``; and how to use it."""
+
+    kind: str
+    path: str
+    changes: bool = False
+    json: dict[str, str] | None = None
+    form: dict[str, str] | None = None
+    machine_only: dict[str, str] = field(default_factory=dict)
+    person_only: dict[str, str] = field(default_factory=dict)
+
+
+DOORS = {
+    ("GET", "/healthz"): Door("open", "/healthz"),
+    ("GET", "/static/{name}"): Door("open", "/static/console.css"),
+    ("GET", "/sign-in"): Door("open", "/sign-in"),
+    ("POST", "/sign-in"): Door("sign-in", "/sign-in"),
+    ("GET", "/api/desk"): Door("either", "/api/desk"),
+    ("GET", "/api/blocked"): Door("either", "/api/blocked?bot=momentum&limit=5"),
+    ("GET", "/api/decisions/{decision_id}"): Door("either", "/api/decisions/01JD3M-7f"),
+    ("GET", "/control/kill"): Door("either", "/control/kill"),
+    ("POST", "/control/kill"): Door("either", "/control/kill", True, json=KILL, machine_only={"by": "pager"}),
+    ("POST", "/control/rearm"): Door(
+        "either", "/control/rearm", True, json=REARM, machine_only={"name": "Ada"}, person_only={"token": TOKEN}
+    ),
+    ("GET", "/"): Door("person", "/"),
+    ("GET", "/partials/desk"): Door("person", "/partials/desk"),
+    ("GET", "/partials/kill"): Door("person", "/partials/kill"),
+    ("GET", "/partials/blocked"): Door("person", "/partials/blocked?bot=&rule="),
+    ("GET", "/partials/decisions/{decision_id}"): Door("person", "/partials/decisions/01JD3M-7f"),
+    ("POST", "/console/kill"): Door("person", "/console/kill", True, form=KILL),
+    ("POST", "/console/rearm"): Door(
+        "person", "/console/rearm", True, form=REARM | {"name": "Ada Lovelace", "token": TOKEN}
+    ),
+    ("POST", "/sign-out"): Door("person", "/sign-out", True, form={}),
+}
+MATRIX = [pytest.param(method, door, id=f"{method} {route}") for (method, route), door in DOORS.items()]
+GUARDED = [case for case in MATRIX if case.values[1].kind in ("either", "person")]  # type: ignore[union-attr]
+CHANGING = [case for case in MATRIX if case.values[1].changes]  # type: ignore[union-attr]
+
+
+def routes_of(app: FastAPI) -> set[tuple[str, str]]:
+    found: set[tuple[str, str]] = set()
+    pending: list[Any] = list(app.routes)
+    while pending:
+        route = pending.pop()
+        if isinstance(route, APIRoute):
+            found |= {(method, route.path) for method in route.methods}
+        else:
+            pending += getattr(getattr(route, "original_router", route), "routes", [])
+    return found
+
+
+def test_every_route_is_in_the_matrix(app: FastAPI) -> None:
+    assert routes_of(app) == set(DOORS)
+
+
+async def knock(
+    client: httpx.AsyncClient,
+    method: str,
+    door: Door,
+    *,
+    headers: dict[str, str] | None = None,
+    csrf: str | None = None,
+    machine: bool = False,
+) -> httpx.Response:
+    headers = dict(headers or {})
+    extra = door.machine_only if machine else door.person_only
+    if door.json is not None:
+        if csrf is not None:
+            headers["X-CSRF-Token"] = csrf
+        return await client.request(method, door.path, json=door.json | extra, headers=headers)
+    if door.form is not None:
+        return await client.request(method, door.path, data=door.form | {"csrf": csrf or ""}, headers=headers)
+    return await client.request(method, door.path, headers=headers)
+
+
+def turned_away(answer: httpx.Response) -> bool:
+    to_sign_in = (
+        answer.status_code == 303 and answer.headers["location"] == "/sign-in" and "set-cookie" not in answer.headers
+    )
+    return to_sign_in or answer.status_code in (401, 403, 421)
+
+
+@pytest.fixture
+async def nothing_happened(plane: DeskDouble) -> Any:
+    yield
+    assert plane.kills == plane.rearms == []
+
+
+@pytest.mark.parametrize(("method", "door"), GUARDED)
+async def test_nobody_gets_nothing(client: httpx.AsyncClient, method: str, door: Door, nothing_happened: None) -> None:
+    assert turned_away(await knock(client, method, door))
+
+
+@pytest.mark.parametrize(("method", "door"), GUARDED)
+@pytest.mark.parametrize("header", [f"Bearer {TOKEN}x", "Bearer ", f"Basic {TOKEN}", TOKEN, "Bearer ÿ"])
+async def test_a_wrong_token_gets_nothing_even_with_a_good_cookie(
+    person: Browser, method: str, door: Door, header: str, nothing_happened: None
+) -> None:
+    headers = SAME_ORIGIN | {"Authorization": header}
+    raw = {name: value.encode("latin-1") for name, value in headers.items()}
+    assert turned_away(await knock(person.client, method, door, headers=raw, csrf=person.csrf))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("method", "door"), GUARDED)
+async def test_the_token_opens_the_api_and_only_the_api(client: httpx.AsyncClient, method: str, door: Door) -> None:
+    answer = await knock(client, method, door, headers=BEARER, machine=True)
+    assert answer.is_success if door.kind == "either" else turned_away(answer)
+
+
+@pytest.mark.parametrize(("method", "door"), GUARDED)
+async def test_a_session_with_its_csrf_token_opens_everything(person: Browser, method: str, door: Door) -> None:
+    answer = await knock(person.client, method, door, headers=SAME_ORIGIN, csrf=person.csrf)
+    assert answer.status_code < 400, answer.text
+    assert "set-cookie" in answer.headers or answer.status_code != 303
+
+
+@pytest.mark.parametrize(("method", "door"), CHANGING)
+@pytest.mark.parametrize("csrf", [None, "", "x" * 43])
+async def test_a_session_without_its_csrf_token_changes_nothing(
+    person: Browser, method: str, door: Door, csrf: str | None, nothing_happened: None
+) -> None:
+    assert (await knock(person.client, method, door, headers=SAME_ORIGIN, csrf=csrf)).status_code == 403
+
+
+FOREIGN = [
+    {},
+    {"Origin": "null"},
+    {"Origin": "http://evil.example"},
+    {"Origin": "http://127.0.0.1:9999"},
+    {"Origin": "https://127.0.0.1:8081"},
+    {"Origin": "http://127.0.0.1:8081.evil.example"},
+    {"Origin": ORIGIN, "Sec-Fetch-Site": "cross-site"},
+    {"Origin": ORIGIN, "Sec-Fetch-Site": "same-site"},
+    {"Origin": ORIGIN, "Sec-Fetch-Site": "none"},
+    {"Origin": "http://evil.example", "Sec-Fetch-Site": "same-origin"},
+    {"Sec-Fetch-Site": "same-site"},
+    {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
+]
+
+
+@pytest.mark.parametrize(("method", "door"), CHANGING)
+@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+async def test_another_sites_page_changes_nothing_even_knowing_the_csrf_token(
+    person: Browser, method: str, door: Door, headers: dict[str, str], nothing_happened: None
+) -> None:
+    assert (await knock(person.client, method, door, headers=headers, csrf=person.csrf)).status_code == 403
+
+
+OWN = [
+    SAME_ORIGIN,
+    {"Origin": ORIGIN},
+    {"Sec-Fetch-Site": "same-origin"},
+    {"Origin": "null", "Sec-Fetch-Site": "same-origin"},
+]
+
+
+@pytest.mark.parametrize("headers", OWN, ids=str)
+async def test_our_own_page_is_known_by_what_each_browser_sends(person: Browser, headers: dict[str, str]) -> None:
+    door = DOORS["POST", "/console/kill"]
+    assert (await knock(person.client, "POST", door, headers=headers, csrf=person.csrf)).status_code == 202
+
+
+WRONG_HOSTS = [
+    "evil.example",
+    "evil.example:8081",
+    "127.0.0.1.evil.example",
+    "localhost.",
+    "127.0.0.1:80x",
+    "[::2]",
+    "",
+]
+
+
+@pytest.mark.parametrize(("method", "door"), MATRIX)
+@pytest.mark.parametrize("host", WRONG_HOSTS)
+async def test_a_name_that_is_not_ours_is_not_answered(
+    person: Browser, method: str, door: Door, host: str, nothing_happened: None
+) -> None:
+    headers = {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
+    assert (await knock(person.client, method, door, headers=headers, csrf=person.csrf)).status_code == 421
+    answer = await knock(person.client, method, door, headers=BEARER | {"Host": host}, machine=True)
+    assert answer.status_code == 421
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8081", "127.0.0.1", "[::1]:8081", "[::1]", "guard.desk:8081"])
+async def test_our_names_are_answered(plane: DeskDouble, host: str) -> None:
+    app = create_console(plane, token=SecretStr(TOKEN), hosts=["guard.desk"])
+    async with browse(app) as client:
+        assert (await client.get("/healthz", headers={"Host": host})).status_code == 200
+
+
+async def test_two_host_headers_are_refused(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/healthz", headers=[("Host", "localhost"), ("Host", "localhost")])
+    assert answer.status_code == 421
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("path", ["/control/kill", "/console/kill", "/control/rearm"])
+async def test_a_kill_is_never_anything_but_a_post(
+    client: httpx.AsyncClient, method: str, path: str, nothing_happened: None
+) -> None:
+    answer = await client.request(
+        method, f"{path}?scope=desk&reason=x", headers=BEARER | {"X-HTTP-Method-Override": "POST"}
+    )
+    assert answer.status_code in (405, 422)
+
+
+@pytest.mark.parametrize(
+    "path", ["/docs", "/redoc", "/openapi.json", "/static/../app.py", "/static/VENDORED.md", "/api"]
+)
+async def test_nothing_else_is_there(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path, headers=BEARER)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
+
+
+async def test_every_answer_keeps_the_page_small(client: httpx.AsyncClient, plane: DeskDouble) -> None:
+    plane.broken = True
+    paths = ("/healthz", "/sign-in", "/", "/nothing", "/api/desk")
+    answers = [await client.get(path, headers=BEARER) for path in paths]
+    assert [answer.status_code for answer in answers] == [200, 200, 303, 404, 500]
+    for answer in answers:
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self';")
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+    assert "secret" not in answers[-1].text
+
+
+async def test_the_cookie_cannot_be_read_sent_across_or_fixed(app: FastAPI) -> None:
+    async with browse(app) as client:
+        client.cookies.set("perpguard_session", "A" * 43, domain="127.0.0.1")
+        answer = await client.post("/sign-in", data={"name": "Ada", "token": TOKEN}, headers=SAME_ORIGIN)
+        cookie = answer.headers["set-cookie"]
+        assert "A" * 43 not in cookie
+        assert all(part in cookie for part in ("HttpOnly", "SameSite=strict", "Path=/"))
+        assert "Secure" not in cookie
+        client.cookies.clear()
+        fixed = await client.get("/api/desk", headers={"Cookie": f"perpguard_session={'A' * 43}"})
+        assert fixed.status_code == 401
+
+
+async def test_signing_in_again_closes_the_session_before(person: Browser) -> None:
+    before = person.cookie
+    await sign_in(person.client)
+    assert person.cookie != before
+    person.client.cookies.clear()
+    answer = await person.client.get("/api/desk", headers={"Cookie": f"perpguard_session={before}"})
+    assert answer.status_code == 401
+
+
+async def test_over_tls_the_cookie_is_secure_and_bound_to_the_host(plane: DeskDouble) -> None:
+    app = create_console(plane, token=SecretStr(TOKEN), https=True)
+    async with browse(app) as client:
+        headers = {"Origin": "https://127.0.0.1:8081"}
+        answer = await client.post("/sign-in", data={"name": "Ada", "token": TOKEN}, headers=headers)
+        assert answer.headers["set-cookie"].startswith("__Host-perpguard=")
+        assert "Secure" in answer.headers["set-cookie"]
+
+
+async def test_a_session_ends_after_half_an_hour_of_rest_though_the_page_polls(
+    person: Browser, clock: HandClock
+) -> None:
+    for _ in range(31):
+        clock.wind(minutes=1)
+        answer = await person.client.get("/partials/desk", headers={"HX-Request": "true"})
+    assert (answer.status_code, answer.headers["hx-redirect"]) == (401, "/sign-in")
+
+
+async def test_a_session_ends_after_twelve_hours_of_work(person: Browser, clock: HandClock) -> None:
+    for _ in range(24 * 2 + 1):
+        assert (await person.client.get("/api/desk")).status_code == 200
+        clock.wind(minutes=14.9)
+    assert (await person.client.get("/api/desk")).status_code == 401
+
+
+async def test_signing_out_is_final(person: Browser) -> None:
+    cookie = person.cookie
+    await person.client.post("/sign-out", data={"csrf": person.csrf}, headers=SAME_ORIGIN)
+    answer = await person.client.get("/api/desk", headers={"Cookie": f"perpguard_session={cookie}"})
+    assert answer.status_code == 401
+
+
+async def test_the_table_of_sessions_is_bounded(app: FastAPI, person: Browser) -> None:
+    for _ in range(SESSIONS_MAX):
+        async with browse(app) as client:
+            await sign_in(client)
+    assert (await person.client.get("/api/desk")).status_code == 401
+
+
+async def test_guessing_is_slowed_down_for_the_guesser_alone(app: FastAPI, clock: HandClock) -> None:
+    async with browse(app) as guesser, browse(app, "127.0.0.2") as other:
+        for _ in range(8):
+            wrong = await guesser.post("/sign-in", data={"name": "Eve", "token": "guess"}, headers=SAME_ORIGIN)
+            assert wrong.status_code == 401
+        right = {"name": "Eve", "token": TOKEN}
+        assert (await guesser.post("/sign-in", data=right, headers=SAME_ORIGIN)).status_code == 429
+        assert (await guesser.get("/api/desk", headers=BEARER)).status_code == 200, "a right machine never waits"
+        assert (await other.post("/sign-in", data=right, headers=SAME_ORIGIN)).status_code == 303
+        clock.wind(minutes=5)
+        assert (await guesser.post("/sign-in", data=right, headers=SAME_ORIGIN)).status_code == 303
+
+
+@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+async def test_no_other_site_can_sign_a_browser_in(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
+    answer = await client.post("/sign-in", data={"name": "Eve", "token": TOKEN}, headers=headers)
+    assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers
+
+
+async def test_only_the_named_people_may_sign_in(plane: DeskDouble) -> None:
+    async with browse(create_console(plane, token=SecretStr(TOKEN), people={"Ada"})) as client:
+        eve = await client.post("/sign-in", data={"name": "Eve", "token": TOKEN}, headers=SAME_ORIGIN)
+        assert eve.status_code == 403
+        await sign_in(client, "Ada")
+
+
+def test_a_short_token_fails_at_start(plane: DeskDouble) -> None:
+    with pytest.raises(ValueError, match="at least 16"):
+        create_console(plane, token=SecretStr("short"))

@@ -1,0 +1,188 @@
+"""The page: whatever strings the desk holds are text on it, and the button is there when the desk cannot be read."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import fields, replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import proxy.console
+from proxy.console import words
+from proxy.console.plane import AccountView, BotView, DeskView, PositionView
+from tests.proxy.console.conftest import SAME_ORIGIN, Browser
+from tests.proxy.console.desk_double import DeskDouble, a_bot, a_desk, a_leg, a_refusal, an_account
+
+STATIC = Path(proxy.console.__file__).parent / "static"
+
+CORPUS = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onfocus=alert(1) autofocus='",
+    "javascript:alert(1)",
+    "</title></textarea></style><svg onload=alert(1)>",
+    "{{7*7}}{% print(1) %}",
+    "<a hx-get=/control/kill hx-trigger=load>",
+    "<meta http-equiv=refresh content=0>",
+    "&lt;b&gt;&#60;b&#62;",
+    "\u202e\u0000\ud800<b>",
+    "x" * 5000,
+]
+
+
+class Reader(HTMLParser):
+    """Collects what a browser would act upon: tags, attribute names, addresses."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.acts: list[tuple[str, tuple[str, ...]]] = []
+        self.addresses: set[str] = set()
+        self.inline: list[str] = []
+        self._tag = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._tag = tag
+        self.acts.append((tag, tuple(sorted(name for name, _ in attrs))))
+        for name, value in attrs:
+            if name in ("src", "href", "action", "hx-get", "hx-post"):
+                self.addresses.add(value or "")
+            if name.startswith("on") or name == "style":
+                self.inline.append(f"{tag} {name}")
+
+    def handle_data(self, data: str) -> None:
+        if self._tag in ("script", "style") and data.strip():
+            self.inline.append(data)
+        self._tag = ""
+
+
+def poisoned(view: Any, text: str) -> Any:
+    """``view`` with every text field that may hold one replaced."""
+    return replace(view, **{each.name: text for each in fields(view) if each.type in ("str", "str | None")})
+
+
+def fill(plane: DeskDouble, text: str) -> None:
+    """Put ``text`` into every field the console shows."""
+    account = replace(poisoned(an_account(), text), positions=(poisoned(a_leg(), text),))
+    plane.view = replace(poisoned(a_desk(), text), accounts=(account,), bots=(poisoned(a_bot(), text),))
+    plane.refusals = [dict.fromkeys(a_refusal(), text)]
+    plane.decisions["01JD3M-7f"] = {text: text, "nested": [{text: [text]}]}
+    step = {"at": text, "what": text}
+    plane.job = {
+        **dict.fromkeys(("scope", "by", "reason"), text),
+        "running": True,
+        "flat": False,
+        "flat_ms": None,
+        "accounts": [
+            {**dict.fromkeys(("name", "why", "advice"), text), "phase": phase, "steps": [step], "left": [text]}
+            for phase in (text, "CANCELLING", "DEGRADED")
+        ],
+    }
+
+
+PATHS = ("/", "/partials/desk", "/partials/kill", "/partials/blocked", "/partials/decisions/01JD3M-7f")
+
+
+async def shown(person: Browser, plane: DeskDouble, text: str) -> dict[str, str]:
+    fill(plane, text)
+    answers = {path: await person.client.get(path) for path in PATHS}
+    form = {"csrf": person.csrf, "scope": "desk", "reason": "x"}
+    answers["/console/kill"] = await person.client.post("/console/kill", data=form, headers=SAME_ORIGIN)
+    plane.refuse = text
+    answers["refused"] = await person.client.post("/console/kill", data=form, headers=SAME_ORIGIN)
+    plane.refuse = ""
+    assert {answer.status_code for answer in answers.values()} <= {200, 202, 409}
+    return {path: answer.text for path, answer in answers.items()}
+
+
+@pytest.mark.parametrize("text", CORPUS, ids=range(len(CORPUS)))
+async def test_stored_text_is_text_in_every_field(person: Browser, plane: DeskDouble, text: str) -> None:
+    harmless = await shown(person, plane, "harmless")
+    for path, page in (await shown(person, plane, text)).items():
+        known, read = Reader(harmless[path]), Reader(page)
+        assert read.acts == known.acts, path
+        assert read.inline == []
+        assert all(address.startswith("/") and not address.startswith("//") for address in read.addresses)
+
+
+async def test_a_person_cannot_sign_in_as_a_script(person: Browser) -> None:
+    form = {"name": "<script>alert(1)</script>", "token": "wrong"}
+    answer = await person.client.post("/sign-in", data=form, headers=SAME_ORIGIN)
+    assert answer.status_code == 401
+    assert "alert" not in answer.text
+
+
+async def test_every_view_field_was_poisoned() -> None:
+    kinds = {each.type for view in (DeskView, AccountView, BotView, PositionView) for each in fields(view)}
+    texts = {kind for kind in kinds if "str" in kind and "Sequence" not in kind}
+    assert texts == {"str", "str | None"}
+
+
+async def test_the_button_is_there_when_the_desk_cannot_be_read(person: Browser, plane: DeskDouble) -> None:
+    plane.broken = True
+    page = await person.client.get("/")
+    assert page.status_code == 200
+    assert 'id="hold"' in page.text
+    assert "cannot be read" in page.text
+    assert "secret" not in page.text
+
+
+async def test_progress_is_asked_for_often_only_while_it_runs(person: Browser, plane: DeskDouble) -> None:
+    account = {"name": "main", "phase": "VERIFYING", "steps": [], "read_backs": ["a", "b"], "left": []}
+    plane.job = {"running": True, "scope": "desk", "by": "Ada", "reason": "x", "accounts": [account]}
+    running = (await person.client.get("/partials/kill")).text
+    assert "every 500ms" in running
+    assert "2 of 3" in running
+    plane.job = {**plane.job, "running": False, "flat": True, "flat_ms": 2412.0}
+    ended = (await person.client.get("/partials/kill")).text
+    assert "every 2s" in ended
+    assert "Flat in 2.4 s" in ended
+
+
+async def test_refusals_are_filtered_by_bot_and_rule(person: Browser, plane: DeskDouble) -> None:
+    plane.refusals = [a_refusal(message="of momentum"), a_refusal(bot="grid-1", message="of the grid")]
+    table = (await person.client.get("/partials/blocked?bot=grid-1&rule=max_order_value")).text
+    assert "of the grid" in table
+    assert "of momentum" not in table
+
+
+async def test_a_state_is_said_in_a_word(person: Browser, plane: DeskDouble) -> None:
+    plane.view = a_desk(state="HALTED", store_ok=False, markets_age_s=None)
+    page = (await person.client.get("/partials/desk")).text
+    for word in ("HALTED", "Lost: entries refused", "never, stale"):
+        assert word in page
+
+
+def test_the_vendored_script_is_the_one_that_is_named() -> None:
+    sum_ = hashlib.sha256((STATIC / "htmx.min.js").read_bytes()).hexdigest()
+    assert sum_ in (STATIC / "VENDORED.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("64210.50", "64,210.50"),
+        ("-7689.96", "−7,689.96"),
+        ("0.00000001", "0.00000001"),
+        ("NaN", "NaN"),
+        ("9" * 5000, "9" * 5000),
+        ("", "–"),
+        (None, "–"),
+    ],
+)
+def test_digits_are_grouped_and_never_rounded(text: str | None, said: str) -> None:
+    assert words.number(text) == said
+
+
+def test_a_score_that_is_not_a_number_counts_as_the_worst() -> None:
+    assert (words.share(float("nan")), words.mood(float("nan"))) == (1.0, "odd")
+
+
+def test_a_drill_down_is_bounded() -> None:
+    endless: dict[str, Any] = {}
+    endless["again"] = endless
+    assert len(words.lines_of(endless)) == 1
+    assert len(words.lines_of({"list": list(range(10_000))})) == 301

@@ -1,0 +1,138 @@
+"""The demo's world as a test fixture: a quicker survey, an own policy, and hands on its processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from proxy.demo.world import ACCOUNT, DemoFailed, World
+from tests.support.practice_client import Bot, Door
+
+T = TypeVar("T")
+
+
+class LiveWorld(World):
+    """A world whose warden surveys often, so that a test need not wait for it."""
+
+    def __init__(self, data_dir: Path, policy: str, *, survey_every_s: float = 0.3, **options: Any) -> None:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = data_dir / "policy.toml"
+        path.write_text(policy)
+        super().__init__(data_dir, path, **({"scenario": "flat"} | options))
+        self._survey_every_s = survey_every_s
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return super().environment | {"PERPGUARD_SURVEY_EVERY_S": str(self._survey_every_s)}
+
+    @property
+    def door(self) -> Door:
+        """The practice exchange's control door."""
+        return Door(self.places.exchange)
+
+    def bot(self, name: str | None = None) -> Bot:
+        """A bot at the guard."""
+        key = self.guard_key if name is None else self.guard_keys[name]
+        return Bot(self.places.gate, key.key, key.secret)
+
+    def direct(self) -> Bot:
+        """The account's owner, straight at the exchange."""
+        return Bot(self.places.exchange, self.exchange_key, self.exchange_secret)
+
+    def account(self) -> dict[str, Any]:
+        """The account as the control door shows it."""
+        accounts: list[dict[str, Any]] = self.ask("GET", "/api/desk")["accounts"]
+        return next(each for each in accounts if each["name"] == ACCOUNT)
+
+    def settled(self) -> dict[str, Any] | None:
+        """The account, if no hold is left and its survey began after this call."""
+        account = self.account()
+        return account if account["holds"] == 0 else None
+
+    def wait_until_settled(self, timeout_s: float = 30) -> dict[str, Any]:
+        return until(self.settled, "no hold is left", timeout_s)
+
+    def process(self, name: str) -> int:
+        """The pid of the warden or the store."""
+        found = self.processes(name)
+        assert len(found) == 1, f"{name}: {found}"
+        return found[0]
+
+    def processes(self, name: str) -> list[int]:
+        """The supervisor's children that are a ``warden``, a ``gate`` or the ``store``."""
+        return [pid for pid in children(self.guard_pid) if _name(pid) == name]
+
+    def answers(self) -> bool:
+        """Whether the control door answers and has surveyed the account."""
+        try:
+            return self.account()["survey_age_s"] is not None
+        except (DemoFailed, httpx.HTTPError, StopIteration):
+            return False
+
+    def guard_log(self) -> str:
+        return (self.data_dir / "guard.log").read_text(errors="replace")
+
+
+def until(condition: Callable[[], T | None], what: str, timeout_s: float = 30, every_s: float = 0.05) -> T:
+    """The first true answer of ``condition``; an assertion that names ``what`` when there is none in time."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
+        time.sleep(every_s)
+
+
+def children(parent: int) -> list[int]:
+    """Pids of the living children of a process, from /proc alone."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (stat := _stat(int(entry.name))) is not None:
+            state, ppid = stat
+            if ppid == parent and state != "Z":
+                found.append(int(entry.name))
+    return sorted(found)
+
+
+def stopped(pid: int) -> bool:
+    """Whether a process stands still after SIGSTOP."""
+    stat = _stat(pid)
+    return stat is not None and stat[0] == "T"
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended."""
+    stat = _stat(pid)
+    return stat is None or stat[0] == "Z"
+
+
+def freeze(pid: int) -> None:
+    """SIGSTOP, and wait until it stands."""
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: stopped(pid), f"process {pid} stands still", every_s=0.001)
+
+
+def _stat(pid: int) -> tuple[str, int] | None:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    state, ppid = text.rpartition(")")[2].split()[:2]
+    return state, int(ppid)
+
+
+def _name(pid: int) -> str:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    if "valkey-server" in words[0] or "valkey" in words[0].rpartition("/")[2]:
+        return "store"
+    return next((name for name in ("warden", "gate") if name in words and "-m" in words), "")
