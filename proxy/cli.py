@@ -64,11 +64,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from proxy.policy_file import PolicyError
     from proxy.settings import SettingsError
     from proxy.store.embedded import EmbeddedStoreFailed
+    from proxy.supervisor import GuardRunning
     from proxy.vault.errors import VaultError
 
     try:
         return _COMMANDS[args.command](args)
-    except (SettingsError, PolicyError, VaultError, EmbeddedStoreFailed, ArchiveUnavailable) as error:
+    except (SettingsError, PolicyError, VaultError, EmbeddedStoreFailed, ArchiveUnavailable, GuardRunning) as error:
         print(f"perpguard {args.command}: {error}", file=sys.stderr)  # noqa: T201 - a command's own output
         return USAGE_ERROR
 

@@ -6,6 +6,7 @@ without the others noticing. A child that keeps dying is restarted ever more slo
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import signal
@@ -13,9 +14,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import Final
 
@@ -28,6 +30,10 @@ RESTART_PAUSE_S: Final = 0.2
 RESTART_PAUSE_MAX_S: Final = 10.0
 STOP_TIMEOUT_S: Final = 20.0
 _BACKLOG: Final = 1024
+
+
+class GuardRunning(Exception):
+    """Another guard has this data directory."""
 
 
 @dataclass(slots=True)
@@ -71,6 +77,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
         with ExitStack() as stack:
+            stack.enter_context(_only_guard_of(self._settings.data_dir))
             if self._settings.store_url is None:
                 self._store = stack.enter_context(EmbeddedStore(self._settings.data_dir))
             gate = stack.enter_context(listening_socket(self._settings.gate_host, self._settings.gate_port))
@@ -141,6 +148,19 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 child.process.kill()
                 child.process.wait()
+
+
+@contextmanager
+def _only_guard_of(data_dir: Path) -> Iterator[None]:
+    """Hold the data directory. Raises ``GuardRunning`` when another guard on this machine holds it."""
+    descriptor = os.open(data_dir / "guard.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise GuardRunning(f"another guard is running on {data_dir}") from None
+    finally:
+        os.close(descriptor)
 
 
 def _shown(listener: socket.socket) -> str:

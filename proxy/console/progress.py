@@ -57,6 +57,11 @@ class Progress:
     flat_ms: float | None
     accounts: tuple[AccountProgress, ...]
 
+    @property
+    def flat_but_dust(self) -> bool:
+        """Whether nothing is left but remainders too small for the venue to take."""
+        return bool(self.accounts) and all(each.end in ("FLAT", "FLAT_EXCEPT_DUST") for each in self.accounts)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockedRow:
@@ -108,8 +113,8 @@ def rows_of(rows: Sequence[Mapping[str, Any]], most: int) -> list[BlockedRow]:
 
 
 def text(value: object) -> str:
-    """Any value as bounded text; ``None`` as nothing."""
-    return "" if value is None else str(value)[:_TEXT_MAX]
+    """Any value as bounded text; ``None`` as nothing. A venue's lone surrogate could not be quoted into an address."""
+    return "" if value is None else str(value)[:_TEXT_MAX].encode("utf-8", "replace").decode("utf-8")
 
 
 def _account(account: Mapping[str, Any]) -> AccountProgress:
@@ -129,20 +134,16 @@ def _account(account: Mapping[str, Any]) -> AccountProgress:
 
 
 def _stages(phase: str) -> tuple[Stage, ...]:
-    # Dust is flat for everything but a remainder no venue accepts; a degraded kill ends where reading back would.
-    reached = {"FLAT_EXCEPT_DUST": "FLAT", "DEGRADED": "VERIFYING"}.get(phase, phase)
-    position = _PHASES.index(reached) if reached in _PHASES else -1
-    return tuple(
-        Stage(
-            label=label,
-            stands="done"
-            if at < position or phase in ("FLAT", "FLAT_EXCEPT_DUST")
-            else "now"
-            if at == position
-            else "ahead",
-        )
-        for at, (_, label) in enumerate(_STEPS)
-    )
+    return tuple(Stage(label=label, stands=_stands(at, phase)) for at, (_, label) in enumerate(_STEPS))
+
+
+def _stands(at: int, phase: str) -> str:
+    if phase in ("FLAT", "FLAT_EXCEPT_DUST"):
+        return "done"
+    if phase == "DEGRADED":  # Blocked for certain; that orders or positions are gone is not proven.
+        return "done" if at <= _PHASES.index("KEYS_DISABLED") else "ahead"
+    position = _PHASES.index(phase) if phase in _PHASES else -1
+    return "done" if at < position else "now" if at == position else "ahead"
 
 
 def _told(step: object) -> tuple[str, str]:

@@ -67,6 +67,7 @@ class EmbeddedStore:
         """Start the server and wait until it answers. Raises ``EmbeddedStoreFailed``."""
         for directory in (self._directory, self._socket.parent):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._end_orphan()
         self._socket.unlink(missing_ok=True)
         options = {
             "port": "0",
@@ -89,6 +90,24 @@ class EmbeddedStore:
             start_new_session=True,  # Ctrl-C in the terminal stops the guard first, then the guard stops its store.
         )
         self._wait_until_ready()
+
+    def _end_orphan(self) -> None:
+        """Stop a server whose guard was killed: two of them on one append-only file would ruin it.
+
+        The caller holds the data directory's lock, so a server that answers here belongs to nobody.
+        """
+        client = redis.Redis.from_url(self.url, socket_timeout=_START_TIMEOUT_S)
+        try:
+            client.shutdown()
+        except redis.RedisError:
+            return  # Nobody listens: the usual case.
+        finally:
+            client.close()
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while self._socket.exists():
+            if time.monotonic() > deadline:
+                raise EmbeddedStoreFailed("a server of an earlier run does not stop")
+            time.sleep(0.02)
 
     def _wait_until_ready(self) -> None:
         client = redis.Redis.from_url(self.url, socket_timeout=1)

@@ -70,7 +70,7 @@ def sweep(world: LiveWorld, bot: Bot, *symbols: str) -> None:
         account = world.account()
         return account["holds"] == account["open_orders"] == 0
 
-    until(swept, "no hold and no open order is left", every_s=0.02)
+    until(swept, "no hold and no open order is left", timeout_s=60, every_s=0.02)
 
 
 async def test_fifty_orders_with_room_for_thirty_are_thirty_a_hundred_times(equal: LiveWorld) -> None:

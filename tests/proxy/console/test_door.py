@@ -1,4 +1,4 @@
-"""Every route × every kind of asker. The table is made from the application's own routes: a new one must be named here."""
+"""Every route × every kind of asker. The application's own routes are the table: a new one must be named here."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ async def test_a_person_cannot_sign_in_as_a_script(person: Browser) -> None:
     form = {"name": "<script>alert(1)</script>", "token": "wrong"}
     answer = await person.client.post("/sign-in", data=form, headers=SAME_ORIGIN)
     assert answer.status_code == 401
-    assert "alert" not in answer.text
+    assert "alert(1)" not in answer.text
 
 
 async def test_every_view_field_was_poisoned() -> None:
@@ -140,6 +140,20 @@ async def test_progress_is_asked_for_often_only_while_it_runs(person: Browser, p
     ended = (await person.client.get("/partials/kill")).text
     assert "every 2s" in ended
     assert "Flat in 2.4 s" in ended
+
+
+async def test_a_kill_that_ended_degraded_claims_nothing_that_is_not_proven(person: Browser, plane: DeskDouble) -> None:
+    account = {"name": "main", "phase": "DEGRADED", "steps": [], "left": ["BTCUSDT 1"], "why": "maintenance"}
+    plane.job = {"running": False, "flat": False, "scope": "desk", "accounts": [account]}
+    page = (await person.client.get("/partials/kill")).text
+    assert page.count("(done)") == 2
+    assert "Not flat" in page
+    assert "maintenance" in page
+
+
+async def test_dust_is_neither_flat_nor_a_failure(person: Browser, plane: DeskDouble) -> None:
+    plane.job = {"running": False, "flat": False, "accounts": [{"name": "main", "phase": "FLAT_EXCEPT_DUST"}]}
+    assert "Flat except dust" in (await person.client.get("/partials/kill")).text
 
 
 async def test_refusals_are_filtered_by_bot_and_rule(person: Browser, plane: DeskDouble) -> None:

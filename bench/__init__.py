@@ -1,0 +1,1 @@
+"""What the numbers in docs/bench.md come from."""
