@@ -118,7 +118,8 @@ def report(targets: Sequence[Target]) -> str:
     by_name = {target.name: target for target in targets}
     direct, nginx = by_name["direct"], by_name.get("nginx")
     lines = [
-        "| way | orders | p50 µs | p99 µs | added p50 µs | added p99 µs | added p50, x nginx | p50, x nginx | p99, x nginx |",
+        "| way | orders | p50 µs | p99 µs | added p50 µs | added p99 µs | added p50, x nginx | p50, x nginx | "
+        "p99, x nginx |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for target in targets:

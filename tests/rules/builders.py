@@ -1,0 +1,283 @@
+"""The world of a test, built as the desk would say it: ``an_account().long("BTCUSDT", "2").in_state(REDUCING)``.
+
+Everything is fresh and generous by default; a test names only what its story needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from rules.catalog import EXIT_RULES, GATES
+from rules.decision import Decision
+from rules.engine import decide
+from rules.exposure import held_order
+from rules.instrument import Instrument
+from rules.model import (
+    AmendOrder,
+    CancelAll,
+    CancelOrder,
+    Command,
+    OrderType,
+    PlaceOrder,
+    PositionSide,
+    Side,
+    TradingState,
+)
+from rules.policy import Policy
+from rules.rule import Rule
+from rules.snapshot import Account, Controls, HeldOrder, Hold, HoldStatus, Market, OpenOrder, Position, Snapshot
+
+NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+ACTIVE, REDUCING, HALTED = TradingState
+MARKS = {"BTCUSDT": "50000", "ETHUSDT": "2500", "DOGEUSDT": "0.1"}
+_TICKS = {"BTCUSDT": "0.1", "ETHUSDT": "0.01", "DOGEUSDT": "0.00001"}
+_STEPS = {"BTCUSDT": "0.001", "ETHUSDT": "0.001", "DOGEUSDT": "1"}
+
+
+def an_instrument(symbol: str, **changes: Any) -> Instrument:
+    step = Decimal(_STEPS.get(symbol, "0.001"))
+    listed = Instrument(
+        symbol=symbol,
+        base_asset=symbol.removesuffix("USDT"),
+        quote_asset="USDT",
+        trading=True,
+        tick_size=Decimal(_TICKS.get(symbol, "0.1")),
+        step_size=step,
+        quantity_min=step,
+        quantity_max=step * 1_000_000,
+        market_step_size=step,
+        market_quantity_min=step,
+        market_quantity_max=step * 100_000,
+        notional_min=Decimal(5),
+    )
+    return replace(listed, **changes)
+
+
+@dataclass(frozen=True)
+class World:
+    """An account and everything the guard knows around it. Every word returns a new one."""
+
+    account: Account | None
+    controls: Controls = Controls(generation=1)
+    instruments: Mapping[str, Instrument] = field(default_factory=dict)
+    markets: Mapping[str, Market] = field(default_factory=dict)
+    holds: tuple[Hold, ...] = ()
+    tokens: Mapping[str, Decimal] = field(default_factory=dict)
+    anomaly: float = 0.0
+    store_reachable: bool = True
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return Snapshot(
+            now=NOW,
+            bot="demo-bot",
+            account=self.account,
+            controls=self.controls,
+            instruments=self.instruments,
+            markets=self.markets,
+            holds=self.holds,
+            tokens=self.tokens,
+            anomaly=self.anomaly,
+            store_reachable=self.store_reachable,
+        )
+
+    def long(self, symbol: str, quantity: str) -> World:
+        return self._position(symbol, Decimal(quantity))
+
+    def short(self, symbol: str, quantity: str) -> World:
+        return self._position(symbol, -Decimal(quantity))
+
+    def hedged(self) -> World:
+        return self._account(hedged=True)
+
+    def worth(self, margin_balance: str) -> World:
+        return self._account(margin_balance=Decimal(margin_balance))
+
+    def surveyed(self, seconds_ago: float) -> World:
+        return self._account(as_of=NOW - timedelta(seconds=seconds_ago))
+
+    def unsurveyed(self) -> World:
+        return replace(self, account=None)
+
+    def resting(self, *orders: OpenOrder) -> World:
+        assert self.account is not None
+        return self._account(open_orders=(*self.account.open_orders, *orders))
+
+    def holding(
+        self,
+        command: Command | HeldOrder,
+        *,
+        status: HoldStatus = HoldStatus.PENDING,
+        bot: str = "other-bot",
+    ) -> World:
+        order = command if isinstance(command, HeldOrder) else held_order(command, self.snapshot)
+        assert order is not None, "this command reserves nothing"
+        hold = Hold(
+            hold_id=f"h{len(self.holds)}", bot=bot, sequence=len(self.holds) + 1, status=status, orders=(order,)
+        )
+        return replace(self, holds=(*self.holds, hold))
+
+    def marked(self, symbol: str, price: str, *, seconds_ago: float = 0, **touch: str) -> World:
+        market = Market(
+            symbol=symbol,
+            mark_price=Decimal(price),
+            as_of=NOW - timedelta(seconds=seconds_ago),
+            **{name: Decimal(value) for name, value in touch.items()},
+        )
+        return replace(self, markets={**self.markets, symbol: market})
+
+    def unmarked(self, symbol: str) -> World:
+        return replace(self, markets={name: market for name, market in self.markets.items() if name != symbol})
+
+    def listing(self, symbol: str, **changes: Any) -> World:
+        return replace(self, instruments={**self.instruments, symbol: an_instrument(symbol, **changes)})
+
+    def unlisted(self, symbol: str) -> World:
+        return replace(self, instruments={name: each for name, each in self.instruments.items() if name != symbol})
+
+    def in_state(self, state: TradingState, level: str = "account") -> World:
+        return replace(self, controls=replace(self.controls, **{level: state}))
+
+    def being_killed(self) -> World:
+        return replace(self, controls=replace(self.controls, kill_running=True))
+
+    def without_store(self) -> World:
+        return replace(self, store_reachable=False)
+
+    def with_tokens(self, scope: str, balance: str) -> World:
+        return replace(self, tokens={**self.tokens, scope: Decimal(balance)})
+
+    def behaving(self, anomaly: float) -> World:
+        return replace(self, anomaly=anomaly)
+
+    def _position(self, symbol: str, quantity: Decimal) -> World:
+        assert self.account is not None
+        side = PositionSide.BOTH
+        if self.account.hedged:
+            side = PositionSide.LONG if quantity > 0 else PositionSide.SHORT
+        mark = self.markets[symbol].mark_price
+        leg = Position(symbol=symbol, position_side=side, quantity=quantity, entry_price=mark, mark_price=mark)
+        return self._account(positions=(*self.account.positions, leg))
+
+    def _account(self, **changes: Any) -> World:
+        assert self.account is not None
+        return replace(self, account=replace(self.account, **changes))
+
+
+def an_account() -> World:
+    """Flat, one-way, 1,000,000 of margin balance, surveyed just now, with three listed symbols and fresh marks."""
+    return World(
+        account=Account(
+            name="demo",
+            version=7,
+            as_of=NOW,
+            margin_balance=Decimal(1_000_000),
+            available_balance=Decimal(1_000_000),
+            hedged=False,
+        ),
+        instruments={symbol: an_instrument(symbol) for symbol in MARKS},
+        markets={
+            symbol: Market(symbol=symbol, mark_price=Decimal(price), as_of=NOW) for symbol, price in MARKS.items()
+        },
+    )
+
+
+def a_buy(symbol: str, quantity: str | None, price: str | None = None, **terms: Any) -> PlaceOrder:
+    return _an_order(Side.BUY, symbol, quantity, price, terms)
+
+
+def a_sell(symbol: str, quantity: str | None, price: str | None = None, **terms: Any) -> PlaceOrder:
+    return _an_order(Side.SELL, symbol, quantity, price, terms)
+
+
+def a_close(symbol: str, side: Side = Side.SELL, trigger_price: str = "40000") -> PlaceOrder:
+    """A protective stop that closes whatever the position then is."""
+    return _an_order(
+        side,
+        symbol,
+        None,
+        None,
+        {"order_type": OrderType.STOP_MARKET, "close_position": True, "trigger_price": trigger_price},
+    )
+
+
+def an_amend(side: Side, symbol: str, quantity: str, price: str | None = None, **terms: Any) -> AmendOrder:
+    return AmendOrder(
+        symbol=symbol,
+        side=side,
+        quantity=Decimal(quantity),
+        price=Decimal(price) if price is not None else None,
+        **terms,
+    )
+
+
+def a_cancel(symbol: str | None = "BTCUSDT", order_id: str = "1") -> CancelOrder:
+    return CancelOrder(symbol=symbol, order_id=order_id)
+
+
+def a_cancel_all(symbol: str = "BTCUSDT") -> CancelAll:
+    return CancelAll(symbol=symbol)
+
+
+def an_open_order(
+    side: Side,
+    symbol: str,
+    leaves: str | None,
+    price: str | None = None,
+    *,
+    order_id: str = "1",
+    client_order_id: str = "",
+    filled: str = "0",
+    **terms: Any,
+) -> OpenOrder:
+    terms = {"order_type": OrderType.LIMIT, "reduce_only": False, "close_position": False, **terms}
+    trigger = terms.pop("trigger_price", None)
+    return OpenOrder(
+        symbol=symbol,
+        side=side,
+        position_side=terms.pop("position_side", PositionSide.BOTH),
+        leaves_quantity=Decimal(leaves) if leaves is not None else None,
+        price=Decimal(price) if price is not None else None,
+        trigger_price=Decimal(trigger) if trigger is not None else None,
+        order_id=order_id,
+        client_order_id=client_order_id or f"c{order_id}",
+        filled_quantity=Decimal(filled),
+        **terms,
+    )
+
+
+def a_policy(*rules: Rule) -> Policy:
+    """The rules given, with the gates and the exit collar every policy has."""
+    present = {type(rule) for rule in rules}
+    always = tuple(rule() for rule in (*GATES, *EXIT_RULES) if rule not in present)
+    return Policy(name="test", owner="risk@desk.example", version="0123456789abcdef", rules=(*always, *rules))
+
+
+def judged(command: Command, world: World, *rules: Rule) -> Decision:
+    """What the engine says under exactly these rules."""
+    return decide(command, world.snapshot, a_policy(*rules))
+
+
+def codes(decision: Decision) -> list[str]:
+    return [breach.code for breach in decision.breaches]
+
+
+_PRICES = ("trigger_price", "activate_price", "callback_rate")
+
+
+def _an_order(side: Side, symbol: str, quantity: str | None, price: str | None, terms: Mapping[str, Any]) -> PlaceOrder:
+    default = OrderType.MARKET if price is None else OrderType.LIMIT
+    if "price_match" in terms:
+        default = OrderType.LIMIT
+    numbers = {name: Decimal(terms[name]) for name in _PRICES if name in terms}
+    return PlaceOrder(
+        symbol=symbol,
+        side=side,
+        quantity=Decimal(quantity) if quantity is not None else None,
+        price=Decimal(price) if price is not None else None,
+        **{"order_type": default, **terms, **numbers},
+    )

@@ -1,0 +1,97 @@
+"""Nothing that may add risk passes on what the guard does not know."""
+
+from dataclasses import replace
+from decimal import Decimal as D
+
+import pytest
+
+from rules.market.data_freshness import DataFreshness
+from rules.model import AdjustIsolatedMargin, MarginMode, PositionSide, SetLeverage, SetMarginMode, SetPositionMode
+from tests.rules.builders import a_buy, a_cancel, a_sell, an_account, an_amend
+
+RULE = DataFreshness()
+ENTRY = a_buy("BTCUSDT", "1")
+
+
+def code(command, world):
+    breach = RULE.check(command, world.snapshot)
+    return breach.code if breach is not None else None
+
+
+def test_what_is_known_and_fresh_passes():
+    assert code(ENTRY, an_account()) is None
+
+
+@pytest.mark.parametrize("seconds", [45, -45])
+def test_a_survey_may_be_45_seconds_away(seconds):
+    assert code(ENTRY, an_account().surveyed(seconds)) is None
+
+
+@pytest.mark.parametrize("seconds", [45.001, -45.001])
+def test_a_survey_further_away_is_stale_in_both_directions(seconds):
+    assert code(ENTRY, an_account().surveyed(seconds)) == "ACCOUNT_STALE"
+
+
+@pytest.mark.parametrize("seconds", [10, -10])
+def test_a_mark_may_be_10_seconds_away(seconds):
+    assert code(ENTRY, an_account().marked("BTCUSDT", "50000", seconds_ago=seconds)) is None
+
+
+@pytest.mark.parametrize("seconds", [10.001, -10.001])
+def test_a_mark_further_away_is_stale_in_both_directions(seconds):
+    assert code(ENTRY, an_account().marked("BTCUSDT", "50000", seconds_ago=seconds)) == "MARKET_STALE"
+
+
+def test_the_ages_are_told():
+    breach = RULE.check(ENTRY, an_account().surveyed(61).snapshot)
+    assert (breach.observed, breach.limit) == ("61.0 s", "45 s")
+    assert breach.advice == "reduce-only orders and cancels pass"
+
+
+@pytest.mark.parametrize(
+    ("world", "expected"),
+    [
+        (an_account().without_store(), "STORE_UNAVAILABLE"),
+        (an_account().unsurveyed(), "ACCOUNT_UNKNOWN"),
+        (an_account().unlisted("BTCUSDT"), "UNKNOWN_SYMBOL"),
+        (an_account().listing("BTCUSDT", trading=False), "SYMBOL_NOT_TRADING"),
+        (an_account().unmarked("BTCUSDT"), "MARKET_STALE"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_not_known_is_named(world, expected):
+    assert code(ENTRY, world) == expected
+    assert code(an_amend(ENTRY.side, "BTCUSDT", "1", order_id="9"), world) == expected
+
+
+def test_the_store_is_named_before_the_account():
+    assert code(ENTRY, an_account().unsurveyed().without_store()) == "STORE_UNAVAILABLE"
+
+
+def test_a_position_elsewhere_needs_a_mark_too():
+    """Leverage is judged over all positions."""
+    assert code(ENTRY, an_account().long("ETHUSDT", "1").unmarked("ETHUSDT")) == "MARKET_STALE"
+
+
+@pytest.mark.parametrize("command", [a_sell("BTCUSDT", "1", reduce_only=True), a_cancel()], ids=["exit", "cancel"])
+def test_exits_and_cancels_never_wait_for_data(command):
+    assert code(command, replace(an_account().unsurveyed(), instruments={}, markets={}).without_store()) is None
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        SetLeverage(symbol="BTCUSDT", leverage=D(2)),
+        SetMarginMode(symbol="BTCUSDT", margin_mode=MarginMode.CROSS),
+        SetPositionMode(hedged=True),
+        AdjustIsolatedMargin(symbol="BTCUSDT", position_side=PositionSide.BOTH, amount=D(-1)),
+    ],
+    ids=lambda command: type(command).__name__,
+)
+def test_settings_wait_for_the_account_and_not_for_marks(command):
+    assert code(command, an_account().unsurveyed()) == "ACCOUNT_UNKNOWN"
+    assert code(command, an_account().unmarked("BTCUSDT")) is None
+
+
+def test_settings_of_a_symbol_need_it_listed():
+    assert code(SetLeverage(symbol="BTCUSDT", leverage=D(2)), an_account().unlisted("BTCUSDT")) == "UNKNOWN_SYMBOL"

@@ -1,0 +1,359 @@
+"""decide(): precedence, enforcement, crashes, the forced flag, headroom and batches."""
+
+from decimal import Decimal as D
+
+import pytest
+
+from rules.catalog import CATALOG
+from rules.decision import Enforcement, Verdict
+from rules.engine import decide, decide_batch
+from rules.flow.message_rate import MessageRate
+from rules.model import AdjustIsolatedMargin, Intent, PositionSide, SetLeverage, Side
+from rules.order.exit_collar import ExitCollar
+from rules.order.instrument_filters import InstrumentFilters
+from rules.order.max_order_value import MaxOrderValue
+from rules.order.price_collar import PriceCollar
+from rules.portfolio.correlated_exposure import CorrelatedExposure
+from rules.position.max_leverage import MaxLeverage
+from rules.position.position_limit import PositionLimit
+from rules.position.reduce_only_exits import ExitMode, ReduceOnlyExits
+from tests.rules.builders import (
+    HALTED,
+    REDUCING,
+    a_buy,
+    a_cancel,
+    a_cancel_all,
+    a_close,
+    a_policy,
+    a_sell,
+    an_account,
+    an_amend,
+    an_open_order,
+    codes,
+    judged,
+)
+
+ALLOW, DENY = Verdict.ALLOW, Verdict.DENY
+EVERY_RULE = (
+    InstrumentFilters(),
+    MessageRate(per_second=D(1), burst=D(1)),
+    MaxOrderValue(limit=D(1)),
+    PriceCollar(band=D("0.01")),
+    ReduceOnlyExits(),
+    PositionLimit(limit_quantity=D("0.001")),
+    MaxLeverage(limit=D("0.001")),
+    CorrelatedExposure(limit_notional=D(1)),
+)
+"""The whole catalog, each so strict that the order of the test breaches it."""
+
+
+def test_every_objection_is_kept_in_the_order_of_the_catalog():
+    world = an_account().short("BTCUSDT", "1").with_tokens("message_rate@desk", "0")
+    decision = judged(a_buy("BTCUSDT", "2.0001", "60000"), world, *reversed(EVERY_RULE))
+    assert [breach.rule_id for breach in decision.breaches] == [
+        rule_id for rule_id in CATALOG if rule_id not in ("trading_state", "data_freshness", "exit_collar")
+    ]
+
+
+def test_a_closed_gate_ends_the_judging():
+    decision = judged(a_buy("BTCUSDT", "2", "60000"), an_account().in_state(HALTED).surveyed(99), *EVERY_RULE)
+    assert codes(decision) == ["TRADING_HALTED", "ACCOUNT_STALE"]
+
+
+def test_what_breaches_nothing_is_allowed_unchanged():
+    command = a_buy("BTCUSDT", "1", "50000")
+    decision = judged(command, an_account(), MaxOrderValue(limit=D(50_000)))
+    assert (decision.verdict, decision.effective, decision.headroom) == (ALLOW, command, None)
+
+
+def test_a_decision_names_the_policy_and_the_state_it_rests_on():
+    decision = judged(a_buy("BTCUSDT", "1"), an_account())
+    assert (decision.policy_version, decision.snapshot_version) == ("0123456789abcdef", 7)
+
+
+def test_a_decision_on_an_unknown_account_names_no_state():
+    assert judged(a_buy("BTCUSDT", "1"), an_account().unsurveyed()).snapshot_version is None
+
+
+def test_report_mode_records_and_lets_go():
+    decision = judged(a_buy("BTCUSDT", "1"), an_account(), MaxOrderValue(limit=D(1), enforcement=Enforcement.REPORT))
+    assert decision.verdict is ALLOW
+    assert [breach.code for breach in decision.would_deny] == ["ORDER_VALUE_ABOVE_LIMIT"]
+
+
+def test_report_mode_gives_no_advice_to_the_bot():
+    rule = PriceCollar(band=D("0.01"), enforcement=Enforcement.REPORT)
+    assert judged(a_buy("BTCUSDT", "1", "60000"), an_account(), rule).advice == ()
+
+
+def test_a_rule_that_is_off_is_not_asked():
+    decision = judged(a_buy("BTCUSDT", "1"), an_account(), MaxOrderValue(limit=D(1), enforcement=Enforcement.OFF))
+    assert (decision.verdict, decision.would_deny) == (ALLOW, ())
+
+
+def test_the_strictest_level_wins_and_says_where_it_stands():
+    decision = judged(
+        a_buy("BTCUSDT", "1"),
+        an_account(),
+        MaxOrderValue(limit=D(100_000)),
+        MaxOrderValue(limit=D(40_000), level="bot:demo-bot"),
+    )
+    assert [(breach.code, breach.level) for breach in decision.breaches] == [
+        ("ORDER_VALUE_ABOVE_LIMIT", "bot:demo-bot")
+    ]
+
+
+def broken(world):
+    """The venue lists a tick of zero, so that the filters cannot be evaluated."""
+    return world.listing("BTCUSDT", tick_size=D(0))
+
+
+def test_a_rule_that_crashes_refuses_an_entry():
+    decision = judged(a_buy("BTCUSDT", "1", "50000"), broken(an_account()), InstrumentFilters())
+    assert (decision.verdict, codes(decision)) == (DENY, ["RULE_FAILED"])
+    assert decision.breaches[0].rule_id == "instrument_filters"
+
+
+def test_a_crash_does_not_hide_the_other_objections():
+    decision = judged(
+        a_buy("BTCUSDT", "1", "50000"), broken(an_account()), InstrumentFilters(), MaxOrderValue(limit=D(1))
+    )
+    assert codes(decision) == ["RULE_FAILED", "ORDER_VALUE_ABOVE_LIMIT"]
+
+
+def test_a_rule_that_crashes_stops_no_exit_that_does_not_meet_it():
+    world = broken(an_account()).long("BTCUSDT", "2")
+    decision = judged(a_sell("BTCUSDT", "1", "50000", reduce_only=True), world, InstrumentFilters())
+    assert decision.verdict is ALLOW
+
+
+def test_an_exit_passes_when_its_own_collar_crashes():
+    """Law 4: a crashing rule stops new risk, never the way out. Here the mark is not a number."""
+    world = an_account().long("BTCUSDT", "2").marked("BTCUSDT", "NaN")
+    assert judged(a_sell("BTCUSDT", "1", "50000", reduce_only=True), world).verdict is ALLOW
+
+
+def test_a_listing_without_a_step_is_refused_and_not_raised():
+    world = an_account().listing("BTCUSDT", step_size=D(0), market_step_size=D(0))
+    assert judged(a_buy("BTCUSDT", "1", "50000"), world, MaxOrderValue(limit=D(1))).verdict is DENY
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        a_sell("BTCUSDT", "1", reduce_only=True),
+        a_sell("BTCUSDT", "1", "45000", reduce_only=True),
+        a_close("BTCUSDT"),
+        a_cancel(),
+        a_cancel(symbol=None),
+        a_cancel_all(),
+    ],
+    ids=["market exit", "limit exit", "close-position stop", "cancel", "cancel by id alone", "cancel all"],
+)
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        lambda world: world.in_state(REDUCING),
+        lambda world: world.in_state(HALTED, "desk"),
+        lambda world: world.surveyed(3600),
+        lambda world: world.unsurveyed(),
+        lambda world: world.without_store(),
+        lambda world: world.unmarked("BTCUSDT"),
+        lambda world: world.unlisted("BTCUSDT"),
+        lambda world: world.with_tokens("message_rate@desk", "0").behaving(1.0),
+        lambda world: world.worth("-5"),
+    ],
+    ids=[
+        "reducing",
+        "halted",
+        "account stale",
+        "account unknown",
+        "store gone",
+        "no mark",
+        "not listed",
+        "rate spent",
+        "balance gone",
+    ],
+)
+def test_exits_stay_open(command, trouble):
+    world = trouble(an_account().long("BTCUSDT", "2"))
+    assert judged(command, world, *EVERY_RULE).verdict is ALLOW
+
+
+def test_an_exit_meets_only_the_exit_collar():
+    decision = judged(a_sell("BTCUSDT", "1", "39000", reduce_only=True), an_account().long("BTCUSDT", "2"), *EVERY_RULE)
+    assert codes(decision) == ["EXIT_PRICE_OUTSIDE_COLLAR"]
+
+
+def test_an_entry_does_not_meet_the_exit_collar():
+    assert judged(a_buy("BTCUSDT", "1", "99000"), an_account(), ExitCollar(band=D("0.1"))).verdict is ALLOW
+
+
+def test_the_forced_flag_makes_an_exit_of_it():
+    world = an_account().long("BTCUSDT", "2").in_state(HALTED)
+    decision = judged(a_sell("BTCUSDT", "1"), world, ReduceOnlyExits(mode=ExitMode.FORCE))
+    assert (decision.verdict, decision.intent, decision.effective.reduce_only) == (ALLOW, Intent.EXIT, True)
+    assert decision.advice == ("reduce-only flag added by the guard",)
+
+
+@pytest.mark.parametrize("enforcement", [Enforcement.REPORT, Enforcement.OFF])
+def test_only_an_enforced_rule_forces_the_flag(enforcement):
+    world = an_account().long("BTCUSDT", "2")
+    rule = ReduceOnlyExits(mode=ExitMode.FORCE, enforcement=enforcement)
+    command = a_sell("BTCUSDT", "1")
+    assert judged(command, world, rule).effective == command
+
+
+def test_settings_meet_the_leverage_rule():
+    decision = judged(SetLeverage(symbol="BTCUSDT", leverage=D(20)), an_account(), MaxLeverage(limit=D(3)))
+    assert codes(decision) == ["SET_LEVERAGE_ABOVE_LIMIT"]
+
+
+def test_settings_have_no_headroom():
+    decision = judged(SetLeverage(symbol="BTCUSDT", leverage=D(20)), an_account(), MaxLeverage(limit=D(3)))
+    assert decision.headroom is None
+
+
+def test_the_headroom_is_the_largest_quantity_that_all_rules_pass():
+    rules = (MaxOrderValue(limit=D(100_000)), PositionLimit(limit_quantity=D("1.5")))
+    decision = judged(a_buy("BTCUSDT", "3"), an_account(), *rules)
+    assert decision.headroom == D("1.5")
+    assert [breach.headroom for breach in decision.breaches] == [2, D("1.5")]
+    assert judged(a_buy("BTCUSDT", "1.5"), an_account(), *rules).verdict is ALLOW
+    assert judged(a_buy("BTCUSDT", "1.501"), an_account(), *rules).verdict is DENY
+
+
+def test_the_headroom_counts_what_everyone_holds():
+    world = an_account().holding(a_buy("BTCUSDT", "0.8"))
+    assert judged(a_buy("BTCUSDT", "1"), world, PositionLimit(limit_quantity=D(1))).headroom == D("0.2")
+
+
+def test_there_is_no_headroom_below_the_venue_s_minimum():
+    world = an_account().listing("BTCUSDT", quantity_min=D("0.5"), market_quantity_min=D("0.5"))
+    assert judged(a_buy("BTCUSDT", "1"), world, MaxOrderValue(limit=D(20_000))).headroom == 0
+
+
+def test_no_size_passes_an_objection_that_is_not_about_size():
+    rules = (MaxOrderValue(limit=D(60_000)), PriceCollar(band=D("0.01")))
+    assert judged(a_buy("BTCUSDT", "2", "59000"), an_account(), *rules).headroom == 0
+
+
+def test_no_size_passes_a_closed_gate():
+    assert judged(a_buy("BTCUSDT", "1"), an_account().in_state(HALTED)).headroom == 0
+
+
+def test_a_rule_in_report_mode_takes_no_headroom():
+    rules = (
+        MaxOrderValue(limit=D(50_000)),
+        PositionLimit(limit_quantity=D("0.1"), enforcement=Enforcement.REPORT),
+    )
+    assert judged(a_buy("BTCUSDT", "3"), an_account(), *rules).headroom == 1
+
+
+def test_an_exit_has_no_headroom():
+    world = an_account().long("BTCUSDT", "2")
+    assert judged(a_sell("BTCUSDT", "1", "30000", reduce_only=True), world).headroom is None
+
+
+def test_the_headroom_of_an_amend_is_a_total():
+    world = an_account().long("BTCUSDT", "1")
+    world = world.resting(an_open_order(Side.BUY, "BTCUSDT", "0.5", "50000", order_id="9", filled="1"))
+    decision = judged(
+        an_amend(Side.BUY, "BTCUSDT", "9", "50000", order_id="9"), world, PositionLimit(limit_quantity=D(2))
+    )
+    assert decision.headroom == 2
+
+
+def test_a_quantity_off_its_step_is_told_the_nearest_below():
+    decision = judged(a_buy("BTCUSDT", "1.0005", "50000"), an_account(), InstrumentFilters())
+    assert decision.headroom == 1
+
+
+def test_a_flip_that_may_be_forced_down_is_told_the_position():
+    """In force mode a sell of 2 against a long of 2 goes out reduce-only, so 2 is what would pass."""
+    rule = ReduceOnlyExits(mode=ExitMode.FORCE)
+    assert judged(a_sell("BTCUSDT", "3"), an_account().long("BTCUSDT", "2"), rule).headroom == 2
+
+
+def batch(world, *commands, rules=()):
+    return decide_batch(commands, world.snapshot, a_policy(*rules))
+
+
+def test_a_batch_sees_its_own_earlier_items():
+    limit = PositionLimit(limit_quantity=D(1))
+    fits = batch(an_account(), a_buy("BTCUSDT", "0.5"), a_buy("BTCUSDT", "0.5"), rules=[limit])
+    too_much = batch(an_account(), a_buy("BTCUSDT", "0.5"), a_buy("BTCUSDT", "0.501"), rules=[limit])
+    assert [decision.verdict for decision in fits] == [ALLOW, ALLOW]
+    assert [decision.verdict for decision in too_much] == [DENY, DENY]
+
+
+def test_the_entries_of_a_batch_fall_together_and_say_why():
+    decisions = batch(
+        an_account(), a_buy("BTCUSDT", "0.1"), a_buy("BTCUSDT", "9"), rules=[PositionLimit(limit_quantity=D(1))]
+    )
+    assert [codes(decision) for decision in decisions] == [["BATCH_REFUSED"], ["POSITION_ABOVE_LIMIT"]]
+    assert "POSITION_ABOVE_LIMIT" in decisions[0].breaches[0].message
+
+
+def test_the_exits_and_cancels_of_a_refused_batch_go_all_the_same():
+    decisions = batch(
+        an_account().long("BTCUSDT", "1"),
+        a_sell("BTCUSDT", "1", reduce_only=True),
+        a_buy("BTCUSDT", "9"),
+        a_cancel(),
+        rules=[PositionLimit(limit_quantity=D(1))],
+    )
+    assert [decision.verdict for decision in decisions] == [ALLOW, DENY, ALLOW]
+
+
+def test_a_refused_exit_takes_no_entry_with_it():
+    decisions = batch(
+        an_account().long("BTCUSDT", "1"), a_sell("BTCUSDT", "1", "30000", reduce_only=True), a_buy("ETHUSDT", "1")
+    )
+    assert [decision.verdict for decision in decisions] == [DENY, ALLOW]
+
+
+def test_each_entry_of_a_batch_takes_a_token():
+    rate = MessageRate(per_second=D(1), burst=D(10))
+    world = an_account().with_tokens(rate.scope, "2")
+    two = batch(world, a_buy("BTCUSDT", "1"), a_buy("BTCUSDT", "1"), rules=[rate])
+    three = batch(world, *[a_buy("BTCUSDT", "1")] * 3, rules=[rate])
+    assert [decision.verdict for decision in two] == [ALLOW] * 2
+    assert [decision.verdict for decision in three] == [DENY] * 3
+
+
+def test_the_exits_of_a_batch_take_no_token():
+    rate = MessageRate(per_second=D(1), burst=D(10))
+    world = an_account().long("BTCUSDT", "5").with_tokens(rate.scope, "1")
+    decisions = batch(world, *[a_sell("BTCUSDT", "1", reduce_only=True)] * 4, a_buy("ETHUSDT", "1"), rules=[rate])
+    assert {decision.verdict for decision in decisions} == {ALLOW}
+
+
+def test_an_exit_in_a_batch_makes_no_room_for_its_entries():
+    world = an_account().long("BTCUSDT", "1")
+    decisions = batch(
+        world,
+        a_sell("BTCUSDT", "1", reduce_only=True),
+        a_buy("BTCUSDT", "0.5"),
+        rules=[PositionLimit(limit_quantity=D(1))],
+    )
+    assert decisions[1].verdict is DENY
+
+
+def test_one_command_alone_is_judged_as_itself():
+    command, world = a_buy("BTCUSDT", "9"), an_account()
+    policy = a_policy(PositionLimit(limit_quantity=D(1)))
+    assert decide_batch([command], world.snapshot, policy) == (decide(command, world.snapshot, policy),)
+
+
+def test_an_empty_batch_has_no_decisions():
+    assert batch(an_account()) == ()
+
+
+def test_taking_margin_away_is_refused_while_reducing_and_adding_it_is_not():
+    def margin(amount):
+        return AdjustIsolatedMargin(symbol="BTCUSDT", position_side=PositionSide.BOTH, amount=D(amount))
+
+    world = an_account().in_state(REDUCING)
+    assert judged(margin(5), world).verdict is ALLOW
+    assert judged(margin(-5), world).verdict is DENY

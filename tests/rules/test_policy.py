@@ -1,0 +1,81 @@
+"""Which rules apply to whom, and what no policy can say."""
+
+from decimal import Decimal as D
+
+import pytest
+
+from rules.catalog import CATALOG, ENTRY_RULES, EXIT_RULES, GATES
+from rules.decision import Enforcement
+from rules.flow.trading_state import TradingStateGate
+from rules.market.data_freshness import DataFreshness
+from rules.order.max_order_value import MaxOrderValue
+from rules.policy import Policy
+from rules.position.max_leverage import MaxLeverage
+from tests.rules.builders import a_policy
+
+
+def limits(policy, **who):
+    who = {"account": "demo", "bot": "demo-bot", "symbol": "BTCUSDT", **who}
+    return {rule.limit for rule in policy.rules_for(**who) if isinstance(rule, MaxOrderValue)}
+
+
+POLICY = a_policy(
+    MaxOrderValue(limit=D(1)),
+    MaxOrderValue(limit=D(2), level="account:demo"),
+    MaxOrderValue(limit=D(3), level="bot:demo-bot"),
+    MaxOrderValue(limit=D(4), level="symbol:BTCUSDT"),
+    MaxOrderValue(limit=D(5), level="bot:other"),
+)
+
+
+def test_the_limits_of_every_level_that_matches_apply_together():
+    assert limits(POLICY) == {1, 2, 3, 4}
+
+
+@pytest.mark.parametrize(
+    ("who", "expected"),
+    [
+        ({"symbol": "ETHUSDT"}, {1, 2, 3}),
+        ({"symbol": None}, {1, 2, 3}),
+        ({"bot": "other"}, {1, 2, 4, 5}),
+        ({"account": None}, {1, 3, 4}),
+    ],
+)
+def test_a_limit_of_somebody_else_does_not_apply(who, expected):
+    assert limits(POLICY, **who) == expected
+
+
+def test_a_bot_named_like_an_account_meets_only_its_own_limits():
+    policy = a_policy(MaxOrderValue(limit=D(2), level="account:demo"))
+    assert limits(policy, account="else", bot="demo", symbol="demo") == set()
+
+
+def test_rules_come_in_the_order_of_the_catalog_however_they_are_written():
+    rules = a_policy(MaxLeverage(limit=D(2)), MaxOrderValue(limit=D(1))).rules_for(account=None, bot="b", symbol=None)
+    assert [type(rule) for rule in rules] == [*GATES, *EXIT_RULES, MaxOrderValue, MaxLeverage]
+
+
+def test_a_rule_that_is_off_is_left_out():
+    assert limits(a_policy(MaxOrderValue(limit=D(1), enforcement=Enforcement.OFF))) == set()
+
+
+@pytest.mark.parametrize("gate", GATES)
+@pytest.mark.parametrize("enforcement", [Enforcement.OFF, Enforcement.REPORT])
+@pytest.mark.parametrize("level", ["desk", "bot:demo-bot"])
+def test_a_gate_cannot_be_switched_off(gate, enforcement, level):
+    with pytest.raises(ValueError, match="cannot be switched off"):
+        Policy(name="n", owner="o", version="v", rules=(gate(enforcement=enforcement, level=level),))
+
+
+def test_the_catalog_names_every_rule_once():
+    assert len(CATALOG) == len(GATES) + len(EXIT_RULES) + len(ENTRY_RULES)
+    assert all(rule.rule_id == rule_id and rule.codes for rule_id, rule in CATALOG.items())
+
+
+def test_no_two_rules_share_a_code():
+    codes = [code for rule in CATALOG.values() for code in rule.codes]
+    assert len(codes) == len(set(codes))
+
+
+def test_the_gates_are_the_two_that_others_need():
+    assert GATES == (TradingStateGate, DataFreshness)
