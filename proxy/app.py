@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from proxy.clock import utc_now
-from proxy.policy_file import load_policy
+from proxy.policy_file import load_policy, read_policy
 from proxy.settings import Settings
 from proxy.vault.keys import Secret
 from proxy.vault.passphrase import read_passphrase
@@ -79,10 +79,10 @@ def run_warden(settings: Settings, descriptor: int) -> int:
     from proxy.warden import AccountsChanged, Warden
 
     harden_process("warden")
-    policy = load_policy(settings.policy)
+    policy, text = read_policy(settings.policy)
     vault = open_vault(settings, os.environ)
     try:
-        asyncio.run(_serve_warden(Warden(settings, policy, vault, utc_now), descriptor))
+        asyncio.run(_serve_warden(Warden(settings, policy, text, vault, utc_now), descriptor))
     except* AccountsChanged:
         log.warning("the vault's accounts changed; the warden starts anew")
     return 0

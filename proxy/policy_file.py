@@ -38,9 +38,14 @@ class PolicyError(Exception):
 
 def load_policy(path: Path) -> Policy:
     """The policy in ``path``. Raises ``PolicyError`` naming the file."""
+    return read_policy(path)[0]
+
+
+def read_policy(path: Path) -> tuple[Policy, str]:
+    """The policy in ``path`` and the very text it was read from. Raises ``PolicyError`` naming the file."""
     try:
         text = path.read_text(encoding="utf-8")
-        return parse_policy(text)
+        return parse_policy(text), text
     except (OSError, UnicodeDecodeError, PolicyError) as error:
         raise PolicyError(f"{path}: {error}") from error
 

@@ -6,9 +6,9 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from redis.exceptions import RedisError
 
@@ -22,6 +22,9 @@ log = logging.getLogger("perpguard.accounts")
 
 INSTRUMENTS_EVERY_S: Final = 60.0
 
+Document = Callable[[str, str, Any], Awaitable[None]]
+"""Writes a state to the audit: its name, its version, its content."""
+
 
 class MarketKeeper:
     """Keeps one venue's public state in the store."""
@@ -29,17 +32,17 @@ class MarketKeeper:
     def __init__(
         self,
         *,
-        desk: str,
         venue: str,
         hands: VenueAccount,
         store: WardenStore,
+        document: Document,
         now: Callable[[], datetime],
         every_s: float,
     ) -> None:
-        self._desk = desk
         self._venue = venue
         self._hands = hands
         self._store = store
+        self._document = document
         self._now = now
         self._every_s = every_s
         self._instruments_version = ""
@@ -70,20 +73,7 @@ class MarketKeeper:
         await self._store.publish_instruments(self._venue, version, instruments)
         if version == self._instruments_version:
             return
-        name = f"instruments:{self._venue}"
-        await self._store.record(
-            [
-                {
-                    "kind": "document",
-                    "id": f"{name}@{version}",
-                    "at": plain(self._now()),
-                    "desk": self._desk,
-                    "name": name,
-                    "version": version,
-                    "content": content,
-                }
-            ]
-        )
+        await self._document(f"instruments:{self._venue}", version, content)
         self._instruments_version = version
 
     async def publish_markets(self) -> None:

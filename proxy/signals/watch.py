@@ -40,8 +40,8 @@ class AnomalyWatch:
         for record in records:
             if record.get("kind") != "decision":
                 continue
+            bot = str(record.get("bot"))
             for observation in observations(record):
-                bot = record["bot"]
                 self._baselines[bot] = observe(self._baselines.get(bot, Baseline()), observation)
                 moved.add(bot)
         for bot in moved:
@@ -66,15 +66,15 @@ class AnomalyWatch:
 
 def observations(record: Mapping[str, Any]) -> list[Observation]:
     """The entries of one decision record as the score sees them; exits and cancels are never held against a bot."""
-    picture = {**record["snapshot"], "account": None, "instruments": {}}
     try:
+        picture = {**record["snapshot"], "account": None, "instruments": {}}
         snapshot = build_snapshot(picture)
         decisions = [build_decision(decision) for decision in record["decisions"]]
         commands = [build_command(command) for command in record["commands"]]
-    except (KeyError, msgspec.ValidationError):
+    except (KeyError, TypeError, ValueError, msgspec.ValidationError):
         return []  # The archive keeps unreadable records; there is nothing to learn from them.
     found = []
-    for command, decision in zip(commands, decisions, strict=True):
+    for command, decision in zip(commands, decisions, strict=False):
         if decision.intent is not Intent.ENTRY or not isinstance(command, PlaceOrder | AmendOrder):
             continue
         found.append(_observation(command, decision.verdict is Verdict.DENY, snapshot))

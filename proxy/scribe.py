@@ -1,0 +1,155 @@
+"""Keeps the archive: drains the store's stream, merges the gates' journals, writes the guard's own events.
+
+What the archive learns, others may want to know at once: they are told of every batch before it is archived.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from redis.exceptions import RedisError
+
+from proxy.audit.archive import Archive, ArchiveTampered
+from proxy.audit.commands import archive_path
+from proxy.audit.drain import StreamSource, drain, fully_merged, merge_spool
+from proxy.audit.reader import ArchiveUnavailable
+from proxy.gate.journal import is_written, journal_files
+from proxy.gate.recording import new_decision_id
+from proxy.store.codec import load, plain
+from proxy.store.warden_store import WardenStore
+
+log = logging.getLogger("perpguard.audit")
+
+BLOCK_MS: Final = 1_000
+MERGE_EVERY_S: Final = 2.0
+OPEN_EVERY_S: Final = 1.0
+_STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
+
+Reader = Callable[[Sequence[Mapping[str, Any]]], Awaitable[None]]
+"""Hears every batch of records on its way to the archive."""
+
+
+class Scribe:
+    """One desk's archive and everything that flows into it."""
+
+    def __init__(
+        self, *, data_dir: Path, desk: str, store: WardenStore, reader: Reader, now: Callable[[], datetime]
+    ) -> None:
+        self._data_dir = data_dir
+        self._desk = desk
+        self._store = store
+        self._reader = reader
+        self._now = now
+        self._archive: Archive | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was ever drained: the first start of a data directory."""
+        return self._archive is None or self._archive.last_stream_id() == "0-0"
+
+    async def open(self) -> None:
+        """Wait until the archive opens: another warden may hold it, or it needs a person."""
+        while True:
+            try:
+                self._archive = await asyncio.to_thread(Archive.open, archive_path(self._data_dir))
+                return
+            except (ArchiveUnavailable, ArchiveTampered) as trouble:
+                log.error("the archive does not open, so entries are refused: %s", trouble)
+                await asyncio.sleep(OPEN_EVERY_S)
+
+    def close(self) -> None:
+        """Give the archive back."""
+        if self._archive is not None:
+            self._archive.close()
+
+    async def drain(self) -> None:
+        """For ever: from the stream to the archive."""
+        source = StreamSource(read=self._read, trim=self._store.trim_audit)
+        while True:
+            try:
+                await drain(source, self._opened)
+            except _STORE_TROUBLE as trouble:
+                log.warning("the audit stream cannot be read: %s", type(trouble).__name__)
+                await asyncio.sleep(0.5)
+            except ArchiveUnavailable as trouble:
+                # The stream keeps the records; when it is full, gates refuse entries (law 4).
+                log.error("the archive cannot be written: %s", trouble)
+                await asyncio.sleep(1.0)
+
+    async def merge_journals(self) -> None:
+        """For ever: what gates could not tell the store is in their journals; files that are merged whole go."""
+        while True:
+            files = journal_files(self._data_dir)
+            try:
+                await asyncio.to_thread(merge_spool, self._opened, files)
+                for path in files:
+                    if not is_written(path, files) and await asyncio.to_thread(fully_merged, self._opened, path):
+                        path.unlink(missing_ok=True)
+            except (ArchiveUnavailable, OSError) as trouble:
+                log.error("the gates' journals cannot be merged: %s", trouble)
+            await asyncio.sleep(MERGE_EVERY_S)
+
+    async def event(self, what: str, by: str, detail: dict[str, Any]) -> None:
+        """Write down something a person or the guard did. A kill calls this: it never raises for trouble outside."""
+        record = {
+            "kind": "event",
+            "id": new_decision_id(),
+            "at": plain(self._now()),
+            "desk": self._desk,
+            "what": what,
+            "by": by,
+            "detail": detail,
+        }
+        try:
+            async with asyncio.timeout(1.0):
+                await self._store.record([record])
+        except _STORE_TROUBLE:
+            await self._write_directly(record)
+
+    async def document(self, name: str, version: str, content: Any) -> None:
+        """Write down a state that decisions name by version. Raises what the store client raises."""
+        await self._store.record(
+            [
+                {
+                    "kind": "document",
+                    "id": f"{name}@{version}",
+                    "at": plain(self._now()),
+                    "desk": self._desk,
+                    "name": name,
+                    "version": version,
+                    "content": content,
+                }
+            ]
+        )
+
+    async def _read(self, _: str) -> list[tuple[str, str]]:
+        """The next batch. A record that is no JSON object goes to the archive all the same; nobody learns from it."""
+        batch = await self._store.read_audit(block_ms=BLOCK_MS)
+        records = []
+        for _, text in batch:
+            with contextlib.suppress(msgspec.DecodeError):
+                if isinstance(record := load(text), dict):
+                    records.append(record)
+        await self._reader(records)
+        return batch
+
+    async def _write_directly(self, record: dict[str, Any]) -> None:
+        if self._archive is None:
+            log.error("the event %s is not in the audit: neither store nor archive is there", record["what"])
+            return
+        try:
+            await asyncio.to_thread(self._archive.append_from, "warden", record["id"], [record])
+        except ArchiveUnavailable as trouble:
+            log.error("the event %s is not in the audit: %s", record["what"], trouble)
+
+    @property
+    def _opened(self) -> Archive:
+        assert self._archive is not None, "open() comes first"  # noqa: S101 - an order of calls, not a check
+        return self._archive
