@@ -35,15 +35,8 @@ def decide(command: Command, snapshot: Snapshot, policy: Policy) -> Decision:
     intent = intent_of(effective, snapshot)
     if intent is Intent.CANCEL:
         return _decision(effective, intent, snapshot, policy, (), advice)
-    gates = [rule for rule in rules if type(rule) in GATES]
-    breaches = _breaches(gates, effective, snapshot)
-    if not breaches:
-        wanted = [
-            rule
-            for rule in rules
-            if type(rule) not in GATES and ((type(rule) in EXIT_RULES) is (intent is Intent.EXIT))
-        ]
-        breaches = _with_headroom(_breaches(wanted, effective, snapshot), wanted, effective, snapshot)
+    breaches, wanted = _objections(effective, intent, snapshot, rules)
+    breaches = _with_headroom(breaches, wanted, effective, snapshot)
     return _decision(effective, intent, snapshot, policy, breaches, advice, rules)
 
 
@@ -81,18 +74,34 @@ def _force_reduce_only(command: Command, snapshot: Snapshot, rules: Iterable[Rul
     return command, ()
 
 
-def _breaches(rules: Iterable[Rule], command: Command, snapshot: Snapshot) -> tuple[Breach, ...]:
+def _objections(
+    command: Command, intent: Intent, snapshot: Snapshot, rules: Sequence[Rule]
+) -> tuple[tuple[Breach, ...], list[Rule]]:
+    """What the gates object to, or else what the rules for this intent do; and those rules."""
+    gates = [rule for rule in rules if type(rule) in GATES]
+    breaches = _breaches(gates, command, snapshot, intent)
+    if any(breach.enforcement is Enforcement.ENFORCE for breach in breaches):
+        return breaches, []
+    wanted = [
+        rule for rule in rules if type(rule) not in GATES and ((type(rule) in EXIT_RULES) is (intent is Intent.EXIT))
+    ]
+    return (*breaches, *_breaches(wanted, command, snapshot, intent)), wanted
+
+
+def _breaches(
+    rules: Iterable[Rule], command: Command, snapshot: Snapshot, intent: Intent = Intent.ENTRY
+) -> tuple[Breach, ...]:
     found: list[Breach] = []
     for rule in rules:
         try:
             breach = rule.check(command, snapshot)
-        except Exception as error:  # Law 4: a rule that crashes refuses risk; it must never crash the guard.
+        except Exception as error:  # Law 4: a rule that crashes refuses new risk, never the way out, never the guard.
             breach = Breach(
                 rule_id=rule.rule_id,
                 code="RULE_FAILED",
                 message=f"the rule could not be evaluated ({type(error).__name__})",
                 level=rule.level,
-                enforcement=Enforcement.ENFORCE,
+                enforcement=Enforcement.REPORT if intent is Intent.EXIT else Enforcement.ENFORCE,
             )
         if breach is not None:
             found.append(breach)
@@ -128,6 +137,8 @@ def _largest_passing(rules: Sequence[Rule], command: PlaceOrder | AmendOrder, sn
         return Decimal(0)
     market = isinstance(command, PlaceOrder) and command.order_type.is_market
     step = instrument.market_step_size if market else instrument.step_size
+    if step <= 0:
+        return Decimal(0)  # A listing without a lot size: no size can be named.
     low, high = 0, int(instrument.floor_quantity(command.quantity, market=market) / step)
     while low < high:
         middle = (low + high + 1) // 2
@@ -174,13 +185,12 @@ def _overall_headroom(
         return None
     sized = [rule for rule in rules if rule.sized and rule.enforcement is Enforcement.ENFORCE]
     largest = _largest_passing(sized, _capped(command, enforced), snapshot)
-    trial = replace(command, quantity=largest)
-    others = [
-        rule
-        for rule in rules
-        if not rule.sized and type(rule) not in EXIT_RULES and rule.enforcement is Enforcement.ENFORCE
-    ]
-    return largest if largest > 0 and not _breaches(others, trial, snapshot) else Decimal(0)
+    if largest <= 0:
+        return largest
+    trial, _ = _force_reduce_only(replace(command, quantity=largest), snapshot, rules)
+    objections, _ = _objections(trial, intent_of(trial, snapshot), snapshot, rules)
+    refused = any(breach.enforcement is Enforcement.ENFORCE for breach in objections)
+    return Decimal(0) if refused else largest
 
 
 def _capped(command: PlaceOrder | AmendOrder, enforced: Sequence[Breach]) -> PlaceOrder | AmendOrder:

@@ -112,12 +112,7 @@ def worst_case(snapshot: Snapshot, extra: Sequence[HeldOrder] = ()) -> dict[str,
         raise ValueError("exposure of an unknown account")
     held = [order for hold in snapshot.holds for order in hold.orders]
     held.extend(extra)
-    replaced = {order.replaces for order in held if order.replaces is not None}
-    resting = [
-        _resting(order)
-        for order in account.open_orders
-        if order.order_id not in replaced and not order_only_shrinks(order) and order.leaves_quantity is not None
-    ]
+    resting = _still_resting(account.open_orders, held)
     totals: dict[str, _Total] = {}
     for position in account.positions:
         totals.setdefault(position.symbol, _Total()).add_position(
@@ -133,15 +128,35 @@ def _mark(symbol: str, surveyed: Decimal, snapshot: Snapshot) -> Decimal:
     return market.mark_price if market is not None else surveyed
 
 
-def _resting(order: OpenOrder) -> HeldOrder:
-    return HeldOrder(
-        symbol=order.symbol,
-        side=order.side,
-        position_side=order.position_side,
-        quantity=order.leaves_quantity or ZERO,
-        price=_highest(order.price, order.trigger_price),
-        client_order_id=order.client_order_id,
-    )
+def _still_resting(orders: Sequence[OpenOrder], held: Sequence[HeldOrder]) -> list[HeldOrder]:
+    """What resting orders may still fill, beyond the amends that are held for them.
+
+    An amend counts instead of the order it replaces, but never for less than that order: the hold may have been made
+    on an older picture. Order ids are counted per symbol.
+    """
+    amended: dict[tuple[str, str | None], Decimal] = {}
+    for each in held:
+        if each.replaces is not None:
+            key = (each.symbol, each.replaces)
+            amended[key] = max(amended.get(key, ZERO), each.quantity)
+    resting = []
+    for order in orders:
+        leaves = (order.leaves_quantity or ZERO) - amended.get((order.symbol, order.order_id), ZERO)
+        # Conditional orders cannot be amended; an equal id of theirs is a coincidence.
+        if order.order_type.is_conditional:
+            leaves = order.leaves_quantity or ZERO
+        if leaves > 0 and not order_only_shrinks(order):
+            resting.append(
+                HeldOrder(
+                    symbol=order.symbol,
+                    side=order.side,
+                    position_side=order.position_side,
+                    quantity=leaves,
+                    price=_highest(order.price, order.trigger_price),
+                    client_order_id=order.client_order_id,
+                )
+            )
+    return resting
 
 
 class _Total:

@@ -60,11 +60,21 @@ def order_only_shrinks(order: OpenOrder) -> bool:
 
 
 def find_original(command: AmendOrder, snapshot: Snapshot) -> OpenOrder | None:
-    """The resting order an amend changes, if the guard knows it."""
+    """The plain resting order an amend changes, if the guard knows it for certain.
+
+    Conditional orders have ids of their own and cannot be amended. A client id that an order under way bears too may
+    have been given anew since the survey, so it names nothing for certain.
+    """
     if snapshot.account is None:
         return None
+    if command.order_id is None and any(
+        held.client_order_id == command.client_order_id and held.symbol == command.symbol
+        for hold in snapshot.holds
+        for held in hold.orders
+    ):
+        return None
     for order in snapshot.account.open_orders:
-        if order.symbol != command.symbol:
+        if order.symbol != command.symbol or order.order_type.is_conditional:
             continue
         if command.order_id is not None:
             if order.order_id == command.order_id:

@@ -203,9 +203,9 @@ def test_every_service_starts_and_its_own_health_check_says_so(machine: Machine)
 
 def fill_the_vault(machine: Machine, service: str) -> None:
     """As the file's own comment says, with the practice exchange's well-known key."""
-    command = "perpguard keys add-exchange --account demo --venue binanceusdm --api-key practice-key-demo".split()
+    account = ["--account", "demo", "--venue", "binanceusdm", "--api-key", "practice-key-demo"]
     added = subprocess.run(
-        command,
+        ["perpguard", "keys", "add-exchange", *account],
         env=machine.environment(service),
         input="practice-secret-demo",
         capture_output=True,

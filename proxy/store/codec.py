@@ -6,6 +6,7 @@ times as RFC 3339, commands carry their class name under ``type``.
 
 from __future__ import annotations
 
+from dataclasses import fields
 from decimal import Decimal
 from typing import Any, Final, TypeVar, get_args
 
@@ -41,15 +42,16 @@ def build(value: Any, kind: type[T]) -> T:
 
 
 def plain_command(command: Command) -> dict[str, Any]:
-    """A command as a dict with its class name under ``type``; fields at their default are left out."""
-    fields = {name: value for name, value in plain(command).items() if value is not None}
-    return {"type": type(command).__name__, **fields}
+    """A command as a dict with its class name under ``type``; what was not given is left out."""
+    optional = {field.name for field in fields(command) if field.default is None}
+    content = {name: value for name, value in plain(command).items() if value is not None or name not in optional}
+    return {"type": type(command).__name__, **content}
 
 
 def build_command(value: dict[str, Any]) -> Command:
     """The command ``plain_command`` wrote. Raises ``KeyError`` or ``msgspec.ValidationError``."""
-    fields = dict(value)
-    command: Command = msgspec.convert(fields, _COMMANDS[fields.pop("type")])
+    content = dict(value)
+    command: Command = msgspec.convert(content, _COMMANDS[content.pop("type")])
     return command
 
 
@@ -85,8 +87,8 @@ def build_decision(value: dict[str, Any]) -> Decision:
 
 def plain_snapshot(snapshot: Snapshot) -> dict[str, Any]:
     """A snapshot as plain JSON types."""
-    fields: dict[str, Any] = plain(snapshot)
-    return fields
+    picture: dict[str, Any] = plain(snapshot)
+    return picture
 
 
 def build_snapshot(value: dict[str, Any]) -> Snapshot:

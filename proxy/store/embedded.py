@@ -98,11 +98,11 @@ class EmbeddedStore:
         """
         client = redis.Redis.from_url(self.url, socket_timeout=_START_TIMEOUT_S)
         try:
-            client.shutdown()
+            client.ping()
         except redis.RedisError:
-            return  # Nobody listens: the usual case.
-        finally:
-            client.close()
+            return  # Nobody listens: the usual case. The socket's file may still lie there.
+        client.shutdown()
+        client.close()
         deadline = time.monotonic() + _START_TIMEOUT_S
         while self._socket.exists():
             if time.monotonic() > deadline:

@@ -36,7 +36,7 @@ class ExitCollar(Rule):
         if isinstance(command, PlaceOrder) and command.order_type.is_conditional:
             return None
         market = snapshot.markets.get(command.symbol)
-        if market is None or snapshot.now - market.as_of > timedelta(seconds=self.mark_age_max_s):
+        if market is None or abs(snapshot.now - market.as_of) > timedelta(seconds=self.mark_age_max_s):
             return None
         bound = collar_bound(command.side, market.mark_price, self.band)
         if (command.price - bound) * command.side.sign <= 0:

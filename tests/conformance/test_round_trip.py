@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -10,9 +11,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.venues.binance.encode import build, encode
+from proxy.venues.binance.frames import TARGETS, read_frame, verify_frame
 from proxy.venues.binance.requests import read_request
 from proxy.venues.binance.routes import Access, find_route
-from proxy.venues.binance.signing import verify
+from proxy.venues.binance.signing import sign, verify
 from proxy.venues.binance.values import plain
 from proxy.venues.binance.wire import read_parameters
 from rules.decision import Cleared
@@ -154,6 +156,26 @@ LONGEST = AdjustIsolatedMargin(
 @example(("POST /fapi/v1/positionMargin", [LONGEST]))
 def test_every_command_reads_back_as_itself(clear: Clear, asked: tuple[str, list[Command]]) -> None:
     assert_round_trip(*asked, clear)
+
+
+METHODS = {f"{method} {path}": name for name, (method, path) in TARGETS.items()}
+calls = st.sampled_from([row for row in SINGLES if row[0] in METHODS]).flatmap(
+    lambda row: row[1].map(lambda command: (row[0], command))
+)
+
+
+@given(calls)
+def test_a_frame_says_what_the_rest_request_says(clear: Clear, asked: tuple[str, Command]) -> None:
+    target, command = asked
+    route = find_route(*target.split())
+    assert route is not None
+    parameters = dict(encode(route, [clear(command)])) | {"apiKey": "key", "timestamp": "1795332044000"}
+    payload = "&".join(f"{name}={parameters[name]}" for name in sorted(parameters))
+    call = {"id": 1, "method": METHODS[target], "params": parameters | {"signature": sign(payload, SECRET)}}
+    frame = read_frame(json.dumps(call))
+    assert verify_frame(frame, SECRET)
+    assert frame.route is route
+    assert read_request(frame.route, frame.parameters).commands == (command,)
 
 
 @given(symbols, ids)

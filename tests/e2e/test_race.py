@@ -64,7 +64,7 @@ async def at_once(client: httpx.AsyncClient, orders: Sequence[tuple[Bot, dict[st
 def sweep(world: LiveWorld, *symbols: str) -> None:
     """Cancel everything through the guard and wait until it has seen that at the exchange, every hold gone."""
     for symbol in symbols:
-        world.bot().cancel_all(symbol).raise_for_status()
+        world.bot.cancel_all(symbol).raise_for_status()
 
     def swept() -> bool:
         account = world.account()
@@ -89,7 +89,7 @@ async def test_fifty_orders_with_room_for_thirty_are_thirty_a_hundred_times(equa
 
 
 async def one_round(world: LiveWorld, client: httpx.AsyncClient, name: str) -> None:
-    bot, door = world.bot(), world.door
+    bot, door = world.bot, world.door
     door.clear()
     price = int(door.mark_price("BTCUSDT") * 2 / 3)
     answers = await at_once(client, [(bot, order_params("BTCUSDT", "BUY", "0.01", price)) for _ in range(AT_ONCE)])
@@ -98,14 +98,14 @@ async def one_round(world: LiveWorld, client: httpx.AsyncClient, name: str) -> N
     assert arrived[200] <= ROOM, f"{name}: more than there was room for: {arrived}"
     assert codes == {200: ROOM, "POSITION_ABOVE_LIMIT": AT_ONCE - ROOM}, f"{name}: {codes}"
     assert arrived == {200: ROOM}, f"{name}: {arrived}"
-    assert len(world.direct().open_orders()) == ROOM, name
+    assert len(world.direct.open_orders()) == ROOM, name
 
 
 async def test_mixed_sizes_of_two_bots_never_leave_the_serial_bounds(mixed: LiveWorld) -> None:
     seed = random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")
     chance = random.Random(seed)
-    bots, door = [mixed.bot("one"), mixed.bot("two")], mixed.door
+    bots, door = [mixed.bot_named("one"), mixed.bot_named("two")], mixed.door
     marks = {symbol: Decimal(str(door.mark_price(symbol))) for symbol in ("BTCUSDT", "ETHUSDT")}
     balance = Decimal(mixed.account()["margin_balance"])
     tightest = Decimal(0)

@@ -62,7 +62,7 @@ class World:
     """An account and everything the guard knows around it. Every word returns a new one."""
 
     account: Account | None
-    controls: Controls = Controls(generation=1)
+    controls: Controls = field(default_factory=lambda: Controls(generation=1))
     instruments: Mapping[str, Instrument] = field(default_factory=dict)
     markets: Mapping[str, Market] = field(default_factory=dict)
     holds: tuple[Hold, ...] = ()

@@ -1,6 +1,7 @@
 """A clearance cannot be had without the engine."""
 
 from dataclasses import FrozenInstanceError, replace
+from decimal import Decimal
 
 import pytest
 
@@ -17,7 +18,7 @@ def test_an_allowed_command_is_cleared_as_it_would_be_sent():
 
 def test_a_refused_command_is_never_cleared():
     with pytest.raises(ValueError, match="never cleared"):
-        clear(judged(a_buy("BTCUSDT", "1"), an_account(), MaxOrderValue(limit=1)))
+        clear(judged(a_buy("BTCUSDT", "1"), an_account(), MaxOrderValue(limit=Decimal(1))))
 
 
 @pytest.mark.parametrize("seal", [None, object(), "seal"])
@@ -33,13 +34,13 @@ def test_a_clearance_holds_nothing_but_its_command():
 
 
 def test_a_decision_cannot_be_turned_afterwards():
-    decision = judged(a_buy("BTCUSDT", "1"), an_account(), MaxOrderValue(limit=1))
+    decision = judged(a_buy("BTCUSDT", "1"), an_account(), MaxOrderValue(limit=Decimal(1)))
     with pytest.raises(FrozenInstanceError):
         decision.verdict = Verdict.ALLOW
 
 
 def test_a_breach_says_whether_it_was_enforced():
-    rule = MaxOrderValue(limit=1)
+    rule = MaxOrderValue(limit=Decimal(1))
     enforced = judged(a_buy("BTCUSDT", "1"), an_account(), rule)
     reported = judged(a_buy("BTCUSDT", "1"), an_account(), replace(rule, enforcement=Enforcement.REPORT))
     assert enforced.breaches[0].enforcement is Enforcement.ENFORCE

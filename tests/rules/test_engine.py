@@ -1,6 +1,6 @@
 """decide(): precedence, enforcement, crashes, the forced flag, headroom and batches."""
 
-from decimal import Decimal as D
+from decimal import Decimal
 
 import pytest
 
@@ -36,13 +36,13 @@ from tests.rules.builders import (
 ALLOW, DENY = Verdict.ALLOW, Verdict.DENY
 EVERY_RULE = (
     InstrumentFilters(),
-    MessageRate(per_second=D(1), burst=D(1)),
-    MaxOrderValue(limit=D(1)),
-    PriceCollar(band=D("0.01")),
+    MessageRate(per_second=Decimal(1), burst=Decimal(1)),
+    MaxOrderValue(limit=Decimal(1)),
+    PriceCollar(band=Decimal("0.01")),
     ReduceOnlyExits(),
-    PositionLimit(limit_quantity=D("0.001")),
-    MaxLeverage(limit=D("0.001")),
-    CorrelatedExposure(limit_notional=D(1)),
+    PositionLimit(limit_quantity=Decimal("0.001")),
+    MaxLeverage(limit=Decimal("0.001")),
+    CorrelatedExposure(limit_notional=Decimal(1)),
 )
 """The whole catalog, each so strict that the order of the test breaches it."""
 
@@ -62,7 +62,7 @@ def test_a_closed_gate_ends_the_judging():
 
 def test_what_breaches_nothing_is_allowed_unchanged():
     command = a_buy("BTCUSDT", "1", "50000")
-    decision = judged(command, an_account(), MaxOrderValue(limit=D(50_000)))
+    decision = judged(command, an_account(), MaxOrderValue(limit=Decimal(50_000)))
     assert (decision.verdict, decision.effective, decision.headroom) == (ALLOW, command, None)
 
 
@@ -76,18 +76,20 @@ def test_a_decision_on_an_unknown_account_names_no_state():
 
 
 def test_report_mode_records_and_lets_go():
-    decision = judged(a_buy("BTCUSDT", "1"), an_account(), MaxOrderValue(limit=D(1), enforcement=Enforcement.REPORT))
+    decision = judged(
+        a_buy("BTCUSDT", "1"), an_account(), MaxOrderValue(limit=Decimal(1), enforcement=Enforcement.REPORT)
+    )
     assert decision.verdict is ALLOW
     assert [breach.code for breach in decision.would_deny] == ["ORDER_VALUE_ABOVE_LIMIT"]
 
 
 def test_report_mode_gives_no_advice_to_the_bot():
-    rule = PriceCollar(band=D("0.01"), enforcement=Enforcement.REPORT)
+    rule = PriceCollar(band=Decimal("0.01"), enforcement=Enforcement.REPORT)
     assert judged(a_buy("BTCUSDT", "1", "60000"), an_account(), rule).advice == ()
 
 
 def test_a_rule_that_is_off_is_not_asked():
-    decision = judged(a_buy("BTCUSDT", "1"), an_account(), MaxOrderValue(limit=D(1), enforcement=Enforcement.OFF))
+    decision = judged(a_buy("BTCUSDT", "1"), an_account(), MaxOrderValue(limit=Decimal(1), enforcement=Enforcement.OFF))
     assert (decision.verdict, decision.would_deny) == (ALLOW, ())
 
 
@@ -95,8 +97,8 @@ def test_the_strictest_level_wins_and_says_where_it_stands():
     decision = judged(
         a_buy("BTCUSDT", "1"),
         an_account(),
-        MaxOrderValue(limit=D(100_000)),
-        MaxOrderValue(limit=D(40_000), level="bot:demo-bot"),
+        MaxOrderValue(limit=Decimal(100_000)),
+        MaxOrderValue(limit=Decimal(40_000), level="bot:demo-bot"),
     )
     assert [(breach.code, breach.level) for breach in decision.breaches] == [
         ("ORDER_VALUE_ABOVE_LIMIT", "bot:demo-bot")
@@ -105,7 +107,7 @@ def test_the_strictest_level_wins_and_says_where_it_stands():
 
 def broken(world):
     """The venue lists a tick of zero, so that the filters cannot be evaluated."""
-    return world.listing("BTCUSDT", tick_size=D(0))
+    return world.listing("BTCUSDT", tick_size=Decimal(0))
 
 
 def test_a_rule_that_crashes_refuses_an_entry():
@@ -116,7 +118,7 @@ def test_a_rule_that_crashes_refuses_an_entry():
 
 def test_a_crash_does_not_hide_the_other_objections():
     decision = judged(
-        a_buy("BTCUSDT", "1", "50000"), broken(an_account()), InstrumentFilters(), MaxOrderValue(limit=D(1))
+        a_buy("BTCUSDT", "1", "50000"), broken(an_account()), InstrumentFilters(), MaxOrderValue(limit=Decimal(1))
     )
     assert codes(decision) == ["RULE_FAILED", "ORDER_VALUE_ABOVE_LIMIT"]
 
@@ -134,8 +136,8 @@ def test_an_exit_passes_when_its_own_collar_crashes():
 
 
 def test_a_listing_without_a_step_is_refused_and_not_raised():
-    world = an_account().listing("BTCUSDT", step_size=D(0), market_step_size=D(0))
-    assert judged(a_buy("BTCUSDT", "1", "50000"), world, MaxOrderValue(limit=D(1))).verdict is DENY
+    world = an_account().listing("BTCUSDT", step_size=Decimal(0), market_step_size=Decimal(0))
+    assert judged(a_buy("BTCUSDT", "1", "50000"), world, MaxOrderValue(limit=Decimal(1))).verdict is DENY
 
 
 @pytest.mark.parametrize(
@@ -186,7 +188,7 @@ def test_an_exit_meets_only_the_exit_collar():
 
 
 def test_an_entry_does_not_meet_the_exit_collar():
-    assert judged(a_buy("BTCUSDT", "1", "99000"), an_account(), ExitCollar(band=D("0.1"))).verdict is ALLOW
+    assert judged(a_buy("BTCUSDT", "1", "99000"), an_account(), ExitCollar(band=Decimal("0.1"))).verdict is ALLOW
 
 
 def test_the_forced_flag_makes_an_exit_of_it():
@@ -205,36 +207,36 @@ def test_only_an_enforced_rule_forces_the_flag(enforcement):
 
 
 def test_settings_meet_the_leverage_rule():
-    decision = judged(SetLeverage(symbol="BTCUSDT", leverage=D(20)), an_account(), MaxLeverage(limit=D(3)))
+    decision = judged(SetLeverage(symbol="BTCUSDT", leverage=Decimal(20)), an_account(), MaxLeverage(limit=Decimal(3)))
     assert codes(decision) == ["SET_LEVERAGE_ABOVE_LIMIT"]
 
 
 def test_settings_have_no_headroom():
-    decision = judged(SetLeverage(symbol="BTCUSDT", leverage=D(20)), an_account(), MaxLeverage(limit=D(3)))
+    decision = judged(SetLeverage(symbol="BTCUSDT", leverage=Decimal(20)), an_account(), MaxLeverage(limit=Decimal(3)))
     assert decision.headroom is None
 
 
 def test_the_headroom_is_the_largest_quantity_that_all_rules_pass():
-    rules = (MaxOrderValue(limit=D(100_000)), PositionLimit(limit_quantity=D("1.5")))
+    rules = (MaxOrderValue(limit=Decimal(100_000)), PositionLimit(limit_quantity=Decimal("1.5")))
     decision = judged(a_buy("BTCUSDT", "3"), an_account(), *rules)
-    assert decision.headroom == D("1.5")
-    assert [breach.headroom for breach in decision.breaches] == [2, D("1.5")]
+    assert decision.headroom == Decimal("1.5")
+    assert [breach.headroom for breach in decision.breaches] == [2, Decimal("1.5")]
     assert judged(a_buy("BTCUSDT", "1.5"), an_account(), *rules).verdict is ALLOW
     assert judged(a_buy("BTCUSDT", "1.501"), an_account(), *rules).verdict is DENY
 
 
 def test_the_headroom_counts_what_everyone_holds():
     world = an_account().holding(a_buy("BTCUSDT", "0.8"))
-    assert judged(a_buy("BTCUSDT", "1"), world, PositionLimit(limit_quantity=D(1))).headroom == D("0.2")
+    assert judged(a_buy("BTCUSDT", "1"), world, PositionLimit(limit_quantity=Decimal(1))).headroom == Decimal("0.2")
 
 
 def test_there_is_no_headroom_below_the_venue_s_minimum():
-    world = an_account().listing("BTCUSDT", quantity_min=D("0.5"), market_quantity_min=D("0.5"))
-    assert judged(a_buy("BTCUSDT", "1"), world, MaxOrderValue(limit=D(20_000))).headroom == 0
+    world = an_account().listing("BTCUSDT", quantity_min=Decimal("0.5"), market_quantity_min=Decimal("0.5"))
+    assert judged(a_buy("BTCUSDT", "1"), world, MaxOrderValue(limit=Decimal(20_000))).headroom == 0
 
 
 def test_no_size_passes_an_objection_that_is_not_about_size():
-    rules = (MaxOrderValue(limit=D(60_000)), PriceCollar(band=D("0.01")))
+    rules = (MaxOrderValue(limit=Decimal(60_000)), PriceCollar(band=Decimal("0.01")))
     assert judged(a_buy("BTCUSDT", "2", "59000"), an_account(), *rules).headroom == 0
 
 
@@ -244,8 +246,8 @@ def test_no_size_passes_a_closed_gate():
 
 def test_a_rule_in_report_mode_takes_no_headroom():
     rules = (
-        MaxOrderValue(limit=D(50_000)),
-        PositionLimit(limit_quantity=D("0.1"), enforcement=Enforcement.REPORT),
+        MaxOrderValue(limit=Decimal(50_000)),
+        PositionLimit(limit_quantity=Decimal("0.1"), enforcement=Enforcement.REPORT),
     )
     assert judged(a_buy("BTCUSDT", "3"), an_account(), *rules).headroom == 1
 
@@ -259,7 +261,7 @@ def test_the_headroom_of_an_amend_is_a_total():
     world = an_account().long("BTCUSDT", "1")
     world = world.resting(an_open_order(Side.BUY, "BTCUSDT", "0.5", "50000", order_id="9", filled="1"))
     decision = judged(
-        an_amend(Side.BUY, "BTCUSDT", "9", "50000", order_id="9"), world, PositionLimit(limit_quantity=D(2))
+        an_amend(Side.BUY, "BTCUSDT", "9", "50000", order_id="9"), world, PositionLimit(limit_quantity=Decimal(2))
     )
     assert decision.headroom == 2
 
@@ -280,7 +282,7 @@ def batch(world, *commands, rules=()):
 
 
 def test_a_batch_sees_its_own_earlier_items():
-    limit = PositionLimit(limit_quantity=D(1))
+    limit = PositionLimit(limit_quantity=Decimal(1))
     fits = batch(an_account(), a_buy("BTCUSDT", "0.5"), a_buy("BTCUSDT", "0.5"), rules=[limit])
     too_much = batch(an_account(), a_buy("BTCUSDT", "0.5"), a_buy("BTCUSDT", "0.501"), rules=[limit])
     assert [decision.verdict for decision in fits] == [ALLOW, ALLOW]
@@ -289,7 +291,7 @@ def test_a_batch_sees_its_own_earlier_items():
 
 def test_the_entries_of_a_batch_fall_together_and_say_why():
     decisions = batch(
-        an_account(), a_buy("BTCUSDT", "0.1"), a_buy("BTCUSDT", "9"), rules=[PositionLimit(limit_quantity=D(1))]
+        an_account(), a_buy("BTCUSDT", "0.1"), a_buy("BTCUSDT", "9"), rules=[PositionLimit(limit_quantity=Decimal(1))]
     )
     assert [codes(decision) for decision in decisions] == [["BATCH_REFUSED"], ["POSITION_ABOVE_LIMIT"]]
     assert "POSITION_ABOVE_LIMIT" in decisions[0].breaches[0].message
@@ -301,7 +303,7 @@ def test_the_exits_and_cancels_of_a_refused_batch_go_all_the_same():
         a_sell("BTCUSDT", "1", reduce_only=True),
         a_buy("BTCUSDT", "9"),
         a_cancel(),
-        rules=[PositionLimit(limit_quantity=D(1))],
+        rules=[PositionLimit(limit_quantity=Decimal(1))],
     )
     assert [decision.verdict for decision in decisions] == [ALLOW, DENY, ALLOW]
 
@@ -314,7 +316,7 @@ def test_a_refused_exit_takes_no_entry_with_it():
 
 
 def test_each_entry_of_a_batch_takes_a_token():
-    rate = MessageRate(per_second=D(1), burst=D(10))
+    rate = MessageRate(per_second=Decimal(1), burst=Decimal(10))
     world = an_account().with_tokens(rate.scope, "2")
     two = batch(world, a_buy("BTCUSDT", "1"), a_buy("BTCUSDT", "1"), rules=[rate])
     three = batch(world, *[a_buy("BTCUSDT", "1")] * 3, rules=[rate])
@@ -323,7 +325,7 @@ def test_each_entry_of_a_batch_takes_a_token():
 
 
 def test_the_exits_of_a_batch_take_no_token():
-    rate = MessageRate(per_second=D(1), burst=D(10))
+    rate = MessageRate(per_second=Decimal(1), burst=Decimal(10))
     world = an_account().long("BTCUSDT", "5").with_tokens(rate.scope, "1")
     decisions = batch(world, *[a_sell("BTCUSDT", "1", reduce_only=True)] * 4, a_buy("ETHUSDT", "1"), rules=[rate])
     assert {decision.verdict for decision in decisions} == {ALLOW}
@@ -335,14 +337,14 @@ def test_an_exit_in_a_batch_makes_no_room_for_its_entries():
         world,
         a_sell("BTCUSDT", "1", reduce_only=True),
         a_buy("BTCUSDT", "0.5"),
-        rules=[PositionLimit(limit_quantity=D(1))],
+        rules=[PositionLimit(limit_quantity=Decimal(1))],
     )
     assert decisions[1].verdict is DENY
 
 
 def test_one_command_alone_is_judged_as_itself():
     command, world = a_buy("BTCUSDT", "9"), an_account()
-    policy = a_policy(PositionLimit(limit_quantity=D(1)))
+    policy = a_policy(PositionLimit(limit_quantity=Decimal(1)))
     assert decide_batch([command], world.snapshot, policy) == (decide(command, world.snapshot, policy),)
 
 
@@ -352,7 +354,7 @@ def test_an_empty_batch_has_no_decisions():
 
 def test_taking_margin_away_is_refused_while_reducing_and_adding_it_is_not():
     def margin(amount):
-        return AdjustIsolatedMargin(symbol="BTCUSDT", position_side=PositionSide.BOTH, amount=D(amount))
+        return AdjustIsolatedMargin(symbol="BTCUSDT", position_side=PositionSide.BOTH, amount=Decimal(amount))
 
     world = an_account().in_state(REDUCING)
     assert judged(margin(5), world).verdict is ALLOW

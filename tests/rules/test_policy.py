@@ -1,6 +1,6 @@
 """Which rules apply to whom, and what no policy can say."""
 
-from decimal import Decimal as D
+from decimal import Decimal
 
 import pytest
 
@@ -20,11 +20,11 @@ def limits(policy, **who):
 
 
 POLICY = a_policy(
-    MaxOrderValue(limit=D(1)),
-    MaxOrderValue(limit=D(2), level="account:demo"),
-    MaxOrderValue(limit=D(3), level="bot:demo-bot"),
-    MaxOrderValue(limit=D(4), level="symbol:BTCUSDT"),
-    MaxOrderValue(limit=D(5), level="bot:other"),
+    MaxOrderValue(limit=Decimal(1)),
+    MaxOrderValue(limit=Decimal(2), level="account:demo"),
+    MaxOrderValue(limit=Decimal(3), level="bot:demo-bot"),
+    MaxOrderValue(limit=Decimal(4), level="symbol:BTCUSDT"),
+    MaxOrderValue(limit=Decimal(5), level="bot:other"),
 )
 
 
@@ -46,17 +46,19 @@ def test_a_limit_of_somebody_else_does_not_apply(who, expected):
 
 
 def test_a_bot_named_like_an_account_meets_only_its_own_limits():
-    policy = a_policy(MaxOrderValue(limit=D(2), level="account:demo"))
+    policy = a_policy(MaxOrderValue(limit=Decimal(2), level="account:demo"))
     assert limits(policy, account="else", bot="demo", symbol="demo") == set()
 
 
 def test_rules_come_in_the_order_of_the_catalog_however_they_are_written():
-    rules = a_policy(MaxLeverage(limit=D(2)), MaxOrderValue(limit=D(1))).rules_for(account=None, bot="b", symbol=None)
+    rules = a_policy(MaxLeverage(limit=Decimal(2)), MaxOrderValue(limit=Decimal(1))).rules_for(
+        account=None, bot="b", symbol=None
+    )
     assert [type(rule) for rule in rules] == [*GATES, *EXIT_RULES, MaxOrderValue, MaxLeverage]
 
 
 def test_a_rule_that_is_off_is_left_out():
-    assert limits(a_policy(MaxOrderValue(limit=D(1), enforcement=Enforcement.OFF))) == set()
+    assert limits(a_policy(MaxOrderValue(limit=Decimal(1), enforcement=Enforcement.OFF))) == set()
 
 
 @pytest.mark.parametrize("gate", GATES)
@@ -78,4 +80,4 @@ def test_no_two_rules_share_a_code():
 
 
 def test_the_gates_are_the_two_that_others_need():
-    assert GATES == (TradingStateGate, DataFreshness)
+    assert list(GATES) == [TradingStateGate, DataFreshness]

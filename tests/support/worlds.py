@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -29,34 +32,51 @@ class LiveWorld(World):
 
     @property
     def environment(self) -> dict[str, str]:
-        return super().environment | {"PERPGUARD_SURVEY_EVERY_S": str(self._survey_every_s)}
+        more = {"PERPGUARD_SURVEY_EVERY_S": str(self._survey_every_s)}
+        if hasattr(self, "places"):
+            # The settings file says port 0; commands that ask the warden must find the one it was given.
+            more["PERPGUARD_CONTROL_PORT"] = str(urlsplit(self.places.console).port)
+        return super().environment | more
 
-    @property
+    @cached_property
     def door(self) -> Door:
         """The practice exchange's control door."""
         return Door(self.places.exchange)
 
-    def bot(self, name: str | None = None) -> Bot:
-        """A bot at the guard."""
-        key = self.guard_key if name is None else self.guard_keys[name]
+    @cached_property
+    def bot(self) -> Bot:
+        """The first bot, at the guard."""
+        return self.bot_named(next(iter(self.guard_keys)))
+
+    def bot_named(self, name: str) -> Bot:
+        """Another bot, at the guard."""
+        key = self.guard_keys[name]
         return Bot(self.places.gate, key.key, key.secret)
 
+    @cached_property
     def direct(self) -> Bot:
         """The account's owner, straight at the exchange."""
         return Bot(self.places.exchange, self.exchange_key, self.exchange_secret)
+
+    def export(self) -> list[dict[str, Any]]:
+        """Every archived record, in the order of the chain."""
+        done = self.command("audit", "export")
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line)["record"] for line in done.stdout.splitlines()[1:]]
 
     def account(self) -> dict[str, Any]:
         """The account as the control door shows it."""
         accounts: list[dict[str, Any]] = self.ask("GET", "/api/desk")["accounts"]
         return next(each for each in accounts if each["name"] == ACCOUNT)
 
-    def settled(self) -> dict[str, Any] | None:
-        """The account, if no hold is left and its survey began after this call."""
-        account = self.account()
-        return account if account["holds"] == 0 else None
+    def wait_until_settled(self, timeout_s: float = 60) -> dict[str, Any]:
+        """The account, as soon as every hold has become an order or a position, or is gone."""
 
-    def wait_until_settled(self, timeout_s: float = 30) -> dict[str, Any]:
-        return until(self.settled, "no hold is left", timeout_s)
+        def settled() -> dict[str, Any] | None:
+            account = self.account()
+            return account if account["holds"] == 0 else None
+
+        return until(settled, "no hold is left", timeout_s)
 
     def process(self, name: str) -> int:
         """The pid of the warden or the store."""

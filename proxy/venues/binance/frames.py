@@ -2,7 +2,7 @@
 
 A frame is read as the parameters of the REST request that does the same, so that both doors have one meaning.
 
-Source: Binance USD-M "WebSocket API General Info" and the models of its own SDK (18.1.0), 2026-11; ccxt.pro 4.5.90.
+Source: Binance USD-M "WebSocket API General Info"; what ccxt.pro 4.5.90 and Binance's own SDK 18.1.0 sign, 2026-11.
 """
 
 from __future__ import annotations
@@ -11,23 +11,22 @@ import json
 import re
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, TypeAlias
 from urllib.parse import quote_plus
 
 import msgspec
 
-from proxy.venues.binance import rejections
 from proxy.venues.binance.malformed import MalformedRequest, illegal, too_many
-from proxy.venues.binance.rejections import Rejection
+from proxy.venues.binance.rejections import Rejection, malformed, unknown_outcome, unknown_route
 from proxy.venues.binance.routes import Route, find_route
-from proxy.venues.binance.signing import verify_payload
-from proxy.venues.binance.values import read_bool
+from proxy.venues.binance.signing import verify
+from proxy.venues.binance.strict_json import refuse_constant, unique
 from proxy.venues.binance.wire import BYTES_MAX, PARAMETERS_MAX, Parameters
 
 FrameId: TypeAlias = str | int | None
 
-# The account methods answer with the fields of these versions: the SDK's models of both doors are the same.
-_TARGETS: Final[dict[str, tuple[str, str]]] = {
+# The account methods are paired with the version of the REST read whose fields they answer with (the SDK's models).
+TARGETS: Final[dict[str, tuple[str, str]]] = {
     "order.place": ("POST", "/fapi/v1/order"),
     "order.modify": ("PUT", "/fapi/v1/order"),
     "order.cancel": ("DELETE", "/fapi/v1/order"),
@@ -41,3 +40,158 @@ _TARGETS: Final[dict[str, tuple[str, str]]] = {
     "v2/account.balance": ("GET", "/fapi/v3/balance"),
     "v2/account.position": ("GET", "/fapi/v3/positionRisk"),
 }
+"""Every method a bot may call and the row that does the same. What is not here is refused."""
+
+_FIELDS: Final = frozenset({"id", "method", "params"})
+# Signed like the rest, but about the frame: who sends it, and whether the answer lists rate limits (ours never does).
+_FRAMING: Final = frozenset({"apiKey", "signature", "returnRateLimits"})
+
+_ID_BOUND: Final = 2**63
+_INTEGER: Final = re.compile(r"0|-?[1-9][0-9]{0,18}")
+_ID_TEXT: Final = re.compile(r"[ -~]{0,64}")
+_NAME: Final = re.compile(r"[A-Za-z0-9]{1,64}")
+# Neither `&` nor `%`: no two sets of parameters share a signed payload, in either of its spellings.
+_VALUE: Final = re.compile(r"[A-Za-z0-9._:/+=-]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One call. ``parameters`` are those of ``route``, with the timestamp and the window that ``signing`` reads."""
+
+    id: FrameId
+    method: str
+    route: Route
+    parameters: Parameters
+    api_key: str
+    signed_payload: str = field(repr=False)
+    signature: str = field(repr=False)
+
+
+class RefusedFrame(Exception):
+    """A frame that is not read. ``frame_id`` is the one to answer under, ``None`` where it cannot be told."""
+
+    def __init__(self, frame_id: FrameId, rejection: Rejection) -> None:
+        super().__init__(rejection.msg)
+        self.frame_id = frame_id
+        self.rejection = rejection
+
+
+@dataclass(frozen=True, slots=True)
+class _Number:
+    """A number as it was written: it never passes through a float, and ``1`` is not ``"1"`` as an id."""
+
+    literal: str
+
+
+class _Error(msgspec.Struct, frozen=True):
+    code: int
+    msg: str
+
+
+def read_frame(raw: bytes | str) -> Frame:
+    """The one meaning of a text frame. Raises ``RefusedFrame``."""
+    frame_id: FrameId = None
+    try:
+        envelope = _read_envelope(raw)
+        frame_id = _read_id(envelope["id"])
+        method, route = _read_method(envelope["method"])
+        if route is None:
+            raise RefusedFrame(frame_id, unknown_route("WS", method))
+        sent = _read_params(envelope["params"])
+        present = Parameters(MappingProxyType({name: text for name, text in sent.items() if text}))
+        return Frame(
+            id=frame_id,
+            method=method,
+            route=route,
+            parameters=present.without(_FRAMING),
+            api_key=present.require("apiKey"),
+            signed_payload="&".join(f"{name}={sent[name]}" for name in sorted(sent) if name != "signature"),
+            signature=present.require("signature"),
+        )
+    except MalformedRequest as error:
+        raise RefusedFrame(frame_id, malformed(error)) from None
+
+
+def verify_frame(frame: Frame, secret: str) -> bool:
+    """Whether the signature is over all other parameters, sorted by name, as ``name=value`` joined with ``&``.
+
+    Binance documents the values as they are, which ccxt.pro signs (all 7 captures); its own SDK signs them
+    percent-encoded. The two differ in client ids with ``:`` or ``/`` and in exponents with ``+`` only.
+    """
+    spellings = (frame.signed_payload, quote_plus(frame.signed_payload, safe="=&"))
+    verified = [verify(f"{payload}&signature={frame.signature}".encode(), b"", secret) for payload in spellings]
+    return any(verified)
+
+
+def answer_frame(frame_id: FrameId, status: int, body: bytes) -> bytes:
+    """The frame that says what a REST answer says.
+
+    A body that is not JSON, a gateway's page for one, proves nothing about the call and is answered as that.
+    """
+    answer: dict[str, Any] = {"id": frame_id, "status": status}
+    try:
+        body.decode()  # ``Raw`` skips over text without reading it, and a text frame must be UTF-8.
+        if status == 200:
+            answer["result"] = msgspec.json.decode(body, type=msgspec.Raw)
+        else:
+            answer["error"] = msgspec.json.decode(body, type=_Error)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        unknown = unknown_outcome()
+        answer["status"] = unknown.status if status == 200 else status
+        answer["error"] = _Error(unknown.code, unknown.msg)
+    return msgspec.json.encode(answer | {"rateLimits": []})
+
+
+def _read_envelope(raw: bytes | str) -> dict[str, Any]:
+    if len(raw) > BYTES_MAX:
+        raise too_many(f"a frame of more than {BYTES_MAX} bytes")
+    text = raw.decode("latin-1") if isinstance(raw, bytes) else raw
+    # Flat but for ``params``, so depth is bounded before it is parsed.
+    if not text.isascii() or text.count("{") > 2 or "[" in text:
+        raise illegal("a frame is ASCII text, nested no deeper than 'params'")
+    try:
+        envelope = json.loads(
+            text, object_pairs_hook=unique, parse_int=_Number, parse_float=_Number, parse_constant=refuse_constant
+        )
+    except ValueError:
+        raise illegal("the frame is not one JSON document with unique names and plain numbers") from None
+    if not isinstance(envelope, dict) or envelope.keys() != _FIELDS:
+        raise illegal("a frame is an object of 'id', 'method' and 'params'")
+    return envelope
+
+
+def _read_id(value: object) -> FrameId:
+    match value:
+        case None:
+            return None
+        case str(text) if _ID_TEXT.fullmatch(text):
+            return text
+        case _Number(literal) if _INTEGER.fullmatch(literal) and abs(int(literal)) < _ID_BOUND:
+            return int(literal)
+        case _:
+            raise illegal("the id is not null, a 64-bit whole number or up to 64 printable characters")
+
+
+def _read_method(value: object) -> tuple[str, Route | None]:
+    if not isinstance(value, str):
+        raise illegal("the method is not a string")
+    target = TARGETS.get(value)
+    return value, None if target is None else find_route(*target)
+
+
+def _read_params(value: object) -> dict[str, str]:
+    if not isinstance(value, dict) or len(value) > PARAMETERS_MAX:
+        raise illegal(f"'params' is not an object of at most {PARAMETERS_MAX} parameters")
+    if not all(_NAME.fullmatch(name) for name in value):
+        raise illegal("the names in 'params' are of ASCII letters and digits")
+    return {name: _read_text(entry, name) for name, entry in value.items()}
+
+
+def _read_text(value: object, name: str) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str(text) | _Number(text) if _VALUE.fullmatch(text):
+            return text
+        case _:
+            raise illegal(f"parameter '{name}' is not a number, a boolean or a string of plain characters")

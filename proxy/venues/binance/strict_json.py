@@ -34,7 +34,7 @@ def _array(text: str, name: str, most: int) -> list[Any]:
         raise illegal(f"'{name}' is nested too deeply")
     try:
         value = json.loads(
-            text, object_pairs_hook=_unique, parse_int=str, parse_float=str, parse_constant=_refuse_constant
+            text, object_pairs_hook=unique, parse_int=str, parse_float=str, parse_constant=refuse_constant
         )
     except ValueError:
         raise illegal(f"'{name}' is not JSON with unique names and plain numbers") from None
@@ -43,14 +43,14 @@ def _array(text: str, name: str, most: int) -> list[Any]:
     return value
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names = dict(pairs)
     if len(names) != len(pairs):
         raise ValueError("duplicate name")
     return names
 
 
-def _refuse_constant(_: str) -> NoReturn:
+def refuse_constant(_: str) -> NoReturn:
     raise ValueError("NaN and Infinity are not JSON")
 
 

@@ -1,13 +1,13 @@
 """A token a message, and fewer for a bot that behaves like nothing in its history."""
 
-from decimal import Decimal as D
+from decimal import Decimal
 
 import pytest
 
 from rules.flow.message_rate import MessageRate
 from tests.rules.builders import a_buy, an_account
 
-RATE = MessageRate(per_second=D(20), burst=D(40), tighten=D("0.9"))
+RATE = MessageRate(per_second=Decimal(20), burst=Decimal(40), tighten=Decimal("0.9"))
 
 
 def breach(balance, anomaly=0.0, rule=RATE):
@@ -27,8 +27,8 @@ def test_a_hair_below_one_token_is_not():
 
 @pytest.mark.parametrize(("anomaly", "kept"), [(0.0, "0"), (0.5, "18"), (1.0, "36")])
 def test_a_strange_bot_leaves_more_in_the_bucket(anomaly, kept):
-    assert breach(str(D(kept) + 1), anomaly) is None
-    assert breach(str(D(kept) + 1 - D("0.000001")), anomaly).code == "MESSAGE_RATE_ABOVE_LIMIT"
+    assert breach(str(Decimal(kept) + 1), anomaly) is None
+    assert breach(str(Decimal(kept) + 1 - Decimal("0.000001")), anomaly).code == "MESSAGE_RATE_ABOVE_LIMIT"
 
 
 def test_the_reason_names_the_anomaly():
@@ -37,7 +37,7 @@ def test_the_reason_names_the_anomaly():
 
 
 def test_a_full_bucket_always_grants_one_message():
-    rule = MessageRate(per_second=D(1), burst=D(5), tighten=D(1))
+    rule = MessageRate(per_second=Decimal(1), burst=Decimal(5), tighten=Decimal(1))
     assert breach("5", 1.0, rule) is None
 
 
@@ -46,7 +46,7 @@ def test_a_bucket_the_store_did_not_name_is_not_judged():
 
 
 def test_every_level_has_a_bucket_of_its_own():
-    rule = MessageRate(per_second=D(1), burst=D(1), level="bot:demo-bot")
+    rule = MessageRate(per_second=Decimal(1), burst=Decimal(1), level="bot:demo-bot")
     assert rule.scope == "message_rate@bot:demo-bot"
     assert breach("0", rule=RATE) is not None
     assert rule.check(a_buy("BTCUSDT", "1"), an_account().with_tokens(RATE.scope, "0").snapshot) is None
@@ -55,10 +55,10 @@ def test_every_level_has_a_bucket_of_its_own():
 @pytest.mark.parametrize(
     "settings",
     [
-        {"per_second": D(0), "burst": D(1)},
-        {"per_second": D(1), "burst": D("0.5")},
-        {"per_second": D(1), "burst": D(1), "tighten": D("1.1")},
-        {"per_second": D(1), "burst": D(1), "tighten": D("-0.1")},
+        {"per_second": Decimal(0), "burst": Decimal(1)},
+        {"per_second": Decimal(1), "burst": Decimal("0.5")},
+        {"per_second": Decimal(1), "burst": Decimal(1), "tighten": Decimal("1.1")},
+        {"per_second": Decimal(1), "burst": Decimal(1), "tighten": Decimal("-0.1")},
     ],
 )
 def test_a_bucket_that_could_never_work_is_no_rule(settings):

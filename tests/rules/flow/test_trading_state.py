@@ -1,6 +1,6 @@
 """What the four levels' states allow."""
 
-from decimal import Decimal as D
+from decimal import Decimal
 
 import pytest
 
@@ -21,7 +21,7 @@ from tests.rules.builders import (
 )
 
 GATE = TradingStateGate()
-ENTRIES = [a_buy("BTCUSDT", "1"), a_sell("BTCUSDT", "1"), SetLeverage(symbol="BTCUSDT", leverage=D(2))]
+ENTRIES = [a_buy("BTCUSDT", "1"), a_sell("BTCUSDT", "1"), SetLeverage(symbol="BTCUSDT", leverage=Decimal(2))]
 EXITS = [a_sell("BTCUSDT", "1", reduce_only=True), a_close("BTCUSDT"), a_sell("BTCUSDT", "1", position_side="LONG")]
 CANCELS = [a_cancel(), a_cancel_all(), ArmDeadMan(symbol="BTCUSDT", countdown_ms=1000)]
 
@@ -32,7 +32,7 @@ def code(command, world):
 
 
 def margin(amount):
-    return AdjustIsolatedMargin(symbol="BTCUSDT", position_side=PositionSide.BOTH, amount=D(amount))
+    return AdjustIsolatedMargin(symbol="BTCUSDT", position_side=PositionSide.BOTH, amount=Decimal(amount))
 
 
 @pytest.mark.parametrize("command", [*ENTRIES, *EXITS, *CANCELS], ids=str)

@@ -1,7 +1,7 @@
 """Nothing that may add risk passes on what the guard does not know."""
 
 from dataclasses import replace
-from decimal import Decimal as D
+from decimal import Decimal
 
 import pytest
 
@@ -81,10 +81,10 @@ def test_exits_and_cancels_never_wait_for_data(command):
 @pytest.mark.parametrize(
     "command",
     [
-        SetLeverage(symbol="BTCUSDT", leverage=D(2)),
+        SetLeverage(symbol="BTCUSDT", leverage=Decimal(2)),
         SetMarginMode(symbol="BTCUSDT", margin_mode=MarginMode.CROSS),
         SetPositionMode(hedged=True),
-        AdjustIsolatedMargin(symbol="BTCUSDT", position_side=PositionSide.BOTH, amount=D(-1)),
+        AdjustIsolatedMargin(symbol="BTCUSDT", position_side=PositionSide.BOTH, amount=Decimal(-1)),
     ],
     ids=lambda command: type(command).__name__,
 )
@@ -94,4 +94,6 @@ def test_settings_wait_for_the_account_and_not_for_marks(command):
 
 
 def test_settings_of_a_symbol_need_it_listed():
-    assert code(SetLeverage(symbol="BTCUSDT", leverage=D(2)), an_account().unlisted("BTCUSDT")) == "UNKNOWN_SYMBOL"
+    assert (
+        code(SetLeverage(symbol="BTCUSDT", leverage=Decimal(2)), an_account().unlisted("BTCUSDT")) == "UNKNOWN_SYMBOL"
+    )

@@ -1,6 +1,6 @@
 """The only check an exit meets: it may not give the position away by mistake."""
 
-from decimal import Decimal as D
+from decimal import Decimal
 
 import pytest
 
@@ -8,7 +8,7 @@ from rules.model import OrderType, Side
 from rules.order.exit_collar import ExitCollar
 from tests.rules.builders import a_buy, a_sell, an_account, an_amend, an_open_order
 
-COLLAR = ExitCollar(band=D("0.20"))
+COLLAR = ExitCollar(band=Decimal("0.20"))
 ACCOUNT = an_account().long("BTCUSDT", "2")
 
 

@@ -1,6 +1,6 @@
 """The venue's filters, told before the venue has to."""
 
-from decimal import Decimal as D
+from decimal import Decimal
 
 import pytest
 
@@ -11,14 +11,14 @@ from tests.rules.builders import a_buy, a_cancel, a_close, a_sell, an_account, a
 FILTERS = InstrumentFilters()
 WORLD = an_account().listing(
     "BTCUSDT",
-    quantity_min=D("0.002"),
-    quantity_max=D(10),
-    market_step_size=D("0.01"),
-    market_quantity_min=D("0.01"),
-    market_quantity_max=D("1.005"),
-    notional_min=D(150),
-    price_min=D(1000),
-    price_max=D(90_000),
+    quantity_min=Decimal("0.002"),
+    quantity_max=Decimal(10),
+    market_step_size=Decimal("0.01"),
+    market_quantity_min=Decimal("0.01"),
+    market_quantity_max=Decimal("1.005"),
+    notional_min=Decimal(150),
+    price_min=Decimal(1000),
+    price_max=Decimal(90_000),
 )
 STOP = {"order_type": OrderType.STOP_MARKET}
 
@@ -89,7 +89,7 @@ def test_a_venue_without_price_bounds_has_none():
     ],
 )
 def test_the_nearest_size_that_passes_is_told(command, headroom):
-    assert FILTERS.check(command, WORLD.snapshot).headroom == D(headroom)
+    assert FILTERS.check(command, WORLD.snapshot).headroom == Decimal(headroom)
 
 
 def test_the_smallest_quantity_is_advised():

@@ -1,12 +1,12 @@
 """The fat-finger cap on one order's notional."""
 
-from decimal import Decimal as D
+from decimal import Decimal
 
 from rules.model import OrderType, Side
 from rules.order.max_order_value import MaxOrderValue
 from tests.rules.builders import a_buy, a_sell, an_account, an_amend, an_open_order, judged
 
-CAP = MaxOrderValue(limit=D(25_000))
+CAP = MaxOrderValue(limit=Decimal(25_000))
 
 
 def breach(command, world=None):
@@ -23,7 +23,7 @@ def test_one_lot_more_does_not():
 
 
 def test_the_headroom_passes_exactly():
-    assert judged(a_buy("BTCUSDT", "3"), an_account(), CAP).headroom == D("0.5")
+    assert judged(a_buy("BTCUSDT", "3"), an_account(), CAP).headroom == Decimal("0.5")
 
 
 def test_a_price_above_the_mark_counts_and_one_below_does_not_discount():

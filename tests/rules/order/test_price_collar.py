@@ -1,6 +1,6 @@
 """How far through the mark an entry's price may reach."""
 
-from decimal import Decimal as D
+from decimal import Decimal
 
 import pytest
 
@@ -8,7 +8,7 @@ from rules.model import OrderType, Side
 from rules.order.price_collar import PriceCollar
 from tests.rules.builders import a_buy, a_sell, an_account, an_amend
 
-COLLAR = PriceCollar(band=D("0.05"))
+COLLAR = PriceCollar(band=Decimal("0.05"))
 
 
 def breach(command, world=None):

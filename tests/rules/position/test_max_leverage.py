@@ -1,6 +1,6 @@
 """Worst-case gross exposure over margin balance, and the venue's own leverage setting."""
 
-from decimal import Decimal as D
+from decimal import Decimal
 
 import pytest
 
@@ -8,7 +8,7 @@ from rules.model import SetLeverage, Side
 from rules.position.max_leverage import MaxLeverage
 from tests.rules.builders import a_buy, a_sell, an_account, an_open_order, judged
 
-RULE = MaxLeverage(limit=D(3))
+RULE = MaxLeverage(limit=Decimal(3))
 WORLD = an_account().worth("50000")
 
 
@@ -52,7 +52,7 @@ def test_an_exit_is_not_held_against_it():
 
 
 def test_the_venue_s_setting_is_held_to_the_same_limit():
-    assert breach(SetLeverage(symbol="BTCUSDT", leverage=D(3))) is None
-    found = breach(SetLeverage(symbol="BTCUSDT", leverage=D(4)))
+    assert breach(SetLeverage(symbol="BTCUSDT", leverage=Decimal(3))) is None
+    found = breach(SetLeverage(symbol="BTCUSDT", leverage=Decimal(4)))
     assert (found.code, found.observed, found.limit) == ("SET_LEVERAGE_ABOVE_LIMIT", "4", "3")
     assert found.advice == "set leverage to 3 or less"

@@ -1,6 +1,6 @@
 """The largest position one symbol may reach."""
 
-from decimal import Decimal as D
+from decimal import Decimal
 
 import pytest
 
@@ -8,8 +8,8 @@ from rules.model import Side
 from rules.position.position_limit import PositionLimit
 from tests.rules.builders import a_buy, a_sell, an_account, an_open_order, judged
 
-BY_QUANTITY = PositionLimit(limit_quantity=D(2))
-BY_NOTIONAL = PositionLimit(limit_notional=D(100_000))
+BY_QUANTITY = PositionLimit(limit_quantity=Decimal(2))
+BY_NOTIONAL = PositionLimit(limit_notional=Decimal(100_000))
 
 
 def code(rule, command, world):
@@ -28,7 +28,7 @@ def test_the_limit_itself_is_allowed_and_one_lot_more_is_not(rule, order):
 @pytest.mark.parametrize("rule", [BY_QUANTITY, BY_NOTIONAL], ids=["quantity", "notional"])
 def test_the_headroom_fills_the_limit_exactly(rule):
     world = an_account().long("BTCUSDT", "1.5")
-    assert judged(a_buy("BTCUSDT", "1"), world, rule).headroom == D("0.5")
+    assert judged(a_buy("BTCUSDT", "1"), world, rule).headroom == Decimal("0.5")
 
 
 def test_resting_and_held_orders_take_room():
@@ -47,7 +47,7 @@ def test_what_is_told_is_the_position_that_could_come():
 
 
 def test_the_stricter_of_both_limits_counts():
-    rule = PositionLimit(limit_quantity=D(2), limit_notional=D(50_000))
+    rule = PositionLimit(limit_quantity=Decimal(2), limit_notional=Decimal(50_000))
     assert code(rule, a_buy("BTCUSDT", "1.001"), an_account()) == "POSITION_ABOVE_LIMIT"
 
 

@@ -1,6 +1,6 @@
 """An order against the position carries the flag and never flips it."""
 
-from decimal import Decimal as D
+from decimal import Decimal
 
 import pytest
 
@@ -77,4 +77,4 @@ def test_nothing_is_forced_on_an_unknown_account():
 
 
 def test_the_size_that_closes_is_told_exactly():
-    assert breach(a_sell("BTCUSDT", "5"), an_account().long("BTCUSDT", "1.250")).headroom == D("1.25")
+    assert breach(a_sell("BTCUSDT", "5"), an_account().long("BTCUSDT", "1.250")).headroom == Decimal("1.25")

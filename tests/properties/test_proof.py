@@ -1,0 +1,20 @@
+"""The long run of the properties: ``make proof`` multiplies their examples by ``PERPGUARD_PROOF``."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.full
+def test_proof_of_the_properties():
+    environment = os.environ | {"PERPGUARD_PROOF": os.environ.get("PERPGUARD_PROOF", "2")}
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-m", "not full", str(Path(__file__).parent)],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout[-4000:]

@@ -1,0 +1,164 @@
+"""The real server: private, durable, and honest when it is gone."""
+
+import asyncio
+import os
+import signal
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from proxy.store.client import connect
+from proxy.store.embedded import EmbeddedStore, EmbeddedStoreFailed, embedded_url, socket_path
+from proxy.store.gate_store import GateStore, StoreUnavailable
+from proxy.store.warden_store import EpochLost, WardenStore
+from tests.proxy.store.builders import a_request, publish
+
+
+def test_it_listens_on_no_tcp_port(server):
+    sockets = {Path(f"/proc/{server.pid}/fd/{fd}").readlink().name for fd in os.listdir(f"/proc/{server.pid}/fd")}
+    inodes = {name.removeprefix("socket:[").removesuffix("]") for name in sockets if name.startswith("socket:")}
+    for table in ("tcp", "tcp6", "udp", "udp6"):
+        lines = Path(f"/proc/{server.pid}/net/{table}").read_text().splitlines()[1:]
+        assert not inodes & {line.split()[9] for line in lines}
+
+
+async def test_it_says_so_itself(raw):
+    assert (await raw.config_get("port"))["port"] == "0"
+
+
+def test_only_the_owner_reaches_its_socket(own_server, tmp_path):
+    path = socket_path(tmp_path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_path_too_long_for_a_socket_gets_a_short_private_one(tmp_path):
+    deep = tmp_path / ("d" * 60) / ("e" * 60)
+    deep.mkdir(parents=True)
+    path = socket_path(deep)
+    assert len(str(path)) <= 100
+    with EmbeddedStore(deep) as server:
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+        assert server.url == embedded_url(deep)
+
+
+async def test_what_was_held_survives_a_kill_9_and_no_account_is_believed(own_server):
+    gate, warden = GateStore(own_server.url, "desk", timeout_s=2.0), WardenStore(own_server.url, "desk")
+    await warden.begin_epoch()
+    await publish(warden, 1)
+    await gate.hold(a_request("h1"))
+    await gate.settle("demo", "h1", "UNKNOWN", [])
+    await asyncio.sleep(1.2)  # The append-only file is synced every second.
+    os.kill(own_server.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, own_server.pid, os.WEXITED | os.WNOWAIT)
+    assert own_server.tend()
+    await gate.aclose()
+    again = GateStore(own_server.url, "desk", timeout_s=2.0)
+    holds, account = await again.look("demo")
+    assert ([hold.hold_id for hold in holds], account) == (["h1"], None)
+    with pytest.raises(EpochLost):
+        await publish(warden, 2)
+    await again.aclose()
+    await warden.aclose()
+
+
+def test_a_server_that_lives_is_left_alone(own_server):
+    before = own_server.pid
+    assert not own_server.tend()
+    assert own_server.pid == before
+
+
+async def test_a_restart_is_another_run(own_server):
+    warden = WardenStore(own_server.url, "desk")
+    before = await warden.run_id()
+    own_server.stop()
+    own_server.start()
+    await warden.aclose()
+    warden = WardenStore(own_server.url, "desk")
+    assert await warden.run_id() != before
+    await warden.aclose()
+
+
+async def test_a_store_that_stands_still_is_given_up_in_50_ms_and_then_left_in_peace(own_server):
+    gate = GateStore(own_server.url, "desk")
+    await gate.hold(a_request("h0", replay_window_ms=0))
+    os.kill(own_server.pid, signal.SIGSTOP)
+    try:
+        started = time.monotonic()
+        with pytest.raises(StoreUnavailable, match="TimeoutError"):
+            await gate.hold(a_request("h1"))
+        assert 0.04 <= time.monotonic() - started < 0.5
+        assert gate.broken
+        started = time.monotonic()
+        with pytest.raises(StoreUnavailable, match="less than a second ago"):
+            await gate.hold(a_request("h2"))
+        assert time.monotonic() - started < 0.02
+    finally:
+        os.kill(own_server.pid, signal.SIGCONT)
+    await asyncio.sleep(1.05)
+    assert not gate.broken
+    assert [hold.hold_id for hold in (await gate.hold(a_request("h3"))).holds][:1] == ["h0"]
+    await gate.aclose()
+
+
+async def test_a_store_that_is_not_there_is_said_so(tmp_path):
+    gate = GateStore(embedded_url(tmp_path), "desk")
+    with pytest.raises(StoreUnavailable):
+        await gate.hold(a_request())
+    assert gate.last_known("demo", "binanceusdm").account is None
+
+
+async def test_the_last_picture_survives_the_store(own_server):
+    gate, warden = GateStore(own_server.url, "desk", timeout_s=2.0), WardenStore(own_server.url, "desk")
+    await warden.begin_epoch()
+    await publish(warden, 4)
+    await gate.hold(a_request("h1"))
+    own_server.stop()
+    with pytest.raises(StoreUnavailable):
+        await gate.hold(a_request("h2"))
+    known = gate.last_known("demo", "binanceusdm")
+    assert (known.account.version, known.holds) == (4, ())
+    await gate.aclose()
+    await warden.aclose()
+
+
+async def test_a_lost_answer_is_never_asked_again(own_server):
+    """The script may have run: a second run would reserve twice."""
+    gate = GateStore(own_server.url, "desk")
+    await gate.hold(a_request("h0"))
+    os.kill(own_server.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(StoreUnavailable):
+            await gate.hold(a_request("h1", replay_window_ms=0))
+    finally:
+        os.kill(own_server.pid, signal.SIGCONT)
+    client = connect(own_server.url, timeout_s=2.0)
+    assert int(await client.get("perpguard:{desk}:sequence")) <= 2
+    await client.aclose()
+    await gate.aclose()
+
+
+def test_a_server_that_cannot_start_shows_the_end_of_its_log(tmp_path):
+    store = tmp_path / "store"
+    (store / "appendonlydir").mkdir(parents=True)
+    (store / "appendonlydir" / "appendonly.aof.manifest").write_text("not a manifest\n")
+    with pytest.raises(EmbeddedStoreFailed, match="did not start"):
+        EmbeddedStore(tmp_path).start()
+
+
+def test_leaving_it_leaves_no_process(tmp_path):
+    with EmbeddedStore(tmp_path) as server:
+        pid = server.pid
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    with pytest.raises(EmbeddedStoreFailed, match="not running"):
+        _ = server.pid
+
+
+def test_the_store_needs_no_redis_of_the_machine(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with EmbeddedStore(tmp_path) as server:
+        assert Path(f"/proc/{server.pid}/exe").resolve().is_relative_to(Path(subprocess.__file__).anchor)

@@ -1,0 +1,237 @@
+"""The one round trip: it reserves in order, spends, writes ahead, and refuses at its bounds."""
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+
+from proxy.store import gate_store
+from proxy.store.gate_store import GateStore, RequestReplayed, StoreFull
+from rules.model import TradingState
+from rules.snapshot import HoldStatus
+from tests.proxy.store.builders import a_bucket, a_held_order, a_request, publish
+
+
+async def test_the_first_hold_sees_nobody_and_the_second_sees_the_first(gate):
+    first = await gate.hold(a_request("h1"))
+    second = await gate.hold(a_request("h2", bot="other"))
+    assert first.holds == ()
+    assert [(hold.hold_id, hold.bot, hold.status) for hold in second.holds] == [("h1", "demo-bot", HoldStatus.PENDING)]
+    assert second.holds[0].orders == (a_held_order(),)
+
+
+async def test_holds_have_one_order_across_accounts(gate):
+    sequences = [(await gate.hold(a_request(f"h{n}", account=f"a{n % 2}"))).sequence for n in range(4)]
+    assert sequences == [1, 2, 3, 4]
+
+
+async def test_fifty_at_once_each_see_all_that_came_before(gate):
+    views = await asyncio.gather(*(gate.hold(a_request(f"h{n}")) for n in range(50)))
+    assert sorted(view.sequence for view in views) == list(range(1, 51))
+    for view in views:
+        assert [hold.sequence for hold in view.holds] == list(range(1, view.sequence))
+
+
+async def test_accounts_do_not_see_each_other_s_holds(gate):
+    await gate.hold(a_request("h1"))
+    assert (await gate.hold(a_request("h2", account="other"))).holds == ()
+
+
+async def test_desks_do_not_see_each_other_at_all(gate, server):
+    await gate.hold(a_request("h1"))
+    other = GateStore(server.url, "another-desk", timeout_s=2.0)
+    view = await other.hold(a_request("h1"))
+    await other.aclose()
+    assert (view.sequence, view.holds) == (1, ())
+
+
+async def test_what_reserves_nothing_leaves_no_hold(gate):
+    view = await gate.hold(a_request("h1", reserve=False))
+    assert view.sequence == 0
+    assert (await gate.look("demo"))[0] == ()
+
+
+async def test_the_same_signed_request_is_taken_once(gate):
+    await gate.hold(a_request("h1", replay_digest="same"))
+    with pytest.raises(RequestReplayed):
+        await gate.hold(a_request("h2", replay_digest="same"))
+    assert [hold.hold_id for hold in (await gate.look("demo"))[0]] == ["h1"]
+
+
+async def test_of_twenty_racing_copies_one_is_taken(gate):
+    answers = await asyncio.gather(
+        *(gate.hold(a_request(f"h{n}", replay_digest="same")) for n in range(20)), return_exceptions=True
+    )
+    assert sum(isinstance(answer, RequestReplayed) for answer in answers) == 19
+
+
+async def test_a_cancel_may_be_repeated_to_the_byte(gate):
+    for _ in range(2):
+        await gate.hold(a_request(reserve=False, replay_digest="same", replay_window_ms=0))
+
+
+async def test_the_mark_of_a_request_is_forgotten_when_its_window_is_over(gate):
+    await gate.hold(a_request("h1", replay_digest="same", replay_window_ms=20))
+    await asyncio.sleep(0.05)
+    await gate.hold(a_request("h2", replay_digest="same"))
+
+
+async def test_the_intent_is_in_the_stream_before_anyone_decides(gate, warden):
+    await gate.hold(a_request("h1"))
+    assert [record for _, record in await warden.read_audit(block_ms=1)] == ['{"id":"h1","kind":"intent"}']
+
+
+async def test_a_replayed_request_writes_nothing_ahead(gate, warden):
+    await gate.hold(a_request("h1", replay_digest="same"))
+    with pytest.raises(RequestReplayed):
+        await gate.hold(a_request("h2", replay_digest="same"))
+    assert len(await warden.read_audit(block_ms=1)) == 1
+
+
+async def test_a_full_audit_takes_nothing_new(gate, monkeypatch):
+    monkeypatch.setattr(gate_store, "AUDIT_LENGTH_MAX", 2)
+    await gate.hold(a_request("h1"))
+    await gate.hold(a_request("h2"))
+    with pytest.raises(StoreFull, match="AUDIT_FULL"):
+        await gate.hold(a_request("h3"))
+    assert len((await gate.look("demo"))[0]) == 2
+
+
+async def test_an_archive_that_catches_up_opens_the_audit_again(gate, warden, monkeypatch):
+    monkeypatch.setattr(gate_store, "AUDIT_LENGTH_MAX", 1)
+    await gate.hold(a_request("h1"))
+    await warden.trim_audit((await warden.read_audit(block_ms=1))[-1][0])
+    await gate.hold(a_request("h2"))
+
+
+async def test_an_account_holds_no_more_than_its_bound(gate, monkeypatch):
+    monkeypatch.setattr(gate_store, "HOLDS_MAX", 2)
+    await gate.hold(a_request("h1"))
+    await gate.hold(a_request("h2"))
+    with pytest.raises(StoreFull, match="HOLDS_FULL"):
+        await gate.hold(a_request("h3"))
+    await gate.hold(a_request("h4", account="other"))
+    await gate.hold(a_request("h5", reserve=False))
+
+
+async def test_a_key_that_was_switched_off_is_said_at_once_and_on_again_too(gate, warden):
+    await warden.set_key_disabled("pgk_1", disabled=True)
+    assert (await gate.hold(a_request("h1"))).key_disabled
+    assert not (await gate.hold(a_request("h2", guard_key="pgk_2"))).key_disabled
+    await warden.set_key_disabled("pgk_1", disabled=False)
+    assert not (await gate.hold(a_request("h3"))).key_disabled
+
+
+async def test_the_controls_arrive_with_every_hold(gate, warden):
+    await warden.set_state("desk", TradingState.REDUCING, generation=5, kill_running=None)
+    await warden.set_state("account:demo", TradingState.HALTED, generation=6, kill_running=True)
+    await warden.set_state("symbol:ETHUSDT", TradingState.REDUCING, generation=6, kill_running=None)
+    view = await gate.hold(a_request())
+    found = view.controls_for(account="demo", bot="demo-bot", symbols=["BTCUSDT", "ETHUSDT"])
+    assert (found.generation, found.desk, found.account) == (6, TradingState.REDUCING, TradingState.HALTED)
+    assert (found.bot, found.symbol, found.kill_running) == (TradingState.ACTIVE, TradingState.REDUCING, True)
+    other = view.controls_for(account="other", bot="demo-bot", symbols=["BTCUSDT"])
+    assert (other.account, other.symbol, other.kill_running) == (TradingState.ACTIVE, TradingState.ACTIVE, False)
+
+
+async def test_a_kill_that_ended_lifts_its_latch_alone(gate, warden):
+    await warden.set_state("account:demo", TradingState.HALTED, generation=1, kill_running=True)
+    await warden.set_state("account:demo", TradingState.HALTED, generation=1, kill_running=False)
+    view = await gate.hold(a_request())
+    found = view.controls_for(account="demo", bot="demo-bot", symbols=[])
+    assert (found.kill_running, found.account) == (False, TradingState.HALTED)
+
+
+async def tokens(gate, name, bucket, **changes):
+    view = await gate.hold(a_request(name, buckets=(bucket,), **changes))
+    return view.tokens[bucket.scope]
+
+
+def roughly(tokens):
+    """A bucket of a test flows by less than a thousandth."""
+    return round(tokens, 2)
+
+
+async def test_each_message_takes_a_token_until_there_is_none(gate):
+    found = [roughly(await tokens(gate, f"h{n}", a_bucket(burst="3"))) for n in range(5)]
+    assert found == [3, 2, 1, 0, 0]
+
+
+async def test_what_spends_nothing_waits_for_nothing(gate):
+    for number in range(4):
+        await tokens(gate, f"h{number}", a_bucket(burst="3"))
+    assert roughly(await tokens(gate, "exit", a_bucket(burst="3"), spend=0)) == 0
+
+
+async def test_a_message_that_is_refused_for_its_rate_takes_no_token(gate):
+    assert roughly(await tokens(gate, "h1", a_bucket(burst="3"), spend=2)) == 3
+    assert roughly(await tokens(gate, "h2", a_bucket(burst="3"), spend=2)) == 1
+    assert roughly(await tokens(gate, "h3", a_bucket(burst="3"), spend=1)) == 1
+
+
+async def test_of_two_buckets_one_that_is_empty_keeps_the_other_full(gate):
+    small, large = a_bucket(burst="1", scope="small"), a_bucket(burst="9", scope="large")
+    for number in range(3):
+        view = await gate.hold(a_request(f"h{number}", buckets=(small, large)))
+    assert roughly(view.tokens["large"]) == 8
+
+
+async def test_tokens_flow_in_at_their_rate_and_never_above_the_burst(gate):
+    bucket = a_bucket(per_second="100", burst="10")
+    await tokens(gate, "h1", bucket, spend=10)
+    await asyncio.sleep(0.05)
+    flowed = await tokens(gate, "h2", bucket, spend=0)
+    assert 4 <= flowed <= 10
+    await asyncio.sleep(0.2)
+    assert await tokens(gate, "h3", bucket, spend=0) == 10
+
+
+async def test_a_strange_bot_s_tokens_flow_slower_and_a_share_is_kept_back(gate, warden):
+    bucket = a_bucket(per_second="100", burst="10", tighten="0.9")
+    await warden.publish_score("demo-bot", 1.0, {})
+    assert roughly(await tokens(gate, "h1", bucket)) == 10
+    assert roughly(await tokens(gate, "h2", bucket, spend=1)) <= 10
+    await tokens(gate, "h3", bucket, spend=1)
+    # Nine of ten are kept back: one message went, and at a tenth of the rate the next is 100 ms away.
+    assert Decimal(9) <= await tokens(gate, "h4", bucket, spend=0) < Decimal("9.9")
+
+
+async def test_the_anomaly_score_is_the_bot_s_own(gate, warden):
+    await warden.publish_score("demo-bot", 0.5, {"orders": 3})
+    assert (await gate.hold(a_request("h1"))).anomaly == 0.5
+    assert (await gate.hold(a_request("h2", bot="other"))).anomaly == 0.0
+    assert await warden.scores() == {"demo-bot": 0.5}
+    assert await warden.baselines() == {"demo-bot": {"orders": 3}}
+
+
+async def test_the_account_arrives_when_it_is_new_and_is_remembered(gate, warden):
+    assert (await gate.hold(a_request("h1"))).account is None
+    await publish(warden, 1)
+    assert (await gate.hold(a_request("h2"))).account.version == 1
+    assert (await gate.hold(a_request("h3"))).account.version == 1
+    await publish(warden, 2)
+    assert (await gate.hold(a_request("h4"))).account.version == 2
+
+
+async def test_an_unchanged_document_is_not_sent_again(gate, warden, raw, keys):
+    await publish(warden, 1)
+    first = await gate.hold(a_request("h1"))
+    await raw.hset(keys.account("demo"), "body", "never read")
+    assert (await gate.hold(a_request("h2"))).account is first.account
+
+
+async def test_an_account_that_was_forgotten_is_known_no_more(gate, warden):
+    await publish(warden, 1)
+    await gate.hold(a_request("h1"))
+    await warden.distrust(["demo"])
+    assert (await gate.hold(a_request("h2"))).account is None
+    assert not await warden.has_epoch()
+
+
+async def test_a_script_the_store_forgot_is_sent_again_and_runs_once(gate, raw):
+    await gate.hold(a_request("h1"))
+    await raw.script_flush()
+    assert (await gate.hold(a_request("h2"))).sequence == 2
+    await raw.script_flush()
+    await gate.settle("demo", "h1", "RELEASE", [])
+    assert [hold.hold_id for hold in (await gate.look("demo"))[0]] == ["h2"]

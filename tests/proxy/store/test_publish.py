@@ -1,0 +1,135 @@
+"""A survey becomes the account's state, and lets go exactly the holds it has seen."""
+
+import pytest
+
+from proxy.store.codec import load
+from proxy.store.warden_store import EpochLost, WardenStore
+from rules.snapshot import HoldStatus
+from tests.proxy.store.builders import a_held_order, a_request, publish
+
+
+async def names(gate):
+    return [hold.hold_id for hold in (await gate.look("demo"))[0]]
+
+
+async def accepted(gate, name, *orders):
+    await gate.hold(a_request(name, orders=orders or (a_held_order(),)))
+    await gate.settle("demo", name, "ACCEPTED", [])
+
+
+async def test_a_hold_acknowledged_before_the_survey_began_is_let_go(gate, warden):
+    await accepted(gate, "h1")
+    assert (await publish(warden, 1)).released == 1
+    assert await names(gate) == []
+
+
+async def test_a_hold_acknowledged_since_stays(gate, warden):
+    began = await warden.now_us()
+    await accepted(gate, "h1")
+    assert (await publish(warden, 1, began_us=began)).released == 0
+    assert await names(gate) == ["h1"]
+
+
+async def test_a_hold_made_before_and_acknowledged_since_stays(gate, warden):
+    await gate.hold(a_request("h1"))
+    began = await warden.now_us()
+    await gate.settle("demo", "h1", "ACCEPTED", [])
+    await publish(warden, 1, began_us=began)
+    assert await names(gate) == ["h1"]
+
+
+@pytest.mark.parametrize("status", [HoldStatus.PENDING, HoldStatus.UNKNOWN])
+async def test_what_nobody_acknowledged_stays_however_old(gate, warden, status):
+    await gate.hold(a_request("h1"))
+    if status is HoldStatus.UNKNOWN:
+        await gate.settle("demo", "h1", "UNKNOWN", [])
+    await publish(warden, 1)
+    assert await names(gate) == ["h1"]
+
+
+async def test_what_is_proven_over_goes_whatever_its_status(gate, warden):
+    await gate.hold(a_request("h1"))
+    await gate.hold(a_request("h2"))
+    assert (await publish(warden, 1, resolved=("h1", "unheard of"))).released == 1
+    assert await names(gate) == ["h2"]
+
+
+async def test_a_survey_of_one_symbol_lets_go_only_holds_it_covers_whole(gate, warden):
+    await accepted(gate, "btc")
+    await accepted(gate, "eth", a_held_order("ETHUSDT"))
+    await accepted(gate, "both", a_held_order("BTCUSDT"), a_held_order("ETHUSDT"))
+    assert (await publish(warden, 1, symbols=frozenset({"BTCUSDT"}))).released == 1
+    assert await names(gate) == ["eth", "both"]
+    assert (await publish(warden, 2, symbols=frozenset({"BTCUSDT", "ETHUSDT"}))).released == 2
+
+
+async def test_a_symbol_is_not_covered_by_another_that_contains_it(gate, warden):
+    await accepted(gate, "h1", a_held_order("BTCUSD"))
+    await publish(warden, 1, symbols=frozenset({"BTCUSDT", "1000BTCUSD"}))
+    assert await names(gate) == ["h1"]
+
+
+async def test_a_survey_of_nothing_lets_nothing_go(gate, warden):
+    await accepted(gate, "h1")
+    await publish(warden, 1, symbols=frozenset())
+    assert await names(gate) == ["h1"]
+
+
+async def test_the_holds_of_other_accounts_stay(gate, warden):
+    await gate.hold(a_request("h1", account="other"))
+    await gate.settle("other", "h1", "ACCEPTED", [])
+    await publish(warden, 1)
+    assert len((await gate.look("other"))[0]) == 1
+
+
+@pytest.mark.parametrize("version", [4, 5])
+async def test_an_older_survey_changes_nothing(gate, warden, version):
+    await publish(warden, 5)
+    await accepted(gate, "h1")
+    found = await publish(warden, version, resolved=("h1",))
+    assert (found.accepted, found.released) == (False, 0)
+    assert await names(gate) == ["h1"]
+    assert await warden.account_version("demo") == 5
+
+
+async def test_versions_are_compared_as_numbers(gate, warden):
+    await publish(warden, 9)
+    assert (await publish(warden, 10)).accepted
+
+
+async def test_a_warden_whose_epoch_is_gone_publishes_nothing(gate, warden, raw, keys):
+    await accepted(gate, "h1")
+    await raw.delete(keys.epoch)
+    with pytest.raises(EpochLost):
+        await publish(warden, 1)
+    assert await names(gate) == ["h1"]
+    assert (await gate.look("demo"))[1] is None
+
+
+async def test_of_two_wardens_the_later_one_publishes(warden, server, desk):
+    later = WardenStore(server.url, desk)
+    await later.begin_epoch()
+    with pytest.raises(EpochLost):
+        await publish(warden, 1)
+    assert (await publish(later, 1)).accepted
+    await later.aclose()
+
+
+async def test_every_survey_goes_to_the_audit_with_its_version(warden):
+    await publish(warden, 3)
+    (record,) = [load(record) for _, record in await warden.read_audit(block_ms=1)]
+    assert (record["kind"], record["id"], record["version"]) == ("document", "account:demo@3", "3")
+    assert record["content"]["margin_balance"] == "1000.50"
+
+
+async def test_a_superseded_survey_is_not_archived(warden):
+    await publish(warden, 3)
+    await publish(warden, 2)
+    assert len(await warden.read_audit(block_ms=1)) == 1
+
+
+async def test_trimming_forgets_through_the_record_named_and_no_further(warden):
+    await warden.record([{"n": n} for n in range(3)])
+    read = await warden.read_audit(block_ms=1)
+    await warden.trim_audit(read[1][0])
+    assert [load(record) for _, record in await warden.read_audit(block_ms=1)] == [{"n": 2}]

@@ -1,0 +1,67 @@
+"""What becomes of a hold, and the records that say so."""
+
+import pytest
+
+from proxy.store.codec import load
+from rules.snapshot import HoldStatus
+from tests.proxy.store.builders import a_held_order, a_request, publish
+
+
+async def held(gate):
+    return {hold.hold_id: hold for hold in (await gate.look("demo"))[0]}
+
+
+async def test_a_released_hold_is_gone(gate):
+    await gate.hold(a_request("h1"))
+    await gate.settle("demo", "h1", "RELEASE", [])
+    assert await held(gate) == {}
+
+
+@pytest.mark.parametrize("status", [HoldStatus.ACCEPTED, HoldStatus.UNKNOWN])
+async def test_a_hold_keeps_its_place_and_its_orders(gate, status):
+    await gate.hold(a_request("h1"))
+    before = (await held(gate))["h1"]
+    await gate.settle("demo", "h1", status.value, [])
+    after = (await held(gate))["h1"]
+    assert (after.status, after.sequence, after.bot, after.orders) == (
+        status,
+        before.sequence,
+        before.bot,
+        before.orders,
+    )
+
+
+async def test_a_hold_shrinks_to_what_the_venue_took(gate):
+    await gate.hold(a_request("h1", orders=(a_held_order(), a_held_order("ETHUSDT"))))
+    await gate.settle("demo", "h1", "ACCEPTED", [], (a_held_order("ETHUSDT"),))
+    assert (await held(gate))["h1"].orders == (a_held_order("ETHUSDT"),)
+
+
+async def test_keep_changes_nothing_but_the_record(gate, warden):
+    await gate.hold(a_request("h1"))
+    before = await held(gate)
+    await gate.settle("demo", "h1", "KEEP", [{"kind": "outcome"}])
+    assert await held(gate) == before
+    assert [load(record)["kind"] for _, record in await warden.read_audit(block_ms=1)] == ["intent", "outcome"]
+
+
+async def test_settling_what_the_warden_released_brings_nothing_back(gate, warden):
+    await gate.hold(a_request("h1"))
+    await publish(warden, 1, resolved=("h1",))
+    await gate.settle("demo", "h1", "ACCEPTED", [{"kind": "outcome"}], (a_held_order(),))
+    assert await held(gate) == {}
+
+
+async def test_the_records_of_one_settlement_stay_together(gate, warden):
+    await gate.hold(a_request("h1"))
+    await gate.settle("demo", "h1", "RELEASE", [{"kind": "decision"}, {"kind": "outcome"}])
+    kinds = [load(record)["kind"] for _, record in await warden.read_audit(block_ms=1)]
+    assert kinds == ["intent", "decision", "outcome"]
+
+
+async def test_a_settled_hold_is_told_with_the_time_of_its_change(gate, warden):
+    await gate.hold(a_request("h1"))
+    between = await warden.now_us()
+    await gate.settle("demo", "h1", "ACCEPTED", [])
+    (aged,) = await warden.holds("demo")
+    assert between <= aged.at_us <= await warden.now_us()
