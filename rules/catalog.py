@@ -7,6 +7,7 @@ from typing import Final
 from rules.flow.message_rate import MessageRate
 from rules.flow.trading_state import TradingStateGate
 from rules.market.data_freshness import DataFreshness
+from rules.order.client_order_id import ClientOrderIdGate
 from rules.order.exit_collar import ExitCollar
 from rules.order.instrument_filters import InstrumentFilters
 from rules.order.max_order_value import MaxOrderValue
@@ -17,7 +18,7 @@ from rules.position.position_limit import PositionLimit
 from rules.position.reduce_only_exits import ReduceOnlyExits
 from rules.rule import Rule
 
-GATES: Final[tuple[type[Rule], ...]] = (TradingStateGate, DataFreshness)
+GATES: Final[tuple[type[Rule], ...]] = (TradingStateGate, DataFreshness, ClientOrderIdGate)
 """Judged first; one breach ends the judging, because the other rules need what these make sure of."""
 
 EXIT_RULES: Final[tuple[type[Rule], ...]] = (ExitCollar,)

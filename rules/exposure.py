@@ -59,6 +59,7 @@ def held_order(command: Command, snapshot: Snapshot) -> HeldOrder | None:
                 quantity=command.quantity,
                 price=_highest(command.price, command.trigger_price, command.activate_price),
                 client_order_id=command.client_order_id or "",
+                conditional=command.order_type.is_conditional,
             )
         case AmendOrder():
             return _held_amend(command, snapshot)
@@ -110,7 +111,8 @@ def worst_case(snapshot: Snapshot, extra: Sequence[HeldOrder] = ()) -> dict[str,
     account = snapshot.account
     if account is None:
         raise ValueError("exposure of an unknown account")
-    held = [order for hold in snapshot.holds for order in hold.orders]
+    visible = {_name(order) for order in account.open_orders}
+    held = [order for hold in snapshot.holds for order in hold.orders if _held_name(order) not in visible]
     held.extend(extra)
     resting = _still_resting(account.open_orders, held)
     totals: dict[str, _Total] = {}
@@ -121,6 +123,18 @@ def worst_case(snapshot: Snapshot, extra: Sequence[HeldOrder] = ()) -> dict[str,
     for order in (*resting, *held):
         totals.setdefault(order.symbol, _Total()).add_order(order, order_value(order, snapshot))
     return {symbol: total.exposure(symbol, account.hedged) for symbol, total in totals.items()}
+
+
+def _name(order: OpenOrder) -> tuple[str, bool, str]:
+    return order.symbol, order.order_type.is_conditional, order.client_order_id
+
+
+def _held_name(order: HeldOrder) -> tuple[str, bool, str] | None:
+    """What a held order will be seen as. Once the survey shows it, the survey counts it: what rests as an order, what
+    filled as a position. No name is given twice while it may still be in use (``client_order_id`` gate)."""
+    if order.replaces is not None or not order.client_order_id:
+        return None
+    return order.symbol, order.conditional, order.client_order_id
 
 
 def _mark(symbol: str, surveyed: Decimal, snapshot: Snapshot) -> Decimal:

@@ -90,6 +90,7 @@ class HeldOrder:
     quantity: Decimal
     price: Decimal | None
     client_order_id: str
+    conditional: bool = False
     replaces: str | None = None
 
 

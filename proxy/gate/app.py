@@ -33,6 +33,7 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await store.warm()
         yield
         await door.drain()
         await upstream.aclose()

@@ -2,36 +2,73 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError
 
+T = TypeVar("T")
+
 HOT_TIMEOUT_S: Final = 0.05
 """An entry waits this long for the store, never longer: with the library's own retries it would be seconds."""
+
+HOT_CONNECTIONS: Final = 16
+"""Opened by a gate before its first request; greeting a server costs several round trips, too many for an order."""
+
+HOT_CONNECTIONS_MAX: Final = 64
+HOT_PATIENCE: Final = 5.0
+"""However late our own process is, no call waits longer than this many times its time-out."""
+
+_SLICE_S: Final = 0.01
 
 CALM_TIMEOUT_S: Final = 5.0
 """The warden's own reads may wait; nothing in the order path uses them."""
 
 
-def connect(url: str, *, timeout_s: float) -> Redis:
+def connect(url: str, *, timeout_s: float, connections_max: int = 512) -> Redis:
     """A client for ``redis://``, ``rediss://`` or ``unix://`` URLs. Connects on first use, never here."""
-    return Redis.from_url(
+    pool = BlockingConnectionPool.from_url(
         url,
+        max_connections=connections_max,
+        timeout=timeout_s,
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
         retry=Retry(NoBackoff(), 0),
         retry_on_timeout=False,
         decode_responses=True,
         health_check_interval=0,
-        max_connections=512,
+        lib_name=None,
+        lib_version=None,
     )
+    return Redis(connection_pool=pool)
+
+
+async def within(timeout_s: float, call: Coroutine[Any, Any, T]) -> T:
+    """``call``'s result if the store answers within ``timeout_s`` of our own attention; ``TimeoutError`` otherwise.
+
+    When this process is late, because it or the machine is busy, an answer may long be there before the timer and the
+    reader get their turn. Only time in which the loop turned counts, so a busy second is no outage of the store.
+    """
+    task = asyncio.ensure_future(call)
+    loop = asyncio.get_running_loop()
+    started, left = loop.time(), timeout_s
+    try:
+        while left > 0 and loop.time() - started < timeout_s * HOT_PATIENCE:
+            before = loop.time()
+            await asyncio.wait({task}, timeout=min(left, _SLICE_S))
+            if task.done():
+                return task.result()
+            left -= min(loop.time() - before, _SLICE_S)
+        raise TimeoutError
+    finally:
+        task.cancel()
 
 
 @dataclass(frozen=True, slots=True)

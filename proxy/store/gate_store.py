@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,16 @@ from typing import Any, Final
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from proxy.store.client import HOT_TIMEOUT_S, Script, connect, run_script
+from proxy.store.client import (
+    HOT_CONNECTIONS,
+    HOT_CONNECTIONS_MAX,
+    HOT_PATIENCE,
+    HOT_TIMEOUT_S,
+    Script,
+    connect,
+    run_script,
+    within,
+)
 from proxy.store.codec import build, dump, load
 from proxy.store.keys import Keys
 from rules.instrument import Instrument
@@ -114,7 +124,11 @@ class GateStore:
     """One gate process's access to the store."""
 
     def __init__(self, url: str, desk: str, *, timeout_s: float = HOT_TIMEOUT_S) -> None:
-        self._redis: redis.asyncio.Redis = connect(url, timeout_s=timeout_s)
+        self._timeout_s = timeout_s
+        # The socket's own time-out is only the last resort: it cannot tell a silent store from a busy process.
+        self._redis: redis.asyncio.Redis = connect(
+            url, timeout_s=timeout_s * HOT_PATIENCE, connections_max=HOT_CONNECTIONS_MAX
+        )
         self._keys = Keys(desk)
         self._scripts = {name: Script.named(name) for name in ("hold", "settle")}
         self._documents: dict[str, _Document] = {}
@@ -124,6 +138,14 @@ class GateStore:
     def broken(self) -> bool:
         """Whether the last call failed less than a second ago; exits then do not ask again."""
         return time.monotonic() < self._broken_until
+
+    async def warm(self) -> None:
+        """Open the connections the first burst of orders will need. A store that is away is found out later."""
+
+        async def greet() -> None:
+            await self._redis.ping()
+
+        await asyncio.gather(*(within(1.0, greet()) for _ in range(HOT_CONNECTIONS)), return_exceptions=True)
 
     async def hold(self, request: HoldRequest) -> View:
         """Reserve, spend, write ahead and look, in one step.
@@ -187,7 +209,7 @@ class GateStore:
         pipeline.hgetall(self._keys.holds(account))
         pipeline.hmget(key, ["version", "body"])
         try:
-            states, (version, body) = await pipeline.execute()
+            states, (version, body) = await within(self._timeout_s, pipeline.execute())
         except (RedisError, OSError, TimeoutError) as error:
             raise self._failed(error) from error
         if version is None:
@@ -242,7 +264,7 @@ class GateStore:
         if self.broken:
             raise StoreUnavailable("the store failed less than a second ago")
         try:
-            return await run_script(self._redis, self._scripts[name], keys, arguments)
+            return await within(self._timeout_s, run_script(self._redis, self._scripts[name], keys, arguments))
         except (RedisError, OSError, TimeoutError) as error:
             raise self._failed(error) from error
 

@@ -8,6 +8,7 @@ from rules.catalog import CATALOG, ENTRY_RULES, EXIT_RULES, GATES
 from rules.decision import Enforcement
 from rules.flow.trading_state import TradingStateGate
 from rules.market.data_freshness import DataFreshness
+from rules.order.client_order_id import ClientOrderIdGate
 from rules.order.max_order_value import MaxOrderValue
 from rules.policy import Policy
 from rules.position.max_leverage import MaxLeverage
@@ -79,5 +80,5 @@ def test_no_two_rules_share_a_code():
     assert len(codes) == len(set(codes))
 
 
-def test_the_gates_are_the_two_that_others_need():
-    assert list(GATES) == [TradingStateGate, DataFreshness]
+def test_the_gates_are_those_that_others_need():
+    assert list(GATES) == [TradingStateGate, DataFreshness, ClientOrderIdGate]
