@@ -44,8 +44,6 @@ def connect(url: str, *, timeout_s: float, connections_max: int = 512) -> Redis:
         retry_on_timeout=False,
         decode_responses=True,
         health_check_interval=0,
-        lib_name=None,
-        lib_version=None,
     )
     return Redis(connection_pool=pool)
 

@@ -230,7 +230,7 @@ def held_orders(draw: st.DrawFn, hedged: bool, world: World) -> HeldOrder:
         position_side=leg,
         quantity=draw(quantities(symbol)),
         price=draw(st.none() | prices(symbol)),
-        client_order_id="",
+        client_order_id=draw(st.sampled_from(["", "c1", "held"])),
     )
 
 

