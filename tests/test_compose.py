@@ -137,8 +137,8 @@ class Machine:
         for there, here in places.items():
             text = text.replace(there, here)
         text = re.sub(r"(?<![\w/])/data\b", str(self.directory / service), text)
-        for port, here in self._ports(service).items():
-            text = re.sub(rf"\b{port}\b", str(here), text)
+        for port, free in self._ports(service).items():
+            text = re.sub(rf"\b{port}\b", str(free), text)
         return text
 
     def command(self, service: str) -> list[str]:

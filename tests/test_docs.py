@@ -101,7 +101,7 @@ def test_every_example_of_a_rule_is_a_policy() -> None:
 
 def codes_in_the_source() -> set[str]:
     """Every code the guard can answer with: in a message after ``GUARD``, or as the code of a breach."""
-    found = {code for rule in CATALOG.values() for code in rule.codes}
+    found: set[str] = {code for rule in CATALOG.values() for code in rule.codes}
     sources = [*(ROOT / "rules").rglob("*.py"), *(ROOT / "proxy" / "gate").rglob("*.py")]
     for path in (*sources, *(ROOT / "proxy" / "venues").rglob("*.py")):
         for node in ast.walk(ast.parse(text(path))):
@@ -109,11 +109,11 @@ def codes_in_the_source() -> set[str]:
                 found |= set(GUARD_CODE.findall(node.value))
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Breach":
                 found |= {
-                    keyword.value.value
+                    str(keyword.value.value)
                     for keyword in node.keywords
                     if keyword.arg == "code" and isinstance(keyword.value, ast.Constant)
                 }
-    return {code for code in found if isinstance(code, str)}
+    return found
 
 
 def test_codes_lists_every_code_once_and_nothing_else() -> None:
@@ -353,6 +353,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def snippet(language: str, containing: str, world: World) -> str:
     """A block of the README with this world's address and key in it."""
     blocks = re.findall(rf"```{language}\n(.*?)```", text(ROOT / "README.md"), re.DOTALL)
+    block: str
     (block,) = (each for each in blocks if containing in each)
     return (
         block.replace("http://127.0.0.1:8080/binanceusdm", world.places.gate)

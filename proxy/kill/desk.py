@@ -22,7 +22,7 @@ from proxy.kill.journal import Journal, JournalCorrupt
 from proxy.kill.rearm import rearm
 from proxy.kill.report import AccountReport, KillReport, account_report
 from proxy.store.codec import plain
-from proxy.store.fence import DESK, Fence, Scope
+from proxy.store.fence import DESK, Fence, FenceCorrupt, Scope
 from proxy.store.warden_store import WardenStore
 from rules.model import TradingState
 
@@ -146,7 +146,7 @@ class KillDesk:
             halted = controls.get(level) == TradingState.HALTED.value
             if not halted or running != (f"kill:{level}" in controls):
                 await self._store.set_state(
-                    level, TradingState.HALTED, generation=self._fence.generation(), kill_running=running
+                    level, TradingState.HALTED, generation=self._generation(), kill_running=running
                 )
                 self._changed(scope)
         stopped = [level for level, state in controls.items() if state == TradingState.HALTED.value]
@@ -156,6 +156,13 @@ class KillDesk:
                 if scope not in engaged:
                     log.error("%s is stopped in the store but not on this machine; stopping it here", scope)
                     self._fence.engage(scope)
+
+    def _generation(self) -> int:
+        """The epoch, or 0 for one that is damaged: that reads as a stop of the desk, which is what is carried on."""
+        try:
+            return self._fence.generation()
+        except FenceCorrupt:
+            return 0
 
     def _start(self, scope: Scope, by: str, reason: str) -> None:
         task = asyncio.create_task(self._run(scope, by, reason))

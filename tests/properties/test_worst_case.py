@@ -121,7 +121,7 @@ def small_books(draw) -> tuple[World, Legs, list[Rests]]:
 
 
 @given(small_books())
-@examples(90)
+@examples(200)
 def test_the_worst_case_bounds_every_order_of_fills(book):
     world, legs, orders = book
     found = worst_case(world.snapshot).get(SYMBOL)
@@ -139,7 +139,7 @@ def test_the_worst_case_bounds_every_order_of_fills(book):
 
 
 @given(small_books())
-@examples(90)
+@examples(200)
 def test_the_net_range_bounds_every_order_of_fills_but_exits(book):
     world, legs, orders = book
     found = worst_case(world.snapshot).get(SYMBOL)
@@ -169,7 +169,7 @@ def any_orders(draw, hedged: bool) -> PlaceOrder:
 
 
 @given(st.data(), small_books())
-@examples(90)
+@examples(200)
 def test_an_exit_never_raises_a_leg_whatever_fills_before_it(data, book):
     world, legs, orders = book
     command = data.draw(any_orders(world.account.hedged))
@@ -183,7 +183,7 @@ def test_an_exit_never_raises_a_leg_whatever_fills_before_it(data, book):
 
 
 @given(st.data(), small_books())
-@examples(90)
+@examples(200)
 def test_an_amended_exit_never_raises_a_leg_either(data, book):
     world, legs, orders = book
     for original in world.account.open_orders:

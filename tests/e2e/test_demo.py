@@ -1,0 +1,39 @@
+"""``perpguard demo --once --json``, as a trader runs it first: it ends with 0, and every word of its JSON is true."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+RULES = {"max_order_value", "max_leverage", "reduce_only_exits", "correlated_exposure"}
+
+
+def test_the_demo_tells_a_true_story() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "proxy", "demo", "--once", "--json"],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    story = json.loads(done.stdout)
+    assert set(story) == {"orders_sent", "orders_blocked", "kill", "audit"}
+    assert story["orders_sent"] > 0
+
+    blocked = story["orders_blocked"]
+    assert {each["rule"] for each in blocked} >= RULES
+    assert all(each["code"] for each in blocked)
+    assert any(float(each["headroom"]) > 0 for each in blocked if each["headroom"] is not None)
+
+    kill = story["kill"]
+    assert (kill["flat"], kill["read_backs"]) == (True, 3)
+    assert kill["cancelled"] >= 2
+    assert 0 <= kill["blocked_ms"] < 1_000
+    assert 0 < kill["flat_ms"] < 60_000
+
+    audit = story["audit"]
+    assert audit["records"] > story["orders_sent"] + len(blocked)
+    assert (audit["chain_ok"], audit["replay_agrees"], audit["blocked_listed"]) == (True, True, True)
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,314 @@
+"""Hold, look, decide, settle: on a real store, with others' orders under way."""
+
+import asyncio
+import time
+from decimal import Decimal
+
+import pytest
+
+from proxy.gate.judge import KeyDisabled, Outcome, with_client_ids
+from proxy.gate.upstream import FenceClosed
+from proxy.store.fence import DESK, Scope
+from proxy.store.gate_store import RequestReplayed
+from rules.flow.message_rate import MessageRate
+from rules.model import Intent, SetLeverage, Side, TradingState
+from rules.position.position_limit import PositionLimit
+from rules.position.reduce_only_exits import ExitMode, ReduceOnlyExits
+from rules.snapshot import HoldStatus
+from tests.proxy.gate.conftest import asking, refusals
+from tests.rules.builders import a_buy, a_cancel, a_sell, an_account, an_amend, an_open_order
+
+ROOM_FOR_ONE = PositionLimit(limit_quantity=Decimal(1))
+EXIT = a_sell("BTCUSDT", "1", reduce_only=True)
+
+
+async def test_an_allowed_entry_is_cleared_held_and_written_down(desk):
+    ruling = await desk.judge(ROOM_FOR_ONE).judge(asking(a_buy("BTCUSDT", "1"), name="d"))
+    assert list(ruling.cleared) == [0]
+    assert (await desk.holds())["d"].status is HoldStatus.PENDING
+    assert [(record["kind"], record["id"]) for record in desk.journaled()] == [("decision", "d")]
+    ruling.fence()
+
+
+async def test_a_refused_entry_leaves_no_hold_and_a_record(desk):
+    ruling = await desk.judge(ROOM_FOR_ONE).judge(asking(a_buy("BTCUSDT", "1.001"), name="d"))
+    assert (ruling.cleared, refusals(ruling)) == ({}, ["POSITION_ABOVE_LIMIT"])
+    assert await desk.holds() == {}
+    assert [record["kind"] for record in await desk.audit()] == ["intent", "decision"]
+
+
+async def test_of_fifty_racing_orders_with_room_for_thirty_exactly_thirty_go(desk):
+    judge = desk.judge(PositionLimit(limit_quantity=Decimal(30)))
+    rulings = await asyncio.gather(*(judge.judge(asking(a_buy("BTCUSDT", "1"))) for _ in range(50)))
+    assert sum(bool(ruling.cleared) for ruling in rulings) == 30
+    assert len(await desk.holds()) == 30
+
+
+async def test_a_refusal_that_rests_on_a_pending_hold_is_looked_at_again(desk):
+    judge = desk.judge(ROOM_FOR_ONE)
+    first = await judge.judge(asking(a_buy("BTCUSDT", "1")))
+
+    async def refused_by_the_venue():
+        await asyncio.sleep(0.03)
+        await judge.settle(first, Outcome.REJECTED, [], {"kind": "outcome"})
+
+    second, _ = await asyncio.gather(judge.judge(asking(a_buy("BTCUSDT", "1"))), refused_by_the_venue())
+    assert second.cleared
+
+
+async def test_the_second_look_is_bounded(desk):
+    judge = desk.judge(ROOM_FOR_ONE)
+    await judge.judge(asking(a_buy("BTCUSDT", "1")))
+    started = time.monotonic()
+    ruling = await judge.judge(asking(a_buy("BTCUSDT", "1")))
+    assert refusals(ruling) == ["POSITION_ABOVE_LIMIT"]
+    assert 0.4 < time.monotonic() - started < 2
+
+
+async def test_nobody_waits_for_a_hold_whose_fate_is_unknown(desk, monkeypatch):
+    monkeypatch.setattr("proxy.gate.judge.SECOND_LOOK_PAUSES_S", (60,))
+    judge = desk.judge(ROOM_FOR_ONE)
+    first = await judge.judge(asking(a_buy("BTCUSDT", "1")))
+    await judge.settle(first, Outcome.UNKNOWN, [], {"kind": "outcome"})
+    async with asyncio.timeout(10):
+        ruling = await judge.judge(asking(a_buy("BTCUSDT", "1")))
+    assert refusals(ruling) == ["POSITION_ABOVE_LIMIT"]
+
+
+async def test_nobody_waits_for_a_refusal_that_rests_on_more_than_holds(desk, monkeypatch):
+    monkeypatch.setattr("proxy.gate.judge.SECOND_LOOK_PAUSES_S", (60,))
+    judge = desk.judge(ROOM_FOR_ONE)
+    await judge.judge(asking(a_buy("BTCUSDT", "1")))
+    async with asyncio.timeout(10):
+        assert not (await judge.judge(asking(a_buy("BTCUSDT", "2")))).cleared
+
+
+async def test_two_requests_never_wait_for_each_other(desk, monkeypatch):
+    monkeypatch.setattr("proxy.gate.judge.SECOND_LOOK_PAUSES_S", (0.05,))
+    judge = desk.judge(ROOM_FOR_ONE)
+    rulings = await asyncio.gather(*(judge.judge(asking(a_buy("BTCUSDT", "1"))) for _ in range(2)))
+    assert sorted(bool(ruling.cleared) for ruling in rulings) == [False, True]
+
+
+async def test_a_hold_that_became_a_position_meanwhile_is_not_missed(desk):
+    judge = desk.judge(ROOM_FOR_ONE)
+    first = await judge.judge(asking(a_buy("BTCUSDT", "1")))
+    await judge.settle(first, Outcome.ACCEPTED, [0], {"kind": "outcome"})
+
+    async def surveyed():
+        await asyncio.sleep(0.03)
+        await desk.knows(an_account().long("BTCUSDT", "1"))
+
+    second, _ = await asyncio.gather(judge.judge(asking(a_buy("BTCUSDT", "1"))), surveyed())
+    assert refusals(second) == ["POSITION_ABOVE_LIMIT"]
+    assert await desk.holds() == {}
+
+
+async def test_a_disabled_key_reserves_nothing(desk):
+    await desk.warden.set_key_disabled("pgk_1", disabled=True)
+    with pytest.raises(KeyDisabled):
+        await desk.judge().judge(asking(a_buy("BTCUSDT", "1")))
+    assert await desk.holds() == {}
+
+
+async def test_an_entry_that_came_before_is_not_judged_again(desk):
+    judge = desk.judge()
+    await judge.judge(asking(a_buy("BTCUSDT", "1"), digest="same"))
+    with pytest.raises(RequestReplayed):
+        await judge.judge(asking(a_buy("BTCUSDT", "1"), digest="same"))
+    assert len(await desk.holds()) == 1
+
+
+@pytest.mark.parametrize("command", [EXIT, a_cancel()], ids=["exit", "cancel"])
+async def test_exits_and_cancels_may_be_repeated_to_the_byte(desk, command):
+    judge = desk.judge()
+    for _ in range(2):
+        assert (await judge.judge(asking(command, digest="same"))).cleared
+
+
+@pytest.mark.parametrize("command", [EXIT, a_cancel()], ids=["exit", "cancel"])
+async def test_without_the_store_exits_and_cancels_go_and_are_spooled(own_desk, own_server, command):
+    judge = own_desk.judge(ROOM_FOR_ONE)
+    await judge.judge(asking(a_buy("BTCUSDT", "0.1")))
+    own_server.stop()
+    ruling = await judge.judge(asking(command, name="away"))
+    assert (list(ruling.cleared), ruling.fence, ruling.store_reachable) == ([0], None, False)
+    await judge.settle(ruling, Outcome.ACCEPTED, [0], {"kind": "outcome", "id": "away"})
+    spooled = [record["kind"] for record in own_desk.journaled() if record["id"] == "away"]
+    assert spooled == ["decision", "outcome"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [a_buy("BTCUSDT", "0.1"), SetLeverage(symbol="BTCUSDT", leverage=Decimal(2))],
+    ids=["entry", "setting"],
+)
+async def test_without_the_store_nothing_that_adds_risk_goes(own_desk, own_server, command):
+    own_server.stop()
+    ruling = await own_desk.judge().judge(asking(command))
+    assert (ruling.cleared, refusals(ruling), ruling.reserved) == ({}, ["STORE_UNAVAILABLE"], False)
+
+
+async def test_a_gate_that_never_saw_the_store_lets_exits_go(own_desk, own_server):
+    own_server.stop()
+    assert (await own_desk.judge().judge(asking(EXIT))).cleared
+
+
+async def test_a_full_audit_stops_entries_only(desk, monkeypatch):
+    monkeypatch.setattr("proxy.store.gate_store.AUDIT_LENGTH_MAX", 0)
+    judge = desk.judge()
+    assert refusals(await judge.judge(asking(a_buy("BTCUSDT", "1")))) == ["STORE_UNAVAILABLE"]
+    assert (await judge.judge(asking(EXIT))).cleared
+
+
+async def test_a_full_disk_withholds_entries_and_lets_exits_go(desk):
+    desk.fill_the_disk()
+    judge = desk.judge()
+    entry = await judge.judge(asking(a_buy("BTCUSDT", "1")))
+    assert (entry.cleared, entry.withheld[0].code) == ({}, "AUDIT_UNAVAILABLE")
+    assert await desk.holds() == {}
+    desk.journal._spoiled = False
+    desk.fill_the_disk()
+    assert (await judge.judge(asking(EXIT))).cleared
+
+
+async def test_what_was_not_reserved_is_not_sent(desk):
+    """The cached picture knows "x" as an exit, so nothing is held; the new one says that it is an entry."""
+    await desk.knows(an_account().resting(_named_x(reduce_only=True)))
+    judge = desk.judge()
+    await judge.judge(asking(a_cancel()))
+    await desk.knows(an_account().resting(_named_x(reduce_only=False)))
+    ruling = await judge.judge(asking(an_amend(Side.BUY, "BTCUSDT", "9", "50000", client_order_id="x")))
+    assert (ruling.cleared, ruling.withheld[0].code) == ({}, "NOT_RESERVED")
+
+
+def _named_x(*, reduce_only):
+    return an_open_order(Side.BUY, "BTCUSDT", "1", "50000", client_order_id="x", reduce_only=reduce_only)
+
+
+@pytest.mark.parametrize("scope", [DESK, Scope("demo")], ids=str)
+async def test_a_kill_between_the_decision_and_the_write_stops_the_write(desk, scope):
+    ruling = await desk.judge().judge(asking(a_buy("BTCUSDT", "1")))
+    desk.fence.engage(scope)
+    with pytest.raises(FenceClosed):
+        ruling.fence()
+
+
+async def test_a_re_arm_in_between_stops_it_too(desk):
+    ruling = await desk.judge().judge(asking(a_buy("BTCUSDT", "1")))
+    desk.fence.engage(DESK)
+    desk.fence.release(DESK)
+    with pytest.raises(FenceClosed):
+        ruling.fence()
+
+
+async def test_the_kill_of_another_account_stops_what_was_judged_before_it_once(desk):
+    """Its epoch is everybody's: sending again is cheap, sending under a new generation is not."""
+    judge = desk.judge()
+    before = await judge.judge(asking(a_buy("BTCUSDT", "1")))
+    desk.fence.engage(Scope("other"))
+    with pytest.raises(FenceClosed):
+        before.fence()
+    (await judge.judge(asking(a_buy("BTCUSDT", "1")))).fence()
+
+
+async def test_an_exit_meets_no_fence(desk):
+    ruling = await desk.judge().judge(asking(EXIT))
+    desk.fence.engage(DESK)
+    assert ruling.fence is None
+
+
+async def test_a_lost_epoch_stops_the_write(desk, tmp_path):
+    ruling = await desk.judge().judge(asking(a_buy("BTCUSDT", "1")))
+    (tmp_path / "kill" / "epoch").unlink()
+    with pytest.raises(FenceClosed):
+        ruling.fence()
+
+
+@pytest.mark.parametrize("scope", [DESK, Scope("demo")], ids=str)
+async def test_the_sentinel_stops_entries_when_the_store_knows_of_no_kill(desk, scope):
+    desk.fence.engage(scope)
+    judge = desk.judge()
+    assert refusals(await judge.judge(asking(a_buy("BTCUSDT", "1")))) == ["TRADING_HALTED"]
+    assert (await judge.judge(asking(EXIT))).cleared
+
+
+async def test_while_a_kill_runs_only_cancels_go(desk):
+    await desk.warden.set_state("account:demo", TradingState.HALTED, generation=2, kill_running=True)
+    judge = desk.judge()
+    assert refusals(await judge.judge(asking(EXIT))) == ["KILL_RUNNING"]
+    assert (await judge.judge(asking(a_cancel()))).cleared
+
+
+async def test_an_accepted_batch_holds_what_the_venue_took(desk):
+    judge = desk.judge()
+    ruling = await judge.judge(asking(a_buy("BTCUSDT", "1"), a_buy("ETHUSDT", "2"), name="d"))
+    await judge.settle(ruling, Outcome.ACCEPTED, [1], {"kind": "outcome"})
+    held = (await desk.holds())["d"]
+    assert (held.status, [order.symbol for order in held.orders]) == (HoldStatus.ACCEPTED, ["ETHUSDT"])
+
+
+async def test_an_unknown_outcome_keeps_the_whole_hold(desk):
+    judge = desk.judge()
+    ruling = await judge.judge(asking(a_buy("BTCUSDT", "1"), a_buy("ETHUSDT", "2"), name="d"))
+    await judge.settle(ruling, Outcome.UNKNOWN, [], {"kind": "outcome"})
+    held = (await desk.holds())["d"]
+    assert (held.status, len(held.orders)) == (HoldStatus.UNKNOWN, 2)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.REJECTED, Outcome.NOT_SENT])
+async def test_what_the_venue_did_not_take_is_let_go(desk, outcome):
+    judge = desk.judge()
+    ruling = await judge.judge(asking(a_buy("BTCUSDT", "1")))
+    await judge.settle(ruling, outcome, [], {"kind": "outcome"})
+    assert await desk.holds() == {}
+    assert [record["kind"] for record in await desk.audit()] == ["intent", "decision", "outcome"]
+
+
+async def test_when_the_store_dies_before_the_settlement_the_hold_stays_and_the_outcome_is_on_disk(
+    own_desk, own_server
+):
+    judge = own_desk.judge()
+    ruling = await judge.judge(asking(a_buy("BTCUSDT", "1"), name="d"))
+    own_server.stop()
+    await judge.settle(ruling, Outcome.REJECTED, [], {"kind": "outcome", "id": "d"})
+    assert [record["kind"] for record in own_desk.journaled()] == ["decision", "outcome"]
+
+
+async def test_the_exits_of_a_refused_batch_go_and_its_hold_with_them(desk):
+    judge = desk.judge(ROOM_FOR_ONE)
+    ruling = await judge.judge(asking(EXIT, a_buy("BTCUSDT", "9")))
+    assert list(ruling.cleared) == [0]
+    await judge.settle(ruling, Outcome.ACCEPTED, [0], {"kind": "outcome"})
+    assert await desk.holds() == {}
+
+
+async def test_a_forced_exit_holds_nothing_once_it_is_taken(desk):
+    await desk.knows(an_account().long("BTCUSDT", "2"))
+    judge = desk.judge(ReduceOnlyExits(mode=ExitMode.FORCE))
+    ruling = await judge.judge(asking(a_sell("BTCUSDT", "2")))
+    assert ruling.decisions[0].intent is Intent.EXIT
+    assert ruling.cleared[0].command.reduce_only is True
+    await judge.settle(ruling, Outcome.ACCEPTED, [0], {"kind": "outcome"})
+    assert await desk.holds() == {}
+
+
+async def test_the_rate_counts_entries_and_no_exits(desk):
+    judge = desk.judge(MessageRate(per_second=Decimal("0.001"), burst=Decimal(2)))
+    answers = [await judge.judge(asking(a_buy("BTCUSDT", "0.1"))) for _ in range(3)]
+    assert [refusals(answer) for answer in answers] == [[], [], ["MESSAGE_RATE_ABOVE_LIMIT"]]
+    assert (await judge.judge(asking(EXIT))).cleared
+
+
+async def test_a_name_that_is_under_way_is_not_taken_twice(desk):
+    judge = desk.judge()
+    await judge.judge(asking(a_buy("BTCUSDT", "0.1", client_order_id="x")))
+    ruling = await judge.judge(asking(a_buy("BTCUSDT", "0.1", client_order_id="x")))
+    assert refusals(ruling) == ["CLIENT_ORDER_ID_IN_USE"]
+
+
+def test_orders_without_a_name_get_one_that_names_the_decision():
+    first, second, third = with_client_ids(
+        (a_buy("BTCUSDT", "1"), a_buy("BTCUSDT", "1", client_order_id="mine"), a_cancel()), "abc"
+    )
+    assert (first.client_order_id, second.client_order_id, third) == ("pg-abc-0", "mine", a_cancel())

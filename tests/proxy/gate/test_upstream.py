@@ -1,0 +1,294 @@
+"""One request out, one reply back, and honesty about what is not known; against a server on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from proxy.gate import upstream as module
+from proxy.gate.upstream import FenceClosed, HttpxUpstream, NotSent, OutboundRequest, OutcomeUnknown
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Mbx-Used-Weight-1m: 7\r\n\r\n{}"
+Behaviour = Callable[["Venue", asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+class Venue:
+    """A server that remembers every byte and every connection, and behaves as told."""
+
+    def __init__(self, behaviour: Behaviour) -> None:
+        self._behaviour = behaviour
+        self.received = b""
+        self.connections = 0
+        self.url = ""
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            await self._behaviour(self, reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    async def request(self, reader: asyncio.StreamReader) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        self.received += head
+        for line in head.lower().split(b"\r\n"):
+            if line.startswith(b"content-length:"):
+                self.received += await reader.readexactly(int(line.partition(b":")[2]))
+
+
+@asynccontextmanager
+async def a_venue(behaviour: Behaviour):
+    venue = Venue(behaviour)
+    server = await asyncio.start_server(venue, "127.0.0.1", 0)
+    venue.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield venue
+    finally:
+        server.close()
+
+
+def answering(reply: bytes, *, times: int = 99) -> Behaviour:
+    """Answers every request of a connection with ``reply``; closes after ``times``."""
+
+    async def behave(venue, reader, writer):
+        for _ in range(times):
+            await venue.request(reader)
+            writer.write(reply)
+            await writer.drain()
+
+    return behave
+
+
+def an_order(venue: Venue, path: str = "/fapi/v1/order") -> OutboundRequest:
+    return OutboundRequest(
+        method="POST", url=venue.url + path, body="symbol=BTCUSDT&signature=s3cr3t", api_key="realkey"
+    )
+
+
+@pytest.fixture
+async def upstream():
+    client = HttpxUpstream()
+    yield client
+    await client.aclose()
+
+
+async def test_a_reply_comes_back_whole(upstream):
+    async with a_venue(answering(OK)) as venue:
+        reply = await upstream.send(an_order(venue), None)
+    assert (reply.status, reply.body, reply.headers["x-mbx-used-weight-1m"]) == (200, b"{}", "7")
+
+
+async def test_what_goes_out_is_ours_alone(upstream):
+    async with a_venue(answering(OK)) as venue:
+        await upstream.send(an_order(venue), None)
+    head, _, body = venue.received.partition(b"\r\n\r\n")
+    names = {line.partition(b":")[0].lower() for line in head.split(b"\r\n")[1:]}
+    assert head.startswith(b"POST /fapi/v1/order HTTP/1.1\r\n")
+    assert names == {
+        b"host",
+        b"accept",
+        b"accept-encoding",
+        b"user-agent",
+        b"connection",
+        b"content-length",
+        b"content-type",
+        b"x-mbx-apikey",
+    }
+    assert body == b"symbol=BTCUSDT&signature=s3cr3t"
+
+
+async def test_a_closed_fence_lets_not_one_byte_out(upstream):
+    def closed():
+        raise FenceClosed("killed")
+
+    async with a_venue(answering(OK)) as venue:
+        with pytest.raises(FenceClosed):
+            await upstream.send(an_order(venue), closed)
+        await asyncio.sleep(0.05)
+        assert venue.received == b""
+        assert (await upstream.send(an_order(venue), None)).status == 200
+
+
+async def test_a_fence_closes_a_warm_connection_too(upstream):
+    def closed():
+        raise FenceClosed("killed")
+
+    async with a_venue(answering(OK)) as venue:
+        await upstream.send(an_order(venue), None)
+        before = venue.received
+        with pytest.raises(FenceClosed):
+            await upstream.send(an_order(venue), closed)
+        await asyncio.sleep(0.05)
+        assert venue.received == before
+
+
+async def test_the_fence_is_asked_once_the_connection_stands(upstream):
+    """Connecting takes time in which a kill may come: the question is asked after it."""
+    seen = []
+    async with a_venue(answering(OK)) as venue:
+        await upstream.send(an_order(venue), lambda: seen.append(venue.received))
+    assert seen == [b""]
+
+
+async def test_a_thousand_closed_fences_leave_the_pool_usable(upstream, monkeypatch):
+    def closed():
+        raise FenceClosed("killed")
+
+    async with a_venue(answering(OK)) as venue:
+        for _ in range(module.CONNECTIONS_MAX + 20):
+            with pytest.raises(FenceClosed):
+                await upstream.send(an_order(venue), closed)
+        assert (await upstream.send(an_order(venue), None)).status == 200
+
+
+async def test_a_refused_connection_was_not_sent(upstream):
+    async with a_venue(answering(OK)) as venue:
+        pass
+    with pytest.raises(NotSent, match="ConnectError"):
+        await upstream.send(an_order(venue), None)
+
+
+async def test_a_name_nobody_knows_was_not_sent(upstream):
+    request = OutboundRequest(method="POST", url="http://venue.invalid/x", body="", api_key=None)
+    with pytest.raises(NotSent):
+        await upstream.send(request, None)
+
+
+async def cut_before_answering(venue, reader, writer):
+    await venue.request(reader)
+
+
+async def cut_in_the_head(venue, reader, writer):
+    await venue.request(reader)
+    writer.write(OK[:20])
+    await writer.drain()
+
+
+async def cut_in_the_body(venue, reader, writer):
+    await venue.request(reader)
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{}")
+    await writer.drain()
+
+
+async def babble(venue, reader, writer):
+    await venue.request(reader)
+    writer.write(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
+    await writer.drain()
+
+
+async def silence(venue, reader, writer):
+    await venue.request(reader)
+    await asyncio.sleep(3)
+
+
+@pytest.mark.parametrize("behaviour", [cut_before_answering, cut_in_the_head, cut_in_the_body, babble])
+async def test_half_an_answer_is_no_answer(upstream, behaviour):
+    async with a_venue(behaviour) as venue:
+        with pytest.raises(OutcomeUnknown):
+            await upstream.send(an_order(venue), None)
+    assert venue.connections == 1, "placing is never retried"
+
+
+async def test_silence_is_an_unknown_outcome(monkeypatch):
+    monkeypatch.setattr(module, "REPLY_TIMEOUT_S", 0.1)
+    upstream = HttpxUpstream()
+    async with a_venue(silence) as venue:
+        with pytest.raises(OutcomeUnknown, match="ReadTimeout"):
+            await upstream.send(an_order(venue), None)
+    await upstream.aclose()
+
+
+async def test_a_pool_without_room_was_not_sent(monkeypatch):
+    monkeypatch.setattr(module, "CONNECTIONS_MAX", 1)
+    monkeypatch.setattr(module, "POOL_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(module, "REPLY_TIMEOUT_S", 1.0)
+    upstream = HttpxUpstream()
+    async with a_venue(silence) as venue:
+        first = asyncio.create_task(upstream.send(an_order(venue), None))
+        await asyncio.sleep(0.05)
+        with pytest.raises(NotSent, match="PoolTimeout"):
+            await upstream.send(an_order(venue), None)
+        with pytest.raises(OutcomeUnknown):
+            await first
+    await upstream.aclose()
+
+
+async def test_an_answer_beyond_any_size_is_no_answer(upstream, monkeypatch):
+    monkeypatch.setattr(module, "REPLY_BYTES_MAX", 1000)
+    fits = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b"x" * 1000
+    async with a_venue(answering(fits)) as venue:
+        assert len((await upstream.send(an_order(venue), None)).body) == 1000
+    too_large = b"HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n" + b"x" * 1001
+    async with a_venue(answering(too_large)) as venue:
+        with pytest.raises(OutcomeUnknown):
+            await upstream.send(an_order(venue), None)
+
+
+async def test_a_redirect_is_an_answer_and_leads_nowhere(upstream):
+    async with a_venue(answering(OK)) as elsewhere:
+        reply = f"HTTP/1.1 307 Temporary Redirect\r\nLocation: {elsewhere.url}/\r\nContent-Length: 0\r\n\r\n"
+        async with a_venue(answering(reply.encode())) as venue:
+            assert (await upstream.send(an_order(venue), None)).status == 307
+        assert elsewhere.connections == 0
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"])
+async def test_the_environment_s_proxy_sees_nothing(monkeypatch, name):
+    async with a_venue(answering(OK)) as proxy, a_venue(answering(OK)) as venue:
+        monkeypatch.setenv(name, proxy.url)
+        upstream = HttpxUpstream()
+        await upstream.send(an_order(venue), None)
+        await upstream.aclose()
+        assert (proxy.connections, venue.connections) == (0, 1)
+
+
+async def test_the_environment_s_netrc_adds_no_credentials(upstream, monkeypatch, tmp_path):
+    (tmp_path / "netrc").write_text("default login me password pw\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    async with a_venue(answering(OK)) as venue:
+        await upstream.send(an_order(venue), None)
+    assert b"authorization" not in venue.received.lower()
+
+
+async def test_cookies_of_the_venue_are_not_sent_back(upstream):
+    reply = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 2\r\n\r\n{}"
+    async with a_venue(answering(reply)) as venue:
+        for _ in range(2):
+            await upstream.send(an_order(venue), None)
+    assert b"cookie" not in venue.received.lower()
+
+
+async def test_a_warm_connection_is_used_again(upstream):
+    async with a_venue(answering(OK)) as venue:
+        for _ in range(3):
+            await upstream.send(an_order(venue), None)
+        assert venue.connections == 1
+
+
+async def test_a_connection_the_venue_closed_meanwhile_costs_no_order(upstream):
+    async with a_venue(answering(OK, times=1)) as venue:
+        await upstream.send(an_order(venue), None)
+        await asyncio.sleep(0.05)
+        assert (await upstream.send(an_order(venue), None)).status == 200
+        assert venue.connections == 2
+
+
+async def test_a_cancelled_sender_leaves_the_pool_usable(upstream):
+    async with a_venue(silence) as venue:
+        task = asyncio.create_task(upstream.send(an_order(venue), None))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    async with a_venue(answering(OK)) as venue:
+        assert (await upstream.send(an_order(venue), None)).status == 200
+
+
+def test_a_request_shows_neither_key_nor_signature():
+    request = OutboundRequest(method="GET", url="https://h/p?signature=s3cr3t", body="sig=s3cr3t", api_key="realkey")
+    assert repr(request) == "OutboundRequest(method='GET', url='https://h/p')"
