@@ -33,7 +33,7 @@ class VenueSettings(BaseModel):
     """One venue. ``url`` replaces every host of the venue, for the practice exchange or a test network."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    url: str | None = None
+    url: str | None = Field(default=None, min_length=1)
 
 
 class Settings(BaseSettings):

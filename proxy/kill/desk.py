@@ -149,6 +149,8 @@ class KillDesk:
                     level, TradingState.HALTED, generation=self._generation(), kill_running=running
                 )
                 self._changed(scope)
+                if not self._jobs:
+                    await self._record_from_outside(scope, running)
         stopped = [level for level, state in controls.items() if state == TradingState.HALTED.value]
         for level in stopped:
             if level == str(DESK) or level.startswith("account:"):
@@ -156,6 +158,14 @@ class KillDesk:
                 if scope not in engaged:
                     log.error("%s is stopped in the store but not on this machine; stopping it here", scope)
                     self._fence.engage(scope)
+
+    async def _record_from_outside(self, scope: Scope, running: bool) -> None:
+        """A stop that did not come through this process: pressed on the command line, by another host, or by hand."""
+        covered = [report for report in self.reports() if scope.covers(report.account)]
+        newest = max(covered, key=lambda report: report.started_at, default=None)
+        by = newest.by if newest is not None else "unknown"
+        what = "kill.engaged" if running or newest is None else f"kill.{newest.phase.value.lower()}"
+        await self._record(what, by, {"scope": str(scope), "accounts": plain(covered)})
 
     def _generation(self) -> int:
         """The epoch, or 0 for one that is damaged: that reads as a stop of the desk, which is what is carried on."""

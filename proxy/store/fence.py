@@ -105,11 +105,12 @@ class Fence:
         One ``pread`` on a descriptor held open, not a memory map: a map of a truncated file kills its reader by SIGBUS.
         """
         try:
+            if self._epoch >= 0 and os.fstat(self._epoch).st_nlink == 0:
+                # Deleted, or replaced when damage was mended: the path says which. A reader that took a mended epoch
+                # for damage would carry a stop on that a person has just lifted.
+                self._forget()
             if self._epoch < 0:
                 self._epoch = os.open(self._epoch_path, os.O_RDONLY | os.O_CLOEXEC)
-            if os.fstat(self._epoch).st_nlink == 0:
-                self._forget()
-                raise FenceCorrupt(self._epoch_path, "the epoch was deleted or replaced")
             return _read_epoch(self._epoch, self._epoch_path)
         except OSError as trouble:
             raise FenceCorrupt(self._epoch_path, f"the epoch cannot be read: {trouble.strerror}") from None

@@ -159,7 +159,7 @@ NUMBERS = {
     "a sign": "+1",
     "negative": "-1",
     "zero": "0",
-    "full-width digits": "０.０１",  # noqa: RUF001
+    "full-width digits": "０.０１",
     "Arabic digits": "٠.٠١",
     "hexadecimal": "0x10",
     "leading zero": "00.01",
@@ -207,7 +207,7 @@ REFUSED: dict[str, tuple[Payload, int, int]] = {
     "a side nobody knows": (order(side="LONG"), 400, -1130),
     "an unlisted symbol": (order(symbol="ABCUSDT"), 400, -1121),
     "a symbol in lower case": (order(symbol="btcusdt"), 400, -1121),
-    "a symbol in full-width letters": (order(symbol="ＢＴＣＵＳＤＴ"), 400, -1121),  # noqa: RUF001
+    "a symbol in full-width letters": (order(symbol="ＢＴＣＵＳＤＴ"), 400, -1121),
     "a boolean nobody reads": (order(reduceOnly="maybe"), 400, -1130),
     "a market order with a price": (order(type="MARKET", timeInForce=None), 400, -1106),
     "query and body": (mixed_query_and_body, 400, -1100),

@@ -128,11 +128,6 @@ def oversized() -> Rejection:
     return Rejection(413, -1101, "GUARD OVERSIZED: the request is larger than the guard accepts")
 
 
-def unknown_symbol(symbol: str) -> Rejection:
-    """A symbol the venue does not list, by exact spelling."""
-    return Rejection(400, -1121, f"GUARD UNKNOWN_SYMBOL: Invalid symbol. '{excerpt(symbol)}' is not listed")
-
-
 def internal() -> Rejection:
     """A bug of the guard, before anything was sent. Never the answer to bad input."""
     return Rejection(500, -1000, "GUARD INTERNAL: An unknown error occurred while processing the request.")

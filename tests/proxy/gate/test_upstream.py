@@ -28,8 +28,8 @@ class Venue:
         self.connections += 1
         try:
             await self._behaviour(self, reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # The client or the test has had enough.
         finally:
             writer.close()
 

@@ -177,3 +177,15 @@ def test_the_fence_needs_nothing_but_the_standard_library():
     done = subprocess.run([sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(root)!r}); {code}"],
                           capture_output=True, text=True, check=True)  # fmt: skip
     assert done.stdout.strip() == "[]"
+
+
+def test_a_reader_sees_a_mended_epoch_as_mended(tmp_path: Path) -> None:
+    """The warden compares the truths all the time: taking a mended epoch for damage would stop the desk again."""
+    fence, reader = Fence.initialise(tmp_path), Fence(tmp_path)
+    before = reader.generation()
+    (tmp_path / "kill" / "epoch").write_bytes(b"damage")
+    assert reader.engaged("main")
+    fence.release(DESK)
+    assert reader.scopes() == frozenset()
+    assert not reader.engaged("main")
+    assert reader.generation() > before

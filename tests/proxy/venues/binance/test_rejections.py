@@ -41,7 +41,6 @@ REFUSALS: dict[str, tuple[Rejection, type[Exception]]] = {
     "replayed": (rejections.replayed(), ccxt.InvalidOrder),
     "unknown route": (rejections.unknown_route("POST", "/fapi/v3/order"), ccxt.PermissionDenied),
     "oversized": (rejections.oversized(), ccxt.BadRequest),
-    "unknown symbol": (rejections.unknown_symbol("BTC-USDT"), ccxt.BadSymbol),
     "internal": (rejections.internal(), ccxt.OperationFailed),
 }
 RETRYABLE = {"rate", "unknown outcome", "stale timestamp", "internal"}
@@ -86,7 +85,6 @@ def assert_dialect(rejection: Rejection) -> None:
 def test_no_text_breaks_the_dialect(message: str, path: str) -> None:
     assert_dialect(for_breach(a_breach("LEVERAGE_ABOVE_LIMIT", message)))
     assert_dialect(rejections.unknown_route(path, path))
-    assert_dialect(rejections.unknown_symbol(path))
     assert_dialect(rejections.malformed(unknown_parameter(path, "POST /fapi/v1/order")))
 
 

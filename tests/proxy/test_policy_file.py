@@ -1,0 +1,227 @@
+"""A policy that cannot be read whole is not read at all, and says where and what would be right."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from proxy.policy_file import PolicyError, load_policy, parse_policy, policy_digest
+from rules.catalog import CATALOG, EXIT_RULES, GATES
+from rules.decision import Enforcement
+from rules.market.data_freshness import DataFreshness
+from rules.order.max_order_value import MaxOrderValue
+from rules.portfolio.correlated_exposure import CorrelatedExposure
+from rules.position.reduce_only_exits import ExitMode, ReduceOnlyExits
+
+HEAD = '[policy]\nname = "solo"\nowner = "risk@desk.example"\n'
+
+
+def a_policy(text):
+    return parse_policy(HEAD + text)
+
+
+def a_rule(rule_id, settings, level="desk"):
+    return f'[{level}.{rule_id}]\nenforcement = "enforce"\n{settings}\n'
+
+
+def found(text, kind):
+    return [rule for rule in a_policy(text).rules if type(rule) is kind]
+
+
+def refused(text):
+    with pytest.raises(PolicyError) as error:
+        parse_policy(text)
+    return str(error.value)
+
+
+def test_a_policy_knows_its_name_its_owner_and_its_text():
+    policy = a_policy("")
+    assert (policy.name, policy.owner, policy.version) == ("solo", "risk@desk.example", policy_digest(HEAD))
+
+
+def test_every_change_of_the_text_is_another_version():
+    assert a_policy("").version != a_policy("\n").version
+
+
+def test_the_gates_and_the_exit_collar_need_no_mention():
+    assert {type(rule) for rule in a_policy("").rules} == {*GATES, *EXIT_RULES}
+
+
+def test_a_gate_that_is_mentioned_is_there_once():
+    (gate,) = found(a_rule("data_freshness", "mark_age_max_s = 5"), DataFreshness)
+    assert gate.mark_age_max_s == 5
+
+
+def test_a_gate_mentioned_at_another_level_keeps_the_desk_s_default():
+    gates = found(a_rule("data_freshness", "mark_age_max_s = 5", "bot.grid"), DataFreshness)
+    assert {(gate.level, gate.mark_age_max_s) for gate in gates} == {("desk", 10), ("bot:grid", 5)}
+
+
+@pytest.mark.parametrize("level", ["desk", "account", "bot", "symbol"])
+def test_a_limit_stands_at_its_level(level):
+    place, name = ("desk", "desk") if level == "desk" else (f"{level}.X", f"{level}:X")
+    (rule,) = found(a_rule("max_order_value", "limit = 1", place), MaxOrderValue)
+    assert rule.level == name
+
+
+@pytest.mark.parametrize("text", ["0.1", "0.30", "25000", "1e-05", "123456789012.123456789012345678", "1_000"])
+def test_a_number_is_the_decimal_that_was_written(text):
+    (rule,) = found(a_rule("max_order_value", f"limit = {text}"), MaxOrderValue)
+    assert rule.limit == Decimal(text)
+
+
+def test_a_whole_rule_is_read():
+    text = a_rule("correlated_exposure", "limit_equity = 3\ndefault = -0.2") + (
+        '[desk.correlated_exposure.pairs]\n"BTCUSDT:ETHUSDT" = 0.85\n'
+    )
+    (rule,) = found(text, CorrelatedExposure)
+    assert (rule.limit_equity, rule.default, rule.pairs) == (3, Decimal("-0.2"), {"BTCUSDT:ETHUSDT": Decimal("0.85")})
+
+
+def test_words_are_read_as_what_they_name():
+    (rule,) = found(a_rule("reduce_only_exits", 'mode = "force"'), ReduceOnlyExits)
+    assert (rule.mode, rule.enforcement) == (ExitMode.FORCE, Enforcement.ENFORCE)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (HEAD + "[dessk.max_leverage]\n", 'the top level has no "dessk"; did you mean "desk"?'),
+        (HEAD + "[desk.max_leverge]\n", '[desk] has no "max_leverge"; did you mean "max_leverage"?'),
+        (HEAD + a_rule("max_leverage", "limitt = 3"), '[desk.max_leverage] has no "limitt"; did you mean "limit"?'),
+        (HEAD + "[bot.grid.max_leverge]\n", '[bot.grid] has no "max_leverge"; did you mean "max_leverage"?'),
+        ('[policy]\nname = "a"\nownr = "b"\n', '[policy] has no "ownr"; did you mean "owner"?'),
+        (HEAD + a_rule("trading_state", "zzz = 3"), '[desk.trading_state] has no "zzz"; known are enforcement'),
+        (HEAD + a_rule("max_leverage", 'limit = 3\nlevel = "desk"'), '[desk.max_leverage] has no "level"'),
+    ],
+)
+def test_an_unknown_key_is_told_with_what_was_meant(text, reason):
+    assert reason in refused(text)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "",
+        '[policy]\nname = "a"\n',
+        '[policy]\nname = "a"\nowner = ""\n',
+        '[policy]\nname = "a"\nowner = "  "\n',
+        '[policy]\nname = "a"\nowner = 5\n',
+        '[policy]\nowner = "b"\n',
+    ],
+)
+def test_a_policy_nobody_owns_is_none(head):
+    assert "[policy] needs" in refused(head)
+
+
+def test_a_rule_that_does_not_say_whether_it_enforces_is_none():
+    assert 'needs enforcement = "enforce", "report" or "off"' in refused(HEAD + "[desk.max_leverage]\nlimit = 3\n")
+
+
+@pytest.mark.parametrize("word", ["Enforce", "on", "", "warn"])
+def test_there_are_three_words_for_enforcement(word):
+    text = f'[desk.max_leverage]\nenforcement = "{word}"\nlimit = 3\n'
+    assert "[desk.max_leverage]" in refused(HEAD + text)
+
+
+@pytest.mark.parametrize(
+    "value", ["0", "-1", "-0.5", "0.0", "inf", "-inf", "nan", "true", '"3"', '"-3"', '"nan"', "[]"]
+)
+@pytest.mark.parametrize("rule", ["max_order_value", "max_leverage"])
+def test_a_limit_is_a_number_above_zero(rule, value):
+    assert f"[desk.{rule}]" in refused(HEAD + a_rule(rule, f"limit = {value}"))
+
+
+@pytest.mark.parametrize("rule", ["price_collar", "exit_collar"])
+@pytest.mark.parametrize("value", ["-0.05", '"-0.05"', "nan"])
+def test_a_band_is_not_below_zero(rule, value):
+    """An exit collar below zero would refuse exits at the mark itself."""
+    assert f"[desk.{rule}]" in refused(HEAD + a_rule(rule, f"band = {value}"))
+
+
+@pytest.mark.parametrize("value", ["1.5", "-1.5", "nan", "inf", '"0.5"', "true"])
+def test_a_correlation_lies_between_minus_one_and_one(value):
+    text = a_rule("correlated_exposure", "limit_equity = 3") + f'[desk.correlated_exposure.pairs]\n"A:B" = {value}\n'
+    assert "[desk.correlated_exposure]" in refused(HEAD + text)
+
+
+@pytest.mark.parametrize(
+    ("rule", "settings"),
+    [
+        ("position_limit", ""),
+        ("correlated_exposure", ""),
+        ("max_order_value", ""),
+        ("message_rate", "per_second = 1"),
+        ("message_rate", "per_second = 1\nburst = 0.5"),
+        ("message_rate", "per_second = 1\nburst = 2\ntighten = 1.1"),
+        ("data_freshness", "mark_age_max_s = 1.5"),
+        ("data_freshness", "mark_age_max_s = 0"),
+        ("reduce_only_exits", 'mode = "froce"'),
+        ("correlated_exposure", "limit_equity = 1\nstress_floor = 2"),
+        ("correlated_exposure", "limit_equity = 1\nhedge_credit = -0.1"),
+    ],
+)
+def test_a_rule_that_could_not_work_is_none_and_its_place_is_told(rule, settings):
+    assert f"[desk.{rule}]" in refused(HEAD + a_rule(rule, settings))
+
+
+@pytest.mark.parametrize("gate", [gate.rule_id for gate in GATES])
+@pytest.mark.parametrize("word", ["off", "report"])
+@pytest.mark.parametrize("place", ["desk", "bot.grid"])
+def test_a_gate_cannot_be_switched_off(gate, word, place):
+    assert f"{gate} cannot be switched off" in refused(f'{HEAD}[{place}.{gate}]\nenforcement = "{word}"\n')
+
+
+@pytest.mark.parametrize("rule", sorted(set(CATALOG) - {gate.rule_id for gate in GATES}))
+def test_every_other_rule_may_only_report(rule):
+    needed = {
+        "message_rate": "per_second = 1\nburst = 1",
+        "price_collar": "band = 0.1",
+        "position_limit": "limit_quantity = 1",
+        "correlated_exposure": "limit_equity = 1",
+        "max_order_value": "limit = 1",
+        "max_leverage": "limit = 1",
+    }
+    policy = a_policy(f'[desk.{rule}]\nenforcement = "report"\n{needed.get(rule, "")}\n')
+    assert [each.enforcement for each in policy.rules if each.rule_id == rule] == [Enforcement.REPORT]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "not toml",
+        HEAD + "[desk]\nmax_order_value = 3\n",
+        HEAD + "[account]\ndemo = 3\n",
+        'policy = "x"\n',
+        'desk = "x"\n' + HEAD,
+        'bot = "x"\n' + HEAD,
+        HEAD + HEAD,
+        HEAD + a_rule("max_leverage", "limit = 3") * 2,
+        HEAD + "#" * (1 << 20),
+    ],
+    ids=lambda text: text[-20:],
+)
+def test_what_is_no_policy_is_refused_and_never_raised_otherwise(text):
+    assert refused(text)
+
+
+def test_a_file_is_named_in_what_is_wrong_with_it(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(HEAD.replace("owner", "ownr"))
+    with pytest.raises(PolicyError, match=r"mine\.toml: .*ownr"):
+        load_policy(path)
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"], ids=["missing", "not UTF-8"])
+def test_a_file_that_cannot_be_read_is_named_too(tmp_path, content):
+    path = tmp_path / "mine.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(PolicyError, match=r"mine\.toml"):
+        load_policy(path)
+
+
+def test_the_demo_s_policy_limits_what_it_says():
+    policy = load_policy(Path("configs/policies/demo.toml"))
+    limits = {rule.level: rule.limit for rule in policy.rules if type(rule) is MaxOrderValue}
+    assert limits == {"desk": 25_000, "bot:demo-bot": 20_000}

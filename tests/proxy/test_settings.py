@@ -1,0 +1,146 @@
+"""Where things are. Wrong settings fail at start, and no secret is ever in a message."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from proxy.settings import BINANCE_HOSTS, Settings, SettingsError, load_settings
+
+SECRET = "correct horse battery staple"
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("PERPGUARD_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def config(tmp_path):
+    def write(text):
+        path = tmp_path / "perpguard.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def refused(config, overrides=None):
+    with pytest.raises(SettingsError) as error:
+        load_settings(config, overrides or {})
+    return str(error.value)
+
+
+def test_everything_has_a_default_that_listens_on_loopback_only():
+    settings = load_settings(None, {})
+    assert (settings.gate_host, settings.control_host) == ("127.0.0.1", "127.0.0.1")
+    assert (settings.passphrase, settings.control_token) == (None, None)
+
+
+def test_the_environment_wins_over_the_file_and_the_command_line_over_both(config, monkeypatch):
+    path = config('desk = "file"\ngate_port = 1000\ncontrol_port = 1000\n')
+    monkeypatch.setenv("PERPGUARD_GATE_PORT", "2000")
+    monkeypatch.setenv("PERPGUARD_CONTROL_PORT", "2000")
+    settings = load_settings(path, {"control_port": 3000, "desk": None})
+    assert (settings.desk, settings.gate_port, settings.control_port) == ("file", 2000, 3000)
+
+
+def test_paths_in_a_file_are_relative_to_the_file(config, tmp_path):
+    settings = load_settings(config('data_dir = "data"\npolicy = "p.toml"\npassphrase_file = "pass"\n'), {})
+    assert settings.data_dir == tmp_path / "data"
+    assert settings.policy == tmp_path / "p.toml"
+    assert settings.passphrase_file == tmp_path / "pass"
+
+
+def test_an_absolute_path_in_a_file_stays(config):
+    assert load_settings(config('data_dir = "/var/lib/perpguard"\n'), {}).data_dir == Path("/var/lib/perpguard")
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("gate_prot = 1\n", "gate_prot"),
+        ('[venues.binanceusdm]\nurll = "x"\n', "venues.binanceusdm.urll"),
+        ("gate_port = 70000\n", "gate_port"),
+        ("gate_port = -1\n", "gate_port"),
+        ("gate_workers = 0\n", "gate_workers"),
+        ('gate_workers = "many"\n', "gate_workers"),
+        ('desk = "a b"\n', "desk"),
+        ('desk = "{x}"\n', "desk"),
+        (f'desk = "{"d" * 33}"\n', "desk"),
+        ("survey_every_s = 0\n", "survey_every_s"),
+        ("survey_every_s = 301\n", "survey_every_s"),
+        ("markets_every_s = nan\n", "markets_every_s"),
+    ],
+)
+def test_what_is_wrong_is_named(config, text, key):
+    assert key in refused(config(text))
+
+
+@pytest.mark.parametrize("text", ["not toml", "desk ="])
+def test_a_file_that_is_no_toml_is_named(config, text):
+    assert "perpguard.toml" in refused(config(text))
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    assert "nowhere.toml" in refused(tmp_path / "nowhere.toml")
+
+
+@pytest.mark.parametrize("key", ["passphrase", "control_token"])
+def test_a_secret_in_the_file_is_refused_and_not_repeated(config, key):
+    reason = refused(config(f'{key} = "{SECRET}"\n'))
+    assert "secrets do not belong in a file" in reason
+    assert SECRET not in reason
+
+
+@pytest.mark.parametrize("name", ["PERPGUARD_PASSPHRASE", "PERPGUARD_CONTROL_TOKEN"])
+def test_a_secret_of_the_environment_is_in_no_repr(monkeypatch, name):
+    monkeypatch.setenv(name, SECRET)
+    settings = load_settings(None, {})
+    for shown in (repr(settings), str(settings), settings.model_dump_json(), str(settings.model_dump())):
+        assert SECRET not in shown
+    secrets = [each for each in (settings.passphrase, settings.control_token) if each is not None]
+    assert [secret.get_secret_value() for secret in secrets] == [SECRET]
+
+
+@pytest.mark.parametrize("name", ["PERPGUARD_GATE_PORT", "PERPGUARD_DESK", "PERPGUARD_SURVEY_EVERY_S"])
+def test_a_secret_put_in_the_wrong_place_is_not_repeated(monkeypatch, name):
+    monkeypatch.setenv(name, SECRET)
+    monkeypatch.setenv("PERPGUARD_PASSPHRASE", SECRET)
+    reason = refused(None)
+    assert name.removeprefix("PERPGUARD_").lower() in reason
+    assert SECRET not in reason
+
+
+def test_a_venue_that_is_no_json_is_not_repeated_either(monkeypatch):
+    monkeypatch.setenv("PERPGUARD_VENUES", SECRET)
+    assert SECRET not in refused(None)
+
+
+def test_a_dotenv_file_is_not_read(monkeypatch, tmp_path):
+    (tmp_path / ".env").write_text("PERPGUARD_DESK=from-dotenv\n")
+    monkeypatch.chdir(tmp_path)
+    assert load_settings(None, {}).desk == "desk"
+
+
+def test_settings_do_not_change_afterwards():
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings(None, {}).desk = "other"
+
+
+def test_the_store_is_the_embedded_one_unless_a_url_is_given(tmp_path):
+    assert load_settings(None, {"data_dir": tmp_path}).store.startswith("unix://")
+    assert load_settings(None, {"store_url": "redis://r:6379"}).store == "redis://r:6379"
+
+
+def test_a_venue_s_url_replaces_every_host_of_it(config, monkeypatch):
+    monkeypatch.setenv("PERPGUARD_VENUES__BINANCEUSDM__URL", "http://127.0.0.1:9000/")
+    settings = load_settings(None, {})
+    assert set(settings.hosts("binanceusdm").values()) == {"http://127.0.0.1:9000"}
+    assert load_settings(config("[venues.binanceusdm]\n"), {}).venue_urls  # The environment still wins.
+
+
+def test_without_a_url_a_venue_is_the_real_one():
+    assert Settings().hosts("binanceusdm") == BINANCE_HOSTS
+    assert all(url.startswith("https://") for url in BINANCE_HOSTS.values())

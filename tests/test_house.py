@@ -1,0 +1,89 @@
+"""Rules of the house that no linter knows. What the documents list is compared with the code in ``test_docs.py``."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from proxy.policy_file import load_policy
+
+ROOT = Path(__file__).parent.parent
+CODE = sorted(path for folder in ("rules", "proxy", "sandbox") for path in (ROOT / folder).rglob("*.py"))
+WRITTEN = sorted(
+    path
+    for pattern in ("rules/**/*", "proxy/**/*", "sandbox/**/*", "tests/**/*", "configs/**/*", "docs/**/*", "bench/**/*")
+    for path in ROOT.glob(pattern)
+    if path.suffix in {".py", ".md", ".toml", ".lua", ".html", ".css", ".js", ".yml", ".sh"}
+    and path != ROOT / "tests" / "test_docs.py"  # It names the words it looks for.
+)
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield (node.module or "").partition(".")[0]
+
+
+@pytest.mark.parametrize("path", [path for path in CODE if named(path).startswith("rules/")], ids=named)
+def test_rules_need_the_standard_library_and_themselves(path):
+    assert set(imported(ast.parse(path.read_text()))) <= sys.stdlib_module_names | {"rules"}
+
+
+IMPURE = {"asyncio", "logging", "os", "random", "secrets", "socket", "subprocess", "threading", "time", "uuid"}
+
+
+@pytest.mark.parametrize("path", [path for path in CODE if named(path).startswith("rules/")], ids=named)
+def test_rules_touch_nothing(path):
+    tree = ast.parse(path.read_text())
+    assert not set(imported(tree)) & IMPURE
+    called = {
+        node.func.attr for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    }
+    assert not called & {"now", "utcnow", "today", "open", "read_text", "write_text"}
+
+
+def public_definitions(tree: ast.Module) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Public classes and functions of a module, and the public methods of its public classes."""
+    for node in tree.body:
+        if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
+            continue
+        yield node
+        if isinstance(node, ast.ClassDef):
+            for inner in node.body:
+                if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef) and not inner.name.startswith("_"):
+                    yield inner
+
+
+@pytest.mark.parametrize("path", [path for path in CODE if not named(path).startswith("sandbox/")], ids=named)
+def test_every_public_name_says_what_it_is(path):
+    tree = ast.parse(path.read_text())
+    assert ast.get_docstring(tree), "the module"
+    assert [node.name for node in public_definitions(tree) if ast.get_docstring(node) is None] == []
+
+
+UNFINISHED = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X")) + r")\b")
+MACHINE_PATH = re.compile(r"/(?:work|home|Users)/[A-Za-z0-9_.-]+")
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=named)
+def test_nothing_is_left_for_later_and_no_machine_is_named(path):
+    text = path.read_text()
+    assert UNFINISHED.findall(text) == []
+    assert MACHINE_PATH.findall(text) == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").rglob("policies/*.toml")), ids=named)
+def test_every_policy_we_ship_is_one(path):
+    assert load_policy(path).rules
