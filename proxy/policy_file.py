@@ -115,6 +115,7 @@ def _rule(rule_id: str, settings: dict[str, Any], level: str, place: str) -> Rul
     _refuse_unknown(settings, tuple(sorted(fields)), place)
     if "enforcement" not in settings:
         raise PolicyError(f'{place} needs enforcement = "enforce", "report" or "off"')
+    _refuse_quoted_numbers(rule_type, settings, place)
     for name, value in settings.items():
         if isinstance(value, bool) or not isinstance(value, int | Decimal):
             continue
@@ -122,8 +123,19 @@ def _rule(rule_id: str, settings: dict[str, Any], level: str, place: str) -> Rul
             raise PolicyError(f"{place} {name} must be above zero, not {value}")
     try:
         return msgspec.convert({**settings, "level": level}, rule_type)
-    except (msgspec.ValidationError, ValueError) as error:
-        raise PolicyError(f"{place} {error}") from error
+    except (msgspec.ValidationError, ValueError, ArithmeticError) as error:
+        raise PolicyError(f"{place} {error or type(error).__name__}") from error
+
+
+def _refuse_quoted_numbers(rule_type: type[Rule], settings: Mapping[str, Any], place: str) -> None:
+    """A number in quotes would pass by the checks on numbers; ``"nan"`` and ``"Infinity"`` are no limits at all."""
+    for field in dataclasses.fields(rule_type):
+        value = settings.get(field.name)
+        values = value.values() if isinstance(value, dict) else (value,)
+        if "Decimal" in str(field.type) and any(isinstance(each, str) for each in values):
+            raise PolicyError(f"{place} {field.name} must be a number without quotes")
+        if isinstance(value, dict) and any(isinstance(each, Decimal) and not each.is_finite() for each in values):
+            raise PolicyError(f"{place} {field.name} must hold plain numbers")
 
 
 def _refuse_unknown(table: Mapping[str, Any], known: tuple[str, ...], place: str) -> None:

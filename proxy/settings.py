@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as MalformedEnvironment
 
 from proxy.store.embedded import embedded_url
 
@@ -115,6 +116,9 @@ def load_settings(config: Path | None, overrides: Mapping[str, Any]) -> Settings
     try:
         settings = Settings(**values)
         return settings.model_copy(update={key: value for key, value in overrides.items() if value is not None})
+    except MalformedEnvironment as error:
+        # Its text names the field; the value stands in the chain, which is cut.
+        raise SettingsError(str(error)) from None
     except ValidationError as error:
         # Only names and reasons: pydantic's own text would repeat the values, and one of them may be a secret.
         problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())

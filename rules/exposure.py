@@ -81,7 +81,7 @@ def _held_amend(command: AmendOrder, snapshot: Snapshot) -> HeldOrder | None:
         position_side=original.position_side if original is not None else _only_leg(command, snapshot),
         quantity=leaves,
         price=_highest(command.price, original.price if original is not None else None),
-        client_order_id=command.client_order_id or "",
+        client_order_id="",  # An amend bears the name of the order it changes; it must not hide behind it.
         replaces=original.order_id if original is not None else None,
     )
 
@@ -111,7 +111,7 @@ def worst_case(snapshot: Snapshot, extra: Sequence[HeldOrder] = ()) -> dict[str,
     account = snapshot.account
     if account is None:
         raise ValueError("exposure of an unknown account")
-    visible = {_name(order) for order in account.open_orders}
+    visible = {_name(order) for order in account.open_orders if not order_only_shrinks(order)}
     held = [order for hold in snapshot.holds for order in hold.orders if _held_name(order) not in visible]
     held.extend(extra)
     resting = _still_resting(account.open_orders, held)
@@ -125,16 +125,16 @@ def worst_case(snapshot: Snapshot, extra: Sequence[HeldOrder] = ()) -> dict[str,
     return {symbol: total.exposure(symbol, account.hedged) for symbol, total in totals.items()}
 
 
-def _name(order: OpenOrder) -> tuple[str, bool, str]:
-    return order.symbol, order.order_type.is_conditional, order.client_order_id
+def _name(order: OpenOrder) -> tuple[str, Side, bool, str]:
+    return order.symbol, order.side, order.order_type.is_conditional, order.client_order_id
 
 
-def _held_name(order: HeldOrder) -> tuple[str, bool, str] | None:
+def _held_name(order: HeldOrder) -> tuple[str, Side, bool, str] | None:
     """What a held order will be seen as. Once the survey shows it, the survey counts it: what rests as an order, what
     filled as a position. No name is given twice while it may still be in use (``client_order_id`` gate)."""
     if order.replaces is not None or not order.client_order_id:
         return None
-    return order.symbol, order.conditional, order.client_order_id
+    return order.symbol, order.side, order.conditional, order.client_order_id
 
 
 def _mark(symbol: str, surveyed: Decimal, snapshot: Snapshot) -> Decimal:

@@ -26,6 +26,7 @@ class BinanceClient(binanceusdm):  # type: ignore[misc]  # ccxt carries no types
     """ccxt's binanceusdm with exact numbers and our named troubles."""
 
     def parse_json(self, text: str) -> Any:
+        """JSON with exact numbers; ``None`` for what is no JSON."""
         try:
             return json.loads(text, parse_float=Decimal)
         except ValueError:
@@ -34,6 +35,7 @@ class BinanceClient(binanceusdm):  # type: ignore[misc]  # ccxt carries no types
     def handle_errors(
         self, status: int, reason: str, url: str, method: str, headers: Row, body: str, answer: Any, *_: object
     ) -> None:
+        """Turn the venue's answer into one of our troubles; returns for a usable answer."""
         if status in _RETRY_AFTER_DEFAULT:
             raise VenueThrottled(status, _retry_after(status, headers))
         code = int(answer["code"]) if isinstance(answer, dict) and _is_integer(answer.get("code")) else 0
@@ -69,6 +71,8 @@ def redirected(urls: Any, base_url: str) -> Any:
 
 
 def no_redirects() -> aiohttp.TraceConfig:
+    """A trace that ends every request the venue tries to send elsewhere."""
+
     async def refuse(*_: object) -> NoReturn:
         raise _Redirected
 

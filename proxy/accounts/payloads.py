@@ -62,6 +62,7 @@ def parsed(parse: Callable[[], T]) -> T:
 
 
 def flag(value: object) -> bool:
+    """A boolean as Binance writes it: JSON's own, or the word."""
     return value is True or value == "true"
 
 
@@ -71,6 +72,7 @@ def _some(value: object) -> Decimal | None:
 
 
 def tier(row: Row) -> MarginTier:
+    """One step of the leverage bracket."""
     return MarginTier(
         notional_floor=Decimal(row["notionalFloor"]),
         notional_cap=Decimal(row["notionalCap"]),
@@ -81,6 +83,7 @@ def tier(row: Row) -> MarginTier:
 
 
 def instrument_of(row: Row, tiers: Mapping[str, tuple[MarginTier, ...]]) -> Instrument | None:
+    """A listed contract; ``None`` for one that cannot be understood."""
     try:
         filters = {each["filterType"]: each for each in row["filters"]}
         price, lot, notional = filters["PRICE_FILTER"], filters["LOT_SIZE"], filters["MIN_NOTIONAL"]
@@ -107,6 +110,7 @@ def instrument_of(row: Row, tiers: Mapping[str, tuple[MarginTier, ...]]) -> Inst
 
 
 def position_ref(row: Row) -> PositionRef:
+    """An open leg, as little of it as a close needs."""
     return PositionRef(
         symbol=row["symbol"],
         position_side=PositionSide(row["positionSide"]),
@@ -115,6 +119,7 @@ def position_ref(row: Row) -> PositionRef:
 
 
 def positions_of(rows: Iterable[Row]) -> tuple[Position, ...]:
+    """The open legs among the rows of positionRisk."""
     return tuple(
         Position(
             symbol=row["symbol"],
@@ -132,10 +137,12 @@ def positions_of(rows: Iterable[Row]) -> tuple[Position, ...]:
 
 
 def open_orders_of(plain: Iterable[Row], conditional: Iterable[Row]) -> tuple[OpenOrder, ...]:
+    """Plain and conditional orders as one tuple."""
     return (*map(plain_order, plain), *map(conditional_order, conditional))
 
 
 def plain_order(row: Row) -> OpenOrder:
+    """A plain order, open or at its end."""
     filled = Decimal(row["executedQty"])
     still_open = row["status"] in ("NEW", "PARTIALLY_FILLED")
     return OpenOrder(
@@ -155,6 +162,7 @@ def plain_order(row: Row) -> OpenOrder:
 
 
 def conditional_order(row: Row) -> OpenOrder:
+    """A conditional order, waiting or at its end."""
     closes = flag(row["closePosition"])
     # Once triggered, what can fill is the plain order that it became.
     waiting = row["algoStatus"] == "NEW"
@@ -175,6 +183,7 @@ def conditional_order(row: Row) -> OpenOrder:
 
 
 def order_report(row: Row) -> OrderReport:
+    """What the venue said to a close."""
     return OrderReport(
         order_id=str(row["orderId"]),
         client_order_id=row["clientOrderId"],

@@ -59,6 +59,8 @@ class StrictHttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A new request: its sizes start from nothing."""
         self._header_bytes = self._body_bytes = 0
+        if self._deadline is None:  # Pipelined behind a whole request: no byte of its own has started the clock.
+            self._start_deadline()
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 from typing import Any, Final, Protocol
+from urllib.request import Request
 
 import httpx
 
@@ -72,6 +74,14 @@ class Upstream(Protocol):
         ...
 
 
+class _NoCookies(DefaultCookiePolicy):
+    """A cookie the venue sets for one account must not go out with another's request."""
+
+    def set_ok(self, cookie: Cookie, request: Request) -> bool:
+        """Never."""
+        return False
+
+
 class HttpxUpstream:
     """httpx with nothing left to the environment: no proxies, no redirects, no retries, bounded everything."""
 
@@ -84,6 +94,7 @@ class HttpxUpstream:
             timeout=httpx.Timeout(REPLY_TIMEOUT_S, connect=CONNECT_TIMEOUT_S, pool=POOL_TIMEOUT_S),
             follow_redirects=False,
             trust_env=False,
+            cookies=CookieJar(_NoCookies()),
         )
 
     async def send(self, request: OutboundRequest, fence: Callable[[], None] | None) -> UpstreamReply:

@@ -44,6 +44,7 @@ class Baseline:
 
     at: float = 0.0
     orders: int = 0
+    learned: int = 0
     recent: float = 0.0
     recent_refused: float = 0.0
     history: float = 0.0
@@ -127,7 +128,7 @@ def _refusal_part(baseline: Baseline) -> float:
 
 def _deviation_part(baseline: Baseline, value: float | None, mean: float, variance: float, *, log: bool) -> float:
     """Standard deviations above the bot's own mean; sizes are compared on a log scale."""
-    if value is None or baseline.orders < ORDERS_NEEDED:
+    if value is None or baseline.learned < ORDERS_NEEDED:
         return 0.0
     observed = math.log(value) if log and value > 0 else value
     # A bot that always sends one size has no variance of its own; a tenth of e-fold, or 0.1 %, is no anomaly.
@@ -139,12 +140,12 @@ def _learn(baseline: Baseline, observation: Observation) -> Baseline:
     """Refused orders teach nothing: a fat finger must not become the new usual."""
     if observation.refused:
         return baseline
-    learned = baseline
+    learned = replace(baseline, learned=baseline.learned + 1)
     if observation.size is not None and observation.size > 0:
-        mean, variance = _moved(learned.size_mean, learned.size_variance, math.log(observation.size), learned.orders)
+        mean, variance = _moved(learned.size_mean, learned.size_variance, math.log(observation.size), learned.learned)
         learned = replace(learned, size_mean=mean, size_variance=variance)
     if observation.distance is not None:
-        mean, variance = _moved(learned.distance_mean, learned.distance_variance, observation.distance, learned.orders)
+        mean, variance = _moved(learned.distance_mean, learned.distance_variance, observation.distance, learned.learned)
         learned = replace(learned, distance_mean=mean, distance_variance=variance)
     return learned
 

@@ -23,10 +23,10 @@ HOT_CONNECTIONS: Final = 16
 """Opened by a gate before its first request; greeting a server costs several round trips, too many for an order."""
 
 HOT_CONNECTIONS_MAX: Final = 64
-HOT_PATIENCE: Final = 5.0
+HOT_PATIENCE: Final = 20.0
 """However late our own process is, no call waits longer than this many times its time-out."""
 
-_SLICE_S: Final = 0.01
+_SLICE_S: Final = 0.005
 
 CALM_TIMEOUT_S: Final = 5.0
 """The warden's own reads may wait; nothing in the order path uses them."""

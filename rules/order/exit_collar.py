@@ -29,6 +29,10 @@ class ExitCollar(Rule):
     band: Decimal = Decimal("0.20")
     mark_age_max_s: int = 10
 
+    def __post_init__(self) -> None:
+        if self.band < 0:
+            raise ValueError(f"{self.rule_id}: band must not be negative")
+
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse an exit priced so far through the mark that it must be a mistake."""
         if not isinstance(command, PlaceOrder | AmendOrder) or command.price is None:

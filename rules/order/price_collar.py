@@ -26,6 +26,10 @@ class PriceCollar(Rule):
 
     band: Decimal
 
+    def __post_init__(self) -> None:
+        if self.band < 0:
+            raise ValueError(f"{self.rule_id}: band must not be negative")
+
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse a price that gives away more than ``band`` against the mark or the trigger."""
         if not isinstance(command, PlaceOrder | AmendOrder):

@@ -13,6 +13,7 @@ def test_proof_of_the_properties():
     environment = os.environ | {"PERPGUARD_PROOF": os.environ.get("PERPGUARD_PROOF", "2")}
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-m", "not full", str(Path(__file__).parent)],
+        cwd=Path(__file__).parents[2],
         env=environment,
         capture_output=True,
         text=True,

@@ -140,6 +140,11 @@ def test_an_amend_to_less_counts_the_original_which_may_fill_first():
     assert exposure(world, "BTCUSDT", an_amend(BUY, "BTCUSDT", "1", "49000", order_id="9")).long_quantity == 2
 
 
+def test_an_amend_to_less_is_held_as_large_as_its_original():
+    world = an_account().resting(an_open_order(BUY, "BTCUSDT", "2", "49000", order_id="9"))
+    assert held_order(an_amend(BUY, "BTCUSDT", "1", "49000", order_id="9"), world.snapshot).quantity == 2
+
+
 def test_an_amend_names_the_total_so_what_is_filled_is_not_counted_again():
     world = an_account().long("BTCUSDT", "1")
     world = world.resting(an_open_order(BUY, "BTCUSDT", "1", "49000", order_id="9", filled="1"))

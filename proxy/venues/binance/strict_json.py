@@ -44,6 +44,7 @@ def _array(text: str, name: str, most: int) -> list[Any]:
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys are all different. MalformedRequest for a repeated one."""
     names = dict(pairs)
     if len(names) != len(pairs):
         raise ValueError("duplicate name")
@@ -51,6 +52,7 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def refuse_constant(_: str) -> NoReturn:
+    """NaN and Infinity are no JSON. MalformedRequest."""
     raise ValueError("NaN and Infinity are not JSON")
 
 

@@ -90,6 +90,22 @@ async def test_two_requests_never_wait_for_each_other(desk, monkeypatch):
     assert sorted(bool(ruling.cleared) for ruling in rulings) == [False, True]
 
 
+async def test_room_that_comes_free_goes_to_who_came_first(desk):
+    judge = desk.judge(ROOM_FOR_ONE)
+    first = await judge.judge(asking(a_buy("BTCUSDT", "1")))
+
+    async def ask_after(pause_s):
+        await asyncio.sleep(pause_s)
+        return await judge.judge(asking(a_buy("BTCUSDT", "1")))
+
+    async def refused_by_the_venue():
+        await asyncio.sleep(0.1)
+        await judge.settle(first, Outcome.REJECTED, [], {"kind": "outcome"})
+
+    second, third, _ = await asyncio.gather(ask_after(0), ask_after(0.03), refused_by_the_venue())
+    assert (bool(second.cleared), bool(third.cleared)) == (True, False)
+
+
 async def test_a_hold_that_became_a_position_meanwhile_is_not_missed(desk):
     judge = desk.judge(ROOM_FOR_ONE)
     first = await judge.judge(asking(a_buy("BTCUSDT", "1")))
