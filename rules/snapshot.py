@@ -34,7 +34,8 @@ class Position:
 class OpenOrder:
     """An order the venue confirmed, plain or conditional. ``leaves_quantity`` is what can still fill.
 
-    ``leaves_quantity`` is ``None`` for an order that closes whatever the position then is.
+    ``leaves_quantity`` is ``None`` for an order that closes whatever the position then is. ``bot`` is whose order it
+    is, by the client order id the guard gave it; empty for an order that no bot of this guard placed.
     """
 
     symbol: str
@@ -49,13 +50,35 @@ class OpenOrder:
     order_id: str
     client_order_id: str
     filled_quantity: Decimal = Decimal(0)
+    bot: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """One bot's part of one leg, and what it has earned and paid since the guard began to count.
+
+    ``quantity`` is signed; the shares of a leg add up to its position. ``bot`` is empty for what no bot of this guard
+    brought about. Money in quote currency: ``realised_pnl`` before costs, ``fees`` paid, ``funding`` received (negative
+    when paid).
+    """
+
+    bot: str
+    symbol: str
+    position_side: PositionSide
+    quantity: Decimal
+    entry_price: Decimal
+    realised_pnl: Decimal = Decimal(0)
+    fees: Decimal = Decimal(0)
+    funding: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """An exchange account as last surveyed. ``margin_balance`` is wallet balance plus unrealised PnL, in quote units.
 
-    ``version`` grows with every survey and names this state in the audit.
+    ``version`` grows with every change and names this state in the audit. ``shares`` splits the positions by bot.
+    ``feed_stale`` says that the private stream is down or has a gap and no survey has been made since: then nothing
+    that adds risk may pass.
     """
 
     name: str
@@ -66,6 +89,8 @@ class Account:
     hedged: bool
     positions: tuple[Position, ...] = ()
     open_orders: tuple[OpenOrder, ...] = ()
+    shares: tuple[Share, ...] = ()
+    feed_stale: bool = False
 
 
 class HoldStatus(StrEnum):
