@@ -17,6 +17,7 @@ from sandbox.engine.scenario import Scenario
 from sandbox.engine.stepping import begin, jump, step
 from sandbox.faults import Faults, LateExecution
 from sandbox.request_log import RequestLog
+from sandbox.stream_faults import StreamFaultDoor
 
 STEPS_MAX = 200_000
 _Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
@@ -54,9 +55,10 @@ class _Faults(msgspec.Struct, forbid_unknown_fields=True):
 class ControlDoor:
     """Answers /sandbox requests. `speed` is read by the ticker."""
 
-    def __init__(self, exchange: Exchange, log: RequestLog, speed: float) -> None:
+    def __init__(self, exchange: Exchange, log: RequestLog, speed: float, streams: StreamFaultDoor) -> None:
         self._exchange = exchange
         self._log = log
+        self._streams = streams
         self.faults = Faults()
         self.speed = speed
 
@@ -100,6 +102,8 @@ class ControlDoor:
             case "DELETE /log":
                 self._log.clear()
                 return {"total": 0, "entries": []}
+            case "GET /streams" | "POST /streams" | "DELETE /streams":
+                return self._streams.answer(door.partition(" ")[0], body)
             case _:
                 return None
 

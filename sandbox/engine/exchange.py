@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from sandbox.engine.account import Account
+from sandbox.engine.events import Cause, EventLog
 from sandbox.engine.instrument import Instrument
 from sandbox.engine.market import Market
 from sandbox.engine.model import ZERO, Income, IncomeKind
@@ -14,6 +15,8 @@ from sandbox.engine.rejection import Reason, Rejected
 from sandbox.engine.scenario import Scenario
 
 _MONEY = Decimal("1e-8")
+# Whoever books these tells of them, together with the leg that changed.
+_TOLD_WITH_A_LEG = (IncomeKind.REALIZED_PNL, IncomeKind.COMMISSION, IncomeKind.FUNDING)
 
 
 class Exchange:
@@ -29,6 +32,7 @@ class Exchange:
         self.accounts: dict[str, Account] = {}
         # What the insurance fund has taken in (fees, leftovers) and paid out (bankruptcies), in quote currency.
         self.insurance_fund = ZERO
+        self.events = EventLog()
         self._last_id = 4_000_000_000
 
     def open_account(self, name: str, wallet: Decimal) -> Account:
@@ -65,4 +69,7 @@ class Exchange:
                     trade_id=trade_id,
                 )
             )
+            if kind not in _TOLD_WITH_A_LEG:
+                cause = Cause.INSURANCE_CLEAR if kind is IncomeKind.INSURANCE_CLEAR else Cause.ADJUSTMENT
+                self.events.account_changed(self.now_ms, account, cause, change=booked)
         return booked

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from sandbox.engine.events import Cause
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.market import FundingFixing, Market
 from sandbox.engine.model import IncomeKind
@@ -42,5 +43,8 @@ def charge_funding(exchange: Exchange, since_ms: int) -> None:
             market = exchange.market(leg.symbol)
             payment = -leg.quantity * market.mark_price * funding_rate(market)
             booked = exchange.pay(account, IncomeKind.FUNDING, leg.symbol, payment)
+            changed = []
             if account.isolated(leg.symbol):
                 leg.isolated_wallet += booked
+                changed = [leg]
+            exchange.events.account_changed(exchange.now_ms, account, Cause.FUNDING, *changed, change=booked)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
+from sandbox.engine.book_record import BookRecord
 from sandbox.engine.candles import CandleSeries
 from sandbox.engine.depth import SyntheticDepth
 from sandbox.engine.instrument import Instrument
@@ -57,6 +58,7 @@ class Market:
         self.last_price = instrument.start_price
         self.depth = SyntheticDepth(instrument)
         self.resting: dict[Side, list[Order]] = {side: [] for side in Side}
+        self.record = BookRecord()
         self.tape: deque[PublicTrade] = deque(maxlen=TAPE_KEPT)
         self.fixings: deque[FundingFixing] = deque(maxlen=FUNDING_KEPT)
         self.candles = CandleSeries()
