@@ -19,6 +19,7 @@ from proxy.gate.recording import Subject
 from proxy.gate.upstream import FenceClosed
 from proxy.store.fence import Fence, FenceCorrupt
 from proxy.store.gate_store import Bucket, GateStore, HoldRequest, StoreFull, StoreUnavailable, View
+from proxy.venues.binance.client_ids import outward
 from rules.decision import Breach, Cleared, Decision, Verdict
 from rules.engine import clear, decide_batch
 from rules.exposure import held_order
@@ -330,10 +331,10 @@ def _withheld(decision: Decision, reserved: bool, written: bool) -> Breach | Non
     return None
 
 
-def with_client_ids(commands: Sequence[Command], decision_id: str) -> tuple[Command, ...]:
-    """Every order gets a client id, so that one whose answer is lost can be asked about."""
+def with_client_ids(commands: Sequence[Command], decision_id: str, tag: str) -> tuple[Command, ...]:
+    """Every order gets a client id, so that one whose answer is lost can be asked about; with its bot's tag."""
     return tuple(
-        replace(command, client_order_id=f"pg-{decision_id}-{index}")
+        replace(command, client_order_id=outward(f"pg-{decision_id}-{index}", tag))
         if isinstance(command, PlaceOrder) and command.client_order_id is None
         else command
         for index, command in enumerate(commands)
