@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
@@ -24,7 +25,7 @@ SOL = "SOLUSDT"
 
 
 @pytest.fixture(autouse=True)
-def books_balance(exchange: Exchange):
+def books_balance(exchange: Exchange) -> Iterator[None]:
     """Whatever a test does, no money may appear or vanish."""
     yield
     assert abs(take_stock(exchange).total - exchange.deposited) < D("0.001")
