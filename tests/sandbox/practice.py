@@ -37,11 +37,12 @@ class PracticeServer:
         self.control.post(path, json=body).raise_for_status()
 
 
-def start(*options: str) -> tuple[subprocess.Popen[str], PracticeServer]:
-    """Start `python -m sandbox` on a free port and wait until it says it is ready."""
-    accounts = ["--account", ":".join(("alice", *ALICE, "10000")), "--account", ":".join(("bob", *BOB, "1000000"))]
+def start(*options: str, accounts: bool = True) -> tuple[subprocess.Popen[str], PracticeServer]:
+    """Start `python -m sandbox` on a free port, with alice and bob unless told otherwise; wait until it is ready."""
+    rows = (":".join(("alice", *ALICE, "10000")), ":".join(("bob", *BOB, "1000000")))
+    given = [part for row in rows if accounts for part in ("--account", row)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "sandbox", "--port", "0", *accounts, *options],
+        [sys.executable, "-m", "sandbox", "--port", "0", *given, *options],
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
