@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -19,6 +20,7 @@ class PracticeServer:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.ws = url.replace("http", "ws", 1)
         self.control = httpx.Client(base_url=f"{url}/sandbox", timeout=30)
 
     def price(self, symbol: str, price: str, mark_price: str | None = None) -> None:
@@ -29,6 +31,11 @@ class PracticeServer:
 
     def faults(self, **armed: object) -> None:
         self._post("/faults", armed)
+
+    def streams(self, **armed: object) -> dict[str, Any]:
+        """Arm stream faults; returns what is armed and who listens."""
+        answer: dict[str, Any] = self.control.post("/streams", json=armed).raise_for_status().json()
+        return answer
 
     def log(self) -> list[dict[str, object]]:
         return list(self.control.get("/log").raise_for_status().json()["entries"])
