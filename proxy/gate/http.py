@@ -17,6 +17,7 @@ from proxy.gate.identity import Identities, Identity, Refused
 from proxy.gate.orders import Answer, OrderDesk, passed_headers, refusal
 from proxy.gate.protocol import BODY_BYTES_MAX
 from proxy.gate.upstream import NotSent, OutboundRequest, OutcomeUnknown, Upstream
+from proxy.gate.user_streams import UserStreams
 from proxy.venues.binance import rejections
 from proxy.venues.binance.encode import build
 from proxy.venues.binance.malformed import MalformedRequest
@@ -37,12 +38,6 @@ UNDER_WAY_MAX: Final = 512
 """Requests of one gate process at the same time; beyond it a bot is told at once instead of waiting in line."""
 
 
-# A read may be asked again: this is the one refusal that clients should take for a passing network error.
-_VENUE_UNREACHABLE: Final = rejections.Rejection(
-    503, -1001, "GUARD VENUE_UNREACHABLE: Internal error; unable to process your request. Please try again."
-)
-
-
 class Disconnected(Exception):
     """The bot went away before its request was whole: nothing is done with half a request."""
 
@@ -56,6 +51,7 @@ class BinanceDoor:
         *,
         identities: Identities,
         orders: OrderDesk,
+        streams: UserStreams,
         upstream: Upstream,
         hosts: Mapping[str, str],
         now: Callable[[], datetime],
@@ -63,6 +59,7 @@ class BinanceDoor:
         self._app = app
         self._identities = identities
         self._orders = orders
+        self._streams = streams
         self._upstream = upstream
         self._hosts = hosts
         self._now = now
@@ -123,7 +120,12 @@ class BinanceDoor:
                 parameters,
                 milliseconds(self._now()),
             )
-        request = read_request(route, parameters)
+        return await self.carry(read_request(route, parameters), identity)
+
+    async def carry(self, request: VenueRequest, identity: Identity | None) -> Answer:
+        """Answer a request that was authenticated and parsed, whichever door it came through."""
+        if request.route.kind is Kind.STREAM_KEY and identity is not None:
+            return await self._streams.answer(request.route, identity)
         if not request.commands:
             return await self._read(request, identity)
         assert identity is not None  # noqa: S101 - law 5: the table has no public row that moves money; a test walks it
@@ -160,7 +162,7 @@ class BinanceDoor:
             )
         except (NotSent, OutcomeUnknown) as trouble:
             log.warning("reading %s failed: %s", request.route.path, trouble)
-            return refusal(_VENUE_UNREACHABLE)
+            return refusal(rejections.venue_unreachable())
         return Answer(status=reply.status, body=reply.body, headers=passed_headers(reply))
 
 
