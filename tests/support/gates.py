@@ -80,6 +80,7 @@ class Exchange:
     hang_up: bool = False
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     """Requests wait for it; set from the start."""
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -90,6 +91,7 @@ class Exchange:
                 content = await reader.readexactly(int(sizes[0].partition(":")[2])) if sizes else b""
                 path, _, query = target.partition("?")
                 self.asked.append((method, path, dict(parse_qsl(query or content.decode()))))
+                self._arrived.set()
                 await self.gate.wait()
                 if self.hang_up:
                     return
@@ -100,6 +102,13 @@ class Exchange:
             pass  # The gate has had enough.
         finally:
             writer.close()
+
+    async def received(self, count: int) -> None:
+        """Wait until so many requests have come."""
+        async with asyncio.timeout(10):
+            while len(self.asked) < count:
+                self._arrived.clear()
+                await self._arrived.wait()
 
     def _accepted(self, path: str) -> bytes:
         client_id = self.asked[-1][2].get("newClientOrderId") or self.asked[-1][2].get("clientAlgoId") or "c"
