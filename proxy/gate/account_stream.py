@@ -106,6 +106,7 @@ class AccountStream:
             try:
                 while not is_expiry(event := await socket.recv(decode=False)):
                     self._on_event(event)
+                log.warning("the private stream of %s expired", self._name)
             except ConnectionClosed as closed:
                 code = closed.rcvd.code if closed.rcvd is not None else "no word"
                 log.warning("the private stream of %s was closed: %s", self._name, code)

@@ -95,7 +95,7 @@ class Identities:
         """The identity a socket is opened to by ``session.logon``: of an Ed25519 guard key only, as at Binance."""
         identity = self.identify_frame(frame, now_ms)
         if self._known(identity.guard_key).public_key is None:
-            raise Refused(rejections.logon_needs_ed25519())
+            raise Refused(rejections.logon_key_kind())
         return identity
 
     def identify_session(self, guard_key: str, frame: Frame, now_ms: int) -> Identity:

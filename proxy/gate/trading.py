@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeAlias
@@ -96,6 +97,7 @@ class TradingSession:
         self._connected_ms = milliseconds(now())
         self._logon: _Logon | None = None
         self._last_key: str | None = None
+        self._closed = False
         self._under_way: dict[asyncio.Task[None], RouteClass] = {}
 
     async def run(self) -> None:
@@ -105,13 +107,12 @@ class TradingSession:
         """
         async with asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(self._watch())
-            try:
-                while True:
+            with suppress(SocketGone):
+                while not self._closed:
                     await self._take(await self._socket.receive(), tasks)
-            except SocketGone:
-                watching.cancel()
-                for call in self._under_way:
-                    call.cancel()
+            watching.cancel()
+            for call in self._under_way:
+                call.cancel()
 
     async def _watch(self) -> None:
         """Close an idle socket whose key was switched off: its bot must not believe that it still trades."""
@@ -132,7 +133,7 @@ class TradingSession:
         except UnknownMethod as refused:
             self._answer(refused.frame_id, refusal(refused.rejection))
             log.warning("%s called a method that is not served; its socket is closed", self._client)
-            self._socket.close(POLICY_VIOLATION, "GUARD UNKNOWN_ROUTE: this method is not served")
+            self._close("GUARD UNKNOWN_ROUTE: this method is not served")
         except RefusedFrame as refused:
             self._answer(refused.frame_id, refusal(refused.rejection))
         except MalformedRequest as error:
@@ -225,4 +226,8 @@ class TradingSession:
         if self._last_key is not None and not self._identities.obeys(self._last_key):
             log.warning("the guard key of %s is no longer obeyed; its trading socket is closed", self._client)
             self._last_key = self._logon = None
-            self._socket.close(POLICY_VIOLATION, "GUARD KEY_DISABLED: this key was switched off")
+            self._close("GUARD KEY_DISABLED: this key was switched off")
+
+    def _close(self, reason: str) -> None:
+        self._closed = True
+        self._socket.close(POLICY_VIOLATION, reason)

@@ -83,7 +83,8 @@ class Call:
 class Frame(Call):
     """A call that a REST request does too.
 
-    ``parameters`` are those of ``route``, with the timestamp and the window that ``signing`` reads. With a ``signature`` there is always an ``api_key``; a row that needs a signature has both or neither.
+    ``parameters`` are those of ``route``, with the timestamp and the window that ``signing`` reads. A signature never
+    comes without an ``api_key``, and where ``route`` wants a signature, neither does the key without a signature.
     """
 
     route: Route

@@ -104,10 +104,10 @@ def bad_signature() -> Rejection:
     return Rejection(400, -1022, "GUARD BAD_SIGNATURE: Signature for this request is not valid.")
 
 
-def logon_needs_ed25519() -> Rejection:
+def logon_key_kind() -> Rejection:
     """``session.logon`` with an HMAC key, which Binance does not take either."""
     return Rejection(
-        400, -4056, "GUARD LOGON_NEEDS_ED25519: HMAC_SHA256 API key is not supported; sign every frame, or use Ed25519"
+        400, -4056, "GUARD LOGON_KEY_KIND: HMAC_SHA256 API key is not supported; sign every frame, or use Ed25519"
     )
 
 
