@@ -25,6 +25,12 @@ BINANCE_HOSTS: Final = {
 }
 """Where the named upstream hosts of the Binance table live (developers.binance.com, general info pages)."""
 
+BINANCE_STREAM_HOSTS: Final = {
+    "fstream": "wss://fstream.binance.com",
+    "ws-fapi": "wss://ws-fapi.binance.com",
+}
+"""Where its WebSockets live: market and user streams, and the trading API."""
+
 
 class SettingsError(Exception):
     """The settings are wrong; the message names each key."""
@@ -53,6 +59,7 @@ class Settings(BaseSettings):
     gate_host: str = "127.0.0.1"
     gate_port: int = Field(default=8080, ge=0, le=65535)
     gate_workers: int = Field(default=2, ge=1, le=64)
+    gate_names: tuple[str, ...] = ()
 
     control_host: str = "127.0.0.1"
     control_port: int = Field(default=8081, ge=0, le=65535)
@@ -83,6 +90,14 @@ class Settings(BaseSettings):
         """Base URL of each named upstream host of a venue."""
         url = self.venues[venue].url
         return BINANCE_HOSTS if url is None else dict.fromkeys(BINANCE_HOSTS, url.rstrip("/"))
+
+    def stream_hosts(self, venue: str) -> Mapping[str, str]:
+        """Base URL of each WebSocket host of a venue. The practice exchange speaks it on the port of its REST."""
+        url = self.venues[venue].url
+        if url is None:
+            return BINANCE_STREAM_HOSTS
+        scheme, _, rest = url.rstrip("/").partition("://")
+        return dict.fromkeys(BINANCE_STREAM_HOSTS, f"{'wss' if scheme == 'https' else 'ws'}://{rest}")
 
     @classmethod
     def settings_customise_sources(

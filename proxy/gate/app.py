@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -13,6 +15,10 @@ from proxy.gate.identity import Identities
 from proxy.gate.journal import Journal
 from proxy.gate.judge import Judge
 from proxy.gate.orders import OrderDesk
+from proxy.gate.streams.door import SocketDoor
+from proxy.gate.streams.hooks import NotServed
+from proxy.gate.streams.keys import KeyedSockets
+from proxy.gate.streams.relay import Relay
 from proxy.gate.upstream import HttpxUpstream
 from proxy.settings import Settings
 from proxy.store.fence import Fence
@@ -30,11 +36,20 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     upstream = HttpxUpstream()
     fence = Fence(settings.data_dir)
     hosts = settings.hosts(VENUE)
+    identities = Identities(vault, VENUE)
+    relay = Relay(settings.stream_hosts(VENUE)["fstream"])
+    keys = KeyedSockets(identities.active, store.disabled_keys)
+    sockets = SocketDoor(relay=relay, trading=NotServed(), users=NotServed(), keys=keys, names=settings.gate_names)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         await store.warm()
-        yield
+        watching = asyncio.create_task(keys.watch())
+        yield {"sockets": sockets}  # Where the protocol class finds it: uvicorn hands the state to every connection.
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+        await relay.aclose()
         await door.drain()
         await upstream.aclose()
         await store.aclose()
@@ -50,7 +65,7 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     judge = Judge(store=store, fence=fence, journal=journal, policy=policy, now=now)
     door = BinanceDoor(
         app,
-        identities=Identities(vault, VENUE),
+        identities=identities,
         orders=OrderDesk(desk=settings.desk, judge=judge, upstream=upstream, hosts=hosts, now=now),
         upstream=upstream,
         hosts=hosts,
