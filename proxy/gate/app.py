@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -14,6 +16,10 @@ from proxy.gate.journal import Journal
 from proxy.gate.judge import Judge
 from proxy.gate.orders import OrderDesk
 from proxy.gate.reads import ReadDesk
+from proxy.gate.streams.door import SocketDoor
+from proxy.gate.streams.keys import KeyedSockets
+from proxy.gate.streams.relay import Relay
+from proxy.gate.trading import TradingDoor
 from proxy.gate.upstream import HttpxUpstream
 from proxy.gate.user_streams import UserStreams
 from proxy.settings import Settings
@@ -33,19 +39,21 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     fence = Fence(settings.data_dir)
     hosts = settings.hosts(VENUE)
     identities = Identities(vault, VENUE)
-    streams = UserStreams(
-        identities=identities,
-        upstream=upstream,
-        hosts=hosts,
-        stream_host=settings.stream_hosts(VENUE)["fstream"],
-        now=now,
-    )
+    stream_host = settings.stream_hosts(VENUE)["fstream"]
+    relay = Relay(stream_host)
+    keys = KeyedSockets(identities.obeys, store.disabled_keys)
+    streams = UserStreams(identities=identities, upstream=upstream, hosts=hosts, stream_host=stream_host, now=now)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         await store.warm()
-        yield
+        watching = asyncio.create_task(keys.watch())
+        yield {"sockets": sockets}  # Where the protocol class finds it: uvicorn hands the state to every connection.
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
         await streams.aclose()
+        await relay.aclose()
         await door.drain()
         await upstream.aclose()
         await store.aclose()
@@ -68,4 +76,6 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
         streams=streams,
         now=now,
     )
+    trading = TradingDoor(identities=identities, store=store, carry=door.carry, now=now)
+    sockets = SocketDoor(relay=relay, trading=trading, users=streams, keys=keys, names=settings.gate_names)
     return door
