@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Final
 
 from proxy.accounts.events import AlgoEvent, OrderEvent
+from proxy.accounts.recent import Recent
 
 BORN_MAX: Final = 10_000
 """Triggered orders remembered; the oldest is forgotten, long after it filled."""
@@ -15,15 +15,13 @@ class Lineage:
     """Remembers what conditional orders turned into; the venue may give the plain order a client id of its own."""
 
     def __init__(self) -> None:
-        self._born: OrderedDict[str, str] = OrderedDict()
+        self._born: Recent[str, str] = Recent(BORN_MAX)
 
     def learn(self, event: AlgoEvent) -> None:
         """A conditional order may have become a plain one."""
         if event.actual_order_id is not None:
-            self._born[event.actual_order_id] = event.client_order_id
-            while len(self._born) > BORN_MAX:
-                self._born.popitem(last=False)
+            self._born.put(event.actual_order_id, event.client_order_id)
 
     def name(self, event: OrderEvent) -> str:
         """The client order id somebody chose, be it for this order or for the one it grew out of."""
-        return self._born.get(event.order_id, event.client_order_id)
+        return self._born.get(event.order_id) or event.client_order_id

@@ -53,6 +53,14 @@ class OrderReport:
     average_price: Decimal | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SymbolConfig:
+    """What the account has set for one symbol."""
+
+    leverage: Decimal
+    margin_mode: MarginMode
+
+
 def parsed(parse: Callable[[], T]) -> T:
     """What ``parse`` makes of an answer; an unexpected shape is the venue's trouble, not ours to crash over."""
     try:
@@ -191,3 +199,14 @@ def order_report(row: Row) -> OrderReport:
         filled_quantity=Decimal(row["executedQty"]),
         average_price=_some(row.get("avgPrice")),
     )
+
+
+def symbol_configs(rows: Iterable[Row]) -> dict[str, SymbolConfig]:
+    """The rows of symbolConfig, by symbol. Binance writes the margin modes ISOLATED and CROSSED there."""
+    return {
+        row["symbol"]: SymbolConfig(
+            leverage=Decimal(row["leverage"]),
+            margin_mode=MarginMode.ISOLATED if row["marginType"] == "ISOLATED" else MarginMode.CROSS,
+        )
+        for row in rows
+    }

@@ -10,7 +10,6 @@ position, only shows as a sum once they are closed.
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from decimal import Context, Decimal, localcontext
@@ -19,6 +18,7 @@ from typing import Final
 from proxy.accounts.events import AccountEvent, AlgoEvent, Event, OrderEvent
 from proxy.accounts.lineage import Lineage
 from proxy.accounts.proportions import finest, split
+from proxy.accounts.recent import Recent
 from rules.model import PositionSide
 from rules.snapshot import Account, OpenOrder, Position, Share
 
@@ -74,7 +74,7 @@ class Shares:
         self._price_of = price_of
         self._shares: dict[_Key, Share] = {}
         self._open: dict[str, Decimal] = {}
-        self._finished: OrderedDict[str, Decimal] = OrderedDict()
+        self._finished: Recent[str, Decimal] = Recent(FINISHED_MAX)
         self._lineage = Lineage()
 
     def all(self) -> tuple[Share, ...]:
@@ -89,6 +89,10 @@ class Shares:
     def leg(self, symbol: str, position_side: PositionSide) -> Decimal:
         """The sum of a leg's shares: its position."""
         return sum((share.quantity for share in self._of_leg((symbol, position_side))), Decimal(0))
+
+    def legs(self) -> set[tuple[str, PositionSide]]:
+        """Every leg somebody has, or had, a share of."""
+        return {(share.symbol, share.position_side) for share in self._shares.values()}
 
     def restore(self, account: Account) -> None:
         """Take up an account document that an earlier warden published: its shares, and how far its orders were."""
@@ -154,7 +158,7 @@ class Shares:
                     self.filled(order, price)
             for order_id in [order_id for order_id in self._open if order_id not in orders]:
                 self._finish(order_id, self._open[order_id])
-            for leg in sorted({*found, *((share.symbol, share.position_side) for share in self._shares.values())}):
+            for leg in sorted({*found, *self.legs()}):
                 self._reconcile(leg, found.get(leg))
 
     def unseen(self, open_orders: Iterable[OpenOrder]) -> tuple[str, ...]:
@@ -176,7 +180,7 @@ class Shares:
 
     def _progress(self, order_id: str, filled: Decimal, *, still_open: bool) -> Decimal:
         """How much of ``filled``, which only grows, is news."""
-        seen = self._open.get(order_id, self._finished.get(order_id, Decimal(0)))
+        seen = self._open.get(order_id) or self._finished.get(order_id) or Decimal(0)
         if still_open and order_id not in self._finished:
             self._open[order_id] = max(seen, filled)
         else:
@@ -185,9 +189,7 @@ class Shares:
 
     def _finish(self, order_id: str, filled: Decimal) -> None:
         self._open.pop(order_id, None)
-        self._finished[order_id] = filled
-        while len(self._finished) > FINISHED_MAX:
-            self._finished.popitem(last=False)
+        self._finished.put(order_id, filled)
 
     def _forced(self, fill: _Fill) -> dict[str, Decimal]:
         """The venue closes a leg: everybody on the side that it closes, in proportion; what is more, to nobody."""
