@@ -24,6 +24,7 @@ from proxy.accounts.payloads import (
     Book,
     OrderRef,
     OrderReport,
+    SymbolConfig,
     conditional_order,
     flag,
     instrument_of,
@@ -33,6 +34,7 @@ from proxy.accounts.payloads import (
     plain_order,
     position_ref,
     positions_of,
+    symbol_configs,
     tier,
 )
 from proxy.accounts.troubles import OutcomeUnknown, VenueRefused, VenueUnavailable
@@ -149,6 +151,11 @@ class VenueAccount:
                 if Decimal(row["markPrice"]) > 0
             }
         )
+
+    async def symbol_configs(self) -> dict[str, SymbolConfig]:
+        """Leverage and margin mode of every symbol; weight 5."""
+        rows = await self._read(self._venue.fapiPrivateGetSymbolConfig)
+        return parsed(lambda: symbol_configs(rows))
 
     async def book(self) -> Book:
         """What has to go before the account is flat; account-wide, whatever it costs of the venue's budget."""
