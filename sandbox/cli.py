@@ -11,6 +11,7 @@ import sys
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 import uvicorn
@@ -18,7 +19,7 @@ import uvicorn
 from sandbox.connections import Connections
 from sandbox.engine.scenario import Scenario
 from sandbox.server import create_app
-from sandbox.settings import Settings, SettingsError, read_account, read_settings
+from sandbox.settings import Settings, SettingsError, read_account, read_playback, read_settings
 
 CONNECTIONS_MAX = 1_000
 # Longer than any client's idle time between two orders, so that keep-alive races do not look like faults.
@@ -86,19 +87,37 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--account", action="append", metavar="NAME:KEY:SECRET:BALANCE")
     parser.add_argument("--weight-limit", type=int, help="request weight per minute; 0 never refuses")
     parser.add_argument("--order-limit", type=int, help="orders per 10 s; 0 never refuses")
+    parser.add_argument("--insurance-fund", type=_amount, help="USDT; 0 lets bankruptcies end in auto-deleveraging")
+    for name, what in (
+        ("replay", "klines"),
+        ("replay-mark", "markPriceKlines"),
+        ("replay-funding", "fundingRate"),
+    ):
+        text = f"play back SYMBOL-... {what} of Binance's public archive, CSV or Parquet; may be repeated"
+        parser.add_argument(f"--{name}", type=Path, action="append", default=[], metavar="FILE", help=text)
     parser.add_argument("--expose", action="store_true", help="allow a host that is not loopback")
     return parser
+
+
+def _amount(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except ArithmeticError:
+        raise argparse.ArgumentTypeError(f"not a number: {text!r}") from None
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
     settings = read_settings(arguments.config) if arguments.config else Settings()
     given = {
         name: value
-        for name in ("seed", "scenario", "speed", "start_time", "weight_limit", "order_limit")
+        for name in ("seed", "scenario", "speed", "start_time", "weight_limit", "order_limit", "insurance_fund")
         if (value := getattr(arguments, name)) is not None
     }
     if arguments.account:
         given["accounts"] = tuple(read_account(text) for text in arguments.account)
+    playback = read_playback(arguments.replay, arguments.replay_mark, arguments.replay_funding)
+    if playback is not None:
+        given["playback"] = playback
     return replace(settings, **given)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from sandbox.binance.dialect import BinanceDialect, Reply, Request, json_reply, places_orders
 from sandbox.binance.limits import RateLimits
 from sandbox.binance.params import read_pairs
+from sandbox.binance.permissions import KeyPermissions
 from sandbox.binance.signing import Credential
 from sandbox.connections import Connections
 from sandbox.control import ControlDoor
@@ -20,7 +21,7 @@ from sandbox.engine.exchange import Exchange
 from sandbox.engine.history import invent_history
 from sandbox.engine.listing import DEFAULT_INSTRUMENTS
 from sandbox.engine.scenario import STEP_MS
-from sandbox.engine.stepping import step
+from sandbox.engine.stepping import start_playback, step
 from sandbox.faults import Fault, LateExecution
 from sandbox.request_log import RequestLog
 from sandbox.settings import Settings
@@ -63,16 +64,33 @@ class PracticeExchange:
     def __init__(self, settings: Settings, connections: Connections) -> None:
         start = settings.start_time
         now_ms = time.time_ns() // 1_000_000 if start is None else int(start.timestamp()) * 1000
-        exchange = Exchange(DEFAULT_INSTRUMENTS, seed=settings.seed, scenario=settings.scenario, now_ms=now_ms)
+        exchange = Exchange(
+            DEFAULT_INSTRUMENTS,
+            seed=settings.seed,
+            scenario=settings.scenario,
+            now_ms=now_ms,
+            insurance_fund=settings.insurance_fund,
+        )
+        if settings.playback is not None:
+            start_playback(exchange, settings.playback)
         invent_history(exchange)
         for account in settings.accounts:
             exchange.open_account(account.name, account.balance)
-        credentials = [Credential(row.name, row.api_key, row.api_secret) for row in settings.accounts]
+        credentials = [
+            Credential(
+                row.name,
+                row.api_key,
+                row.api_secret,
+                KeyPermissions(withdrawals=row.withdrawals, ip_restricted=row.ip_restricted),
+            )
+            for row in settings.accounts
+        ]
         limits = RateLimits(settings.weight_limit, settings.order_limit)
+        self._limits = limits
         self._exchange = exchange
         self._dialect = BinanceDialect(exchange, credentials, limits)
         self._request_log = RequestLog()
-        self._control = ControlDoor(exchange, self._request_log, settings.speed)
+        self._control = ControlDoor(exchange, self._request_log, limits.bans, settings.speed, settings.seed)
         self._connections = connections
         self._late: deque[tuple[float, Request]] = deque(maxlen=LATE_REQUESTS_MAX)
 
@@ -139,31 +157,45 @@ class PracticeExchange:
         time_ns = time.time_ns()
         request = _request(scope, body, time_ns // 1_000_000)
         faults = self._control.faults
-        fault = faults.next_for_order() if places_orders(method, path) else Fault.NONE
+        # Who is banned gets no further than that.
+        banned = self._limits.bans.banned_until_ms(request.caller) > request.received_ms
+        fault = Fault.NONE if banned else faults.next_for(method, places_orders=places_orders(method, path))
+        if fault is Fault.LOST_REQUEST:
+            # It never arrived: nothing is executed, counted or logged.
+            return None
         reply = self._execute(request, fault)
-        if method != "GET":
-            self._request_log.add(
-                time_ns=time_ns,
-                account=self._dialect.account_of(request.api_key),
-                method=method,
-                path=path,
-                params=read_pairs(request.query, request.body).as_sent(),
-                status=reply.status,
-                fault=str(fault),
-            )
-        if faults.latency_ms:
-            await asyncio.sleep(faults.latency_ms / 1000)
+        self._note(request, time_ns, reply, fault)
+        if fault is Fault.DUPLICATE:
+            # Somebody on the way sends it again; the sender sees the second answer.
+            reply = self._execute(request, fault)
+            self._note(request, time_ns, reply, fault)
+        if delay_s := faults.delay_s():
+            await asyncio.sleep(delay_s)
         match fault:
             case Fault.DROP_REPLY:
                 return None
             case Fault.UNKNOWN_503:
                 return _UNKNOWN
-            case Fault.REJECT_429 | Fault.NONE:
+            case Fault.REJECT_429 | Fault.DUPLICATE | Fault.NONE:
                 return reply
+
+    def _note(self, request: Request, time_ns: int, reply: Reply, fault: Fault) -> None:
+        """Log a request that wanted to change something."""
+        if request.method != "GET":
+            self._request_log.add(
+                time_ns=time_ns,
+                account=self._dialect.account_of(request.api_key),
+                method=request.method,
+                path=request.path,
+                params=read_pairs(request.query, request.body).as_sent(),
+                status=reply.status,
+                fault=str(fault),
+            )
 
     def _execute(self, request: Request, fault: Fault) -> Reply:
         faults = self._control.faults
         if fault is Fault.REJECT_429:
+            self._limits.bans.count_refusal(request.caller, request.received_ms)
             message = "Too many requests; current limit of IP is reached. Please slow down."
             headers = [("retry-after", str(faults.retry_after_s))]
             return json_reply(HTTPStatus.TOO_MANY_REQUESTS, {"code": -1003, "msg": message}, headers)

@@ -11,7 +11,12 @@ from pathlib import Path
 import msgspec
 
 from sandbox.binance.limits import ORDERS_PER_10S, WEIGHT_PER_MINUTE
+from sandbox.engine.exchange import INSURANCE_FUND
+from sandbox.engine.house import NAME_PREFIX
+from sandbox.engine.listing import DEFAULT_INSTRUMENTS
+from sandbox.engine.playback import Playback
 from sandbox.engine.scenario import Scenario
+from sandbox.replay import ReplayError, read_recordings
 
 # Known to everyone on purpose: they open nothing but play money on loopback.
 DEMO_KEY = "practice-key-demo"
@@ -30,6 +35,9 @@ class AccountSettings:
     api_key: str
     api_secret: str = field(repr=False)
     balance: Decimal = Decimal(10_000)
+    # What GET /sapi/v1/account/apiRestrictions says of the key.
+    withdrawals: bool = False
+    ip_restricted: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +53,9 @@ class Settings:
     # Requests' weight per minute and orders per 10 s; 0 counts without ever refusing.
     weight_limit: int = WEIGHT_PER_MINUTE
     order_limit: int = ORDERS_PER_10S
+    # What the insurance fund starts with, in USDT; 0 lets every bankruptcy end in auto-deleveraging.
+    insurance_fund: Decimal = INSURANCE_FUND
+    playback: Playback | None = None
 
     def __post_init__(self) -> None:
         names = [account.name for account in self.accounts]
@@ -57,6 +68,12 @@ class Settings:
             raise SettingsError("account: name, key and secret must not be empty")
         if not all(account.balance.is_finite() and account.balance >= 0 for account in self.accounts):
             raise SettingsError("account: balance must be a number not below zero")
+        if any(name.startswith(NAME_PREFIX) for name in names):
+            raise SettingsError(f"account: names that begin with {NAME_PREFIX} are the exchange's own")
+        if not (self.insurance_fund.is_finite() and self.insurance_fund >= 0):
+            raise SettingsError("insurance_fund: must be a number not below zero")
+        if self.playback is not None and self.start_time is not None:
+            raise SettingsError("start_time: a replay starts at its first bar")
         if not 0 <= self.speed <= 1_000:
             raise SettingsError("speed: between 0 and 1000")
         if self.start_time is not None and self.start_time.tzinfo is None:
@@ -70,6 +87,8 @@ class _AccountTable(msgspec.Struct, forbid_unknown_fields=True):
     api_key: str
     api_secret: str
     balance: Decimal = Decimal(10_000)
+    withdrawals: bool = False
+    ip_restricted: bool = True
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -80,6 +99,10 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     start_time: datetime | None = None
     weight_limit: int = WEIGHT_PER_MINUTE
     order_limit: int = ORDERS_PER_10S
+    insurance_fund: Decimal = INSURANCE_FUND
+    replay: list[Path] = []
+    replay_mark: list[Path] = []
+    replay_funding: list[Path] = []
 
 
 def read_settings(path: Path) -> Settings:
@@ -89,7 +112,10 @@ def read_settings(path: Path) -> Settings:
         content = msgspec.convert(table, _File, strict=False)
     except (OSError, ValueError, msgspec.ValidationError) as trouble:
         raise SettingsError(f"{path}: {trouble}") from trouble
-    accounts = tuple(AccountSettings(row.name, row.api_key, row.api_secret, row.balance) for row in content.account)
+    accounts = tuple(
+        AccountSettings(row.name, row.api_key, row.api_secret, row.balance, row.withdrawals, row.ip_restricted)
+        for row in content.account
+    )
     return Settings(
         accounts=accounts or Settings().accounts,
         seed=content.seed,
@@ -98,7 +124,22 @@ def read_settings(path: Path) -> Settings:
         start_time=content.start_time,
         weight_limit=content.weight_limit,
         order_limit=content.order_limit,
+        insurance_fund=content.insurance_fund,
+        playback=read_playback(*_beside(path, content.replay, content.replay_mark, content.replay_funding)),
     )
+
+
+def _beside(config: Path, *lists: list[Path]) -> list[list[Path]]:
+    """Paths in a settings file are relative to it."""
+    return [[config.parent / path for path in paths] for paths in lists]
+
+
+def read_playback(replay: list[Path], replay_mark: list[Path], replay_funding: list[Path]) -> Playback | None:
+    """Read recorded files for the default symbols, None when none are named; `SettingsError` says what is wrong."""
+    try:
+        return read_recordings({x.symbol for x in DEFAULT_INSTRUMENTS}, replay, replay_mark, replay_funding)
+    except ReplayError as trouble:
+        raise SettingsError(str(trouble)) from trouble
 
 
 def read_account(text: str) -> AccountSettings:

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from sandbox.binance.limits import RateLimits
 from sandbox.binance.params import Params
+from sandbox.binance.permissions import SAFE_PERMISSIONS, KeyPermissions
 from sandbox.engine.account import Account
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.market import Market
@@ -44,6 +45,7 @@ class AccountCall(Call):
     """A request of a known account."""
 
     account: Account
+    permissions: KeyPermissions = SAFE_PERMISSIONS
 
 
 def plain(number: Decimal) -> str:

@@ -9,9 +9,10 @@ from typing import assert_never
 
 import msgspec
 
+from sandbox.binance.bans import RateLimited
 from sandbox.binance.call import AccountCall, Call
-from sandbox.binance.errors import VenueError, from_rejection
-from sandbox.binance.limits import RateLimited, RateLimits
+from sandbox.binance.errors import VenueError, from_rejection, unavailable
+from sandbox.binance.limits import RateLimits
 from sandbox.binance.params import Params, read_batch, read_pairs
 from sandbox.binance.routes import ROUTES, Access, AccountRoute, PublicRoute
 from sandbox.binance.signing import Credential, identify, verify
@@ -74,10 +75,13 @@ class BinanceDialect:
         return json_reply(HTTPStatus.OK, content, headers)
 
     def _dispatch(self, request: Request, headers: list[tuple[str, str]]) -> object:
+        self._limits.bans.check(request.caller, request.received_ms)
         route = ROUTES.get((request.method, request.path))
         if route is None:
             message = f"Path {request.path}, Method {request.method} is invalid"
             raise VenueError(-5000, message, HTTPStatus.NOT_FOUND)
+        if request.method != "GET" and self._exchange.halted:
+            raise unavailable(maintenance=self._exchange.maintenance)
         params = read_pairs(request.query, request.body)
         weight = route.weight if params.text("symbol") or route.weight_all is None else route.weight_all
         headers += self._limits.charge_weight(request.caller, weight, request.received_ms)
@@ -100,7 +104,7 @@ class BinanceDialect:
             count = len(read_batch(batch)) if batch else 1
             headers += self._limits.charge_orders(credential.account, count, request.received_ms)
         account = self._exchange.accounts[credential.account]
-        return AccountCall(self._exchange, self._limits, params, request.received_ms, account)
+        return AccountCall(self._exchange, self._limits, params, request.received_ms, account, credential.permissions)
 
 
 def places_orders(method: str, path: str) -> bool:

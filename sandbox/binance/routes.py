@@ -135,6 +135,7 @@ def _account() -> Iterator[tuple[str, str, Route]]:
         ("/fapi/v1/multiAssetsMargin", settings.multi_assets, 30),
         ("/fapi/v1/positionMargin/history", settings.position_margin_history, 1),
         ("/sapi/v1/capital/config/getall", reference.coins, 10),
+        ("/sapi/v1/account/apiRestrictions", reference.api_restrictions, 1),
         ("/sapi/v1/margin/allPairs", reference.nothing, 1),
         ("/sapi/v1/margin/isolated/allPairs", reference.nothing, 10),
     )

@@ -10,6 +10,7 @@ from http import HTTPStatus
 
 from sandbox.binance.errors import VenueError, missing
 from sandbox.binance.params import Params
+from sandbox.binance.permissions import SAFE_PERMISSIONS, KeyPermissions
 
 RECV_WINDOW_DEFAULT_MS = 5_000
 RECV_WINDOW_MAX_MS = 60_000
@@ -26,6 +27,7 @@ class Credential:
     account: str
     api_key: str
     api_secret: str = field(repr=False)
+    permissions: KeyPermissions = SAFE_PERMISSIONS
 
 
 def identify(credentials: dict[str, Credential], api_key: str | None) -> Credential:

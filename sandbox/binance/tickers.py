@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from sandbox.binance.call import Call, Json, money, on_step, on_tick, plain
-from sandbox.engine.funding import INTEREST_RATE, funding_rate, next_funding_ms
+from sandbox.engine.funding import INTEREST_RATE, funding_rate, next_charge_ms
 from sandbox.engine.market import Market
 from sandbox.engine.model import ZERO, Side
 
@@ -22,7 +22,7 @@ def premium_index(call: Call) -> object:
             "estimatedSettlePrice": money(market.index_price),
             "lastFundingRate": money(funding_rate(market)),
             "interestRate": money(INTEREST_RATE),
-            "nextFundingTime": next_funding_ms(call.exchange.now_ms),
+            "nextFundingTime": next_charge_ms(market, call.exchange.now_ms),
             "time": call.exchange.now_ms,
         }
         for market in call.markets()

@@ -12,20 +12,36 @@ _PRICE_PLACES = Decimal("1e-10")
 
 
 def book_fill(
-    exchange: Exchange, account: Account, order: Order, price: Decimal, quantity: Decimal, *, maker: bool, trade_id: int
+    exchange: Exchange,
+    account: Account,
+    order: Order,
+    price: Decimal,
+    quantity: Decimal,
+    *,
+    maker: bool,
+    trade_id: int,
+    fee_free: bool = False,
 ) -> None:
-    """Execute `quantity` of `order` at `price`: position, realised profit, commission, order progress and the fill."""
+    """Execute `quantity` of `order` at `price`: position, realised profit, commission, order progress and the fill.
+
+    `fee_free` is for closes that the exchange itself orders away from the book.
+    """
     instrument = exchange.market(order.symbol).instrument
     position = account.position(order.symbol, order.position_side)
     before = abs(position.quantity)
     realised = exchange.pay(
         account, IncomeKind.REALIZED_PNL, order.symbol, _move(position, order.side.sign * quantity, price), trade_id
     )
-    fee = price * quantity * (instrument.maker_fee if maker else instrument.taker_fee)
+    rate = ZERO if fee_free else instrument.maker_fee if maker else instrument.taker_fee
+    fee = price * quantity * rate
     commission = -exchange.pay(account, IncomeKind.COMMISSION, order.symbol, -fee, trade_id)
     position.commission = position.commission + commission if position.quantity else ZERO
+    exchange.treasury += commission
     position.updated_ms = exchange.now_ms
-    if account.isolated(order.symbol):
+    if account.isolated(order.symbol) and order.liquidation:
+        # A liquidated position pays with its own margin alone; `liquidation.py` settles what is left of it.
+        position.isolated_wallet += realised - commission
+    elif account.isolated(order.symbol):
         _move_isolated_margin(account, position, before, price, quantity)
 
     order.filled_quantity += quantity

@@ -53,25 +53,31 @@ class _Counterparty:
 def execute(exchange: Exchange, taker: Order, limit: Decimal | None) -> None:
     """Trade `taker` as far as `limit` and the book allow. What is left stays on it; the caller decides its fate."""
     market = exchange.market(taker.symbol)
-    while taker.open and taker.leaves_quantity > 0:
+    room = taker.fill_room
+    while taker.open and room > 0:
         other = _best(market, taker.side.opposite)
         if other is None or not acceptable(taker.side, other.price, limit):
             return
         if other.order is not None and other.order.account == taker.account and _prevent(exchange, taker, other.order):
             continue
-        _trade(exchange, market, taker, other, min(taker.leaves_quantity, other.quantity))
+        quantity = min(room, other.quantity)
+        room -= quantity
+        _trade(exchange, market, taker, other, quantity)
 
 
 def fill_crossed(exchange: Exchange, market: Market) -> None:
     """Fill resting orders the market has moved through, at their own price, as makers."""
     for side in Side:
         for order in list(market.resting[side]):
-            while order.open and order.leaves_quantity > 0:
+            room = order.fill_room
+            while order.open and room > 0:
                 quote = market.depth.best(side.opposite, market.index_price)
                 if quote is None or not acceptable(side, quote.price, order.price):
                     break
-                quantity = min(order.leaves_quantity, quote.quantity)
+                quantity = min(room, quote.quantity)
+                room -= quantity
                 market.depth.take(side.opposite, quote, quantity)
+                exchange.street.trade(order.symbol, side.opposite, quantity, order.price)
                 trade = _print(exchange, market, order.price, quantity, buyer_is_maker=side is Side.BUY)
                 _book(exchange, order, order.price, quantity, maker=True, trade_id=trade)
 
@@ -131,6 +137,7 @@ def _trade(exchange: Exchange, market: Market, taker: Order, other: _Counterpart
     trade = _print(exchange, market, other.price, quantity, buyer_is_maker=taker.side is Side.SELL)
     if other.quote is not None:
         market.depth.take(taker.side.opposite, other.quote, quantity)
+        exchange.street.trade(taker.symbol, taker.side.opposite, quantity, other.price)
     if other.order is not None:
         _book(exchange, other.order, other.price, quantity, maker=True, trade_id=trade)
     _book(exchange, taker, other.price, quantity, maker=False, trade_id=trade)

@@ -134,6 +134,8 @@ class Order:
     priority: int
     close_position: bool = False
     liquidation: bool = False
+    # Fault: the most that may fill in one step; zero is no bound.
+    fill_per_step: Decimal = ZERO
     filled_quantity: Decimal = ZERO
     filled_notional: Decimal = ZERO
     status: OrderStatus = OrderStatus.NEW
@@ -142,6 +144,11 @@ class Order:
     def leaves_quantity(self) -> Decimal:
         """What is still to be executed while the order is open."""
         return self.quantity - self.filled_quantity
+
+    @property
+    def fill_room(self) -> Decimal:
+        """What may be executed in the present step."""
+        return min(self.leaves_quantity, self.fill_per_step) if self.fill_per_step else self.leaves_quantity
 
     @property
     def open(self) -> bool:

@@ -20,6 +20,7 @@ def place(exchange: Exchange, account: Account, new: NewOrder, *, close_position
     new = check_new(exchange, account, new)
     order = _accept(exchange, account, new)
     order.close_position = close_position
+    _throttle(exchange, order)
     _work(exchange, order)
     return order
 
@@ -144,6 +145,15 @@ def _accept(exchange: Exchange, account: Account, new: NewOrder) -> Order:
     return order
 
 
+def _throttle(exchange: Exchange, order: Order) -> None:
+    """Meet the armed fault: the order finds only so much liquidity at each step, whole lots and at least one."""
+    if exchange.partial_fills:
+        exchange.partial_fills -= 1
+        step = exchange.market(order.symbol).instrument.lot_step
+        lots = order.quantity * exchange.partial_fill_fraction // step
+        order.fill_per_step = max(step, lots * step)
+
+
 def _work(exchange: Exchange, order: Order) -> None:
     """Match an accepted order and let what is left rest or expire."""
     bounded = order.order_type is OrderType.MARKET
@@ -166,7 +176,8 @@ def _check_executable(exchange: Exchange, account: Account, new: NewOrder) -> No
         return
     if new.time_in_force is TimeInForce.POST_ONLY and best is not None and acceptable(new.side, best, new.price):
         raise Rejected(Reason.POST_ONLY_WOULD_TAKE)
-    if new.time_in_force is TimeInForce.FOK and fillable(exchange, account, new) < new.quantity:
+    whole = not exchange.partial_fills and fillable(exchange, account, new) >= new.quantity
+    if new.time_in_force is TimeInForce.FOK and not whole:
         raise Rejected(Reason.FILL_OR_KILL_UNFILLED)
 
 

@@ -66,7 +66,7 @@ def cancel_conditional(exchange: Exchange, account: Account, order: ConditionalO
     """Cancel a waiting conditional order; `Rejected(UNKNOWN_ORDER)` when there is none."""
     if order is None or not order.open:
         raise Rejected(Reason.UNKNOWN_ORDER)
-    _end(exchange, account, order, ConditionalStatus.CANCELED)
+    end_conditional(exchange, account, order, ConditionalStatus.CANCELED)
     return order
 
 
@@ -77,6 +77,13 @@ def cancel_all_conditionals(exchange: Exchange, account: Account, symbol: str) -
     for order in waiting:
         cancel_conditional(exchange, account, order)
     return len(waiting)
+
+
+def end_conditional(exchange: Exchange, account: Account, order: ConditionalOrder, status: ConditionalStatus) -> None:
+    """Take a waiting conditional order away; `status` says why."""
+    order.status = status
+    order.updated_ms = exchange.now_ms
+    account.open_conditionals.pop(order.conditional_id, None)
 
 
 def fire_reached(exchange: Exchange) -> None:
@@ -98,7 +105,7 @@ def watched_price(market: Market, trigger_by: TriggerBy) -> Decimal:
 
 
 def _check(exchange: Exchange, account: Account, market: Market, terms: NewConditional) -> None:
-    check_trading(market.instrument)
+    check_trading(market)
     check_position_side(account, terms.position_side, terms.reduce_only)
     if terms.quantity is not None:
         check_quantity(market.instrument, terms.quantity, market_order=not terms.conditional_type.limit)
@@ -153,7 +160,7 @@ def _wrong_hedge_close(account: Account, terms: NewConditional) -> bool:
 
 
 def _fire(exchange: Exchange, account: Account, order: ConditionalOrder) -> None:
-    _end(exchange, account, order, ConditionalStatus.TRIGGERED)
+    end_conditional(exchange, account, order, ConditionalStatus.TRIGGERED)
     order.triggered_ms = exchange.now_ms
     terms = order.terms
     quantity = _quantity_at_trigger(account, terms)
@@ -187,9 +194,3 @@ def _quantity_at_trigger(account: Account, terms: NewConditional) -> Decimal | N
     if leg is not PositionSide.BOTH and not leg.opened_by(terms.side) and terms.quantity is not None:
         return min(terms.quantity, room) if room > ZERO else None
     return terms.quantity
-
-
-def _end(exchange: Exchange, account: Account, order: ConditionalOrder, status: ConditionalStatus) -> None:
-    order.status = status
-    order.updated_ms = exchange.now_ms
-    account.open_conditionals.pop(order.conditional_id, None)
