@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
 from proxy.accounts.troubles import VenueUnavailable
+from proxy.vault.permissions import KeyPermissions
 from rules.instrument import Instrument, MarginTier
 from rules.model import MarginMode, OrderType, PositionSide, Side
 from rules.snapshot import OpenOrder, Position
@@ -198,6 +199,17 @@ def order_report(row: Row) -> OrderReport:
         status=row["status"],
         filled_quantity=Decimal(row["executedQty"]),
         average_price=_some(row.get("avgPrice")),
+    )
+
+
+def key_permissions(row: Row) -> KeyPermissions:
+    """The answer of apiRestrictions; a right it does not name is an unexpected answer, never a no."""
+    return KeyPermissions(
+        reading=flag(row["enableReading"]),
+        futures=flag(row["enableFutures"]),
+        withdrawals=flag(row["enableWithdrawals"]),
+        transfers=flag(row["enableInternalTransfer"]) or flag(row["permitsUniversalTransfer"]),
+        ip_restricted=flag(row["ipRestrict"]),
     )
 
 
