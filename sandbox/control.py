@@ -24,6 +24,7 @@ from sandbox.engine.stepping import begin, jump, step
 from sandbox.fault_console import ArmFaults, FaultConsole
 from sandbox.faults import Faults
 from sandbox.request_log import RequestLog
+from sandbox.stream_faults import StreamFaultDoor
 
 STEPS_MAX = 200_000
 _Body = TypeVar("_Body", bound=msgspec.Struct)
@@ -66,9 +67,12 @@ class _Delist(msgspec.Struct, forbid_unknown_fields=True):
 class ControlDoor:
     """Answers /sandbox requests. `speed` is read by the ticker."""
 
-    def __init__(self, exchange: Exchange, log: RequestLog, bans: Bans, speed: float, seed: int) -> None:
+    def __init__(
+        self, exchange: Exchange, log: RequestLog, bans: Bans, speed: float, seed: int, streams: StreamFaultDoor
+    ) -> None:
         self._exchange = exchange
         self._log = log
+        self._streams = streams
         self._console = FaultConsole(exchange, bans, seed, _wall_ms)
         self.speed = speed
 
@@ -124,6 +128,8 @@ class ControlDoor:
             case "DELETE /log":
                 self._log.clear()
                 return {"total": 0, "entries": []}
+            case "GET /streams" | "POST /streams" | "DELETE /streams":
+                return self._streams.answer(door.partition(" ")[0], body)
             case _:
                 return None
 

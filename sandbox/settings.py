@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
 import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from sandbox.binance.limits import ORDERS_PER_10S, WEIGHT_PER_MINUTE
 from sandbox.engine.exchange import INSURANCE_FUND
@@ -28,8 +31,16 @@ class SettingsError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Ed25519Settings:
+    """An API key proven by a key pair instead of a shared secret, as `session.logon` wants it."""
+
+    api_key: str
+    public_key: Ed25519PublicKey
+
+
+@dataclass(frozen=True, slots=True)
 class AccountSettings:
-    """A customer of the practice exchange; `balance` in USDT."""
+    """A customer of the practice exchange; `balance` in USDT. `ed25519` is one more key to the same account."""
 
     name: str
     api_key: str
@@ -38,6 +49,7 @@ class AccountSettings:
     # What GET /sapi/v1/account/apiRestrictions says of the key.
     withdrawals: bool = False
     ip_restricted: bool = True
+    ed25519: Ed25519Settings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +72,12 @@ class Settings:
     def __post_init__(self) -> None:
         names = [account.name for account in self.accounts]
         keys = [account.api_key for account in self.accounts]
+        keys += [account.ed25519.api_key for account in self.accounts if account.ed25519]
         if not names:
             raise SettingsError("account: at least one is needed")
         if len(set(names)) < len(names) or len(set(keys)) < len(keys):
             raise SettingsError("account: names and keys must differ")
-        if not all(account.name and account.api_key and account.api_secret for account in self.accounts):
+        if not (all(keys) and all(account.name and account.api_secret for account in self.accounts)):
             raise SettingsError("account: name, key and secret must not be empty")
         if not all(account.balance.is_finite() and account.balance >= 0 for account in self.accounts):
             raise SettingsError("account: balance must be a number not below zero")
@@ -89,6 +102,9 @@ class _AccountTable(msgspec.Struct, forbid_unknown_fields=True):
     balance: Decimal = Decimal(10_000)
     withdrawals: bool = False
     ip_restricted: bool = True
+    ed25519_api_key: str = ""
+    # PEM text, as an exchange asks for it.
+    ed25519_public_key: str = ""
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -112,10 +128,7 @@ def read_settings(path: Path) -> Settings:
         content = msgspec.convert(table, _File, strict=False)
     except (OSError, ValueError, msgspec.ValidationError) as trouble:
         raise SettingsError(f"{path}: {trouble}") from trouble
-    accounts = tuple(
-        AccountSettings(row.name, row.api_key, row.api_secret, row.balance, row.withdrawals, row.ip_restricted)
-        for row in content.account
-    )
+    accounts = tuple(_account(row) for row in content.account)
     return Settings(
         accounts=accounts or Settings().accounts,
         seed=content.seed,
@@ -140,6 +153,45 @@ def read_playback(replay: list[Path], replay_mark: list[Path], replay_funding: l
         return read_recordings({x.symbol for x in DEFAULT_INSTRUMENTS}, replay, replay_mark, replay_funding)
     except ReplayError as trouble:
         raise SettingsError(str(trouble)) from trouble
+
+
+def with_ed25519(settings: Settings, text: str) -> Settings:
+    """Give an account one more key, from `name:key:pem_file` on the command line."""
+    name, _, rest = text.partition(":")
+    api_key, _, path = rest.partition(":")
+    if not any(account.name == name for account in settings.accounts):
+        raise SettingsError(f"--ed25519: no account is called {name}")
+    try:
+        key = Ed25519Settings(api_key, _public_key(Path(path).read_text(encoding="ascii")))
+    except (OSError, ValueError) as trouble:
+        raise SettingsError(f"--ed25519 {name}: {trouble}") from trouble
+    accounts = (replace(row, ed25519=key) if row.name == name else row for row in settings.accounts)
+    return replace(settings, accounts=tuple(accounts))
+
+
+def _account(row: _AccountTable) -> AccountSettings:
+    ed25519 = None
+    if row.ed25519_api_key or row.ed25519_public_key:
+        ed25519 = Ed25519Settings(row.ed25519_api_key, _public_key(row.ed25519_public_key))
+    return AccountSettings(
+        row.name,
+        row.api_key,
+        row.api_secret,
+        row.balance,
+        withdrawals=row.withdrawals,
+        ip_restricted=row.ip_restricted,
+        ed25519=ed25519,
+    )
+
+
+def _public_key(pem: str) -> Ed25519PublicKey:
+    try:
+        key = load_pem_public_key(pem.encode())
+    except (ValueError, UnsupportedAlgorithm):
+        raise SettingsError("ed25519_public_key: not a public key in PEM") from None
+    if not isinstance(key, Ed25519PublicKey):
+        raise SettingsError("ed25519_public_key: not an Ed25519 key")
+    return key
 
 
 def read_account(text: str) -> AccountSettings:

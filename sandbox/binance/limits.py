@@ -63,6 +63,24 @@ class RateLimits:
             )
         return [("x-mbx-used-weight-1m", str(total))]
 
+    def usage(self, caller: str, account: str | None, now_ms: int) -> list[dict[str, object]]:
+        """The windows as frames of the trading socket carry them; those of orders only when an account is named."""
+        windows: list[tuple[str, str, int, WindowCounter, str]] = []
+        if account is not None:
+            windows.append(("ORDERS", "SECOND", 10, self.orders_10s, account))
+            windows.append(("ORDERS", "MINUTE", 1, self.orders_1m, account))
+        windows.append(("REQUEST_WEIGHT", "MINUTE", 1, self.weight, caller))
+        return [
+            {
+                "rateLimitType": kind,
+                "interval": interval,
+                "intervalNum": number,
+                "limit": counter.limit,
+                "count": counter.add(key, 0, now_ms),
+            }
+            for kind, interval, number, counter, key in windows
+        ]
+
     def charge_orders(self, account: str, orders: int, now_ms: int) -> list[tuple[str, str]]:
         """Count `orders` placements or amendments of `account`; raises `RateLimited` above a limit."""
         ten_seconds = self.orders_10s.add(account, orders, now_ms)

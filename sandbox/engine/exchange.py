@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from sandbox.engine.account import Account
+from sandbox.engine.events import Cause, EventLog
 from sandbox.engine.instrument import Instrument
 from sandbox.engine.market import Market
 from sandbox.engine.model import ZERO, Income, IncomeKind
@@ -17,6 +18,8 @@ from sandbox.engine.street import Street
 
 INSURANCE_FUND = Decimal(1_000_000)
 _MONEY = Decimal("1e-8")
+# Whoever books these tells of them, together with the leg that changed.
+_TOLD_WITH_A_LEG = (IncomeKind.REALIZED_PNL, IncomeKind.COMMISSION, IncomeKind.FUNDING)
 
 
 class Exchange:
@@ -54,6 +57,7 @@ class Exchange:
         self.partial_fills = 0
         self.partial_fill_fraction = Decimal("0.25")
         self.playback: Playback | None = None
+        self.events = EventLog()
         self._last_id = 4_000_000_000
 
     @property
@@ -101,4 +105,7 @@ class Exchange:
                     trade_id=trade_id,
                 )
             )
+            if kind not in _TOLD_WITH_A_LEG:
+                cause = Cause.INSURANCE_CLEAR if kind is IncomeKind.INSURANCE_CLEAR else Cause.ADJUSTMENT
+                self.events.account_changed(self.now_ms, account, cause, change=booked)
         return booked

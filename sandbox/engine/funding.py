@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
+from sandbox.engine.events import Cause
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.market import FundingFixing, Market
 from sandbox.engine.model import IncomeKind
@@ -69,5 +70,8 @@ def _charge(exchange: Exchange, market: Market, fixing: FundingFixing) -> None:
             payment = -leg.quantity * fixing.mark_price * fixing.rate
             booked = exchange.pay(account, IncomeKind.FUNDING, symbol, payment)
             exchange.street.cash -= booked
+            changed = []
             if account.isolated(symbol):
                 leg.isolated_wallet += booked
+                changed = [leg]
+            exchange.events.account_changed(exchange.now_ms, account, Cause.FUNDING, *changed, change=booked)

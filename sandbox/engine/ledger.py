@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from sandbox.engine.account import Account
+from sandbox.engine.events import Cause, Execution
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.model import ZERO, Fill, IncomeKind, Order, OrderStatus, Position
 
@@ -37,6 +38,7 @@ def book_fill(
     commission = -exchange.pay(account, IncomeKind.COMMISSION, order.symbol, -fee, trade_id)
     position.commission = position.commission + commission if position.quantity else ZERO
     exchange.treasury += commission
+    position.realised += realised
     position.updated_ms = exchange.now_ms
     if account.isolated(order.symbol) and order.liquidation:
         # A liquidated position pays with its own margin alone; `liquidation.py` settles what is left of it.
@@ -48,21 +50,23 @@ def book_fill(
     order.filled_notional += quantity * price
     order.updated_ms = exchange.now_ms
     order.status = OrderStatus.PARTIALLY_FILLED if order.leaves_quantity > 0 else OrderStatus.FILLED
-    account.fills.append(
-        Fill(
-            trade_id=trade_id,
-            order_id=order.order_id,
-            symbol=order.symbol,
-            side=order.side,
-            position_side=order.position_side,
-            price=price,
-            quantity=quantity,
-            commission=commission,
-            realised=realised,
-            maker=maker,
-            time_ms=exchange.now_ms,
-        )
+    fill = Fill(
+        trade_id=trade_id,
+        order_id=order.order_id,
+        symbol=order.symbol,
+        side=order.side,
+        position_side=order.position_side,
+        price=price,
+        quantity=quantity,
+        commission=commission,
+        realised=realised,
+        maker=maker,
+        time_ms=exchange.now_ms,
     )
+    account.fills.append(fill)
+    exchange.events.account_changed(exchange.now_ms, account, Cause.ORDER, position)
+    execution = Execution.FORCED if order.liquidation else Execution.TRADE
+    exchange.events.order_changed(exchange.now_ms, order, execution, fill)
 
 
 def _move(position: Position, change: Decimal, price: Decimal) -> Decimal:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
+from sandbox.engine.book_record import BookRecord
 from sandbox.engine.candles import CandleSeries
 from sandbox.engine.depth import SyntheticDepth
 from sandbox.engine.instrument import Instrument, InstrumentStatus
@@ -63,6 +64,7 @@ class Market:
         self.depth = SyntheticDepth(instrument)
         self.depth.closed = not self.trading
         self.resting: dict[Side, list[Order]] = {side: [] for side in Side}
+        self.record = BookRecord()
         self.tape: deque[PublicTrade] = deque(maxlen=TAPE_KEPT)
         self.fixings: deque[FundingFixing] = deque(maxlen=FUNDING_KEPT)
         # What a record that is played back will charge, oldest first; without one the clock and the formula decide.

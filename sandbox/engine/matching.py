@@ -12,6 +12,7 @@ from decimal import Decimal
 from sandbox.engine.account import Account
 from sandbox.engine.conditional import ConditionalStatus
 from sandbox.engine.depth import Quote
+from sandbox.engine.events import Execution
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.ledger import book_fill
 from sandbox.engine.market import Market, PublicTrade
@@ -84,11 +85,18 @@ def fill_crossed(exchange: Exchange, market: Market) -> None:
 
 def close_order(exchange: Exchange, order: Order, status: OrderStatus) -> None:
     """End an order: out of the book and out of the account's open orders."""
+    account = exchange.accounts[order.account]
     if order.open:
         order.status = status
         order.updated_ms = exchange.now_ms
+        execution = Execution.CANCELED if status is OrderStatus.CANCELED else Execution.EXPIRED
+        exchange.events.order_changed(exchange.now_ms, order, execution)
     exchange.market(order.symbol).unrest(order)
-    exchange.accounts[order.account].open_orders.pop(order.order_id, None)
+    account.open_orders.pop(order.order_id, None)
+    if order.conditional_id:
+        senders = (x for x in account.conditionals if x.conditional_id == order.conditional_id)
+        for sender in senders:
+            exchange.events.conditional_changed(exchange.now_ms, sender)
 
 
 def sync_reducing(exchange: Exchange, account: Account, symbol: str, position_side: PositionSide) -> None:
@@ -103,6 +111,7 @@ def sync_reducing(exchange: Exchange, account: Account, symbol: str, position_si
         elif order.leaves_quantity > room:
             order.quantity = order.filled_quantity + room
             order.updated_ms = exchange.now_ms
+            exchange.events.order_changed(exchange.now_ms, order, Execution.AMENDED)
     if position.quantity == 0:
         for conditional in list(account.open_conditionals.values()):
             terms = conditional.terms
@@ -110,6 +119,7 @@ def sync_reducing(exchange: Exchange, account: Account, symbol: str, position_si
                 conditional.status = ConditionalStatus.EXPIRED
                 conditional.updated_ms = exchange.now_ms
                 del account.open_conditionals[conditional.conditional_id]
+                exchange.events.conditional_changed(exchange.now_ms, conditional)
 
 
 def _best(market: Market, side: Side) -> _Counterparty | None:

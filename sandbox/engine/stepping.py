@@ -8,6 +8,7 @@ from sandbox.engine.delisting import announce_scripted_delisting, deliver_due
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.funding import charge_funding
 from sandbox.engine.liquidation import liquidate_due
+from sandbox.engine.margin_call import call_margin
 from sandbox.engine.market import Market, PublicTrade
 from sandbox.engine.matching import fill_crossed
 from sandbox.engine.model import ZERO, Side
@@ -118,5 +119,6 @@ def _settle(exchange: Exchange) -> None:
     """Fire triggers, liquidate, and write down the prices."""
     fire_reached(exchange)
     liquidate_due(exchange)
+    call_margin(exchange)
     for market in exchange.markets.values():
         market.touch(exchange.now_ms)

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 from sandbox.engine.account import Account, Countdown
 from sandbox.engine.checks import check_room, check_terms
+from sandbox.engine.events import Execution
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.matching import acceptable, close_order, execute, fillable
 from sandbox.engine.model import ZERO, NewOrder, Order, OrderStatus, OrderType, PositionSide, Side, TimeInForce
 from sandbox.engine.rejection import Reason, Rejected
 
 
-def place(exchange: Exchange, account: Account, new: NewOrder, *, close_position: bool = False) -> Order:
+def place(
+    exchange: Exchange,
+    account: Account,
+    new: NewOrder,
+    *,
+    close_position: bool = False,
+    accepted: Callable[[Order], None] | None = None,
+) -> Order:
     """Accept `new` and match it at once; the order comes back as it stands after matching.
 
-    Errors: `Rejected`; then nothing has changed.
+    `accepted` sees the order before anything has happened to it. Errors: `Rejected`; then nothing has changed.
     """
     new = check_new(exchange, account, new)
     order = _accept(exchange, account, new)
     order.close_position = close_position
     _throttle(exchange, order)
+    if accepted is not None:
+        accepted(order)
+    exchange.events.order_changed(exchange.now_ms, order, Execution.NEW)
     _work(exchange, order)
     return order
 
@@ -94,6 +106,7 @@ def amend(
     order.quantity = order.filled_quantity + checked.quantity
     order.price = price
     order.updated_ms = exchange.now_ms
+    exchange.events.order_changed(exchange.now_ms, order, Execution.AMENDED)
     _work(exchange, order)
     return order
 
