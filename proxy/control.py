@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from redis.exceptions import RedisError
 
 from proxy.accounts.keeper import AccountKeeper
+from proxy.accounts.key_watch import KeyWatch
 from proxy.accounts.markets import MarketKeeper
 from proxy.audit import query
 from proxy.audit.reader import ArchiveReader, ArchiveUnavailable
@@ -49,6 +50,7 @@ class Control:
         vault: Vault,
         store: WardenStore,
         keepers: Mapping[str, AccountKeeper],
+        keys: Mapping[str, KeyWatch],
         markets: Mapping[str, MarketKeeper],
         watch: AnomalyWatch,
         kill: KillDesk,
@@ -59,6 +61,7 @@ class Control:
         self._vault = vault
         self._store = store
         self._keepers = keepers
+        self._keys = keys
         self._markets = markets
         self._watch = watch
         self._kill = kill
@@ -202,6 +205,7 @@ class Control:
             conditional_orders=len(conditional),
             holds=len(holds),
             unknown_holds=sum(1 for aged in holds if aged.hold.status is HoldStatus.UNKNOWN),
+            exchange_key=self._keys[keeper.name].verdict,
         )
 
 

@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from redis.exceptions import RedisError
 
 from proxy.accounts.keeper import REPLY_TIMEOUT_S, AccountKeeper
+from proxy.accounts.key_watch import KeyWatch
 from proxy.accounts.markets import MarketKeeper
 from proxy.accounts.venue_account import VenueAccount
 from proxy.console.app import create_console
@@ -32,7 +33,9 @@ from proxy.store.fence import Scope
 from proxy.store.warden_store import WardenStore
 from proxy.vault.errors import VaultError
 from proxy.vault.keys import ExchangeKey, KeyState
+from proxy.vault.permissions import Risk
 from proxy.vault.vault import Vault
+from rules.outside import OutsideAction, outside_action
 from rules.policy import Policy
 
 log = logging.getLogger("perpguard.warden")
@@ -63,6 +66,7 @@ class Warden:
         self._watch = AnomalyWatch(self._store)
         self._keepers: dict[str, AccountKeeper] = {}
         self._markets: dict[str, MarketKeeper] = {}
+        self._keys: dict[str, KeyWatch] = {}
         self._scribe = Scribe(
             data_dir=settings.data_dir, desk=settings.desk, store=self._store, reader=self._read, now=now
         )
@@ -74,8 +78,10 @@ class Warden:
         self._stack.callback(self._scribe.close)
         self._stack.push_async_callback(self._store.aclose)
         kill_hands: dict[str, VenueHands] = {}
+        feeds: dict[str, VenueAccount] = {}
         for key in self._vault.accounts():
             feed, venue_hands = self._hands(key), self._hands(key)
+            feeds[key.account] = feed
             self._stack.push_async_callback(feed.aclose)
             self._stack.push_async_callback(venue_hands.aclose)
             kill_hands[key.account] = VenueHands(venue_hands)
@@ -89,12 +95,15 @@ class Warden:
             changed=self._book_moved,
         )
         await self._kill.resume()
+        for account, hands in feeds.items():
+            self._keys[account] = self._key_watch(account, hands)
         control = Control(
             settings=settings,
             policy=self._policy,
             vault=self._vault,
             store=self._store,
             keepers=self._keepers,
+            keys=self._keys,
             markets=self._markets,
             watch=self._watch,
             kill=self._kill,
@@ -132,6 +141,8 @@ class Warden:
                 loops.create_task(keeper.run())
             for market in self._markets.values():
                 loops.create_task(market.run())
+            for key in self._keys.values():
+                loops.create_task(key.run())
             loops.create_task(self._scribe.drain())
             loops.create_task(self._scribe.merge_journals())
             loops.create_task(self._watch_store())
@@ -229,6 +240,22 @@ class Warden:
             api_key=key.api_key,
             secret=key.api_secret,
             base_url=self._settings.venue_urls[key.venue],
+            spot_url=self._settings.hosts(key.venue)["sapi"],
+        )
+
+    def _key_watch(self, account: str, hands: VenueAccount) -> KeyWatch:
+        alerts_only = outside_action(self._policy.outside, account) is OutsideAction.ALERT
+
+        def accepted() -> tuple[Risk, ...]:
+            enrolment = self._vault.exchange_key(account).enrolment
+            return enrolment.accepted if enrolment is not None else ()
+
+        return KeyWatch(
+            account=account,
+            ask=hands.key_permissions,
+            accepted=accepted,
+            reduce=None if alerts_only else self._kill.reduce,
+            record=self._scribe.event,
         )
 
     def _keeper(self, hands: VenueAccount) -> AccountKeeper:

@@ -27,7 +27,10 @@ class PositionView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountView:
-    """One exchange account. ``state`` is ACTIVE, REDUCING or HALTED; ages are seconds, ``None`` when never seen."""
+    """One exchange account. ``state`` is ACTIVE, REDUCING or HALTED; ages are seconds, ``None`` when never seen.
+
+    ``exchange_key`` is ``sound``, ``unknown``, or what is wrong with the key's rights.
+    """
 
     name: str
     venue: str
@@ -42,6 +45,7 @@ class AccountView:
     conditional_orders: int
     holds: int
     unknown_holds: int
+    exchange_key: str = "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""A key that became dangerous makes its account reduce-only, once, and says so; one nobody can judge is shown as that."""
+"""A key that became dangerous makes its account reduce-only, once, and says so; one nobody can judge is unknown."""
 
 from __future__ import annotations
 
