@@ -21,6 +21,7 @@ from proxy.accounts.keeper import REPLY_TIMEOUT_S, AccountKeeper
 from proxy.accounts.key_watch import KeyWatch
 from proxy.accounts.markets import MarketKeeper
 from proxy.accounts.venue_account import VenueAccount
+from proxy.accounts.venue_clock import VenueClock
 from proxy.console.app import create_console
 from proxy.control import Control
 from proxy.control_token import control_token
@@ -43,6 +44,9 @@ log = logging.getLogger("perpguard.warden")
 KEYS_EVERY_S: Final = 0.25
 DECAY_EVERY_S: Final = 5.0
 STORE_EVERY_S: Final = 0.5
+CLOCK_OFF: Final = -1021
+"""Binance's word for a time stamp that it does not take."""
+
 _STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
 
 
@@ -67,6 +71,8 @@ class Warden:
         self._keepers: dict[str, AccountKeeper] = {}
         self._markets: dict[str, MarketKeeper] = {}
         self._keys: dict[str, KeyWatch] = {}
+        self._clocks: dict[str, VenueClock] = {}
+        self._all_hands: list[VenueAccount] = []
         self._scribe = Scribe(
             data_dir=settings.data_dir, desk=settings.desk, store=self._store, reader=self._read, now=now
         )
@@ -82,11 +88,13 @@ class Warden:
         for key in self._vault.accounts():
             feed, venue_hands = self._hands(key), self._hands(key)
             feeds[key.account] = feed
+            self._all_hands += (feed, venue_hands)
             self._stack.push_async_callback(feed.aclose)
             self._stack.push_async_callback(venue_hands.aclose)
             kill_hands[key.account] = VenueHands(venue_hands)
             self._keepers[key.account] = self._keeper(feed)
             self._markets.setdefault(key.venue, self._market_keeper(key.venue, feed))
+            self._clocks.setdefault(key.venue, self._clock(key.venue, feed))
         self._kill = KillDesk(
             data_dir=settings.data_dir,
             hands=kill_hands,
@@ -104,6 +112,7 @@ class Warden:
             store=self._store,
             keepers=self._keepers,
             keys=self._keys,
+            clocks=self._clocks,
             markets=self._markets,
             watch=self._watch,
             kill=self._kill,
@@ -143,6 +152,8 @@ class Warden:
                 loops.create_task(market.run())
             for key in self._keys.values():
                 loops.create_task(key.run())
+            for clock in self._clocks.values():
+                loops.create_task(clock.run())
             loops.create_task(self._scribe.drain())
             loops.create_task(self._scribe.merge_journals())
             loops.create_task(self._watch_store())
@@ -181,6 +192,8 @@ class Warden:
                     keeper.expect(request, symbol)
             elif record.get("kind") == "outcome":
                 keeper.happened(request, changed=record.get("result") in ("ACCEPTED", "UNKNOWN"))
+                if record.get("venue_code") == CLOCK_OFF:
+                    self._clocks[keeper.venue].soon()
         await self._watch.see(records)
 
     async def _mirror_keys(self) -> None:
@@ -241,6 +254,16 @@ class Warden:
             secret=key.api_secret,
             base_url=self._settings.venue_urls[key.venue],
             spot_url=self._settings.hosts(key.venue)["sapi"],
+        )
+
+    def _clock(self, venue: str, hands: VenueAccount) -> VenueClock:
+        def adjust(offset_ms: int) -> None:
+            for each in self._all_hands:
+                if each.venue == venue:
+                    each.adjust_clock(offset_ms)
+
+        return VenueClock(
+            venue=venue, ask=hands.server_time, store=self._store, adjust=adjust, record=self._scribe.event
         )
 
     def _key_watch(self, account: str, hands: VenueAccount) -> KeyWatch:

@@ -29,7 +29,8 @@ class PositionView:
 class AccountView:
     """One exchange account. ``state`` is ACTIVE, REDUCING or HALTED; ages are seconds, ``None`` when never seen.
 
-    ``exchange_key`` is ``sound``, ``unknown``, or what is wrong with the key's rights.
+    ``exchange_key`` is ``sound``, ``unknown``, or what is wrong with the key's rights. ``clock_offset_ms`` is the
+    venue's time less the guard's.
     """
 
     name: str
@@ -46,6 +47,7 @@ class AccountView:
     holds: int
     unknown_holds: int
     exchange_key: str = "unknown"
+    clock_offset_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

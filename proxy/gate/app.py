@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 
 from fastapi import FastAPI
 
+from proxy.gate.clock import GateClock
 from proxy.gate.http import BinanceDoor
 from proxy.gate.identity import Identities
 from proxy.gate.journal import Journal
@@ -30,11 +32,15 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     upstream = HttpxUpstream()
     fence = Fence(settings.data_dir)
     hosts = settings.hosts(VENUE)
+    clock = GateClock(store, VENUE, now)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await store.warm()
+        await clock.read()
+        following = asyncio.create_task(clock.follow())
         yield
+        following.cancel()
         await door.drain()
         await upstream.aclose()
         await store.aclose()
@@ -51,9 +57,9 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     door = BinanceDoor(
         app,
         identities=Identities(vault, VENUE),
-        orders=OrderDesk(desk=settings.desk, judge=judge, upstream=upstream, hosts=hosts, now=now),
+        orders=OrderDesk(desk=settings.desk, judge=judge, upstream=upstream, hosts=hosts, now=now, venue_now=clock.now),
         upstream=upstream,
         hosts=hosts,
-        now=now,
+        now=clock.now,
     )
     return door
