@@ -15,6 +15,7 @@ from proxy.gate.identity import Identities
 from proxy.gate.journal import Journal
 from proxy.gate.judge import Judge
 from proxy.gate.orders import OrderDesk
+from proxy.gate.reads import ReadDesk
 from proxy.gate.upstream import HttpxUpstream
 from proxy.settings import Settings
 from proxy.store.fence import Fence
@@ -54,12 +55,12 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
         return {"status": "ok", "policy": policy.version}
 
     judge = Judge(store=store, fence=fence, journal=journal, policy=policy, now=now)
+    orders = OrderDesk(desk=settings.desk, judge=judge, upstream=upstream, hosts=hosts, now=now, venue_now=clock.now)
     door = BinanceDoor(
         app,
         identities=Identities(vault, VENUE),
-        orders=OrderDesk(desk=settings.desk, judge=judge, upstream=upstream, hosts=hosts, now=now, venue_now=clock.now),
-        upstream=upstream,
-        hosts=hosts,
+        orders=orders,
+        reads=ReadDesk(upstream=upstream, hosts=hosts, now=clock.now, told=orders.told),
         now=clock.now,
     )
     return door
