@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
 from fastapi import FastAPI
 
+from proxy.gate.clock import GateClock
 from proxy.gate.http import BinanceDoor
 from proxy.gate.identity import Identities
 from proxy.gate.journal import Journal
@@ -38,20 +39,22 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     upstream = HttpxUpstream()
     fence = Fence(settings.data_dir)
     hosts = settings.hosts(VENUE)
+    clock = GateClock(store, VENUE, now)
     identities = Identities(vault, VENUE)
     stream_host = settings.stream_hosts(VENUE)["fstream"]
     relay = Relay(stream_host)
     keys = KeyedSockets(identities.obeys, store.disabled_keys)
-    streams = UserStreams(identities=identities, upstream=upstream, hosts=hosts, stream_host=stream_host, now=now)
+    streams = UserStreams(identities=identities, upstream=upstream, hosts=hosts, stream_host=stream_host, now=clock.now)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         await store.warm()
-        watching = asyncio.create_task(keys.watch())
+        await clock.read()
+        loops = [asyncio.create_task(loop) for loop in (clock.follow(), keys.watch())]
         yield {"sockets": sockets}  # Where the protocol class finds it: uvicorn hands the state to every connection.
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
         await streams.aclose()
         await relay.aclose()
         await door.drain()
@@ -67,15 +70,15 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
         return {"status": "ok", "policy": policy.version}
 
     judge = Judge(store=store, fence=fence, journal=journal, policy=policy, now=now)
-    orders = OrderDesk(desk=settings.desk, judge=judge, upstream=upstream, hosts=hosts, now=now)
+    orders = OrderDesk(desk=settings.desk, judge=judge, upstream=upstream, hosts=hosts, now=now, venue_now=clock.now)
     door = BinanceDoor(
         app,
         identities=identities,
         orders=orders,
-        reads=ReadDesk(upstream=upstream, hosts=hosts, now=now, told=orders.told),
+        reads=ReadDesk(upstream=upstream, hosts=hosts, now=clock.now, told=orders.told),
         streams=streams,
-        now=now,
+        now=clock.now,
     )
-    trading = TradingDoor(identities=identities, store=store, carry=door.carry, now=now)
+    trading = TradingDoor(identities=identities, store=store, carry=door.carry, now=clock.now)
     sockets = SocketDoor(relay=relay, trading=trading, users=streams, keys=keys, names=settings.gate_names)
     return door

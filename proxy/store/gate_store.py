@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -220,6 +221,22 @@ class GateStore:
         if self._documents.get(key, _EMPTY).version != version:
             self._remember(key, version, body, _decode_account)
         return _decode_holds_map(states), self._documents[key].value
+
+    async def venue_time(self, venue: str) -> datetime | None:
+        """The venue's time at this moment, as the warden last measured it. ``None`` when it has not.
+
+        Raises ``StoreUnavailable``. Off the order path: a slow answer neither counts as an outage nor is acted on.
+        """
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.time()
+        pipeline.get(self._keys.clock(venue))
+        try:
+            (seconds, micros), offset_us = await within(self._timeout_s, pipeline.execute())
+        except (RedisError, OSError, TimeoutError) as error:
+            raise StoreUnavailable(type(error).__name__) from error
+        if offset_us is None:
+            return None
+        return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=micros + int(offset_us))
 
     async def settle(
         self,
