@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -29,6 +30,8 @@ from proxy.store.gate_store import GateStore
 from proxy.vault.vault import Vault
 from rules.policy import Policy
 
+log = logging.getLogger("perpguard.gate")
+
 VENUE = "binanceusdm"
 
 
@@ -54,7 +57,9 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
         yield {"sockets": sockets}  # Where the protocol class finds it: uvicorn hands the state to every connection.
         for loop in loops:
             loop.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
+        for ended in await asyncio.gather(*loops, return_exceptions=True):
+            if isinstance(ended, Exception):  # Not the cancellation, which is none.
+                log.error("a loop of the gate had ended with a bug", exc_info=ended)
         await streams.aclose()
         await relay.aclose()
         await door.drain()
