@@ -85,6 +85,8 @@ def shown_default(rule: type, name: str) -> str:
         return "required"
     if field.default is None:
         return "none"
+    if isinstance(field.default, bool):
+        return str(field.default).lower()  # As TOML spells it.
     return f'"{field.default}"' if isinstance(field.default, str) else str(field.default)
 
 

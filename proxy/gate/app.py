@@ -13,6 +13,7 @@ from proxy.gate.identity import Identities
 from proxy.gate.journal import Journal
 from proxy.gate.judge import Judge
 from proxy.gate.orders import OrderDesk
+from proxy.gate.reads import ReadDesk
 from proxy.gate.upstream import HttpxUpstream
 from proxy.settings import Settings
 from proxy.store.fence import Fence
@@ -48,12 +49,12 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
         return {"status": "ok", "policy": policy.version}
 
     judge = Judge(store=store, fence=fence, journal=journal, policy=policy, now=now)
+    orders = OrderDesk(desk=settings.desk, judge=judge, upstream=upstream, hosts=hosts, now=now)
     door = BinanceDoor(
         app,
         identities=Identities(vault, VENUE),
-        orders=OrderDesk(desk=settings.desk, judge=judge, upstream=upstream, hosts=hosts, now=now),
-        upstream=upstream,
-        hosts=hosts,
+        orders=orders,
+        reads=ReadDesk(upstream=upstream, hosts=hosts, now=now, told=orders.told),
         now=now,
     )
     return door

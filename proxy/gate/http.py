@@ -13,14 +13,13 @@ from datetime import datetime
 from typing import Any, Final
 
 from proxy.clock import milliseconds
-from proxy.gate.identity import Identities, Identity, Refused
-from proxy.gate.orders import Answer, OrderDesk, passed_headers, refusal
+from proxy.gate.identity import Identities, Refused
+from proxy.gate.orders import Answer, OrderDesk, refusal
 from proxy.gate.protocol import BODY_BYTES_MAX
-from proxy.gate.upstream import NotSent, OutboundRequest, OutcomeUnknown, Upstream
+from proxy.gate.reads import ReadDesk
 from proxy.venues.binance import rejections
-from proxy.venues.binance.encode import build
 from proxy.venues.binance.malformed import MalformedRequest
-from proxy.venues.binance.requests import VenueRequest, read_request
+from proxy.venues.binance.requests import read_request
 from proxy.venues.binance.route import Access, Kind, Route
 from proxy.venues.binance.routes import find_route
 from proxy.venues.binance.wire import read_parameters
@@ -37,19 +36,6 @@ UNDER_WAY_MAX: Final = 512
 """Requests of one gate process at the same time; beyond it a bot is told at once instead of waiting in line."""
 
 
-# A read may be asked again: this is the one refusal that clients should take for a passing network error.
-_VENUE_UNREACHABLE: Final = rejections.Rejection(
-    503, -1001, "GUARD VENUE_UNREACHABLE: Internal error; unable to process your request. Please try again."
-)
-
-
-_NAMING_ORDERS: Final = frozenset(
-    f"/fapi/v1/{name}"
-    for name in ("order", "openOrder", "openOrders", "allOrders", "algoOrder", "openAlgoOrders", "allAlgoOrders")
-)
-"""Reads whose answer carries the client order ids of orders: what a bot that lost an answer asks."""
-
-
 class Disconnected(Exception):
     """The bot went away before its request was whole: nothing is done with half a request."""
 
@@ -63,15 +49,13 @@ class BinanceDoor:
         *,
         identities: Identities,
         orders: OrderDesk,
-        upstream: Upstream,
-        hosts: Mapping[str, str],
+        reads: ReadDesk,
         now: Callable[[], datetime],
     ) -> None:
         self._app = app
         self._identities = identities
         self._orders = orders
-        self._upstream = upstream
-        self._hosts = hosts
+        self._reads = reads
         self._now = now
         self._under_way: set[asyncio.Task[Answer]] = set()
 
@@ -132,7 +116,7 @@ class BinanceDoor:
             )
         request = read_request(route, parameters)
         if not request.commands:
-            return await self._read(request, identity)
+            return await self._reads.read(request, identity)
         assert identity is not None  # noqa: S101 - law 5: the table has no public row that moves money; a test walks it
         if len(self._under_way) >= UNDER_WAY_MAX:
             return refusal(rejections.cannot_judge())
@@ -145,32 +129,6 @@ class BinanceDoor:
         except Exception:  # The edge of the order path: a bug there may come after the send, so nothing is denied.
             log.exception("an order failed in the guard; its hold stays until the venue has been asked")
             return refusal(rejections.unknown_outcome())
-
-    async def _read(self, request: VenueRequest, identity: Identity | None) -> Answer:
-        """Forward a read, rebuilt, with the real credentials where the venue wants them."""
-        outbound = build(
-            request.route,
-            request.reads,
-            secret=identity.exchange_key.api_secret.reveal() if identity is not None else "",
-            timestamp_ms=milliseconds(self._now()),
-        )
-        url = self._hosts[outbound.host] + outbound.path + (f"?{outbound.query}" if outbound.query else "")
-        try:
-            reply = await self._upstream.send(
-                OutboundRequest(
-                    method=outbound.method,
-                    url=url,
-                    body=outbound.body,
-                    api_key=identity.exchange_key.api_key if identity is not None else None,
-                ),
-                None,
-            )
-        except (NotSent, OutcomeUnknown) as trouble:
-            log.warning("reading %s failed: %s", request.route.path, trouble)
-            return refusal(_VENUE_UNREACHABLE)
-        if identity is not None and reply.status == 200 and request.route.path in _NAMING_ORDERS:
-            await self._orders.told(identity, reply.body)
-        return Answer(status=reply.status, body=reply.body, headers=passed_headers(reply))
 
 
 async def _read_body(receive: Receive) -> bytes | None:

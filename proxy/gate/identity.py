@@ -15,7 +15,7 @@ from typing import Final
 from proxy.vault.errors import VaultError
 from proxy.vault.keys import ExchangeKey, KeyState, last_four
 from proxy.vault.vault import Vault
-from proxy.venues.binance import rejections, signing
+from proxy.venues.binance import client_ids, rejections, signing
 from proxy.venues.binance.rejections import Rejection
 from proxy.venues.binance.route import Access, Route
 from proxy.venues.binance.wire import Parameters
@@ -45,6 +45,11 @@ class Identity:
     exchange_key: ExchangeKey
     replay_digest: str
     replay_window_ms: int
+
+    @property
+    def tag(self) -> str:
+        """What the venue's ids of this bot's orders begin with."""
+        return client_ids.tag(self.account, self.bot)
 
 
 class Identities:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,13 +14,17 @@ from proxy.gate.recording import Subject, new_decision_id
 from proxy.gate.upstream import FenceClosed, NotSent, OutboundRequest, OutcomeUnknown, Upstream, UpstreamReply
 from proxy.store.gate_store import RequestReplayed
 from proxy.venues.binance import replies
+from proxy.venues.binance.client_ids import restore, reworded
 from proxy.venues.binance.encode import build, encode
+from proxy.venues.binance.malformed import MalformedRequest
+from proxy.venues.binance.naming import outward_request
 from proxy.venues.binance.rejections import (
     Rejection,
     batch_body,
     cannot_judge,
     for_breach,
     key_disabled,
+    malformed,
     replayed,
     unknown_outcome,
 )
@@ -72,7 +76,18 @@ class OrderDesk:
         self._now = now
 
     async def carry(self, request: VenueRequest, identity: Identity) -> Answer:
-        """Judge, send, settle and answer one request. Never raises for trouble outside."""
+        """Judge, send, settle and answer one request. Never raises for trouble outside.
+
+        What comes in and goes out speaks the bot's own client order ids; everything in between, the venue's.
+        """
+        try:
+            request = outward_request(request, identity.tag)
+        except MalformedRequest as error:
+            return refusal(malformed(error))
+        answer = await self._carry(request, identity)
+        return replace(answer, body=restore(answer.body, identity.tag))
+
+    async def _carry(self, request: VenueRequest, identity: Identity) -> Answer:
         subject = Subject(
             decision_id=new_decision_id(),
             desk=self._desk,
@@ -85,7 +100,7 @@ class OrderDesk:
         judged = JudgedRequest(
             subject=subject,
             guard_key=identity.guard_key,
-            commands=with_client_ids(request.commands, subject.decision_id),
+            commands=with_client_ids(request.commands, subject.decision_id, identity.tag),
             replay_digest=identity.replay_digest,
             replay_window_ms=identity.replay_window_ms,
         )
@@ -102,8 +117,9 @@ class OrderDesk:
         await self._judge.told(identity.account, identity.bot, answer)
 
     async def _act(self, request: VenueRequest, ruling: Ruling, identity: Identity) -> Answer:
-        refused = _refusals(ruling)
-        headers = _guard_headers(ruling)
+        told = _in_own_words(ruling, identity.tag)
+        refused = _refusals(told)
+        headers = _guard_headers(told)
         places = sorted(ruling.cleared)
         if not places:
             if ruling.withheld:
@@ -189,6 +205,26 @@ class OrderDesk:
 
 def _places_orders(ruling: Ruling) -> bool:
     return any(isinstance(each.command, PlaceOrder | AmendOrder) for each in ruling.cleared.values())
+
+
+def _in_own_words(ruling: Ruling, tag: str) -> Ruling:
+    """The ruling as the bot is told it: what names an order of the bot names it by the bot's own id.
+
+    The records for the audit are in the ruling already, with the ids as they were judged.
+    """
+
+    def own(breach: Breach) -> Breach:
+        return replace(
+            breach,
+            message=reworded(breach.message, tag),
+            observed=reworded(breach.observed, tag),
+            advice=reworded(breach.advice, tag),
+        )
+
+    decisions = tuple(
+        replace(each, breaches=tuple(own(breach) for breach in each.breaches)) for each in ruling.decisions
+    )
+    return replace(ruling, decisions=decisions, withheld={place: own(each) for place, each in ruling.withheld.items()})
 
 
 def _refusals(ruling: Ruling) -> dict[int, Rejection]:

@@ -17,6 +17,7 @@ from proxy.vault.errors import InvalidField, PassphraseRefused, VaultError
 from proxy.vault.keys import ExchangeKey, GuardKey, Secret, shortened
 from proxy.vault.passphrase import read_passphrase
 from proxy.vault.vault import Vault
+from proxy.venues.binance.client_ids import TagsClash, tags
 
 _SECRET_CHARACTERS_MAX = 16_384
 
@@ -86,7 +87,7 @@ def run(args: argparse.Namespace, terminal: Terminal | None = None) -> int:
     terminal = terminal or Terminal.of_this_process()
     try:
         _COMMANDS[args.keys_command](args, terminal)
-    except (VaultError, OSError) as trouble:
+    except (VaultError, TagsClash, OSError) as trouble:
         print(f"perpguard keys: {trouble}", file=terminal.stderr)
         return 2
     except EOFError:
@@ -108,9 +109,10 @@ def _add_exchange(args: argparse.Namespace, terminal: Terminal) -> None:
 
 
 def _issue(args: argparse.Namespace, terminal: Terminal) -> None:
-    issued = _open(args, terminal).issue(
-        bot=args.bot, account=args.account, label=args.label or args.bot, now=terminal.now()
-    )
+    vault = _open(args, terminal)
+    # Before the key is made: a bot whose orders look like another's must not get one.
+    tags(args.account, (args.bot, *(each.bot for each in vault.guard_keys() if each.account == args.account)))
+    issued = vault.issue(bot=args.bot, account=args.account, label=args.label or args.bot, now=terminal.now())
     _show_once(issued, args, terminal)
 
 

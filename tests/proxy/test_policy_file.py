@@ -181,9 +181,23 @@ def test_every_other_rule_may_only_report(rule):
         "correlated_exposure": "limit_equity = 1",
         "max_order_value": "limit = 1",
         "max_leverage": "limit = 1",
+        "margin_budget": "limit = 1\nleverage = 1",
     }
-    policy = a_policy(f'[desk.{rule}]\nenforcement = "report"\n{needed.get(rule, "")}\n')
+    place = "bot.grid" if rule == "margin_budget" else "desk"
+    policy = a_policy(f'[{place}.{rule}]\nenforcement = "report"\n{needed.get(rule, "")}\n')
     assert [each.enforcement for each in policy.rules if each.rule_id == rule] == [Enforcement.REPORT]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[desk.margin_budget]\nlimit = 1\nleverage = 1", "is set aside for one bot"),
+        ("[symbol.BTCUSDT.own_share]", "an account is shared whole or not"),
+    ],
+)
+def test_a_rule_at_a_level_it_does_not_have_is_refused(text, why):
+    place, _, settings = text.partition("\n")
+    assert why in refused(f'{HEAD}{place}\nenforcement = "enforce"\n{settings}\n')
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from proxy.demo.world import ACCOUNT, DemoFailed, World
+from proxy.venues.binance.client_ids import outward, tag
 from tests.support.practice_client import Bot, Door
 
 T = TypeVar("T")
@@ -53,6 +54,10 @@ class LiveWorld(World):
         """Another bot, at the guard."""
         key = self.guard_keys[name]
         return Bot(self.places.gate, key.key, key.secret)
+
+    def upstream_id(self, own_id: str, bot: str | None = None) -> str:
+        """What the exchange knows an order of the first bot, or of another, by."""
+        return outward(own_id, tag(ACCOUNT, bot or next(iter(self.guard_keys))))
 
     @cached_property
     def direct(self) -> Bot:

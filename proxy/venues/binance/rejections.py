@@ -23,6 +23,7 @@ _NO_PRIVILEGE: Final = "has no operation privilege"
 _RATE_CODES: Final = frozenset({"MESSAGE_RATE_ABOVE_LIMIT"})
 _STOPPED_CODES: Final = frozenset({"KILL_RUNNING", "TRADING_HALTED", "KEY_DISABLED"})
 _UNKNOWN_SYMBOL_CODES: Final = frozenset({"UNKNOWN_SYMBOL"})
+_UNKNOWN_ORDER_CODES: Final = frozenset({"ORDER_NOT_OWNED"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ def for_breach(breach: Breach, headroom: Decimal | None = None) -> Rejection:
         return Rejection(400, -1015, f"{named}: Too many new orders; {breach.message}{details}")
     if breach.code in _STOPPED_CODES:
         return Rejection(400, -2010, f"{named}: this key {_NO_PRIVILEGE} now; {breach.message}{details}")
+    if breach.code in _UNKNOWN_ORDER_CODES:
+        return Rejection(400, -2011, f"{named}: {breach.message}")
     if breach.code in _UNKNOWN_SYMBOL_CODES:
         return Rejection(400, -1121, f"{named}: Invalid symbol; {breach.message}")
     return Rejection(400, -2010, f"{named}: {breach.message}{details}")

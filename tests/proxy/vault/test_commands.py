@@ -13,6 +13,7 @@ import pytest
 from proxy.vault.commands import Terminal, add_arguments, run
 from proxy.vault.keys import KeyState, Secret
 from proxy.vault.vault import Vault
+from proxy.venues.binance.client_ids import tag
 
 PASSPHRASE = "correct horse battery staple"
 API_SECRET = "canary-exchange-secret"
@@ -158,3 +159,13 @@ def test_leaving_a_prompt_with_end_of_file_is_a_refusal(operator: Operator):
         raise EOFError
 
     assert replace(operator, environment={}, prompt=hang_up).types("keys list")[0] == 2
+
+
+def test_a_bot_whose_orders_would_look_like_anothers_gets_no_key(with_account):
+    code = tag("main", "ada").lower()
+    alike = next(name for name in (f"bot{n}" for n in range(10**6)) if tag("main", name).lower() == code)
+    assert with_account.types("keys issue --bot ada --account main")[0] == 0
+    refused, _, errors = with_account.types(f"keys issue --bot {alike} --account main")
+    assert refused == 2
+    assert "rename one of them" in errors
+    assert [key.bot for key in with_account.vault().guard_keys()] == ["ada"]
