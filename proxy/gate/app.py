@@ -15,6 +15,7 @@ from proxy.gate.judge import Judge
 from proxy.gate.orders import OrderDesk
 from proxy.gate.reads import ReadDesk
 from proxy.gate.upstream import HttpxUpstream
+from proxy.gate.user_streams import UserStreams
 from proxy.settings import Settings
 from proxy.store.fence import Fence
 from proxy.store.gate_store import GateStore
@@ -31,11 +32,20 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     upstream = HttpxUpstream()
     fence = Fence(settings.data_dir)
     hosts = settings.hosts(VENUE)
+    identities = Identities(vault, VENUE)
+    streams = UserStreams(
+        identities=identities,
+        upstream=upstream,
+        hosts=hosts,
+        stream_host=settings.stream_hosts(VENUE)["fstream"],
+        now=now,
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await store.warm()
         yield
+        await streams.aclose()
         await door.drain()
         await upstream.aclose()
         await store.aclose()
@@ -52,9 +62,10 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     orders = OrderDesk(desk=settings.desk, judge=judge, upstream=upstream, hosts=hosts, now=now)
     door = BinanceDoor(
         app,
-        identities=Identities(vault, VENUE),
+        identities=identities,
         orders=orders,
         reads=ReadDesk(upstream=upstream, hosts=hosts, now=now, told=orders.told),
+        streams=streams,
         now=now,
     )
     return door
