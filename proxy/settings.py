@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     gate_host: str = "127.0.0.1"
     gate_port: int = Field(default=8080, ge=0, le=65535)
     gate_workers: int = Field(default=2, ge=1, le=64)
+    gate_names: tuple[str, ...] = ()
 
     control_host: str = "127.0.0.1"
     control_port: int = Field(default=8081, ge=0, le=65535)

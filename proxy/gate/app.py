@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import Any
 
 from fastapi import FastAPI
 
+from proxy.gate.clock import GateClock
 from proxy.gate.http import BinanceDoor
 from proxy.gate.identity import Identities
 from proxy.gate.journal import Journal
 from proxy.gate.judge import Judge
 from proxy.gate.orders import OrderDesk
 from proxy.gate.reads import ReadDesk
+from proxy.gate.streams.door import SocketDoor
+from proxy.gate.streams.keys import KeyedSockets
+from proxy.gate.streams.relay import Relay
+from proxy.gate.trading import TradingDoor
 from proxy.gate.upstream import HttpxUpstream
 from proxy.gate.user_streams import UserStreams
 from proxy.settings import Settings
@@ -21,6 +29,8 @@ from proxy.store.fence import Fence
 from proxy.store.gate_store import GateStore
 from proxy.vault.vault import Vault
 from rules.policy import Policy
+
+log = logging.getLogger("perpguard.gate")
 
 VENUE = "binanceusdm"
 
@@ -32,20 +42,26 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     upstream = HttpxUpstream()
     fence = Fence(settings.data_dir)
     hosts = settings.hosts(VENUE)
+    clock = GateClock(store, VENUE, now)
     identities = Identities(vault, VENUE)
-    streams = UserStreams(
-        identities=identities,
-        upstream=upstream,
-        hosts=hosts,
-        stream_host=settings.stream_hosts(VENUE)["fstream"],
-        now=now,
-    )
+    stream_host = settings.stream_hosts(VENUE)["fstream"]
+    relay = Relay(stream_host)
+    keys = KeyedSockets(identities.obeys, store.disabled_keys)
+    streams = UserStreams(identities=identities, upstream=upstream, hosts=hosts, stream_host=stream_host, now=clock.now)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         await store.warm()
-        yield
+        await clock.read()
+        loops = [asyncio.create_task(loop) for loop in (clock.follow(), keys.watch())]
+        yield {"sockets": sockets}  # Where the protocol class finds it: uvicorn hands the state to every connection.
+        for loop in loops:
+            loop.cancel()
+        for ended in await asyncio.gather(*loops, return_exceptions=True):
+            if isinstance(ended, Exception):  # Not the cancellation, which is none.
+                log.error("a loop of the gate had ended with a bug", exc_info=ended)
         await streams.aclose()
+        await relay.aclose()
         await door.drain()
         await upstream.aclose()
         await store.aclose()
@@ -59,13 +75,15 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
         return {"status": "ok", "policy": policy.version}
 
     judge = Judge(store=store, fence=fence, journal=journal, policy=policy, now=now)
-    orders = OrderDesk(desk=settings.desk, judge=judge, upstream=upstream, hosts=hosts, now=now)
+    orders = OrderDesk(desk=settings.desk, judge=judge, upstream=upstream, hosts=hosts, now=now, venue_now=clock.now)
     door = BinanceDoor(
         app,
         identities=identities,
         orders=orders,
-        reads=ReadDesk(upstream=upstream, hosts=hosts, now=now, told=orders.told),
+        reads=ReadDesk(upstream=upstream, hosts=hosts, now=clock.now, told=orders.told),
         streams=streams,
-        now=now,
+        now=clock.now,
     )
+    trading = TradingDoor(identities=identities, store=store, carry=door.carry, now=clock.now)
+    sockets = SocketDoor(relay=relay, trading=trading, users=streams, keys=keys, names=settings.gate_names)
     return door

@@ -42,7 +42,10 @@ class Disconnected(Exception):
 
 
 class BinanceDoor:
-    """An ASGI middleware: what lies under the prefix is the venue's, everything else belongs to the app inside."""
+    """An ASGI middleware: what lies under the prefix is the venue's, everything else belongs to the app inside.
+
+    ``now`` is the venue's time: requests are stamped with it, and bots' time stamps judged by it.
+    """
 
     def __init__(
         self,

@@ -68,12 +68,14 @@ class OrderDesk:
         upstream: Upstream,
         hosts: Mapping[str, str],
         now: Callable[[], datetime],
+        venue_now: Callable[[], datetime] | None = None,
     ) -> None:
         self._desk = desk
         self._judge = judge
         self._upstream = upstream
         self._hosts = hosts
         self._now = now
+        self._venue_now = venue_now or now
 
     async def carry(self, request: VenueRequest, identity: Identity) -> Answer:
         """Judge, send, settle and answer one request. Never raises for trouble outside.
@@ -127,7 +129,7 @@ class OrderDesk:
             return _answer_refused(request, refused, headers)
         sent_at = self._now()
         try:
-            reply = await self._send(request.route, ruling, identity, sent_at)
+            reply = await self._send(request.route, ruling, identity)
         except OutcomeUnknown as trouble:
             await self._settle(ruling, Outcome.UNKNOWN, sent_at, [], note=str(trouble))
             return refusal(unknown_outcome(), headers)
@@ -141,13 +143,13 @@ class OrderDesk:
             return refusal(unknown_outcome(), headers)
         return _answer(request, reply, places, refused, headers | passed_headers(reply))
 
-    async def _send(self, route: Route, ruling: Ruling, identity: Identity, sent_at: datetime) -> UpstreamReply:
+    async def _send(self, route: Route, ruling: Ruling, identity: Identity) -> UpstreamReply:
         cleared = [ruling.cleared[place] for place in sorted(ruling.cleared)]
         outbound = build(
             route,
             encode(route, cleared),
             secret=identity.exchange_key.api_secret.reveal(),
-            timestamp_ms=milliseconds(sent_at),
+            timestamp_ms=milliseconds(self._venue_now()),
         )
         url = self._hosts[outbound.host] + outbound.path + (f"?{outbound.query}" if outbound.query else "")
         return await self._upstream.send(

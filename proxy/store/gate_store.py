@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -221,6 +222,22 @@ class GateStore:
             self._remember(key, version, body, _decode_account)
         return _decode_holds_map(states), self._documents[key].value
 
+    async def venue_time(self, venue: str) -> datetime | None:
+        """The venue's time at this moment, as the warden last measured it. ``None`` when it has not.
+
+        Raises ``StoreUnavailable``. Off the order path: a slow answer neither counts as an outage nor is acted on.
+        """
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.time()
+        pipeline.get(self._keys.clock(venue))
+        try:
+            (seconds, micros), offset_us = await within(self._timeout_s, pipeline.execute())
+        except (RedisError, OSError, TimeoutError) as error:
+            raise StoreUnavailable(type(error).__name__) from error
+        if offset_us is None:
+            return None
+        return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=micros + int(offset_us))
+
     async def settle(
         self,
         account: str,
@@ -277,6 +294,19 @@ class GateStore:
             instruments=instruments.value or {},
             instruments_version=instruments.version,
         )
+
+    async def disabled_keys(self) -> frozenset[str]:
+        """The guard keys that the warden has published as off. Raises ``StoreUnavailable``."""
+
+        async def read() -> frozenset[str]:
+            return frozenset(map(str, await self._redis.hkeys(self._keys.disabled)))
+
+        if self.broken:
+            raise StoreUnavailable("the store failed less than a second ago")
+        try:
+            return await within(self._timeout_s, read())
+        except (RedisError, OSError, TimeoutError) as error:
+            raise self._failed(error) from error
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -70,6 +70,10 @@ class Keys:
         """Document: the venue's instruments."""
         return self._key(f"instruments:{venue}")
 
+    def clock(self, venue: str) -> str:
+        """String: the venue's time less the store's, in microseconds."""
+        return self._key(f"clock:{venue}")
+
     def bucket(self, scope: str) -> str:
         """Hash: one token bucket."""
         return self._key(f"bucket:{scope}")

@@ -123,6 +123,10 @@ class WardenStore:
         """Publish the venue's instruments."""
         await self._publish_document(self._keys.instruments(venue), version, instruments)
 
+    async def publish_clock(self, venue: str, offset_us: int) -> None:
+        """Publish the venue's time less the store's, in microseconds."""
+        await self._redis.set(self._keys.clock(venue), offset_us)
+
     async def _publish_document(self, key: str, version: str, content: Mapping[str, Any]) -> None:
         fields = {"version": version, "body": dump(plain(content)).decode()}
         await self._redis.hset(key, mapping=fields)  # type: ignore[arg-type]  # redis-py types the keys as bytes|str

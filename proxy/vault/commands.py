@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
+from proxy.vault import enrolment
 from proxy.vault.errors import InvalidField, PassphraseRefused, VaultError
-from proxy.vault.keys import ExchangeKey, GuardKey, Secret, shortened
+from proxy.vault.keys import ExchangeKey, GuardKey, Secret, new_exchange_key, shortened
 from proxy.vault.passphrase import read_passphrase
 from proxy.vault.public_keys import PEM_CHARACTERS_MAX
 from proxy.vault.vault import Vault
@@ -63,6 +64,12 @@ def add_arguments(subparsers: "argparse._SubParsersAction[argparse.ArgumentParse
     add.add_argument("--account", required=True)
     add.add_argument("--venue", required=True)
     add.add_argument("--api-key", help="default: PERPGUARD_API_KEY")
+    add.add_argument("--offline", action="store_true", help="do not ask the exchange what the key may do")
+    enrolment.add_acceptances(add)
+
+    check = actions.add_parser("check", help="ask the exchange what the kept exchange keys may do")
+    check.add_argument("--account", help="only this one; default: all")
+    enrolment.add_acceptances(check)
 
     issue = actions.add_parser("issue", help="a new guard key for a bot; its secret is shown once")
     issue.add_argument("--bot", required=True)
@@ -86,7 +93,7 @@ def add_arguments(subparsers: "argparse._SubParsersAction[argparse.ArgumentParse
         )
     for action in (issue, listing, rotate):
         action.add_argument("--json", action="store_true", help="print JSON")
-    for action in (add, issue, listing, disable, enable, rotate):
+    for action in (add, check, issue, listing, disable, enable, rotate):
         action.add_argument("--passphrase-file", type=Path, help="a file only you can read")
 
 
@@ -109,11 +116,20 @@ def _add_exchange(args: argparse.Namespace, terminal: Terminal) -> None:
     if not api_key:
         raise InvalidField("api_key", "given as --api-key or PERPGUARD_API_KEY")
     api_secret = _read_api_secret(terminal)
+    now = terminal.now()
+    candidate = new_exchange_key(
+        account=args.account, venue=args.venue, api_key=api_key, api_secret=api_secret, now=now
+    )
+    enrolled = enrolment.enrol(args, candidate, now, terminal.stderr)
     vault = _open(args, terminal) if _path(args).exists() else _create(args, terminal)
     added = vault.add_exchange_key(
-        account=args.account, venue=args.venue, api_key=api_key, api_secret=api_secret, now=terminal.now()
+        account=args.account, venue=args.venue, api_key=api_key, api_secret=api_secret, now=now, enrolment=enrolled
     )
     print(f"account={added.account} venue={added.venue} key={shortened(added.api_key)}", file=terminal.stdout)
+
+
+def _check(args: argparse.Namespace, terminal: Terminal) -> None:
+    enrolment.check(args, _open(args, terminal), terminal.now(), terminal.stdout)
 
 
 def _issue(args: argparse.Namespace, terminal: Terminal) -> None:
@@ -158,6 +174,7 @@ def _list(args: argparse.Namespace, terminal: Terminal) -> None:
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace, Terminal], None]] = {
     "add-exchange": _add_exchange,
+    "check": _check,
     "issue": _issue,
     "list": _list,
     "disable": _disable,
@@ -247,6 +264,7 @@ def _account_row(key: ExchangeKey, spell: Callable[[str], str]) -> dict[str, str
         "venue": key.venue,
         "api_key": spell(key.api_key),
         "created_at": key.created_at.isoformat(timespec="seconds"),
+        **enrolment.enrolment_row(key),
     }
 
 

@@ -7,6 +7,7 @@ import msgspec
 
 from proxy.vault.errors import DuplicateAccount, KeyRotated, PublicKeyMissing, UnknownAccount, UnknownKey
 from proxy.vault.keys import ExchangeKey, GuardKey, KeyState, Secret, utc
+from proxy.vault.permissions import Enrolment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,13 @@ class Contents:
         if added.account in self.exchange_keys:
             raise DuplicateAccount(added.account)
         return replace(self, revision=self.revision + 1, exchange_keys={**self.exchange_keys, added.account: added})
+
+    def with_enrolment(self, account: str, enrolment: Enrolment) -> "Contents":
+        """What the venue was asked about a key, and what was accepted."""
+        if account not in self.exchange_keys:
+            raise UnknownAccount(account)
+        checked = replace(self.exchange_keys[account], enrolment=enrolment)
+        return replace(self, revision=self.revision + 1, exchange_keys={**self.exchange_keys, account: checked})
 
     def with_guard_key(self, issued: GuardKey) -> "Contents":
         """One guard key more, for an account the vault can actually sign for."""

@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Never, NoReturn, SupportsIndex
 
 from proxy.vault.errors import InvalidField
+from proxy.vault.permissions import Enrolment
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,32}")
 # The key travels in an HTTP header: visible ASCII only, so that no spelling of it can end the header line.
@@ -78,13 +79,14 @@ class KeyState(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ExchangeKey:
-    """The real credential of one account at one venue."""
+    """The real credential of one account at one venue. ``enrolment`` is ``None`` in vaults older than the check."""
 
     account: str
     venue: str
     api_key: str
     api_secret: Secret
     created_at: datetime
+    enrolment: Enrolment | None = None
 
     def __repr__(self) -> str:
         return f"ExchangeKey(account={self.account!r}, venue={self.venue!r}, api_key={last_four(self.api_key)!r})"

@@ -6,6 +6,7 @@ lock, so two processes that change it at the same time lose nothing. It decides 
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from proxy.vault.contents import Contents, decode, encode
 from proxy.vault.errors import PassphraseRefused, UnknownAccount, VaultCorrupt, VaultExists, WrongPassphrase
 from proxy.vault.files import Stamp, VaultFile
 from proxy.vault.keys import ExchangeKey, GuardKey, Secret, new_exchange_key, new_guard_key, random_text
+from proxy.vault.permissions import Enrolment
 from proxy.vault.public_keys import checked_public_key
 from proxy.vault.sealing import WORK_FACTOR_DEFAULT, Sealer, parse
 
@@ -61,12 +63,24 @@ class Vault:
         return cls(file, sealer, contents, stamp)
 
     def add_exchange_key(
-        self, *, account: str, venue: str, api_key: str, api_secret: Secret, now: datetime
+        self,
+        *,
+        account: str,
+        venue: str,
+        api_key: str,
+        api_secret: Secret,
+        now: datetime,
+        enrolment: Enrolment | None = None,
     ) -> ExchangeKey:
         """Keep the real key of an account. DuplicateAccount, InvalidField."""
         added = new_exchange_key(account=account, venue=venue, api_key=api_key, api_secret=api_secret, now=now)
+        added = replace(added, enrolment=enrolment)
         self._change(lambda contents: contents.with_exchange_key(added))
         return added
+
+    def enrol(self, account: str, enrolment: Enrolment) -> None:
+        """Keep what the venue was asked about an account's key, and what was accepted. UnknownAccount."""
+        self._change(lambda contents: contents.with_enrolment(account, enrolment))
 
     def exchange_key(self, account: str) -> ExchangeKey:
         """The real key of an account. UnknownAccount."""

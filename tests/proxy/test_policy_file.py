@@ -10,6 +10,7 @@ from rules.catalog import CATALOG, EXIT_RULES, GATES
 from rules.decision import Enforcement
 from rules.market.data_freshness import DataFreshness
 from rules.order.max_order_value import MaxOrderValue
+from rules.outside import OutsideAction, outside_action
 from rules.portfolio.correlated_exposure import CorrelatedExposure
 from rules.position.reduce_only_exits import ExitMode, ReduceOnlyExits
 
@@ -239,3 +240,32 @@ def test_the_demo_s_policy_limits_what_it_says():
     policy = load_policy(Path("configs/policies/demo.toml"))
     limits = {rule.level: rule.limit for rule in policy.rules if type(rule) is MaxOrderValue}
     assert limits == {"desk": 25_000, "bot:demo-bot": 20_000}
+
+
+# Outside activity: the one table that is no rule of an order
+
+
+def test_outside_activity_reduces_unless_the_policy_says_otherwise():
+    assert outside_action(a_policy("").outside, "main") is OutsideAction.REDUCE
+
+
+def test_the_strictest_of_the_desk_s_and_the_account_s_action_holds():
+    tables = '[desk.outside_activity]\naction = "alert"\n[account.main.outside_activity]\naction = "kill"\n'
+    policy = a_policy(tables)
+    assert outside_action(policy.outside, "main") is OutsideAction.KILL
+    assert outside_action(policy.outside, "other") is OutsideAction.ALERT
+    assert {type(rule) for rule in policy.rules} == {*GATES, *EXIT_RULES}
+
+
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        ('[desk.outside_activity]\naction = "panic"', '[desk.outside_activity] needs action = "alert", "reduce"'),
+        ("[account.main.outside_activity]", "[account.main.outside_activity] needs action"),
+        ('[desk.outside_activity]\nactoin = "kill"', 'did you mean "action"'),
+        ("[desk]\noutside_activity = 1", "[desk.outside_activity] must be a table"),
+        ('[bot.grid.outside_activity]\naction = "kill"', '[bot.grid] has no "outside_activity"'),
+    ],
+)
+def test_an_outside_activity_table_that_is_wrong_is_refused(table, reason):
+    assert reason in refused(HEAD + table)
