@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
@@ -51,9 +52,14 @@ class Unresolved:
             if aged.hold.status is HoldStatus.UNKNOWN
             or (aged.hold.status is HoldStatus.PENDING and now_us - aged.at_us > PENDING_AGE_MAX_S * 1e6)
         ]
+        for aged in open_holds:
+            if aged.hold.status is HoldStatus.PENDING:
+                await self._store.lose(account, aged.hold, datetime.fromtimestamp(now_us / 1e6, UTC))
         ids = {aged.hold.hold_id for aged in open_holds}
         self._misses = {hold_id: misses for hold_id, misses in self._misses.items() if hold_id in ids}
-        return tuple([aged.hold.hold_id for aged in open_holds[:QUESTIONS_MAX] if await self._proven(aged, now_us)])
+        return tuple(
+            [aged.hold.hold_id for aged in open_holds[:QUESTIONS_MAX] if await self._proven(account, aged, now_us)]
+        )
 
     def forget(self, resolved: tuple[str, ...]) -> None:
         """The holds are gone."""
@@ -61,7 +67,7 @@ class Unresolved:
             self._misses.pop(hold_id, None)
             log.info("hold %s resolved", hold_id)
 
-    async def _proven(self, aged: AgedHold, now_us: int) -> bool:
+    async def _proven(self, account: str, aged: AgedHold, now_us: int) -> bool:
         """Whether every order of a hold was found at the venue, or is proven not to exist."""
         try:
             found = [await self._found(order) for order in aged.hold.orders]
@@ -74,7 +80,13 @@ class Unresolved:
             return True
         misses = self._misses.setdefault(aged.hold.hold_id, _Misses(now_us))
         misses.count += 1
-        return misses.count >= MISSES_MIN and now_us - misses.first_us >= MISSES_SPAN_US
+        if misses.count < MISSES_MIN or now_us - misses.first_us < MISSES_SPAN_US:
+            return False
+        absent = [order for order, there in zip(aged.hold.orders, found, strict=True) if not there]
+        await self._store.forget_unreported(
+            account, aged.hold.hold_id, frozenset(order.client_order_id for order in absent)
+        )
+        return True
 
     async def _found(self, order: HeldOrder) -> bool:
         if order.replaces is not None or not order.client_order_id:

@@ -49,11 +49,12 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
         return {"status": "ok", "policy": policy.version}
 
     judge = Judge(store=store, fence=fence, journal=journal, policy=policy, now=now)
+    orders = OrderDesk(desk=settings.desk, judge=judge, upstream=upstream, hosts=hosts, now=now)
     door = BinanceDoor(
         app,
         identities=Identities(vault, VENUE),
-        orders=OrderDesk(desk=settings.desk, judge=judge, upstream=upstream, hosts=hosts, now=now),
-        reads=ReadDesk(upstream=upstream, hosts=hosts, now=now),
+        orders=orders,
+        reads=ReadDesk(orders=orders, upstream=upstream, hosts=hosts, now=now),
         now=now,
     )
     return door

@@ -112,6 +112,10 @@ class OrderDesk:
             return refusal(replayed())
         return await self._act(request, ruling, identity)
 
+    async def told(self, identity: Identity, answer: bytes) -> None:
+        """A bot is about to get ``answer``, in which the venue names orders."""
+        await self._judge.told(identity.account, identity.bot, answer)
+
     async def _act(self, request: VenueRequest, ruling: Ruling, identity: Identity) -> Answer:
         told = _in_own_words(ruling, identity.tag)
         refused = _refusals(told)
@@ -210,7 +214,12 @@ def _in_own_words(ruling: Ruling, tag: str) -> Ruling:
     """
 
     def own(breach: Breach) -> Breach:
-        return replace(breach, message=reworded(breach.message, tag), observed=reworded(breach.observed, tag))
+        return replace(
+            breach,
+            message=reworded(breach.message, tag),
+            observed=reworded(breach.observed, tag),
+            advice=reworded(breach.advice, tag),
+        )
 
     decisions = tuple(
         replace(each, breaches=tuple(own(breach) for breach in each.breaches)) for each in ruling.decisions

@@ -9,7 +9,7 @@ from typing import Final
 
 from proxy.clock import milliseconds
 from proxy.gate.identity import Identity
-from proxy.gate.orders import Answer, passed_headers, refusal
+from proxy.gate.orders import Answer, OrderDesk, passed_headers, refusal
 from proxy.gate.upstream import NotSent, OutboundRequest, OutcomeUnknown, Upstream
 from proxy.venues.binance.client_ids import restore
 from proxy.venues.binance.encode import build
@@ -25,10 +25,20 @@ _VENUE_UNREACHABLE: Final = Rejection(
 )
 
 
+_NAMING_ORDERS: Final = frozenset(
+    f"/fapi/v1/{name}"
+    for name in ("order", "openOrder", "openOrders", "allOrders", "algoOrder", "openAlgoOrders", "allAlgoOrders")
+)
+"""Reads whose answer carries the client order ids of orders: what a bot that lost an answer asks."""
+
+
 class ReadDesk:
     """Answers reads of one venue, for both doors."""
 
-    def __init__(self, *, upstream: Upstream, hosts: Mapping[str, str], now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, *, orders: OrderDesk, upstream: Upstream, hosts: Mapping[str, str], now: Callable[[], datetime]
+    ) -> None:
+        self._orders = orders
         self._upstream = upstream
         self._hosts = hosts
         self._now = now
@@ -41,6 +51,8 @@ class ReadDesk:
         if identity is None:
             return await self._ask(request, None)
         answer = await self._ask(outward_request(request, identity.tag), identity)
+        if answer.status == 200 and request.route.path in _NAMING_ORDERS:
+            await self._orders.told(identity, answer.body)
         return Answer(status=answer.status, body=restore(answer.body, identity.tag), headers=answer.headers)
 
     async def _ask(self, request: VenueRequest, identity: Identity | None) -> Answer:

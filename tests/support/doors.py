@@ -60,11 +60,12 @@ class House:
         self.keys = {bot: vault.issue(bot=bot, account="demo", label=bot, now=NOW) for bot in bots}
         policy = a_policy(*rules)
         judge = Judge(store=desk.store, fence=desk.fence, journal=desk.journal, policy=policy, now=lambda: NOW)
+        orders = OrderDesk(desk=desk.name, judge=judge, upstream=self.venue, hosts=HOSTS, now=lambda: NOW)
         door = BinanceDoor(
             _nothing_else,
             identities=Identities(vault, "binanceusdm"),
-            orders=OrderDesk(desk=desk.name, judge=judge, upstream=self.venue, hosts=HOSTS, now=lambda: NOW),
-            reads=ReadDesk(upstream=self.venue, hosts=HOSTS, now=lambda: NOW),
+            orders=orders,
+            reads=ReadDesk(orders=orders, upstream=self.venue, hosts=HOSTS, now=lambda: NOW),
             now=lambda: NOW,
         )
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(door), base_url="http://gate.test")
