@@ -13,8 +13,10 @@ from proxy.gate.identity import Identities
 from proxy.gate.journal import Journal
 from proxy.gate.judge import Judge
 from proxy.gate.orders import OrderDesk
-from proxy.gate.reads import ReadDesk
+from proxy.gate.reads import ReadDesk, VenueReads
+from proxy.gate.shared_account import SharedAccount
 from proxy.gate.upstream import HttpxUpstream
+from proxy.gate.views import Views
 from proxy.settings import Settings
 from proxy.store.fence import Fence
 from proxy.store.gate_store import GateStore
@@ -49,12 +51,21 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
         return {"status": "ok", "policy": policy.version}
 
     judge = Judge(store=store, fence=fence, journal=journal, policy=policy, now=now)
-    orders = OrderDesk(desk=settings.desk, judge=judge, upstream=upstream, hosts=hosts, now=now)
+    views = Views(policy, store, VENUE)
+    venue = VenueReads(upstream=upstream, hosts=hosts, now=now)
+    orders = OrderDesk(
+        desk=settings.desk,
+        judge=judge,
+        upstream=upstream,
+        hosts=hosts,
+        now=now,
+        shared=SharedAccount(views, store, venue.ask),
+    )
     door = BinanceDoor(
         app,
         identities=Identities(vault, VENUE),
         orders=orders,
-        reads=ReadDesk(orders=orders, upstream=upstream, hosts=hosts, now=now),
+        reads=ReadDesk(orders=orders, views=views, venue=venue),
         now=now,
     )
     return door
