@@ -87,7 +87,10 @@ class SharedAccount:
         names = await self._own_names(command, table, identity)
         if len(names) > CANCELS_MAX:
             log.warning(
-                "%s has %d orders of %s to cancel; the oldest go first", identity.bot, len(names), command.symbol
+                "%s has %d orders of %s to cancel; it must ask again for the rest",
+                identity.bot,
+                len(names),
+                command.symbol,
             )
         cancels = [
             CancelOrder(symbol=command.symbol, client_order_id=name, conditional=command.conditional)

@@ -135,6 +135,10 @@ class StreamHub:
         for listener in self._listeners - self._users.listeners(None):
             listener.socket.close(_GOING_AWAY)
 
+    def settle(self) -> None:
+        """Say on the market streams what has happened so far, before the faults change."""
+        self._markets.settle(time.monotonic())
+
     def expire_keys(self) -> None:
         """End every listen key as if its sixty minutes were over."""
         self._dialect.listen_keys.expire_all()
