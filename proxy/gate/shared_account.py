@@ -102,6 +102,8 @@ class SharedAccount:
             answer = await carry(batch, identity)
             if not _cancelled(answer):
                 return answer if answer.status != 200 else refusal(rejections.unknown_outcome(), answer.headers)
+        if len(names) > CANCELS_MAX:
+            return refusal(rejections.unknown_outcome(), answer.headers)
         return Answer(status=200, body=_ALL_DONE, headers=answer.headers)
 
     async def _own_names(self, command: CancelAll, table: _Table, identity: Identity) -> set[str]:
