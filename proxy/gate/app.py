@@ -17,13 +17,15 @@ from proxy.gate.identity import Identities
 from proxy.gate.journal import Journal
 from proxy.gate.judge import Judge
 from proxy.gate.orders import OrderDesk
-from proxy.gate.reads import ReadDesk
+from proxy.gate.reads import ReadDesk, VenueReads
+from proxy.gate.shared_account import SharedAccount
 from proxy.gate.streams.door import SocketDoor
 from proxy.gate.streams.keys import KeyedSockets
 from proxy.gate.streams.relay import Relay
 from proxy.gate.trading import TradingDoor
 from proxy.gate.upstream import HttpxUpstream
 from proxy.gate.user_streams import UserStreams
+from proxy.gate.views import Views
 from proxy.settings import Settings
 from proxy.store.fence import Fence
 from proxy.store.gate_store import GateStore
@@ -75,12 +77,22 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
         return {"status": "ok", "policy": policy.version}
 
     judge = Judge(store=store, fence=fence, journal=journal, policy=policy, now=now)
-    orders = OrderDesk(desk=settings.desk, judge=judge, upstream=upstream, hosts=hosts, now=now, venue_now=clock.now)
+    views = Views(policy, store, VENUE)
+    venue = VenueReads(upstream=upstream, hosts=hosts, now=clock.now)
+    orders = OrderDesk(
+        desk=settings.desk,
+        judge=judge,
+        upstream=upstream,
+        hosts=hosts,
+        now=now,
+        venue_now=clock.now,
+        shared=SharedAccount(views, store, venue.ask),
+    )
     door = BinanceDoor(
         app,
         identities=identities,
         orders=orders,
-        reads=ReadDesk(upstream=upstream, hosts=hosts, now=clock.now, told=orders.told),
+        reads=ReadDesk(orders=orders, views=views, venue=venue),
         streams=streams,
         now=clock.now,
     )
