@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from proxy.gate.clock import GateClock
+from proxy.gate.event_views import EventViews
 from proxy.gate.http import BinanceDoor
 from proxy.gate.identity import Identities
 from proxy.gate.journal import Journal
@@ -49,7 +50,15 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     stream_host = settings.stream_hosts(VENUE)["fstream"]
     relay = Relay(stream_host)
     keys = KeyedSockets(identities.obeys, store.disabled_keys)
-    streams = UserStreams(identities=identities, upstream=upstream, hosts=hosts, stream_host=stream_host, now=clock.now)
+    views = Views(policy, store, VENUE)
+    streams = UserStreams(
+        identities=identities,
+        upstream=upstream,
+        hosts=hosts,
+        stream_host=stream_host,
+        now=clock.now,
+        views=EventViews(views),
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
@@ -77,7 +86,6 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
         return {"status": "ok", "policy": policy.version}
 
     judge = Judge(store=store, fence=fence, journal=journal, policy=policy, now=now)
-    views = Views(policy, store, VENUE)
     venue = VenueReads(upstream=upstream, hosts=hosts, now=clock.now)
     orders = OrderDesk(
         desk=settings.desk,

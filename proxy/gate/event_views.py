@@ -64,8 +64,10 @@ class EventViews:
             if name == account and self._monotonic() - ear.filled_s > QUIET_S:
                 ear.shares = _shares_of(known, bot)
 
-    async def begin(self, account: str, bot: str) -> None:
-        """A bot is about to listen: know its shares first."""
+    async def begin(self, account: str, bot: str, *, anew: bool = False) -> None:
+        """A bot is about to listen: know its shares first. ``anew`` when it has not been listening until now."""
+        if anew:
+            self._ears.pop((account, bot), None)
         self._ear(account, bot)
         await self.refresh(account)
 

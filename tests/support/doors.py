@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 
 from proxy.clock import milliseconds
+from proxy.gate.event_views import EventViews
 from proxy.gate.http import PREFIX, BinanceDoor
 from proxy.gate.identity import Identities
 from proxy.gate.judge import Judge
@@ -66,7 +67,14 @@ class House:
         views = Views(policy, desk.store, "binanceusdm")
         venue = VenueReads(upstream=self.venue, hosts=HOSTS, now=lambda: NOW)
         identities = Identities(vault, "binanceusdm")
-        streams = UserStreams(identities=identities, upstream=self.venue, hosts=HOSTS, stream_host="", now=lambda: NOW)
+        streams = UserStreams(
+            identities=identities,
+            upstream=self.venue,
+            hosts=HOSTS,
+            stream_host="",
+            now=lambda: NOW,
+            views=EventViews(views),
+        )
         orders = OrderDesk(
             desk=desk.name,
             judge=judge,
