@@ -57,6 +57,7 @@ def run_gate(settings: Settings, descriptor: int) -> int:
     """One gate process, accepting on an inherited socket, until SIGTERM."""
     from proxy.gate.app import create_gate
     from proxy.gate.protocol import StrictHttpProtocol
+    from proxy.gate.streams.socket import BotConnection
 
     harden_process("gate")
     policy = load_policy(settings.policy)
@@ -64,7 +65,8 @@ def run_gate(settings: Settings, descriptor: int) -> int:
     config = uvicorn.Config(
         create_gate(settings, policy, vault, utc_now),
         http=StrictHttpProtocol,
-        ws="none",
+        ws=BotConnection,
+        lifespan="on",
         loop="asyncio",
         access_log=False,
         log_config=None,

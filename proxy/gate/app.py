@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -16,7 +17,12 @@ from proxy.gate.journal import Journal
 from proxy.gate.judge import Judge
 from proxy.gate.orders import OrderDesk
 from proxy.gate.reads import ReadDesk
+from proxy.gate.streams.door import SocketDoor
+from proxy.gate.streams.keys import KeyedSockets
+from proxy.gate.streams.relay import Relay
+from proxy.gate.trading import TradingDoor
 from proxy.gate.upstream import HttpxUpstream
+from proxy.gate.user_streams import UserStreams
 from proxy.settings import Settings
 from proxy.store.fence import Fence
 from proxy.store.gate_store import GateStore
@@ -34,14 +40,23 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     fence = Fence(settings.data_dir)
     hosts = settings.hosts(VENUE)
     clock = GateClock(store, VENUE, now)
+    identities = Identities(vault, VENUE)
+    stream_host = settings.stream_hosts(VENUE)["fstream"]
+    relay = Relay(stream_host)
+    keys = KeyedSockets(identities.obeys, store.disabled_keys)
+    streams = UserStreams(identities=identities, upstream=upstream, hosts=hosts, stream_host=stream_host, now=clock.now)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         await store.warm()
         await clock.read()
-        following = asyncio.create_task(clock.follow())
-        yield
-        following.cancel()
+        loops = [asyncio.create_task(loop) for loop in (clock.follow(), keys.watch())]
+        yield {"sockets": sockets}  # Where the protocol class finds it: uvicorn hands the state to every connection.
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+        await streams.aclose()
+        await relay.aclose()
         await door.drain()
         await upstream.aclose()
         await store.aclose()
@@ -58,9 +73,12 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     orders = OrderDesk(desk=settings.desk, judge=judge, upstream=upstream, hosts=hosts, now=now, venue_now=clock.now)
     door = BinanceDoor(
         app,
-        identities=Identities(vault, VENUE),
+        identities=identities,
         orders=orders,
         reads=ReadDesk(upstream=upstream, hosts=hosts, now=clock.now, told=orders.told),
+        streams=streams,
         now=clock.now,
     )
+    trading = TradingDoor(identities=identities, store=store, carry=door.carry, now=clock.now)
+    sockets = SocketDoor(relay=relay, trading=trading, users=streams, keys=keys, names=settings.gate_names)
     return door

@@ -13,13 +13,14 @@ from datetime import datetime
 from typing import Any, Final
 
 from proxy.clock import milliseconds
-from proxy.gate.identity import Identities, Refused
+from proxy.gate.identity import Identities, Identity, Refused
 from proxy.gate.orders import Answer, OrderDesk, refusal
 from proxy.gate.protocol import BODY_BYTES_MAX
 from proxy.gate.reads import ReadDesk
+from proxy.gate.user_streams import UserStreams
 from proxy.venues.binance import rejections
 from proxy.venues.binance.malformed import MalformedRequest
-from proxy.venues.binance.requests import read_request
+from proxy.venues.binance.requests import VenueRequest, read_request
 from proxy.venues.binance.route import Access, Kind, Route
 from proxy.venues.binance.routes import find_route
 from proxy.venues.binance.wire import read_parameters
@@ -53,12 +54,14 @@ class BinanceDoor:
         identities: Identities,
         orders: OrderDesk,
         reads: ReadDesk,
+        streams: UserStreams,
         now: Callable[[], datetime],
     ) -> None:
         self._app = app
         self._identities = identities
         self._orders = orders
         self._reads = reads
+        self._streams = streams
         self._now = now
         self._under_way: set[asyncio.Task[Answer]] = set()
 
@@ -117,7 +120,12 @@ class BinanceDoor:
                 parameters,
                 milliseconds(self._now()),
             )
-        request = read_request(route, parameters)
+        return await self.carry(read_request(route, parameters), identity)
+
+    async def carry(self, request: VenueRequest, identity: Identity | None) -> Answer:
+        """Answer a request that was authenticated and parsed, whichever door it came through."""
+        if request.route.kind is Kind.STREAM_KEY and identity is not None:
+            return await self._streams.answer(request.route, identity)
         if not request.commands:
             return await self._reads.read(request, identity)
         assert identity is not None  # noqa: S101 - law 5: the table has no public row that moves money; a test walks it

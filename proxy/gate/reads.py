@@ -11,18 +11,13 @@ from proxy.clock import milliseconds
 from proxy.gate.identity import Identity
 from proxy.gate.orders import Answer, passed_headers, refusal
 from proxy.gate.upstream import NotSent, OutboundRequest, OutcomeUnknown, Upstream
+from proxy.venues.binance import rejections
 from proxy.venues.binance.client_ids import restore
 from proxy.venues.binance.encode import build
 from proxy.venues.binance.naming import outward_request
-from proxy.venues.binance.rejections import Rejection
 from proxy.venues.binance.requests import VenueRequest
 
 log = logging.getLogger("perpguard.gate")
-
-# A read may be asked again: this is the one refusal that clients should take for a passing network error.
-_VENUE_UNREACHABLE: Final = Rejection(
-    503, -1001, "GUARD VENUE_UNREACHABLE: Internal error; unable to process your request. Please try again."
-)
 
 _NAMING_ORDERS: Final = frozenset(
     f"/fapi/v1/{name}"
@@ -81,5 +76,5 @@ class ReadDesk:
             )
         except (NotSent, OutcomeUnknown) as trouble:
             log.warning("reading %s failed: %s", request.route.path, trouble)
-            return refusal(_VENUE_UNREACHABLE)
+            return refusal(rejections.venue_unreachable())
         return Answer(status=reply.status, body=reply.body, headers=passed_headers(reply))

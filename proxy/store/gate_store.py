@@ -295,6 +295,19 @@ class GateStore:
             instruments_version=instruments.version,
         )
 
+    async def disabled_keys(self) -> frozenset[str]:
+        """The guard keys that the warden has published as off. Raises ``StoreUnavailable``."""
+
+        async def read() -> frozenset[str]:
+            return frozenset(map(str, await self._redis.hkeys(self._keys.disabled)))
+
+        if self.broken:
+            raise StoreUnavailable("the store failed less than a second ago")
+        try:
+            return await within(self._timeout_s, read())
+        except (RedisError, OSError, TimeoutError) as error:
+            raise self._failed(error) from error
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._redis.aclose()

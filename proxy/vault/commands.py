@@ -17,6 +17,7 @@ from proxy.vault import enrolment
 from proxy.vault.errors import InvalidField, PassphraseRefused, VaultError
 from proxy.vault.keys import ExchangeKey, GuardKey, Secret, new_exchange_key, shortened
 from proxy.vault.passphrase import read_passphrase
+from proxy.vault.public_keys import PEM_CHARACTERS_MAX
 from proxy.vault.vault import Vault
 from proxy.venues.binance.client_ids import TagsClash, tags
 
@@ -83,6 +84,13 @@ def add_arguments(subparsers: "argparse._SubParsersAction[argparse.ArgumentParse
     rotate = actions.add_parser("rotate", help="replace a guard key; the old one is refused for ever")
     for action in (disable, enable, rotate):
         action.add_argument("key", help="the full guard key")
+    for action in (issue, rotate):
+        action.add_argument(
+            "--ed25519",
+            type=Path,
+            metavar="PUBLIC_KEY_FILE",
+            help="the bot signs with its own Ed25519 key; the file holds the public half (PEM)",
+        )
     for action in (issue, listing, rotate):
         action.add_argument("--json", action="store_true", help="print JSON")
     for action in (add, check, issue, listing, disable, enable, rotate):
@@ -128,12 +136,19 @@ def _issue(args: argparse.Namespace, terminal: Terminal) -> None:
     vault = _open(args, terminal)
     # Before the key is made: a bot whose orders look like another's must not get one.
     tags(args.account, (args.bot, *(each.bot for each in vault.guard_keys() if each.account == args.account)))
-    issued = vault.issue(bot=args.bot, account=args.account, label=args.label or args.bot, now=terminal.now())
+    issued = vault.issue(
+        bot=args.bot,
+        account=args.account,
+        label=args.label or args.bot,
+        now=terminal.now(),
+        public_key=_read_public_key(args),
+    )
     _show_once(issued, args, terminal)
 
 
 def _rotate(args: argparse.Namespace, terminal: Terminal) -> None:
-    _show_once(_open(args, terminal).rotate(args.key, terminal.now()), args, terminal)
+    rotated = _open(args, terminal).rotate(args.key, terminal.now(), public_key=_read_public_key(args))
+    _show_once(rotated, args, terminal)
 
 
 def _disable(args: argparse.Namespace, terminal: Terminal) -> None:
@@ -208,13 +223,35 @@ def _read_api_secret(terminal: Terminal) -> Secret:
         return Secret("")
 
 
+def _read_public_key(args: argparse.Namespace) -> str | None:
+    if args.ed25519 is None:
+        return None
+    with args.ed25519.open("rb") as file:
+        # Characters that are no ASCII make it no key: it is refused where every other wrong file is.
+        content: bytes = file.read(PEM_CHARACTERS_MAX + 1)
+    return content.decode("latin-1")
+
+
 def _show_once(issued: GuardKey, args: argparse.Namespace, terminal: Terminal) -> None:
+    if issued.public_key is not None:
+        _show_key(issued, args, terminal)
+        return
     if args.json:
         credential = {"key": issued.key, "secret": issued.secret.reveal(), "bot": issued.bot, "account": issued.account}
         print(json.dumps(credential | {"state": issued.state.value}), file=terminal.stdout)
     else:
         print(f"key={issued.key}\nsecret={issued.secret.reveal()}", file=terminal.stdout)
     print("The secret is not shown again; `perpguard keys rotate` replaces it.", file=terminal.stderr)
+
+
+def _show_key(issued: GuardKey, args: argparse.Namespace, terminal: Terminal) -> None:
+    """An Ed25519 guard key: the bot has its own private key, so there is no secret to show."""
+    if args.json:
+        shown = {"key": issued.key, "bot": issued.bot, "account": issued.account, "state": issued.state.value}
+        print(json.dumps(shown), file=terminal.stdout)
+    else:
+        print(f"key={issued.key}", file=terminal.stdout)
+    print("The bot signs with the private half of the key pair it keeps.", file=terminal.stderr)
 
 
 def _show_state(changed: GuardKey, terminal: Terminal) -> None:
@@ -238,5 +275,6 @@ def _guard_key_row(key: GuardKey, spell: Callable[[str], str]) -> dict[str, str]
         "bot": key.bot,
         "account": key.account,
         "label": key.label,
+        "signs_with": "HMAC" if key.public_key is None else "Ed25519",
         "created_at": key.created_at.isoformat(timespec="seconds"),
     }

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from proxy.vault.errors import DuplicateAccount, KeyRotated, UnknownAccount, UnknownKey
+from proxy.vault.errors import DuplicateAccount, KeyRotated, PublicKeyMissing, UnknownAccount, UnknownKey
 from proxy.vault.keys import ExchangeKey, GuardKey, KeyState, Secret, utc
 from proxy.vault.permissions import Enrolment
 
@@ -53,13 +53,20 @@ class Contents:
             raise KeyRotated
         return self._with(replace(current, state=KeyState.ACTIVE, changed_at=utc(now)))
 
-    def with_key_rotated(self, key: str, *, new_key: str, new_secret: Secret, now: datetime) -> "Contents":
+    def with_key_rotated(
+        self, key: str, *, new_key: str, new_secret: Secret, now: datetime, public_key: str | None = None
+    ) -> "Contents":
         """Refuse this key for ever and put a successor in its place, for the same bot and account."""
         current = self._known(key)
         if current.state is KeyState.ROTATED:
             raise KeyRotated
+        if current.public_key is not None and public_key in (None, current.public_key):
+            # Under a new name the old private key would still sign; and a bot that has one expects no secret.
+            raise PublicKeyMissing
         # The state is inherited too: rotation replaces a credential, it does not let a disabled bot back in.
-        successor = replace(current, key=new_key, secret=new_secret, created_at=utc(now), changed_at=None)
+        successor = replace(
+            current, key=new_key, secret=new_secret, created_at=utc(now), changed_at=None, public_key=public_key
+        )
         return self._with(replace(current, state=KeyState.ROTATED, changed_at=utc(now)), successor)
 
     def _known(self, key: str) -> GuardKey:

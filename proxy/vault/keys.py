@@ -3,6 +3,7 @@
 This file knows neither files nor ciphers.
 """
 
+import hashlib
 import hmac
 import re
 import secrets
@@ -93,7 +94,11 @@ class ExchangeKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class GuardKey:
-    """What a bot holds instead of the exchange key: looks the same, opens nothing but this guard."""
+    """What a bot holds instead of the exchange key: looks the same, opens nothing but this guard.
+
+    The bot signs with ``secret`` (HMAC), unless ``public_key`` is set: then it signs with the Ed25519 private key that
+    only it has, and ``secret`` never leaves the vault, where stream keys are derived from it.
+    """
 
     key: str
     secret: Secret
@@ -103,6 +108,7 @@ class GuardKey:
     state: KeyState
     created_at: datetime
     changed_at: datetime | None = None  # None until the state first changes.
+    public_key: str | None = None  # PEM. Vaults from before Ed25519 keys have no such field.
 
     def __repr__(self) -> str:
         return (
@@ -116,7 +122,21 @@ def random_text() -> str:
     return "".join(secrets.choice(_GUARD_ALPHABET) for _ in range(_GUARD_LENGTH))
 
 
-def new_guard_key(*, bot: str, account: str, label: str, now: datetime) -> GuardKey:
+def stream_key(guard_key: GuardKey) -> str:
+    """The ``listenKey`` of a guard key: 64 letters and digits, as Binance's are.
+
+    Derived, so that every gate that has the vault knows it without asking anybody, and nobody without the secret can
+    tell it. SHA-512 under a label of its own: no signature that a bot makes with the same secret is ever a stream key.
+    """
+    digest = hmac.digest(guard_key.secret.reveal().encode(), f"stream key {guard_key.key}".encode(), hashlib.sha512)
+    number, characters = int.from_bytes(digest), []
+    for _ in range(_GUARD_LENGTH):  # 62**64 is below 2**512, so every character is decided by the digest.
+        number, place = divmod(number, len(_GUARD_ALPHABET))
+        characters.append(_GUARD_ALPHABET[place])
+    return "".join(characters)
+
+
+def new_guard_key(*, bot: str, account: str, label: str, now: datetime, public_key: str | None = None) -> GuardKey:
     """An ACTIVE guard key with a fresh random key and secret."""
     return GuardKey(
         key=random_text(),
@@ -126,6 +146,7 @@ def new_guard_key(*, bot: str, account: str, label: str, now: datetime) -> Guard
         label=checked_name("label", label),
         state=KeyState.ACTIVE,
         created_at=utc(now),
+        public_key=public_key,
     )
 
 

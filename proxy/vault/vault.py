@@ -15,6 +15,7 @@ from proxy.vault.errors import PassphraseRefused, UnknownAccount, VaultCorrupt, 
 from proxy.vault.files import Stamp, VaultFile
 from proxy.vault.keys import ExchangeKey, GuardKey, Secret, new_exchange_key, new_guard_key, random_text
 from proxy.vault.permissions import Enrolment
+from proxy.vault.public_keys import checked_public_key
 from proxy.vault.sealing import WORK_FACTOR_DEFAULT, Sealer, parse
 
 PASSPHRASE_LENGTH_MIN = 12
@@ -92,9 +93,10 @@ class Vault:
         """Every exchange key, in the order they were added."""
         return tuple(self._contents.exchange_keys.values())
 
-    def issue(self, *, bot: str, account: str, label: str, now: datetime) -> GuardKey:
-        """A new guard key for a bot. UnknownAccount, InvalidField."""
-        issued = new_guard_key(bot=bot, account=account, label=label, now=now)
+    def issue(self, *, bot: str, account: str, label: str, now: datetime, public_key: str | None = None) -> GuardKey:
+        """A new guard key for a bot, HMAC or of an Ed25519 public key (PEM). UnknownAccount, InvalidField."""
+        checked = None if public_key is None else checked_public_key(public_key)
+        issued = new_guard_key(bot=bot, account=account, label=label, now=now, public_key=checked)
         self._change(lambda contents: contents.with_guard_key(issued))
         return issued
 
@@ -114,11 +116,17 @@ class Vault:
         """Obey a disabled guard key again. UnknownKey, KeyRotated."""
         return self._change(lambda contents: contents.with_key_enabled(key, now)).guard_keys[key]
 
-    def rotate(self, key: str, now: datetime) -> GuardKey:
-        """Refuse a guard key for ever; returns its successor, which inherits its state. UnknownKey, KeyRotated."""
+    def rotate(self, key: str, now: datetime, *, public_key: str | None = None) -> GuardKey:
+        """Refuse a guard key for ever; returns its successor, which inherits its state.
+
+        UnknownKey, KeyRotated, InvalidField; PublicKeyMissing when an Ed25519 key would get no new key pair.
+        """
         new_key, new_secret = random_text(), Secret(random_text())
+        checked = None if public_key is None else checked_public_key(public_key)
         changed = self._change(
-            lambda contents: contents.with_key_rotated(key, new_key=new_key, new_secret=new_secret, now=now)
+            lambda contents: contents.with_key_rotated(
+                key, new_key=new_key, new_secret=new_secret, now=now, public_key=checked
+            )
         )
         return changed.guard_keys[new_key]
 

@@ -17,6 +17,7 @@ from proxy.gate.judge import Judge
 from proxy.gate.orders import OrderDesk
 from proxy.gate.reads import ReadDesk
 from proxy.gate.upstream import OutboundRequest, UpstreamReply
+from proxy.gate.user_streams import UserStreams
 from proxy.vault.keys import GuardKey, Secret
 from proxy.vault.vault import Vault
 from proxy.venues.binance.signing import sign
@@ -61,10 +62,13 @@ class House:
         policy = a_policy(*rules)
         judge = Judge(store=desk.store, fence=desk.fence, journal=desk.journal, policy=policy, now=lambda: NOW)
         orders = OrderDesk(desk=desk.name, judge=judge, upstream=self.venue, hosts=HOSTS, now=lambda: NOW)
+        identities = Identities(vault, "binanceusdm")
+        streams = UserStreams(identities=identities, upstream=self.venue, hosts=HOSTS, stream_host="", now=lambda: NOW)
         door = BinanceDoor(
             _nothing_else,
-            identities=Identities(vault, "binanceusdm"),
+            identities=identities,
             orders=orders,
+            streams=streams,
             reads=ReadDesk(upstream=self.venue, hosts=HOSTS, now=lambda: NOW, told=orders.told),
             now=lambda: NOW,
         )
