@@ -94,6 +94,7 @@ class TradingWorld:
             Judge(store=store, fence=fence, journal=journal, policy=policy, now=lambda: NOW)
             for store, journal in zip(self.stores, self.journals, strict=True)
         ]
+        self._reading: tuple[int, float, Account, Survey | None] | None = None
         self.clock = 0.0
         self._numbers = itertools.count(1)
 
@@ -101,7 +102,8 @@ class TradingWorld:
         """The first survey, and prices."""
         await self.warden.begin_epoch()
         await self.warden.publish_instruments("binanceusdm", "1", {symbol: _listed(symbol) for symbol in SYMBOLS})
-        await self._survey()
+        for _ in range(3):
+            await self._survey()
         await self._publish_markets()
 
     async def close(self) -> None:
@@ -123,7 +125,7 @@ class TradingWorld:
             (26, self._stream),
         ]
         if self.surveys:
-            things.append((4, self._survey))
+            things.append((12, self._survey))
         (thing,) = self.chance.choices([each for _, each in things], [weight for weight, _ in things])
         self.clock += self.chance.random() / 10
         self.exchange.now_ms += self.chance.choice((0, 0, 1, 3))
@@ -348,16 +350,23 @@ class TradingWorld:
                 await self.keeper.publish(resolved=absent)
 
     async def _survey(self) -> None:
-        """Read the exchange as it is, in the guard's order, and put it into the book."""
-        began_us = await self.warden.now_us()
-        since = self.clock
-        self.happened["surveys"] += 1
-        survey = self.read()
-        merged = await self.keeper.survey(survey, began_us=began_us, since=since)
-        self.happened["healed"] += len(merged.healed)
+        """One step of a survey: begin and read the orders, read the positions, put both into the book."""
+        match self._reading:
+            case None:
+                began_us, since = await self.warden.now_us(), self.clock
+                self._reading = (began_us, since, self.truth(), None)
+            case (began_us, since, orders, None):
+                self._reading = (began_us, since, orders, self.read())
+            case (began_us, since, orders, Survey() as found):
+                account = replace(found.account, open_orders=orders.open_orders)
+                self._reading = None
+                self.happened["surveys"] += 1
+                merged = await self.keeper.survey(replace(found, account=account), began_us=began_us, since=since)
+                self.happened["healed"] += len(merged.healed)
 
     async def heal(self) -> None:
         """A survey of a quiet account, a while after the last event."""
+        self._reading = None
         self.clock += 10
         answer = await self.unresolved.ask("demo", await self.warden.now_us())
         began_us = await self.warden.now_us()
