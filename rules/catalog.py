@@ -12,13 +12,14 @@ from rules.order.exit_collar import ExitCollar
 from rules.order.instrument_filters import InstrumentFilters
 from rules.order.max_order_value import MaxOrderValue
 from rules.order.price_collar import PriceCollar
+from rules.order.unresolved_order import UnresolvedOrder
 from rules.portfolio.correlated_exposure import CorrelatedExposure
 from rules.position.max_leverage import MaxLeverage
 from rules.position.position_limit import PositionLimit
 from rules.position.reduce_only_exits import ReduceOnlyExits
 from rules.rule import Rule
 
-GATES: Final[tuple[type[Rule], ...]] = (TradingStateGate, DataFreshness, ClientOrderIdGate)
+GATES: Final[tuple[type[Rule], ...]] = (TradingStateGate, DataFreshness, ClientOrderIdGate, UnresolvedOrder)
 """Judged first; one breach ends the judging, because the other rules need what these make sure of."""
 
 EXIT_RULES: Final[tuple[type[Rule], ...]] = (ExitCollar,)

@@ -144,6 +144,20 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnreportedOrder:
+    """An entry whose answer was lost and which its bot has not read by name since. ``at`` is when that was noticed.
+
+    It outlives its hold: that the guard has learnt what became of the order does not mean that the bot has. It ends
+    when nothing is left of the order: not under way, not resting, no position on its side.
+    """
+
+    bot: str
+    hold_id: str
+    at: datetime
+    order: HeldOrder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Market:
     """Prices of one symbol. ``as_of`` is when the guard received them."""
 
@@ -178,7 +192,8 @@ class Controls:
 class Snapshot:
     """Everything a decision may depend on.
 
-    ``holds`` are the reservations made before this command's own. ``tokens`` maps a rate-limit scope to its balance
+    ``holds`` are the reservations made before this command's own, ``unreported`` the bot's own orders whose answer it
+    never got. ``tokens`` maps a rate-limit scope to its balance
     just before this command, ``anomaly`` is the bot's anomaly score (0 = usual, 1 = nothing like its history).
     ``store_reachable`` is false when this picture is the last one known: then others' holds are not in it.
     """
@@ -190,6 +205,7 @@ class Snapshot:
     instruments: Mapping[str, Instrument] = field(default_factory=dict)
     markets: Mapping[str, Market] = field(default_factory=dict)
     holds: tuple[Hold, ...] = ()
+    unreported: tuple[UnreportedOrder, ...] = ()
     tokens: Mapping[str, Decimal] = field(default_factory=dict)
     anomaly: float = 0.0
     store_reachable: bool = True

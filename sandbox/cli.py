@@ -11,6 +11,7 @@ import sys
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 import uvicorn
@@ -18,11 +19,24 @@ import uvicorn
 from sandbox.connections import Connections
 from sandbox.engine.scenario import Scenario
 from sandbox.server import create_app
-from sandbox.settings import Settings, SettingsError, read_account, read_settings
+from sandbox.settings import (
+    Settings,
+    SettingsError,
+    read_account,
+    read_playback,
+    read_settings,
+    with_ed25519,
+)
 
 CONNECTIONS_MAX = 1_000
 # Longer than any client's idle time between two orders, so that keep-alive races do not look like faults.
 KEEP_ALIVE_S = 75
+FRAME_MAX = 64 * 1024
+# Binance USD-M "WebSocket API general info": a ping every three minutes, ten to answer it.
+PING_INTERVAL_S = 180
+PONG_TIMEOUT_S = 600
+# Sockets that do not finish their closing handshake are not waited for longer than this at the end.
+SHUTDOWN_S = 3
 
 
 def main(argv: list[str]) -> int:
@@ -59,7 +73,12 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     config = uvicorn.Config(
         create_app(settings, connections),
         http=connections.protocol(),
-        ws="none",
+        ws=connections.websocket_protocol(),
+        ws_max_size=FRAME_MAX,
+        ws_ping_interval=PING_INTERVAL_S,
+        ws_ping_timeout=PONG_TIMEOUT_S,
+        # The venue offers no compression; every client works without.
+        ws_per_message_deflate=False,
         lifespan="on",
         # Access logs would carry signatures and keys' traffic; the request log is under /sandbox/log.
         access_log=False,
@@ -68,6 +87,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_S,
         limit_concurrency=CONNECTIONS_MAX,
+        timeout_graceful_shutdown=SHUTDOWN_S,
     )
     await _AnnouncingServer(config).serve(sockets=[listener])
 
@@ -84,22 +104,46 @@ def _parser() -> argparse.ArgumentParser:
         "--start-time", type=datetime.fromisoformat, help="engine time at the start, ISO 8601 with zone"
     )
     parser.add_argument("--account", action="append", metavar="NAME:KEY:SECRET:BALANCE")
+    parser.add_argument(
+        "--ed25519", action="append", metavar="NAME:KEY:PEM_FILE", help="one more API key for an account"
+    )
     parser.add_argument("--weight-limit", type=int, help="request weight per minute; 0 never refuses")
     parser.add_argument("--order-limit", type=int, help="orders per 10 s; 0 never refuses")
+    parser.add_argument("--insurance-fund", type=_amount, help="USDT; 0 lets bankruptcies end in auto-deleveraging")
+    for name, what in (
+        ("replay", "klines"),
+        ("replay-mark", "markPriceKlines"),
+        ("replay-funding", "fundingRate"),
+    ):
+        text = f"play back SYMBOL-... {what} of Binance's public archive, CSV or Parquet; may be repeated"
+        parser.add_argument(f"--{name}", type=Path, action="append", default=[], metavar="FILE", help=text)
     parser.add_argument("--expose", action="store_true", help="allow a host that is not loopback")
     return parser
+
+
+def _amount(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except ArithmeticError:
+        raise argparse.ArgumentTypeError(f"not a number: {text!r}") from None
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
     settings = read_settings(arguments.config) if arguments.config else Settings()
     given = {
         name: value
-        for name in ("seed", "scenario", "speed", "start_time", "weight_limit", "order_limit")
+        for name in ("seed", "scenario", "speed", "start_time", "weight_limit", "order_limit", "insurance_fund")
         if (value := getattr(arguments, name)) is not None
     }
     if arguments.account:
         given["accounts"] = tuple(read_account(text) for text in arguments.account)
-    return replace(settings, **given)
+    playback = read_playback(arguments.replay, arguments.replay_mark, arguments.replay_funding)
+    if playback is not None:
+        given["playback"] = playback
+    settings = replace(settings, **given)
+    for text in arguments.ed25519 or ():
+        settings = with_ed25519(settings, text)
+    return settings
 
 
 def _loopback(host: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 
 class Connections:
@@ -43,6 +44,17 @@ class Connections:
                 super().connection_lost(exc)
 
         return TrackedProtocol
+
+    def websocket_protocol(self) -> type[asyncio.Protocol]:
+        """uvicorn's WebSocket protocol, which takes a connection over from HTTP, reporting its end here."""
+        connections = self
+
+        class TrackedWebSocket(WebSocketsSansIOProtocol):
+            def connection_lost(self, exc: Exception | None) -> None:
+                connections.closed(self.transport)
+                super().connection_lost(exc)
+
+        return TrackedWebSocket
 
 
 def _remote(transport: asyncio.Transport) -> tuple[str, int]:

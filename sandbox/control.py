@@ -1,7 +1,8 @@
-"""The control door under /sandbox: move prices and time, arm faults, read the request log. For tests and demos."""
+"""The control door under /sandbox: move prices, time and money, arm faults, read the request log."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from decimal import Decimal
 from http import HTTPStatus
@@ -9,17 +10,23 @@ from typing import Annotated, TypeVar
 
 import msgspec
 
+from sandbox.binance.bans import Bans
 from sandbox.binance.dialect import Reply, json_reply
+from sandbox.engine.delisting import NOTICE_MS, announce_delisting
 from sandbox.engine.digest import digest
 from sandbox.engine.exchange import Exchange
+from sandbox.engine.house import open_house
+from sandbox.engine.model import Side
+from sandbox.engine.money import take_stock
 from sandbox.engine.rejection import Rejected
 from sandbox.engine.scenario import Scenario
 from sandbox.engine.stepping import begin, jump, step
-from sandbox.faults import Faults, LateExecution
+from sandbox.fault_console import ArmFaults, FaultConsole
+from sandbox.faults import Faults
 from sandbox.request_log import RequestLog
+from sandbox.stream_faults import StreamFaultDoor
 
 STEPS_MAX = 200_000
-_Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 _Body = TypeVar("_Body", bound=msgspec.Struct)
 
 
@@ -41,24 +48,38 @@ class _Speed(msgspec.Struct, forbid_unknown_fields=True):
     speed: Annotated[float, msgspec.Meta(ge=0, le=1_000)]
 
 
-class _Faults(msgspec.Struct, forbid_unknown_fields=True):
-    latency_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] | None = None
-    drop_reply: _Count | None = None
-    unknown_503: _Count | None = None
-    unknown_503_execution: LateExecution | None = None
-    late_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] | None = None
-    reject_429: _Count | None = None
-    retry_after_s: Annotated[int, msgspec.Meta(ge=1, le=3_600)] | None = None
+class _InsuranceFund(msgspec.Struct, forbid_unknown_fields=True):
+    balance: Decimal
+
+
+class _House(msgspec.Struct, forbid_unknown_fields=True):
+    symbol: str
+    side: Side
+    quantity: Decimal
+    leverage: int = 20
+
+
+class _Delist(msgspec.Struct, forbid_unknown_fields=True):
+    symbol: str
+    after_s: Annotated[int, msgspec.Meta(ge=1, le=30 * 24 * 3600)] = NOTICE_MS // 1000
 
 
 class ControlDoor:
     """Answers /sandbox requests. `speed` is read by the ticker."""
 
-    def __init__(self, exchange: Exchange, log: RequestLog, speed: float) -> None:
+    def __init__(
+        self, exchange: Exchange, log: RequestLog, bans: Bans, speed: float, seed: int, streams: StreamFaultDoor
+    ) -> None:
         self._exchange = exchange
         self._log = log
-        self.faults = Faults()
+        self._streams = streams
+        self._console = FaultConsole(exchange, bans, seed, _wall_ms)
         self.speed = speed
+
+    @property
+    def faults(self) -> Faults:
+        """What is armed for the next requests."""
+        return self._console.faults
 
     def answer(self, method: str, path: str, body: bytes) -> Reply:
         """Answer one request; 404 for unknown doors, 400 with a reason for bodies that cannot be used."""
@@ -89,17 +110,26 @@ class ControlDoor:
                 self.speed = _read(body, _Speed).speed
                 return self._status()
             case "GET /faults":
-                return asdict(self.faults)
+                return self._console.show()
             case "POST /faults":
-                return self._arm(_read(body, _Faults))
+                return self._console.arm(_read(body, ArmFaults))
             case "DELETE /faults":
-                self.faults = Faults()
-                return asdict(self.faults)
+                return self._console.clear()
+            case "POST /insurance_fund":
+                return self._set_insurance_fund(_read(body, _InsuranceFund))
+            case "POST /house":
+                return self._open_house(_read(body, _House))
+            case "POST /delist":
+                notice = _read(body, _Delist)
+                announce_delisting(self._exchange, notice.symbol, notice.after_s * 1000)
+                return self._status()
             case "GET /log":
                 return {"total": self._log.total, "entries": [asdict(entry) for entry in self._log.entries]}
             case "DELETE /log":
                 self._log.clear()
                 return {"total": 0, "entries": []}
+            case "GET /streams" | "POST /streams" | "DELETE /streams":
+                return self._streams.answer(door.partition(" ")[0], body)
             case _:
                 return None
 
@@ -110,13 +140,18 @@ class ControlDoor:
             "steps": exchange.steps,
             "scenario": str(exchange.scenario),
             "speed": self.speed,
+            "halted": "maintenance" if exchange.maintenance else "outage" if exchange.outage else None,
             "insurance_fund": str(exchange.insurance_fund),
+            "money": {name: str(amount) for name, amount in asdict(take_stock(exchange)).items()},
+            "replay": self._replay(),
             "digest": digest(exchange),
             "prices": {
                 symbol: {
                     "index": str(market.index_price),
                     "mark": str(market.mark_price),
                     "last": str(market.last_price),
+                    "status": str(market.status),
+                    "depth_share": str(market.depth.share),
                 }
                 for symbol, market in exchange.markets.items()
             },
@@ -129,12 +164,33 @@ class ControlDoor:
         jump(self._exchange, asked.symbol, asked.price, asked.mark_price)
         return self._status()
 
-    def _arm(self, asked: _Faults) -> dict[str, object]:
-        for name in asked.__struct_fields__:
-            value = getattr(asked, name)
-            if value is not None:
-                setattr(self.faults, name, value)
-        return asdict(self.faults)
+    def _set_insurance_fund(self, asked: _InsuranceFund) -> dict[str, object]:
+        if not (asked.balance.is_finite() and 0 <= asked.balance < Decimal(10) ** 12):
+            raise msgspec.ValidationError("balance must be a number not below zero")
+        self._exchange.set_insurance_fund(asked.balance)
+        return self._status()
+
+    def _open_house(self, asked: _House) -> dict[str, object]:
+        if not (asked.quantity.is_finite() and 0 < asked.quantity < Decimal(10) ** 12):
+            raise msgspec.ValidationError("quantity must be a positive number")
+        account = open_house(self._exchange, asked.symbol, asked.side, asked.quantity, asked.leverage)
+        return {"account": account.name, "balance": str(account.wallet)}
+
+    def _replay(self) -> dict[str, object] | None:
+        """How far the recorded market has been played back; None when there is none."""
+        playback = self._exchange.playback
+        if playback is None:
+            return None
+        return {
+            "symbols": list(playback.symbols),
+            "start_ms": playback.start_ms,
+            "end_ms": playback.end_ms,
+            "finished": self._exchange.now_ms >= playback.end_ms,
+        }
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _read(body: bytes, shape: type[_Body]) -> _Body:

@@ -1,8 +1,14 @@
-"""Trouble on demand: slow answers, lost answers, answers that do not say what happened, and refusals for haste."""
+"""Trouble on demand: slow answers, lost requests and answers, doubled requests, answers that do not say what happened.
+
+These are the faults of the way to the exchange. Those of the exchange itself (maintenance, an empty book, partial
+fills) are states of the engine, and bans are kept by the limits; `control.py` arms them all at one door.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import random
+from collections import Counter
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -14,36 +20,79 @@ class LateExecution(StrEnum):
     NEVER = "never"
 
 
+class FaultScope(StrEnum):
+    """Which requests the counted faults are aimed at."""
+
+    ORDERS = "orders"
+    WRITES = "writes"
+    READS = "reads"
+    ALL = "all"
+
+    def covers(self, method: str, *, places_orders: bool) -> bool:
+        """True when a request of this kind can be hit. Orders are what places or amends; writes are all but GET."""
+        match self:
+            case FaultScope.ORDERS:
+                return places_orders
+            case FaultScope.WRITES:
+                return method != "GET"
+            case FaultScope.READS:
+                return method == "GET"
+            case FaultScope.ALL:
+                return True
+
+
 class Fault(StrEnum):
-    """What happens to one order request."""
+    """What happens to one request."""
 
     NONE = "none"
+    LOST_REQUEST = "lost_request"
     DROP_REPLY = "drop_reply"
+    DUPLICATE = "duplicate"
     UNKNOWN_503 = "unknown_503"
     REJECT_429 = "reject_429"
 
 
+# Refusals come first, then what is lost on the way there, then on the way back.
+_ORDER = (Fault.REJECT_429, Fault.LOST_REQUEST, Fault.DROP_REPLY, Fault.DUPLICATE, Fault.UNKNOWN_503)
+
+
 @dataclass(slots=True)
 class Faults:
-    """The armed faults. Counters are order requests still to be hit; `latency_ms` delays every venue answer."""
+    """The armed faults. Counters are requests in `scope` still to be hit; the latency delays every venue answer.
 
+    `jitter_ms` is the most that chance adds to `latency_ms`. `hits` counts what has been met since the last clearing.
+    """
+
+    scope: FaultScope = FaultScope.ORDERS
     latency_ms: int = 0
+    jitter_ms: int = 0
+    lost_request: int = 0
     drop_reply: int = 0
+    duplicate: int = 0
     unknown_503: int = 0
     unknown_503_execution: LateExecution = LateExecution.NOW
     late_ms: int = 1_000
     reject_429: int = 0
     retry_after_s: int = 1
+    hits: Counter[str] = field(default_factory=Counter)
+    seed: int = 0
+    _chance: random.Random = field(init=False, repr=False)
 
-    def next_for_order(self) -> Fault:
-        """The fault the next order request meets, counted down; refusals come first, then lost answers."""
-        if self.reject_429 > 0:
-            self.reject_429 -= 1
-            return Fault.REJECT_429
-        if self.drop_reply > 0:
-            self.drop_reply -= 1
-            return Fault.DROP_REPLY
-        if self.unknown_503 > 0:
-            self.unknown_503 -= 1
-            return Fault.UNKNOWN_503
+    def __post_init__(self) -> None:
+        self._chance = random.Random(self.seed)
+
+    def next_for(self, method: str, *, places_orders: bool) -> Fault:
+        """The fault that a request meets, counted down."""
+        if not self.scope.covers(method, places_orders=places_orders):
+            return Fault.NONE
+        for fault in _ORDER:
+            left: int = getattr(self, fault)
+            if left > 0:
+                setattr(self, fault, left - 1)
+                self.hits[fault] += 1
+                return fault
         return Fault.NONE
+
+    def delay_s(self) -> float:
+        """How long to keep the next answer, in seconds."""
+        return (self.latency_ms + self._chance.randint(0, self.jitter_ms)) / 1000

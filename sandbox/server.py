@@ -6,13 +6,14 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
-from typing import Any
 
+from sandbox.asgi import Receive, Scope, Send
 from sandbox.binance.dialect import BinanceDialect, Reply, Request, json_reply, places_orders
 from sandbox.binance.limits import RateLimits
 from sandbox.binance.params import read_pairs
+from sandbox.binance.permissions import KeyPermissions
+from sandbox.binance.routes import reads_only
 from sandbox.binance.signing import Credential
 from sandbox.connections import Connections
 from sandbox.control import ControlDoor
@@ -20,10 +21,12 @@ from sandbox.engine.exchange import Exchange
 from sandbox.engine.history import invent_history
 from sandbox.engine.listing import DEFAULT_INSTRUMENTS
 from sandbox.engine.scenario import STEP_MS
-from sandbox.engine.stepping import step
+from sandbox.engine.stepping import start_playback, step
 from sandbox.faults import Fault, LateExecution
 from sandbox.request_log import RequestLog
-from sandbox.settings import Settings
+from sandbox.settings import AccountSettings, Settings
+from sandbox.stream_faults import StreamFaultDoor, StreamFaults
+from sandbox.streams.hub import StreamHub
 
 BODY_MAX = 64 * 1024
 # A stalled process catches up at most this many steps per tick, then time is simply lost.
@@ -31,11 +34,6 @@ STEPS_PER_TICK_MAX = 1_000
 # A fast clock lets waiting requests in between this many steps (some 40 ms of work).
 STEPS_AT_A_TIME = 50
 LATE_REQUESTS_MAX = 1_000
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 _log = logging.getLogger("sandbox")
 
@@ -63,35 +61,50 @@ class PracticeExchange:
     def __init__(self, settings: Settings, connections: Connections) -> None:
         start = settings.start_time
         now_ms = time.time_ns() // 1_000_000 if start is None else int(start.timestamp()) * 1000
-        exchange = Exchange(DEFAULT_INSTRUMENTS, seed=settings.seed, scenario=settings.scenario, now_ms=now_ms)
+        exchange = Exchange(
+            DEFAULT_INSTRUMENTS,
+            seed=settings.seed,
+            scenario=settings.scenario,
+            now_ms=now_ms,
+            insurance_fund=settings.insurance_fund,
+        )
+        if settings.playback is not None:
+            start_playback(exchange, settings.playback)
         invent_history(exchange)
         for account in settings.accounts:
             exchange.open_account(account.name, account.balance)
-        credentials = [Credential(row.name, row.api_key, row.api_secret) for row in settings.accounts]
+        credentials = [credential for row in settings.accounts for credential in _credentials(row)]
         limits = RateLimits(settings.weight_limit, settings.order_limit)
+        self._limits = limits
         self._exchange = exchange
         self._dialect = BinanceDialect(exchange, credentials, limits)
         self._request_log = RequestLog()
-        self._control = ControlDoor(exchange, self._request_log, settings.speed)
+        stream_faults = StreamFaults()
+        self._hub = StreamHub(exchange, self._dialect, stream_faults, self._serve_request)
+        streams = StreamFaultDoor(stream_faults, self._hub)
+        self._control = ControlDoor(exchange, self._request_log, limits.bans, settings.speed, settings.seed, streams)
         self._connections = connections
         self._late: deque[tuple[float, Request]] = deque(maxlen=LATE_REQUESTS_MAX)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI entry point: lifespan runs the clock, HTTP is answered, WebSockets are refused."""
+        """ASGI entry point: lifespan runs the clocks, HTTP is answered, WebSockets are served."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
             await self._answer(scope, receive, send)
         else:
-            await send({"type": "websocket.close", "code": 1000})
+            client = scope["client"]
+            await self._hub.serve(scope, receive, send, lambda: self._connections.drop(client))
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         async with asyncio.TaskGroup() as tasks:
             clock = tasks.create_task(self._keep_time())
+            streams = tasks.create_task(self._hub.run())
             await send({"type": "lifespan.startup.complete"})
             await receive()
             clock.cancel()
+            streams.cancel()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _keep_time(self) -> None:
@@ -136,34 +149,60 @@ class PracticeExchange:
         method, path = scope["method"], scope["path"]
         if path.startswith("/sandbox/"):
             return self._control.answer(method, path, body)
-        time_ns = time.time_ns()
-        request = _request(scope, body, time_ns // 1_000_000)
+        return await self._meet_faults(_request(scope, body, time.time_ns() // 1_000_000))
+
+    async def _serve_request(self, request: Request) -> Reply | None:
+        """The reply to a frame of the trading socket, or None to close its connection without one."""
+        try:
+            return await self._meet_faults(request)
+        except Exception:
+            # The edge, as in `_answer`: a bug costs its sender an error, never the exchange its life.
+            _log.exception("request failed: %s %s", request.method, request.path)
+            return _BROKEN
+
+    async def _meet_faults(self, request: Request) -> Reply | None:
         faults = self._control.faults
-        fault = faults.next_for_order() if places_orders(method, path) else Fault.NONE
+        # Who is banned gets no further than that.
+        banned = self._limits.bans.banned_until_ms(request.caller) > request.received_ms
+        places = places_orders(request.method, request.path)
+        fault = Fault.NONE if banned else faults.next_for(request.method, places_orders=places)
+        if fault is Fault.LOST_REQUEST:
+            # It never arrived: nothing is executed, counted or logged.
+            return None
+        time_ns = time.time_ns()
         reply = self._execute(request, fault)
-        if method != "GET":
-            self._request_log.add(
-                time_ns=time_ns,
-                account=self._dialect.account_of(request.api_key),
-                method=method,
-                path=path,
-                params=read_pairs(request.query, request.body).as_sent(),
-                status=reply.status,
-                fault=str(fault),
-            )
-        if faults.latency_ms:
-            await asyncio.sleep(faults.latency_ms / 1000)
+        self._note(request, time_ns, reply, fault)
+        if fault is Fault.DUPLICATE:
+            # Somebody on the way sends it again; the sender sees the second answer.
+            reply = self._execute(request, fault)
+            self._note(request, time_ns, reply, fault)
+        if delay_s := faults.delay_s():
+            await asyncio.sleep(delay_s)
         match fault:
             case Fault.DROP_REPLY:
                 return None
             case Fault.UNKNOWN_503:
                 return _UNKNOWN
-            case Fault.REJECT_429 | Fault.NONE:
+            case Fault.REJECT_429 | Fault.DUPLICATE | Fault.NONE:
                 return reply
+
+    def _note(self, request: Request, time_ns: int, reply: Reply, fault: Fault) -> None:
+        """Log a request that wanted to change something."""
+        if not reads_only(request.method, request.path):
+            self._request_log.add(
+                time_ns=time_ns,
+                account=self._dialect.account_of(request.api_key),
+                method=request.method,
+                path=request.path,
+                params=read_pairs(request.query, request.body).as_sent(),
+                status=reply.status,
+                fault=str(fault),
+            )
 
     def _execute(self, request: Request, fault: Fault) -> Reply:
         faults = self._control.faults
         if fault is Fault.REJECT_429:
+            self._limits.bans.count_refusal(request.caller, request.received_ms)
             message = "Too many requests; current limit of IP is reached. Please slow down."
             headers = [("retry-after", str(faults.retry_after_s))]
             return json_reply(HTTPStatus.TOO_MANY_REQUESTS, {"code": -1003, "msg": message}, headers)
@@ -177,6 +216,15 @@ class PracticeExchange:
 def create_app(settings: Settings, connections: Connections | None = None) -> PracticeExchange:
     """The practice exchange as an ASGI application; give it the server's `connections` so that it can drop them."""
     return PracticeExchange(settings, connections or Connections())
+
+
+def _credentials(account: AccountSettings) -> list[Credential]:
+    permissions = KeyPermissions(withdrawals=account.withdrawals, ip_restricted=account.ip_restricted)
+    shared = Credential(account.name, account.api_key, account.api_secret, permissions=permissions)
+    if account.ed25519 is None:
+        return [shared]
+    own = account.ed25519
+    return [shared, Credential(account.name, own.api_key, public_key=own.public_key, permissions=permissions)]
 
 
 def _request(scope: Scope, body: bytes, received_ms: int) -> Request:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
 import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from sandbox.binance.limits import ORDERS_PER_10S, WEIGHT_PER_MINUTE
+from sandbox.engine.exchange import INSURANCE_FUND
+from sandbox.engine.house import NAME_PREFIX
+from sandbox.engine.listing import DEFAULT_INSTRUMENTS
+from sandbox.engine.playback import Playback
 from sandbox.engine.scenario import Scenario
+from sandbox.replay import ReplayError, read_recordings
 
 # Known to everyone on purpose: they open nothing but play money on loopback.
 DEMO_KEY = "practice-key-demo"
@@ -23,13 +31,25 @@ class SettingsError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Ed25519Settings:
+    """An API key proven by a key pair instead of a shared secret, as `session.logon` wants it."""
+
+    api_key: str
+    public_key: Ed25519PublicKey
+
+
+@dataclass(frozen=True, slots=True)
 class AccountSettings:
-    """A customer of the practice exchange; `balance` in USDT."""
+    """A customer of the practice exchange; `balance` in USDT. `ed25519` is one more key to the same account."""
 
     name: str
     api_key: str
     api_secret: str = field(repr=False)
     balance: Decimal = Decimal(10_000)
+    # What GET /sapi/v1/account/apiRestrictions says of the key.
+    withdrawals: bool = False
+    ip_restricted: bool = True
+    ed25519: Ed25519Settings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,18 +65,28 @@ class Settings:
     # Requests' weight per minute and orders per 10 s; 0 counts without ever refusing.
     weight_limit: int = WEIGHT_PER_MINUTE
     order_limit: int = ORDERS_PER_10S
+    # What the insurance fund starts with, in USDT; 0 lets every bankruptcy end in auto-deleveraging.
+    insurance_fund: Decimal = INSURANCE_FUND
+    playback: Playback | None = None
 
     def __post_init__(self) -> None:
         names = [account.name for account in self.accounts]
         keys = [account.api_key for account in self.accounts]
+        keys += [account.ed25519.api_key for account in self.accounts if account.ed25519]
         if not names:
             raise SettingsError("account: at least one is needed")
         if len(set(names)) < len(names) or len(set(keys)) < len(keys):
             raise SettingsError("account: names and keys must differ")
-        if not all(account.name and account.api_key and account.api_secret for account in self.accounts):
+        if not (all(keys) and all(account.name and account.api_secret for account in self.accounts)):
             raise SettingsError("account: name, key and secret must not be empty")
         if not all(account.balance.is_finite() and account.balance >= 0 for account in self.accounts):
             raise SettingsError("account: balance must be a number not below zero")
+        if any(name.startswith(NAME_PREFIX) for name in names):
+            raise SettingsError(f"account: names that begin with {NAME_PREFIX} are the exchange's own")
+        if not (self.insurance_fund.is_finite() and self.insurance_fund >= 0):
+            raise SettingsError("insurance_fund: must be a number not below zero")
+        if self.playback is not None and self.start_time is not None:
+            raise SettingsError("start_time: a replay starts at its first bar")
         if not 0 <= self.speed <= 1_000:
             raise SettingsError("speed: between 0 and 1000")
         if self.start_time is not None and self.start_time.tzinfo is None:
@@ -70,6 +100,11 @@ class _AccountTable(msgspec.Struct, forbid_unknown_fields=True):
     api_key: str
     api_secret: str
     balance: Decimal = Decimal(10_000)
+    withdrawals: bool = False
+    ip_restricted: bool = True
+    ed25519_api_key: str = ""
+    # PEM text, as an exchange asks for it.
+    ed25519_public_key: str = ""
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -80,6 +115,10 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     start_time: datetime | None = None
     weight_limit: int = WEIGHT_PER_MINUTE
     order_limit: int = ORDERS_PER_10S
+    insurance_fund: Decimal = INSURANCE_FUND
+    replay: list[Path] = []
+    replay_mark: list[Path] = []
+    replay_funding: list[Path] = []
 
 
 def read_settings(path: Path) -> Settings:
@@ -89,7 +128,7 @@ def read_settings(path: Path) -> Settings:
         content = msgspec.convert(table, _File, strict=False)
     except (OSError, ValueError, msgspec.ValidationError) as trouble:
         raise SettingsError(f"{path}: {trouble}") from trouble
-    accounts = tuple(AccountSettings(row.name, row.api_key, row.api_secret, row.balance) for row in content.account)
+    accounts = tuple(_account(row) for row in content.account)
     return Settings(
         accounts=accounts or Settings().accounts,
         seed=content.seed,
@@ -98,7 +137,61 @@ def read_settings(path: Path) -> Settings:
         start_time=content.start_time,
         weight_limit=content.weight_limit,
         order_limit=content.order_limit,
+        insurance_fund=content.insurance_fund,
+        playback=read_playback(*_beside(path, content.replay, content.replay_mark, content.replay_funding)),
     )
+
+
+def _beside(config: Path, *lists: list[Path]) -> list[list[Path]]:
+    """Paths in a settings file are relative to it."""
+    return [[config.parent / path for path in paths] for paths in lists]
+
+
+def read_playback(replay: list[Path], replay_mark: list[Path], replay_funding: list[Path]) -> Playback | None:
+    """Read recorded files for the default symbols, None when none are named; `SettingsError` says what is wrong."""
+    try:
+        return read_recordings({x.symbol for x in DEFAULT_INSTRUMENTS}, replay, replay_mark, replay_funding)
+    except ReplayError as trouble:
+        raise SettingsError(str(trouble)) from trouble
+
+
+def with_ed25519(settings: Settings, text: str) -> Settings:
+    """Give an account one more key, from `name:key:pem_file` on the command line."""
+    name, _, rest = text.partition(":")
+    api_key, _, path = rest.partition(":")
+    if not any(account.name == name for account in settings.accounts):
+        raise SettingsError(f"--ed25519: no account is called {name}")
+    try:
+        key = Ed25519Settings(api_key, _public_key(Path(path).read_text(encoding="ascii")))
+    except (OSError, ValueError) as trouble:
+        raise SettingsError(f"--ed25519 {name}: {trouble}") from trouble
+    accounts = (replace(row, ed25519=key) if row.name == name else row for row in settings.accounts)
+    return replace(settings, accounts=tuple(accounts))
+
+
+def _account(row: _AccountTable) -> AccountSettings:
+    ed25519 = None
+    if row.ed25519_api_key or row.ed25519_public_key:
+        ed25519 = Ed25519Settings(row.ed25519_api_key, _public_key(row.ed25519_public_key))
+    return AccountSettings(
+        row.name,
+        row.api_key,
+        row.api_secret,
+        row.balance,
+        withdrawals=row.withdrawals,
+        ip_restricted=row.ip_restricted,
+        ed25519=ed25519,
+    )
+
+
+def _public_key(pem: str) -> Ed25519PublicKey:
+    try:
+        key = load_pem_public_key(pem.encode())
+    except (ValueError, UnsupportedAlgorithm):
+        raise SettingsError("ed25519_public_key: not a public key in PEM") from None
+    if not isinstance(key, Ed25519PublicKey):
+        raise SettingsError("ed25519_public_key: not an Ed25519 key")
+    return key
 
 
 def read_account(text: str) -> AccountSettings:

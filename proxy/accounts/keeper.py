@@ -156,6 +156,7 @@ class AccountKeeper:
         if done.accepted:
             self._account = account
             self._unresolved.forget(resolved)
+            await self._store.forget_spent(account.name)
 
     async def _refill(self) -> None:
         """The store lost what it knew, holds included. Nothing is published before every old request is over."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Final, Protocol
@@ -74,11 +75,10 @@ class Unresolved:
 
         Raises ``VenueThrottled``. A question that failed proves nothing and is asked again.
         """
-        return await self.ask_about(await self._store.holds(account), now_us)
-
-    async def ask_about(self, holds: Sequence[AgedHold], now_us: int) -> Answer:
-        """Like ``ask``, about those of ``holds`` whose fate is unknown."""
-        asked = [aged for aged in holds if is_unresolved(aged, now_us)]
+        asked = [aged for aged in await self._store.holds(account) if is_unresolved(aged, now_us)]
+        for aged in asked:
+            if aged.hold.status is HoldStatus.PENDING:
+                await self._store.lose(account, aged.hold, datetime.fromtimestamp(now_us / 1e6, UTC))
         ids = {aged.hold.hold_id for aged in asked}
         self._misses = {hold_id: misses for hold_id, misses in self._misses.items() if hold_id in ids}
         resolved, absent = [], []
@@ -89,6 +89,9 @@ class Unresolved:
                 resolved.append(hold_id)
             elif _Fate.UNSURE not in fates and self._missed(hold_id, now_us):
                 resolved.append(hold_id)
+                missing = [each for each, fate in zip(aged.hold.orders, fates, strict=True) if fate is _Fate.MISSING]
+                names = frozenset(order.client_order_id for order in missing)
+                await self._store.forget_unreported(account, hold_id, names)
                 if _Fate.ARRIVED not in fates:
                     absent.append((hold_id, self._misses[hold_id].first_us))
         return Answer(tuple(resolved), tuple(absent))

@@ -43,6 +43,13 @@ _VENUE_UNREACHABLE: Final = rejections.Rejection(
 )
 
 
+_NAMING_ORDERS: Final = frozenset(
+    f"/fapi/v1/{name}"
+    for name in ("order", "openOrder", "openOrders", "allOrders", "algoOrder", "openAlgoOrders", "allAlgoOrders")
+)
+"""Reads whose answer carries the client order ids of orders: what a bot that lost an answer asks."""
+
+
 class Disconnected(Exception):
     """The bot went away before its request was whole: nothing is done with half a request."""
 
@@ -161,6 +168,8 @@ class BinanceDoor:
         except (NotSent, OutcomeUnknown) as trouble:
             log.warning("reading %s failed: %s", request.route.path, trouble)
             return refusal(_VENUE_UNREACHABLE)
+        if identity is not None and reply.status == 200 and request.route.path in _NAMING_ORDERS:
+            await self._orders.told(identity, reply.body)
         return Answer(status=reply.status, body=reply.body, headers=passed_headers(reply))
 
 

@@ -26,7 +26,7 @@ from rules.flow.message_rate import MessageRate
 from rules.intent import intent_of
 from rules.model import Command, Intent, PlaceOrder, TradingState
 from rules.policy import Policy
-from rules.snapshot import HeldOrder, HoldStatus, Snapshot
+from rules.snapshot import HeldOrder, HoldStatus, Snapshot, UnreportedOrder
 
 SECOND_LOOK_PAUSES_S: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.16)
 """How long a refusal that rests on unsettled holds waits before each further look."""
@@ -149,11 +149,35 @@ class Judge:
                     action,
                     records,
                     orders if action == "ACCEPTED" else None,
+                    self._unreported(ruling) if action == "UNKNOWN" else (),
                 )
             except StoreUnavailable:
                 self._spool(record)
             return
         self._spool(record)
+
+    async def told(self, account: str, bot: str, answer: bytes) -> None:
+        """A bot got the venue's ``answer`` to a read of orders: what it names is unreported no longer.
+
+        Only the name of an order counts. That an order is in no list proves nothing: it may be filled, or on its way.
+        """
+        try:
+            lost = await self._store.unreported(account)
+            named = [each for each in lost if each.bot == bot and f'"{each.order.client_order_id}"'.encode() in answer]
+            if named:
+                await self._store.forget_unreported(account, named)
+        except StoreUnavailable:
+            # The bot may read again; until then its entries on that side are refused, which is the safe side.
+            return
+
+    def _unreported(self, ruling: Ruling) -> tuple[UnreportedOrder, ...]:
+        """The entries of a ruling whose bot is told that nobody knows. An amend opens nothing a second time."""
+        subject = ruling.request.subject
+        return tuple(
+            UnreportedOrder(bot=subject.bot, hold_id=subject.decision_id, at=self._now(), order=order)
+            for order in ruling.held.values()
+            if order.client_order_id
+        )
 
     def _hold_request(
         self, request: JudgedRequest, intents: Sequence[Intent], risky: bool, orders: tuple[HeldOrder, ...]
@@ -208,6 +232,7 @@ class Judge:
             instruments={symbol: view.instruments[symbol] for symbol in symbols & view.instruments.keys()},
             markets={symbol: view.markets[symbol] for symbol in symbols & view.markets.keys()},
             holds=view.holds,
+            unreported=tuple(each for each in view.unreported if each.bot == subject.bot),
             tokens=view.tokens,
             anomaly=view.anomaly,
             store_reachable=reachable,

@@ -97,6 +97,10 @@ class OrderDesk:
             return refusal(replayed())
         return await self._act(request, ruling, identity)
 
+    async def told(self, identity: Identity, answer: bytes) -> None:
+        """A bot is about to get ``answer``, in which the venue names orders."""
+        await self._judge.told(identity.account, identity.bot, answer)
+
     async def _act(self, request: VenueRequest, ruling: Ruling, identity: Identity) -> Answer:
         refused = _refusals(ruling)
         headers = _guard_headers(ruling)

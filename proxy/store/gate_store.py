@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
@@ -24,9 +24,10 @@ from proxy.store.client import (
 )
 from proxy.store.codec import build, dump, load
 from proxy.store.keys import Keys
+from proxy.store.unreported import decode_unreported, unreported_arguments, unreported_field
 from rules.instrument import Instrument
 from rules.model import TradingState
-from rules.snapshot import Account, Controls, HeldOrder, Hold, HoldStatus, Market
+from rules.snapshot import Account, Controls, HeldOrder, Hold, HoldStatus, Market, UnreportedOrder
 
 AUDIT_LENGTH_MAX: Final = 200_000
 """Unarchived audit records the store may keep. Beyond it entries are refused: an audit that fails stops new risk."""
@@ -102,6 +103,7 @@ class View:
     anomaly: float
     tokens: Mapping[str, Decimal]
     holds: tuple[Hold, ...]
+    unreported: tuple[UnreportedOrder, ...]
     account: Account | None
     markets: Mapping[str, Market]
     instruments: Mapping[str, Instrument]
@@ -198,6 +200,7 @@ class GateStore:
                 keys.audit,
                 keys.scores,
                 keys.seen(request.replay_digest),
+                keys.unreported(request.account),
                 keys.void(request.hold_id),
                 *documents,
                 *(keys.bucket(bucket.scope) for bucket in request.buckets),
@@ -252,17 +255,35 @@ class GateStore:
         action: str,
         records: Sequence[Mapping[str, Any]],
         orders: tuple[HeldOrder, ...] | None = None,
+        unreported: Sequence[UnreportedOrder] = (),
     ) -> None:
         """Say what became of a hold: ``RELEASE``, ``ACCEPTED``, ``UNKNOWN`` or ``KEEP``, with the audit records.
 
-        ``orders`` replaces what is held, when a venue took only a part. Raises ``StoreUnavailable``; then the hold
+        ``orders`` replaces what is held, when a venue took only a part; ``unreported`` are those whose bot gets no
+        answer that says what became of them. Raises ``StoreUnavailable``; then the hold
         stays as it was, which is the safe side, and the caller spools the records.
         """
         await self._call(
             "settle",
-            [self._keys.holds(account), self._keys.audit],
-            [hold_id, action, dump(orders) if orders is not None else "", *(dump(record) for record in records)],
+            [self._keys.holds(account), self._keys.audit, self._keys.unreported(account)],
+            [
+                hold_id,
+                action,
+                dump(orders) if orders is not None else "",
+                *unreported_arguments(unreported),
+                *(dump(record) for record in records),
+            ],
         )
+
+    async def unreported(self, account: str) -> tuple[UnreportedOrder, ...]:
+        """An account's orders whose answer was lost and whose bot has not read them. Raises ``StoreUnavailable``."""
+        key = self._keys.unreported(account)
+        return decode_unreported(await self._ask(lambda: self._redis.hvals(key)))
+
+    async def forget_unreported(self, account: str, orders: Sequence[UnreportedOrder]) -> None:
+        """Their bot knows these orders now. Raises ``StoreUnavailable``."""
+        key = self._keys.unreported(account)
+        await self._ask(lambda: self._redis.hdel(key, *map(unreported_field, orders)))
 
     def last_known(self, account: str, venue: str) -> View:
         """What this process last saw, for exits judged while the store is away. May know nothing at all."""
@@ -277,6 +298,7 @@ class GateStore:
             anomaly=0.0,
             tokens={},
             holds=(),
+            unreported=(),
             account=account_document.value,
             markets=markets.value or {},
             instruments=instruments.value or {},
@@ -307,10 +329,14 @@ class GateStore:
                 await asyncio.sleep(VOID_TIMEOUT_S)
 
     async def _call(self, name: str, keys: list[str], arguments: list[Any], *, heed_breaker: bool = True) -> Any:
+        script = self._scripts[name]
+        return await self._ask(lambda: run_script(self._redis, script, keys, arguments), heed_breaker=heed_breaker)
+
+    async def _ask(self, question: Callable[[], Any], *, heed_breaker: bool = True) -> Any:
         if heed_breaker and self.broken:
             raise StoreUnavailable("the store failed less than a second ago", asked=False)
         try:
-            return await within(self._timeout_s, run_script(self._redis, self._scripts[name], keys, arguments))
+            return await within(self._timeout_s, question())
         except (RedisError, OSError, TimeoutError) as error:
             raise self._failed(error) from error
 
@@ -335,6 +361,7 @@ class GateStore:
             anomaly=float(reply[5]),
             tokens={bucket.scope: Decimal(balance) for bucket, balance in zip(request.buckets, reply[6], strict=True)},
             holds=_decode_holds_map(dict(zip(reply[7][::2], reply[7][1::2], strict=True))),
+            unreported=decode_unreported(reply[9]),
         )
 
 

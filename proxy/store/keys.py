@@ -54,6 +54,10 @@ class Keys:
         """Hash of the holds of one account."""
         return self._key(f"holds:{account}")
 
+    def unreported(self, account: str) -> str:
+        """Hash of the orders of one account whose answer was lost and whose bot has not read them since."""
+        return self._key(f"unreported:{account}")
+
     def account(self, account: str) -> str:
         """Document: the account as last surveyed."""
         return self._key(f"account:{account}")

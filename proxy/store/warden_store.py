@@ -5,17 +5,19 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import redis.asyncio
 
 from proxy.store.client import CALM_TIMEOUT_S, Script, connect, run_script
-from proxy.store.codec import dump, load, plain
+from proxy.store.codec import build, dump, load, plain
 from proxy.store.conversion import NOTHING, Conversion
 from proxy.store.gate_store import decode_hold
 from proxy.store.keys import Keys
+from proxy.store.unreported import decode_unreported, may_stand, unreported_arguments, unreported_field
 from rules.model import TradingState
-from rules.snapshot import Account, Hold
+from rules.snapshot import Account, Hold, HoldStatus, UnreportedOrder
 
 DRAIN_BATCH_MAX: Final = 500
 
@@ -64,6 +66,7 @@ class WardenStore:
         self._keys = Keys(desk)
         self._publish = Script.named("publish", "convert", "archive")
         self._event = Script.named("event", "convert")
+        self._settle = Script.named("settle", "convert")
         self._epoch = ""
 
     async def begin_epoch(self) -> None:
@@ -173,6 +176,46 @@ class WardenStore:
         states: Any = await self._redis.hgetall(self._keys.holds(account))
         holds = [AgedHold(*decode_hold(hold_id, state)) for hold_id, state in states.items()]
         return tuple(sorted(holds, key=lambda aged: aged.hold.sequence))
+
+    async def lose(self, account: str, hold: Hold, at: datetime) -> None:
+        """The gate that made this hold is gone, and with it the bot's answer: nobody knows what became of it."""
+        lost = [
+            UnreportedOrder(bot=hold.bot, hold_id=hold.hold_id, at=at, order=order)
+            for order in hold.orders
+            if order.client_order_id
+        ]
+        await run_script(
+            self._redis,
+            self._settle,
+            [self._keys.holds(account), self._keys.audit, self._keys.unreported(account)],
+            [hold.hold_id, HoldStatus.UNKNOWN.value, "", *unreported_arguments(lost)],
+        )
+
+    async def forget_spent(self, account: str) -> None:
+        """Forget the unreported orders of which nothing is left: what a bot sends again doubles nothing then."""
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.hvals(self._keys.unreported(account))
+        pipeline.hkeys(self._keys.holds(account))
+        pipeline.hget(self._keys.account(account), "body")
+        bodies, hold_ids, body = await pipeline.execute()
+        if not bodies or body is None:
+            return
+        known = build(load(body), Account)
+        spent = [each for each in decode_unreported(bodies) if not may_stand(each, frozenset(hold_ids), known)]
+        if spent:
+            await self._redis.hdel(self._keys.unreported(account), *map(unreported_field, spent))
+
+    async def forget_unreported(self, account: str, hold_id: str, names: frozenset[str]) -> None:
+        """Orders of a hold, by client order id, that are proven not to exist: nobody need ask about them."""
+        key = self._keys.unreported(account)
+        bodies: Any = await self._redis.hvals(key)
+        gone = [
+            each
+            for each in decode_unreported(bodies)
+            if each.hold_id == hold_id and each.order.client_order_id in names
+        ]
+        if gone:
+            await self._redis.hdel(key, *map(unreported_field, gone))
 
     async def record(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Put audit records of the warden itself into the stream."""

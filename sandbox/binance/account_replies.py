@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from sandbox.binance.call import Json, money, on_step, plain
 from sandbox.engine.account import Account
+from sandbox.engine.deleveraging import adl_quantile
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.margin import (
     InitialMargin,
@@ -174,7 +175,7 @@ def position_risk_reply(exchange: Exchange, account: Account, position: Position
             "marginType": "isolated" if isolated else "cross",
             "isAutoAddMargin": "false",
             "isolated": isolated,
-            "adlQuantile": 1,
+            "adlQuantile": adl_quantile(exchange, position),
         }
     return reply | {
         "marginAsset": market.instrument.quote,
@@ -182,7 +183,7 @@ def position_risk_reply(exchange: Exchange, account: Account, position: Position
         "maintMargin": money(maintenance_margin(exchange, position)),
         "positionInitialMargin": money(margin.positions),
         "openOrderInitialMargin": money(margin.orders),
-        "adl": 1,
+        "adl": adl_quantile(exchange, position),
         "bidNotional": plain(held.bids),
         "askNotional": plain(held.asks),
     }

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from sandbox.binance.limits import RateLimits
+from sandbox.binance.listen_keys import ListenKeys
 from sandbox.binance.params import Params
+from sandbox.binance.permissions import SAFE_PERMISSIONS, KeyPermissions
 from sandbox.engine.account import Account
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.market import Market
@@ -44,6 +46,8 @@ class AccountCall(Call):
     """A request of a known account."""
 
     account: Account
+    listen_keys: ListenKeys
+    permissions: KeyPermissions = SAFE_PERMISSIONS
 
 
 def plain(number: Decimal) -> str:

@@ -9,12 +9,14 @@ from typing import assert_never
 
 import msgspec
 
+from sandbox.binance.bans import RateLimited
 from sandbox.binance.call import AccountCall, Call
-from sandbox.binance.errors import VenueError, from_rejection
-from sandbox.binance.limits import RateLimited, RateLimits
+from sandbox.binance.errors import VenueError, from_rejection, unavailable
+from sandbox.binance.limits import RateLimits
+from sandbox.binance.listen_keys import ListenKeys
 from sandbox.binance.params import Params, read_batch, read_pairs
-from sandbox.binance.routes import ROUTES, Access, AccountRoute, PublicRoute
-from sandbox.binance.signing import Credential, identify, verify
+from sandbox.binance.routes import ROUTES, Access, AccountRoute, PublicRoute, reads_only
+from sandbox.binance.signing import Credential, check_signature, check_window, http_payload, identify
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.rejection import Rejected
 
@@ -24,7 +26,11 @@ _JSON = msgspec.json.Encoder(decimal_format="number")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An HTTP request as it arrived; `query` and `body` are the signed bytes, one latin-1 character per byte."""
+    """A request as it arrived; `query` and `body` are the signed bytes, one latin-1 character per byte.
+
+    A frame of the trading socket has the method "WS", its operation for a path and its parameters in `query`; what it
+    may have been signed over is in `payloads`, and `logged_on` says that its session has shown its signature before.
+    """
 
     method: str
     path: str
@@ -33,6 +39,8 @@ class Request:
     api_key: str | None
     caller: str
     received_ms: int
+    payloads: tuple[str, ...] = ()
+    logged_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +63,24 @@ class BinanceDialect:
     def __init__(self, exchange: Exchange, credentials: Iterable[Credential], limits: RateLimits) -> None:
         self._exchange = exchange
         self._credentials = {credential.api_key: credential for credential in credentials}
-        self._limits = limits
+        self.limits = limits
+        self.listen_keys = ListenKeys()
 
     def account_of(self, api_key: str | None) -> str | None:
         """The name of the account a key belongs to, for the request log."""
         credential = self._credentials.get(api_key) if api_key else None
         return credential.account if credential else None
+
+    def log_on(self, request: Request) -> Credential:
+        """Check a signed `session.logon`; raises `VenueError`.
+
+        Only Ed25519 keys may open a session: Binance USD-M "WebSocket API general info". Its refusal's code is a guess.
+        """
+        credential = identify(self._credentials, request.api_key)
+        if credential.public_key is None:
+            raise VenueError(-2015, "Invalid API-key, IP, or permissions for action.", HTTPStatus.UNAUTHORIZED)
+        _check_signed(credential, request, read_pairs(request.query, request.body))
+        return credential
 
     def answer(self, request: Request) -> Reply:
         """Answer any request; refusals come back in the venue's error format, never as exceptions."""
@@ -74,16 +94,19 @@ class BinanceDialect:
         return json_reply(HTTPStatus.OK, content, headers)
 
     def _dispatch(self, request: Request, headers: list[tuple[str, str]]) -> object:
+        self.limits.bans.check(request.caller, request.received_ms)
         route = ROUTES.get((request.method, request.path))
         if route is None:
             message = f"Path {request.path}, Method {request.method} is invalid"
             raise VenueError(-5000, message, HTTPStatus.NOT_FOUND)
+        if self._exchange.halted and not reads_only(request.method, request.path):
+            raise unavailable(maintenance=self._exchange.maintenance)
         params = read_pairs(request.query, request.body)
         weight = route.weight if params.text("symbol") or route.weight_all is None else route.weight_all
-        headers += self._limits.charge_weight(request.caller, weight, request.received_ms)
+        headers += self.limits.charge_weight(request.caller, weight, request.received_ms)
         match route:
             case PublicRoute():
-                return route.answer(Call(self._exchange, self._limits, params, request.received_ms))
+                return route.answer(Call(self._exchange, self.limits, params, request.received_ms))
             case AccountRoute():
                 return route.answer(self._authorised(route, request, params, headers))
             case _:
@@ -94,13 +117,27 @@ class BinanceDialect:
     ) -> AccountCall:
         credential = identify(self._credentials, request.api_key)
         if route.access is Access.SIGNED:
-            verify(credential, request.query, request.body, params, request.received_ms)
+            _check_signed(credential, request, params)
         if route.places_orders:
             batch = params.text("batchOrders")
             count = len(read_batch(batch)) if batch else 1
-            headers += self._limits.charge_orders(credential.account, count, request.received_ms)
+            headers += self.limits.charge_orders(credential.account, count, request.received_ms)
         account = self._exchange.accounts[credential.account]
-        return AccountCall(self._exchange, self._limits, params, request.received_ms, account)
+        return AccountCall(
+            self._exchange,
+            self.limits,
+            params,
+            request.received_ms,
+            account,
+            self.listen_keys,
+            credential.permissions,
+        )
+
+
+def _check_signed(credential: Credential, request: Request, params: Params) -> None:
+    check_window(params, request.received_ms)
+    if not request.logged_on:
+        check_signature(credential, request.payloads or (http_payload(request.query, request.body),), params)
 
 
 def places_orders(method: str, path: str) -> bool:

@@ -26,6 +26,7 @@ _REASONS: dict[Reason, tuple[int, str]] = {
         -4108,
         "Symbol is on delivering or delivered or settling or closed or pre-trading.",
     ),
+    Reason.SYMBOL_CLOSING_ONLY: (-4140, "Invalid symbol status for opening position."),
     Reason.QUANTITY_NOT_POSITIVE: (-4003, "Quantity less than or equal to zero."),
     Reason.QUANTITY_TOO_SMALL: (-4004, "Quantity less than min quantity."),
     Reason.QUANTITY_TOO_LARGE: (-4005, "Quantity greater than max quantity."),
@@ -95,6 +96,14 @@ _REASONS: dict[Reason, tuple[int, str]] = {
     Reason.ISOLATED_MARGIN_UNAVAILABLE: (-4051, "Isolated balance insufficient."),
     Reason.ISOLATED_MARGIN_NOT_REMOVABLE: (-4051, "Isolated balance insufficient."),
 }
+
+
+def unavailable(*, maintenance: bool) -> VenueError:
+    """The exchange takes no commands: planned maintenance, or an outage. Nothing was executed."""
+    if maintenance:
+        return VenueError(-1016, "This service is no longer available.", HTTPStatus.SERVICE_UNAVAILABLE)
+    message = "Internal error; unable to process your request. Please try again."
+    return VenueError(-1001, message, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 def from_rejection(refusal: Rejected) -> VenueError:

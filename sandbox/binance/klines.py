@@ -10,7 +10,7 @@ from sandbox.engine.market import Market
 
 _MINUTE = 60_000
 _HOUR = 60 * _MINUTE
-_INTERVALS_MS = {
+INTERVALS_MS = {
     **{f"{minutes}m": minutes * _MINUTE for minutes in (1, 3, 5, 15, 30)},
     **{f"{hours}h": hours * _HOUR for hours in (1, 2, 4, 6, 8, 12)},
     **{f"{days}d": days * 24 * _HOUR for days in (1, 3)},
@@ -54,7 +54,7 @@ def open_interest_history(call: Call) -> list[Json]:
 
 
 def _interval(name: str) -> int:
-    interval_ms = _INTERVALS_MS.get(name)
+    interval_ms = INTERVALS_MS.get(name)
     if interval_ms is None:
         raise VenueError(-1120, "Invalid interval.")
     return interval_ms

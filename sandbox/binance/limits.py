@@ -1,11 +1,10 @@
-"""Count request weight per caller and orders per account, and refuse when a window is full."""
+"""Count request weight per caller and orders per account, and refuse when a window is full. Bans are in `bans.py`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from http import HTTPStatus
 
-from sandbox.binance.errors import VenueError
+from sandbox.binance.bans import Bans, RateLimited
 
 WEIGHT_PER_MINUTE = 2_400
 ORDERS_PER_10S = 300
@@ -41,18 +40,11 @@ class WindowCounter:
         return max(1, (self.window_ms - now_ms % self.window_ms + 999) // 1000)
 
 
-class RateLimited(VenueError):
-    """Too many requests or orders; `retry_after` is in seconds."""
-
-    def __init__(self, code: int, message: str, retry_after: int) -> None:
-        super().__init__(code, message, HTTPStatus.TOO_MANY_REQUESTS)
-        self.retry_after = retry_after
-
-
 class RateLimits:
     """The venue's three windows. Headers are returned as they are to be sent."""
 
     def __init__(self, weight_limit: int, order_limit: int) -> None:
+        self.bans = Bans()
         self.weight = WindowCounter(60_000, weight_limit)
         self.orders_10s = WindowCounter(10_000, order_limit)
         # 300 per 10 s go with 1200 per minute on the venue; the ratio is kept when the limit is changed.
@@ -62,6 +54,7 @@ class RateLimits:
         """Count a request of `caller` (an address); raises `RateLimited` above the limit."""
         total = self.weight.add(caller, weight, now_ms)
         if self.weight.over(total):
+            self.bans.count_refusal(caller, now_ms)
             raise RateLimited(
                 -1003,
                 f"Too many requests; current limit of IP({caller}) is {self.weight.limit} requests per minute. "
@@ -69,6 +62,24 @@ class RateLimits:
                 self.weight.retry_after(now_ms),
             )
         return [("x-mbx-used-weight-1m", str(total))]
+
+    def usage(self, caller: str, account: str | None, now_ms: int) -> list[dict[str, object]]:
+        """The windows as frames of the trading socket carry them; those of orders only when an account is named."""
+        windows: list[tuple[str, str, int, WindowCounter, str]] = []
+        if account is not None:
+            windows.append(("ORDERS", "SECOND", 10, self.orders_10s, account))
+            windows.append(("ORDERS", "MINUTE", 1, self.orders_1m, account))
+        windows.append(("REQUEST_WEIGHT", "MINUTE", 1, self.weight, caller))
+        return [
+            {
+                "rateLimitType": kind,
+                "interval": interval,
+                "intervalNum": number,
+                "limit": counter.limit,
+                "count": counter.add(key, 0, now_ms),
+            }
+            for kind, interval, number, counter, key in windows
+        ]
 
     def charge_orders(self, account: str, orders: int, now_ms: int) -> list[tuple[str, str]]:
         """Count `orders` placements or amendments of `account`; raises `RateLimited` above a limit."""

@@ -12,11 +12,12 @@ from sandbox.engine.model import ZERO, Side
 
 
 def depth(call: Call) -> Json:
-    """GET /fapi/v1/depth."""
+    """GET /fapi/v1/depth: a snapshot that the next event of a depth stream continues."""
     market = call.market()
     limit = call.limit(500, 1000)
+    market.record.observe(market.levels)
     return {
-        "lastUpdateId": call.exchange.next_id(),
+        "lastUpdateId": market.record.mark(),
         "E": call.exchange.now_ms,
         "T": call.exchange.now_ms,
         "bids": _levels(market, Side.BUY, limit),

@@ -10,7 +10,7 @@ from sandbox.engine.model import ZERO, Fill, Order, OrderStatus, SelfTrade, Side
 
 _TIME_IN_FORCE = {TimeInForce.POST_ONLY: "GTX"}
 _SELF_TRADE = {SelfTrade.ALLOW: "NONE"}
-_WORKING_TYPE = {TriggerBy.MARK_PRICE: "MARK_PRICE", TriggerBy.LAST_PRICE: "CONTRACT_PRICE"}
+WORKING_TYPES = {TriggerBy.MARK_PRICE: "MARK_PRICE", TriggerBy.LAST_PRICE: "CONTRACT_PRICE"}
 
 
 def order_reply(exchange: Exchange, order: Order, *, price_match: str = "NONE", as_accepted: bool = False) -> Json:
@@ -30,7 +30,7 @@ def order_reply(exchange: Exchange, order: Order, *, price_match: str = "NONE", 
         "executedQty": on_step(market, filled),
         "cumQty": on_step(market, filled),
         "cumQuote": format(notional.quantize(market.instrument.tick * market.instrument.lot_step), "f"),
-        "timeInForce": _TIME_IN_FORCE.get(order.time_in_force, str(order.time_in_force)),
+        "timeInForce": time_in_force_wire(order.time_in_force),
         "type": str(order.order_type),
         "reduceOnly": order.reduce_only,
         "closePosition": order.close_position,
@@ -41,7 +41,7 @@ def order_reply(exchange: Exchange, order: Order, *, price_match: str = "NONE", 
         "priceProtect": False,
         "origType": str(order.order_type),
         "priceMatch": price_match,
-        "selfTradePreventionMode": _SELF_TRADE.get(order.self_trade, str(order.self_trade)),
+        "selfTradePreventionMode": self_trade_wire(order.self_trade),
         "goodTillDate": order.good_till_ms,
         "time": order.created_ms,
         "updateTime": order.updated_ms,
@@ -86,9 +86,7 @@ def conditional_reply(exchange: Exchange, order: ConditionalOrder) -> Json:
         "symbol": terms.symbol,
         "side": str(terms.side),
         "positionSide": str(terms.position_side),
-        "timeInForce": "GTE_GTC"
-        if terms.expires_with_position
-        else _TIME_IN_FORCE.get(terms.time_in_force, str(terms.time_in_force)),
+        "timeInForce": "GTE_GTC" if terms.expires_with_position else time_in_force_wire(terms.time_in_force),
         "quantity": on_step(market, quantity),
         "algoStatus": str(order.reported_status),
         "actualOrderId": str(real.order_id) if real else "",
@@ -99,8 +97,8 @@ def conditional_reply(exchange: Exchange, order: ConditionalOrder) -> Json:
         "triggerPrice": on_tick(market, trigger),
         "price": on_tick(market, ZERO if terms.price is None else terms.price),
         "icebergQuantity": None,
-        "selfTradePreventionMode": _SELF_TRADE.get(terms.self_trade, str(terms.self_trade)),
-        "workingType": _WORKING_TYPE[terms.trigger_by],
+        "selfTradePreventionMode": self_trade_wire(terms.self_trade),
+        "workingType": WORKING_TYPES[terms.trigger_by],
         "priceMatch": "NONE",
         "closePosition": terms.close_position,
         "priceProtect": terms.price_protect,
@@ -113,3 +111,13 @@ def conditional_reply(exchange: Exchange, order: ConditionalOrder) -> Json:
         "goodTillDate": 0,
         "failureReason": order.failure,
     }
+
+
+def time_in_force_wire(time_in_force: TimeInForce) -> str:
+    """A time in force as the venue spells it."""
+    return _TIME_IN_FORCE.get(time_in_force, str(time_in_force))
+
+
+def self_trade_wire(self_trade: SelfTrade) -> str:
+    """A self-trade rule as the venue spells it."""
+    return _SELF_TRADE.get(self_trade, str(self_trade))

@@ -30,8 +30,8 @@ class Params:
             self._values.setdefault(name, value)
 
     def as_sent(self) -> dict[str, str]:
-        """Names and values for the request log, without the signature."""
-        return {name: value for name, value in self._values.items() if name != "signature"}
+        """Names and values for the request log, without the credentials frames carry among them."""
+        return {name: value for name, value in self._values.items() if name not in ("signature", "apiKey")}
 
     def text(self, *names: str) -> str | None:
         """The first of `names` that was sent; an empty string counts as absent."""

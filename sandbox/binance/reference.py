@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sandbox.binance.call import Call, Json, plain
+from sandbox.binance.call import AccountCall, Call, Json, plain
 from sandbox.binance.limits import ORDERS_PER_10S, ORDERS_PER_MINUTE, WEIGHT_PER_MINUTE
 from sandbox.engine.instrument import Instrument
+from sandbox.engine.market import Market
 
 # Binance's way of writing "never": 25 December 2100.
 _NO_DELIVERY_MS = 4_133_404_800_000
@@ -43,7 +44,7 @@ def exchange_info(call: Call) -> Json:
         ],
         "exchangeFilters": [],
         "assets": [{"asset": "USDT", "marginAvailable": True, "autoAssetExchange": "0"}],
-        "symbols": [_symbol(market.instrument) for market in call.exchange.markets.values()],
+        "symbols": [_symbol(market) for market in call.exchange.markets.values()],
     }
 
 
@@ -82,22 +83,43 @@ def nothing(call: Call) -> list[Json]:
 
 
 def system_status(call: Call) -> Json:
-    """GET /sapi/v1/system/status."""
-    return {"status": 0, "msg": "normal"}
+    """GET /sapi/v1/system/status: 1 during maintenance. An outage is not announced."""
+    maintenance = call.exchange.maintenance
+    return {"status": int(maintenance), "msg": "system_maintenance" if maintenance else "normal"}
+
+
+def api_restrictions(call: AccountCall) -> Json:
+    """GET /sapi/v1/account/apiRestrictions: what the calling key may do."""
+    return {
+        "ipRestrict": call.permissions.ip_restricted,
+        "createTime": _ONBOARDED_MS,
+        "enableReading": True,
+        "enableFutures": True,
+        "enableWithdrawals": call.permissions.withdrawals,
+        "enableInternalTransfer": False,
+        "permitsUniversalTransfer": False,
+        "enableMargin": False,
+        "enableSpotAndMarginTrading": False,
+        "enableVanillaOptions": False,
+        "enablePortfolioMarginTrading": False,
+        # Keys without an address restriction lose their trading right after some time; 0 is "no date set".
+        "tradingAuthorityExpirationTime": 0 if call.permissions.ip_restricted else _NO_DELIVERY_MS,
+    }
 
 
 def _rate_limit(kind: str, interval: str, number: int, limit: int) -> Json:
     return {"rateLimitType": kind, "interval": interval, "intervalNum": number, "limit": limit}
 
 
-def _symbol(instrument: Instrument) -> Json:
+def _symbol(market: Market) -> Json:
+    instrument = market.instrument
     return {
         "symbol": instrument.symbol,
         "pair": instrument.symbol,
         "contractType": "PERPETUAL",
-        "deliveryDate": _NO_DELIVERY_MS,
+        "deliveryDate": _NO_DELIVERY_MS if market.delivery_ms is None else market.delivery_ms,
         "onboardDate": _ONBOARDED_MS,
-        "status": str(instrument.status),
+        "status": str(market.status),
         "maintMarginPercent": "2.5000",
         "requiredMarginPercent": "5.0000",
         "baseAsset": instrument.base,

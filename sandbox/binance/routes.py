@@ -40,6 +40,9 @@ class AccountRoute:
 
 Route = PublicRoute | AccountRoute
 
+# The method under which frames of the trading socket are routed and logged.
+WS = "WS"
+
 # Asking for every symbol at once costs more; weights after the venue's documentation, as remembered.
 _WEIGHTS_WITHOUT_SYMBOL = {
     "/fapi/v1/openOrders": 40,
@@ -135,6 +138,7 @@ def _account() -> Iterator[tuple[str, str, Route]]:
         ("/fapi/v1/multiAssetsMargin", settings.multi_assets, 30),
         ("/fapi/v1/positionMargin/history", settings.position_margin_history, 1),
         ("/sapi/v1/capital/config/getall", reference.coins, 10),
+        ("/sapi/v1/account/apiRestrictions", reference.api_restrictions, 1),
         ("/sapi/v1/margin/allPairs", reference.nothing, 1),
         ("/sapi/v1/margin/isolated/allPairs", reference.nothing, 10),
     )
@@ -149,11 +153,55 @@ def _account() -> Iterator[tuple[str, str, Route]]:
     )
     for path, answer in writes:
         yield "POST", path, AccountRoute(answer, Access.SIGNED, 1)
-    yield "POST", "/fapi/v1/listenKey", AccountRoute(settings.listen_key, Access.KEY, 1)
-    yield "PUT", "/fapi/v1/listenKey", AccountRoute(settings.listen_key, Access.KEY, 1)
+    yield "POST", "/fapi/v1/listenKey", AccountRoute(settings.open_listen_key, Access.KEY, 1)
+    yield "PUT", "/fapi/v1/listenKey", AccountRoute(settings.extend_listen_key, Access.KEY, 1)
     yield "DELETE", "/fapi/v1/listenKey", AccountRoute(settings.close_listen_key, Access.KEY, 1)
 
 
+def _operations() -> Iterator[tuple[str, str, Route]]:
+    """The operations of the WebSocket trading API: method "WS", and the operation's name for a path."""
+    for name, place in (
+        ("order.place", orders.place_order),
+        ("order.modify", orders.amend_order),
+        ("algoOrder.place", conditionals.place_algo),
+    ):
+        yield WS, name, AccountRoute(place, Access.SIGNED, 1, places_orders=True)
+    signed: tuple[tuple[str, Callable[[AccountCall], object], int], ...] = (
+        ("order.cancel", orders.cancel_order, 1),
+        ("order.status", orders.query_order, 1),
+        ("algoOrder.cancel", conditionals.cancel_algo, 1),
+        ("account.status", accounts.account_v2, 5),
+        ("v2/account.status", accounts.account_v3, 5),
+        ("account.balance", accounts.balances, 5),
+        ("v2/account.balance", accounts.balances, 5),
+        ("account.position", accounts.position_risk_v2, 5),
+        ("v2/account.position", accounts.position_risk_v3, 5),
+    )
+    for name, answer, weight in signed:
+        yield WS, name, AccountRoute(answer, Access.SIGNED, weight)
+    for name, answer, weight in (
+        ("userDataStream.start", settings.open_listen_key, 5),
+        ("userDataStream.ping", settings.extend_listen_key, 1),
+        ("userDataStream.stop", settings.close_listen_key, 1),
+    ):
+        yield WS, name, AccountRoute(answer, Access.KEY, weight)
+    public: tuple[tuple[str, Callable[[Call], object], int, int | None], ...] = (
+        ("depth", market_data.depth, 5, None),
+        ("ticker.price", tickers.ticker_price, 1, 2),
+        ("ticker.book", tickers.book_ticker, 2, 5),
+    )
+    for name, read, weight, weight_all in public:
+        yield WS, name, PublicRoute(read, weight, weight_all)
+
+
 ROUTES: dict[tuple[str, str], Route] = {
-    (method, path): route for rows in (_public(), _orders(), _account()) for method, path, route in rows
+    (method, path): route for rows in (_public(), _orders(), _account(), _operations()) for method, path, route in rows
 }
+
+# Operations that only read; everything else that is not a GET wants to change something.
+_WS_READS = ("order.status", "account.", "v2/account.", "depth", "ticker.")
+
+
+def reads_only(method: str, path: str) -> bool:
+    """True for requests that cannot change anything, which the request log leaves out."""
+    return method == "GET" or (method == WS and path.startswith(_WS_READS))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from enum import StrEnum
 
 from sandbox.binance.call import AccountCall, Json, money, plain
@@ -60,6 +59,7 @@ def change_multi_assets(call: AccountCall) -> Json:
     if wanted and any(call.account.isolated(symbol) for symbol in call.exchange.markets):
         raise VenueError(-4167, "Unable to adjust to Multi-Assets mode with symbols under isolated-margin mode.")
     call.account.multi_assets = wanted
+    call.exchange.events.multi_assets_changed(call.exchange.now_ms, call.account)
     return _SUCCESS
 
 
@@ -100,11 +100,17 @@ def position_margin_history(call: AccountCall) -> list[Json]:
     ]
 
 
-def listen_key(call: AccountCall) -> Json:
-    """POST and PUT /fapi/v1/listenKey: one constant key per account; there is no user stream yet."""
-    return {"listenKey": hashlib.sha256(b"listen key of " + call.account.name.encode()).hexdigest()}
+def open_listen_key(call: AccountCall) -> Json:
+    """POST /fapi/v1/listenKey and userDataStream.start."""
+    return {"listenKey": call.listen_keys.open(call.account.name, call.now_ms)}
+
+
+def extend_listen_key(call: AccountCall) -> Json:
+    """PUT /fapi/v1/listenKey and userDataStream.ping."""
+    return {"listenKey": call.listen_keys.extend(call.account.name, call.now_ms)}
 
 
 def close_listen_key(call: AccountCall) -> Json:
-    """DELETE /fapi/v1/listenKey."""
+    """DELETE /fapi/v1/listenKey and userDataStream.stop."""
+    call.listen_keys.close(call.account.name)
     return {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from sandbox.binance.call import Call, Json, money, on_step, on_tick, plain
-from sandbox.engine.funding import INTEREST_RATE, funding_rate, next_funding_ms
+from sandbox.engine.funding import INTEREST_RATE, funding_rate, next_charge_ms
 from sandbox.engine.market import Market
 from sandbox.engine.model import ZERO, Side
 
@@ -22,7 +22,7 @@ def premium_index(call: Call) -> object:
             "estimatedSettlePrice": money(market.index_price),
             "lastFundingRate": money(funding_rate(market)),
             "interestRate": money(INTEREST_RATE),
-            "nextFundingTime": next_funding_ms(call.exchange.now_ms),
+            "nextFundingTime": next_charge_ms(market, call.exchange.now_ms),
             "time": call.exchange.now_ms,
         }
         for market in call.markets()
@@ -32,7 +32,7 @@ def premium_index(call: Call) -> object:
 
 def ticker_24h(call: Call) -> object:
     """GET /fapi/v1/ticker/24hr."""
-    return _one_or_all(call, [_day(call, market) for market in call.markets()])
+    return _one_or_all(call, [last_day(call.exchange.now_ms, market) for market in call.markets()])
 
 
 def ticker_price(call: Call) -> object:
@@ -71,8 +71,9 @@ def _one_or_all(call: Call, rows: list[Json]) -> object:
     return rows[0] if call.params.text("symbol") else rows
 
 
-def _day(call: Call, market: Market) -> Json:
-    start_ms = call.exchange.now_ms - _DAY_MS
+def last_day(now_ms: int, market: Market) -> Json:
+    """One market's last twenty-four hours, as /ticker/24hr returns them."""
+    start_ms = now_ms - _DAY_MS
     candles = [candle for candle in market.candles.minutes if candle.open_ms >= start_ms]
     opening = candles[0].open
     volume = sum((candle.volume for candle in candles), ZERO)
@@ -92,7 +93,7 @@ def _day(call: Call, market: Market) -> Json:
         "volume": on_step(market, volume),
         "quoteVolume": plain(turnover),
         "openTime": candles[0].open_ms,
-        "closeTime": call.exchange.now_ms,
+        "closeTime": now_ms,
         "firstId": market.tape[0].trade_id if market.tape else 0,
         "lastId": last.trade_id if last else 0,
         "count": sum(candle.trades for candle in candles),

@@ -48,6 +48,7 @@ class Account:
         self.deposited = wallet
         self.hedge_mode = False
         self.multi_assets = False
+        self.margin_called = False
         self.settings: dict[str, SymbolSettings] = {}
         self.positions: dict[tuple[str, PositionSide], Position] = {}
         self.open_orders: dict[int, Order] = {}

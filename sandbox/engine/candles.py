@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import takewhile
 
 from sandbox.engine.model import ZERO
 
@@ -57,6 +58,11 @@ class CandleSeries:
         if buyer_is_taker:
             candle.bought += quantity
             candle.bought_turnover += quantity * price
+
+    def since(self, open_ms: int, interval_ms: int) -> list[Candle]:
+        """Candles of `interval_ms` from the one that opened at `open_ms` on, oldest first."""
+        recent = list(takewhile(lambda minute: minute.open_ms >= open_ms, reversed(self.minutes)))
+        return _grouped(reversed(recent), interval_ms)
 
     def every(self, interval_ms: int) -> list[Candle]:
         """Candles of `interval_ms` (a multiple of one minute), oldest first, aligned to the epoch."""

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from sandbox.engine.account import Account
 from sandbox.engine.exchange import Exchange
-from sandbox.engine.instrument import Instrument, InstrumentStatus
+from sandbox.engine.instrument import Instrument
 from sandbox.engine.margin import available_balance, exposure
 from sandbox.engine.market import Market
 from sandbox.engine.model import ZERO, NewOrder, Order, OrderType, PositionSide, Side
@@ -20,7 +20,7 @@ def check_terms(exchange: Exchange, account: Account, new: NewOrder) -> NewOrder
     Errors: `Rejected` with the first reason that applies.
     """
     market = exchange.market(new.symbol)
-    check_trading(market.instrument)
+    check_trading(market)
     check_position_side(account, new.position_side, new.reduce_only)
     check_quantity(market.instrument, new.quantity, market_order=new.order_type is OrderType.MARKET)
     if new.price is not None:
@@ -30,6 +30,7 @@ def check_terms(exchange: Exchange, account: Account, new: NewOrder) -> NewOrder
     ):
         raise Rejected(Reason.DUPLICATE_CLIENT_ID)
     new = reducing_form(account, new)
+    check_closing_only(exchange, account, new)
     if not new.reduce_only:
         check_notional(market, new)
     if len(account.orders_on(new.symbol)) >= market.instrument.orders_max:
@@ -37,10 +38,20 @@ def check_terms(exchange: Exchange, account: Account, new: NewOrder) -> NewOrder
     return new
 
 
-def check_trading(instrument: Instrument) -> None:
-    """Refuse instruments that are closed for orders."""
-    if instrument.status is not InstrumentStatus.TRADING:
+def check_trading(market: Market) -> None:
+    """Refuse symbols that are closed for orders."""
+    if not market.trading:
         raise Rejected(Reason.SYMBOL_NOT_TRADING)
+
+
+def check_closing_only(exchange: Exchange, account: Account, new: NewOrder) -> None:
+    """Shortly before a delisting refuse every order that could do more than shrink its leg."""
+    starts_ms = exchange.market(new.symbol).closing_only_ms
+    if starts_ms is None or exchange.now_ms < starts_ms:
+        return
+    position = account.positions.get((new.symbol, new.position_side))
+    if new.quantity > -(position.quantity if position else ZERO) * new.side.sign:
+        raise Rejected(Reason.SYMBOL_CLOSING_ONLY)
 
 
 def check_position_side(account: Account, position_side: PositionSide, reduce_only: bool) -> None:

@@ -43,6 +43,7 @@ class ConditionalStatus(StrEnum):
     """The life of a conditional order. Only `NEW` is open."""
 
     NEW = "NEW"
+    TRIGGERING = "TRIGGERING"
     TRIGGERED = "TRIGGERED"
     FINISHED = "FINISHED"
     CANCELED = "CANCELED"

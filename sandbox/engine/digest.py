@@ -20,7 +20,8 @@ def digest(exchange: Exchange) -> str:
 
 
 def _lines(exchange: Exchange) -> Iterator[str]:
-    yield f"{exchange.now_ms} {exchange.steps} {exchange.scenario} {exchange.insurance_fund}"
+    yield f"{exchange.now_ms} {exchange.steps} {exchange.scenario} {exchange.insurance_fund} {exchange.treasury}"
+    yield f"{exchange.outage} {exchange.maintenance} {exchange.funded_ms} {exchange.partial_fills} {exchange.street}"
     for symbol in sorted(exchange.markets):
         yield from _market_lines(exchange.markets[symbol])
     for name in sorted(exchange.accounts):
@@ -29,6 +30,7 @@ def _lines(exchange: Exchange) -> Iterator[str]:
 
 def _market_lines(market: Market) -> Iterator[str]:
     yield f"{market.instrument.symbol} {market.index_price} {market.mark_price} {market.last_price}"
+    yield f"{market.status} {market.delivery_ms} {market.depth.share} {market.depth.unrest} {market.depth.withdrawn}"
     yield repr(market.depth.taken)
     yield from map(repr, market.tape)
     yield from map(repr, market.fixings)

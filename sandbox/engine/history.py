@@ -15,7 +15,7 @@ FIXINGS_INVENTED = 90
 
 
 def invent_history(exchange: Exchange) -> None:
-    """Give every market `MINUTES_KEPT` candles that end at its starting price (flat if the scenario is) and fixings."""
+    """Give every market `MINUTES_KEPT` candles that end at its present price (flat if the scenario is) and fixings."""
     # A minute's standard deviation is the square root of its steps times a step's.
     minute_volatility = (Decimal(MINUTE_MS) / STEP_MS).sqrt()
     terms = None if exchange.scenario is Scenario.FLAT else replace(CALM, volatility=minute_volatility)
@@ -24,12 +24,12 @@ def invent_history(exchange: Exchange) -> None:
         latest_ms = next_funding_ms(exchange.now_ms) - FUNDING_INTERVAL_MS
         for back in reversed(range(FIXINGS_INVENTED)):
             time_ms = latest_ms - back * FUNDING_INTERVAL_MS
-            market.fixings.append(FundingFixing(time_ms, INTEREST_RATE, market.instrument.start_price))
+            market.fixings.append(FundingFixing(time_ms, INTEREST_RATE, market.mark_price))
 
 
 def _invent_candles(exchange: Exchange, market: Market, terms: Weather | None) -> None:
     instrument = market.instrument
-    closes = [instrument.start_price]
+    closes = [market.index_price]
     for _ in range(MINUTES_KEPT - 1):
         earlier = closes[-1]
         if terms is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from sandbox.engine.account import Account
+from sandbox.engine.events import Cause, Execution
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.model import ZERO, Fill, IncomeKind, Order, OrderStatus, Position
 
@@ -12,41 +13,60 @@ _PRICE_PLACES = Decimal("1e-10")
 
 
 def book_fill(
-    exchange: Exchange, account: Account, order: Order, price: Decimal, quantity: Decimal, *, maker: bool, trade_id: int
+    exchange: Exchange,
+    account: Account,
+    order: Order,
+    price: Decimal,
+    quantity: Decimal,
+    *,
+    maker: bool,
+    trade_id: int,
+    fee_free: bool = False,
 ) -> None:
-    """Execute `quantity` of `order` at `price`: position, realised profit, commission, order progress and the fill."""
+    """Execute `quantity` of `order` at `price`: position, realised profit, commission, order progress and the fill.
+
+    `fee_free` is for closes that the exchange itself orders away from the book.
+    """
     instrument = exchange.market(order.symbol).instrument
     position = account.position(order.symbol, order.position_side)
     before = abs(position.quantity)
     realised = exchange.pay(
         account, IncomeKind.REALIZED_PNL, order.symbol, _move(position, order.side.sign * quantity, price), trade_id
     )
-    fee = price * quantity * (instrument.maker_fee if maker else instrument.taker_fee)
+    rate = ZERO if fee_free else instrument.maker_fee if maker else instrument.taker_fee
+    fee = price * quantity * rate
     commission = -exchange.pay(account, IncomeKind.COMMISSION, order.symbol, -fee, trade_id)
     position.commission = position.commission + commission if position.quantity else ZERO
+    exchange.treasury += commission
+    position.realised += realised
     position.updated_ms = exchange.now_ms
-    if account.isolated(order.symbol):
+    if account.isolated(order.symbol) and order.liquidation:
+        # A liquidated position pays with its own margin alone; `liquidation.py` settles what is left of it.
+        position.isolated_wallet += realised - commission
+    elif account.isolated(order.symbol):
         _move_isolated_margin(account, position, before, price, quantity)
 
     order.filled_quantity += quantity
     order.filled_notional += quantity * price
     order.updated_ms = exchange.now_ms
     order.status = OrderStatus.PARTIALLY_FILLED if order.leaves_quantity > 0 else OrderStatus.FILLED
-    account.fills.append(
-        Fill(
-            trade_id=trade_id,
-            order_id=order.order_id,
-            symbol=order.symbol,
-            side=order.side,
-            position_side=order.position_side,
-            price=price,
-            quantity=quantity,
-            commission=commission,
-            realised=realised,
-            maker=maker,
-            time_ms=exchange.now_ms,
-        )
+    fill = Fill(
+        trade_id=trade_id,
+        order_id=order.order_id,
+        symbol=order.symbol,
+        side=order.side,
+        position_side=order.position_side,
+        price=price,
+        quantity=quantity,
+        commission=commission,
+        realised=realised,
+        maker=maker,
+        time_ms=exchange.now_ms,
     )
+    account.fills.append(fill)
+    exchange.events.account_changed(exchange.now_ms, account, Cause.ORDER, position)
+    execution = Execution.FORCED if order.liquidation else Execution.TRADE
+    exchange.events.order_changed(exchange.now_ms, order, execution, fill)
 
 
 def _move(position: Position, change: Decimal, price: Decimal) -> Decimal:

@@ -1,129 +1,147 @@
-"""Close what its margin no longer carries: cross accounts as a whole, isolated positions one by one."""
+"""Close what its margin no longer carries, step by step: cross accounts as a whole, isolated positions one by one.
+
+Order of events: Binance support page "liquidation protocols" (USD-M futures). Open orders are cancelled; then
+immediate-or-cancel orders at the bankruptcy price bring the position down tier by tier until what is left is carried
+again. What the book does not take there is taken over at the bankruptcy price by the insurance fund, and when the
+fund cannot pay for that, by the winners on the other side (`deleveraging.py`).
+"""
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 
 from sandbox.engine.account import Account
+from sandbox.engine.deleveraging import deleverage
 from sandbox.engine.exchange import Exchange
-from sandbox.engine.ledger import book_fill
-from sandbox.engine.margin import cross_state, maintenance_margin, unrealised
-from sandbox.engine.matching import close_order, execute, sync_reducing
-from sandbox.engine.model import (
-    IncomeKind,
-    Order,
-    OrderStatus,
-    OrderType,
-    Position,
-    SelfTrade,
-    Side,
-    TimeInForce,
-)
+from sandbox.engine.forced import LIQUIDATION_PREFIX, fill_away_from_book, forced_order
+from sandbox.engine.margin import backing, bankruptcy_price, cross_state, maintenance_margin
+from sandbox.engine.matching import acceptable, close_order, execute
+from sandbox.engine.model import ZERO, IncomeKind, Order, OrderStatus, Position, Side
+
+# Deleveraging may bring down its own victims; what is not settled after so many rounds waits for the next step.
+_ROUNDS_MAX = 10
 
 
 def liquidate_due(exchange: Exchange) -> None:
     """Liquidate every isolated position and cross account whose margin is at or below its maintenance margin."""
-    for account in exchange.accounts.values():
-        for leg in list(account.legs()):
-            if account.isolated(leg.symbol):
-                _liquidate_isolated_if_due(exchange, account, leg)
-        _liquidate_cross_if_due(exchange, account)
-
-
-def _liquidate_isolated_if_due(exchange: Exchange, account: Account, leg: Position) -> None:
-    if leg.isolated_wallet + unrealised(exchange, leg) > maintenance_margin(exchange, leg):
-        return
-    for order in account.orders_on(leg.symbol):
-        close_order(exchange, order, OrderStatus.EXPIRED)
-    # Only the position's own wallet is at stake: what closing costs beyond it is the insurance fund's to pay.
-    backing = leg.isolated_wallet
-    left = backing + _close(exchange, account, leg)
-    if left > 0:
-        _charge_clearance(exchange, account, leg.symbol, left)
-    else:
-        _cover(exchange, account, leg.symbol, -left)
-
-
-def _liquidate_cross_if_due(exchange: Exchange, account: Account) -> None:
-    if _cross_legs(account) and not _safe(exchange, account):
-        _liquidate_cross(exchange, account)
-    # An order that closed a position beyond its margin leaves a debt too, without any liquidation.
-    if account.cross_wallet < 0 and not _cross_legs(account):
-        _cover(exchange, account, account.fills[-1].symbol, -account.cross_wallet)
-
-
-def _liquidate_cross(exchange: Exchange, account: Account) -> None:
-    for order in list(account.open_orders.values()):
-        if not account.isolated(order.symbol):
-            close_order(exchange, order, OrderStatus.EXPIRED)
-    legs = _cross_legs(account)
-    # Largest requirement first: often the rest of the account survives.
-    legs.sort(key=lambda leg: (-maintenance_margin(exchange, leg), leg.symbol, leg.position_side))
-    for leg in legs:
-        if _safe(exchange, account):
+    for _ in range(_ROUNDS_MAX):
+        liquidated = [_liquidate_account(exchange, account) for account in exchange.accounts.values()]
+        if not any(liquidated):
             return
-        _close(exchange, account, leg)
-        left = cross_state(exchange, account).balance
-        if left > 0:
-            _charge_clearance(exchange, account, leg.symbol, left)
 
 
-def _cross_legs(account: Account) -> list[Position]:
-    return [leg for leg in account.legs() if not account.isolated(leg.symbol)]
+def _liquidate_account(exchange: Exchange, account: Account) -> bool:
+    """True when something had to be closed."""
+    due = [leg for leg in account.legs() if account.isolated(leg.symbol) and not _carried(exchange, account, leg)]
+    for leg in due:
+        _cancel_orders(exchange, account, leg.symbol)
+        _bring_down(exchange, account, leg)
+        _settle_isolated(exchange, account, leg)
+    # Largest requirement first: often the rest of the account survives.
+    cross = [leg for leg in account.legs() if not account.isolated(leg.symbol)]
+    cross.sort(key=lambda leg: (-maintenance_margin(exchange, leg), leg.symbol, leg.position_side))
+    if cross and not _carried(exchange, account, cross[0]):
+        due += cross
+        _cancel_orders(exchange, account, None)
+        for leg in cross:
+            _bring_down(exchange, account, leg)
+    # An order that closed a position beyond its margin leaves a debt too, without any liquidation.
+    if account.cross_wallet < 0 and all(account.isolated(leg.symbol) for leg in account.legs()):
+        _cover(exchange, account, account.fills[-1].symbol, -account.cross_wallet)
+    return bool(due)
 
 
-def _safe(exchange: Exchange, account: Account) -> bool:
+def _carried(exchange: Exchange, account: Account, leg: Position) -> bool:
+    """True while what stands behind the leg exceeds what it must not fall to."""
+    if account.isolated(leg.symbol):
+        return backing(exchange, account, leg) > maintenance_margin(exchange, leg)
     state = cross_state(exchange, account)
     return state.balance > state.maintenance
 
 
-def _close(exchange: Exchange, account: Account, leg: Position) -> Decimal:
-    """Sell the leg into the book at any price; the insurance fund takes what the book cannot, at the last price.
+def _cancel_orders(exchange: Exchange, account: Account, symbol: str | None) -> None:
+    """Cancel the plain orders of an isolated symbol, or of all cross symbols."""
+    for order in list(account.open_orders.values()):
+        if order.symbol == symbol or (symbol is None and not account.isolated(order.symbol)):
+            close_order(exchange, order, OrderStatus.EXPIRED)
 
-    Returns the change of the wallet (realised profit less commission).
-    """
-    wallet = account.wallet
-    order_id = exchange.next_id()
+
+def _bring_down(exchange: Exchange, account: Account, leg: Position) -> None:
+    """Shrink the leg tier by tier until it is carried again; every round closes at least a lot."""
+    while leg.quantity and not _carried(exchange, account, leg):
+        if not _sell_into_book(exchange, account, leg):
+            _take_over(exchange, account, leg)
+
+
+def _sell_into_book(exchange: Exchange, account: Account, leg: Position) -> bool:
+    """Send one immediate-or-cancel order at the bankruptcy price; False when it was not filled as a whole."""
+    market = exchange.market(leg.symbol)
+    price = bankruptcy_price(exchange, account, leg)
     side = Side.SELL if leg.quantity > 0 else Side.BUY
-    order = Order(
-        order_id=order_id,
-        client_order_id=f"autoclose-{exchange.now_ms}{order_id}",
-        account=account.name,
-        symbol=leg.symbol,
-        side=side,
-        position_side=leg.position_side,
-        order_type=OrderType.LIMIT,
-        time_in_force=TimeInForce.IOC,
-        quantity=abs(leg.quantity),
-        price=exchange.market(leg.symbol).mark_price.quantize(exchange.market(leg.symbol).instrument.tick),
-        reduce_only=True,
-        self_trade=SelfTrade.EXPIRE_MAKER,
-        good_till_ms=0,
-        created_ms=exchange.now_ms,
-        updated_ms=exchange.now_ms,
-        priority=order_id,
-        liquidation=True,
+    best = market.best_price(side.opposite)
+    if best is None or not acceptable(side, best, price):
+        return False
+    order = forced_order(exchange, account, leg, _excess_quantity(exchange, leg), price, LIQUIDATION_PREFIX)
+    execute(exchange, order, price)
+    _charge_clearance(exchange, account, leg, order)
+    if order.open:
+        close_order(exchange, order, OrderStatus.EXPIRED)
+    return order.status is OrderStatus.FILLED
+
+
+def _excess_quantity(exchange: Exchange, leg: Position) -> Decimal:
+    """What brings the leg into the next lower tier; in the lowest tier all of it."""
+    market = exchange.market(leg.symbol)
+    held = abs(leg.quantity)
+    kept_notional = market.instrument.tier_for(held * market.mark_price).notional_floor
+    step = market.instrument.lot_step
+    return held - (kept_notional / market.mark_price / step).to_integral_value(ROUND_FLOOR) * step
+
+
+def _take_over(exchange: Exchange, account: Account, leg: Position) -> None:
+    """Close all that is left at the bankruptcy price, away from the book: fund first, deleveraging when it is short.
+
+    The fund passes the position on to the street at the mark; it needs the difference, or keeps it.
+    """
+    if _carried(exchange, account, leg):
+        return
+    mark_price = exchange.market(leg.symbol).mark_price
+    price = bankruptcy_price(exchange, account, leg)
+    cost = (price - mark_price) * leg.quantity
+    order = forced_order(exchange, account, leg, abs(leg.quantity), price, LIQUIDATION_PREFIX)
+    if cost > exchange.insurance_fund:
+        deleverage(exchange, account, order)
+        return
+    quantity = order.quantity
+    fill_away_from_book(exchange, account, order, quantity, price, exchange.next_id())
+    exchange.insurance_fund -= cost
+    exchange.street.trade(leg.symbol, order.side.opposite, quantity, mark_price)
+    _charge_clearance(exchange, account, leg, order)
+
+
+def _charge_clearance(exchange: Exchange, account: Account, leg: Position, order: Order) -> None:
+    """Take the clearance fee on what was liquidated out of what is left of the margin, never more than that."""
+    fee = order.filled_notional * exchange.market(leg.symbol).instrument.liquidation_fee
+    charged = -exchange.pay(
+        account, IncomeKind.INSURANCE_CLEAR, leg.symbol, -max(ZERO, min(fee, backing(exchange, account, leg)))
     )
-    account.orders.append(order)
-    account.liquidations.append(order)
-    execute(exchange, order, None)
-    if order.leaves_quantity > 0:
-        price = exchange.market(leg.symbol).last_price
-        trade_id = exchange.next_id()
-        book_fill(exchange, account, order, price, order.leaves_quantity, maker=False, trade_id=trade_id)
-        sync_reducing(exchange, account, leg.symbol, leg.position_side)
-    return account.wallet - wallet
-
-
-def _charge_clearance(exchange: Exchange, account: Account, symbol: str, at_most: Decimal) -> Decimal:
-    """Take the liquidation clearance fee out of what is left of the margin, never more than that."""
-    market = exchange.market(symbol)
-    fee = account.liquidations[-1].filled_notional * market.instrument.liquidation_fee
-    charged = -exchange.pay(account, IncomeKind.INSURANCE_CLEAR, symbol, -min(fee, at_most))
     exchange.insurance_fund += charged
-    return charged
+    if account.isolated(leg.symbol):
+        leg.isolated_wallet -= charged
 
 
-def _cover(exchange: Exchange, account: Account, symbol: str, amount: Decimal) -> None:
-    """The insurance fund makes good a loss beyond the margin."""
-    exchange.insurance_fund -= exchange.pay(account, IncomeKind.INSURANCE_CLEAR, symbol, amount)
+def _settle_isolated(exchange: Exchange, account: Account, leg: Position) -> None:
+    """Release what a closed isolated position has left; what it lacks is not the rest of the account's to pay."""
+    if leg.quantity:
+        return
+    left, leg.isolated_wallet = leg.isolated_wallet, ZERO
+    if left < 0:
+        _cover(exchange, account, leg.symbol, -left)
+
+
+def _cover(exchange: Exchange, account: Account, symbol: str, debt: Decimal) -> None:
+    """Make good a loss beyond the margin: the insurance fund as far as it goes, then the exchange itself."""
+    paid = exchange.pay(account, IncomeKind.INSURANCE_CLEAR, symbol, debt)
+    from_fund = min(paid, exchange.insurance_fund)
+    exchange.insurance_fund -= from_fund
+    exchange.treasury -= paid - from_fund

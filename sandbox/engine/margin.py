@@ -7,7 +7,7 @@ a position", "how to calculate liquidation price of USD-M futures contracts"), w
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from sandbox.engine.account import Account
 from sandbox.engine.exchange import Exchange
@@ -85,6 +85,28 @@ def maintenance_margin(exchange: Exchange, position: Position) -> Decimal:
 def unrealised(exchange: Exchange, position: Position) -> Decimal:
     """Unrealised profit of one leg at the mark price."""
     return position.unrealised(exchange.market(position.symbol).mark_price)
+
+
+def backing(exchange: Exchange, account: Account, position: Position) -> Decimal:
+    """What stands behind a leg at the mark price: its own margin when isolated, else all of the cross balance."""
+    if account.isolated(position.symbol):
+        return position.isolated_wallet + unrealised(exchange, position)
+    return cross_state(exchange, account).balance
+
+
+def bankruptcy_price(exchange: Exchange, account: Account, position: Position) -> Decimal:
+    """Where closing the leg would leave nothing of what stands behind it, on the tick that favours the customer.
+
+    Cross legs share the account's balance in proportion to their maintenance margins.
+    """
+    market = exchange.market(position.symbol)
+    stake = backing(exchange, account, position)
+    if not account.isolated(position.symbol):
+        stake *= maintenance_margin(exchange, position) / cross_state(exchange, account).maintenance
+    price = market.mark_price - stake / position.quantity
+    tick = market.instrument.tick
+    rounding = ROUND_CEILING if position.quantity > 0 else ROUND_FLOOR
+    return max(tick, (price / tick).to_integral_value(rounding) * tick)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
+from sandbox.engine.book_record import BookRecord
 from sandbox.engine.candles import CandleSeries
 from sandbox.engine.depth import SyntheticDepth
-from sandbox.engine.instrument import Instrument
-from sandbox.engine.model import Order, Side
+from sandbox.engine.instrument import Instrument, InstrumentStatus
+from sandbox.engine.model import ZERO, Order, Side
+from sandbox.engine.playback import RecordedFunding
 
 TAPE_KEPT = 1_000
 FUNDING_KEPT = 1_000
@@ -55,20 +57,37 @@ class Market:
         self.index_price = instrument.start_price
         self.mark_price = instrument.start_price
         self.last_price = instrument.start_price
+        self.status = instrument.status
+        # When the symbol is (or was) taken down, and from when only closing orders are taken; None while nobody says.
+        self.delivery_ms = None if self.trading else now_ms
+        self.closing_only_ms = self.delivery_ms
         self.depth = SyntheticDepth(instrument)
+        self.depth.closed = not self.trading
         self.resting: dict[Side, list[Order]] = {side: [] for side in Side}
+        self.record = BookRecord()
         self.tape: deque[PublicTrade] = deque(maxlen=TAPE_KEPT)
         self.fixings: deque[FundingFixing] = deque(maxlen=FUNDING_KEPT)
+        # What a record that is played back will charge, oldest first; without one the clock and the formula decide.
+        self.recorded_fundings: deque[RecordedFunding] = deque()
         self.candles = CandleSeries()
         self.mark_candles = CandleSeries()
         self.index_candles = CandleSeries()
         self.open_interest_base = instrument.depth_quantity * 10_000
         self.touch(now_ms)
 
-    def set_index(self, price: Decimal) -> None:
-        """Move the index and let the mark follow it smoothly."""
+    @property
+    def trading(self) -> bool:
+        """True while the symbol accepts orders."""
+        return self.status is InstrumentStatus.TRADING
+
+    def set_index(self, price: Decimal, premium: Decimal = ZERO, depth_share: Decimal = Decimal(1)) -> None:
+        """Move the index and let the mark follow it smoothly, `premium` (a fraction) above it.
+
+        The move wears on the book beside `depth_share`, the share of the usual quotes that the scenario leaves.
+        """
+        self.depth.feel((price - self.index_price) / self.index_price, depth_share)
         self.index_price = price
-        gap = price - self.mark_price
+        gap = price * (1 + premium) - self.mark_price
         self.mark_price = (self.mark_price + gap * _MARK_SMOOTHING).quantize(_EIGHT_PLACES) if gap else self.mark_price
 
     def jump(self, price: Decimal, mark_price: Decimal | None) -> None:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from sandbox.engine.account import Account
 from sandbox.engine.conditional import ConditionalStatus
 from sandbox.engine.depth import Quote
+from sandbox.engine.events import Execution
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.ledger import book_fill
 from sandbox.engine.market import Market, PublicTrade
@@ -53,36 +54,49 @@ class _Counterparty:
 def execute(exchange: Exchange, taker: Order, limit: Decimal | None) -> None:
     """Trade `taker` as far as `limit` and the book allow. What is left stays on it; the caller decides its fate."""
     market = exchange.market(taker.symbol)
-    while taker.open and taker.leaves_quantity > 0:
+    room = taker.fill_room
+    while taker.open and room > 0:
         other = _best(market, taker.side.opposite)
         if other is None or not acceptable(taker.side, other.price, limit):
             return
         if other.order is not None and other.order.account == taker.account and _prevent(exchange, taker, other.order):
             continue
-        _trade(exchange, market, taker, other, min(taker.leaves_quantity, other.quantity))
+        quantity = min(room, other.quantity)
+        room -= quantity
+        _trade(exchange, market, taker, other, quantity)
 
 
 def fill_crossed(exchange: Exchange, market: Market) -> None:
     """Fill resting orders the market has moved through, at their own price, as makers."""
     for side in Side:
         for order in list(market.resting[side]):
-            while order.open and order.leaves_quantity > 0:
+            room = order.fill_room
+            while order.open and room > 0:
                 quote = market.depth.best(side.opposite, market.index_price)
                 if quote is None or not acceptable(side, quote.price, order.price):
                     break
-                quantity = min(order.leaves_quantity, quote.quantity)
+                quantity = min(room, quote.quantity)
+                room -= quantity
                 market.depth.take(side.opposite, quote, quantity)
+                exchange.street.trade(order.symbol, side.opposite, quantity, order.price)
                 trade = _print(exchange, market, order.price, quantity, buyer_is_maker=side is Side.BUY)
                 _book(exchange, order, order.price, quantity, maker=True, trade_id=trade)
 
 
 def close_order(exchange: Exchange, order: Order, status: OrderStatus) -> None:
     """End an order: out of the book and out of the account's open orders."""
+    account = exchange.accounts[order.account]
     if order.open:
         order.status = status
         order.updated_ms = exchange.now_ms
+        execution = Execution.CANCELED if status is OrderStatus.CANCELED else Execution.EXPIRED
+        exchange.events.order_changed(exchange.now_ms, order, execution)
     exchange.market(order.symbol).unrest(order)
-    exchange.accounts[order.account].open_orders.pop(order.order_id, None)
+    account.open_orders.pop(order.order_id, None)
+    if order.conditional_id:
+        senders = (x for x in account.conditionals if x.conditional_id == order.conditional_id)
+        for sender in senders:
+            exchange.events.conditional_changed(exchange.now_ms, sender)
 
 
 def sync_reducing(exchange: Exchange, account: Account, symbol: str, position_side: PositionSide) -> None:
@@ -97,6 +111,7 @@ def sync_reducing(exchange: Exchange, account: Account, symbol: str, position_si
         elif order.leaves_quantity > room:
             order.quantity = order.filled_quantity + room
             order.updated_ms = exchange.now_ms
+            exchange.events.order_changed(exchange.now_ms, order, Execution.AMENDED)
     if position.quantity == 0:
         for conditional in list(account.open_conditionals.values()):
             terms = conditional.terms
@@ -104,6 +119,7 @@ def sync_reducing(exchange: Exchange, account: Account, symbol: str, position_si
                 conditional.status = ConditionalStatus.EXPIRED
                 conditional.updated_ms = exchange.now_ms
                 del account.open_conditionals[conditional.conditional_id]
+                exchange.events.conditional_changed(exchange.now_ms, conditional)
 
 
 def _best(market: Market, side: Side) -> _Counterparty | None:
@@ -131,6 +147,7 @@ def _trade(exchange: Exchange, market: Market, taker: Order, other: _Counterpart
     trade = _print(exchange, market, other.price, quantity, buyer_is_maker=taker.side is Side.SELL)
     if other.quote is not None:
         market.depth.take(taker.side.opposite, other.quote, quantity)
+        exchange.street.trade(taker.symbol, taker.side.opposite, quantity, other.price)
     if other.order is not None:
         _book(exchange, other.order, other.price, quantity, maker=True, trade_id=trade)
     _book(exchange, taker, other.price, quantity, maker=False, trade_id=trade)

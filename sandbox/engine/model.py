@@ -134,6 +134,10 @@ class Order:
     priority: int
     close_position: bool = False
     liquidation: bool = False
+    # Fault: the most that may fill in one step; zero is no bound.
+    fill_per_step: Decimal = ZERO
+    # The conditional order that sent this one, 0 for orders of the account's own hand.
+    conditional_id: int = 0
     filled_quantity: Decimal = ZERO
     filled_notional: Decimal = ZERO
     status: OrderStatus = OrderStatus.NEW
@@ -142,6 +146,11 @@ class Order:
     def leaves_quantity(self) -> Decimal:
         """What is still to be executed while the order is open."""
         return self.quantity - self.filled_quantity
+
+    @property
+    def fill_room(self) -> Decimal:
+        """What may be executed in the present step."""
+        return min(self.leaves_quantity, self.fill_per_step) if self.fill_per_step else self.leaves_quantity
 
     @property
     def open(self) -> bool:
@@ -156,7 +165,10 @@ class Order:
 
 @dataclass(slots=True, kw_only=True)
 class Position:
-    """One leg of one symbol. `quantity` is signed; `isolated_wallet` is the margin set aside for it (isolated only)."""
+    """One leg of one symbol. `quantity` is signed; `isolated_wallet` is the margin set aside for it (isolated only).
+
+    `realised` sums up every profit booked on the leg since the account exists, before fees.
+    """
 
     symbol: str
     position_side: PositionSide
@@ -164,6 +176,7 @@ class Position:
     entry_price: Decimal = ZERO
     isolated_wallet: Decimal = ZERO
     commission: Decimal = ZERO
+    realised: Decimal = ZERO
     updated_ms: int = 0
 
     def unrealised(self, mark_price: Decimal) -> Decimal:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from sandbox.engine.account import Account
+from sandbox.engine.events import Cause
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.margin import available_balance, exposure, initial_margin, legs_of, unrealised
 from sandbox.engine.model import ZERO, MarginChange, MarginMode, PositionSide
@@ -30,6 +31,7 @@ def set_leverage(exchange: Exchange, account: Account, symbol: str, leverage: in
     if held * settings.leverage / leverage - held > available_balance(exchange, account):
         raise Rejected(Reason.LEVERAGE_MARGIN_INSUFFICIENT)
     settings.leverage = leverage
+    exchange.events.leverage_changed(exchange.now_ms, account, symbol)
     return cap
 
 
@@ -44,6 +46,8 @@ def set_margin_mode(exchange: Exchange, account: Account, symbol: str, mode: Mar
     if any(account.legs(symbol)):
         raise Rejected(Reason.MARGIN_MODE_HAS_POSITION)
     account.on(symbol).margin_mode = mode
+    legs = (account.position(symbol, side) for side in legs_of(account))
+    exchange.events.account_changed(exchange.now_ms, account, Cause.MARGIN_MODE, *legs)
 
 
 def set_hedge_mode(account: Account, hedge_mode: bool) -> None:
@@ -80,3 +84,4 @@ def adjust_isolated_margin(
     account.margin_changes.append(
         MarginChange(symbol=symbol, position_side=position_side, amount=amount, time_ms=exchange.now_ms)
     )
+    exchange.events.account_changed(exchange.now_ms, account, Cause.MARGIN_TRANSFER, position)

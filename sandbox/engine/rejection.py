@@ -8,6 +8,7 @@ class Reason(Enum):
 
     UNKNOWN_SYMBOL = auto()
     SYMBOL_NOT_TRADING = auto()
+    SYMBOL_CLOSING_ONLY = auto()
     QUANTITY_NOT_POSITIVE = auto()
     QUANTITY_TOO_SMALL = auto()
     QUANTITY_TOO_LARGE = auto()

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 from sandbox.engine.account import Account, Countdown
 from sandbox.engine.checks import check_room, check_terms
+from sandbox.engine.events import Execution
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.matching import acceptable, close_order, execute, fillable
 from sandbox.engine.model import ZERO, NewOrder, Order, OrderStatus, OrderType, PositionSide, Side, TimeInForce
 from sandbox.engine.rejection import Reason, Rejected
 
 
-def place(exchange: Exchange, account: Account, new: NewOrder, *, close_position: bool = False) -> Order:
+def place(
+    exchange: Exchange,
+    account: Account,
+    new: NewOrder,
+    *,
+    close_position: bool = False,
+    accepted: Callable[[Order], None] | None = None,
+) -> Order:
     """Accept `new` and match it at once; the order comes back as it stands after matching.
 
-    Errors: `Rejected`; then nothing has changed.
+    `accepted` sees the order before anything has happened to it. Errors: `Rejected`; then nothing has changed.
     """
     new = check_new(exchange, account, new)
     order = _accept(exchange, account, new)
     order.close_position = close_position
+    _throttle(exchange, order)
+    if accepted is not None:
+        accepted(order)
+    exchange.events.order_changed(exchange.now_ms, order, Execution.NEW)
     _work(exchange, order)
     return order
 
@@ -93,6 +106,7 @@ def amend(
     order.quantity = order.filled_quantity + checked.quantity
     order.price = price
     order.updated_ms = exchange.now_ms
+    exchange.events.order_changed(exchange.now_ms, order, Execution.AMENDED)
     _work(exchange, order)
     return order
 
@@ -144,6 +158,15 @@ def _accept(exchange: Exchange, account: Account, new: NewOrder) -> Order:
     return order
 
 
+def _throttle(exchange: Exchange, order: Order) -> None:
+    """Meet the armed fault: the order finds only so much liquidity at each step, whole lots and at least one."""
+    if exchange.partial_fills:
+        exchange.partial_fills -= 1
+        step = exchange.market(order.symbol).instrument.lot_step
+        lots = order.quantity * exchange.partial_fill_fraction // step
+        order.fill_per_step = max(step, lots * step)
+
+
 def _work(exchange: Exchange, order: Order) -> None:
     """Match an accepted order and let what is left rest or expire."""
     bounded = order.order_type is OrderType.MARKET
@@ -166,7 +189,8 @@ def _check_executable(exchange: Exchange, account: Account, new: NewOrder) -> No
         return
     if new.time_in_force is TimeInForce.POST_ONLY and best is not None and acceptable(new.side, best, new.price):
         raise Rejected(Reason.POST_ONLY_WOULD_TAKE)
-    if new.time_in_force is TimeInForce.FOK and fillable(exchange, account, new) < new.quantity:
+    whole = not exchange.partial_fills and fillable(exchange, account, new) >= new.quantity
+    if new.time_in_force is TimeInForce.FOK and not whole:
         raise Rejected(Reason.FILL_OR_KILL_UNFILLED)
 
 

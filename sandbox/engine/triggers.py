@@ -17,7 +17,7 @@ from sandbox.engine.conditional import (
 )
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.market import Market
-from sandbox.engine.model import ZERO, NewOrder, OrderType, PositionSide, Side, TimeInForce
+from sandbox.engine.model import ZERO, NewOrder, Order, OrderType, PositionSide, Side, TimeInForce
 from sandbox.engine.rejection import Reason, Rejected
 from sandbox.engine.trading import place
 
@@ -46,6 +46,7 @@ def place_conditional(exchange: Exchange, account: Account, terms: NewConditiona
         trail(order, watched_price(market, terms.trigger_by))
     account.conditionals.append(order)
     account.open_conditionals[conditional_id] = order
+    exchange.events.conditional_changed(exchange.now_ms, order)
     return order
 
 
@@ -66,7 +67,7 @@ def cancel_conditional(exchange: Exchange, account: Account, order: ConditionalO
     """Cancel a waiting conditional order; `Rejected(UNKNOWN_ORDER)` when there is none."""
     if order is None or not order.open:
         raise Rejected(Reason.UNKNOWN_ORDER)
-    _end(exchange, account, order, ConditionalStatus.CANCELED)
+    end_conditional(exchange, account, order, ConditionalStatus.CANCELED)
     return order
 
 
@@ -77,6 +78,12 @@ def cancel_all_conditionals(exchange: Exchange, account: Account, symbol: str) -
     for order in waiting:
         cancel_conditional(exchange, account, order)
     return len(waiting)
+
+
+def end_conditional(exchange: Exchange, account: Account, order: ConditionalOrder, status: ConditionalStatus) -> None:
+    """Take a waiting conditional order away; `status` says why."""
+    account.open_conditionals.pop(order.conditional_id, None)
+    _become(exchange, order, status)
 
 
 def fire_reached(exchange: Exchange) -> None:
@@ -98,7 +105,7 @@ def watched_price(market: Market, trigger_by: TriggerBy) -> Decimal:
 
 
 def _check(exchange: Exchange, account: Account, market: Market, terms: NewConditional) -> None:
-    check_trading(market.instrument)
+    check_trading(market)
     check_position_side(account, terms.position_side, terms.reduce_only)
     if terms.quantity is not None:
         check_quantity(market.instrument, terms.quantity, market_order=not terms.conditional_type.limit)
@@ -153,12 +160,12 @@ def _wrong_hedge_close(account: Account, terms: NewConditional) -> bool:
 
 
 def _fire(exchange: Exchange, account: Account, order: ConditionalOrder) -> None:
-    _end(exchange, account, order, ConditionalStatus.TRIGGERED)
+    end_conditional(exchange, account, order, ConditionalStatus.TRIGGERING)
     order.triggered_ms = exchange.now_ms
     terms = order.terms
     quantity = _quantity_at_trigger(account, terms)
     if quantity is None:
-        order.status = ConditionalStatus.EXPIRED
+        _become(exchange, order, ConditionalStatus.EXPIRED)
         return
     new = NewOrder(
         symbol=terms.symbol,
@@ -171,11 +178,17 @@ def _fire(exchange: Exchange, account: Account, order: ConditionalOrder) -> None
         reduce_only=(terms.reduce_only or terms.close_position) and not account.hedge_mode,
         self_trade=terms.self_trade,
     )
+
+    def link(real: Order) -> None:
+        real.conditional_id = order.conditional_id
+        order.order = real
+        _become(exchange, order, ConditionalStatus.TRIGGERED)
+
     try:
-        order.order = place(exchange, account, new, close_position=terms.close_position)
+        place(exchange, account, new, close_position=terms.close_position, accepted=link)
     except Rejected as refusal:
-        order.status = ConditionalStatus.REJECTED
         order.failure = refusal.reason.name
+        _become(exchange, order, ConditionalStatus.REJECTED)
 
 
 def _quantity_at_trigger(account: Account, terms: NewConditional) -> Decimal | None:
@@ -189,7 +202,7 @@ def _quantity_at_trigger(account: Account, terms: NewConditional) -> Decimal | N
     return terms.quantity
 
 
-def _end(exchange: Exchange, account: Account, order: ConditionalOrder, status: ConditionalStatus) -> None:
+def _become(exchange: Exchange, order: ConditionalOrder, status: ConditionalStatus) -> None:
     order.status = status
     order.updated_ms = exchange.now_ms
-    account.open_conditionals.pop(order.conditional_id, None)
+    exchange.events.conditional_changed(exchange.now_ms, order)

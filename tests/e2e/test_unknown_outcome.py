@@ -19,7 +19,9 @@ RELEASED_AFTER_S = 10.0
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorld]:
     policy = a_policy(a_rule("symbol.BTCUSDT.position_limit", limit_quantity=0.10))
-    with LiveWorld(tmp_path_factory.mktemp("unknown") / "data", policy, balance=100_000) as world:
+    with LiveWorld(
+        tmp_path_factory.mktemp("unknown") / "data", policy, balance=100_000, bots=("bot", "neighbour")
+    ) as world:
         yield world
 
 
@@ -52,8 +54,13 @@ def send_into_the_dark(world: LiveWorld, price: int | None = None) -> str:
 
 
 def second(world: LiveWorld) -> httpx.Response:
-    """A second entry of 0.06: it fits only where the first is not."""
-    return world.bot.order("BTCUSDT", "BUY", "0.06", 80_000)
+    """An entry of 0.06 by another bot of the account: it fits only where the first is not."""
+    return world.bot_named("neighbour").order("BTCUSDT", "BUY", "0.06", 80_000)
+
+
+def again(world: LiveWorld) -> httpx.Response:
+    """What the bot that lost the answer sends in its next loop: almost the same, under another name."""
+    return world.bot.order("BTCUSDT", "BUY", "0.03", 80_000)
 
 
 def must_not_fit(world: LiveWorld) -> None:
@@ -107,3 +114,45 @@ def test_an_order_that_never_was_is_let_go_only_after_repeated_misses(world: Liv
     assert world.direct.open_orders() == []
     assert second(world).status_code == 200
     assert len(world.door.arrivals(newClientOrderId=client_id)) == 1, "it was sent again"
+
+
+def must_name(world: LiveWorld, client_id: str) -> None:
+    refused = again(world)
+    assert refused.status_code == 400, refused.text
+    assert refused.headers["x-guard-code"] == "UNRESOLVED_ORDER"
+    assert client_id in refused.json()["msg"]
+
+
+def test_sent_again_it_is_refused_until_the_bot_has_asked(world: LiveWorld) -> None:
+    world.door.arm(drop_reply=1)
+    client_id = send_into_the_dark(world)
+    must_name(world, client_id)
+    world.wait_until_settled()
+    must_name(world, client_id)
+    # None of these names the order: it is filled, and no list of positions says by what.
+    for path in ("/fapi/v3/positionRisk", "/fapi/v1/openOrders", "/fapi/v3/account"):
+        assert world.bot.send("GET", path).status_code == 200
+    must_name(world, client_id)
+    told = world.bot.send("GET", "/fapi/v1/order", symbol="BTCUSDT", origClientOrderId=client_id)
+    assert told.json()["status"] == "FILLED"
+    assert again(world).status_code == 200
+    assert world.direct.positions() == {"BTCUSDT": pytest.approx(0.06)}
+
+
+def test_sent_again_it_passes_once_the_exchange_has_proven_that_there_was_none(world: LiveWorld) -> None:
+    """Another position on the side is there, so that only the proof lets it go."""
+    assert world.bot.order("BTCUSDT", "BUY", "0.01").status_code == 200
+    world.wait_until_settled()
+    world.door.arm(unknown_503=1, unknown_503_execution="never")
+    must_name(world, send_into_the_dark(world, 80_000))
+    world.wait_until_settled()
+    assert again(world).status_code == 200
+
+
+def test_while_it_is_unresolved_the_way_out_is_open(world: LiveWorld) -> None:
+    world.door.arm(drop_reply=1)
+    send_into_the_dark(world)
+    world.wait_until_settled()
+    assert world.bot.order("BTCUSDT", "SELL", "0.06", reduceOnly="true").status_code == 200
+    assert world.direct.positions() == {}
+    until(lambda: again(world).status_code == 200, "a survey finds that nothing is left of the lost order", every_s=0.3)

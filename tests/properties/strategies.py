@@ -41,6 +41,7 @@ from rules.order.exit_collar import ExitCollar
 from rules.order.instrument_filters import InstrumentFilters
 from rules.order.max_order_value import MaxOrderValue
 from rules.order.price_collar import PriceCollar
+from rules.order.unresolved_order import Match, UnresolvedOrder
 from rules.portfolio.correlated_exposure import CorrelatedExposure
 from rules.position.max_leverage import MaxLeverage
 from rules.position.position_limit import PositionLimit
@@ -264,6 +265,12 @@ def worlds(draw: st.DrawFn) -> World:
     states = st.sampled_from([TradingState.ACTIVE, TradingState.ACTIVE, *TradingState])
     controls = Controls(generation=1, desk=draw(states), account=draw(states), bot=draw(states), symbol=draw(states))
     world = replace(world, controls=controls)
+    assert world.account is not None
+    for _ in range(draw(st.sampled_from([0, 0, 0, 1, 2]))):
+        bot, ago = draw(st.sampled_from(["demo-bot", "other-bot"])), draw(st.sampled_from([0, 86_400, 86_401]))
+        world = world.losing(draw(held_orders(world.account.hedged, world)), bot=bot, seconds_ago=ago)
+    if draw(st.integers(0, 3)) == 0:
+        world = world.resolved()
     symbol = draw(symbols)
     match draw(st.integers(0, 11)):
         case 0:
@@ -325,6 +332,7 @@ unsized_rules: st.SearchStrategy[Rule] = st.one_of(
     price_collars,
     st.builds(ReduceOnlyExits, mode=st.just(ExitMode.REQUIRE), **_bound),
     st.builds(DataFreshness, account_age_max_s=st.integers(1, 60), mark_age_max_s=st.integers(1, 60), level=_levels),
+    st.builds(UnresolvedOrder, match=st.sampled_from(Match), remember_s=st.integers(1, 90_000), level=_levels),
 )
 exit_collars = st.builds(ExitCollar, band=_share, **_bound)
 forcing = st.builds(ReduceOnlyExits, mode=st.just(ExitMode.FORCE), **_bound)

@@ -28,6 +28,7 @@ from rules.model import AmendOrder, Intent, PlaceOrder
 from rules.order.exit_collar import ExitCollar
 from rules.order.max_order_value import MaxOrderValue
 from rules.order.price_collar import PriceCollar
+from rules.order.unresolved_order import Match, UnresolvedOrder
 from rules.portfolio.correlated_exposure import CorrelatedExposure
 from rules.position.max_leverage import MaxLeverage
 from rules.position.position_limit import PositionLimit
@@ -119,6 +120,7 @@ def _shuffled(draw, world):
         world,
         account=account,
         holds=tuple(draw(st.permutations(world.holds))),
+        unreported=tuple(draw(st.permutations(world.unreported))),
         markets=mapping(world.markets),
         instruments=mapping(world.instruments),
         tokens=mapping(world.tokens),
@@ -237,6 +239,8 @@ def _tightened(draw) -> tuple[Rule, Rule]:
             return rule, replace(rule, tighten=1 - (1 - rule.tighten) * share)
         case DataFreshness():
             return rule, replace(rule, account_age_max_s=rule.account_age_max_s // 2)
+        case UnresolvedOrder():
+            return replace(rule, match=Match.PRICE), replace(rule, match=Match.SIDE)
         case CorrelatedExposure():
             changes = [
                 {"limit_notional": rule.limit_notional * share},

@@ -29,7 +29,18 @@ from rules.model import (
 )
 from rules.policy import Policy
 from rules.rule import Rule
-from rules.snapshot import Account, Controls, HeldOrder, Hold, HoldStatus, Market, OpenOrder, Position, Snapshot
+from rules.snapshot import (
+    Account,
+    Controls,
+    HeldOrder,
+    Hold,
+    HoldStatus,
+    Market,
+    OpenOrder,
+    Position,
+    Snapshot,
+    UnreportedOrder,
+)
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 ACTIVE, REDUCING, HALTED = TradingState
@@ -66,6 +77,7 @@ class World:
     instruments: Mapping[str, Instrument] = field(default_factory=dict)
     markets: Mapping[str, Market] = field(default_factory=dict)
     holds: tuple[Hold, ...] = ()
+    unreported: tuple[UnreportedOrder, ...] = ()
     tokens: Mapping[str, Decimal] = field(default_factory=dict)
     anomaly: float = 0.0
     store_reachable: bool = True
@@ -80,6 +92,7 @@ class World:
             instruments=self.instruments,
             markets=self.markets,
             holds=self.holds,
+            unreported=self.unreported,
             tokens=self.tokens,
             anomaly=self.anomaly,
             store_reachable=self.store_reachable,
@@ -120,6 +133,18 @@ class World:
             hold_id=f"h{len(self.holds)}", bot=bot, sequence=len(self.holds) + 1, status=status, orders=(order,)
         )
         return replace(self, holds=(*self.holds, hold))
+
+    def losing(self, command: Command | HeldOrder, *, bot: str = "demo-bot", seconds_ago: float = 0) -> World:
+        """Nobody knows what became of this order: it is held, and its bot got no answer."""
+        held = self.holding(command, status=HoldStatus.UNKNOWN, bot=bot)
+        (*_, hold) = held.holds
+        at = NOW - timedelta(seconds=seconds_ago)
+        lost = UnreportedOrder(bot=bot, hold_id=hold.hold_id, at=at, order=hold.orders[0])
+        return replace(held, unreported=(*self.unreported, lost))
+
+    def resolved(self) -> World:
+        """The venue has said what became of every order; no hold is left. Bots were told nothing."""
+        return replace(self, holds=())
 
     def marked(self, symbol: str, price: str, *, seconds_ago: float = 0, **touch: str) -> World:
         market = Market(

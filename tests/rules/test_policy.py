@@ -10,6 +10,7 @@ from rules.flow.trading_state import TradingStateGate
 from rules.market.data_freshness import DataFreshness
 from rules.order.client_order_id import ClientOrderIdGate
 from rules.order.max_order_value import MaxOrderValue
+from rules.order.unresolved_order import UnresolvedOrder
 from rules.policy import Policy
 from rules.position.max_leverage import MaxLeverage
 from tests.rules.builders import a_policy
@@ -81,4 +82,4 @@ def test_no_two_rules_share_a_code():
 
 
 def test_the_gates_are_those_that_others_need():
-    assert list(GATES) == [TradingStateGate, DataFreshness, ClientOrderIdGate]
+    assert list(GATES) == [TradingStateGate, DataFreshness, ClientOrderIdGate, UnresolvedOrder]

@@ -31,8 +31,10 @@ from rules.instrument import Instrument
 from rules.model import AmendOrder, CancelOrder, Command, OrderType, PlaceOrder, PositionSide, Side
 from rules.position.position_limit import PositionLimit
 from rules.snapshot import Account, Controls, Hold, Market, OpenOrder, Position, Snapshot
+from sandbox.binance.user_events import user_frames
 from sandbox.engine import model as engine
 from sandbox.engine.conditional import ConditionalOrder, ConditionalType, NewConditional, TriggerBy
+from sandbox.engine.events import Event as VenueEvent
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.listing import DEFAULT_INSTRUMENTS
 from sandbox.engine.rejection import Rejected
@@ -41,7 +43,6 @@ from sandbox.engine.stepping import jump, step
 from sandbox.engine.trading import amend, cancel, find_order, place
 from sandbox.engine.triggers import cancel_conditional, find_conditional, place_conditional
 from tests.rules.builders import NOW, a_policy, an_instrument
-from tests.simulation.venue_events import Frame, VenueStream
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 BOTS = ("ada", "bob", "cyd", "dan")
@@ -72,12 +73,12 @@ class TradingWorld:
         wallet = Decimal(30_000) if seed % 4 == 1 else Decimal(5_000_000)
         self.account = self.exchange.open_account("demo", wallet)
         self.account.hedge_mode = self.hedged
-        self.stream = VenueStream(self.exchange, self.account)
-        self.frames: deque[Frame] = deque()
+        self.frames: deque[dict[str, Any]] = deque()
         self.to_venue: list[Request] = []
         self.late: list[Request] = []
         self.to_gate: list[Request] = []
         self.faults, self.surveys = faults, surveys
+        self.exchange.events.subscribe(self._hear_venue)
         self.desk = f"desk{seed}"
         self.warden = WardenStore(url, self.desk)
         self.book = Book("demo", owner=lambda name: name.partition("-")[0])
@@ -123,6 +124,7 @@ class TradingWorld:
             (4, self._execute_late),
             (8, self._move_market),
             (26, self._stream),
+            (6, self._bots_read),
         ]
         if self.surveys:
             things.append((12, self._survey))
@@ -130,7 +132,6 @@ class TradingWorld:
         self.clock += self.chance.random() / 10
         self.exchange.now_ms += self.chance.choice((0, 0, 1, 3))
         await thing()
-        self._hear_venue()
         self.happened["steps"] += 1
 
     async def _ask(self) -> None:
@@ -291,6 +292,12 @@ class TradingWorld:
         accepted = () if request.lost_reply else request.accepted
         await request.judge.settle(request.ruling, outcome, accepted, {"kind": "outcome"})
 
+    async def _bots_read(self) -> None:
+        """Bots that got no answer have read their orders, and may send more."""
+        store = self.chance.choice(self.stores)
+        if lost := await store.unreported("demo"):
+            await store.forget_unreported("demo", lost)
+
     async def _move_market(self) -> None:
         symbol = self.chance.choice(SYMBOLS)
         if self.chance.random() < 0.5:
@@ -300,9 +307,9 @@ class TradingWorld:
             step(self.exchange)
         await self._publish_markets()
 
-    def _hear_venue(self) -> None:
+    def _hear_venue(self, event: VenueEvent) -> None:
         """What the exchange has to say goes on its way; with faults, not all of it arrives, or as it should."""
-        for frame in self.stream.frames():
+        for frame in user_frames(self.exchange, event):
             fault = self.chance.choice(self.faults) if self.faults and self.chance.random() < 0.04 else ""
             if fault:
                 self.happened[fault] += 1
@@ -323,9 +330,8 @@ class TradingWorld:
     async def _arrive(self, count: int) -> None:
         events = []
         while self.frames and len(events) < count:
-            event = read_event(self.frames.popleft())
-            assert event is not None
-            events.append(event)
+            if (event := read_event(self.frames.popleft())) is not None:
+                events.append(event)
         if events:
             self.happened["events"] += len(events)
             self.keeper.hear(events, self.clock)
@@ -337,7 +343,6 @@ class TradingWorld:
         """Let everything arrive that is under way, and ask about what stays unknown."""
         for request in (*self.to_venue, *self.late):
             self._execute(request)
-            self._hear_venue()
         self.to_gate += self.to_venue
         self.to_venue, self.late = [], []
         while self.to_gate:

@@ -1,6 +1,7 @@
 -- What became of a hold, together with the audit records that say so.
--- KEYS: 1 holds 2 audit
--- ARGV: 1 hold id 2 RELEASE, ACCEPTED, UNKNOWN or KEEP 3 the orders the venue took or '' 4.. audit records
+-- KEYS: 1 holds 2 audit 3 unreported
+-- ARGV: 1 hold id 2 RELEASE, ACCEPTED, UNKNOWN or KEEP 3 the orders the venue took or '' 4 number of unreported orders
+--       5 how long to keep those, s, then per unreported order: its field and body; then audit records
 local state = redis.call('HGET', KEYS[1], ARGV[1])
 if state then
   if ARGV[2] == 'RELEASE' then
@@ -32,7 +33,12 @@ if state then
     end
   end
 end
-for i = 4, #ARGV do
+local records = 6 + 2 * tonumber(ARGV[4])
+for i = 6, records - 1, 2 do
+  redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 1])
+  redis.call('EXPIRE', KEYS[3], ARGV[5])
+end
+for i = records, #ARGV do
   redis.call('XADD', KEYS[2], '*', 'r', ARGV[i])
 end
 return state and 1 or 0

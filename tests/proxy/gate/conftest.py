@@ -55,8 +55,8 @@ class Desk:
     def judge(self, *rules: Rule) -> Judge:
         return Judge(store=self.store, fence=self.fence, journal=self.journal, policy=a_policy(*rules), now=lambda: NOW)
 
-    async def knows(self, world: World) -> None:
-        """The warden has surveyed ``world`` just now, and says so to whoever asks next."""
+    async def knows(self, world: World, resolved: tuple[str, ...] = ()) -> None:
+        """The warden has surveyed ``world`` just now, and says so to whoever asks next. ``resolved`` holds go."""
         assert world.account is not None
         self._version += 1
         await self.warden.publish_markets("binanceusdm", str(self._version), world.markets)
@@ -65,7 +65,7 @@ class Desk:
             replace(world.account, version=self._version),
             began_us=await self.warden.now_us(),
             symbols=None,
-            resolved=(),
+            resolved=resolved,
             desk=self.name,
         )
         assert published.accepted

@@ -1,0 +1,66 @@
+"""unresolved_order: a lost answer does not become a second position. A gate, because no limit sees a double as such."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import ClassVar
+
+from rules.decision import Breach
+from rules.exposure import held_order
+from rules.intent import is_guaranteed_exit
+from rules.model import Command, PlaceOrder
+from rules.rule import Rule
+from rules.snapshot import HeldOrder, Snapshot, UnreportedOrder
+
+
+class Match(StrEnum):
+    """SIDE takes every entry on the same side of the symbol for a repetition; PRICE only one at the same price."""
+
+    SIDE = "side"
+    PRICE = "price"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnresolvedOrder(Rule):
+    """Refuse an entry that may repeat one whose answer the bot never got.
+
+    Bots that lose an answer send their order again under a new name and, often, a new size (freqtrade does, in its
+    next loop). The first may have been executed. So a further entry on its side is refused until the bot has read
+    the first by its name, or until nothing is left of it.
+    """
+
+    rule_id: ClassVar[str] = "unresolved_order"
+    codes: ClassVar[Sequence[str]] = ("UNRESOLVED_ORDER",)
+
+    match: Match = Match.SIDE
+    remember_s: int = 86_400
+
+    def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
+        """Refuse an entry like one of this bot's whose outcome it does not know; name the oldest of those."""
+        if not isinstance(command, PlaceOrder) or is_guaranteed_exit(command):
+            return None
+        asked = held_order(command, snapshot)
+        if asked is None:
+            return None
+        lost = [each for each in snapshot.unreported if self._repeats(asked, each, snapshot)]
+        if not lost:
+            return None
+        name = min(lost, key=lambda each: (each.at, each.order.client_order_id)).order.client_order_id
+        return self.breach(
+            "UNRESOLVED_ORDER",
+            f"the answer to the order {name} on this side was lost, and it may have been executed",
+            observed=name,
+            advice=f"ask for the status of the order {name} by its client order id; then entries pass again",
+        )
+
+    def _repeats(self, asked: HeldOrder, lost: UnreportedOrder, snapshot: Snapshot) -> bool:
+        order = lost.order
+        same = (order.symbol, order.side, order.position_side) == (asked.symbol, asked.side, asked.position_side)
+        if lost.bot != snapshot.bot or order.replaces is not None or not same:
+            return False
+        if self.match is Match.PRICE and (order.price, order.conditional) != (asked.price, asked.conditional):
+            return False
+        return snapshot.now - lost.at <= timedelta(seconds=self.remember_s)
