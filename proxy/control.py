@@ -17,7 +17,7 @@ from proxy.accounts.keeper import AccountKeeper
 from proxy.accounts.markets import MarketKeeper
 from proxy.audit import query
 from proxy.audit.reader import ArchiveReader, ArchiveUnavailable
-from proxy.console.plane import AccountView, BotView, ControlRefused, DeskView, PositionView
+from proxy.console.plane import AccountView, BotView, ControlRefused, DeskView, FeedView, PositionView
 from proxy.kill.desk import KillDesk
 from proxy.kill.rearm import RearmRefused
 from proxy.settings import Settings
@@ -202,6 +202,7 @@ class Control:
             conditional_orders=len(conditional),
             holds=len(holds),
             unknown_holds=sum(1 for aged in holds if aged.hold.status is HoldStatus.UNKNOWN),
+            feed=FeedView(**asdict(keeper.view)),
         )
 
 

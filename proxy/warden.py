@@ -17,8 +17,11 @@ from typing import Any, Final
 from fastapi import FastAPI
 from redis.exceptions import RedisError
 
+from proxy.accounts.book import Book
+from proxy.accounts.bookkeeper import Bookkeeper
 from proxy.accounts.keeper import REPLY_TIMEOUT_S, AccountKeeper
 from proxy.accounts.markets import MarketKeeper
+from proxy.accounts.stream import PrivateStream
 from proxy.accounts.venue_account import VenueAccount
 from proxy.console.app import create_console
 from proxy.control import Control
@@ -79,8 +82,8 @@ class Warden:
             self._stack.push_async_callback(feed.aclose)
             self._stack.push_async_callback(venue_hands.aclose)
             kill_hands[key.account] = VenueHands(venue_hands)
-            self._keepers[key.account] = self._keeper(feed)
-            self._markets.setdefault(key.venue, self._market_keeper(key.venue, feed))
+            market = self._markets.setdefault(key.venue, self._market_keeper(key.venue, feed))
+            self._keepers[key.account] = self._keeper(key, feed, market)
         self._kill = KillDesk(
             data_dir=settings.data_dir,
             hands=kill_hands,
@@ -231,14 +234,31 @@ class Warden:
             base_url=self._settings.venue_urls[key.venue],
         )
 
-    def _keeper(self, hands: VenueAccount) -> AccountKeeper:
-        return AccountKeeper(
-            desk=self._settings.desk,
+    def _keeper(self, key: ExchangeKey, hands: VenueAccount, market: MarketKeeper) -> AccountKeeper:
+        settings = self._settings
+        keeper = AccountKeeper(
+            desk=settings.desk,
             hands=hands,
             store=self._store,
             now=self._now,
-            survey_every_s=self._settings.survey_every_s,
+            survey_every_s=settings.survey_every_s,
+            books=Bookkeeper(
+                book=Book(key.account), desk=settings.desk, store=self._store, markets=lambda: market.markets
+            ),
+            record=self._scribe.event,
+            streams=settings.streams,
         )
+        if keeper.feed is not None:
+            stream = PrivateStream(
+                api_key=key.api_key,
+                secret=key.api_secret,
+                base_url=settings.venue_urls[key.venue],
+                stream_url=settings.stream_urls[key.venue],
+                received=keeper.feed.received,
+            )
+            keeper.feed.stream = stream
+            self._stack.push_async_callback(stream.aclose)
+        return keeper
 
     def _market_keeper(self, venue: str, hands: VenueAccount) -> MarketKeeper:
         return MarketKeeper(

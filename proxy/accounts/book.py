@@ -17,7 +17,7 @@ from typing import Final
 
 from proxy.accounts.events import AccountEvent, AlgoEvent, ConfigEvent, Event, MarginCall, OrderEvent, StreamKeyExpired
 from proxy.accounts.legs import Leg
-from proxy.accounts.survey import LegKey
+from proxy.accounts.survey import LegKey, OrderKey
 from proxy.store.conversion import NOTHING, Amended, Conversion, Ended, Taken
 from rules.model import PositionSide
 from rules.snapshot import Account, Market, OpenOrder, Position
@@ -33,9 +33,6 @@ QUOTE_ASSETS: Final = frozenset({"USDT", "USDC", "FDUSD", "BUSD"})
 
 _ALGO_GONE: Final = frozenset({"CANCELED", "EXPIRED", "REJECTED"})
 _ZERO: Final = Decimal(0)
-
-OrderKey = tuple[str, str, bool]
-"""Symbol, the venue's order id, and whether it is a conditional order, which have ids of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,9 +246,7 @@ def _mark(leg: Leg) -> Decimal:
 def _taken(event: OrderEvent | AlgoEvent) -> tuple[Taken, ...]:
     conditional = isinstance(event, AlgoEvent)
     return (
-        Taken(
-            symbol=event.symbol, side=event.side, conditional=conditional, client_order_id=event.client_order_id
-        ),
+        Taken(symbol=event.symbol, side=event.side, conditional=conditional, client_order_id=event.client_order_id),
     )
 
 

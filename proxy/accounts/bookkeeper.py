@@ -35,6 +35,9 @@ class Attribution(Protocol):
     def apply(self, event: Event) -> object:
         """Take one event in; repeated ones change nothing."""
 
+    def restore(self, account: Account) -> None:
+        """Take up the shares an earlier warden published."""
+
     def adopt(self, positions: Sequence[Position], open_orders: Sequence[OpenOrder]) -> None:
         """Make the shares add up to what a survey showed."""
 
@@ -58,7 +61,6 @@ class Bookkeeper:
         book: Book,
         desk: str,
         store: WardenStore,
-        now: Callable[[], datetime],
         markets: Callable[[], Mapping[str, Market]] = dict,
         shares: Attribution | None = None,
         outside: Outside | None = None,
@@ -68,7 +70,6 @@ class Bookkeeper:
         self.stale = False
         self._desk = desk
         self._store = store
-        self._now = now
         self._markets = markets
         self._shares = shares
         self._outside = outside
@@ -122,7 +123,8 @@ class Bookkeeper:
         """
         async with self._lock:
             merged = merge_survey(self.book, survey, since)
-            if survey.symbols is None:
+            # However long the reads took, what the stream has vouched for since is not undone.
+            if survey.symbols is None and (self._as_of is None or self._as_of < survey.account.as_of):
                 self._as_of = survey.account.as_of
             self._pending = self._pending.then(merged.conversion)
             if self._shares is not None:
@@ -130,7 +132,7 @@ class Bookkeeper:
             for _ in range(_ATTEMPTS):
                 account = self._next()
                 conversion, said = self._pending, len(self._unsaid)
-                assert account is not None, "a survey was just merged"  # noqa: S101
+                assert account is not None  # noqa: S101 - a survey was just merged
                 done = await self._store.publish_account(
                     account,
                     began_us=began_us,
@@ -143,6 +145,22 @@ class Bookkeeper:
                     break
             return merged
 
+    async def take_up(self) -> None:
+        """What an earlier warden published: its shares are taken over, and it is stale until it has been surveyed.
+
+        Raises like ``publish``.
+        """
+        async with self._lock:
+            published = await self._store.account(self.book.name)
+            if published is None or self.account is not None:
+                return
+            self._version = published.version
+            if self._shares is not None:
+                self._shares.restore(published)
+            if self.stale and not published.feed_stale:
+                account = replace(published, version=published.version + 1, feed_stale=True)
+                await self._store.publish_events(account, conversion=NOTHING, resolved=(), desk=self._desk)
+
     def forget(self) -> None:
         """The store lost what it knew: the next survey tells everything anew."""
         self.account = None
@@ -152,9 +170,7 @@ class Bookkeeper:
         markets = self._markets()
         if self._as_of is None:
             return None
-        account = self.book.account(
-            version=self._version + 1, as_of=self._as_of, stale=self.stale, markets=markets
-        )
+        account = self.book.account(version=self._version + 1, as_of=self._as_of, stale=self.stale, markets=markets)
         if account is None or self._shares is None:
             return account
         return replace(account, shares=self._shares.all())

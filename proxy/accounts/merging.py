@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Final
 
-from proxy.accounts.book import Book, OrderKey, Resting
+from proxy.accounts.book import Book, Resting
 from proxy.accounts.legs import Leg
-from proxy.accounts.survey import Survey
+from proxy.accounts.survey import OrderKey, Survey
 from proxy.store.conversion import Conversion, Taken
 from rules.snapshot import OpenOrder, Position
+
+
+NEWS_MAX_MS: Final = 1_000
+"""How long an event may be on its way: an order this old that the stream has not told of was not heard."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +64,7 @@ def key_of(order: OpenOrder) -> OrderKey:
 
 def _merge_orders(book: Book, survey: Survey, since: float) -> list[str]:
     healed = []
+    now_ms = survey.account.as_of.timestamp() * 1000
     found = {key_of(order): order for order in survey.account.open_orders if survey.covers(order.symbol)}
     for key, resting in list(book.orders.items()):
         if survey.covers(key[0]) and key not in found and resting.touched < since:
@@ -70,7 +76,8 @@ def _merge_orders(book: Book, survey: Survey, since: float) -> list[str]:
             continue
         if known is None:
             book.orders[key] = Resting(order=book.named(order), at_ms=0, touched=float("-inf"), taken=False)
-            healed.append(f"order {key[1]} of {key[0]} was not known")
+            if now_ms - survey.order_ms.get(key, now_ms) > NEWS_MAX_MS:
+                healed.append(f"order {key[1]} of {key[0]} was not known")
         elif known.touched < since:
             if replace(order, bot=known.order.bot) != known.order:
                 healed.append(f"order {key[1]} of {key[0]} was otherwise")

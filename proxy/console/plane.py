@@ -26,6 +26,19 @@ class PositionView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FeedView:
+    """An account's private stream. ``state`` is LIVE, STALE (``why`` says so) or OFF (surveys alone); ``age_s`` is the
+    venue's last sign of life. ``adopted`` is what the first survey found, ``None`` before it; ``gaps_healed`` counts what
+    surveys put right that the stream had not told."""
+
+    state: str
+    why: str
+    age_s: float | None
+    adopted: Mapping[str, Any] | None
+    gaps_healed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountView:
     """One exchange account. ``state`` is ACTIVE, REDUCING or HALTED; ages are seconds, ``None`` when never seen."""
 
@@ -42,6 +55,7 @@ class AccountView:
     conditional_orders: int
     holds: int
     unknown_holds: int
+    feed: FeedView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

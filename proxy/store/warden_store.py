@@ -97,6 +97,11 @@ class WardenStore:
         version: Any = await self._redis.hget(self._keys.account(account), "version")
         return int(version or 0)
 
+    async def account(self, account: str) -> Account | None:
+        """The account as it is published, ``None`` when there is none."""
+        body: Any = await self._redis.hget(self._keys.account(account), "body")
+        return None if body is None else build(load(body), Account)
+
     async def publish_account(
         self,
         account: Account,

@@ -82,9 +82,7 @@ class TradingWorld:
         self.desk = f"desk{seed}"
         self.warden = WardenStore(url, self.desk)
         self.book = Book("demo", owner=lambda name: name.partition("-")[0])
-        self.keeper = Bookkeeper(
-            book=self.book, desk=self.desk, store=self.warden, now=lambda: NOW, markets=self.markets
-        )
+        self.keeper = Bookkeeper(book=self.book, desk=self.desk, store=self.warden, markets=self.markets)
         self.known: list[tuple[Event, bool]] = []
         self.unresolved = Unresolved(self, self.warden)
         self.stores = [GateStore(url, self.desk, timeout_s=5.0) for _ in range(2)]
@@ -276,9 +274,7 @@ class TradingWorld:
                 found = find_conditional(self.account, int(command.order_id or 0), None)
                 cancel_conditional(self.exchange, self.account, found)
             case CancelOrder():
-                cancel(
-                    self.exchange, find_order(self.account, command.symbol or "", int(command.order_id or 0), None)
-                )
+                cancel(self.exchange, find_order(self.account, command.symbol or "", int(command.order_id or 0), None))
 
     async def _reach_gate(self) -> None:
         if self.to_gate:
@@ -384,9 +380,7 @@ class TradingWorld:
             account=self.truth(),
             symbols=None,
             wallets={"USDT": self.account.wallet},
-            leg_ms={
-                (leg.symbol, PositionSide(leg.position_side)): leg.updated_ms for leg in self.account.legs()
-            },
+            leg_ms={(leg.symbol, PositionSide(leg.position_side)): leg.updated_ms for leg in self.account.legs()},
         )
 
     def truth(self) -> Account:
