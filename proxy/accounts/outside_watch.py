@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 
 from redis.exceptions import RedisError
 
+from proxy.accounts.book import GUARD_ORDER_PREFIX
 from proxy.accounts.events import Event, OrderEvent
 from proxy.accounts.findings import Activity, Finding
 from proxy.accounts.journaled import journaled
@@ -21,7 +22,6 @@ from proxy.accounts.outside import OutsideDetector
 from proxy.accounts.payloads import PastOrder, SymbolConfig
 from proxy.accounts.shares import Shares
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
-from proxy.accounts.venue_account import GUARD_ORDER_PREFIX
 from proxy.store.codec import plain
 from rules.outside import OutsideAction
 from rules.snapshot import Account, HeldOrder, OpenOrder, Position, Share
@@ -111,11 +111,18 @@ class OutsideWatch:
         self._unanswered: Finding | None = None
         self.found: deque[Found] = deque(maxlen=FOUND_MAX)
 
-    def begin(self, last: Account, held: Iterable[HeldOrder]) -> None:
-        """Take up what an earlier warden knew: the account it published last, and the holds that stand."""
-        self._shares.restore(last)
-        self._detector.adopt(last.open_orders)
-        self._detector.held(held, time.monotonic())
+    def restore(self, account: Account) -> None:
+        """Take up what an earlier warden published last: its shares, and the orders it knew. Later calls do nothing.
+
+        Orders that a survey shows and that are neither there nor ``held`` came from outside while no warden was there.
+        """
+        if not self._detector.has_adopted:
+            self._shares.restore(account)
+            self._detector.adopt(account.open_orders)
+
+    def held(self, orders: Iterable[HeldOrder]) -> None:
+        """Orders the store holds exposure for, at the start: the guard sent them, or is about to."""
+        self._detector.held(orders, time.monotonic())
 
     def hear(self, record: Mapping[str, Any]) -> None:
         """A record on its way to the archive: what a gate is about to send, or has refused."""

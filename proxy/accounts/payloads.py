@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
+from proxy.accounts.survey import LegKey, OrderKey
 from proxy.accounts.troubles import VenueUnavailable
 from proxy.vault.permissions import KeyPermissions
 from rules.instrument import Instrument, MarginTier
@@ -143,6 +144,24 @@ def positions_of(rows: Iterable[Row]) -> tuple[Position, ...]:
         for row in rows
         if Decimal(row["positionAmt"])
     )
+
+
+def leg_times(rows: Iterable[Row]) -> dict[LegKey, int]:
+    """When each listed leg last changed, in the venue's milliseconds."""
+    return {(row["symbol"], PositionSide(row["positionSide"])): int(row["updateTime"]) for row in rows}
+
+
+def order_times(plain: Iterable[Row], conditional: Iterable[Row]) -> dict[OrderKey, int]:
+    """When each listed order last changed, in the venue's milliseconds."""
+    return {
+        **{(row["symbol"], str(row["orderId"]), False): int(row["updateTime"]) for row in plain},
+        **{(row["symbol"], str(row["algoId"]), True): int(row["updateTime"]) for row in conditional},
+    }
+
+
+def wallets_of(totals: Row) -> dict[str, Decimal]:
+    """Wallet balances by asset, without unrealised PnL."""
+    return {row["asset"]: Decimal(row["walletBalance"]) for row in totals["assets"]}
 
 
 def open_orders_of(plain: Iterable[Row], conditional: Iterable[Row]) -> tuple[OpenOrder, ...]:

@@ -16,11 +16,11 @@ from dataclasses import dataclass, replace
 from decimal import Context, Decimal, localcontext
 from typing import Final
 
+from proxy.accounts.book import GUARD_ORDER_PREFIX
 from proxy.accounts.events import AccountEvent, AlgoEvent, Event, OrderEvent
 from proxy.accounts.lineage import Lineage
 from proxy.accounts.proportions import finest, split
 from proxy.accounts.recent import Recent
-from proxy.accounts.venue_account import GUARD_ORDER_PREFIX
 from rules.model import PositionSide
 from rules.snapshot import Account, OpenOrder, Position, Share
 

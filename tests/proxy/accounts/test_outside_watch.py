@@ -204,7 +204,7 @@ async def test_a_strange_order_that_filled_while_the_stream_was_down_is_found(tm
 
 async def test_a_restarted_warden_reports_what_was_placed_while_it_was_away(tmp_path: Path) -> None:
     desk = Desk(tmp_path, OutsideAction.REDUCE)
-    desk.watch.begin(a_survey(a_resting_order("ann/1", BUY, "1")), ())
+    desk.watch.restore(a_survey(a_resting_order("ann/1", BUY, "1")))
     desk.watch.adopt((), (a_resting_order("ann/1", BUY, "1"), a_resting_order("x", BUY, "1")))
     task = asyncio.create_task(desk.watch.run())
     await desk.until("reduce main")
