@@ -159,12 +159,13 @@ def asgi_server(listener: socket.socket, pipe: Connection, messages: int) -> Non
 def encoded_once_server(listener: socket.socket, pipe: Connection, messages: int) -> None:
     """The guard's own door (``proxy.gate.streams.socket``): websockets' sans-IO protocol, one encoding for all."""
     from proxy.gate.protocol import StrictHttpProtocol
+    from proxy.gate.streams.admission import Admission, FrameSocket, Handshake
     from proxy.gate.streams.frames import text_frame
     from proxy.gate.streams.outbox import Outbox
-    from proxy.gate.streams.socket import Admission, BotConnection, Handshake
+    from proxy.gate.streams.socket import BotConnection
 
     outbox = Outbox()
-    sockets: list[BotConnection] = []
+    sockets: list[Any] = []
 
     class Door:
         outbox: Outbox
@@ -180,7 +181,7 @@ def encoded_once_server(listener: socket.socket, pipe: Connection, messages: int
         for bot in sockets:
             bot.send_frame(frame)
 
-    async def serve(bot: BotConnection) -> None:
+    async def serve(bot: FrameSocket) -> None:
         sockets.append(bot)
         if len(sockets) == CLIENTS:
             backlog = lambda: max(each.transport.get_write_buffer_size() for each in sockets)  # noqa: E731

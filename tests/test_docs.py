@@ -138,6 +138,7 @@ def by_the_guard_itself() -> dict[str, Rejection]:
         rejections.oversized,
         rejections.internal,
         lambda: rejections.unknown_route("POST", "/fapi/v9/order"),
+        lambda: rejections.account_wide("this"),
     ]
     found = {}
     for make in makers:

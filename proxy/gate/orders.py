@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proxy.clock import milliseconds
 from proxy.gate.identity import Identity
@@ -34,6 +34,9 @@ from proxy.venues.binance.route import Route
 from proxy.venues.binance.values import plain
 from rules.decision import Breach, Decision, Verdict
 from rules.model import AmendOrder, PlaceOrder
+
+if TYPE_CHECKING:
+    from proxy.gate.shared_account import SharedAccount
 
 PASSED_HEADERS = ("retry-after", "x-mbx-used-weight-1m", "x-mbx-order-count-10s", "x-mbx-order-count-1m")
 
@@ -69,8 +72,11 @@ class OrderDesk:
         hosts: Mapping[str, str],
         now: Callable[[], datetime],
         venue_now: Callable[[], datetime] | None = None,
+        shared: SharedAccount | None = None,
     ) -> None:
+        """Without ``shared`` every call reaches the whole account."""
         self._desk = desk
+        self._shared = shared
         self._judge = judge
         self._upstream = upstream
         self._hosts = hosts
@@ -86,7 +92,10 @@ class OrderDesk:
             request = outward_request(request, identity.tag)
         except MalformedRequest as error:
             return refusal(malformed(error))
-        answer = await self._carry(request, identity)
+        if self._shared is not None and self._shared.concerns(request, identity):
+            answer = await self._shared.carry(request, identity, self._carry)
+        else:
+            answer = await self._carry(request, identity)
         return replace(answer, body=restore(answer.body, identity.tag))
 
     async def _carry(self, request: VenueRequest, identity: Identity) -> Answer:

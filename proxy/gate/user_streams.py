@@ -12,11 +12,12 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Final
 
 from proxy.clock import milliseconds
 from proxy.gate.account_stream import AccountStream, KeyCall, StreamKeyRefused
 from proxy.gate.bot_socket import BotSocket
+from proxy.gate.event_views import EventViews
 from proxy.gate.identity import Identities, Identity
 from proxy.gate.orders import Answer, refusal
 from proxy.gate.upstream import OutboundRequest, OutcomeUnknown, Upstream
@@ -46,14 +47,6 @@ INTERNAL_ERROR: Final = 1011
 SERVICE_RESTART: Final = 1012
 """RFC 6455 section 7.4.1 and IANA's registry: 1012 asks the client to connect again."""
 
-View: TypeAlias = Callable[[bytes, str], bytes | None]
-"""An event of the account as a bot of this name may see it, or ``None``: not at all."""
-
-
-def whole(event: bytes, bot: str) -> bytes | None:
-    """The view of a bot that has its account for itself: everything."""
-    return event
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Attached:
@@ -75,10 +68,11 @@ class Attached:
 class _Account:
     """One account's upstream stream and the bots on it."""
 
-    def __init__(self, name: str, *, host: str, key_call: KeyCall, view: View) -> None:
+    def __init__(self, name: str, *, host: str, key_call: KeyCall, views: EventViews) -> None:
         self.bots: set[Attached] = set()
         self.wanted_s = 0.0
-        self._view = view
+        self._name = name
+        self._views = views
         self.stream = AccountStream(name, host=host, key_call=key_call, on_event=self._deliver, on_gap=self._gap)
         self.task = asyncio.create_task(self.stream.run())
 
@@ -95,13 +89,13 @@ class _Account:
     def _deliver(self, event: bytes) -> None:
         for each in tuple(self.bots):
             try:
-                seen = self._view(event, each.bot)
+                frames = self._views.show(self._name, event, each.bot)
             except Exception:  # The edge of what bots may see: a bug there shows them nothing, and never in silence.
                 log.exception("an event could not be shown to %s; its stream is closed", each.bot)
                 self.close_these({each}, INTERNAL_ERROR, "GUARD INTERNAL: connect again and read the account")
                 continue
-            if seen is not None:
-                each.socket.send(combined(each.stream_key, seen) if each.combined else seen)
+            for frame in frames:
+                each.socket.send(combined(each.stream_key, frame) if each.combined else frame)
 
     def _gap(self) -> None:
         self.close(SERVICE_RESTART, "the exchange's private stream had a gap; connect again and read the account")
@@ -118,14 +112,14 @@ class UserStreams:
         hosts: Mapping[str, str],
         stream_host: str,
         now: Callable[[], datetime],
-        view: View = whole,
+        views: EventViews,
     ) -> None:
         self._identities = identities
         self._upstream = upstream
         self._hosts = hosts
         self._stream_host = stream_host
         self._now = now
-        self._view = view
+        self._views = views
         self._accounts: dict[str, _Account] = {}
         self._tending: asyncio.Task[None] | None = None
 
@@ -146,7 +140,8 @@ class UserStreams:
     async def ready(self, stream_key: str) -> bool:
         """Wait, bounded, until the account's events reach this gate. ``False``: they do not, or the key is not ours.
 
-        Asked before a bot's handshake is completed, it makes sure that the bot's stream begins with the handshake.
+        Asked before a bot's handshake is completed, it makes sure that the bot's stream begins with the handshake, and
+        that a bot on a shared account begins with the share it has then.
         """
         identity = self._identities.identify_stream(stream_key)
         if identity is None:
@@ -156,6 +151,10 @@ class UserStreams:
                 await self._account(identity.exchange_key).stream.live.wait()
         except TimeoutError:
             return False
+        listening = self._accounts[identity.account].bots
+        await self._views.begin(
+            identity.account, identity.bot, anew=not any(each.bot == identity.bot for each in listening)
+        )
         return True
 
     def open(self, stream_key: str, socket: BotSocket, *, combined: bool) -> Attached | None:
@@ -199,7 +198,7 @@ class UserStreams:
                 key.account,
                 host=self._stream_host,
                 key_call=lambda method: self._call_key(key, method),
-                view=self._view,
+                views=self._views,
             )
         account.wanted_s = asyncio.get_running_loop().time()
         if self._tending is None or self._tending.done():
@@ -235,6 +234,7 @@ class UserStreams:
                 self._tend_bots(account, now_s)
                 if account.bots:
                     account.wanted_s = now_s
+                    await self._views.refresh(name)
                 if account.task.done():
                     log.error("the private stream of %s failed in the guard", name, exc_info=account.task.exception())
                     account.close(INTERNAL_ERROR, "GUARD INTERNAL: connect again and read the account")

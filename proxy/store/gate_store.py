@@ -302,6 +302,26 @@ class GateStore:
         key = self._keys.unreported(account)
         await self._ask(lambda: self._redis.hdel(key, *map(unreported_field, orders)))
 
+    async def markets(self, venue: str) -> Mapping[str, Market]:
+        """The venue's prices as the warden published them last. Raises ``StoreUnavailable``."""
+        key = self._keys.markets(venue)
+        version, body = await self._ask(lambda: self._redis.hmget(key, ["version", "body"]))
+        if version is not None and self._documents.get(key, _EMPTY).version != version:
+            self._remember(key, version, body, _decode_markets)
+        known: Mapping[str, Market] = self._documents.get(key, _EMPTY).value or {}
+        return known
+
+    async def owners(self, account: str, fields: Sequence[str]) -> dict[str, str]:
+        """Whose these orders and trades are (``proxy.store.owners``); unknown ones are left out.
+
+        Raises ``StoreUnavailable``.
+        """
+        if not fields:
+            return {}
+        key = self._keys.owners(account)
+        bots = await self._ask(lambda: self._redis.hmget(key, list(fields)))
+        return {field: bot for field, bot in zip(fields, bots, strict=True) if bot is not None}
+
     def last_known(self, account: str, venue: str) -> View:
         """What this process last saw, for exits judged while the store is away. May know nothing at all."""
         keys = self._keys

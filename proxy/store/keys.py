@@ -58,6 +58,14 @@ class Keys:
         """Hash of the orders of one account whose answer was lost and whose bot has not read them since."""
         return self._key(f"unreported:{account}")
 
+    def owners(self, account: str) -> str:
+        """Hash: the venue's number of an order or a trade of one account to the bot whose it is."""
+        return self._key(f"owners:{account}")
+
+    def owners_by_age(self, account: str) -> str:
+        """List of the fields of ``owners``, oldest first."""
+        return self._key(f"owners-by-age:{account}")
+
     def account(self, account: str) -> str:
         """Document: the account as last surveyed."""
         return self._key(f"account:{account}")

@@ -121,7 +121,7 @@ class OwnShare(Rule):
             observed=show_exact(quantity),
             limit=show_exact(room),
             headroom=room,
-            advice=f"close at most {show_exact(room)}: your share less your resting exits; cancel those to close more",
+            advice=f"close at most {show_exact(room)}, your share less your resting exits; cancel those to close more",
         )
 
     def _opposing(self, order: PlaceOrder, account: Account, snapshot: Snapshot) -> Breach | None:

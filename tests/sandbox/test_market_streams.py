@@ -12,7 +12,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.sandbox.practice import PracticeServer, start, stop
-from tests.sandbox.sockets import listen, trader
+from tests.sandbox.sockets import hear_account, listen, trader
 
 BTC = "BTCUSDT"
 
@@ -162,6 +162,8 @@ ERRORS: list[tuple[str, int, str]] = [
     ('{"method":"SUBSCRIBE","params":[1],"id":1}', 2, "expected a string"),
     ('{"method":"SUBSCRIBE","params":"btcusdt@ticker","id":1}', 2, "expected a sequence"),
     ('{"method":"SET_PROPERTY","params":["combined","yes"],"id":1}', 1, "expected Boolean"),
+    ('{"method":"SET_PROPERTY","params":["combined"],"id":1}', 1, "expected Boolean"),
+    ('{"method":"GET_PROPERTY","params":["combined",true],"id":1}', 2, "too many parameters"),
     ('{"method":"SET_PROPERTY","params":["speed",true],"id":1}', 0, "Unknown property"),
     ('{"method":"GET_PROPERTY","params":[1],"id":1}', 2, "property name must be a string"),
 ]
@@ -229,3 +231,15 @@ async def test_a_reader_too_slow_for_its_streams_is_cut() -> None:
             deaf.connection.transport.abort()
     finally:
         stop(process)
+
+
+async def test_the_end_of_the_exchange_closes_every_socket() -> None:
+    process, venue = start("--scenario", "calm")
+    async with (
+        listen(venue, "/ws/btcusdt@trade") as market,
+        hear_account(venue) as account,
+        listen(venue, "/ws-fapi/v1") as trading,
+    ):
+        process.terminate()
+        assert [(await ear.closed())[0] for ear in (market, account, trading)] == [1012, 1012, 1012]
+    stop(process)

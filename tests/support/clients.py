@@ -10,6 +10,7 @@ import ccxt.async_support
 import ccxt.pro
 from binance.async_client import AsyncClient
 from binance.client import BaseClient, Client
+from binance.ws.streams import BinanceSocketManager
 
 from proxy.demo.bot import repointed
 from tests.support.worlds import LiveWorld
@@ -40,8 +41,12 @@ async def answer(value: Any) -> Any:
 
 def repoint_python_binance(world: LiveWorld, monkeypatch: Any) -> None:
     """python-binance's addresses are class attributes."""
+    gate = world.places.gate
     for attribute, path in _PYTHON_BINANCE_PATHS.items():
-        monkeypatch.setattr(BaseClient, attribute, world.places.gate + path)
+        monkeypatch.setattr(BaseClient, attribute, gate + path)
+    sockets = gate.replace("http", "ws", 1)
+    monkeypatch.setattr(BaseClient, "WS_FUTURES_URL", f"{sockets}/ws-fapi/v1")
+    monkeypatch.setattr(BinanceSocketManager, "FSTREAM_URL", f"{sockets}/")
 
 
 def a_python_binance(world: LiveWorld, monkeypatch: Any) -> Any:

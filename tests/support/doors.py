@@ -11,13 +11,16 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 
 from proxy.clock import milliseconds
+from proxy.gate.event_views import EventViews
 from proxy.gate.http import PREFIX, BinanceDoor
 from proxy.gate.identity import Identities
 from proxy.gate.judge import Judge
 from proxy.gate.orders import OrderDesk
-from proxy.gate.reads import ReadDesk
+from proxy.gate.reads import ReadDesk, VenueReads
+from proxy.gate.shared_account import SharedAccount
 from proxy.gate.upstream import OutboundRequest, UpstreamReply
 from proxy.gate.user_streams import UserStreams
+from proxy.gate.views import Views
 from proxy.vault.keys import GuardKey, Secret
 from proxy.vault.vault import Vault
 from proxy.venues.binance.signing import sign
@@ -61,15 +64,31 @@ class House:
         self.keys = {bot: vault.issue(bot=bot, account="demo", label=bot, now=NOW) for bot in bots}
         policy = a_policy(*rules)
         judge = Judge(store=desk.store, fence=desk.fence, journal=desk.journal, policy=policy, now=lambda: NOW)
-        orders = OrderDesk(desk=desk.name, judge=judge, upstream=self.venue, hosts=HOSTS, now=lambda: NOW)
+        views = Views(policy, desk.store, "binanceusdm")
+        venue = VenueReads(upstream=self.venue, hosts=HOSTS, now=lambda: NOW)
         identities = Identities(vault, "binanceusdm")
-        streams = UserStreams(identities=identities, upstream=self.venue, hosts=HOSTS, stream_host="", now=lambda: NOW)
+        streams = UserStreams(
+            identities=identities,
+            upstream=self.venue,
+            hosts=HOSTS,
+            stream_host="",
+            now=lambda: NOW,
+            views=EventViews(views),
+        )
+        orders = OrderDesk(
+            desk=desk.name,
+            judge=judge,
+            upstream=self.venue,
+            hosts=HOSTS,
+            now=lambda: NOW,
+            shared=SharedAccount(views, desk.store, venue.ask),
+        )
         door = BinanceDoor(
             _nothing_else,
             identities=identities,
             orders=orders,
+            reads=ReadDesk(orders=orders, views=views, venue=venue),
             streams=streams,
-            reads=ReadDesk(upstream=self.venue, hosts=HOSTS, now=lambda: NOW, told=orders.told),
             now=lambda: NOW,
         )
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(door), base_url="http://gate.test")

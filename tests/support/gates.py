@@ -18,19 +18,22 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from proxy.gate.bot_socket import SocketGone
+from proxy.gate.event_views import EventViews
 from proxy.gate.http import PREFIX, BinanceDoor
 from proxy.gate.identity import Identities
 from proxy.gate.orders import OrderDesk
-from proxy.gate.reads import ReadDesk
+from proxy.gate.reads import ReadDesk, VenueReads
+from proxy.gate.shared_account import SharedAccount
 from proxy.gate.trading import TradingDoor
 from proxy.gate.upstream import HttpxUpstream
 from proxy.gate.user_streams import UserStreams
+from proxy.gate.views import Views
 from proxy.vault.keys import GuardKey, Secret
 from proxy.vault.vault import Vault
 from proxy.venues.binance.signing import sign
 from rules.rule import Rule
 from tests.proxy.gate.conftest import Desk
-from tests.rules.builders import NOW
+from tests.rules.builders import NOW, a_policy
 
 VENUE = "binanceusdm"
 REAL_KEY = "R" * 64
@@ -186,17 +189,30 @@ class Gate:
         self.upstream = HttpxUpstream()
         self.identities = Identities(keys.vault, VENUE)
         hosts = dict.fromkeys(("fapi", "sapi", "api", "dapi"), exchange.url)
+        views = Views(a_policy(*rules), desk.store, VENUE)
+        self.views = EventViews(views)
         self.streams = UserStreams(
-            identities=self.identities, upstream=self.upstream, hosts=hosts, stream_host=stream_host, now=lambda: NOW
+            identities=self.identities,
+            upstream=self.upstream,
+            hosts=hosts,
+            stream_host=stream_host,
+            now=lambda: NOW,
+            views=self.views,
         )
+        venue = VenueReads(upstream=self.upstream, hosts=hosts, now=lambda: NOW)
         orders = OrderDesk(
-            desk=desk.name, judge=desk.judge(*rules), upstream=self.upstream, hosts=hosts, now=lambda: NOW
+            desk=desk.name,
+            judge=desk.judge(*rules),
+            upstream=self.upstream,
+            hosts=hosts,
+            now=lambda: NOW,
+            shared=SharedAccount(views, desk.store, venue.ask),
         )
         self.rest_door = BinanceDoor(
             _nothing,
             identities=self.identities,
             orders=orders,
-            reads=ReadDesk(upstream=self.upstream, hosts=hosts, now=lambda: NOW, told=orders.told),
+            reads=ReadDesk(orders=orders, views=views, venue=venue),
             streams=self.streams,
             now=lambda: NOW,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -114,6 +115,17 @@ def until(condition: Callable[[], T | None], what: str, timeout_s: float = 30, e
             return answer
         assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
         time.sleep(every_s)
+
+
+async def until_async(condition: Callable[[], T | None], what: str, timeout_s: float = 30, every_s: float = 0.05) -> T:
+    """``until`` for a test whose own event loop must go on meanwhile."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
+        await asyncio.sleep(every_s)
 
 
 def children(parent: int) -> list[int]:

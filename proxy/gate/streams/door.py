@@ -6,12 +6,12 @@ import ipaddress
 from typing import Final
 from urllib.parse import urlsplit
 
+from proxy.gate.streams.admission import Admission, FrameSocket, Handshake, Session
 from proxy.gate.streams.hooks import NotServed, TradingApi, UserStreams
 from proxy.gate.streams.keys import KeyedSockets
 from proxy.gate.streams.outbox import Outbox
 from proxy.gate.streams.relay import Relay
 from proxy.gate.streams.session import StreamSession
-from proxy.gate.streams.socket import Admission, BotConnection, Handshake, Session
 from proxy.venues.binance.rejections import Rejection, unknown_route
 from proxy.venues.binance.stream_paths import StreamTarget, TradingTarget, UnknownTarget, read_target
 
@@ -87,7 +87,7 @@ class SocketDoor:
         return parts.netloc == handshake.headers.get("host") and (host in self._names or _is_no_foreign_name(host))
 
     def _counted(self, serve: Session) -> Session:
-        async def counted(socket: BotConnection) -> None:
+        async def counted(socket: FrameSocket) -> None:
             try:
                 await serve(socket)
             finally:
@@ -97,13 +97,13 @@ class SocketDoor:
         return counted
 
     def _trade(self, trading: TradingApi, client: str) -> Session:
-        async def trade(socket: BotConnection) -> None:
+        async def trade(socket: FrameSocket) -> None:
             await trading.serve(socket, client)
 
         return trade
 
     def _stream(self, target: StreamTarget) -> Session:
-        async def stream(socket: BotConnection) -> None:
+        async def stream(socket: FrameSocket) -> None:
             session = StreamSession(
                 socket, combined=target.combined, relay=self._relay, users=self._users, keys=self._keys
             )

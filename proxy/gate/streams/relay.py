@@ -13,11 +13,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 from websockets.frames import CloseCode
 
-from proxy.gate.bot_socket import BotSocket
+from proxy.gate.streams.admission import FrameSocket
 from proxy.gate.streams.feed import ANSWER_TIMEOUT_S, DOWN_MAX_S, Feed, FeedListener
 from proxy.gate.streams.frames import text_frame
 from proxy.venues.binance.streams import Category, Stream
@@ -33,19 +33,6 @@ _CONFIRM_MAX_S: Final = DOWN_MAX_S + ANSWER_TIMEOUT_S + 1
 
 class NoRoom(Exception):
     """All connections to that endpoint of the venue are full."""
-
-
-class FrameSocket(BotSocket, Protocol):
-    """A bot's socket that also takes a message already encoded as a frame, and tells when it is over."""
-
-    @property
-    def gone(self) -> asyncio.Event:
-        """Set once nothing more is read or sent."""
-        ...
-
-    def send_frame(self, frame: bytes) -> None:
-        """Send what ``text_frame`` made. Never waits."""
-        ...
 
 
 @dataclass(slots=True, eq=False)

@@ -8,9 +8,10 @@ from typing import assert_never
 from websockets.frames import CloseCode
 
 from proxy.gate.bot_socket import SocketGone
+from proxy.gate.streams.admission import FrameSocket
 from proxy.gate.streams.hooks import Attached, NotServed, UserStreams
 from proxy.gate.streams.keys import KeyedSockets, TooManySockets
-from proxy.gate.streams.relay import Follower, FrameSocket, NoRoom, Relay
+from proxy.gate.streams.relay import Follower, NoRoom, Relay
 from proxy.venues.binance.stream_calls import (
     Call,
     GetCombined,

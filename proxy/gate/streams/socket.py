@@ -9,22 +9,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 from websockets.datastructures import Headers
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request, Response
-from websockets.protocol import SEND_EOF
+from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
 from proxy.gate.bot_socket import SocketGone
+from proxy.gate.streams.admission import Door, Handshake, Session
 from proxy.gate.streams.frames import text_frame
-from proxy.gate.streams.outbox import Outbox
 from proxy.gate.streams.rate import Rate
 from proxy.venues.binance import rejections
 from proxy.venues.binance.malformed import MalformedRequest
@@ -46,39 +44,6 @@ CLOSE_DEADLINE_S: Final = 1.0
 """From our close frame, or the bot's, to the end of the connection."""
 
 _REASON_BYTES_MAX: Final = 123
-
-
-@dataclass(frozen=True, slots=True)
-class Handshake:
-    """A well-formed upgrade request. ``path`` is raw and carries the query; ``client`` is the peer's address."""
-
-    path: str
-    headers: Mapping[str, str]
-    client: str
-
-
-Session = Callable[["BotConnection"], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """The bot may come in: who talks to it, and how many messages a second it may send."""
-
-    serve: Session
-    messages_per_s: float
-
-
-class Door(Protocol):
-    """Whoever decides about upgrade requests. In uvicorn's lifespan state under ``sockets``."""
-
-    @property
-    def outbox(self) -> Outbox:
-        """Where the sockets of this door write."""
-        ...
-
-    def admit(self, handshake: Handshake) -> Admission | Rejection:
-        """Let a bot in or not. Neither waits nor raises."""
-        ...
 
 
 class BotConnection(asyncio.Protocol):
@@ -142,7 +107,8 @@ class BotConnection(asyncio.Protocol):
         self.flush()
         self._messages.clear()
         self._leave()
-        self._wire.send_close(code, reason.encode("ascii", "replace")[:_REASON_BYTES_MAX].decode())
+        if self._wire.state is State.OPEN:  # The bot's own close may have come in the same breath.
+            self._wire.send_close(code, reason.encode("ascii", "replace")[:_REASON_BYTES_MAX].decode())
         self._write_out()
         self._resume_reading()  # For the bot's answer to it.
 
@@ -157,15 +123,17 @@ class BotConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes of the bot: first the request, then frames."""
         self._wire.receive_data(data)
-        for event in self._wire.events_received():
+        events = self._wire.events_received()
+        if self._wire.parser_exc is not None:
+            # Not masked, compressed, too large: the protocol has its close frame with the reason ready already.
+            self._messages.clear()
+            self._leave()
+            events.clear()
+        for event in events:
             if isinstance(event, Request):
                 self._shake_hands(event)
             elif isinstance(event, Frame) and not self._gone.is_set():
                 self._read_frame(event)
-        if self._wire.parser_exc is not None and not self._gone.is_set():
-            # Masked badly, compressed, too large: the protocol has already put its close frame with the reason.
-            self._messages.clear()
-            self._leave()
         self._write_out()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -317,6 +285,7 @@ class BotConnection(asyncio.Protocol):
         """What the protocol itself has to say: the handshake, pongs, close frames."""
         for part in self._wire.data_to_send():
             if part == SEND_EOF:
-                self.transport.close()
+                # Only our half: closing on bytes that nobody read would reset the connection, close frame and all.
+                self.transport.write_eof()
             elif not self.transport.is_closing():
                 self.transport.write(part)

@@ -155,6 +155,18 @@ def venue_unreachable() -> Rejection:
     )
 
 
+def no_such_order() -> Rejection:
+    """An order that is another's, on an account whose bots see their own: Binance's own answer to what is not there."""
+    return Rejection(400, -2013, "Order does not exist.")
+
+
+def account_wide(what: str) -> Rejection:
+    """A call that would reach every bot of a shared account, and cannot be cut down to one."""
+    return Rejection(
+        400, -2010, f"GUARD ACCOUNT_WIDE: this key {_NO_PRIVILEGE} for {what}: other bots share the account"
+    )
+
+
 def internal() -> Rejection:
     """A bug of the guard, before anything was sent. Never the answer to bad input."""
     return Rejection(500, -1000, "GUARD INTERNAL: An unknown error occurred while processing the request.")

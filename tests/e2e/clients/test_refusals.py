@@ -6,8 +6,8 @@ import ccxt
 import pytest
 from binance.exceptions import BinanceAPIException
 
-from tests.support.accounting import placed_names
 from tests.support.clients import a_ccxt, a_python_binance
+from tests.support.practice_client import fresh_id
 from tests.support.worlds import LiveWorld
 
 BTC = "BTC/USDT:USDT"
@@ -49,8 +49,7 @@ def test_the_same_again_after_a_lost_answer_is_an_invalid_order_that_names_the_f
     bot.load_markets()
     world.door.arm(drop_reply=1)
     with pytest.raises(ccxt.RequestTimeout):
-        bot.create_order(BTC, "limit", "buy", 0.01, 85_000)
-    (lost,) = placed_names(world)
+        bot.create_order(BTC, "limit", "buy", 0.01, 85_000, {"clientOrderId": (lost := fresh_id("lost"))})
     with pytest.raises(ccxt.InvalidOrder, match=f"UNRESOLVED_ORDER: .*{lost}"):
         bot.create_order(BTC, "limit", "buy", 0.01, 85_000)
     assert bot.fetch_order(None, BTC, {"clientOrderId": lost})["status"] == "open"

@@ -196,15 +196,15 @@ async def test_a_combined_stream_names_the_key_the_bot_asked_for(gate: Gate, key
 
 
 async def test_a_view_may_change_and_withhold_events(gate: Gate, keys: Keys, venue: Streams) -> None:
-    gate.streams._view = lambda event, bot: None if b"secret" in event else event.replace(b"{", b'{"to":"demo-bot",')
+    gate.views.show = lambda account, event, bot: () if b"secret" in event else (event.replace(b"{", b'{"to":"bot",'),)
     socket = await attached(gate, keys.hmac)
     await venue.say({"e": "secret"})
     await venue.say({"e": "open"})
-    assert await socket.answer() == {"to": "demo-bot", "e": "open"}
+    assert await socket.answer() == {"to": "bot", "e": "open"}
 
 
 async def test_a_view_that_fails_shows_nothing_and_says_so(gate: Gate, keys: Keys, venue: Streams) -> None:
-    gate.streams._view = lambda event, bot: event[10_000:10_001] or bytes([10_000])
+    gate.views.show = lambda account, event, bot: (event[10_000:10_001] or bytes([10_000]),)
     socket = await attached(gate, keys.hmac)
     await venue.say({"e": "x"})
     assert await closed(socket) == (1011, "GUARD INTERNAL: connect again and read the account")
