@@ -16,7 +16,6 @@ from proxy.accounts.survey import OrderKey, Survey
 from proxy.store.conversion import Conversion, Taken
 from rules.snapshot import OpenOrder, Position
 
-
 NEWS_MAX_MS: Final = 1_000
 """How long an event may be on its way: an order this old that the stream has not told of was not heard."""
 
