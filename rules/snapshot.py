@@ -74,7 +74,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """An exchange account as the guard knows it. ``margin_balance`` is wallet balance plus unrealised PnL, in quote units.
+    """An exchange account as the guard knows it. ``margin_balance`` is wallet plus unrealised PnL, in quote units.
 
     ``as_of`` is the last moment it was known to be so: its last survey, or the last sign of life of an unbroken stream.
     ``version`` grows with every change and names this state in the audit. ``shares`` splits the positions by bot.
@@ -104,8 +104,8 @@ class HoldStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amendment:
-    """What an amend asks for, in its own words: which order, the new total quantity, the new price (``None``: the venue
-    finds it). It tells apart several amends of one order; exposure is not counted from it."""
+    """What an amend asks for, in its own words: which order, the new total quantity, the new price (``None``: the
+    venue finds it). It tells apart several amends of one order; exposure is not counted from it."""
 
     order_id: str | None
     client_order_id: str | None

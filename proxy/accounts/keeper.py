@@ -66,8 +66,8 @@ Record = Callable[[str, str, dict[str, Any]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedState:
-    """An account's feed for people. ``state`` is LIVE, STALE (``why`` says so) or OFF; ``age_s`` is the venue's last sign
-    of life. ``adopted`` is what the first survey found, ``gaps_healed`` counts what surveys put right."""
+    """An account's feed for people. ``state`` is LIVE, STALE (``why`` says so) or OFF; ``age_s`` is the venue's last
+    sign of life. ``adopted`` is what the first survey found, ``gaps_healed`` counts what surveys put right."""
 
     state: str
     why: str

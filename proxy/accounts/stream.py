@@ -1,4 +1,4 @@
-"""One account's private stream through ccxt: listen key, connection and pings are its work, the frames come as they are.
+"""One account's private stream through ccxt: listen key, connection and pings are its work, frames come untouched.
 
 ccxt's own reading of the frames loses what the guard needs (the account's absolute legs, amendments, conditional
 orders), so the frames are taken before it reads them, as decision 7 takes REST answers. Source of the stream's rules:

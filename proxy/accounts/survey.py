@@ -19,8 +19,8 @@ OrderKey = tuple[str, str, bool]
 class Survey:
     """One reading of an account. ``symbols`` is what was read of orders and positions, ``None`` for everything.
 
-    ``wallets`` are the wallet balances by asset; ``leg_ms`` and ``order_ms`` say when a listed leg or order last changed,
-    in the venue's milliseconds. The account's ``version`` and ``as_of`` are given by whoever publishes.
+    ``wallets`` are the wallet balances by asset; ``leg_ms`` and ``order_ms`` say when a listed leg or order last
+    changed, in the venue's milliseconds. The account's ``version`` and ``as_of`` are given by whoever publishes.
     """
 
     account: Account

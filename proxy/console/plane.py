@@ -28,8 +28,8 @@ class PositionView:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedView:
     """An account's private stream. ``state`` is LIVE, STALE (``why`` says so) or OFF (surveys alone); ``age_s`` is the
-    venue's last sign of life. ``adopted`` is what the first survey found, ``None`` before it; ``gaps_healed`` counts what
-    surveys put right that the stream had not told."""
+    venue's last sign of life. ``adopted`` is what the first survey found, ``None`` before it; ``gaps_healed`` counts
+    what surveys put right that the stream had not told."""
 
     state: str
     why: str

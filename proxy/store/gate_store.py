@@ -362,6 +362,10 @@ class GateStore:
         await asyncio.gather(*self._voiding, return_exceptions=True)
         await self._redis.aclose()
 
+    async def voided(self) -> None:
+        """Wait until every hold that was given up is undone, or its attempts are spent."""
+        await asyncio.gather(*self._voiding, return_exceptions=True)
+
     def _void_soon(self, account: str, hold_id: str) -> None:
         if len(self._voiding) < VOIDING_MAX:
             task = asyncio.create_task(self._void(account, hold_id))

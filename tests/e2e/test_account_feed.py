@@ -1,7 +1,9 @@
-"""The guard follows the account by its private stream: over real sockets, through gaps, and from before it was there."""
+"""The guard follows the account by its private stream: over real sockets, through gaps, from before it was there."""
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -116,9 +118,6 @@ def test_a_restarted_warden_adopts_what_is_there(world: LiveWorld) -> None:
     world.bot.order("ETHUSDT", "BUY", "0.1", 2_000).raise_for_status()
     until(lambda: agrees(world), "both are known", 5)
     warden = world.process("warden")
-    import os
-    import signal
-
     os.kill(warden, signal.SIGKILL)
     until(lambda: world.processes("warden") not in ([], [warden]) and world.answers(), "the warden is back", 30)
     adopted = feed(world)["adopted"]

@@ -281,11 +281,10 @@ class TradingWorld:
             await self._answer(self.to_gate.pop(self.chance.randrange(len(self.to_gate))))
 
     async def _answer(self, request: Request) -> None:
-        if request.lost_reply:
-            outcome = Outcome.UNKNOWN
-        else:
+        outcome, accepted = Outcome.UNKNOWN, list[int]()
+        if not request.lost_reply:
             outcome = Outcome.ACCEPTED if request.accepted else Outcome.REJECTED
-        accepted = () if request.lost_reply else request.accepted
+            accepted = request.accepted
         await request.judge.settle(request.ruling, outcome, accepted, {"kind": "outcome"})
 
     async def _bots_read(self) -> None:
