@@ -353,7 +353,8 @@ class GateStore:
         try:
             return await within(self._timeout_s, read())
         except (RedisError, OSError, TimeoutError) as error:
-            raise self._failed(error) from error
+            # No order waits for this answer, so no order is made to suffer for it: the breaker stays as it is.
+            raise StoreUnavailable(type(error).__name__) from error
 
     async def aclose(self) -> None:
         """Close the connections. Holds still to be undone are left to the warden, which asks about old ones."""
