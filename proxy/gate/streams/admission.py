@@ -43,10 +43,15 @@ Session: TypeAlias = Callable[[FrameSocket], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The bot may come in: who talks to it, and how many messages a second it may send."""
+    """The bot may come in: who talks to it, and how many messages a second it may send.
+
+    ``before`` is awaited before the handshake is completed, so that nothing the bot then brings about is missed. It is
+    bounded by whoever gives it, and ``serve`` runs after it in any case.
+    """
 
     serve: Session
     messages_per_s: float
+    before: Callable[[], Awaitable[None]] | None = None
 
 
 class Door(Protocol):

@@ -67,7 +67,8 @@ class SocketDoor:
             case StreamTarget():
                 if target.stream_keys and isinstance(self._users, NotServed):
                     return unknown_route("WS", "/ws", "user streams are not served here")
-                return Admission(self._counted(self._stream(target)), STREAM_CALLS_PER_S)
+                serve = self._counted(self._stream(target))
+                return Admission(serve, STREAM_CALLS_PER_S, lambda: self._ready(target.stream_keys))
 
     def _same_site(self, handshake: Handshake) -> bool:
         """Bots send no ``Origin``, or one made of the very address they dial (websocket-client); pages send their own.
@@ -101,6 +102,12 @@ class SocketDoor:
             await trading.serve(socket, client)
 
         return trade
+
+    async def _ready(self, stream_keys: tuple[str, ...]) -> None:
+        """Another gate may have given the key out: here the account's stream begins with the first socket on it."""
+        if not isinstance(self._users, NotServed):
+            for stream_key in stream_keys:
+                await self._users.ready(stream_key)
 
     def _stream(self, target: StreamTarget) -> Session:
         async def stream(socket: FrameSocket) -> None:

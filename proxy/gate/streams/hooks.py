@@ -35,6 +35,10 @@ class Attached(Protocol):
 class UserStreams(Protocol):
     """Whoever knows the stream keys that were given out and what their accounts live through."""
 
+    async def ready(self, stream_key: str) -> bool:
+        """Wait, bounded, until the stream's events reach this gate. ``False``: they do not, or no such key."""
+        ...
+
     def open(self, stream_key: str, socket: BotSocket, *, combined: bool) -> Attached | None:
         """Send the stream's events to ``socket`` from now on, wrapped if ``combined``. ``None``: no such key."""
         ...

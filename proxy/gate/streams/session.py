@@ -78,6 +78,7 @@ class StreamSession:
     async def _answer(self, call: Call) -> object:
         match call:
             case Subscribe():
+                await self._ready(call.names)
                 self._take(call.names, unknown_stream(call.id))
                 await self._confirm(call.names)
             case Unsubscribe():
@@ -92,6 +93,13 @@ class StreamSession:
             case _:
                 assert_never(call)
         return None
+
+    async def _ready(self, names: tuple[str, ...]) -> None:
+        """A bot acts on the answer: by then its account's events must be flowing."""
+        if not isinstance(self._users, NotServed):
+            for name in names:
+                if is_stream_key(name) and name not in self._subscriptions:
+                    await self._users.ready(name)
 
     def _take(self, names: tuple[str, ...], unknown: RefusedCall) -> None:
         """Follow all of ``names``, or none and raise ``RefusedCall``."""

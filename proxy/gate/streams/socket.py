@@ -21,7 +21,7 @@ from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
 from proxy.gate.bot_socket import SocketGone
-from proxy.gate.streams.admission import Door, Handshake, Session
+from proxy.gate.streams.admission import Admission, Door, Handshake, Session
 from proxy.gate.streams.frames import text_frame
 from proxy.gate.streams.rate import Rate
 from proxy.venues.binance import rejections
@@ -191,11 +191,22 @@ class BotConnection(asyncio.Protocol):
             self._refuse(admission)
             return
         self._message_rate = Rate(admission.messages_per_s, self._loop.time())
-        self._wire.send_response(response)
-        self._timer = self._loop.call_later(PING_EVERY_S, self._keep_alive)
-        task = self._loop.create_task(self._run(admission.serve))
+        task = self._loop.create_task(self._enter(admission, response))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _enter(self, admission: Admission, response: Response) -> None:
+        try:
+            if admission.before is not None:
+                await admission.before()
+        except Exception:  # The edge, as below.
+            log.exception("a session failed in the guard")
+            self._refuse(rejections.internal())
+        if not self._gone.is_set():
+            self._wire.send_response(response)
+            self._timer = self._loop.call_later(PING_EVERY_S, self._keep_alive)
+        self._write_out()
+        await self._run(admission.serve)
 
     def _refuse(self, rejection: Rejection) -> None:
         body = rejection.body()
