@@ -23,6 +23,7 @@ BINANCE_HOSTS: Final = {
     "api": "https://api.binance.com",
     "dapi": "https://dapi.binance.com",
 }
+BINANCE_STREAMS: Final = "https://fstream.binance.com"
 """Where the named upstream hosts of the Binance table live (developers.binance.com, general info pages)."""
 
 BINANCE_STREAM_HOSTS: Final = {"fstream": "wss://fstream.binance.com"}
@@ -65,6 +66,7 @@ class Settings(BaseSettings):
     control_https: bool = False
     control_token: SecretStr | None = None
 
+    streams: bool = True
     survey_every_s: float = Field(default=15.0, gt=0, le=300)
     markets_every_s: float = Field(default=2.0, gt=0, le=60)
 
@@ -82,6 +84,11 @@ class Settings(BaseSettings):
     def venue_urls(self) -> dict[str, str]:
         """Base URL by venue, for the warden's and the kill's own client."""
         return {name: venue.url or BINANCE_HOSTS["fapi"] for name, venue in self.venues.items()}
+
+    @property
+    def stream_urls(self) -> dict[str, str]:
+        """Where each venue's private streams are, for the warden's own feeds."""
+        return {name: venue.url or BINANCE_STREAMS for name, venue in self.venues.items()}
 
     def hosts(self, venue: str) -> Mapping[str, str]:
         """Base URL of each named upstream host of a venue."""

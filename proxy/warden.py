@@ -17,9 +17,13 @@ from typing import Any, Final
 from fastapi import FastAPI
 from redis.exceptions import RedisError
 
+from proxy.accounts.book import Book
+from proxy.accounts.bookkeeper import Bookkeeper
 from proxy.accounts.keeper import REPLY_TIMEOUT_S, AccountKeeper
 from proxy.accounts.key_watch import KeyWatch
 from proxy.accounts.markets import MarketKeeper
+from proxy.accounts.outside_watch import OutsideWatch
+from proxy.accounts.stream import PrivateStream
 from proxy.accounts.venue_account import VenueAccount
 from proxy.accounts.venue_clock import VenueClock
 from proxy.console.app import create_console
@@ -34,9 +38,8 @@ from proxy.store.fence import Scope
 from proxy.store.warden_store import WardenStore
 from proxy.vault.errors import VaultError
 from proxy.vault.keys import ExchangeKey, KeyState
-from proxy.vault.permissions import Risk
 from proxy.vault.vault import Vault
-from rules.outside import OutsideAction, outside_action
+from proxy.watches import key_watch, outside_watch, owner_of
 from rules.policy import Policy
 
 log = logging.getLogger("perpguard.warden")
@@ -71,6 +74,7 @@ class Warden:
         self._keepers: dict[str, AccountKeeper] = {}
         self._markets: dict[str, MarketKeeper] = {}
         self._keys: dict[str, KeyWatch] = {}
+        self._outside: dict[str, OutsideWatch] = {}
         self._clocks: dict[str, VenueClock] = {}
         self._all_hands: list[VenueAccount] = []
         self._scribe = Scribe(
@@ -92,7 +96,6 @@ class Warden:
             self._stack.push_async_callback(feed.aclose)
             self._stack.push_async_callback(venue_hands.aclose)
             kill_hands[key.account] = VenueHands(venue_hands)
-            self._keepers[key.account] = self._keeper(feed)
             self._markets.setdefault(key.venue, self._market_keeper(key.venue, feed))
             self._clocks.setdefault(key.venue, self._clock(key.venue, feed))
         self._kill = KillDesk(
@@ -102,9 +105,9 @@ class Warden:
             record=self._scribe.event,
             changed=self._book_moved,
         )
+        for key in self._vault.accounts():
+            self._keepers[key.account] = self._keeper(key, feeds[key.account])
         await self._kill.resume()
-        for account, hands in feeds.items():
-            self._keys[account] = self._key_watch(account, hands)
         control = Control(
             settings=settings,
             policy=self._policy,
@@ -113,6 +116,7 @@ class Warden:
             keepers=self._keepers,
             keys=self._keys,
             clocks=self._clocks,
+            outside=self._outside,
             markets=self._markets,
             watch=self._watch,
             kill=self._kill,
@@ -152,6 +156,8 @@ class Warden:
                 loops.create_task(market.run())
             for key in self._keys.values():
                 loops.create_task(key.run())
+            for outside in self._outside.values():
+                loops.create_task(outside.run())
             for clock in self._clocks.values():
                 loops.create_task(clock.run())
             loops.create_task(self._scribe.drain())
@@ -172,6 +178,7 @@ class Warden:
                     await asyncio.sleep(REPLY_TIMEOUT_S)
                 await self._store.begin_epoch()
                 await self._watch.load()
+                await self._take_up()
                 version = self._policy.version
                 await self._scribe.document(f"policy:{version}", version, {"text": self._policy_text})
                 await self._scribe.event("start", "warden", {"policy": version})
@@ -180,12 +187,21 @@ class Warden:
                 log.warning("waiting for the store: %s", type(trouble).__name__)
                 await asyncio.sleep(0.5)
 
+    async def _take_up(self) -> None:
+        """What an earlier warden published, and the holds it left: what is neither came from outside meanwhile."""
+        for name, outside in self._outside.items():
+            last = await self._store.account(name)
+            if last is not None:
+                outside.restore(last)
+                outside.held(order for aged in await self._store.holds(name) for order in aged.hold.orders)
+
     async def _read(self, records: Sequence[Mapping[str, Any]]) -> None:
         """What the audit tells: survey at once the symbols a request may have moved, and learn how bots behave."""
         for record in records:
             keeper = self._keepers.get(str(record.get("account")))
             if keeper is None:
                 continue
+            self._outside[keeper.name].hear(record)
             request = str(record.get("id"))
             if record.get("kind") == "decision":
                 for symbol in symbols_of(record):
@@ -266,29 +282,48 @@ class Warden:
             venue=venue, ask=hands.server_time, store=self._store, adjust=adjust, record=self._scribe.event
         )
 
-    def _key_watch(self, account: str, hands: VenueAccount) -> KeyWatch:
-        alerts_only = outside_action(self._policy.outside, account) is OutsideAction.ALERT
-
-        def accepted() -> tuple[Risk, ...]:
-            enrolment = self._vault.exchange_key(account).enrolment
-            return enrolment.accepted if enrolment is not None else ()
-
-        return KeyWatch(
-            account=account,
-            ask=hands.key_permissions,
-            accepted=accepted,
-            reduce=None if alerts_only else self._kill.reduce,
-            record=self._scribe.event,
+    def _keeper(self, key: ExchangeKey, hands: VenueAccount) -> AccountKeeper:
+        """The keeper of one account, and the watches beside it."""
+        settings, market, record = self._settings, self._markets[key.venue], self._scribe.event
+        self._keys[key.account] = key_watch(hands, self._policy, self._vault, self._kill, record)
+        outside = self._outside[key.account] = outside_watch(
+            hands,
+            market,
+            policy=self._policy,
+            vault=self._vault,
+            kill=self._kill,
+            record=record,
+            data_dir=settings.data_dir,
+            now=self._now,
         )
-
-    def _keeper(self, hands: VenueAccount) -> AccountKeeper:
-        return AccountKeeper(
-            desk=self._settings.desk,
+        keeper = AccountKeeper(
+            desk=settings.desk,
             hands=hands,
             store=self._store,
             now=self._now,
-            survey_every_s=self._settings.survey_every_s,
+            survey_every_s=settings.survey_every_s,
+            books=Bookkeeper(
+                book=Book(key.account, owner_of(self._vault, key.account)),
+                desk=settings.desk,
+                store=self._store,
+                markets=lambda: market.markets,
+                shares=outside,
+                outside=outside,
+            ),
+            record=record,
+            streams=settings.streams,
         )
+        if keeper.feed is not None:
+            stream = PrivateStream(
+                api_key=key.api_key,
+                secret=key.api_secret,
+                base_url=settings.venue_urls[key.venue],
+                stream_url=settings.stream_urls[key.venue],
+                received=keeper.feed.received,
+            )
+            keeper.feed.stream = stream
+            self._stack.push_async_callback(stream.aclose)
+        return keeper
 
     def _market_keeper(self, venue: str, hands: VenueAccount) -> MarketKeeper:
         return MarketKeeper(

@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from rules.intent import find_original, is_guaranteed_exit, order_only_shrinks
 from rules.model import AmendOrder, Command, PlaceOrder, PositionSide, Side
-from rules.snapshot import HeldOrder, OpenOrder, Snapshot
+from rules.snapshot import Amendment, HeldOrder, OpenOrder, Snapshot
 
 ZERO = Decimal(0)
 
@@ -83,6 +83,12 @@ def _held_amend(command: AmendOrder, snapshot: Snapshot) -> HeldOrder | None:
         price=_highest(command.price, original.price if original is not None else None),
         client_order_id="",  # An amend bears the name of the order it changes; it must not hide behind it.
         replaces=original.order_id if original is not None else None,
+        amendment=Amendment(
+            order_id=command.order_id,
+            client_order_id=command.client_order_id,
+            quantity=command.quantity,
+            price=command.price,
+        ),
     )
 
 

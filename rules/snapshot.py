@@ -74,8 +74,9 @@ class Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """An exchange account as last surveyed. ``margin_balance`` is wallet balance plus unrealised PnL, in quote units.
+    """An exchange account as the guard knows it. ``margin_balance`` is wallet plus unrealised PnL, in quote units.
 
+    ``as_of`` is the last moment it was known to be so: its last survey, or the last sign of life of an unbroken stream.
     ``version`` grows with every change and names this state in the audit. ``shares`` splits the positions by bot.
     ``feed_stale`` says that the private stream is down or has a gap and no survey has been made since: then nothing
     that adds risk may pass.
@@ -102,6 +103,17 @@ class HoldStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Amendment:
+    """What an amend asks for, in its own words: which order, the new total quantity, the new price (``None``: the
+    venue finds it). It tells apart several amends of one order; exposure is not counted from it."""
+
+    order_id: str | None
+    client_order_id: str | None
+    quantity: Decimal
+    price: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HeldOrder:
     """The worst case of one order that is under way. ``price`` is the highest limit or trigger it names, if any.
 
@@ -117,6 +129,7 @@ class HeldOrder:
     client_order_id: str
     conditional: bool = False
     replaces: str | None = None
+    amendment: Amendment | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,8 +22,8 @@ _UNKNOWN: Final = (-1001, -1006, -1007)
 _RETRY_AFTER_DEFAULT: Final = {429: 10.0, 418: 120.0}
 
 
-class BinanceClient(binanceusdm):  # type: ignore[misc]  # ccxt carries no types
-    """ccxt's binanceusdm with exact numbers and our named troubles."""
+class Leash:
+    """What we change in any of ccxt's Binance clients; put before it among the bases."""
 
     def parse_json(self, text: str) -> Any:
         """JSON with exact numbers; ``None`` for what is no JSON."""
@@ -49,6 +49,10 @@ class BinanceClient(binanceusdm):  # type: ignore[misc]  # ccxt carries no types
             raise VenueRefused(-status, f"status {status}")
         if status != 200 or answer is None:
             raise VenueUnavailable(f"status {status}, no JSON" if answer is None else f"status {status}")
+
+
+class BinanceClient(Leash, binanceusdm):  # type: ignore[misc]  # ccxt carries no types
+    """ccxt's binanceusdm with exact numbers and our named troubles."""
 
 
 class _Redirected(aiohttp.ClientConnectionError):

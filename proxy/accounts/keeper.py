@@ -1,8 +1,9 @@
-"""Keeps the store's picture of one account equal to the venue's, and lets holds go when the venue has been seen.
+"""Keeps the store's picture of one account equal to the venue's: the stream tells, surveys judge.
 
-Only this file turns holds into open orders and positions. A full survey every 15 s is the judge of truth; symbols
-that just changed are surveyed at once, within a weight budget. An order nobody knows the fate of is asked about until
-the venue has answered, never guessed at.
+While the private stream is unbroken every event is in the store as soon as it is heard, and a full survey every
+``survey_every_s`` only checks it. Whatever casts doubt on the stream (its end, a frame nobody can read, fills and
+quantities that disagree) makes the account stale at once: gates refuse what adds risk until a survey, begun after the
+doubt and on an open stream, has been published. Without a stream, surveys are all there is.
 """
 
 from __future__ import annotations
@@ -11,22 +12,30 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
-from datetime import datetime
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from redis.exceptions import RedisError
 
+from proxy.accounts.bookkeeper import Bookkeeper
+from proxy.accounts.events import Event, StreamKeyExpired, UnreadableEvent, read_event
+from proxy.accounts.feed import Feed
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
 from proxy.accounts.unresolved import Unresolved
 from proxy.accounts.venue_account import VenueAccount
 from proxy.store.warden_store import EpochLost, WardenStore
-from rules.snapshot import Account
+from rules.snapshot import Account, HoldStatus
 
 log = logging.getLogger("perpguard.accounts")
 
 QUICK_SURVEYS_PER_MINUTE: Final = 40
 """Each costs about 12 weight a symbol (orders 1, conditional 1, positions 5, balance 5) of 2,400 a minute."""
+
+DOUBT_SURVEYS_PER_MINUTE: Final = 8
+DOUBT_PAUSE_S: Final = 10.0
+"""Surveys of the whole account because the stream is in doubt; each costs about 120 weight."""
 
 SETTLE_LAG_S: Final = 0.25
 """How far a venue's reads may trail its own acknowledgements. A hold goes only with a survey begun this much later."""
@@ -37,9 +46,38 @@ EXPECTED_MAX: Final = 10_000
 REPLY_TIMEOUT_S: Final = 10.0
 """No request the gates sent before a store was lost can still be under way after this long."""
 
+LOOK_EVERY_S: Final = 0.5
+ASK_EVERY_S: Final = 2.0
+DISAGREE_MAX_S: Final = 1.0
+"""How long a leg's fills and quantity may differ without a word: the venue sends one right after the other."""
+
+LINGER_MAX_S: Final = 2.0
+"""A hold the venue acknowledged this long ago, and the stream has not told of: then something was not heard."""
+
+VOUCH_EVERY_S: Final = 10.0
+"""How often an account on which nothing happens is published anew, as the unbroken stream vouches for it."""
+
+RETRY_S: Final = 0.2
+_STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
+
+Record = Callable[[str, str, dict[str, Any]], Awaitable[None]]
+"""Writes an event to the audit: what, by whom, details."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedState:
+    """An account's feed for people. ``state`` is LIVE, STALE (``why`` says so) or OFF; ``age_s`` is the venue's last
+    sign of life. ``adopted`` is what the first survey found, ``gaps_healed`` counts what surveys put right."""
+
+    state: str
+    why: str
+    age_s: float | None
+    adopted: dict[str, Any] | None
+    gaps_healed: int
+
 
 class AccountKeeper:
-    """Surveys one account. ``expect`` and ``happened`` are how the warden says that a symbol moved."""
+    """Keeps one account. ``expect`` and ``happened`` are how the warden says that a symbol moved."""
 
     def __init__(
         self,
@@ -49,18 +87,33 @@ class AccountKeeper:
         store: WardenStore,
         now: Callable[[], datetime],
         survey_every_s: float,
+        books: Bookkeeper,
+        record: Record,
+        streams: bool,
     ) -> None:
         self._desk = desk
         self._hands = hands
         self._store = store
         self._now = now
         self._survey_every_s = survey_every_s
+        self._books = books
+        self._record = record
+        self._news = asyncio.Event()
+        self.feed = Feed(hands.name, opened=self._opened, broke=self._doubt, woke=self._news.set) if streams else None
+        self._doubts = 0
+        self._why = "the stream is not open yet" if streams else ""
+        books.stale = streams
+        self._unbroken_us: int | None = None
+        self._adopted: dict[str, Any] | None = None
+        self._healed = 0
         self._changed: dict[str, float] = {}
         self._expected: dict[str, set[str]] = {}
         self._due = 0.0
+        self._lost = False
+        self._said_at = float("-inf")
         self._wake = asyncio.Event()
-        self._account: Account | None = None
         self._quick = _Budget(QUICK_SURVEYS_PER_MINUTE)
+        self._full = _Budget(DOUBT_SURVEYS_PER_MINUTE)
         self._unresolved = Unresolved(hands, store)
 
     @property
@@ -76,7 +129,19 @@ class AccountKeeper:
     @property
     def account(self) -> Account | None:
         """The account as last published, for the console."""
-        return self._account
+        return self._books.account
+
+    @property
+    def view(self) -> FeedState:
+        """The feed, for the console."""
+        state = "OFF" if self.feed is None else "STALE" if self._books.stale else "LIVE"
+        return FeedState(
+            state=state,
+            why=self._why,
+            age_s=self.feed.silent_s if self.feed is not None else None,
+            adopted=self._adopted,
+            gaps_healed=self._healed,
+        )
 
     def expect(self, request_id: str, symbol: str) -> None:
         """A request that names ``symbol`` was judged; its outcome may follow. Bounded: the oldest is forgotten."""
@@ -85,11 +150,10 @@ class AccountKeeper:
             self._expected.pop(next(iter(self._expected)))
 
     def happened(self, request_id: str, *, changed: bool) -> None:
-        """The outcome of a request: if it may have ``changed`` the venue, its symbols are surveyed at once."""
+        """The outcome of a request. If it may have ``changed`` the venue, the stream tells; without one, a survey."""
         symbols = self._expected.pop(request_id, set())
-        if changed and symbols:
-            self._changed |= dict.fromkeys(symbols, time.monotonic())
-            self._wake.set()
+        if changed and symbols and not self._live:
+            self._read_soon(symbols)
 
     def survey_soon(self) -> None:
         """Survey the whole account without waiting for its time."""
@@ -97,26 +161,13 @@ class AccountKeeper:
         self._wake.set()
 
     async def run(self) -> None:
-        """Survey for ever. Trouble with the venue or the store is waited out; gates refuse entries meanwhile."""
-        while True:
-            pause = 0.0
-            try:
-                if time.monotonic() >= self._due:
-                    await self.survey()
-                    self._due = time.monotonic() + self._survey_every_s
-                elif (symbols := self._settled_symbols()) and self._quick.take():
-                    await self._survey_symbols(symbols)
-            except EpochLost:
-                await self._refill()
-                self._due = 0.0
-            except VenueThrottled as trouble:
-                log.warning("survey of %s: %s", self.name, trouble)
-                pause = trouble.retry_after
-            except (VenueTrouble, RedisError, OSError, TimeoutError) as trouble:
-                log.warning("survey of %s failed: %s", self.name, trouble)
-                pause = 1.0
-            await asyncio.sleep(pause)
-            await self._wait()
+        """Keep the account for ever. Trouble with the venue or the store is waited out; gates refuse meanwhile."""
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(self._judge())
+            if self.feed is not None:
+                loops.create_task(self.feed.run())
+                loops.create_task(self._listen())
+                loops.create_task(self._look())
 
     async def survey(self) -> None:
         """Read the whole account and publish it.
@@ -125,45 +176,231 @@ class AccountKeeper:
         """
         for symbol in self._settled_symbols():
             del self._changed[symbol]
-        began_us = await self._store.now_us()
-        resolved = await self._unresolved.ask(self.name, began_us)
-        version = await self._store.account_version(self.name) + 1
-        account = await self._hands.account(version, self._now())
-        await self._publish(account, began_us, None, resolved)
+        doubts, live = self._doubts, self.feed is None or self.feed.connected
+        began_us, since = await self._store.now_us(), time.monotonic() - SETTLE_LAG_S
+        answer = await self._unresolved.ask(self.name, began_us)
+        survey = await self._hands.survey(self._now())
+        if live and doubts == self._doubts and self._books.stale:
+            # Everything since this survey began has been heard, or waits to be: from here on the stream tells.
+            self._books.stale, self._why = False, ""
+            self._unbroken_us = began_us
+        merged = await self._books.survey(
+            survey, began_us=began_us - int(SETTLE_LAG_S * 1e6), since=since, resolved=answer.resolved
+        )
+        await self._judged(answer.resolved, merged.healed)
+        if self._adopted is None:
+            await self._adopt(survey.account)
+
+    async def _survey_symbols(self, symbols: frozenset[str]) -> None:
+        for symbol in symbols:
+            del self._changed[symbol]
+        base = self._books.account
+        if base is None:
+            return
+        began_us, since = await self._store.now_us(), time.monotonic() - SETTLE_LAG_S
+        answer = await self._unresolved.ask(self.name, began_us)
+        survey = await self._hands.survey_symbols(symbols, base)
+        over = await self._covered(answer.resolved, symbols)
+        merged = await self._books.survey(
+            survey, began_us=began_us - int(SETTLE_LAG_S * 1e6), since=since, resolved=over
+        )
+        await self._judged(over, merged.healed)
+
+    async def _covered(self, resolved: Sequence[str], symbols: frozenset[str]) -> tuple[str, ...]:
+        """Those of the resolved holds whose every symbol was surveyed."""
+        if not resolved:
+            return ()
+        holds = {aged.hold.hold_id: aged.hold for aged in await self._store.holds(self.name)}
+        return tuple(
+            hold_id
+            for hold_id in resolved
+            if hold_id in holds and all(order.symbol in symbols for order in holds[hold_id].orders)
+        )
+
+    async def _judged(self, resolved: Sequence[str], healed: Sequence[str]) -> None:
+        self._said_at = time.monotonic()
+        self._unresolved.forget(resolved)
+        await self._store.forget_spent(self.name)
+        if healed and self.feed is not None:
+            self._healed += len(healed)
+            log.warning("a survey of %s put right what the stream had not told: %s", self.name, "; ".join(healed[:10]))
+
+    async def _adopt(self, account: Account) -> None:
+        """The first survey: what was there before the guard was, and is from now on counted."""
+        self._adopted = {
+            "positions": len(account.positions),
+            "open_orders": len(account.open_orders),
+            "at": self._now().isoformat(),
+        }
+        log.info(
+            "%s adopted: %s positions, %s open orders", self.name, len(account.positions), len(account.open_orders)
+        )
+        await self._record("adopted", "warden", {"account": self.name, **self._adopted})
+
+    async def _judge(self) -> None:
+        """Survey for ever: when it is time, when there is doubt, and symbols that moved unheard."""
+        while True:
+            pause = 0.0
+            try:
+                if self._lost:
+                    await self._refill()
+                if time.monotonic() >= self._due:
+                    await self.survey()
+                    self._due = time.monotonic() + self._survey_every_s
+                    if self._books.stale and self.feed is not None and self.feed.connected:
+                        self._survey_in_doubt()
+                elif (symbols := self._settled_symbols()) and self._quick.take():
+                    await self._survey_symbols(symbols)
+            except EpochLost:
+                self._lost = True
+            except VenueThrottled as trouble:
+                log.warning("survey of %s: %s", self.name, trouble)
+                pause = trouble.retry_after
+            except (VenueTrouble, *_STORE_TROUBLE) as trouble:
+                log.warning("survey of %s failed: %s", self.name, trouble)
+                pause = 1.0
+            await asyncio.sleep(pause)
+            await self._wait()
+
+    async def _listen(self) -> None:
+        """Publish what the stream tells, as soon as it is heard; what has piled up, together."""
+        assert self.feed is not None  # noqa: S101 - run() starts this loop only with a feed
+        await self._take_up()
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            frames = self.feed.take()
+            events = [event for frame in frames if (event := self._read(frame)) is not None]
+            for doubt in self._books.hear(events, time.monotonic()):
+                self._doubt(doubt)
+            await self._say()
+
+    async def _say(self, resolved: Sequence[str] = ()) -> None:
+        """Publish the book. What the store does not take now, it is told again."""
+        while True:
+            try:
+                alive_at = self._now() - timedelta(seconds=self._silent_s) if self._live else None
+                if await self._books.publish(alive_at=alive_at, resolved=resolved):
+                    self._said_at = time.monotonic()
+                return
+            except EpochLost:
+                self._lost = True
+                self.survey_soon()
+                return
+            except _STORE_TROUBLE as trouble:
+                log.warning("events of %s cannot be published: %s", self.name, type(trouble).__name__)
+                await asyncio.sleep(RETRY_S)
+
+    def _read(self, frame: object) -> Event | None:
+        assert self.feed is not None  # noqa: S101 - frames come from a feed
+        try:
+            event = read_event(frame) if isinstance(frame, dict) else None
+        except UnreadableEvent as trouble:
+            self._doubt(str(trouble))
+            return None
+        if isinstance(event, StreamKeyExpired):
+            self.feed.reconnect()
+        return event
+
+    async def _look(self) -> None:
+        """Look for what an unbroken stream should have told and has not, and ask about orders of unknown fate."""
+        asked_at = float("-inf")
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            now = time.monotonic()
+            for leg in self._books.book.unsettled():
+                if self._live and now - leg.touched > DISAGREE_MAX_S:
+                    self._doubt(f"fills and quantity of {leg.symbol} disagree")
+            try:
+                if now - asked_at >= ASK_EVERY_S and self._live:
+                    asked_at = now
+                    await self._ask()
+                if now - self._said_at >= VOUCH_EVERY_S and self._live:
+                    await self._say()
+            except VenueThrottled as trouble:
+                log.warning("asking about orders of %s: %s", self.name, trouble)
+                asked_at = now + trouble.retry_after
+            except (VenueTrouble, *_STORE_TROUBLE) as trouble:
+                log.warning("asking about orders of %s failed: %s", self.name, trouble)
+
+    async def _ask(self) -> None:
+        """Holds of unknown fate, and acknowledged ones the stream has not turned into orders."""
+        now_us = await self._store.now_us()
+        before_us = now_us - int(LINGER_MAX_S * 1e6)
+        holds = await self._store.holds(self.name)
+        for aged in holds:
+            if aged.hold.status is HoldStatus.ACCEPTED and aged.at_us < before_us:
+                self._read_soon({order.symbol for order in aged.hold.orders})
+        answer = await self._unresolved.ask(self.name, now_us)
+        proven = [
+            hold_id
+            for hold_id, first_us in answer.absent
+            if self._live and self._unbroken_us is not None and self._unbroken_us <= first_us
+        ]
+        if proven:
+            await self._say(proven)
+            self._unresolved.forget(proven)
+        for aged in holds:
+            if aged.hold.hold_id in answer.resolved and aged.hold.hold_id not in proven and aged.at_us < before_us:
+                self._read_soon({order.symbol for order in aged.hold.orders})
+
+    async def _take_up(self) -> None:
+        """An account that an earlier warden published is stale until this one has surveyed it."""
+        while True:
+            try:
+                await self._books.take_up()
+                return
+            except EpochLost:
+                self._lost = True
+                return
+            except _STORE_TROUBLE as trouble:
+                log.warning("the store does not answer: %s", type(trouble).__name__)
+                await asyncio.sleep(RETRY_S)
+
+    def _doubt(self, why: str) -> None:
+        """The stream may have missed something: the account is stale until it has been surveyed."""
+        self._doubts += 1
+        if not self._books.stale:
+            log.warning("the feed of %s is stale: %s", self.name, why)
+        self._books.stale, self._why = True, why
+        self._unbroken_us = None
+        self._news.set()
+        self._survey_in_doubt()
+
+    def _opened(self) -> None:
+        """What happens from now on is heard; what happened before, a survey tells."""
+        self._survey_in_doubt()
+
+    def _survey_in_doubt(self) -> None:
+        self._due = 0.0 if self._full.take() else min(self._due, time.monotonic() + DOUBT_PAUSE_S)
+        self._wake.set()
+
+    @property
+    def _live(self) -> bool:
+        """Whether the stream is unbroken since a survey."""
+        return self.feed is not None and self.feed.connected and not self._books.stale
+
+    @property
+    def _silent_s(self) -> float:
+        silent_s = self.feed.silent_s if self.feed is not None else None
+        return silent_s if silent_s is not None else 0.0
+
+    def _read_soon(self, symbols: set[str]) -> None:
+        self._changed |= dict.fromkeys(symbols, time.monotonic())
+        self._wake.set()
 
     def _settled_symbols(self) -> frozenset[str]:
         """Changed symbols whose last change is old enough to be read back."""
         before = time.monotonic() - SETTLE_LAG_S
         return frozenset(symbol for symbol, at in self._changed.items() if at <= before)
 
-    async def _survey_symbols(self, symbols: frozenset[str]) -> None:
-        for symbol in symbols:
-            del self._changed[symbol]
-        base = self._account
-        if base is None:
-            return
-        began_us = await self._store.now_us()
-        # The account as a whole is no fresher for having read two symbols: its age is that of the last full survey.
-        account = await self._hands.symbol_state(symbols, base, base.version + 1, base.as_of)
-        await self._publish(account, began_us, symbols, ())
-
-    async def _publish(
-        self, account: Account, began_us: int, symbols: frozenset[str] | None, resolved: tuple[str, ...]
-    ) -> None:
-        done = await self._store.publish_account(
-            account, began_us=began_us - int(SETTLE_LAG_S * 1e6), symbols=symbols, resolved=resolved, desk=self._desk
-        )
-        if done.accepted:
-            self._account = account
-            self._unresolved.forget(resolved)
-            await self._store.forget_spent(account.name)
-
     async def _refill(self) -> None:
         """The store lost what it knew, holds included. Nothing is published before every old request is over."""
         log.warning("the store lost its epoch; surveying %s anew after %s s", self.name, REPLY_TIMEOUT_S)
-        self._account = None
+        self._books.forget()
         await asyncio.sleep(REPLY_TIMEOUT_S)
         await self._store.begin_epoch()
+        self._lost, self._due = False, 0.0
 
     async def _wait(self) -> None:
         """Until a full survey is due, or a changed symbol may be read and the budget allows it."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
+from proxy.accounts.survey import LegKey, OrderKey
 from proxy.accounts.troubles import VenueUnavailable
 from proxy.vault.permissions import KeyPermissions
 from rules.instrument import Instrument, MarginTier
@@ -145,6 +146,24 @@ def positions_of(rows: Iterable[Row]) -> tuple[Position, ...]:
     )
 
 
+def leg_times(rows: Iterable[Row]) -> dict[LegKey, int]:
+    """When each listed leg last changed, in the venue's milliseconds."""
+    return {(row["symbol"], PositionSide(row["positionSide"])): int(row["updateTime"]) for row in rows}
+
+
+def order_times(plain: Iterable[Row], conditional: Iterable[Row]) -> dict[OrderKey, int]:
+    """When each listed order last changed, in the venue's milliseconds."""
+    return {
+        **{(row["symbol"], str(row["orderId"]), False): int(row["updateTime"]) for row in plain},
+        **{(row["symbol"], str(row["algoId"]), True): int(row["updateTime"]) for row in conditional},
+    }
+
+
+def wallets_of(totals: Row) -> dict[str, Decimal]:
+    """Wallet balances by asset, without unrealised PnL."""
+    return {row["asset"]: Decimal(row["walletBalance"]) for row in totals["assets"]}
+
+
 def open_orders_of(plain: Iterable[Row], conditional: Iterable[Row]) -> tuple[OpenOrder, ...]:
     """Plain and conditional orders as one tuple."""
     return (*map(plain_order, plain), *map(conditional_order, conditional))
@@ -189,6 +208,20 @@ def conditional_order(row: Row) -> OpenOrder:
         order_id=str(row["algoId"]),
         client_order_id=row["clientAlgoId"],
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastOrder:
+    """An order of the last days in whatever state, when it last changed (the venue's ms), and its average price."""
+
+    order: OpenOrder
+    changed_ms: int
+    average_price: Decimal | None
+
+
+def past_order(row: Row) -> PastOrder:
+    """A row of allOrders."""
+    return PastOrder(order=plain_order(row), changed_ms=int(row["updateTime"]), average_price=_some(row["avgPrice"]))
 
 
 def order_report(row: Row) -> OrderReport:

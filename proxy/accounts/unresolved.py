@@ -1,20 +1,23 @@
 """Orders nobody knows the fate of. The venue is asked by client id until it has answered.
 
 "No such order" proves nothing for seconds after an error, so absence counts only after several misses over some time,
-and the survey that follows reads the positions too. Until then the hold stays and counts in full.
+and only beside a survey that read the positions too, or a stream unbroken all that while that never told of the order.
+Until then the hold stays and counts in full.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from decimal import Decimal
+from enum import Enum
+from typing import Final, Protocol
 
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
-from proxy.accounts.venue_account import VenueAccount
 from proxy.store.warden_store import AgedHold, WardenStore
-from rules.snapshot import HeldOrder, HoldStatus
+from rules.snapshot import Amendment, HeldOrder, HoldStatus, OpenOrder
 
 log = logging.getLogger("perpguard.accounts")
 
@@ -24,7 +27,33 @@ PENDING_AGE_MAX_S: Final = 30.0
 MISSES_MIN: Final = 5
 MISSES_SPAN_US: Final = 10_000_000
 QUESTIONS_MAX: Final = 20
-"""Orders asked about in one survey, so that a storm of unknowns cannot eat the venue's budget."""
+"""Holds asked about at one time, so that a storm of unknowns cannot eat the venue's budget."""
+
+
+class Asking(Protocol):
+    """The venue's answers about single orders."""
+
+    async def order_by_client_id(self, symbol: str, client_order_id: str, conditional: bool) -> OpenOrder | None:
+        """One order by the client's id, in whatever state; ``None`` when the venue knows none."""
+
+    async def order_by_id(self, symbol: str, order_id: str) -> OpenOrder | None:
+        """One plain order by the venue's id, in whatever state; ``None`` when the venue knows none."""
+
+
+class _Fate(Enum):
+    ARRIVED = "arrived"
+    MISSING = "missing"
+    UNSURE = "unsure"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``resolved`` are holds whose every order was found, or proven not to exist; a survey begun after the answer may
+    release them. ``absent`` are those of them of which the venue knows no order at all, and since when it was asked
+    (store's microseconds): what no stream has told of since then does not exist."""
+
+    resolved: tuple[str, ...] = ()
+    absent: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(slots=True)
@@ -34,65 +63,86 @@ class _Misses:
 
 
 class Unresolved:
-    """Remembers, across surveys, how often the venue did not know an order."""
+    """Remembers how often the venue did not know an order."""
 
-    def __init__(self, hands: VenueAccount, store: WardenStore) -> None:
+    def __init__(self, hands: Asking, store: WardenStore) -> None:
         self._hands = hands
         self._store = store
         self._misses: dict[str, _Misses] = {}
 
-    async def ask(self, account: str, now_us: int) -> tuple[str, ...]:
-        """Ids of the holds whose fate is now proven; the survey that begins after this call may release them.
+    async def ask(self, account: str, now_us: int) -> Answer:
+        """Ask once about every hold of unknown fate.
 
         Raises ``VenueThrottled``. A question that failed proves nothing and is asked again.
         """
-        open_holds = [
-            aged
-            for aged in await self._store.holds(account)
-            if aged.hold.status is HoldStatus.UNKNOWN
-            or (aged.hold.status is HoldStatus.PENDING and now_us - aged.at_us > PENDING_AGE_MAX_S * 1e6)
-        ]
-        for aged in open_holds:
+        asked = [aged for aged in await self._store.holds(account) if is_unresolved(aged, now_us)]
+        for aged in asked:
             if aged.hold.status is HoldStatus.PENDING:
                 await self._store.lose(account, aged.hold, datetime.fromtimestamp(now_us / 1e6, UTC))
-        ids = {aged.hold.hold_id for aged in open_holds}
+        ids = {aged.hold.hold_id for aged in asked}
         self._misses = {hold_id: misses for hold_id, misses in self._misses.items() if hold_id in ids}
-        return tuple(
-            [aged.hold.hold_id for aged in open_holds[:QUESTIONS_MAX] if await self._proven(account, aged, now_us)]
-        )
+        resolved, absent = [], []
+        for aged in asked[:QUESTIONS_MAX]:
+            hold_id = aged.hold.hold_id
+            fates = await self._fates(aged)
+            if all(fate is _Fate.ARRIVED for fate in fates):
+                resolved.append(hold_id)
+            elif _Fate.UNSURE not in fates and self._missed(hold_id, now_us):
+                resolved.append(hold_id)
+                missing = [each for each, fate in zip(aged.hold.orders, fates, strict=True) if fate is _Fate.MISSING]
+                names = frozenset(order.client_order_id for order in missing)
+                await self._store.forget_unreported(account, hold_id, names)
+                if _Fate.ARRIVED not in fates:
+                    absent.append((hold_id, self._misses[hold_id].first_us))
+        return Answer(tuple(resolved), tuple(absent))
 
-    def forget(self, resolved: tuple[str, ...]) -> None:
+    def forget(self, resolved: Sequence[str]) -> None:
         """The holds are gone."""
         for hold_id in resolved:
             self._misses.pop(hold_id, None)
             log.info("hold %s resolved", hold_id)
 
-    async def _proven(self, account: str, aged: AgedHold, now_us: int) -> bool:
-        """Whether every order of a hold was found at the venue, or is proven not to exist."""
+    def _missed(self, hold_id: str, now_us: int) -> bool:
+        """One more miss; whether they prove that there is nothing."""
+        misses = self._misses.setdefault(hold_id, _Misses(now_us))
+        misses.count += 1
+        return misses.count >= MISSES_MIN and now_us - misses.first_us >= MISSES_SPAN_US
+
+    async def _fates(self, aged: AgedHold) -> list[_Fate]:
         try:
-            found = [await self._found(order) for order in aged.hold.orders]
+            return [await self._fate(order) for order in aged.hold.orders]
         except VenueThrottled:
             raise
         except VenueTrouble as trouble:
             log.warning("asking about hold %s failed: %s", aged.hold.hold_id, trouble)
-            return False
-        if all(found):
-            return True
-        misses = self._misses.setdefault(aged.hold.hold_id, _Misses(now_us))
-        misses.count += 1
-        if misses.count < MISSES_MIN or now_us - misses.first_us < MISSES_SPAN_US:
-            return False
-        absent = [order for order, there in zip(aged.hold.orders, found, strict=True) if not there]
-        await self._store.forget_unreported(
-            account, aged.hold.hold_id, frozenset(order.client_order_id for order in absent)
-        )
-        return True
+            return [_Fate.UNSURE]
 
-    async def _found(self, order: HeldOrder) -> bool:
+    async def _fate(self, order: HeldOrder) -> _Fate:
+        if order.amendment is not None:
+            return await self._fate_of_amend(order, order.amendment)
         if order.replaces is not None or not order.client_order_id:
-            # An amend changes an order that is there or not: the survey itself shows its size.
-            return True
-        for conditional in (False, True):
-            if await self._hands.order_by_client_id(order.symbol, order.client_order_id, conditional) is not None:
-                return True
-        return False
+            # Held by an older version of the guard, which did not write down what an amend asks for.
+            return _Fate.ARRIVED
+        found = await self._hands.order_by_client_id(order.symbol, order.client_order_id, order.conditional)
+        return _Fate.MISSING if found is None else _Fate.ARRIVED
+
+    async def _fate_of_amend(self, order: HeldOrder, asked: Amendment) -> _Fate:
+        """An amend has arrived when the order bears its numbers, or is over; until then it may still come."""
+        order_id = order.replaces or asked.order_id
+        if order_id is not None:
+            found = await self._hands.order_by_id(order.symbol, order_id)
+        else:
+            found = await self._hands.order_by_client_id(order.symbol, asked.client_order_id or "", False)
+        if found is None or not found.leaves_quantity:
+            return _Fate.ARRIVED if found is not None else _Fate.MISSING
+        total = found.filled_quantity + (found.leaves_quantity or Decimal(0))
+        amended = total == asked.quantity and (asked.price is None or found.price == asked.price)
+        return _Fate.ARRIVED if amended else _Fate.MISSING
+
+
+def is_unresolved(aged: AgedHold, now_us: int) -> bool:
+    """Whether nobody can say what became of the hold's orders."""
+    status = aged.hold.status
+    return status is HoldStatus.UNKNOWN or (
+        status is HoldStatus.PENDING and now_us - aged.at_us > PENDING_AGE_MAX_S * 1e6
+    )

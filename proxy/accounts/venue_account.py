@@ -19,34 +19,38 @@ import aiohttp
 from ccxt.base.errors import BaseError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from proxy.accounts.book import GUARD_ORDER_PREFIX
 from proxy.accounts.client import BinanceClient, Row, no_redirects, redirected
 from proxy.accounts.payloads import (
     Book,
     OrderRef,
     OrderReport,
+    PastOrder,
     SymbolConfig,
     conditional_order,
     flag,
     instrument_of,
     key_permissions,
+    leg_times,
     open_orders_of,
     order_report,
+    order_times,
     parsed,
+    past_order,
     plain_order,
     position_ref,
     positions_of,
     symbol_configs,
     tier,
+    wallets_of,
 )
+from proxy.accounts.survey import Survey
 from proxy.accounts.troubles import OutcomeUnknown, VenueRefused, VenueUnavailable
 from proxy.vault.keys import Secret
 from proxy.vault.permissions import KeyPermissions
 from rules.instrument import Instrument
 from rules.model import PositionSide, Side
 from rules.snapshot import Account, Market, OpenOrder
-
-GUARD_ORDER_PREFIX: Final = "pgk-"
-"""Client order ids of the kill begin so; bots may neither use nor cancel them."""
 
 _ATTEMPTS: Final = 3
 _RETRY_WAIT: Final = wait_random_exponential(multiplier=0.1, max=0.5)
@@ -116,7 +120,7 @@ class VenueAccount:
         found = (instrument_of(row, tiers) for row in rows)
         return {instrument.symbol: instrument for instrument in found if instrument is not None}
 
-    async def account(self, version: int, now: datetime) -> Account:
+    async def survey(self, now: datetime) -> Survey:
         """The whole account, orders read before positions."""
         conditional, plain = await self._order_rows({})
         positions, dual, totals = await _together(
@@ -125,38 +129,53 @@ class VenueAccount:
             self._read(self._venue.fapiPrivateV3GetAccount),
         )
         return parsed(
-            lambda: Account(
-                name=self.name,
-                version=version,
-                as_of=now,
-                margin_balance=Decimal(totals["totalMarginBalance"]),
-                available_balance=Decimal(totals["availableBalance"]),
-                hedged=flag(dual["dualSidePosition"]),
-                positions=positions_of(positions),
-                open_orders=open_orders_of(plain, conditional),
+            lambda: Survey(
+                account=Account(
+                    name=self.name,
+                    version=0,
+                    as_of=now,
+                    margin_balance=Decimal(totals["totalMarginBalance"]),
+                    available_balance=Decimal(totals["availableBalance"]),
+                    hedged=flag(dual["dualSidePosition"]),
+                    positions=positions_of(positions),
+                    open_orders=open_orders_of(plain, conditional),
+                ),
+                symbols=None,
+                wallets=wallets_of(totals),
+                leg_ms=leg_times(positions),
+                order_ms=order_times(plain, conditional),
             )
         )
 
-    async def symbol_state(self, symbols: frozenset[str], base: Account, version: int, now: datetime) -> Account:
-        """``base`` with the orders and positions of ``symbols``, and the balance, read anew. Far cheaper than all."""
+    async def survey_symbols(self, symbols: frozenset[str], base: Account) -> Survey:
+        """The orders and positions of ``symbols``, and the balance, read anew. Far cheaper than all.
+
+        The account as a whole is no fresher for it: its age stays that of ``base``.
+        """
         *states, totals = await _together(
             *(self._symbol_rows(symbol) for symbol in sorted(symbols)), self._read(self._venue.fapiPrivateV3GetAccount)
         )
         return parsed(
-            lambda: replace(
-                base,
-                version=version,
-                as_of=now,
-                margin_balance=Decimal(totals["totalMarginBalance"]),
-                available_balance=Decimal(totals["availableBalance"]),
-                positions=(
-                    *(position for position in base.positions if position.symbol not in symbols),
-                    *(position for state in states for position in positions_of(state.positions)),
+            lambda: Survey(
+                account=replace(
+                    base,
+                    margin_balance=Decimal(totals["totalMarginBalance"]),
+                    available_balance=Decimal(totals["availableBalance"]),
+                    positions=(
+                        *(position for position in base.positions if position.symbol not in symbols),
+                        *(position for state in states for position in positions_of(state.positions)),
+                    ),
+                    open_orders=(
+                        *(order for order in base.open_orders if order.symbol not in symbols),
+                        *(order for state in states for order in open_orders_of(state.plain, state.conditional)),
+                    ),
                 ),
-                open_orders=(
-                    *(order for order in base.open_orders if order.symbol not in symbols),
-                    *(order for state in states for order in open_orders_of(state.plain, state.conditional)),
-                ),
+                symbols=symbols,
+                wallets=wallets_of(totals),
+                leg_ms={key: at for state in states for key, at in leg_times(state.positions).items()},
+                order_ms={
+                    key: at for state in states for key, at in order_times(state.plain, state.conditional).items()
+                },
             )
         )
 
@@ -175,6 +194,11 @@ class VenueAccount:
         """What the venue lets this key do; ``VenueRefused`` where there is no such question (test networks)."""
         row = await self._read(self._venue.sapiGetAccountApiRestrictions)
         return parsed(lambda: key_permissions(row))
+
+    async def past_orders(self, symbol: str) -> tuple[PastOrder, ...]:
+        """The last 500 plain orders of a symbol, in whatever state; weight 5."""
+        rows = await self._read(self._venue.fapiPrivateGetAllOrders, {"symbol": symbol, "limit": "500"})
+        return parsed(lambda: tuple(map(past_order, rows)))
 
     async def symbol_configs(self) -> dict[str, SymbolConfig]:
         """Leverage and margin mode of every symbol; weight 5."""
@@ -227,17 +251,29 @@ class VenueAccount:
 
         ``None`` when the venue knows none, which for seconds after a time-out proves nothing.
         """
+        if conditional:
+            asked = {"clientAlgoId": client_order_id}
+            return await self._order(self._venue.fapiPrivateGetAlgoOrder, asked, conditional_order)
+        asked = {"symbol": symbol, "origClientOrderId": client_order_id}
+        return await self._order(self._venue.fapiPrivateGetOrder, asked, plain_order)
+
+    async def order_by_id(self, symbol: str, order_id: str) -> OpenOrder | None:
+        """One plain order by the venue's id, in whatever state; ``None`` when the venue knows none."""
+        return await self._order(self._venue.fapiPrivateGetOrder, {"symbol": symbol, "orderId": order_id}, plain_order)
+
+    async def _order(
+        self,
+        call: Callable[[dict[str, str]], Awaitable[Any]],
+        asked: dict[str, str],
+        read: Callable[[Row], OpenOrder],
+    ) -> OpenOrder | None:
         try:
-            if conditional:
-                row = await self._read(self._venue.fapiPrivateGetAlgoOrder, {"clientAlgoId": client_order_id})
-                return parsed(lambda: conditional_order(row))
-            asked = {"symbol": symbol, "origClientOrderId": client_order_id}
-            row = await self._read(self._venue.fapiPrivateGetOrder, asked)
-            return parsed(lambda: plain_order(row))
+            row = await self._read(call, asked)
         except VenueRefused as refusal:
             if refusal.code == _NO_SUCH_ORDER:
                 return None
             raise
+        return parsed(lambda: read(row))
 
     async def _symbol_rows(self, symbol: str) -> _SymbolRows:
         conditional, plain = await self._order_rows({"symbol": symbol})

@@ -26,11 +26,34 @@ class PositionView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FeedView:
+    """An account's private stream. ``state`` is LIVE, STALE (``why`` says so) or OFF (surveys alone); ``age_s`` is the
+    venue's last sign of life. ``adopted`` is what the first survey found, ``None`` before it; ``gaps_healed`` counts
+    what surveys put right that the stream had not told."""
+
+    state: str
+    why: str
+    age_s: float | None
+    adopted: Mapping[str, Any] | None
+    gaps_healed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingView:
+    """Something that happened without the guard. ``activity`` is ``order``, ``fill``, ``leverage``, ..., ``forced``."""
+
+    at: str
+    activity: str
+    subject: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountView:
     """One exchange account. ``state`` is ACTIVE, REDUCING or HALTED; ages are seconds, ``None`` when never seen.
 
     ``exchange_key`` is ``sound``, ``unknown``, or what is wrong with the key's rights. ``clock_offset_ms`` is the
-    venue's time less the guard's.
+    venue's time less the guard's. ``outside`` are the newest findings of what did not come through the guard.
     """
 
     name: str
@@ -46,8 +69,10 @@ class AccountView:
     conditional_orders: int
     holds: int
     unknown_holds: int
+    feed: FeedView
     exchange_key: str = "unknown"
     clock_offset_ms: int | None = None
+    outside: Sequence[FindingView] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

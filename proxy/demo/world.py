@@ -179,7 +179,10 @@ class World:
         while time.monotonic() < deadline:
             try:
                 desk = self.ask("GET", "/api/desk")
-                surveyed = all(account["survey_age_s"] is not None for account in desk["accounts"])
+                surveyed = all(
+                    account["survey_age_s"] is not None and account["feed"]["state"] != "STALE"
+                    for account in desk["accounts"]
+                )
                 if surveyed and desk["accounts"] and desk["markets_age_s"] is not None:
                     httpx.get(self.places.gate.removesuffix(f"/{VENUE}") + "/healthz", trust_env=False)
                     return

@@ -67,6 +67,13 @@ async def within(timeout_s: float, call: Coroutine[Any, Any, T]) -> T:
         raise TimeoutError
     finally:
         task.cancel()
+        task.add_done_callback(_heard)
+
+
+def _heard(task: asyncio.Task[Any]) -> None:
+    """A call nobody waits for any more may still fail; that it did is known."""
+    if not task.cancelled():
+        task.exception()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +84,10 @@ class Script:
     sha: str
 
     @classmethod
-    def named(cls, name: str) -> Script:
-        """The script in ``scripts/NAME.lua``."""
-        text = (Path(__file__).parent / "scripts" / f"{name}.lua").read_text(encoding="utf-8")
+    def named(cls, name: str, *shared: str) -> Script:
+        """The script in ``scripts/NAME.lua``, after those whose functions it uses."""
+        folder = Path(__file__).parent / "scripts"
+        text = "".join((folder / f"{each}.lua").read_text(encoding="utf-8") for each in (*shared, name))
         # The store's protocol names scripts by SHA-1; nothing is protected by it.
         return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 

@@ -36,11 +36,26 @@ AUDIT_LENGTH_MAX: Final = 200_000
 HOLDS_MAX: Final = 2_000
 """Holds one account may have open at once; more means that nothing settles them."""
 
+VOIDING_MAX: Final = 64
+"""Holds a gate undoes at once; beyond it the warden finds them, later."""
+
+VOID_ATTEMPTS: Final = 20
+VOID_TIMEOUT_S: Final = 0.5
+VOID_KEPT_MS: Final = 600_000
+"""Far longer than a request can lie unread in a store that stands still, and be read when it goes on."""
+
 _BREAKER_S: Final = 1.0
 
 
 class StoreUnavailable(Exception):
-    """The store did not answer in time, or refused. The reason is for logs, never for bots."""
+    """The store did not answer in time, or refused. The reason is for logs, never for bots.
+
+    ``asked`` is false when nothing was sent, so that nothing can have happened.
+    """
+
+    def __init__(self, reason: str, *, asked: bool = True) -> None:
+        super().__init__(reason)
+        self.asked = asked
 
 
 class RequestReplayed(Exception):
@@ -133,7 +148,13 @@ class GateStore:
             url, timeout_s=timeout_s * HOT_PATIENCE, connections_max=HOT_CONNECTIONS_MAX
         )
         self._keys = Keys(desk)
-        self._scripts = {name: Script.named(name) for name in ("hold", "settle")}
+        self._scripts = {
+            "hold": Script.named("hold", "archive"),
+            "look": Script.named("look", "archive"),
+            "settle": Script.named("settle", "convert"),
+            "void": Script.named("void"),
+        }
+        self._voiding: set[asyncio.Task[None]] = set()
         self._documents: dict[str, _Document] = {}
         self._broken_until = 0.0
 
@@ -153,8 +174,17 @@ class GateStore:
     async def hold(self, request: HoldRequest) -> View:
         """Reserve, spend, write ahead and look, in one step.
 
-        Raises ``StoreUnavailable``, ``RequestReplayed`` or ``StoreFull``.
+        Raises ``StoreUnavailable``, ``RequestReplayed`` or ``StoreFull``. A call without an answer may have reserved
+        all the same: that hold is undone in the background.
         """
+        try:
+            return await self._hold(request)
+        except StoreUnavailable as trouble:
+            if request.reserve and trouble.asked:
+                self._void_soon(request.account, request.hold_id)
+            raise
+
+    async def _hold(self, request: HoldRequest) -> View:
         keys = self._keys
         documents = {
             keys.account(request.account): _decode_account,
@@ -172,6 +202,7 @@ class GateStore:
                 keys.scores,
                 keys.seen(request.replay_digest),
                 keys.unreported(request.account),
+                keys.void(request.hold_id),
                 *documents,
                 *(keys.bucket(bucket.scope) for bucket in request.buckets),
             ],
@@ -199,28 +230,24 @@ class GateStore:
                 raise RequestReplayed
             case "AUDIT_FULL" | "HOLDS_FULL":
                 raise StoreFull(reply[0])
+            case "VOID":
+                raise StoreUnavailable("the hold was given up")
         for (key, decode), (version, body) in zip(documents.items(), reply[8], strict=True):
             self._remember(key, version, body, decode)
         return self._view(request, reply)
 
     async def look(self, account: str) -> tuple[tuple[Hold, ...], Account | None]:
-        """The account's holds and its last survey, as they are at one moment. Raises ``StoreUnavailable``.
+        """The account's holds and the account, as they are at one moment. Raises ``StoreUnavailable``.
 
-        Both in one transaction: a survey that releases a hold brings what it held as an order or a position.
+        Both in one step: what releases a hold brings what it held as an order or a position.
         """
         key = self._keys.account(account)
-        pipeline = self._redis.pipeline(transaction=True)
-        pipeline.hgetall(self._keys.holds(account))
-        pipeline.hmget(key, ["version", "body"])
-        try:
-            states, (version, body) = await within(self._timeout_s, pipeline.execute())
-        except (RedisError, OSError, TimeoutError) as error:
-            raise self._failed(error) from error
-        if version is None:
-            return _decode_holds_map(states), None
-        if self._documents.get(key, _EMPTY).version != version:
-            self._remember(key, version, body, _decode_account)
-        return _decode_holds_map(states), self._documents[key].value
+        known = self._documents.get(key, _EMPTY).version
+        holds, version, body = await self._call(
+            "look", [key, self._keys.holds(account), self._keys.audit], [known], heed_breaker=False
+        )
+        self._remember(key, version, body, _decode_account)
+        return _decode_holds_map(dict(zip(holds[::2], holds[1::2], strict=True))), self._documents[key].value
 
     async def venue_time(self, venue: str) -> datetime | None:
         """The venue's time at this moment, as the warden last measured it. ``None`` when it has not.
@@ -326,18 +353,43 @@ class GateStore:
         try:
             return await within(self._timeout_s, read())
         except (RedisError, OSError, TimeoutError) as error:
-            raise self._failed(error) from error
+            # No order waits for this answer, so no order is made to suffer for it: the breaker stays as it is.
+            raise StoreUnavailable(type(error).__name__) from error
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """Close the connections. Holds still to be undone are left to the warden, which asks about old ones."""
+        for task in self._voiding:
+            task.cancel()
+        await asyncio.gather(*self._voiding, return_exceptions=True)
         await self._redis.aclose()
 
-    async def _call(self, name: str, keys: list[str], arguments: list[Any]) -> Any:
-        return await self._ask(lambda: run_script(self._redis, self._scripts[name], keys, arguments))
+    async def voided(self) -> None:
+        """Wait until every hold that was given up is undone, or its attempts are spent."""
+        await asyncio.gather(*self._voiding, return_exceptions=True)
 
-    async def _ask(self, question: Callable[[], Any]) -> Any:
-        if self.broken:
-            raise StoreUnavailable("the store failed less than a second ago")
+    def _void_soon(self, account: str, hold_id: str) -> None:
+        if len(self._voiding) < VOIDING_MAX:
+            task = asyncio.create_task(self._void(account, hold_id))
+            self._voiding.add(task)
+            task.add_done_callback(self._voiding.discard)
+
+    async def _void(self, account: str, hold_id: str) -> None:
+        """Undo a hold that may have been made, or may yet be: safe to repeat, and in whatever order it arrives."""
+        keys, arguments = [self._keys.holds(account), self._keys.void(hold_id)], [hold_id, VOID_KEPT_MS]
+        for _ in range(VOID_ATTEMPTS):
+            try:
+                await within(VOID_TIMEOUT_S, run_script(self._redis, self._scripts["void"], keys, arguments))
+                return
+            except (RedisError, OSError, TimeoutError):
+                await asyncio.sleep(VOID_TIMEOUT_S)
+
+    async def _call(self, name: str, keys: list[str], arguments: list[Any], *, heed_breaker: bool = True) -> Any:
+        script = self._scripts[name]
+        return await self._ask(lambda: run_script(self._redis, script, keys, arguments), heed_breaker=heed_breaker)
+
+    async def _ask(self, question: Callable[[], Any], *, heed_breaker: bool = True) -> Any:
+        if heed_breaker and self.broken:
+            raise StoreUnavailable("the store failed less than a second ago", asked=False)
         try:
             return await within(self._timeout_s, question())
         except (RedisError, OSError, TimeoutError) as error:

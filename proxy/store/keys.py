@@ -89,3 +89,7 @@ class Keys:
     def seen(self, digest: str) -> str:
         """Marks one signed request as used."""
         return self._key(f"seen:{digest}")
+
+    def void(self, hold_id: str) -> str:
+        """Marks a hold that its gate gave up on."""
+        return self._key(f"void:{hold_id}")

@@ -12,6 +12,7 @@ import redis.asyncio
 
 from proxy.store.client import CALM_TIMEOUT_S, Script, connect, run_script
 from proxy.store.codec import build, dump, load, plain
+from proxy.store.conversion import NOTHING, Conversion
 from proxy.store.gate_store import decode_hold
 from proxy.store.keys import Keys
 from proxy.store.owners import OWNERS_MAX
@@ -28,10 +29,14 @@ class EpochLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What publishing a survey did. ``accepted`` is false when a newer survey was there already."""
+    """What publishing did. ``accepted`` is false when a newer version was there already.
+
+    ``matched`` says of each order taken whether a hold was waiting for it.
+    """
 
     accepted: bool
-    released: int
+    released: int = 0
+    matched: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +47,28 @@ class AgedHold:
     at_us: int
 
 
+def _published(reply: Any) -> Published:
+    if reply[0] == "LOST":
+        raise EpochLost
+    if reply[0] != "OK":
+        return Published(accepted=False)
+    return Published(
+        accepted=True,
+        released=int(reply[2]) if len(reply) > 2 else 0,
+        matched=tuple(bool(each) for each in reply[1]),
+    )
+
+
 class WardenStore:
     """The warden's access to the store of one desk."""
 
     def __init__(self, url: str, desk: str) -> None:
         self._redis: redis.asyncio.Redis = connect(url, timeout_s=CALM_TIMEOUT_S)
         self._keys = Keys(desk)
-        self._publish = Script.named("publish")
+        self._publish = Script.named("publish", "convert", "archive")
+        self._event = Script.named("event", "convert")
+        self._settle = Script.named("settle", "convert")
         self._owners = Script.named("owners")
-        self._settle = Script.named("settle")
         self._epoch = ""
 
     async def begin_epoch(self) -> None:
@@ -81,41 +99,72 @@ class WardenStore:
         version: Any = await self._redis.hget(self._keys.account(account), "version")
         return int(version or 0)
 
+    async def account(self, account: str) -> Account | None:
+        """The account as it is published, ``None`` when there is none."""
+        body: Any = await self._redis.hget(self._keys.account(account), "body")
+        return None if body is None else build(load(body), Account)
+
     async def publish_account(
-        self, account: Account, *, began_us: int, symbols: frozenset[str] | None, resolved: Sequence[str], desk: str
+        self,
+        account: Account,
+        *,
+        began_us: int,
+        symbols: frozenset[str] | None,
+        resolved: Sequence[str],
+        desk: str,
+        conversion: Conversion = NOTHING,
     ) -> Published:
         """Make a survey the account's state and release the holds it has seen.
 
         ``symbols`` is what was surveyed, ``None`` for everything. ``resolved`` are holds proven to be over. The
         document goes to the audit in the same step. Raises ``EpochLost``.
         """
-        content = plain(account)
-        record = {
-            "kind": "document",
-            "id": f"account:{account.name}@{account.version}",
-            "at": plain(account.as_of),
-            "desk": desk,
-            "name": f"account:{account.name}",
-            "version": str(account.version),
-            "content": content,
-        }
-        reply = await run_script(
-            self._redis,
-            self._publish,
-            [self._keys.account(account.name), self._keys.holds(account.name), self._keys.epoch, self._keys.audit],
-            [
-                self._epoch,
-                account.version,
-                dump(content),
-                began_us,
-                dump(record),
-                "ALL" if symbols is None else f"|{'|'.join(sorted(symbols))}|",
-                *resolved,
-            ],
+        keys = self._keys
+        return _published(
+            await run_script(
+                self._redis,
+                self._publish,
+                [keys.account(account.name), keys.holds(account.name), keys.epoch, keys.audit],
+                [
+                    *self._document_arguments(account, desk, conversion),
+                    began_us,
+                    "ALL" if symbols is None else f"|{'|'.join(sorted(symbols))}|",
+                    *resolved,
+                ],
+            )
         )
-        if reply[0] == "LOST":
-            raise EpochLost
-        return Published(reply[0] == "OK", int(reply[1]) if reply[0] == "OK" else 0)
+
+    async def publish_events(
+        self, account: Account, *, conversion: Conversion, resolved: Sequence[str], desk: str
+    ) -> Published:
+        """Make what the stream told the account's state, and its orders' holds orders, in one step.
+
+        The document goes to the audit as soon as anybody looks at it. Raises ``EpochLost``.
+        """
+        keys = self._keys
+        return _published(
+            await run_script(
+                self._redis,
+                self._event,
+                [keys.account(account.name), keys.holds(account.name), keys.epoch],
+                [*self._document_arguments(account, desk, conversion), *resolved],
+            )
+        )
+
+    def _document_arguments(self, account: Account, desk: str, conversion: Conversion) -> list[Any]:
+        """Epoch, version, body, and what stands before and after the body in its audit record; the conversion."""
+        name = f"account:{account.name}"
+        tail = dump(
+            {
+                "desk": desk,
+                "id": f"{name}@{account.version}",
+                "kind": "document",
+                "name": name,
+                "version": str(account.version),
+            }
+        )
+        head = b'{"at":' + dump(plain(account.as_of)) + b',"content":'
+        return [self._epoch, account.version, dump(plain(account)), head, b"," + tail[1:], dump(plain(conversion))]
 
     async def publish_markets(self, venue: str, version: str, markets: Mapping[str, Any]) -> None:
         """Publish the venue's prices."""

@@ -27,6 +27,7 @@ class DataFreshness(Rule):
         "STORE_UNAVAILABLE",
         "ACCOUNT_UNKNOWN",
         "ACCOUNT_STALE",
+        "ACCOUNT_FEED_STALE",
         "UNKNOWN_SYMBOL",
         "SYMBOL_NOT_TRADING",
         "MARKET_STALE",
@@ -50,7 +51,13 @@ class DataFreshness(Rule):
             return self.breach("ACCOUNT_UNKNOWN", "the account has not been surveyed yet")
         age = abs(snapshot.now - account.as_of)
         if age > timedelta(seconds=self.account_age_max_s):
-            return self._stale("ACCOUNT_STALE", "the account survey", age, self.account_age_max_s)
+            return self._stale("ACCOUNT_STALE", "what is known of the account", age, self.account_age_max_s)
+        if account.feed_stale:
+            return self.breach(
+                "ACCOUNT_FEED_STALE",
+                "the account's private stream is down or has a gap, and no survey has been made since",
+                advice="reduce-only orders and cancels pass; entries pass again after the next survey",
+            )
         if not isinstance(command, PlaceOrder | AmendOrder | SetLeverage | SetMarginMode):
             return None
         instrument = snapshot.instruments.get(command.symbol)

@@ -95,9 +95,10 @@ class LiveWorld(World):
         return [pid for pid in children(self.guard_pid) if _name(pid) == name]
 
     def answers(self) -> bool:
-        """Whether the control door answers and has surveyed the account."""
+        """Whether the control door answers, and the account is surveyed and followed."""
         try:
-            return self.account()["survey_age_s"] is not None
+            account = self.account()
+            return account["survey_age_s"] is not None and account["feed"]["state"] != "STALE"
         except (DemoFailed, httpx.HTTPError, StopIteration):
             return False
 

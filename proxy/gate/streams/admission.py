@@ -45,13 +45,13 @@ Session: TypeAlias = Callable[[FrameSocket], Awaitable[None]]
 class Admission:
     """The bot may come in: who talks to it, and how many messages a second it may send.
 
-    ``before`` is awaited before the handshake is completed, so that nothing the bot then brings about is missed. It is
-    bounded by whoever gives it, and ``serve`` runs after it in any case.
+    ``ready`` is waited for, bounded by itself, before the handshake is completed; an answer instead of ``None`` refuses
+    the bot after all. Then ``serve`` is never called.
     """
 
     serve: Session
     messages_per_s: float
-    before: Callable[[], Awaitable[None]] | None = None
+    ready: Callable[[], Awaitable[Rejection | None]] | None = None
 
 
 class Door(Protocol):

@@ -2,7 +2,7 @@
 -- Everything a decision reads and everything it reserves happens here, atomically, so that no two orders see the
 -- same room. Time is the store's own, so that holds and surveys of several hosts have one order.
 --
--- KEYS: 1 controls 2 disabled 3 holds 4 sequence 5 audit 6 scores 7 seen 8 unreported 9.. documents, then buckets
+-- KEYS: 1 controls 2 disabled 3 holds 4 sequence 5 audit 6 scores 7 seen 8 unreported 9 void 10.. documents, then buckets
 -- ARGV: 1 hold id 2 bot 3 guard key 4 messages to spend 5 hold body or '' 6 write-ahead record or ''
 --       7 replay window ms or 0 8 audit length max 9 holds max 10 number of documents 11.. cached versions,
 --       then per bucket: inflow per second, burst, tighten
@@ -10,6 +10,10 @@ local documents = tonumber(ARGV[10])
 local clock = redis.call('TIME')
 local now_us = clock[1] * 1000000 + clock[2]
 
+-- A gate that waited too long has said that it will not act on this; see void.lua.
+if redis.call('EXISTS', KEYS[9]) == 1 then
+  return {'VOID'}
+end
 -- A second arrival of the same signed request is answered before it can reserve anything.
 if tonumber(ARGV[7]) > 0 then
   if not redis.call('SET', KEYS[7], ARGV[1], 'NX', 'PX', ARGV[7]) then
@@ -28,8 +32,8 @@ local balances = {}
 local spend = tonumber(ARGV[4])
 local enough = true
 local levels = {}
-for i = 9 + documents, #KEYS do
-  local at = 11 + documents + (i - 9 - documents) * 3
+for i = 10 + documents, #KEYS do
+  local at = 11 + documents + (i - 10 - documents) * 3
   local rate, burst, tighten = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
   local kept = math.min(burst * tighten * score, burst - 1)
   local state = redis.call('HMGET', KEYS[i], 'tokens', 'us')
@@ -63,7 +67,8 @@ end
 
 local newer = {}
 for i = 1, documents do
-  local key = KEYS[8 + i]
+  local key = KEYS[9 + i]
+  archived(key, KEYS[5])
   local version = redis.call('HGET', key, 'version')
   if not version then
     newer[i] = {'', ''}

@@ -1,8 +1,8 @@
 -- A survey becomes the account's state in one step: the new document, and the holds it makes superfluous.
 -- A hold may go only if the venue acknowledged it before the survey began, because only then the survey has seen it.
 -- KEYS: 1 document 2 holds 3 epoch 4 audit
--- ARGV: 1 epoch 2 version 3 body 4 survey began us 5 archive record or '' 6 'ALL' or the symbols surveyed as |A|B|
---       7.. hold ids proven to be resolved
+-- ARGV: 1 epoch 2 version 3 body 4 head and 5 tail of its audit record 6 conversion 7 survey began us
+--       8 'ALL' or the symbols surveyed as |A|B| 9.. hold ids proven to be resolved
 if redis.call('GET', KEYS[3]) ~= ARGV[1] then
   return {'LOST'}
 end
@@ -10,27 +10,26 @@ local current = redis.call('HGET', KEYS[1], 'version')
 if current and tonumber(current) >= tonumber(ARGV[2]) then
   return {'SUPERSEDED', current}
 end
-redis.call('HSET', KEYS[1], 'version', ARGV[2], 'body', ARGV[3])
-local began = tonumber(ARGV[4])
+redis.call('HSET', KEYS[1], 'version', ARGV[2], 'body', ARGV[3], 'head', ARGV[4], 'tail', ARGV[5])
+archived(KEYS[1], KEYS[4])
+local matched = convert(KEYS[2], ARGV[6])
+local began = tonumber(ARGV[7])
 local released = 0
 local all = redis.call('HGETALL', KEYS[2])
 for i = 1, #all, 2 do
-  local _, status, at, _, body = string.match(all[i + 1], '^(%d+)|(%u+)|(%d+)|([^|]*)|(.*)$')
-  local covered = ARGV[6] == 'ALL'
+  local _, status, at, _, body = string.match(all[i + 1], HOLD)
+  local covered = ARGV[8] == 'ALL'
   if not covered and status == 'ACCEPTED' then
     covered = true
     for symbol in string.gmatch(body, '"symbol":"([^"]+)"') do
-      if not string.find(ARGV[6], '|' .. symbol .. '|', 1, true) then covered = false end
+      if not string.find(ARGV[8], '|' .. symbol .. '|', 1, true) then covered = false end
     end
   end
   if status == 'ACCEPTED' and covered and tonumber(at) < began then
     released = released + redis.call('HDEL', KEYS[2], all[i])
   end
 end
-for i = 7, #ARGV do
+for i = 9, #ARGV do
   released = released + redis.call('HDEL', KEYS[2], ARGV[i])
 end
-if ARGV[5] ~= '' then
-  redis.call('XADD', KEYS[4], '*', 'r', ARGV[5])
-end
-return {'OK', released}
+return {'OK', matched, released}

@@ -1,6 +1,6 @@
 -- What became of a hold, together with the audit records that say so.
 -- KEYS: 1 holds 2 audit 3 unreported
--- ARGV: 1 hold id 2 RELEASE, ACCEPTED, UNKNOWN or KEEP 3 new hold body or '' 4 number of unreported orders
+-- ARGV: 1 hold id 2 RELEASE, ACCEPTED, UNKNOWN or KEEP 3 the orders the venue took or '' 4 number of unreported orders
 --       5 how long to keep those, s, then per unreported order: its field and body; then audit records
 local state = redis.call('HGET', KEYS[1], ARGV[1])
 if state then
@@ -8,10 +8,29 @@ if state then
     redis.call('HDEL', KEYS[1], ARGV[1])
   elseif ARGV[2] ~= 'KEEP' then
     local clock = redis.call('TIME')
-    local sequence, _, _, bot, body = string.match(state, '^(%d+)|(%u+)|(%d+)|([^|]*)|(.*)$')
-    if ARGV[3] ~= '' then body = ARGV[3] end
-    local at = string.format('%d', clock[1] * 1000000 + clock[2])
-    redis.call('HSET', KEYS[1], ARGV[1], table.concat({sequence, ARGV[2], at, bot, body}, '|'))
+    local sequence, _, _, bot, body = string.match(state, HOLD)
+    local hold = {
+      sequence = sequence, status = ARGV[2], bot = bot,
+      at = string.format('%d', clock[1] * 1000000 + clock[2]),
+    }
+    if ARGV[3] == '' then
+      redis.call('HSET', KEYS[1], ARGV[1], table.concat({sequence, hold.status, hold.at, bot, body}, '|'))
+    else
+      -- The stream may have told of some of these orders already: what is no longer held is not held again.
+      local still, kept = {}, {}
+      for _, order in ipairs(cjson.decode(ARGV[3])) do
+        local name = fingerprint(order)
+        still[name] = (still[name] or 0) + 1
+      end
+      for _, order in ipairs(cjson.decode(body)) do
+        local name = fingerprint(order)
+        if (still[name] or 0) > 0 then
+          still[name] = still[name] - 1
+          kept[#kept + 1] = order
+        end
+      end
+      put_hold(KEYS[1], ARGV[1], hold, kept)
+    end
   end
 end
 local records = 6 + 2 * tonumber(ARGV[4])

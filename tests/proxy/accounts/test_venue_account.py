@@ -242,7 +242,7 @@ async def test_an_order_type_nobody_knows_does_not_stop_a_kill_but_is_trouble_fo
     )  # fmt: skip
     assert (await hands.book()).plain[0].order_id == "123456789012345678"
     with pytest.raises(VenueUnavailable, match="unexpected answer"):
-        await hands.account(1, datetime.now(UTC))
+        await hands.survey(datetime.now(UTC))
 
 
 async def test_numbers_in_json_stay_exact(both: Any):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from proxy.console.plane import AccountView, BotView, ControlRefused, DeskView, PositionView
+from proxy.console.plane import AccountView, BotView, ControlRefused, DeskView, FeedView, PositionView
 
 TOKEN = "control-token-of-the-tests-0123456789"
 
@@ -54,6 +54,7 @@ def an_account(**changes: Any) -> AccountView:
         conditional_orders=2,
         holds=1,
         unknown_holds=0,
+        feed=FeedView(state="LIVE", why="", age_s=0.4, adopted={"positions": 2, "open_orders": 6}, gaps_healed=0),
     )
     return replace(account, **changes)
 

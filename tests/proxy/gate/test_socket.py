@@ -349,14 +349,6 @@ class Users:
 
     def __init__(self) -> None:
         self.attached: list[Attachment] = []
-        self.live = asyncio.Event()
-        self.live.set()
-        self.asked: list[str] = []
-
-    async def ready(self, stream_key):
-        self.asked.append(stream_key)
-        await self.live.wait()
-        return stream_key == KEY
 
     def open(self, stream_key, socket, *, combined):
         if stream_key != KEY:
@@ -403,46 +395,6 @@ async def test_a_user_stream_is_opened_by_every_path_clients_use(path, combined)
             users.attached[0].socket.send(b'{"e":"ORDER_TRADE_UPDATE"}')
             assert await received(bot) == '{"e":"ORDER_TRADE_UPDATE"}'
         await until(lambda: users.attached == [])
-
-
-async def test_the_handshake_waits_until_the_stream_is_live():
-    """What a bot does right after it has connected must not happen before the stream begins."""
-    users = Users()
-    users.live.clear()
-    async with a_world(users=users) as (_, gate):
-        connecting = asyncio.create_task(gate.connect(f"/private/ws?listenKey={KEY}").__aenter__())
-        await until(lambda: users.asked == [KEY])
-        assert not connecting.done() and users.attached == []
-        users.live.set()
-        bot = await connecting
-        await until(lambda: len(users.attached) == 1)
-        await bot.close()
-
-
-async def test_a_bot_that_hangs_up_while_it_waits_leaves_nothing():
-    users = Users()
-    users.live.clear()
-    async with a_world(users=users) as (_, gate):
-        connecting = asyncio.create_task(gate.connect(f"/private/ws?listenKey={KEY}").__aenter__())
-        await until(lambda: users.asked == [KEY])
-        connecting.cancel()
-        users.live.set()
-        async with gate.connect(f"/ws/{KEY}") as bot:
-            await asked(bot, "LIST_SUBSCRIPTIONS")
-            await until(lambda: len(users.attached) == 1)
-
-
-async def test_a_bug_before_the_handshake_refuses_it_and_is_logged(caplog):
-    users = Users()
-    users.ready = None
-    async with a_world(users=users) as (_, gate):
-        with pytest.raises(InvalidStatus) as refused:
-            async with gate.connect(f"/ws/{KEY}"):
-                pass
-        assert refused.value.response.status_code == 500
-        async with gate.connect("/ws") as bot:
-            assert await asked(bot, "LIST_SUBSCRIPTIONS") == {"result": [], "id": 1}
-    assert "a session failed in the guard" in caplog.text
 
 
 async def test_a_user_stream_is_opened_and_left_by_name():

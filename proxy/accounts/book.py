@@ -1,0 +1,293 @@
+"""The account as the private stream tells it, event by event. Pure: no clock, no socket; times are given.
+
+Orders move by the cumulative quantity they have filled, so repeated and late events change nothing, and what an order
+fills leaves it and enters its leg in one step. An order that is over is remembered, so that a late word cannot bring
+it back. What the stream may have lost, ``merging`` puts right from a survey; until then too much is counted, never
+too little: an order goes only when the stream says so, a hold only when its order is here.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from proxy.accounts.events import AccountEvent, AlgoEvent, ConfigEvent, Event, MarginCall, OrderEvent, StreamKeyExpired
+from proxy.accounts.legs import Leg
+from proxy.accounts.survey import LegKey, OrderKey
+from proxy.store.conversion import NOTHING, Amended, Conversion, Ended, Taken
+from rules.model import PositionSide
+from rules.snapshot import Account, Market, OpenOrder, Position
+
+GUARD_ORDER_PREFIX: Final = "pgk-"
+"""Client order ids of the kill begin so; bots may neither use nor cancel them."""
+
+ENDED_MAX: Final = 10_000
+"""Orders that are over and still remembered."""
+
+QUOTE_ASSETS: Final = frozenset({"USDT", "USDC", "FDUSD", "BUSD"})
+"""Wallets whose changes count one to one; what another asset is worth, the next survey says."""
+
+_ALGO_GONE: Final = frozenset({"CANCELED", "EXPIRED", "REJECTED"})
+_ZERO: Final = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effects:
+    """What one event did: holds that it turns into orders, and what was known of its order before.
+
+    ``known`` says that the order was in the book, or is the guard's own; an order at its first event is known only if
+    a hold waits for it, which the store says. ``doubt`` names in words why the book may have missed something.
+    """
+
+    conversion: Conversion = NOTHING
+    known: bool = True
+    doubt: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Resting:
+    """An order that may still fill. ``taken`` says that its hold was told to go; ``amended`` is its last change."""
+
+    order: OpenOrder
+    at_ms: int
+    touched: float
+    taken: bool
+    amended: tuple[int, Decimal, Decimal | None] | None = None
+
+
+class Book:
+    """One account. ``owner`` names the bot behind a client order id, "" for none."""
+
+    def __init__(self, name: str, owner: Callable[[str], str] = lambda client_order_id: "") -> None:
+        self.name = name
+        self.orders: dict[OrderKey, Resting] = {}
+        self.ended: OrderedDict[OrderKey, bool] = OrderedDict()
+        self.becomes: dict[OrderKey, OrderKey] = {}
+        self.legs: dict[LegKey, Leg] = {}
+        self.wallets: dict[str, Decimal] = {}
+        self.surveyed: Account | None = None
+        self._owner = owner
+
+    def apply(self, event: Event, received: float) -> Effects:
+        """Take one event in. ``received`` is the guard's monotonic time."""
+        match event:
+            case OrderEvent():
+                return self._order(event, received)
+            case AlgoEvent():
+                return self._algo(event, received)
+            case AccountEvent():
+                return self._account(event, received)
+            case ConfigEvent() | MarginCall() | StreamKeyExpired():
+                return Effects()
+
+    def leg(self, symbol: str, position_side: PositionSide) -> Leg:
+        """The leg, flat if it was never heard of."""
+        key = (symbol, position_side)
+        if key not in self.legs:
+            self.legs[key] = Leg(symbol=symbol, position_side=position_side)
+        return self.legs[key]
+
+    def unsettled(self) -> tuple[Leg, ...]:
+        """Legs whose fills and quantity disagree: an event is on its way, or was lost."""
+        return tuple(leg for leg in self.legs.values() if not leg.settled)
+
+    def end(self, key: OrderKey, *, taken: bool) -> None:
+        """The order is over. ``taken`` says whether its hold was told to go."""
+        self.orders.pop(key, None)
+        self.ended[key] = taken
+        while len(self.ended) > ENDED_MAX:
+            self.ended.popitem(last=False)
+
+    def named(self, order: OpenOrder) -> OpenOrder:
+        """The order with its bot."""
+        return replace(order, bot=self._owner(order.client_order_id))
+
+    def account(self, *, version: int, as_of: datetime, stale: bool, markets: Mapping[str, Market]) -> Account | None:
+        """The whole account as it must be counted now; ``None`` before the first survey."""
+        base = self.surveyed
+        if base is None:
+            return None
+        return replace(
+            base,
+            version=version,
+            as_of=as_of,
+            margin_balance=self._margin_balance(base, markets),
+            positions=tuple(self._positions(markets)),
+            open_orders=tuple(resting.order for resting in self.orders.values()),
+            feed_stale=stale,
+        )
+
+    def _order(self, event: OrderEvent, received: float) -> Effects:
+        key = (event.symbol, event.order_id, False)
+        ours = event.client_order_id.startswith(GUARD_ORDER_PREFIX)
+        if key in self.ended:
+            taken = _taken(event) if not self.ended[key] else ()
+            self.ended[key] = True
+            return Effects(conversion=Conversion(taken=taken))
+        known = self.orders.get(key)
+        trigger = self.becomes.pop(key, None)
+        if trigger is not None and trigger in self.orders:
+            # What the conditional order could still fill is from now on this order's to fill.
+            self.end(trigger, taken=True)
+        counted = known.order.filled_quantity if known is not None else _ZERO
+        if event.filled_quantity > counted:
+            signed = (event.filled_quantity - counted) * event.side.sign
+            self.leg(event.symbol, event.position_side).fill(signed, event.at_ms, received)
+        conversion = self._changed(event, known, received, fresh=trigger is None)
+        if not event.is_open:
+            self.end(key, taken=True)
+            conversion = conversion.then(Conversion(ended=(Ended(symbol=event.symbol, order_id=event.order_id),)))
+        return Effects(conversion=conversion, known=known is not None or trigger is not None or ours)
+
+    def _changed(self, event: OrderEvent, known: Resting | None, received: float, *, fresh: bool) -> Conversion:
+        """Put the order's new state in its place, and say what became of holds."""
+        amended: tuple[Amended, ...] = ()
+        change = (event.at_ms, event.quantity, event.price)
+        if event.execution == "AMENDMENT" and (known is None or known.amended != change):
+            amended = (_amended(event),)
+        taken = () if (known is not None and known.taken) or not fresh else _taken(event)
+        order = _open_order(event)
+        if known is not None:
+            filled = max(event.filled_quantity, known.order.filled_quantity)
+            total, price = event.quantity, event.price
+            if event.at_ms < known.at_ms:
+                total, price = known.order.filled_quantity + (known.order.leaves_quantity or _ZERO), known.order.price
+            order = replace(
+                order, filled_quantity=filled, leaves_quantity=max(_ZERO, total - filled), price=price or None
+            )
+        self.orders[event.symbol, event.order_id, False] = Resting(
+            order=self.named(order),
+            at_ms=max(event.at_ms, known.at_ms if known is not None else 0),
+            touched=received,
+            taken=True,
+            amended=change if amended else known.amended if known is not None else None,
+        )
+        return Conversion(taken=taken, amended=amended)
+
+    def _algo(self, event: AlgoEvent, received: float) -> Effects:
+        key = (event.symbol, event.algo_id, True)
+        if key in self.ended:
+            taken = _taken(event) if not self.ended[key] else ()
+            self.ended[key] = True
+            return Effects(conversion=Conversion(taken=taken))
+        known = self.orders.get(key)
+        taken = () if known is not None and known.taken else _taken(event)
+        if known is None or event.at_ms >= known.at_ms:
+            self.orders[key] = Resting(
+                order=self.named(_waiting_order(event)), at_ms=event.at_ms, touched=received, taken=True
+            )
+        else:
+            known.taken = True
+        became = None if event.actual_order_id is None else (event.symbol, event.actual_order_id, False)
+        if event.status in _ALGO_GONE or (became is not None and (became in self.orders or became in self.ended)):
+            self.end(key, taken=True)
+        elif became is not None:
+            # Counted until the order it became is here: between the two events nothing else stands for it.
+            self.becomes[became] = key
+        return Effects(conversion=Conversion(taken=taken), known=known is not None)
+
+    def _account(self, event: AccountEvent, received: float) -> Effects:
+        for balance in event.balances:
+            self.wallets[balance.asset] = balance.wallet_balance
+        hedged = self.surveyed is not None and self.surveyed.hedged
+        doubt = ""
+        for change in event.positions:
+            leg = self.leg(change.symbol, change.position_side)
+            leg.tell(change.quantity, event.at_ms, received, absolute=event.reason != "ORDER")
+            leg.entry_price, leg.margin_mode = change.entry_price, change.margin_mode
+            if change.quantity and hedged is (change.position_side is PositionSide.BOTH):
+                doubt = "the position mode was changed"
+        return Effects(doubt=doubt)
+
+    def _margin_balance(self, base: Account, markets: Mapping[str, Market]) -> Decimal:
+        """The survey's balance, moved by what quote wallets and unrealised PnL have moved since."""
+        wallet = sum((self.wallets.get(asset, _ZERO) for asset in QUOTE_ASSETS), _ZERO)
+        then = sum((each.quantity * (each.mark_price - each.entry_price) for each in base.positions), _ZERO)
+        now = sum(
+            (
+                leg.told * ((markets[leg.symbol].mark_price if leg.symbol in markets else _mark(leg)) - leg.entry_price)
+                for leg in self.legs.values()
+                if leg.told
+            ),
+            _ZERO,
+        )
+        return base.margin_balance + (wallet - self._wallet_surveyed) + (now - then)
+
+    _wallet_surveyed: Decimal = _ZERO
+
+    def surveyed_wallets(self, wallets: Mapping[str, Decimal]) -> None:
+        """The wallets as a survey read them, together with the balance it brought."""
+        self.wallets |= wallets
+        self._wallet_surveyed = sum((self.wallets.get(asset, _ZERO) for asset in QUOTE_ASSETS), _ZERO)
+
+    def _positions(self, markets: Mapping[str, Market]) -> Iterable[Position]:
+        for leg in self.legs.values():
+            for quantity in leg.quantities:
+                yield Position(
+                    symbol=leg.symbol,
+                    position_side=leg.position_side,
+                    quantity=quantity,
+                    entry_price=leg.entry_price,
+                    mark_price=markets[leg.symbol].mark_price if leg.symbol in markets else _mark(leg),
+                    liquidation_price=leg.liquidation_price if quantity == leg.liquidation_quantity else None,
+                    margin_mode=leg.margin_mode,
+                )
+
+
+def _mark(leg: Leg) -> Decimal:
+    """The last mark a survey brought; before any, the entry price is the only price there is."""
+    return leg.mark_price or leg.entry_price
+
+
+def _taken(event: OrderEvent | AlgoEvent) -> tuple[Taken, ...]:
+    conditional = isinstance(event, AlgoEvent)
+    return (
+        Taken(symbol=event.symbol, side=event.side, conditional=conditional, client_order_id=event.client_order_id),
+    )
+
+
+def _amended(event: OrderEvent) -> Amended:
+    return Amended(
+        symbol=event.symbol,
+        order_id=event.order_id,
+        client_order_id=event.client_order_id,
+        quantity=event.quantity,
+        price=event.price,
+    )
+
+
+def _open_order(event: OrderEvent) -> OpenOrder:
+    return OpenOrder(
+        symbol=event.symbol,
+        side=event.side,
+        position_side=event.position_side,
+        order_type=event.order_type,
+        leaves_quantity=event.leaves_quantity,
+        price=event.price,
+        trigger_price=None,
+        reduce_only=event.reduce_only,
+        close_position=event.close_position,
+        order_id=event.order_id,
+        client_order_id=event.client_order_id,
+        filled_quantity=event.filled_quantity,
+    )
+
+
+def _waiting_order(event: AlgoEvent) -> OpenOrder:
+    return OpenOrder(
+        symbol=event.symbol,
+        side=event.side,
+        position_side=event.position_side,
+        order_type=event.order_type,
+        leaves_quantity=event.quantity,
+        price=event.price,
+        trigger_price=event.trigger_price,
+        reduce_only=event.reduce_only,
+        close_position=event.close_position,
+        order_id=event.algo_id,
+        client_order_id=event.client_order_id,
+    )

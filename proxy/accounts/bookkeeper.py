@@ -1,0 +1,197 @@
+"""Keeps one account's book and publishes it: whatever changes the account goes through here, one step after another.
+
+Events that have piled up are published together. That hides states, never exposure: everything the venue did by the
+last event is in the document, and every hold those events speak of goes in the same step; a hold that no event speaks
+of stays. What could not be published is not forgotten: the next publication brings it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Final, Protocol
+
+from proxy.accounts.book import Book
+from proxy.accounts.events import Event
+from proxy.accounts.merging import Merged, merge_survey
+from proxy.accounts.survey import Survey
+from proxy.store.conversion import NOTHING, Conversion
+from proxy.store.warden_store import Published, WardenStore
+from rules.snapshot import Account, Market, OpenOrder, Position, Share
+
+log = logging.getLogger("perpguard.accounts")
+
+_ATTEMPTS: Final = 3
+UNSAID_MAX: Final = 10_000
+"""Events kept for whoever watches the outside while the store is away; beyond it, a survey tells of them."""
+
+
+class Attribution(Protocol):
+    """Splits the account by bot: hears every event before it is published, and what surveys found."""
+
+    def apply(self, event: Event) -> object:
+        """Take one event in; repeated ones change nothing."""
+
+    def restore(self, account: Account) -> None:
+        """Take up the shares an earlier warden published."""
+
+    def adopt(self, positions: Sequence[Position], open_orders: Sequence[OpenOrder]) -> None:
+        """The whole book after a survey was put into it: the shares are to add up to it."""
+
+    def all(self) -> tuple[Share, ...]:
+        """Every share."""
+
+
+class Outside(Protocol):
+    """Hears of every event whether the guard knew of its order."""
+
+    def saw(self, event: Event, known: bool) -> None:
+        """``known``: a hold was waiting for the order, it was in the book already, or it is the guard's own."""
+
+    def mode(self, hedged: bool) -> None:
+        """The position mode, as a survey read it."""
+
+
+class Bookkeeper:
+    """One account's book, and its place in the store."""
+
+    def __init__(
+        self,
+        *,
+        book: Book,
+        desk: str,
+        store: WardenStore,
+        markets: Callable[[], Mapping[str, Market]] = dict,
+        shares: Attribution | None = None,
+        outside: Outside | None = None,
+    ) -> None:
+        self.book = book
+        self.account: Account | None = None
+        self.stale = False
+        self._desk = desk
+        self._store = store
+        self._markets = markets
+        self._shares = shares
+        self._outside = outside
+        self._lock = asyncio.Lock()
+        self._version = 0
+        self._pending = NOTHING
+        self._unsaid: list[tuple[Event, bool, int | None]] = []
+        self._as_of: datetime | None = None
+
+    def hear(self, events: Sequence[Event], received: float) -> tuple[str, ...]:
+        """Take events into the book, to be published next. Returns in words why the book may have missed something."""
+        doubts = []
+        for event in events:
+            effects = self.book.apply(event, received)
+            place = len(self._pending.taken) if effects.conversion.taken else None
+            self._pending = self._pending.then(effects.conversion)
+            if self._shares is not None:
+                self._shares.apply(event)
+            if self._outside is not None and len(self._unsaid) < UNSAID_MAX:
+                self._unsaid.append((event, effects.known, place))
+            if effects.doubt:
+                doubts.append(effects.doubt)
+        return tuple(doubts)
+
+    async def publish(self, *, alive_at: datetime | None = None, resolved: Sequence[str] = ()) -> bool:
+        """Publish the book as it is. ``alive_at`` is the last moment an unbroken stream vouches for.
+
+        False before the first survey: then there is nothing to publish. Raises ``EpochLost`` or what the store client
+        raises; what was to be said is then said the next time.
+        """
+        async with self._lock:
+            if alive_at is not None and not self.stale:
+                self._as_of = alive_at
+            for _ in range(_ATTEMPTS):
+                account = self._next()
+                if account is None:
+                    return False
+                conversion, said = self._pending, len(self._unsaid)
+                done = await self._store.publish_events(
+                    account, conversion=conversion, resolved=resolved, desk=self._desk
+                )
+                if await self._finish(account, done, conversion, said):
+                    return True
+            return False
+
+    async def survey(self, survey: Survey, *, began_us: int, since: float, resolved: Sequence[str] = ()) -> Merged:
+        """Put a survey into the book and publish both. Raises like ``publish``.
+
+        ``began_us`` is the store's time before which a hold must have been acknowledged to be released, ``since`` the
+        monotonic time from which on events may be newer than what was read.
+        """
+        async with self._lock:
+            merged = merge_survey(self.book, survey, since)
+            # However long the reads took, what the stream has vouched for since is not undone.
+            if survey.symbols is None and (self._as_of is None or self._as_of < survey.account.as_of):
+                self._as_of = survey.account.as_of
+            self._pending = self._pending.then(merged.conversion)
+            whole = self._next()
+            if self._shares is not None and whole is not None:
+                self._shares.adopt(whole.positions, whole.open_orders)
+            if self._outside is not None:
+                self._outside.mode(survey.account.hedged)
+            for _ in range(_ATTEMPTS):
+                account = self._next()
+                conversion, said = self._pending, len(self._unsaid)
+                assert account is not None  # noqa: S101 - a survey was just merged
+                done = await self._store.publish_account(
+                    account,
+                    began_us=began_us,
+                    symbols=survey.symbols,
+                    resolved=resolved,
+                    desk=self._desk,
+                    conversion=conversion,
+                )
+                if await self._finish(account, done, conversion, said):
+                    break
+            return merged
+
+    async def take_up(self) -> None:
+        """What an earlier warden published: its shares are taken over, and it is stale until it has been surveyed.
+
+        Raises like ``publish``.
+        """
+        async with self._lock:
+            published = await self._store.account(self.book.name)
+            if published is None or self.account is not None:
+                return
+            self._version = published.version
+            if self._shares is not None:
+                self._shares.restore(published)
+            if self.stale and not published.feed_stale:
+                account = replace(published, version=published.version + 1, feed_stale=True)
+                await self._store.publish_events(account, conversion=NOTHING, resolved=(), desk=self._desk)
+
+    def forget(self) -> None:
+        """The store lost what it knew: the next survey tells everything anew."""
+        self.account = None
+        self.book.surveyed = None
+
+    def _next(self) -> Account | None:
+        markets = self._markets()
+        if self._as_of is None:
+            return None
+        account = self.book.account(version=self._version + 1, as_of=self._as_of, stale=self.stale, markets=markets)
+        if account is None or self._shares is None:
+            return account
+        return replace(account, shares=self._shares.all())
+
+    async def _finish(self, account: Account, done: Published, conversion: Conversion, said: int) -> bool:
+        """Note what was published; another version in the way is only another warden's, or one of ours before."""
+        if not done.accepted:
+            self._version = await self._store.account_version(account.name)
+            return False
+        self._version, self.account = account.version, account
+        self._pending = self._pending.without(conversion)
+        for event, known, place in self._unsaid[:said]:
+            if self._outside is not None:
+                self._outside.saw(event, known or (place is not None and done.matched[place]))
+        later = self._unsaid[said:]
+        taken = len(conversion.taken)
+        self._unsaid = [(event, known, None if place is None else place - taken) for event, known, place in later]
+        return True

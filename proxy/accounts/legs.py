@@ -1,0 +1,118 @@
+"""One leg of an account, as fills count it and as the venue tells it. Pure.
+
+Two stories are told of every leg: the fills of its orders, which say by how much it moved, and the venue's absolute
+quantity, which comes just before them. While the two differ, the leg may be either, so both are counted; when they
+agree it is known again. If they keep differing, something was not heard, and only a survey can tell what.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
+
+from rules.model import MarginMode, PositionSide
+
+FILLS_KEPT: Final = 512
+"""Fills of a leg remembered for the next survey, which may or may not have seen them."""
+
+MAYBE_MAX: Final = 16
+"""Quantities a leg may be thought to have; with more, only the extremes are kept."""
+
+_ZERO: Final = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fill:
+    at_ms: int
+    signed: Decimal
+    received: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Leg:
+    """``told`` is the venue's own quantity, as of ``told_ms``; ``maybe`` is what the fills make of it.
+
+    A fill at or before ``included_ms`` is in the quantity that a survey brought. ``received`` times are the guard's
+    monotonic clock, ``*_ms`` the venue's.
+    """
+
+    symbol: str
+    position_side: PositionSide
+    told: Decimal = _ZERO
+    told_ms: int = 0
+    maybe: frozenset[Decimal] = frozenset({_ZERO})
+    included_ms: int = 0
+    touched: float = float("-inf")
+    entry_price: Decimal = _ZERO
+    mark_price: Decimal = _ZERO
+    liquidation_price: Decimal | None = None
+    liquidation_quantity: Decimal = _ZERO
+    margin_mode: MarginMode = MarginMode.CROSS
+    _fills: deque[_Fill] = field(default_factory=lambda: deque(maxlen=FILLS_KEPT))
+
+    @property
+    def settled(self) -> bool:
+        """Whether fills and venue agree."""
+        return self.maybe == {self.told}
+
+    @property
+    def quantities(self) -> tuple[Decimal, ...]:
+        """What must be counted: the largest long and the largest short the leg may be; nothing when it is flat."""
+        known = self.maybe | {self.told}
+        high, low = max(known), min(known)
+        counted = (high, low) if high > 0 > low else (max(high, low, key=abs),)
+        return tuple(each for each in counted if each)
+
+    def fill(self, signed: Decimal, at_ms: int, received: float) -> None:
+        """An order of this leg filled ``signed`` more, at the venue's ``at_ms``."""
+        self._fills.append(_Fill(at_ms, signed, received))
+        self.touched = received
+        moved = frozenset(each + signed for each in self.maybe)
+        if at_ms > self.included_ms:
+            self._set(moved)
+        elif at_ms == self.included_ms:
+            # The survey was made in the very millisecond of this fill: it may have seen it or not.
+            self._set(self.maybe | moved)
+        if self.told in self.maybe:
+            self.maybe = frozenset({self.told})
+
+    def tell(self, quantity: Decimal, at_ms: int, received: float, *, absolute: bool) -> None:
+        """The venue's quantity after something happened; ``absolute`` when that was no order's fill."""
+        if at_ms < self.told_ms:
+            return
+        self.told, self.told_ms, self.touched = quantity, at_ms, received
+        if absolute:
+            self.included_ms = max(self.included_ms, at_ms)
+        if absolute or quantity in self.maybe:
+            self.maybe = frozenset({quantity})
+
+    def survey(self, quantity: Decimal, at_ms: int | None, since: float) -> None:
+        """A survey's quantity, last changed at ``at_ms`` (``None`` where the venue lists no such leg).
+
+        What was received from ``since`` on, the survey may not have seen: those fills are added where the venue's own
+        times say that they came later, and counted both ways where nothing says.
+        """
+        recent = [fill for fill in self._fills if fill.received >= since]
+        if at_ms is None:
+            later, doubtful = _ZERO, [fill.signed for fill in recent]
+        else:
+            later = sum((fill.signed for fill in recent if fill.at_ms > at_ms), _ZERO)
+            doubtful = [fill.signed for fill in recent if fill.at_ms == at_ms]
+            self.included_ms = max(self.included_ms, at_ms)
+        found = {quantity + later}
+        for signed in reversed(doubtful):
+            later += signed
+            found.add(quantity + later)
+        known_since = at_ms if at_ms is not None else 0
+        heard = self.touched >= since
+        if not heard or (self.told_ms <= known_since and len(found) == 1):
+            self.told, self.told_ms = next(iter(found)), max(self.told_ms, known_since)
+        self._set(frozenset(found))
+        # What is told after the survey's own moment, and fits it, is the latest word.
+        if self.told in found and (len(found) == 1 or self.told_ms > known_since):
+            self.maybe = frozenset({self.told})
+
+    def _set(self, maybe: frozenset[Decimal]) -> None:
+        self.maybe = maybe if len(maybe) <= MAYBE_MAX else frozenset({max(maybe), min(maybe), _ZERO})

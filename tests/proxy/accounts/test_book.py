@@ -1,0 +1,185 @@
+"""The account as the stream tells it: what fills leaves the order and enters the leg at once; nothing counts twice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.accounts.book import Book
+from rules.model import OrderType, Side
+from tests.proxy.accounts.stream_builders import (
+    a_book,
+    a_survey,
+    account_of,
+    cancelled,
+    counted,
+    placed,
+    position_told,
+    stop,
+    surveyed,
+    traded,
+)
+
+
+def test_a_new_order_rests_and_takes_its_hold() -> None:
+    book = a_book()
+    effects = book.apply(placed(), 10)
+    assert [each.client_order_id for each in effects.conversion.taken] == ["c1"]
+    assert not effects.known
+    assert counted(book) == ([], [5])
+
+
+def test_what_fills_leaves_the_order_and_enters_the_leg_in_one_step() -> None:
+    book = a_book(placed(), traded(2))
+    assert counted(book) == ([2], [3])
+    book.apply(traded(5, 3), 10)
+    assert counted(book) == ([5], [])
+
+
+def test_an_order_first_heard_of_when_it_fills_is_taken_too() -> None:
+    book = a_book()
+    assert len(book.apply(traded(5), 10).conversion.taken) == 1
+    assert counted(book) == ([5], [])
+
+
+def test_repeated_events_change_nothing() -> None:
+    events = [placed(), position_told(2), traded(2), position_told(5, 3), traded(5, 3)]
+    book = a_book(*events)
+    for event in events:
+        assert book.apply(event, 11).conversion.taken == ()
+    assert counted(book) == ([5], [])
+
+
+def test_a_late_new_does_not_bring_an_order_back() -> None:
+    book = a_book(cancelled(2), placed())
+    assert counted(book) == ([2], [])
+
+
+def test_while_leg_and_fills_differ_the_larger_counts() -> None:
+    book = a_book(placed(), position_told(2))
+    assert counted(book) == ([2], [5])
+    assert [leg.symbol for leg in book.unsettled()] == ["BTCUSDT"]
+    book.apply(traded(2), 10)
+    assert counted(book) == ([2], [3])
+    assert book.unsettled() == ()
+
+
+def test_a_leg_that_shrinks_counts_in_full_until_both_say_so() -> None:
+    book = a_book(placed(), traded(5), position_told(5))
+    book.apply(position_told(1, 4), 10)
+    assert counted(book)[0] == [5]
+
+
+def test_a_leg_told_long_and_filled_short_counts_both_ways() -> None:
+    book = a_book(placed(side=Side.SELL), position_told(3), traded(2, side=Side.SELL))
+    assert sorted(counted(book)[0]) == [-2, 3]
+
+
+@pytest.mark.parametrize("reason", ["ADJUSTMENT", "FUNDING_FEE", "INSURANCE_CLEAR"])
+def test_what_no_order_did_is_believed_at_once(reason: str) -> None:
+    book = a_book(placed(), traded(5), position_told(5))
+    book.apply(position_told(0, 9, reason), 10)
+    assert counted(book)[0] == []
+    assert book.unsettled() == ()
+
+
+def test_an_older_quantity_is_passed_over() -> None:
+    book = a_book(placed(), position_told(5, 4), traded(5, 4), position_told(2, 3))
+    assert counted(book)[0] == [5]
+    assert book.unsettled() == ()
+
+
+def test_an_amendment_is_told_once_with_its_numbers() -> None:
+    book = a_book(placed(), traded(2))
+    change = placed(
+        3, execution="AMENDMENT", status="PARTIALLY_FILLED", quantity=Decimal(9), filled_quantity=Decimal(2)
+    )
+    (amended,) = book.apply(change, 10).conversion.amended
+    assert (amended.order_id, amended.quantity) == ("1", Decimal(9))
+    assert counted(book) == ([2], [7])
+    assert book.apply(change, 11).conversion.amended == ()
+
+
+def test_the_end_of_an_order_ends_its_amends() -> None:
+    book = a_book(placed())
+    (ended,) = book.apply(cancelled(), 10).conversion.ended
+    assert ended.order_id == "1"
+
+
+def test_a_conditional_order_counts_until_the_order_it_became_is_here() -> None:
+    book = a_book(stop(), stop("TRIGGERED", 2, became="77"))
+    assert counted(book) == ([], [2])
+    fired = traded(1, 2, order_id="77", client_order_id="x", order_type=OrderType.MARKET, quantity=Decimal(2))
+    effects = book.apply(fired, 10)
+    assert effects.known
+    assert effects.conversion.taken == ()
+    assert counted(book) == ([1], [1])
+
+
+def test_the_order_may_come_before_the_word_that_it_was_triggered() -> None:
+    book = a_book(stop(), traded(2, 2, order_id="77", quantity=Decimal(2), status="FILLED"))
+    assert counted(book) == ([2], [2])
+    book.apply(stop("TRIGGERED", 2, became="77"), 10)
+    assert counted(book) == ([2], [])
+
+
+@pytest.mark.parametrize("status", ["CANCELED", "EXPIRED", "REJECTED"])
+def test_a_conditional_order_that_ends_is_gone(status: str) -> None:
+    book = a_book(stop(), stop(status, 2), stop())
+    assert counted(book) == ([], [])
+
+
+def test_the_guards_own_orders_are_known() -> None:
+    assert a_book().apply(placed(client_order_id="pgk-1"), 10).known
+
+
+def test_a_leg_of_the_other_position_mode_is_in_doubt() -> None:
+    book = a_book()
+    book.surveyed = replace(account_of(book), hedged=True)
+    assert book.apply(position_told(1), 10).doubt
+
+
+def test_the_balance_follows_the_wallet() -> None:
+    book = a_book(position_told(0, 5, "FUNDING_FEE", wallet="990"))
+    assert account_of(book).margin_balance == Decimal(999_990)
+
+
+def test_an_order_has_the_bot_its_name_says() -> None:
+    book = Book("demo", owner=lambda name: f"bot of {name}")
+    surveyed(book, a_survey(), 0)
+    book.apply(placed(), 10)
+    assert account_of(book).open_orders[0].bot == "bot of c1"
+
+
+def test_nothing_is_known_before_a_survey() -> None:
+    book = Book("demo")
+    book.apply(placed(), 10)
+    assert book.account(version=1, as_of=a_survey().account.as_of, stale=False, markets={}) is None
+
+
+@st.composite
+def lives(draw: st.DrawFn) -> list[object]:
+    """What happens to one order, told as the venue tells it, and how much of it filled."""
+    events: list[object] = [placed()]
+    filled = 0
+    for moment, size in enumerate(draw(st.lists(st.integers(1, 2), max_size=4)), 2):
+        if filled + size > 5:
+            break
+        filled += size
+        events += [position_told(filled, moment), traded(filled, moment)]
+    if filled < 5 and draw(st.booleans()):
+        events.append(cancelled(filled, 9))
+    return events
+
+
+@given(lives(), st.data())
+@settings(max_examples=200, deadline=None)
+def test_whatever_is_repeated_or_out_of_place_the_end_is_the_same(events: list[object], data: st.DataObject) -> None:
+    told = data.draw(st.permutations([*events, *data.draw(st.lists(st.sampled_from(events), max_size=4))]))
+    book = a_book(*told)
+    assert counted(book) == counted(a_book(*events))
+    assert book.unsettled() == ()

@@ -1,0 +1,126 @@
+"""A survey in the book: it decides, except about what it cannot have seen."""
+
+from __future__ import annotations
+
+from rules.model import Side
+from rules.snapshot import OpenOrder
+from tests.proxy.accounts.stream_builders import (
+    a_book,
+    a_survey,
+    cancelled,
+    counted,
+    placed,
+    position_told,
+    stop,
+    surveyed,
+    traded,
+)
+from tests.rules.builders import an_open_order
+
+
+def resting(leaves: str = "5", filled: str = "0", order_id: str = "1") -> OpenOrder:
+    return an_open_order(Side.BUY, "BTCUSDT", leaves, "50000", order_id=order_id, filled=filled, client_order_id="c1")
+
+
+def test_what_is_there_at_the_start_is_adopted() -> None:
+    book = a_book()
+    surveyed(book, a_survey(resting(), quantity=3, at_ms=1))
+    assert counted(book) == ([3], [5])
+
+
+def test_an_order_the_survey_does_not_show_is_gone_and_that_is_told() -> None:
+    book = a_book(placed())
+    assert surveyed(book, a_survey()).healed == ("order 1 of BTCUSDT is gone",)
+    assert counted(book) == ([], [])
+
+
+def test_an_order_heard_of_since_the_survey_began_stays() -> None:
+    book = a_book(placed(), received=100)
+    assert surveyed(book, a_survey(), 100).healed == ()
+    assert counted(book) == ([], [5])
+
+
+def test_an_order_that_ended_while_the_survey_was_read_does_not_come_back() -> None:
+    book = a_book(placed(), cancelled(), received=100)
+    surveyed(book, a_survey(resting()), 100)
+    assert counted(book) == ([], [])
+
+
+def test_an_adopted_order_takes_its_hold_and_a_name_left_behind_takes_none() -> None:
+    book = a_book()
+    assert len(surveyed(book, a_survey(resting())).conversion.taken) == 1
+    assert surveyed(book, a_survey(resting())).conversion.taken == ()
+    book.apply(cancelled(), 200)
+    assert surveyed(book, a_survey(resting()), 150).conversion.taken == ()
+
+
+def test_fills_the_survey_has_seen_are_not_counted_again_when_they_arrive() -> None:
+    book = a_book(placed())
+    surveyed(book, a_survey(resting("3", "2"), quantity=2, at_ms=5))
+    book.apply(position_told(2, 5), 200)
+    book.apply(traded(2, 5), 200)
+    assert counted(book) == ([2], [3])
+    assert book.unsettled() == ()
+
+
+def test_a_fill_of_an_order_the_survey_no_longer_shows_is_not_counted_again() -> None:
+    book = a_book(placed())
+    surveyed(book, a_survey(quantity=5, at_ms=5))
+    book.apply(traded(5, 5), 200)
+    assert counted(book) == ([5], [])
+
+
+def test_fills_newer_than_the_survey_are_added_to_it() -> None:
+    book = a_book(placed())
+    book.apply(position_told(2, 8), 100)
+    book.apply(traded(2, 8), 100)
+    surveyed(book, a_survey(resting(), quantity=0), 100)
+    assert counted(book) == ([2], [3])
+    book = a_book(placed(), position_told(1, 3), traded(1, 3))
+    book.apply(position_told(3, 8), 100)
+    book.apply(traded(3, 8), 100)
+    surveyed(book, a_survey(resting("4", "1"), quantity=1, at_ms=3), 100)
+    assert counted(book) == ([3], [2])
+    assert book.unsettled() == ()
+
+
+def test_a_lost_fill_is_found_while_others_arrive() -> None:
+    book = a_book(placed())
+    book.apply(placed(order_id="2", client_order_id="c2"), 10)
+    # Order 1 filled four and nobody heard; order 2 fills one while the survey is read.
+    book.apply(position_told(5, 9), 100)
+    book.apply(traded(1, 9, order_id="2", client_order_id="c2"), 100)
+    assert book.unsettled() != ()
+    surveyed(book, a_survey(resting("1", "4"), resting("5", "0", "2"), quantity=4, at_ms=6), 100)
+    assert counted(book)[0] == [5]
+    assert book.unsettled() == ()
+
+
+def test_a_fill_in_the_millisecond_of_the_survey_counts_both_ways_until_another_survey() -> None:
+    book = a_book(placed())
+    book.apply(traded(2, 7), 100)
+    surveyed(book, a_survey(quantity=3, at_ms=7), 100)
+    assert counted(book)[0] == [5]
+    assert book.unsettled() != ()
+    surveyed(book, a_survey(quantity=3, at_ms=7), 200)
+    assert counted(book)[0] == [3]
+    assert book.unsettled() == ()
+
+
+def test_a_leg_that_was_closed_unheard_is_flat() -> None:
+    book = a_book(placed(), position_told(5), traded(5))
+    assert surveyed(book, a_survey()).healed == ("BTCUSDT BOTH was 5, is 0",)
+    assert counted(book) == ([], [])
+
+
+def test_a_survey_of_other_symbols_says_nothing() -> None:
+    book = a_book(placed(), position_told(2), traded(2))
+    surveyed(book, a_survey(symbols=frozenset({"ETHUSDT"})))
+    assert counted(book) == ([2], [3])
+
+
+def test_a_conditional_order_that_became_one_unheard_is_gone() -> None:
+    book = a_book(stop(), stop("TRIGGERED", 2, became="77"))
+    surveyed(book, a_survey(quantity=2, at_ms=3))
+    assert counted(book) == ([2], [])
+    assert book.becomes == {}
