@@ -146,14 +146,14 @@ class UserStreams:
         identity = self._identities.identify_stream(stream_key)
         if identity is None:
             return True  # There is nothing to wait for; ``open`` refuses it.
+        account = self._account(identity.exchange_key)
         try:
             async with asyncio.timeout(READY_WITHIN_S):
-                await self._account(identity.exchange_key).stream.live.wait()
+                await account.stream.live.wait()
         except TimeoutError:
             return False
-        listening = self._accounts[identity.account].bots
         await self._views.begin(
-            identity.account, identity.bot, anew=not any(each.bot == identity.bot for each in listening)
+            identity.account, identity.bot, anew=not any(each.bot == identity.bot for each in account.bots)
         )
         return True
 

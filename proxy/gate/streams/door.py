@@ -99,17 +99,21 @@ class SocketDoor:
         """A bot's private stream begins with its handshake, so the venue's must be there before."""
 
         async def ready() -> Rejection | None:
+            up = False
             try:
-                up = [await self._users.ready(stream_key) for stream_key in stream_keys]
-            except BaseException:
-                self._open -= 1
-                raise
-            if all(up):
-                return None
-            self._open -= 1
-            return venue_unreachable()
+                up = await self._all_ready(stream_keys)
+            finally:
+                if not up:  # Then nobody serves the socket, and its place is free.
+                    self._open -= 1
+            return None if up else venue_unreachable()
 
         return ready
+
+    async def _all_ready(self, stream_keys: tuple[str, ...]) -> bool:
+        for stream_key in stream_keys:
+            if not await self._users.ready(stream_key):
+                return False  # Waiting for the others as well would multiply the bound.
+        return True
 
     def _trade(self, client: str) -> Session:
         async def trade(socket: FrameSocket) -> None:

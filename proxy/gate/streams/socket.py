@@ -64,6 +64,8 @@ class BotConnection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._paused = False
         self._gone = asyncio.Event()
+        self._unanswered = False
+        self._deciding: asyncio.Task[Any] | None = None
         self._pinged = False
         self._timer: asyncio.TimerHandle | None = None
         self._control_rate = Rate(CONTROL_FRAMES_PER_S, self._loop.time())
@@ -123,6 +125,10 @@ class BotConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the bot: first the request, then frames."""
+        if self._unanswered:
+            # RFC 6455 section 4.1: a client sends nothing before its handshake is answered.
+            self.cut("it did not wait for the answer to its handshake")
+            return
         self._wire.receive_data(data)
         events = self._wire.events_received()
         if self._wire.parser_exc is not None:
@@ -195,6 +201,7 @@ class BotConnection(asyncio.Protocol):
             self._let_in(response, admission)
             self._work(self._run(admission.serve))
         else:
+            self._unanswered = True
             self._work(self._run_when_ready(response, admission, admission.ready))
 
     def _let_in(self, response: Response, admission: Admission) -> None:
@@ -210,11 +217,15 @@ class BotConnection(asyncio.Protocol):
     async def _run_when_ready(
         self, response: Response, admission: Admission, ready: Callable[[], Awaitable[Rejection | None]]
     ) -> None:
+        self._deciding = asyncio.current_task()  # A bot that leaves ends the wait, and its place is free.
         try:
             refused = await ready()
         except Exception:  # The edge: a bug costs this bot its handshake, and nobody else anything.
             log.exception("a handshake failed in the guard")
             refused = rejections.internal()
+        finally:
+            self._deciding = None
+            self._unanswered = False
         if refused is not None:
             if not self._gone.is_set():
                 self._refuse(refused)
@@ -303,6 +314,8 @@ class BotConnection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_later(CLOSE_DEADLINE_S, self.transport.abort)
+        if self._deciding is not None:
+            self._deciding.cancel()
         self._wake()
 
     def _wake(self) -> None:

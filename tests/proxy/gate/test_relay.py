@@ -265,10 +265,7 @@ async def test_a_connection_nobody_needs_is_closed_and_opened_anew(monkeypatch):
         "/stream?streams=btcusdt@aggTrade&streams=ethusdt@aggTrade",
         "/stream?stream=btcusdt@aggTrade",
         "/other/ws",
-        "/ws-fapi/v1",
         "/ws-fapi/v2",
-        "/ws?listenKey=" + "k" * 64,
-        "/private/ws/" + "k" * 64,
         "/ws?listenKey=short",
         "/fapi/v1/time",
     ],
@@ -282,7 +279,6 @@ async def test_a_path_that_is_not_served_is_refused_at_the_handshake(path):
         assert response.headers["Content-Type"] == "application/json"
         answer = json.loads(response.body)
         assert answer["code"] == -1002 and "UNKNOWN_ROUTE" in answer["msg"]
-        assert "k" * 33 not in answer["msg"]
 
 
 async def test_a_path_outside_the_prefix_is_refused():

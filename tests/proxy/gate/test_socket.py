@@ -9,7 +9,7 @@ import logging
 import socket
 
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import InvalidMessage, InvalidStatus
 
 from proxy.gate.streams import door as doors
 from proxy.gate.streams import keys as keyed
@@ -345,10 +345,21 @@ class Attachment:
 
 
 class Users:
-    """User streams of one account, under one key."""
+    """User streams of one account, under one key. ``up`` says how the wait for the venue ends, once ``answer`` is set."""
 
     def __init__(self) -> None:
         self.attached: list[Attachment] = []
+        self.asked: list[str] = []
+        self.up: bool | Exception = True
+        self.answer = asyncio.Event()
+        self.answer.set()
+
+    async def ready(self, stream_key):
+        self.asked.append(stream_key)
+        await self.answer.wait()
+        if isinstance(self.up, Exception):
+            raise self.up
+        return self.up
 
     def open(self, stream_key, socket, *, combined):
         if stream_key != KEY:
@@ -412,6 +423,104 @@ async def test_a_key_nobody_was_given_opens_nothing():
         assert "UNKNOWN_STREAM" in (await asked(bot, "SUBSCRIBE", "j" * 64))["error"]["msg"]
         async with gate.connect("/ws/" + "j" * 64) as other:
             assert await close_code(other) == 1008
+
+
+# A private stream begins with its handshake
+
+
+async def test_a_handshake_is_answered_when_the_private_stream_is_there():
+    users = Users()
+    users.answer.clear()
+    async with a_world(users=users) as (_, gate):
+        coming = asyncio.create_task(status(gate, f"/ws/{KEY}"))
+        await until(lambda: users.asked == [KEY])
+        assert not coming.done() and users.attached == []
+        async with gate.connect("/ws/btcusdt@aggTrade"):  # Who wants nothing private waits for nobody.
+            assert not coming.done()
+        users.answer.set()
+        assert await coming == 101
+        await until(lambda: gate.door._open == 0)
+
+
+@pytest.mark.parametrize(("up", "expected"), [(False, (503, -1001)), (RuntimeError("a bug"), (500, -1000))])
+async def test_a_bot_whose_private_stream_is_not_to_be_had_is_not_let_in(up, expected, caplog):
+    users = Users()
+    users.up = up
+    async with a_world(users=users) as (_, gate):
+        with pytest.raises(InvalidStatus) as refused:
+            await gate.connect(f"/stream?streams=btcusdt@aggTrade/{KEY}/{'j' * 64}")
+        assert (refused.value.response.status_code, json.loads(refused.value.response.body)["code"]) == expected
+        assert users.asked == [KEY]
+        assert (gate.door._open, users.attached, gate.relay._topics) == (0, [], {})
+    assert ("a handshake failed in the guard" in caplog.text) is isinstance(up, Exception)
+
+
+async def test_a_bot_that_leaves_while_it_waits_gives_its_place_back():
+    users = Users()
+    users.answer.clear()
+    async with a_world(users=users) as (_, gate):
+        bot = gate.raw(f"/ws/{KEY}")
+        _, writer = await asyncio.open_connection(*gate.address)
+        writer.write(bot.request)
+        await until(lambda: users.asked == [KEY])
+        assert gate.door._open == 1
+        writer.close()
+        await until(lambda: gate.door._open == 0)
+        assert users.attached == []
+
+
+async def test_a_bot_that_does_not_wait_for_the_answer_is_cut_off():
+    users = Users()
+    users.answer.clear()
+    async with a_world(users=users) as (_, gate):
+        reader, writer = await asyncio.open_connection(*gate.address)
+        writer.write(gate.raw(f"/ws/{KEY}").request)
+        await until(lambda: users.asked == [KEY])
+        writer.write(frame("", 9) + frame(LIST))
+        async with asyncio.timeout(2):
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read() == b""
+        await until(lambda: gate.door._open == 0)
+        writer.close()
+
+
+async def test_a_stopping_gate_waits_for_no_handshake():
+    users = Users()
+    users.answer.clear()
+    async with a_world(users=users) as (_, gate):
+        coming = asyncio.create_task(status(gate, f"/ws/{KEY}"))
+        await until(lambda: users.asked == [KEY])
+        async with asyncio.timeout(3):
+            await gate.stop()
+        with pytest.raises((EOFError, OSError, InvalidMessage)):
+            await coming
+        assert gate.door._open == 0
+
+
+async def test_a_private_stream_asked_for_on_an_open_socket_is_waited_for_too():
+    users = Users()
+    users.answer.clear()
+    async with a_world(users=users) as (_, gate), gate.connect("/ws") as bot:
+        await bot.send(json.dumps({"method": "SUBSCRIBE", "params": [KEY], "id": 1}))
+        await until(lambda: users.asked == [KEY])
+        assert users.attached == []
+        users.answer.set()
+        assert await received(bot) == '{"result":null,"id":1}'
+        assert len(users.attached) == 1
+
+
+async def test_an_open_socket_that_asks_for_a_private_stream_not_to_be_had_is_told_to_come_again():
+    users = Users()
+    users.up = False
+    async with a_world(users=users) as (_, gate), gate.connect("/ws") as bot:
+        await bot.send(json.dumps({"method": "SUBSCRIBE", "params": ["btcusdt@aggTrade", KEY], "id": 1}))
+        assert await close_code(bot) == 1012
+        assert "VENUE_UNREACHABLE" in str(bot.close_reason)
+        await until(lambda: gate.door._open == 0)
+        assert (users.attached, gate.relay._topics) == ([], {})
+
+
+# A key that is switched off
 
 
 @pytest.mark.parametrize("where", ["vault", "store"])
