@@ -9,7 +9,7 @@ help:
 	@echo "make demo       the whole story on this machine; stays up"
 	@echo "make demo-once  the same, unattended; prints one JSON object"
 	@echo "make test       the tests a bare machine can run"
-	@echo "make test-full  adds what needs Debian packages or more time"
+	@echo "make test-full  adds what needs Debian packages, other clients' environments or more time"
 	@echo "make check      formatter, linter, types, import contracts"
 	@echo "make bench      the measurements docs/bench.md quotes"
 	@echo "make proof      the long runs docs/proof.md quotes"
@@ -28,6 +28,12 @@ help:
 	$(PIP) --require-hashes -r requirements/dev.txt
 	@touch $@
 
+# Clients that cannot share our environment: real ones, pinned, only for the full tests.
+.venv-clients/%/.done: requirements/clients/%.txt
+	$(PYTHON) -m venv .venv-clients/$*
+	.venv-clients/$*/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
+	@touch $@
+
 demo: .venv/.run
 	.venv/bin/perpguard demo
 
@@ -37,7 +43,7 @@ demo-once: .venv/.run
 test: .venv/.dev
 	$(PY) -m pytest -m "not full"
 
-test-full: .venv/.dev
+test-full: .venv/.dev .venv-clients/freqtrade/.done
 	sh tests/install_packages.sh
 	$(PY) -m pytest -m full
 
@@ -58,6 +64,7 @@ proof: .venv/.dev
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header -q requirements/run.in -o requirements/run.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header -q requirements/dev.in -o requirements/dev.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header -q requirements/clients/freqtrade.in -o requirements/clients/freqtrade.txt
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-clients .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -25,6 +25,7 @@ from proxy.settings import Settings
 from proxy.vault.keys import Secret
 from proxy.vault.passphrase import read_passphrase
 from proxy.vault.vault import Vault
+from proxy.venues.binance.client_ids import tags
 
 if TYPE_CHECKING:
     from proxy.warden import Warden
@@ -35,13 +36,16 @@ _PR_SET_DUMPABLE = 4
 
 
 def open_vault(settings: Settings, environment: Mapping[str, str]) -> Vault:
-    """The vault of the data directory. Raises a ``VaultError``."""
+    """The vault of the data directory. Raises a ``VaultError``, or ``TagsClash`` where two bots' orders look alike."""
     if settings.passphrase is not None:
         passphrase = Secret(settings.passphrase.get_secret_value())
     else:
         prompt = getpass.getpass if sys.stdin.isatty() else None
         passphrase = read_passphrase(environment=environment, file=settings.passphrase_file, prompt=prompt)
-    return Vault.open(vault_path(settings), passphrase)
+    vault = Vault.open(vault_path(settings), passphrase)
+    for account in vault.accounts():
+        tags(account.account, (key.bot for key in vault.guard_keys() if key.account == account.account))
+    return vault
 
 
 def vault_path(settings: Settings) -> Path:
@@ -53,6 +57,7 @@ def run_gate(settings: Settings, descriptor: int) -> int:
     """One gate process, accepting on an inherited socket, until SIGTERM."""
     from proxy.gate.app import create_gate
     from proxy.gate.protocol import StrictHttpProtocol
+    from proxy.gate.streams.socket import BotConnection
 
     harden_process("gate")
     policy = load_policy(settings.policy)
@@ -60,7 +65,8 @@ def run_gate(settings: Settings, descriptor: int) -> int:
     config = uvicorn.Config(
         create_gate(settings, policy, vault, utc_now),
         http=StrictHttpProtocol,
-        ws="none",
+        ws=BotConnection,
+        lifespan="on",
         loop="asyncio",
         access_log=False,
         log_config=None,

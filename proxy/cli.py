@@ -66,10 +66,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from proxy.store.embedded import EmbeddedStoreFailed
     from proxy.supervisor import GuardRunning
     from proxy.vault.errors import VaultError
+    from proxy.venues.binance.client_ids import TagsClash
 
     try:
         return _COMMANDS[args.command](args)
-    except (SettingsError, PolicyError, VaultError, EmbeddedStoreFailed, ArchiveUnavailable, GuardRunning) as error:
+    except (
+        SettingsError,
+        PolicyError,
+        VaultError,
+        TagsClash,
+        EmbeddedStoreFailed,
+        ArchiveUnavailable,
+        GuardRunning,
+    ) as error:
         print(f"perpguard {args.command}: {error}", file=sys.stderr)  # noqa: T201 - a command's own output
         return USAGE_ERROR
 

@@ -14,7 +14,9 @@ from typing import Any, TypeVar
 from redis.exceptions import RedisError
 
 from proxy.accounts.keeper import AccountKeeper
+from proxy.accounts.key_watch import KeyWatch
 from proxy.accounts.markets import MarketKeeper
+from proxy.accounts.venue_clock import VenueClock
 from proxy.audit import query
 from proxy.audit.reader import ArchiveReader, ArchiveUnavailable
 from proxy.console.plane import AccountView, BotView, ControlRefused, DeskView, FeedView, PositionView
@@ -49,6 +51,8 @@ class Control:
         vault: Vault,
         store: WardenStore,
         keepers: Mapping[str, AccountKeeper],
+        keys: Mapping[str, KeyWatch],
+        clocks: Mapping[str, VenueClock],
         markets: Mapping[str, MarketKeeper],
         watch: AnomalyWatch,
         kill: KillDesk,
@@ -59,6 +63,8 @@ class Control:
         self._vault = vault
         self._store = store
         self._keepers = keepers
+        self._keys = keys
+        self._clocks = clocks
         self._markets = markets
         self._watch = watch
         self._kill = kill
@@ -203,6 +209,8 @@ class Control:
             holds=len(holds),
             unknown_holds=sum(1 for aged in holds if aged.hold.status is HoldStatus.UNKNOWN),
             feed=FeedView(**asdict(keeper.view)),
+            exchange_key=self._keys[keeper.name].verdict,
+            clock_offset_ms=self._clocks[keeper.venue].offset_ms,
         )
 
 

@@ -7,6 +7,9 @@ owner = "risk@example.org"
 [desk.max_leverage]                 # also [account.NAME.RULE], [bot.NAME.RULE], [symbol.NAME.RULE]
 enforcement = "enforce"             # enforce | report | off, always written out
 limit = 3
+
+[desk.outside_activity]             # also [account.NAME.outside_activity]
+action = "reduce"                   # alert | reduce | kill
 """
 
 from __future__ import annotations
@@ -23,10 +26,12 @@ from typing import Any, Final
 import msgspec
 
 from rules.catalog import CATALOG, EXIT_RULES, GATES
+from rules.outside import OutsideAction, OutsideActivity
 from rules.policy import Policy
 from rules.rule import Rule
 
 _LEVELS: Final = ("account", "bot", "symbol")
+_OUTSIDE: Final = "outside_activity"
 _POLICY_BYTES_MAX: Final = 1 << 20
 # Correlations may be negative and a band may be zero; every other number in a policy is a limit above zero.
 _MAY_BE_ZERO_OR_LESS: Final = frozenset({"default", "stress_floor", "hedge_credit", "tighten", "band"})
@@ -68,6 +73,7 @@ def parse_policy(text: str) -> Policy:
     if not isinstance(head, dict):
         raise PolicyError("[policy] must be a table")
     _refuse_unknown(head, ("name", "owner"), "[policy]")
+    outside = tuple(_outside(document))
     for field in ("name", "owner"):
         if not isinstance(head.get(field), str) or not head[field].strip():
             raise PolicyError(f'[policy] needs {field} = "..."')
@@ -77,6 +83,7 @@ def parse_policy(text: str) -> Policy:
             owner=head["owner"],
             version=policy_digest(text),
             rules=_with_defaults(tuple(_rules(document))),
+            outside=outside,
         )
     except ValueError as error:
         raise PolicyError(str(error)) from error
@@ -99,9 +106,30 @@ def _rules(document: Mapping[str, Any]) -> Iterator[Rule]:
             yield from _level_rules(f"{level}:{name}", tables, f"{level}.{name}")
 
 
+def _outside(document: Mapping[str, Any]) -> Iterator[OutsideActivity]:
+    """The tables of the one setting that is no rule of an order; found where ``_rules`` will look for rules."""
+    accounts = document.get("account", {})
+    levels = {"desk": document.get("desk", {})}
+    if isinstance(accounts, dict):
+        levels |= {f"account:{name}": tables for name, tables in accounts.items()}
+    for level, tables in levels.items():
+        if not isinstance(tables, dict) or _OUTSIDE not in tables:
+            continue
+        place = f"[{level.replace(':', '.')}.{_OUTSIDE}]"
+        settings = tables[_OUTSIDE]
+        if not isinstance(settings, dict):
+            raise PolicyError(f"{place} must be a table")
+        _refuse_unknown(settings, ("action",), place)
+        if settings.get("action") not in list(OutsideAction):
+            raise PolicyError(f'{place} needs action = "alert", "reduce" or "kill"')
+        yield OutsideActivity(level=level, action=OutsideAction(settings["action"]))
+
+
 def _level_rules(level: str, tables: object, place: str) -> Iterator[Rule]:
     if not isinstance(tables, dict):
         raise PolicyError(f"[{place}] must hold tables [{place}.RULE]")
+    if level == "desk" or level.startswith("account:"):
+        tables = {name: settings for name, settings in tables.items() if name != _OUTSIDE}
     _refuse_unknown(tables, tuple(CATALOG), f"[{place}]")
     for rule_id, settings in tables.items():
         if not isinstance(settings, dict):

@@ -26,6 +26,9 @@ BINANCE_HOSTS: Final = {
 BINANCE_STREAMS: Final = "https://fstream.binance.com"
 """Where the named upstream hosts of the Binance table live (developers.binance.com, general info pages)."""
 
+BINANCE_STREAM_HOSTS: Final = {"fstream": "wss://fstream.binance.com"}
+"""Where its streams live."""
+
 
 class SettingsError(Exception):
     """The settings are wrong; the message names each key."""
@@ -54,6 +57,7 @@ class Settings(BaseSettings):
     gate_host: str = "127.0.0.1"
     gate_port: int = Field(default=8080, ge=0, le=65535)
     gate_workers: int = Field(default=2, ge=1, le=64)
+    gate_names: tuple[str, ...] = ()
 
     control_host: str = "127.0.0.1"
     control_port: int = Field(default=8081, ge=0, le=65535)
@@ -90,6 +94,14 @@ class Settings(BaseSettings):
         """Base URL of each named upstream host of a venue."""
         url = self.venues[venue].url
         return BINANCE_HOSTS if url is None else dict.fromkeys(BINANCE_HOSTS, url.rstrip("/"))
+
+    def stream_hosts(self, venue: str) -> Mapping[str, str]:
+        """Base URL of each named stream host of a venue; a practice exchange streams from the host it trades on."""
+        url = self.venues[venue].url
+        if url is None:
+            return BINANCE_STREAM_HOSTS
+        # "http" becomes "ws", "https" becomes "wss".
+        return dict.fromkeys(BINANCE_STREAM_HOSTS, "ws" + url.rstrip("/").removeprefix("http"))
 
     @classmethod
     def settings_customise_sources(

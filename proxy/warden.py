@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Final
 
@@ -20,9 +21,11 @@ from redis.exceptions import RedisError
 from proxy.accounts.book import Book
 from proxy.accounts.bookkeeper import Bookkeeper
 from proxy.accounts.keeper import REPLY_TIMEOUT_S, AccountKeeper
+from proxy.accounts.key_watch import KeyWatch
 from proxy.accounts.markets import MarketKeeper
 from proxy.accounts.stream import PrivateStream
 from proxy.accounts.venue_account import VenueAccount
+from proxy.accounts.venue_clock import VenueClock
 from proxy.console.app import create_console
 from proxy.control import Control
 from proxy.control_token import control_token
@@ -35,7 +38,10 @@ from proxy.store.fence import Scope
 from proxy.store.warden_store import WardenStore
 from proxy.vault.errors import VaultError
 from proxy.vault.keys import ExchangeKey, KeyState
+from proxy.vault.permissions import Risk
 from proxy.vault.vault import Vault
+from proxy.venues.binance.client_ids import owner, tags
+from rules.outside import OutsideAction, outside_action
 from rules.policy import Policy
 
 log = logging.getLogger("perpguard.warden")
@@ -43,6 +49,9 @@ log = logging.getLogger("perpguard.warden")
 KEYS_EVERY_S: Final = 0.25
 DECAY_EVERY_S: Final = 5.0
 STORE_EVERY_S: Final = 0.5
+CLOCK_OFF: Final = -1021
+"""Binance's word for a time stamp that it does not take."""
+
 _STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
 
 
@@ -66,6 +75,9 @@ class Warden:
         self._watch = AnomalyWatch(self._store)
         self._keepers: dict[str, AccountKeeper] = {}
         self._markets: dict[str, MarketKeeper] = {}
+        self._keys: dict[str, KeyWatch] = {}
+        self._clocks: dict[str, VenueClock] = {}
+        self._all_hands: list[VenueAccount] = []
         self._scribe = Scribe(
             data_dir=settings.data_dir, desk=settings.desk, store=self._store, reader=self._read, now=now
         )
@@ -77,13 +89,17 @@ class Warden:
         self._stack.callback(self._scribe.close)
         self._stack.push_async_callback(self._store.aclose)
         kill_hands: dict[str, VenueHands] = {}
+        feeds: dict[str, VenueAccount] = {}
         for key in self._vault.accounts():
             feed, venue_hands = self._hands(key), self._hands(key)
+            feeds[key.account] = feed
+            self._all_hands += (feed, venue_hands)
             self._stack.push_async_callback(feed.aclose)
             self._stack.push_async_callback(venue_hands.aclose)
             kill_hands[key.account] = VenueHands(venue_hands)
             market = self._markets.setdefault(key.venue, self._market_keeper(key.venue, feed))
             self._keepers[key.account] = self._keeper(key, feed, market)
+            self._clocks.setdefault(key.venue, self._clock(key.venue, feed))
         self._kill = KillDesk(
             data_dir=settings.data_dir,
             hands=kill_hands,
@@ -92,12 +108,16 @@ class Warden:
             changed=self._book_moved,
         )
         await self._kill.resume()
+        for account, hands in feeds.items():
+            self._keys[account] = self._key_watch(account, hands)
         control = Control(
             settings=settings,
             policy=self._policy,
             vault=self._vault,
             store=self._store,
             keepers=self._keepers,
+            keys=self._keys,
+            clocks=self._clocks,
             markets=self._markets,
             watch=self._watch,
             kill=self._kill,
@@ -135,6 +155,10 @@ class Warden:
                 loops.create_task(keeper.run())
             for market in self._markets.values():
                 loops.create_task(market.run())
+            for key in self._keys.values():
+                loops.create_task(key.run())
+            for clock in self._clocks.values():
+                loops.create_task(clock.run())
             loops.create_task(self._scribe.drain())
             loops.create_task(self._scribe.merge_journals())
             loops.create_task(self._watch_store())
@@ -173,6 +197,8 @@ class Warden:
                     keeper.expect(request, symbol)
             elif record.get("kind") == "outcome":
                 keeper.happened(request, changed=record.get("result") in ("ACCEPTED", "UNKNOWN"))
+                if record.get("venue_code") == CLOCK_OFF:
+                    self._clocks[keeper.venue].soon()
         await self._watch.see(records)
 
     async def _mirror_keys(self) -> None:
@@ -232,6 +258,32 @@ class Warden:
             api_key=key.api_key,
             secret=key.api_secret,
             base_url=self._settings.venue_urls[key.venue],
+            spot_url=self._settings.hosts(key.venue)["sapi"],
+        )
+
+    def _clock(self, venue: str, hands: VenueAccount) -> VenueClock:
+        def adjust(offset_ms: int) -> None:
+            for each in self._all_hands:
+                if each.venue == venue:
+                    each.adjust_clock(offset_ms)
+
+        return VenueClock(
+            venue=venue, ask=hands.server_time, store=self._store, adjust=adjust, record=self._scribe.event
+        )
+
+    def _key_watch(self, account: str, hands: VenueAccount) -> KeyWatch:
+        alerts_only = outside_action(self._policy.outside, account) is OutsideAction.ALERT
+
+        def accepted() -> tuple[Risk, ...]:
+            enrolment = self._vault.exchange_key(account).enrolment
+            return enrolment.accepted if enrolment is not None else ()
+
+        return KeyWatch(
+            account=account,
+            ask=hands.key_permissions,
+            accepted=accepted,
+            reduce=None if alerts_only else self._kill.reduce,
+            record=self._scribe.event,
         )
 
     def _keeper(self, key: ExchangeKey, hands: VenueAccount, market: MarketKeeper) -> AccountKeeper:
@@ -243,7 +295,10 @@ class Warden:
             now=self._now,
             survey_every_s=settings.survey_every_s,
             books=Bookkeeper(
-                book=Book(key.account), desk=settings.desk, store=self._store, markets=lambda: market.markets
+                book=Book(key.account, self._owner_of(key.account)),
+                desk=settings.desk,
+                store=self._store,
+                markets=lambda: market.markets,
             ),
             record=self._scribe.event,
             streams=settings.streams,
@@ -259,6 +314,19 @@ class Warden:
             keeper.feed.stream = stream
             self._stack.push_async_callback(stream.aclose)
         return keeper
+
+    def _owner_of(self, account: str) -> Callable[[str], str]:
+        """Whose order a client order id names, by the bots the vault has now."""
+
+        @lru_cache(maxsize=1)
+        def tags_of(bots: frozenset[str]) -> dict[str, str]:
+            return tags(account, bots)
+
+        def owner_of(client_order_id: str) -> str:
+            bots = frozenset(key.bot for key in self._vault.guard_keys() if key.account == account)
+            return owner(client_order_id, tags_of(bots))
+
+        return owner_of
 
     def _market_keeper(self, venue: str, hands: VenueAccount) -> MarketKeeper:
         return MarketKeeper(

@@ -14,7 +14,9 @@ from rules.order.max_order_value import MaxOrderValue
 from rules.order.price_collar import PriceCollar
 from rules.order.unresolved_order import UnresolvedOrder
 from rules.portfolio.correlated_exposure import CorrelatedExposure
+from rules.portfolio.margin_budget import MarginBudget
 from rules.position.max_leverage import MaxLeverage
+from rules.position.own_share import OwnShare
 from rules.position.position_limit import PositionLimit
 from rules.position.reduce_only_exits import ReduceOnlyExits
 from rules.rule import Rule
@@ -23,7 +25,10 @@ GATES: Final[tuple[type[Rule], ...]] = (TradingStateGate, DataFreshness, ClientO
 """Judged first; one breach ends the judging, because the other rules need what these make sure of."""
 
 EXIT_RULES: Final[tuple[type[Rule], ...]] = (ExitCollar,)
-"""The only rules an exit meets after the gates."""
+"""What an exit meets after the gates, beside the rules about ownership."""
+
+OWNERSHIP_RULES: Final[tuple[type[Rule], ...]] = (OwnShare,)
+"""What every command meets, exits and cancels among them: whose it is that they touch."""
 
 ENTRY_RULES: Final[tuple[type[Rule], ...]] = (
     InstrumentFilters,
@@ -34,8 +39,11 @@ ENTRY_RULES: Final[tuple[type[Rule], ...]] = (
     PositionLimit,
     MaxLeverage,
     CorrelatedExposure,
+    MarginBudget,
 )
 """What entries, amends and settings meet; all are evaluated, so that the audit shows every objection."""
 
-CATALOG: Final[dict[str, type[Rule]]] = {rule.rule_id: rule for rule in (*GATES, *EXIT_RULES, *ENTRY_RULES)}
+CATALOG: Final[dict[str, type[Rule]]] = {
+    rule.rule_id: rule for rule in (*GATES, *EXIT_RULES, *OWNERSHIP_RULES, *ENTRY_RULES)
+}
 """Rule id to rule: the names an operator may write in a policy."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import Final
 
-from rules.catalog import EXIT_RULES, GATES
+from rules.catalog import EXIT_RULES, GATES, OWNERSHIP_RULES
 from rules.decision import _SEAL, Breach, Cleared, Decision, Enforcement, Verdict
 from rules.exposure import held_order
 from rules.intent import intent_of
@@ -18,10 +19,12 @@ from rules.model import AmendOrder, Command, Intent, PlaceOrder
 from rules.policy import Policy
 from rules.position.reduce_only_exits import ReduceOnlyExits
 from rules.rule import Rule
-from rules.snapshot import Hold, HoldStatus, Snapshot
+from rules.snapshot import Hold, HoldStatus, OpenOrder, Snapshot
 
 OWN_HOLD = "own"
 """Names the holds a batch makes for its own earlier items while it is judged in sequence."""
+
+_WAYS_OUT: Final = (Intent.EXIT, Intent.CANCEL)
 
 
 def decide(command: Command, snapshot: Snapshot, policy: Policy) -> Decision:
@@ -34,7 +37,8 @@ def decide(command: Command, snapshot: Snapshot, policy: Policy) -> Decision:
     effective, advice = _force_reduce_only(command, snapshot, rules)
     intent = intent_of(effective, snapshot)
     if intent is Intent.CANCEL:
-        return _decision(effective, intent, snapshot, policy, (), advice)
+        ownership = [rule for rule in rules if type(rule) in OWNERSHIP_RULES]
+        return _decision(effective, intent, snapshot, policy, _breaches(ownership, effective, snapshot, intent), advice)
     breaches, wanted = _objections(effective, intent, snapshot, rules)
     breaches = _with_headroom(breaches, wanted, effective, snapshot)
     return _decision(effective, intent, snapshot, policy, breaches, advice, rules)
@@ -82,10 +86,12 @@ def _objections(
     breaches = _breaches(gates, command, snapshot, intent)
     if any(breach.enforcement is Enforcement.ENFORCE for breach in breaches):
         return breaches, []
-    wanted = [
-        rule for rule in rules if type(rule) not in GATES and ((type(rule) in EXIT_RULES) is (intent is Intent.EXIT))
-    ]
+    wanted = [rule for rule in rules if type(rule) not in GATES and _concerns(rule, intent)]
     return (*breaches, *_breaches(wanted, command, snapshot, intent)), wanted
+
+
+def _concerns(rule: Rule, intent: Intent) -> bool:
+    return type(rule) in OWNERSHIP_RULES or (type(rule) in EXIT_RULES) is (intent is Intent.EXIT)
 
 
 def _breaches(
@@ -101,7 +107,7 @@ def _breaches(
                 code="RULE_FAILED",
                 message=f"the rule could not be evaluated ({type(error).__name__})",
                 level=rule.level,
-                enforcement=Enforcement.REPORT if intent is Intent.EXIT else Enforcement.ENFORCE,
+                enforcement=Enforcement.REPORT if intent in _WAYS_OUT else Enforcement.ENFORCE,
             )
         if breach is not None:
             found.append(breach)
@@ -202,8 +208,12 @@ def _capped(command: PlaceOrder | AmendOrder, enforced: Sequence[Breach]) -> Pla
 
 
 def _after(decision: Decision, snapshot: Snapshot) -> Snapshot:
-    """The snapshot as the next item of a batch must see it: this entry held, its message counted."""
-    if decision.verdict is Verdict.DENY or decision.intent is not Intent.ENTRY:
+    """The snapshot as the next item of a batch must see it: this entry held, its message counted; this exit resting."""
+    if decision.verdict is Verdict.DENY:
+        return snapshot
+    if decision.intent is Intent.EXIT:
+        return _with_exit(decision.effective, snapshot)
+    if decision.intent is not Intent.ENTRY:
         return snapshot
     order = held_order(decision.effective, snapshot)
     orders = (order,) if order is not None else ()
@@ -216,6 +226,27 @@ def _after(decision: Decision, snapshot: Snapshot) -> Snapshot:
     )
     tokens = {scope: balance - 1 for scope, balance in snapshot.tokens.items()}
     return replace(snapshot, holds=(*snapshot.holds, hold), tokens=tokens)
+
+
+def _with_exit(command: Command, snapshot: Snapshot) -> Snapshot:
+    if not isinstance(command, PlaceOrder) or snapshot.account is None:
+        return snapshot
+    resting = OpenOrder(
+        symbol=command.symbol,
+        side=command.side,
+        position_side=command.position_side,
+        order_type=command.order_type,
+        leaves_quantity=command.quantity,
+        price=command.price,
+        trigger_price=command.trigger_price,
+        reduce_only=True,
+        close_position=command.close_position,
+        order_id=OWN_HOLD,
+        client_order_id=command.client_order_id or "",
+        bot=snapshot.bot,
+    )
+    account = replace(snapshot.account, open_orders=(*snapshot.account.open_orders, resting))
+    return replace(snapshot, account=account)
 
 
 def _fell_together(decision: Decision, first: Breach) -> Decision:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from rules.catalog import CATALOG, GATES
 from rules.decision import Enforcement
+from rules.outside import OutsideActivity
 from rules.rule import Rule
 
 _PRECEDENCE = {rule_type: index for index, rule_type in enumerate(CATALOG.values())}
@@ -16,13 +17,14 @@ class Policy:
     """The rules of a desk. ``version`` is the digest of the text it was read from; it stands in every decision.
 
     The gates and the exit collar are always present: where the text does not set them, their defaults apply, and a
-    gate cannot be switched off.
+    gate cannot be switched off. ``outside`` says what follows when an account moves without the guard.
     """
 
     name: str
     owner: str
     version: str
     rules: tuple[Rule, ...]
+    outside: tuple[OutsideActivity, ...] = ()
 
     def __post_init__(self) -> None:
         for rule in self.rules:

@@ -62,8 +62,15 @@ def _read_parquet(path: Path, columns: tuple[str, ...]) -> Iterator[Row]:
 
 
 def _parquet_dicts(path: Path, columns: tuple[str, ...]) -> Iterator[Mapping[str, object]]:
-    # Loaded by name: both are optional, and only who replays Parquet needs one.
     library, module = _parquet_library()
+    try:
+        yield from _library_dicts(library, module, path, columns)
+    except Exception as trouble:
+        # The edge to a library that is not ours: each raises its own kinds for a broken file.
+        raise ValueError(f"{path}: {library} cannot read it: {trouble}") from trouble
+
+
+def _library_dicts(library: str, module: Any, path: Path, columns: tuple[str, ...]) -> Iterator[Mapping[str, object]]:
     if library == "pyarrow":
         file = module.ParquetFile(path)
         wanted = [name for name in columns if name in file.schema_arrow.names]
@@ -74,6 +81,7 @@ def _parquet_dicts(path: Path, columns: tuple[str, ...]) -> Iterator[Mapping[str
 
 
 def _parquet_library() -> tuple[str, Any]:
+    # Loaded by name: both are optional, and only who replays Parquet needs one.
     for library, module in (("pyarrow", "pyarrow.parquet"), ("polars", "polars")):
         try:
             return library, importlib.import_module(module)

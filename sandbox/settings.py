@@ -116,9 +116,9 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     weight_limit: int = WEIGHT_PER_MINUTE
     order_limit: int = ORDERS_PER_10S
     insurance_fund: Decimal = INSURANCE_FUND
-    replay: list[Path] = []
-    replay_mark: list[Path] = []
-    replay_funding: list[Path] = []
+    replay: list[str] = []
+    replay_mark: list[str] = []
+    replay_funding: list[str] = []
 
 
 def read_settings(path: Path) -> Settings:
@@ -142,7 +142,7 @@ def read_settings(path: Path) -> Settings:
     )
 
 
-def _beside(config: Path, *lists: list[Path]) -> list[list[Path]]:
+def _beside(config: Path, *lists: list[str]) -> list[list[Path]]:
     """Paths in a settings file are relative to it."""
     return [[config.parent / path for path in paths] for paths in lists]
 

@@ -60,6 +60,10 @@ class Streams(Protocol):
         """End every listen key as if its sixty minutes were over."""
         ...
 
+    def settle(self) -> None:
+        """Say on the market streams what has happened so far, before the faults change."""
+        ...
+
     def release(self) -> None:
         """Deliver the events that `reorder` holds back."""
         ...
@@ -107,6 +111,7 @@ class StreamFaultDoor:
         return armed | {"accounts": None if accounts is None else sorted(accounts)} | self._streams.listening()
 
     def _arm(self, asked: _Asked) -> None:
+        self._streams.settle()
         if asked.accounts is not None:
             self.faults.accounts = frozenset(asked.accounts)
         for name in StreamFaults.__slots__:
@@ -121,6 +126,7 @@ class StreamFaultDoor:
             self._streams.expire_keys()
 
     def _disarm(self) -> None:
+        self._streams.settle()
         unarmed = StreamFaults()
         for name in StreamFaults.__slots__:
             setattr(self.faults, name, getattr(unarmed, name))

@@ -85,6 +85,8 @@ def shown_default(rule: type, name: str) -> str:
         return "required"
     if field.default is None:
         return "none"
+    if isinstance(field.default, bool):
+        return str(field.default).lower()  # As TOML spells it.
     return f'"{field.default}"' if isinstance(field.default, str) else str(field.default)
 
 
@@ -128,11 +130,15 @@ def by_the_guard_itself() -> dict[str, Rejection]:
         rejections.unauthorised,
         rejections.key_disabled,
         rejections.bad_signature,
+        rejections.logon_key_kind,
+        lambda: rejections.too_many_under_way(32),
+        rejections.venue_unreachable,
         rejections.stale_timestamp,
         rejections.replayed,
         rejections.oversized,
         rejections.internal,
         lambda: rejections.unknown_route("POST", "/fapi/v9/order"),
+        lambda: rejections.account_wide("this"),
     ]
     found = {}
     for make in makers:

@@ -70,7 +70,7 @@ class Book:
         self.legs: dict[LegKey, Leg] = {}
         self.wallets: dict[str, Decimal] = {}
         self.surveyed: Account | None = None
-        self._owner = owner
+        self.owner = owner
 
     def apply(self, event: Event, received: float) -> Effects:
         """Take one event in. ``received`` is the guard's monotonic time."""
@@ -104,7 +104,7 @@ class Book:
 
     def named(self, order: OpenOrder) -> OpenOrder:
         """The order with its bot."""
-        return replace(order, bot=self._owner(order.client_order_id))
+        return replace(order, bot=self.owner(order.client_order_id))
 
     def account(self, *, version: int, as_of: datetime, stale: bool, markets: Mapping[str, Market]) -> Account | None:
         """The whole account as it must be counted now; ``None`` before the first survey."""

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from proxy.accounts.survey import LegKey, OrderKey
 from proxy.accounts.troubles import VenueUnavailable
+from proxy.vault.permissions import KeyPermissions
 from rules.instrument import Instrument, MarginTier
 from rules.model import MarginMode, OrderType, PositionSide, Side
 from rules.snapshot import OpenOrder, Position
@@ -52,6 +53,14 @@ class OrderReport:
     status: str
     filled_quantity: Decimal
     average_price: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SymbolConfig:
+    """What the account has set for one symbol."""
+
+    leverage: Decimal
+    margin_mode: MarginMode
 
 
 def parsed(parse: Callable[[], T]) -> T:
@@ -210,3 +219,25 @@ def order_report(row: Row) -> OrderReport:
         filled_quantity=Decimal(row["executedQty"]),
         average_price=_some(row.get("avgPrice")),
     )
+
+
+def key_permissions(row: Row) -> KeyPermissions:
+    """The answer of apiRestrictions; a right it does not name is an unexpected answer, never a no."""
+    return KeyPermissions(
+        reading=flag(row["enableReading"]),
+        futures=flag(row["enableFutures"]),
+        withdrawals=flag(row["enableWithdrawals"]),
+        transfers=flag(row["enableInternalTransfer"]) or flag(row["permitsUniversalTransfer"]),
+        ip_restricted=flag(row["ipRestrict"]),
+    )
+
+
+def symbol_configs(rows: Iterable[Row]) -> dict[str, SymbolConfig]:
+    """The rows of symbolConfig, by symbol. Binance writes the margin modes ISOLATED and CROSSED there."""
+    return {
+        row["symbol"]: SymbolConfig(
+            leverage=Decimal(row["leverage"]),
+            margin_mode=MarginMode.ISOLATED if row["marginType"] == "ISOLATED" else MarginMode.CROSS,
+        )
+        for row in rows
+    }

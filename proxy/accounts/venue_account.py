@@ -25,9 +25,11 @@ from proxy.accounts.payloads import (
     Book,
     OrderRef,
     OrderReport,
+    SymbolConfig,
     conditional_order,
     flag,
     instrument_of,
+    key_permissions,
     leg_times,
     open_orders_of,
     order_report,
@@ -36,12 +38,14 @@ from proxy.accounts.payloads import (
     plain_order,
     position_ref,
     positions_of,
+    symbol_configs,
     tier,
     wallets_of,
 )
 from proxy.accounts.survey import Survey
 from proxy.accounts.troubles import OutcomeUnknown, VenueRefused, VenueUnavailable
 from proxy.vault.keys import Secret
+from proxy.vault.permissions import KeyPermissions
 from rules.instrument import Instrument
 from rules.model import PositionSide, Side
 from rules.snapshot import Account, Market, OpenOrder
@@ -53,10 +57,21 @@ _NO_SUCH_ORDER: Final = -2013
 
 
 class VenueAccount:
-    """One account at one venue, with a connection pool of its own. Build it inside a running event loop."""
+    """One account at one venue, with a connection pool of its own. Build it inside a running event loop.
+
+    ``spot_url`` is where the venue keeps what is not of its futures, such as a key's rights; ``base_url`` by default.
+    """
 
     def __init__(
-        self, *, name: str, venue: str, api_key: str, secret: Secret, base_url: str, timeout: float = 5.0
+        self,
+        *,
+        name: str,
+        venue: str,
+        api_key: str,
+        secret: Secret,
+        base_url: str,
+        spot_url: str | None = None,
+        timeout: float = 5.0,
     ) -> None:
         if venue != "binanceusdm":
             raise ValueError(f"no hands for venue {venue!r}; known: binanceusdm")
@@ -74,13 +89,19 @@ class VenueAccount:
         )
         # At debug level ccxt writes headers, the API key among them.
         self._venue.logger.setLevel(logging.INFO)
-        self._venue.urls = {"api": redirected(self._venue.urls["api"], base_url)}
+        urls = redirected(self._venue.urls["api"], base_url)
+        urls["sapi"] = redirected(self._venue.urls["api"]["sapi"], spot_url or base_url)
+        self._venue.urls = {"api": urls}
 
     async def aclose(self) -> None:
         """Close the connections. Call it once, at the end."""
         session = self._venue.session
         await self._venue.close()
         await session.close()
+
+    def adjust_clock(self, offset_ms: int) -> None:
+        """The venue's time less this host's: from now on requests are stamped with the venue's."""
+        self._venue.options["timeDifference"] = -offset_ms
 
     async def server_time(self) -> datetime:
         """The venue's clock."""
@@ -166,6 +187,16 @@ class VenueAccount:
                 if Decimal(row["markPrice"]) > 0
             }
         )
+
+    async def key_permissions(self) -> KeyPermissions:
+        """What the venue lets this key do; ``VenueRefused`` where there is no such question (test networks)."""
+        row = await self._read(self._venue.sapiGetAccountApiRestrictions)
+        return parsed(lambda: key_permissions(row))
+
+    async def symbol_configs(self) -> dict[str, SymbolConfig]:
+        """Leverage and margin mode of every symbol; weight 5."""
+        rows = await self._read(self._venue.fapiPrivateGetSymbolConfig)
+        return parsed(lambda: symbol_configs(rows))
 
     async def book(self) -> Book:
         """What has to go before the account is flat; account-wide, whatever it costs of the venue's budget."""

@@ -17,6 +17,7 @@ from proxy.audit.replay import ReplayReport
 from proxy.audit.verify import VerifyReport
 from proxy.audit.words import in_words, safe
 from proxy.store.codec import plain
+from proxy.venues.binance.client_ids import inward, tag
 
 _PIPE_WIDTH: Final = 200
 """Columns when nobody is looking: wide enough that no cell breaks."""
@@ -57,6 +58,8 @@ def print_story(story: Story, *, as_json: bool) -> None:
     if story.decision is not None:
         for command, decided in zip(story.decision["commands"], story.decision["decisions"], strict=True):
             table.add_row(*_cells("decided", story.decision["at"], f"{in_words(command)}: {_decided(decided)}"))
+            if (named := command.get("client_order_id")) is not None:
+                table.add_row(*_cells("named", "", _named(story.decision, str(named))))
         table.add_row(*_cells("under", "", f"policy {story.decision['policy_version']}"))
     if story.outcome is not None:
         table.add_row(*_cells("came of it", story.outcome["at"], _came_of_it(story.outcome)))
@@ -105,6 +108,12 @@ def _decided(decided: dict[str, Any]) -> str:
     headroom = decided.get("headroom")
     room = [f"headroom {headroom}"] if headroom is not None else []
     return "; ".join([decided["verdict"], *reasons, *room])
+
+
+def _named(record: dict[str, Any], upstream_id: str) -> str:
+    """The bot's own id, and the one the venue has."""
+    own = inward(upstream_id, tag(str(record.get("account")), str(record.get("bot"))))
+    return upstream_id if own is None else f"{own}, at the venue {upstream_id}"
 
 
 def _came_of_it(outcome: dict[str, Any]) -> str:

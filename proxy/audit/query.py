@@ -11,6 +11,7 @@ from proxy.audit.entry import from_micros, micros
 from proxy.audit.reader import ArchiveReader
 from proxy.audit.words import in_words
 from proxy.store.codec import load
+from proxy.venues.binance.client_ids import reworded, tag
 
 LIMIT_MAX: Final = 100_000
 """Rows one question may return."""
@@ -144,18 +145,19 @@ def _row(seq: int, item: int, place: int, at_us: int, record_id: str, body: byte
     breaches: Sequence[dict[str, Any]] = decided.get("breaches") or ({},)
     breach = breaches[place]
     headroom = breach.get("headroom")
+    code = tag(record["account"], record["bot"])
     return JudgedCommand(
         seq=seq,
         id=record_id,
         at=from_micros(at_us),
         bot=record["bot"],
         account=record["account"],
-        command=in_words(record["commands"][item]),
+        command=reworded(in_words(record["commands"][item]), code),
         verdict=decided["verdict"],
         rule=breach.get("rule_id", ""),
         code=breach.get("code", ""),
-        observed=breach.get("observed", ""),
+        observed=reworded(breach.get("observed", ""), code),
         limit=breach.get("limit", ""),
         headroom=decided.get("headroom") if headroom is None else headroom,
-        message=breach.get("message", ""),
+        message=reworded(breach.get("message", ""), code),
     )

@@ -40,7 +40,11 @@ class FeedView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountView:
-    """One exchange account. ``state`` is ACTIVE, REDUCING or HALTED; ages are seconds, ``None`` when never seen."""
+    """One exchange account. ``state`` is ACTIVE, REDUCING or HALTED; ages are seconds, ``None`` when never seen.
+
+    ``exchange_key`` is ``sound``, ``unknown``, or what is wrong with the key's rights. ``clock_offset_ms`` is the
+    venue's time less the guard's.
+    """
 
     name: str
     venue: str
@@ -56,6 +60,8 @@ class AccountView:
     holds: int
     unknown_holds: int
     feed: FeedView
+    exchange_key: str = "unknown"
+    clock_offset_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

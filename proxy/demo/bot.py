@@ -18,8 +18,9 @@ def connect(base_url: str, api_key: str, secret: Secret) -> Any:
 
 
 def repointed(urls: Any, base_url: str) -> Any:
-    """ccxt's table of URLs with scheme and host replaced, paths kept behind the base's own path."""
+    """ccxt's table of URLs with host replaced, paths kept behind the base's own path; ``wss`` follows ``https``."""
     if isinstance(urls, dict):
         return {name: repointed(value, base_url) for name, value in urls.items()}
     base, url = urlsplit(base_url), urlsplit(urls)
-    return urlunsplit((base.scheme, base.netloc, base.path.rstrip("/") + url.path, url.query, ""))
+    scheme = base.scheme.replace("http", "ws") if url.scheme == "wss" else base.scheme
+    return urlunsplit((scheme, base.netloc, base.path.rstrip("/") + url.path, url.query, ""))

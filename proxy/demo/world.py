@@ -53,6 +53,7 @@ class World:
         balance: int = BALANCE,
         gate_workers: int = 2,
         bots: tuple[str, ...] = (BOT,),
+        withdrawals: bool = False,
     ) -> None:
         self.data_dir = data_dir
         self.exchange_key = f"practice-{secrets.token_hex(12)}"
@@ -65,6 +66,7 @@ class World:
         self._balance = balance
         self._gate_workers = gate_workers
         self._bots = bots
+        self._withdrawals = withdrawals
         self._stack = ExitStack()
         self._guard: subprocess.Popen[str] | None = None
         self.places: Places
@@ -131,6 +133,7 @@ class World:
                 f'seed = 7\nscenario = "{self._scenario}"\norder_limit = 0\nweight_limit = 0\n'
                 f'[[account]]\nname = "{ACCOUNT}"\napi_key = "{self.exchange_key}"\n'
                 f'api_secret = "{self.exchange_secret.reveal()}"\nbalance = "{self._balance}"\n'
+                f"withdrawals = {str(self._withdrawals).lower()}\n"
             )
         process = self._spawn([sys.executable, "-m", "sandbox", "--port", "0", "--config", str(config)], "exchange.log")
         return _line_after(process, "practice exchange ready ")

@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import Any
 
 from fastapi import FastAPI
 
+from proxy.gate.clock import GateClock
+from proxy.gate.event_views import EventViews
 from proxy.gate.http import BinanceDoor
 from proxy.gate.identity import Identities
 from proxy.gate.journal import Journal
 from proxy.gate.judge import Judge
 from proxy.gate.orders import OrderDesk
+from proxy.gate.reads import ReadDesk, VenueReads
+from proxy.gate.shared_account import SharedAccount
+from proxy.gate.streams.door import SocketDoor
+from proxy.gate.streams.keys import KeyedSockets
+from proxy.gate.streams.relay import Relay
+from proxy.gate.trading import TradingDoor
 from proxy.gate.upstream import HttpxUpstream
+from proxy.gate.user_streams import UserStreams
+from proxy.gate.views import Views
 from proxy.settings import Settings
 from proxy.store.fence import Fence
 from proxy.store.gate_store import GateStore
 from proxy.vault.vault import Vault
 from rules.policy import Policy
+
+log = logging.getLogger("perpguard.gate")
 
 VENUE = "binanceusdm"
 
@@ -30,11 +45,34 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     upstream = HttpxUpstream()
     fence = Fence(settings.data_dir)
     hosts = settings.hosts(VENUE)
+    clock = GateClock(store, VENUE, now)
+    identities = Identities(vault, VENUE)
+    stream_host = settings.stream_hosts(VENUE)["fstream"]
+    relay = Relay(stream_host)
+    keys = KeyedSockets(identities.obeys, store.disabled_keys)
+    views = Views(policy, store, VENUE)
+    streams = UserStreams(
+        identities=identities,
+        upstream=upstream,
+        hosts=hosts,
+        stream_host=stream_host,
+        now=clock.now,
+        views=EventViews(views),
+    )
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         await store.warm()
-        yield
+        await clock.read()
+        loops = [asyncio.create_task(loop) for loop in (clock.follow(), keys.watch())]
+        yield {"sockets": sockets}  # Where the protocol class finds it: uvicorn hands the state to every connection.
+        for loop in loops:
+            loop.cancel()
+        for ended in await asyncio.gather(*loops, return_exceptions=True):
+            if isinstance(ended, Exception):  # Not the cancellation, which is none.
+                log.error("a loop of the gate had ended with a bug", exc_info=ended)
+        await streams.aclose()
+        await relay.aclose()
         await door.drain()
         await upstream.aclose()
         await store.aclose()
@@ -48,12 +86,24 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
         return {"status": "ok", "policy": policy.version}
 
     judge = Judge(store=store, fence=fence, journal=journal, policy=policy, now=now)
-    door = BinanceDoor(
-        app,
-        identities=Identities(vault, VENUE),
-        orders=OrderDesk(desk=settings.desk, judge=judge, upstream=upstream, hosts=hosts, now=now),
+    venue = VenueReads(upstream=upstream, hosts=hosts, now=clock.now)
+    orders = OrderDesk(
+        desk=settings.desk,
+        judge=judge,
         upstream=upstream,
         hosts=hosts,
         now=now,
+        venue_now=clock.now,
+        shared=SharedAccount(views, store, venue.ask),
     )
+    door = BinanceDoor(
+        app,
+        identities=identities,
+        orders=orders,
+        reads=ReadDesk(orders=orders, views=views, venue=venue),
+        streams=streams,
+        now=clock.now,
+    )
+    trading = TradingDoor(identities=identities, store=store, carry=door.carry, now=clock.now)
+    sockets = SocketDoor(relay=relay, trading=trading, users=streams, keys=keys, names=settings.gate_names)
     return door

@@ -14,11 +14,11 @@ from typing import Any, Final
 
 from proxy.clock import milliseconds
 from proxy.gate.identity import Identities, Identity, Refused
-from proxy.gate.orders import Answer, OrderDesk, passed_headers, refusal
+from proxy.gate.orders import Answer, OrderDesk, refusal
 from proxy.gate.protocol import BODY_BYTES_MAX
-from proxy.gate.upstream import NotSent, OutboundRequest, OutcomeUnknown, Upstream
+from proxy.gate.reads import ReadDesk
+from proxy.gate.user_streams import UserStreams
 from proxy.venues.binance import rejections
-from proxy.venues.binance.encode import build
 from proxy.venues.binance.malformed import MalformedRequest
 from proxy.venues.binance.requests import VenueRequest, read_request
 from proxy.venues.binance.route import Access, Kind, Route
@@ -37,25 +37,15 @@ UNDER_WAY_MAX: Final = 512
 """Requests of one gate process at the same time; beyond it a bot is told at once instead of waiting in line."""
 
 
-# A read may be asked again: this is the one refusal that clients should take for a passing network error.
-_VENUE_UNREACHABLE: Final = rejections.Rejection(
-    503, -1001, "GUARD VENUE_UNREACHABLE: Internal error; unable to process your request. Please try again."
-)
-
-
-_NAMING_ORDERS: Final = frozenset(
-    f"/fapi/v1/{name}"
-    for name in ("order", "openOrder", "openOrders", "allOrders", "algoOrder", "openAlgoOrders", "allAlgoOrders")
-)
-"""Reads whose answer carries the client order ids of orders: what a bot that lost an answer asks."""
-
-
 class Disconnected(Exception):
     """The bot went away before its request was whole: nothing is done with half a request."""
 
 
 class BinanceDoor:
-    """An ASGI middleware: what lies under the prefix is the venue's, everything else belongs to the app inside."""
+    """An ASGI middleware: what lies under the prefix is the venue's, everything else belongs to the app inside.
+
+    ``now`` is the venue's time: requests are stamped with it, and bots' time stamps judged by it.
+    """
 
     def __init__(
         self,
@@ -63,15 +53,15 @@ class BinanceDoor:
         *,
         identities: Identities,
         orders: OrderDesk,
-        upstream: Upstream,
-        hosts: Mapping[str, str],
+        reads: ReadDesk,
+        streams: UserStreams,
         now: Callable[[], datetime],
     ) -> None:
         self._app = app
         self._identities = identities
         self._orders = orders
-        self._upstream = upstream
-        self._hosts = hosts
+        self._reads = reads
+        self._streams = streams
         self._now = now
         self._under_way: set[asyncio.Task[Answer]] = set()
 
@@ -130,9 +120,14 @@ class BinanceDoor:
                 parameters,
                 milliseconds(self._now()),
             )
-        request = read_request(route, parameters)
+        return await self.carry(read_request(route, parameters), identity)
+
+    async def carry(self, request: VenueRequest, identity: Identity | None) -> Answer:
+        """Answer a request that was authenticated and parsed, whichever door it came through."""
+        if request.route.kind is Kind.STREAM_KEY and identity is not None:
+            return await self._streams.answer(request.route, identity)
         if not request.commands:
-            return await self._read(request, identity)
+            return await self._reads.read(request, identity)
         assert identity is not None  # noqa: S101 - law 5: the table has no public row that moves money; a test walks it
         if len(self._under_way) >= UNDER_WAY_MAX:
             return refusal(rejections.cannot_judge())
@@ -145,32 +140,6 @@ class BinanceDoor:
         except Exception:  # The edge of the order path: a bug there may come after the send, so nothing is denied.
             log.exception("an order failed in the guard; its hold stays until the venue has been asked")
             return refusal(rejections.unknown_outcome())
-
-    async def _read(self, request: VenueRequest, identity: Identity | None) -> Answer:
-        """Forward a read, rebuilt, with the real credentials where the venue wants them."""
-        outbound = build(
-            request.route,
-            request.reads,
-            secret=identity.exchange_key.api_secret.reveal() if identity is not None else "",
-            timestamp_ms=milliseconds(self._now()),
-        )
-        url = self._hosts[outbound.host] + outbound.path + (f"?{outbound.query}" if outbound.query else "")
-        try:
-            reply = await self._upstream.send(
-                OutboundRequest(
-                    method=outbound.method,
-                    url=url,
-                    body=outbound.body,
-                    api_key=identity.exchange_key.api_key if identity is not None else None,
-                ),
-                None,
-            )
-        except (NotSent, OutcomeUnknown) as trouble:
-            log.warning("reading %s failed: %s", request.route.path, trouble)
-            return refusal(_VENUE_UNREACHABLE)
-        if identity is not None and reply.status == 200 and request.route.path in _NAMING_ORDERS:
-            await self._orders.told(identity, reply.body)
-        return Answer(status=reply.status, body=reply.body, headers=passed_headers(reply))
 
 
 async def _read_body(receive: Receive) -> bytes | None:

@@ -12,10 +12,12 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
+from proxy.vault import keys
 from proxy.vault.errors import VaultError
-from proxy.vault.keys import ExchangeKey, KeyState, last_four
+from proxy.vault.keys import ExchangeKey, GuardKey, KeyState, last_four
 from proxy.vault.vault import Vault
-from proxy.venues.binance import rejections, signing
+from proxy.venues.binance import client_ids, rejections, signing
+from proxy.venues.binance.frames import Call, Frame, verify_frame
 from proxy.venues.binance.rejections import Rejection
 from proxy.venues.binance.route import Access, Route
 from proxy.venues.binance.wire import Parameters
@@ -46,6 +48,19 @@ class Identity:
     replay_digest: str
     replay_window_ms: int
 
+    @property
+    def tag(self) -> str:
+        """What the venue's ids of this bot's orders begin with."""
+        return client_ids.tag(self.account, self.bot)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """What a signed request is known by until its timestamp is too old, so that it is not carried out twice."""
+
+    digest: str = ""
+    window_ms: int = 0
+
 
 class Identities:
     """Authenticates requests against the vault's guard keys."""
@@ -54,32 +69,88 @@ class Identities:
         self._vault = vault
         self._venue = venue
         self._reload_due = 0.0
+        self._stream_keys: dict[str, str] = {}
 
     def identify(
         self, route: Route, api_key: str | None, query: bytes, body: bytes, parameters: Parameters, now_ms: int
     ) -> Identity:
-        """The identity behind a request. Raises ``Refused`` with the venue's own error.
+        """The identity behind a REST request. Raises ``Refused`` with the venue's own error.
 
         ``MalformedRequest`` passes through for a missing or odd timestamp.
         """
+        known = self._known(api_key)
+        if route.access is not Access.SIGNED:
+            return self._identity(known, _Mark())
+        # The signature first: whoever cannot sign learns nothing about the key's state or the clock.
+        if not signing.verify(query, body, _verifying_key(known)):
+            raise Refused(rejections.bad_signature())
+        # Over what is signed, not over the bytes: a signature can be spelled and placed in more than one way.
+        return self._identity(known, _mark(known, signing.signed_payload(query, body), parameters, now_ms))
+
+    def identify_frame(self, frame: Call, now_ms: int) -> Identity:
+        """The identity behind a frame that carries its own key; see ``identify``."""
+        known = self._known(frame.api_key)
+        if isinstance(frame, Frame) and frame.route.access is not Access.SIGNED:
+            return self._identity(known, _Mark())
+        if not verify_frame(frame, _verifying_key(known)):
+            raise Refused(rejections.bad_signature())
+        return self._identity(known, _mark(known, frame.signed_payload.encode(), frame.parameters, now_ms))
+
+    def identify_logon(self, frame: Call, now_ms: int) -> Identity:
+        """The identity a socket is opened to by ``session.logon``: of an Ed25519 guard key only, as at Binance."""
+        identity = self.identify_frame(frame, now_ms)
+        if self._known(identity.guard_key).public_key is None:
+            raise Refused(rejections.logon_key_kind())
+        return identity
+
+    def identify_session(self, guard_key: str, frame: Frame, now_ms: int) -> Identity:
+        """The identity behind a frame without a key, on a socket where ``guard_key`` logged on; see ``identify``.
+
+        The key is looked up again, so a key that is switched off ends here whatever the socket was allowed before. A
+        timestamp is checked when there is one. Nothing is signed, so what tells a frame from its repetition is its id
+        and all it asks for: a client that sends a frame again after a broken connection sends the same of both.
+        """
+        known = self._known(guard_key)
+        if frame.route.access is not Access.SIGNED:
+            return self._identity(known, _Mark())
+        asked = f"session {frame.id!r} {frame.method} {frame.signed_payload}".encode()
+        if frame.parameters.get("timestamp") is not None:
+            return self._identity(known, _mark(known, asked, frame.parameters, now_ms))
+        window_ms = signing.RECV_WINDOW_DEFAULT_MS + 2 * signing.FUTURE_MAX_MS
+        return self._identity(known, _Mark(_digest(known, asked), window_ms))
+
+    def identify_stream(self, stream_key: str) -> Identity | None:
+        """The identity a stream key of ours stands for, or ``None``: not ours, or its guard key is not obeyed."""
+        self._reload()
+        issued = self._vault.guard_keys()
+        if len(self._stream_keys) < len(issued):  # Keys are only ever added; neither text nor secret of one changes.
+            self._stream_keys = {keys.stream_key(each): each.key for each in issued}
+        guard_key = self._stream_keys.get(stream_key)
+        try:
+            return None if guard_key is None else self._identity(self._known(guard_key), _Mark())
+        except Refused:
+            return None
+
+    def stream_key(self, guard_key: str) -> str:
+        """The stream key of a guard key. ``Refused`` for a key that is not known."""
+        return keys.stream_key(self._known(guard_key))
+
+    def obeys(self, guard_key: str) -> bool:
+        """Whether a guard key is ACTIVE now."""
+        self._reload()
+        known = self._vault.guard_key(guard_key)
+        return known is not None and known.state is KeyState.ACTIVE
+
+    def _known(self, api_key: str | None) -> GuardKey:
         self._reload()
         if api_key is None:
             raise Refused(rejections.key_format())
         known = self._vault.guard_key(api_key)
         if known is None:
             raise Refused(rejections.unauthorised())
-        digest, window_ms = "", 0
-        if route.access is Access.SIGNED:
-            # The signature first: whoever cannot sign learns nothing about the key's state or the clock.
-            if not signing.verify(query, body, known.secret.reveal()):
-                raise Refused(rejections.bad_signature())
-            timing = signing.read_timing(parameters)
-            stale = signing.check_window(timing.timestamp_ms, timing.recv_window_ms, now_ms)
-            if stale is not None:
-                raise Refused(rejections.stale_timestamp())
-            digest = hashlib.sha256(api_key.encode() + b"\0" + query + b"\0" + body).hexdigest()
-            # After this long the timestamp itself is refused, so the mark may be forgotten.
-            window_ms = timing.recv_window_ms + 2 * signing.FUTURE_MAX_MS
+        return known
+
+    def _identity(self, known: GuardKey, mark: _Mark) -> Identity:
         if known.state is KeyState.ROTATED:
             raise Refused(rejections.unauthorised())
         if known.state is not KeyState.ACTIVE:
@@ -94,9 +165,15 @@ class Identities:
             guard_key=known.key,
             key_hint=last_four(known.key),
             exchange_key=exchange_key,
-            replay_digest=digest,
-            replay_window_ms=window_ms,
+            replay_digest=mark.digest,
+            replay_window_ms=mark.window_ms,
         )
+
+    def active(self, guard_key: str) -> bool:
+        """Whether the vault, as it is on disk now, knows this key and has it on."""
+        self._reload()
+        known = self._vault.guard_key(guard_key)
+        return known is not None and known.state is KeyState.ACTIVE
 
     def _reload(self) -> None:
         """Adopt keys another process issued or disabled; a vault that cannot be read keeps the keys known so far."""
@@ -107,3 +184,22 @@ class Identities:
             self._vault.reload_if_changed()
         except (VaultError, OSError) as trouble:
             log.error("the vault cannot be read again, keys stay as they were: %s", trouble)
+
+
+def _mark(known: GuardKey, payload: bytes, parameters: Parameters, now_ms: int) -> _Mark:
+    """Check the clock window and say what the request is known by while it lasts."""
+    timing = signing.read_timing(parameters)
+    if signing.check_window(timing.timestamp_ms, timing.recv_window_ms, now_ms) is not None:
+        raise Refused(rejections.stale_timestamp())
+    # After this long the timestamp itself is refused, so the mark may be forgotten.
+    return _Mark(_digest(known, payload), timing.recv_window_ms + 2 * signing.FUTURE_MAX_MS)
+
+
+def _digest(known: GuardKey, payload: bytes) -> str:
+    return hashlib.sha256(known.key.encode() + b"\0" + payload).hexdigest()
+
+
+def _verifying_key(known: GuardKey) -> signing.VerifyingKey:
+    if known.public_key is None:
+        return known.secret.reveal()
+    return signing.read_public_key(known.public_key)

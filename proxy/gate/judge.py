@@ -19,6 +19,7 @@ from proxy.gate.recording import Subject
 from proxy.gate.upstream import FenceClosed
 from proxy.store.fence import Fence, FenceCorrupt
 from proxy.store.gate_store import Bucket, GateStore, HoldRequest, StoreFull, StoreUnavailable, View
+from proxy.venues.binance.client_ids import outward
 from rules.decision import Breach, Cleared, Decision, Verdict
 from rules.engine import clear, decide_batch
 from rules.exposure import held_order
@@ -26,6 +27,7 @@ from rules.flow.message_rate import MessageRate
 from rules.intent import intent_of
 from rules.model import Command, Intent, PlaceOrder, TradingState
 from rules.policy import Policy
+from rules.share import as_if_filled
 from rules.snapshot import HeldOrder, HoldStatus, Snapshot, UnreportedOrder
 
 SECOND_LOOK_PAUSES_S: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.16)
@@ -219,6 +221,8 @@ class Judge:
         if view.account is not None:
             symbols.update(position.symbol for position in view.account.positions)
             symbols.update(order.symbol for order in view.account.open_orders)
+            # Shares that net each other out leave no position, and are worth something all the same.
+            symbols.update(share.symbol for share in view.account.shares if share.quantity != 0)
         symbols.update(order.symbol for hold in view.holds for order in hold.orders)
         controls = view.controls_for(account=subject.account, bot=subject.bot, symbols=asked)
         if self._fence.engaged(subject.account):
@@ -247,7 +251,7 @@ class Judge:
         requests never wait for each other.
         """
         for pause_s in SECOND_LOOK_PAUSES_S:
-            if not self._rests_on_holds(request, snapshot):
+            if not self._may_change(request, snapshot):
                 return snapshot
             await asyncio.sleep(pause_s)
             try:
@@ -258,11 +262,15 @@ class Judge:
             snapshot = replace(snapshot, holds=earlier, account=account, now=self._now())
         return snapshot
 
-    def _rests_on_holds(self, request: JudgedRequest, snapshot: Snapshot) -> bool:
+    def _may_change(self, request: JudgedRequest, snapshot: Snapshot) -> bool:
+        """Whether a refusal rests on what is settled just now: on holds, or on fills not yet booked on the bot."""
         certain = tuple(hold for hold in snapshot.holds if hold.status is HoldStatus.UNKNOWN)
-        if len(certain) == len(snapshot.holds):
-            return False
-        return self._refuses(request, snapshot) and not self._refuses(request, replace(snapshot, holds=certain))
+        hopes = [replace(snapshot, holds=certain)] if len(certain) < len(snapshot.holds) else []
+        if (filled := as_if_filled(snapshot)) is not snapshot:
+            hopes.append(filled)
+        return (
+            bool(hopes) and self._refuses(request, snapshot) and any(not self._refuses(request, each) for each in hopes)
+        )
 
     def _refuses(self, request: JudgedRequest, snapshot: Snapshot) -> bool:
         decisions = decide_batch(request.commands, snapshot, self._policy)
@@ -355,10 +363,10 @@ def _withheld(decision: Decision, reserved: bool, written: bool) -> Breach | Non
     return None
 
 
-def with_client_ids(commands: Sequence[Command], decision_id: str) -> tuple[Command, ...]:
-    """Every order gets a client id, so that one whose answer is lost can be asked about."""
+def with_client_ids(commands: Sequence[Command], decision_id: str, tag: str) -> tuple[Command, ...]:
+    """Every order gets a client id, so that one whose answer is lost can be asked about; with its bot's tag."""
     return tuple(
-        replace(command, client_order_id=f"pg-{decision_id}-{index}")
+        replace(command, client_order_id=outward(f"pg-{decision_id}-{index}", tag))
         if isinstance(command, PlaceOrder) and command.client_order_id is None
         else command
         for index, command in enumerate(commands)

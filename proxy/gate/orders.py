@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proxy.clock import milliseconds
 from proxy.gate.identity import Identity
@@ -14,13 +14,17 @@ from proxy.gate.recording import Subject, new_decision_id
 from proxy.gate.upstream import FenceClosed, NotSent, OutboundRequest, OutcomeUnknown, Upstream, UpstreamReply
 from proxy.store.gate_store import RequestReplayed
 from proxy.venues.binance import replies
+from proxy.venues.binance.client_ids import restore, reworded
 from proxy.venues.binance.encode import build, encode
+from proxy.venues.binance.malformed import MalformedRequest
+from proxy.venues.binance.naming import outward_request
 from proxy.venues.binance.rejections import (
     Rejection,
     batch_body,
     cannot_judge,
     for_breach,
     key_disabled,
+    malformed,
     replayed,
     unknown_outcome,
 )
@@ -30,6 +34,9 @@ from proxy.venues.binance.route import Route
 from proxy.venues.binance.values import plain
 from rules.decision import Breach, Decision, Verdict
 from rules.model import AmendOrder, PlaceOrder
+
+if TYPE_CHECKING:
+    from proxy.gate.shared_account import SharedAccount
 
 PASSED_HEADERS = ("retry-after", "x-mbx-used-weight-1m", "x-mbx-order-count-10s", "x-mbx-order-count-1m")
 
@@ -64,15 +71,34 @@ class OrderDesk:
         upstream: Upstream,
         hosts: Mapping[str, str],
         now: Callable[[], datetime],
+        venue_now: Callable[[], datetime] | None = None,
+        shared: SharedAccount | None = None,
     ) -> None:
+        """Without ``shared`` every call reaches the whole account."""
         self._desk = desk
+        self._shared = shared
         self._judge = judge
         self._upstream = upstream
         self._hosts = hosts
         self._now = now
+        self._venue_now = venue_now or now
 
     async def carry(self, request: VenueRequest, identity: Identity) -> Answer:
-        """Judge, send, settle and answer one request. Never raises for trouble outside."""
+        """Judge, send, settle and answer one request. Never raises for trouble outside.
+
+        What comes in and goes out speaks the bot's own client order ids; everything in between, the venue's.
+        """
+        try:
+            request = outward_request(request, identity.tag)
+        except MalformedRequest as error:
+            return refusal(malformed(error))
+        if self._shared is not None and self._shared.concerns(request, identity):
+            answer = await self._shared.carry(request, identity, self._carry)
+        else:
+            answer = await self._carry(request, identity)
+        return replace(answer, body=restore(answer.body, identity.tag))
+
+    async def _carry(self, request: VenueRequest, identity: Identity) -> Answer:
         subject = Subject(
             decision_id=new_decision_id(),
             desk=self._desk,
@@ -85,7 +111,7 @@ class OrderDesk:
         judged = JudgedRequest(
             subject=subject,
             guard_key=identity.guard_key,
-            commands=with_client_ids(request.commands, subject.decision_id),
+            commands=with_client_ids(request.commands, subject.decision_id, identity.tag),
             replay_digest=identity.replay_digest,
             replay_window_ms=identity.replay_window_ms,
         )
@@ -102,8 +128,9 @@ class OrderDesk:
         await self._judge.told(identity.account, identity.bot, answer)
 
     async def _act(self, request: VenueRequest, ruling: Ruling, identity: Identity) -> Answer:
-        refused = _refusals(ruling)
-        headers = _guard_headers(ruling)
+        told = _in_own_words(ruling, identity.tag)
+        refused = _refusals(told)
+        headers = _guard_headers(told)
         places = sorted(ruling.cleared)
         if not places:
             if ruling.withheld:
@@ -111,7 +138,7 @@ class OrderDesk:
             return _answer_refused(request, refused, headers)
         sent_at = self._now()
         try:
-            reply = await self._send(request.route, ruling, identity, sent_at)
+            reply = await self._send(request.route, ruling, identity)
         except OutcomeUnknown as trouble:
             await self._settle(ruling, Outcome.UNKNOWN, sent_at, [], note=str(trouble))
             return refusal(unknown_outcome(), headers)
@@ -125,13 +152,13 @@ class OrderDesk:
             return refusal(unknown_outcome(), headers)
         return _answer(request, reply, places, refused, headers | passed_headers(reply))
 
-    async def _send(self, route: Route, ruling: Ruling, identity: Identity, sent_at: datetime) -> UpstreamReply:
+    async def _send(self, route: Route, ruling: Ruling, identity: Identity) -> UpstreamReply:
         cleared = [ruling.cleared[place] for place in sorted(ruling.cleared)]
         outbound = build(
             route,
             encode(route, cleared),
             secret=identity.exchange_key.api_secret.reveal(),
-            timestamp_ms=milliseconds(sent_at),
+            timestamp_ms=milliseconds(self._venue_now()),
         )
         url = self._hosts[outbound.host] + outbound.path + (f"?{outbound.query}" if outbound.query else "")
         return await self._upstream.send(
@@ -189,6 +216,26 @@ class OrderDesk:
 
 def _places_orders(ruling: Ruling) -> bool:
     return any(isinstance(each.command, PlaceOrder | AmendOrder) for each in ruling.cleared.values())
+
+
+def _in_own_words(ruling: Ruling, tag: str) -> Ruling:
+    """The ruling as the bot is told it: what names an order of the bot names it by the bot's own id.
+
+    The records for the audit are in the ruling already, with the ids as they were judged.
+    """
+
+    def own(breach: Breach) -> Breach:
+        return replace(
+            breach,
+            message=reworded(breach.message, tag),
+            observed=reworded(breach.observed, tag),
+            advice=reworded(breach.advice, tag),
+        )
+
+    decisions = tuple(
+        replace(each, breaches=tuple(own(breach) for breach in each.breaches)) for each in ruling.decisions
+    )
+    return replace(ruling, decisions=decisions, withheld={place: own(each) for place, each in ruling.withheld.items()})
 
 
 def _refusals(ruling: Ruling) -> dict[int, Rejection]:

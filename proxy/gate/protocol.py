@@ -91,6 +91,13 @@ class StrictHttpProtocol(HttpToolsProtocol):
         if not self._refused:
             super().on_headers_complete()
 
+    def handle_websocket_upgrade(self) -> None:
+        """Hand over to the WebSocket protocol, unless there is an answer on the way or the request was refused."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._refuse("an upgrade behind an unanswered request")
+        if not self._refused:
+            super().handle_websocket_upgrade()
+
     def on_body(self, body: bytes) -> None:
         """Bound the body before anyone reads it."""
         if self._refused:

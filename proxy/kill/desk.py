@@ -81,6 +81,38 @@ class KillDesk:
         await self._record("kill.engaged", by, {"scope": str(scope), "reason": reason, "generation": generation})
         return blocked
 
+    async def reduce(self, account: str, by: str, reason: str) -> bool:
+        """Let nothing in that adds risk; re-arming lifts it. False when the account is that, or stopped, already.
+
+        Raises what the store client raises: then the account goes on as it was.
+        """
+        scope = Scope(account)
+        async with self._truths:
+            controls = await self._store.controls()
+            if (
+                self.stopped(account)
+                or controls.get(str(scope), TradingState.ACTIVE.value) != TradingState.ACTIVE.value
+            ):
+                return False
+            await self._store.set_state(
+                str(scope), TradingState.REDUCING, generation=self._generation(), kill_running=None
+            )
+        log.error("%s is reduce-only: %s", scope, reason)
+        await self._record("reducing", by, {"scope": str(scope), "reason": reason})
+        return True
+
+    async def close(self, account: str, by: str, reason: str) -> bool:
+        """Press the button for one account on the guard's own account. False when a job for it runs already."""
+        scope = Scope(account)
+        if await asyncio.to_thread(self.running, scope) or await asyncio.to_thread(self.running, DESK):
+            return False
+        await self.press(scope, by, reason)
+        return True
+
+    def stopped(self, account: str) -> bool:
+        """Whether a kill covers an account on this machine, running or done."""
+        return self._fence.engaged(account)
+
     async def resume(self) -> None:
         """Take up every job that a crash left unfinished. Called before anything else is started."""
         for unfinished in unfinished_jobs(self._data_dir):

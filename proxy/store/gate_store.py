@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -248,6 +249,22 @@ class GateStore:
         self._remember(key, version, body, _decode_account)
         return _decode_holds_map(dict(zip(holds[::2], holds[1::2], strict=True))), self._documents[key].value
 
+    async def venue_time(self, venue: str) -> datetime | None:
+        """The venue's time at this moment, as the warden last measured it. ``None`` when it has not.
+
+        Raises ``StoreUnavailable``. Off the order path: a slow answer neither counts as an outage nor is acted on.
+        """
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.time()
+        pipeline.get(self._keys.clock(venue))
+        try:
+            (seconds, micros), offset_us = await within(self._timeout_s, pipeline.execute())
+        except (RedisError, OSError, TimeoutError) as error:
+            raise StoreUnavailable(type(error).__name__) from error
+        if offset_us is None:
+            return None
+        return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=micros + int(offset_us))
+
     async def settle(
         self,
         account: str,
@@ -285,6 +302,26 @@ class GateStore:
         key = self._keys.unreported(account)
         await self._ask(lambda: self._redis.hdel(key, *map(unreported_field, orders)))
 
+    async def markets(self, venue: str) -> Mapping[str, Market]:
+        """The venue's prices as the warden published them last. Raises ``StoreUnavailable``."""
+        key = self._keys.markets(venue)
+        version, body = await self._ask(lambda: self._redis.hmget(key, ["version", "body"]))
+        if version is not None and self._documents.get(key, _EMPTY).version != version:
+            self._remember(key, version, body, _decode_markets)
+        known: Mapping[str, Market] = self._documents.get(key, _EMPTY).value or {}
+        return known
+
+    async def owners(self, account: str, fields: Sequence[str]) -> dict[str, str]:
+        """Whose these orders and trades are (``proxy.store.owners``); unknown ones are left out.
+
+        Raises ``StoreUnavailable``.
+        """
+        if not fields:
+            return {}
+        key = self._keys.owners(account)
+        bots = await self._ask(lambda: self._redis.hmget(key, list(fields)))
+        return {field: bot for field, bot in zip(fields, bots, strict=True) if bot is not None}
+
     def last_known(self, account: str, venue: str) -> View:
         """What this process last saw, for exits judged while the store is away. May know nothing at all."""
         keys = self._keys
@@ -304,6 +341,19 @@ class GateStore:
             instruments=instruments.value or {},
             instruments_version=instruments.version,
         )
+
+    async def disabled_keys(self) -> frozenset[str]:
+        """The guard keys that the warden has published as off. Raises ``StoreUnavailable``."""
+
+        async def read() -> frozenset[str]:
+            return frozenset(map(str, await self._redis.hkeys(self._keys.disabled)))
+
+        if self.broken:
+            raise StoreUnavailable("the store failed less than a second ago")
+        try:
+            return await within(self._timeout_s, read())
+        except (RedisError, OSError, TimeoutError) as error:
+            raise self._failed(error) from error
 
     async def aclose(self) -> None:
         """Close the connections. Holds still to be undone are left to the warden, which asks about old ones."""

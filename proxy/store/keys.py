@@ -58,6 +58,14 @@ class Keys:
         """Hash of the orders of one account whose answer was lost and whose bot has not read them since."""
         return self._key(f"unreported:{account}")
 
+    def owners(self, account: str) -> str:
+        """Hash: the venue's number of an order or a trade of one account to the bot whose it is."""
+        return self._key(f"owners:{account}")
+
+    def owners_by_age(self, account: str) -> str:
+        """List of the fields of ``owners``, oldest first."""
+        return self._key(f"owners-by-age:{account}")
+
     def account(self, account: str) -> str:
         """Document: the account as last surveyed."""
         return self._key(f"account:{account}")
@@ -69,6 +77,10 @@ class Keys:
     def instruments(self, venue: str) -> str:
         """Document: the venue's instruments."""
         return self._key(f"instruments:{venue}")
+
+    def clock(self, venue: str) -> str:
+        """String: the venue's time less the store's, in microseconds."""
+        return self._key(f"clock:{venue}")
 
     def bucket(self, scope: str) -> str:
         """Hash: one token bucket."""

@@ -15,6 +15,7 @@ from proxy.store.codec import build, dump, load, plain
 from proxy.store.conversion import NOTHING, Conversion
 from proxy.store.gate_store import decode_hold
 from proxy.store.keys import Keys
+from proxy.store.owners import OWNERS_MAX
 from proxy.store.unreported import decode_unreported, may_stand, unreported_arguments, unreported_field
 from rules.model import TradingState
 from rules.snapshot import Account, Hold, HoldStatus, UnreportedOrder
@@ -67,6 +68,7 @@ class WardenStore:
         self._publish = Script.named("publish", "convert", "archive")
         self._event = Script.named("event", "convert")
         self._settle = Script.named("settle", "convert")
+        self._owners = Script.named("owners")
         self._epoch = ""
 
     async def begin_epoch(self) -> None:
@@ -172,6 +174,10 @@ class WardenStore:
         """Publish the venue's instruments."""
         await self._publish_document(self._keys.instruments(venue), version, instruments)
 
+    async def publish_clock(self, venue: str, offset_us: int) -> None:
+        """Publish the venue's time less the store's, in microseconds."""
+        await self._redis.set(self._keys.clock(venue), offset_us)
+
     async def _publish_document(self, key: str, version: str, content: Mapping[str, Any]) -> None:
         fields = {"version": version, "body": dump(plain(content)).decode()}
         await self._redis.hset(key, mapping=fields)  # type: ignore[arg-type]  # redis-py types the keys as bytes|str
@@ -221,6 +227,13 @@ class WardenStore:
         ]
         if gone:
             await self._redis.hdel(key, *map(unreported_field, gone))
+
+    async def remember_owners(self, account: str, owners: Mapping[str, str]) -> None:
+        """Remember whose orders and trades are: field (``proxy.store.owners``) to bot."""
+        if owners:
+            pairs = [part for owner in owners.items() for part in owner]
+            keys = [self._keys.owners(account), self._keys.owners_by_age(account)]
+            await run_script(self._redis, self._owners, keys, [OWNERS_MAX, *pairs])
 
     async def record(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Put audit records of the warden itself into the stream."""

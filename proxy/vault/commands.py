@@ -13,10 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
+from proxy.vault import enrolment
 from proxy.vault.errors import InvalidField, PassphraseRefused, VaultError
-from proxy.vault.keys import ExchangeKey, GuardKey, Secret, shortened
+from proxy.vault.keys import ExchangeKey, GuardKey, Secret, new_exchange_key, shortened
 from proxy.vault.passphrase import read_passphrase
+from proxy.vault.public_keys import PEM_CHARACTERS_MAX
 from proxy.vault.vault import Vault
+from proxy.venues.binance.client_ids import TagsClash, tags
 
 _SECRET_CHARACTERS_MAX = 16_384
 
@@ -61,6 +64,12 @@ def add_arguments(subparsers: "argparse._SubParsersAction[argparse.ArgumentParse
     add.add_argument("--account", required=True)
     add.add_argument("--venue", required=True)
     add.add_argument("--api-key", help="default: PERPGUARD_API_KEY")
+    add.add_argument("--offline", action="store_true", help="do not ask the exchange what the key may do")
+    enrolment.add_acceptances(add)
+
+    check = actions.add_parser("check", help="ask the exchange what the kept exchange keys may do")
+    check.add_argument("--account", help="only this one; default: all")
+    enrolment.add_acceptances(check)
 
     issue = actions.add_parser("issue", help="a new guard key for a bot; its secret is shown once")
     issue.add_argument("--bot", required=True)
@@ -75,9 +84,16 @@ def add_arguments(subparsers: "argparse._SubParsersAction[argparse.ArgumentParse
     rotate = actions.add_parser("rotate", help="replace a guard key; the old one is refused for ever")
     for action in (disable, enable, rotate):
         action.add_argument("key", help="the full guard key")
+    for action in (issue, rotate):
+        action.add_argument(
+            "--ed25519",
+            type=Path,
+            metavar="PUBLIC_KEY_FILE",
+            help="the bot signs with its own Ed25519 key; the file holds the public half (PEM)",
+        )
     for action in (issue, listing, rotate):
         action.add_argument("--json", action="store_true", help="print JSON")
-    for action in (add, issue, listing, disable, enable, rotate):
+    for action in (add, check, issue, listing, disable, enable, rotate):
         action.add_argument("--passphrase-file", type=Path, help="a file only you can read")
 
 
@@ -86,7 +102,7 @@ def run(args: argparse.Namespace, terminal: Terminal | None = None) -> int:
     terminal = terminal or Terminal.of_this_process()
     try:
         _COMMANDS[args.keys_command](args, terminal)
-    except (VaultError, OSError) as trouble:
+    except (VaultError, TagsClash, OSError) as trouble:
         print(f"perpguard keys: {trouble}", file=terminal.stderr)
         return 2
     except EOFError:
@@ -100,22 +116,39 @@ def _add_exchange(args: argparse.Namespace, terminal: Terminal) -> None:
     if not api_key:
         raise InvalidField("api_key", "given as --api-key or PERPGUARD_API_KEY")
     api_secret = _read_api_secret(terminal)
+    now = terminal.now()
+    candidate = new_exchange_key(
+        account=args.account, venue=args.venue, api_key=api_key, api_secret=api_secret, now=now
+    )
+    enrolled = enrolment.enrol(args, candidate, now, terminal.stderr)
     vault = _open(args, terminal) if _path(args).exists() else _create(args, terminal)
     added = vault.add_exchange_key(
-        account=args.account, venue=args.venue, api_key=api_key, api_secret=api_secret, now=terminal.now()
+        account=args.account, venue=args.venue, api_key=api_key, api_secret=api_secret, now=now, enrolment=enrolled
     )
     print(f"account={added.account} venue={added.venue} key={shortened(added.api_key)}", file=terminal.stdout)
 
 
+def _check(args: argparse.Namespace, terminal: Terminal) -> None:
+    enrolment.check(args, _open(args, terminal), terminal.now(), terminal.stdout)
+
+
 def _issue(args: argparse.Namespace, terminal: Terminal) -> None:
-    issued = _open(args, terminal).issue(
-        bot=args.bot, account=args.account, label=args.label or args.bot, now=terminal.now()
+    vault = _open(args, terminal)
+    # Before the key is made: a bot whose orders look like another's must not get one.
+    tags(args.account, (args.bot, *(each.bot for each in vault.guard_keys() if each.account == args.account)))
+    issued = vault.issue(
+        bot=args.bot,
+        account=args.account,
+        label=args.label or args.bot,
+        now=terminal.now(),
+        public_key=_read_public_key(args),
     )
     _show_once(issued, args, terminal)
 
 
 def _rotate(args: argparse.Namespace, terminal: Terminal) -> None:
-    _show_once(_open(args, terminal).rotate(args.key, terminal.now()), args, terminal)
+    rotated = _open(args, terminal).rotate(args.key, terminal.now(), public_key=_read_public_key(args))
+    _show_once(rotated, args, terminal)
 
 
 def _disable(args: argparse.Namespace, terminal: Terminal) -> None:
@@ -141,6 +174,7 @@ def _list(args: argparse.Namespace, terminal: Terminal) -> None:
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace, Terminal], None]] = {
     "add-exchange": _add_exchange,
+    "check": _check,
     "issue": _issue,
     "list": _list,
     "disable": _disable,
@@ -189,13 +223,35 @@ def _read_api_secret(terminal: Terminal) -> Secret:
         return Secret("")
 
 
+def _read_public_key(args: argparse.Namespace) -> str | None:
+    if args.ed25519 is None:
+        return None
+    with args.ed25519.open("rb") as file:
+        # Characters that are no ASCII make it no key: it is refused where every other wrong file is.
+        content: bytes = file.read(PEM_CHARACTERS_MAX + 1)
+    return content.decode("latin-1")
+
+
 def _show_once(issued: GuardKey, args: argparse.Namespace, terminal: Terminal) -> None:
+    if issued.public_key is not None:
+        _show_key(issued, args, terminal)
+        return
     if args.json:
         credential = {"key": issued.key, "secret": issued.secret.reveal(), "bot": issued.bot, "account": issued.account}
         print(json.dumps(credential | {"state": issued.state.value}), file=terminal.stdout)
     else:
         print(f"key={issued.key}\nsecret={issued.secret.reveal()}", file=terminal.stdout)
     print("The secret is not shown again; `perpguard keys rotate` replaces it.", file=terminal.stderr)
+
+
+def _show_key(issued: GuardKey, args: argparse.Namespace, terminal: Terminal) -> None:
+    """An Ed25519 guard key: the bot has its own private key, so there is no secret to show."""
+    if args.json:
+        shown = {"key": issued.key, "bot": issued.bot, "account": issued.account, "state": issued.state.value}
+        print(json.dumps(shown), file=terminal.stdout)
+    else:
+        print(f"key={issued.key}", file=terminal.stdout)
+    print("The bot signs with the private half of the key pair it keeps.", file=terminal.stderr)
 
 
 def _show_state(changed: GuardKey, terminal: Terminal) -> None:
@@ -208,6 +264,7 @@ def _account_row(key: ExchangeKey, spell: Callable[[str], str]) -> dict[str, str
         "venue": key.venue,
         "api_key": spell(key.api_key),
         "created_at": key.created_at.isoformat(timespec="seconds"),
+        **enrolment.enrolment_row(key),
     }
 
 
@@ -218,5 +275,6 @@ def _guard_key_row(key: GuardKey, spell: Callable[[str], str]) -> dict[str, str]
         "bot": key.bot,
         "account": key.account,
         "label": key.label,
+        "signs_with": "HMAC" if key.public_key is None else "Ed25519",
         "created_at": key.created_at.isoformat(timespec="seconds"),
     }

@@ -5,8 +5,9 @@ from datetime import datetime
 
 import msgspec
 
-from proxy.vault.errors import DuplicateAccount, KeyRotated, UnknownAccount, UnknownKey
+from proxy.vault.errors import DuplicateAccount, KeyRotated, PublicKeyMissing, UnknownAccount, UnknownKey
 from proxy.vault.keys import ExchangeKey, GuardKey, KeyState, Secret, utc
+from proxy.vault.permissions import Enrolment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,13 @@ class Contents:
         if added.account in self.exchange_keys:
             raise DuplicateAccount(added.account)
         return replace(self, revision=self.revision + 1, exchange_keys={**self.exchange_keys, added.account: added})
+
+    def with_enrolment(self, account: str, enrolment: Enrolment) -> "Contents":
+        """What the venue was asked about a key, and what was accepted."""
+        if account not in self.exchange_keys:
+            raise UnknownAccount(account)
+        checked = replace(self.exchange_keys[account], enrolment=enrolment)
+        return replace(self, revision=self.revision + 1, exchange_keys={**self.exchange_keys, account: checked})
 
     def with_guard_key(self, issued: GuardKey) -> "Contents":
         """One guard key more, for an account the vault can actually sign for."""
@@ -45,13 +53,20 @@ class Contents:
             raise KeyRotated
         return self._with(replace(current, state=KeyState.ACTIVE, changed_at=utc(now)))
 
-    def with_key_rotated(self, key: str, *, new_key: str, new_secret: Secret, now: datetime) -> "Contents":
+    def with_key_rotated(
+        self, key: str, *, new_key: str, new_secret: Secret, now: datetime, public_key: str | None = None
+    ) -> "Contents":
         """Refuse this key for ever and put a successor in its place, for the same bot and account."""
         current = self._known(key)
         if current.state is KeyState.ROTATED:
             raise KeyRotated
+        if current.public_key is not None and public_key in (None, current.public_key):
+            # Under a new name the old private key would still sign; and a bot that has one expects no secret.
+            raise PublicKeyMissing
         # The state is inherited too: rotation replaces a credential, it does not let a disabled bot back in.
-        successor = replace(current, key=new_key, secret=new_secret, created_at=utc(now), changed_at=None)
+        successor = replace(
+            current, key=new_key, secret=new_secret, created_at=utc(now), changed_at=None, public_key=public_key
+        )
         return self._with(replace(current, state=KeyState.ROTATED, changed_at=utc(now)), successor)
 
     def _known(self, key: str) -> GuardKey:

@@ -119,3 +119,10 @@ class KeyRotated(VaultError):
 
     def __init__(self) -> None:
         super().__init__("this guard key was rotated and stays refused; use its successor")
+
+
+class PublicKeyMissing(VaultError):
+    """An Ed25519 guard key is rotated by giving the public half of a new key pair."""
+
+    def __init__(self) -> None:
+        super().__init__("this guard key signs with Ed25519: give the public key of its new key pair (--ed25519 FILE)")

@@ -3,6 +3,7 @@
 This file knows neither files nor ciphers.
 """
 
+import hashlib
 import hmac
 import re
 import secrets
@@ -13,6 +14,7 @@ from enum import Enum
 from typing import Never, NoReturn, SupportsIndex
 
 from proxy.vault.errors import InvalidField
+from proxy.vault.permissions import Enrolment
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,32}")
 # The key travels in an HTTP header: visible ASCII only, so that no spelling of it can end the header line.
@@ -77,13 +79,14 @@ class KeyState(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ExchangeKey:
-    """The real credential of one account at one venue."""
+    """The real credential of one account at one venue. ``enrolment`` is ``None`` in vaults older than the check."""
 
     account: str
     venue: str
     api_key: str
     api_secret: Secret
     created_at: datetime
+    enrolment: Enrolment | None = None
 
     def __repr__(self) -> str:
         return f"ExchangeKey(account={self.account!r}, venue={self.venue!r}, api_key={last_four(self.api_key)!r})"
@@ -91,7 +94,11 @@ class ExchangeKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class GuardKey:
-    """What a bot holds instead of the exchange key: looks the same, opens nothing but this guard."""
+    """What a bot holds instead of the exchange key: looks the same, opens nothing but this guard.
+
+    The bot signs with ``secret`` (HMAC), unless ``public_key`` is set: then it signs with the Ed25519 private key that
+    only it has, and ``secret`` never leaves the vault, where stream keys are derived from it.
+    """
 
     key: str
     secret: Secret
@@ -101,6 +108,7 @@ class GuardKey:
     state: KeyState
     created_at: datetime
     changed_at: datetime | None = None  # None until the state first changes.
+    public_key: str | None = None  # PEM. Vaults from before Ed25519 keys have no such field.
 
     def __repr__(self) -> str:
         return (
@@ -114,7 +122,21 @@ def random_text() -> str:
     return "".join(secrets.choice(_GUARD_ALPHABET) for _ in range(_GUARD_LENGTH))
 
 
-def new_guard_key(*, bot: str, account: str, label: str, now: datetime) -> GuardKey:
+def stream_key(guard_key: GuardKey) -> str:
+    """The ``listenKey`` of a guard key: 64 letters and digits, as Binance's are.
+
+    Derived, so that every gate that has the vault knows it without asking anybody, and nobody without the secret can
+    tell it. SHA-512 under a label of its own: no signature that a bot makes with the same secret is ever a stream key.
+    """
+    digest = hmac.digest(guard_key.secret.reveal().encode(), f"stream key {guard_key.key}".encode(), hashlib.sha512)
+    number, characters = int.from_bytes(digest), []
+    for _ in range(_GUARD_LENGTH):  # 62**64 is below 2**512, so every character is decided by the digest.
+        number, place = divmod(number, len(_GUARD_ALPHABET))
+        characters.append(_GUARD_ALPHABET[place])
+    return "".join(characters)
+
+
+def new_guard_key(*, bot: str, account: str, label: str, now: datetime, public_key: str | None = None) -> GuardKey:
     """An ACTIVE guard key with a fresh random key and secret."""
     return GuardKey(
         key=random_text(),
@@ -124,6 +146,7 @@ def new_guard_key(*, bot: str, account: str, label: str, now: datetime) -> Guard
         label=checked_name("label", label),
         state=KeyState.ACTIVE,
         created_at=utc(now),
+        public_key=public_key,
     )
 
 

@@ -6,6 +6,7 @@ lock, so two processes that change it at the same time lose nothing. It decides 
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from proxy.vault.contents import Contents, decode, encode
 from proxy.vault.errors import PassphraseRefused, UnknownAccount, VaultCorrupt, VaultExists, WrongPassphrase
 from proxy.vault.files import Stamp, VaultFile
 from proxy.vault.keys import ExchangeKey, GuardKey, Secret, new_exchange_key, new_guard_key, random_text
+from proxy.vault.permissions import Enrolment
+from proxy.vault.public_keys import checked_public_key
 from proxy.vault.sealing import WORK_FACTOR_DEFAULT, Sealer, parse
 
 PASSPHRASE_LENGTH_MIN = 12
@@ -60,12 +63,24 @@ class Vault:
         return cls(file, sealer, contents, stamp)
 
     def add_exchange_key(
-        self, *, account: str, venue: str, api_key: str, api_secret: Secret, now: datetime
+        self,
+        *,
+        account: str,
+        venue: str,
+        api_key: str,
+        api_secret: Secret,
+        now: datetime,
+        enrolment: Enrolment | None = None,
     ) -> ExchangeKey:
         """Keep the real key of an account. DuplicateAccount, InvalidField."""
         added = new_exchange_key(account=account, venue=venue, api_key=api_key, api_secret=api_secret, now=now)
+        added = replace(added, enrolment=enrolment)
         self._change(lambda contents: contents.with_exchange_key(added))
         return added
+
+    def enrol(self, account: str, enrolment: Enrolment) -> None:
+        """Keep what the venue was asked about an account's key, and what was accepted. UnknownAccount."""
+        self._change(lambda contents: contents.with_enrolment(account, enrolment))
 
     def exchange_key(self, account: str) -> ExchangeKey:
         """The real key of an account. UnknownAccount."""
@@ -78,9 +93,10 @@ class Vault:
         """Every exchange key, in the order they were added."""
         return tuple(self._contents.exchange_keys.values())
 
-    def issue(self, *, bot: str, account: str, label: str, now: datetime) -> GuardKey:
-        """A new guard key for a bot. UnknownAccount, InvalidField."""
-        issued = new_guard_key(bot=bot, account=account, label=label, now=now)
+    def issue(self, *, bot: str, account: str, label: str, now: datetime, public_key: str | None = None) -> GuardKey:
+        """A new guard key for a bot, HMAC or of an Ed25519 public key (PEM). UnknownAccount, InvalidField."""
+        checked = None if public_key is None else checked_public_key(public_key)
+        issued = new_guard_key(bot=bot, account=account, label=label, now=now, public_key=checked)
         self._change(lambda contents: contents.with_guard_key(issued))
         return issued
 
@@ -100,11 +116,17 @@ class Vault:
         """Obey a disabled guard key again. UnknownKey, KeyRotated."""
         return self._change(lambda contents: contents.with_key_enabled(key, now)).guard_keys[key]
 
-    def rotate(self, key: str, now: datetime) -> GuardKey:
-        """Refuse a guard key for ever; returns its successor, which inherits its state. UnknownKey, KeyRotated."""
+    def rotate(self, key: str, now: datetime, *, public_key: str | None = None) -> GuardKey:
+        """Refuse a guard key for ever; returns its successor, which inherits its state.
+
+        UnknownKey, KeyRotated, InvalidField; PublicKeyMissing when an Ed25519 key would get no new key pair.
+        """
         new_key, new_secret = random_text(), Secret(random_text())
+        checked = None if public_key is None else checked_public_key(public_key)
         changed = self._change(
-            lambda contents: contents.with_key_rotated(key, new_key=new_key, new_secret=new_secret, now=now)
+            lambda contents: contents.with_key_rotated(
+                key, new_key=new_key, new_secret=new_secret, now=now, public_key=checked
+            )
         )
         return changed.guard_keys[new_key]
 

@@ -1,9 +1,8 @@
-"""Handlers that read an account: balances, positions, settings, fills, incomes, liquidations."""
+"""Handlers that read an account: balances, positions, settings, fills, incomes."""
 
 from __future__ import annotations
 
 import hashlib
-from enum import StrEnum
 
 from sandbox.binance.account_replies import (
     account_position_reply,
@@ -17,16 +16,8 @@ from sandbox.binance.account_replies import (
 )
 from sandbox.binance.call import AccountCall, Json, money, plain
 from sandbox.binance.limits import ORDERS_PER_10S, ORDERS_PER_MINUTE
-from sandbox.binance.order_replies import fill_reply, order_reply
-from sandbox.engine.deleveraging import adl_quantile as adl_quantile_of
+from sandbox.binance.order_replies import fill_reply
 from sandbox.engine.model import IncomeKind, MarginMode
-
-
-class _AutoClose(StrEnum):
-    ANY = ""
-    LIQUIDATION = "LIQUIDATION"
-    ADL = "ADL"
-
 
 _INCOME_TYPES = {IncomeKind.FUNDING: "FUNDING_FEE"}
 
@@ -198,32 +189,6 @@ def incomes(call: AccountCall) -> list[Json]:
         }
         for income in (rows[:limit] if since else rows[-limit:])
     ]
-
-
-def force_orders(call: AccountCall) -> list[Json]:
-    """GET /fapi/v1/forceOrders: liquidations and auto-deleveraging orders, or the kind that `autoCloseType` names."""
-    kind = call.params.choice("autoCloseType", _AutoClose, -1130, _AutoClose.ANY)
-    symbol = call.params.text("symbol")
-    since = call.params.integer("startTime") or 0
-    rows = [
-        order
-        for order in call.account.liquidations
-        if symbol in (None, order.symbol)
-        and order.created_ms >= since
-        and (kind is _AutoClose.ANY or (kind is _AutoClose.LIQUIDATION) == order.liquidation)
-    ]
-    return [order_reply(call.exchange, order) for order in rows[-call.limit(50, 100) :]]
-
-
-def adl_quantile(call: AccountCall) -> list[Json]:
-    """GET /fapi/v1/adlQuantile: every position's place in its queue, 4 at the front."""
-    rows: list[Json] = []
-    for market in call.markets():
-        legs = call.account.legs(market.instrument.symbol)
-        quantiles = {str(held.position_side): adl_quantile_of(call.exchange, held) for held in legs}
-        if quantiles:
-            rows.append({"symbol": market.instrument.symbol, "adlQuantile": quantiles})
-    return rows
 
 
 def order_rate_limits(call: AccountCall) -> list[Json]:

@@ -131,7 +131,7 @@ def _symbol(market: Market) -> Json:
         "quotePrecision": 8,
         "underlyingType": "COIN",
         "underlyingSubType": ["PoW"],
-        "triggerProtect": "0.0500",
+        "triggerProtect": format(instrument.trigger_protect, ".4f"),
         "liquidationFee": format(instrument.liquidation_fee, ".6f"),
         "marketTakeBound": plain(instrument.market_take_bound),
         "maxMoveOrderLimit": 10000,

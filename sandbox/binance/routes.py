@@ -6,7 +6,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from sandbox.binance import accounts, conditionals, klines, market_data, orders, reference, settings, tickers
+from sandbox.binance import (
+    accounts,
+    conditionals,
+    forced_closes,
+    klines,
+    market_data,
+    orders,
+    reference,
+    settings,
+    tickers,
+)
 from sandbox.binance.call import AccountCall, Call
 
 
@@ -130,8 +140,8 @@ def _account() -> Iterator[tuple[str, str, Route]]:
         ("/fapi/v1/commissionRate", accounts.commission_rate, 20),
         ("/fapi/v1/userTrades", accounts.user_trades, 5),
         ("/fapi/v1/income", accounts.incomes, 30),
-        ("/fapi/v1/adlQuantile", accounts.adl_quantile, 5),
-        ("/fapi/v1/forceOrders", accounts.force_orders, 20),
+        ("/fapi/v1/adlQuantile", forced_closes.adl_quantiles, 5),
+        ("/fapi/v1/forceOrders", forced_closes.force_orders, 20),
         ("/fapi/v1/rateLimit/order", accounts.order_rate_limits, 1),
         ("/fapi/v1/apiTradingStatus", accounts.api_trading_status, 1),
         ("/fapi/v1/positionSide/dual", settings.position_mode, 30),

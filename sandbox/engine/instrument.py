@@ -51,6 +51,7 @@ class Instrument:
     taker_fee: Decimal = Decimal("0.0005")
     liquidation_fee: Decimal = Decimal("0.0125")
     market_take_bound: Decimal = Decimal("0.05")
+    trigger_protect: Decimal = Decimal("0.05")
     orders_max: int = 200
     status: InstrumentStatus = InstrumentStatus.TRADING
 

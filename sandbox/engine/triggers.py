@@ -163,6 +163,10 @@ def _fire(exchange: Exchange, account: Account, order: ConditionalOrder) -> None
     end_conditional(exchange, account, order, ConditionalStatus.TRIGGERING)
     order.triggered_ms = exchange.now_ms
     terms = order.terms
+    if terms.price_protect and _prices_apart(exchange.market(terms.symbol)):
+        order.status = ConditionalStatus.REJECTED
+        order.failure = "PRICE_PROTECT"
+        return
     quantity = _quantity_at_trigger(account, terms)
     if quantity is None:
         _become(exchange, order, ConditionalStatus.EXPIRED)
@@ -189,6 +193,11 @@ def _fire(exchange: Exchange, account: Account, order: ConditionalOrder) -> None
     except Rejected as refusal:
         order.failure = refusal.reason.name
         _become(exchange, order, ConditionalStatus.REJECTED)
+
+
+def _prices_apart(market: Market) -> bool:
+    """True when last and mark price differ too much for a protected order to be sent (`triggerProtect`)."""
+    return abs(market.last_price - market.mark_price) > market.mark_price * market.instrument.trigger_protect
 
 
 def _quantity_at_trigger(account: Account, terms: NewConditional) -> Decimal | None:

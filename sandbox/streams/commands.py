@@ -71,10 +71,12 @@ def _read_id(frame: Json) -> object:
 
 
 def _obey(frame: Json, listener: Listener, subscriptions: Subscriptions) -> object:
-    method, params = frame.get("method"), frame.get("params", [])
+    method, params = frame.get("method"), frame.get("params")
     if method not in _METHODS:
         expected = ", ".join(f"`{name}`" for name in _METHODS)
         raise _Refused(2, f"Invalid request: unknown variant `{method}`, expected one of {expected}")
+    if params is None:
+        params = []
     if not isinstance(params, list):
         raise _Refused(2, "Invalid request: invalid type for `params`, expected a sequence")
     match method:
@@ -116,5 +118,7 @@ def _check_property(params: list[object], length: int) -> None:
         raise _Refused(2, "Invalid request: property name must be a string")
     if params[0] != "combined":
         raise _Refused(0, "Unknown property")
-    if len(params) != length:
-        raise _Refused(2, "Invalid request: too many parameters" if len(params) > length else "Invalid request: value")
+    if len(params) > length:
+        raise _Refused(2, "Invalid request: too many parameters")
+    if len(params) < length:
+        raise _Refused(1, "Invalid value type: expected Boolean")

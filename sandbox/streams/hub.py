@@ -24,6 +24,8 @@ from sandbox.streams.user_streams import UserStreams
 TICK_S = 0.05
 # Binance USD-M "WebSocket market streams": ten incoming messages a second, beyond which a connection is closed.
 COMMANDS_PER_SECOND = 10
+# Open at one time, stream and trading sockets together.
+SOCKETS_MAX = 1_000
 _POLICY_VIOLATION = 1008
 _GOING_AWAY = 1001
 
@@ -44,6 +46,7 @@ class StreamHub:
         self._markets = MarketStreams(exchange, faults)
         self._users = UserStreams(exchange, dialect.listen_keys, faults)
         self._listeners: set[Listener] = set()
+        self._sockets = 0
 
     async def run(self) -> None:
         """Send what is due, for ever."""
@@ -59,12 +62,16 @@ class StreamHub:
         door = read_door(scope["path"], scope["query_string"].decode("latin-1"))
         if door is None:
             await _refuse(send, 404)
-        elif self._faults.refuse:
+        elif self._faults.refuse or self._sockets >= SOCKETS_MAX:
             await _refuse(send, 503)
         else:
-            await send({"type": "websocket.accept"})
-            client = scope["client"]
-            await self._listen(door, Socket(receive, send, abort), client[0] if client else "in-process")
+            self._sockets += 1
+            try:
+                await send({"type": "websocket.accept"})
+                client = scope["client"]
+                await self._listen(door, Socket(receive, send, abort), client[0] if client else "in-process")
+            finally:
+                self._sockets -= 1
 
     async def _listen(self, door: StreamDoor | TradingDoor, socket: Socket, caller: str) -> None:
         match door:
@@ -134,6 +141,10 @@ class StreamHub:
         """Close the sockets that hear only markets."""
         for listener in self._listeners - self._users.listeners(None):
             listener.socket.close(_GOING_AWAY)
+
+    def settle(self) -> None:
+        """Say on the market streams what has happened so far, before the faults change."""
+        self._markets.settle(time.monotonic())
 
     def expire_keys(self) -> None:
         """End every listen key as if its sixty minutes were over."""

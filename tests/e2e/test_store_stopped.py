@@ -72,15 +72,16 @@ def took_s(bot: Bot, quantity: str) -> tuple[float, httpx.Response]:
 def leave(bot: Bot, world: LiveWorld, ids: list[str]) -> None:
     """Sell a part reduce-only and cancel the newest resting order: both must reach the exchange."""
     before = world.direct.positions()["BTCUSDT"]
-    resting = world.direct.open_orders()[-1]["clientOrderId"]
+    resting = bot.open_orders()[-1]["clientOrderId"]
     sold_id = fresh_id("exit")
     sold = bot.order("BTCUSDT", "SELL", "0.02", reduceOnly="true", newClientOrderId=sold_id)
     cancelled = bot.send("DELETE", "/fapi/v1/order", symbol="BTCUSDT", origClientOrderId=resting)
     assert (sold.status_code, cancelled.status_code) == (200, 200), (sold.text, cancelled.text)
-    assert [entry["status"] for entry in world.door.arrivals(newClientOrderId=sold_id)] == [200]
-    assert [entry["method"] for entry in world.door.arrivals(origClientOrderId=resting)] == ["DELETE"]
+    assert [entry["status"] for entry in world.door.arrivals(newClientOrderId=world.upstream_id(sold_id))] == [200]
+    at_the_venue = world.upstream_id(resting)
+    assert [entry["method"] for entry in world.door.arrivals(origClientOrderId=at_the_venue)] == ["DELETE"]
     assert world.direct.positions()["BTCUSDT"] == pytest.approx(before - 0.02)
-    assert resting not in [order["clientOrderId"] for order in world.direct.open_orders()]
+    assert at_the_venue not in [order["clientOrderId"] for order in world.direct.open_orders()]
     ids += [sold.headers["x-guard-decision"], cancelled.headers["x-guard-decision"]]
 
 

@@ -77,8 +77,8 @@ def test_an_order_that_rests_is_found_and_counted(world: LiveWorld, fault: dict[
     account = world.wait_until_settled()
     assert account["open_orders"] == 1
     must_not_fit(world)
-    assert [order["clientOrderId"] for order in world.direct.open_orders()] == [client_id]
-    assert len(world.door.arrivals(newClientOrderId=client_id)) == 1, "it was sent more than once"
+    assert [order["clientOrderId"] for order in world.direct.open_orders()] == [world.upstream_id(client_id)]
+    assert len(world.door.arrivals(newClientOrderId=world.upstream_id(client_id))) == 1, "it was sent more than once"
 
 
 @pytest.mark.parametrize("fault", [{"unknown_503": 1, "unknown_503_execution": "now"}, {"drop_reply": 1}])
@@ -90,7 +90,7 @@ def test_an_order_that_filled_is_found_and_counted_as_a_position(world: LiveWorl
     assert [position["quantity"] for position in account["positions"]] == ["0.060"]
     must_not_fit(world)
     assert world.direct.positions() == {"BTCUSDT": pytest.approx(0.06)}
-    assert len(world.door.arrivals(newClientOrderId=client_id)) == 1, "it was sent more than once"
+    assert len(world.door.arrivals(newClientOrderId=world.upstream_id(client_id))) == 1, "it was sent more than once"
 
 
 def test_an_order_that_executes_late_is_counted_all_the_while(world: LiveWorld) -> None:
@@ -100,7 +100,7 @@ def test_an_order_that_executes_late_is_counted_all_the_while(world: LiveWorld) 
     account = world.wait_until_settled()
     assert account["open_orders"] == 1
     must_not_fit(world)
-    assert len(world.door.arrivals(newClientOrderId=client_id)) == 1, "it was sent more than once"
+    assert len(world.door.arrivals(newClientOrderId=world.upstream_id(client_id))) == 1, "it was sent more than once"
 
 
 def test_an_order_that_never_was_is_let_go_only_after_repeated_misses(world: LiveWorld) -> None:
@@ -113,7 +113,7 @@ def test_an_order_that_never_was_is_let_go_only_after_repeated_misses(world: Liv
     assert time.monotonic() - began >= RELEASED_AFTER_S
     assert world.direct.open_orders() == []
     assert second(world).status_code == 200
-    assert len(world.door.arrivals(newClientOrderId=client_id)) == 1, "it was sent again"
+    assert len(world.door.arrivals(newClientOrderId=world.upstream_id(client_id))) == 1, "it was sent again"
 
 
 def must_name(world: LiveWorld, client_id: str) -> None:

@@ -43,7 +43,9 @@ from rules.order.max_order_value import MaxOrderValue
 from rules.order.price_collar import PriceCollar
 from rules.order.unresolved_order import Match, UnresolvedOrder
 from rules.portfolio.correlated_exposure import CorrelatedExposure
+from rules.portfolio.margin_budget import MarginBudget
 from rules.position.max_leverage import MaxLeverage
+from rules.position.own_share import OwnShare
 from rules.position.position_limit import PositionLimit
 from rules.position.reduce_only_exits import ExitMode, ReduceOnlyExits
 from rules.rule import Rule
@@ -321,7 +323,22 @@ correlated_exposures = st.builds(
     pairs=st.dictionaries(st.sampled_from(["BTCUSDT:ETHUSDT", "DOGEUSDT:BTCUSDT"]), _rho, max_size=2),
     **_bound,
 )
-sized_rules: st.SearchStrategy[Rule] = st.one_of(max_order_values, position_limits, max_leverages, correlated_exposures)
+margin_budgets = st.builds(
+    MarginBudget,
+    limit=_money,
+    leverage=st.integers(1, 20).map(Decimal),
+    level=st.sampled_from([level for level in LEVELS if level.startswith("bot:")]),
+    enforcement=_enforcements,
+)
+sized_rules: st.SearchStrategy[Rule] = st.one_of(
+    max_order_values, position_limits, max_leverages, correlated_exposures, margin_budgets
+)
+own_shares = st.builds(
+    OwnShare,
+    netting=st.booleans(),
+    level=st.sampled_from([level for level in LEVELS if not level.startswith("symbol:")]),
+    enforcement=_enforcements,
+)
 message_rates = st.builds(
     MessageRate, per_second=st.just(Decimal(20)), burst=st.just(Decimal(40)), tighten=_share, **_bound
 )
@@ -340,7 +357,7 @@ forcing = st.builds(ReduceOnlyExits, mode=st.just(ExitMode.FORCE), **_bound)
 entry_rules: st.SearchStrategy[Rule] = sized_rules | unsized_rules
 """Every rule that can only object."""
 
-all_rules: st.SearchStrategy[Rule] = st.one_of(sized_rules, unsized_rules, exit_collars, forcing)
+all_rules: st.SearchStrategy[Rule] = st.one_of(sized_rules, unsized_rules, exit_collars, own_shares, forcing)
 
 
 def rule_lists(each: st.SearchStrategy[Rule], most: int = 5) -> st.SearchStrategy[list[Rule]]:

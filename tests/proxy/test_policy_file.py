@@ -10,6 +10,7 @@ from rules.catalog import CATALOG, EXIT_RULES, GATES
 from rules.decision import Enforcement
 from rules.market.data_freshness import DataFreshness
 from rules.order.max_order_value import MaxOrderValue
+from rules.outside import OutsideAction, outside_action
 from rules.portfolio.correlated_exposure import CorrelatedExposure
 from rules.position.reduce_only_exits import ExitMode, ReduceOnlyExits
 
@@ -181,9 +182,23 @@ def test_every_other_rule_may_only_report(rule):
         "correlated_exposure": "limit_equity = 1",
         "max_order_value": "limit = 1",
         "max_leverage": "limit = 1",
+        "margin_budget": "limit = 1\nleverage = 1",
     }
-    policy = a_policy(f'[desk.{rule}]\nenforcement = "report"\n{needed.get(rule, "")}\n')
+    place = "bot.grid" if rule == "margin_budget" else "desk"
+    policy = a_policy(f'[{place}.{rule}]\nenforcement = "report"\n{needed.get(rule, "")}\n')
     assert [each.enforcement for each in policy.rules if each.rule_id == rule] == [Enforcement.REPORT]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[desk.margin_budget]\nlimit = 1\nleverage = 1", "is set aside for one bot"),
+        ("[symbol.BTCUSDT.own_share]", "an account is shared whole or not"),
+    ],
+)
+def test_a_rule_at_a_level_it_does_not_have_is_refused(text, why):
+    place, _, settings = text.partition("\n")
+    assert why in refused(f'{HEAD}{place}\nenforcement = "enforce"\n{settings}\n')
 
 
 @pytest.mark.parametrize(
@@ -225,3 +240,32 @@ def test_the_demo_s_policy_limits_what_it_says():
     policy = load_policy(Path("configs/policies/demo.toml"))
     limits = {rule.level: rule.limit for rule in policy.rules if type(rule) is MaxOrderValue}
     assert limits == {"desk": 25_000, "bot:demo-bot": 20_000}
+
+
+# Outside activity: the one table that is no rule of an order
+
+
+def test_outside_activity_reduces_unless_the_policy_says_otherwise():
+    assert outside_action(a_policy("").outside, "main") is OutsideAction.REDUCE
+
+
+def test_the_strictest_of_the_desk_s_and_the_account_s_action_holds():
+    tables = '[desk.outside_activity]\naction = "alert"\n[account.main.outside_activity]\naction = "kill"\n'
+    policy = a_policy(tables)
+    assert outside_action(policy.outside, "main") is OutsideAction.KILL
+    assert outside_action(policy.outside, "other") is OutsideAction.ALERT
+    assert {type(rule) for rule in policy.rules} == {*GATES, *EXIT_RULES}
+
+
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        ('[desk.outside_activity]\naction = "panic"', '[desk.outside_activity] needs action = "alert", "reduce"'),
+        ("[account.main.outside_activity]", "[account.main.outside_activity] needs action"),
+        ('[desk.outside_activity]\nactoin = "kill"', 'did you mean "action"'),
+        ("[desk]\noutside_activity = 1", "[desk.outside_activity] must be a table"),
+        ('[bot.grid.outside_activity]\naction = "kill"', '[bot.grid] has no "outside_activity"'),
+    ],
+)
+def test_an_outside_activity_table_that_is_wrong_is_refused(table, reason):
+    assert reason in refused(HEAD + table)

@@ -144,3 +144,16 @@ def test_a_venue_s_url_replaces_every_host_of_it(config, monkeypatch):
 def test_without_a_url_a_venue_is_the_real_one():
     assert Settings().hosts("binanceusdm") == BINANCE_HOSTS
     assert all(url.startswith("https://") for url in BINANCE_HOSTS.values())
+
+
+@pytest.mark.parametrize(
+    ("url", "streams"),
+    [
+        (None, "wss://fstream.binance.com"),
+        ("http://127.0.0.1:9090/", "ws://127.0.0.1:9090"),
+        ("https://testnet.example/x", "wss://testnet.example/x"),
+    ],
+)
+def test_streams_come_from_the_host_that_is_traded_on(config, url, streams):
+    settings = load_settings(config("" if url is None else f'[venues.binanceusdm]\nurl = "{url}"'), {})
+    assert set(settings.stream_hosts("binanceusdm").values()) == {streams}

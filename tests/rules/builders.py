@@ -38,6 +38,7 @@ from rules.snapshot import (
     Market,
     OpenOrder,
     Position,
+    Share,
     Snapshot,
     UnreportedOrder,
 )
@@ -106,6 +107,28 @@ class World:
 
     def hedged(self) -> World:
         return self._account(hedged=True)
+
+    def sharing(self, bot: str, symbol: str, quantity: str, entry_price: str | None = None, **money: str) -> World:
+        """A bot has this much of the leg; the position becomes the sum of its shares."""
+        assert self.account is not None
+        signed = Decimal(quantity)
+        leg = PositionSide.BOTH
+        if self.account.hedged:
+            leg = PositionSide.LONG if signed > 0 else PositionSide.SHORT
+        mark = self.markets[symbol].mark_price
+        share = Share(
+            bot=bot,
+            symbol=symbol,
+            position_side=leg,
+            quantity=signed,
+            entry_price=mark if entry_price is None else Decimal(entry_price),
+            **{name: Decimal(amount) for name, amount in money.items()},
+        )
+        shares = (*self.account.shares, share)
+        total = sum(each.quantity for each in shares if (each.symbol, each.position_side) == (symbol, leg))
+        others = tuple(each for each in self.account.positions if (each.symbol, each.position_side) != (symbol, leg))
+        position = Position(symbol=symbol, position_side=leg, quantity=total, entry_price=mark, mark_price=mark)
+        return self._account(shares=shares, positions=(*others, position) if total else others)
 
     def worth(self, margin_balance: str) -> World:
         return self._account(margin_balance=Decimal(margin_balance))

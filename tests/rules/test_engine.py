@@ -14,6 +14,7 @@ from rules.order.instrument_filters import InstrumentFilters
 from rules.order.max_order_value import MaxOrderValue
 from rules.order.price_collar import PriceCollar
 from rules.portfolio.correlated_exposure import CorrelatedExposure
+from rules.portfolio.margin_budget import MarginBudget
 from rules.position.max_leverage import MaxLeverage
 from rules.position.position_limit import PositionLimit
 from rules.position.reduce_only_exits import ExitMode, ReduceOnlyExits
@@ -43,6 +44,7 @@ EVERY_RULE = (
     PositionLimit(limit_quantity=Decimal("0.001")),
     MaxLeverage(limit=Decimal("0.001")),
     CorrelatedExposure(limit_notional=Decimal(1)),
+    MarginBudget(limit=Decimal(1), leverage=Decimal(1), level="bot:demo-bot"),
 )
 """The whole catalog, each so strict that the order of the test breaches it."""
 

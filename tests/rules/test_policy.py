@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from rules.catalog import CATALOG, ENTRY_RULES, EXIT_RULES, GATES
+from rules.catalog import CATALOG, ENTRY_RULES, EXIT_RULES, GATES, OWNERSHIP_RULES
 from rules.decision import Enforcement
 from rules.flow.trading_state import TradingStateGate
 from rules.market.data_freshness import DataFreshness
@@ -72,7 +72,7 @@ def test_a_gate_cannot_be_switched_off(gate, enforcement, level):
 
 
 def test_the_catalog_names_every_rule_once():
-    assert len(CATALOG) == len(GATES) + len(EXIT_RULES) + len(ENTRY_RULES)
+    assert len(CATALOG) == len(GATES) + len(EXIT_RULES) + len(OWNERSHIP_RULES) + len(ENTRY_RULES)
     assert all(rule.rule_id == rule_id and rule.codes for rule_id, rule in CATALOG.items())
 
 

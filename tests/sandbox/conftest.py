@@ -26,6 +26,15 @@ def venue() -> Iterator[PracticeServer]:
 
 
 @pytest.fixture
+def venue_before_funding() -> Iterator[PracticeServer]:
+    """A flat market with a stopped clock, two seconds (eight steps) before a funding time."""
+    process, server = start("--scenario", "flat", "--speed", "0", "--start-time", "2026-11-24T07:59:58Z")
+    yield server
+    server.control.close()
+    stop(process)
+
+
+@pytest.fixture
 def exchange() -> Exchange:
     """An engine with a flat market and two customers, alice (10 000) and bob (1 000 000)."""
     built = Exchange(DEFAULT_INSTRUMENTS, seed=7, scenario=Scenario.FLAT, now_ms=START_MS)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -19,6 +20,7 @@ class PracticeServer:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.ws = url.replace("http", "ws", 1)
         self.control = httpx.Client(base_url=f"{url}/sandbox", timeout=30)
 
     def price(self, symbol: str, price: str, mark_price: str | None = None) -> None:
@@ -30,6 +32,11 @@ class PracticeServer:
     def faults(self, **armed: object) -> None:
         self._post("/faults", armed)
 
+    def streams(self, **armed: object) -> dict[str, Any]:
+        """Arm stream faults; returns what is armed and who listens."""
+        answer: dict[str, Any] = self.control.post("/streams", json=armed).raise_for_status().json()
+        return answer
+
     def log(self) -> list[dict[str, object]]:
         return list(self.control.get("/log").raise_for_status().json()["entries"])
 
@@ -37,11 +44,12 @@ class PracticeServer:
         self.control.post(path, json=body).raise_for_status()
 
 
-def start(*options: str) -> tuple[subprocess.Popen[str], PracticeServer]:
-    """Start `python -m sandbox` on a free port and wait until it says it is ready."""
-    accounts = ["--account", ":".join(("alice", *ALICE, "10000")), "--account", ":".join(("bob", *BOB, "1000000"))]
+def start(*options: str, accounts: bool = True) -> tuple[subprocess.Popen[str], PracticeServer]:
+    """Start `python -m sandbox` on a free port, with alice and bob unless told otherwise; wait until it is ready."""
+    rows = (":".join(("alice", *ALICE, "10000")), ":".join(("bob", *BOB, "1000000")))
+    given = [part for row in rows if accounts for part in ("--account", row)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "sandbox", "--port", "0", *accounts, *options],
+        [sys.executable, "-m", "sandbox", "--port", "0", *given, *options],
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from contextlib import suppress
 from decimal import Decimal
 
@@ -10,11 +11,14 @@ from hypothesis import strategies as st
 
 from sandbox.engine.account import Account
 from sandbox.engine.conditional import ConditionalType
+from sandbox.engine.delisting import announce_delisting
 from sandbox.engine.digest import digest
 from sandbox.engine.exchange import Exchange
+from sandbox.engine.house import open_house
 from sandbox.engine.listing import DEFAULT_INSTRUMENTS
 from sandbox.engine.margin import legs_of
 from sandbox.engine.model import ZERO, IncomeKind, MarginMode, NewOrder, OrderType, PositionSide, Side, TimeInForce
+from sandbox.engine.money import take_stock
 from sandbox.engine.preferences import set_leverage, set_margin_mode
 from sandbox.engine.rejection import Rejected
 from sandbox.engine.scenario import Scenario
@@ -26,17 +30,17 @@ from tests.sandbox.builders import BTC, stop
 START = Decimal(20_000)
 Command = tuple[str, int, int, int]
 
-commands = st.lists(
-    st.tuples(
-        st.sampled_from(
-            ["market", "limit", "reduce", "reduce_limit", "cancel", "amend", "stop", "jump", "step", "leverage", "mode"]
-        ),
-        st.integers(0, 3),
-        st.integers(1, 2500),
-        st.integers(-40, 40),
-    ),
-    max_size=40,
-)
+VERBS = ("market", "limit", "reduce", "reduce_limit", "cancel", "amend", "stop", "jump", "step", "leverage", "mode")
+BLOWS = ("house", "gap", "storm", "fund", "quotes", "partial", "halt", "delist")
+
+
+def a_command(verbs: tuple[str, ...]) -> st.SearchStrategy[Command]:
+    return st.tuples(st.sampled_from(verbs), st.integers(0, 3), st.integers(1, 2500), st.integers(-40, 40))
+
+
+command = a_command(VERBS)
+blow = a_command(BLOWS)
+commands = st.lists(command, max_size=40)
 
 
 def build(scenario: Scenario = Scenario.CALM, *, hedge: bool = False) -> Exchange:
@@ -94,13 +98,48 @@ def obey(exchange: Exchange, command: Command) -> None:
                 set_margin_mode(exchange, account, BTC, MarginMode.ISOLATED if size % 2 else MarginMode.CROSS)
 
 
+def upset(exchange: Exchange, command: Command) -> None:
+    """Carry out one random blow to the market as a whole."""
+    verb, who, size, offset = command
+    side = Side.BUY if who < 2 else Side.SELL
+    book = exchange.market(BTC)
+    with suppress(Rejected):
+        match verb:
+            case "house":
+                open_house(exchange, BTC, side, Decimal(size) / 100, 1 + size % 50)
+            case "gap":
+                jump(exchange, BTC, (book.index_price * (100 + offset) / 100).quantize(Decimal("0.1")))
+            case "storm":
+                begin(exchange, Scenario.CRASH if who % 2 else Scenario.SQUEEZE)
+                for _ in range(size % 40):
+                    step(exchange)
+            case "fund":
+                exchange.set_insurance_fund(Decimal(size) if who else ZERO)
+            case "quotes":
+                book.depth.withdrawn = bool(who % 2)
+            case "partial":
+                exchange.partial_fills = size % 4
+            case "halt":
+                exchange.maintenance = bool(who % 2)
+            case "delist":
+                announce_delisting(exchange, BTC, size * 10)
+
+
+def check_money(exchange: Exchange) -> None:
+    stock = take_stock(exchange)
+    assert abs(stock.total - exchange.deposited) < Decimal("0.001"), stock
+    assert exchange.insurance_fund >= 0
+    held = sum((leg.quantity for account in exchange.accounts.values() for leg in account.legs(BTC)), ZERO)
+    assert held == -exchange.street.positions.get(BTC, ZERO)
+
+
 def check_books(account: Account) -> None:
-    assert account.wallet == START + sum((income.amount for income in account.incomes), ZERO)
+    assert account.wallet == account.deposited + sum((income.amount for income in account.incomes), ZERO)
     realised = sum((fill.realised for fill in account.fills), ZERO)
     fees = sum((fill.commission for fill in account.fills), ZERO)
     other = (IncomeKind.FUNDING, IncomeKind.INSURANCE_CLEAR)
     rest = sum((income.amount for income in account.incomes if income.kind in other), ZERO)
-    assert account.wallet == START + realised - fees + rest
+    assert account.wallet == account.deposited + realised - fees + rest
     for (symbol, leg), position in account.positions.items():
         signed = (
             fill.quantity * fill.side.sign
@@ -134,6 +173,39 @@ def test_money_is_conserved_and_positions_are_the_sum_of_their_fills(script: lis
     assert resting == {number for account in exchange.accounts.values() for number in account.open_orders}
 
 
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.one_of(command, blow), max_size=40), st.booleans())
+def test_no_blow_to_the_market_makes_money_appear_or_vanish(script: list[Command], hedge: bool) -> None:
+    exchange = build(hedge=hedge)
+    for each in script:
+        (upset if each[0] in BLOWS else obey)(exchange, each)
+        check_money(exchange)
+        for account in exchange.accounts.values():
+            check_books(account)
+    exchange.maintenance = False
+    step(exchange)
+    check_money(exchange)
+    for account in exchange.accounts.values():
+        check_books(account)
+        assert account.wallet >= 0 or any(account.legs())
+
+
+def test_seeded_bad_days_reach_every_forced_close_and_money_still_adds_up() -> None:
+    reached: set[str] = set()
+    for seed in range(20):
+        chance = random.Random(seed)
+        exchange = build(hedge=bool(seed % 2))
+        for _ in range(120):
+            verb = chance.choice((*VERBS, *BLOWS, "market", "limit", "house"))
+            each = (verb, chance.randint(0, 3), chance.randint(1, 2500), chance.randint(-15, 15))
+            (upset if verb in BLOWS else obey)(exchange, each)
+            check_money(exchange)
+        for account in exchange.accounts.values():
+            check_books(account)
+            reached |= {order.client_order_id.partition("close")[0] for order in account.orders if order.price}
+    assert {"auto", "adl_auto", "settlement_auto"} <= reached
+
+
 @settings(max_examples=60, deadline=None)
 @given(commands, st.integers(1, 400), st.sampled_from(list(Side)))
 def test_a_reduce_only_order_never_enlarges_or_flips_a_position(script: list[Command], size: int, side: Side) -> None:
@@ -160,12 +232,12 @@ def test_a_reduce_only_order_never_enlarges_or_flips_a_position(script: list[Com
 
 
 @settings(max_examples=15, deadline=None)
-@given(commands)
+@given(st.lists(st.one_of(command, blow), max_size=40))
 def test_the_same_seed_and_commands_give_the_same_state(script: list[Command]) -> None:
     digests = set()
     for _ in range(2):
         exchange = build()
-        for command in script:
-            obey(exchange, command)
+        for each in script:
+            (upset if each[0] in BLOWS else obey)(exchange, each)
         digests.add(digest(exchange))
     assert len(digests) == 1

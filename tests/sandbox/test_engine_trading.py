@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
-from sandbox.engine.conditional import ConditionalStatus, ConditionalType, NewConditional
+from sandbox.engine.conditional import ConditionalStatus, ConditionalType, NewConditional, TriggerBy
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.model import NewOrder, Order, OrderStatus, OrderType, PositionSide, Side, TimeInForce
 from sandbox.engine.preferences import set_hedge_mode
@@ -187,6 +188,16 @@ def test_a_stop_that_would_fire_at_once_is_refused(exchange: Exchange) -> None:
     with pytest.raises(Rejected) as caught:
         place_conditional(exchange, exchange.accounts["alice"], stop(Side.SELL, "0.1", "95000"))
     assert caught.value.reason is Reason.WOULD_TRIGGER_AT_ONCE
+
+
+def test_a_protected_stop_is_not_sent_while_last_and_mark_price_are_far_apart(exchange: Exchange) -> None:
+    alice = exchange.accounts["alice"]
+    trade(exchange, "alice", market(Side.BUY, "0.1"))
+    protected = replace(stop(Side.SELL, None, "85000", trigger_by=TriggerBy.LAST_PRICE), price_protect=True)
+    order = place_conditional(exchange, alice, protected)
+    jump(exchange, BTC, D("84000"), mark_price=D("89000"))
+    assert (order.status, order.failure) == (ConditionalStatus.REJECTED, "PRICE_PROTECT")
+    assert held(exchange, "alice") == D("0.1")
 
 
 def test_a_fired_stop_without_a_position_to_reduce_is_rejected_not_opened(exchange: Exchange) -> None:

@@ -206,6 +206,12 @@ def test_settings_come_from_a_file_and_unknown_keys_stop_the_start(tmp_path: Pat
     assert (refused.returncode, "sede" in refused.stderr) == (2, True)
 
 
+def test_house_names_are_the_exchanges_own() -> None:
+    command = [sys.executable, "-m", "sandbox", "--port", "0", "--account", "house-1:key:secret:1000"]
+    refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20)
+    assert (refused.returncode, "house-" in refused.stderr) == (2, True)
+
+
 def test_it_does_not_bind_beyond_loopback_unless_told() -> None:
     command = [sys.executable, "-m", "sandbox", "--host", "0.0.0.0", "--port", "0"]
     refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from proxy.demo.world import ACCOUNT, DemoFailed, World
+from proxy.venues.binance.client_ids import outward, tag
 from tests.support.practice_client import Bot, Door
 
 T = TypeVar("T")
@@ -52,6 +54,10 @@ class LiveWorld(World):
         """Another bot, at the guard."""
         key = self.guard_keys[name]
         return Bot(self.places.gate, key.key, key.secret)
+
+    def upstream_id(self, own_id: str, bot: str | None = None) -> str:
+        """What the exchange knows an order of the first bot, or of another, by."""
+        return outward(own_id, tag(ACCOUNT, bot or next(iter(self.guard_keys))))
 
     @cached_property
     def direct(self) -> Bot:
@@ -109,6 +115,17 @@ def until(condition: Callable[[], T | None], what: str, timeout_s: float = 30, e
             return answer
         assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
         time.sleep(every_s)
+
+
+async def until_async(condition: Callable[[], T | None], what: str, timeout_s: float = 30, every_s: float = 0.05) -> T:
+    """``until`` for a test whose own event loop must go on meanwhile."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
+        await asyncio.sleep(every_s)
 
 
 def children(parent: int) -> list[int]:

@@ -1,8 +1,10 @@
-"""Frames of the WebSocket trading API, ``/ws-fapi/v1``: one signed request each, and the answer to it. No socket here.
+"""Frames of the WebSocket trading API, ``/ws-fapi/v1``: one request each, and the answer to it. No socket here.
 
-A frame is read as the parameters of the REST request that does the same, so that both doors have one meaning.
+A frame is read as the parameters of the REST request that does the same, so that both doors have one meaning. It
+carries its own key and signature, or neither: then it leans on the ``session.logon`` of its socket.
 
-Source: Binance USD-M "WebSocket API General Info"; what ccxt.pro 4.5.90 and Binance's own SDK 18.1.0 sign, 2026-11.
+Source: Binance USD-M "WebSocket API General Info"; what ccxt.pro 4.5.90, python-binance 1.0.37 and Binance's own SDK
+18.1.0 send and sign, 2026-11.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ import msgspec
 
 from proxy.venues.binance.malformed import MalformedRequest, illegal, too_many
 from proxy.venues.binance.rejections import Rejection, malformed, unknown_outcome, unknown_route
-from proxy.venues.binance.routes import Route, find_route
-from proxy.venues.binance.signing import verify
+from proxy.venues.binance.routes import Access, Route, find_route
+from proxy.venues.binance.signing import VerifyingKey, signs
 from proxy.venues.binance.strict_json import refuse_constant, unique
 from proxy.venues.binance.wire import BYTES_MAX, PARAMETERS_MAX, Parameters
 
@@ -39,8 +41,19 @@ TARGETS: Final[dict[str, tuple[str, str]]] = {
     "v2/account.status": ("GET", "/fapi/v3/account"),
     "v2/account.balance": ("GET", "/fapi/v3/balance"),
     "v2/account.position": ("GET", "/fapi/v3/positionRisk"),
+    "depth": ("GET", "/fapi/v1/depth"),
+    "ticker.price": ("GET", "/fapi/v2/ticker/price"),
+    "ticker.book": ("GET", "/fapi/v1/ticker/bookTicker"),
+    "userDataStream.start": ("POST", "/fapi/v1/listenKey"),
+    "userDataStream.ping": ("PUT", "/fapi/v1/listenKey"),
+    "userDataStream.stop": ("DELETE", "/fapi/v1/listenKey"),
 }
-"""Every method a bot may call and the row that does the same. What is not here is refused."""
+"""Every method a bot may call and the row that does the same. What is neither here nor about the session is refused."""
+
+LOGON: Final = "session.logon"
+STATUS: Final = "session.status"
+LOGOUT: Final = "session.logout"
+_SESSION: Final = frozenset({LOGON, STATUS, LOGOUT})
 
 _FIELDS: Final = frozenset({"id", "method", "params"})
 # Signed like the rest, but about the frame: who sends it, and whether the answer lists rate limits (ours never does).
@@ -55,16 +68,26 @@ _VALUE: Final = re.compile(r"[A-Za-z0-9._:/+=-]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
-    """One call. ``parameters`` are those of ``route``, with the timestamp and the window that ``signing`` reads."""
+class Call:
+    """What every frame says. One that is no ``Frame`` is about the socket itself: its logon, status or logout."""
 
     id: FrameId
     method: str
-    route: Route
     parameters: Parameters
-    api_key: str
+    api_key: str | None
     signed_payload: str = field(repr=False)
-    signature: str = field(repr=False)
+    signature: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame(Call):
+    """A call that a REST request does too.
+
+    ``parameters`` are those of ``route``, with the timestamp and the window that ``signing`` reads. A signature never
+    comes without an ``api_key``, and where ``route`` wants a signature, neither does the key without a signature.
+    """
+
+    route: Route
 
 
 class RefusedFrame(Exception):
@@ -74,6 +97,10 @@ class RefusedFrame(Exception):
         super().__init__(rejection.msg)
         self.frame_id = frame_id
         self.rejection = rejection
+
+
+class UnknownMethod(RefusedFrame):
+    """A method that is not served. Whoever calls it believes in another guard, or tests this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,38 +115,50 @@ class _Error(msgspec.Struct, frozen=True):
     msg: str
 
 
-def read_frame(raw: bytes | str) -> Frame:
+def read_frame(raw: bytes | str) -> Call:
     """The one meaning of a text frame. Raises ``RefusedFrame``."""
     frame_id: FrameId = None
     try:
         envelope = _read_envelope(raw)
         frame_id = _read_id(envelope["id"])
         method, route = _read_method(envelope["method"])
-        if route is None:
-            raise RefusedFrame(frame_id, unknown_route("WS", method))
-        sent = _read_params(envelope["params"])
+        if route is None and method not in _SESSION:
+            raise UnknownMethod(frame_id, unknown_route("WS", method))
+        sent = _read_params(envelope.get("params"), optional=route is None)
         present = Parameters(MappingProxyType({name: text for name, text in sent.items() if text}))
-        return Frame(
+        read = Call(
             id=frame_id,
             method=method,
-            route=route,
             parameters=present.without(_FRAMING),
-            api_key=present.require("apiKey"),
+            api_key=present.get("apiKey"),
             signed_payload="&".join(f"{name}={sent[name]}" for name in sorted(sent) if name != "signature"),
-            signature=present.require("signature"),
+            signature=present.get("signature"),
         )
+        _expect_credentials(read, present, route)
     except MalformedRequest as error:
         raise RefusedFrame(frame_id, malformed(error)) from None
+    if route is None:
+        return read
+    return Frame(
+        id=read.id,
+        method=read.method,
+        parameters=read.parameters,
+        api_key=read.api_key,
+        signed_payload=read.signed_payload,
+        signature=read.signature,
+        route=route,
+    )
 
 
-def verify_frame(frame: Frame, secret: str) -> bool:
+def verify_frame(frame: Call, key: VerifyingKey) -> bool:
     """Whether the signature is over all other parameters, sorted by name, as ``name=value`` joined with ``&``.
 
     Binance documents the values as they are, which ccxt.pro signs (all 7 captures); its own SDK signs them
     percent-encoded. The two differ in client ids with ``:`` or ``/`` and in exponents with ``+`` only.
     """
+    signature = (frame.signature or "").encode()
     spellings = (frame.signed_payload, quote_plus(frame.signed_payload, safe="=&"))
-    verified = [verify(f"{payload}&signature={frame.signature}".encode(), b"", secret) for payload in spellings]
+    verified = [signs(payload.encode(), signature, key) for payload in spellings]
     return any(verified)
 
 
@@ -155,7 +194,7 @@ def _read_envelope(raw: bytes | str) -> dict[str, Any]:
         )
     except ValueError:
         raise illegal("the frame is not one JSON document with unique names and plain numbers") from None
-    if not isinstance(envelope, dict) or envelope.keys() != _FIELDS:
+    if not isinstance(envelope, dict) or envelope.keys() | {"params"} != _FIELDS:
         raise illegal("a frame is an object of 'id', 'method' and 'params'")
     return envelope
 
@@ -179,12 +218,23 @@ def _read_method(value: object) -> tuple[str, Route | None]:
     return value, None if target is None else find_route(*target)
 
 
-def _read_params(value: object) -> dict[str, str]:
+def _read_params(value: object, *, optional: bool) -> dict[str, str]:
+    if value is None and optional:
+        return {}
     if not isinstance(value, dict) or len(value) > PARAMETERS_MAX:
         raise illegal(f"'params' is not an object of at most {PARAMETERS_MAX} parameters")
     if not all(_NAME.fullmatch(name) for name in value):
         raise illegal("the names in 'params' are of ASCII letters and digits")
     return {name: _read_text(entry, name) for name, entry in value.items()}
+
+
+def _expect_credentials(read: Call, present: Parameters, route: Route | None) -> None:
+    """A signature says whose it is, and where one is needed a key alone is not enough."""
+    logon = read.method == LOGON
+    if read.signature is not None or logon:
+        present.require("apiKey")
+    if logon or (read.api_key is not None and route is not None and route.access is Access.SIGNED):
+        present.require("signature")
 
 
 def _read_text(value: object, name: str) -> str:

@@ -23,6 +23,7 @@ _NO_PRIVILEGE: Final = "has no operation privilege"
 _RATE_CODES: Final = frozenset({"MESSAGE_RATE_ABOVE_LIMIT"})
 _STOPPED_CODES: Final = frozenset({"KILL_RUNNING", "TRADING_HALTED", "KEY_DISABLED"})
 _UNKNOWN_SYMBOL_CODES: Final = frozenset({"UNKNOWN_SYMBOL"})
+_UNKNOWN_ORDER_CODES: Final = frozenset({"ORDER_NOT_OWNED"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ def for_breach(breach: Breach, headroom: Decimal | None = None) -> Rejection:
         return Rejection(400, -1015, f"{named}: Too many new orders; {breach.message}{details}")
     if breach.code in _STOPPED_CODES:
         return Rejection(400, -2010, f"{named}: this key {_NO_PRIVILEGE} now; {breach.message}{details}")
+    if breach.code in _UNKNOWN_ORDER_CODES:
+        return Rejection(400, -2011, f"{named}: {breach.message}")
     if breach.code in _UNKNOWN_SYMBOL_CODES:
         return Rejection(400, -1121, f"{named}: Invalid symbol; {breach.message}")
     return Rejection(400, -2010, f"{named}: {breach.message}{details}")
@@ -104,6 +107,23 @@ def bad_signature() -> Rejection:
     return Rejection(400, -1022, "GUARD BAD_SIGNATURE: Signature for this request is not valid.")
 
 
+def logon_key_kind() -> Rejection:
+    """``session.logon`` with an HMAC key, which Binance does not take either."""
+    return Rejection(
+        400, -4056, "GUARD LOGON_KEY_KIND: HMAC_SHA256 API key is not supported; sign every frame, or use Ed25519"
+    )
+
+
+def not_logged_on() -> Rejection:
+    """A frame without a key on a socket where nobody logged on."""
+    return Rejection(401, -2014, "GUARD UNAUTHORISED: API-key format invalid; neither apiKey nor session.logon")
+
+
+def too_many_under_way(most: int) -> Rejection:
+    """More frames at once than one socket may have under way. Binance's -1003, meant as it is said: slow down."""
+    return Rejection(429, -1003, f"GUARD TOO_MANY_UNDER_WAY: Too many requests; {most} frames await their answer")
+
+
 def stale_timestamp() -> Rejection:
     """Too old, too far ahead, or in a unit other than milliseconds."""
     return Rejection(400, -1021, "GUARD STALE_TIMESTAMP: Timestamp for this request is outside of the recvWindow.")
@@ -126,6 +146,25 @@ def unknown_route(method: str, path: str, reason: str = "") -> Rejection:
 def oversized() -> Rejection:
     """More bytes than the guard reads."""
     return Rejection(413, -1101, "GUARD OVERSIZED: the request is larger than the guard accepts")
+
+
+def venue_unreachable() -> Rejection:
+    """A read that failed may be asked again: the one refusal that clients should take for a passing network error."""
+    return Rejection(
+        503, -1001, "GUARD VENUE_UNREACHABLE: Internal error; unable to process your request. Please try again."
+    )
+
+
+def no_such_order() -> Rejection:
+    """An order that is another's, on an account whose bots see their own: Binance's own answer to what is not there."""
+    return Rejection(400, -2013, "Order does not exist.")
+
+
+def account_wide(what: str) -> Rejection:
+    """A call that would reach every bot of a shared account, and cannot be cut down to one."""
+    return Rejection(
+        400, -2010, f"GUARD ACCOUNT_WIDE: this key {_NO_PRIVILEGE} for {what}: other bots share the account"
+    )
 
 
 def internal() -> Rejection:

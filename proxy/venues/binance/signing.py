@@ -1,14 +1,22 @@
-"""HMAC signatures over exactly the bytes Binance signs, and its clock window. The time is the caller's.
+"""Signatures over exactly the bytes Binance signs, HMAC or Ed25519, and its clock window. The time is the caller's.
 
 Source: Binance "SIGNED endpoint security"; all 164 captured REST requests verify this way.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import hmac
 from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Final, TypeAlias
+from urllib.parse import unquote_to_bytes
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from proxy.venues.binance.malformed import MalformedRequest
 from proxy.venues.binance.values import read_int
@@ -20,6 +28,10 @@ FUTURE_MAX_MS: Final = 1_000
 
 _SIGNATURE: Final = b"signature="
 _HEX_DIGITS: Final = 64
+_KEYS_KEPT: Final = 1024
+
+VerifyingKey: TypeAlias = str | Ed25519PublicKey
+"""What checks a signature: an HMAC secret, or the public half of an Ed25519 key pair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +47,44 @@ def sign(payload: str, secret: str) -> str:
     return hmac.new(secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
 
 
-def verify(query: bytes, body: bytes, secret: str) -> bool:
+def verify(query: bytes, body: bytes, key: VerifyingKey) -> bool:
     """Whether the one ``signature`` in query or body signs the rest: raw query, then raw body, nothing between.
 
-    The signature may stand anywhere. Two of them, or none, verify nothing.
+    The signature may stand anywhere. Two of them, or none, verify nothing. Ed25519 signatures are base64 and stand
+    percent-encoded there.
     """
-    query_rest, query_signatures = _take_signature(query)
-    body_rest, body_signatures = _take_signature(body)
-    signatures = query_signatures + body_signatures
-    expected = hmac.new(secret.encode(), query_rest + body_rest, hashlib.sha256).hexdigest().encode()
-    given = signatures[0].lower() if len(signatures) == 1 else b""
-    return hmac.compare_digest(given.ljust(_HEX_DIGITS)[:_HEX_DIGITS], expected) and len(given) == _HEX_DIGITS
+    signatures = _take_signature(query)[1] + _take_signature(body)[1]
+    given = signatures[0] if len(signatures) == 1 else b""
+    return signs(signed_payload(query, body), given if isinstance(key, str) else unquote_to_bytes(given), key)
+
+
+def signed_payload(query: bytes, body: bytes) -> bytes:
+    """What the signature of a request is over: one payload however the signature itself is spelled or placed."""
+    return _take_signature(query)[0] + _take_signature(body)[0]
+
+
+def signs(payload: bytes, signature: bytes, key: VerifyingKey) -> bool:
+    """Whether ``signature`` (hexadecimal for HMAC-SHA256, base64 for Ed25519) is ``key``'s over ``payload``."""
+    match key:
+        case str(secret):
+            expected = hmac.new(secret.encode(), payload, hashlib.sha256).hexdigest().encode()
+            given = signature.lower().ljust(_HEX_DIGITS)[:_HEX_DIGITS]
+            return hmac.compare_digest(given, expected) and len(signature) == _HEX_DIGITS
+        case Ed25519PublicKey():
+            try:
+                key.verify(base64.b64decode(signature, validate=True), payload)
+            except (binascii.Error, InvalidSignature):
+                return False
+            return True
+
+
+@lru_cache(maxsize=_KEYS_KEPT)
+def read_public_key(pem: str) -> Ed25519PublicKey:
+    """An Ed25519 public key. ``ValueError`` when it is none, which the vault makes sure of."""
+    key = load_pem_public_key(pem.encode())
+    if not isinstance(key, Ed25519PublicKey):
+        raise ValueError("not an Ed25519 public key")
+    return key
 
 
 def read_timing(parameters: Parameters) -> Timing:

@@ -325,6 +325,6 @@ async def test_a_name_that_is_under_way_is_not_taken_twice(desk):
 
 def test_orders_without_a_name_get_one_that_names_the_decision():
     first, second, third = with_client_ids(
-        (a_buy("BTCUSDT", "1"), a_buy("BTCUSDT", "1", client_order_id="mine"), a_cancel()), "abc"
+        (a_buy("BTCUSDT", "1"), a_buy("BTCUSDT", "1", client_order_id="mine"), a_cancel()), "abc", "gXYZ"
     )
-    assert (first.client_order_id, second.client_order_id, third) == ("pg-abc-0", "mine", a_cancel())
+    assert (first.client_order_id, second.client_order_id, third) == ("gXYZpg-abc-0", "mine", a_cancel())

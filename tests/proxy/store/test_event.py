@@ -43,9 +43,7 @@ def amended(quantity="2.00", price="50000.0", order_id="7"):
 
 
 async def tell(warden, version, conversion=NOTHING, resolved=()):
-    return await warden.publish_events(
-        an_account_of(version), conversion=conversion, resolved=resolved, desk="desk"
-    )
+    return await warden.publish_events(an_account_of(version), conversion=conversion, resolved=resolved, desk="desk")
 
 
 async def held(gate):

@@ -9,10 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from proxy.vault.commands import Terminal, add_arguments, run
 from proxy.vault.keys import KeyState, Secret
 from proxy.vault.vault import Vault
+from proxy.venues.binance.client_ids import tag
 
 PASSPHRASE = "correct horse battery staple"
 API_SECRET = "canary-exchange-secret"
@@ -58,16 +61,18 @@ def operator(tmp_path: Path) -> Operator:
 def with_account(operator: Operator) -> Operator:
     """Someone with an account to issue keys for."""
     piped = replace(operator, stdin=API_SECRET + "\n")
-    assert piped.types("keys add-exchange --account main --venue binance --api-key " + "B" * 64)[0] == 0
+    assert piped.types("keys add-exchange --offline --account main --venue binance --api-key " + "B" * 64)[0] == 0
     return operator
 
 
-ADD = "keys add-exchange --account main --venue binance --api-key BBBBBB0000000000EEEE"
+ADD = "keys add-exchange --offline --account main --venue binance --api-key BBBBBB0000000000EEEE"
 
 
 def test_the_first_exchange_key_creates_the_vault(tmp_path: Path):
     operator = Operator(tmp_path / "data", stdin=API_SECRET)
-    assert operator.types(ADD) == (0, "account=main venue=binance key=BBBBBB…EEEE\n", "")
+    code, out, err = operator.types(ADD)
+    assert (code, out) == (0, "account=main venue=binance key=BBBBBB…EEEE\n")
+    assert "were not checked" in err
     assert operator.vault().exchange_key("main").api_secret == Secret(API_SECRET)
 
 
@@ -158,3 +163,48 @@ def test_leaving_a_prompt_with_end_of_file_is_a_refusal(operator: Operator):
         raise EOFError
 
     assert replace(operator, environment={}, prompt=hang_up).types("keys list")[0] == 2
+
+
+def test_a_bot_whose_orders_would_look_like_anothers_gets_no_key(with_account):
+    code = tag("main", "ada").lower()
+    alike = next(name for name in (f"bot{n}" for n in range(10**6)) if tag("main", name).lower() == code)
+    assert with_account.types("keys issue --bot ada --account main")[0] == 0
+    refused, _, errors = with_account.types(f"keys issue --bot {alike} --account main")
+    assert refused == 2
+    assert "rename one of them" in errors
+    assert [key.bot for key in with_account.vault().guard_keys()] == ["ada"]
+
+
+@pytest.fixture
+def public_key(tmp_path: Path) -> Path:
+    file = tmp_path / "bot.pem"
+    public = Ed25519PrivateKey.generate().public_key()
+    file.write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return file
+
+
+def test_a_bot_may_keep_its_own_ed25519_key(with_account: Operator, public_key: Path):
+    code, out, err = with_account.types(f"keys issue --bot grid --account main --json --ed25519 {public_key}")
+    shown = json.loads(out)
+    assert (code, sorted(shown)) == (0, ["account", "bot", "key", "state"])
+    assert "private half" in err
+    issued = with_account.vault().guard_key(shown["key"])
+    assert issued is not None and issued.public_key == public_key.read_text()
+    assert issued.secret.reveal() not in out + err
+    assert "signs_with=Ed25519" in with_account.types("keys list")[1]
+    code, out, err = with_account.types(f"keys rotate {shown['key']}")
+    assert (code, out) == (2, "") and "--ed25519 FILE" in err
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 2000, b"-----BEGIN PRIVATE KEY-----\ncanary\n"])
+def test_a_file_without_a_public_key_is_refused(with_account: Operator, tmp_path: Path, content: bytes):
+    file = tmp_path / "bot.pem"
+    file.write_bytes(content)
+    code, out, err = with_account.types(f"keys issue --bot grid --account main --ed25519 {file}")
+    assert (code, out, with_account.vault().guard_keys()) == (2, "", ())
+    assert "an Ed25519 public key in PEM form" in err and "canary" not in err
+
+
+def test_a_public_key_file_that_is_not_there_is_named(with_account: Operator, tmp_path: Path):
+    code, _, err = with_account.types(f"keys issue --bot grid --account main --ed25519 {tmp_path / 'none.pem'}")
+    assert code == 2 and "none.pem" in err

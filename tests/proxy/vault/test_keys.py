@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.vault.errors import InvalidField
-from proxy.vault.keys import KeyState, Secret, checked_name, new_exchange_key, new_guard_key, shortened
+from proxy.vault.keys import KeyState, Secret, checked_name, new_exchange_key, new_guard_key, shortened, stream_key
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 TEXT = "canary-7f3a91"
@@ -106,3 +106,16 @@ def test_times_are_kept_in_utc_and_naive_ones_are_a_bug():
     )
     with pytest.raises(ValueError, match="aware"):
         new_guard_key(bot="b", account="a", label="l", now=datetime(2026, 11, 24))
+
+
+def test_a_stream_key_looks_like_binances_and_is_the_keys_alone():
+    keys = [new_guard_key(bot="b", account="a", label="l", now=NOW) for _ in range(50)]
+    derived = [stream_key(key) for key in keys]
+    assert all(len(text) == 64 and text.isascii() and text.isalnum() for text in derived)
+    assert len(set(derived)) == 50
+    assert derived == [stream_key(key) for key in keys]
+
+
+def test_neither_half_of_a_credential_alone_tells_its_stream_key():
+    one, other = (new_guard_key(bot="b", account="a", label="l", now=NOW) for _ in range(2))
+    assert stream_key(dataclasses.replace(one, secret=other.secret)) not in (stream_key(one), stream_key(other))

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from proxy.venues.binance.frames import TARGETS, RefusedFrame, answer_frame, read_frame, verify_frame
+from proxy.venues.binance.frames import (
+    LOGON,
+    LOGOUT,
+    STATUS,
+    TARGETS,
+    Frame,
+    RefusedFrame,
+    UnknownMethod,
+    answer_frame,
+    read_frame,
+    verify_frame,
+)
 from proxy.venues.binance.malformed import MalformedRequest
 from proxy.venues.binance.rejections import unknown_outcome
 from proxy.venues.binance.requests import read_request
-from proxy.venues.binance.routes import Kind, find_route
+from proxy.venues.binance.routes import Access, Kind, find_route
 from proxy.venues.binance.signing import Timing, read_timing, sign
 from rules.model import AmendOrder, CancelOrder, OrderType, PlaceOrder, Side
 
@@ -126,6 +139,63 @@ def test_every_method_has_a_row_that_is_not_denied(method: str) -> None:
     assert (route.method, route.path) == TARGETS[method]
     assert route.kind is not Kind.DENY
     assert (route.kind is Kind.READ) is (method == "order.status" or "account" in method)
+    assert (route.access is Access.PUBLIC) is (method == "depth" or method.startswith("ticker."))
+    assert (route.kind is Kind.STREAM_KEY) is method.startswith("userDataStream.")
+
+
+@pytest.mark.parametrize("method", [LOGON, STATUS, LOGOUT])
+def test_a_call_about_the_session_has_no_row(method: str) -> None:
+    frame = read_frame(a_call(method))
+    assert not isinstance(frame, Frame)
+    assert (frame.id, frame.method, frame.api_key, frame.signature) == (1, method, "key", "0" * 64)
+
+
+@pytest.mark.parametrize("params", ["", ',"params":null', ',"params":{}', ',"params":{"returnRateLimits":true}'])
+def test_a_session_may_be_asked_about_without_parameters(params: str) -> None:
+    frame = read_frame(f'{{"id":1,"method":"session.status"{params}}}')
+    assert (frame.api_key, frame.signature, dict(frame.parameters.values)) == (None, None, {})
+
+
+def test_a_frame_of_a_session_carries_neither_key_nor_signature() -> None:
+    frame = read_frame(json.dumps({"id": 1, "method": "order.place", "params": ORDER}))
+    assert isinstance(frame, Frame)
+    assert (frame.api_key, frame.signature) == (None, None)
+    assert read_request(frame.route, frame.parameters).commands
+    assert not verify_frame(frame, SECRET)
+
+
+@pytest.mark.parametrize(
+    ("method", "sent", "missing"),
+    [
+        ("order.place", {"signature": "0" * 64}, "apiKey"),
+        ("order.place", {"apiKey": "key"}, "signature"),
+        ("session.logon", {"apiKey": "key"}, "signature"),
+        ("session.logon", {"signature": "0" * 64}, "apiKey"),
+        ("session.logon", {}, "apiKey"),
+        ("depth", {"signature": "0" * 64}, "apiKey"),
+    ],
+)
+def test_half_a_credential_is_refused(method: str, sent: dict[str, str], missing: str) -> None:
+    refusal = refused(json.dumps({"id": 1, "method": method, "params": sent}))
+    assert (refusal.frame_id, refusal.rejection.code) == (1, -1102)
+    assert f"'{missing}'" in refusal.rejection.msg
+
+
+def test_a_stream_key_needs_a_key_and_no_signature() -> None:
+    frame = read_frame('{"id":1,"method":"userDataStream.start","params":{"apiKey":"key"}}')
+    assert (frame.api_key, frame.signature) == ("key", None)
+
+
+def test_a_frame_may_be_signed_with_ed25519() -> None:
+    private = Ed25519PrivateKey.generate()
+    sent = ORDER | {"apiKey": "key", "timestamp": 1795332450118, "newClientOrderId": "a:b/c"}
+    payload = "&".join(f"{name}={sent[name]}" for name in sorted(sent))
+    for signed in (payload, quote_plus(payload, safe="=&")):
+        signature = base64.b64encode(private.sign(signed.encode())).decode()
+        frame = read_frame(a_call(**sent, signature=signature))
+        assert verify_frame(frame, private.public_key())
+        assert not verify_frame(frame, Ed25519PrivateKey.generate().public_key())
+        assert not verify_frame(read_frame(a_call(**sent | {"price": "1"}, signature=signature)), private.public_key())
 
 
 @pytest.mark.parametrize(
@@ -139,15 +209,20 @@ def test_every_method_has_a_row_that_is_not_denied(method: str) -> None:
         "openOrders.cancelAll",
         "orderList.place",
         "sor.order.place",
-        "session.logon",
-        "userDataStream.start",
-        "depth",
+        "session.Logon",
+        "session.subscribe",
+        "userDataStream.subscribe",
+        "ticker.24hr",
+        "exchangeInfo",
+        "ping",
+        "time",
         "v3/account.status",
         "x" * 10_000,
     ],
 )
 def test_any_other_method_is_denied_under_its_id(method: str) -> None:
     refusal = refused(a_call(method, frame_id="mine"))
+    assert isinstance(refusal, UnknownMethod)
     assert (refusal.frame_id, refusal.rejection.status, refusal.rejection.code) == ("mine", 403, -1002)
     assert "has no operation privilege" in refusal.rejection.msg
 
@@ -195,7 +270,7 @@ def test_any_other_id_is_refused(frame_id: str) -> None:
         '{"id":1,"method":"order.place","params":null}',
         '{"id":1,"method":"order.place","params":"symbol=BTCUSDT"}',
         '{"id":1,"method":"order.place","params":[]}',
-        '{"id":1,"method":"order.place","params":{}}',
+        '{"id":1,"method":"session.logon","params":{}}',
         "[" * 60_000,
         '{"id":' * 10_000,
         CAPTURED + " " * (64 * 1024),
@@ -222,6 +297,8 @@ def test_any_other_id_is_refused(frame_id: str) -> None:
         with_params(",".join(f'"p{n}":"1"' for n in range(64))),
         a_call(apiKey=""),
         a_call(signature=""),
+        a_call("session.logon", apiKey=""),
+        a_call("session.logon", signature=""),
     ],
 )
 def test_refused(raw: bytes | str) -> None:

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+from urllib.parse import quote
+
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.venues.binance.malformed import MalformedRequest
-from proxy.venues.binance.signing import Timing, check_window, read_timing, sign, verify
+from proxy.venues.binance.signing import (
+    Timing,
+    check_window,
+    read_public_key,
+    read_timing,
+    sign,
+    signed_payload,
+    verify,
+)
 from proxy.venues.binance.wire import read_parameters
 
 # The example of Binance's "SIGNED endpoint" documentation.
@@ -105,3 +119,41 @@ def test_the_receive_window_defaults_to_five_seconds() -> None:
 def test_odd_times_are_malformed(query: bytes) -> None:
     with pytest.raises(MalformedRequest):
         timing(query)
+
+
+PRIVATE = Ed25519PrivateKey.generate()
+ED25519 = base64.b64encode(PRIVATE.sign(PAYLOAD.encode())).decode()
+
+
+@pytest.mark.parametrize(
+    ("query", "body"),
+    [
+        (f"{PAYLOAD}&signature={quote(ED25519, safe='')}", ""),
+        ("", f"signature={quote(ED25519, safe='')}&{PAYLOAD}"),
+        (f"{PAYLOAD}&signature={quote(ED25519, safe='/+=')}", ""),
+    ],
+)
+def test_an_ed25519_signature_is_base64_and_percent_encoded(query: str, body: str) -> None:
+    assert verify(query.encode(), body.encode(), PRIVATE.public_key())
+    assert not verify(query.encode(), body.encode(), Ed25519PrivateKey.generate().public_key())
+    assert not verify(query.encode(), body.encode(), SECRET)
+    assert signed_payload(query.encode(), body.encode()) == PAYLOAD.encode()
+
+
+@pytest.mark.parametrize(
+    "signature",
+    ["", SIGNATURE, ED25519[:-4], f"{ED25519}AAAA", f"{ED25519[:-2]}", f" {ED25519}", "%", "%zz", "A" * 88, "\xe9"],
+)
+def test_what_is_no_ed25519_signature_verifies_nothing(signature: str) -> None:
+    assert not verify(f"{PAYLOAD}&signature={signature}".encode(), b"", PRIVATE.public_key())
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_make_an_ed25519_verification_fail_otherwise(raw: bytes) -> None:
+    assert verify(raw, b"signature=" + raw, PRIVATE.public_key()) is False
+
+
+def test_a_public_key_of_another_kind_is_none() -> None:
+    rsa = generate_private_key(public_exponent=65537, key_size=2048).public_key()
+    with pytest.raises(ValueError, match="Ed25519"):
+        read_public_key(rsa.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode())

@@ -1,0 +1,106 @@
+"""What the guard is about to send, as explanations of what will be seen on the venue. Pure.
+
+A command explains itself once: an order by its client order id until it has been seen, a setting for as long as the
+venue could still be about to tell of it. So a thief gains nothing by naming an order like an old one of a bot's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from proxy.accounts.recent import Recent
+from rules.snapshot import HeldOrder
+
+Explanation = tuple[str, ...]
+
+FORWARDED_MAX: Final = 20_000
+"""Commands remembered; at the gates' usual pace many minutes of them."""
+
+SETTINGS_S: Final = 30.0
+"""How long a forwarded setting explains a change: its request is given up after ten seconds, its event may trail."""
+
+_ORDERS: Final = frozenset({"order"})
+
+
+def order(client_order_id: str) -> Explanation:
+    """An order of this name was placed."""
+    return ("order", client_order_id)
+
+
+def amend(named: str) -> Explanation:
+    """The order of this client's or venue's id was amended."""
+    return ("amend", named)
+
+
+def setting(kind: str, *values: object) -> Explanation:
+    """A setting was changed to these values."""
+    return (kind, *(_spelled(value) for value in values))
+
+
+class Forwarded:
+    """Explanations of one account, with their age in the caller's seconds."""
+
+    def __init__(self) -> None:
+        self._at: Recent[Explanation, float] = Recent(FORWARDED_MAX)
+
+    def add(self, commands: Iterable[Mapping[str, Any]], at: float) -> list[Explanation]:
+        """Remember commands as the audit writes them; what they explain."""
+        found = [each for command in commands for each in explanations(command)]
+        for explanation in found:
+            self._at.put(explanation, at)
+        return found
+
+    def hold(self, held: HeldOrder, at: float) -> Explanation:
+        """Remember an order that the store holds exposure for; what it explains."""
+        explanation = order(held.client_order_id) if held.replaces is None else amend(held.replaces)
+        self._at.put(explanation, at)
+        return explanation
+
+    def remove(self, commands: Iterable[Mapping[str, Any]]) -> None:
+        """These were refused: nothing that is seen comes of them."""
+        for command in commands:
+            for explanation in explanations(command):
+                self._at.drop(explanation)
+
+    def explains(self, explanation: Explanation, at: float) -> bool:
+        """Whether a command of the guard stands behind this. An order's name is used up by that."""
+        forwarded_at = self._at.get(explanation)
+        if forwarded_at is None:
+            return False
+        if explanation[0] in _ORDERS:
+            self._at.drop(explanation)
+            return True
+        return at - forwarded_at <= SETTINGS_S
+
+
+def explanations(command: Mapping[str, Any]) -> Iterator[Explanation]:
+    """What seeing this command carried out looks like. Nothing for commands that only cancel or read."""
+    symbol = command.get("symbol")
+    match command.get("type"):
+        case "PlaceOrder":
+            yield order(str(command.get("client_order_id")))
+        case "AmendOrder":
+            yield from (amend(str(command[name])) for name in ("order_id", "client_order_id") if command.get(name))
+        case "SetLeverage":
+            yield setting("leverage", symbol, _number(command.get("leverage")))
+        case "SetMarginMode":
+            yield setting("margin_mode", symbol, command.get("margin_mode"))
+        case "SetPositionMode":
+            yield setting("position_mode", command.get("hedged"))
+        case "SetMultiAssetMode":
+            yield setting("asset_mode", command.get("enabled"))
+        case "AdjustIsolatedMargin":
+            yield setting("margin", symbol)
+
+
+def _number(text: object) -> object:
+    try:
+        return Decimal(str(text))
+    except InvalidOperation:
+        return text
+
+
+def _spelled(value: object) -> str:
+    return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)

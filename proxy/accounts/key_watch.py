@@ -1,0 +1,91 @@
+"""Asks the venue every hour what an account's key may do: a right that somebody added is found, and never silently."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from redis.exceptions import RedisError
+
+from proxy.accounts.troubles import VenueRefused, VenueTrouble
+from proxy.vault.permissions import KeyPermissions, Risk
+
+log = logging.getLogger("perpguard.accounts")
+
+EVERY_S: Final = 3600.0
+AGAIN_S: Final = 60.0
+"""After a question that got no answer."""
+
+UNKNOWN: Final = "unknown"
+SOUND: Final = "sound"
+
+_STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
+
+
+class KeyWatch:
+    """Watches the key of one account. ``verdict`` is UNKNOWN, SOUND, or what is wrong, for the console.
+
+    ``reduce`` makes the account reduce-only and answers whether it did; ``None`` where the policy only alerts. It is
+    done once for the same wrong: who re-arms without mending the key, or accepting it, has decided.
+    """
+
+    def __init__(
+        self,
+        *,
+        account: str,
+        ask: Callable[[], Awaitable[KeyPermissions]],
+        accepted: Callable[[], tuple[Risk, ...]],
+        reduce: Callable[[str, str, str], Awaitable[bool]] | None,
+        record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
+    ) -> None:
+        self._account = account
+        self._ask = ask
+        self._accepted = accepted
+        self._reduce = reduce
+        self._record = record
+        self._reported: tuple[str, ...] = ()
+        self.verdict = UNKNOWN
+
+    async def run(self) -> None:
+        """Ask for ever, first at once."""
+        while True:
+            try:
+                pause = EVERY_S if await self.check() else AGAIN_S
+            except _STORE_TROUBLE as trouble:
+                log.error("%s cannot be made reduce-only yet: %s", self._account, type(trouble).__name__)
+                pause = AGAIN_S
+            await asyncio.sleep(pause)
+
+    async def check(self) -> bool:
+        """Ask once, and act; whether the venue answered. Raises what the store client raises."""
+        try:
+            permissions = await self._ask()
+        except VenueRefused as refusal:
+            # Test networks, and some accounts, have no such question: that is no proof of anything.
+            log.warning("what the key of %s may do is unknown: %s", self._account, refusal)
+            self.verdict = UNKNOWN
+            return True
+        except VenueTrouble as trouble:
+            log.warning("what the key of %s may do is unknown: %s", self._account, trouble)
+            return False
+        wrong = (
+            *(f"no {name}" for name in permissions.missing),
+            *(str(risk) for risk in permissions.risks if risk not in self._accepted()),
+        )
+        self.verdict = ", ".join(wrong) or SOUND
+        if wrong and wrong != self._reported:
+            await self._report(wrong)
+        self._reported = wrong
+        return True
+
+    async def _report(self, wrong: tuple[str, ...]) -> None:
+        log.error("the key of %s is not as it should be: %s", self._account, ", ".join(wrong))
+        # A key that can do too little endangers nobody.
+        dangerous = any(each in list(Risk) for each in wrong)
+        acts = dangerous and self._reduce is not None
+        detail = {"account": self._account, "wrong": list(wrong), "action": "reduce" if acts else "alert"}
+        await self._record("key.permissions", "warden", detail)
+        if acts and self._reduce is not None:
+            await self._reduce(self._account, "warden", f"the exchange key: {', '.join(wrong)}")

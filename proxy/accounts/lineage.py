@@ -1,0 +1,27 @@
+"""Which client order id stands behind a plain order: its own, or that of the conditional order it grew out of. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from proxy.accounts.events import AlgoEvent, OrderEvent
+from proxy.accounts.recent import Recent
+
+BORN_MAX: Final = 10_000
+"""Triggered orders remembered; the oldest is forgotten, long after it filled."""
+
+
+class Lineage:
+    """Remembers what conditional orders turned into; the venue may give the plain order a client id of its own."""
+
+    def __init__(self) -> None:
+        self._born: Recent[str, str] = Recent(BORN_MAX)
+
+    def learn(self, event: AlgoEvent) -> None:
+        """A conditional order may have become a plain one."""
+        if event.actual_order_id is not None:
+            self._born.put(event.actual_order_id, event.client_order_id)
+
+    def name(self, event: OrderEvent) -> str:
+        """The client order id somebody chose, be it for this order or for the one it grew out of."""
+        return self._born.get(event.order_id) or event.client_order_id

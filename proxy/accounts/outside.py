@@ -1,0 +1,277 @@
+"""Finds what happened on an account that did not come through the guard: a leaked key looks exactly like this. Pure.
+
+What the guard forwards is known by name before it can arrive (the gate writes it ahead); what stood at the start is
+adopted. Everything else is a suspicion, and a finding once a grace has passed in which a late record could still have
+explained it. The venue's own doings, liquidation and auto-deleveraging, are findings of their own kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, Protocol
+
+from proxy.accounts import forwarded
+from proxy.accounts.events import AccountEvent, AlgoEvent, ConfigEvent, Event, OrderEvent
+from proxy.accounts.findings import Activity, Finding
+from proxy.accounts.forwarded import Explanation, Forwarded
+from proxy.accounts.known_settings import KnownSettings
+from proxy.accounts.payloads import SymbolConfig
+from proxy.accounts.recent import Recent
+from rules.model import MarginMode, PositionSide
+from rules.snapshot import Account, HeldOrder, OpenOrder
+
+GRACE_S: Final = 2.0
+"""How long what the guard wrote ahead may trail the venue's own event. With the reads' pace it stays under 5 s."""
+
+ORDERS_MAX: Final = 50_000
+"""Orders whose origin is remembered."""
+
+SUSPICIONS_MAX: Final = 1_000
+"""Further ones are dropped: by then the account has been reported many times over."""
+
+_MARGIN_TYPE_CHANGE: Final = "MARGIN_TYPE_CHANGE"
+_MARGIN_TRANSFER: Final = "MARGIN_TRANSFER"
+# Money that leaves the account. What comes in (DEPOSIT) endangers nobody.
+_WITHDRAWALS: Final = frozenset({"WITHDRAW", "ASSET_TRANSFER"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspicion:
+    """A finding that a record of the guard may still explain."""
+
+    finding: Finding
+    due: float
+    explanation: Explanation
+
+
+@dataclass(frozen=True, slots=True)
+class _Leg:
+    """A leg that a survey found different: from what was counted then."""
+
+    symbol: str
+    position_side: PositionSide
+    counted: Decimal
+
+
+class Counted(Protocol):
+    """The positions as the events so far add up to them: the account's ``Shares``."""
+
+    def leg(self, symbol: str, position_side: PositionSide) -> Decimal:
+        """The signed position of a leg."""
+        ...
+
+    def legs(self) -> Iterable[tuple[str, PositionSide]]:
+        """Every leg that ever moved."""
+        ...
+
+
+class OutsideDetector:
+    """Watches one account. Times are the caller's seconds, all of one clock that never steps.
+
+    An event is shown here before it is ``counted``: the venue's own closes are told by what they close.
+    """
+
+    def __init__(self, counted: Counted) -> None:
+        self._counted = counted
+        self._forwarded = Forwarded()
+        self._known: Recent[str, None] = Recent(ORDERS_MAX)
+        self._forced: Recent[str, None] = Recent(ORDERS_MAX)
+        self._reported: Recent[Hashable, None] = Recent(ORDERS_MAX)
+        self._suspicions: dict[Hashable, Suspicion] = {}
+        self._legs: dict[Hashable, _Leg] = {}
+        self._settings = KnownSettings()
+
+    @property
+    def suspicions(self) -> tuple[Suspicion, ...]:
+        """What is not explained yet, for whoever can still look it up."""
+        return tuple(self._suspicions.values())
+
+    def adopt(self, account: Account) -> None:
+        """What stands at the start, or what an earlier warden last published, is taken as it is."""
+        for order in account.open_orders:
+            self._known.put(_key_of(order), None)
+        self._settings.hedged = account.hedged
+
+    def forwarded(self, commands: Iterable[Mapping[str, Any]], at: float) -> None:
+        """The guard is about to send these commands, as its audit writes them; they explain what they bring about."""
+        for explanation in self._forwarded.add(commands, at):
+            self._explain(explanation, at)
+
+    def held(self, orders: Iterable[HeldOrder], at: float) -> None:
+        """The store holds exposure for these: the guard sent them, or is about to."""
+        for order in orders:
+            self._explain(self._forwarded.hold(order, at), at)
+
+    def refused(self, commands: Iterable[Mapping[str, Any]]) -> None:
+        """The guard did not send these after all; they explain nothing."""
+        self._forwarded.remove(commands)
+
+    def saw(self, event: Event, known: bool, at: float) -> None:
+        """The private stream told this. ``known`` says that a hold of the guard, or its own kill, stands behind it."""
+        match event:
+            case OrderEvent() if event.is_forced and self._is_forced(event):
+                self._report_forced(event, at)
+            case OrderEvent():
+                self._order(event, known, at)
+            case AlgoEvent():
+                key = f"algo:{event.algo_id}"
+                detail = f"conditional {event.side} {event.order_type}, id {event.client_order_id}"
+                self._placed(key, event.client_order_id, event.symbol, detail, known, at)
+                if event.actual_order_id is not None and key in self._known:
+                    self._settle(event.actual_order_id)
+            case AccountEvent():
+                self._account(event, at)
+            case ConfigEvent():
+                self._config(event, at)
+
+    def surveyed(self, account: Account, at: float) -> None:
+        """The venue was read: orders nobody announced, legs that are not what the events add up to, another mode."""
+        for order in account.open_orders:
+            detail = f"{order.side} {order.order_type}, id {order.client_order_id}"
+            self._placed(_key_of(order), order.client_order_id, order.symbol, detail, False, at)
+        found = {(each.symbol, each.position_side): each.quantity for each in account.positions}
+        suspected = {(leg.symbol, leg.position_side) for leg in self._legs.values()}
+        for symbol, position_side in sorted({*found, *suspected, *self._counted.legs()}):
+            self._leg(symbol, position_side, found.get((symbol, position_side), Decimal(0)), at)
+        if self._settings.hedged not in (None, account.hedged):
+            detail = "hedge mode now" if account.hedged else "one-way mode now"
+            explanation = forwarded.setting("position_mode", account.hedged)
+            self._changed(Activity.POSITION_MODE, "", detail, explanation, at)
+        self._settings.hedged = account.hedged
+
+    def configured(self, configs: Mapping[str, SymbolConfig], began: float, at: float) -> None:
+        """The venue's settings by symbol, read from ``began`` on. The first reading is adopted."""
+        for change in self._settings.read(configs, began):
+            if change.after.leverage != change.before.leverage:
+                self._leverage(change.symbol, change.after.leverage, at)
+            if change.after.margin_mode is not change.before.margin_mode:
+                self._margin_mode(change.symbol, change.after.margin_mode, at)
+
+    def findings(self, at: float) -> tuple[Finding, ...]:
+        """What nothing has explained within the grace; each is given once."""
+        due = [key for key, suspicion in self._suspicions.items() if suspicion.due <= at]
+        found = []
+        for key in due:
+            finding = self._suspicions.pop(key).finding
+            leg = self._legs.pop(key, None)
+            if leg is not None and self._counted.leg(leg.symbol, leg.position_side) != leg.counted:
+                continue  # Events have moved the leg since it was read; the next survey compares again.
+            if finding.activity in (Activity.ORDER, Activity.FILL):
+                self._reported.put(key, None)
+            found.append(finding)
+        return tuple(found)
+
+    def _order(self, event: OrderEvent, known: bool, at: float) -> None:
+        detail = f"{event.side} {event.quantity:f} {event.order_type}, id {event.client_order_id}"
+        self._placed(event.order_id, event.client_order_id, event.symbol, detail, known, at)
+        if event.order_id not in self._known:
+            if event.execution == "TRADE":
+                filled = f"{event.side} {event.filled_quantity:f} filled, id {event.client_order_id}"
+                key, explanation = (Activity.FILL, event.order_id), forwarded.order(event.client_order_id)
+                self._suspect(key, Activity.FILL, event.symbol, filled, explanation, at)
+        elif event.execution == "AMENDMENT":
+            names = (event.order_id, event.client_order_id)
+            if not any(self._forwarded.explains(forwarded.amend(name), at) for name in names):
+                amended = (Activity.AMEND, event.order_id, event.sent_ms)
+                self._suspect(amended, Activity.AMEND, event.symbol, detail, forwarded.amend(event.order_id), at)
+
+    def _placed(self, key: str, client_order_id: str, symbol: str, detail: str, known: bool, at: float) -> None:
+        """An order stands at the venue; is it ours?"""
+        if key in self._known:
+            return
+        explanation = forwarded.order(client_order_id)
+        if known or self._forwarded.explains(explanation, at):
+            self._settle(key)
+        else:
+            self._suspect((Activity.ORDER, key), Activity.ORDER, symbol, detail, explanation, at)
+
+    def _settle(self, key: str) -> None:
+        """The order is the guard's own."""
+        self._known.put(key, None)
+        for activity in (Activity.ORDER, Activity.FILL):
+            self._suspicions.pop((activity, key), None)
+
+    def _is_forced(self, event: OrderEvent) -> bool:
+        """The venue only ever closes. Anyone may name an order like the venue's own; one that opens is not."""
+        position = self._counted.leg(event.symbol, event.position_side)
+        return event.order_id in self._forced or position * event.side.sign < 0
+
+    def _report_forced(self, event: OrderEvent, at: float) -> None:
+        if event.order_id not in self._forced:
+            self._forced.put(event.order_id, None)
+            finding = Finding(
+                activity=Activity.FORCED,
+                subject=event.symbol,
+                detail=f"the venue closes: {event.side} {event.quantity:f}, id {event.client_order_id}",
+            )
+            key = (Activity.FORCED, event.order_id)
+            self._suspicions[key] = Suspicion(finding=finding, due=at, explanation=key)
+
+    def _leg(self, symbol: str, position_side: PositionSide, quantity: Decimal, at: float) -> None:
+        counted = self._counted.leg(symbol, position_side)
+        key = (Activity.POSITION, symbol, position_side)
+        if quantity == counted:
+            self._suspicions.pop(key, None)
+            self._legs.pop(key, None)
+            return
+        detail = f"{position_side} is {quantity:f}, what the guard saw adds up to {counted:f}"
+        self._suspect(key, Activity.POSITION, symbol, detail, (str(Activity.POSITION), symbol, position_side), at)
+        self._legs[key] = _Leg(symbol, position_side, counted)
+
+    def _account(self, event: AccountEvent, at: float) -> None:
+        if event.reason == _MARGIN_TYPE_CHANGE:
+            for leg in event.positions:
+                if self._settings.told(leg.symbol, at, margin_mode=leg.margin_mode):
+                    self._margin_mode(leg.symbol, leg.margin_mode, at)
+        elif event.reason == _MARGIN_TRANSFER:
+            symbol = event.positions[0].symbol if event.positions else ""
+            explanation = forwarded.setting("margin", symbol)
+            self._changed(Activity.MARGIN, symbol, "margin of an isolated position changed", explanation, at)
+        elif event.reason in _WITHDRAWALS:
+            moved = ", ".join(f"{-balance.change:f} {balance.asset}" for balance in event.balances)
+            self._changed(Activity.WITHDRAWAL, "", f"{moved} left the account", ("withdrawal",), at)
+
+    def _config(self, event: ConfigEvent, at: float) -> None:
+        symbol, leverage = event.symbol, event.leverage
+        if symbol is not None and leverage is not None and self._settings.told(symbol, at, leverage=leverage):
+            self._leverage(symbol, leverage, at)
+        if event.multi_assets is not None:
+            detail = "multi-assets margin on" if event.multi_assets else "multi-assets margin off"
+            explanation = forwarded.setting("asset_mode", event.multi_assets)
+            self._changed(Activity.ASSET_MODE, "", detail, explanation, at)
+
+    def _leverage(self, symbol: str, leverage: Decimal, at: float) -> None:
+        explanation = forwarded.setting("leverage", symbol, leverage)
+        self._changed(Activity.LEVERAGE, symbol, f"leverage is {leverage:f} now", explanation, at)
+
+    def _margin_mode(self, symbol: str, mode: MarginMode, at: float) -> None:
+        explanation = forwarded.setting("margin_mode", symbol, mode)
+        self._changed(Activity.MARGIN_MODE, symbol, f"margin mode is {mode} now", explanation, at)
+
+    def _changed(self, activity: Activity, symbol: str, detail: str, explanation: Explanation, at: float) -> None:
+        if not self._forwarded.explains(explanation, at):
+            self._suspect(explanation, activity, symbol, detail, explanation, at)
+
+    def _suspect(
+        self, key: Hashable, activity: Activity, subject: str, detail: str, explanation: Explanation, at: float
+    ) -> None:
+        if key in self._suspicions or key in self._reported or len(self._suspicions) >= SUSPICIONS_MAX:
+            return
+        finding = Finding(activity=activity, subject=subject, detail=detail)
+        self._suspicions[key] = Suspicion(finding=finding, due=at + GRACE_S, explanation=explanation)
+
+    def _explain(self, explanation: Explanation, at: float) -> None:
+        """A record came late: what it explains is no suspicion any more."""
+        for key, suspicion in list(self._suspicions.items()):
+            if suspicion.explanation == explanation:
+                self._suspicions.pop(key, None)
+                if isinstance(key, tuple) and key[0] in (Activity.ORDER, Activity.FILL):
+                    self._forwarded.explains(explanation, at)
+                    self._settle(key[1])
+
+
+def _key_of(order: OpenOrder) -> str:
+    """Plain and conditional orders are numbered apart."""
+    return f"algo:{order.order_id}" if order.order_type.is_conditional else order.order_id

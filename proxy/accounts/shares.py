@@ -1,0 +1,287 @@
+"""Whose part of a position is whose: fills, forced closes and funding folded into one share per bot and leg. Pure.
+
+The shares of a leg add up to its position to the last digit; what no bot brought about belongs to bot "". A bot that
+sells more than it has turns its *own* share short (the venue nets it against the others'): nobody's share ever changes
+by somebody else's order, except where the venue itself closes the leg, which all on that side bear in proportion.
+Profit is counted by each bot's own average entry, so bots may show profits and losses that the venue, which sees one
+position, only shows as a sum once they are closed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from decimal import Context, Decimal, localcontext
+from typing import Final
+
+from proxy.accounts.events import AccountEvent, AlgoEvent, Event, OrderEvent
+from proxy.accounts.lineage import Lineage
+from proxy.accounts.proportions import finest, split
+from proxy.accounts.recent import Recent
+from rules.model import PositionSide
+from rules.snapshot import Account, OpenOrder, Position, Share
+
+log = logging.getLogger("perpguard.accounts")
+
+NOBODY: Final = ""
+"""The bot of everything that no bot of this guard brought about."""
+
+FINISHED_MAX: Final = 10_000
+"""Finished orders whose late or repeated events are still recognised."""
+
+FUNDING: Final = "FUNDING_FEE"
+
+_EXACT: Final = Context(prec=60)
+# Twelve digits more than any quantity moves: rounding an average entry stays far below the eighth digit of money.
+_ENTRY_STEP: Final = Decimal("1e-18")
+_MONEY_STEP: Final = Decimal("1e-12")
+_LOT_DEFAULT: Final = Decimal("0.001")
+# A fee in the quote currency counts as it is. All of these are worth one dollar for this purpose.
+_QUOTE_ASSETS: Final = frozenset({"", "USDT", "USDC", "FDUSD", "BUSD"})
+
+_Leg = tuple[str, PositionSide]
+_Key = tuple[str, str, PositionSide]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fill:
+    """What an order filled since it was last seen. ``signed`` is negative for a sale."""
+
+    leg: _Leg
+    signed: Decimal
+    price: Decimal
+    fee: Decimal
+
+
+class Shares:
+    """The shares of one account.
+
+    ``owner`` names the bot behind a client order id, "" for none. ``step_of`` is the lot size of a symbol, in which a
+    forced close is shared out, so that every share can still be closed. ``price_of`` is the price of a fee asset in
+    the quote currency; where either is ``None``, the finest lot in use is taken, or the fee not counted and that said.
+    """
+
+    def __init__(
+        self,
+        owner: Callable[[str], str],
+        *,
+        step_of: Callable[[str], Decimal | None] = lambda symbol: None,
+        price_of: Callable[[str], Decimal | None] = lambda asset: None,
+    ) -> None:
+        self._owner = owner
+        self._step_of = step_of
+        self._price_of = price_of
+        self._shares: dict[_Key, Share] = {}
+        self._open: dict[str, Decimal] = {}
+        self._finished: Recent[str, Decimal] = Recent(FINISHED_MAX)
+        self._lineage = Lineage()
+
+    def all(self) -> tuple[Share, ...]:
+        """Every share that is open or has earned or paid anything, in a fixed order."""
+        return tuple(self._shares[key] for key in sorted(self._shares))
+
+    def quantity(self, bot: str, symbol: str, position_side: PositionSide) -> Decimal:
+        """A bot's signed part of a leg."""
+        share = self._shares.get((bot, symbol, position_side))
+        return Decimal(0) if share is None else share.quantity
+
+    def leg(self, symbol: str, position_side: PositionSide) -> Decimal:
+        """The sum of a leg's shares: its position."""
+        return sum((share.quantity for share in self._of_leg((symbol, position_side))), Decimal(0))
+
+    def legs(self) -> set[tuple[str, PositionSide]]:
+        """Every leg somebody has, or had, a share of."""
+        return {(share.symbol, share.position_side) for share in self._shares.values()}
+
+    def restore(self, account: Account) -> None:
+        """Take up an account document that an earlier warden published: its shares, and how far its orders were."""
+        self._shares = {(share.bot, share.symbol, share.position_side): share for share in account.shares}
+        self._open = {order.order_id: order.filled_quantity for order in account.open_orders}
+
+    def apply(self, event: Event) -> bool:
+        """Fold one event in; a repeated or late one changes nothing.
+
+        False for funding that names no symbol while several are held: the venue's income list names it (``funded``).
+        """
+        with localcontext(_EXACT):
+            match event:
+                case OrderEvent():
+                    self._executed(event)
+                case AlgoEvent():
+                    self._lineage.learn(event)
+                case AccountEvent(reason=reason) if reason == FUNDING:
+                    return self._funding(event)
+        return True
+
+    def filled(self, order: OpenOrder, price: Decimal) -> None:
+        """What a survey, or the venue's answer about one order, shows it has filled beyond the events seen.
+
+        ``price`` is what it filled at, as far as is known; its fee is not known and not counted.
+        """
+        with localcontext(_EXACT):
+            more = self._progress(order.order_id, order.filled_quantity, still_open=bool(order.leaves_quantity))
+            if more > 0:
+                leg = (order.symbol, order.position_side)
+                fill = _Fill(leg=leg, signed=order.side.sign * more, price=price, fee=Decimal(0))
+                self._give(fill, {self._owner(order.client_order_id): fill.signed})
+
+    def funded(self, symbol: str, amount: Decimal) -> None:
+        """Share out funding received (negative when paid) for a symbol, in proportion to the shares at this moment."""
+        with localcontext(_EXACT):
+            shares = [share for share in self._shares.values() if share.symbol == symbol and share.quantity]
+            weights: dict[str, Decimal] = {}
+            for share in shares:
+                weights[share.bot] = weights.get(share.bot, Decimal(0)) + share.quantity
+            # Bots on both sides of one position pay and receive: against the sign of the sum, parts are negative.
+            total = sum(weights.values(), Decimal(0))
+            if not total:
+                self._add_funding(NOBODY, symbol, amount)
+                return
+            parts = _signed_split(amount, weights, total)
+            for bot, part in parts.items():
+                self._add_funding(bot, symbol, part)
+
+    def adopt(self, positions: Iterable[Position], open_orders: Iterable[OpenOrder]) -> None:
+        """Make the shares add up to what the venue shows.
+
+        What orders have filled unseen goes to their owners; whatever difference remains goes to nobody, with a line in
+        the log: a share is never guessed. Orders that are gone are remembered as finished.
+        """
+        with localcontext(_EXACT):
+            orders = {order.order_id: order for order in open_orders}
+            found = {(each.symbol, each.position_side): each for each in positions}
+            for order in orders.values():
+                held = found.get((order.symbol, order.position_side))
+                price = order.price or (held.entry_price if held is not None else None)
+                if price is not None:
+                    self.filled(order, price)
+            for order_id in [order_id for order_id in self._open if order_id not in orders]:
+                self._finish(order_id, self._open[order_id])
+            for leg in sorted({*found, *self.legs()}):
+                self._reconcile(leg, found.get(leg))
+
+    def unseen(self, open_orders: Iterable[OpenOrder]) -> tuple[str, ...]:
+        """Venue ids of orders that were open when last seen and no longer are: ask for them before ``adopt``."""
+        still = {order.order_id for order in open_orders}
+        return tuple(sorted(order_id for order_id in self._open if order_id not in still))
+
+    def _executed(self, event: OrderEvent) -> None:
+        more = self._progress(event.order_id, event.filled_quantity, still_open=event.is_open)
+        if more <= 0:
+            return
+        # An execution that was missed is counted with the next one, at its price and its rate of fee.
+        fee = self._in_quote(event) * (more / event.last_quantity if event.last_quantity else Decimal(0))
+        leg = (event.symbol, event.position_side)
+        fill = _Fill(leg=leg, signed=event.side.sign * more, price=event.last_price, fee=fee.quantize(_MONEY_STEP))
+        self._give(
+            fill, self._forced(fill) if event.is_forced else {self._owner(self._lineage.name(event)): fill.signed}
+        )
+
+    def _progress(self, order_id: str, filled: Decimal, *, still_open: bool) -> Decimal:
+        """How much of ``filled``, which only grows, is news."""
+        seen = self._open.get(order_id) or self._finished.get(order_id) or Decimal(0)
+        if still_open and order_id not in self._finished:
+            self._open[order_id] = max(seen, filled)
+        else:
+            self._finish(order_id, max(seen, filled))
+        return filled - seen
+
+    def _finish(self, order_id: str, filled: Decimal) -> None:
+        self._open.pop(order_id, None)
+        self._finished.put(order_id, filled)
+
+    def _forced(self, fill: _Fill) -> dict[str, Decimal]:
+        """The venue closes a leg: everybody on the side that it closes, in proportion; what is more, to nobody."""
+        against = {
+            share.bot: abs(share.quantity)
+            for share in self._of_leg(fill.leg)
+            if share.quantity and (share.quantity > 0) != (fill.signed > 0)
+        }
+        borne = min(abs(fill.signed), sum(against.values(), Decimal(0))).copy_sign(fill.signed)
+        lot = self._step_of(fill.leg[0]) or _LOT_DEFAULT
+        parts = split(borne, against, min(lot, finest(fill.signed, *against.values()))) if against else {}
+        if rest := fill.signed - borne:
+            parts[NOBODY] = parts.get(NOBODY, Decimal(0)) + rest
+        return {bot: part for bot, part in parts.items() if part}
+
+    def _give(self, fill: _Fill, parts: dict[str, Decimal]) -> None:
+        weights = {bot: abs(part) for bot, part in parts.items()}
+        fees = split(fill.fee, weights, finest(fill.fee, _MONEY_STEP))
+        for bot, part in parts.items():
+            share = _traded(self._share(bot, fill.leg), part, fill.price)
+            self._keep(replace(share, fees=share.fees + fees[bot]))
+
+    def _funding(self, event: AccountEvent) -> bool:
+        amount = sum((balance.change for balance in event.balances), Decimal(0))
+        # A cross position's funding comes without the position (Binance, "Event: Balance and Position Update").
+        symbols = {position.symbol for position in event.positions} or {
+            share.symbol for share in self._shares.values() if share.quantity
+        }
+        if len(symbols) != 1:
+            return False
+        self.funded(symbols.pop(), amount)
+        return True
+
+    def _add_funding(self, bot: str, symbol: str, amount: Decimal) -> None:
+        """To the bot's open leg of the symbol, the first of them in hedge mode; the sum over a bot is what counts."""
+        legs = sorted(key for key in self._shares if key[:2] == (bot, symbol) and self._shares[key].quantity)
+        share = self._shares[legs[0]] if legs else self._share(bot, (symbol, PositionSide.BOTH))
+        self._keep(replace(share, funding=share.funding + amount))
+
+    def _reconcile(self, leg: _Leg, held: Position | None) -> None:
+        position = held.quantity if held is not None else Decimal(0)
+        difference = position - self.leg(*leg)
+        if not difference:
+            return
+        log.warning("%s %s is %s, the shares add up to %s: the difference is nobody's", *leg, position, self.leg(*leg))
+        share = self._share(NOBODY, leg)
+        price = held.entry_price if held is not None else share.entry_price
+        self._keep(_traded(share, difference, price))
+
+    def _in_quote(self, event: OrderEvent) -> Decimal:
+        if not event.fee or event.fee_asset in _QUOTE_ASSETS:
+            return event.fee
+        price = self._price_of(event.fee_asset)
+        if price is None:
+            log.warning("a fee in %s is not counted: its price is not known", event.fee_asset)
+            return Decimal(0)
+        return event.fee * price
+
+    def _of_leg(self, leg: _Leg) -> list[Share]:
+        return [share for share in self._shares.values() if (share.symbol, share.position_side) == leg]
+
+    def _share(self, bot: str, leg: _Leg) -> Share:
+        symbol, position_side = leg
+        fresh = Share(bot=bot, symbol=symbol, position_side=position_side, quantity=Decimal(0), entry_price=Decimal(0))
+        return self._shares.get((bot, symbol, position_side), fresh)
+
+    def _keep(self, share: Share) -> None:
+        self._shares[share.bot, share.symbol, share.position_side] = share
+
+
+def _traded(share: Share, signed: Decimal, price: Decimal) -> Share:
+    """The share after buying (positive) or selling at ``price``: averaged when it grows, realised when it shrinks."""
+    after = share.quantity + signed
+    if not share.quantity or (share.quantity > 0) == (signed > 0):
+        entry = ((share.entry_price * share.quantity + price * signed) / after).quantize(_ENTRY_STEP)
+        return replace(share, quantity=after, entry_price=_trimmed(entry))
+    closed = min(abs(signed), abs(share.quantity)).copy_sign(share.quantity)
+    realised = share.realised_pnl + ((price - share.entry_price) * closed).quantize(_MONEY_STEP)
+    turned = after and (after > 0) != (share.quantity > 0)
+    entry = Decimal(0) if not after else price if turned else share.entry_price
+    return replace(share, quantity=after, entry_price=entry, realised_pnl=_trimmed(realised))
+
+
+def _signed_split(amount: Decimal, weights: dict[str, Decimal], total: Decimal) -> dict[str, Decimal]:
+    """In proportion to weights of both signs, whose sum is not zero; what rounding leaves is the last bot's."""
+    step = finest(amount, _MONEY_STEP)
+    parts = {bot: (amount * weights[bot] / total).quantize(step) for bot in sorted(weights)}
+    parts[max(parts)] += amount - sum(parts.values(), Decimal(0))
+    return {bot: _trimmed(part) for bot, part in parts.items()}
+
+
+def _trimmed(number: Decimal) -> Decimal:
+    """Without the zeros that rounding to a fixed digit leaves behind."""
+    plain = number.normalize()
+    return plain.quantize(Decimal(1)) if plain.as_tuple().exponent > 0 else plain  # type: ignore[operator]  # finite

@@ -1,0 +1,102 @@
+"""A bot's reads: forwarded as they were parsed, under the real key, and answered in the bot's own ids."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final
+
+from proxy.clock import milliseconds
+from proxy.gate.identity import Identity
+from proxy.gate.orders import Answer, OrderDesk, passed_headers, refusal
+from proxy.gate.upstream import NotSent, OutboundRequest, OutcomeUnknown, Upstream
+from proxy.gate.views import NotShown, Reader, Views
+from proxy.venues.binance import rejections
+from proxy.venues.binance.client_ids import restore
+from proxy.venues.binance.encode import build
+from proxy.venues.binance.naming import outward_request
+from proxy.venues.binance.requests import VenueRequest
+
+log = logging.getLogger("perpguard.gate")
+
+_NAMING_ORDERS: Final = frozenset(
+    f"/fapi/v1/{name}"
+    for name in ("order", "openOrder", "openOrders", "allOrders", "algoOrder", "openAlgoOrders", "allAlgoOrders")
+)
+"""Reads whose answer carries the client order ids of orders: what a bot that lost an answer asks."""
+
+
+class VenueReads:
+    """Asks the venue; nothing of the bot's bytes goes out, and the answer comes back as it is."""
+
+    def __init__(self, *, upstream: Upstream, hosts: Mapping[str, str], now: Callable[[], datetime]) -> None:
+        self._upstream = upstream
+        self._hosts = hosts
+        self._now = now
+
+    async def ask(self, request: VenueRequest, identity: Identity | None) -> Answer:
+        """The venue's answer to a read in its own names, under the real credentials where it wants them.
+
+        Never raises for trouble outside.
+        """
+        outbound = build(
+            request.route,
+            request.reads,
+            secret=identity.exchange_key.api_secret.reveal() if identity is not None else "",
+            timestamp_ms=milliseconds(self._now()),
+        )
+        url = self._hosts[outbound.host] + outbound.path + (f"?{outbound.query}" if outbound.query else "")
+        try:
+            reply = await self._upstream.send(
+                OutboundRequest(
+                    method=outbound.method,
+                    url=url,
+                    body=outbound.body,
+                    api_key=identity.exchange_key.api_key if identity is not None else None,
+                ),
+                None,
+            )
+        except (NotSent, OutcomeUnknown) as trouble:
+            log.warning("reading %s failed: %s", request.route.path, trouble)
+            return refusal(rejections.venue_unreachable())
+        return Answer(status=reply.status, body=reply.body, headers=passed_headers(reply))
+
+
+class ReadDesk:
+    """Answers reads of one venue, for both doors."""
+
+    def __init__(self, *, orders: OrderDesk, views: Views, venue: VenueReads) -> None:
+        self._orders = orders
+        self._views = views
+        self._venue = venue
+
+    async def read(self, request: VenueRequest, identity: Identity | None) -> Answer:
+        """The venue's answer to one read; ``identity`` is ``None`` for a public one.
+
+        Raises ``MalformedRequest`` for a client order id that is too long. Never raises for trouble outside.
+        """
+        if identity is None:
+            return await self._venue.ask(request, None)
+        isolated = self._views.isolates(identity.account, identity.bot)
+        if isolated and self._views.withholds(request):
+            return refusal(rejections.account_wide("everybody's history"))
+        request = outward_request(request, identity.tag)
+        answer = await self._venue.ask(request, identity)
+        if answer.status != 200:
+            return answer
+        if request.route.path in _NAMING_ORDERS:
+            await self._orders.told(identity, answer.body)
+        try:
+            body = await self._own(request, answer.body, identity) if isolated else answer.body
+        except NotShown as trouble:
+            log.warning("the bot's part of %s cannot be told: %s", request.route.path, trouble)
+            return refusal(rejections.venue_unreachable())
+        if body is None:
+            return refusal(rejections.no_such_order(), answer.headers)
+        return Answer(status=answer.status, body=restore(body, identity.tag), headers=answer.headers)
+
+    async def _own(self, request: VenueRequest, body: bytes, identity: Identity) -> bytes | None:
+        return await self._views.show(
+            request, body, Reader(account=identity.account, bot=identity.bot, tag=identity.tag)
+        )

@@ -1,0 +1,40 @@
+"""What the door leaves to others: the trading API, and the user streams of an account."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from proxy.gate.bot_socket import BotSocket
+
+
+class NotServed:
+    """Stands where a part is not plugged in: its paths are refused at the handshake."""
+
+
+class TradingApi(Protocol):
+    """Whoever answers on ``/ws-fapi/v1``. Binds the sockets of its sessions to their keys in ``KeyedSockets``."""
+
+    async def serve(self, socket: BotSocket, client: str) -> None:
+        """Talk to one bot until the socket is gone. ``client`` is the bot's address. May let ``SocketGone`` pass."""
+        ...
+
+
+class Attached(Protocol):
+    """A socket that gets the events of a user stream."""
+
+    @property
+    def guard_key(self) -> str:
+        """The key the stream was opened with; the socket lives no longer than it."""
+        ...
+
+    def close(self) -> None:
+        """No more events for the socket. It stays open."""
+        ...
+
+
+class UserStreams(Protocol):
+    """Whoever knows the stream keys that were given out and what their accounts live through."""
+
+    def open(self, stream_key: str, socket: BotSocket, *, combined: bool) -> Attached | None:
+        """Send the stream's events to ``socket`` from now on, wrapped if ``combined``. ``None``: no such key."""
+        ...

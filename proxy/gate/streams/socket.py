@@ -1,0 +1,291 @@
+"""One bot's WebSocket on the wire: websockets' sans-IO protocol between uvicorn's transport and a session.
+
+Not uvicorn's own class around the same protocol: that one logs paths, and a user stream's path is its secret; encodes
+every message anew for every bot; and waits for slow readers instead of cutting them off. See decision 10.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from http import HTTPStatus
+from typing import Any, Final
+
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+from websockets.datastructures import Headers
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import SEND_EOF, State
+from websockets.server import ServerProtocol
+
+from proxy.gate.bot_socket import SocketGone
+from proxy.gate.streams.admission import Door, Handshake, Session
+from proxy.gate.streams.frames import text_frame
+from proxy.gate.streams.rate import Rate
+from proxy.venues.binance import rejections
+from proxy.venues.binance.malformed import MalformedRequest
+from proxy.venues.binance.rejections import Rejection
+
+log = logging.getLogger("perpguard.gate")
+_wire_log = logging.getLogger("perpguard.gate.wire")
+_wire_log.setLevel(logging.WARNING)  # Below that it would tell of every connection, and of every frame.
+
+MESSAGE_BYTES_MAX: Final = 65_536
+FRAGMENTS_MAX: Final = 16
+CONTROL_FRAMES_PER_S: Final = 5.0
+"""Pings and pongs of a bot; Binance allows five messages a second of any kind on its spot streams."""
+
+PING_EVERY_S: Final = 20.0
+"""Binance pings spot streams every 20 s. A bot that has not answered when the next one is due is gone."""
+
+CLOSE_DEADLINE_S: Final = 1.0
+"""From our close frame, or the bot's, to the end of the connection."""
+
+_REASON_BYTES_MAX: Final = 123
+
+
+class BotConnection(asyncio.Protocol):
+    """A ``BotSocket``. uvicorn makes one of every upgrade request and hands it the request's bytes first."""
+
+    def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: Any = None) -> None:
+        self._door: Door = app_state["sockets"]
+        self._outbox = self._door.outbox
+        # uvicorn names its own classes only; of a connection it calls ``shutdown`` alone.
+        self._connections: set[Any] = server_state.connections
+        self._tasks = server_state.tasks
+        self._loop = asyncio.get_running_loop()
+        self._wire = ServerProtocol(max_size=MESSAGE_BYTES_MAX, logger=_wire_log)
+        self._messages: deque[str] = deque()
+        self._parts: list[bytes] = []
+        self._pending: list[bytes] = []
+        self._waiter: asyncio.Future[None] | None = None
+        self._paused = False
+        self._gone = asyncio.Event()
+        self._pinged = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._control_rate = Rate(CONTROL_FRAMES_PER_S, self._loop.time())
+        self._message_rate: Rate
+        self.transport: asyncio.Transport
+
+    @property
+    def gone(self) -> asyncio.Event:
+        """Set once nothing more is read or sent."""
+        return self._gone
+
+    async def receive(self) -> str:
+        """See ``BotSocket.receive``. What was whole before the bot hung up is still delivered."""
+        while not self._messages:
+            if self._gone.is_set():
+                raise SocketGone
+            self._resume_reading()
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        return self._messages.popleft()
+
+    def send(self, message: bytes) -> None:
+        """See ``BotSocket.send``. An answer does not wait for the turn's end, as a message for many does."""
+        self.send_frame(text_frame(message))
+        self.flush()
+
+    def send_frame(self, frame: bytes) -> None:
+        """Send what ``text_frame`` made, in order with everything else. Nothing happens once the socket is gone."""
+        if self._gone.is_set():
+            return
+        if not self._pending:
+            self._outbox.add(self)
+        self._pending.append(frame)
+
+    def close(self, code: int, reason: str) -> None:
+        """See ``BotSocket.close``. The connection ends within ``CLOSE_DEADLINE_S``, whatever the bot does."""
+        if self._gone.is_set():
+            return
+        self.flush()
+        self._messages.clear()
+        self._leave()
+        if self._wire.state is State.OPEN:  # The bot's own close may have come in the same breath.
+            self._wire.send_close(code, reason.encode("ascii", "replace")[:_REASON_BYTES_MAX].decode())
+        self._write_out()
+        self._resume_reading()  # For the bot's answer to it.
+
+    # What uvicorn and the event loop call.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The transport comes from the HTTP protocol, which has read the request."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what a TCP server gives
+        self.transport = transport
+        self._connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the bot: first the request, then frames."""
+        self._wire.receive_data(data)
+        events = self._wire.events_received()
+        if self._wire.parser_exc is not None:
+            # Not masked, compressed, too large: the protocol has its close frame with the reason ready already.
+            self._messages.clear()
+            self._leave()
+            events.clear()
+        for event in events:
+            if isinstance(event, Request):
+                self._shake_hands(event)
+            elif isinstance(event, Frame) and not self._gone.is_set():
+                self._read_frame(event)
+        self._write_out()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is no more, whoever ended it."""
+        self._leave()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._outbox.caught_up(self)
+        self._connections.discard(self)
+
+    def pause_writing(self) -> None:
+        """The bot reads more slowly than we write."""
+        self._outbox.fell_behind(self)
+
+    def resume_writing(self) -> None:
+        """It has read."""
+        self._outbox.caught_up(self)
+
+    def shutdown(self) -> None:
+        """The server stops: bots come back and find another gate."""
+        self.close(CloseCode.SERVICE_RESTART, "the gate is stopping")
+
+    # What the outbox calls.
+
+    def flush(self) -> None:
+        """See ``Writer.flush``."""
+        pending, self._pending = self._pending, []
+        if pending and not self.transport.is_closing():
+            self.transport.write(pending[0] if len(pending) == 1 else b"".join(pending))
+
+    def backlog(self) -> int:
+        """See ``Writer.backlog``."""
+        return self.transport.get_write_buffer_size()
+
+    def cut(self, why: str) -> None:
+        """See ``Writer.cut``."""
+        log.warning("a bot's socket was cut off: %s", why)
+        self._messages.clear()
+        self._leave()
+        self.transport.abort()
+
+    # The handshake.
+
+    def _shake_hands(self, request: Request) -> None:
+        response = self._wire.accept(request)
+        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            self._refuse(
+                rejections.malformed(MalformedRequest(-1130, "GUARD malformed HTTP: no valid upgrade request"))
+            )
+            return
+        headers = {name.lower(): value for name, value in request.headers.raw_items()}
+        peer = self.transport.get_extra_info("peername")
+        admission = self._door.admit(Handshake(request.path, headers, str(peer[0]) if peer else ""))
+        if isinstance(admission, Rejection):
+            self._refuse(admission)
+            return
+        self._message_rate = Rate(admission.messages_per_s, self._loop.time())
+        self._wire.send_response(response)
+        self._timer = self._loop.call_later(PING_EVERY_S, self._keep_alive)
+        task = self._loop.create_task(self._run(admission.serve))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _refuse(self, rejection: Rejection) -> None:
+        body = rejection.body()
+        headers = Headers({"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close"})
+        phrase = HTTPStatus(rejection.status).phrase
+        self._wire.send_response(Response(rejection.status, phrase, headers, body))
+        self._leave()
+
+    async def _run(self, serve: Session) -> None:
+        try:
+            await serve(self)
+        except SocketGone:
+            pass
+        except Exception:  # The edge: a bug costs this bot its socket, and nobody else anything.
+            log.exception("a session failed in the guard")
+            self.close(CloseCode.INTERNAL_ERROR, "GUARD INTERNAL")
+        else:
+            self.close(CloseCode.NORMAL_CLOSURE, "")
+
+    # Frames.
+
+    def _read_frame(self, frame: Frame) -> None:
+        if frame.opcode in (Opcode.PING, Opcode.PONG):
+            self._pinged = self._pinged and frame.opcode is not Opcode.PONG
+            if not self._control_rate.take(self._loop.time()):
+                self.close(CloseCode.POLICY_VIOLATION, "GUARD TOO_MANY_MESSAGES: pings and pongs")
+        elif frame.opcode is Opcode.CLOSE:
+            self._leave()
+        elif frame.opcode is Opcode.BINARY:
+            self.close(CloseCode.UNSUPPORTED_DATA, "GUARD MALFORMED: text only")
+        elif not self._message_rate.take(self._loop.time()):
+            self.close(CloseCode.POLICY_VIOLATION, "GUARD TOO_MANY_MESSAGES: the messages come too fast")
+        elif len(self._parts) == FRAGMENTS_MAX:
+            self.close(CloseCode.POLICY_VIOLATION, "GUARD MALFORMED: a message in too many fragments")
+        else:
+            self._parts.append(bytes(frame.data))
+            if frame.fin:
+                self._deliver()
+
+    def _deliver(self) -> None:
+        whole, self._parts = b"".join(self._parts), []
+        try:
+            self._messages.append(whole.decode())
+        except UnicodeDecodeError:
+            self.close(CloseCode.INVALID_DATA, "GUARD MALFORMED: not UTF-8")
+            return
+        if self._waiter is None or self._waiter.done():
+            # One message at a time: while the session is busy, what the bot sends waits in its own kernel.
+            if not self._paused:
+                self._paused = True
+                self.transport.pause_reading()
+        else:
+            self._wake()
+
+    def _resume_reading(self) -> None:
+        if self._paused and not self.transport.is_closing():
+            self._paused = False
+            self.transport.resume_reading()
+
+    def _keep_alive(self) -> None:
+        if self._pinged and not self._paused:
+            self.cut("it does not answer pings")
+            return
+        self._pinged = True
+        self._wire.send_ping(b"")
+        self._write_out()
+        self._timer = self._loop.call_later(PING_EVERY_S, self._keep_alive)
+
+    # The end.
+
+    def _leave(self) -> None:
+        """Nothing is read or sent from here on, and the connection has a deadline."""
+        if self._gone.is_set():
+            return
+        self._gone.set()
+        self._pending.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(CLOSE_DEADLINE_S, self.transport.abort)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _write_out(self) -> None:
+        """What the protocol itself has to say: the handshake, pongs, close frames."""
+        for part in self._wire.data_to_send():
+            if part == SEND_EOF:
+                # Only our half: closing on bytes that nobody read would reset the connection, close frame and all.
+                self.transport.write_eof()
+            elif not self.transport.is_closing():
+                self.transport.write(part)

@@ -1,0 +1,233 @@
+"""The WebSocket trading API as bots see it: frames in, judged by the very path REST takes, frames out.
+
+It knows no rule and sends nothing itself. A frame becomes the request that REST would have made of it, authenticated
+by the same code; what answers a request answers both doors. Upstream every order leaves as REST: docs/decisions/0011.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, TypeAlias
+
+from proxy.clock import milliseconds
+from proxy.gate.bot_socket import BotSocket, SocketGone
+from proxy.gate.identity import Identities, Identity, Refused
+from proxy.gate.orders import Answer, refusal
+from proxy.store.gate_store import GateStore, HoldRequest, RequestReplayed, StoreUnavailable
+from proxy.venues.binance import rejections
+from proxy.venues.binance.frames import (
+    LOGON,
+    LOGOUT,
+    Call,
+    Frame,
+    FrameId,
+    RefusedFrame,
+    UnknownMethod,
+    answer_frame,
+    read_frame,
+)
+from proxy.venues.binance.malformed import MalformedRequest
+from proxy.venues.binance.requests import VenueRequest, read_request
+from proxy.venues.binance.route import Access, RouteClass
+from proxy.venues.binance.wire import AUTHENTICATION
+
+log = logging.getLogger("perpguard.gate")
+
+UNDER_WAY_MAX: Final = 32
+"""Frames of one socket under way at once, and as many cancels besides: a flood of orders never shuts the way out."""
+
+REVOKED_EVERY_S: Final = 0.25
+"""How often an idle session asks whether its key is still obeyed."""
+
+POLICY_VIOLATION: Final = 1008
+"""RFC 6455 section 7.4.1: the endpoint received a message that violates its policy."""
+
+Carrier: TypeAlias = Callable[[VenueRequest, Identity | None], Awaitable[Answer]]
+"""What answers a request that was authenticated and parsed, whichever door it came through."""
+
+
+class TradingDoor:
+    """Serves trading sockets of one venue."""
+
+    def __init__(
+        self, *, identities: Identities, store: GateStore, carry: Carrier, now: Callable[[], datetime]
+    ) -> None:
+        self._identities = identities
+        self._store = store
+        self._carry = carry
+        self._now = now
+
+    async def serve(self, socket: BotSocket, client: str) -> None:
+        """Answer a bot's frames until its socket is closed. ``client`` is its address, for the log."""
+        await TradingSession(socket, client, self._identities, self._store, self._carry, self._now).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Logon:
+    """Who the socket belongs to since ``session.logon``."""
+
+    guard_key: str
+    since_ms: int
+
+
+class TradingSession:
+    """One socket. Frames are authenticated in the order they come, answered as they are done, matched by their id."""
+
+    def __init__(
+        self,
+        socket: BotSocket,
+        client: str,
+        identities: Identities,
+        store: GateStore,
+        carry: Carrier,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._socket = socket
+        self._client = client
+        self._identities = identities
+        self._store = store
+        self._carry = carry
+        self._now = now
+        self._connected_ms = milliseconds(now())
+        self._logon: _Logon | None = None
+        self._last_key: str | None = None
+        self._closed = False
+        self._under_way: dict[asyncio.Task[None], RouteClass] = {}
+
+    async def run(self) -> None:
+        """Serve the socket until it is closed, by whichever side.
+
+        What is under way then is given up, but for orders: those are carried to their settlement without an audience.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            watching = tasks.create_task(self._watch())
+            with suppress(SocketGone):
+                while not self._closed:
+                    await self._take(await self._socket.receive(), tasks)
+            watching.cancel()
+            for call in self._under_way:
+                call.cancel()
+
+    async def _watch(self) -> None:
+        """Close an idle socket whose key was switched off: its bot must not believe that it still trades."""
+        while True:
+            await asyncio.sleep(REVOKED_EVERY_S)
+            self._close_if_revoked()
+
+    async def _take(self, raw: str, tasks: asyncio.TaskGroup) -> None:
+        """Read and authenticate one frame, before the next is read: a logon counts for the frame right behind it."""
+        frame_id: FrameId = None
+        try:
+            frame = read_frame(raw)
+            frame_id = frame.id
+            if not isinstance(frame, Frame):
+                self._answer(frame_id, await self._session(frame))
+                return
+            request, identity = self._admit(frame)
+        except UnknownMethod as refused:
+            self._answer(refused.frame_id, refusal(refused.rejection))
+            log.warning("%s called a method that is not served; its socket is closed", self._client)
+            self._close("GUARD UNKNOWN_ROUTE: this method is not served")
+        except RefusedFrame as refused:
+            self._answer(refused.frame_id, refusal(refused.rejection))
+        except MalformedRequest as error:
+            self._answer(frame_id, refusal(rejections.malformed(error)))
+        except Refused as refused:
+            self._answer(frame_id, refusal(refused.rejection))
+            self._close_if_revoked()
+        else:
+            call = tasks.create_task(self._call(frame_id, request, identity))
+            self._under_way[call] = frame.route.route_class
+            call.add_done_callback(self._under_way.pop)
+
+    def _admit(self, frame: Frame) -> tuple[VenueRequest, Identity | None]:
+        """What a frame asks and who asks it. Raises ``Refused`` or ``MalformedRequest``."""
+        cancels = frame.route.route_class is RouteClass.CANCEL
+        if sum((each is RouteClass.CANCEL) is cancels for each in self._under_way.values()) >= UNDER_WAY_MAX:
+            raise Refused(rejections.too_many_under_way(UNDER_WAY_MAX))
+        identity = None if frame.route.access is Access.PUBLIC else self._identify(frame)
+        return read_request(frame.route, frame.parameters), identity
+
+    def _identify(self, frame: Frame) -> Identity:
+        now_ms = milliseconds(self._now())
+        if frame.api_key is not None:
+            identity = self._identities.identify_frame(frame, now_ms)
+        elif self._logon is not None:
+            identity = self._identities.identify_session(self._logon.guard_key, frame, now_ms)
+        else:
+            raise Refused(rejections.not_logged_on())
+        self._last_key = identity.guard_key
+        return identity
+
+    async def _session(self, frame: Call) -> Answer:
+        frame.parameters.without(AUTHENTICATION).expect_only(frozenset(), frame.method)
+        now_ms = milliseconds(self._now())
+        if frame.method == LOGON:
+            identity = self._identities.identify_logon(frame, now_ms)
+            await self._expect_first(identity)
+            self._logon = _Logon(identity.guard_key, now_ms)
+            self._last_key = identity.guard_key
+        elif frame.method == LOGOUT:
+            self._logon = None
+        status = {
+            "apiKey": self._logon.guard_key if self._logon is not None else None,
+            "authorizedSince": self._logon.since_ms if self._logon is not None else None,
+            "connectedSince": self._connected_ms,
+            "returnRateLimits": False,
+            "serverTime": now_ms,
+        }
+        return Answer(status=200, body=json.dumps(status).encode("ascii"))
+
+    async def _expect_first(self, identity: Identity) -> None:
+        """Refuse a logon that was seen before, by any gate: whoever recorded one would own the bot's session.
+
+        With the store away it passes. No entry does then, and the way out must not depend on the store.
+        """
+        mark = HoldRequest(
+            hold_id="logon",
+            account=identity.account,
+            venue=identity.venue,
+            bot=identity.bot,
+            guard_key=identity.guard_key,
+            orders=(),
+            reserve=False,
+            spend=0,
+            buckets=(),
+            write_ahead=None,
+            replay_digest=identity.replay_digest,
+            replay_window_ms=identity.replay_window_ms,
+        )
+        try:
+            if (await self._store.hold(mark)).key_disabled:
+                raise Refused(rejections.key_disabled())
+        except RequestReplayed:
+            raise Refused(rejections.replayed()) from None
+        except StoreUnavailable as trouble:
+            log.warning("a logon was not looked up: %s", trouble)
+
+    async def _call(self, frame_id: FrameId, request: VenueRequest, identity: Identity | None) -> None:
+        try:
+            answer = await self._carry(request, identity)
+        except Exception:  # The edge: a bug answers as the venue's own 500 and is logged; the session goes on.
+            log.exception("a frame failed in the guard")
+            answer = refusal(rejections.internal())
+        self._answer(frame_id, answer)
+
+    def _answer(self, frame_id: FrameId, answer: Answer) -> None:
+        self._socket.send(answer_frame(frame_id, answer.status, answer.body))
+
+    def _close_if_revoked(self) -> None:
+        if self._last_key is not None and not self._identities.obeys(self._last_key):
+            log.warning("the guard key of %s is no longer obeyed; its trading socket is closed", self._client)
+            self._last_key = self._logon = None
+            self._close("GUARD KEY_DISABLED: this key was switched off")
+
+    def _close(self, reason: str) -> None:
+        self._closed = True
+        self._socket.close(POLICY_VIOLATION, reason)

@@ -1,0 +1,40 @@
+"""A bot's request in the venue's names: every client order id in it, of a command or of a read, with the bot's tag.
+
+The one place on the way in. What is judged, held and written down speaks the venue's ids; the way out is
+``client_ids.restore``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from proxy.venues.binance.client_ids import outward
+from proxy.venues.binance.requests import VenueRequest
+from proxy.venues.binance.values import GUARD_ID_PREFIX
+from rules.model import AmendOrder, CancelOrder, Command, PlaceOrder
+
+_ID_PARAMETERS: Final = frozenset({"origClientOrderId", "newClientOrderId", "clientAlgoId"})
+
+
+def outward_request(request: VenueRequest, tag: str) -> VenueRequest:
+    """The same request with the ids the venue knows. Raises ``MalformedRequest`` for an id that is too long."""
+    return replace(
+        request,
+        commands=tuple(outward_command(command, tag) for command in request.commands),
+        reads=tuple((name, _outward_read(name, value, tag)) for name, value in request.reads),
+    )
+
+
+def outward_command(command: Command, tag: str) -> Command:
+    """The same command with the id the venue knows; one that names no order by a client id is as it was."""
+    if not isinstance(command, PlaceOrder | AmendOrder | CancelOrder) or command.client_order_id is None:
+        return command
+    return replace(command, client_order_id=outward(command.client_order_id, tag))
+
+
+def _outward_read(name: str, value: str, tag: str) -> str:
+    # The kill switch's orders are in the account's book under their own names; looking at one is no harm.
+    if name not in _ID_PARAMETERS or value.lower().startswith(GUARD_ID_PREFIX):
+        return value
+    return outward(value, tag)

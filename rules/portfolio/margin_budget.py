@@ -1,0 +1,60 @@
+"""margin_budget: the money set aside for one bot of a shared account; what others use or lose is not its matter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import ClassVar
+
+from rules.decision import Breach
+from rules.exposure import held_order, worst_case
+from rules.model import Command
+from rules.rule import Rule, show
+from rules.share import own_book, own_pnl
+from rules.snapshot import Snapshot
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarginBudget(Rule):
+    """Keep the worst case of the bot's own book within ``leverage`` times what is left of its budget.
+
+    The budget is ``limit`` (quote currency) less what the bot has lost: realised, fees, funding, and unrealised at
+    the mark. Gains do not enlarge it. Its own book is its shares, its resting orders, its holds and this order;
+    neither the positions nor the losses of other bots count, and its own never count against theirs.
+    """
+
+    rule_id: ClassVar[str] = "margin_budget"
+    codes: ClassVar[Sequence[str]] = ("MARGIN_BUDGET_EXCEEDED", "SHARES_UNKNOWN")
+    sized: ClassVar[bool] = True
+
+    limit: Decimal
+    leverage: Decimal
+
+    def __post_init__(self) -> None:
+        if not self.level.startswith("bot:"):
+            raise ValueError("margin_budget is set aside for one bot: [bot.NAME.margin_budget]")
+
+    def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
+        """Refuse when the bot could come to use more than its budget carries."""
+        account = snapshot.account
+        if account is None:
+            return None
+        own = own_book(snapshot)
+        order = held_order(command, own)
+        if order is None:
+            return None
+        if account.positions and not account.shares:
+            return self.breach("SHARES_UNKNOWN", "whose the account's positions are is not known yet")
+        gross = sum((each.gross_notional for each in worst_case(own, (order,)).values()), ZERO)
+        left = max(ZERO, self.limit + min(ZERO, own_pnl(snapshot)))
+        if gross <= self.leverage * left:
+            return None
+        return self.breach(
+            "MARGIN_BUDGET_EXCEEDED",
+            f"the bot's own book could reach {show(gross)} with {show(left)} left of its budget of {show(self.limit)}",
+            observed=show(gross),
+            limit=show(self.leverage * left),
+        )

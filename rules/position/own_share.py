@@ -1,0 +1,255 @@
+"""own_share: several bots on one account, each of which may touch only what is its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import ClassVar
+
+from rules.decision import Breach
+from rules.intent import find_original, is_guaranteed_exit, order_only_shrinks
+from rules.model import (
+    AdjustIsolatedMargin,
+    AmendOrder,
+    CancelOrder,
+    Command,
+    PlaceOrder,
+    PositionSide,
+    SetLeverage,
+    SetMarginMode,
+    SetMultiAssetMode,
+    SetPositionMode,
+    Side,
+)
+from rules.rule import Rule, show_exact
+from rules.share import NOBODY, is_anothers, leg_shares
+from rules.snapshot import Account, OpenOrder, Snapshot
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnShare(Rule):
+    """Keep a bot to its own part of the account: its share of each leg, its orders, the settings nobody shares.
+
+    An exit may be as large as the bot's share and nobody's together, its plain exits that rest counted with it; a
+    conditional exit is held against the share alone, because a stop and a take-profit stand for the same quantity.
+    Where no other bot would lose by it nothing is refused: this never keeps a bot in a position of its own. In
+    one-way mode an entry against another bot's share, resting entry or order under way is refused unless ``netting``.
+    Without the account, or with the store away, it says nothing.
+    """
+
+    rule_id: ClassVar[str] = "own_share"
+    codes: ClassVar[Sequence[str]] = (
+        "SHARE_EXCEEDED",
+        "SHARED_CLOSE",
+        "SHARE_OPPOSED",
+        "ORDER_NOT_OWNED",
+        "SETTING_NOT_OWNED",
+    )
+    sized: ClassVar[bool] = True
+
+    netting: bool = False
+
+    def __post_init__(self) -> None:
+        if self.level.startswith("symbol:"):
+            raise ValueError("own_share is set for the desk, an account or a bot: an account is shared whole or not")
+
+    def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
+        """Refuse what would take from another bot, or change what another bot relies on."""
+        account = snapshot.account
+        if account is None or not snapshot.store_reachable:
+            return None
+        match command:
+            case PlaceOrder(quantity=None):
+                return self._closing(command, account, snapshot)
+            case PlaceOrder(quantity=Decimal() as quantity) if is_guaranteed_exit(command):
+                resting = ZERO if command.order_type.is_conditional else _resting_exits(command, account, snapshot)
+                return self._shrinking(command.symbol, command.side, command.position_side, quantity, resting, snapshot)
+            case PlaceOrder():
+                return self._opposing(command, account, snapshot)
+            case AmendOrder():
+                return self._amending(command, account, snapshot)
+            case CancelOrder(order_id=str()):
+                owned = not any(is_anothers(order.bot, snapshot) for order in _named(command, account))
+                return None if owned else self._not_owned(command.order_id)
+            case SetLeverage() | SetMarginMode() | AdjustIsolatedMargin():
+                return None if _changes_nothing(command, account) else self._setting(command.symbol, account, snapshot)
+            case SetPositionMode() | SetMultiAssetMode():
+                return self._setting(None, account, snapshot)
+            case _:
+                return None
+
+    def _closing(self, order: PlaceOrder, account: Account, snapshot: Snapshot) -> Breach | None:
+        if _anothers_part(order.symbol, order.side, order.position_side, account, snapshot) == 0:
+            return None
+        return self.breach(
+            "SHARED_CLOSE",
+            f"another bot has a share of the {order.symbol} position, and closePosition would close it too",
+            advice="send a reduce-only order with the quantity of your own share",
+        )
+
+    def _shrinking(
+        self,
+        symbol: str,
+        side: Side,
+        position_side: PositionSide,
+        quantity: Decimal,
+        resting: Decimal,
+        snapshot: Snapshot,
+    ) -> Breach | None:
+        account = snapshot.account
+        if account is None or account.feed_stale:
+            return None  # The bot may have more than the guard has heard of.
+        if _anothers_part(symbol, side, position_side, account, snapshot) == 0:
+            return None
+        open_to_it = sum(
+            (
+                max(ZERO, -side.sign * share.quantity)
+                for share in leg_shares(account, symbol, position_side)
+                if share.bot in (snapshot.bot, NOBODY)
+            ),
+            _under_way(symbol, side, position_side, account, snapshot),
+        )
+        room = max(ZERO, open_to_it - resting)
+        if quantity <= room:
+            return None
+        return self.breach(
+            "SHARE_EXCEEDED",
+            f"would reduce another bot's share of the {symbol} position",
+            observed=show_exact(quantity),
+            limit=show_exact(room),
+            headroom=room,
+            advice=f"close at most {show_exact(room)}, your share less your resting exits; cancel those to close more",
+        )
+
+    def _opposing(self, order: PlaceOrder, account: Account, snapshot: Snapshot) -> Breach | None:
+        if self.netting or account.hedged:
+            return None
+        against = order.side.sign
+        opposed = (
+            any(
+                is_anothers(share.bot, snapshot) and share.quantity * against < 0
+                for share in leg_shares(account, order.symbol, order.position_side)
+            )
+            or any(
+                is_anothers(resting.bot, snapshot)
+                and resting.symbol == order.symbol
+                and resting.side is not order.side
+                and not order_only_shrinks(resting)
+                for resting in account.open_orders
+            )
+            or any(
+                is_anothers(hold.bot, snapshot) and held.symbol == order.symbol and held.side is not order.side
+                for hold in snapshot.holds
+                for held in hold.orders
+            )
+        )
+        if not opposed:
+            return None
+        return self.breach(
+            "SHARE_OPPOSED",
+            f"another bot is, or may come to be, on the other side of {order.symbol}; the two would net each other out",
+            advice="close your own share with reduceOnly=true, or trade the other side on another account",
+        )
+
+    def _amending(self, amend: AmendOrder, account: Account, snapshot: Snapshot) -> Breach | None:
+        original = find_original(amend, snapshot)
+        if original is None:
+            return None
+        if is_anothers(original.bot, snapshot):
+            return self._not_owned(amend.order_id)
+        if not order_only_shrinks(original):
+            return None
+        leaves = amend.quantity - original.filled_quantity
+        resting = _resting_exits(original, account, snapshot) - (original.leaves_quantity or ZERO)
+        return self._shrinking(original.symbol, original.side, original.position_side, leaves, resting, snapshot)
+
+    def _not_owned(self, order_id: str | None) -> Breach:
+        return self.breach("ORDER_NOT_OWNED", "Unknown order sent.", observed=order_id or "")
+
+    def _setting(self, symbol: str | None, account: Account, snapshot: Snapshot) -> Breach | None:
+        users = (
+            *((share.bot, share.symbol) for share in account.shares if share.quantity != 0),
+            *((order.bot, order.symbol) for order in account.open_orders),
+            *((hold.bot, held.symbol) for hold in snapshot.holds for held in hold.orders),
+        )
+        if not any(is_anothers(bot, snapshot) and symbol in (None, used) for bot, used in users):
+            return None
+        return self.breach(
+            "SETTING_NOT_OWNED",
+            f"another bot has a share or an order {f'of {symbol}' if symbol else 'on this account'},"
+            " and relies on the setting as it is",
+            advice="settings may be changed while no other bot uses them",
+        )
+
+
+def _anothers_part(
+    symbol: str, side: Side, position_side: PositionSide, account: Account, snapshot: Snapshot
+) -> Decimal:
+    """What other bots have of the leg on the side that an order of ``side`` closes."""
+    return sum(
+        (
+            max(ZERO, -side.sign * share.quantity)
+            for share in leg_shares(account, symbol, position_side)
+            if is_anothers(share.bot, snapshot)
+        ),
+        ZERO,
+    )
+
+
+def _under_way(symbol: str, side: Side, position_side: PositionSide, account: Account, snapshot: Snapshot) -> Decimal:
+    """The bot's entries under way on the leg: they may have filled, and the bot knows before the guard does."""
+    seen = {order.client_order_id for order in account.open_orders}
+    return sum(
+        (
+            held.quantity
+            for hold in snapshot.holds
+            if hold.bot == snapshot.bot
+            for held in hold.orders
+            if (held.symbol, held.position_side) == (symbol, position_side)
+            and held.side is not side
+            and held.replaces is None
+            and held.client_order_id not in seen
+        ),
+        ZERO,
+    )
+
+
+def _resting_exits(order: PlaceOrder | OpenOrder, account: Account, snapshot: Snapshot) -> Decimal:
+    """What the bot's plain exits that rest on the order's leg and side may still close."""
+    return sum(
+        (
+            resting.leaves_quantity or ZERO
+            for resting in account.open_orders
+            if resting.bot == snapshot.bot
+            and order_only_shrinks(resting)
+            and not resting.order_type.is_conditional
+            and (resting.symbol, resting.position_side, resting.side) == (order.symbol, order.position_side, order.side)
+        ),
+        ZERO,
+    )
+
+
+def _named(cancel: CancelOrder, account: Account) -> list[OpenOrder]:
+    """The resting orders an order id may mean. Plain and conditional orders are numbered apart."""
+    return [
+        order
+        for order in account.open_orders
+        if order.order_id == cancel.order_id
+        and order.order_type.is_conditional is cancel.conditional
+        and cancel.symbol in (None, order.symbol)
+    ]
+
+
+def _changes_nothing(command: SetLeverage | SetMarginMode | AdjustIsolatedMargin, account: Account) -> bool:
+    """Whether the setting is what it is already: many bots send theirs before every order."""
+    legs = [leg for leg in account.positions if leg.symbol == command.symbol]
+    match command:
+        case SetLeverage(leverage=leverage):
+            return bool(legs) and all(leg.leverage == leverage for leg in legs)
+        case SetMarginMode(margin_mode=mode):
+            return bool(legs) and all(leg.margin_mode is mode for leg in legs)
+        case _:
+            return False

@@ -1,0 +1,107 @@
+"""Whose is what when several bots trade one account: a bot's part of the legs, its own book, what it has made or lost.
+
+The account's shares and the owners of its orders are facts of the snapshot; nothing is attributed here. A share
+without a bot is nobody's: it was there before the guard, or came about past it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+from typing import Final
+
+from rules.intent import order_only_shrinks
+from rules.model import PositionSide
+from rules.snapshot import Account, OpenOrder, Position, Share, Snapshot
+
+NOBODY: Final = ""
+_ZERO: Final = Decimal(0)
+
+
+def is_anothers(bot: str, snapshot: Snapshot) -> bool:
+    """Whether ``bot`` is some other bot than the one that asks. Nobody's belongs to everybody."""
+    return bot not in (snapshot.bot, NOBODY)
+
+
+def leg_shares(account: Account, symbol: str, position_side: PositionSide) -> Iterator[Share]:
+    """The shares of one leg."""
+    return (each for each in account.shares if (each.symbol, each.position_side) == (symbol, position_side))
+
+
+def own_book(snapshot: Snapshot) -> Snapshot:
+    """The snapshot as if the asking bot traded alone: its shares as positions, its resting orders, its holds.
+
+    Raises ``ValueError`` when the account is unknown.
+    """
+    account = snapshot.account
+    if account is None:
+        raise ValueError("the book of an unknown account")
+    positions = tuple(
+        Position(
+            symbol=share.symbol,
+            position_side=share.position_side,
+            quantity=share.quantity,
+            entry_price=share.entry_price,
+            mark_price=_mark(share, snapshot),
+        )
+        for share in account.shares
+        if share.bot == snapshot.bot and share.quantity != 0
+    )
+    own = replace(
+        account,
+        positions=positions,
+        open_orders=tuple(order for order in account.open_orders if order.bot == snapshot.bot),
+        shares=tuple(share for share in account.shares if share.bot == snapshot.bot),
+    )
+    return replace(snapshot, account=own, holds=tuple(hold for hold in snapshot.holds if hold.bot == snapshot.bot))
+
+
+def own_pnl(snapshot: Snapshot) -> Decimal:
+    """What the asking bot has made (positive) or lost since the guard began to count, in quote currency.
+
+    Realised less fees, with funding, and unrealised at the mark.
+    """
+    shares = snapshot.account.shares if snapshot.account is not None else ()
+    return sum(
+        (
+            share.realised_pnl
+            - share.fees
+            + share.funding
+            + share.quantity * (_mark(share, snapshot) - share.entry_price)
+            for share in shares
+            if share.bot == snapshot.bot
+        ),
+        _ZERO,
+    )
+
+
+def as_if_filled(snapshot: Snapshot) -> Snapshot:
+    """The snapshot with the asking bot's resting entries filled: how it may be at the venue before the guard hears."""
+    account = snapshot.account
+    if account is None:
+        return snapshot
+    filled = tuple(
+        Share(
+            bot=snapshot.bot,
+            symbol=order.symbol,
+            position_side=order.position_side,
+            quantity=(order.leaves_quantity or _ZERO) * order.side.sign,
+            entry_price=order.price or _ZERO,
+        )
+        for order in _own_entries(account, snapshot.bot)
+    )
+    return replace(snapshot, account=replace(account, shares=(*account.shares, *filled))) if filled else snapshot
+
+
+def _own_entries(account: Account, bot: str) -> Iterator[OpenOrder]:
+    return (order for order in account.open_orders if order.bot == bot and not order_only_shrinks(order))
+
+
+def _mark(share: Share, snapshot: Snapshot) -> Decimal:
+    """The mark price; a share whose mark nobody knows is worth what was paid for it."""
+    market = snapshot.markets.get(share.symbol)
+    if market is not None:
+        return market.mark_price
+    positions = snapshot.account.positions if snapshot.account is not None else ()
+    return next((each.mark_price for each in positions if each.symbol == share.symbol), share.entry_price)

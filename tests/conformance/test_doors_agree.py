@@ -1,0 +1,354 @@
+"""What REST refuses a trading frame is refused, in the same words, and what goes out for one goes out for the other.
+
+Each case is sent through both doors, each at a desk of its own that knows the same world, down to real sockets of an
+exchange. The table has a case for every code an order can meet; a test counts.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.store.embedded import EmbeddedStore
+from proxy.store.fence import DESK
+from proxy.venues.binance.frames import TARGETS
+from rules.catalog import CATALOG
+from rules.flow.message_rate import MessageRate
+from rules.model import Side, TradingState
+from rules.order.instrument_filters import InstrumentFilters
+from rules.order.max_order_value import MaxOrderValue
+from rules.order.price_collar import PriceCollar
+from rules.portfolio.correlated_exposure import CorrelatedExposure
+from rules.position.max_leverage import MaxLeverage
+from rules.position.position_limit import PositionLimit
+from rules.position.reduce_only_exits import ExitMode, ReduceOnlyExits
+from rules.rule import Rule
+from tests.proxy.gate.conftest import Desk, asking
+from tests.rules.builders import World, a_buy, an_account, an_open_order
+from tests.support.gates import NOW_MS, Gate, Keys, a_bare_frame, a_frame, an_exchange
+
+Arrange = Callable[[Gate], Awaitable[None]]
+
+_directories = itertools.count()
+
+BUY: Mapping[str, Any] = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "1"}
+LIMIT: Mapping[str, Any] = {**BUY, "type": "LIMIT", "timeInForce": "GTC", "price": "50000"}
+EXIT: Mapping[str, Any] = {**BUY, "side": "SELL", "reduceOnly": "true"}
+STOP: Mapping[str, Any] = {
+    "algoType": "CONDITIONAL",
+    "symbol": "BTCUSDT",
+    "side": "SELL",
+    "type": "STOP_MARKET",
+    "quantity": "1",
+    "triggerPrice": "45000",
+}
+# Slow enough for two gates, moments apart, to see the same balance.
+RATE = MessageRate(per_second=Decimal("0.000001"), burst=Decimal(1))
+LONG = an_account().long("BTCUSDT", "2")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A world, a policy, a call; and the code that refuses it, ``""`` when nothing does."""
+
+    code: str
+    sent: Mapping[str, Any] = field(default_factory=lambda: BUY)
+    rules: tuple[Rule, ...] = ()
+    world: World = field(default_factory=an_account)
+    arrange: Arrange | None = None
+    method: str = "order.place"
+    note: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.code or 'ALLOWED'}{self.note and '-'}{self.note}"
+
+
+def one(limit: str = "1") -> PositionLimit:
+    return PositionLimit(limit_quantity=Decimal(limit))
+
+
+def in_state(level: str, state: TradingState, *, kill_running: bool | None = None) -> Arrange:
+    async def arrange(gate: Gate) -> None:
+        await gate.desk.warden.set_state(level, state, generation=2, kill_running=kill_running)
+
+    return arrange
+
+
+async def with_a_full_disk(gate: Gate) -> None:
+    gate.desk.fill_the_disk()
+
+
+async def with_one_under_way(gate: Gate) -> None:
+    await gate.desk.judge().judge(asking(a_buy("BTCUSDT", "0.1", client_order_id="same")))
+
+
+async def with_the_rate_used_up(gate: Gate) -> None:
+    await gate.desk.judge(RATE).judge(asking(a_buy("BTCUSDT", "0.1")))
+
+
+async def with_a_key_switched_off_in_the_store(gate: Gate) -> None:
+    await gate.desk.warden.set_key_disabled(gate.keys.hmac.key, disabled=True)
+
+
+async def with_the_sentinel(gate: Gate) -> None:
+    gate.desk.fence.engage(DESK)
+
+
+async def with_an_amend_that_became_an_entry(gate: Gate) -> None:
+    """The gate's cached picture knows the order as an exit, so nothing is reserved; the new one says otherwise."""
+    await gate.desk.knows(an_account().resting(a_resting(reduce_only=True)))
+    await gate.desk.judge().judge(asking(a_buy("BTCUSDT", "0.1")))
+    await gate.desk.knows(an_account().resting(a_resting(reduce_only=False)))
+
+
+def a_resting(*, reduce_only: bool = False) -> Any:
+    return an_open_order(Side.BUY, "BTCUSDT", "1", "50000", client_order_id="x", reduce_only=reduce_only)
+
+
+async def with_the_exchange_refusing(gate: Gate) -> None:
+    gate.exchange.status, gate.exchange.body = 400, b'{"code":-2019,"msg":"Margin is insufficient."}'
+
+
+async def with_the_exchange_gone(gate: Gate) -> None:
+    gate.exchange.hang_up = True
+
+
+async def with_a_gateway_in_between(gate: Gate) -> None:
+    gate.exchange.status, gate.exchange.body = 502, b"<html>Bad Gateway</html>"
+
+
+async def with_no_exchange(gate: Gate) -> None:
+    gate.rest_door._orders._hosts = dict.fromkeys(("fapi",), "http://127.0.0.1:1")
+
+
+CASES = [
+    Case("KILL_RUNNING", EXIT, world=LONG, arrange=in_state("account:demo", TradingState.HALTED, kill_running=True)),
+    *(
+        Case("TRADING_HALTED", arrange=in_state(level, TradingState.HALTED), note=level)
+        for level in ("desk", "account:demo", "bot:demo-bot", "symbol:BTCUSDT")
+    ),
+    Case("TRADING_HALTED", arrange=with_the_sentinel, note="sentinel"),
+    Case("REDUCE_ONLY_STATE", arrange=in_state("account:demo", TradingState.REDUCING)),
+    Case("STORE_UNAVAILABLE"),
+    Case("ACCOUNT_UNKNOWN", world=an_account().unsurveyed()),
+    Case("ACCOUNT_STALE", world=an_account().surveyed(600)),
+    Case("UNKNOWN_SYMBOL", BUY | {"symbol": "NOSUCH"}),
+    Case("SYMBOL_NOT_TRADING", world=an_account().listing("BTCUSDT", trading=False)),
+    Case("MARKET_STALE", world=an_account().marked("BTCUSDT", "50000", seconds_ago=600)),
+    Case("CLIENT_ORDER_ID_IN_USE", BUY | {"newClientOrderId": "same"}, arrange=with_one_under_way),
+    Case(
+        "EXIT_PRICE_OUTSIDE_COLLAR",
+        {**EXIT, "type": "LIMIT", "timeInForce": "GTC", "price": "10000"},
+        world=LONG,
+    ),
+    Case("PRICE_OFF_TICK", LIMIT | {"price": "50000.05"}, (InstrumentFilters(),)),
+    Case(
+        "PRICE_OUT_OF_RANGE",
+        LIMIT,
+        (InstrumentFilters(),),
+        an_account().listing("BTCUSDT", price_max=Decimal(40000)),
+    ),
+    Case("QUANTITY_OFF_STEP", BUY | {"quantity": "1.0005"}, (InstrumentFilters(),)),
+    Case(
+        "QUANTITY_TOO_SMALL",
+        BUY,
+        (InstrumentFilters(),),
+        an_account().listing("BTCUSDT", market_quantity_min=Decimal(2)),
+    ),
+    Case("QUANTITY_TOO_LARGE", BUY | {"quantity": "5000"}, (InstrumentFilters(),)),
+    Case("NOTIONAL_TOO_SMALL", BUY | {"symbol": "DOGEUSDT"}, (InstrumentFilters(),)),
+    Case(
+        "MESSAGE_RATE_ABOVE_LIMIT",
+        BUY,
+        (RATE,),
+        arrange=with_the_rate_used_up,
+    ),
+    Case("ORDER_VALUE_ABOVE_LIMIT", BUY, (MaxOrderValue(limit=Decimal(20_000)),)),
+    Case("PRICE_OUTSIDE_COLLAR", LIMIT | {"price": "60000"}, (PriceCollar(band=Decimal("0.05")),)),
+    Case(
+        "PRICE_NOT_KNOWN",
+        {name: text for name, text in LIMIT.items() if name != "price"} | {"priceMatch": "OPPONENT"},
+        (PriceCollar(band=Decimal("0.05")),),
+    ),
+    Case("EXIT_NOT_REDUCE_ONLY", BUY | {"side": "SELL"}, (ReduceOnlyExits(),), LONG),
+    Case("POSITION_FLIP", BUY | {"side": "SELL", "quantity": "3"}, (ReduceOnlyExits(),), LONG),
+    Case("POSITION_ABOVE_LIMIT", BUY | {"quantity": "1.5"}, (one(),)),
+    Case("POSITION_ABOVE_LIMIT", BUY | {"quantity": "1.5"}, (one(),), an_account().long("BTCUSDT", "0.3"), note="some"),
+    Case("POSITION_ABOVE_LIMIT", STOP, (one("0.5"),), method="algoOrder.place", note="conditional"),
+    Case(
+        "POSITION_ABOVE_LIMIT",
+        {"symbol": "BTCUSDT", "side": "BUY", "quantity": "9", "price": "50000", "origClientOrderId": "x"},
+        (one(),),
+        an_account().resting(a_resting()),
+        method="order.modify",
+        note="amend",
+    ),
+    Case("LEVERAGE_ABOVE_LIMIT", BUY | {"quantity": "90"}, (MaxLeverage(limit=Decimal(3)),)),
+    Case("CORRELATED_EXPOSURE_ABOVE_LIMIT", BUY, (CorrelatedExposure(limit_notional=Decimal(30_000)),)),
+    # A tick of zero: the filters cannot be evaluated.
+    Case("RULE_FAILED", LIMIT, (InstrumentFilters(),), an_account().listing("BTCUSDT", tick_size=Decimal(0))),
+    Case("AUDIT_UNAVAILABLE", arrange=with_a_full_disk),
+    Case(
+        "NOT_RESERVED",
+        {"symbol": "BTCUSDT", "side": "BUY", "quantity": "9", "price": "50000", "origClientOrderId": "x"},
+        arrange=with_an_amend_that_became_an_entry,
+        method="order.modify",
+    ),
+    Case("CANNOT_JUDGE", arrange=with_no_exchange),
+    Case("KEY_DISABLED", arrange=with_a_key_switched_off_in_the_store),
+    Case("STALE_TIMESTAMP", BUY | {"timestamp": str(NOW_MS - 60_000)}),
+    Case("STALE_TIMESTAMP", BUY | {"timestamp": str(NOW_MS + 1_000)}, note="ahead"),
+    Case("MALFORMED", BUY | {"quantity": "-1"}),
+    Case("MALFORMED", {name: text for name, text in BUY.items() if name != "side"}, note="side"),
+    Case("UNKNOWN_PARAMETER", BUY | {"reduceonly": "true"}),
+    Case("RESERVED_CLIENT_ID", BUY | {"newClientOrderId": "pgk-1"}),
+    Case("", BUY, note="entry"),
+    Case("", LIMIT | {"quantity": "1e-02"}, note="spelled"),
+    Case("", EXIT, (one("0.1"),), LONG, note="exit"),
+    Case("", EXIT, (), LONG, in_state("desk", TradingState.HALTED), note="exit-halted"),
+    Case("", BUY | {"side": "SELL"}, (ReduceOnlyExits(mode=ExitMode.FORCE),), LONG, note="forced"),
+    Case("", STOP, method="algoOrder.place", note="conditional"),
+    Case("", {"symbol": "BTCUSDT", "origClientOrderId": "x"}, method="order.cancel", note="cancel"),
+    Case("", {"algoId": "7"}, method="algoOrder.cancel", note="cancel-algo"),
+    Case("", {"symbol": "BTCUSDT", "orderId": "7"}, method="order.status", note="status"),
+    Case("", {}, method="v2/account.position", note="positions"),
+    Case("", {}, method="account.status", note="account"),
+    Case("", BUY, arrange=with_the_exchange_refusing, note="refused-by-the-exchange"),
+    Case("", BUY, arrange=with_the_exchange_gone, note="answer-lost"),
+    Case("", BUY, arrange=with_a_gateway_in_between, note="gateway"),
+]
+
+CANNOT_BE_MET = {
+    "SET_LEVERAGE_ABOVE_LIMIT",  # No method sets leverage.
+}
+
+
+def test_every_code_an_order_can_meet_has_its_case() -> None:
+    of_rules = {code for rule in CATALOG.values() for code in rule.codes}
+    assert of_rules - CANNOT_BE_MET <= {case.code for case in CASES}
+
+
+def test_every_method_that_moves_money_has_a_case() -> None:
+    judged = {method for method in TARGETS if "place" in method or "modify" in method or "cancel" in method}
+    assert judged <= {case.method for case in CASES}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
+    with EmbeddedStore(tmp_path_factory.mktemp("store")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    return Keys.in_directory(tmp_path_factory.mktemp("vault"))
+
+
+@asynccontextmanager
+async def a_gate(case: Case, server: EmbeddedStore, keys: Keys, directory: Path) -> AsyncIterator[Gate]:
+    """A gate at a new desk that knows the case's world."""
+    desk = Desk(server, directory / f"gate{next(_directories)}")
+    async with an_exchange() as exchange:
+        gate = Gate(desk, keys, exchange, *case.rules)
+        await desk.warden.begin_epoch()
+        if case.world.account is not None:
+            await desk.knows(case.world)
+        else:
+            await desk.warden.publish_markets("binanceusdm", "1", case.world.markets)
+            await desk.warden.publish_instruments("binanceusdm", "1", case.world.instruments)
+        if case.arrange is not None:
+            await case.arrange(gate)
+        yield gate
+        await gate.aclose()
+        await desk.aclose()
+
+
+def named(case: Case) -> dict[str, Any]:
+    """The call with a client id of its own, so that both doors' orders bear the same."""
+    name = {"order.place": "newClientOrderId", "algoOrder.place": "clientAlgoId"}.get(case.method)
+    return ({name: "mine"} if name is not None else {}) | dict(case.sent)
+
+
+async def seen_at(gate: Gate) -> dict[str, Any]:
+    """What is left behind: what the exchange was asked, what the audit says, what is held."""
+    records = [_comparable(record) for record in await gate.desk.audit()]
+    held = [(hold.status, hold.orders) for hold in (await gate.desk.holds()).values()]
+    return {"exchange": gate.exchange.orders(), "audit": records, "held": held}
+
+
+def _comparable(record: Any) -> Any:
+    """A record without what names one request among others."""
+    match record:
+        case dict():
+            own = {"id", "desk", "sent_at", "answered_at", "hold_id", "at", "now", "key_hint"}
+            return {name: _comparable(value) for name, value in record.items() if name not in own}
+        case list():
+            return [_comparable(value) for value in record]
+        case _:
+            return record
+
+
+@dataclass
+class Told:
+    """What a bot was told."""
+
+    status: int
+    body: Any
+
+
+@pytest.mark.parametrize("asked", CASES, ids=str)
+async def test_both_doors_say_the_same(
+    asked: Case, server: EmbeddedStore, keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if asked.code == "STORE_UNAVAILABLE":
+        monkeypatch.setattr("proxy.store.gate_store.AUDIT_LENGTH_MAX", 0)
+    monkeypatch.setattr("proxy.gate.judge.SECOND_LOOK_PAUSES_S", (0.01,))
+    sent = {"timestamp": str(NOW_MS)} | named(asked)
+
+    async with a_gate(asked, server, keys, tmp_path) as gate:
+        answer = await gate.rest(*TARGETS[asked.method], sent)
+        by_rest, headers, left_by_rest = Told(answer.status_code, answer.json()), answer.headers, await seen_at(gate)
+    async with a_gate(asked, server, keys, tmp_path) as gate, gate.socket() as socket:
+        frame = await socket.ask(a_frame(keys, asked.method, sent, frame_id="mine"))
+        by_frame, left_by_frame = Told(frame["status"], frame.get("error", frame.get("result"))), await seen_at(gate)
+        assert socket.closed is None
+
+    assert (frame["id"], frame["rateLimits"]) == ("mine", [])
+    assert by_frame == by_rest
+    assert left_by_frame == left_by_rest
+    if asked.code:
+        assert f" {asked.code}: " in by_frame.body["msg"]
+        assert "result" not in frame
+        if (headroom := headers.get("x-guard-headroom")) is not None and asked.code != "UNKNOWN_SYMBOL":
+            assert f"largest quantity allowed now {headroom}" in by_frame.body["msg"]
+    else:
+        assert ("error" in frame) is (asked.note in ("refused-by-the-exchange", "answer-lost", "gateway"))
+        assert left_by_frame["exchange"]
+
+
+SIGNED = [("hmac", False), ("ed25519", False), ("ed25519", True)]
+
+
+@pytest.mark.parametrize(("kind", "logged_on"), SIGNED, ids=["hmac", "ed25519", "logged-on"])
+async def test_however_a_frame_is_authenticated_the_verdict_is_the_same(
+    kind: str, logged_on: bool, server: EmbeddedStore, keys: Keys, tmp_path: Path
+) -> None:
+    case = Case("POSITION_ABOVE_LIMIT", BUY | {"quantity": "1.5"}, (one(),))
+    key = getattr(keys, kind)
+    async with a_gate(case, server, keys, tmp_path) as gate, gate.socket() as socket:
+        by_rest = await gate.rest("POST", "/fapi/v1/order", {"timestamp": str(NOW_MS)} | named(case), key)
+        if logged_on:
+            assert (await socket.ask(a_frame(keys, "session.logon", {}, key)))["status"] == 200
+            frame = a_bare_frame("order.place", named(case))
+        else:
+            frame = a_frame(keys, "order.place", named(case) | {"recvWindow": 4000}, key)
+        by_frame = await socket.ask(frame)
+    assert by_frame["error"] == by_rest.json()
+    assert "largest quantity allowed now 1" in by_frame["error"]["msg"]

@@ -1,0 +1,291 @@
+"""What the guard did not forward is found once the grace is over, and what it did forward never is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from proxy.accounts.events import Event
+from proxy.accounts.findings import Activity
+from proxy.accounts.outside import GRACE_S, SUSPICIONS_MAX, OutsideDetector
+from proxy.accounts.payloads import SymbolConfig
+from proxy.accounts.shares import Shares
+from proxy.store.codec import plain_command
+from rules.model import (
+    AdjustIsolatedMargin,
+    AmendOrder,
+    Command,
+    MarginMode,
+    OrderType,
+    PlaceOrder,
+    SetLeverage,
+    SetMarginMode,
+    SetMultiAssetMode,
+    SetPositionMode,
+    Side,
+)
+from rules.snapshot import HeldOrder
+from tests.proxy.accounts.builders import (
+    BOTH,
+    a_config_event,
+    a_fill,
+    a_position,
+    a_position_change,
+    a_resting_order,
+    a_survey,
+    an_account_event,
+    an_algo_event,
+    an_order_event,
+)
+
+BUY, SELL = Side
+
+
+class Watched:
+    """A detector and the count it compares with, fed as the warden feeds them."""
+
+    def __init__(self) -> None:
+        self.shares = Shares(lambda client_order_id: "ann")
+        self.detector = OutsideDetector(self.shares)
+        self.at = 100.0
+
+    def saw(self, *events: Event, known: bool = False) -> Watched:
+        for event in events:
+            self.detector.saw(event, known, self.at)
+            self.shares.apply(event)
+        return self
+
+    def forwarded(self, *commands: Command) -> Watched:
+        self.detector.forwarded([plain_command(command) for command in commands], self.at)
+        return self
+
+    def later(self, seconds: float) -> Watched:
+        self.at += seconds
+        return self
+
+    def found(self) -> list[tuple[Activity, str]]:
+        return [(each.activity, each.subject) for each in self.detector.findings(self.at)]
+
+    def found_in_the_end(self) -> list[tuple[Activity, str]]:
+        assert self.found() == [], "before the grace is over"
+        return self.later(GRACE_S).found()
+
+
+@pytest.fixture
+def watched() -> Watched:
+    return Watched()
+
+
+def an_order(client_order_id: str) -> PlaceOrder:
+    return PlaceOrder(
+        symbol="BTCUSDT",
+        side=BUY,
+        order_type=OrderType.LIMIT,
+        quantity=Decimal(1),
+        price=Decimal(100),
+        client_order_id=client_order_id,
+    )
+
+
+def test_an_order_the_guard_forwarded_is_its_own_whatever_happens_to_it(watched: Watched) -> None:
+    watched.forwarded(an_order("a")).saw(an_order_event("a", BUY, "1"), a_fill("a", BUY, "1"))
+    assert watched.found_in_the_end() == []
+
+
+def test_an_order_with_a_hold_is_the_guards_own(watched: Watched) -> None:
+    watched.saw(an_order_event("a", BUY, "1"), known=True).saw(a_fill("a", BUY, "1"))
+    assert watched.found_in_the_end() == []
+
+
+def test_an_order_nobody_forwarded_is_found_with_its_fill_and_only_once(watched: Watched) -> None:
+    watched.saw(an_order_event("x", BUY, "1"), a_fill("x", BUY, "1"))
+    assert watched.found_in_the_end() == [(Activity.ORDER, "BTCUSDT"), (Activity.FILL, "BTCUSDT")]
+    watched.saw(a_fill("x", BUY, "1", total="2"), an_order_event("x", BUY, "5"))
+    assert watched.later(GRACE_S).found() == []
+
+
+def test_a_record_that_comes_after_the_event_explains_it(watched: Watched) -> None:
+    watched.saw(an_order_event("a", BUY, "1"), a_fill("a", BUY, "1")).later(GRACE_S * 0.9).forwarded(an_order("a"))
+    assert watched.later(GRACE_S).saw(a_fill("a", BUY, "1", total="2")).found() == []
+
+
+def test_a_hold_that_comes_after_the_event_explains_it(watched: Watched) -> None:
+    watched.saw(an_order_event("a", BUY, "1")).saw(a_fill("a", BUY, "1"), known=True)
+    assert watched.found_in_the_end() == []
+
+
+def test_the_name_of_an_old_order_does_not_hide_a_new_one(watched: Watched) -> None:
+    watched.forwarded(an_order("a")).saw(a_fill("a", BUY, "1"))
+    watched.saw(an_order_event("a", BUY, "1", order_id="another"))
+    assert watched.found_in_the_end() == [(Activity.ORDER, "BTCUSDT")]
+
+
+def test_an_order_the_guard_refused_explains_nothing(watched: Watched) -> None:
+    watched.forwarded(an_order("a"))
+    watched.detector.refused([plain_command(an_order("a"))])
+    assert watched.saw(an_order_event("a", BUY, "1")).found_in_the_end() == [(Activity.ORDER, "BTCUSDT")]
+
+
+def test_orders_that_stood_at_the_start_are_adopted(watched: Watched) -> None:
+    watched.detector.adopt(a_survey(a_resting_order("old", BUY, "1")))
+    assert watched.saw(a_fill("old", BUY, "1")).found_in_the_end() == []
+
+
+def test_what_a_restarted_warden_missed_is_told_from_what_its_predecessor_knew(watched: Watched) -> None:
+    watched.detector.adopt(a_survey(a_resting_order("old", BUY, "1")))
+    held = HeldOrder(
+        symbol="BTCUSDT", side=BUY, position_side=BOTH, quantity=Decimal(1), price=None, client_order_id="held"
+    )
+    watched.detector.held([held], watched.at)
+    now = a_survey(*(a_resting_order(name, BUY, "1") for name in ("old", "held", "strange")))
+    watched.detector.surveyed(now, watched.at)
+    assert watched.found_in_the_end() == [(Activity.ORDER, "BTCUSDT")]
+
+
+def test_a_stop_and_the_order_it_becomes_are_one(watched: Watched) -> None:
+    watched.forwarded(replace(an_order("stop"), order_type=OrderType.STOP)).saw(an_algo_event("stop"))
+    watched.saw(an_order_event("made-up", SELL, "1", order_id="9"))  # Overtakes the event that explains it.
+    watched.saw(
+        an_algo_event("stop", status="TRIGGERED", actual_order_id="9"), a_fill("made-up", SELL, "1", order_id="9")
+    )
+    assert watched.found_in_the_end() == []
+    assert watched.saw(an_algo_event("strange")).found_in_the_end() == [(Activity.ORDER, "BTCUSDT")]
+
+
+def test_plain_and_conditional_orders_are_numbered_apart(watched: Watched) -> None:
+    watched.saw(an_order_event("a", BUY, "1", order_id="7"), known=True)
+    assert watched.saw(an_algo_event("b", algo_id="7")).found_in_the_end() == [(Activity.ORDER, "BTCUSDT")]
+
+
+def test_an_amend_needs_one_of_ours(watched: Watched) -> None:
+    amended = an_order_event("a", BUY, "3", execution="AMENDMENT")
+    watched.saw(an_order_event("a", BUY, "1"), known=True)
+    watched.forwarded(AmendOrder(symbol="BTCUSDT", side=BUY, quantity=Decimal(3), price=None, client_order_id="a"))
+    assert watched.saw(amended).found_in_the_end() == []
+    assert watched.later(60).saw(replace(amended, sent_ms=2)).found_in_the_end() == [(Activity.AMEND, "BTCUSDT")]
+
+
+def test_the_venues_own_closes_are_told_and_are_not_outside(watched: Watched) -> None:
+    watched.saw(a_fill("a", BUY, "2"), known=True)
+    watched.saw(an_order_event("autoclose-1", SELL, "2"), a_fill("autoclose-1", SELL, "2"))
+    (finding,) = watched.detector.findings(watched.at)
+    assert (finding.activity, finding.is_outside) == (Activity.FORCED, False)
+    assert watched.found_in_the_end() == []
+
+
+def test_an_order_named_like_the_venues_own_that_opens_is_an_order(watched: Watched) -> None:
+    watched.saw(an_order_event("autoclose-1", SELL, "2"))
+    assert watched.found_in_the_end() == [(Activity.ORDER, "BTCUSDT")]
+
+
+SETTINGS: list[tuple[Event, Command, Activity]] = [
+    (a_config_event("BTCUSDT", "50"), SetLeverage(symbol="BTCUSDT", leverage=Decimal("50.0")), Activity.LEVERAGE),
+    (
+        an_account_event("MARGIN_TYPE_CHANGE", a_position_change(margin_mode=MarginMode.ISOLATED)),
+        SetMarginMode(symbol="BTCUSDT", margin_mode=MarginMode.ISOLATED),
+        Activity.MARGIN_MODE,
+    ),
+    (
+        an_account_event("MARGIN_TRANSFER", a_position_change()),
+        AdjustIsolatedMargin(symbol="BTCUSDT", position_side=BOTH, amount=Decimal(-5)),
+        Activity.MARGIN,
+    ),
+    (a_config_event(None, multi_assets=True), SetMultiAssetMode(enabled=True), Activity.ASSET_MODE),
+]
+
+
+@pytest.mark.parametrize(("event", "command", "activity"), SETTINGS, ids=lambda part: getattr(part, "value", None))
+def test_a_setting_is_ours_for_a_while_after_we_sent_it(
+    watched: Watched, event: Event, command: Command, activity: Activity
+) -> None:
+    assert watched.forwarded(command).saw(event).found_in_the_end() == []
+    assert [each for each, _ in watched.later(60).saw(event).found_in_the_end()] == [activity]
+    late = watched.later(60).saw(event).later(1).forwarded(command)
+    assert late.found_in_the_end() == []
+
+
+def test_another_value_than_the_one_we_sent_is_not_ours(watched: Watched) -> None:
+    watched.forwarded(SetLeverage(symbol="BTCUSDT", leverage=Decimal(5))).saw(a_config_event("BTCUSDT", "50"))
+    assert watched.found_in_the_end() == [(Activity.LEVERAGE, "BTCUSDT")]
+
+
+def test_money_that_leaves_is_found_and_money_that_comes_in_is_not(watched: Watched) -> None:
+    assert watched.saw(an_account_event("DEPOSIT", change="5")).found_in_the_end() == []
+    watched.saw(an_account_event("WITHDRAW", change="-5"))
+    (finding,) = watched.later(GRACE_S).detector.findings(watched.at)
+    assert finding.detail == "5 USDT left the account"
+
+
+def config(leverage: int, mode: MarginMode = MarginMode.CROSS) -> dict[str, SymbolConfig]:
+    return {"BTCUSDT": SymbolConfig(leverage=Decimal(leverage), margin_mode=mode)}
+
+
+def read(watched: Watched, configs: dict[str, SymbolConfig], began: float | None = None) -> Watched:
+    watched.detector.configured(configs, watched.at if began is None else began, watched.at)
+    return watched
+
+
+def test_settings_that_are_read_are_adopted_first_and_compared_then(watched: Watched) -> None:
+    assert read(read(watched, config(20)), config(20)).found_in_the_end() == []
+    read(watched, config(50, MarginMode.ISOLATED))
+    assert watched.found_in_the_end() == [(Activity.LEVERAGE, "BTCUSDT"), (Activity.MARGIN_MODE, "BTCUSDT")]
+    assert read(watched, config(50, MarginMode.ISOLATED)).found_in_the_end() == []
+    watched.forwarded(SetLeverage(symbol="BTCUSDT", leverage=Decimal(10)))
+    assert read(watched, config(10, MarginMode.ISOLATED)).found_in_the_end() == []
+
+
+def test_a_reading_that_the_stream_overtook_is_not_believed(watched: Watched) -> None:
+    read(watched, config(20)).later(1).forwarded(SetLeverage(symbol="BTCUSDT", leverage=Decimal(10)))
+    began = watched.at
+    watched.later(0.1).saw(a_config_event("BTCUSDT", "10"))
+    assert read(watched.later(0.1), config(20), began).found_in_the_end() == []
+    assert read(watched, config(10)).found_in_the_end() == []
+
+
+def test_a_change_both_told_and_read_is_found_once(watched: Watched) -> None:
+    read(watched, config(20)).later(1).saw(a_config_event("BTCUSDT", "50"))
+    assert read(watched.later(1), config(50)).later(GRACE_S).found() == [(Activity.LEVERAGE, "BTCUSDT")]
+    assert read(watched, config(50)).found_in_the_end() == []
+
+
+def test_the_position_mode_is_ours_or_found(watched: Watched) -> None:
+    watched.detector.adopt(a_survey())
+    watched.forwarded(SetPositionMode(hedged=True)).detector.surveyed(a_survey(hedged=True), watched.at)
+    assert watched.found_in_the_end() == []
+    watched.detector.surveyed(a_survey(hedged=False), watched.at)
+    assert watched.found_in_the_end() == [(Activity.POSITION_MODE, "")]
+
+
+def survey(watched: Watched, *parts: Any) -> Watched:
+    watched.detector.surveyed(a_survey(*parts), watched.at)
+    return watched
+
+
+def test_a_position_that_no_event_explains_is_found(watched: Watched) -> None:
+    watched.saw(a_fill("a", BUY, "1"), known=True)
+    assert survey(watched, a_position("1")).found_in_the_end() == []
+    assert survey(watched, a_position("3")).found_in_the_end() == [(Activity.POSITION, "BTCUSDT")]
+
+
+def test_a_position_that_is_gone_is_found(watched: Watched) -> None:
+    watched.saw(a_fill("a", BUY, "1"), known=True)
+    assert survey(watched).found_in_the_end() == [(Activity.POSITION, "BTCUSDT")]
+
+
+def test_a_survey_that_is_ahead_of_the_stream_is_no_finding(watched: Watched) -> None:
+    survey(watched, a_position("1")).later(1).saw(a_fill("a", BUY, "1"), known=True)
+    assert watched.later(GRACE_S).found() == []
+
+
+def test_a_difference_that_the_next_survey_does_not_show_is_no_finding(watched: Watched) -> None:
+    survey(watched, a_position("1")).later(1)
+    assert survey(watched).found_in_the_end() == []
+
+
+def test_suspicions_are_bounded(watched: Watched) -> None:
+    for number in range(SUSPICIONS_MAX + 9):
+        watched.saw(an_order_event(f"x{number}", BUY, "1"))
+    assert len(watched.found_in_the_end()) == SUSPICIONS_MAX

@@ -1,0 +1,158 @@
+"""Calls that would reach everybody on a shared account, through the REST door."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from proxy.gate.upstream import OutcomeUnknown
+from proxy.venues.binance.client_ids import outward, tag
+from rules.model import OrderType, Side
+from rules.position.own_share import OwnShare
+from tests.rules.builders import an_account, an_open_order
+from tests.support.doors import House
+
+ADA, BOB = tag("demo", "ada"), tag("demo", "bob")
+DONE = {"code": 200, "msg": "The operation of cancel all open order is done."}
+ORDER = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "quantity": "0.1", "price": "49000", "timeInForce": "GTC"}
+
+
+class Book:
+    """Open orders at the venue, by client id; cancels take them out."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = list(names)
+        self.calls: list[list[str]] = []
+        self.readable = True
+
+    def __call__(self, method, path, asked):
+        if method == "GET":
+            if not self.readable:
+                raise OutcomeUnknown("no answer")
+            name = "clientAlgoId" if "Algo" in path else "clientOrderId"
+            return [{"symbol": "BTCUSDT", name: each} for each in self.names]
+        if method == "POST":
+            return {"orderId": 1, "clientOrderId": asked["newClientOrderId"]}
+        if path.endswith("algoOrder"):
+            return self._cancelled([asked["clientAlgoId"]])[0]
+        return self._cancelled(json.loads(asked["origClientOrderIdList"]))
+
+    def _cancelled(self, names):
+        self.calls.append(names)
+        answers = []
+        for name in names:
+            gone = name in self.names
+            if gone:
+                self.names.remove(name)
+            found = {"orderId": 1, "algoId": 1, "clientOrderId": name}
+            answers.append(found if gone else {"code": -2011, "msg": "Unknown order sent."})
+        return answers
+
+
+@pytest.fixture
+async def house(desk, tmp_path):
+    built = House(desk, tmp_path, OwnShare())
+    yield built
+    await built.client.aclose()
+
+
+def names(bot: str, count: int) -> list[str]:
+    return [outward(f"o{number:02}", tag("demo", bot)) for number in range(count)]
+
+
+async def test_cancel_all_cancels_the_bot_s_own_ten_at_a_time(house):
+    book = house.venue.answer = Book(*names("ada", 23), *names("bob", 3), "web_1")
+    answer = await house.send("ada", "DELETE", "/fapi/v1/allOpenOrders", symbol="BTCUSDT")
+    assert (answer.status_code, answer.json()) == (200, DONE)
+    assert book.names == [*names("bob", 3), "web_1"]
+    assert [len(call) for call in book.calls] == [10, 10, 3]
+    assert ("DELETE", "/fapi/v1/allOpenOrders") not in [asked[:2] for asked in house.venue.asked]
+
+
+async def test_conditional_orders_are_cancelled_one_by_one(house):
+    book = house.venue.answer = Book(*names("ada", 3), *names("bob", 1))
+    answer = await house.send("ada", "DELETE", "/fapi/v1/algoOpenOrders", symbol="BTCUSDT")
+    assert answer.json() == DONE
+    assert (book.names, len(book.calls)) == (names("bob", 1), 3)
+
+
+async def test_nothing_to_cancel_is_done_too(house):
+    book = house.venue.answer = Book(*names("bob", 2))
+    assert (await house.send("ada", "DELETE", "/fapi/v1/allOpenOrders", symbol="BTCUSDT")).json() == DONE
+    assert book.calls == []
+
+
+async def test_an_order_on_its_way_into_the_book_is_cancelled_too(house):
+    book = house.venue.answer = Book()
+    assert (await house.send("ada", "POST", "/fapi/v1/order", **ORDER, newClientOrderId="late")).status_code == 200
+    await house.send("bob", "POST", "/fapi/v1/order", **ORDER, newClientOrderId="his")
+    assert (await house.send("ada", "DELETE", "/fapi/v1/allOpenOrders", symbol="BTCUSDT")).json() == DONE
+    assert book.calls == [[outward("late", ADA)]]
+
+
+async def test_when_the_venue_cannot_be_read_the_guard_s_picture_is_cancelled(house, desk):
+    mine, theirs = names("ada", 1)[0], names("bob", 1)[0]
+    order = an_open_order(Side.BUY, "BTCUSDT", "1", "40000", client_order_id=mine)
+    stop = replace(order, order_type=OrderType.STOP_MARKET, client_order_id=outward("stop", ADA))
+    await desk.knows(an_account().resting(order, stop, replace(order, client_order_id=theirs)))
+    book = house.venue.answer = Book(mine, theirs)
+    book.readable = False
+    assert (await house.send("ada", "DELETE", "/fapi/v1/allOpenOrders", symbol="BTCUSDT")).json() == DONE
+    assert book.names == [theirs]
+
+
+async def test_an_order_that_will_not_go_is_said(house):
+    book = Book(*names("ada", 1))
+    house.venue.answer = lambda method, path, asked: (
+        book(method, path, asked) if method == "GET" else [{"code": -1001, "msg": "Internal error"}]
+    )
+    answer = await house.send("ada", "DELETE", "/fapi/v1/allOpenOrders", symbol="BTCUSDT")
+    assert (answer.status_code, answer.json()["code"]) == (503, -1007)
+
+
+async def test_without_the_store_cancel_all_cancels_all_of_the_bot_s(own_desk, own_server, tmp_path):
+    house = House(own_desk, tmp_path, OwnShare())
+    book = house.venue.answer = Book(*names("ada", 2), *names("bob", 2))
+    own_server.stop()
+    assert (await house.send("ada", "DELETE", "/fapi/v1/allOpenOrders", symbol="BTCUSDT")).json() == DONE
+    assert book.names == names("bob", 2)
+    await house.client.aclose()
+
+
+@pytest.mark.parametrize("countdown", [0, 60_000])
+async def test_the_venue_s_dead_man_timer_is_refused(house, countdown):
+    answer = await house.send("ada", "POST", "/fapi/v1/countdownCancelAll", symbol="BTCUSDT", countdownTime=countdown)
+    assert answer.status_code == 400
+    assert "ACCOUNT_WIDE" in answer.json()["msg"]
+    assert house.venue.asked == []
+
+
+async def test_without_isolation_they_reach_the_venue_as_they_are(desk, tmp_path):
+    house = House(desk, tmp_path)
+    house.venue.answer = lambda *_: DONE
+    await house.send("ada", "DELETE", "/fapi/v1/allOpenOrders", symbol="BTCUSDT")
+    await house.send("ada", "POST", "/fapi/v1/countdownCancelAll", symbol="BTCUSDT", countdownTime=1000)
+    assert [asked[:2] for asked in house.venue.asked] == [
+        ("DELETE", "/fapi/v1/allOpenOrders"),
+        ("POST", "/fapi/v1/countdownCancelAll"),
+    ]
+    await house.client.aclose()
+
+
+async def test_another_s_order_is_unknown_and_an_exit_is_capped(house, desk):
+    """The rule's answers as a bot hears them."""
+    world = an_account().sharing("ada", "BTCUSDT", "1").sharing("bob", "BTCUSDT", "1")
+    theirs = an_open_order(
+        Side.BUY, "BTCUSDT", "1", "40000", order_id="7", client_order_id=names("bob", 1)[0], bot="bob"
+    )
+    await desk.knows(world.resting(theirs))
+    cancel = await house.send("ada", "DELETE", "/fapi/v1/order", symbol="BTCUSDT", orderId=7)
+    assert (cancel.status_code, cancel.json()["code"]) == (400, -2011)
+    assert cancel.headers["x-guard-code"] == "ORDER_NOT_OWNED"
+    exit_order = {"symbol": "BTCUSDT", "side": "SELL", "type": "MARKET", "reduceOnly": "true"}
+    refused = await house.send("ada", "POST", "/fapi/v1/order", **exit_order, quantity="1.5")
+    assert refused.headers["x-guard-code"] == "SHARE_EXCEEDED"
+    assert "largest quantity allowed now 1" in refused.json()["msg"]
+    assert house.venue.asked == []

@@ -1,0 +1,452 @@
+"""One bot's socket: who is let in, what it may send, and how it ends. Bytes on a real connection."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from proxy.gate.streams import door as doors
+from proxy.gate.streams import keys as keyed
+from proxy.gate.streams import outbox as outboxes
+from proxy.gate.streams import socket as sockets
+from proxy.gate.streams.outbox import Outbox
+from tests.proxy.gate.socket_worlds import RawBot, a_world, asked, close_code, frame, received, until
+
+LIST = '{"method":"LIST_SUBSCRIPTIONS","id":1}'
+KEY = "k" * 64
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Most of these bots never answer a close."""
+    monkeypatch.setattr(sockets, "CLOSE_DEADLINE_S", 0.2)
+
+
+async def a_listing(bot: RawBot) -> None:
+    """The bot is still served."""
+    assert await bot.frame() == (1, b'{"result":[],"id":1}')
+
+
+# Frames
+
+
+async def test_a_message_in_pieces_with_a_ping_between_them_is_one_message():
+    async with a_world() as (_, gate), gate.raw() as bot:
+        assert bot.answer.startswith(b"HTTP/1.1 101 ")
+        bot.write(frame(LIST[:9], fin=False), frame("hello", 9), frame(LIST[9:], 0))
+        assert await bot.frame() == (10, b"hello")
+        await a_listing(bot)
+
+
+BAD = {
+    "compressed": (frame(LIST, reserved=0x40), 1002),
+    "a reserved bit": (frame(LIST, reserved=0x10), 1002),
+    "not masked": (frame(LIST, masked=False), 1002),
+    "an unknown opcode": (frame(LIST, 3), 1002),
+    "a continuation of nothing": (frame(LIST, 0), 1002),
+    "a message within a message": (frame("{", fin=False) + frame(LIST), 1002),
+    "a ping in pieces": (frame("a", 9, fin=False), 1002),
+    "a ping too long": (frame("a" * 126, 9), 1002),
+    "binary": (frame(LIST, 2), 1003),
+    "not UTF-8": (frame(b'{"method":"\xff"}'), 1007),
+    "too large": (frame("x" * 65_537), 1009),
+    "too large in sum": (frame("x" * 40_000, fin=False) + frame("x" * 40_000, 0), 1009),
+    "said to be huge": (frame("x", length=1 << 40), 1009),
+    "no JSON": (frame("SUBSCRIBE"), 1008),
+    "two documents": (frame(LIST + LIST), 1008),
+    "a document and a half": (frame(LIST + " x"), 1008),
+    "an array": (frame(f"[{LIST}]"), 1008),
+    "a name twice": (frame('{"method":"SUBSCRIBE","method":"UNSUBSCRIBE","id":1}'), 1008),
+    "an unknown field": (frame('{"method":"LIST_SUBSCRIPTIONS","id":1,"apiKey":"x"}'), 1008),
+    "nested": (frame('{"method":"SUBSCRIBE","params":[["btcusdt@aggTrade"]],"id":1}'), 1008),
+    "deeply nested": (frame('{"params":' + "[" * 30_000), 1008),
+    "not ASCII": (frame('{"method":"LIST_SUBSCRIPTIONS","id":"\uff11"}'), 1008),
+    "an id that is no number": (frame('{"method":"LIST_SUBSCRIPTIONS","id":NaN}'), 1008),
+    "an id that is a fraction": (frame('{"method":"LIST_SUBSCRIPTIONS","id":1.0}'), 1008),
+    "an id too large": (frame('{"method":"LIST_SUBSCRIPTIONS","id":9223372036854775808}'), 1008),
+    "an endless id": (frame('{"method":"LIST_SUBSCRIPTIONS","id":' + "1" * 5000 + "}"), 1008),
+    "an unknown method": (frame('{"method":"order.place","params":[],"id":1}'), 1008),
+    "a method that is no text": (frame('{"method":1,"id":1}'), 1008),
+    "no method": (frame('{"id":1}'), 1008),
+}
+
+
+@pytest.mark.parametrize(("frames", "code"), BAD.values(), ids=BAD.keys())
+async def test_what_cannot_be_read_in_one_way_ends_the_socket(frames, code):
+    async with a_world() as (_, gate), gate.raw() as bot:
+        bot.write(frames, frame('{"method":"SUBSCRIBE","params":["btcusdt@aggTrade"],"id":1}'))
+        assert await bot.closed() == code
+        await until(lambda: gate.relay._topics == {})
+
+
+@pytest.mark.parametrize("flood", [frame("", 9), frame("", 10), frame(LIST), frame("{", fin=False) + frame("}", 0)])
+async def test_a_flood_ends_the_socket(flood):
+    async with a_world() as (_, gate), gate.raw() as bot:
+        bot.write(flood * 500)
+        assert await bot.closed() == 1008
+
+
+async def test_a_message_in_too_many_pieces_ends_the_socket_within_the_rate_too():
+    trading = Trading()
+    async with a_world(trading=trading) as (_, gate):
+        async with gate.raw("/ws-fapi/v1") as bot:
+            bot.write(frame("a", fin=False), frame("a", 0, fin=False) * 14, frame("a", 0))
+            assert await bot.frame() == (1, b"a" * 16)
+            bot.write(frame("a", fin=False), frame("a", 0, fin=False) * 15, frame("a", 0))
+            assert await bot.closed() == 1008
+        assert trading.heard == ["a" * 16]
+
+
+async def test_a_bot_within_the_rate_is_answered_every_time():
+    async with a_world() as (_, gate), gate.raw() as bot:
+        bot.write(frame(LIST) * int(doors.STREAM_CALLS_PER_S))
+        for _ in range(int(doors.STREAM_CALLS_PER_S)):
+            await a_listing(bot)
+
+
+# The end
+
+
+async def test_a_close_is_answered_with_its_code():
+    async with a_world() as (_, gate), gate.raw() as bot:
+        bot.write(frame((1000).to_bytes(2), 8))
+        assert await bot.closed() == 1000
+
+
+async def test_what_a_bot_said_before_it_hung_up_is_still_heard():
+    trading = Trading()
+    async with a_world(trading=trading) as (_, gate):
+        async with gate.raw("/ws-fapi/v1") as bot:
+            bot.write(frame("cancel"), frame((1000).to_bytes(2), 8))
+            assert await bot.closed() == 1000
+        await until(lambda: trading.heard == ["cancel"])
+
+
+async def test_a_bot_that_does_not_answer_our_close_is_let_go_in_time():
+    async with a_world() as (_, gate), gate.raw() as bot:
+        bot.write(frame(b"", 2))
+        async with asyncio.timeout(1):
+            assert await bot.closed() == 1003
+
+
+async def test_a_bot_that_does_not_answer_pings_is_cut_off(monkeypatch):
+    monkeypatch.setattr(sockets, "PING_EVERY_S", 0.05)
+    async with a_world() as (_, gate), gate.raw() as silent, gate.connect("/ws") as awake:
+        async with asyncio.timeout(2):
+            assert await silent.closed() is None
+        assert await asked(awake, "LIST_SUBSCRIPTIONS") == {"result": [], "id": 1}
+
+
+async def test_a_stopping_gate_sends_its_bots_elsewhere():
+    async with a_world() as (_, gate), gate.connect("/ws/btcusdt@aggTrade") as bot, gate.raw() as deaf:
+        async with asyncio.timeout(3):
+            await gate.stop()
+        assert await close_code(bot) == 1012
+        assert await deaf.closed() == 1012
+
+
+async def test_a_slow_reader_is_cut_off_and_nobody_else_notices(monkeypatch):
+    monkeypatch.setattr(outboxes, "SOCKET_BYTES_MAX", 200_000)
+    event = json.dumps("x" * 50_000)
+    async with (
+        a_world() as (venue, gate),
+        gate.raw("/ws/btcusdt@aggTrade") as slow,
+        gate.connect("/ws/btcusdt@aggTrade") as quick,
+    ):
+        # The event loop would read for it: a bot that does not read is one whose socket nobody looks at.
+        slow.writer.transport.pause_reading()
+        slow.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        await until(lambda: venue.subscribed["btcusdt@aggTrade"] == 1)
+        sent = 0
+        while gate.door._open == 2:
+            await venue.publish("btcusdt@aggTrade", event)
+            assert await received(quick) == event
+            sent += 1
+            assert sent < 1000
+        await venue.publish("btcusdt@aggTrade", '"after"')
+        assert await received(quick) == '"after"'
+
+
+class Peer:
+    """A writer whose peer is ``waiting`` bytes behind."""
+
+    def __init__(self, waiting: int) -> None:
+        self.waiting = waiting
+        self.was_cut = False
+
+    def flush(self) -> None:
+        pass
+
+    def backlog(self) -> int:
+        return self.waiting
+
+    def cut(self, why: str) -> None:
+        self.was_cut = True
+
+
+async def test_when_many_are_slow_the_slowest_go_until_the_rest_fits():
+    half = outboxes.SOCKET_BYTES_MAX // 2
+    peers = [Peer(half + number) for number in range(140)]
+    outbox = Outbox()
+    for peer in peers:
+        outbox.fell_behind(peer)
+    outbox.add(peers[0])
+    await asyncio.sleep(0)
+    kept = [peer.waiting for peer in peers if not peer.was_cut]
+    assert sum(kept) <= outboxes.TOTAL_BYTES_MAX < sum(kept) + max(kept)
+    assert kept == sorted(peer.waiting for peer in peers)[: len(kept)]
+
+
+# Who is let in
+
+
+async def status(gate, path="/ws", **options) -> int:
+    try:
+        async with gate.connect(path, **options):
+            return 101
+    except InvalidStatus as refused:
+        return refused.response.status_code
+
+
+@pytest.mark.parametrize(
+    ("origin", "expected"),
+    [
+        (None, 101),
+        ("http://{own}", 101),
+        ("https://{own}", 101),
+        ("http://127.0.0.1", 403),
+        ("http://127.0.0.1:1", 403),
+        ("http://evil.example", 403),
+        ("null", 403),
+        ("http://{own}@evil.example", 403),
+        ("http://{own}/", 403),
+        ("ws://{own}", 403),
+        ("", 403),
+        ("http://[", 403),
+    ],
+)
+async def test_only_a_page_of_this_very_address_may_open_a_socket(origin, expected):
+    async with a_world() as (_, gate):
+        own = "{}:{}".format(*gate.address)
+        assert await status(gate, origin=origin and origin.replace("{own}", own)) == expected
+
+
+@pytest.mark.parametrize(
+    ("host", "names", "expected"),
+    [
+        ("evil.example", (), b"403"),
+        ("guard.lan", (), b"403"),
+        ("guard.lan", ("guard.lan",), b"101"),
+        ("localhost", (), b"101"),
+        ("guard.localhost:8443", (), b"101"),
+        ("[::1]:8080", (), b"101"),
+    ],
+)
+async def test_a_name_that_was_pointed_here_by_others_is_no_own_name(host, names, expected):
+    async with a_world(names=names) as (_, gate):
+        bot = gate.raw("/ws", b"Origin: http://" + host.encode())
+        bot.request = bot.request.replace(
+            b"Host: %s:%d" % (gate.address[0].encode(), gate.address[1]), b"Host: " + host.encode()
+        )
+        async with bot:
+            assert bot.answer.split()[1] == expected
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", b"Sec-WebSocket-Key: short"),
+        (b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Version: 8"),
+        (b"Connection: Upgrade", b"Host: other\r\nConnection: Upgrade"),
+        (b"GET ", b"POST "),
+        (b"Connection: Upgrade", b"Transfer-Encoding: chunked\r\nConnection: Upgrade"),
+    ],
+    ids=["key", "version", "two hosts", "method", "chunked"],
+)
+async def test_an_upgrade_that_is_not_quite_one_is_refused(old, new):
+    async with a_world() as (_, gate):
+        bot = gate.raw()
+        bot.request = bot.request.replace(old, new)
+        async with bot:
+            assert bot.answer.startswith(b"HTTP/1.1 400 ")
+            body = await bot.reader.read()
+            assert json.loads(body)["code"] == -1130
+        assert gate.door._open == 0
+
+
+async def test_an_upgrade_behind_an_unanswered_request_is_refused():
+    async with a_world() as (_, gate):
+        bot = gate.raw()
+        bot.request = b"GET /binanceusdm/x HTTP/1.1\r\nHost: guard\r\n\r\n" + bot.request
+        async with bot:
+            assert b" 101 " not in bot.answer + await bot.reader.read()
+
+
+async def test_a_full_gate_says_so_and_has_room_again_when_one_leaves(monkeypatch):
+    monkeypatch.setattr(doors, "SOCKETS_MAX", 2)
+    async with a_world() as (_, gate), gate.connect("/ws"):
+        async with gate.connect("/ws"):
+            assert await status(gate) == 503
+        await until(lambda: gate.door._open == 1)
+        assert await status(gate) == 101
+
+
+async def test_no_extension_is_agreed_to():
+    async with a_world() as (_, gate), gate.connect("/ws", compression="deflate") as bot:
+        assert "Sec-WebSocket-Extensions" not in bot.response.headers
+
+
+async def test_the_key_of_a_user_stream_is_never_logged(caplog):
+    caplog.set_level(logging.DEBUG)
+    async with a_world(users=Users()) as (_, gate), gate.connect(f"/ws/{KEY}") as bot:
+        assert await asked(bot, "LIST_SUBSCRIPTIONS") == {"result": [KEY], "id": 1}
+    own = [record.getMessage() for record in caplog.records if record.name.startswith(("perpguard", "uvicorn"))]
+    assert own and not any(KEY in line for line in own)
+
+
+# What others plug in
+
+
+class Trading:
+    """A trading API that answers with what it heard."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.clients: list[str] = []
+
+    async def serve(self, socket, client):
+        self.clients.append(client)
+        while True:
+            text = await socket.receive()
+            if text == "bug":
+                raise RuntimeError("a bug")
+            if text == "enough":
+                return
+            self.heard.append(text)
+            socket.send(text.encode())
+
+
+class Attachment:
+    """One socket on a user stream."""
+
+    guard_key = "pgk_1"
+
+    def __init__(self, users, socket, combined) -> None:
+        self.users, self.socket, self.combined = users, socket, combined
+
+    def close(self) -> None:
+        self.users.attached.remove(self)
+
+
+class Users:
+    """User streams of one account, under one key."""
+
+    def __init__(self) -> None:
+        self.attached: list[Attachment] = []
+
+    def open(self, stream_key, socket, *, combined):
+        if stream_key != KEY:
+            return None
+        self.attached.append(Attachment(self, socket, combined))
+        return self.attached[-1]
+
+
+async def test_the_trading_api_talks_to_its_bots():
+    trading = Trading()
+    async with a_world(trading=trading) as (_, gate), gate.connect("/ws-fapi/v1") as bot:
+        await bot.send("order")
+        assert await received(bot) == "order"
+        assert trading.clients == ["127.0.0.1"]
+        await bot.send("enough")
+        assert await close_code(bot) == 1000
+
+
+async def test_a_bug_costs_the_bot_its_socket_and_is_logged(caplog):
+    async with a_world(trading=Trading()) as (_, gate), gate.connect("/ws-fapi/v1") as bot:
+        await bot.send("bug")
+        assert await close_code(bot) == 1011
+    assert "a session failed in the guard" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("path", "combined"),
+    [
+        (f"/ws/{KEY}", False),
+        (f"/ws?listenKey={KEY}", False),
+        (f"/private/ws?listenKey={KEY}", False),
+        (f"/private/ws/{KEY}", False),
+        (f"/stream?streams={KEY}", True),
+        (f"/private/stream?listenKey={KEY}", True),
+        (f"/stream?streams=btcusdt@aggTrade/{KEY}", True),
+    ],
+)
+async def test_a_user_stream_is_opened_by_every_path_clients_use(path, combined):
+    users = Users()
+    async with a_world(users=users) as (_, gate):
+        async with gate.connect(path) as bot:
+            await asked(bot, "LIST_SUBSCRIPTIONS")
+            assert [each.combined for each in users.attached] == [combined]
+            users.attached[0].socket.send(b'{"e":"ORDER_TRADE_UPDATE"}')
+            assert await received(bot) == '{"e":"ORDER_TRADE_UPDATE"}'
+        await until(lambda: users.attached == [])
+
+
+async def test_a_user_stream_is_opened_and_left_by_name():
+    users = Users()
+    async with a_world(users=users) as (_, gate), gate.connect("/ws") as bot:
+        assert await asked(bot, "SUBSCRIBE", KEY) == {"result": None, "id": 1}
+        await asked(bot, "SET_PROPERTY", "combined", True)
+        assert [each.combined for each in users.attached] == [True]
+        await asked(bot, "UNSUBSCRIBE", KEY)
+        assert users.attached == []
+
+
+async def test_a_key_nobody_was_given_opens_nothing():
+    async with a_world(users=Users()) as (_, gate), gate.connect("/ws") as bot:
+        assert "UNKNOWN_STREAM" in (await asked(bot, "SUBSCRIBE", "j" * 64))["error"]["msg"]
+        async with gate.connect("/ws/" + "j" * 64) as other:
+            assert await close_code(other) == 1008
+
+
+@pytest.mark.parametrize("where", ["vault", "store"])
+async def test_a_key_that_is_switched_off_closes_its_sockets_within_a_second(where):
+    off: set[str] = set()
+
+    async def disabled() -> frozenset[str]:
+        return frozenset(off if where == "store" else ())
+
+    def active(key: str) -> bool:
+        return where == "store" or key not in off
+
+    async with (
+        a_world(users=Users(), active=active, disabled=disabled) as (_, gate),
+        gate.connect(f"/ws/{KEY}") as bot,
+        gate.connect("/ws") as public,
+    ):
+        await asked(bot, "LIST_SUBSCRIPTIONS")
+        off.add("pgk_1")
+        async with asyncio.timeout(1):
+            assert await close_code(bot) == 1008
+        assert "KEY_DISABLED" in str(bot.close_reason)
+        assert await asked(public, "LIST_SUBSCRIPTIONS") == {"result": [], "id": 1}
+
+
+async def test_one_key_has_so_many_sockets_and_no_more(monkeypatch):
+    monkeypatch.setattr(keyed, "SOCKETS_PER_KEY_MAX", 2)
+    users = Users()
+    async with a_world(users=users) as (_, gate), contextlib.AsyncExitStack() as stack:
+        bots = [await stack.enter_async_context(gate.connect(f"/ws/{KEY}")) for _ in range(2)]
+        for bot in bots:
+            await asked(bot, "LIST_SUBSCRIPTIONS")
+        async with gate.connect("/ws") as third:
+            assert "TOO_MANY_STREAMS" in (await asked(third, "SUBSCRIBE", KEY))["error"]["msg"]
+        await bots[0].close()
+        await until(lambda: len(users.attached) == 1)
+        async with gate.connect("/ws") as third:
+            assert await asked(third, "SUBSCRIBE", KEY) == {"result": None, "id": 1}

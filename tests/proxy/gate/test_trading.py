@@ -1,0 +1,298 @@
+"""A trading socket: who may speak on it, what is carried out twice, how many at once, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from proxy.gate.trading import UNDER_WAY_MAX
+from proxy.store.embedded import EmbeddedStore
+from proxy.vault.keys import GuardKey
+from tests.proxy.gate.conftest import Desk
+from tests.support.gates import NOW_MS, Exchange, Gate, Keys, MemorySocket, a_bare_frame, a_frame, an_exchange
+
+BUY = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.1"}
+CANCEL = {"symbol": "BTCUSDT", "orderId": "7"}
+SWITCHED_OFF = (1008, "GUARD KEY_DISABLED: this key was switched off")
+LATER = datetime(2026, 11, 25, tzinfo=UTC)
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Keys:
+    return Keys.in_directory(tmp_path / "vault")
+
+
+@pytest.fixture
+async def exchange() -> AsyncIterator[Exchange]:
+    async with an_exchange() as answering:
+        yield answering
+
+
+@pytest.fixture
+async def gate(desk: Desk, keys: Keys, exchange: Exchange) -> AsyncIterator[Gate]:
+    opened = Gate(desk, keys, exchange)
+    yield opened
+    exchange.gate.set()
+    await opened.aclose()
+
+
+@pytest.fixture
+async def socket(gate: Gate) -> AsyncIterator[MemorySocket]:
+    async with gate.socket() as opened:
+        yield opened
+
+
+async def logged_on(socket: MemorySocket, keys: Keys, **sent: object) -> None:
+    answer = await socket.ask(a_frame(keys, "session.logon", sent, keys.ed25519, frame_id="logon"))
+    assert answer["status"] == 200, answer
+
+
+async def closed(socket: MemorySocket) -> tuple[int, str] | None:
+    async with asyncio.timeout(5):
+        await socket.gone.wait()
+    return socket.closed
+
+
+async def test_an_order_goes_out_as_rest_under_the_real_key(
+    socket: MemorySocket, keys: Keys, exchange: Exchange
+) -> None:
+    answer = await socket.ask(a_frame(keys, "order.place", BUY | {"newClientOrderId": "mine"}, frame_id=7))
+    assert answer == {
+        "id": 7,
+        "status": 200,
+        "result": {"orderId": 1, "clientOrderId": "mine", "status": "NEW"},
+        "rateLimits": [],
+    }
+    ((method, path, sent),) = exchange.asked
+    assert (method, path, sent["newClientOrderId"], "apiKey" in sent) == ("POST", "/fapi/v1/order", "mine", False)
+
+
+@pytest.mark.parametrize("method", ["depth", "ticker.price", "ticker.book"])
+async def test_market_data_needs_no_key(socket: MemorySocket, exchange: Exchange, method: str) -> None:
+    exchange.body = b'{"symbol":"BTCUSDT"}'
+    answer = await socket.ask(a_bare_frame(method, {"symbol": "BTCUSDT"}))
+    assert answer["result"] == {"symbol": "BTCUSDT"}
+    assert "signature" not in exchange.asked[0][2]
+
+
+async def test_without_a_key_and_a_logon_nothing_else_is_answered(socket: MemorySocket, exchange: Exchange) -> None:
+    for method in ("order.place", "account.status", "userDataStream.start"):
+        answer = await socket.ask(a_bare_frame(method, {}))
+        assert (answer["status"], answer["error"]["code"]) == (401, -2014)
+    assert exchange.asked == []
+
+
+async def test_a_signature_that_is_not_the_keys_is_refused(socket: MemorySocket, keys: Keys) -> None:
+    for key in (keys.hmac, keys.ed25519):
+        answer = await socket.ask(a_frame(keys, "order.place", BUY, key, quantity="0.2"))
+        assert (answer["status"], answer["error"]["code"]) == (400, -1022)
+    # A public key is no secret: signing HMAC with it opens nothing.
+    pretender = GuardKey(
+        key=keys.ed25519.key,
+        secret=type(keys.ed25519.secret)(keys.ed25519.public_key or ""),
+        bot="b",
+        account="demo",
+        label="l",
+        state=keys.ed25519.state,
+        created_at=LATER,
+    )
+    assert (await socket.ask(a_frame(keys, "order.place", BUY, pretender)))["error"]["code"] == -1022
+    assert socket.closed is None
+
+
+async def test_a_method_that_is_not_served_closes_the_socket_with_a_reason(socket: MemorySocket, keys: Keys) -> None:
+    answer = await socket.ask(a_frame(keys, "order.cancelReplace", BUY, frame_id="x"))
+    assert (answer["id"], answer["status"], answer["error"]["code"]) == ("x", 403, -1002)
+    assert await closed(socket) == (1008, "GUARD UNKNOWN_ROUTE: this method is not served")
+
+
+@pytest.mark.parametrize("raw", ["", "[]", '{"id":1}', '{"id":1,"id":2,"method":"ping","params":{}}'])
+async def test_what_is_no_frame_is_answered_without_an_id(socket: MemorySocket, raw: str) -> None:
+    answer = await socket.ask(raw)
+    assert (answer["id"], answer["status"]) == (None, 400)
+    assert socket.closed is None
+
+
+async def test_a_signed_frame_is_carried_out_once_under_whatever_id(
+    socket: MemorySocket, keys: Keys, exchange: Exchange
+) -> None:
+    first = json.loads(a_frame(keys, "order.place", BUY))
+    assert (await socket.ask(json.dumps(first)))["status"] == 200
+    again = [
+        first | {"id": "another"},
+        first | {"params": dict(reversed(first["params"].items()))},
+        first | {"params": first["params"] | {"signature": first["params"]["signature"].upper()}},
+    ]
+    for frame in again:
+        assert "REPLAYED" in (await socket.ask(json.dumps(frame)))["error"]["msg"]
+    assert len(exchange.asked) == 1
+
+
+async def test_cancels_may_be_repeated(socket: MemorySocket, keys: Keys, exchange: Exchange) -> None:
+    for _ in range(2):
+        assert (await socket.ask(a_frame(keys, "order.cancel", CANCEL)))["status"] == 200
+    assert len(exchange.asked) == 2
+
+
+async def test_a_logon_is_once_and_for_all_frames_after_it(
+    socket: MemorySocket, keys: Keys, exchange: Exchange
+) -> None:
+    socket.say(a_frame(keys, "session.logon", {}, keys.ed25519))
+    socket.say(a_bare_frame("order.place", BUY, frame_id="behind"))
+    logon = (await socket.answer())["result"]
+    assert logon == {
+        "apiKey": keys.ed25519.key,
+        "authorizedSince": NOW_MS,
+        "connectedSince": NOW_MS,
+        "returnRateLimits": False,
+        "serverTime": NOW_MS,
+    }
+    assert (await socket.answer())["status"] == 200
+    assert (await socket.ask(a_bare_frame("session.status")))["result"] == logon
+    assert len(exchange.asked) == 1
+
+
+async def test_after_a_logout_nobody_is_there(socket: MemorySocket, keys: Keys) -> None:
+    await logged_on(socket, keys)
+    answer = await socket.ask(a_bare_frame("session.logout"))
+    assert (answer["result"]["apiKey"], answer["result"]["authorizedSince"]) == (None, None)
+    assert (await socket.ask(a_bare_frame("order.place", BUY)))["status"] == 401
+
+
+async def test_a_logon_takes_an_ed25519_key(socket: MemorySocket, keys: Keys) -> None:
+    answer = await socket.ask(a_frame(keys, "session.logon", {}, keys.hmac))
+    assert (answer["status"], answer["error"]["code"]) == (400, -4056)
+    assert (await socket.ask(a_bare_frame("order.place", BUY)))["status"] == 401
+
+
+@pytest.mark.parametrize(
+    "sent", [{"timestamp": NOW_MS - 60_000}, {"timestamp": NOW_MS + 1000}, {"timestamp": NOW_MS - 9000}]
+)
+async def test_a_logon_and_a_session_frame_have_the_clock_window_of_rest(
+    socket: MemorySocket, keys: Keys, exchange: Exchange, sent: dict[str, int]
+) -> None:
+    assert (await socket.ask(a_frame(keys, "session.logon", sent, keys.ed25519)))["error"]["code"] == -1021
+    await logged_on(socket, keys)
+    assert (await socket.ask(a_bare_frame("order.place", BUY | sent)))["error"]["code"] == -1021
+    assert exchange.asked == []
+
+
+async def test_a_recorded_logon_opens_no_second_socket(gate: Gate, keys: Keys) -> None:
+    logon = a_frame(keys, "session.logon", {}, keys.ed25519)
+    async with gate.socket() as first, gate.socket() as second:
+        assert (await first.ask(logon))["status"] == 200
+        assert "REPLAYED" in (await second.ask(logon))["error"]["msg"]
+        assert (await second.ask(a_bare_frame("order.place", BUY)))["status"] == 401
+
+
+async def test_an_entry_of_a_session_sent_again_after_a_new_connection_is_refused(
+    gate: Gate, keys: Keys, exchange: Exchange
+) -> None:
+    """The id and all parameters tell a repetition from a second order of the same size."""
+    for attempt in range(2):
+        async with gate.socket() as socket:
+            await logged_on(socket, keys, recvWindow=4000 + attempt)
+            answer = await socket.ask(a_bare_frame("order.place", BUY, frame_id="a"))
+            assert ("REPLAYED" in json.dumps(answer)) is (attempt == 1)
+            assert (await socket.ask(a_bare_frame("order.place", BUY, frame_id=f"b{attempt}")))["status"] == 200
+    assert len(exchange.asked) == 3
+
+
+async def test_a_session_may_lend_one_frame_to_another_key(socket: MemorySocket, keys: Keys) -> None:
+    await logged_on(socket, keys)
+    assert (await socket.ask(a_frame(keys, "order.place", BUY, keys.hmac)))["status"] == 200
+    assert (await socket.ask(a_bare_frame("session.status")))["result"]["apiKey"] == keys.ed25519.key
+
+
+@pytest.mark.parametrize("kind", ["hmac", "ed25519"])
+async def test_a_key_switched_off_closes_an_idle_socket(socket: MemorySocket, keys: Keys, kind: str) -> None:
+    key = getattr(keys, kind)
+    if kind == "ed25519":
+        await logged_on(socket, keys)
+    else:
+        await socket.ask(a_frame(keys, "order.cancel", CANCEL, key))
+    keys.vault.disable(key.key, LATER)
+    async with asyncio.timeout(1):
+        assert await closed(socket) == SWITCHED_OFF
+
+
+async def test_a_key_switched_off_is_refused_its_next_frame(
+    socket: MemorySocket, keys: Keys, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.gate.identity._RELOAD_EVERY_S", 0)
+    await logged_on(socket, keys)
+    keys.vault.disable(keys.ed25519.key, LATER)
+    assert "KEY_DISABLED" in (await socket.ask(a_bare_frame("order.place", BUY)))["error"]["msg"]
+    assert await closed(socket) == SWITCHED_OFF
+    assert exchange.asked == []
+
+
+async def test_a_key_switched_off_in_the_store_cannot_log_on(desk: Desk, socket: MemorySocket, keys: Keys) -> None:
+    await desk.warden.set_key_disabled(keys.ed25519.key, disabled=True)
+    answer = await socket.ask(a_frame(keys, "session.logon", {}, keys.ed25519))
+    assert "KEY_DISABLED" in answer["error"]["msg"]
+
+
+async def test_answers_come_as_they_are_done(socket: MemorySocket, keys: Keys, exchange: Exchange) -> None:
+    exchange.gate.clear()
+    socket.say(a_frame(keys, "order.place", BUY, frame_id="slow"))
+    await exchange.received(1)
+    assert (await socket.ask(a_bare_frame("session.status", frame_id="quick")))["id"] == "quick"
+    exchange.gate.set()
+    assert (await socket.answer())["id"] == "slow"
+
+
+async def test_a_flood_of_orders_is_bounded_and_leaves_the_way_out_open(
+    socket: MemorySocket, keys: Keys, exchange: Exchange
+) -> None:
+    exchange.gate.clear()
+    for number in range(UNDER_WAY_MAX + 1):
+        socket.say(a_frame(keys, "order.place", BUY | {"newClientOrderId": f"n{number}"}, frame_id=number))
+    answer = await socket.answer()
+    assert (answer["id"], answer["status"], answer["error"]["code"]) == (UNDER_WAY_MAX, 429, -1003)
+    socket.say(a_frame(keys, "order.cancel", CANCEL, frame_id="out"))
+    await exchange.received(UNDER_WAY_MAX + 1)
+    assert "DELETE" in {method for method, _, _ in exchange.asked}
+    exchange.gate.set()
+    ids = {(await socket.answer())["id"] for _ in range(UNDER_WAY_MAX + 1)}
+    assert ids == {*range(UNDER_WAY_MAX), "out"}
+    assert (await socket.ask(a_frame(keys, "order.place", BUY, frame_id="again")))["status"] == 200
+
+
+async def test_a_bot_that_hangs_up_tears_no_order(gate: Gate, desk: Desk, keys: Keys, exchange: Exchange) -> None:
+    exchange.gate.clear()
+    async with gate.socket() as socket:
+        socket.say(a_frame(keys, "order.place", BUY))
+        await exchange.received(1)
+    assert socket.silent
+    assert [record["kind"] for record in await desk.audit()] == ["intent"]
+    exchange.gate.set()
+    await gate.rest_door.drain()
+    assert [record["kind"] for record in await desk.audit()] == ["intent", "decision", "outcome"]
+    assert [hold.status.value for hold in (await desk.holds()).values()] == ["ACCEPTED"]
+
+
+async def test_a_bug_answers_as_one_and_the_session_goes_on(
+    socket: MemorySocket, gate: Gate, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate.rest_door, "_hosts", {})
+    answer = await socket.ask(a_bare_frame("depth", {"symbol": "BTCUSDT"}))
+    assert (answer["status"], answer["error"]["code"]) == (500, -1000)
+    assert (await socket.ask(a_bare_frame("session.status")))["status"] == 200
+
+
+async def test_without_the_store_a_logon_passes_and_exits_go(
+    own_server: EmbeddedStore, own_desk: Desk, keys: Keys, exchange: Exchange
+) -> None:
+    gate = Gate(own_desk, keys, exchange)
+    own_server.stop()
+    async with gate.socket() as socket:
+        await logged_on(socket, keys)
+        assert "STORE_UNAVAILABLE" in (await socket.ask(a_bare_frame("order.place", BUY)))["error"]["msg"]
+        assert (await socket.ask(a_bare_frame("order.cancel", CANCEL)))["status"] == 200
+    await gate.aclose()

@@ -1,0 +1,109 @@
+"""The grammar of market streams, of the paths that name them and of the calls that ask for them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.venues.binance.stream_calls import RefusedCall, UnreadableCall, read_call
+from proxy.venues.binance.stream_paths import StreamTarget, TradingTarget, UnknownTarget, read_target
+from proxy.venues.binance.streams import STREAM_KINDS, Category, find_stream, is_stream_key
+
+# As ccxt.pro 4.5.90, python-binance 1.0.37, nautilus 1.231 and Binance's SDK 18 write them.
+KNOWN = {
+    "btcusdt@depth": Category.PUBLIC,
+    "btcusdt@depth@0ms": None,
+    "btcusdt@depth@100ms": Category.PUBLIC,
+    "btcusdt@depth@500ms": Category.PUBLIC,
+    "btcusdt@depth20@100ms": Category.PUBLIC,
+    "btcusdt@depth7@100ms": None,
+    "btcusdt@rpiDepth@500ms": Category.PUBLIC,
+    "btcusdt@bookTicker": Category.PUBLIC,
+    "!bookTicker": Category.PUBLIC,
+    "btcusdt@trade": Category.PUBLIC,
+    "btcusdt_260327@aggTrade": Category.MARKET,
+    "1000pepeusdt@aggTrade": Category.MARKET,
+    "btcusdt@markPrice": Category.MARKET,
+    "btcusdt@markPrice@1s": Category.MARKET,
+    "btcusdt@markPrice@2s": None,
+    "!markPrice@arr@1s": Category.MARKET,
+    "btcusdt@kline_1m": Category.MARKET,
+    "btcusdt@kline_1M": Category.MARKET,
+    "btcusdt@kline_1d@+08:00": Category.MARKET,
+    "btcusdt@kline_7m": None,
+    "btcusdt_perpetual@continuousKline_15m": Category.MARKET,
+    "btcusdt@continuousKline_15m": None,
+    "!ticker@arr": Category.MARKET,
+    "!miniTicker@arr": Category.MARKET,
+    "!forceOrder@arr": Category.MARKET,
+    "!contractInfo": Category.MARKET,
+    "tradingSession": Category.MARKET,
+    "defiusdt@compositeIndex": Category.MARKET,
+    "BTCUSDT@aggTrade": None,
+    "btcusdt@AGGTRADE": None,
+    "btcusdt@aggTrade ": None,
+    "btcusdt@aggTrade\n": None,
+    "ｂtcusdt@aggTrade": None,
+    "@aggTrade": None,
+    "": None,
+}
+
+
+@pytest.mark.parametrize(("name", "category"), KNOWN.items())
+def test_a_stream_is_known_by_exactly_its_documented_name(name, category):
+    found = find_stream(name)
+    assert (found.category if found else None) == category
+
+
+def test_only_books_of_differences_are_incremental():
+    incremental = {kind.name for kind in STREAM_KINDS if kind.incremental}
+    assert incremental == {"<symbol>@depth[@speed]", "<symbol>@rpiDepth[@speed]"}
+    found = find_stream("btcusdt@depth5")
+    assert found is not None and not found.incremental
+
+
+def test_no_name_is_of_two_kinds():
+    for name in KNOWN:
+        assert sum(kind.pattern.fullmatch(name) is not None for kind in STREAM_KINDS) <= 1, name
+
+
+def test_no_stream_key_is_a_stream():
+    assert is_stream_key("Ab1" * 21 + "Z") and not is_stream_key("a" * 63) and not is_stream_key("a" * 63 + "-")
+    assert find_stream("a" * 64) is None
+
+
+def test_a_path_names_streams_keys_and_form():
+    key = "k" * 64
+    target = read_target(f"/market/stream?streams=btcusdt@aggTrade/{key}/btcusdt@aggTrade&listenKey={'j' * 64}")
+    assert isinstance(target, StreamTarget)
+    assert [stream.name for stream in target.streams] == ["btcusdt@aggTrade"]
+    assert (target.stream_keys, target.combined) == ((key, "j" * 64), True)
+    assert read_target("/ws-fapi/v1") == TradingTarget()
+    assert read_target("/public/ws/17") == StreamTarget((), (), combined=False)
+
+
+@given(st.text(max_size=40), st.sampled_from(["", "/ws", "/ws/", "/stream", "/stream?streams=", "/market/ws?"]))
+def test_any_other_path_is_refused_and_nothing_else_happens(text, start):
+    try:
+        target = read_target(start + text)
+    except UnknownTarget:
+        return
+    assert isinstance(target, TradingTarget | StreamTarget)
+
+
+@given(st.text(max_size=60) | st.from_regex(r'\{"(method|params|id)":[^\n]{0,30}\}', fullmatch=True))
+def test_any_text_is_a_call_or_refused(text):
+    with contextlib.suppress(RefusedCall, UnreadableCall):
+        read_call(text)
+
+
+@pytest.mark.parametrize("call_id", ["1", "null", '"b3a1f0"', "9223372036854775807"])
+def test_an_id_comes_back_as_it_was(call_id):
+    assert json.dumps(read_call(f'{{"method":"LIST_SUBSCRIPTIONS","id":{call_id}}}').id) == call_id
+    with pytest.raises(RefusedCall) as refused:
+        read_call(f'{{"method":"SUBSCRIBE","params":[],"id":{call_id}}}')
+    assert refused.value.answer.endswith(b',"id":%s}' % call_id.encode())

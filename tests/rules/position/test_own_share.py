@@ -1,0 +1,270 @@
+"""Several bots on one account: each touches what is its own, and none is kept in what is its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rules.decision import Verdict
+from rules.engine import decide_batch
+from rules.model import (
+    AdjustIsolatedMargin,
+    CancelOrder,
+    MarginMode,
+    OrderType,
+    PositionSide,
+    SetLeverage,
+    SetMarginMode,
+    SetMultiAssetMode,
+    SetPositionMode,
+    Side,
+)
+from rules.position.own_share import OwnShare
+from tests.properties.strategies import books, examples, exits, quantities
+from tests.rules.builders import (
+    a_buy,
+    a_cancel,
+    a_close,
+    a_policy,
+    a_sell,
+    an_account,
+    an_amend,
+    an_open_order,
+    codes,
+    judged,
+)
+
+ME, OTHER = "demo-bot", "other-bot"
+RULE = OwnShare()
+
+
+def shared(mine="1", theirs="2"):
+    return an_account().sharing(ME, "BTCUSDT", mine).sharing(OTHER, "BTCUSDT", theirs)
+
+
+def an_exit(quantity, side=Side.SELL, **terms):
+    make = a_sell if side is Side.SELL else a_buy
+    return make("BTCUSDT", quantity, reduce_only=True, **terms)
+
+
+def passes(command, world, rule=RULE):
+    return judged(command, world, rule).verdict is Verdict.ALLOW
+
+
+def test_an_exit_of_the_own_share_passes():
+    assert passes(an_exit("1"), shared())
+
+
+def test_an_exit_beyond_it_is_refused_and_told_how_much_passes():
+    decision = judged(an_exit("1.5"), shared(), RULE)
+    assert codes(decision) == ["SHARE_EXCEEDED"]
+    assert decision.breaches[0].headroom == 1
+    assert passes(an_exit("1"), shared())
+
+
+def test_who_has_no_share_closes_nobody_else_s():
+    world = an_account().sharing(OTHER, "BTCUSDT", "2")
+    assert judged(an_exit("0.1"), world, RULE).breaches[0].headroom == 0
+
+
+def test_nobody_s_share_is_open_to_every_bot():
+    assert passes(an_exit("3"), shared("1", "1").sharing("", "BTCUSDT", "2"))
+    assert not passes(an_exit("3.1"), shared("1", "1").sharing("", "BTCUSDT", "2"))
+
+
+@pytest.mark.parametrize("theirs", ["0", "-3"])
+def test_where_no_other_bot_would_lose_nothing_is_refused(theirs):
+    """Whatever the guard believes of the bot's own share."""
+    assert passes(an_exit("9"), shared("1", theirs))
+
+
+def test_plain_exits_that_rest_count_together():
+    resting = an_open_order(Side.SELL, "BTCUSDT", "0.6", "60000", reduce_only=True, bot=ME)
+    decision = judged(an_exit("0.5"), shared().resting(resting), RULE)
+    assert (codes(decision), decision.breaches[0].headroom) == (["SHARE_EXCEEDED"], Decimal("0.4"))
+
+
+def test_another_bot_s_resting_exits_do_not():
+    resting = an_open_order(Side.SELL, "BTCUSDT", "2", "60000", reduce_only=True, bot=OTHER)
+    assert passes(an_exit("1"), shared().resting(resting))
+
+
+def test_a_stop_and_a_take_profit_each_cover_the_share():
+    plain = an_open_order(Side.SELL, "BTCUSDT", "1", "60000", reduce_only=True, bot=ME)
+    stop = an_exit("1", order_type=OrderType.STOP_MARKET, trigger_price="45000")
+    assert passes(stop, shared().resting(plain))
+    assert not passes(replace(stop, quantity=Decimal("1.001")), shared())
+
+
+def test_the_exits_of_a_batch_count_together():
+    decisions = decide_batch((an_exit("0.6"), an_exit("0.6")), shared().snapshot, a_policy(RULE))
+    assert [decision.verdict for decision in decisions] == [Verdict.ALLOW, Verdict.DENY]
+
+
+def test_an_entry_under_way_may_have_filled():
+    world = shared().holding(a_buy("BTCUSDT", "0.5", client_order_id="x"), bot=ME)
+    assert passes(an_exit("1.5"), world)
+    assert not passes(an_exit("1.6"), world)
+    assert not passes(an_exit("1.5"), shared().holding(a_buy("BTCUSDT", "0.5"), bot=OTHER))
+
+
+def test_a_hold_that_is_seen_to_rest_has_not():
+    resting = an_open_order(Side.BUY, "BTCUSDT", "0.5", "40000", client_order_id="x", bot=ME)
+    world = shared().holding(a_buy("BTCUSDT", "0.5", client_order_id="x"), bot=ME).resting(resting)
+    assert not passes(an_exit("1.5"), world)
+
+
+@pytest.mark.parametrize("lost", ["store", "account", "stream"])
+def test_what_the_guard_cannot_know_it_does_not_refuse(lost):
+    world = shared()
+    blind = {
+        "store": world.without_store(),
+        "account": world.unsurveyed(),
+        "stream": replace(world, account=replace(world.account, feed_stale=True)),
+    }[lost]
+    assert passes(an_exit("9"), blind)
+
+
+def test_hedge_legs_are_shared_one_by_one():
+    world = an_account().hedged().sharing(ME, "BTCUSDT", "1").sharing(OTHER, "BTCUSDT", "1")
+    world = world.sharing(OTHER, "BTCUSDT", "-5")
+    close_long = a_sell("BTCUSDT", "1", position_side=PositionSide.LONG)
+    assert passes(close_long, world)
+    assert not passes(replace(close_long, quantity=Decimal(2)), world)
+    assert not passes(a_buy("BTCUSDT", "1", position_side=PositionSide.SHORT), world)
+
+
+def test_close_position_needs_the_leg_for_oneself():
+    assert codes(judged(a_close("BTCUSDT"), shared(), RULE)) == ["SHARED_CLOSE"]
+    assert passes(a_close("BTCUSDT"), shared(theirs="0"))
+    assert passes(a_close("BTCUSDT", Side.BUY, "60000"), shared())
+
+
+def test_an_amended_exit_is_held_against_the_share_without_itself():
+    resting = an_open_order(Side.SELL, "BTCUSDT", "0.6", "60000", order_id="5", reduce_only=True, bot=ME)
+    world = shared().resting(resting)
+    assert passes(an_amend(Side.SELL, "BTCUSDT", "1", "61000", order_id="5"), world)
+    assert not passes(an_amend(Side.SELL, "BTCUSDT", "1.1", "61000", order_id="5"), world)
+
+
+# Entries
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        an_account().sharing(OTHER, "BTCUSDT", "-1"),
+        an_account().resting(an_open_order(Side.SELL, "BTCUSDT", "1", "60000", bot=OTHER)),
+        an_account().holding(a_sell("BTCUSDT", "1"), bot=OTHER),
+    ],
+    ids=["share", "resting", "under way"],
+)
+def test_an_entry_against_another_bot_is_refused_unless_netting(world):
+    assert codes(judged(a_buy("BTCUSDT", "1"), world, RULE)) == ["SHARE_OPPOSED"]
+    assert passes(a_buy("BTCUSDT", "1"), world, OwnShare(netting=True))
+    assert passes(a_sell("BTCUSDT", "1"), world)
+    assert passes(a_buy("ETHUSDT", "1"), world)
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        an_account().sharing("", "BTCUSDT", "-1"),
+        an_account().sharing(ME, "BTCUSDT", "-1"),
+        an_account().resting(an_open_order(Side.SELL, "BTCUSDT", "1", "60000", reduce_only=True, bot=OTHER)),
+        an_account().hedged().sharing(OTHER, "BTCUSDT", "-1"),
+    ],
+    ids=["nobody's", "own", "an exit", "hedged"],
+)
+def test_what_nets_no_other_bot_passes(world):
+    leg = PositionSide.LONG if world.account.hedged else PositionSide.BOTH
+    assert passes(a_buy("BTCUSDT", "1", position_side=leg), world)
+
+
+# Orders and settings of others
+
+
+@pytest.mark.parametrize(("bot", "ok"), [(ME, True), ("", True), (OTHER, False)])
+@pytest.mark.parametrize("order_type", [OrderType.LIMIT, OrderType.STOP_MARKET])
+def test_only_own_orders_and_nobody_s_are_cancelled_by_the_venue_s_id(bot, ok, order_type):
+    trigger = "60000" if order_type.is_conditional else None
+    order = an_open_order(
+        Side.BUY, "BTCUSDT", "1", "40000", order_id="7", bot=bot, order_type=order_type, trigger_price=trigger
+    )
+    cancel = CancelOrder(symbol="BTCUSDT", order_id="7", conditional=order_type.is_conditional)
+    decision = judged(cancel, an_account().resting(order), RULE)
+    assert codes(decision) == ([] if ok else ["ORDER_NOT_OWNED"])
+    assert passes(replace(cancel, conditional=not cancel.conditional), an_account().resting(order))
+
+
+def test_a_cancel_of_what_nobody_knows_passes():
+    assert passes(a_cancel("BTCUSDT", "404"), shared())
+
+
+def test_another_bot_s_order_is_not_amended():
+    order = an_open_order(Side.BUY, "BTCUSDT", "1", "40000", order_id="7", bot=OTHER)
+    decision = judged(an_amend(Side.BUY, "BTCUSDT", "1", "41000", order_id="7"), an_account().resting(order), RULE)
+    assert codes(decision)[0] == "ORDER_NOT_OWNED"
+
+
+SETTINGS = [
+    SetLeverage(symbol="BTCUSDT", leverage=Decimal(5)),
+    SetMarginMode(symbol="BTCUSDT", margin_mode=MarginMode.ISOLATED),
+    AdjustIsolatedMargin(symbol="BTCUSDT", position_side=PositionSide.BOTH, amount=Decimal(-5)),
+    SetPositionMode(hedged=True),
+    SetMultiAssetMode(enabled=True),
+]
+
+
+@pytest.mark.parametrize("command", SETTINGS, ids=lambda each: type(each).__name__)
+def test_a_setting_another_bot_relies_on_stays(command):
+    in_use = [
+        an_account().sharing(OTHER, "BTCUSDT", "1"),
+        an_account().resting(an_open_order(Side.SELL, "BTCUSDT", "1", "60000", bot=OTHER)),
+        an_account().holding(a_sell("BTCUSDT", "1"), bot=OTHER),
+    ]
+    assert [codes(judged(command, world, RULE)) for world in in_use] == [["SETTING_NOT_OWNED"]] * 3
+    assert passes(command, an_account().sharing(ME, "BTCUSDT", "1").sharing("", "BTCUSDT", "1"))
+
+
+@pytest.mark.parametrize("command", SETTINGS[:3], ids=lambda each: type(each).__name__)
+def test_a_symbol_no_other_bot_uses_is_free(command):
+    assert passes(command, an_account().sharing(OTHER, "ETHUSDT", "1"))
+
+
+def test_a_setting_that_changes_nothing_passes():
+    world = an_account().sharing(OTHER, "BTCUSDT", "1")
+    leg = replace(world.account.positions[0], leverage=Decimal(5))
+    world = replace(world, account=replace(world.account, positions=(leg,)))
+    assert passes(SetLeverage(symbol="BTCUSDT", leverage=Decimal(5)), world)
+    assert not passes(SetLeverage(symbol="BTCUSDT", leverage=Decimal(6)), world)
+    assert passes(SetMarginMode(symbol="BTCUSDT", margin_mode=MarginMode.CROSS), world)
+
+
+# What holds for every world
+
+
+@given(st.data(), books(hedged=False))
+@examples(120)
+def test_a_bot_can_always_close_its_own_share(data, world):
+    world = replace(world, account=replace(world.account, positions=()))
+    mine = data.draw(quantities("BTCUSDT")) * data.draw(st.sampled_from([1, -1]))
+    world = world.sharing(ME, "BTCUSDT", str(mine))
+    for bot in ("a", "b"):
+        theirs = data.draw(quantities("BTCUSDT")) * data.draw(st.sampled_from([1, -1]))
+        world = world.sharing(bot, "BTCUSDT", str(theirs))
+    close = an_exit(str(abs(mine)), Side.SELL if mine > 0 else Side.BUY)
+    assert passes(close, world)
+
+
+@given(st.data(), books())
+@examples(120)
+def test_a_bot_alone_is_never_refused_an_exit(data, world):
+    """Whatever shares the guard believes in: they are all its own or nobody's."""
+    for bot in (ME, ""):
+        world = world.sharing(bot, "BTCUSDT", str(data.draw(quantities("BTCUSDT"))))
+    assert passes(data.draw(exits(world.account.hedged)), world)

@@ -1,0 +1,112 @@
+"""The bots' REST door in one process: real store, judge, vault and parser; a scripted exchange at the upstream seam."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx
+
+from proxy.clock import milliseconds
+from proxy.gate.event_views import EventViews
+from proxy.gate.http import PREFIX, BinanceDoor
+from proxy.gate.identity import Identities
+from proxy.gate.judge import Judge
+from proxy.gate.orders import OrderDesk
+from proxy.gate.reads import ReadDesk, VenueReads
+from proxy.gate.shared_account import SharedAccount
+from proxy.gate.upstream import OutboundRequest, UpstreamReply
+from proxy.gate.user_streams import UserStreams
+from proxy.gate.views import Views
+from proxy.vault.keys import GuardKey, Secret
+from proxy.vault.vault import Vault
+from proxy.venues.binance.signing import sign
+from rules.rule import Rule
+from tests.proxy.gate.conftest import Desk
+from tests.rules.builders import NOW, a_policy
+
+HOSTS: Final = dict.fromkeys(("fapi", "api", "sapi", "dapi"), "https://venue.test")
+
+
+class ScriptedVenue:
+    """An exchange that answers what it is told to, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, dict[str, str]]] = []
+        self.answer: Callable[[str, str, dict[str, str]], Any] = lambda method, path, asked: {}
+        self.status = 200
+
+    async def send(self, request: OutboundRequest, fence: Callable[[], None] | None) -> UpstreamReply:
+        if fence is not None:
+            fence()
+        url = urlsplit(request.url)
+        asked = dict(parse_qsl(request.body or url.query))
+        for name in ("signature", "timestamp", "recvWindow"):
+            asked.pop(name, None)
+        self.asked.append((request.method, url.path, asked))
+        answer = self.answer(request.method, url.path, asked)
+        body = answer if isinstance(answer, bytes) else json.dumps(answer, separators=(",", ":")).encode()
+        return UpstreamReply(status=self.status, headers={}, body=body)
+
+
+class House:
+    """One gate in front of a scripted venue, and bots with guard keys for the account ``demo``."""
+
+    def __init__(self, desk: Desk, directory: Path, *rules: Rule, bots: tuple[str, ...] = ("ada", "bob")) -> None:
+        self.venue = ScriptedVenue()
+        vault = Vault.create(directory / "vault" / "vault.json", Secret("correct horse battery"), work_factor=2**14)
+        vault.add_exchange_key(
+            account="demo", venue="binanceusdm", api_key="B" * 64, api_secret=Secret("exchange-secret"), now=NOW
+        )
+        self.keys = {bot: vault.issue(bot=bot, account="demo", label=bot, now=NOW) for bot in bots}
+        policy = a_policy(*rules)
+        judge = Judge(store=desk.store, fence=desk.fence, journal=desk.journal, policy=policy, now=lambda: NOW)
+        views = Views(policy, desk.store, "binanceusdm")
+        venue = VenueReads(upstream=self.venue, hosts=HOSTS, now=lambda: NOW)
+        identities = Identities(vault, "binanceusdm")
+        streams = UserStreams(
+            identities=identities,
+            upstream=self.venue,
+            hosts=HOSTS,
+            stream_host="",
+            now=lambda: NOW,
+            views=EventViews(views),
+        )
+        orders = OrderDesk(
+            desk=desk.name,
+            judge=judge,
+            upstream=self.venue,
+            hosts=HOSTS,
+            now=lambda: NOW,
+            shared=SharedAccount(views, desk.store, venue.ask),
+        )
+        door = BinanceDoor(
+            _nothing_else,
+            identities=identities,
+            orders=orders,
+            reads=ReadDesk(orders=orders, views=views, venue=venue),
+            streams=streams,
+            now=lambda: NOW,
+        )
+        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(door), base_url="http://gate.test")
+
+    async def send(self, bot: str, method: str, path: str, **parameters: Any) -> httpx.Response:
+        """A signed request of a bot: parameters in the body of a POST or PUT, else in the query."""
+        form = _signed(self.keys[bot], parameters)
+        headers = {"X-MBX-APIKEY": self.keys[bot].key}
+        if method in ("POST", "PUT"):
+            headers["content-type"] = "application/x-www-form-urlencoded"
+            return await self.client.request(method, PREFIX + path, content=form, headers=headers)
+        return await self.client.request(method, f"{PREFIX}{path}?{form}", headers=headers)
+
+
+def _signed(key: GuardKey, parameters: Mapping[str, Any]) -> str:
+    form = str(httpx.QueryParams({**parameters, "timestamp": milliseconds(NOW)}))
+    return f"{form}&signature={sign(form, key.secret.reveal())}"
+
+
+async def _nothing_else(scope: Any, receive: Any, send: Any) -> None:
+    raise AssertionError(f"no such path: {scope['path']}")
