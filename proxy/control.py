@@ -16,10 +16,11 @@ from redis.exceptions import RedisError
 from proxy.accounts.keeper import AccountKeeper
 from proxy.accounts.key_watch import KeyWatch
 from proxy.accounts.markets import MarketKeeper
+from proxy.accounts.outside_watch import Found, OutsideWatch
 from proxy.accounts.venue_clock import VenueClock
 from proxy.audit import query
 from proxy.audit.reader import ArchiveReader, ArchiveUnavailable
-from proxy.console.plane import AccountView, BotView, ControlRefused, DeskView, FeedView, PositionView
+from proxy.console.plane import AccountView, BotView, ControlRefused, DeskView, FeedView, FindingView, PositionView
 from proxy.kill.desk import KillDesk
 from proxy.kill.rearm import RearmRefused
 from proxy.settings import Settings
@@ -53,6 +54,7 @@ class Control:
         keepers: Mapping[str, AccountKeeper],
         keys: Mapping[str, KeyWatch],
         clocks: Mapping[str, VenueClock],
+        outside: Mapping[str, OutsideWatch],
         markets: Mapping[str, MarketKeeper],
         watch: AnomalyWatch,
         kill: KillDesk,
@@ -65,6 +67,7 @@ class Control:
         self._keepers = keepers
         self._keys = keys
         self._clocks = clocks
+        self._outside = outside
         self._markets = markets
         self._watch = watch
         self._kill = kill
@@ -208,9 +211,10 @@ class Control:
             conditional_orders=len(conditional),
             holds=len(holds),
             unknown_holds=sum(1 for aged in holds if aged.hold.status is HoldStatus.UNKNOWN),
-            feed=FeedView(**asdict(keeper.view)),
             exchange_key=self._keys[keeper.name].verdict,
             clock_offset_ms=self._clocks[keeper.venue].offset_ms,
+            outside=[_found(each) for each in self._outside[keeper.name].found],
+            feed=FeedView(**asdict(keeper.view)),
         )
 
 
@@ -239,6 +243,15 @@ def _leverage(account: Account | None, markets: Mapping[str, Market], now: datet
     picture = Snapshot(now=now, bot="", account=account, controls=Controls(generation=0), markets=markets)
     gross = sum((each.gross_notional for each in worst_case(picture).values()), Decimal(0))
     return show(gross / account.margin_balance)
+
+
+def _found(found: Found) -> FindingView:
+    return FindingView(
+        at=plain(found.at),
+        activity=found.finding.activity.value,
+        subject=found.finding.subject,
+        detail=found.finding.detail,
+    )
 
 
 def _position(position: Position, markets: Mapping[str, Market]) -> PositionView:

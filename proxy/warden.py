@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
-from functools import lru_cache
 from types import TracebackType
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ from proxy.accounts.bookkeeper import Bookkeeper
 from proxy.accounts.keeper import REPLY_TIMEOUT_S, AccountKeeper
 from proxy.accounts.key_watch import KeyWatch
 from proxy.accounts.markets import MarketKeeper
+from proxy.accounts.outside_watch import OutsideWatch
 from proxy.accounts.stream import PrivateStream
 from proxy.accounts.venue_account import VenueAccount
 from proxy.accounts.venue_clock import VenueClock
@@ -38,10 +38,8 @@ from proxy.store.fence import Scope
 from proxy.store.warden_store import WardenStore
 from proxy.vault.errors import VaultError
 from proxy.vault.keys import ExchangeKey, KeyState
-from proxy.vault.permissions import Risk
 from proxy.vault.vault import Vault
-from proxy.venues.binance.client_ids import owner, tags
-from rules.outside import OutsideAction, outside_action
+from proxy.watches import key_watch, outside_watch, owner_of
 from rules.policy import Policy
 
 log = logging.getLogger("perpguard.warden")
@@ -76,6 +74,7 @@ class Warden:
         self._keepers: dict[str, AccountKeeper] = {}
         self._markets: dict[str, MarketKeeper] = {}
         self._keys: dict[str, KeyWatch] = {}
+        self._outside: dict[str, OutsideWatch] = {}
         self._clocks: dict[str, VenueClock] = {}
         self._all_hands: list[VenueAccount] = []
         self._scribe = Scribe(
@@ -97,8 +96,7 @@ class Warden:
             self._stack.push_async_callback(feed.aclose)
             self._stack.push_async_callback(venue_hands.aclose)
             kill_hands[key.account] = VenueHands(venue_hands)
-            market = self._markets.setdefault(key.venue, self._market_keeper(key.venue, feed))
-            self._keepers[key.account] = self._keeper(key, feed, market)
+            self._markets.setdefault(key.venue, self._market_keeper(key.venue, feed))
             self._clocks.setdefault(key.venue, self._clock(key.venue, feed))
         self._kill = KillDesk(
             data_dir=settings.data_dir,
@@ -107,9 +105,9 @@ class Warden:
             record=self._scribe.event,
             changed=self._book_moved,
         )
+        for key in self._vault.accounts():
+            self._keepers[key.account] = self._keeper(key, feeds[key.account])
         await self._kill.resume()
-        for account, hands in feeds.items():
-            self._keys[account] = self._key_watch(account, hands)
         control = Control(
             settings=settings,
             policy=self._policy,
@@ -118,6 +116,7 @@ class Warden:
             keepers=self._keepers,
             keys=self._keys,
             clocks=self._clocks,
+            outside=self._outside,
             markets=self._markets,
             watch=self._watch,
             kill=self._kill,
@@ -157,6 +156,8 @@ class Warden:
                 loops.create_task(market.run())
             for key in self._keys.values():
                 loops.create_task(key.run())
+            for outside in self._outside.values():
+                loops.create_task(outside.run())
             for clock in self._clocks.values():
                 loops.create_task(clock.run())
             loops.create_task(self._scribe.drain())
@@ -177,6 +178,7 @@ class Warden:
                     await asyncio.sleep(REPLY_TIMEOUT_S)
                 await self._store.begin_epoch()
                 await self._watch.load()
+                await self._take_up()
                 version = self._policy.version
                 await self._scribe.document(f"policy:{version}", version, {"text": self._policy_text})
                 await self._scribe.event("start", "warden", {"policy": version})
@@ -185,12 +187,21 @@ class Warden:
                 log.warning("waiting for the store: %s", type(trouble).__name__)
                 await asyncio.sleep(0.5)
 
+    async def _take_up(self) -> None:
+        """What an earlier warden published, and the holds it left: what is neither came from outside meanwhile."""
+        for name, outside in self._outside.items():
+            last = await self._store.account(name)
+            if last is not None:
+                outside.restore(last)
+                outside.held(order for aged in await self._store.holds(name) for order in aged.hold.orders)
+
     async def _read(self, records: Sequence[Mapping[str, Any]]) -> None:
         """What the audit tells: survey at once the symbols a request may have moved, and learn how bots behave."""
         for record in records:
             keeper = self._keepers.get(str(record.get("account")))
             if keeper is None:
                 continue
+            self._outside[keeper.name].hear(record)
             request = str(record.get("id"))
             if record.get("kind") == "decision":
                 for symbol in symbols_of(record):
@@ -271,23 +282,20 @@ class Warden:
             venue=venue, ask=hands.server_time, store=self._store, adjust=adjust, record=self._scribe.event
         )
 
-    def _key_watch(self, account: str, hands: VenueAccount) -> KeyWatch:
-        alerts_only = outside_action(self._policy.outside, account) is OutsideAction.ALERT
-
-        def accepted() -> tuple[Risk, ...]:
-            enrolment = self._vault.exchange_key(account).enrolment
-            return enrolment.accepted if enrolment is not None else ()
-
-        return KeyWatch(
-            account=account,
-            ask=hands.key_permissions,
-            accepted=accepted,
-            reduce=None if alerts_only else self._kill.reduce,
-            record=self._scribe.event,
+    def _keeper(self, key: ExchangeKey, hands: VenueAccount) -> AccountKeeper:
+        """The keeper of one account, and the watches beside it."""
+        settings, market, record = self._settings, self._markets[key.venue], self._scribe.event
+        self._keys[key.account] = key_watch(hands, self._policy, self._vault, self._kill, record)
+        outside = self._outside[key.account] = outside_watch(
+            hands,
+            market,
+            policy=self._policy,
+            vault=self._vault,
+            kill=self._kill,
+            record=record,
+            data_dir=settings.data_dir,
+            now=self._now,
         )
-
-    def _keeper(self, key: ExchangeKey, hands: VenueAccount, market: MarketKeeper) -> AccountKeeper:
-        settings = self._settings
         keeper = AccountKeeper(
             desk=settings.desk,
             hands=hands,
@@ -295,12 +303,14 @@ class Warden:
             now=self._now,
             survey_every_s=settings.survey_every_s,
             books=Bookkeeper(
-                book=Book(key.account, self._owner_of(key.account)),
+                book=Book(key.account, owner_of(self._vault, key.account)),
                 desk=settings.desk,
                 store=self._store,
                 markets=lambda: market.markets,
+                shares=outside,
+                outside=outside,
             ),
-            record=self._scribe.event,
+            record=record,
             streams=settings.streams,
         )
         if keeper.feed is not None:
@@ -314,19 +324,6 @@ class Warden:
             keeper.feed.stream = stream
             self._stack.push_async_callback(stream.aclose)
         return keeper
-
-    def _owner_of(self, account: str) -> Callable[[str], str]:
-        """Whose order a client order id names, by the bots the vault has now."""
-
-        @lru_cache(maxsize=1)
-        def tags_of(bots: frozenset[str]) -> dict[str, str]:
-            return tags(account, bots)
-
-        def owner_of(client_order_id: str) -> str:
-            bots = frozenset(key.bot for key in self._vault.guard_keys() if key.account == account)
-            return owner(client_order_id, tags_of(bots))
-
-        return owner_of
 
     def _market_keeper(self, venue: str, hands: VenueAccount) -> MarketKeeper:
         return MarketKeeper(

@@ -40,7 +40,7 @@ class Attribution(Protocol):
         """Take up the shares an earlier warden published."""
 
     def adopt(self, positions: Sequence[Position], open_orders: Sequence[OpenOrder]) -> None:
-        """Make the shares add up to what a survey showed."""
+        """The whole book after a survey was put into it, each leg as the venue tells it: shares are to add up to it."""
 
     def all(self) -> tuple[Share, ...]:
         """Every share."""
@@ -52,8 +52,8 @@ class Outside(Protocol):
     def saw(self, event: Event, known: bool) -> None:
         """``known``: a hold was waiting for the order, it was in the book already, or it is the guard's own."""
 
-    def surveyed(self, account: Account) -> None:
-        """What a survey of the whole account found."""
+    def mode(self, hedged: bool) -> None:
+        """The position mode, as a survey read it."""
 
 
 class Bookkeeper:
@@ -134,7 +134,10 @@ class Bookkeeper:
                 self._as_of = survey.account.as_of
             self._pending = self._pending.then(merged.conversion)
             if self._shares is not None:
-                self._shares.adopt(survey.account.positions, survey.account.open_orders)
+                # The one quantity the venue tells of a leg, not what must be counted while it is in doubt.
+                self._shares.adopt(self.book.told(self._markets()), self.book.open_orders())
+            if self._outside is not None:
+                self._outside.mode(survey.account.hedged)
             for _ in range(_ATTEMPTS):
                 account = self._next()
                 conversion, said = self._pending, len(self._unsaid)
@@ -149,8 +152,6 @@ class Bookkeeper:
                 )
                 if await self._finish(account, done, conversion, said):
                     break
-            if self._outside is not None and survey.symbols is None:
-                self._outside.surveyed(survey.account)
             return merged
 
     async def take_up(self) -> None:

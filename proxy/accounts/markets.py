@@ -16,6 +16,7 @@ from proxy.accounts.troubles import VenueThrottled, VenueTrouble
 from proxy.accounts.venue_account import VenueAccount
 from proxy.store.codec import dump, plain
 from proxy.store.warden_store import WardenStore
+from rules.instrument import Instrument
 from rules.snapshot import Market
 
 log = logging.getLogger("perpguard.accounts")
@@ -47,6 +48,7 @@ class MarketKeeper:
         self._every_s = every_s
         self._instruments_version = ""
         self.markets: dict[str, Market] = {}
+        self.instruments: dict[str, Instrument] = {}
 
     async def run(self) -> None:
         """Publish for ever. While the venue or the store is away prices age, and gates refuse entries by their age."""
@@ -67,7 +69,7 @@ class MarketKeeper:
 
     async def publish_instruments(self) -> None:
         """Read and publish the instruments; a version seen for the first time goes to the audit, for replay."""
-        instruments = await self._hands.instruments()
+        self.instruments = instruments = await self._hands.instruments()
         content = plain(instruments)
         version = hashlib.sha256(dump(content)).hexdigest()[:16]
         await self._store.publish_instruments(self._venue, version, instruments)

@@ -20,7 +20,7 @@ from proxy.accounts.known_settings import KnownSettings
 from proxy.accounts.payloads import SymbolConfig
 from proxy.accounts.recent import Recent
 from rules.model import MarginMode, PositionSide
-from rules.snapshot import Account, HeldOrder, OpenOrder
+from rules.snapshot import HeldOrder, OpenOrder, Position
 
 GRACE_S: Final = 2.0
 """How long what the guard wrote ahead may trail the venue's own event. With the reads' pace it stays under 5 s."""
@@ -66,12 +66,13 @@ class Counted(Protocol):
         """Every leg that ever moved."""
         ...
 
+    def filled_by(self, order_id: str) -> Decimal:
+        """How much of an order is counted."""
+        ...
+
 
 class OutsideDetector:
-    """Watches one account. Times are the caller's seconds, all of one clock that never steps.
-
-    An event is shown here before it is ``counted``: the venue's own closes are told by what they close.
-    """
+    """Watches one account. Times are the caller's seconds, all of one clock that never steps."""
 
     def __init__(self, counted: Counted) -> None:
         self._counted = counted
@@ -82,17 +83,23 @@ class OutsideDetector:
         self._suspicions: dict[Hashable, Suspicion] = {}
         self._legs: dict[Hashable, _Leg] = {}
         self._settings = KnownSettings()
+        self._adopted = False
 
     @property
     def suspicions(self) -> tuple[Suspicion, ...]:
         """What is not explained yet, for whoever can still look it up."""
         return tuple(self._suspicions.values())
 
-    def adopt(self, account: Account) -> None:
+    def adopt(self, orders: Iterable[OpenOrder]) -> None:
         """What stands at the start, or what an earlier warden last published, is taken as it is."""
-        for order in account.open_orders:
+        self._adopted = True
+        for order in orders:
             self._known.put(_key_of(order), None)
-        self._settings.hedged = account.hedged
+
+    @property
+    def has_adopted(self) -> bool:
+        """Whether it was told what stood at the start."""
+        return self._adopted
 
     def forwarded(self, commands: Iterable[Mapping[str, Any]], at: float) -> None:
         """The guard is about to send these commands, as its audit writes them; they explain what they bring about."""
@@ -109,7 +116,10 @@ class OutsideDetector:
         self._forwarded.remove(commands)
 
     def saw(self, event: Event, known: bool, at: float) -> None:
-        """The private stream told this. ``known`` says that a hold of the guard, or its own kill, stands behind it."""
+        """The private stream told this. ``known`` says that a hold of the guard, or its own kill, stands behind it.
+
+        It counts at an order's first event only: an order nobody knew then is not known for having been seen since.
+        """
         match event:
             case OrderEvent() if event.is_forced and self._is_forced(event):
                 self._report_forced(event, at)
@@ -126,20 +136,25 @@ class OutsideDetector:
             case ConfigEvent():
                 self._config(event, at)
 
-    def surveyed(self, account: Account, at: float) -> None:
-        """The venue was read: orders nobody announced, legs that are not what the events add up to, another mode."""
-        for order in account.open_orders:
+    def surveyed(self, orders: Iterable[OpenOrder], at: float) -> None:
+        """The venue shows these orders; nobody may have announced them."""
+        for order in orders:
             detail = f"{order.side} {order.order_type}, id {order.client_order_id}"
             self._placed(_key_of(order), order.client_order_id, order.symbol, detail, False, at)
-        found = {(each.symbol, each.position_side): each.quantity for each in account.positions}
+
+    def compared(self, positions: Iterable[Position], at: float) -> None:
+        """The venue shows these legs, after everything that orders explain was counted. What differs is a suspicion."""
+        found = {(each.symbol, each.position_side): each.quantity for each in positions}
         suspected = {(leg.symbol, leg.position_side) for leg in self._legs.values()}
         for symbol, position_side in sorted({*found, *suspected, *self._counted.legs()}):
             self._leg(symbol, position_side, found.get((symbol, position_side), Decimal(0)), at)
-        if self._settings.hedged not in (None, account.hedged):
-            detail = "hedge mode now" if account.hedged else "one-way mode now"
-            explanation = forwarded.setting("position_mode", account.hedged)
-            self._changed(Activity.POSITION_MODE, "", detail, explanation, at)
-        self._settings.hedged = account.hedged
+
+    def mode(self, hedged: bool, at: float) -> None:
+        """The position mode was read; the first reading is adopted."""
+        if self._settings.hedged not in (None, hedged):
+            detail = "hedge mode now" if hedged else "one-way mode now"
+            self._changed(Activity.POSITION_MODE, "", detail, forwarded.setting("position_mode", hedged), at)
+        self._settings.hedged = hedged
 
     def configured(self, configs: Mapping[str, SymbolConfig], began: float, at: float) -> None:
         """The venue's settings by symbol, read from ``began`` on. The first reading is adopted."""
@@ -182,7 +197,8 @@ class OutsideDetector:
         if key in self._known:
             return
         explanation = forwarded.order(client_order_id)
-        if known or self._forwarded.explains(explanation, at):
+        first = (Activity.ORDER, key) not in self._suspicions and (Activity.ORDER, key) not in self._reported
+        if (known and first) or self._forwarded.explains(explanation, at):
             self._settle(key)
         else:
             self._suspect((Activity.ORDER, key), Activity.ORDER, symbol, detail, explanation, at)
@@ -195,8 +211,11 @@ class OutsideDetector:
 
     def _is_forced(self, event: OrderEvent) -> bool:
         """The venue only ever closes. Anyone may name an order like the venue's own; one that opens is not."""
-        position = self._counted.leg(event.symbol, event.position_side)
-        return event.order_id in self._forced or position * event.side.sign < 0
+        # What the order itself has been counted for already is put back: this may be told late.
+        filled = event.side.sign * self._counted.filled_by(event.order_id)
+        position = self._counted.leg(event.symbol, event.position_side) - filled
+        closes = position * event.side.sign < 0 and event.quantity <= abs(position)
+        return event.order_id in self._forced or closes
 
     def _report_forced(self, event: OrderEvent, at: float) -> None:
         if event.order_id not in self._forced:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,15 +16,15 @@ from redis.exceptions import RedisError
 
 from proxy.accounts.book import GUARD_ORDER_PREFIX
 from proxy.accounts.events import Event, OrderEvent
-from proxy.accounts.findings import Finding
+from proxy.accounts.findings import Activity, Finding
 from proxy.accounts.journaled import journaled
 from proxy.accounts.outside import OutsideDetector
-from proxy.accounts.payloads import SymbolConfig
+from proxy.accounts.payloads import PastOrder, SymbolConfig
 from proxy.accounts.shares import Shares
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
 from proxy.store.codec import plain
 from rules.outside import OutsideAction
-from rules.snapshot import Account, HeldOrder
+from rules.snapshot import Account, HeldOrder, OpenOrder, Position, Share
 
 log = logging.getLogger("perpguard.accounts")
 
@@ -62,10 +62,23 @@ class Response(Protocol):
         ...
 
 
-class OutsideWatch:
-    """Watches one account; ``hear``, ``saw`` and ``surveyed`` tell it everything, ``run`` does the rest.
+class Venue(Protocol):
+    """What is read of the venue besides its stream and the surveys."""
 
-    ``saw`` is to be called before the event is folded into ``shares``.
+    async def symbol_configs(self) -> dict[str, SymbolConfig]:
+        """Leverage and margin mode by symbol. Raises ``VenueTrouble``."""
+        ...
+
+    async def past_orders(self, symbol: str) -> tuple[PastOrder, ...]:
+        """The newest orders of a symbol, in whatever state. Raises ``VenueTrouble``."""
+        ...
+
+
+class OutsideWatch:
+    """Watches one account: ``apply`` and ``saw`` tell it every event, ``adopt`` every survey, ``hear`` the audit.
+
+    It keeps the account's shares true on the way: what orders filled while the stream was down is looked up and given
+    to their owners; only what no order explains is nobody's, and found.
     """
 
     def __init__(
@@ -75,8 +88,7 @@ class OutsideWatch:
         action: OutsideAction,
         shares: Shares,
         response: Response,
-        settings: Callable[[], Awaitable[Mapping[str, SymbolConfig]]],
-        survey_soon: Callable[[], None],
+        venue: Venue,
         record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
         data_dir: Path,
         now: Callable[[], datetime],
@@ -85,23 +97,32 @@ class OutsideWatch:
         self._action = action
         self._shares = shares
         self._response = response
-        self._read_settings = settings
-        self._survey_soon = survey_soon
+        self._venue = venue
         self._record = record
         self._data_dir = data_dir
         self._now = now
         self._detector = OutsideDetector(shares)
-        self._adopted = False
-        self._survey: Account | None = None
+        self._begun = False
+        self._told_ms = 0
+        self._positions: tuple[Position, ...] = ()
+        self._moved = False
+        self._unsettled: frozenset[str] = frozenset()
+        self._given_up: frozenset[str] = frozenset()
         self._unanswered: Finding | None = None
         self.found: deque[Found] = deque(maxlen=FOUND_MAX)
 
-    def begin(self, last: Account, held: tuple[HeldOrder, ...]) -> None:
-        """Take up what an earlier warden knew: what it published last, and the holds it left."""
-        at = time.monotonic()
-        self._detector.adopt(last)
-        self._detector.held(held, at)
-        self._adopted = True
+    def restore(self, account: Account) -> None:
+        """Take up what an earlier warden published last: its shares, and the orders it knew. Later calls do nothing.
+
+        Orders that a survey shows and that are neither there nor ``held`` came from outside while no warden was there.
+        """
+        if not self._detector.has_adopted:
+            self._shares.restore(account)
+            self._detector.adopt(account.open_orders)
+
+    def held(self, orders: Iterable[HeldOrder]) -> None:
+        """Orders the store holds exposure for, at the start: the guard sent them, or is about to."""
+        self._detector.held(orders, time.monotonic())
 
     def hear(self, record: Mapping[str, Any]) -> None:
         """A record on its way to the archive: what a gate is about to send, or has refused."""
@@ -117,20 +138,43 @@ class OutsideWatch:
                 pairs = zip(told, verdicts, strict=True)
                 self._detector.refused(command for command, each in pairs if each.get("verdict") == "DENY")
 
-    def saw(self, event: Event, known: bool) -> None:
-        """The private stream told this; ``known`` says that a hold stands behind it."""
-        self._detector.saw(event, known or self._is_kill(event), time.monotonic())
+    def apply(self, event: Event) -> None:
+        """An event of the private stream, for the shares."""
+        self._told_ms = max(self._told_ms, event.at_ms)
+        self._moved = True
+        if not self._shares.apply(event):
+            log.warning("funding of %s names no symbol and is not shared out", self._account)
 
-    def surveyed(self, account: Account) -> None:
-        """The account was read whole."""
-        if not self._adopted:
-            self._detector.adopt(account)
-            self._adopted = True
-        if self._response.stopped(self._account):
-            # The kill moves the book on its own, without a record of every order.
-            self._shares.adopt(account.positions, account.open_orders)
-        self._detector.surveyed(account, time.monotonic())
-        self._survey = account
+    def saw(self, event: Event, known: bool) -> None:
+        """The same event; ``known`` says that a hold stood behind its order, or that it was known before."""
+        self._detector.saw(event, self._is_known(event, known), time.monotonic())
+
+    def adopt(self, positions: Sequence[Position], open_orders: Sequence[OpenOrder]) -> None:
+        """The account's whole book after a survey. The first one is taken as it is; later ones are compared."""
+        self._positions = tuple(positions)
+        if not self._begun:
+            self._begun = True
+            self._told_ms = max(self._told_ms, int(self._now().timestamp() * 1000))
+            self._shares.adopt(positions, open_orders)
+            if not self._detector.has_adopted:
+                self._detector.adopt(open_orders)
+        self._detector.surveyed(open_orders, time.monotonic())
+        unsettled = self._shares.differs(positions)
+        if unsettled and (unsettled <= self._given_up or self._response.stopped(self._account)):
+            # It was looked up and found, or a kill closes what it finds: the legs are as the venue says.
+            self._shares.adopt(positions, open_orders)
+            unsettled = frozenset()
+        self._unsettled, self._given_up, self._moved = unsettled, frozenset(), False
+        if not unsettled:
+            self._detector.compared(positions, time.monotonic())
+
+    def mode(self, hedged: bool) -> None:
+        """The account's position mode, as a survey read it."""
+        self._detector.mode(hedged, time.monotonic())
+
+    def all(self) -> tuple[Share, ...]:
+        """Every bot's share."""
+        return self._shares.all()
 
     async def run(self) -> None:
         """Look, for ever. Trouble with venue or store is waited out; what was found is acted on all the same."""
@@ -141,12 +185,31 @@ class OutsideWatch:
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
+            if self._unsettled:
+                await self._settle(self._unsettled)
             await self._search_journals()
             found = self._detector.findings(time.monotonic())
             if found:
                 await self._report(found)
             if self._unanswered is not None:
                 await self._answer(self._unanswered)
+
+    async def _settle(self, symbols: frozenset[str]) -> None:
+        """Legs moved while the stream was down: by which orders? What they explain goes to their owners."""
+        since_ms, at = self._told_ms, time.monotonic()
+        try:
+            for symbol in sorted(symbols):
+                past = [each for each in await self._venue.past_orders(symbol) if each.changed_ms > since_ms]
+                for each in past:
+                    price = each.average_price or each.order.price
+                    if each.order.filled_quantity and price is not None:
+                        self._shares.filled(each.order, price)
+                self._detector.surveyed([each.order for each in past], at)
+        except VenueTrouble as trouble:
+            log.warning("orders of %s cannot be looked up: %s", self._account, trouble)
+        self._unsettled = frozenset()
+        if not self._moved:  # Else the survey is older than the shares; the next one compares.
+            self._detector.compared(self._positions, time.monotonic())
 
     async def _search_journals(self) -> None:
         """While the store is away the gates' records are on this machine's disk alone."""
@@ -172,8 +235,7 @@ class OutsideWatch:
         await self._record(what, "warden", {"account": self._account, "action": action, "findings": plain(found)})
         if outside is not None and self._action is not OutsideAction.ALERT:
             self._unanswered = outside
-        if self._survey is not None and any(finding.activity == "position" for finding in found):
-            self._shares.adopt(self._survey.positions, self._survey.open_orders)
+        self._given_up |= {finding.subject for finding in found if finding.activity is Activity.POSITION}
 
     async def _answer(self, finding: Finding) -> None:
         reason = f"OUTSIDE_ACTIVITY: {finding.activity} {finding.subject} {finding.detail}"[:200]
@@ -192,7 +254,7 @@ class OutsideWatch:
             pause = SETTINGS_EVERY_S
             began = time.monotonic()
             try:
-                self._detector.configured(await self._read_settings(), began, time.monotonic())
+                self._detector.configured(await self._venue.symbol_configs(), began, time.monotonic())
             except VenueThrottled as trouble:
                 log.warning("settings of %s: %s", self._account, trouble)
                 pause = max(pause, trouble.retry_after)
@@ -200,10 +262,8 @@ class OutsideWatch:
                 log.warning("settings of %s cannot be read: %s", self._account, trouble)
             await asyncio.sleep(pause)
 
-    def _is_kill(self, event: Event) -> bool:
-        """Anyone may name an order like the kill's; it is one only while the account is stopped."""
-        return (
-            isinstance(event, OrderEvent)
-            and event.client_order_id.startswith(GUARD_ORDER_PREFIX)
-            and self._response.stopped(self._account)
-        )
+    def _is_known(self, event: Event, known: bool) -> bool:
+        if isinstance(event, OrderEvent) and event.client_order_id.startswith(GUARD_ORDER_PREFIX):
+            # Anyone may name an order like the kill's; it is one only while the account is stopped.
+            return self._response.stopped(self._account)
+        return known

@@ -210,6 +210,20 @@ def conditional_order(row: Row) -> OpenOrder:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastOrder:
+    """An order of the last days in whatever state, when it last changed (the venue's ms), and its average price."""
+
+    order: OpenOrder
+    changed_ms: int
+    average_price: Decimal | None
+
+
+def past_order(row: Row) -> PastOrder:
+    """A row of allOrders."""
+    return PastOrder(order=plain_order(row), changed_ms=int(row["updateTime"]), average_price=_some(row["avgPrice"]))
+
+
 def order_report(row: Row) -> OrderReport:
     """What the venue said to a close."""
     return OrderReport(

@@ -2,7 +2,8 @@
 
 The shares of a leg add up to its position to the last digit; what no bot brought about belongs to bot "". A bot that
 sells more than it has turns its *own* share short (the venue nets it against the others'): nobody's share ever changes
-by somebody else's order, except where the venue itself closes the leg, which all on that side bear in proportion.
+by somebody else's order, except where the venue, or the guard's kill, closes the leg: all on that side bear it in
+proportion.
 Profit is counted by each bot's own average entry, so bots may show profits and losses that the venue, which sees one
 position, only shows as a sum once they are closed.
 """
@@ -15,6 +16,7 @@ from dataclasses import dataclass, replace
 from decimal import Context, Decimal, localcontext
 from typing import Final
 
+from proxy.accounts.book import GUARD_ORDER_PREFIX
 from proxy.accounts.events import AccountEvent, AlgoEvent, Event, OrderEvent
 from proxy.accounts.lineage import Lineage
 from proxy.accounts.proportions import finest, split
@@ -94,6 +96,15 @@ class Shares:
         """Every leg somebody has, or had, a share of."""
         return {(share.symbol, share.position_side) for share in self._shares.values()}
 
+    def filled_by(self, order_id: str) -> Decimal:
+        """How much of an order is counted in the shares."""
+        return self._open.get(order_id) or self._finished.get(order_id) or Decimal(0)
+
+    def differs(self, positions: Iterable[Position]) -> frozenset[str]:
+        """Symbols of which the shares do not add up to these positions, the account's all."""
+        found = {(each.symbol, each.position_side): each.quantity for each in positions}
+        return frozenset(leg[0] for leg in {*found, *self.legs()} if self.leg(*leg) != found.get(leg, 0))
+
     def restore(self, account: Account) -> None:
         """Take up an account document that an earlier warden published: its shares, and how far its orders were."""
         self._shares = {(share.bot, share.symbol, share.position_side): share for share in account.shares}
@@ -161,11 +172,6 @@ class Shares:
             for leg in sorted({*found, *self.legs()}):
                 self._reconcile(leg, found.get(leg))
 
-    def unseen(self, open_orders: Iterable[OpenOrder]) -> tuple[str, ...]:
-        """Venue ids of orders that were open when last seen and no longer are: ask for them before ``adopt``."""
-        still = {order.order_id for order in open_orders}
-        return tuple(sorted(order_id for order_id in self._open if order_id not in still))
-
     def _executed(self, event: OrderEvent) -> None:
         more = self._progress(event.order_id, event.filled_quantity, still_open=event.is_open)
         if more <= 0:
@@ -174,13 +180,12 @@ class Shares:
         fee = self._in_quote(event) * (more / event.last_quantity if event.last_quantity else Decimal(0))
         leg = (event.symbol, event.position_side)
         fill = _Fill(leg=leg, signed=event.side.sign * more, price=event.last_price, fee=fee.quantize(_MONEY_STEP))
-        self._give(
-            fill, self._forced(fill) if event.is_forced else {self._owner(self._lineage.name(event)): fill.signed}
-        )
+        closes = event.is_forced or event.client_order_id.startswith(GUARD_ORDER_PREFIX)
+        self._give(fill, self._closed(fill) if closes else {self._owner(self._lineage.name(event)): fill.signed})
 
     def _progress(self, order_id: str, filled: Decimal, *, still_open: bool) -> Decimal:
         """How much of ``filled``, which only grows, is news."""
-        seen = self._open.get(order_id) or self._finished.get(order_id) or Decimal(0)
+        seen = self.filled_by(order_id)
         if still_open and order_id not in self._finished:
             self._open[order_id] = max(seen, filled)
         else:
@@ -191,8 +196,8 @@ class Shares:
         self._open.pop(order_id, None)
         self._finished.put(order_id, filled)
 
-    def _forced(self, fill: _Fill) -> dict[str, Decimal]:
-        """The venue closes a leg: everybody on the side that it closes, in proportion; what is more, to nobody."""
+    def _closed(self, fill: _Fill) -> dict[str, Decimal]:
+        """The venue, or the guard's kill, closes a leg: all on that side bear it in proportion, nobody the rest."""
         against = {
             share.bot: abs(share.quantity)
             for share in self._of_leg(fill.leg)

@@ -25,6 +25,7 @@ from proxy.accounts.payloads import (
     Book,
     OrderRef,
     OrderReport,
+    PastOrder,
     SymbolConfig,
     conditional_order,
     flag,
@@ -35,6 +36,7 @@ from proxy.accounts.payloads import (
     order_report,
     order_times,
     parsed,
+    past_order,
     plain_order,
     position_ref,
     positions_of,
@@ -192,6 +194,11 @@ class VenueAccount:
         """What the venue lets this key do; ``VenueRefused`` where there is no such question (test networks)."""
         row = await self._read(self._venue.sapiGetAccountApiRestrictions)
         return parsed(lambda: key_permissions(row))
+
+    async def past_orders(self, symbol: str) -> tuple[PastOrder, ...]:
+        """The last 500 plain orders of a symbol, in whatever state; weight 5."""
+        rows = await self._read(self._venue.fapiPrivateGetAllOrders, {"symbol": symbol, "limit": "500"})
+        return parsed(lambda: tuple(map(past_order, rows)))
 
     async def symbol_configs(self) -> dict[str, SymbolConfig]:
         """Leverage and margin mode of every symbol; weight 5."""

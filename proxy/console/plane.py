@@ -39,11 +39,21 @@ class FeedView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FindingView:
+    """Something that happened without the guard. ``activity`` is ``order``, ``fill``, ``leverage``, ..., ``forced``."""
+
+    at: str
+    activity: str
+    subject: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountView:
     """One exchange account. ``state`` is ACTIVE, REDUCING or HALTED; ages are seconds, ``None`` when never seen.
 
     ``exchange_key`` is ``sound``, ``unknown``, or what is wrong with the key's rights. ``clock_offset_ms`` is the
-    venue's time less the guard's.
+    venue's time less the guard's. ``outside`` are the newest findings of what did not come through the guard.
     """
 
     name: str
@@ -62,6 +72,7 @@ class AccountView:
     feed: FeedView
     exchange_key: str = "unknown"
     clock_offset_ms: int | None = None
+    outside: Sequence[FindingView] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from proxy.gate.views import NotShown, Reader, Views
 from proxy.venues.binance import rejections
 from proxy.venues.binance.client_ids import restore
 from proxy.venues.binance.encode import build
+from proxy.venues.binance.malformed import MalformedRequest
 from proxy.venues.binance.naming import outward_request
 from proxy.venues.binance.requests import VenueRequest
 
@@ -74,14 +75,17 @@ class ReadDesk:
     async def read(self, request: VenueRequest, identity: Identity | None) -> Answer:
         """The venue's answer to one read; ``identity`` is ``None`` for a public one.
 
-        Raises ``MalformedRequest`` for a client order id that is too long. Never raises for trouble outside.
+        Never raises for trouble outside, nor for a client order id that is too long.
         """
         if identity is None:
             return await self._venue.ask(request, None)
         isolated = self._views.isolates(identity.account, identity.bot)
         if isolated and self._views.withholds(request):
             return refusal(rejections.account_wide("everybody's history"))
-        request = outward_request(request, identity.tag)
+        try:
+            request = outward_request(request, identity.tag)
+        except MalformedRequest as error:
+            return refusal(rejections.malformed(error))
         answer = await self._venue.ask(request, identity)
         if answer.status != 200:
             return answer

@@ -138,14 +138,14 @@ class UserStreams:
         return Answer(status=200, body=key_body(stream_key))
 
     async def ready(self, stream_key: str) -> bool:
-        """Wait, bounded, until the account's events reach this gate. ``False``: they do not, or the key is not ours.
+        """Wait, bounded, until the account's events reach this gate; ``False`` when they do not.
 
         Asked before a bot's handshake is completed, it makes sure that the bot's stream begins with the handshake, and
         that a bot on a shared account begins with the share it has then.
         """
         identity = self._identities.identify_stream(stream_key)
         if identity is None:
-            return False
+            return True  # There is nothing to wait for; ``open`` refuses it.
         try:
             async with asyncio.timeout(READY_WITHIN_S):
                 await self._account(identity.exchange_key).stream.live.wait()

@@ -9,15 +9,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from proxy.gate.judge import Outcome
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.fence import DESK
+from proxy.venues.binance.client_ids import outward, tag
 from proxy.venues.binance.frames import TARGETS
 from rules.catalog import CATALOG
 from rules.flow.message_rate import MessageRate
@@ -26,7 +28,9 @@ from rules.order.instrument_filters import InstrumentFilters
 from rules.order.max_order_value import MaxOrderValue
 from rules.order.price_collar import PriceCollar
 from rules.portfolio.correlated_exposure import CorrelatedExposure
+from rules.portfolio.margin_budget import MarginBudget
 from rules.position.max_leverage import MaxLeverage
+from rules.position.own_share import OwnShare
 from rules.position.position_limit import PositionLimit
 from rules.position.reduce_only_exits import ExitMode, ReduceOnlyExits
 from rules.rule import Rule
@@ -52,6 +56,9 @@ STOP: Mapping[str, Any] = {
 # Slow enough for two gates, moments apart, to see the same balance.
 RATE = MessageRate(per_second=Decimal("0.000001"), burst=Decimal(1))
 LONG = an_account().long("BTCUSDT", "2")
+STALE = replace(an_account(), account=replace(an_account().account, feed_stale=True))
+SHARED = an_account().sharing("demo-bot", "BTCUSDT", "1").sharing("another", "BTCUSDT", "1")
+BUDGET = MarginBudget(level="bot:demo-bot", limit=Decimal(10_000), leverage=Decimal(3))
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,11 @@ class Case:
         return f"{self.code or 'ALLOWED'}{self.note and '-'}{self.note}"
 
 
+def at_the_venue(own_id: str) -> str:
+    """What the exchange knows an order of this bot by."""
+    return outward(own_id, tag("demo", "demo-bot"))
+
+
 def one(limit: str = "1") -> PositionLimit:
     return PositionLimit(limit_quantity=Decimal(limit))
 
@@ -86,7 +98,13 @@ async def with_a_full_disk(gate: Gate) -> None:
 
 
 async def with_one_under_way(gate: Gate) -> None:
-    await gate.desk.judge().judge(asking(a_buy("BTCUSDT", "0.1", client_order_id="same")))
+    await gate.desk.judge().judge(asking(a_buy("BTCUSDT", "0.1", client_order_id=at_the_venue("same"))))
+
+
+async def with_a_lost_answer(gate: Gate) -> None:
+    judge = gate.desk.judge()
+    ruling = await judge.judge(asking(a_buy("BTCUSDT", "0.1", client_order_id=at_the_venue("lost"))))
+    await judge.settle(ruling, Outcome.UNKNOWN, [], {"kind": "outcome"})
 
 
 async def with_the_rate_used_up(gate: Gate) -> None:
@@ -109,7 +127,7 @@ async def with_an_amend_that_became_an_entry(gate: Gate) -> None:
 
 
 def a_resting(*, reduce_only: bool = False) -> Any:
-    return an_open_order(Side.BUY, "BTCUSDT", "1", "50000", client_order_id="x", reduce_only=reduce_only)
+    return an_open_order(Side.BUY, "BTCUSDT", "1", "50000", client_order_id=at_the_venue("x"), reduce_only=reduce_only)
 
 
 async def with_the_exchange_refusing(gate: Gate) -> None:
@@ -139,10 +157,30 @@ CASES = [
     Case("STORE_UNAVAILABLE"),
     Case("ACCOUNT_UNKNOWN", world=an_account().unsurveyed()),
     Case("ACCOUNT_STALE", world=an_account().surveyed(600)),
+    Case("ACCOUNT_FEED_STALE", world=STALE),
     Case("UNKNOWN_SYMBOL", BUY | {"symbol": "NOSUCH"}),
     Case("SYMBOL_NOT_TRADING", world=an_account().listing("BTCUSDT", trading=False)),
     Case("MARKET_STALE", world=an_account().marked("BTCUSDT", "50000", seconds_ago=600)),
     Case("CLIENT_ORDER_ID_IN_USE", BUY | {"newClientOrderId": "same"}, arrange=with_one_under_way),
+    Case("UNRESOLVED_ORDER", BUY, arrange=with_a_lost_answer),
+    Case("SHARE_EXCEEDED", EXIT | {"quantity": "1.5"}, (OwnShare(),), SHARED),
+    Case(
+        "SHARED_CLOSE",
+        {name: text for name, text in STOP.items() if name != "quantity"} | {"closePosition": "true"},
+        (OwnShare(),),
+        SHARED,
+        method="algoOrder.place",
+    ),
+    Case("SHARE_OPPOSED", BUY | {"side": "SELL"}, (OwnShare(),), SHARED),
+    Case(
+        "ORDER_NOT_OWNED",
+        {"symbol": "BTCUSDT", "orderId": "1"},
+        (OwnShare(),),
+        an_account().resting(replace(a_resting(), bot="another")),
+        method="order.cancel",
+    ),
+    Case("MARGIN_BUDGET_EXCEEDED", BUY, (BUDGET,)),
+    Case("SHARES_UNKNOWN", BUY | {"quantity": "0.1"}, (BUDGET,), LONG),
     Case(
         "EXIT_PRICE_OUTSIDE_COLLAR",
         {**EXIT, "type": "LIMIT", "timeInForce": "GTC", "price": "10000"},
@@ -226,7 +264,8 @@ CASES = [
 ]
 
 CANNOT_BE_MET = {
-    "SET_LEVERAGE_ABOVE_LIMIT",  # No method sets leverage.
+    "SET_LEVERAGE_ABOVE_LIMIT",  # No method sets leverage,
+    "SETTING_NOT_OWNED",  # nor anything else of the account.
 }
 
 

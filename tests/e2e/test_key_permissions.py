@@ -10,8 +10,6 @@ from proxy.demo.world import ACCOUNT
 from tests.support.policies import a_policy
 from tests.support.worlds import LiveWorld, until
 
-ALERT = '[desk.outside_activity]\naction = "alert"\n'
-
 
 def test_a_safe_key_is_sound_and_nothing_happens(tmp_path: Path) -> None:
     with LiveWorld(tmp_path, a_policy()) as world:
@@ -19,7 +17,7 @@ def test_a_safe_key_is_sound_and_nothing_happens(tmp_path: Path) -> None:
         assert world.account()["state"] == "ACTIVE"
 
 
-@pytest.mark.parametrize(("policy", "state"), [(a_policy(), "REDUCING"), (a_policy(ALERT), "ACTIVE")])
+@pytest.mark.parametrize(("policy", "state"), [(a_policy(outside="kill"), "REDUCING"), (a_policy(), "ACTIVE")])
 def test_a_dangerous_key_is_never_silent(tmp_path: Path, policy: str, state: str) -> None:
     with LiveWorld(tmp_path, policy, withdrawals=True) as world:
         until(lambda: world.account()["exchange_key"] == "withdrawals", "the key was asked about")

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 
-def a_policy(*tables: str) -> str:
-    """A policy of these tables; the gates and the exit collar apply in any case."""
+def a_policy(*tables: str, outside: str = "alert") -> str:
+    """A policy of these tables; the gates and the exit collar apply in any case.
+
+    ``outside`` is what follows outside activity: tests move the account by hand, and go on.
+    """
     head = '[policy]\nname = "test"\nowner = "test@desk.example"\n'
-    return "\n".join((head, *tables))
+    return "\n".join((head, f'[desk.outside_activity]\naction = "{outside}"\n', *tables))
 
 
 def a_rule(place: str, **settings: Any) -> str:

@@ -43,10 +43,15 @@ Session: TypeAlias = Callable[[FrameSocket], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The bot may come in: who talks to it, and how many messages a second it may send."""
+    """The bot may come in: who talks to it, and how many messages a second it may send.
+
+    ``ready`` is waited for, bounded by itself, before the handshake is completed; an answer instead of ``None`` refuses
+    the bot after all. Then ``serve`` is never called.
+    """
 
     serve: Session
     messages_per_s: float
+    ready: Callable[[], Awaitable[Rejection | None]] | None = None
 
 
 class Door(Protocol):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import urlsplit
 
 from proxy.gate.streams.admission import Admission, FrameSocket, Handshake, Session
-from proxy.gate.streams.hooks import NotServed, TradingApi, UserStreams
+from proxy.gate.streams.hooks import TradingApi, UserStreams
 from proxy.gate.streams.keys import KeyedSockets
 from proxy.gate.streams.outbox import Outbox
 from proxy.gate.streams.relay import Relay
 from proxy.gate.streams.session import StreamSession
-from proxy.venues.binance.rejections import Rejection, unknown_route
+from proxy.venues.binance.rejections import Rejection, unknown_route, venue_unreachable
 from proxy.venues.binance.stream_paths import StreamTarget, TradingTarget, UnknownTarget, read_target
 
 PREFIX: Final = "/binanceusdm"
@@ -33,8 +34,8 @@ class SocketDoor:
         self,
         *,
         relay: Relay,
-        trading: TradingApi | NotServed,
-        users: UserStreams | NotServed,
+        trading: TradingApi,
+        users: UserStreams,
         keys: KeyedSockets,
         names: tuple[str, ...],
     ) -> None:
@@ -61,13 +62,11 @@ class SocketDoor:
             return unknown_route("WS", place.removeprefix(PREFIX), str(unknown))
         match target:
             case TradingTarget():
-                if isinstance(self._trading, NotServed):
-                    return unknown_route("WS", place.removeprefix(PREFIX), "the trading API is not served here")
-                return Admission(self._counted(self._trade(self._trading, handshake.client)), TRADING_CALLS_PER_S)
+                return Admission(self._counted(self._trade(handshake.client)), TRADING_CALLS_PER_S)
             case StreamTarget():
-                if target.stream_keys and isinstance(self._users, NotServed):
-                    return unknown_route("WS", "/ws", "user streams are not served here")
-                return Admission(self._counted(self._stream(target)), STREAM_CALLS_PER_S)
+                serve = self._counted(self._stream(target))
+                ready = self._ready(target.stream_keys) if target.stream_keys else None
+                return Admission(serve, STREAM_CALLS_PER_S, ready)
 
     def _same_site(self, handshake: Handshake) -> bool:
         """Bots send no ``Origin``, or one made of the very address they dial (websocket-client); pages send their own.
@@ -96,9 +95,25 @@ class SocketDoor:
         self._open += 1
         return counted
 
-    def _trade(self, trading: TradingApi, client: str) -> Session:
+    def _ready(self, stream_keys: tuple[str, ...]) -> Callable[[], Awaitable[Rejection | None]]:
+        """A bot's private stream begins with its handshake, so the venue's must be there before."""
+
+        async def ready() -> Rejection | None:
+            try:
+                up = [await self._users.ready(stream_key) for stream_key in stream_keys]
+            except BaseException:
+                self._open -= 1
+                raise
+            if all(up):
+                return None
+            self._open -= 1
+            return venue_unreachable()
+
+        return ready
+
+    def _trade(self, client: str) -> Session:
         async def trade(socket: FrameSocket) -> None:
-            await trading.serve(socket, client)
+            await self._trading.serve(socket, client)
 
         return trade
 

@@ -7,10 +7,6 @@ from typing import Protocol
 from proxy.gate.bot_socket import BotSocket
 
 
-class NotServed:
-    """Stands where a part is not plugged in: its paths are refused at the handshake."""
-
-
 class TradingApi(Protocol):
     """Whoever answers on ``/ws-fapi/v1``. Binds the sockets of its sessions to their keys in ``KeyedSockets``."""
 
@@ -34,6 +30,10 @@ class Attached(Protocol):
 
 class UserStreams(Protocol):
     """Whoever knows the stream keys that were given out and what their accounts live through."""
+
+    async def ready(self, stream_key: str) -> bool:
+        """Wait, bounded, until the stream's events reach this gate. A key nobody gave out is ``open``'s to refuse."""
+        ...
 
     def open(self, stream_key: str, socket: BotSocket, *, combined: bool) -> Attached | None:
         """Send the stream's events to ``socket`` from now on, wrapped if ``combined``. ``None``: no such key."""

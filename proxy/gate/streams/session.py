@@ -9,7 +9,7 @@ from websockets.frames import CloseCode
 
 from proxy.gate.bot_socket import SocketGone
 from proxy.gate.streams.admission import FrameSocket
-from proxy.gate.streams.hooks import Attached, NotServed, UserStreams
+from proxy.gate.streams.hooks import Attached, UserStreams
 from proxy.gate.streams.keys import KeyedSockets, TooManySockets
 from proxy.gate.streams.relay import Follower, NoRoom, Relay
 from proxy.venues.binance.stream_calls import (
@@ -39,7 +39,7 @@ class StreamSession:
         *,
         combined: bool,
         relay: Relay,
-        users: UserStreams | NotServed,
+        users: UserStreams,
         keys: KeyedSockets,
     ) -> None:
         self._socket = socket
@@ -78,6 +78,7 @@ class StreamSession:
     async def _answer(self, call: Call) -> object:
         match call:
             case Subscribe():
+                await self._expect_live(call.names)
                 self._take(call.names, unknown_stream(call.id))
                 await self._confirm(call.names)
             case Unsubscribe():
@@ -86,12 +87,19 @@ class StreamSession:
             case ListSubscriptions():
                 return list(self._subscriptions)
             case SetCombined():
-                self._set_combined(call.combined)
+                self._set_combined(call)
             case GetCombined():
                 return self._follower.combined
             case _:
                 assert_never(call)
         return None
+
+    async def _expect_live(self, names: tuple[str, ...]) -> None:
+        """A private stream is only begun where nothing of it can be missed."""
+        for name in names:
+            if is_stream_key(name) and not await self._users.ready(name):
+                self._socket.close(CloseCode.SERVICE_RESTART, "GUARD VENUE_UNREACHABLE: the venue does not answer")
+                raise SocketGone
 
     def _take(self, names: tuple[str, ...], unknown: RefusedCall) -> None:
         """Follow all of ``names``, or none and raise ``RefusedCall``."""
@@ -121,8 +129,6 @@ class StreamSession:
         return stream
 
     def _attach(self, stream_key: str, unknown: RefusedCall) -> Attached:
-        if isinstance(self._users, NotServed):
-            raise unknown
         attached = self._users.open(stream_key, self._socket, combined=self._follower.combined)
         if attached is None:
             raise unknown
@@ -159,11 +165,11 @@ class StreamSession:
             self._socket.close(CloseCode.SERVICE_RESTART, "GUARD VENUE_UNREACHABLE: the venue does not answer")
             raise SocketGone
 
-    def _set_combined(self, combined: bool) -> None:
-        if combined == self._follower.combined:
+    def _set_combined(self, call: SetCombined) -> None:
+        if call.combined == self._follower.combined:
             return
-        self._follower.combined = combined
+        self._follower.combined = call.combined
         for name in tuple(self._subscriptions):
             if is_stream_key(name):  # Its events are wrapped where they are made.
                 self._drop(name)
-                self._subscriptions[name] = self._attach(name, unknown_stream(None))
+                self._subscriptions[name] = self._attach(name, unknown_stream(call.id))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
 from proxy.gate.bot_socket import SocketGone
-from proxy.gate.streams.admission import Door, Handshake, Session
+from proxy.gate.streams.admission import Admission, Door, Handshake, Session
 from proxy.gate.streams.frames import text_frame
 from proxy.gate.streams.rate import Rate
 from proxy.venues.binance import rejections
@@ -190,12 +191,39 @@ class BotConnection(asyncio.Protocol):
         if isinstance(admission, Rejection):
             self._refuse(admission)
             return
+        if admission.ready is None:
+            self._let_in(response, admission)
+            self._work(self._run(admission.serve))
+        else:
+            self._work(self._run_when_ready(response, admission, admission.ready))
+
+    def _let_in(self, response: Response, admission: Admission) -> None:
         self._message_rate = Rate(admission.messages_per_s, self._loop.time())
         self._wire.send_response(response)
         self._timer = self._loop.call_later(PING_EVERY_S, self._keep_alive)
-        task = self._loop.create_task(self._run(admission.serve))
+
+    def _work(self, session: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(session)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _run_when_ready(
+        self, response: Response, admission: Admission, ready: Callable[[], Awaitable[Rejection | None]]
+    ) -> None:
+        try:
+            refused = await ready()
+        except Exception:  # The edge: a bug costs this bot its handshake, and nobody else anything.
+            log.exception("a handshake failed in the guard")
+            refused = rejections.internal()
+        if refused is not None:
+            if not self._gone.is_set():
+                self._refuse(refused)
+                self._write_out()
+            return
+        if not self._gone.is_set():
+            self._let_in(response, admission)
+            self._write_out()
+        await self._run(admission.serve)  # Also for a bot that is gone by now: it finds that out, and clears up.
 
     def _refuse(self, rejection: Rejection) -> None:
         body = rejection.body()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
@@ -27,7 +26,7 @@ from rules.model import (
     SetPositionMode,
     Side,
 )
-from rules.snapshot import HeldOrder
+from rules.snapshot import HeldOrder, Position
 from tests.proxy.accounts.builders import (
     BOTH,
     a_config_event,
@@ -35,7 +34,6 @@ from tests.proxy.accounts.builders import (
     a_position,
     a_position_change,
     a_resting_order,
-    a_survey,
     an_account_event,
     an_algo_event,
     an_order_event,
@@ -112,9 +110,9 @@ def test_a_record_that_comes_after_the_event_explains_it(watched: Watched) -> No
     assert watched.later(GRACE_S).saw(a_fill("a", BUY, "1", total="2")).found() == []
 
 
-def test_a_hold_that_comes_after_the_event_explains_it(watched: Watched) -> None:
-    watched.saw(an_order_event("a", BUY, "1")).saw(a_fill("a", BUY, "1"), known=True)
-    assert watched.found_in_the_end() == []
+def test_an_order_nobody_knew_at_first_is_not_known_for_having_been_seen_since(watched: Watched) -> None:
+    watched.saw(an_order_event("x", BUY, "1")).saw(a_fill("x", BUY, "1"), known=True)
+    assert watched.found_in_the_end() == [(Activity.ORDER, "BTCUSDT"), (Activity.FILL, "BTCUSDT")]
 
 
 def test_the_name_of_an_old_order_does_not_hide_a_new_one(watched: Watched) -> None:
@@ -130,17 +128,17 @@ def test_an_order_the_guard_refused_explains_nothing(watched: Watched) -> None:
 
 
 def test_orders_that_stood_at_the_start_are_adopted(watched: Watched) -> None:
-    watched.detector.adopt(a_survey(a_resting_order("old", BUY, "1")))
+    watched.detector.adopt([a_resting_order("old", BUY, "1")])
     assert watched.saw(a_fill("old", BUY, "1")).found_in_the_end() == []
 
 
 def test_what_a_restarted_warden_missed_is_told_from_what_its_predecessor_knew(watched: Watched) -> None:
-    watched.detector.adopt(a_survey(a_resting_order("old", BUY, "1")))
+    watched.detector.adopt([a_resting_order("old", BUY, "1")])
     held = HeldOrder(
         symbol="BTCUSDT", side=BUY, position_side=BOTH, quantity=Decimal(1), price=None, client_order_id="held"
     )
     watched.detector.held([held], watched.at)
-    now = a_survey(*(a_resting_order(name, BUY, "1") for name in ("old", "held", "strange")))
+    now = [a_resting_order(name, BUY, "1") for name in ("old", "held", "strange")]
     watched.detector.surveyed(now, watched.at)
     assert watched.found_in_the_end() == [(Activity.ORDER, "BTCUSDT")]
 
@@ -174,6 +172,19 @@ def test_the_venues_own_closes_are_told_and_are_not_outside(watched: Watched) ->
     (finding,) = watched.detector.findings(watched.at)
     assert (finding.activity, finding.is_outside) == (Activity.FORCED, False)
     assert watched.found_in_the_end() == []
+
+
+def test_the_venues_own_closes_are_known_even_when_they_were_counted_before(watched: Watched) -> None:
+    watched.saw(a_fill("a", BUY, "2"), known=True)
+    closed = a_fill("adl_autoclose", SELL, "2")
+    watched.shares.apply(closed)
+    watched.saw(closed)
+    assert watched.found() == [(Activity.FORCED, "BTCUSDT")]
+
+
+def test_an_order_named_like_the_venues_own_that_turns_the_leg_is_an_order(watched: Watched) -> None:
+    watched.saw(a_fill("a", BUY, "2"), known=True).saw(an_order_event("autoclose-1", SELL, "5"))
+    assert watched.found_in_the_end() == [(Activity.ORDER, "BTCUSDT")]
 
 
 def test_an_order_named_like_the_venues_own_that_opens_is_an_order(watched: Watched) -> None:
@@ -252,15 +263,15 @@ def test_a_change_both_told_and_read_is_found_once(watched: Watched) -> None:
 
 
 def test_the_position_mode_is_ours_or_found(watched: Watched) -> None:
-    watched.detector.adopt(a_survey())
-    watched.forwarded(SetPositionMode(hedged=True)).detector.surveyed(a_survey(hedged=True), watched.at)
+    watched.detector.mode(False, watched.at)
+    watched.forwarded(SetPositionMode(hedged=True)).detector.mode(True, watched.at)
     assert watched.found_in_the_end() == []
-    watched.detector.surveyed(a_survey(hedged=False), watched.at)
+    watched.detector.mode(False, watched.at)
     assert watched.found_in_the_end() == [(Activity.POSITION_MODE, "")]
 
 
-def survey(watched: Watched, *parts: Any) -> Watched:
-    watched.detector.surveyed(a_survey(*parts), watched.at)
+def survey(watched: Watched, *positions: Position) -> Watched:
+    watched.detector.compared(positions, watched.at)
     return watched
 
 

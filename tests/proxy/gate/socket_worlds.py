@@ -16,9 +16,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from proxy.gate.bot_socket import BotSocket
 from proxy.gate.protocol import StrictHttpProtocol
 from proxy.gate.streams.door import SocketDoor
-from proxy.gate.streams.hooks import NotServed, TradingApi, UserStreams
+from proxy.gate.streams.hooks import Attached, TradingApi, UserStreams
 from proxy.gate.streams.keys import KeyedSockets
 from proxy.gate.streams.relay import Relay
 from proxy.gate.streams.socket import BotConnection
@@ -102,6 +103,23 @@ class Venue:
         await connection.send(json.dumps({"result": None, "id": call["id"]}))
 
 
+class NoTrading:
+    """A trading API that hangs up at once."""
+
+    async def serve(self, socket: BotSocket, client: str) -> None:
+        return
+
+
+class NoStreams:
+    """User streams of which no key was ever given out."""
+
+    async def ready(self, stream_key: str) -> bool:
+        return True
+
+    def open(self, stream_key: str, socket: BotSocket, *, combined: bool) -> Attached | None:
+        return None
+
+
 class Gate:
     """uvicorn with the two protocols of a gate, in the test's own event loop."""
 
@@ -109,8 +127,8 @@ class Gate:
         self,
         venue_url: str,
         *,
-        trading: TradingApi | NotServed | None = None,
-        users: UserStreams | NotServed | None = None,
+        trading: TradingApi | None = None,
+        users: UserStreams | None = None,
         names: tuple[str, ...] = (),
         active: Callable[[str], bool] = lambda _: True,
         disabled: Callable[[], Awaitable[frozenset[str]]] | None = None,
@@ -122,8 +140,8 @@ class Gate:
         self.keys = KeyedSockets(active, disabled or nothing_disabled)
         self.door = SocketDoor(
             relay=self.relay,
-            trading=trading or NotServed(),
-            users=users or NotServed(),
+            trading=trading or NoTrading(),
+            users=users or NoStreams(),
             keys=self.keys,
             names=names,
         )

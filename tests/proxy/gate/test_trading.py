@@ -13,6 +13,7 @@ import pytest
 from proxy.gate.trading import UNDER_WAY_MAX
 from proxy.store.embedded import EmbeddedStore
 from proxy.vault.keys import GuardKey
+from proxy.venues.binance.client_ids import outward, tag
 from tests.proxy.gate.conftest import Desk
 from tests.support.gates import NOW_MS, Exchange, Gate, Keys, MemorySocket, a_bare_frame, a_frame, an_exchange
 
@@ -69,7 +70,12 @@ async def test_an_order_goes_out_as_rest_under_the_real_key(
         "rateLimits": [],
     }
     ((method, path, sent),) = exchange.asked
-    assert (method, path, sent["newClientOrderId"], "apiKey" in sent) == ("POST", "/fapi/v1/order", "mine", False)
+    assert (method, path, sent["newClientOrderId"], "apiKey" in sent) == (
+        "POST",
+        "/fapi/v1/order",
+        outward("mine", tag("demo", "demo-bot")),
+        False,
+    )
 
 
 @pytest.mark.parametrize("method", ["depth", "ticker.price", "ticker.book"])
@@ -280,7 +286,7 @@ async def test_a_bot_that_hangs_up_tears_no_order(gate: Gate, desk: Desk, keys: 
 async def test_a_bug_answers_as_one_and_the_session_goes_on(
     socket: MemorySocket, gate: Gate, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gate.rest_door, "_hosts", {})
+    monkeypatch.setattr(gate.rest_door._reads._venue, "_hosts", {})
     answer = await socket.ask(a_bare_frame("depth", {"symbol": "BTCUSDT"}))
     assert (answer["status"], answer["error"]["code"]) == (500, -1000)
     assert (await socket.ask(a_bare_frame("session.status")))["status"] == 200

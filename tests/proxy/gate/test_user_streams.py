@@ -148,6 +148,7 @@ async def test_every_gate_knows_every_key_and_nobody_elses(gate: Gate, keys: Key
         hosts={"fapi": gate.exchange.url},
         stream_host=venue.host,
         now=lambda: NOW,
+        views=gate.streams._views,
     )
     for key in (keys.hmac, keys.ed25519):
         found = another_gate.open(stream_key(key), MemorySocket(), combined=False)

@@ -1,0 +1,85 @@
+"""Builds what looks after one account beside its keeper: whose order is whose, its key, and what came from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from proxy.accounts.key_watch import KeyWatch
+from proxy.accounts.markets import MarketKeeper
+from proxy.accounts.outside_watch import OutsideWatch
+from proxy.accounts.shares import Shares
+from proxy.accounts.venue_account import VenueAccount
+from proxy.kill.desk import KillDesk
+from proxy.vault.permissions import Risk
+from proxy.vault.vault import Vault
+from proxy.venues.binance import client_ids
+from rules.outside import OutsideAction, outside_action
+from rules.policy import Policy
+
+Record = Callable[[str, str, dict[str, Any]], Awaitable[None]]
+"""Writes an event to the audit: what, by whom, details."""
+
+
+def owner_of(vault: Vault, account: str) -> Callable[[str], str]:
+    """Names the bot behind a client order id of this account, "" for nobody's. Bots issued later are known at once."""
+
+    def owner(client_order_id: str) -> str:
+        bots = {key.bot for key in vault.guard_keys() if key.account == account}
+        return client_ids.owner(client_order_id, client_ids.tags(account, bots))
+
+    return owner
+
+
+def key_watch(hands: VenueAccount, policy: Policy, vault: Vault, kill: KillDesk, record: Record) -> KeyWatch:
+    """The watch on an account's exchange key."""
+    account = hands.name
+    alerts_only = outside_action(policy.outside, account) is OutsideAction.ALERT
+
+    def accepted() -> tuple[Risk, ...]:
+        enrolment = vault.exchange_key(account).enrolment
+        return enrolment.accepted if enrolment is not None else ()
+
+    return KeyWatch(
+        account=account,
+        ask=hands.key_permissions,
+        accepted=accepted,
+        reduce=None if alerts_only else kill.reduce,
+        record=record,
+    )
+
+
+def outside_watch(
+    hands: VenueAccount,
+    market: MarketKeeper,
+    *,
+    policy: Policy,
+    vault: Vault,
+    kill: KillDesk,
+    record: Record,
+    data_dir: Path,
+    now: Callable[[], datetime],
+) -> OutsideWatch:
+    """The watch on what happens on an account without the guard, and its shares."""
+
+    def price_of(asset: str) -> Decimal | None:
+        quoted = market.markets.get(f"{asset}USDT")
+        return quoted.mark_price if quoted is not None else None
+
+    def step_of(symbol: str) -> Decimal | None:
+        instrument = market.instruments.get(symbol)
+        return instrument.step_size if instrument is not None else None
+
+    return OutsideWatch(
+        account=hands.name,
+        action=outside_action(policy.outside, hands.name),
+        shares=Shares(owner_of(vault, hands.name), step_of=step_of, price_of=price_of),
+        response=kill,
+        venue=hands,
+        record=record,
+        data_dir=data_dir,
+        now=now,
+    )

@@ -1,0 +1,213 @@
+"""The watch on one account: gaps are healed to their owners, what nothing explains is reported and answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.exceptions import ConnectionError as StoreGone
+
+from proxy.accounts import outside, outside_watch
+from proxy.accounts.outside_watch import OutsideWatch
+from proxy.accounts.payloads import PastOrder, SymbolConfig
+from proxy.accounts.shares import Shares
+from proxy.gate.journal import Journal
+from rules.model import Side
+from rules.outside import OutsideAction
+from tests.proxy.accounts.builders import a_fill, a_position, a_resting_order, a_survey, an_order_event
+from tests.rules.builders import NOW
+
+BUY, SELL = Side
+NOW_MS = int(NOW.timestamp() * 1000)
+
+
+class Desk:
+    """The venue, the kill desk and the audit around one watch, in memory; what the watch does stands in ``done``."""
+
+    def __init__(self, data_dir: Path, action: OutsideAction) -> None:
+        self.done: list[str] = []
+        self.records: list[dict[str, Any]] = []
+        self.past: tuple[PastOrder, ...] = ()
+        self.killed = self.store_gone = False
+        self.shares = Shares(lambda name: name.partition("/")[0] if "/" in name else "")
+        self.watch = OutsideWatch(
+            account="main",
+            action=action,
+            shares=self.shares,
+            response=self,
+            venue=self,
+            record=self._record,
+            data_dir=data_dir,
+            now=lambda: NOW,
+        )
+
+    async def reduce(self, account: str, by: str, reason: str) -> bool:
+        if self.store_gone:
+            raise StoreGone
+        self.done.append(f"reduce {account}")
+        return True
+
+    async def close(self, account: str, by: str, reason: str) -> bool:
+        self.done.append(f"kill {account}")
+        return True
+
+    def stopped(self, account: str) -> bool:
+        return self.killed
+
+    async def symbol_configs(self) -> dict[str, SymbolConfig]:
+        return {}
+
+    async def past_orders(self, symbol: str) -> tuple[PastOrder, ...]:
+        return self.past
+
+    async def _record(self, what: str, by: str, detail: dict[str, Any]) -> None:
+        self.records.append({"what": what, **detail})
+
+    def quantities(self) -> dict[str, str]:
+        return {share.bot: f"{share.quantity:f}" for share in self.shares.all() if share.quantity}
+
+    async def until(self, what: str) -> None:
+        async with asyncio.timeout(5):
+            while what not in (*self.done, *(each["what"] for each in self.records)):
+                await asyncio.sleep(0.001)
+
+    async def rest(self) -> None:
+        """Long enough for anything that was suspected to be found."""
+        await asyncio.sleep(outside.GRACE_S * 4)
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outside, "GRACE_S", 0.05)
+    monkeypatch.setattr(outside_watch, "TICK_S", 0.005)
+
+
+@asynccontextmanager
+async def running(data_dir: Path, action: OutsideAction = OutsideAction.REDUCE) -> AsyncIterator[Desk]:
+    desk = Desk(data_dir, action)
+    desk.watch.adopt((), ())
+    task = asyncio.create_task(desk.watch.run())
+    try:
+        yield desk
+        assert not task.done(), task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    ("action", "done"),
+    [(OutsideAction.ALERT, []), (OutsideAction.REDUCE, ["reduce main"]), (OutsideAction.KILL, ["kill main"])],
+)
+async def test_a_strange_order_is_reported_and_answered_as_the_policy_says(
+    tmp_path: Path, action: OutsideAction, done: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(tmp_path, action) as desk:
+        desk.watch.saw(an_order_event("x", BUY, "1"), known=False)
+        await desk.until(done[0] if done else "outside.activity")
+        await desk.rest()
+        assert desk.done == done
+    assert [each["action"] for each in desk.records] == [action.value]
+    assert [each.finding.activity.value for each in desk.watch.found] == ["order"]
+    assert "OUTSIDE_ACTIVITY on main: order BTCUSDT BUY 1 LIMIT, id x" in caplog.text
+
+
+async def test_a_store_that_is_away_is_asked_until_the_account_is_reduced(tmp_path: Path) -> None:
+    async with running(tmp_path) as desk:
+        desk.store_gone = True
+        desk.watch.saw(an_order_event("x", BUY, "1"), known=False)
+        await desk.until("outside.activity")
+        desk.store_gone = False
+        await desk.until("reduce main")
+
+
+async def test_the_venues_own_close_is_reported_and_answered_by_nothing(tmp_path: Path) -> None:
+    async with running(tmp_path, OutsideAction.KILL) as desk:
+        for event in (a_fill("ann/1", BUY, "1"), a_fill("autoclose-1", SELL, "1")):
+            desk.watch.apply(event)
+            desk.watch.saw(event, known=event.client_order_id == "ann/1")
+        await desk.until("venue.forced")
+        await desk.rest()
+        assert desk.done == []
+
+
+async def test_the_kills_orders_are_its_own_only_while_the_account_is_stopped(tmp_path: Path) -> None:
+    async with running(tmp_path) as desk:
+        desk.killed = True
+        desk.watch.saw(a_fill("pgk-1", SELL, "1"), known=True)
+        await desk.rest()
+        assert desk.records == []
+        desk.killed = False
+        desk.watch.saw(a_fill("pgk-2", SELL, "1"), known=True)
+        await desk.until("outside.activity")
+
+
+async def test_an_order_that_only_a_gates_journal_knows_is_the_guards(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    decided = {
+        "kind": "decision",
+        "at": NOW.isoformat(),
+        "commands": [{"type": "PlaceOrder", "client_order_id": "a/1"}],
+    }
+    journal.append(decided | {"decisions": [{"verdict": "ALLOW"}]}, durable=False)
+    journal.append(
+        decided | {"decisions": [{"verdict": "DENY"}], "commands": [{"client_order_id": "b/1"}]}, durable=False
+    )
+    journal.close()
+    async with running(tmp_path) as desk:
+        desk.watch.saw(an_order_event("a/1", BUY, "1"), known=False)
+        await desk.rest()
+        assert desk.records == []
+        desk.watch.saw(an_order_event("b/1", BUY, "1"), known=False)
+        await desk.until("outside.activity")
+
+
+async def test_what_an_order_filled_while_the_stream_was_down_goes_to_its_owner(tmp_path: Path) -> None:
+    async with running(tmp_path) as desk:
+        desk.watch.hear({"kind": "intent", "commands": [{"type": "PlaceOrder", "client_order_id": "ann/1"}]})
+        filled = a_resting_order("ann/1", BUY, "0", "2")
+        old = a_resting_order("ben/0", BUY, "0", "9")
+        desk.past = (
+            PastOrder(order=filled, changed_ms=NOW_MS + 5, average_price=Decimal(101)),
+            PastOrder(order=old, changed_ms=NOW_MS - 5, average_price=Decimal(101)),
+        )
+        desk.watch.adopt((a_position("2"),), ())
+        await desk.rest()
+        assert (desk.quantities(), desk.records) == ({"ann": "2"}, [])
+
+
+async def test_a_position_no_order_explains_is_found_and_then_nobodys(tmp_path: Path) -> None:
+    async with running(tmp_path) as desk:
+        desk.watch.adopt((a_position("2"),), ())
+        await desk.until("reduce main")
+        desk.watch.adopt((a_position("2"),), ())
+        await desk.rest()
+        assert desk.quantities() == {"": "2"}
+        assert [each.finding.activity.value for each in desk.watch.found] == ["position"]
+
+
+async def test_a_strange_order_that_filled_while_the_stream_was_down_is_found(tmp_path: Path) -> None:
+    async with running(tmp_path) as desk:
+        desk.past = (
+            PastOrder(order=a_resting_order("x", BUY, "0", "2"), changed_ms=NOW_MS + 5, average_price=Decimal(101)),
+        )
+        desk.watch.adopt((a_position("2"),), ())
+        await desk.until("reduce main")
+        assert [each.finding.activity.value for each in desk.watch.found] == ["order"]
+        assert desk.quantities() == {"": "2"}
+
+
+async def test_a_restarted_warden_reports_what_was_placed_while_it_was_away(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, OutsideAction.REDUCE)
+    desk.watch.restore(a_survey(a_resting_order("ann/1", BUY, "1")))
+    desk.watch.adopt((), (a_resting_order("ann/1", BUY, "1"), a_resting_order("x", BUY, "1")))
+    task = asyncio.create_task(desk.watch.run())
+    await desk.until("reduce main")
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert [each.finding.detail for each in desk.watch.found] == ["BUY LIMIT, id x"]
