@@ -15,10 +15,11 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from proxy.accounts.book import Book
-from proxy.accounts.events import Event
+from proxy.accounts.events import Event, OrderEvent
 from proxy.accounts.merging import Merged, merge_survey
 from proxy.accounts.survey import Survey
 from proxy.store.conversion import NOTHING, Conversion
+from proxy.store.owners import OWNERS_MAX, order_field, trade_field
 from proxy.store.warden_store import Published, WardenStore
 from rules.snapshot import Account, Market, OpenOrder, Position, Share
 
@@ -39,7 +40,7 @@ class Attribution(Protocol):
         """Take up the shares an earlier warden published."""
 
     def adopt(self, positions: Sequence[Position], open_orders: Sequence[OpenOrder]) -> None:
-        """The whole book after a survey was put into it: the shares are to add up to it."""
+        """The whole book after a survey was put into it, each leg as the venue tells it: shares are to add up to it."""
 
     def all(self) -> tuple[Share, ...]:
         """Every share."""
@@ -80,6 +81,7 @@ class Bookkeeper:
         self._version = 0
         self._pending = NOTHING
         self._unsaid: list[tuple[Event, bool, int | None]] = []
+        self._owners: dict[str, str] = {}
         self._as_of: datetime | None = None
 
     def hear(self, events: Sequence[Event], received: float) -> tuple[str, ...]:
@@ -93,6 +95,7 @@ class Bookkeeper:
                 self._shares.apply(event)
             if self._outside is not None and len(self._unsaid) < UNSAID_MAX:
                 self._unsaid.append((event, effects.known, place))
+            self._remember(event)
             if effects.doubt:
                 doubts.append(effects.doubt)
         return tuple(doubts)
@@ -130,9 +133,9 @@ class Bookkeeper:
             if survey.symbols is None and (self._as_of is None or self._as_of < survey.account.as_of):
                 self._as_of = survey.account.as_of
             self._pending = self._pending.then(merged.conversion)
-            whole = self._next()
-            if self._shares is not None and whole is not None:
-                self._shares.adopt(whole.positions, whole.open_orders)
+            if self._shares is not None:
+                # The one quantity the venue tells of a leg, not what must be counted while it is in doubt.
+                self._shares.adopt(self.book.told(self._markets()), self.book.open_orders())
             if self._outside is not None:
                 self._outside.mode(survey.account.hedged)
             for _ in range(_ATTEMPTS):
@@ -172,6 +175,16 @@ class Bookkeeper:
         self.account = None
         self.book.surveyed = None
 
+    def _remember(self, event: Event) -> None:
+        """Whose order and trade this is, for rows of the venue that carry no client order id."""
+        if not isinstance(event, OrderEvent) or not (bot := self.book.owner(event.client_order_id)):
+            return
+        self._owners[order_field(event.symbol, event.order_id)] = bot
+        if event.trade_id:
+            self._owners[trade_field(event.symbol, str(event.trade_id))] = bot
+        while len(self._owners) > OWNERS_MAX:
+            self._owners.pop(next(iter(self._owners)))
+
     def _next(self) -> Account | None:
         markets = self._markets()
         if self._as_of is None:
@@ -194,4 +207,8 @@ class Bookkeeper:
         later = self._unsaid[said:]
         taken = len(conversion.taken)
         self._unsaid = [(event, known, None if place is None else place - taken) for event, known, place in later]
+        if self._owners:
+            owners = dict(self._owners)
+            await self._store.remember_owners(account.name, owners)
+            self._owners = {field: bot for field, bot in self._owners.items() if field not in owners}
         return True
