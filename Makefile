@@ -56,6 +56,7 @@ check: .venv/.dev
 bench: .venv/.dev
 	sh tests/install_packages.sh
 	$(PY) -m bench.latency
+	$(PY) -m bench.relay
 
 proof: .venv/.dev
 	PERPGUARD_PROOF=100 $(PY) -m pytest -m full -k proof

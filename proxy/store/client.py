@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -48,15 +48,21 @@ def connect(url: str, *, timeout_s: float, connections_max: int = 512) -> Redis:
     return Redis(connection_pool=pool)
 
 
-async def within(timeout_s: float, call: Coroutine[Any, Any, T]) -> T:
-    """``call``'s result if the store answers within ``timeout_s`` of our own attention; ``TimeoutError`` otherwise.
+def _never() -> float:
+    return float("-inf")
+
+
+async def within(timeout_s: float, call: Coroutine[Any, Any, T], heard: Callable[[], float] = _never) -> T:
+    """``call``'s result unless the store is silent for ``timeout_s`` of our own attention; else ``TimeoutError``.
 
     When this process is late, because it or the machine is busy, an answer may long be there before the timer and the
-    reader get their turn. Only time in which the loop turned counts, so a busy second is no outage of the store.
+    reader get their turn. Only time in which the loop turned counts, so a busy second is no outage of the store. And
+    a store that answers others meanwhile is not silent: ``heard`` is the loop's time of its last answer to anybody.
     """
     task = asyncio.ensure_future(call)
     loop = asyncio.get_running_loop()
-    started, left = loop.time(), timeout_s
+    started = latest = loop.time()
+    left = timeout_s
     try:
         while left > 0 and loop.time() - started < timeout_s * HOT_PATIENCE:
             before = loop.time()
@@ -64,6 +70,8 @@ async def within(timeout_s: float, call: Coroutine[Any, Any, T]) -> T:
             if task.done():
                 return task.result()
             left -= min(loop.time() - before, _SLICE_S)
+            if (answered := heard()) > latest:
+                latest, left = answered, timeout_s
         raise TimeoutError
     finally:
         task.cancel()

@@ -157,6 +157,7 @@ class GateStore:
         self._voiding: set[asyncio.Task[None]] = set()
         self._documents: dict[str, _Document] = {}
         self._broken_until = 0.0
+        self._heard_at = float("-inf")
 
     @property
     def broken(self) -> bool:
@@ -353,7 +354,8 @@ class GateStore:
         try:
             return await within(self._timeout_s, read())
         except (RedisError, OSError, TimeoutError) as error:
-            raise self._failed(error) from error
+            # No order waits for this answer, so no order is made to suffer for it: the breaker stays as it is.
+            raise StoreUnavailable(type(error).__name__) from error
 
     async def aclose(self) -> None:
         """Close the connections. Holds still to be undone are left to the warden, which asks about old ones."""
@@ -390,7 +392,9 @@ class GateStore:
         if heed_breaker and self.broken:
             raise StoreUnavailable("the store failed less than a second ago", asked=False)
         try:
-            return await within(self._timeout_s, question())
+            answer = await within(self._timeout_s, question(), lambda: self._heard_at)
+            self._heard_at = asyncio.get_running_loop().time()
+            return answer
         except (RedisError, OSError, TimeoutError) as error:
             raise self._failed(error) from error
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.settings import BINANCE_HOSTS, Settings, SettingsError, load_settings
+from proxy.settings import BINANCE_HOSTS, BINANCE_STREAM_HOSTS, Settings, SettingsError, load_settings
 
 SECRET = "correct horse battery staple"
 
@@ -138,12 +138,17 @@ def test_a_venue_s_url_replaces_every_host_of_it(config, monkeypatch):
     monkeypatch.setenv("PERPGUARD_VENUES__BINANCEUSDM__URL", "http://127.0.0.1:9000/")
     settings = load_settings(None, {})
     assert set(settings.hosts("binanceusdm").values()) == {"http://127.0.0.1:9000"}
+    assert set(settings.stream_hosts("binanceusdm").values()) == {"ws://127.0.0.1:9000"}
+    monkeypatch.setenv("PERPGUARD_VENUES__BINANCEUSDM__URL", "https://exchange.example/practice")
+    assert load_settings(None, {}).stream_hosts("binanceusdm")["fstream"] == "wss://exchange.example/practice"
     assert load_settings(config("[venues.binanceusdm]\n"), {}).venue_urls  # The environment still wins.
 
 
 def test_without_a_url_a_venue_is_the_real_one():
     assert Settings().hosts("binanceusdm") == BINANCE_HOSTS
     assert all(url.startswith("https://") for url in BINANCE_HOSTS.values())
+    assert Settings().stream_hosts("binanceusdm") == BINANCE_STREAM_HOSTS
+    assert all(url.startswith("wss://") for url in BINANCE_STREAM_HOSTS.values())
 
 
 @pytest.mark.parametrize(

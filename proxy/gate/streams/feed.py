@@ -143,7 +143,10 @@ class Feed:
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 raise VenueTrouble("not a message of a combined stream") from error
             if message.stream:
-                self._listener.event(message.stream, raw, bytes(message.data))
+                data = bytes(message.data)
+                if not data:
+                    raise VenueTrouble("an event without data")
+                self._listener.event(message.stream, raw, data)
             elif message.id is not None and (answer := self._answers.pop(message.id, None)) is not None:
                 answer.set_result(bytes(message.error) in (b"", b"null"))
 

@@ -40,7 +40,7 @@ class Outbox:
         self._behind: set[Writer] = set()
 
     def add(self, writer: Writer) -> None:
-        """Flush ``writer`` in the next turn of the loop. Call it once a turn."""
+        """Flush ``writer`` in the next turn of the loop, once all that are behind have been looked at."""
         if not self._due:
             asyncio.get_running_loop().call_soon(self._turn)
         self._due.append(writer)

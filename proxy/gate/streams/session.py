@@ -87,7 +87,7 @@ class StreamSession:
             case ListSubscriptions():
                 return list(self._subscriptions)
             case SetCombined():
-                self._set_combined(call.combined)
+                self._set_combined(call)
             case GetCombined():
                 return self._follower.combined
             case _:
@@ -165,11 +165,11 @@ class StreamSession:
             self._socket.close(CloseCode.SERVICE_RESTART, "GUARD VENUE_UNREACHABLE: the venue does not answer")
             raise SocketGone
 
-    def _set_combined(self, combined: bool) -> None:
-        if combined == self._follower.combined:
+    def _set_combined(self, call: SetCombined) -> None:
+        if call.combined == self._follower.combined:
             return
-        self._follower.combined = combined
+        self._follower.combined = call.combined
         for name in tuple(self._subscriptions):
             if is_stream_key(name):  # Its events are wrapped where they are made.
                 self._drop(name)
-                self._subscriptions[name] = self._attach(name, unknown_stream(None))
+                self._subscriptions[name] = self._attach(name, unknown_stream(call.id))

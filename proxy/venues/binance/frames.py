@@ -18,6 +18,7 @@ from urllib.parse import quote_plus
 
 import msgspec
 
+from proxy.venues.binance.frame_echoes import without_echoes
 from proxy.venues.binance.malformed import MalformedRequest, illegal, too_many
 from proxy.venues.binance.rejections import Rejection, malformed, unknown_outcome, unknown_route
 from proxy.venues.binance.routes import Access, Route, find_route
@@ -129,7 +130,7 @@ def read_frame(raw: bytes | str) -> Call:
         read = Call(
             id=frame_id,
             method=method,
-            parameters=present.without(_FRAMING),
+            parameters=without_echoes(present.without(_FRAMING)),
             api_key=present.get("apiKey"),
             signed_payload="&".join(f"{name}={sent[name]}" for name in sorted(sent) if name != "signature"),
             signature=present.get("signature"),

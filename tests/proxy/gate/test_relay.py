@@ -215,10 +215,11 @@ async def test_a_stream_the_venue_refuses_costs_its_followers_their_socket_and_n
         assert await received(good) == TRADE
 
 
-async def test_what_is_no_message_of_a_stream_ends_the_connection_to_the_venue():
+@pytest.mark.parametrize("sent", ["not JSON", '{"stream":"btcusdt@aggTrade"}', "[]", '{"id":"one"}'])
+async def test_what_is_no_message_of_a_stream_ends_the_connection_to_the_venue(sent):
     async with a_world() as (venue, gate), gate.connect("/ws/btcusdt@aggTrade") as bot:
         await until(lambda: venue.subscribed["btcusdt@aggTrade"] == 1)
-        await venue.connections[0].send("not JSON")
+        await venue.connections[0].send(sent)
         await until(lambda: len(venue.paths) == 2 and venue.subscribed["btcusdt@aggTrade"] == 1)
         await venue.publish("btcusdt@aggTrade", TRADE)
         assert await received(bot) == TRADE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -57,6 +58,11 @@ KNOWN = {
 def test_a_stream_is_known_by_exactly_its_documented_name(name, category):
     found = find_stream(name)
     assert (found.category if found else None) == category
+
+
+def test_the_documents_list_every_kind_of_stream():
+    page = (Path(__file__).parents[4] / "docs" / "venues.md").read_text(encoding="utf-8")
+    assert [kind.name for kind in STREAM_KINDS if f"`{kind.name}`" not in page] == []
 
 
 def test_only_books_of_differences_are_incremental():
