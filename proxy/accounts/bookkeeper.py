@@ -15,11 +15,10 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from proxy.accounts.book import Book
-from proxy.accounts.events import Event, OrderEvent
+from proxy.accounts.events import Event
 from proxy.accounts.merging import Merged, merge_survey
 from proxy.accounts.survey import Survey
 from proxy.store.conversion import NOTHING, Conversion
-from proxy.store.owners import OWNERS_MAX, order_field, trade_field
 from proxy.store.warden_store import Published, WardenStore
 from rules.snapshot import Account, Market, OpenOrder, Position, Share
 
@@ -27,7 +26,8 @@ log = logging.getLogger("perpguard.accounts")
 
 _ATTEMPTS: Final = 3
 UNSAID_MAX: Final = 10_000
-"""Events kept for whoever watches the outside while the store is away; beyond it, a survey tells of them."""
+"""Events kept for whoever watches the outside while the store is away; beyond it, a survey tells of them. As many
+owners of orders are kept for the store; a fill beyond it is left out of what its bot reads of its fills."""
 
 
 class Attribution(Protocol):
@@ -35,6 +35,10 @@ class Attribution(Protocol):
 
     def apply(self, event: Event) -> object:
         """Take one event in; repeated ones change nothing."""
+
+    def owners_of(self, event: Event) -> Mapping[str, str]:
+        """Whose order and trade an event tells of (``proxy.store.owners``); asked after ``apply``."""
+        ...
 
     def restore(self, account: Account) -> None:
         """Take up the shares an earlier warden published."""
@@ -80,8 +84,8 @@ class Bookkeeper:
         self._lock = asyncio.Lock()
         self._version = 0
         self._pending = NOTHING
-        self._unsaid: list[tuple[Event, bool, int | None]] = []
         self._owners: dict[str, str] = {}
+        self._unsaid: list[tuple[Event, bool, int | None]] = []
         self._as_of: datetime | None = None
 
     def hear(self, events: Sequence[Event], received: float) -> tuple[str, ...]:
@@ -93,9 +97,10 @@ class Bookkeeper:
             self._pending = self._pending.then(effects.conversion)
             if self._shares is not None:
                 self._shares.apply(event)
+                if len(self._owners) < UNSAID_MAX:
+                    self._owners |= self._shares.owners_of(event)
             if self._outside is not None and len(self._unsaid) < UNSAID_MAX:
                 self._unsaid.append((event, effects.known, place))
-            self._remember(event)
             if effects.doubt:
                 doubts.append(effects.doubt)
         return tuple(doubts)
@@ -118,6 +123,7 @@ class Bookkeeper:
                     account, conversion=conversion, resolved=resolved, desk=self._desk
                 )
                 if await self._finish(account, done, conversion, said):
+                    await self._tell_owners()
                     return True
             return False
 
@@ -175,15 +181,12 @@ class Bookkeeper:
         self.account = None
         self.book.surveyed = None
 
-    def _remember(self, event: Event) -> None:
-        """Whose order and trade this is, for rows of the venue that carry no client order id."""
-        if not isinstance(event, OrderEvent) or not (bot := self.book.owner(event.client_order_id)):
-            return
-        self._owners[order_field(event.symbol, event.order_id)] = bot
-        if event.trade_id:
-            self._owners[trade_field(event.symbol, str(event.trade_id))] = bot
-        while len(self._owners) > OWNERS_MAX:
-            self._owners.pop(next(iter(self._owners)))
+    async def _tell_owners(self) -> None:
+        """Write down whose the orders and trades heard of are, for rows of the venue that name no client id."""
+        told = dict(self._owners)
+        await self._store.remember_owners(self.book.name, told)
+        for each in told:
+            self._owners.pop(each, None)
 
     def _next(self) -> Account | None:
         markets = self._markets()
@@ -207,8 +210,4 @@ class Bookkeeper:
         later = self._unsaid[said:]
         taken = len(conversion.taken)
         self._unsaid = [(event, known, None if place is None else place - taken) for event, known, place in later]
-        if self._owners:
-            owners = dict(self._owners)
-            await self._store.remember_owners(account.name, owners)
-            self._owners = {field: bot for field, bot in self._owners.items() if field not in owners}
         return True
