@@ -131,7 +131,8 @@ class Bookkeeper:
                 self._as_of = survey.account.as_of
             self._pending = self._pending.then(merged.conversion)
             whole = self._next()
-            if self._shares is not None and whole is not None:
+            if self._shares is not None and whole is not None and not self.book.unsettled():
+                # While fills and quantity of a leg disagree the book counts the worst; the next survey compares.
                 self._shares.adopt(whole.positions, whole.open_orders)
             if self._outside is not None:
                 self._outside.mode(survey.account.hedged)
