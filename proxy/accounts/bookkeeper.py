@@ -139,8 +139,8 @@ class Bookkeeper:
             if survey.symbols is None and (self._as_of is None or self._as_of < survey.account.as_of):
                 self._as_of = survey.account.as_of
             self._pending = self._pending.then(merged.conversion)
-            if self._shares is not None:
-                # The one quantity the venue tells of a leg, not what must be counted while it is in doubt.
+            if self._shares is not None and not self.book.unsettled():
+                # While fills and quantity of a leg disagree nobody can say whose the difference is; the next survey does.
                 self._shares.adopt(self.book.told(self._markets()), self.book.open_orders())
             if self._outside is not None:
                 self._outside.mode(survey.account.hedged)

@@ -276,7 +276,9 @@ class Shares:
         difference = position - self.leg(*leg)
         if not difference:
             return
-        log.warning("%s %s is %s, the shares add up to %s: the difference is nobody's", *leg, position, self.leg(*leg))
+        log.warning(
+            "position %s %s is %s, the shares add up to %s: the difference is nobody's", *leg, position, self.leg(*leg)
+        )
         share = self._share(NOBODY, leg)
         price = held.entry_price if held is not None else share.entry_price
         self._keep(_traded(share, difference, price))
