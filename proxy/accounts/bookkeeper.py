@@ -140,7 +140,7 @@ class Bookkeeper:
                 self._as_of = survey.account.as_of
             self._pending = self._pending.then(merged.conversion)
             if self._shares is not None and not self.book.unsettled():
-                # While fills and quantity of a leg disagree nobody can say whose the difference is; the next survey does.
+                # While the fills and the quantity of a leg disagree, nobody can say whose the difference is.
                 self._shares.adopt(self.book.told(self._markets()), self.book.open_orders())
             if self._outside is not None:
                 self._outside.mode(survey.account.hedged)
