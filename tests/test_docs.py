@@ -13,7 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import ccxt
+import ccxt.pro
 import pytest
+from binance.async_client import AsyncClient
+from binance.client import BaseClient
+from binance.exceptions import BinanceAPIException
+from binance.ws.streams import BinanceSocketManager
 
 from proxy.cli import _parser
 from proxy.demo.world import World
@@ -363,6 +368,7 @@ def snippet(language: str, containing: str, world: World) -> str:
     (block,) = (each for each in blocks if containing in each)
     return (
         block.replace("http://127.0.0.1:8080/binanceusdm", world.places.gate)
+        .replace("ws://127.0.0.1:8080/binanceusdm", world.places.gate.replace("http", "ws", 1))
         .replace("GUARD_KEY", world.guard_key.key)
         .replace("GUARD_SECRET", world.guard_key.secret.reveal())
     )
@@ -381,6 +387,17 @@ def test_the_ccxt_snippet_trades_and_is_refused(world: World) -> None:
     trades_within_limits(names["exchange"])
 
 
+async def test_the_ccxt_snippet_watches_and_trades_on_sockets(world: World) -> None:
+    names: dict[str, Any] = {}
+    exec(snippet("python", "ccxt.binanceusdm", world).replace("import ccxt\n", "import ccxt.pro as ccxt\n"), names)
+    exchange = names["exchange"]
+    try:
+        assert (await exchange.watch_ticker("BTC/USDT:USDT"))["last"] > 0
+        assert (await exchange.create_order_ws("BTC/USDT:USDT", "market", "buy", 0.002))["id"]
+    finally:
+        await exchange.close()
+
+
 def test_the_freqtrade_snippet_is_what_ccxt_takes(world: World) -> None:
     config = json.loads(snippet("json", "trading_mode", world))["exchange"]
     options = {"options": {"defaultType": "swap"}, **config["ccxt_config"]}
@@ -388,22 +405,23 @@ def test_the_freqtrade_snippet_is_what_ccxt_takes(world: World) -> None:
     trades_within_limits(exchange)
 
 
-def test_the_python_binance_snippet_trades_and_is_refused(world: World) -> None:
-    from binance.client import Client
-    from binance.exceptions import BinanceAPIException
+PYTHON_BINANCE = ("API_URL", "MARGIN_API_URL", "FUTURES_URL", "FUTURES_DATA_URL", "WS_FUTURES_URL")
 
-    before = {name: value for name, value in vars(Client).items() if name.endswith("_URL")}
-    inherited = {
-        name: getattr(Client, name) for name in ("API_URL", "MARGIN_API_URL", "FUTURES_URL", "FUTURES_DATA_URL")
-    }
+
+async def test_the_python_binance_snippet_trades_and_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in PYTHON_BINANCE:
+        monkeypatch.setattr(BaseClient, name, getattr(BaseClient, name))  # Taken back when the test is over.
+    monkeypatch.setattr(BinanceSocketManager, "FSTREAM_URL", BinanceSocketManager.FSTREAM_URL)
     names: dict[str, Any] = {}
+    exec(snippet("python", "from binance.client", world), names)
+    order = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET"}
+    assert names["client"].futures_create_order(**order, quantity=0.002)["orderId"]
+    with pytest.raises(BinanceAPIException, match="ORDER_VALUE_ABOVE_LIMIT"):
+        names["client"].futures_create_order(**order, quantity=5)
+    on_sockets = AsyncClient(world.guard_key.key, world.guard_key.secret.reveal())
     try:
-        exec(snippet("python", "from binance.client", world), names)
-        client = names["client"]
-        assert client.futures_create_order(symbol="BTCUSDT", side="BUY", type="MARKET", quantity=0.002)["orderId"]
-        with pytest.raises(BinanceAPIException, match="ORDER_VALUE_ABOVE_LIMIT"):
-            client.futures_create_order(symbol="BTCUSDT", side="BUY", type="MARKET", quantity=5)
+        async with BinanceSocketManager(on_sockets).futures_multiplex_socket(["btcusdt@markPrice@1s"]) as socket:
+            assert float((await socket.recv())["data"]["p"]) > 0
+        assert (await on_sockets.ws_futures_create_order(**order, quantity=0.002))["orderId"]
     finally:
-        for name in inherited:
-            if name not in before:
-                delattr(Client, name)
+        await on_sockets.close_connection()

@@ -70,7 +70,7 @@ class Book:
         self.legs: dict[LegKey, Leg] = {}
         self.wallets: dict[str, Decimal] = {}
         self.surveyed: Account | None = None
-        self._owner = owner
+        self.owner = owner
 
     def apply(self, event: Event, received: float) -> Effects:
         """Take one event in. ``received`` is the guard's monotonic time."""
@@ -104,7 +104,15 @@ class Book:
 
     def named(self, order: OpenOrder) -> OpenOrder:
         """The order with its bot."""
-        return replace(order, bot=self._owner(order.client_order_id))
+        return replace(order, bot=self.owner(order.client_order_id))
+
+    def open_orders(self) -> tuple[OpenOrder, ...]:
+        """Every order that may still fill."""
+        return tuple(resting.order for resting in self.orders.values())
+
+    def told(self, markets: Mapping[str, Market]) -> tuple[Position, ...]:
+        """Each leg once, as the venue last told it."""
+        return tuple(_position(leg, leg.told, markets) for leg in self.legs.values() if leg.told)
 
     def account(self, *, version: int, as_of: datetime, stale: bool, markets: Mapping[str, Market]) -> Account | None:
         """The whole account as it must be counted now; ``None`` before the first survey."""
@@ -117,7 +125,7 @@ class Book:
             as_of=as_of,
             margin_balance=self._margin_balance(base, markets),
             positions=tuple(self._positions(markets)),
-            open_orders=tuple(resting.order for resting in self.orders.values()),
+            open_orders=self.open_orders(),
             feed_stale=stale,
         )
 
@@ -227,15 +235,19 @@ class Book:
     def _positions(self, markets: Mapping[str, Market]) -> Iterable[Position]:
         for leg in self.legs.values():
             for quantity in leg.quantities:
-                yield Position(
-                    symbol=leg.symbol,
-                    position_side=leg.position_side,
-                    quantity=quantity,
-                    entry_price=leg.entry_price,
-                    mark_price=markets[leg.symbol].mark_price if leg.symbol in markets else _mark(leg),
-                    liquidation_price=leg.liquidation_price if quantity == leg.liquidation_quantity else None,
-                    margin_mode=leg.margin_mode,
-                )
+                yield _position(leg, quantity, markets)
+
+
+def _position(leg: Leg, quantity: Decimal, markets: Mapping[str, Market]) -> Position:
+    return Position(
+        symbol=leg.symbol,
+        position_side=leg.position_side,
+        quantity=quantity,
+        entry_price=leg.entry_price,
+        mark_price=markets[leg.symbol].mark_price if leg.symbol in markets else _mark(leg),
+        liquidation_price=leg.liquidation_price if quantity == leg.liquidation_quantity else None,
+        margin_mode=leg.margin_mode,
+    )
 
 
 def _mark(leg: Leg) -> Decimal:

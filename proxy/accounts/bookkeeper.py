@@ -26,7 +26,8 @@ log = logging.getLogger("perpguard.accounts")
 
 _ATTEMPTS: Final = 3
 UNSAID_MAX: Final = 10_000
-"""Events kept for whoever watches the outside while the store is away; beyond it, a survey tells of them."""
+"""Events kept for whoever watches the outside while the store is away; beyond it, a survey tells of them. As many
+owners of orders are kept for the store; a fill beyond it is left out of what its bot reads of its fills."""
 
 
 class Attribution(Protocol):
@@ -35,11 +36,15 @@ class Attribution(Protocol):
     def apply(self, event: Event) -> object:
         """Take one event in; repeated ones change nothing."""
 
+    def owners_of(self, event: Event) -> Mapping[str, str]:
+        """Whose order and trade an event tells of (``proxy.store.owners``); asked after ``apply``."""
+        ...
+
     def restore(self, account: Account) -> None:
         """Take up the shares an earlier warden published."""
 
     def adopt(self, positions: Sequence[Position], open_orders: Sequence[OpenOrder]) -> None:
-        """The whole book after a survey was put into it: the shares are to add up to it."""
+        """The whole book after a survey was put into it, each leg as the venue tells it: shares are to add up to it."""
 
     def all(self) -> tuple[Share, ...]:
         """Every share."""
@@ -79,6 +84,7 @@ class Bookkeeper:
         self._lock = asyncio.Lock()
         self._version = 0
         self._pending = NOTHING
+        self._owners: dict[str, str] = {}
         self._unsaid: list[tuple[Event, bool, int | None]] = []
         self._as_of: datetime | None = None
 
@@ -91,6 +97,8 @@ class Bookkeeper:
             self._pending = self._pending.then(effects.conversion)
             if self._shares is not None:
                 self._shares.apply(event)
+                if len(self._owners) < UNSAID_MAX:
+                    self._owners |= self._shares.owners_of(event)
             if self._outside is not None and len(self._unsaid) < UNSAID_MAX:
                 self._unsaid.append((event, effects.known, place))
             if effects.doubt:
@@ -115,6 +123,7 @@ class Bookkeeper:
                     account, conversion=conversion, resolved=resolved, desk=self._desk
                 )
                 if await self._finish(account, done, conversion, said):
+                    await self._tell_owners()
                     return True
             return False
 
@@ -130,9 +139,9 @@ class Bookkeeper:
             if survey.symbols is None and (self._as_of is None or self._as_of < survey.account.as_of):
                 self._as_of = survey.account.as_of
             self._pending = self._pending.then(merged.conversion)
-            whole = self._next()
-            if self._shares is not None and whole is not None:
-                self._shares.adopt(whole.positions, whole.open_orders)
+            if self._shares is not None and not self.book.unsettled():
+                # While the fills and the quantity of a leg disagree, nobody can say whose the difference is.
+                self._shares.adopt(self.book.told(self._markets()), self.book.open_orders())
             if self._outside is not None:
                 self._outside.mode(survey.account.hedged)
             for _ in range(_ATTEMPTS):
@@ -171,6 +180,13 @@ class Bookkeeper:
         """The store lost what it knew: the next survey tells everything anew."""
         self.account = None
         self.book.surveyed = None
+
+    async def _tell_owners(self) -> None:
+        """Write down whose the orders and trades heard of are, for rows of the venue that name no client id."""
+        told = dict(self._owners)
+        await self._store.remember_owners(self.book.name, told)
+        for each in told:
+            self._owners.pop(each, None)
 
     def _next(self) -> Account | None:
         markets = self._markets()

@@ -282,6 +282,7 @@ class AccountKeeper:
                 alive_at = self._now() - timedelta(seconds=self._silent_s) if self._live else None
                 if await self._books.publish(alive_at=alive_at, resolved=resolved):
                     self._said_at = time.monotonic()
+                    await self._store.forget_spent(self.name)
                 return
             except EpochLost:
                 self._lost = True

@@ -110,8 +110,8 @@ class Leg:
         if not heard or (self.told_ms <= known_since and len(found) == 1):
             self.told, self.told_ms = next(iter(found)), max(self.told_ms, known_since)
         self._set(frozenset(found))
-        # What is told after the survey's own moment, and fits it, is the latest word.
-        if self.told in found and (len(found) == 1 or self.told_ms > known_since):
+        # What was told at the survey's moment or later, and fits it, is the latest word: it comes before its fill.
+        if self.told in found and (len(found) == 1 or self.told_ms >= known_since):
             self.maybe = frozenset({self.told})
 
     def _set(self, maybe: frozenset[Decimal]) -> None:

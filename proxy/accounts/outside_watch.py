@@ -145,6 +145,10 @@ class OutsideWatch:
         if not self._shares.apply(event):
             log.warning("funding of %s names no symbol and is not shared out", self._account)
 
+    def owners_of(self, event: Event) -> dict[str, str]:
+        """Whose order and trade an event tells of, by their fields in the store."""
+        return self._shares.owners_of(event)
+
     def saw(self, event: Event, known: bool) -> None:
         """The same event; ``known`` says that a hold stood behind its order, or that it was known before."""
         self._detector.saw(event, self._is_known(event, known), time.monotonic())

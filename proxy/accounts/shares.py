@@ -21,6 +21,8 @@ from proxy.accounts.events import AccountEvent, AlgoEvent, Event, OrderEvent
 from proxy.accounts.lineage import Lineage
 from proxy.accounts.proportions import finest, split
 from proxy.accounts.recent import Recent
+from proxy.store.owners import order_field, trade_field
+from rules.intent import closes_leg
 from rules.model import PositionSide
 from rules.snapshot import Account, OpenOrder, Position, Share
 
@@ -181,7 +183,26 @@ class Shares:
         leg = (event.symbol, event.position_side)
         fill = _Fill(leg=leg, signed=event.side.sign * more, price=event.last_price, fee=fee.quantize(_MONEY_STEP))
         closes = event.is_forced or event.client_order_id.startswith(GUARD_ORDER_PREFIX)
-        self._give(fill, self._closed(fill) if closes else {self._owner(self._lineage.name(event)): fill.signed})
+        bot = self._owner(self._lineage.name(event))
+        if closes:
+            parts = self._closed(fill)
+        elif event.reduce_only or event.close_position or closes_leg(event.side, event.position_side):
+            parts = self._reduced(fill, bot)
+        else:
+            parts = {bot: fill.signed}
+        self._give(fill, parts)
+
+    def owners_of(self, event: Event) -> dict[str, str]:
+        """Whose order and trade an event tells of, by their fields in the store; nothing for nobody's."""
+        if not isinstance(event, OrderEvent):
+            return {}
+        bot = self._owner(self._lineage.name(event))
+        if bot == NOBODY:
+            return {}
+        fields = [order_field(event.symbol, event.order_id)]
+        if event.trade_id:
+            fields.append(trade_field(event.symbol, str(event.trade_id)))
+        return dict.fromkeys(fields, bot)
 
     def _progress(self, order_id: str, filled: Decimal, *, still_open: bool) -> Decimal:
         """How much of ``filled``, which only grows, is news."""
@@ -195,6 +216,22 @@ class Shares:
     def _finish(self, order_id: str, filled: Decimal) -> None:
         self._open.pop(order_id, None)
         self._finished.put(order_id, filled)
+
+    def _reduced(self, fill: _Fill, bot: str) -> dict[str, Decimal]:
+        """An exit closes the bot's own share, then nobody's, which is open to every bot (``own_share``).
+
+        What is left beyond both turns the bot's own share round, as everything a bot does too much.
+        """
+        parts: dict[str, Decimal] = {}
+        left = fill.signed
+        for whose in (bot, NOBODY):
+            share = self._share(whose, fill.leg)
+            if share.quantity and (share.quantity > 0) != (left > 0):
+                taken = min(abs(left), abs(share.quantity)).copy_sign(left)
+                parts[whose] = parts.get(whose, Decimal(0)) + taken
+                left -= taken
+        parts[bot] = parts.get(bot, Decimal(0)) + left
+        return {each: part for each, part in parts.items() if part}
 
     def _closed(self, fill: _Fill) -> dict[str, Decimal]:
         """The venue, or the guard's kill, closes a leg: all on that side bear it in proportion, nobody the rest."""
@@ -239,7 +276,9 @@ class Shares:
         difference = position - self.leg(*leg)
         if not difference:
             return
-        log.warning("%s %s is %s, the shares add up to %s: the difference is nobody's", *leg, position, self.leg(*leg))
+        log.warning(
+            "position %s %s is %s, the shares add up to %s: the difference is nobody's", *leg, position, self.leg(*leg)
+        )
         share = self._share(NOBODY, leg)
         price = held.entry_price if held is not None else share.entry_price
         self._keep(_traded(share, difference, price))

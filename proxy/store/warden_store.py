@@ -204,6 +204,8 @@ class WardenStore:
 
     async def forget_spent(self, account: str) -> None:
         """Forget the unreported orders of which nothing is left: what a bot sends again doubles nothing then."""
+        if not await self._redis.exists(self._keys.unreported(account)):
+            return
         pipeline = self._redis.pipeline(transaction=True)
         pipeline.hvals(self._keys.unreported(account))
         pipeline.hkeys(self._keys.holds(account))

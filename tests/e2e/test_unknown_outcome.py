@@ -40,6 +40,8 @@ def world(running: LiveWorld) -> Iterator[LiveWorld]:
         return account["holds"] == account["open_orders"] == len(account["positions"]) == 0
 
     until(empty, "the guard sees an empty book", 60)
+    # The bot reads what it lost, so that the next test's first entry is refused for nothing.
+    running.bot.send("GET", "/fapi/v1/allOrders", symbol="BTCUSDT").raise_for_status()
 
 
 def send_into_the_dark(world: LiveWorld, price: int | None = None) -> str:
@@ -61,6 +63,10 @@ def second(world: LiveWorld) -> httpx.Response:
 def again(world: LiveWorld) -> httpx.Response:
     """What the bot that lost the answer sends in its next loop: almost the same, under another name."""
     return world.bot.order("BTCUSDT", "BUY", "0.03", 80_000)
+
+
+def quantities(world: LiveWorld) -> list[str]:
+    return [position["quantity"] for position in world.account()["positions"]]
 
 
 def must_not_fit(world: LiveWorld) -> None:
@@ -86,8 +92,9 @@ def test_an_order_that_filled_is_found_and_counted_as_a_position(world: LiveWorl
     world.door.arm(**fault)
     client_id = send_into_the_dark(world)
     must_not_fit(world)
-    account = world.wait_until_settled()
-    assert [position["quantity"] for position in account["positions"]] == ["0.060"]
+    world.wait_until_settled()
+    # A fill heard while a survey is read is counted as if the survey had missed it, until the next one.
+    until(lambda: quantities(world) == ["0.060"], "the guard counts it once")
     must_not_fit(world)
     assert world.direct.positions() == {"BTCUSDT": pytest.approx(0.06)}
     assert len(world.door.arrivals(newClientOrderId=world.upstream_id(client_id))) == 1, "it was sent more than once"

@@ -26,6 +26,7 @@ from proxy.gate.recording import Subject
 from proxy.store.fence import Fence
 from proxy.store.gate_store import GateStore
 from proxy.store.warden_store import WardenStore
+from proxy.venues.binance.client_ids import tag
 from rules.exposure import Exposure, worst_case
 from rules.instrument import Instrument
 from rules.model import AmendOrder, CancelOrder, Command, OrderType, PlaceOrder, PositionSide, Side
@@ -154,7 +155,7 @@ class TradingWorld:
         request = JudgedRequest(
             subject=subject,
             guard_key=f"pgk_{bot}",
-            commands=with_client_ids(commands, name),
+            commands=with_client_ids(commands, name, tag("demo", bot)),
             replay_digest=name,
             replay_window_ms=5000,
         )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import ccxt
 import pytest
 from binance.exceptions import BinanceAPIException
 
 from tests.support.clients import a_ccxt, a_python_binance
+from tests.support.policies import a_policy
 from tests.support.practice_client import fresh_id
 from tests.support.worlds import LiveWorld
 
@@ -57,7 +61,15 @@ def test_the_same_again_after_a_lost_answer_is_an_invalid_order_that_names_the_f
     assert len(world.direct.open_orders()) == 2
 
 
-def test_after_a_kill_permission_is_denied(world: LiveWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def own_world(tmp_path: Path) -> Iterator[LiveWorld]:
+    """A guard that nobody needs any more after the test."""
+    with LiveWorld(tmp_path / "data", a_policy(), bots=("bot",)) as world:
+        yield world
+
+
+def test_after_a_kill_permission_is_denied(own_world: LiveWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = own_world
     world.ask("POST", "/control/kill", {"scope": "desk", "reason": "end-to-end test", "by": "Ada Lovelace"})
     bot = a_ccxt(world)
     with pytest.raises(ccxt.PermissionDenied):

@@ -107,6 +107,15 @@ def test_a_fill_in_the_millisecond_of_the_survey_counts_both_ways_until_another_
     assert book.unsettled() == ()
 
 
+def test_a_fill_that_both_stream_and_survey_tell_counts_once() -> None:
+    book = a_book(placed())
+    book.apply(position_told(2, 7), 100)
+    book.apply(traded(2, 7), 100)
+    surveyed(book, a_survey(resting("3", "2"), quantity=2, at_ms=7), 100)
+    assert counted(book) == ([2], [3])
+    assert book.unsettled() == ()
+
+
 def test_a_leg_that_was_closed_unheard_is_flat() -> None:
     book = a_book(placed(), position_told(5), traded(5))
     assert surveyed(book, a_survey()).healed == ("BTCUSDT BOTH was 5, is 0",)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from proxy.accounts.events import OrderEvent
 from proxy.accounts.proportions import finest, split
 from proxy.accounts.shares import FINISHED_MAX, NOBODY, Shares
+from proxy.store.owners import order_field, trade_field
 from rules.model import Side
 from rules.snapshot import Share
 from tests.properties.strategies import examples
@@ -301,3 +302,20 @@ def test_a_split_adds_up_and_no_part_is_a_whole_step_off(amount: int, weights: d
     total = sum(weights.values())
     assert all(abs(parts[name] - whole * weight / total) < Decimal("0.001") for name, weight in weights.items())
     assert finest(Decimal("1.50"), Decimal("2.125"), Decimal("1E+3")) == Decimal("0.001")
+
+
+def test_an_exit_closes_the_own_share_then_nobodys_then_turns_the_own() -> None:
+    legs = [a_fill("", BUY, "2", "100"), a_fill("ann/1", BUY, "1", "100"), a_fill("ben/1", BUY, "5", "100")]
+    assert quantities(shares(*legs, a_fill("ann/2", SELL, "2", reduce_only=True))) == {"": "1", "ben": "5"}
+    assert quantities(shares(*legs, a_fill("ann/2", SELL, "4", reduce_only=True))) == {"ann": "-1", "ben": "5"}
+    hedged = [a_fill("", BUY, "2", position_side=LONG), a_fill("ann/1", SELL, "1", position_side=LONG)]
+    assert quantities(shares(*hedged)) == {"": "1"}
+
+
+def test_an_order_and_its_trade_are_told_to_be_whose_they_are() -> None:
+    folded = shares()
+    fill = a_fill("ann/1", BUY, "1", trade_id=7)
+    folded.apply(fill)
+    named = {order_field("BTCUSDT", fill.order_id): "ann", trade_field("BTCUSDT", "7"): "ann"}
+    assert folded.owners_of(fill) == named
+    assert folded.owners_of(a_fill("", BUY, "1")) == {}

@@ -97,3 +97,16 @@ def test_settings_of_a_symbol_need_it_listed():
     assert (
         code(SetLeverage(symbol="BTCUSDT", leverage=Decimal(2)), an_account().unlisted("BTCUSDT")) == "UNKNOWN_SYMBOL"
     )
+
+
+@pytest.mark.parametrize("command", [ENTRY, SetLeverage(symbol="BTCUSDT", leverage=Decimal(5))])
+def test_an_account_whose_stream_is_in_doubt_takes_no_risk(command):
+    world = an_account()
+    in_doubt = replace(world, account=replace(world.account, feed_stale=True))
+    assert code(command, in_doubt) == "ACCOUNT_FEED_STALE"
+
+
+@pytest.mark.parametrize("command", [a_cancel(), a_sell("BTCUSDT", "1", reduce_only=True)])
+def test_exits_and_cancels_do_not_wait_for_the_stream(command):
+    world = an_account().long("BTCUSDT", "1")
+    assert code(command, replace(world, account=replace(world.account, feed_stale=True))) is None
