@@ -104,6 +104,6 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
         streams=streams,
         now=clock.now,
     )
-    trading = TradingDoor(identities=identities, store=store, carry=door.carry, now=clock.now)
+    trading = TradingDoor(identities=identities, store=store, keys=keys, carry=door.carry, now=clock.now)
     sockets = SocketDoor(relay=relay, trading=trading, users=streams, keys=keys, names=settings.gate_names)
     return door

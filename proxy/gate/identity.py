@@ -169,12 +169,6 @@ class Identities:
             replay_window_ms=mark.window_ms,
         )
 
-    def active(self, guard_key: str) -> bool:
-        """Whether the vault, as it is on disk now, knows this key and has it on."""
-        self._reload()
-        known = self._vault.guard_key(guard_key)
-        return known is not None and known.state is KeyState.ACTIVE
-
     def _reload(self) -> None:
         """Adopt keys another process issued or disabled; a vault that cannot be read keeps the keys known so far."""
         if time.monotonic() < self._reload_due:

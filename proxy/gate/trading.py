@@ -19,6 +19,7 @@ from proxy.clock import milliseconds
 from proxy.gate.bot_socket import BotSocket, SocketGone
 from proxy.gate.identity import Identities, Identity, Refused
 from proxy.gate.orders import Answer, refusal
+from proxy.gate.streams.keys import SOCKETS_PER_KEY_MAX, KeyedSockets, TooManySockets
 from proxy.store.gate_store import GateStore, HoldRequest, RequestReplayed, StoreUnavailable
 from proxy.venues.binance import rejections
 from proxy.venues.binance.frames import (
@@ -42,9 +43,6 @@ log = logging.getLogger("perpguard.gate")
 UNDER_WAY_MAX: Final = 32
 """Frames of one socket under way at once, and as many cancels besides: a flood of orders never shuts the way out."""
 
-REVOKED_EVERY_S: Final = 0.25
-"""How often an idle session asks whether its key is still obeyed."""
-
 POLICY_VIOLATION: Final = 1008
 """RFC 6455 section 7.4.1: the endpoint received a message that violates its policy."""
 
@@ -53,19 +51,27 @@ Carrier: TypeAlias = Callable[[VenueRequest, Identity | None], Awaitable[Answer]
 
 
 class TradingDoor:
-    """Serves trading sockets of one venue."""
+    """Serves trading sockets of one venue. In ``keys`` each is bound to the guard keys that spoke on it."""
 
     def __init__(
-        self, *, identities: Identities, store: GateStore, carry: Carrier, now: Callable[[], datetime]
+        self,
+        *,
+        identities: Identities,
+        store: GateStore,
+        keys: KeyedSockets,
+        carry: Carrier,
+        now: Callable[[], datetime],
     ) -> None:
         self._identities = identities
         self._store = store
+        self._keys = keys
         self._carry = carry
         self._now = now
 
     async def serve(self, socket: BotSocket, client: str) -> None:
         """Answer a bot's frames until its socket is closed. ``client`` is its address, for the log."""
-        await TradingSession(socket, client, self._identities, self._store, self._carry, self._now).run()
+        session = TradingSession(socket, client, self._identities, self._store, self._carry, self._now, self._keys)
+        await session.run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,7 @@ class TradingSession:
         store: GateStore,
         carry: Carrier,
         now: Callable[[], datetime],
+        keys: KeyedSockets,
     ) -> None:
         self._socket = socket
         self._client = client
@@ -94,9 +101,10 @@ class TradingSession:
         self._store = store
         self._carry = carry
         self._now = now
+        self._keys = keys
+        self._bound: set[str] = set()
         self._connected_ms = milliseconds(now())
         self._logon: _Logon | None = None
-        self._last_key: str | None = None
         self._closed = False
         self._under_way: dict[asyncio.Task[None], RouteClass] = {}
 
@@ -105,20 +113,16 @@ class TradingSession:
 
         What is under way then is given up, but for orders: those are carried to their settlement without an audience.
         """
-        async with asyncio.TaskGroup() as tasks:
-            watching = tasks.create_task(self._watch())
-            with suppress(SocketGone):
-                while not self._closed:
-                    await self._take(await self._socket.receive(), tasks)
-            watching.cancel()
-            for call in self._under_way:
-                call.cancel()
-
-    async def _watch(self) -> None:
-        """Close an idle socket whose key was switched off: its bot must not believe that it still trades."""
-        while True:
-            await asyncio.sleep(REVOKED_EVERY_S)
-            self._close_if_revoked()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                with suppress(SocketGone):
+                    while not self._closed:
+                        await self._take(await self._socket.receive(), tasks)
+                for call in self._under_way:
+                    call.cancel()
+        finally:
+            for guard_key in self._bound:
+                self._keys.release(guard_key, self._socket)
 
     async def _take(self, raw: str, tasks: asyncio.TaskGroup) -> None:
         """Read and authenticate one frame, before the next is read: a logon counts for the frame right behind it."""
@@ -140,7 +144,6 @@ class TradingSession:
             self._answer(frame_id, refusal(rejections.malformed(error)))
         except Refused as refused:
             self._answer(frame_id, refusal(refused.rejection))
-            self._close_if_revoked()
         else:
             call = tasks.create_task(self._call(frame_id, request, identity))
             self._under_way[call] = frame.route.route_class
@@ -162,8 +165,18 @@ class TradingSession:
             identity = self._identities.identify_session(self._logon.guard_key, frame, now_ms)
         else:
             raise Refused(rejections.not_logged_on())
-        self._last_key = identity.guard_key
+        self._bind(identity.guard_key)
         return identity
+
+    def _bind(self, guard_key: str) -> None:
+        """Close the socket when this key is switched off: its bot must not believe that it still trades."""
+        if guard_key in self._bound:
+            return
+        try:
+            self._keys.bind(guard_key, self._socket)
+        except TooManySockets:
+            raise Refused(rejections.too_many_sockets(SOCKETS_PER_KEY_MAX)) from None
+        self._bound.add(guard_key)
 
     async def _session(self, frame: Call) -> Answer:
         frame.parameters.without(AUTHENTICATION).expect_only(frozenset(), frame.method)
@@ -171,8 +184,8 @@ class TradingSession:
         if frame.method == LOGON:
             identity = self._identities.identify_logon(frame, now_ms)
             await self._expect_first(identity)
+            self._bind(identity.guard_key)
             self._logon = _Logon(identity.guard_key, now_ms)
-            self._last_key = identity.guard_key
         elif frame.method == LOGOUT:
             self._logon = None
         status = {
@@ -221,12 +234,6 @@ class TradingSession:
 
     def _answer(self, frame_id: FrameId, answer: Answer) -> None:
         self._socket.send(answer_frame(frame_id, answer.status, answer.body))
-
-    def _close_if_revoked(self) -> None:
-        if self._last_key is not None and not self._identities.obeys(self._last_key):
-            log.warning("the guard key of %s is no longer obeyed; its trading socket is closed", self._client)
-            self._last_key = self._logon = None
-            self._close("GUARD KEY_DISABLED: this key was switched off")
 
     def _close(self, reason: str) -> None:
         self._closed = True

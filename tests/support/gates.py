@@ -24,6 +24,7 @@ from proxy.gate.identity import Identities
 from proxy.gate.orders import OrderDesk
 from proxy.gate.reads import ReadDesk, VenueReads
 from proxy.gate.shared_account import SharedAccount
+from proxy.gate.streams.keys import KeyedSockets
 from proxy.gate.trading import TradingDoor
 from proxy.gate.upstream import HttpxUpstream
 from proxy.gate.user_streams import UserStreams
@@ -216,9 +217,15 @@ class Gate:
             streams=self.streams,
             now=lambda: NOW,
         )
+        self.sockets = KeyedSockets(self.identities.obeys, desk.store.disabled_keys)
         self.trading_door = TradingDoor(
-            identities=self.identities, store=desk.store, carry=self.rest_door.carry, now=lambda: NOW
+            identities=self.identities,
+            store=desk.store,
+            keys=self.sockets,
+            carry=self.rest_door.carry,
+            now=lambda: NOW,
         )
+        self._watching = asyncio.create_task(self.sockets.watch())
         self._client = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=self.rest_door), base_url=f"http://guard{PREFIX}"
         )
@@ -247,6 +254,7 @@ class Gate:
             await serving
 
     async def aclose(self) -> None:
+        self._watching.cancel()
         await self.streams.aclose()
         await self.rest_door.drain()
         await self._client.aclose()

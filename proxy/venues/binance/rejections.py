@@ -124,6 +124,11 @@ def too_many_under_way(most: int) -> Rejection:
     return Rejection(429, -1003, f"GUARD TOO_MANY_UNDER_WAY: Too many requests; {most} frames await their answer")
 
 
+def too_many_sockets(most: int) -> Rejection:
+    """A guard key speaks on more sockets of one gate than it may."""
+    return Rejection(503, -1008, f"GUARD TOO_MANY_SOCKETS: this key has {most} sockets open here")
+
+
 def stale_timestamp() -> Rejection:
     """Too old, too far ahead, or in a unit other than milliseconds."""
     return Rejection(400, -1021, "GUARD STALE_TIMESTAMP: Timestamp for this request is outside of the recvWindow.")

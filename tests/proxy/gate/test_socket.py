@@ -345,7 +345,7 @@ class Attachment:
 
 
 class Users:
-    """User streams of one account, under one key. ``up`` says how the wait for the venue ends, once ``answer`` is set."""
+    """User streams of one account, under one key. ``up`` is how the wait for the venue ends, once ``answer`` is set."""
 
     def __init__(self) -> None:
         self.attached: list[Attachment] = []

@@ -53,7 +53,7 @@ async def test_the_socket_is_closed_within_a_second(how, server, tmp_path, vault
     store, warden = GateStore(server.url, "sockets", timeout_s=2.0), WardenStore(server.url, "sockets")
     trading: TradingApi = (bound := Bound(key))
     identities = Identities(vault, "binanceusdm")
-    async with a_world(trading=trading, active=identities.active, disabled=store.disabled_keys) as (_, gate):
+    async with a_world(trading=trading, active=identities.obeys, disabled=store.disabled_keys) as (_, gate):
         bound.keys = gate.keys
         async with gate.connect("/ws-fapi/v1") as bot:
             assert await received(bot) == "bound"
@@ -78,7 +78,7 @@ async def test_without_the_store_the_vault_still_counts(tmp_path, vault):
         await store.disabled_keys()
     bound = Bound(key)
     identities = Identities(vault, "binanceusdm")
-    async with a_world(trading=bound, active=identities.active, disabled=store.disabled_keys) as (_, gate):
+    async with a_world(trading=bound, active=identities.obeys, disabled=store.disabled_keys) as (_, gate):
         bound.keys = gate.keys
         async with gate.connect("/ws-fapi/v1") as bot:
             assert await received(bot) == "bound"

@@ -19,7 +19,7 @@ from tests.support.gates import NOW_MS, Exchange, Gate, Keys, MemorySocket, a_ba
 
 BUY = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.1"}
 CANCEL = {"symbol": "BTCUSDT", "orderId": "7"}
-SWITCHED_OFF = (1008, "GUARD KEY_DISABLED: this key was switched off")
+SWITCHED_OFF = (1008, "GUARD KEY_DISABLED: the key was disabled or rotated")
 LATER = datetime(2026, 11, 25, tzinfo=UTC)
 
 
@@ -215,16 +215,41 @@ async def test_a_session_may_lend_one_frame_to_another_key(socket: MemorySocket,
     assert (await socket.ask(a_bare_frame("session.status")))["result"]["apiKey"] == keys.ed25519.key
 
 
-@pytest.mark.parametrize("kind", ["hmac", "ed25519"])
-async def test_a_key_switched_off_closes_an_idle_socket(socket: MemorySocket, keys: Keys, kind: str) -> None:
-    key = getattr(keys, kind)
-    if kind == "ed25519":
+@pytest.mark.parametrize("where", ["vault", "store"])
+@pytest.mark.parametrize("kind", ["hmac", "ed25519", "lent"])
+async def test_a_key_switched_off_closes_an_idle_socket(
+    gate: Gate, desk: Desk, socket: MemorySocket, keys: Keys, kind: str, where: str
+) -> None:
+    key = keys.ed25519 if kind == "ed25519" else keys.hmac
+    if kind != "hmac":
         await logged_on(socket, keys)
-    else:
+    if kind != "ed25519":
         await socket.ask(a_frame(keys, "order.cancel", CANCEL, key))
-    keys.vault.disable(key.key, LATER)
-    async with asyncio.timeout(1):
-        assert await closed(socket) == SWITCHED_OFF
+    async with gate.socket() as nobodys:
+        if where == "vault":
+            keys.vault.disable(key.key, LATER)
+        else:
+            await desk.warden.set_key_disabled(key.key, disabled=True)
+        async with asyncio.timeout(1):
+            assert await closed(socket) == SWITCHED_OFF
+        assert nobodys.closed is None
+
+
+async def test_a_key_speaks_on_so_many_sockets_and_no_more(
+    gate: Gate, keys: Keys, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.gate.streams.keys.SOCKETS_PER_KEY_MAX", 1)
+    async with gate.socket() as second:
+        async with gate.socket() as first:
+            for _ in range(2):
+                assert (await first.ask(a_frame(keys, "order.cancel", CANCEL)))["status"] == 200
+            answer = await second.ask(a_frame(keys, "order.cancel", CANCEL))
+            assert (answer["status"], answer["error"]["code"]) == (503, -1008)
+            assert "TOO_MANY_SOCKETS" in answer["error"]["msg"]
+            await logged_on(second, keys)
+        assert (await second.ask(a_frame(keys, "order.cancel", CANCEL)))["status"] == 200
+    assert len(exchange.asked) == 3
+    assert gate.sockets._sockets == {}
 
 
 async def test_a_key_switched_off_is_refused_its_next_frame(
