@@ -57,6 +57,8 @@ class EventViews:
 
     async def refresh(self, account: str) -> None:
         """Take over the shares the guard knows. Called before a bot's socket is accepted, and now and then."""
+        if not any(name == account and self._views.isolates(account, bot) for name, bot in self._ears):
+            return
         known = await self._views.shared_account(account)
         if known is None:
             return
@@ -66,10 +68,15 @@ class EventViews:
 
     async def begin(self, account: str, bot: str, *, anew: bool = False) -> None:
         """A bot is about to listen: know its shares first. ``anew`` when it has not been listening until now."""
-        if anew:
-            self._ears.pop((account, bot), None)
-        self._ear(account, bot)
-        await self.refresh(account)
+        before = self._ears.get((account, bot))
+        if before is not None and not anew:
+            await self.refresh(account)
+            return
+        ear = _Ear(tag(account, bot))
+        if self._views.isolates(account, bot) and (known := await self._views.shared_account(account)) is not None:
+            ear.shares = _shares_of(known, bot)
+        if self._ears.get((account, bot)) is before:  # Else another socket of the bot came first, and hears already.
+            self._ears[account, bot] = ear
 
     def show(self, account: str, event: bytes, bot: str) -> tuple[bytes, ...]:
         """The frames a bot gets for one event of its account: none, one, or an update of the account and the fill."""

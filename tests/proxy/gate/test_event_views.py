@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -21,7 +22,14 @@ class Ear:
     def __init__(self, desk, *rules):
         self.now_s = 100.0
         self.desk = desk
-        self.views = EventViews(Views(a_policy(*rules), desk.store, "binanceusdm"), monotonic=lambda: self.now_s)
+        self.asked = 0
+        views = Views(a_policy(*rules), desk.store, "binanceusdm")
+        self._shared_account, views.shared_account = views.shared_account, self._counted
+        self.views = EventViews(views, monotonic=lambda: self.now_s)
+
+    async def _counted(self, account):
+        self.asked += 1
+        return await self._shared_account(account)
 
     async def knows(self, world):
         await self.desk.knows(world)
@@ -153,3 +161,26 @@ async def test_without_isolation_all_is_heard_and_only_own_ids_are_restored(desk
     for event in (an_update(), a_fill(THEIRS)):
         assert ear.hears(event) == [event]
     assert ear.hears(a_fill())[0]["o"]["c"] == "mine"
+
+
+async def test_a_second_socket_on_its_way_costs_the_first_nothing(ear):
+    """Two sockets of a bot that opens both at once are both the first."""
+    second = asyncio.create_task(ear.views.begin("demo", "ada", anew=True))
+    await asyncio.sleep(0)
+    (update,) = ear.hears(an_update(reason="FUNDING_FEE"))
+    assert ear.positions(update)["BTCUSDT"][0] == "1"
+    third = asyncio.create_task(ear.views.begin("demo", "ada", anew=True))
+    await second
+    ear.hears(an_update())
+    ear.hears(a_fill())
+    await third
+    (update,) = ear.hears(an_update(reason="FUNDING_FEE"))
+    assert ear.positions(update)["BTCUSDT"][0] == "2"
+
+
+async def test_the_store_is_not_asked_for_shares_nobody_is_kept_to(desk):
+    together, apart = Ear(desk), Ear(desk, OwnShare())
+    for each in (together, apart):
+        await each.views.begin("demo", "ada", anew=True)
+        await each.views.refresh("demo")
+    assert (together.asked, apart.asked) == (0, 2)

@@ -17,6 +17,9 @@ from websockets.exceptions import ConnectionClosed
 from proxy.gate import account_stream, user_streams
 from proxy.gate.user_streams import UserStreams
 from proxy.vault.keys import GuardKey, Secret, stream_key
+from proxy.venues.binance.client_ids import outward, tag
+from rules.position.own_share import OwnShare
+from rules.rule import Rule
 from tests.proxy.gate.conftest import Desk
 from tests.rules.builders import NOW
 from tests.support.gates import VENUE, Exchange, Gate, Keys, MemorySocket, a_bare_frame, a_frame, an_exchange
@@ -95,8 +98,8 @@ async def venue() -> AsyncIterator[Streams]:
 
 
 @asynccontextmanager
-async def a_gate(desk: Desk, keys: Keys, exchange: Exchange, venue: Streams) -> AsyncIterator[Gate]:
-    opened = Gate(desk, keys, exchange, stream_host=venue.host)
+async def a_gate(desk: Desk, keys: Keys, exchange: Exchange, venue: Streams, *rules: Rule) -> AsyncIterator[Gate]:
+    opened = Gate(desk, keys, exchange, *rules, stream_host=venue.host)
     try:
         yield opened
     finally:
@@ -187,6 +190,32 @@ async def test_a_bot_sees_its_own_account_only(desk: Desk, keys: Keys, exchange:
         for number, connection in enumerate(venue.open):
             await connection.send(json.dumps({"n": number}))
         assert (await mine.answer(), await theirs.answer()) == ({"n": 0}, {"n": 1})
+        assert mine.silent and theirs.silent
+
+
+def a_new_order(own_id: str, bot: str) -> dict[str, Any]:
+    order = {"s": "BTCUSDT", "c": outward(own_id, tag("demo", bot)), "S": "BUY", "x": "NEW", "i": 1, "ps": "BOTH"}
+    return {"e": "ORDER_TRADE_UPDATE", "o": order}
+
+
+async def test_a_bot_hears_of_its_orders_by_its_own_ids(gate: Gate, keys: Keys, venue: Streams) -> None:
+    another = keys.vault.issue(bot="another", account="demo", label="another", now=LATER)
+    mine, theirs = await attached(gate, keys.hmac), await attached(gate, another, combined=True)
+    await venue.say(a_new_order("mine", "demo-bot"))
+    assert (await mine.answer())["o"]["c"] == "mine"
+    assert (await theirs.answer())["data"] == a_new_order("mine", "demo-bot")
+
+
+async def test_where_bots_have_shares_each_hears_of_its_own_orders_alone(
+    desk: Desk, keys: Keys, exchange: Exchange, venue: Streams
+) -> None:
+    another = keys.vault.issue(bot="another", account="demo", label="another", now=LATER)
+    async with a_gate(desk, keys, exchange, venue, OwnShare()) as gate:
+        mine, theirs = await attached(gate, keys.hmac), await attached(gate, another, combined=True)
+        await venue.say(a_new_order("mine", "demo-bot"))
+        await venue.say(a_new_order("theirs", "another"))
+        assert (await theirs.answer())["data"]["o"]["c"] == "theirs"
+        assert (await mine.answer())["o"]["c"] == "mine"
         assert mine.silent and theirs.silent
 
 
@@ -325,10 +354,13 @@ async def test_whoever_is_taken_off_hears_nothing(gate: Gate, keys: Keys, venue:
 async def test_a_stream_nobody_listens_to_is_given_up(
     gate: Gate, keys: Keys, venue: Streams, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(user_streams, "IDLE_MAX_S", 0.05)
     await gate.streams.ready(stream_key(keys.hmac))
-    async with asyncio.timeout(5):
-        await venue.open[0].wait_closed()
+    await venue.followed(1)
+    (unheard,) = venue.open
+    with monkeypatch.context() as impatience:
+        impatience.setattr(user_streams, "IDLE_MAX_S", 0.05)
+        async with asyncio.timeout(5):
+            await unheard.wait_closed()
     # The venue's key is the account's: other gates and the warden may be using it.
     assert "DELETE" not in {method for method, _, _ in exchange.asked}
     await attached(gate, keys.hmac)
