@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from proxy.vault.keys import Secret
+from tests.support.bot_sockets import TradingSocket, a_trading_socket
 from tests.support.policies import a_policy
 from tests.support.practice_client import FORM, Bot, fresh_id
 from tests.support.raw_http import Answer, exchange, request
@@ -20,6 +22,9 @@ PREFIX = "/binanceusdm"
 ORDER = f"{PREFIX}/fapi/v1/order"
 DEADLINE_S = 5.0
 """The gate's own bound on a request that does not come to its end."""
+
+IN_FRAMES = re.compile(r"[A-Za-z0-9._:/+=-]*")
+"""What values in frames may be of, so that no two orders are signed alike."""
 
 Payload = Callable[[Bot], bytes]
 
@@ -185,12 +190,28 @@ PATHS = {
     "a wrong version": "/fapi/v9/order",
 }
 
+# name -> (what is other than in a valid order, code): refused whichever door it comes through
+FIELDS: dict[str, tuple[dict[str, str | None], int]] = {
+    **{f"quantity is {name}": ({"quantity": text}, -1130) for name, text in NUMBERS.items()},
+    "quantity is empty": ({"quantity": ""}, -1102),
+    "quantity with space before it": ({"quantity": " 0.01"}, -1100),
+    "quantity with a null byte": ({"quantity": "0.01\0"}, -1100),
+    "a name in another case": ({"Quantity": "5"}, -1104),
+    "an undocumented parameter": ({"leverage": "5"}, -1104),
+    "no side": ({"side": None}, -1102),
+    "a side nobody knows": ({"side": "LONG"}, -1130),
+    "an unlisted symbol": ({"symbol": "ABCUSDT"}, -1121),
+    "a symbol in lower case": ({"symbol": "btcusdt"}, -1121),
+    "a symbol in full-width letters": ({"symbol": "ＢＴＣＵＳＤＴ"}, -1121),
+    "a boolean nobody reads": ({"reduceOnly": "maybe"}, -1130),
+    "a market order with a price": ({"type": "MARKET", "timeInForce": None}, -1106),
+    "no time stamp": ({"timestamp": None}, -1102),
+    "a window past the bound": ({"recvWindow": "60001"}, -1130),
+}
+
 # name -> (payload, status, code)
 REFUSED: dict[str, tuple[Payload, int, int]] = {
-    **{f"quantity is {name}": (order(quantity=text), 400, -1130) for name, text in NUMBERS.items()},
-    "quantity is empty": (order(quantity=""), 400, -1102),
-    "quantity with space before it": (order(quantity=" 0.01"), 400, -1100),
-    "quantity with a null byte": (order(quantity="0.01\0"), 400, -1100),
+    **{name: (order(**changed), 400, code) for name, (changed, code) in FIELDS.items()},
     **{f"path with {name}": (to(PREFIX + path), 403, -1002) for name, path in PATHS.items()},
     "a pair without a value": (tail("&reduceOnly"), 400, -1100),
     "a bad percent sign": (tail("&reduceOnly=%zz"), 400, -1100),
@@ -199,17 +220,8 @@ REFUSED: dict[str, tuple[Payload, int, int]] = {
     "a parameter twice": (tail("&quantity=5"), 400, -1101),
     "an encoded name": (tail("&%73ymbol=ETHUSDT"), 400, -1100),
     "a bracketed name": (tail("&symbol[]=ETHUSDT"), 400, -1100),
-    "a name in another case": (tail("&Quantity=5"), 400, -1104),
-    "an undocumented parameter": (tail("&leverage=5"), 400, -1104),
     "too many parameters": (tail("".join(f"&a{number}=1" for number in range(100))), 400, -1101),
     "a body past the bound": (tail("&reduceOnly=" + "1" * 70_000), 400, -1130),
-    "no side": (order(side=None), 400, -1102),
-    "a side nobody knows": (order(side="LONG"), 400, -1130),
-    "an unlisted symbol": (order(symbol="ABCUSDT"), 400, -1121),
-    "a symbol in lower case": (order(symbol="btcusdt"), 400, -1121),
-    "a symbol in full-width letters": (order(symbol="ＢＴＣＵＳＤＴ"), 400, -1121),
-    "a boolean nobody reads": (order(reduceOnly="maybe"), 400, -1130),
-    "a market order with a price": (order(type="MARKET", timeInForce=None), 400, -1106),
     "query and body": (mixed_query_and_body, 400, -1100),
     "a read with a body": (get_with_body, 400, -1130),
     "signed by another": (signed_by_another, 400, -1022),
@@ -219,8 +231,6 @@ REFUSED: dict[str, tuple[Payload, int, int]] = {
     "a stale time stamp": (stamped(milliseconds_ago(60_000)), 400, -1021),
     "a time stamp to come": (stamped(milliseconds_ago(-60_000)), 400, -1021),
     "a time stamp in microseconds": (stamped(lambda: str(time.time_ns() // 1_000)), 400, -1130),
-    "no time stamp": (order(timestamp=None), 400, -1102),
-    "a window past the bound": (order(recvWindow="60001"), 400, -1130),
     "JSON by its type": (with_headers(content_type="application/json"), 400, -1100),
     "another form by its type": (with_headers(content_type="multipart/form-data; boundary=x"), 400, -1100),
     "no content type": (with_headers(content_type=None), 400, -1100),
@@ -280,6 +290,62 @@ def test_bad_input_is_refused_in_the_exchanges_format(world: LiveWorld, name: st
     check_refused(exchange(world.places.gate, payload(world.bot)), status, code)
 
 
+@pytest.mark.parametrize("name", FIELDS)
+async def test_the_same_is_refused_in_a_frame(world: LiveWorld, name: str) -> None:
+    changed, code = FIELDS[name]
+    async with a_trading_socket(world.bot) as trading:
+        answer = await trading.ask("order.place", **(dict(fields()) | changed))
+    if all(IN_FRAMES.fullmatch(text or "") for text in changed.values()):
+        by_rest = exchange(world.places.gate, order(**changed)(world.bot))
+        assert (answer["status"], answer["error"]) == (400, by_rest.json())
+    else:  # Refused for its characters, before what they mean.
+        code = -1100
+    assert (answer["status"], answer["error"]["code"]) == (400, code), answer
+
+
+def frame(quantity: str, more: str = "", signed_as: str = "0.01") -> Callable[[TradingSocket], str]:
+    """A signed frame whose quantity is written as it stands."""
+
+    def build(trading: TradingSocket) -> str:
+        order = dict(fields(recvWindow=None, timestamp=None, quantity=signed_as))
+        written = json.dumps(trading.signed(order)).replace(f'"{signed_as}"', quantity)
+        return f'{{"id":1,"method":"order.place","params":{written}{more}}}'
+
+    return build
+
+
+# name -> (frame, the id it is answered under, code)
+FRAMES: dict[str, tuple[Callable[[TradingSocket], str], int | None, int]] = {
+    "a number changed after signing": (frame("0.02"), 1, -1022),
+    "a huge exponent": (frame("1e1000000", signed_as="1e1000000"), 1, -1130),
+    "NaN": (frame("NaN"), None, -1100),
+    "infinity": (frame("Infinity"), None, -1100),
+    "an object": (frame('{"value":1}'), None, -1100),
+    "an array": (frame("[1]"), None, -1100),
+    "null": (frame("null"), 1, -1100),
+    "a parameter twice": (frame('"0.01","quantity":"0.02"'), None, -1100),
+    "a field twice": (frame('"0.01"', ',"id":2'), None, -1100),
+    "an unknown field": (frame('"0.01"', ',"apiKey":"x"'), None, -1100),
+    "two documents": (lambda trading: frame('"0.01"')(trading) * 2, None, -1100),
+    "nothing": (lambda _: "", None, -1100),
+}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+async def test_a_frame_that_cannot_be_read_in_one_way_is_refused(world: LiveWorld, name: str) -> None:
+    build, frame_id, code = FRAMES[name]
+    async with a_trading_socket(world.bot) as trading:
+        answer = await trading.tell(build(trading), frame_id)
+    assert (answer["status"], answer["error"]["code"]) == (400, code), answer
+
+
+@pytest.mark.parametrize(("name", "status", "code"), [("rotated", 401, -2015), ("disabled", 400, -2010)])
+async def test_a_key_that_was_taken_away_opens_nothing(world: LiveWorld, name: str, status: int, code: int) -> None:
+    async with a_trading_socket(world.bot_named(name)) as trading:
+        answer = await trading.ask("order.place", **dict(fields()))
+    assert (answer["status"], answer["error"]["code"]) == (status, code)
+
+
 @pytest.mark.parametrize(("name", "status", "code"), [("rotated", 401, -2015), ("disabled", 400, -2010)])
 def test_a_key_that_was_taken_away_is_refused(world: LiveWorld, name: str, status: int, code: int) -> None:
     check_refused(exchange(world.places.gate, order()(world.bot_named(name))), status, code)
@@ -303,10 +369,13 @@ def test_a_body_that_never_comes_is_not_waited_for(world: LiveWorld) -> None:
     assert DEADLINE_S - 1 < time.monotonic() - began < DEADLINE_S + 20
 
 
-def test_the_same_order_unspoilt_is_taken_so_the_refusals_above_mean_something(world: LiveWorld) -> None:
+async def test_the_same_order_unspoilt_is_taken_so_the_refusals_above_mean_something(world: LiveWorld) -> None:
     assert exchange(world.places.gate, order()(world.bot)).status == 200
     assert exchange(world.places.gate, batch_of({}, {})(world.bot)).status == 200
-    assert len(world.direct.open_orders()) == 3
+    async with a_trading_socket(world.bot) as trading:
+        assert (await trading.ask("order.place", **dict(fields())))["status"] == 200
+        assert (await trading.tell(frame("0.01")(trading), 1))["status"] == 200
+    assert len(world.direct.open_orders()) == 5
     world.bot.cancel_all("BTCUSDT").raise_for_status()
     until(lambda: world.account()["open_orders"] == world.account()["holds"] == 0, "the book is empty", 60)
     world.door.clear()

@@ -6,20 +6,22 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from decimal import Decimal
-from itertools import product
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.support.bot_sockets import TradingSocket, a_trading_socket, guard_code
 from tests.support.policies import a_policy, a_rule
 from tests.support.practice_client import Bot, order_params
 from tests.support.worlds import LiveWorld, until
 
 ROUNDS, AT_ONCE, ROOM = 100, 50, 30
+FRAME_ROUNDS = 10
 MIXED_ROUNDS = 6
 
 LEVERAGE, EQUITY = Decimal("0.5"), Decimal("0.35")
@@ -88,12 +90,47 @@ async def test_fifty_orders_with_room_for_thirty_are_thirty_a_hundred_times(equa
     print(f"{ROUNDS} rounds in {time.monotonic() - began:.1f} s")
 
 
-async def one_round(world: LiveWorld, client: httpx.AsyncClient, name: str) -> None:
-    bot, door = world.bot, world.door
+async def test_it_is_thirty_whichever_door_they_come_through(equal: LiveWorld) -> None:
+    sweep(equal, "BTCUSDT")
+    async with crowd() as client, a_trading_socket(equal.bot) as first, a_trading_socket(equal.bot) as second:
+        # Two requests, then a frame on either socket, and so on: neither door is ahead of the other.
+        doors = [by_rest(equal, client), by_rest(equal, client), by_frame(first), by_frame(second)]
+        for number in range(FRAME_ROUNDS):
+            await one_round(equal, client, f"round {number}", doors)
+            sweep(equal, "BTCUSDT")
+
+
+Sender = Callable[[dict[str, Any]], Awaitable[int | str]]
+"""Sends one order and answers with the guard's code, or with the status."""
+
+
+def by_rest(world: LiveWorld, client: httpx.AsyncClient) -> Sender:
+    async def send(params: dict[str, Any]) -> int | str:
+        answer = await client.send(world.bot.request("POST", "/fapi/v1/order", **params))
+        code: int | str = answer.headers.get("x-guard-code", answer.status_code)
+        return code
+
+    return send
+
+
+def by_frame(socket: TradingSocket) -> Sender:
+    async def send(params: dict[str, Any]) -> int | str:
+        answer = await socket.ask("order.place", **params)
+        status: int = answer["status"]
+        return status if status == 200 else guard_code(answer["error"])
+
+    return send
+
+
+async def one_round(
+    world: LiveWorld, client: httpx.AsyncClient, name: str, doors: Sequence[Sender] | None = None
+) -> None:
+    door = world.door
     door.clear()
     price = int(door.mark_price("BTCUSDT") * 2 / 3)
-    answers = await at_once(client, [(bot, order_params("BTCUSDT", "BUY", "0.01", price)) for _ in range(AT_ONCE)])
-    codes = Counter(answer.headers.get("x-guard-code", answer.status_code) for answer in answers)
+    orders = [order_params("BTCUSDT", "BUY", "0.01", price) for _ in range(AT_ONCE)]
+    senders = cycle(doors or [by_rest(world, client)])
+    codes = Counter(await asyncio.gather(*(send(params) for send, params in zip(senders, orders, strict=False))))
     arrived = Counter(entry["status"] for entry in door.log())
     assert arrived[200] <= ROOM, f"{name}: more than there was room for: {arrived}"
     assert codes == {200: ROOM, "POSITION_ABOVE_LIMIT": AT_ONCE - ROOM}, f"{name}: {codes}"
