@@ -229,19 +229,26 @@ class UserStreams:
         """Close what must not go on: sockets of keys switched off or in want of a stream, streams in want of a bot."""
         while self._accounts:
             await asyncio.sleep(TEND_EVERY_S)
-            now_s = asyncio.get_running_loop().time()
             for name, account in tuple(self._accounts.items()):
-                self._tend_bots(account, now_s)
-                if account.bots:
-                    account.wanted_s = now_s
-                    await self._views.refresh(name)
-                if account.task.done():
-                    log.error("the private stream of %s failed in the guard", name, exc_info=account.task.exception())
-                    account.close(INTERNAL_ERROR, "GUARD INTERNAL: connect again and read the account")
-                    del self._accounts[name]
-                elif now_s - account.wanted_s > IDLE_MAX_S:
-                    account.task.cancel()
-                    del self._accounts[name]
+                try:
+                    await self._tend_account(name, account)
+                except Exception:  # The edge: whatever went wrong once, the next look must still come.
+                    log.exception("tending the private stream of %s failed in the guard", name)
+
+    async def _tend_account(self, name: str, account: _Account) -> None:
+        now_s = asyncio.get_running_loop().time()
+        self._tend_bots(account, now_s)
+        if account.bots:
+            account.wanted_s = now_s
+        if account.task.done():
+            log.error("the private stream of %s failed in the guard", name, exc_info=account.task.exception())
+            account.close(INTERNAL_ERROR, "GUARD INTERNAL: connect again and read the account")
+            del self._accounts[name]
+        elif now_s - account.wanted_s > IDLE_MAX_S:
+            account.task.cancel()
+            del self._accounts[name]
+        elif account.bots:
+            await self._views.refresh(name)
 
     def _tend_bots(self, account: _Account, now_s: float) -> None:
         for guard_key in {each.guard_key for each in account.bots}:

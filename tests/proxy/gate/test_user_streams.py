@@ -339,6 +339,24 @@ async def test_a_key_switched_off_closes_its_sockets_and_opens_none(gate: Gate, 
     assert another.closed is None
 
 
+async def test_a_bug_in_one_look_does_not_end_the_looking(
+    gate: Gate, keys: Keys, venue: Streams, caplog: pytest.LogCaptureFixture
+) -> None:
+    looked = asyncio.Event()
+
+    async def failing(account: str) -> None:
+        looked.set()
+        raise RuntimeError("a bug")
+
+    mine = await attached(gate, keys.hmac)
+    gate.views.refresh = failing
+    async with asyncio.timeout(5):
+        await looked.wait()
+    keys.vault.disable(keys.hmac.key, LATER)
+    assert await closed(mine) == (1008, "GUARD KEY_DISABLED: this key was switched off")
+    assert "tending the private stream of demo failed in the guard" in caplog.text
+
+
 async def test_whoever_is_taken_off_hears_nothing(gate: Gate, keys: Keys, venue: Streams) -> None:
     stays = await attached(gate, keys.hmac)
     leaves = MemorySocket()
