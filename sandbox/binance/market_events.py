@@ -186,7 +186,7 @@ def contract_frame(market: Market, now_ms: int) -> Json:
         "s": market.instrument.symbol,
         "ps": market.instrument.symbol,
         "ct": "PERPETUAL",
-        "cs": str(market.instrument.status),
+        "cs": str(market.status),
     }
 
 

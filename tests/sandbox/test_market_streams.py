@@ -133,6 +133,14 @@ async def test_liquidations_are_public(venue: PracticeServer) -> None:
     assert (order["s"], order["S"], order["f"]) == (BTC, "SELL", "IOC")
 
 
+async def test_a_delisting_is_told(venue: PracticeServer) -> None:
+    async with listen(venue, "/ws/!contractInfo") as ear:
+        venue.control.post("/delist", json={"symbol": "SOLUSDT", "after_s": 1}).raise_for_status()
+        venue.step(8)
+        told = await ear.next()
+        assert (told["e"], told["s"], told["cs"]) == ("contractInfo", "SOLUSDT", "SETTLING")
+
+
 async def test_a_market_that_is_not_listed_is_silent(venue: PracticeServer) -> None:
     async with listen(venue, "/ws/nopeusdt@markPrice@1s") as ear:
         assert await ear.ask(method="LIST_SUBSCRIPTIONS", id=1) == {"result": ["nopeusdt@markPrice@1s"], "id": 1}
