@@ -18,7 +18,8 @@ from typing import Final
 from proxy.accounts.events import AccountEvent, AlgoEvent, ConfigEvent, Event, MarginCall, OrderEvent, StreamKeyExpired
 from proxy.accounts.legs import Leg
 from proxy.accounts.survey import LegKey, OrderKey
-from proxy.store.conversion import NOTHING, Amended, Conversion, Ended, Taken
+from proxy.accounts.told_orders import amended_by, open_order, taken_by, waiting_order
+from proxy.store.conversion import NOTHING, Amended, Conversion, Ended
 from rules.model import PositionSide
 from rules.snapshot import Account, Market, OpenOrder, Position
 
@@ -133,7 +134,7 @@ class Book:
         key = (event.symbol, event.order_id, False)
         ours = event.client_order_id.startswith(GUARD_ORDER_PREFIX)
         if key in self.ended:
-            taken = _taken(event) if not self.ended[key] else ()
+            taken = taken_by(event) if not self.ended[key] else ()
             self.ended[key] = True
             return Effects(conversion=Conversion(taken=taken))
         known = self.orders.get(key)
@@ -156,9 +157,9 @@ class Book:
         amended: tuple[Amended, ...] = ()
         change = (event.at_ms, event.quantity, event.price)
         if event.execution == "AMENDMENT" and (known is None or known.amended != change):
-            amended = (_amended(event),)
-        taken = () if (known is not None and known.taken) or not fresh else _taken(event)
-        order = _open_order(event)
+            amended = (amended_by(event),)
+        taken = () if (known is not None and known.taken) or not fresh else taken_by(event)
+        order = open_order(event)
         if known is not None:
             filled = max(event.filled_quantity, known.order.filled_quantity)
             total, price = event.quantity, event.price
@@ -179,14 +180,14 @@ class Book:
     def _algo(self, event: AlgoEvent, received: float) -> Effects:
         key = (event.symbol, event.algo_id, True)
         if key in self.ended:
-            taken = _taken(event) if not self.ended[key] else ()
+            taken = taken_by(event) if not self.ended[key] else ()
             self.ended[key] = True
             return Effects(conversion=Conversion(taken=taken))
         known = self.orders.get(key)
-        taken = () if known is not None and known.taken else _taken(event)
+        taken = () if known is not None and known.taken else taken_by(event)
         if known is None or event.at_ms >= known.at_ms:
             self.orders[key] = Resting(
-                order=self.named(_waiting_order(event)), at_ms=event.at_ms, touched=received, taken=True
+                order=self.named(waiting_order(event)), at_ms=event.at_ms, touched=received, taken=True
             )
         else:
             known.taken = True
@@ -253,53 +254,3 @@ def _position(leg: Leg, quantity: Decimal, markets: Mapping[str, Market]) -> Pos
 def _mark(leg: Leg) -> Decimal:
     """The last mark a survey brought; before any, the entry price is the only price there is."""
     return leg.mark_price or leg.entry_price
-
-
-def _taken(event: OrderEvent | AlgoEvent) -> tuple[Taken, ...]:
-    conditional = isinstance(event, AlgoEvent)
-    return (
-        Taken(symbol=event.symbol, side=event.side, conditional=conditional, client_order_id=event.client_order_id),
-    )
-
-
-def _amended(event: OrderEvent) -> Amended:
-    return Amended(
-        symbol=event.symbol,
-        order_id=event.order_id,
-        client_order_id=event.client_order_id,
-        quantity=event.quantity,
-        price=event.price,
-    )
-
-
-def _open_order(event: OrderEvent) -> OpenOrder:
-    return OpenOrder(
-        symbol=event.symbol,
-        side=event.side,
-        position_side=event.position_side,
-        order_type=event.order_type,
-        leaves_quantity=event.leaves_quantity,
-        price=event.price,
-        trigger_price=None,
-        reduce_only=event.reduce_only,
-        close_position=event.close_position,
-        order_id=event.order_id,
-        client_order_id=event.client_order_id,
-        filled_quantity=event.filled_quantity,
-    )
-
-
-def _waiting_order(event: AlgoEvent) -> OpenOrder:
-    return OpenOrder(
-        symbol=event.symbol,
-        side=event.side,
-        position_side=event.position_side,
-        order_type=event.order_type,
-        leaves_quantity=event.quantity,
-        price=event.price,
-        trigger_price=event.trigger_price,
-        reduce_only=event.reduce_only,
-        close_position=event.close_position,
-        order_id=event.algo_id,
-        client_order_id=event.client_order_id,
-    )

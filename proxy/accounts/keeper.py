@@ -20,6 +20,7 @@ from typing import Any, Final
 from redis.exceptions import RedisError
 
 from proxy.accounts.bookkeeper import Bookkeeper
+from proxy.accounts.budget import Budget
 from proxy.accounts.events import Event, StreamKeyExpired, UnreadableEvent, read_event
 from proxy.accounts.feed import Feed
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
@@ -112,8 +113,8 @@ class AccountKeeper:
         self._lost = False
         self._said_at = float("-inf")
         self._wake = asyncio.Event()
-        self._quick = _Budget(QUICK_SURVEYS_PER_MINUTE)
-        self._full = _Budget(DOUBT_SURVEYS_PER_MINUTE)
+        self._quick = Budget(QUICK_SURVEYS_PER_MINUTE)
+        self._full = Budget(DOUBT_SURVEYS_PER_MINUTE)
         self._unresolved = Unresolved(hands, store)
 
     @property
@@ -414,24 +415,3 @@ class AccountKeeper:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, until - now)):
                 await self._wake.wait()
-
-
-class _Budget:
-    """A token bucket in monotonic time."""
-
-    def __init__(self, per_minute: int) -> None:
-        self._capacity = per_minute
-        self._tokens = float(per_minute)
-        self._at = time.monotonic()
-
-    def available(self) -> bool:
-        now = time.monotonic()
-        self._tokens = min(self._capacity, self._tokens + (now - self._at) * self._capacity / 60)
-        self._at = now
-        return self._tokens >= 1
-
-    def take(self) -> bool:
-        if not self.available():
-            return False
-        self._tokens -= 1
-        return True

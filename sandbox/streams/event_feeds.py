@@ -59,13 +59,13 @@ class ContractFeed(Feed):
     def __init__(self, exchange: Exchange, markets: Iterable[Market]) -> None:
         self._exchange = exchange
         self._markets = list(markets)
-        self._statuses = {market.instrument.symbol: market.instrument.status for market in self._markets}
+        self._statuses = {market.instrument.symbol: market.status for market in self._markets}
 
     def due(self) -> list[Content]:
         frames: list[Content] = []
         for market in self._markets:
-            instrument = market.instrument
-            if self._statuses[instrument.symbol] is not instrument.status:
-                self._statuses[instrument.symbol] = instrument.status
+            symbol = market.instrument.symbol
+            if self._statuses[symbol] is not market.status:
+                self._statuses[symbol] = market.status
                 frames.append(contract_frame(market, self._exchange.now_ms))
         return frames

@@ -133,6 +133,7 @@ REST_TWINS = {
     "order.place": ("POST", "/fapi/v1/order"),
     "order.modify": ("PUT", "/fapi/v1/order"),
     "order.cancel": ("DELETE", "/fapi/v1/order"),
+    "algoOrder.place": ("POST", "/fapi/v1/algoOrder"),
     "account.position": ("GET", "/fapi/v2/positionRisk"),
 }
 
@@ -143,9 +144,13 @@ def target(request: dict[str, Any]) -> tuple[str, str]:
     return request["method"], raw_parts(request)[0]
 
 
+# ccxt.pro says these again in its own words, beside Binance's; an echo does not go upstream.
+ECHOES = {"stopLossPrice"}
+
+
 def names_sent(request: dict[str, Any]) -> set[str]:
     if "frame" in request:
-        return set(json.loads(request["frame"])["params"]) - AUTHENTICATION - {"apiKey", "returnRateLimits"}
+        return set(json.loads(request["frame"])["params"]) - AUTHENTICATION - {"apiKey", "returnRateLimits"} - ECHOES
     _, query, body, content_type = raw_parts(request)
     names = set(read_parameters(query, body, content_type).values) - AUTHENTICATION
     return {RESPELLED.get(name, name) for name in names}

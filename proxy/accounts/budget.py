@@ -1,0 +1,28 @@
+"""How often something that costs of the venue's budget may be done."""
+
+from __future__ import annotations
+
+import time
+
+
+class Budget:
+    """A token bucket in monotonic time."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._capacity = per_minute
+        self._tokens = float(per_minute)
+        self._at = time.monotonic()
+
+    def available(self) -> bool:
+        """Whether a token is there."""
+        now = time.monotonic()
+        self._tokens = min(self._capacity, self._tokens + (now - self._at) * self._capacity / 60)
+        self._at = now
+        return self._tokens >= 1
+
+    def take(self) -> bool:
+        """Take a token if one is there."""
+        if not self.available():
+            return False
+        self._tokens -= 1
+        return True
