@@ -20,11 +20,9 @@ from proxy.accounts.legs import Leg
 from proxy.accounts.survey import LegKey, OrderKey
 from proxy.accounts.told_orders import amended_by, open_order, taken_by, waiting_order
 from proxy.store.conversion import NOTHING, Amended, Conversion, Ended
+from proxy.venues.binance.values import GUARD_ID_PREFIX
 from rules.model import PositionSide
 from rules.snapshot import Account, Market, OpenOrder, Position
-
-GUARD_ORDER_PREFIX: Final = "pgk-"
-"""Client order ids of the kill begin so; bots may neither use nor cancel them."""
 
 ENDED_MAX: Final = 10_000
 """Orders that are over and still remembered."""
@@ -132,7 +130,7 @@ class Book:
 
     def _order(self, event: OrderEvent, received: float) -> Effects:
         key = (event.symbol, event.order_id, False)
-        ours = event.client_order_id.startswith(GUARD_ORDER_PREFIX)
+        ours = event.client_order_id.startswith(GUARD_ID_PREFIX)
         if key in self.ended:
             taken = taken_by(event) if not self.ended[key] else ()
             self.ended[key] = True

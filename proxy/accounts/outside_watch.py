@@ -14,7 +14,6 @@ from typing import Any, Final, Protocol
 
 from redis.exceptions import RedisError
 
-from proxy.accounts.book import GUARD_ORDER_PREFIX
 from proxy.accounts.events import Event, OrderEvent
 from proxy.accounts.findings import Activity, Finding
 from proxy.accounts.journaled import journaled
@@ -23,6 +22,7 @@ from proxy.accounts.payloads import PastOrder, SymbolConfig
 from proxy.accounts.shares import Shares
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
 from proxy.store.codec import plain
+from proxy.venues.binance.values import GUARD_ID_PREFIX
 from rules.outside import OutsideAction
 from rules.snapshot import Account, HeldOrder, OpenOrder, Position, Share
 
@@ -267,7 +267,7 @@ class OutsideWatch:
             await asyncio.sleep(pause)
 
     def _is_known(self, event: Event, known: bool) -> bool:
-        if isinstance(event, OrderEvent) and event.client_order_id.startswith(GUARD_ORDER_PREFIX):
+        if isinstance(event, OrderEvent) and event.client_order_id.startswith(GUARD_ID_PREFIX):
             # Anyone may name an order like the kill's; it is one only while the account is stopped.
             return self._response.stopped(self._account)
         return known

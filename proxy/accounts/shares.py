@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 from decimal import Context, Decimal, localcontext
 from typing import Final
 
-from proxy.accounts.book import GUARD_ORDER_PREFIX
 from proxy.accounts.events import AccountEvent, AlgoEvent, Event, OrderEvent
 from proxy.accounts.lineage import Lineage
 from proxy.accounts.proportions import finest, split
 from proxy.accounts.recent import Recent
 from proxy.store.owners import order_field, trade_field
+from proxy.venues.binance.values import GUARD_ID_PREFIX
 from rules.intent import closes_leg
 from rules.model import PositionSide
 from rules.snapshot import Account, OpenOrder, Position, Share
@@ -182,7 +182,7 @@ class Shares:
         fee = self._in_quote(event) * (more / event.last_quantity if event.last_quantity else Decimal(0))
         leg = (event.symbol, event.position_side)
         fill = _Fill(leg=leg, signed=event.side.sign * more, price=event.last_price, fee=fee.quantize(_MONEY_STEP))
-        closes = event.is_forced or event.client_order_id.startswith(GUARD_ORDER_PREFIX)
+        closes = event.is_forced or event.client_order_id.startswith(GUARD_ID_PREFIX)
         bot = self._owner(self._lineage.name(event))
         if closes:
             parts = self._closed(fill)

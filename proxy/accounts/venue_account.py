@@ -19,7 +19,6 @@ import aiohttp
 from ccxt.base.errors import BaseError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from proxy.accounts.book import GUARD_ORDER_PREFIX
 from proxy.accounts.client import BinanceClient, Row, no_redirects, redirected
 from proxy.accounts.payloads import (
     Book,
@@ -48,6 +47,7 @@ from proxy.accounts.survey import Survey
 from proxy.accounts.troubles import OutcomeUnknown, VenueRefused, VenueUnavailable
 from proxy.vault.keys import Secret
 from proxy.vault.permissions import KeyPermissions
+from proxy.venues.binance.values import GUARD_ID_PREFIX
 from rules.instrument import Instrument
 from rules.model import PositionSide, Side
 from rules.snapshot import Account, Market, OpenOrder
@@ -227,7 +227,7 @@ class VenueAccount:
         self, symbol: str, position_side: PositionSide, side: Side, quantity: Decimal, client_order_id: str
     ) -> OrderReport:
         """Send one reduce-only market order. Never sent twice: OutcomeUnknown means read before the next one."""
-        assert client_order_id.startswith(GUARD_ORDER_PREFIX), client_order_id  # noqa: S101 - else bots could cancel it
+        assert client_order_id.startswith(GUARD_ID_PREFIX), client_order_id  # noqa: S101 - else bots could cancel it
         # In hedge mode the venue refuses the flag: the leg named by positionSide is what makes the order reduce.
         hedged = position_side is not PositionSide.BOTH
         reducing = {"positionSide": position_side.value} if hedged else {"reduceOnly": "true"}
