@@ -151,7 +151,7 @@ class Shares:
         ``weights`` are those of the moment it was booked, by bot; without any it goes by the shares of now.
         """
         with localcontext(_EXACT):
-            amount = self._in_quote(amount, asset, "funding")
+            amount = self._in_quote(amount, asset)
             weights = weights or self.weights().get(symbol, {})
             # Bots on both sides of one position pay and receive: against the sign of the sum, parts are negative.
             total = sum(weights.values(), Decimal(0))
@@ -186,7 +186,7 @@ class Shares:
         if more <= 0:
             return
         # An execution that was missed is counted with the next one, at its price and its rate of fee.
-        paid = self._in_quote(event.fee, event.fee_asset, "a fee")
+        paid = self._in_quote(event.fee, event.fee_asset)
         fee = paid * (more / event.last_quantity if event.last_quantity else Decimal(0))
         leg = (event.symbol, event.position_side)
         fill = _Fill(leg=leg, signed=event.side.sign * more, price=event.last_price, fee=fee.quantize(_MONEY_STEP))
@@ -281,12 +281,12 @@ class Shares:
         price = held.entry_price if held is not None else share.entry_price
         self._keep(_traded(share, difference, price))
 
-    def _in_quote(self, amount: Decimal, asset: str, what: str) -> Decimal:
+    def _in_quote(self, amount: Decimal, asset: str) -> Decimal:
         if not amount or asset in _QUOTE_ASSETS:
             return amount
         price = self._price_of(asset)
         if price is None:
-            log.warning("%s in %s is not counted: its price is not known", what, asset)
+            log.warning("a payment in %s is not counted: its price is not known", asset)
             return Decimal(0)
         return amount * price
 

@@ -166,7 +166,7 @@ def test_funding_in_another_asset_is_counted_in_the_quote_currency(caplog: pytes
     folded.funded("BTCUSDT", Decimal("-0.01"), asset="BNB")
     folded.funded("BTCUSDT", Decimal(-1), asset="XYZ")
     assert share(folded, "ann").funding == -6
-    assert "funding in XYZ is not counted" in caplog.text
+    assert "a payment in XYZ is not counted" in caplog.text
 
 
 def test_an_event_of_funding_is_not_counted_its_row_will_be() -> None:
