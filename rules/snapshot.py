@@ -73,13 +73,29 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CountedFunding:
+    """A row of the venue's funding list that is in the shares. ``row_id`` and ``at_ms`` are the venue's."""
+
+    row_id: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FundingMark:
+    """How far the shares have the venue's funding: all rows before ``since_ms``, and from then on just ``rows``."""
+
+    since_ms: int
+    rows: tuple[CountedFunding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """An exchange account as the guard knows it. ``margin_balance`` is wallet plus unrealised PnL, in quote units.
 
     ``as_of`` is the last moment it was known to be so: its last survey, or the last sign of life of an unbroken stream.
     ``version`` grows with every change and names this state in the audit. ``shares`` splits the positions by bot.
     ``feed_stale`` says that the private stream is down or has a gap and no survey has been made since: then nothing
-    that adds risk may pass.
+    that adds risk may pass. ``funding_mark`` is of the same moment as ``shares``; ``None`` before any was read.
     """
 
     name: str
@@ -92,6 +108,7 @@ class Account:
     open_orders: tuple[OpenOrder, ...] = ()
     shares: tuple[Share, ...] = ()
     feed_stale: bool = False
+    funding_mark: FundingMark | None = None
 
 
 class HoldStatus(StrEnum):

@@ -20,7 +20,7 @@ from proxy.accounts.merging import Merged, merge_survey
 from proxy.accounts.survey import Survey
 from proxy.store.conversion import NOTHING, Conversion
 from proxy.store.warden_store import Published, WardenStore
-from rules.snapshot import Account, Market, OpenOrder, Position, Share
+from rules.snapshot import Account, FundingMark, Market, OpenOrder, Position, Share
 
 log = logging.getLogger("perpguard.accounts")
 
@@ -48,6 +48,14 @@ class Attribution(Protocol):
 
     def all(self) -> tuple[Share, ...]:
         """Every share."""
+
+    @property
+    def funding_mark(self) -> FundingMark | None:
+        """How far the shares have the venue's funding, at this very moment."""
+        ...
+
+    def missed(self) -> None:
+        """Events may have been lost that no survey makes good, as those of funding."""
 
 
 class Outside(Protocol):
@@ -176,6 +184,11 @@ class Bookkeeper:
                 account = replace(published, version=published.version + 1, feed_stale=True)
                 await self._store.publish_events(account, conversion=NOTHING, resolved=(), desk=self._desk)
 
+    def missed(self) -> None:
+        """Events may have been lost: what a survey does not tell is to be looked up."""
+        if self._shares is not None:
+            self._shares.missed()
+
     def forget(self) -> None:
         """The store lost what it knew: the next survey tells everything anew."""
         self.account = None
@@ -195,7 +208,7 @@ class Bookkeeper:
         account = self.book.account(version=self._version + 1, as_of=self._as_of, stale=self.stale, markets=markets)
         if account is None or self._shares is None:
             return account
-        return replace(account, shares=self._shares.all())
+        return replace(account, shares=self._shares.all(), funding_mark=self._shares.funding_mark)
 
     async def _finish(self, account: Account, done: Published, conversion: Conversion, said: int) -> bool:
         """Note what was published; another version in the way is only another warden's, or one of ours before."""

@@ -184,6 +184,7 @@ class AccountKeeper:
         if live and doubts == self._doubts and self._books.stale:
             # Everything since this survey began has been heard, or waits to be: from here on the stream tells.
             self._books.stale, self._why = False, ""
+            self._books.missed()
             self._unbroken_us = began_us
         merged = await self._books.survey(
             survey, began_us=began_us - int(SETTLE_LAG_S * 1e6), since=since, resolved=answer.resolved
@@ -224,6 +225,7 @@ class AccountKeeper:
         await self._store.forget_spent(self.name)
         if healed and self.feed is not None:
             self._healed += len(healed)
+            self._books.missed()
             log.warning("a survey of %s put right what the stream had not told: %s", self.name, "; ".join(healed[:10]))
 
     async def _adopt(self, account: Account) -> None:

@@ -14,17 +14,18 @@ from typing import Any, Final, Protocol
 
 from redis.exceptions import RedisError
 
-from proxy.accounts.events import Event, OrderEvent
+from proxy.accounts.events import AccountEvent, Event, OrderEvent
 from proxy.accounts.findings import Activity, Finding
+from proxy.accounts.funding_watch import FundingWatch
 from proxy.accounts.journaled import journaled
 from proxy.accounts.outside import OutsideDetector
-from proxy.accounts.payloads import PastOrder, SymbolConfig
+from proxy.accounts.payloads import FundingRow, PastOrder, SymbolConfig
 from proxy.accounts.shares import Shares
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
 from proxy.store.codec import plain
 from proxy.venues.binance.values import GUARD_ID_PREFIX
 from rules.outside import OutsideAction
-from rules.snapshot import Account, HeldOrder, OpenOrder, Position, Share
+from rules.snapshot import Account, FundingMark, HeldOrder, OpenOrder, Position, Share
 
 log = logging.getLogger("perpguard.accounts")
 
@@ -73,12 +74,16 @@ class Venue(Protocol):
         """The newest orders of a symbol, in whatever state. Raises ``VenueTrouble``."""
         ...
 
+    async def fundings(self, since_ms: int) -> tuple[FundingRow, ...]:
+        """Fundings from the venue's time ``since_ms`` on, oldest first. Raises ``VenueTrouble``."""
+        ...
+
 
 class OutsideWatch:
     """Watches one account: ``apply`` and ``saw`` tell it every event, ``adopt`` every survey, ``hear`` the audit.
 
     It keeps the account's shares true on the way: what orders filled while the stream was down is looked up and given
-    to their owners; only what no order explains is nobody's, and found.
+    to their owners; only what no order explains is nobody's, and found. Funding is read from the venue's list.
     """
 
     def __init__(
@@ -102,6 +107,7 @@ class OutsideWatch:
         self._data_dir = data_dir
         self._now = now
         self._detector = OutsideDetector(shares)
+        self._funding = FundingWatch(account=account, shares=shares, venue=venue)
         self._begun = False
         self._told_ms = 0
         self._positions: tuple[Position, ...] = ()
@@ -118,6 +124,7 @@ class OutsideWatch:
         """
         if not self._detector.has_adopted:
             self._shares.restore(account)
+            self._funding.restore(account)
             self._detector.adopt(account.open_orders)
 
     def held(self, orders: Iterable[HeldOrder]) -> None:
@@ -142,8 +149,9 @@ class OutsideWatch:
         """An event of the private stream, for the shares."""
         self._told_ms = max(self._told_ms, event.at_ms)
         self._moved = True
-        if not self._shares.apply(event):
-            log.warning("funding of %s names no symbol and is not shared out", self._account)
+        self._shares.apply(event)
+        if isinstance(event, AccountEvent):
+            self._funding.hear(event)
 
     def owners_of(self, event: Event) -> dict[str, str]:
         """Whose order and trade an event tells of, by their fields in the store."""
@@ -180,11 +188,21 @@ class OutsideWatch:
         """Every bot's share."""
         return self._shares.all()
 
+    @property
+    def funding_mark(self) -> FundingMark | None:
+        """How far the shares have the venue's funding."""
+        return self._funding.mark
+
+    def missed(self) -> None:
+        """Events may have been lost; what they told of legs and orders, surveys tell."""
+        self._funding.look_soon()
+
     async def run(self) -> None:
         """Look, for ever. Trouble with venue or store is waited out; what was found is acted on all the same."""
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._look())
             loops.create_task(self._follow_settings())
+            loops.create_task(self._funding.run())
 
     async def _look(self) -> None:
         while True:

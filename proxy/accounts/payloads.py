@@ -224,6 +224,31 @@ def past_order(row: Row) -> PastOrder:
     return PastOrder(order=plain_order(row), changed_ms=int(row["updateTime"]), average_price=_some(row["avgPrice"]))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FundingRow:
+    """Funding the venue booked: received, negative when paid. ``row_id`` is its ``tranId``, unique among fundings."""
+
+    row_id: str
+    at_ms: int
+    symbol: str
+    amount: Decimal
+    asset: str
+
+
+def funding_row(row: Row) -> FundingRow:
+    """A row of income of the type FUNDING_FEE."""
+    amount = Decimal(row["income"])
+    if not amount.is_finite():
+        raise ValueError("income is not a number")
+    return FundingRow(
+        row_id=str(row["tranId"]),
+        at_ms=int(row["time"]),
+        symbol=row["symbol"],
+        amount=amount,
+        asset=row["asset"],
+    )
+
+
 def order_report(row: Row) -> OrderReport:
     """What the venue said to a close."""
     return OrderReport(

@@ -11,12 +11,12 @@ position, only shows as a sum once they are closed.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Context, Decimal, localcontext
 from typing import Final
 
-from proxy.accounts.events import AccountEvent, AlgoEvent, Event, OrderEvent
+from proxy.accounts.events import AlgoEvent, Event, OrderEvent
 from proxy.accounts.lineage import Lineage
 from proxy.accounts.proportions import finest, split
 from proxy.accounts.recent import Recent
@@ -34,8 +34,6 @@ NOBODY: Final = ""
 FINISHED_MAX: Final = 10_000
 """Finished orders whose late or repeated events are still recognised."""
 
-FUNDING: Final = "FUNDING_FEE"
-
 _EXACT: Final = Context(prec=60)
 # Twelve digits more than any quantity moves: rounding an average entry stays far below the eighth digit of money.
 _ENTRY_STEP: Final = Decimal("1e-18")
@@ -43,6 +41,9 @@ _MONEY_STEP: Final = Decimal("1e-12")
 _LOT_DEFAULT: Final = Decimal("0.001")
 # A fee in the quote currency counts as it is. All of these are worth one dollar for this purpose.
 _QUOTE_ASSETS: Final = frozenset({"", "USDT", "USDC", "FDUSD", "BUSD"})
+
+Weights = Mapping[str, Mapping[str, Decimal]]
+"""What every bot holds of every symbol, signed, both legs together: symbol to bot to quantity."""
 
 _Leg = tuple[str, PositionSide]
 _Key = tuple[str, str, PositionSide]
@@ -112,20 +113,23 @@ class Shares:
         self._shares = {(share.bot, share.symbol, share.position_side): share for share in account.shares}
         self._open = {order.order_id: order.filled_quantity for order in account.open_orders}
 
-    def apply(self, event: Event) -> bool:
-        """Fold one event in; a repeated or late one changes nothing.
+    def weights(self) -> Weights:
+        """By what funding that is booked at this moment is shared out."""
+        weights: dict[str, dict[str, Decimal]] = {}
+        for share in self._shares.values():
+            if share.quantity:
+                bots = weights.setdefault(share.symbol, {})
+                bots[share.bot] = bots.get(share.bot, Decimal(0)) + share.quantity
+        return weights
 
-        False for funding that names no symbol while several are held: the venue's income list names it (``funded``).
-        """
+    def apply(self, event: Event) -> None:
+        """Fold one event in; a repeated or late one changes nothing. Funding comes by rows, to ``funded``."""
         with localcontext(_EXACT):
             match event:
                 case OrderEvent():
                     self._executed(event)
                 case AlgoEvent():
                     self._lineage.learn(event)
-                case AccountEvent(reason=reason) if reason == FUNDING:
-                    return self._funding(event)
-        return True
 
     def filled(self, order: OpenOrder, price: Decimal) -> None:
         """What a survey, or the venue's answer about one order, shows it has filled beyond the events seen.
@@ -139,13 +143,16 @@ class Shares:
                 fill = _Fill(leg=leg, signed=order.side.sign * more, price=price, fee=Decimal(0))
                 self._give(fill, {self._owner(order.client_order_id): fill.signed})
 
-    def funded(self, symbol: str, amount: Decimal) -> None:
-        """Share out funding received (negative when paid) for a symbol, in proportion to the shares at this moment."""
+    def funded(
+        self, symbol: str, amount: Decimal, *, asset: str = "", weights: Mapping[str, Decimal] | None = None
+    ) -> None:
+        """Share out funding received (negative when paid) for a symbol, in proportion to the shares.
+
+        ``weights`` are those of the moment it was booked, by bot; without any it goes by the shares of now.
+        """
         with localcontext(_EXACT):
-            shares = [share for share in self._shares.values() if share.symbol == symbol and share.quantity]
-            weights: dict[str, Decimal] = {}
-            for share in shares:
-                weights[share.bot] = weights.get(share.bot, Decimal(0)) + share.quantity
+            amount = self._in_quote(amount, asset)
+            weights = weights or self.weights().get(symbol, {})
             # Bots on both sides of one position pay and receive: against the sign of the sum, parts are negative.
             total = sum(weights.values(), Decimal(0))
             if not total:
@@ -179,7 +186,8 @@ class Shares:
         if more <= 0:
             return
         # An execution that was missed is counted with the next one, at its price and its rate of fee.
-        fee = self._in_quote(event) * (more / event.last_quantity if event.last_quantity else Decimal(0))
+        paid = self._in_quote(event.fee, event.fee_asset)
+        fee = paid * (more / event.last_quantity if event.last_quantity else Decimal(0))
         leg = (event.symbol, event.position_side)
         fill = _Fill(leg=leg, signed=event.side.sign * more, price=event.last_price, fee=fee.quantize(_MONEY_STEP))
         closes = event.is_forced or event.client_order_id.startswith(GUARD_ID_PREFIX)
@@ -254,21 +262,11 @@ class Shares:
             share = _traded(self._share(bot, fill.leg), part, fill.price)
             self._keep(replace(share, fees=share.fees + fees[bot]))
 
-    def _funding(self, event: AccountEvent) -> bool:
-        amount = sum((balance.change for balance in event.balances), Decimal(0))
-        # A cross position's funding comes without the position (Binance, "Event: Balance and Position Update").
-        symbols = {position.symbol for position in event.positions} or {
-            share.symbol for share in self._shares.values() if share.quantity
-        }
-        if len(symbols) != 1:
-            return False
-        self.funded(symbols.pop(), amount)
-        return True
-
     def _add_funding(self, bot: str, symbol: str, amount: Decimal) -> None:
-        """To the bot's open leg of the symbol, the first of them in hedge mode; the sum over a bot is what counts."""
-        legs = sorted(key for key in self._shares if key[:2] == (bot, symbol) and self._shares[key].quantity)
-        share = self._shares[legs[0]] if legs else self._share(bot, (symbol, PositionSide.BOTH))
+        """To a leg the bot has of the symbol, an open one if it can be; the sum over a bot is what counts."""
+        legs = [key for key in self._shares if key[:2] == (bot, symbol)]
+        first = min(legs, key=lambda key: (not self._shares[key].quantity, key), default=None)
+        share = self._shares[first] if first is not None else self._share(bot, (symbol, PositionSide.BOTH))
         self._keep(replace(share, funding=share.funding + amount))
 
     def _reconcile(self, leg: _Leg, held: Position | None) -> None:
@@ -283,14 +281,14 @@ class Shares:
         price = held.entry_price if held is not None else share.entry_price
         self._keep(_traded(share, difference, price))
 
-    def _in_quote(self, event: OrderEvent) -> Decimal:
-        if not event.fee or event.fee_asset in _QUOTE_ASSETS:
-            return event.fee
-        price = self._price_of(event.fee_asset)
+    def _in_quote(self, amount: Decimal, asset: str) -> Decimal:
+        if not amount or asset in _QUOTE_ASSETS:
+            return amount
+        price = self._price_of(asset)
         if price is None:
-            log.warning("a fee in %s is not counted: its price is not known", event.fee_asset)
+            log.warning("a payment in %s is not counted: its price is not known", asset)
             return Decimal(0)
-        return event.fee * price
+        return amount * price
 
     def _of_leg(self, leg: _Leg) -> list[Share]:
         return [share for share in self._shares.values() if (share.symbol, share.position_side) == leg]
@@ -317,7 +315,7 @@ def _traded(share: Share, signed: Decimal, price: Decimal) -> Share:
     return replace(share, quantity=after, entry_price=entry, realised_pnl=_trimmed(realised))
 
 
-def _signed_split(amount: Decimal, weights: dict[str, Decimal], total: Decimal) -> dict[str, Decimal]:
+def _signed_split(amount: Decimal, weights: Mapping[str, Decimal], total: Decimal) -> dict[str, Decimal]:
     """In proportion to weights of both signs, whose sum is not zero; what rounding leaves is the last bot's."""
     step = finest(amount, _MONEY_STEP)
     parts = {bot: (amount * weights[bot] / total).quantize(step) for bot in sorted(weights)}

@@ -22,12 +22,14 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 from proxy.accounts.client import BinanceClient, Row, no_redirects, redirected
 from proxy.accounts.payloads import (
     Book,
+    FundingRow,
     OrderRef,
     OrderReport,
     PastOrder,
     SymbolConfig,
     conditional_order,
     flag,
+    funding_row,
     instrument_of,
     key_permissions,
     leg_times,
@@ -51,6 +53,9 @@ from proxy.venues.binance.values import GUARD_ID_PREFIX
 from rules.instrument import Instrument
 from rules.model import PositionSide, Side
 from rules.snapshot import Account, Market, OpenOrder
+
+FUNDINGS_MAX: Final = 1_000
+"""Rows of income the venue gives in one answer."""
 
 _ATTEMPTS: Final = 3
 _RETRY_WAIT: Final = wait_random_exponential(multiplier=0.1, max=0.5)
@@ -199,6 +204,16 @@ class VenueAccount:
         """The last 500 plain orders of a symbol, in whatever state; weight 5."""
         rows = await self._read(self._venue.fapiPrivateGetAllOrders, {"symbol": symbol, "limit": "500"})
         return parsed(lambda: tuple(map(past_order, rows)))
+
+    async def fundings(self, since_ms: int) -> tuple[FundingRow, ...]:
+        """At most ``FUNDINGS_MAX`` fundings from the venue's time ``since_ms`` on, oldest first; weight 30.
+
+        From 0 on: those of the last seven days (Binance, "Get Income History", seen 2026-11).
+        """
+        since = {"startTime": str(since_ms)} if since_ms else {}
+        asked = {"incomeType": "FUNDING_FEE", "limit": str(FUNDINGS_MAX), **since}
+        rows = await self._read(self._venue.fapiPrivateGetIncome, asked)
+        return parsed(lambda: tuple(map(funding_row, rows)))
 
     async def symbol_configs(self) -> dict[str, SymbolConfig]:
         """Leverage and margin mode of every symbol; weight 5."""

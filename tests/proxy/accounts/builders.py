@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from proxy.accounts.events import AccountEvent, AlgoEvent, BalanceChange, ConfigEvent, OrderEvent, PositionChange
+from proxy.accounts.payloads import FundingRow
 from rules.model import MarginMode, OrderType, PositionSide, Side
 from rules.snapshot import Account, OpenOrder, Position
 from tests.rules.builders import NOW
@@ -97,6 +98,11 @@ def an_account_event(reason: str, *positions: PositionChange, change: str = "0")
     """Balances and legs after something happened."""
     balance = BalanceChange(asset="USDT", wallet_balance=Decimal(1000), change=Decimal(change))
     return AccountEvent(at_ms=1, sent_ms=1, reason=reason, balances=(balance,), positions=positions)
+
+
+def a_funding(row_id: str, amount: str, symbol: str = "BTCUSDT", at_ms: int = 1, asset: str = "USDT") -> FundingRow:
+    """A row of the venue's list."""
+    return FundingRow(row_id=row_id, at_ms=at_ms, symbol=symbol, amount=Decimal(amount), asset=asset)
 
 
 def a_position_change(quantity: str = "1", **changes: Any) -> PositionChange:

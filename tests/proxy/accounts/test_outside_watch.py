@@ -12,14 +12,22 @@ from typing import Any
 import pytest
 from redis.exceptions import ConnectionError as StoreGone
 
-from proxy.accounts import outside, outside_watch
+from proxy.accounts import funding_watch, outside, outside_watch
 from proxy.accounts.outside_watch import OutsideWatch
-from proxy.accounts.payloads import PastOrder, SymbolConfig
+from proxy.accounts.payloads import FundingRow, PastOrder, SymbolConfig
 from proxy.accounts.shares import Shares
 from proxy.gate.journal import Journal
 from rules.model import Side
 from rules.outside import OutsideAction
-from tests.proxy.accounts.builders import a_fill, a_position, a_resting_order, a_survey, an_order_event
+from tests.proxy.accounts.builders import (
+    a_fill,
+    a_funding,
+    a_position,
+    a_resting_order,
+    a_survey,
+    an_account_event,
+    an_order_event,
+)
 from tests.rules.builders import NOW
 
 BUY, SELL = Side
@@ -33,6 +41,7 @@ class Desk:
         self.done: list[str] = []
         self.records: list[dict[str, Any]] = []
         self.past: tuple[PastOrder, ...] = ()
+        self.funding: list[FundingRow] = []
         self.killed = self.store_gone = False
         self.shares = Shares(lambda name: name.partition("/")[0] if "/" in name else "")
         self.watch = OutsideWatch(
@@ -65,11 +74,25 @@ class Desk:
     async def past_orders(self, symbol: str) -> tuple[PastOrder, ...]:
         return self.past
 
+    async def fundings(self, since_ms: int) -> tuple[FundingRow, ...]:
+        return tuple(row for row in self.funding if row.at_ms >= since_ms)
+
     async def _record(self, what: str, by: str, detail: dict[str, Any]) -> None:
         self.records.append({"what": what, **detail})
 
     def quantities(self) -> dict[str, str]:
         return {share.bot: f"{share.quantity:f}" for share in self.shares.all() if share.quantity}
+
+    async def funding_read(self) -> None:
+        async with asyncio.timeout(5):
+            while self.watch.funding_mark is None:
+                await asyncio.sleep(0.001)
+
+    async def funded(self, expected: dict[str, str]) -> None:
+        """Until each has received so much."""
+        async with asyncio.timeout(5):
+            while {share.bot: f"{share.funding:f}" for share in self.watch.all()} != expected:
+                await asyncio.sleep(0.001)
 
     async def until(self, what: str) -> None:
         async with asyncio.timeout(5):
@@ -85,6 +108,7 @@ class Desk:
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outside, "GRACE_S", 0.05)
     monkeypatch.setattr(outside_watch, "TICK_S", 0.005)
+    monkeypatch.setattr(funding_watch, "SOON_S", 0.005)
 
 
 @asynccontextmanager
@@ -200,6 +224,30 @@ async def test_a_strange_order_that_filled_while_the_stream_was_down_is_found(tm
         await desk.until("reduce main")
         assert [each.finding.activity.value for each in desk.watch.found] == ["order"]
         assert desk.quantities() == {"": "2"}
+
+
+async def test_funding_is_read_when_it_is_heard_of_and_by_a_restarted_warden_where_the_last_one_ended(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as desk:
+        for bot, symbol in (("ann", "BTCUSDT"), ("ben", "ETHUSDT")):
+            desk.watch.apply(a_fill(f"{bot}/1", BUY, "1", symbol=symbol))
+        await desk.funding_read()
+        desk.funding = [a_funding("1", "-2"), a_funding("2", "3", "ETHUSDT")]
+        desk.watch.apply(an_account_event("FUNDING_FEE", change="-2"))
+        desk.watch.apply(an_account_event("FUNDING_FEE", change="3"))
+        await desk.funded({"ann": "-2", "ben": "3"})
+        published = a_survey(shares=desk.watch.all(), funding_mark=desk.watch.funding_mark)
+    after = Desk(tmp_path, OutsideAction.REDUCE)
+    after.funding = [*desk.funding, a_funding("3", "0.5", "ETHUSDT", at_ms=2)]
+    after.watch.restore(published)
+    task = asyncio.create_task(after.watch.run())
+    await after.funded({"ann": "-2", "ben": "3.5"})
+    after.funding.append(a_funding("4", "1", at_ms=3))
+    after.watch.missed()
+    await after.funded({"ann": "-1", "ben": "3.5"})
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_a_restarted_warden_reports_what_was_placed_while_it_was_away(tmp_path: Path) -> None:

@@ -148,18 +148,31 @@ def test_a_liquidation_of_more_than_the_bots_have_is_nobodys() -> None:
 
 def test_funding_goes_by_share_and_whoever_is_on_the_other_side_gets_what_the_rest_pays() -> None:
     folded = shares(a_fill("ann/1", BUY, "3"), a_fill("ben/1", SELL, "1"))
-    assert folded.apply(an_account_event("FUNDING_FEE", a_position_change("2"), change="-0.4"))
+    folded.funded("BTCUSDT", Decimal("-0.4"))
     assert (share(folded, "ann").funding, share(folded, "ben").funding) == (Decimal("-0.6"), Decimal("0.2"))
 
 
-def test_funding_of_a_cross_position_names_no_symbol_and_waits_for_the_income_list_when_several_are_held() -> None:
-    one = shares(a_fill("ann/1", BUY, "3"))
-    assert one.apply(an_account_event("FUNDING_FEE", change="-1"))
-    assert share(one, "ann").funding == -1
-    two = shares(a_fill("ann/1", BUY, "3"), a_fill("ben/1", BUY, "1", symbol="ETHUSDT"))
-    assert not two.apply(an_account_event("FUNDING_FEE", change="-1"))
-    two.funded("ETHUSDT", Decimal(-1))
-    assert (share(two, "ann").funding, share(two, "ben").funding) == (0, -1)
+def test_funding_goes_by_the_shares_of_its_moment_where_they_are_known() -> None:
+    folded = shares(a_fill("ann/1", BUY, "1"))
+    then = folded.weights()
+    for fill in (a_fill("ann/2", SELL, "1"), a_fill("ben/1", BUY, "1")):
+        folded.apply(fill)
+    folded.funded("BTCUSDT", Decimal(-1), weights=then["BTCUSDT"])
+    assert (share(folded, "ann").funding, share(folded, "ben").funding) == (-1, 0)
+
+
+def test_funding_in_another_asset_is_counted_in_the_quote_currency(caplog: pytest.LogCaptureFixture) -> None:
+    folded = shares(a_fill("ann/1", BUY, "1"))
+    folded.funded("BTCUSDT", Decimal("-0.01"), asset="BNB")
+    folded.funded("BTCUSDT", Decimal(-1), asset="XYZ")
+    assert share(folded, "ann").funding == -6
+    assert "a payment in XYZ is not counted" in caplog.text
+
+
+def test_an_event_of_funding_is_not_counted_its_row_will_be() -> None:
+    folded = shares(a_fill("ann/1", BUY, "3"))
+    folded.apply(an_account_event("FUNDING_FEE", a_position_change("3"), change="-1"))
+    assert share(folded, "ann").funding == 0
 
 
 def test_funding_without_a_share_is_nobodys() -> None:

@@ -221,6 +221,28 @@ async def test_a_position_keeps_its_side_when_the_mark_price_is_zero(both: Any):
     assert [position.quantity for position in book.positions] == [Decimal("-0.500")]
 
 
+FUNDING = {"symbol": "BTCUSDT", "incomeType": "FUNDING_FEE", "income": "-0.37500000", "asset": "USDT",
+           "info": "FUNDING_FEE", "time": 1570636800000, "tranId": 9689322392, "tradeId": ""}  # fmt: skip
+
+
+async def test_funding_is_read_from_a_time_on_or_from_the_start(both: Any):
+    venue, hands = both
+    venue.by_path(income=[FUNDING])
+    (row,) = await hands.fundings(0)
+    await hands.fundings(1570636800000)
+    assert (row.row_id, row.at_ms, row.amount) == ("9689322392", 1570636800000, Decimal("-0.375"))
+    assert [params.get("startTime") for _, _, params in venue.requests] == [None, "1570636800000"]
+    assert {(params["incomeType"], params["limit"]) for _, _, params in venue.requests} == {("FUNDING_FEE", "1000")}
+
+
+@pytest.mark.parametrize("wrong", [{"income": "NaN"}, {"tranId": None, "time": "soon"}, {"income": None}])
+async def test_a_funding_row_that_is_not_understood_is_trouble_and_not_skipped(both: Any, wrong: dict[str, Any]):
+    venue, hands = both
+    venue.by_path(income=[FUNDING, FUNDING | wrong])
+    with pytest.raises(VenueUnavailable, match="unexpected answer"):
+        await hands.fundings(0)
+
+
 async def test_orders_are_read_conditional_first_then_plain_then_positions(both: Any):
     venue, hands = both
     venue.by_path(openAlgoOrders=[], openOrders=[], positionRisk=[])
