@@ -96,23 +96,33 @@ class Leg:
         """
         recent = [fill for fill in self._fills if fill.received >= since]
         if at_ms is None:
-            later, doubtful = _ZERO, [fill.signed for fill in recent]
+            later, doubtful = _ZERO, recent
         else:
             later = sum((fill.signed for fill in recent if fill.at_ms > at_ms), _ZERO)
-            doubtful = [fill.signed for fill in recent if fill.at_ms == at_ms]
+            doubtful = [fill for fill in recent if fill.at_ms == at_ms]
             self.included_ms = max(self.included_ms, at_ms)
         found = {quantity + later}
-        for signed in reversed(doubtful):
-            later += signed
+        for fill in reversed(doubtful):
+            later += fill.signed
             found.add(quantity + later)
         known_since = at_ms if at_ms is not None else 0
         heard = self.touched >= since
         if not heard or (self.told_ms <= known_since and len(found) == 1):
             self.told, self.told_ms = next(iter(found)), max(self.told_ms, known_since)
         self._set(frozenset(found))
-        # What was told at the survey's moment or later, and fits it, is the latest word: it comes before its fill.
-        if self.told in found and (len(found) == 1 or self.told_ms >= known_since):
+        if self.told in found and (len(found) == 1 or self._told_after(doubtful, quantity, quantity + later, at_ms)):
             self.maybe = frozenset({self.told})
+
+    def _told_after(self, doubtful: list[_Fill], surveyed: Decimal, whole: Decimal, at_ms: int | None) -> bool:
+        """Whether what was told has all the ``doubtful`` fills in it, and so is the latest word.
+
+        It has those of before its own moment. Of one in that very millisecond it comes just before, so it has the fill
+        if it is the ``whole``, everything heard, or if the survey of that millisecond says the same again.
+        """
+        newest_ms = max(fill.at_ms for fill in doubtful)
+        if self.told_ms != newest_ms:
+            return self.told_ms > newest_ms
+        return self.told == whole or (self.told_ms == at_ms and self.told == surveyed and len(doubtful) == 1)
 
     def _set(self, maybe: frozenset[Decimal]) -> None:
         self.maybe = maybe if len(maybe) <= MAYBE_MAX else frozenset({max(maybe), min(maybe), _ZERO})
