@@ -90,6 +90,7 @@ class DeadMan:
         """Look for ever."""
         async with asyncio.TaskGroup() as runs:
             while True:
+                _heed_cancellation()
                 try:
                     due = await self._store.take_timers(
                         self._account, held=tuple(self._held), most=RUNS_MAX - len(self._held)
@@ -136,6 +137,7 @@ class DeadMan:
     async def _patiently(self, timer: DeadManTimer, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask the venue until it answers: a bot that is gone cannot do it instead."""
         while True:
+            _heed_cancellation()
             pause = AGAIN_S
             try:
                 return await ask()
@@ -153,3 +155,14 @@ class DeadMan:
             except _STORE_TROUBLE as trouble:
                 log.warning("dead-man timers of %s cannot be written: %s", self._account, type(trouble).__name__)
             await asyncio.sleep(AGAIN_S)
+
+
+def _heed_cancellation() -> None:
+    """End a task that was cancelled and did not notice, so that no loop outlives the warden.
+
+    A call of redis-py 8.1 may swallow the one cancellation there is: ``asyncio.wait_for`` before Python 3.12, CPython
+    issue 86296 (seen 2026-11-27).
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
