@@ -149,6 +149,7 @@ class DeadMan:
 
     async def _finish(self, timer: DeadManTimer) -> None:
         while True:
+            _heed_cancellation()
             try:
                 await self._store.finish_timer(self._account, timer)
                 return
