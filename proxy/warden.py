@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 
 from proxy.accounts.book import Book
 from proxy.accounts.bookkeeper import Bookkeeper
+from proxy.accounts.dead_man import DeadMan
 from proxy.accounts.keeper import REPLY_TIMEOUT_S, AccountKeeper
 from proxy.accounts.key_watch import KeyWatch
 from proxy.accounts.markets import MarketKeeper
@@ -39,7 +40,7 @@ from proxy.store.warden_store import WardenStore
 from proxy.vault.errors import VaultError
 from proxy.vault.keys import ExchangeKey, KeyState
 from proxy.vault.vault import Vault
-from proxy.watches import key_watch, outside_watch, owner_of
+from proxy.watches import dead_man, key_watch, outside_watch, owner_of
 from rules.policy import Policy
 
 log = logging.getLogger("perpguard.warden")
@@ -75,6 +76,7 @@ class Warden:
         self._markets: dict[str, MarketKeeper] = {}
         self._keys: dict[str, KeyWatch] = {}
         self._outside: dict[str, OutsideWatch] = {}
+        self._dead_men: list[DeadMan] = []
         self._clocks: dict[str, VenueClock] = {}
         self._all_hands: list[VenueAccount] = []
         self._scribe = Scribe(
@@ -158,6 +160,8 @@ class Warden:
                 loops.create_task(key.run())
             for outside in self._outside.values():
                 loops.create_task(outside.run())
+            for timers in self._dead_men:
+                loops.create_task(timers.run())
             for clock in self._clocks.values():
                 loops.create_task(clock.run())
             loops.create_task(self._scribe.drain())
@@ -313,6 +317,7 @@ class Warden:
             record=record,
             streams=settings.streams,
         )
+        self._dead_men.append(dead_man(hands, self._store, record, keeper.survey_soon))
         if keeper.feed is not None:
             stream = PrivateStream(
                 api_key=key.api_key,

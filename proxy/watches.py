@@ -1,4 +1,4 @@
-"""Builds what looks after one account beside its keeper: whose order is whose, its key, and what came from outside."""
+"""Builds what looks after one account beside its keeper: its key, what came from outside, and dead-man timers."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from proxy.accounts.dead_man import DeadMan
 from proxy.accounts.key_watch import KeyWatch
 from proxy.accounts.markets import MarketKeeper
 from proxy.accounts.outside_watch import OutsideWatch
 from proxy.accounts.shares import Shares
 from proxy.accounts.venue_account import VenueAccount
 from proxy.kill.desk import KillDesk
+from proxy.store.warden_store import WardenStore
 from proxy.vault.permissions import Risk
 from proxy.vault.vault import Vault
 from proxy.venues.binance import client_ids
@@ -83,3 +85,13 @@ def outside_watch(
         data_dir=data_dir,
         now=now,
     )
+
+
+def dead_man(hands: VenueAccount, store: WardenStore, record: Record, cancelled: Callable[[], None]) -> DeadMan:
+    """What runs the dead-man timers of an account's bots."""
+    account = hands.name
+
+    def owns(bot: str, client_order_id: str) -> bool:
+        return client_ids.inward(client_order_id, client_ids.tag(account, bot)) is not None
+
+    return DeadMan(account=account, venue=hands, store=store, owns=owns, record=record, cancelled=cancelled)

@@ -144,6 +144,8 @@ def by_the_guard_itself() -> dict[str, Rejection]:
         rejections.internal,
         lambda: rejections.unknown_route("POST", "/fapi/v9/order"),
         lambda: rejections.account_wide("this"),
+        rejections.timer_not_kept,
+        lambda: rejections.too_many_timers(200),
     ]
     found = {}
     for make in makers:

@@ -61,6 +61,7 @@ _ATTEMPTS: Final = 3
 _RETRY_WAIT: Final = wait_random_exponential(multiplier=0.1, max=0.5)
 _CLOCK_OFF: Final = -1021
 _NO_SUCH_ORDER: Final = -2013
+_NOTHING_TO_CANCEL: Final = -2011
 
 
 class VenueAccount:
@@ -237,6 +238,21 @@ class VenueAccount:
         venue = self._venue
         cancel = venue.fapiPrivateDeleteAlgoOpenOrders if conditional else venue.fapiPrivateDeleteAllOpenOrders
         await self._read(cancel, {"symbol": symbol})  # Safe to do twice, like a read.
+
+    async def plain_orders(self, symbol: str) -> tuple[OpenOrder, ...]:
+        """The open plain orders of a symbol; weight 1."""
+        rows = await self._read(self._venue.fapiPrivateGetOpenOrders, {"symbol": symbol})
+        return parsed(lambda: tuple(map(plain_order, rows)))
+
+    async def cancel_order(self, symbol: str, client_order_id: str) -> None:
+        """Cancel one plain order by the client's id. One that is gone already is as good; safe to do twice."""
+        try:
+            await self._read(
+                self._venue.fapiPrivateDeleteOrder, {"symbol": symbol, "origClientOrderId": client_order_id}
+            )
+        except VenueRefused as refusal:
+            if refusal.code != _NOTHING_TO_CANCEL:
+                raise
 
     async def close_position(
         self, symbol: str, position_side: PositionSide, side: Side, quantity: Decimal, client_order_id: str

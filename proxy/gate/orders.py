@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from proxy.clock import milliseconds
 from proxy.gate.identity import Identity
@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from proxy.gate.shared_account import SharedAccount
 
 PASSED_HEADERS = ("retry-after", "x-mbx-used-weight-1m", "x-mbx-order-count-10s", "x-mbx-order-count-1m")
+
+
+Virtual: TypeAlias = Callable[[Ruling, Identity], Awaitable[UpstreamReply]]
+"""Does what was cleared in the venue's place and answers in its shape; nothing is sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +102,7 @@ class OrderDesk:
             answer = await self._carry(request, identity)
         return replace(answer, body=restore(answer.body, identity.tag))
 
-    async def _carry(self, request: VenueRequest, identity: Identity) -> Answer:
+    async def _carry(self, request: VenueRequest, identity: Identity, virtual: Virtual | None = None) -> Answer:
         subject = Subject(
             decision_id=new_decision_id(),
             desk=self._desk,
@@ -121,13 +125,13 @@ class OrderDesk:
             return refusal(key_disabled())
         except RequestReplayed:
             return refusal(replayed())
-        return await self._act(request, ruling, identity)
+        return await self._act(request, ruling, identity, virtual)
 
     async def told(self, identity: Identity, answer: bytes) -> None:
         """A bot is about to get ``answer``, in which the venue names orders."""
         await self._judge.told(identity.account, identity.bot, answer)
 
-    async def _act(self, request: VenueRequest, ruling: Ruling, identity: Identity) -> Answer:
+    async def _act(self, request: VenueRequest, ruling: Ruling, identity: Identity, virtual: Virtual | None) -> Answer:
         told = _in_own_words(ruling, identity.tag)
         refused = _refusals(told)
         headers = _guard_headers(told)
@@ -138,7 +142,10 @@ class OrderDesk:
             return _answer_refused(request, refused, headers)
         sent_at = self._now()
         try:
-            reply = await self._send(request.route, ruling, identity)
+            if virtual is not None:
+                reply = await virtual(ruling, identity)
+            else:
+                reply = await self._send(request.route, ruling, identity)
         except OutcomeUnknown as trouble:
             await self._settle(ruling, Outcome.UNKNOWN, sent_at, [], note=str(trouble))
             return refusal(unknown_outcome(), headers)
@@ -146,7 +153,8 @@ class OrderDesk:
             await self._settle_unsent(ruling, str(trouble))
             return refusal(_not_sent(trouble), headers)
         outcomes = read_reply(request.route, reply.status, reply.body, len(places))
-        await self._settle_reply(ruling, places, outcomes, sent_at, reply.status)
+        note = "" if virtual is None else "virtual"
+        await self._settle_reply(ruling, places, outcomes, sent_at, reply.status, note)
         if _places_orders(ruling) and all(each.outcome is replies.Outcome.UNKNOWN for each in outcomes):
             # A 5xx of a proxy in between reads like a refusal to some clients; say what is true.
             return refusal(unknown_outcome(), headers)
@@ -167,7 +175,13 @@ class OrderDesk:
         )
 
     async def _settle_reply(
-        self, ruling: Ruling, places: Sequence[int], outcomes: Sequence[Reply], sent_at: datetime, status: int
+        self,
+        ruling: Ruling,
+        places: Sequence[int],
+        outcomes: Sequence[Reply],
+        sent_at: datetime,
+        status: int,
+        note: str,
     ) -> None:
         unknown = any(each.outcome is replies.Outcome.UNKNOWN for each in outcomes)
         accepted = [
@@ -186,7 +200,8 @@ class OrderDesk:
             }
             for place, each in zip(places, outcomes, strict=True)
         ]
-        await self._settle(ruling, outcome, sent_at, items, accepted=accepted, status=status, code=outcomes[0].code)
+        code = outcomes[0].code
+        await self._settle(ruling, outcome, sent_at, items, accepted=accepted, status=status, code=code, note=note)
 
     async def _settle_unsent(self, ruling: Ruling, note: str) -> None:
         await self._settle(ruling, Outcome.NOT_SENT, self._now(), [], note=note)

@@ -1,7 +1,7 @@
-"""Account-wide calls of a bot that shares its account: cut down to what is its own, or refused.
+"""Account-wide calls of a bot that shares its account: cut down to what is its own.
 
 Cancel-all would cancel everybody's orders, so it becomes cancels of the bot's own: those the venue shows as open now,
-and those the guard still holds. The venue's dead-man timer knows no owner and is refused.
+and those the guard still holds. The venue's dead-man timer knows no owner, so the guard keeps one for each bot.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import msgspec
 
+from proxy.gate.dead_man import DeadManTimers
 from proxy.gate.identity import Identity
-from proxy.gate.orders import Answer, refusal
+from proxy.gate.orders import Answer, Virtual, refusal
 from proxy.gate.views import Views
 from proxy.store.gate_store import GateStore, StoreUnavailable
 from proxy.venues.binance import rejections
@@ -29,8 +30,16 @@ log = logging.getLogger("perpguard.gate")
 CANCELS_MAX: Final = 400
 """Orders one cancel-all may cancel: Binance lets a symbol have 200 open orders and 10 conditional ones at a time."""
 
-Carry: TypeAlias = Callable[[VenueRequest, Identity], Awaitable[Answer]]
-"""Judges and sends one request in the venue's names, and answers it in them."""
+
+class Carry(Protocol):
+    """Judges and sends one request in the venue's names, and answers it in them; ``virtual`` stands in for sending."""
+
+    def __call__(self, request: VenueRequest, identity: Identity, virtual: Virtual | None = None) -> Awaitable[Answer]:
+        """The answer; trouble outside is an answer too."""
+        ...
+
+
+Ask: TypeAlias = Callable[[VenueRequest, Identity], Awaitable[Answer]]
 
 _ALL_DONE: Final = b'{"code":200,"msg":"The operation of cancel all open order is done."}'
 _UNKNOWN_ORDER: Final = -2011
@@ -67,11 +76,12 @@ class _Table:
 class SharedAccount:
     """Carries the account-wide calls of bots that are kept to their own part."""
 
-    def __init__(self, views: Views, store: GateStore, ask: Carry) -> None:
+    def __init__(self, views: Views, store: GateStore, ask: Ask) -> None:
         """``ask`` forwards a read and answers as the venue did."""
         self._views = views
         self._store = store
         self._ask = ask
+        self._timers = DeadManTimers(store)
 
     def concerns(self, request: VenueRequest, identity: Identity) -> bool:
         """Whether this call reaches beyond the bot that makes it."""
@@ -82,7 +92,7 @@ class SharedAccount:
         """Answer an account-wide call in the venue's own shape."""
         (command,) = request.commands
         if not isinstance(command, CancelAll):
-            return refusal(rejections.account_wide("the dead-man timer of a symbol"))
+            return await carry(request, identity, self._timers.arm)
         table = _Table.of(command.conditional)
         names = await self._own_names(command, table, identity)
         if len(names) > CANCELS_MAX:

@@ -25,6 +25,7 @@ from proxy.store.client import (
 )
 from proxy.store.codec import build, dump, load
 from proxy.store.keys import Keys
+from proxy.store.timers import TIMERS_MAX, DeadManTimer, timer_prefix
 from proxy.store.unreported import decode_unreported, unreported_arguments, unreported_field
 from rules.instrument import Instrument
 from rules.model import TradingState
@@ -63,7 +64,7 @@ class RequestReplayed(Exception):
 
 
 class StoreFull(Exception):
-    """The audit stream or the account's holds are at their bound; nothing new may be reserved."""
+    """The audit stream, the account's holds or the bot's timers are at their bound; nothing new may be kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,7 @@ class GateStore:
             "look": Script.named("look", "archive"),
             "settle": Script.named("settle", "convert"),
             "void": Script.named("void"),
+            "arm": Script.named("arm"),
         }
         self._voiding: set[asyncio.Task[None]] = set()
         self._documents: dict[str, _Document] = {}
@@ -292,6 +294,19 @@ class GateStore:
                 *(dump(record) for record in records),
             ],
         )
+
+    async def set_timer(self, account: str, timer: DeadManTimer, countdown_ms: int) -> None:
+        """Keep a bot's dead-man timer, due in ``countdown_ms``; 0 takes it away. Safe to repeat.
+
+        Raises ``StoreUnavailable``, and then nobody knows whether it is kept; or ``StoreFull``.
+        """
+        reply = await self._call(
+            "arm",
+            [self._keys.timers(account)],
+            [timer.field, timer_prefix(timer.bot), countdown_ms * 1000, TIMERS_MAX],
+        )
+        if reply == "FULL":
+            raise StoreFull("TIMERS_FULL")
 
     async def unreported(self, account: str) -> tuple[UnreportedOrder, ...]:
         """An account's orders whose answer was lost and whose bot has not read them. Raises ``StoreUnavailable``."""

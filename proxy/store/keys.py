@@ -66,6 +66,14 @@ class Keys:
         """List of the fields of ``owners``, oldest first."""
         return self._key(f"owners-by-age:{account}")
 
+    def timers(self, account: str) -> str:
+        """Hash: ``BOT|SYMBOL`` to when the bot's dead-man timer runs out, in microseconds of the store's clock."""
+        return self._key(f"deadman:{account}")
+
+    def running_timers(self, account: str) -> str:
+        """Hash: dead-man timers that ran out and are not done, to the end of their warden's lease."""
+        return self._key(f"deadman-running:{account}")
+
     def account(self, account: str) -> str:
         """Document: the account as last surveyed."""
         return self._key(f"account:{account}")

@@ -16,6 +16,7 @@ from proxy.store.conversion import NOTHING, Conversion
 from proxy.store.gate_store import decode_hold
 from proxy.store.keys import Keys
 from proxy.store.owners import OWNERS_MAX
+from proxy.store.timers import LEASE_S, DeadManTimer
 from proxy.store.unreported import decode_unreported, may_stand, unreported_arguments, unreported_field
 from rules.model import TradingState
 from rules.snapshot import Account, Hold, HoldStatus, UnreportedOrder
@@ -69,6 +70,7 @@ class WardenStore:
         self._event = Script.named("event", "convert")
         self._settle = Script.named("settle", "convert")
         self._owners = Script.named("owners")
+        self._due = Script.named("due")
         self._epoch = ""
 
     async def begin_epoch(self) -> None:
@@ -236,6 +238,16 @@ class WardenStore:
             pairs = [part for owner in owners.items() for part in owner]
             keys = [self._keys.owners(account), self._keys.owners_by_age(account)]
             await run_script(self._redis, self._owners, keys, [OWNERS_MAX, *pairs])
+
+    async def take_timers(self, account: str, *, held: Iterable[DeadManTimer], most: int) -> tuple[DeadManTimer, ...]:
+        """Dead-man timers that ran out, at most ``most``, for this warden to run; those ``held`` stay with it."""
+        keys = [self._keys.timers(account), self._keys.running_timers(account)]
+        arguments = [round(LEASE_S * 1_000_000), most, *(timer.field for timer in held)]
+        return tuple(map(DeadManTimer.of, await run_script(self._redis, self._due, keys, arguments)))
+
+    async def finish_timer(self, account: str, timer: DeadManTimer) -> None:
+        """What a timer that ran out had to do is done."""
+        await self._redis.hdel(self._keys.running_timers(account), timer.field)
 
     async def record(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Put audit records of the warden itself into the stream."""

@@ -121,6 +121,21 @@ def test_a_budget_is_one_s_own(world: LiveWorld) -> None:
     assert bob.order(BTC, "SELL", "0.2", reduceOnly="true").status_code == 200
 
 
-def test_the_way_out_of_everybody_is_closed_to_one(world: LiveWorld) -> None:
-    answer = world.bot_named("ada").send("POST", "/fapi/v1/countdownCancelAll", symbol=BTC, countdownTime=1000)
-    assert "ACCOUNT_WIDE" in answer.json()["msg"]
+def test_a_bot_s_dead_man_timer_takes_its_own_orders_along(world: LiveWorld) -> None:
+    ada, bob = world.bot_named("ada"), world.bot_named("bob")
+    for name in ("one", "two"):
+        resting(ada, name)
+    his = resting(bob, "one")
+    ada.stop(BTC, "SELL", "0.1", 50_000).raise_for_status()
+    for bot, countdown in ((bob, 300_000), (ada, 600_000), (ada, 200)):
+        answer = bot.send("POST", "/fapi/v1/countdownCancelAll", symbol=BTC, countdownTime=countdown)
+        assert answer.raise_for_status().json() == {"symbol": BTC, "countdownTime": str(countdown)}
+    until(lambda: ada.open_orders() == [], "ada's orders are gone", 60)
+    assert [order["orderId"] for order in world.direct.open_orders()] == [his["orderId"]]
+    assert len(world.direct.send("GET", "/fapi/v1/openAlgoOrders").json()) == 1, "the stop stays"
+    assert (held(world, "ada"), held(world, "bob")) == (0.1, 0.2)
+    (event,) = until(lambda: [each for each in world.export() if each.get("what") == "dead_man.done"], "archived", 60)
+    assert event["detail"]["bot"] == "ada"
+    assert event["detail"]["orders"] == sorted(world.upstream_id(name, "ada") for name in ("one", "two"))
+    bob.send("POST", "/fapi/v1/countdownCancelAll", symbol=BTC, countdownTime=0).raise_for_status()
+    ada.send("DELETE", "/fapi/v1/algoOpenOrders", symbol=BTC).raise_for_status()

@@ -172,6 +172,18 @@ def account_wide(what: str) -> Rejection:
     )
 
 
+def timer_not_kept() -> Rejection:
+    """A dead-man timer the guard could not write down, or not for certain; arming it again is safe."""
+    return Rejection(
+        503, -1001, "GUARD TIMER_NOT_KEPT: Internal error; unable to process your request. Please try again."
+    )
+
+
+def too_many_timers(most: int) -> Rejection:
+    """A bot may have dead-man timers on so many symbols at once."""
+    return Rejection(400, -2010, f"GUARD TOO_MANY_TIMERS: this key has dead-man timers on {most} symbols; disarm one")
+
+
 def internal() -> Rejection:
     """A bug of the guard, before anything was sent. Never the answer to bad input."""
     return Rejection(500, -1000, "GUARD INTERNAL: An unknown error occurred while processing the request.")

@@ -314,3 +314,21 @@ def test_a_url_of_an_unknown_shape_is_refused():
 def test_a_venue_without_hands_is_refused():
     with pytest.raises(ValueError, match="no hands"):
         VenueAccount(name="main", venue="bybit", api_key="k", secret=Secret("s"), base_url="http://127.0.0.1:1")
+
+
+async def test_a_cancel_names_one_order_and_one_that_is_gone_is_as_good(both: Any):
+    venue, hands = both
+    venue.always(200, {"orderId": 9, "clientOrderId": "gabcx", "status": "CANCELED"})
+    await hands.cancel_order("BTCUSDT", "gabcx")
+    ((method, path, asked),) = venue.requests
+    assert (method, path, asked["symbol"], asked["origClientOrderId"]) == (
+        "DELETE",
+        "/fapi/v1/order",
+        "BTCUSDT",
+        "gabcx",
+    )
+    venue.always(400, {"code": -2011, "msg": "Unknown order sent."})
+    await hands.cancel_order("BTCUSDT", "gabcx")
+    venue.always(400, {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."})
+    with pytest.raises(VenueRefused):
+        await hands.cancel_order("BTCUSDT", "gabcx")

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 
+import httpx
 import pytest
 
 from proxy.gate.upstream import OutcomeUnknown
+from proxy.store import gate_store
+from proxy.store.timers import DeadManTimer
 from proxy.venues.binance.client_ids import outward, tag
 from rules.model import OrderType, Side
 from rules.position.own_share import OwnShare
+from tests.proxy.gate.conftest import Desk
 from tests.rules.builders import an_account, an_open_order
 from tests.support.doors import House
 
@@ -121,12 +126,73 @@ async def test_without_the_store_cancel_all_cancels_all_of_the_bot_s(own_desk, o
     await house.client.aclose()
 
 
-@pytest.mark.parametrize("countdown", [0, 60_000])
-async def test_the_venue_s_dead_man_timer_is_refused(house, countdown):
-    answer = await house.send("ada", "POST", "/fapi/v1/countdownCancelAll", symbol="BTCUSDT", countdownTime=countdown)
-    assert answer.status_code == 400
-    assert "ACCOUNT_WIDE" in answer.json()["msg"]
+async def arm(house: House, bot: str, countdown: int, symbol: str = "BTCUSDT") -> httpx.Response:
+    return await house.send(bot, "POST", "/fapi/v1/countdownCancelAll", symbol=symbol, countdownTime=countdown)
+
+
+async def ran_out(desk: Desk, count: int) -> set[DeadManTimer]:
+    """What a warden is given, as soon as it is as many."""
+    given: set[DeadManTimer] = set()
+    async with asyncio.timeout(10):
+        while len(given) < count:
+            given.update(await desk.warden.take_timers("demo", held=given, most=9))
+            await asyncio.sleep(0.005)
+    return given
+
+
+async def test_a_dead_man_timer_is_kept_and_answered_by_the_guard(house, desk):
+    answer = await arm(house, "ada", 1)
+    assert (answer.status_code, answer.json()) == (200, {"symbol": "BTCUSDT", "countdownTime": "1"})
     assert house.venue.asked == []
+    assert await ran_out(desk, 1) == {DeadManTimer("ada", "BTCUSDT")}
+    records = {each["kind"]: each for each in await desk.audit()}
+    assert (records["decision"]["bot"], records["decision"]["commands"][0]["type"]) == ("ada", "ArmDeadMan")
+    assert records["outcome"]["result"] == "ACCEPTED"
+    assert records["outcome"]["items"][-1] == {"note": "virtual"}
+
+
+async def test_each_bot_has_a_timer_of_its_own_on_a_symbol(house, desk):
+    await arm(house, "bob", 1)
+    await arm(house, "ada", 1)
+    assert await ran_out(desk, 2) == {DeadManTimer("ada", "BTCUSDT"), DeadManTimer("bob", "BTCUSDT")}
+
+
+async def test_a_timer_that_is_taken_away_or_moved_does_not_run_out(house, desk):
+    for bot, again in (("ada", 0), ("bob", 60_000)):
+        await arm(house, bot, 300)
+        assert (await arm(house, bot, again)).json() == {"symbol": "BTCUSDT", "countdownTime": str(again)}
+    await arm(house, "ada", 301, symbol="ETHUSDT")
+    assert await ran_out(desk, 1) == {DeadManTimer("ada", "ETHUSDT")}, "later than those would have"
+
+
+async def test_a_timer_on_a_symbol_that_is_not_there_is_refused(house, desk):
+    answer = await arm(house, "ada", 60_000, symbol="BTCUSD")
+    assert (answer.status_code, answer.json()["code"]) == (400, -1121)
+    (outcome,) = [each for each in await desk.audit() if each["kind"] == "outcome"]
+    assert outcome["result"] == "REJECTED"
+
+
+async def test_a_bot_has_so_many_timers_and_may_always_move_or_drop_those(house, desk, monkeypatch):
+    monkeypatch.setattr(gate_store, "TIMERS_MAX", 1)
+    assert (await arm(house, "ada", 60_000)).status_code == 200
+    full = await arm(house, "ada", 60_000, symbol="ETHUSDT")
+    assert (full.status_code, full.json()["code"]) == (400, -2010)
+    assert "TOO_MANY_TIMERS" in full.json()["msg"]
+    assert (await arm(house, "bob", 60_000, symbol="ETHUSDT")).status_code == 200
+    assert [(await arm(house, "ada", countdown)).status_code for countdown in (30_000, 0)] == [200, 200]
+
+
+async def test_a_timer_that_cannot_be_kept_is_not_acknowledged(own_desk, own_server, tmp_path):
+    house = House(own_desk, tmp_path, OwnShare())
+    own_server.stop()
+    for countdown in (60_000, 0):
+        answer = await arm(house, "ada", countdown)
+        assert (answer.status_code, answer.json()["code"]) == (503, -1001)
+        assert "TIMER_NOT_KEPT" in answer.json()["msg"]
+    assert house.venue.asked == []
+    outcomes = [each for each in own_desk.journaled() if each["kind"] == "outcome"]
+    assert [each["result"] for each in outcomes] == ["UNKNOWN", "UNKNOWN"]
+    await house.client.aclose()
 
 
 async def test_without_isolation_they_reach_the_venue_as_they_are(desk, tmp_path):
