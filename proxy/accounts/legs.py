@@ -34,8 +34,9 @@ class _Fill:
 class Leg:
     """``told`` is the venue's own quantity, as of ``told_ms``; ``maybe`` is what the fills make of it.
 
-    A fill at or before ``included_ms`` is in the quantity that a survey brought. ``received`` times are the guard's
-    monotonic clock, ``*_ms`` the venue's.
+    A fill at or before ``included_ms`` is in the quantity that a survey brought. A survey that found the leg flat does
+    not say since when: until the venue tells again it is ``undated``, and any fill heard may be in it or not.
+    ``received`` times are the guard's monotonic clock, ``*_ms`` the venue's.
     """
 
     symbol: str
@@ -44,6 +45,7 @@ class Leg:
     told_ms: int = 0
     maybe: frozenset[Decimal] = frozenset({_ZERO})
     included_ms: int = 0
+    undated: bool = False
     touched: float = float("-inf")
     entry_price: Decimal = _ZERO
     mark_price: Decimal = _ZERO
@@ -70,12 +72,13 @@ class Leg:
         self._fills.append(_Fill(at_ms, signed, received))
         self.touched = received
         moved = frozenset(each + signed for each in self.maybe)
-        if at_ms > self.included_ms:
-            self._set(moved)
-        elif at_ms == self.included_ms:
-            # The survey was made in the very millisecond of this fill: it may have seen it or not.
+        # A fill of the survey's very millisecond, or any where it has no date, it may have seen or not.
+        both = at_ms == self.included_ms or (self.undated and at_ms > self.included_ms)
+        if both:
             self._set(self.maybe | moved)
-        if self.told in self.maybe:
+        elif at_ms > self.included_ms:
+            self._set(moved)
+        if self.told in self.maybe and (not both or self.told_ms >= at_ms):
             self.maybe = frozenset({self.told})
 
     def tell(self, quantity: Decimal, at_ms: int, received: float, *, absolute: bool) -> None:
@@ -83,8 +86,10 @@ class Leg:
         if at_ms < self.told_ms:
             return
         self.told, self.told_ms, self.touched = quantity, at_ms, received
-        if absolute:
+        if absolute or (self.undated and quantity in self.maybe):
+            # It dates the leg: fills of before, heard of only now, are in it.
             self.included_ms = max(self.included_ms, at_ms)
+            self.undated = False
         if absolute or quantity in self.maybe:
             self.maybe = frozenset({quantity})
 
@@ -105,6 +110,7 @@ class Leg:
         for fill in reversed(doubtful):
             later += fill.signed
             found.add(quantity + later)
+        self.undated = at_ms is None
         known_since = at_ms if at_ms is not None else 0
         heard = self.touched >= since
         if not heard or (self.told_ms <= known_since and len(found) == 1):
@@ -125,4 +131,15 @@ class Leg:
         return self.told == whole or (self.told_ms == at_ms and self.told == surveyed and len(doubtful) == 1)
 
     def _set(self, maybe: frozenset[Decimal]) -> None:
-        self.maybe = maybe if len(maybe) <= MAYBE_MAX else frozenset({max(maybe), min(maybe), _ZERO})
+        """What the leg may be now. A hedge leg is never on the other side of zero."""
+        possible = frozenset(each for each in maybe if self._possible(each)) or frozenset({_ZERO})
+        self.maybe = possible if len(possible) <= MAYBE_MAX else frozenset({max(possible), min(possible), _ZERO})
+
+    def _possible(self, quantity: Decimal) -> bool:
+        match self.position_side:
+            case PositionSide.LONG:
+                return quantity >= 0
+            case PositionSide.SHORT:
+                return quantity <= 0
+            case PositionSide.BOTH:
+                return True

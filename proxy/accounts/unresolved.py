@@ -42,6 +42,7 @@ class Asking(Protocol):
 
 class _Fate(Enum):
     ARRIVED = "arrived"
+    OVER = "over"  # An amend of an order that is over: nothing more can come of it.
     MISSING = "missing"
     UNSURE = "unsure"
 
@@ -49,8 +50,8 @@ class _Fate(Enum):
 @dataclass(frozen=True, slots=True)
 class Answer:
     """``resolved`` are holds whose every order was found, or proven not to exist; a survey begun after the answer may
-    release them. ``absent`` are those of them of which the venue knows no order at all, and since when it was asked
-    (store's microseconds): what no stream has told of since then does not exist."""
+    release them. ``absent`` are those of them of which the venue knows no order at all, or only an amend of one that is
+    over, and since when it was asked (store's microseconds): what no stream has told of since then does not exist."""
 
     resolved: tuple[str, ...] = ()
     absent: tuple[tuple[str, int], ...] = ()
@@ -85,8 +86,10 @@ class Unresolved:
         for aged in asked[:QUESTIONS_MAX]:
             hold_id = aged.hold.hold_id
             fates = await self._fates(aged)
-            if all(fate is _Fate.ARRIVED for fate in fates):
+            if all(fate in (_Fate.ARRIVED, _Fate.OVER) for fate in fates):
                 resolved.append(hold_id)
+                if _Fate.ARRIVED not in fates and self._missed(hold_id, now_us):
+                    absent.append((hold_id, self._misses[hold_id].first_us))
             elif _Fate.UNSURE not in fates and self._missed(hold_id, now_us):
                 resolved.append(hold_id)
                 missing = [each for each, fate in zip(aged.hold.orders, fates, strict=True) if fate is _Fate.MISSING]
@@ -134,7 +137,7 @@ class Unresolved:
         else:
             found = await self._hands.order_by_client_id(order.symbol, asked.client_order_id or "", False)
         if found is None or not found.leaves_quantity:
-            return _Fate.ARRIVED if found is not None else _Fate.MISSING
+            return _Fate.OVER if found is not None else _Fate.MISSING
         total = found.filled_quantity + (found.leaves_quantity or Decimal(0))
         amended = total == asked.quantity and (asked.price is None or found.price == asked.price)
         return _Fate.ARRIVED if amended else _Fate.MISSING

@@ -369,8 +369,9 @@ class TradingWorld:
         """A survey of a quiet account, a while after the last event."""
         self._reading = None
         self.clock += 10
-        answer = await self.unresolved.ask("demo", await self.warden.now_us())
         began_us = await self.warden.now_us()
+        # Asked a minute later than the last time, as far as anybody who asks can tell.
+        answer = await self.unresolved.ask("demo", began_us + 60_000_000)
         await self.keeper.survey(self.read(), began_us=began_us, since=self.clock, resolved=answer.resolved)
 
     # What is true, and what the guard thinks

@@ -133,3 +133,31 @@ def test_a_conditional_order_that_became_one_unheard_is_gone() -> None:
     surveyed(book, a_survey(quantity=2, at_ms=3))
     assert counted(book) == ([2], [])
     assert book.becomes == {}
+
+
+def test_a_fill_whose_position_was_lost_is_not_undone_by_a_survey_read_before_it() -> None:
+    """The survey found the leg flat, and only the order told of the fill: both may be, so the larger counts."""
+    book = a_book(placed(), traded(5, at_ms=10), received=100)
+    surveyed(book, a_survey(), 100)
+    assert counted(book)[0] == [5]
+
+
+def test_a_quantity_told_before_a_fill_is_no_word_on_it() -> None:
+    book = a_book(placed(), position_told(0, 4), received=90)
+    book.apply(traded(5, at_ms=10), 100)
+    surveyed(book, a_survey(), 100)
+    assert counted(book)[0] == [5]
+
+
+def test_fills_that_an_undated_survey_has_seen_do_not_turn_the_leg() -> None:
+    """It was closed by two fills; the survey found it flat; their events come only now, then one whose position is
+    lost: it counts in full."""
+    book = a_book()
+    surveyed(book, a_survey(quantity=5, at_ms=1), 50)
+    surveyed(book, a_survey(), 100)
+    book.apply(traded(2, at_ms=10, side=Side.SELL, order_id="7"), 200)
+    book.apply(position_told(0, 11), 201)
+    book.apply(traded(3, at_ms=11, side=Side.SELL, order_id="8"), 202)
+    assert counted(book)[0] == []
+    book.apply(traded(4, at_ms=12, order_id="9"), 203)
+    assert counted(book)[0] == [4]
