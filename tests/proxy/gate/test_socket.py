@@ -305,8 +305,8 @@ async def test_no_extension_is_agreed_to():
 async def test_the_key_of_a_user_stream_is_never_logged(caplog, monkeypatch):
     caplog.set_level(logging.DEBUG)
     for name in ("uvicorn", "uvicorn.error"):  # Whoever ran uvicorn here before may have kept its lines to itself.
+        caplog.set_level(logging.DEBUG, name)
         monkeypatch.setattr(logging.getLogger(name), "propagate", True)
-        monkeypatch.setattr(logging.getLogger(name), "disabled", False)
     async with a_world(users=Users()) as (_, gate), gate.connect(f"/ws/{KEY}") as bot:
         assert await asked(bot, "LIST_SUBSCRIPTIONS") == {"result": [KEY], "id": 1}
     own = [record.getMessage() for record in caplog.records if record.name.startswith(("perpguard", "uvicorn"))]
