@@ -13,8 +13,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from proxy.clock import milliseconds
+from proxy.gate.answers import Answer, refusal
 from proxy.gate.identity import Identities, Identity, Refused
-from proxy.gate.orders import Answer, OrderDesk, refusal
+from proxy.gate.orders import OrderDesk
 from proxy.gate.protocol import BODY_BYTES_MAX
 from proxy.gate.reads import ReadDesk
 from proxy.gate.user_streams import UserStreams

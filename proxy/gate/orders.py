@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 from proxy.clock import milliseconds
+from proxy.gate.answers import Answer, Virtual, passed_headers, refusal
 from proxy.gate.identity import Identity
 from proxy.gate.judge import Judge, JudgedRequest, KeyDisabled, Outcome, Ruling, with_client_ids
 from proxy.gate.recording import Subject, new_decision_id
+from proxy.gate.shared_account import SharedAccount
 from proxy.gate.upstream import FenceClosed, NotSent, OutboundRequest, OutcomeUnknown, Upstream, UpstreamReply
 from proxy.store.gate_store import RequestReplayed
 from proxy.venues.binance import replies
@@ -34,34 +36,6 @@ from proxy.venues.binance.route import Route
 from proxy.venues.binance.values import plain
 from rules.decision import Breach, Decision, Verdict
 from rules.model import AmendOrder, PlaceOrder
-
-if TYPE_CHECKING:
-    from proxy.gate.shared_account import SharedAccount
-
-PASSED_HEADERS = ("retry-after", "x-mbx-used-weight-1m", "x-mbx-order-count-10s", "x-mbx-order-count-1m")
-
-
-Virtual: TypeAlias = Callable[[Ruling, Identity], Awaitable[UpstreamReply]]
-"""Does what was cleared in the venue's place and answers in its shape; nothing is sent."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What the bot gets."""
-
-    status: int
-    body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-def refusal(rejection: Rejection, headers: Mapping[str, str] | None = None) -> Answer:
-    """An answer that refuses."""
-    return Answer(status=rejection.status, body=rejection.body(), headers=headers or {})
-
-
-def passed_headers(reply: UpstreamReply) -> dict[str, str]:
-    """The venue's headers a bot may see: its own budget, nothing else."""
-    return {name: value for name, value in reply.headers.items() if name.lower() in PASSED_HEADERS}
 
 
 class OrderDesk:

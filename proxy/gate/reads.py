@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Final
 
 from proxy.clock import milliseconds
+from proxy.gate.answers import Answer, passed_headers, refusal
 from proxy.gate.identity import Identity
-from proxy.gate.orders import Answer, OrderDesk, passed_headers, refusal
+from proxy.gate.orders import OrderDesk
 from proxy.gate.upstream import NotSent, OutboundRequest, OutcomeUnknown, Upstream
 from proxy.gate.views import NotShown, Reader, Views
 from proxy.venues.binance import rejections

@@ -14,9 +14,9 @@ from typing import Final, Protocol, TypeAlias
 
 import msgspec
 
+from proxy.gate.answers import Answer, Virtual, refusal
 from proxy.gate.dead_man import DeadManTimers
 from proxy.gate.identity import Identity
-from proxy.gate.orders import Answer, Virtual, refusal
 from proxy.gate.views import Views
 from proxy.store.gate_store import GateStore, StoreUnavailable
 from proxy.venues.binance import rejections

@@ -16,9 +16,9 @@ from datetime import datetime
 from typing import Final, TypeAlias
 
 from proxy.clock import milliseconds
+from proxy.gate.answers import Answer, refusal
 from proxy.gate.bot_socket import BotSocket, SocketGone
 from proxy.gate.identity import Identities, Identity, Refused
-from proxy.gate.orders import Answer, refusal
 from proxy.gate.streams.keys import SOCKETS_PER_KEY_MAX, KeyedSockets, TooManySockets
 from proxy.store.gate_store import GateStore, HoldRequest, RequestReplayed, StoreUnavailable
 from proxy.venues.binance import rejections

@@ -16,10 +16,10 @@ from typing import Final
 
 from proxy.clock import milliseconds
 from proxy.gate.account_stream import AccountStream, KeyCall, StreamKeyRefused
+from proxy.gate.answers import Answer, refusal
 from proxy.gate.bot_socket import BotSocket
 from proxy.gate.event_views import EventViews
 from proxy.gate.identity import Identities, Identity
-from proxy.gate.orders import Answer, refusal
 from proxy.gate.upstream import OutboundRequest, OutcomeUnknown, Upstream
 from proxy.vault.keys import ExchangeKey
 from proxy.venues.binance import rejections
