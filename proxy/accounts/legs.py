@@ -80,18 +80,18 @@ class Leg:
             self._set(moved)
         if self.told in self.maybe and (not both or self.told_ms >= at_ms):
             self.maybe = frozenset({self.told})
+            self._date(self.told_ms)
 
     def tell(self, quantity: Decimal, at_ms: int, received: float, *, absolute: bool) -> None:
         """The venue's quantity after something happened; ``absolute`` when that was no order's fill."""
         if at_ms < self.told_ms:
             return
         self.told, self.told_ms, self.touched = quantity, at_ms, received
-        if absolute or (self.undated and quantity in self.maybe):
-            # It dates the leg: fills of before, heard of only now, are in it.
+        if absolute:
             self.included_ms = max(self.included_ms, at_ms)
-            self.undated = False
         if absolute or quantity in self.maybe:
             self.maybe = frozenset({quantity})
+            self._date(at_ms)
 
     def survey(self, quantity: Decimal, at_ms: int | None, since: float) -> None:
         """A survey's quantity, last changed at ``at_ms`` (``None`` where the venue lists no such leg).
@@ -129,6 +129,12 @@ class Leg:
         if self.told_ms != newest_ms:
             return self.told_ms > newest_ms
         return self.told == whole or (self.told_ms == at_ms and self.told == surveyed and len(doubtful) == 1)
+
+    def _date(self, at_ms: int) -> None:
+        """The venue's word and the fills agree as of ``at_ms``: fills of before, heard of only now, are in it."""
+        if self.undated:
+            self.included_ms = max(self.included_ms, at_ms)
+            self.undated = False
 
     def _set(self, maybe: frozenset[Decimal]) -> None:
         """What the leg may be now. A hedge leg is never on the other side of zero."""

@@ -294,7 +294,8 @@ CANNOT_BE_MET = {
     "SET_LEVERAGE_ABOVE_LIMIT",  # No method sets leverage,
     "SETTING_NOT_OWNED",  # nor anything else of the account,
     "ACCOUNT_WIDE",  # nor reaches all its orders,
-    "BATCH_REFUSED",  # nor takes several.
+    "BATCH_REFUSED",  # nor takes several,
+    *("TOO_MANY_TIMERS", "TIMER_NOT_KEPT"),  # nor sets a timer.
 }
 ABOUT_ONE_DOOR = {
     # Who asks, and how: test_identity, test_trading, test_protocol.
