@@ -32,7 +32,8 @@ class _Fill:
 
 @dataclass(slots=True, kw_only=True)
 class Leg:
-    """``told`` is the venue's own quantity, as of ``told_ms``; ``maybe`` is what the fills make of it.
+    """``told`` is the venue's own quantity, as of ``told_ms``, ``fresh`` until a fill is heard; ``maybe`` is what the
+    fills make of it.
 
     A fill at or before ``included_ms`` is in the quantity that a survey brought. A survey that found the leg flat does
     not say since when: until the venue tells again it is ``undated``, and any fill heard may be in it or not.
@@ -43,6 +44,7 @@ class Leg:
     position_side: PositionSide
     told: Decimal = _ZERO
     told_ms: int = 0
+    fresh: bool = False
     maybe: frozenset[Decimal] = frozenset({_ZERO})
     included_ms: int = 0
     undated: bool = False
@@ -78,15 +80,18 @@ class Leg:
             self._set(self.maybe | moved)
         elif at_ms > self.included_ms:
             self._set(moved)
-        if self.told in self.maybe and (not both or self.told_ms >= at_ms):
+        # The venue tells the quantity just before the fill: one told before an earlier fill has not this one in it.
+        has_it = self.told_ms > at_ms or (self.told_ms == at_ms and self.fresh)
+        if self.told in self.maybe and (not both or has_it):
             self.maybe = frozenset({self.told})
             self._date(self.told_ms)
+        self.fresh = False
 
     def tell(self, quantity: Decimal, at_ms: int, received: float, *, absolute: bool) -> None:
         """The venue's quantity after something happened; ``absolute`` when that was no order's fill."""
         if at_ms < self.told_ms:
             return
-        self.told, self.told_ms, self.touched = quantity, at_ms, received
+        self.told, self.told_ms, self.touched, self.fresh = quantity, at_ms, received, True
         if absolute:
             self.included_ms = max(self.included_ms, at_ms)
         if absolute or quantity in self.maybe:

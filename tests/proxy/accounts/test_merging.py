@@ -161,3 +161,13 @@ def test_fills_that_an_undated_survey_has_seen_do_not_turn_the_leg() -> None:
     assert counted(book)[0] == []
     book.apply(traded(4, at_ms=12, order_id="9"), 203)
     assert counted(book)[0] == [4]
+
+
+def test_of_several_fills_in_one_millisecond_the_last_counts_though_its_position_was_lost() -> None:
+    book = a_book(placed(), position_told(2, 10), received=90)
+    surveyed(book, a_survey(resting()), 95)
+    book.apply(position_told(2, 10), 100)
+    book.apply(traded(2, at_ms=10), 101)
+    surveyed(book, a_survey(resting()), 99)
+    book.apply(traded(5, at_ms=10), 102)
+    assert counted(book)[0] == [5]
