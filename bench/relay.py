@@ -204,12 +204,12 @@ def _payload() -> bytes:
 def _read_all(drained: Sequence[Bot], measured: Sequence[Bot], direct: Sequence[Bot], messages: int) -> float:
     """Read ``messages`` on every bot; seconds it took. The drained ones are read by a thread that mostly sleeps."""
     began = time.monotonic()
-    failures: list[BaseException] = []
+    failures: list[Exception] = []
 
     def drain() -> None:
         try:
             _drain(drained, messages * _FRAME_BYTES)
-        except BaseException as error:
+        except Exception as error:  # Raised again by the main thread.
             failures.append(error)
 
     thread = threading.Thread(target=drain)

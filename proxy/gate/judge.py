@@ -18,7 +18,8 @@ from proxy.gate.journal import Journal, JournalFailed
 from proxy.gate.recording import Subject
 from proxy.gate.upstream import FenceClosed
 from proxy.store.fence import Fence, FenceCorrupt
-from proxy.store.gate_store import Bucket, GateStore, HoldRequest, StoreFull, StoreUnavailable, View
+from proxy.store.gate_store import GateStore, StoreFull, StoreUnavailable
+from proxy.store.view import Bucket, HoldRequest, View
 from proxy.venues.binance.client_ids import outward
 from rules.decision import Breach, Cleared, Decision, Verdict
 from rules.engine import clear, decide_batch

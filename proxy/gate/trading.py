@@ -20,7 +20,8 @@ from proxy.gate.answers import Answer, refusal
 from proxy.gate.bot_socket import BotSocket, SocketGone
 from proxy.gate.identity import Identities, Identity, Refused
 from proxy.gate.streams.keys import SOCKETS_PER_KEY_MAX, KeyedSockets, TooManySockets
-from proxy.store.gate_store import GateStore, HoldRequest, RequestReplayed, StoreUnavailable
+from proxy.store.gate_store import GateStore, RequestReplayed, StoreUnavailable
+from proxy.store.view import HoldRequest
 from proxy.venues.binance import rejections
 from proxy.venues.binance.frames import (
     LOGON,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from proxy.store.gate_store import Bucket, HoldRequest
+from proxy.store.view import Bucket, HoldRequest
 from proxy.store.warden_store import Published, WardenStore
 from rules.model import PositionSide, Side
 from rules.snapshot import Account, HeldOrder
