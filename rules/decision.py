@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, Generic, TypeVar
 
-from rules.model import Command, Intent
+from rules.model import Command, Intent, TradingState
 
 
 class Enforcement(StrEnum):
@@ -26,12 +26,23 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """What a rule found of an entry, kept whether or not it objected: a distance, a margin, a forecast and its age."""
+
+    rule_id: str
+    name: str
+    value: str
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Breach:
     """Why a rule objects. ``code`` is permanent: bots match on it.
 
     ``headroom`` is the largest quantity (base units) this rule would allow now, ``None`` where size is not the matter.
     ``level`` names where the limit was set: ``desk``, ``account:NAME``, ``bot:NAME`` or ``symbol:NAME``.
-    ``advice`` tells the trader in plain words what would pass.
+    ``advice`` tells the trader in plain words what would pass. ``stops_bot`` is the state the bot is put into because
+    of this breach, until a named person lets it go on; the warden sees to it when the breach was enforced.
     """
 
     rule_id: str
@@ -43,6 +54,7 @@ class Breach:
     level: str = "desk"
     enforcement: Enforcement = Enforcement.ENFORCE
     advice: str = ""
+    stops_bot: TradingState | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +63,9 @@ class Decision:
 
     ``breaches`` are the enforced objections in order of precedence, the first being the one the bot is told.
     ``would_deny`` are those of rules in report mode. ``effective`` is the command as it would be sent: the bot's own,
-    or the same with the reduce-only flag the policy forced onto it.
+    or the same with the reduce-only flag the policy forced onto it, or trimmed to the headroom. ``trimmed_from`` is the
+    quantity the bot asked for then. ``overridden`` are breaches that an override let pass, ``overrides`` which ones;
+    the gate uses each up before it sends. ``measures`` are what the rules recorded of an entry.
     """
 
     verdict: Verdict
@@ -63,6 +77,10 @@ class Decision:
     would_deny: tuple[Breach, ...] = ()
     advice: tuple[str, ...] = ()
     headroom: Decimal | None = None
+    measures: tuple[Measure, ...] = ()
+    overridden: tuple[Breach, ...] = ()
+    overrides: tuple[str, ...] = ()
+    trimmed_from: Decimal | None = None
 
 
 C_co = TypeVar("C_co", bound=Command, covariant=True)

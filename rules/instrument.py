@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 
 
@@ -23,7 +24,10 @@ class MarginTier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instrument:
-    """A perpetual contract as the venue lists it. Missing limits are ``None`` and then not checked."""
+    """A perpetual contract as the venue lists it. Missing limits are ``None`` and then not checked.
+
+    ``delisted_at`` is when the venue has announced to settle and close the contract.
+    """
 
     symbol: str
     base_asset: str
@@ -41,6 +45,7 @@ class Instrument:
     price_max: Decimal | None = None
     contract_size: Decimal = Decimal(1)
     tiers: tuple[MarginTier, ...] = ()
+    delisted_at: datetime | None = None
 
     def floor_quantity(self, quantity: Decimal, *, market: bool) -> Decimal:
         """``quantity`` rounded down to the step that applies to market or to priced orders."""

@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import ClassVar
+from enum import StrEnum
+from typing import ClassVar, Final
 
-from rules.decision import Breach, Enforcement
-from rules.model import Command
+from rules.decision import Breach, Enforcement, Measure
+from rules.model import Command, TradingState
 from rules.snapshot import Snapshot
 
 CENT = Decimal("0.01")
+
+FACTS_UNKNOWN: Final = "FACTS_UNKNOWN"
+"""The code of every rule that refuses because the guard does not know, or no longer knows, what the rule needs."""
+
+
+class Looser(StrEnum):
+    """Which change of a setting lets more through. ``NEITHER``: it depends, so every change counts as a loosening."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+    NEITHER = "neither"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a field of a rule means, unit first, for its page and for comparing policies.
+
+    Written ``limit: Annotated[Decimal, Setting("quote currency", Looser.HIGHER)]``.
+    An optional limit that is not set (``None``) is the loosest of all.
+    """
+
+    about: str
+    looser: Looser = Looser.NEITHER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,10 +45,16 @@ class Rule:
     ``level`` is where the limit stands: ``desk``, ``account:NAME``, ``bot:NAME`` or ``symbol:NAME``. Limits of all
     levels that match a command apply together, so the strictest wins. ``sized`` says that a smaller quantity may
     pass where a larger one does not; then the engine searches the headroom with ``check`` itself.
+
+    The class is the rule's page in ``docs/rules.md``: its docstring, ``codes`` (code to meaning), the ``Setting`` of
+    each field, ``clauses`` (what it serves: ``RTS 6 art. 15(1)(b)``, ``15c3-5(c)(1)(ii)``, ``FIA 2024``) and
+    ``example`` (a piece of a policy).
     """
 
     rule_id: ClassVar[str]
-    codes: ClassVar[Sequence[str]]
+    codes: ClassVar[Mapping[str, str]]
+    clauses: ClassVar[Sequence[str]] = ()
+    example: ClassVar[str] = ""
     sized: ClassVar[bool] = False
 
     enforcement: Enforcement = Enforcement.ENFORCE
@@ -33,6 +63,14 @@ class Rule:
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """The breach, or ``None`` when this rule does not object. Same inputs, same answer, for ever."""
         raise NotImplementedError
+
+    def measure(self, command: Command, snapshot: Snapshot) -> tuple[Measure, ...]:
+        """What the audit should keep of an entry that this rule has looked at. Most rules have nothing to add."""
+        return ()
+
+    def unknown(self, what: str) -> Breach:
+        """The breach of a rule that cannot judge, because ``what`` it needs is not known or too old."""
+        return self.breach(FACTS_UNKNOWN, f"{what} is not known now", advice="reduce-only orders and cancels pass")
 
     def breach(
         self,
@@ -43,6 +81,7 @@ class Rule:
         limit: str = "",
         advice: str = "",
         headroom: Decimal | None = None,
+        stops_bot: TradingState | None = None,
     ) -> Breach:
         """A breach of this rule, with its level and enforcement filled in."""
         assert code in self.codes, f"{self.rule_id} does not list {code}"  # noqa: S101 - docs are checked against codes
@@ -56,6 +95,7 @@ class Rule:
             level=self.level,
             enforcement=self.enforcement,
             advice=advice,
+            stops_bot=stops_bot,
         )
 
 

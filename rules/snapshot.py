@@ -6,19 +6,27 @@ guard does not know the account; then nothing that adds risk may pass.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any, TypeVar
 
+from rules.facts import AccountRecord, Conditions, Override, Score
 from rules.instrument import Instrument
 from rules.model import MarginMode, OrderType, PositionSide, Side, TradingState
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """One open leg. ``quantity`` is signed (short is negative) in both position modes."""
+    """One open leg. ``quantity`` is signed (short is negative) in both position modes.
+
+    ``isolated_margin`` is the margin set aside for an isolated leg, without its unrealised PnL. ``adl_quantile`` is its
+    place in the venue's queue for auto-deleveraging: 0 at the back, 4 at the front.
+    """
 
     symbol: str
     position_side: PositionSide
@@ -28,6 +36,17 @@ class Position:
     liquidation_price: Decimal | None = None
     margin_mode: MarginMode = MarginMode.CROSS
     leverage: Decimal | None = None
+    isolated_margin: Decimal | None = None
+    adl_quantile: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SymbolSettings:
+    """What the venue has set for one symbol of an account."""
+
+    symbol: str
+    margin_mode: MarginMode
+    leverage: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +115,8 @@ class Account:
     ``version`` grows with every change and names this state in the audit. ``shares`` splits the positions by bot.
     ``feed_stale`` says that the private stream is down or has a gap and no survey has been made since: then nothing
     that adds risk may pass. ``funding_mark`` is of the same moment as ``shares``; ``None`` before any was read.
+    ``settings`` are the venue's settings of the symbols the guard has read, ``multi_assets`` whether other assets than
+    the quote currency serve as margin (``None``: not known).
     """
 
     name: str
@@ -109,6 +130,12 @@ class Account:
     shares: tuple[Share, ...] = ()
     feed_stale: bool = False
     funding_mark: FundingMark | None = None
+    settings: tuple[SymbolSettings, ...] = ()
+    multi_assets: bool | None = None
+
+    def settings_of(self, symbol: str) -> SymbolSettings | None:
+        """The venue's settings of one symbol, ``None`` when the guard has not read them."""
+        return next((each for each in self.settings if each.symbol == symbol), None)
 
 
 class HoldStatus(StrEnum):
@@ -175,14 +202,39 @@ class UnreportedOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """An entry a bot tried earlier, sent or refused. ``at`` is the store's time.
+
+    ``refused_at_size`` is the headroom a refusal named: the largest quantity that would have passed then, ``None``
+    when the attempt was not refused, or not for its size. An amend's attempt bears ``replaces`` in its order.
+    """
+
+    at: datetime
+    hold_id: str
+    orders: tuple[HeldOrder, ...]
+    refused: bool = False
+    refused_at_size: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Market:
-    """Prices of one symbol. ``as_of`` is when the guard received them."""
+    """Prices of one symbol. ``as_of`` is when the guard received them.
+
+    ``bid_quantity`` and ``ask_quantity`` stand at the touch, in base units. ``funding_rate`` is what a long pays to
+    shorts at ``next_funding_at``, as a fraction of notional; negative when the short pays.
+    """
 
     symbol: str
     mark_price: Decimal
     as_of: datetime
     bid_price: Decimal | None = None
     ask_price: Decimal | None = None
+    bid_quantity: Decimal | None = None
+    ask_quantity: Decimal | None = None
+    last_price: Decimal | None = None
+    index_price: Decimal | None = None
+    funding_rate: Decimal | None = None
+    next_funding_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,14 +257,25 @@ class Controls:
         return max((self.desk, self.account, self.bot, self.symbol), key=lambda state: state.severity)
 
 
+class _Derived:
+    """Room for what is worked out from a snapshot once and asked for by many rules; no part of its value."""
+
+    __slots__ = ("derived",)
+
+    derived: dict[str, Any]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class Snapshot(_Derived):
     """Everything a decision may depend on.
 
     ``holds`` are the reservations made before this command's own, ``unreported`` the bot's own orders whose answer it
     never got. ``tokens`` maps a rate-limit scope to its balance
     just before this command, ``anomaly`` is the bot's anomaly score (0 = usual, 1 = nothing like its history).
     ``store_reachable`` is false when this picture is the last one known: then others' holds are not in it.
+    ``attempts`` are the bot's own earlier entries on this account, oldest first and bounded. ``scores`` maps
+    ``bot:NAME``, ``account:NAME`` and ``desk`` to their anomaly scores. ``conditions`` and ``record`` are the slower
+    facts, cut down to what concerns this command; ``None`` when there are none. ``overrides`` are those not used up.
     """
 
     now: datetime
@@ -226,3 +289,20 @@ class Snapshot:
     tokens: Mapping[str, Decimal] = field(default_factory=dict)
     anomaly: float = 0.0
     store_reachable: bool = True
+    attempts: tuple[Attempt, ...] = ()
+    scores: Mapping[str, Score] = field(default_factory=dict)
+    conditions: Conditions | None = None
+    record: AccountRecord | None = None
+    overrides: tuple[Override, ...] = ()
+
+    def once(self, name: str, work: Callable[[Snapshot], T]) -> T:
+        """What ``work`` finds in this snapshot, worked out the first time ``name`` is asked for. Pure all the same."""
+        try:
+            derived = self.derived
+        except AttributeError:
+            derived = {}
+            object.__setattr__(self, "derived", derived)
+        if name not in derived:
+            derived[name] = work(self)
+        found: T = derived[name]
+        return found

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar, get_args
 
 import msgspec
 
-from rules.decision import Breach, Decision, Verdict
+from rules.decision import Breach, Decision, Measure, Verdict
 from rules.model import Command, Intent
 from rules.snapshot import Snapshot
 
@@ -67,6 +67,10 @@ def plain_decision(decision: Decision) -> dict[str, Any]:
         "would_deny": plain(decision.would_deny),
         "advice": plain(decision.advice),
         "headroom": plain(decision.headroom),
+        "measures": plain(decision.measures),
+        "overridden": plain(decision.overridden),
+        "overrides": plain(decision.overrides),
+        "trimmed_from": plain(decision.trimmed_from),
     }
 
 
@@ -81,8 +85,17 @@ def build_decision(value: dict[str, Any]) -> Decision:
         breaches=build(value["breaches"], tuple[Breach, ...]),
         would_deny=build(value["would_deny"], tuple[Breach, ...]),
         advice=build(value["advice"], tuple[str, ...]),
-        headroom=None if value["headroom"] is None else Decimal(value["headroom"]),
+        headroom=_decimal(value["headroom"]),
+        # Records written before these were kept have none.
+        measures=build(value.get("measures", ()), tuple[Measure, ...]),
+        overridden=build(value.get("overridden", ()), tuple[Breach, ...]),
+        overrides=build(value.get("overrides", ()), tuple[str, ...]),
+        trimmed_from=_decimal(value.get("trimmed_from")),
     )
+
+
+def _decimal(value: str | None) -> Decimal | None:
+    return None if value is None else Decimal(value)
 
 
 def plain_snapshot(snapshot: Snapshot) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from rules.decision import Breach
 from rules.model import Command
-from rules.rule import Rule, show
+from rules.rule import Looser, Rule, Setting, show
 from rules.snapshot import Snapshot
 
 
@@ -24,11 +24,20 @@ class MessageRate(Rule):
     """
 
     rule_id: ClassVar[str] = "message_rate"
-    codes: ClassVar[Sequence[str]] = ("MESSAGE_RATE_ABOVE_LIMIT",)
+    codes: ClassVar[Mapping[str, str]] = {
+        "MESSAGE_RATE_ABOVE_LIMIT": "the bucket is empty",
+    }
+    clauses: ClassVar[Sequence[str]] = ("RTS 6 art. 15(1)(d)",)
+    example: ClassVar[str] = """
+[bot.grid.message_rate]
+enforcement = "enforce"
+per_second = 5
+burst = 20
+"""
 
-    per_second: Decimal
-    burst: Decimal
-    tighten: Decimal = Decimal("0.9")
+    per_second: Annotated[Decimal, Setting("messages a second", Looser.HIGHER)]
+    burst: Annotated[Decimal, Setting("messages, at least 1", Looser.HIGHER)]
+    tighten: Annotated[Decimal, Setting("share taken away at score 1, from 0 to 1", Looser.LOWER)] = Decimal("0.9")
 
     def __post_init__(self) -> None:
         if self.burst < 1 or self.per_second <= 0 or not 0 <= self.tighten <= 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -22,7 +22,15 @@ class TradingStateGate(Rule):
     """
 
     rule_id: ClassVar[str] = "trading_state"
-    codes: ClassVar[Sequence[str]] = ("KILL_RUNNING", "TRADING_HALTED", "REDUCE_ONLY_STATE")
+    codes: ClassVar[Mapping[str, str]] = {
+        "KILL_RUNNING": "the kill switch is closing this account",
+        "TRADING_HALTED": "stopped; a person must re-arm",
+        "REDUCE_ONLY_STATE": "only exits and cancels pass",
+    }
+    clauses: ClassVar[Sequence[str]] = (
+        "RTS 6 art. 12(1)",
+        "FIA 2024 kill switch",
+    )
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse what the strictest state of desk, account, bot and symbol does not allow."""

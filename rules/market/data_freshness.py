@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from rules.decision import Breach
 from rules.intent import intent_of
 from rules.model import AmendOrder, Command, Intent, PlaceOrder, SetLeverage, SetMarginMode
-from rules.rule import Rule
+from rules.rule import Looser, Rule, Setting
 from rules.snapshot import Snapshot
 
 
@@ -23,18 +23,33 @@ class DataFreshness(Rule):
     """
 
     rule_id: ClassVar[str] = "data_freshness"
-    codes: ClassVar[Sequence[str]] = (
-        "STORE_UNAVAILABLE",
-        "ACCOUNT_UNKNOWN",
-        "ACCOUNT_STALE",
-        "ACCOUNT_FEED_STALE",
-        "UNKNOWN_SYMBOL",
-        "SYMBOL_NOT_TRADING",
-        "MARKET_STALE",
+    codes: ClassVar[Mapping[str, str]] = {
+        "STORE_UNAVAILABLE": "exposure cannot be reserved now",
+        "ACCOUNT_UNKNOWN": "the account was not surveyed yet",
+        "ACCOUNT_STALE": "the account was last known to be so too long ago",
+        "ACCOUNT_FEED_STALE": "the private stream is down or has a gap, and the account has not been surveyed since",
+        "UNKNOWN_SYMBOL": "the exchange lists no such symbol, by exact spelling",
+        "SYMBOL_NOT_TRADING": "the symbol is listed but closed",
+        "MARKET_STALE": "a needed mark price is missing or too old",
+    }
+    clauses: ClassVar[Sequence[str]] = (
+        "RTS 6 art. 17(3)",
+        "FIA 2024 drop copy",
     )
+    example: ClassVar[str] = """
+[desk.data_freshness]
+enforcement = "enforce"
+account_age_max_s = 30
+"""
 
-    account_age_max_s: int = 45
-    mark_age_max_s: int = 10
+    account_age_max_s: Annotated[int, Setting("seconds since the account's last full survey began", Looser.HIGHER)] = 45
+    mark_age_max_s: Annotated[
+        int,
+        Setting(
+            "seconds since the mark price was asked for, of the order's symbol and of every open position",
+            Looser.HIGHER,
+        ),
+    ] = 10
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse when the account, the instrument or a needed mark price is unknown or stale."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from rules.decision import Breach
 from rules.model import AmendOrder, Command, PlaceOrder
 from rules.order.price_collar import collar_bound
-from rules.rule import Rule, show_exact
+from rules.rule import Looser, Rule, Setting, show_exact
 from rules.snapshot import Snapshot
 
 
@@ -24,10 +24,18 @@ class ExitCollar(Rule):
     """
 
     rule_id: ClassVar[str] = "exit_collar"
-    codes: ClassVar[Sequence[str]] = ("EXIT_PRICE_OUTSIDE_COLLAR",)
+    codes: ClassVar[Mapping[str, str]] = {
+        "EXIT_PRICE_OUTSIDE_COLLAR": "the limit price is more than `band` through the mark",
+    }
+    clauses: ClassVar[Sequence[str]] = ("RTS 6 art. 15(1)(a)",)
+    example: ClassVar[str] = """
+[desk.exit_collar]
+enforcement = "enforce"
+band = 0.10
+"""
 
-    band: Decimal = Decimal("0.20")
-    mark_age_max_s: int = 10
+    band: Annotated[Decimal, Setting("fraction through the mark", Looser.HIGHER)] = Decimal("0.20")
+    mark_age_max_s: Annotated[int, Setting("seconds", Looser.HIGHER)] = 10
 
     def __post_init__(self) -> None:
         if self.band < 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import ClassVar
@@ -22,14 +22,19 @@ class InstrumentFilters(Rule):
     """
 
     rule_id: ClassVar[str] = "instrument_filters"
-    codes: ClassVar[Sequence[str]] = (
-        "PRICE_OFF_TICK",
-        "PRICE_OUT_OF_RANGE",
-        "QUANTITY_OFF_STEP",
-        "QUANTITY_TOO_SMALL",
-        "QUANTITY_TOO_LARGE",
-        "NOTIONAL_TOO_SMALL",
-    )
+    codes: ClassVar[Mapping[str, str]] = {
+        "PRICE_OFF_TICK": "price or trigger is no multiple of the tick",
+        "PRICE_OUT_OF_RANGE": "price or trigger is outside the exchange's range",
+        "QUANTITY_OFF_STEP": "quantity is no multiple of the step",
+        "QUANTITY_TOO_SMALL": "below the exchange's minimum",
+        "QUANTITY_TOO_LARGE": "above the exchange's maximum",
+        "NOTIONAL_TOO_SMALL": "worth less than the exchange takes",
+    }
+    clauses: ClassVar[Sequence[str]] = ("RTS 7 art. 20",)
+    example: ClassVar[str] = """
+[desk.instrument_filters]
+enforcement = "enforce"
+"""
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse the first filter the order would fail."""

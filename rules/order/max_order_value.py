@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from rules.decision import Breach
 from rules.exposure import held_order, order_value
 from rules.model import Command
-from rules.rule import Rule, show
+from rules.rule import Looser, Rule, Setting, show
 from rules.snapshot import Snapshot
 
 
@@ -19,10 +19,21 @@ class MaxOrderValue(Rule):
     """Keep one order's notional within ``limit`` (quote currency), valued at the highest of mark, limit and trigger."""
 
     rule_id: ClassVar[str] = "max_order_value"
-    codes: ClassVar[Sequence[str]] = ("ORDER_VALUE_ABOVE_LIMIT",)
+    codes: ClassVar[Mapping[str, str]] = {
+        "ORDER_VALUE_ABOVE_LIMIT": "one order is worth more than `limit`",
+    }
+    clauses: ClassVar[Sequence[str]] = (
+        "RTS 6 art. 15(1)(b)",
+        "15c3-5(c)(1)(ii)",
+    )
+    example: ClassVar[str] = """
+[desk.max_order_value]
+enforcement = "enforce"
+limit = 25000
+"""
     sized: ClassVar[bool] = True
 
-    limit: Decimal
+    limit: Annotated[Decimal, Setting("quote currency", Looser.HIGHER)]
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse an order worth more than ``limit``."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from rules.decision import Breach
 from rules.model import AmendOrder, Command, PlaceOrder, Side
-from rules.rule import Rule, show_exact
+from rules.rule import Looser, Rule, Setting, show_exact
 from rules.snapshot import Market, Snapshot
 
 
@@ -22,9 +22,22 @@ class PriceCollar(Rule):
     """
 
     rule_id: ClassVar[str] = "price_collar"
-    codes: ClassVar[Sequence[str]] = ("PRICE_OUTSIDE_COLLAR", "PRICE_NOT_KNOWN")
+    codes: ClassVar[Mapping[str, str]] = {
+        "PRICE_OUTSIDE_COLLAR": "the price gives away more than `band`",
+        "PRICE_NOT_KNOWN": "`priceMatch` takes its price from a book the guard does not see",
+    }
+    clauses: ClassVar[Sequence[str]] = (
+        "RTS 6 art. 15(1)(a)",
+        "RTS 7 art. 20",
+        "15c3-5(c)(1)(ii)",
+    )
+    example: ClassVar[str] = """
+[desk.price_collar]
+enforcement = "enforce"
+band = 0.03
+"""
 
-    band: Decimal
+    band: Annotated[Decimal, Setting("fraction through the reference", Looser.HIGHER)]
 
     def __post_init__(self) -> None:
         if self.band < 0:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from rules.decision import Breach
 from rules.exposure import held_order
 from rules.intent import is_guaranteed_exit
 from rules.model import Command, PlaceOrder
-from rules.rule import Rule
+from rules.rule import Looser, Rule, Setting
 from rules.snapshot import HeldOrder, Snapshot, UnreportedOrder
 
 
@@ -33,10 +33,29 @@ class UnresolvedOrder(Rule):
     """
 
     rule_id: ClassVar[str] = "unresolved_order"
-    codes: ClassVar[Sequence[str]] = ("UNRESOLVED_ORDER",)
+    codes: ClassVar[Mapping[str, str]] = {
+        "UNRESOLVED_ORDER": "an earlier entry on this side may have been executed, and the bot has not asked",
+    }
+    clauses: ClassVar[Sequence[str]] = (
+        "15c3-5(c)(1)(ii)",
+        "RTS 6 art. 17(3)",
+    )
+    example: ClassVar[str] = """
+[bot.grid.unresolved_order]
+enforcement = "enforce"
+match = "price"
+"""
 
-    match: Match = Match.SIDE
-    remember_s: int = 86_400
+    match: Annotated[
+        Match,
+        Setting(
+            '`"side"`: every entry on that side; `"price"`: only one at the same limit or trigger price, for grids',
+            Looser.NEITHER,
+        ),
+    ] = Match.SIDE
+    remember_s: Annotated[
+        int, Setting("seconds since the answer was lost; after a week it is forgotten in any case", Looser.LOWER)
+    ] = 86_400
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse an entry like one of this bot's whose outcome it does not know; name the oldest of those."""

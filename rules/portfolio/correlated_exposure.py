@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from rules.decision import Breach
 from rules.exposure import Exposure, held_order, worst_case
 from rules.model import Command
-from rules.rule import Rule, show
+from rules.rule import Looser, Rule, Setting, show
 from rules.snapshot import Snapshot
 
 ZERO = Decimal(0)
@@ -28,15 +28,34 @@ class CorrelatedExposure(Rule):
     """
 
     rule_id: ClassVar[str] = "correlated_exposure"
-    codes: ClassVar[Sequence[str]] = ("CORRELATED_EXPOSURE_ABOVE_LIMIT",)
+    codes: ClassVar[Mapping[str, str]] = {
+        "CORRELATED_EXPOSURE_ABOVE_LIMIT": "correlated exposure could pass the cap",
+    }
+    clauses: ClassVar[Sequence[str]] = (
+        "RTS 6 art. 15(4)",
+        "RTS 6 art. 17(2)",
+    )
+    example: ClassVar[str] = """
+[desk.correlated_exposure]
+enforcement = "enforce"
+limit_equity = 3.0
+stress_floor = 0.9
+
+[desk.correlated_exposure.pairs]
+"BTCUSDT:ETHUSDT" = 0.85
+"""
     sized: ClassVar[bool] = True
 
-    limit_notional: Decimal | None = None
-    limit_equity: Decimal | None = None
-    default: Decimal = Decimal("0.8")
-    stress_floor: Decimal = Decimal("0.9")
-    hedge_credit: Decimal = Decimal("0.5")
-    pairs: Mapping[str, Decimal] = field(default_factory=dict)
+    limit_notional: Annotated[Decimal | None, Setting("quote currency", Looser.HIGHER)] = None
+    limit_equity: Annotated[Decimal | None, Setting("times margin balance", Looser.HIGHER)] = None
+    default: Annotated[Decimal, Setting("rho of pairs not listed, -1 to 1", Looser.NEITHER)] = Decimal("0.8")
+    stress_floor: Annotated[Decimal, Setting("least rho on the same side, -1 to 1", Looser.LOWER)] = Decimal("0.9")
+    hedge_credit: Annotated[Decimal, Setting("share of rho that opposite sides offset, 0 to 1", Looser.HIGHER)] = (
+        Decimal("0.5")
+    )
+    pairs: Annotated[Mapping[str, Decimal], Setting('table `"AAA:BBB" = rho`', Looser.NEITHER)] = field(
+        default_factory=dict
+    )
 
     def __post_init__(self) -> None:
         if self.limit_notional is None and self.limit_equity is None:

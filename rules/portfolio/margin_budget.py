@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from rules.decision import Breach
 from rules.exposure import held_order, worst_case
 from rules.model import Command
-from rules.rule import Rule, show
+from rules.rule import Looser, Rule, Setting, show
 from rules.share import own_book, own_pnl
 from rules.snapshot import Snapshot
 
@@ -27,11 +27,24 @@ class MarginBudget(Rule):
     """
 
     rule_id: ClassVar[str] = "margin_budget"
-    codes: ClassVar[Sequence[str]] = ("MARGIN_BUDGET_EXCEEDED", "SHARES_UNKNOWN")
+    codes: ClassVar[Mapping[str, str]] = {
+        "MARGIN_BUDGET_EXCEEDED": "the bot's own book could use more than is left",
+        "SHARES_UNKNOWN": "whose the account's positions are is not known yet",
+    }
+    clauses: ClassVar[Sequence[str]] = (
+        "RTS 6 art. 15(4)",
+        "RTS 6 art. 21(1)(d)",
+    )
+    example: ClassVar[str] = """
+[bot.grid.margin_budget]
+enforcement = "enforce"
+limit = 5000
+leverage = 3
+"""
     sized: ClassVar[bool] = True
 
-    limit: Decimal
-    leverage: Decimal
+    limit: Annotated[Decimal, Setting("quote currency", Looser.HIGHER)]
+    leverage: Annotated[Decimal, Setting("notional per unit of what is left", Looser.HIGHER)]
 
     def __post_init__(self) -> None:
         if not self.level.startswith("bot:"):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from rules.decision import Breach
 from rules.exposure import held_order, worst_case
 from rules.model import Command, SetLeverage
-from rules.rule import Rule, show
+from rules.rule import Looser, Rule, Setting, show
 from rules.snapshot import Snapshot
 
 
@@ -23,10 +23,19 @@ class MaxLeverage(Rule):
     """
 
     rule_id: ClassVar[str] = "max_leverage"
-    codes: ClassVar[Sequence[str]] = ("LEVERAGE_ABOVE_LIMIT", "SET_LEVERAGE_ABOVE_LIMIT")
+    codes: ClassVar[Mapping[str, str]] = {
+        "LEVERAGE_ABOVE_LIMIT": "the account could end above `limit`",
+        "SET_LEVERAGE_ABOVE_LIMIT": "the leverage asked for is above `limit`",
+    }
+    clauses: ClassVar[Sequence[str]] = ("RTS 6 art. 15(4)",)
+    example: ClassVar[str] = """
+[account.main.max_leverage]
+enforcement = "enforce"
+limit = 3
+"""
     sized: ClassVar[bool] = True
 
-    limit: Decimal
+    limit: Annotated[Decimal, Setting("times margin balance", Looser.HIGHER)]
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse when the resulting account, or the leverage asked for, is above ``limit``."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from rules.decision import Breach
 from rules.intent import find_original, is_guaranteed_exit, order_only_shrinks
@@ -22,7 +22,7 @@ from rules.model import (
     SetPositionMode,
     Side,
 )
-from rules.rule import Rule, show_exact
+from rules.rule import Looser, Rule, Setting, show_exact
 from rules.share import NOBODY, is_anothers, leg_shares
 from rules.snapshot import Account, OpenOrder, Snapshot
 
@@ -41,16 +41,25 @@ class OwnShare(Rule):
     """
 
     rule_id: ClassVar[str] = "own_share"
-    codes: ClassVar[Sequence[str]] = (
-        "SHARE_EXCEEDED",
-        "SHARED_CLOSE",
-        "SHARE_OPPOSED",
-        "ORDER_NOT_OWNED",
-        "SETTING_NOT_OWNED",
+    codes: ClassVar[Mapping[str, str]] = {
+        "SHARE_EXCEEDED": "an exit larger than what the bot may close; the headroom is its share",
+        "SHARED_CLOSE": "`closePosition` would close another bot's share too",
+        "SHARE_OPPOSED": "another bot is, or may come to be, on the other side",
+        "ORDER_NOT_OWNED": "another bot's order",
+        "SETTING_NOT_OWNED": "another bot relies on the setting",
+    }
+    clauses: ClassVar[Sequence[str]] = (
+        "RTS 6 art. 12(3)",
+        "RTS 6 art. 21(3)",
     )
+    example: ClassVar[str] = """
+[account.main.own_share]
+enforcement = "enforce"
+netting = false
+"""
     sized: ClassVar[bool] = True
 
-    netting: bool = False
+    netting: Annotated[bool, Setting("`true` or `false`", Looser.HIGHER)] = False
 
     def __post_init__(self) -> None:
         if self.level.startswith("symbol:"):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from rules.decision import Breach
 from rules.exposure import held_order, worst_case
 from rules.model import Command
-from rules.rule import Rule, show, show_exact
+from rules.rule import Looser, Rule, Setting, show, show_exact
 from rules.snapshot import Snapshot
 
 
@@ -22,11 +22,22 @@ class PositionLimit(Rule):
     """
 
     rule_id: ClassVar[str] = "position_limit"
-    codes: ClassVar[Sequence[str]] = ("POSITION_ABOVE_LIMIT",)
+    codes: ClassVar[Mapping[str, str]] = {
+        "POSITION_ABOVE_LIMIT": "the symbol's position could pass a limit",
+    }
+    clauses: ClassVar[Sequence[str]] = (
+        "RTS 6 art. 17(4)",
+        "RTS 6 art. 15(5)",
+    )
+    example: ClassVar[str] = """
+[symbol.DOGEUSDT.position_limit]
+enforcement = "enforce"
+limit_notional = 5000
+"""
     sized: ClassVar[bool] = True
 
-    limit_quantity: Decimal | None = None
-    limit_notional: Decimal | None = None
+    limit_quantity: Annotated[Decimal | None, Setting("base units", Looser.HIGHER)] = None
+    limit_notional: Annotated[Decimal | None, Setting("quote currency", Looser.HIGHER)] = None
 
     def __post_init__(self) -> None:
         if self.limit_quantity is None and self.limit_notional is None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from rules.decision import Breach, Enforcement
 from rules.intent import is_guaranteed_exit
 from rules.model import Command, PlaceOrder
-from rules.rule import Rule, show_exact
+from rules.rule import Looser, Rule, Setting, show_exact
 from rules.snapshot import Snapshot
 
 
@@ -31,9 +31,18 @@ class ReduceOnlyExits(Rule):
     """
 
     rule_id: ClassVar[str] = "reduce_only_exits"
-    codes: ClassVar[Sequence[str]] = ("EXIT_NOT_REDUCE_ONLY", "POSITION_FLIP")
+    codes: ClassVar[Mapping[str, str]] = {
+        "EXIT_NOT_REDUCE_ONLY": "shrinks the position without the flag",
+        "POSITION_FLIP": "would turn the position round",
+    }
+    clauses: ClassVar[Sequence[str]] = ("FIA 2024 kill switch",)
+    example: ClassVar[str] = """
+[desk.reduce_only_exits]
+enforcement = "enforce"
+mode = "force"
+"""
 
-    mode: ExitMode = ExitMode.REQUIRE
+    mode: Annotated[ExitMode, Setting('`"require"` or `"force"`', Looser.NEITHER)] = ExitMode.REQUIRE
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse an unflagged order against the position; advise the flag, or how to split a flip."""

@@ -15,6 +15,17 @@ from rules.catalog import EXIT_RULES, GATES
 from rules.decision import Decision
 from rules.engine import decide
 from rules.exposure import held_order
+from rules.facts import (
+    AccountRecord,
+    BotRecord,
+    Condition,
+    Conditions,
+    Forecast,
+    Latency,
+    Override,
+    Performance,
+    Score,
+)
 from rules.instrument import Instrument
 from rules.model import (
     AmendOrder,
@@ -31,6 +42,7 @@ from rules.policy import Policy
 from rules.rule import Rule
 from rules.snapshot import (
     Account,
+    Attempt,
     Controls,
     HeldOrder,
     Hold,
@@ -82,6 +94,11 @@ class World:
     tokens: Mapping[str, Decimal] = field(default_factory=dict)
     anomaly: float = 0.0
     store_reachable: bool = True
+    attempts: tuple[Attempt, ...] = ()
+    scores: Mapping[str, Score] = field(default_factory=dict)
+    conditions: Conditions | None = None
+    record: AccountRecord | None = None
+    overrides: tuple[Override, ...] = ()
 
     @property
     def snapshot(self) -> Snapshot:
@@ -97,6 +114,11 @@ class World:
             tokens=self.tokens,
             anomaly=self.anomaly,
             store_reachable=self.store_reachable,
+            attempts=self.attempts,
+            scores=self.scores,
+            conditions=self.conditions,
+            record=self.record,
+            overrides=self.overrides,
         )
 
     def long(self, symbol: str, quantity: str) -> World:
@@ -169,12 +191,12 @@ class World:
         """The venue has said what became of every order; no hold is left. Bots were told nothing."""
         return replace(self, holds=())
 
-    def marked(self, symbol: str, price: str, *, seconds_ago: float = 0, **touch: str) -> World:
+    def marked(self, symbol: str, price: str, *, seconds_ago: float = 0, **touch: Any) -> World:
         market = Market(
             symbol=symbol,
             mark_price=Decimal(price),
             as_of=NOW - timedelta(seconds=seconds_ago),
-            **{name: Decimal(value) for name, value in touch.items()},
+            **{name: Decimal(value) if isinstance(value, str) else value for name, value in touch.items()},
         )
         return replace(self, markets={**self.markets, symbol: market})
 
@@ -201,6 +223,84 @@ class World:
 
     def behaving(self, anomaly: float) -> World:
         return replace(self, anomaly=anomaly)
+
+    def scored(self, value: float, level: str = "bot:demo-bot", why: str = "order rate") -> World:
+        return replace(self, scores={**self.scores, level: Score(value=value, why=why)})
+
+    def in_conditions(self, symbol: str, *, seconds_ago: float = 0, **facts: Any) -> World:
+        """The warden has measured this of the symbol's market; texts become decimals."""
+        known = self.conditions or Conditions(version=1, as_of=NOW)
+        condition = Condition(
+            symbol=symbol,
+            as_of=NOW - timedelta(seconds=seconds_ago),
+            **{name: Decimal(value) if isinstance(value, str) else value for name, value in facts.items()},
+        )
+        return replace(self, conditions=replace(known, symbols={**known.symbols, symbol: condition}))
+
+    def correlating(self, *, seconds_ago: float = 0, **pairs: str) -> World:
+        """Live correlations, ``BTCUSDT__ETHUSDT="0.8"``."""
+        known = self.conditions or Conditions(version=1, as_of=NOW)
+        rho = {name.replace("__", ":"): Decimal(value) for name, value in pairs.items()}
+        at = NOW - timedelta(seconds=seconds_ago)
+        return replace(self, conditions=replace(known, correlations=rho, correlations_as_of=at))
+
+    def with_latency(self, *, seconds_ago: float = 0, **milliseconds: str) -> World:
+        known = self.conditions or Conditions(version=1, as_of=NOW)
+        latency = Latency(
+            as_of=NOW - timedelta(seconds=seconds_ago),
+            **{name: Decimal(value) for name, value in milliseconds.items()},
+        )
+        return replace(self, conditions=replace(known, latency=latency))
+
+    def performing(self, *, of: str = "account", **money: Any) -> World:
+        """What the account (or ``of`` a bot) has made or lost; all zero but what is named."""
+        zero = {"day_pnl", "day_funding", "rolling_pnl", "rolling_funding", "day_peak"}
+        fields = dict.fromkeys(zero, Decimal(0)) | {"equity": Decimal(1_000_000), "equity_peak": Decimal(1_000_000)}
+        fields |= {name: Decimal(value) if isinstance(value, str) else value for name, value in money.items()}
+        performance = Performance(**fields)
+        if of == "account":
+            return self.recorded(performance=performance)
+        return self.known_bot(of, performance=performance)
+
+    def recorded(self, *, seconds_ago: float = 0, **facts: Any) -> World:
+        """The warden's memory of the account, with these facts changed."""
+        known = self.record or AccountRecord(account="demo", version=1, as_of=NOW)
+        return replace(self, record=replace(known, as_of=NOW - timedelta(seconds=seconds_ago), **facts))
+
+    def known_bot(self, bot: str = "demo-bot", *, days: float = 365, **facts: Any) -> World:
+        """A bot first seen, and clean since, so many days ago, with these facts changed."""
+        known = self.recorded().record
+        assert known is not None
+        since = NOW - timedelta(days=days)
+        before = known.bot(bot) or BotRecord(bot=bot, first_seen=since, clean_since=since)
+        others = tuple(each for each in known.bots if each.bot != bot)
+        return self.recorded(bots=(*others, replace(before, **facts)))
+
+    def forecasting(self, name: str, probability: float, *, seconds_ago: float = 0, **terms: Any) -> World:
+        forecast = Forecast(
+            name=name,
+            as_of=NOW - timedelta(seconds=seconds_ago),
+            probability=probability,
+            **({"horizon_s": 3600} | terms),
+        )
+        known = self.recorded().record
+        assert known is not None
+        return self.recorded(forecasts=(*known.forecasts, forecast))
+
+    def having_tried(
+        self, command: Command, *, seconds_ago: float = 0, refused: bool = False, refused_at_size: str | None = None
+    ) -> World:
+        """The bot sent this entry before, or was refused it."""
+        order = held_order(command, self.snapshot)
+        assert order is not None, "this command reserves nothing"
+        attempt = Attempt(
+            at=NOW - timedelta(seconds=seconds_ago),
+            hold_id=f"a{len(self.attempts)}",
+            orders=(order,),
+            refused=refused or refused_at_size is not None,
+            refused_at_size=None if refused_at_size is None else Decimal(refused_at_size),
+        )
+        return replace(self, attempts=(*self.attempts, attempt))
 
     def _position(self, symbol: str, quantity: Decimal) -> World:
         assert self.account is not None
