@@ -80,7 +80,7 @@ reduce_ratio = 10
             return None
         shock = self._shock(snapshot)
         if shock is None:
-            return self.unknown("how slow the way to the venue is")
+            return self.unknown("the latency of the way to the venue")
         if self.reduce_ratio is not None and shock.ratio > self.reduce_ratio:
             return self.breach(
                 "LATENCY_ABOVE_LIMIT",
