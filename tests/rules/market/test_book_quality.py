@@ -163,5 +163,5 @@ def test_the_depth_it_takes_from_is_recorded():
 @pytest.mark.parametrize("field", ["spread_max", "depth_min", "depth_share_max"])
 def test_one_limit_is_enough_and_none_is_no_rule(field):
     assert BookQuality(**{field: Decimal(1)})
-    with pytest.raises(ValueError, match="book_quality needs spread_max, depth_min or depth_share_max"):
+    with pytest.raises(ValueError, match="^book_quality needs spread_max, depth_min or depth_share_max$"):
         BookQuality()

@@ -129,7 +129,7 @@ def test_the_temperature_is_recorded():
     ],
 )
 def test_settings_that_contradict_each_other_are_no_rule(settings, reason):
-    with pytest.raises(ValueError, match=f"leverage_temperature: {reason}"):
+    with pytest.raises(ValueError, match=f"^leverage_temperature: {reason}$"):
         LeverageTemperature(**{name: Decimal(value) for name, value in settings.items()})
 
 

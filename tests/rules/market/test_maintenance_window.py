@@ -160,3 +160,21 @@ windows = [
 def test_what_is_no_window_is_no_policy(windows, reason):
     with pytest.raises(PolicyError, match=reason):
         parse_policy(f"{HEAD}windows = {windows}\n")
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "reason"),
+    [
+        (NOW.replace(tzinfo=None), NOW, "^begins must say its offset from UTC, as in 2026-12-01T06:00:00Z$"),
+        (NOW, NOW.replace(tzinfo=None), "^ends must say its offset from UTC, as in 2026-12-01T06:00:00Z$"),
+        (NOW, NOW, "^a maintenance window must end after it begins$"),
+    ],
+)
+def test_what_is_wrong_with_a_window_is_said(begins, ends, reason):
+    with pytest.raises(ValueError, match=reason):
+        Window(begins=begins, ends=ends)
+
+
+def test_no_window_is_no_rule():
+    with pytest.raises(ValueError, match="^maintenance_window needs at least one window$"):
+        MaintenanceWindow(windows=())
