@@ -46,7 +46,7 @@ depth_share_max = 0.1
     spread_max: Annotated[Decimal | None, Setting("fraction of the middle price", Looser.HIGHER)] = None
     depth_min: Annotated[Decimal | None, Setting("quote currency", Looser.LOWER)] = None
     depth_share_max: Annotated[Decimal | None, Setting("fraction of the depth", Looser.HIGHER)] = None
-    facts_age_max_s: Annotated[int, Setting("seconds since the depth was measured", Looser.HIGHER)] = 60
+    facts_age_max_s: Annotated[int, Setting("seconds since the depth was measured", Looser.HIGHER)] = 300
 
     def __post_init__(self) -> None:
         if self.spread_max is None and self.depth_min is None and self.depth_share_max is None:

@@ -54,9 +54,11 @@ def notional_after(order: HeldOrder, snapshot: Snapshot) -> Decimal | None:
 def is_post_only(command: Command) -> bool:
     """Whether the venue itself guarantees that the order takes nothing from the book.
 
-    An amend does not say how long its order lives, so it is none.
+    An amend does not say how long its order lives, so it is none; nor is an order without a limit price.
     """
-    return isinstance(command, PlaceOrder) and command.time_in_force in (TimeInForce.GTX, TimeInForce.RPI)
+    if not isinstance(command, PlaceOrder) or command.order_type.is_market:
+        return False
+    return command.time_in_force in (TimeInForce.GTX, TimeInForce.RPI)
 
 
 def show_percent(fraction: Decimal) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, ClassVar, Final
 
@@ -17,7 +17,7 @@ from rules.facts import Latency
 from rules.market.conditions import is_fresh
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
-from rules.snapshot import Snapshot
+from rules.snapshot import HoldStatus, Snapshot
 
 _LEAST_USUAL_MS: Final = Decimal(1)
 """What is usual counts as at least this: a usual value of zero would make everything infinitely slow."""
@@ -35,18 +35,20 @@ class _Shock:
 class LatencyShock(Rule):
     """Slow entries down, and then refuse them, while the way to the exchange is far slower than it usually is.
 
-    Round trip, stream lag and clock skew are each divided by their own usual value, and the largest ratio counts. At
-    or below ``floor_ms`` a value is fine whatever is usual. Above ``alert_ratio`` the stage is only recorded; above
-    ``delay_ratio`` a bot's entries must stand ``delay_s`` apart, refused ones not counted; above ``reduce_ratio`` only
-    exits and cancels pass, and those are never delayed. Prices and fills then arrive late, so a bot decides on a
-    market that is gone. When the latency is not known, entries are refused if a delay or reduce stage is set.
+    Prices and fills then arrive late, so a bot decides on a market that is gone. Round trip, stream lag and clock skew
+    are each divided by their own usual value, and the largest ratio counts; a value up to `floor_ms` is fine whatever
+    is usual. Above `alert_ratio` the stage is only recorded; above `delay_ratio` a bot's entries must stand `delay_s`
+    apart, refused ones not counted; above `reduce_ratio` only exits and cancels pass, and those are never delayed.
+    When round trip or clock skew is not known or too old, entries are refused if a delay or reduce stage is set. A
+    private stream on which nothing has happened has no lag to measure; that it lives is the matter of
+    `data_freshness`.
     """
 
     rule_id: ClassVar[str] = "latency_shock"
     codes: ClassVar[Mapping[str, str]] = {
         "LATENCY_ABOVE_LIMIT": "the way to the exchange is above `reduce_ratio`; only exits and cancels pass",
         "ENTRY_TOO_SOON_IN_LATENCY_SHOCK": "above `delay_ratio`, and the bot's last entry is less than `delay_s` ago",
-        FACTS_UNKNOWN: "a delay or reduce stage is set, and a latency is not known or too old",
+        FACTS_UNKNOWN: "a delay or reduce stage is set, and round trip or clock skew is not known or too old",
     }
     clauses: ClassVar[Sequence[str]] = ("Eurex Advanced Risk Protection",)
     example: ClassVar[str] = """
@@ -74,6 +76,11 @@ reduce_ratio = 10
         if stages != sorted(stages):
             raise ValueError("latency_shock: alert_ratio, delay_ratio and reduce_ratio must rise in this order")
 
+    @property
+    def looks_back_s(self) -> int:
+        """As far as entries must stand apart."""
+        return self.delay_s or 0
+
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse an entry in the reduce stage, or too soon after the last one in the delay stage."""
         if held_order(command, snapshot) is None or (self.delay_ratio is None and self.reduce_ratio is None):
@@ -94,7 +101,7 @@ reduce_ratio = 10
         return self._delayed(shock, snapshot)
 
     def _delayed(self, shock: _Shock, snapshot: Snapshot) -> Breach | None:
-        last = max((attempt.at for attempt in snapshot.attempts if not attempt.refused), default=None)
+        last = _last_sent(snapshot)
         if last is None or self.delay_s is None:
             return None
         gap = snapshot.now - last
@@ -125,14 +132,16 @@ reduce_ratio = 10
         return next((name for name, limit in stages if limit is not None and ratio > limit), "usual")
 
     def _shock(self, snapshot: Snapshot) -> _Shock | None:
-        """The worst of the three parts, ``None`` when one of them cannot be told."""
+        """The worst of the three parts, ``None`` when one that must be known cannot be told."""
         latency = snapshot.conditions.latency if snapshot.conditions is not None else None
         if latency is None or not is_fresh(latency.as_of, snapshot, self.facts_age_max_s):
             return None
         worst = _Shock(part="none", ratio=Decimal(0))
+        if latency.round_trip_ms is None or latency.clock_skew_ms is None:
+            return None
         for part, now, usual in _parts(latency):
             if now is None:
-                return None
+                continue
             late = abs(now)  # A stream from the future is a clock that is wrong by as much.
             if late <= self.floor_ms:
                 continue
@@ -149,3 +158,14 @@ def _parts(latency: Latency) -> Iterator[tuple[str, Decimal | None, Decimal | No
     yield "round trip", latency.round_trip_ms, latency.round_trip_usual_ms
     yield "stream lag", latency.stream_lag_ms, latency.stream_lag_usual_ms
     yield "clock skew", latency.clock_skew_ms, latency.clock_skew_usual_ms
+
+
+def _last_sent(snapshot: Snapshot) -> datetime | None:
+    """When the bot last sent an entry that was not refused; what it is sending in the same batch is sent now."""
+    remembered = {attempt.hold_id for attempt in snapshot.attempts}
+    if any(
+        hold.bot == snapshot.bot and hold.status is HoldStatus.PENDING and hold.hold_id not in remembered
+        for hold in snapshot.holds
+    ):
+        return snapshot.now
+    return max((attempt.at for attempt in snapshot.attempts if not attempt.refused), default=None)

@@ -94,5 +94,5 @@ def test_a_date_says_its_offset_from_utc(date):
 
 
 def test_a_time_without_offset_is_named():
-    with pytest.raises(ValueError, match="^dates: LUNAUSDT must say its offset from UTC, as in 2026-12-01T06:00:00Z$"):
+    with pytest.raises(ValueError, match=r"^dates: LUNAUSDT must say its offset from UTC, as in 2026-12-01T06:00:00Z$"):
         Delisting(dates={"LUNAUSDT": NOW.replace(tzinfo=None)})

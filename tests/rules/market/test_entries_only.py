@@ -152,5 +152,9 @@ def test_an_account_or_a_mark_that_is_not_known_leaves_no_room(rule):
 )
 def test_what_takes_nothing_from_the_book_needs_no_depth(rule, time_in_force):
     assert rule.check(a_buy("BTCUSDT", "1", "50000", time_in_force=time_in_force), WORLD.snapshot) is None
-    other = a_buy("BTCUSDT", "1", "50000", time_in_force=TimeInForce.IOC)
-    assert rule.check(other, WORLD.snapshot) is not None
+    for taking in (
+        a_buy("BTCUSDT", "1", "50000", time_in_force=TimeInForce.IOC),
+        a_buy("BTCUSDT", "1", time_in_force=time_in_force),
+        an_amend(Side.BUY, "BTCUSDT", "1", "50000", order_id="1"),
+    ):
+        assert rule.check(taking, WORLD.snapshot) is not None

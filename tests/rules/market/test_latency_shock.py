@@ -5,8 +5,10 @@ from decimal import Decimal
 
 import pytest
 
+from rules.engine import decide_batch
 from rules.market.latency_shock import LatencyShock
-from tests.rules.builders import a_buy, an_account, judged
+from rules.snapshot import HoldStatus
+from tests.rules.builders import a_buy, a_policy, an_account, codes, judged
 
 RULE = LatencyShock(alert_ratio=Decimal(3), delay_ratio=Decimal(5), delay_s=2, reduce_ratio=Decimal(10))
 ALERT_ONLY = LatencyShock(alert_ratio=Decimal(3))
@@ -126,6 +128,43 @@ def test_the_last_entry_counts_and_a_refused_one_does_not():
     assert code(SLOW.having_tried(ENTRY, seconds_ago=1).having_tried(ENTRY, seconds_ago=30)) is not None
 
 
+def test_the_entries_of_a_batch_do_not_stand_apart():
+    decisions = decide_batch([ENTRY, ENTRY], SLOW.snapshot, a_policy(RULE))
+    assert [codes(decision) for decision in decisions] == [["BATCH_REFUSED"], ["ENTRY_TOO_SOON_IN_LATENCY_SHOCK"]]
+    assert decisions[1].breaches[0].observed == "0.0 s"
+    assert [codes(decision) for decision in decide_batch([ENTRY, ENTRY], a_world().snapshot, a_policy(RULE))] == [
+        [],
+        [],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("bot", "status", "expected"),
+    [
+        ("demo-bot", HoldStatus.PENDING, "ENTRY_TOO_SOON_IN_LATENCY_SHOCK"),
+        ("demo-bot", HoldStatus.UNKNOWN, None),
+        ("demo-bot", HoldStatus.ACCEPTED, None),
+        ("other-bot", HoldStatus.PENDING, None),
+    ],
+)
+def test_what_the_bot_is_sending_is_sent_now(bot, status, expected):
+    """A hold that outlives the memory of its attempt is of long ago, unless it is being sent."""
+    assert code(SLOW.holding(ENTRY, bot=bot, status=status)) == expected
+
+
+def test_a_hold_whose_attempt_is_remembered_is_as_old_as_that():
+    world = SLOW.having_tried(ENTRY, seconds_ago=3)
+    (attempt,) = world.attempts
+    held = world.holding(ENTRY, bot="demo-bot")
+    known = replace(held, holds=tuple(replace(hold, hold_id=attempt.hold_id) for hold in held.holds))
+    assert code(known) is None
+
+
+def test_it_looks_back_as_far_as_entries_stand_apart():
+    assert RULE.looks_back_s == 2
+    assert ALERT_ONLY.looks_back_s == 0
+
+
 def test_a_delay_says_how_long():
     found = breach(SLOW.having_tried(ENTRY, seconds_ago=0.5))
     assert (found.observed, found.limit) == ("0.5 s", "2 s")
@@ -163,7 +202,8 @@ UNKNOWN = {
     "no latency": an_account().in_conditions("BTCUSDT"),
     "old": a_world(seconds_ago=30.001),
     "from the future": a_world(seconds_ago=-30.001),
-    "a part not measured": a_world(without=("stream_lag_ms",)),
+    "no round trip": a_world(without=("round_trip_ms",)),
+    "no clock skew": a_world(without=("clock_skew_ms",)),
     "a usual value not known": a_world(round_trip_ms="201", without=("round_trip_usual_ms",)),
 }
 
@@ -188,6 +228,15 @@ def test_an_alert_alone_refuses_nothing(world):
 @pytest.mark.parametrize("seconds_ago", [30, -30])
 def test_half_a_minute_is_not_old(seconds_ago):
     assert code(a_world(seconds_ago=seconds_ago)) is None
+
+
+def test_a_silent_stream_has_no_lag():
+    """Nothing happens on a private stream while a bot waits; its first entry must not wait for that."""
+    world = a_world(without=("stream_lag_ms", "stream_lag_usual_ms"))
+    assert code(world) is None
+    assert measured(world)["latency_stage"] == ("usual", "")
+    assert code(a_world(round_trip_ms="1001", without=("stream_lag_ms",))) == "LATENCY_ABOVE_LIMIT"
+    assert code(a_world(clock_skew_ms="201", without=("stream_lag_ms",))) == "LATENCY_ABOVE_LIMIT"
 
 
 def test_what_does_not_count_needs_no_usual_value():

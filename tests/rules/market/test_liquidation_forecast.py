@@ -138,5 +138,5 @@ def test_size_is_not_the_matter():
 
 @pytest.mark.parametrize("limit", ["0", "1", "1.5", "-0.1"])
 def test_a_limit_is_a_probability(limit):
-    with pytest.raises(ValueError, match="^liquidation_forecast: probability_max must lie between 0 and 1$"):
+    with pytest.raises(ValueError, match=r"^liquidation_forecast: probability_max must lie between 0 and 1$"):
         LiquidationForecast(probability_max=Decimal(limit))

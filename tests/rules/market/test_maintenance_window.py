@@ -176,5 +176,5 @@ def test_what_is_wrong_with_a_window_is_said(begins, ends, reason):
 
 
 def test_no_window_is_no_rule():
-    with pytest.raises(ValueError, match="^maintenance_window needs at least one window$"):
+    with pytest.raises(ValueError, match=r"^maintenance_window needs at least one window$"):
         MaintenanceWindow(windows=())

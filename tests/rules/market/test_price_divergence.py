@@ -85,5 +85,5 @@ def test_size_is_not_the_matter():
 
 
 def test_a_limit_without_a_number_is_no_limit():
-    with pytest.raises(ValueError, match="^price_divergence needs last_max or index_max$"):
+    with pytest.raises(ValueError, match=r"^price_divergence needs last_max or index_max$"):
         PriceDivergence()

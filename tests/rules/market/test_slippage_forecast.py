@@ -141,5 +141,5 @@ def test_what_was_known_is_recorded_with_its_age():
 
 @pytest.mark.parametrize("limit", ["0", "1", "1.5", "-0.1"])
 def test_a_limit_is_a_probability(limit):
-    with pytest.raises(ValueError, match="^slippage_forecast: probability_max must lie between 0 and 1$"):
+    with pytest.raises(ValueError, match=r"^slippage_forecast: probability_max must lie between 0 and 1$"):
         SlippageForecast(probability_max=Decimal(limit))

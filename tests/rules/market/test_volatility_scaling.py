@@ -111,5 +111,5 @@ def test_the_share_of_the_cap_is_recorded():
 
 @pytest.mark.parametrize("floor", ["0", "-0.1", "1.01"])
 def test_a_floor_is_a_fraction(floor):
-    with pytest.raises(ValueError, match="^volatility_scaling: floor must lie above 0 and not above 1$"):
+    with pytest.raises(ValueError, match=r"^volatility_scaling: floor must lie above 0 and not above 1$"):
         VolatilityScaling(limit_notional=Decimal(1), floor=Decimal(floor))
