@@ -6,7 +6,17 @@ from typing import Final
 
 from rules.flow.message_rate import MessageRate
 from rules.flow.trading_state import TradingStateGate
+from rules.market.book_quality import BookQuality
 from rules.market.data_freshness import DataFreshness
+from rules.market.delisting import Delisting
+from rules.market.funding_window import FundingWindow
+from rules.market.latency_shock import LatencyShock
+from rules.market.leverage_temperature import LeverageTemperature
+from rules.market.liquidation_forecast import LiquidationForecast
+from rules.market.maintenance_window import MaintenanceWindow
+from rules.market.price_divergence import PriceDivergence
+from rules.market.slippage_forecast import SlippageForecast
+from rules.market.volatility_scaling import VolatilityScaling
 from rules.order.client_order_id import ClientOrderIdGate
 from rules.order.exit_collar import ExitCollar
 from rules.order.instrument_filters import InstrumentFilters
@@ -33,10 +43,20 @@ OWNERSHIP_RULES: Final[tuple[type[Rule], ...]] = (OwnShare,)
 ENTRY_RULES: Final[tuple[type[Rule], ...]] = (
     InstrumentFilters,
     MessageRate,
+    MaintenanceWindow,
+    Delisting,
+    LatencyShock,
+    PriceDivergence,
+    BookQuality,
     MaxOrderValue,
     PriceCollar,
     ReduceOnlyExits,
     PositionLimit,
+    VolatilityScaling,
+    LeverageTemperature,
+    LiquidationForecast,
+    SlippageForecast,
+    FundingWindow,
     MaxLeverage,
     CorrelatedExposure,
     MarginBudget,
