@@ -23,8 +23,13 @@ from rules.order.instrument_filters import InstrumentFilters
 from rules.order.max_order_value import MaxOrderValue
 from rules.order.price_collar import PriceCollar
 from rules.order.unresolved_order import UnresolvedOrder
+from rules.portfolio.concentration import Concentration
 from rules.portfolio.correlated_exposure import CorrelatedExposure
+from rules.portfolio.daily_loss import DailyLoss
+from rules.portfolio.drawdown import Drawdown
+from rules.portfolio.exposure_limits import ExposureLimits
 from rules.portfolio.margin_budget import MarginBudget
+from rules.portfolio.profit_lock import ProfitLock
 from rules.position.max_leverage import MaxLeverage
 from rules.position.own_share import OwnShare
 from rules.position.position_limit import PositionLimit
@@ -58,8 +63,13 @@ ENTRY_RULES: Final[tuple[type[Rule], ...]] = (
     SlippageForecast,
     FundingWindow,
     MaxLeverage,
+    ExposureLimits,
     CorrelatedExposure,
+    Concentration,
     MarginBudget,
+    DailyLoss,
+    Drawdown,
+    ProfitLock,
 )
 """What entries, amends and settings meet; all are evaluated, so that the audit shows every objection."""
 
