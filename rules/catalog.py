@@ -15,9 +15,14 @@ from rules.order.price_collar import PriceCollar
 from rules.order.unresolved_order import UnresolvedOrder
 from rules.portfolio.correlated_exposure import CorrelatedExposure
 from rules.portfolio.margin_budget import MarginBudget
+from rules.position.adl_rank import AdlRank
+from rules.position.liquidation_distance import LiquidationDistance
+from rules.position.margin_mode import MarginModeRule
 from rules.position.max_leverage import MaxLeverage
 from rules.position.own_share import OwnShare
 from rules.position.position_limit import PositionLimit
+from rules.position.position_mode import PositionMode
+from rules.position.protective_stop import ProtectiveStop
 from rules.position.reduce_only_exits import ReduceOnlyExits
 from rules.rule import Rule
 
@@ -36,8 +41,13 @@ ENTRY_RULES: Final[tuple[type[Rule], ...]] = (
     MaxOrderValue,
     PriceCollar,
     ReduceOnlyExits,
+    MarginModeRule,
+    PositionMode,
     PositionLimit,
     MaxLeverage,
+    LiquidationDistance,
+    ProtectiveStop,
+    AdlRank,
     CorrelatedExposure,
     MarginBudget,
 )
