@@ -30,9 +30,14 @@ from rules.portfolio.drawdown import Drawdown
 from rules.portfolio.exposure_limits import ExposureLimits
 from rules.portfolio.margin_budget import MarginBudget
 from rules.portfolio.profit_lock import ProfitLock
+from rules.position.adl_rank import AdlRank
+from rules.position.liquidation_distance import LiquidationDistance
+from rules.position.margin_mode import MarginModeRule
 from rules.position.max_leverage import MaxLeverage
 from rules.position.own_share import OwnShare
 from rules.position.position_limit import PositionLimit
+from rules.position.position_mode import PositionMode
+from rules.position.protective_stop import ProtectiveStop
 from rules.position.reduce_only_exits import ReduceOnlyExits
 from rules.rule import Rule
 
@@ -56,6 +61,8 @@ ENTRY_RULES: Final[tuple[type[Rule], ...]] = (
     MaxOrderValue,
     PriceCollar,
     ReduceOnlyExits,
+    MarginModeRule,
+    PositionMode,
     PositionLimit,
     VolatilityScaling,
     LeverageTemperature,
@@ -64,6 +71,9 @@ ENTRY_RULES: Final[tuple[type[Rule], ...]] = (
     FundingWindow,
     MaxLeverage,
     ExposureLimits,
+    LiquidationDistance,
+    ProtectiveStop,
+    AdlRank,
     CorrelatedExposure,
     Concentration,
     MarginBudget,
