@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from rules.flow.anti_slicing import AntiSlicing
+from rules.flow.cool_down import CoolDown
+from rules.flow.execution_throttle import ExecutionThrottle
+from rules.flow.funding_probation import FundingProbation
 from rules.flow.message_rate import MessageRate
+from rules.flow.new_bot_ramp import NewBotRamp
+from rules.flow.order_to_fill import OrderToFill
+from rules.flow.staged_response import StagedResponse
 from rules.flow.trading_state import TradingStateGate
 from rules.market.data_freshness import DataFreshness
 from rules.order.client_order_id import ClientOrderIdGate
@@ -33,9 +40,16 @@ OWNERSHIP_RULES: Final[tuple[type[Rule], ...]] = (OwnShare,)
 ENTRY_RULES: Final[tuple[type[Rule], ...]] = (
     InstrumentFilters,
     MessageRate,
+    StagedResponse,
+    ExecutionThrottle,
+    OrderToFill,
+    CoolDown,
     MaxOrderValue,
     PriceCollar,
     ReduceOnlyExits,
+    AntiSlicing,
+    FundingProbation,
+    NewBotRamp,
     PositionLimit,
     MaxLeverage,
     CorrelatedExposure,
