@@ -177,6 +177,10 @@ class WardenStore:
         """Publish the venue's instruments."""
         await self._publish_document(self._keys.instruments(venue), version, instruments)
 
+    async def publish_policy(self, version: str, text: str) -> None:
+        """Put a policy in force: every gate judges its next order under it."""
+        await self._redis.hset(self._keys.policy, mapping={"version": version, "body": text})
+
     async def publish_clock(self, venue: str, offset_us: int) -> None:
         """Publish the venue's time less the store's, in microseconds."""
         await self._redis.set(self._keys.clock(venue), offset_us)
