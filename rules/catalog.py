@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from rules.flow.anti_slicing import AntiSlicing
+from rules.flow.cool_down import CoolDown
+from rules.flow.execution_throttle import ExecutionThrottle
+from rules.flow.funding_probation import FundingProbation
 from rules.flow.message_rate import MessageRate
+from rules.flow.new_bot_ramp import NewBotRamp
+from rules.flow.order_to_fill import OrderToFill
+from rules.flow.staged_response import StagedResponse
 from rules.flow.trading_state import TradingStateGate
 from rules.market.book_quality import BookQuality
 from rules.market.data_freshness import DataFreshness
@@ -63,6 +70,16 @@ ENTRY_RULES: Final[tuple[type[Rule], ...]] = (
     ReduceOnlyExits,
     MarginModeRule,
     PositionMode,
+    StagedResponse,
+    ExecutionThrottle,
+    OrderToFill,
+    CoolDown,
+    MaxOrderValue,
+    PriceCollar,
+    ReduceOnlyExits,
+    AntiSlicing,
+    FundingProbation,
+    NewBotRamp,
     PositionLimit,
     VolatilityScaling,
     LeverageTemperature,
