@@ -8,10 +8,16 @@ from rules.flow.message_rate import MessageRate
 from rules.flow.trading_state import TradingStateGate
 from rules.market.data_freshness import DataFreshness
 from rules.order.client_order_id import ClientOrderIdGate
+from rules.order.conditional_probation import ConditionalProbation
+from rules.order.duplicate_order import DuplicateOrder
 from rules.order.exit_collar import ExitCollar
 from rules.order.instrument_filters import InstrumentFilters
 from rules.order.max_order_value import MaxOrderValue
+from rules.order.max_order_volume import MaxOrderVolume
+from rules.order.order_types import OrderTypes
 from rules.order.price_collar import PriceCollar
+from rules.order.self_trade import SelfTrade
+from rules.order.trigger_source import TriggerSource
 from rules.order.unresolved_order import UnresolvedOrder
 from rules.portfolio.correlated_exposure import CorrelatedExposure
 from rules.portfolio.margin_budget import MarginBudget
@@ -33,8 +39,14 @@ OWNERSHIP_RULES: Final[tuple[type[Rule], ...]] = (OwnShare,)
 ENTRY_RULES: Final[tuple[type[Rule], ...]] = (
     InstrumentFilters,
     MessageRate,
+    OrderTypes,
+    TriggerSource,
+    DuplicateOrder,
+    SelfTrade,
     MaxOrderValue,
+    MaxOrderVolume,
     PriceCollar,
+    ConditionalProbation,
     ReduceOnlyExits,
     PositionLimit,
     MaxLeverage,
