@@ -25,10 +25,16 @@ from rules.market.price_divergence import PriceDivergence
 from rules.market.slippage_forecast import SlippageForecast
 from rules.market.volatility_scaling import VolatilityScaling
 from rules.order.client_order_id import ClientOrderIdGate
+from rules.order.conditional_probation import ConditionalProbation
+from rules.order.duplicate_order import DuplicateOrder
 from rules.order.exit_collar import ExitCollar
 from rules.order.instrument_filters import InstrumentFilters
 from rules.order.max_order_value import MaxOrderValue
+from rules.order.max_order_volume import MaxOrderVolume
+from rules.order.order_types import OrderTypes
 from rules.order.price_collar import PriceCollar
+from rules.order.self_trade import SelfTrade
+from rules.order.trigger_source import TriggerSource
 from rules.order.unresolved_order import UnresolvedOrder
 from rules.portfolio.concentration import Concentration
 from rules.portfolio.correlated_exposure import CorrelatedExposure
@@ -65,8 +71,14 @@ ENTRY_RULES: Final[tuple[type[Rule], ...]] = (
     LatencyShock,
     PriceDivergence,
     BookQuality,
+    OrderTypes,
+    TriggerSource,
+    DuplicateOrder,
+    SelfTrade,
     MaxOrderValue,
+    MaxOrderVolume,
     PriceCollar,
+    ConditionalProbation,
     ReduceOnlyExits,
     MarginModeRule,
     PositionMode,
