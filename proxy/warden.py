@@ -319,7 +319,7 @@ class Warden:
             now=self._now,
         )
         protection = self._protection[key.account] = protection_watch(
-            key.account, self._policy, self._kill, record, self._now
+            key.account, lambda: self._policy, self._kill, record, self._now
         )
         keeper = AccountKeeper(
             desk=settings.desk,
