@@ -7,6 +7,7 @@ import pytest
 
 from proxy.store import gate_store
 from proxy.store.gate_store import GateStore, RequestReplayed, StoreFull
+from rules.facts import Score
 from rules.model import TradingState
 from rules.snapshot import HoldStatus
 from tests.proxy.store.builders import a_bucket, a_held_order, a_request, publish
@@ -188,7 +189,7 @@ async def test_tokens_flow_in_at_their_rate_and_never_above_the_burst(gate):
 
 async def test_a_strange_bot_s_tokens_flow_slower_and_a_share_is_kept_back(gate, warden):
     bucket = a_bucket(per_second="100", burst="10", tighten="0.9")
-    await warden.publish_score("demo-bot", 1.0, {})
+    await warden.publish_scores({"bot:demo-bot": Score(value=1.0)}, {})
     assert roughly(await tokens(gate, "h1", bucket)) == 10
     assert roughly(await tokens(gate, "h2", bucket, spend=1)) <= 10
     await tokens(gate, "h3", bucket, spend=1)
@@ -197,10 +198,10 @@ async def test_a_strange_bot_s_tokens_flow_slower_and_a_share_is_kept_back(gate,
 
 
 async def test_the_anomaly_score_is_the_bot_s_own(gate, warden):
-    await warden.publish_score("demo-bot", 0.5, {"orders": 3})
+    await warden.publish_scores({"bot:demo-bot": Score(value=0.5, why="order | rate")}, {"demo-bot": {"orders": 3}})
     assert (await gate.hold(a_request("h1"))).anomaly == 0.5
     assert (await gate.hold(a_request("h2", bot="other"))).anomaly == 0.0
-    assert await warden.scores() == {"demo-bot": 0.5}
+    assert await warden.scores() == {"bot:demo-bot": Score(value=0.5, why="order | rate")}
     assert await warden.baselines() == {"demo-bot": {"orders": 3}}
 
 
