@@ -24,6 +24,7 @@ from proxy.accounts.keeper import REPLY_TIMEOUT_S, AccountKeeper
 from proxy.accounts.key_watch import KeyWatch
 from proxy.accounts.markets import MarketKeeper
 from proxy.accounts.outside_watch import OutsideWatch
+from proxy.accounts.protection_watch import ProtectionWatch
 from proxy.accounts.stream import PrivateStream
 from proxy.accounts.venue_account import VenueAccount
 from proxy.accounts.venue_clock import VenueClock
@@ -41,7 +42,7 @@ from proxy.store.warden_store import WardenStore
 from proxy.vault.errors import VaultError
 from proxy.vault.keys import ExchangeKey, KeyState
 from proxy.vault.vault import Vault
-from proxy.watches import dead_man, key_watch, outside_watch, owner_of
+from proxy.watches import dead_man, key_watch, outside_watch, owner_of, protection_watch
 from rules.policy import Policy
 
 log = logging.getLogger("perpguard.warden")
@@ -77,6 +78,7 @@ class Warden:
         self._markets: dict[str, MarketKeeper] = {}
         self._keys: dict[str, KeyWatch] = {}
         self._outside: dict[str, OutsideWatch] = {}
+        self._protection: dict[str, ProtectionWatch] = {}
         self._dead_men: list[DeadMan] = []
         self._clocks: dict[str, VenueClock] = {}
         self._all_hands: list[VenueAccount] = []
@@ -170,6 +172,8 @@ class Warden:
                 loops.create_task(key.run())
             for outside in self._outside.values():
                 loops.create_task(outside.run())
+            for protection in self._protection.values():
+                loops.create_task(protection.run())
             for timers in self._dead_men:
                 loops.create_task(timers.run())
             for clock in self._clocks.values():
@@ -206,6 +210,7 @@ class Warden:
         """What an earlier warden published, and the holds it left: what is neither came from outside meanwhile."""
         for name, outside in self._outside.items():
             last = await self._store.account(name)
+            self._protection[name].restore(last)
             if last is not None:
                 outside.restore(last)
                 outside.held(order for aged in await self._store.holds(name) for order in aged.hold.orders)
@@ -317,6 +322,9 @@ class Warden:
             data_dir=settings.data_dir,
             now=self._now,
         )
+        protection = self._protection[key.account] = protection_watch(
+            key.account, self._policy, self._kill, record, self._now
+        )
         keeper = AccountKeeper(
             desk=settings.desk,
             hands=hands,
@@ -330,10 +338,12 @@ class Warden:
                 markets=lambda: market.markets,
                 shares=outside,
                 outside=outside,
+                published=protection.saw,
             ),
             record=record,
             streams=settings.streams,
         )
+        outside.settings_changed = keeper.publish_soon
         self._dead_men.append(dead_man(hands, self._store, record, keeper.survey_soon))
         if keeper.feed is not None:
             stream = PrivateStream(
