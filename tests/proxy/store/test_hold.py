@@ -1,6 +1,7 @@
 """The one round trip: it reserves in order, spends, writes ahead, and refuses at its bounds."""
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -143,8 +144,8 @@ async def test_a_kill_that_ended_lifts_its_latch_alone(gate, warden):
     assert (found.kill_running, found.account) == (False, TradingState.HALTED)
 
 
-async def tokens(gate, name, bucket, **changes):
-    view = await gate.hold(a_request(name, buckets=(bucket,), **changes))
+async def tokens(gate, name, bucket, **counts):
+    view = await gate.hold(a_request(name, buckets=(replace(bucket, **counts),)))
     return view.tokens[bucket.scope]
 
 
@@ -175,6 +176,31 @@ async def test_of_two_buckets_one_that_is_empty_keeps_the_other_full(gate):
     for number in range(3):
         view = await gate.hold(a_request(f"h{number}", buckets=(small, large)))
     assert roughly(view.tokens["large"]) == 8
+
+
+async def test_what_never_waits_takes_tokens_down_to_none_and_what_comes_later_waits(gate):
+    bucket = a_bucket(burst="3", spend=0)
+    assert roughly(await tokens(gate, "h1", bucket, drain=2)) == 1
+    assert roughly(await tokens(gate, "h2", bucket, drain=2)) == 0
+    assert roughly(await tokens(gate, "h3", bucket, spend=1)) == 0
+
+
+async def test_what_never_waits_is_counted_before_what_it_comes_with(gate):
+    assert roughly(await tokens(gate, "h1", a_bucket(burst="3"), spend=1, drain=2)) == 1
+    assert roughly(await tokens(gate, "h2", a_bucket(burst="3"), spend=1)) == 0
+
+
+async def test_a_refused_entry_does_not_give_back_what_was_drained_with_it(gate):
+    assert roughly(await tokens(gate, "h1", a_bucket(burst="3"), spend=2, drain=2)) == 1
+    assert roughly(await tokens(gate, "h2", a_bucket(burst="3"), spend=0)) == 1
+
+
+async def test_a_bucket_that_nothing_is_spent_from_holds_up_no_other(gate):
+    empty, full = a_bucket(scope="amends", spend=0), a_bucket(scope="main", burst="9")
+    await tokens(gate, "h1", empty, drain=3)
+    for number in range(2):
+        view = await gate.hold(a_request(f"n{number}", buckets=(empty, full)))
+    assert (roughly(view.tokens["amends"]), roughly(view.tokens["main"])) == (0, 8)
 
 
 async def test_tokens_flow_in_at_their_rate_and_never_above_the_burst(gate):
