@@ -128,7 +128,7 @@ class BotStops:
             self._acted.append(decision_id)
             self._stops[bot] = stop
             await self._keep(bot)
-        log.error("bot:%s is %s until a person lets it go on: %s", bot, stop.state.value, stop.reason)
+        log.error("%s is %s until a person lets it go on: %s", f"bot:{bot}", stop.state.value, stop.reason)
         detail = {"scope": f"bot:{bot}", "state": stop.state.value, "reason": stop.reason, "decision": decision_id}
         await self._record("bot.stopped", f"rule {stop.rule}", detail)
 
