@@ -68,6 +68,16 @@ class Outside(Protocol):
         """The position mode, as a survey read it."""
 
 
+class Remembrance(Protocol):
+    """Remembers the account's past."""
+
+    def heard(self, event: Event) -> None:
+        """The stream told an event; what it changed is not published yet."""
+
+    def published(self, account: Account) -> None:
+        """The account was published."""
+
+
 class Bookkeeper:
     """One account's book, and its place in the store."""
 
@@ -80,6 +90,7 @@ class Bookkeeper:
         markets: Callable[[], Mapping[str, Market]] = dict,
         shares: Attribution | None = None,
         outside: Outside | None = None,
+        memory: Remembrance | None = None,
     ) -> None:
         self.book = book
         self.account: Account | None = None
@@ -89,6 +100,7 @@ class Bookkeeper:
         self._markets = markets
         self._shares = shares
         self._outside = outside
+        self._memory = memory
         self._lock = asyncio.Lock()
         self._version = 0
         self._pending = NOTHING
@@ -101,6 +113,8 @@ class Bookkeeper:
         doubts = []
         for event in events:
             effects = self.book.apply(event, received)
+            if self._memory is not None:
+                self._memory.heard(event)
             place = len(self._pending.taken) if effects.conversion.taken else None
             self._pending = self._pending.then(effects.conversion)
             if self._shares is not None:
@@ -216,6 +230,8 @@ class Bookkeeper:
             self._version = await self._store.account_version(account.name)
             return False
         self._version, self.account = account.version, account
+        if self._memory is not None:
+            self._memory.published(account)
         self._pending = self._pending.without(conversion)
         for event, known, place in self._unsaid[:said]:
             if self._outside is not None:

@@ -23,6 +23,7 @@ from proxy.accounts.client import BinanceClient, Row, no_redirects, redirected
 from proxy.accounts.payloads import (
     Book,
     FundingRow,
+    TransferRow,
     OrderRef,
     OrderReport,
     PastOrder,
@@ -30,6 +31,7 @@ from proxy.accounts.payloads import (
     conditional_order,
     flag,
     funding_row,
+    transfer_row,
     instrument_of,
     key_permissions,
     leg_times,
@@ -215,6 +217,12 @@ class VenueAccount:
         asked = {"incomeType": "FUNDING_FEE", "limit": str(FUNDINGS_MAX), **since}
         rows = await self._read(self._venue.fapiPrivateGetIncome, asked)
         return parsed(lambda: tuple(map(funding_row, rows)))
+
+    async def transfers(self, since_ms: int) -> tuple[TransferRow, ...]:
+        """At most ``FUNDINGS_MAX`` transfers from the venue's time ``since_ms`` on, oldest first; weight 30."""
+        asked = {"incomeType": "TRANSFER", "limit": str(FUNDINGS_MAX), "startTime": str(since_ms)}
+        rows = await self._read(self._venue.fapiPrivateGetIncome, asked)
+        return parsed(lambda: tuple(map(transfer_row, rows)))
 
     async def symbol_configs(self) -> dict[str, SymbolConfig]:
         """Leverage and margin mode of every symbol; weight 5."""
