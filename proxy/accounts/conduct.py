@@ -115,9 +115,7 @@ def _count(conduct: Conduct, at: datetime, *, orders: int = 0, fills: int = 0, r
     buckets = {each.since: each for each in conduct.counts}
     since = bucket_of(at)
     was = buckets.get(since, Counts(since=since))
-    buckets[since] = replace(
-        was, orders=was.orders + orders, fills=was.fills + fills, refusals=was.refusals + refusals
-    )
+    buckets[since] = replace(was, orders=was.orders + orders, fills=was.fills + fills, refusals=was.refusals + refusals)
     newest = max(buckets)
     kept = tuple(buckets[each] for each in sorted(buckets) if each > newest - WINDOW - BUCKET)
     return replace(conduct, counts=kept)

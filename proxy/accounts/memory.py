@@ -7,7 +7,7 @@ it is: a restart in the middle changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -39,7 +39,7 @@ class Memory:
     account: str
     version: int
     transfers: Transfers
-    past: Past = Past()
+    past: Past = field(default_factory=Past)
     conducts: tuple[Conduct, ...] = ()
 
 
@@ -141,9 +141,7 @@ def _seen(memory: Memory, bot: str, at: datetime) -> Memory:
 
 
 def _changed(memory: Memory, bot: str, change: Callable[[Conduct], Conduct]) -> Memory:
-    return replace(
-        memory, conducts=tuple(change(each) if each.bot == bot else each for each in memory.conducts)
-    )
+    return replace(memory, conducts=tuple(change(each) if each.bot == bot else each for each in memory.conducts))
 
 
 def _time(at_ms: int) -> datetime:

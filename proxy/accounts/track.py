@@ -6,6 +6,7 @@ reading is neither a loss nor a peak, and a real fall counts one reading later.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -71,8 +72,8 @@ def told(track: Track, total: Total, at: datetime) -> Track:
     if at.astimezone(UTC).date() > track.at.astimezone(UTC).date():
         track = replace(track, day_start=track.total, day_peak=_ZERO)
     believed = Total(
-        result=_middle(*(each.result for each in track.told), total.result),
-        funding=_middle(*(each.funding for each in track.told), total.funding),
+        result=_middle(each.result for each in (*track.told, total)),
+        funding=_middle(each.funding for each in (*track.told, total)),
     )
     return replace(
         track,
@@ -124,8 +125,9 @@ def performance(track: Track) -> Performance:
     )
 
 
-def _middle(first: Decimal, second: Decimal, third: Decimal) -> Decimal:
-    return sorted((first, second, third))[1]
+def _middle(three: Iterable[Decimal]) -> Decimal:
+    _, middle, _ = sorted(three)
+    return middle
 
 
 def _sampled(samples: tuple[Sample, ...], total: Total, at: datetime) -> tuple[Sample, ...]:

@@ -23,15 +23,14 @@ from proxy.accounts.client import BinanceClient, Row, no_redirects, redirected
 from proxy.accounts.payloads import (
     Book,
     FundingRow,
-    TransferRow,
     OrderRef,
     OrderReport,
     PastOrder,
     SymbolConfig,
+    TransferRow,
     conditional_order,
     flag,
     funding_row,
-    transfer_row,
     instrument_of,
     key_permissions,
     leg_times,
@@ -45,6 +44,7 @@ from proxy.accounts.payloads import (
     positions_of,
     symbol_configs,
     tier,
+    transfer_row,
     wallets_of,
 )
 from proxy.accounts.survey import Survey
@@ -131,9 +131,9 @@ class VenueAccount:
     async def survey(self, now: datetime) -> Survey:
         """The whole account, orders read before positions."""
         conditional, plain = await self._order_rows({})
-        positions, dual, totals = await _together(
+        positions, modes, totals = await _together(
             self._read(self._venue.fapiPrivateV3GetPositionRisk),
-            self._read(self._venue.fapiPrivateGetPositionSideDual),
+            self._read(self._venue.fapiPrivateGetAccountConfig),
             self._read(self._venue.fapiPrivateV3GetAccount),
         )
         return parsed(
@@ -144,7 +144,8 @@ class VenueAccount:
                     as_of=now,
                     margin_balance=Decimal(totals["totalMarginBalance"]),
                     available_balance=Decimal(totals["availableBalance"]),
-                    hedged=flag(dual["dualSidePosition"]),
+                    hedged=flag(modes["dualSidePosition"]),
+                    multi_assets=flag(modes["multiAssetsMargin"]),
                     positions=positions_of(positions),
                     open_orders=open_orders_of(plain, conditional),
                 ),
