@@ -33,6 +33,7 @@ from proxy.accounts.payloads import TransferRow
 from proxy.accounts.recent import Recent
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble, VenueUnavailable
 from proxy.accounts.venue_account import FUNDINGS_MAX
+from proxy.store.client import heed_cancellation
 from proxy.store.codec import build, dump, load, plain
 from proxy.store.warden_store import WardenStore
 from rules.facts import AccountRecord, Unprotected
@@ -156,6 +157,7 @@ class RecordKeeper:
 
     async def _publish(self) -> None:
         while True:
+            heed_cancellation()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PUBLISH_EVERY_S):
                     await self._changed.wait()
@@ -186,6 +188,7 @@ class RecordKeeper:
     async def _restored(self) -> Memory:
         """The newer of what the store and the file have; a new memory when neither has any."""
         while True:
+            heed_cancellation()
             try:
                 stored = await self._store.record_memory(self._account)
                 break
