@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -34,6 +35,7 @@ _fractions = st.sampled_from(_FRACTIONS).map(Decimal)
 _money = st.one_of(st.sampled_from(_NUMBERS).map(Decimal), st.integers(1, 400_000).map(Decimal))
 
 
+@cache
 def _values(kind: Any, name: str) -> st.SearchStrategy[Any] | None:
     """Values of a field's type; ``None`` where only the rule's example knows what stands there."""
     if get_origin(kind) in (Union, UnionType):
@@ -42,7 +44,9 @@ def _values(kind: Any, name: str) -> st.SearchStrategy[Any] | None:
         return st.none() | st.one_of(known) if known else None
     if kind is Decimal:
         money = any(word in name for word in ("notional", "limit", "quantity", "full", "start", "gross"))
-        fraction = any(word in name for word in ("share", "band", "floor", "rho", "default", "credit", "tighten", "_at"))
+        fraction = any(
+            word in name for word in ("share", "band", "floor", "rho", "default", "credit", "tighten", "_at")
+        )
         return _fractions if fraction else _money if money else _decimals
     if kind is int:
         return st.sampled_from(_SPANS)
@@ -61,6 +65,7 @@ def _values(kind: Any, name: str) -> st.SearchStrategy[Any] | None:
     return None
 
 
+@cache
 def settings_of(rule: type[Rule]) -> dict[str, tuple[Any, Setting]]:
     """Type and meaning of each of a rule's own fields."""
     hints = get_type_hints(rule, include_extras=True)
@@ -71,6 +76,7 @@ def settings_of(rule: type[Rule]) -> dict[str, tuple[Any, Setting]]:
     }
 
 
+@cache
 def an_example(rule: type[Rule]) -> Rule | None:
     """The rule as its own example writes it."""
     if not rule.example:
