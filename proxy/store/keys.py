@@ -86,6 +86,10 @@ class Keys:
         """Document: the venue's instruments."""
         return self._key(f"instruments:{venue}")
 
+    def conditions(self, venue: str) -> str:
+        """Document: what was measured of the venue's markets and of the way to it."""
+        return self._key(f"conditions:{venue}")
+
     def clock(self, venue: str) -> str:
         """String: the venue's time less the store's, in microseconds."""
         return self._key(f"clock:{venue}")
