@@ -3,8 +3,8 @@
 Each return is divided by the symbol's own volatility of the moment, so that one wild day does not decide for a week
 (over 28 perpetuals such averages of three to seven days forecast the next day's correlations best). What is left of the
 noise is shrunk: every correlation is drawn towards the mean of all, the more, the less the differences between
-pairs stand out from their sampling error (Ledoit and Wolf 2004, "Honey, I Shrunk the Sample Covariance Matrix", in the
-form of Schäfer and Strimmer 2005 for correlations, covariances between the errors left out, which shrinks more).
+pairs stand out from their sampling error (Ledoit and Wolf 2004, "Honey, I Shrunk the Sample Covariance Matrix", towards
+the constant correlation). Errors that all pairs share, as when the whole market moves, are no reason to shrink.
 
 In a crash correlations are higher than anything measured before it: these numbers want a stress floor beside them.
 """
@@ -12,9 +12,10 @@ In a crash correlations are higher than anything measured before it: these numbe
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
-from operator import mul
+from operator import add, mul
 from typing import Final
 
 HALF_LIFE_H: Final = 72.0
@@ -27,6 +28,17 @@ HOURS_NEEDED: Final = 20
 """A pair with fewer common hours is not known."""
 
 HOURS_MAX: Final = 168
+
+
+_WEIGHTS: Final = tuple(0.5 ** (age / HALF_LIFE_H) for age in range(HOURS_MAX - 1, -1, -1))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """A raw correlation, and each hour's part of its sampling error, oldest first."""
+
+    rho: float
+    errors: list[float]
 
 
 def correlations(returns: Mapping[str, Sequence[float]]) -> dict[tuple[str, str], float]:
@@ -42,11 +54,11 @@ def correlations(returns: Mapping[str, Sequence[float]]) -> dict[tuple[str, str]
     }
     if not raw:
         return {}
-    mean = math.fsum(rho for rho, _ in raw.values()) / len(raw)
-    spread = math.fsum((rho - mean) ** 2 for rho, _ in raw.values())
-    noise = math.fsum(error for _, error in raw.values())
-    shrink = 1.0 if spread <= noise else noise / spread
-    return {names: _bounded(rho + shrink * (mean - rho)) for names, (rho, _) in raw.items()}
+    mean = math.fsum(pair.rho for pair in raw.values()) / len(raw)
+    spread = math.fsum((pair.rho - mean) ** 2 for pair in raw.values())
+    noise = math.fsum(_square(pair.errors) for pair in raw.values()) - len(raw) * _square(_mean_errors(raw.values()))
+    shrink = min(1.0, max(0.0, noise / spread)) if spread > 0 else 1.0
+    return {names: _bounded(pair.rho + shrink * (mean - pair.rho)) for names, pair in raw.items()}
 
 
 def _scaled(series: Sequence[float]) -> list[float]:
@@ -55,15 +67,14 @@ def _scaled(series: Sequence[float]) -> list[float]:
     first = series[: int(SCALE_HALF_LIFE_H)]
     variance = math.fsum(each * each for each in first) / len(first) if first else 0.0
     scaled = []
-    for age, value in zip(range(len(series) - 1, -1, -1), series, strict=True):
+    for weight, value in zip(_WEIGHTS[len(_WEIGHTS) - len(series) :], series, strict=True):
         variance = keep * variance + (1 - keep) * value * value
-        weight = 0.5 ** (age / HALF_LIFE_H)
         scaled.append(value / math.sqrt(variance) * math.sqrt(weight) if variance > 0 else 0.0)
     return scaled
 
 
-def _pair(one: Sequence[float], other: Sequence[float]) -> tuple[float, float] | None:
-    """The correlation of a pair and the variance of its sampling error, over the hours both have."""
+def _pair(one: Sequence[float], other: Sequence[float]) -> _Pair | None:
+    """The correlation of a pair over the hours both have."""
     hours = min(len(one), len(other))
     if hours < HOURS_NEEDED:
         return None
@@ -71,15 +82,25 @@ def _pair(one: Sequence[float], other: Sequence[float]) -> tuple[float, float] |
     size = math.sqrt(math.fsum(map(mul, one, one)) * math.fsum(map(mul, other, other)))
     if size <= 0:
         return None
-    products = list(map(mul, one, other))
-    rho = _bounded(math.fsum(products) / size)
-    # The error of a weighted mean: each product's distance from rho counts with the square of its weight.
-    weights = [0.5 ** (age / HALF_LIFE_H) for age in range(hours - 1, -1, -1)]
+    shares = [product / size for product in map(mul, one, other)]
+    rho = _bounded(math.fsum(shares))
+    # A weighted mean errs by the weighted distances of its parts from it.
+    weights = _WEIGHTS[-hours:]
     total = math.fsum(weights)
-    error = math.fsum(
-        (product * total / size - weight * rho) ** 2 for product, weight in zip(products, weights, strict=True)
-    )
-    return rho, error / total**2
+    return _Pair(rho, [share - rho * weight / total for share, weight in zip(shares, weights, strict=True)])
+
+
+def _mean_errors(pairs: Collection[_Pair]) -> list[float]:
+    """Hour by hour, what the pairs' errors have in common; the series end in the same hour."""
+    sums = [0.0] * max(len(pair.errors) for pair in pairs)
+    for pair in pairs:
+        skipped = len(sums) - len(pair.errors)
+        sums[skipped:] = map(add, sums[skipped:], pair.errors)
+    return [each / len(pairs) for each in sums]
+
+
+def _square(errors: Sequence[float]) -> float:
+    return math.fsum(map(mul, errors, errors))
 
 
 def _bounded(rho: float) -> float:
