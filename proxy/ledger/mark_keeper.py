@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -16,7 +16,11 @@ from rules.snapshot import Market
 
 log = logging.getLogger("perpguard.ledger")
 
-EVERY_S: Final = 60.0
+LOOK_EVERY_S: Final = 5.0
+"""One mark a minute is kept; a symbol that has just begun to matter has its first one within seconds."""
+
+TROUBLE_PAUSE_S: Final = 60.0
+
 STALE: Final = timedelta(seconds=60)
 """An older price is no price of this minute."""
 
@@ -52,41 +56,54 @@ class MarkKeeper:
         self._markets = markets
         self._now = now
         self._book: MarkBook | None = None
+        self._minutes: dict[str, int] = {}
+        self._asked_at: dict[str, datetime] = {}
         self._next_stamps: dict[str, datetime | None] = {}
         self._forget_due = now()
 
     async def run(self) -> None:
         """Keep for ever. What cannot be written or read is missing later; nothing else depends on it."""
         while True:
-            pause = EVERY_S
+            pause = LOOK_EVERY_S
             try:
                 await self.keep()
             except MarksUnavailable as trouble:
                 log.error("mark prices are not kept: %s", trouble)
+                pause = TROUBLE_PAUSE_S
             except VenueThrottled as trouble:
                 log.warning("funding rates of %s: %s", self._venue, trouble)
-                pause = max(pause, trouble.retry_after)
+                pause = max(TROUBLE_PAUSE_S, trouble.retry_after)
             except VenueTrouble as trouble:
                 log.warning("funding rates of %s cannot be read: %s", self._venue, trouble)
+                pause = TROUBLE_PAUSE_S
             await asyncio.sleep(pause)
 
     async def keep(self) -> None:
-        """Write down the marks of now, and the fundings charged since last asked.
+        """Write down the marks of this minute, and what has been charged of one symbol whose stamp has passed.
 
+        One at a time: the venue grants an address 500 of these requests in five minutes, bots' own included.
         Raises ``MarksUnavailable`` or ``VenueTrouble``.
         """
         now, symbols = self._now(), tuple(self._symbols())
         if self._book is None:
             self._book = await asyncio.to_thread(MarkBook.open, self._path)
         markets = [market for symbol in symbols if (market := self._markets().get(symbol)) is not None]
-        fresh = [market for market in markets if now - market.as_of <= STALE]
-        await asyncio.to_thread(self._book.keep_marks, self._venue, fresh)
+        await self._keep_marks(self._book, [market for market in markets if now - market.as_of <= STALE])
         if now >= self._forget_due:
             await asyncio.to_thread(self._book.forget_before, now - KEPT)
             self._forget_due = now + FORGET_EVERY
-        for market in markets:
-            if self._next_stamps.get(market.symbol, _NEVER) != market.next_funding_at:
-                await self._keep_fundings(self._book, market, now)
+        passed = [each for each in markets if self._next_stamps.get(each.symbol, _NEVER) != each.next_funding_at]
+        if passed:
+            longest = min(passed, key=lambda market: self._asked_at.get(market.symbol, _NEVER))
+            self._asked_at[longest.symbol] = now
+            await self._keep_fundings(self._book, longest, now)
+
+    async def _keep_marks(self, book: MarkBook, markets: Sequence[Market]) -> None:
+        minutes = {market.symbol: int(market.as_of.timestamp() // 60) for market in markets}
+        due = [market for market in markets if self._minutes.get(market.symbol) != minutes[market.symbol]]
+        if due:
+            await asyncio.to_thread(book.keep_marks, self._venue, due)
+            self._minutes = minutes
 
     async def aclose(self) -> None:
         """Give the file back."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -90,8 +91,21 @@ async def test_marks_are_kept_minute_by_minute_for_the_symbols_that_matter(world
     assert world.reader.mark_at(VENUE, "ETHUSDT", NOW, MINUTE) is None
 
 
+async def test_of_a_minute_the_first_mark_is_kept_and_of_a_new_symbol_at_once(world: World):
+    await world.keeper.keep()
+    world.now = NOW + timedelta(seconds=5)
+    world.symbols = ("BTCUSDT", "ETHUSDT")
+    world.prices("1")
+    world.prices("3000", symbol="ETHUSDT")
+    await world.keeper.keep()
+    tolerance = timedelta(seconds=1)
+    assert world.reader.mark_at(VENUE, "BTCUSDT", NOW, tolerance) == 50_000
+    assert world.reader.mark_at(VENUE, "BTCUSDT", world.now, tolerance) is None
+    assert world.reader.mark_at(VENUE, "ETHUSDT", world.now, tolerance) == 3_000
+
+
 async def test_a_price_that_is_old_is_no_price_of_this_minute(world: World):
-    world.now = NOW + 60 * MINUTE / 60
+    world.now = NOW + MINUTE
     await world.keeper.keep()
     assert world.mark(NOW) == 50_000, "a minute is not old"
     world.prices("1")
@@ -152,11 +166,22 @@ async def test_a_symbol_the_venue_refuses_keeps_nobody_else_from_its_fundings(
     world.symbols = ("AAAUSDT", "BTCUSDT")
     world.prices("1", symbol="AAAUSDT")
     world.reads.trouble["AAAUSDT"] = VenueRefused(-1121, "Invalid symbol.")
-    await world.keeper.keep()
-    await world.keeper.keep()
+    for _ in range(3):
+        await world.keeper.keep()
     assert len(world.fundings()) == 2
     assert [symbol for symbol, _ in world.reads.asked] == ["AAAUSDT", "BTCUSDT"]
     assert "funding rates of AAAUSDT are not kept: refused (-1121)" in caplog.text
+
+
+async def test_one_symbol_is_asked_about_at_a_time_and_one_in_trouble_waits_its_turn(world: World):
+    world.symbols = ("AAAUSDT", "BTCUSDT")
+    world.prices("1", symbol="AAAUSDT")
+    world.reads.trouble["AAAUSDT"] = VenueUnavailable("down")
+    for seconds in range(3):
+        world.now = NOW + timedelta(seconds=seconds)
+        with contextlib.suppress(VenueUnavailable):
+            await world.keeper.keep()
+    assert [symbol for symbol, _ in world.reads.asked] == ["AAAUSDT", "BTCUSDT", "AAAUSDT"]
 
 
 async def test_marks_are_kept_while_fundings_cannot_be_read(world: World):
@@ -182,7 +207,7 @@ async def test_what_is_older_than_ninety_days_goes(world: World):
 async def test_a_disk_that_takes_nothing_stops_nothing_and_is_tried_again(
     world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(mark_keeper, "EVERY_S", 0.01)
+    monkeypatch.setattr(mark_keeper, "TROUBLE_PAUSE_S", 0.01)
     world.path.parent.write_text("a file stands where the folder should be")
     running = asyncio.create_task(world.keeper.run())
     try:
