@@ -25,7 +25,9 @@ from rules.snapshot import Market
 log = logging.getLogger("perpguard.signals")
 
 WEIGHT_PER_MINUTE: Final = 140
-"""Of the 2,400 an address has. A new symbol weighs about 17; one that is followed, 11 a minute when nothing is late."""
+"""Of the 2,400 an address has. A new symbol weighs 17. One that is followed weighs 10 a minute, so that up to fourteen
+are never older than half a minute; forty are read every minute and a half.
+"""
 
 SYMBOLS_MAX: Final = 40
 BUSIEST: Final = 10

@@ -47,11 +47,11 @@ class Part(StrEnum):
 
 
 EVERY_S: Final = {
-    Part.DEPTH: 15.0,
-    Part.INTEREST: 60.0,
-    Part.VOLUME: 60.0,
+    Part.DEPTH: 30.0,
+    Part.INTEREST: 30.0,
+    Part.VOLUME: 30.0,
     Part.MINUTES: 30.0,  # While the past hour is not known whole.
-    Part.CANDLES: 60.0,
+    Part.CANDLES: 30.0,
     Part.FUNDINGS: 14_400.0,
     Part.INTERESTS: 3_600.0,
 }

@@ -18,7 +18,7 @@ from proxy.store.keys import Keys
 from proxy.store.owners import OWNERS_MAX
 from proxy.store.timers import LEASE_S, DeadManTimer
 from proxy.store.unreported import decode_unreported, may_stand, unreported_arguments, unreported_field
-from rules.facts import Conditions
+from rules.facts import Conditions, Score
 from rules.model import TradingState
 from rules.snapshot import Account, Hold, HoldStatus, UnreportedOrder
 
@@ -189,6 +189,10 @@ class WardenStore:
         body: Any = await self._redis.hget(self._keys.conditions(venue), "body")
         return None if body is None else build(load(body), Conditions)
 
+    async def publish_policy(self, version: str, text: str) -> None:
+        """Put a policy in force: every gate judges its next order under it."""
+        await self._redis.hset(self._keys.policy, mapping={"version": version, "body": text})
+
     async def publish_clock(self, venue: str, offset_us: int) -> None:
         """Publish the venue's time less the store's, in microseconds."""
         await self._redis.set(self._keys.clock(venue), offset_us)
@@ -303,17 +307,20 @@ class WardenStore:
         else:
             await self._redis.hdel(self._keys.disabled, guard_key)
 
-    async def publish_score(self, bot: str, score: float, baseline: Mapping[str, Any]) -> None:
-        """Publish a bot's anomaly score and the state it was computed from."""
+    async def publish_scores(self, scores: Mapping[str, Score], baselines: Mapping[str, Mapping[str, Any]]) -> None:
+        """Publish anomaly scores by level (``bot:NAME``, ``account:NAME``, ``desk``), and what the bots' came from."""
         pipeline = self._redis.pipeline(transaction=True)
-        pipeline.hset(self._keys.scores, bot, f"{score:.4f}")
-        pipeline.hset(self._keys.baselines, bot, dump(baseline).decode())
+        for level, score in scores.items():
+            pipeline.hset(self._keys.scores, level, f"{score.value:.4f}|{score.why}")
+        for bot, baseline in baselines.items():
+            pipeline.hset(self._keys.baselines, bot, dump(baseline).decode())
         await pipeline.execute()
 
-    async def scores(self) -> dict[str, float]:
-        """Every bot's anomaly score."""
+    async def scores(self) -> dict[str, Score]:
+        """Every anomaly score, by level."""
         fields: Any = await self._redis.hgetall(self._keys.scores)
-        return {bot: float(score) for bot, score in fields.items()}
+        parts = {level: text.partition("|") for level, text in fields.items()}
+        return {level: Score(value=float(value), why=why) for level, (value, _, why) in parts.items()}
 
     async def baselines(self) -> dict[str, Any]:
         """What every bot's score was computed from, for a warden that takes over."""
