@@ -111,8 +111,10 @@ def test_at_first_everything_is_due_beyond_measure_and_then_each_at_its_pace():
     for part in Part:
         facts.received(part, NOW, 100)
     assert due(facts, 100) == {}
-    assert due(facts, 100 + EVERY_S[Part.DEPTH]) == {Part.DEPTH: 1}
-    assert due(facts, 100 + 2 * EVERY_S[Part.VOLUME])[Part.VOLUME] == 2
+    for part in Part:
+        assert part not in due(facts, 99.9 + EVERY_S[part])
+        assert due(facts, 100 + EVERY_S[part])[part] == 1
+        assert due(facts, 100 + 2 * EVERY_S[part])[part] == 2
 
 
 def test_what_could_not_be_read_waits_and_is_still_beyond_measure_due():
