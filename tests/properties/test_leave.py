@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from hypothesis import assume, event, given
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from proxy.store.codec import build_decision, dump, load, plain_decision
 from rules.decision import Enforcement, Verdict
 from rules.engine import decide, decide_batch
 from rules.facts import Override
-from rules.model import Intent, PlaceOrder
+from rules.model import Command, Intent, OrderType, PlaceOrder
+from rules.policy import Policy
 from rules.resize import Resize, ResizeMode
+from rules.rule import Rule
 from tests.properties.strategies import (
     all_rules,
     books,
@@ -28,44 +30,76 @@ from tests.properties.strategies import (
     symbols,
     worlds,
 )
-from tests.rules.builders import NOW, a_policy
+from tests.rules.builders import NOW, World, a_policy
 
 ALLOW, DENY = Verdict.ALLOW, Verdict.DENY
 NEVER = {"trading_state", "data_freshness", "client_order_id", "unresolved_order", "own_share"}
 TRIMMING = (Resize(level="bot:demo-bot", mode=ResizeMode.TRIM),)
 
 
-@st.composite
-def overrides(draw: st.DrawFn, rule_ids: st.SearchStrategy[str]) -> Override:
-    symbol = draw(symbols)
-    return Override(
-        override_id=draw(st.sampled_from(["o1", "o2", "o3", "o4"])),
-        rule_id=draw(rule_ids),
-        bot=draw(st.sampled_from(["demo-bot", "demo-bot", "other-bot"])),
-        symbol=symbol,
-        side=draw(sides),
-        quantity_max=draw(quantities(symbol)),
-        expires_at=NOW + timedelta(seconds=draw(st.integers(-1, 3))),
-        ticket="RISK-17",
-        requested_by="ann",
-        approved_by="ben",
-    )
+def _binding(rule: Rule) -> Rule:
+    return replace(rule, enforcement=Enforcement.ENFORCE, level="bot:demo-bot")
+
+
+_binding_rules = st.lists(sized_rules.map(_binding), min_size=1, max_size=3, unique_by=lambda rule: rule.rule_id)
+strict = st.one_of(_binding_rules, _binding_rules, rule_lists(all_rules))
+"""Mostly rules that object to nothing but size."""
+
+scenes = st.one_of(books(), books(), worlds())
 
 
 @st.composite
-def leave(draw, rules):
-    """Overrides for the rules at hand, and now and then for what none can reach."""
-    ids = st.sampled_from([*sorted(NEVER), *(rule.rule_id for rule in rules), *(rule.rule_id for rule in rules)])
-    return tuple(draw(st.lists(overrides(ids), max_size=6, unique_by=lambda each: each.override_id)))
+def asked_of(draw: st.DrawFn, world: World) -> Command:
+    """Mostly an entry, and often a large one."""
+    hedged = world.account is not None and world.account.hedged
+    if draw(st.integers(0, 4)) == 4:
+        return draw(commands(world))
+    order = draw(entries(hedged))
+    if draw(st.booleans()):
+        order = PlaceOrder(
+            symbol=order.symbol,
+            side=order.side,
+            order_type=OrderType.MARKET,
+            quantity=order.quantity,
+            position_side=order.position_side,
+        )
+    return replace(order, quantity=order.quantity * draw(st.sampled_from([10, 100, 1])))
 
 
-@given(st.data(), worlds(), rule_lists(all_rules))
+@st.composite
+def leave(draw: st.DrawFn, command: Command, policy: Policy, world: World) -> tuple[Override, ...]:
+    """Overrides that may fit the command: most for the rules that refuse it, some for what none can reach."""
+    refused = [breach.rule_id for breach in decide(command, world.snapshot, policy).breaches]
+    found = []
+    for number, rule_id in enumerate(
+        [*refused, *draw(st.lists(st.sampled_from([*sorted(NEVER), *refused]), max_size=4))]
+    ):
+        fits = isinstance(command, PlaceOrder) and command.quantity is not None and draw(st.integers(0, 9)) < 9
+        symbol = command.symbol if fits else draw(symbols)
+        found.append(
+            Override(
+                override_id=f"o{draw(st.integers(0, 9))}{number}",
+                rule_id=rule_id,
+                bot=draw(st.sampled_from(["demo-bot"] * 9 + ["other-bot"])),
+                symbol=symbol,
+                side=command.side if fits else draw(sides),
+                quantity_max=command.quantity if fits and not draw(st.booleans()) else draw(quantities(symbol)),
+                expires_at=NOW + timedelta(seconds=draw(st.sampled_from([3, 2, 1, 0]))),
+                ticket="RISK-17",
+                requested_by="ann",
+                approved_by="ben",
+            )
+        )
+    return tuple(found)
+
+
+@given(st.data(), scenes, strict)
 @examples(120)
 def test_an_override_lets_pass_just_what_it_is_for(data, world, rules):
-    command = data.draw(commands(world))
+    command = data.draw(asked_of(world))
     policy = a_policy(*rules)
     before = decide(command, world.snapshot, policy)
-    given_leave = {each.override_id: each for each in data.draw(leave(rules))}
+    given_leave = {each.override_id: each for each in data.draw(leave(command, policy, world))}
     after = decide(command, world.under(*given_leave.values()).snapshot, policy)
     event(f"{before.verdict} then {after.verdict}")
     if not after.overrides:
@@ -87,34 +121,36 @@ def test_an_override_lets_pass_just_what_it_is_for(data, world, rules):
     assert set(again.overrides).isdisjoint(after.overrides)
 
 
-@given(st.data(), worlds(), rule_lists(all_rules))
+@given(st.data(), scenes, strict)
 @examples(60)
 def test_the_order_of_overrides_does_not_matter(data, world, rules):
-    command = data.draw(commands(world))
-    given_leave = data.draw(leave(rules))
-    first = decide(command, world.under(*given_leave).snapshot, a_policy(*rules))
-    second = decide(command, world.under(*data.draw(st.permutations(given_leave))).snapshot, a_policy(*rules))
-    assert first == second
+    command = data.draw(asked_of(world))
+    policy = a_policy(*rules)
+    given_leave = data.draw(leave(command, policy, world))
+    first = decide(command, world.under(*given_leave).snapshot, policy)
+    event("let pass" if first.overrides else str(first.verdict))
+    assert decide(command, world.under(*data.draw(st.permutations(given_leave))).snapshot, policy) == first
 
 
-@given(st.data(), worlds(), rule_lists(all_rules))
+@given(st.data(), scenes, strict)
 @examples(60)
 def test_a_batch_uses_no_override_and_sends_nothing_smaller(data, world, rules):
-    asked = data.draw(st.lists(commands(world), min_size=2, max_size=4))
+    asked = data.draw(st.lists(asked_of(world), min_size=2, max_size=4))
     policy = a_policy(*rules)
-    decisions = decide_batch(asked, world.under(*data.draw(leave(rules))).snapshot, replace(policy, resizes=TRIMMING))
+    given_leave = [each for command in asked for each in data.draw(leave(command, policy, world))]
+    decisions = decide_batch(asked, world.under(*given_leave).snapshot, replace(policy, resizes=TRIMMING))
     assert decisions == decide_batch(asked, world.snapshot, policy)
 
 
-@given(st.data(), books(), rule_lists(sized_rules))
+@given(st.data(), books(), strict)
 @examples(90)
 def test_the_headroom_is_exact_under_overrides_too(data, world, rules):
-    assume(rules)
-    command = data.draw(entries(world.account.hedged))
-    world = world.under(*data.draw(leave(rules)))
+    command = data.draw(asked_of(world))
     policy = a_policy(*rules)
+    world = world.under(*data.draw(leave(command, policy, world)))
     decision = decide(command, world.snapshot, policy)
-    assume(decision.headroom is not None)
+    if decision.headroom is None:
+        return
     event("some headroom" if decision.headroom else "no headroom")
     step = world.instruments[command.symbol].step_size
     if decision.headroom > 0:
@@ -125,10 +161,10 @@ def test_the_headroom_is_exact_under_overrides_too(data, world, rules):
             assert decide(replace(command, quantity=quantity), world.snapshot, policy).verdict is DENY
 
 
-@given(st.data(), worlds(), rule_lists(all_rules), entry_rules)
-@examples(120)
+@given(st.data(), books(), strict, entry_rules)
+@examples(200)
 def test_a_trimmed_order_is_the_headroom_and_passes_by_itself(data, world, rules, more):
-    command = data.draw(commands(world))
+    command = data.draw(asked_of(world))
     plain = a_policy(*rules)
     before = decide(command, world.snapshot, plain)
     after = decide(command, world.snapshot, replace(plain, resizes=TRIMMING))
@@ -148,10 +184,12 @@ def test_a_trimmed_order_is_the_headroom_and_passes_by_itself(data, world, rules
         assert stricter.effective.quantity <= after.effective.quantity
 
 
-@given(st.data(), worlds(), rule_lists(all_rules))
+@given(st.data(), scenes, strict)
 @examples(60)
 def test_what_let_an_order_go_survives_the_archive(data, world, rules):
-    command = data.draw(entries(world.account is not None and world.account.hedged))
-    world = world.under(*data.draw(leave(rules)))
-    decision = decide(command, world.snapshot, replace(a_policy(*rules), resizes=TRIMMING))
+    command = data.draw(asked_of(world))
+    policy = replace(a_policy(*rules), resizes=TRIMMING)
+    world = world.under(*data.draw(leave(command, a_policy(*rules), world)))
+    decision = decide(command, world.snapshot, policy)
+    event("trimmed" if decision.trimmed_from else "let pass" if decision.overrides else str(decision.verdict))
     assert build_decision(load(dump(plain_decision(decision)))) == decision
