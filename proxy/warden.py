@@ -184,6 +184,7 @@ class Warden:
                 await self._watch.load()
                 await self._take_up()
                 version = self._policy.version
+                await self._store.publish_policy(version, self._policy_text)
                 await self._scribe.document(f"policy:{version}", version, {"text": self._policy_text})
                 await self._scribe.event("start", "warden", {"policy": version})
                 return
@@ -245,6 +246,7 @@ class Warden:
                 if known and run_id != known:
                     log.warning("the store is another process than before; accounts are surveyed anew")
                     await self._store.distrust(list(self._keepers))
+                    await self._store.publish_policy(self._policy.version, self._policy_text)
                     for keeper in self._keepers.values():
                         keeper.survey_soon()
                 known = run_id

@@ -79,6 +79,12 @@ class Policy(_Known):
         object.__setattr__(self, "bound", {})
         object.__setattr__(self, "levels", frozenset(rule.level for rule in self.rules))
 
+    @property
+    def attempts_window_s(self) -> int:
+        """How far back any rule that is on looks at a bot's earlier attempts, in seconds; 0 when none does."""
+        on = (rule for rule in self.rules if rule.enforcement is not Enforcement.OFF)
+        return max((rule.looks_back_s for rule in on), default=0)
+
     def rules_for(self, *, account: str | None, bot: str, symbol: str | None) -> tuple[Rule, ...]:
         """The rules whose level matches, strictest precedence first. Rules that are off are left out."""
         return self.bound_to(account=account, bot=bot, symbol=symbol).rules

@@ -60,6 +60,11 @@ class Rule:
     enforcement: Enforcement = Enforcement.ENFORCE
     level: str = "desk"
 
+    @property
+    def looks_back_s(self) -> int:
+        """How far back this rule looks at the bot's earlier attempts, in seconds; 0 when it does not."""
+        return 0
+
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """The breach, or ``None`` when this rule does not object. Same inputs, same answer, for ever."""
         raise NotImplementedError

@@ -18,6 +18,7 @@ from proxy.gate.identity import Identities
 from proxy.gate.journal import Journal
 from proxy.gate.judge import Judge
 from proxy.gate.orders import OrderDesk
+from proxy.gate.policy import GatePolicy, policy_of
 from proxy.gate.reads import ReadDesk, VenueReads
 from proxy.gate.shared_account import SharedAccount
 from proxy.gate.streams.door import SocketDoor
@@ -40,7 +41,8 @@ VENUE = "binanceusdm"
 
 def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[[], datetime]) -> BinanceDoor:
     """The ASGI application of one gate process. Connects to nothing before the first request."""
-    store = GateStore(settings.store, settings.desk)
+    store = GateStore(settings.store, settings.desk, policy_of=policy_of)
+    policies = GatePolicy(store, policy)
     journal = Journal(settings.data_dir)
     upstream = HttpxUpstream()
     fence = Fence(settings.data_dir)
@@ -50,7 +52,7 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     stream_host = settings.stream_hosts(VENUE)["fstream"]
     relay = Relay(stream_host)
     keys = KeyedSockets(identities.obeys, store.disabled_keys)
-    views = Views(policy, store, VENUE)
+    views = Views(lambda: policies.in_force, store, VENUE)
     streams = UserStreams(
         identities=identities,
         upstream=upstream,
@@ -64,7 +66,7 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         await store.warm()
         await clock.read()
-        loops = [asyncio.create_task(loop) for loop in (clock.follow(), keys.watch())]
+        loops = [asyncio.create_task(loop) for loop in (clock.follow(), keys.watch(), policies.follow())]
         yield {"sockets": sockets}  # Where the protocol class finds it: uvicorn hands the state to every connection.
         for loop in loops:
             loop.cancel()
@@ -83,7 +85,7 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     @app.get("/healthz")
     async def health() -> dict[str, str]:
         """Alive, and under which policy."""
-        return {"status": "ok", "policy": policy.version}
+        return {"status": "ok", "policy": policies.in_force.version}
 
     judge = Judge(store=store, fence=fence, journal=journal, policy=policy, now=now)
     venue = VenueReads(upstream=upstream, hosts=hosts, now=clock.now)

@@ -11,9 +11,11 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
+from proxy.gate.facts import conditions_of, record_of
 from proxy.gate.journal import Journal, JournalFailed
 from proxy.gate.recording import Subject
 from proxy.gate.upstream import FenceClosed
@@ -33,6 +35,9 @@ from rules.snapshot import HeldOrder, HoldStatus, Snapshot, UnreportedOrder
 
 SECOND_LOOK_PAUSES_S: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.16)
 """How long a refusal that rests on unsettled holds waits before each further look."""
+
+POLICY_CHANGES_MAX: Final = 2
+"""How often one request is held anew because another policy came into force."""
 
 _ADDS_RISK: Final = (Intent.ENTRY, Intent.CONFIG)
 
@@ -106,8 +111,9 @@ class Judge:
         """
         account, venue = request.subject.account, request.subject.venue
         generation = self._generation()
+        last = self._store.last_known(account, venue)
         # Intents are read off the last known picture, which an amend needs; the decision re-reads them off the new.
-        known = self._snapshot(request, self._store.last_known(account, venue), reachable=False)
+        known = self._snapshot(request, last, reachable=False)
         intents = [intent_of(command, known) for command in request.commands]
         risky = any(intent in _ADDS_RISK for intent in intents)
         held = {
@@ -116,18 +122,41 @@ class Judge:
             if (order := held_order(command, known)) is not None
         }
         try:
-            view = await self._store.hold(self._hold_request(request, intents, risky, tuple(held.values())))
+            view = await self._hold(request, last, intents, risky, tuple(held.values()))
         except (StoreUnavailable, StoreFull):
             return self._rule(request, known, self._store.last_known(account, venue), {}, generation)
         if view.key_disabled:
             await self._release(request, [])
             raise KeyDisabled
-        snapshot = await self._look_again(request, self._snapshot(request, view, reachable=True), view)
+        policy = view.policy or self._policy
+        snapshot = await self._look_again(request, policy, self._snapshot(request, view, reachable=True), view)
         ruling = self._rule(request, snapshot, view, held, generation)
         if not ruling.cleared:
-            await self._release(request, ruling.records)
+            await self._refuse(ruling)
             return replace(ruling, records=())
         return ruling
+
+    async def _hold(
+        self, request: JudgedRequest, last: View, intents: Sequence[Intent], risky: bool, orders: tuple[HeldOrder, ...]
+    ) -> View:
+        """Hold and look, under the policy that is in force at that moment.
+
+        What to count and how far to look back is the policy's matter. If another one came into force meanwhile, the
+        question is asked anew, once more written down and counted as one attempt. Policies change by hand: a second
+        change within one order is an outage.
+        """
+        policy = last.policy or self._policy
+        asked = self._hold_request(request, policy, intents, risky, orders)
+        for _ in range(POLICY_CHANGES_MAX):
+            view = await self._store.hold(asked)
+            if view.policy is None or view.policy.version == policy.version:
+                return view
+            policy = view.policy
+            await self._release(request, [])
+            asked = replace(
+                self._hold_request(request, policy, intents, risky, orders), write_ahead=None, replay_window_ms=0
+            )
+        raise StoreUnavailable("the policy does not stay the same")
 
     async def settle(self, ruling: Ruling, outcome: Outcome, accepted: Iterable[int], record: dict[str, Any]) -> None:
         """Say what became of a ruling's sent commands; ``accepted`` are the places the venue took.
@@ -183,7 +212,12 @@ class Judge:
         )
 
     def _hold_request(
-        self, request: JudgedRequest, intents: Sequence[Intent], risky: bool, orders: tuple[HeldOrder, ...]
+        self,
+        request: JudgedRequest,
+        policy: Policy,
+        intents: Sequence[Intent],
+        risky: bool,
+        orders: tuple[HeldOrder, ...],
     ) -> HoldRequest:
         subject = request.subject
         return HoldRequest(
@@ -195,20 +229,19 @@ class Judge:
             orders=orders,
             reserve=bool(orders),
             spend=sum(1 for intent in intents if intent in _ADDS_RISK),
-            buckets=self._buckets(request),
+            buckets=self._buckets(request, policy),
+            attempts_window_s=policy.attempts_window_s,
             write_ahead=subject.intent(self._now(), request.commands),
             replay_digest=request.replay_digest,
             # Cancels and exits may be repeated to the byte: real clients re-send them when a connection dies.
             replay_window_ms=request.replay_window_ms if risky else 0,
         )
 
-    def _buckets(self, request: JudgedRequest) -> tuple[Bucket, ...]:
+    def _buckets(self, request: JudgedRequest, policy: Policy) -> tuple[Bucket, ...]:
         subject = request.subject
         buckets: dict[str, Bucket] = {}
         for command in request.commands:
-            rules = self._policy.rules_for(
-                account=subject.account, bot=subject.bot, symbol=getattr(command, "symbol", None)
-            )
+            rules = policy.rules_for(account=subject.account, bot=subject.bot, symbol=getattr(command, "symbol", None))
             for rule in rules:
                 if isinstance(rule, MessageRate):
                     buckets[rule.scope] = Bucket(rule.scope, rule.per_second, rule.burst, rule.tighten)
@@ -241,9 +274,14 @@ class Judge:
             tokens=view.tokens,
             anomaly=view.anomaly,
             store_reachable=reachable,
+            attempts=tuple(each for each in view.attempts if each.hold_id != subject.decision_id),
+            scores=view.scores,
+            conditions=None if view.conditions is None else conditions_of(view.conditions, symbols),
+            record=None if view.record is None else record_of(view.record, subject.bot, symbols),
+            overrides=tuple(each for each in view.overrides if each.bot == subject.bot),
         )
 
-    async def _look_again(self, request: JudgedRequest, snapshot: Snapshot, view: View) -> Snapshot:
+    async def _look_again(self, request: JudgedRequest, policy: Policy, snapshot: Snapshot, view: View) -> Snapshot:
         """Wait, bounded, if a refusal would rest on holds alone: they may be refused, or be counted twice, just now.
 
         An earlier request that is still being judged may let its hold go; one that the venue took may already stand
@@ -252,7 +290,7 @@ class Judge:
         requests never wait for each other.
         """
         for pause_s in SECOND_LOOK_PAUSES_S:
-            if not self._may_change(request, snapshot):
+            if not self._may_change(request, policy, snapshot):
                 return snapshot
             await asyncio.sleep(pause_s)
             try:
@@ -263,19 +301,17 @@ class Judge:
             snapshot = replace(snapshot, holds=earlier, account=account, now=self._now())
         return snapshot
 
-    def _may_change(self, request: JudgedRequest, snapshot: Snapshot) -> bool:
+    def _may_change(self, request: JudgedRequest, policy: Policy, snapshot: Snapshot) -> bool:
         """Whether a refusal rests on what is settled just now: on holds, or on fills not yet booked on the bot."""
         certain = tuple(hold for hold in snapshot.holds if hold.status is HoldStatus.UNKNOWN)
         hopes = [replace(snapshot, holds=certain)] if len(certain) < len(snapshot.holds) else []
         if (filled := as_if_filled(snapshot)) is not snapshot:
             hopes.append(filled)
         return (
-            bool(hopes) and self._refuses(request, snapshot) and any(not self._refuses(request, each) for each in hopes)
+            bool(hopes)
+            and _refuses(request, policy, snapshot)
+            and any(not _refuses(request, policy, each) for each in hopes)
         )
-
-    def _refuses(self, request: JudgedRequest, snapshot: Snapshot) -> bool:
-        decisions = decide_batch(request.commands, snapshot, self._policy)
-        return any(decision.verdict is Verdict.DENY for decision in decisions)
 
     def _rule(
         self,
@@ -285,13 +321,14 @@ class Judge:
         held: dict[int, HeldOrder],
         generation: int | None,
     ) -> Ruling:
-        decisions = decide_batch(request.commands, snapshot, self._policy)
+        policy = view.policy or self._policy
+        decisions = decide_batch(request.commands, snapshot, policy)
         record = request.subject.decision(snapshot, view.instruments_version, request.commands, decisions)
         written = self._write_down(record, durable=not snapshot.store_reachable)
         withheld = {
             index: breach
             for index, decision in enumerate(decisions)
-            if (breach := _withheld(decision, index in held, written)) is not None
+            if (breach := _withheld(decision, index in held, written, view.policy is not None)) is not None
         }
         allowed = [
             index
@@ -333,6 +370,15 @@ class Judge:
         except FenceCorrupt:
             return None
 
+    async def _refuse(self, ruling: Ruling) -> None:
+        subject = ruling.request.subject
+        size = _size_told(ruling.decisions)
+        try:
+            await self._store.refuse(subject.account, subject.bot, subject.decision_id, ruling.records, size)
+        except StoreUnavailable:
+            # The journal already has the decision; the warden releases the orphaned hold when it finds no order.
+            return
+
     async def _release(self, request: JudgedRequest, records: Sequence[dict[str, Any]]) -> None:
         try:
             await self._store.settle(request.subject.account, request.subject.decision_id, "RELEASE", records)
@@ -348,7 +394,17 @@ class Judge:
             return
 
 
-def _withheld(decision: Decision, reserved: bool, written: bool) -> Breach | None:
+def _refuses(request: JudgedRequest, policy: Policy, snapshot: Snapshot) -> bool:
+    decisions = decide_batch(request.commands, snapshot, policy)
+    return any(decision.verdict is Verdict.DENY for decision in decisions)
+
+
+def _size_told(decisions: Sequence[Decision]) -> Decimal | None:
+    """The quantity a bot was told would have passed; a batch is told none."""
+    return decisions[0].headroom if len(decisions) == 1 else None
+
+
+def _withheld(decision: Decision, reserved: bool, written: bool, policy_known: bool) -> Breach | None:
     """Why an allowed command may not be sent after all: law 3 and law 4, checked once more at the last hop."""
     if decision.verdict is Verdict.DENY or decision.intent not in _ADDS_RISK:
         return None
@@ -357,6 +413,13 @@ def _withheld(decision: Decision, reserved: bool, written: bool) -> Breach | Non
             rule_id="audit",
             code="AUDIT_UNAVAILABLE",
             message="the guard cannot write its audit, so nothing that adds risk is sent",
+            advice="reduce-only orders and cancels pass",
+        )
+    if not policy_known:
+        return Breach(
+            rule_id="policy",
+            code="POLICY_UNKNOWN",
+            message="this gate has no policy it can read, or not the one in force, so nothing that adds risk is sent",
             advice="reduce-only orders and cancels pass",
         )
     if decision.intent is Intent.ENTRY and not reserved:

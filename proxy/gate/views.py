@@ -79,14 +79,14 @@ class Reader:
 class Views:
     """The views of one gate process: what the policy isolates, and what the store knows about whose is what."""
 
-    def __init__(self, policy: Policy, store: GateStore, venue: str) -> None:
+    def __init__(self, policy: Callable[[], Policy], store: GateStore, venue: str) -> None:
         self._policy = policy
         self._store = store
         self._venue = venue
 
     def isolates(self, account: str, bot: str) -> bool:
         """Whether this bot is kept to its own part of the account."""
-        rules = self._policy.rules_for(account=account, bot=bot, symbol=None)
+        rules = self._policy().rules_for(account=account, bot=bot, symbol=None)
         return any(isinstance(rule, OwnShare) and rule.enforcement is Enforcement.ENFORCE for rule in rules)
 
     def withholds(self, request: VenueRequest) -> bool:

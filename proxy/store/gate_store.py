@@ -13,6 +13,7 @@ from typing import Any, Final
 import redis.asyncio
 from redis.exceptions import RedisError
 
+from proxy.store.attempts import ATTEMPTS_MAX, decode_attempts
 from proxy.store.client import (
     HOT_CONNECTIONS,
     HOT_CONNECTIONS_MAX,
@@ -28,7 +29,9 @@ from proxy.store.keys import Keys
 from proxy.store.timers import TIMERS_MAX, DeadManTimer, timer_prefix
 from proxy.store.unreported import decode_unreported, unreported_arguments, unreported_field
 from proxy.store.view import HoldRequest, View
+from rules.facts import AccountRecord, Conditions, Override, Score
 from rules.instrument import Instrument
+from rules.policy import Policy
 from rules.snapshot import Account, HeldOrder, Hold, HoldStatus, Market, UnreportedOrder
 
 AUDIT_LENGTH_MAX: Final = 200_000
@@ -78,7 +81,16 @@ class _Document:
 class GateStore:
     """One gate process's access to the store."""
 
-    def __init__(self, url: str, desk: str, *, timeout_s: float = HOT_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        desk: str,
+        *,
+        policy_of: Callable[[str], Policy | None] = lambda _text: None,
+        timeout_s: float = HOT_TIMEOUT_S,
+    ) -> None:
+        """``policy_of`` makes a policy of its text, ``None`` of a text that is none."""
+        self._policy_of = policy_of
         self._timeout_s = timeout_s
         # The socket's own time-out is only the last resort: it cannot tell a silent store from a busy process.
         self._redis: redis.asyncio.Redis = connect(
@@ -89,6 +101,7 @@ class GateStore:
             "hold": Script.named("hold", "archive"),
             "look": Script.named("look", "archive"),
             "settle": Script.named("settle", "convert"),
+            "refuse": Script.named("refuse"),
             "void": Script.named("void"),
             "arm": Script.named("arm"),
         }
@@ -125,10 +138,13 @@ class GateStore:
 
     async def _hold(self, request: HoldRequest) -> View:
         keys = self._keys
-        documents = {
+        documents: dict[str, Callable[[str], Any]] = {
             keys.account(request.account): _decode_account,
             keys.markets(request.venue): _decode_markets,
             keys.instruments(request.venue): _decode_instruments,
+            keys.conditions(request.venue): _decode_conditions,
+            keys.record(request.account): _decode_record,
+            keys.policy: self._policy_of,
         }
         reply = await self._call(
             "hold",
@@ -142,6 +158,8 @@ class GateStore:
                 keys.seen(request.replay_digest),
                 keys.unreported(request.account),
                 keys.void(request.hold_id),
+                keys.attempts(request.account, request.bot),
+                keys.overrides,
                 *documents,
                 *(keys.bucket(bucket.scope) for bucket in request.buckets),
             ],
@@ -155,6 +173,9 @@ class GateStore:
                 request.replay_window_ms,
                 AUDIT_LENGTH_MAX,
                 HOLDS_MAX,
+                request.account,
+                ATTEMPTS_MAX,
+                request.attempts_window_s * 1_000_000,
                 len(documents),
                 *(self._documents.get(key, _EMPTY).version for key in documents),
                 *(
@@ -231,6 +252,18 @@ class GateStore:
             ],
         )
 
+    async def refuse(
+        self, account: str, bot: str, hold_id: str, records: Sequence[Mapping[str, Any]], size: Decimal | None
+    ) -> None:
+        """Release a hold whose entries were all refused, and remember the attempt as refused.
+
+        ``size`` is the quantity that would have passed, ``None`` where size was not the matter. Raises
+        ``StoreUnavailable``; then the hold stays and the warden releases it.
+        """
+        keys = [self._keys.holds(account), self._keys.audit, self._keys.attempts(account, bot)]
+        told = "" if size is None else f"{size:f}"
+        await self._call("refuse", keys, [hold_id, told, ATTEMPTS_MAX, *(dump(record) for record in records)])
+
     async def set_timer(self, account: str, timer: DeadManTimer, countdown_ms: int) -> None:
         """Keep a bot's dead-man timer, due in ``countdown_ms``; 0 takes it away. Safe to repeat.
 
@@ -263,6 +296,26 @@ class GateStore:
         known: Mapping[str, Market] = self._documents.get(key, _EMPTY).value or {}
         return known
 
+    @property
+    def policy(self) -> Policy | None:
+        """The policy in force as last told, ``None`` when there is none or it cannot be read."""
+        known: Policy | None = self._documents.get(self._keys.policy, _EMPTY).value
+        return known
+
+    async def read_policy(self) -> None:
+        """Ask what is in force. Off the order path. Raises ``StoreUnavailable``."""
+
+        async def read() -> Any:
+            return await self._redis.hmget(self._keys.policy, ["version", "body"])
+
+        try:
+            version, body = await within(self._timeout_s, read())
+        except (RedisError, OSError, TimeoutError) as error:
+            # No order waits for this answer, so no order is made to suffer for it: the breaker stays as it is.
+            raise StoreUnavailable(type(error).__name__) from error
+        if (version or "") != self._documents.get(self._keys.policy, _EMPTY).version:
+            self._remember(self._keys.policy, version or "", body or "", self._policy_of)
+
     async def owners(self, account: str, fields: Sequence[str]) -> dict[str, str]:
         """Whose these orders and trades are (``proxy.store.owners``); unknown ones are left out.
 
@@ -280,6 +333,7 @@ class GateStore:
         account_document = self._documents.get(keys.account(account), _EMPTY)
         markets = self._documents.get(keys.markets(venue), _EMPTY)
         instruments = self._documents.get(keys.instruments(venue), _EMPTY)
+        policy = self._documents.get(keys.policy, _EMPTY)
         return View(
             sequence=0,
             controls={},
@@ -292,6 +346,10 @@ class GateStore:
             markets=markets.value or {},
             instruments=instruments.value or {},
             instruments_version=instruments.version,
+            policy=policy.value,
+            policy_version=policy.version,
+            conditions=self._documents.get(keys.conditions(venue), _EMPTY).value,
+            record=self._documents.get(keys.record(account), _EMPTY).value,
         )
 
     async def disabled_keys(self) -> frozenset[str]:
@@ -362,15 +420,20 @@ class GateStore:
     def _view(self, request: HoldRequest, reply: list[Any]) -> View:
         flat = reply[3]
         last = self.last_known(request.account, request.venue)
+        levels = (f"bot:{request.bot}", f"account:{request.account}", "desk")
+        scores = {level: decode_score(text) for level, text in zip(levels, reply[5], strict=True)}
         return replace(
             last,
             sequence=int(reply[2]),
             controls=dict(zip(flat[::2], flat[1::2], strict=True)),
             key_disabled=bool(reply[4]),
-            anomaly=float(reply[5]),
+            anomaly=scores[f"bot:{request.bot}"].value,
+            scores=scores,
             tokens={bucket.scope: Decimal(balance) for bucket, balance in zip(request.buckets, reply[6], strict=True)},
             holds=_decode_holds_map(dict(zip(reply[7][::2], reply[7][1::2], strict=True))),
             unreported=decode_unreported(reply[9]),
+            attempts=decode_attempts(reply[10]),
+            overrides=tuple(sorted((build(load(each), Override) for each in reply[11]), key=_by_expiry)),
         )
 
 
@@ -387,6 +450,24 @@ def _decode_markets(body: str) -> dict[str, Market]:
 
 def _decode_instruments(body: str) -> dict[str, Instrument]:
     return build(load(body), dict[str, Instrument])
+
+
+def _decode_conditions(body: str) -> Conditions:
+    return build(load(body), Conditions)
+
+
+def _decode_record(body: str) -> AccountRecord:
+    return build(load(body), AccountRecord)
+
+
+def _by_expiry(override: Override) -> tuple[datetime, str]:
+    return override.expires_at, override.override_id
+
+
+def decode_score(text: str) -> Score:
+    """A score as the warden writes it, ``0.1234|why``; an empty text is nobody's score yet."""
+    value, _, why = text.partition("|")
+    return Score(value=float(value or 0), why=why)
 
 
 def decode_hold(hold_id: str, state: str) -> tuple[Hold, int]:

@@ -37,13 +37,23 @@ class Keys:
 
     @property
     def scores(self) -> str:
-        """Hash: bot to anomaly score."""
+        """Hash: ``bot:NAME``, ``account:NAME`` and ``desk`` to ``SCORE|WHY``."""
         return self._key("scores")
 
     @property
     def baselines(self) -> str:
         """Hash: bot to the state its anomaly score is computed from."""
         return self._key("baselines")
+
+    @property
+    def policy(self) -> str:
+        """Document: the text of the policy in force; its version is the text's digest."""
+        return self._key("policy")
+
+    @property
+    def overrides(self) -> str:
+        """Hash: overrides that were granted and not used yet."""
+        return self._key("overrides")
 
     @property
     def epoch(self) -> str:
@@ -57,6 +67,14 @@ class Keys:
     def unreported(self, account: str) -> str:
         """Hash of the orders of one account whose answer was lost and whose bot has not read them since."""
         return self._key(f"unreported:{account}")
+
+    def attempts(self, account: str, bot: str) -> str:
+        """List of a bot's earlier entries on one account, oldest first (``proxy.store.attempts``)."""
+        return self._key(f"attempts:{account}:{bot}")
+
+    def record(self, account: str) -> str:
+        """Document: what the warden remembers of one account and its bots."""
+        return self._key(f"record:{account}")
 
     def owners(self, account: str) -> str:
         """Hash: the venue's number of an order or a trade of one account to the bot whose it is."""
@@ -81,6 +99,10 @@ class Keys:
     def markets(self, venue: str) -> str:
         """Document: prices of the venue's symbols."""
         return self._key(f"markets:{venue}")
+
+    def conditions(self, venue: str) -> str:
+        """Document: what the warden has measured of the venue's markets."""
+        return self._key(f"conditions:{venue}")
 
     def instruments(self, venue: str) -> str:
         """Document: the venue's instruments."""

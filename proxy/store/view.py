@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from rules.facts import AccountRecord, Conditions, Override, Score
 from rules.instrument import Instrument
 from rules.model import TradingState
-from rules.snapshot import Account, Controls, HeldOrder, Hold, Market, UnreportedOrder
+from rules.policy import Policy
+from rules.snapshot import Account, Attempt, Controls, HeldOrder, Hold, Market, UnreportedOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,10 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldRequest:
-    """What the one round trip is asked: whom to check, what to spend and reserve, what to write ahead."""
+    """What the one round trip is asked: whom to check, what to spend and reserve, what to write ahead.
+
+    ``attempts_window_s`` is how far back the bot's earlier entries are wanted, 0 for none.
+    """
 
     hold_id: str
     account: str
@@ -38,11 +43,15 @@ class HoldRequest:
     write_ahead: Mapping[str, Any] | None
     replay_digest: str
     replay_window_ms: int
+    attempts_window_s: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """The store's answer, decoded: everything a snapshot is made of."""
+    """The store's answer, decoded: everything a snapshot is made of, and the policy in force at that moment.
+
+    ``policy`` is ``None`` when the store has none, or one this gate cannot read; ``policy_version`` names it still.
+    """
 
     sequence: int
     controls: Mapping[str, str]
@@ -55,6 +64,13 @@ class View:
     markets: Mapping[str, Market]
     instruments: Mapping[str, Instrument]
     instruments_version: str
+    policy: Policy | None
+    policy_version: str
+    conditions: Conditions | None
+    record: AccountRecord | None
+    attempts: tuple[Attempt, ...] = ()
+    scores: Mapping[str, Score] = field(default_factory=dict)
+    overrides: tuple[Override, ...] = ()
 
     def controls_for(self, *, account: str, bot: str, symbols: Sequence[str]) -> Controls:
         """The trading states that apply to one bot and account, and the strictest of the symbols asked for."""

@@ -176,6 +176,10 @@ class WardenStore:
         """Publish the venue's instruments."""
         await self._publish_document(self._keys.instruments(venue), version, instruments)
 
+    async def publish_policy(self, version: str, text: str) -> None:
+        """Put a policy in force: every gate judges its next order under it."""
+        await self._redis.hset(self._keys.policy, mapping={"version": version, "body": text})
+
     async def publish_clock(self, venue: str, offset_us: int) -> None:
         """Publish the venue's time less the store's, in microseconds."""
         await self._redis.set(self._keys.clock(venue), offset_us)
@@ -293,14 +297,14 @@ class WardenStore:
     async def publish_score(self, bot: str, score: float, baseline: Mapping[str, Any]) -> None:
         """Publish a bot's anomaly score and the state it was computed from."""
         pipeline = self._redis.pipeline(transaction=True)
-        pipeline.hset(self._keys.scores, bot, f"{score:.4f}")
+        pipeline.hset(self._keys.scores, f"bot:{bot}", f"{score:.4f}|{baseline.get('why', '')}")
         pipeline.hset(self._keys.baselines, bot, dump(baseline).decode())
         await pipeline.execute()
 
     async def scores(self) -> dict[str, float]:
         """Every bot's anomaly score."""
         fields: Any = await self._redis.hgetall(self._keys.scores)
-        return {bot: float(score) for bot, score in fields.items()}
+        return {level.removeprefix("bot:"): float(score.partition("|")[0]) for level, score in fields.items()}
 
     async def baselines(self) -> dict[str, Any]:
         """What every bot's score was computed from, for a warden that takes over."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 
 from rules.catalog import EXIT_RULES, GATES
@@ -423,7 +424,8 @@ def a_policy(*rules: Rule) -> Policy:
     """The rules given, with the gates and the exit collar every policy has."""
     present = {type(rule) for rule in rules if rule.level == "desk"}
     always = tuple(rule() for rule in (*GATES, *EXIT_RULES) if rule not in present)
-    return Policy(name="test", owner="risk@desk.example", version="0123456789abcdef", rules=(*always, *rules))
+    version = sha256(repr((always, rules)).encode()).hexdigest()[:16]
+    return Policy(name="test", owner="risk@desk.example", version=version, rules=(*always, *rules))
 
 
 def judged(command: Command, world: World, *rules: Rule) -> Decision:

@@ -44,6 +44,7 @@ from sandbox.engine.stepping import jump, step
 from sandbox.engine.trading import amend, cancel, find_order, place
 from sandbox.engine.triggers import cancel_conditional, find_conditional, place_conditional
 from tests.rules.builders import NOW, a_policy, an_instrument
+from tests.support.policies import in_force, put_in_force
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 BOTS = ("ada", "bob", "cyd", "dan")
@@ -86,10 +87,11 @@ class TradingWorld:
         self.keeper = Bookkeeper(book=self.book, desk=self.desk, store=self.warden, markets=self.markets)
         self.known: list[tuple[Event, bool]] = []
         self.unresolved = Unresolved(self, self.warden)
-        self.stores = [GateStore(url, self.desk, timeout_s=5.0) for _ in range(2)]
+        self.stores = [GateStore(url, self.desk, policy_of=in_force, timeout_s=5.0) for _ in range(2)]
         self.journals = [Journal(data_dir) for _ in self.stores]
         fence = Fence.initialise(data_dir)
         policy = a_policy(PositionLimit(level="symbol:BTCUSDT", limit_quantity=Decimal(3)))
+        put_in_force(url, self.desk, policy)
         self.judges = [
             Judge(store=store, fence=fence, journal=journal, policy=policy, now=lambda: NOW)
             for store, journal in zip(self.stores, self.journals, strict=True)

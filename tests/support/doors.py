@@ -26,7 +26,7 @@ from proxy.vault.vault import Vault
 from proxy.venues.binance.signing import sign
 from rules.rule import Rule
 from tests.proxy.gate.conftest import Desk
-from tests.rules.builders import NOW, a_policy
+from tests.rules.builders import NOW
 
 HOSTS: Final = dict.fromkeys(("fapi", "api", "sapi", "dapi"), "https://venue.test")
 
@@ -62,9 +62,9 @@ class House:
             account="demo", venue="binanceusdm", api_key="B" * 64, api_secret=Secret("exchange-secret"), now=NOW
         )
         self.keys = {bot: vault.issue(bot=bot, account="demo", label=bot, now=NOW) for bot in bots}
-        policy = a_policy(*rules)
+        policy = desk.under(*rules)
         judge = Judge(store=desk.store, fence=desk.fence, journal=desk.journal, policy=policy, now=lambda: NOW)
-        views = Views(policy, desk.store, "binanceusdm")
+        views = Views(lambda: policy, desk.store, "binanceusdm")
         venue = VenueReads(upstream=self.venue, hosts=HOSTS, now=lambda: NOW)
         identities = Identities(vault, "binanceusdm")
         streams = UserStreams(

@@ -34,7 +34,7 @@ from proxy.vault.vault import Vault
 from proxy.venues.binance.signing import sign
 from rules.rule import Rule
 from tests.proxy.gate.conftest import Desk
-from tests.rules.builders import NOW, a_policy
+from tests.rules.builders import NOW
 
 VENUE = "binanceusdm"
 REAL_KEY = "R" * 64
@@ -190,7 +190,8 @@ class Gate:
         self.upstream = HttpxUpstream()
         self.identities = Identities(keys.vault, VENUE)
         hosts = dict.fromkeys(("fapi", "sapi", "api", "dapi"), exchange.url)
-        views = Views(a_policy(*rules), desk.store, VENUE)
+        policy = desk.under(*rules)
+        views = Views(lambda: policy, desk.store, VENUE)
         self.views = EventViews(views)
         self.streams = UserStreams(
             identities=self.identities,

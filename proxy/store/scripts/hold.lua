@@ -2,11 +2,13 @@
 -- Everything a decision reads and everything it reserves happens here, atomically, so that no two orders see the
 -- same room. Time is the store's own, so that holds and surveys of several hosts have one order.
 --
--- KEYS: 1 controls 2 disabled 3 holds 4 sequence 5 audit 6 scores 7 seen 8 unreported 9 void 10.. documents, then buckets
+-- KEYS: 1 controls 2 disabled 3 holds 4 sequence 5 audit 6 scores 7 seen 8 unreported 9 void 10 attempts 11 overrides
+--       12.. documents, then buckets
 -- ARGV: 1 hold id 2 bot 3 guard key 4 messages to spend 5 hold body or '' 6 write-ahead record or ''
---       7 replay window ms or 0 8 audit length max 9 holds max 10 number of documents 11.. cached versions,
+--       7 replay window ms or 0 8 audit length max 9 holds max 10 account 11 attempts max
+--       12 how far back attempts are wanted, microseconds 13 number of documents 14.. cached versions,
 --       then per bucket: inflow per second, burst, tighten
-local documents = tonumber(ARGV[10])
+local documents = tonumber(ARGV[13])
 local clock = redis.call('TIME')
 local now_us = clock[1] * 1000000 + clock[2]
 
@@ -27,13 +29,15 @@ if ARGV[6] ~= '' then
   redis.call('XADD', KEYS[5], '*', 'r', ARGV[6])
 end
 
-local score = tonumber(redis.call('HGET', KEYS[6], ARGV[2]) or '0')
+-- A score is "0.1234|why".
+local scores = redis.call('HMGET', KEYS[6], 'bot:' .. ARGV[2], 'account:' .. ARGV[10], 'desk')
+local score = tonumber(string.match(scores[1] or '0', '^[^|]*'))
 local balances = {}
 local spend = tonumber(ARGV[4])
 local enough = true
 local levels = {}
-for i = 10 + documents, #KEYS do
-  local at = 11 + documents + (i - 10 - documents) * 3
+for i = 12 + documents, #KEYS do
+  local at = 14 + documents + (i - 12 - documents) * 3
   local rate, burst, tighten = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
   local kept = math.min(burst * tighten * score, burst - 1)
   local state = redis.call('HMGET', KEYS[i], 'tokens', 'us')
@@ -65,14 +69,28 @@ if ARGV[5] ~= '' then
   redis.call('HSET', KEYS[3], ARGV[1], table.concat({sequence, 'PENDING', string.format('%d', now_us), ARGV[2], ARGV[5]}, '|'))
 end
 
+-- Earlier attempts of the bot, oldest first, as far back as they are asked for; read before ours is written.
+local attempts = {}
+if tonumber(ARGV[12]) > 0 then
+  local since = now_us - tonumber(ARGV[12])
+  for _, attempt in ipairs(redis.call('LRANGE', KEYS[10], 0, -1)) do
+    if tonumber(string.match(attempt, '^(%d+)')) >= since then attempts[#attempts + 1] = attempt end
+  end
+end
+if ARGV[5] ~= '' and ARGV[6] ~= '' then
+  redis.call('RPUSH', KEYS[10], table.concat({string.format('%d', now_us), ARGV[1], 'TRIED', ARGV[5]}, '|'))
+  redis.call('LTRIM', KEYS[10], -tonumber(ARGV[11]), -1)
+  redis.call('EXPIRE', KEYS[10], 86400)
+end
+
 local newer = {}
 for i = 1, documents do
-  local key = KEYS[9 + i]
+  local key = KEYS[11 + i]
   archived(key, KEYS[5])
   local version = redis.call('HGET', key, 'version')
   if not version then
     newer[i] = {'', ''}
-  elseif version == ARGV[10 + i] then
+  elseif version == ARGV[13 + i] then
     newer[i] = {version, ''}
   else
     newer[i] = {version, redis.call('HGET', key, 'body')}
@@ -80,6 +98,6 @@ for i = 1, documents do
 end
 return {
   'OK', string.format('%d', now_us), sequence, redis.call('HGETALL', KEYS[1]),
-  redis.call('HEXISTS', KEYS[2], ARGV[3]), tostring(score), balances, others, newer,
-  redis.call('HVALS', KEYS[8]),
+  redis.call('HEXISTS', KEYS[2], ARGV[3]), {scores[1] or '', scores[2] or '', scores[3] or ''}, balances, others,
+  newer, redis.call('HVALS', KEYS[8]), attempts, redis.call('HVALS', KEYS[11]),
 }

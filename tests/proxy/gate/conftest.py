@@ -21,9 +21,11 @@ from proxy.store.fence import Fence
 from proxy.store.gate_store import GateStore
 from proxy.store.warden_store import WardenStore
 from rules.model import Command
+from rules.policy import Policy
 from rules.rule import Rule
 from rules.snapshot import Hold
 from tests.rules.builders import NOW, World, a_policy, an_account
+from tests.support.policies import in_force, publish_text, put_in_force
 
 _numbers = itertools.count(1)
 
@@ -48,12 +50,25 @@ class Desk:
         self.data_dir = data_dir
         self.fence = Fence.initialise(data_dir)
         self.journal = Journal(data_dir)
-        self.store = GateStore(server.url, self.name, timeout_s=2.0)
+        self.url = server.url
+        self.store = GateStore(server.url, self.name, policy_of=in_force, timeout_s=2.0)
         self.warden = WardenStore(server.url, self.name)
         self._version = 0
 
     def judge(self, *rules: Rule) -> Judge:
-        return Judge(store=self.store, fence=self.fence, journal=self.journal, policy=a_policy(*rules), now=lambda: NOW)
+        """A judge under these rules, which are in force from now on."""
+        policy = self.under(*rules)
+        return Judge(store=self.store, fence=self.fence, journal=self.journal, policy=policy, now=lambda: NOW)
+
+    def under(self, *rules: Rule) -> Policy:
+        """Put these rules in force."""
+        policy = a_policy(*rules)
+        put_in_force(self.url, self.name, policy)
+        return policy
+
+    def publish_nonsense(self) -> None:
+        """Put something in force that no gate can read."""
+        publish_text(self.url, self.name, "not a policy")
 
     async def knows(self, world: World, resolved: tuple[str, ...] = ()) -> None:
         """The warden has surveyed ``world`` just now, and says so to whoever asks next. ``resolved`` holds go."""

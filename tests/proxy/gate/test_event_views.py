@@ -11,7 +11,7 @@ from proxy.gate.event_views import QUIET_S, EventViews
 from proxy.gate.views import Views
 from proxy.venues.binance.client_ids import outward, tag
 from rules.position.own_share import OwnShare
-from tests.rules.builders import a_policy, an_account
+from tests.rules.builders import an_account
 
 MINE, THEIRS = outward("mine", tag("demo", "ada")), outward("theirs", tag("demo", "bob"))
 
@@ -23,7 +23,8 @@ class Ear:
         self.now_s = 100.0
         self.desk = desk
         self.asked = 0
-        views = Views(a_policy(*rules), desk.store, "binanceusdm")
+        policy = desk.under(*rules)
+        views = Views(lambda: policy, desk.store, "binanceusdm")
         self._shared_account, views.shared_account = views.shared_account, self._counted
         self.views = EventViews(views, monotonic=lambda: self.now_s)
 
