@@ -8,8 +8,8 @@ against an order on the other side: it may be gone before that order fills. So a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from rules.intent import find_original, is_guaranteed_exit, order_only_shrinks
 from rules.model import AmendOrder, Command, PlaceOrder, PositionSide, Side
@@ -17,8 +17,7 @@ from rules.snapshot import Account, Amendment, HeldOrder, OpenOrder, Snapshot
 from rules.totals import ZERO, Total, account_totals, symbol_total
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exposure:
+class Exposure(NamedTuple):
     """Worst case of one symbol. Quantities in base units, notionals in quote currency, all at least zero.
 
     ``long_*`` is the largest long the account could end with, ``short_*`` the largest short. ``net_low`` and

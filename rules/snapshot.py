@@ -271,6 +271,8 @@ class Controls:
     @property
     def strictest(self) -> TradingState:
         """The state that counts: the strictest of the four levels."""
+        if self.desk is self.account is self.bot is self.symbol:
+            return self.desk
         return max((self.desk, self.account, self.bot, self.symbol), key=lambda state: state.severity)
 
 

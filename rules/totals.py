@@ -28,9 +28,11 @@ class Total:
 
     def copy(self) -> Total:
         """The same sums, to go on from."""
-        other = Total()
-        for name in Total.__slots__:
-            setattr(other, name, getattr(self, name))
+        other = Total.__new__(Total)
+        other.long, other.short = self.long, self.short
+        other.long_notional, other.short_notional = self.long_notional, self.short_notional
+        other.buys, other.sells = self.buys, self.sells
+        other.buy_notional, other.sell_notional = self.buy_notional, self.sell_notional
         return other
 
     def add_position(self, quantity: Decimal, mark: Decimal) -> None:
