@@ -14,7 +14,7 @@ from typing import NamedTuple
 from rules.intent import find_original, is_guaranteed_exit, order_only_shrinks
 from rules.model import AmendOrder, Command, PlaceOrder, PositionSide, Side
 from rules.snapshot import Account, Amendment, HeldOrder, OpenOrder, Snapshot
-from rules.totals import ZERO, Total, account_totals, symbol_total
+from rules.totals import ZERO, Total, account_totals, held_worth, symbol_total
 
 
 class Exposure(NamedTuple):
@@ -106,9 +106,12 @@ def _highest(*prices: Decimal | None) -> Decimal | None:
 
 
 def order_value(order: HeldOrder, snapshot: Snapshot) -> Decimal:
-    """Notional of an order in quote currency, at the highest price it could be worth: mark, limit or trigger."""
-    market = snapshot.markets.get(order.symbol)
-    return order.quantity * max(market.mark_price if market is not None else ZERO, order.price or ZERO)
+    """Notional of an order in quote currency, at the highest price it could be worth: mark, limit or trigger.
+
+    An order that leaves its price to the book may trade at either touch, where the guard knows it: a market order at
+    the far one, one that joins the queue at the near one.
+    """
+    return order.quantity * held_worth(order, snapshot.markets.get(order.symbol))
 
 
 def worst_case(snapshot: Snapshot, extra: Sequence[HeldOrder] = ()) -> Mapping[str, Exposure]:

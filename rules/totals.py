@@ -12,7 +12,7 @@ from typing import Final
 
 from rules.intent import order_only_shrinks
 from rules.model import Side
-from rules.snapshot import Account, HeldOrder, OpenOrder, Position, Snapshot
+from rules.snapshot import Account, HeldOrder, Market, OpenOrder, Position, Snapshot
 
 ZERO: Final = Decimal(0)
 
@@ -73,10 +73,24 @@ def symbol_total(symbol: str, held: Sequence[HeldOrder], snapshot: Snapshot) -> 
     else:
         standing = account_totals(snapshot).get(symbol)
         total = standing.copy() if standing is not None else Total()
-    mark = _mark(symbol, snapshot) or ZERO
+    market = snapshot.markets.get(symbol)
     for order in held:
-        total.add_order(order.side, order.quantity, max(mark, order.price or ZERO))
+        total.add_order(order.side, order.quantity, held_worth(order, market))
     return total
+
+
+def held_worth(order: HeldOrder, market: Market | None) -> Decimal:
+    """The highest price one unit of an order under way could be worth."""
+    named = order.price if order.amendment is None else order.amendment.price
+    return _worth(order.price, market, priced=named is not None)
+
+
+def _worth(price: Decimal | None, market: Market | None, *, priced: bool) -> Decimal:
+    """The higher of mark and ``price``, and of the touches for an order that leaves its price to the book."""
+    if market is None:
+        return price or ZERO
+    worth = market.mark_price if price is None else max(market.mark_price, price)
+    return worth if priced else max(worth, market.bid_price or ZERO, market.ask_price or ZERO)
 
 
 def account_totals(snapshot: Snapshot) -> Mapping[str, Total]:
@@ -98,22 +112,20 @@ def _account_total(symbol: str, amended: Mapping[str, Decimal], snapshot: Snapsh
     book = _books(snapshot).get(symbol)
     if book is None:
         return total
-    mark = _mark(symbol, snapshot)
+    market = snapshot.markets.get(symbol)
     for position in book.positions:
-        total.add_position(position.quantity, position.mark_price if mark is None else mark)
+        total.add_position(position.quantity, position.mark_price if market is None else market.mark_price)
     for order in book.orders:
         leaves = order.leaves_quantity or ZERO
         # Conditional orders cannot be amended; an equal id of theirs is a coincidence.
         if amended and not order.order_type.is_conditional:
             leaves -= amended.get(order.order_id, ZERO)
         if leaves > 0:
-            total.add_order(order.side, leaves, max(mark or ZERO, order.price or ZERO, order.trigger_price or ZERO))
+            price = order.price
+            if order.trigger_price is not None:
+                price = order.trigger_price if price is None else max(price, order.trigger_price)
+            total.add_order(order.side, leaves, _worth(price, market, priced=price is not None))
     return total
-
-
-def _mark(symbol: str, snapshot: Snapshot) -> Decimal | None:
-    market = snapshot.markets.get(symbol)
-    return market.mark_price if market is not None else None
 
 
 def _books(snapshot: Snapshot) -> Mapping[str, _Book]:
