@@ -42,7 +42,9 @@ def _values(kind: Any, name: str) -> st.SearchStrategy[Any] | None:
         return st.none() | st.one_of(known) if known else None
     if kind is Decimal:
         money = any(word in name for word in ("notional", "limit", "quantity", "full", "start", "gross"))
-        fraction = any(word in name for word in ("share", "band", "floor", "rho", "default", "credit", "tighten", "_at"))
+        fraction = any(
+            word in name for word in ("share", "band", "floor", "rho", "default", "credit", "tighten", "_at")
+        )
         return _fractions if fraction else _money if money else _decimals
     if kind is int:
         return st.sampled_from(_SPANS)
