@@ -47,6 +47,11 @@ window_s = 60
         if self.window_s < 1:
             raise ValueError("anti_slicing needs window_s >= 1")
 
+    @property
+    def looks_back_s(self) -> int:
+        """As far as the rule counts."""
+        return self.window_s
+
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse what would make the pieces larger than the smallest size that was named."""
         order = held_order(command, snapshot)

@@ -51,6 +51,11 @@ window_s = 60
         if not 1 <= self.executions <= EXECUTIONS_MAX or self.window_s < 1:
             raise ValueError(f"execution_throttle needs executions from 1 to {EXECUTIONS_MAX} and window_s >= 1")
 
+    @property
+    def looks_back_s(self) -> int:
+        """As far as the rule counts."""
+        return self.window_s
+
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse, and halt the bot, when this entry is one too many."""
         order = held_order(command, snapshot)

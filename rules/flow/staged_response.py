@@ -74,6 +74,11 @@ halt_at = 0.95
         if not self.of or len(set(self.of)) != len(self.of):
             raise ValueError("staged_response needs of = some of bot, account, desk, each once")
 
+    @property
+    def looks_back_s(self) -> int:
+        """As far as the rule counts."""
+        return self.delay_s or 0
+
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse what the stage of the highest score does not let pass."""
         if isinstance(command, AdjustIsolatedMargin) and command.amount > 0:

@@ -49,6 +49,11 @@ repeats = 2
         if self.window_s > WINDOW_MAX_S:
             raise ValueError(f"duplicate_order: window_s must be at most {WINDOW_MAX_S}")
 
+    @property
+    def looks_back_s(self) -> int:
+        """As far as the rule counts."""
+        return self.window_s
+
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse an order the bot has sent too often of late."""
         order = held_order(command, snapshot)

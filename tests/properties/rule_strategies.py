@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -34,6 +35,7 @@ _fractions = st.sampled_from(_FRACTIONS).map(Decimal)
 _money = st.one_of(st.sampled_from(_NUMBERS).map(Decimal), st.integers(1, 400_000).map(Decimal))
 
 
+@cache
 def _values(kind: Any, name: str) -> st.SearchStrategy[Any] | None:
     """Values of a field's type; ``None`` where only the rule's example knows what stands there."""
     if get_origin(kind) in (Union, UnionType):
@@ -63,6 +65,7 @@ def _values(kind: Any, name: str) -> st.SearchStrategy[Any] | None:
     return None
 
 
+@cache
 def settings_of(rule: type[Rule]) -> dict[str, tuple[Any, Setting]]:
     """Type and meaning of each of a rule's own fields."""
     hints = get_type_hints(rule, include_extras=True)
@@ -73,6 +76,7 @@ def settings_of(rule: type[Rule]) -> dict[str, tuple[Any, Setting]]:
     }
 
 
+@cache
 def an_example(rule: type[Rule]) -> Rule | None:
     """The rule as its own example writes it."""
     if not rule.example:
