@@ -74,11 +74,11 @@ class Case:
     code: str
     sent: Mapping[str, Any] = field(default_factory=lambda: BUY)
     rules: tuple[Rule, ...] = ()
-    resizes: tuple[Resize, ...] = ()
     world: World = field(default_factory=an_account)
     arrange: Arrange | None = None
     method: str = "order.place"
     note: str = ""
+    resizes: tuple[Resize, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.code or 'ALLOWED'}{self.note and '-'}{self.note}"
