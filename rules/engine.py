@@ -19,7 +19,7 @@ from rules.objections import RULE_FAILED, Objections, objections, ownership_obje
 from rules.overrides import overrides_for
 from rules.policy import Bound, Policy
 from rules.resize import may_be_trimmed, trims
-from rules.snapshot import Hold, HoldStatus, OpenOrder, Snapshot
+from rules.snapshot import Attempt, Hold, HoldStatus, OpenOrder, Snapshot
 
 OWN_HOLD: Final = "own"
 """Names the holds a batch makes for its own earlier items while it is judged in sequence."""
@@ -163,7 +163,8 @@ def _after(decision: Decision, snapshot: Snapshot) -> Snapshot:
         orders=orders,
     )
     tokens = {scope: balance - 1 for scope, balance in snapshot.tokens.items()}
-    return replace(snapshot, holds=(*snapshot.holds, hold), tokens=tokens)
+    tried = Attempt(at=snapshot.now, hold_id=OWN_HOLD, orders=orders)
+    return replace(snapshot, holds=(*snapshot.holds, hold), tokens=tokens, attempts=(*snapshot.attempts, tried))
 
 
 def _with_exit(command: Command, snapshot: Snapshot) -> Snapshot:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from rules.decision import Breach, Enforcement, Measure
 from rules.model import Command, Intent
@@ -14,7 +15,8 @@ from rules.policy import Bound
 from rules.rule import Rule
 from rules.snapshot import Snapshot
 
-RULE_FAILED = "RULE_FAILED"
+RULE_FAILED: Final = "RULE_FAILED"
+"""The code of a rule that could not be evaluated: no matter of size, and never overridden."""
 
 _WAYS_OUT = (Intent.EXIT, Intent.CANCEL)
 
@@ -91,7 +93,7 @@ def _check(rule: Rule, command: Command, snapshot: Snapshot, intent: Intent) -> 
 def _failed(rule: Rule, error: Exception, intent: Intent) -> Breach:
     return Breach(
         rule_id=rule.rule_id,
-        code=RULE_FAILED,
+        code="RULE_FAILED",
         message=f"the rule could not be evaluated ({type(error).__name__})",
         level=rule.level,
         enforcement=Enforcement.REPORT if intent in _WAYS_OUT else Enforcement.ENFORCE,

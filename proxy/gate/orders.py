@@ -244,7 +244,9 @@ def _guard_headers(ruling: Ruling) -> dict[str, str]:
     headers["X-Guard-Verdict"] = Verdict.ALLOW.value if breach is None else Verdict.DENY.value
     if breach is not None:
         headers |= _breach_headers(breach, denied)
-    for decision, command in _pairs(ruling):
+    for place, (decision, command) in enumerate(_pairs(ruling)):
+        if place in ruling.withheld:
+            continue
         asked, sent = decision.trimmed_from, getattr(decision.effective, "quantity", None)
         if asked is not None and sent is not None:
             headers[TRIMMED] = f"{plain(asked)} -> {plain(sent)}"

@@ -22,9 +22,9 @@ class Window:
     Raises ``ValueError`` for a time without offset, and for an end that is not after the beginning.
     """
 
-    begins: datetime
-    ends: datetime
-    reason: str = ""
+    begins: Annotated[datetime, Setting("time with its offset from UTC")]
+    ends: Annotated[datetime, Setting("time with its offset from UTC")]
+    reason: Annotated[str, Setting("words that the refusal repeats")] = ""
 
     def __post_init__(self) -> None:
         if with_offset("begins", self.begins) >= with_offset("ends", self.ends):

@@ -89,7 +89,7 @@ def test_dates_are_read_from_a_policy():
 
 @pytest.mark.parametrize("date", ["2026-12-01T09:00:00", "2026-12-01", '"soon"', "5"])
 def test_a_date_says_its_offset_from_utc(date):
-    with pytest.raises(PolicyError, match=r"dates: LUNAUSDT must say its offset|LUNAUSDT|dates"):
+    with pytest.raises(PolicyError, match=r"LUNAUSDT|dates"):
         parse_policy(f"{HEAD}dates = {{ LUNAUSDT = {date} }}\n")
 
 

@@ -149,8 +149,8 @@ windows = [
 @pytest.mark.parametrize(
     ("windows", "reason"),
     [
-        ("[{ begins = 2026-12-01T06:00:00, ends = 2026-12-01T08:00:00Z }]", "begins must say its offset from UTC"),
-        ("[{ begins = 2026-12-01T06:00:00Z, ends = 2026-12-01T08:00:00 }]", "ends must say its offset from UTC"),
+        ("[{ begins = 2026-12-01T06:00:00, ends = 2026-12-01T08:00:00Z }]", "begins.*offset"),
+        ("[{ begins = 2026-12-01T06:00:00Z, ends = 2026-12-01T08:00:00 }]", "ends.*offset"),
         ("[{ begins = 2026-12-01T06:00:00Z, ends = 2026-12-01T06:00:00Z }]", "must end after it begins"),
         ("[{ begins = 2026-12-01T06:00:00Z, ends = 2026-12-01T07:59:00+02:00 }]", "must end after it begins"),
         ("[{ begins = 2026-12-01T06:00:00Z }]", "ends"),
