@@ -24,12 +24,14 @@ from proxy.accounts.keeper import REPLY_TIMEOUT_S, AccountKeeper
 from proxy.accounts.key_watch import KeyWatch
 from proxy.accounts.markets import MarketKeeper
 from proxy.accounts.outside_watch import OutsideWatch
+from proxy.accounts.protection_watch import ProtectionWatch
 from proxy.accounts.stream import PrivateStream
 from proxy.accounts.venue_account import VenueAccount
 from proxy.accounts.venue_clock import VenueClock
 from proxy.console.app import create_console
 from proxy.control import Control
 from proxy.control_token import control_token
+from proxy.kill.bot_stops import BotStops
 from proxy.kill.desk import KillDesk
 from proxy.kill.hands import VenueHands
 from proxy.scribe import Scribe
@@ -40,7 +42,7 @@ from proxy.store.warden_store import WardenStore
 from proxy.vault.errors import VaultError
 from proxy.vault.keys import ExchangeKey, KeyState
 from proxy.vault.vault import Vault
-from proxy.watches import dead_man, key_watch, outside_watch, owner_of
+from proxy.watches import dead_man, key_watch, outside_watch, owner_of, protection_watch
 from rules.policy import Policy
 
 log = logging.getLogger("perpguard.warden")
@@ -71,11 +73,12 @@ class Warden:
         self._now = now
         self._stack = AsyncExitStack()
         self._store = WardenStore(settings.store, settings.desk)
-        self._watch = AnomalyWatch(self._store)
+        self._watch = AnomalyWatch(self._store, self._traders)
         self._keepers: dict[str, AccountKeeper] = {}
         self._markets: dict[str, MarketKeeper] = {}
         self._keys: dict[str, KeyWatch] = {}
         self._outside: dict[str, OutsideWatch] = {}
+        self._protection: dict[str, ProtectionWatch] = {}
         self._dead_men: list[DeadMan] = []
         self._clocks: dict[str, VenueClock] = {}
         self._all_hands: list[VenueAccount] = []
@@ -107,6 +110,9 @@ class Warden:
             record=self._scribe.event,
             changed=self._book_moved,
         )
+        self._stops = BotStops(
+            data_dir=settings.data_dir, store=self._store, record=self._scribe.event, generation=self._kill.generation
+        )
         for key in self._vault.accounts():
             self._keepers[key.account] = self._keeper(key, feeds[key.account])
         await self._kill.resume()
@@ -122,6 +128,7 @@ class Warden:
             markets=self._markets,
             watch=self._watch,
             kill=self._kill,
+            stops=self._stops,
             now=self._now,
         )
         self.console = create_console(
@@ -149,6 +156,7 @@ class Warden:
         """
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._kill.mirror())
+            loops.create_task(self._stops.mirror())
             loops.create_task(self._mirror_keys())
             await self._scribe.open()
             await self._until_store_answers()
@@ -160,6 +168,8 @@ class Warden:
                 loops.create_task(key.run())
             for outside in self._outside.values():
                 loops.create_task(outside.run())
+            for protection in self._protection.values():
+                loops.create_task(protection.run())
             for timers in self._dead_men:
                 loops.create_task(timers.run())
             for clock in self._clocks.values():
@@ -196,12 +206,14 @@ class Warden:
         """What an earlier warden published, and the holds it left: what is neither came from outside meanwhile."""
         for name, outside in self._outside.items():
             last = await self._store.account(name)
+            self._protection[name].restore(last)
             if last is not None:
                 outside.restore(last)
                 outside.held(order for aged in await self._store.holds(name) for order in aged.hold.orders)
 
     async def _read(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """What the audit tells: survey at once the symbols a request may have moved, and learn how bots behave."""
+        """What the audit tells: survey the symbols a request may have moved, stop bots, learn how they behave."""
+        await self._stops.see(records)
         for record in records:
             keeper = self._keepers.get(str(record.get("account")))
             if keeper is None:
@@ -216,6 +228,10 @@ class Warden:
                 if record.get("venue_code") == CLOCK_OFF:
                     self._clocks[keeper.venue].soon()
         await self._watch.see(records)
+
+    def _traders(self) -> list[tuple[str, str]]:
+        """Which bots trade which accounts."""
+        return [(key.bot, key.account) for key in self._vault.guard_keys()]
 
     async def _mirror_keys(self) -> None:
         """A key switched off in the vault is off in the store, for gates that do not see this machine's files."""
@@ -302,6 +318,9 @@ class Warden:
             data_dir=settings.data_dir,
             now=self._now,
         )
+        protection = self._protection[key.account] = protection_watch(
+            key.account, lambda: self._policy, self._kill, record, self._now
+        )
         keeper = AccountKeeper(
             desk=settings.desk,
             hands=hands,
@@ -315,10 +334,12 @@ class Warden:
                 markets=lambda: market.markets,
                 shares=outside,
                 outside=outside,
+                published=protection.saw,
             ),
             record=record,
             streams=settings.streams,
         )
+        outside.settings_changed = keeper.publish_soon
         self._dead_men.append(dead_man(hands, self._store, record, keeper.survey_soon))
         if keeper.feed is not None:
             stream = PrivateStream(

@@ -7,7 +7,7 @@ guard does not know the account; then nothing that adds risk may pass.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -115,8 +115,9 @@ class Account:
     ``version`` grows with every change and names this state in the audit. ``shares`` splits the positions by bot.
     ``feed_stale`` says that the private stream is down or has a gap and no survey has been made since: then nothing
     that adds risk may pass. ``funding_mark`` is of the same moment as ``shares``; ``None`` before any was read.
-    ``settings`` are the venue's settings of the symbols the guard has read, ``multi_assets`` whether other assets than
-    the quote currency serve as margin (``None``: not known).
+    ``settings`` are the venue's settings of the symbols the guard has read, ``usual_settings`` (whose ``symbol`` is
+    empty) those of every symbol that ``settings`` does not name: a venue lists hundreds, and few are set apart.
+    ``multi_assets`` says whether other assets than the quote currency serve as margin (``None``: not known).
     """
 
     name: str
@@ -131,11 +132,15 @@ class Account:
     feed_stale: bool = False
     funding_mark: FundingMark | None = None
     settings: tuple[SymbolSettings, ...] = ()
+    usual_settings: SymbolSettings | None = None
     multi_assets: bool | None = None
 
     def settings_of(self, symbol: str) -> SymbolSettings | None:
         """The venue's settings of one symbol, ``None`` when the guard has not read them."""
-        return next((each for each in self.settings if each.symbol == symbol), None)
+        found = next((each for each in self.settings if each.symbol == symbol), None)
+        if found is not None or self.usual_settings is None:
+            return found
+        return replace(self.usual_settings, symbol=symbol)
 
 
 class HoldStatus(StrEnum):
@@ -161,7 +166,8 @@ class Amendment:
 class HeldOrder:
     """The worst case of one order that is under way. ``price`` is the highest limit or trigger it names, if any.
 
-    It is written before the mark is known; whoever counts it values it at the higher of ``price`` and mark.
+    It is written before the mark is known; whoever counts it values it at the higher of ``price`` and mark, or of mark
+    and touch when it leaves its price to the book (``order_value``).
     ``replaces`` is the venue id of the resting order that an amend changes; the two are never both counted.
     """
 

@@ -16,6 +16,7 @@ from typing import Final, Protocol
 
 from proxy.accounts.book import Book
 from proxy.accounts.events import Event
+from proxy.accounts.known_settings import SettingsView
 from proxy.accounts.merging import Merged, merge_survey
 from proxy.accounts.survey import Survey
 from proxy.store.conversion import NOTHING, Conversion
@@ -54,6 +55,11 @@ class Attribution(Protocol):
         """How far the shares have the venue's funding, at this very moment."""
         ...
 
+    @property
+    def settings(self) -> SettingsView:
+        """What the venue has set for the account's symbols."""
+        ...
+
     def missed(self) -> None:
         """Events may have been lost that no survey makes good, as those of funding."""
 
@@ -69,7 +75,7 @@ class Outside(Protocol):
 
 
 class Bookkeeper:
-    """One account's book, and its place in the store."""
+    """One account's book, and its place in the store. ``published`` hears every document that has got there."""
 
     def __init__(
         self,
@@ -80,6 +86,7 @@ class Bookkeeper:
         markets: Callable[[], Mapping[str, Market]] = dict,
         shares: Attribution | None = None,
         outside: Outside | None = None,
+        published: Callable[[Account], None] = lambda account: None,
     ) -> None:
         self.book = book
         self.account: Account | None = None
@@ -89,6 +96,7 @@ class Bookkeeper:
         self._markets = markets
         self._shares = shares
         self._outside = outside
+        self._published = published
         self._lock = asyncio.Lock()
         self._version = 0
         self._pending = NOTHING
@@ -208,7 +216,14 @@ class Bookkeeper:
         account = self.book.account(version=self._version + 1, as_of=self._as_of, stale=self.stale, markets=markets)
         if account is None or self._shares is None:
             return account
-        return replace(account, shares=self._shares.all(), funding_mark=self._shares.funding_mark)
+        settings = self._shares.settings
+        return replace(
+            account,
+            shares=self._shares.all(),
+            funding_mark=self._shares.funding_mark,
+            settings=settings.apart,
+            usual_settings=settings.usual,
+        )
 
     async def _finish(self, account: Account, done: Published, conversion: Conversion, said: int) -> bool:
         """Note what was published; another version in the way is only another warden's, or one of ours before."""
@@ -216,6 +231,7 @@ class Bookkeeper:
             self._version = await self._store.account_version(account.name)
             return False
         self._version, self.account = account.version, account
+        self._published(account)
         self._pending = self._pending.without(conversion)
         for event, known, place in self._unsaid[:said]:
             if self._outside is not None:

@@ -129,9 +129,9 @@ class VenueAccount:
     async def survey(self, now: datetime) -> Survey:
         """The whole account, orders read before positions."""
         conditional, plain = await self._order_rows({})
-        positions, dual, totals = await _together(
+        positions, modes, totals = await _together(
             self._read(self._venue.fapiPrivateV3GetPositionRisk),
-            self._read(self._venue.fapiPrivateGetPositionSideDual),
+            self._read(self._venue.fapiPrivateGetAccountConfig),
             self._read(self._venue.fapiPrivateV3GetAccount),
         )
         return parsed(
@@ -142,7 +142,8 @@ class VenueAccount:
                     as_of=now,
                     margin_balance=Decimal(totals["totalMarginBalance"]),
                     available_balance=Decimal(totals["availableBalance"]),
-                    hedged=flag(dual["dualSidePosition"]),
+                    hedged=flag(modes["dualSidePosition"]),
+                    multi_assets=flag(modes["multiAssetsMargin"]),
                     positions=positions_of(positions),
                     open_orders=open_orders_of(plain, conditional),
                 ),
