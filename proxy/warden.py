@@ -111,7 +111,11 @@ class Warden:
             changed=self._book_moved,
         )
         self._stops = BotStops(
-            data_dir=settings.data_dir, store=self._store, record=self._scribe.event, generation=self._kill.generation
+            data_dir=settings.data_dir,
+            store=self._store,
+            record=self._scribe.event,
+            traders=self._traders,
+            generation=self._kill.generation,
         )
         for key in self._vault.accounts():
             self._keepers[key.account] = self._keeper(key, feeds[key.account])

@@ -295,6 +295,10 @@ class WardenStore:
         else:
             await self._redis.hdel(self._keys.disabled, guard_key)
 
+    async def forget_attempts(self, account: str, bot: str) -> None:
+        """Forget a bot's earlier entries on one account: what it sends from now on is counted anew."""
+        await self._redis.delete(self._keys.attempts(account, bot))
+
     async def publish_scores(self, scores: Mapping[str, Score], baselines: Mapping[str, Mapping[str, Any]]) -> None:
         """Publish anomaly scores by level (``bot:NAME``, ``account:NAME``, ``desk``), and what the bots' came from."""
         pipeline = self._redis.pipeline(transaction=True)
