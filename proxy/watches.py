@@ -1,4 +1,4 @@
-"""Builds what looks after one account beside its keeper: its key, what came from outside, and dead-man timers."""
+"""Builds what looks after one account beside its keeper: key, outside activity, protective stops, dead-man timers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from proxy.accounts.dead_man import DeadMan
 from proxy.accounts.key_watch import KeyWatch
 from proxy.accounts.markets import MarketKeeper
 from proxy.accounts.outside_watch import OutsideWatch
+from proxy.accounts.protection_watch import ProtectionWatch, stop_rules
 from proxy.accounts.shares import Shares
 from proxy.accounts.venue_account import VenueAccount
 from proxy.kill.desk import KillDesk
@@ -84,6 +85,15 @@ def outside_watch(
         record=record,
         data_dir=data_dir,
         now=now,
+    )
+
+
+def protection_watch(
+    account: str, policy: Callable[[], Policy], kill: KillDesk, record: Record, now: Callable[[], datetime]
+) -> ProtectionWatch:
+    """The watch on an account's protective stops, under the policy that is in force when it looks."""
+    return ProtectionWatch(
+        account=account, rules=lambda: stop_rules(policy(), account), response=kill, record=record, now=now
     )
 
 

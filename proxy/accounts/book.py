@@ -69,6 +69,7 @@ class Book:
         self.legs: dict[LegKey, Leg] = {}
         self.wallets: dict[str, Decimal] = {}
         self.surveyed: Account | None = None
+        self.assets_told: tuple[bool, float] | None = None
         self.owner = owner
 
     def apply(self, event: Event, received: float) -> Effects:
@@ -80,7 +81,9 @@ class Book:
                 return self._algo(event, received)
             case AccountEvent():
                 return self._account(event, received)
-            case ConfigEvent() | MarginCall() | StreamKeyExpired():
+            case ConfigEvent():
+                return self._config(event, received)
+            case MarginCall() | StreamKeyExpired():
                 return Effects()
 
     def leg(self, symbol: str, position_side: PositionSide) -> Leg:
@@ -206,9 +209,19 @@ class Book:
             leg = self.leg(change.symbol, change.position_side)
             leg.tell(change.quantity, event.at_ms, received, absolute=event.reason != "ORDER")
             leg.entry_price, leg.margin_mode = change.entry_price, change.margin_mode
+            leg.isolated_margin = change.isolated_margin
+            if not change.quantity:
+                leg.adl_quantile = None  # What is opened next has a rank of its own, which the next survey tells.
             if change.quantity and hedged is (change.position_side is PositionSide.BOTH):
                 doubt = "the position mode was changed"
         return Effects(doubt=doubt)
+
+    def _config(self, event: ConfigEvent, received: float) -> Effects:
+        if event.multi_assets is not None:
+            self.assets_told = (event.multi_assets, received)
+            if self.surveyed is not None:
+                self.surveyed = replace(self.surveyed, multi_assets=event.multi_assets)
+        return Effects()
 
     def _margin_balance(self, base: Account, markets: Mapping[str, Market]) -> Decimal:
         """The survey's balance, moved by what quote wallets and unrealised PnL have moved since."""
@@ -246,6 +259,9 @@ def _position(leg: Leg, quantity: Decimal, markets: Mapping[str, Market]) -> Pos
         mark_price=markets[leg.symbol].mark_price if leg.symbol in markets else _mark(leg),
         liquidation_price=leg.liquidation_price if quantity == leg.liquidation_quantity else None,
         margin_mode=leg.margin_mode,
+        isolated_margin=leg.isolated_margin,
+        # A rank is of the side that was surveyed; what turned round since has one of its own.
+        adl_quantile=leg.adl_quantile if quantity * leg.liquidation_quantity > 0 else None,
     )
 
 

@@ -16,6 +16,7 @@ from typing import Final, Protocol
 
 from proxy.accounts.book import Book
 from proxy.accounts.events import Event
+from proxy.accounts.known_settings import SettingsView
 from proxy.accounts.merging import Merged, merge_survey
 from proxy.accounts.survey import Survey
 from proxy.store.conversion import NOTHING, Conversion
@@ -54,6 +55,11 @@ class Attribution(Protocol):
         """How far the shares have the venue's funding, at this very moment."""
         ...
 
+    @property
+    def settings(self) -> SettingsView:
+        """What the venue has set for the account's symbols."""
+        ...
+
     def missed(self) -> None:
         """Events may have been lost that no survey makes good, as those of funding."""
 
@@ -69,7 +75,10 @@ class Outside(Protocol):
 
 
 class Bookkeeper:
-    """One account's book, and its place in the store."""
+    """One account's book, and its place in the store.
+
+    ``heard`` hears every event before the document it changes is published, ``published`` every document that was.
+    """
 
     def __init__(
         self,
@@ -80,6 +89,8 @@ class Bookkeeper:
         markets: Callable[[], Mapping[str, Market]] = dict,
         shares: Attribution | None = None,
         outside: Outside | None = None,
+        heard: Callable[[Event], None] = lambda event: None,
+        published: Callable[[Account], None] = lambda account: None,
     ) -> None:
         self.book = book
         self.account: Account | None = None
@@ -89,6 +100,8 @@ class Bookkeeper:
         self._markets = markets
         self._shares = shares
         self._outside = outside
+        self._heard = heard
+        self._published = published
         self._lock = asyncio.Lock()
         self._version = 0
         self._pending = NOTHING
@@ -101,6 +114,7 @@ class Bookkeeper:
         doubts = []
         for event in events:
             effects = self.book.apply(event, received)
+            self._heard(event)
             place = len(self._pending.taken) if effects.conversion.taken else None
             self._pending = self._pending.then(effects.conversion)
             if self._shares is not None:
@@ -208,7 +222,14 @@ class Bookkeeper:
         account = self.book.account(version=self._version + 1, as_of=self._as_of, stale=self.stale, markets=markets)
         if account is None or self._shares is None:
             return account
-        return replace(account, shares=self._shares.all(), funding_mark=self._shares.funding_mark)
+        settings = self._shares.settings
+        return replace(
+            account,
+            shares=self._shares.all(),
+            funding_mark=self._shares.funding_mark,
+            settings=settings.apart,
+            usual_settings=settings.usual,
+        )
 
     async def _finish(self, account: Account, done: Published, conversion: Conversion, said: int) -> bool:
         """Note what was published; another version in the way is only another warden's, or one of ours before."""
@@ -216,6 +237,7 @@ class Bookkeeper:
             self._version = await self._store.account_version(account.name)
             return False
         self._version, self.account = account.version, account
+        self._published(account)
         self._pending = self._pending.without(conversion)
         for event, known, place in self._unsaid[:said]:
             if self._outside is not None:

@@ -105,13 +105,14 @@ class AlgoEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionChange:
-    """A leg as it is after an event. ``quantity`` is signed; zero says flat."""
+    """A leg as it is after an event. ``quantity`` is signed; zero says flat. ``isolated_margin`` is its own margin."""
 
     symbol: str
     position_side: PositionSide
     quantity: Decimal
     entry_price: Decimal
     margin_mode: MarginMode
+    isolated_margin: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,6 +257,7 @@ def _account(row: Row) -> AccountEvent:
                 quantity=Decimal(each["pa"]),
                 entry_price=Decimal(each["ep"]),
                 margin_mode=MarginMode.ISOLATED if each.get("mt") == "isolated" else MarginMode.CROSS,
+                isolated_margin=_some(each.get("iw")) if each.get("mt") == "isolated" else None,
             )
             for each in change.get("P", ())
         ),

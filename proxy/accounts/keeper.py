@@ -161,6 +161,10 @@ class AccountKeeper:
         self._due = 0.0
         self._wake.set()
 
+    def publish_soon(self) -> None:
+        """Something that is not of the book is to be published with it. Without a stream, the next survey does."""
+        self._news.set()
+
     async def run(self) -> None:
         """Keep the account for ever. Trouble with the venue or the store is waited out; gates refuse meanwhile."""
         async with asyncio.TaskGroup() as loops:

@@ -54,6 +54,8 @@ class Leg:
     liquidation_price: Decimal | None = None
     liquidation_quantity: Decimal = _ZERO
     margin_mode: MarginMode = MarginMode.CROSS
+    isolated_margin: Decimal | None = None
+    adl_quantile: int | None = None
     _fills: deque[_Fill] = field(default_factory=lambda: deque(maxlen=FILLS_KEPT))
 
     @property

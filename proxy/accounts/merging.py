@@ -32,7 +32,11 @@ def merge_survey(book: Book, survey: Survey, since: float) -> Merged:
     """Make the survey the book's state. What was received at or after ``since`` (monotonic) it may not have seen."""
     first = book.surveyed is None
     healed = [*_merge_orders(book, survey, since), *_merge_legs(book, survey, since)]
-    book.surveyed = survey.account
+    told = book.assets_told
+    if told is not None and told[1] >= since:
+        book.surveyed = replace(survey.account, multi_assets=told[0])
+    else:
+        book.surveyed = survey.account
     book.surveyed_wallets(survey.wallets)
     return Merged(conversion=Conversion(taken=_taken(book, survey)), healed=() if first else tuple(healed))
 
@@ -108,15 +112,17 @@ def _merge_legs(book: Book, survey: Survey, since: float) -> list[str]:
         if position is not None:
             _take_prices(leg, position, settled=leg.touched < since)
         elif leg.settled and not leg.told:
-            leg.liquidation_price = None
+            leg.liquidation_price = leg.adl_quantile = None
     return healed
 
 
 def _take_prices(leg: Leg, position: Position, *, settled: bool) -> None:
     leg.mark_price = position.mark_price
     leg.liquidation_price, leg.liquidation_quantity = position.liquidation_price, position.quantity
+    leg.adl_quantile = position.adl_quantile
     if settled or not leg.entry_price:
         leg.entry_price, leg.margin_mode = position.entry_price, position.margin_mode
+        leg.isolated_margin = position.isolated_margin
 
 
 def _words(quantities: frozenset[Decimal]) -> str:

@@ -16,7 +16,7 @@ from proxy.accounts import forwarded
 from proxy.accounts.events import AccountEvent, AlgoEvent, ConfigEvent, Event, OrderEvent
 from proxy.accounts.findings import Activity, Finding
 from proxy.accounts.forwarded import Explanation, Forwarded
-from proxy.accounts.known_settings import KnownSettings
+from proxy.accounts.known_settings import KnownSettings, SettingsView
 from proxy.accounts.payloads import SymbolConfig
 from proxy.accounts.recent import Recent
 from rules.model import MarginMode, PositionSide
@@ -89,6 +89,11 @@ class OutsideDetector:
     def suspicions(self) -> tuple[Suspicion, ...]:
         """What is not explained yet, for whoever can still look it up."""
         return tuple(self._suspicions.values())
+
+    @property
+    def settings(self) -> SettingsView:
+        """What the venue has set for the account's symbols, as last read or told."""
+        return self._settings.view
 
     def adopt(self, orders: Iterable[OpenOrder]) -> None:
         """What stands at the start, or what an earlier warden last published, is taken as it is."""

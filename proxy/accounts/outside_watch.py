@@ -18,6 +18,7 @@ from proxy.accounts.events import AccountEvent, Event, OrderEvent
 from proxy.accounts.findings import Activity, Finding
 from proxy.accounts.funding_watch import FundingWatch
 from proxy.accounts.journaled import journaled
+from proxy.accounts.known_settings import SettingsView
 from proxy.accounts.outside import OutsideDetector
 from proxy.accounts.payloads import FundingRow, PastOrder, SymbolConfig
 from proxy.accounts.shares import Shares
@@ -84,6 +85,7 @@ class OutsideWatch:
 
     It keeps the account's shares true on the way: what orders filled while the stream was down is looked up and given
     to their owners; only what no order explains is nobody's, and found. Funding is read from the venue's list.
+    ``settings_changed`` is called when the venue's settings are other than before: they are to be published.
     """
 
     def __init__(
@@ -116,6 +118,7 @@ class OutsideWatch:
         self._given_up: frozenset[str] = frozenset()
         self._unanswered: Finding | None = None
         self.found: deque[Found] = deque(maxlen=FOUND_MAX)
+        self.settings_changed: Callable[[], None] = lambda: None
 
     def restore(self, account: Account) -> None:
         """Take up what an earlier warden published last: its shares, and the orders it knew. Later calls do nothing.
@@ -159,7 +162,10 @@ class OutsideWatch:
 
     def saw(self, event: Event, known: bool) -> None:
         """The same event; ``known`` says that a hold stood behind its order, or that it was known before."""
+        before = self._detector.settings
         self._detector.saw(event, self._is_known(event, known), time.monotonic())
+        if self._detector.settings is not before:
+            self.settings_changed()
 
     def adopt(self, positions: Sequence[Position], open_orders: Sequence[OpenOrder]) -> None:
         """The account's whole book after a survey. The first one is taken as it is; later ones are compared."""
@@ -187,6 +193,11 @@ class OutsideWatch:
     def all(self) -> tuple[Share, ...]:
         """Every bot's share."""
         return self._shares.all()
+
+    @property
+    def settings(self) -> SettingsView:
+        """What the venue has set for the account's symbols."""
+        return self._detector.settings
 
     @property
     def funding_mark(self) -> FundingMark | None:
@@ -274,7 +285,7 @@ class OutsideWatch:
     async def _follow_settings(self) -> None:
         while True:
             pause = SETTINGS_EVERY_S
-            began = time.monotonic()
+            began, before = time.monotonic(), self._detector.settings
             try:
                 self._detector.configured(await self._venue.symbol_configs(), began, time.monotonic())
             except VenueThrottled as trouble:
@@ -282,6 +293,8 @@ class OutsideWatch:
                 pause = max(pause, trouble.retry_after)
             except VenueTrouble as trouble:
                 log.warning("settings of %s cannot be read: %s", self._account, trouble)
+            if self._detector.settings is not before:
+                self.settings_changed()
             await asyncio.sleep(pause)
 
     def _is_known(self, event: Event, known: bool) -> bool:

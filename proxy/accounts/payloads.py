@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from proxy.accounts.survey import LegKey, OrderKey
 from proxy.accounts.troubles import VenueUnavailable
@@ -16,6 +17,9 @@ from rules.snapshot import OpenOrder, Position
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
+
+NEVER_DELIVERED_MS: Final = 4_133_404_800_000
+"""The year 2100: the delivery date Binance gives to perpetual contracts that it means to keep (seen 2026-11)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,9 +118,16 @@ def instrument_of(row: Row, tiers: Mapping[str, tuple[MarginTier, ...]]) -> Inst
             price_min=_some(price.get("minPrice")),
             price_max=_some(price.get("maxPrice")),
             tiers=tiers.get(row["symbol"], ()),
+            delisted_at=_delivery(row.get("deliveryDate")),
         )
-    except (KeyError, TypeError, InvalidOperation):
+    except (KeyError, TypeError, ValueError, InvalidOperation):
         return None  # Unknown to the guard is refused there; better one symbol than none.
+
+
+def _delivery(milliseconds: object) -> datetime | None:
+    """When a contract is settled and closed: announced for a perpetual that is delisted, fixed for a dated one."""
+    at_ms = int(str(milliseconds)) if milliseconds is not None else NEVER_DELIVERED_MS
+    return datetime.fromtimestamp(at_ms / 1000, UTC) if 0 < at_ms < NEVER_DELIVERED_MS else None
 
 
 def position_ref(row: Row) -> PositionRef:
@@ -140,6 +151,8 @@ def positions_of(rows: Iterable[Row]) -> tuple[Position, ...]:
             liquidation_price=_some(row.get("liquidationPrice")),
             # Version 3 of positionRisk names no margin mode; only an isolated position has a wallet of its own.
             margin_mode=MarginMode.ISOLATED if _some(row.get("isolatedWallet")) else MarginMode.CROSS,
+            isolated_margin=_some(row.get("isolatedWallet")),
+            adl_quantile=int(row["adl"]) if row.get("adl") is not None else None,
         )
         for row in rows
         if Decimal(row["positionAmt"])
@@ -247,6 +260,24 @@ def funding_row(row: Row) -> FundingRow:
         amount=amount,
         asset=row["asset"],
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferRow:
+    """Money moved into the account, or out of it (negative), as the venue booked it. ``row_id`` is its ``tranId``."""
+
+    row_id: str
+    at_ms: int
+    amount: Decimal
+    asset: str
+
+
+def transfer_row(row: Row) -> TransferRow:
+    """A row of income of the type TRANSFER."""
+    amount = Decimal(row["income"])
+    if not amount.is_finite():
+        raise ValueError("income is not a number")
+    return TransferRow(row_id=str(row["tranId"]), at_ms=int(row["time"]), amount=amount, asset=row["asset"])
 
 
 def order_report(row: Row) -> OrderReport:

@@ -33,6 +33,7 @@ from rules.model import (
     CancelAll,
     CancelOrder,
     Command,
+    MarginMode,
     OrderType,
     PlaceOrder,
     PositionSide,
@@ -53,6 +54,7 @@ from rules.snapshot import (
     Position,
     Share,
     Snapshot,
+    SymbolSettings,
     UnreportedOrder,
 )
 
@@ -161,6 +163,35 @@ class World:
 
     def unsurveyed(self) -> World:
         return replace(self, account=None)
+
+    def setting(self, symbol: str, margin_mode: MarginMode, *, leverage: int = 20) -> World:
+        """What the venue has set for one symbol."""
+        assert self.account is not None
+        others = tuple(each for each in self.account.settings if each.symbol != symbol)
+        new = SymbolSettings(symbol=symbol, margin_mode=margin_mode, leverage=Decimal(leverage))
+        return self._account(settings=(*others, new))
+
+    def isolating(self, symbol: str, quantity: str, *, margin: str | None, entry_price: str | None = None) -> World:
+        """An isolated position with this much margin of its own."""
+        world = self._position(symbol, Decimal(quantity))
+        assert world.account is not None
+        *others, leg = world.account.positions
+        leg = replace(leg, margin_mode=MarginMode.ISOLATED, isolated_margin=None if margin is None else Decimal(margin))
+        if entry_price is not None:
+            leg = replace(leg, entry_price=Decimal(entry_price))
+        return world._account(positions=(*others, leg))
+
+    def ranked(self, symbol: str, adl_quantile: int | None) -> World:
+        """The venue's auto-deleveraging rank of a symbol's legs."""
+        assert self.account is not None
+        legs = tuple(
+            replace(leg, adl_quantile=adl_quantile) if leg.symbol == symbol else leg for leg in self.account.positions
+        )
+        return self._account(positions=legs)
+
+    def with_assets(self, multi_assets: bool | None) -> World:
+        """Whether other assets serve as margin."""
+        return self._account(multi_assets=multi_assets)
 
     def resting(self, *orders: OpenOrder) -> World:
         assert self.account is not None
@@ -303,6 +334,10 @@ class World:
         )
         return replace(self, attempts=(*self.attempts, attempt))
 
+    def under(self, *overrides: Override) -> World:
+        """With these overrides open."""
+        return replace(self, overrides=(*self.overrides, *overrides))
+
     def _position(self, symbol: str, quantity: Decimal) -> World:
         assert self.account is not None
         side = PositionSide.BOTH
@@ -397,6 +432,23 @@ def an_open_order(
         filled_quantity=Decimal(filled),
         **terms,
     )
+
+
+def an_override(rule_id: str = "max_order_value", quantity_max: str = "2", **terms: Any) -> Override:
+    """Leave for the demo bot to buy so much BTCUSDT past one rule within the next five minutes."""
+    default = Override(
+        override_id="o1",
+        rule_id=rule_id,
+        bot="demo-bot",
+        symbol="BTCUSDT",
+        side=Side.BUY,
+        quantity_max=Decimal(quantity_max),
+        expires_at=NOW + timedelta(minutes=5),
+        ticket="RISK-17",
+        requested_by="ann",
+        approved_by="ben",
+    )
+    return replace(default, **terms)
 
 
 def a_policy(*rules: Rule) -> Policy:

@@ -1,0 +1,148 @@
+"""The warden's eye on protective stops: which legs stand without one, and what follows when a leg loses its last.
+
+Cancels always pass, also that of the last stop: so the warden sees to it. It looks at every account document that is
+published, whoever or whatever moved the account.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+from redis.exceptions import RedisError
+
+from rules.decision import Enforcement
+from rules.facts import Unprotected
+from rules.model import PositionSide
+from rules.policy import Policy
+from rules.position.protective_stop import ProtectiveStop
+from rules.protection import stops_of, unprotected
+from rules.snapshot import Account, Position
+
+log = logging.getLogger("perpguard.accounts")
+
+TICK_S: Final = 0.25
+_STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
+
+LegKey = tuple[str, PositionSide]
+
+
+class Response(Protocol):
+    """What can be done about it: the kill desk."""
+
+    async def reduce(self, account: str, by: str, reason: str) -> bool:
+        """Let nothing in that adds risk. False when it was stopped already. Raises what the store client raises."""
+        ...
+
+    def stopped(self, account: str) -> bool:
+        """Whether a kill covers the account, running or done: then it cancels stops itself."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """A leg whose last stop has gone; a new one may come until ``due`` (monotonic seconds)."""
+
+    due: float
+    replace_s: int
+
+
+class ProtectionWatch:
+    """Watches one account under the rules in force, which are asked for anew with every document.
+
+    ``unprotected`` are the legs without full protection, and since when: for the account's record.
+    """
+
+    def __init__(
+        self,
+        *,
+        account: str,
+        rules: Callable[[], Sequence[ProtectiveStop]],
+        response: Response,
+        record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._account = account
+        self._rules = rules
+        self._response = response
+        self._record = record
+        self._now = now
+        self._guarded: dict[LegKey, bool] = {}
+        self._lost: dict[LegKey, Lost] = {}
+        self._unanswered = ""
+        self.unprotected: tuple[Unprotected, ...] = ()
+
+    def restore(self, account: Account | None, before: Iterable[Unprotected] = ()) -> None:
+        """Take up what an earlier warden published last, so that neither a time nor a stop is forgotten."""
+        self.unprotected = tuple(before)
+        if account is not None:
+            self.saw(account)
+
+    def saw(self, account: Account) -> None:
+        """The account as it is published now."""
+        rules = self._rules()
+        bands = [(rule.symbol, rule.band) for rule in rules]
+        self.unprotected = unprotected(self.unprotected, account, self._now(), bands)
+        enforced = [rule for rule in rules if rule.enforcement is Enforcement.ENFORCE]
+        guarded: dict[LegKey, bool] = {}
+        for leg in account.positions:
+            key = (leg.symbol, leg.position_side)
+            # Until fills and venue agree a leg may be listed twice, once for either side; a stop is of one of them.
+            guarded[key] = guarded.get(key, False) or _has_stop(leg, account, enforced)
+        for key, has_stop in guarded.items():
+            if has_stop:
+                self._lost.pop(key, None)
+            elif self._guarded.get(key, False):
+                replace_s = min(rule.replace_s for rule in enforced if rule.symbol in ("", key[0]))
+                self._lost.setdefault(key, Lost(due=time.monotonic() + replace_s, replace_s=replace_s))
+        self._lost = {key: lost for key, lost in self._lost.items() if key in guarded}
+        self._guarded = guarded
+
+    async def run(self) -> None:
+        """Look, for ever. What is found is acted on as soon as the store answers."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            await self._look()
+            if self._unanswered:
+                await self._answer(self._unanswered)
+
+    async def _look(self) -> None:
+        if self._lost and self._response.stopped(self._account):
+            self._lost.clear()
+        at = time.monotonic()
+        for key in [key for key, lost in self._lost.items() if lost.due <= at]:
+            lost, (symbol, position_side) = self._lost.pop(key), key
+            log.error("PROTECTION_LOST on %s: %s %s has no stop any more", self._account, symbol, position_side)
+            self._unanswered = f"PROTECTION_LOST: {symbol} {position_side} has no protective stop any more"
+            detail = {"account": self._account, "symbol": symbol, "position_side": position_side.value}
+            await self._record("protection.lost", "warden", {**detail, "replace_s": lost.replace_s})
+
+    async def _answer(self, reason: str) -> None:
+        try:
+            await self._response.reduce(self._account, "warden", reason)
+        except _STORE_TROUBLE as trouble:
+            log.error("%s cannot be made reduce-only yet: %s", self._account, type(trouble).__name__)
+            return
+        self._unanswered = ""
+
+
+def _has_stop(leg: Position, account: Account, enforced: Iterable[ProtectiveStop]) -> bool:
+    """Whether the leg has a stop in the eyes of every rule that is enforced for it; true without such a rule."""
+    asked = [rule.band for rule in enforced if rule.symbol in ("", leg.symbol)]
+    return all(any(stops_of(leg, account.open_orders, band)) for band in asked)
+
+
+def stop_rules(policy: Policy, account: str) -> tuple[ProtectiveStop, ...]:
+    """The ``protective_stop`` rules that look at an account's legs: the desk's, its own, and those of symbols."""
+    return tuple(
+        rule
+        for rule in policy.rules
+        if isinstance(rule, ProtectiveStop)
+        and rule.enforcement is not Enforcement.OFF
+        and (rule.symbol or rule.level in ("desk", f"account:{account}"))
+    )

@@ -1,0 +1,264 @@
+"""Margin arithmetic: what tiers require, and how far the market may move before the venue liquidates.
+
+Binance, "Leverage and Margin of USDⓈ-M Futures" and "How to Calculate Liquidation Price of USDⓈ-M Futures Contracts"
+(seen 2026-11): maintenance margin of a leg = notional * rate - amount of the tier the notional is in; liquidation is
+where the balance behind the legs equals the sum of these. The venue's formula keeps the tier of today's notional;
+here the tier of the notional *at* the liquidation price counts, which is never farther away.
+
+What stands behind an isolated leg is its own margin, behind cross legs the rest of the account. Fees and slippage of
+the way out, and funding still to come, are in neither; nor are they in the venue's own number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from rules.exposure import Exposure, worst_case
+from rules.instrument import MarginTier
+from rules.model import MarginMode, Side
+from rules.snapshot import Account, HeldOrder, Position, Snapshot
+
+ZERO: Final = Decimal(0)
+ONE: Final = Decimal(1)
+
+
+class MarginUnknown(Exception):
+    """The guard does not know something that the arithmetic needs; the message names it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Liquidation:
+    """How far a leg is from its end. ``distance`` is the fraction of the mark that the market must move against it.
+
+    Zero or below: it would be liquidated at once. One or more on a long: never. ``price`` is the mark then (quote
+    currency, zero when none is low enough); ``maintenance_margin`` what the venue requires before the move: of all
+    cross legs together, or of the isolated leg.
+    """
+
+    distance: Decimal
+    price: Decimal
+    maintenance_margin: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """One symbol of a market that moves against the account. Notionals in quote currency at the mark, none negative.
+
+    ``losing`` is what loses by the move, ``carried`` the legs whose maintenance margin must be kept all the while.
+    ``growing``: the move makes their notional larger (a rising mark), else smaller.
+    """
+
+    losing: Decimal
+    carried: tuple[Decimal, ...]
+    growing: bool
+    tiers: tuple[MarginTier, ...]
+
+
+def maintenance_margin(notional: Decimal, tiers: Sequence[MarginTier]) -> Decimal:
+    """What the venue requires to keep a leg of this absolute notional, in quote currency.
+
+    Raises ``MarginUnknown`` without tiers.
+    """
+    tier = _tier(notional, tiers)
+    return max(ZERO, notional * tier.maintenance_rate - tier.maintenance_amount)
+
+
+def account_maintenance(snapshot: Snapshot) -> Decimal:
+    """Maintenance margin of all open legs at their marks, cross and isolated. Raises ``MarginUnknown``."""
+    account = _account(snapshot)
+    return sum(
+        (
+            maintenance_margin(abs(leg.quantity) * _mark(leg.symbol, snapshot), _tiers(leg.symbol, snapshot))
+            for leg in account.positions
+        ),
+        ZERO,
+    )
+
+
+def distance_to_liquidation(backing: Decimal, symbols: Sequence[Moving]) -> Decimal:
+    """The fraction by which all ``symbols`` must move together until ``backing`` is no more than what is required.
+
+    ``backing`` is the balance before the move. Something must be losing. Raises ``MarginUnknown`` without tiers.
+    """
+    moved = ZERO
+    # Balance less requirement falls ever more steeply. So the tiers of a nearer place lead too far, those of a place
+    # too far never too near: every step comes back by a tier at least, until the tiers are those of the answer.
+    for _ in range(1 + sum(len(each.tiers) * len(each.carried) for each in symbols)):
+        free, slope = backing, ZERO
+        for each in symbols:
+            sign = ONE if each.growing else -ONE
+            slope += each.losing
+            for notional in each.carried:
+                tier = _tier(notional * (ONE + sign * moved), each.tiers)
+                free -= notional * tier.maintenance_rate - tier.maintenance_amount
+                slope += sign * notional * tier.maintenance_rate
+        answer = free / slope
+        if answer <= ZERO or answer == moved:
+            return answer
+        moved = answer
+    return moved
+
+
+def liquidation_after(order: HeldOrder, snapshot: Snapshot) -> Liquidation:
+    """The distance of the leg that ``order`` grows, once it and everything under way has filled.
+
+    Every symbol counts at its worst case, and the order at its price where that is worse than the mark. Cross legs are
+    moved against the account **all together**, by one fraction: a market falls as a whole, and a number that holds
+    only while nothing else moves has liquidated many. So it is never more than what the venue shows for the leg.
+    Legs of other directions are no credit. An isolated leg stands alone; its distance is the smallest of what it is
+    now, with what is under way, and with the order, because any of these may be all that fills.
+
+    Raises ``MarginUnknown``, naming what is missing. Worked out once for each order.
+    """
+    known: dict[HeldOrder, Liquidation] = snapshot.once("liquidations", lambda _: {})
+    if order not in known:
+        known[order] = _liquidation(order, snapshot)
+    return known[order]
+
+
+def _liquidation(order: HeldOrder, snapshot: Snapshot) -> Liquidation:
+    account, mark = _account(snapshot), _mark(order.symbol, snapshot)
+    if _mode(order.symbol, account) is MarginMode.ISOLATED:
+        distance, required = _isolated(order, account, mark, snapshot)
+    else:
+        distance, required = _cross(order, account, mark, snapshot)
+    price = max(ZERO, mark * (ONE - order.side.sign * distance))
+    return Liquidation(distance=distance, price=price, maintenance_margin=required)
+
+
+def _cross(order: HeldOrder, account: Account, mark: Decimal, snapshot: Snapshot) -> tuple[Decimal, Decimal]:
+    backing = account.margin_balance - _paid_above_mark(order, mark)
+    for leg in account.positions:
+        if _mode(leg.symbol, account) is MarginMode.ISOLATED:
+            backing -= max(ZERO, _isolated_backing(leg, snapshot))
+    moving, required = [], ZERO
+    for symbol, exposure in worst_case(snapshot, (order,)).items():
+        if _mode(symbol, account) is MarginMode.ISOLATED:
+            # Its margin leaves the cross balance when the order fills.
+            backing -= _opening(exposure, account, snapshot) / _leverage(symbol, account)
+            continue
+        side = order.side if symbol == order.symbol else None
+        each = _moving(exposure, side, _tiers(symbol, snapshot))
+        moving.append(each)
+        required += sum((maintenance_margin(notional, each.tiers) for notional in each.carried), ZERO)
+    return distance_to_liquidation(backing, moving), required
+
+
+def _isolated(order: HeldOrder, account: Account, mark: Decimal, snapshot: Snapshot) -> tuple[Decimal, Decimal]:
+    """The leg alone: its margin and profit, and for each order that grows it the margin the venue will set aside."""
+    legs = [leg for leg in account.positions if leg.symbol == order.symbol and leg.quantity * order.side.sign > 0]
+    tiers, leverage = _tiers(order.symbol, snapshot), _leverage(order.symbol, account)
+    held = sum((abs(leg.quantity) * mark for leg in legs), ZERO)
+    backing = sum((_isolated_backing(leg, snapshot) for leg in legs), ZERO)
+    before = snapshot.once("worst_case", worst_case).get(order.symbol)
+    after = worst_case(snapshot, (order,))[order.symbol]
+    ordered = _side_notional(before, order.side) if before is not None else ZERO
+    whole = _side_notional(after, order.side)
+    cases = [
+        (held, backing),
+        (ordered, backing + (ordered - held) / leverage),
+        (whole, backing + (whole - held) / leverage - _paid_above_mark(order, mark)),
+    ]
+    growing = order.side is Side.SELL
+    distance = min(
+        distance_to_liquidation(behind, [Moving(notional, (notional,), growing, tiers)])
+        for notional, behind in cases
+        if notional > ZERO
+    )
+    return distance, maintenance_margin(whole, tiers)
+
+
+def _moving(exposure: Exposure, side: Side | None, tiers: tuple[MarginTier, ...]) -> Moving:
+    """A cross symbol moving against the leg of ``side``, or (``None``) against whichever of its legs is larger."""
+    long, short = exposure.long_notional, exposure.short_notional
+    match side:
+        case Side.BUY:
+            losing = long
+        case Side.SELL:
+            losing = short
+        case None:
+            losing = max(long, short)
+    # Both legs of a hedge need their margin, whichever loses. A short among them may grow, and counts as growing.
+    carried = tuple(leg for leg in (long, short) if leg) if exposure.hedged else (losing,)
+    growing = side is Side.SELL or (short > ZERO and (exposure.hedged or side is None))
+    return Moving(losing, carried, growing, tiers)
+
+
+def _opening(exposure: Exposure, account: Account, snapshot: Snapshot) -> Decimal:
+    """Notional of a symbol's orders that may open or grow a leg."""
+    held = sum(
+        (abs(leg.quantity) * _mark(leg.symbol, snapshot) for leg in account.positions if leg.symbol == exposure.symbol),
+        ZERO,
+    )
+    return exposure.long_notional + exposure.short_notional - held
+
+
+def _side_notional(exposure: Exposure, side: Side) -> Decimal:
+    return exposure.long_notional if side is Side.BUY else exposure.short_notional
+
+
+def _paid_above_mark(order: HeldOrder, mark: Decimal) -> Decimal:
+    """What the order loses at once if it fills at its price; nothing for a price better than the mark."""
+    if order.price is None:
+        return ZERO
+    return max(ZERO, (order.price - mark) * order.side.sign) * order.quantity
+
+
+def _isolated_backing(leg: Position, snapshot: Snapshot) -> Decimal:
+    if leg.isolated_margin is None:
+        raise MarginUnknown(f"the margin of the isolated {leg.symbol} leg")
+    return leg.isolated_margin + leg.quantity * (_mark(leg.symbol, snapshot) - leg.entry_price)
+
+
+def _account(snapshot: Snapshot) -> Account:
+    if snapshot.account is None:
+        raise MarginUnknown("the account")
+    return snapshot.account
+
+
+def _mode(symbol: str, account: Account) -> MarginMode:
+    """An open leg says in which mode it is; the venue does not change it under a position."""
+    for leg in account.positions:
+        if leg.symbol == symbol:
+            return leg.margin_mode
+    settings = account.settings_of(symbol)
+    if settings is None:
+        raise MarginUnknown(f"the margin mode of {symbol}")
+    return settings.margin_mode
+
+
+def _leverage(symbol: str, account: Account) -> Decimal:
+    settings = account.settings_of(symbol)
+    if settings is None:
+        raise MarginUnknown(f"the leverage set for {symbol}")
+    return settings.leverage
+
+
+def _mark(symbol: str, snapshot: Snapshot) -> Decimal:
+    market = snapshot.markets.get(symbol)
+    if market is None:
+        raise MarginUnknown(f"the mark price of {symbol}")
+    return market.mark_price
+
+
+def _tiers(symbol: str, snapshot: Snapshot) -> tuple[MarginTier, ...]:
+    instrument = snapshot.instruments.get(symbol)
+    if instrument is None or not instrument.tiers:
+        raise MarginUnknown(f"the margin tiers of {symbol}")
+    return instrument.tiers
+
+
+def _tier(notional: Decimal, tiers: Iterable[MarginTier]) -> MarginTier:
+    """The tier of a notional; above the last cap the last one, below the first floor the first."""
+    found: MarginTier | None = None
+    for tier in tiers:
+        if found is None or tier.notional_floor <= notional:
+            found = tier
+        else:
+            break
+    if found is None:
+        raise MarginUnknown("the margin tiers")
+    return found

@@ -1,0 +1,119 @@
+"""liquidation_distance: how far the market must move against a leg before the venue liquidates it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, ClassVar, Final
+
+from rules.decision import Breach, Measure
+from rules.exposure import held_order
+from rules.margin import MarginUnknown, account_maintenance, liquidation_after
+from rules.model import Command
+from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show, show_exact
+from rules.snapshot import Snapshot
+
+_FRACTION: Final = Decimal("0.0001")
+_PRICE: Final = Decimal("0.00000001")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiquidationDistance(Rule):
+    """Keep every leg an order grows at least `distance_min` away from liquidation: size down, or add margin first.
+
+    The distance is the fraction by which the mark must move against the leg, after this order and everything under
+    way has filled. Cross margin: all the account's legs move against it together, because a market falls as a whole;
+    so the distance is never more than what the exchange shows. Isolated margin: the leg alone, by its own margin and
+    the leverage set. With `multiple_of_volatility` the distance must also be that many times the standard deviation
+    of one hour's return, so that the same account carries less in a wild market.
+
+    Distance, liquidation price and maintenance margin, before and after, are recorded with every entry. Fees and
+    funding on the way are not in it, and a position that is too near already is not touched: the exits are open.
+    """
+
+    rule_id: ClassVar[str] = "liquidation_distance"
+    codes: ClassVar[Mapping[str, str]] = {
+        "LIQUIDATION_TOO_NEAR": "after the order the leg could be liquidated by too small a move",
+        FACTS_UNKNOWN: "margin tiers, margin mode, leverage, an isolated leg's margin, a mark price, or the volatility"
+        " asked for, is not known or too old",
+    }
+    clauses: ClassVar[Sequence[str]] = ("RTS 6 art. 15(4)", "RTS 6 art. 15(5)")
+    example: ClassVar[str] = """
+[desk.liquidation_distance]
+enforcement = "enforce"
+distance_min = 0.15
+multiple_of_volatility = 8
+"""
+    sized: ClassVar[bool] = True
+
+    distance_min: Annotated[Decimal, Setting("fraction of the mark, below one", Looser.LOWER)]
+    multiple_of_volatility: Annotated[
+        Decimal | None, Setting("times the standard deviation of one hour's return", Looser.LOWER)
+    ] = None
+    facts_age_max_s: Annotated[int, Setting("seconds; age of the volatility", Looser.HIGHER)] = 120
+
+    def __post_init__(self) -> None:
+        if self.distance_min >= 1:
+            raise ValueError("liquidation_distance needs a distance_min below 1: a mark cannot fall by more than all")
+
+    def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
+        """Refuse an entry whose leg would be nearer to liquidation than allowed, or whose distance is not known."""
+        order = held_order(command, snapshot)
+        if order is None:
+            return None
+        required = self._required(order.symbol, snapshot)
+        if required is None:
+            return self.unknown(f"the volatility of {order.symbol}")
+        try:
+            found = liquidation_after(order, snapshot)
+        except MarginUnknown as missing:
+            return self.unknown(str(missing))
+        if found.distance >= required:
+            return None
+        return self.breach(
+            "LIQUIDATION_TOO_NEAR",
+            f"{order.symbol} could be liquidated by a move of {_fraction(found.distance)} against it,"
+            f" at {_price(found.price)}",
+            observed=_fraction(found.distance),
+            limit=_fraction(required),
+            advice="size down: a smaller order leaves more distance; so does more margin",
+        )
+
+    def measure(self, command: Command, snapshot: Snapshot) -> tuple[Measure, ...]:
+        """Distance, price and maintenance margin of the leg after the entry; nothing when they are not known."""
+        order = held_order(command, snapshot)
+        if order is None:
+            return ()
+        try:
+            found, now = liquidation_after(order, snapshot), account_maintenance(snapshot)
+        except MarginUnknown:
+            return ()
+        return (
+            self._measured("distance", _fraction(found.distance), "fraction"),
+            self._measured("liquidation_price", _price(found.price), "quote"),
+            self._measured("maintenance_margin", show(found.maintenance_margin), "quote"),
+            self._measured("maintenance_margin_before", show(now), "quote"),
+        )
+
+    def _measured(self, name: str, value: str, unit: str) -> Measure:
+        return Measure(rule_id=self.rule_id, name=name, value=value, unit=unit)
+
+    def _required(self, symbol: str, snapshot: Snapshot) -> Decimal | None:
+        """The distance asked for now; ``None`` when it hangs on a volatility that is not known."""
+        if self.multiple_of_volatility is None:
+            return self.distance_min
+        known = snapshot.conditions.symbols.get(symbol) if snapshot.conditions is not None else None
+        if known is None or known.volatility is None:
+            return None
+        if abs(snapshot.now - known.as_of).total_seconds() > self.facts_age_max_s:
+            return None
+        return max(self.distance_min, self.multiple_of_volatility * known.volatility)
+
+
+def _fraction(value: Decimal) -> str:
+    return show_exact(value.quantize(_FRACTION))
+
+
+def _price(value: Decimal) -> str:
+    return show_exact(value.quantize(_PRICE))
