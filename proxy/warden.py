@@ -25,6 +25,7 @@ from proxy.accounts.key_watch import KeyWatch
 from proxy.accounts.markets import MarketKeeper
 from proxy.accounts.outside_watch import OutsideWatch
 from proxy.accounts.protection_watch import ProtectionWatch
+from proxy.accounts.record_keeper import RecordKeeper
 from proxy.accounts.stream import PrivateStream
 from proxy.accounts.venue_account import VenueAccount
 from proxy.accounts.venue_clock import VenueClock
@@ -47,6 +48,7 @@ from proxy.vault.keys import ExchangeKey, KeyState
 from proxy.vault.vault import Vault
 from proxy.watches import dead_man, key_watch, outside_watch, owner_of, protection_watch
 from rules.policy import Policy
+from rules.snapshot import Account
 
 log = logging.getLogger("perpguard.warden")
 
@@ -81,6 +83,7 @@ class Warden:
         self._markets: dict[str, MarketKeeper] = {}
         self._keys: dict[str, KeyWatch] = {}
         self._outside: dict[str, OutsideWatch] = {}
+        self._records: dict[str, RecordKeeper] = {}
         self._protection: dict[str, ProtectionWatch] = {}
         self._dead_men: list[DeadMan] = []
         self._clocks: dict[str, VenueClock] = {}
@@ -180,6 +183,8 @@ class Warden:
                 loops.create_task(key.run())
             for outside in self._outside.values():
                 loops.create_task(outside.run())
+            for remembered in self._records.values():
+                loops.create_task(remembered.run())
             for protection in self._protection.values():
                 loops.create_task(protection.run())
             for timers in self._dead_men:
@@ -222,7 +227,8 @@ class Warden:
         """What an earlier warden published, and the holds it left: what is neither came from outside meanwhile."""
         for name, outside in self._outside.items():
             last = await self._store.account(name)
-            self._protection[name].restore(last)
+            remembered = await self._store.account_record(name)
+            self._protection[name].restore(last, remembered.unprotected if remembered is not None else ())
             if last is not None:
                 outside.restore(last)
                 outside.held(order for aged in await self._store.holds(name) for order in aged.hold.orders)
@@ -235,6 +241,7 @@ class Warden:
             if keeper is None:
                 continue
             self._outside[keeper.name].hear(record)
+            self._records[keeper.name].hear(record)
             conditions = self._conditions[keeper.venue]
             request = str(record.get("id"))
             if record.get("kind") == "decision":
@@ -340,6 +347,21 @@ class Warden:
         protection = self._protection[key.account] = protection_watch(
             key.account, lambda: self._policy, self._kill, record, self._now
         )
+        remembered = self._records[key.account] = RecordKeeper(
+            account=key.account,
+            store=self._store,
+            venue=hands,
+            data_dir=settings.data_dir,
+            owner=owner_of(self._vault, key.account),
+            markets=lambda: market.markets,
+            now=self._now,
+            unprotected=lambda: protection.unprotected,
+        )
+
+        def published(account: Account) -> None:
+            protection.saw(account)
+            remembered.published(account)
+
         keeper = AccountKeeper(
             desk=settings.desk,
             hands=hands,
@@ -353,7 +375,8 @@ class Warden:
                 markets=lambda: market.markets,
                 shares=outside,
                 outside=outside,
-                published=protection.saw,
+                heard=remembered.heard,
+                published=published,
             ),
             record=record,
             streams=settings.streams,

@@ -29,6 +29,7 @@ from proxy.accounts.payloads import (
     OrderReport,
     PastOrder,
     SymbolConfig,
+    TransferRow,
     conditional_order,
     flag,
     funding_row,
@@ -45,6 +46,7 @@ from proxy.accounts.payloads import (
     positions_of,
     symbol_configs,
     tier,
+    transfer_row,
     wallets_of,
 )
 from proxy.accounts.survey import Survey
@@ -213,6 +215,12 @@ class VenueAccount:
         asked = {"incomeType": "FUNDING_FEE", "limit": str(FUNDINGS_MAX), **since}
         rows = await self._read(self._venue.fapiPrivateGetIncome, asked)
         return parsed(lambda: tuple(map(funding_row, rows)))
+
+    async def transfers(self, since_ms: int) -> tuple[TransferRow, ...]:
+        """At most ``FUNDINGS_MAX`` transfers from the venue's time ``since_ms`` on, oldest first; weight 30."""
+        asked = {"incomeType": "TRANSFER", "limit": str(FUNDINGS_MAX), "startTime": str(since_ms)}
+        rows = await self._read(self._venue.fapiPrivateGetIncome, asked)
+        return parsed(lambda: tuple(map(transfer_row, rows)))
 
     async def symbol_configs(self) -> dict[str, SymbolConfig]:
         """Leverage and margin mode of every symbol; weight 5."""

@@ -18,7 +18,7 @@ from proxy.store.keys import Keys
 from proxy.store.owners import OWNERS_MAX
 from proxy.store.timers import LEASE_S, DeadManTimer
 from proxy.store.unreported import decode_unreported, may_stand, unreported_arguments, unreported_field
-from rules.facts import Conditions, Score
+from rules.facts import AccountRecord, Conditions, Score
 from rules.model import TradingState
 from rules.snapshot import Account, Hold, HoldStatus, UnreportedOrder
 
@@ -192,6 +192,23 @@ class WardenStore:
     async def publish_policy(self, version: str, text: str) -> None:
         """Put a policy in force: every gate judges its next order under it."""
         await self._redis.hset(self._keys.policy, mapping={"version": version, "body": text})
+
+    async def publish_record(self, record: AccountRecord, memory: bytes | None = None) -> None:
+        """Publish what is remembered of an account, and beside it, when given, what the warden works it out from."""
+        fields = {"version": str(record.version), "body": dump(plain(record)).decode()}
+        if memory is not None:
+            fields["memory"] = memory.decode()
+        await self._redis.hset(self._keys.record(record.account), mapping=fields)  # type: ignore[arg-type]  # as below
+
+    async def account_record(self, account: str) -> AccountRecord | None:
+        """What is remembered of an account, as it is published; ``None`` when nothing is."""
+        body: Any = await self._redis.hget(self._keys.record(account), "body")
+        return None if body is None else build(load(body), AccountRecord)
+
+    async def record_memory(self, account: str) -> bytes | None:
+        """What the record of an account was last worked out from, ``None`` when the store has none."""
+        memory: Any = await self._redis.hget(self._keys.record(account), "memory")
+        return None if memory is None else str(memory).encode()
 
     async def publish_clock(self, venue: str, offset_us: int) -> None:
         """Publish the venue's time less the store's, in microseconds."""
