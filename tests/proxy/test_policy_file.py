@@ -189,31 +189,8 @@ def test_a_gate_cannot_be_switched_off(gate, word, place):
 
 @pytest.mark.parametrize("rule", sorted(set(CATALOG) - {gate.rule_id for gate in GATES}))
 def test_every_other_rule_may_only_report(rule):
-    needed = {
-        "maintenance_window": "windows = [{ begins = 2026-12-01T06:00:00Z, ends = 2026-12-01T08:00:00Z }]",
-        "latency_shock": "reduce_ratio = 10",
-        "price_divergence": "last_max = 0.01",
-        "book_quality": "spread_max = 0.01",
-        "leverage_temperature": "limit = 0.9",
-        "volatility_scaling": "limit_notional = 1",
-        "liquidation_forecast": "probability_max = 0.1",
-        "slippage_forecast": "probability_max = 0.1",
-        "funding_window": "ahead_s = 600\nrate_min = 0.001",
-        "message_rate": "per_second = 1\nburst = 1",
-        "price_collar": "band = 0.1",
-        "position_limit": "limit_quantity = 1",
-        "correlated_exposure": "limit_equity = 1",
-        "max_order_value": "limit = 1",
-        "max_leverage": "limit = 1",
-        "margin_budget": "limit = 1\nleverage = 1",
-        "max_order_volume": "limit_quantity = 1",
-        "trigger_source": 'allow = "mark"',
-        "order_types": 'types = ["LIMIT"]',
-        "duplicate_order": "window_s = 1",
-        "conditional_probation": "limit = 1",
-    }
-    place = "bot.grid" if rule == "margin_budget" else "desk"
-    policy = a_policy(f'[{place}.{rule}]\nenforcement = "report"\n{needed.get(rule, "")}\n')
+    example = CATALOG[rule].example.replace('"enforce"', '"report"')
+    policy = a_policy(example or f'[desk.{rule}]\nenforcement = "report"\n')
     assert [each.enforcement for each in policy.rules if each.rule_id == rule] == [Enforcement.REPORT]
 
 
