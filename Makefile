@@ -3,7 +3,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet install
 
-.PHONY: help demo demo-once test test-full check bench proof lock clean
+.PHONY: help demo demo-once test test-full check bench proof docs lock clean
 
 help:
 	@echo "make demo       the whole story on this machine; stays up"
@@ -12,6 +12,7 @@ help:
 	@echo "make test-full  adds what needs Debian packages, other clients' environments or more time"
 	@echo "make check      formatter, linter, types, import contracts"
 	@echo "make bench      the measurements docs/bench.md quotes"
+	@echo "make docs       the pages that are written by the rules themselves"
 	@echo "make proof      the long runs docs/proof.md quotes"
 
 .venv/bin/python:
@@ -60,6 +61,9 @@ bench: .venv/.dev
 
 proof: .venv/.dev
 	PERPGUARD_PROOF=100 $(PY) -m pytest -m full -k proof
+
+docs: .venv/.dev
+	$(PY) -m docs.generate
 
 # Needs uv (`pip install uv`). --no-header and no index options keep download addresses out of the lock files.
 lock:

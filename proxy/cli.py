@@ -95,13 +95,18 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("init", help="write the first state of a data directory")
     commands.add_parser("check", help="read settings, policy and vault as the guard would, and say what is wrong")
+    rules = commands.add_parser("rules", help="what each rule does, its settings, codes and clauses")
+    rules.add_argument("rule_id", nargs="?", metavar="RULE")
+    covered = commands.add_parser("coverage", help="which clauses of the regulations the policy covers")
+    covered.add_argument("policy_file", nargs="?", type=Path, metavar="POLICY", help="instead of the settings' policy")
+    covered.add_argument("--json", action="store_true", help="print JSON")
     commands.add_parser("up", help="run the guard: store, warden and gates")
     for name, text in (("gate", "one gate process"), ("warden", "the warden process")):
         process = commands.add_parser(name, help=f"{text} (started by 'up')")
         process.add_argument("--fd", type=int, required=True, help="an inherited listening socket")
     commands.add_parser("sandbox", help="run the practice exchange; see 'perpguard sandbox --help'")
     rearm = commands.add_parser("rearm", help="let a stopped scope trade again, through the running warden")
-    rearm.add_argument("--scope", required=True, help="desk or account:NAME")
+    rearm.add_argument("--scope", required=True, help="desk, account:NAME, or bot:NAME that a rule stopped")
     rearm.add_argument("--name", required=True, help="who re-arms")
     rearm.add_argument("--reason", required=True)
     rearm.add_argument("--typed", required=True, help="the scope's name once more, typed by hand")
@@ -138,6 +143,28 @@ def _check(args: Arguments) -> int:
     print(  # noqa: T201
         f"settings ok; policy {policy.name} ({policy.version}), {len(policy.rules)} rules; accounts: {accounts}"
     )
+    return 0
+
+
+def _rules(args: Arguments) -> int:
+    from proxy.rule_pages import rule_page, rules_part
+    from rules.catalog import CATALOG
+
+    if args.rule_id is not None and args.rule_id not in CATALOG:
+        print(f"perpguard rules: no rule {args.rule_id}; known are {', '.join(CATALOG)}", file=sys.stderr)  # noqa: T201
+        return USAGE_ERROR
+    print(rules_part() if args.rule_id is None else rule_page(CATALOG[args.rule_id]))  # noqa: T201
+    return 0
+
+
+def _coverage(args: Arguments) -> int:
+    from proxy.coverage import coverage, coverage_table
+    from proxy.policy_file import load_policy
+    from proxy.store.codec import dump
+
+    policy = load_policy(args.policy_file if args.policy_file is not None else args.settings.policy)
+    rows = list(coverage(policy))
+    print(dump(rows).decode() if args.json else coverage_table(policy, rows))  # noqa: T201
     return 0
 
 
@@ -196,6 +223,8 @@ def _audit(args: Arguments) -> int:
 _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "init": _init,
     "check": _check,
+    "rules": _rules,
+    "coverage": _coverage,
     "up": _up,
     "gate": _gate,
     "warden": _warden,

@@ -21,6 +21,7 @@ from proxy.accounts.venue_clock import VenueClock
 from proxy.audit import query
 from proxy.audit.reader import ArchiveReader, ArchiveUnavailable
 from proxy.console.plane import AccountView, BotView, ControlRefused, DeskView, FeedView, FindingView, PositionView
+from proxy.kill.bot_stops import BotStops, bot_of
 from proxy.kill.desk import KillDesk
 from proxy.kill.rearm import RearmRefused
 from proxy.settings import Settings
@@ -28,9 +29,10 @@ from proxy.signals.watch import AnomalyWatch
 from proxy.store.codec import plain
 from proxy.store.fence import DESK, Fence, FenceCorrupt, Scope
 from proxy.store.warden_store import AgedHold, WardenStore
-from proxy.vault.keys import last_four
+from proxy.vault.keys import GuardKey, last_four
 from proxy.vault.vault import Vault
 from rules.exposure import worst_case
+from rules.facts import Score
 from rules.model import TradingState
 from rules.policy import Policy
 from rules.rule import show
@@ -58,6 +60,7 @@ class Control:
         markets: Mapping[str, MarketKeeper],
         watch: AnomalyWatch,
         kill: KillDesk,
+        stops: BotStops,
         now: Callable[[], datetime],
     ) -> None:
         self._settings = settings
@@ -71,6 +74,7 @@ class Control:
         self._markets = markets
         self._watch = watch
         self._kill = kill
+        self._stops = stops
         self._now = now
         self._fence = Fence(settings.data_dir)
 
@@ -88,6 +92,7 @@ class Control:
             generation: int | None = self._fence.generation()
         except FenceCorrupt:
             generation = None
+        scores = self._watch.levels()
         desk_stopped = DESK in self._fence.scopes()
         state = TradingState.HALTED.value if desk_stopped else controls.get("desk", TradingState.ACTIVE.value)
         return DeskView(
@@ -100,8 +105,13 @@ class Control:
             generation=generation,
             markets_age_s=self._markets_age_s(),
             store_ok=store_ok,
-            accounts=[self._account(keeper, controls, holds.get(name, ())) for name, keeper in self._keepers.items()],
-            bots=self._bots(),
+            accounts=[
+                self._account(keeper, controls, holds.get(name, ()), scores.get(f"account:{name}", Score()))
+                for name, keeper in self._keepers.items()
+            ],
+            bots=self._bots(controls),
+            anomaly=scores["desk"].value,
+            why=scores["desk"].why,
         )
 
     async def blocked(
@@ -156,15 +166,18 @@ class Control:
         }
 
     async def rearm(self, *, scope: str, name: str, reason: str, typed: str) -> Mapping[str, Any]:
-        """Release one scope; refused with every reason at once."""
-        parsed = _scope(scope, self._keepers)
+        """Release one scope; refused with every reason at once. ``bot:NAME`` lifts what a rule did to that bot."""
+        bot = bot_of(scope)
         try:
-            generation = await self._kill.rearm(parsed, name, reason, typed)
+            if bot is not None:
+                generation = await self._stops.rearm(bot, name, reason, typed)
+            else:
+                generation = await self._kill.rearm(_scope(scope, self._keepers), name, reason, typed)
         except (RearmRefused, FenceCorrupt) as refusal:
             raise ControlRefused(str(refusal)) from refusal
         except _STORE_TROUBLE as trouble:
-            raise ControlRefused(f"{parsed} stays stopped: the store did not answer") from trouble
-        return {"scope": str(parsed), "generation": generation}
+            raise ControlRefused(f"{scope} stays stopped: the store did not answer") from trouble
+        return {"scope": scope, "generation": generation}
 
     async def _ask(self, question: Callable[[ArchiveReader], T], otherwise: T) -> T:
         path = self._settings.data_dir / "audit" / "audit.db"
@@ -178,20 +191,26 @@ class Control:
         ]
         return max(ages, default=None)
 
-    def _bots(self) -> list[BotView]:
-        return [
-            BotView(
-                name=key.bot,
-                account=key.account,
-                key_hint=last_four(key.key),
-                key_state=key.state.value,
-                anomaly=self._watch.score(key.bot),
-                why=self._watch.why(key.bot),
-            )
-            for key in self._vault.guard_keys()
-        ]
+    def _bots(self, controls: Mapping[str, str]) -> list[BotView]:
+        return [self._bot(key, controls) for key in self._vault.guard_keys()]
 
-    def _account(self, keeper: AccountKeeper, controls: Mapping[str, str], holds: Sequence[AgedHold]) -> AccountView:
+    def _bot(self, key: GuardKey, controls: Mapping[str, str]) -> BotView:
+        score, stop = self._watch.score(key.bot), self._stops.stop_of(key.bot)
+        state = controls.get(f"bot:{key.bot}", TradingState.ACTIVE.value)
+        return BotView(
+            name=key.bot,
+            account=key.account,
+            key_hint=last_four(key.key),
+            key_state=key.state.value,
+            anomaly=score.value,
+            why=score.why,
+            state=stop.state.value if stop is not None else state,
+            stopped_for=stop.reason if stop is not None else "",
+        )
+
+    def _account(
+        self, keeper: AccountKeeper, controls: Mapping[str, str], holds: Sequence[AgedHold], score: Score
+    ) -> AccountView:
         account = keeper.account
         level = f"account:{keeper.name}"
         markets = self._markets[keeper.venue].markets
@@ -215,6 +234,8 @@ class Control:
             clock_offset_ms=self._clocks[keeper.venue].offset_ms,
             outside=[_found(each) for each in self._outside[keeper.name].found],
             feed=FeedView(**asdict(keeper.view)),
+            anomaly=score.value,
+            why=score.why,
         )
 
 

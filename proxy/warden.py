@@ -31,6 +31,7 @@ from proxy.accounts.venue_clock import VenueClock
 from proxy.console.app import create_console
 from proxy.control import Control
 from proxy.control_token import control_token
+from proxy.kill.bot_stops import BotStops
 from proxy.kill.desk import KillDesk
 from proxy.kill.hands import VenueHands
 from proxy.scribe import Scribe
@@ -72,7 +73,7 @@ class Warden:
         self._now = now
         self._stack = AsyncExitStack()
         self._store = WardenStore(settings.store, settings.desk)
-        self._watch = AnomalyWatch(self._store)
+        self._watch = AnomalyWatch(self._store, self._traders)
         self._keepers: dict[str, AccountKeeper] = {}
         self._markets: dict[str, MarketKeeper] = {}
         self._keys: dict[str, KeyWatch] = {}
@@ -109,6 +110,13 @@ class Warden:
             record=self._scribe.event,
             changed=self._book_moved,
         )
+        self._stops = BotStops(
+            data_dir=settings.data_dir,
+            store=self._store,
+            record=self._scribe.event,
+            traders=self._traders,
+            generation=self._kill.generation,
+        )
         for key in self._vault.accounts():
             self._keepers[key.account] = self._keeper(key, feeds[key.account])
         await self._kill.resume()
@@ -124,6 +132,7 @@ class Warden:
             markets=self._markets,
             watch=self._watch,
             kill=self._kill,
+            stops=self._stops,
             now=self._now,
         )
         self.console = create_console(
@@ -151,6 +160,7 @@ class Warden:
         """
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._kill.mirror())
+            loops.create_task(self._stops.mirror())
             loops.create_task(self._mirror_keys())
             await self._scribe.open()
             await self._until_store_answers()
@@ -206,7 +216,8 @@ class Warden:
                 outside.held(order for aged in await self._store.holds(name) for order in aged.hold.orders)
 
     async def _read(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """What the audit tells: survey at once the symbols a request may have moved, and learn how bots behave."""
+        """What the audit tells: survey the symbols a request may have moved, stop bots, learn how they behave."""
+        await self._stops.see(records)
         for record in records:
             keeper = self._keepers.get(str(record.get("account")))
             if keeper is None:
@@ -221,6 +232,10 @@ class Warden:
                 if record.get("venue_code") == CLOCK_OFF:
                     self._clocks[keeper.venue].soon()
         await self._watch.see(records)
+
+    def _traders(self) -> list[tuple[str, str]]:
+        """Which bots trade which accounts."""
+        return [(key.bot, key.account) for key in self._vault.guard_keys()]
 
     async def _mirror_keys(self) -> None:
         """A key switched off in the vault is off in the store, for gates that do not see this machine's files."""

@@ -19,7 +19,7 @@ from rules.model import AmendOrder, Command, Intent, PlaceOrder
 from rules.policy import Policy
 from rules.position.reduce_only_exits import ReduceOnlyExits
 from rules.rule import Rule
-from rules.snapshot import Hold, HoldStatus, OpenOrder, Snapshot
+from rules.snapshot import Attempt, Hold, HoldStatus, OpenOrder, Snapshot
 
 OWN_HOLD = "own"
 """Names the holds a batch makes for its own earlier items while it is judged in sequence."""
@@ -225,7 +225,8 @@ def _after(decision: Decision, snapshot: Snapshot) -> Snapshot:
         orders=orders,
     )
     tokens = {scope: balance - 1 for scope, balance in snapshot.tokens.items()}
-    return replace(snapshot, holds=(*snapshot.holds, hold), tokens=tokens)
+    tried = Attempt(at=snapshot.now, hold_id=OWN_HOLD, orders=orders)
+    return replace(snapshot, holds=(*snapshot.holds, hold), tokens=tokens, attempts=(*snapshot.attempts, tried))
 
 
 def _with_exit(command: Command, snapshot: Snapshot) -> Snapshot:

@@ -104,9 +104,18 @@ def _highest(*prices: Decimal | None) -> Decimal | None:
 
 
 def order_value(order: HeldOrder, snapshot: Snapshot) -> Decimal:
-    """Notional of an order in quote currency, at the highest price it could be worth: mark, limit or trigger."""
+    """Notional of an order in quote currency, at the highest price it could be worth: mark, limit or trigger.
+
+    An order that leaves its price to the book may trade at either touch, where the guard knows it: a market order at
+    the far one, one that joins the queue at the near one.
+    """
     market = snapshot.markets.get(order.symbol)
-    return order.quantity * max(market.mark_price if market is not None else ZERO, order.price or ZERO)
+    if market is None:
+        return order.quantity * (order.price or ZERO)
+    worth = max(market.mark_price, order.price or ZERO)
+    if (order.price if order.amendment is None else order.amendment.price) is None:
+        worth = max(worth, market.bid_price or ZERO, market.ask_price or ZERO)
+    return order.quantity * worth
 
 
 def worst_case(snapshot: Snapshot, extra: Sequence[HeldOrder] = ()) -> dict[str, Exposure]:

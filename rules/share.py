@@ -57,6 +57,17 @@ def own_book(snapshot: Snapshot) -> Snapshot:
     return replace(snapshot, account=own, holds=tuple(hold for hold in snapshot.holds if hold.bot == snapshot.bot))
 
 
+def known_book(snapshot: Snapshot) -> Snapshot:
+    """The asking bot's own book, or the whole account's while it is not known whose the positions are.
+
+    Raises ``ValueError`` when the account is unknown.
+    """
+    account = snapshot.account
+    if account is not None and account.positions and not account.shares:
+        return snapshot
+    return own_book(snapshot)
+
+
 def own_pnl(snapshot: Snapshot) -> Decimal:
     """What the asking bot has made (positive) or lost since the guard began to count, in quote currency.
 

@@ -166,7 +166,8 @@ class Amendment:
 class HeldOrder:
     """The worst case of one order that is under way. ``price`` is the highest limit or trigger it names, if any.
 
-    It is written before the mark is known; whoever counts it values it at the higher of ``price`` and mark.
+    It is written before the mark is known; whoever counts it values it at the higher of ``price`` and mark, or of mark
+    and touch when it leaves its price to the book (``order_value``).
     ``replaces`` is the venue id of the resting order that an amend changes; the two are never both counted.
     """
 

@@ -8,7 +8,7 @@ import dataclasses
 import json
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,12 @@ from binance.client import BaseClient
 from binance.exceptions import BinanceAPIException
 from binance.ws.streams import BinanceSocketManager
 
+from docs.generate import spliced
+from proxy.clauses import BY_THE_GUARD, CLAUSES
 from proxy.cli import _parser
 from proxy.demo.world import World
 from proxy.policy_file import parse_policy
+from proxy.rule_pages import codes_part, rule_page, rules_part
 from proxy.settings import Settings, load_settings
 from proxy.venues.binance import rejections
 from proxy.venues.binance.rejections import Rejection, for_breach
@@ -61,46 +64,43 @@ def listed_codes(page: str) -> list[str]:
     return [code for code in first if CODE.fullmatch(code)]
 
 
+NOT_SERVED = {
+    "RTS 6 art. 16(5)",  # Alerts by other ways than the console, the log and the audit are still to come.
+}
+
 # Rules
 
 
-def test_every_rule_has_its_heading_and_no_heading_is_left_over() -> None:
-    headings = re.findall(r"^## `(\w+)`$", text(DOCS / "rules.md"), re.MULTILINE)
-    assert sorted(headings) == sorted(CATALOG)
+@pytest.mark.parametrize(("name", "part"), [("rules.md", rules_part), ("codes.md", codes_part)])
+def test_what_the_rules_say_of_themselves_is_what_the_page_says(name: str, part: Callable[[], str]) -> None:
+    page = text(DOCS / name)
+    assert spliced(page, part()) == page, "run `make docs`"
 
 
 @pytest.mark.parametrize("rule_id", CATALOG)
-def test_a_rule_lists_exactly_its_codes_and_settings(rule_id: str) -> None:
+def test_a_rule_explains_itself(rule_id: str) -> None:
     rule = CATALOG[rule_id]
-    part = section(text(DOCS / "rules.md"), f"`{rule_id}`")
-    assert listed_codes(part) == list(rule.codes)
-    own = {field.name for field in dataclasses.fields(rule)} - {"enforcement", "level"}
-    listed = [row for row in table_rows(part) if row[0].startswith("`") and not CODE.fullmatch(row[0].strip("`"))]
-    assert {row[0].strip("`") for row in listed} == own
-    for name, _, default in (row[:3] for row in listed):
-        assert default.strip("`") == shown_default(rule, name.strip("`")), name
-    assert own or "No settings." in part or "no settings" in part.lower()
-
-
-def shown_default(rule: type, name: str) -> str:
-    field = next(field for field in dataclasses.fields(rule) if field.name == name)
-    if field.default_factory is not dataclasses.MISSING:
-        return "empty"
-    if field.default is dataclasses.MISSING:
-        return "required"
-    if field.default is None:
-        return "none"
-    if isinstance(field.default, bool):
-        return str(field.default).lower()  # As TOML spells it.
-    return f'"{field.default}"' if isinstance(field.default, str) else str(field.default)
+    assert len(rule.__doc__ or "") > 60
+    assert rule.codes
+    assert set(rule.clauses) <= set(CLAUSES)
+    page = rule_page(rule)
+    for field in dataclasses.fields(rule):
+        assert f"| `{field.name}` | " in page or field.name in ("enforcement", "level")
 
 
 def test_every_example_of_a_rule_is_a_policy() -> None:
     head = '[policy]\nname = "docs"\nowner = "docs@desk.example"\n'
     examples = re.findall(r"```toml\n(.*?)```", text(DOCS / "rules.md"), re.DOTALL)
-    assert len(examples) > len(CATALOG) / 2
+    shown = {each.group(1) for example in examples for each in re.finditer(r"^\[\w+(?:\.\w+)*\.(\w+)\]", example, re.M)}
+    assert shown >= {rule_id for rule_id, rule in CATALOG.items() if dataclasses.fields(rule)[2:]}
     for example in examples:
         parse_policy(example if "[policy]" in example else head + example)
+
+
+def test_every_clause_is_served_by_something_or_said_not_to_be() -> None:
+    serving = {clause for rule in CATALOG.values() for clause in rule.clauses}
+    assert set(BY_THE_GUARD) <= set(CLAUSES)
+    assert set(CLAUSES) - serving - set(BY_THE_GUARD) <= NOT_SERVED
 
 
 # Codes
@@ -163,7 +163,7 @@ def test_the_answers_codes_promises_are_the_answers_clients_get() -> None:
         code = row[0].strip("`")
         if not row[0].startswith("`") or not CODE.fullmatch(code):
             continue
-        _, status, number, exception, advice = row
+        _, status, number, exception, *_, advice = row
         assert advice, code
         rejection = own.get(code)
         if rejection is None and code in from_rules:

@@ -22,6 +22,7 @@ _NAME_LENGTH_MAX: Final = 64
 _BODY_SECONDS_MAX: Final = 10.0
 _FIELDS_MAX: Final = 16
 _SCOPE: Final = re.compile(r"desk|account:[A-Za-z0-9._-]{1,32}")
+_REARM_SCOPE: Final = re.compile(r"desk|(account|bot):[A-Za-z0-9._-]{1,32}")
 
 
 async def read_json(request: Request, required: Iterable[str], optional: Iterable[str] = ()) -> dict[str, str]:
@@ -65,6 +66,14 @@ def scope_of(fields: Mapping[str, str]) -> str:
     scope = fields["scope"]
     if _SCOPE.fullmatch(scope) is None:
         raise Refusal(422, "UNKNOWN_SCOPE", "a scope is 'desk' or 'account:NAME'")
+    return scope
+
+
+def rearm_scope_of(fields: Mapping[str, str]) -> str:
+    """``desk``, ``account:NAME`` or ``bot:NAME``: a bot is stopped by a rule, never by the button."""
+    scope = fields["scope"]
+    if _REARM_SCOPE.fullmatch(scope) is None:
+        raise Refusal(422, "UNKNOWN_SCOPE", "a scope is 'desk', 'account:NAME' or 'bot:NAME'")
     return scope
 
 

@@ -54,6 +54,7 @@ class AccountView:
 
     ``exchange_key`` is ``sound``, ``unknown``, or what is wrong with the key's rights. ``clock_offset_ms`` is the
     venue's time less the guard's. ``outside`` are the newest findings of what did not come through the guard.
+    ``anomaly`` is the score of all its bots together, ``why`` what drove it.
     """
 
     name: str
@@ -73,11 +74,16 @@ class AccountView:
     exchange_key: str = "unknown"
     clock_offset_ms: int | None = None
     outside: Sequence[FindingView] = ()
+    anomaly: float = 0.0
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotView:
-    """One guard key's bot. ``anomaly`` is 0 to 1, ``why`` its driver in words."""
+    """One guard key's bot. ``anomaly`` is 0 to 1, ``why`` its driver in words.
+
+    ``state`` is ACTIVE, REDUCING or HALTED: what a rule made of this bot alone, ``stopped_for`` why.
+    """
 
     name: str
     account: str
@@ -85,11 +91,13 @@ class BotView:
     key_state: str
     anomaly: float
     why: str
+    state: str = "ACTIVE"
+    stopped_for: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeskView:
-    """The desk in one glance."""
+    """The desk in one glance. ``anomaly`` is the score across accounts, ``why`` what drove it."""
 
     desk: str
     at: str
@@ -102,6 +110,8 @@ class DeskView:
     store_ok: bool
     accounts: Sequence[AccountView]
     bots: Sequence[BotView]
+    anomaly: float = 0.0
+    why: str = ""
 
 
 class ControlPlane(Protocol):
@@ -134,5 +144,6 @@ class ControlPlane(Protocol):
         ...
 
     async def rearm(self, *, scope: str, name: str, reason: str, typed: str) -> Mapping[str, Any]:
-        """Release one scope after a named person typed its name and gave a reason. Raises ``ControlRefused``."""
+        """Release one scope (``desk``, ``account:NAME``, or ``bot:NAME`` that a rule stopped) after a named person
+        typed its name and gave a reason. Raises ``ControlRefused``."""
         ...

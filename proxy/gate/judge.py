@@ -228,24 +228,13 @@ class Judge:
             guard_key=request.guard_key,
             orders=orders,
             reserve=bool(orders),
-            spend=sum(1 for intent in intents if intent in _ADDS_RISK),
-            buckets=self._buckets(request, policy),
+            buckets=_buckets(request, policy, intents),
             attempts_window_s=policy.attempts_window_s,
             write_ahead=subject.intent(self._now(), request.commands),
             replay_digest=request.replay_digest,
             # Cancels and exits may be repeated to the byte: real clients re-send them when a connection dies.
             replay_window_ms=request.replay_window_ms if risky else 0,
         )
-
-    def _buckets(self, request: JudgedRequest, policy: Policy) -> tuple[Bucket, ...]:
-        subject = request.subject
-        buckets: dict[str, Bucket] = {}
-        for command in request.commands:
-            rules = policy.rules_for(account=subject.account, bot=subject.bot, symbol=getattr(command, "symbol", None))
-            for rule in rules:
-                if isinstance(rule, MessageRate):
-                    buckets[rule.scope] = Bucket(rule.scope, rule.per_second, rule.burst, rule.tighten)
-        return tuple(buckets.values())
 
     def _snapshot(self, request: JudgedRequest, view: View, *, reachable: bool) -> Snapshot:
         """The picture the request is judged on, cut down to the symbols that matter to it."""
@@ -392,6 +381,25 @@ class Judge:
         except JournalFailed:
             # The venue has already answered; the bot must still hear it. The archive shows an intent without outcome.
             return
+
+
+def _buckets(request: JudgedRequest, policy: Policy, intents: Sequence[Intent]) -> tuple[Bucket, ...]:
+    """The buckets the request's messages are counted in, each with how many of them."""
+    subject = request.subject
+    buckets: dict[str, Bucket] = {}
+    for command, intent in zip(request.commands, intents, strict=True):
+        rules = policy.rules_for(account=subject.account, bot=subject.bot, symbol=getattr(command, "symbol", None))
+        for rule in rules:
+            if isinstance(rule, MessageRate):
+                allowed, adds_risk = rule.allowance(command), intent in _ADDS_RISK
+                fresh = Bucket(allowed.scope, allowed.per_second, allowed.burst, rule.tighten)
+                bucket = buckets.get(allowed.scope, fresh)
+                buckets[allowed.scope] = replace(
+                    bucket,
+                    spend=bucket.spend + adds_risk,
+                    drain=bucket.drain + (not adds_risk and rule.cancels == "counted"),
+                )
+    return tuple(buckets.values())
 
 
 def _refuses(request: JudgedRequest, policy: Policy, snapshot: Snapshot) -> bool:

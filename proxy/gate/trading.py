@@ -211,7 +211,6 @@ class TradingSession:
             guard_key=identity.guard_key,
             orders=(),
             reserve=False,
-            spend=0,
             buckets=(),
             write_ahead=None,
             replay_digest=identity.replay_digest,

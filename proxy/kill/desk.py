@@ -95,7 +95,7 @@ class KillDesk:
             ):
                 return False
             await self._store.set_state(
-                str(scope), TradingState.REDUCING, generation=self._generation(), kill_running=None
+                str(scope), TradingState.REDUCING, generation=self.generation(), kill_running=None
             )
         log.error("%s is reduce-only: %s", scope, reason)
         await self._record("reducing", by, {"scope": str(scope), "reason": reason})
@@ -178,7 +178,7 @@ class KillDesk:
             halted = controls.get(level) == TradingState.HALTED.value
             if not halted or running != (f"kill:{level}" in controls):
                 await self._store.set_state(
-                    level, TradingState.HALTED, generation=self._generation(), kill_running=running
+                    level, TradingState.HALTED, generation=self.generation(), kill_running=running
                 )
                 self._changed(scope)
                 if not self._jobs:
@@ -199,7 +199,7 @@ class KillDesk:
         what = "kill.engaged" if running or newest is None else f"kill.{newest.phase.value.lower()}"
         await self._record(what, by, {"scope": str(scope), "accounts": plain(covered)})
 
-    def _generation(self) -> int:
+    def generation(self) -> int:
         """The epoch, or 0 for one that is damaged: that reads as a stop of the desk, which is what is carried on."""
         try:
             return self._fence.generation()

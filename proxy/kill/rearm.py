@@ -21,27 +21,27 @@ REASON_LENGTH_MIN: Final = 8
 class RearmRefused(Exception):
     """The scope stays stopped, for these reasons."""
 
-    def __init__(self, scope: Scope, reasons: tuple[str, ...]) -> None:
+    def __init__(self, scope: Scope | str, reasons: tuple[str, ...]) -> None:
         super().__init__(f"{scope} stays stopped: {'; '.join(reasons)}")
-        self.scope = scope
+        self.scope = str(scope)
         self.reasons = reasons
 
 
 def rearm(data_dir: Path, scope: Scope, name: str, reason: str, typed_scope_name: str) -> int:
     """Let ``scope`` trade again; the new generation. RearmRefused, FenceCorrupt. Lifts nothing but that scope."""
-    refusals = _refusals(data_dir, scope, name, reason, typed_scope_name)
+    running = [job.account for job in unfinished_jobs(data_dir) if scope.covers(job.account)]
+    still = (f"the kill of {', '.join(running)} has not ended",) if running else ()
+    refusals = (*still, *objections(str(scope), name, reason, typed_scope_name))
     if refusals:
         raise RearmRefused(scope, refusals)
-    _write_down(data_dir / "kill" / "rearm.jsonl", scope, name, reason)
+    write_down(data_dir, str(scope), name, reason)
     return Fence(data_dir).release(scope)
 
 
-def _refusals(data_dir: Path, scope: Scope, name: str, reason: str, typed_scope_name: str) -> tuple[str, ...]:
-    running = [job.account for job in unfinished_jobs(data_dir) if scope.covers(job.account)]
+def objections(scope: str, name: str, reason: str, typed_scope_name: str) -> tuple[str, ...]:
+    """What is missing for a person to be heard: the scope's name typed, a reason, a name."""
     found = []
-    if running:
-        found.append(f"the kill of {', '.join(running)} has not ended")
-    if typed_scope_name != str(scope):
+    if typed_scope_name != scope:
         found.append(f"the name typed is not {scope}")
     if len(reason.strip()) < REASON_LENGTH_MIN:
         found.append(f"the reason is shorter than {REASON_LENGTH_MIN} characters")
@@ -50,8 +50,10 @@ def _refusals(data_dir: Path, scope: Scope, name: str, reason: str, typed_scope_
     return tuple(found)
 
 
-def _write_down(path: Path, scope: Scope, name: str, reason: str) -> None:
-    line = codec.dump({"at": datetime.now(UTC).isoformat(), "scope": str(scope), "by": name, "reason": reason})
+def write_down(data_dir: Path, scope: str, name: str, reason: str) -> None:
+    """One line in ``kill/rearm.jsonl``, on disk before anything opens."""
+    path = data_dir / "kill" / "rearm.jsonl"
+    line = codec.dump({"at": datetime.now(UTC).isoformat(), "scope": scope, "by": name, "reason": reason})
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         os.write(descriptor, line + b"\n")

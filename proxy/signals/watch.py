@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from proxy.signals.anomaly import Baseline, Observation, aged, from_plain, observe, to_plain
+from proxy.signals.levels import level_scores
 from proxy.store.codec import build_command, build_decision, build_snapshot
 from proxy.store.warden_store import WardenStore
 from rules.decision import Verdict
 from rules.exposure import held_order, order_value
+from rules.facts import Score
 from rules.model import AmendOrder, Intent, PlaceOrder
 from rules.snapshot import Snapshot
 
@@ -20,10 +22,14 @@ SCORE_FLOOR: Final = 0.001
 
 
 class AnomalyWatch:
-    """Every bot's baseline, kept in memory and published to the store."""
+    """Every bot's baseline, kept in memory; the scores of bots, accounts and desk are published to the store.
 
-    def __init__(self, store: WardenStore) -> None:
+    ``traders`` says which bots trade which accounts: pairs of both.
+    """
+
+    def __init__(self, store: WardenStore, traders: Callable[[], Iterable[tuple[str, str]]]) -> None:
         self._store = store
+        self._traders = traders
         self._baselines: dict[str, Baseline] = {}
 
     async def load(self) -> None:
@@ -44,24 +50,31 @@ class AnomalyWatch:
             for observation in observations(record):
                 self._baselines[bot] = observe(self._baselines.get(bot, Baseline()), observation)
                 moved.add(bot)
-        for bot in moved:
-            baseline = self._baselines[bot]
-            await self._store.publish_score(bot, baseline.score, to_plain(baseline))
+        await self._publish(moved)
 
-    def score(self, bot: str) -> float:
-        """A bot's score as of its last order."""
-        return self._baselines.get(bot, Baseline()).score
+    def score(self, bot: str) -> Score:
+        """A bot's score as of its last order, and what drove it."""
+        baseline = self._baselines.get(bot, Baseline())
+        return Score(value=baseline.score, why=baseline.why)
 
-    def why(self, bot: str) -> str:
-        """What drove a bot's score, in words."""
-        return self._baselines.get(bot, Baseline()).why
+    def levels(self) -> dict[str, Score]:
+        """The scores of every account (``account:NAME``) and of the ``desk``."""
+        return level_scores({bot: self.score(bot) for bot in self._baselines}, self._traders())
 
     async def decay(self, at: float) -> None:
         """Publish the scores as time lets them fall; a quiet bot is forgiven without sending anything."""
-        for bot, baseline in list(self._baselines.items()):
-            if baseline.score > SCORE_FLOOR:
-                self._baselines[bot] = baseline = aged(baseline, at)
-                await self._store.publish_score(bot, baseline.score, to_plain(baseline))
+        moved = {bot for bot, baseline in self._baselines.items() if baseline.score > SCORE_FLOOR}
+        for bot in moved:
+            self._baselines[bot] = aged(self._baselines[bot], at)
+        await self._publish(moved)
+
+    async def _publish(self, bots: Iterable[str]) -> None:
+        """Publish the scores of these bots, and of the levels above them."""
+        baselines = {bot: self._baselines[bot] for bot in bots}
+        if not baselines:
+            return
+        scores = {f"bot:{bot}": self.score(bot) for bot in baselines} | self.levels()
+        await self._store.publish_scores(scores, {bot: to_plain(baseline) for bot, baseline in baselines.items()})
 
 
 def observations(record: Mapping[str, Any]) -> list[Observation]:

@@ -167,7 +167,6 @@ class GateStore:
                 request.hold_id,
                 request.bot,
                 request.guard_key,
-                request.spend,
                 dump(request.orders) if request.reserve else "",
                 dump(request.write_ahead) if request.write_ahead is not None else "",
                 request.replay_window_ms,
@@ -181,7 +180,13 @@ class GateStore:
                 *(
                     number
                     for bucket in request.buckets
-                    for number in (str(bucket.per_second), str(bucket.burst), str(bucket.tighten))
+                    for number in (
+                        str(bucket.per_second),
+                        str(bucket.burst),
+                        str(bucket.tighten),
+                        bucket.spend,
+                        bucket.drain,
+                    )
                 ),
             ],
         )

@@ -37,7 +37,7 @@ class Keys:
 
     @property
     def scores(self) -> str:
-        """Hash: ``bot:NAME``, ``account:NAME`` and ``desk`` to ``SCORE|WHY``."""
+        """Hash: ``bot:NAME``, ``account:NAME`` or ``desk`` to ``SCORE|WHY``, the anomaly score and what drove it."""
         return self._key("scores")
 
     @property

@@ -18,6 +18,7 @@ from proxy.store.keys import Keys
 from proxy.store.owners import OWNERS_MAX
 from proxy.store.timers import LEASE_S, DeadManTimer
 from proxy.store.unreported import decode_unreported, may_stand, unreported_arguments, unreported_field
+from rules.facts import Score
 from rules.model import TradingState
 from rules.snapshot import Account, Hold, HoldStatus, UnreportedOrder
 
@@ -294,17 +295,24 @@ class WardenStore:
         else:
             await self._redis.hdel(self._keys.disabled, guard_key)
 
-    async def publish_score(self, bot: str, score: float, baseline: Mapping[str, Any]) -> None:
-        """Publish a bot's anomaly score and the state it was computed from."""
+    async def forget_attempts(self, account: str, bot: str) -> None:
+        """Forget a bot's earlier entries on one account: what it sends from now on is counted anew."""
+        await self._redis.delete(self._keys.attempts(account, bot))
+
+    async def publish_scores(self, scores: Mapping[str, Score], baselines: Mapping[str, Mapping[str, Any]]) -> None:
+        """Publish anomaly scores by level (``bot:NAME``, ``account:NAME``, ``desk``), and what the bots' came from."""
         pipeline = self._redis.pipeline(transaction=True)
-        pipeline.hset(self._keys.scores, f"bot:{bot}", f"{score:.4f}|{baseline.get('why', '')}")
-        pipeline.hset(self._keys.baselines, bot, dump(baseline).decode())
+        for level, score in scores.items():
+            pipeline.hset(self._keys.scores, level, f"{score.value:.4f}|{score.why}")
+        for bot, baseline in baselines.items():
+            pipeline.hset(self._keys.baselines, bot, dump(baseline).decode())
         await pipeline.execute()
 
-    async def scores(self) -> dict[str, float]:
-        """Every bot's anomaly score."""
+    async def scores(self) -> dict[str, Score]:
+        """Every anomaly score, by level."""
         fields: Any = await self._redis.hgetall(self._keys.scores)
-        return {level.removeprefix("bot:"): float(score.partition("|")[0]) for level, score in fields.items()}
+        parts = {level: text.partition("|") for level, text in fields.items()}
+        return {level: Score(value=float(value), why=why) for level, (value, _, why) in parts.items()}
 
     async def baselines(self) -> dict[str, Any]:
         """What every bot's score was computed from, for a warden that takes over."""

@@ -16,7 +16,10 @@ from rules.snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaxOrderValue(Rule):
-    """Keep one order's notional within ``limit`` (quote currency), valued at the highest of mark, limit and trigger."""
+    """Keep one order's notional within ``limit`` (quote currency), valued at the highest of mark, limit and trigger.
+
+    A market order, and one priced off the book (``priceMatch``), counts at the touch where that is above the mark.
+    """
 
     rule_id: ClassVar[str] = "max_order_value"
     codes: ClassVar[Mapping[str, str]] = {

@@ -28,8 +28,13 @@ class UnresolvedOrder(Rule):
     """Refuse an entry that may repeat one whose answer the bot never got.
 
     Bots that lose an answer send their order again under a new name and, often, a new size (freqtrade does, in its
-    next loop). The first may have been executed. So a further entry on its side is refused until the bot has read
-    the first by its name, or until nothing is left of it.
+    next loop). The first may have been executed. So a further entry on its side (in hedge mode: on its leg) is refused
+    until the bot got an answer that names the first (``GET /fapi/v1/order`` with its ``origClientOrderId``,
+    ``openOrders``, ``allOrders`` and their like; that a list does not name it proves nothing), until the exchange has
+    proven that it never was, until nothing is left of it (neither under way nor resting, and no position on its side),
+    or until ``remember_s`` is over. A bot that never asks opens nothing more there before the position is closed.
+
+    Exits, cancels and amends are not looked at.
     """
 
     rule_id: ClassVar[str] = "unresolved_order"

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, ClassVar
+from itertools import combinations
+from typing import Annotated, ClassVar, Final
 
-from rules.decision import Breach
+from rules.decision import Breach, Measure
 from rules.exposure import Exposure, held_order, worst_case
 from rules.model import Command
-from rules.rule import Looser, Rule, Setting, show
+from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
 from rules.snapshot import Snapshot
 
 ZERO = Decimal(0)
+_NONE: Final[Mapping[str, Decimal]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +28,19 @@ class CorrelatedExposure(Rule):
     Resting and pending orders never offset anything. ``pairs`` maps ``"AAA:BBB"`` to rho; ``default`` stands for
     every pair not listed. The cap is ``limit_notional`` (quote currency), or ``limit_equity`` times margin balance.
     Formula: variance of a weighted sum of unit-variance returns (Markowitz 1952), square root, in notional units.
+
+    With ``live = true`` the correlations the guard measures, already shrunk, come before ``pairs`` and ``default``,
+    pair by pair, while they are not older than ``live_age_max_s``; the stress floor stays. Without them nothing is
+    refused for that: the policy's own are used, and the audit keeps which it was with every entry.
+    ``clusters`` names groups of symbols; each has a cap of its own on the correlated exposure of its symbols alone:
+    ``cluster_notional``, or what ``cluster_limits`` says for it. An order is held against the clusters of its symbol.
     """
 
     rule_id: ClassVar[str] = "correlated_exposure"
     codes: ClassVar[Mapping[str, str]] = {
         "CORRELATED_EXPOSURE_ABOVE_LIMIT": "correlated exposure could pass the cap",
+        "CLUSTER_EXPOSURE_ABOVE_LIMIT": "the correlated exposure of a cluster of symbols could pass its cap",
+        FACTS_UNKNOWN: "the account is not known",
     }
     clauses: ClassVar[Sequence[str]] = (
         "RTS 6 art. 15(4)",
@@ -40,9 +51,18 @@ class CorrelatedExposure(Rule):
 enforcement = "enforce"
 limit_equity = 3.0
 stress_floor = 0.9
+live = true
+cluster_notional = 50000
 
 [desk.correlated_exposure.pairs]
 "BTCUSDT:ETHUSDT" = 0.85
+
+[desk.correlated_exposure.clusters]
+majors = ["BTCUSDT", "ETHUSDT"]
+memes = ["DOGEUSDT", "1000PEPEUSDT"]
+
+[desk.correlated_exposure.cluster_limits]
+memes = 5000
 """
     sized: ClassVar[bool] = True
 
@@ -56,67 +76,145 @@ stress_floor = 0.9
     pairs: Annotated[Mapping[str, Decimal], Setting('table `"AAA:BBB" = rho`', Looser.NEITHER)] = field(
         default_factory=dict
     )
+    live: Annotated[bool, Setting("true or false; prefer measured correlations", Looser.NEITHER)] = False
+    live_age_max_s: Annotated[int, Setting("seconds; older measurements are not used", Looser.NEITHER)] = 7200
+    clusters: Annotated[Mapping[str, tuple[str, ...]], Setting("table `name = [symbols]`", Looser.NEITHER)] = field(
+        default_factory=dict
+    )
+    cluster_notional: Annotated[Decimal | None, Setting("quote currency; for each cluster", Looser.HIGHER)] = None
+    cluster_limits: Annotated[
+        Mapping[str, Decimal], Setting("table `name = limit`; quote currency, instead", Looser.NEITHER)
+    ] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.limit_notional is None and self.limit_equity is None:
-            raise ValueError("correlated_exposure needs limit_notional or limit_equity")
+        if self.limit_notional is None and self.limit_equity is None and not self.clusters:
+            raise ValueError("correlated_exposure needs limit_notional or limit_equity, or clusters")
         for name, value in (("default", self.default), ("stress_floor", self.stress_floor), *self.pairs.items()):
             if not -1 <= value <= 1:
                 raise ValueError(f"correlated_exposure: {name} must lie between -1 and 1")
         if not 0 <= self.hedge_credit <= 1:
             raise ValueError("correlated_exposure: hedge_credit must lie between 0 and 1")
+        for name, symbols in self.clusters.items():
+            if not symbols:
+                raise ValueError(f"correlated_exposure: cluster {name} has no symbols")
+            if self.cluster_notional is None and name not in self.cluster_limits:
+                raise ValueError(
+                    f"correlated_exposure: cluster {name} needs cluster_notional or a line in cluster_limits"
+                )
+        for name, limit in self.cluster_limits.items():
+            if name not in self.clusters:
+                raise ValueError(f"correlated_exposure: cluster_limits names {name}, which is no cluster")
+            if limit <= 0:
+                raise ValueError(f"correlated_exposure: the limit of cluster {name} must be above zero")
+        if self.cluster_notional is not None and not self.clusters:
+            raise ValueError("correlated_exposure: cluster_notional needs clusters")
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
-        """Refuse when correlated exposure after this order would be above the cap."""
+        """Refuse when correlated exposure after this order would be above a cap."""
         order = held_order(command, snapshot)
-        if order is None or snapshot.account is None:
+        if order is None:
             return None
-        limit = self._limit(snapshot.account.margin_balance)
-        squared = self.squared(list(worst_case(snapshot, (order,)).values()))
-        if squared <= limit * limit:
-            return None
-        observed = show(squared.sqrt())
+        if snapshot.account is None:
+            return self.unknown("the account")
+        exposures = worst_case(snapshot, (order,))
+        for name, symbols, limit in self._caps(order.symbol, snapshot.account.margin_balance):
+            counted = [each for each in exposures.values() if symbols is None or each.symbol in symbols]
+            # No correlation makes more of exposures than their sum: most orders need no matrix.
+            if sum(map(_widest, counted), ZERO) <= limit:
+                continue
+            squared = self.squared(counted, self._live(snapshot))
+            if squared > limit * limit:
+                return self._breach(name, show(squared.sqrt()), show(limit))
+        return None
+
+    def measure(self, command: Command, snapshot: Snapshot) -> tuple[Measure, ...]:
+        """Which correlations were used, and how old the measured ones are; nothing when only the policy's count."""
+        order = held_order(command, snapshot)
+        if not self.live or order is None or snapshot.account is None:
+            return ()
+        live = self._live(snapshot)
+        pairs = list(combinations(sorted(worst_case(snapshot, (order,))), 2))
+        used = sum(f"{first}:{second}" in live for first, second in pairs)
+        said = Measure(rule_id=self.rule_id, name="live_pairs", value=str(used), unit=f"of {len(pairs)} pairs")
+        age = _age(snapshot)
+        if age is None:
+            return (said,)
+        return said, Measure(
+            rule_id=self.rule_id, name="correlations_age", value=f"{age.total_seconds():.0f}", unit="s"
+        )
+
+    def squared(self, exposures: Sequence[Exposure], live: Mapping[str, Decimal] = _NONE) -> Decimal:
+        """The largest value of the quadratic form over everything that can fill, bounded pair by pair.
+
+        The largest value of a sum is at most the sum of the largest values, so this never understates. ``live`` are
+        the measured correlations that come before the policy's own, names of a pair in order.
+        """
+        total = ZERO
+        ends = sorted((each.symbol, _ends(each)) for each in exposures)
+        for index, (first, first_ends) in enumerate(ends):
+            widest = max(map(abs, first_ends))
+            total += widest * widest
+            for second, second_ends in ends[index + 1 :]:
+                rho = live.get(f"{first}:{second}")
+                if rho is None:
+                    rho = self._rho(first, second)
+                same, opposite = max(rho, self.stress_floor), rho * self.hedge_credit if rho > 0 else rho
+                products = [a * b for a in first_ends for b in second_ends]
+                total += 2 * max([product * (same if product >= 0 else opposite) for product in products])
+        return max(total, ZERO)
+
+    def _caps(self, symbol: str, margin_balance: Decimal) -> Iterator[tuple[str, Sequence[str] | None, Decimal]]:
+        """The caps an order of ``symbol`` is held against: their cluster, its symbols (``None``: all), the cap."""
+        limits = [] if self.limit_notional is None else [self.limit_notional]
+        if self.limit_equity is not None:
+            limits.append(max(ZERO, self.limit_equity * margin_balance))
+        if limits:
+            yield "", None, min(limits)
+        for name, symbols in sorted(self.clusters.items()):
+            limit = self.cluster_limits.get(name, self.cluster_notional)
+            if symbol in symbols and limit is not None:
+                yield name, symbols, limit
+
+    def _breach(self, cluster: str, observed: str, limit: str) -> Breach:
+        if cluster:
+            said = f"correlated exposure of cluster {cluster} would be {observed}"
+            return self.breach("CLUSTER_EXPOSURE_ABOVE_LIMIT", said, observed=observed, limit=limit)
         return self.breach(
             "CORRELATED_EXPOSURE_ABOVE_LIMIT",
             f"correlated exposure would be {observed}",
             observed=observed,
-            limit=show(limit),
+            limit=limit,
         )
 
-    def _limit(self, margin_balance: Decimal) -> Decimal:
-        limits = []
-        if self.limit_notional is not None:
-            limits.append(self.limit_notional)
-        if self.limit_equity is not None:
-            limits.append(max(ZERO, self.limit_equity * margin_balance))
-        return min(limits)
-
-    def squared(self, exposures: Sequence[Exposure]) -> Decimal:
-        """The largest value of the quadratic form over everything that can fill, bounded pair by pair.
-
-        The largest value of a sum is at most the sum of the largest values, so this never understates.
-        """
-        total = ZERO
-        for index, first in enumerate(exposures):
-            widest = max(abs(first.net_low), abs(first.net_high))
-            total += widest * widest
-            for second in exposures[index + 1 :]:
-                rho = self._rho(first.symbol, second.symbol)
-                total += 2 * max(
-                    self._pair(a, b, rho)
-                    for a in (first.net_low, first.net_high)
-                    for b in (second.net_low, second.net_high)
-                )
-        return max(total, ZERO)
-
-    def _pair(self, first: Decimal, second: Decimal, rho: Decimal) -> Decimal:
-        product = first * second
-        if product >= 0:
-            return product * max(rho, self.stress_floor)
-        return product * (rho * self.hedge_credit if rho > 0 else rho)
+    def _live(self, snapshot: Snapshot) -> Mapping[str, Decimal]:
+        """The measured correlations, as long as they may be used."""
+        conditions, age = snapshot.conditions, _age(snapshot)
+        if not self.live or conditions is None or age is None or age > timedelta(seconds=self.live_age_max_s):
+            return _NONE
+        return conditions.correlations
 
     def _rho(self, first: str, second: str) -> Decimal:
+        if not self.pairs:
+            return self.default
         rho = self.pairs.get(f"{first}:{second}")
         if rho is None:
             rho = self.pairs.get(f"{second}:{first}")
         return self.default if rho is None else rho
+
+
+def _age(snapshot: Snapshot) -> timedelta | None:
+    conditions = snapshot.conditions
+    if conditions is None or conditions.correlations_as_of is None:
+        return None
+    return abs(snapshot.now - conditions.correlations_as_of)
+
+
+def _ends(exposure: Exposure) -> tuple[Decimal, ...]:
+    """The ends of the range in which the signed notional may lie; one, when it is known."""
+    if exposure.net_low == exposure.net_high:
+        return (exposure.net_low,)
+    return exposure.net_low, exposure.net_high
+
+
+def _widest(exposure: Exposure) -> Decimal:
+    return max(abs(exposure.net_low), abs(exposure.net_high))

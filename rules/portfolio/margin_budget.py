@@ -32,6 +32,7 @@ class MarginBudget(Rule):
         "SHARES_UNKNOWN": "whose the account's positions are is not known yet",
     }
     clauses: ClassVar[Sequence[str]] = (
+        "15c3-5(c)(1)(i)",
         "RTS 6 art. 15(4)",
         "RTS 6 art. 21(1)(d)",
     )

@@ -8,15 +8,27 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from rules.decision import Enforcement
-from rules.flow.message_rate import MessageRate
-from rules.market.data_freshness import DataFreshness
+from rules.facts import (
+    PRICE_WINDOWS_S,
+    AccountRecord,
+    BotRecord,
+    Condition,
+    Conditions,
+    Forecast,
+    Holding,
+    Latency,
+    Performance,
+    PriceRange,
+    Unprotected,
+)
+from rules.instrument import MarginTier
 from rules.model import (
     AdjustIsolatedMargin,
     AmendOrder,
@@ -37,20 +49,9 @@ from rules.model import (
     TradingState,
     TriggerBy,
 )
-from rules.order.exit_collar import ExitCollar
-from rules.order.instrument_filters import InstrumentFilters
-from rules.order.max_order_value import MaxOrderValue
-from rules.order.price_collar import PriceCollar
-from rules.order.unresolved_order import Match, UnresolvedOrder
-from rules.portfolio.correlated_exposure import CorrelatedExposure
-from rules.portfolio.margin_budget import MarginBudget
-from rules.position.max_leverage import MaxLeverage
-from rules.position.own_share import OwnShare
-from rules.position.position_limit import PositionLimit
-from rules.position.reduce_only_exits import ExitMode, ReduceOnlyExits
-from rules.rule import Rule
-from rules.snapshot import Controls, HeldOrder, HoldStatus, OpenOrder
-from tests.rules.builders import MARKS, World, an_account
+from rules.snapshot import Controls, HeldOrder, HoldStatus, OpenOrder, SymbolSettings
+from tests.properties.rule_strategies import LEVELS
+from tests.rules.builders import MARKS, NOW, World, an_account
 
 PROOF = min(100, max(1, int(os.environ.get("PERPGUARD_PROOF", "1"))))
 
@@ -257,6 +258,8 @@ def books(draw: st.DrawFn, hedged: bool | None = None) -> World:
         world = world.holding(draw(held_orders(world.account.hedged, world)), status=status)
     for scope in draw(st.lists(st.sampled_from(SCOPES), max_size=3, unique=True)):
         world = world.with_tokens(scope, str(draw(st.integers(0, 80)) / Decimal(2)))
+    if draw(st.integers(0, 3)) > 0:
+        world = draw(with_facts(world))
     return world.behaving(draw(st.sampled_from([0.0, 0.0, 0.25, 0.5, 1.0])))
 
 
@@ -298,68 +301,181 @@ def worlds(draw: st.DrawFn) -> World:
     return world
 
 
-LEVELS = ("desk", "account:demo", "bot:demo-bot", "symbol:BTCUSDT", "bot:somebody-else")
 SCOPES = tuple(f"message_rate@{level}" for level in LEVELS)
-_levels = st.sampled_from(LEVELS)
-_enforcements = st.sampled_from([Enforcement.ENFORCE, Enforcement.ENFORCE, *Enforcement])
-_bound = {"level": _levels, "enforcement": _enforcements}
-_money = st.integers(1, 400_000).map(Decimal)
-_share = st.integers(0, 100).map(lambda percent: Decimal(percent) / 100)
+
 _rho = st.integers(-100, 100).map(lambda percent: Decimal(percent) / 100)
 
-max_order_values = st.builds(MaxOrderValue, limit=_money, **_bound)
-position_limits = st.one_of(
-    st.builds(PositionLimit, limit_notional=_money, **_bound),
-    st.builds(PositionLimit, limit_quantity=st.integers(1, 5_000).map(lambda n: n * Decimal("0.001")), **_bound),
-)
-max_leverages = st.builds(MaxLeverage, limit=st.integers(1, 100).map(lambda n: n / Decimal(10)), **_bound)
-correlated_exposures = st.builds(
-    CorrelatedExposure,
-    limit_notional=_money,
-    limit_equity=st.none() | st.integers(1, 50).map(lambda n: n / Decimal(10)),
-    default=_rho,
-    stress_floor=_rho,
-    hedge_credit=_share,
-    pairs=st.dictionaries(st.sampled_from(["BTCUSDT:ETHUSDT", "DOGEUSDT:BTCUSDT"]), _rho, max_size=2),
-    **_bound,
-)
-margin_budgets = st.builds(
-    MarginBudget,
-    limit=_money,
-    leverage=st.integers(1, 20).map(Decimal),
-    level=st.sampled_from([level for level in LEVELS if level.startswith("bot:")]),
-    enforcement=_enforcements,
-)
-sized_rules: st.SearchStrategy[Rule] = st.one_of(
-    max_order_values, position_limits, max_leverages, correlated_exposures, margin_budgets
-)
-own_shares = st.builds(
-    OwnShare,
-    netting=st.booleans(),
-    level=st.sampled_from([level for level in LEVELS if not level.startswith("symbol:")]),
-    enforcement=_enforcements,
-)
-message_rates = st.builds(
-    MessageRate, per_second=st.just(Decimal(20)), burst=st.just(Decimal(40)), tighten=_share, **_bound
-)
-price_collars = st.builds(PriceCollar, band=_share, **_bound)
-unsized_rules: st.SearchStrategy[Rule] = st.one_of(
-    st.builds(InstrumentFilters, **_bound),
-    message_rates,
-    price_collars,
-    st.builds(ReduceOnlyExits, mode=st.just(ExitMode.REQUIRE), **_bound),
-    st.builds(DataFreshness, account_age_max_s=st.integers(1, 60), mark_age_max_s=st.integers(1, 60), level=_levels),
-    st.builds(UnresolvedOrder, match=st.sampled_from(Match), remember_s=st.integers(1, 90_000), level=_levels),
-)
-exit_collars = st.builds(ExitCollar, band=_share, **_bound)
-forcing = st.builds(ReduceOnlyExits, mode=st.just(ExitMode.FORCE), **_bound)
 
-entry_rules: st.SearchStrategy[Rule] = sized_rules | unsized_rules
-"""Every rule that can only object."""
-
-all_rules: st.SearchStrategy[Rule] = st.one_of(sized_rules, unsized_rules, exit_collars, own_shares, forcing)
+@st.composite
+def _decimal(draw: st.DrawFn, low: str, high: str) -> Decimal:
+    return draw(st.decimals(low, high, places=4))
 
 
-def rule_lists(each: st.SearchStrategy[Rule], most: int = 5) -> st.SearchStrategy[list[Rule]]:
-    """A rule stands at most once at a level, as in a policy file."""
-    return st.lists(each, max_size=most, unique_by=lambda rule: (rule.rule_id, rule.level))
+@st.composite
+def conditions(draw: st.DrawFn) -> Conditions:
+    """What the warden may have measured; any part may be missing or old."""
+    symbols_known = draw(st.lists(symbols, unique=True, max_size=3))
+
+    def maybe(values: st.SearchStrategy[Any]) -> Any:
+        return draw(st.none() | values)
+
+    known = {}
+    for symbol in symbols_known:
+        mark = Decimal(MARKS[symbol])
+        known[symbol] = Condition(
+            symbol=symbol,
+            as_of=NOW - timedelta(seconds=draw(st.sampled_from([0, 1, 59, 301, -30]))),
+            daily_volume=maybe(st.integers(0, 100_000).map(Decimal)),
+            open_interest=maybe(st.integers(0, 100_000).map(Decimal)),
+            volatility=maybe(_decimal("0", "0.2")),
+            volatility_usual=maybe(_decimal("0", "0.2")),
+            ranges=tuple(
+                PriceRange(window_s=window_s, low=mark * Decimal("0.97"), high=mark * Decimal("1.02"))
+                for window_s in draw(st.sampled_from([(), PRICE_WINDOWS_S]))
+            ),
+            bid_depth=maybe(st.integers(0, 500_000).map(Decimal)),
+            ask_depth=maybe(st.integers(0, 500_000).map(Decimal)),
+            depth_band=Decimal("0.001"),
+            temperature=maybe(_decimal("0", "1")),
+        )
+    milliseconds = st.none() | st.integers(0, 5_000).map(Decimal)
+    latency = Latency(
+        as_of=NOW - timedelta(seconds=draw(st.sampled_from([0, 400]))),
+        **{
+            f"{part}{usual}_ms": draw(milliseconds)
+            for part in ("round_trip", "stream_lag", "clock_skew")
+            for usual in ("", "_usual")
+        },
+    )
+    return Conditions(
+        version=1,
+        as_of=NOW,
+        symbols=known,
+        correlations=draw(st.dictionaries(st.sampled_from(["BTCUSDT:ETHUSDT", "BTCUSDT:DOGEUSDT"]), _rho)),
+        correlations_as_of=draw(st.none() | st.sampled_from([NOW, NOW - timedelta(days=2)])),
+        latency=draw(st.none() | st.just(latency)),
+    )
+
+
+@st.composite
+def performances(draw: st.DrawFn) -> Performance:
+    money = st.integers(-50_000, 50_000).map(Decimal)
+    equity = draw(st.integers(1, 400_000).map(Decimal))
+    return Performance(
+        day_pnl=draw(money),
+        day_funding=draw(money) / 10,
+        rolling_pnl=draw(money),
+        rolling_funding=draw(money) / 10,
+        day_peak=draw(money),
+        equity=equity,
+        equity_peak=equity + draw(st.integers(0, 100_000)),
+        losses=tuple(NOW - timedelta(seconds=ago) for ago in draw(st.sampled_from([(), (30,), (4_000, 90, 10)]))),
+        loss_streak=draw(st.integers(0, 5)),
+    )
+
+
+@st.composite
+def records(draw: st.DrawFn) -> AccountRecord:
+    """What the warden may remember of the account and the bot."""
+    days = draw(st.sampled_from([0, 1, 10, 400]))
+    bot = BotRecord(
+        bot="demo-bot",
+        first_seen=NOW - timedelta(days=days),
+        clean_since=NOW - timedelta(days=draw(st.integers(0, days))),
+        orders=draw(st.integers(0, 2_000)),
+        fills=draw(st.integers(0, 100)),
+        performance=draw(st.none() | performances()),
+        holdings=tuple(
+            Holding(
+                symbol=symbol,
+                funding_stamps=draw(st.integers(0, 3)),
+                conditional_proven=draw(st.booleans()),
+            )
+            for symbol in draw(st.lists(symbols, unique=True, max_size=3))
+        ),
+    )
+    forecasts = [
+        Forecast(
+            name=name,
+            as_of=NOW - timedelta(seconds=draw(st.sampled_from([0, 4_000]))),
+            probability=draw(st.sampled_from([0.0, 0.01, 0.2, 0.9])),
+            horizon_s=3_600,
+            symbol=draw(symbols),
+            side=draw(sides),
+            quantity=Decimal(1),
+            threshold=Decimal("0.001"),
+        )
+        for name in draw(st.lists(st.sampled_from(["liquidation", "slippage"]), max_size=2))
+    ]
+    return AccountRecord(
+        account="demo",
+        version=1,
+        as_of=NOW - timedelta(seconds=draw(st.sampled_from([0, 0, 0, 20, 900]))),
+        performance=draw(st.none() | performances()),
+        bots=draw(st.sampled_from([(), (bot,)])),
+        unprotected=draw(
+            st.sampled_from(
+                [
+                    (),
+                    (Unprotected(symbol="BTCUSDT", position_side=PositionSide.BOTH, since=NOW - timedelta(minutes=5)),),
+                ]
+            )
+        ),
+        forecasts=tuple(forecasts),
+    )
+
+
+@st.composite
+def with_facts(draw: st.DrawFn, world: World) -> World:
+    """A world in which the warden has measured something, and the bot has a past."""
+    assert world.account is not None
+    for _ in range(draw(st.sampled_from([0, 0, 1, 4]))):
+        command = draw(entries(world.account.hedged))
+        size = draw(st.none() | st.integers(0, 3).map(str))
+        world = world.having_tried(
+            command, seconds_ago=draw(st.integers(0, 400)), refused=draw(st.booleans()), refused_at_size=size
+        )
+    for level in draw(st.lists(st.sampled_from(["bot:demo-bot", "account:demo", "desk"]), max_size=2)):
+        world = world.scored(draw(st.sampled_from([0.1, 0.5, 0.9, 1.0])), level)
+    settings_known = tuple(
+        SymbolSettings(symbol=symbol, margin_mode=draw(st.sampled_from(MarginMode)), leverage=Decimal(5))
+        for symbol in draw(st.lists(symbols, unique=True, max_size=3))
+    )
+    account = replace(
+        world.account, settings=settings_known, multi_assets=draw(st.sampled_from([None, False, False, True]))
+    )
+    for symbol in draw(st.lists(symbols, unique=True, max_size=2)):
+        world = world.listing(symbol, tiers=TIERS, delisted_at=draw(st.none() | st.just(NOW + timedelta(hours=1))))
+    for symbol in draw(st.lists(symbols, unique=True, max_size=2)):
+        mark = Decimal(MARKS[symbol])
+        world = world.marked(
+            symbol,
+            MARKS[symbol],
+            bid_price=mark * Decimal("0.9995"),
+            ask_price=mark * Decimal("1.0005"),
+            last_price=mark * Decimal(draw(st.sampled_from(["1", "1.02"]))),
+            index_price=mark,
+            funding_rate=draw(st.decimals("-0.01", "0.01", places=5)),
+            next_funding_at=NOW + timedelta(minutes=draw(st.integers(0, 480))),
+        )
+    return replace(
+        world, account=account, conditions=draw(st.none() | conditions()), record=draw(st.none() | records())
+    )
+
+
+TIERS = (
+    MarginTier(
+        notional_floor=Decimal(0),
+        notional_cap=Decimal(50_000),
+        leverage_max=Decimal(125),
+        maintenance_rate=Decimal("0.004"),
+        maintenance_amount=Decimal(0),
+    ),
+    MarginTier(
+        notional_floor=Decimal(50_000),
+        notional_cap=Decimal(100_000_000),
+        leverage_max=Decimal(50),
+        maintenance_rate=Decimal("0.01"),
+        maintenance_amount=Decimal(300),
+    ),
+)

@@ -18,36 +18,20 @@ from proxy.store.codec import (
     plain_decision,
     plain_snapshot,
 )
-from rules.decision import Decision, Enforcement, Verdict
+from rules.decision import Decision, Verdict
 from rules.engine import clear, decide, decide_batch
 from rules.exposure import held_order
-from rules.flow.message_rate import MessageRate
 from rules.intent import intent_of
-from rules.market.data_freshness import DataFreshness
 from rules.model import AmendOrder, Intent, PlaceOrder
-from rules.order.exit_collar import ExitCollar
-from rules.order.max_order_value import MaxOrderValue
-from rules.order.price_collar import PriceCollar
-from rules.order.unresolved_order import Match, UnresolvedOrder
-from rules.portfolio.correlated_exposure import CorrelatedExposure
-from rules.position.max_leverage import MaxLeverage
-from rules.position.position_limit import PositionLimit
-from rules.rule import Rule
-from tests.properties.strategies import (
+from tests.properties.rule_strategies import (
     all_rules,
-    amends,
-    books,
-    cancels,
-    commands,
-    entries,
     entry_rules,
-    examples,
     exit_collars,
-    exits,
     rule_lists,
     sized_rules,
-    worlds,
+    tightened,
 )
+from tests.properties.strategies import amends, books, cancels, commands, entries, examples, exits, worlds
 from tests.rules.builders import World, a_policy
 
 ALLOW, DENY = Verdict.ALLOW, Verdict.DENY
@@ -221,38 +205,7 @@ def test_someone_else_s_hold_never_makes_room(data, world, rules, other):
     assert allowed(before) or not allowed(after)
 
 
-@st.composite
-def _tightened(draw) -> tuple[Rule, Rule]:
-    """A rule, and the same with one limit drawn tighter."""
-    rule = draw(st.one_of(sized_rules, exit_collars, entry_rules))
-    share = draw(st.integers(1, 99)) / Decimal(100)
-    match rule:
-        case MaxOrderValue() | MaxLeverage():
-            return rule, replace(rule, limit=rule.limit * share)
-        case PositionLimit(limit_quantity=None):
-            return rule, replace(rule, limit_notional=rule.limit_notional * share)
-        case PositionLimit():
-            return rule, replace(rule, limit_quantity=rule.limit_quantity * share)
-        case PriceCollar() | ExitCollar():
-            return rule, replace(rule, band=rule.band * share)
-        case MessageRate():
-            return rule, replace(rule, tighten=1 - (1 - rule.tighten) * share)
-        case DataFreshness():
-            return rule, replace(rule, account_age_max_s=rule.account_age_max_s // 2)
-        case UnresolvedOrder():
-            return replace(rule, match=Match.PRICE), replace(rule, match=Match.SIDE)
-        case CorrelatedExposure():
-            changes = [
-                {"limit_notional": rule.limit_notional * share},
-                {"hedge_credit": rule.hedge_credit * share},
-                {"stress_floor": 1 - (1 - rule.stress_floor) * share},
-            ]
-            return rule, replace(rule, **draw(st.sampled_from(changes)))
-        case _:
-            return rule, replace(rule, enforcement=Enforcement.ENFORCE)
-
-
-@given(st.data(), worlds(), _tightened())
+@given(st.data(), worlds(), tightened())
 @examples(120)
 def test_tightening_a_limit_never_allows_more(data, world, pair):
     loose, tight = pair

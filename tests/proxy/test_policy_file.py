@@ -160,6 +160,20 @@ def test_a_correlation_lies_between_minus_one_and_one(value):
         ("reduce_only_exits", 'mode = "froce"'),
         ("correlated_exposure", "limit_equity = 1\nstress_floor = 2"),
         ("correlated_exposure", "limit_equity = 1\nhedge_credit = -0.1"),
+        ("max_order_volume", ""),
+        ("price_collar", "band = 0.1\nwindow_s = 120\nwindow_band = 0.1"),
+        ("price_collar", "band = 0.1\nwindow_s = 60"),
+        ("price_collar", "band = 0.1\nwindow_s = 60\nwindow_band = 0"),
+        ("trigger_source", 'allow = "index"'),
+        ("order_types", ""),
+        ("order_types", "types = []"),
+        ("order_types", 'types = ["limit"]'),
+        ("order_types", 'time_in_force = ["DAY"]'),
+        ("duplicate_order", "window_s = 3601"),
+        ("duplicate_order", "window_s = 1\nrepeats = 0"),
+        ("conditional_probation", ""),
+        ("self_trade", 'across = "account"'),
+        ("self_trade", "reach = 0"),
     ],
 )
 def test_a_rule_that_could_not_work_is_none_and_its_place_is_told(rule, settings):
@@ -176,6 +190,15 @@ def test_a_gate_cannot_be_switched_off(gate, word, place):
 @pytest.mark.parametrize("rule", sorted(set(CATALOG) - {gate.rule_id for gate in GATES}))
 def test_every_other_rule_may_only_report(rule):
     needed = {
+        "maintenance_window": "windows = [{ begins = 2026-12-01T06:00:00Z, ends = 2026-12-01T08:00:00Z }]",
+        "latency_shock": "reduce_ratio = 10",
+        "price_divergence": "last_max = 0.01",
+        "book_quality": "spread_max = 0.01",
+        "leverage_temperature": "limit = 0.9",
+        "volatility_scaling": "limit_notional = 1",
+        "liquidation_forecast": "probability_max = 0.1",
+        "slippage_forecast": "probability_max = 0.1",
+        "funding_window": "ahead_s = 600\nrate_min = 0.001",
         "message_rate": "per_second = 1\nburst = 1",
         "price_collar": "band = 0.1",
         "position_limit": "limit_quantity = 1",
@@ -183,6 +206,11 @@ def test_every_other_rule_may_only_report(rule):
         "max_order_value": "limit = 1",
         "max_leverage": "limit = 1",
         "margin_budget": "limit = 1\nleverage = 1",
+        "max_order_volume": "limit_quantity = 1",
+        "trigger_source": 'allow = "mark"',
+        "order_types": 'types = ["LIMIT"]',
+        "duplicate_order": "window_s = 1",
+        "conditional_probation": "limit = 1",
     }
     place = "bot.grid" if rule == "margin_budget" else "desk"
     policy = a_policy(f'[{place}.{rule}]\nenforcement = "report"\n{needed.get(rule, "")}\n')

@@ -46,13 +46,15 @@ EVERY_RULE = (
     CorrelatedExposure(limit_notional=Decimal(1)),
     MarginBudget(limit=Decimal(1), leverage=Decimal(1), level="bot:demo-bot"),
 )
-"""The whole catalog, each so strict that the order of the test breaches it."""
+"""Of every chapter some, each so strict that the order of the test breaches it."""
 
 
 def test_every_objection_is_kept_in_the_order_of_the_catalog():
     world = an_account().short("BTCUSDT", "1").with_tokens("message_rate@desk", "0")
     decision = judged(a_buy("BTCUSDT", "2.0001", "60000"), world, *reversed(EVERY_RULE))
-    assert [breach.rule_id for breach in decision.breaches] == [rule.rule_id for rule in ENTRY_RULES]
+    given = {rule.rule_id for rule in EVERY_RULE}
+    in_order = [rule.rule_id for rule in ENTRY_RULES if rule.rule_id in given]
+    assert [breach.rule_id for breach in decision.breaches] == in_order
 
 
 def test_a_closed_gate_ends_the_judging():

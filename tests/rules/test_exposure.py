@@ -121,6 +121,42 @@ def test_an_order_is_worth_the_highest_price_it_names_or_the_mark():
     assert worth == [50_000, 50_000, 51_000, 52_000, 53_000]
 
 
+@pytest.mark.parametrize("order", [a_buy, a_sell], ids=["buy", "sell"])
+@pytest.mark.parametrize("terms", [{}, {"price_match": "OPPONENT"}, {"price_match": "QUEUE"}], ids=str)
+def test_an_order_priced_by_the_book_is_worth_the_touch_it_may_trade_at(order, terms):
+    command = order("BTCUSDT", "2", **terms)
+
+    def worth(**touch):
+        snapshot = an_account().marked("BTCUSDT", "50000", **touch).snapshot
+        return order_value(held_order(command, snapshot), snapshot)
+
+    assert worth(bid_price="50100", ask_price="50200") == 100_400
+    assert worth(bid_price="50100") == 100_200
+    assert worth(bid_price="49800", ask_price="49900") == worth() == 100_000
+
+
+def test_an_order_that_names_its_price_is_not_worth_the_touch():
+    snapshot = an_account().marked("BTCUSDT", "50000", bid_price="60000", ask_price="60000").snapshot
+    stop = {"order_type": OrderType.STOP_MARKET, "trigger_price": "51000"}
+    for command, worth in ((a_buy("BTCUSDT", "1", "40000"), 50_000), (a_buy("BTCUSDT", "1", **stop), 51_000)):
+        assert order_value(held_order(command, snapshot), snapshot) == worth
+
+
+def test_an_amend_to_a_price_of_the_book_is_worth_the_touch():
+    world = an_account().marked("BTCUSDT", "50000", bid_price="50000", ask_price="60000")
+    snapshot = world.resting(an_open_order(BUY, "BTCUSDT", "1", "49000", order_id="9")).snapshot
+    matched = an_amend(BUY, "BTCUSDT", "1", price_match="OPPONENT", order_id="9")
+    assert order_value(held_order(matched, snapshot), snapshot) == 60_000
+    priced = an_amend(BUY, "BTCUSDT", "1", "49500", order_id="9")
+    assert order_value(held_order(priced, snapshot), snapshot) == 50_000
+
+
+def test_without_a_mark_an_order_is_worth_the_price_it_names():
+    snapshot = an_account().unmarked("BTCUSDT").snapshot
+    assert order_value(held_order(a_buy("BTCUSDT", "2", "49000"), snapshot), snapshot) == 98_000
+    assert order_value(held_order(a_buy("BTCUSDT", "2"), snapshot), snapshot) == 0
+
+
 def test_a_position_is_valued_at_the_survey_s_mark_when_there_is_no_other():
     assert exposure(an_account().long("BTCUSDT", "2").unmarked("BTCUSDT")).long_notional == 100_000
 

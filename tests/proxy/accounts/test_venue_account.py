@@ -260,10 +260,12 @@ async def test_an_order_type_nobody_knows_does_not_stop_a_kill_but_is_trouble_fo
     venue, hands = both
     order = {"symbol": "BTCUSDT", "orderId": 123456789012345678, "type": "QUANTUM"}
     venue.by_path(
-        openAlgoOrders=[], openOrders=[order], positionRisk=[],
+        openAlgoOrders=[],
+        openOrders=[order],
+        positionRisk=[],
         accountConfig={"dualSidePosition": False, "multiAssetsMargin": False},
         account={"totalMarginBalance": "1", "availableBalance": "1"},
-    )  # fmt: skip
+    )
     assert (await hands.book()).plain[0].order_id == "123456789012345678"
     with pytest.raises(VenueUnavailable, match="unexpected answer"):
         await hands.survey(datetime.now(UTC))

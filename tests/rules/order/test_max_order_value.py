@@ -31,6 +31,12 @@ def test_a_price_above_the_mark_counts_and_one_below_does_not_discount():
     assert breach(a_buy("BTCUSDT", "0.501", "1")) is not None
 
 
+def test_a_market_order_is_worth_the_far_touch():
+    world = an_account().marked("BTCUSDT", "50000", ask_price="50001")
+    assert breach(a_buy("BTCUSDT", "0.5"), world).observed == "25000.50"
+    assert judged(a_buy("BTCUSDT", "0.5"), world, CAP).headroom == Decimal("0.499")
+
+
 def test_a_stop_is_worth_its_trigger():
     assert breach(a_buy("BTCUSDT", "0.5", order_type=OrderType.STOP_MARKET, trigger_price="50001")) is not None
 

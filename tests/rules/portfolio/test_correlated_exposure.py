@@ -3,10 +3,14 @@
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from rules.exposure import worst_case
+from proxy.policy_file import parse_policy
+from rules.exposure import held_order, worst_case
 from rules.model import Side
 from rules.portfolio.correlated_exposure import CorrelatedExposure
+from tests.properties.strategies import books, commands, examples
 from tests.rules.builders import a_buy, a_sell, an_account, an_open_order, judged
 
 ONE_FOR_ONE = {"default": Decimal(1), "stress_floor": Decimal(1), "hedge_credit": Decimal(1)}
@@ -111,3 +115,159 @@ def test_an_exit_is_not_its_business():
 def test_what_is_no_correlation_is_no_rule(settings, reason):
     with pytest.raises(ValueError, match=reason):
         a_rule(**settings)
+
+
+# Live correlations
+
+
+LIVE = {"live": True, "live_age_max_s": 60, "stress_floor": Decimal(0), "default": Decimal(1)}
+TWO_LONGS = an_account().long("BTCUSDT", "1").long("ETHUSDT", "20")
+
+
+def observed(rule, world):
+    found = breach(rule, a_buy("BTCUSDT", "1"), world)
+    return None if found is None else found.observed
+
+
+def used(rule, world):
+    return [
+        (each.rule_id, each.name, each.value, each.unit) for each in rule.measure(a_buy("BTCUSDT", "1"), world.snapshot)
+    ]
+
+
+@pytest.mark.parametrize("seconds_ago", [0, 60, -60])
+def test_a_measured_correlation_comes_before_the_policy_s(seconds_ago):
+    world = TWO_LONGS.correlating(BTCUSDT__ETHUSDT="0", seconds_ago=seconds_ago)
+    for written in ({}, {"pairs": {"BTCUSDT:ETHUSDT": Decimal(1)}}):
+        assert observed(a_rule(**LIVE, **written, limit_notional=Decimal(111_803)), world) == "111803.40"
+    assert observed(a_rule(**{**LIVE, "live": False}), world) == "150000.00"
+
+
+@pytest.mark.parametrize("seconds_ago", [60.001, -60.001])
+def test_one_too_old_is_not_used(seconds_ago):
+    world = TWO_LONGS.correlating(BTCUSDT__ETHUSDT="0", seconds_ago=seconds_ago)
+    assert observed(a_rule(**LIVE), world) == "150000.00"
+    assert used(a_rule(**LIVE), world)[0][2] == "0"
+
+
+def test_a_pair_that_is_not_measured_is_the_policy_s():
+    world = TWO_LONGS.long("DOGEUSDT", "500000").correlating(BTCUSDT__ETHUSDT="0")
+    rule = a_rule(**LIVE, pairs={"DOGEUSDT:BTCUSDT": Decimal(0), "ETHUSDT:DOGEUSDT": Decimal(0)})
+    assert observed(rule, world) == "122474.49"
+    assert used(rule, world) == [
+        ("correlated_exposure", "live_pairs", "1", "of 3 pairs"),
+        ("correlated_exposure", "correlations_age", "0", "s"),
+    ]
+
+
+def test_the_stress_floor_stays_under_what_was_measured():
+    world = TWO_LONGS.correlating(BTCUSDT__ETHUSDT="-1")
+    assert observed(a_rule(**{**LIVE, "stress_floor": Decimal(1)}), world) == "150000.00"
+
+
+def test_a_hedge_earns_its_credit_by_what_was_measured():
+    world = an_account().long("BTCUSDT", "1").short("ETHUSDT", "20").correlating(BTCUSDT__ETHUSDT="0.5")
+    rule = a_rule(**LIVE)
+    assert (
+        rule.squared(list(worst_case(world.snapshot).values()), world.conditions.correlations) == Decimal(50_000) ** 2
+    )
+
+
+def test_conditions_without_correlations_leave_the_policy_s():
+    for world in (TWO_LONGS, TWO_LONGS.in_conditions("BTCUSDT")):
+        assert observed(a_rule(**LIVE), world) == "150000.00"
+        assert used(a_rule(**LIVE), world) == [("correlated_exposure", "live_pairs", "0", "of 1 pairs")]
+
+
+def test_how_old_the_measured_ones_are_is_kept():
+    assert used(a_rule(**LIVE), TWO_LONGS.correlating(seconds_ago=90))[1][2:] == ("90", "s")
+
+
+def test_the_policy_s_own_need_no_word():
+    assert used(a_rule(), TWO_LONGS.correlating(BTCUSDT__ETHUSDT="0")) == []
+    rule = a_rule(**LIVE)
+    assert rule.measure(a_sell("BTCUSDT", "1", reduce_only=True), TWO_LONGS.snapshot) == ()
+    assert rule.measure(a_buy("BTCUSDT", "1"), an_account().unsurveyed().snapshot) == ()
+
+
+# Clusters
+
+
+MAJORS = {"clusters": {"majors": ("BTCUSDT", "ETHUSDT")}, "limit_notional": None}
+
+
+def test_a_cluster_has_a_cap_of_its_own():
+    rule = a_rule(**MAJORS, cluster_notional=Decimal(100_000))
+    world = an_account().long("ETHUSDT", "20").long("DOGEUSDT", "9000000")
+    assert breach(rule, a_buy("BTCUSDT", "1"), world) is None
+    found = breach(rule, a_buy("BTCUSDT", "1.001"), world)
+    assert (found.code, found.observed, found.limit) == ("CLUSTER_EXPOSURE_ABOVE_LIMIT", "100050.00", "100000.00")
+    assert found.message == "correlated exposure of cluster majors would be 100050.00"
+    assert judged(a_buy("BTCUSDT", "5"), world, rule).headroom == 1
+
+
+def test_an_order_outside_the_clusters_is_not_held_against_them():
+    rule = a_rule(**MAJORS, cluster_notional=Decimal(1))
+    assert breach(rule, a_buy("DOGEUSDT", "1000"), an_account().long("BTCUSDT", "9")) is None
+
+
+def test_a_cluster_s_own_line_comes_before_the_cap_for_all():
+    rule = a_rule(
+        clusters={"majors": ("BTCUSDT", "ETHUSDT"), "memes": ("DOGEUSDT",)},
+        cluster_notional=Decimal(50_000),
+        cluster_limits={"memes": Decimal(100)},
+    )
+    assert breach(rule, a_buy("DOGEUSDT", "1000"), an_account()) is None
+    assert breach(rule, a_buy("DOGEUSDT", "1001"), an_account()).limit == "100.00"
+    assert breach(rule, a_buy("BTCUSDT", "1.001"), an_account()).limit == "50000.00"
+
+
+def test_a_symbol_may_be_in_two_clusters_and_the_account_has_its_cap_beside_them():
+    rule = a_rule(
+        clusters={"a": ("BTCUSDT",), "b": ("BTCUSDT", "ETHUSDT")},
+        cluster_limits={"a": Decimal(60_000), "b": Decimal(90_000)},
+    )
+    assert breach(rule, a_buy("BTCUSDT", "1.201"), an_account()).limit == "60000.00"
+    assert breach(rule, a_buy("BTCUSDT", "1"), an_account().long("ETHUSDT", "16.001")).limit == "90000.00"
+    assert breach(rule, a_buy("BTCUSDT", "1"), an_account().long("DOGEUSDT", "500001")).limit == "100000.00"
+
+
+def test_an_unknown_account_refuses():
+    assert breach(a_rule(), a_buy("BTCUSDT", "1"), an_account().unsurveyed()).code == "FACTS_UNKNOWN"
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"clusters": {"a": ()}, "cluster_notional": Decimal(1)}, "cluster a has no symbols"),
+        ({"clusters": {"a": ("BTCUSDT",)}}, "cluster a needs cluster_notional or a line in cluster_limits"),
+        ({"cluster_limits": {"b": Decimal(1)}}, "cluster_limits names b, which is no cluster"),
+        (
+            {"clusters": {"a": ("BTCUSDT",)}, "cluster_limits": {"a": Decimal(0)}},
+            "the limit of cluster a must be above zero",
+        ),
+        ({"cluster_notional": Decimal(1)}, "cluster_notional needs clusters"),
+    ],
+)
+def test_clusters_are_written_out_whole(settings, reason):
+    with pytest.raises(ValueError, match=reason):
+        a_rule(**settings)
+
+
+def test_clusters_can_be_written_in_a_policy():
+    policy = parse_policy(f'[policy]\nname = "test"\nowner = "test"\n{CorrelatedExposure.example}')
+    (rule,) = [each for each in policy.rules if isinstance(each, CorrelatedExposure)]
+    assert (rule.live, rule.clusters["majors"]) == (True, ("BTCUSDT", "ETHUSDT"))
+    assert rule.cluster_limits == {"memes": Decimal(5000)}
+
+
+@given(st.data(), books())
+@examples(60)
+def test_the_short_way_says_what_the_matrix_says(data, world):
+    """Where the sum of all is within the cap, the matrix must be too."""
+    command = data.draw(commands(world))
+    rule = a_rule(default=Decimal("0.8"), stress_floor=Decimal("0.9"), limit_notional=Decimal(150_000))
+    order = held_order(command, world.snapshot)
+    if order is not None:
+        exact = rule.squared(list(worst_case(world.snapshot, (order,)).values()))
+        assert (rule.check(command, world.snapshot) is None) == (exact <= Decimal(150_000) ** 2)

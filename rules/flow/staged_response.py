@@ -1,0 +1,164 @@
+"""staged_response: the more unusual a bot behaves, the less it may do: alert, delay, reduce-only, halt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, ClassVar, Final, Literal
+
+from rules.decision import Breach, Measure
+from rules.facts import Score
+from rules.flow.remembered import MARGIN_S, memory_full
+from rules.model import AdjustIsolatedMargin, Command, TradingState
+from rules.rule import Looser, Rule, Setting
+from rules.snapshot import Snapshot
+
+ScoreLevel = Literal["bot", "account", "desk"]
+
+_WAYS_OUT: Final = "reduce-only orders and cancels pass"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagedResponse(Rule):
+    """Answer the anomaly score in stages: 0 is a bot as usual, 1 one that is like nothing in its history.
+
+    From ``alert_at`` on the stage is written down with every entry, and the entry passes. From ``delay_at`` on an
+    entry must keep ``delay_s`` seconds of distance from the bot's last one that was not refused. From ``reduce_at`` on
+    only exits and cancels pass. From ``halt_at`` on the bot is halted: what is refused stays refused, however usual
+    the score becomes, until a named person lets the bot go on. Stages may be left out. Exits and cancels are never
+    delayed, and adding margin to an isolated position passes always.
+
+    The score that counts is the highest of the levels in ``of``: the bot's own, its account's (all its bots together)
+    and the desk's. A level that has no score has done nothing unusual. Scores halve in two quiet minutes; a bot that is
+    let go on while the score is still at ``halt_at`` is halted again by its next entry.
+    """
+
+    rule_id: ClassVar[str] = "staged_response"
+    codes: ClassVar[Mapping[str, str]] = {
+        "ANOMALY_DELAY": "the anomaly score demands more time between entries",
+        "ANOMALY_REDUCE_ONLY": "the anomaly score lets only exits and cancels pass",
+        "ANOMALY_HALT": "the anomaly score halts the bot; a named person must let it go on",
+    }
+    clauses: ClassVar[Sequence[str]] = ("Eurex Advanced Risk Protection",)
+    example: ClassVar[str] = """
+[desk.staged_response]
+enforcement = "enforce"
+alert_at = 0.3
+delay_at = 0.5
+delay_s = 5
+reduce_at = 0.8
+halt_at = 0.95
+"""
+
+    alert_at: Annotated[Decimal | None, Setting("score above 0 and up to 1; written down", Looser.HIGHER)] = None
+    delay_at: Annotated[Decimal | None, Setting("score above 0 and up to 1; entries wait", Looser.HIGHER)] = None
+    delay_s: Annotated[int | None, Setting("seconds between entries from `delay_at` on", Looser.LOWER)] = None
+    reduce_at: Annotated[Decimal | None, Setting("score above 0 and up to 1; only exits", Looser.HIGHER)] = None
+    halt_at: Annotated[Decimal | None, Setting("score above 0 and up to 1; bot halted", Looser.HIGHER)] = None
+    of: Annotated[tuple[ScoreLevel, ...], Setting("whose score counts: `bot`, `account`, `desk`")] = (
+        "bot",
+        "account",
+        "desk",
+    )
+
+    def __post_init__(self) -> None:
+        stages = [each for each in (self.alert_at, self.delay_at, self.reduce_at, self.halt_at) if each is not None]
+        if not stages or not all(0 < each <= 1 for each in stages):
+            raise ValueError("staged_response needs a stage, each at a score above 0 and up to 1")
+        if stages != sorted(set(stages)):
+            raise ValueError("staged_response needs alert_at < delay_at < reduce_at < halt_at")
+        if (self.delay_at is None) is not (self.delay_s is None):
+            raise ValueError("staged_response needs delay_at and delay_s together")
+        if not self.of or len(set(self.of)) != len(self.of):
+            raise ValueError("staged_response needs of = some of bot, account, desk, each once")
+
+    @property
+    def looks_back_s(self) -> int:
+        """As far as an entry may have to keep its distance."""
+        return 0 if self.delay_s is None else self.delay_s + MARGIN_S
+
+    def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
+        """Refuse what the stage of the highest score does not let pass."""
+        if isinstance(command, AdjustIsolatedMargin) and command.amount > 0:
+            return None
+        level, score = self._highest(snapshot)
+        match self._stage(score):
+            case "halt":
+                return self.breach(
+                    "ANOMALY_HALT",
+                    f"{_said(level, score)}; the bot is halted",
+                    observed=_shown(score),
+                    limit=f"{self.halt_at:f}",
+                    advice=f"{_WAYS_OUT}; a named person must let the bot go on",
+                    stops_bot=TradingState.HALTED,
+                )
+            case "reduce":
+                return self.breach(
+                    "ANOMALY_REDUCE_ONLY",
+                    f"{_said(level, score)}; only exits and cancels pass",
+                    observed=_shown(score),
+                    limit=f"{self.reduce_at:f}",
+                    advice=_WAYS_OUT,
+                )
+            case "delay":
+                return self._delayed(level, score, snapshot)
+            case _:
+                return None
+
+    def measure(self, command: Command, snapshot: Snapshot) -> tuple[Measure, ...]:
+        """The score that counts, and from the first stage on which it is and what drove it."""
+        level, score = self._highest(snapshot)
+        stage = self._stage(score)
+        found = Measure(rule_id=self.rule_id, name="anomaly", value=_shown(score), unit=level)
+        if stage == "":
+            return (found,)
+        told = {"stage": stage, "why": score.why}
+        return (found, *(Measure(rule_id=self.rule_id, name=name, value=value) for name, value in told.items()))
+
+    def _delayed(self, level: str, score: Score, snapshot: Snapshot) -> Breach | None:
+        last = _last_entry(snapshot)
+        wait = timedelta(seconds=self.delay_s or 0)
+        if last is None or snapshot.now - last >= wait:
+            return None
+        elapsed = (snapshot.now - last).total_seconds()
+        return self.breach(
+            "ANOMALY_DELAY",
+            f"{_said(level, score)}; entries must be {self.delay_s} s apart",
+            observed=f"{elapsed:.1f} s",
+            limit=f"{self.delay_s} s",
+            advice=f"send it {self.delay_s} s after the last entry; {_WAYS_OUT}",
+        )
+
+    def _highest(self, snapshot: Snapshot) -> tuple[str, Score]:
+        account = snapshot.account.name if snapshot.account is not None else ""
+        names = {"bot": f"bot:{snapshot.bot}", "account": f"account:{account}", "desk": "desk"}
+        scores = {names[each]: snapshot.scores.get(names[each], Score()) for each in self.of}
+        return max(scores.items(), key=lambda each: each[1].value)
+
+    def _stage(self, score: Score) -> str:
+        """The name of the highest stage reached, empty below the first."""
+        value = Decimal(str(score.value))
+        stages = {"halt": self.halt_at, "reduce": self.reduce_at, "delay": self.delay_at, "alert": self.alert_at}
+        return next((name for name, at in stages.items() if at is not None and value >= at), "")
+
+
+def _last_entry(snapshot: Snapshot) -> datetime | None:
+    """When the bot's last entry was that was not refused.
+
+    One forgotten behind all the refusals that are remembered counts as if it were of the oldest of them.
+    """
+    sent = [attempt.at for attempt in snapshot.attempts if not attempt.refused]
+    if sent:
+        return max(sent)
+    return snapshot.attempts[0].at if memory_full(snapshot) else None
+
+
+def _shown(score: Score) -> str:
+    return f"{score.value:.2f}"
+
+
+def _said(level: str, score: Score) -> str:
+    why = f" ({score.why})" if score.why else ""
+    return f"anomaly score of {level} is {_shown(score)}{why}"

@@ -1,0 +1,109 @@
+"""slippage_forecast: no order so large that, by the signals, it would probably cost too much to fill."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, ClassVar
+
+from rules.decision import Breach, Measure
+from rules.exposure import held_order
+from rules.facts import Forecast
+from rules.market.conditions import WithoutFacts, is_post_only, show_percent
+from rules.market.forecasts import Stated, probability, stated
+from rules.model import Command
+from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact
+from rules.snapshot import HeldOrder, Snapshot
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlippageForecast(Rule):
+    """Refuse an entry at least as large as one that is forecast to cost too much, likelier than `probability_max`.
+
+    A forecast says: an order of this quantity, on this side, costs more than this fraction of the mark with this
+    probability. It is heeded for orders on its side that are as large or larger; of a smaller order it says nothing.
+    With `cost_min` only forecasts of at least that cost are heeded. Post-only orders take nothing and pass. A forecast
+    is an aid: where there is none, or only old ones, that is recorded with the age, and entries pass unless
+    `when_stale = "refuse"`.
+    """
+
+    rule_id: ClassVar[str] = "slippage_forecast"
+    codes: ClassVar[Mapping[str, str]] = {
+        "SLIPPAGE_PROBABILITY_ABOVE_LIMIT": "an order of this size is likelier than `probability_max` to cost too much",
+        FACTS_UNKNOWN: '`when_stale = "refuse"`, and a forecast for the symbol and side is absent or too old',
+    }
+    clauses: ClassVar[Sequence[str]] = ("RTS 6 art. 15(4)",)
+    example: ClassVar[str] = """
+[desk.slippage_forecast]
+enforcement = "enforce"
+probability_max = 0.1
+cost_min = 0.002
+"""
+    sized: ClassVar[bool] = True
+
+    probability_max: Annotated[Decimal, Setting("probability, above 0 and below 1", Looser.HIGHER)]
+    cost_min: Annotated[
+        Decimal | None, Setting("fraction of the mark; forecasts of a smaller cost are not heeded", Looser.NEITHER)
+    ] = None
+    forecast_age_max_s: Annotated[
+        int, Setting("seconds since the forecast was stated; an older one counts as absent", Looser.NEITHER)
+    ] = 60
+    when_stale: Annotated[
+        WithoutFacts, Setting('`"pass"` or `"refuse"` when a forecast is absent or too old', Looser.NEITHER)
+    ] = WithoutFacts.PASS
+
+    def __post_init__(self) -> None:
+        if not 0 < self.probability_max < 1:
+            raise ValueError("slippage_forecast: probability_max must lie between 0 and 1")
+
+    def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
+        """Refuse when a forecast for no larger an order is above the limit, or there is none and one is wanted."""
+        order = held_order(command, snapshot)
+        if order is None or is_post_only(command):
+            return None
+        forecasts = self._stated(order, snapshot)
+        for forecast in sorted(forecasts.fresh, key=_quantity):
+            if probability(forecast) > self.probability_max and order.quantity >= _quantity(forecast):
+                return self._too_dear(order, forecast)
+        if forecasts.is_complete or self.when_stale is WithoutFacts.PASS:
+            return None
+        return self.unknown(f"what an order of {order.symbol} would cost ({forecasts.lack})")
+
+    def _too_dear(self, order: HeldOrder, forecast: Forecast) -> Breach:
+        cost = "too much" if forecast.threshold is None else f"more than {show_percent(forecast.threshold)}"
+        return self.breach(
+            "SLIPPAGE_PROBABILITY_ABOVE_LIMIT",
+            f"to {order.side.value} {show_exact(_quantity(forecast))} {order.symbol} or more costs {cost} "
+            f"with a probability of {show_percent(probability(forecast))}",
+            observed=show_percent(probability(forecast)),
+            limit=show_percent(self.probability_max),
+            advice="send less, or post-only",
+        )
+
+    def measure(self, command: Command, snapshot: Snapshot) -> tuple[Measure, ...]:
+        """The highest probability on the order's side, the oldest forecast's age, and whether it could be relied on."""
+        order = held_order(command, snapshot)
+        return self._stated(order, snapshot).measures(self.rule_id) if order is not None else ()
+
+    def _stated(self, order: HeldOrder, snapshot: Snapshot) -> Stated:
+        return stated(
+            "slippage",
+            order.symbol,
+            snapshot,
+            self.forecast_age_max_s,
+            lambda forecast: self._concerns(forecast, order),
+        )
+
+    def _concerns(self, forecast: Forecast, order: HeldOrder) -> bool:
+        on_its_side = forecast.side in (None, order.side)
+        return on_its_side and (
+            self.cost_min is None or forecast.threshold is None or forecast.threshold >= self.cost_min
+        )
+
+
+def _quantity(forecast: Forecast) -> Decimal:
+    """The quantity from which on the forecast holds; one that names none is about every order."""
+    return ZERO if forecast.quantity is None else forecast.quantity

@@ -1,0 +1,50 @@
+"""What an account, or the bot that asks, has made or lost: the warden's record, as far as it is known and fresh."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from rules.facts import Performance
+from rules.snapshot import Snapshot
+
+_ZERO = Decimal(0)
+
+
+class Whose(StrEnum):
+    """Whose result counts: the whole account's, or that of the asking bot alone."""
+
+    ACCOUNT = "account"
+    BOT = "bot"
+
+
+def performance_of(snapshot: Snapshot, whose: Whose, age_max_s: int) -> Performance | None:
+    """The performance to judge by, ``None`` when it is not known or was recorded more than ``age_max_s`` away from now.
+
+    A bot that a known record does not list and that has no share of the account has never traded: nothing was made and
+    nothing was lost. One that has a share and is not in the record is not known.
+    """
+    record = snapshot.record
+    if record is None or abs(snapshot.now - record.as_of) > timedelta(seconds=age_max_s):
+        return None
+    if whose is Whose.ACCOUNT:
+        return record.performance
+    bot = record.bot(snapshot.bot)
+    if bot is not None:
+        return bot.performance
+    if snapshot.account is None or any(share.bot == snapshot.bot for share in snapshot.account.shares):
+        return None
+    return None if record.performance is None else _nothing_yet(record.performance.equity)
+
+
+def _nothing_yet(equity: Decimal) -> Performance:
+    return Performance(
+        day_pnl=_ZERO,
+        day_funding=_ZERO,
+        rolling_pnl=_ZERO,
+        rolling_funding=_ZERO,
+        day_peak=_ZERO,
+        equity=equity,
+        equity_peak=equity,
+    )
