@@ -113,10 +113,7 @@ def liquidation_after(order: HeldOrder, snapshot: Snapshot) -> Liquidation:
 
     Raises ``MarginUnknown``, naming what is missing. Worked out once for each order.
     """
-    known: dict[HeldOrder, Liquidation] = snapshot.once("liquidations", lambda _: {})
-    if order not in known:
-        known[order] = _liquidation(order, snapshot)
-    return known[order]
+    return snapshot.last("liquidation", order, _liquidation)
 
 
 def _liquidation(order: HeldOrder, snapshot: Snapshot) -> Liquidation:
@@ -153,7 +150,7 @@ def _isolated(order: HeldOrder, account: Account, mark: Decimal, snapshot: Snaps
     tiers, leverage = _tiers(order.symbol, snapshot), _leverage(order.symbol, account)
     held = sum((abs(leg.quantity) * mark for leg in legs), ZERO)
     backing = sum((_isolated_backing(leg, snapshot) for leg in legs), ZERO)
-    before = snapshot.once("worst_case", worst_case).get(order.symbol)
+    before = worst_case(snapshot).get(order.symbol)
     after = worst_case(snapshot, (order,))[order.symbol]
     ordered = _side_notional(before, order.side) if before is not None else ZERO
     whole = _side_notional(after, order.side)
