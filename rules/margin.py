@@ -11,7 +11,7 @@ the way out, and funding still to come, are in neither; nor are they in the venu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -83,18 +83,20 @@ def distance_to_liquidation(backing: Decimal, symbols: Sequence[Moving]) -> Deci
 
     ``backing`` is the balance before the move. Something must be losing. Raises ``MarginUnknown`` without tiers.
     """
+    legs = [
+        (notional, notional if each.growing else -notional, each.tiers) for each in symbols for notional in each.carried
+    ]
+    losing = sum((each.losing for each in symbols), ZERO)
     moved = ZERO
     # Balance less requirement falls ever more steeply. So the tiers of a nearer place lead too far, those of a place
     # too far never too near: every step comes back by a tier at least, until the tiers are those of the answer.
-    for _ in range(1 + sum(len(each.tiers) * len(each.carried) for each in symbols)):
-        free, slope = backing, ZERO
-        for each in symbols:
-            sign = ONE if each.growing else -ONE
-            slope += each.losing
-            for notional in each.carried:
-                tier = _tier(notional * (ONE + sign * moved), each.tiers)
-                free -= notional * tier.maintenance_rate - tier.maintenance_amount
-                slope += sign * notional * tier.maintenance_rate
+    for _ in range(1 + sum(len(tiers) for _, _, tiers in legs)):
+        free, slope = backing, losing
+        for notional, change, tiers in legs:
+            tier = _tier(notional + change * moved, tiers)
+            rate = tier.maintenance_rate
+            free -= notional * rate - tier.maintenance_amount
+            slope += change * rate
         answer = free / slope
         if answer <= ZERO or answer == moved:
             return answer
@@ -113,15 +115,12 @@ def liquidation_after(order: HeldOrder, snapshot: Snapshot) -> Liquidation:
 
     Raises ``MarginUnknown``, naming what is missing. Worked out once for each order.
     """
-    known: dict[HeldOrder, Liquidation] = snapshot.once("liquidations", lambda _: {})
-    if order not in known:
-        known[order] = _liquidation(order, snapshot)
-    return known[order]
+    return snapshot.last("liquidation", order, _liquidation)
 
 
 def _liquidation(order: HeldOrder, snapshot: Snapshot) -> Liquidation:
     account, mark = _account(snapshot), _mark(order.symbol, snapshot)
-    if _mode(order.symbol, account) is MarginMode.ISOLATED:
+    if _mode(order.symbol, account, snapshot) is MarginMode.ISOLATED:
         distance, required = _isolated(order, account, mark, snapshot)
     else:
         distance, required = _cross(order, account, mark, snapshot)
@@ -132,11 +131,11 @@ def _liquidation(order: HeldOrder, snapshot: Snapshot) -> Liquidation:
 def _cross(order: HeldOrder, account: Account, mark: Decimal, snapshot: Snapshot) -> tuple[Decimal, Decimal]:
     backing = account.margin_balance - _paid_above_mark(order, mark)
     for leg in account.positions:
-        if _mode(leg.symbol, account) is MarginMode.ISOLATED:
+        if leg.margin_mode is MarginMode.ISOLATED:
             backing -= max(ZERO, _isolated_backing(leg, snapshot))
     moving, required = [], ZERO
     for symbol, exposure in worst_case(snapshot, (order,)).items():
-        if _mode(symbol, account) is MarginMode.ISOLATED:
+        if _mode(symbol, account, snapshot) is MarginMode.ISOLATED:
             # Its margin leaves the cross balance when the order fills.
             backing -= _opening(exposure, account, snapshot) / _leverage(symbol, account)
             continue
@@ -153,7 +152,7 @@ def _isolated(order: HeldOrder, account: Account, mark: Decimal, snapshot: Snaps
     tiers, leverage = _tiers(order.symbol, snapshot), _leverage(order.symbol, account)
     held = sum((abs(leg.quantity) * mark for leg in legs), ZERO)
     backing = sum((_isolated_backing(leg, snapshot) for leg in legs), ZERO)
-    before = snapshot.once("worst_case", worst_case).get(order.symbol)
+    before = worst_case(snapshot).get(order.symbol)
     after = worst_case(snapshot, (order,))[order.symbol]
     ordered = _side_notional(before, order.side) if before is not None else ZERO
     whole = _side_notional(after, order.side)
@@ -219,11 +218,15 @@ def _account(snapshot: Snapshot) -> Account:
     return snapshot.account
 
 
-def _mode(symbol: str, account: Account) -> MarginMode:
+def _open_modes(snapshot: Snapshot) -> dict[str, MarginMode]:
     """An open leg says in which mode it is; the venue does not change it under a position."""
-    for leg in account.positions:
-        if leg.symbol == symbol:
-            return leg.margin_mode
+    return {leg.symbol: leg.margin_mode for leg in _account(snapshot).positions}
+
+
+def _mode(symbol: str, account: Account, snapshot: Snapshot) -> MarginMode:
+    found = snapshot.once("margin_modes", _open_modes).get(symbol)
+    if found is not None:
+        return found
     settings = account.settings_of(symbol)
     if settings is None:
         raise MarginUnknown(f"the margin mode of {symbol}")
@@ -251,14 +254,13 @@ def _tiers(symbol: str, snapshot: Snapshot) -> tuple[MarginTier, ...]:
     return instrument.tiers
 
 
-def _tier(notional: Decimal, tiers: Iterable[MarginTier]) -> MarginTier:
+def _tier(notional: Decimal, tiers: Sequence[MarginTier]) -> MarginTier:
     """The tier of a notional; above the last cap the last one, below the first floor the first."""
-    found: MarginTier | None = None
-    for tier in tiers:
-        if found is None or tier.notional_floor <= notional:
-            found = tier
-        else:
-            break
-    if found is None:
+    if not tiers:
         raise MarginUnknown("the margin tiers")
+    found = tiers[0]
+    for tier in tiers:
+        if tier.notional_floor > notional:
+            break
+        found = tier
     return found
