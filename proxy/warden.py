@@ -160,9 +160,9 @@ class Warden:
         """
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._kill.mirror())
-            loops.create_task(self._stops.mirror())
             loops.create_task(self._mirror_keys())
             await self._scribe.open()
+            loops.create_task(self._stops.mirror())
             await self._until_store_answers()
             for keeper in self._keepers.values():
                 loops.create_task(keeper.run())
