@@ -18,20 +18,8 @@ from rules.order.max_order_value import MaxOrderValue
 from rules.policy import Policy
 from rules.resize import Resize, ResizeMode
 from rules.rule import Rule
-from tests.properties.strategies import (
-    all_rules,
-    books,
-    commands,
-    entries,
-    entry_rules,
-    examples,
-    quantities,
-    rule_lists,
-    sides,
-    sized_rules,
-    symbols,
-    worlds,
-)
+from tests.properties.rule_strategies import all_rules, entry_rules, rule_lists, sized_rules
+from tests.properties.strategies import books, commands, entries, examples, quantities, sides, symbols, worlds
 from tests.rules.builders import NOW, World, a_policy
 
 ALLOW, DENY = Verdict.ALLOW, Verdict.DENY
