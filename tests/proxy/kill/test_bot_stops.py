@@ -47,7 +47,7 @@ def a_record(
     entry = a_buy("BTCUSDT", "1")
     snapshot = an_account().having_tried(entry).snapshot
     decisions = decide_batch([entry], snapshot, a_policy(replace(THROTTLE, **rule)))
-    record = replace(SUBJECT, decision_id=decision_id, bot=bot).decision(snapshot, "1", [entry], decisions)
+    record = replace(SUBJECT, decision_id=decision_id, bot=bot).decision(snapshot, "1", [entry], decisions, {})
     return json.loads(dump(record).replace(b'"stops_bot":"HALTED"', f'"stops_bot":"{state.value}"'.encode()))  # type: ignore[no-any-return]
 
 
