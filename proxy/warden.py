@@ -170,9 +170,9 @@ class Warden:
         """
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._kill.mirror())
-            loops.create_task(self._stops.mirror())
             loops.create_task(self._mirror_keys())
             await self._scribe.open()
+            loops.create_task(self._stops.mirror())
             await self._until_store_answers()
             loops.create_task(remember_symbols(self._settings.data_dir, self._keepers, self._conditions, self._now()))
             for keeper in self._keepers.values():
