@@ -35,7 +35,8 @@ class ExposureLimits(Rule):
         "NET_EXPOSURE_ABOVE_LIMIT": "longs less shorts could pass their cap",
         FACTS_UNKNOWN: "the account is not known",
     }
-    clauses: ClassVar[Sequence[str]] = ("15c3-5(c)(1)(i)", 
+    clauses: ClassVar[Sequence[str]] = (
+        "15c3-5(c)(1)(i)",
         "RTS 6 art. 15(4)",
         "RTS 6 art. 15(5)",
         "RTS 6 art. 17(2)",

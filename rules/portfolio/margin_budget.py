@@ -31,7 +31,8 @@ class MarginBudget(Rule):
         "MARGIN_BUDGET_EXCEEDED": "the bot's own book could use more than is left",
         "SHARES_UNKNOWN": "whose the account's positions are is not known yet",
     }
-    clauses: ClassVar[Sequence[str]] = ("15c3-5(c)(1)(i)", 
+    clauses: ClassVar[Sequence[str]] = (
+        "15c3-5(c)(1)(i)",
         "RTS 6 art. 15(4)",
         "RTS 6 art. 21(1)(d)",
     )

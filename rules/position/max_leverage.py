@@ -27,7 +27,10 @@ class MaxLeverage(Rule):
         "LEVERAGE_ABOVE_LIMIT": "the account could end above `limit`",
         "SET_LEVERAGE_ABOVE_LIMIT": "the leverage asked for is above `limit`",
     }
-    clauses: ClassVar[Sequence[str]] = ("15c3-5(c)(1)(i)", "RTS 6 art. 15(4)",)
+    clauses: ClassVar[Sequence[str]] = (
+        "15c3-5(c)(1)(i)",
+        "RTS 6 art. 15(4)",
+    )
     example: ClassVar[str] = """
 [account.main.max_leverage]
 enforcement = "enforce"
