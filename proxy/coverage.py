@@ -32,7 +32,7 @@ class Coverage:
 def coverage(policy: Policy) -> Iterator[Coverage]:
     """Every clause in the list's order."""
     for clause, asks in CLAUSES.items():
-        serving = [rule for rule in policy.rules if clause in rule.clauses]
+        serving = [rule for rule in policy.rules if clause in rule.serves]
         yield Coverage(
             clause=clause,
             asks=asks,

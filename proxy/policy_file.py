@@ -10,6 +10,14 @@ limit = 3
 
 [desk.outside_activity]             # also [account.NAME.outside_activity]
 action = "reduce"                   # alert | reduce | kill
+
+[bot.grid.resize]                   # only for bots
+mode = "trim"                       # refuse | trim
+
+[desk.custom.no_weekend_shorts]     # at every level; proxy.custom_rules says what may be written
+enforcement = "enforce"
+expression = "order.side == 'BUY' || !(now.getDayOfWeek() in [0, 6])"
+message = "no shorts over the weekend"
 """
 
 from __future__ import annotations
@@ -25,13 +33,18 @@ from typing import Any, Final
 
 import msgspec
 
+from proxy.custom_rules import read_custom_rules
+from proxy.packaged_rules import PackagedRuleRefused, packaged_rule, packaged_rule_ids
 from rules.catalog import CATALOG, EXIT_RULES, GATES
+from rules.custom import CUSTOM
 from rules.outside import OutsideAction, OutsideActivity
 from rules.policy import Policy
+from rules.resize import Resize, ResizeMode
 from rules.rule import Rule
 
 _LEVELS: Final = ("account", "bot", "symbol")
 _OUTSIDE: Final = "outside_activity"
+_RESIZE: Final = "resize"
 _POLICY_BYTES_MAX: Final = 1 << 20
 # Correlations may be negative and a band may be zero; every other number in a policy is a limit above zero.
 _MAY_BE_ZERO_OR_LESS: Final = frozenset({"default", "stress_floor", "hedge_credit", "tighten", "band"})
@@ -84,6 +97,7 @@ def parse_policy(text: str) -> Policy:
             version=policy_digest(text),
             rules=_with_defaults(tuple(_rules(document))),
             outside=outside,
+            resizes=tuple(_resizes(document)),
         )
     except ValueError as error:
         raise PolicyError(str(error)) from error
@@ -125,12 +139,36 @@ def _outside(document: Mapping[str, Any]) -> Iterator[OutsideActivity]:
         yield OutsideActivity(level=level, action=OutsideAction(settings["action"]))
 
 
+def _resizes(document: Mapping[str, Any]) -> Iterator[Resize]:
+    """The tables that say which bots' entries are sized down; found where ``_rules`` will look for rules."""
+    for name, tables in document.get("bot", {}).items():
+        if not isinstance(tables, dict) or _RESIZE not in tables:
+            continue
+        place = f"[bot.{name}.{_RESIZE}]"
+        settings = tables[_RESIZE]
+        if not isinstance(settings, dict):
+            raise PolicyError(f"{place} must be a table")
+        _refuse_unknown(settings, ("mode",), place)
+        if settings.get("mode") not in list(ResizeMode):
+            raise PolicyError(f'{place} needs mode = "refuse" or "trim"')
+        yield Resize(level=f"bot:{name}", mode=ResizeMode(settings["mode"]))
+
+
 def _level_rules(level: str, tables: object, place: str) -> Iterator[Rule]:
     if not isinstance(tables, dict):
         raise PolicyError(f"[{place}] must hold tables [{place}.RULE]")
     if level == "desk" or level.startswith("account:"):
         tables = {name: settings for name, settings in tables.items() if name != _OUTSIDE}
-    _refuse_unknown(tables, tuple(CATALOG), f"[{place}]")
+    if level.startswith("bot:"):
+        tables = {name: settings for name, settings in tables.items() if name != _RESIZE}
+    if CUSTOM in tables:
+        try:
+            yield from read_custom_rules(tables[CUSTOM], level)
+        except ValueError as error:
+            raise PolicyError(f"[{place}.{CUSTOM}] {error}") from error
+        tables = {name: settings for name, settings in tables.items() if name != CUSTOM}
+    if not tables.keys() <= CATALOG.keys():
+        _refuse_unknown(tables, (*CATALOG, *packaged_rule_ids()), f"[{place}]")
     for rule_id, settings in tables.items():
         if not isinstance(settings, dict):
             raise PolicyError(f"[{place}.{rule_id}] must be a table")
@@ -138,7 +176,7 @@ def _level_rules(level: str, tables: object, place: str) -> Iterator[Rule]:
 
 
 def _rule(rule_id: str, settings: dict[str, Any], level: str, place: str) -> Rule:
-    rule_type = CATALOG[rule_id]
+    rule_type = CATALOG.get(rule_id) or _packaged(rule_id, place)
     fields = {field.name for field in dataclasses.fields(rule_type)} - {"level"}
     _refuse_unknown(settings, tuple(sorted(fields)), place)
     if "enforcement" not in settings:
@@ -153,6 +191,16 @@ def _rule(rule_id: str, settings: dict[str, Any], level: str, place: str) -> Rul
         return msgspec.convert({**settings, "level": level}, rule_type)
     except (msgspec.ValidationError, ValueError, ArithmeticError) as error:
         raise PolicyError(f"{place} {error or type(error).__name__}") from error
+
+
+def _packaged(rule_id: str, place: str) -> type[Rule]:
+    try:
+        rule_type = packaged_rule(rule_id)
+    except PackagedRuleRefused as refused:
+        raise PolicyError(f"{place} {refused}") from refused
+    if rule_type is None:
+        raise PolicyError(f"{place} is no rule any more: its package was taken away")
+    return rule_type
 
 
 def _refuse_quoted_numbers(rule_type: type[Rule], settings: Mapping[str, Any], place: str) -> None:

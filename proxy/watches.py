@@ -89,10 +89,12 @@ def outside_watch(
 
 
 def protection_watch(
-    account: str, policy: Policy, kill: KillDesk, record: Record, now: Callable[[], datetime]
+    account: str, policy: Callable[[], Policy], kill: KillDesk, record: Record, now: Callable[[], datetime]
 ) -> ProtectionWatch:
-    """The watch on an account's protective stops."""
-    return ProtectionWatch(account=account, rules=stop_rules(policy, account), response=kill, record=record, now=now)
+    """The watch on an account's protective stops, under the policy that is in force when it looks."""
+    return ProtectionWatch(
+        account=account, rules=lambda: stop_rules(policy(), account), response=kill, record=record, now=now
+    )
 
 
 def dead_man(hands: VenueAccount, store: WardenStore, record: Record, cancelled: Callable[[], None]) -> DeadMan:

@@ -64,8 +64,9 @@ class Decision:
     ``breaches`` are the enforced objections in order of precedence, the first being the one the bot is told.
     ``would_deny`` are those of rules in report mode. ``effective`` is the command as it would be sent: the bot's own,
     or the same with the reduce-only flag the policy forced onto it, or trimmed to the headroom. ``trimmed_from`` is the
-    quantity the bot asked for then. ``overridden`` are breaches that an override let pass, ``overrides`` which ones;
-    the gate uses each up before it sends. ``measures`` are what the rules recorded of an entry.
+    quantity the bot asked for then and ``trimmed_by`` the breaches of that size. ``overridden`` are breaches that an
+    override let pass, ``overrides`` which ones; the gate uses each up before it sends. ``measures`` are what the rules
+    recorded of an entry.
     """
 
     verdict: Verdict
@@ -81,6 +82,7 @@ class Decision:
     overridden: tuple[Breach, ...] = ()
     overrides: tuple[str, ...] = ()
     trimmed_from: Decimal | None = None
+    trimmed_by: tuple[Breach, ...] = ()
 
 
 C_co = TypeVar("C_co", bound=Command, covariant=True)

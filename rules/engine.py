@@ -1,62 +1,58 @@
 """decide(): one command, one snapshot, one policy, one decision. Pure: the audit replays it years later.
 
-Gates first, then every rule; the first enforced breach is what the bot is told, all of them are kept. Sizes that
-would pass are searched with the rules' own checks, so the headroom is exact by construction.
+Gates first, then every rule; the first enforced breach is what the bot is told, all of them are kept. Then what may
+still let the order go is looked at: leave to pass the rules that refused it, or a smaller size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from decimal import Decimal
 from typing import Final
 
-from rules.catalog import EXIT_RULES, GATES, OWNERSHIP_RULES
 from rules.decision import _SEAL, Breach, Cleared, Decision, Enforcement, Verdict
 from rules.exposure import held_order
+from rules.headroom import forced, overall_headroom, with_headroom
 from rules.intent import intent_of
 from rules.model import AmendOrder, Command, Intent, PlaceOrder
-from rules.policy import Policy
-from rules.position.reduce_only_exits import ReduceOnlyExits
-from rules.rule import Rule
-from rules.snapshot import Hold, HoldStatus, OpenOrder, Snapshot
+from rules.objections import RULE_FAILED, Objections, objections, ownership_objections
+from rules.overrides import overrides_for
+from rules.policy import Bound, Policy
+from rules.resize import may_be_trimmed, trims
+from rules.snapshot import Attempt, Hold, HoldStatus, OpenOrder, Snapshot
 
-OWN_HOLD = "own"
+OWN_HOLD: Final = "own"
 """Names the holds a batch makes for its own earlier items while it is judged in sequence."""
-
-_WAYS_OUT: Final = (Intent.EXIT, Intent.CANCEL)
 
 
 def decide(command: Command, snapshot: Snapshot, policy: Policy) -> Decision:
-    """Judge one command. Never raises: a rule that fails becomes a breach that refuses."""
-    rules = policy.rules_for(
-        account=snapshot.account.name if snapshot.account is not None else None,
-        bot=snapshot.bot,
-        symbol=getattr(command, "symbol", None),
-    )
-    effective, advice = _force_reduce_only(command, snapshot, rules)
-    intent = intent_of(effective, snapshot)
-    if intent is Intent.CANCEL:
-        ownership = [rule for rule in rules if type(rule) in OWNERSHIP_RULES]
-        return _decision(effective, intent, snapshot, policy, _breaches(ownership, effective, snapshot, intent), advice)
-    breaches, wanted = _objections(effective, intent, snapshot, rules)
-    breaches = _with_headroom(breaches, wanted, effective, snapshot)
-    return _decision(effective, intent, snapshot, policy, breaches, advice, rules)
+    """Judge one command that stands alone. Never raises: a rule that fails becomes a breach that refuses.
+
+    Only a command that stands alone may use an override or be sized down; the entries of a batch are as they are.
+    """
+    bound = _bound(command, snapshot, policy)
+    decision = _judge(command, snapshot, policy, bound)
+    if decision.verdict is Verdict.ALLOW or not isinstance(command, PlaceOrder):
+        return decision
+    return _overridden(decision, command, snapshot) or _trimmed(decision, command, snapshot, policy, bound) or decision
 
 
 def decide_batch(commands: Sequence[Command], snapshot: Snapshot, policy: Policy) -> tuple[Decision, ...]:
     """Judge commands in sequence, each on a snapshot that holds the earlier ones.
 
-    Entries stand or fall together: if one is refused, all are. Exits and cancels go in any case.
+    Entries stand or fall together: if one is refused, all are. Exits and cancels go in any case. A batch of one is a
+    command that stands alone.
     """
+    if len(commands) == 1:
+        return (decide(commands[0], snapshot, policy),)
     decisions: list[Decision] = []
-    running = snapshot
+    running = replace(snapshot, overrides=()) if snapshot.overrides else snapshot
     for command in commands:
-        decision = decide(command, running, policy)
+        decision = _judge(command, running, policy, _bound(command, running, policy))
         decisions.append(decision)
         running = _after(decision, running)
     refused = [d for d in decisions if d.intent is Intent.ENTRY and d.verdict is Verdict.DENY]
-    if not refused or len(decisions) == 1:
+    if not refused:
         return tuple(decisions)
     first = refused[0].breaches[0]
     return tuple(
@@ -71,140 +67,82 @@ def clear(decision: Decision) -> Cleared[Command]:
     return Cleared(decision.effective, _SEAL)
 
 
-def _force_reduce_only(command: Command, snapshot: Snapshot, rules: Iterable[Rule]) -> tuple[Command, tuple[str, ...]]:
-    for rule in rules:
-        if isinstance(rule, ReduceOnlyExits) and (forced := rule.forced(command, snapshot)) is not None:
-            return forced, ("reduce-only flag added by the guard",)
-    return command, ()
+def _bound(command: Command, snapshot: Snapshot, policy: Policy) -> Bound:
+    return policy.bound_to(
+        account=snapshot.account.name if snapshot.account is not None else None,
+        bot=snapshot.bot,
+        symbol=getattr(command, "symbol", None),
+    )
 
 
-def _objections(
-    command: Command, intent: Intent, snapshot: Snapshot, rules: Sequence[Rule]
-) -> tuple[tuple[Breach, ...], list[Rule]]:
-    """What the gates object to, or else what the rules for this intent do; and those rules."""
-    gates = [rule for rule in rules if type(rule) in GATES]
-    breaches = _breaches(gates, command, snapshot, intent)
-    if any(breach.enforcement is Enforcement.ENFORCE for breach in breaches):
-        return breaches, []
-    wanted = [rule for rule in rules if type(rule) not in GATES and _concerns(rule, intent)]
-    return (*breaches, *_breaches(wanted, command, snapshot, intent)), wanted
-
-
-def _concerns(rule: Rule, intent: Intent) -> bool:
-    return type(rule) in OWNERSHIP_RULES or (type(rule) in EXIT_RULES) is (intent is Intent.EXIT)
-
-
-def _breaches(
-    rules: Iterable[Rule], command: Command, snapshot: Snapshot, intent: Intent = Intent.ENTRY
-) -> tuple[Breach, ...]:
-    found: list[Breach] = []
-    for rule in rules:
-        try:
-            breach = rule.check(command, snapshot)
-        except Exception as error:  # Law 4: a rule that crashes refuses new risk, never the way out, never the guard.
-            breach = Breach(
-                rule_id=rule.rule_id,
-                code="RULE_FAILED",
-                message=f"the rule could not be evaluated ({type(error).__name__})",
-                level=rule.level,
-                enforcement=Enforcement.REPORT if intent in _WAYS_OUT else Enforcement.ENFORCE,
-            )
-        if breach is not None:
-            found.append(breach)
-    return tuple(found)
-
-
-def _with_headroom(
-    breaches: tuple[Breach, ...], rules: Sequence[Rule], command: Command, snapshot: Snapshot
-) -> tuple[Breach, ...]:
-    """Fill in, for each rule that depends on size, the largest quantity that it alone would pass."""
-    if not isinstance(command, PlaceOrder | AmendOrder) or command.quantity is None:
-        return breaches
-    sized = {(rule.rule_id, rule.level): rule for rule in rules if rule.sized}
-    filled = []
-    for breach in breaches:
-        rule = sized.get((breach.rule_id, breach.level))
-        if rule is None or breach.code == "RULE_FAILED":
-            filled.append(breach)
-            continue
-        headroom = _largest_passing([rule], command, snapshot)
-        filled.append(replace(breach, headroom=headroom))
-    return tuple(filled)
-
-
-def _largest_passing(rules: Sequence[Rule], command: PlaceOrder | AmendOrder, snapshot: Snapshot) -> Decimal:
-    """The largest multiple of the lot size, at most the quantity asked for, that all ``rules`` pass.
-
-    Sized rules are monotone in quantity, so a binary search over lots is exact; 12 integer and 18 fraction digits
-    bound it to a hundred steps.
-    """
-    instrument = snapshot.instruments.get(command.symbol)
-    if instrument is None or command.quantity is None:
-        return Decimal(0)
-    market = isinstance(command, PlaceOrder) and command.order_type.is_market
-    step = instrument.market_step_size if market else instrument.step_size
-    if step <= 0:
-        return Decimal(0)  # A listing without a lot size: no size can be named.
-    low, high = 0, int(instrument.floor_quantity(command.quantity, market=market) / step)
-    while low < high:
-        middle = (low + high + 1) // 2
-        trial = replace(command, quantity=middle * step)
-        if _breaches(rules, trial, snapshot):
-            high = middle - 1
-        else:
-            low = middle
-    quantity = low * step
-    minimum = instrument.market_quantity_min if market else instrument.quantity_min
-    return quantity if quantity >= minimum else Decimal(0)
-
-
-def _decision(
-    command: Command,
-    intent: Intent,
-    snapshot: Snapshot,
-    policy: Policy,
-    breaches: tuple[Breach, ...],
-    advice: tuple[str, ...],
-    rules: Sequence[Rule] = (),
-) -> Decision:
+def _judge(command: Command, snapshot: Snapshot, policy: Policy, bound: Bound) -> Decision:
+    """What the rules alone make of a command, each enforced breach a refusal."""
+    effective = forced(command, snapshot, bound)
+    intent = intent_of(effective, snapshot)
+    if intent is Intent.CANCEL:
+        found = Objections(ownership_objections(effective, snapshot, bound))
+    else:
+        found = objections(effective, intent, snapshot, bound)
+    breaches = with_headroom(found.breaches, found.asked, effective, snapshot)
     enforced = tuple(breach for breach in breaches if breach.enforcement is Enforcement.ENFORCE)
+    headroom = None
+    if enforced and intent is Intent.ENTRY and isinstance(effective, PlaceOrder | AmendOrder):
+        headroom = overall_headroom(effective, enforced, snapshot, bound, leave=True)
     return Decision(
         verdict=Verdict.DENY if enforced else Verdict.ALLOW,
         intent=intent,
-        effective=command,
+        effective=effective,
         policy_version=policy.version,
         snapshot_version=snapshot.account.version if snapshot.account is not None else None,
         breaches=enforced,
         would_deny=tuple(breach for breach in breaches if breach.enforcement is Enforcement.REPORT),
-        advice=(*advice, *(breach.advice for breach in enforced if breach.advice)),
-        headroom=_overall_headroom(command, intent, enforced, snapshot, rules),
+        advice=(*_flagged(effective, command), *(breach.advice for breach in enforced if breach.advice)),
+        headroom=headroom,
+        measures=found.measures,
     )
 
 
-def _overall_headroom(
-    command: Command, intent: Intent, enforced: Sequence[Breach], snapshot: Snapshot, rules: Sequence[Rule]
-) -> Decimal | None:
-    """The largest quantity that would pass every enforced rule now: zero when no size would."""
-    if not enforced or intent is not Intent.ENTRY or not isinstance(command, PlaceOrder | AmendOrder):
-        return None
-    if command.quantity is None:
-        return None
-    sized = [rule for rule in rules if rule.sized and rule.enforcement is Enforcement.ENFORCE]
-    largest = _largest_passing(sized, _capped(command, enforced), snapshot)
-    if largest <= 0:
-        return largest
-    trial, _ = _force_reduce_only(replace(command, quantity=largest), snapshot, rules)
-    objections, _ = _objections(trial, intent_of(trial, snapshot), snapshot, rules)
-    refused = any(breach.enforcement is Enforcement.ENFORCE for breach in objections)
-    return Decimal(0) if refused else largest
+def _flagged(effective: Command, command: Command) -> tuple[str, ...]:
+    return () if effective is command else ("reduce-only flag added by the guard",)
 
 
-def _capped(command: PlaceOrder | AmendOrder, enforced: Sequence[Breach]) -> PlaceOrder | AmendOrder:
-    """The command at the largest size an unsized rule named (the venue's maximum, the position to close)."""
-    caps = [breach.headroom for breach in enforced if breach.headroom is not None and breach.headroom > 0]
-    if command.quantity is None or not caps:
-        return command
-    return replace(command, quantity=min(command.quantity, *caps))
+def _overridden(decision: Decision, asked: PlaceOrder, snapshot: Snapshot) -> Decision | None:
+    """The refused order let pass, when there is leave for every rule that refused it; otherwise ``None``."""
+    order = decision.effective
+    if not snapshot.overrides or not isinstance(order, PlaceOrder):
+        return None
+    leave = overrides_for(decision.breaches, order, snapshot)
+    if leave is None:
+        return None
+    return replace(
+        decision,
+        verdict=Verdict.ALLOW,
+        breaches=(),
+        overridden=decision.breaches,
+        overrides=tuple(override.override_id for override in leave),
+        advice=_flagged(order, asked),
+        headroom=None,
+    )
+
+
+def _trimmed(
+    decision: Decision, asked: PlaceOrder, snapshot: Snapshot, policy: Policy, bound: Bound
+) -> Decision | None:
+    """The refused order at the largest size that passes, when the bot wants that and size is all there is to it.
+
+    What is sent passes every rule by itself: an override is for an order as it was asked for. ``None``: refused.
+    """
+    if decision.intent is not Intent.ENTRY or not may_be_trimmed(asked) or not trims(policy.resizes, snapshot.bot):
+        return None
+    sized = {(rule.rule_id, rule.level) for rule in bound.for_entries if rule.sized}
+    if any((each.rule_id, each.level) not in sized or each.code == RULE_FAILED for each in decision.breaches):
+        return None
+    largest = overall_headroom(asked, decision.breaches, snapshot, bound, leave=False)
+    if not largest:
+        return None
+    again = _judge(replace(asked, quantity=largest), snapshot, policy, bound)
+    assert again.verdict is Verdict.ALLOW, "the headroom did not pass"  # noqa: S101 - an argument of safety
+    return replace(again, trimmed_from=asked.quantity, trimmed_by=decision.breaches)
 
 
 def _after(decision: Decision, snapshot: Snapshot) -> Snapshot:
@@ -225,7 +163,8 @@ def _after(decision: Decision, snapshot: Snapshot) -> Snapshot:
         orders=orders,
     )
     tokens = {scope: balance - 1 for scope, balance in snapshot.tokens.items()}
-    return replace(snapshot, holds=(*snapshot.holds, hold), tokens=tokens)
+    tried = Attempt(at=snapshot.now, hold_id=OWN_HOLD, orders=orders)
+    return replace(snapshot, holds=(*snapshot.holds, hold), tokens=tokens, attempts=(*snapshot.attempts, tried))
 
 
 def _with_exit(command: Command, snapshot: Snapshot) -> Snapshot:

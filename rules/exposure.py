@@ -7,19 +7,17 @@ against an order on the other side: it may be gone before that order fills. So a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
 from rules.intent import find_original, is_guaranteed_exit, order_only_shrinks
 from rules.model import AmendOrder, Command, PlaceOrder, PositionSide, Side
-from rules.snapshot import Amendment, HeldOrder, OpenOrder, Snapshot
+from rules.snapshot import Account, Amendment, HeldOrder, OpenOrder, Snapshot
+from rules.totals import ZERO, Total, account_totals, held_worth, symbol_total
 
-ZERO = Decimal(0)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exposure:
+class Exposure(NamedTuple):
     """Worst case of one symbol. Quantities in base units, notionals in quote currency, all at least zero.
 
     ``long_*`` is the largest long the account could end with, ``short_*`` the largest short. ``net_low`` and
@@ -50,6 +48,10 @@ class Exposure:
 
 def held_order(command: Command, snapshot: Snapshot) -> HeldOrder | None:
     """The worst case of ``command`` itself, or ``None`` when it cannot add exposure or its size is unknown."""
+    return snapshot.last("held_order", command, _held_order)
+
+
+def _held_order(command: Command, snapshot: Snapshot) -> HeldOrder | None:
     match command:
         case PlaceOrder() if command.quantity is not None and not is_guaranteed_exit(command):
             return HeldOrder(
@@ -109,35 +111,69 @@ def order_value(order: HeldOrder, snapshot: Snapshot) -> Decimal:
     An order that leaves its price to the book may trade at either touch, where the guard knows it: a market order at
     the far one, one that joins the queue at the near one.
     """
-    market = snapshot.markets.get(order.symbol)
-    if market is None:
-        return order.quantity * (order.price or ZERO)
-    worth = max(market.mark_price, order.price or ZERO)
-    if (order.price if order.amendment is None else order.amendment.price) is None:
-        worth = max(worth, market.bid_price or ZERO, market.ask_price or ZERO)
-    return order.quantity * worth
+    return order.quantity * held_worth(order, snapshot.markets.get(order.symbol))
 
 
-def worst_case(snapshot: Snapshot, extra: Sequence[HeldOrder] = ()) -> dict[str, Exposure]:
+def worst_case(snapshot: Snapshot, extra: Sequence[HeldOrder] = ()) -> Mapping[str, Exposure]:
     """Worst-case exposure by symbol, with ``extra`` on top of everything the snapshot knows.
 
     Raises ``ValueError`` when the account is unknown: nobody may judge exposure then.
     """
-    account = snapshot.account
-    if account is None:
+    if len(extra) == 1:
+        return snapshot.last("worst_case", extra[0], _with_one_more)
+    return _with_more(extra, snapshot)
+
+
+def gross_notional(snapshot: Snapshot, extra: HeldOrder) -> Decimal:
+    """Worst-case gross notional of all symbols together, ``extra`` on top. Raises as ``worst_case`` does."""
+    return snapshot.last("gross_notional", extra, _gross_notional)
+
+
+def _gross_notional(extra: HeldOrder, snapshot: Snapshot) -> Decimal:
+    return sum((each.gross_notional for each in worst_case(snapshot, (extra,)).values()), ZERO)
+
+
+def _with_one_more(extra: HeldOrder, snapshot: Snapshot) -> Mapping[str, Exposure]:
+    return _with_more((extra,), snapshot)
+
+
+def _with_more(extra: Sequence[HeldOrder], snapshot: Snapshot) -> Mapping[str, Exposure]:
+    if snapshot.account is None:
         raise ValueError("exposure of an unknown account")
-    visible = {_name(order) for order in account.open_orders if not order_only_shrinks(order)}
-    held = [order for hold in snapshot.holds for order in hold.orders if _held_name(order) not in visible]
-    held.extend(extra)
-    resting = _still_resting(account.open_orders, held)
-    totals: dict[str, _Total] = {}
-    for position in account.positions:
-        totals.setdefault(position.symbol, _Total()).add_position(
-            position.quantity, _mark(position.symbol, position.mark_price, snapshot)
-        )
-    for order in (*resting, *held):
-        totals.setdefault(order.symbol, _Total()).add_order(order, order_value(order, snapshot))
-    return {symbol: total.exposure(symbol, account.hedged) for symbol, total in totals.items()}
+    found = {**snapshot.once("exposure", _present)}
+    held = snapshot.once("held", _held)
+    for symbol in {order.symbol: None for order in extra}:
+        orders = (*held.get(symbol, ()), *(order for order in extra if order.symbol == symbol))
+        found[symbol] = _exposure(symbol, symbol_total(symbol, orders, snapshot), snapshot)
+    return found
+
+
+def _present(snapshot: Snapshot) -> dict[str, Exposure]:
+    """Every symbol's exposure before the order that is judged: as the account stands, or with what is under way."""
+    found = {**snapshot.standing("exposure", _standing)}
+    for symbol, orders in snapshot.once("held", _held).items():
+        found[symbol] = _exposure(symbol, symbol_total(symbol, orders, snapshot), snapshot)
+    return found
+
+
+def _standing(snapshot: Snapshot) -> dict[str, Exposure]:
+    return {symbol: _exposure(symbol, total, snapshot) for symbol, total in account_totals(snapshot).items()}
+
+
+def _held(snapshot: Snapshot) -> dict[str, list[HeldOrder]]:
+    """What is under way, by symbol. Once the survey shows an order the survey counts it: what rests as an order, what
+    filled as a position."""
+    visible = snapshot.account.once("visible", _visible) if snapshot.account is not None else frozenset()
+    held: dict[str, list[HeldOrder]] = {}
+    for hold in snapshot.holds:
+        for order in hold.orders:
+            if _held_name(order) not in visible:
+                held.setdefault(order.symbol, []).append(order)
+    return held
+
+
+def _visible(account: Account) -> frozenset[tuple[str, Side, bool, str]]:
+    return frozenset(_name(order) for order in account.open_orders if not order_only_shrinks(order))
 
 
 def _name(order: OpenOrder) -> tuple[str, Side, bool, str]:
@@ -145,87 +181,26 @@ def _name(order: OpenOrder) -> tuple[str, Side, bool, str]:
 
 
 def _held_name(order: HeldOrder) -> tuple[str, Side, bool, str] | None:
-    """What a held order will be seen as. Once the survey shows it, the survey counts it: what rests as an order, what
-    filled as a position. No name is given twice while it may still be in use (``client_order_id`` gate)."""
+    """What a held order will be seen as. No name is given twice while it may still be in use (``client_order_id``
+    gate)."""
     if order.replaces is not None or not order.client_order_id:
         return None
     return order.symbol, order.side, order.conditional, order.client_order_id
 
 
-def _mark(symbol: str, surveyed: Decimal, snapshot: Snapshot) -> Decimal:
-    market = snapshot.markets.get(symbol)
-    return market.mark_price if market is not None else surveyed
-
-
-def _still_resting(orders: Sequence[OpenOrder], held: Sequence[HeldOrder]) -> list[HeldOrder]:
-    """What resting orders may still fill, beyond the amends that are held for them.
-
-    An amend counts instead of the order it replaces, but never for less than that order: the hold may have been made
-    on an older picture. Order ids are counted per symbol.
-    """
-    amended: dict[tuple[str, str | None], Decimal] = {}
-    for each in held:
-        if each.replaces is not None:
-            key = (each.symbol, each.replaces)
-            amended[key] = max(amended.get(key, ZERO), each.quantity)
-    resting = []
-    for order in orders:
-        leaves = (order.leaves_quantity or ZERO) - amended.get((order.symbol, order.order_id), ZERO)
-        # Conditional orders cannot be amended; an equal id of theirs is a coincidence.
-        if order.order_type.is_conditional:
-            leaves = order.leaves_quantity or ZERO
-        if leaves > 0 and not order_only_shrinks(order):
-            resting.append(
-                HeldOrder(
-                    symbol=order.symbol,
-                    side=order.side,
-                    position_side=order.position_side,
-                    quantity=leaves,
-                    price=_highest(order.price, order.trigger_price),
-                    client_order_id=order.client_order_id,
-                )
-            )
-    return resting
-
-
-class _Total:
-    """Sums of one symbol while they are gathered."""
-
-    __slots__ = ("buy_notional", "buys", "long", "long_notional", "sell_notional", "sells", "short", "short_notional")
-
-    def __init__(self) -> None:
-        self.long = self.short = self.long_notional = self.short_notional = ZERO
-        self.buys = self.sells = self.buy_notional = self.sell_notional = ZERO
-
-    def add_position(self, quantity: Decimal, mark: Decimal) -> None:
-        if quantity > 0:
-            self.long += quantity
-            self.long_notional += quantity * mark
-        else:
-            self.short -= quantity
-            self.short_notional -= quantity * mark
-
-    def add_order(self, order: HeldOrder, value: Decimal) -> None:
-        if order.side is Side.BUY:
-            self.buys += order.quantity
-            self.buy_notional += value
-        else:
-            self.sells += order.quantity
-            self.sell_notional += value
-
-    def exposure(self, symbol: str, hedged: bool) -> Exposure:
-        long_notional = self.long_notional + self.buy_notional
-        short_notional = self.short_notional + self.sell_notional
-        # A lone position is a known signed amount; as soon as the other side could fill, it may be gone.
-        low = self.long_notional if short_notional == 0 else -short_notional
-        high = -self.short_notional if long_notional == 0 else long_notional
-        return Exposure(
-            symbol=symbol,
-            long_quantity=self.long + self.buys,
-            short_quantity=self.short + self.sells,
-            long_notional=long_notional,
-            short_notional=short_notional,
-            net_low=low,
-            net_high=high,
-            hedged=hedged,
-        )
+def _exposure(symbol: str, total: Total, snapshot: Snapshot) -> Exposure:
+    long_notional = total.long_notional + total.buy_notional
+    short_notional = total.short_notional + total.sell_notional
+    # A lone position is a known signed amount; as soon as the other side could fill, it may be gone.
+    low = total.long_notional if short_notional == 0 else -short_notional
+    high = -total.short_notional if long_notional == 0 else long_notional
+    return Exposure(
+        symbol=symbol,
+        long_quantity=total.long + total.buys,
+        short_quantity=total.short + total.sells,
+        long_notional=long_notional,
+        short_notional=short_notional,
+        net_low=low,
+        net_high=high,
+        hedged=snapshot.account is not None and snapshot.account.hedged,
+    )

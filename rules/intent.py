@@ -51,7 +51,9 @@ def is_guaranteed_exit(order: PlaceOrder) -> bool:
 
 def closes_leg(side: Side, position_side: PositionSide) -> bool:
     """Hedge mode: selling the LONG leg or buying the SHORT leg can only close it (the venue refuses more)."""
-    return (side, position_side) in ((Side.SELL, PositionSide.LONG), (Side.BUY, PositionSide.SHORT))
+    if position_side == PositionSide.BOTH:
+        return False
+    return side == (Side.SELL if position_side == PositionSide.LONG else Side.BUY)
 
 
 def order_only_shrinks(order: OpenOrder) -> bool:

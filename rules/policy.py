@@ -4,20 +4,65 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rules.catalog import CATALOG, GATES
+from rules.catalog import CATALOG, EXIT_RULES, GATES, OWNERSHIP_RULES
 from rules.decision import Enforcement
 from rules.outside import OutsideActivity
+from rules.position.reduce_only_exits import ReduceOnlyExits
+from rules.resize import Resize
 from rules.rule import Rule
 
 _PRECEDENCE = {rule_type: index for index, rule_type in enumerate(CATALOG.values())}
 
 
+def _precedence(rule: Rule) -> tuple[int, str]:
+    """The catalog's order; a desk's own rules come after it, by name."""
+    return _PRECEDENCE.get(type(rule), len(_PRECEDENCE)), rule.rule_id
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The rules that one command meets, sorted by what they are for. Worked out once for all commands like it."""
+
+    rules: tuple[Rule, ...]
+    gates: tuple[Rule, ...]
+    ownership: tuple[Rule, ...]
+    for_exits: tuple[Rule, ...]
+    for_entries: tuple[Rule, ...]
+    forcing: tuple[ReduceOnlyExits, ...]
+    measuring: frozenset[type[Rule]]
+
+    @staticmethod
+    def of(rules: tuple[Rule, ...]) -> Bound:
+        """``rules``, which stand in order of precedence, by purpose."""
+        ownership = tuple(rule for rule in rules if type(rule) in OWNERSHIP_RULES)
+        after_gates = tuple(rule for rule in rules if type(rule) not in GATES)
+        return Bound(
+            rules=rules,
+            gates=tuple(rule for rule in rules if type(rule) in GATES),
+            ownership=ownership,
+            for_exits=tuple(rule for rule in after_gates if type(rule) in (*EXIT_RULES, *OWNERSHIP_RULES)),
+            for_entries=tuple(rule for rule in after_gates if type(rule) not in EXIT_RULES),
+            forcing=tuple(rule for rule in rules if isinstance(rule, ReduceOnlyExits)),
+            measuring=frozenset(type(rule) for rule in rules if type(rule).measure is not Rule.measure),
+        )
+
+
+class _Known:
+    """Room for what is worked out from a policy once; no part of its value."""
+
+    __slots__ = ("bound", "levels")
+
+    bound: dict[frozenset[str], Bound]
+    levels: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(_Known):
     """The rules of a desk. ``version`` is the digest of the text it was read from; it stands in every decision.
 
     The gates and the exit collar are always present: where the text does not set them, their defaults apply, and a
-    gate cannot be switched off. ``outside`` says what follows when an account moves without the guard.
+    gate cannot be switched off. ``outside`` says what follows when an account moves without the guard, ``resizes``
+    which bots' entries are sized down instead of refused.
     """
 
     name: str
@@ -25,11 +70,14 @@ class Policy:
     version: str
     rules: tuple[Rule, ...]
     outside: tuple[OutsideActivity, ...] = ()
+    resizes: tuple[Resize, ...] = ()
 
     def __post_init__(self) -> None:
         for rule in self.rules:
             if type(rule) in GATES and rule.enforcement is not Enforcement.ENFORCE:
                 raise ValueError(f"{rule.rule_id} cannot be switched off or only report")
+        object.__setattr__(self, "bound", {})
+        object.__setattr__(self, "levels", frozenset(rule.level for rule in self.rules))
 
     @property
     def attempts_window_s(self) -> int:
@@ -39,10 +87,22 @@ class Policy:
 
     def rules_for(self, *, account: str | None, bot: str, symbol: str | None) -> tuple[Rule, ...]:
         """The rules whose level matches, strictest precedence first. Rules that are off are left out."""
-        levels = {"desk", f"bot:{bot}"}
+        return self.bound_to(account=account, bot=bot, symbol=symbol).rules
+
+    def bound_to(self, *, account: str | None, bot: str, symbol: str | None) -> Bound:
+        """The same rules by purpose.
+
+        Remembered by those of the four levels that the policy names, so what bots ask for cannot make it grow.
+        """
+        asked = {"desk", f"bot:{bot}"}
         if account is not None:
-            levels.add(f"account:{account}")
+            asked.add(f"account:{account}")
         if symbol is not None:
-            levels.add(f"symbol:{symbol}")
-        matching = [rule for rule in self.rules if rule.level in levels and rule.enforcement is not Enforcement.OFF]
-        return tuple(sorted(matching, key=lambda rule: _PRECEDENCE[type(rule)]))
+            asked.add(f"symbol:{symbol}")
+        levels = self.levels & asked
+        bound = self.bound.get(levels)
+        if bound is None:
+            matching = [rule for rule in self.rules if rule.level in levels and rule.enforcement is not Enforcement.OFF]
+            bound = Bound.of(tuple(sorted(matching, key=_precedence)))
+            self.bound[levels] = bound
+        return bound

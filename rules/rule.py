@@ -61,6 +61,11 @@ class Rule:
     level: str = "desk"
 
     @property
+    def serves(self) -> Sequence[str]:
+        """The clauses this rule serves as it is set; a part of a clause may need a setting."""
+        return self.clauses
+
+    @property
     def looks_back_s(self) -> int:
         """How far back this rule looks at the bot's earlier attempts, in seconds; 0 when it does not."""
         return 0

@@ -34,6 +34,15 @@ def own_book(snapshot: Snapshot) -> Snapshot:
 
     Raises ``ValueError`` when the account is unknown.
     """
+    return snapshot.once("own_book", _own_book)
+
+
+def _own_book(snapshot: Snapshot) -> Snapshot:
+    own = snapshot.standing(f"own_account:{snapshot.bot}", _own_account)
+    return replace(snapshot, account=own, holds=tuple(hold for hold in snapshot.holds if hold.bot == snapshot.bot))
+
+
+def _own_account(snapshot: Snapshot) -> Account:
     account = snapshot.account
     if account is None:
         raise ValueError("the book of an unknown account")
@@ -48,13 +57,12 @@ def own_book(snapshot: Snapshot) -> Snapshot:
         for share in account.shares
         if share.bot == snapshot.bot and share.quantity != 0
     )
-    own = replace(
+    return replace(
         account,
         positions=positions,
         open_orders=tuple(order for order in account.open_orders if order.bot == snapshot.bot),
         shares=tuple(share for share in account.shares if share.bot == snapshot.bot),
     )
-    return replace(snapshot, account=own, holds=tuple(hold for hold in snapshot.holds if hold.bot == snapshot.bot))
 
 
 def known_book(snapshot: Snapshot) -> Snapshot:
@@ -73,6 +81,10 @@ def own_pnl(snapshot: Snapshot) -> Decimal:
 
     Realised less fees, with funding, and unrealised at the mark.
     """
+    return snapshot.standing(f"own_pnl:{snapshot.bot}", _own_pnl)
+
+
+def _own_pnl(snapshot: Snapshot) -> Decimal:
     shares = snapshot.account.shares if snapshot.account is not None else ()
     return sum(
         (

@@ -6,18 +6,35 @@ guard does not know the account; then nothing that adds risk may pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from rules.facts import AccountRecord, Conditions, Override, Score
 from rules.instrument import Instrument
 from rules.model import MarginMode, OrderType, PositionSide, Side, TradingState
 
 T = TypeVar("T")
+K = TypeVar("K")
+
+
+class _Derived:
+    """Room for what is worked out from a value once and asked for by many rules; no part of the value."""
+
+    __slots__ = ("derived",)
+
+    derived: dict[str, Any]
+
+    def once(self, name: str, work: Callable[[Self], T]) -> T:
+        """What ``work`` finds in this value, worked out the first time ``name`` is asked for. Pure all the same."""
+        derived = _derived(self)
+        if name not in derived:
+            derived[name] = work(self)
+        found: T = derived[name]
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +125,7 @@ class FundingMark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class Account(_Derived):
     """An exchange account as the guard knows it. ``margin_balance`` is wallet plus unrealised PnL, in quote units.
 
     ``as_of`` is the last moment it was known to be so: its last survey, or the last sign of life of an unbroken stream.
@@ -260,15 +277,9 @@ class Controls:
     @property
     def strictest(self) -> TradingState:
         """The state that counts: the strictest of the four levels."""
+        if self.desk is self.account is self.bot is self.symbol:
+            return self.desk
         return max((self.desk, self.account, self.bot, self.symbol), key=lambda state: state.severity)
-
-
-class _Derived:
-    """Room for what is worked out from a snapshot once and asked for by many rules; no part of its value."""
-
-    __slots__ = ("derived",)
-
-    derived: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,14 +312,53 @@ class Snapshot(_Derived):
     record: AccountRecord | None = None
     overrides: tuple[Override, ...] = ()
 
-    def once(self, name: str, work: Callable[[Snapshot], T]) -> T:
-        """What ``work`` finds in this snapshot, worked out the first time ``name`` is asked for. Pure all the same."""
-        try:
-            derived = self.derived
-        except AttributeError:
-            derived = {}
-            object.__setattr__(self, "derived", derived)
-        if name not in derived:
-            derived[name] = work(self)
-        found: T = derived[name]
+    def last(self, name: str, asked: K, work: Callable[[K, Snapshot], T]) -> T:
+        """What ``work`` finds of ``asked`` in this snapshot; that of the very last one asked about is remembered.
+
+        All rules ask of one command before any asks of the next, so remembering one is enough.
+        """
+        derived = _derived(self)
+        known = derived.get(name)
+        if known is None or known[0] is not asked:
+            known = derived[name] = (asked, work(asked, self))
+        found: T = known[1]
         return found
+
+    def standing(self, name: str, work: Callable[[Snapshot], T]) -> T:
+        """What ``work`` finds in the account and in the markets and instruments of the account's symbols.
+
+        It is kept with the account, so that the next orders find it until any of these changes. ``work`` may use
+        nothing else of the snapshot: no hold, no clock, and the bot only when ``name`` names it.
+        """
+        known = self.once("standing", _standing)
+        if name not in known:
+            known[name] = work(self)
+        found: T = known[name]
+        return found
+
+
+def _derived(of: _Derived) -> dict[str, Any]:
+    try:
+        return of.derived
+    except AttributeError:
+        derived: dict[str, Any] = {}
+        object.__setattr__(of, "derived", derived)
+        return derived
+
+
+def _standing(snapshot: Snapshot) -> dict[str, Any]:
+    """What is known of the account as it stands: nothing yet, when it or what it is seen by has changed."""
+    account = snapshot.account
+    if account is None:
+        return {}
+    kept, symbols = _derived(account), account.once("symbols", _symbols)
+    seen_by = [*map(snapshot.markets.get, symbols), *map(snapshot.instruments.get, symbols)]
+    if kept.get("seen_by") != seen_by:
+        kept["seen_by"], kept["standing"] = seen_by, {}
+    standing: dict[str, Any] = kept["standing"]
+    return standing
+
+
+def _symbols(account: Account) -> tuple[str, ...]:
+    parts: tuple[Sequence[Position | OpenOrder | Share], ...] = (account.positions, account.open_orders, account.shares)
+    return tuple({each.symbol: None for part in parts for each in part})

@@ -53,20 +53,22 @@ class Lost:
 
 
 class ProtectionWatch:
-    """Watches one account. ``unprotected`` are the legs without full protection, and since when: for the record."""
+    """Watches one account under the rules in force, which are asked for anew with every document.
+
+    ``unprotected`` are the legs without full protection, and since when: for the account's record.
+    """
 
     def __init__(
         self,
         *,
         account: str,
-        rules: Sequence[ProtectiveStop],
+        rules: Callable[[], Sequence[ProtectiveStop]],
         response: Response,
         record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
         now: Callable[[], datetime],
     ) -> None:
         self._account = account
-        self._bands = tuple((rule.symbol, rule.band) for rule in rules)
-        self._enforced = tuple(rule for rule in rules if rule.enforcement is Enforcement.ENFORCE)
+        self._rules = rules
         self._response = response
         self._record = record
         self._now = now
@@ -83,17 +85,20 @@ class ProtectionWatch:
 
     def saw(self, account: Account) -> None:
         """The account as it is published now."""
-        self.unprotected = unprotected(self.unprotected, account, self._now(), self._bands)
+        rules = self._rules()
+        bands = [(rule.symbol, rule.band) for rule in rules]
+        self.unprotected = unprotected(self.unprotected, account, self._now(), bands)
+        enforced = [rule for rule in rules if rule.enforcement is Enforcement.ENFORCE]
         guarded: dict[LegKey, bool] = {}
         for leg in account.positions:
             key = (leg.symbol, leg.position_side)
             # Until fills and venue agree a leg may be listed twice, once for either side; a stop is of one of them.
-            guarded[key] = guarded.get(key, False) or self._has_stop(leg, account)
+            guarded[key] = guarded.get(key, False) or _has_stop(leg, account, enforced)
         for key, has_stop in guarded.items():
             if has_stop:
                 self._lost.pop(key, None)
             elif self._guarded.get(key, False):
-                replace_s = min(rule.replace_s for rule in self._enforced if rule.symbol in ("", key[0]))
+                replace_s = min(rule.replace_s for rule in enforced if rule.symbol in ("", key[0]))
                 self._lost.setdefault(key, Lost(due=time.monotonic() + replace_s, replace_s=replace_s))
         self._lost = {key: lost for key, lost in self._lost.items() if key in guarded}
         self._guarded = guarded
@@ -105,11 +110,6 @@ class ProtectionWatch:
             await self._look()
             if self._unanswered:
                 await self._answer(self._unanswered)
-
-    def _has_stop(self, leg: Position, account: Account) -> bool:
-        """Whether the leg has a stop in the eyes of every rule that is enforced for it; true without such a rule."""
-        asked = [rule.band for rule in self._enforced if rule.symbol in ("", leg.symbol)]
-        return all(any(stops_of(leg, account.open_orders, band)) for band in asked)
 
     async def _look(self) -> None:
         if self._lost and self._response.stopped(self._account):
@@ -129,6 +129,12 @@ class ProtectionWatch:
             log.error("%s cannot be made reduce-only yet: %s", self._account, type(trouble).__name__)
             return
         self._unanswered = ""
+
+
+def _has_stop(leg: Position, account: Account, enforced: Iterable[ProtectiveStop]) -> bool:
+    """Whether the leg has a stop in the eyes of every rule that is enforced for it; true without such a rule."""
+    asked = [rule.band for rule in enforced if rule.symbol in ("", leg.symbol)]
+    return all(any(stops_of(leg, account.open_orders, band)) for band in asked)
 
 
 def stop_rules(policy: Policy, account: str) -> tuple[ProtectiveStop, ...]:

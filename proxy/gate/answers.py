@@ -13,6 +13,9 @@ from proxy.venues.binance.rejections import Rejection
 
 PASSED_HEADERS: Final = ("retry-after", "x-mbx-used-weight-1m", "x-mbx-order-count-10s", "x-mbx-order-count-1m")
 
+TRIMMED: Final = "X-Guard-Trimmed"
+"""``FROM -> TO``: the quantity the bot asked for and the quantity that was sent."""
+
 Virtual: TypeAlias = Callable[[Ruling, Identity], Awaitable[UpstreamReply]]
 """Does what was cleared in the venue's place and answers in its shape; nothing is sent."""
 

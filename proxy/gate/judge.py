@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from proxy.gate.facts import conditions_of, record_of
 from proxy.gate.journal import Journal, JournalFailed
+from proxy.gate.readiness import Readiness, make_ready
 from proxy.gate.recording import Subject
 from proxy.gate.upstream import FenceClosed
 from proxy.store.fence import Fence, FenceCorrupt
@@ -71,7 +72,8 @@ class Ruling:
     """The judge's answer, by place in the request.
 
     ``cleared`` are the commands that may be sent. ``withheld`` are those the rules allow but the guard may not send,
-    because it could not reserve their exposure or write them down. ``reserved`` says that a hold stands in the store.
+    because it could not reserve their exposure, write them down or use up the override that lets them pass.
+    ``held`` are the orders as they will be sent; ``reserved`` says that a hold stands in the store.
     """
 
     request: JudgedRequest
@@ -124,13 +126,18 @@ class Judge:
         try:
             view = await self._hold(request, last, intents, risky, tuple(held.values()))
         except (StoreUnavailable, StoreFull):
-            return self._rule(request, known, self._store.last_known(account, venue), {}, generation)
+            view = self._store.last_known(account, venue)
+            decisions = decide_batch(request.commands, known, view.policy or self._policy)
+            return self._rule(request, known, decisions, view, Readiness({}, {}), generation)
         if view.key_disabled:
             await self._release(request, [])
             raise KeyDisabled
         policy = view.policy or self._policy
-        snapshot = await self._look_again(request, policy, self._snapshot(request, view, reachable=True), view)
-        ruling = self._rule(request, snapshot, view, held, generation)
+        snapshot = self._snapshot(request, view, reachable=True)
+        snapshot, decisions = await self._decide(request, policy, snapshot, view)
+        hold_id = request.subject.decision_id
+        ready = await make_ready(self._store, account, hold_id, decisions, held, snapshot)
+        ruling = self._rule(request, snapshot, decisions, view, ready, generation)
         if not ruling.cleared:
             await self._refuse(ruling)
             return replace(ruling, records=())
@@ -228,24 +235,13 @@ class Judge:
             guard_key=request.guard_key,
             orders=orders,
             reserve=bool(orders),
-            spend=sum(1 for intent in intents if intent in _ADDS_RISK),
-            buckets=self._buckets(request, policy),
+            buckets=_buckets(request, policy, intents),
             attempts_window_s=policy.attempts_window_s,
             write_ahead=subject.intent(self._now(), request.commands),
             replay_digest=request.replay_digest,
             # Cancels and exits may be repeated to the byte: real clients re-send them when a connection dies.
             replay_window_ms=request.replay_window_ms if risky else 0,
         )
-
-    def _buckets(self, request: JudgedRequest, policy: Policy) -> tuple[Bucket, ...]:
-        subject = request.subject
-        buckets: dict[str, Bucket] = {}
-        for command in request.commands:
-            rules = policy.rules_for(account=subject.account, bot=subject.bot, symbol=getattr(command, "symbol", None))
-            for rule in rules:
-                if isinstance(rule, MessageRate):
-                    buckets[rule.scope] = Bucket(rule.scope, rule.per_second, rule.burst, rule.tighten)
-        return tuple(buckets.values())
 
     def _snapshot(self, request: JudgedRequest, view: View, *, reachable: bool) -> Snapshot:
         """The picture the request is judged on, cut down to the symbols that matter to it."""
@@ -281,25 +277,31 @@ class Judge:
             overrides=tuple(each for each in view.overrides if each.bot == subject.bot),
         )
 
-    async def _look_again(self, request: JudgedRequest, policy: Policy, snapshot: Snapshot, view: View) -> Snapshot:
-        """Wait, bounded, if a refusal would rest on holds alone: they may be refused, or be counted twice, just now.
+    async def _decide(
+        self, request: JudgedRequest, policy: Policy, snapshot: Snapshot, view: View
+    ) -> tuple[Snapshot, tuple[Decision, ...]]:
+        """The decisions, and the picture they were made on.
+
+        Wait, bounded, if a refusal would rest on holds alone: they may be refused, or be counted twice, just now.
 
         An earlier request that is still being judged may let its hold go; one that the venue took may already stand
         in a survey that was under way, until the next one releases its hold. Holds and account are read again in one
         step, so that neither is missed. Only holds with an earlier sequence count, as in one serial queue, so two
         requests never wait for each other.
         """
+        decisions = decide_batch(request.commands, snapshot, policy)
         for pause_s in SECOND_LOOK_PAUSES_S:
-            if not self._may_change(request, policy, snapshot):
-                return snapshot
+            if not _falls_short(decisions) or not self._may_change(request, policy, snapshot):
+                break
             await asyncio.sleep(pause_s)
             try:
                 holds, account = await self._store.look(request.subject.account)
             except StoreUnavailable:
-                return snapshot
+                break
             earlier = tuple(hold for hold in holds if hold.sequence < view.sequence)
             snapshot = replace(snapshot, holds=earlier, account=account, now=self._now())
-        return snapshot
+            decisions = decide_batch(request.commands, snapshot, policy)
+        return snapshot, decisions
 
     def _may_change(self, request: JudgedRequest, policy: Policy, snapshot: Snapshot) -> bool:
         """Whether a refusal rests on what is settled just now: on holds, or on fills not yet booked on the bot."""
@@ -307,29 +309,27 @@ class Judge:
         hopes = [replace(snapshot, holds=certain)] if len(certain) < len(snapshot.holds) else []
         if (filled := as_if_filled(snapshot)) is not snapshot:
             hopes.append(filled)
-        return (
-            bool(hopes)
-            and _refuses(request, policy, snapshot)
-            and any(not _refuses(request, policy, each) for each in hopes)
-        )
+        return any(not _falls_short(decide_batch(request.commands, each, policy)) for each in hopes)
 
     def _rule(
         self,
         request: JudgedRequest,
         snapshot: Snapshot,
+        decisions: tuple[Decision, ...],
         view: View,
-        held: dict[int, HeldOrder],
+        ready: Readiness,
         generation: int | None,
     ) -> Ruling:
-        policy = view.policy or self._policy
-        decisions = decide_batch(request.commands, snapshot, policy)
-        record = request.subject.decision(snapshot, view.instruments_version, request.commands, decisions)
+        held = ready.held
+        record = request.subject.decision(
+            snapshot, view.instruments_version, request.commands, decisions, ready.withheld
+        )
         written = self._write_down(record, durable=not snapshot.store_reachable)
         withheld = {
             index: breach
             for index, decision in enumerate(decisions)
             if (breach := _withheld(decision, index in held, written, view.policy is not None)) is not None
-        }
+        } | ready.withheld
         allowed = [
             index
             for index, decision in enumerate(decisions)
@@ -394,9 +394,28 @@ class Judge:
             return
 
 
-def _refuses(request: JudgedRequest, policy: Policy, snapshot: Snapshot) -> bool:
-    decisions = decide_batch(request.commands, snapshot, policy)
-    return any(decision.verdict is Verdict.DENY for decision in decisions)
+def _buckets(request: JudgedRequest, policy: Policy, intents: Sequence[Intent]) -> tuple[Bucket, ...]:
+    """The buckets the request's messages are counted in, each with how many of them."""
+    subject = request.subject
+    buckets: dict[str, Bucket] = {}
+    for command, intent in zip(request.commands, intents, strict=True):
+        rules = policy.rules_for(account=subject.account, bot=subject.bot, symbol=getattr(command, "symbol", None))
+        for rule in rules:
+            if isinstance(rule, MessageRate):
+                allowed, adds_risk = rule.allowance(command), intent in _ADDS_RISK
+                fresh = Bucket(allowed.scope, allowed.per_second, allowed.burst, rule.tighten)
+                bucket = buckets.get(allowed.scope, fresh)
+                buckets[allowed.scope] = replace(
+                    bucket,
+                    spend=bucket.spend + adds_risk,
+                    drain=bucket.drain + (not adds_risk and rule.cancels == "counted"),
+                )
+    return tuple(buckets.values())
+
+
+def _falls_short(decisions: Sequence[Decision]) -> bool:
+    """Whether something of what was asked for is refused: all of an order, or a part of it."""
+    return any(decision.verdict is Verdict.DENY or decision.trimmed_from is not None for decision in decisions)
 
 
 def _size_told(decisions: Sequence[Decision]) -> Decimal | None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from proxy.clock import milliseconds
-from proxy.gate.answers import Answer, Virtual, passed_headers, refusal
+from proxy.gate.answers import TRIMMED, Answer, Virtual, passed_headers, refusal
 from proxy.gate.identity import Identity
 from proxy.gate.judge import Judge, JudgedRequest, KeyDisabled, Outcome, Ruling, with_client_ids
 from proxy.gate.recording import Subject, new_decision_id
@@ -244,8 +244,16 @@ def _guard_headers(ruling: Ruling) -> dict[str, str]:
     headers["X-Guard-Verdict"] = Verdict.ALLOW.value if breach is None else Verdict.DENY.value
     if breach is not None:
         headers |= _breach_headers(breach, denied)
-    if any(decision.effective != command for decision, command in _pairs(ruling)):
-        headers["X-Guard-Forced"] = "reduceOnly=true"
+    for place, (decision, command) in enumerate(_pairs(ruling)):
+        if place in ruling.withheld:
+            continue
+        asked, sent = decision.trimmed_from, getattr(decision.effective, "quantity", None)
+        if asked is not None and sent is not None:
+            headers[TRIMMED] = f"{plain(asked)} -> {plain(sent)}"
+        elif decision.effective != command:
+            headers["X-Guard-Forced"] = "reduceOnly=true"
+        if decision.overrides:
+            headers["X-Guard-Override"] = ",".join(decision.overrides)
     would = sorted({each.code for decision in ruling.decisions for each in decision.would_deny})
     if would:
         headers["X-Guard-Would-Deny"] = ",".join(would)

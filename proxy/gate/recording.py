@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from proxy.store.codec import plain, plain_command, plain_decision, plain_snapshot
-from rules.decision import Decision
+from rules.decision import Breach, Decision
 from rules.model import Command
 from rules.snapshot import Snapshot
 
@@ -56,8 +56,12 @@ class Subject:
         instruments_version: str,
         commands: Sequence[Command],
         decisions: Sequence[Decision],
+        withheld: Mapping[int, Breach],
     ) -> dict[str, Any]:
-        """What was decided, on what. The account and the instruments are named by version, not repeated."""
+        """What was decided, on what, and what was allowed and yet not sent, by place.
+
+        The account and the instruments are named by version, not repeated.
+        """
         picture = plain_snapshot(snapshot)
         if snapshot.account is not None:
             picture["account"] = {"$ref": f"account:{snapshot.account.name}@{snapshot.account.version}"}
@@ -70,6 +74,7 @@ class Subject:
             "commands": [plain_command(command) for command in commands],
             "snapshot": picture,
             "decisions": [plain_decision(decision) for decision in decisions],
+            "withheld": {str(place): plain(breach) for place, breach in withheld.items()},
             "policy_version": decisions[0].policy_version,
         }
 

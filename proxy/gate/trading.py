@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Final, TypeAlias
 
 from proxy.clock import milliseconds
-from proxy.gate.answers import Answer, refusal
+from proxy.gate.answers import TRIMMED, Answer, refusal
 from proxy.gate.bot_socket import BotSocket, SocketGone
 from proxy.gate.identity import Identities, Identity, Refused
 from proxy.gate.streams.keys import SOCKETS_PER_KEY_MAX, KeyedSockets, TooManySockets
@@ -211,7 +211,6 @@ class TradingSession:
             guard_key=identity.guard_key,
             orders=(),
             reserve=False,
-            spend=0,
             buckets=(),
             write_ahead=None,
             replay_digest=identity.replay_digest,
@@ -234,7 +233,8 @@ class TradingSession:
         self._answer(frame_id, answer)
 
     def _answer(self, frame_id: FrameId, answer: Answer) -> None:
-        self._socket.send(answer_frame(frame_id, answer.status, answer.body))
+        trimmed = answer.headers.get(TRIMMED, "")
+        self._socket.send(answer_frame(frame_id, answer.status, answer.body, trimmed=trimmed))
 
     def _close(self, reason: str) -> None:
         self._closed = True

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 from redis.exceptions import RedisError
 
+from proxy.kill.bot_files import BotFiles, BotStop, is_bot
 from proxy.kill.rearm import RearmRefused, objections, write_down
-from proxy.store.codec import build, build_decision, dump, load, plain
+from proxy.store.codec import build_decision
 from proxy.store.warden_store import WardenStore
 from rules.decision import Breach, Decision, Enforcement, Verdict
 from rules.model import TradingState
@@ -32,38 +30,41 @@ MIRROR_EVERY_S: Final = 0.25
 ACTED_MAX: Final = 1_000
 """Decisions remembered as acted upon. The archive may be told of a batch again; it must not stop a bot again."""
 
-_BOT: Final = re.compile(r"[A-Za-z0-9._-]{1,32}")
 _STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
 
 Record = Callable[[str, str, dict[str, Any]], Awaitable[None]]
 """Writes an event to the audit: what happened, by whom, and the details. Never raises."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BotStop:
-    """How far a bot is stopped, by which rule, and why in words."""
-
-    state: TradingState
-    rule: str
-    reason: str
-
-
 def bot_of(scope: str) -> str | None:
     """The bot that ``bot:NAME`` names, ``None`` for any other scope."""
     kind, _, name = scope.partition(":")
-    return name if kind == "bot" and _BOT.fullmatch(name) is not None else None
+    return name if kind == "bot" and is_bot(name) else None
 
 
 class BotStops:
-    """The stopped bots of one desk. ``generation`` is the kill's, which stands beside every state in the store."""
+    """The stopped bots of one desk.
 
-    def __init__(self, *, data_dir: Path, store: WardenStore, record: Record, generation: Callable[[], int]) -> None:
+    ``traders`` says which bots trade which accounts: pairs of both. ``generation`` is the kill's, which stands beside
+    every state in the store.
+    """
+
+    def __init__(
+        self,
+        *,
+        data_dir: Path,
+        store: WardenStore,
+        record: Record,
+        traders: Callable[[], Iterable[tuple[str, str]]],
+        generation: Callable[[], int],
+    ) -> None:
         self._data_dir = data_dir
-        self._directory = data_dir / "kill" / "bots"
+        self._files = BotFiles(data_dir)
         self._store = store
         self._record = record
+        self._traders = traders
         self._generation = generation
-        self._stops = _read_stops(self._directory)
+        self._stops = self._files.read()
         self._acted: deque[str] = deque(maxlen=ACTED_MAX)
         self._truths = asyncio.Lock()
 
@@ -84,6 +85,7 @@ class BotStops:
     async def rearm(self, bot: str, name: str, reason: str, typed: str) -> int:
         """Let one bot go on; what stops its account or the desk stays. Returns the kill generation.
 
+        Its earlier entries are forgotten: whoever lets it go on has looked at them, and they would stop it again.
         Raises ``RearmRefused``, or what the store client raises: then the bot stays stopped.
         """
         level = f"bot:{bot}"
@@ -93,9 +95,12 @@ class BotStops:
             if refusals or not stopped:
                 raise RearmRefused(level, refusals or ("no rule has stopped it",))
             await asyncio.to_thread(write_down, self._data_dir, level, name, reason)
+            for trader, account in self._traders():
+                if trader == bot:
+                    await self._store.forget_attempts(account, bot)
             await self._set(bot, TradingState.ACTIVE)
             # Last: until the file is gone, the mirror and the next start take the bot for stopped.
-            await asyncio.to_thread(_forget, self._directory, bot)
+            await asyncio.to_thread(self._files.remove, bot)
             self._stops.pop(bot, None)
         await self._record("rearm", name, {"scope": level, "reason": reason, "generation": self._generation()})
         return self._generation()
@@ -123,7 +128,7 @@ class BotStops:
             self._acted.append(decision_id)
             self._stops[bot] = stop
             await self._keep(bot)
-        log.error("bot:%s is %s until a person lets it go on: %s", bot, stop.state.value, stop.reason)
+        log.error("%s is %s until a person lets it go on: %s", f"bot:{bot}", stop.state.value, stop.reason)
         detail = {"scope": f"bot:{bot}", "state": stop.state.value, "reason": stop.reason, "decision": decision_id}
         await self._record("bot.stopped", f"rule {stop.rule}", detail)
 
@@ -133,7 +138,7 @@ class BotStops:
             if _state(controls, bot).severity < stop.state.severity:
                 log.warning("the store had forgotten that bot:%s is %s", bot, stop.state.value)
                 await self._set(bot, stop.state)
-            if not (self._directory / bot).exists():
+            if not self._files.has(bot):
                 await self._keep(bot)
         for bot in filter(None, map(bot_of, controls)):
             state, known = _state(controls, bot), self._stops.get(bot)
@@ -146,7 +151,7 @@ class BotStops:
 
     async def _keep(self, bot: str) -> None:
         try:
-            await asyncio.to_thread(_write, self._directory, bot, self._stops[bot])
+            await asyncio.to_thread(self._files.write, bot, self._stops[bot])
         except OSError as trouble:
             # The store stops the bot all the same; the mirror tries again.
             log.error("the stop of bot:%s is not on disk: %s", bot, trouble.strerror)
@@ -160,7 +165,7 @@ def _stopping_breach(record: Mapping[str, Any]) -> Breach | None:
         refused = [build_decision(each) for each in record["decisions"] if each["verdict"] == Verdict.DENY.value]
     except (KeyError, TypeError, ValueError, msgspec.ValidationError):
         return None  # The archive keeps unreadable records; nobody is stopped for one.
-    if _BOT.fullmatch(str(record.get("bot"))) is None:
+    if not is_bot(str(record.get("bot"))):
         return None
     found = [breach for decision in refused for breach in _stopping(decision)]
     return max(found, key=lambda breach: breach.stops_bot.severity if breach.stops_bot else 0, default=None)
@@ -180,42 +185,3 @@ def _state(controls: Mapping[str, str], bot: str) -> TradingState:
         return TradingState(controls.get(f"bot:{bot}", TradingState.ACTIVE.value))
     except ValueError:
         return TradingState.HALTED
-
-
-def _read_stops(directory: Path) -> dict[str, BotStop]:
-    """What an earlier warden kept. A file stops its bot by being there: one that cannot be read says HALTED."""
-    found = {}
-    for path in directory.glob("*") if directory.is_dir() else ():
-        if _BOT.fullmatch(path.name) is None:
-            continue
-        try:
-            found[path.name] = build(load(path.read_bytes()), BotStop)
-        except (OSError, msgspec.DecodeError, msgspec.ValidationError):
-            log.error("the file %s cannot be read; its bot stays halted", path.name)
-            found[path.name] = BotStop(state=TradingState.HALTED, rule="", reason="its file cannot be read")
-    return found
-
-
-def _write(directory: Path, bot: str, stop: BotStop) -> None:
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(directory / bot, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(descriptor, dump(plain(stop)))
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    _sync(directory)
-
-
-def _forget(directory: Path, bot: str) -> None:
-    (directory / bot).unlink(missing_ok=True)
-    if directory.is_dir():
-        _sync(directory)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

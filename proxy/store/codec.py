@@ -71,6 +71,7 @@ def plain_decision(decision: Decision) -> dict[str, Any]:
         "overridden": plain(decision.overridden),
         "overrides": plain(decision.overrides),
         "trimmed_from": plain(decision.trimmed_from),
+        "trimmed_by": plain(decision.trimmed_by),
     }
 
 
@@ -91,6 +92,7 @@ def build_decision(value: dict[str, Any]) -> Decision:
         overridden=build(value.get("overridden", ()), tuple[Breach, ...]),
         overrides=build(value.get("overrides", ()), tuple[str, ...]),
         trimmed_from=_decimal(value.get("trimmed_from")),
+        trimmed_by=build(value.get("trimmed_by", ()), tuple[Breach, ...]),
     )
 
 

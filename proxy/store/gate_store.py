@@ -101,6 +101,7 @@ class GateStore:
             "hold": Script.named("hold", "archive"),
             "look": Script.named("look", "archive"),
             "settle": Script.named("settle", "convert"),
+            "shrink": Script.named("shrink", "convert"),
             "refuse": Script.named("refuse"),
             "void": Script.named("void"),
             "arm": Script.named("arm"),
@@ -167,7 +168,6 @@ class GateStore:
                 request.hold_id,
                 request.bot,
                 request.guard_key,
-                request.spend,
                 dump(request.orders) if request.reserve else "",
                 dump(request.write_ahead) if request.write_ahead is not None else "",
                 request.replay_window_ms,
@@ -181,7 +181,13 @@ class GateStore:
                 *(
                     number
                     for bucket in request.buckets
-                    for number in (str(bucket.per_second), str(bucket.burst), str(bucket.tighten))
+                    for number in (
+                        str(bucket.per_second),
+                        str(bucket.burst),
+                        str(bucket.tighten),
+                        bucket.spend,
+                        bucket.drain,
+                    )
                 ),
             ],
         )
@@ -263,6 +269,19 @@ class GateStore:
         keys = [self._keys.holds(account), self._keys.audit, self._keys.attempts(account, bot)]
         told = "" if size is None else f"{size:f}"
         await self._call("refuse", keys, [hold_id, told, ATTEMPTS_MAX, *(dump(record) for record in records)])
+
+    async def use_override(self, override_id: str) -> bool:
+        """Take an override away for good. True for one caller at most, however many ask at once.
+
+        Raises ``StoreUnavailable``, and then nobody knows whether it is still there.
+        """
+        taken = await self._ask(lambda: self._redis.hdel(self._keys.overrides, override_id))
+        return bool(taken)
+
+    async def shrink(self, account: str, hold_id: str, orders: tuple[HeldOrder, ...]) -> bool:
+        """Hold no more than ``orders``; false when the hold is gone. Raises ``StoreUnavailable``."""
+        found = await self._call("shrink", [self._keys.holds(account)], [hold_id, dump(orders)])
+        return bool(found)
 
     async def set_timer(self, account: str, timer: DeadManTimer, countdown_ms: int) -> None:
         """Keep a bot's dead-man timer, due in ``countdown_ms``; 0 takes it away. Safe to repeat.

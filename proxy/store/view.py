@@ -16,17 +16,22 @@ from rules.snapshot import Account, Attempt, Controls, HeldOrder, Hold, Market, 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """One token bucket a request is counted in. Mirrors ``message_rate`` of the policy."""
+    """One token bucket a request is counted in. Mirrors ``message_rate`` of the policy.
+
+    ``spend`` tokens are taken when there are enough in every bucket; ``drain`` are taken in any case, down to none.
+    """
 
     scope: str
     per_second: Decimal
     burst: Decimal
     tighten: Decimal
+    spend: int = 0
+    drain: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldRequest:
-    """What the one round trip is asked: whom to check, what to spend and reserve, what to write ahead.
+    """What the one round trip is asked: whom to check, what to count and reserve, what to write ahead.
 
     ``attempts_window_s`` is how far back the bot's earlier entries are wanted, 0 for none.
     """
@@ -38,7 +43,6 @@ class HoldRequest:
     guard_key: str
     orders: tuple[HeldOrder, ...]
     reserve: bool
-    spend: int
     buckets: tuple[Bucket, ...]
     write_ahead: Mapping[str, Any] | None
     replay_digest: str

@@ -19,7 +19,7 @@ from proxy.store.keys import Keys
 from proxy.store.owners import OWNERS_MAX
 from proxy.store.timers import LEASE_S, DeadManTimer
 from proxy.store.unreported import decode_unreported, may_stand, unreported_arguments, unreported_field
-from rules.facts import AccountRecord, Score
+from rules.facts import AccountRecord, Conditions, Score
 from rules.model import TradingState
 from rules.snapshot import Account, Hold, HoldStatus, UnreportedOrder
 
@@ -178,6 +178,18 @@ class WardenStore:
         """Publish the venue's instruments."""
         await self._publish_document(self._keys.instruments(venue), version, instruments)
 
+    async def publish_conditions(self, venue: str, conditions: Conditions) -> None:
+        """Publish what was measured of the venue's markets."""
+        await self._publish_document(self._keys.conditions(venue), str(conditions.version), conditions)
+
+    async def conditions(self, venue: str) -> Conditions | None:
+        """What was published last, by this process or an earlier one; ``None`` when nothing was.
+
+        Raises ``msgspec.ValidationError`` for what another version wrote.
+        """
+        body: Any = await self._redis.hget(self._keys.conditions(venue), "body")
+        return None if body is None else build(load(body), Conditions)
+
     async def publish_policy(self, version: str, text: str) -> None:
         """Put a policy in force: every gate judges its next order under it."""
         await self._redis.hset(self._keys.policy, mapping={"version": version, "body": text})
@@ -206,7 +218,7 @@ class WardenStore:
         """Publish the venue's time less the store's, in microseconds."""
         await self._redis.set(self._keys.clock(venue), offset_us)
 
-    async def _publish_document(self, key: str, version: str, content: Mapping[str, Any]) -> None:
+    async def _publish_document(self, key: str, version: str, content: object) -> None:
         fields = {"version": version, "body": dump(plain(content)).decode()}
         await self._redis.hset(key, mapping=fields)  # type: ignore[arg-type]  # redis-py types the keys as bytes|str
 
@@ -315,6 +327,10 @@ class WardenStore:
             await self._redis.hset(self._keys.disabled, guard_key, "1")
         else:
             await self._redis.hdel(self._keys.disabled, guard_key)
+
+    async def forget_attempts(self, account: str, bot: str) -> None:
+        """Forget a bot's earlier entries on one account: what it sends from now on is counted anew."""
+        await self._redis.delete(self._keys.attempts(account, bot))
 
     async def publish_scores(self, scores: Mapping[str, Score], baselines: Mapping[str, Mapping[str, Any]]) -> None:
         """Publish anomaly scores by level (``bot:NAME``, ``account:NAME``, ``desk``), and what the bots' came from."""

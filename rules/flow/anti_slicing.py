@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 
 from rules.decision import Breach
 from rules.exposure import held_order
-from rules.flow.remembered import ATTEMPTS_MAX, attempts_within, like, reaches_back
+from rules.flow.remembered import MARGIN_S, attempts_within, like, reaches_back
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact
 from rules.snapshot import Attempt, HeldOrder, Snapshot
@@ -24,8 +24,9 @@ class AntiSlicing(Rule):
     A bot that is refused 10 with "at most 4 would pass" may send 4, or 3 and 1, but not 4 and 4: the limit was meant
     for the intent, not for the message. Counted are the bot's entries on the same symbol and side that were not refused
     since then, whether filled or cancelled, and this one. An amend counts with its whole size, several of one order as
-    the largest. A refusal that named no size, or none above zero, asks for nothing here. Only the last 200 entries of a
-    bot are remembered, refused ones among them: while the window holds more, entries are refused until it holds fewer.
+    the largest. A refusal that named no size, or none above zero, asks for nothing here. At least the last 190 entries
+    of a bot are remembered, refused ones among them: while the window holds more than are remembered, entries are
+    refused until it holds fewer.
     """
 
     rule_id: ClassVar[str] = "anti_slicing"
@@ -49,8 +50,8 @@ window_s = 60
 
     @property
     def looks_back_s(self) -> int:
-        """As far as the rule counts."""
-        return self.window_s
+        """All of the window."""
+        return self.window_s + MARGIN_S
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse what would make the pieces larger than the smallest size that was named."""
@@ -58,7 +59,7 @@ window_s = 60
         if order is None:
             return None
         if not reaches_back(snapshot, self.window_s):
-            return self.unknown(f"what the bot was refused before its last {ATTEMPTS_MAX} entries")
+            return self.unknown(f"all that the bot was refused within {self.window_s} s")
         named, together = self._tightest(order, attempts_within(snapshot, self.window_s))
         if together <= named:
             return None

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Final
 
 from rules.decision import Breach
 from rules.exposure import held_order
-from rules.flow.remembered import ATTEMPTS_MAX, attempts_within, like, reaches_back
+from rules.flow.remembered import MARGIN_S, attempts_within, like, reaches_back
 from rules.model import Command, TradingState
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting
 from rules.snapshot import Snapshot
@@ -24,8 +24,8 @@ class ExecutionThrottle(Rule):
     It catches the loop that buys, and buys, and buys: each order is small enough for every other limit. All entries
     and amends that were not refused count, filled or not; exits and cancels do not. The entry is refused and the bot
     halted: exits and cancels pass, entries stay refused, also after the window, until a named person lets it go on;
-    then the count starts anew. Only the last 200 entries of a bot are remembered, refused ones among them: while the
-    window holds more, entries are refused (without halting the bot) until it holds fewer.
+    then the count starts anew. At least the last 190 entries of a bot are remembered, refused ones among them: while
+    the window holds more than are remembered, entries are refused, without halting the bot, until it holds fewer.
     """
 
     rule_id: ClassVar[str] = "execution_throttle"
@@ -53,8 +53,8 @@ window_s = 60
 
     @property
     def looks_back_s(self) -> int:
-        """As far as the rule counts."""
-        return self.window_s
+        """All of the window."""
+        return self.window_s + MARGIN_S
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse, and halt the bot, when this entry is one too many."""
@@ -66,7 +66,7 @@ window_s = 60
         if count < self.executions:
             if reaches_back(snapshot, self.window_s):
                 return None
-            return self.unknown(f"what the bot sent before its last {ATTEMPTS_MAX} entries")
+            return self.unknown(f"all that the bot sent within {self.window_s} s")
         return self.breach(
             "EXECUTIONS_ABOVE_LIMIT",
             f"{count} entries to {order.side.value} {order.symbol} within {self.window_s} s; the bot is halted",

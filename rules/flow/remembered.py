@@ -9,8 +9,15 @@ from typing import Final
 from rules.facts import AccountRecord
 from rules.snapshot import Attempt, HeldOrder, Snapshot
 
-ATTEMPTS_MAX: Final = 200
-"""How many of a bot's entries on one account the store remembers; older ones are forgotten."""
+MEMORY_LINES: Final = 380
+"""From here on older entries of a bot may have been forgotten.
+
+An entry takes a line of the bot's memory, a refused one two, and the store keeps 400; the last few may be of refusals
+whose entry is forgotten already.
+"""
+
+MARGIN_S: Final = 1
+"""Attempts bear the store's time and are judged by the gate's: so much more of them is asked for."""
 
 
 def attempts_within(snapshot: Snapshot, window_s: int) -> tuple[Attempt, ...]:
@@ -21,9 +28,12 @@ def attempts_within(snapshot: Snapshot, window_s: int) -> tuple[Attempt, ...]:
 
 def reaches_back(snapshot: Snapshot, window_s: int) -> bool:
     """Whether nothing of the last ``window_s`` seconds has been forgotten."""
-    if len(snapshot.attempts) < ATTEMPTS_MAX:
-        return True
-    return snapshot.now - snapshot.attempts[0].at > timedelta(seconds=window_s)
+    return not memory_full(snapshot) or snapshot.now - snapshot.attempts[0].at > timedelta(seconds=window_s)
+
+
+def memory_full(snapshot: Snapshot) -> bool:
+    """Whether entries before the oldest of ``attempts`` may have been forgotten."""
+    return sum(2 if attempt.refused else 1 for attempt in snapshot.attempts) >= MEMORY_LINES
 
 
 def like(order: HeldOrder, attempt: Attempt) -> Iterator[HeldOrder]:

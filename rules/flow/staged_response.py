@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from rules.decision import Breach, Measure
 from rules.facts import Score
-from rules.flow.remembered import ATTEMPTS_MAX
+from rules.flow.remembered import MARGIN_S, memory_full
 from rules.model import AdjustIsolatedMargin, Command, TradingState
 from rules.rule import Looser, Rule, Setting
 from rules.snapshot import Snapshot
@@ -76,8 +76,8 @@ halt_at = 0.95
 
     @property
     def looks_back_s(self) -> int:
-        """As far as the rule counts."""
-        return self.delay_s or 0
+        """As far as an entry may have to keep its distance."""
+        return 0 if self.delay_s is None else self.delay_s + MARGIN_S
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse what the stage of the highest score does not let pass."""
@@ -147,12 +147,12 @@ halt_at = 0.95
 def _last_entry(snapshot: Snapshot) -> datetime | None:
     """When the bot's last entry was that was not refused.
 
-    One forgotten behind as many refusals as are remembered counts as if it were of the oldest of them.
+    One forgotten behind all the refusals that are remembered counts as if it were of the oldest of them.
     """
     sent = [attempt.at for attempt in snapshot.attempts if not attempt.refused]
     if sent:
         return max(sent)
-    return snapshot.attempts[0].at if len(snapshot.attempts) >= ATTEMPTS_MAX else None
+    return snapshot.attempts[0].at if memory_full(snapshot) else None
 
 
 def _shown(score: Score) -> str:

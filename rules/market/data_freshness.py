@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, ClassVar
 
 from rules.decision import Breach
@@ -82,7 +82,8 @@ account_age_max_s = 30
             return None
         if not instrument.trading:
             return self.breach("SYMBOL_NOT_TRADING", f"{command.symbol} is not open for trading")
-        for symbol in (command.symbol, *(position.symbol for position in account.positions)):
+        held = () if self._all_fresh(snapshot) else tuple(position.symbol for position in account.positions)
+        for symbol in (command.symbol, *held):
             market = snapshot.markets.get(symbol)
             if market is None:
                 return self.breach("MARKET_STALE", f"no mark price of {symbol} yet")
@@ -90,6 +91,12 @@ account_age_max_s = 30
             if age > timedelta(seconds=self.mark_age_max_s):
                 return self._stale("MARKET_STALE", f"the mark price of {symbol}", age, self.mark_age_max_s)
         return None
+
+    def _all_fresh(self, snapshot: Snapshot) -> bool:
+        """Whether the marks of all open positions are known and fresh: as good as the oldest and the newest of them."""
+        extremes = snapshot.standing("marks_as_of", _marks_as_of)
+        age_max = timedelta(seconds=self.mark_age_max_s)
+        return extremes is not None and all(abs(snapshot.now - as_of) <= age_max for as_of in extremes)
 
     def _stale(self, code: str, what: str, age: timedelta, limit_s: int) -> Breach:
         return self.breach(
@@ -99,3 +106,12 @@ account_age_max_s = 30
             limit=f"{limit_s} s",
             advice="reduce-only orders and cancels pass",
         )
+
+
+def _marks_as_of(snapshot: Snapshot) -> tuple[datetime, ...] | None:
+    """When the oldest and the newest mark of the account's positions were received; ``None`` when one is not known."""
+    symbols = {position.symbol for position in snapshot.account.positions} if snapshot.account is not None else set()
+    if not symbols <= snapshot.markets.keys():
+        return None
+    moments = [snapshot.markets[symbol].as_of for symbol in symbols]
+    return (min(moments), max(moments)) if moments else ()

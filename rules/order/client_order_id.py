@@ -10,7 +10,7 @@ from rules.decision import Breach
 from rules.intent import is_guaranteed_exit
 from rules.model import Command, PlaceOrder
 from rules.rule import Rule
-from rules.snapshot import Snapshot
+from rules.snapshot import Account, Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +36,8 @@ class ClientOrderIdGate(Rule):
         if not isinstance(command, PlaceOrder) or is_guaranteed_exit(command) or not command.client_order_id:
             return None
         name, conditional = command.client_order_id, command.order_type.is_conditional
-        resting = snapshot.account.open_orders if snapshot.account is not None else ()
-        taken = any(
-            order.client_order_id == name and order.order_type.is_conditional is conditional for order in resting
-        ) or any(
+        resting = snapshot.account.once("names", _names) if snapshot.account is not None else frozenset()
+        taken = (name, conditional) in resting or any(
             held.client_order_id == name and held.conditional is conditional and held.replaces is None
             for hold in snapshot.holds
             for held in hold.orders
@@ -52,3 +50,7 @@ class ClientOrderIdGate(Rule):
             observed=name,
             advice="ask for the status of the order of that name, or choose a new client order id",
         )
+
+
+def _names(account: Account) -> frozenset[tuple[str, bool]]:
+    return frozenset((order.client_order_id, order.order_type.is_conditional) for order in account.open_orders)

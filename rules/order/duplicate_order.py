@@ -14,7 +14,7 @@ from rules.rule import Looser, Rule, Setting
 from rules.snapshot import HeldOrder, Snapshot
 
 WINDOW_MAX_S: Final = 3600
-"""Earlier entries are remembered for a bounded time; a longer window would promise more than is looked at."""
+"""Duplicates are a matter of moments; every order brings back all earlier ones of the window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +23,9 @@ class DuplicateOrder(Rule):
 
     The same order is one of the same symbol, side, leg, quantity and price (limit or trigger), and both are
     conditional or both are not; the client order id does not matter. What was refused was not sent and does not
-    count; what was sent counts whatever became of it, and so do the earlier orders of a batch. An order under way
-    whose sending is no longer remembered counts too. An amend adds no order: it is neither judged nor counted.
+    count; what was sent counts whatever became of it, and so do the earlier orders of a batch. An order that is still
+    under way counts however long ago it was sent. An amend adds no order: it is neither judged nor counted.
+    Of a bot that sends hundreds of orders within the window the guard remembers only the last ones (at least 200).
     """
 
     rule_id: ClassVar[str] = "duplicate_order"
@@ -51,7 +52,7 @@ repeats = 2
 
     @property
     def looks_back_s(self) -> int:
-        """As far as the rule counts."""
+        """The window."""
         return self.window_s
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
@@ -72,13 +73,16 @@ repeats = 2
         )
 
     def _earlier(self, snapshot: Snapshot) -> Iterator[HeldOrder]:
-        """Every order the bot has sent within the window, and those under way that no attempt is remembered of."""
-        remembered = {attempt.hold_id for attempt in snapshot.attempts}
+        """Every order the bot has sent within the window, and those of it that are still under way."""
+        seen = set()
         for attempt in snapshot.attempts:
-            if not attempt.refused and snapshot.now - attempt.at <= timedelta(seconds=self.window_s):
+            if attempt.refused:
+                seen.add(attempt.hold_id)
+            elif snapshot.now - attempt.at <= timedelta(seconds=self.window_s):
+                seen.add(attempt.hold_id)
                 yield from attempt.orders
         for hold in snapshot.holds:
-            if hold.bot == snapshot.bot and hold.hold_id not in remembered:
+            if hold.bot == snapshot.bot and hold.hold_id not in seen:
                 yield from hold.orders
 
 

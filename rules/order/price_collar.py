@@ -39,6 +39,7 @@ class PriceCollar(Rule):
     }
     clauses: ClassVar[Sequence[str]] = (
         "RTS 6 art. 15(1)(a)",
+        "RTS 6 art. 15(1)(a), over time",
         "RTS 7 art. 20",
         "15c3-5(c)(1)(ii)",
     )
@@ -66,6 +67,13 @@ window_band = 0.05
             raise ValueError(f"{self.rule_id}: window_s and window_band go together")
         if self.window_s is not None and self.window_s not in PRICE_WINDOWS_S:
             raise ValueError(f"{self.rule_id}: window_s must be one of {', '.join(map(str, PRICE_WINDOWS_S))}")
+
+    @property
+    def serves(self) -> Sequence[str]:
+        """Without a window the collar looks at one order at a time."""
+        if self.window_s is not None:
+            return self.clauses
+        return tuple(clause for clause in self.clauses if not clause.endswith("over time"))
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse a price outside ``band``, or outside the window's ``window_band``."""

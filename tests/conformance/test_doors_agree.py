@@ -20,6 +20,7 @@ import pytest
 from proxy.gate.judge import Outcome
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.fence import DESK
+from proxy.store.view import HoldRequest, View
 from proxy.venues.binance.client_ids import outward, tag
 from proxy.venues.binance.frames import TARGETS
 from rules.catalog import CATALOG
@@ -34,9 +35,10 @@ from rules.position.max_leverage import MaxLeverage
 from rules.position.own_share import OwnShare
 from rules.position.position_limit import PositionLimit
 from rules.position.reduce_only_exits import ExitMode, ReduceOnlyExits
+from rules.resize import Resize, ResizeMode
 from rules.rule import FACTS_UNKNOWN, Rule
 from tests.proxy.gate.conftest import Desk, asking
-from tests.rules.builders import World, a_buy, an_account, an_open_order
+from tests.rules.builders import World, a_buy, an_account, an_open_order, an_override
 from tests.support.gates import NOW_MS, Gate, Keys, a_bare_frame, a_frame, an_exchange
 from tests.test_docs import codes_in_the_source
 
@@ -60,6 +62,8 @@ RATE = MessageRate(per_second=Decimal("0.000001"), burst=Decimal(1))
 LONG = an_account().long("BTCUSDT", "2")
 STALE = replace(an_account(), account=replace(an_account().account, feed_stale=True))
 SHARED = an_account().sharing("demo-bot", "BTCUSDT", "1").sharing("another", "BTCUSDT", "1")
+VALUE = MaxOrderValue(limit=Decimal(1000))
+TRIM = (Resize(level="bot:demo-bot", mode=ResizeMode.TRIM),)
 BUDGET = MarginBudget(level="bot:demo-bot", limit=Decimal(10_000), leverage=Decimal(3))
 
 
@@ -74,6 +78,7 @@ class Case:
     arrange: Arrange | None = None
     method: str = "order.place"
     note: str = ""
+    resizes: tuple[Resize, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.code or 'ALLOWED'}{self.note and '-'}{self.note}"
@@ -134,6 +139,23 @@ async def with_an_amend_that_became_an_entry(gate: Gate) -> None:
 
 def a_resting(*, reduce_only: bool = False) -> Any:
     return an_open_order(Side.BUY, "BTCUSDT", "1", "50000", client_order_id=at_the_venue("x"), reduce_only=reduce_only)
+
+
+async def with_an_override(gate: Gate) -> None:
+    gate.desk.grant(an_override(quantity_max="90"))
+
+
+async def with_an_override_that_serves_another_first(gate: Gate) -> None:
+    """Another request uses it up between this one's look and its send."""
+    await with_an_override(gate)
+    hold = gate.desk.store.hold
+
+    async def hold_and_lose(request: HoldRequest) -> View:
+        view = await hold(request)
+        await gate.desk.store.use_override("o1")
+        return view
+
+    gate.desk.store.hold = hold_and_lose  # type: ignore[method-assign]
 
 
 async def with_the_exchange_refusing(gate: Gate) -> None:
@@ -255,6 +277,9 @@ CASES = [
         arrange=with_an_amend_that_became_an_entry,
         method="order.modify",
     ),
+    Case("OVERRIDE_USED", BUY, (VALUE,), arrange=with_an_override_that_serves_another_first),
+    Case("", BUY, (VALUE,), arrange=with_an_override, note="overridden"),
+    Case("", BUY, (VALUE,), resizes=TRIM, note="sized-down"),
     Case("CANNOT_JUDGE", arrange=with_no_exchange),
     Case("KEY_DISABLED", arrange=with_a_key_switched_off_in_the_store),
     Case("STALE_TIMESTAMP", BUY | {"timestamp": str(NOW_MS - 60_000)}),
@@ -318,6 +343,10 @@ ABOUT_ONE_DOOR = {
 ON_FACTS_ALONE: dict[str, str] = {}
 
 
+TOLD_SMALLER = {"sized-down": "1 -> 0.02"}
+TOLD_OVERRIDE = {"overridden": "o1"}
+
+
 def test_every_code_an_order_can_meet_has_its_case() -> None:
     by_facts = {code for rule_id in ON_FACTS_ALONE for code in CATALOG[rule_id].codes}
     met = codes_in_the_source() - CANNOT_BE_MET - ABOUT_ONE_DOOR
@@ -347,7 +376,7 @@ async def a_gate(case: Case, server: EmbeddedStore, keys: Keys, directory: Path)
     """A gate at a new desk that knows the case's world."""
     desk = Desk(server, directory / f"gate{next(_directories)}")
     async with an_exchange() as exchange:
-        gate = Gate(desk, keys, exchange, *case.rules)
+        gate = Gate(desk, keys, exchange, *case.rules, resizes=case.resizes)
         await desk.warden.begin_epoch()
         if case.world.account is not None:
             await desk.knows(case.world)
@@ -412,6 +441,8 @@ async def test_both_doors_say_the_same(
         assert socket.closed is None
 
     assert (frame["id"], frame["rateLimits"]) == ("mine", [])
+    assert headers.get("x-guard-trimmed") == frame.get("guard", {}).get("trimmed") == TOLD_SMALLER.get(asked.note)
+    assert headers.get("x-guard-override") == TOLD_OVERRIDE.get(asked.note)
     assert by_frame == by_rest
     assert left_by_frame == left_by_rest
     if asked.code:

@@ -43,6 +43,14 @@ def test_what_the_guard_does_by_itself_needs_no_rule():
     assert (rows["RTS 6 art. 15(2)"].covered, rows["RTS 6 art. 15(2)"].rules) == (True, ())
 
 
+def test_a_collar_without_a_window_does_not_look_over_time():
+    collar = '[desk.price_collar]\nenforcement = "enforce"\nband = 0.03\n'
+    _, rows = of(collar)
+    _, windowed = of(collar + "window_s = 300\nwindow_band = 0.05\n")
+    assert (rows["RTS 6 art. 15(1)(a)"].covered, rows["RTS 6 art. 15(1)(a), over time"].covered) == (True, False)
+    assert windowed["RTS 6 art. 15(1)(a), over time"].covered
+
+
 def run(*arguments):
     command = shutil.which("perpguard", path=str(Path(sys.executable).parent))
     assert command is not None

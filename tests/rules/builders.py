@@ -334,6 +334,10 @@ class World:
         )
         return replace(self, attempts=(*self.attempts, attempt))
 
+    def under(self, *overrides: Override) -> World:
+        """With these overrides open."""
+        return replace(self, overrides=(*self.overrides, *overrides))
+
     def _position(self, symbol: str, quantity: Decimal) -> World:
         assert self.account is not None
         side = PositionSide.BOTH
@@ -428,6 +432,23 @@ def an_open_order(
         filled_quantity=Decimal(filled),
         **terms,
     )
+
+
+def an_override(rule_id: str = "max_order_value", quantity_max: str = "2", **terms: Any) -> Override:
+    """Leave for the demo bot to buy so much BTCUSDT past one rule within the next five minutes."""
+    default = Override(
+        override_id="o1",
+        rule_id=rule_id,
+        bot="demo-bot",
+        symbol="BTCUSDT",
+        side=Side.BUY,
+        quantity_max=Decimal(quantity_max),
+        expires_at=NOW + timedelta(minutes=5),
+        ticket="RISK-17",
+        requested_by="ann",
+        approved_by="ben",
+    )
+    return replace(default, **terms)
 
 
 def a_policy(*rules: Rule) -> Policy:

@@ -1,14 +1,16 @@
 """decide(): precedence, enforcement, crashes, the forced flag, headroom and batches."""
 
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import ClassVar
 
 import pytest
 
 from rules.catalog import ENTRY_RULES
-from rules.decision import Enforcement, Verdict
+from rules.decision import Enforcement, Measure, Verdict
 from rules.engine import decide, decide_batch
 from rules.flow.message_rate import MessageRate
-from rules.model import AdjustIsolatedMargin, Intent, PositionSide, SetLeverage, Side
+from rules.model import AdjustIsolatedMargin, Intent, PositionSide, SetLeverage, SetPositionMode, Side
 from rules.order.exit_collar import ExitCollar
 from rules.order.instrument_filters import InstrumentFilters
 from rules.order.max_order_value import MaxOrderValue
@@ -18,6 +20,7 @@ from rules.portfolio.margin_budget import MarginBudget
 from rules.position.max_leverage import MaxLeverage
 from rules.position.position_limit import PositionLimit
 from rules.position.reduce_only_exits import ExitMode, ReduceOnlyExits
+from rules.rule import Rule
 from tests.rules.builders import (
     HALTED,
     REDUCING,
@@ -361,3 +364,49 @@ def test_taking_margin_away_is_refused_while_reducing_and_adding_it_is_not():
     world = an_account().in_state(REDUCING)
     assert judged(margin(5), world).verdict is ALLOW
     assert judged(margin(-5), world).verdict is DENY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured(Rule):
+    """Objects to nothing and measures what it is told to."""
+
+    rule_id: ClassVar[str] = "measured"
+    codes: ClassVar[dict[str, str]] = {}
+
+    failing: bool = False
+
+    def check(self, command, snapshot):
+        """Nothing to object to."""
+
+    def measure(self, command, snapshot):
+        """One number, or trouble."""
+        if self.failing:
+            raise ZeroDivisionError
+        return (Measure(rule_id=self.rule_id, name="level", value=self.level),)
+
+
+@pytest.mark.parametrize("enforcement", [Enforcement.ENFORCE, Enforcement.REPORT])
+def test_what_every_rule_measures_of_an_entry_is_kept_refused_or_not(enforcement):
+    rules = (Measured(enforcement=enforcement), Measured(level="bot:demo-bot"), MaxOrderValue(limit=Decimal(1)))
+    decision = judged(a_buy("BTCUSDT", "1"), an_account(), *rules)
+    assert decision.verdict is DENY
+    assert [each.value for each in decision.measures] == ["desk", "bot:demo-bot"]
+
+
+@pytest.mark.parametrize(
+    "command", [a_sell("BTCUSDT", "1", reduce_only=True), a_cancel(), SetPositionMode(hedged=True)]
+)
+def test_only_entries_are_measured(command):
+    assert judged(command, an_account().long("BTCUSDT", "1"), Measured(failing=True)).measures == ()
+
+
+def test_a_rule_that_a_gate_spared_the_asking_measures_nothing():
+    assert judged(a_buy("BTCUSDT", "1"), an_account().in_state(HALTED), Measured()).measures == ()
+
+
+@pytest.mark.parametrize("enforcement", [Enforcement.ENFORCE, Enforcement.REPORT])
+def test_an_entry_that_cannot_be_measured_is_refused(enforcement):
+    decision = judged(a_buy("BTCUSDT", "1"), an_account(), Measured(failing=True, enforcement=enforcement))
+    assert codes(decision) == ["RULE_FAILED"]
+    assert decision.breaches[0].message == "the rule could not be evaluated (ZeroDivisionError)"
+    assert decision.headroom == 0

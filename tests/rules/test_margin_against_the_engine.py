@@ -26,6 +26,7 @@ from sandbox.engine.margin import maintenance_margin as engine_margin
 from sandbox.engine.model import MarginMode, PositionSide
 from sandbox.engine.preferences import set_leverage, set_margin_mode
 from sandbox.engine.scenario import Scenario
+from tests.properties.strategies import examples
 from tests.rules.builders import an_instrument
 
 D = Decimal
@@ -148,6 +149,7 @@ wallets = st.decimals("2000", "400000", places=0)
 
 
 @given(wallets, several)
+@examples(40)
 def test_a_cross_account_is_liquidated_at_the_distance_and_not_before(wallet: Decimal, legs: Legs) -> None:
     symbol, thousands = next(iter(legs.items()))
     distance = as_it_is(an_exchange(wallet, legs), symbol, thousands).distance
@@ -159,6 +161,7 @@ def test_a_cross_account_is_liquidated_at_the_distance_and_not_before(wallet: De
 
 
 @given(st.integers(1, 20), st.sampled_from(list(PRICES)), sizes)
+@examples(40)
 def test_an_isolated_leg_is_liquidated_at_the_distance_and_not_before(
     leverage: int, symbol: str, thousands: Decimal
 ) -> None:
@@ -183,6 +186,7 @@ def test_within_a_tier_the_price_is_the_one_the_exchange_shows(thousands: Decima
 
 
 @given(wallets, several)
+@examples(40)
 def test_it_is_never_farther_than_what_the_exchange_shows_for_the_leg(wallet: Decimal, legs: Legs) -> None:
     exchange = an_exchange(wallet, legs)
     account = exchange.accounts["alice"]
@@ -196,6 +200,7 @@ def test_it_is_never_farther_than_what_the_exchange_shows_for_the_leg(wallet: De
 
 
 @given(wallets, several)
+@examples(40)
 def test_the_maintenance_margins_are_the_exchange_s(wallet: Decimal, legs: Legs) -> None:
     exchange = an_exchange(wallet, legs)
     snapshot = seen(exchange)

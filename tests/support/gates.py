@@ -32,6 +32,7 @@ from proxy.gate.views import Views
 from proxy.vault.keys import GuardKey, Secret
 from proxy.vault.vault import Vault
 from proxy.venues.binance.signing import sign
+from rules.resize import Resize
 from rules.rule import Rule
 from tests.proxy.gate.conftest import Desk
 from tests.rules.builders import NOW
@@ -183,14 +184,22 @@ class MemorySocket:
 class Gate:
     """Both doors of one gate on a desk's store."""
 
-    def __init__(self, desk: Desk, keys: Keys, exchange: Exchange, *rules: Rule, stream_host: str = "") -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        keys: Keys,
+        exchange: Exchange,
+        *rules: Rule,
+        stream_host: str = "",
+        resizes: tuple[Resize, ...] = (),
+    ) -> None:
         self.desk = desk
         self.keys = keys
         self.exchange = exchange
         self.upstream = HttpxUpstream()
         self.identities = Identities(keys.vault, VENUE)
         hosts = dict.fromkeys(("fapi", "sapi", "api", "dapi"), exchange.url)
-        policy = desk.under(*rules)
+        policy = desk.under(*rules, resizes=resizes)
         views = Views(lambda: policy, desk.store, VENUE)
         self.views = EventViews(views)
         self.streams = UserStreams(
@@ -204,7 +213,7 @@ class Gate:
         venue = VenueReads(upstream=self.upstream, hosts=hosts, now=lambda: NOW)
         orders = OrderDesk(
             desk=desk.name,
-            judge=desk.judge(*rules),
+            judge=desk.judge(*rules, resizes=resizes),
             upstream=self.upstream,
             hosts=hosts,
             now=lambda: NOW,

@@ -163,10 +163,12 @@ def verify_frame(frame: Call, key: VerifyingKey) -> bool:
     return any(verified)
 
 
-def answer_frame(frame_id: FrameId, status: int, body: bytes) -> bytes:
+def answer_frame(frame_id: FrameId, status: int, body: bytes, *, trimmed: str = "") -> bytes:
     """The frame that says what a REST answer says.
 
-    A body that is not JSON, a gateway's page for one, proves nothing about the call and is answered as that.
+    A frame has no headers: the one thing a bot must not miss, that its order was sent smaller than it asked for,
+    stands under ``guard``, a name the venue does not use. A body that is not JSON, a gateway's page for one, proves
+    nothing about the call and is answered as that.
     """
     answer: dict[str, Any] = {"id": frame_id, "status": status}
     try:
@@ -179,7 +181,8 @@ def answer_frame(frame_id: FrameId, status: int, body: bytes) -> bytes:
         unknown = unknown_outcome()
         answer["status"] = unknown.status if status == 200 else status
         answer["error"] = _Error(unknown.code, unknown.msg)
-    return msgspec.json.encode(answer | {"rateLimits": []})
+    said = {"guard": {"trimmed": trimmed}} if trimmed else {}
+    return msgspec.json.encode(answer | {"rateLimits": []} | said)
 
 
 def _read_envelope(raw: bytes | str) -> dict[str, Any]:

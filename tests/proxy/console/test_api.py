@@ -139,6 +139,46 @@ async def test_a_person_re_arms_only_by_entering_the_token_again(person: Browser
     assert plane.rearms == [{"scope": "desk", "name": "Ada Lovelace", "reason": "repaired it", "typed": "desk"}]
 
 
+async def test_a_bot_is_let_go_on_but_never_killed(
+    client: httpx.AsyncClient, person: Browser, plane: DeskDouble
+) -> None:
+    body = {"scope": "bot:grid-1", "name": "Ada", "reason": "repaired it", "typed": "bot:grid-1"}
+    assert (await client.post("/control/rearm", json=body, headers=BEARER)).status_code == 200
+    form = body | {"csrf": person.csrf, "name": "Ada Lovelace", "token": TOKEN}
+    answer = await person.client.post("/console/rearm", data=form, headers=SAME_ORIGIN)
+    assert (answer.status_code, "bot:grid-1 may trade again" in answer.text) == (200, True)
+    assert [each["scope"] for each in plane.rearms] == ["bot:grid-1", "bot:grid-1"]
+    kill = await client.post("/control/kill", json={"scope": "bot:grid-1", "reason": "x"}, headers=BEARER)
+    assert (kill.status_code, kill.json()["error"]["code"]) == (422, "UNKNOWN_SCOPE")
+    assert plane.kills == []
+
+
+@pytest.mark.parametrize(
+    "scope", ["bot:", "bot:a/b", "bot:" + "a" * 33, "bots:grid-1", "symbol:BTCUSDT", "bot:grid-1 "]
+)
+async def test_a_scope_that_names_nothing_is_not_re_armed(
+    client: httpx.AsyncClient, plane: DeskDouble, scope: str
+) -> None:
+    body = {"scope": scope, "name": "Ada", "reason": "repaired it", "typed": scope}
+    answer = await client.post("/control/rearm", json=body, headers=BEARER)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "UNKNOWN_SCOPE")
+    assert plane.rearms == []
+
+
+async def test_a_stopped_bot_is_shown_and_offered_to_be_let_go_on(person: Browser, plane: DeskDouble) -> None:
+    stopped = a_bot(name="momentum", state="HALTED", stopped_for="EXECUTIONS_ABOVE_LIMIT: 21 entries")
+    plane.view = a_desk(bots=(a_bot(), stopped))
+    page = (await person.client.get("/")).text
+    assert "EXECUTIONS_ABOVE_LIMIT: 21 entries" in page
+    assert '<option value="bot:momentum">' in page
+    assert '<option value="bot:grid-1">' not in page
+    desk = (await person.client.get("/api/desk", headers=BEARER)).json()
+    assert [(each["state"], each["stopped_for"]) for each in desk["bots"]] == [
+        ("ACTIVE", ""),
+        ("HALTED", "EXECUTIONS_ABOVE_LIMIT: 21 entries"),
+    ]
+
+
 async def test_a_refusal_of_the_warden_reaches_the_person_who_asked(person: Browser, plane: DeskDouble) -> None:
     plane.refuse = "the kill of <main> has not ended"
     form = {"csrf": person.csrf, "scope": "desk", "reason": ""}

@@ -11,17 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from proxy.gate.journal import Journal, journal_files
 from proxy.gate.judge import Judge, JudgedRequest, Ruling
 from proxy.gate.recording import Subject
-from proxy.store.codec import load
+from proxy.store.codec import dump, load
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.fence import Fence
 from proxy.store.gate_store import GateStore
+from proxy.store.keys import Keys
 from proxy.store.warden_store import WardenStore
+from rules.facts import Override
 from rules.model import Command
 from rules.policy import Policy
+from rules.resize import Resize
 from rules.rule import Rule
 from rules.snapshot import Hold
 from tests.rules.builders import NOW, World, a_policy, an_account
@@ -55,20 +59,25 @@ class Desk:
         self.warden = WardenStore(server.url, self.name)
         self._version = 0
 
-    def judge(self, *rules: Rule) -> Judge:
+    def judge(self, *rules: Rule, resizes: tuple[Resize, ...] = ()) -> Judge:
         """A judge under these rules, which are in force from now on."""
-        policy = self.under(*rules)
+        policy = self.under(*rules, resizes=resizes)
         return Judge(store=self.store, fence=self.fence, journal=self.journal, policy=policy, now=lambda: NOW)
 
-    def under(self, *rules: Rule) -> Policy:
+    def under(self, *rules: Rule, resizes: tuple[Resize, ...] = ()) -> Policy:
         """Put these rules in force."""
-        policy = a_policy(*rules)
+        policy = replace(a_policy(*rules), resizes=resizes)
         put_in_force(self.url, self.name, policy)
         return policy
 
     def publish_nonsense(self) -> None:
         """Put something in force that no gate can read."""
         publish_text(self.url, self.name, "not a policy")
+
+    def grant(self, override: Override) -> None:
+        """Two people give this leave."""
+        with redis.Redis.from_url(self.url) as client:
+            client.hset(Keys(self.name).overrides, override.override_id, dump(override))
 
     async def knows(self, world: World, resolved: tuple[str, ...] = ()) -> None:
         """The warden has surveyed ``world`` just now, and says so to whoever asks next. ``resolved`` holds go."""

@@ -316,6 +316,27 @@ async def test_the_rate_counts_entries_and_no_exits(desk):
     assert (await judge.judge(asking(EXIT))).cleared
 
 
+async def test_cancels_and_exits_that_are_counted_make_the_next_entry_wait_and_never_wait_themselves(desk):
+    judge = desk.judge(MessageRate(per_second=Decimal("0.001"), burst=Decimal(2), cancels="counted"))
+    for command in (a_cancel(), EXIT, a_cancel()):
+        assert (await judge.judge(asking(command))).cleared
+    assert refusals(await judge.judge(asking(a_buy("BTCUSDT", "0.1")))) == ["MESSAGE_RATE_ABOVE_LIMIT"]
+    assert (await judge.judge(asking(a_cancel()))).cleared
+
+
+async def test_amends_can_have_an_allowance_of_their_own(desk):
+    await desk.knows(an_account().resting(an_open_order(Side.BUY, "BTCUSDT", "0.1", "50000", order_id="5")))
+    slow = {"per_second": Decimal("0.001"), "amends_per_second": Decimal("0.001")}
+    judge = desk.judge(MessageRate(**slow, burst=Decimal(1), amends_burst=Decimal(2)))
+    amends = [
+        await judge.judge(asking(an_amend(Side.BUY, "BTCUSDT", "0.1", price, order_id="5")))
+        for price in ("49001", "49002", "49003")
+    ]
+    assert [refusals(answer) for answer in amends] == [[], [], ["MESSAGE_RATE_ABOVE_LIMIT"]]
+    entries = [await judge.judge(asking(a_buy("BTCUSDT", "0.1"))) for _ in range(2)]
+    assert [refusals(answer) for answer in entries] == [[], ["MESSAGE_RATE_ABOVE_LIMIT"]]
+
+
 async def test_a_name_that_is_under_way_is_not_taken_twice(desk):
     judge = desk.judge()
     await judge.judge(asking(a_buy("BTCUSDT", "0.1", client_order_id="x")))

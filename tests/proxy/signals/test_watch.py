@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from proxy.store.codec import dump, load
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.warden_store import WardenStore
 from rules.engine import decide_batch
+from rules.facts import Score
 from rules.order.max_order_value import MaxOrderValue
 from tests.rules.builders import NOW, a_buy, a_cancel, a_policy, a_sell, an_account
 
@@ -29,11 +31,16 @@ SUBJECT = Subject(
 )
 
 
-def a_record(*commands, rules=()):
+def traders():
+    return [("demo-bot", "demo"), ("second", "demo")]
+
+
+def a_record(*commands, rules=(), bot="demo-bot"):
     """A decision's record, as the warden reads it from the stream."""
     snapshot = an_account().long("BTCUSDT", "2").snapshot
     decisions = decide_batch(commands, snapshot, a_policy(*rules))
-    return load(dump(SUBJECT.decision(snapshot, "1", commands, decisions)))
+    subject = replace(SUBJECT, bot=bot)
+    return load(dump(subject.decision(snapshot, "1", commands, decisions)))
 
 
 def test_an_entry_is_seen_with_its_worth_and_its_distance_from_the_mark():
@@ -84,24 +91,38 @@ async def store(server: EmbeddedStore, request: pytest.FixtureRequest) -> AsyncI
 
 
 async def test_scores_are_published_and_taken_over(store):
-    watch = AnomalyWatch(store)
+    watch = AnomalyWatch(store, traders)
     refused = a_record(a_buy("BTCUSDT", "1"), rules=[MaxOrderValue(limit=Decimal(1))])
     await watch.see([refused] * 10)
-    assert await store.scores() == {"demo-bot": 1.0}
-    heir = AnomalyWatch(store)
+    assert await store.scores() == {
+        "bot:demo-bot": Score(value=1.0, why="refusals"),
+        "account:demo": Score(),
+        "desk": Score(),
+    }
+    heir = AnomalyWatch(store, traders)
     await heir.load()
-    assert (heir.score("demo-bot"), heir.why("demo-bot")) == (1.0, "refusals")
+    assert heir.score("demo-bot") == Score(value=1.0, why="refusals")
 
 
 async def test_a_quiet_bot_is_forgiven(store):
-    watch = AnomalyWatch(store)
+    watch = AnomalyWatch(store, traders)
     await watch.see([a_record(a_buy("BTCUSDT", "1"), rules=[MaxOrderValue(limit=Decimal(1))])] * 10)
     await watch.decay(NOW.timestamp() + 120)
-    assert (await store.scores())["demo-bot"] == pytest.approx(0.5)
+    assert (await store.scores())["bot:demo-bot"].value == pytest.approx(0.5)
+
+
+async def test_two_odd_bots_make_their_account_odd_and_time_forgives_it(store):
+    watch = AnomalyWatch(store, traders)
+    odd = [a_record(a_buy("BTCUSDT", "1"), rules=[MaxOrderValue(limit=Decimal(1))], bot=bot) for bot, _ in traders()]
+    await watch.see(odd * 10)
+    assert (await store.scores())["account:demo"].value == 1.0
+    assert watch.levels()["account:demo"].why == "demo-bot 1.00 (refusals); second 1.00 (refusals)"
+    await watch.decay(NOW.timestamp() + 120)
+    assert (await store.scores())["account:demo"].value == pytest.approx(0.5)
 
 
 async def test_a_baseline_that_cannot_be_read_starts_anew(store):
-    await store.publish_score("demo-bot", 0.7, {"of": "another version"})
-    watch = AnomalyWatch(store)
+    await store.publish_scores({"bot:demo-bot": Score(value=0.7)}, {"demo-bot": {"of": "another version"}})
+    watch = AnomalyWatch(store, traders)
     await watch.load()
-    assert (watch.score("demo-bot"), watch.score("unheard of")) == (0.0, 0.0)
+    assert (watch.score("demo-bot").value, watch.score("unheard of").value) == (0.0, 0.0)

@@ -25,7 +25,7 @@ def a_held_order(symbol: str = "BTCUSDT", quantity: str = "1") -> HeldOrder:
 
 
 def a_request(hold_id: str = "h1", **changes: Any) -> HoldRequest:
-    """An entry that reserves one order, spends one message, is in no bucket and can be told from its replay."""
+    """An entry that reserves one order, is in no bucket and can be told from its replay."""
     request = HoldRequest(
         hold_id=hold_id,
         account="demo",
@@ -34,7 +34,6 @@ def a_request(hold_id: str = "h1", **changes: Any) -> HoldRequest:
         guard_key="pgk_1",
         orders=(a_held_order(),),
         reserve=True,
-        spend=1,
         buckets=(),
         write_ahead={"kind": "intent", "id": hold_id},
         replay_digest=f"digest of {hold_id}",
@@ -43,9 +42,11 @@ def a_request(hold_id: str = "h1", **changes: Any) -> HoldRequest:
     return replace(request, **changes)
 
 
-def a_bucket(per_second: str = "0.001", burst: str = "3", tighten: str = "0.9", scope: str = "rate@desk") -> Bucket:
-    """By default it does not flow within a test's time."""
-    return Bucket(scope, Decimal(per_second), Decimal(burst), Decimal(tighten))
+def a_bucket(
+    per_second: str = "0.001", burst: str = "3", tighten: str = "0.9", scope: str = "rate@desk", **counts: int
+) -> Bucket:
+    """By default one message is spent, and nothing flows within a test's time."""
+    return Bucket(scope, Decimal(per_second), Decimal(burst), Decimal(tighten), **({"spend": 1} | counts))
 
 
 def an_account_of(version: int, *, name: str = "demo", **changes: Any) -> Account:

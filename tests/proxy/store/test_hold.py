@@ -1,12 +1,14 @@
 """The one round trip: it reserves in order, spends, writes ahead, and refuses at its bounds."""
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from proxy.store import gate_store
 from proxy.store.gate_store import GateStore, RequestReplayed, StoreFull
+from rules.facts import Score
 from rules.model import TradingState
 from rules.snapshot import HoldStatus
 from tests.proxy.store.builders import a_bucket, a_held_order, a_request, publish
@@ -142,8 +144,8 @@ async def test_a_kill_that_ended_lifts_its_latch_alone(gate, warden):
     assert (found.kill_running, found.account) == (False, TradingState.HALTED)
 
 
-async def tokens(gate, name, bucket, **changes):
-    view = await gate.hold(a_request(name, buckets=(bucket,), **changes))
+async def tokens(gate, name, bucket, **counts):
+    view = await gate.hold(a_request(name, buckets=(replace(bucket, **counts),)))
     return view.tokens[bucket.scope]
 
 
@@ -176,6 +178,31 @@ async def test_of_two_buckets_one_that_is_empty_keeps_the_other_full(gate):
     assert roughly(view.tokens["large"]) == 8
 
 
+async def test_what_never_waits_takes_tokens_down_to_none_and_what_comes_later_waits(gate):
+    bucket = a_bucket(burst="3", spend=0)
+    assert roughly(await tokens(gate, "h1", bucket, drain=2)) == 1
+    assert roughly(await tokens(gate, "h2", bucket, drain=2)) == 0
+    assert roughly(await tokens(gate, "h3", bucket, spend=1)) == 0
+
+
+async def test_what_never_waits_is_counted_before_what_it_comes_with(gate):
+    assert roughly(await tokens(gate, "h1", a_bucket(burst="3"), spend=1, drain=2)) == 1
+    assert roughly(await tokens(gate, "h2", a_bucket(burst="3"), spend=1)) == 0
+
+
+async def test_a_refused_entry_does_not_give_back_what_was_drained_with_it(gate):
+    assert roughly(await tokens(gate, "h1", a_bucket(burst="3"), spend=2, drain=2)) == 1
+    assert roughly(await tokens(gate, "h2", a_bucket(burst="3"), spend=0)) == 1
+
+
+async def test_a_bucket_that_nothing_is_spent_from_holds_up_no_other(gate):
+    empty, full = a_bucket(scope="amends", spend=0), a_bucket(scope="main", burst="9")
+    await tokens(gate, "h1", empty, drain=3)
+    for number in range(2):
+        view = await gate.hold(a_request(f"n{number}", buckets=(empty, full)))
+    assert (roughly(view.tokens["amends"]), roughly(view.tokens["main"])) == (0, 8)
+
+
 async def test_tokens_flow_in_at_their_rate_and_never_above_the_burst(gate):
     bucket = a_bucket(per_second="100", burst="10")
     await tokens(gate, "h1", bucket, spend=10)
@@ -188,7 +215,7 @@ async def test_tokens_flow_in_at_their_rate_and_never_above_the_burst(gate):
 
 async def test_a_strange_bot_s_tokens_flow_slower_and_a_share_is_kept_back(gate, warden):
     bucket = a_bucket(per_second="100", burst="10", tighten="0.9")
-    await warden.publish_score("demo-bot", 1.0, {})
+    await warden.publish_scores({"bot:demo-bot": Score(value=1.0)}, {})
     assert roughly(await tokens(gate, "h1", bucket)) == 10
     assert roughly(await tokens(gate, "h2", bucket, spend=1)) <= 10
     await tokens(gate, "h3", bucket, spend=1)
@@ -197,10 +224,10 @@ async def test_a_strange_bot_s_tokens_flow_slower_and_a_share_is_kept_back(gate,
 
 
 async def test_the_anomaly_score_is_the_bot_s_own(gate, warden):
-    await warden.publish_score("demo-bot", 0.5, {"orders": 3})
+    await warden.publish_scores({"bot:demo-bot": Score(value=0.5, why="order | rate")}, {"demo-bot": {"orders": 3}})
     assert (await gate.hold(a_request("h1"))).anomaly == 0.5
     assert (await gate.hold(a_request("h2", bot="other"))).anomaly == 0.0
-    assert await warden.scores() == {"demo-bot": 0.5}
+    assert await warden.scores() == {"bot:demo-bot": Score(value=0.5, why="order | rate")}
     assert await warden.baselines() == {"demo-bot": {"orders": 3}}
 
 

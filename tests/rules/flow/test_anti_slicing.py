@@ -10,9 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.decision import Enforcement, Verdict
+from rules.engine import decide_batch
 from rules.flow.anti_slicing import AntiSlicing
 from rules.model import Side
-from tests.rules.builders import NOW, a_buy, a_cancel, a_sell, an_account, an_amend, an_open_order, codes, judged
+from tests.rules.builders import (
+    NOW,
+    a_buy,
+    a_cancel,
+    a_policy,
+    a_sell,
+    an_account,
+    an_amend,
+    an_open_order,
+    codes,
+    judged,
+)
 
 RULE = AntiSlicing(window_s=60)
 REFUSED = an_account().having_tried(a_buy("BTCUSDT", "10"), seconds_ago=30, refused_at_size="4")
@@ -135,12 +147,22 @@ def test_exits_and_cancels_pass():
 def test_what_is_forgotten_within_the_window_refuses():
     (refused,) = an_account().having_tried(a_buy("ETHUSDT", "1"), refused=True).attempts
     recent = (replace(refused, at=NOW),)
-    assert code(replace(an_account(), attempts=recent * 199), a_buy("BTCUSDT", "1")) is None
-    breach = RULE.check(a_buy("BTCUSDT", "1"), replace(an_account(), attempts=recent * 200).snapshot)
+    assert code(replace(an_account(), attempts=recent * 189), a_buy("BTCUSDT", "1")) is None
+    breach = RULE.check(a_buy("BTCUSDT", "1"), replace(an_account(), attempts=recent * 190).snapshot)
     assert (breach.code, breach.message) == (
         "FACTS_UNKNOWN",
-        "what the bot was refused before its last 200 entries is not known now",
+        "all that the bot was refused within 60 s is not known now",
     )
+
+
+def test_the_orders_of_a_batch_are_pieces_too():
+    batch = (a_buy("BTCUSDT", "3"), a_buy("BTCUSDT", "2"))
+    first, second = decide_batch(batch, REFUSED.snapshot, a_policy(RULE))
+    assert (codes(first), codes(second)) == (["BATCH_REFUSED"], ["SLICES_ABOVE_REFUSED_SIZE"])
+
+
+def test_it_asks_for_the_whole_window_and_a_little_more():
+    assert RULE.looks_back_s == 61
 
 
 def test_a_report_refuses_nothing():

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from rules.decision import Enforcement, Verdict
+from rules.engine import decide_batch
 from rules.flow.execution_throttle import ExecutionThrottle
 from rules.model import Side
 from tests.rules.builders import (
@@ -14,6 +15,7 @@ from tests.rules.builders import (
     NOW,
     a_buy,
     a_cancel,
+    a_policy,
     a_sell,
     an_account,
     an_amend,
@@ -94,18 +96,36 @@ def test_exits_and_cancels_pass():
 def test_what_is_forgotten_within_the_window_refuses_without_halting():
     (refused,) = having_tried(1, refused=True).attempts
     recent = replace(refused, at=NOW)
-    assert code(replace(an_account(), attempts=(recent,) * 199)) is None
-    breach = RULE.check(ENTRY, replace(an_account(), attempts=(recent,) * 200).snapshot)
+    assert code(replace(an_account(), attempts=(recent,) * 189)) is None
+    breach = RULE.check(ENTRY, replace(an_account(), attempts=(recent,) * 190).snapshot)
     assert (breach.code, breach.stops_bot) == ("FACTS_UNKNOWN", None)
-    assert breach.message == "what the bot sent before its last 200 entries is not known now"
+    assert breach.message == "all that the bot sent within 60 s is not known now"
 
 
 def test_a_memory_that_reaches_beyond_the_window_has_forgotten_nothing():
     (at_the_edge,) = having_tried(1, refused=True, seconds_ago=60).attempts
     (beyond,) = having_tried(1, refused=True, seconds_ago=60.001).attempts
     (recent,) = having_tried(1, refused=True).attempts
-    assert code(replace(an_account(), attempts=(at_the_edge, *(recent,) * 199))) == "FACTS_UNKNOWN"
-    assert code(replace(an_account(), attempts=(beyond, *(recent,) * 199))) is None
+    assert code(replace(an_account(), attempts=(at_the_edge, *(recent,) * 189))) == "FACTS_UNKNOWN"
+    assert code(replace(an_account(), attempts=(beyond, *(recent,) * 189))) is None
+
+
+def test_entries_that_were_not_refused_fill_half_as_much_of_the_memory():
+    (other,) = having_tried(1, a_sell("BTCUSDT", "1")).attempts
+    assert code(replace(an_account(), attempts=(other,) * 379)) is None
+    assert code(replace(an_account(), attempts=(other,) * 380)) == "FACTS_UNKNOWN"
+
+
+def test_a_batch_is_counted_order_by_order():
+    world = having_tried(2)
+    batch = (a_buy("BTCUSDT", "1"), a_buy("BTCUSDT", "1"))
+    first, second = decide_batch(batch, world.snapshot, a_policy(RULE))
+    assert (codes(first), codes(second)) == (["BATCH_REFUSED"], ["EXECUTIONS_ABOVE_LIMIT"])
+    assert all(each.verdict is Verdict.ALLOW for each in decide_batch(batch, having_tried(1).snapshot, a_policy(RULE)))
+
+
+def test_it_asks_for_the_whole_window_and_a_little_more():
+    assert RULE.looks_back_s == 61
 
 
 def test_a_report_halts_nobody():

@@ -1,11 +1,13 @@
 """A token a message, and fewer for a bot that behaves like nothing in its history."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
-from rules.flow.message_rate import MessageRate
-from tests.rules.builders import a_buy, an_account
+from rules.flow.message_rate import Allowance, MessageRate
+from rules.model import Side
+from tests.rules.builders import a_buy, an_account, an_amend
 
 RATE = MessageRate(per_second=Decimal(20), burst=Decimal(40), tighten=Decimal("0.9"))
 
@@ -50,6 +52,55 @@ def test_every_level_has_a_bucket_of_its_own():
     assert rule.scope == "message_rate@bot:demo-bot"
     assert breach("0", rule=RATE) is not None
     assert rule.check(a_buy("BTCUSDT", "1"), an_account().with_tokens(RATE.scope, "0").snapshot) is None
+
+
+AMENDS = replace(RATE, amends_per_second=Decimal(5), amends_burst=Decimal(10))
+AMEND = an_amend(Side.BUY, "BTCUSDT", "1", "49000", order_id="5")
+
+
+def test_amends_are_messages_like_others_unless_they_have_a_bucket_of_their_own():
+    empty = an_account().with_tokens(RATE.scope, "0").snapshot
+    assert RATE.check(AMEND, empty).code == "MESSAGE_RATE_ABOVE_LIMIT"
+    assert AMENDS.check(AMEND, empty) is None
+    assert AMENDS.check(a_buy("BTCUSDT", "1"), empty).code == "MESSAGE_RATE_ABOVE_LIMIT"
+
+
+def test_the_bucket_of_amends_is_judged_by_its_own_numbers():
+    scope = "message_rate@desk:amends"
+    assert AMENDS.allowance(AMEND) == Allowance(scope=scope, per_second=Decimal(5), burst=Decimal(10))
+    assert AMENDS.allowance(a_buy("BTCUSDT", "1")) == RATE.allowance(AMEND)
+    world = an_account().behaving(0.5)
+    assert AMENDS.check(AMEND, world.with_tokens(scope, "5.5").snapshot) is None
+    found = AMENDS.check(AMEND, world.with_tokens(scope, "5.499999").snapshot)
+    assert found.message == "rate of amends above 5.00 per second, tightened by anomaly score 0.50"
+    assert (found.observed, found.limit) == ("5.50", "5/s burst 10")
+    assert AMENDS.check(a_buy("BTCUSDT", "1"), an_account().with_tokens(scope, "0").snapshot) is None
+
+
+def test_the_message_of_other_messages_names_their_rate():
+    assert breach("0").message == "message rate above 20.00 per second"
+
+
+def test_cancels_are_free_unless_a_policy_says_that_they_count():
+    assert (RATE.cancels, replace(RATE, cancels="counted").cancels) == ("free", "counted")
+
+
+def test_a_bucket_of_amends_needs_both_its_numbers():
+    assert replace(AMENDS, amends_burst=Decimal(1)).amends_burst == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "needs"),
+    [
+        ({"amends_per_second": Decimal(1)}, "amends_per_second and amends_burst together"),
+        ({"amends_burst": Decimal(1)}, "amends_per_second and amends_burst together"),
+        ({"amends_per_second": Decimal(0), "amends_burst": Decimal(1)}, "amends_per_second > 0"),
+        ({"amends_per_second": Decimal(1), "amends_burst": Decimal("0.9")}, "amends_burst >= 1"),
+    ],
+)
+def test_a_bucket_of_amends_that_could_never_work_is_no_rule(settings, needs):
+    with pytest.raises(ValueError, match=f"message_rate needs {needs}"):
+        MessageRate(per_second=Decimal(1), burst=Decimal(1), **settings)
 
 
 @pytest.mark.parametrize(

@@ -114,11 +114,16 @@ def test_the_newest_entry_counts():
     assert code(just_sent(9).having_tried(ENTRY, seconds_ago=3).scored(0.5)) == "ANOMALY_DELAY"
 
 
-def test_two_hundred_refusals_do_not_hide_the_entry_before_them():
+def test_a_memory_full_of_refusals_does_not_hide_the_entry_before_them():
     (refused,) = an_account().having_tried(ENTRY, seconds_ago=4, refused=True).attempts
     world = an_account().scored(0.5)
-    assert code(replace(world, attempts=(refused,) * 199)) is None
-    assert code(replace(world, attempts=(refused,) * 200)) == "ANOMALY_DELAY"
+    assert code(replace(world, attempts=(refused,) * 189)) is None
+    assert code(replace(world, attempts=(refused,) * 190)) == "ANOMALY_DELAY"
+
+
+def test_it_asks_for_as_much_of_the_past_as_the_delay_and_a_little_more():
+    assert RULE.looks_back_s == 6
+    assert StagedResponse(halt_at=Decimal(1)).looks_back_s == 0
 
 
 @pytest.mark.parametrize("score", [0.5, 0.8, 1.0])

@@ -75,7 +75,7 @@ def test_a_refused_one_whose_hold_is_not_released_yet_was_not_sent_either():
 
 
 @pytest.mark.parametrize("status", HoldStatus)
-def test_one_under_way_that_nobody_remembers_sending_counts(status):
+def test_one_under_way_that_is_not_remembered_counts(status):
     assert breach(AGAIN, an_account().holding(ORDER, bot="demo-bot", status=status)).observed == "2"
 
 
@@ -87,10 +87,23 @@ def test_one_under_way_is_counted_once():
     assert breach(AGAIN, replace(world, holds=(replace(hold, hold_id=attempt.hold_id),)), rule) is None
 
 
-def test_one_under_way_is_forgotten_with_its_sending():
-    world = an_account().having_tried(ORDER, seconds_ago=6).holding(ORDER, bot="demo-bot", status=HoldStatus.UNKNOWN)
+@pytest.mark.parametrize("remembered", [True, False])
+def test_one_still_under_way_counts_however_long_ago_it_was_sent(remembered):
+    """Whether some other rule looks back further makes no difference."""
+    world = an_account().having_tried(ORDER, seconds_ago=600).holding(ORDER, bot="demo-bot", status=HoldStatus.UNKNOWN)
     (hold,), (attempt,) = world.holds, world.attempts
-    assert breach(AGAIN, replace(world, holds=(replace(hold, hold_id=attempt.hold_id),))) is None
+    holds = (replace(hold, hold_id=attempt.hold_id),)
+    assert breach(AGAIN, replace(world, holds=holds, attempts=world.attempts if remembered else ())).observed == "2"
+
+
+def test_of_a_batch_all_that_was_sent_counts_though_less_is_under_way():
+    world = an_account().having_tried(ORDER).holding(a_sell("BTCUSDT", "1"), bot="demo-bot")
+    (hold,), (attempt,) = world.holds, world.attempts
+    assert breach(AGAIN, replace(world, holds=(replace(hold, hold_id=attempt.hold_id),))) is not None
+
+
+def test_the_window_is_what_the_store_is_asked_for():
+    assert a_policy(RULE).attempts_window_s == RULE.looks_back_s == 5
 
 
 def test_the_same_order_of_another_bot_is_no_matter_of_this_one():

@@ -1,0 +1,1 @@
+"""How long a decision takes: ``python -m bench.decide``."""

@@ -1,0 +1,158 @@
+"""How long all rules together take over one order, on one core, for an account with 20 positions and 50 open orders.
+
+``account.json`` is the picture, ``policy.toml`` every rule of the catalog with none objecting, ``empty.toml`` a policy
+without rules. Every decision is on a snapshot of its own, as a gate assembles it: a new moment, a new order, three new
+orders of others under way. Most orders find the account and its prices as the one before left them; the first after
+a fill or a survey finds a new account. Both are measured, in turns. Nothing but ``decide`` is timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+from bench.latency import machine
+from proxy.policy_file import load_policy
+from proxy.store.codec import build_snapshot, load
+from rules.catalog import CATALOG
+from rules.decision import Verdict
+from rules.engine import decide
+from rules.model import OrderType, PlaceOrder, PositionSide, Side, TimeInForce
+from rules.policy import Policy
+from rules.snapshot import HeldOrder, Hold, HoldStatus, Snapshot
+
+HERE: Final = Path(__file__).parent
+DECISIONS: Final = 2000
+ROUNDS: Final = 20
+HOLDS: Final = 3
+
+
+class BenchFailed(Exception):
+    """A rule is missing, or one objects: then it is not all rules that are measured."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print; 1 when not every rule was asked or one refused."""
+    parser = argparse.ArgumentParser(prog="bench.decide", description="Time of one decision, all rules and none.")
+    parser.add_argument("--decisions", type=int, default=DECISIONS, help=f"of each kind (default {DECISIONS})")
+    args = parser.parse_args(arguments)
+    picture = build_snapshot(load((HERE / "account.json").read_text(encoding="utf-8")))
+    every, empty = load_policy(HERE / "policy.toml"), load_policy(HERE / "empty.toml")
+    try:
+        _all_there(every)
+        rows = {
+            f"{name}, account {state}": (policy, state == "just changed", list[float]())
+            for name, policy in (("every rule", every), ("empty policy", empty))
+            for state in ("unchanged", "just changed")
+        }
+        for _ in range(ROUNDS):
+            for policy, changed, micros in rows.values():
+                micros += measure(picture, policy, max(1, args.decisions // ROUNDS), changed=changed)
+    except BenchFailed as failure:
+        print(f"bench.decide: {failure}", file=sys.stderr)
+        return 1
+    print(report({name: micros for name, (_, _, micros) in rows.items()}, len(every.rules)))
+    return 0
+
+
+def measure(picture: Snapshot, policy: Policy, decisions: int, *, changed: bool) -> list[float]:
+    """Microseconds of so many decisions. Raises ``BenchFailed`` when an order is refused or a rule in it fails."""
+    pictures = [_at(picture, number, changed=changed) for number in range(decisions)]
+    orders = [_order(picture, number) for number in range(decisions)]
+    decide(_order(picture, 0), _at(picture, 0, changed=False), policy)
+    micros = []
+    gc.collect()
+    gc.disable()
+    try:
+        for order, snapshot in zip(orders, pictures, strict=True):
+            began = time.thread_time_ns()
+            decision = decide(order, snapshot, policy)
+            micros.append((time.thread_time_ns() - began) / 1000)
+            if decision.verdict is not Verdict.ALLOW or decision.would_deny:
+                raise BenchFailed(f"{order.symbol}: {[*decision.breaches, *decision.would_deny]}")
+    finally:
+        gc.enable()
+    return micros
+
+
+def report(rows: dict[str, list[float]], rules: int) -> str:
+    """A Markdown table, the machine and the date."""
+    lines = ["| decision | decisions | p50 µs | p99 µs |", "|---|---|---|---|"]
+    for name, micros in rows.items():
+        p99 = sorted(micros)[max(0, -(-len(micros) * 99 // 100) - 1)]
+        lines.append(f"| {name} | {len(micros)} | {statistics.median(micros):.0f} | {p99:.0f} |")
+    lines += ["", f"{rules} rules; {machine()}; {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"]
+    return "\n".join(lines)
+
+
+def _all_there(policy: Policy) -> None:
+    missing = sorted(CATALOG.keys() - {rule.rule_id for rule in policy.rules})
+    if missing:
+        raise BenchFailed(f"policy.toml lacks {', '.join(missing)}")
+
+
+def _at(picture: Snapshot, number: int, *, changed: bool) -> Snapshot:
+    """The picture a moment later, with orders of others under way; ``changed``: with the account told anew."""
+    account = picture.account
+    if account is not None and changed:
+        account = replace(account, version=account.version + number)
+    symbols = sorted(picture.instruments)
+    return replace(
+        picture,
+        now=picture.now + timedelta(microseconds=number),
+        account=account,
+        instruments=dict(picture.instruments),
+        markets=dict(picture.markets),
+        holds=tuple(_hold(picture, symbols[(7 * number + 3 * place) % len(symbols)], place) for place in range(HOLDS)),
+    )
+
+
+def _hold(picture: Snapshot, symbol: str, place: int) -> Hold:
+    order = HeldOrder(
+        symbol=symbol,
+        side=_adding(picture, symbol),
+        position_side=PositionSide.BOTH,
+        quantity=_worth(picture, symbol, 200),
+        price=picture.markets[symbol].mark_price,
+        client_order_id=f"held{place}",
+    )
+    status = HoldStatus.PENDING if place % 2 else HoldStatus.ACCEPTED
+    return Hold(hold_id=f"h{place}", bot="carry", sequence=place + 1, status=status, orders=(order,))
+
+
+def _order(picture: Snapshot, number: int) -> PlaceOrder:
+    """A limit order at the touch, worth a few hundred, on one symbol after another, that adds to the position."""
+    symbol = sorted(picture.instruments)[number % len(picture.instruments)]
+    market = picture.markets[symbol]
+    side = _adding(picture, symbol)
+    return PlaceOrder(
+        symbol=symbol,
+        side=side,
+        order_type=OrderType.LIMIT,
+        quantity=_worth(picture, symbol, 250 + number % 50),
+        price=market.bid_price if side is Side.BUY else market.ask_price,
+        time_in_force=TimeInForce.GTC,
+        client_order_id=f"bench{number}",
+    )
+
+
+def _adding(picture: Snapshot, symbol: str) -> Side:
+    positions = picture.account.positions if picture.account is not None else ()
+    return next((Side.BUY if each.quantity > 0 else Side.SELL for each in positions if each.symbol == symbol), Side.BUY)
+
+
+def _worth(picture: Snapshot, symbol: str, notional: int) -> Decimal:
+    return picture.instruments[symbol].floor_quantity(notional / picture.markets[symbol].mark_price, market=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""What is settled with the store between an allowed decision and the send: leave is used up, a smaller hold made so.
+
+Nothing here makes room or gives leave. What cannot be settled is withheld, and its hold let go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from proxy.store.gate_store import GateStore, StoreUnavailable
+from rules.decision import Breach, Decision
+from rules.exposure import held_order
+from rules.snapshot import HeldOrder, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """By place in the request: what is held for each order as it will be sent, and what may not be sent after all."""
+
+    held: dict[int, HeldOrder]
+    withheld: dict[int, Breach]
+
+
+async def make_ready(
+    store: GateStore,
+    account: str,
+    hold_id: str,
+    decisions: Sequence[Decision],
+    held: dict[int, HeldOrder],
+    snapshot: Snapshot,
+) -> Readiness:
+    """Use up the overrides of ``decisions`` and shrink the hold to what they leave of the orders.
+
+    The store gives each override to one request only, so of two orders that were let pass by the same one, one is
+    sent. An override that was used and whose order then is not sent is spent all the same: the safe side.
+    """
+    withheld: dict[int, Breach] = {}
+    smaller = dict(held)
+    for place, decision in enumerate(decisions):
+        for override_id in decision.overrides:
+            if place not in withheld and not await _use(store, override_id):
+                withheld[place] = _used(override_id)
+        if decision.trimmed_from is not None and place in held:
+            order = held_order(decision.effective, snapshot)
+            if order is not None:
+                smaller[place] = order
+    if smaller != held and not await _shrink(store, account, hold_id, tuple(smaller.values())):
+        trimmed = [place for place, order in smaller.items() if order is not held[place]]
+        withheld |= dict.fromkeys(trimmed, _not_reserved())
+    return Readiness(smaller, withheld)
+
+
+async def _use(store: GateStore, override_id: str) -> bool:
+    try:
+        return await store.use_override(override_id)
+    except StoreUnavailable:
+        return False
+
+
+async def _shrink(store: GateStore, account: str, hold_id: str, orders: tuple[HeldOrder, ...]) -> bool:
+    try:
+        return await store.shrink(account, hold_id, orders)
+    except StoreUnavailable:
+        return False
+
+
+def _used(override_id: str) -> Breach:
+    return Breach(
+        rule_id="override",
+        code="OVERRIDE_USED",
+        message=f"the override {override_id} served another order, or was withdrawn, a moment ago",
+        advice="ask for a new override",
+    )
+
+
+def _not_reserved() -> Breach:
+    return Breach(rule_id="hold", code="NOT_RESERVED", message="the order changed under the guard; send it again")

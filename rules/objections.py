@@ -1,0 +1,100 @@
+"""What the rules say of one command: every breach, and what each rule measured. Nothing is concluded here.
+
+A rule that crashes is a breach too: it refuses new risk, never the way out, never the guard itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rules.decision import Breach, Enforcement, Measure
+from rules.model import Command, Intent
+from rules.policy import Bound
+from rules.rule import Rule
+from rules.snapshot import Snapshot
+
+RULE_FAILED: Final = "RULE_FAILED"
+"""The code of a rule that could not be evaluated: no matter of size, and never overridden."""
+
+_WAYS_OUT = (Intent.EXIT, Intent.CANCEL)
+
+
+@dataclass(frozen=True, slots=True)
+class Objections:
+    """``breaches`` in order of precedence, of the gates alone when one of them refused; ``asked`` are the other rules
+    that were asked, ``measures`` what all of them found of an entry."""
+
+    breaches: tuple[Breach, ...]
+    asked: tuple[Rule, ...] = ()
+    measures: tuple[Measure, ...] = ()
+
+    @property
+    def enforced(self) -> tuple[Breach, ...]:
+        """The breaches that refuse."""
+        return tuple(breach for breach in self.breaches if breach.enforcement is Enforcement.ENFORCE)
+
+
+def objections(command: Command, intent: Intent, snapshot: Snapshot, bound: Bound) -> Objections:
+    """What the gates object to, or else what the rules for this intent do."""
+    found: list[Breach] = []
+    measures: list[Measure] = []
+    _ask(bound.gates, command, intent, snapshot, bound, found, measures)
+    if any(breach.enforcement is Enforcement.ENFORCE for breach in found):
+        return Objections(tuple(found), (), tuple(measures))
+    asked = bound.for_exits if intent is Intent.EXIT else bound.for_entries
+    _ask(asked, command, intent, snapshot, bound, found, measures)
+    return Objections(tuple(found), asked, tuple(measures))
+
+
+def ownership_objections(command: Command, snapshot: Snapshot, bound: Bound) -> tuple[Breach, ...]:
+    """What a cancel meets: whose it is that it would take away."""
+    return breaches_of(bound.ownership, command, snapshot, Intent.CANCEL)
+
+
+def breaches_of(
+    rules: Iterable[Rule], command: Command, snapshot: Snapshot, intent: Intent = Intent.ENTRY
+) -> tuple[Breach, ...]:
+    """What ``rules`` object to, one breach each at most."""
+    found = (_check(rule, command, snapshot, intent) for rule in rules)
+    return tuple(breach for breach in found if breach is not None)
+
+
+def _ask(
+    rules: Sequence[Rule],
+    command: Command,
+    intent: Intent,
+    snapshot: Snapshot,
+    bound: Bound,
+    found: list[Breach],
+    measures: list[Measure],
+) -> None:
+    entry = intent is Intent.ENTRY
+    for rule in rules:
+        breach = _check(rule, command, snapshot, intent)
+        if breach is not None:
+            found.append(breach)
+        if not entry or type(rule) not in bound.measuring or (breach is not None and breach.code == RULE_FAILED):
+            continue
+        try:
+            measures.extend(rule.measure(command, snapshot))
+        except Exception as error:  # Law 4: what an entry must be recorded with and is not, it is not sent without.
+            found.append(_failed(rule, error, intent))
+
+
+def _check(rule: Rule, command: Command, snapshot: Snapshot, intent: Intent) -> Breach | None:
+    try:
+        return rule.check(command, snapshot)
+    except Exception as error:  # Law 4: a rule that crashes refuses new risk, never the way out, never the guard.
+        return _failed(rule, error, intent)
+
+
+def _failed(rule: Rule, error: Exception, intent: Intent) -> Breach:
+    return Breach(
+        rule_id=rule.rule_id,
+        code="RULE_FAILED",
+        message=f"the rule could not be evaluated ({type(error).__name__})",
+        level=rule.level,
+        enforcement=Enforcement.REPORT if intent in _WAYS_OUT else Enforcement.ENFORCE,
+    )

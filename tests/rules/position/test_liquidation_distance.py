@@ -1,0 +1,136 @@
+"""How far the market must move before the venue liquidates: too near is refused, with the size that fits."""
+
+from decimal import Decimal
+
+import pytest
+
+from rules.model import MarginMode, Side
+from rules.position.liquidation_distance import LiquidationDistance
+from tests.rules.builders import a_buy, a_sell, an_account, an_amend, an_open_order, codes, judged
+from tests.rules.position.margin_worlds import cross, isolated, tiered
+
+RULE = LiquidationDistance(distance_min=Decimal("0.2"))
+WORLD = cross().worth("10000")
+# Distance 0.2 with 10,000 behind it and 0.4 % to maintain: a long of 49,212.6, a short of 48,828.1.
+
+
+def breach(command, world=WORLD, rule=RULE):
+    return rule.check(command, world.snapshot)
+
+
+@pytest.mark.parametrize(("order", "fits"), [(a_buy, "0.984"), (a_sell, "0.976")])
+def test_one_lot_more_than_fits_is_too_near(order, fits):
+    assert breach(order("BTCUSDT", fits)) is None
+    assert breach(order("BTCUSDT", str(Decimal(fits) + Decimal("0.001")))).code == "LIQUIDATION_TOO_NEAR"
+
+
+def test_the_distance_asked_for_is_enough():
+    rule = LiquidationDistance(distance_min=Decimal("0.5"))  # (25,100 - 200) / 49,800
+    assert breach(a_buy("BTCUSDT", "1"), WORLD.worth("25100"), rule) is None
+    assert breach(a_buy("BTCUSDT", "1"), WORLD.worth("25099.99"), rule) is not None
+
+
+@pytest.mark.parametrize("order", [a_buy, a_sell])
+def test_the_headroom_is_the_size_that_fits(order):
+    decision = judged(order("BTCUSDT", "5"), WORLD, RULE)
+    assert judged(order("BTCUSDT", str(decision.headroom)), WORLD, RULE).breaches == ()
+    assert codes(judged(order("BTCUSDT", str(decision.headroom + Decimal("0.001"))), WORLD, RULE)) == [
+        "LIQUIDATION_TOO_NEAR"
+    ]
+    assert decision.headroom > 0
+
+
+def test_the_refusal_says_where_the_leg_would_end():
+    found = breach(a_buy("BTCUSDT", "1"))
+    assert (found.observed, found.limit) == ("0.1968", "0.2")
+    assert found.message == "BTCUSDT could be liquidated by a move of 0.1968 against it, at 40160.64257028"
+    assert found.advice == "size down: a smaller order leaves more distance; so does more margin"
+
+
+def test_what_rests_and_is_under_way_takes_room():
+    resting = an_open_order(Side.BUY, "BTCUSDT", "0.5", "50000")
+    world = WORLD.resting(resting).holding(a_buy("BTCUSDT", "0.2"))
+    assert breach(a_buy("BTCUSDT", "0.284"), world) is None
+    assert breach(a_buy("BTCUSDT", "0.285"), world) is not None
+    assert breach(an_amend(Side.BUY, "BTCUSDT", "0.784", "50000", order_id="1"), world) is None
+    assert breach(an_amend(Side.BUY, "BTCUSDT", "0.785", "50000", order_id="1"), world) is not None
+
+
+def test_an_isolated_leg_is_as_far_as_its_leverage_lets_it():
+    assert breach(a_buy("BTCUSDT", "1"), isolated(leverage=4)) is None
+    assert breach(a_buy("BTCUSDT", "1"), isolated(leverage=5)).observed == "0.1968"
+
+
+def test_a_leg_that_is_too_near_already_is_not_bought_far_again():
+    world = isolated(leverage=2).isolating("BTCUSDT", "1", margin="5000")
+    assert judged(a_buy("BTCUSDT", "5"), world, RULE).headroom == 0
+
+
+def test_a_wild_market_asks_for_more_distance():
+    rule = LiquidationDistance(distance_min=Decimal("0.1"), multiple_of_volatility=Decimal(8))
+    calm = WORLD.in_conditions("BTCUSDT", volatility="0.005")
+    wild = WORLD.in_conditions("BTCUSDT", volatility="0.025")
+    assert breach(a_buy("BTCUSDT", "0.985"), calm, rule) is None
+    assert breach(a_buy("BTCUSDT", "0.984"), wild, rule) is None
+    assert breach(a_buy("BTCUSDT", "0.985"), wild, rule).limit == "0.2"
+    assert breach(a_buy("BTCUSDT", "2"), calm, rule).limit == "0.1"
+
+
+def test_a_volatility_that_is_asked_for_and_not_known_lets_nothing_in():
+    rule = LiquidationDistance(distance_min=Decimal("0.1"), multiple_of_volatility=Decimal(8), facts_age_max_s=60)
+    order = a_buy("BTCUSDT", "0.001")
+    unknown = [
+        WORLD,
+        WORLD.in_conditions("ETHUSDT", volatility="0.001"),
+        WORLD.in_conditions("BTCUSDT"),
+        WORLD.in_conditions("BTCUSDT", volatility="0.001", seconds_ago=61),
+        WORLD.in_conditions("BTCUSDT", volatility="0.001", seconds_ago=-61),
+    ]
+    found = [breach(order, world, rule) for world in unknown]
+    assert {(each.code, each.message) for each in found} == {
+        ("FACTS_UNKNOWN", "the volatility of BTCUSDT is not known now")
+    }
+    for seconds in (60, -60):
+        assert breach(order, WORLD.in_conditions("BTCUSDT", volatility="0.001", seconds_ago=seconds), rule) is None
+
+
+def test_what_the_arithmetic_needs_and_nobody_knows_lets_nothing_in():
+    for world, missing in [
+        (WORLD.listing("BTCUSDT"), "the margin tiers of BTCUSDT"),
+        (tiered(an_account()), "the margin mode of BTCUSDT"),
+        (WORLD.unsurveyed(), "the account"),
+    ]:
+        found = breach(a_buy("BTCUSDT", "0.001"), world)
+        assert (found.code, found.message) == ("FACTS_UNKNOWN", f"{missing} is not known now")
+
+
+def test_exits_and_cancels_are_not_its_business():
+    world = WORLD.worth("1").long("BTCUSDT", "1")
+    assert breach(a_sell("BTCUSDT", "1", reduce_only=True), world) is None
+    assert judged(a_sell("BTCUSDT", "1", reduce_only=True), world, RULE).breaches == ()
+
+
+def test_distance_price_and_margin_are_recorded_with_every_entry():
+    world = WORLD.long("ETHUSDT", "4")
+    found = RULE.measure(a_buy("BTCUSDT", "0.1", "50000"), world.snapshot)
+    assert [(each.rule_id, each.name, each.value, each.unit) for each in found] == [
+        ("liquidation_distance", "distance", "0.6653", "fraction"),
+        ("liquidation_distance", "liquidation_price", "16733.60107095", "quote"),
+        ("liquidation_distance", "maintenance_margin", "60.00", "quote"),
+        ("liquidation_distance", "maintenance_margin_before", "40.00", "quote"),
+    ]
+
+
+def test_nothing_is_recorded_of_what_is_not_known_or_no_entry():
+    assert RULE.measure(a_buy("BTCUSDT", "1"), WORLD.listing("BTCUSDT").snapshot) == ()
+    assert RULE.measure(a_sell("BTCUSDT", "1", reduce_only=True), WORLD.snapshot) == ()
+
+
+@pytest.mark.parametrize("distance", ["1", "1.5"])
+def test_a_distance_no_mark_can_fall_is_refused(distance):
+    with pytest.raises(ValueError, match="below 1"):
+        LiquidationDistance(distance_min=Decimal(distance))
+
+
+def test_a_symbol_that_is_isolated_among_cross_ones_stands_alone():
+    assert breach(a_buy("BTCUSDT", "1"), WORLD.setting("BTCUSDT", MarginMode.ISOLATED, leverage=3).worth("1")) is None
