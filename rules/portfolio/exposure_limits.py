@@ -100,7 +100,7 @@ def _same_direction(snapshot: Snapshot, order: HeldOrder) -> Decimal:
 
 
 def _net(snapshot: Snapshot, order: HeldOrder) -> Decimal:
-    return max(abs(_sum(_LOW, snapshot, order)), abs(_sum(_HIGH, snapshot, order)))
+    return max(-_sum(_LOW, snapshot, order), _sum(_HIGH, snapshot, order))
 
 
 def _sum(field: Callable[[Exposure], Decimal], snapshot: Snapshot, order: HeldOrder) -> Decimal:
