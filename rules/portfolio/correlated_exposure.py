@@ -150,15 +150,18 @@ memes = 5000
         the measured correlations that come before the policy's own, names of a pair in order.
         """
         total = ZERO
+        usual = self._factors(self.default)
         ends = sorted((each.symbol, _ends(each)) for each in exposures)
         for index, (first, first_ends) in enumerate(ends):
             widest = max(map(abs, first_ends))
             total += widest * widest
             for second, second_ends in ends[index + 1 :]:
-                rho = live.get(f"{first}:{second}")
-                if rho is None:
-                    rho = self._rho(first, second)
-                same, opposite = max(rho, self.stress_floor), rho * self.hedge_credit if rho > 0 else rho
+                rho = self._listed(first, second, live)
+                same, opposite = usual if rho is None else self._factors(rho)
+                if len(first_ends) == len(second_ends) == 1:
+                    product = first_ends[0] * second_ends[0]
+                    total += 2 * product * (same if product >= 0 else opposite)
+                    continue
                 products = [a * b for a in first_ends for b in second_ends]
                 total += 2 * max([product * (same if product >= 0 else opposite) for product in products])
         return max(total, ZERO)
@@ -193,13 +196,16 @@ memes = 5000
             return _NONE
         return conditions.correlations
 
-    def _rho(self, first: str, second: str) -> Decimal:
-        if not self.pairs:
-            return self.default
-        rho = self.pairs.get(f"{first}:{second}")
-        if rho is None:
-            rho = self.pairs.get(f"{second}:{first}")
-        return self.default if rho is None else rho
+    def _listed(self, first: str, second: str, live: Mapping[str, Decimal]) -> Decimal | None:
+        """The rho of a pair in order, measured or written in the policy; ``None`` when it is neither."""
+        rho = live.get(f"{first}:{second}") if live else None
+        if rho is None and self.pairs:
+            rho = self.pairs.get(f"{first}:{second}", self.pairs.get(f"{second}:{first}"))
+        return rho
+
+    def _factors(self, rho: Decimal) -> tuple[Decimal, Decimal]:
+        """What a product of two exposures counts with: of the same side, of opposite sides."""
+        return max(rho, self.stress_floor), rho * self.hedge_credit if rho > 0 else rho
 
 
 def _age(snapshot: Snapshot) -> timedelta | None:
