@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from proxy.custom_rules import compile_expression
 from proxy.gate.judge import Outcome
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.fence import DESK
@@ -24,6 +25,7 @@ from proxy.store.view import HoldRequest, View
 from proxy.venues.binance.client_ids import outward, tag
 from proxy.venues.binance.frames import TARGETS
 from rules.catalog import CATALOG
+from rules.custom import CustomRule
 from rules.flow.message_rate import MessageRate
 from rules.model import Side, TradingState
 from rules.order.instrument_filters import InstrumentFilters
@@ -64,6 +66,12 @@ STALE = replace(an_account(), account=replace(an_account().account, feed_stale=T
 SHARED = an_account().sharing("demo-bot", "BTCUSDT", "1").sharing("another", "BTCUSDT", "1")
 VALUE = MaxOrderValue(limit=Decimal(1000))
 TRIM = (Resize(level="bot:demo-bot", mode=ResizeMode.TRIM),)
+NO_BUYS = CustomRule(
+    name="no_buys",
+    expression="order.side == 'SELL'",
+    message="no buys today",
+    question=compile_expression("order.side == 'SELL'"),
+)
 BUDGET = MarginBudget(level="bot:demo-bot", limit=Decimal(10_000), leverage=Decimal(3))
 
 
@@ -277,6 +285,7 @@ CASES = [
         arrange=with_an_amend_that_became_an_entry,
         method="order.modify",
     ),
+    Case("CUSTOM_RULE", BUY, (NO_BUYS,)),
     Case("OVERRIDE_USED", BUY, (VALUE,), arrange=with_an_override_that_serves_another_first),
     Case("", BUY, (VALUE,), arrange=with_an_override, note="overridden"),
     Case("", BUY, (VALUE,), resizes=TRIM, note="sized-down"),
