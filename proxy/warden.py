@@ -25,6 +25,7 @@ from proxy.accounts.key_watch import KeyWatch
 from proxy.accounts.markets import MarketKeeper
 from proxy.accounts.outside_watch import OutsideWatch
 from proxy.accounts.protection_watch import ProtectionWatch
+from proxy.accounts.record_keeper import RecordKeeper
 from proxy.accounts.stream import PrivateStream
 from proxy.accounts.venue_account import VenueAccount
 from proxy.accounts.venue_clock import VenueClock
@@ -34,8 +35,11 @@ from proxy.control_token import control_token
 from proxy.kill.bot_stops import BotStops
 from proxy.kill.desk import KillDesk
 from proxy.kill.hands import VenueHands
+from proxy.ledger.mark_keeper import MarkKeeper
+from proxy.measures import conditions_keeper, mark_keeper, remember_symbols
 from proxy.scribe import Scribe
 from proxy.settings import Settings
+from proxy.signals.conditions import ConditionsKeeper
 from proxy.signals.watch import AnomalyWatch
 from proxy.store.fence import Scope
 from proxy.store.warden_store import WardenStore
@@ -44,6 +48,7 @@ from proxy.vault.keys import ExchangeKey, KeyState
 from proxy.vault.vault import Vault
 from proxy.watches import dead_man, key_watch, outside_watch, owner_of, protection_watch
 from rules.policy import Policy
+from rules.snapshot import Account
 
 log = logging.getLogger("perpguard.warden")
 
@@ -78,9 +83,12 @@ class Warden:
         self._markets: dict[str, MarketKeeper] = {}
         self._keys: dict[str, KeyWatch] = {}
         self._outside: dict[str, OutsideWatch] = {}
+        self._records: dict[str, RecordKeeper] = {}
         self._protection: dict[str, ProtectionWatch] = {}
         self._dead_men: list[DeadMan] = []
         self._clocks: dict[str, VenueClock] = {}
+        self._conditions: dict[str, ConditionsKeeper] = {}
+        self._marks: list[MarkKeeper] = []
         self._all_hands: list[VenueAccount] = []
         self._scribe = Scribe(
             data_dir=settings.data_dir, desk=settings.desk, store=self._store, reader=self._read, now=now
@@ -103,6 +111,8 @@ class Warden:
             kill_hands[key.account] = VenueHands(venue_hands)
             self._markets.setdefault(key.venue, self._market_keeper(key.venue, feed))
             self._clocks.setdefault(key.venue, self._clock(key.venue, feed))
+            if key.venue not in self._conditions:
+                self._measure(key.venue, feed)
         self._kill = KillDesk(
             data_dir=settings.data_dir,
             hands=kill_hands,
@@ -164,6 +174,7 @@ class Warden:
             loops.create_task(self._mirror_keys())
             await self._scribe.open()
             await self._until_store_answers()
+            loops.create_task(remember_symbols(self._settings.data_dir, self._keepers, self._conditions, self._now()))
             for keeper in self._keepers.values():
                 loops.create_task(keeper.run())
             for market in self._markets.values():
@@ -172,12 +183,18 @@ class Warden:
                 loops.create_task(key.run())
             for outside in self._outside.values():
                 loops.create_task(outside.run())
+            for remembered in self._records.values():
+                loops.create_task(remembered.run())
             for protection in self._protection.values():
                 loops.create_task(protection.run())
             for timers in self._dead_men:
                 loops.create_task(timers.run())
             for clock in self._clocks.values():
                 loops.create_task(clock.run())
+            for conditions in self._conditions.values():
+                loops.create_task(conditions.run())
+            for marks in self._marks:
+                loops.create_task(marks.run())
             loops.create_task(self._scribe.drain())
             loops.create_task(self._scribe.merge_journals())
             loops.create_task(self._watch_store())
@@ -210,7 +227,8 @@ class Warden:
         """What an earlier warden published, and the holds it left: what is neither came from outside meanwhile."""
         for name, outside in self._outside.items():
             last = await self._store.account(name)
-            self._protection[name].restore(last)
+            remembered = await self._store.account_record(name)
+            self._protection[name].restore(last, remembered.unprotected if remembered is not None else ())
             if last is not None:
                 outside.restore(last)
                 outside.held(order for aged in await self._store.holds(name) for order in aged.hold.orders)
@@ -223,11 +241,15 @@ class Warden:
             if keeper is None:
                 continue
             self._outside[keeper.name].hear(record)
+            self._records[keeper.name].hear(record)
+            conditions = self._conditions[keeper.venue]
             request = str(record.get("id"))
             if record.get("kind") == "decision":
                 for symbol in symbols_of(record):
                     keeper.expect(request, symbol)
+                    conditions.attention.saw(symbol, time.time())
             elif record.get("kind") == "outcome":
+                conditions.hear_outcome(record)
                 keeper.happened(request, changed=record.get("result") in ("ACCEPTED", "UNKNOWN"))
                 if record.get("venue_code") == CLOCK_OFF:
                     self._clocks[keeper.venue].soon()
@@ -325,6 +347,21 @@ class Warden:
         protection = self._protection[key.account] = protection_watch(
             key.account, lambda: self._policy, self._kill, record, self._now
         )
+        remembered = self._records[key.account] = RecordKeeper(
+            account=key.account,
+            store=self._store,
+            venue=hands,
+            data_dir=settings.data_dir,
+            owner=owner_of(self._vault, key.account),
+            markets=lambda: market.markets,
+            now=self._now,
+            unprotected=lambda: protection.unprotected,
+        )
+
+        def published(account: Account) -> None:
+            protection.saw(account)
+            remembered.published(account)
+
         keeper = AccountKeeper(
             desk=settings.desk,
             hands=hands,
@@ -338,24 +375,40 @@ class Warden:
                 markets=lambda: market.markets,
                 shares=outside,
                 outside=outside,
-                published=protection.saw,
+                heard=remembered.heard,
+                published=published,
             ),
             record=record,
             streams=settings.streams,
         )
         outside.settings_changed = keeper.publish_soon
         self._dead_men.append(dead_man(hands, self._store, record, keeper.survey_soon))
-        if keeper.feed is not None:
+        if (feed := keeper.feed) is not None:
+            conditions = self._conditions[key.venue]
+
+            def received(frame: object) -> None:
+                conditions.hear_frame(frame)
+                feed.received(frame)
+
             stream = PrivateStream(
                 api_key=key.api_key,
                 secret=key.api_secret,
                 base_url=settings.venue_urls[key.venue],
                 stream_url=settings.stream_urls[key.venue],
-                received=keeper.feed.received,
+                received=received,
             )
-            keeper.feed.stream = stream
+            feed.stream = stream
             self._stack.push_async_callback(stream.aclose)
         return keeper
+
+    def _measure(self, venue: str, hands: VenueAccount) -> None:
+        market = self._markets[venue]
+        conditions = self._conditions[venue] = conditions_keeper(
+            hands, market, self._clocks[venue], store=self._store, keepers=self._keepers, now=self._now
+        )
+        marks = mark_keeper(hands, market, conditions, data_dir=self._settings.data_dir, now=self._now)
+        self._marks.append(marks)
+        self._stack.push_async_callback(marks.aclose)
 
     def _market_keeper(self, venue: str, hands: VenueAccount) -> MarketKeeper:
         return MarketKeeper(
@@ -365,6 +418,7 @@ class Warden:
             document=self._scribe.document,
             now=self._now,
             every_s=self._settings.markets_every_s,
+            answered=lambda ms: self._conditions[venue].latency.read(time.monotonic(), ms),
         )
 
 

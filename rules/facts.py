@@ -111,7 +111,8 @@ class Performance:
 
     ``day_pnl`` (since 00:00 UTC) and ``rolling_pnl`` (last 24 h) are realised and unrealised, after fees, without
     funding, which stands apart. ``day_peak`` is the highest ``day_pnl`` plus ``day_funding`` of the day. ``equity``
-    and ``equity_peak`` are what drawdown is measured on: the balance less all transfers, and its highest value.
+    and ``equity_peak`` are what drawdown is measured on: the margin balance and its highest value, both of which a
+    transfer changes in the same proportion. A bot's are those of the account's capital had the bot alone traded it.
     ``losses`` are the moments at which a position was reduced at a loss, newest last; ``loss_streak`` counts those
     since the last gain.
     """

@@ -75,7 +75,10 @@ class Outside(Protocol):
 
 
 class Bookkeeper:
-    """One account's book, and its place in the store. ``published`` hears every document that has got there."""
+    """One account's book, and its place in the store.
+
+    ``heard`` hears every event before the document it changes is published, ``published`` every document that was.
+    """
 
     def __init__(
         self,
@@ -86,6 +89,7 @@ class Bookkeeper:
         markets: Callable[[], Mapping[str, Market]] = dict,
         shares: Attribution | None = None,
         outside: Outside | None = None,
+        heard: Callable[[Event], None] = lambda event: None,
         published: Callable[[Account], None] = lambda account: None,
     ) -> None:
         self.book = book
@@ -96,6 +100,7 @@ class Bookkeeper:
         self._markets = markets
         self._shares = shares
         self._outside = outside
+        self._heard = heard
         self._published = published
         self._lock = asyncio.Lock()
         self._version = 0
@@ -109,6 +114,7 @@ class Bookkeeper:
         doubts = []
         for event in events:
             effects = self.book.apply(event, received)
+            self._heard(event)
             place = len(self._pending.taken) if effects.conversion.taken else None
             self._pending = self._pending.then(effects.conversion)
             if self._shares is not None:

@@ -13,16 +13,16 @@ class Budget:
         self._tokens = float(per_minute)
         self._at = time.monotonic()
 
-    def available(self) -> bool:
-        """Whether a token is there."""
+    def available(self, tokens: int = 1) -> bool:
+        """Whether so many tokens are there."""
         now = time.monotonic()
         self._tokens = min(self._capacity, self._tokens + (now - self._at) * self._capacity / 60)
         self._at = now
-        return self._tokens >= 1
+        return self._tokens >= tokens
 
-    def take(self) -> bool:
-        """Take a token if one is there."""
-        if not self.available():
+    def take(self, tokens: int = 1) -> bool:
+        """Take so many tokens if they are there."""
+        if not self.available(tokens):
             return False
-        self._tokens -= 1
+        self._tokens -= tokens
         return True

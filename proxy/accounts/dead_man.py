@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol, TypeVar
 from redis.exceptions import RedisError
 
 from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
+from proxy.store.client import heed_cancellation
 from proxy.store.timers import DeadManTimer
 from rules.snapshot import OpenOrder
 
@@ -90,7 +91,7 @@ class DeadMan:
         """Look for ever."""
         async with asyncio.TaskGroup() as runs:
             while True:
-                _heed_cancellation()
+                heed_cancellation()
                 try:
                     due = await self._store.take_timers(
                         self._account, held=tuple(self._held), most=RUNS_MAX - len(self._held)
@@ -137,7 +138,7 @@ class DeadMan:
     async def _patiently(self, timer: DeadManTimer, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask the venue until it answers: a bot that is gone cannot do it instead."""
         while True:
-            _heed_cancellation()
+            heed_cancellation()
             pause = AGAIN_S
             try:
                 return await ask()
@@ -149,21 +150,10 @@ class DeadMan:
 
     async def _finish(self, timer: DeadManTimer) -> None:
         while True:
-            _heed_cancellation()
+            heed_cancellation()
             try:
                 await self._store.finish_timer(self._account, timer)
                 return
             except _STORE_TROUBLE as trouble:
                 log.warning("dead-man timers of %s cannot be written: %s", self._account, type(trouble).__name__)
             await asyncio.sleep(AGAIN_S)
-
-
-def _heed_cancellation() -> None:
-    """End a task that was cancelled and did not notice, so that no loop outlives the warden.
-
-    A call of redis-py 8.1 may swallow the one cancellation there is: ``asyncio.wait_for`` before Python 3.12, CPython
-    issue 86296 (seen 2026-11-27).
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError

@@ -262,6 +262,24 @@ def funding_row(row: Row) -> FundingRow:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferRow:
+    """Money moved into the account, or out of it (negative), as the venue booked it. ``row_id`` is its ``tranId``."""
+
+    row_id: str
+    at_ms: int
+    amount: Decimal
+    asset: str
+
+
+def transfer_row(row: Row) -> TransferRow:
+    """A row of income of the type TRANSFER."""
+    amount = Decimal(row["income"])
+    if not amount.is_finite():
+        raise ValueError("income is not a number")
+    return TransferRow(row_id=str(row["tranId"]), at_ms=int(row["time"]), amount=amount, asset=row["asset"])
+
+
 def order_report(row: Row) -> OrderReport:
     """What the venue said to a close."""
     return OrderReport(

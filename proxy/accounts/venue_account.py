@@ -20,6 +20,8 @@ from ccxt.base.errors import BaseError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from proxy.accounts.client import BinanceClient, Row, no_redirects, redirected
+from proxy.accounts.market_payloads import markets_of
+from proxy.accounts.market_reads import MarketReads
 from proxy.accounts.payloads import (
     Book,
     FundingRow,
@@ -27,6 +29,7 @@ from proxy.accounts.payloads import (
     OrderReport,
     PastOrder,
     SymbolConfig,
+    TransferRow,
     conditional_order,
     flag,
     funding_row,
@@ -43,6 +46,7 @@ from proxy.accounts.payloads import (
     positions_of,
     symbol_configs,
     tier,
+    transfer_row,
     wallets_of,
 )
 from proxy.accounts.survey import Survey
@@ -100,6 +104,7 @@ class VenueAccount:
         urls = redirected(self._venue.urls["api"], base_url)
         urls["sapi"] = redirected(self._venue.urls["api"]["sapi"], spot_url or base_url)
         self._venue.urls = {"api": urls}
+        self.public = MarketReads(self._venue, self._read)
 
     async def aclose(self) -> None:
         """Close the connections. Call it once, at the end."""
@@ -187,15 +192,9 @@ class VenueAccount:
         )
 
     async def markets(self, now: datetime) -> dict[str, Market]:
-        """Mark prices of every symbol."""
+        """Mark prices of every symbol, with index price and funding where there are any; weight 10."""
         rows = await self._read(self._venue.fapiPublicGetPremiumIndex)
-        return parsed(
-            lambda: {
-                row["symbol"]: Market(symbol=row["symbol"], mark_price=Decimal(row["markPrice"]), as_of=now)
-                for row in rows
-                if Decimal(row["markPrice"]) > 0
-            }
-        )
+        return parsed(lambda: markets_of(rows, now))
 
     async def key_permissions(self) -> KeyPermissions:
         """What the venue lets this key do; ``VenueRefused`` where there is no such question (test networks)."""
@@ -216,6 +215,12 @@ class VenueAccount:
         asked = {"incomeType": "FUNDING_FEE", "limit": str(FUNDINGS_MAX), **since}
         rows = await self._read(self._venue.fapiPrivateGetIncome, asked)
         return parsed(lambda: tuple(map(funding_row, rows)))
+
+    async def transfers(self, since_ms: int) -> tuple[TransferRow, ...]:
+        """At most ``FUNDINGS_MAX`` transfers from the venue's time ``since_ms`` on, oldest first; weight 30."""
+        asked = {"incomeType": "TRANSFER", "limit": str(FUNDINGS_MAX), "startTime": str(since_ms)}
+        rows = await self._read(self._venue.fapiPrivateGetIncome, asked)
+        return parsed(lambda: tuple(map(transfer_row, rows)))
 
     async def symbol_configs(self) -> dict[str, SymbolConfig]:
         """Leverage and margin mode of every symbol; weight 5."""

@@ -123,6 +123,16 @@ def events(archive: ArchiveReader, *, since: datetime | None = None, limit: int 
     return tuple(load(body) for (body,) in rows)
 
 
+def last_ordered(archive: ArchiveReader, since: datetime) -> dict[tuple[str, str], datetime]:
+    """When each symbol was last in a judged command, by account and symbol."""
+    rows = archive.connection.execute(
+        "SELECT account, symbol, max(at_us) FROM judgements WHERE at_us >= ? AND symbol IS NOT NULL"
+        " AND account IS NOT NULL GROUP BY account, symbol",
+        (micros(since),),
+    )
+    return {(account, symbol): from_micros(at_us) for account, symbol, at_us in rows}
+
+
 def counts(archive: ArchiveReader) -> dict[str, int]:
     """How many records of each kind there are."""
     return dict(archive.connection.execute("SELECT kind, count(*) FROM records GROUP BY kind ORDER BY kind"))

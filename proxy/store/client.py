@@ -48,6 +48,17 @@ def connect(url: str, *, timeout_s: float, connections_max: int = 512) -> Redis:
     return Redis(connection_pool=pool)
 
 
+def heed_cancellation() -> None:
+    """End a task that was cancelled and did not notice, so that no loop outlives the warden.
+
+    A call of redis-py 8.1 may swallow the one cancellation there is: ``asyncio.wait_for`` before Python 3.12, CPython
+    issue 86296 (seen 2026-11-27).
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 def _never() -> float:
     return float("-inf")
 

@@ -18,7 +18,7 @@ from proxy.store.keys import Keys
 from proxy.store.owners import OWNERS_MAX
 from proxy.store.timers import LEASE_S, DeadManTimer
 from proxy.store.unreported import decode_unreported, may_stand, unreported_arguments, unreported_field
-from rules.facts import Score
+from rules.facts import AccountRecord, Conditions, Score
 from rules.model import TradingState
 from rules.snapshot import Account, Hold, HoldStatus, UnreportedOrder
 
@@ -177,15 +177,44 @@ class WardenStore:
         """Publish the venue's instruments."""
         await self._publish_document(self._keys.instruments(venue), version, instruments)
 
+    async def publish_conditions(self, venue: str, conditions: Conditions) -> None:
+        """Publish what was measured of the venue's markets."""
+        await self._publish_document(self._keys.conditions(venue), str(conditions.version), conditions)
+
+    async def conditions(self, venue: str) -> Conditions | None:
+        """What was published last, by this process or an earlier one; ``None`` when nothing was.
+
+        Raises ``msgspec.ValidationError`` for what another version wrote.
+        """
+        body: Any = await self._redis.hget(self._keys.conditions(venue), "body")
+        return None if body is None else build(load(body), Conditions)
+
     async def publish_policy(self, version: str, text: str) -> None:
         """Put a policy in force: every gate judges its next order under it."""
         await self._redis.hset(self._keys.policy, mapping={"version": version, "body": text})
+
+    async def publish_record(self, record: AccountRecord, memory: bytes | None = None) -> None:
+        """Publish what is remembered of an account, and beside it, when given, what the warden works it out from."""
+        fields = {"version": str(record.version), "body": dump(plain(record)).decode()}
+        if memory is not None:
+            fields["memory"] = memory.decode()
+        await self._redis.hset(self._keys.record(record.account), mapping=fields)  # type: ignore[arg-type]  # as below
+
+    async def account_record(self, account: str) -> AccountRecord | None:
+        """What is remembered of an account, as it is published; ``None`` when nothing is."""
+        body: Any = await self._redis.hget(self._keys.record(account), "body")
+        return None if body is None else build(load(body), AccountRecord)
+
+    async def record_memory(self, account: str) -> bytes | None:
+        """What the record of an account was last worked out from, ``None`` when the store has none."""
+        memory: Any = await self._redis.hget(self._keys.record(account), "memory")
+        return None if memory is None else str(memory).encode()
 
     async def publish_clock(self, venue: str, offset_us: int) -> None:
         """Publish the venue's time less the store's, in microseconds."""
         await self._redis.set(self._keys.clock(venue), offset_us)
 
-    async def _publish_document(self, key: str, version: str, content: Mapping[str, Any]) -> None:
+    async def _publish_document(self, key: str, version: str, content: object) -> None:
         fields = {"version": version, "body": dump(plain(content)).decode()}
         await self._redis.hset(key, mapping=fields)  # type: ignore[arg-type]  # redis-py types the keys as bytes|str
 

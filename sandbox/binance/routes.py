@@ -59,6 +59,7 @@ _WEIGHTS_WITHOUT_SYMBOL = {
     "/fapi/v1/openAlgoOrders": 40,
     "/fapi/v1/ticker/24hr": 40,
     "/fapi/v1/ticker/price": 2,
+    "/fapi/v2/ticker/price": 2,
     "/fapi/v1/ticker/bookTicker": 5,
     "/fapi/v1/premiumIndex": 10,
     "/fapi/v1/forceOrders": 50,

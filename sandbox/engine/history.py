@@ -19,23 +19,23 @@ def invent_history(exchange: Exchange) -> None:
     # A minute's standard deviation is the square root of its steps times a step's.
     minute_volatility = (Decimal(MINUTE_MS) / STEP_MS).sqrt()
     terms = None if exchange.scenario is Scenario.FLAT else replace(CALM, volatility=minute_volatility)
+    # What all symbols have in common, minute by minute, so that they have moved together as they will.
+    common = [shock(exchange.chance) for _ in range(MINUTES_KEPT - 1)]
     for market in exchange.markets.values():
-        _invent_candles(exchange, market, terms)
+        _invent_candles(exchange, market, common, terms)
         latest_ms = next_funding_ms(exchange.now_ms) - FUNDING_INTERVAL_MS
         for back in reversed(range(FIXINGS_INVENTED)):
             time_ms = latest_ms - back * FUNDING_INTERVAL_MS
             market.fixings.append(FundingFixing(time_ms, INTEREST_RATE, market.mark_price))
 
 
-def _invent_candles(exchange: Exchange, market: Market, terms: Weather | None) -> None:
+def _invent_candles(exchange: Exchange, market: Market, common: list[Decimal], terms: Weather | None) -> None:
     instrument = market.instrument
     closes = [market.index_price]
-    for _ in range(MINUTES_KEPT - 1):
+    for together in common:
         earlier = closes[-1]
         if terms is not None:
-            earlier = moved(
-                earlier, instrument.volatility_per_year, shock(exchange.chance), shock(exchange.chance), terms
-            )
+            earlier = moved(earlier, instrument.volatility_per_year, together, shock(exchange.chance), terms)
         closes.append(earlier)
     closes.reverse()
 

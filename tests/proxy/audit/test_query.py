@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pytest
 
-from proxy.audit.query import blocked, counts, counts_by_code, decision, events, judged
+from proxy.audit.query import blocked, counts, counts_by_code, decision, events, judged, last_ordered
 from proxy.audit.reader import ArchiveReader
 from proxy.audit.words import in_words, safe
 from proxy.store.codec import plain_command
@@ -105,3 +105,9 @@ def test_safe_text_spells_out_what_a_terminal_obeys():
     assert safe("a\x1b[31m\r\n\x9b\u2028\u202eb\u200b") == r"a\x1b[31m\r\n\x9b\u2028\u202eb\u200b"
     assert safe("Zürich 東京") == "Zürich 東京"
     assert len(safe("x" * 10_000)) < 500
+
+
+def test_when_a_symbol_was_last_ordered_is_told_by_account_passed_and_refused_alike(archive, desk):
+    assert last_ordered(archive, desk.start) == {("main", "BTCUSDT"): desk.start + timedelta(seconds=8)}
+    assert last_ordered(archive, desk.start + timedelta(seconds=8)) != {}
+    assert last_ordered(archive, desk.start + timedelta(seconds=9)) == {}

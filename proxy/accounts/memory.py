@@ -1,0 +1,156 @@
+"""What the warden remembers of one account, whole: its results, its bots' conduct, its transfers. Pure.
+
+Told of documents, events and audit records, it says the record that rules judge by. It is saved and taken up again as
+it is: a restart in the middle changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from proxy.accounts import conduct, performance, transfers
+from proxy.accounts.conduct import Conduct
+from proxy.accounts.events import AccountEvent, AlgoEvent, OrderEvent
+from proxy.accounts.payloads import TransferRow
+from proxy.accounts.performance import BotPast, Past
+from proxy.accounts.track import Track, begun
+from proxy.accounts.track import performance as performance_of
+from proxy.accounts.transfers import Moved, Transfers
+from rules.facts import AccountRecord, BotRecord, Holding, Unprotected
+from rules.snapshot import Account, Market
+
+BOTS_MAX: Final = 1_000
+"""Bots of one account that are remembered; beyond it, new ones are not."""
+
+_CANCELLED: Final = "CANCELED"
+
+Value = Callable[[str, Decimal], Decimal]
+"""An amount of an asset in quote currency."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Everything of one account. ``version`` grows with every record published."""
+
+    account: str
+    version: int
+    transfers: Transfers
+    past: Past = field(default_factory=Past)
+    conducts: tuple[Conduct, ...] = ()
+
+
+def empty(account: str, now: datetime) -> Memory:
+    """Of an account nothing was ever remembered of."""
+    return Memory(account=account, version=0, transfers=Transfers(since_ms=int(now.timestamp() * 1000)))
+
+
+def with_document(memory: Memory, account: Account, markets: Mapping[str, Market]) -> Memory:
+    """The account was published."""
+    past = performance.folded(memory.past, account, markets)
+    for bot in past.bots:
+        memory = _seen(memory, bot.bot, account.as_of)
+    return replace(memory, past=past)
+
+
+def with_transfers(memory: Memory, rows: Iterable[TransferRow], value: Value) -> Memory:
+    """The venue's list of transfers."""
+    counted, fresh = transfers.listed(memory.transfers, rows)
+    return _moved(replace(memory, transfers=counted), fresh, value)
+
+
+def with_account_event(memory: Memory, event: AccountEvent, value: Value) -> Memory:
+    """The stream told of balances."""
+    counted, fresh = transfers.heard(memory.transfers, event)
+    return _moved(replace(memory, transfers=counted), fresh, value)
+
+
+def with_fill(memory: Memory, event: OrderEvent, bot: str) -> Memory:
+    """An order of the bot's was executed."""
+    at = _time(event.at_ms)
+    return _changed(_seen(memory, bot, at), bot, lambda each: conduct.filled(each, at))
+
+
+def with_conditional(memory: Memory, event: AlgoEvent, bot: str) -> Memory:
+    """A conditional order of the bot's is as the event says."""
+    at = _time(event.at_ms)
+    memory = _seen(memory, bot, at)
+    if event.actual_order_id is not None:
+        return _changed(memory, bot, lambda each: conduct.triggered(each, event.symbol))
+    if event.status == _CANCELLED:
+        return _changed(memory, bot, lambda each: conduct.cancelled(each, event.symbol, at))
+    return memory
+
+
+def with_decision(memory: Memory, record: Mapping[str, Any]) -> Memory:
+    """A decision record on its way to the archive; one of an unexpected shape tells nothing."""
+    bot, at = record.get("bot"), _moment(record.get("at"))
+    if not isinstance(bot, str) or not bot or at is None:
+        return memory
+    return _changed(_seen(memory, bot, at), bot, lambda each: conduct.decided(each, record, at))
+
+
+def record_of(memory: Memory, unprotected: Iterable[Unprotected] = ()) -> AccountRecord | None:
+    """The record as rules know it, as of the last document; ``None`` before there was one."""
+    past = memory.past
+    if past.track is None:
+        return None
+    return AccountRecord(
+        account=memory.account,
+        version=memory.version,
+        as_of=past.track.at,
+        performance=performance_of(past.track),
+        bots=tuple(_bot_record(each, past.bot(each.bot), past.track) for each in memory.conducts),
+        unprotected=tuple(unprotected),
+    )
+
+
+def _bot_record(known: Conduct, past: BotPast | None, account: Track) -> BotRecord:
+    """A bot that sent orders and never had a share has made nothing, on the account's capital."""
+    counts = known.counted(account.at)
+    holdings = {each.symbol: each.holding for each in past.held} if past is not None else {}
+    for symbol in known.proven:
+        holdings[symbol] = replace(holdings.get(symbol, Holding(symbol=symbol)), conditional_proven=True)
+    return BotRecord(
+        bot=known.bot,
+        first_seen=known.first_seen,
+        clean_since=known.clean_since,
+        orders=counts.orders,
+        fills=counts.fills,
+        refusals=counts.refusals,
+        performance=performance_of(past.track if past is not None else begun(account.equity, account.at)),
+        holdings=tuple(holdings[symbol] for symbol in sorted(holdings)),
+    )
+
+
+def _moved(memory: Memory, fresh: Iterable[Moved], value: Value) -> Memory:
+    past = memory.past
+    for each in fresh:
+        past = performance.transferred(past, value(each.asset, each.amount))
+    return replace(memory, past=past)
+
+
+def _seen(memory: Memory, bot: str, at: datetime) -> Memory:
+    """With the bot known, since when it was first seen."""
+    if any(each.bot == bot for each in memory.conducts):
+        return memory
+    return replace(memory, conducts=(*memory.conducts, conduct.met(bot, at))[:BOTS_MAX])
+
+
+def _changed(memory: Memory, bot: str, change: Callable[[Conduct], Conduct]) -> Memory:
+    return replace(memory, conducts=tuple(change(each) if each.bot == bot else each for each in memory.conducts))
+
+
+def _time(at_ms: int) -> datetime:
+    return datetime.fromtimestamp(at_ms / 1000, UTC)
+
+
+def _moment(text: object) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else None

@@ -1,0 +1,211 @@
+"""What an account and its bots have made, and what they hold: folded from the account's documents. Pure.
+
+The account's result is its margin balance less all transfers; a bot's is what its shares say. Both begin at zero with
+the first document. A document that is stale, or told twice, changes nothing, so it cannot confirm itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from proxy.accounts.shares import NOBODY
+from proxy.accounts.track import Total, Track, begun, moved, realised, told
+from rules.facts import Holding
+from rules.model import PositionSide
+from rules.snapshot import Account, Market, Share
+
+FEE_RATE_WORST: Final = Decimal("0.0005")
+"""Charged on what a bot traded when no fee of it is known: Binance USD-M's taker fee without any discount (0.0500 %,
+"Futures fee rate", seen 2026-11). The account's own result has the fee in its balance."""
+
+_ZERO: Final = Decimal(0)
+
+_Key = tuple[str, str, PositionSide]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A bot's experience with a symbol. ``awaits`` is the funding time it holds a position towards."""
+
+    symbol: str
+    since: datetime | None = None
+    awaits: datetime | None = None
+    stamps: int = 0
+    carry: Decimal = _ZERO
+
+    @property
+    def holding(self) -> Holding:
+        """As rules know it."""
+        return Holding(symbol=self.symbol, held_since=self.since, funding_stamps=self.stamps, carry=self.carry)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotPast:
+    """One bot. ``base`` is what its shares said where its track begins, ``fees`` what was charged for unknown ones."""
+
+    bot: str
+    track: Track
+    base: Total
+    fees: Decimal = _ZERO
+    held: tuple[Held, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What is kept of one account between documents. ``funding`` is what the shares said where its track begins,
+    ``shares``, ``version`` and ``as_of`` are the last document's."""
+
+    track: Track | None = None
+    funding: Decimal = _ZERO
+    shares: tuple[Share, ...] = ()
+    bots: tuple[BotPast, ...] = ()
+    version: int = -1
+    as_of: datetime | None = None
+
+    def bot(self, name: str) -> BotPast | None:
+        """One bot's past, ``None`` when it never had a share."""
+        return next((each for each in self.bots if each.bot == name), None)
+
+
+def transferred(past: Past, amount: Decimal) -> Past:
+    """Money came in (negative: went out), of everybody's capital; before the first document it is in that already."""
+    if past.track is None:
+        return past
+    bots = tuple(replace(each, track=moved(each.track, amount)) for each in past.bots)
+    return replace(past, track=moved(past.track, amount), bots=bots)
+
+
+def folded(past: Past, account: Account, markets: Mapping[str, Market]) -> Past:
+    """The past with one more document in it. ``markets`` are the prices of that moment."""
+    if account.feed_stale or (account.version, account.as_of) == (past.version, past.as_of):
+        return past
+    shares = tuple(sorted(account.shares, key=_key))
+    marks = _marks(account, markets)
+    funding = sum((share.funding for share in shares), _ZERO)
+    before = {_key(share): share for share in past.shares}
+    restarted = not before.keys() <= {_key(share) for share in shares}
+    if past.track is None or restarted:
+        before = {_key(share): share for share in shares}  # What they say now is where counting begins.
+    track = past.track
+    if track is None:
+        track, past = begun(account.margin_balance, account.as_of), replace(past, funding=funding)
+    elif restarted:
+        past = replace(past, funding=funding - track.total.funding)
+    total = Total(result=account.margin_balance - track.capital, funding=funding - past.funding)
+    track = realised(told(track, total, account.as_of), _realised(shares, before), account.as_of)
+    bots = tuple(
+        _bot(past, bot, [share for share in shares if share.bot == bot], before, marks, account, markets, restarted)
+        for bot in sorted({share.bot for share in shares} - {NOBODY} | {each.bot for each in past.bots})
+    )
+    return replace(past, track=track, shares=shares, bots=bots, version=account.version, as_of=account.as_of)
+
+
+def _bot(
+    past: Past,
+    bot: str,
+    shares: list[Share],
+    before: Mapping[_Key, Share],
+    marks: Mapping[str, Decimal],
+    account: Account,
+    markets: Mapping[str, Market],
+    restarted: bool,
+) -> BotPast:
+    now = _said(shares, marks)
+    known = past.bot(bot)
+    if known is None:
+        # What it did before the record began is not of the record; a bot that came later began with nothing.
+        base = now if past.track is None else Total()
+        capital = account.margin_balance if past.track is None else past.track.equity
+        known = BotPast(bot=bot, track=begun(capital, account.as_of), base=base)
+    if restarted:
+        # The shares were lost and are counted anew: what was made stays made, and goes on from here.
+        made = known.track.total
+        base = Total(result=now.result - known.fees - made.result, funding=now.funding - made.funding)
+        known = replace(known, base=base)
+    fees = known.fees + sum((_unknown_fee(share, before.get(_key(share)), marks) for share in shares), _ZERO)
+    total = Total(result=now.result - known.base.result - fees, funding=now.funding - known.base.funding)
+    track = realised(told(known.track, total, account.as_of), _realised(shares, before), account.as_of)
+    return replace(known, track=track, fees=fees, held=_all_held(known.held, shares, before, account, markets))
+
+
+def _said(shares: Iterable[Share], marks: Mapping[str, Decimal]) -> Total:
+    """What shares have made by now, at the mark, after fees and with funding."""
+    result = funding = _ZERO
+    for share in shares:
+        unrealised = share.quantity * (marks.get(share.symbol, share.entry_price) - share.entry_price)
+        result += share.realised_pnl - share.fees + share.funding + unrealised
+        funding += share.funding
+    return Total(result=result, funding=funding)
+
+
+def _unknown_fee(share: Share, before: Share | None, marks: Mapping[str, Decimal]) -> Decimal:
+    """The worst that what this share traded can have cost, if its fees have not moved at all."""
+    quantity, fees = (before.quantity, before.fees) if before is not None else (_ZERO, _ZERO)
+    if share.fees != fees:
+        return _ZERO
+    price = marks.get(share.symbol, share.entry_price or (before.entry_price if before is not None else _ZERO))
+    return abs(share.quantity - quantity) * price * FEE_RATE_WORST
+
+
+def _realised(shares: Iterable[Share], before: Mapping[_Key, Share]) -> Decimal:
+    """What reductions since the last document have made, after the fees of that time."""
+    gain = _ZERO
+    for share in shares:
+        was = before.get(_key(share))
+        pnl, fees = (was.realised_pnl, was.fees) if was is not None else (_ZERO, _ZERO)
+        if share.realised_pnl != pnl:
+            gain += share.realised_pnl - pnl - (share.fees - fees)
+    return gain
+
+
+def _all_held(
+    held: tuple[Held, ...],
+    shares: list[Share],
+    before: Mapping[_Key, Share],
+    account: Account,
+    markets: Mapping[str, Market],
+) -> tuple[Held, ...]:
+    known = {each.symbol: each for each in held}
+    for symbol in sorted({share.symbol for share in shares}):
+        legs = [share for share in shares if share.symbol == symbol]
+        received = sum((leg.funding - _funding(before.get(_key(leg))) for leg in legs), _ZERO)
+        market = markets.get(symbol)
+        known[symbol] = _held(
+            known.get(symbol, Held(symbol=symbol)),
+            is_held=any(leg.quantity for leg in legs),
+            received=received,
+            at=account.as_of,
+            due=market.next_funding_at if market is not None else None,
+        )
+    return tuple(known[symbol] for symbol in sorted(known))
+
+
+def _held(held: Held, *, is_held: bool, received: Decimal, at: datetime, due: datetime | None) -> Held:
+    """One document later. A funding time counts when there was a position before and after it."""
+    held = replace(held, carry=held.carry + received)
+    if not is_held:
+        return replace(held, since=None, awaits=None)
+    stamps, awaits = held.stamps, held.awaits
+    if awaits is not None and awaits <= at:
+        stamps, awaits = stamps + 1, None
+    if awaits is None and due is not None and due > at:
+        awaits = due
+    return replace(held, since=held.since or at, stamps=stamps, awaits=awaits)
+
+
+def _marks(account: Account, markets: Mapping[str, Market]) -> dict[str, Decimal]:
+    """One mark a symbol: the document's own, which its balance goes by; else the market's."""
+    marks = {symbol: market.mark_price for symbol, market in markets.items()}
+    return marks | {each.symbol: each.mark_price for each in account.positions}
+
+
+def _funding(share: Share | None) -> Decimal:
+    return _ZERO if share is None else share.funding
+
+
+def _key(share: Share) -> _Key:
+    return share.bot, share.symbol, share.position_side

@@ -1,0 +1,154 @@
+"""What one account, or one bot on it, has made over time: totals told one after another, kept for a day. Pure.
+
+A total counts once a second one has confirmed it: of the last three the middle one is believed. So a single odd
+reading is neither a loss nor a peak, and a real fall counts one reading later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from rules.facts import Performance
+
+WINDOW: Final = timedelta(hours=24)
+BUCKET: Final = timedelta(minutes=5)
+"""How fine the past is kept: the rolling day is 24 hours and at most this much more. 290 samples cover it."""
+
+LOSSES_MAX: Final = 100
+"""The newest reductions at a loss that are remembered."""
+
+_ZERO: Final = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Total:
+    """Made since counting began. ``result`` is everything, ``funding`` the part of it that was funding."""
+
+    result: Decimal = _ZERO
+    funding: Decimal = _ZERO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """The last total within ``BUCKET`` from ``since`` on. Totals that did not change have no sample."""
+
+    since: datetime
+    total: Total
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Track:
+    """One past. ``capital`` is the equity at the beginning, and all transfers since; ``told`` the last two totals."""
+
+    capital: Decimal
+    at: datetime
+    equity_peak: Decimal
+    total: Total = Total()
+    told: tuple[Total, Total] = (Total(), Total())
+    day_start: Total = Total()
+    day_peak: Decimal = _ZERO
+    samples: tuple[Sample, ...] = ()
+    losses: tuple[datetime, ...] = ()
+    loss_streak: int = 0
+
+    @property
+    def equity(self) -> Decimal:
+        """Capital and everything made on it."""
+        return self.capital + self.total.result
+
+
+def begun(capital: Decimal, at: datetime) -> Track:
+    """A past that begins now, at ``capital``."""
+    return Track(capital=capital, at=at, equity_peak=capital)
+
+
+def told(track: Track, total: Total, at: datetime) -> Track:
+    """The next reading. A new UTC day begins with what was known last; a reading that is late is of the newest time."""
+    at = max(at, track.at)
+    if at.astimezone(UTC).date() > track.at.astimezone(UTC).date():
+        track = replace(track, day_start=track.total, day_peak=_ZERO)
+    believed = Total(
+        result=_middle(each.result for each in (*track.told, total)),
+        funding=_middle(each.funding for each in (*track.told, total)),
+    )
+    return replace(
+        track,
+        at=at,
+        total=believed,
+        told=(track.told[1], total),
+        day_peak=max(track.day_peak, believed.result - track.day_start.result),
+        equity_peak=max(track.equity_peak, track.capital + believed.result),
+        samples=_sampled(track.samples, believed, at),
+    )
+
+
+def moved(track: Track, amount: Decimal) -> Track:
+    """Money came in (or went, negative): neither a gain nor a loss. The peak moves in proportion, as one unit's would.
+
+    An equity that is gone has no proportion; then the peak moves by the amount.
+    """
+    after = track.equity + amount
+    peak = track.equity_peak + amount
+    if track.equity > 0 and after > 0:
+        peak = track.equity_peak * after / track.equity
+    return replace(track, capital=track.capital + amount, equity_peak=peak)
+
+
+def realised(track: Track, gain: Decimal, at: datetime) -> Track:
+    """A position was reduced, and made this much; exactly nothing is neither a gain nor a loss."""
+    if gain > 0:
+        return replace(track, loss_streak=0)
+    if not gain:
+        return track
+    return replace(track, losses=(*track.losses, at)[-LOSSES_MAX:], loss_streak=track.loss_streak + 1)
+
+
+def performance(track: Track) -> Performance:
+    """The past as rules judge it, as of the last reading."""
+    before = _total_at(track.samples, track.at - WINDOW)
+    day_funding = track.total.funding - track.day_start.funding
+    rolling_funding = track.total.funding - before.funding
+    return Performance(
+        day_pnl=track.total.result - track.day_start.result - day_funding,
+        day_funding=day_funding,
+        rolling_pnl=track.total.result - before.result - rolling_funding,
+        rolling_funding=rolling_funding,
+        day_peak=track.day_peak,
+        equity=track.equity,
+        equity_peak=track.equity_peak,
+        losses=track.losses,
+        loss_streak=track.loss_streak,
+    )
+
+
+def _middle(three: Iterable[Decimal]) -> Decimal:
+    _, middle, _ = sorted(three)
+    return middle
+
+
+def _sampled(samples: tuple[Sample, ...], total: Total, at: datetime) -> tuple[Sample, ...]:
+    """With this total; without what lies before the window, but for the newest of it, where the window begins."""
+    since = bucket_of(at)
+    if not samples or samples[-1].total != total:
+        kept = samples[:-1] if samples and samples[-1].since == since else samples
+        samples = (*kept, Sample(since=since, total=total))
+    before = [sample for sample in samples if _is_over(sample, at - WINDOW)]
+    return samples[len(before) - 1 :] if before else samples
+
+
+def _total_at(samples: tuple[Sample, ...], moment: datetime) -> Total:
+    """What had been made by ``moment``; nothing before counting began."""
+    return next((sample.total for sample in reversed(samples) if _is_over(sample, moment)), Total())
+
+
+def _is_over(sample: Sample, moment: datetime) -> bool:
+    return sample.since + BUCKET <= moment
+
+
+def bucket_of(at: datetime) -> datetime:
+    """The beginning of the bucket ``at`` lies in."""
+    return at - timedelta(seconds=at.timestamp() % BUCKET.total_seconds())

@@ -1,0 +1,43 @@
+"""A bot that loses money at the practice exchange meets its daily loss: no new risk, and the way out stays open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.support.policies import a_policy, a_rule
+from tests.support.worlds import LiveWorld, until
+
+BTC = "BTCUSDT"
+
+
+@pytest.fixture
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorld]:
+    policy = a_policy(a_rule("bot.ada.daily_loss", of="bot", limit=3))
+    directory = tmp_path_factory.mktemp("daily_loss") / "data"
+    with LiveWorld(directory, policy, balance=100_000, bots=("ada", "bob")) as world:
+        yield world
+
+
+def code(answer: httpx.Response) -> str:
+    return answer.headers.get("x-guard-code", "")
+
+
+def test_a_losing_bot_may_only_get_out(world: LiveWorld) -> None:
+    ada, bob = world.bot_named("ada"), world.bot_named("bob")
+    # Until the first record is there nobody knows what was lost, and nothing is let in.
+    until(lambda: ada.order(BTC, "BUY", "0.1").status_code == 200, "the record is known", 60)
+    # Its fee alone, on about 9,000, is more than 3.
+    until(lambda: code(ada.order(BTC, "BUY", "0.001")) == "DAILY_LOSS_REACHED", "the loss is known", 60)
+    refused = ada.order(BTC, "BUY", "0.001")
+    assert (code(refused), refused.status_code) == ("DAILY_LOSS_REACHED", 400)
+    assert "the bot has lost" in refused.json()["msg"]
+    assert bob.order(BTC, "BUY", "0.01").status_code == 200, "another bot's loss is its own"
+    held = ada.positions()[BTC]
+    assert ada.order(BTC, "SELL", f"{held:g}", reduceOnly="true").status_code == 200
+    until(lambda: not ada.positions(), "ada is out", 60)
+    assert code(ada.order(BTC, "BUY", "0.001")) == "DAILY_LOSS_REACHED", "getting out is no recovery"
+    denied = [each for each in world.export() if "DAILY_LOSS_REACHED" in str(each.get("decisions"))]
+    assert {each["bot"] for record in denied for each in record["snapshot"]["record"]["bots"]} == {"ada"}

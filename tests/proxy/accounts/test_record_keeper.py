@@ -1,0 +1,306 @@
+"""The record in a real store: published, taken up again from the store or the disk, and never past an untold gap."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.accounts import record_keeper
+from proxy.accounts.payloads import TransferRow
+from proxy.accounts.record_keeper import RecordKeeper
+from proxy.accounts.troubles import VenueThrottled, VenueUnavailable
+from proxy.store.embedded import EmbeddedStore
+from proxy.store.keys import Keys
+from proxy.store.warden_store import WardenStore
+from rules.facts import AccountRecord, Unprotected
+from rules.model import PositionSide, Side
+from rules.snapshot import Account, Market
+from tests.proxy.accounts.builders import a_fill, a_survey, an_account_event, an_algo_event
+from tests.proxy.accounts.test_performance import a_share
+from tests.support.worlds import until_async
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[EmbeddedStore]:
+    with tempfile.TemporaryDirectory() as directory, EmbeddedStore(Path(directory)) as started:
+        yield started
+
+
+class Venue:
+    """The venue's list of transfers; ``trouble`` is raised, once each, before it answers."""
+
+    def __init__(self) -> None:
+        self.rows: list[TransferRow] = []
+        self.trouble: list[Exception] = []
+        self.asked: list[int] = []
+
+    async def transfers(self, since_ms: int) -> tuple[TransferRow, ...]:
+        self.asked.append(since_ms)
+        if self.trouble:
+            raise self.trouble.pop(0)
+        return tuple(self.rows)
+
+
+class House:
+    """What is around one account's keeper; ``start`` is a warden's start."""
+
+    def __init__(self, server: EmbeddedStore, data_dir: Path) -> None:
+        self.store = WardenStore(server.url, data_dir.name)
+        self.key = Keys(data_dir.name).record("demo")
+        self.redis = self.store._redis
+        self.venue = Venue()
+        self.data_dir = data_dir
+        self.unprotected: tuple[Unprotected, ...] = ()
+        self.keeper: RecordKeeper
+        self._task: asyncio.Task[None] | None = None
+        self.version = 0
+
+    async def start(self) -> RecordKeeper:
+        await self.stop()
+        self.keeper = RecordKeeper(
+            account="demo",
+            store=self.store,
+            venue=self.venue,
+            data_dir=self.data_dir,
+            owner=lambda name: name.partition("/")[0] if "/" in name else "",
+            markets=lambda: {"BTCUSDT": Market(symbol="BTCUSDT", mark_price=Decimal(100), as_of=datetime.now(UTC))},
+            now=lambda: datetime.now(UTC),
+            unprotected=lambda: self.unprotected,
+        )
+        self._task = asyncio.create_task(self.keeper.run())
+        return self.keeper
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    def document(self, balance: str, *shares: Any, **changes: Any) -> Account:
+        """The next document, now."""
+        self.version += 1
+        account = a_survey(
+            name="demo",
+            version=self.version,
+            as_of=datetime.now(UTC),
+            margin_balance=Decimal(balance),
+            shares=shares,
+        )
+        account = replace(account, **changes)
+        self.keeper.published(account)
+        return account
+
+    async def told(self, balance: str, *shares: Any) -> AccountRecord:
+        """The record in the store, as soon as documents of this balance are believed."""
+        async with asyncio.timeout(20):
+            while True:
+                self.document(balance, *shares)
+                await asyncio.sleep(0.02)
+                record = await self.store.account_record("demo")
+                performance = record.performance if record is not None else None
+                if record is not None and performance is not None and performance.equity == Decimal(balance):
+                    return record
+
+
+@pytest.fixture
+async def house(server: EmbeddedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+    for name, seconds in {
+        "PUBLISH_PAUSE_S": 0.02,
+        "PUBLISH_EVERY_S": 0.2,
+        "SAVE_EVERY_S": 0.0,
+        "TRANSFERS_AWAY_S": 0.05,
+    }.items():
+        monkeypatch.setattr(record_keeper, name, seconds)
+    house = House(server, tmp_path)
+    yield house
+    await house.stop()
+    await house.store.aclose()
+
+
+async def losing(house: House) -> AccountRecord:
+    """1,000, of which 40 are lost."""
+    await house.start()
+    await house.told("1000")
+    return await house.told("960")
+
+
+async def test_a_record_is_published_soon_after_a_document(house: House) -> None:
+    record = await losing(house)
+    assert record.performance is not None
+    assert (record.performance.day_pnl, record.account) == (-40, "demo")
+    assert int(await house.redis.hget(house.key, "version") or 0) >= record.version > 0
+
+
+async def test_it_is_published_again_without_any_news(house: House) -> None:
+    record = await losing(house)
+    leg = Unprotected(symbol="BTCUSDT", position_side=PositionSide.BOTH, since=datetime.now(UTC))
+    house.unprotected = (leg,)
+    async with asyncio.timeout(20):
+        while (later := await house.store.account_record("demo")) is None or later.unprotected != (leg,):
+            await asyncio.sleep(0.02)
+    assert later.version > record.version
+
+
+async def test_nothing_is_published_before_a_document(house: House) -> None:
+    keeper = await house.start()
+    await until_async(lambda: keeper._memory is not None, "restored")
+    await keeper.publish()
+    assert (keeper.record, await house.store.account_record("demo")) == (None, None)
+
+
+@pytest.mark.parametrize("lost", ["store", "file", "neither"])
+async def test_a_restart_goes_on_where_the_last_one_ended(house: House, lost: str) -> None:
+    before = await losing(house)
+    file = house.data_dir / "records" / "demo.json"
+    await until_async(lambda: file.exists(), "saved")
+    await house.keeper.publish()
+    await house.stop()
+    if lost == "store":
+        await house.redis.delete(house.key)
+    elif lost == "file":
+        file.unlink()
+    await house.start()
+    record = await house.told("950")
+    assert record.performance is not None
+    assert (record.performance.day_pnl, record.performance.equity_peak) == (-50, 1000)
+    assert record.version > before.version
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+async def test_the_newer_of_store_and_disk_counts(house: House) -> None:
+    await losing(house)
+    file = house.data_dir / "records" / "demo.json"
+    await house.stop()
+    old = file.read_bytes()
+    await house.start()
+    await house.told("900")
+    await house.keeper.publish()
+    await house.stop()
+    file.write_bytes(old)
+    await house.start()
+    record = await house.told("900")
+    assert record.performance is not None
+    assert record.performance.day_pnl == -100
+
+
+async def test_what_cannot_be_read_is_said_and_begun_anew(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    (house.data_dir / "records").mkdir()
+    (house.data_dir / "records" / "demo.json").write_bytes(b"{torn")
+    await house.start()
+    record = await house.told("500")
+    assert record.performance is not None
+    assert record.performance.equity_peak == 500
+    assert "what was remembered of demo cannot be read: DecodeError" in caplog.text
+
+
+async def test_a_disk_that_is_full_stops_no_record(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    (house.data_dir / "records").write_text("no directory")
+    await losing(house)
+    assert "the record of demo cannot be saved" in caplog.text
+
+
+async def test_money_that_left_while_no_warden_was_there_is_no_loss(house: House) -> None:
+    await losing(house)
+    await house.keeper.publish()
+    await house.stop()
+    house.venue.rows = [
+        TransferRow(row_id="1", at_ms=int(datetime.now(UTC).timestamp() * 1000), amount=Decimal(-480), asset="USDT")
+    ]
+    await house.start()
+    record = await house.told("480")
+    assert record.performance is not None
+    assert (record.performance.day_pnl, record.performance.equity_peak) == (-40, 500)
+
+
+@pytest.mark.parametrize("trouble", [VenueUnavailable("no answer"), VenueThrottled("slower", retry_after=0.05)])
+async def test_behind_a_gap_nothing_counts_before_the_transfers_are_read(house: House, trouble: Exception) -> None:
+    await losing(house)
+    house.document("960", feed_stale=True)
+    house.venue.trouble = [trouble]
+    asked = len(house.venue.asked)
+    for _ in range(3):
+        house.document("900")
+    assert house.keeper.record is not None
+    assert house.keeper.record.performance is not None
+    assert house.keeper.record.performance.equity == 960
+    await until_async(lambda: len(house.venue.asked) >= asked + 2, "asked until there is an answer")
+    await house.told("900")
+
+
+async def test_a_transfer_the_stream_tells_is_no_loss(house: House) -> None:
+    await losing(house)
+    at_ms = int(datetime.now(UTC).timestamp() * 1000)
+    house.keeper.heard(replace(an_account_event("DEPOSIT", change="960"), at_ms=at_ms))
+    record = await house.told("1920")
+    assert record.performance is not None
+    assert (record.performance.day_pnl, record.performance.equity_peak) == (-40, 2000)
+
+
+async def test_fills_and_conditional_orders_are_their_bot_s(house: House) -> None:
+    await losing(house)
+    at_ms = int(datetime.now(UTC).timestamp() * 1000)
+    fill = a_fill("ann/1", Side.BUY, "1", at_ms=at_ms, trade_id=5)
+    house.keeper.heard(fill)
+    house.keeper.heard(fill)
+    house.keeper.heard(a_fill("nobody", Side.BUY, "1", at_ms=at_ms, trade_id=6))
+    house.keeper.heard(an_algo_event("ben/1", at_ms=at_ms, actual_order_id="77"))
+    house.keeper.heard(a_fill("venue's", Side.SELL, "1", at_ms=at_ms, trade_id=7, order_id="77"))
+    record = house.keeper.record
+    assert record is not None
+    assert [(each.bot, each.fills) for each in record.bots] == [("ann", 1), ("ben", 1)]
+    assert record.bots[1].holdings[0].conditional_proven
+
+
+async def test_decisions_count_once_and_also_those_that_came_early(house: House) -> None:
+    def a_decision(decision_id: str, **changes: Any) -> dict[str, Any]:
+        return {
+            "kind": "decision",
+            "id": decision_id,
+            "account": "demo",
+            "bot": "ann",
+            "at": datetime.now(UTC).isoformat(),
+            "commands": [{"type": "PlaceOrder", "symbol": "BTCUSDT"}],
+            "decisions": [{"verdict": "ALLOW", "breaches": []}],
+        } | changes
+
+    keeper = await house.start()
+    keeper.hear(a_decision("early"))
+    await until_async(lambda: keeper._memory is not None, "restored")
+    for record in (a_decision("1"), a_decision("1"), a_decision("2", account="other"), a_decision("3", kind="intent")):
+        keeper.hear(record)
+    found = await house.told("1000", a_share("ann"))
+    assert [(each.bot, each.orders) for each in found.bots] == [("ann", 2)]
+
+
+async def test_what_nobody_can_value_is_said(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    await losing(house)
+    at_ms = int(datetime.now(UTC).timestamp() * 1000)
+    event = an_account_event("DEPOSIT", change="5")
+    (balance,) = event.balances
+    for asset in ("XYZ", "BTC"):
+        house.keeper.heard(replace(event, at_ms=at_ms, balances=(replace(balance, asset=asset),)))
+    assert house.keeper.record is not None
+    assert house.keeper.record.performance is not None
+    assert house.keeper.record.performance.equity == 960 + 500
+    assert "a transfer of 5 XYZ of demo is not counted" in caplog.text
+
+
+async def test_a_store_that_is_away_is_waited_for(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    await losing(house)
+    real, house.keeper._store = house.keeper._store, WardenStore("unix:///nowhere.sock", "desk")
+    house.document("900")
+    house.document("900")
+    await until_async(lambda: "the record of demo cannot be published" in caplog.text, "said")
+    await house.keeper._store.aclose()
+    house.keeper._store = real
+    await house.told("900")

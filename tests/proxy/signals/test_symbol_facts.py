@@ -1,0 +1,141 @@
+"""Parts of what is known of a symbol: what is due, how old the whole is, and what is dropped."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from proxy.accounts.market_payloads import Candle, Depth
+from proxy.signals.closes import BAR_MS
+from proxy.signals.symbol_facts import EVERY_S, PART_KEPT, Part, SymbolFacts
+from proxy.signals.volatility import Volatility
+from rules.snapshot import Market
+from tests.rules.builders import NOW
+
+BOOK = Depth(
+    bids=((Decimal(100), Decimal(1)), (Decimal("99.9"), Decimal(2)), (Decimal("99.8"), Decimal(400))),
+    asks=((Decimal("100.1"), Decimal(3)), (Decimal("100.3"), Decimal(400))),
+)
+
+
+def ago(seconds: float) -> datetime:
+    return NOW - timedelta(seconds=seconds)
+
+
+def a_market(funding_rate: str | None = "0.0001") -> Market:
+    rate = None if funding_rate is None else Decimal(funding_rate)
+    return Market(symbol="BTCUSDT", mark_price=Decimal(100), as_of=NOW, funding_rate=rate)
+
+
+def everything() -> SymbolFacts:
+    """All parts, each with another age."""
+    facts = SymbolFacts("BTCUSDT")
+    facts.depth, facts.open_interest, facts.daily_volume = BOOK, Decimal(6_000), Decimal(7_000)
+    facts.volatility = Volatility(now=0.0051, usual=0.005)
+    facts.fundings([Decimal("0.0001")] * 30)
+    facts.interests([Decimal(5_000)] * 30)
+    for age, part in enumerate((Part.DEPTH, Part.CANDLES, Part.VOLUME, Part.INTEREST), start=1):
+        facts.received(part, ago(10 * age), 0)
+    for second in range(60, -1, -10):
+        facts.prices.note(ago(second), Decimal(100))
+    return facts
+
+
+def test_everything_known_is_told_and_is_as_old_as_its_oldest_part():
+    found = everything().condition(NOW, a_market())
+    assert found is not None
+    assert found.as_of == ago(40)
+    assert (found.daily_volume, found.open_interest) == (7_000, 6_000)
+    assert (found.volatility, found.volatility_usual) == (Decimal("0.00510000"), Decimal("0.00500000"))
+    assert [each.window_s for each in found.ranges] == [60]
+    assert found.temperature == Decimal("0.5")
+
+
+def test_depth_is_the_quote_value_within_ten_basis_points_of_each_touch_the_bound_included():
+    found = everything().condition(NOW, a_market())
+    assert found is not None
+    assert (found.bid_depth, found.ask_depth) == (Decimal("299.8"), Decimal("300.3"))
+    assert found.depth_band == Decimal("0.001")
+
+
+def test_an_empty_book_is_known_to_be_empty():
+    facts = everything()
+    facts.depth = Depth(bids=(), asks=())
+    found = facts.condition(NOW, a_market())
+    assert found is not None
+    assert (found.bid_depth, found.ask_depth) == (0, 0)
+
+
+def test_a_part_that_is_too_old_is_dropped_and_makes_nothing_look_old():
+    facts = everything()
+    facts.received(Part.VOLUME, NOW - PART_KEPT, 0)
+    kept = facts.condition(NOW, a_market())
+    facts.received(Part.VOLUME, NOW - PART_KEPT - timedelta(seconds=1), 0)
+    dropped = facts.condition(NOW, a_market())
+    assert kept is not None
+    assert dropped is not None
+    assert (kept.daily_volume, kept.as_of) == (7_000, NOW - PART_KEPT)
+    assert (dropped.daily_volume, dropped.as_of) == (None, ago(40))
+
+
+def test_every_part_that_is_missing_is_none():
+    facts = SymbolFacts("BTCUSDT")
+    facts.daily_volume = Decimal(7_000)
+    facts.received(Part.VOLUME, ago(5), 0)
+    found = facts.condition(NOW, a_market())
+    assert found is not None
+    assert found.as_of == ago(5)
+    assert {found.open_interest, found.volatility, found.volatility_usual, found.temperature} == {None}
+    assert {found.bid_depth, found.ask_depth, found.depth_band} == {None}
+    assert found.ranges == ()
+
+
+def test_nothing_known_is_nothing_told():
+    assert SymbolFacts("BTCUSDT").condition(NOW, a_market()) is None
+
+
+def test_without_a_funding_rate_there_is_no_temperature():
+    for market in (a_market(None), None):
+        found = everything().condition(NOW, market)
+        assert found is not None
+        assert found.temperature is None
+
+
+def due(facts: SymbolFacts, at_s: float, now: datetime = NOW) -> dict[Part, float]:
+    return {each.part: each.overdue for each in facts.due(at_s, now)}
+
+
+def test_at_first_everything_is_due_beyond_measure_and_then_each_at_its_pace():
+    facts = SymbolFacts("BTCUSDT")
+    assert due(facts, 0) == dict.fromkeys(Part, float("inf"))
+    for part in Part:
+        facts.received(part, NOW, 100)
+    assert due(facts, 100) == {}
+    for part in Part:
+        assert part not in due(facts, 99.9 + EVERY_S[part])
+        assert due(facts, 100 + EVERY_S[part])[part] == 1
+        assert due(facts, 100 + 2 * EVERY_S[part])[part] == 2
+
+
+def test_what_could_not_be_read_waits_and_is_still_beyond_measure_due():
+    facts = SymbolFacts("BTCUSDT")
+    facts.postpone(Part.DEPTH, 30)
+    assert Part.DEPTH not in due(facts, 29.9)
+    assert due(facts, 30)[Part.DEPTH] == float("inf")
+
+
+def test_mark_candles_are_read_only_until_the_past_hour_is_known():
+    facts = SymbolFacts("BTCUSDT")
+    for minute in range(181):
+        facts.prices.note(ago(3_600 - 20 * minute), Decimal(100))
+    assert Part.MINUTES not in due(facts, 0)
+    assert Part.MINUTES in due(facts, 0, NOW + timedelta(minutes=1))
+
+
+def test_a_week_of_candles_weighs_ten_and_news_one():
+    facts = SymbolFacts("BTCUSDT")
+    weights = {each.part: each.weight for each in facts.due(0, NOW)}
+    assert (weights[Part.CANDLES], weights[Part.DEPTH], weights[Part.INTEREST]) == (10, 2, 1)
+    facts.closes.take([Candle(BAR_MS, Decimal(1), Decimal(1), Decimal(1))])
+    weights = {each.part: each.weight for each in facts.due(0, NOW)}
+    assert weights[Part.CANDLES] == 1
