@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 
 from rules.decision import Breach
 from rules.model import AmendOrder, Command, PlaceOrder
-from rules.protection import Band, is_protected
+from rules.protection import Band, is_protected, orders_by_symbol
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting
 from rules.snapshot import Account, Position, Snapshot
 
@@ -98,10 +98,11 @@ distance_max = 0.05
 
     def _bare(self, account: Account) -> list[Position]:
         """The legs without full protection, of which nothing but the account decides."""
+        resting, band = account.once("orders by symbol", orders_by_symbol), self.band
         return [
             leg
             for leg in account.positions
-            if self.symbol in ("", leg.symbol) and not is_protected(leg, account.open_orders, self.band)
+            if self.symbol in ("", leg.symbol) and not is_protected(leg, resting.get(leg.symbol, ()), band)
         ]
 
     def _missing(self, leg: Position, age: timedelta) -> Breach:
