@@ -18,20 +18,8 @@ from rules.order.max_order_value import MaxOrderValue
 from rules.policy import Policy
 from rules.resize import Resize, ResizeMode
 from rules.rule import Rule
-from tests.properties.strategies import (
-    all_rules,
-    books,
-    commands,
-    entries,
-    entry_rules,
-    examples,
-    quantities,
-    rule_lists,
-    sides,
-    sized_rules,
-    symbols,
-    worlds,
-)
+from tests.properties.rule_strategies import all_rules, entry_rules, rule_lists, sized_rules
+from tests.properties.strategies import books, commands, entries, examples, quantities, sides, symbols, worlds
 from tests.rules.builders import NOW, World, a_policy
 
 ALLOW, DENY = Verdict.ALLOW, Verdict.DENY
@@ -40,7 +28,11 @@ TRIMMING = (Resize(level="bot:demo-bot", mode=ResizeMode.TRIM),)
 
 
 def _binding(rule: Rule) -> Rule:
-    return replace(rule, enforcement=Enforcement.ENFORCE, level="bot:demo-bot")
+    """The rule enforced, and of the bot that asks where it can be a bot's."""
+    try:
+        return replace(rule, enforcement=Enforcement.ENFORCE, level="bot:demo-bot")
+    except ValueError:
+        return replace(rule, enforcement=Enforcement.ENFORCE)
 
 
 _binding_rules = st.lists(sized_rules.map(_binding), min_size=1, max_size=3, unique_by=lambda rule: rule.rule_id)
