@@ -16,7 +16,7 @@ BARS_KEPT: Final = 2_016
 
 
 class Closes:
-    """The closes, oldest first. Candles come in the venue's order; one that is still open has no close."""
+    """The closes, oldest first. One thread adds to them; others may read meanwhile."""
 
     def __init__(self) -> None:
         self._bars: list[tuple[int, float]] = []
@@ -29,7 +29,8 @@ class Closes:
     @property
     def hour_ms(self) -> int | None:
         """The last full hour that is in here, the venue's time; ``None`` before any."""
-        return next((end for end, _ in reversed(self._ends()) if end % HOUR_MS == 0), None)
+        ends = (open_ms + BAR_MS for open_ms, _ in reversed(self._bars))
+        return next((end for end in ends if end % HOUR_MS == 0), None)
 
     def joins(self, candles: Sequence[Candle]) -> bool:
         """Whether ``candles`` continue what is here without a gap, or there is nothing yet."""
@@ -56,8 +57,5 @@ class Closes:
 
     def hourly_returns(self) -> list[float]:
         """Log returns of full hours, oldest first; the last one ends at ``hour_ms``."""
-        closes = [close for end, close in self._ends() if end % HOUR_MS == 0]
+        closes = [close for open_ms, close in self._bars if (open_ms + BAR_MS) % HOUR_MS == 0]
         return [math.log(later / earlier) for earlier, later in pairwise(closes)]
-
-    def _ends(self) -> list[tuple[int, float]]:
-        return [(open_ms + BAR_MS, close) for open_ms, close in self._bars]

@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 from proxy.accounts.market_reads import MarketReads
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
 from proxy.signals.attention import Attention
+from proxy.signals.closes import Closes
 from proxy.signals.correlation import correlations
 from proxy.signals.latency import LatencyWatch
 from proxy.signals.measuring import Measuring, Prices
@@ -119,9 +120,10 @@ class ConditionsKeeper:
         current = {symbol: at for symbol, (hour_ms, at) in measured.items() if hour_ms == latest_ms}
         state = (latest_ms, frozenset(current))
         if state != self._correlated:
-            returns = {symbol: self.measuring.facts[symbol].closes.hourly_returns() for symbol in current}
             # Some tenths of a second for forty symbols.
-            found = await asyncio.to_thread(correlations, returns)
+            found = await asyncio.to_thread(
+                _correlations, {symbol: self.measuring.facts[symbol].closes for symbol in current}
+            )
             self._correlations = {f"{one}:{other}": Decimal(f"{rho:.4f}") for (one, other), rho in found.items()}
             self._correlated = state
         self._correlations_as_of = min(current.values()) if self._correlations else None
@@ -194,3 +196,7 @@ class ConditionsKeeper:
             except _STORE_TROUBLE as trouble:
                 log.warning("conditions of %s cannot be published: %s", self._venue, type(trouble).__name__)
             await asyncio.sleep(PUBLISH_EVERY_S)
+
+
+def _correlations(closes: Mapping[str, Closes]) -> dict[tuple[str, str], float]:
+    return correlations({symbol: each.hourly_returns() for symbol, each in closes.items()})

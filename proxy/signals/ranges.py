@@ -51,12 +51,12 @@ class PriceWatch:
         return self._since is not None and not self._broken(at) and self._since <= at - _LONGEST
 
     def note(self, at: datetime, price: Decimal) -> None:
-        """The mark price at ``at``. One that is not later than the last is passed over."""
-        if self._last is not None and at <= self._last:
-            return
-        if self._since is None or self._broken(at):
+        """The mark price at ``at``. One that is not later than the last is passed over, unless the clock was set."""
+        if self._last is None or self._broken(at):
             self._forget()
             self._since = at
+        elif at <= self._last:
+            return
         self._last = at
         _push_low(self._lows, at, price)
         _push_high(self._highs, at, price)
@@ -104,7 +104,7 @@ class PriceWatch:
         )
 
     def _broken(self, at: datetime) -> bool:
-        return self._last is None or at - self._last > GAP_MAX
+        return self._last is None or abs(at - self._last) > GAP_MAX
 
     def _forget(self) -> None:
         self._since = self._last = None

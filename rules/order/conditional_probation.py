@@ -75,7 +75,7 @@ def _conditional_book(symbol: str, account: Account, snapshot: Snapshot) -> Snap
     resting = tuple(
         order
         for order in account.open_orders
-        if (order.bot, order.symbol) == (snapshot.bot, symbol) and order.order_type.is_conditional
+        if order.bot == snapshot.bot and order.symbol == symbol and order.order_type.is_conditional
     )
     holds = tuple(
         replace(hold, orders=tuple(order for order in hold.orders if order.symbol == symbol and order.conditional))

@@ -60,7 +60,7 @@ repeats = 2
         order = held_order(command, snapshot)
         if order is None or not isinstance(command, PlaceOrder):
             return None
-        sent = sum(_identity(each) == _identity(order) for each in self._earlier(snapshot) if not _is_amend(each))
+        sent = sum(_is_same(each, order) for each in self._earlier(snapshot))
         if sent < self.repeats:
             return None
         return self.breach(
@@ -74,11 +74,12 @@ repeats = 2
 
     def _earlier(self, snapshot: Snapshot) -> Iterator[HeldOrder]:
         """Every order the bot has sent within the window, and those of it that are still under way."""
+        since = snapshot.now - timedelta(seconds=self.window_s)
         seen = set()
         for attempt in snapshot.attempts:
             if attempt.refused:
                 seen.add(attempt.hold_id)
-            elif snapshot.now - attempt.at <= timedelta(seconds=self.window_s):
+            elif attempt.at >= since:
                 seen.add(attempt.hold_id)
                 yield from attempt.orders
         for hold in snapshot.holds:
@@ -86,8 +87,16 @@ repeats = 2
                 yield from hold.orders
 
 
-def _identity(order: HeldOrder) -> tuple[object, ...]:
-    return order.symbol, order.side, order.position_side, order.quantity, order.price, order.conditional
+def _is_same(earlier: HeldOrder, order: HeldOrder) -> bool:
+    return (
+        earlier.quantity == order.quantity
+        and earlier.price == order.price
+        and earlier.symbol == order.symbol
+        and earlier.side == order.side
+        and earlier.position_side == order.position_side
+        and earlier.conditional is order.conditional
+        and not _is_amend(earlier)
+    )
 
 
 def _is_amend(order: HeldOrder) -> bool:

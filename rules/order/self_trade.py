@@ -93,15 +93,16 @@ reach = 0.05
         limits = [
             order.price
             for order in account.open_orders
-            if (order.symbol, order.side) == (symbol, side)
-            and not order.order_type.is_conditional
+            if order.symbol == symbol
+            and order.side == side
             and self._counts(order.bot, snapshot)
+            and not order.order_type.is_conditional
         ]
         limits += [
             _limit(held)
             for hold in snapshot.holds
             for held in hold.orders
-            if (held.symbol, held.side) == (symbol, side) and not held.conditional and self._counts(hold.bot, snapshot)
+            if held.symbol == symbol and held.side == side and self._counts(hold.bot, snapshot) and not held.conditional
         ]
         market = snapshot.markets.get(symbol)
         return [self._through(_far_price(side, market), side) if limit is None else limit for limit in limits]

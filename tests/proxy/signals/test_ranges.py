@@ -65,8 +65,17 @@ def test_after_a_gap_nothing_is_known_until_it_has_been_watched_again():
 def test_a_price_of_the_past_changes_nothing():
     watch = watched(every_ten_seconds(100))
     watch.note(after(100), Decimal(1))
-    watch.note(after(60), Decimal(1))
+    watch.note(after(80), Decimal(1))
     assert ranges(watch, 100) == {60: ("100", "100")}
+
+
+def test_a_clock_that_was_set_back_is_a_gap():
+    watch = watched([(at + 7_200, price) for at, price in every_ten_seconds(100)])
+    watch.note(after(0), Decimal(50))
+    assert ranges(watch, 0) == {}
+    for at in range(10, 61, 10):
+        watch.note(after(at), Decimal(50))
+    assert ranges(watch, 60) == {60: ("50", "50")}
 
 
 def candles(*prices: tuple[str, str], newest_ms: int = 1_000_000 * 60_000) -> list[MinuteCandle]:

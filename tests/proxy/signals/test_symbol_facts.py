@@ -78,6 +78,14 @@ def test_a_part_that_is_too_old_is_dropped_and_makes_nothing_look_old():
     assert (dropped.daily_volume, dropped.as_of) == (None, ago(40))
 
 
+def test_a_part_read_before_the_clock_was_set_back_is_dropped():
+    facts = everything()
+    facts.received(Part.VOLUME, NOW + PART_KEPT + timedelta(seconds=1), 0)
+    found = facts.condition(NOW, a_market())
+    assert found is not None
+    assert found.daily_volume is None
+
+
 def test_every_part_that_is_missing_is_none():
     facts = SymbolFacts("BTCUSDT")
     facts.daily_volume = Decimal(7_000)

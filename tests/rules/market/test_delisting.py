@@ -50,6 +50,12 @@ def test_the_earliest_date_counts(listed, written):
     rule = Delisting(dates={"BTCUSDT": NOW + written * timedelta(hours=1)})
     found = breach(rule, listed_until(NOW + listed * timedelta(hours=1)))
     assert found.message == "BTCUSDT is delisted at 2026-11-24 10:30:00 UTC"
+    assert found.limit == "2026-11-23 10:30:00 UTC"
+
+
+def test_a_later_date_does_not_put_off_an_earlier_one():
+    assert breach(Delisting(dates={"BTCUSDT": NOW + 30 * DAY}), listed_until(NOW)) is not None
+    assert breach(Delisting(dates={"BTCUSDT": NOW}), listed_until(NOW + 30 * DAY)) is not None
 
 
 def test_the_refusal_says_when_and_names_the_open_position():

@@ -59,6 +59,12 @@ def test_a_forecast_at_the_edge_is_heeded(terms):
     assert breach(HOLDING.forecasting("liquidation", 0.01, **terms), STRICT) is None
 
 
+@pytest.mark.parametrize(("horizon_s", "heeded"), [(86_400, True), (86_401, False)])
+def test_a_day_is_looked_ahead_unless_told_otherwise(horizon_s, heeded):
+    world = HOLDING.forecasting("liquidation", 0.9, horizon_s=horizon_s)
+    assert (breach(world, LiquidationForecast(probability_max=Decimal("0.05"))) is not None) is heeded
+
+
 def test_a_forecast_of_another_kind_is_none():
     world = HOLDING.forecasting("slippage", 0.9, symbol="BTCUSDT")
     assert breach(world) is None

@@ -47,6 +47,10 @@ def test_what_is_told_is_the_position_that_could_come():
     assert found.message == "BTCUSDT position could reach 75000.00 with its limit at 50 % for volatility"
 
 
+def test_a_market_that_does_not_move_at_all_scales_nothing():
+    assert breach(swinging("0", usual="0"), a_buy("BTCUSDT", "2")) is None
+
+
 def test_a_floor_of_one_scales_nothing():
     rule = VolatilityScaling(limit_notional=Decimal(100_000), floor=Decimal(1))
     assert breach(swinging("9"), a_buy("BTCUSDT", "2"), rule) is None
