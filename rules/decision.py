@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from rules.model import Command, Intent, TradingState
 
@@ -25,9 +25,11 @@ class Verdict(StrEnum):
     DENY = "DENY"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measure:
-    """What a rule found of an entry, kept whether or not it objected: a distance, a margin, a forecast and its age."""
+class Measure(NamedTuple):
+    """What a rule found of an entry, kept whether or not it objected: a distance, a margin, a forecast and its age.
+
+    Every entry brings some thirty of them, hence the light type.
+    """
 
     rule_id: str
     name: str

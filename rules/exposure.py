@@ -9,41 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import NamedTuple
 
+from rules.book import Exposure, account_book
 from rules.intent import find_original, is_guaranteed_exit, order_only_shrinks
 from rules.model import AmendOrder, Command, PlaceOrder, PositionSide, Side
-from rules.snapshot import Account, Amendment, HeldOrder, OpenOrder, Snapshot
-from rules.totals import ZERO, Total, account_totals, held_worth, symbol_total
-
-
-class Exposure(NamedTuple):
-    """Worst case of one symbol. Quantities in base units, notionals in quote currency, all at least zero.
-
-    ``long_*`` is the largest long the account could end with, ``short_*`` the largest short. ``net_low`` and
-    ``net_high`` bound the signed notional: equal when nothing is resting or under way. ``gross_notional`` is what
-    margin must carry: both legs in hedge mode, the larger direction in one-way mode.
-    """
-
-    symbol: str
-    long_quantity: Decimal
-    short_quantity: Decimal
-    long_notional: Decimal
-    short_notional: Decimal
-    net_low: Decimal
-    net_high: Decimal
-    gross_notional: Decimal
-    hedged: bool
-
-    @property
-    def quantity_max(self) -> Decimal:
-        """The larger of the two directions, in base units."""
-        return max(self.long_quantity, self.short_quantity)
+from rules.snapshot import Amendment, HeldOrder, Snapshot
+from rules.totals import ZERO, held_worth
 
 
 def held_order(command: Command, snapshot: Snapshot) -> HeldOrder | None:
     """The worst case of ``command`` itself, or ``None`` when it cannot add exposure or its size is unknown."""
-    return snapshot.last("held_order", command, _held_order)
+    return snapshot.last(_held_order, command)
 
 
 def _held_order(command: Command, snapshot: Snapshot) -> HeldOrder | None:
@@ -114,90 +90,14 @@ def worst_case(snapshot: Snapshot, extra: Sequence[HeldOrder] = ()) -> Mapping[s
 
     Raises ``ValueError`` when the account is unknown: nobody may judge exposure then.
     """
-    if len(extra) == 1:
-        return snapshot.last("worst_case", extra[0], _with_one_more)
-    return _with_more(extra, snapshot)
+    return account_book(snapshot).every(extra)
 
 
-def gross_notional(snapshot: Snapshot, extra: HeldOrder) -> Decimal:
-    """Worst-case gross notional of all symbols together, ``extra`` on top. Raises as ``worst_case`` does."""
-    return snapshot.last("gross_notional", extra, _gross_notional)
+def exposure_after(snapshot: Snapshot, order: HeldOrder) -> Exposure:
+    """Worst-case exposure of the order's symbol, the order on top. Raises as ``worst_case`` does."""
+    return account_book(snapshot).after(order)
 
 
-def _gross_notional(extra: HeldOrder, snapshot: Snapshot) -> Decimal:
-    return sum((each.gross_notional for each in worst_case(snapshot, (extra,)).values()), ZERO)
-
-
-def _with_one_more(extra: HeldOrder, snapshot: Snapshot) -> Mapping[str, Exposure]:
-    return _with_more((extra,), snapshot)
-
-
-def _with_more(extra: Sequence[HeldOrder], snapshot: Snapshot) -> Mapping[str, Exposure]:
-    if snapshot.account is None:
-        raise ValueError("exposure of an unknown account")
-    found = {**snapshot.once("exposure", _present)}
-    held = snapshot.once("held", _held)
-    for symbol in {order.symbol: None for order in extra}:
-        orders = (*held.get(symbol, ()), *(order for order in extra if order.symbol == symbol))
-        found[symbol] = _exposure(symbol, symbol_total(symbol, orders, snapshot), snapshot)
-    return found
-
-
-def _present(snapshot: Snapshot) -> dict[str, Exposure]:
-    """Every symbol's exposure before the order that is judged: as the account stands, or with what is under way."""
-    found = {**snapshot.standing("exposure", _standing)}
-    for symbol, orders in snapshot.once("held", _held).items():
-        found[symbol] = _exposure(symbol, symbol_total(symbol, orders, snapshot), snapshot)
-    return found
-
-
-def _standing(snapshot: Snapshot) -> dict[str, Exposure]:
-    return {symbol: _exposure(symbol, total, snapshot) for symbol, total in account_totals(snapshot).items()}
-
-
-def _held(snapshot: Snapshot) -> dict[str, list[HeldOrder]]:
-    """What is under way, by symbol. Once the survey shows an order the survey counts it: what rests as an order, what
-    filled as a position."""
-    visible = snapshot.account.once("visible", _visible) if snapshot.account is not None else frozenset()
-    held: dict[str, list[HeldOrder]] = {}
-    for hold in snapshot.holds:
-        for order in hold.orders:
-            if _held_name(order) not in visible:
-                held.setdefault(order.symbol, []).append(order)
-    return held
-
-
-def _visible(account: Account) -> frozenset[tuple[str, Side, bool, str]]:
-    return frozenset(_name(order) for order in account.open_orders if not order_only_shrinks(order))
-
-
-def _name(order: OpenOrder) -> tuple[str, Side, bool, str]:
-    return order.symbol, order.side, order.order_type.is_conditional, order.client_order_id
-
-
-def _held_name(order: HeldOrder) -> tuple[str, Side, bool, str] | None:
-    """What a held order will be seen as. No name is given twice while it may still be in use (``client_order_id``
-    gate)."""
-    if order.replaces is not None or not order.client_order_id:
-        return None
-    return order.symbol, order.side, order.conditional, order.client_order_id
-
-
-def _exposure(symbol: str, total: Total, snapshot: Snapshot) -> Exposure:
-    long_notional = total.long_notional + total.buy_notional
-    short_notional = total.short_notional + total.sell_notional
-    # A lone position is a known signed amount; as soon as the other side could fill, it may be gone.
-    low = total.long_notional if short_notional == 0 else -short_notional
-    high = -total.short_notional if long_notional == 0 else long_notional
-    hedged = snapshot.account is not None and snapshot.account.hedged
-    return Exposure(
-        symbol=symbol,
-        long_quantity=total.long + total.buys,
-        short_quantity=total.short + total.sells,
-        long_notional=long_notional,
-        short_notional=short_notional,
-        net_low=low,
-        net_high=high,
-        gross_notional=long_notional + short_notional if hedged else max(long_notional, short_notional),
-        hedged=hedged,
-    )
+def gross_notional(snapshot: Snapshot, order: HeldOrder) -> Decimal:
+    """Worst-case gross notional of all symbols together, the order on top. Raises as ``worst_case`` does."""
+    return account_book(snapshot).gross_after(order)

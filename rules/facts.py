@@ -7,12 +7,13 @@ the guard does not know; a rule then refuses or stands aside, as its page says, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
+from rules.derived import Derived
 from rules.model import PositionSide, Side
 
 PRICE_WINDOWS_S: Final = (60, 300, 3600)
@@ -30,7 +31,7 @@ class PriceRange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
+class Condition(Derived):
     """What is known of one symbol's market beside its prices. ``as_of`` is when the oldest part of it was received.
 
     ``daily_volume`` (last 24 h) and ``open_interest`` are in base units. ``volatility`` is the standard deviation of
@@ -57,7 +58,7 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Latency:
+class Latency(Derived):
     """How the way to the venue is, against its own history. Milliseconds; ``*_usual`` are medians of the last hours.
 
     ``round_trip`` is from sending a request to its answer, ``stream_lag`` from the venue's event time to its arrival,
@@ -74,7 +75,7 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Conditions:
+class Conditions(Derived):
     """The slower facts of one venue. ``correlations`` maps ``"AAA:BBB"``, names in order, to rho between -1 and 1.
 
     They are correlations of log returns, already shrunk towards their mean. Pairs left out are not known.
@@ -107,7 +108,7 @@ class Forecast:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Performance:
+class Performance(Derived):
     """What an account, or one bot on it, has made or lost. Quote currency; transfers in and out do not count.
 
     ``day_pnl`` (since 00:00 UTC) and ``rolling_pnl`` (last 24 h) are realised and unrealised, after fees, without
@@ -146,7 +147,7 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BotRecord:
+class BotRecord(Derived):
     """What is remembered of one bot on one account. Counts are of the last 24 hours.
 
     ``clean_since`` is the last moment it was refused for a breach of a limit, or when it was first seen.
@@ -176,7 +177,7 @@ class Unprotected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccountRecord:
+class AccountRecord(Derived):
     """What the warden remembers of an account. In a snapshot ``bots`` holds the asking bot alone."""
 
     account: str
@@ -191,9 +192,24 @@ class AccountRecord:
         """One bot's record, ``None`` for a bot never seen."""
         return next((each for each in self.bots if each.bot == name), None)
 
-    def forecasts_of(self, name: str, symbol: str) -> Iterator[Forecast]:
+    def forecasts_of(self, name: str, symbol: str) -> Sequence[Forecast]:
         """The forecasts of one kind for a symbol, and for the account as a whole."""
-        return (each for each in self.forecasts if each.name == name and each.symbol in (symbol, ""))
+        known = self.once("(forecasts)", _forecasts)
+        return known.get((name, symbol)) or known.get((name, ""), ())
+
+
+def _forecasts(record: AccountRecord) -> dict[tuple[str, str], list[Forecast]]:
+    """By name and symbol, in their order; those for the account as a whole stand with every symbol."""
+    found: dict[tuple[str, str], list[Forecast]] = {}
+    for each in record.forecasts:
+        whole = found.setdefault((each.name, ""), [])
+        if each.symbol:
+            found.setdefault((each.name, each.symbol), [*whole]).append(each)
+            continue
+        for (name, _), known in found.items():
+            if name == each.name:
+                known.append(each)
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

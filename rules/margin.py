@@ -12,11 +12,11 @@ the way out, and funding still to come, are in neither; nor are they in the venu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from rules.exposure import Exposure, worst_case
+from rules.book import Exposure, account_book
+from rules.exposure import worst_case
 from rules.instrument import MarginTier
 from rules.model import MarginMode, Side
 from rules.snapshot import Account, HeldOrder, Position, Snapshot
@@ -31,8 +31,7 @@ class MarginUnknown(Exception):
     """The guard does not know something that the arithmetic needs; the message names it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Liquidation:
+class Liquidation(NamedTuple):
     """How far a leg is from its end. ``distance`` is the fraction of the mark that the market must move against it.
 
     Zero or below: it would be liquidated at once. One or more on a long: never. ``price`` is the mark then (quote
@@ -166,7 +165,7 @@ def liquidation_after(order: HeldOrder, snapshot: Snapshot) -> Liquidation:
 
     Raises ``MarginUnknown``, naming what is missing. Worked out once for each order.
     """
-    return snapshot.last("liquidation", order, _liquidation)
+    return snapshot.last(_liquidation, order)
 
 
 def _liquidation(order: HeldOrder, snapshot: Snapshot) -> Liquidation:
@@ -183,40 +182,118 @@ def _cross(order: HeldOrder, account: Account, mark: Decimal, snapshot: Snapshot
     backing = account.margin_balance - _paid_above_mark(order, mark)
     for leg in account.once("isolated_legs", _isolated_legs):
         backing -= max(ZERO, _isolated_backing(leg, snapshot))
-    losing, legs, required = ZERO, list[_Carried](), ZERO
-    # Of the other symbols most are as the last order found them; they are kept with the account.
-    crossed: dict[str, tuple[Exposure, _Crossed]] = snapshot.standing("crossed", lambda _: {})
-    for symbol, exposure in worst_case(snapshot, (order,)).items():
-        known = crossed.get(symbol)
-        if known is not None and known[0] is exposure and symbol != order.symbol:
-            each = known[1]
-        elif _mode(symbol, account) is MarginMode.ISOLATED:
-            # Its margin leaves the cross balance when the order fills.
-            backing -= _opening(exposure, account, snapshot) / _leverage(symbol, account)
-            continue
-        elif symbol == order.symbol:
-            each = _crossed(exposure, order.side, _tiers(symbol, snapshot))
-        else:
-            each = _crossed(exposure, None, _tiers(symbol, snapshot))
-            crossed[symbol] = exposure, each
-        losing += each.losing
-        legs += each.legs
-        required += each.required
-    return _distance(backing, losing, legs), required
+    return _within_tiers(order, backing, account, snapshot) or _across_tiers(order, backing, account, snapshot)
 
 
 class _Crossed(NamedTuple):
-    """What one symbol of the cross balance brings into the sum."""
+    """What a symbol of the cross balance, or several, bring into the sum, all legs in the tiers they are in.
+
+    ``reach`` is the fraction by which they may move and surely stay in them; ``margin`` what the venue requires now.
+    """
 
     losing: Decimal
-    legs: tuple[_Carried, ...]
     required: Decimal
+    slope: Decimal
+    margin: Decimal
+    reach: Decimal
+
+
+def _within_tiers(
+    order: HeldOrder, backing: Decimal, account: Account, snapshot: Snapshot
+) -> tuple[Decimal, Decimal] | None:
+    """The distance when it is reached before any leg leaves its tier, so that sums are all it takes; else ``None``.
+
+    The sums of the account as it stands are kept with it and corrected by the symbols in which it differs: that of
+    the order, and those with something under way.
+    """
+    standing = snapshot.standing("crossed", _standing_crossed)
+    if standing is None:
+        return None
+    by_symbol, (losing, required, slope, margin, reach) = standing
+    book = account_book(snapshot)
+    differs = {**book.pending, order.symbol: book.after(order)}
+    for symbol, exposure in differs.items():
+        instrument = snapshot.instruments.get(symbol)
+        if instrument is None or not instrument.tiers or _mode(symbol, account) is not MarginMode.CROSS:
+            return None
+        now = _crossed(exposure, order.side if symbol == order.symbol else None, instrument.tiers)
+        was = by_symbol.get(symbol, _NOTHING)
+        losing += now.losing - was.losing
+        required += now.required - was.required
+        slope += now.slope - was.slope
+        margin += now.margin - was.margin
+        if now.reach < reach:
+            reach = now.reach
+    slope += losing
+    if slope <= ZERO:
+        return None
+    answer = (backing - required) / slope
+    return (answer, margin) if answer <= ZERO or answer < reach else None
+
+
+def _standing_crossed(snapshot: Snapshot) -> tuple[dict[str, _Crossed], _Crossed] | None:
+    """By symbol and together; ``None`` when not all symbols are on the cross balance, or something is not known."""
+    account = _account(snapshot)
+    try:
+        exposures = account_book(snapshot).standing.exposures
+        if any(_mode(symbol, account) is not MarginMode.CROSS for symbol in exposures):
+            return None
+        found = {symbol: _crossed(each, None, _tiers(symbol, snapshot)) for symbol, each in exposures.items()}
+    except MarginUnknown:
+        return None  # Whoever asks on finds out what is missing, and names it.
+    parts = found.values()
+    together = _Crossed(
+        losing=sum((each.losing for each in parts), ZERO),
+        required=sum((each.required for each in parts), ZERO),
+        slope=sum((each.slope for each in parts), ZERO),
+        margin=sum((each.margin for each in parts), ZERO),
+        reach=min((each.reach for each in parts), default=_ANY),
+    )
+    return found, together
 
 
 def _crossed(exposure: Exposure, side: Side | None, tiers: tuple[MarginTier, ...]) -> _Crossed:
     moving = _moving(exposure, side, tiers)
-    legs = _carried(moving)
-    return _Crossed(moving.losing, legs, sum((max(ZERO, leg.required) for leg in legs), ZERO))
+    growing, required, slope, margin, reach = moving.growing, ZERO, ZERO, ZERO, _ANY
+    for notional in moving.carried:
+        place = _tier_place(notional, tiers)
+        tier = tiers[place]
+        kept = notional * tier.maintenance_rate
+        needed = kept - tier.maintenance_amount
+        required += needed
+        slope += kept if growing else -kept
+        if needed > ZERO:
+            margin += needed
+        if notional:
+            reach = min(reach, _reach(notional, growing, tier, tiers[place + 1 :]))
+    return _Crossed(moving.losing, required, slope, margin, reach)
+
+
+_NOTHING: Final = _Crossed(ZERO, ZERO, ZERO, ZERO, _ANY)
+
+
+def _across_tiers(order: HeldOrder, backing: Decimal, account: Account, snapshot: Snapshot) -> tuple[Decimal, Decimal]:
+    """The distance, leg by leg and tier by tier."""
+    losing, legs, required = ZERO, list[_Carried](), ZERO
+    # Of the other symbols most are as the last order found them; they are kept with the account.
+    carried: dict[str, tuple[Exposure, Moving, tuple[_Carried, ...]]] = snapshot.standing("carried", lambda _: {})
+    for symbol, exposure in worst_case(snapshot, (order,)).items():
+        known = carried.get(symbol)
+        if known is not None and known[0] is exposure and symbol != order.symbol:
+            _, moving, parts = known
+        elif _mode(symbol, account) is MarginMode.ISOLATED:
+            # Its margin leaves the cross balance when the order fills.
+            backing -= _opening(exposure, account, snapshot) / _leverage(symbol, account)
+            continue
+        else:
+            moving = _moving(exposure, order.side if symbol == order.symbol else None, _tiers(symbol, snapshot))
+            parts = _carried(moving)
+            if symbol != order.symbol:
+                carried[symbol] = exposure, moving, parts
+        losing += moving.losing
+        legs += parts
+        required += sum((max(ZERO, leg.required) for leg in parts), ZERO)
+    return _distance(backing, losing, legs), required
 
 
 def _isolated(order: HeldOrder, account: Account, mark: Decimal, snapshot: Snapshot) -> tuple[Decimal, Decimal]:
@@ -225,8 +302,8 @@ def _isolated(order: HeldOrder, account: Account, mark: Decimal, snapshot: Snaps
     tiers, leverage = _tiers(order.symbol, snapshot), _leverage(order.symbol, account)
     held = sum((abs(leg.quantity) * mark for leg in legs), ZERO)
     backing = sum((_isolated_backing(leg, snapshot) for leg in legs), ZERO)
-    before = snapshot.once("worst_case", worst_case).get(order.symbol)
-    after = worst_case(snapshot, (order,))[order.symbol]
+    before = account_book(snapshot).before(order.symbol)
+    after = account_book(snapshot).after(order)
     ordered = _side_notional(before, order.side) if before is not None else ZERO
     whole = _side_notional(after, order.side)
     cases = [
@@ -296,10 +373,10 @@ def _mode(symbol: str, account: Account) -> MarginMode:
     found = account.once("margin_modes", _modes).get(symbol)
     if found is not None:
         return found
-    settings = account.settings_of(symbol)
-    if settings is None:
+    mode = account.margin_mode_of(symbol)
+    if mode is None:
         raise MarginUnknown(f"the margin mode of {symbol}")
-    return settings.margin_mode
+    return mode
 
 
 def _isolated_legs(account: Account) -> list[Position]:

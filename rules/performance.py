@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
 
+from rules.ages import seconds
 from rules.facts import Performance
 from rules.snapshot import Snapshot
 
@@ -26,7 +26,7 @@ def performance_of(snapshot: Snapshot, whose: Whose, age_max_s: int) -> Performa
     nothing was lost. One that has a share and is not in the record is not known.
     """
     record = snapshot.record
-    if record is None or abs(snapshot.now - record.as_of) > timedelta(seconds=age_max_s):
+    if record is None or abs(snapshot.now - record.as_of) > seconds(age_max_s):
         return None
     if whose is Whose.ACCOUNT:
         return record.performance

@@ -98,7 +98,7 @@ def _score(level: Callable[[Snapshot], str]) -> Field:
 
 def _forecast(name: str) -> Field:
     def field(entry: Entry, snapshot: Snapshot) -> Value:
-        forecasts = snapshot.record.forecasts_of(name, entry.symbol) if snapshot.record is not None else iter(())
+        forecasts = snapshot.record.forecasts_of(name, entry.symbol) if snapshot.record is not None else ()
         return max((each.probability for each in forecasts), default=None)
 
     return field

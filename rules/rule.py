@@ -78,6 +78,10 @@ class Rule:
         """What the audit should keep of an entry that this rule has looked at. Most rules have nothing to add."""
         return ()
 
+    def measured(self, name: str, value: str, unit: str = "") -> Measure:
+        """One measure of this rule."""
+        return Measure(self.rule_id, name, value, unit)
+
     def unknown(self, what: str) -> Breach:
         """The breach of a rule that cannot judge, because ``what`` it needs is not known or too old."""
         return self.breach(FACTS_UNKNOWN, f"{what} is not known now", advice="reduce-only orders and cancels pass")
@@ -111,10 +115,16 @@ class Rule:
 
 def show(value: Decimal) -> str:
     """A number for people: two decimals for money and ratios, never an exponent."""
-    return f"{value.quantize(CENT):f}"
+    return str(value.quantize(CENT))  # No Decimal with two decimals is written with an exponent.
 
 
 def show_exact(value: Decimal) -> str:
     """A price or quantity as the venue would write it: no exponent, no trailing zeros."""
-    text = f"{value:f}"
+    text = plain(value)
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def plain(value: Decimal) -> str:
+    """All digits of a number, never an exponent."""
+    text = str(value)  # Several times faster than formatting, and the same unless there is an exponent.
+    return f"{value:f}" if "E" in text else text

@@ -11,9 +11,11 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
+from rules.book import Book, Standing, account_book
+from rules.exposure import held_order
 from rules.intent import order_only_shrinks
-from rules.model import PositionSide
-from rules.snapshot import Account, OpenOrder, Position, Share, Snapshot
+from rules.model import Command, PlaceOrder, PositionSide
+from rules.snapshot import Account, HeldOrder, OpenOrder, Position, Share, Snapshot
 
 NOBODY: Final = ""
 _ZERO: Final = Decimal(0)
@@ -29,16 +31,33 @@ def leg_shares(account: Account, symbol: str, position_side: PositionSide) -> It
     return (each for each in account.shares if (each.symbol, each.position_side) == (symbol, position_side))
 
 
-def own_book(snapshot: Snapshot) -> Snapshot:
-    """The snapshot as if the asking bot traded alone: its shares as positions, its resting orders, its holds.
+def own_book(snapshot: Snapshot) -> Book:
+    """The book of the asking bot as if it traded alone: its shares as positions, its resting orders, its holds.
 
     Raises ``ValueError`` when the account is unknown.
     """
-    return snapshot.once("own_book", _own_book)
+    return snapshot.once("own book", _own_book)
 
 
-def _own_book(snapshot: Snapshot) -> Snapshot:
-    own = snapshot.standing(f"own_account:{snapshot.bot}", _own_account)
+def _own_book(snapshot: Snapshot) -> Book:
+    account, standing = snapshot.standing(f"own book:{snapshot.bot}", _own_standing)
+    return Book(account, standing, [hold for hold in snapshot.holds if hold.bot == snapshot.bot], snapshot.markets)
+
+
+def _own_standing(snapshot: Snapshot) -> tuple[Account, Standing]:
+    account = _own_account(snapshot)
+    return account, Standing(account, snapshot.markets)
+
+
+def own_order(command: Command, snapshot: Snapshot) -> HeldOrder | None:
+    """``held_order`` as the bot's own book sees it: an amend of an order that is not the bot's is of an unknown one."""
+    if isinstance(command, PlaceOrder):
+        return held_order(command, snapshot)
+    return held_order(command, snapshot.once("own picture", _own_picture))
+
+
+def _own_picture(snapshot: Snapshot) -> Snapshot:
+    own = own_book(snapshot).account
     return replace(snapshot, account=own, holds=tuple(hold for hold in snapshot.holds if hold.bot == snapshot.bot))
 
 
@@ -65,15 +84,16 @@ def _own_account(snapshot: Snapshot) -> Account:
     )
 
 
-def known_book(snapshot: Snapshot) -> Snapshot:
-    """The asking bot's own book, or the whole account's while it is not known whose the positions are.
+def known_book(command: Command, snapshot: Snapshot) -> tuple[Book, HeldOrder | None]:
+    """The book that a bot is held to, and what ``command`` adds to it: the bot's own.
 
-    Raises ``ValueError`` when the account is unknown.
+    It is the whole account's while it is not known whose the positions are. Raises ``ValueError`` when the account is
+    unknown.
     """
     account = snapshot.account
     if account is not None and account.positions and not account.shares:
-        return snapshot
-    return own_book(snapshot)
+        return account_book(snapshot), held_order(command, snapshot)
+    return own_book(snapshot), own_order(command, snapshot)
 
 
 def own_pnl(snapshot: Snapshot) -> Decimal:

@@ -11,30 +11,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
+from rules.derived import Derived, room
 from rules.facts import AccountRecord, Conditions, Override, Score
 from rules.instrument import Instrument
 from rules.model import MarginMode, OrderType, PositionSide, Side, TradingState
 
 T = TypeVar("T")
 K = TypeVar("K")
-
-
-class _Derived:
-    """Room for what is worked out from a value once and asked for by many rules; no part of the value."""
-
-    __slots__ = ("derived",)
-
-    derived: dict[Any, Any]
-
-    def once(self, name: str, work: Callable[[Self], T]) -> T:
-        """What ``work`` finds in this value, worked out the first time ``name`` is asked for. Pure all the same."""
-        derived = _derived(self)
-        if name not in derived:
-            derived[name] = work(self)
-        found: T = derived[name]
-        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +110,7 @@ class FundingMark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account(_Derived):
+class Account(Derived):
     """An exchange account as the guard knows it. ``margin_balance`` is wallet plus unrealised PnL, in quote units.
 
     ``as_of`` is the last moment it was known to be so: its last survey, or the last sign of life of an unbroken stream.
@@ -152,12 +137,32 @@ class Account(_Derived):
     usual_settings: SymbolSettings | None = None
     multi_assets: bool | None = None
 
+    def legs(self, symbol: str) -> Sequence[Position]:
+        """The open positions of one symbol."""
+        return self.once("(legs)", _legs).get(symbol, ())
+
     def settings_of(self, symbol: str) -> SymbolSettings | None:
         """The venue's settings of one symbol, ``None`` when the guard has not read them."""
-        found = next((each for each in self.settings if each.symbol == symbol), None)
+        found = self.once("(settings)", _settings).get(symbol)
         if found is not None or self.usual_settings is None:
             return found
         return replace(self.usual_settings, symbol=symbol)
+
+    def margin_mode_of(self, symbol: str) -> MarginMode | None:
+        """The margin mode among those settings."""
+        found = self.once("(settings)", _settings).get(symbol, self.usual_settings)
+        return found.margin_mode if found is not None else None
+
+
+def _legs(account: Account) -> dict[str, list[Position]]:
+    found: dict[str, list[Position]] = {}
+    for leg in account.positions:
+        found.setdefault(leg.symbol, []).append(leg)
+    return found
+
+
+def _settings(account: Account) -> dict[str, SymbolSettings]:
+    return {each.symbol: each for each in reversed(account.settings)}
 
 
 class HoldStatus(StrEnum):
@@ -283,7 +288,7 @@ class Controls:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot(_Derived):
+class Snapshot(Derived):
     """Everything a decision may depend on.
 
     ``holds`` are the reservations made before this command's own, ``unreported`` the bot's own orders whose answer it
@@ -312,16 +317,20 @@ class Snapshot(_Derived):
     record: AccountRecord | None = None
     overrides: tuple[Override, ...] = ()
 
-    def last(self, name: str, asked: K, work: Callable[[K, Snapshot], T]) -> T:
+    def last(self, work: Callable[[K, Snapshot], T], asked: K) -> T:
         """What ``work`` finds of ``asked`` in this snapshot; that of the very last one asked about is remembered.
 
         All rules ask of one command before any asks of the next, so remembering one is enough.
         """
-        derived, kept_as = _derived(self), (name, "last")
-        known = derived.get(kept_as)
-        if known is None or known[0] is not asked:
-            known = derived[kept_as] = (asked, work(asked, self))
-        found: T = known[1]
+        found: T
+        try:
+            of, found = self.derived[work]
+            if of is asked:
+                return found
+        except (AttributeError, KeyError):
+            pass  # Nothing was asked of this snapshot yet.
+        found = work(asked, self)
+        room(self)[work] = asked, found
         return found
 
     def standing(self, name: str, work: Callable[[Snapshot], T]) -> T:
@@ -331,19 +340,11 @@ class Snapshot(_Derived):
         nothing else of the snapshot: no hold, no clock, and the bot only when ``name`` names it.
         """
         known = self.once("(standing)", _standing)
-        if name not in known:
-            known[name] = work(self)
-        found: T = known[name]
+        try:
+            found: T = known[name]
+        except KeyError:
+            found = known[name] = work(self)
         return found
-
-
-def _derived(of: _Derived) -> dict[Any, Any]:
-    try:
-        return of.derived
-    except AttributeError:
-        derived: dict[Any, Any] = {}
-        object.__setattr__(of, "derived", derived)
-        return derived
 
 
 def _standing(snapshot: Snapshot) -> dict[str, Any]:
@@ -351,7 +352,7 @@ def _standing(snapshot: Snapshot) -> dict[str, Any]:
     account = snapshot.account
     if account is None:
         return {}
-    kept, symbols = _derived(account), account.once("(symbols)", _symbols)
+    kept, symbols = room(account), account.once("(symbols)", _symbols)
     seen_by = [*map(snapshot.markets.get, symbols), *map(snapshot.instruments.get, symbols)]
     if kept.get("(seen by)") != seen_by:
         kept["(seen by)"], kept["(standing)"] = seen_by, {}

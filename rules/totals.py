@@ -12,9 +12,11 @@ from typing import Final
 
 from rules.intent import order_only_shrinks
 from rules.model import Side
-from rules.snapshot import Account, HeldOrder, Market, OpenOrder, Position, Snapshot
+from rules.snapshot import Account, HeldOrder, Market, OpenOrder, Position
 
 ZERO: Final = Decimal(0)
+_BUY: Final = Side.BUY
+"""The member itself: looking it up in its class is slow, and this is asked of every order of an account."""
 
 
 class Total:
@@ -46,7 +48,7 @@ class Total:
 
     def add_order(self, side: Side, quantity: Decimal, price: Decimal) -> None:
         """Add what an order may still fill, at the highest price it could be worth."""
-        if side is Side.BUY:
+        if side is _BUY:
             self.buys += quantity
             self.buy_notional += quantity * price
         else:
@@ -62,18 +64,21 @@ class _Book:
     orders: list[OpenOrder] = field(default_factory=list)
 
 
-def symbol_total(symbol: str, held: Sequence[HeldOrder], snapshot: Snapshot) -> Total:
-    """The sums of one symbol with ``held``, its orders that are under way, on top. The account must be known."""
-    amended: dict[str, Decimal] = {}
+def symbol_total(
+    symbol: str, held: Sequence[HeldOrder], standing: Total | None, account: Account, markets: Mapping[str, Market]
+) -> Total:
+    """The sums of one symbol with ``held``, its orders that are under way, on top of what is ``standing``."""
+    amended: dict[str, Decimal] | None = None
     for order in held:
         if order.replaces is not None:
+            amended = amended or {}
             amended[order.replaces] = max(amended.get(order.replaces, ZERO), order.quantity)
-    if amended:
-        total = _account_total(symbol, amended, snapshot)
+    market = markets.get(symbol)
+    if amended is not None:
+        book = account.once("(books)", _account_books).get(symbol, _Book())
+        total = _account_total(book, amended, market)
     else:
-        standing = account_totals(snapshot).get(symbol)
         total = standing.copy() if standing is not None else Total()
-    market = snapshot.markets.get(symbol)
     for order in held:
         total.add_order(order.side, order.quantity, held_worth(order, market))
     return total
@@ -89,30 +94,25 @@ def _worth(price: Decimal | None, market: Market | None, *, priced: bool) -> Dec
     """The higher of mark and ``price``, and of the touches for an order that leaves its price to the book."""
     if market is None:
         return price or ZERO
-    worth = market.mark_price if price is None else max(market.mark_price, price)
+    worth = market.mark_price
+    if price is not None and price > worth:
+        worth = price
     return worth if priced else max(worth, market.bid_price or ZERO, market.ask_price or ZERO)
 
 
-def account_totals(snapshot: Snapshot) -> Mapping[str, Total]:
+def account_totals(account: Account, markets: Mapping[str, Market]) -> dict[str, Total]:
     """The sums of every symbol with a leg or a resting order, with nothing under way. Not to be added to."""
-    return snapshot.standing("totals", _account_totals)
+    books = account.once("(books)", _account_books)
+    return {symbol: _account_total(book, {}, markets.get(symbol)) for symbol, book in books.items()}
 
 
-def _account_totals(snapshot: Snapshot) -> dict[str, Total]:
-    return {symbol: _account_total(symbol, {}, snapshot) for symbol in _books(snapshot)}
-
-
-def _account_total(symbol: str, amended: Mapping[str, Decimal], snapshot: Snapshot) -> Total:
+def _account_total(book: _Book, amended: Mapping[str, Decimal], market: Market | None) -> Total:
     """The sums of the legs and of what resting orders may still fill, beyond the amends that are held for them.
 
     An amend counts instead of the order it replaces, but never for less than that order: the hold may have been made
     on an older picture.
     """
     total = Total()
-    book = _books(snapshot).get(symbol)
-    if book is None:
-        return total
-    market = snapshot.markets.get(symbol)
     for position in book.positions:
         total.add_position(position.quantity, position.mark_price if market is None else market.mark_price)
     for order in book.orders:
@@ -126,11 +126,6 @@ def _account_total(symbol: str, amended: Mapping[str, Decimal], snapshot: Snapsh
                 price = order.trigger_price if price is None else max(price, order.trigger_price)
             total.add_order(order.side, leaves, _worth(price, market, priced=price is not None))
     return total
-
-
-def _books(snapshot: Snapshot) -> Mapping[str, _Book]:
-    assert snapshot.account is not None  # noqa: S101 - for the type alone: whoever asks for exposure was told so
-    return snapshot.account.once("books", _account_books)
 
 
 def _account_books(account: Account) -> dict[str, _Book]:

@@ -67,7 +67,7 @@ def plain_decision(decision: Decision) -> dict[str, Any]:
         "would_deny": plain(decision.would_deny),
         "advice": plain(decision.advice),
         "headroom": plain(decision.headroom),
-        "measures": plain(decision.measures),
+        "measures": [each._asdict() for each in decision.measures],
         "overridden": plain(decision.overridden),
         "overrides": plain(decision.overrides),
         "trimmed_from": plain(decision.trimmed_from),
@@ -88,7 +88,7 @@ def build_decision(value: dict[str, Any]) -> Decision:
         advice=build(value["advice"], tuple[str, ...]),
         headroom=_decimal(value["headroom"]),
         # Records written before these were kept have none.
-        measures=build(value.get("measures", ()), tuple[Measure, ...]),
+        measures=tuple(Measure(**each) for each in build(value.get("measures", ()), list[dict[str, str]])),
         overridden=build(value.get("overridden", ()), tuple[Breach, ...]),
         overrides=build(value.get("overrides", ()), tuple[str, ...]),
         trimmed_from=_decimal(value.get("trimmed_from")),

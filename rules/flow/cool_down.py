@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, ClassVar, Final, Literal
 
+from rules.ages import seconds
 from rules.decision import Breach
 from rules.exposure import held_order
 from rules.flow.remembered import fresh_record
@@ -67,9 +68,9 @@ of = "bot"
         if lost is None:
             return self.unknown(f"what the {self.of} has lost")
         began, why = self._pause(*lost)
-        if began is None or snapshot.now - began >= timedelta(seconds=self.pause_s):
+        if began is None or snapshot.now - began >= seconds(self.pause_s):
             return None
-        until = began + timedelta(seconds=self.pause_s)
+        until = began + seconds(self.pause_s)
         return self.breach(
             "COOLING_DOWN",
             f"{why}: the {self.of} pauses until {until:%H:%M:%S} UTC",
@@ -97,7 +98,7 @@ of = "bot"
         """When the newest pause began, ``None`` when there was none, and why."""
         pauses: list[tuple[datetime, str]] = []
         if self.losses is not None and self.window_s is not None:
-            window = timedelta(seconds=self.window_s)
+            window = seconds(self.window_s)
             ends = [
                 last for first, last in zip(losses, losses[self.losses - 1 :], strict=False) if last - first <= window
             ]

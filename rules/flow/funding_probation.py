@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Annotated, ClassVar
 
 from rules.decision import Breach, Measure
-from rules.exposure import held_order, worst_case
+from rules.exposure import held_order
 from rules.facts import Holding
 from rules.flow.remembered import fresh_record
 from rules.model import Command
@@ -55,11 +55,10 @@ stamps = 1
         """Refuse a position above the micro-position in a symbol the bot has not proven."""
         if snapshot.account is None:
             return None
-        book = known_book(snapshot)
-        order = held_order(command, book)
+        book, order = known_book(command, snapshot)
         if order is None:
             return None
-        reached = worst_case(book, (order,))[order.symbol].gross_notional
+        reached = book.after(order).gross_notional
         if reached <= self.limit:
             return None
         holding = self._holding(order.symbol, snapshot)
@@ -83,10 +82,10 @@ stamps = 1
             return ()
         holding = self._holding(order.symbol, snapshot)
         if holding is None:
-            return (Measure(rule_id=self.rule_id, name="funding_stamps", value="unknown"),)
+            return (self.measured("funding_stamps", "unknown"),)
         return (
-            Measure(rule_id=self.rule_id, name="funding_stamps", value=str(holding.funding_stamps)),
-            Measure(rule_id=self.rule_id, name="carry", value=show_exact(holding.carry), unit="quote currency"),
+            self.measured("funding_stamps", str(holding.funding_stamps)),
+            self.measured("carry", show_exact(holding.carry), unit="quote currency"),
         )
 
     def _holding(self, symbol: str, snapshot: Snapshot) -> Holding | None:

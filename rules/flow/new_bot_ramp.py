@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import Annotated, ClassVar, Final, Literal
 
 from rules.decision import Breach, Measure
-from rules.exposure import gross_notional, held_order
 from rules.flow.remembered import fresh_record
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
@@ -63,11 +62,10 @@ counts_from = "clean"
         """Refuse what could take the bot's book above its cap."""
         if snapshot.account is None:
             return None
-        book = known_book(snapshot)
-        order = held_order(command, book)
+        book, order = known_book(command, snapshot)
         if order is None:
             return None
-        gross = gross_notional(book, order)
+        gross = book.gross_after(order)
         if gross <= self.start:
             return None
         age = self._age(snapshot)
@@ -88,7 +86,7 @@ counts_from = "clean"
         """The bot's cap as of this entry."""
         age = self._age(snapshot)
         cap = "unknown" if age is None else show(self._cap(age))
-        return (Measure(rule_id=self.rule_id, name="cap", value=cap, unit="quote currency"),)
+        return (self.measured("cap", cap, "quote currency"),)
 
     def _age(self, snapshot: Snapshot) -> timedelta | None:
         """How long the bot's days have counted, ``None`` when that is not known."""

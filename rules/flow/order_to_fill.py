@@ -67,7 +67,7 @@ orders_min = 200
         record = fresh_record(snapshot, self.facts_age_max_s)
         bot = record.bot(snapshot.bot) if record is not None else None
         value = "unknown" if record is None else "no orders" if bot is None else _ratio(bot)
-        return (Measure(rule_id=self.rule_id, name="order_to_fill", value=value, unit="orders a fill"),)
+        return (self.measured("order_to_fill", value, "orders a fill"),)
 
 
 def _ratio(bot: BotRecord) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Final
 
+from rules.ages import seconds
 from rules.facts import AccountRecord
 from rules.snapshot import Attempt, HeldOrder, Snapshot
 
@@ -22,13 +22,13 @@ MARGIN_S: Final = 1
 
 def attempts_within(snapshot: Snapshot, window_s: int) -> tuple[Attempt, ...]:
     """The bot's earlier entries of the last ``window_s`` seconds, oldest first; one dated ahead counts as just now."""
-    since = snapshot.now - timedelta(seconds=window_s)
+    since = snapshot.now - seconds(window_s)
     return tuple(attempt for attempt in snapshot.attempts if attempt.at >= since)
 
 
 def reaches_back(snapshot: Snapshot, window_s: int) -> bool:
     """Whether nothing of the last ``window_s`` seconds has been forgotten."""
-    return not memory_full(snapshot) or snapshot.now - snapshot.attempts[0].at > timedelta(seconds=window_s)
+    return not memory_full(snapshot) or snapshot.now - snapshot.attempts[0].at > seconds(window_s)
 
 
 def memory_full(snapshot: Snapshot) -> bool:
@@ -44,6 +44,6 @@ def like(order: HeldOrder, attempt: Attempt) -> Iterator[HeldOrder]:
 def fresh_record(snapshot: Snapshot, age_max_s: int) -> AccountRecord | None:
     """The warden's memory of the account, ``None`` when there is none or it is further away than ``age_max_s``."""
     record = snapshot.record
-    if record is None or abs(snapshot.now - record.as_of) > timedelta(seconds=age_max_s):
+    if record is None or abs(snapshot.now - record.as_of) > seconds(age_max_s):
         return None
     return record

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, ClassVar, Final, Literal
 
+from rules.ages import seconds
 from rules.decision import Breach, Measure
 from rules.facts import Score
 from rules.flow.remembered import MARGIN_S, memory_full
@@ -111,15 +112,15 @@ halt_at = 0.95
         """The score that counts, and from the first stage on which it is and what drove it."""
         level, score = self._highest(snapshot)
         stage = self._stage(score)
-        found = Measure(rule_id=self.rule_id, name="anomaly", value=_shown(score), unit=level)
+        found = self.measured("anomaly", _shown(score), unit=level)
         if stage == "":
             return (found,)
         told = {"stage": stage, "why": score.why}
-        return (found, *(Measure(rule_id=self.rule_id, name=name, value=value) for name, value in told.items()))
+        return (found, *(self.measured(name, value) for name, value in told.items()))
 
     def _delayed(self, level: str, score: Score, snapshot: Snapshot) -> Breach | None:
         last = _last_entry(snapshot)
-        wait = timedelta(seconds=self.delay_s or 0)
+        wait = seconds(self.delay_s or 0)
         if last is None or snapshot.now - last >= wait:
             return None
         elapsed = (snapshot.now - last).total_seconds()

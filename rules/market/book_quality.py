@@ -118,7 +118,7 @@ depth_share_max = 0.1
         depth = self._depth_taken(order, snapshot) if order is not None else None
         if depth is None:
             return ()
-        return (Measure(rule_id=self.rule_id, name="depth", value=show(depth), unit="quote currency"),)
+        return (self.measured("depth", show(depth), unit="quote currency"),)
 
 
 def _side_taken(order: HeldOrder) -> str:

@@ -5,12 +5,13 @@ A fact that is too old is no fact.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from rules.exposure import worst_case
+from rules.ages import seconds
+from rules.exposure import exposure_after
 from rules.facts import Condition
 from rules.model import Command, PlaceOrder, Side, TimeInForce
 from rules.rule import show_exact
@@ -28,7 +29,7 @@ class WithoutFacts(StrEnum):
 
 def is_fresh(as_of: datetime, snapshot: Snapshot, age_max_s: int) -> bool:
     """Whether ``as_of`` is at most so many seconds away. A time ahead of the guard's clock counts as its distance."""
-    return abs(snapshot.now - as_of) <= timedelta(seconds=age_max_s)
+    return abs(snapshot.now - as_of) <= seconds(age_max_s)
 
 
 def fresh_condition(symbol: str, snapshot: Snapshot, age_max_s: int) -> Condition | None:
@@ -47,7 +48,7 @@ def notional_after(order: HeldOrder, snapshot: Snapshot) -> Decimal | None:
     """
     if snapshot.account is None or order.symbol not in snapshot.markets:
         return None
-    exposure = worst_case(snapshot, (order,))[order.symbol]
+    exposure = exposure_after(snapshot, order)
     return exposure.long_notional if order.side is Side.BUY else exposure.short_notional
 
 

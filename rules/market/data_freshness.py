@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, ClassVar
 
+from rules.ages import seconds
 from rules.decision import Breach
 from rules.intent import intent_of
 from rules.model import AmendOrder, Command, Intent, PlaceOrder, SetLeverage, SetMarginMode
@@ -65,7 +66,7 @@ account_age_max_s = 30
         if account is None:
             return self.breach("ACCOUNT_UNKNOWN", "the account has not been surveyed yet")
         age = abs(snapshot.now - account.as_of)
-        if age > timedelta(seconds=self.account_age_max_s):
+        if age > seconds(self.account_age_max_s):
             return self._stale("ACCOUNT_STALE", "what is known of the account", age, self.account_age_max_s)
         if account.feed_stale:
             return self.breach(
@@ -88,14 +89,14 @@ account_age_max_s = 30
             if market is None:
                 return self.breach("MARKET_STALE", f"no mark price of {symbol} yet")
             age = abs(snapshot.now - market.as_of)
-            if age > timedelta(seconds=self.mark_age_max_s):
+            if age > seconds(self.mark_age_max_s):
                 return self._stale("MARKET_STALE", f"the mark price of {symbol}", age, self.mark_age_max_s)
         return None
 
     def _all_fresh(self, snapshot: Snapshot) -> bool:
         """Whether the marks of all open positions are known and fresh: as good as the oldest and the newest of them."""
         extremes = snapshot.standing("marks_as_of", _marks_as_of)
-        age_max = timedelta(seconds=self.mark_age_max_s)
+        age_max = seconds(self.mark_age_max_s)
         return extremes is not None and all(abs(snapshot.now - as_of) <= age_max for as_of in extremes)
 
     def _stale(self, code: str, what: str, age: timedelta, limit_s: int) -> Breach:

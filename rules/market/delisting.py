@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, ClassVar
 
+from rules.ages import seconds
 from rules.decision import Breach
 from rules.exposure import held_order
 from rules.market.calendar import show_exits, show_time, with_offset
@@ -58,7 +59,7 @@ LUNAUSDT = 2026-12-01T09:00:00Z
         if instrument is None:
             return self.unknown(f"the listing of {order.symbol}")
         known = [at for at in (instrument.delisted_at, self.dates.get(order.symbol)) if at is not None]
-        ahead = timedelta(seconds=self.ahead_s)
+        ahead = seconds(self.ahead_s)
         if not known or snapshot.now < min(known) - ahead:
             return None
         positions = snapshot.account.positions if snapshot.account is not None else ()

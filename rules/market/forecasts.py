@@ -5,22 +5,23 @@ A forecast is an aid: it can only refuse, never allow, and where there is none t
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import lru_cache
+from typing import NamedTuple
 
+from rules.ages import seconds
 from rules.decision import Measure
 from rules.facts import Forecast
+from rules.rule import plain
 from rules.snapshot import Snapshot
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stated:
+class Stated(NamedTuple):
     """The forecasts a rule asked for, split by age; ``age_s`` is that of the oldest, ``None`` when there is none."""
 
-    fresh: tuple[Forecast, ...]
-    stale: tuple[Forecast, ...]
+    fresh: Sequence[Forecast]
+    stale: Sequence[Forecast]
     age_s: int | None
 
     @property
@@ -31,6 +32,8 @@ class Stated:
     @property
     def highest(self) -> Forecast | None:
         """The fresh forecast of the highest probability."""
+        if len(self.fresh) == 1:
+            return self.fresh[0]
         return max(self.fresh, key=lambda each: each.probability, default=None)
 
     @property
@@ -41,34 +44,35 @@ class Stated:
     def measures(self, rule_id: str) -> tuple[Measure, ...]:
         """What the audit keeps: the highest probability, the age, and whether it could be relied on."""
         if self.age_s is None:
-            return (Measure(rule_id=rule_id, name="forecast", value="absent"),)
-        state = "fresh" if self.is_complete else "stale"
-        kept = [
-            Measure(rule_id=rule_id, name="forecast", value=state),
-            Measure(rule_id=rule_id, name="forecast_age", value=str(self.age_s), unit="s"),
-        ]
-        if self.highest is not None:
-            kept.append(Measure(rule_id=rule_id, name="probability", value=f"{probability(self.highest):f}"))
-        return tuple(kept)
+            return (Measure(rule_id, "forecast", "absent"),)
+        state = Measure(rule_id, "forecast", "fresh" if self.is_complete else "stale")
+        age = Measure(rule_id, "forecast_age", str(self.age_s), "s")
+        if self.highest is None:
+            return state, age
+        return state, age, Measure(rule_id, "probability", plain(probability(self.highest)))
 
 
 def stated(name: str, symbol: str, snapshot: Snapshot, age_max_s: int, wanted: Callable[[Forecast], bool]) -> Stated:
     """The forecasts called ``name`` for ``symbol`` and for the whole account that are ``wanted``."""
-    found = snapshot.once(f"forecasts: {name} {symbol}", lambda known: _found(name, symbol, known))
-    all_of_them = [forecast for forecast in found if wanted(forecast)]
-    ages = [abs(snapshot.now - forecast.as_of) for forecast in all_of_them]
-    age_max = timedelta(seconds=age_max_s)
-    return Stated(
-        fresh=tuple(each for each, age in zip(all_of_them, ages, strict=True) if age <= age_max),
-        stale=tuple(each for each, age in zip(all_of_them, ages, strict=True) if age > age_max),
-        age_s=int(max(ages).total_seconds()) if ages else None,
-    )
-
-
-def _found(name: str, symbol: str, snapshot: Snapshot) -> tuple[Forecast, ...]:
-    return tuple(snapshot.record.forecasts_of(name, symbol)) if snapshot.record is not None else ()
+    fresh: list[Forecast] = []
+    stale: list[Forecast] = []
+    oldest = None
+    age_max = seconds(age_max_s)
+    for forecast in snapshot.record.forecasts_of(name, symbol) if snapshot.record is not None else ():
+        if not wanted(forecast):
+            continue
+        age = abs(snapshot.now - forecast.as_of)
+        (fresh if age <= age_max else stale).append(forecast)
+        if oldest is None or age > oldest:
+            oldest = age
+    return Stated(fresh, stale, int(oldest.total_seconds()) if oldest is not None else None)
 
 
 def probability(forecast: Forecast) -> Decimal:
     """The stated probability as it is written, so that a limit of 0.05 and a forecast of 0.05 are equal."""
-    return Decimal(str(forecast.probability))
+    return _as_written(forecast.probability)
+
+
+@lru_cache(maxsize=1024)
+def _as_written(value: float) -> Decimal:
+    return Decimal(str(value))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
+from rules.ages import seconds
 from rules.decision import Breach, Measure
 from rules.exposure import held_order
 from rules.market.calendar import show_time
@@ -56,7 +57,7 @@ rate_min = 0.0005
             refuses = self.when_unknown is WithoutFacts.REFUSE
             return self.unknown(f"the next funding of {order.symbol}") if refuses else None
         at, paid = funding
-        if paid <= self.rate_min or at - snapshot.now > timedelta(seconds=self.ahead_s):
+        if paid <= self.rate_min or at - snapshot.now > seconds(self.ahead_s):
             return None
         return self.breach(
             "FUNDING_RATE_ABOVE_LIMIT",
@@ -73,12 +74,12 @@ rate_min = 0.0005
             return ()
         funding = _next_funding(order, snapshot)
         if funding is None:
-            return (Measure(rule_id=self.rule_id, name="funding", value="unknown"),)
+            return (self.measured("funding", "unknown"),)
         at, paid = funding
         until = int((at - snapshot.now).total_seconds())
         return (
-            Measure(rule_id=self.rule_id, name="funding_paid", value=show_percent(paid), unit="of notional"),
-            Measure(rule_id=self.rule_id, name="funding_in", value=str(until), unit="s"),
+            self.measured("funding_paid", show_percent(paid), unit="of notional"),
+            self.measured("funding_in", str(until), unit="s"),
         )
 
 

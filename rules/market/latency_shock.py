@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, ClassVar, Final
 
+from rules.ages import seconds
 from rules.decision import Breach, Measure
 from rules.exposure import held_order
 from rules.facts import Latency
@@ -105,9 +106,9 @@ reduce_ratio = 10
         if last is None or self.delay_s is None:
             return None
         gap = snapshot.now - last
-        if gap >= timedelta(seconds=self.delay_s):
+        if gap >= seconds(self.delay_s):
             return None
-        wait = timedelta(seconds=self.delay_s) - gap
+        wait = seconds(self.delay_s) - gap
         return self.breach(
             "ENTRY_TOO_SOON_IN_LATENCY_SHOCK",
             f"{shock.part} is {show(shock.ratio)} times its usual; entries must stand {self.delay_s} s apart",
@@ -120,11 +121,11 @@ reduce_ratio = 10
         """The worst ratio and which part it is of, and the stage that it means."""
         shock = self._shock(snapshot)
         if shock is None:
-            return (Measure(rule_id=self.rule_id, name="latency_stage", value="unknown"),)
+            return (self.measured("latency_stage", "unknown"),)
         return (
-            Measure(rule_id=self.rule_id, name="latency_ratio", value=show(shock.ratio), unit="times usual"),
-            Measure(rule_id=self.rule_id, name="latency_part", value=shock.part),
-            Measure(rule_id=self.rule_id, name="latency_stage", value=self._stage(shock.ratio)),
+            self.measured("latency_ratio", show(shock.ratio), unit="times usual"),
+            self.measured("latency_part", shock.part),
+            self.measured("latency_stage", self._stage(shock.ratio)),
         )
 
     def _stage(self, ratio: Decimal) -> str:

@@ -99,7 +99,7 @@ limit_notional = 20000
         temperature = self._temperature(order, snapshot) if order is not None else None
         if temperature is None:
             return ()
-        return (Measure(rule_id=self.rule_id, name="temperature", value=show(temperature), unit="0 to 1"),)
+        return (self.measured("temperature", show(temperature), unit="0 to 1"),)
 
     def _temperature(self, order: HeldOrder, snapshot: Snapshot) -> Decimal | None:
         condition = fresh_condition(order.symbol, snapshot, self.facts_age_max_s)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, ClassVar
 
+from rules.ages import seconds
 from rules.decision import Breach
 from rules.exposure import held_order
 from rules.market.calendar import show_exits, show_time, with_offset
@@ -65,7 +66,7 @@ windows = [
         """Refuse entries from ``ahead_s`` before a window until its end."""
         if held_order(command, snapshot) is None:
             return None
-        ahead = timedelta(seconds=self.ahead_s)
+        ahead = seconds(self.ahead_s)
         near = [window for window in self.windows if window.begins - ahead <= snapshot.now < window.ends]
         if not near:
             return None

@@ -80,7 +80,7 @@ index_max = 0.005
         if market is None:
             return ()
         return tuple(
-            Measure(rule_id=self.rule_id, name=f"{name}_divergence", value=_percent(price, market), unit="of the mark")
+            self.measured(f"{name}_divergence", _percent(price, market), unit="of the mark")
             for name, price in (("last", market.last_price), ("index", market.index_price))
             if price is not None
         )

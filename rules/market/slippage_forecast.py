@@ -89,7 +89,7 @@ cost_min = 0.002
         return self._stated(order, snapshot).measures(self.rule_id) if order is not None else ()
 
     def _stated(self, order: HeldOrder, snapshot: Snapshot) -> Stated:
-        return snapshot.last(f"{self.rule_id}@{self.level}", order, self._find)
+        return snapshot.last(self._find, order)
 
     def _find(self, order: HeldOrder, snapshot: Snapshot) -> Stated:
         return stated(

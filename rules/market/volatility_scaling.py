@@ -88,4 +88,4 @@ floor = 0.2
         scale = self._scale(order, snapshot) if order is not None else None
         if scale is None:
             return ()
-        return (Measure(rule_id=self.rule_id, name="volatility_scale", value=show(scale), unit="of the limit"),)
+        return (self.measured("volatility_scale", show(scale), unit="of the limit"),)

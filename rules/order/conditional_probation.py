@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
+from rules.ages import seconds
 from rules.decision import Breach
 from rules.exposure import held_order, worst_case
 from rules.model import Command
@@ -50,7 +50,7 @@ limit = 50
         if order is None or not order.conditional:
             return None
         account, record = snapshot.account, snapshot.record
-        age_max = timedelta(seconds=self.facts_age_max_s)
+        age_max = seconds(self.facts_age_max_s)
         if account is None or record is None or abs(snapshot.now - record.as_of) > age_max:
             return self.unknown(f"how the bot's conditional orders on {order.symbol} have worked before")
         bot = record.bot(snapshot.bot)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Annotated, ClassVar, Final
 
+from rules.ages import seconds
 from rules.decision import Breach
 from rules.exposure import held_order
 from rules.model import Command, PlaceOrder
@@ -74,7 +74,7 @@ repeats = 2
 
     def _earlier(self, snapshot: Snapshot) -> Iterator[HeldOrder]:
         """Every order the bot has sent within the window, and those of it that are still under way."""
-        since = snapshot.now - timedelta(seconds=self.window_s)
+        since = snapshot.now - seconds(self.window_s)
         seen = set()
         for attempt in snapshot.attempts:
             if attempt.refused:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
+from rules.ages import seconds
 from rules.facts import Condition
 from rules.snapshot import Snapshot
 
@@ -14,6 +13,6 @@ def fresh_condition(symbol: str, snapshot: Snapshot, age_max_s: int) -> Conditio
     A time ahead of the guard's clock counts as its distance.
     """
     condition = snapshot.conditions.symbols.get(symbol) if snapshot.conditions is not None else None
-    if condition is None or abs(snapshot.now - condition.as_of) > timedelta(seconds=age_max_s):
+    if condition is None or abs(snapshot.now - condition.as_of) > seconds(age_max_s):
         return None
     return condition

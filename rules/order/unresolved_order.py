@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
+from rules.ages import seconds
 from rules.decision import Breach
 from rules.exposure import held_order
 from rules.intent import is_guaranteed_exit
@@ -87,4 +87,4 @@ match = "price"
             return False
         if self.match is Match.PRICE and (order.price, order.conditional) != (asked.price, asked.conditional):
             return False
-        return snapshot.now - lost.at <= timedelta(seconds=self.remember_s)
+        return snapshot.now - lost.at <= seconds(self.remember_s)

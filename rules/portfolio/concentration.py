@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Annotated, ClassVar
 
 from rules.decision import Breach
-from rules.exposure import gross_notional, held_order, worst_case
+from rules.exposure import exposure_after, gross_notional, held_order
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
 from rules.snapshot import Snapshot
@@ -66,7 +66,7 @@ equity_max = 2
             return None
         if snapshot.account is None:
             return self.unknown("the account")
-        symbol = worst_case(snapshot, (order,))[order.symbol].gross_notional
+        symbol = exposure_after(snapshot, order).gross_notional
         balance = max(ZERO, snapshot.account.margin_balance)
         if self.equity_max is not None and symbol > self.equity_max * balance:
             return self._breach(order.symbol, symbol, self.equity_max * balance)

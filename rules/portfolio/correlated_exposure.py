@@ -10,8 +10,10 @@ from functools import lru_cache
 from itertools import combinations
 from typing import Annotated, ClassVar, Final
 
+from rules.ages import seconds
+from rules.book import Exposure
 from rules.decision import Breach, Measure
-from rules.exposure import Exposure, gross_notional, held_order, worst_case
+from rules.exposure import gross_notional, held_order, worst_case
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
 from rules.snapshot import Snapshot
@@ -138,13 +140,11 @@ memes = 5000
         live = self._live(snapshot)
         pairs = _pairs(tuple(sorted(worst_case(snapshot, (order,)))))
         used = sum(map(live.__contains__, pairs))
-        said = Measure(rule_id=self.rule_id, name="live_pairs", value=str(used), unit=f"of {len(pairs)} pairs")
+        said = self.measured("live_pairs", str(used), unit=f"of {len(pairs)} pairs")
         age = _age(snapshot)
         if age is None:
             return (said,)
-        return said, Measure(
-            rule_id=self.rule_id, name="correlations_age", value=f"{age.total_seconds():.0f}", unit="s"
-        )
+        return said, self.measured("correlations_age", f"{age.total_seconds():.0f}", "s")
 
     def squared(self, exposures: Sequence[Exposure], live: Mapping[str, Decimal] = _NONE) -> Decimal:
         """The largest value of the quadratic form over everything that can fill, bounded pair by pair.
@@ -195,7 +195,7 @@ memes = 5000
     def _live(self, snapshot: Snapshot) -> Mapping[str, Decimal]:
         """The measured correlations, as long as they may be used."""
         conditions, age = snapshot.conditions, _age(snapshot)
-        if not self.live or conditions is None or age is None or age > timedelta(seconds=self.live_age_max_s):
+        if not self.live or conditions is None or age is None or age > seconds(self.live_age_max_s):
             return _NONE
         return conditions.correlations
 

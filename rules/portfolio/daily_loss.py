@@ -94,7 +94,7 @@ funding_limit = 50
         if performance is None:
             return ()
         return tuple(
-            Measure(rule_id=self.rule_id, name=name, value=show(lost), unit="quote")
+            self.measured(name, show(lost), unit="quote")
             for name, (_, lost, _) in zip(("loss_day", "loss_24h"), self._windows(performance), strict=True)
         )
 

@@ -72,4 +72,4 @@ limit = 0.2
         if performance is None:
             return ()
         below = show(performance.equity_peak - performance.equity)
-        return (Measure(rule_id=self.rule_id, name="below_peak", value=below, unit="quote"),)
+        return (self.measured("below_peak", below, "quote"),)

@@ -8,10 +8,9 @@ from decimal import Decimal
 from typing import Annotated, ClassVar
 
 from rules.decision import Breach
-from rules.exposure import gross_notional, held_order
 from rules.model import Command
 from rules.rule import Looser, Rule, Setting, show
-from rules.share import own_book, own_pnl
+from rules.share import own_book, own_order, own_pnl
 from rules.snapshot import Snapshot
 
 ZERO = Decimal(0)
@@ -56,13 +55,12 @@ leverage = 3
         account = snapshot.account
         if account is None:
             return None
-        own = own_book(snapshot)
-        order = held_order(command, own)
+        order = own_order(command, snapshot)
         if order is None:
             return None
         if account.positions and not account.shares:
             return self.breach("SHARES_UNKNOWN", "whose the account's positions are is not known yet")
-        gross = gross_notional(own, order)
+        gross = own_book(snapshot).gross_after(order)
         left = max(ZERO, self.limit + min(ZERO, own_pnl(snapshot)))
         if gross <= self.leverage * left:
             return None

@@ -72,4 +72,4 @@ give_back = 0.4
             return ()
         given_back = performance.day_peak - performance.day_pnl - performance.day_funding
         named = (("day_peak", performance.day_peak), ("given_back", given_back))
-        return tuple(Measure(rule_id=self.rule_id, name=name, value=show(value), unit="quote") for name, value in named)
+        return tuple(self.measured(name, show(value), unit="quote") for name, value in named)

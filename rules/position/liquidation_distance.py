@@ -97,7 +97,7 @@ multiple_of_volatility = 8
         )
 
     def _measured(self, name: str, value: str, unit: str) -> Measure:
-        return Measure(rule_id=self.rule_id, name=name, value=value, unit=unit)
+        return self.measured(name, value, unit)
 
     def _required(self, symbol: str, snapshot: Snapshot) -> Decimal | None:
         """The distance asked for now; ``None`` when it hangs on a volatility that is not known."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
+from rules.book import Exposure
 from rules.decision import Breach
-from rules.exposure import Exposure, held_order, worst_case
-from rules.facts import Condition
+from rules.exposure import exposure_after, held_order
+from rules.market.conditions import fresh_condition
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show, show_exact
 from rules.snapshot import Snapshot
@@ -72,7 +73,7 @@ limit_daily_volume = 0.001
         order = held_order(command, snapshot)
         if order is None:
             return None
-        exposure = worst_case(snapshot, (order,))[order.symbol]
+        exposure = exposure_after(snapshot, order)
         if self.limit_quantity is not None and exposure.quantity_max > self.limit_quantity:
             return self._breach(order.symbol, "", show_exact(exposure.quantity_max), show_exact(self.limit_quantity))
         for words, notional, limit in self._notionals(exposure):
@@ -90,7 +91,7 @@ limit_daily_volume = 0.001
     def _of_the_market(self, exposure: Exposure, snapshot: Snapshot) -> Breach | None:
         if self.limit_open_interest is None and self.limit_daily_volume is None:
             return None
-        known = self._condition(exposure.symbol, snapshot)
+        known = fresh_condition(exposure.symbol, snapshot, self.facts_age_max_s)
         for words, limit, whole in (
             ("open interest", self.limit_open_interest, known.open_interest if known is not None else None),
             ("daily volume", self.limit_daily_volume, known.daily_volume if known is not None else None),
@@ -108,13 +109,6 @@ limit_daily_volume = 0.001
                     limit=show_exact(limit * whole),
                 )
         return None
-
-    def _condition(self, symbol: str, snapshot: Snapshot) -> Condition | None:
-        """What is known of the symbol's market, unless it is too old."""
-        known = snapshot.conditions.symbols.get(symbol) if snapshot.conditions is not None else None
-        if known is None or abs(snapshot.now - known.as_of).total_seconds() > self.facts_age_max_s:
-            return None
-        return known
 
     def _breach(self, symbol: str, words: str, observed: str, limit: str) -> Breach:
         return self.breach(

@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
+from rules.ages import seconds
 from rules.decision import Breach
 from rules.model import AmendOrder, Command, PlaceOrder
 from rules.protection import Band, is_protected, orders_by_symbol
@@ -85,7 +86,7 @@ distance_max = 0.05
         if not bare:
             return None
         record = snapshot.record
-        if record is None or abs(snapshot.now - record.as_of) > timedelta(seconds=self.facts_age_max_s):
+        if record is None or abs(snapshot.now - record.as_of) > seconds(self.facts_age_max_s):
             return self.unknown("since when the account's legs are without a stop")
         since = {(each.symbol, each.position_side): each.since for each in record.unprotected}
         # A leg that the record does not list has lost its stop, or was opened, since it was written.
@@ -94,7 +95,7 @@ distance_max = 0.05
             for leg in bare
         ]
         age, _, leg = max(ages, key=lambda each: each[:2])
-        return self._missing(leg, age) if age > timedelta(seconds=self.within_s) else None
+        return self._missing(leg, age) if age > seconds(self.within_s) else None
 
     def _bare(self, account: Account) -> list[Position]:
         """The legs without full protection, of which nothing but the account decides."""

@@ -1,0 +1,35 @@
+"""Room in a value for what is worked out from it: found once, then shared by all who ask. Pure all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any, Self, TypeVar
+
+T = TypeVar("T")
+
+
+class Derived:
+    """What is worked out from a value once and asked for by many rules; no part of the value."""
+
+    __slots__ = ("derived",)
+
+    derived: dict[Any, Any]
+
+    def once(self, name: Hashable, work: Callable[[Self], T]) -> T:
+        """What ``work`` finds in this value, worked out the first time ``name`` is asked for."""
+        try:
+            found: T = self.derived[name]
+        except (AttributeError, KeyError):
+            found = work(self)
+            room(self)[name] = found
+        return found
+
+
+def room(of: Derived) -> dict[Any, Any]:
+    """The room itself, made when it is first needed."""
+    try:
+        return of.derived
+    except AttributeError:
+        derived: dict[Any, Any] = {}
+        object.__setattr__(of, "derived", derived)
+        return derived
