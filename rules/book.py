@@ -43,11 +43,12 @@ class Exposure(NamedTuple):
 class Standing:
     """What an account has on as it stands, by symbol, and the gross notional of it all. Not to be changed."""
 
-    __slots__ = ("exposures", "gross", "totals")
+    __slots__ = ("exposures", "gross", "symbols", "totals")
 
     def __init__(self, account: Account, markets: Mapping[str, Market]) -> None:
         self.totals = account_totals(account, markets)
         self.exposures = {symbol: _exposure(symbol, total, account.hedged) for symbol, total in self.totals.items()}
+        self.symbols = tuple(sorted(self.exposures))
         self.gross = sum((each.gross_notional for each in self.exposures.values()), ZERO)
 
 
@@ -89,6 +90,13 @@ class Book:
         """The worst-case gross notional of all symbols together, the order on top."""
         before, after = self.before(order.symbol), self.after(order)
         return self._gross + (after.gross_notional if before is None else after.gross_notional - before.gross_notional)
+
+    def symbols_after(self, order: HeldOrder) -> tuple[str, ...]:
+        """Every symbol that has a worst case with the order on top, by name."""
+        standing = self.standing.exposures
+        if order.symbol in standing and self.pending.keys() <= standing.keys():
+            return self.standing.symbols
+        return tuple(sorted({*standing, *self.pending, order.symbol}))
 
     def every(self, extra: Sequence[HeldOrder] = ()) -> dict[str, Exposure]:
         """The worst case of every symbol, with all of ``extra`` on top."""

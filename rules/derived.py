@@ -24,6 +24,14 @@ class Derived:
             room(self)[name] = found
         return found
 
+    def found(self, work: Callable[[Self], T]) -> T:
+        """What ``work`` finds in this value, worked out the first time that very function is asked for.
+
+        A rule asks with a method of its own that looks at this value and the rule's settings alone: then many orders
+        that meet the same fact share the answer, and no two rules share theirs.
+        """
+        return self.once(work, work)
+
 
 def room(of: Derived) -> dict[Any, Any]:
     """The room itself, made when it is first needed."""

@@ -11,7 +11,7 @@ from rules.intent import intent_of
 from rules.model import AmendOrder, Command, PlaceOrder
 from rules.objections import RULE_FAILED, breaches_of, objections
 from rules.overrides import override_reach, overrides_for
-from rules.policy import Bound
+from rules.policy import Asked, Bound
 from rules.rule import Rule
 from rules.snapshot import Snapshot
 
@@ -19,12 +19,12 @@ NOTHING = Decimal(0)
 
 
 def with_headroom(
-    breaches: tuple[Breach, ...], rules: Sequence[Rule], command: Command, snapshot: Snapshot
+    breaches: tuple[Breach, ...], rules: Sequence[Asked], command: Command, snapshot: Snapshot
 ) -> tuple[Breach, ...]:
     """Fill in, for each rule that depends on size, the largest quantity that it alone would pass."""
     if not breaches or not isinstance(command, PlaceOrder | AmendOrder) or command.quantity is None:
         return breaches
-    by_place = {(rule.rule_id, rule.level): rule for rule in rules if rule.sized}
+    by_place = {(rule.rule_id, rule.level): rule for rule, _, _ in rules if rule.sized}
     return tuple(_with_headroom(each, by_place.get((each.rule_id, each.level)), command, snapshot) for each in breaches)
 
 
@@ -47,7 +47,7 @@ def overall_headroom(
     reaches = {each.rule_id: override_reach(each, command, snapshot) if leave else NOTHING for each in enforced}
     searched = [
         rule
-        for rule in bound.for_entries
+        for rule, _, _ in bound.for_entries
         if rule.enforcement is Enforcement.ENFORCE and (rule.sized or reaches.get(rule.rule_id, NOTHING) > 0)
     ]
 

@@ -6,12 +6,11 @@ A rule that crashes is a breach too: it refuses new risk, never the way out, nev
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from rules.decision import Breach, Enforcement, Measure
 from rules.model import Command, Intent
-from rules.policy import Bound
+from rules.policy import Asked, Bound
 from rules.rule import Rule
 from rules.snapshot import Snapshot
 
@@ -21,13 +20,12 @@ RULE_FAILED: Final = "RULE_FAILED"
 _WAYS_OUT = (Intent.EXIT, Intent.CANCEL)
 
 
-@dataclass(frozen=True, slots=True)
-class Objections:
+class Objections(NamedTuple):
     """``breaches`` in order of precedence, of the gates alone when one of them refused; ``asked`` are the other rules
     that were asked, ``measures`` what all of them found of an entry."""
 
     breaches: tuple[Breach, ...]
-    asked: tuple[Rule, ...] = ()
+    asked: tuple[Asked, ...] = ()
     measures: tuple[Measure, ...] = ()
 
     @property
@@ -40,11 +38,11 @@ def objections(command: Command, intent: Intent, snapshot: Snapshot, bound: Boun
     """What the gates object to, or else what the rules for this intent do."""
     found: list[Breach] = []
     measures: list[Measure] = []
-    _ask(bound.gates, command, intent, snapshot, bound, found, measures)
-    if any(breach.enforcement is Enforcement.ENFORCE for breach in found):
+    _ask(bound.gates, command, intent, snapshot, found, measures)
+    if found and any(breach.enforcement is Enforcement.ENFORCE for breach in found):
         return Objections(tuple(found), (), tuple(measures))
     asked = bound.for_exits if intent is Intent.EXIT else bound.for_entries
-    _ask(asked, command, intent, snapshot, bound, found, measures)
+    _ask(asked, command, intent, snapshot, found, measures)
     return Objections(tuple(found), asked, tuple(measures))
 
 
@@ -62,24 +60,23 @@ def breaches_of(
 
 
 def _ask(
-    rules: Sequence[Rule],
+    rules: Sequence[Asked],
     command: Command,
     intent: Intent,
     snapshot: Snapshot,
-    bound: Bound,
     found: list[Breach],
     measures: list[Measure],
 ) -> None:
     entry = intent is Intent.ENTRY
-    for rule in rules:
-        breach = _check(rule, command, snapshot, intent)
-        if breach is not None:
-            found.append(breach)
-        if not entry or type(rule) not in bound.measuring or (breach is not None and breach.code == RULE_FAILED):
-            continue
+    for rule, check, measure in rules:
         try:
-            measures.extend(rule.measure(command, snapshot))
-        except Exception as error:  # Law 4: what an entry must be recorded with and is not, it is not sent without.
+            breach = check(command, snapshot)
+            if breach is not None:
+                found.append(breach)
+            if measure is not None and entry:
+                measures += measure(command, snapshot)
+        except Exception as error:  # Law 4: a rule that crashes refuses new risk, never the way out, never the guard.
+            # So too where it fails to measure: what an entry must be recorded with and is not, it is not sent without.
             found.append(_failed(rule, error, intent))
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rules.catalog import CATALOG, EXIT_RULES, GATES, OWNERSHIP_RULES
-from rules.decision import Enforcement
+from rules.decision import Breach, Enforcement, Measure
+from rules.model import Command
 from rules.outside import OutsideActivity
 from rules.position.reduce_only_exits import ReduceOnlyExits
 from rules.resize import Resize
 from rules.rule import Rule
+from rules.snapshot import Snapshot
 
 _PRECEDENCE = {rule_type: index for index, rule_type in enumerate(CATALOG.values())}
+
+
+_KINDS = ("account", "bot", "symbol")
 
 
 def _precedence(rule: Rule) -> tuple[int, str]:
@@ -19,17 +26,28 @@ def _precedence(rule: Rule) -> tuple[int, str]:
     return _PRECEDENCE.get(type(rule), len(_PRECEDENCE)), rule.rule_id
 
 
+class Asked(NamedTuple):
+    """A rule with the two questions it is asked of every order, looked up once. ``measure`` is ``None`` if none."""
+
+    rule: Rule
+    check: Callable[[Command, Snapshot], Breach | None]
+    measure: Callable[[Command, Snapshot], tuple[Measure, ...]] | None
+
+
+def _asked(rule: Rule) -> Asked:
+    return Asked(rule, rule.check, rule.measure if type(rule).measure is not Rule.measure else None)
+
+
 @dataclass(frozen=True, slots=True)
 class Bound:
     """The rules that one command meets, sorted by what they are for. Worked out once for all commands like it."""
 
     rules: tuple[Rule, ...]
-    gates: tuple[Rule, ...]
+    gates: tuple[Asked, ...]
     ownership: tuple[Rule, ...]
-    for_exits: tuple[Rule, ...]
-    for_entries: tuple[Rule, ...]
+    for_exits: tuple[Asked, ...]
+    for_entries: tuple[Asked, ...]
     forcing: tuple[ReduceOnlyExits, ...]
-    measuring: frozenset[type[Rule]]
 
     @staticmethod
     def of(rules: tuple[Rule, ...]) -> Bound:
@@ -38,22 +56,22 @@ class Bound:
         after_gates = tuple(rule for rule in rules if type(rule) not in GATES)
         return Bound(
             rules=rules,
-            gates=tuple(rule for rule in rules if type(rule) in GATES),
+            gates=tuple(_asked(rule) for rule in rules if type(rule) in GATES),
             ownership=ownership,
-            for_exits=tuple(rule for rule in after_gates if type(rule) in (*EXIT_RULES, *OWNERSHIP_RULES)),
-            for_entries=tuple(rule for rule in after_gates if type(rule) not in EXIT_RULES),
-            forcing=tuple(rule for rule in rules if isinstance(rule, ReduceOnlyExits)),
-            measuring=frozenset(type(rule) for rule in rules if type(rule).measure is not Rule.measure),
+            for_exits=tuple(_asked(rule) for rule in after_gates if type(rule) in (*EXIT_RULES, *OWNERSHIP_RULES)),
+            for_entries=tuple(_asked(rule) for rule in after_gates if type(rule) not in EXIT_RULES),
+            forcing=tuple(rule for rule in rules if isinstance(rule, ReduceOnlyExits) and rule.forces),
         )
 
 
 class _Known:
     """Room for what is worked out from a policy once; no part of its value."""
 
-    __slots__ = ("bound", "levels")
+    __slots__ = ("bound", "levels", "looks_back_s")
 
-    bound: dict[frozenset[str], Bound]
+    bound: dict[tuple[str | None, str | None, str | None], Bound]
     levels: frozenset[str]
+    looks_back_s: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,12 +96,13 @@ class Policy(_Known):
                 raise ValueError(f"{rule.rule_id} cannot be switched off or only report")
         object.__setattr__(self, "bound", {})
         object.__setattr__(self, "levels", frozenset(rule.level for rule in self.rules))
+        on = (rule for rule in self.rules if rule.enforcement is not Enforcement.OFF)
+        object.__setattr__(self, "looks_back_s", max((rule.looks_back_s for rule in on), default=0))
 
     @property
     def attempts_window_s(self) -> int:
         """How far back any rule that is on looks at a bot's earlier attempts, in seconds; 0 when none does."""
-        on = (rule for rule in self.rules if rule.enforcement is not Enforcement.OFF)
-        return max((rule.looks_back_s for rule in on), default=0)
+        return self.looks_back_s
 
     def rules_for(self, *, account: str | None, bot: str, symbol: str | None) -> tuple[Rule, ...]:
         """The rules whose level matches, strictest precedence first. Rules that are off are left out."""
@@ -94,15 +113,15 @@ class Policy(_Known):
 
         Remembered by those of the four levels that the policy names, so what bots ask for cannot make it grow.
         """
-        asked = {"desk", f"bot:{bot}"}
-        if account is not None:
-            asked.add(f"account:{account}")
-        if symbol is not None:
-            asked.add(f"symbol:{symbol}")
-        levels = self.levels & asked
-        bound = self.bound.get(levels)
+        named = self.levels
+        asked = (
+            account if account is not None and f"account:{account}" in named else None,
+            bot if f"bot:{bot}" in named else None,
+            symbol if symbol is not None and f"symbol:{symbol}" in named else None,
+        )
+        bound = self.bound.get(asked)
         if bound is None:
+            levels = {"desk", *(f"{kind}:{name}" for kind, name in zip(_KINDS, asked, strict=True) if name is not None)}
             matching = [rule for rule in self.rules if rule.level in levels and rule.enforcement is not Enforcement.OFF]
-            bound = Bound.of(tuple(sorted(matching, key=_precedence)))
-            self.bound[levels] = bound
+            bound = self.bound[asked] = Bound.of(tuple(sorted(matching, key=_precedence)))
         return bound

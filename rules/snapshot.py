@@ -245,7 +245,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Market:
+class Market(Derived):
     """Prices of one symbol. ``as_of`` is when the guard received them.
 
     ``bid_quantity`` and ``ask_quantity`` stand at the touch, in base units. ``funding_rate`` is what a long pays to

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, ClassVar, Final, Literal
@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from rules.ages import seconds
 from rules.decision import Breach
 from rules.exposure import held_order
+from rules.facts import Performance
 from rules.flow.remembered import fresh_record
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting
@@ -64,10 +65,18 @@ of = "bot"
         """Refuse while a pause lasts."""
         if held_order(command, snapshot) is None:
             return None
-        lost = self._lost(snapshot)
-        if lost is None:
+        record = fresh_record(snapshot, self.facts_age_max_s)
+        if record is None:
             return self.unknown(f"what the {self.of} has lost")
-        began, why = self._pause(*lost)
+        performance = record.performance
+        if self.of == "bot":
+            bot = record.bot(snapshot.bot)
+            if bot is None:
+                return None
+            performance = bot.performance
+        if performance is None or (performance.loss_streak > 0 and not performance.losses):
+            return self.unknown(f"what the {self.of} has lost")
+        began, why = performance.found(self._pause)
         if began is None or snapshot.now - began >= seconds(self.pause_s):
             return None
         until = began + seconds(self.pause_s)
@@ -79,23 +88,9 @@ of = "bot"
             advice=f"reduce-only orders and cancels pass; entries pass from {until:%H:%M:%S} UTC on",
         )
 
-    def _lost(self, snapshot: Snapshot) -> tuple[Sequence[datetime], int] | None:
-        """The moments of the losses, oldest first, and the streak; ``None`` when they are not known."""
-        record = fresh_record(snapshot, self.facts_age_max_s)
-        if record is None:
-            return None
-        performance = record.performance
-        if self.of == "bot":
-            bot = record.bot(snapshot.bot)
-            if bot is None:
-                return (), 0
-            performance = bot.performance
-        if performance is None or (performance.loss_streak > 0 and not performance.losses):
-            return None
-        return performance.losses, performance.loss_streak
-
-    def _pause(self, losses: Sequence[datetime], streak: int) -> tuple[datetime | None, str]:
+    def _pause(self, performance: Performance) -> tuple[datetime | None, str]:
         """When the newest pause began, ``None`` when there was none, and why."""
+        losses, streak = performance.losses, performance.loss_streak
         pauses: list[tuple[datetime, str]] = []
         if self.losses is not None and self.window_s is not None:
             window = seconds(self.window_s)

@@ -52,7 +52,10 @@ orders_min = 200
         if record is None:
             return self.unknown(f"how many orders of {snapshot.bot} filled")
         bot = record.bot(snapshot.bot)
-        if bot is None or bot.orders < self.orders_min or bot.orders <= self.limit * bot.fills:
+        return bot.found(self._judged) if bot is not None else None
+
+    def _judged(self, bot: BotRecord) -> Breach | None:
+        if bot.orders < self.orders_min or bot.orders <= self.limit * bot.fills:
             return None
         return self.breach(
             "ORDERS_TO_FILLS_ABOVE_LIMIT",
@@ -66,7 +69,7 @@ orders_min = 200
         """The ratio as of this entry."""
         record = fresh_record(snapshot, self.facts_age_max_s)
         bot = record.bot(snapshot.bot) if record is not None else None
-        value = "unknown" if record is None else "no orders" if bot is None else _ratio(bot)
+        value = "unknown" if record is None else "no orders" if bot is None else bot.found(_ratio)
         return (self.measured("order_to_fill", value, "orders a fill"),)
 
 

@@ -12,7 +12,7 @@ from rules.exposure import held_order, order_value
 from rules.market.conditions import fresh_condition, is_post_only, show_percent
 from rules.model import Command, Side
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
-from rules.snapshot import HeldOrder, Snapshot
+from rules.snapshot import HeldOrder, Market, Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,21 +57,25 @@ depth_share_max = 0.1
         order = held_order(command, snapshot)
         if order is None:
             return None
-        return self._spread(order, snapshot) or (None if is_post_only(command) else self._depth(order, snapshot))
+        if self.spread_max is not None:
+            market = snapshot.markets.get(order.symbol)
+            wide = self.unknown(f"the spread of {order.symbol}") if market is None else market.found(self._spread)
+            if wide is not None:
+                return wide
+        return None if is_post_only(command) else self._depth(order, snapshot)
 
-    def _spread(self, order: HeldOrder, snapshot: Snapshot) -> Breach | None:
+    def _spread(self, market: Market) -> Breach | None:
+        bid, ask = market.bid_price, market.ask_price
         if self.spread_max is None:
             return None
-        market = snapshot.markets.get(order.symbol)
-        bid, ask = (market.bid_price, market.ask_price) if market is not None else (None, None)
         if bid is None or ask is None or bid > ask:
-            return self.unknown(f"the spread of {order.symbol}")
+            return self.unknown(f"the spread of {market.symbol}")
         spread, middle = ask - bid, (ask + bid) / 2
         if spread <= self.spread_max * middle:
             return None
         return self.breach(
             "SPREAD_ABOVE_LIMIT",
-            f"the spread of {order.symbol} is {show_percent(spread / middle)}",
+            f"the spread of {market.symbol} is {show_percent(spread / middle)}",
             observed=show_percent(spread / middle),
             limit=show_percent(self.spread_max),
             advice="reduce-only orders and cancels pass",

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, NamedTuple
 
 from rules.ages import seconds
 from rules.decision import Breach, Measure
@@ -24,8 +24,7 @@ _LEAST_USUAL_MS: Final = Decimal(1)
 """What is usual counts as at least this: a usual value of zero would make everything infinitely slow."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Shock:
+class _Shock(NamedTuple):
     """The part of the way that is furthest from its own usual. ``ratio`` is zero when none counts."""
 
     part: str
@@ -137,6 +136,9 @@ reduce_ratio = 10
         latency = snapshot.conditions.latency if snapshot.conditions is not None else None
         if latency is None or not is_fresh(latency.as_of, snapshot, self.facts_age_max_s):
             return None
+        return latency.found(self._worst)
+
+    def _worst(self, latency: Latency) -> _Shock | None:
         worst = _Shock(part="none", ratio=Decimal(0))
         if latency.round_trip_ms is None or latency.clock_skew_ms is None:
             return None

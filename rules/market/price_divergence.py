@@ -54,6 +54,9 @@ index_max = 0.005
         market = snapshot.markets.get(order.symbol)
         if market is None:
             return self.unknown(f"the mark price of {order.symbol}")
+        return market.found(self._judged)
+
+    def _judged(self, market: Market) -> Breach | None:
         return self._apart(market, "last", market.last_price, self.last_max) or self._apart(
             market, "index", market.index_price, self.index_max
         )
@@ -77,8 +80,9 @@ index_max = 0.005
         """How far the last and the index price are from the mark, as far as they are known."""
         order = held_order(command, snapshot)
         market = snapshot.markets.get(order.symbol) if order is not None else None
-        if market is None:
-            return ()
+        return market.found(self._measures) if market is not None else ()
+
+    def _measures(self, market: Market) -> tuple[Measure, ...]:
         return tuple(
             self.measured(f"{name}_divergence", _percent(price, market), unit="of the mark")
             for name, price in (("last", market.last_price), ("index", market.index_price))

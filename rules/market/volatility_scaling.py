@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 
 from rules.decision import Breach, Measure
 from rules.exposure import held_order
+from rules.facts import Condition
 from rules.market.conditions import fresh_condition, notional_after, show_percent
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
@@ -76,7 +77,10 @@ floor = 0.2
     def _scale(self, order: HeldOrder, snapshot: Snapshot) -> Decimal | None:
         """The share of the cap that holds now, ``None`` when it cannot be told."""
         condition = fresh_condition(order.symbol, snapshot, self.facts_age_max_s)
-        if condition is None or condition.volatility is None or condition.volatility_usual is None:
+        return condition.found(self._scale_of) if condition is not None else None
+
+    def _scale_of(self, condition: Condition) -> Decimal | None:
+        if condition.volatility is None or condition.volatility_usual is None:
             return None
         if condition.volatility <= condition.volatility_usual:
             return _ONE

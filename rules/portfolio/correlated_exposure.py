@@ -6,20 +6,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
-from functools import lru_cache
 from itertools import combinations
 from typing import Annotated, ClassVar, Final
 
 from rules.ages import seconds
-from rules.book import Exposure
+from rules.book import Exposure, account_book
 from rules.decision import Breach, Measure
 from rules.exposure import gross_notional, held_order, worst_case
+from rules.facts import Conditions
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
 from rules.snapshot import Snapshot
 
 ZERO = Decimal(0)
 _NONE: Final[Mapping[str, Decimal]] = {}
+_BOOKS_MAX: Final = 64
+"""For how many sets of symbols one version of the correlations remembers how many of their pairs it has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,10 +139,9 @@ memes = 5000
         order = held_order(command, snapshot)
         if not self.live or order is None or snapshot.account is None:
             return ()
-        live = self._live(snapshot)
-        pairs = _pairs(tuple(sorted(worst_case(snapshot, (order,)))))
-        used = sum(map(live.__contains__, pairs))
-        said = self.measured("live_pairs", str(used), unit=f"of {len(pairs)} pairs")
+        symbols = account_book(snapshot).symbols_after(order)
+        used = _measured_pairs(symbols, snapshot.conditions) if self._live(snapshot) else 0
+        said = self.measured("live_pairs", str(used), f"of {len(symbols) * (len(symbols) - 1) // 2} pairs")
         age = _age(snapshot)
         if age is None:
             return (said,)
@@ -211,10 +212,21 @@ memes = 5000
         return max(rho, self.stress_floor), rho * self.hedge_credit if rho > 0 else rho
 
 
-@lru_cache(maxsize=64)
-def _pairs(symbols: tuple[str, ...]) -> tuple[str, ...]:
-    """The names of all pairs of ``symbols``, which are in order."""
-    return tuple(f"{first}:{second}" for first, second in combinations(symbols, 2))
+def _measured_pairs(symbols: tuple[str, ...], conditions: Conditions | None) -> int:
+    """How many of all pairs of ``symbols``, which are in order, have a measured correlation."""
+    if conditions is None:
+        return 0
+    known = conditions.once("(pairs)", _none_counted)
+    if symbols not in known:
+        if len(known) >= _BOOKS_MAX:
+            known.clear()
+        pairs = (f"{first}:{second}" for first, second in combinations(symbols, 2))
+        known[symbols] = sum(map(conditions.correlations.__contains__, pairs))
+    return known[symbols]
+
+
+def _none_counted(_: Conditions) -> dict[tuple[str, ...], int]:
+    return {}
 
 
 def _age(snapshot: Snapshot) -> timedelta | None:

@@ -79,6 +79,9 @@ funding_limit = 50
         performance = performance_of(snapshot, self.of, self.facts_age_max_s)
         if performance is None:
             return self.unknown(f"what the {self.of} has made or lost")
+        return performance.found(self._judged)
+
+    def _judged(self, performance: Performance) -> Breach | None:
         for window, lost, paid in self._windows(performance):
             limit = self._limit(performance, window)
             if limit is not None and lost >= limit:
@@ -91,8 +94,9 @@ funding_limit = 50
     def measure(self, command: Command, snapshot: Snapshot) -> tuple[Measure, ...]:
         """The loss in both windows (negative: a gain), in quote currency; nothing while it is not known."""
         performance = performance_of(snapshot, self.of, self.facts_age_max_s)
-        if performance is None:
-            return ()
+        return performance.found(self._measures) if performance is not None else ()
+
+    def _measures(self, performance: Performance) -> tuple[Measure, ...]:
         return tuple(
             self.measured(name, show(lost), unit="quote")
             for name, (_, lost, _) in zip(("loss_day", "loss_24h"), self._windows(performance), strict=True)

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 
 from rules.decision import Breach, Measure
 from rules.exposure import held_order
+from rules.facts import Performance
 from rules.model import Command
 from rules.performance import Whose, performance_of
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
@@ -55,6 +56,9 @@ limit = 0.2
         performance = performance_of(snapshot, self.of, self.facts_age_max_s)
         if performance is None:
             return self.unknown(f"the equity of the {self.of}")
+        return performance.found(self._judged)
+
+    def _judged(self, performance: Performance) -> Breach | None:
         least = (1 - self.limit) * performance.equity_peak
         if performance.equity >= least:
             return None
@@ -69,7 +73,8 @@ limit = 0.2
     def measure(self, command: Command, snapshot: Snapshot) -> tuple[Measure, ...]:
         """How far equity is below its peak, in quote currency; nothing while it is not known."""
         performance = performance_of(snapshot, self.of, self.facts_age_max_s)
-        if performance is None:
-            return ()
+        return performance.found(self._measures) if performance is not None else ()
+
+    def _measures(self, performance: Performance) -> tuple[Measure, ...]:
         below = show(performance.equity_peak - performance.equity)
         return (self.measured("below_peak", below, "quote"),)

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 
 from rules.decision import Breach, Measure
 from rules.exposure import held_order
+from rules.facts import Performance
 from rules.model import Command
 from rules.performance import Whose, performance_of
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
@@ -53,6 +54,9 @@ give_back = 0.4
         performance = performance_of(snapshot, self.of, self.facts_age_max_s)
         if performance is None:
             return self.unknown(f"the day's profit of the {self.of}")
+        return performance.found(self._judged)
+
+    def _judged(self, performance: Performance) -> Breach | None:
         peak = performance.day_peak
         given_back = peak - performance.day_pnl - performance.day_funding
         if peak < self.arm_at or given_back <= self.give_back * peak:
@@ -68,8 +72,9 @@ give_back = 0.4
     def measure(self, command: Command, snapshot: Snapshot) -> tuple[Measure, ...]:
         """The day's highest profit and what was given back of it; nothing while it is not known."""
         performance = performance_of(snapshot, self.of, self.facts_age_max_s)
-        if performance is None:
-            return ()
+        return performance.found(self._measures) if performance is not None else ()
+
+    def _measures(self, performance: Performance) -> tuple[Measure, ...]:
         given_back = performance.day_peak - performance.day_pnl - performance.day_funding
         named = (("day_peak", performance.day_peak), ("given_back", given_back))
         return tuple(self.measured(name, show(value), unit="quote") for name, value in named)

@@ -49,14 +49,13 @@ rank_max = 3
             return None
         if snapshot.account is None:
             return self.unknown("the account")
-        legs = [
-            leg
-            for leg in snapshot.account.positions
-            if leg.symbol == order.symbol and leg.quantity * order.side.sign > 0
-        ]
-        if any(leg.adl_quantile is None for leg in legs):
-            return self.unknown(f"the auto-deleveraging rank of {order.symbol}")
-        rank = max((leg.adl_quantile for leg in legs if leg.adl_quantile is not None), default=0)
+        rank = 0
+        for leg in snapshot.account.legs(order.symbol):
+            if leg.quantity * order.side.sign <= 0:
+                continue
+            if leg.adl_quantile is None:
+                return self.unknown(f"the auto-deleveraging rank of {order.symbol}")
+            rank = max(rank, leg.adl_quantile)
         if rank < self.rank_max:
             return None
         return self.breach(

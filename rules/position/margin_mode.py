@@ -58,10 +58,9 @@ margin_mode = "isolated"
                     return None
                 return self._breach("MARGIN_MODE_NOT_ALLOWED", f"{symbol} would be set to {asked.lower()}", asked)
             case PlaceOrder(symbol=symbol) | AmendOrder(symbol=symbol):
-                settings = snapshot.account.settings_of(symbol) if snapshot.account is not None else None
-                if settings is None:
+                found = snapshot.account.margin_mode_of(symbol) if snapshot.account is not None else None
+                if found is None:
                     return self.unknown(f"the margin mode of {symbol}")
-                found = settings.margin_mode
                 if found is self.margin_mode.mode:
                     return None
                 return self._breach("MARGIN_MODE_WRONG", f"{symbol} is set to {found.lower()}", found)

@@ -64,7 +64,7 @@ multi_assets = "forbid"
             case SetMultiAssetMode(enabled=True) if self.multi_assets is MultiAssets.FORBID:
                 return self._assets("MULTI_ASSETS_NOT_ALLOWED", "other assets would serve as margin")
             case PlaceOrder() | AmendOrder():
-                return self.unknown("the account") if snapshot.account is None else self._entry(snapshot.account)
+                return self.unknown("the account") if snapshot.account is None else snapshot.account.found(self._entry)
             case _:
                 return None
 

@@ -81,8 +81,7 @@ distance_max = 0.05
         account = snapshot.account
         if account is None:
             return self.unknown("the account")
-        settings = f"{self.symbol} {self.distance_min} {self.distance_max} {self.trailing}"
-        bare = account.once(f"bare legs: {settings}", self._bare)
+        bare = account.found(self._bare)
         if not bare:
             return None
         record = snapshot.record
@@ -99,7 +98,7 @@ distance_max = 0.05
 
     def _bare(self, account: Account) -> list[Position]:
         """The legs without full protection, of which nothing but the account decides."""
-        resting, band = account.once("orders by symbol", orders_by_symbol), self.band
+        resting, band = account.found(orders_by_symbol), self.band
         return [
             leg
             for leg in account.positions

@@ -71,10 +71,13 @@ mode = "force"
             advice="send the same order with reduceOnly=true",
         )
 
+    @property
+    def forces(self) -> bool:
+        """Whether it puts the flag on: in FORCE mode, and enforced."""
+        return self.mode is ExitMode.FORCE and self.enforcement is Enforcement.ENFORCE
+
     def forced(self, command: Command, snapshot: Snapshot) -> PlaceOrder | None:
-        """In FORCE mode, the shrinking order with the flag put on it; ``None`` when there is nothing to force."""
-        if self.mode is not ExitMode.FORCE or self.enforcement is not Enforcement.ENFORCE:
-            return None
+        """Where it ``forces``, the shrinking order with the flag put on it; ``None`` when there is nothing to force."""
         if not isinstance(command, PlaceOrder) or command.quantity is None:
             return None
         position = opposed_position(command, snapshot)
@@ -90,7 +93,7 @@ def opposed_position(order: PlaceOrder, snapshot: Snapshot) -> Decimal | None:
     """
     if snapshot.account is None or snapshot.account.hedged or is_guaranteed_exit(order):
         return None
-    for position in snapshot.account.positions:
-        if position.symbol == order.symbol and position.quantity * order.side.sign < 0:
+    for position in snapshot.account.legs(order.symbol):
+        if position.quantity * order.side.sign < 0:
             return position.quantity
     return None
