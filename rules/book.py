@@ -13,7 +13,7 @@ from typing import NamedTuple
 from rules.intent import order_only_shrinks
 from rules.model import Side
 from rules.snapshot import Account, HeldOrder, Hold, Market, OpenOrder, Snapshot
-from rules.totals import ZERO, Total, account_totals, symbol_total
+from rules.totals import BUY, ZERO, Total, account_totals, amended_total, held_worth
 
 
 class Exposure(NamedTuple):
@@ -43,11 +43,11 @@ class Exposure(NamedTuple):
 class Standing:
     """What an account has on as it stands, by symbol, and the gross notional of it all. Not to be changed."""
 
-    __slots__ = ("exposures", "gross", "symbols", "totals")
+    __slots__ = ("exposures", "gross", "symbols")
 
     def __init__(self, account: Account, markets: Mapping[str, Market]) -> None:
-        self.totals = account_totals(account, markets)
-        self.exposures = {symbol: _exposure(symbol, total, account.hedged) for symbol, total in self.totals.items()}
+        totals = account_totals(account, markets)
+        self.exposures = {symbol: _exposure(symbol, total, account.hedged) for symbol, total in totals.items()}
         self.symbols = tuple(sorted(self.exposures))
         self.gross = sum((each.gross_notional for each in self.exposures.values()), ZERO)
 
@@ -82,7 +82,11 @@ class Book:
         """The worst case of the order's symbol, the order on top."""
         if self._after is not None and self._after[0] is order:
             return self._after[1]
-        found = self._with(order.symbol, (*self.held.get(order.symbol, ()), order))
+        held = self.held.get(order.symbol, ())
+        if order.replaces is None and not (held and any(each.replaces is not None for each in held)):
+            found = _added(self.before(order.symbol), order, self._markets.get(order.symbol), self.account.hedged)
+        else:
+            found = self._with(order.symbol, (*held, order))
         self._after = order, found
         return found
 
@@ -107,8 +111,14 @@ class Book:
         return found
 
     def _with(self, symbol: str, orders: Sequence[HeldOrder]) -> Exposure:
-        total = symbol_total(symbol, orders, self.standing.totals.get(symbol), self.account, self._markets)
-        return _exposure(symbol, total, self.account.hedged)
+        found, market, hedged = self.standing.exposures.get(symbol), self._markets.get(symbol), self.account.hedged
+        for order in orders:
+            if order.replaces is not None:
+                # What an amend replaces does not count beside it: the sums are made anew.
+                return _exposure(symbol, amended_total(symbol, orders, self.account, market), hedged)
+            found = _added(found, order, market, hedged)
+        assert found is not None  # noqa: S101 - for the type alone: there is an order at least
+        return found
 
 
 def account_book(snapshot: Snapshot) -> Book:
@@ -159,6 +169,27 @@ def _held_name(order: HeldOrder) -> tuple[str, Side, bool] | None:
     if order.replaces is not None or not order.client_order_id:
         return None
     return order.symbol, order.side, order.conditional
+
+
+def _added(before: Exposure | None, order: HeldOrder, market: Market | None, hedged: bool) -> Exposure:
+    """The worst case of a symbol with one more order, which adds to its own side alone."""
+    if before is None:
+        before = Exposure(order.symbol, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, hedged)
+    symbol, long, short, long_notional, short_notional, low, high, _, _ = before
+    notional = order.quantity * held_worth(order, market)
+    if order.side is BUY:
+        long += order.quantity
+        long_notional += notional
+        high = long_notional or high
+    else:
+        short += order.quantity
+        short_notional += notional
+        low = -short_notional if short_notional else low
+    if hedged:
+        gross = long_notional + short_notional
+    else:
+        gross = long_notional if long_notional >= short_notional else short_notional
+    return Exposure(symbol, long, short, long_notional, short_notional, low, high, gross, hedged)
 
 
 def _exposure(symbol: str, total: Total, hedged: bool) -> Exposure:

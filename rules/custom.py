@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Final
 
 from rules.decision import Breach
-from rules.model import AmendOrder, Command, PlaceOrder
+from rules.model import ENTRY, AmendOrder, Command, PlaceOrder
 from rules.rule import Looser, Rule, Setting
 from rules.snapshot import Snapshot
 
@@ -39,7 +39,7 @@ class CustomRule(Rule):
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse what the expression is false for. Raises ``TypeError`` when it is neither true nor false."""
-        if not isinstance(command, PlaceOrder | AmendOrder):
+        if not isinstance(command, ENTRY):
             return None
         answer = self.question(command, snapshot)
         if answer is True:

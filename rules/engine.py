@@ -14,7 +14,7 @@ from rules.decision import _SEAL, Breach, Cleared, Decision, Enforcement, Verdic
 from rules.exposure import held_order
 from rules.headroom import forced, overall_headroom, with_headroom
 from rules.intent import intent_of
-from rules.model import AmendOrder, Command, Intent, PlaceOrder
+from rules.model import ENTRY, Command, Intent, PlaceOrder
 from rules.objections import RULE_FAILED, Objections, objections, ownership_objections
 from rules.overrides import overrides_for
 from rules.policy import Bound, Policy
@@ -86,7 +86,7 @@ def _judge(command: Command, snapshot: Snapshot, policy: Policy, bound: Bound) -
     breaches = with_headroom(found.breaches, found.asked, effective, snapshot)
     enforced = tuple(breach for breach in breaches if breach.enforcement is Enforcement.ENFORCE)
     headroom = None
-    if enforced and intent is Intent.ENTRY and isinstance(effective, PlaceOrder | AmendOrder):
+    if enforced and intent is Intent.ENTRY and isinstance(effective, ENTRY):
         headroom = overall_headroom(effective, enforced, snapshot, bound, leave=True)
     return Decision(
         verdict=Verdict.DENY if enforced else Verdict.ALLOW,

@@ -73,7 +73,11 @@ def _only_leg(command: AmendOrder, snapshot: Snapshot) -> PositionSide:
 
 
 def _highest(*prices: Decimal | None) -> Decimal | None:
-    return max((price for price in prices if price is not None), default=None)
+    highest = None
+    for price in prices:
+        if price is not None and (highest is None or price > highest):
+            highest = price
+    return highest
 
 
 def order_value(order: HeldOrder, snapshot: Snapshot) -> Decimal:

@@ -54,7 +54,10 @@ class Condition(Derived):
 
     def range_of(self, window_s: int) -> PriceRange | None:
         """The range of one window, ``None`` while the guard has not watched that long."""
-        return next((each for each in self.ranges if each.window_s == window_s), None)
+        for each in self.ranges:
+            if each.window_s == window_s:
+                return each
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +167,11 @@ class BotRecord(Derived):
 
     def holding(self, symbol: str) -> Holding | None:
         """Its experience with ``symbol``, ``None`` when it has none."""
-        return next((each for each in self.holdings if each.symbol == symbol), None)
+        return self.found(_holdings).get(symbol)
+
+
+def _holdings(bot: BotRecord) -> dict[str, Holding]:
+    return {each.symbol: each for each in reversed(bot.holdings)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +197,10 @@ class AccountRecord(Derived):
 
     def bot(self, name: str) -> BotRecord | None:
         """One bot's record, ``None`` for a bot never seen."""
-        return next((each for each in self.bots if each.bot == name), None)
+        for each in self.bots:
+            if each.bot == name:
+                return each
+        return None
 
     def forecasts_of(self, name: str, symbol: str) -> Sequence[Forecast]:
         """The forecasts of one kind for a symbol, and for the account as a whole."""

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from rules.decision import Breach, Enforcement
 from rules.intent import intent_of
-from rules.model import AmendOrder, Command, PlaceOrder
+from rules.model import ENTRY, AmendOrder, Command, PlaceOrder
 from rules.objections import RULE_FAILED, breaches_of, objections
 from rules.overrides import override_reach, overrides_for
 from rules.policy import Asked, Bound
@@ -22,7 +22,7 @@ def with_headroom(
     breaches: tuple[Breach, ...], rules: Sequence[Asked], command: Command, snapshot: Snapshot
 ) -> tuple[Breach, ...]:
     """Fill in, for each rule that depends on size, the largest quantity that it alone would pass."""
-    if not breaches or not isinstance(command, PlaceOrder | AmendOrder) or command.quantity is None:
+    if not breaches or not isinstance(command, ENTRY) or command.quantity is None:
         return breaches
     by_place = {(rule.rule_id, rule.level): rule for rule, _, _ in rules if rule.sized}
     return tuple(_with_headroom(each, by_place.get((each.rule_id, each.level)), command, snapshot) for each in breaches)
@@ -74,7 +74,7 @@ def forced(command: Command, snapshot: Snapshot, bound: Bound) -> Command:
 def _pass(breaches: Sequence[Breach], trial: Command, snapshot: Snapshot, leave: bool) -> bool:
     if not breaches:
         return True
-    assert isinstance(trial, PlaceOrder | AmendOrder)  # noqa: S101 - for the type alone: a trial keeps its command's
+    assert isinstance(trial, ENTRY)  # noqa: S101 - for the type alone: a trial keeps its command's
     return leave and overrides_for(breaches, trial, snapshot) is not None
 
 

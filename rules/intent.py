@@ -7,7 +7,7 @@ arithmetic: a shrinking order without the flag is an ENTRY until the flag is put
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import Final, assert_never
 
 from rules.model import (
     AdjustIsolatedMargin,
@@ -27,9 +27,15 @@ from rules.model import (
 )
 from rules.snapshot import OpenOrder, Snapshot
 
+_BOTH: Final = PositionSide.BOTH
+
 
 def intent_of(command: Command, snapshot: Snapshot) -> Intent:
     """The intent of ``command``; needs the snapshot only to know what an amend changes."""
+    return snapshot.last(_intent_of, command)
+
+
+def _intent_of(command: Command, snapshot: Snapshot) -> Intent:
     match command:
         case PlaceOrder():
             return Intent.EXIT if is_guaranteed_exit(command) else Intent.ENTRY
@@ -51,7 +57,7 @@ def is_guaranteed_exit(order: PlaceOrder) -> bool:
 
 def closes_leg(side: Side, position_side: PositionSide) -> bool:
     """Hedge mode: selling the LONG leg or buying the SHORT leg can only close it (the venue refuses more)."""
-    if position_side == PositionSide.BOTH:
+    if position_side == _BOTH:
         return False
     return side == (Side.SELL if position_side == PositionSide.LONG else Side.BUY)
 

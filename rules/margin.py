@@ -22,6 +22,8 @@ from rules.model import MarginMode, Side
 from rules.snapshot import Account, HeldOrder, Position, Snapshot
 
 ZERO: Final = Decimal(0)
+BUY: Final = Side.BUY
+SELL: Final = Side.SELL
 ONE: Final = Decimal(1)
 _ANY: Final = Decimal("Infinity")
 _SURELY: Final = Decimal("0.999999")
@@ -323,16 +325,13 @@ def _isolated(order: HeldOrder, account: Account, mark: Decimal, snapshot: Snaps
 def _moving(exposure: Exposure, side: Side | None, tiers: tuple[MarginTier, ...]) -> Moving:
     """A cross symbol moving against the leg of ``side``, or (``None``) against whichever of its legs is larger."""
     long, short = exposure.long_notional, exposure.short_notional
-    match side:
-        case Side.BUY:
-            losing = long
-        case Side.SELL:
-            losing = short
-        case None:
-            losing = max(long, short)
+    if side is None:
+        losing = long if long >= short else short
+    else:
+        losing = long if side is BUY else short
     # Both legs of a hedge need their margin, whichever loses. A short among them may grow, and counts as growing.
     carried = tuple(leg for leg in (long, short) if leg) if exposure.hedged else (losing,)
-    growing = side is Side.SELL or (short > ZERO and (exposure.hedged or side is None))
+    growing = side is SELL or (short > ZERO and (exposure.hedged or side is None))
     return Moving(losing, carried, growing, tiers)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 
 class Side(StrEnum):
@@ -20,7 +21,10 @@ class Side(StrEnum):
     @property
     def sign(self) -> int:
         """+1 for BUY, -1 for SELL."""
-        return 1 if self is Side.BUY else -1
+        return 1 if self is _BUY else -1
+
+
+_BUY: Final = Side.BUY  # Looking a member up in its class is slow, and every order's side is asked for many times.
 
 
 class PositionSide(StrEnum):
@@ -45,12 +49,16 @@ class OrderType(StrEnum):
     @property
     def is_conditional(self) -> bool:
         """Whether the order rests outside the book until its trigger is reached."""
-        return self not in (OrderType.LIMIT, OrderType.MARKET)
+        return self not in _PLAIN
 
     @property
     def is_market(self) -> bool:
         """Whether the order executes without a limit price once active."""
-        return self not in (OrderType.LIMIT, OrderType.STOP, OrderType.TAKE_PROFIT)
+        return self not in _PRICED
+
+
+_PLAIN: Final = (OrderType.LIMIT, OrderType.MARKET)
+_PRICED: Final = (OrderType.LIMIT, OrderType.STOP, OrderType.TAKE_PROFIT)
 
 
 class TimeInForce(StrEnum):
@@ -198,6 +206,10 @@ Command = (
     | ArmDeadMan
 )
 """Everything that can change an account. Reads and stream keys never reach the judge."""
+
+
+ENTRY: Final = (PlaceOrder, AmendOrder)
+"""What may add risk by itself: for ``isinstance``, which takes a tuple several times faster than a union."""
 
 
 class TradingState(StrEnum):

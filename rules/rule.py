@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import ClassVar, Final
 
 from rules.decision import Breach, Enforcement, Measure
@@ -111,6 +112,12 @@ class Rule:
             advice=advice,
             stops_bot=stops_bot,
         )
+
+
+@lru_cache(maxsize=1024)
+def as_written(value: float) -> Decimal:
+    """A score or probability as it is written, so that a limit of 0.05 and a forecast of 0.05 are equal."""
+    return Decimal(str(value))
 
 
 def show(value: Decimal) -> str:

@@ -139,18 +139,22 @@ class Account(Derived):
 
     def legs(self, symbol: str) -> Sequence[Position]:
         """The open positions of one symbol."""
-        return self.once("(legs)", _legs).get(symbol, ())
+        return self.found(_legs).get(symbol, ())
+
+    def orders(self, symbol: str) -> Sequence[OpenOrder]:
+        """The resting orders of one symbol."""
+        return self.found(_orders).get(symbol, ())
 
     def settings_of(self, symbol: str) -> SymbolSettings | None:
         """The venue's settings of one symbol, ``None`` when the guard has not read them."""
-        found = self.once("(settings)", _settings).get(symbol)
+        found = self.found(_settings).get(symbol)
         if found is not None or self.usual_settings is None:
             return found
         return replace(self.usual_settings, symbol=symbol)
 
     def margin_mode_of(self, symbol: str) -> MarginMode | None:
         """The margin mode among those settings."""
-        found = self.once("(settings)", _settings).get(symbol, self.usual_settings)
+        found = self.found(_settings).get(symbol, self.usual_settings)
         return found.margin_mode if found is not None else None
 
 
@@ -158,6 +162,13 @@ def _legs(account: Account) -> dict[str, list[Position]]:
     found: dict[str, list[Position]] = {}
     for leg in account.positions:
         found.setdefault(leg.symbol, []).append(leg)
+    return found
+
+
+def _orders(account: Account) -> dict[str, list[OpenOrder]]:
+    found: dict[str, list[OpenOrder]] = {}
+    for order in account.open_orders:
+        found.setdefault(order.symbol, []).append(order)
     return found
 
 

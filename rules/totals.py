@@ -15,7 +15,7 @@ from rules.model import Side
 from rules.snapshot import Account, HeldOrder, Market, OpenOrder, Position
 
 ZERO: Final = Decimal(0)
-_BUY: Final = Side.BUY
+BUY: Final = Side.BUY
 """The member itself: looking it up in its class is slow, and this is asked of every order of an account."""
 
 
@@ -28,15 +28,6 @@ class Total:
         self.long = self.short = self.long_notional = self.short_notional = ZERO
         self.buys = self.sells = self.buy_notional = self.sell_notional = ZERO
 
-    def copy(self) -> Total:
-        """The same sums, to go on from."""
-        other = Total.__new__(Total)
-        other.long, other.short = self.long, self.short
-        other.long_notional, other.short_notional = self.long_notional, self.short_notional
-        other.buys, other.sells = self.buys, self.sells
-        other.buy_notional, other.sell_notional = self.buy_notional, self.sell_notional
-        return other
-
     def add_position(self, quantity: Decimal, mark: Decimal) -> None:
         """Add a leg; ``quantity`` is signed."""
         if quantity > 0:
@@ -48,7 +39,7 @@ class Total:
 
     def add_order(self, side: Side, quantity: Decimal, price: Decimal) -> None:
         """Add what an order may still fill, at the highest price it could be worth."""
-        if side is _BUY:
+        if side is BUY:
             self.buys += quantity
             self.buy_notional += quantity * price
         else:
@@ -64,21 +55,13 @@ class _Book:
     orders: list[OpenOrder] = field(default_factory=list)
 
 
-def symbol_total(
-    symbol: str, held: Sequence[HeldOrder], standing: Total | None, account: Account, markets: Mapping[str, Market]
-) -> Total:
-    """The sums of one symbol with ``held``, its orders that are under way, on top of what is ``standing``."""
-    amended: dict[str, Decimal] | None = None
+def amended_total(symbol: str, held: Sequence[HeldOrder], account: Account, market: Market | None) -> Total:
+    """The sums of one symbol with ``held``, its orders that are under way, amends among them."""
+    amended: dict[str, Decimal] = {}
     for order in held:
         if order.replaces is not None:
-            amended = amended or {}
             amended[order.replaces] = max(amended.get(order.replaces, ZERO), order.quantity)
-    market = markets.get(symbol)
-    if amended is not None:
-        book = account.once("(books)", _account_books).get(symbol, _Book())
-        total = _account_total(book, amended, market)
-    else:
-        total = standing.copy() if standing is not None else Total()
+    total = _account_total(account.found(_account_books).get(symbol, _Book()), amended, market)
     for order in held:
         total.add_order(order.side, order.quantity, held_worth(order, market))
     return total
@@ -102,7 +85,7 @@ def _worth(price: Decimal | None, market: Market | None, *, priced: bool) -> Dec
 
 def account_totals(account: Account, markets: Mapping[str, Market]) -> dict[str, Total]:
     """The sums of every symbol with a leg or a resting order, with nothing under way. Not to be added to."""
-    books = account.once("(books)", _account_books)
+    books = account.found(_account_books)
     return {symbol: _account_total(book, {}, markets.get(symbol)) for symbol, book in books.items()}
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from rules.decision import Breach
 from rules.model import AmendOrder, Command
-from rules.rule import Looser, Rule, Setting, show
+from rules.rule import Looser, Rule, Setting, as_written, show
 from rules.snapshot import Snapshot
 
 
@@ -81,7 +81,7 @@ cancels = "counted"
 
     def kept_back(self, burst: Decimal, anomaly: float) -> Decimal:
         """Tokens that stay in a bucket at this anomaly score; a full bucket always grants one message."""
-        return min(burst * self.tighten * Decimal(str(anomaly)), burst - 1)
+        return min(burst * self.tighten * as_written(anomaly), burst - 1)
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse when the bucket holds less than one token above the share kept back."""

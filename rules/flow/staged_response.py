@@ -13,11 +13,12 @@ from rules.decision import Breach, Measure
 from rules.facts import Score
 from rules.flow.remembered import MARGIN_S, memory_full
 from rules.model import AdjustIsolatedMargin, Command, TradingState
-from rules.rule import Looser, Rule, Setting
+from rules.rule import Looser, Rule, Setting, as_written
 from rules.snapshot import Snapshot
 
 ScoreLevel = Literal["bot", "account", "desk"]
 
+_USUAL: Final = Score()
 _WAYS_OUT: Final = "reduce-only orders and cancels pass"
 
 
@@ -84,7 +85,7 @@ halt_at = 0.95
         """Refuse what the stage of the highest score does not let pass."""
         if isinstance(command, AdjustIsolatedMargin) and command.amount > 0:
             return None
-        level, score = self._highest(snapshot)
+        level, score = snapshot.found(self._highest)
         match self._stage(score):
             case "halt":
                 return self.breach(
@@ -110,7 +111,7 @@ halt_at = 0.95
 
     def measure(self, command: Command, snapshot: Snapshot) -> tuple[Measure, ...]:
         """The score that counts, and from the first stage on which it is and what drove it."""
-        level, score = self._highest(snapshot)
+        level, score = snapshot.found(self._highest)
         stage = self._stage(score)
         found = self.measured("anomaly", _shown(score), unit=level)
         if stage == "":
@@ -135,14 +136,25 @@ halt_at = 0.95
     def _highest(self, snapshot: Snapshot) -> tuple[str, Score]:
         account = snapshot.account.name if snapshot.account is not None else ""
         names = {"bot": f"bot:{snapshot.bot}", "account": f"account:{account}", "desk": "desk"}
-        scores = {names[each]: snapshot.scores.get(names[each], Score()) for each in self.of}
-        return max(scores.items(), key=lambda each: each[1].value)
+        highest, found = "", None
+        for each in self.of:
+            score = snapshot.scores.get(names[each], _USUAL)
+            if found is None or score.value > found.value:
+                highest, found = names[each], score
+        return highest, found or _USUAL
 
     def _stage(self, score: Score) -> str:
         """The name of the highest stage reached, empty below the first."""
-        value = Decimal(str(score.value))
-        stages = {"halt": self.halt_at, "reduce": self.reduce_at, "delay": self.delay_at, "alert": self.alert_at}
-        return next((name for name, at in stages.items() if at is not None and value >= at), "")
+        value = as_written(score.value)
+        for name, at in (
+            ("halt", self.halt_at),
+            ("reduce", self.reduce_at),
+            ("delay", self.delay_at),
+            ("alert", self.alert_at),
+        ):
+            if at is not None and value >= at:
+                return name
+        return ""
 
 
 def _last_entry(snapshot: Snapshot) -> datetime | None:

@@ -40,9 +40,10 @@ class TradingStateGate(Rule):
             return None
         if controls.kill_running:
             return self.breach("KILL_RUNNING", "the kill switch is closing this account; bots may only cancel")
+        state = controls.strictest
         lowers_risk = intent is Intent.EXIT or (isinstance(command, AdjustIsolatedMargin) and command.amount > 0)
-        if lowers_risk or controls.strictest is TradingState.ACTIVE:
+        if lowers_risk or state is TradingState.ACTIVE:
             return None
-        if controls.strictest is TradingState.HALTED:
+        if state is TradingState.HALTED:
             return self.breach("TRADING_HALTED", "trading is halted; re-arming needs a person")
         return self.breach("REDUCE_ONLY_STATE", "only reduce-only orders and cancels pass now")

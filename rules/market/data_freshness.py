@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 from rules.ages import seconds
 from rules.decision import Breach
 from rules.intent import intent_of
-from rules.model import AmendOrder, Command, Intent, PlaceOrder, SetLeverage, SetMarginMode
+from rules.model import ENTRY, AmendOrder, Command, Intent, PlaceOrder, SetLeverage, SetMarginMode
 from rules.rule import Looser, Rule, Setting
 from rules.snapshot import Snapshot
 
@@ -79,7 +79,7 @@ account_age_max_s = 30
         instrument = snapshot.instruments.get(command.symbol)
         if instrument is None:
             return self.breach("UNKNOWN_SYMBOL", f"the venue lists no instrument {command.symbol}")
-        if not isinstance(command, PlaceOrder | AmendOrder):
+        if not isinstance(command, ENTRY):
             return None
         if not instrument.trading:
             return self.breach("SYMBOL_NOT_TRADING", f"{command.symbol} is not open for trading")

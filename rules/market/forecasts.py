@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from functools import lru_cache
 from typing import NamedTuple
 
 from rules.ages import seconds
 from rules.decision import Measure
 from rules.facts import Forecast
-from rules.rule import plain
+from rules.rule import as_written, plain
 from rules.snapshot import Snapshot
 
 
@@ -70,9 +69,4 @@ def stated(name: str, symbol: str, snapshot: Snapshot, age_max_s: int, wanted: C
 
 def probability(forecast: Forecast) -> Decimal:
     """The stated probability as it is written, so that a limit of 0.05 and a forecast of 0.05 are equal."""
-    return _as_written(forecast.probability)
-
-
-@lru_cache(maxsize=1024)
-def _as_written(value: float) -> Decimal:
-    return Decimal(str(value))
+    return as_written(forecast.probability)

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 
 from rules.ages import seconds
 from rules.decision import Breach
-from rules.model import AmendOrder, Command, PlaceOrder
+from rules.model import ENTRY, Command, PlaceOrder
 from rules.order.price_collar import collar_bound
 from rules.rule import Looser, Rule, Setting, show_exact
 from rules.snapshot import Snapshot
@@ -43,7 +43,7 @@ band = 0.10
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse an exit priced so far through the mark that it must be a mistake."""
-        if not isinstance(command, PlaceOrder | AmendOrder) or command.price is None:
+        if not isinstance(command, ENTRY) or command.price is None:
             return None
         if isinstance(command, PlaceOrder) and command.order_type.is_conditional:
             return None

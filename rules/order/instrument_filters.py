@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from rules.decision import Breach
 from rules.instrument import Instrument
-from rules.model import AmendOrder, Command, PlaceOrder
+from rules.model import ENTRY, AmendOrder, Command, PlaceOrder
 from rules.rule import Rule, show_exact
 from rules.snapshot import Snapshot
 
@@ -38,7 +38,7 @@ enforcement = "enforce"
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse the first filter the order would fail."""
-        if not isinstance(command, PlaceOrder | AmendOrder):
+        if not isinstance(command, ENTRY):
             return None
         instrument = snapshot.instruments.get(command.symbol)
         if instrument is None:
@@ -81,12 +81,11 @@ enforcement = "enforce"
         low = instrument.market_quantity_min if market else instrument.quantity_min
         high = instrument.market_quantity_max if market else instrument.quantity_max
         floored = instrument.floor_quantity(quantity, market=market)
-        shown = show_exact(quantity)
         if quantity < low:
             yield self.breach(
                 "QUANTITY_TOO_SMALL",
-                f"quantity {shown} is below the venue's minimum",
-                observed=shown,
+                f"quantity {show_exact(quantity)} is below the venue's minimum",
+                observed=show_exact(quantity),
                 limit=show_exact(low),
                 headroom=Decimal(0),
                 advice=f"the smallest quantity is {show_exact(low)}",
@@ -94,16 +93,16 @@ enforcement = "enforce"
         if quantity > high:
             yield self.breach(
                 "QUANTITY_TOO_LARGE",
-                f"quantity {shown} is above the venue's maximum",
-                observed=shown,
+                f"quantity {show_exact(quantity)} is above the venue's maximum",
+                observed=show_exact(quantity),
                 limit=show_exact(high),
                 headroom=instrument.floor_quantity(high, market=market),
             )
         if floored != quantity:
             yield self.breach(
                 "QUANTITY_OFF_STEP",
-                f"quantity {shown} is not a multiple of the step",
-                observed=shown,
+                f"quantity {show_exact(quantity)} is not a multiple of the step",
+                observed=show_exact(quantity),
                 limit=show_exact(instrument.market_step_size if market else instrument.step_size),
                 headroom=floored if floored >= low else Decimal(0),
             )

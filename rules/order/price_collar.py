@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 from rules.ages import seconds
 from rules.decision import Breach
 from rules.facts import PRICE_WINDOWS_S
-from rules.model import AmendOrder, Command, PlaceOrder, Side
+from rules.model import ENTRY, AmendOrder, Command, PlaceOrder, Side
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact
 from rules.snapshot import Market, Snapshot
 
@@ -77,7 +77,7 @@ window_band = 0.05
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse a price outside ``band``, or outside the window's ``window_band``."""
-        if not isinstance(command, PlaceOrder | AmendOrder):
+        if not isinstance(command, ENTRY):
             return None
         market = snapshot.markets.get(command.symbol)
         if market is None:

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 
 from rules.decision import Breach
 from rules.exposure import held_order
-from rules.model import AmendOrder, Command, PlaceOrder, Side
+from rules.model import ENTRY, AmendOrder, Command, PlaceOrder, Side
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact
 from rules.snapshot import Account, HeldOrder, Market, Snapshot
 
@@ -67,7 +67,7 @@ reach = 0.05
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse an entry whose worst price meets the worst price of an order on the other side."""
         order = held_order(command, snapshot)
-        if order is None or not isinstance(command, PlaceOrder | AmendOrder):
+        if order is None or not isinstance(command, ENTRY):
             return None
         if snapshot.account is None:
             return self.unknown("which orders of the account rest")
@@ -92,17 +92,14 @@ reach = 0.05
         """How far each order of ``side`` that is in the book, or may come into it, may execute. ``None``: anywhere."""
         limits = [
             order.price
-            for order in account.open_orders
-            if order.symbol == symbol
-            and order.side == side
-            and self._counts(order.bot, snapshot)
-            and not order.order_type.is_conditional
+            for order in account.orders(symbol)
+            if order.side is side and self._counts(order.bot, snapshot) and not order.order_type.is_conditional
         ]
         limits += [
             _limit(held)
             for hold in snapshot.holds
             for held in hold.orders
-            if held.symbol == symbol and held.side == side and self._counts(hold.bot, snapshot) and not held.conditional
+            if held.symbol == symbol and held.side is side and self._counts(hold.bot, snapshot) and not held.conditional
         ]
         market = snapshot.markets.get(symbol)
         return [self._through(_far_price(side, market), side) if limit is None else limit for limit in limits]

@@ -121,12 +121,13 @@ memes = 5000
             return None
         if snapshot.account is None:
             return self.unknown("the account")
-        exposures = worst_case(snapshot, (order,))
+        gross = gross_notional(snapshot, order)
         for name, symbols, limit in self._caps(order.symbol, snapshot.account.margin_balance):
             # No correlation makes more of exposures than their sum: most orders need no matrix.
-            if gross_notional(snapshot, order) <= limit:
+            if gross <= limit:
                 continue
-            counted = [each for each in exposures.values() if symbols is None or each.symbol in symbols]
+            exposures = worst_case(snapshot, (order,)).values()
+            counted = [each for each in exposures if symbols is None or each.symbol in symbols]
             if sum(map(_widest, counted), ZERO) <= limit:
                 continue
             squared = self.squared(counted, self._live(snapshot))
@@ -177,10 +178,10 @@ memes = 5000
             limits.append(max(ZERO, self.limit_equity * margin_balance))
         if limits:
             yield "", None, min(limits)
-        for name, symbols in sorted(self.clusters.items()):
+        for name in sorted([name for name, symbols in self.clusters.items() if symbol in symbols]):
             limit = self.cluster_limits.get(name, self.cluster_notional)
-            if symbol in symbols and limit is not None:
-                yield name, symbols, limit
+            if limit is not None:
+                yield name, self.clusters[name], limit
 
     def _breach(self, cluster: str, observed: str, limit: str) -> Breach:
         if cluster:

@@ -70,10 +70,11 @@ net_notional = 250000
             return None
         if snapshot.account is None:
             return self.unknown("the account")
-        exposures, gross = worst_case(snapshot, (order,)).values(), gross_notional(snapshot, order)
-        balance = snapshot.account.margin_balance
+        gross, balance = gross_notional(snapshot, order), snapshot.account.margin_balance
+        limit = _cap(self.gross_notional, self.gross_equity, balance)
+        if limit is not None and gross > limit:
+            return self._breach("gross", gross, limit)
         for name, measured, limit in (
-            ("gross", lambda _: gross, _cap(self.gross_notional, self.gross_equity, balance)),
             (
                 "same direction",
                 _same_direction,
@@ -81,10 +82,10 @@ net_notional = 250000
             ),
             ("net", _net, _cap(self.net_notional, self.net_equity, balance)),
         ):
-            # Neither of the other two is ever more than gross.
+            # Neither is ever more than gross: most orders need no sums.
             if limit is None or gross <= limit:
                 continue
-            if (observed := measured(exposures)) > limit:
+            if (observed := measured(worst_case(snapshot, (order,)).values())) > limit:
                 return self._breach(name, observed, limit)
         return None
 

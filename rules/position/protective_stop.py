@@ -10,8 +10,8 @@ from typing import Annotated, ClassVar
 
 from rules.ages import seconds
 from rules.decision import Breach
-from rules.model import AmendOrder, Command, PlaceOrder
-from rules.protection import Band, is_protected, orders_by_symbol
+from rules.model import ENTRY, Command
+from rules.protection import Band, is_protected
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting
 from rules.snapshot import Account, Position, Snapshot
 
@@ -76,7 +76,7 @@ distance_max = 0.05
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse entries while a leg has been unprotected for too long, or it is not known for how long."""
-        if not isinstance(command, PlaceOrder | AmendOrder):
+        if not isinstance(command, ENTRY):
             return None
         account = snapshot.account
         if account is None:
@@ -98,11 +98,11 @@ distance_max = 0.05
 
     def _bare(self, account: Account) -> list[Position]:
         """The legs without full protection, of which nothing but the account decides."""
-        resting, band = account.found(orders_by_symbol), self.band
+        band = self.band
         return [
             leg
             for leg in account.positions
-            if self.symbol in ("", leg.symbol) and not is_protected(leg, resting.get(leg.symbol, ()), band)
+            if self.symbol in ("", leg.symbol) and not is_protected(leg, account.orders(leg.symbol), band)
         ]
 
     def _missing(self, leg: Position, age: timedelta) -> Breach:
