@@ -24,6 +24,7 @@ from rules.snapshot import Account, HeldOrder, Position, Snapshot
 ZERO: Final = Decimal(0)
 BUY: Final = Side.BUY
 SELL: Final = Side.SELL
+_CROSS: Final = MarginMode.CROSS
 ONE: Final = Decimal(1)
 _ANY: Final = Decimal("Infinity")
 _SURELY: Final = Decimal("0.999999")
@@ -85,15 +86,16 @@ class _Carried(NamedTuple):
             ceiling=tiers[place + 1].notional_floor if place + 1 < len(tiers) else _ANY,
             required=kept - tier.maintenance_amount,
             slope=kept if growing else -kept,
-            reach=_reach(notional, growing, tier, tiers[place + 1 :]) if notional else _ANY,
+            reach=_reach(notional, growing, tiers, place) if notional else _ANY,
         )
 
 
-def _reach(notional: Decimal, growing: bool, tier: MarginTier, above: Sequence[MarginTier]) -> Decimal:
-    """A fraction by which a leg that is in ``tier`` may move and surely stays in it."""
+def _reach(notional: Decimal, growing: bool, tiers: Sequence[MarginTier], place: int) -> Decimal:
+    """A fraction by which a leg that is in the tier at ``place`` may move and surely stays in it."""
     if growing:
-        return (above[0].notional_floor / notional - ONE) * _SURELY if above else _ANY
-    return (ONE - tier.notional_floor / notional) * _SURELY if tier.notional_floor else _ANY
+        return (tiers[place + 1].notional_floor / notional - ONE) * _SURELY if place + 1 < len(tiers) else _ANY
+    floor = tiers[place].notional_floor
+    return (ONE - floor / notional) * _SURELY if floor else _ANY
 
 
 def _carried(each: Moving) -> tuple[_Carried, ...]:
@@ -182,7 +184,7 @@ def _liquidation(order: HeldOrder, snapshot: Snapshot) -> Liquidation:
 
 def _cross(order: HeldOrder, account: Account, mark: Decimal, snapshot: Snapshot) -> tuple[Decimal, Decimal]:
     backing = account.margin_balance - _paid_above_mark(order, mark)
-    for leg in account.once("isolated_legs", _isolated_legs):
+    for leg in account.found(_isolated_legs):
         backing -= max(ZERO, _isolated_backing(leg, snapshot))
     return _within_tiers(order, backing, account, snapshot) or _across_tiers(order, backing, account, snapshot)
 
@@ -213,19 +215,19 @@ def _within_tiers(
         return None
     by_symbol, (losing, required, slope, margin, reach) = standing
     book = account_book(snapshot)
-    differs = {**book.pending, order.symbol: book.after(order)}
-    for symbol, exposure in differs.items():
+    for symbol, exposure in {**book.pending, order.symbol: book.after(order)}.items():
         instrument = snapshot.instruments.get(symbol)
-        if instrument is None or not instrument.tiers or _mode(symbol, account) is not MarginMode.CROSS:
+        if instrument is None or not instrument.tiers or _mode(symbol, account) is not _CROSS:
             return None
-        now = _crossed(exposure, order.side if symbol == order.symbol else None, instrument.tiers)
-        was = by_symbol.get(symbol, _NOTHING)
-        losing += now.losing - was.losing
-        required += now.required - was.required
-        slope += now.slope - was.slope
-        margin += now.margin - was.margin
-        if now.reach < reach:
-            reach = now.reach
+        side = order.side if symbol == order.symbol else None
+        losing_now, required_now, slope_now, margin_now, reach_now = _crossed(exposure, side, instrument.tiers)
+        losing_was, required_was, slope_was, margin_was, _ = by_symbol.get(symbol, _NOTHING)
+        losing += losing_now - losing_was
+        required += required_now - required_was
+        slope += slope_now - slope_was
+        margin += margin_now - margin_was
+        if reach_now < reach:
+            reach = reach_now
     slope += losing
     if slope <= ZERO:
         return None
@@ -255,9 +257,9 @@ def _standing_crossed(snapshot: Snapshot) -> tuple[dict[str, _Crossed], _Crossed
 
 
 def _crossed(exposure: Exposure, side: Side | None, tiers: tuple[MarginTier, ...]) -> _Crossed:
-    moving = _moving(exposure, side, tiers)
-    growing, required, slope, margin, reach = moving.growing, ZERO, ZERO, ZERO, _ANY
-    for notional in moving.carried:
+    losing, carried, growing, _ = _moving(exposure, side, tiers)
+    required, slope, margin, reach = ZERO, ZERO, ZERO, _ANY
+    for notional in carried:
         place = _tier_place(notional, tiers)
         tier = tiers[place]
         kept = notional * tier.maintenance_rate
@@ -267,8 +269,8 @@ def _crossed(exposure: Exposure, side: Side | None, tiers: tuple[MarginTier, ...
         if needed > ZERO:
             margin += needed
         if notional:
-            reach = min(reach, _reach(notional, growing, tier, tiers[place + 1 :]))
-    return _Crossed(moving.losing, required, slope, margin, reach)
+            reach = min(reach, _reach(notional, growing, tiers, place))
+    return _Crossed(losing, required, slope, margin, reach)
 
 
 _NOTHING: Final = _Crossed(ZERO, ZERO, ZERO, ZERO, _ANY)
@@ -325,10 +327,8 @@ def _isolated(order: HeldOrder, account: Account, mark: Decimal, snapshot: Snaps
 def _moving(exposure: Exposure, side: Side | None, tiers: tuple[MarginTier, ...]) -> Moving:
     """A cross symbol moving against the leg of ``side``, or (``None``) against whichever of its legs is larger."""
     long, short = exposure.long_notional, exposure.short_notional
-    if side is None:
-        losing = long if long >= short else short
-    else:
-        losing = long if side is BUY else short
+    against = side or (BUY if long >= short else SELL)
+    losing = long if against is BUY else short
     # Both legs of a hedge need their margin, whichever loses. A short among them may grow, and counts as growing.
     carried = tuple(leg for leg in (long, short) if leg) if exposure.hedged else (losing,)
     growing = side is SELL or (short > ZERO and (exposure.hedged or side is None))
@@ -369,7 +369,7 @@ def _account(snapshot: Snapshot) -> Account:
 
 def _mode(symbol: str, account: Account) -> MarginMode:
     """An open leg says in which mode it is; the venue does not change it under a position."""
-    found = account.once("margin_modes", _modes).get(symbol)
+    found = account.found(_modes).get(symbol)
     if found is not None:
         return found
     mode = account.margin_mode_of(symbol)
@@ -415,9 +415,7 @@ def _tier(notional: Decimal, tiers: Sequence[MarginTier]) -> MarginTier:
 def _tier_place(notional: Decimal, tiers: Sequence[MarginTier]) -> int:
     if not tiers:
         raise MarginUnknown("the margin tiers")
-    place = 0
-    for tier in tiers[1:]:
-        if tier.notional_floor > notional:
-            break
+    place, last = 0, len(tiers) - 1
+    while place < last and tiers[place + 1].notional_floor <= notional:
         place += 1
     return place

@@ -68,7 +68,7 @@ counts_from = "clean"
         gross = book.gross_after(order)
         if gross <= self.start:
             return None
-        age = self._age(snapshot)
+        age = snapshot.found(self._age)
         if age is None:
             return self.unknown(f"since when {snapshot.bot} has a clean record")
         cap = self._cap(age)
@@ -84,7 +84,7 @@ counts_from = "clean"
 
     def measure(self, command: Command, snapshot: Snapshot) -> tuple[Measure, ...]:
         """The bot's cap as of this entry."""
-        age = self._age(snapshot)
+        age = snapshot.found(self._age)
         cap = "unknown" if age is None else show(self._cap(age))
         return (self.measured("cap", cap, "quote currency"),)
 
@@ -100,8 +100,10 @@ counts_from = "clean"
         return max(timedelta(0), snapshot.now - since)
 
     def _cap(self, age: timedelta) -> Decimal:
+        if age >= _DAY * self.ramp_days:
+            return self.full
         ramped = Decimal(age // _TICK) / Decimal(self.ramp_days * (_DAY // _TICK))
-        return self.start + (self.full - self.start) * min(Decimal(1), ramped)
+        return self.start + (self.full - self.start) * ramped
 
 
 def _days(age: timedelta) -> str:

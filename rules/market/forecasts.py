@@ -5,35 +5,44 @@ A forecast is an aid: it can only refuse, never allow, and where there is none t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from rules.ages import seconds
 from rules.decision import Measure
 from rules.facts import Forecast
 from rules.rule import as_written, plain
-from rules.snapshot import Snapshot
+
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+
+
+class Kept(NamedTuple):
+    """The forecasts that concern a rule, as the record has them: when the oldest and the newest were stated, and the
+    one of the highest probability."""
+
+    all: Sequence[Forecast] = ()
+    oldest: datetime = _NEVER
+    newest: datetime = _NEVER
+    highest: Forecast | None = None
 
 
 class Stated(NamedTuple):
-    """The forecasts a rule asked for, split by age; ``age_s`` is that of the oldest, ``None`` when there is none."""
+    """The forecasts a rule asked for, split by age; ``age_s`` is that of the oldest, ``None`` when there is none.
+
+    ``highest`` is the fresh one of the highest probability.
+    """
 
     fresh: Sequence[Forecast]
     stale: Sequence[Forecast]
     age_s: int | None
+    highest: Forecast | None
 
     @property
     def is_complete(self) -> bool:
         """Whether there are forecasts and none of them is too old."""
         return bool(self.fresh) and not self.stale
-
-    @property
-    def highest(self) -> Forecast | None:
-        """The fresh forecast of the highest probability."""
-        if len(self.fresh) == 1:
-            return self.fresh[0]
-        return max(self.fresh, key=lambda each: each.probability, default=None)
 
     @property
     def lack(self) -> str:
@@ -44,27 +53,40 @@ class Stated(NamedTuple):
         """What the audit keeps: the highest probability, the age, and whether it could be relied on."""
         if self.age_s is None:
             return (Measure(rule_id, "forecast", "absent"),)
-        state = Measure(rule_id, "forecast", "fresh" if self.is_complete else "stale")
+        state = Measure(rule_id, "forecast", "stale" if self.stale else "fresh")
         age = Measure(rule_id, "forecast_age", str(self.age_s), "s")
         if self.highest is None:
             return state, age
         return state, age, Measure(rule_id, "probability", plain(probability(self.highest)))
 
 
-def stated(name: str, symbol: str, snapshot: Snapshot, age_max_s: int, wanted: Callable[[Forecast], bool]) -> Stated:
-    """The forecasts called ``name`` for ``symbol`` and for the whole account that are ``wanted``."""
-    fresh: list[Forecast] = []
-    stale: list[Forecast] = []
-    oldest = None
-    age_max = seconds(age_max_s)
-    for forecast in snapshot.record.forecasts_of(name, symbol) if snapshot.record is not None else ():
-        if not wanted(forecast):
-            continue
-        age = abs(snapshot.now - forecast.as_of)
-        (fresh if age <= age_max else stale).append(forecast)
-        if oldest is None or age > oldest:
-            oldest = age
-    return Stated(fresh, stale, int(oldest.total_seconds()) if oldest is not None else None)
+def kept(forecasts: Sequence[Forecast]) -> Kept:
+    """``forecasts``, of which no more needs to be worked out until there is a new record."""
+    if not forecasts:
+        return Kept()
+    moments = [each.as_of for each in forecasts]
+    return Kept(forecasts, min(moments), max(moments), _highest(forecasts))
+
+
+def stated(known: Kept, now: datetime, age_max_s: int) -> Stated:
+    """What may be relied on ``now``. Nothing is further away than the oldest or, in the future, the newest."""
+    if not known.all:
+        return _NOTHING
+    age, ahead, age_max = abs(now - known.oldest), abs(now - known.newest), seconds(age_max_s)
+    if ahead > age:
+        age = ahead
+    if age <= age_max:
+        return Stated(known.all, (), int(age.total_seconds()), known.highest)
+    fresh = [each for each in known.all if abs(now - each.as_of) <= age_max]
+    stale = [each for each in known.all if abs(now - each.as_of) > age_max]
+    return Stated(fresh, stale, int(age.total_seconds()), _highest(fresh))
+
+
+_NOTHING: Final = Stated((), (), None, None)
+
+
+def _highest(forecasts: Sequence[Forecast]) -> Forecast | None:
+    return max(forecasts, key=lambda each: each.probability, default=None)
 
 
 def probability(forecast: Forecast) -> Decimal:

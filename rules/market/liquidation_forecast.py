@@ -9,8 +9,9 @@ from typing import Annotated, ClassVar
 
 from rules.decision import Breach, Measure
 from rules.exposure import held_order
+from rules.facts import AccountRecord
 from rules.market.conditions import WithoutFacts, show_percent
-from rules.market.forecasts import Stated, probability, stated
+from rules.market.forecasts import Kept, Stated, kept, probability, stated
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting
 from rules.snapshot import Snapshot
@@ -86,10 +87,12 @@ horizon_s = 28800
         return snapshot.last(self._find, symbol)
 
     def _find(self, symbol: str, snapshot: Snapshot) -> Stated:
-        return stated(
-            "liquidation",
-            symbol,
-            snapshot,
-            self.forecast_age_max_s,
-            lambda forecast: forecast.horizon_s <= self.horizon_s,
-        )
+        record = snapshot.record
+        if record is None:
+            return stated(Kept(), snapshot.now, self.forecast_age_max_s)
+        known = record.once((self._find, symbol), lambda known: self._heeded(symbol, known))
+        return stated(known, snapshot.now, self.forecast_age_max_s)
+
+    def _heeded(self, symbol: str, record: AccountRecord) -> Kept:
+        forecasts = record.forecasts_of("liquidation", symbol)
+        return kept([each for each in forecasts if each.horizon_s <= self.horizon_s])

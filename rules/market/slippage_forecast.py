@@ -9,9 +9,9 @@ from typing import Annotated, ClassVar
 
 from rules.decision import Breach, Measure
 from rules.exposure import held_order
-from rules.facts import Forecast
+from rules.facts import AccountRecord, Forecast
 from rules.market.conditions import WithoutFacts, is_post_only, show_percent
-from rules.market.forecasts import Stated, probability, stated
+from rules.market.forecasts import Kept, Stated, kept, probability, stated
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact
 from rules.snapshot import HeldOrder, Snapshot
@@ -92,13 +92,15 @@ cost_min = 0.002
         return snapshot.last(self._find, order)
 
     def _find(self, order: HeldOrder, snapshot: Snapshot) -> Stated:
-        return stated(
-            "slippage",
-            order.symbol,
-            snapshot,
-            self.forecast_age_max_s,
-            lambda forecast: self._concerns(forecast, order),
-        )
+        record = snapshot.record
+        if record is None:
+            return stated(Kept(), snapshot.now, self.forecast_age_max_s)
+        known = record.once((self._find, order.symbol, order.side), lambda known: self._heeded(order, known))
+        return stated(known, snapshot.now, self.forecast_age_max_s)
+
+    def _heeded(self, order: HeldOrder, record: AccountRecord) -> Kept:
+        forecasts = record.forecasts_of("slippage", order.symbol)
+        return kept([each for each in forecasts if self._concerns(each, order)])
 
     def _concerns(self, forecast: Forecast, order: HeldOrder) -> bool:
         on_its_side = forecast.side in (None, order.side)
