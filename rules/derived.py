@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 T = TypeVar("T")
+MISSING: Final = object()
+"""Stands for what was not worked out yet: ``None`` is an answer too."""
 
 
 class Derived:
@@ -18,10 +20,12 @@ class Derived:
     def once(self, name: Hashable, work: Callable[[Self], T]) -> T:
         """What ``work`` finds in this value, worked out the first time ``name`` is asked for."""
         try:
-            found: T = self.derived[name]
-        except (AttributeError, KeyError):
-            found = work(self)
-            room(self)[name] = found
+            derived = self.derived
+        except AttributeError:
+            derived = room(self)
+        found: T = derived.get(name, MISSING)
+        if found is MISSING:
+            found = derived[name] = work(self)
         return found
 
     def found(self, work: Callable[[Self], T]) -> T:
@@ -30,7 +34,14 @@ class Derived:
         A rule asks with a method of its own that looks at this value and the rule's settings alone: then many orders
         that meet the same fact share the answer, and no two rules share theirs.
         """
-        return self.once(work, work)
+        try:
+            derived = self.derived
+        except AttributeError:
+            derived = room(self)
+        found: T = derived.get(work, MISSING)
+        if found is MISSING:
+            found = derived[work] = work(self)
+        return found
 
 
 def room(of: Derived) -> dict[Any, Any]:

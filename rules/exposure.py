@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from rules.book import Exposure, account_book
+from rules.derived import room
 from rules.intent import find_original, is_guaranteed_exit, order_only_shrinks
 from rules.model import AmendOrder, Command, PlaceOrder, PositionSide, Side
 from rules.snapshot import Amendment, HeldOrder, Snapshot
@@ -19,13 +20,10 @@ from rules.totals import ZERO, held_worth
 
 def held_order(command: Command, snapshot: Snapshot) -> HeldOrder | None:
     """The worst case of ``command`` itself, or ``None`` when it cannot add exposure or its size is unknown."""
-    try:
-        asked, order = snapshot.derived[_held_order]  # As ``last`` finds it; forty rules ask for this.
-        if asked is command:
-            known: HeldOrder | None = order
-            return known
-    except (AttributeError, KeyError):
-        pass  # The first rule to ask.
+    known = room(snapshot).get(_held_order)  # As ``last`` finds it; forty rules ask for this.
+    if known is not None and known[0] is command:
+        order: HeldOrder | None = known[1]
+        return order
     return snapshot.last(_held_order, command)
 
 

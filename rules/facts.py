@@ -134,7 +134,7 @@ class Performance(Derived):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Holding:
+class Holding(Derived):
     """One bot's experience with one symbol.
 
     ``held_since`` is when its present position was opened, ``None`` while flat. ``funding_stamps`` counts the funding

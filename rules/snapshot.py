@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from rules.derived import Derived, room
+from rules.derived import MISSING, Derived, room
 from rules.facts import AccountRecord, Conditions, Override, Score
 from rules.instrument import Instrument
 from rules.model import MarginMode, OrderType, PositionSide, Side, TradingState
@@ -333,15 +333,11 @@ class Snapshot(Derived):
 
         All rules ask of one command before any asks of the next, so remembering one is enough.
         """
-        found: T
-        try:
-            of, found = self.derived[work]
-            if of is asked:
-                return found
-        except (AttributeError, KeyError):
-            pass  # Nothing was asked of this snapshot yet.
-        found = work(asked, self)
-        room(self)[work] = asked, found
+        derived = room(self)
+        known = derived.get(work)
+        if known is None or known[0] is not asked:
+            known = derived[work] = asked, work(asked, self)
+        found: T = known[1]
         return found
 
     def standing(self, name: str, work: Callable[[Snapshot], T]) -> T:
@@ -351,9 +347,8 @@ class Snapshot(Derived):
         nothing else of the snapshot: no hold, no clock, and the bot only when ``name`` names it.
         """
         known = self.once("(standing)", _standing)
-        try:
-            found: T = known[name]
-        except KeyError:
+        found: T = known.get(name, MISSING)
+        if found is MISSING:
             found = known[name] = work(self)
         return found
 

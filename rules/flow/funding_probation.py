@@ -83,6 +83,9 @@ stamps = 1
         holding = self._holding(order.symbol, snapshot)
         if holding is None:
             return (self.measured("funding_stamps", "unknown"),)
+        return holding.found(self._measures)
+
+    def _measures(self, holding: Holding) -> tuple[Measure, ...]:
         return (
             self.measured("funding_stamps", str(holding.funding_stamps)),
             self.measured("carry", show_exact(holding.carry), unit="quote currency"),

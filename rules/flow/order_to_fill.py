@@ -69,8 +69,13 @@ orders_min = 200
         """The ratio as of this entry."""
         record = fresh_record(snapshot, self.facts_age_max_s)
         bot = record.bot(snapshot.bot) if record is not None else None
-        value = "unknown" if record is None else "no orders" if bot is None else bot.found(_ratio)
+        if bot is not None:
+            return bot.found(self._measures)
+        value = "unknown" if record is None else "no orders"
         return (self.measured("order_to_fill", value, "orders a fill"),)
+
+    def _measures(self, bot: BotRecord) -> tuple[Measure, ...]:
+        return (self.measured("order_to_fill", _ratio(bot), "orders a fill"),)
 
 
 def _ratio(bot: BotRecord) -> str:

@@ -118,14 +118,22 @@ reduce_ratio = 10
 
     def measure(self, command: Command, snapshot: Snapshot) -> tuple[Measure, ...]:
         """The worst ratio and which part it is of, and the stage that it means."""
-        shock = self._shock(snapshot)
+        latency = self._fresh(snapshot)
+        return latency.found(self._measures) if latency is not None else self._unknown_stage
+
+    def _measures(self, latency: Latency) -> tuple[Measure, ...]:
+        shock = latency.found(self._worst)
         if shock is None:
-            return (self.measured("latency_stage", "unknown"),)
+            return self._unknown_stage
         return (
-            self.measured("latency_ratio", show(shock.ratio), unit="times usual"),
+            self.measured("latency_ratio", show(shock.ratio), "times usual"),
             self.measured("latency_part", shock.part),
             self.measured("latency_stage", self._stage(shock.ratio)),
         )
+
+    @property
+    def _unknown_stage(self) -> tuple[Measure, ...]:
+        return (self.measured("latency_stage", "unknown"),)
 
     def _stage(self, ratio: Decimal) -> str:
         stages = (("reduce", self.reduce_ratio), ("delay", self.delay_ratio), ("alert", self.alert_ratio))
@@ -133,10 +141,12 @@ reduce_ratio = 10
 
     def _shock(self, snapshot: Snapshot) -> _Shock | None:
         """The worst of the three parts, ``None`` when one that must be known cannot be told."""
+        latency = self._fresh(snapshot)
+        return latency.found(self._worst) if latency is not None else None
+
+    def _fresh(self, snapshot: Snapshot) -> Latency | None:
         latency = snapshot.conditions.latency if snapshot.conditions is not None else None
-        if latency is None or not is_fresh(latency.as_of, snapshot, self.facts_age_max_s):
-            return None
-        return latency.found(self._worst)
+        return latency if latency is not None and is_fresh(latency.as_of, snapshot, self.facts_age_max_s) else None
 
     def _worst(self, latency: Latency) -> _Shock | None:
         worst = _Shock(part="none", ratio=Decimal(0))

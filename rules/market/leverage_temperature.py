@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 
 from rules.decision import Breach, Measure
 from rules.exposure import held_order
+from rules.facts import Condition
 from rules.market.conditions import fresh_condition, notional_after
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
@@ -96,10 +97,14 @@ limit_notional = 20000
     def measure(self, command: Command, snapshot: Snapshot) -> tuple[Measure, ...]:
         """The temperature the entry was judged at."""
         order = held_order(command, snapshot)
-        temperature = self._temperature(order, snapshot) if order is not None else None
-        if temperature is None:
+        if order is None:
             return ()
-        return (self.measured("temperature", show(temperature), unit="0 to 1"),)
+        condition = fresh_condition(order.symbol, snapshot, self.facts_age_max_s)
+        return condition.found(self._measures) if condition is not None else ()
+
+    def _measures(self, condition: Condition) -> tuple[Measure, ...]:
+        temperature = condition.temperature
+        return (self.measured("temperature", show(temperature), "0 to 1"),) if temperature is not None else ()
 
     def _temperature(self, order: HeldOrder, snapshot: Snapshot) -> Decimal | None:
         condition = fresh_condition(order.symbol, snapshot, self.facts_age_max_s)

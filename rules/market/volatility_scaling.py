@@ -89,7 +89,11 @@ floor = 0.2
     def measure(self, command: Command, snapshot: Snapshot) -> tuple[Measure, ...]:
         """The share of the cap that held for this entry."""
         order = held_order(command, snapshot)
-        scale = self._scale(order, snapshot) if order is not None else None
-        if scale is None:
+        if order is None:
             return ()
-        return (self.measured("volatility_scale", show(scale), unit="of the limit"),)
+        condition = fresh_condition(order.symbol, snapshot, self.facts_age_max_s)
+        return condition.found(self._measures) if condition is not None else ()
+
+    def _measures(self, condition: Condition) -> tuple[Measure, ...]:
+        scale = condition.found(self._scale_of)
+        return (self.measured("volatility_scale", show(scale), "of the limit"),) if scale is not None else ()
