@@ -268,7 +268,8 @@ def _crossed(exposure: Exposure, side: Side | None, tiers: tuple[MarginTier, ...
         slope += kept if growing else -kept
         if needed > ZERO:
             margin += needed
-        if notional:
+        # A long in the first tier stays there however far it falls.
+        if notional and (growing or place):
             reach = min(reach, _reach(notional, growing, tiers, place))
     return _Crossed(losing, required, slope, margin, reach)
 

@@ -77,7 +77,7 @@ window_s = 60
         found = [(order.quantity, order.quantity)]
         for place, attempt in enumerate(attempts):
             named = attempt.refused_at_size
-            if named is not None and named > 0 and any(like(order, attempt)):
+            if named is not None and named > 0 and like(order, attempt):
                 since = [each for later in attempts[place + 1 :] if not later.refused for each in like(order, later)]
                 found.append((named, _together((*since, order))))
         return min(found, key=lambda pair: pair[0] - pair[1])

@@ -61,8 +61,10 @@ window_s = 60
         order = held_order(command, snapshot)
         if order is None:
             return None
-        sent = [attempt for attempt in attempts_within(snapshot, self.window_s) if not attempt.refused]
-        count = sum(1 for attempt in sent for _ in like(order, attempt))
+        count = 0
+        for attempt in attempts_within(snapshot, self.window_s):
+            if not attempt.refused:
+                count += len(like(order, attempt))
         if count < self.executions:
             if reaches_back(snapshot, self.window_s):
                 return None

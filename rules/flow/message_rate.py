@@ -75,9 +75,15 @@ cancels = "counted"
 
     def allowance(self, command: Command) -> Allowance:
         """The bucket that ``command`` is counted in."""
+        scope, burst = self._bucket(command)
+        per_second = self.per_second if scope == self.scope else self.amends_per_second
+        return Allowance(scope=scope, per_second=per_second or self.per_second, burst=burst)
+
+    def _bucket(self, command: Command) -> tuple[str, Decimal]:
+        """Name and size of the bucket that ``command`` is counted in."""
         if isinstance(command, AmendOrder) and self.amends_per_second is not None and self.amends_burst is not None:
-            return Allowance(scope=f"{self.scope}:amends", per_second=self.amends_per_second, burst=self.amends_burst)
-        return Allowance(scope=self.scope, per_second=self.per_second, burst=self.burst)
+            return f"{self.scope}:amends", self.amends_burst
+        return self.scope, self.burst
 
     def kept_back(self, burst: Decimal, anomaly: float) -> Decimal:
         """Tokens that stay in a bucket at this anomaly score; a full bucket always grants one message."""
@@ -85,10 +91,11 @@ cancels = "counted"
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse when the bucket holds less than one token above the share kept back."""
-        allowed = self.allowance(command)
-        balance = snapshot.tokens.get(allowed.scope)
-        if balance is None or balance >= 1 + self.kept_back(allowed.burst, snapshot.anomaly):
+        scope, burst = self._bucket(command)
+        balance = snapshot.tokens.get(scope)
+        if balance is None or balance >= 1 + self.kept_back(burst, snapshot.anomaly):
             return None
+        allowed = self.allowance(command)
         what = "message rate" if allowed.scope == self.scope else "rate of amends"
         tightened = f", tightened by anomaly score {snapshot.anomaly:.2f}" if snapshot.anomaly > 0 else ""
         return self.breach(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from rules.ages import seconds
@@ -23,7 +22,7 @@ MARGIN_S: Final = 1
 def attempts_within(snapshot: Snapshot, window_s: int) -> tuple[Attempt, ...]:
     """The bot's earlier entries of the last ``window_s`` seconds, oldest first; one dated ahead counts as just now."""
     since = snapshot.now - seconds(window_s)
-    return tuple(attempt for attempt in snapshot.attempts if attempt.at >= since)
+    return tuple([attempt for attempt in snapshot.attempts if attempt.at >= since])
 
 
 def reaches_back(snapshot: Snapshot, window_s: int) -> bool:
@@ -33,12 +32,14 @@ def reaches_back(snapshot: Snapshot, window_s: int) -> bool:
 
 def memory_full(snapshot: Snapshot) -> bool:
     """Whether entries before the oldest of ``attempts`` may have been forgotten."""
+    if 2 * len(snapshot.attempts) < MEMORY_LINES:
+        return False  # Not even if all of them were refused.
     return sum(2 if attempt.refused else 1 for attempt in snapshot.attempts) >= MEMORY_LINES
 
 
-def like(order: HeldOrder, attempt: Attempt) -> Iterator[HeldOrder]:
+def like(order: HeldOrder, attempt: Attempt) -> list[HeldOrder]:
     """The orders of an attempt on the same symbol and side as ``order``."""
-    return (each for each in attempt.orders if (each.symbol, each.side) == (order.symbol, order.side))
+    return [each for each in attempt.orders if each.symbol == order.symbol and each.side is order.side]
 
 
 def fresh_record(snapshot: Snapshot, age_max_s: int) -> AccountRecord | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from rules.ages import seconds
 from rules.decision import Breach
@@ -13,6 +13,9 @@ from rules.intent import intent_of
 from rules.model import ENTRY, AmendOrder, Command, Intent, PlaceOrder, SetLeverage, SetMarginMode
 from rules.rule import Looser, Rule, Setting
 from rules.snapshot import Snapshot
+
+_WAYS_OUT: Final = (Intent.EXIT, Intent.CANCEL)
+_OF_A_SYMBOL: Final = (PlaceOrder, AmendOrder, SetLeverage, SetMarginMode)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +57,7 @@ account_age_max_s = 30
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse when the account, the instrument or a needed mark price is unknown or stale."""
-        if intent_of(command, snapshot) in (Intent.EXIT, Intent.CANCEL):
+        if intent_of(command, snapshot) in _WAYS_OUT:
             return None
         if not snapshot.store_reachable:
             return self.breach(
@@ -74,7 +77,7 @@ account_age_max_s = 30
                 "the account's private stream is down or has a gap, and no survey has been made since",
                 advice="reduce-only orders and cancels pass; entries pass again after the next survey",
             )
-        if not isinstance(command, PlaceOrder | AmendOrder | SetLeverage | SetMarginMode):
+        if not isinstance(command, _OF_A_SYMBOL):
             return None
         instrument = snapshot.instruments.get(command.symbol)
         if instrument is None:

@@ -36,13 +36,8 @@ class ClientOrderIdGate(Rule):
         if not isinstance(command, PlaceOrder) or is_guaranteed_exit(command) or not command.client_order_id:
             return None
         name, conditional = command.client_order_id, command.order_type.is_conditional
-        resting = snapshot.account.once("names", _names) if snapshot.account is not None else frozenset()
-        taken = (name, conditional) in resting or any(
-            held.client_order_id == name and held.conditional is conditional and held.replaces is None
-            for hold in snapshot.holds
-            for held in hold.orders
-        )
-        if not taken:
+        resting = snapshot.account.found(_names) if snapshot.account is not None else frozenset()
+        if (name, conditional) not in resting and not _is_under_way(name, conditional, snapshot):
             return None
         return self.breach(
             "CLIENT_ORDER_ID_IN_USE",
@@ -50,6 +45,14 @@ class ClientOrderIdGate(Rule):
             observed=name,
             advice="ask for the status of the order of that name, or choose a new client order id",
         )
+
+
+def _is_under_way(name: str, conditional: bool, snapshot: Snapshot) -> bool:
+    for hold in snapshot.holds:
+        for held in hold.orders:
+            if held.client_order_id == name and held.conditional is conditional and held.replaces is None:
+                return True
+    return False
 
 
 def _names(account: Account) -> frozenset[tuple[str, bool]]:

@@ -60,7 +60,7 @@ repeats = 2
         order = held_order(command, snapshot)
         if order is None or not isinstance(command, PlaceOrder):
             return None
-        sent = sum(_is_same(each, order) for each in self._earlier(snapshot))
+        sent = len([each for each in self._earlier(snapshot) if _is_same(each, order)])
         if sent < self.repeats:
             return None
         return self.breach(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, ClassVar, Final
 
+from rules.ages import is_within
 from rules.decision import Breach, Measure
 from rules.exposure import held_order
 from rules.margin import MarginUnknown, account_maintenance, liquidation_after
@@ -90,14 +91,11 @@ multiple_of_volatility = 8
         except MarginUnknown:
             return ()
         return (
-            self._measured("distance", _fraction(found.distance), "fraction"),
-            self._measured("liquidation_price", _price(found.price), "quote"),
-            self._measured("maintenance_margin", show(found.maintenance_margin), "quote"),
-            self._measured("maintenance_margin_before", show(now), "quote"),
+            self.measured("distance", _fraction(found.distance), "fraction"),
+            self.measured("liquidation_price", _price(found.price), "quote"),
+            self.measured("maintenance_margin", show(found.maintenance_margin), "quote"),
+            self.measured("maintenance_margin_before", show(now), "quote"),
         )
-
-    def _measured(self, name: str, value: str, unit: str) -> Measure:
-        return self.measured(name, value, unit)
 
     def _required(self, symbol: str, snapshot: Snapshot) -> Decimal | None:
         """The distance asked for now; ``None`` when it hangs on a volatility that is not known."""
@@ -106,7 +104,7 @@ multiple_of_volatility = 8
         known = snapshot.conditions.symbols.get(symbol) if snapshot.conditions is not None else None
         if known is None or known.volatility is None:
             return None
-        if abs(snapshot.now - known.as_of).total_seconds() > self.facts_age_max_s:
+        if not is_within(known.as_of, snapshot.now, self.facts_age_max_s):
             return None
         return max(self.distance_min, self.multiple_of_volatility * known.volatility)
 
