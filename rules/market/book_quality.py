@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from rules.decision import Breach, Measure
 from rules.exposure import held_order, order_value
@@ -13,6 +13,8 @@ from rules.market.conditions import fresh_condition, is_post_only, show_percent
 from rules.model import Command, Side
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
 from rules.snapshot import HeldOrder, Market, Snapshot
+
+_BUY: Final = Side.BUY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +116,7 @@ depth_share_max = 0.1
         condition = fresh_condition(order.symbol, snapshot, self.facts_age_max_s)
         if condition is None:
             return None
-        return condition.ask_depth if order.side is Side.BUY else condition.bid_depth
+        return condition.ask_depth if order.side is _BUY else condition.bid_depth
 
     def measure(self, command: Command, snapshot: Snapshot) -> tuple[Measure, ...]:
         """The depth the entry would take from, where it is known."""

@@ -13,11 +13,14 @@ from typing import Final
 from rules.ages import seconds
 from rules.exposure import exposure_after
 from rules.facts import Condition
-from rules.model import Command, PlaceOrder, Side, TimeInForce
+from rules.model import Command, PlaceOrder, TimeInForce
 from rules.rule import show_exact
 from rules.snapshot import HeldOrder, Snapshot
 
 _PERCENT_STEP: Final = Decimal("0.0001")
+
+
+_POST_ONLY: Final = (TimeInForce.GTX, TimeInForce.RPI)
 
 
 class WithoutFacts(StrEnum):
@@ -49,7 +52,7 @@ def notional_after(order: HeldOrder, snapshot: Snapshot) -> Decimal | None:
     if snapshot.account is None or order.symbol not in snapshot.markets:
         return None
     exposure = exposure_after(snapshot, order)
-    return exposure.long_notional if order.side is Side.BUY else exposure.short_notional
+    return exposure.long_notional if order.side.sign > 0 else exposure.short_notional
 
 
 def is_post_only(command: Command) -> bool:
@@ -59,7 +62,7 @@ def is_post_only(command: Command) -> bool:
     """
     if not isinstance(command, PlaceOrder) or command.order_type.is_market:
         return False
-    return command.time_in_force in (TimeInForce.GTX, TimeInForce.RPI)
+    return command.time_in_force in _POST_ONLY
 
 
 def show_percent(fraction: Decimal) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from rules.ages import seconds
 from rules.decision import Breach
@@ -13,6 +13,8 @@ from rules.facts import PRICE_WINDOWS_S
 from rules.model import ENTRY, AmendOrder, Command, PlaceOrder, Side
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact
 from rules.snapshot import Market, Snapshot
+
+_BUY: Final = Side.BUY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +123,7 @@ window_band = 0.05
         seen = known.range_of(self.window_s) if known is not None else None
         if seen is None or abs(snapshot.now - seen.as_of) > seconds(self.facts_age_max_s):
             return self.unknown(f"how the mark of {command.symbol} has moved over the last {self.window_s} s")
-        extreme, word = (seen.low, "lowest") if command.side is Side.BUY else (seen.high, "highest")
+        extreme, word = (seen.low, "lowest") if command.side is _BUY else (seen.high, "highest")
         paid = _price_paid(command, price, market)
         bound = collar_bound(command.side, extreme, self.window_band)
         if _inside(command.side, paid, bound):
@@ -151,7 +153,7 @@ def collar_bound(side: Side, reference: Decimal, band: Decimal) -> Decimal:
 
 
 def _inside(side: Side, price: Decimal, bound: Decimal) -> bool:
-    return price <= bound if side is Side.BUY else price >= bound
+    return price <= bound if side is _BUY else price >= bound
 
 
 def _is_conditional(command: PlaceOrder | AmendOrder) -> bool:
@@ -166,11 +168,13 @@ def _touch(side: Side, price_match: str, market: Market) -> Decimal | None:
 
 def _price_paid(command: PlaceOrder | AmendOrder, price: Decimal | None, market: Market) -> Decimal:
     """The worst price the order can get now: its limit, or what the market has run to."""
-    buys = command.side is Side.BUY
+    if price is not None and not _is_conditional(command):
+        return price
+    buys = command.side is _BUY
     far_touch = (market.ask_price if buys else market.bid_price) or market.mark_price
     run_to = max(market.mark_price, far_touch) if buys else min(market.mark_price, far_touch)
     if not isinstance(command, PlaceOrder) or not _is_conditional(command):
-        return price if price is not None else run_to
+        return run_to
     waits_at = price if price is not None else command.trigger_price
     if waits_at is None:
         return run_to

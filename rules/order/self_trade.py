@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from rules.decision import Breach
 from rules.exposure import held_order
 from rules.model import ENTRY, AmendOrder, Command, PlaceOrder, Side
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact
 from rules.snapshot import Account, HeldOrder, Market, Snapshot
+
+_BUY: Final = Side.BUY
+_SELL: Final = Side.SELL
 
 
 class Across(StrEnum):
@@ -71,11 +74,11 @@ reach = 0.05
             return None
         if snapshot.account is None:
             return self.unknown("which orders of the account rest")
-        market = snapshot.markets.get(order.symbol)
-        other = Side.SELL if order.side is Side.BUY else Side.BUY
+        other = _SELL if order.side is _BUY else _BUY
         against = self._worst_prices(snapshot.account, order.symbol, other, snapshot)
         if not against:
             return None
+        market = snapshot.markets.get(order.symbol)
         ours, theirs = self._worst_price(command, order.side, market), _furthest(other, against)
         if ours is not None and theirs is not None and (ours - theirs) * order.side.sign < 0:
             return None
@@ -101,6 +104,8 @@ reach = 0.05
             for held in hold.orders
             if held.symbol == symbol and held.side is side and self._counts(hold.bot, snapshot) and not held.conditional
         ]
+        if None not in limits:
+            return limits
         market = snapshot.markets.get(symbol)
         return [self._through(_far_price(side, market), side) if limit is None else limit for limit in limits]
 
@@ -126,7 +131,7 @@ def _furthest(side: Side, prices: Sequence[Decimal | None]) -> Decimal | None:
     known = [price for price in prices if price is not None]
     if len(known) < len(prices):
         return None
-    return max(known) if side is Side.BUY else min(known)
+    return max(known) if side is _BUY else min(known)
 
 
 def _limit(order: HeldOrder) -> Decimal | None:

@@ -218,12 +218,13 @@ def _measured_pairs(symbols: tuple[str, ...], conditions: Conditions | None) -> 
     if conditions is None:
         return 0
     known = conditions.once("(pairs)", _none_counted)
-    if symbols not in known:
+    found = known.get(symbols)
+    if found is None:
         if len(known) >= _BOOKS_MAX:
             known.clear()
         pairs = (f"{first}:{second}" for first, second in combinations(symbols, 2))
-        known[symbols] = sum(map(conditions.correlations.__contains__, pairs))
-    return known[symbols]
+        found = known[symbols] = sum(map(conditions.correlations.__contains__, pairs))
+    return found
 
 
 def _none_counted(_: Conditions) -> dict[tuple[str, ...], int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, ClassVar
@@ -76,17 +76,15 @@ limit_daily_volume = 0.001
         exposure = exposure_after(snapshot, order)
         if self.limit_quantity is not None and exposure.quantity_max > self.limit_quantity:
             return self._breach(order.symbol, "", show_exact(exposure.quantity_max), show_exact(self.limit_quantity))
-        for words, notional, limit in self._notionals(exposure):
-            if limit is not None and notional > limit:
+        for words, limit, notional_of in (
+            ("", self.limit_notional, _larger),
+            ("long ", self.limit_long_notional, _long),
+            ("short ", self.limit_short_notional, _short),
+            ("net ", self.limit_net_notional, _net),
+        ):
+            if limit is not None and (notional := notional_of(exposure)) > limit:
                 return self._breach(order.symbol, words, show(notional), show(limit))
         return self._of_the_market(exposure, snapshot)
-
-    def _notionals(self, exposure: Exposure) -> Iterator[tuple[str, Decimal, Decimal | None]]:
-        long, short = exposure.long_notional, exposure.short_notional
-        yield "", max(long, short), self.limit_notional
-        yield "long ", long, self.limit_long_notional
-        yield "short ", short, self.limit_short_notional
-        yield "net ", max(abs(exposure.net_low), abs(exposure.net_high)), self.limit_net_notional
 
     def _of_the_market(self, exposure: Exposure, snapshot: Snapshot) -> Breach | None:
         if self.limit_open_interest is None and self.limit_daily_volume is None:
@@ -114,3 +112,19 @@ limit_daily_volume = 0.001
         return self.breach(
             "POSITION_ABOVE_LIMIT", f"{symbol} {words}position could reach {observed}", observed=observed, limit=limit
         )
+
+
+def _larger(exposure: Exposure) -> Decimal:
+    return max(exposure.long_notional, exposure.short_notional)
+
+
+def _long(exposure: Exposure) -> Decimal:
+    return exposure.long_notional
+
+
+def _short(exposure: Exposure) -> Decimal:
+    return exposure.short_notional
+
+
+def _net(exposure: Exposure) -> Decimal:
+    return max(abs(exposure.net_low), abs(exposure.net_high))
