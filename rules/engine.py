@@ -134,7 +134,7 @@ def _trimmed(
     """
     if decision.intent is not Intent.ENTRY or not may_be_trimmed(asked) or not trims(policy.resizes, snapshot.bot):
         return None
-    sized = {(rule.rule_id, rule.level) for rule in bound.for_entries if rule.sized}
+    sized = {(rule.rule_id, rule.level) for rule, _, _ in bound.for_entries if rule.sized}
     if any((each.rule_id, each.level) not in sized or each.code == RULE_FAILED for each in decision.breaches):
         return None
     largest = overall_headroom(asked, decision.breaches, snapshot, bound, leave=False)

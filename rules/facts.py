@@ -204,8 +204,8 @@ class AccountRecord(Derived):
 
     def forecasts_of(self, name: str, symbol: str) -> Sequence[Forecast]:
         """The forecasts of one kind for a symbol, and for the account as a whole."""
-        known = self.once("(forecasts)", _forecasts)
-        return known.get((name, symbol)) or known.get((name, ""), ())
+        known = self.found(_forecasts)
+        return known.get((name, symbol), known.get((name, ""), ()))
 
 
 def _forecasts(record: AccountRecord) -> dict[tuple[str, str], list[Forecast]]:
