@@ -241,7 +241,7 @@ class UnreportedOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(Derived):
     """An entry a bot tried earlier, sent or refused. ``at`` is the store's time.
 
     ``refused_at_size`` is the headroom a refusal named: the largest quantity that would have passed then, ``None``

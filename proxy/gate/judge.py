@@ -32,7 +32,7 @@ from rules.intent import intent_of
 from rules.model import Command, Intent, PlaceOrder, TradingState
 from rules.policy import Policy
 from rules.share import as_if_filled
-from rules.snapshot import HeldOrder, HoldStatus, Snapshot, UnreportedOrder
+from rules.snapshot import Account, HeldOrder, HoldStatus, Snapshot, UnreportedOrder
 
 SECOND_LOOK_PAUSES_S: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.16)
 """How long a refusal that rests on unsettled holds waits before each further look."""
@@ -247,13 +247,8 @@ class Judge:
         """The picture the request is judged on, cut down to the symbols that matter to it."""
         subject = request.subject
         asked = [symbol for command in request.commands if (symbol := getattr(command, "symbol", None)) is not None]
-        symbols = set(asked)
-        if view.account is not None:
-            symbols.update(position.symbol for position in view.account.positions)
-            symbols.update(order.symbol for order in view.account.open_orders)
-            # Shares that net each other out leave no position, and are worth something all the same.
-            symbols.update(share.symbol for share in view.account.shares if share.quantity != 0)
-        symbols.update(order.symbol for hold in view.holds for order in hold.orders)
+        known = view.account.found(_symbols_of) if view.account is not None else ()
+        symbols = frozenset((*asked, *known, *(order.symbol for hold in view.holds for order in hold.orders)))
         controls = view.controls_for(account=subject.account, bot=subject.bot, symbols=asked)
         if self._fence.engaged(subject.account):
             # The sentinel file stops this gate even when the store, or its latch, does not say so.
@@ -392,6 +387,18 @@ class Judge:
         except JournalFailed:
             # The venue has already answered; the bot must still hear it. The archive shows an intent without outcome.
             return
+
+
+def _symbols_of(account: Account) -> frozenset[str]:
+    """The symbols that an account has something of."""
+    return frozenset(
+        (
+            *(position.symbol for position in account.positions),
+            *(order.symbol for order in account.open_orders),
+            # Shares that net each other out leave no position, and are worth something all the same.
+            *(share.symbol for share in account.shares if share.quantity != 0),
+        )
+    )
 
 
 def _buckets(request: JudgedRequest, policy: Policy, intents: Sequence[Intent]) -> tuple[Bucket, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -62,7 +62,7 @@ class Subject:
 
         The account and the instruments are named by version, not repeated.
         """
-        picture = plain_snapshot(snapshot)
+        picture = _picture(snapshot)
         if snapshot.account is not None:
             picture["account"] = {"$ref": f"account:{snapshot.account.name}@{snapshot.account.version}"}
         picture["instruments"] = {
@@ -97,3 +97,15 @@ class Subject:
             "sent_at": plain(sent_at),
             "answered_at": plain(answered_at),
         }
+
+
+def _picture(snapshot: Snapshot) -> dict[str, Any]:
+    """``plain_snapshot`` without account and instruments; what many requests share is made plain once for all."""
+    picture = plain_snapshot(
+        replace(snapshot, account=None, instruments={}, markets={}, attempts=(), conditions=None, record=None)
+    )
+    picture["markets"] = {symbol: market.found(plain) for symbol, market in snapshot.markets.items()}
+    picture["attempts"] = [attempt.found(plain) for attempt in snapshot.attempts]
+    picture["conditions"] = snapshot.conditions.found(plain) if snapshot.conditions is not None else None
+    picture["record"] = snapshot.record.found(plain) if snapshot.record is not None else None
+    return picture
