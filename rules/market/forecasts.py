@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from rules.ages import seconds
@@ -53,11 +54,21 @@ class Stated(NamedTuple):
         """What the audit keeps: the highest probability, the age, and whether it could be relied on."""
         if self.age_s is None:
             return (Measure(rule_id, "forecast", "absent"),)
-        state = Measure(rule_id, "forecast", "stale" if self.stale else "fresh")
+        state = _state(rule_id, "stale" if self.stale else "fresh")
         age = Measure(rule_id, "forecast_age", str(self.age_s), "s")
         if self.highest is None:
             return state, age
-        return state, age, Measure(rule_id, "probability", plain(probability(self.highest)))
+        return state, age, _probability(rule_id, self.highest.probability)
+
+
+@lru_cache(maxsize=16)
+def _state(rule_id: str, state: str) -> Measure:
+    return Measure(rule_id, "forecast", state)
+
+
+@lru_cache(maxsize=1024)
+def _probability(rule_id: str, value: float) -> Measure:
+    return Measure(rule_id, "probability", plain(as_written(value)))
 
 
 def kept(forecasts: Sequence[Forecast]) -> Kept:

@@ -87,15 +87,18 @@ multiple_of_volatility = 8
         if order is None:
             return ()
         try:
-            found, now = liquidation_after(order, snapshot), account_maintenance(snapshot)
+            found, before = liquidation_after(order, snapshot), snapshot.standing("maintenance measured", self._before)
         except MarginUnknown:
             return ()
         return (
             self.measured("distance", _fraction(found.distance), "fraction"),
             self.measured("liquidation_price", _price(found.price), "quote"),
             self.measured("maintenance_margin", show(found.maintenance_margin), "quote"),
-            self.measured("maintenance_margin_before", show(now), "quote"),
+            before,
         )
+
+    def _before(self, snapshot: Snapshot) -> Measure:
+        return self.measured("maintenance_margin_before", show(account_maintenance(snapshot)), "quote")
 
     def _required(self, symbol: str, snapshot: Snapshot) -> Decimal | None:
         """The distance asked for now; ``None`` when it hangs on a volatility that is not known."""

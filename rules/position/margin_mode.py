@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Annotated, ClassVar
 
 from rules.decision import Breach
-from rules.model import AmendOrder, Command, MarginMode, PlaceOrder, SetMarginMode
+from rules.model import ENTRY, Command, MarginMode, SetMarginMode
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting
 from rules.snapshot import Snapshot
 
@@ -52,20 +52,18 @@ margin_mode = "isolated"
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse a change to the other mode, and entries in it."""
-        match command:
-            case SetMarginMode(symbol=symbol, margin_mode=asked):
-                if asked is self.margin_mode.mode:
-                    return None
-                return self._breach("MARGIN_MODE_NOT_ALLOWED", f"{symbol} would be set to {asked.lower()}", asked)
-            case PlaceOrder(symbol=symbol) | AmendOrder(symbol=symbol):
-                found = snapshot.account.margin_mode_of(symbol) if snapshot.account is not None else None
-                if found is None:
-                    return self.unknown(f"the margin mode of {symbol}")
-                if found is self.margin_mode.mode:
-                    return None
-                return self._breach("MARGIN_MODE_WRONG", f"{symbol} is set to {found.lower()}", found)
-            case _:
+        if isinstance(command, ENTRY):
+            symbol = command.symbol
+            found = snapshot.account.margin_mode_of(symbol) if snapshot.account is not None else None
+            if found is None:
+                return self.unknown(f"the margin mode of {symbol}")
+            if found == self.margin_mode.name:
                 return None
+            return self._breach("MARGIN_MODE_WRONG", f"{symbol} is set to {found.lower()}", found)
+        if not isinstance(command, SetMarginMode) or command.margin_mode is self.margin_mode.mode:
+            return None
+        asked = command.margin_mode
+        return self._breach("MARGIN_MODE_NOT_ALLOWED", f"{command.symbol} would be set to {asked.lower()}", asked)
 
     def _breach(self, code: str, message: str, observed: MarginMode) -> Breach:
         wanted = self.margin_mode.value
