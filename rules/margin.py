@@ -23,7 +23,6 @@ from rules.snapshot import Account, HeldOrder, Position, Snapshot
 
 ZERO: Final = Decimal(0)
 BUY: Final = Side.BUY
-SELL: Final = Side.SELL
 _CROSS: Final = MarginMode.CROSS
 ONE: Final = Decimal(1)
 _ANY: Final = Decimal("Infinity")
@@ -257,21 +256,31 @@ def _standing_crossed(snapshot: Snapshot) -> tuple[dict[str, _Crossed], _Crossed
 
 
 def _crossed(exposure: Exposure, side: Side | None, tiers: tuple[MarginTier, ...]) -> _Crossed:
-    losing, carried, growing, _ = _moving(exposure, side, tiers)
-    required, slope, margin, reach = ZERO, ZERO, ZERO, _ANY
-    for notional in carried:
-        place = _tier_place(notional, tiers)
-        tier = tiers[place]
-        kept = notional * tier.maintenance_rate
-        needed = kept - tier.maintenance_amount
-        required += needed
-        slope += kept if growing else -kept
-        if needed > ZERO:
-            margin += needed
-        # A long in the first tier stays there however far it falls.
-        if notional and (growing or place):
-            reach = min(reach, _reach(notional, growing, tiers, place))
-    return _Crossed(losing, required, slope, margin, reach)
+    losing, growing = _losing(exposure, side)
+    if not exposure.hedged:
+        return _leg(losing, losing, growing, tiers)
+    together = _Crossed(losing, ZERO, ZERO, ZERO, _ANY)
+    for notional in _carried_notionals(exposure, losing):
+        _, required, slope, margin, reach = _leg(losing, notional, growing, tiers)
+        together = _Crossed(
+            losing,
+            together.required + required,
+            together.slope + slope,
+            together.margin + margin,
+            min(together.reach, reach),
+        )
+    return together
+
+
+def _leg(losing: Decimal, notional: Decimal, growing: bool, tiers: tuple[MarginTier, ...]) -> _Crossed:
+    """One leg whose margin is kept, in the tier of its present ``notional``."""
+    place = _tier_place(notional, tiers)
+    tier = tiers[place]
+    kept = notional * tier.maintenance_rate
+    required = kept - tier.maintenance_amount
+    # A long in the first tier stays there however far it falls.
+    reach = _reach(notional, growing, tiers, place) if notional and (growing or place) else _ANY
+    return _Crossed(losing, required, kept if growing else -kept, required if required > ZERO else ZERO, reach)
 
 
 _NOTHING: Final = _Crossed(ZERO, ZERO, ZERO, ZERO, _ANY)
@@ -327,13 +336,26 @@ def _isolated(order: HeldOrder, account: Account, mark: Decimal, snapshot: Snaps
 
 def _moving(exposure: Exposure, side: Side | None, tiers: tuple[MarginTier, ...]) -> Moving:
     """A cross symbol moving against the leg of ``side``, or (``None``) against whichever of its legs is larger."""
+    losing, growing = _losing(exposure, side)
+    return Moving(losing, _carried_notionals(exposure, losing), growing, tiers)
+
+
+def _losing(exposure: Exposure, side: Side | None) -> tuple[Decimal, bool]:
+    """What loses by the move, and whether the move makes it grow. A short among both legs of a hedge may grow, and
+    counts as growing."""
     long, short = exposure.long_notional, exposure.short_notional
-    against = side or (BUY if long >= short else SELL)
-    losing = long if against is BUY else short
-    # Both legs of a hedge need their margin, whichever loses. A short among them may grow, and counts as growing.
-    carried = tuple(leg for leg in (long, short) if leg) if exposure.hedged else (losing,)
-    growing = side is SELL or (short > ZERO and (exposure.hedged or side is None))
-    return Moving(losing, carried, growing, tiers)
+    if side is None:
+        return (long if long >= short else short), short > ZERO
+    if side is BUY:
+        return long, exposure.hedged and short > ZERO
+    return short, True
+
+
+def _carried_notionals(exposure: Exposure, losing: Decimal) -> tuple[Decimal, ...]:
+    """Both legs of a hedge need their margin, whichever loses."""
+    if not exposure.hedged:
+        return (losing,)
+    return tuple(leg for leg in (exposure.long_notional, exposure.short_notional) if leg)
 
 
 def _opening(exposure: Exposure, account: Account, snapshot: Snapshot) -> Decimal:

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from rules.decision import Breach, Measure
 from rules.exposure import held_order
 from rules.facts import AccountRecord, Forecast
 from rules.market.conditions import WithoutFacts, is_post_only, show_percent
 from rules.market.forecasts import Kept, Stated, kept, probability, stated
-from rules.model import Command
+from rules.model import Command, Side
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact
 from rules.snapshot import HeldOrder, Snapshot
 
 ZERO = Decimal(0)
+_BUY: Final = Side.BUY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +96,7 @@ cost_min = 0.002
         record = snapshot.record
         if record is None:
             return stated(Kept(), snapshot.now, self.forecast_age_max_s)
-        known = record.once((self._find, order.symbol, order.side), lambda known: self._heeded(order, known))
+        known = record.once((self._find, order.symbol, order.side is _BUY), lambda known: self._heeded(order, known))
         return stated(known, snapshot.now, self.forecast_age_max_s)
 
     def _heeded(self, order: HeldOrder, record: AccountRecord) -> Kept:
