@@ -3,8 +3,9 @@
 ``account.json`` is the picture, ``policy.toml`` every rule of the catalog with none objecting, ``empty.toml`` a policy
 without rules. Every decision is on a snapshot of its own, as a gate assembles it: a new moment, a new order, three new
 orders of others under way. Most orders find the account and its prices as the one before left them; the first after
-a fill or a survey finds a new account. Both are measured, in turns. Nothing but ``decide`` is timed, in CPU time of its
-thread, so that a busy machine is not taken for a slow rule.
+a fill or a survey finds a new account, and new prices. Both are measured, in turns. Nothing but ``decide`` is timed, in
+CPU time of its thread, so that a busy machine is not taken for a slow rule. Between them a fixed loop is timed the same
+way: what it takes says how fast the machine was just then, so that readings can be compared as ratios.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ HERE: Final = Path(__file__).parent
 DECISIONS: Final = 2000
 ROUNDS: Final = 20
 HOLDS: Final = 3
+LOOP: Final = 3000
 
 
 class BenchFailed(Exception):
@@ -55,13 +57,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for name, policy in (("every rule", every), ("empty policy", empty))
             for state in ("unchanged", "just changed")
         }
+        loops = []
         for _ in range(ROUNDS):
             for policy, changed, micros in rows.values():
+                loops.append(calibration())
                 micros += measure(picture, policy, max(1, args.decisions // ROUNDS), changed=changed)
     except BenchFailed as failure:
         print(f"bench.decide: {failure}", file=sys.stderr)
         return 1
-    print(report({name: micros for name, (_, _, micros) in rows.items()}, len(every.rules)))
+    print(report({name: micros for name, (_, _, micros) in rows.items()}, len(every.rules), loops))
     return 0
 
 
@@ -85,13 +89,26 @@ def measure(picture: Snapshot, policy: Policy, decisions: int, *, changed: bool)
     return micros
 
 
-def report(rows: dict[str, list[float]], rules: int) -> str:
-    """A Markdown table, the machine and the date."""
-    lines = ["| decision | decisions | p50 µs | p99 µs |", "|---|---|---|---|"]
+def calibration() -> float:
+    """Microseconds of a fixed piece of pure Python."""
+    began, total = time.thread_time_ns(), 0
+    for number in range(LOOP):
+        total += number * number
+    return (time.thread_time_ns() - began) / 1000
+
+
+def report(rows: dict[str, list[float]], rules: int, loops: list[float]) -> str:
+    """A Markdown table, the machine and the date. ``loops`` are the times of the fixed loop between."""
+    loop = statistics.median(loops)
+    lines = ["| decision | decisions | p50 µs | p99 µs | p50, x loop |", "|---|---|---|---|---|"]
     for name, micros in rows.items():
-        p99 = sorted(micros)[max(0, -(-len(micros) * 99 // 100) - 1)]
-        lines.append(f"| {name} | {len(micros)} | {statistics.median(micros):.0f} | {p99:.0f} |")
-    lines += ["", f"CPU time; {rules} rules; {machine()}; {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"]
+        p50, p99 = statistics.median(micros), sorted(micros)[max(0, -(-len(micros) * 99 // 100) - 1)]
+        lines.append(f"| {name} | {len(micros)} | {p50:.0f} | {p99:.0f} | {p50 / loop:.2f} |")
+    lines += [
+        "",
+        f"CPU time; {rules} rules; the fixed loop of {LOOP} squares: {loop:.0f} µs; {machine()};"
+        f" {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+    ]
     return "\n".join(lines)
 
 
@@ -102,17 +119,18 @@ def _all_there(policy: Policy) -> None:
 
 
 def _at(picture: Snapshot, number: int, *, changed: bool) -> Snapshot:
-    """The picture a moment later, with orders of others under way; ``changed``: with the account told anew."""
-    account = picture.account
+    """The picture a moment later, with orders of others under way; ``changed``: with account and prices told anew."""
+    account, markets = picture.account, dict(picture.markets)
     if account is not None and changed:
         account = replace(account, version=account.version + number)
+        markets = {symbol: replace(market) for symbol, market in markets.items()}
     symbols = sorted(picture.instruments)
     return replace(
         picture,
         now=picture.now + timedelta(microseconds=number),
         account=account,
         instruments=dict(picture.instruments),
-        markets=dict(picture.markets),
+        markets=markets,
         holds=tuple(_hold(picture, symbols[(7 * number + 3 * place) % len(symbols)], place) for place in range(HOLDS)),
     )
 
