@@ -39,13 +39,10 @@ Reader = Callable[[Sequence[Mapping[str, Any]]], Awaitable[None]]
 class Scribe:
     """One desk's archive and everything that flows into it."""
 
-    def __init__(
-        self, *, data_dir: Path, desk: str, store: WardenStore, reader: Reader, now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, *, data_dir: Path, desk: str, store: WardenStore, now: Callable[[], datetime]) -> None:
         self._data_dir = data_dir
         self._desk = desk
         self._store = store
-        self._reader = reader
         self._now = now
         self._archive: Archive | None = None
 
@@ -69,9 +66,9 @@ class Scribe:
         if self._archive is not None:
             self._archive.close()
 
-    async def drain(self) -> None:
-        """For ever: from the stream to the archive."""
-        source = StreamSource(read=self._read, trim=self._store.trim_audit)
+    async def drain(self, reader: Reader) -> None:
+        """For ever: from the stream to the archive, past ``reader``."""
+        source = StreamSource(read=lambda _: self._read(reader), trim=self._store.trim_audit)
         while True:
             try:
                 await drain(source, self._opened)
@@ -129,7 +126,7 @@ class Scribe:
             ]
         )
 
-    async def _read(self, _: str) -> list[tuple[str, str]]:
+    async def _read(self, reader: Reader) -> list[tuple[str, str]]:
         """The next batch. A record that is no JSON object goes to the archive all the same; nobody learns from it."""
         batch = await self._store.read_audit(block_ms=BLOCK_MS)
         records = []
@@ -137,7 +134,7 @@ class Scribe:
             with contextlib.suppress(msgspec.DecodeError):
                 if isinstance(record := load(text), dict):
                     records.append(record)
-        await self._reader(records)
+        await reader(records)
         return batch
 
     async def _write_directly(self, record: dict[str, Any]) -> None:
