@@ -3,7 +3,7 @@
 import asyncio
 from decimal import Decimal
 
-from proxy.gate.judge import Outcome
+from proxy.gate.ruling import Outcome
 from rules.model import Side
 from rules.order.exit_collar import ExitCollar
 from rules.order.max_order_value import MaxOrderValue
