@@ -14,7 +14,7 @@ import redis.asyncio
 from proxy.store.client import CALM_TIMEOUT_S, Script, connect, run_script
 from proxy.store.codec import build, dump, load, plain
 from proxy.store.conversion import NOTHING, Conversion
-from proxy.store.gate_store import decode_hold
+from proxy.store.holds import decode_hold
 from proxy.store.keys import Keys
 from proxy.store.owners import OWNERS_MAX
 from proxy.store.timers import LEASE_S, DeadManTimer

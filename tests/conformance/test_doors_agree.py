@@ -464,7 +464,7 @@ async def test_both_doors_say_the_same(
     asked: Case, server: EmbeddedStore, keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if asked.code == "STORE_UNAVAILABLE":
-        monkeypatch.setattr("proxy.store.gate_store.AUDIT_LENGTH_MAX", 0)
+        monkeypatch.setattr("proxy.store.hold_script.AUDIT_LENGTH_MAX", 0)
     monkeypatch.setattr("proxy.gate.second_look.PAUSES_S", (0.01,))
     sent = {"timestamp": str(NOW_MS)} | named(asked)
 

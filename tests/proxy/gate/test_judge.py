@@ -172,7 +172,7 @@ async def test_a_gate_that_never_saw_the_store_lets_exits_go(own_desk, own_serve
 
 
 async def test_a_full_audit_stops_entries_only(desk, monkeypatch):
-    monkeypatch.setattr("proxy.store.gate_store.AUDIT_LENGTH_MAX", 0)
+    monkeypatch.setattr("proxy.store.hold_script.AUDIT_LENGTH_MAX", 0)
     judge = desk.judge()
     assert refusals(await judge.judge(asking(a_buy("BTCUSDT", "1")))) == ["STORE_UNAVAILABLE"]
     assert (await judge.judge(asking(EXIT))).cleared

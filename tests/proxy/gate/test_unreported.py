@@ -151,5 +151,5 @@ async def test_orders_nobody_asks_about_are_bounded(desk, monkeypatch):
     judge = desk.judge()
     await lose(judge, LOST)
     await desk.knows(an_account(), resolved=("d",))
-    monkeypatch.setattr("proxy.store.gate_store.HOLDS_MAX", 1)
+    monkeypatch.setattr("proxy.store.hold_script.HOLDS_MAX", 1)
     assert refusals(await judge.judge(asking(AGAIN))) == ["STORE_UNAVAILABLE"]
