@@ -42,19 +42,19 @@ def snapshot_of(request: JudgedRequest, view: View, *, now: datetime, stopped: b
         store_reachable=reachable,
         attempts=tuple(each for each in view.attempts if each.hold_id != subject.decision_id),
         scores=view.scores,
-        conditions=None if view.conditions is None else _conditions_of(view.conditions, symbols),
+        conditions=None if view.conditions is None else _conditions_of(view.conditions, set(asked), symbols),
         record=None if view.record is None else _record_of(view.record, subject.bot, symbols),
         overrides=tuple(each for each in view.overrides if each.bot == subject.bot),
     )
 
 
-def _conditions_of(conditions: Conditions, symbols: AbstractSet[str]) -> Conditions:
-    """The conditions of ``symbols`` and the correlations between them."""
-    names = sorted(symbols & conditions.symbols.keys())
+def _conditions_of(conditions: Conditions, asked: AbstractSet[str], symbols: AbstractSet[str]) -> Conditions:
+    """The conditions of the symbols ``asked`` for, and the correlations between all ``symbols`` of the picture."""
+    names = sorted(symbols)
     pairs = [f"{first}:{second}" for index, first in enumerate(names) for second in names[index + 1 :]]
     return replace(
         conditions,
-        symbols={name: conditions.symbols[name] for name in names},
+        symbols={name: conditions.symbols[name] for name in sorted(asked & conditions.symbols.keys())},
         correlations={pair: rho for pair in pairs if (rho := conditions.correlations.get(pair)) is not None},
     )
 
