@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -33,6 +32,7 @@ from proxy.accounts.payloads import TransferRow
 from proxy.accounts.recent import Recent
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble, VenueUnavailable
 from proxy.accounts.venue_account import FUNDINGS_MAX
+from proxy.disk import replace_file
 from proxy.store.client import heed_cancellation
 from proxy.store.codec import build, dump, load, plain
 from proxy.store.warden_store import WardenStore
@@ -272,16 +272,5 @@ def _read(path: Path) -> bytes | None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Replace the file, whole or not at all, and wait for the disk. Raises ``OSError``."""
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    upcoming = path.with_name(path.name + ".next")
-    with os.fdopen(os.open(upcoming, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    upcoming.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    replace_file(path, content)
