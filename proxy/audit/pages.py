@@ -28,9 +28,9 @@ def say(line: str) -> None:
     print(safe(line))  # noqa: T201 - the command line's voice
 
 
-def complain(line: str) -> None:
-    """One line to standard error."""
-    print(f"perpguard audit: {safe(line)}", file=sys.stderr)  # noqa: T201 - the command line's voice
+def complain(line: str, name: str = "audit") -> None:
+    """One line to standard error, from the command ``name``."""
+    print(f"perpguard {name}: {safe(line)}", file=sys.stderr)  # noqa: T201 - the command line's voice
 
 
 def print_rows(rows: Sequence[JudgedCommand], *, as_json: bool) -> None:
