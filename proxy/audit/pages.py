@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -33,10 +33,24 @@ def complain(line: str, name: str = "audit") -> None:
     print(f"perpguard {name}: {safe(line)}", file=sys.stderr)  # noqa: T201 - the command line's voice
 
 
+def print_json(value: Any) -> None:
+    """``value`` in one line."""
+    print(_as_json(value))  # noqa: T201 - the command line's voice
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table, or nothing when it has no rows."""
+    table = _table(*headings)
+    for row in rows:
+        table.add_row(*_cells(*row))
+    if table.rows:
+        _console().print(table)
+
+
 def print_rows(rows: Sequence[JudgedCommand], *, as_json: bool) -> None:
     """Judged commands, one per row."""
     if as_json:
-        _print_json([plain(row) for row in rows])
+        print_json([plain(row) for row in rows])
         return
     table = _table("time (UTC)", "bot", "account", "command", "verdict", "why", "id")
     for row in rows:
@@ -49,7 +63,7 @@ def print_rows(rows: Sequence[JudgedCommand], *, as_json: bool) -> None:
 def print_story(story: Story, *, as_json: bool) -> None:
     """Intent, decision and outcome of one request."""
     if as_json:
-        _print_json(asdict(story))
+        print_json(asdict(story))
         return
     table = _table("what", "time (UTC)", "detail")
     if story.intent is not None:
@@ -71,7 +85,7 @@ def print_story(story: Story, *, as_json: bool) -> None:
 def print_verification(report: VerifyReport, *, as_json: bool) -> None:
     """Whether the archive is whole."""
     if as_json:
-        _print_json(plain(report))
+        print_json(plain(report))
         return
     if report.ok:
         say(f"OK: {report.records} records, chain whole, head {report.head_hash}")
@@ -85,7 +99,7 @@ def print_verification(report: VerifyReport, *, as_json: bool) -> None:
 def print_replay(report: ReplayReport, *, as_json: bool) -> None:
     """Whether everything was decided as it would be again."""
     if as_json:
-        _print_json({"agree": report.agree, **plain(report)})
+        print_json({"agree": report.agree, **plain(report)})
         return
     say(
         f"{'OK' if report.agree else 'NOT OK'}: {report.agreed} of {report.decisions} decisions agree,"
@@ -136,10 +150,6 @@ def _cells(*values: object) -> list[Text]:
 
 def _console() -> Console:
     return Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
-
-
-def _print_json(value: Any) -> None:
-    print(_as_json(value))  # noqa: T201 - the command line's voice
 
 
 def _as_json(value: Any) -> str:
