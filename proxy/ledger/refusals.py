@@ -119,7 +119,7 @@ def _read(record: dict[str, Any]) -> tuple[list[Unsent], list[PlaceOrder], int]:
         order = build_command(command)
         breach = build(withheld[str(place)], Breach) if str(place) in withheld else None
         if breach is None and decision.verdict is Verdict.DENY:
-            breach = decision.breaches[0]
+            breach = _told(decision)
         if not isinstance(order, PlaceOrder):
             amends += breach is not None
         elif breach is not None:
@@ -133,6 +133,12 @@ def _read(record: dict[str, Any]) -> tuple[list[Unsent], list[PlaceOrder], int]:
             objecting = {each.rule_id: each for each in reversed(decision.would_deny)}
             found += [replace(_unsent(record, order, each), reported=True) for each in objecting.values()]
     return found, sent, amends
+
+
+def _told(decision: Decision) -> Breach:
+    if not decision.breaches:
+        raise ValueError("a refusal without its reason")
+    return decision.breaches[0]
 
 
 def _cut_off(order: PlaceOrder, decision: Decision) -> PlaceOrder | None:

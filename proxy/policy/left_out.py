@@ -24,13 +24,21 @@ def name_of(rule: Rule) -> RuleName:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Why a rule is left out, and whether it could have refused; one in report mode could only have reported."""
+
+    reason: str
+    enforced: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Judgeable:
     """The part of a policy that a record can be judged under, and why each other rule is left out of it."""
 
     policy: Policy
-    left_out: Mapping[RuleName, str]
+    left_out: Mapping[RuleName, LeftOut]
 
-    def without(self, rules: Mapping[RuleName, str]) -> Judgeable:
+    def without(self, rules: Mapping[RuleName, LeftOut]) -> Judgeable:
         """The same with further rules left out."""
         kept = tuple(rule for rule in self.policy.rules if name_of(rule) not in rules)
         return Judgeable(replace(self.policy, rules=kept), {**self.left_out, **rules})
@@ -39,7 +47,11 @@ class Judgeable:
 def judgeable(new: Policy, then: Policy | None) -> Judgeable:
     """What of ``new`` can be judged on records that were made under ``then``, ``None`` when that is not known."""
     asked = [rule for rule in new.rules if rule.enforcement is not Enforcement.OFF]
-    reasons = {name_of(rule): reason for rule in asked if (reason := _unanswered(rule, then))}
+    reasons = {
+        name_of(rule): LeftOut(reason, rule.enforcement is Enforcement.ENFORCE)
+        for rule in asked
+        if (reason := _unanswered(rule, then))
+    }
     return Judgeable(new, {}).without(reasons) if reasons else Judgeable(new, {})
 
 

@@ -12,7 +12,8 @@ from proxy.audit.commands import archive_path
 from proxy.audit.documents import ArchiveSource, Window
 from proxy.audit.reader import ArchiveReader
 from proxy.clock import utc_now
-from proxy.policy.replaying import FLIPS_SHOWN, Change, Flip, PolicyReplay, replay_policy
+from proxy.policy.flips import Change, Flip
+from proxy.policy.replaying import FLIPS_SHOWN, PolicyReplay, replay_policy
 from proxy.policy.tally import Sum, Tally
 from proxy.policy_file import load_policy, parse_policy
 from proxy.store.codec import plain

@@ -8,10 +8,8 @@ rule lets a refused order pass; where a rule had to be left out, a pass holds on
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
-from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final
 
@@ -19,13 +17,13 @@ from proxy.audit.documents import RecordSource
 from proxy.audit.pictures import UNREADABLE, DocumentMissing, ParsePolicy, policies, resolved
 from proxy.audit.replay import Decide
 from proxy.audit.words import in_words
-from proxy.policy.left_out import Judgeable, RuleName, judgeable, name_of
+from proxy.policy.flips import Change, Flip, changes
+from proxy.policy.left_out import Judgeable, LeftOut, RuleName, judgeable, name_of
 from proxy.policy.tally import Tally
 from proxy.store.codec import build_command, build_decision, build_snapshot
 from rules.catalog import GATES
-from rules.decision import Breach, Decision, Verdict
-from rules.exposure import held_order, order_value
-from rules.model import AmendOrder, Command, Intent, PlaceOrder
+from rules.decision import Decision, Enforcement, Verdict
+from rules.model import Command, Intent
 from rules.objections import RULE_FAILED
 from rules.policy import Policy
 from rules.rule import FACTS_UNKNOWN
@@ -38,40 +36,6 @@ _POLICIES_KEPT: Final = 64
 _FACTS: Final = ("conditions", "record", "scores", "attempts")
 _LATER_FACTS: Final = "needs facts that were not recorded then"
 _CAN_BE_IN_DOUBT: Final = (Intent.ENTRY, Intent.CONFIG)
-
-
-class Change(StrEnum):
-    """What becomes of a command under the new policy, where that is something else than it was."""
-
-    REFUSED = "refused"
-    ALLOWED = "allowed"
-    RESIZED = "resized"
-    REPORTED = "reported"
-
-
-_Found = tuple[Change, Breach | None, Decimal | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flip:
-    """One command that comes out otherwise. ``rule`` and ``code`` are what refuses it now, or refused it then.
-
-    ``notional`` is in quote currency, ``None`` where nobody can say; of a resized order it is what is added or taken
-    away. ``in_part`` says that it passes only as far as the rules go that could be asked.
-    """
-
-    change: Change
-    id: str
-    at: str
-    bot: str
-    account: str
-    symbol: str
-    command: str
-    rule: str
-    code: str
-    message: str
-    notional: Decimal | None
-    in_part: bool
 
 
 @dataclass(slots=True, kw_only=True)
@@ -146,7 +110,7 @@ def _judgeable_parts(new: Policy, policy_of: Callable[[str], Policy]) -> Callabl
     return part
 
 
-def _unfounded(policy: Policy, now: tuple[Decision, ...], unrecorded: list[str]) -> dict[RuleName, str]:
+def _unfounded(policy: Policy, now: tuple[Decision, ...], unrecorded: list[str]) -> dict[RuleName, LeftOut]:
     """Rules that object only because a record of an older guard lacks what they need, or that it tells too little."""
     objecting = {
         (breach.rule_id, breach.level)
@@ -155,7 +119,7 @@ def _unfounded(policy: Policy, now: tuple[Decision, ...], unrecorded: list[str])
         if breach.code in (FACTS_UNKNOWN, RULE_FAILED)
     }
     return {
-        name_of(rule): _LATER_FACTS
+        name_of(rule): LeftOut(_LATER_FACTS, rule.enforcement is Enforcement.ENFORCE)
         for rule in policy.rules
         if type(rule) not in GATES and (name_of(rule) in objecting or (rule.looks_back_s and "attempts" in unrecorded))
     }
@@ -175,61 +139,39 @@ def _compare(
     doubtful = False
     for place, (command, old, fresh) in enumerate(zip(commands, then, now, strict=True)):
         missed = _missed(command, fresh, snapshot, part)
-        doubtful = doubtful or bool(missed)
-        report.left_out.update((f"{rule_id} ({level})", reason) for (rule_id, level), reason in missed.items())
+        in_part = any(each.enforced for each in missed.values())
+        doubtful = doubtful or in_part
+        report.left_out.update((f"{rule_id} ({level})", each.reason) for (rule_id, level), each in missed.items())
         if str(place) in withheld:
             continue  # What the guard could not send for reasons of its own is sent under no policy.
-        for change, breach, notional in _flips(old, fresh, snapshot):
+        for found in changes(old, fresh, snapshot):
             flip = Flip(
-                change=change,
+                change=found.change,
                 id=str(record["id"]),
                 at=str(record["at"]),
                 bot=snapshot.bot,
                 account=str(record["account"]),
                 symbol=getattr(command, "symbol", None) or "",
                 command=in_words(record["commands"][place]),
-                rule=breach.rule_id if breach is not None else "",
-                code=breach.code if breach is not None else "",
-                message=breach.message if breach is not None else "",
-                notional=notional,
-                in_part=bool(missed),
+                rule=found.breach.rule_id if found.breach is not None else "",
+                code=found.breach.code if found.breach is not None else "",
+                message=found.breach.message if found.breach is not None else "",
+                notional=found.notional,
+                in_part=in_part,
             )
             _count(report, flip, flips_shown)
     report.in_part += doubtful
     report.replayed += not doubtful
 
 
-def _missed(command: Command, fresh: Decision, snapshot: Snapshot, part: Judgeable) -> dict[RuleName, str]:
-    """The rules left out that might still have refused what passes."""
+def _missed(command: Command, fresh: Decision, snapshot: Snapshot, part: Judgeable) -> dict[RuleName, LeftOut]:
+    """The rules left out that might still have objected to what passes."""
     if fresh.verdict is Verdict.DENY or fresh.intent not in _CAN_BE_IN_DOUBT or not part.left_out:
         return {}
     levels = {"desk", f"bot:{snapshot.bot}", f"symbol:{getattr(command, 'symbol', None)}"}
     if snapshot.account is not None:
         levels.add(f"account:{snapshot.account.name}")
-    return {name: reason for name, reason in part.left_out.items() if name[1] in levels}
-
-
-def _flips(old: Decision, fresh: Decision, snapshot: Snapshot) -> Iterator[_Found]:
-    """What is otherwise, by what, and at what notional."""
-    if old.verdict is not fresh.verdict:
-        if fresh.verdict is Verdict.DENY:
-            yield Change.REFUSED, fresh.breaches[0], _value(old.effective, snapshot)
-        else:
-            yield Change.ALLOWED, old.breaches[0], _value(fresh.effective, snapshot)
-    if fresh.verdict is Verdict.DENY:
-        return
-    if old.verdict is fresh.verdict and _size(old) != _size(fresh):
-        before, after = _value(old.effective, snapshot), _value(fresh.effective, snapshot)
-        added = None if before is None or after is None else after - before
-        yield Change.RESIZED, next(iter((*fresh.trimmed_by, *old.trimmed_by)), None), added
-    # A limit may stand at several levels and be broken at each; the order is still one.
-    for breach in {(each.rule_id, each.code): each for each in reversed(fresh.would_deny)}.values():
-        yield Change.REPORTED, breach, _value(fresh.effective, snapshot)
-
-
-def _size(decision: Decision) -> Decimal | None:
-    order = decision.effective
-    return order.quantity if isinstance(order, PlaceOrder | AmendOrder) else None
+    return {name: each for name, each in part.left_out.items() if name[1] in levels}
 
 
 def _count(report: PolicyReplay, flip: Flip, flips_shown: int) -> None:
@@ -242,14 +184,3 @@ def _count(report: PolicyReplay, flip: Flip, flips_shown: int) -> None:
     report.by_symbol.add((flip.change.value, flip.symbol), flip.notional)
     if len(report.flips) < flips_shown:
         report.flips.append(flip)
-
-
-def _value(command: Command, snapshot: Snapshot) -> Decimal | None:
-    """Notional in quote currency: as the rules count an entry, an exit at its price or the mark."""
-    if not isinstance(command, PlaceOrder | AmendOrder) or command.quantity is None:
-        return None
-    market = snapshot.markets.get(command.symbol)
-    if (held := held_order(command, snapshot)) is not None:
-        return order_value(held, snapshot) or None
-    price = command.price or (market.mark_price if market is not None else None)
-    return None if price is None else command.quantity * price

@@ -251,6 +251,12 @@ def test_a_record_nobody_can_read_is_counted(run: Run, desk: Desk) -> None:
     assert run("--json", records=[record])[1]["left_out"] == {"records that cannot be read back": 1}
 
 
+def test_a_refusal_without_a_reason_is_no_record_to_go_by(run: Run, desk: Desk) -> None:
+    record = desk.decision(1, "3")
+    record["decisions"][0]["breaches"] = []
+    assert run("--json", records=[record])[1]["left_out"] == {"records that cannot be read back": 1}
+
+
 # One decision
 
 

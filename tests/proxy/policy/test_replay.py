@@ -208,6 +208,20 @@ def test_a_bucket_of_the_same_rate_is_judged_whatever_its_enforcement_is(run: Ru
     assert (report["in_part"], report["changes"]) == (1, [])
 
 
+def test_a_rule_left_out_in_report_mode_puts_no_pass_in_doubt(run: Run) -> None:
+    code, report, _ = run(POLICY + RATE.replace('"enforce"', '"report"'), "--json")
+    assert (code, report["same"], report["in_part"], report["left_out"][0]["passes"]) == (0, True, 0, 4)
+
+
+def test_a_rule_left_out_of_another_bots_orders_puts_nothing_in_doubt(run: Run) -> None:
+    report = run(POLICY + RATE.replace("[desk.", "[bot.nobody."), "--json")[1]
+    assert (report["same"], report["left_out"]) == (True, [])
+    report = run(POLICY + RATE.replace("[desk.", "[symbol.BTCUSDT."), "--json")[1]
+    assert report["in_part"] == 4
+    report = run(POLICY + RATE.replace("[desk.", "[account.main."), "--json")[1]
+    assert report["in_part"] == 4
+
+
 def duplicates(window_s: int) -> str:
     return f'[desk.duplicate_order]\nenforcement = "enforce"\nwindow_s = {window_s}\n'
 
