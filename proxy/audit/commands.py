@@ -17,16 +17,13 @@ from proxy.audit import pages
 from proxy.audit.asking import NOT_OK, OK, UsageError, answered, parse_since
 from proxy.audit.documents import ArchiveSource, ExportSource
 from proxy.audit.export import write_export
-from proxy.audit.pictures import UNREADABLE
-from proxy.audit.query import LIMIT_MAX, Story, decision, judged
+from proxy.audit.query import LIMIT_MAX, decision, judged
 from proxy.audit.reader import ArchiveReader
 from proxy.audit.replay import replay
 from proxy.audit.verify import verify
 from proxy.clock import utc_now
-from proxy.ledger.counterfactual import Fees
-from proxy.ledger.marks import MarkReader, MarksUnavailable, marks_path
-from proxy.ledger.refusals import unsent_of
-from proxy.ledger.valuing import value
+from proxy.ledger.marks import marks_path
+from proxy.ledger.supposing import NothingKnown, supposed
 from proxy.policy_file import load_policy, parse_policy
 from rules.engine import decide_batch
 
@@ -91,25 +88,14 @@ def _show(args: argparse.Namespace) -> int:
     if story is None:
         pages.complain(f"nothing is archived under {args.id}")
         return NOT_OK
-    pages.print_story(story, _supposed(story, marks_path(args.data_dir)), as_json=args.json)
-    return OK
-
-
-def _supposed(story: Story, marks: Path) -> tuple[pages.Supposed, ...]:
-    """What the orders a decision refused would have come to; nothing where no marks are kept, or none can be read."""
-    if story.decision is None or not marks.is_file():
-        return ()
     try:
-        return tuple(
-            pages.Supposed(rule=each.rule, order=each.order, outcomes=value(each, MarkReader(marks), Fees(), utc_now()))
-            for each in unsent_of(story.decision)
-        )
-    except MarksUnavailable as trouble:
+        orders = supposed(story.decision, marks_path(args.data_dir), utc_now())
+    except NothingKnown as trouble:
+        # The story is told as it stands in the record, whatever else can be made of it.
         pages.complain(f"what refused orders would have come to is not known: {trouble}")
-    except UNREADABLE as damage:
-        # The story is shown as it stands in the record, whatever can be made of it.
-        pages.complain(f"what refused orders would have come to cannot be read off the record: {damage}")
-    return ()
+        orders = ()
+    pages.print_story(story, orders, as_json=args.json)
+    return OK
 
 
 def _verify(args: argparse.Namespace) -> int:

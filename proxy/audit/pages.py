@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from rich.console import Console
@@ -17,9 +17,9 @@ from proxy.audit.replay import ReplayReport
 from proxy.audit.verify import VerifyReport
 from proxy.audit.words import in_words, safe
 from proxy.ledger.counterfactual import Horizon, Outcome
+from proxy.ledger.supposing import Supposed
 from proxy.store.codec import plain, plain_command
 from proxy.venues.binance.client_ids import inward, tag
-from rules.model import PlaceOrder
 from rules.rule import show
 
 _PIPE_WIDTH: Final = 200
@@ -31,15 +31,6 @@ HORIZONS: Final = {
     Horizon.FUNDING: "at the next funding",
 }
 """When a supposed result is read, in words."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Supposed:
-    """A refused order of one decision, which rule refused it, and what it would have come to."""
-
-    rule: str
-    order: PlaceOrder
-    outcomes: Mapping[Horizon, Outcome]
 
 
 def say(line: str) -> None:
