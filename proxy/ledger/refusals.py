@@ -7,7 +7,7 @@ and one that was sent after all within that minute was only late, so it is no re
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -56,14 +56,18 @@ class _Open:
 
 
 class Refusals:
-    """Reads decision records, oldest first, a record and the intents of the last minute in memory at a time."""
+    """Reads decision records, oldest first, a record and the intents of the last minute in memory at a time.
 
-    def __init__(self) -> None:
+    With ``rule``, only what that rule refused or reported is given and counted.
+    """
+
+    def __init__(self, rule: str | None = None) -> None:
+        self._rule = rule
         self.left_out: Counter[str] = Counter()
         """Refused commands that are not given as intents, by reason."""
         self._open: OrderedDict[tuple[object, ...], _Open] = OrderedDict()
 
-    def read(self, records: Iterable[dict[str, Any]]) -> Iterator[Unsent]:
+    def read(self, records: Iterable[Mapping[str, Any]]) -> Iterator[Unsent]:
         """Every intent that was refused, when its repeats are known, and every order that was only reported."""
         for record in records:
             try:
@@ -72,45 +76,50 @@ class Refusals:
             except UNREADABLE:
                 self.left_out["records that cannot be read back"] += 1
                 continue
-            self.left_out.update([_AMENDED] * amends)
+            self.left_out.update(_AMENDED for refused_by in amends if self._wanted(refused_by))
             yield from self._closed_before(at - REPEATED_WITHIN)
             for order in sent:
-                if (late := self._open.pop(_key(record, order), None)) is not None:
+                late = self._open.pop(_key(record, order), None)
+                if late is not None and self._wanted(late.first.rule):
                     self.left_out[_SENT] += late.times
             for unsent in found:
-                if unsent.reported:
-                    yield unsent
-                else:
+                if not unsent.reported:
                     yield from self._refused(_key(record, unsent.order), unsent)
+                elif self._wanted(unsent.rule):
+                    yield unsent
         while self._open:
-            yield self._close_oldest()
+            yield from self._close_oldest()
+
+    def _wanted(self, rule: str) -> bool:
+        return self._rule is None or rule == self._rule
 
     def _refused(self, key: tuple[object, ...], unsent: Unsent) -> Iterator[Unsent]:
         known = self._open.pop(key, None) or _Open(unsent, 0, unsent.at)
         known.times, known.last = known.times + 1, unsent.at
         self._open[key] = known
         if len(self._open) > INTENTS_MAX:
-            yield self._close_oldest()
+            yield from self._close_oldest()
 
     def _closed_before(self, at: datetime) -> Iterator[Unsent]:
         while self._open and next(iter(self._open.values())).last < at:
-            yield self._close_oldest()
+            yield from self._close_oldest()
 
-    def _close_oldest(self) -> Unsent:
+    def _close_oldest(self) -> Iterator[Unsent]:
         _, oldest = self._open.popitem(last=False)
-        return replace(oldest.first, times=oldest.times)
+        if self._wanted(oldest.first.rule):
+            yield replace(oldest.first, times=oldest.times)
 
 
-def unsent_of(record: dict[str, Any]) -> tuple[Unsent, ...]:
+def unsent_of(record: Mapping[str, Any]) -> tuple[Unsent, ...]:
     """The entries one decision record kept from the venue. Raises what ``UNREADABLE`` names."""
     return tuple(unsent for unsent in _read(record)[0] if not unsent.reported)
 
 
-def _read(record: dict[str, Any]) -> tuple[list[Unsent], list[PlaceOrder], int]:
-    """What was kept back or only reported, what was sent as asked for, and how many amends were refused."""
+def _read(record: Mapping[str, Any]) -> tuple[list[Unsent], list[PlaceOrder], list[str]]:
+    """What was kept back or only reported, what was sent as asked for, and by which rules amends were refused."""
     found: list[Unsent] = []
     sent: list[PlaceOrder] = []
-    amends = 0
+    amends: list[str] = []
     withheld = record.get("withheld") or {}
     for place, (command, decided) in enumerate(zip(record["commands"], record["decisions"], strict=True)):
         decision = build_decision(decided)
@@ -121,7 +130,7 @@ def _read(record: dict[str, Any]) -> tuple[list[Unsent], list[PlaceOrder], int]:
         if breach is None and decision.verdict is Verdict.DENY:
             breach = _told(decision)
         if not isinstance(order, PlaceOrder):
-            amends += breach is not None
+            amends += [breach.rule_id] if breach is not None else []
         elif breach is not None:
             found.append(_unsent(record, order, breach))
         elif (cut := _cut_off(order, decision)) is not None:
@@ -149,7 +158,7 @@ def _cut_off(order: PlaceOrder, decision: Decision) -> PlaceOrder | None:
     return replace(order, quantity=decision.trimmed_from - effective.quantity)
 
 
-def _unsent(record: dict[str, Any], order: PlaceOrder, breach: Breach) -> Unsent:
+def _unsent(record: Mapping[str, Any], order: PlaceOrder, breach: Breach) -> Unsent:
     picture = record["snapshot"]
     market = (picture.get("markets") or {}).get(order.symbol) or {}
     mark, stamp = market.get("mark_price"), market.get("next_funding_at")
@@ -167,12 +176,12 @@ def _unsent(record: dict[str, Any], order: PlaceOrder, breach: Breach) -> Unsent
     )
 
 
-def _venue(picture: dict[str, Any]) -> str:
+def _venue(picture: Mapping[str, Any]) -> str:
     """The instruments a decision names are those of its venue: ``instruments:VENUE@VERSION``."""
     reference = str((picture.get("instruments") or {}).get("$ref", ""))
     return reference.removeprefix("instruments:").partition("@")[0]
 
 
-def _key(record: dict[str, Any], order: PlaceOrder) -> tuple[object, ...]:
+def _key(record: Mapping[str, Any], order: PlaceOrder) -> tuple[object, ...]:
     """What makes two orders the same intent: everything but the name the bot gave it and how it wants to be told."""
     return record["bot"], record["account"], replace(order, client_order_id=None, response_type=None, good_till_ms=None)

@@ -86,14 +86,13 @@ class Counterfactual:
 def counterfactual(
     records: Iterable[dict[str, Any]], marks: MarkReader, fees: Fees, now: datetime, *, rule: str | None = None
 ) -> Counterfactual:
-    """What the entries refused in ``records``, which are in order of time, would have come to.
+    """What the entries refused in ``records``, which are in order of time, would have come to; with ``rule``, its own.
 
     Raises ``MarksUnavailable``.
     """
-    report, refusals = Counterfactual(), Refusals()
+    report, refusals = Counterfactual(), Refusals(rule)
     for unsent in refusals.read(records):
-        if rule is None or unsent.rule == rule:
-            report.add(unsent, value(unsent, marks, fees, now))
+        report.add(unsent, value(unsent, marks, fees, now))
     report.left_out = refusals.left_out
     return report
 

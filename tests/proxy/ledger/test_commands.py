@@ -143,6 +143,13 @@ def test_what_is_not_known_is_said_and_counts_for_nothing(run: Run, desk: Desk) 
     assert "- (1 unknown)" in run(records=[])[1]
 
 
+def test_an_order_judged_without_a_mark_is_taken_at_the_one_that_was_kept(run: Run, desk: Desk) -> None:
+    record = desk.decision(1, "3")
+    record["snapshot"]["markets"] = {}
+    report = run("--json", "--taker-fee", "0", records=[record], marks=rising())[1]
+    assert Decimal(report["total"]["horizons"]["5m"]["result"]) == 3_000
+
+
 def test_a_horizon_still_to_come_is_not_yet(run: Run, desk: Desk) -> None:
     tomorrow = datetime.now(START.tzinfo) + timedelta(days=1)
     record = desk.decision(1, "3") | {"at": tomorrow.isoformat()}
@@ -168,6 +175,7 @@ def announcing(desk: Desk, at: datetime) -> None:
         (EIGHT_HOURS, True, "filled"),
         (EIGHT_HOURS - timedelta(seconds=119), True, "filled"),  # The venue's list may put it a little later.
         (EIGHT_HOURS - timedelta(hours=4), False, "unknown"),  # That stamp is not in the list: its rate is not known.
+        (timedelta(hours=26), True, "filled"),  # No interval is that long: the first one listed since.
         (-MINUTE, True, "filled"),  # An announcement that had passed: the first one listed since.
     ],
 )
@@ -206,6 +214,7 @@ def test_an_order_sent_after_all_was_only_late(run: Run, desk: Desk) -> None:
     report = run("--json", records=[*refused, desk.decision(30, "3")])[1]
     assert report["total"]["intents"] == 0
     assert report["left_out"] == {"sent after all within a minute": 2}
+    assert run("--json", "--rule", "max_leverage", records=[])[1]["left_out"] == {}
 
 
 def test_intents_that_wait_for_their_repeats_are_bounded(desk: Desk) -> None:
@@ -237,6 +246,8 @@ def test_refused_amends_are_counted_and_not_valued(run: Run, desk: Desk) -> None
     report = run("--json", records=[record])[1]
     assert report["left_out"] == {"amends: what they would have changed is not followed": 1}
     assert report["total"]["intents"] == 0
+    assert run("--json", "--rule", "max_leverage", records=[])[1]["left_out"] == {}
+    assert run("--json", "--rule", "max_order_value", records=[])[1]["left_out"] == report["left_out"]
 
 
 def test_passed_orders_exits_and_cancels_are_none_of_it(run: Run, desk: Desk) -> None:

@@ -218,6 +218,17 @@ def test_an_order_that_rests_over_missing_marks_may_have_filled() -> None:
     assert judged(a_limit("BUY", "95"), whole, Horizon.HOUR).state is State.NOT_FILLED
 
 
+def test_an_order_that_rests_until_marks_end_before_the_horizon_may_have_filled() -> None:
+    later = [replace(mark, price=Decimal(100)) for mark in minutes(100)[5:]]
+    assert judged(a_limit("BUY", "95"), [*minutes(100)[:3], *later[:1]]).state is State.NOT_FILLED
+    assert judged(a_limit("BUY", "95"), minutes(100)[:3]).state is State.NOT_FILLED
+    assert judged(a_limit("BUY", "95"), minutes(100)[:2]).state is State.UNKNOWN
+
+
+def test_what_the_horizons_own_mark_reaches_is_filled() -> None:
+    assert result(a_limit("BUY", "95"), minutes(100, 100, 100, 100, 100, 94, 100)) == -2
+
+
 def test_a_limit_reached_after_a_hole_was_filled_at_its_limit_whenever_it_was() -> None:
     marks = [*minutes(100)[:5], *[replace(mark, price=Decimal(94)) for mark in minutes(100)[9:]]]
     assert result(a_limit("BUY", "95"), marks, Horizon.HOUR) == -2
