@@ -14,6 +14,7 @@ from proxy.audit.reader import ArchiveReader
 from proxy.clock import utc_now
 from proxy.ledger import pages
 from proxy.ledger.counterfactual import Fees
+from proxy.ledger.history import MarkHistory
 from proxy.ledger.marks import MarkReader, MarksUnavailable, marks_path
 from proxy.ledger.valuing import counterfactual
 
@@ -56,7 +57,7 @@ def _counterfactual(args: Any) -> int:
     with ArchiveReader.open(archive_path(args.data_dir)) as archive, archive.standing_still():
         decisions = ArchiveSource(archive, window).decisions()
         try:
-            report = counterfactual(decisions, MarkReader(path), fees, now, rule=args.rule)
+            report = counterfactual(decisions, MarkHistory(MarkReader(path)), fees, now, rule=args.rule)
         except MarksUnavailable as trouble:
             raise UsageError(str(trouble)) from trouble
     pages.print_counterfactual(report, fees, as_json=args.json)

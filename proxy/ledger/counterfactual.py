@@ -12,7 +12,8 @@ nobody knows, never zero.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -124,7 +125,7 @@ def _outcome(
         return _unknown("no funding time is known")
     if now < end:
         return Outcome(state=State.NOT_YET)
-    fill = _fill(order, at, [mark for mark in marks if at <= mark.at <= end], end, fees)
+    fill = _fill(order, at, between(marks, at, end), end, fees)
     if isinstance(fill, Outcome):
         return fill
     worth = mark_near(marks, end)
@@ -139,10 +140,19 @@ def _outcome(
     return Outcome(state=State.FILLED, result=result)
 
 
-def mark_near(marks: Iterable[Mark], at: datetime) -> Decimal | None:
-    """The price of the mark nearest to ``at``, ``None`` when none is near."""
-    near = [mark for mark in marks if abs(mark.at - at) <= NEAR]
+def mark_near(marks: Sequence[Mark], at: datetime) -> Decimal | None:
+    """The price of the mark nearest to ``at``, ``None`` when none is near. ``marks`` are in order of time."""
+    near = between(marks, at - NEAR, at + NEAR)
     return min(near, key=lambda mark: abs(mark.at - at)).price if near else None
+
+
+def between(marks: Sequence[Mark], begin: datetime, end: datetime) -> Sequence[Mark]:
+    """Those of ``marks``, which are in order of time, from ``begin`` to ``end``, both included."""
+    return marks[bisect_left(marks, begin, key=_moment) : bisect_right(marks, end, key=_moment)]
+
+
+def _moment(mark: Mark) -> datetime:
+    return mark.at
 
 
 def _fill(order: PlaceOrder, at: datetime, marks: Sequence[Mark], end: datetime, fees: Fees) -> _Fill | Outcome:

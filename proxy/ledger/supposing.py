@@ -10,6 +10,7 @@ from typing import Any
 
 from proxy.audit.pictures import UNREADABLE
 from proxy.ledger.counterfactual import Fees, Horizon, Outcome
+from proxy.ledger.history import MarkHistory
 from proxy.ledger.marks import MarkReader, MarksUnavailable
 from proxy.ledger.refusals import unsent_of
 from proxy.ledger.valuing import value
@@ -36,10 +37,10 @@ def supposed(decision: Mapping[str, Any] | None, marks: Path, now: datetime) -> 
     """
     if decision is None or not marks.is_file():
         return ()
-    reader = MarkReader(marks)
+    history = MarkHistory(MarkReader(marks))
     try:
         return tuple(
-            Supposed(rule=each.rule, order=each.order, outcomes=value(each, reader, Fees(), now))
+            Supposed(rule=each.rule, order=each.order, outcomes=value(each, history, Fees(), now))
             for each in unsent_of(decision)
         )
     except MarksUnavailable as trouble:

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from proxy.ledger.counterfactual import NEAR, Fees, Horizon, Mark, Outcome, Stamp, State, mark_near, outcomes
-from proxy.ledger.marks import MarkReader
+from proxy.ledger.counterfactual import NEAR, Fees, Horizon, Mark, Outcome, Stamp, State, between, mark_near, outcomes
+from proxy.ledger.history import MarkHistory
 from proxy.ledger.refusals import Refusals, Unsent
 
 FUNDING_WITHIN: Final = timedelta(hours=25)
@@ -84,7 +84,7 @@ class Counterfactual:
 
 
 def counterfactual(
-    records: Iterable[dict[str, Any]], marks: MarkReader, fees: Fees, now: datetime, *, rule: str | None = None
+    records: Iterable[dict[str, Any]], marks: MarkHistory, fees: Fees, now: datetime, *, rule: str | None = None
 ) -> Counterfactual:
     """What the entries refused in ``records``, which are in order of time, would have come to; with ``rule``, its own.
 
@@ -97,25 +97,26 @@ def counterfactual(
     return report
 
 
-def value(unsent: Unsent, marks: MarkReader, fees: Fees, now: datetime) -> Mapping[Horizon, Outcome]:
+def value(unsent: Unsent, marks: MarkHistory, fees: Fees, now: datetime) -> Mapping[Horizon, Outcome]:
     """What one order that was not sent would have come to. Raises ``MarksUnavailable``."""
     venue, symbol, at = unsent.venue, unsent.order.symbol, unsent.at
     stamp = _stamp(unsent, marks)
     end = max(at + timedelta(hours=1), stamp.at if stamp is not None else at)
-    kept = [Mark(moment, price) for moment, price in marks.marks_between(venue, symbol, at - NEAR, end + NEAR)]
+    kept = marks.marks(venue, symbol, at - NEAR, end + NEAR)
     decided = unsent.mark if unsent.mark is not None else mark_near(kept, at)
     first = [Mark(at, decided)] if decided is not None else []
     # Those before the decision have served; the decision's own stands first.
-    return outcomes(unsent.order, at, [*first, *(mark for mark in kept if mark.at > at)], stamp, fees, now)
+    later = [mark for mark in between(kept, at, end + NEAR) if mark.at > at]
+    return outcomes(unsent.order, at, [*first, *later], stamp, fees, now)
 
 
-def _stamp(unsent: Unsent, marks: MarkReader) -> Stamp | None:
+def _stamp(unsent: Unsent, marks: MarkHistory) -> Stamp | None:
     """The funding time after the decision: the one announced then, or the first the venue has listed since."""
     announced = unsent.next_funding_at
     if announced is not None and not unsent.at < announced <= unsent.at + FUNDING_WITHIN:
         announced = None
     until = unsent.at + FUNDING_WITHIN if announced is None else announced + STAMP_LISTED_WITHIN
-    charged = marks.funding_between(unsent.venue, unsent.order.symbol, unsent.at, until)
+    charged = marks.fundings(unsent.venue, unsent.order.symbol, unsent.at, until)
     if announced is None:
         return Stamp(charged[0].at, charged[0].rate) if charged else None
     listed = [each for each in charged if abs(each.at - announced) <= STAMP_LISTED_WITHIN]
