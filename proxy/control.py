@@ -12,8 +12,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
-from redis.exceptions import RedisError
-
 from proxy.accounts.keeper import AccountKeeper
 from proxy.accounts.key_watch import KeyWatch
 from proxy.accounts.markets import MarketKeeper
@@ -40,6 +38,7 @@ from proxy.policy.comparing import loosened
 from proxy.policy.desk import Pending, PolicyDesk, PolicyRefused
 from proxy.settings import Settings
 from proxy.signals.watch import AnomalyWatch
+from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.store.fence import DESK, Fence, FenceCorrupt, Scope
 from proxy.store.warden_store import AgedHold, WardenStore
@@ -54,8 +53,6 @@ from rules.snapshot import Account, Controls, HoldStatus, Market, Position, Snap
 log = logging.getLogger("perpguard.control")
 
 T = TypeVar("T")
-
-_STORE_TROUBLE = (RedisError, OSError, TimeoutError)
 
 
 class Control:
@@ -101,7 +98,7 @@ class Control:
             async with asyncio.timeout(1.0):
                 controls = await self._store.controls()
                 holds = {name: await self._store.holds(name) for name in self._keepers}
-        except _STORE_TROUBLE:
+        except STORE_TROUBLE:
             store_ok, holds = False, {}
         try:
             generation: int | None = self._fence.generation()
@@ -198,7 +195,7 @@ class Control:
                 generation = await self._kill.rearm(_scope(scope, self._keepers), name, reason, typed)
         except (RearmRefused, FenceCorrupt) as refusal:
             raise ControlRefused(str(refusal)) from refusal
-        except _STORE_TROUBLE as trouble:
+        except STORE_TROUBLE as trouble:
             raise ControlRefused(f"{scope} stays stopped: the store did not answer") from trouble
         return {"scope": scope, "generation": generation}
 

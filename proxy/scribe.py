@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from redis.exceptions import RedisError
 
 from proxy.audit.archive import Archive, ArchiveTampered
 from proxy.audit.commands import archive_path
@@ -22,6 +21,7 @@ from proxy.audit.drain import StreamSource, drain, fully_merged, merge_spool
 from proxy.audit.reader import ArchiveUnavailable
 from proxy.gate.journal import is_written, journal_files
 from proxy.gate.recording import new_decision_id
+from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import load, plain
 from proxy.store.warden_store import WardenStore
 
@@ -30,7 +30,6 @@ log = logging.getLogger("perpguard.audit")
 BLOCK_MS: Final = 1_000
 MERGE_EVERY_S: Final = 2.0
 OPEN_EVERY_S: Final = 1.0
-_STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
 
 Reader = Callable[[Sequence[Mapping[str, Any]]], Awaitable[None]]
 """Hears every batch of records on its way to the archive."""
@@ -72,7 +71,7 @@ class Scribe:
         while True:
             try:
                 await drain(source, self._opened)
-            except _STORE_TROUBLE as trouble:
+            except STORE_TROUBLE as trouble:
                 log.warning("the audit stream cannot be read: %s", type(trouble).__name__)
                 await asyncio.sleep(0.5)
             except ArchiveUnavailable as trouble:
@@ -107,7 +106,7 @@ class Scribe:
         try:
             async with asyncio.timeout(1.0):
                 await self._store.record([record])
-        except _STORE_TROUBLE:
+        except STORE_TROUBLE:
             await self._write_directly(record)
 
     async def document(self, name: str, version: str, content: Any) -> None:

@@ -14,7 +14,6 @@ from types import TracebackType
 from typing import Final
 
 from fastapi import FastAPI
-from redis.exceptions import RedisError
 
 from proxy.accounts.keeper import REPLY_TIMEOUT_S
 from proxy.hearing import Hearing, remember_symbols
@@ -22,6 +21,7 @@ from proxy.pieces.desk import DeskPieces, build_desk
 from proxy.pieces.door import build_door
 from proxy.pieces.ground import lay_ground
 from proxy.settings import Settings
+from proxy.store.client import STORE_TROUBLE
 from proxy.vault.errors import VaultError
 from proxy.vault.keys import KeyState
 from proxy.vault.vault import Vault
@@ -31,8 +31,6 @@ log = logging.getLogger("perpguard.warden")
 KEYS_EVERY_S: Final = 0.25
 DECAY_EVERY_S: Final = 5.0
 STORE_EVERY_S: Final = 0.5
-
-_STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
 
 
 class AccountsChanged(Exception):
@@ -104,7 +102,7 @@ class Warden:
                 await self._policies.begin()
                 await self._scribe.event("start", "warden", {"policy": self._policies.policy.version})
                 return
-            except _STORE_TROUBLE as trouble:
+            except STORE_TROUBLE as trouble:
                 log.warning("waiting for the store: %s", type(trouble).__name__)
                 await asyncio.sleep(0.5)
 
@@ -133,7 +131,7 @@ class Warden:
                         known[key.key] = disabled
             except VaultError as trouble:
                 log.error("the vault cannot be read again: %s", trouble)
-            except _STORE_TROUBLE as trouble:
+            except STORE_TROUBLE as trouble:
                 log.warning("key states cannot be written to the store: %s", type(trouble).__name__)
                 known.clear()
             await asyncio.sleep(KEYS_EVERY_S)
@@ -151,7 +149,7 @@ class Warden:
                     for pieces in self._desk.accounts.values():
                         pieces.keeper.survey_soon()
                 known = run_id
-            except _STORE_TROUBLE as trouble:
+            except STORE_TROUBLE as trouble:
                 log.warning("the store does not answer: %s", type(trouble).__name__)
             await asyncio.sleep(STORE_EVERY_S)
 
@@ -161,5 +159,5 @@ class Warden:
             await asyncio.sleep(DECAY_EVERY_S)
             try:
                 await self._desk.watch.decay(time.time())
-            except _STORE_TROUBLE as trouble:
+            except STORE_TROUBLE as trouble:
                 log.warning("scores cannot be written to the store: %s", type(trouble).__name__)

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import msgspec
-from redis.exceptions import RedisError
 
 from proxy.accounts import memory as memories
 from proxy.accounts.book import QUOTE_ASSETS
@@ -33,7 +32,7 @@ from proxy.accounts.recent import Recent
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble, VenueUnavailable
 from proxy.accounts.venue_account import FUNDINGS_MAX
 from proxy.disk import replace_file
-from proxy.store.client import heed_cancellation
+from proxy.store.client import STORE_TROUBLE, heed_cancellation
 from proxy.store.codec import build, dump, load, plain
 from proxy.store.warden_store import WardenStore
 from rules.facts import AccountRecord, Unprotected
@@ -54,8 +53,6 @@ TRANSFERS_AWAY_S: Final = 10.0
 
 TOLD_MAX: Final = 10_000
 """Decisions and trades that are recognised when they are told again."""
-
-_STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
 
 
 class Venue(Protocol):
@@ -164,7 +161,7 @@ class RecordKeeper:
             self._changed.clear()
             try:
                 await self.publish()
-            except _STORE_TROUBLE as trouble:
+            except STORE_TROUBLE as trouble:
                 log.warning("the record of %s cannot be published: %s", self._account, type(trouble).__name__)
             await asyncio.sleep(PUBLISH_PAUSE_S)
 
@@ -192,7 +189,7 @@ class RecordKeeper:
             try:
                 version, stored = await self._store.record_memory(self._account)
                 break
-            except _STORE_TROUBLE as trouble:
+            except STORE_TROUBLE as trouble:
                 log.warning("waiting for the store: %s", type(trouble).__name__)
                 await asyncio.sleep(PUBLISH_PAUSE_S)
         filed = await asyncio.to_thread(_read, self._path)

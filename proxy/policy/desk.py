@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Final
 
 from proxy.policy.comparing import Change, compare, loosened
-from proxy.policy.in_force import GUARD, STORE_TROUBLE, InForce, Scribe, Store, words_of
+from proxy.policy.in_force import GUARD, InForce, Scribe, Store, words_of
 from proxy.policy.problems import PolicyError
 from proxy.policy.shelf import Proposal, Shelf
 from proxy.policy_file import parse_policy
+from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from rules.loosening import Needs
 from rules.policy import Policy

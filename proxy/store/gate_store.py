@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Any, Final
 
 import redis.asyncio
-from redis.exceptions import RedisError
 
 from proxy.store.attempts import ATTEMPTS_MAX
 from proxy.store.client import (
@@ -18,6 +17,7 @@ from proxy.store.client import (
     HOT_CONNECTIONS_MAX,
     HOT_PATIENCE,
     HOT_TIMEOUT_S,
+    STORE_TROUBLE,
     Script,
     connect,
     run_script,
@@ -155,7 +155,7 @@ class GateStore:
         pipeline.get(self._keys.clock(venue))
         try:
             (seconds, micros), offset_us = await within(self._timeout_s, pipeline.execute())
-        except (RedisError, OSError, TimeoutError) as error:
+        except STORE_TROUBLE as error:
             raise StoreUnavailable(type(error).__name__) from error
         if offset_us is None:
             return None
@@ -258,7 +258,7 @@ class GateStore:
 
         try:
             version, body = await within(self._timeout_s, read())
-        except (RedisError, OSError, TimeoutError) as error:
+        except STORE_TROUBLE as error:
             # No order waits for this answer, so no order is made to suffer for it: the breaker stays as it is.
             raise StoreUnavailable(type(error).__name__) from error
         self._documents.remember_policy(version or "", body or "")
@@ -288,7 +288,7 @@ class GateStore:
             raise StoreUnavailable("the store failed less than a second ago")
         try:
             return await within(self._timeout_s, read())
-        except (RedisError, OSError, TimeoutError) as error:
+        except STORE_TROUBLE as error:
             # No order waits for this answer, so no order is made to suffer for it: the breaker stays as it is.
             raise StoreUnavailable(type(error).__name__) from error
 
@@ -312,7 +312,7 @@ class GateStore:
             answer = await within(self._timeout_s, question(), lambda: self._heard_at)
             self._heard_at = asyncio.get_running_loop().time()
             return answer
-        except (RedisError, OSError, TimeoutError) as error:
+        except STORE_TROUBLE as error:
             raise self._failed(error) from error
 
     def _failed(self, error: Exception) -> StoreUnavailable:

@@ -6,9 +6,8 @@ import asyncio
 from typing import Final
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from proxy.store.client import Script, run_script, within
+from proxy.store.client import STORE_TROUBLE, Script, run_script, within
 from proxy.store.keys import Keys
 
 VOIDING_MAX: Final = 64
@@ -52,5 +51,5 @@ class Voiding:
             try:
                 await within(VOID_TIMEOUT_S, run_script(self._redis, self._script, keys, arguments))
                 return
-            except (RedisError, OSError, TimeoutError):
+            except STORE_TROUBLE:
                 await asyncio.sleep(VOID_TIMEOUT_S)
