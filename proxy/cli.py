@@ -85,6 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from proxy.audit import commands as audit_commands
+    from proxy.overrides import commands as override_commands
     from proxy.vault import commands as vault_commands
 
     parser = argparse.ArgumentParser(
@@ -116,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     kill_commands.add_arguments(commands)
     vault_commands.add_arguments(commands)
     audit_commands.add_arguments(commands)
+    override_commands.add_arguments(commands)
     return parser
 
 
@@ -220,6 +222,12 @@ def _audit(args: Arguments) -> int:
     return audit_commands.run(args)
 
 
+def _override(args: Arguments) -> int:
+    from proxy.overrides import commands as override_commands
+
+    return override_commands.run(args)
+
+
 _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "init": _init,
     "check": _check,
@@ -232,4 +240,5 @@ _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "demo": _demo,
     "keys": _keys,
     "audit": _audit,
+    "override": _override,
 }

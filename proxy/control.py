@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
@@ -20,10 +20,22 @@ from proxy.accounts.outside_watch import Found, OutsideWatch
 from proxy.accounts.venue_clock import VenueClock
 from proxy.audit import query
 from proxy.audit.reader import ArchiveReader, ArchiveUnavailable
-from proxy.console.plane import AccountView, BotView, ControlRefused, DeskView, FeedView, FindingView, PositionView
+from proxy.console.plane import (
+    AccountView,
+    BotView,
+    ControlRefused,
+    DeskView,
+    FeedView,
+    FindingView,
+    OverrideView,
+    PositionView,
+)
 from proxy.kill.bot_stops import BotStops, bot_of
 from proxy.kill.desk import KillDesk
 from proxy.kill.rearm import RearmRefused
+from proxy.overrides.desk import OverrideDesk, OverrideRefused
+from proxy.overrides.lifecycle import OverrideState
+from proxy.overrides.terms import Terms
 from proxy.settings import Settings
 from proxy.signals.watch import AnomalyWatch
 from proxy.store.codec import plain
@@ -61,6 +73,7 @@ class Control:
         watch: AnomalyWatch,
         kill: KillDesk,
         stops: BotStops,
+        overrides: OverrideDesk,
         now: Callable[[], datetime],
     ) -> None:
         self._settings = settings
@@ -75,6 +88,7 @@ class Control:
         self._watch = watch
         self._kill = kill
         self._stops = stops
+        self._overrides = overrides
         self._now = now
         self._fence = Fence(settings.data_dir)
 
@@ -112,6 +126,7 @@ class Control:
             bots=self._bots(controls),
             anomaly=scores["desk"].value,
             why=scores["desk"].why,
+            overrides=[_override(each) for each in self._overrides.open()],
         )
 
     async def blocked(
@@ -178,6 +193,18 @@ class Control:
         except _STORE_TROUBLE as trouble:
             raise ControlRefused(f"{scope} stays stopped: the store did not answer") from trouble
         return {"scope": scope, "generation": generation}
+
+    async def request_override(self, *, terms: Terms, name: str) -> OverrideView:
+        """Keep a request until another person approves it."""
+        return await _override_or_refusal(self._overrides.request(terms, name))
+
+    async def approve_override(self, *, override_id: str, name: str) -> OverrideView:
+        """Put a request in force; refused for the person who asked."""
+        return await _override_or_refusal(self._overrides.approve(override_id, name))
+
+    async def withdraw_override(self, *, override_id: str, name: str) -> OverrideView:
+        """Take a request or an override back."""
+        return await _override_or_refusal(self._overrides.withdraw(override_id, name))
 
     async def _ask(self, question: Callable[[ArchiveReader], T], otherwise: T) -> T:
         path = self._settings.data_dir / "audit" / "audit.db"
@@ -247,6 +274,30 @@ def _scope(text: str, accounts: Mapping[str, object]) -> Scope:
     if scope.account is not None and scope.account not in accounts:
         raise ControlRefused("no such account")
     return scope
+
+
+async def _override_or_refusal(asked: Awaitable[OverrideState]) -> OverrideView:
+    try:
+        return _override(await asked)
+    except OverrideRefused as refusal:
+        raise ControlRefused(str(refusal)) from refusal
+
+
+def _override(state: OverrideState) -> OverrideView:
+    return OverrideView(
+        id=state.override_id,
+        state=state.phase.value,
+        bot=state.terms.bot,
+        symbol=state.terms.symbol,
+        side=state.terms.side.value,
+        rule=state.terms.rule_id,
+        quantity_max=f"{state.terms.quantity_max:f}",
+        ticket=state.terms.ticket,
+        reason=state.terms.reason,
+        requested_by=state.requested_by,
+        approved_by=state.approved_by,
+        until=plain(state.until),
+    )
 
 
 def _read_archive(path: Path, question: Callable[[ArchiveReader], T], otherwise: T) -> T:

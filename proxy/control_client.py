@@ -23,7 +23,7 @@ def rearm(settings: Settings, *, scope: str, name: str, reason: str, typed: str)
     if reply.status_code == httpx.codes.OK:
         print(f"{scope} trades again; kill generation {reply.json()['generation']}")  # noqa: T201
         return 0
-    print(f"perpguard rearm: {_reason(reply)}", file=sys.stderr)  # noqa: T201
+    print(f"perpguard rearm: {reason_of(reply)}", file=sys.stderr)  # noqa: T201
     return 1
 
 
@@ -39,7 +39,8 @@ def control(settings: Settings) -> httpx.Client:
     )
 
 
-def _reason(reply: httpx.Response) -> Any:
+def reason_of(reply: httpx.Response) -> Any:
+    """Why the control door refused, in its own words."""
     try:
         return reply.json()["error"]["message"]
     except (ValueError, KeyError, TypeError):

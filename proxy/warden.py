@@ -37,6 +37,7 @@ from proxy.kill.desk import KillDesk
 from proxy.kill.hands import VenueHands
 from proxy.ledger.mark_keeper import MarkKeeper
 from proxy.measures import conditions_keeper, mark_keeper, remember_symbols
+from proxy.overrides.desk import OverrideDesk
 from proxy.scribe import Scribe
 from proxy.settings import Settings
 from proxy.signals.conditions import ConditionsKeeper
@@ -127,6 +128,14 @@ class Warden:
             traders=self._traders,
             generation=self._kill.generation,
         )
+        self._overrides = OverrideDesk(
+            data_dir=settings.data_dir,
+            store=self._store,
+            record=self._scribe.event,
+            policy=lambda: self._policy,
+            tradable=self._tradable,
+            now=self._now,
+        )
         for key in self._vault.accounts():
             self._keepers[key.account] = self._keeper(key, feeds[key.account])
         await self._kill.resume()
@@ -143,6 +152,7 @@ class Warden:
             watch=self._watch,
             kill=self._kill,
             stops=self._stops,
+            overrides=self._overrides,
             now=self._now,
         )
         self.console = create_console(
@@ -195,6 +205,7 @@ class Warden:
                 loops.create_task(conditions.run())
             for marks in self._marks:
                 loops.create_task(marks.run())
+            loops.create_task(self._overrides.run())
             loops.create_task(self._scribe.drain())
             loops.create_task(self._scribe.merge_journals())
             loops.create_task(self._watch_store())
@@ -214,6 +225,7 @@ class Warden:
                 await self._store.begin_epoch()
                 await self._watch.load()
                 await self._take_up()
+                await self._overrides.take_up()
                 version = self._policy.version
                 await self._store.publish_policy(version, self._policy_text)
                 await self._scribe.document(f"policy:{version}", version, {"text": self._policy_text})
@@ -236,6 +248,7 @@ class Warden:
     async def _read(self, records: Sequence[Mapping[str, Any]]) -> None:
         """What the audit tells: survey the symbols a request may have moved, stop bots, learn how they behave."""
         await self._stops.see(records)
+        await self._overrides.see(records)
         for record in records:
             keeper = self._keepers.get(str(record.get("account")))
             if keeper is None:
@@ -258,6 +271,15 @@ class Warden:
     def _traders(self) -> list[tuple[str, str]]:
         """Which bots trade which accounts."""
         return [(key.bot, key.account) for key in self._vault.guard_keys()]
+
+    def _tradable(self, bot: str) -> frozenset[str] | None:
+        """The symbols of the venues that a bot trades on, ``None`` for a bot without a key."""
+        accounts = [account for trader, account in self._traders() if trader == bot and account in self._keepers]
+        if not accounts:
+            return None
+        return frozenset(
+            symbol for account in accounts for symbol in self._markets[self._keepers[account].venue].instruments
+        )
 
     async def _mirror_keys(self) -> None:
         """A key switched off in the vault is off in the store, for gates that do not see this machine's files."""
@@ -288,6 +310,7 @@ class Warden:
                 if known and run_id != known:
                     log.warning("the store is another process than before; accounts are surveyed anew")
                     await self._store.distrust(list(self._keepers))
+                    await self._overrides.take_up()
                     await self._store.publish_policy(self._policy.version, self._policy_text)
                     for keeper in self._keepers.values():
                         keeper.survey_soon()
