@@ -119,7 +119,7 @@ def _leave(record: dict[str, Any], decided: dict[str, Any]) -> list[str]:
     for override_id in decided.get("overrides", ()):
         given = granted.get(override_id, {})
         people = f"asked for by {given.get('requested_by')}, approved by {given.get('approved_by')}"
-        passed = [each for each in decided["overridden"] if each["rule_id"] == given.get("rule_id")]
+        passed = [each for each in decided.get("overridden", ()) if each["rule_id"] == given.get("rule_id")]
         reasons = "; ".join(f"{each['rule_id']} {each['code']}: {each.get('message', '')}" for each in passed)
         lines.append(f"override {override_id}, ticket {given.get('ticket')}, {people}; {reasons}")
     return lines

@@ -70,6 +70,11 @@ def events(world: LiveWorld, override_id: str) -> dict[str, dict[str, Any]]:
     return {each["what"].removeprefix("override."): each for each in told if each["detail"]["override"] == override_id}
 
 
+def used(world: LiveWorld, override_id: str) -> dict[str, dict[str, Any]] | None:
+    told = events(world, override_id)
+    return told if "used" in told else None
+
+
 def test_the_same_order_passes_once_after_two_people_and_is_refused_again(world: LiveWorld) -> None:
     bot, other = world.bot_named(BOT), world.bot_named(OTHER)
     assert refused(bot.order("BTCUSDT", "BUY", LARGE))
@@ -98,9 +103,7 @@ def test_the_same_order_passes_once_after_two_people_and_is_refused_again(world:
         again = bot.order("BTCUSDT", "BUY", LARGE)
         assert refused(again) and "X-Guard-Override" not in again.headers
 
-    story = until(
-        lambda: events(world, override_id) if "used" in events(world, override_id) else None, "the use is told"
-    )
+    story = until(lambda: used(world, override_id), "the use is told", every_s=0.5)
     assert list(story) == ["requested", "approved", "used"]
     assert [each["by"] for each in story.values()] == [ANN, BEN, BOT]
     assert {each["detail"]["ticket"] for each in story.values()} == {"RISK-17"}
