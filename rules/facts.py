@@ -21,9 +21,10 @@ PRICE_WINDOWS_S: Final = (60, 300, 3600)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceRange:
-    """Lowest and highest mark price of the last ``window_s`` seconds (one of ``PRICE_WINDOWS_S``)."""
+    """Lowest and highest mark price of the ``window_s`` seconds (one of ``PRICE_WINDOWS_S``) before ``as_of``."""
 
     window_s: int
+    as_of: datetime
     low: Decimal
     high: Decimal
 

@@ -21,7 +21,7 @@ from proxy.accounts.survey import LegKey, OrderKey
 from proxy.accounts.told_orders import amended_by, open_order, taken_by, waiting_order
 from proxy.store.conversion import NOTHING, Amended, Conversion, Ended
 from proxy.venues.binance.values import GUARD_ID_PREFIX
-from rules.model import PositionSide
+from rules.model import MarginMode, PositionSide
 from rules.snapshot import Account, Market, OpenOrder, Position
 
 ENDED_MAX: Final = 10_000
@@ -209,7 +209,8 @@ class Book:
             leg = self.leg(change.symbol, change.position_side)
             leg.tell(change.quantity, event.at_ms, received, absolute=event.reason != "ORDER")
             leg.entry_price, leg.margin_mode = change.entry_price, change.margin_mode
-            leg.isolated_margin = change.isolated_margin
+            if change.isolated_margin is not None or change.margin_mode is MarginMode.CROSS or not change.quantity:
+                leg.isolated_margin = change.isolated_margin
             if not change.quantity:
                 leg.adl_quantile = None  # What is opened next has a rank of its own, which the next survey tells.
             if change.quantity and hedged is (change.position_side is PositionSide.BOTH):

@@ -105,7 +105,10 @@ class AlgoEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionChange:
-    """A leg as it is after an event. ``quantity`` is signed; zero says flat. ``isolated_margin`` is its own margin."""
+    """A leg as it is after an event. ``quantity`` is signed; zero says flat.
+
+    ``isolated_margin`` is what an isolated leg has of its own, ``None`` where the venue does not tell it.
+    """
 
     symbol: str
     position_side: PositionSide

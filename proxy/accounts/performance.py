@@ -2,6 +2,8 @@
 
 The account's result is its margin balance less all transfers; a bot's is what its shares say. Both begin at zero with
 the first document. A document that is stale, or told twice, changes nothing, so it cannot confirm itself.
+Funding is in the balance at once and in the shares when its row has been read, seconds later: until then the account's
+result has it as profit or loss, and from then on as funding.
 """
 
 from __future__ import annotations

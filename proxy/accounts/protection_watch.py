@@ -66,12 +66,15 @@ class ProtectionWatch:
         response: Response,
         record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
         now: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._account = account
         self._rules = rules
+        self._judged_by: tuple[ProtectiveStop, ...] = ()
         self._response = response
         self._record = record
         self._now = now
+        self._monotonic = monotonic
         self._guarded: dict[LegKey, bool] = {}
         self._lost: dict[LegKey, Lost] = {}
         self._unanswered = ""
@@ -84,8 +87,9 @@ class ProtectionWatch:
             self.saw(account)
 
     def saw(self, account: Account) -> None:
-        """The account as it is published now."""
-        rules = self._rules()
+        """The account as it is published now. A leg that a new policy finds bare has not lost its stop."""
+        before, rules = self._judged_by, tuple(self._rules())
+        self._judged_by = rules
         bands = [(rule.symbol, rule.band) for rule in rules]
         self.unprotected = unprotected(self.unprotected, account, self._now(), bands)
         enforced = [rule for rule in rules if rule.enforcement is Enforcement.ENFORCE]
@@ -97,9 +101,9 @@ class ProtectionWatch:
         for key, has_stop in guarded.items():
             if has_stop:
                 self._lost.pop(key, None)
-            elif self._guarded.get(key, False):
+            elif self._guarded.get(key, False) and rules == before:
                 replace_s = min(rule.replace_s for rule in enforced if rule.symbol in ("", key[0]))
-                self._lost.setdefault(key, Lost(due=time.monotonic() + replace_s, replace_s=replace_s))
+                self._lost.setdefault(key, Lost(due=self._monotonic() + replace_s, replace_s=replace_s))
         self._lost = {key: lost for key, lost in self._lost.items() if key in guarded}
         self._guarded = guarded
 
@@ -114,7 +118,7 @@ class ProtectionWatch:
     async def _look(self) -> None:
         if self._lost and self._response.stopped(self._account):
             self._lost.clear()
-        at = time.monotonic()
+        at = self._monotonic()
         for key in [key for key, lost in self._lost.items() if lost.due <= at]:
             lost, (symbol, position_side) = self._lost.pop(key), key
             log.error("PROTECTION_LOST on %s: %s %s has no stop any more", self._account, symbol, position_side)

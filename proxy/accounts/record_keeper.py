@@ -190,14 +190,16 @@ class RecordKeeper:
         while True:
             heed_cancellation()
             try:
-                stored = await self._store.record_memory(self._account)
+                version, stored = await self._store.record_memory(self._account)
                 break
             except _STORE_TROUBLE as trouble:
                 log.warning("waiting for the store: %s", type(trouble).__name__)
                 await asyncio.sleep(PUBLISH_PAUSE_S)
         filed = await asyncio.to_thread(_read, self._path)
         found = [memory for raw in (stored, filed) if raw is not None and (memory := self._built(raw)) is not None]
-        return max(found, key=lambda memory: memory.version, default=memories.empty(self._account, self._now()))
+        newest = max(found, key=lambda memory: memory.version, default=memories.empty(self._account, self._now()))
+        # It is saved less often than it is published: no version is ever given to two records.
+        return replace(newest, version=max(newest.version, version))
 
     def _built(self, raw: bytes) -> Memory | None:
         try:

@@ -19,7 +19,6 @@ from pydantic import SecretStr
 
 from proxy.console.answers import Refusal
 from proxy.console.attempts import Attempts
-from proxy.console.bodies import person_of
 from proxy.console.sessions import AGE_MAX, Session, Sessions
 
 TOKEN_LENGTH_MIN: Final = 16
@@ -81,10 +80,14 @@ class Door:
         """A new session's id, for the right token from our own page. Whatever session the browser had is closed."""
         check_same_origin(request, https=self._https)
         self.check_token(request, token)
-        if not self._is_known(name):
-            raise Refusal(403, "UNKNOWN_PERSON", "nobody of that name may sign in")
+        self.check_known(name)
         self._sessions.close(self._session_id(request))
         return self._sessions.open(name)
+
+    def check_known(self, name: str) -> None:
+        """Refusal 403 unless this is one of the people, where they are listed."""
+        if self._people is not None and name not in self._people:
+            raise Refusal(403, "UNKNOWN_PERSON", "nobody of that name may sign in")
 
     def check_token(self, request: Request, token: str) -> None:
         """A person typed the control token. Refusal 401 when it is wrong, 429 after too many wrong ones."""
@@ -95,13 +98,6 @@ class Door:
             self._attempts.failed(address)
             raise Refusal(401, "UNAUTHENTICATED", "that is not the control token")
         self._attempts.succeeded(address)
-
-    def named(self, text: str) -> str:
-        """The person a machine speaks for, who must be one that may sign in. Refusal 422, 403."""
-        name = person_of(text)
-        if not self._is_known(name):
-            raise Refusal(403, "UNKNOWN_PERSON", "nobody of that name may do this")
-        return name
 
     def sign_out(self, request: Request) -> None:
         """Close the browser's session."""
@@ -118,9 +114,6 @@ class Door:
             httponly=True,
             samesite="strict",
         )
-
-    def _is_known(self, name: str) -> bool:
-        return self._people is None or name in self._people
 
     def _machine(self, request: Request) -> Machine:
         headers = request.headers.getlist("authorization")

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from fastapi import APIRouter, Request
 
 from proxy.console.answers import Json, Refusal
 from proxy.console.asking import act
-from proxy.console.bodies import read_json
+from proxy.console.bodies import person_of, read_json
 from proxy.console.door import Door
 from proxy.console.plane import ControlPlane
 from proxy.console.sessions import Session
 from proxy.overrides.terms import TERMS, Terms, TermsRefused, read_terms
-
-_CREATED: Final = 201
 
 
 class OverridesApi:
@@ -33,10 +29,9 @@ class OverridesApi:
         return routes
 
     async def ask(self, request: Request) -> Json:
-        """Ask for an override; 201, and nothing is in force yet."""
+        """Ask for an override; nothing is in force yet."""
         fields, name = await self._read(request, TERMS)
-        asked = await act(self._plane.request_override(terms=_terms(fields), name=name))
-        return Json(asked, status_code=_CREATED)
+        return Json(await act(self._plane.request_override(terms=_terms(fields), name=name)))
 
     async def approve(self, request: Request) -> Json:
         """Put a request in force. A person types the control token once more, as to re-arm."""
@@ -58,7 +53,9 @@ class OverridesApi:
         if isinstance(caller, Session):
             return await read_json(request, (*names, *person)), caller.person
         fields = await read_json(request, (*names, "name"))
-        return fields, self._door.named(fields["name"])
+        name = person_of(fields["name"])
+        self._door.check_known(name)
+        return fields, name
 
 
 def _terms(fields: dict[str, str]) -> Terms:

@@ -5,6 +5,7 @@ A file stops its bot by being there, whatever it holds; what it holds says how f
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -43,7 +44,7 @@ class BotFiles:
         self._directory = data_dir / "kill" / "bots"
 
     def read(self) -> dict[str, BotStop]:
-        """Every stopped bot. One whose file cannot be read is halted."""
+        """Every stopped bot. One whose file cannot be read is halted, and its file mended."""
         found = {}
         for path in self._directory.glob("*") if self._directory.is_dir() else ():
             if not is_bot(path.name):
@@ -53,11 +54,9 @@ class BotFiles:
             except (OSError, msgspec.DecodeError, msgspec.ValidationError):
                 log.error("the file of bot:%s cannot be read; it stays halted", path.name)
                 found[path.name] = BotStop(state=TradingState.HALTED, rule="", reason="its file cannot be read")
+                with contextlib.suppress(OSError):  # It halts its bot as it is; the next look tries again.
+                    self.write(path.name, found[path.name])
         return found
-
-    def has(self, bot: str) -> bool:
-        """Whether there is a file of this bot."""
-        return (self._directory / bot).exists()
 
     def write(self, bot: str, stop: BotStop) -> None:
         """Keep a stop, on disk when this returns. Raises ``OSError``; a file half written stops the bot too."""

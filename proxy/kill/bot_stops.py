@@ -134,16 +134,17 @@ class BotStops:
 
     async def _mirror_once(self) -> None:
         controls = await self._store.controls()
+        remembered, self._stops = self._stops, await asyncio.to_thread(self._files.read)
         for bot, stop in self._stops.items():
             if _state(controls, bot).severity < stop.state.severity:
                 log.warning("the store had forgotten that bot:%s is %s", bot, stop.state.value)
                 await self._set(bot, stop.state)
-            if not self._files.has(bot):
-                await self._keep(bot)
         for bot in filter(None, map(bot_of, controls)):
-            state, known = _state(controls, bot), self._stops.get(bot)
-            if state.severity > (known.state.severity if known else 0):
-                self._stops[bot] = BotStop(state=state, rule="", reason="found in the store")
+            state, kept = _state(controls, bot), self._stops.get(bot)
+            if state.severity > (kept.state.severity if kept else 0):
+                known = remembered.get(bot)
+                found = BotStop(state=state, rule="", reason="found in the store")
+                self._stops[bot] = known if known is not None and known.state is state else found
                 await self._keep(bot)
 
     async def _set(self, bot: str, state: TradingState) -> None:

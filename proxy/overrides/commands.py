@@ -9,12 +9,9 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from proxy.audit.words import safe
-
-if TYPE_CHECKING:
-    import httpx
 
 _OK, _REFUSED, _NO_ANSWER = 0, 1, 3
 _TERMS: Final = {
@@ -50,58 +47,51 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
 
 def run(args: argparse.Namespace) -> int:
     """Run one ``override`` command and give its exit code."""
-    import httpx
-
-    from proxy.control_client import control
+    from proxy.control_client import NoAnswer, Refused
 
     try:
-        with control(args.settings) as client:
-            return _ACTIONS[args.override_command](client, args)
-    except httpx.HTTPError as trouble:
-        print(f"perpguard override: the warden does not answer ({type(trouble).__name__})", file=sys.stderr)  # noqa: T201
+        _ACTIONS[args.override_command](args)
+    except Refused as refusal:
+        print(f"perpguard override: {safe(refusal)}", file=sys.stderr)  # noqa: T201 - the command line's voice
+        return _REFUSED
+    except NoAnswer as silence:
+        print(f"perpguard override: {silence}", file=sys.stderr)  # noqa: T201 - the command line's voice
         return _NO_ANSWER
+    return _OK
 
 
-def _request(client: httpx.Client, args: argparse.Namespace) -> int:
-    body = {name.replace("-", "_"): getattr(args, name.replace("-", "_")) for name in _TERMS}
-    reply = client.post("/control/overrides", json=body)
-    if not reply.is_success:
-        return _refused(reply)
-    asked = reply.json()
+def _request(args: argparse.Namespace) -> None:
+    names = [name.replace("-", "_") for name in _TERMS]
+    asked = _ask(args, "POST", "/control/overrides", {name: getattr(args, name) for name in names})
     _say(f"{asked['id']} waits for another person until {asked['until']}:")
     _say(f"perpguard override approve {asked['id']} --name ...")
-    return _OK
 
 
-def _approve(client: httpx.Client, args: argparse.Namespace) -> int:
-    reply = client.post("/control/overrides/approve", json={"id": args.id, "name": args.name})
-    if not reply.is_success:
-        return _refused(reply)
-    _say(f"in force: {_line(reply.json())}")
-    return _OK
+def _approve(args: argparse.Namespace) -> None:
+    granted = _ask(args, "POST", "/control/overrides/approve", {"id": args.id, "name": args.name})
+    _say(f"in force: {_line(granted)}")
 
 
-def _withdraw(client: httpx.Client, args: argparse.Namespace) -> int:
-    reply = client.post("/control/overrides/withdraw", json={"id": args.id, "name": args.name})
-    if not reply.is_success:
-        return _refused(reply)
-    _say(f"{reply.json()['id']} is withdrawn")
-    return _OK
+def _withdraw(args: argparse.Namespace) -> None:
+    withdrawn = _ask(args, "POST", "/control/overrides/withdraw", {"id": args.id, "name": args.name})
+    _say(f"{withdrawn['id']} is withdrawn")
 
 
-def _list(client: httpx.Client, args: argparse.Namespace) -> int:
-    reply = client.get("/api/desk")
-    if not reply.is_success:
-        return _refused(reply)
-    overrides = reply.json()["overrides"]
+def _list(args: argparse.Namespace) -> None:
+    overrides = _ask(args, "GET", "/api/desk")["overrides"]
     if args.json:
         print(json.dumps(overrides))  # noqa: T201 - the command line's voice
-        return _OK
+        return
     for each in overrides:
         _say(_line(each))
     if not overrides:
         _say("none waits, none is in force")
-    return _OK
+
+
+def _ask(args: argparse.Namespace, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:
+    from proxy.control_client import ask
+
+    return ask(args.settings, method, path, body)
 
 
 def _line(view: Mapping[str, Any]) -> str:
@@ -111,13 +101,6 @@ def _line(view: Mapping[str, Any]) -> str:
         f" {view['symbol']} by {view['bot']} past {view['rule']}; ticket {view['ticket']},"
         f" asked for by {view['requested_by']}{approved}: {view['reason']}"
     )
-
-
-def _refused(reply: httpx.Response) -> int:
-    from proxy.control_client import reason_of
-
-    print(f"perpguard override: {safe(reason_of(reply))}", file=sys.stderr)  # noqa: T201 - the command line's voice
-    return _REFUSED
 
 
 def _say(line: str) -> None:

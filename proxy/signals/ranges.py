@@ -98,7 +98,7 @@ class PriceWatch:
         if self._since is None or self._broken(at):
             return ()
         return tuple(
-            PriceRange(window_s=window_s, low=_first(self._lows, begin), high=_first(self._highs, begin))
+            PriceRange(window_s=window_s, as_of=at, low=_first(self._lows, begin), high=_first(self._highs, begin))
             for window_s in PRICE_WINDOWS_S
             if self._since <= (begin := at - timedelta(seconds=window_s))
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+import msgspec
 import redis.asyncio
 
 from proxy.store.client import CALM_TIMEOUT_S, Script, connect, run_script
@@ -193,6 +194,11 @@ class WardenStore:
         """Put a policy in force: every gate judges its next order under it."""
         await self._redis.hset(self._keys.policy, mapping={"version": version, "body": text})
 
+    async def policy_version(self) -> str | None:
+        """The digest of the policy the gates have, ``None`` when they have none."""
+        version: Any = await self._redis.hget(self._keys.policy, "version")
+        return None if version is None else str(version)
+
     async def publish_record(self, record: AccountRecord, memory: bytes | None = None) -> None:
         """Publish what is remembered of an account, and beside it, when given, what the warden works it out from."""
         fields = {"version": str(record.version), "body": dump(plain(record)).decode()}
@@ -201,14 +207,17 @@ class WardenStore:
         await self._redis.hset(self._keys.record(record.account), mapping=fields)  # type: ignore[arg-type]  # as below
 
     async def account_record(self, account: str) -> AccountRecord | None:
-        """What is remembered of an account, as it is published; ``None`` when nothing is."""
+        """What is remembered of an account, as it is published; ``None`` when nothing is that can be read."""
         body: Any = await self._redis.hget(self._keys.record(account), "body")
-        return None if body is None else build(load(body), AccountRecord)
+        try:
+            return None if body is None else build(load(body), AccountRecord)
+        except (msgspec.DecodeError, msgspec.ValidationError):
+            return None  # Of another version; the next publication replaces it.
 
-    async def record_memory(self, account: str) -> bytes | None:
-        """What the record of an account was last worked out from, ``None`` when the store has none."""
-        memory: Any = await self._redis.hget(self._keys.record(account), "memory")
-        return None if memory is None else str(memory).encode()
+    async def record_memory(self, account: str) -> tuple[int, bytes | None]:
+        """The version of an account's record, 0 without one, and what it was last worked out from."""
+        version, memory = await self._redis.hmget(self._keys.record(account), ["version", "memory"])
+        return int(version or 0), None if memory is None else str(memory).encode()
 
     async def publish_clock(self, venue: str, offset_us: int) -> None:
         """Publish the venue's time less the store's, in microseconds."""

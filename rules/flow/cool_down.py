@@ -14,8 +14,8 @@ from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting
 from rules.snapshot import Snapshot
 
-PAUSE_S_MAX: Final = 86_400
-"""Losses are remembered for a day; a longer pause could not be counted out."""
+LOSSES_MAX: Final = 100
+"""The warden remembers the newest hundred losses of a bot or an account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,22 +42,22 @@ pause_s = 3600
 of = "bot"
 """
 
-    pause_s: Annotated[int, Setting("seconds without entries, at most a day", Looser.LOWER)]
-    losses: Annotated[int | None, Setting("losing reductions within `window_s`", Looser.HIGHER)] = None
+    pause_s: Annotated[int, Setting("seconds without entries", Looser.LOWER)]
+    losses: Annotated[int | None, Setting("losing reductions within `window_s`, at most 100", Looser.HIGHER)] = None
     window_s: Annotated[int | None, Setting("seconds", Looser.LOWER)] = None
     loss_streak: Annotated[int | None, Setting("losing reductions since the last gain", Looser.HIGHER)] = None
     of: Annotated[Literal["bot", "account"], Setting("whose losses count: `bot` or `account`")] = "bot"
     facts_age_max_s: Annotated[int, Setting("seconds since the record was written", Looser.HIGHER)] = 60
 
     def __post_init__(self) -> None:
-        if not 1 <= self.pause_s <= PAUSE_S_MAX:
-            raise ValueError(f"cool_down needs pause_s from 1 to {PAUSE_S_MAX}")
         if (self.losses is None) is not (self.window_s is None):
             raise ValueError("cool_down needs losses and window_s together")
         if self.losses is None and self.loss_streak is None:
             raise ValueError("cool_down needs losses with window_s, or loss_streak")
-        if any(each is not None and each < 1 for each in (self.losses, self.window_s, self.loss_streak)):
-            raise ValueError("cool_down needs losses, window_s and loss_streak of at least 1")
+        if any(each is not None and each < 1 for each in (self.pause_s, self.losses, self.window_s, self.loss_streak)):
+            raise ValueError("cool_down needs pause_s, losses, window_s and loss_streak of at least 1")
+        if self.losses is not None and self.losses > LOSSES_MAX:
+            raise ValueError(f"cool_down needs losses of at most {LOSSES_MAX}")
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse while a pause lasts."""
@@ -89,7 +89,9 @@ of = "bot"
             if bot is None:
                 return (), 0
             performance = bot.performance
-        return None if performance is None else (performance.losses, performance.loss_streak)
+        if performance is None or (performance.loss_streak > 0 and not performance.losses):
+            return None
+        return performance.losses, performance.loss_streak
 
     def _pause(self, losses: Sequence[datetime], streak: int) -> tuple[datetime | None, str]:
         """When the newest pause began, ``None`` when there was none, and why."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
 from rules.decision import Breach
 from rules.facts import PRICE_WINDOWS_S
 from rules.model import AmendOrder, Command, PlaceOrder, Side
-from rules.order.fresh_condition import fresh_condition
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact
 from rules.snapshot import Market, Snapshot
 
@@ -51,7 +51,7 @@ window_s = 300
 window_band = 0.05
 """
 
-    band: Annotated[Decimal, Setting("fraction through the reference", Looser.HIGHER)]
+    band: Annotated[Decimal, Setting("fraction through the reference", Looser.HIGHER, zero_or_less=True)]
     window_s: Annotated[
         int | None, Setting(f"seconds, one of {', '.join(map(str, PRICE_WINDOWS_S))}; goes with `window_band`")
     ] = None
@@ -117,9 +117,9 @@ window_band = 0.05
     ) -> Breach | None:
         if self.window_s is None or self.window_band is None:
             return None
-        condition = fresh_condition(command.symbol, snapshot, self.facts_age_max_s)
-        seen = condition.range_of(self.window_s) if condition is not None else None
-        if seen is None:
+        known = snapshot.conditions.symbols.get(command.symbol) if snapshot.conditions is not None else None
+        seen = known.range_of(self.window_s) if known is not None else None
+        if seen is None or abs(snapshot.now - seen.as_of) > timedelta(seconds=self.facts_age_max_s):
             return self.unknown(f"how the mark of {command.symbol} has moved over the last {self.window_s} s")
         extreme, word = (seen.low, "lowest") if command.side is Side.BUY else (seen.high, "highest")
         paid = _price_paid(command, price, market)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Annotated, ClassVar
 
 from rules.decision import Breach
-from rules.exposure import held_order, worst_case
+from rules.exposure import gross_notional, held_order, worst_case
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
 from rules.snapshot import Snapshot
@@ -66,15 +66,14 @@ equity_max = 2
             return None
         if snapshot.account is None:
             return self.unknown("the account")
-        exposures = worst_case(snapshot, (order,))
-        symbol = exposures[order.symbol].gross_notional
+        symbol = worst_case(snapshot, (order,))[order.symbol].gross_notional
         balance = max(ZERO, snapshot.account.margin_balance)
         if self.equity_max is not None and symbol > self.equity_max * balance:
             return self._breach(order.symbol, symbol, self.equity_max * balance)
         if self.share_max is None or self.full_book is None:
             return None
         limit = self.share_max * self.full_book * balance
-        if symbol <= limit or sum((each.gross_notional for each in exposures.values()), ZERO) <= self.gross_min:
+        if symbol <= limit or gross_notional(snapshot, order) <= self.gross_min:
             return None
         return self._breach(order.symbol, symbol, limit)
 

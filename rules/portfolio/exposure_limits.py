@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Annotated, ClassVar
 
 from rules.decision import Breach
-from rules.exposure import Exposure, held_order, worst_case
+from rules.exposure import Exposure, gross_notional, held_order, worst_case
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
 from rules.snapshot import Snapshot
@@ -69,18 +69,21 @@ net_notional = 250000
             return None
         if snapshot.account is None:
             return self.unknown("the account")
-        exposures = worst_case(snapshot, (order,)).values()
+        exposures, gross = worst_case(snapshot, (order,)).values(), gross_notional(snapshot, order)
         balance = snapshot.account.margin_balance
-        for name, observed, limit in (
-            ("gross", _gross(exposures), _cap(self.gross_notional, self.gross_equity, balance)),
+        for name, measured, limit in (
+            ("gross", lambda _: gross, _cap(self.gross_notional, self.gross_equity, balance)),
             (
                 "same direction",
-                _same_direction(exposures),
+                _same_direction,
                 _cap(self.same_direction_notional, self.same_direction_equity, balance),
             ),
-            ("net", _net(exposures), _cap(self.net_notional, self.net_equity, balance)),
+            ("net", _net, _cap(self.net_notional, self.net_equity, balance)),
         ):
-            if limit is not None and observed > limit:
+            # Neither of the other two is ever more than gross.
+            if limit is None or gross <= limit:
+                continue
+            if (observed := measured(exposures)) > limit:
                 return self._breach(name, observed, limit)
         return None
 
@@ -91,10 +94,6 @@ net_notional = 250000
             observed=show(observed),
             limit=show(limit),
         )
-
-
-def _gross(exposures: Iterable[Exposure]) -> Decimal:
-    return sum((each.gross_notional for each in exposures), ZERO)
 
 
 def _same_direction(exposures: Iterable[Exposure]) -> Decimal:

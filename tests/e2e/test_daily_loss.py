@@ -41,3 +41,6 @@ def test_a_losing_bot_may_only_get_out(world: LiveWorld) -> None:
     assert code(ada.order(BTC, "BUY", "0.001")) == "DAILY_LOSS_REACHED", "getting out is no recovery"
     denied = [each for each in world.export() if "DAILY_LOSS_REACHED" in str(each.get("decisions"))]
     assert {each["bot"] for record in denied for each in record["snapshot"]["record"]["bots"]} == {"ada"}
+    measures = [each for record in denied for each in record["decisions"][0]["measures"]]
+    assert all(float(each["value"]) >= 3 for each in measures if each["name"] == "loss_day")
+    assert {"loss_day", "loss_24h"} <= {each["name"] for each in measures}

@@ -330,7 +330,7 @@ def conditions(draw: st.DrawFn) -> Conditions:
             volatility=maybe(_decimal("0", "0.2")),
             volatility_usual=maybe(_decimal("0", "0.2")),
             ranges=tuple(
-                PriceRange(window_s=window_s, low=mark * Decimal("0.97"), high=mark * Decimal("1.02"))
+                PriceRange(window_s=window_s, as_of=NOW, low=mark * Decimal("0.97"), high=mark * Decimal("1.02"))
                 for window_s in draw(st.sampled_from([(), PRICE_WINDOWS_S]))
             ),
             bid_depth=maybe(st.integers(0, 500_000).map(Decimal)),

@@ -121,6 +121,7 @@ def test_every_rule_that_is_written_is_in_the_catalog():
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "Rule" for base in node.bases):
                 written.add(node.name)
+    written.discard("CustomRule")  # Written in a policy: it has its name from there, and no place of its own.
     assert written == {rule.__name__ for rule in CATALOG.values()}
 
 

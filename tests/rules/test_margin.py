@@ -23,6 +23,7 @@ from rules.margin import (
 )
 from rules.model import Command, MarginMode, OrderType, PositionSide, Side
 from rules.snapshot import SymbolSettings
+from tests.properties.strategies import examples
 from tests.rules.builders import World, a_buy, a_sell, an_account, an_amend, an_open_order
 from tests.rules.position.margin_worlds import TIERS, cross, isolated, tiered
 
@@ -298,6 +299,47 @@ def test_isolated_orders_take_their_margin_from_the_cross_balance_when_they_fill
     assert after(a_buy("BTCUSDT", "1"), world) == after(a_buy("BTCUSDT", "1"), cross().worth("5000"))
     held = world.worth("15000").isolating("ETHUSDT", "2", margin="5000")
     assert after(a_buy("BTCUSDT", "1"), held) == after(a_buy("BTCUSDT", "1"), cross().worth("5000"))
+
+
+# Smaller is never worse
+
+
+orders = st.tuples(st.sampled_from(["BTCUSDT", "ETHUSDT"]), st.booleans(), st.integers(1, 4000))
+
+
+@given(
+    st.booleans(),
+    st.integers(1, 50),
+    st.lists(orders, max_size=3),
+    st.integers(-2000, 2000),
+    st.integers(1, 60_000),
+    st.tuples(st.booleans(), st.integers(2, 4000), st.integers(45_000, 55_000)),
+    st.decimals("0.001", "0.6", places=3),
+)
+@examples(150)
+def test_if_an_order_is_far_enough_every_smaller_one_is(
+    apart: bool,
+    leverage: int,
+    under_way: list[tuple[str, bool, int]],
+    held: int,
+    margin: int,
+    asked: tuple[bool, int, int],
+    required: Decimal,
+) -> None:
+    world = (isolated if apart else cross)(leverage=leverage).worth("200000")
+    if held and apart:
+        world = world.isolating("BTCUSDT", str(D(held) / 1000), margin=str(margin), entry_price="51000")
+    elif held:
+        world = world._position("BTCUSDT", D(held) / 1000)
+    for symbol, buys, lots in under_way:
+        world = world.holding((a_buy if buys else a_sell)(symbol, str(D(lots) / 1000)))
+    buys, lots, price = asked
+    order = a_buy if buys else a_sell
+    whole = after(order("BTCUSDT", str(D(lots) / 1000), str(price)), world)
+    if whole.distance < required:
+        return
+    for part in {1, lots // 2, lots - 1}:
+        assert after(order("BTCUSDT", str(D(part) / 1000), str(price)), world).distance >= required
 
 
 # What is not known

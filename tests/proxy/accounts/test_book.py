@@ -10,7 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.accounts.book import Book
-from rules.model import OrderType, Side
+from proxy.accounts.events import AccountEvent
+from proxy.accounts.survey import Survey
+from rules.model import MarginMode, OrderType, PositionSide, Side
+from tests.proxy.accounts.builders import a_config_event
 from tests.proxy.accounts.stream_builders import (
     a_book,
     a_survey,
@@ -183,3 +186,107 @@ def test_whatever_is_repeated_or_out_of_place_the_end_is_the_same(events: list[o
     book = a_book(*told)
     assert counted(book) == counted(a_book(*events))
     assert book.unsettled() == ()
+
+
+# What a leg is beside its quantity, and the account beside its legs
+
+
+def isolated(quantity: int, margin: str | None, at_ms: int = 2) -> AccountEvent:
+    event = position_told(quantity, at_ms)
+    change = replace(
+        event.positions[0],
+        margin_mode=MarginMode.ISOLATED,
+        isolated_margin=None if margin is None else Decimal(margin),
+    )
+    return replace(event, positions=(change,))
+
+
+def ranked(quantity: int, rank: int | None, at_ms: int = 1) -> Survey:
+    """A survey in which the leg has this auto-deleveraging rank."""
+    survey = a_survey(quantity=quantity, at_ms=at_ms)
+    legs = tuple(replace(leg, adl_quantile=rank) for leg in survey.account.positions)
+    return replace(survey, account=replace(survey.account, positions=legs))
+
+
+def ranks(book: Book) -> list[int | None]:
+    return [leg.adl_quantile for leg in account_of(book).positions]
+
+
+def test_an_isolated_leg_has_the_margin_the_stream_tells() -> None:
+    book = a_book(isolated(5, "900"))
+    book.apply(isolated(5, "950", at_ms=3), 11)
+    (leg,) = account_of(book).positions
+    assert (leg.margin_mode, leg.isolated_margin) == (MarginMode.ISOLATED, Decimal(950))
+
+
+def test_an_event_that_does_not_tell_the_isolated_margin_leaves_it() -> None:
+    book = a_book(isolated(5, "900"), isolated(5, None, at_ms=3))
+    assert account_of(book).positions[0].isolated_margin == 900
+    book.apply(position_told(5, 4), 11)
+    assert account_of(book).positions[0].isolated_margin is None
+    book = a_book(isolated(5, "900"), isolated(0, None, at_ms=3), position_told(5, 4))
+    assert book.leg("BTCUSDT", PositionSide.BOTH).isolated_margin is None
+
+
+def test_a_survey_brings_the_isolated_margin_unless_the_stream_has_told_since() -> None:
+    book = a_book()
+    survey = a_survey(quantity=5, at_ms=1)
+    leg = replace(survey.account.positions[0], margin_mode=MarginMode.ISOLATED, isolated_margin=Decimal(700))
+    survey = replace(survey, account=replace(survey.account, positions=(leg,)))
+    surveyed(book, survey)
+    assert account_of(book).positions[0].isolated_margin == 700
+    book.apply(isolated(5, "900"), 200)
+    surveyed(book, survey, since=150)
+    assert account_of(book).positions[0].isolated_margin == 900
+
+
+def test_a_rank_outlives_what_the_stream_tells_of_its_leg() -> None:
+    book = a_book()
+    surveyed(book, ranked(5, 3))
+    book.apply(position_told(6), 11)
+    book.apply(traded(1), 11)
+    assert ranks(book) == [3]
+
+
+def test_a_leg_that_was_closed_or_turned_round_has_another_rank() -> None:
+    book = a_book()
+    surveyed(book, ranked(5, 3))
+    book.apply(position_told(-2), 11)
+    assert {int(leg.quantity): leg.adl_quantile for leg in account_of(book).positions} == {5: 3, -2: None}
+    book = a_book()
+    surveyed(book, ranked(5, 3))
+    book.apply(position_told(0, 2, "ADJUSTMENT"), 11)
+    book.apply(position_told(5, 3, "ADJUSTMENT"), 11)
+    assert ranks(book) == [None]
+
+
+def test_a_survey_that_finds_the_leg_flat_forgets_its_rank() -> None:
+    book = a_book()
+    surveyed(book, ranked(5, 3))
+    surveyed(book, a_survey(at_ms=2))
+    book.apply(position_told(5, 3, "ADJUSTMENT"), 200)
+    assert ranks(book) == [None]
+
+
+def test_the_asset_mode_is_the_survey_s_until_the_stream_tells() -> None:
+    book = a_book()
+    assert account_of(book).multi_assets is None
+    book.apply(a_config_event(None, multi_assets=True), 120)
+    assert account_of(book).multi_assets is True
+    one_asset = replace(a_survey(), account=replace(a_survey().account, multi_assets=False))
+    surveyed(book, one_asset, since=100)
+    assert account_of(book).multi_assets is True
+    surveyed(book, one_asset, since=121)
+    assert account_of(book).multi_assets is False
+
+
+def test_a_leverage_that_is_told_says_nothing_of_the_asset_mode() -> None:
+    book = a_book(a_config_event("BTCUSDT", "5"))
+    assert account_of(book).multi_assets is None
+
+
+def test_an_asset_mode_told_before_the_first_survey_waits_for_it() -> None:
+    book = Book("demo")
+    book.apply(a_config_event(None, multi_assets=True), 10)
+    surveyed(book, a_survey(), since=5)
+    assert account_of(book).multi_assets is True

@@ -84,6 +84,19 @@ def test_balances_and_legs_after_funding() -> None:
     assert (leg.quantity, leg.margin_mode) == (Decimal("-0.003"), MarginMode.ISOLATED)
 
 
+def test_an_isolated_leg_tells_its_margin_where_the_venue_does() -> None:
+    def margin(**leg: str) -> Decimal | None:
+        told = {**ACCOUNT["a"]["P"][0], **leg}  # type: ignore[index]
+        event = read_event(ACCOUNT | {"a": {"m": "ORDER", "P": [told]}})
+        assert isinstance(event, AccountEvent)
+        return event.positions[0].isolated_margin
+
+    assert margin() is None
+    assert margin(iw="13200.70726908") == Decimal("13200.70726908")
+    assert margin(iw="0") is None
+    assert margin(iw="5", mt="cross") is None
+
+
 def test_a_conditional_order_that_closes_the_position_has_no_size() -> None:
     order = {"caid": "c1", "aid": 7, "at": "CONDITIONAL", "o": "STOP_MARKET", "s": "BTCUSDT", "S": "SELL"}
     order |= {"ps": "BOTH", "f": "GTC", "q": "0", "X": "NEW", "tp": "6000", "p": "0", "cp": True, "R": True}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -13,13 +13,15 @@ import pytest
 from redis.exceptions import ConnectionError as StoreGone
 
 from proxy.accounts import funding_watch, outside, outside_watch
+from proxy.accounts.known_settings import SettingsView
 from proxy.accounts.outside_watch import OutsideWatch
 from proxy.accounts.payloads import FundingRow, PastOrder, SymbolConfig
 from proxy.accounts.shares import Shares
 from proxy.gate.journal import Journal
-from rules.model import Side
+from rules.model import MarginMode, Side
 from rules.outside import OutsideAction
 from tests.proxy.accounts.builders import (
+    a_config_event,
     a_fill,
     a_funding,
     a_position,
@@ -38,6 +40,7 @@ class Desk:
     """The venue, the kill desk and the audit around one watch, in memory; what the watch does stands in ``done``."""
 
     def __init__(self, data_dir: Path, action: OutsideAction) -> None:
+        self.action = action
         self.done: list[str] = []
         self.records: list[dict[str, Any]] = []
         self.past: tuple[PastOrder, ...] = ()
@@ -46,7 +49,7 @@ class Desk:
         self.shares = Shares(lambda name: name.partition("/")[0] if "/" in name else "")
         self.watch = OutsideWatch(
             account="main",
-            action=action,
+            action=lambda: self.action,
             shares=self.shares,
             response=self,
             venue=self,
@@ -259,3 +262,37 @@ async def test_a_restarted_warden_reports_what_was_placed_while_it_was_away(tmp_
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert [each.finding.detail for each in desk.watch.found] == ["BUY LIMIT, id x"]
+
+
+async def test_settings_that_are_other_than_before_are_told_to_be_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outside_watch, "SETTINGS_EVERY_S", 0.005)
+    configs = {"BTCUSDT": SymbolConfig(leverage=Decimal(20), margin_mode=MarginMode.CROSS)}
+    changes: list[SettingsView] = []
+    desk = Desk(tmp_path, OutsideAction.ALERT)
+
+    async def read() -> dict[str, SymbolConfig]:
+        return dict(configs)
+
+    monkeypatch.setattr(desk, "symbol_configs", read)
+    desk.watch.settings_changed = lambda: changes.append(desk.watch.settings)
+    task = asyncio.create_task(desk.watch.run())
+    try:
+        await eventually(lambda: len(changes) == 1)
+        await asyncio.sleep(0.05)
+        assert len(changes) == 1, "readings that say the same are no news"
+        configs["BTCUSDT"] = SymbolConfig(leverage=Decimal(5), margin_mode=MarginMode.CROSS)
+        await eventually(lambda: len(changes) == 2)
+        desk.watch.saw(a_config_event("BTCUSDT", "7"), known=False)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    leverages = [view.usual.leverage for view in changes if view.usual is not None]
+    assert leverages == [20, 5, 7]
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.001)

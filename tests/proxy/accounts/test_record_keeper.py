@@ -193,6 +193,27 @@ async def test_the_newer_of_store_and_disk_counts(house: House) -> None:
     assert record.performance.day_pnl == -100
 
 
+async def test_no_version_is_given_twice(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is saved once and published often; the warden that follows goes on above the last one published."""
+    monkeypatch.setattr(record_keeper, "SAVE_EVERY_S", 1000.0)
+    await losing(house)
+    for _ in range(5):
+        await house.keeper.publish()
+    await house.stop()
+    last = await house.store.account_record("demo")
+    assert last is not None
+    await house.start()
+    record = await house.told("1000")
+    assert record.version > last.version
+
+
+async def test_a_record_of_another_version_is_none(house: House) -> None:
+    for body in ("{torn", '{"account": 7}'):
+        await house.redis.hset(house.key, mapping={"version": "3", "body": body})
+        assert await house.store.account_record("demo") is None
+    assert await house.store.record_memory("demo") == (3, None)
+
+
 async def test_what_cannot_be_read_is_said_and_begun_anew(house: House, caplog: pytest.LogCaptureFixture) -> None:
     (house.data_dir / "records").mkdir()
     (house.data_dir / "records" / "demo.json").write_bytes(b"{torn")
@@ -222,7 +243,7 @@ async def test_money_that_left_while_no_warden_was_there_is_no_loss(house: House
     assert (record.performance.day_pnl, record.performance.equity_peak) == (-40, 500)
 
 
-@pytest.mark.parametrize("trouble", [VenueUnavailable("no answer"), VenueThrottled("slower", retry_after=0.05)])
+@pytest.mark.parametrize("trouble", [VenueUnavailable("no answer"), VenueThrottled(429, 0.05)])
 async def test_behind_a_gap_nothing_counts_before_the_transfers_are_read(house: House, trouble: Exception) -> None:
     await losing(house)
     house.document("960", feed_stale=True)

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from proxy.accounts.client import redirected
+from proxy.accounts.payloads import instrument_of
 from proxy.accounts.troubles import OutcomeUnknown, VenueRefused, VenueThrottled, VenueUnavailable
 from proxy.accounts.venue_account import VenueAccount
 from proxy.vault.keys import Secret
@@ -335,3 +336,55 @@ async def test_a_cancel_names_one_order_and_one_that_is_gone_is_as_good(both: An
     venue.always(400, {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."})
     with pytest.raises(VenueRefused):
         await hands.cancel_order("BTCUSDT", "gabcx")
+
+
+RISK = POSITION | {"positionAmt": "0.5", "isolatedWallet": "0", "adl": 2, "updateTime": 1}
+TOTALS = {"totalMarginBalance": "1", "availableBalance": "1", "assets": []}
+
+
+async def test_a_survey_brings_ranks_isolated_margins_and_both_modes_of_the_account(both: Any):
+    venue, hands = both
+    apart = RISK | {"symbol": "ETHUSDT", "isolatedWallet": "12.5", "adl": 0}
+    unranked = {name: value for name, value in RISK.items() if name != "adl"} | {"symbol": "XRPUSDT"}
+    venue.by_path(
+        openAlgoOrders=[], openOrders=[], positionRisk=[RISK, apart, unranked], account=TOTALS,
+        accountConfig={"dualSidePosition": True, "multiAssetsMargin": False},
+    )  # fmt: skip
+    account = (await hands.survey(datetime.now(UTC))).account
+    assert (account.hedged, account.multi_assets) == (True, False)
+    assert [(leg.margin_mode.value, leg.isolated_margin, leg.adl_quantile) for leg in account.positions] == [
+        ("CROSS", None, 2),
+        ("ISOLATED", Decimal("12.5"), 0),
+        ("CROSS", None, None),
+    ]
+
+
+LISTED = {
+    "symbol": "X", "baseAsset": "A", "quoteAsset": "B", "status": "TRADING",
+    "filters": [
+        {"filterType": "PRICE_FILTER", "tickSize": "0.10", "minPrice": "0", "maxPrice": "9"},
+        {"filterType": "LOT_SIZE", "stepSize": "0.001", "minQty": "0.001", "maxQty": "5"},
+        {"filterType": "MARKET_LOT_SIZE", "stepSize": "0", "minQty": "0.001", "maxQty": "2"},
+        {"filterType": "MIN_NOTIONAL", "notional": "5"},
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("row", "delisted_at"),
+    [
+        ({}, None),
+        ({"deliveryDate": None}, None),
+        ({"deliveryDate": 0}, None),
+        ({"deliveryDate": 4133404800000}, None),
+        ({"deliveryDate": 4133404799999}, datetime(2100, 12, 25, 7, 59, 59, 999000, UTC)),
+        ({"deliveryDate": "1795478400000"}, datetime(2026, 11, 24, tzinfo=UTC)),
+    ],
+)
+def test_a_delivery_date_before_the_year_2100_is_a_delisting(row: dict[str, Any], delisted_at: datetime | None):
+    listed = instrument_of(LISTED | row, {})
+    assert listed is not None and listed.delisted_at == delisted_at
+
+
+def test_a_delivery_date_nobody_understands_leaves_the_contract_out():
+    assert instrument_of(LISTED | {"deliveryDate": "soon"}, {}) is None

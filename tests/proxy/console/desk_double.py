@@ -141,6 +141,7 @@ class DeskDouble:
     kills: list[dict[str, str]] = field(default_factory=list)
     rearms: list[dict[str, str]] = field(default_factory=list)
     overrides: list[tuple[str, str, Any]] = field(default_factory=list)
+    policies: list[dict[str, str]] = field(default_factory=list)
     refuse: str = ""
     broken: bool = False
 
@@ -189,3 +190,18 @@ class DeskDouble:
             raise ControlRefused(self.refuse)
         self.overrides.append((act, name, what))
         return an_override()
+
+    async def propose_policy(self, *, text: str, name: str, reason: str) -> Mapping[str, Any]:
+        return self._policy(step="propose", text=text, name=name, reason=reason)
+
+    async def approve_policy(self, *, digest: str, name: str, reason: str) -> Mapping[str, Any]:
+        return self._policy(step="approve", digest=digest, name=name, reason=reason)
+
+    async def withdraw_policy(self, *, digest: str, name: str, reason: str) -> Mapping[str, Any]:
+        return self._policy(step="withdraw", digest=digest, name=name, reason=reason)
+
+    def _policy(self, **asked: str) -> Mapping[str, Any]:
+        if self.refuse:
+            raise ControlRefused(self.refuse)
+        self.policies.append(asked)
+        return {"in_force": "a1b2c3d4e5f60718", "pending": None}

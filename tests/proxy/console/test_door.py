@@ -20,6 +20,7 @@ from tests.proxy.overrides.builders import TEXTS
 KILL = {"scope": "desk", "reason": "drill"}
 REARM = {"scope": "desk", "reason": "the feed is repaired", "typed": "desk"}
 OVERRIDE = {"id": "0123456789"}
+DIGEST = {"digest": "a1b2c3d4e5f60718", "reason": "calmer markets"}
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,25 @@ DOORS = {
     ),
     ("POST", "/control/overrides/withdraw"): Door(
         "either", "/control/overrides/withdraw", True, json=OVERRIDE, machine_only={"name": "Ada"}
+    ),
+    ("POST", "/control/policy"): Door(
+        "either",
+        "/control/policy",
+        True,
+        json={"text": "[policy]\n", "reason": "calmer markets"},
+        machine_only={"name": "Ada"},
+        person_only={"token": TOKEN},
+    ),
+    ("POST", "/control/policy/approve"): Door(
+        "either",
+        "/control/policy/approve",
+        True,
+        json=DIGEST,
+        machine_only={"name": "Ada"},
+        person_only={"token": TOKEN},
+    ),
+    ("POST", "/control/policy/withdraw"): Door(
+        "either", "/control/policy/withdraw", True, json=DIGEST, machine_only={"name": "Ada"}
     ),
     ("GET", "/"): Door("person", "/"),
     ("GET", "/partials/desk"): Door("person", "/partials/desk"),
@@ -124,7 +144,7 @@ def turned_away(answer: httpx.Response) -> bool:
 @pytest.fixture
 async def nothing_happened(plane: DeskDouble) -> Any:
     yield
-    assert plane.kills == plane.rearms == plane.overrides == []
+    assert plane.kills == plane.rearms == plane.policies == plane.overrides == []
 
 
 @pytest.mark.parametrize(("method", "door"), GUARDED)

@@ -47,7 +47,7 @@ def a_record(
     entry = a_buy("BTCUSDT", "1")
     snapshot = an_account().having_tried(entry).snapshot
     decisions = decide_batch([entry], snapshot, a_policy(replace(THROTTLE, **rule)))
-    record = replace(SUBJECT, decision_id=decision_id, bot=bot).decision(snapshot, "1", [entry], decisions)
+    record = replace(SUBJECT, decision_id=decision_id, bot=bot).decision(snapshot, "1", [entry], decisions, withheld={})
     return json.loads(dump(record).replace(b'"stops_bot":"HALTED"', f'"stops_bot":"{state.value}"'.encode()))  # type: ignore[no-any-return]
 
 
@@ -243,8 +243,10 @@ async def test_a_file_nobody_can_read_halts_its_bot(house: House) -> None:
 async def test_a_file_that_was_lost_is_written_again(house: House) -> None:
     await house.stops.see([a_record()])
     path = house.data_dir / "kill" / "bots" / "grid"
+    before = path.read_bytes()
     path.unlink()
     await house.mirrored(lambda _: path.exists())
+    assert path.read_bytes() == before
 
 
 async def test_a_store_that_does_not_answer_is_asked_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,6 +260,16 @@ async def test_a_store_that_does_not_answer_is_asked_again(house: House, monkeyp
     assert (house.stops.stop_of("grid"), house.events) == (None, [])
     await house.stops.see([a_record()])
     assert await house.state() == "HALTED"
+
+
+async def test_a_warden_that_waited_beside_believes_the_files_not_what_it_remembers(house: House) -> None:
+    await house.stops.see([a_record()])
+    waiting = house.stops
+    await house.restarted().rearm("grid", "ann", REASON, "bot:grid")
+    house.stops = waiting
+    assert waiting.stop_of("grid") is not None
+    await house.mirrored(lambda _: waiting.stop_of("grid") is None)
+    assert await house.state() == "ACTIVE"
 
 
 async def test_a_disk_that_does_not_write_stops_the_bot_all_the_same(house: House) -> None:

@@ -40,7 +40,7 @@ def a_record(*commands, rules=(), bot="demo-bot"):
     snapshot = an_account().long("BTCUSDT", "2").snapshot
     decisions = decide_batch(commands, snapshot, a_policy(*rules))
     subject = replace(SUBJECT, bot=bot)
-    return load(dump(subject.decision(snapshot, "1", commands, decisions)))
+    return load(dump(subject.decision(snapshot, "1", commands, decisions, withheld={})))
 
 
 def test_an_entry_is_seen_with_its_worth_and_its_distance_from_the_mark():

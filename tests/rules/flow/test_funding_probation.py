@@ -156,6 +156,10 @@ def test_a_report_refuses_nothing():
     assert [each.code for each in decision.would_deny] == ["PROBATION_ABOVE_LIMIT"]
 
 
+def test_a_micro_position_may_be_below_one():
+    assert code(NEW, a_buy("DOGEUSDT", "5"), FundingProbation(limit=Decimal("0.5"))) is None
+
+
 @pytest.mark.parametrize("settings", [{"limit": Decimal(0)}, {"limit": Decimal(1), "stamps": 0}])
 def test_a_probation_of_nothing_is_no_rule(settings):
     with pytest.raises(ValueError, match="funding_probation needs limit > 0 and stamps >= 1"):

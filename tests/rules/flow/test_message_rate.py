@@ -41,6 +41,12 @@ def test_the_reason_names_the_anomaly():
 def test_a_full_bucket_always_grants_one_message():
     rule = MessageRate(per_second=Decimal(1), burst=Decimal(5), tighten=Decimal(1))
     assert breach("5", 1.0, rule) is None
+    assert breach("4.999999", 1.0, rule).code == "MESSAGE_RATE_ABOVE_LIMIT"
+
+
+def test_a_bucket_that_is_never_tightened_keeps_nothing_back():
+    rule = MessageRate(per_second=Decimal("0.5"), burst=Decimal(1), tighten=Decimal(0))
+    assert breach("1", 1.0, rule) is None
 
 
 def test_a_bucket_the_store_did_not_name_is_not_judged():

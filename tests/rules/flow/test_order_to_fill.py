@@ -77,11 +77,12 @@ def test_a_record_serves_for_a_minute(seconds):
     ("world", "value"),
     [
         (having(30, 4), "7.50"),
+        (having(30, 1), "30.00"),
         (having(30, 0), "30 without a fill"),
         (an_account().recorded(), "no orders"),
         (an_account(), "unknown"),
     ],
-    ids=["ratio", "no fill", "never seen", "unknown"],
+    ids=["ratio", "one fill", "no fill", "never seen", "unknown"],
 )
 def test_the_ratio_is_written_down(world, value):
     (found,) = RULE.measure(ENTRY, world.snapshot)
@@ -107,6 +108,12 @@ def test_a_report_refuses_nothing():
     decision = judged(ENTRY, having(500, 0), replace(RULE, enforcement=Enforcement.REPORT))
     assert decision.verdict is Verdict.ALLOW
     assert [each.code for each in decision.would_deny] == ["ORDERS_TO_FILLS_ABOVE_LIMIT"]
+
+
+def test_fewer_orders_than_fills_may_be_asked_for_from_the_first_order_on():
+    rule = OrderToFill(limit=Decimal("0.5"), orders_min=1)
+    assert code(having(1, 2), rule=rule) is None
+    assert code(having(1, 1), rule=rule) == "ORDERS_TO_FILLS_ABOVE_LIMIT"
 
 
 @pytest.mark.parametrize("settings", [{"limit": Decimal(0)}, {"limit": Decimal(1), "orders_min": 0}])

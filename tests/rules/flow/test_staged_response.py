@@ -121,6 +121,13 @@ def test_a_memory_full_of_refusals_does_not_hide_the_entry_before_them():
     assert code(replace(world, attempts=(refused,) * 190)) == "ANOMALY_DELAY"
 
 
+def test_the_oldest_that_is_remembered_stands_for_what_is_forgotten():
+    attempts = [an_account().having_tried(ENTRY, seconds_ago=ago, refused=True).attempts[0] for ago in (5, 4)]
+    world = replace(an_account().scored(0.5), attempts=(attempts[0], *attempts[1:] * 189))
+    assert code(world) is None
+    assert code(replace(world, attempts=world.attempts[1:] * 2)) == "ANOMALY_DELAY"
+
+
 def test_it_asks_for_as_much_of_the_past_as_the_delay_and_a_little_more():
     assert RULE.looks_back_s == 6
     assert StagedResponse(halt_at=Decimal(1)).looks_back_s == 0

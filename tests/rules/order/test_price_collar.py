@@ -1,6 +1,7 @@
 """How far through the mark an entry's price may reach."""
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -10,7 +11,7 @@ from rules.facts import PRICE_WINDOWS_S, PriceRange
 from rules.model import OrderType, Side
 from rules.order.price_collar import PriceCollar
 from rules.rule import FACTS_UNKNOWN
-from tests.rules.builders import a_buy, a_sell, an_account, an_amend, judged
+from tests.rules.builders import NOW, a_buy, a_sell, an_account, an_amend, judged
 
 COLLAR = PriceCollar(band=Decimal("0.05"))
 
@@ -119,12 +120,14 @@ CHASE = PriceCollar(band=Decimal("0.50"), window_s=300, window_band=Decimal("0.0
 
 
 def a_run(mark="49900", *, low="48000", high="52000", seconds_ago=0, **touch):
+    """The ranges are of so many seconds ago; the slower facts beside them are an hour old."""
+    at = NOW - timedelta(seconds=seconds_ago)
     ranges = (
-        PriceRange(window_s=60, low=Decimal(1), high=Decimal(999_999)),
-        PriceRange(window_s=300, low=Decimal(low), high=Decimal(high)),
+        PriceRange(window_s=60, as_of=at, low=Decimal(1), high=Decimal(999_999)),
+        PriceRange(window_s=300, as_of=at, low=Decimal(low), high=Decimal(high)),
     )
     world = an_account().marked("BTCUSDT", mark, **touch)
-    return world.in_conditions("BTCUSDT", seconds_ago=seconds_ago, ranges=ranges)
+    return world.in_conditions("BTCUSDT", seconds_ago=3_600, ranges=ranges)
 
 
 def chased(command, world):
@@ -211,8 +214,12 @@ def test_a_window_may_be_a_minute_away(seconds):
         an_account(),
         a_run(seconds_ago=60.001),
         a_run(seconds_ago=-60.001),
-        an_account().in_conditions("ETHUSDT", ranges=(PriceRange(window_s=300, low=Decimal(1), high=Decimal(9)),)),
-        an_account().in_conditions("BTCUSDT", ranges=(PriceRange(window_s=60, low=Decimal(1), high=Decimal(9)),)),
+        an_account().in_conditions(
+            "ETHUSDT", ranges=(PriceRange(window_s=300, as_of=NOW, low=Decimal(1), high=Decimal(9)),)
+        ),
+        an_account().in_conditions(
+            "BTCUSDT", ranges=(PriceRange(window_s=60, as_of=NOW, low=Decimal(1), high=Decimal(9)),)
+        ),
     ],
     ids=["never seen", "too old", "from the future", "another symbol", "another window"],
 )
