@@ -50,12 +50,11 @@ class OverrideFiles:
         """Keep the events, on disk when this returns. Raises ``OSError``; then the file is as it was."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         nascent = self._directory / f"{override_id}.new"
-        descriptor = os.open(nascent, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(descriptor, dump([{"type": type(each).__name__, **plain(each)} for each in events]))
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        # A buffered file writes all of it or raises; os.write alone may stop half-way on a disk that is nearly full.
+        with os.fdopen(os.open(nascent, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+            file.write(dump([{"type": type(each).__name__, **plain(each)} for each in events]))
+            file.flush()
+            os.fsync(file.fileno())
         nascent.replace(self._directory / override_id)
         self._sync()
 
