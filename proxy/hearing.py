@@ -33,6 +33,7 @@ class Hearing:
     async def hear(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Survey the symbols a request may have moved, stop bots, learn how they behave."""
         await self._desk.stops.see(records)
+        await self._desk.overrides.see(records)
         for record in records:
             account = self._desk.accounts.get(str(record.get("account")))
             if account is not None:

@@ -80,6 +80,7 @@ class Warden:
             for loop in desk.loops():
                 loops.create_task(loop)
             loops.create_task(self._policies.run())
+            loops.create_task(desk.overrides.run())
             loops.create_task(self._scribe.drain(Hearing(desk).hear))
             loops.create_task(self._scribe.merge_journals())
             loops.create_task(self._watch_store())
@@ -96,6 +97,7 @@ class Warden:
                 if not await self._store.has_epoch() and not self._scribe.is_empty:
                     log.warning("the store was restarted; entries are refused for another %s s", REPLY_TIMEOUT_S)
                     await asyncio.sleep(REPLY_TIMEOUT_S)
+                await self._desk.overrides.take_up()
                 await self._store.begin_epoch()
                 await self._desk.watch.load()
                 await self._take_up()
@@ -145,6 +147,7 @@ class Warden:
                 if known and run_id != known:
                     log.warning("the store is another process than before; accounts are surveyed anew")
                     await self._store.distrust(list(self._desk.accounts))
+                    await self._desk.overrides.take_up()
                     await self._policies.publish()
                     for pieces in self._desk.accounts.values():
                         pieces.keeper.survey_soon()

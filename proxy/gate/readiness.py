@@ -94,6 +94,7 @@ def _used(override_id: str) -> Breach:
         rule_id="override",
         code="OVERRIDE_USED",
         message=f"the override {override_id} served another order, or was withdrawn, a moment ago",
+        observed=override_id,
         advice="ask for a new override",
     )
 

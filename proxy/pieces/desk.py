@@ -10,9 +10,10 @@ from proxy.accounts.keeper import AccountKeeper
 from proxy.kill.bot_stops import BotStops
 from proxy.kill.desk import KillDesk
 from proxy.kill.hands import VenueHands
+from proxy.overrides.desk import OverrideDesk
 from proxy.pieces.account import AccountPieces, build_account
 from proxy.pieces.ground import Ground
-from proxy.pieces.hands import take_hands
+from proxy.pieces.hands import Hands, take_hands
 from proxy.pieces.venue import VenuePieces, build_venues
 from proxy.signals.watch import AnomalyWatch
 from proxy.store.fence import Scope
@@ -26,6 +27,7 @@ class DeskPieces:
     accounts: Mapping[str, AccountPieces]
     kill: KillDesk
     stops: BotStops
+    overrides: OverrideDesk
     watch: AnomalyWatch
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
@@ -68,5 +70,23 @@ def build_desk(ground: Ground) -> DeskPieces:
     )
     accounts = {name: build_account(ground, pair, venues[pair.key.venue], kill) for name, pair in hands.items()}
     keepers.update((name, pieces.keeper) for name, pieces in accounts.items())
+    overrides = _override_desk(ground, hands, venues)
     watch = AnomalyWatch(ground.store, ground.traders)
-    return DeskPieces(venues=venues, accounts=accounts, kill=kill, stops=stops, watch=watch)
+    return DeskPieces(venues=venues, accounts=accounts, kill=kill, stops=stops, overrides=overrides, watch=watch)
+
+
+def _override_desk(ground: Ground, hands: Mapping[str, Hands], venues: Mapping[str, VenuePieces]) -> OverrideDesk:
+    def tradable(bot: str) -> frozenset[str] | None:
+        """The symbols of the venues that a bot trades on, ``None`` for a bot without a key."""
+        accounts = [account for trader, account in ground.traders() if trader == bot and account in hands]
+        traded = [venues[hands[account].key.venue] for account in accounts]
+        return frozenset(symbol for venue in traded for symbol in venue.market.instruments) if traded else None
+
+    return OverrideDesk(
+        data_dir=ground.settings.data_dir,
+        store=ground.store,
+        record=ground.scribe.event,
+        policy=ground.policy,
+        tradable=tradable,
+        now=ground.now,
+    )

@@ -27,6 +27,7 @@ def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
         watch=desk.watch,
         kill=desk.kill,
         stops=desk.stops,
+        overrides=desk.overrides,
         now=ground.now,
     )
     return create_console(

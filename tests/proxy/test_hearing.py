@@ -21,7 +21,7 @@ async def remembered(data_dir: Path, account: str, now: datetime) -> tuple[str, 
     pieces: Any = {account: SimpleNamespace(keeper=SimpleNamespace(venue="binanceusdm"))}
     venues: Any = {"binanceusdm": SimpleNamespace(conditions=SimpleNamespace(attention=attention))}
     nobody: Any = None
-    desk = DeskPieces(venues=venues, accounts=pieces, kill=nobody, stops=nobody, watch=nobody)
+    desk = DeskPieces(venues=venues, accounts=pieces, kill=nobody, stops=nobody, overrides=nobody, watch=nobody)
     await remember_symbols(data_dir, desk, now)
     return attention.symbols(now.timestamp(), held=())
 
