@@ -57,7 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given[:1] == ["sandbox"]:
         # The practice exchange is a program of its own, which the guard must not be able to import.
         os.execv(sys.executable, [sys.executable, "-m", "sandbox", *given[1:]])  # noqa: S606 - our own module
-    args = _parser().parse_args(given, namespace=Arguments())
+    # A kill writes the file that stops the gates before anything heavy is loaded; other commands' parsers are heavy.
+    parser = _kill_parser() if _command_in(given) == "kill" else _parser()
+    args = parser.parse_args(given, namespace=Arguments())
     if args.command == "kill":
         return kill_commands.run(args)
     from proxy.audit.reader import ArchiveUnavailable
@@ -83,18 +85,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USAGE_ERROR
 
 
-def _parser() -> argparse.ArgumentParser:
-    from proxy.audit import commands as audit_commands
-    from proxy.vault import commands as vault_commands
+def _command_in(given: Sequence[str]) -> str:
+    """The first word that is neither an option of all commands nor its value."""
+    words = iter(given)
+    for word in words:
+        if not word.startswith("-"):
+            return word
+        if word in ("--config", "--data-dir"):
+            next(words, None)
+    return ""
 
+
+def _kill_parser() -> argparse.ArgumentParser:
+    parser, commands = _base_parser()
+    kill_commands.add_arguments(commands)
+    return parser
+
+
+def _base_parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[argparse.ArgumentParser]]:
     parser = argparse.ArgumentParser(
         prog="perpguard", description="A guard proxy with a kill switch for bots that trade perpetual futures."
     )
     parser.add_argument("--config", type=Path, default=_config_from_environment(), help="settings file (TOML)")
     parser.add_argument("--data-dir", type=Path, dest="data_dir_given", help="where state is kept")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    return parser, parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+
+def _parser() -> argparse.ArgumentParser:
+    from proxy.audit import commands as audit_commands
+    from proxy.ledger import commands as ledger_commands
+    from proxy.overrides import commands as override_commands
+    from proxy.policy import commands as policy_commands
+    from proxy.vault import commands as vault_commands
+
+    parser, commands = _base_parser()
     commands.add_parser("init", help="write the first state of a data directory")
-    commands.add_parser("check", help="read settings, policy and vault as the guard would, and say what is wrong")
+    check = commands.add_parser("check", help="read settings, policy and vault as the guard would; say what is wrong")
+    check.add_argument("file", type=Path, nargs="?", metavar="FILE", help="this policy, instead of the settings'")
+    check.add_argument("--json", action="store_true", help="print one JSON object")
     rules = commands.add_parser("rules", help="what each rule does, its settings, codes and clauses")
     rules.add_argument("rule_id", nargs="?", metavar="RULE")
     covered = commands.add_parser("coverage", help="which clauses of the regulations the policy covers")
@@ -116,6 +144,9 @@ def _parser() -> argparse.ArgumentParser:
     kill_commands.add_arguments(commands)
     vault_commands.add_arguments(commands)
     audit_commands.add_arguments(commands)
+    ledger_commands.add_arguments(commands)
+    policy_commands.add_arguments(commands)
+    override_commands.add_arguments(commands)
     return parser
 
 
@@ -133,17 +164,9 @@ def _init(args: Arguments) -> int:
 
 
 def _check(args: Arguments) -> int:
-    from proxy.app import open_vault
-    from proxy.policy_file import load_policy
+    from proxy.policy.checking import run
 
-    settings = args.settings
-    policy = load_policy(settings.policy)
-    vault = open_vault(settings, os.environ)
-    accounts = ", ".join(key.account for key in vault.accounts()) or "none"
-    print(  # noqa: T201
-        f"settings ok; policy {policy.name} ({policy.version}), {len(policy.rules)} rules; accounts: {accounts}"
-    )
-    return 0
+    return run(args.file, lambda: args.settings, as_json=args.json)
 
 
 def _rules(args: Arguments) -> int:
@@ -169,13 +192,14 @@ def _coverage(args: Arguments) -> int:
 
 
 def _up(args: Arguments) -> int:
-    from proxy.app import open_vault
+    from proxy.app import open_vault, policy_path
     from proxy.policy_file import load_policy
     from proxy.store.fence import Fence
     from proxy.supervisor import Supervisor
 
     settings = args.settings
     load_policy(settings.policy)
+    load_policy(policy_path(settings))
     open_vault(settings, os.environ)
     Fence.initialise(settings.data_dir)
     passed_on = ["--data-dir", str(settings.data_dir)]
@@ -214,10 +238,28 @@ def _keys(args: Arguments) -> int:
     return vault_commands.run(args)
 
 
+def _policy(args: Arguments) -> int:
+    from proxy.policy import commands as policy_commands
+
+    return policy_commands.run(args)
+
+
 def _audit(args: Arguments) -> int:
     from proxy.audit import commands as audit_commands
 
     return audit_commands.run(args)
+
+
+def _ledger(args: Arguments) -> int:
+    from proxy.ledger import commands as ledger_commands
+
+    return ledger_commands.run(args)
+
+
+def _override(args: Arguments) -> int:
+    from proxy.overrides import commands as override_commands
+
+    return override_commands.run(args)
 
 
 _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
@@ -232,4 +274,7 @@ _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "demo": _demo,
     "keys": _keys,
     "audit": _audit,
+    "ledger": _ledger,
+    "policy": _policy,
+    "override": _override,
 }

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
-
-from redis.exceptions import RedisError
 
 from proxy.accounts.keeper import AccountKeeper
 from proxy.accounts.key_watch import KeyWatch
@@ -20,12 +19,30 @@ from proxy.accounts.outside_watch import Found, OutsideWatch
 from proxy.accounts.venue_clock import VenueClock
 from proxy.audit import query
 from proxy.audit.reader import ArchiveReader, ArchiveUnavailable
-from proxy.console.plane import AccountView, BotView, ControlRefused, DeskView, FeedView, FindingView, PositionView
+from proxy.console.plane import (
+    AccountView,
+    BotView,
+    ControlRefused,
+    DeskView,
+    FeedView,
+    FindingView,
+    OverrideView,
+    PositionView,
+    ProposalView,
+)
 from proxy.kill.bot_stops import BotStops, bot_of
 from proxy.kill.desk import KillDesk
 from proxy.kill.rearm import RearmRefused
+from proxy.ledger.marks import marks_path
+from proxy.ledger.supposing import NothingKnown, supposed
+from proxy.overrides.desk import OverrideDesk, OverrideRefused
+from proxy.overrides.lifecycle import OverrideState
+from proxy.overrides.terms import Terms
+from proxy.policy.comparing import loosened
+from proxy.policy.desk import Pending, PolicyDesk, PolicyRefused
 from proxy.settings import Settings
 from proxy.signals.watch import AnomalyWatch
+from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.store.fence import DESK, Fence, FenceCorrupt, Scope
 from proxy.store.warden_store import AgedHold, WardenStore
@@ -34,13 +51,12 @@ from proxy.vault.vault import Vault
 from rules.exposure import worst_case
 from rules.facts import Score
 from rules.model import TradingState
-from rules.policy import Policy
 from rules.rule import show
 from rules.snapshot import Account, Controls, HoldStatus, Market, Position, Snapshot
 
-T = TypeVar("T")
+log = logging.getLogger("perpguard.control")
 
-_STORE_TROUBLE = (RedisError, OSError, TimeoutError)
+T = TypeVar("T")
 
 
 class Control:
@@ -50,7 +66,7 @@ class Control:
         self,
         *,
         settings: Settings,
-        policy: Policy,
+        policies: PolicyDesk,
         vault: Vault,
         store: WardenStore,
         keepers: Mapping[str, AccountKeeper],
@@ -61,10 +77,11 @@ class Control:
         watch: AnomalyWatch,
         kill: KillDesk,
         stops: BotStops,
+        overrides: OverrideDesk,
         now: Callable[[], datetime],
     ) -> None:
         self._settings = settings
-        self._policy = policy
+        self._policies = policies
         self._vault = vault
         self._store = store
         self._keepers = keepers
@@ -75,6 +92,7 @@ class Control:
         self._watch = watch
         self._kill = kill
         self._stops = stops
+        self._overrides = overrides
         self._now = now
         self._fence = Fence(settings.data_dir)
 
@@ -86,12 +104,13 @@ class Control:
             async with asyncio.timeout(1.0):
                 controls = await self._store.controls()
                 holds = {name: await self._store.holds(name) for name in self._keepers}
-        except _STORE_TROUBLE:
+        except STORE_TROUBLE:
             store_ok, holds = False, {}
         try:
             generation: int | None = self._fence.generation()
         except FenceCorrupt:
             generation = None
+        policy = self._policies.policy
         scores = self._watch.levels()
         desk_stopped = DESK in self._fence.scopes()
         state = TradingState.HALTED.value if desk_stopped else controls.get("desk", TradingState.ACTIVE.value)
@@ -99,9 +118,9 @@ class Control:
             desk=self._settings.desk,
             at=plain(self._now()),
             state=state,
-            policy_name=self._policy.name,
-            policy_owner=self._policy.owner,
-            policy_version=self._policy.version,
+            policy_name=policy.name,
+            policy_owner=policy.owner,
+            policy_version=policy.version,
             generation=generation,
             markets_age_s=self._markets_age_s(),
             store_ok=store_ok,
@@ -112,6 +131,8 @@ class Control:
             bots=self._bots(controls),
             anomaly=scores["desk"].value,
             why=scores["desk"].why,
+            proposals=await self._proposals(),
+            overrides=[_override(each) for each in self._overrides.open()],
         )
 
     async def blocked(
@@ -126,11 +147,17 @@ class Control:
         return await self._ask(ask, [])
 
     async def decision(self, decision_id: str) -> Mapping[str, Any] | None:
-        """Everything the archive holds of one request."""
+        """Everything the archive holds of one request, and what its refused orders would have come to."""
 
         def ask(archive: ArchiveReader) -> Mapping[str, Any] | None:
             story = query.decision(archive, decision_id)
-            return None if story is None else asdict(story)
+            if story is None:
+                return None
+            try:
+                orders = supposed(story.decision, marks_path(self._settings.data_dir), self._now())
+            except NothingKnown as trouble:
+                return {"counterfactual": f"not known: {trouble}", **asdict(story)}
+            return {"counterfactual": plain(orders), **asdict(story)}
 
         return await self._ask(ask, None)
 
@@ -175,9 +202,47 @@ class Control:
                 generation = await self._kill.rearm(_scope(scope, self._keepers), name, reason, typed)
         except (RearmRefused, FenceCorrupt) as refusal:
             raise ControlRefused(str(refusal)) from refusal
-        except _STORE_TROUBLE as trouble:
+        except STORE_TROUBLE as trouble:
             raise ControlRefused(f"{scope} stays stopped: the store did not answer") from trouble
         return {"scope": scope, "generation": generation}
+
+    async def propose_policy(self, *, text: str, name: str, reason: str) -> Mapping[str, Any]:
+        """Put a policy in force, or on the list when it loosens anything."""
+        return self._outcome(await _refused(self._policies.propose(text=text, name=name, reason=reason)))
+
+    async def approve_policy(self, *, digest: str, name: str, reason: str) -> Mapping[str, Any]:
+        """A second person agrees to a proposal."""
+        return self._outcome(await _refused(self._policies.approve(digest=digest, name=name, reason=reason)))
+
+    async def withdraw_policy(self, *, digest: str, name: str, reason: str) -> Mapping[str, Any]:
+        """A proposal goes off the list."""
+        await _refused(self._policies.withdraw(digest=digest, name=name, reason=reason))
+        return self._outcome(None)
+
+    def _outcome(self, pending: Pending | None) -> Mapping[str, Any]:
+        return {
+            "in_force": self._policies.policy.version,
+            "pending": plain(proposal_view(pending)) if pending is not None else None,
+        }
+
+    async def _proposals(self) -> list[ProposalView]:
+        try:
+            return [proposal_view(each) for each in await asyncio.to_thread(self._policies.pending)]
+        except OSError as trouble:
+            log.warning("the policies that wait cannot be read: %s", trouble.strerror)
+            return []
+
+    async def request_override(self, *, terms: Terms, name: str) -> OverrideView:
+        """Keep a request until another person approves it."""
+        return await _override_or_refusal(self._overrides.request(terms, name))
+
+    async def approve_override(self, *, override_id: str, name: str) -> OverrideView:
+        """Put a request in force; refused for the person who asked."""
+        return await _override_or_refusal(self._overrides.approve(override_id, name))
+
+    async def withdraw_override(self, *, override_id: str, name: str) -> OverrideView:
+        """Take a request or an override back."""
+        return await _override_or_refusal(self._overrides.withdraw(override_id, name))
 
     async def _ask(self, question: Callable[[ArchiveReader], T], otherwise: T) -> T:
         path = self._settings.data_dir / "audit" / "audit.db"
@@ -247,6 +312,53 @@ def _scope(text: str, accounts: Mapping[str, object]) -> Scope:
     if scope.account is not None and scope.account not in accounts:
         raise ControlRefused("no such account")
     return scope
+
+
+async def _refused(asked: Awaitable[T]) -> T:
+    try:
+        return await asked
+    except PolicyRefused as refusal:
+        raise ControlRefused(str(refusal)) from refusal
+
+
+def proposal_view(pending: Pending) -> ProposalView:
+    """A policy that waits, as the control door shows it."""
+    proposal, loosens = pending.proposal, loosened(pending.changes)
+    return ProposalView(
+        policy_version=proposal.digest,
+        policy_name=pending.name,
+        policy_owner=pending.owner,
+        by=proposal.by,
+        reason=proposal.reason,
+        at=plain(proposal.at),
+        due=plain(pending.due),
+        loosened=[str(change) for change in loosens],
+        other_changes=[str(change) for change in pending.changes if change not in loosens],
+    )
+
+
+async def _override_or_refusal(asked: Awaitable[OverrideState]) -> OverrideView:
+    try:
+        return _override(await asked)
+    except OverrideRefused as refusal:
+        raise ControlRefused(str(refusal)) from refusal
+
+
+def _override(state: OverrideState) -> OverrideView:
+    return OverrideView(
+        id=state.override_id,
+        state=state.phase.value,
+        bot=state.terms.bot,
+        symbol=state.terms.symbol,
+        side=state.terms.side.value,
+        rule=state.terms.rule_id,
+        quantity_max=f"{state.terms.quantity_max:f}",
+        ticket=state.terms.ticket,
+        reason=state.terms.reason,
+        requested_by=state.requested_by,
+        approved_by=state.approved_by,
+        until=plain(state.until),
+    )
 
 
 def _read_archive(path: Path, question: Callable[[ArchiveReader], T], otherwise: T) -> T:

@@ -107,6 +107,18 @@ def exposure_after(snapshot: Snapshot, order: HeldOrder) -> Exposure:
     return account_book(snapshot).after(order)
 
 
+def notional_after(order: HeldOrder, snapshot: Snapshot) -> Decimal | None:
+    """What the symbol's position could be worth on the order's own side, everything pending counted as filled.
+
+    In quote currency; ``None`` while the account or the symbol's mark price is not known. The other side is left out:
+    an entry does not add to it, and a position there is no credit against it either.
+    """
+    if snapshot.account is None or order.symbol not in snapshot.markets:
+        return None
+    exposure = exposure_after(snapshot, order)
+    return exposure.long_notional if order.side.sign > 0 else exposure.short_notional
+
+
 def gross_notional(snapshot: Snapshot, order: HeldOrder) -> Decimal:
     """Worst-case gross notional of all symbols together, the order on top. Raises as ``worst_case`` does."""
     return account_book(snapshot).gross_after(order)

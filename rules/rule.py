@@ -14,6 +14,7 @@ from rules.model import Command, TradingState
 from rules.snapshot import Snapshot
 
 CENT = Decimal("0.01")
+_PERCENT_STEP: Final = Decimal("0.0001")
 
 FACTS_UNKNOWN: Final = "FACTS_UNKNOWN"
 """The code of every rule that refuses because the guard does not know, or no longer knows, what the rule needs."""
@@ -32,11 +33,14 @@ class Setting:
     """What a field of a rule means, unit first, for its page and for comparing policies.
 
     Written ``limit: Annotated[Decimal, Setting("quote currency", Looser.HIGHER)]``.
-    An optional limit that is not set (``None``) is the loosest of all.
+    An optional limit that is not set (``None``) is the loosest of all. Of a list, more names are ``HIGHER``; of a
+    table, each entry is compared. ``zero_or_less`` says that the setting's numbers, its entries' among them, need not
+    be above zero, as all others must.
     """
 
     about: str
     looser: Looser = Looser.NEITHER
+    zero_or_less: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +86,10 @@ class Rule:
     def measured(self, name: str, value: str, unit: str = "") -> Measure:
         """One measure of this rule."""
         return Measure(self.rule_id, name, value, unit)
+
+    def permits(self) -> bool:
+        """Whether this rule may let through what would be refused without it: then adding it is a loosening."""
+        return False
 
     def unknown(self, what: str) -> Breach:
         """The breach of a rule that cannot judge, because ``what`` it needs is not known or too old."""
@@ -135,3 +143,8 @@ def plain(value: Decimal) -> str:
     """All digits of a number, never an exponent."""
     text = str(value)  # Several times faster than formatting, and the same unless there is an exponent.
     return f"{value:f}" if "E" in text else text
+
+
+def show_percent(fraction: Decimal) -> str:
+    """A fraction for people, in percent: fine enough for a spread of a hundredth of a basis point."""
+    return f"{show_exact((fraction * 100).quantize(_PERCENT_STEP))} %"

@@ -7,9 +7,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from redis.exceptions import RedisError
-
 from proxy.accounts.troubles import VenueRefused, VenueTrouble
+from proxy.store.client import STORE_TROUBLE
 from proxy.vault.permissions import KeyPermissions, Risk
 
 log = logging.getLogger("perpguard.accounts")
@@ -21,14 +20,13 @@ AGAIN_S: Final = 60.0
 UNKNOWN: Final = "unknown"
 SOUND: Final = "sound"
 
-_STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
-
 
 class KeyWatch:
     """Watches the key of one account. ``verdict`` is UNKNOWN, SOUND, or what is wrong, for the console.
 
-    ``reduce`` makes the account reduce-only and answers whether it did; ``None`` where the policy only alerts. It is
-    done once for the same wrong: who re-arms without mending the key, or accepting it, has decided.
+    ``reduce`` makes the account reduce-only and answers whether it did; it is left alone while the policy
+    ``only_alerts``. It is done once for the same wrong: who re-arms without mending the key, or accepting it, has
+    decided.
     """
 
     def __init__(
@@ -37,13 +35,15 @@ class KeyWatch:
         account: str,
         ask: Callable[[], Awaitable[KeyPermissions]],
         accepted: Callable[[], tuple[Risk, ...]],
-        reduce: Callable[[str, str, str], Awaitable[bool]] | None,
+        reduce: Callable[[str, str, str], Awaitable[bool]],
+        only_alerts: Callable[[], bool],
         record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
     ) -> None:
         self._account = account
         self._ask = ask
         self._accepted = accepted
         self._reduce = reduce
+        self._only_alerts = only_alerts
         self._record = record
         self._reported: tuple[str, ...] = ()
         self.verdict = UNKNOWN
@@ -53,7 +53,7 @@ class KeyWatch:
         while True:
             try:
                 pause = EVERY_S if await self.check() else AGAIN_S
-            except _STORE_TROUBLE as trouble:
+            except STORE_TROUBLE as trouble:
                 log.error("%s cannot be made reduce-only yet: %s", self._account, type(trouble).__name__)
                 pause = AGAIN_S
             await asyncio.sleep(pause)
@@ -84,8 +84,8 @@ class KeyWatch:
         log.error("the key of %s is not as it should be: %s", self._account, ", ".join(wrong))
         # A key that can do too little endangers nobody.
         dangerous = any(each in list(Risk) for each in wrong)
-        acts = dangerous and self._reduce is not None
+        acts = dangerous and not self._only_alerts()
         detail = {"account": self._account, "wrong": list(wrong), "action": "reduce" if acts else "alert"}
         await self._record("key.permissions", "warden", detail)
-        if acts and self._reduce is not None:
+        if acts:
             await self._reduce(self._account, "warden", f"the exchange key: {', '.join(wrong)}")

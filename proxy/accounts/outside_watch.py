@@ -12,8 +12,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from redis.exceptions import RedisError
-
 from proxy.accounts.events import AccountEvent, Event, OrderEvent
 from proxy.accounts.findings import Activity, Finding
 from proxy.accounts.funding_watch import FundingWatch
@@ -23,6 +21,7 @@ from proxy.accounts.outside import OutsideDetector
 from proxy.accounts.payloads import FundingRow, PastOrder, SymbolConfig
 from proxy.accounts.shares import Shares
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
+from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.venues.binance.values import GUARD_ID_PREFIX
 from rules.outside import OutsideAction
@@ -36,8 +35,6 @@ SETTINGS_EVERY_S: Final = 1.5
 
 FOUND_MAX: Final = 100
 """Findings kept for the console; the audit has them all."""
-
-_STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +89,7 @@ class OutsideWatch:
         self,
         *,
         account: str,
-        action: OutsideAction,
+        action: Callable[[], OutsideAction],
         shares: Shares,
         response: Response,
         venue: Venue,
@@ -264,20 +261,20 @@ class OutsideWatch:
             self.found.append(Found(at=at, finding=finding))
         outside = next((finding for finding in found if finding.is_outside), None)
         what = "outside.activity" if outside is not None else "venue.forced"
-        action = self._action.value if outside is not None else OutsideAction.ALERT.value
+        action = self._action().value if outside is not None else OutsideAction.ALERT.value
         await self._record(what, "warden", {"account": self._account, "action": action, "findings": plain(found)})
-        if outside is not None and self._action is not OutsideAction.ALERT:
+        if outside is not None and self._action() is not OutsideAction.ALERT:
             self._unanswered = outside
         self._given_up |= {finding.subject for finding in found if finding.activity is Activity.POSITION}
 
     async def _answer(self, finding: Finding) -> None:
         reason = f"OUTSIDE_ACTIVITY: {finding.activity} {finding.subject} {finding.detail}"[:200]
         try:
-            if self._action is OutsideAction.KILL:
+            if self._action() is OutsideAction.KILL:
                 await self._response.close(self._account, "warden", reason)
             else:
                 await self._response.reduce(self._account, "warden", reason)
-        except _STORE_TROUBLE as trouble:
+        except STORE_TROUBLE as trouble:
             log.error("%s cannot be made reduce-only yet: %s", self._account, type(trouble).__name__)
             return
         self._unanswered = None

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from redis.exceptions import RedisError
-
+from proxy.store.client import STORE_TROUBLE
 from rules.decision import Enforcement
 from rules.facts import Unprotected
 from rules.model import PositionSide
@@ -27,7 +26,6 @@ from rules.snapshot import Account, Position
 log = logging.getLogger("perpguard.accounts")
 
 TICK_S: Final = 0.25
-_STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
 
 LegKey = tuple[str, PositionSide]
 
@@ -70,6 +68,7 @@ class ProtectionWatch:
     ) -> None:
         self._account = account
         self._rules = rules
+        self._judged_by: tuple[ProtectiveStop, ...] = ()
         self._response = response
         self._record = record
         self._now = now
@@ -86,8 +85,9 @@ class ProtectionWatch:
             self.saw(account)
 
     def saw(self, account: Account) -> None:
-        """The account as it is published now."""
-        rules = self._rules()
+        """The account as it is published now. A leg that a new policy finds bare has not lost its stop."""
+        before, rules = self._judged_by, tuple(self._rules())
+        self._judged_by = rules
         bands = [(rule.symbol, rule.band) for rule in rules]
         self.unprotected = unprotected(self.unprotected, account, self._now(), bands)
         enforced = [rule for rule in rules if rule.enforcement is Enforcement.ENFORCE]
@@ -99,7 +99,7 @@ class ProtectionWatch:
         for key, has_stop in guarded.items():
             if has_stop:
                 self._lost.pop(key, None)
-            elif self._guarded.get(key, False):
+            elif self._guarded.get(key, False) and rules == before:
                 replace_s = min(rule.replace_s for rule in enforced if rule.symbol in ("", key[0]))
                 self._lost.setdefault(key, Lost(due=self._monotonic() + replace_s, replace_s=replace_s))
         self._lost = {key: lost for key, lost in self._lost.items() if key in guarded}
@@ -127,7 +127,7 @@ class ProtectionWatch:
     async def _answer(self, reason: str) -> None:
         try:
             await self._response.reduce(self._account, "warden", reason)
-        except _STORE_TROUBLE as trouble:
+        except STORE_TROUBLE as trouble:
             log.error("%s cannot be made reduce-only yet: %s", self._account, type(trouble).__name__)
             return
         self._unanswered = ""

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from proxy.overrides.terms import Terms
+
 
 class ControlRefused(Exception):
     """The request was understood and refused; the text is for the person who asked."""
@@ -96,6 +98,40 @@ class BotView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OverrideView:
+    """Leave for one order, asked for (``state`` REQUESTED) or in force (GRANTED) until ``until``."""
+
+    id: str
+    state: str
+    bot: str
+    symbol: str
+    side: str
+    rule: str
+    quantity_max: str
+    ticket: str
+    reason: str
+    requested_by: str
+    approved_by: str
+    until: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalView:
+    """A looser policy that waits. ``by`` is empty while nobody stands for it; ``due`` is when it takes effect by
+    itself, ``None`` when it needs somebody else."""
+
+    policy_version: str
+    policy_name: str
+    policy_owner: str
+    by: str
+    reason: str
+    at: str
+    due: str | None
+    loosened: Sequence[str]
+    other_changes: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeskView:
     """The desk in one glance. ``anomaly`` is the score across accounts, ``why`` what drove it."""
 
@@ -110,8 +146,10 @@ class DeskView:
     store_ok: bool
     accounts: Sequence[AccountView]
     bots: Sequence[BotView]
+    proposals: Sequence[ProposalView] = ()
     anomaly: float = 0.0
     why: str = ""
+    overrides: Sequence[OverrideView] = ()
 
 
 class ControlPlane(Protocol):
@@ -129,7 +167,7 @@ class ControlPlane(Protocol):
         ...
 
     async def decision(self, decision_id: str) -> Mapping[str, Any] | None:
-        """Everything the archive holds of one request."""
+        """Everything the archive holds of one request, and what its refused orders would have come to."""
         ...
 
     async def kill(self, *, scope: str, by: str, reason: str) -> Mapping[str, Any]:
@@ -146,4 +184,31 @@ class ControlPlane(Protocol):
     async def rearm(self, *, scope: str, name: str, reason: str, typed: str) -> Mapping[str, Any]:
         """Release one scope (``desk``, ``account:NAME``, or ``bot:NAME`` that a rule stopped) after a named person
         typed its name and gave a reason. Raises ``ControlRefused``."""
+        ...
+
+    async def request_override(self, *, terms: Terms, name: str) -> OverrideView:
+        """Keep a request for an override until another person approves it. Raises ``ControlRefused``."""
+        ...
+
+    async def approve_override(self, *, override_id: str, name: str) -> OverrideView:
+        """Put a request in force. Raises ``ControlRefused``, also for the person who asked."""
+        ...
+
+    async def withdraw_override(self, *, override_id: str, name: str) -> OverrideView:
+        """Take a request or an override back. Raises ``ControlRefused``."""
+        ...
+
+    async def propose_policy(self, *, text: str, name: str, reason: str) -> Mapping[str, Any]:
+        """Put a policy in force, or, when it loosens anything, on the list: in_force, pending (or null).
+
+        Raises ``ControlRefused``, with everything that is wrong with the text.
+        """
+        ...
+
+    async def approve_policy(self, *, digest: str, name: str, reason: str) -> Mapping[str, Any]:
+        """Agree to what somebody else proposed; answers as proposing does. Raises ``ControlRefused``."""
+        ...
+
+    async def withdraw_policy(self, *, digest: str, name: str, reason: str) -> Mapping[str, Any]:
+        """Take a proposal off the list. Raises ``ControlRefused``."""
         ...

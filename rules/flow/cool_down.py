@@ -11,7 +11,7 @@ from rules.ages import seconds
 from rules.decision import Breach
 from rules.exposure import held_order
 from rules.facts import Performance
-from rules.flow.remembered import fresh_record
+from rules.fresh import fresh_record
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting
 from rules.snapshot import Snapshot

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
-from rules.ages import seconds
 from rules.decision import Breach
+from rules.fresh import is_fresh
 from rules.model import ENTRY, Command, PlaceOrder
 from rules.order.price_collar import collar_bound
 from rules.rule import Looser, Rule, Setting, show_exact
@@ -34,7 +34,7 @@ enforcement = "enforce"
 band = 0.10
 """
 
-    band: Annotated[Decimal, Setting("fraction through the mark", Looser.HIGHER)] = Decimal("0.20")
+    band: Annotated[Decimal, Setting("fraction through the mark", Looser.HIGHER, zero_or_less=True)] = Decimal("0.20")
     mark_age_max_s: Annotated[int, Setting("seconds", Looser.HIGHER)] = 10
 
     def __post_init__(self) -> None:
@@ -48,7 +48,7 @@ band = 0.10
         if isinstance(command, PlaceOrder) and command.order_type.is_conditional:
             return None
         market = snapshot.markets.get(command.symbol)
-        if market is None or abs(snapshot.now - market.as_of) > seconds(self.mark_age_max_s):
+        if market is None or not is_fresh(market.as_of, snapshot, self.mark_age_max_s):
             return None
         bound = collar_bound(command.side, market.mark_price, self.band)
         if (command.price - bound) * command.side.sign <= 0:

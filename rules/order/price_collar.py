@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, ClassVar, Final
 
-from rules.ages import seconds
 from rules.decision import Breach
 from rules.facts import PRICE_WINDOWS_S
+from rules.fresh import is_fresh
 from rules.model import ENTRY, AmendOrder, Command, PlaceOrder, Side
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact
 from rules.snapshot import Market, Snapshot
@@ -53,7 +53,7 @@ window_s = 300
 window_band = 0.05
 """
 
-    band: Annotated[Decimal, Setting("fraction through the reference", Looser.HIGHER)]
+    band: Annotated[Decimal, Setting("fraction through the reference", Looser.HIGHER, zero_or_less=True)]
     window_s: Annotated[
         int | None, Setting(f"seconds, one of {', '.join(map(str, PRICE_WINDOWS_S))}; goes with `window_band`")
     ] = None
@@ -121,7 +121,7 @@ window_band = 0.05
             return None
         known = snapshot.conditions.symbols.get(command.symbol) if snapshot.conditions is not None else None
         seen = known.range_of(self.window_s) if known is not None else None
-        if seen is None or abs(snapshot.now - seen.as_of) > seconds(self.facts_age_max_s):
+        if seen is None or not is_fresh(seen.as_of, snapshot, self.facts_age_max_s):
             return self.unknown(f"how the mark of {command.symbol} has moved over the last {self.window_s} s")
         extreme, word = (seen.low, "lowest") if command.side is _BUY else (seen.high, "highest")
         paid = _price_paid(command, price, market)

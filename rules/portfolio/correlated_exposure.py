@@ -73,13 +73,17 @@ memes = 5000
 
     limit_notional: Annotated[Decimal | None, Setting("quote currency", Looser.HIGHER)] = None
     limit_equity: Annotated[Decimal | None, Setting("times margin balance", Looser.HIGHER)] = None
-    default: Annotated[Decimal, Setting("rho of pairs not listed, -1 to 1", Looser.NEITHER)] = Decimal("0.8")
-    stress_floor: Annotated[Decimal, Setting("least rho on the same side, -1 to 1", Looser.LOWER)] = Decimal("0.9")
-    hedge_credit: Annotated[Decimal, Setting("share of rho that opposite sides offset, 0 to 1", Looser.HIGHER)] = (
-        Decimal("0.5")
+    default: Annotated[Decimal, Setting("rho of pairs not listed, -1 to 1", Looser.NEITHER, zero_or_less=True)] = (
+        Decimal("0.8")
     )
-    pairs: Annotated[Mapping[str, Decimal], Setting('table `"AAA:BBB" = rho`', Looser.NEITHER)] = field(
-        default_factory=dict
+    stress_floor: Annotated[
+        Decimal, Setting("least rho on the same side, -1 to 1", Looser.LOWER, zero_or_less=True)
+    ] = Decimal("0.9")
+    hedge_credit: Annotated[
+        Decimal, Setting("share of rho that opposite sides offset, 0 to 1", Looser.HIGHER, zero_or_less=True)
+    ] = Decimal("0.5")
+    pairs: Annotated[Mapping[str, Decimal], Setting('table `"AAA:BBB" = rho`', Looser.NEITHER, zero_or_less=True)] = (
+        field(default_factory=dict)
     )
     live: Annotated[bool, Setting("true or false; prefer measured correlations", Looser.NEITHER)] = False
     live_age_max_s: Annotated[int, Setting("seconds; older measurements are not used", Looser.NEITHER)] = 7200

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 from rules.book import Exposure
 from rules.decision import Breach
 from rules.exposure import exposure_after, held_order
-from rules.market.conditions import fresh_condition
+from rules.fresh import fresh_condition
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show, show_exact
 from rules.snapshot import Snapshot

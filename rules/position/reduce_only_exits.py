@@ -76,6 +76,10 @@ mode = "force"
         """Whether it puts the flag on: in FORCE mode, and enforced."""
         return self.mode is ExitMode.FORCE and self.enforcement is Enforcement.ENFORCE
 
+    def permits(self) -> bool:
+        """A forced flag makes an exit of an order that the other rules would have judged as an entry."""
+        return self.mode is ExitMode.FORCE
+
     def forced(self, command: Command, snapshot: Snapshot) -> PlaceOrder | None:
         """Where it ``forces``, the shrinking order with the flag put on it; ``None`` when there is nothing to force."""
         if not isinstance(command, PlaceOrder) or command.quantity is None:

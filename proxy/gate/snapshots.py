@@ -1,0 +1,108 @@
+"""Makes the snapshot of what the store tells: cut down to what concerns one request, its symbols and its bot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+from proxy.gate.ruling import JudgedRequest
+from proxy.store.view import View
+from rules.derived import Derived
+from rules.facts import AccountRecord, Conditions
+from rules.model import TradingState
+from rules.snapshot import Account, Snapshot
+
+D = TypeVar("D", bound=Derived)
+
+CUTS_MAX: Final = 64
+"""Cuts kept of one document. What is asked for is up to the bots; beyond this all are made anew."""
+
+
+def snapshot_of(request: JudgedRequest, view: View, *, now: datetime, stopped: bool, reachable: bool) -> Snapshot:
+    """The picture the request is judged on. ``stopped`` is what the sentinel file of this machine says."""
+    subject = request.subject
+    asked = [symbol for command in request.commands if (symbol := getattr(command, "symbol", None)) is not None]
+    known = view.account.found(_symbols_of) if view.account is not None else ()
+    symbols = frozenset((*asked, *known, *(order.symbol for hold in view.holds for order in hold.orders)))
+    controls = view.controls_for(account=subject.account, bot=subject.bot, symbols=asked)
+    if stopped:
+        # The file stops this gate even when the store, or its latch, does not say so.
+        controls = replace(controls, account=TradingState.HALTED)
+    return Snapshot(
+        now=now,
+        bot=subject.bot,
+        account=view.account,
+        controls=controls,
+        instruments={symbol: view.instruments[symbol] for symbol in symbols & view.instruments.keys()},
+        markets={symbol: view.markets[symbol] for symbol in symbols & view.markets.keys()},
+        holds=view.holds,
+        unreported=tuple(each for each in view.unreported if each.bot == subject.bot),
+        tokens=view.tokens,
+        anomaly=view.anomaly,
+        store_reachable=reachable,
+        attempts=tuple(each for each in view.attempts if each.hold_id != subject.decision_id),
+        scores=view.scores,
+        conditions=None if view.conditions is None else _conditions_of(view.conditions, frozenset(asked), symbols),
+        record=None if view.record is None else _record_of(view.record, subject.bot, symbols),
+        overrides=tuple(each for each in view.overrides if each.bot == subject.bot),
+    )
+
+
+def _symbols_of(account: Account) -> frozenset[str]:
+    """The symbols that an account has something of."""
+    return frozenset(
+        (
+            *(position.symbol for position in account.positions),
+            *(order.symbol for order in account.open_orders),
+            # Shares that net each other out leave no position, and are worth something all the same.
+            *(share.symbol for share in account.shares if share.quantity != 0),
+        )
+    )
+
+
+def _conditions_of(conditions: Conditions, asked: frozenset[str], symbols: frozenset[str]) -> Conditions:
+    """The conditions of the symbols ``asked`` for, and the correlations between all ``symbols`` of the picture."""
+    return _cut(conditions, (asked, symbols), lambda whole: _cut_conditions(whole, asked, symbols))
+
+
+def _record_of(record: AccountRecord, bot: str, symbols: frozenset[str]) -> AccountRecord:
+    """The record with this bot alone, its experience with ``symbols`` and the forecasts for them."""
+    return _cut(record, (bot, symbols), lambda whole: _cut_record(whole, bot, symbols))
+
+
+def _cut(document: D, name: Hashable, work: Callable[[D], D]) -> D:
+    """A published document serves many requests of the same kind: its cuts are kept with it, and go when it does."""
+    cuts: dict[Hashable, Any] = document.found(_no_cuts)
+    known: D | None = cuts.get(name)
+    if known is not None:
+        return known
+    if len(cuts) >= CUTS_MAX:
+        cuts.clear()
+    made = work(document)
+    cuts[name] = made
+    return made
+
+
+def _no_cuts(_: Derived) -> dict[Hashable, Any]:
+    return {}
+
+
+def _cut_conditions(conditions: Conditions, asked: frozenset[str], symbols: frozenset[str]) -> Conditions:
+    names = sorted(symbols)
+    pairs = [f"{first}:{second}" for index, first in enumerate(names) for second in names[index + 1 :]]
+    return replace(
+        conditions,
+        symbols={name: conditions.symbols[name] for name in sorted(asked & conditions.symbols.keys())},
+        correlations={pair: rho for pair in pairs if (rho := conditions.correlations.get(pair)) is not None},
+    )
+
+
+def _cut_record(record: AccountRecord, bot: str, symbols: frozenset[str]) -> AccountRecord:
+    own = record.bot(bot)
+    return replace(
+        record,
+        bots=() if own is None else (replace(own, holdings=tuple(h for h in own.holdings if h.symbol in symbols)),),
+        forecasts=tuple(each for each in record.forecasts if each.symbol == "" or each.symbol in symbols),
+    )
