@@ -107,7 +107,7 @@ def _decimal(value: str | None) -> Decimal | None:
 def plain_snapshot(snapshot: Snapshot) -> dict[str, Any]:
     """A snapshot as plain JSON types. What a bot tried before is written short: it comes again with every order."""
     picture: dict[str, Any] = plain(replace(snapshot, attempts=()))
-    picture["attempts"] = [_plain_attempt(attempt) for attempt in snapshot.attempts]
+    picture["attempts"] = [attempt.found(_plain_attempt) for attempt in snapshot.attempts]
     return picture
 
 
