@@ -162,7 +162,7 @@ def test_a_position_is_valued_at_the_survey_s_mark_when_there_is_no_other():
 
 
 def test_the_exposure_of_an_unknown_account_is_nobody_s_guess():
-    with pytest.raises(ValueError, match="unknown account"):
+    with pytest.raises(ValueError, match=r"^exposure of an unknown account$"):
         worst_case(an_account().unsurveyed().snapshot)
 
 

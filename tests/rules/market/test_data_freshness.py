@@ -45,6 +45,7 @@ def test_a_mark_further_away_is_stale_in_both_directions(seconds):
 def test_the_ages_are_told():
     breach = RULE.check(ENTRY, an_account().surveyed(61).snapshot)
     assert (breach.observed, breach.limit) == ("61.0 s", "45 s")
+    assert breach.message == "what is known of the account is 61.0 s old"
     assert breach.advice == "reduce-only orders and cancels pass"
 
 

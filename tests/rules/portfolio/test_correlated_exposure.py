@@ -11,7 +11,7 @@ from rules.exposure import held_order, worst_case
 from rules.model import Side
 from rules.portfolio.correlated_exposure import CorrelatedExposure
 from tests.properties.strategies import books, commands, examples
-from tests.rules.builders import a_buy, a_sell, an_account, an_open_order, judged
+from tests.rules.builders import a_buy, a_sell, an_account, an_amend, an_open_order, judged
 
 ONE_FOR_ONE = {"default": Decimal(1), "stress_floor": Decimal(1), "hedge_credit": Decimal(1)}
 
@@ -105,15 +105,15 @@ def test_an_exit_is_not_its_business():
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"limit_notional": None}, "needs limit_notional or limit_equity"),
-        ({"default": Decimal("1.1")}, "default must lie between -1 and 1"),
-        ({"stress_floor": Decimal("-1.1")}, "stress_floor must lie between -1 and 1"),
-        ({"pairs": {"A:B": Decimal(2)}}, "A:B must lie between -1 and 1"),
-        ({"hedge_credit": Decimal("-0.1")}, "hedge_credit must lie between 0 and 1"),
+        ({"limit_notional": None}, " needs limit_notional or limit_equity, or clusters"),
+        ({"default": Decimal("1.1")}, ": default must lie between -1 and 1"),
+        ({"stress_floor": Decimal("-1.1")}, ": stress_floor must lie between -1 and 1"),
+        ({"pairs": {"A:B": Decimal(2)}}, ": A:B must lie between -1 and 1"),
+        ({"hedge_credit": Decimal("-0.1")}, ": hedge_credit must lie between 0 and 1"),
     ],
 )
 def test_what_is_no_correlation_is_no_rule(settings, reason):
-    with pytest.raises(ValueError, match=reason):
+    with pytest.raises(ValueError, match=f"^correlated_exposure{reason}$"):
         a_rule(**settings)
 
 
@@ -183,6 +183,14 @@ def test_how_old_the_measured_ones_are_is_kept():
     assert used(a_rule(**LIVE), TWO_LONGS.correlating(seconds_ago=90))[1][2:] == ("90", "s")
 
 
+def test_the_order_s_own_pairs_are_counted():
+    rule = a_rule(**LIVE)
+    found = rule.measure(a_buy("DOGEUSDT", "1"), TWO_LONGS.correlating(BTCUSDT__ETHUSDT="0").snapshot)
+    assert (found[0].value, found[0].unit) == ("1", "of 3 pairs")
+    amend = an_amend(Side.BUY, "DOGEUSDT", "1", "0.1", order_id="1")
+    assert rule.measure(amend, TWO_LONGS.correlating(BTCUSDT__ETHUSDT="0").snapshot) == found
+
+
 def test_the_policy_s_own_need_no_word():
     assert used(a_rule(), TWO_LONGS.correlating(BTCUSDT__ETHUSDT="0")) == []
     rule = a_rule(**LIVE)
@@ -239,18 +247,18 @@ def test_an_unknown_account_refuses():
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"clusters": {"a": ()}, "cluster_notional": Decimal(1)}, "cluster a has no symbols"),
-        ({"clusters": {"a": ("BTCUSDT",)}}, "cluster a needs cluster_notional or a line in cluster_limits"),
-        ({"cluster_limits": {"b": Decimal(1)}}, "cluster_limits names b, which is no cluster"),
+        ({"clusters": {"a": ()}, "cluster_notional": Decimal(1)}, ": cluster a has no symbols"),
+        ({"clusters": {"a": ("BTCUSDT",)}}, ": cluster a needs cluster_notional or a line in cluster_limits"),
+        ({"cluster_limits": {"b": Decimal(1)}}, ": cluster_limits names b, which is no cluster"),
         (
             {"clusters": {"a": ("BTCUSDT",)}, "cluster_limits": {"a": Decimal(0)}},
-            "the limit of cluster a must be above zero",
+            ": the limit of cluster a must be above zero",
         ),
-        ({"cluster_notional": Decimal(1)}, "cluster_notional needs clusters"),
+        ({"cluster_notional": Decimal(1)}, ": cluster_notional needs clusters"),
     ],
 )
 def test_clusters_are_written_out_whole(settings, reason):
-    with pytest.raises(ValueError, match=reason):
+    with pytest.raises(ValueError, match=f"^correlated_exposure{reason}$"):
         a_rule(**settings)
 
 

@@ -136,5 +136,7 @@ def test_several_rules_all_object():
 
 
 def test_a_rule_without_a_cap_is_none():
-    with pytest.raises(ValueError, match=r"exposure_limits needs a gross, same_direction or net cap"):
+    with pytest.raises(
+        ValueError, match=r"^exposure_limits needs a gross, same_direction or net cap, as _notional or _equity$"
+    ):
         ExposureLimits()

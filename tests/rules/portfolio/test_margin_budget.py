@@ -91,6 +91,12 @@ def test_a_spent_budget_leaves_nothing():
     assert not passes(a_buy("BTCUSDT", "0.001"), an_account().sharing(ME, "DOGEUSDT", "0", realised_pnl="-10001"))
 
 
+@pytest.mark.parametrize("level", ["desk", "account:demo", "symbol:BTCUSDT"])
+def test_a_budget_is_one_bot_s(level):
+    with pytest.raises(ValueError, match=r"^margin_budget is set aside for one bot: \[bot\.NAME\.margin_budget\]$"):
+        replace(RULE, level=level)
+
+
 def test_an_amend_of_the_own_order_replaces_it():
     world = an_account().resting(an_open_order(Side.BUY, "BTCUSDT", "0.5", "50000", order_id="5", bot=ME))
     assert passes(an_amend(Side.BUY, "BTCUSDT", "0.6", "50000", order_id="5"), world)

@@ -58,7 +58,7 @@ def test_each_leg_is_held_against_the_limit():
 
 
 def test_a_limit_without_a_number_is_no_limit():
-    with pytest.raises(ValueError, match="position_limit needs"):
+    with pytest.raises(ValueError, match=r"^position_limit needs limit_quantity, limit_notional or another limit$"):
         PositionLimit()
 
 
