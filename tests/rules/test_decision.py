@@ -23,7 +23,7 @@ def test_a_refused_command_is_never_cleared():
 
 @pytest.mark.parametrize("seal", [None, object(), "seal"])
 def test_nobody_else_builds_a_clearance(seal):
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match=r"^only the engine clears commands$"):
         Cleared(a_buy("BTCUSDT", "1"), seal)
 
 

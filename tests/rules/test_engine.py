@@ -10,15 +10,17 @@ from rules.catalog import ENTRY_RULES
 from rules.decision import Enforcement, Measure, Verdict
 from rules.engine import decide, decide_batch
 from rules.flow.message_rate import MessageRate
-from rules.model import AdjustIsolatedMargin, Intent, PositionSide, SetLeverage, SetPositionMode, Side
+from rules.model import AdjustIsolatedMargin, Intent, OrderType, PositionSide, SetLeverage, SetPositionMode, Side
 from rules.order.exit_collar import ExitCollar
 from rules.order.instrument_filters import InstrumentFilters
 from rules.order.max_order_value import MaxOrderValue
 from rules.order.price_collar import PriceCollar
+from rules.order.self_trade import SelfTrade
 from rules.portfolio.correlated_exposure import CorrelatedExposure
 from rules.portfolio.margin_budget import MarginBudget
 from rules.position.max_leverage import MaxLeverage
 from rules.position.position_limit import PositionLimit
+from rules.position.protective_stop import ProtectiveStop
 from rules.position.reduce_only_exits import ExitMode, ReduceOnlyExits
 from rules.rule import Rule
 from tests.rules.builders import (
@@ -118,7 +120,13 @@ def broken(world):
 def test_a_rule_that_crashes_refuses_an_entry():
     decision = judged(a_buy("BTCUSDT", "1", "50000"), broken(an_account()), InstrumentFilters())
     assert (decision.verdict, codes(decision)) == (DENY, ["RULE_FAILED"])
-    assert decision.breaches[0].rule_id == "instrument_filters"
+    (breach,) = decision.breaches
+    assert (breach.rule_id, breach.level) == ("instrument_filters", "desk")
+    assert breach.message.startswith("the rule could not be evaluated (")
+    on_a_symbol = InstrumentFilters(level="symbol:BTCUSDT")
+    assert judged(a_buy("BTCUSDT", "1", "50000"), broken(an_account()), on_a_symbol).breaches[0].level == (
+        "symbol:BTCUSDT"
+    )
 
 
 def test_a_crash_does_not_hide_the_other_objections():
@@ -299,7 +307,13 @@ def test_the_entries_of_a_batch_fall_together_and_say_why():
         an_account(), a_buy("BTCUSDT", "0.1"), a_buy("BTCUSDT", "9"), rules=[PositionLimit(limit_quantity=Decimal(1))]
     )
     assert [codes(decision) for decision in decisions] == [["BATCH_REFUSED"], ["POSITION_ABOVE_LIMIT"]]
-    assert "POSITION_ABOVE_LIMIT" in decisions[0].breaches[0].message
+    (breach,) = decisions[0].breaches
+    assert breach.message == "another entry of this batch was refused: POSITION_ABOVE_LIMIT"
+    assert (breach.rule_id, breach.level) == ("position_limit", "desk")
+    of_the_bot = PositionLimit(limit_quantity=Decimal(1), level="bot:demo-bot")
+    assert batch(an_account(), a_buy("BTCUSDT", "0.1"), a_buy("BTCUSDT", "9"), rules=[of_the_bot])[0].breaches[
+        0
+    ].level == ("bot:demo-bot")
 
 
 def test_the_exits_and_cancels_of_a_refused_batch_go_all_the_same():
@@ -345,6 +359,44 @@ def test_an_exit_in_a_batch_makes_no_room_for_its_entries():
         rules=[PositionLimit(limit_quantity=Decimal(1))],
     )
     assert decisions[1].verdict is DENY
+
+
+def test_an_exit_of_a_batch_rests_where_it_was_priced():
+    world = an_account().long("BTCUSDT", "1")
+    far, near = (a_sell("BTCUSDT", "1", price, reduce_only=True) for price in ("60000", "51000"))
+    rules = [SelfTrade(reach=Decimal("0.05"))]
+    assert batch(world, far, a_buy("BTCUSDT", "1", "51000"), rules=rules)[1].verdict is ALLOW
+    assert codes(batch(world, near, a_buy("BTCUSDT", "1", "51000"), rules=rules)[1]) == ["SELF_TRADE"]
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [
+        a_close("BTCUSDT", trigger_price="48000"),
+        a_sell("BTCUSDT", "1", reduce_only=True, order_type=OrderType.STOP_MARKET, trigger_price="48000"),
+    ],
+    ids=["close-position", "reduce-only"],
+)
+def test_a_stop_of_a_batch_protects_its_leg(stop):
+    world = an_account().long("BTCUSDT", "1")
+    rules = [ProtectiveStop(within_s=1, distance_max=Decimal("0.05"))]
+    assert batch(world, a_buy("ETHUSDT", "1"), stop, rules=rules)[0].verdict is DENY
+    assert batch(world, stop, a_buy("ETHUSDT", "1"), rules=rules)[1].verdict is ALLOW
+
+
+def test_the_name_of_an_exit_of_a_batch_is_taken():
+    world = an_account().long("BTCUSDT", "1")
+    named = a_sell("BTCUSDT", "1", "60000", reduce_only=True, client_order_id="x")
+    decisions = batch(world, named, a_buy("ETHUSDT", "1", "2500", client_order_id="x"))
+    assert [codes(decision) for decision in decisions] == [[], ["CLIENT_ORDER_ID_IN_USE"]]
+
+
+def test_an_amend_of_an_exit_may_stand_in_a_batch():
+    exit_order = an_open_order(Side.SELL, "BTCUSDT", "1", "60000", order_id="5", reduce_only=True)
+    world = an_account().long("BTCUSDT", "1").resting(exit_order)
+    amend = an_amend(Side.SELL, "BTCUSDT", "1", "61000", order_id="5")
+    decisions = batch(world, amend, a_buy("ETHUSDT", "1", "2500"))
+    assert [decision.verdict for decision in decisions] == [ALLOW, ALLOW]
 
 
 def test_one_command_alone_is_judged_as_itself():

@@ -193,6 +193,12 @@ def test_an_amend_is_worth_the_higher_of_both_prices():
 
 
 def test_an_amend_of_an_unknown_order_counts_whole_on_the_leg_it_would_open():
+    legs = [
+        held_order(an_amend(side, "BTCUSDT", "3", order_id="9"), world.snapshot).position_side
+        for world in (an_account().hedged(), an_account(), an_account().unsurveyed())
+        for side in (BUY, SELL)
+    ]
+    assert legs == [PositionSide.LONG, PositionSide.SHORT, *[PositionSide.BOTH] * 4]
     order = held_order(an_amend(SELL, "BTCUSDT", "3", order_id="9"), an_account().hedged().snapshot)
     assert (order.quantity, order.position_side, order.replaces) == (3, SHORT, None)
 

@@ -23,6 +23,8 @@ def tables(**levels):
         ({"desk": ALERT, "account_main": KILL}, KILL),
         ({"desk": KILL, "account_main": ALERT}, KILL),
         ({"desk": ALERT, "account_main": REDUCE}, REDUCE),
+        ({"desk": REDUCE, "account_main": KILL}, KILL),
+        ({"desk": KILL, "account_main": REDUCE}, KILL),
     ],
 )
 def test_the_strictest_of_the_desk_s_and_the_account_s_holds(written, holds):

@@ -91,7 +91,8 @@ def test_exits_pass():
 
 
 def test_an_unknown_account_refuses():
-    assert breach(a_rule(**SHARE), a_buy("BTCUSDT", "1"), an_account().unsurveyed()).code == "FACTS_UNKNOWN"
+    found = breach(a_rule(**SHARE), a_buy("BTCUSDT", "1"), an_account().unsurveyed())
+    assert (found.code, found.message) == ("FACTS_UNKNOWN", "the account is not known now")
 
 
 def test_in_report_mode_it_refuses_nothing():

@@ -109,6 +109,12 @@ def test_the_exits_of_a_batch_count_together():
     assert [decision.verdict for decision in decisions] == [Verdict.ALLOW, Verdict.DENY]
 
 
+def test_the_entries_of_a_batch_are_the_bot_s_own():
+    orders = (a_buy("BTCUSDT", "1"), a_sell("BTCUSDT", "1"))
+    decisions = decide_batch(orders, an_account().snapshot, a_policy(RULE))
+    assert [decision.verdict for decision in decisions] == [Verdict.ALLOW, Verdict.ALLOW]
+
+
 def test_an_entry_under_way_may_have_filled():
     world = shared().holding(a_buy("BTCUSDT", "0.5", client_order_id="x"), bot=ME)
     assert passes(an_exit("1.5"), world)
