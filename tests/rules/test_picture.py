@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from runpy import run_path
 from typing import Any
 
 import pytest
 
+from rules import picture
 from rules.model import OrderType, Side, TimeInForce
 from rules.picture import FIELDS
 from tests.rules.builders import NOW, World, a_buy, a_sell, an_account, an_amend, an_open_order
@@ -20,9 +22,16 @@ ENTRY = a_buy(
 )
 
 
-def asked(path: str, entry: Any, world: World) -> Any:
-    root, name = path.split(".")
-    return FIELDS[root][name](entry, world.snapshot)
+@pytest.fixture(scope="module")
+def asked() -> Callable[[str, Any, World], Any]:
+    """Reads a name. The module is run anew for it: most of what it does it does while it is imported."""
+    fields = run_path(picture.__file__, run_name=picture.__name__)["FIELDS"]
+
+    def read(path: str, entry: Any, world: World) -> Any:
+        root, name = path.split(".")
+        return fields[root][name](entry, world.snapshot)
+
+    return read
 
 
 def a_known_world() -> World:
@@ -142,62 +151,62 @@ KNOWN: Mapping[str, Any] = {
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_each_name_reads_what_it_says(path):
+def test_each_name_reads_what_it_says(asked, path):
     found = asked(path, ENTRY, a_known_world())
     assert found == KNOWN[path]
     assert type(found) is type(KNOWN[path])
 
 
 @pytest.mark.parametrize("path", [path for path in PATHS if path.split(".")[0] in ("market", "condition", "record")])
-def test_what_the_guard_does_not_know_is_none(path):
+def test_what_the_guard_does_not_know_is_none(asked, path):
     assert asked(path, a_buy("XRPUSDT", "1", "1"), an_account()) is None
 
 
 @pytest.mark.parametrize("name", ["name", "hedged", "margin_balance", "available_balance", "positions", "open_orders"])
-def test_an_account_nobody_has_seen_is_none(name):
+def test_an_account_nobody_has_seen_is_none(asked, name):
     assert asked(f"account.{name}", ENTRY, an_account().unsurveyed()) is None
 
 
 @pytest.mark.parametrize("name", ["bot", "account", "desk", "liquidation", "slippage"])
 @pytest.mark.parametrize("world", [an_account(), an_account().unsurveyed(), an_account().recorded()])
-def test_no_score_and_no_forecast_is_none(name, world):
+def test_no_score_and_no_forecast_is_none(asked, name, world):
     assert asked(f"signals.{name}", ENTRY, world) is None
 
 
-def test_a_record_without_results_or_without_the_bot_is_none():
+def test_a_record_without_results_or_without_the_bot_is_none(asked):
     assert asked("record.day_pnl", ENTRY, an_account().recorded()) is None
     assert asked("record.bot_day_pnl", ENTRY, an_account().performing(day_pnl="1")) is None
     assert asked("record.bot_day_pnl", ENTRY, an_account().performing().known_bot()) is None
     assert asked("record.bot_orders", ENTRY, an_account().known_bot("other-bot", orders=3)) is None
 
 
-def test_what_a_venue_does_not_say_is_none():
+def test_what_a_venue_does_not_say_is_none(asked):
     assert asked("order.price", a_buy("BTCUSDT", "1"), an_account()) is None
     assert asked("order.trigger_price", a_buy("BTCUSDT", "1"), an_account()) is None
     assert asked("market.funding_in_s", ENTRY, an_account()) is None
     assert asked("position.liquidation_price", ENTRY, an_account().long("BTCUSDT", "1")) is None
 
 
-def test_a_flat_leg_has_a_quantity_of_zero_and_no_prices():
+def test_a_flat_leg_has_a_quantity_of_zero_and_no_prices(asked):
     for world in (an_account(), an_account().unsurveyed(), an_account().long("ETHUSDT", "1")):
         assert [asked(f"position.{name}", ENTRY, world) for name in ("quantity", "notional")] == [0.0, 0.0]
         assert asked("position.entry_price", ENTRY, world) is None
 
 
-def test_a_short_position_is_worth_its_size():
+def test_a_short_position_is_worth_its_size(asked):
     world = an_account().short("BTCUSDT", "2")
     assert [asked(f"position.{name}", ENTRY, world) for name in ("quantity", "notional")] == [-2.0, 100_000.0]
     assert asked("position.short_after", a_sell("BTCUSDT", "1", "50000"), world) == 3.0
 
 
-def test_a_leg_of_a_hedged_account_is_the_order_s_own():
+def test_a_leg_of_a_hedged_account_is_the_order_s_own(asked):
     world = an_account().hedged().short("BTCUSDT", "3").long("BTCUSDT", "2")
     entry = a_buy("BTCUSDT", "1", "50000", position_side="LONG")
     assert asked("position.quantity", entry, world) == 2.0
     assert asked("account.hedged", entry, world) is True
 
 
-def test_an_amend_is_shown_as_its_worst_case():
+def test_an_amend_is_shown_as_its_worst_case(asked):
     world = an_account().resting(an_open_order(Side.BUY, "BTCUSDT", "1", "50000"))
     amend = an_amend(Side.BUY, "BTCUSDT", "0.4", "49000", order_id="1")
     shown = {name: asked(f"order.{name}", amend, world) for name in FIELDS["order"]}
@@ -216,12 +225,12 @@ def test_an_amend_is_shown_as_its_worst_case():
     }
 
 
-def test_times_count_away_from_now_in_both_directions():
+def test_times_count_away_from_now_in_both_directions(asked):
     world = an_account().marked("BTCUSDT", "50000", seconds_ago=-4, next_funding_at=NOW - timedelta(seconds=6))
     assert asked("market.age_s", ENTRY, world) == 4.0
     assert asked("market.funding_in_s", ENTRY, world) == 6.0
 
 
-def test_what_adds_nothing_cannot_be_asked_for_its_size():
+def test_what_adds_nothing_cannot_be_asked_for_its_size(asked):
     with pytest.raises(ValueError, match=r"^the order adds nothing, or its size is not known$"):
         asked("order.quantity", a_sell("BTCUSDT", "1", reduce_only=True), an_account().long("BTCUSDT", "1"))
