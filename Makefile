@@ -63,6 +63,7 @@ check: .venv/.dev
 
 bench: .venv/.dev
 	sh tests/install_packages.sh
+	$(PY) -m bench.decide
 	$(PY) -m bench.latency
 	$(PY) -m bench.relay
 

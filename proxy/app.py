@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from proxy.clock import utc_now
-from proxy.policy_file import load_policy, read_policy
+from proxy.policy.shelf import Shelf
+from proxy.policy_file import load_policy
 from proxy.settings import Settings
 from proxy.vault.keys import Secret
 from proxy.vault.passphrase import read_passphrase
@@ -35,12 +36,15 @@ log = logging.getLogger("perpguard")
 _PR_SET_DUMPABLE = 4
 
 
-def open_vault(settings: Settings, environment: Mapping[str, str]) -> Vault:
-    """The vault of the data directory. Raises a ``VaultError``, or ``TagsClash`` where two bots' orders look alike."""
+def open_vault(settings: Settings, environment: Mapping[str, str], *, ask: bool = True) -> Vault:
+    """The vault of the data directory; the passphrase is asked for at a terminal, unless ``ask`` is false.
+
+    Raises a ``VaultError``, or ``TagsClash`` where two bots' orders look alike.
+    """
     if settings.passphrase is not None:
         passphrase = Secret(settings.passphrase.get_secret_value())
     else:
-        prompt = getpass.getpass if sys.stdin.isatty() else None
+        prompt = getpass.getpass if ask and sys.stdin.isatty() else None
         passphrase = read_passphrase(environment=environment, file=settings.passphrase_file, prompt=prompt)
     vault = Vault.open(vault_path(settings), passphrase)
     for account in vault.accounts():
@@ -53,6 +57,12 @@ def vault_path(settings: Settings) -> Path:
     return settings.data_dir / "vault" / "vault.json"
 
 
+def policy_path(settings: Settings) -> Path:
+    """The policy that was in force here last; before there was any, the settings' file."""
+    active = Shelf(settings.data_dir).active_path
+    return active if active.exists() else settings.policy
+
+
 def run_gate(settings: Settings, descriptor: int) -> int:
     """One gate process, accepting on an inherited socket, until SIGTERM."""
     from proxy.gate.app import create_gate
@@ -60,7 +70,7 @@ def run_gate(settings: Settings, descriptor: int) -> int:
     from proxy.gate.streams.socket import BotConnection
 
     harden_process("gate")
-    policy = load_policy(settings.policy)
+    policy = load_policy(policy_path(settings))
     vault = open_vault(settings, os.environ)
     config = uvicorn.Config(
         create_gate(settings, policy, vault, utc_now),
@@ -85,10 +95,9 @@ def run_warden(settings: Settings, descriptor: int) -> int:
     from proxy.warden import AccountsChanged, Warden
 
     harden_process("warden")
-    policy, text = read_policy(settings.policy)
     vault = open_vault(settings, os.environ)
     try:
-        asyncio.run(_serve_warden(Warden(settings, policy, text, vault, utc_now), descriptor))
+        asyncio.run(_serve_warden(Warden(settings, vault, utc_now), descriptor))
     except* AccountsChanged:
         log.warning("the vault's accounts changed; the warden starts anew")
     return 0

@@ -85,6 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from proxy.audit import commands as audit_commands
+    from proxy.policy import commands as policy_commands
     from proxy.vault import commands as vault_commands
 
     parser = argparse.ArgumentParser(
@@ -94,7 +95,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data-dir", type=Path, dest="data_dir_given", help="where state is kept")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("init", help="write the first state of a data directory")
-    commands.add_parser("check", help="read settings, policy and vault as the guard would, and say what is wrong")
+    check = commands.add_parser("check", help="read settings, policy and vault as the guard would; say what is wrong")
+    check.add_argument("file", type=Path, nargs="?", metavar="FILE", help="this policy, instead of the settings'")
+    check.add_argument("--json", action="store_true", help="print one JSON object")
     rules = commands.add_parser("rules", help="what each rule does, its settings, codes and clauses")
     rules.add_argument("rule_id", nargs="?", metavar="RULE")
     covered = commands.add_parser("coverage", help="which clauses of the regulations the policy covers")
@@ -116,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     kill_commands.add_arguments(commands)
     vault_commands.add_arguments(commands)
     audit_commands.add_arguments(commands)
+    policy_commands.add_arguments(commands)
     return parser
 
 
@@ -133,17 +137,9 @@ def _init(args: Arguments) -> int:
 
 
 def _check(args: Arguments) -> int:
-    from proxy.app import open_vault
-    from proxy.policy_file import load_policy
+    from proxy.policy.checking import run
 
-    settings = args.settings
-    policy = load_policy(settings.policy)
-    vault = open_vault(settings, os.environ)
-    accounts = ", ".join(key.account for key in vault.accounts()) or "none"
-    print(  # noqa: T201
-        f"settings ok; policy {policy.name} ({policy.version}), {len(policy.rules)} rules; accounts: {accounts}"
-    )
-    return 0
+    return run(args.file, lambda: args.settings, as_json=args.json)
 
 
 def _rules(args: Arguments) -> int:
@@ -169,13 +165,14 @@ def _coverage(args: Arguments) -> int:
 
 
 def _up(args: Arguments) -> int:
-    from proxy.app import open_vault
+    from proxy.app import open_vault, policy_path
     from proxy.policy_file import load_policy
     from proxy.store.fence import Fence
     from proxy.supervisor import Supervisor
 
     settings = args.settings
     load_policy(settings.policy)
+    load_policy(policy_path(settings))
     open_vault(settings, os.environ)
     Fence.initialise(settings.data_dir)
     passed_on = ["--data-dir", str(settings.data_dir)]
@@ -214,6 +211,12 @@ def _keys(args: Arguments) -> int:
     return vault_commands.run(args)
 
 
+def _policy(args: Arguments) -> int:
+    from proxy.policy import commands as policy_commands
+
+    return policy_commands.run(args)
+
+
 def _audit(args: Arguments) -> int:
     from proxy.audit import commands as audit_commands
 
@@ -232,4 +235,5 @@ _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "demo": _demo,
     "keys": _keys,
     "audit": _audit,
+    "policy": _policy,
 }

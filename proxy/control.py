@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
@@ -20,10 +21,21 @@ from proxy.accounts.outside_watch import Found, OutsideWatch
 from proxy.accounts.venue_clock import VenueClock
 from proxy.audit import query
 from proxy.audit.reader import ArchiveReader, ArchiveUnavailable
-from proxy.console.plane import AccountView, BotView, ControlRefused, DeskView, FeedView, FindingView, PositionView
+from proxy.console.plane import (
+    AccountView,
+    BotView,
+    ControlRefused,
+    DeskView,
+    FeedView,
+    FindingView,
+    PositionView,
+    ProposalView,
+)
 from proxy.kill.bot_stops import BotStops, bot_of
 from proxy.kill.desk import KillDesk
 from proxy.kill.rearm import RearmRefused
+from proxy.policy.comparing import loosened
+from proxy.policy.desk import Pending, PolicyDesk, PolicyRefused
 from proxy.settings import Settings
 from proxy.signals.watch import AnomalyWatch
 from proxy.store.codec import plain
@@ -34,9 +46,10 @@ from proxy.vault.vault import Vault
 from rules.exposure import worst_case
 from rules.facts import Score
 from rules.model import TradingState
-from rules.policy import Policy
 from rules.rule import show
 from rules.snapshot import Account, Controls, HoldStatus, Market, Position, Snapshot
+
+log = logging.getLogger("perpguard.control")
 
 T = TypeVar("T")
 
@@ -50,7 +63,7 @@ class Control:
         self,
         *,
         settings: Settings,
-        policy: Policy,
+        policies: PolicyDesk,
         vault: Vault,
         store: WardenStore,
         keepers: Mapping[str, AccountKeeper],
@@ -64,7 +77,7 @@ class Control:
         now: Callable[[], datetime],
     ) -> None:
         self._settings = settings
-        self._policy = policy
+        self._policies = policies
         self._vault = vault
         self._store = store
         self._keepers = keepers
@@ -92,6 +105,7 @@ class Control:
             generation: int | None = self._fence.generation()
         except FenceCorrupt:
             generation = None
+        policy = self._policies.policy
         scores = self._watch.levels()
         desk_stopped = DESK in self._fence.scopes()
         state = TradingState.HALTED.value if desk_stopped else controls.get("desk", TradingState.ACTIVE.value)
@@ -99,9 +113,9 @@ class Control:
             desk=self._settings.desk,
             at=plain(self._now()),
             state=state,
-            policy_name=self._policy.name,
-            policy_owner=self._policy.owner,
-            policy_version=self._policy.version,
+            policy_name=policy.name,
+            policy_owner=policy.owner,
+            policy_version=policy.version,
             generation=generation,
             markets_age_s=self._markets_age_s(),
             store_ok=store_ok,
@@ -112,6 +126,7 @@ class Control:
             bots=self._bots(controls),
             anomaly=scores["desk"].value,
             why=scores["desk"].why,
+            proposals=await self._proposals(),
         )
 
     async def blocked(
@@ -178,6 +193,32 @@ class Control:
         except _STORE_TROUBLE as trouble:
             raise ControlRefused(f"{scope} stays stopped: the store did not answer") from trouble
         return {"scope": scope, "generation": generation}
+
+    async def propose_policy(self, *, text: str, name: str, reason: str) -> Mapping[str, Any]:
+        """Put a policy in force, or on the list when it loosens anything."""
+        return self._outcome(await _refused(self._policies.propose(text=text, name=name, reason=reason)))
+
+    async def approve_policy(self, *, digest: str, name: str, reason: str) -> Mapping[str, Any]:
+        """A second person agrees to a proposal."""
+        return self._outcome(await _refused(self._policies.approve(digest=digest, name=name, reason=reason)))
+
+    async def withdraw_policy(self, *, digest: str, name: str, reason: str) -> Mapping[str, Any]:
+        """A proposal goes off the list."""
+        await _refused(self._policies.withdraw(digest=digest, name=name, reason=reason))
+        return self._outcome(None)
+
+    def _outcome(self, pending: Pending | None) -> Mapping[str, Any]:
+        return {
+            "in_force": self._policies.policy.version,
+            "pending": plain(proposal_view(pending)) if pending is not None else None,
+        }
+
+    async def _proposals(self) -> list[ProposalView]:
+        try:
+            return [proposal_view(each) for each in await asyncio.to_thread(self._policies.pending)]
+        except OSError as trouble:
+            log.warning("the policies that wait cannot be read: %s", trouble.strerror)
+            return []
 
     async def _ask(self, question: Callable[[ArchiveReader], T], otherwise: T) -> T:
         path = self._settings.data_dir / "audit" / "audit.db"
@@ -247,6 +288,29 @@ def _scope(text: str, accounts: Mapping[str, object]) -> Scope:
     if scope.account is not None and scope.account not in accounts:
         raise ControlRefused("no such account")
     return scope
+
+
+async def _refused(asked: Awaitable[T]) -> T:
+    try:
+        return await asked
+    except PolicyRefused as refusal:
+        raise ControlRefused(str(refusal)) from refusal
+
+
+def proposal_view(pending: Pending) -> ProposalView:
+    """A policy that waits, as the control door shows it."""
+    proposal, loosens = pending.proposal, loosened(pending.changes)
+    return ProposalView(
+        policy_version=proposal.digest,
+        policy_name=pending.name,
+        policy_owner=pending.owner,
+        by=proposal.by,
+        reason=proposal.reason,
+        at=plain(proposal.at),
+        due=plain(pending.due),
+        loosened=[str(change) for change in loosens],
+        other_changes=[str(change) for change in pending.changes if change not in loosens],
+    )
 
 
 def _read_archive(path: Path, question: Callable[[ArchiveReader], T], otherwise: T) -> T:

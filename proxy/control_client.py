@@ -11,20 +11,39 @@ from proxy.control_token import control_token
 from proxy.settings import Settings
 
 
+class Refused(Exception):
+    """The warden understood and refused; the text says why."""
+
+
+class NoAnswer(Exception):
+    """The warden does not answer."""
+
+
 def rearm(settings: Settings, *, scope: str, name: str, reason: str, typed: str) -> int:
     """Ask the running warden to re-arm a scope; 0 when it trades again, 1 when refused, 3 when nobody answered."""
     body = {"scope": scope, "name": name, "reason": reason, "typed": typed}
     try:
-        with control(settings) as client:
-            reply = client.post("/control/rearm", json=body)
-    except httpx.HTTPError as trouble:
-        print(f"perpguard rearm: the warden does not answer ({type(trouble).__name__})", file=sys.stderr)  # noqa: T201
+        rearmed = ask(settings, "POST", "/control/rearm", body)
+    except NoAnswer as silence:
+        print(f"perpguard rearm: {silence}", file=sys.stderr)  # noqa: T201 - a command's own output
         return 3
-    if reply.status_code == httpx.codes.OK:
-        print(f"{scope} trades again; kill generation {reply.json()['generation']}")  # noqa: T201
-        return 0
-    print(f"perpguard rearm: {_reason(reply)}", file=sys.stderr)  # noqa: T201
-    return 1
+    except Refused as refusal:
+        print(f"perpguard rearm: {refusal}", file=sys.stderr)  # noqa: T201
+        return 1
+    print(f"{scope} trades again; kill generation {rearmed['generation']}")  # noqa: T201
+    return 0
+
+
+def ask(settings: Settings, method: str, path: str, body: Any = None) -> Any:
+    """What the running warden answers. Raises ``Refused`` or ``NoAnswer``."""
+    try:
+        with control(settings) as client:
+            reply = client.request(method, path, json=body) if body is not None else client.request(method, path)
+    except httpx.HTTPError as trouble:
+        raise NoAnswer(f"the warden does not answer ({type(trouble).__name__})") from trouble
+    if reply.status_code != httpx.codes.OK:
+        raise Refused(_reason(reply))
+    return reply.json()
 
 
 def control(settings: Settings) -> httpx.Client:

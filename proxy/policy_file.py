@@ -1,8 +1,9 @@
-"""TOML text -> Policy. A policy that cannot be read whole is not read at all.
+"""TOML text -> Policy. A policy that cannot be read whole is not read at all; all that is wrong is told at once.
 
 [policy]
 name = "solo"
 owner = "risk@example.org"
+loosening = "two-people"            # or "delay", of loosening_delay_s (default 3600)
 
 [desk.max_leverage]                 # also [account.NAME.RULE], [bot.NAME.RULE], [symbol.NAME.RULE]
 enforcement = "enforce"             # enforce | report | off, always written out
@@ -22,36 +23,33 @@ message = "no shorts over the weekend"
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
 import hashlib
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from proxy.custom_rules import read_custom_rules
 from proxy.packaged_rules import PackagedRuleRefused, packaged_rule, packaged_rule_ids
+from proxy.policy.places import Place
+from proxy.policy.problems import PolicyError, Problem, Problems, shown
+from proxy.policy.side_tables import OUTSIDE, RESIZE, read_outside, read_resizes
+from proxy.policy.tables import read_rule
 from rules.catalog import CATALOG, EXIT_RULES, GATES
 from rules.custom import CUSTOM
-from rules.outside import OutsideAction, OutsideActivity
+from rules.loosening import DELAY_DEFAULT_S, Loosening, Needs
 from rules.policy import Policy
-from rules.resize import Resize, ResizeMode
 from rules.rule import Rule
 
+__all__ = ["PolicyError", "load_policy", "parse_policy", "policy_digest", "read_policy"]
+
 _LEVELS: Final = ("account", "bot", "symbol")
-_OUTSIDE: Final = "outside_activity"
-_RESIZE: Final = "resize"
 _POLICY_BYTES_MAX: Final = 1 << 20
-# Correlations may be negative and a band may be zero; every other number in a policy is a limit above zero.
-_MAY_BE_ZERO_OR_LESS: Final = frozenset({"default", "stress_floor", "hedge_credit", "tighten", "band"})
-
-
-class PolicyError(Exception):
-    """The policy text is wrong. The message names the place and what would be right."""
+_DELAY_MIN_S: Final = 60
+_DELAY_MAX_S: Final = 7 * 24 * 3600
+_TOML_LINE: Final = re.compile(r" \(at (?:line ([0-9]+), column [0-9]+|end of document)\)$")
 
 
 def load_policy(path: Path) -> Policy:
@@ -64,8 +62,11 @@ def read_policy(path: Path) -> tuple[Policy, str]:
     try:
         text = path.read_text(encoding="utf-8")
         return parse_policy(text), text
-    except (OSError, UnicodeDecodeError, PolicyError) as error:
-        raise PolicyError(f"{path}: {error}") from error
+    except PolicyError as error:
+        raise PolicyError(*error.problems, file=str(path)) from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise PolicyError(f"cannot be read: {reason}", file=str(path)) from error
 
 
 def policy_digest(text: str) -> str:
@@ -75,32 +76,71 @@ def policy_digest(text: str) -> str:
 
 def parse_policy(text: str) -> Policy:
     """The policy written in ``text``. Raises ``PolicyError``."""
+    document = _document(text)
+    problems = Problems(text)
+    problems.add_unknown(document, ("policy", "desk", *_LEVELS), ())
+    name, owner, loosening = _head(document.get("policy", {}), problems)
+    rules = tuple(_rules(document, problems))
+    outside = tuple(read_outside(document, problems))
+    resizes = tuple(read_resizes(document, problems))
+    problems.raise_any()
+    return Policy(
+        name=name,
+        owner=owner,
+        version=policy_digest(text),
+        rules=_with_defaults(rules),
+        outside=outside,
+        resizes=resizes,
+        loosening=loosening,
+    )
+
+
+def _document(text: str) -> dict[str, Any]:
     if len(text) > _POLICY_BYTES_MAX:
         raise PolicyError("a policy is at most 1 MiB")
     try:
-        document = tomllib.loads(text, parse_float=Decimal)
-    except tomllib.TOMLDecodeError as error:
-        raise PolicyError(f"not TOML: {error}") from error
-    _refuse_unknown(document, ("policy", "desk", *_LEVELS), "the top level")
-    head = document.get("policy", {})
+        return tomllib.loads(text, parse_float=Decimal)
+    except (ValueError, ArithmeticError) as error:
+        # Besides its own error the reader lets through those of numbers that are far too long.
+        words = str(error) or type(error).__name__
+        raise PolicyError(Problem(f"not TOML: {_TOML_LINE.sub('', words)}", _line_in(words, text))) from error
+    except RecursionError:
+        raise PolicyError("not TOML: nested too deeply") from None
+
+
+def _line_in(words: str, text: str) -> int | None:
+    """The line that the TOML reader's own words name."""
+    found = _TOML_LINE.search(words)
+    if found is None:
+        return None
+    return int(found[1]) if found[1] else len(text.splitlines())
+
+
+def _head(head: object, problems: Problems) -> tuple[str, str, Loosening]:
+    """Name, owner and what loosening needs; whatever, when ``problems`` has been told."""
+    place: Place = ("policy",)
     if not isinstance(head, dict):
-        raise PolicyError("[policy] must be a table")
-    _refuse_unknown(head, ("name", "owner"), "[policy]")
-    outside = tuple(_outside(document))
-    for field in ("name", "owner"):
+        problems.add(place, "[policy] must be a table")
+        return "", "", Loosening()
+    problems.add_unknown(head, ("name", "owner", "loosening", "loosening_delay_s"), place)
+    for field, such_as in (("name", "solo"), ("owner", "risk@desk.example")):
         if not isinstance(head.get(field), str) or not head[field].strip():
-            raise PolicyError(f'[policy] needs {field} = "..."')
-    try:
-        return Policy(
-            name=head["name"],
-            owner=head["owner"],
-            version=policy_digest(text),
-            rules=_with_defaults(tuple(_rules(document))),
-            outside=outside,
-            resizes=tuple(_resizes(document)),
-        )
-    except ValueError as error:
-        raise PolicyError(str(error)) from error
+            problems.add((*place, field), f'[policy] needs {field} = "...", such as "{such_as}"')
+    return str(head.get("name")), str(head.get("owner")), _loosening(head, problems)
+
+
+def _loosening(head: Mapping[str, Any], problems: Problems) -> Loosening:
+    needs, delay_s = head.get("loosening", Needs.DELAY), head.get("loosening_delay_s", DELAY_DEFAULT_S)
+    if needs not in list(Needs):
+        problems.add(("policy", "loosening"), '[policy] loosening is "two-people" or "delay"')
+        return Loosening()
+    if type(delay_s) is not int or not _DELAY_MIN_S <= delay_s <= _DELAY_MAX_S:
+        words = f"a whole number of seconds from {_DELAY_MIN_S} to {_DELAY_MAX_S}"
+        problems.add(("policy", "loosening_delay_s"), f"[policy] loosening_delay_s is {words}")
+        return Loosening()
+    if needs == Needs.TWO_PEOPLE and "loosening_delay_s" in head:
+        problems.add(("policy", "loosening_delay_s"), "[policy] loosening_delay_s says nothing where two people decide")
+    return Loosening(needs=Needs(needs), delay_s=delay_s)
 
 
 def _with_defaults(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
@@ -110,113 +150,56 @@ def _with_defaults(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
     return (*missing, *rules)
 
 
-def _rules(document: Mapping[str, Any]) -> Iterator[Rule]:
-    yield from _level_rules("desk", document.get("desk", {}), "desk")
+def _rules(document: Mapping[str, Any], problems: Problems) -> Iterator[Rule]:
+    yield from _level_rules("desk", document.get("desk", {}), ("desk",), problems)
     for level in _LEVELS:
         names = document.get(level, {})
         if not isinstance(names, dict):
-            raise PolicyError(f"[{level}] must hold tables [{level}.NAME.RULE]")
+            problems.add((level,), f"[{level}] must hold tables [{level}.NAME.RULE]")
+            continue
         for name, tables in names.items():
-            yield from _level_rules(f"{level}:{name}", tables, f"{level}.{name}")
+            yield from _level_rules(f"{level}:{name}", tables, (level, name), problems)
 
 
-def _outside(document: Mapping[str, Any]) -> Iterator[OutsideActivity]:
-    """The tables of the one setting that is no rule of an order; found where ``_rules`` will look for rules."""
-    accounts = document.get("account", {})
-    levels = {"desk": document.get("desk", {})}
-    if isinstance(accounts, dict):
-        levels |= {f"account:{name}": tables for name, tables in accounts.items()}
-    for level, tables in levels.items():
-        if not isinstance(tables, dict) or _OUTSIDE not in tables:
-            continue
-        place = f"[{level.replace(':', '.')}.{_OUTSIDE}]"
-        settings = tables[_OUTSIDE]
-        if not isinstance(settings, dict):
-            raise PolicyError(f"{place} must be a table")
-        _refuse_unknown(settings, ("action",), place)
-        if settings.get("action") not in list(OutsideAction):
-            raise PolicyError(f'{place} needs action = "alert", "reduce" or "kill"')
-        yield OutsideActivity(level=level, action=OutsideAction(settings["action"]))
-
-
-def _resizes(document: Mapping[str, Any]) -> Iterator[Resize]:
-    """The tables that say which bots' entries are sized down; found where ``_rules`` will look for rules."""
-    for name, tables in document.get("bot", {}).items():
-        if not isinstance(tables, dict) or _RESIZE not in tables:
-            continue
-        place = f"[bot.{name}.{_RESIZE}]"
-        settings = tables[_RESIZE]
-        if not isinstance(settings, dict):
-            raise PolicyError(f"{place} must be a table")
-        _refuse_unknown(settings, ("mode",), place)
-        if settings.get("mode") not in list(ResizeMode):
-            raise PolicyError(f'{place} needs mode = "refuse" or "trim"')
-        yield Resize(level=f"bot:{name}", mode=ResizeMode(settings["mode"]))
-
-
-def _level_rules(level: str, tables: object, place: str) -> Iterator[Rule]:
+def _level_rules(level: str, tables: object, place: Place, problems: Problems) -> Iterator[Rule]:
     if not isinstance(tables, dict):
-        raise PolicyError(f"[{place}] must hold tables [{place}.RULE]")
-    if level == "desk" or level.startswith("account:"):
-        tables = {name: settings for name, settings in tables.items() if name != _OUTSIDE}
-    if level.startswith("bot:"):
-        tables = {name: settings for name, settings in tables.items() if name != _RESIZE}
+        problems.add(place, f"{shown(place)} must hold tables {shown((*place, 'RULE'))}")
+        return
+    others = {OUTSIDE} if place[0] in ("desk", "account") else {RESIZE} if place[0] == "bot" else set()
     if CUSTOM in tables:
-        try:
-            yield from read_custom_rules(tables[CUSTOM], level)
-        except ValueError as error:
-            raise PolicyError(f"[{place}.{CUSTOM}] {error}") from error
-        tables = {name: settings for name, settings in tables.items() if name != CUSTOM}
+        yield from _custom_rules(tables[CUSTOM], level, (*place, CUSTOM), problems)
+    tables = {name: settings for name, settings in tables.items() if name not in {CUSTOM, *others}}
     if not tables.keys() <= CATALOG.keys():
-        _refuse_unknown(tables, (*CATALOG, *packaged_rule_ids()), f"[{place}]")
+        problems.add_unknown(tables, (*CATALOG, *packaged_rule_ids()), place)
     for rule_id, settings in tables.items():
-        if not isinstance(settings, dict):
-            raise PolicyError(f"[{place}.{rule_id}] must be a table")
-        yield _rule(rule_id, settings, level, f"[{place}.{rule_id}]")
-
-
-def _rule(rule_id: str, settings: dict[str, Any], level: str, place: str) -> Rule:
-    rule_type = CATALOG.get(rule_id) or _packaged(rule_id, place)
-    fields = {field.name for field in dataclasses.fields(rule_type)} - {"level"}
-    _refuse_unknown(settings, tuple(sorted(fields)), place)
-    if "enforcement" not in settings:
-        raise PolicyError(f'{place} needs enforcement = "enforce", "report" or "off"')
-    _refuse_quoted_numbers(rule_type, settings, place)
-    for name, value in settings.items():
-        if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        where = (*place, rule_id)
+        rule_type = CATALOG.get(rule_id) or _packaged(rule_id, where, problems)
+        if rule_type is None:
             continue
-        if not Decimal(value).is_finite() or (value <= 0 and name not in _MAY_BE_ZERO_OR_LESS):
-            raise PolicyError(f"{place} {name} must be above zero, not {value}")
-    try:
-        return msgspec.convert({**settings, "level": level}, rule_type)
-    except (msgspec.ValidationError, ValueError, ArithmeticError) as error:
-        raise PolicyError(f"{place} {error or type(error).__name__}") from error
+        if not isinstance(settings, dict):
+            problems.add(where, f"{shown(where)} must be a table")
+            continue
+        rule = read_rule(rule_type, settings, level=level, place=where, problems=problems)
+        if rule is not None:
+            yield rule
 
 
-def _packaged(rule_id: str, place: str) -> type[Rule]:
+def _custom_rules(tables: object, level: str, place: Place, problems: Problems) -> Iterator[Rule]:
+    """A desk's own rules, one at a time, so that each tells what is wrong with it."""
+    parts = [(place, tables)]
+    if isinstance(tables, dict):
+        parts = [((*place, name), {name: settings}) for name, settings in tables.items()]
+    for where, part in parts:
+        try:
+            yield from read_custom_rules(part, level)
+        except ValueError as error:
+            problems.add(where, f"{shown(place)} {error}")
+
+
+def _packaged(rule_id: str, place: Place, problems: Problems) -> type[Rule] | None:
+    """The rule of an installed package; ``None`` when there is none, which has been told, or it cannot be used."""
     try:
-        rule_type = packaged_rule(rule_id)
+        return packaged_rule(rule_id)
     except PackagedRuleRefused as refused:
-        raise PolicyError(f"{place} {refused}") from refused
-    if rule_type is None:
-        raise PolicyError(f"{place} is no rule any more: its package was taken away")
-    return rule_type
-
-
-def _refuse_quoted_numbers(rule_type: type[Rule], settings: Mapping[str, Any], place: str) -> None:
-    """A number in quotes would pass by the checks on numbers; ``"nan"`` and ``"Infinity"`` are no limits at all."""
-    for field in dataclasses.fields(rule_type):
-        value = settings.get(field.name)
-        values = value.values() if isinstance(value, dict) else (value,)
-        if "Decimal" in str(field.type) and any(isinstance(each, str) for each in values):
-            raise PolicyError(f"{place} {field.name} must be a number without quotes")
-        if isinstance(value, dict) and any(isinstance(each, Decimal) and not each.is_finite() for each in values):
-            raise PolicyError(f"{place} {field.name} must hold plain numbers")
-
-
-def _refuse_unknown(table: Mapping[str, Any], known: tuple[str, ...], place: str) -> None:
-    for name in table:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f'; did you mean "{close[0]}"?' if close else f"; known are {', '.join(known)}"
-            raise PolicyError(f'{place} has no "{name}"{hint}')
+        problems.add(place, f"{shown(place)} {refused}")
+        return None

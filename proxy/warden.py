@@ -37,6 +37,7 @@ from proxy.kill.desk import KillDesk
 from proxy.kill.hands import VenueHands
 from proxy.ledger.mark_keeper import MarkKeeper
 from proxy.measures import conditions_keeper, mark_keeper, remember_symbols
+from proxy.policy.desk import PolicyDesk
 from proxy.scribe import Scribe
 from proxy.settings import Settings
 from proxy.signals.conditions import ConditionsKeeper
@@ -68,12 +69,9 @@ class AccountsChanged(Exception):
 class Warden:
     """Everything the warden process runs. Use as an async context manager, then ``run``."""
 
-    def __init__(
-        self, settings: Settings, policy: Policy, policy_text: str, vault: Vault, now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, settings: Settings, vault: Vault, now: Callable[[], datetime]) -> None:
+        """Raises ``PolicyError`` when there is no policy to run under."""
         self._settings = settings
-        self._policy = policy
-        self._policy_text = policy_text
         self._vault = vault
         self._now = now
         self._stack = AsyncExitStack()
@@ -92,6 +90,13 @@ class Warden:
         self._all_hands: list[VenueAccount] = []
         self._scribe = Scribe(
             data_dir=settings.data_dir, desk=settings.desk, store=self._store, reader=self._read, now=now
+        )
+        self._policies = PolicyDesk(
+            data_dir=settings.data_dir,
+            settings_file=settings.policy,
+            store=self._store,
+            scribe=self._scribe,
+            now=now,
         )
         self.console: FastAPI
 
@@ -132,7 +137,7 @@ class Warden:
         await self._kill.resume()
         control = Control(
             settings=settings,
-            policy=self._policy,
+            policies=self._policies,
             vault=self._vault,
             store=self._store,
             keepers=self._keepers,
@@ -191,6 +196,7 @@ class Warden:
                 loops.create_task(timers.run())
             for clock in self._clocks.values():
                 loops.create_task(clock.run())
+            loops.create_task(self._policies.run())
             for conditions in self._conditions.values():
                 loops.create_task(conditions.run())
             for marks in self._marks:
@@ -201,7 +207,7 @@ class Warden:
             loops.create_task(self._decay())
 
     async def _until_store_answers(self) -> None:
-        """The first state: an epoch of ours, the policy in the audit. The console and the kill are up before this.
+        """The first state: an epoch of ours, and the policy. The console and the kill are up before this.
 
         A store without an epoch beside an archive with records has lost something: requests of before may still be
         under way, and nothing is published until they must be over.
@@ -214,10 +220,8 @@ class Warden:
                 await self._store.begin_epoch()
                 await self._watch.load()
                 await self._take_up()
-                version = self._policy.version
-                await self._store.publish_policy(version, self._policy_text)
-                await self._scribe.document(f"policy:{version}", version, {"text": self._policy_text})
-                await self._scribe.event("start", "warden", {"policy": version})
+                await self._policies.begin()
+                await self._scribe.event("start", "warden", {"policy": self._in_force().version})
                 return
             except _STORE_TROUBLE as trouble:
                 log.warning("waiting for the store: %s", type(trouble).__name__)
@@ -288,7 +292,7 @@ class Warden:
                 if known and run_id != known:
                     log.warning("the store is another process than before; accounts are surveyed anew")
                     await self._store.distrust(list(self._keepers))
-                    await self._store.publish_policy(self._policy.version, self._policy_text)
+                    await self._policies.publish()
                     for keeper in self._keepers.values():
                         keeper.survey_soon()
                 known = run_id
@@ -309,6 +313,9 @@ class Warden:
         for name, keeper in self._keepers.items():
             if scope.covers(name):
                 keeper.survey_soon()
+
+    def _in_force(self) -> Policy:
+        return self._policies.policy
 
     def _hands(self, key: ExchangeKey) -> VenueAccount:
         return VenueAccount(
@@ -333,11 +340,11 @@ class Warden:
     def _keeper(self, key: ExchangeKey, hands: VenueAccount) -> AccountKeeper:
         """The keeper of one account, and the watches beside it."""
         settings, market, record = self._settings, self._markets[key.venue], self._scribe.event
-        self._keys[key.account] = key_watch(hands, self._policy, self._vault, self._kill, record)
+        self._keys[key.account] = key_watch(hands, self._in_force, self._vault, self._kill, record)
         outside = self._outside[key.account] = outside_watch(
             hands,
             market,
-            policy=self._policy,
+            policy=self._in_force,
             vault=self._vault,
             kill=self._kill,
             record=record,
@@ -345,7 +352,7 @@ class Warden:
             now=self._now,
         )
         protection = self._protection[key.account] = protection_watch(
-            key.account, lambda: self._policy, self._kill, record, self._now
+            key.account, self._in_force, self._kill, record, self._now
         )
         remembered = self._records[key.account] = RecordKeeper(
             account=key.account,

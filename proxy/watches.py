@@ -23,6 +23,9 @@ from proxy.venues.binance import client_ids
 from rules.outside import OutsideAction, outside_action
 from rules.policy import Policy
 
+PolicyInForce = Callable[[], Policy]
+"""The policy as it is now: it may be another one every time."""
+
 Record = Callable[[str, str, dict[str, Any]], Awaitable[None]]
 """Writes an event to the audit: what, by whom, details."""
 
@@ -37,10 +40,9 @@ def owner_of(vault: Vault, account: str) -> Callable[[str], str]:
     return owner
 
 
-def key_watch(hands: VenueAccount, policy: Policy, vault: Vault, kill: KillDesk, record: Record) -> KeyWatch:
+def key_watch(hands: VenueAccount, policy: PolicyInForce, vault: Vault, kill: KillDesk, record: Record) -> KeyWatch:
     """The watch on an account's exchange key."""
     account = hands.name
-    alerts_only = outside_action(policy.outside, account) is OutsideAction.ALERT
 
     def accepted() -> tuple[Risk, ...]:
         enrolment = vault.exchange_key(account).enrolment
@@ -50,7 +52,8 @@ def key_watch(hands: VenueAccount, policy: Policy, vault: Vault, kill: KillDesk,
         account=account,
         ask=hands.key_permissions,
         accepted=accepted,
-        reduce=None if alerts_only else kill.reduce,
+        reduce=kill.reduce,
+        only_alerts=lambda: outside_action(policy().outside, account) is OutsideAction.ALERT,
         record=record,
     )
 
@@ -59,7 +62,7 @@ def outside_watch(
     hands: VenueAccount,
     market: MarketKeeper,
     *,
-    policy: Policy,
+    policy: PolicyInForce,
     vault: Vault,
     kill: KillDesk,
     record: Record,
@@ -78,7 +81,7 @@ def outside_watch(
 
     return OutsideWatch(
         account=hands.name,
-        action=outside_action(policy.outside, hands.name),
+        action=lambda: outside_action(policy().outside, hands.name),
         shares=Shares(owner_of(vault, hands.name), step_of=step_of, price_of=price_of),
         response=kill,
         venue=hands,
@@ -89,7 +92,7 @@ def outside_watch(
 
 
 def protection_watch(
-    account: str, policy: Callable[[], Policy], kill: KillDesk, record: Record, now: Callable[[], datetime]
+    account: str, policy: PolicyInForce, kill: KillDesk, record: Record, now: Callable[[], datetime]
 ) -> ProtectionWatch:
     """The watch on an account's protective stops, under the policy that is in force when it looks."""
     return ProtectionWatch(

@@ -21,7 +21,8 @@ class Exposure(NamedTuple):
     """Worst case of one symbol. Quantities in base units, notionals in quote currency, all at least zero.
 
     ``long_*`` is the largest long the account could end with, ``short_*`` the largest short. ``net_low`` and
-    ``net_high`` bound the signed notional: equal when nothing is resting or under way.
+    ``net_high`` bound the signed notional: equal when nothing is resting or under way. ``gross_notional`` is what
+    margin must carry: both legs in hedge mode, the larger direction in one-way mode.
     """
 
     symbol: str
@@ -31,14 +32,8 @@ class Exposure(NamedTuple):
     short_notional: Decimal
     net_low: Decimal
     net_high: Decimal
+    gross_notional: Decimal
     hedged: bool
-
-    @property
-    def gross_notional(self) -> Decimal:
-        """Notional that margin must carry: both legs in hedge mode, the larger direction in one-way mode."""
-        if self.hedged:
-            return self.long_notional + self.short_notional
-        return max(self.long_notional, self.short_notional)
 
     @property
     def quantity_max(self) -> Decimal:
@@ -194,6 +189,7 @@ def _exposure(symbol: str, total: Total, snapshot: Snapshot) -> Exposure:
     # A lone position is a known signed amount; as soon as the other side could fill, it may be gone.
     low = total.long_notional if short_notional == 0 else -short_notional
     high = -total.short_notional if long_notional == 0 else long_notional
+    hedged = snapshot.account is not None and snapshot.account.hedged
     return Exposure(
         symbol=symbol,
         long_quantity=total.long + total.buys,
@@ -202,5 +198,6 @@ def _exposure(symbol: str, total: Total, snapshot: Snapshot) -> Exposure:
         short_notional=short_notional,
         net_low=low,
         net_high=high,
-        hedged=snapshot.account is not None and snapshot.account.hedged,
+        gross_notional=long_notional + short_notional if hedged else max(long_notional, short_notional),
+        hedged=hedged,
     )

@@ -54,6 +54,11 @@ def overall_headroom(
     def passes(trial: PlaceOrder | AmendOrder) -> bool:
         return _pass(breaches_of(searched, trial, snapshot), trial, snapshot, leave)
 
+    sized = {rule.rule_id for rule in searched}
+    whole = _capped(command, [each for each in enforced if each.rule_id not in sized], reaches)
+    way_out = forced(whole, snapshot, bound)
+    if way_out is not whole and not objections(way_out, intent_of(way_out, snapshot), snapshot, bound).enforced:
+        return whole.quantity  # With the flag put on it that much only closes, and limits on entries are no matter.
     largest = _largest_passing(_capped(command, enforced, reaches), snapshot, passes)
     if largest <= 0:
         return largest

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 from rules.exposure import Exposure, worst_case
 from rules.instrument import MarginTier
@@ -23,6 +23,8 @@ from rules.snapshot import Account, HeldOrder, Position, Snapshot
 
 ZERO: Final = Decimal(0)
 ONE: Final = Decimal(1)
+_ANY: Final = Decimal("Infinity")
+_SURELY: Final = Decimal("0.999999")
 
 
 class MarginUnknown(Exception):
@@ -43,8 +45,7 @@ class Liquidation:
     maintenance_margin: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Moving:
+class Moving(NamedTuple):
     """One symbol of a market that moves against the account. Notionals in quote currency at the mark, none negative.
 
     ``losing`` is what loses by the move, ``carried`` the legs whose maintenance margin must be kept all the while.
@@ -55,6 +56,47 @@ class Moving:
     carried: tuple[Decimal, ...]
     growing: bool
     tiers: tuple[MarginTier, ...]
+
+
+class _Carried(NamedTuple):
+    """A leg whose maintenance margin is kept, in the tier that holds while its notional is within these bounds."""
+
+    notional: Decimal
+    growing: bool
+    tiers: tuple[MarginTier, ...]
+    floor: Decimal
+    ceiling: Decimal
+    required: Decimal
+    slope: Decimal
+    reach: Decimal
+
+    @staticmethod
+    def at(notional: Decimal, growing: bool, tiers: tuple[MarginTier, ...], moved_to: Decimal) -> _Carried:
+        """The leg in the tier of the notional that it has ``moved_to``."""
+        place = _tier_place(moved_to, tiers)
+        tier = tiers[place]
+        kept = notional * tier.maintenance_rate
+        return _Carried(
+            notional=notional,
+            growing=growing,
+            tiers=tiers,
+            floor=tier.notional_floor if place else -_ANY,
+            ceiling=tiers[place + 1].notional_floor if place + 1 < len(tiers) else _ANY,
+            required=kept - tier.maintenance_amount,
+            slope=kept if growing else -kept,
+            reach=_reach(notional, growing, tier, tiers[place + 1 :]) if notional else _ANY,
+        )
+
+
+def _reach(notional: Decimal, growing: bool, tier: MarginTier, above: Sequence[MarginTier]) -> Decimal:
+    """A fraction by which a leg that is in ``tier`` may move and surely stays in it."""
+    if growing:
+        return (above[0].notional_floor / notional - ONE) * _SURELY if above else _ANY
+    return (ONE - tier.notional_floor / notional) * _SURELY if tier.notional_floor else _ANY
+
+
+def _carried(each: Moving) -> tuple[_Carried, ...]:
+    return tuple(_Carried.at(notional, each.growing, each.tiers, notional) for notional in each.carried)
 
 
 def maintenance_margin(notional: Decimal, tiers: Sequence[MarginTier]) -> Decimal:
@@ -68,6 +110,10 @@ def maintenance_margin(notional: Decimal, tiers: Sequence[MarginTier]) -> Decima
 
 def account_maintenance(snapshot: Snapshot) -> Decimal:
     """Maintenance margin of all open legs at their marks, cross and isolated. Raises ``MarginUnknown``."""
+    return snapshot.standing("maintenance_margin", _account_maintenance)
+
+
+def _account_maintenance(snapshot: Snapshot) -> Decimal:
     account = _account(snapshot)
     return sum(
         (
@@ -83,23 +129,28 @@ def distance_to_liquidation(backing: Decimal, symbols: Sequence[Moving]) -> Deci
 
     ``backing`` is the balance before the move. Something must be losing. Raises ``MarginUnknown`` without tiers.
     """
-    legs = [
-        (notional, notional if each.growing else -notional, each.tiers) for each in symbols for notional in each.carried
-    ]
-    losing = sum((each.losing for each in symbols), ZERO)
+    legs = [leg for each in symbols for leg in _carried(each)]
+    return _distance(backing, sum((each.losing for each in symbols), ZERO), legs)
+
+
+def _distance(backing: Decimal, losing: Decimal, legs: list[_Carried]) -> Decimal:
     moved = ZERO
     # Balance less requirement falls ever more steeply. So the tiers of a nearer place lead too far, those of a place
     # too far never too near: every step comes back by a tier at least, until the tiers are those of the answer.
-    for _ in range(1 + sum(len(tiers) for _, _, tiers in legs)):
-        free, slope = backing, losing
-        for notional, change, tiers in legs:
-            tier = _tier(notional + change * moved, tiers)
-            rate = tier.maintenance_rate
-            free -= notional * rate - tier.maintenance_amount
-            slope += change * rate
+    for _ in range(1 + sum(len(leg.tiers) for leg in legs)):
+        free, slope, risen, fallen = backing, losing, ONE + moved, ONE - moved
+        for place, leg in enumerate(legs):
+            if moved:
+                moved_to = leg.notional * (risen if leg.growing else fallen)
+                if not leg.floor <= moved_to < leg.ceiling:
+                    leg = legs[place] = _Carried.at(leg.notional, leg.growing, leg.tiers, moved_to)
+            free -= leg.required
+            slope += leg.slope
         answer = free / slope
         if answer <= ZERO or answer == moved:
             return answer
+        if not moved and all(answer < leg.reach for leg in legs):
+            return answer  # The next step would find every leg in its tier, and the same answer.
         moved = answer
     return moved
 
@@ -120,7 +171,7 @@ def liquidation_after(order: HeldOrder, snapshot: Snapshot) -> Liquidation:
 
 def _liquidation(order: HeldOrder, snapshot: Snapshot) -> Liquidation:
     account, mark = _account(snapshot), _mark(order.symbol, snapshot)
-    if _mode(order.symbol, account, snapshot) is MarginMode.ISOLATED:
+    if _mode(order.symbol, account) is MarginMode.ISOLATED:
         distance, required = _isolated(order, account, mark, snapshot)
     else:
         distance, required = _cross(order, account, mark, snapshot)
@@ -130,20 +181,42 @@ def _liquidation(order: HeldOrder, snapshot: Snapshot) -> Liquidation:
 
 def _cross(order: HeldOrder, account: Account, mark: Decimal, snapshot: Snapshot) -> tuple[Decimal, Decimal]:
     backing = account.margin_balance - _paid_above_mark(order, mark)
-    for leg in account.positions:
-        if leg.margin_mode is MarginMode.ISOLATED:
-            backing -= max(ZERO, _isolated_backing(leg, snapshot))
-    moving, required = [], ZERO
+    for leg in account.once("isolated_legs", _isolated_legs):
+        backing -= max(ZERO, _isolated_backing(leg, snapshot))
+    losing, legs, required = ZERO, list[_Carried](), ZERO
+    # Of the other symbols most are as the last order found them; they are kept with the account.
+    crossed: dict[str, tuple[Exposure, _Crossed]] = snapshot.standing("crossed", lambda _: {})
     for symbol, exposure in worst_case(snapshot, (order,)).items():
-        if _mode(symbol, account, snapshot) is MarginMode.ISOLATED:
+        known = crossed.get(symbol)
+        if known is not None and known[0] is exposure and symbol != order.symbol:
+            each = known[1]
+        elif _mode(symbol, account) is MarginMode.ISOLATED:
             # Its margin leaves the cross balance when the order fills.
             backing -= _opening(exposure, account, snapshot) / _leverage(symbol, account)
             continue
-        side = order.side if symbol == order.symbol else None
-        each = _moving(exposure, side, _tiers(symbol, snapshot))
-        moving.append(each)
-        required += sum((maintenance_margin(notional, each.tiers) for notional in each.carried), ZERO)
-    return distance_to_liquidation(backing, moving), required
+        elif symbol == order.symbol:
+            each = _crossed(exposure, order.side, _tiers(symbol, snapshot))
+        else:
+            each = _crossed(exposure, None, _tiers(symbol, snapshot))
+            crossed[symbol] = exposure, each
+        losing += each.losing
+        legs += each.legs
+        required += each.required
+    return _distance(backing, losing, legs), required
+
+
+class _Crossed(NamedTuple):
+    """What one symbol of the cross balance brings into the sum."""
+
+    losing: Decimal
+    legs: tuple[_Carried, ...]
+    required: Decimal
+
+
+def _crossed(exposure: Exposure, side: Side | None, tiers: tuple[MarginTier, ...]) -> _Crossed:
+    moving = _moving(exposure, side, tiers)
+    legs = _carried(moving)
+    return _Crossed(moving.losing, legs, sum((max(ZERO, leg.required) for leg in legs), ZERO))
 
 
 def _isolated(order: HeldOrder, account: Account, mark: Decimal, snapshot: Snapshot) -> tuple[Decimal, Decimal]:
@@ -152,7 +225,7 @@ def _isolated(order: HeldOrder, account: Account, mark: Decimal, snapshot: Snaps
     tiers, leverage = _tiers(order.symbol, snapshot), _leverage(order.symbol, account)
     held = sum((abs(leg.quantity) * mark for leg in legs), ZERO)
     backing = sum((_isolated_backing(leg, snapshot) for leg in legs), ZERO)
-    before = worst_case(snapshot).get(order.symbol)
+    before = snapshot.once("worst_case", worst_case).get(order.symbol)
     after = worst_case(snapshot, (order,))[order.symbol]
     ordered = _side_notional(before, order.side) if before is not None else ZERO
     whole = _side_notional(after, order.side)
@@ -218,19 +291,23 @@ def _account(snapshot: Snapshot) -> Account:
     return snapshot.account
 
 
-def _open_modes(snapshot: Snapshot) -> dict[str, MarginMode]:
+def _mode(symbol: str, account: Account) -> MarginMode:
     """An open leg says in which mode it is; the venue does not change it under a position."""
-    return {leg.symbol: leg.margin_mode for leg in _account(snapshot).positions}
-
-
-def _mode(symbol: str, account: Account, snapshot: Snapshot) -> MarginMode:
-    found = snapshot.once("margin_modes", _open_modes).get(symbol)
+    found = account.once("margin_modes", _modes).get(symbol)
     if found is not None:
         return found
     settings = account.settings_of(symbol)
     if settings is None:
         raise MarginUnknown(f"the margin mode of {symbol}")
     return settings.margin_mode
+
+
+def _isolated_legs(account: Account) -> list[Position]:
+    return [leg for leg in account.positions if leg.margin_mode is MarginMode.ISOLATED]
+
+
+def _modes(account: Account) -> dict[str, MarginMode]:
+    return {leg.symbol: leg.margin_mode for leg in reversed(account.positions)}
 
 
 def _leverage(symbol: str, account: Account) -> Decimal:
@@ -256,11 +333,15 @@ def _tiers(symbol: str, snapshot: Snapshot) -> tuple[MarginTier, ...]:
 
 def _tier(notional: Decimal, tiers: Sequence[MarginTier]) -> MarginTier:
     """The tier of a notional; above the last cap the last one, below the first floor the first."""
+    return tiers[_tier_place(notional, tiers)]
+
+
+def _tier_place(notional: Decimal, tiers: Sequence[MarginTier]) -> int:
     if not tiers:
         raise MarginUnknown("the margin tiers")
-    found = tiers[0]
-    for tier in tiers:
+    place = 0
+    for tier in tiers[1:]:
         if tier.notional_floor > notional:
             break
-        found = tier
-    return found
+        place += 1
+    return place

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from rules.catalog import CATALOG, EXIT_RULES, GATES, OWNERSHIP_RULES
 from rules.decision import Enforcement
+from rules.loosening import LOOSENING_DEFAULT, Loosening
 from rules.outside import OutsideActivity
 from rules.position.reduce_only_exits import ReduceOnlyExits
 from rules.resize import Resize
@@ -62,7 +63,7 @@ class Policy(_Known):
 
     The gates and the exit collar are always present: where the text does not set them, their defaults apply, and a
     gate cannot be switched off. ``outside`` says what follows when an account moves without the guard, ``resizes``
-    which bots' entries are sized down instead of refused.
+    which bots' entries are sized down instead of refused, ``loosening`` what a looser policy needs to follow this one.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Policy(_Known):
     rules: tuple[Rule, ...]
     outside: tuple[OutsideActivity, ...] = ()
     resizes: tuple[Resize, ...] = ()
+    loosening: Loosening = LOOSENING_DEFAULT
 
     def __post_init__(self) -> None:
         for rule in self.rules:

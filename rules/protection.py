@@ -73,6 +73,14 @@ def is_protected(leg: Position, open_orders: Iterable[OpenOrder], band: Band) ->
     return covered >= abs(leg.quantity)
 
 
+def orders_by_symbol(account: Account) -> dict[str, list[OpenOrder]]:
+    """The account's resting orders, apart by symbol."""
+    found: dict[str, list[OpenOrder]] = {}
+    for order in account.open_orders:
+        found.setdefault(order.symbol, []).append(order)
+    return found
+
+
 def unprotected(
     before: Sequence[Unprotected], account: Account, at: datetime, bands: Sequence[tuple[str, Band]]
 ) -> tuple[Unprotected, ...]:

@@ -31,11 +31,14 @@ class Setting:
     """What a field of a rule means, unit first, for its page and for comparing policies.
 
     Written ``limit: Annotated[Decimal, Setting("quote currency", Looser.HIGHER)]``.
-    An optional limit that is not set (``None``) is the loosest of all.
+    An optional limit that is not set (``None``) is the loosest of all. Of a list, more names are ``HIGHER``; of a
+    table, each entry is compared. ``zero_or_less`` says that the setting's numbers, its entries' among them, need not
+    be above zero, as all others must.
     """
 
     about: str
     looser: Looser = Looser.NEITHER
+    zero_or_less: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +80,10 @@ class Rule:
     def measure(self, command: Command, snapshot: Snapshot) -> tuple[Measure, ...]:
         """What the audit should keep of an entry that this rule has looked at. Most rules have nothing to add."""
         return ()
+
+    def permits(self) -> bool:
+        """Whether this rule may let through what would be refused without it: then adding it is a loosening."""
+        return False
 
     def unknown(self, what: str) -> Breach:
         """The breach of a rule that cannot judge, because ``what`` it needs is not known or too old."""

@@ -26,7 +26,7 @@ class _Derived:
 
     __slots__ = ("derived",)
 
-    derived: dict[str, Any]
+    derived: dict[Any, Any]
 
     def once(self, name: str, work: Callable[[Self], T]) -> T:
         """What ``work`` finds in this value, worked out the first time ``name`` is asked for. Pure all the same."""
@@ -317,10 +317,10 @@ class Snapshot(_Derived):
 
         All rules ask of one command before any asks of the next, so remembering one is enough.
         """
-        derived = _derived(self)
-        known = derived.get(name)
+        derived, kept_as = _derived(self), (name, "last")
+        known = derived.get(kept_as)
         if known is None or known[0] is not asked:
-            known = derived[name] = (asked, work(asked, self))
+            known = derived[kept_as] = (asked, work(asked, self))
         found: T = known[1]
         return found
 
@@ -330,18 +330,18 @@ class Snapshot(_Derived):
         It is kept with the account, so that the next orders find it until any of these changes. ``work`` may use
         nothing else of the snapshot: no hold, no clock, and the bot only when ``name`` names it.
         """
-        known = self.once("standing", _standing)
+        known = self.once("(standing)", _standing)
         if name not in known:
             known[name] = work(self)
         found: T = known[name]
         return found
 
 
-def _derived(of: _Derived) -> dict[str, Any]:
+def _derived(of: _Derived) -> dict[Any, Any]:
     try:
         return of.derived
     except AttributeError:
-        derived: dict[str, Any] = {}
+        derived: dict[Any, Any] = {}
         object.__setattr__(of, "derived", derived)
         return derived
 
@@ -351,11 +351,11 @@ def _standing(snapshot: Snapshot) -> dict[str, Any]:
     account = snapshot.account
     if account is None:
         return {}
-    kept, symbols = _derived(account), account.once("symbols", _symbols)
+    kept, symbols = _derived(account), account.once("(symbols)", _symbols)
     seen_by = [*map(snapshot.markets.get, symbols), *map(snapshot.instruments.get, symbols)]
-    if kept.get("seen_by") != seen_by:
-        kept["seen_by"], kept["standing"] = seen_by, {}
-    standing: dict[str, Any] = kept["standing"]
+    if kept.get("(seen by)") != seen_by:
+        kept["(seen by)"], kept["(standing)"] = seen_by, {}
+    standing: dict[str, Any] = kept["(standing)"]
     return standing
 
 

@@ -27,8 +27,9 @@ _STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
 class KeyWatch:
     """Watches the key of one account. ``verdict`` is UNKNOWN, SOUND, or what is wrong, for the console.
 
-    ``reduce`` makes the account reduce-only and answers whether it did; ``None`` where the policy only alerts. It is
-    done once for the same wrong: who re-arms without mending the key, or accepting it, has decided.
+    ``reduce`` makes the account reduce-only and answers whether it did; it is left alone while the policy
+    ``only_alerts``. It is done once for the same wrong: who re-arms without mending the key, or accepting it, has
+    decided.
     """
 
     def __init__(
@@ -37,13 +38,15 @@ class KeyWatch:
         account: str,
         ask: Callable[[], Awaitable[KeyPermissions]],
         accepted: Callable[[], tuple[Risk, ...]],
-        reduce: Callable[[str, str, str], Awaitable[bool]] | None,
+        reduce: Callable[[str, str, str], Awaitable[bool]],
+        only_alerts: Callable[[], bool],
         record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
     ) -> None:
         self._account = account
         self._ask = ask
         self._accepted = accepted
         self._reduce = reduce
+        self._only_alerts = only_alerts
         self._record = record
         self._reported: tuple[str, ...] = ()
         self.verdict = UNKNOWN
@@ -84,8 +87,8 @@ class KeyWatch:
         log.error("the key of %s is not as it should be: %s", self._account, ", ".join(wrong))
         # A key that can do too little endangers nobody.
         dangerous = any(each in list(Risk) for each in wrong)
-        acts = dangerous and self._reduce is not None
+        acts = dangerous and not self._only_alerts()
         detail = {"account": self._account, "wrong": list(wrong), "action": "reduce" if acts else "alert"}
         await self._record("key.permissions", "warden", detail)
-        if acts and self._reduce is not None:
+        if acts:
             await self._reduce(self._account, "warden", f"the exchange key: {', '.join(wrong)}")

@@ -92,7 +92,7 @@ class OutsideWatch:
         self,
         *,
         account: str,
-        action: OutsideAction,
+        action: Callable[[], OutsideAction],
         shares: Shares,
         response: Response,
         venue: Venue,
@@ -264,16 +264,16 @@ class OutsideWatch:
             self.found.append(Found(at=at, finding=finding))
         outside = next((finding for finding in found if finding.is_outside), None)
         what = "outside.activity" if outside is not None else "venue.forced"
-        action = self._action.value if outside is not None else OutsideAction.ALERT.value
+        action = self._action().value if outside is not None else OutsideAction.ALERT.value
         await self._record(what, "warden", {"account": self._account, "action": action, "findings": plain(found)})
-        if outside is not None and self._action is not OutsideAction.ALERT:
+        if outside is not None and self._action() is not OutsideAction.ALERT:
             self._unanswered = outside
         self._given_up |= {finding.subject for finding in found if finding.activity is Activity.POSITION}
 
     async def _answer(self, finding: Finding) -> None:
         reason = f"OUTSIDE_ACTIVITY: {finding.activity} {finding.subject} {finding.detail}"[:200]
         try:
-            if self._action is OutsideAction.KILL:
+            if self._action() is OutsideAction.KILL:
                 await self._response.close(self._account, "warden", reason)
             else:
                 await self._response.reduce(self._account, "warden", reason)

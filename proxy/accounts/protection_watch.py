@@ -70,6 +70,7 @@ class ProtectionWatch:
     ) -> None:
         self._account = account
         self._rules = rules
+        self._judged_by: tuple[ProtectiveStop, ...] = ()
         self._response = response
         self._record = record
         self._now = now
@@ -86,8 +87,9 @@ class ProtectionWatch:
             self.saw(account)
 
     def saw(self, account: Account) -> None:
-        """The account as it is published now."""
-        rules = self._rules()
+        """The account as it is published now. A leg that a new policy finds bare has not lost its stop."""
+        before, rules = self._judged_by, tuple(self._rules())
+        self._judged_by = rules
         bands = [(rule.symbol, rule.band) for rule in rules]
         self.unprotected = unprotected(self.unprotected, account, self._now(), bands)
         enforced = [rule for rule in rules if rule.enforcement is Enforcement.ENFORCE]
@@ -99,7 +101,7 @@ class ProtectionWatch:
         for key, has_stop in guarded.items():
             if has_stop:
                 self._lost.pop(key, None)
-            elif self._guarded.get(key, False):
+            elif self._guarded.get(key, False) and rules == before:
                 replace_s = min(rule.replace_s for rule in enforced if rule.symbol in ("", key[0]))
                 self._lost.setdefault(key, Lost(due=self._monotonic() + replace_s, replace_s=replace_s))
         self._lost = {key: lost for key, lost in self._lost.items() if key in guarded}

@@ -17,6 +17,7 @@ from proxy.console.api import Api
 from proxy.console.door import Door
 from proxy.console.pages import Console
 from proxy.console.plane import ControlPlane
+from proxy.console.policies import PolicyApi
 from proxy.console.shell import Shell
 
 
@@ -45,5 +46,6 @@ def create_console(
     )
     app.add_middleware(Shell, hosts=hosts)
     app.include_router(Api(plane, door).router())
+    app.include_router(PolicyApi(plane, door).router())
     app.include_router(Console(plane, door).router())
     return app

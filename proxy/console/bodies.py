@@ -18,20 +18,40 @@ from proxy.console.answers import Refusal
 
 BODY_BYTES_MAX: Final = 64 * 1024
 TEXT_LENGTH_MAX: Final = 500
+FILE_LENGTH_MAX: Final = 1024 * 1024
+"""Characters of a text of many lines."""
 _NAME_LENGTH_MAX: Final = 64
 _BODY_SECONDS_MAX: Final = 10.0
 _FIELDS_MAX: Final = 16
+_LINES: Final = re.compile(r"[\n\r\t]")
 _SCOPE: Final = re.compile(r"desk|account:[A-Za-z0-9._-]{1,32}")
 _REARM_SCOPE: Final = re.compile(r"desk|(account|bot):[A-Za-z0-9._-]{1,32}")
 
 
 async def read_json(request: Request, required: Iterable[str], optional: Iterable[str] = ()) -> dict[str, str]:
     """A flat JSON object of texts with exactly these names."""
-    if _media_type(request) != "application/json":
-        raise Refusal(415, "MEDIA_TYPE", "send application/json")
-    raw = await _body(request)
+    raw = await _json_body(request, BODY_BYTES_MAX)
     if raw.count(b"{") + raw.count(b"[") > _FIELDS_MAX:
         raise _malformed("the body is one flat JSON object")
+    return _fields(_object(raw), required, optional)
+
+
+async def read_json_with_file(request: Request, file: str, required: Iterable[str]) -> dict[str, str]:
+    """The same, and the text of a whole file under the name ``file``."""
+    fields = _object(await _json_body(request, 4 * FILE_LENGTH_MAX))
+    text = fields.pop(file, None)
+    if type(text) is not str or len(text) > FILE_LENGTH_MAX or not _LINES.sub("", text).isprintable():
+        raise _malformed(f"{file} is a text of at most {FILE_LENGTH_MAX} printable characters")
+    return _fields(fields, required, ()) | {file: text}
+
+
+async def _json_body(request: Request, bytes_max: int) -> bytes:
+    if _media_type(request) != "application/json":
+        raise Refusal(415, "MEDIA_TYPE", "send application/json")
+    return await _body(request, bytes_max)
+
+
+def _object(raw: bytes) -> dict[str, Any]:
     try:
         value = json.loads(
             raw.decode("utf-8"),
@@ -40,18 +60,18 @@ async def read_json(request: Request, required: Iterable[str], optional: Iterabl
             parse_float=_Number,
             parse_constant=_no_constant,
         )
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _malformed("the body is not JSON with unique names") from None
     if not isinstance(value, dict):
         raise _malformed("the body is one flat JSON object")
-    return _fields(value, required, optional)
+    return value
 
 
 async def read_form(request: Request, required: Iterable[str], optional: Iterable[str] = ()) -> dict[str, str]:
     """A URL-encoded form of texts with exactly these names."""
     if _media_type(request) != "application/x-www-form-urlencoded":
         raise Refusal(415, "MEDIA_TYPE", "send a URL-encoded form")
-    raw = await _body(request)
+    raw = await _body(request, BODY_BYTES_MAX)
     return _fields(_pairs(raw, "the form"), required, optional)
 
 
@@ -89,7 +109,7 @@ def _media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: Request, bytes_max: int) -> bytes:
     if "content-encoding" in request.headers:
         raise Refusal(415, "CONTENT_ENCODING", "send the body as it is")
     raw = bytearray()
@@ -97,8 +117,8 @@ async def _body(request: Request) -> bytes:
         async with asyncio.timeout(_BODY_SECONDS_MAX):
             async for chunk in request.stream():
                 raw += chunk
-                if len(raw) > BODY_BYTES_MAX:
-                    raise Refusal(413, "TOO_LARGE", "the body is larger than 64 KiB")
+                if len(raw) > bytes_max:
+                    raise Refusal(413, "TOO_LARGE", f"the body is larger than {bytes_max // 1024} KiB")
     except TimeoutError:
         raise Refusal(408, "TOO_SLOW", "the body took too long") from None
     return bytes(raw)

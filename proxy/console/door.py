@@ -80,10 +80,14 @@ class Door:
         """A new session's id, for the right token from our own page. Whatever session the browser had is closed."""
         check_same_origin(request, https=self._https)
         self.check_token(request, token)
-        if self._people is not None and name not in self._people:
-            raise Refusal(403, "UNKNOWN_PERSON", "nobody of that name may sign in")
+        self.check_known(name)
         self._sessions.close(self._session_id(request))
         return self._sessions.open(name)
+
+    def check_known(self, name: str) -> None:
+        """Refusal 403 unless this is one of the people, where they are listed."""
+        if self._people is not None and name not in self._people:
+            raise Refusal(403, "UNKNOWN_PERSON", "nobody of that name may sign in")
 
     def check_token(self, request: Request, token: str) -> None:
         """A person typed the control token. Refusal 401 when it is wrong, 429 after too many wrong ones."""

@@ -96,6 +96,22 @@ class BotView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalView:
+    """A looser policy that waits. ``by`` is empty while nobody stands for it; ``due`` is when it takes effect by
+    itself, ``None`` when it needs somebody else."""
+
+    policy_version: str
+    policy_name: str
+    policy_owner: str
+    by: str
+    reason: str
+    at: str
+    due: str | None
+    loosened: Sequence[str]
+    other_changes: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeskView:
     """The desk in one glance. ``anomaly`` is the score across accounts, ``why`` what drove it."""
 
@@ -110,6 +126,7 @@ class DeskView:
     store_ok: bool
     accounts: Sequence[AccountView]
     bots: Sequence[BotView]
+    proposals: Sequence[ProposalView] = ()
     anomaly: float = 0.0
     why: str = ""
 
@@ -146,4 +163,19 @@ class ControlPlane(Protocol):
     async def rearm(self, *, scope: str, name: str, reason: str, typed: str) -> Mapping[str, Any]:
         """Release one scope (``desk``, ``account:NAME``, or ``bot:NAME`` that a rule stopped) after a named person
         typed its name and gave a reason. Raises ``ControlRefused``."""
+        ...
+
+    async def propose_policy(self, *, text: str, name: str, reason: str) -> Mapping[str, Any]:
+        """Put a policy in force, or, when it loosens anything, on the list: in_force, pending (or null).
+
+        Raises ``ControlRefused``, with everything that is wrong with the text.
+        """
+        ...
+
+    async def approve_policy(self, *, digest: str, name: str, reason: str) -> Mapping[str, Any]:
+        """Agree to what somebody else proposed; answers as proposing does. Raises ``ControlRefused``."""
+        ...
+
+    async def withdraw_policy(self, *, digest: str, name: str, reason: str) -> Mapping[str, Any]:
+        """Take a proposal off the list. Raises ``ControlRefused``."""
         ...

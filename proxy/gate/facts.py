@@ -8,13 +8,13 @@ from dataclasses import replace
 from rules.facts import AccountRecord, Conditions
 
 
-def conditions_of(conditions: Conditions, symbols: AbstractSet[str]) -> Conditions:
-    """The conditions of ``symbols`` and the correlations between them."""
-    names = sorted(symbols & conditions.symbols.keys())
+def conditions_of(conditions: Conditions, asked: AbstractSet[str], symbols: AbstractSet[str]) -> Conditions:
+    """The conditions of the symbols ``asked`` for, and the correlations between all ``symbols`` of the picture."""
+    names = sorted(symbols)
     pairs = [f"{first}:{second}" for index, first in enumerate(names) for second in names[index + 1 :]]
     return replace(
         conditions,
-        symbols={name: conditions.symbols[name] for name in names},
+        symbols={name: conditions.symbols[name] for name in sorted(asked & conditions.symbols.keys())},
         correlations={pair: rho for pair in pairs if (rho := conditions.correlations.get(pair)) is not None},
     )
 

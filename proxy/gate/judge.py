@@ -272,7 +272,7 @@ class Judge:
             store_reachable=reachable,
             attempts=tuple(each for each in view.attempts if each.hold_id != subject.decision_id),
             scores=view.scores,
-            conditions=None if view.conditions is None else conditions_of(view.conditions, symbols),
+            conditions=None if view.conditions is None else conditions_of(view.conditions, set(asked), symbols),
             record=None if view.record is None else record_of(view.record, subject.bot, symbols),
             overrides=tuple(each for each in view.overrides if each.bot == subject.bot),
         )

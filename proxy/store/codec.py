@@ -6,7 +6,8 @@ times as RFC 3339, commands carry their class name under ``type``.
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, TypeVar, get_args
 
@@ -14,10 +15,13 @@ import msgspec
 
 from rules.decision import Breach, Decision, Measure, Verdict
 from rules.model import Command, Intent
-from rules.snapshot import Snapshot
+from rules.snapshot import Attempt, HeldOrder, Snapshot
 
 T = TypeVar("T")
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_ORDER_FIELDS: Final = tuple(field.name for field in fields(HeldOrder))
 _COMMANDS: Final[dict[str, type]] = {command.__name__: command for command in get_args(Command)}
 
 
@@ -101,11 +105,38 @@ def _decimal(value: str | None) -> Decimal | None:
 
 
 def plain_snapshot(snapshot: Snapshot) -> dict[str, Any]:
-    """A snapshot as plain JSON types."""
-    picture: dict[str, Any] = plain(snapshot)
+    """A snapshot as plain JSON types. What a bot tried before is written short: it comes again with every order."""
+    picture: dict[str, Any] = plain(replace(snapshot, attempts=()))
+    picture["attempts"] = [_plain_attempt(attempt) for attempt in snapshot.attempts]
     return picture
 
 
 def build_snapshot(value: dict[str, Any]) -> Snapshot:
     """The snapshot ``plain_snapshot`` wrote."""
-    return build(value, Snapshot)
+    attempts = tuple(_build_attempt(each) for each in value.get("attempts", ()))
+    return replace(build({**value, "attempts": ()}, Snapshot), attempts=attempts)
+
+
+def _plain_attempt(attempt: Attempt) -> list[Any]:
+    """Its fields by place; of each order the fields by place, without what is not given at the end."""
+    size = None if attempt.refused_at_size is None else f"{attempt.refused_at_size:f}"
+    at_us = (attempt.at - _EPOCH) // _MICROSECOND
+    return [at_us, attempt.hold_id, attempt.refused, size, [_plain_order(order) for order in attempt.orders]]
+
+
+def _plain_order(order: HeldOrder) -> list[Any]:
+    values = [plain(getattr(order, name)) for name in _ORDER_FIELDS]
+    while values and values[-1] in (None, False):
+        values.pop()
+    return values
+
+
+def _build_attempt(value: list[Any]) -> Attempt:
+    at_us, hold_id, refused, size, orders = value
+    return Attempt(
+        at=_EPOCH + at_us * _MICROSECOND,
+        hold_id=hold_id,
+        refused=refused,
+        refused_at_size=_decimal(size),
+        orders=tuple(build(dict(zip(_ORDER_FIELDS, order, strict=False)), HeldOrder) for order in orders),
+    )

@@ -194,6 +194,11 @@ class WardenStore:
         """Put a policy in force: every gate judges its next order under it."""
         await self._redis.hset(self._keys.policy, mapping={"version": version, "body": text})
 
+    async def policy_version(self) -> str | None:
+        """The digest of the policy the gates have, ``None`` when they have none."""
+        version: Any = await self._redis.hget(self._keys.policy, "version")
+        return None if version is None else str(version)
+
     async def publish_record(self, record: AccountRecord, memory: bytes | None = None) -> None:
         """Publish what is remembered of an account, and beside it, when given, what the warden works it out from."""
         fields = {"version": str(record.version), "body": dump(plain(record)).decode()}

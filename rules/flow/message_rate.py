@@ -56,7 +56,9 @@ cancels = "counted"
     amends_per_second: Annotated[Decimal | None, Setting("amends a second; not set: amends are messages")] = None
     amends_burst: Annotated[Decimal | None, Setting("amends, at least 1")] = None
     cancels: Annotated[Literal["free", "counted"], Setting("whether cancels and exits take tokens")] = "free"
-    tighten: Annotated[Decimal, Setting("share taken away at score 1, from 0 to 1", Looser.LOWER)] = Decimal("0.9")
+    tighten: Annotated[
+        Decimal, Setting("share taken away at score 1, from 0 to 1", Looser.LOWER, zero_or_less=True)
+    ] = Decimal("0.9")
 
     def __post_init__(self) -> None:
         if self.burst < 1 or self.per_second <= 0 or not 0 <= self.tighten <= 1:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Annotated, ClassVar, Final, Literal
 
 from rules.decision import Breach, Measure
-from rules.exposure import held_order, worst_case
+from rules.exposure import gross_notional, held_order
 from rules.flow.remembered import fresh_record
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
@@ -67,7 +67,7 @@ counts_from = "clean"
         order = held_order(command, book)
         if order is None:
             return None
-        gross = sum((each.gross_notional for each in worst_case(book, (order,)).values()), _ZERO)
+        gross = gross_notional(book, order)
         if gross <= self.start:
             return None
         age = self._age(snapshot)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 
 from rules.decision import Measure
 from rules.facts import Forecast
-from rules.market.conditions import is_fresh
 from rules.snapshot import Snapshot
 
 
@@ -54,14 +54,19 @@ class Stated:
 
 def stated(name: str, symbol: str, snapshot: Snapshot, age_max_s: int, wanted: Callable[[Forecast], bool]) -> Stated:
     """The forecasts called ``name`` for ``symbol`` and for the whole account that are ``wanted``."""
-    found = snapshot.record.forecasts_of(name, symbol) if snapshot.record is not None else ()
+    found = snapshot.once(f"forecasts: {name} {symbol}", lambda known: _found(name, symbol, known))
     all_of_them = [forecast for forecast in found if wanted(forecast)]
     ages = [abs(snapshot.now - forecast.as_of) for forecast in all_of_them]
+    age_max = timedelta(seconds=age_max_s)
     return Stated(
-        fresh=tuple(each for each in all_of_them if is_fresh(each.as_of, snapshot, age_max_s)),
-        stale=tuple(each for each in all_of_them if not is_fresh(each.as_of, snapshot, age_max_s)),
+        fresh=tuple(each for each, age in zip(all_of_them, ages, strict=True) if age <= age_max),
+        stale=tuple(each for each, age in zip(all_of_them, ages, strict=True) if age > age_max),
         age_s=int(max(ages).total_seconds()) if ages else None,
     )
+
+
+def _found(name: str, symbol: str, snapshot: Snapshot) -> tuple[Forecast, ...]:
+    return tuple(snapshot.record.forecasts_of(name, symbol)) if snapshot.record is not None else ()
 
 
 def probability(forecast: Forecast) -> Decimal:

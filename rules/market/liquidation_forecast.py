@@ -83,6 +83,9 @@ horizon_s = 28800
         return self._stated(order.symbol, snapshot).measures(self.rule_id) if order is not None else ()
 
     def _stated(self, symbol: str, snapshot: Snapshot) -> Stated:
+        return snapshot.last(f"{self.rule_id}@{self.level}", symbol, self._find)
+
+    def _find(self, symbol: str, snapshot: Snapshot) -> Stated:
         return stated(
             "liquidation",
             symbol,

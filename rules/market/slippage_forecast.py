@@ -89,6 +89,9 @@ cost_min = 0.002
         return self._stated(order, snapshot).measures(self.rule_id) if order is not None else ()
 
     def _stated(self, order: HeldOrder, snapshot: Snapshot) -> Stated:
+        return snapshot.last(f"{self.rule_id}@{self.level}", order, self._find)
+
+    def _find(self, order: HeldOrder, snapshot: Snapshot) -> Stated:
         return stated(
             "slippage",
             order.symbol,

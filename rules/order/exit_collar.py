@@ -34,7 +34,7 @@ enforcement = "enforce"
 band = 0.10
 """
 
-    band: Annotated[Decimal, Setting("fraction through the mark", Looser.HIGHER)] = Decimal("0.20")
+    band: Annotated[Decimal, Setting("fraction through the mark", Looser.HIGHER, zero_or_less=True)] = Decimal("0.20")
     mark_age_max_s: Annotated[int, Setting("seconds", Looser.HIGHER)] = 10
 
     def __post_init__(self) -> None:

@@ -51,7 +51,7 @@ window_s = 300
 window_band = 0.05
 """
 
-    band: Annotated[Decimal, Setting("fraction through the reference", Looser.HIGHER)]
+    band: Annotated[Decimal, Setting("fraction through the reference", Looser.HIGHER, zero_or_less=True)]
     window_s: Annotated[
         int | None, Setting(f"seconds, one of {', '.join(map(str, PRICE_WINDOWS_S))}; goes with `window_band`")
     ] = None

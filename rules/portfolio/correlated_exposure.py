@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from functools import lru_cache
 from itertools import combinations
 from typing import Annotated, ClassVar, Final
 
 from rules.decision import Breach, Measure
-from rules.exposure import Exposure, held_order, worst_case
+from rules.exposure import Exposure, gross_notional, held_order, worst_case
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
 from rules.snapshot import Snapshot
@@ -68,13 +69,17 @@ memes = 5000
 
     limit_notional: Annotated[Decimal | None, Setting("quote currency", Looser.HIGHER)] = None
     limit_equity: Annotated[Decimal | None, Setting("times margin balance", Looser.HIGHER)] = None
-    default: Annotated[Decimal, Setting("rho of pairs not listed, -1 to 1", Looser.NEITHER)] = Decimal("0.8")
-    stress_floor: Annotated[Decimal, Setting("least rho on the same side, -1 to 1", Looser.LOWER)] = Decimal("0.9")
-    hedge_credit: Annotated[Decimal, Setting("share of rho that opposite sides offset, 0 to 1", Looser.HIGHER)] = (
-        Decimal("0.5")
+    default: Annotated[Decimal, Setting("rho of pairs not listed, -1 to 1", Looser.NEITHER, zero_or_less=True)] = (
+        Decimal("0.8")
     )
-    pairs: Annotated[Mapping[str, Decimal], Setting('table `"AAA:BBB" = rho`', Looser.NEITHER)] = field(
-        default_factory=dict
+    stress_floor: Annotated[
+        Decimal, Setting("least rho on the same side, -1 to 1", Looser.LOWER, zero_or_less=True)
+    ] = Decimal("0.9")
+    hedge_credit: Annotated[
+        Decimal, Setting("share of rho that opposite sides offset, 0 to 1", Looser.HIGHER, zero_or_less=True)
+    ] = Decimal("0.5")
+    pairs: Annotated[Mapping[str, Decimal], Setting('table `"AAA:BBB" = rho`', Looser.NEITHER, zero_or_less=True)] = (
+        field(default_factory=dict)
     )
     live: Annotated[bool, Setting("true or false; prefer measured correlations", Looser.NEITHER)] = False
     live_age_max_s: Annotated[int, Setting("seconds; older measurements are not used", Looser.NEITHER)] = 7200
@@ -118,8 +123,10 @@ memes = 5000
             return self.unknown("the account")
         exposures = worst_case(snapshot, (order,))
         for name, symbols, limit in self._caps(order.symbol, snapshot.account.margin_balance):
-            counted = [each for each in exposures.values() if symbols is None or each.symbol in symbols]
             # No correlation makes more of exposures than their sum: most orders need no matrix.
+            if gross_notional(snapshot, order) <= limit:
+                continue
+            counted = [each for each in exposures.values() if symbols is None or each.symbol in symbols]
             if sum(map(_widest, counted), ZERO) <= limit:
                 continue
             squared = self.squared(counted, self._live(snapshot))
@@ -133,8 +140,8 @@ memes = 5000
         if not self.live or order is None or snapshot.account is None:
             return ()
         live = self._live(snapshot)
-        pairs = list(combinations(sorted(worst_case(snapshot, (order,))), 2))
-        used = sum(f"{first}:{second}" in live for first, second in pairs)
+        pairs = _pairs(tuple(sorted(worst_case(snapshot, (order,)))))
+        used = sum(map(live.__contains__, pairs))
         said = Measure(rule_id=self.rule_id, name="live_pairs", value=str(used), unit=f"of {len(pairs)} pairs")
         age = _age(snapshot)
         if age is None:
@@ -206,6 +213,12 @@ memes = 5000
     def _factors(self, rho: Decimal) -> tuple[Decimal, Decimal]:
         """What a product of two exposures counts with: of the same side, of opposite sides."""
         return max(rho, self.stress_floor), rho * self.hedge_credit if rho > 0 else rho
+
+
+@lru_cache(maxsize=64)
+def _pairs(symbols: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of all pairs of ``symbols``, which are in order."""
+    return tuple(f"{first}:{second}" for first, second in combinations(symbols, 2))
 
 
 def _age(snapshot: Snapshot) -> timedelta | None:

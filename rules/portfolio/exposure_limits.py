@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from operator import attrgetter
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar
 
 from rules.decision import Breach
 from rules.exposure import Exposure, gross_notional, held_order, worst_case
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
-from rules.snapshot import HeldOrder, Snapshot
+from rules.snapshot import Snapshot
 
 ZERO = Decimal(0)
-
-_LONG: Final = attrgetter("long_notional")
-_SHORT: Final = attrgetter("short_notional")
-_LOW: Final = attrgetter("net_low")
-_HIGH: Final = attrgetter("net_high")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,14 +69,21 @@ net_notional = 250000
             return None
         if snapshot.account is None:
             return self.unknown("the account")
+        exposures, gross = worst_case(snapshot, (order,)).values(), gross_notional(snapshot, order)
         balance = snapshot.account.margin_balance
-        for name, exposure, notional, equity in (
-            ("gross", gross_notional, self.gross_notional, self.gross_equity),
-            ("same direction", _same_direction, self.same_direction_notional, self.same_direction_equity),
-            ("net", _net, self.net_notional, self.net_equity),
+        for name, measured, limit in (
+            ("gross", lambda _: gross, _cap(self.gross_notional, self.gross_equity, balance)),
+            (
+                "same direction",
+                _same_direction,
+                _cap(self.same_direction_notional, self.same_direction_equity, balance),
+            ),
+            ("net", _net, _cap(self.net_notional, self.net_equity, balance)),
         ):
-            limit = _cap(notional, equity, balance)
-            if limit is not None and (observed := exposure(snapshot, order)) > limit:
+            # Neither of the other two is ever more than gross.
+            if limit is None or gross <= limit:
+                continue
+            if (observed := measured(exposures)) > limit:
                 return self._breach(name, observed, limit)
         return None
 
@@ -95,16 +96,16 @@ net_notional = 250000
         )
 
 
-def _same_direction(snapshot: Snapshot, order: HeldOrder) -> Decimal:
-    return max(_sum(_LONG, snapshot, order), _sum(_SHORT, snapshot, order))
+def _same_direction(exposures: Iterable[Exposure]) -> Decimal:
+    longs = sum((each.long_notional for each in exposures), ZERO)
+    shorts = sum((each.short_notional for each in exposures), ZERO)
+    return max(longs, shorts)
 
 
-def _net(snapshot: Snapshot, order: HeldOrder) -> Decimal:
-    return max(-_sum(_LOW, snapshot, order), _sum(_HIGH, snapshot, order))
-
-
-def _sum(field: Callable[[Exposure], Decimal], snapshot: Snapshot, order: HeldOrder) -> Decimal:
-    return sum(map(field, worst_case(snapshot, (order,)).values()), ZERO)
+def _net(exposures: Iterable[Exposure]) -> Decimal:
+    low = sum((each.net_low for each in exposures), ZERO)
+    high = sum((each.net_high for each in exposures), ZERO)
+    return max(abs(low), abs(high))
 
 
 def _cap(notional: Decimal | None, equity: Decimal | None, balance: Decimal) -> Decimal | None:

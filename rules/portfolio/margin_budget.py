@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Annotated, ClassVar
 
 from rules.decision import Breach
-from rules.exposure import held_order, worst_case
+from rules.exposure import gross_notional, held_order
 from rules.model import Command
 from rules.rule import Looser, Rule, Setting, show
 from rules.share import own_book, own_pnl
@@ -62,7 +62,7 @@ leverage = 3
             return None
         if account.positions and not account.shares:
             return self.breach("SHARES_UNKNOWN", "whose the account's positions are is not known yet")
-        gross = sum((each.gross_notional for each in worst_case(own, (order,)).values()), ZERO)
+        gross = gross_notional(own, order)
         left = max(ZERO, self.limit + min(ZERO, own_pnl(snapshot)))
         if gross <= self.leverage * left:
             return None

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Annotated, ClassVar
 
 from rules.decision import Breach
-from rules.exposure import held_order, worst_case
+from rules.exposure import gross_notional, held_order
 from rules.model import Command, SetLeverage
 from rules.rule import Looser, Rule, Setting, show
 from rules.snapshot import Snapshot
@@ -55,7 +55,7 @@ limit = 3
         order = held_order(command, snapshot)
         if order is None or snapshot.account is None:
             return None
-        gross = sum((each.gross_notional for each in worst_case(snapshot, (order,)).values()), Decimal(0))
+        gross = gross_notional(snapshot, order)
         balance = snapshot.account.margin_balance
         if gross <= self.limit * balance:
             return None

@@ -10,9 +10,9 @@ from typing import Annotated, ClassVar
 
 from rules.decision import Breach
 from rules.model import AmendOrder, Command, PlaceOrder
-from rules.protection import Band, is_protected
+from rules.protection import Band, is_protected, orders_by_symbol
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting
-from rules.snapshot import Position, Snapshot
+from rules.snapshot import Account, Position, Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +80,8 @@ distance_max = 0.05
         account = snapshot.account
         if account is None:
             return self.unknown("the account")
-        bare = [
-            leg
-            for leg in account.positions
-            if self.symbol in ("", leg.symbol) and not is_protected(leg, account.open_orders, self.band)
-        ]
+        settings = f"{self.symbol} {self.distance_min} {self.distance_max} {self.trailing}"
+        bare = account.once(f"bare legs: {settings}", self._bare)
         if not bare:
             return None
         record = snapshot.record
@@ -98,6 +95,15 @@ distance_max = 0.05
         ]
         age, _, leg = max(ages, key=lambda each: each[:2])
         return self._missing(leg, age) if age > timedelta(seconds=self.within_s) else None
+
+    def _bare(self, account: Account) -> list[Position]:
+        """The legs without full protection, of which nothing but the account decides."""
+        resting, band = account.once("orders by symbol", orders_by_symbol), self.band
+        return [
+            leg
+            for leg in account.positions
+            if self.symbol in ("", leg.symbol) and not is_protected(leg, resting.get(leg.symbol, ()), band)
+        ]
 
     def _missing(self, leg: Position, age: timedelta) -> Breach:
         seconds = f"{age.total_seconds():.0f} s"

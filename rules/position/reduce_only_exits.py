@@ -71,6 +71,10 @@ mode = "force"
             advice="send the same order with reduceOnly=true",
         )
 
+    def permits(self) -> bool:
+        """A forced flag makes an exit of an order that the other rules would have judged as an entry."""
+        return self.mode is ExitMode.FORCE
+
     def forced(self, command: Command, snapshot: Snapshot) -> PlaceOrder | None:
         """In FORCE mode, the shrinking order with the flag put on it; ``None`` when there is nothing to force."""
         if self.mode is not ExitMode.FORCE or self.enforcement is not Enforcement.ENFORCE:

@@ -28,7 +28,11 @@ TRIMMING = (Resize(level="bot:demo-bot", mode=ResizeMode.TRIM),)
 
 
 def _binding(rule: Rule) -> Rule:
-    return replace(rule, enforcement=Enforcement.ENFORCE, level="bot:demo-bot")
+    """The rule enforced, and of the bot that asks where it can be a bot's."""
+    try:
+        return replace(rule, enforcement=Enforcement.ENFORCE, level="bot:demo-bot")
+    except ValueError:
+        return replace(rule, enforcement=Enforcement.ENFORCE)
 
 
 _binding_rules = st.lists(sized_rules.map(_binding), min_size=1, max_size=3, unique_by=lambda rule: rule.rule_id)

@@ -219,6 +219,16 @@ def test_only_an_enforced_rule_forces_the_flag(enforcement):
     assert judged(command, world, rule).effective == command
 
 
+def test_of_a_flip_the_whole_position_may_go_where_the_flag_is_put_on():
+    """What only closes meets no limit on entries, so none of them makes its headroom smaller."""
+    world = an_account().long("BTCUSDT", "2")
+    rules = (ReduceOnlyExits(mode=ExitMode.FORCE), MaxOrderValue(limit=Decimal(50_000)))
+    decision = judged(a_sell("BTCUSDT", "3"), world, *rules)
+    assert (codes(decision), decision.headroom) == (["ORDER_VALUE_ABOVE_LIMIT", "POSITION_FLIP"], Decimal(2))
+    given_away = judged(a_sell("BTCUSDT", "3", "30000"), world, *rules, ExitCollar(band=Decimal("0.2")))
+    assert given_away.headroom == 0
+
+
 def test_settings_meet_the_leverage_rule():
     decision = judged(SetLeverage(symbol="BTCUSDT", leverage=Decimal(20)), an_account(), MaxLeverage(limit=Decimal(3)))
     assert codes(decision) == ["SET_LEVERAGE_ABOVE_LIMIT"]

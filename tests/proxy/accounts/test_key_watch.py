@@ -20,6 +20,7 @@ class Desk:
     """Answers what the venue would, and writes down what was done."""
 
     def __init__(self, *, alerts_only: bool = False) -> None:
+        self.alerts_only = alerts_only
         self.answer: KeyPermissions | VenueTrouble = SAFE
         self.accepted: tuple[Risk, ...] = ()
         self.reduced: list[str] = []
@@ -29,7 +30,8 @@ class Desk:
             account="main",
             ask=self._ask,
             accepted=lambda: self.accepted,
-            reduce=None if alerts_only else self._reduce,
+            reduce=self._reduce,
+            only_alerts=lambda: self.alerts_only,
             record=self._record,
         )
 

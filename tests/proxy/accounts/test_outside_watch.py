@@ -40,6 +40,7 @@ class Desk:
     """The venue, the kill desk and the audit around one watch, in memory; what the watch does stands in ``done``."""
 
     def __init__(self, data_dir: Path, action: OutsideAction) -> None:
+        self.action = action
         self.done: list[str] = []
         self.records: list[dict[str, Any]] = []
         self.past: tuple[PastOrder, ...] = ()
@@ -48,7 +49,7 @@ class Desk:
         self.shares = Shares(lambda name: name.partition("/")[0] if "/" in name else "")
         self.watch = OutsideWatch(
             account="main",
-            action=action,
+            action=lambda: self.action,
             shares=self.shares,
             response=self,
             venue=self,

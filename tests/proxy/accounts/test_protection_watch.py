@@ -287,3 +287,15 @@ def test_the_rules_of_an_account_are_the_desk_s_its_own_and_those_of_symbols() -
         replace(RULE, level="symbol:ETHUSDT", enforcement=Enforcement.OFF),
     ]
     assert [rule.level for rule in stop_rules(a_policy(*rules), "demo")] == ["desk", "account:demo", "symbol:BTCUSDT"]
+
+
+async def test_a_leg_that_a_new_policy_finds_bare_has_not_lost_its_stop(desk: Desk) -> None:
+    desk.rules = ()
+    async with running(desk):
+        desk.shows(LONG)
+        desk.rules = (RULE,)
+        desk.shows(LONG)
+        desk.shows(LONG)
+        desk.at += 60
+        await rest()
+    assert desk.reduced == []

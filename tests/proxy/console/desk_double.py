@@ -112,6 +112,7 @@ class DeskDouble:
     job: Mapping[str, Any] | None = None
     kills: list[dict[str, str]] = field(default_factory=list)
     rearms: list[dict[str, str]] = field(default_factory=list)
+    policies: list[dict[str, str]] = field(default_factory=list)
     refuse: str = ""
     broken: bool = False
 
@@ -145,3 +146,18 @@ class DeskDouble:
             raise ControlRefused(self.refuse)
         self.rearms.append({"scope": scope, "name": name, "reason": reason, "typed": typed})
         return {"scope": scope, "generation": 9}
+
+    async def propose_policy(self, *, text: str, name: str, reason: str) -> Mapping[str, Any]:
+        return self._policy(step="propose", text=text, name=name, reason=reason)
+
+    async def approve_policy(self, *, digest: str, name: str, reason: str) -> Mapping[str, Any]:
+        return self._policy(step="approve", digest=digest, name=name, reason=reason)
+
+    async def withdraw_policy(self, *, digest: str, name: str, reason: str) -> Mapping[str, Any]:
+        return self._policy(step="withdraw", digest=digest, name=name, reason=reason)
+
+    def _policy(self, **asked: str) -> Mapping[str, Any]:
+        if self.refuse:
+            raise ControlRefused(self.refuse)
+        self.policies.append(asked)
+        return {"in_force": "a1b2c3d4e5f60718", "pending": None}

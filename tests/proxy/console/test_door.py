@@ -18,6 +18,7 @@ from tests.proxy.console.desk_double import TOKEN, DeskDouble
 
 KILL = {"scope": "desk", "reason": "drill"}
 REARM = {"scope": "desk", "reason": "the feed is repaired", "typed": "desk"}
+DIGEST = {"digest": "a1b2c3d4e5f60718", "reason": "calmer markets"}
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,25 @@ DOORS = {
     ("POST", "/control/kill"): Door("either", "/control/kill", True, json=KILL, machine_only={"by": "pager"}),
     ("POST", "/control/rearm"): Door(
         "either", "/control/rearm", True, json=REARM, machine_only={"name": "Ada"}, person_only={"token": TOKEN}
+    ),
+    ("POST", "/control/policy"): Door(
+        "either",
+        "/control/policy",
+        True,
+        json={"text": "[policy]\n", "reason": "calmer markets"},
+        machine_only={"name": "Ada"},
+        person_only={"token": TOKEN},
+    ),
+    ("POST", "/control/policy/approve"): Door(
+        "either",
+        "/control/policy/approve",
+        True,
+        json=DIGEST,
+        machine_only={"name": "Ada"},
+        person_only={"token": TOKEN},
+    ),
+    ("POST", "/control/policy/withdraw"): Door(
+        "either", "/control/policy/withdraw", True, json=DIGEST, machine_only={"name": "Ada"}
     ),
     ("GET", "/"): Door("person", "/"),
     ("GET", "/partials/desk"): Door("person", "/partials/desk"),
@@ -108,7 +128,7 @@ def turned_away(answer: httpx.Response) -> bool:
 @pytest.fixture
 async def nothing_happened(plane: DeskDouble) -> Any:
     yield
-    assert plane.kills == plane.rearms == []
+    assert plane.kills == plane.rearms == plane.policies == []
 
 
 @pytest.mark.parametrize(("method", "door"), GUARDED)

@@ -1,0 +1,77 @@
+"""The control API of policies: propose one, approve what somebody else proposed, withdraw a proposal."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from fastapi import APIRouter, Request
+
+from proxy.console.answers import Json, Refusal
+from proxy.console.asking import act
+from proxy.console.bodies import person_of, read_json, read_json_with_file
+from proxy.console.door import Caller, Door
+from proxy.console.plane import ControlPlane
+from proxy.console.sessions import Session
+
+_DIGEST: Final = re.compile(r"[0-9a-f]{16}")
+
+
+class PolicyApi:
+    """One method a route. A person types the control token once more for what may loosen a limit."""
+
+    def __init__(self, plane: ControlPlane, door: Door) -> None:
+        self._plane = plane
+        self._door = door
+
+    def router(self) -> APIRouter:
+        """The routes."""
+        routes = APIRouter()
+        routes.add_api_route("/control/policy", self.propose, methods=["POST"])
+        routes.add_api_route("/control/policy/approve", self.approve, methods=["POST"])
+        routes.add_api_route("/control/policy/withdraw", self.withdraw, methods=["POST"])
+        return routes
+
+    async def propose(self, request: Request) -> Json:
+        """Tightened: in force with this answer. Loosened: pending."""
+        caller = self._door.actor(request)
+        fields = await read_json_with_file(request, "text", ("reason", *_believed(caller, loosens=True)))
+        name = self._name(request, caller, fields)
+        return Json(await act(self._plane.propose_policy(text=fields["text"], name=name, reason=fields["reason"])))
+
+    async def approve(self, request: Request) -> Json:
+        """The second person."""
+        caller = self._door.actor(request)
+        fields = await read_json(request, ("digest", "reason", *_believed(caller, loosens=True)))
+        name, digest = self._name(request, caller, fields), _digest_of(fields)
+        return Json(await act(self._plane.approve_policy(digest=digest, name=name, reason=fields["reason"])))
+
+    async def withdraw(self, request: Request) -> Json:
+        """Anybody may: limits stay as they are."""
+        caller = self._door.actor(request)
+        fields = await read_json(request, ("digest", "reason", *_believed(caller, loosens=False)))
+        name, digest = self._name(request, caller, fields), _digest_of(fields)
+        return Json(await act(self._plane.withdraw_policy(digest=digest, name=name, reason=fields["reason"])))
+
+    def _name(self, request: Request, caller: Caller, fields: dict[str, str]) -> str:
+        """Who is recorded: the person signed in, or the one a machine names, who must be one of the people."""
+        if isinstance(caller, Session):
+            if "token" in fields:
+                self._door.check_token(request, fields["token"])
+            return caller.person
+        name = person_of(fields["name"])
+        self._door.check_known(name)
+        return name
+
+
+def _believed(caller: Caller, *, loosens: bool) -> tuple[str, ...]:
+    """The field that says who it is: a machine's name for a person, a person's token where a screen is not enough."""
+    if isinstance(caller, Session):
+        return ("token",) if loosens else ()
+    return ("name",)
+
+
+def _digest_of(fields: dict[str, str]) -> str:
+    if _DIGEST.fullmatch(fields["digest"]) is None:
+        raise Refusal(422, "DIGEST", "a policy's digest is sixteen of 0-9 a-f")
+    return fields["digest"]

@@ -1,0 +1,173 @@
+"""``perpguard check``: settings, policy and vault read as the guard reads them, and what a person should look at.
+
+Problems keep the guard from starting. Warnings do not: a limit for a bot that nobody knows, or one that never applies.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from proxy.app import open_vault
+from proxy.policy.comparing import Change, Direction, compare, compare_rules, loosened
+from proxy.policy.places import Place, line_of_lines
+from proxy.policy.problems import PolicyError, Problem, meant, shown
+from proxy.policy.shelf import Shelf
+from proxy.policy_file import load_policy, read_policy
+from proxy.settings import Settings, SettingsError
+from proxy.vault.errors import VaultError
+from proxy.vault.vault import Vault
+from proxy.venues.binance.client_ids import TagsClash
+from rules.decision import Enforcement
+from rules.policy import Policy
+from rules.rule import Rule
+
+_OK, _WRONG = 0, 2
+_TROUBLE: Final = (SettingsError, PolicyError, VaultError, TagsClash)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What was read. ``accounts`` is ``None`` when the vault was not opened."""
+
+    file: Path
+    policy: Policy
+    accounts: tuple[str, ...] | None
+    warnings: tuple[Problem, ...]
+
+
+def run(file: Path | None, settings: Callable[[], Settings], *, as_json: bool) -> int:
+    """Check ``file``, or everything the settings name. 0 when the guard would start; otherwise 2, or what was raised.
+
+    Raises ``SettingsError``, ``PolicyError``, ``VaultError`` or ``TagsClash``, unless the answer is JSON.
+    """
+    try:
+        checked = _check_file(file, settings) if file is not None else _check_all(settings())
+    except _TROUBLE as error:
+        if not as_json:
+            raise
+        _print_json(None, error)
+        return _WRONG
+    if as_json:
+        _print_json(checked, None)
+    else:
+        _print(checked)
+    return _OK
+
+
+def _check_all(settings: Settings) -> Checked:
+    policy, text = read_policy(settings.policy)
+    active = Shelf(settings.data_dir).active_path
+    changes = compare(load_policy(active), policy) if active.exists() else ()
+    vault = open_vault(settings, os.environ)
+    return Checked(
+        file=settings.policy,
+        policy=policy,
+        accounts=tuple(key.account for key in vault.accounts()),
+        warnings=(*_strangers(policy, text, vault), *_never_applies(policy, text), *_since_active(changes)),
+    )
+
+
+def _check_file(file: Path, settings: Callable[[], Settings]) -> Checked:
+    policy, text = read_policy(file)
+    try:
+        vault = open_vault(settings(), os.environ, ask=False)
+    except (SettingsError, VaultError, TagsClash):
+        vault = None  # A policy is also written, and checked, where no guard is.
+    return Checked(
+        file=file,
+        policy=policy,
+        accounts=tuple(key.account for key in vault.accounts()) if vault is not None else None,
+        warnings=(*(_strangers(policy, text, vault) if vault is not None else ()), *_never_applies(policy, text)),
+    )
+
+
+def _strangers(policy: Policy, text: str, vault: Vault) -> Iterator[Problem]:
+    """Levels that no order will ever be at."""
+    known = {
+        "account": sorted(key.account for key in vault.accounts()),
+        "bot": sorted({key.bot for key in vault.guard_keys()}),
+    }
+    line = line_of_lines(text)
+    for kind, name in sorted(_levels(policy)):
+        place: Place = (kind, name)
+        if kind in known and name not in known[kind]:
+            hint = meant(name, known[kind]) if known[kind] else "; it knows none"
+            yield Problem(f"{shown(place)}: the vault knows no {kind} {name}{hint}", line(place))
+        elif kind == "symbol" and name != name.upper():
+            yield Problem(f'{shown(place)}: symbols are in capitals; did you mean "{name.upper()}"?', line(place))
+
+
+def _levels(policy: Policy) -> set[tuple[str, str]]:
+    levels = {rule.level for rule in policy.rules} | {table.level for table in policy.outside}
+    return {(kind, name) for kind, _, name in (level.partition(":") for level in levels) if name}
+
+
+def _never_applies(policy: Policy, text: str) -> Iterator[Problem]:
+    """Limits of all levels apply together, so one that is looser than the desk's is never the one that refuses."""
+    line = line_of_lines(text)
+    desk = {rule.rule_id: rule for rule in policy.rules if rule.level == "desk"}
+    for rule in policy.rules:
+        above = desk.get(rule.rule_id)
+        if rule.level == "desk" or above is None or not _both_enforced(rule, above):
+            continue
+        changes = compare_rules(above, rule)
+        if changes and all(change.direction is Direction.LOOSENED and not change.why for change in changes):
+            kind, _, name = rule.level.partition(":")
+            place = (kind, name, rule.rule_id)
+            words = ", ".join(f"{change.setting} is {change.old}" for change in changes)
+            yield Problem(f"{shown(place)} never refuses: the desk's {words}, and applies too", line(place))
+
+
+def _both_enforced(*rules: Rule) -> bool:
+    return all(rule.enforcement is Enforcement.ENFORCE for rule in rules)
+
+
+def _since_active(changes: Sequence[Change]) -> Iterator[Problem]:
+    for change in loosened(tuple(changes)):
+        yield Problem(f"looser than the active policy, so it waits for approval: {change}")
+    if changes and not loosened(tuple(changes)):
+        count = "1 change takes" if len(changes) == 1 else f"{len(changes)} changes take"
+        yield Problem(f"not the active policy; {count} effect at the next start")
+
+
+def _print(checked: Checked) -> None:
+    policy = checked.policy
+    about = f"policy {policy.name} ({policy.version}), {len(policy.rules)} rules"
+    for warning in checked.warnings:
+        print(f"warning: {warning.at(str(checked.file))}")  # noqa: T201 - a command's own output
+    if checked.accounts is None:
+        print(f"{about}; accounts and bots were not compared with a vault")  # noqa: T201
+    else:
+        print(f"settings ok; {about}; accounts: {', '.join(checked.accounts) or 'none'}")  # noqa: T201
+
+
+def _print_json(checked: Checked | None, error: Exception | None) -> None:
+    policy = checked.policy if checked is not None else None
+    shown_policy = (
+        {"name": policy.name, "owner": policy.owner, "version": policy.version, "rules": len(policy.rules)}
+        if policy is not None
+        else None
+    )
+    answer: dict[str, Any] = {
+        "ok": error is None,
+        "policy": shown_policy,
+        "accounts": checked.accounts if checked is not None else None,
+        "problems": _plain(error) if error is not None else [],
+        "warnings": _listed(checked.warnings, str(checked.file)) if checked is not None else [],
+    }
+    print(json.dumps(answer, indent=2))  # noqa: T201
+
+
+def _plain(error: Exception) -> list[dict[str, Any]]:
+    if isinstance(error, PolicyError):
+        return _listed(error.problems, error.file)
+    return _listed([Problem(str(error))], "")
+
+
+def _listed(problems: Iterable[Problem], file: str) -> list[dict[str, Any]]:
+    return [{"file": file, "line": problem.line, "message": problem.message} for problem in problems]

@@ -1,0 +1,271 @@
+"""How another policy comes into force: tightened at once, loosened with a second person or after a wait.
+
+Each step stands in the audit before it is taken: the text as a document, who did what as an event. What a looser one
+needs is the word of the policy in force, never its own. What waits was compared with the policy in force; when that
+changes, it has to be proposed anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import unicodedata
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from proxy.policy.comparing import Change, compare, loosened
+from proxy.policy.in_force import GUARD, STORE_TROUBLE, InForce, Scribe, Store, words_of
+from proxy.policy.problems import PolicyError
+from proxy.policy.shelf import Proposal, Shelf
+from proxy.policy_file import parse_policy
+from proxy.store.codec import plain
+from rules.loosening import Needs
+from rules.policy import Policy
+
+log = logging.getLogger("perpguard.policy")
+
+EVERY_S: Final = 1.0
+PROPOSALS_MAX: Final = 16
+REASON_LENGTH_MIN: Final = 8
+
+
+class PolicyRefused(Exception):
+    """The policy in force stays as it is; the text says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """A proposal as people see it. ``due`` is when it takes effect by itself, ``None`` when it never does."""
+
+    proposal: Proposal
+    name: str
+    owner: str
+    changes: tuple[Change, ...]
+    due: datetime | None
+
+
+class PolicyDesk:
+    """The policies of one data directory. ``policy`` is the one in force: ask for it each time."""
+
+    def __init__(
+        self, *, data_dir: Path, settings_file: Path, store: Store, scribe: Scribe, now: Callable[[], datetime]
+    ) -> None:
+        """Raises ``PolicyError`` when there is no policy to begin with, or the active one cannot be read."""
+        self._shelf = Shelf(data_dir)
+        self._in_force = InForce(shelf=self._shelf, settings_file=settings_file, store=store, scribe=scribe)
+        self._record = scribe.event
+        self._now = now
+        self._changing = asyncio.Lock()
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self._in_force.policy
+
+    async def begin(self) -> None:
+        """Write down and publish what is in force. Raises what the store client raises; then it is called again."""
+        async with self._changing:
+            await self._in_force.begin()
+            if self._in_force.looser_file is not None:
+                await self._find(*self._in_force.looser_file)
+                self._in_force.looser_file = None
+            await self._tidy()
+            await self._in_force.publish()
+
+    async def publish(self) -> None:
+        """Tell the gates once more what is in force. Raises what the store client raises."""
+        await self._in_force.publish()
+
+    async def run(self) -> None:
+        """For ever: the gates have the policy that is in force, and a proposal whose time has come takes effect."""
+        while True:
+            await asyncio.sleep(EVERY_S)
+            try:
+                await self.look()
+            except STORE_TROUBLE as trouble:
+                log.warning("the policy cannot be published: %s", type(trouble).__name__)
+
+    async def look(self) -> None:
+        """Look once. Raises what the store client raises, or ``OSError``."""
+        async with self._changing:
+            await self._in_force.publish_again()
+            await self._take_due()
+
+    async def propose(self, *, text: str, name: str, reason: str) -> Pending | None:
+        """Put ``text`` in force, or on the list when it loosens anything. ``None`` when it is in force.
+
+        Raises ``PolicyRefused``.
+        """
+        policy = _parsed(text)
+        _check_reason(reason)
+        async with self._changing, _refusing_trouble():
+            changes = self._changes_to(policy)
+            if not loosened(changes):
+                await self._put_in_force(policy, text, by=name, reason=reason, how="tightened")
+                return None
+            waiting = self._shelf.proposals()
+            earlier = next((each for each in waiting if each.digest == policy.version), None)
+            if earlier is not None and earlier.by:
+                raise PolicyRefused(f"{policy.version} was proposed by {earlier.by} already; it waits for approval")
+            if earlier is None and len(waiting) >= PROPOSALS_MAX:
+                raise PolicyRefused(f"{PROPOSALS_MAX} proposals wait already; withdraw some")
+            await self._in_force.write_down(policy.version, text)
+            return await self._keep(
+                Proposal(
+                    digest=policy.version,
+                    base=self.policy.version,
+                    text=text,
+                    by=name,
+                    reason=reason,
+                    at=self._now(),
+                )
+            )
+
+    async def approve(self, *, digest: str, name: str, reason: str) -> Pending | None:
+        """A second person agrees, and the proposal is in force: ``None``.
+
+        Nobody stands for what was found in the settings' file. Who approves that first proposes it.
+        Raises ``PolicyRefused``.
+        """
+        _check_reason(reason)
+        async with self._changing, _refusing_trouble():
+            proposal = self._waiting(digest)
+            policy = _parsed(proposal.text)
+            self._changes_to(policy)
+            if not proposal.by:
+                return await self._keep(replace(proposal, by=name, reason=reason, at=self._now()))
+            if same_person(name, proposal.by):
+                raise PolicyRefused(f"{proposal.by} proposed it: somebody else must approve")
+            await self._put_in_force(policy, proposal.text, by=name, reason=reason, how=f"proposed by {proposal.by}")
+            return None
+
+    async def withdraw(self, *, digest: str, name: str, reason: str) -> None:
+        """Take a proposal off the list: anybody may, it only keeps things as tight as they are. ``PolicyRefused``."""
+        async with self._changing, _refusing_trouble():
+            proposal = self._waiting(digest)
+            await self._record("policy.withdrawn", name, {"policy": digest, "by": proposal.by, "reason": reason})
+            self._shelf.drop(digest)
+
+    def pending(self) -> tuple[Pending, ...]:
+        """What waits. Raises ``OSError``."""
+        found = []
+        for proposal in self._shelf.proposals():
+            try:
+                found.append(self._seen(proposal, parse_policy(proposal.text)))
+            except PolicyError:
+                continue  # Written by a version that knew other rules: ``begin`` drops it.
+        return tuple(found)
+
+    async def _find(self, policy: Policy, text: str) -> None:
+        """The settings' file is looser than what is active: it waits like any other proposal."""
+        waiting = self._shelf.proposals()
+        if len(waiting) >= PROPOSALS_MAX or policy.version in (each.digest for each in waiting):
+            return
+        log.warning("the policy file %s is looser than the active policy; it waits for approval", policy.version)
+        await self._in_force.write_down(policy.version, text)
+        await self._keep(
+            Proposal(
+                digest=policy.version,
+                base=self.policy.version,
+                text=text,
+                by="",
+                reason="the settings' file at start",
+                at=self._now(),
+            )
+        )
+
+    async def _tidy(self) -> None:
+        """Drop what was compared with a policy that is not in force any more, or cannot be read by this version."""
+        readable = {each.proposal.digest for each in self.pending()}
+        for proposal in self._shelf.proposals():
+            if proposal.base == self.policy.version and proposal.digest in readable:
+                continue
+            if proposal.digest != self.policy.version:
+                await self._record("policy.superseded", GUARD, {"policy": proposal.digest, "by": proposal.by})
+            self._shelf.drop(proposal.digest)
+
+    async def _keep(self, proposal: Proposal) -> Pending:
+        seen = self._seen(proposal, parse_policy(proposal.text))
+        detail = {
+            "policy": proposal.digest,
+            "instead_of": proposal.base,
+            "reason": proposal.reason,
+            "due": plain(seen.due),
+            **words_of(seen.changes),
+        }
+        await self._record("policy.proposed", proposal.by or GUARD, detail)
+        self._shelf.keep(proposal)
+        return seen
+
+    async def _take_due(self) -> None:
+        for waiting in self.pending():
+            if waiting.due is None or waiting.due > self._now():
+                continue
+            proposal = waiting.proposal
+            policy = parse_policy(proposal.text)
+            await self._put_in_force(policy, proposal.text, by=proposal.by, reason=proposal.reason, how="the delay")
+            return  # It has superseded the others.
+
+    async def _put_in_force(self, policy: Policy, text: str, *, by: str, reason: str, how: str) -> None:
+        await self._in_force.write_down(policy.version, text)
+        await self._in_force.replace(policy, text, by=by, reason=reason, how=how)
+        try:
+            await self._tidy()
+        except OSError as trouble:
+            log.warning("a superseded policy cannot be removed: %s", trouble.strerror)
+
+    def _waiting(self, digest: str) -> Proposal:
+        for proposal in self._shelf.proposals():
+            if proposal.digest == digest:
+                return proposal
+        raise PolicyRefused("no such proposal waits")
+
+    def _changes_to(self, policy: Policy) -> tuple[Change, ...]:
+        if policy.version == self.policy.version:
+            raise PolicyRefused(f"{policy.version} is in force already")
+        return compare(self.policy, policy)
+
+    def _seen(self, proposal: Proposal, policy: Policy) -> Pending:
+        needs = self.policy.loosening
+        waits = bool(proposal.by) and needs.needs is Needs.DELAY
+        return Pending(
+            proposal=proposal,
+            name=policy.name,
+            owner=policy.owner,
+            changes=compare(self.policy, policy),
+            due=proposal.at + timedelta(seconds=needs.delay_s) if waits else None,
+        )
+
+
+def same_person(one: str, other: str) -> bool:
+    """Whether two names are one person's, however they are typed."""
+    return _folded(one) == _folded(other)
+
+
+def _folded(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def _parsed(text: str) -> Policy:
+    try:
+        return parse_policy(text)
+    except PolicyError as error:
+        raise PolicyRefused(str(error)) from error
+
+
+def _check_reason(reason: str) -> None:
+    if len(reason.strip()) < REASON_LENGTH_MIN:
+        raise PolicyRefused(f"the reason is shorter than {REASON_LENGTH_MIN} characters")
+
+
+@asynccontextmanager
+async def _refusing_trouble() -> AsyncIterator[None]:
+    """What cannot be written down first is not done."""
+    try:
+        yield
+    except STORE_TROUBLE as trouble:
+        raise PolicyRefused(f"the store or the disk does not answer: {type(trouble).__name__}") from trouble

@@ -1,0 +1,120 @@
+"""The policy in force: the warden's own copy, the file it starts from, and the store's document for the gates.
+
+Another one comes in that order too, and only after the audit has its text and who brought it.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from redis.exceptions import RedisError
+
+from proxy.policy.comparing import Change, Direction, compare, loosened
+from proxy.policy.problems import PolicyError
+from proxy.policy.shelf import Shelf
+from proxy.policy_file import read_policy
+from rules.policy import Policy
+
+log = logging.getLogger("perpguard.policy")
+
+GUARD: Final = "warden"
+STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
+
+
+class Store(Protocol):
+    """Where gates find the policy."""
+
+    async def publish_policy(self, version: str, text: str) -> None:
+        """Make this the policy of every gate. Raises what the store client raises."""
+        ...
+
+    async def policy_version(self) -> str | None:
+        """The version the gates have. Raises what the store client raises."""
+        ...
+
+
+class Scribe(Protocol):
+    """Where each step is written down first."""
+
+    async def document(self, name: str, version: str, content: Any) -> None:
+        """A text that decisions name. Raises what the store client raises."""
+        ...
+
+    async def event(self, what: str, by: str, detail: dict[str, Any]) -> None:
+        """What somebody did. Never raises for trouble outside."""
+        ...
+
+
+class InForce:
+    """What is in force. ``looser_file`` is the settings' file where, at start, it was looser than what was active."""
+
+    def __init__(self, *, shelf: Shelf, settings_file: Path, store: Store, scribe: Scribe) -> None:
+        """Raises ``PolicyError`` when there is no policy to begin with, or the active one cannot be read."""
+        self._shelf = shelf
+        self._store = store
+        self._scribe = scribe
+        self._adopted = False
+        self.policy: Policy
+        self.looser_file: tuple[Policy, str] | None = None
+        self._choose(settings_file)
+
+    def _choose(self, settings_file: Path) -> None:
+        """Decide what is in force at start; it is adopted in ``begin``, when that can be audited."""
+        if not self._shelf.active_path.exists():
+            self.policy, self._text = read_policy(settings_file)
+            return
+        self.policy, self._text = read_policy(self._shelf.active_path)
+        self._adopted = True
+        try:
+            policy, text = read_policy(settings_file)
+        except PolicyError as error:
+            # A file that somebody is editing must not take away a guard that runs on what was active before.
+            log.error("the policy file is wrong, the active policy stays: %s", error)
+            return
+        if loosened(compare(self.policy, policy)):
+            self.looser_file = policy, text
+        elif policy.version != self.policy.version:
+            self.policy, self._text, self._adopted = policy, text, False
+
+    async def begin(self) -> None:
+        """Write down what is in force. Raises what the store client raises; then it is called again."""
+        await self.write_down(self.policy.version, self._text)
+        if not self._adopted:
+            detail = {"policy": self.policy.version, "how": "the settings' file at start"}
+            await self._scribe.event("policy.in_force", GUARD, detail)
+            self._shelf.activate(self._text)
+            self._adopted = True
+
+    async def write_down(self, digest: str, text: str) -> None:
+        """Put a policy's text in the audit. Raises what the store client raises."""
+        await self._scribe.document(f"policy:{digest}", digest, {"text": text})
+
+    async def replace(self, policy: Policy, text: str, *, by: str, reason: str, how: str) -> None:
+        """The event, then the file, then the gates. Raises ``OSError``: then what was in force still is."""
+        detail = {"policy": policy.version, "instead_of": self.policy.version, "reason": reason, "how": how}
+        await self._scribe.event("policy.in_force", by, detail | words_of(compare(self.policy, policy)))
+        self._shelf.activate(text)
+        self.policy, self._text = policy, text
+        log.warning("policy %s is in force: %s, %s", policy.version, by, how)
+        try:
+            await self.publish()
+        except STORE_TROUBLE as trouble:
+            # Gates that cannot ask the store refuse entries; ``publish_again`` tells it as soon as it answers.
+            log.warning("the policy cannot be published: %s", type(trouble).__name__)
+
+    async def publish(self) -> None:
+        """Tell the gates what is in force. Raises what the store client raises."""
+        await self._store.publish_policy(self.policy.version, self._text)
+
+    async def publish_again(self) -> None:
+        """Tell them if they have another policy, or none. Raises what the store client raises."""
+        if await self._store.policy_version() != self.policy.version:
+            await self.publish()
+            log.warning("the store had another policy or none; %s is published again", self.policy.version)
+
+
+def words_of(changes: tuple[Change, ...]) -> dict[str, list[str]]:
+    """The changes as the audit keeps them."""
+    return {way.value: [str(change) for change in changes if change.direction is way] for way in Direction}

@@ -1,0 +1,154 @@
+"""One table of a policy becomes one rule, or everything that is wrong with it becomes known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, time
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final, Literal, get_args, get_origin
+
+import msgspec
+
+from proxy.policy.fields import fields_of, items_of, kinds_of, table_of
+from proxy.policy.places import Place
+from proxy.policy.problems import Problems, meant, shown
+from rules.catalog import GATES
+from rules.decision import Enforcement
+from rules.rule import Rule, Setting
+
+_DIGITS_MAX: Final = 18
+"""Digits before and after the point: what the guard's own grammar of numbers takes, and no exponent can blow up."""
+
+_WHERE: Final = re.compile(r" - at `\$.*`$")
+
+
+def read_rule(
+    rule_type: type[Rule],
+    settings: Mapping[str, Any],
+    *,
+    level: str,
+    place: Place,
+    problems: Problems,
+) -> Rule | None:
+    """The rule of this table, or ``None`` when it is wrong: then ``problems`` has been told every reason."""
+    known, before = fields_of(rule_type), len(problems)
+    problems.add_unknown(settings, sorted(known), place)
+    if "enforcement" not in settings:
+        problems.add(place, f'{shown(place)} needs enforcement = "enforce", "report" or "off"')
+    for field in known.values():
+        if field.required and field.name not in settings:
+            about = f" ({field.setting.about})" if field.setting.about else ""
+            problems.add(place, f"{shown(place)} needs {field.name}{about}")
+    values = {}
+    for name in filter(known.__contains__, settings):
+        field = known[name]
+        reader = _Reader(shown(place), problems, zero_or_less=field.setting.zero_or_less)
+        values[name] = reader.read(settings[name], field.hint, (*place, name), name)
+    if len(problems) > before:
+        return None
+    try:
+        rule = rule_type(**values, level=level)
+    except (ValueError, ArithmeticError) as error:
+        problems.add(place, f"{shown(place)} {error or type(error).__name__}")
+        return None
+    if rule_type in GATES and rule.enforcement is not Enforcement.ENFORCE:
+        problems.add((*place, "enforcement"), f"{shown(place)} {rule.rule_id} cannot be switched off or only report")
+    return rule
+
+
+class _Reader:
+    """Reads one setting: looks at every value inside it, then builds it as the rule wants it."""
+
+    def __init__(self, table: str, problems: Problems, *, zero_or_less: bool) -> None:
+        self._table = table
+        self._problems = problems
+        self._zero_or_less = zero_or_less
+
+    def read(self, value: Any, hint: Any, place: Place, name: str) -> Any:
+        """The setting, or ``None`` when it is wrong and ``problems`` has been told."""
+        before = len(self._problems)
+        self._look(value, hint, place, name, zero_or_less=self._zero_or_less)
+        if len(self._problems) > before:
+            return None
+        try:
+            return msgspec.convert(value, hint)
+        except (msgspec.ValidationError, ValueError, ArithmeticError) as error:
+            self._refuse(place, f"{name}: {_WHERE.sub('', str(error)) or type(error).__name__}")
+            return None
+
+    def _look(self, value: Any, hint: Any, place: Place, name: str, *, zero_or_less: bool) -> None:
+        if isinstance(value, dict) and (kind := table_of(hint)) is not None:
+            self._look_at_table(value, kind, place, name)
+        elif isinstance(value, dict | list):
+            pairs = value.items() if isinstance(value, dict) else enumerate(value)
+            for key, each in pairs:
+                inner = f"{name}[{key}]" if isinstance(key, int) else f"{name}.{key}"
+                self._look(each, items_of(hint), (*place, key), inner, zero_or_less=zero_or_less)
+        elif (wrong := _wrong_with(value, kinds_of(hint), zero_or_less=zero_or_less)) is not None:
+            self._refuse(place, f"{name} {wrong}")
+
+    def _look_at_table(self, table: dict[str, Any], kind: type, place: Place, name: str) -> None:
+        known = fields_of(kind)
+        for key, each in table.items():
+            inner = f"{name}.{key}"
+            if key not in known:
+                self._refuse((*place, key), f'{name} has no "{key}"{meant(key, sorted(known))}')
+            else:
+                setting: Setting = known[key].setting
+                self._look(each, known[key].hint, (*place, key), inner, zero_or_less=setting.zero_or_less)
+        for field in known.values():
+            if field.required and field.name not in table:
+                self._refuse(place, f"{name} needs {field.name}")
+
+    def _refuse(self, place: Place, message: str) -> None:
+        self._problems.add(place, f"{self._table} {message}")
+
+
+def _wrong_with(value: object, kinds: tuple[Any, ...], *, zero_or_less: bool) -> str | None:
+    """What is wrong with a single value, whatever it is for; its type is the rule's business."""
+    match value:
+        case bool():
+            return None
+        case int() | Decimal():
+            return _wrong_with_number(Decimal(value), zero_or_less=zero_or_less)
+        case str():
+            return _wrong_with_text(value, kinds)
+        case datetime():
+            return None if value.tzinfo is not None else "needs an offset, such as the Z of 2026-12-31T09:00:00Z"
+        case date() | time():
+            return "needs date, time and offset, such as 2026-12-31T09:00:00Z"
+    return None
+
+
+def _wrong_with_number(value: Decimal, *, zero_or_less: bool) -> str | None:
+    if not value.is_finite():
+        return f"must be a plain number, not {value}"
+    exponent = value.as_tuple().exponent
+    if value.adjusted() >= _DIGITS_MAX or (isinstance(exponent, int) and exponent < -_DIGITS_MAX):
+        return f"must be a number of at most {_DIGITS_MAX} digits before the point and {_DIGITS_MAX} after"
+    if value <= 0 and not zero_or_less:
+        return f"must be above zero, not {value}"
+    return None
+
+
+def _wrong_with_text(text: str, kinds: tuple[Any, ...]) -> str | None:
+    """A number in quotes would pass by the checks on numbers; ``"nan"`` and ``"Infinity"`` are no limits at all."""
+    if str in kinds:
+        return None
+    if any(kind in (Decimal, int, float) for kind in kinds):
+        return "must be a number without quotes"
+    if datetime in kinds:
+        return "must be a moment without quotes, such as 2026-12-31T09:00:00Z"
+    words = [str(word) for kind in kinds for word in _words_of(kind)]
+    if words and text not in words:
+        return f'cannot be "{text}"{meant(text, words)}'
+    return None
+
+
+def _words_of(kind: Any) -> Iterable[Any]:
+    """The words a setting is one of, where it is."""
+    if get_origin(kind) is Literal:
+        return get_args(kind)
+    return kind if isinstance(kind, type) and issubclass(kind, StrEnum) else ()

@@ -1,0 +1,205 @@
+"""`perpguard check` and `perpguard policy diff` as one types them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.cli import main
+from proxy.policy.shelf import Shelf
+from proxy.policy_file import policy_digest
+from proxy.vault.keys import Secret
+from proxy.vault.vault import Vault
+
+HEAD = '[policy]\nname = "solo"\nowner = "risk@desk.example"\n'
+LIMIT = '[desk.max_order_value]\nenforcement = "enforce"\nlimit = 300\n'
+PASSPHRASE = "correct horse battery staple"
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command on a data directory with an account ``main`` and a bot ``grid``."""
+    vault = Vault.create(tmp_path / "data" / "vault" / "vault.json", Secret(PASSPHRASE), work_factor=2**14)
+    now = datetime(2026, 11, 24, tzinfo=UTC)
+    vault.add_exchange_key(account="main", venue="binanceusdm", api_key="K" * 64, api_secret=Secret("S" * 64), now=now)
+    vault.issue(bot="grid", account="main", label="grid", now=now)
+    (tmp_path / "settings.toml").write_text('data_dir = "data"\npolicy = "policy.toml"\n')
+    for name in ("PERPGUARD_DATA_DIR", "PERPGUARD_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PERPGUARD_PASSPHRASE", PASSPHRASE)
+    monkeypatch.setenv("PERPGUARD_CONFIG", str(tmp_path / "settings.toml"))
+    monkeypatch.chdir(tmp_path)
+
+    def command(*arguments: str, policy: str = HEAD + LIMIT) -> tuple[int, str, str]:
+        (tmp_path / "policy.toml").write_text(policy)
+        code = main(arguments)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return command
+
+
+# check
+
+
+def test_a_sound_guard_is_told_in_one_line(run: Run) -> None:
+    code, out, err = run("check")
+    assert (code, err) == (0, "")
+    assert out == f"settings ok; policy solo ({policy_digest(HEAD + LIMIT)}), 6 rules; accounts: main\n"
+
+
+def test_everything_wrong_is_told_as_compilers_do(run: Run, tmp_path: Path) -> None:
+    code, _, err = run("check", policy="[policy]\nname = 'x'\n\n[desk.max_leverge]\n")
+    assert code == 2
+    assert err.splitlines()[0].startswith("perpguard check: ")
+    assert f'{tmp_path}/policy.toml:4: [desk] has no "max_leverge"; did you mean "max_leverage"?' in err
+
+
+def test_levels_nobody_is_at_are_warned_of(run: Run) -> None:
+    table = '.max_order_value]\nenforcement = "enforce"\nlimit = 100\n'
+    levels = ("account.mian", "account.main", "bot.grdi", "bot.grid", "symbol.btcusdt", "symbol.ETHUSDT")
+    code, out, _ = run("check", policy=HEAD + "".join(f"[{level}{table}" for level in levels))
+    assert code == 0
+    warnings = [line.rpartition("policy.toml:")[2] for line in out.splitlines() if line.startswith("warning: ")]
+    assert sorted(warnings) == [
+        '10: [bot.grdi]: the vault knows no bot grdi; did you mean "grid"?',
+        '16: [symbol.btcusdt]: symbols are in capitals; did you mean "BTCUSDT"?',
+        '4: [account.mian]: the vault knows no account mian; did you mean "main"?',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("limit", "enforcement", "warned"),
+    [(301, "enforce", True), (300, "enforce", False), (299, "enforce", False), (301, "report", False)],
+)
+def test_a_limit_that_never_applies_is_warned_of(run: Run, limit: int, enforcement: str, warned: bool) -> None:
+    bot = f'[bot.grid.max_order_value]\nenforcement = "{enforcement}"\nlimit = {limit}\n'
+    _, out, _ = run("check", policy=HEAD + LIMIT + bot)
+    words = "policy.toml:7: [bot.grid.max_order_value] never refuses: the desk's limit is 300, and applies too"
+    assert (words in out) is warned
+
+
+def test_what_the_file_would_change_is_told(run: Run, tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "data")
+    shelf.activate(HEAD + LIMIT.replace("300", "200"))
+    _, out, _ = run("check")
+    assert "looser than the active policy, so it waits for approval: desk max_order_value limit: 200 -> 300" in out
+    shelf.activate(HEAD + LIMIT.replace("300", "400"))
+    _, out, _ = run("check")
+    assert "not the active policy; 1 change takes effect at the next start" in out
+
+
+def test_one_file_is_checked_where_no_guard_is(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "other.toml").write_text(HEAD + LIMIT + "[bot.x.max_leverage]\nenforcement = 'off'\nlimit = 1\n")
+    code, out, _ = run("check", "other.toml", policy="not read")
+    assert code == 0 and "the vault knows no bot x" in out
+    monkeypatch.delenv("PERPGUARD_PASSPHRASE")
+    code, out, _ = run("check", "other.toml", policy="not read")
+    assert code == 0 and "were not compared with a vault" in out and "warning" not in out
+
+
+def test_machines_get_json(run: Run, tmp_path: Path) -> None:
+    code, out, _ = run("check", "--json")
+    answer = json.loads(out)
+    assert code == 0 and answer["ok"] and answer["accounts"] == ["main"] and answer["problems"] == []
+    assert answer["policy"]["version"] == policy_digest(HEAD + LIMIT)
+    code, out, _ = run("check", "--json", policy=HEAD + LIMIT.replace("300", "0"))
+    answer = json.loads(out)
+    assert code == 2 and not answer["ok"] and answer["policy"] is None
+    assert answer["problems"] == [
+        {
+            "file": str(tmp_path / "policy.toml"),
+            "line": 6,
+            "message": "[desk.max_order_value] limit must be above zero, not 0",
+        }
+    ]
+
+
+def test_other_trouble_is_json_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERPGUARD_PASSPHRASE", "wrong")
+    code, out, _ = run("check", "--json")
+    (problem,) = json.loads(out)["problems"]
+    assert code == 2 and problem["line"] is None and problem["message"]
+
+
+# diff
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[str, str]:
+    old, new = tmp_path / "old.toml", tmp_path / "new.toml"
+    old.write_text(HEAD + LIMIT)
+    new.write_text(HEAD + LIMIT.replace("300", "400") + '[desk.max_leverage]\nenforcement = "report"\nlimit = 2\n')
+    return str(old), str(new)
+
+
+def test_a_diff_names_both_ways(run: Run, files: tuple[str, str]) -> None:
+    code, out, _ = run("policy", "diff", *files)
+    assert code == 0
+    assert out.splitlines() == [
+        "loosened  desk max_order_value limit: 300 -> 400",
+        "tightened desk max_leverage: no rule -> report",
+        "1 of 2 changes loosen",
+    ]
+
+
+@pytest.mark.parametrize(("back", "code"), [(False, 1), (True, 1)])
+def test_a_loosening_may_fail_the_build(run: Run, files: tuple[str, str], back: bool, code: int) -> None:
+    assert run("policy", "diff", *(reversed(files) if back else files), "--fail-on-loosening")[0] == code
+    assert run("policy", "diff", files[0], files[0], "--fail-on-loosening")[:2] == (0, "nothing is loosened\n")
+
+
+def test_a_diff_for_machines(run: Run, files: tuple[str, str]) -> None:
+    code, out, _ = run("policy", "diff", *files, "--json")
+    answer: dict[str, Any] = json.loads(out)
+    assert code == 0 and answer["loosened"] is True
+    assert answer["changes"][0] == {
+        "direction": "loosened",
+        "level": "desk",
+        "rule_id": "max_order_value",
+        "setting": "limit",
+        "old": "300",
+        "new": "400",
+        "why": "",
+    }
+
+
+def test_a_file_that_is_wrong_has_its_own_exit_code(run: Run, files: tuple[str, str], tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("[desk]")
+    code, _, err = run("policy", "diff", files[0], "bad.toml", "--fail-on-loosening")
+    assert code == 2 and "bad.toml:1: [policy] needs name" in err
+
+
+# The running warden
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("apply", "policy.toml", "--name", "ann", "--reason", "calmer markets"),
+        ("approve", "0" * 16, "--name", "ann", "--reason", "calmer markets"),
+        ("withdraw", "0" * 16, "--name", "ann", "--reason", "calmer markets"),
+        ("pending",),
+    ],
+)
+def test_without_a_warden_nothing_is_changed_and_that_is_said(
+    run: Run, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("PERPGUARD_CONTROL_PORT", "1")
+    code, out, err = run("policy", *arguments)
+    assert (code, out) == (3, "") and "the warden does not answer" in err
+
+
+def test_a_file_that_is_wrong_is_not_even_sent(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERPGUARD_CONTROL_PORT", "1")
+    code, _, err = run(
+        "policy", "apply", "policy.toml", "--name", "ann", "--reason", "calmer markets", policy=HEAD + "x"
+    )
+    assert code == 2 and "policy.toml:4" in err

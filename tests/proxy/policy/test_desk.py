@@ -1,0 +1,357 @@
+"""Which policy is in force, from the first start to the second person; and what a restart makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.policy.desk import PROPOSALS_MAX, PolicyDesk, PolicyRefused, same_person
+from proxy.policy.problems import PolicyError
+from proxy.policy.shelf import Shelf
+from proxy.policy_file import policy_digest
+from tests.rules.builders import NOW
+
+WHY = "calmer markets"
+
+
+def limited_to(value: int, needs: str = 'loosening = "two-people"') -> str:
+    head = f'[policy]\nname = "solo"\nowner = "risk@desk.example"\n{needs}\n'
+    return f'{head}[desk.max_order_value]\nenforcement = "enforce"\nlimit = {value}\n'
+
+
+WIDE, MIDDLE, NARROW = limited_to(300), limited_to(200), limited_to(100)
+DELAYED = limited_to(100, "loosening_delay_s = 600")
+DELAYED_WIDE = limited_to(300, "loosening_delay_s = 600")
+
+
+class World:
+    """A data directory, the settings' file, and the store and audit around one desk, in memory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.file = directory / "settings-policy.toml"
+        self.told: list[str] = []
+        self.published: tuple[str, str] | None = None
+        self.store_gone = False
+        self.clock = NOW
+        self.desk: PolicyDesk
+
+    async def start(self, text: str | None = None) -> PolicyDesk:
+        """Start a warden; the settings name a file of this text, or of the text before."""
+        if text is not None:
+            self.file.write_text(text)
+        self.desk = PolicyDesk(
+            data_dir=self.directory, settings_file=self.file, store=self, scribe=self, now=lambda: self.clock
+        )
+        await self.desk.begin()
+        return self.desk
+
+    async def publish_policy(self, version: str, text: str) -> None:
+        self._answer()
+        self.published = (version, text)
+
+    async def policy_version(self) -> str | None:
+        self._answer()
+        return self.published[0] if self.published else None
+
+    async def document(self, name: str, version: str, content: Any) -> None:
+        self._answer()
+        assert name == f"policy:{version}" and policy_digest(content["text"]) == version
+        self.told.append(name)
+
+    async def event(self, what: str, by: str, detail: dict[str, Any]) -> None:
+        self.told.append(f"{what} {detail['policy']} by {by}")
+
+    def _answer(self) -> None:
+        if self.store_gone:
+            raise TimeoutError
+
+    def in_force(self, text: str) -> bool:
+        """In the warden, on the disk and in the store."""
+        active = (self.directory / "policy" / "active.toml").read_text()
+        return (
+            self.desk.policy.version == policy_digest(text)
+            and active == text
+            and self.published
+            == (
+                policy_digest(text),
+                text,
+            )
+        )
+
+    def waiting(self) -> list[tuple[str, str]]:
+        return [(each.proposal.digest, each.proposal.by) for each in self.desk.pending()]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+async def refused(asked: Any) -> str:
+    with pytest.raises(PolicyRefused) as refusal:
+        await asked
+    return str(refusal.value)
+
+
+# The start
+
+
+async def test_the_first_start_adopts_the_settings_file(world: World) -> None:
+    await world.start(WIDE)
+    assert world.in_force(WIDE) and world.waiting() == []
+    digest = policy_digest(WIDE)
+    assert world.told == [f"policy:{digest}", f"policy.in_force {digest} by warden"]
+
+
+async def test_a_restart_on_the_same_file_changes_nothing(world: World) -> None:
+    await world.start(WIDE)
+    world.told.clear()
+    await world.start()
+    assert world.in_force(WIDE) and world.told == [f"policy:{policy_digest(WIDE)}"]
+
+
+async def test_a_tighter_file_is_adopted_at_the_next_start(world: World) -> None:
+    await world.start(WIDE)
+    await world.start(NARROW)
+    assert world.in_force(NARROW) and world.waiting() == []
+
+
+async def test_a_looser_file_waits_and_waits_once(world: World) -> None:
+    await world.start(NARROW)
+    for _ in range(2):
+        await world.start(WIDE)
+        assert world.in_force(NARROW)
+        assert world.waiting() == [(policy_digest(WIDE), "")]
+    assert [each for each in world.told if each.startswith("policy.proposed")] == [
+        f"policy.proposed {policy_digest(WIDE)} by warden"
+    ]
+
+
+async def test_a_file_that_somebody_broke_does_not_take_the_guard_away(world: World) -> None:
+    await world.start(WIDE)
+    await world.start("not a policy")
+    assert world.in_force(WIDE)
+
+
+async def test_without_any_policy_nothing_starts(world: World) -> None:
+    with pytest.raises(PolicyError, match=r"settings-policy\.toml"):
+        await world.start("not a policy")
+
+
+async def test_an_active_policy_that_was_damaged_stops_the_start(world: World) -> None:
+    """The settings' file may be looser, and nobody can tell."""
+    await world.start(NARROW)
+    (world.directory / "policy" / "active.toml").write_text("[policy")
+    with pytest.raises(PolicyError, match=r"active\.toml"):
+        await world.start(WIDE)
+
+
+async def test_nothing_is_in_force_that_could_not_be_written_down(world: World) -> None:
+    world.store_gone = True
+    with pytest.raises(TimeoutError):
+        await world.start(WIDE)
+    assert not (world.directory / "policy").exists() and world.told == []
+    world.store_gone = False
+    await world.desk.begin()
+    assert world.in_force(WIDE)
+
+
+# Changing
+
+
+async def test_tightening_is_at_once(world: World) -> None:
+    desk = await world.start(WIDE)
+    assert await desk.propose(text=NARROW, name="ann", reason=WHY) is None
+    assert world.in_force(NARROW)
+    digest = policy_digest(NARROW)
+    assert world.told[-2:] == [f"policy:{digest}", f"policy.in_force {digest} by ann"]
+
+
+async def test_loosening_waits_for_somebody_else(world: World) -> None:
+    desk = await world.start(NARROW)
+    pending = await desk.propose(text=WIDE, name="Ann", reason=WHY)
+    assert pending is not None and pending.due is None and world.in_force(NARROW)
+    for name in ("Ann", "ann", " ANN ", "Ａnn"):
+        assert "somebody else" in await refused(desk.approve(digest=pending.proposal.digest, name=name, reason=WHY))
+    assert world.in_force(NARROW)
+    assert await desk.approve(digest=pending.proposal.digest, name="ben", reason=WHY) is None
+    assert world.in_force(WIDE) and world.waiting() == []
+    assert world.told[-1] == f"policy.in_force {policy_digest(WIDE)} by ben"
+
+
+async def test_a_mixed_policy_waits_whole(world: World) -> None:
+    desk = await world.start(NARROW)
+    mixed = WIDE + '[desk.max_leverage]\nenforcement = "enforce"\nlimit = 2\n'
+    assert await desk.propose(text=mixed, name="ann", reason=WHY) is not None
+    assert world.in_force(NARROW)
+
+
+async def test_what_waits_survives_a_restart(world: World) -> None:
+    desk = await world.start(NARROW)
+    await desk.propose(text=WIDE, name="ann", reason=WHY)
+    desk = await world.start()
+    assert world.waiting() == [(policy_digest(WIDE), "ann")]
+    assert "somebody else" in await refused(desk.approve(digest=policy_digest(WIDE), name="ann", reason=WHY))
+    assert await desk.approve(digest=policy_digest(WIDE), name="ben", reason=WHY) is None
+
+
+async def test_nobody_stands_for_a_file_until_somebody_does(world: World) -> None:
+    """Who edits the file and who approves must be two people, and the guard cannot know who edited it."""
+    await world.start(NARROW)
+    desk = await world.start(WIDE)
+    first = await desk.approve(digest=policy_digest(WIDE), name="ann", reason=WHY)
+    assert first is not None and world.waiting() == [(policy_digest(WIDE), "ann")] and world.in_force(NARROW)
+    assert await desk.approve(digest=policy_digest(WIDE), name="ben", reason=WHY) is None
+    assert world.in_force(WIDE)
+
+
+async def test_a_named_person_may_propose_what_the_file_says(world: World) -> None:
+    await world.start(NARROW)
+    desk = await world.start(WIDE)
+    assert await desk.propose(text=WIDE, name="ann", reason=WHY) is not None
+    assert world.waiting() == [(policy_digest(WIDE), "ann")]
+    assert "proposed by ann already" in await refused(desk.propose(text=WIDE, name="ben", reason=WHY))
+
+
+async def test_whatever_comes_into_force_supersedes_what_waits(world: World) -> None:
+    """What waits was compared with a policy that is not in force any more."""
+    desk = await world.start(MIDDLE)
+    await desk.propose(text=WIDE, name="ann", reason=WHY)
+    await desk.propose(text=NARROW, name="ben", reason=WHY)
+    assert world.waiting() == []
+    assert world.told[-1] == f"policy.superseded {policy_digest(WIDE)} by warden"
+    assert "no such proposal" in await refused(desk.approve(digest=policy_digest(WIDE), name="ben", reason=WHY))
+
+
+async def test_a_crash_between_file_and_tidying_leaves_nothing_that_could_be_approved(world: World) -> None:
+    desk = await world.start(MIDDLE)
+    await desk.propose(text=WIDE, name="ann", reason=WHY)
+    Shelf(world.directory).activate(NARROW)
+    desk = await world.start(NARROW)
+    assert world.in_force(NARROW) and world.waiting() == []
+
+
+async def test_withdrawn_is_withdrawn(world: World) -> None:
+    desk = await world.start(NARROW)
+    await desk.propose(text=WIDE, name="ann", reason=WHY)
+    await desk.withdraw(digest=policy_digest(WIDE), name="ben", reason=WHY)
+    assert world.waiting() == []
+    assert world.told[-1] == f"policy.withdrawn {policy_digest(WIDE)} by ben"
+    assert "no such proposal" in await refused(desk.withdraw(digest=policy_digest(WIDE), name="ben", reason=WHY))
+
+
+async def test_what_waits_is_bounded(world: World) -> None:
+    desk = await world.start(NARROW)
+    for more in range(PROPOSALS_MAX):
+        await desk.propose(text=limited_to(300 + more), name="ann", reason=WHY)
+    assert f"{PROPOSALS_MAX} proposals wait already" in await refused(
+        desk.propose(text=limited_to(1_000), name="ann", reason=WHY)
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        (lambda desk: desk.propose(text="not a policy", name="ann", reason=WHY), "line 1: not TOML"),
+        (lambda desk: desk.propose(text=NARROW, name="ann", reason=WHY), "is in force already"),
+        (lambda desk: desk.propose(text=WIDE, name="ann", reason="why not"), "the reason is shorter than 8"),
+        (lambda desk: desk.approve(digest="0" * 16, name="ann", reason=WHY), "no such proposal waits"),
+    ],
+)
+async def test_what_makes_no_sense_is_refused(world: World, asked: Callable[[PolicyDesk], Any], why: str) -> None:
+    desk = await world.start(NARROW)
+    told = list(world.told)
+    assert why in await refused(asked(desk))
+    assert world.in_force(NARROW) and world.waiting() == [] and world.told == told
+
+
+async def test_without_the_store_nothing_changes(world: World) -> None:
+    desk = await world.start(WIDE)
+    world.store_gone = True
+    assert "does not answer" in await refused(desk.propose(text=NARROW, name="ann", reason=WHY))
+    world.store_gone = False
+    assert world.in_force(WIDE)
+
+
+# The delay
+
+
+async def pass_time(world: World, **by: float) -> None:
+    """Let the clock run, and the desk look once."""
+    world.clock += timedelta(**by)
+    await world.desk.look()
+
+
+async def test_after_the_delay_it_takes_effect_by_itself(world: World) -> None:
+    desk = await world.start(DELAYED)
+    pending = await desk.propose(text=DELAYED_WIDE, name="ann", reason=WHY)
+    assert pending is not None and pending.due == world.clock + timedelta(seconds=600)
+    await pass_time(world, seconds=599)
+    assert world.in_force(DELAYED)
+    await pass_time(world, seconds=1)
+    assert world.in_force(DELAYED_WIDE)
+    assert world.told[-1] == f"policy.in_force {policy_digest(DELAYED_WIDE)} by ann"
+
+
+async def test_a_second_person_need_not_wait(world: World) -> None:
+    desk = await world.start(DELAYED)
+    await desk.propose(text=DELAYED_WIDE, name="ann", reason=WHY)
+    assert await desk.approve(digest=policy_digest(DELAYED_WIDE), name="ben", reason=WHY) is None
+    assert world.in_force(DELAYED_WIDE)
+
+
+async def test_a_file_nobody_stands_for_is_never_due_and_the_delay_begins_with_a_name(world: World) -> None:
+    await world.start(DELAYED)
+    desk = await world.start(DELAYED_WIDE)
+    await pass_time(world, days=1)
+    assert world.in_force(DELAYED)
+    pending = await desk.approve(digest=policy_digest(DELAYED_WIDE), name="ann", reason=WHY)
+    assert pending is not None and pending.due == world.clock + timedelta(seconds=600)
+    await pass_time(world, seconds=600)
+    assert world.in_force(DELAYED_WIDE)
+
+
+async def test_the_active_policy_s_word_counts_not_the_new_one_s(world: World) -> None:
+    desk = await world.start(NARROW)
+    await desk.propose(text=DELAYED_WIDE, name="ann", reason=WHY)
+    await pass_time(world, days=7)
+    assert world.in_force(NARROW)
+
+
+async def test_a_delay_runs_on_while_no_warden_is_there(world: World) -> None:
+    desk = await world.start(DELAYED)
+    await desk.propose(text=DELAYED_WIDE, name="ann", reason=WHY)
+    world.clock += timedelta(seconds=600)
+    await world.start()
+    assert world.in_force(DELAYED)
+    await world.desk.look()
+    assert world.in_force(DELAYED_WIDE)
+
+
+# The store
+
+
+@pytest.mark.parametrize("published", [None, ("broken", "[desk")])
+async def test_a_store_that_lost_the_policy_gets_it_again(world: World, published: tuple[str, str] | None) -> None:
+    await world.start(WIDE)
+    world.published = published
+    await world.desk.look()
+    assert world.in_force(WIDE)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [("ann", "Ann ", True), ("Ann  Lee", "ann lee", True), ("ﬁn", "fin", True), ("ann", "anne", False)],
+)
+def test_a_person_is_one_however_typed(one: str, other: str, same: bool) -> None:
+    assert same_person(one, other) is same
+
+
+def test_a_digest_is_no_path(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="sixteen"):
+        Shelf(tmp_path).drop("../../kill/desk")
