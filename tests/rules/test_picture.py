@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from runpy import run_path
+from importlib.util import find_spec, module_from_spec
 from typing import Any
 
 import pytest
 
-from rules import picture
 from rules.model import OrderType, Side, TimeInForce
 from rules.picture import FIELDS
 from tests.rules.builders import NOW, World, a_buy, a_sell, an_account, an_amend, an_open_order
@@ -22,10 +21,15 @@ ENTRY = a_buy(
 )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def asked() -> Callable[[str, Any, World], Any]:
     """Reads a name. The module is run anew for it: most of what it does it does while it is imported."""
-    fields = run_path(picture.__file__, run_name=picture.__name__)["FIELDS"]
+    spec = find_spec("rules.picture")
+    assert spec is not None
+    assert spec.loader is not None
+    picture = module_from_spec(spec)
+    spec.loader.exec_module(picture)
+    fields = picture.FIELDS
 
     def read(path: str, entry: Any, world: World) -> Any:
         root, name = path.split(".")

@@ -91,3 +91,7 @@ def test_nothing_is_forced_on_an_unknown_account():
 
 def test_the_size_that_closes_is_told_exactly():
     assert breach(a_sell("BTCUSDT", "5"), an_account().long("BTCUSDT", "1.250")).headroom == Decimal("1.25")
+
+
+def test_a_flag_that_is_forced_lets_pass_what_was_refused():
+    assert (FORCE.permits, REQUIRE.permits) == (True, False)
