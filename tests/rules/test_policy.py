@@ -89,4 +89,4 @@ def test_the_gates_are_those_that_others_need():
 
 def test_no_rule_but_the_one_that_forces_a_flag_permits_anything():
     assert [rule for rule in CATALOG.values() if rule.permits is not Rule.permits] == [ReduceOnlyExits]
-    assert MaxOrderValue(limit=Decimal(1)).permits is False
+    assert MaxOrderValue(limit=Decimal(1)).permits() is False

@@ -95,6 +95,7 @@ def test_a_spent_budget_leaves_nothing():
 def test_a_budget_is_one_bot_s(level):
     with pytest.raises(ValueError, match=r"^margin_budget is set aside for one bot: \[bot\.NAME\.margin_budget\]$"):
         replace(RULE, level=level)
+    assert replace(RULE, level="bot:grid").level == "bot:grid"
 
 
 def test_an_amend_of_the_own_order_replaces_it():

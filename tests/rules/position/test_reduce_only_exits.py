@@ -94,4 +94,4 @@ def test_the_size_that_closes_is_told_exactly():
 
 
 def test_a_flag_that_is_forced_lets_pass_what_was_refused():
-    assert (FORCE.permits, REQUIRE.permits) == (True, False)
+    assert (FORCE.permits(), REQUIRE.permits()) == (True, False)
