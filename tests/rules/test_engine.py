@@ -312,6 +312,13 @@ def test_a_batch_sees_its_own_earlier_items():
     assert [decision.verdict for decision in too_much] == [DENY, DENY]
 
 
+@pytest.mark.parametrize("level", ["account:demo", "bot:demo-bot", "symbol:BTCUSDT"])
+def test_limits_of_every_level_hold_in_a_batch(level):
+    limit = PositionLimit(limit_quantity=Decimal(1), level=level)
+    decisions = batch(an_account(), a_buy("BTCUSDT", "0.5"), a_buy("BTCUSDT", "0.501"), rules=[limit])
+    assert codes(decisions[1]) == ["POSITION_ABOVE_LIMIT"]
+
+
 def test_the_entries_of_a_batch_fall_together_and_say_why():
     decisions = batch(
         an_account(), a_buy("BTCUSDT", "0.1"), a_buy("BTCUSDT", "9"), rules=[PositionLimit(limit_quantity=Decimal(1))]

@@ -6,7 +6,7 @@ import pytest
 
 from rules.exposure import held_order, order_value, worst_case
 from rules.model import OrderType, PositionSide, Side
-from rules.snapshot import HeldOrder
+from rules.snapshot import Amendment, HeldOrder
 from tests.rules.builders import (
     a_buy,
     a_cancel,
@@ -190,6 +190,24 @@ def test_an_amend_names_the_total_so_what_is_filled_is_not_counted_again():
 def test_an_amend_is_worth_the_higher_of_both_prices():
     world = an_account().resting(an_open_order(BUY, "BTCUSDT", "1", "52000", order_id="9"))
     assert exposure(world, "BTCUSDT", an_amend(BUY, "BTCUSDT", "1", "49000", order_id="9")).long_notional == 52_000
+
+
+def test_a_held_amend_is_its_original_changed_and_bears_no_name():
+    world = an_account().hedged()
+    world = world.resting(
+        an_open_order(SELL, "BTCUSDT", "1", "52000", order_id="9", client_order_id="x", position_side=SHORT)
+    )
+    amend = an_amend(BUY, "BTCUSDT", "2", "53000", order_id="9", client_order_id="x")
+    assert held_order(amend, world.snapshot) == HeldOrder(
+        symbol="BTCUSDT",
+        side=SELL,
+        position_side=SHORT,
+        quantity=Decimal(2),
+        price=Decimal(53_000),
+        client_order_id="",
+        replaces="9",
+        amendment=Amendment(order_id="9", client_order_id="x", quantity=Decimal(2), price=Decimal(53_000)),
+    )
 
 
 def test_an_amend_of_an_unknown_order_counts_whole_on_the_leg_it_would_open():

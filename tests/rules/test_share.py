@@ -88,6 +88,11 @@ def test_only_the_own_shares_make_the_own_result():
     assert own_pnl(world.unsurveyed().snapshot) == 0
 
 
+def test_the_mark_comes_before_what_the_survey_saw():
+    world = an_account().sharing(ME, "BTCUSDT", "1", "49000").marked("BTCUSDT", "51000")
+    assert own_pnl(world.snapshot) == 2000
+
+
 def test_without_a_mark_the_survey_s_counts_and_then_what_was_paid():
     world = an_account().sharing(ME, "ETHUSDT", "1").sharing(ME, "BTCUSDT", "2", "49000").unmarked("BTCUSDT")
     other, leg = world.account.positions

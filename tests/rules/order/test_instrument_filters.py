@@ -67,6 +67,7 @@ def test_a_market_order_is_worth_the_mark():
     cheap = WORLD.marked("BTCUSDT", "14999.9")
     assert code(a_buy("BTCUSDT", "0.01"), WORLD.marked("BTCUSDT", "15000")) is None
     assert code(a_buy("BTCUSDT", "0.01"), cheap) == "NOTIONAL_TOO_SMALL"
+    assert code(a_buy("BTCUSDT", "0.01"), cheap.unmarked("BTCUSDT")) is None
 
 
 def test_an_unlisted_symbol_is_left_to_the_gate():

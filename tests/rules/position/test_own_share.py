@@ -65,6 +65,7 @@ def test_an_exit_beyond_it_is_refused_and_told_how_much_passes():
     (breach,) = decision.breaches
     assert (breach.observed, breach.limit, breach.headroom) == ("1.5", "1", 1)
     assert breach.message == "would reduce another bot's share of the BTCUSDT position"
+    assert RULE.check(an_exit("1.5"), shared().snapshot).headroom == 1
     assert breach.advice == "close at most 1, your share less your resting exits; cancel those to close more"
     assert passes(an_exit("1"), shared())
 
@@ -240,6 +241,18 @@ def test_another_bot_s_order_is_not_amended():
     decision = judged(an_amend(Side.BUY, "BTCUSDT", "1", "41000", order_id="7"), an_account().resting(order), RULE)
     breach = decision.breaches[0]
     assert (breach.code, breach.message, breach.observed) == ("ORDER_NOT_OWNED", "Unknown order sent.", "7")
+
+
+def test_one_amended_by_its_own_name_is_told_no_id_of_the_venue_s():
+    order = an_open_order(Side.BUY, "BTCUSDT", "1", "40000", order_id="7", client_order_id="x", bot=OTHER)
+    amend = an_amend(Side.BUY, "BTCUSDT", "1", "41000", client_order_id="x")
+    assert RULE.check(amend, an_account().resting(order).snapshot).observed == ""
+
+
+def test_a_crash_over_whose_an_order_is_cancels_it():
+    world = shared()
+    broken = replace(world, account=replace(world.account, open_orders=None))
+    assert passes(a_cancel("BTCUSDT", "7"), broken)
 
 
 SETTINGS = [

@@ -76,7 +76,16 @@ def test_force_does_not_flip():
     assert (codes(decision), decision.effective.reduce_only) == (["POSITION_FLIP"], None)
 
 
-@pytest.mark.parametrize("command", [a_buy("BTCUSDT", "1"), a_sell("ETHUSDT", "1"), a_close("BTCUSDT")], ids=str)
+@pytest.mark.parametrize(
+    "command",
+    [
+        a_buy("BTCUSDT", "1"),
+        a_sell("ETHUSDT", "1"),
+        a_close("BTCUSDT"),
+        an_amend(Side.SELL, "BTCUSDT", "1", order_id="9"),
+    ],
+    ids=str,
+)
 def test_force_leaves_other_orders_alone(command):
     assert FORCE.forced(command, LONG_2.snapshot) is None
 
