@@ -1,5 +1,6 @@
 """The worst case: everything that can fill does fill, and nothing that is not there yet is a credit."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -164,6 +165,12 @@ def test_a_position_is_valued_at_the_survey_s_mark_when_there_is_no_other():
 def test_the_exposure_of_an_unknown_account_is_nobody_s_guess():
     with pytest.raises(ValueError, match=r"^exposure of an unknown account$"):
         worst_case(an_account().unsurveyed().snapshot)
+
+
+def test_orders_without_a_name_are_not_one_another():
+    resting = replace(an_open_order(BUY, "BTCUSDT", "1", "49000"), client_order_id="")
+    world = an_account().resting(resting).holding(a_buy("BTCUSDT", "1", "49000"))
+    assert exposure(world).long_quantity == 2
 
 
 def test_an_amend_and_its_original_are_never_both_counted():

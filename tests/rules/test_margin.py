@@ -263,6 +263,12 @@ def test_what_is_under_way_does_not_hide_behind_a_larger_order() -> None:
     assert after(a_buy("BTCUSDT", "1"), held).distance < after(a_buy("BTCUSDT", "1"), world).distance
 
 
+def test_what_rests_on_an_isolated_leg_brings_its_own_margin() -> None:
+    world = isolated(leverage=10).isolating("BTCUSDT", "1", margin="6000")
+    resting = world.resting(an_open_order(Side.BUY, "BTCUSDT", "1", "50000"))
+    assert after(a_buy("BTCUSDT", "1"), resting) == after(a_buy("BTCUSDT", "2"), world)
+
+
 def test_an_isolated_order_priced_through_the_mark_has_lost_the_difference_already() -> None:
     world = isolated(leverage=10)
     paid = after(a_buy("BTCUSDT", "1", "51000"), world)

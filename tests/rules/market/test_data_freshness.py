@@ -74,6 +74,16 @@ def test_a_position_elsewhere_needs_a_mark_too():
     assert code(ENTRY, an_account().long("ETHUSDT", "1").unmarked("ETHUSDT")) == "MARKET_STALE"
 
 
+@pytest.mark.parametrize("symbol", ["BTCUSDT", "ETHUSDT", "DOGEUSDT"])
+@pytest.mark.parametrize("direction", [1, -1], ids=["past", "future"])
+def test_the_oldest_and_the_newest_mark_of_all_positions_must_be_fresh(symbol, direction):
+    world = an_account().long("BTCUSDT", "1").short("ETHUSDT", "1").long("DOGEUSDT", "1")
+    assert code(ENTRY, world.marked(symbol, "1", seconds_ago=10 * direction)) is None
+    stale = world.marked(symbol, "1", seconds_ago=10.001 * direction)
+    assert code(ENTRY, stale) == "MARKET_STALE"
+    assert RULE.check(ENTRY, stale.snapshot).message == f"the mark price of {symbol} is 10.0 s old"
+
+
 @pytest.mark.parametrize("command", [a_sell("BTCUSDT", "1", reduce_only=True), a_cancel()], ids=["exit", "cancel"])
 def test_exits_and_cancels_never_wait_for_data(command):
     assert code(command, replace(an_account().unsurveyed(), instruments={}, markets={}).without_store()) is None

@@ -23,6 +23,7 @@ def test_a_sell_20_percent_below_the_mark_passes():
 def test_a_sell_one_tick_further_does_not():
     found = breach(a_sell("BTCUSDT", "1", "39999.9", reduce_only=True))
     assert (found.code, found.observed, found.limit) == ("EXIT_PRICE_OUTSIDE_COLLAR", "39999.9", "40000")
+    assert found.message == "exit price 39999.9 gives away more than 20 % against the mark 50000"
     assert found.advice == "use a price of 40000 or better, or a market order"
 
 
