@@ -85,6 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from proxy.audit import commands as audit_commands
+    from proxy.ledger import commands as ledger_commands
     from proxy.policy import commands as policy_commands
     from proxy.vault import commands as vault_commands
 
@@ -119,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     kill_commands.add_arguments(commands)
     vault_commands.add_arguments(commands)
     audit_commands.add_arguments(commands)
+    ledger_commands.add_arguments(commands)
     policy_commands.add_arguments(commands)
     return parser
 
@@ -223,6 +225,12 @@ def _audit(args: Arguments) -> int:
     return audit_commands.run(args)
 
 
+def _ledger(args: Arguments) -> int:
+    from proxy.ledger import commands as ledger_commands
+
+    return ledger_commands.run(args)
+
+
 _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "init": _init,
     "check": _check,
@@ -235,5 +243,6 @@ _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "demo": _demo,
     "keys": _keys,
     "audit": _audit,
+    "ledger": _ledger,
     "policy": _policy,
 }

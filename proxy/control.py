@@ -34,6 +34,8 @@ from proxy.console.plane import (
 from proxy.kill.bot_stops import BotStops, bot_of
 from proxy.kill.desk import KillDesk
 from proxy.kill.rearm import RearmRefused
+from proxy.ledger.marks import marks_path
+from proxy.ledger.supposing import NothingKnown, supposed
 from proxy.policy.comparing import loosened
 from proxy.policy.desk import Pending, PolicyDesk, PolicyRefused
 from proxy.settings import Settings
@@ -141,11 +143,17 @@ class Control:
         return await self._ask(ask, [])
 
     async def decision(self, decision_id: str) -> Mapping[str, Any] | None:
-        """Everything the archive holds of one request."""
+        """Everything the archive holds of one request, and what its refused orders would have come to."""
 
         def ask(archive: ArchiveReader) -> Mapping[str, Any] | None:
             story = query.decision(archive, decision_id)
-            return None if story is None else asdict(story)
+            if story is None:
+                return None
+            try:
+                orders = supposed(story.decision, marks_path(self._settings.data_dir), self._now())
+            except NothingKnown as trouble:
+                return {"counterfactual": f"not known: {trouble}", **asdict(story)}
+            return {"counterfactual": plain(orders), **asdict(story)}
 
         return await self._ask(ask, None)
 

@@ -8,34 +8,24 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
-import sqlite3
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from proxy.audit import pages
+from proxy.audit.asking import NOT_OK, OK, UsageError, answered, parse_since
 from proxy.audit.documents import ArchiveSource, ExportSource
-from proxy.audit.export import ExportBroken, write_export
+from proxy.audit.export import write_export
 from proxy.audit.query import LIMIT_MAX, decision, judged
-from proxy.audit.reader import ArchiveReader, ArchiveUnavailable
+from proxy.audit.reader import ArchiveReader
 from proxy.audit.replay import replay
 from proxy.audit.verify import verify
 from proxy.clock import utc_now
-from proxy.policy_file import PolicyError, load_policy, parse_policy
+from proxy.ledger.marks import marks_path
+from proxy.ledger.supposing import NothingKnown, supposed
+from proxy.policy_file import load_policy, parse_policy
 from rules.engine import decide_batch
-
-_OK, _NOT_OK, _USAGE = 0, 1, 2
-_AGO: Final = re.compile(r"([0-9]{1,6})([smhdw])")
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-class UsageError(Exception):
-    """The question makes no sense as asked. The message says what would."""
 
 
 def archive_path(data_dir: Path) -> Path:
@@ -71,37 +61,7 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
 
 def run(args: argparse.Namespace) -> int:
     """Run one ``audit`` command and give its exit code; trouble goes to standard error."""
-    try:
-        return _COMMANDS[args.audit_command](args)
-    except ExportBroken as broken:
-        pages.complain(str(broken))
-        return _NOT_OK
-    except (UsageError, ArchiveUnavailable, PolicyError, sqlite3.Error) as trouble:
-        pages.complain(str(trouble))
-        return _USAGE
-    except (msgspec.MsgspecError, UnicodeError) as damage:
-        pages.complain(f"the archive is damaged, ask `perpguard audit verify`: {damage}")
-        return _NOT_OK
-    except BrokenPipeError:
-        # The reader of our pipe has seen enough. Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _OK
-    except OSError as trouble:
-        pages.complain(str(trouble))
-        return _USAGE
-
-
-def parse_since(text: str, now: datetime) -> datetime:
-    """``30s 15m 6h 2d 1w`` before ``now``, or an ISO 8601 time, UTC unless it says otherwise. Raises ``UsageError``."""
-    try:
-        if ago := _AGO.fullmatch(text):
-            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        moment = datetime.fromisoformat(text)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise UsageError(
-            f"--since {text!r} is neither an age such as 6h nor a time such as 2026-11-24T09:00"
-        ) from error
+    return answered("audit", lambda: _COMMANDS[args.audit_command](args))
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -119,7 +79,7 @@ def _list(args: argparse.Namespace) -> int:
             limit=args.limit,
         )
     pages.print_rows(rows, as_json=args.json)
-    return _OK
+    return OK
 
 
 def _show(args: argparse.Namespace) -> int:
@@ -127,9 +87,15 @@ def _show(args: argparse.Namespace) -> int:
         story = decision(archive, args.id)
     if story is None:
         pages.complain(f"nothing is archived under {args.id}")
-        return _NOT_OK
-    pages.print_story(story, as_json=args.json)
-    return _OK
+        return NOT_OK
+    try:
+        orders = supposed(story.decision, marks_path(args.data_dir), utc_now())
+    except NothingKnown as trouble:
+        # The story is told as it stands in the record, whatever else can be made of it.
+        pages.complain(f"what refused orders would have come to is not known: {trouble}")
+        orders = ()
+    pages.print_story(story, orders, as_json=args.json)
+    return OK
 
 
 def _verify(args: argparse.Namespace) -> int:
@@ -137,7 +103,7 @@ def _verify(args: argparse.Namespace) -> int:
         raise UsageError(f"there is no anchor at {args.anchor}")
     report = verify(archive_path(args.data_dir), args.anchor)
     pages.print_verification(report, as_json=args.json)
-    return _OK if report.ok else _NOT_OK
+    return OK if report.ok else NOT_OK
 
 
 def _export(args: argparse.Namespace) -> int:
@@ -151,7 +117,7 @@ def _export(args: argparse.Namespace) -> int:
         else:
             count = _export_to(args.output, archive)
             pages.say(f"{count} records in {args.output}")
-    return _OK
+    return OK
 
 
 def _export_to(path: Path, archive: ArchiveReader) -> int:
@@ -168,7 +134,7 @@ def _replay(args: argparse.Namespace) -> int:
         with _open(args) as archive, archive.standing_still():
             report = replay(ArchiveSource(archive), decide_batch, parse_policy, policy=policy)
     pages.print_replay(report, as_json=args.json)
-    return _OK if report.agree else _NOT_OK
+    return OK if report.agree else NOT_OK
 
 
 def _open(args: argparse.Namespace) -> ArchiveReader:

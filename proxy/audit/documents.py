@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, BinaryIO, Final, Protocol
 
-from proxy.audit.entry import from_micros, stored_entry
+from proxy.audit.entry import from_micros, micros, stored_entry
 from proxy.audit.export import read_export, read_line
 from proxy.audit.reader import ArchiveReader
 from proxy.store.codec import load
@@ -35,16 +35,43 @@ class RecordSource(Protocol):
         """What was archived as ``name@version``: none, one, or several where a version was used twice."""
 
 
-class ArchiveSource:
-    """Reads an archive. ``standing_still`` is the caller's to hold."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Some of the decisions: of one bot, from ``since`` on, before ``until``."""
 
-    def __init__(self, archive: ArchiveReader) -> None:
+    since: datetime | None = None
+    until: datetime | None = None
+    bot: str | None = None
+
+
+class ArchiveSource:
+    """Reads an archive, all of it or a ``window`` of its decisions. ``standing_still`` is the caller's to hold."""
+
+    def __init__(self, archive: ArchiveReader, window: Window | None = None) -> None:
         self._archive = archive
+        self._window = window
         self.documents: Callable[[str], tuple[Document, ...]] = lru_cache(_DOCUMENTS_KEPT)(self._documents)
 
     def decisions(self) -> Iterator[dict[str, Any]]:
-        """Every decision record, in chain order."""
+        """Every decision record, in chain order; those of a window in the order of their time."""
+        if self._window is not None:
+            return self._decisions_in(self._window)
         rows = self._archive.connection.execute("SELECT body FROM records WHERE kind = 'decision' ORDER BY seq")
+        return (load(body) for (body,) in rows)
+
+    def _decisions_in(self, window: Window) -> Iterator[dict[str, Any]]:
+        wanted: dict[str, object] = {
+            "j.at_us >= ?": micros(window.since) if window.since is not None else None,
+            "j.at_us < ?": micros(window.until) if window.until is not None else None,
+            "j.bot = ?": window.bot,
+        }
+        conditions = {condition: value for condition, value in wanted.items() if value is not None}
+        # Constants of this function; every value is a parameter. The first row of every decision, off an index.
+        question = f"""
+            SELECT r.body FROM judgements j JOIN records r USING (seq)
+            WHERE {" AND ".join([*conditions, "j.item = 0", "j.place = 0"])}
+            ORDER BY j.at_us, j.seq"""  # noqa: S608
+        rows = self._archive.connection.execute(question, tuple(conditions.values()))
         return (load(body) for (body,) in rows)
 
     def _documents(self, reference: str) -> tuple[Document, ...]:

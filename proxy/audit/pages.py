@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -16,11 +16,21 @@ from proxy.audit.query import JudgedCommand, Story
 from proxy.audit.replay import ReplayReport
 from proxy.audit.verify import VerifyReport
 from proxy.audit.words import in_words, safe
-from proxy.store.codec import plain
+from proxy.ledger.counterfactual import Horizon, Outcome
+from proxy.ledger.supposing import Supposed
+from proxy.store.codec import plain, plain_command
 from proxy.venues.binance.client_ids import inward, tag
+from rules.rule import show
 
 _PIPE_WIDTH: Final = 200
 """Columns when nobody is looking: wide enough that no cell breaks."""
+
+HORIZONS: Final = {
+    Horizon.FIVE_MINUTES: "after 5 min",
+    Horizon.HOUR: "after 1 h",
+    Horizon.FUNDING: "at the next funding",
+}
+"""When a supposed result is read, in words."""
 
 
 def say(line: str) -> None:
@@ -28,15 +38,29 @@ def say(line: str) -> None:
     print(safe(line))  # noqa: T201 - the command line's voice
 
 
-def complain(line: str) -> None:
-    """One line to standard error."""
-    print(f"perpguard audit: {safe(line)}", file=sys.stderr)  # noqa: T201 - the command line's voice
+def complain(line: str, name: str = "audit") -> None:
+    """One line to standard error, from the command ``name``."""
+    print(f"perpguard {name}: {safe(line)}", file=sys.stderr)  # noqa: T201 - the command line's voice
+
+
+def print_json(value: Any) -> None:
+    """``value`` in one line."""
+    print(_as_json(value))  # noqa: T201 - the command line's voice
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table, or nothing when it has no rows."""
+    table = _table(*headings)
+    for row in rows:
+        table.add_row(*_cells(*row))
+    if table.rows:
+        _console().print(table)
 
 
 def print_rows(rows: Sequence[JudgedCommand], *, as_json: bool) -> None:
     """Judged commands, one per row."""
     if as_json:
-        _print_json([plain(row) for row in rows])
+        print_json([plain(row) for row in rows])
         return
     table = _table("time (UTC)", "bot", "account", "command", "verdict", "why", "id")
     for row in rows:
@@ -46,10 +70,10 @@ def print_rows(rows: Sequence[JudgedCommand], *, as_json: bool) -> None:
     say(f"{len(rows)} shown" if rows else "nothing matches")
 
 
-def print_story(story: Story, *, as_json: bool) -> None:
-    """Intent, decision and outcome of one request."""
+def print_story(story: Story, supposed: Sequence[Supposed], *, as_json: bool) -> None:
+    """Intent, decision and outcome of one request, and what its refused orders would have come to."""
     if as_json:
-        _print_json(asdict(story))
+        print_json({**asdict(story), "counterfactual": plain(supposed)})
         return
     table = _table("what", "time (UTC)", "detail")
     if story.intent is not None:
@@ -63,6 +87,10 @@ def print_story(story: Story, *, as_json: bool) -> None:
         table.add_row(*_cells("under", "", f"policy {story.decision['policy_version']}"))
     if story.outcome is not None:
         table.add_row(*_cells("came of it", story.outcome["at"], _came_of_it(story.outcome)))
+    for each in supposed:
+        asked = in_words(plain_command(each.order))
+        for horizon, outcome in each.outcomes.items():
+            table.add_row(*_cells("had it been sent", HORIZONS[horizon], f"{asked}: {_supposed(outcome)}"))
     for record in story.others:
         table.add_row(*_cells(record["kind"], record["at"], _as_json(record)))
     _console().print(table)
@@ -71,7 +99,7 @@ def print_story(story: Story, *, as_json: bool) -> None:
 def print_verification(report: VerifyReport, *, as_json: bool) -> None:
     """Whether the archive is whole."""
     if as_json:
-        _print_json(plain(report))
+        print_json(plain(report))
         return
     if report.ok:
         say(f"OK: {report.records} records, chain whole, head {report.head_hash}")
@@ -85,7 +113,7 @@ def print_verification(report: VerifyReport, *, as_json: bool) -> None:
 def print_replay(report: ReplayReport, *, as_json: bool) -> None:
     """Whether everything was decided as it would be again."""
     if as_json:
-        _print_json({"agree": report.agree, **plain(report)})
+        print_json({"agree": report.agree, **plain(report)})
         return
     say(
         f"{'OK' if report.agree else 'NOT OK'}: {report.agreed} of {report.decisions} decisions agree,"
@@ -122,6 +150,12 @@ def _came_of_it(outcome: dict[str, Any]) -> str:
     return "; ".join([outcome["result"], *details, *items])
 
 
+def _supposed(outcome: Outcome) -> str:
+    if outcome.result is None:
+        return f"{outcome.state.value}: {outcome.why}" if outcome.why else outcome.state.value
+    return f"{'lost' if outcome.result < 0 else 'made'} {show(abs(outcome.result))}"
+
+
 def _table(*headings: str) -> Table:
     table = Table()
     for heading in headings:
@@ -136,10 +170,6 @@ def _cells(*values: object) -> list[Text]:
 
 def _console() -> Console:
     return Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
-
-
-def _print_json(value: Any) -> None:
-    print(_as_json(value))  # noqa: T201 - the command line's voice
 
 
 def _as_json(value: Any) -> str:

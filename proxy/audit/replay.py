@@ -8,29 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
-from functools import lru_cache
 from typing import Any, Final
 
-import msgspec
-
-from proxy.audit.documents import Document, RecordSource
+from proxy.audit.documents import RecordSource
+from proxy.audit.pictures import UNREADABLE, DocumentMissing, ParsePolicy, policies, resolved
 from proxy.audit.words import in_words
-from proxy.policy_file import PolicyError
-from proxy.store.codec import build, build_command, build_decision, build_snapshot, plain
+from proxy.store.codec import build_command, build_decision, build_snapshot, plain
 from rules.decision import Decision
 from rules.model import Command
 from rules.policy import Policy
 from rules.snapshot import Snapshot
 
 Decide = Callable[[tuple[Command, ...], Snapshot, Policy], tuple[Decision, ...]]
-ParsePolicy = Callable[[str], Policy]
 
-_POLICIES_KEPT: Final = 64
 _SHOWN_MAX: Final = 20
-
-_UNREADABLE: Final = (msgspec.MsgspecError, KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
-"""What decoding a decision of another version, or of another hand, may raise. Deciding itself never raises."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +49,6 @@ class ReplayReport:
         return self.agreed == self.decisions
 
 
-class _Missing(Exception):
-    """A document the decision rests on is not there."""
-
-
 def replay(
     source: RecordSource,
     decide: Decide,
@@ -72,12 +59,12 @@ def replay(
 ) -> ReplayReport:
     """Replay every decision of ``source``, under ``policy`` instead of the recorded one when it is given."""
     report = ReplayReport()
-    policy_of = _policies(source, parse_policy)
+    policy_of = policies(source, parse_policy)
     for record in source.decisions():
         report.decisions += 1
         try:
             words = _differences(record, source, decide, policy, policy_of)
-        except _Missing as missing:
+        except DocumentMissing as missing:
             report.missing += 1
             _keep(report, record, str(missing), shown_max)
             continue
@@ -96,14 +83,14 @@ def _differences(
     override: Policy | None,
     policy_of: Callable[[str], Policy],
 ) -> str:
-    """What came out differently, in words; empty when nothing did. Raises ``_Missing``."""
+    """What came out differently, in words; empty when nothing did. Raises ``DocumentMissing``."""
     policy = override or policy_of(record["policy_version"])
-    picture = _resolved(record, source)
+    picture = resolved(record, source)
     try:
         snapshot = build_snapshot(picture)
         commands = tuple(build_command(command) for command in record["commands"])
         recorded = tuple(build_decision(decision) for decision in record["decisions"])
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         return f"the record cannot be read back: {type(error).__name__}: {error}"
     replayed = decide(commands, snapshot, policy)
     if override is not None:
@@ -128,61 +115,6 @@ def _difference(command: dict[str, Any], then: Decision, now: Decision) -> str:
 def _outcome(decision: Decision) -> str:
     codes = " ".join(breach.code for breach in decision.breaches)
     return f"{decision.verdict.value} {codes}".strip()
-
-
-def _resolved(record: dict[str, Any], source: RecordSource) -> dict[str, Any]:
-    """The recorded snapshot with its documents back in their place. Raises ``_Missing``."""
-    picture = dict(record["snapshot"])
-    at = str(record["at"])
-    account, instruments = picture.get("account"), picture.get("instruments")
-    if isinstance(account, dict) and "$ref" in account:
-        picture["account"] = _content(source, str(account["$ref"]), at)
-    if isinstance(instruments, dict) and "$ref" in instruments:
-        picture["instruments"] = _chosen(source, str(instruments["$ref"]), instruments.get("symbols") or (), at)
-    return picture
-
-
-def _chosen(source: RecordSource, reference: str, symbols: Any, at: str) -> dict[str, Any]:
-    if not symbols:
-        return {}  # Nothing was looked at, so the document is not needed.
-    listed = _content(source, reference, at)
-    try:
-        return {symbol: listed[symbol] for symbol in symbols}
-    except (KeyError, TypeError) as error:
-        raise _Missing(f"{reference} does not list {error}") from error
-
-
-def _content(source: RecordSource, reference: str, at: str) -> Any:
-    found = source.documents(reference)
-    if not found:
-        raise _Missing(f"document {reference} is missing")
-    return _as_of(found, at).content
-
-
-def _as_of(found: tuple[Document, ...], at: str) -> Document:
-    # After a store lost its memory, versions may begin anew and one name stand for two states: the later one that the
-    # decision can have seen is meant.
-    moment = build(at, datetime)
-    earlier = [document for document in found if document.at <= moment]
-    return max(earlier, key=lambda document: document.at) if earlier else found[0]
-
-
-def _policies(source: RecordSource, parse_policy: ParsePolicy) -> Callable[[str], Policy]:
-    @lru_cache(maxsize=_POLICIES_KEPT)
-    def policy_of(version: str) -> Policy:
-        found = source.documents(f"policy:{version}@{version}")
-        if not found:
-            raise _Missing(f"policy {version} is missing")
-        for document in found:
-            try:
-                policy = parse_policy(document.content["text"])
-            except (PolicyError, KeyError, TypeError):
-                continue
-            if policy.version == version:
-                return policy
-        raise _Missing(f"the archived text of policy {version} is not that policy")
-
-    return policy_of
 
 
 def _keep(report: ReplayReport, record: dict[str, Any], words: str, shown_max: int) -> None:

@@ -146,7 +146,7 @@ class ControlPlane(Protocol):
         ...
 
     async def decision(self, decision_id: str) -> Mapping[str, Any] | None:
-        """Everything the archive holds of one request."""
+        """Everything the archive holds of one request, and what its refused orders would have come to."""
         ...
 
     async def kill(self, *, scope: str, by: str, reason: str) -> Mapping[str, Any]:

@@ -156,6 +156,17 @@ class MarkReader:
         rows = self._ask(query, (venue, symbol, begin, end, at.timestamp()))
         return Decimal(rows[0][0]) if rows else None
 
+    def marks_between(
+        self, venue: str, symbol: str, begin: datetime, end: datetime
+    ) -> tuple[tuple[datetime, Decimal], ...]:
+        """The marks kept from ``begin`` to ``end``, both included, oldest first. Raises ``MarksUnavailable``."""
+        query = (
+            f"SELECT at_s, price FROM marks WHERE number = {_NUMBER} AND at_s BETWEEN ? AND ?"  # noqa: S608 - as above
+            " ORDER BY at_s"
+        )
+        rows = self._ask(query, (venue, symbol, begin.timestamp(), end.timestamp()))
+        return tuple((_moment(at_s * 1000), Decimal(price)) for at_s, price in rows)
+
     def funding_between(self, venue: str, symbol: str, begin: datetime, end: datetime) -> tuple[Funding, ...]:
         """The fundings charged after ``begin`` and up to ``end``, oldest first: what a position held then has paid.
 

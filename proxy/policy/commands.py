@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from proxy.control_client import NoAnswer, Refused, ask
+from proxy.policy import replay_command
 from proxy.policy.comparing import compare, loosened
 from proxy.policy.problems import PolicyError
 from proxy.policy.schema import policy_schema
@@ -32,6 +33,7 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
     diff.add_argument("old", type=Path, metavar="OLD")
     diff.add_argument("new", type=Path, metavar="NEW")
     diff.add_argument("--fail-on-loosening", action="store_true", help="exit with 1 when anything is loosened")
+    replay_command.add_arguments(actions)
     apply = actions.add_parser("apply", help="put FILE in force; what loosens anything waits for approval")
     apply.add_argument("file", type=Path, metavar="FILE")
     pending = actions.add_parser("pending", help="what waits for approval")
@@ -161,6 +163,7 @@ def _complain(text: str) -> None:
 _COMMANDS: Final[dict[str, Callable[[Any], int]]] = {
     "schema": _schema,
     "diff": _diff,
+    "replay": replay_command.run,
     "apply": _apply,
     "approve": _approve,
     "withdraw": _withdraw,

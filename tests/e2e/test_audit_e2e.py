@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,13 @@ class Session:
         assert done.returncode == 0, done.stderr
 
     def command(self, *words: str, data_dir: Path | None = None) -> subprocess.CompletedProcess[str]:
-        """A command with neither store nor passphrase nor settings: the audit needs none of them."""
+        """An audit command with neither store nor passphrase nor settings: it needs none of them."""
+        return self.guard("audit", *words, data_dir=data_dir)
+
+    def guard(self, *words: str, data_dir: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Any command, as bare."""
         return subprocess.run(
-            [sys.executable, "-m", "proxy", "--data-dir", str(data_dir or self.world.data_dir), "audit", *words],
+            [sys.executable, "-m", "proxy", "--data-dir", str(data_dir or self.world.data_dir), *words],
             capture_output=True,
             text=True,
             timeout=120,
@@ -116,6 +121,35 @@ def test_under_another_policy_it_would_have_been_otherwise(session: Session, tmp
     done = session.command("replay", "--from", str(session.export_file), "--policy", str(policy), "--json")
     assert done.returncode == 1, done.stdout
     assert json.loads(done.stdout)["disagreed"] > 0
+
+
+def test_a_policy_is_tried_on_the_session_with_everything_off(session: Session, tmp_path: Path) -> None:
+    policy = tmp_path / "other.toml"
+    policy.write_text(POLICY)
+    done = session.guard("policy", "replay", str(policy), "--json")
+    report = json.loads(done.stdout)
+    assert done.returncode == 0, done.stdout
+    assert report["replayed"] == report["decisions"] > 10
+    policy.write_text(OTHER_POLICY)
+    done = session.guard("policy", "replay", str(policy), "--since", "1h", "--json")
+    report = json.loads(done.stdout)
+    assert done.returncode == 1, done.stdout
+    (flipped,) = report["changes"]
+    assert (flipped["change"], flipped["unvalued"]) == ("refused", 0)
+    assert {each["rule"] for each in report["by_rule"]} == {"max_order_value"}
+    values = [Decimal(flip["notional"]) for flip in report["flips"]]
+    assert sum(values) == Decimal(flipped["notional"])
+    assert all(5_000 < value <= 20_000 for value in values)
+
+
+def test_what_the_rules_refused_is_found_and_its_horizons_are_still_to_come(session: Session) -> None:
+    done = session.guard("ledger", "counterfactual", "--since", "1h", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    horizons = report["total"]["horizons"]
+    assert report["total"]["times"] == sum(each["times"] for each in report["refused"].values()) >= 3
+    assert horizons["1h"]["not_yet"] == report["total"]["intents"]
+    assert Decimal(horizons["1h"]["result"]) == 0
 
 
 def test_every_order_at_the_exchange_was_intended_and_decided_before(session: Session) -> None:

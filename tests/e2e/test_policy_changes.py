@@ -173,3 +173,15 @@ def test_a_policy_that_no_gate_can_read_refuses_entries_and_lets_exits_pass(worl
     finally:
         os.kill(warden, signal.SIGCONT)
     until(lambda: world.bot.order(BTC, "BUY", "0.002").status_code == 200, "the warden has put it right")
+
+
+def test_the_story_of_a_refusal_says_what_its_order_would_have_come_to(world: LiveWorld) -> None:
+    answer = world.bot.order(BTC, "BUY", "1")
+    assert answer.headers.get("x-guard-code") == "ORDER_VALUE_ABOVE_LIMIT", answer.text
+    story = until(lambda: found(world, answer.headers["x-guard-decision"]), "the decision is archived")
+    until((world.data_dir / "ledger" / "marks.db").is_file, "marks are kept")
+    story = found(world, answer.headers["x-guard-decision"])
+    assert story is not None
+    (supposed,) = story["counterfactual"]
+    assert (supposed["rule"], supposed["order"]["quantity"]) == ("max_order_value", "1")
+    assert supposed["outcomes"]["5m"] == {"state": "not yet", "result": None, "why": ""}

@@ -153,3 +153,11 @@ def test_a_full_disk_is_named_trouble_and_what_was_kept_stays(book: MarkBook, re
 def test_the_tables_are_strict(book: MarkBook):
     with pytest.raises(sqlite3.IntegrityError):
         book._connection.execute("INSERT INTO marks VALUES (1, 'noon', '5')")
+
+
+def test_marks_between_two_moments_have_both_and_come_oldest_first(book: MarkBook, reader: MarkReader):
+    for number in (3, 1, 2, 0):
+        book.keep_marks(VENUE, [a_mark(str(number), NOW + number * MINUTE)])
+    found = reader.marks_between(VENUE, "BTCUSDT", NOW + MINUTE, NOW + 2 * MINUTE)
+    assert found == ((NOW + MINUTE, Decimal(1)), (NOW + 2 * MINUTE, Decimal(2)))
+    assert reader.marks_between(VENUE, "ETHUSDT", NOW, NOW + MINUTE) == ()
