@@ -398,3 +398,16 @@ def test_settings_of_a_symbol_are_those_listed_or_the_usual_ones() -> None:
     assert account.settings_of("BTCUSDT") == replace(usual, symbol="BTCUSDT")
     assert replace(account, settings=world.account.settings).settings_of("BTCUSDT") == world.account.settings[0]
     assert replace(account, usual_settings=None).settings_of("BTCUSDT") is None
+
+
+@pytest.mark.parametrize("symbol", ["BTCUSDT", "ETHUSDT"])
+def test_what_is_kept_of_other_symbols_is_not_used_once_they_have_changed(symbol: str) -> None:
+    """An order of ETH keeps what BTC brings to the cross balance; then BTC is bought, or is itself the matter."""
+    kept = cross().worth("100000").long("BTCUSDT", "1").short("ETHUSDT", "4")
+    after(a_buy("ETHUSDT", "1"), kept)
+    later = kept.holding(a_buy("BTCUSDT", "5"))
+    assert later.account is not None
+    anew = replace(later, account=replace(later.account))
+    order = a_sell(symbol, "1")
+    assert after(order, later) == after(order, anew)
+    assert after(order, kept) == after(order, replace(kept, account=replace(later.account)))

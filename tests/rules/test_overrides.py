@@ -196,6 +196,8 @@ class TestHeadroom:
         collar = PriceCollar(band=Decimal("0.01"))
         assert judged(order, an_account(), collar).headroom == 0
         assert judged(order, world, collar).headroom == Decimal(2)
+        small = an_account().under(an_override("price_collar", quantity_max="0.5"))
+        assert judged(order, small, collar).headroom == Decimal("0.5")
 
     def test_an_override_above_what_an_unsized_rule_names_counts(self):
         world = an_account().listing("BTCUSDT", market_quantity_max=Decimal(50))
