@@ -300,6 +300,24 @@ def test_a_flip_that_may_be_forced_down_is_told_the_position():
     assert judged(a_sell("BTCUSDT", "3"), an_account().long("BTCUSDT", "2"), rule).headroom == 2
 
 
+def test_the_headroom_of_a_flip_may_be_less_than_one():
+    rule = ReduceOnlyExits(mode=ExitMode.FORCE)
+    world = an_account().long("BTCUSDT", "0.5")
+    assert judged(a_sell("BTCUSDT", "3"), world, rule).headroom == Decimal("0.5")
+
+
+def test_the_headroom_of_a_market_order_is_in_its_own_steps():
+    world = an_account().listing("BTCUSDT", market_step_size=Decimal("0.01"))
+    limit = MaxOrderValue(limit=Decimal(25_100))
+    assert judged(a_buy("BTCUSDT", "3"), world, limit).headroom == Decimal("0.5")
+    assert judged(a_buy("BTCUSDT", "3", "50000"), world, limit).headroom == Decimal("0.502")
+
+
+def test_what_is_not_listed_has_no_headroom():
+    decision = judged(a_buy("XRPUSDT", "9", "1"), an_account(), MaxOrderValue(limit=Decimal(5)))
+    assert (codes(decision), decision.headroom) == (["UNKNOWN_SYMBOL"], 0)
+
+
 def batch(world, *commands, rules=()):
     return decide_batch(commands, world.snapshot, a_policy(*rules))
 

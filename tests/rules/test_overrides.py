@@ -153,6 +153,7 @@ def test_no_entry_of_a_batch_can_be_let_pass():
     decisions = decide_batch(orders, an_account().under(an_override()).snapshot, a_policy(VALUE))
     assert [codes(each) for each in decisions] == [["ORDER_VALUE_ABOVE_LIMIT"], ["BATCH_REFUSED"]]
     assert all(each.overrides == () for each in decisions)
+    assert decisions[0].headroom == Decimal("0.02")
 
 
 def test_a_batch_of_one_is_an_order_by_itself():
