@@ -1,6 +1,6 @@
 """decide(): precedence, enforcement, crashes, the forced flag, headroom and batches."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import ClassVar
 
@@ -313,6 +313,15 @@ def test_the_headroom_of_a_market_order_is_in_its_own_steps():
     assert judged(a_buy("BTCUSDT", "3", "50000"), world, limit).headroom == Decimal("0.502")
 
 
+def test_the_headroom_is_at_least_the_minimum_of_its_kind_of_order():
+    world = an_account().listing("BTCUSDT", quantity_min=Decimal("0.002"), market_quantity_min=Decimal("0.01"))
+    for price, smallest in (("50000", "0.002"), (None, "0.01")):
+        order = a_buy("BTCUSDT", "1", price)
+        at_it = MaxOrderValue(limit=Decimal(smallest) * 50_000)
+        assert judged(order, world, at_it).headroom == Decimal(smallest)
+        assert judged(order, world, MaxOrderValue(limit=at_it.limit - 1)).headroom == 0
+
+
 def test_what_is_not_listed_has_no_headroom():
     decision = judged(a_buy("XRPUSDT", "9", "1"), an_account(), MaxOrderValue(limit=Decimal(5)))
     assert (codes(decision), decision.headroom) == (["UNKNOWN_SYMBOL"], 0)
@@ -455,21 +464,26 @@ def test_taking_margin_away_is_refused_while_reducing_and_adding_it_is_not():
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured(Rule):
-    """Objects to nothing and measures what it is told to."""
+    """Objects when it is told to, and measures."""
 
     rule_id: ClassVar[str] = "measured"
-    codes: ClassVar[dict[str, str]] = {}
+    codes: ClassVar[dict[str, str]] = {"OBJECTION": "it was told to"}
 
     failing: bool = False
+    objecting: bool = False
+    crashing: bool = False
 
     def check(self, command, snapshot):
-        """Nothing to object to."""
+        """An objection, trouble, or nothing."""
+        if self.crashing:
+            raise ZeroDivisionError
+        return self.breach("OBJECTION", "no") if self.objecting else None
 
     def measure(self, command, snapshot):
         """One number, or trouble."""
         if self.failing:
             raise ZeroDivisionError
-        return (Measure(rule_id=self.rule_id, name="level", value=self.level),)
+        return (Measure(rule_id=self.rule_id, name="level", value=f"{self.level}, {command.symbol}"),)
 
 
 @pytest.mark.parametrize("enforcement", [Enforcement.ENFORCE, Enforcement.REPORT])
@@ -477,7 +491,21 @@ def test_what_every_rule_measures_of_an_entry_is_kept_refused_or_not(enforcement
     rules = (Measured(enforcement=enforcement), Measured(level="bot:demo-bot"), MaxOrderValue(limit=Decimal(1)))
     decision = judged(a_buy("BTCUSDT", "1"), an_account(), *rules)
     assert decision.verdict is DENY
-    assert [each.value for each in decision.measures] == ["desk", "bot:demo-bot"]
+    assert [each.value for each in decision.measures] == ["desk, BTCUSDT", "bot:demo-bot, BTCUSDT"]
+
+
+def test_what_a_rule_measures_is_kept_when_it_objects_and_not_asked_for_when_it_crashed():
+    objecting = judged(a_buy("BTCUSDT", "1"), an_account(), Measured(objecting=True))
+    assert (codes(objecting), len(objecting.measures)) == (["OBJECTION"], 1)
+    crashing = judged(a_buy("BTCUSDT", "1"), an_account(), Measured(crashing=True))
+    assert (codes(crashing), crashing.measures) == (["RULE_FAILED"], ())
+    assert crashing.breaches[0].message == "the rule could not be evaluated (ZeroDivisionError)"
+
+
+def test_a_gate_that_crashes_keeps_nobody_in():
+    world = replace(an_account().long("BTCUSDT", "1"), controls=None)
+    assert judged(a_sell("BTCUSDT", "1", reduce_only=True), world).verdict is ALLOW
+    assert codes(judged(a_buy("BTCUSDT", "1"), world)) == ["RULE_FAILED"]
 
 
 @pytest.mark.parametrize(

@@ -121,3 +121,33 @@ def test_an_account_whose_stream_is_in_doubt_takes_no_risk(command):
 def test_exits_and_cancels_do_not_wait_for_the_stream(command):
     world = an_account().long("BTCUSDT", "1")
     assert code(command, replace(world, account=replace(world.account, feed_stale=True))) is None
+
+
+WAYS_OUT = "reduce-only orders and cancels pass"
+IN_DOUBT = replace(an_account(), account=replace(an_account().account, feed_stale=True))
+
+
+@pytest.mark.parametrize(
+    ("world", "message", "advice"),
+    [
+        (an_account().without_store(), "the guard cannot reserve exposure right now", WAYS_OUT),
+        (an_account().unsurveyed(), "the account has not been surveyed yet", ""),
+        (
+            IN_DOUBT,
+            "the account's private stream is down or has a gap, and no survey has been made since",
+            f"{WAYS_OUT}; entries pass again after the next survey",
+        ),
+        (an_account().unlisted("BTCUSDT"), "the venue lists no instrument BTCUSDT", ""),
+        (an_account().listing("BTCUSDT", trading=False), "BTCUSDT is not open for trading", ""),
+        (an_account().unmarked("BTCUSDT"), "no mark price of BTCUSDT yet", ""),
+    ],
+    ids=["store", "account", "stream", "unlisted", "closed", "mark"],
+)
+def test_what_is_missing_is_told(world, message, advice):
+    found = RULE.check(ENTRY, world.snapshot)
+    assert (found.message, found.advice) == (message, advice)
+
+
+def test_how_old_a_mark_may_be_is_told():
+    found = RULE.check(ENTRY, an_account().marked("BTCUSDT", "50000", seconds_ago=11).snapshot)
+    assert (found.observed, found.limit) == ("11.0 s", "10 s")
