@@ -102,9 +102,8 @@ def page(files: Sequence[FileResult], reasons: Mapping[str, Mapping[str, Sequenc
     ]
     for each in files:
         late = f" ({each.unasked} not run)" if each.unasked else ""
-        lines.append(
-            f"| `{each.path}` | {each.asked}{late} | {each.killed} | {each.open.total()} | {each.percent:.0f} |"
-        )
+        percent = f"{each.percent:.0f}" if each.asked else "-"
+        lines.append(f"| `{each.path}` | {each.asked}{late} | {each.killed} | {each.open.total()} | {percent} |")
     lines += [
         "",
         "## Survivors, and why",
