@@ -234,6 +234,22 @@ def test_two_amends_of_one_order_under_way_both_count():
     assert exposure(world, "BTCUSDT", an_amend(BUY, "BTCUSDT", "3", "49000", order_id="9")).long_quantity == 5
 
 
+def test_of_two_amends_held_on_an_old_picture_the_larger_stands_for_what_still_rests():
+    """Held are 3 and 2 for an order that was 1 then; of its 5 the amend to 3 stands for three."""
+    world = an_account().resting(an_open_order(BUY, "BTCUSDT", "1", "49000", order_id="9"))
+    held = world
+    for quantity in ("3", "2"):
+        held = held.holding(an_amend(BUY, "BTCUSDT", quantity, "49000", order_id="9"))
+    now = an_account().resting(an_open_order(BUY, "BTCUSDT", "5", "49000", order_id="9"))
+    assert exposure(replace(now, holds=held.holds)).long_quantity == 3 + 2 + (5 - 3)
+
+
+def test_sells_under_way_add_up():
+    world = an_account().holding(a_sell("BTCUSDT", "1")).holding(a_sell("BTCUSDT", "2"))
+    found = exposure(world)
+    assert (found.short_quantity, found.short_notional, found.symbol) == (3, 150_000, "BTCUSDT")
+
+
 def test_an_amend_held_on_an_old_picture_hides_none_of_what_still_rests():
     """Two gates: one made the order 5, the other, not knowing yet, holds an amend of 1. Five may still fill."""
     world = an_account().resting(an_open_order(BUY, "BTCUSDT", "5", "49000", order_id="9"))
