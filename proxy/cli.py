@@ -57,7 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given[:1] == ["sandbox"]:
         # The practice exchange is a program of its own, which the guard must not be able to import.
         os.execv(sys.executable, [sys.executable, "-m", "sandbox", *given[1:]])  # noqa: S606 - our own module
-    args = _parser().parse_args(given, namespace=Arguments())
+    # A kill writes the file that stops the gates before anything heavy is loaded; other commands' parsers are heavy.
+    parser = _kill_parser() if _command_in(given) == "kill" else _parser()
+    args = parser.parse_args(given, namespace=Arguments())
     if args.command == "kill":
         return kill_commands.run(args)
     from proxy.audit.reader import ArchiveUnavailable
@@ -83,18 +85,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USAGE_ERROR
 
 
-def _parser() -> argparse.ArgumentParser:
-    from proxy.audit import commands as audit_commands
-    from proxy.ledger import commands as ledger_commands
-    from proxy.policy import commands as policy_commands
-    from proxy.vault import commands as vault_commands
+def _command_in(given: Sequence[str]) -> str:
+    """The first word that is neither an option of all commands nor its value."""
+    words = iter(given)
+    for word in words:
+        if not word.startswith("-"):
+            return word
+        if word in ("--config", "--data-dir"):
+            next(words, None)
+    return ""
 
+
+def _kill_parser() -> argparse.ArgumentParser:
+    parser, commands = _base_parser()
+    kill_commands.add_arguments(commands)
+    return parser
+
+
+def _base_parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[argparse.ArgumentParser]]:
     parser = argparse.ArgumentParser(
         prog="perpguard", description="A guard proxy with a kill switch for bots that trade perpetual futures."
     )
     parser.add_argument("--config", type=Path, default=_config_from_environment(), help="settings file (TOML)")
     parser.add_argument("--data-dir", type=Path, dest="data_dir_given", help="where state is kept")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    return parser, parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+
+def _parser() -> argparse.ArgumentParser:
+    from proxy.audit import commands as audit_commands
+    from proxy.ledger import commands as ledger_commands
+    from proxy.overrides import commands as override_commands
+    from proxy.policy import commands as policy_commands
+    from proxy.vault import commands as vault_commands
+
+    parser, commands = _base_parser()
     commands.add_parser("init", help="write the first state of a data directory")
     check = commands.add_parser("check", help="read settings, policy and vault as the guard would; say what is wrong")
     check.add_argument("file", type=Path, nargs="?", metavar="FILE", help="this policy, instead of the settings'")
@@ -122,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     audit_commands.add_arguments(commands)
     ledger_commands.add_arguments(commands)
     policy_commands.add_arguments(commands)
+    override_commands.add_arguments(commands)
     return parser
 
 
@@ -231,6 +256,12 @@ def _ledger(args: Arguments) -> int:
     return ledger_commands.run(args)
 
 
+def _override(args: Arguments) -> int:
+    from proxy.overrides import commands as override_commands
+
+    return override_commands.run(args)
+
+
 _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "init": _init,
     "check": _check,
@@ -245,4 +276,5 @@ _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "audit": _audit,
     "ledger": _ledger,
     "policy": _policy,
+    "override": _override,
 }

@@ -12,8 +12,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
-from redis.exceptions import RedisError
-
 from proxy.accounts.keeper import AccountKeeper
 from proxy.accounts.key_watch import KeyWatch
 from proxy.accounts.markets import MarketKeeper
@@ -28,6 +26,7 @@ from proxy.console.plane import (
     DeskView,
     FeedView,
     FindingView,
+    OverrideView,
     PositionView,
     ProposalView,
 )
@@ -36,10 +35,14 @@ from proxy.kill.desk import KillDesk
 from proxy.kill.rearm import RearmRefused
 from proxy.ledger.marks import marks_path
 from proxy.ledger.supposing import NothingKnown, supposed
+from proxy.overrides.desk import OverrideDesk, OverrideRefused
+from proxy.overrides.lifecycle import OverrideState
+from proxy.overrides.terms import Terms
 from proxy.policy.comparing import loosened
 from proxy.policy.desk import Pending, PolicyDesk, PolicyRefused
 from proxy.settings import Settings
 from proxy.signals.watch import AnomalyWatch
+from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.store.fence import DESK, Fence, FenceCorrupt, Scope
 from proxy.store.warden_store import AgedHold, WardenStore
@@ -54,8 +57,6 @@ from rules.snapshot import Account, Controls, HoldStatus, Market, Position, Snap
 log = logging.getLogger("perpguard.control")
 
 T = TypeVar("T")
-
-_STORE_TROUBLE = (RedisError, OSError, TimeoutError)
 
 
 class Control:
@@ -76,6 +77,7 @@ class Control:
         watch: AnomalyWatch,
         kill: KillDesk,
         stops: BotStops,
+        overrides: OverrideDesk,
         now: Callable[[], datetime],
     ) -> None:
         self._settings = settings
@@ -90,6 +92,7 @@ class Control:
         self._watch = watch
         self._kill = kill
         self._stops = stops
+        self._overrides = overrides
         self._now = now
         self._fence = Fence(settings.data_dir)
 
@@ -101,7 +104,7 @@ class Control:
             async with asyncio.timeout(1.0):
                 controls = await self._store.controls()
                 holds = {name: await self._store.holds(name) for name in self._keepers}
-        except _STORE_TROUBLE:
+        except STORE_TROUBLE:
             store_ok, holds = False, {}
         try:
             generation: int | None = self._fence.generation()
@@ -129,6 +132,7 @@ class Control:
             anomaly=scores["desk"].value,
             why=scores["desk"].why,
             proposals=await self._proposals(),
+            overrides=[_override(each) for each in self._overrides.open()],
         )
 
     async def blocked(
@@ -198,7 +202,7 @@ class Control:
                 generation = await self._kill.rearm(_scope(scope, self._keepers), name, reason, typed)
         except (RearmRefused, FenceCorrupt) as refusal:
             raise ControlRefused(str(refusal)) from refusal
-        except _STORE_TROUBLE as trouble:
+        except STORE_TROUBLE as trouble:
             raise ControlRefused(f"{scope} stays stopped: the store did not answer") from trouble
         return {"scope": scope, "generation": generation}
 
@@ -227,6 +231,18 @@ class Control:
         except OSError as trouble:
             log.warning("the policies that wait cannot be read: %s", trouble.strerror)
             return []
+
+    async def request_override(self, *, terms: Terms, name: str) -> OverrideView:
+        """Keep a request until another person approves it."""
+        return await _override_or_refusal(self._overrides.request(terms, name))
+
+    async def approve_override(self, *, override_id: str, name: str) -> OverrideView:
+        """Put a request in force; refused for the person who asked."""
+        return await _override_or_refusal(self._overrides.approve(override_id, name))
+
+    async def withdraw_override(self, *, override_id: str, name: str) -> OverrideView:
+        """Take a request or an override back."""
+        return await _override_or_refusal(self._overrides.withdraw(override_id, name))
 
     async def _ask(self, question: Callable[[ArchiveReader], T], otherwise: T) -> T:
         path = self._settings.data_dir / "audit" / "audit.db"
@@ -318,6 +334,30 @@ def proposal_view(pending: Pending) -> ProposalView:
         due=plain(pending.due),
         loosened=[str(change) for change in loosens],
         other_changes=[str(change) for change in pending.changes if change not in loosens],
+    )
+
+
+async def _override_or_refusal(asked: Awaitable[OverrideState]) -> OverrideView:
+    try:
+        return _override(await asked)
+    except OverrideRefused as refusal:
+        raise ControlRefused(str(refusal)) from refusal
+
+
+def _override(state: OverrideState) -> OverrideView:
+    return OverrideView(
+        id=state.override_id,
+        state=state.phase.value,
+        bot=state.terms.bot,
+        symbol=state.terms.symbol,
+        side=state.terms.side.value,
+        rule=state.terms.rule_id,
+        quantity_max=f"{state.terms.quantity_max:f}",
+        ticket=state.terms.ticket,
+        reason=state.terms.reason,
+        requested_by=state.requested_by,
+        approved_by=state.approved_by,
+        until=plain(state.until),
     )
 
 

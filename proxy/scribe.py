@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from redis.exceptions import RedisError
 
 from proxy.audit.archive import Archive, ArchiveTampered
 from proxy.audit.commands import archive_path
@@ -22,6 +21,7 @@ from proxy.audit.drain import StreamSource, drain, fully_merged, merge_spool
 from proxy.audit.reader import ArchiveUnavailable
 from proxy.gate.journal import is_written, journal_files
 from proxy.gate.recording import new_decision_id
+from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import load, plain
 from proxy.store.warden_store import WardenStore
 
@@ -30,7 +30,6 @@ log = logging.getLogger("perpguard.audit")
 BLOCK_MS: Final = 1_000
 MERGE_EVERY_S: Final = 2.0
 OPEN_EVERY_S: Final = 1.0
-_STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
 
 Reader = Callable[[Sequence[Mapping[str, Any]]], Awaitable[None]]
 """Hears every batch of records on its way to the archive."""
@@ -39,13 +38,10 @@ Reader = Callable[[Sequence[Mapping[str, Any]]], Awaitable[None]]
 class Scribe:
     """One desk's archive and everything that flows into it."""
 
-    def __init__(
-        self, *, data_dir: Path, desk: str, store: WardenStore, reader: Reader, now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, *, data_dir: Path, desk: str, store: WardenStore, now: Callable[[], datetime]) -> None:
         self._data_dir = data_dir
         self._desk = desk
         self._store = store
-        self._reader = reader
         self._now = now
         self._archive: Archive | None = None
 
@@ -69,13 +65,13 @@ class Scribe:
         if self._archive is not None:
             self._archive.close()
 
-    async def drain(self) -> None:
-        """For ever: from the stream to the archive."""
-        source = StreamSource(read=self._read, trim=self._store.trim_audit)
+    async def drain(self, reader: Reader) -> None:
+        """For ever: from the stream to the archive, past ``reader``."""
+        source = StreamSource(read=lambda _: self._read(reader), trim=self._store.trim_audit)
         while True:
             try:
                 await drain(source, self._opened)
-            except _STORE_TROUBLE as trouble:
+            except STORE_TROUBLE as trouble:
                 log.warning("the audit stream cannot be read: %s", type(trouble).__name__)
                 await asyncio.sleep(0.5)
             except ArchiveUnavailable as trouble:
@@ -110,7 +106,7 @@ class Scribe:
         try:
             async with asyncio.timeout(1.0):
                 await self._store.record([record])
-        except _STORE_TROUBLE:
+        except STORE_TROUBLE:
             await self._write_directly(record)
 
     async def document(self, name: str, version: str, content: Any) -> None:
@@ -129,7 +125,7 @@ class Scribe:
             ]
         )
 
-    async def _read(self, _: str) -> list[tuple[str, str]]:
+    async def _read(self, reader: Reader) -> list[tuple[str, str]]:
         """The next batch. A record that is no JSON object goes to the archive all the same; nobody learns from it."""
         batch = await self._store.read_audit(block_ms=BLOCK_MS)
         records = []
@@ -137,7 +133,7 @@ class Scribe:
             with contextlib.suppress(msgspec.DecodeError):
                 if isinstance(record := load(text), dict):
                     records.append(record)
-        await self._reader(records)
+        await reader(records)
         return batch
 
     async def _write_directly(self, record: dict[str, Any]) -> None:

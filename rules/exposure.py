@@ -119,6 +119,18 @@ def worst_case(snapshot: Snapshot, extra: Sequence[HeldOrder] = ()) -> Mapping[s
     return _with_more(extra, snapshot)
 
 
+def notional_after(order: HeldOrder, snapshot: Snapshot) -> Decimal | None:
+    """What the symbol's position could be worth on the order's own side, everything pending counted as filled.
+
+    In quote currency; ``None`` while the account or the symbol's mark price is not known. The other side is left out:
+    an entry does not add to it, and a position there is no credit against it either.
+    """
+    if snapshot.account is None or order.symbol not in snapshot.markets:
+        return None
+    exposure = worst_case(snapshot, (order,))[order.symbol]
+    return exposure.long_notional if order.side is Side.BUY else exposure.short_notional
+
+
 def gross_notional(snapshot: Snapshot, extra: HeldOrder) -> Decimal:
     """Worst-case gross notional of all symbols together, ``extra`` on top. Raises as ``worst_case`` does."""
     return snapshot.last("gross_notional", extra, _gross_notional)

@@ -24,6 +24,7 @@ from rules.model import (
     SetMultiAssetMode,
     SetPositionMode,
     Side,
+    TimeInForce,
 )
 from rules.snapshot import OpenOrder, Snapshot
 
@@ -47,6 +48,16 @@ def intent_of(command: Command, snapshot: Snapshot) -> Intent:
 def is_guaranteed_exit(order: PlaceOrder) -> bool:
     """Whether the venue itself guarantees that ``order`` cannot grow or flip a position."""
     return order.reduce_only is True or order.close_position or closes_leg(order.side, order.position_side)
+
+
+def is_post_only(command: Command) -> bool:
+    """Whether the venue itself guarantees that the order takes nothing from the book.
+
+    An amend does not say how long its order lives, so it is none; nor is an order without a limit price.
+    """
+    if not isinstance(command, PlaceOrder) or command.order_type.is_market:
+        return False
+    return command.time_in_force in (TimeInForce.GTX, TimeInForce.RPI)
 
 
 def closes_leg(side: Side, position_side: PositionSide) -> bool:

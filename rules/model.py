@@ -220,3 +220,8 @@ class Intent(StrEnum):
     EXIT = "EXIT"
     CANCEL = "CANCEL"
     CONFIG = "CONFIG"
+
+    @property
+    def adds_risk(self) -> bool:
+        """Whether it may add risk, so that trouble stops it; what only takes risk away is stopped by none."""
+        return self in (Intent.ENTRY, Intent.CONFIG)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
 
 from rules.facts import Performance
+from rules.fresh import fresh_record
 from rules.snapshot import Snapshot
 
 _ZERO = Decimal(0)
@@ -25,8 +25,8 @@ def performance_of(snapshot: Snapshot, whose: Whose, age_max_s: int) -> Performa
     A bot that a known record does not list and that has no share of the account has never traded: nothing was made and
     nothing was lost. One that has a share and is not in the record is not known.
     """
-    record = snapshot.record
-    if record is None or abs(snapshot.now - record.as_of) > timedelta(seconds=age_max_s):
+    record = fresh_record(snapshot, age_max_s)
+    if record is None:
         return None
     if whose is Whose.ACCOUNT:
         return record.performance

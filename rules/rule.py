@@ -13,6 +13,7 @@ from rules.model import Command, TradingState
 from rules.snapshot import Snapshot
 
 CENT = Decimal("0.01")
+_PERCENT_STEP: Final = Decimal("0.0001")
 
 FACTS_UNKNOWN: Final = "FACTS_UNKNOWN"
 """The code of every rule that refuses because the guard does not know, or no longer knows, what the rule needs."""
@@ -125,3 +126,8 @@ def show_exact(value: Decimal) -> str:
     """A price or quantity as the venue would write it: no exponent, no trailing zeros."""
     text = f"{value:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def show_percent(fraction: Decimal) -> str:
+    """A fraction for people, in percent: fine enough for a spread of a hundredth of a basis point."""
+    return f"{show_exact((fraction * 100).quantize(_PERCENT_STEP))} %"

@@ -12,10 +12,8 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, Protocol, TypeVar
 
-from redis.exceptions import RedisError
-
 from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
-from proxy.store.client import heed_cancellation
+from proxy.store.client import STORE_TROUBLE, heed_cancellation
 from proxy.store.timers import DeadManTimer
 from rules.snapshot import OpenOrder
 
@@ -36,7 +34,6 @@ CANCELS_AT_ONCE: Final = 5
 """For one timer. Binance lets a symbol have 200 open orders; a storm of cancels would cost the survey its budget."""
 
 _NO_SUCH_SYMBOL: Final = -1121
-_STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
 
 
 class Venue(Protocol):
@@ -96,7 +93,7 @@ class DeadMan:
                     due = await self._store.take_timers(
                         self._account, held=tuple(self._held), most=RUNS_MAX - len(self._held)
                     )
-                except _STORE_TROUBLE as trouble:
+                except STORE_TROUBLE as trouble:
                     log.warning("dead-man timers of %s cannot be read: %s", self._account, type(trouble).__name__)
                     await asyncio.sleep(AGAIN_S)
                     continue
@@ -154,6 +151,6 @@ class DeadMan:
             try:
                 await self._store.finish_timer(self._account, timer)
                 return
-            except _STORE_TROUBLE as trouble:
+            except STORE_TROUBLE as trouble:
                 log.warning("dead-man timers of %s cannot be written: %s", self._account, type(trouble).__name__)
             await asyncio.sleep(AGAIN_S)

@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from redis.exceptions import RedisError
-
 from proxy.accounts.bookkeeper import Bookkeeper
 from proxy.accounts.budget import Budget
 from proxy.accounts.events import Event, StreamKeyExpired, UnreadableEvent, read_event
@@ -26,6 +24,7 @@ from proxy.accounts.feed import Feed
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
 from proxy.accounts.unresolved import Unresolved
 from proxy.accounts.venue_account import VenueAccount
+from proxy.store.client import STORE_TROUBLE
 from proxy.store.warden_store import EpochLost, WardenStore
 from rules.snapshot import Account, HoldStatus
 
@@ -59,7 +58,6 @@ VOUCH_EVERY_S: Final = 10.0
 """How often an account on which nothing happens is published anew, as the unbroken stream vouches for it."""
 
 RETRY_S: Final = 0.2
-_STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
 
 Record = Callable[[str, str, dict[str, Any]], Awaitable[None]]
 """Writes an event to the audit: what, by whom, details."""
@@ -263,7 +261,7 @@ class AccountKeeper:
             except VenueThrottled as trouble:
                 log.warning("survey of %s: %s", self.name, trouble)
                 pause = trouble.retry_after
-            except (VenueTrouble, *_STORE_TROUBLE) as trouble:
+            except (VenueTrouble, *STORE_TROUBLE) as trouble:
                 log.warning("survey of %s failed: %s", self.name, trouble)
                 pause = 1.0
             await asyncio.sleep(pause)
@@ -295,7 +293,7 @@ class AccountKeeper:
                 self._lost = True
                 self.survey_soon()
                 return
-            except _STORE_TROUBLE as trouble:
+            except STORE_TROUBLE as trouble:
                 log.warning("events of %s cannot be published: %s", self.name, type(trouble).__name__)
                 await asyncio.sleep(RETRY_S)
 
@@ -328,7 +326,7 @@ class AccountKeeper:
             except VenueThrottled as trouble:
                 log.warning("asking about orders of %s: %s", self.name, trouble)
                 asked_at = now + trouble.retry_after
-            except (VenueTrouble, *_STORE_TROUBLE) as trouble:
+            except (VenueTrouble, *STORE_TROUBLE) as trouble:
                 log.warning("asking about orders of %s failed: %s", self.name, trouble)
 
     async def _ask(self) -> None:
@@ -361,7 +359,7 @@ class AccountKeeper:
             except EpochLost:
                 self._lost = True
                 return
-            except _STORE_TROUBLE as trouble:
+            except STORE_TROUBLE as trouble:
                 log.warning("the store does not answer: %s", type(trouble).__name__)
                 await asyncio.sleep(RETRY_S)
 

@@ -7,9 +7,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from redis.exceptions import RedisError
-
 from proxy.accounts.troubles import VenueRefused, VenueTrouble
+from proxy.store.client import STORE_TROUBLE
 from proxy.vault.permissions import KeyPermissions, Risk
 
 log = logging.getLogger("perpguard.accounts")
@@ -20,8 +19,6 @@ AGAIN_S: Final = 60.0
 
 UNKNOWN: Final = "unknown"
 SOUND: Final = "sound"
-
-_STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
 
 
 class KeyWatch:
@@ -56,7 +53,7 @@ class KeyWatch:
         while True:
             try:
                 pause = EVERY_S if await self.check() else AGAIN_S
-            except _STORE_TROUBLE as trouble:
+            except STORE_TROUBLE as trouble:
                 log.error("%s cannot be made reduce-only yet: %s", self._account, type(trouble).__name__)
                 pause = AGAIN_S
             await asyncio.sleep(pause)

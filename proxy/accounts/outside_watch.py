@@ -12,8 +12,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from redis.exceptions import RedisError
-
 from proxy.accounts.events import AccountEvent, Event, OrderEvent
 from proxy.accounts.findings import Activity, Finding
 from proxy.accounts.funding_watch import FundingWatch
@@ -23,6 +21,7 @@ from proxy.accounts.outside import OutsideDetector
 from proxy.accounts.payloads import FundingRow, PastOrder, SymbolConfig
 from proxy.accounts.shares import Shares
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
+from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.venues.binance.values import GUARD_ID_PREFIX
 from rules.outside import OutsideAction
@@ -36,8 +35,6 @@ SETTINGS_EVERY_S: Final = 1.5
 
 FOUND_MAX: Final = 100
 """Findings kept for the console; the audit has them all."""
-
-_STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,7 +274,7 @@ class OutsideWatch:
                 await self._response.close(self._account, "warden", reason)
             else:
                 await self._response.reduce(self._account, "warden", reason)
-        except _STORE_TROUBLE as trouble:
+        except STORE_TROUBLE as trouble:
             log.error("%s cannot be made reduce-only yet: %s", self._account, type(trouble).__name__)
             return
         self._unanswered = None

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from redis.exceptions import RedisError
-
+from proxy.store.client import STORE_TROUBLE
 from rules.decision import Enforcement
 from rules.facts import Unprotected
 from rules.model import PositionSide
@@ -27,7 +26,6 @@ from rules.snapshot import Account, Position
 log = logging.getLogger("perpguard.accounts")
 
 TICK_S: Final = 0.25
-_STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
 
 LegKey = tuple[str, PositionSide]
 
@@ -129,7 +127,7 @@ class ProtectionWatch:
     async def _answer(self, reason: str) -> None:
         try:
             await self._response.reduce(self._account, "warden", reason)
-        except _STORE_TROUBLE as trouble:
+        except STORE_TROUBLE as trouble:
             log.error("%s cannot be made reduce-only yet: %s", self._account, type(trouble).__name__)
             return
         self._unanswered = ""

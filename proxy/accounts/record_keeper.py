@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -22,7 +21,6 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import msgspec
-from redis.exceptions import RedisError
 
 from proxy.accounts import memory as memories
 from proxy.accounts.book import QUOTE_ASSETS
@@ -33,7 +31,8 @@ from proxy.accounts.payloads import TransferRow
 from proxy.accounts.recent import Recent
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble, VenueUnavailable
 from proxy.accounts.venue_account import FUNDINGS_MAX
-from proxy.store.client import heed_cancellation
+from proxy.disk import replace_file
+from proxy.store.client import STORE_TROUBLE, heed_cancellation
 from proxy.store.codec import build, dump, load, plain
 from proxy.store.warden_store import WardenStore
 from rules.facts import AccountRecord, Unprotected
@@ -54,8 +53,6 @@ TRANSFERS_AWAY_S: Final = 10.0
 
 TOLD_MAX: Final = 10_000
 """Decisions and trades that are recognised when they are told again."""
-
-_STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
 
 
 class Venue(Protocol):
@@ -164,7 +161,7 @@ class RecordKeeper:
             self._changed.clear()
             try:
                 await self.publish()
-            except _STORE_TROUBLE as trouble:
+            except STORE_TROUBLE as trouble:
                 log.warning("the record of %s cannot be published: %s", self._account, type(trouble).__name__)
             await asyncio.sleep(PUBLISH_PAUSE_S)
 
@@ -192,7 +189,7 @@ class RecordKeeper:
             try:
                 version, stored = await self._store.record_memory(self._account)
                 break
-            except _STORE_TROUBLE as trouble:
+            except STORE_TROUBLE as trouble:
                 log.warning("waiting for the store: %s", type(trouble).__name__)
                 await asyncio.sleep(PUBLISH_PAUSE_S)
         filed = await asyncio.to_thread(_read, self._path)
@@ -272,16 +269,5 @@ def _read(path: Path) -> bytes | None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Replace the file, whole or not at all, and wait for the disk. Raises ``OSError``."""
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    upcoming = path.with_name(path.name + ".next")
-    with os.fdopen(os.open(upcoming, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    upcoming.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    replace_file(path, content)

@@ -7,19 +7,14 @@ every number stays exact, and nothing has to be loaded before a position can be 
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-import aiohttp
-from ccxt.base.errors import BaseError
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
-
-from proxy.accounts.client import BinanceClient, Row, no_redirects, redirected
+from proxy.accounts.calls import Calls, together
+from proxy.accounts.client import Row
 from proxy.accounts.market_payloads import markets_of
 from proxy.accounts.market_reads import MarketReads
 from proxy.accounts.payloads import (
@@ -61,9 +56,6 @@ from rules.snapshot import Account, Market, OpenOrder
 FUNDINGS_MAX: Final = 1_000
 """Rows of income the venue gives in one answer."""
 
-_ATTEMPTS: Final = 3
-_RETRY_WAIT: Final = wait_random_exponential(multiplier=0.1, max=0.5)
-_CLOCK_OFF: Final = -1021
 _NO_SUCH_ORDER: Final = -2013
 _NOTHING_TO_CANCEL: Final = -2011
 
@@ -89,32 +81,18 @@ class VenueAccount:
             raise ValueError(f"no hands for venue {venue!r}; known: binanceusdm")
         self.name = name
         self.venue = venue
-        self._venue = BinanceClient(
-            {
-                "apiKey": api_key,
-                "secret": secret.reveal(),
-                "timeout": int(timeout * 1000),
-                # The venue's own 429 sets the pace: waiting in a queue of ours is time in the market.
-                "enableRateLimit": False,
-                "session": aiohttp.ClientSession(trust_env=False, trace_configs=[no_redirects()]),
-            }
-        )
-        # At debug level ccxt writes headers, the API key among them.
-        self._venue.logger.setLevel(logging.INFO)
-        urls = redirected(self._venue.urls["api"], base_url)
-        urls["sapi"] = redirected(self._venue.urls["api"]["sapi"], spot_url or base_url)
-        self._venue.urls = {"api": urls}
+        self._calls = Calls(api_key=api_key, secret=secret, base_url=base_url, spot_url=spot_url, timeout=timeout)
+        self._venue = self._calls.client
+        self._read = self._calls.read
         self.public = MarketReads(self._venue, self._read)
 
     async def aclose(self) -> None:
         """Close the connections. Call it once, at the end."""
-        session = self._venue.session
-        await self._venue.close()
-        await session.close()
+        await self._calls.aclose()
 
     def adjust_clock(self, offset_ms: int) -> None:
         """The venue's time less this host's: from now on requests are stamped with the venue's."""
-        self._venue.options["timeDifference"] = -offset_ms
+        self._calls.adjust_clock(offset_ms)
 
     async def server_time(self) -> datetime:
         """The venue's clock."""
@@ -123,7 +101,7 @@ class VenueAccount:
 
     async def instruments(self) -> dict[str, Instrument]:
         """Every contract the venue lists, with its margin tiers. One that cannot be understood is left out."""
-        listing, brackets = await _together(
+        listing, brackets = await together(
             self._read(self._venue.fapiPublicGetExchangeInfo), self._read(self._venue.fapiPrivateGetLeverageBracket)
         )
         tiers = parsed(lambda: {row["symbol"]: tuple(map(tier, row["brackets"])) for row in brackets})
@@ -134,7 +112,7 @@ class VenueAccount:
     async def survey(self, now: datetime) -> Survey:
         """The whole account, orders read before positions."""
         conditional, plain = await self._order_rows({})
-        positions, modes, totals = await _together(
+        positions, modes, totals = await together(
             self._read(self._venue.fapiPrivateV3GetPositionRisk),
             self._read(self._venue.fapiPrivateGetAccountConfig),
             self._read(self._venue.fapiPrivateV3GetAccount),
@@ -164,7 +142,7 @@ class VenueAccount:
 
         The account as a whole is no fresher for it: its age stays that of ``base``.
         """
-        *states, totals = await _together(
+        *states, totals = await together(
             *(self._symbol_rows(symbol) for symbol in sorted(symbols)), self._read(self._venue.fapiPrivateV3GetAccount)
         )
         return parsed(
@@ -278,7 +256,7 @@ class VenueAccount:
             **reducing,
         }
         try:
-            row = await self._call(self._venue.fapiPrivatePostOrder, order)
+            row = await self._calls.once(self._venue.fapiPrivatePostOrder, order)
             return parsed(lambda: order_report(row))
         except VenueUnavailable as trouble:
             raise OutcomeUnknown(str(trouble)) from None
@@ -323,48 +301,9 @@ class VenueAccount:
         conditional = await self._read(self._venue.fapiPrivateGetOpenAlgoOrders, params)
         return conditional, await self._read(self._venue.fapiPrivateGetOpenOrders, params)
 
-    async def _read(
-        self, call: Callable[[dict[str, str]], Awaitable[Any]], params: dict[str, str] | None = None
-    ) -> Any:
-        """A request that is safe to repeat: a few times, and once more after setting the clock."""
-        try:
-            return await self._repeated(call, params or {})
-        except VenueRefused as refusal:
-            if refusal.code != _CLOCK_OFF:
-                raise
-            await self._call(self._venue.load_time_difference, {})
-            return await self._repeated(call, params or {})
-
-    async def _repeated(self, call: Callable[[dict[str, str]], Awaitable[Any]], params: dict[str, str]) -> Any:
-        retry = retry_if_exception_type(VenueUnavailable)
-        async for attempt in AsyncRetrying(
-            stop=stop_after_attempt(_ATTEMPTS), wait=_RETRY_WAIT, retry=retry, reraise=True
-        ):
-            with attempt:
-                return await self._call(call, params)
-        raise AssertionError("tenacity reraises")
-
-    async def _call(self, call: Callable[[dict[str, str]], Awaitable[Any]], params: dict[str, str]) -> Any:
-        try:
-            return await call(dict(params))
-        except BaseError as trouble:
-            # ccxt's text holds the whole signed URL; the names of the error and its cause say enough.
-            cause = f" ({type(trouble.__cause__).__name__})" if trouble.__cause__ else ""
-            raise VenueUnavailable(f"{type(trouble).__name__}{cause}") from None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _SymbolRows:
     conditional: tuple[Row, ...]
     plain: tuple[Row, ...]
     positions: tuple[Row, ...]
-
-
-async def _together(*calls: Coroutine[Any, Any, Any]) -> list[Any]:
-    """All at once; the first trouble stops the others."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(call) for call in calls]
-    except BaseExceptionGroup as troubles:
-        raise troubles.exceptions[0] from None
-    return [task.result() for task in tasks]

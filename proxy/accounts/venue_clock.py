@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from redis.exceptions import RedisError
-
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
+from proxy.store.client import STORE_TROUBLE
 
 log = logging.getLogger("perpguard.accounts")
 
@@ -33,8 +32,6 @@ OFF_MS: Final = 1_000
 
 FAR_OFF_MS: Final = 5_000
 """Binance's usual recvWindow: with this much, a client that asks nobody is refused altogether."""
-
-_STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +102,7 @@ class VenueClock:
             except VenueThrottled as trouble:
                 log.warning("the clock of %s: %s", self._venue, trouble)
                 pause = max(pause, trouble.retry_after)
-            except (VenueTrouble, *_STORE_TROUBLE) as trouble:
+            except (VenueTrouble, *STORE_TROUBLE) as trouble:
                 log.warning("the clock of %s cannot be followed: %s", self._venue, trouble)
                 pause = AGAIN_S
             await self._wait(pause)

@@ -6,7 +6,6 @@ anchor is replaced after every append, before the append is acknowledged.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +13,7 @@ import msgspec
 
 from proxy.audit.chain import Checkpoint
 from proxy.audit.reader import ArchiveReader
+from proxy.disk import replace_file
 
 _ANCHOR_BYTES_MAX: Final = 4096
 
@@ -61,17 +61,7 @@ def write_anchor(path: Path, checkpoint: Checkpoint) -> None:
             digest=checkpoint.digest.hex(),
         )
     )
-    upcoming = path.with_name(path.name + ".next")
-    with os.fdopen(os.open(upcoming, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
-        file.write(content + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    upcoming.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    replace_file(path, content + b"\n")
 
 
 def anchor_mismatch(reader: ArchiveReader, anchor: Checkpoint) -> str:

@@ -84,6 +84,8 @@ def print_story(story: Story, supposed: Sequence[Supposed], *, as_json: bool) ->
             table.add_row(*_cells("decided", story.decision["at"], f"{in_words(command)}: {_decided(decided)}"))
             if (named := command.get("client_order_id")) is not None:
                 table.add_row(*_cells("named", "", _named(story.decision, str(named))))
+            for leave in _leave(story.decision, decided):
+                table.add_row(*_cells("let pass", "", leave))
         table.add_row(*_cells("under", "", f"policy {story.decision['policy_version']}"))
     if story.outcome is not None:
         table.add_row(*_cells("came of it", story.outcome["at"], _came_of_it(story.outcome)))
@@ -136,6 +138,19 @@ def _decided(decided: dict[str, Any]) -> str:
     headroom = decided.get("headroom")
     room = [f"headroom {headroom}"] if headroom is not None else []
     return "; ".join([decided["verdict"], *reasons, *room])
+
+
+def _leave(record: dict[str, Any], decided: dict[str, Any]) -> list[str]:
+    """The overrides that let a refused order pass, with their people, and what they overrode."""
+    granted = {each["override_id"]: each for each in record["snapshot"].get("overrides", ())}
+    lines = []
+    for override_id in decided.get("overrides", ()):
+        given = granted.get(override_id, {})
+        people = f"asked for by {given.get('requested_by')}, approved by {given.get('approved_by')}"
+        passed = [each for each in decided.get("overridden", ()) if each["rule_id"] == given.get("rule_id")]
+        reasons = "; ".join(f"{each['rule_id']} {each['code']}: {each.get('message', '')}" for each in passed)
+        lines.append(f"override {override_id}, ticket {given.get('ticket')}, {people}; {reasons}")
+    return lines
 
 
 def _named(record: dict[str, Any], upstream_id: str) -> str:

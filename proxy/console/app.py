@@ -15,6 +15,7 @@ from proxy.clock import utc_now
 from proxy.console.answers import HANDLERS
 from proxy.console.api import Api
 from proxy.console.door import Door
+from proxy.console.overrides import OverridesApi
 from proxy.console.pages import Console
 from proxy.console.plane import ControlPlane
 from proxy.console.policies import PolicyApi
@@ -47,5 +48,6 @@ def create_console(
     app.add_middleware(Shell, hosts=hosts)
     app.include_router(Api(plane, door).router())
     app.include_router(PolicyApi(plane, door).router())
+    app.include_router(OverridesApi(plane, door).router())
     app.include_router(Console(plane, door).router())
     return app

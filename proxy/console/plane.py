@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from proxy.overrides.terms import Terms
+
 
 class ControlRefused(Exception):
     """The request was understood and refused; the text is for the person who asked."""
@@ -96,6 +98,24 @@ class BotView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OverrideView:
+    """Leave for one order, asked for (``state`` REQUESTED) or in force (GRANTED) until ``until``."""
+
+    id: str
+    state: str
+    bot: str
+    symbol: str
+    side: str
+    rule: str
+    quantity_max: str
+    ticket: str
+    reason: str
+    requested_by: str
+    approved_by: str
+    until: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProposalView:
     """A looser policy that waits. ``by`` is empty while nobody stands for it; ``due`` is when it takes effect by
     itself, ``None`` when it needs somebody else."""
@@ -129,6 +149,7 @@ class DeskView:
     proposals: Sequence[ProposalView] = ()
     anomaly: float = 0.0
     why: str = ""
+    overrides: Sequence[OverrideView] = ()
 
 
 class ControlPlane(Protocol):
@@ -163,6 +184,18 @@ class ControlPlane(Protocol):
     async def rearm(self, *, scope: str, name: str, reason: str, typed: str) -> Mapping[str, Any]:
         """Release one scope (``desk``, ``account:NAME``, or ``bot:NAME`` that a rule stopped) after a named person
         typed its name and gave a reason. Raises ``ControlRefused``."""
+        ...
+
+    async def request_override(self, *, terms: Terms, name: str) -> OverrideView:
+        """Keep a request for an override until another person approves it. Raises ``ControlRefused``."""
+        ...
+
+    async def approve_override(self, *, override_id: str, name: str) -> OverrideView:
+        """Put a request in force. Raises ``ControlRefused``, also for the person who asked."""
+        ...
+
+    async def withdraw_override(self, *, override_id: str, name: str) -> OverrideView:
+        """Take a request or an override back. Raises ``ControlRefused``."""
         ...
 
     async def propose_policy(self, *, text: str, name: str, reason: str) -> Mapping[str, Any]:

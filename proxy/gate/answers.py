@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from proxy.gate.identity import Identity
-from proxy.gate.judge import Ruling
+from proxy.gate.ruling import Ruling
 from proxy.gate.upstream import UpstreamReply
 from proxy.venues.binance.rejections import Rejection
 

@@ -102,7 +102,7 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
         app,
         identities=identities,
         orders=orders,
-        reads=ReadDesk(orders=orders, views=views, venue=venue),
+        reads=ReadDesk(store=store, views=views, venue=venue),
         streams=streams,
         now=clock.now,
     )

@@ -10,7 +10,7 @@ import json
 import logging
 
 from proxy.gate.identity import Identity
-from proxy.gate.judge import Ruling
+from proxy.gate.ruling import Ruling
 from proxy.gate.upstream import UpstreamReply
 from proxy.store.gate_store import GateStore, StoreFull, StoreUnavailable
 from proxy.store.timers import TIMERS_MAX, DeadManTimer

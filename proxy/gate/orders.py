@@ -10,8 +10,9 @@ from typing import Any
 from proxy.clock import milliseconds
 from proxy.gate.answers import TRIMMED, Answer, Virtual, passed_headers, refusal
 from proxy.gate.identity import Identity
-from proxy.gate.judge import Judge, JudgedRequest, KeyDisabled, Outcome, Ruling, with_client_ids
+from proxy.gate.judge import Judge, KeyDisabled
 from proxy.gate.recording import Subject, new_decision_id
+from proxy.gate.ruling import JudgedRequest, Outcome, Ruling, with_client_ids
 from proxy.gate.shared_account import SharedAccount
 from proxy.gate.upstream import FenceClosed, NotSent, OutboundRequest, OutcomeUnknown, Upstream, UpstreamReply
 from proxy.store.gate_store import RequestReplayed
@@ -100,10 +101,6 @@ class OrderDesk:
         except RequestReplayed:
             return refusal(replayed())
         return await self._act(request, ruling, identity, virtual)
-
-    async def told(self, identity: Identity, answer: bytes) -> None:
-        """A bot is about to get ``answer``, in which the venue names orders."""
-        await self._judge.told(identity.account, identity.bot, answer)
 
     async def _act(self, request: VenueRequest, ruling: Ruling, identity: Identity, virtual: Virtual | None) -> Answer:
         told = _in_own_words(ruling, identity.tag)

@@ -1,4 +1,4 @@
-"""What is settled with the store between an allowed decision and the send: leave is used up, a smaller hold made so.
+"""Between an allowed decision and the send: leave is used up, a smaller hold made so, and all is looked at once more.
 
 Nothing here makes room or gives leave. What cannot be settled is withheld, and its hold let go.
 """
@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from proxy.store.gate_store import GateStore, StoreUnavailable
-from rules.decision import Breach, Decision
+from rules.decision import Breach, Decision, Verdict
 from rules.exposure import held_order
+from rules.model import Intent
 from rules.snapshot import HeldOrder, Snapshot
 
 
@@ -51,6 +52,29 @@ async def make_ready(
     return Readiness(smaller, withheld)
 
 
+def kept_back(decision: Decision, *, reserved: bool, written: bool, policy_known: bool) -> Breach | None:
+    """Why an allowed command may not be sent after all: law 3 and law 4, checked once more at the last hop."""
+    if decision.verdict is Verdict.DENY or not decision.intent.adds_risk:
+        return None
+    if not written:
+        return Breach(
+            rule_id="audit",
+            code="AUDIT_UNAVAILABLE",
+            message="the guard cannot write its audit, so nothing that adds risk is sent",
+            advice="reduce-only orders and cancels pass",
+        )
+    if not policy_known:
+        return Breach(
+            rule_id="policy",
+            code="POLICY_UNKNOWN",
+            message="this gate has no policy it can read, or not the one in force, so nothing that adds risk is sent",
+            advice="reduce-only orders and cancels pass",
+        )
+    if decision.intent is Intent.ENTRY and not reserved:
+        return _not_reserved()
+    return None
+
+
 async def _use(store: GateStore, override_id: str) -> bool:
     try:
         return await store.use_override(override_id)
@@ -70,6 +94,7 @@ def _used(override_id: str) -> Breach:
         rule_id="override",
         code="OVERRIDE_USED",
         message=f"the override {override_id} served another order, or was withdrawn, a moment ago",
+        observed=override_id,
         advice="ask for a new override",
     )
 

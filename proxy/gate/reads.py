@@ -10,9 +10,10 @@ from typing import Final
 from proxy.clock import milliseconds
 from proxy.gate.answers import Answer, passed_headers, refusal
 from proxy.gate.identity import Identity
-from proxy.gate.orders import OrderDesk
+from proxy.gate.unreported import told
 from proxy.gate.upstream import NotSent, OutboundRequest, OutcomeUnknown, Upstream
 from proxy.gate.views import NotShown, Reader, Views
+from proxy.store.gate_store import GateStore
 from proxy.venues.binance import rejections
 from proxy.venues.binance.client_ids import restore
 from proxy.venues.binance.encode import build
@@ -68,8 +69,8 @@ class VenueReads:
 class ReadDesk:
     """Answers reads of one venue, for both doors."""
 
-    def __init__(self, *, orders: OrderDesk, views: Views, venue: VenueReads) -> None:
-        self._orders = orders
+    def __init__(self, *, store: GateStore, views: Views, venue: VenueReads) -> None:
+        self._store = store
         self._views = views
         self._venue = venue
 
@@ -91,7 +92,7 @@ class ReadDesk:
         if answer.status != 200:
             return answer
         if request.route.path in _NAMING_ORDERS:
-            await self._orders.told(identity, answer.body)
+            await told(self._store, identity.account, identity.bot, answer.body)
         try:
             body = await self._own(request, answer.body, identity) if isolated else answer.body
         except NotShown as trouble:

@@ -15,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from proxy.disk import sync_directory
 from proxy.store.codec import build, dump, load, plain
 from rules.model import TradingState
 
@@ -67,17 +68,10 @@ class BotFiles:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        self._sync()
+        sync_directory(self._directory)
 
     def remove(self, bot: str) -> None:
         """Forget a stop. Raises ``OSError``; then it stands."""
         (self._directory / bot).unlink(missing_ok=True)
         if self._directory.is_dir():
-            self._sync()
-
-    def _sync(self) -> None:
-        descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            sync_directory(self._directory)

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from redis.exceptions import RedisError
 
 from proxy.kill.bot_files import BotFiles, BotStop, is_bot
 from proxy.kill.rearm import RearmRefused, objections, write_down
+from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import build_decision
 from proxy.store.warden_store import WardenStore
 from rules.decision import Breach, Decision, Enforcement, Verdict
@@ -30,7 +30,6 @@ MIRROR_EVERY_S: Final = 0.25
 ACTED_MAX: Final = 1_000
 """Decisions remembered as acted upon. The archive may be told of a batch again; it must not stop a bot again."""
 
-_STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
 
 Record = Callable[[str, str, dict[str, Any]], Awaitable[None]]
 """Writes an event to the audit: what happened, by whom, and the details. Never raises."""
@@ -111,7 +110,7 @@ class BotStops:
             try:
                 async with self._truths:
                     await self._mirror_once()
-            except _STORE_TROUBLE as trouble:
+            except STORE_TROUBLE as trouble:
                 log.warning("the stopped bots cannot be compared with the store: %s", type(trouble).__name__)
             await asyncio.sleep(MIRROR_EVERY_S)
 

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from redis.exceptions import RedisError
-
 from proxy.kill.hands import AccountHands
 from proxy.kill.job import kill, unfinished_jobs
 from proxy.kill.journal import Journal, JournalCorrupt
 from proxy.kill.rearm import rearm
 from proxy.kill.report import AccountReport, KillReport, account_report
+from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.store.fence import DESK, Fence, FenceCorrupt, Scope
 from proxy.store.warden_store import WardenStore
@@ -29,7 +28,6 @@ from rules.model import TradingState
 log = logging.getLogger("perpguard.kill")
 
 MIRROR_EVERY_S: Final = 0.25
-_STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
 
 Record = Callable[[str, str, dict[str, Any]], Awaitable[None]]
 """Writes an event to the audit: what happened, by whom, and the details. Never raises."""
@@ -131,7 +129,7 @@ class KillDesk:
             generation = rearm(self._data_dir, scope, name, reason, typed)
             try:
                 await self._store.set_state(str(scope), TradingState.ACTIVE, generation=generation, kill_running=False)
-            except _STORE_TROUBLE:
+            except STORE_TROUBLE:
                 self._fence.engage(scope)
                 raise
         await self._record("rearm", name, {"scope": str(scope), "reason": reason, "generation": generation})
@@ -143,7 +141,7 @@ class KillDesk:
             try:
                 async with self._truths:
                     await self._mirror_once()
-            except _STORE_TROUBLE as trouble:
+            except STORE_TROUBLE as trouble:
                 log.warning("the kill state cannot be compared with the store: %s", type(trouble).__name__)
             await asyncio.sleep(MIRROR_EVERY_S)
 
@@ -230,7 +228,7 @@ class KillDesk:
                 await self._store.set_state(
                     str(scope), TradingState.HALTED, generation=generation, kill_running=running
                 )
-        except _STORE_TROUBLE as trouble:
+        except STORE_TROUBLE as trouble:
             log.error("the store could not be told of the kill of %s: %s", scope, type(trouble).__name__)
             return False
         return True

@@ -15,6 +15,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 
+from proxy.disk import sync_directory
 from proxy.store import codec
 from proxy.store.fence import Scope
 from rules.kill_events import Action, Event
@@ -147,11 +148,7 @@ class Journal:
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | flags, 0o600)
-            directory = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+            sync_directory(self.path.parent)
         except OSError as trouble:
             self._give_up(trouble)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import unicodedata
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -17,11 +16,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from proxy.overrides.lifecycle import same_person
 from proxy.policy.comparing import Change, compare, loosened
-from proxy.policy.in_force import GUARD, STORE_TROUBLE, InForce, Scribe, Store, words_of
+from proxy.policy.in_force import GUARD, InForce, Scribe, Store, words_of
 from proxy.policy.problems import PolicyError
 from proxy.policy.shelf import Proposal, Shelf
 from proxy.policy_file import parse_policy
+from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from rules.loosening import Needs
 from rules.policy import Policy
@@ -239,15 +240,6 @@ class PolicyDesk:
             changes=compare(self.policy, policy),
             due=proposal.at + timedelta(seconds=needs.delay_s) if waits else None,
         )
-
-
-def same_person(one: str, other: str) -> bool:
-    """Whether two names are one person's, however they are typed."""
-    return _folded(one) == _folded(other)
-
-
-def _folded(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def _parsed(text: str) -> Policy:

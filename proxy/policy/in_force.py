@@ -9,18 +9,16 @@ import logging
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from redis.exceptions import RedisError
-
 from proxy.policy.comparing import Change, Direction, compare, loosened
 from proxy.policy.problems import PolicyError
 from proxy.policy.shelf import Shelf
 from proxy.policy_file import read_policy
+from proxy.store.client import STORE_TROUBLE
 from rules.policy import Policy
 
 log = logging.getLogger("perpguard.policy")
 
 GUARD: Final = "warden"
-STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
 
 
 class Store(Protocol):

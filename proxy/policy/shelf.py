@@ -6,7 +6,6 @@ whole and on the disk before the call returns, so a crash leaves the old one or 
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from proxy.disk import replace_file, sync_directory
 from proxy.store.codec import build, dump, load, plain
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{16}")
@@ -66,7 +66,7 @@ class Shelf:
         """Forget a proposal."""
         path = self._pending(digest)
         path.unlink(missing_ok=True)
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
 
     def _pending(self, digest: str) -> Path:
         if _DIGEST.fullmatch(digest) is None:  # It becomes part of a path.
@@ -77,19 +77,5 @@ class Shelf:
         for directory in (self._directory, path.parent):
             if not directory.is_dir():
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-                _sync_directory(directory.parent)
-        upcoming = path.with_name(path.name + ".next")
-        with os.fdopen(os.open(upcoming, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        upcoming.replace(path)
-        _sync_directory(path.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+                sync_directory(directory.parent)
+        replace_file(path, content)

@@ -15,7 +15,6 @@ from decimal import Decimal
 from typing import Any, Final, Protocol
 
 import msgspec
-from redis.exceptions import RedisError
 
 from proxy.accounts.market_reads import MarketReads
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
@@ -24,6 +23,7 @@ from proxy.signals.closes import Closes
 from proxy.signals.correlation import correlations
 from proxy.signals.latency import LatencyWatch
 from proxy.signals.measuring import Measuring, Prices
+from proxy.store.client import STORE_TROUBLE
 from rules.facts import Condition, Conditions
 
 log = logging.getLogger("perpguard.signals")
@@ -34,7 +34,6 @@ CORRELATE_EVERY_S: Final = 15.0
 IDLE_S: Final = 0.25
 TROUBLE_PAUSE_S: Final = 5.0
 INHERITED_MAX: Final = timedelta(days=1)
-_STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
 
 
 class Publisher(Protocol):
@@ -156,7 +155,7 @@ class ConditionsKeeper:
         """What was usual before this process began."""
         try:
             earlier = await self._store.conditions(self._venue)
-        except _STORE_TROUBLE as trouble:
+        except STORE_TROUBLE as trouble:
             log.warning("earlier conditions of %s cannot be read: %s", self._venue, type(trouble).__name__)
             return
         except msgspec.MsgspecError:
@@ -193,7 +192,7 @@ class ConditionsKeeper:
         while True:
             try:
                 await self.publish()
-            except _STORE_TROUBLE as trouble:
+            except STORE_TROUBLE as trouble:
                 log.warning("conditions of %s cannot be published: %s", self._venue, type(trouble).__name__)
             await asyncio.sleep(PUBLISH_EVERY_S)
 

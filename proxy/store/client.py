@@ -12,9 +12,12 @@ from typing import Any, Final, TypeVar
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, RedisError
 
 T = TypeVar("T")
+
+STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
+"""What a call of a client may raise when the store is away, refuses, or does not answer in time."""
 
 HOT_TIMEOUT_S: Final = 0.05
 """An entry waits this long for the store, never longer: with the library's own retries it would be seconds."""

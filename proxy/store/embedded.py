@@ -41,8 +41,9 @@ def embedded_url(data_dir: Path) -> str:
 
 def _distrust(client: redis.Redis) -> None:
     """Forget what only a fresh survey may say. The append-only file is synced once a second: its last second, with
-    the holds of that second, may be gone, so no account is believed before the warden has surveyed it again."""
-    for pattern in ("perpguard:*:epoch", "perpguard:*:account:*"):
+    the holds of that second, may be gone, so no account is believed before the warden has surveyed it again. An
+    override that was used up in that second would be there once more, so none is in force any longer."""
+    for pattern in ("perpguard:*:epoch", "perpguard:*:account:*", "perpguard:*:overrides"):
         for key in client.scan_iter(match=pattern, count=1000):
             client.delete(key)
 

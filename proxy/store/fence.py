@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from proxy.disk import sync_directory
+
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,32}")
 _EPOCH_BYTES: Final = 8 + 4  # The number, big-endian, and its CRC-32.
 _FIRST_GENERATION: Final = 1
@@ -90,13 +92,13 @@ class Fence:
         nascent = data_dir / f".kill.{os.getpid()}.{time.monotonic_ns()}"
         nascent.mkdir(mode=0o700)
         _write_epoch(nascent / "epoch", _FIRST_GENERATION)
-        _sync_directory(nascent)
+        sync_directory(nascent)
         try:
             nascent.rename(fence._directory)
         except OSError:  # Somebody else was faster; theirs stands.
             (nascent / "epoch").unlink()
             nascent.rmdir()
-        _sync_directory(data_dir)
+        sync_directory(data_dir)
         return fence
 
     def generation(self) -> int:
@@ -127,7 +129,7 @@ class Fence:
         """Stop ``scope``: its sentinel first, on disk, then a new epoch. Pressing again is harmless. The generation."""
         with suppress(FileExistsError):
             self._directory.mkdir(mode=0o700, parents=True)
-            _sync_directory(self._directory.parent)
+            sync_directory(self._directory.parent)
         self._put_sentinel(scope)
         with self._writing():
             try:
@@ -148,7 +150,7 @@ class Fence:
                 generation = self._replace_epoch()
             # Last, so that a crash before this line leaves the scope stopped.
             self._sentinel(scope).unlink(missing_ok=True)
-            _sync_directory(self._directory)
+            sync_directory(self._directory)
         return generation
 
     def scopes(self) -> frozenset[Scope]:
@@ -174,7 +176,7 @@ class Fence:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        _sync_directory(self._directory)
+        sync_directory(self._directory)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -203,7 +205,7 @@ class Fence:
         fresh.unlink(missing_ok=True)
         _write_epoch(fresh, generation)
         fresh.replace(self._epoch_path)
-        _sync_directory(self._directory)
+        sync_directory(self._directory)
         self._forget()
         return generation
 
@@ -246,11 +248,3 @@ def _present(path: str) -> bool:
     except OSError:
         return True  # What cannot be looked at counts as pressed.
     return True
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

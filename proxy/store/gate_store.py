@@ -5,48 +5,35 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 import redis.asyncio
-from redis.exceptions import RedisError
 
-from proxy.store.attempts import ATTEMPTS_MAX, decode_attempts
+from proxy.store.attempts import ATTEMPTS_MAX
 from proxy.store.client import (
     HOT_CONNECTIONS,
     HOT_CONNECTIONS_MAX,
     HOT_PATIENCE,
     HOT_TIMEOUT_S,
+    STORE_TROUBLE,
     Script,
     connect,
     run_script,
     within,
 )
-from proxy.store.codec import build, dump, load
+from proxy.store.codec import dump
+from proxy.store.documents import Documents, decode_account, decode_markets
+from proxy.store.hold_script import documents_of, hold_arguments, hold_keys, view_of
+from proxy.store.holds import decode_holds
 from proxy.store.keys import Keys
 from proxy.store.timers import TIMERS_MAX, DeadManTimer, timer_prefix
 from proxy.store.unreported import decode_unreported, unreported_arguments, unreported_field
 from proxy.store.view import HoldRequest, View
-from rules.facts import AccountRecord, Conditions, Override, Score
-from rules.instrument import Instrument
+from proxy.store.voiding import Voiding
 from rules.policy import Policy
-from rules.snapshot import Account, HeldOrder, Hold, HoldStatus, Market, UnreportedOrder
-
-AUDIT_LENGTH_MAX: Final = 200_000
-"""Unarchived audit records the store may keep. Beyond it entries are refused: an audit that fails stops new risk."""
-
-HOLDS_MAX: Final = 2_000
-"""Holds one account may have open at once; more means that nothing settles them."""
-
-VOIDING_MAX: Final = 64
-"""Holds a gate undoes at once; beyond it the warden finds them, later."""
-
-VOID_ATTEMPTS: Final = 20
-VOID_TIMEOUT_S: Final = 0.5
-VOID_KEPT_MS: Final = 600_000
-"""Far longer than a request can lie unread in a store that stands still, and be read when it goes on."""
+from rules.snapshot import Account, HeldOrder, Hold, Market, UnreportedOrder
 
 _BREAKER_S: Final = 1.0
 
@@ -70,14 +57,6 @@ class StoreFull(Exception):
     """The audit stream, the account's holds or the bot's timers are at their bound; nothing new may be kept."""
 
 
-@dataclass(slots=True)
-class _Document:
-    """A published document as last decoded, so that an unchanged one is neither sent nor parsed again."""
-
-    version: str = ""
-    value: Any = None
-
-
 class GateStore:
     """One gate process's access to the store."""
 
@@ -90,7 +69,6 @@ class GateStore:
         timeout_s: float = HOT_TIMEOUT_S,
     ) -> None:
         """``policy_of`` makes a policy of its text, ``None`` of a text that is none."""
-        self._policy_of = policy_of
         self._timeout_s = timeout_s
         # The socket's own time-out is only the last resort: it cannot tell a silent store from a busy process.
         self._redis: redis.asyncio.Redis = connect(
@@ -103,11 +81,10 @@ class GateStore:
             "settle": Script.named("settle", "convert"),
             "shrink": Script.named("shrink", "convert"),
             "refuse": Script.named("refuse"),
-            "void": Script.named("void"),
             "arm": Script.named("arm"),
         }
-        self._voiding: set[asyncio.Task[None]] = set()
-        self._documents: dict[str, _Document] = {}
+        self._voiding = Voiding(self._redis, self._keys)
+        self._documents = Documents(self._keys, policy_of)
         self._broken_until = 0.0
         self._heard_at = float("-inf")
 
@@ -134,62 +111,15 @@ class GateStore:
             return await self._hold(request)
         except StoreUnavailable as trouble:
             if request.reserve and trouble.asked:
-                self._void_soon(request.account, request.hold_id)
+                self._voiding.soon(request.account, request.hold_id)
             raise
 
     async def _hold(self, request: HoldRequest) -> View:
-        keys = self._keys
-        documents: dict[str, Callable[[str], Any]] = {
-            keys.account(request.account): _decode_account,
-            keys.markets(request.venue): _decode_markets,
-            keys.instruments(request.venue): _decode_instruments,
-            keys.conditions(request.venue): _decode_conditions,
-            keys.record(request.account): _decode_record,
-            keys.policy: self._policy_of,
-        }
+        documents = self._documents.concerning(request.account, request.venue)
         reply = await self._call(
             "hold",
-            [
-                keys.controls,
-                keys.disabled,
-                keys.holds(request.account),
-                keys.sequence,
-                keys.audit,
-                keys.scores,
-                keys.seen(request.replay_digest),
-                keys.unreported(request.account),
-                keys.void(request.hold_id),
-                keys.attempts(request.account, request.bot),
-                keys.overrides,
-                *documents,
-                *(keys.bucket(bucket.scope) for bucket in request.buckets),
-            ],
-            [
-                request.hold_id,
-                request.bot,
-                request.guard_key,
-                dump(request.orders) if request.reserve else "",
-                dump(request.write_ahead) if request.write_ahead is not None else "",
-                request.replay_window_ms,
-                AUDIT_LENGTH_MAX,
-                HOLDS_MAX,
-                request.account,
-                ATTEMPTS_MAX,
-                request.attempts_window_s * 1_000_000,
-                len(documents),
-                *(self._documents.get(key, _EMPTY).version for key in documents),
-                *(
-                    number
-                    for bucket in request.buckets
-                    for number in (
-                        str(bucket.per_second),
-                        str(bucket.burst),
-                        str(bucket.tighten),
-                        bucket.spend,
-                        bucket.drain,
-                    )
-                ),
-            ],
+            hold_keys(self._keys, request, documents),
+            hold_arguments(request, [self._documents[key].version for key in documents]),
         )
         match reply[0]:
             case "REPLAYED":
@@ -198,9 +128,9 @@ class GateStore:
                 raise StoreFull(reply[0])
             case "VOID":
                 raise StoreUnavailable("the hold was given up")
-        for (key, decode), (version, body) in zip(documents.items(), reply[8], strict=True):
-            self._remember(key, version, body, decode)
-        return self._view(request, reply)
+        for (key, decode), (version, body) in zip(documents.items(), documents_of(reply), strict=True):
+            self._documents.remember(key, version, body, decode)
+        return view_of(self.last_known(request.account, request.venue), request, reply)
 
     async def look(self, account: str) -> tuple[tuple[Hold, ...], Account | None]:
         """The account's holds and the account, as they are at one moment. Raises ``StoreUnavailable``.
@@ -208,12 +138,12 @@ class GateStore:
         Both in one step: what releases a hold brings what it held as an order or a position.
         """
         key = self._keys.account(account)
-        known = self._documents.get(key, _EMPTY).version
+        known = self._documents[key].version
         holds, version, body = await self._call(
             "look", [key, self._keys.holds(account), self._keys.audit], [known], heed_breaker=False
         )
-        self._remember(key, version, body, _decode_account)
-        return _decode_holds_map(dict(zip(holds[::2], holds[1::2], strict=True))), self._documents[key].value
+        self._documents.remember(key, version, body, decode_account)
+        return decode_holds(holds), self._documents[key].value
 
     async def venue_time(self, venue: str) -> datetime | None:
         """The venue's time at this moment, as the warden last measured it. ``None`` when it has not.
@@ -225,7 +155,7 @@ class GateStore:
         pipeline.get(self._keys.clock(venue))
         try:
             (seconds, micros), offset_us = await within(self._timeout_s, pipeline.execute())
-        except (RedisError, OSError, TimeoutError) as error:
+        except STORE_TROUBLE as error:
             raise StoreUnavailable(type(error).__name__) from error
         if offset_us is None:
             return None
@@ -310,16 +240,15 @@ class GateStore:
         """The venue's prices as the warden published them last. Raises ``StoreUnavailable``."""
         key = self._keys.markets(venue)
         version, body = await self._ask(lambda: self._redis.hmget(key, ["version", "body"]))
-        if version is not None and self._documents.get(key, _EMPTY).version != version:
-            self._remember(key, version, body, _decode_markets)
-        known: Mapping[str, Market] = self._documents.get(key, _EMPTY).value or {}
+        if version is not None and self._documents[key].version != version:
+            self._documents.remember(key, version, body, decode_markets)
+        known: Mapping[str, Market] = self._documents[key].value or {}
         return known
 
     @property
     def policy(self) -> Policy | None:
         """The policy in force as last told, ``None`` when there is none or it cannot be read."""
-        known: Policy | None = self._documents.get(self._keys.policy, _EMPTY).value
-        return known
+        return self._documents.policy
 
     async def read_policy(self) -> None:
         """Ask what is in force. Off the order path. Raises ``StoreUnavailable``."""
@@ -329,11 +258,10 @@ class GateStore:
 
         try:
             version, body = await within(self._timeout_s, read())
-        except (RedisError, OSError, TimeoutError) as error:
+        except STORE_TROUBLE as error:
             # No order waits for this answer, so no order is made to suffer for it: the breaker stays as it is.
             raise StoreUnavailable(type(error).__name__) from error
-        if (version or "") != self._documents.get(self._keys.policy, _EMPTY).version:
-            self._remember(self._keys.policy, version or "", body or "", self._policy_of)
+        self._documents.remember_policy(version or "", body or "")
 
     async def owners(self, account: str, fields: Sequence[str]) -> dict[str, str]:
         """Whose these orders and trades are (``proxy.store.owners``); unknown ones are left out.
@@ -348,28 +276,7 @@ class GateStore:
 
     def last_known(self, account: str, venue: str) -> View:
         """What this process last saw, for exits judged while the store is away. May know nothing at all."""
-        keys = self._keys
-        account_document = self._documents.get(keys.account(account), _EMPTY)
-        markets = self._documents.get(keys.markets(venue), _EMPTY)
-        instruments = self._documents.get(keys.instruments(venue), _EMPTY)
-        policy = self._documents.get(keys.policy, _EMPTY)
-        return View(
-            sequence=0,
-            controls={},
-            key_disabled=False,
-            anomaly=0.0,
-            tokens={},
-            holds=(),
-            unreported=(),
-            account=account_document.value,
-            markets=markets.value or {},
-            instruments=instruments.value or {},
-            instruments_version=instruments.version,
-            policy=policy.value,
-            policy_version=policy.version,
-            conditions=self._documents.get(keys.conditions(venue), _EMPTY).value,
-            record=self._documents.get(keys.record(account), _EMPTY).value,
-        )
+        return self._documents.view(account, venue)
 
     async def disabled_keys(self) -> frozenset[str]:
         """The guard keys that the warden has published as off. Raises ``StoreUnavailable``."""
@@ -381,36 +288,18 @@ class GateStore:
             raise StoreUnavailable("the store failed less than a second ago")
         try:
             return await within(self._timeout_s, read())
-        except (RedisError, OSError, TimeoutError) as error:
+        except STORE_TROUBLE as error:
             # No order waits for this answer, so no order is made to suffer for it: the breaker stays as it is.
             raise StoreUnavailable(type(error).__name__) from error
 
     async def aclose(self) -> None:
         """Close the connections. Holds still to be undone are left to the warden, which asks about old ones."""
-        for task in self._voiding:
-            task.cancel()
-        await asyncio.gather(*self._voiding, return_exceptions=True)
+        await self._voiding.aclose()
         await self._redis.aclose()
 
     async def voided(self) -> None:
         """Wait until every hold that was given up is undone, or its attempts are spent."""
-        await asyncio.gather(*self._voiding, return_exceptions=True)
-
-    def _void_soon(self, account: str, hold_id: str) -> None:
-        if len(self._voiding) < VOIDING_MAX:
-            task = asyncio.create_task(self._void(account, hold_id))
-            self._voiding.add(task)
-            task.add_done_callback(self._voiding.discard)
-
-    async def _void(self, account: str, hold_id: str) -> None:
-        """Undo a hold that may have been made, or may yet be: safe to repeat, and in whatever order it arrives."""
-        keys, arguments = [self._keys.holds(account), self._keys.void(hold_id)], [hold_id, VOID_KEPT_MS]
-        for _ in range(VOID_ATTEMPTS):
-            try:
-                await within(VOID_TIMEOUT_S, run_script(self._redis, self._scripts["void"], keys, arguments))
-                return
-            except (RedisError, OSError, TimeoutError):
-                await asyncio.sleep(VOID_TIMEOUT_S)
+        await self._voiding.done()
 
     async def _call(self, name: str, keys: list[str], arguments: list[Any], *, heed_breaker: bool = True) -> Any:
         script = self._scripts[name]
@@ -423,85 +312,9 @@ class GateStore:
             answer = await within(self._timeout_s, question(), lambda: self._heard_at)
             self._heard_at = asyncio.get_running_loop().time()
             return answer
-        except (RedisError, OSError, TimeoutError) as error:
+        except STORE_TROUBLE as error:
             raise self._failed(error) from error
 
     def _failed(self, error: Exception) -> StoreUnavailable:
         self._broken_until = time.monotonic() + _BREAKER_S
         return StoreUnavailable(type(error).__name__)
-
-    def _remember(self, key: str, version: str, body: str, decode: Any) -> None:
-        if version == "":
-            self._documents[key] = _Document()
-        elif body != "":
-            self._documents[key] = _Document(version, decode(body))
-
-    def _view(self, request: HoldRequest, reply: list[Any]) -> View:
-        flat = reply[3]
-        last = self.last_known(request.account, request.venue)
-        levels = (f"bot:{request.bot}", f"account:{request.account}", "desk")
-        scores = {level: decode_score(text) for level, text in zip(levels, reply[5], strict=True)}
-        return replace(
-            last,
-            sequence=int(reply[2]),
-            controls=dict(zip(flat[::2], flat[1::2], strict=True)),
-            key_disabled=bool(reply[4]),
-            anomaly=scores[f"bot:{request.bot}"].value,
-            scores=scores,
-            tokens={bucket.scope: Decimal(balance) for bucket, balance in zip(request.buckets, reply[6], strict=True)},
-            holds=_decode_holds_map(dict(zip(reply[7][::2], reply[7][1::2], strict=True))),
-            unreported=decode_unreported(reply[9]),
-            attempts=decode_attempts(reply[10]),
-            overrides=tuple(sorted((build(load(each), Override) for each in reply[11]), key=_by_expiry)),
-        )
-
-
-_EMPTY: Final = _Document()
-
-
-def _decode_account(body: str) -> Account:
-    return build(load(body), Account)
-
-
-def _decode_markets(body: str) -> dict[str, Market]:
-    return build(load(body), dict[str, Market])
-
-
-def _decode_instruments(body: str) -> dict[str, Instrument]:
-    return build(load(body), dict[str, Instrument])
-
-
-def _decode_conditions(body: str) -> Conditions:
-    return build(load(body), Conditions)
-
-
-def _decode_record(body: str) -> AccountRecord:
-    return build(load(body), AccountRecord)
-
-
-def _by_expiry(override: Override) -> tuple[datetime, str]:
-    return override.expires_at, override.override_id
-
-
-def decode_score(text: str) -> Score:
-    """A score as the warden writes it, ``0.1234|why``; an empty text is nobody's score yet."""
-    value, _, why = text.partition("|")
-    return Score(value=float(value or 0), why=why)
-
-
-def decode_hold(hold_id: str, state: str) -> tuple[Hold, int]:
-    """A hold as the scripts write it, and the store's time (microseconds) of its last change."""
-    sequence, status, at_us, bot, body = state.split("|", 4)
-    hold = Hold(
-        hold_id=hold_id,
-        bot=bot,
-        sequence=int(sequence),
-        status=HoldStatus(status),
-        orders=build(load(body), tuple[HeldOrder, ...]),
-    )
-    return hold, int(at_us)
-
-
-def _decode_holds_map(states: Mapping[str, str]) -> tuple[Hold, ...]:
-    holds = [decode_hold(hold_id, state)[0] for hold_id, state in states.items()]
-    return tuple(sorted(holds, key=lambda hold: hold.sequence))

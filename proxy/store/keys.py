@@ -52,7 +52,7 @@ class Keys:
 
     @property
     def overrides(self) -> str:
-        """Hash: overrides that were granted and not used yet."""
+        """Hash: id to override, of those that were granted, not used yet and not known to have expired."""
         return self._key("overrides")
 
     @property

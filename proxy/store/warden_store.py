@@ -14,12 +14,12 @@ import redis.asyncio
 from proxy.store.client import CALM_TIMEOUT_S, Script, connect, run_script
 from proxy.store.codec import build, dump, load, plain
 from proxy.store.conversion import NOTHING, Conversion
-from proxy.store.gate_store import decode_hold
+from proxy.store.holds import decode_hold
 from proxy.store.keys import Keys
 from proxy.store.owners import OWNERS_MAX
 from proxy.store.timers import LEASE_S, DeadManTimer
 from proxy.store.unreported import decode_unreported, may_stand, unreported_arguments, unreported_field
-from rules.facts import AccountRecord, Conditions, Score
+from rules.facts import AccountRecord, Conditions, Override, Score
 from rules.model import TradingState
 from rules.snapshot import Account, Hold, HoldStatus, UnreportedOrder
 
@@ -336,6 +336,20 @@ class WardenStore:
     async def forget_attempts(self, account: str, bot: str) -> None:
         """Forget a bot's earlier entries on one account: what it sends from now on is counted anew."""
         await self._redis.delete(self._keys.attempts(account, bot))
+
+    async def grant_override(self, override: Override) -> None:
+        """Put an override in force: the first order that it fits may use it, once."""
+        await self._redis.hset(self._keys.overrides, override.override_id, dump(plain(override)).decode())
+
+    async def withdraw_override(self, override_id: str) -> bool:
+        """Take an override out of force; false when an order has used it, or it never was."""
+        taken: Any = await self._redis.hdel(self._keys.overrides, override_id)
+        return bool(taken)
+
+    async def override_ids(self) -> frozenset[str]:
+        """The overrides in force."""
+        fields: Any = await self._redis.hkeys(self._keys.overrides)
+        return frozenset(fields)
 
     async def publish_scores(self, scores: Mapping[str, Score], baselines: Mapping[str, Mapping[str, Any]]) -> None:
         """Publish anomaly scores by level (``bot:NAME``, ``account:NAME``, ``desk``), and what the bots' came from."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from proxy.disk import sync_directory
 from proxy.vault.errors import VaultBusy, VaultCorrupt, VaultExposed, VaultMissing
 
 _SIZE_BYTES_MAX = 16 * 2**20
@@ -96,7 +97,7 @@ class VaultFile:
             with suppress(OSError):
                 self._next_path.unlink()
             raise
-        _sync_directory(self.path.parent)
+        sync_directory(self.path.parent)
         return stamp
 
     def _wait_for_lock(self, descriptor: int) -> None:
@@ -123,11 +124,3 @@ def _stamp_later_than(earlier: Stamp | None, descriptor: int) -> Stamp:
         return _stamp(status)
     os.utime(descriptor, ns=(status.st_atime_ns, earlier.modified_ns + 1))
     return _stamp(os.fstat(descriptor))
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
+from rules.attempts import MARGIN_S, attempts_within, like, reaches_back
 from rules.decision import Breach
 from rules.exposure import held_order
-from rules.flow.remembered import MARGIN_S, attempts_within, like, reaches_back
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact
 from rules.snapshot import Attempt, HeldOrder, Snapshot

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from rules.decision import Breach
 from rules.exposure import held_order
-from rules.flow.remembered import fresh_record
+from rules.fresh import fresh_record
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting
 from rules.snapshot import Snapshot

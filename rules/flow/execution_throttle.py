@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
+from rules.attempts import MARGIN_S, attempts_within, like, reaches_back
 from rules.decision import Breach
 from rules.exposure import held_order
-from rules.flow.remembered import MARGIN_S, attempts_within, like, reaches_back
 from rules.model import Command, TradingState
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting
 from rules.snapshot import Snapshot

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from rules.decision import Breach, Measure
 from rules.exposure import gross_notional, held_order
-from rules.flow.remembered import fresh_record
+from rules.fresh import fresh_record
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
 from rules.share import known_book

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, ClassVar, Final, Literal
 
+from rules.attempts import MARGIN_S, memory_full
 from rules.decision import Breach, Measure
 from rules.facts import Score
-from rules.flow.remembered import MARGIN_S, memory_full
 from rules.model import AdjustIsolatedMargin, Command, TradingState
 from rules.rule import Looser, Rule, Setting
 from rules.snapshot import Snapshot

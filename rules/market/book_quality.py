@@ -9,9 +9,10 @@ from typing import Annotated, ClassVar
 
 from rules.decision import Breach, Measure
 from rules.exposure import held_order, order_value
-from rules.market.conditions import fresh_condition, is_post_only, show_percent
+from rules.fresh import fresh_condition
+from rules.intent import is_post_only
 from rules.model import Command, Side
-from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
+from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show, show_percent
 from rules.snapshot import HeldOrder, Snapshot
 
 

@@ -10,10 +10,10 @@ from typing import Annotated, ClassVar
 
 from rules.decision import Breach, Measure
 from rules.exposure import held_order
+from rules.fresh import WithoutFacts
 from rules.market.calendar import show_time
-from rules.market.conditions import WithoutFacts, show_percent
 from rules.model import Command
-from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting
+from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_percent
 from rules.snapshot import HeldOrder, Snapshot
 
 

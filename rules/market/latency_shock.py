@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar, Final
 from rules.decision import Breach, Measure
 from rules.exposure import held_order
 from rules.facts import Latency
-from rules.market.conditions import is_fresh
+from rules.fresh import is_fresh
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
 from rules.snapshot import HoldStatus, Snapshot

@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Annotated, ClassVar
 
 from rules.decision import Breach, Measure
-from rules.exposure import held_order
-from rules.market.conditions import fresh_condition, notional_after
+from rules.exposure import held_order, notional_after
+from rules.fresh import fresh_condition
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
 from rules.snapshot import HeldOrder, Snapshot

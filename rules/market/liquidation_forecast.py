@@ -9,10 +9,10 @@ from typing import Annotated, ClassVar
 
 from rules.decision import Breach, Measure
 from rules.exposure import held_order
-from rules.market.conditions import WithoutFacts, show_percent
-from rules.market.forecasts import Stated, probability, stated
+from rules.forecasts import Stated, probability, stated
+from rules.fresh import WithoutFacts
 from rules.model import Command
-from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting
+from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_percent
 from rules.snapshot import Snapshot
 
 

@@ -9,9 +9,8 @@ from typing import Annotated, ClassVar
 
 from rules.decision import Breach, Measure
 from rules.exposure import held_order
-from rules.market.conditions import show_percent
 from rules.model import Command
-from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact
+from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact, show_percent
 from rules.snapshot import Market, Snapshot
 
 

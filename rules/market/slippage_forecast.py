@@ -10,10 +10,11 @@ from typing import Annotated, ClassVar
 from rules.decision import Breach, Measure
 from rules.exposure import held_order
 from rules.facts import Forecast
-from rules.market.conditions import WithoutFacts, is_post_only, show_percent
-from rules.market.forecasts import Stated, probability, stated
+from rules.forecasts import Stated, probability, stated
+from rules.fresh import WithoutFacts
+from rules.intent import is_post_only
 from rules.model import Command
-from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact
+from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact, show_percent
 from rules.snapshot import HeldOrder, Snapshot
 
 ZERO = Decimal(0)

@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import Annotated, ClassVar
 
 from rules.decision import Breach, Measure
-from rules.exposure import held_order
-from rules.market.conditions import fresh_condition, notional_after, show_percent
+from rules.exposure import held_order, notional_after
+from rules.fresh import fresh_condition
 from rules.model import Command
-from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
+from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show, show_percent
 from rules.snapshot import HeldOrder, Snapshot
 
 _ONE = Decimal(1)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
 from rules.decision import Breach
 from rules.exposure import held_order, worst_case
+from rules.fresh import fresh_record
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
 from rules.snapshot import Account, Snapshot
@@ -49,9 +49,8 @@ limit = 50
         order = held_order(command, snapshot)
         if order is None or not order.conditional:
             return None
-        account, record = snapshot.account, snapshot.record
-        age_max = timedelta(seconds=self.facts_age_max_s)
-        if account is None or record is None or abs(snapshot.now - record.as_of) > age_max:
+        account, record = snapshot.account, fresh_record(snapshot, self.facts_age_max_s)
+        if account is None or record is None:
             return self.unknown(f"how the bot's conditional orders on {order.symbol} have worked before")
         bot = record.bot(snapshot.bot)
         holding = bot.holding(order.symbol) if bot is not None else None

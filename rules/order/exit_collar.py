@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
 from rules.decision import Breach
+from rules.fresh import is_fresh
 from rules.model import AmendOrder, Command, PlaceOrder
 from rules.order.price_collar import collar_bound
 from rules.rule import Looser, Rule, Setting, show_exact
@@ -48,7 +48,7 @@ band = 0.10
         if isinstance(command, PlaceOrder) and command.order_type.is_conditional:
             return None
         market = snapshot.markets.get(command.symbol)
-        if market is None or abs(snapshot.now - market.as_of) > timedelta(seconds=self.mark_age_max_s):
+        if market is None or not is_fresh(market.as_of, snapshot, self.mark_age_max_s):
             return None
         bound = collar_bound(command.side, market.mark_price, self.band)
         if (command.price - bound) * command.side.sign <= 0:

@@ -9,8 +9,8 @@ from typing import Annotated, ClassVar
 
 from rules.decision import Breach
 from rules.exposure import held_order
+from rules.fresh import fresh_condition
 from rules.model import Command
-from rules.order.fresh_condition import fresh_condition
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact
 from rules.snapshot import HeldOrder, Snapshot
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
 from rules.decision import Breach
 from rules.facts import PRICE_WINDOWS_S
+from rules.fresh import is_fresh
 from rules.model import AmendOrder, Command, PlaceOrder, Side
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact
 from rules.snapshot import Market, Snapshot
@@ -119,7 +119,7 @@ window_band = 0.05
             return None
         known = snapshot.conditions.symbols.get(command.symbol) if snapshot.conditions is not None else None
         seen = known.range_of(self.window_s) if known is not None else None
-        if seen is None or abs(snapshot.now - seen.as_of) > timedelta(seconds=self.facts_age_max_s):
+        if seen is None or not is_fresh(seen.as_of, snapshot, self.facts_age_max_s):
             return self.unknown(f"how the mark of {command.symbol} has moved over the last {self.window_s} s")
         extreme, word = (seen.low, "lowest") if command.side is Side.BUY else (seen.high, "highest")
         paid = _price_paid(command, price, market)

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Annotated, ClassVar
 
 from rules.decision import Breach
+from rules.fresh import fresh_record
 from rules.model import AmendOrder, Command, PlaceOrder
 from rules.protection import Band, is_protected, orders_by_symbol
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting
@@ -84,8 +85,8 @@ distance_max = 0.05
         bare = account.once(f"bare legs: {settings}", self._bare)
         if not bare:
             return None
-        record = snapshot.record
-        if record is None or abs(snapshot.now - record.as_of) > timedelta(seconds=self.facts_age_max_s):
+        record = fresh_record(snapshot, self.facts_age_max_s)
+        if record is None:
             return self.unknown("since when the account's legs are without a stop")
         since = {(each.symbol, each.position_side): each.since for each in record.unprotected}
         # A leg that the record does not list has lost its stop, or was opened, since it was written.

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from proxy.custom_rules import compile_expression
-from proxy.gate.judge import Outcome
+from proxy.gate.ruling import Outcome
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.fence import DESK
 from proxy.store.view import HoldRequest, View
@@ -464,8 +464,8 @@ async def test_both_doors_say_the_same(
     asked: Case, server: EmbeddedStore, keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if asked.code == "STORE_UNAVAILABLE":
-        monkeypatch.setattr("proxy.store.gate_store.AUDIT_LENGTH_MAX", 0)
-    monkeypatch.setattr("proxy.gate.judge.SECOND_LOOK_PAUSES_S", (0.01,))
+        monkeypatch.setattr("proxy.store.hold_script.AUDIT_LENGTH_MAX", 0)
+    monkeypatch.setattr("proxy.gate.second_look.PAUSES_S", (0.01,))
     sent = {"timestamp": str(NOW_MS)} | named(asked)
 
     async with a_gate(asked, server, keys, tmp_path) as gate:

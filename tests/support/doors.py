@@ -87,7 +87,7 @@ class House:
             _nothing_else,
             identities=identities,
             orders=orders,
-            reads=ReadDesk(orders=orders, views=views, venue=venue),
+            reads=ReadDesk(store=desk.store, views=views, venue=venue),
             streams=streams,
             now=lambda: NOW,
         )

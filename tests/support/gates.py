@@ -223,7 +223,7 @@ class Gate:
             _nothing,
             identities=self.identities,
             orders=orders,
-            reads=ReadDesk(orders=orders, views=views, venue=venue),
+            reads=ReadDesk(store=desk.store, views=views, venue=venue),
             streams=self.streams,
             now=lambda: NOW,
         )

@@ -7,40 +7,24 @@ from decimal import Decimal
 from typing import Any
 
 from proxy.accounts.book import Book
-from proxy.accounts.events import AccountEvent, AlgoEvent, BalanceChange, OrderEvent, PositionChange
+from proxy.accounts.events import AccountEvent, AlgoEvent, BalanceChange, OrderEvent
 from proxy.accounts.merging import Merged, merge_survey
 from proxy.accounts.survey import Survey
-from rules.model import MarginMode, OrderType, PositionSide, Side
-from rules.snapshot import Account, OpenOrder, Position
+from rules.model import Side
+from rules.snapshot import Account, OpenOrder
+from tests.proxy.accounts.builders import (
+    BOTH,
+    a_position,
+    a_position_change,
+    an_account_event,
+    an_algo_event,
+    an_order_event,
+)
 from tests.rules.builders import NOW, an_account
 
 BTC = "BTCUSDT"
-BOTH = PositionSide.BOTH
 
-_ORDER = OrderEvent(
-    at_ms=1,
-    sent_ms=1,
-    symbol=BTC,
-    side=Side.BUY,
-    position_side=BOTH,
-    order_id="1",
-    client_order_id="c1",
-    order_type=OrderType.LIMIT,
-    execution="NEW",
-    status="NEW",
-    quantity=Decimal(5),
-    price=Decimal(50_000),
-    filled_quantity=Decimal(0),
-    last_quantity=Decimal(0),
-    last_price=Decimal(0),
-    fee=Decimal(0),
-    fee_asset="",
-    realised_pnl=Decimal(0),
-    trade_id=0,
-    maker=False,
-    reduce_only=False,
-    close_position=False,
-)
+_ORDER = an_order_event("c1", Side.BUY, "5", order_id="1", price=Decimal(50_000), fee_asset="")
 
 
 def placed(at_ms: int = 1, **changes: Any) -> OrderEvent:
@@ -61,40 +45,23 @@ def cancelled(filled: int = 0, at_ms: int = 3, **changes: Any) -> OrderEvent:
 
 def position_told(quantity: int, at_ms: int = 2, reason: str = "ORDER", wallet: str = "1000") -> AccountEvent:
     """The venue's quantity of the leg, and the wallet."""
-    return AccountEvent(
-        at_ms=at_ms,
-        sent_ms=at_ms,
-        reason=reason,
-        balances=(BalanceChange(asset="USDT", wallet_balance=Decimal(wallet), change=Decimal(0)),),
-        positions=(
-            PositionChange(
-                symbol=BTC,
-                position_side=BOTH,
-                quantity=Decimal(quantity),
-                entry_price=Decimal(50_000),
-                margin_mode=MarginMode.CROSS,
-            ),
-        ),
-    )
+    leg = a_position_change(str(quantity), entry_price=Decimal(50_000))
+    balance = BalanceChange(asset="USDT", wallet_balance=Decimal(wallet), change=Decimal(0))
+    return replace(an_account_event(reason, leg), at_ms=at_ms, sent_ms=at_ms, balances=(balance,))
 
 
 def stop(status: str = "NEW", at_ms: int = 1, became: str | None = None) -> AlgoEvent:
     """A stop of two."""
-    return AlgoEvent(
+    return an_algo_event(
+        "s9",
         at_ms=at_ms,
         sent_ms=at_ms,
-        symbol=BTC,
         side=Side.BUY,
-        position_side=BOTH,
         algo_id="9",
-        client_order_id="s9",
-        order_type=OrderType.STOP_MARKET,
         status=status,
         quantity=Decimal(2),
-        price=None,
         trigger_price=Decimal(60_000),
         reduce_only=False,
-        close_position=False,
         actual_order_id=became,
     )
 
@@ -105,15 +72,7 @@ def a_survey(
     """A survey with these orders and this much of the leg, last changed at ``at_ms``."""
     account = an_account().account
     assert account is not None
-    legs = (
-        Position(
-            symbol=BTC,
-            position_side=BOTH,
-            quantity=Decimal(quantity),
-            entry_price=Decimal(50_000),
-            mark_price=Decimal(50_000),
-        ),
-    )
+    legs = (a_position(str(quantity), entry_price="50000"),)
     return Survey(
         account=replace(account, as_of=NOW, positions=legs if quantity else (), open_orders=orders),
         symbols=symbols,

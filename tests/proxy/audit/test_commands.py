@@ -1,15 +1,20 @@
 import argparse
 import io
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from proxy.audit import commands
 from proxy.audit.commands import UsageError, parse_since
+from proxy.store.codec import build_command, plain, plain_decision
+from rules.engine import decide_batch
+from tests.rules.builders import an_override
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 EVIL = "\x1b[2J[bold red]x[/]\r\n\u202e\x9b31m"
@@ -59,6 +64,21 @@ def test_one_request_is_shown(audit):
     assert all(word in output for word in ("asked", "decided", "came of it", "ACCEPTED"))
     assert json.loads(audit("show", "d-2", "--json")[1])["outcome"]["http_status"] == 200
     assert audit("show", "nobody")[0] == 1
+
+
+def test_what_let_a_refused_order_pass_is_shown_with_its_people(audit, desk, database):
+    record, now = desk.decision(9, "3"), desk.start + timedelta(seconds=9)
+    override = an_override(bot="alpha", quantity_max="3", expires_at=now + timedelta(minutes=1))
+    snapshot = replace(desk.snapshot(now, "alpha"), overrides=(override,))
+    (decided,) = decide_batch((build_command(record["commands"][0]),), snapshot, desk.policy)
+    record |= {"snapshot": record["snapshot"] | {"overrides": [plain(override)]}}
+    shutil.rmtree(database.parent)
+    desk.write(database, [record | {"decisions": [plain_decision(decided)]}])
+    code, output, _ = audit("show", "d-9")
+    assert code == 0
+    assert "let pass" in output
+    assert "override o1, ticket RISK-17, asked for by ann, approved by ben" in output
+    assert "max_order_value ORDER_VALUE_ABOVE_LIMIT" in output
 
 
 def test_json_may_stand_before_or_after_the_subcommand(audit):

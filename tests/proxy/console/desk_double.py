@@ -6,7 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from proxy.console.plane import AccountView, BotView, ControlRefused, DeskView, FeedView, PositionView
+from proxy.console.plane import (
+    AccountView,
+    BotView,
+    ControlRefused,
+    DeskView,
+    FeedView,
+    OverrideView,
+    PositionView,
+)
+from proxy.overrides.terms import Terms
 
 TOKEN = "control-token-of-the-tests-0123456789"
 
@@ -83,6 +92,25 @@ def a_desk(**changes: Any) -> DeskView:
     return replace(desk, **changes)
 
 
+def an_override(**changes: Any) -> OverrideView:
+    """Leave for one large order, waiting for a second person."""
+    override = OverrideView(
+        id="0123456789",
+        state="REQUESTED",
+        bot="momentum",
+        symbol="BTCUSDT",
+        side="BUY",
+        rule="max_order_value",
+        quantity_max="2",
+        ticket="RISK-17",
+        reason="close the hedge of desk B",
+        requested_by="Ada Lovelace",
+        approved_by="",
+        until="2026-11-24T10:00:00Z",
+    )
+    return replace(override, **changes)
+
+
 def a_refusal(**changes: Any) -> dict[str, Any]:
     """One blocked order."""
     return {
@@ -112,6 +140,7 @@ class DeskDouble:
     job: Mapping[str, Any] | None = None
     kills: list[dict[str, str]] = field(default_factory=list)
     rearms: list[dict[str, str]] = field(default_factory=list)
+    overrides: list[tuple[str, str, Any]] = field(default_factory=list)
     policies: list[dict[str, str]] = field(default_factory=list)
     refuse: str = ""
     broken: bool = False
@@ -146,6 +175,21 @@ class DeskDouble:
             raise ControlRefused(self.refuse)
         self.rearms.append({"scope": scope, "name": name, "reason": reason, "typed": typed})
         return {"scope": scope, "generation": 9}
+
+    async def request_override(self, *, terms: Terms, name: str) -> OverrideView:
+        return self._override("request", name, terms)
+
+    async def approve_override(self, *, override_id: str, name: str) -> OverrideView:
+        return self._override("approve", name, override_id)
+
+    async def withdraw_override(self, *, override_id: str, name: str) -> OverrideView:
+        return self._override("withdraw", name, override_id)
+
+    def _override(self, act: str, name: str, what: Any) -> OverrideView:
+        if self.refuse:
+            raise ControlRefused(self.refuse)
+        self.overrides.append((act, name, what))
+        return an_override()
 
     async def propose_policy(self, *, text: str, name: str, reason: str) -> Mapping[str, Any]:
         return self._policy(step="propose", text=text, name=name, reason=reason)

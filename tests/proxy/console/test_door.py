@@ -15,9 +15,11 @@ from proxy.console.app import create_console
 from proxy.console.sessions import SESSIONS_MAX
 from tests.proxy.console.conftest import BEARER, ORIGIN, SAME_ORIGIN, Browser, HandClock, browse, sign_in
 from tests.proxy.console.desk_double import TOKEN, DeskDouble
+from tests.proxy.overrides.builders import TEXTS
 
 KILL = {"scope": "desk", "reason": "drill"}
 REARM = {"scope": "desk", "reason": "the feed is repaired", "typed": "desk"}
+OVERRIDE = {"id": "0123456789"}
 DIGEST = {"digest": "a1b2c3d4e5f60718", "reason": "calmer markets"}
 
 
@@ -46,6 +48,20 @@ DOORS = {
     ("POST", "/control/kill"): Door("either", "/control/kill", True, json=KILL, machine_only={"by": "pager"}),
     ("POST", "/control/rearm"): Door(
         "either", "/control/rearm", True, json=REARM, machine_only={"name": "Ada"}, person_only={"token": TOKEN}
+    ),
+    ("POST", "/control/overrides"): Door(
+        "either", "/control/overrides", True, json=TEXTS, machine_only={"name": "Ada"}
+    ),
+    ("POST", "/control/overrides/approve"): Door(
+        "either",
+        "/control/overrides/approve",
+        True,
+        json=OVERRIDE,
+        machine_only={"name": "Ada"},
+        person_only={"token": TOKEN},
+    ),
+    ("POST", "/control/overrides/withdraw"): Door(
+        "either", "/control/overrides/withdraw", True, json=OVERRIDE, machine_only={"name": "Ada"}
     ),
     ("POST", "/control/policy"): Door(
         "either",
@@ -128,7 +144,7 @@ def turned_away(answer: httpx.Response) -> bool:
 @pytest.fixture
 async def nothing_happened(plane: DeskDouble) -> Any:
     yield
-    assert plane.kills == plane.rearms == plane.policies == []
+    assert plane.kills == plane.rearms == plane.policies == plane.overrides == []
 
 
 @pytest.mark.parametrize(("method", "door"), GUARDED)

@@ -14,8 +14,9 @@ import pytest
 import redis
 
 from proxy.gate.journal import Journal, journal_files
-from proxy.gate.judge import Judge, JudgedRequest, Ruling
+from proxy.gate.judge import Judge
 from proxy.gate.recording import Subject
+from proxy.gate.ruling import JudgedRequest, Ruling
 from proxy.store.codec import dump, load
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.fence import Fence

@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from proxy.gate.judge import KeyDisabled, Outcome, with_client_ids
+from proxy.gate.judge import KeyDisabled
+from proxy.gate.ruling import Outcome, with_client_ids
 from proxy.gate.upstream import FenceClosed
 from proxy.store.fence import DESK, Scope
 from proxy.store.gate_store import RequestReplayed
@@ -66,7 +67,7 @@ async def test_the_second_look_is_bounded(desk):
 
 
 async def test_nobody_waits_for_a_hold_whose_fate_is_unknown(desk, monkeypatch):
-    monkeypatch.setattr("proxy.gate.judge.SECOND_LOOK_PAUSES_S", (60,))
+    monkeypatch.setattr("proxy.gate.second_look.PAUSES_S", (60,))
     judge = desk.judge(ROOM_FOR_ONE)
     first = await judge.judge(asking(a_buy("BTCUSDT", "1")))
     await judge.settle(first, Outcome.UNKNOWN, [], {"kind": "outcome"})
@@ -76,7 +77,7 @@ async def test_nobody_waits_for_a_hold_whose_fate_is_unknown(desk, monkeypatch):
 
 
 async def test_nobody_waits_for_a_refusal_that_rests_on_more_than_holds(desk, monkeypatch):
-    monkeypatch.setattr("proxy.gate.judge.SECOND_LOOK_PAUSES_S", (60,))
+    monkeypatch.setattr("proxy.gate.second_look.PAUSES_S", (60,))
     judge = desk.judge(ROOM_FOR_ONE)
     await judge.judge(asking(a_buy("BTCUSDT", "1")))
     async with asyncio.timeout(10):
@@ -84,7 +85,7 @@ async def test_nobody_waits_for_a_refusal_that_rests_on_more_than_holds(desk, mo
 
 
 async def test_two_requests_never_wait_for_each_other(desk, monkeypatch):
-    monkeypatch.setattr("proxy.gate.judge.SECOND_LOOK_PAUSES_S", (0.05,))
+    monkeypatch.setattr("proxy.gate.second_look.PAUSES_S", (0.05,))
     judge = desk.judge(ROOM_FOR_ONE)
     rulings = await asyncio.gather(*(judge.judge(asking(a_buy("BTCUSDT", "1"))) for _ in range(2)))
     assert sorted(bool(ruling.cleared) for ruling in rulings) == [False, True]
@@ -171,7 +172,7 @@ async def test_a_gate_that_never_saw_the_store_lets_exits_go(own_desk, own_serve
 
 
 async def test_a_full_audit_stops_entries_only(desk, monkeypatch):
-    monkeypatch.setattr("proxy.store.gate_store.AUDIT_LENGTH_MAX", 0)
+    monkeypatch.setattr("proxy.store.hold_script.AUDIT_LENGTH_MAX", 0)
     judge = desk.judge()
     assert refusals(await judge.judge(asking(a_buy("BTCUSDT", "1")))) == ["STORE_UNAVAILABLE"]
     assert (await judge.judge(asking(EXIT))).cleared

@@ -1,6 +1,6 @@
 """Rules about single orders that need what the store remembers or what others have under way."""
 
-from proxy.gate.judge import Outcome
+from proxy.gate.ruling import Outcome
 from rules.order.duplicate_order import DuplicateOrder
 from rules.order.self_trade import SelfTrade
 from tests.proxy.gate.conftest import asking, refusals

@@ -3,7 +3,7 @@
 import asyncio
 from decimal import Decimal
 
-from proxy.gate.judge import Outcome
+from proxy.gate.ruling import Outcome
 from rules.model import Side
 from rules.order.exit_collar import ExitCollar
 from rules.order.max_order_value import MaxOrderValue
@@ -42,7 +42,7 @@ class TestOverrides:
         desk.grant(an_override())
         rulings = await asyncio.gather(*(judge.judge(asking(a_buy("BTCUSDT", "2"))) for _ in range(2)))
         (late,) = [ruling for ruling in rulings if not ruling.cleared]
-        assert late.withheld[0].code == "OVERRIDE_USED"
+        assert (late.withheld[0].code, late.withheld[0].observed) == ("OVERRIDE_USED", "o1")
         told = [record["withheld"] for record in await desk.audit() if record["kind"] == "decision"]
         assert [each["0"]["code"] for each in told if each] == ["OVERRIDE_USED"]
 

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from proxy.gate.judge import Outcome
+from proxy.gate.ruling import Outcome
+from proxy.gate.unreported import told
 from rules.model import Side
 from rules.snapshot import HoldStatus
 from tests.proxy.gate.conftest import asking, refusals
@@ -61,21 +62,21 @@ async def test_it_is_refused_after_the_guard_has_learnt_of_the_fill_too(desk):
 async def test_a_read_that_names_the_order_tells_the_bot(desk, answer, expected):
     judge = desk.judge()
     await lose(judge, LOST)
-    await judge.told("demo", "demo-bot", answer)
+    await told(desk.store, "demo", "demo-bot", answer)
     assert await again(judge) == expected
 
 
 async def test_what_another_bot_reads_tells_this_one_nothing(desk):
     judge = desk.judge()
     await lose(judge, LOST)
-    await judge.told("demo", "other-bot", naming("lost"))
+    await told(desk.store, "demo", "other-bot", naming("lost"))
     assert await again(judge) == ["UNRESOLVED_ORDER"]
 
 
 async def test_each_order_of_a_lost_batch_is_told_of_by_its_own_name(desk):
     judge = desk.judge()
     await lose(judge, LOST, a_buy("ETHUSDT", "1", client_order_id="lost-2"))
-    await judge.told("demo", "demo-bot", naming("lost-2"))
+    await told(desk.store, "demo", "demo-bot", naming("lost-2"))
     assert [each.order.client_order_id for each in await desk.store.unreported("demo")] == ["lost"]
 
 
@@ -142,7 +143,7 @@ async def test_a_lost_store_forgets_nothing(own_desk, own_server):
     judge = own_desk.judge()
     await lose(judge, LOST)
     own_server.stop()
-    await judge.told("demo", "demo-bot", naming("lost"))
+    await told(own_desk.store, "demo", "demo-bot", naming("lost"))
     assert refusals(await judge.judge(asking(AGAIN))) == ["STORE_UNAVAILABLE"]
 
 
@@ -150,5 +151,5 @@ async def test_orders_nobody_asks_about_are_bounded(desk, monkeypatch):
     judge = desk.judge()
     await lose(judge, LOST)
     await desk.knows(an_account(), resolved=("d",))
-    monkeypatch.setattr("proxy.store.gate_store.HOLDS_MAX", 1)
+    monkeypatch.setattr("proxy.store.hold_script.HOLDS_MAX", 1)
     assert refusals(await judge.judge(asking(AGAIN))) == ["STORE_UNAVAILABLE"]

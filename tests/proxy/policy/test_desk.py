@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from proxy.policy.desk import PROPOSALS_MAX, PolicyDesk, PolicyRefused, same_person
+from proxy.overrides.lifecycle import same_person
+from proxy.policy.desk import PROPOSALS_MAX, PolicyDesk, PolicyRefused
 from proxy.policy.problems import PolicyError
 from proxy.policy.shelf import Shelf
 from proxy.policy_file import policy_digest

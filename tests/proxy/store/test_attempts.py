@@ -49,7 +49,7 @@ async def test_a_question_asked_again_is_no_second_attempt(gate):
 
 
 async def test_the_memory_is_bounded(gate, raw, keys, monkeypatch):
-    monkeypatch.setattr("proxy.store.gate_store.ATTEMPTS_MAX", 3)
+    monkeypatch.setattr("proxy.store.hold_script.ATTEMPTS_MAX", 3)
     for number in range(5):
         await gate.hold(a_request(f"h{number}"))
     key = keys.attempts("demo", "demo-bot")

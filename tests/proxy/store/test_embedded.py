@@ -15,6 +15,7 @@ from proxy.store.embedded import EmbeddedStore, EmbeddedStoreFailed, embedded_ur
 from proxy.store.gate_store import GateStore, StoreUnavailable
 from proxy.store.warden_store import EpochLost, WardenStore
 from tests.proxy.store.builders import a_request, publish
+from tests.rules.builders import an_override
 
 
 def test_it_listens_on_no_tcp_port(server):
@@ -51,6 +52,7 @@ async def test_what_was_held_survives_a_kill_9_and_no_account_is_believed(own_se
     await publish(warden, 1)
     await gate.hold(a_request("h1"))
     await gate.settle("demo", "h1", "UNKNOWN", [])
+    await warden.grant_override(an_override())
     await asyncio.sleep(1.2)  # The append-only file is synced every second.
     os.kill(own_server.pid, signal.SIGKILL)
     os.waitid(os.P_PID, own_server.pid, os.WEXITED | os.WNOWAIT)
@@ -59,6 +61,7 @@ async def test_what_was_held_survives_a_kill_9_and_no_account_is_believed(own_se
     again = GateStore(own_server.url, "desk", timeout_s=2.0)
     holds, account = await again.look("demo")
     assert ([hold.hold_id for hold in holds], account) == (["h1"], None)
+    assert await warden.override_ids() == frozenset()  # One that was used in the last second would be back.
     with pytest.raises(EpochLost):
         await publish(warden, 2)
     await again.aclose()

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from proxy.store import gate_store
+from proxy.store import hold_script
 from proxy.store.gate_store import GateStore, RequestReplayed, StoreFull
 from rules.facts import Score
 from rules.model import TradingState
@@ -91,7 +91,7 @@ async def test_a_replayed_request_writes_nothing_ahead(gate, warden):
 
 
 async def test_a_full_audit_takes_nothing_new(gate, monkeypatch):
-    monkeypatch.setattr(gate_store, "AUDIT_LENGTH_MAX", 2)
+    monkeypatch.setattr(hold_script, "AUDIT_LENGTH_MAX", 2)
     await gate.hold(a_request("h1"))
     await gate.hold(a_request("h2"))
     with pytest.raises(StoreFull, match="AUDIT_FULL"):
@@ -100,14 +100,14 @@ async def test_a_full_audit_takes_nothing_new(gate, monkeypatch):
 
 
 async def test_an_archive_that_catches_up_opens_the_audit_again(gate, warden, monkeypatch):
-    monkeypatch.setattr(gate_store, "AUDIT_LENGTH_MAX", 1)
+    monkeypatch.setattr(hold_script, "AUDIT_LENGTH_MAX", 1)
     await gate.hold(a_request("h1"))
     await warden.trim_audit((await warden.read_audit(block_ms=1))[-1][0])
     await gate.hold(a_request("h2"))
 
 
 async def test_an_account_holds_no_more_than_its_bound(gate, monkeypatch):
-    monkeypatch.setattr(gate_store, "HOLDS_MAX", 2)
+    monkeypatch.setattr(hold_script, "HOLDS_MAX", 2)
     await gate.hold(a_request("h1"))
     await gate.hold(a_request("h2"))
     with pytest.raises(StoreFull, match="HOLDS_FULL"):

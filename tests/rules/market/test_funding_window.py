@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from rules.market.conditions import WithoutFacts
+from rules.fresh import WithoutFacts
 from rules.market.funding_window import FundingWindow
 from tests.rules.builders import NOW, a_buy, a_sell, an_account, judged
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from rules.market.conditions import WithoutFacts
+from rules.fresh import WithoutFacts
 from rules.market.liquidation_forecast import LiquidationForecast
 from tests.rules.builders import a_buy, an_account, judged
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from rules.decision import Verdict
-from rules.market.conditions import WithoutFacts
+from rules.fresh import WithoutFacts
 from rules.market.slippage_forecast import SlippageForecast
 from rules.model import Side
 from tests.rules.builders import a_buy, a_sell, an_account, an_amend, an_open_order, judged

@@ -1,4 +1,4 @@
-"""What the flow rules remember of a bot: its earlier entries, and the account's record while it is fresh."""
+"""A bot's earlier entries, and how far back they are remembered."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
-from rules.facts import AccountRecord
 from rules.snapshot import Attempt, HeldOrder, Snapshot
 
 MEMORY_LINES: Final = 380
@@ -39,11 +38,3 @@ def memory_full(snapshot: Snapshot) -> bool:
 def like(order: HeldOrder, attempt: Attempt) -> Iterator[HeldOrder]:
     """The orders of an attempt on the same symbol and side as ``order``."""
     return (each for each in attempt.orders if (each.symbol, each.side) == (order.symbol, order.side))
-
-
-def fresh_record(snapshot: Snapshot, age_max_s: int) -> AccountRecord | None:
-    """The warden's memory of the account, ``None`` when there is none or it is further away than ``age_max_s``."""
-    record = snapshot.record
-    if record is None or abs(snapshot.now - record.as_of) > timedelta(seconds=age_max_s):
-        return None
-    return record

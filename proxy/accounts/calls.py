@@ -1,0 +1,92 @@
+"""How an account's requests reach the venue: one pool, one host, reads repeated, orders never, troubles with names."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, TypeAlias
+
+import aiohttp
+from ccxt.base.errors import BaseError
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from proxy.accounts.client import BinanceClient, no_redirects, redirected
+from proxy.accounts.troubles import VenueRefused, VenueUnavailable
+from proxy.vault.keys import Secret
+
+Call: TypeAlias = Callable[[dict[str, str]], Awaitable[Any]]
+"""One of the client's calls, one for each of the venue's addresses."""
+
+_ATTEMPTS: Final = 3
+_RETRY_WAIT: Final = wait_random_exponential(multiplier=0.1, max=0.5)
+_CLOCK_OFF: Final = -1021
+
+
+class Calls:
+    """One key's connections. ``client`` names what can be called. Build it inside a running event loop."""
+
+    def __init__(self, *, api_key: str, secret: Secret, base_url: str, spot_url: str | None, timeout: float) -> None:
+        self.client = BinanceClient(
+            {
+                "apiKey": api_key,
+                "secret": secret.reveal(),
+                "timeout": int(timeout * 1000),
+                # The venue's own 429 sets the pace: waiting in a queue of ours is time in the market.
+                "enableRateLimit": False,
+                "session": aiohttp.ClientSession(trust_env=False, trace_configs=[no_redirects()]),
+            }
+        )
+        # At debug level ccxt writes headers, the API key among them.
+        self.client.logger.setLevel(logging.INFO)
+        urls = redirected(self.client.urls["api"], base_url)
+        urls["sapi"] = redirected(self.client.urls["api"]["sapi"], spot_url or base_url)
+        self.client.urls = {"api": urls}
+
+    async def aclose(self) -> None:
+        """Close the connections. Call it once, at the end."""
+        session = self.client.session
+        await self.client.close()
+        await session.close()
+
+    def adjust_clock(self, offset_ms: int) -> None:
+        """The venue's time less this host's: from now on requests are stamped with the venue's."""
+        self.client.options["timeDifference"] = -offset_ms
+
+    async def read(self, call: Call, params: dict[str, str] | None = None) -> Any:
+        """A request that is safe to repeat: a few times, and once more after setting the clock."""
+        try:
+            return await self._repeated(call, params or {})
+        except VenueRefused as refusal:
+            if refusal.code != _CLOCK_OFF:
+                raise
+            await self.once(self.client.load_time_difference, {})
+            return await self._repeated(call, params or {})
+
+    async def _repeated(self, call: Call, params: dict[str, str]) -> Any:
+        retry = retry_if_exception_type(VenueUnavailable)
+        async for attempt in AsyncRetrying(
+            stop=stop_after_attempt(_ATTEMPTS), wait=_RETRY_WAIT, retry=retry, reraise=True
+        ):
+            with attempt:
+                return await self.once(call, params)
+        raise AssertionError("tenacity reraises")
+
+    async def once(self, call: Call, params: dict[str, str]) -> Any:
+        """A request that is sent once, whatever becomes of it."""
+        try:
+            return await call(dict(params))
+        except BaseError as trouble:
+            # ccxt's text holds the whole signed URL; the names of the error and its cause say enough.
+            cause = f" ({type(trouble.__cause__).__name__})" if trouble.__cause__ else ""
+            raise VenueUnavailable(f"{type(trouble).__name__}{cause}") from None
+
+
+async def together(*calls: Coroutine[Any, Any, Any]) -> list[Any]:
+    """All at once; the first trouble stops the others."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(call) for call in calls]
+    except BaseExceptionGroup as troubles:
+        raise troubles.exceptions[0] from None
+    return [task.result() for task in tasks]

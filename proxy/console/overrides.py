@@ -1,0 +1,65 @@
+"""Overrides over the control API: one person asks, another approves, anybody withdraws. Never with a bot's key."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+
+from proxy.console.answers import Json, Refusal
+from proxy.console.asking import act
+from proxy.console.bodies import person_of, read_json
+from proxy.console.door import Door
+from proxy.console.plane import ControlPlane
+from proxy.console.sessions import Session
+from proxy.overrides.terms import TERMS, Terms, TermsRefused, read_terms
+
+
+class OverridesApi:
+    """One method a route. What waits and what is in force stands under ``/api/desk``."""
+
+    def __init__(self, plane: ControlPlane, door: Door) -> None:
+        self._plane = plane
+        self._door = door
+
+    def router(self) -> APIRouter:
+        """The routes."""
+        routes = APIRouter()
+        routes.add_api_route("/control/overrides", self.ask, methods=["POST"])
+        routes.add_api_route("/control/overrides/approve", self.approve, methods=["POST"])
+        routes.add_api_route("/control/overrides/withdraw", self.withdraw, methods=["POST"])
+        return routes
+
+    async def ask(self, request: Request) -> Json:
+        """Ask for an override; nothing is in force yet."""
+        fields, name = await self._read(request, TERMS)
+        return Json(await act(self._plane.request_override(terms=_terms(fields), name=name)))
+
+    async def approve(self, request: Request) -> Json:
+        """Put a request in force. A person types the control token once more, as to re-arm."""
+        fields, name = await self._read(request, ("id",), person=("token",))
+        if "token" in fields:
+            self._door.check_token(request, fields["token"])
+        return Json(await act(self._plane.approve_override(override_id=fields["id"], name=name)))
+
+    async def withdraw(self, request: Request) -> Json:
+        """Take a request or an override back."""
+        fields, name = await self._read(request, ("id",))
+        return Json(await act(self._plane.withdraw_override(override_id=fields["id"], name=name)))
+
+    async def _read(
+        self, request: Request, names: tuple[str, ...], person: tuple[str, ...] = ()
+    ) -> tuple[dict[str, str], str]:
+        """The body's texts and who sends them: a session's own person, or whom a machine names."""
+        caller = self._door.actor(request)
+        if isinstance(caller, Session):
+            return await read_json(request, (*names, *person)), caller.person
+        fields = await read_json(request, (*names, "name"))
+        name = person_of(fields["name"])
+        self._door.check_known(name)
+        return fields, name
+
+
+def _terms(fields: dict[str, str]) -> Terms:
+    try:
+        return read_terms(fields)
+    except TermsRefused as refused:
+        raise Refusal(422, "TERMS", str(refused)) from None

@@ -1,0 +1,64 @@
+"""Decides, and looks again, bounded, where a refusal rests on what is being settled just now.
+
+An earlier request that is still being judged may let its hold go; one that the venue took may already stand in a
+survey that was under way, until the next one releases its hold. Holds and account are read again in one step, so that
+neither is missed. Only holds with an earlier sequence count, as in one serial queue, so two requests never wait for
+each other (docs/decisions/0005-second-look-and-sequence.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from proxy.gate.ruling import JudgedRequest
+from proxy.store.gate_store import GateStore, StoreUnavailable
+from rules.decision import Decision, Verdict
+from rules.engine import decide_batch
+from rules.policy import Policy
+from rules.share import as_if_filled
+from rules.snapshot import HoldStatus, Snapshot
+
+PAUSES_S: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.16)
+"""How long a refusal that rests on unsettled holds waits before each further look."""
+
+
+async def decide_in_turn(
+    store: GateStore,
+    request: JudgedRequest,
+    policy: Policy,
+    snapshot: Snapshot,
+    sequence: int,
+    now: Callable[[], datetime],
+) -> tuple[Snapshot, tuple[Decision, ...]]:
+    """The decisions, and the picture they were made on. ``sequence`` is the request's own place in the queue."""
+    decisions = decide_batch(request.commands, snapshot, policy)
+    for pause_s in PAUSES_S:
+        if not _falls_short(decisions) or not _may_change(request, policy, snapshot):
+            break
+        await asyncio.sleep(pause_s)
+        try:
+            holds, account = await store.look(request.subject.account)
+        except StoreUnavailable:
+            break
+        earlier = tuple(hold for hold in holds if hold.sequence < sequence)
+        snapshot = replace(snapshot, holds=earlier, account=account, now=now())
+        decisions = decide_batch(request.commands, snapshot, policy)
+    return snapshot, decisions
+
+
+def _may_change(request: JudgedRequest, policy: Policy, snapshot: Snapshot) -> bool:
+    """Whether a refusal rests on what is settled just now: on holds, or on fills not yet booked on the bot."""
+    certain = tuple(hold for hold in snapshot.holds if hold.status is HoldStatus.UNKNOWN)
+    hopes = [replace(snapshot, holds=certain)] if len(certain) < len(snapshot.holds) else []
+    if (filled := as_if_filled(snapshot)) is not snapshot:
+        hopes.append(filled)
+    return any(not _falls_short(decide_batch(request.commands, each, policy)) for each in hopes)
+
+
+def _falls_short(decisions: Sequence[Decision]) -> bool:
+    """Whether something of what was asked for is refused: all of an order, or a part of it."""
+    return any(decision.verdict is Verdict.DENY or decision.trimmed_from is not None for decision in decisions)

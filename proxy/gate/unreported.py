@@ -1,0 +1,34 @@
+"""Orders whose answer was lost: which those of a ruling are, and which a bot has read of since."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from proxy.gate.ruling import Ruling
+from proxy.store.gate_store import GateStore, StoreUnavailable
+from rules.snapshot import UnreportedOrder
+
+
+def unreported_of(ruling: Ruling, at: datetime) -> tuple[UnreportedOrder, ...]:
+    """The entries of a ruling whose bot is told that nobody knows. An amend opens nothing a second time."""
+    subject = ruling.request.subject
+    return tuple(
+        UnreportedOrder(bot=subject.bot, hold_id=subject.decision_id, at=at, order=order)
+        for order in ruling.held.values()
+        if order.client_order_id
+    )
+
+
+async def told(store: GateStore, account: str, bot: str, answer: bytes) -> None:
+    """A bot got the venue's ``answer`` to a read of orders: what it names is unreported no longer.
+
+    Only the name of an order counts. That an order is in no list proves nothing: it may be filled, or on its way.
+    """
+    try:
+        lost = await store.unreported(account)
+        named = [each for each in lost if each.bot == bot and f'"{each.order.client_order_id}"'.encode() in answer]
+        if named:
+            await store.forget_unreported(account, named)
+    except StoreUnavailable:
+        # The bot may read again; until then its entries on that side are refused, which is the safe side.
+        return

@@ -1,0 +1,129 @@
+"""Builds what the warden has for each account: its keeper, and what watches and remembers beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.accounts.book import Book
+from proxy.accounts.bookkeeper import Bookkeeper
+from proxy.accounts.dead_man import DeadMan
+from proxy.accounts.keeper import AccountKeeper
+from proxy.accounts.key_watch import KeyWatch
+from proxy.accounts.outside_watch import OutsideWatch
+from proxy.accounts.protection_watch import ProtectionWatch
+from proxy.accounts.record_keeper import RecordKeeper
+from proxy.accounts.stream import PrivateStream
+from proxy.kill.desk import KillDesk
+from proxy.pieces.ground import Ground
+from proxy.pieces.hands import Hands
+from proxy.pieces.venue import VenuePieces
+from proxy.pieces.watches import dead_man, key_watch, outside_watch, owner_of, protection_watch
+from proxy.signals.conditions import ConditionsKeeper
+from proxy.vault.keys import ExchangeKey
+from rules.snapshot import Account
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountPieces:
+    """What looks after one account."""
+
+    keeper: AccountKeeper
+    key: KeyWatch
+    outside: OutsideWatch
+    protection: ProtectionWatch
+    record: RecordKeeper
+    timers: DeadMan
+
+    def loops(self) -> tuple[Coroutine[Any, Any, None], ...]:
+        """What runs for as long as the warden does."""
+        return (
+            self.keeper.run(),
+            self.key.run(),
+            self.outside.run(),
+            self.record.run(),
+            self.protection.run(),
+            self.timers.run(),
+        )
+
+
+def build_account(ground: Ground, hands: Hands, venue: VenuePieces, kill: KillDesk) -> AccountPieces:
+    """The pieces of one account, and who of them tells whom."""
+    key, feed, market, event = hands.key, hands.feed, venue.market, ground.scribe.event
+    owner = owner_of(ground.vault, key.account)
+    outside = outside_watch(
+        feed,
+        market,
+        policy=ground.policy,
+        vault=ground.vault,
+        kill=kill,
+        record=event,
+        data_dir=ground.settings.data_dir,
+        now=ground.now,
+    )
+    protection = protection_watch(key.account, ground.policy, kill, event, ground.now)
+    record = RecordKeeper(
+        account=key.account,
+        store=ground.store,
+        venue=feed,
+        data_dir=ground.settings.data_dir,
+        owner=owner,
+        markets=lambda: market.markets,
+        now=ground.now,
+        unprotected=lambda: protection.unprotected,
+    )
+
+    def published(account: Account) -> None:
+        protection.saw(account)
+        record.published(account)
+
+    keeper = AccountKeeper(
+        desk=ground.settings.desk,
+        hands=feed,
+        store=ground.store,
+        now=ground.now,
+        survey_every_s=ground.settings.survey_every_s,
+        books=Bookkeeper(
+            book=Book(key.account, owner),
+            desk=ground.settings.desk,
+            store=ground.store,
+            markets=lambda: market.markets,
+            shares=outside,
+            outside=outside,
+            heard=record.heard,
+            published=published,
+        ),
+        record=event,
+        streams=ground.settings.streams,
+    )
+    outside.settings_changed = keeper.publish_soon
+    _connect_stream(ground, key, keeper, venue.conditions)
+    return AccountPieces(
+        keeper=keeper,
+        key=key_watch(feed, ground.policy, ground.vault, kill, event),
+        outside=outside,
+        protection=protection,
+        record=record,
+        timers=dead_man(feed, ground.store, event, keeper.survey_soon),
+    )
+
+
+def _connect_stream(ground: Ground, key: ExchangeKey, keeper: AccountKeeper, conditions: ConditionsKeeper) -> None:
+    """The account's private stream, whose frames also tell how slow the venue is; nothing where streams are off."""
+    feed = keeper.feed
+    if feed is None:
+        return
+
+    def received(frame: object) -> None:
+        conditions.hear_frame(frame)
+        feed.received(frame)
+
+    feed.stream = PrivateStream(
+        api_key=key.api_key,
+        secret=key.api_secret,
+        base_url=ground.settings.venue_urls[key.venue],
+        stream_url=ground.settings.stream_urls[key.venue],
+        received=received,
+    )
+    ground.closing.push_async_callback(feed.stream.aclose)

@@ -1,0 +1,92 @@
+"""Builds the whole of a desk: every venue, every account, and the kill that reaches them all."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.accounts.keeper import AccountKeeper
+from proxy.kill.bot_stops import BotStops
+from proxy.kill.desk import KillDesk
+from proxy.kill.hands import VenueHands
+from proxy.overrides.desk import OverrideDesk
+from proxy.pieces.account import AccountPieces, build_account
+from proxy.pieces.ground import Ground
+from proxy.pieces.hands import Hands, take_hands
+from proxy.pieces.venue import VenuePieces, build_venues
+from proxy.signals.watch import AnomalyWatch
+from proxy.store.fence import Scope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeskPieces:
+    """What the warden runs: ``venues`` by venue, ``accounts`` by account, and what concerns them all."""
+
+    venues: Mapping[str, VenuePieces]
+    accounts: Mapping[str, AccountPieces]
+    kill: KillDesk
+    stops: BotStops
+    overrides: OverrideDesk
+    watch: AnomalyWatch
+
+    def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """What runs, for every account and venue, for as long as the warden does."""
+        for account in self.accounts.values():
+            yield from account.loops()
+        for venue in self.venues.values():
+            yield from venue.loops()
+
+    def venue_of(self, account: str) -> VenuePieces:
+        """The venue that one of our accounts is on."""
+        return self.venues[self.accounts[account].keeper.venue]
+
+
+def build_desk(ground: Ground) -> DeskPieces:
+    """Take the hands in hand and give each piece what it needs of the others."""
+    settings, event = ground.settings, ground.scribe.event
+    hands = take_hands(ground)
+    keepers: dict[str, AccountKeeper] = {}
+
+    def book_moved(scope: Scope) -> None:
+        for name, keeper in keepers.items():
+            if scope.covers(name):
+                keeper.survey_soon()
+
+    venues = build_venues(ground, hands, keepers)
+    kill = KillDesk(
+        data_dir=settings.data_dir,
+        hands={name: VenueHands(pair.kill) for name, pair in hands.items()},
+        store=ground.store,
+        record=event,
+        changed=book_moved,
+    )
+    stops = BotStops(
+        data_dir=settings.data_dir,
+        store=ground.store,
+        record=event,
+        traders=ground.traders,
+        generation=kill.generation,
+    )
+    accounts = {name: build_account(ground, pair, venues[pair.key.venue], kill) for name, pair in hands.items()}
+    keepers.update((name, pieces.keeper) for name, pieces in accounts.items())
+    overrides = _override_desk(ground, hands, venues)
+    watch = AnomalyWatch(ground.store, ground.traders)
+    return DeskPieces(venues=venues, accounts=accounts, kill=kill, stops=stops, overrides=overrides, watch=watch)
+
+
+def _override_desk(ground: Ground, hands: Mapping[str, Hands], venues: Mapping[str, VenuePieces]) -> OverrideDesk:
+    def tradable(bot: str) -> frozenset[str] | None:
+        """The symbols of the venues that a bot trades on, ``None`` for a bot without a key."""
+        accounts = [account for trader, account in ground.traders() if trader == bot and account in hands]
+        traded = [venues[hands[account].key.venue] for account in accounts]
+        return frozenset(symbol for venue in traded for symbol in venue.market.instruments) if traded else None
+
+    return OverrideDesk(
+        data_dir=ground.settings.data_dir,
+        store=ground.store,
+        record=ground.scribe.event,
+        policy=ground.policy,
+        tradable=tradable,
+        now=ground.now,
+    )

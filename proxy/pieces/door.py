@@ -1,0 +1,40 @@
+"""Builds the warden's door: the console and the control API, over a desk's pieces."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from proxy.console.app import create_console
+from proxy.control import Control
+from proxy.control_token import control_token
+from proxy.pieces.desk import DeskPieces
+from proxy.pieces.ground import Ground
+
+
+def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
+    """The application that people and ``perpguard`` talk to."""
+    settings, accounts, venues = ground.settings, desk.accounts, desk.venues
+    control = Control(
+        settings=settings,
+        policies=ground.policies,
+        vault=ground.vault,
+        store=ground.store,
+        keepers={name: pieces.keeper for name, pieces in accounts.items()},
+        keys={name: pieces.key for name, pieces in accounts.items()},
+        clocks={name: pieces.clock for name, pieces in venues.items()},
+        outside={name: pieces.outside for name, pieces in accounts.items()},
+        markets={name: pieces.market for name, pieces in venues.items()},
+        watch=desk.watch,
+        kill=desk.kill,
+        stops=desk.stops,
+        overrides=desk.overrides,
+        now=ground.now,
+    )
+    return create_console(
+        control,
+        token=control_token(settings),
+        people=settings.control_people,
+        hosts=settings.console_hosts,
+        https=settings.control_https,
+        now=ground.now,
+    )

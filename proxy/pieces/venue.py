@@ -1,0 +1,95 @@
+"""Builds what the warden has once for a venue, however many accounts trade there: prices, clock, what is measured."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.accounts.keeper import AccountKeeper
+from proxy.accounts.markets import MarketKeeper
+from proxy.accounts.venue_account import VenueAccount
+from proxy.accounts.venue_clock import VenueClock
+from proxy.ledger.mark_keeper import MarkKeeper
+from proxy.ledger.marks import marks_path
+from proxy.pieces.ground import Ground
+from proxy.pieces.hands import Hands
+from proxy.signals.conditions import ConditionsKeeper
+from rules.snapshot import OpenOrder, Position
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenuePieces:
+    """What keeps the facts of one venue."""
+
+    market: MarketKeeper
+    clock: VenueClock
+    conditions: ConditionsKeeper
+    marks: MarkKeeper
+
+    def loops(self) -> tuple[Coroutine[Any, Any, None], ...]:
+        """What runs for as long as the warden does."""
+        return self.market.run(), self.clock.run(), self.conditions.run(), self.marks.run()
+
+
+def build_venues(
+    ground: Ground, hands: Mapping[str, Hands], keepers: Mapping[str, AccountKeeper]
+) -> dict[str, VenuePieces]:
+    """The pieces of every venue that an account is on. ``keepers``, by account, may be filled later."""
+    by_venue: dict[str, list[VenueAccount]] = {}
+    for pair in hands.values():
+        by_venue.setdefault(pair.key.venue, []).extend((pair.feed, pair.kill))
+    return {venue: _build_venue(ground, venue, each, keepers) for venue, each in by_venue.items()}
+
+
+def _build_venue(
+    ground: Ground, venue: str, hands: Sequence[VenueAccount], keepers: Mapping[str, AccountKeeper]
+) -> VenuePieces:
+    """Reads go through the venue's first account; how far its clock is off concerns them all."""
+    reads = hands[0]
+
+    def adjust(offset_ms: int) -> None:
+        for each in hands:
+            each.adjust_clock(offset_ms)
+
+    market = MarketKeeper(
+        venue=venue,
+        hands=reads,
+        store=ground.store,
+        document=ground.scribe.document,
+        now=ground.now,
+        every_s=ground.settings.markets_every_s,
+        answered=lambda ms: conditions.latency.read(time.monotonic(), ms),
+    )
+    clock = VenueClock(
+        venue=venue, ask=reads.server_time, store=ground.store, adjust=adjust, record=ground.scribe.event
+    )
+    conditions = ConditionsKeeper(
+        venue=venue,
+        reads=reads.public,
+        prices=market,
+        store=ground.store,
+        held=lambda: _held(keeper for keeper in keepers.values() if keeper.venue == venue),
+        clock_offset_ms=lambda: clock.offset_ms,
+        now=ground.now,
+    )
+    marks = MarkKeeper(
+        venue=venue,
+        path=marks_path(ground.settings.data_dir),
+        reads=reads.public,
+        symbols=lambda: conditions.symbols,
+        markets=lambda: market.markets,
+        now=ground.now,
+    )
+    ground.closing.push_async_callback(marks.aclose)
+    return VenuePieces(market=market, clock=clock, conditions=conditions, marks=marks)
+
+
+def _held(keepers: Iterable[AccountKeeper]) -> set[str]:
+    """The symbols with a position or an open order."""
+    held: list[Position | OpenOrder] = []
+    for keeper in keepers:
+        if keeper.account is not None:
+            held += (*keeper.account.positions, *keeper.account.open_orders)
+    return {each.symbol for each in held}

@@ -1,0 +1,102 @@
+"""What ``scripts/hold.lua`` is asked and what it answers: its keys, its arguments, and the view its reply makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from proxy.store.attempts import ATTEMPTS_MAX, decode_attempts
+from proxy.store.codec import build, dump, load
+from proxy.store.holds import decode_holds
+from proxy.store.keys import Keys
+from proxy.store.unreported import decode_unreported
+from proxy.store.view import Bucket, HoldRequest, View
+from rules.facts import Override, Score
+
+AUDIT_LENGTH_MAX: Final = 200_000
+"""Unarchived audit records the store may keep. Beyond it entries are refused: an audit that fails stops new risk."""
+
+HOLDS_MAX: Final = 2_000
+"""Holds one account may have open at once; more means that nothing settles them."""
+
+
+def hold_keys(keys: Keys, request: HoldRequest, documents: Iterable[str]) -> list[str]:
+    """The keys that the script reads and writes; ``documents`` are those of the published documents."""
+    return [
+        keys.controls,
+        keys.disabled,
+        keys.holds(request.account),
+        keys.sequence,
+        keys.audit,
+        keys.scores,
+        keys.seen(request.replay_digest),
+        keys.unreported(request.account),
+        keys.void(request.hold_id),
+        keys.attempts(request.account, request.bot),
+        keys.overrides,
+        *documents,
+        *(keys.bucket(bucket.scope) for bucket in request.buckets),
+    ]
+
+
+def hold_arguments(request: HoldRequest, versions: Sequence[str]) -> list[Any]:
+    """The script's arguments. ``versions`` are those of the documents as they are known: newer ones come along."""
+    return [
+        request.hold_id,
+        request.bot,
+        request.guard_key,
+        dump(request.orders) if request.reserve else "",
+        dump(request.write_ahead) if request.write_ahead is not None else "",
+        request.replay_window_ms,
+        AUDIT_LENGTH_MAX,
+        HOLDS_MAX,
+        request.account,
+        ATTEMPTS_MAX,
+        request.attempts_window_s * 1_000_000,
+        len(versions),
+        *versions,
+        *(number for bucket in request.buckets for number in _numbers(bucket)),
+    ]
+
+
+def _numbers(bucket: Bucket) -> tuple[str | int, ...]:
+    return str(bucket.per_second), str(bucket.burst), str(bucket.tighten), bucket.spend, bucket.drain
+
+
+def documents_of(reply: Sequence[Any]) -> Sequence[tuple[str, str]]:
+    """Version and body of every document, in the order of their keys."""
+    documents: Sequence[tuple[str, str]] = reply[8]
+    return documents
+
+
+def view_of(known: View, request: HoldRequest, reply: Sequence[Any]) -> View:
+    """The reply and the documents, which are ``known`` by now, as one view."""
+    controls, balances = reply[3], reply[6]
+    levels = (f"bot:{request.bot}", f"account:{request.account}", "desk")
+    scores = {level: _score(text) for level, text in zip(levels, reply[5], strict=True)}
+    return replace(
+        known,
+        sequence=int(reply[2]),
+        controls=dict(zip(controls[::2], controls[1::2], strict=True)),
+        key_disabled=bool(reply[4]),
+        anomaly=scores[f"bot:{request.bot}"].value,
+        scores=scores,
+        tokens={bucket.scope: Decimal(left) for bucket, left in zip(request.buckets, balances, strict=True)},
+        holds=decode_holds(reply[7]),
+        unreported=decode_unreported(reply[9]),
+        attempts=decode_attempts(reply[10]),
+        overrides=tuple(sorted((build(load(each), Override) for each in reply[11]), key=_by_expiry)),
+    )
+
+
+def _score(text: str) -> Score:
+    """A score as the warden writes it, ``0.1234|why``; an empty text is nobody's score yet."""
+    value, _, why = text.partition("|")
+    return Score(value=float(value or 0), why=why)
+
+
+def _by_expiry(override: Override) -> tuple[datetime, str]:
+    return override.expires_at, override.override_id

@@ -1,0 +1,38 @@
+"""What of the warden's slower facts a rule may rely on now, and what follows when it may not. Pure.
+
+A fact that is too old is no fact.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from rules.facts import AccountRecord, Condition
+from rules.snapshot import Snapshot
+
+
+class WithoutFacts(StrEnum):
+    """What a rule that only adds to other limits does with an entry when it does not know what it would need."""
+
+    PASS = "pass"  # noqa: S105 - no password: the entry passes
+    REFUSE = "refuse"
+
+
+def is_fresh(as_of: datetime, snapshot: Snapshot, age_max_s: int) -> bool:
+    """Whether ``as_of`` is at most so many seconds away. A time ahead of the guard's clock counts as its distance."""
+    return abs(snapshot.now - as_of) <= timedelta(seconds=age_max_s)
+
+
+def fresh_condition(symbol: str, snapshot: Snapshot, age_max_s: int) -> Condition | None:
+    """What was measured of the symbol's market, ``None`` when nothing was or it is too old."""
+    if snapshot.conditions is None:
+        return None
+    condition = snapshot.conditions.symbols.get(symbol)
+    return condition if condition is not None and is_fresh(condition.as_of, snapshot, age_max_s) else None
+
+
+def fresh_record(snapshot: Snapshot, age_max_s: int) -> AccountRecord | None:
+    """The warden's memory of the account, ``None`` when there is none or it is too old."""
+    record = snapshot.record
+    return record if record is not None and is_fresh(record.as_of, snapshot, age_max_s) else None
