@@ -3,7 +3,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet install
 
-.PHONY: help demo demo-once test test-full check bench proof docs lock clean
+.PHONY: help demo demo-once test test-full check bench proof mutation docs lock clean
 
 help:
 	@echo "make demo       the whole story on this machine; stays up"
@@ -14,6 +14,7 @@ help:
 	@echo "make bench      the measurements docs/bench.md quotes"
 	@echo "make docs       the pages that are written by the rules themselves"
 	@echo "make proof      the long runs docs/proof.md quotes"
+	@echo "make mutation   how many mutants of rules/ its tests kill; an hour, later only what changed"
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("perpguard needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
@@ -33,6 +34,12 @@ help:
 .venv-clients/%/.done: requirements/clients/%.txt
 	$(PYTHON) -m venv .venv-clients/$*
 	.venv-clients/$*/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
+	@touch $@
+
+# The mutation tester: nothing that runs or tests the guard depends on it.
+.venv-mutation/.done: requirements/mutation.txt
+	$(PYTHON) -m venv .venv-mutation
+	.venv-mutation/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
 	@touch $@
 
 demo: .venv/.run
@@ -63,6 +70,12 @@ bench: .venv/.dev
 proof: .venv/.dev
 	PERPGUARD_PROOF=100 $(PY) -m pytest -m full -k proof
 
+# Goes on where it was stopped. Mutants that survived an earlier run are asked again: the tests may be better now.
+mutation: .venv-mutation/.done
+	.venv-mutation/bin/python -m tests.mutation.forget_survivors
+	nice -n 15 .venv-mutation/bin/mutmut run --max-children 1
+	.venv-mutation/bin/python -m tests.mutation.report --write docs/mutation.md
+
 docs: .venv/.dev
 	$(PY) -m docs.generate
 
@@ -71,6 +84,7 @@ lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header -q requirements/run.in -o requirements/run.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header -q requirements/dev.in -o requirements/dev.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header -q requirements/clients/freqtrade.in -o requirements/clients/freqtrade.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header -q requirements/mutation.in -o requirements/mutation.txt
 
 clean:
-	rm -rf .venv .venv-clients .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-clients .venv-mutation mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,6 +1,6 @@
 """decide(): precedence, enforcement, crashes, the forced flag, headroom and batches."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import ClassVar
 
@@ -10,15 +10,17 @@ from rules.catalog import ENTRY_RULES
 from rules.decision import Enforcement, Measure, Verdict
 from rules.engine import decide, decide_batch
 from rules.flow.message_rate import MessageRate
-from rules.model import AdjustIsolatedMargin, Intent, PositionSide, SetLeverage, SetPositionMode, Side
+from rules.model import AdjustIsolatedMargin, Intent, OrderType, PositionSide, SetLeverage, SetPositionMode, Side
 from rules.order.exit_collar import ExitCollar
 from rules.order.instrument_filters import InstrumentFilters
 from rules.order.max_order_value import MaxOrderValue
 from rules.order.price_collar import PriceCollar
+from rules.order.self_trade import SelfTrade
 from rules.portfolio.correlated_exposure import CorrelatedExposure
 from rules.portfolio.margin_budget import MarginBudget
 from rules.position.max_leverage import MaxLeverage
 from rules.position.position_limit import PositionLimit
+from rules.position.protective_stop import ProtectiveStop
 from rules.position.reduce_only_exits import ExitMode, ReduceOnlyExits
 from rules.rule import Rule
 from tests.rules.builders import (
@@ -118,7 +120,13 @@ def broken(world):
 def test_a_rule_that_crashes_refuses_an_entry():
     decision = judged(a_buy("BTCUSDT", "1", "50000"), broken(an_account()), InstrumentFilters())
     assert (decision.verdict, codes(decision)) == (DENY, ["RULE_FAILED"])
-    assert decision.breaches[0].rule_id == "instrument_filters"
+    (breach,) = decision.breaches
+    assert (breach.rule_id, breach.level) == ("instrument_filters", "desk")
+    assert breach.message.startswith("the rule could not be evaluated (")
+    on_a_symbol = InstrumentFilters(level="symbol:BTCUSDT")
+    assert judged(a_buy("BTCUSDT", "1", "50000"), broken(an_account()), on_a_symbol).breaches[0].level == (
+        "symbol:BTCUSDT"
+    )
 
 
 def test_a_crash_does_not_hide_the_other_objections():
@@ -292,6 +300,33 @@ def test_a_flip_that_may_be_forced_down_is_told_the_position():
     assert judged(a_sell("BTCUSDT", "3"), an_account().long("BTCUSDT", "2"), rule).headroom == 2
 
 
+def test_the_headroom_of_a_flip_may_be_less_than_one():
+    rule = ReduceOnlyExits(mode=ExitMode.FORCE)
+    world = an_account().long("BTCUSDT", "0.5")
+    assert judged(a_sell("BTCUSDT", "3"), world, rule).headroom == Decimal("0.5")
+
+
+def test_the_headroom_of_a_market_order_is_in_its_own_steps():
+    world = an_account().listing("BTCUSDT", market_step_size=Decimal("0.01"))
+    limit = MaxOrderValue(limit=Decimal(25_100))
+    assert judged(a_buy("BTCUSDT", "3"), world, limit).headroom == Decimal("0.5")
+    assert judged(a_buy("BTCUSDT", "3", "50000"), world, limit).headroom == Decimal("0.502")
+
+
+def test_the_headroom_is_at_least_the_minimum_of_its_kind_of_order():
+    world = an_account().listing("BTCUSDT", quantity_min=Decimal("0.002"), market_quantity_min=Decimal("0.01"))
+    for price, smallest in (("50000", "0.002"), (None, "0.01")):
+        order = a_buy("BTCUSDT", "1", price)
+        at_it = MaxOrderValue(limit=Decimal(smallest) * 50_000)
+        assert judged(order, world, at_it).headroom == Decimal(smallest)
+        assert judged(order, world, MaxOrderValue(limit=at_it.limit - 1)).headroom == 0
+
+
+def test_what_is_not_listed_has_no_headroom():
+    decision = judged(a_buy("XRPUSDT", "9", "1"), an_account(), MaxOrderValue(limit=Decimal(5)))
+    assert (codes(decision), decision.headroom) == (["UNKNOWN_SYMBOL"], 0)
+
+
 def batch(world, *commands, rules=()):
     return decide_batch(commands, world.snapshot, a_policy(*rules))
 
@@ -304,12 +339,25 @@ def test_a_batch_sees_its_own_earlier_items():
     assert [decision.verdict for decision in too_much] == [DENY, DENY]
 
 
+@pytest.mark.parametrize("level", ["account:demo", "bot:demo-bot", "symbol:BTCUSDT"])
+def test_limits_of_every_level_hold_in_a_batch(level):
+    limit = PositionLimit(limit_quantity=Decimal(1), level=level)
+    decisions = batch(an_account(), a_buy("BTCUSDT", "0.5"), a_buy("BTCUSDT", "0.501"), rules=[limit])
+    assert codes(decisions[1]) == ["POSITION_ABOVE_LIMIT"]
+
+
 def test_the_entries_of_a_batch_fall_together_and_say_why():
     decisions = batch(
         an_account(), a_buy("BTCUSDT", "0.1"), a_buy("BTCUSDT", "9"), rules=[PositionLimit(limit_quantity=Decimal(1))]
     )
     assert [codes(decision) for decision in decisions] == [["BATCH_REFUSED"], ["POSITION_ABOVE_LIMIT"]]
-    assert "POSITION_ABOVE_LIMIT" in decisions[0].breaches[0].message
+    (breach,) = decisions[0].breaches
+    assert breach.message == "another entry of this batch was refused: POSITION_ABOVE_LIMIT"
+    assert (breach.rule_id, breach.level) == ("position_limit", "desk")
+    of_the_bot = PositionLimit(limit_quantity=Decimal(1), level="bot:demo-bot")
+    assert batch(an_account(), a_buy("BTCUSDT", "0.1"), a_buy("BTCUSDT", "9"), rules=[of_the_bot])[0].breaches[
+        0
+    ].level == ("bot:demo-bot")
 
 
 def test_the_exits_and_cancels_of_a_refused_batch_go_all_the_same():
@@ -357,6 +405,44 @@ def test_an_exit_in_a_batch_makes_no_room_for_its_entries():
     assert decisions[1].verdict is DENY
 
 
+def test_an_exit_of_a_batch_rests_where_it_was_priced():
+    world = an_account().long("BTCUSDT", "1")
+    far, near = (a_sell("BTCUSDT", "1", price, reduce_only=True) for price in ("60000", "51000"))
+    rules = [SelfTrade(reach=Decimal("0.05"))]
+    assert batch(world, far, a_buy("BTCUSDT", "1", "51000"), rules=rules)[1].verdict is ALLOW
+    assert codes(batch(world, near, a_buy("BTCUSDT", "1", "51000"), rules=rules)[1]) == ["SELF_TRADE"]
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [
+        a_close("BTCUSDT", trigger_price="48000"),
+        a_sell("BTCUSDT", "1", reduce_only=True, order_type=OrderType.STOP_MARKET, trigger_price="48000"),
+    ],
+    ids=["close-position", "reduce-only"],
+)
+def test_a_stop_of_a_batch_protects_its_leg(stop):
+    world = an_account().long("BTCUSDT", "1")
+    rules = [ProtectiveStop(within_s=1, distance_max=Decimal("0.05"))]
+    assert batch(world, a_buy("ETHUSDT", "1"), stop, rules=rules)[0].verdict is DENY
+    assert batch(world, stop, a_buy("ETHUSDT", "1"), rules=rules)[1].verdict is ALLOW
+
+
+def test_the_name_of_an_exit_of_a_batch_is_taken():
+    world = an_account().long("BTCUSDT", "1")
+    named = a_sell("BTCUSDT", "1", "60000", reduce_only=True, client_order_id="x")
+    decisions = batch(world, named, a_buy("ETHUSDT", "1", "2500", client_order_id="x"))
+    assert [codes(decision) for decision in decisions] == [[], ["CLIENT_ORDER_ID_IN_USE"]]
+
+
+def test_an_amend_of_an_exit_may_stand_in_a_batch():
+    exit_order = an_open_order(Side.SELL, "BTCUSDT", "1", "60000", order_id="5", reduce_only=True)
+    world = an_account().long("BTCUSDT", "1").resting(exit_order)
+    amend = an_amend(Side.SELL, "BTCUSDT", "1", "61000", order_id="5")
+    decisions = batch(world, amend, a_buy("ETHUSDT", "1", "2500"))
+    assert [decision.verdict for decision in decisions] == [ALLOW, ALLOW]
+
+
 def test_one_command_alone_is_judged_as_itself():
     command, world = a_buy("BTCUSDT", "9"), an_account()
     policy = a_policy(PositionLimit(limit_quantity=Decimal(1)))
@@ -378,21 +464,26 @@ def test_taking_margin_away_is_refused_while_reducing_and_adding_it_is_not():
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured(Rule):
-    """Objects to nothing and measures what it is told to."""
+    """Objects when it is told to, and measures."""
 
     rule_id: ClassVar[str] = "measured"
-    codes: ClassVar[dict[str, str]] = {}
+    codes: ClassVar[dict[str, str]] = {"OBJECTION": "it was told to"}
 
     failing: bool = False
+    objecting: bool = False
+    crashing: bool = False
 
     def check(self, command, snapshot):
-        """Nothing to object to."""
+        """An objection, trouble, or nothing."""
+        if self.crashing:
+            raise ZeroDivisionError
+        return self.breach("OBJECTION", "no") if self.objecting else None
 
     def measure(self, command, snapshot):
         """One number, or trouble."""
         if self.failing:
             raise ZeroDivisionError
-        return (Measure(rule_id=self.rule_id, name="level", value=self.level),)
+        return (Measure(rule_id=self.rule_id, name="level", value=f"{self.level}, {command.symbol}"),)
 
 
 @pytest.mark.parametrize("enforcement", [Enforcement.ENFORCE, Enforcement.REPORT])
@@ -400,7 +491,21 @@ def test_what_every_rule_measures_of_an_entry_is_kept_refused_or_not(enforcement
     rules = (Measured(enforcement=enforcement), Measured(level="bot:demo-bot"), MaxOrderValue(limit=Decimal(1)))
     decision = judged(a_buy("BTCUSDT", "1"), an_account(), *rules)
     assert decision.verdict is DENY
-    assert [each.value for each in decision.measures] == ["desk", "bot:demo-bot"]
+    assert [each.value for each in decision.measures] == ["desk, BTCUSDT", "bot:demo-bot, BTCUSDT"]
+
+
+def test_what_a_rule_measures_is_kept_when_it_objects_and_not_asked_for_when_it_crashed():
+    objecting = judged(a_buy("BTCUSDT", "1"), an_account(), Measured(objecting=True))
+    assert (codes(objecting), len(objecting.measures)) == (["OBJECTION"], 1)
+    crashing = judged(a_buy("BTCUSDT", "1"), an_account(), Measured(crashing=True))
+    assert (codes(crashing), crashing.measures) == (["RULE_FAILED"], ())
+    assert crashing.breaches[0].message == "the rule could not be evaluated (ZeroDivisionError)"
+
+
+def test_a_gate_that_crashes_keeps_nobody_in():
+    world = replace(an_account().long("BTCUSDT", "1"), controls=None)
+    assert judged(a_sell("BTCUSDT", "1", reduce_only=True), world).verdict is ALLOW
+    assert codes(judged(a_buy("BTCUSDT", "1"), world)) == ["RULE_FAILED"]
 
 
 @pytest.mark.parametrize(

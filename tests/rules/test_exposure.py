@@ -1,12 +1,13 @@
 """The worst case: everything that can fill does fill, and nothing that is not there yet is a credit."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from rules.exposure import held_order, order_value, worst_case
 from rules.model import OrderType, PositionSide, Side
-from rules.snapshot import HeldOrder
+from rules.snapshot import Amendment, HeldOrder
 from tests.rules.builders import (
     a_buy,
     a_cancel,
@@ -162,8 +163,14 @@ def test_a_position_is_valued_at_the_survey_s_mark_when_there_is_no_other():
 
 
 def test_the_exposure_of_an_unknown_account_is_nobody_s_guess():
-    with pytest.raises(ValueError, match="unknown account"):
+    with pytest.raises(ValueError, match=r"^exposure of an unknown account$"):
         worst_case(an_account().unsurveyed().snapshot)
+
+
+def test_orders_without_a_name_are_not_one_another():
+    resting = replace(an_open_order(BUY, "BTCUSDT", "1", "49000"), client_order_id="")
+    world = an_account().resting(resting).holding(a_buy("BTCUSDT", "1", "49000"))
+    assert exposure(world).long_quantity == 2
 
 
 def test_an_amend_and_its_original_are_never_both_counted():
@@ -192,7 +199,31 @@ def test_an_amend_is_worth_the_higher_of_both_prices():
     assert exposure(world, "BTCUSDT", an_amend(BUY, "BTCUSDT", "1", "49000", order_id="9")).long_notional == 52_000
 
 
+def test_a_held_amend_is_its_original_changed_and_bears_no_name():
+    world = an_account().hedged()
+    world = world.resting(
+        an_open_order(SELL, "BTCUSDT", "1", "52000", order_id="9", client_order_id="x", position_side=SHORT)
+    )
+    amend = an_amend(BUY, "BTCUSDT", "2", "53000", order_id="9", client_order_id="x")
+    assert held_order(amend, world.snapshot) == HeldOrder(
+        symbol="BTCUSDT",
+        side=SELL,
+        position_side=SHORT,
+        quantity=Decimal(2),
+        price=Decimal(53_000),
+        client_order_id="",
+        replaces="9",
+        amendment=Amendment(order_id="9", client_order_id="x", quantity=Decimal(2), price=Decimal(53_000)),
+    )
+
+
 def test_an_amend_of_an_unknown_order_counts_whole_on_the_leg_it_would_open():
+    legs = [
+        held_order(an_amend(side, "BTCUSDT", "3", order_id="9"), world.snapshot).position_side
+        for world in (an_account().hedged(), an_account(), an_account().unsurveyed())
+        for side in (BUY, SELL)
+    ]
+    assert legs == [PositionSide.LONG, PositionSide.SHORT, *[PositionSide.BOTH] * 4]
     order = held_order(an_amend(SELL, "BTCUSDT", "3", order_id="9"), an_account().hedged().snapshot)
     assert (order.quantity, order.position_side, order.replaces) == (3, SHORT, None)
 
@@ -201,6 +232,22 @@ def test_two_amends_of_one_order_under_way_both_count():
     world = an_account().resting(an_open_order(BUY, "BTCUSDT", "1", "49000", order_id="9"))
     world = world.holding(an_amend(BUY, "BTCUSDT", "2", "49000", order_id="9"))
     assert exposure(world, "BTCUSDT", an_amend(BUY, "BTCUSDT", "3", "49000", order_id="9")).long_quantity == 5
+
+
+def test_of_two_amends_held_on_an_old_picture_the_larger_stands_for_what_still_rests():
+    """Held are 3 and 2 for an order that was 1 then; of its 5 the amend to 3 stands for three."""
+    world = an_account().resting(an_open_order(BUY, "BTCUSDT", "1", "49000", order_id="9"))
+    held = world
+    for quantity in ("3", "2"):
+        held = held.holding(an_amend(BUY, "BTCUSDT", quantity, "49000", order_id="9"))
+    now = an_account().resting(an_open_order(BUY, "BTCUSDT", "5", "49000", order_id="9"))
+    assert exposure(replace(now, holds=held.holds)).long_quantity == 3 + 2 + (5 - 3)
+
+
+def test_sells_under_way_add_up():
+    world = an_account().holding(a_sell("BTCUSDT", "1")).holding(a_sell("BTCUSDT", "2"))
+    found = exposure(world)
+    assert (found.short_quantity, found.short_notional, found.symbol) == (3, 150_000, "BTCUSDT")
 
 
 def test_an_amend_held_on_an_old_picture_hides_none_of_what_still_rests():

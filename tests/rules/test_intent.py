@@ -128,3 +128,24 @@ def test_a_reused_client_id_is_no_exit_while_an_entry_is_held_under_it():
         .holding(a_sell("BTCUSDT", "0.01", "51000", client_order_id="x"))
     )
     assert intent_of(an_amend(SELL, "BTCUSDT", "500", "51000", client_order_id="x"), account.snapshot) is Intent.ENTRY
+
+
+def test_an_order_is_found_by_its_client_id():
+    named = an_account().resting(
+        an_open_order(BUY, "ETHUSDT", "1", "2500", order_id="1", client_order_id="x"),
+        an_open_order(BUY, "BTCUSDT", "1", "40000", order_id="2", client_order_id="y"),
+        an_open_order(BUY, "BTCUSDT", "1", "41000", order_id="3", client_order_id="x"),
+    )
+    amend = an_amend(BUY, "BTCUSDT", "1", "42000", client_order_id="x")
+    assert find_original(amend, named.snapshot).order_id == "3"
+    for other in (a_buy("BTCUSDT", "1", client_order_id="z"), a_buy("ETHUSDT", "1", client_order_id="x")):
+        assert find_original(amend, named.holding(other).snapshot).order_id == "3"
+    assert find_original(amend, named.holding(a_buy("BTCUSDT", "1", client_order_id="x")).snapshot) is None
+
+
+def test_an_order_is_found_by_the_venue_s_id_whatever_it_is_called():
+    world = an_account().resting(an_open_order(BUY, "BTCUSDT", "1", "40000", order_id="2", client_order_id="y"))
+    amend = an_amend(BUY, "BTCUSDT", "1", "42000", order_id="2", client_order_id="y")
+    under_way = world.holding(a_buy("BTCUSDT", "1", client_order_id="y"))
+    assert find_original(amend, under_way.snapshot).order_id == "2"
+    assert find_original(an_amend(BUY, "BTCUSDT", "1", order_id="4", client_order_id="y"), world.snapshot) is None

@@ -263,6 +263,12 @@ def test_what_is_under_way_does_not_hide_behind_a_larger_order() -> None:
     assert after(a_buy("BTCUSDT", "1"), held).distance < after(a_buy("BTCUSDT", "1"), world).distance
 
 
+def test_what_rests_on_an_isolated_leg_brings_its_own_margin() -> None:
+    world = isolated(leverage=10).isolating("BTCUSDT", "1", margin="6000")
+    resting = world.resting(an_open_order(Side.BUY, "BTCUSDT", "1", "50000"))
+    assert after(a_buy("BTCUSDT", "1"), resting) == after(a_buy("BTCUSDT", "2"), world)
+
+
 def test_an_isolated_order_priced_through_the_mark_has_lost_the_difference_already() -> None:
     world = isolated(leverage=10)
     paid = after(a_buy("BTCUSDT", "1", "51000"), world)
@@ -392,3 +398,16 @@ def test_settings_of_a_symbol_are_those_listed_or_the_usual_ones() -> None:
     assert account.settings_of("BTCUSDT") == replace(usual, symbol="BTCUSDT")
     assert replace(account, settings=world.account.settings).settings_of("BTCUSDT") == world.account.settings[0]
     assert replace(account, usual_settings=None).settings_of("BTCUSDT") is None
+
+
+@pytest.mark.parametrize("symbol", ["BTCUSDT", "ETHUSDT"])
+def test_what_is_kept_of_other_symbols_is_not_used_once_they_have_changed(symbol: str) -> None:
+    """An order of ETH keeps what BTC brings to the cross balance; then BTC is bought, or is itself the matter."""
+    kept = cross().worth("100000").long("BTCUSDT", "1").short("ETHUSDT", "4")
+    after(a_buy("ETHUSDT", "1"), kept)
+    later = kept.holding(a_buy("BTCUSDT", "5"))
+    assert later.account is not None
+    anew = replace(later, account=replace(later.account))
+    order = a_sell(symbol, "1")
+    assert after(order, later) == after(order, anew)
+    assert after(order, kept) == after(order, replace(kept, account=replace(later.account)))

@@ -6,13 +6,14 @@ from decimal import Decimal
 
 import pytest
 
-from rules.decision import Decision, Enforcement, Verdict
+from rules.decision import Breach, Decision, Enforcement, Verdict
 from rules.engine import decide_batch
 from rules.model import Side
 from rules.order.exit_collar import ExitCollar
 from rules.order.instrument_filters import InstrumentFilters
 from rules.order.max_order_value import MaxOrderValue
 from rules.order.price_collar import PriceCollar
+from rules.overrides import overrides_for
 from rules.position.own_share import OwnShare
 from rules.position.position_limit import PositionLimit
 from rules.position.reduce_only_exits import ExitMode, ReduceOnlyExits
@@ -152,6 +153,7 @@ def test_no_entry_of_a_batch_can_be_let_pass():
     decisions = decide_batch(orders, an_account().under(an_override()).snapshot, a_policy(VALUE))
     assert [codes(each) for each in decisions] == [["ORDER_VALUE_ABOVE_LIMIT"], ["BATCH_REFUSED"]]
     assert all(each.overrides == () for each in decisions)
+    assert decisions[0].headroom == Decimal("0.02")
 
 
 def test_a_batch_of_one_is_an_order_by_itself():
@@ -195,6 +197,8 @@ class TestHeadroom:
         collar = PriceCollar(band=Decimal("0.01"))
         assert judged(order, an_account(), collar).headroom == 0
         assert judged(order, world, collar).headroom == Decimal(2)
+        small = an_account().under(an_override("price_collar", quantity_max="0.5"))
+        assert judged(order, small, collar).headroom == Decimal("0.5")
 
     def test_an_override_above_what_an_unsized_rule_names_counts(self):
         world = an_account().listing("BTCUSDT", market_quantity_max=Decimal(50))
@@ -204,3 +208,15 @@ class TestHeadroom:
     def test_the_breach_names_what_its_rule_allows_by_itself(self):
         (breach,) = judged(a_buy("BTCUSDT", "3"), an_account().under(an_override(quantity_max="2")), VALUE).breaches
         assert breach.headroom == Decimal("0.02")
+
+
+def test_leave_for_one_level_is_none_for_a_crash_at_another_or_for_the_next_rule():
+    def a_breach(rule_id: str, code: str = "ABOVE_LIMIT", level: str = "desk") -> Breach:
+        return Breach(rule_id=rule_id, code=code, message="", level=level)
+
+    snapshot, order = an_account().under(an_override()).snapshot, a_buy("BTCUSDT", "2")
+    twice = (a_breach("max_order_value"), a_breach("max_order_value", level="bot:demo-bot"))
+    (leave,) = overrides_for(twice, order, snapshot)
+    assert leave.override_id == "o1"
+    assert overrides_for((*twice, a_breach("max_order_value", "RULE_FAILED")), order, snapshot) is None
+    assert overrides_for((*twice, a_breach("position_limit")), order, snapshot) is None

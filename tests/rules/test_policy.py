@@ -13,7 +13,8 @@ from rules.order.max_order_value import MaxOrderValue
 from rules.order.unresolved_order import UnresolvedOrder
 from rules.policy import Policy
 from rules.position.max_leverage import MaxLeverage
-from rules.rule import FACTS_UNKNOWN
+from rules.position.reduce_only_exits import ReduceOnlyExits
+from rules.rule import FACTS_UNKNOWN, Rule
 from tests.rules.builders import a_policy
 
 
@@ -68,7 +69,7 @@ def test_a_rule_that_is_off_is_left_out():
 @pytest.mark.parametrize("enforcement", [Enforcement.OFF, Enforcement.REPORT])
 @pytest.mark.parametrize("level", ["desk", "bot:demo-bot"])
 def test_a_gate_cannot_be_switched_off(gate, enforcement, level):
-    with pytest.raises(ValueError, match="cannot be switched off"):
+    with pytest.raises(ValueError, match=f"^{gate.rule_id} cannot be switched off or only report$"):
         Policy(name="n", owner="o", version="v", rules=(gate(enforcement=enforcement, level=level),))
 
 
@@ -84,3 +85,8 @@ def test_no_two_rules_share_a_code_but_the_one_for_what_is_not_known():
 
 def test_the_gates_are_those_that_others_need():
     assert list(GATES) == [TradingStateGate, DataFreshness, ClientOrderIdGate, UnresolvedOrder]
+
+
+def test_no_rule_but_the_one_that_forces_a_flag_permits_anything():
+    assert [rule for rule in CATALOG.values() if rule.permits is not Rule.permits] == [ReduceOnlyExits]
+    assert MaxOrderValue(limit=Decimal(1)).permits() is False

@@ -173,7 +173,7 @@ def test_a_report_refuses_nothing():
 
 def test_a_window_of_nothing_is_no_rule():
     assert AntiSlicing(window_s=1).window_s == 1
-    with pytest.raises(ValueError, match="anti_slicing needs window_s >= 1"):
+    with pytest.raises(ValueError, match=r"^anti_slicing needs window_s >= 1$"):
         AntiSlicing(window_s=0)
 
 

@@ -144,5 +144,5 @@ def test_counts_from_one_to_what_is_remembered(executions):
     [{"executions": 0, "window_s": 60}, {"executions": 151, "window_s": 60}, {"executions": 1, "window_s": 0}],
 )
 def test_a_throttle_that_could_never_count_is_no_rule(settings):
-    with pytest.raises(ValueError, match="execution_throttle needs executions from 1 to 150 and window_s >= 1"):
+    with pytest.raises(ValueError, match=r"^execution_throttle needs executions from 1 to 150 and window_s >= 1$"):
         ExecutionThrottle(**settings)

@@ -139,6 +139,11 @@ def test_the_carry_is_written_down():
     assert measured(NEW, SetLeverage(symbol="BTCUSDT", leverage=Decimal(3))) == []
 
 
+def test_an_amend_leaves_the_measures_of_an_entry():
+    amend = an_amend(Side.BUY, "BTCUSDT", "1", "50000", order_id="1")
+    assert RULE.measure(amend, NEW.snapshot) == RULE.measure(a_buy("BTCUSDT", "1"), NEW.snapshot) != ()
+
+
 def test_exits_cancels_and_settings_pass():
     world = NEW.sharing(ME, "BTCUSDT", "1")
     setting = SetLeverage(symbol="BTCUSDT", leverage=Decimal(3))
@@ -162,5 +167,5 @@ def test_a_micro_position_may_be_below_one():
 
 @pytest.mark.parametrize("settings", [{"limit": Decimal(0)}, {"limit": Decimal(1), "stamps": 0}])
 def test_a_probation_of_nothing_is_no_rule(settings):
-    with pytest.raises(ValueError, match="funding_probation needs limit > 0 and stamps >= 1"):
+    with pytest.raises(ValueError, match=r"^funding_probation needs limit > 0 and stamps >= 1$"):
         FundingProbation(**settings)

@@ -105,7 +105,7 @@ def test_a_bucket_of_amends_needs_both_its_numbers():
     ],
 )
 def test_a_bucket_of_amends_that_could_never_work_is_no_rule(settings, needs):
-    with pytest.raises(ValueError, match=f"message_rate needs {needs}"):
+    with pytest.raises(ValueError, match=f"^message_rate needs {needs}$"):
         MessageRate(per_second=Decimal(1), burst=Decimal(1), **settings)
 
 
@@ -119,5 +119,7 @@ def test_a_bucket_of_amends_that_could_never_work_is_no_rule(settings, needs):
     ],
 )
 def test_a_bucket_that_could_never_work_is_no_rule(settings):
-    with pytest.raises(ValueError, match="message_rate needs"):
+    with pytest.raises(
+        ValueError, match=r"^message_rate needs burst >= 1, per_second > 0 and tighten between 0 and 1$"
+    ):
         MessageRate(**settings)

@@ -146,5 +146,5 @@ def test_a_ramp_may_be_flat_and_a_day_short():
     ],
 )
 def test_a_ramp_that_leads_nowhere_is_no_rule(settings):
-    with pytest.raises(ValueError, match="new_bot_ramp needs 0 < start <= full and ramp_days >= 1"):
+    with pytest.raises(ValueError, match=r"^new_bot_ramp needs 0 < start <= full and ramp_days >= 1$"):
         NewBotRamp(**settings)

@@ -118,5 +118,5 @@ def test_fewer_orders_than_fills_may_be_asked_for_from_the_first_order_on():
 
 @pytest.mark.parametrize("settings", [{"limit": Decimal(0)}, {"limit": Decimal(1), "orders_min": 0}])
 def test_a_ratio_of_nothing_is_no_rule(settings):
-    with pytest.raises(ValueError, match="order_to_fill needs limit > 0 and orders_min >= 1"):
+    with pytest.raises(ValueError, match=r"^order_to_fill needs limit > 0 and orders_min >= 1$"):
         OrderToFill(**settings)

@@ -203,6 +203,7 @@ def test_an_unknown_account_has_no_score():
     [
         ({"alert_at": Decimal("0.3")}, 1.0, None),
         ({"delay_at": Decimal("0.5"), "delay_s": 5}, 1.0, "ANOMALY_DELAY"),
+        ({"delay_at": Decimal("0.5"), "delay_s": 0}, 1.0, None),
         ({"reduce_at": Decimal("0.5")}, 0.5, "ANOMALY_REDUCE_ONLY"),
         ({"halt_at": Decimal(1)}, 0.9999, None),
         ({"halt_at": Decimal(1)}, 1.0, "ANOMALY_HALT"),
@@ -222,18 +223,18 @@ def test_a_report_refuses_nothing():
 @pytest.mark.parametrize(
     ("settings", "needs"),
     [
-        ({}, "a stage"),
-        ({"delay_s": 5}, "a stage"),
-        ({"halt_at": Decimal("1.01")}, "up to 1"),
-        ({"halt_at": Decimal(0)}, "above 0"),
-        ({"alert_at": Decimal("0.5"), "halt_at": Decimal("0.5")}, "alert_at < delay_at"),
-        ({"reduce_at": Decimal("0.9"), "halt_at": Decimal("0.8")}, "alert_at < delay_at"),
-        ({"delay_at": Decimal("0.5")}, "together"),
-        ({"halt_at": Decimal("0.5"), "delay_s": 5}, "together"),
-        ({"halt_at": Decimal("0.5"), "of": ()}, "each once"),
-        ({"halt_at": Decimal("0.5"), "of": ("bot", "bot")}, "each once"),
+        ({}, "a stage, each at a score above 0 and up to 1"),
+        ({"delay_s": 5}, "a stage, each at a score above 0 and up to 1"),
+        ({"halt_at": Decimal("1.01")}, "a stage, each at a score above 0 and up to 1"),
+        ({"halt_at": Decimal(0)}, "a stage, each at a score above 0 and up to 1"),
+        ({"alert_at": Decimal("0.5"), "halt_at": Decimal("0.5")}, "alert_at < delay_at < reduce_at < halt_at"),
+        ({"reduce_at": Decimal("0.9"), "halt_at": Decimal("0.8")}, "alert_at < delay_at < reduce_at < halt_at"),
+        ({"delay_at": Decimal("0.5")}, "delay_at and delay_s together"),
+        ({"halt_at": Decimal("0.5"), "delay_s": 5}, "delay_at and delay_s together"),
+        ({"halt_at": Decimal("0.5"), "of": ()}, "of = some of bot, account, desk, each once"),
+        ({"halt_at": Decimal("0.5"), "of": ("bot", "bot")}, "of = some of bot, account, desk, each once"),
     ],
 )
 def test_contradictory_stages_are_no_rule(settings, needs):
-    with pytest.raises(ValueError, match=f"staged_response needs .*{needs}"):
+    with pytest.raises(ValueError, match=f"^staged_response needs {needs}$"):
         StagedResponse(**settings)

@@ -76,3 +76,16 @@ def test_a_reduce_only_exit_passes_while_reducing():
 
 def test_adding_no_margin_lowers_no_risk():
     assert code(margin("0"), an_account().in_state(REDUCING)) == "REDUCE_ONLY_STATE"
+
+
+@pytest.mark.parametrize(
+    ("world", "message"),
+    [
+        (an_account().being_killed(), "the kill switch is closing this account; bots may only cancel"),
+        (an_account().in_state(HALTED), "trading is halted; re-arming needs a person"),
+        (an_account().in_state(REDUCING), "only reduce-only orders and cancels pass now"),
+    ],
+    ids=["kill", "halted", "reducing"],
+)
+def test_the_bot_is_told_what_may_pass(world, message):
+    assert GATE.check(a_buy("BTCUSDT", "1"), world.snapshot).message == message

@@ -45,6 +45,7 @@ def test_a_mark_further_away_is_stale_in_both_directions(seconds):
 def test_the_ages_are_told():
     breach = RULE.check(ENTRY, an_account().surveyed(61).snapshot)
     assert (breach.observed, breach.limit) == ("61.0 s", "45 s")
+    assert breach.message == "what is known of the account is 61.0 s old"
     assert breach.advice == "reduce-only orders and cancels pass"
 
 
@@ -71,6 +72,16 @@ def test_the_store_is_named_before_the_account():
 def test_a_position_elsewhere_needs_a_mark_too():
     """Leverage is judged over all positions."""
     assert code(ENTRY, an_account().long("ETHUSDT", "1").unmarked("ETHUSDT")) == "MARKET_STALE"
+
+
+@pytest.mark.parametrize("symbol", ["BTCUSDT", "ETHUSDT", "DOGEUSDT"])
+@pytest.mark.parametrize("direction", [1, -1], ids=["past", "future"])
+def test_the_oldest_and_the_newest_mark_of_all_positions_must_be_fresh(symbol, direction):
+    world = an_account().long("BTCUSDT", "1").short("ETHUSDT", "1").long("DOGEUSDT", "1")
+    assert code(ENTRY, world.marked(symbol, "1", seconds_ago=10 * direction)) is None
+    stale = world.marked(symbol, "1", seconds_ago=10.001 * direction)
+    assert code(ENTRY, stale) == "MARKET_STALE"
+    assert RULE.check(ENTRY, stale.snapshot).message == f"the mark price of {symbol} is 10.0 s old"
 
 
 @pytest.mark.parametrize("command", [a_sell("BTCUSDT", "1", reduce_only=True), a_cancel()], ids=["exit", "cancel"])
@@ -110,3 +121,33 @@ def test_an_account_whose_stream_is_in_doubt_takes_no_risk(command):
 def test_exits_and_cancels_do_not_wait_for_the_stream(command):
     world = an_account().long("BTCUSDT", "1")
     assert code(command, replace(world, account=replace(world.account, feed_stale=True))) is None
+
+
+WAYS_OUT = "reduce-only orders and cancels pass"
+IN_DOUBT = replace(an_account(), account=replace(an_account().account, feed_stale=True))
+
+
+@pytest.mark.parametrize(
+    ("world", "message", "advice"),
+    [
+        (an_account().without_store(), "the guard cannot reserve exposure right now", WAYS_OUT),
+        (an_account().unsurveyed(), "the account has not been surveyed yet", ""),
+        (
+            IN_DOUBT,
+            "the account's private stream is down or has a gap, and no survey has been made since",
+            f"{WAYS_OUT}; entries pass again after the next survey",
+        ),
+        (an_account().unlisted("BTCUSDT"), "the venue lists no instrument BTCUSDT", ""),
+        (an_account().listing("BTCUSDT", trading=False), "BTCUSDT is not open for trading", ""),
+        (an_account().unmarked("BTCUSDT"), "no mark price of BTCUSDT yet", ""),
+    ],
+    ids=["store", "account", "stream", "unlisted", "closed", "mark"],
+)
+def test_what_is_missing_is_told(world, message, advice):
+    found = RULE.check(ENTRY, world.snapshot)
+    assert (found.message, found.advice) == (message, advice)
+
+
+def test_how_old_a_mark_may_be_is_told():
+    found = RULE.check(ENTRY, an_account().marked("BTCUSDT", "50000", seconds_ago=11).snapshot)
+    assert (found.observed, found.limit) == ("11.0 s", "10 s")

@@ -18,7 +18,18 @@ from rules.market.price_divergence import PriceDivergence
 from rules.market.slippage_forecast import SlippageForecast
 from rules.market.volatility_scaling import VolatilityScaling
 from rules.model import SetLeverage, Side, TimeInForce
-from tests.rules.builders import NOW, a_buy, a_cancel, a_close, a_sell, an_account, an_amend, an_open_order, judged
+from tests.rules.builders import (
+    NOW,
+    a_buy,
+    a_cancel,
+    a_close,
+    a_sell,
+    an_account,
+    an_amend,
+    an_open_order,
+    codes,
+    judged,
+)
 
 MINUTE = timedelta(minutes=1)
 WORLD = (
@@ -74,6 +85,21 @@ def test_an_amend_is_an_entry(rule):
     world = WORLD.resting(an_open_order(Side.BUY, "BTCUSDT", "1", "50000"))
     decision = judged(an_amend(Side.BUY, "BTCUSDT", "2", "50000", order_id="1"), world, rule(**RULES[rule]))
     assert [breach.rule_id for breach in decision.breaches] == [rule.rule_id]
+    assert codes(decision) == codes(judged(ENTRY, WORLD, rule(**RULES[rule])))
+
+
+@every_rule
+def test_an_amend_leaves_the_measures_of_an_entry(rule):
+    amend = an_amend(Side.BUY, "BTCUSDT", "1", "50000", order_id="1")
+    measures = rule(**RULES[rule]).measure(amend, WORLD.snapshot)
+    assert measures == rule(**RULES[rule]).measure(ENTRY, WORLD.snapshot)
+
+
+@every_rule
+@pytest.mark.parametrize("world", [WORLD, an_account()], ids=["known", "unknown"])
+def test_its_measures_bear_its_name(rule, world):
+    measures = rule(**RULES[rule]).measure(ENTRY, world.snapshot)
+    assert {each.rule_id for each in measures} <= {rule.rule_id}
 
 
 @every_rule

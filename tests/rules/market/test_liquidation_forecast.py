@@ -133,6 +133,12 @@ def test_what_was_known_is_recorded_with_its_age(world, expected):
     assert {each.rule_id for each in RULE.measure(ENTRY, world.snapshot)} == {"liquidation_forecast"}
 
 
+def test_a_forecast_for_the_symbol_is_written_down():
+    world = HOLDING.forecasting("liquidation", 0.01, symbol="BTCUSDT")
+    assert measured(world) == measured(HOLDING.forecasting("liquidation", 0.01))
+    assert measured(HOLDING.forecasting("liquidation", 0.01, symbol="ETHUSDT")) == [("forecast", "absent", "")]
+
+
 def test_a_probability_that_is_no_number_refuses():
     decision = judged(ENTRY, HOLDING.forecasting("liquidation", float("nan")), RULE)
     assert [breach.code for breach in decision.breaches] == ["RULE_FAILED"]

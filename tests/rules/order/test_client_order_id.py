@@ -7,6 +7,7 @@ import pytest
 from rules.decision import Verdict
 from rules.exposure import worst_case
 from rules.model import OrderType, Side
+from rules.order.client_order_id import ClientOrderIdGate
 from tests.rules.builders import a_buy, a_sell, an_account, an_open_order, codes, judged
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -14,7 +15,17 @@ BUY, SELL = Side.BUY, Side.SELL
 
 def test_an_entry_under_the_name_of_an_open_order_is_refused():
     world = an_account().resting(an_open_order(BUY, "BTCUSDT", "1", "49000", client_order_id="x"))
-    assert codes(judged(a_buy("BTCUSDT", "1", "49000", client_order_id="x"), world)) == ["CLIENT_ORDER_ID_IN_USE"]
+    (breach,) = judged(a_buy("BTCUSDT", "1", "49000", client_order_id="x"), world).breaches
+    assert (breach.code, breach.observed) == ("CLIENT_ORDER_ID_IN_USE", "x")
+    assert breach.message == "an order named x is open, or its fate is not known yet"
+    assert breach.advice == "ask for the status of the order of that name, or choose a new client order id"
+
+
+def test_without_an_account_only_what_is_under_way_bears_a_name():
+    world = an_account().holding(a_buy("BTCUSDT", "1", client_order_id="x")).unsurveyed()
+    gate = ClientOrderIdGate()
+    assert gate.check(a_buy("BTCUSDT", "1", client_order_id="x"), world.snapshot).code == "CLIENT_ORDER_ID_IN_USE"
+    assert gate.check(a_buy("BTCUSDT", "1", client_order_id="y"), world.snapshot) is None
 
 
 def test_an_entry_under_the_name_of_an_order_under_way_is_refused():

@@ -23,6 +23,7 @@ def test_a_sell_20_percent_below_the_mark_passes():
 def test_a_sell_one_tick_further_does_not():
     found = breach(a_sell("BTCUSDT", "1", "39999.9", reduce_only=True))
     assert (found.code, found.observed, found.limit) == ("EXIT_PRICE_OUTSIDE_COLLAR", "39999.9", "40000")
+    assert found.message == "exit price 39999.9 gives away more than 20 % against the mark 50000"
     assert found.advice == "use a price of 40000 or better, or a market order"
 
 
@@ -67,3 +68,9 @@ def test_a_mark_of_10_seconds_still_counts():
 def test_an_amended_exit_is_held_too():
     world = ACCOUNT.resting(an_open_order(Side.SELL, "BTCUSDT", "1", "51000", order_id="9", reduce_only=True))
     assert breach(an_amend(Side.SELL, "BTCUSDT", "1", "39999.9", order_id="9"), world) is not None
+
+
+def test_a_band_may_be_nothing_and_not_less():
+    assert ExitCollar(band=Decimal(0)).band == 0
+    with pytest.raises(ValueError, match=r"^exit_collar: band must not be negative$"):
+        ExitCollar(band=Decimal("-0.01"))

@@ -20,6 +20,7 @@ def test_an_order_worth_the_limit_passes():
 def test_one_lot_more_does_not():
     found = breach(a_buy("BTCUSDT", "0.501"))
     assert (found.code, found.observed, found.limit) == ("ORDER_VALUE_ABOVE_LIMIT", "25050.00", "25000.00")
+    assert found.message == "order is worth 25050.00"
 
 
 def test_the_headroom_passes_exactly():

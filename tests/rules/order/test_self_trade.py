@@ -146,6 +146,15 @@ def test_or_through_the_far_touch_when_that_is_further():
     assert crosses(a_sell("BTCUSDT", "1"), buying("47500").marked("BTCUSDT", "50000", **inside))
 
 
+def test_an_order_under_way_without_a_limit_reaches_as_far_as_its_side():
+    touch = {"bid_price": "40000", "ask_price": "60000"}
+    buy, sell = (order("BTCUSDT", "1", price_match="OPPONENT") for order in (a_buy, a_sell))
+    for held, order, met, not_met in ((buy, a_sell, "63000", "63000.1"), (sell, a_buy, "38000", "37999.9")):
+        world = an_account().marked("BTCUSDT", "50000", **touch).holding(held)
+        assert crosses(order("BTCUSDT", "1", met), world)
+        assert not crosses(order("BTCUSDT", "1", not_met), world)
+
+
 def test_without_a_mark_it_reaches_anything():
     assert breach(a_buy("BTCUSDT", "1"), selling("999999").unmarked("BTCUSDT")).observed == "any price"
     assert breach(a_sell("BTCUSDT", "1"), buying("0.1").unmarked("BTCUSDT")).observed == "any price"

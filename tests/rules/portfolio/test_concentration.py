@@ -91,7 +91,8 @@ def test_exits_pass():
 
 
 def test_an_unknown_account_refuses():
-    assert breach(a_rule(**SHARE), a_buy("BTCUSDT", "1"), an_account().unsurveyed()).code == "FACTS_UNKNOWN"
+    found = breach(a_rule(**SHARE), a_buy("BTCUSDT", "1"), an_account().unsurveyed())
+    assert (found.code, found.message) == ("FACTS_UNKNOWN", "the account is not known now")
 
 
 def test_in_report_mode_it_refuses_nothing():
@@ -113,14 +114,14 @@ def test_holding_more_never_makes_room(data, world, symbol):
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({}, "needs share_max or equity_max"),
-        ({"share_max": "0.4"}, "share_max and full_book go together"),
-        ({"full_book": 3, "equity_max": 1}, "share_max and full_book go together"),
-        ({"share_max": "1.01", "full_book": 3}, "share_max is a fraction, at most 1"),
+        ({}, "concentration needs share_max or equity_max"),
+        ({"share_max": "0.4"}, "concentration: share_max and full_book go together"),
+        ({"full_book": 3, "equity_max": 1}, "concentration: share_max and full_book go together"),
+        ({"share_max": "1.01", "full_book": 3}, "concentration: share_max is a fraction, at most 1"),
     ],
 )
 def test_what_is_no_part_is_no_rule(settings, reason):
-    with pytest.raises(ValueError, match=reason):
+    with pytest.raises(ValueError, match=f"^{reason}$"):
         a_rule(**settings)
 
 

@@ -11,7 +11,7 @@ from rules.exposure import held_order, worst_case
 from rules.model import Side
 from rules.portfolio.correlated_exposure import CorrelatedExposure
 from tests.properties.strategies import books, commands, examples
-from tests.rules.builders import a_buy, a_sell, an_account, an_open_order, judged
+from tests.rules.builders import a_buy, a_sell, an_account, an_amend, an_open_order, judged
 
 ONE_FOR_ONE = {"default": Decimal(1), "stress_floor": Decimal(1), "hedge_credit": Decimal(1)}
 
@@ -33,6 +33,19 @@ def test_the_limit_itself_is_allowed_and_one_lot_more_is_not():
     assert breach(a_rule(), a_buy("BTCUSDT", "1"), world) is None
     found = breach(a_rule(), a_buy("BTCUSDT", "1.001"), world)
     assert (found.code, found.limit, found.observed) == ("CORRELATED_EXPOSURE_ABOVE_LIMIT", "100000.00", "100050.00")
+    assert found.message == "correlated exposure would be 100050.00"
+
+
+def test_the_limit_itself_is_allowed_where_the_sum_is_above_it():
+    rule = a_rule(default=Decimal(0), stress_floor=Decimal(0), limit_notional=Decimal(250_000))
+    world = an_account().long("ETHUSDT", "80")
+    assert breach(rule, a_buy("BTCUSDT", "3"), world) is None
+    assert breach(rule, a_buy("BTCUSDT", "3.001"), world).observed == "250030.00"
+
+
+def test_an_account_nobody_has_seen_refuses():
+    found = breach(a_rule(), a_buy("BTCUSDT", "1"), an_account().unsurveyed())
+    assert (found.code, found.message) == ("FACTS_UNKNOWN", "the account is not known now")
 
 
 def test_the_headroom_fills_the_limit_exactly():
@@ -62,6 +75,36 @@ def test_opposite_sides_earn_only_the_hedge_credit():
 def test_opposite_sides_of_what_moves_apart_add_up():
     world = an_account().long("BTCUSDT", "1").short("ETHUSDT", "20")
     assert squared(a_rule(default=Decimal(-1), hedge_credit=Decimal(0)), world) == Decimal(100_000) ** 2
+
+
+def test_every_pair_counts():
+    world = an_account().long("BTCUSDT", "1").long("ETHUSDT", "20").long("DOGEUSDT", "500000")
+    assert squared(a_rule(), world) == Decimal(150_000) ** 2
+
+
+def test_two_orders_that_may_fill_add_up():
+    world = an_account().resting(
+        an_open_order(Side.BUY, "BTCUSDT", "1", "50000", order_id="1"),
+        an_open_order(Side.BUY, "ETHUSDT", "20", "2500", order_id="2"),
+    )
+    assert squared(a_rule(), world) == Decimal(100_000) ** 2
+
+
+def test_what_may_grow_on_the_other_side_earns_only_the_hedge_credit():
+    """Long 50,000 of one, short 50,000 of the other, of which 2,500 more may be sold."""
+    world = an_account().long("BTCUSDT", "1").short("ETHUSDT", "20")
+    world = world.resting(an_open_order(Side.SELL, "ETHUSDT", "1", "2500"))
+    expected = Decimal(50_000) ** 2 + Decimal(52_500) ** 2 - Decimal(50_000) ** 2
+    assert squared(a_rule(hedge_credit=Decimal("0.5")), world) == expected
+
+
+@pytest.mark.parametrize("resting", [False, True])
+def test_less_than_a_unit_of_money_counts_as_more_does(resting):
+    """0.50 of each: together 1, whatever a hedge would earn."""
+    world = an_account().long("BTCUSDT", "0.00001").long("DOGEUSDT", "2.5" if resting else "5")
+    if resting:
+        world = world.resting(an_open_order(Side.BUY, "DOGEUSDT", "2.5", "0.1"))
+    assert squared(a_rule(hedge_credit=Decimal(0)), world) == 1
 
 
 def test_an_order_that_only_may_fill_is_no_hedge():
@@ -105,15 +148,16 @@ def test_an_exit_is_not_its_business():
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"limit_notional": None}, "needs limit_notional or limit_equity"),
-        ({"default": Decimal("1.1")}, "default must lie between -1 and 1"),
-        ({"stress_floor": Decimal("-1.1")}, "stress_floor must lie between -1 and 1"),
-        ({"pairs": {"A:B": Decimal(2)}}, "A:B must lie between -1 and 1"),
-        ({"hedge_credit": Decimal("-0.1")}, "hedge_credit must lie between 0 and 1"),
+        ({"limit_notional": None}, " needs limit_notional or limit_equity, or clusters"),
+        ({"default": Decimal("1.1")}, ": default must lie between -1 and 1"),
+        ({"stress_floor": Decimal("-1.1")}, ": stress_floor must lie between -1 and 1"),
+        ({"pairs": {"A:B": Decimal(2)}}, ": A:B must lie between -1 and 1"),
+        ({"hedge_credit": Decimal("1.1")}, ": hedge_credit must lie between 0 and 1"),
+        ({"hedge_credit": Decimal("-0.1")}, ": hedge_credit must lie between 0 and 1"),
     ],
 )
 def test_what_is_no_correlation_is_no_rule(settings, reason):
-    with pytest.raises(ValueError, match=reason):
+    with pytest.raises(ValueError, match=f"^correlated_exposure{reason}$"):
         a_rule(**settings)
 
 
@@ -183,6 +227,14 @@ def test_how_old_the_measured_ones_are_is_kept():
     assert used(a_rule(**LIVE), TWO_LONGS.correlating(seconds_ago=90))[1][2:] == ("90", "s")
 
 
+def test_the_order_s_own_pairs_are_counted():
+    rule = a_rule(**LIVE)
+    found = rule.measure(a_buy("DOGEUSDT", "1"), TWO_LONGS.correlating(BTCUSDT__ETHUSDT="0").snapshot)
+    assert (found[0].value, found[0].unit) == ("1", "of 3 pairs")
+    amend = an_amend(Side.BUY, "DOGEUSDT", "1", "0.1", order_id="1")
+    assert rule.measure(amend, TWO_LONGS.correlating(BTCUSDT__ETHUSDT="0").snapshot) == found
+
+
 def test_the_policy_s_own_need_no_word():
     assert used(a_rule(), TWO_LONGS.correlating(BTCUSDT__ETHUSDT="0")) == []
     rule = a_rule(**LIVE)
@@ -239,19 +291,25 @@ def test_an_unknown_account_refuses():
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"clusters": {"a": ()}, "cluster_notional": Decimal(1)}, "cluster a has no symbols"),
-        ({"clusters": {"a": ("BTCUSDT",)}}, "cluster a needs cluster_notional or a line in cluster_limits"),
-        ({"cluster_limits": {"b": Decimal(1)}}, "cluster_limits names b, which is no cluster"),
+        ({"clusters": {"a": ()}, "cluster_notional": Decimal(1)}, ": cluster a has no symbols"),
+        ({"clusters": {"a": ("BTCUSDT",)}}, ": cluster a needs cluster_notional or a line in cluster_limits"),
+        ({"cluster_limits": {"b": Decimal(1)}}, ": cluster_limits names b, which is no cluster"),
         (
             {"clusters": {"a": ("BTCUSDT",)}, "cluster_limits": {"a": Decimal(0)}},
-            "the limit of cluster a must be above zero",
+            ": the limit of cluster a must be above zero",
         ),
-        ({"cluster_notional": Decimal(1)}, "cluster_notional needs clusters"),
+        ({"cluster_notional": Decimal(1)}, ": cluster_notional needs clusters"),
     ],
 )
 def test_clusters_are_written_out_whole(settings, reason):
-    with pytest.raises(ValueError, match=reason):
+    with pytest.raises(ValueError, match=f"^correlated_exposure{reason}$"):
         a_rule(**settings)
+
+
+def test_the_limit_of_a_cluster_may_be_below_one():
+    rule = a_rule(clusters={"a": ("BTCUSDT",)}, cluster_limits={"a": Decimal("0.5")})
+    assert breach(rule, a_buy("BTCUSDT", "0.00001"), an_account()) is None
+    assert breach(rule, a_buy("BTCUSDT", "0.00002"), an_account()).code == "CLUSTER_EXPOSURE_ABOVE_LIMIT"
 
 
 def test_clusters_can_be_written_in_a_policy():

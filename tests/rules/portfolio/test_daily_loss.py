@@ -97,5 +97,5 @@ def test_both_windows_are_measured():
 
 
 def test_a_rule_without_a_limit_is_none():
-    with pytest.raises(ValueError, match=r"daily_loss needs limit, limit_equity or funding_limit"):
+    with pytest.raises(ValueError, match=r"^daily_loss needs limit, limit_equity or funding_limit$"):
         DailyLoss()

@@ -24,6 +24,6 @@ def test_how_far_below_the_peak_is_measured():
 
 
 def test_all_of_the_peak_is_no_limit():
-    with pytest.raises(ValueError, match="limit is a fraction of the peak, below 1"):
+    with pytest.raises(ValueError, match=r"^drawdown: limit is a fraction of the peak, below 1$"):
         Drawdown(limit=Decimal(1))
     assert Drawdown(limit=Decimal("0.99")).limit < 1

@@ -118,7 +118,9 @@ def test_exits_and_cancels_pass():
 
 
 def test_an_unknown_account_refuses():
-    assert breach(a_rule(gross_notional=1), a_buy("BTCUSDT", "1"), an_account().unsurveyed()).code == "FACTS_UNKNOWN"
+    found = breach(a_rule(gross_notional=1), a_buy("BTCUSDT", "1"), an_account().unsurveyed())
+    assert (found.code, found.message) == ("FACTS_UNKNOWN", "the account is not known now")
+    assert found.advice == "reduce-only orders and cancels pass"
 
 
 def test_limits_of_all_levels_apply_and_a_report_refuses_nothing():
@@ -136,5 +138,7 @@ def test_several_rules_all_object():
 
 
 def test_a_rule_without_a_cap_is_none():
-    with pytest.raises(ValueError, match=r"exposure_limits needs a gross, same_direction or net cap"):
+    with pytest.raises(
+        ValueError, match=r"^exposure_limits needs a gross, same_direction or net cap, as _notional or _equity$"
+    ):
         ExposureLimits()

@@ -30,6 +30,13 @@ def test_the_worst_case_of_the_own_book_must_fit():
     assert (codes(decision), decision.headroom) == (["MARGIN_BUDGET_EXCEEDED"], Decimal("0.6"))
 
 
+def test_what_is_left_of_the_budget_is_told():
+    world = an_account().sharing(ME, "DOGEUSDT", "0", realised_pnl="-4000")
+    found = RULE.check(a_buy("BTCUSDT", "0.5"), world.snapshot)
+    assert found.message == "the bot's own book could reach 25000.00 with 6000.00 left of its budget of 10000.00"
+    assert (found.observed, found.limit) == ("25000.00", "18000.00")
+
+
 @pytest.mark.parametrize(
     "world",
     [
@@ -91,6 +98,13 @@ def test_a_spent_budget_leaves_nothing():
     assert not passes(a_buy("BTCUSDT", "0.001"), an_account().sharing(ME, "DOGEUSDT", "0", realised_pnl="-10001"))
 
 
+@pytest.mark.parametrize("level", ["desk", "account:demo", "symbol:BTCUSDT"])
+def test_a_budget_is_one_bot_s(level):
+    with pytest.raises(ValueError, match=r"^margin_budget is set aside for one bot: \[bot\.NAME\.margin_budget\]$"):
+        replace(RULE, level=level)
+    assert replace(RULE, level="bot:grid").level == "bot:grid"
+
+
 def test_an_amend_of_the_own_order_replaces_it():
     world = an_account().resting(an_open_order(Side.BUY, "BTCUSDT", "0.5", "50000", order_id="5", bot=ME))
     assert passes(an_amend(Side.BUY, "BTCUSDT", "0.6", "50000", order_id="5"), world)
@@ -99,7 +113,11 @@ def test_an_amend_of_the_own_order_replaces_it():
 
 def test_while_it_is_not_known_whose_the_positions_are_entries_wait():
     world = an_account().long("BTCUSDT", "1")
-    assert codes(judged(a_buy("BTCUSDT", "0.001"), world, RULE)) == ["SHARES_UNKNOWN"]
+    (breach,) = judged(a_buy("BTCUSDT", "0.001"), world, RULE).breaches
+    assert (breach.code, breach.message) == (
+        "SHARES_UNKNOWN",
+        "whose the account's positions are is not known yet",
+    )
     assert passes(a_sell("BTCUSDT", "1", reduce_only=True), world)
 
 

@@ -39,6 +39,8 @@ def test_peak_and_what_was_given_back_are_measured():
 
 
 def test_more_than_all_is_no_fraction():
-    with pytest.raises(ValueError, match="give_back is a fraction of the day's highest profit, at most 1"):
+    with pytest.raises(
+        ValueError, match=r"^profit_lock: give_back is a fraction of the day's highest profit, at most 1$"
+    ):
         ProfitLock(arm_at=Decimal(1), give_back=Decimal("1.01"))
     assert ProfitLock(arm_at=Decimal(1), give_back=Decimal(1)).give_back == 1

@@ -41,6 +41,8 @@ def test_an_unknown_account_lets_nothing_in():
 
 def test_a_new_leg_the_other_side_and_other_symbols_pass():
     assert RULE.check(a_buy("BTCUSDT", "1"), an_account().snapshot) is None
+    assert AdlRank(rank_max=1).check(a_buy("BTCUSDT", "1"), an_account().snapshot) is None
+    assert RULE.check(a_buy("BTCUSDT", "1"), an_account().long("BTCUSDT", "0").ranked("BTCUSDT", 4).snapshot) is None
     assert RULE.check(a_sell("BTCUSDT", "0.5"), LONG.ranked("BTCUSDT", 4).snapshot) is None
     assert RULE.check(a_buy("ETHUSDT", "1"), LONG.ranked("BTCUSDT", 4).snapshot) is None
 
@@ -60,6 +62,6 @@ def test_amends_are_judged_and_exits_pass():
 
 @pytest.mark.parametrize("rank", [0, 5])
 def test_a_rank_there_is_not_is_refused(rank):
-    with pytest.raises(ValueError, match="from 1 to 4"):
+    with pytest.raises(ValueError, match=r"^adl_rank needs a rank_max from 1 to 4; every leg has at least rank 0$"):
         AdlRank(rank_max=rank)
     assert [AdlRank(rank_max=each).rank_max for each in (1, 4)] == [1, 4]

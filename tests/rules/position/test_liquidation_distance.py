@@ -128,7 +128,9 @@ def test_nothing_is_recorded_of_what_is_not_known_or_no_entry():
 
 @pytest.mark.parametrize("distance", ["1", "1.5"])
 def test_a_distance_no_mark_can_fall_is_refused(distance):
-    with pytest.raises(ValueError, match="below 1"):
+    with pytest.raises(
+        ValueError, match=r"^liquidation_distance needs a distance_min below 1: a mark cannot fall by more than all$"
+    ):
         LiquidationDistance(distance_min=Decimal(distance))
 
 

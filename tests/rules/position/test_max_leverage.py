@@ -19,7 +19,10 @@ def breach(command, world=WORLD):
 def test_the_limit_itself_is_allowed_and_one_lot_more_is_not():
     assert breach(a_buy("BTCUSDT", "3")) is None
     found = breach(a_buy("BTCUSDT", "3.001"))
-    assert (found.code, found.limit) == ("LEVERAGE_ABOVE_LIMIT", "3")
+    assert (found.code, found.observed, found.limit) == ("LEVERAGE_ABOVE_LIMIT", "3.00", "3")
+    found = breach(a_buy("BTCUSDT", "4"))
+    assert (found.observed, found.message) == ("4.00", "account leverage would be 4.00")
+    assert breach(a_buy("BTCUSDT", "0.001"), WORLD.worth("0.5")).observed == "100.00"
 
 
 def test_the_headroom_fills_the_limit_exactly():
@@ -55,4 +58,5 @@ def test_the_venue_s_setting_is_held_to_the_same_limit():
     assert breach(SetLeverage(symbol="BTCUSDT", leverage=Decimal(3))) is None
     found = breach(SetLeverage(symbol="BTCUSDT", leverage=Decimal(4)))
     assert (found.code, found.observed, found.limit) == ("SET_LEVERAGE_ABOVE_LIMIT", "4", "3")
+    assert found.message == "leverage 4 on BTCUSDT is above the limit"
     assert found.advice == "set leverage to 3 or less"

@@ -62,7 +62,11 @@ def test_an_exit_of_the_own_share_passes():
 def test_an_exit_beyond_it_is_refused_and_told_how_much_passes():
     decision = judged(an_exit("1.5"), shared(), RULE)
     assert codes(decision) == ["SHARE_EXCEEDED"]
-    assert decision.breaches[0].headroom == 1
+    (breach,) = decision.breaches
+    assert (breach.observed, breach.limit, breach.headroom) == ("1.5", "1", 1)
+    assert breach.message == "would reduce another bot's share of the BTCUSDT position"
+    assert RULE.check(an_exit("1.5"), shared().snapshot).headroom == 1
+    assert breach.advice == "close at most 1, your share less your resting exits; cancel those to close more"
     assert passes(an_exit("1"), shared())
 
 
@@ -80,6 +84,7 @@ def test_nobody_s_share_is_open_to_every_bot():
 def test_where_no_other_bot_would_lose_nothing_is_refused(theirs):
     """Whatever the guard believes of the bot's own share."""
     assert passes(an_exit("9"), shared("1", theirs))
+    assert RULE.check(an_exit("9"), shared("1", theirs).snapshot) is None
 
 
 def test_plain_exits_that_rest_count_together():
@@ -105,11 +110,18 @@ def test_the_exits_of_a_batch_count_together():
     assert [decision.verdict for decision in decisions] == [Verdict.ALLOW, Verdict.DENY]
 
 
+def test_the_entries_of_a_batch_are_the_bot_s_own():
+    orders = (a_buy("BTCUSDT", "1"), a_sell("BTCUSDT", "1"))
+    decisions = decide_batch(orders, an_account().snapshot, a_policy(RULE))
+    assert [decision.verdict for decision in decisions] == [Verdict.ALLOW, Verdict.ALLOW]
+
+
 def test_an_entry_under_way_may_have_filled():
     world = shared().holding(a_buy("BTCUSDT", "0.5", client_order_id="x"), bot=ME)
     assert passes(an_exit("1.5"), world)
     assert not passes(an_exit("1.6"), world)
     assert not passes(an_exit("1.5"), shared().holding(a_buy("BTCUSDT", "0.5"), bot=OTHER))
+    assert not passes(an_exit("1.5"), shared().holding(a_sell("BTCUSDT", "0.5"), bot=ME))
 
 
 def test_a_hold_that_is_seen_to_rest_has_not():
@@ -139,7 +151,10 @@ def test_hedge_legs_are_shared_one_by_one():
 
 
 def test_close_position_needs_the_leg_for_oneself():
-    assert codes(judged(a_close("BTCUSDT"), shared(), RULE)) == ["SHARED_CLOSE"]
+    (breach,) = judged(a_close("BTCUSDT"), shared(), RULE).breaches
+    assert breach.code == "SHARED_CLOSE"
+    assert breach.message == "another bot has a share of the BTCUSDT position, and closePosition would close it too"
+    assert breach.advice == "send a reduce-only order with the quantity of your own share"
     assert passes(a_close("BTCUSDT"), shared(theirs="0"))
     assert passes(a_close("BTCUSDT", Side.BUY, "60000"), shared())
 
@@ -149,6 +164,13 @@ def test_an_amended_exit_is_held_against_the_share_without_itself():
     world = shared().resting(resting)
     assert passes(an_amend(Side.SELL, "BTCUSDT", "1", "61000", order_id="5"), world)
     assert not passes(an_amend(Side.SELL, "BTCUSDT", "1.1", "61000", order_id="5"), world)
+
+
+def test_what_an_amended_exit_has_filled_closes_nothing_more():
+    resting = an_open_order(Side.SELL, "BTCUSDT", "0.6", "60000", order_id="5", filled="0.4", reduce_only=True, bot=ME)
+    world = shared().resting(resting)
+    assert passes(an_amend(Side.SELL, "BTCUSDT", "1.4", "61000", order_id="5"), world)
+    assert not passes(an_amend(Side.SELL, "BTCUSDT", "1.5", "61000", order_id="5"), world)
 
 
 # Entries
@@ -164,7 +186,12 @@ def test_an_amended_exit_is_held_against_the_share_without_itself():
     ids=["share", "resting", "under way"],
 )
 def test_an_entry_against_another_bot_is_refused_unless_netting(world):
-    assert codes(judged(a_buy("BTCUSDT", "1"), world, RULE)) == ["SHARE_OPPOSED"]
+    (breach,) = judged(a_buy("BTCUSDT", "1"), world, RULE).breaches
+    assert breach.code == "SHARE_OPPOSED"
+    assert breach.message == (
+        "another bot is, or may come to be, on the other side of BTCUSDT; the two would net each other out"
+    )
+    assert breach.advice == "close your own share with reduceOnly=true, or trade the other side on another account"
     assert passes(a_buy("BTCUSDT", "1"), world, OwnShare(netting=True))
     assert passes(a_sell("BTCUSDT", "1"), world)
     assert passes(a_buy("ETHUSDT", "1"), world)
@@ -175,10 +202,13 @@ def test_an_entry_against_another_bot_is_refused_unless_netting(world):
     [
         an_account().sharing("", "BTCUSDT", "-1"),
         an_account().sharing(ME, "BTCUSDT", "-1"),
+        an_account().sharing(OTHER, "BTCUSDT", "0"),
+        an_account().resting(an_open_order(Side.SELL, "BTCUSDT", "1", "60000", bot=ME)),
         an_account().resting(an_open_order(Side.SELL, "BTCUSDT", "1", "60000", reduce_only=True, bot=OTHER)),
+        an_account().holding(a_sell("BTCUSDT", "1"), bot=ME),
         an_account().hedged().sharing(OTHER, "BTCUSDT", "-1"),
     ],
-    ids=["nobody's", "own", "an exit", "hedged"],
+    ids=["nobody's", "own", "flat", "own order", "an exit", "own under way", "hedged"],
 )
 def test_what_nets_no_other_bot_passes(world):
     leg = PositionSide.LONG if world.account.hedged else PositionSide.BOTH
@@ -197,7 +227,8 @@ def test_only_own_orders_and_nobody_s_are_cancelled_by_the_venue_s_id(bot, ok, o
     )
     cancel = CancelOrder(symbol="BTCUSDT", order_id="7", conditional=order_type.is_conditional)
     decision = judged(cancel, an_account().resting(order), RULE)
-    assert codes(decision) == ([] if ok else ["ORDER_NOT_OWNED"])
+    told = [(breach.code, breach.message, breach.observed) for breach in decision.breaches]
+    assert told == ([] if ok else [("ORDER_NOT_OWNED", "Unknown order sent.", "7")])
     assert passes(replace(cancel, conditional=not cancel.conditional), an_account().resting(order))
 
 
@@ -208,7 +239,20 @@ def test_a_cancel_of_what_nobody_knows_passes():
 def test_another_bot_s_order_is_not_amended():
     order = an_open_order(Side.BUY, "BTCUSDT", "1", "40000", order_id="7", bot=OTHER)
     decision = judged(an_amend(Side.BUY, "BTCUSDT", "1", "41000", order_id="7"), an_account().resting(order), RULE)
-    assert codes(decision)[0] == "ORDER_NOT_OWNED"
+    breach = decision.breaches[0]
+    assert (breach.code, breach.message, breach.observed) == ("ORDER_NOT_OWNED", "Unknown order sent.", "7")
+
+
+def test_one_amended_by_its_own_name_is_told_no_id_of_the_venue_s():
+    order = an_open_order(Side.BUY, "BTCUSDT", "1", "40000", order_id="7", client_order_id="x", bot=OTHER)
+    amend = an_amend(Side.BUY, "BTCUSDT", "1", "41000", client_order_id="x")
+    assert RULE.check(amend, an_account().resting(order).snapshot).observed == ""
+
+
+def test_a_crash_over_whose_an_order_is_cancels_it():
+    world = shared()
+    broken = replace(world, account=replace(world.account, open_orders=None))
+    assert passes(a_cancel("BTCUSDT", "7"), broken)
 
 
 SETTINGS = [
@@ -231,6 +275,15 @@ def test_a_setting_another_bot_relies_on_stays(command):
     assert passes(command, an_account().sharing(ME, "BTCUSDT", "1").sharing("", "BTCUSDT", "1"))
 
 
+@pytest.mark.parametrize(
+    ("command", "where"), [(SETTINGS[0], "of BTCUSDT"), (SETTINGS[3], "on this account")], ids=["symbol", "account"]
+)
+def test_it_says_what_the_other_bot_relies_on(command, where):
+    (breach,) = judged(command, an_account().sharing(OTHER, "BTCUSDT", "1"), RULE).breaches
+    assert breach.message == (f"another bot has a share or an order {where}, and relies on the setting as it is")
+    assert breach.advice == "settings may be changed while no other bot uses them"
+
+
 @pytest.mark.parametrize("command", SETTINGS[:3], ids=lambda each: type(each).__name__)
 def test_a_symbol_no_other_bot_uses_is_free(command):
     assert passes(command, an_account().sharing(OTHER, "ETHUSDT", "1"))
@@ -243,6 +296,15 @@ def test_a_setting_that_changes_nothing_passes():
     assert passes(SetLeverage(symbol="BTCUSDT", leverage=Decimal(5)), world)
     assert not passes(SetLeverage(symbol="BTCUSDT", leverage=Decimal(6)), world)
     assert passes(SetMarginMode(symbol="BTCUSDT", margin_mode=MarginMode.CROSS), world)
+
+
+def test_an_account_is_shared_whole_or_not():
+    with pytest.raises(ValueError) as refused:
+        OwnShare(level="symbol:BTCUSDT")
+    assert str(refused.value) == (
+        "own_share is set for the desk, an account or a bot: an account is shared whole or not"
+    )
+    assert OwnShare(level="account:main").level == "account:main"
 
 
 # What holds for every world

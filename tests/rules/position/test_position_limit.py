@@ -44,6 +44,9 @@ def test_the_other_symbols_do_not_count():
 def test_what_is_told_is_the_position_that_could_come():
     breach = BY_QUANTITY.check(a_buy("BTCUSDT", "3"), an_account().snapshot)
     assert (breach.observed, breach.limit, breach.message) == ("3", "2", "BTCUSDT position could reach 3")
+    by_notional = PositionLimit(limit_notional=Decimal(50_000))
+    breach = by_notional.check(a_buy("BTCUSDT", "2"), an_account().snapshot)
+    assert breach.message == "BTCUSDT position could reach 100000.00"
 
 
 def test_the_stricter_of_both_limits_counts():
@@ -58,7 +61,7 @@ def test_each_leg_is_held_against_the_limit():
 
 
 def test_a_limit_without_a_number_is_no_limit():
-    with pytest.raises(ValueError, match="position_limit needs"):
+    with pytest.raises(ValueError, match=r"^position_limit needs limit_quantity, limit_notional or another limit$"):
         PositionLimit()
 
 

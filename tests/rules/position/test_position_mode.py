@@ -36,6 +36,8 @@ def test_only_the_wanted_mode_may_be_set():
     found = HEDGE.check(one_way, an_account().hedged().snapshot)
     assert (found.code, found.observed, found.limit) == ("POSITION_MODE_NOT_ALLOWED", "one_way", "hedge")
     assert found.message == "the account would be set to one_way mode"
+    found = ONE_WAY.check(hedge, an_account().snapshot)
+    assert (found.observed, found.message) == ("hedge", "the account would be set to hedge mode")
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
@@ -55,7 +57,8 @@ def test_nobody_knowing_lets_nothing_in_where_forbidden():
     assert ONE_WAY.check(a_buy("BTCUSDT", "1"), an_account().snapshot) is None
     found = STRICT.check(a_buy("BTCUSDT", "1"), an_account().snapshot)
     assert (found.code, found.message) == ("FACTS_UNKNOWN", "whether other assets serve as margin is not known now")
-    assert ONE_WAY.check(a_buy("BTCUSDT", "1"), an_account().unsurveyed().snapshot).code == "FACTS_UNKNOWN"
+    found = ONE_WAY.check(a_buy("BTCUSDT", "1"), an_account().unsurveyed().snapshot)
+    assert (found.code, found.message) == ("FACTS_UNKNOWN", "the account is not known now")
 
 
 def test_other_assets_may_be_switched_off_and_not_on():

@@ -139,13 +139,22 @@ def test_trailing_stops_count_where_the_desk_says_so():
     assert breach(world, rule=ProtectiveStop(within_s=10, distance_max=Decimal("0.05"), trailing=True)) is None
 
 
+def test_two_legs_of_one_symbol_may_be_bare_for_as_long():
+    legs = an_account().hedged().long("BTCUSDT", "1").short("BTCUSDT", "1")
+    both = [bare_for(11, side=side) for side in (PositionSide.LONG, PositionSide.SHORT)]
+    found = breach(legs.recorded(unprotected=tuple(both)))
+    assert (found.code, found.observed) == ("PROTECTIVE_STOP_MISSING", "11 s")
+
+
 def test_the_band_is_what_the_policy_says():
     rule = ProtectiveStop(within_s=1, distance_max=Decimal("0.1"), distance_min=Decimal("0.1"), trailing=True)
     assert rule.band == Band(distance_max=Decimal("0.1"), distance_min=Decimal("0.1"), trailing=True)
 
 
 def test_settings_that_contradict_each_other_are_refused():
-    with pytest.raises(ValueError, match="distance_min of at most"):
+    with pytest.raises(ValueError, match=r"^protective_stop needs a distance_min of at most distance_max$"):
         ProtectiveStop(within_s=1, distance_max=Decimal("0.05"), distance_min=Decimal("0.06"))
-    with pytest.raises(ValueError, match="a leg is the account's"):
+    with pytest.raises(
+        ValueError, match=r"^protective_stop is set for the desk, an account or a symbol: a leg is the account's$"
+    ):
         ProtectiveStop(within_s=1, distance_max=Decimal("0.05"), level="bot:grid")

@@ -22,6 +22,19 @@ def breach(command, world=LONG_2, rule=REQUIRE):
 def test_closing_without_the_flag_is_refused_with_advice(world, order):
     found = breach(order("BTCUSDT", "2"), world)
     assert (found.code, found.advice) == ("EXIT_NOT_REDUCE_ONLY", "send the same order with reduceOnly=true")
+    assert (found.observed, found.limit, found.headroom) == ("2", "2", 0)
+
+
+def test_the_position_it_works_against_is_told():
+    without = breach(a_buy("BTCUSDT", "1"), SHORT_2)
+    assert without.message == "reduces the BTCUSDT position of -2 without the reduce-only flag"
+    assert breach(a_sell("BTCUSDT", "3"), LONG_2).message == "would flip the BTCUSDT position of 2"
+
+
+def test_what_opposes_by_less_than_a_whole_unit_is_opposed_and_what_is_flat_is_not():
+    assert breach(a_sell("BTCUSDT", "0.001"), an_account().long("BTCUSDT", "0.001")).code == "EXIT_NOT_REDUCE_ONLY"
+    assert breach(a_buy("BTCUSDT", "0.001"), an_account().long("BTCUSDT", "0.5")) is None
+    assert breach(a_buy("BTCUSDT", "1"), an_account().long("BTCUSDT", "0")) is None
 
 
 @pytest.mark.parametrize(("world", "order"), [(LONG_2, a_sell), (SHORT_2, a_buy)], ids=["long", "short"])
@@ -63,7 +76,16 @@ def test_force_does_not_flip():
     assert (codes(decision), decision.effective.reduce_only) == (["POSITION_FLIP"], None)
 
 
-@pytest.mark.parametrize("command", [a_buy("BTCUSDT", "1"), a_sell("ETHUSDT", "1"), a_close("BTCUSDT")], ids=str)
+@pytest.mark.parametrize(
+    "command",
+    [
+        a_buy("BTCUSDT", "1"),
+        a_sell("ETHUSDT", "1"),
+        a_close("BTCUSDT"),
+        an_amend(Side.SELL, "BTCUSDT", "1", order_id="9"),
+    ],
+    ids=str,
+)
 def test_force_leaves_other_orders_alone(command):
     assert FORCE.forced(command, LONG_2.snapshot) is None
 
@@ -78,3 +100,7 @@ def test_nothing_is_forced_on_an_unknown_account():
 
 def test_the_size_that_closes_is_told_exactly():
     assert breach(a_sell("BTCUSDT", "5"), an_account().long("BTCUSDT", "1.250")).headroom == Decimal("1.25")
+
+
+def test_a_flag_that_is_forced_lets_pass_what_was_refused():
+    assert (FORCE.permits(), REQUIRE.permits()) == (True, False)
