@@ -40,8 +40,8 @@ def test_the_own_book_is_what_the_bot_would_have_alone():
     )
     assert book.account.open_orders == (mine,)
     assert [(share.bot, share.symbol) for share in book.account.shares] == [(ME, "BTCUSDT"), (ME, "ETHUSDT")]
-    assert [hold.bot for hold in book.holds] == [ME]
-    assert (book.now, book.bot, book.markets) == (world.snapshot.now, ME, world.markets)
+    assert [(symbol, len(orders)) for symbol, orders in book.held.items()] == [("BTCUSDT", 1)]
+    assert book.before("BTCUSDT").long_quantity == 4
     assert book.account.margin_balance == world.account.margin_balance
 
 
@@ -53,18 +53,21 @@ def test_each_bot_has_its_own():
 
 
 def test_an_unknown_account_has_no_book():
-    for book in (own_book, known_book):
+    snapshot = an_account().unsurveyed().snapshot
+    for book in (own_book, lambda picture: known_book(a_buy("BTCUSDT", "1"), picture)):
         with pytest.raises(ValueError, match=r"^the book of an unknown account$"):
-            book(an_account().unsurveyed().snapshot)
+            book(snapshot)
 
 
 def test_positions_whose_owners_nobody_knows_are_everybody_s():
+    command = a_buy("BTCUSDT", "1")
     unshared = an_account().long("BTCUSDT", "2").snapshot
-    assert known_book(unshared) is unshared
-    shared = an_account().sharing(OTHER, "BTCUSDT", "2").snapshot
-    assert known_book(shared).account.positions == ()
+    book, order = known_book(command, unshared)
+    assert (book.account, order.quantity) == (unshared.account, 1)
+    shared, order = known_book(command, an_account().sharing(OTHER, "BTCUSDT", "2").snapshot)
+    assert (shared.account.positions, order.quantity) == ((), 1)
     flat = an_account().resting(an_open_order(Side.BUY, "BTCUSDT", "1", "40000", bot=OTHER)).snapshot
-    assert known_book(flat).account.open_orders == ()
+    assert known_book(command, flat)[0].account.open_orders == ()
 
 
 @pytest.mark.parametrize(
