@@ -76,8 +76,10 @@ def function_of(key: str) -> str:
     return ".".join(name.split("ǁ")[1:]) if "ǁ" in name else name.removeprefix("x_")
 
 
-def page(files: Sequence[FileResult], reasons: Mapping[str, Mapping[str, Sequence[Any]]]) -> tuple[str, list[str]]:
-    """The page, and what is wrong with the result."""
+def page(
+    files: Sequence[FileResult], reasons: Mapping[str, Mapping[str, Sequence[Any]]], tool: str
+) -> tuple[str, list[str]]:
+    """The page, and what is wrong with the result. ``tool`` is the tester's name and version."""
     killed, asked = sum(each.killed for each in files), sum(each.asked for each in files)
     unasked = sum(each.unasked for each in files)
     score = 100 * killed / asked if asked else 0.0
@@ -92,7 +94,7 @@ def page(files: Sequence[FileResult], reasons: Mapping[str, Mapping[str, Sequenc
         f"**{killed} of {asked} mutants killed: {score:.1f} %**"
         + (f" ({unasked} more were not run)." if unasked else "."),
         "",
-        f"mutmut {version('mutmut')}; {machine()}; {sum(each.seconds for each in files) / 60:.0f} minutes of tests,"
+        f"{tool}; {machine()}; {sum(each.seconds for each in files) / 60:.0f} minutes of tests,"
         f" one at a time, the last at {datetime.fromtimestamp(max(each.at for each in files), UTC):%Y-%m-%d %H:%M} UTC."
         " The seven slowest properties are left out (`[tool.mutmut]` in `pyproject.toml`): a mutant that only they"
         " would kill counts as a survivor. What stands outside functions, such as a limit's default, is not mutated.",
@@ -139,7 +141,8 @@ def main() -> None:
     if arguments.command == "forget-survivors":
         forget_survivors()
         return
-    text, wrong = page(list(results()), tomllib.loads(REASONS.read_text(encoding="utf-8")))
+    reasons = tomllib.loads(REASONS.read_text(encoding="utf-8"))
+    text, wrong = page(list(results()), reasons, f"mutmut {version('mutmut')}")
     arguments.page.write_text(text, encoding="utf-8")
     sys.exit("\n".join(wrong) if wrong else None)
 

@@ -6,13 +6,18 @@ from collections import Counter
 
 import pytest
 
-from tests.mutation.report import FileResult, function_of, page
+from tests.mutation.report import FileResult, function_of
+from tests.mutation.report import page as page_of
 
 
 def a_result(killed: int, *survivors: str, unasked: int = 0) -> FileResult:
     return FileResult(
         path="rules/a.py", killed=killed, open=Counter(survivors), unasked=unasked, seconds=90, at=1_795_478_400
     )
+
+
+def page(files, reasons):
+    return page_of(files, reasons, "mutmut 3")
 
 
 @pytest.mark.parametrize(
