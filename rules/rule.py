@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 from functools import lru_cache
 from typing import ClassVar, Final
@@ -130,7 +130,8 @@ def as_written(value: float) -> Decimal:
 
 def show(value: Decimal) -> str:
     """A number for people: two decimals for money and ratios, never an exponent."""
-    return str(value.quantize(CENT))  # No Decimal with two decimals is written with an exponent.
+    # The rounding is named: a library in the same process (ccxt) changes what the context rounds by.
+    return str(value.quantize(CENT, ROUND_HALF_EVEN))  # No Decimal with two decimals is written with an exponent.
 
 
 def show_exact(value: Decimal) -> str:
@@ -147,4 +148,4 @@ def plain(value: Decimal) -> str:
 
 def show_percent(fraction: Decimal) -> str:
     """A fraction for people, in percent: fine enough for a spread of a hundredth of a basis point."""
-    return f"{show_exact((fraction * 100).quantize(_PERCENT_STEP))} %"
+    return f"{show_exact((fraction * 100).quantize(_PERCENT_STEP, ROUND_HALF_EVEN))} %"

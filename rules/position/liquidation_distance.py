@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Annotated, ClassVar, Final
 
 from rules.ages import is_within
@@ -113,8 +113,8 @@ multiple_of_volatility = 8
 
 
 def _fraction(value: Decimal) -> str:
-    return show_exact(value.quantize(_FRACTION))
+    return show_exact(value.quantize(_FRACTION, ROUND_HALF_EVEN))
 
 
 def _price(value: Decimal) -> str:
-    return show_exact(value.quantize(_PRICE))
+    return show_exact(value.quantize(_PRICE, ROUND_HALF_EVEN))

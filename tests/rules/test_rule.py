@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 import pytest
 
@@ -10,7 +10,7 @@ from rules.decision import Breach, Enforcement
 from rules.model import TradingState
 from rules.order.max_order_value import MaxOrderValue
 from rules.position.max_leverage import MaxLeverage
-from rules.rule import show, show_exact
+from rules.rule import show, show_exact, show_percent
 from tests.rules.builders import a_buy, an_account
 
 RULE = MaxOrderValue(limit=Decimal(1), level="bot:demo-bot", enforcement=Enforcement.REPORT)
@@ -74,3 +74,11 @@ def test_most_rules_measure_nothing_serve_their_clauses_and_look_at_no_attempts(
 )
 def test_numbers_have_no_exponent_and_no_needless_zeros(value, shown, exactly):
     assert (show(Decimal(value)), show_exact(Decimal(value))) == (shown, exactly)
+
+
+def test_numbers_are_shown_alike_whatever_else_in_the_process_rounds_by():
+    """ccxt changes the rounding of the thread's context; a decision must read the same with and without it."""
+    with localcontext() as context:
+        context.rounding = ROUND_HALF_UP
+        shown = show(Decimal("1.005")), show_percent(Decimal("0.0000005"))
+    assert shown == ("1.00", "0 %")
