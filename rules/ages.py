@@ -1,8 +1,8 @@
-"""How old a fact may be: spans of whole seconds, and whether a moment lies within one."""
+"""How old a fact may be, in whole seconds, as a span of time. Whether one is fresh: ``rules.fresh``."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import lru_cache
 
 
@@ -10,8 +10,3 @@ from functools import lru_cache
 def seconds(span_s: int) -> timedelta:
     """So many seconds. A policy names few spans and every order asks for them, so they are kept."""
     return timedelta(seconds=span_s)
-
-
-def is_within(moment: datetime, now: datetime, span_s: int) -> bool:
-    """Whether ``moment`` is at most so many seconds away. One ahead of the guard's clock counts as its distance."""
-    return abs(now - moment) <= seconds(span_s)

@@ -58,7 +58,7 @@ class Book:
     ``pending`` has the symbols with something under way, ``held`` what that is.
     """
 
-    __slots__ = ("_after", "_gross", "_markets", "account", "held", "pending", "standing")
+    __slots__ = ("_after", "_gross", "_gross_after", "_markets", "account", "held", "pending", "standing")
 
     def __init__(
         self, account: Account, standing: Standing, holds: Iterable[Hold], markets: Mapping[str, Market]
@@ -73,6 +73,7 @@ class Book:
             gross += found.gross_notional if before is None else found.gross_notional - before.gross_notional
         self._gross = gross
         self._after: tuple[HeldOrder, Exposure] | None = None
+        self._gross_after: tuple[HeldOrder, Decimal] | None = None
 
     def before(self, symbol: str) -> Exposure | None:
         """The worst case of a symbol without the order that is judged; ``None`` when it has none."""
@@ -92,8 +93,12 @@ class Book:
 
     def gross_after(self, order: HeldOrder) -> Decimal:
         """The worst-case gross notional of all symbols together, the order on top."""
+        if self._gross_after is not None and self._gross_after[0] is order:
+            return self._gross_after[1]
         before, after = self.before(order.symbol), self.after(order)
-        return self._gross + (after.gross_notional if before is None else after.gross_notional - before.gross_notional)
+        more = after.gross_notional if before is None else after.gross_notional - before.gross_notional
+        self._gross_after = order, self._gross + more
+        return self._gross_after[1]
 
     def symbols_after(self, order: HeldOrder) -> tuple[str, ...]:
         """Every symbol that has a worst case with the order on top, by name."""

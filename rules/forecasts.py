@@ -83,7 +83,7 @@ def stated(known: Kept, now: datetime, age_max_s: int) -> Stated:
     """What may be relied on ``now``. Nothing is further away than the oldest or, in the future, the newest."""
     if not known.all:
         return _NOTHING
-    age, ahead, age_max = abs(now - known.oldest), abs(now - known.newest), seconds(age_max_s)
+    age, ahead, age_max = now - known.oldest, known.newest - now, seconds(age_max_s)
     if ahead > age:
         age = ahead
     if age <= age_max:

@@ -146,6 +146,7 @@ def plain(value: Decimal) -> str:
     return f"{value:f}" if "E" in text else text
 
 
+@lru_cache(maxsize=1024)
 def show_percent(fraction: Decimal) -> str:
     """A fraction for people, in percent: fine enough for a spread of a hundredth of a basis point."""
     return f"{show_exact((fraction * 100).quantize(_PERCENT_STEP, ROUND_HALF_EVEN))} %"

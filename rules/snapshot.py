@@ -298,8 +298,17 @@ class Controls:
         return max((self.desk, self.account, self.bot, self.symbol), key=lambda state: state.severity)
 
 
+class _Asked(Derived):
+    """Room for the command asked about last and its own worst case, which every rule wants: see ``held_order``."""
+
+    __slots__ = ("asked", "held")
+
+    asked: object
+    held: HeldOrder | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot(Derived):
+class Snapshot(_Asked):
     """Everything a decision may depend on.
 
     ``holds`` are the reservations made before this command's own, ``unreported`` the bot's own orders whose answer it

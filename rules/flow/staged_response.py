@@ -85,8 +85,8 @@ halt_at = 0.95
         """Refuse what the stage of the highest score does not let pass."""
         if isinstance(command, AdjustIsolatedMargin) and command.amount > 0:
             return None
-        level, score = snapshot.found(self._highest)
-        match self._stage(score):
+        level, score, stage = snapshot.found(self._reached)
+        match stage:
             case "halt":
                 return self.breach(
                     "ANOMALY_HALT",
@@ -111,8 +111,7 @@ halt_at = 0.95
 
     def measure(self, command: Command, snapshot: Snapshot) -> tuple[Measure, ...]:
         """The score that counts, and from the first stage on which it is and what drove it."""
-        level, score = snapshot.found(self._highest)
-        stage = self._stage(score)
+        level, score, stage = snapshot.found(self._reached)
         found = self.measured("anomaly", _shown(score), unit=level)
         if stage == "":
             return (found,)
@@ -132,6 +131,11 @@ halt_at = 0.95
             limit=f"{self.delay_s} s",
             advice=f"send it {self.delay_s} s after the last entry; {_WAYS_OUT}",
         )
+
+    def _reached(self, snapshot: Snapshot) -> tuple[str, Score, str]:
+        """The highest score that counts, whose it is, and the stage it has reached."""
+        level, score = self._highest(snapshot)
+        return level, score, self._stage(score)
 
     def _highest(self, snapshot: Snapshot) -> tuple[str, Score]:
         account = snapshot.account.name if snapshot.account is not None else ""

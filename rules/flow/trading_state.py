@@ -35,14 +35,15 @@ class TradingStateGate(Rule):
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse what the strictest state of desk, account, bot and symbol does not allow."""
         controls = snapshot.controls
+        state = controls.strictest
+        if state is TradingState.ACTIVE and not controls.kill_running:
+            return None
         intent = intent_of(command, snapshot)
         if intent is Intent.CANCEL:
             return None
         if controls.kill_running:
             return self.breach("KILL_RUNNING", "the kill switch is closing this account; bots may only cancel")
-        state = controls.strictest
-        lowers_risk = intent is Intent.EXIT or (isinstance(command, AdjustIsolatedMargin) and command.amount > 0)
-        if lowers_risk or state is TradingState.ACTIVE:
+        if intent is Intent.EXIT or (isinstance(command, AdjustIsolatedMargin) and command.amount > 0):
             return None
         if state is TradingState.HALTED:
             return self.breach("TRADING_HALTED", "trading is halted; re-arming needs a person")

@@ -98,9 +98,12 @@ account_age_max_s = 30
 
     def _all_fresh(self, snapshot: Snapshot) -> bool:
         """Whether the marks of all open positions are known and fresh: as good as the oldest and the newest of them."""
-        extremes = snapshot.standing("marks_as_of", _marks_as_of)
+        extremes, now = snapshot.standing("marks_as_of", _marks_as_of), snapshot.now
+        if not extremes:
+            return extremes is not None
+        oldest, newest = extremes
         age_max = seconds(self.mark_age_max_s)
-        return extremes is not None and all(abs(snapshot.now - as_of) <= age_max for as_of in extremes)
+        return now - oldest <= age_max and newest - now <= age_max
 
     def _stale(self, code: str, what: str, age: timedelta, limit_s: int) -> Breach:
         return self.breach(
@@ -112,7 +115,7 @@ account_age_max_s = 30
         )
 
 
-def _marks_as_of(snapshot: Snapshot) -> tuple[datetime, ...] | None:
+def _marks_as_of(snapshot: Snapshot) -> tuple[datetime, datetime] | tuple[()] | None:
     """When the oldest and the newest mark of the account's positions were received; ``None`` when one is not known."""
     symbols = {position.symbol for position in snapshot.account.positions} if snapshot.account is not None else set()
     if not symbols <= snapshot.markets.keys():

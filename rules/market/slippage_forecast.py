@@ -67,12 +67,16 @@ cost_min = 0.002
         if order is None or is_post_only(command):
             return None
         forecasts = self._stated(order, snapshot)
-        for forecast in sorted(forecasts.fresh, key=_quantity):
-            if probability(forecast) > self.probability_max and order.quantity >= _quantity(forecast):
-                return self._too_dear(order, forecast)
+        if forecasts.highest is not None and self._is_above(forecasts.highest):
+            for forecast in sorted(forecasts.fresh, key=_quantity):
+                if self._is_above(forecast) and order.quantity >= _quantity(forecast):
+                    return self._too_dear(order, forecast)
         if forecasts.is_complete or self.when_stale is WithoutFacts.PASS:
             return None
         return self.unknown(f"what an order of {order.symbol} would cost ({forecasts.lack})")
+
+    def _is_above(self, forecast: Forecast) -> bool:
+        return probability(forecast) > self.probability_max
 
     def _too_dear(self, order: HeldOrder, forecast: Forecast) -> Breach:
         cost = "too much" if forecast.threshold is None else f"more than {show_percent(forecast.threshold)}"

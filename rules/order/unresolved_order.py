@@ -64,7 +64,7 @@ match = "price"
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse an entry like one of this bot's whose outcome it does not know; name the oldest of those."""
-        if not isinstance(command, PlaceOrder) or is_guaranteed_exit(command):
+        if not snapshot.unreported or not isinstance(command, PlaceOrder) or is_guaranteed_exit(command):
             return None
         asked = held_order(command, snapshot)
         if asked is None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from functools import lru_cache
 from itertools import combinations
 from typing import Annotated, ClassVar, Final
 
@@ -146,7 +147,7 @@ memes = 5000
             return ()
         symbols = account_book(snapshot).symbols_after(order)
         used = _measured_pairs(symbols, snapshot.conditions) if self._live(snapshot) else 0
-        said = self.measured("live_pairs", str(used), f"of {len(symbols) * (len(symbols) - 1) // 2} pairs")
+        said = _pairs_used(self.rule_id, used, len(symbols))
         age = _age(snapshot)
         if age is None:
             return (said,)
@@ -229,6 +230,11 @@ def _measured_pairs(symbols: tuple[str, ...], conditions: Conditions | None) -> 
         pairs = (f"{first}:{second}" for first, second in combinations(symbols, 2))
         found = known[symbols] = sum(map(conditions.correlations.__contains__, pairs))
     return found
+
+
+@lru_cache(maxsize=256)
+def _pairs_used(rule_id: str, used: int, symbols: int) -> Measure:
+    return Measure(rule_id, "live_pairs", str(used), f"of {symbols * (symbols - 1) // 2} pairs")
 
 
 def _none_counted(_: Conditions) -> dict[tuple[str, ...], int]:

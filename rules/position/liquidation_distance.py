@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Annotated, ClassVar, Final
 
-from rules.ages import is_within
 from rules.decision import Breach, Measure
 from rules.exposure import held_order
+from rules.fresh import fresh_condition
 from rules.margin import MarginUnknown, account_maintenance, liquidation_after
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show, show_exact
@@ -104,10 +104,8 @@ multiple_of_volatility = 8
         """The distance asked for now; ``None`` when it hangs on a volatility that is not known."""
         if self.multiple_of_volatility is None:
             return self.distance_min
-        known = snapshot.conditions.symbols.get(symbol) if snapshot.conditions is not None else None
+        known = fresh_condition(symbol, snapshot, self.facts_age_max_s)
         if known is None or known.volatility is None:
-            return None
-        if not is_within(known.as_of, snapshot.now, self.facts_age_max_s):
             return None
         return max(self.distance_min, self.multiple_of_volatility * known.volatility)
 
