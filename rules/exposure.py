@@ -25,8 +25,8 @@ def held_order(command: Command, snapshot: Snapshot) -> HeldOrder | None:
     except AttributeError:
         pass  # Nobody has asked yet.
     held = _held_order(command, snapshot)
-    object.__setattr__(snapshot, "asked", command)
     object.__setattr__(snapshot, "held", held)
+    object.__setattr__(snapshot, "asked", command)
     return held
 
 

@@ -66,7 +66,7 @@ def _state(rule_id: str, state: str) -> Measure:
     return Measure(rule_id, "forecast", state)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024, typed=True)
 def _probability(rule_id: str, value: float) -> Measure:
     return Measure(rule_id, "probability", plain(as_written(value)))
 

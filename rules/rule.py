@@ -122,7 +122,7 @@ class Rule:
         )
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024, typed=True)
 def as_written(value: float) -> Decimal:
     """A score or probability as it is written, so that a limit of 0.05 and a forecast of 0.05 are equal."""
     return Decimal(str(value))
@@ -146,7 +146,6 @@ def plain(value: Decimal) -> str:
     return f"{value:f}" if "E" in text else text
 
 
-@lru_cache(maxsize=1024)
 def show_percent(fraction: Decimal) -> str:
     """A fraction for people, in percent: fine enough for a spread of a hundredth of a basis point."""
     return f"{show_exact((fraction * 100).quantize(_PERCENT_STEP, ROUND_HALF_EVEN))} %"

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from proxy.gate.ruling import JudgedRequest
 from proxy.store.view import Bucket, HoldRequest
+from rules.decision import Enforcement
 from rules.exposure import held_order
 from rules.flow.message_rate import MessageRate
 from rules.intent import intent_of
@@ -70,7 +71,8 @@ def _buckets(request: JudgedRequest, intents: Sequence[Intent], policy: Policy) 
         for rule in rules:
             if isinstance(rule, MessageRate):
                 allowed, adds_risk = rule.allowance(command), intent.adds_risk
-                fresh = Bucket(allowed.scope, allowed.per_second, allowed.burst, rule.tighten)
+                refuses = rule.enforcement is Enforcement.ENFORCE
+                fresh = Bucket(allowed.scope, allowed.per_second, allowed.burst, rule.tighten, refuses=refuses)
                 bucket = buckets.get(allowed.scope, fresh)
                 buckets[allowed.scope] = replace(
                     bucket,

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec import Raw
+
 from proxy.store.codec import dump
 
 SEGMENT_BYTES_MAX: Final = 32 * 1024 * 1024
@@ -56,7 +58,7 @@ class Journal:
         self._spoiled = False
         self._open()
 
-    def append(self, *records: Mapping[str, Any], durable: bool) -> None:
+    def append(self, *records: Mapping[str, Any] | Raw, durable: bool) -> None:
         """Append records; ``durable`` waits for the disk. Raises ``JournalFailed``."""
         line = b"".join(dump(record) + b"\n" for record in records)
         try:

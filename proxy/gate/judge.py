@@ -13,6 +13,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from msgspec import Raw
+
 from proxy.gate.asking import Reading, hold_request, read_off
 from proxy.gate.journal import Journal, JournalFailed
 from proxy.gate.readiness import Readiness, kept_back, make_ready
@@ -21,6 +23,7 @@ from proxy.gate.second_look import decide_in_turn
 from proxy.gate.snapshots import snapshot_of
 from proxy.gate.unreported import unreported_of
 from proxy.gate.upstream import FenceClosed
+from proxy.store.codec import once_for_all
 from proxy.store.fence import Fence, FenceCorrupt
 from proxy.store.gate_store import GateStore, StoreFull, StoreUnavailable
 from proxy.store.view import View
@@ -70,15 +73,16 @@ class Judge:
         try:
             view = await self._hold(request, reading, last.policy or self._policy)
         except (StoreUnavailable, StoreFull):
-            view = self._store.last_known(account, venue)
-            decisions = decide_batch(request.commands, known, view.policy or self._policy)
-            return self._rule(request, known, decisions, view, Readiness({}, {}), generation)
+            decisions = decide_batch(request.commands, known, last.policy or self._policy)
+            return self._rule(request, known, decisions, last, Readiness({}, {}), generation)
         if view.key_disabled:
             await self._release(request, [])
             raise KeyDisabled
         policy = view.policy or self._policy
         snapshot = self._snapshot(request, view, reachable=True)
-        snapshot, decisions = await decide_in_turn(self._store, request, policy, snapshot, view.sequence, self._now)
+        snapshot, decisions = await decide_in_turn(
+            self._store, request, policy, snapshot, view.sequence, self._now, lambda: self._fence.engaged(account)
+        )
         hold_id = request.subject.decision_id
         ready = await make_ready(self._store, account, hold_id, decisions, reading.held, snapshot)
         ruling = self._rule(request, snapshot, decisions, view, ready, generation)
@@ -93,14 +97,15 @@ class Judge:
         The hold shrinks to what the venue took, stays whole while nobody knows, and is released when nothing was
         taken. When the store cannot be told, the journal is, durably, and the hold stays: the safe side.
         """
-        records = (*ruling.records, record)
-        orders = tuple(ruling.held[index] for index in sorted(set(accepted)) if index in ruling.held)
+        records: tuple[Raw | dict[str, Any], ...] = (*ruling.records, record)
+        standing = ruling.held.keys() if outcome is Outcome.UNKNOWN else ruling.held.keys() & set(accepted)
+        orders = tuple(ruling.held[index] for index in sorted(standing))
         if not ruling.reserved:
             action = "KEEP"
-        elif outcome is Outcome.UNKNOWN:
-            action = "UNKNOWN"
+        elif not orders:
+            action = "RELEASE"
         else:
-            action = "ACCEPTED" if orders else "RELEASE"
+            action = "UNKNOWN" if outcome is Outcome.UNKNOWN else "ACCEPTED"
         subject = ruling.request.subject
         if ruling.store_reachable:
             try:
@@ -109,7 +114,7 @@ class Judge:
                     subject.decision_id,
                     action,
                     records,
-                    orders if action == "ACCEPTED" else None,
+                    orders or None,
                     unreported_of(ruling, self._now()) if action == "UNKNOWN" else (),
                 )
             except StoreUnavailable:
@@ -131,8 +136,8 @@ class Judge:
         """Hold and look, under the policy that is in force at that moment.
 
         What to count and how far to look back is the policy's matter. If another one came into force meanwhile, the
-        question is asked anew, once more written down and counted as one attempt. Policies change by hand: a second
-        change within one order is an outage.
+        question is asked anew: written down and remembered as one attempt, its message counted under both. Policies
+        change by hand: a second change within one order is an outage.
         """
         asked = hold_request(request, reading, policy, self._now())
         for _ in range(POLICY_CHANGES_MAX):
@@ -161,8 +166,8 @@ class Judge:
         generation: int | None,
     ) -> Ruling:
         held = ready.held
-        record = request.subject.decision(
-            snapshot, view.instruments_version, request.commands, decisions, ready.withheld
+        record = once_for_all(
+            request.subject.decision(snapshot, view.instruments_version, request.commands, decisions, ready.withheld)
         )
         written = self._write_down(record, durable=not snapshot.store_reachable)
         known = view.policy is not None
@@ -189,7 +194,7 @@ class Judge:
             store_reachable=snapshot.store_reachable,
         )
 
-    def _write_down(self, record: dict[str, Any], *, durable: bool) -> bool:
+    def _write_down(self, record: Raw, *, durable: bool) -> bool:
         try:
             self._journal.append(record, durable=durable)
         except JournalFailed:

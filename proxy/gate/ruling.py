@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+
+from msgspec import Raw
 
 from proxy.gate.recording import Subject
 from proxy.venues.binance.client_ids import outward
@@ -50,7 +51,7 @@ class Ruling:
     withheld: dict[int, Breach]
     held: dict[int, HeldOrder]
     reserved: bool
-    records: tuple[dict[str, Any], ...]
+    records: tuple[Raw, ...]
     fence: Callable[[], None] | None
     store_reachable: bool
 

@@ -3,7 +3,8 @@
 An earlier request that is still being judged may let its hold go; one that the venue took may already stand in a
 survey that was under way, until the next one releases its hold. Holds and account are read again in one step, so that
 neither is missed. Only holds with an earlier sequence count, as in one serial queue, so two requests never wait for
-each other (docs/decisions/0005-second-look-and-sequence.md).
+each other (docs/decisions/0005-second-look-and-sequence.md). What has come to stop the order meanwhile counts too: a
+state, a kill, a key switched off, another policy.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from datetime import datetime
 from typing import Final
 
 from proxy.gate.ruling import JudgedRequest
+from proxy.gate.snapshots import controls_of
 from proxy.store.gate_store import GateStore, StoreUnavailable
 from rules.decision import Decision, Verdict
 from rules.engine import decide_batch
@@ -33,19 +35,30 @@ async def decide_in_turn(
     snapshot: Snapshot,
     sequence: int,
     now: Callable[[], datetime],
+    stopped: Callable[[], bool],
 ) -> tuple[Snapshot, tuple[Decision, ...]]:
-    """The decisions, and the picture they were made on. ``sequence`` is the request's own place in the queue."""
+    """The decisions, and the picture they were made on. ``sequence`` is the request's own place in the queue.
+
+    ``stopped`` asks this machine's sentinel file.
+    """
     decisions = decide_batch(request.commands, snapshot, policy)
     for pause_s in PAUSES_S:
         if not _falls_short(decisions) or not _may_change(request, policy, snapshot):
             break
         await asyncio.sleep(pause_s)
         try:
-            holds, account = await store.look(request.subject.account)
+            seen = await store.look(request.subject.account, request.guard_key)
         except StoreUnavailable:
             break
-        earlier = tuple(hold for hold in holds if hold.sequence < sequence)
-        snapshot = replace(snapshot, holds=earlier, account=account, now=now())
+        if seen.key_disabled or seen.policy_version != policy.version:
+            break  # The refusal stands: what would let the order go was asked under what is no more.
+        snapshot = replace(
+            snapshot,
+            holds=tuple(hold for hold in seen.holds if hold.sequence < sequence),
+            account=seen.account,
+            controls=controls_of(request, seen.controls, stopped=stopped()),
+            now=now(),
+        )
         decisions = decide_batch(request.commands, snapshot, policy)
     return snapshot, decisions
 

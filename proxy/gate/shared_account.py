@@ -137,7 +137,8 @@ class SharedAccount:
     async def _known(self, command: CancelAll, identity: Identity) -> tuple[set[str], set[str]]:
         """The bot's orders under way, and those of its that rest as far as the guard knows."""
         try:
-            holds, account = await self._store.look(identity.account)
+            seen = await self._store.look(identity.account)
+            holds, account = seen.holds, seen.account
         except StoreUnavailable:
             holds, account = (), await self._views.shared_account(identity.account)
         held = {

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from proxy.gate.ruling import JudgedRequest
-from proxy.store.view import View
+from proxy.store.view import View, controls_for
 from rules.derived import Derived
 from rules.facts import AccountRecord, Conditions
 from rules.model import TradingState
-from rules.snapshot import Account, Snapshot
+from rules.snapshot import Account, Controls, Snapshot
 
 D = TypeVar("D", bound=Derived)
 
@@ -26,15 +26,11 @@ def snapshot_of(request: JudgedRequest, view: View, *, now: datetime, stopped: b
     asked = [symbol for command in request.commands if (symbol := getattr(command, "symbol", None)) is not None]
     known = view.account.found(_symbols_of) if view.account is not None else ()
     symbols = frozenset((*asked, *known, *(order.symbol for hold in view.holds for order in hold.orders)))
-    controls = view.controls_for(account=subject.account, bot=subject.bot, symbols=asked)
-    if stopped:
-        # The file stops this gate even when the store, or its latch, does not say so.
-        controls = replace(controls, account=TradingState.HALTED)
     return Snapshot(
         now=now,
         bot=subject.bot,
         account=view.account,
-        controls=controls,
+        controls=controls_of(request, view.controls, stopped=stopped),
         instruments={symbol: view.instruments[symbol] for symbol in symbols & view.instruments.keys()},
         markets={symbol: view.markets[symbol] for symbol in symbols & view.markets.keys()},
         holds=view.holds,
@@ -48,6 +44,14 @@ def snapshot_of(request: JudgedRequest, view: View, *, now: datetime, stopped: b
         record=None if view.record is None else _record_of(view.record, subject.bot, symbols),
         overrides=tuple(each for each in view.overrides if each.bot == subject.bot),
     )
+
+
+def controls_of(request: JudgedRequest, fields: Mapping[str, str], *, stopped: bool) -> Controls:
+    """What stops the request. The sentinel file does, even when the store, or its latch, does not say so."""
+    subject = request.subject
+    asked = [symbol for command in request.commands if (symbol := getattr(command, "symbol", None)) is not None]
+    controls = controls_for(fields, account=subject.account, bot=subject.bot, symbols=asked)
+    return replace(controls, account=TradingState.HALTED) if stopped else controls
 
 
 def _symbols_of(account: Account) -> frozenset[str]:

@@ -117,7 +117,7 @@ class Views:
     async def shared_account(self, account: str) -> Account | None:
         """The account with everybody's shares, as fresh as it can be had: of the store, or as last known."""
         try:
-            return (await self._store.look(account))[1]
+            return (await self._store.look(account)).account
         except StoreUnavailable:
             return self._store.last_known(account, self._venue).account
 

@@ -6,6 +6,7 @@ times as RFC 3339, commands carry their class name under ``type``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -33,6 +34,11 @@ def plain(value: object) -> Any:
 def dump(value: object) -> bytes:
     """Canonical JSON of plain types: sorted keys, no spaces. The audit hashes these bytes."""
     return msgspec.json.encode(value, order="sorted")
+
+
+def once_for_all(record: Mapping[str, Any]) -> msgspec.Raw:
+    """The bytes of a record that is written down in several places: ``dump`` copies them and encodes nothing anew."""
+    return msgspec.Raw(dump(record))
 
 
 def load(raw: bytes | str) -> Any:

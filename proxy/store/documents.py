@@ -51,12 +51,16 @@ class Documents:
             keys.policy: self._policy_of,
         }
 
-    def remember(self, key: str, version: str, body: str, decode: Decode) -> None:
-        """What the store said of a document: no version when there is none, no body when it is as known."""
-        if version == "":
-            self._known[key] = _NONE
-        elif body != "":
-            self._known[key] = Document(version, decode(body))
+    def told(self, known: Document, key: str, version: str, body: str, decode: Decode) -> Document:
+        """The document as the store had it: none without a version, without a body as it was ``known`` when asked.
+
+        Between question and answer others may have been told of another version; what they remember is not what this
+        answer says. Raises what decoding raises.
+        """
+        if version != "" and body == "":
+            return known
+        self._known[key] = found = Document(version, decode(body)) if version != "" else _NONE
+        return found
 
     @property
     def policy(self) -> Policy | None:
@@ -67,12 +71,13 @@ class Documents:
     def remember_policy(self, version: str, body: str) -> None:
         """The policy as the store has it now."""
         if version != self[self._keys.policy].version:
-            self.remember(self._keys.policy, version, body, self._policy_of)
+            self.told(_NONE, self._keys.policy, version, body, self._policy_of)
 
-    def view(self, account: str, venue: str) -> View:
-        """All that is known of what a request on this account is judged on; of holds and controls, nothing."""
+    def view(self, account: str, venue: str, told: Mapping[str, Document] | None = None) -> View:
+        """What a request on this account is judged on: what was ``told``, or else is known; of holds, nothing."""
         keys = self._keys
-        instruments, policy = self[keys.instruments(venue)], self[keys.policy]
+        known = {key: self[key] for key in self.concerning(account, venue)} if told is None else told
+        instruments, policy = known[keys.instruments(venue)], known[keys.policy]
         return View(
             sequence=0,
             controls={},
@@ -81,14 +86,14 @@ class Documents:
             tokens={},
             holds=(),
             unreported=(),
-            account=self[keys.account(account)].value,
-            markets=self[keys.markets(venue)].value or {},
+            account=known[keys.account(account)].value,
+            markets=known[keys.markets(venue)].value or {},
             instruments=instruments.value or {},
             instruments_version=instruments.version,
             policy=policy.value,
             policy_version=policy.version,
-            conditions=self[keys.conditions(venue)].value,
-            record=self[keys.record(account)].value,
+            conditions=known[keys.conditions(venue)].value,
+            record=known[keys.record(account)].value,
         )
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+import msgspec
 import redis.asyncio
 
 from proxy.store.attempts import ATTEMPTS_MAX
@@ -30,12 +33,17 @@ from proxy.store.holds import decode_holds
 from proxy.store.keys import Keys
 from proxy.store.timers import TIMERS_MAX, DeadManTimer, timer_prefix
 from proxy.store.unreported import decode_unreported, unreported_arguments, unreported_field
-from proxy.store.view import HoldRequest, View
+from proxy.store.view import HoldRequest, Look, View
 from proxy.store.voiding import Voiding
 from rules.policy import Policy
-from rules.snapshot import Account, HeldOrder, Hold, Market, UnreportedOrder
+from rules.snapshot import HeldOrder, Market, UnreportedOrder
+
+log = logging.getLogger("perpguard.gate")
 
 _BREAKER_S: Final = 1.0
+
+Record = Mapping[str, Any] | msgspec.Raw
+"""A record of the audit, or its bytes."""
 
 
 class StoreUnavailable(Exception):
@@ -55,6 +63,19 @@ class RequestReplayed(Exception):
 
 class StoreFull(Exception):
     """The audit stream, the account's holds or the bot's timers are at their bound; nothing new may be kept."""
+
+
+@contextlib.contextmanager
+def _readable() -> Iterator[None]:
+    """What cannot be decoded is as good as no answer: exits go on the last picture, nothing that adds risk does.
+
+    A warden of another version may write words that this gate does not know.
+    """
+    try:
+        yield
+    except (msgspec.MsgspecError, ValueError, TypeError, LookupError, ArithmeticError) as error:
+        log.error("the store's answer cannot be read, so entries are refused: %s", type(error).__name__)
+        raise StoreUnavailable("unreadable") from error
 
 
 class GateStore:
@@ -116,10 +137,11 @@ class GateStore:
 
     async def _hold(self, request: HoldRequest) -> View:
         documents = self._documents.concerning(request.account, request.venue)
+        known = {key: self._documents[key] for key in documents}
         reply = await self._call(
             "hold",
             hold_keys(self._keys, request, documents),
-            hold_arguments(request, [self._documents[key].version for key in documents]),
+            hold_arguments(request, [document.version for document in known.values()]),
         )
         match reply[0]:
             case "REPLAYED":
@@ -128,22 +150,35 @@ class GateStore:
                 raise StoreFull(reply[0])
             case "VOID":
                 raise StoreUnavailable("the hold was given up")
-        for (key, decode), (version, body) in zip(documents.items(), documents_of(reply), strict=True):
-            self._documents.remember(key, version, body, decode)
-        return view_of(self.last_known(request.account, request.venue), request, reply)
+        with _readable():
+            told = {
+                key: self._documents.told(known[key], key, version, body, decode)
+                for (key, decode), (version, body) in zip(documents.items(), documents_of(reply), strict=True)
+            }
+            return view_of(self._documents.view(request.account, request.venue, told), request, reply)
 
-    async def look(self, account: str) -> tuple[tuple[Hold, ...], Account | None]:
-        """The account's holds and the account, as they are at one moment. Raises ``StoreUnavailable``.
+    async def look(self, account: str, guard_key: str = "") -> Look:
+        """The account and its holds as they are at one moment, and what stops orders. Raises ``StoreUnavailable``.
 
-        Both in one step: what releases a hold brings what it held as an order or a position.
+        All in one step: what releases a hold brings what it held as an order or a position.
         """
-        key = self._keys.account(account)
-        known = self._documents[key].version
-        holds, version, body = await self._call(
-            "look", [key, self._keys.holds(account), self._keys.audit], [known], heed_breaker=False
+        keys = self._keys
+        key = keys.account(account)
+        known = self._documents[key]
+        holds, version, body, controls, disabled, policy_version = await self._call(
+            "look",
+            [key, keys.holds(account), keys.audit, keys.controls, keys.disabled, keys.policy],
+            [known.version, guard_key],
+            heed_breaker=False,
         )
-        self._documents.remember(key, version, body, decode_account)
-        return decode_holds(holds), self._documents[key].value
+        with _readable():
+            return Look(
+                holds=decode_holds(holds),
+                account=self._documents.told(known, key, version, body, decode_account).value,
+                controls=dict(zip(controls[::2], controls[1::2], strict=True)),
+                key_disabled=bool(disabled),
+                policy_version=policy_version,
+            )
 
     async def venue_time(self, venue: str) -> datetime | None:
         """The venue's time at this moment, as the warden last measured it. ``None`` when it has not.
@@ -166,7 +201,7 @@ class GateStore:
         account: str,
         hold_id: str,
         action: str,
-        records: Sequence[Mapping[str, Any]],
+        records: Sequence[Record],
         orders: tuple[HeldOrder, ...] | None = None,
         unreported: Sequence[UnreportedOrder] = (),
     ) -> None:
@@ -189,7 +224,7 @@ class GateStore:
         )
 
     async def refuse(
-        self, account: str, bot: str, hold_id: str, records: Sequence[Mapping[str, Any]], size: Decimal | None
+        self, account: str, bot: str, hold_id: str, records: Sequence[Record], size: Decimal | None
     ) -> None:
         """Release a hold whose entries were all refused, and remember the attempt as refused.
 
@@ -240,10 +275,12 @@ class GateStore:
         """The venue's prices as the warden published them last. Raises ``StoreUnavailable``."""
         key = self._keys.markets(venue)
         version, body = await self._ask(lambda: self._redis.hmget(key, ["version", "body"]))
-        if version is not None and self._documents[key].version != version:
-            self._documents.remember(key, version, body, decode_markets)
-        known: Mapping[str, Market] = self._documents[key].value or {}
-        return known
+        known = self._documents[key]
+        if version is not None and known.version != version:
+            with _readable():
+                self._documents.told(known, key, version, body, decode_markets)
+        markets: Mapping[str, Market] = self._documents[key].value or {}
+        return markets
 
     @property
     def policy(self) -> Policy | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 from proxy.store.attempts import ATTEMPTS_MAX, decode_attempts
@@ -63,32 +64,39 @@ def hold_arguments(request: HoldRequest, versions: Sequence[str]) -> list[Any]:
 
 
 def _numbers(bucket: Bucket) -> tuple[str | int, ...]:
-    return str(bucket.per_second), str(bucket.burst), str(bucket.tighten), bucket.spend, bucket.drain
+    return (
+        str(bucket.per_second),
+        str(bucket.burst),
+        str(bucket.tighten),
+        bucket.spend,
+        bucket.drain,
+        int(bucket.refuses),
+    )
 
 
 def documents_of(reply: Sequence[Any]) -> Sequence[tuple[str, str]]:
     """Version and body of every document, in the order of their keys."""
-    documents: Sequence[tuple[str, str]] = reply[8]
+    documents: Sequence[tuple[str, str]] = reply[7]
     return documents
 
 
 def view_of(known: View, request: HoldRequest, reply: Sequence[Any]) -> View:
-    """The reply and the documents, which are ``known`` by now, as one view."""
-    controls, balances = reply[3], reply[6]
+    """The reply and the documents, which are ``known`` by now, as one view. Raises what decoding raises."""
+    controls, balances = reply[2], reply[5]
     levels = (f"bot:{request.bot}", f"account:{request.account}", "desk")
-    scores = {level: _score(text) for level, text in zip(levels, reply[5], strict=True)}
+    scores = {level: _score(text) for level, text in zip(levels, reply[4], strict=True)}
     return replace(
         known,
-        sequence=int(reply[2]),
+        sequence=int(reply[1]),
         controls=dict(zip(controls[::2], controls[1::2], strict=True)),
-        key_disabled=bool(reply[4]),
+        key_disabled=bool(reply[3]),
         anomaly=scores[f"bot:{request.bot}"].value,
         scores=scores,
         tokens={bucket.scope: Decimal(left) for bucket, left in zip(request.buckets, balances, strict=True)},
-        holds=decode_holds(reply[7]),
-        unreported=decode_unreported(reply[9]),
-        attempts=decode_attempts(reply[10]),
-        overrides=tuple(sorted((build(load(each), Override) for each in reply[11]), key=_by_expiry)),
+        holds=decode_holds(reply[6]),
+        unreported=decode_unreported(reply[8]),
+        attempts=decode_attempts(reply[9]),
+        overrides=tuple(sorted(map(_override, reply[10]), key=_by_expiry)),
     )
 
 
@@ -96,6 +104,12 @@ def _score(text: str) -> Score:
     """A score as the warden writes it, ``0.1234|why``; an empty text is nobody's score yet."""
     value, _, why = text.partition("|")
     return Score(value=float(value or 0), why=why)
+
+
+@lru_cache(maxsize=256)
+def _override(body: str) -> Override:
+    """Those granted come with every order of the desk, so they are decoded once."""
+    return build(load(body), Override)
 
 
 def _by_expiry(override: Override) -> tuple[datetime, str]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from proxy.store.codec import build, load
 from rules.snapshot import HeldOrder, Hold, HoldStatus
 
 
+@lru_cache(maxsize=4096)
 def decode_hold(hold_id: str, state: str) -> tuple[Hold, int]:
-    """A hold, and the store's time (microseconds) of its last change."""
+    """A hold, and the store's time (microseconds) of its last change. It comes back with every order until it goes."""
     sequence, status, at_us, bot, body = state.split("|", 4)
     hold = Hold(
         hold_id=hold_id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final
 
 from proxy.store.codec import build, dump, load
@@ -25,8 +26,13 @@ def unreported_arguments(lost: Sequence[UnreportedOrder]) -> tuple[str | int | b
 
 def decode_unreported(bodies: Iterable[str]) -> tuple[UnreportedOrder, ...]:
     """The orders as they were written, oldest first."""
-    orders = [build(load(body), UnreportedOrder) for body in bodies]
-    return tuple(sorted(orders, key=lambda each: (each.at, each.order.client_order_id)))
+    return tuple(sorted(map(_decode, bodies), key=lambda each: (each.at, each.order.client_order_id)))
+
+
+@lru_cache(maxsize=1024)
+def _decode(body: str) -> UnreportedOrder:
+    """One comes back with every order of its account until its bot has asked for it."""
+    return build(load(body), UnreportedOrder)
 
 
 def may_stand(lost: UnreportedOrder, hold_ids: frozenset[str], account: Account) -> bool:

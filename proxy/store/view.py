@@ -18,7 +18,8 @@ from rules.snapshot import Account, Attempt, Controls, HeldOrder, Hold, Market, 
 class Bucket:
     """One token bucket a request is counted in. Mirrors ``message_rate`` of the policy.
 
-    ``spend`` tokens are taken when there are enough in every bucket; ``drain`` are taken in any case, down to none.
+    ``spend`` tokens are taken when there are enough in every bucket that ``refuses``; one that only reports is charged
+    by its own balance. ``drain`` are taken in any case, down to none.
     """
 
     scope: str
@@ -27,6 +28,7 @@ class Bucket:
     tighten: Decimal
     spend: int = 0
     drain: int = 0
+    refuses: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,21 +78,39 @@ class View:
     scores: Mapping[str, Score] = field(default_factory=dict)
     overrides: tuple[Override, ...] = ()
 
-    def controls_for(self, *, account: str, bot: str, symbols: Sequence[str]) -> Controls:
-        """The trading states that apply to one bot and account, and the strictest of the symbols asked for."""
 
-        def state(level: str) -> TradingState:
-            return TradingState(self.controls.get(level, TradingState.ACTIVE.value))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """The account and its holds a moment later, with what may have come to stop the order since it was held."""
 
-        return Controls(
-            generation=int(self.controls.get("generation", "0")),
-            desk=state("desk"),
-            account=state(f"account:{account}"),
-            bot=state(f"bot:{bot}"),
-            symbol=max(
-                (state(f"symbol:{symbol}") for symbol in symbols),
-                key=lambda found: found.severity,
-                default=TradingState.ACTIVE,
-            ),
-            kill_running="kill:desk" in self.controls or f"kill:account:{account}" in self.controls,
-        )
+    holds: tuple[Hold, ...]
+    account: Account | None
+    controls: Mapping[str, str]
+    key_disabled: bool
+    policy_version: str
+
+
+def controls_for(fields: Mapping[str, str], *, account: str, bot: str, symbols: Sequence[str]) -> Controls:
+    """The trading states that apply to one bot and account, and the strictest of the symbols asked for.
+
+    ``fields`` are the store's. A word that this gate does not know may be any state, so it is the strictest.
+    """
+
+    def state(level: str) -> TradingState:
+        try:
+            return TradingState(fields.get(level, TradingState.ACTIVE.value))
+        except ValueError:
+            return TradingState.HALTED
+
+    return Controls(
+        generation=int(fields.get("generation", "0")),
+        desk=state("desk"),
+        account=state(f"account:{account}"),
+        bot=state(f"bot:{bot}"),
+        symbol=max(
+            (state(f"symbol:{symbol}") for symbol in symbols),
+            key=lambda found: found.severity,
+            default=TradingState.ACTIVE,
+        ),
+        kill_running="kill:desk" in fields or f"kill:account:{account}" in fields,
+    )

@@ -7,7 +7,7 @@
 -- ARGV: 1 hold id 2 bot 3 guard key 4 hold body or '' 5 write-ahead record or '' 6 replay window ms or 0
 --       7 audit length max 8 holds max 9 account 10 attempts max
 --       11 how far back attempts are wanted, microseconds 12 number of documents 13.. cached versions,
---       then per bucket: inflow per second, burst, tighten, tokens to spend, tokens to drain
+--       then per bucket: inflow per second, burst, tighten, tokens to spend, tokens to drain, 1 if its rule refuses
 local documents = tonumber(ARGV[12])
 local clock = redis.call('TIME')
 local now_us = clock[1] * 1000000 + clock[2]
@@ -36,9 +36,9 @@ local balances = {}
 local enough = true
 local levels = {}
 for i = 12 + documents, #KEYS do
-  local at = 13 + documents + (i - 12 - documents) * 5
+  local at = 13 + documents + (i - 12 - documents) * 6
   local rate, burst, tighten = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-  local spend, drain = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
+  local spend, drain, refuses = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]), ARGV[at + 5] == '1'
   local kept = math.min(burst * tighten * score, burst - 1)
   local state = redis.call('HMGET', KEYS[i], 'tokens', 'us')
   local tokens = burst
@@ -49,12 +49,16 @@ for i = 12 + documents, #KEYS do
   -- What never waits is counted first: the request's own entries are judged on what it leaves.
   tokens = math.max(0, tokens - drain)
   balances[#balances + 1] = string.format('%.6f', tokens)
-  levels[#levels + 1] = {KEYS[i], tokens, burst, rate, spend}
-  if spend > 0 and tokens < spend + kept then enough = false end
+  -- A bucket whose rule only reports is charged by its own balance: an empty one must not spare those that refuse.
+  local covered = spend == 0 or tokens >= spend + kept
+  levels[#levels + 1] = {KEYS[i], tokens, burst, rate, spend, refuses, covered}
+  if refuses and not covered then enough = false end
 end
 for _, level in ipairs(levels) do
   local left = level[2]
-  if enough then left = left - level[5] end
+  local charged = level[7]
+  if level[6] then charged = enough end
+  if charged then left = left - level[5] end
   redis.call('HSET', level[1], 'tokens', string.format('%.6f', left), 'us', string.format('%d', now_us))
   redis.call('PEXPIRE', level[1], math.ceil(level[3] / level[4] * 1000) + 60000)
 end
@@ -88,7 +92,7 @@ end
 local newer = {}
 for i = 1, documents do
   local key = KEYS[11 + i]
-  archived(key, KEYS[5])
+  if i == 1 then archived(key, KEYS[5]) end
   local version = redis.call('HGET', key, 'version')
   if not version then
     newer[i] = {'', ''}
@@ -99,7 +103,7 @@ for i = 1, documents do
   end
 end
 return {
-  'OK', string.format('%d', now_us), sequence, redis.call('HGETALL', KEYS[1]),
+  'OK', sequence, redis.call('HGETALL', KEYS[1]),
   redis.call('HEXISTS', KEYS[2], ARGV[3]), {scores[1] or '', scores[2] or '', scores[3] or ''}, balances, others,
   newer, redis.call('HVALS', KEYS[8]), attempts, redis.call('HVALS', KEYS[11]),
 }

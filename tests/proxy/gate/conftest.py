@@ -80,6 +80,11 @@ class Desk:
         with redis.Redis.from_url(self.url) as client:
             client.hset(Keys(self.name).overrides, override.override_id, dump(override))
 
+    def publish_conditions_of_another_version(self) -> None:
+        """A warden of another version tells something that this gate cannot decode."""
+        with redis.Redis.from_url(self.url) as client:
+            client.hset(Keys(self.name).conditions("binanceusdm"), mapping={"version": "9", "body": '{"moon": "full"}'})
+
     async def knows(self, world: World, resolved: tuple[str, ...] = ()) -> None:
         """The warden has surveyed ``world`` just now, and says so to whoever asks next. ``resolved`` holds go."""
         assert world.account is not None
@@ -96,7 +101,7 @@ class Desk:
         assert published.accepted
 
     async def holds(self) -> dict[str, Hold]:
-        holds, _ = await self.store.look("demo")
+        holds = (await self.store.look("demo")).holds
         return {hold.hold_id: hold for hold in holds}
 
     async def audit(self) -> list[dict[str, Any]]:

@@ -57,6 +57,42 @@ async def test_a_refusal_that_rests_on_a_pending_hold_is_looked_at_again(desk):
     assert second.cleared
 
 
+async def stopped_meanwhile(desk, stop):
+    """A second order waits for the hold of a first; that one goes, but something stopped the second by then."""
+    judge = desk.judge(ROOM_FOR_ONE)
+    first = await judge.judge(asking(a_buy("BTCUSDT", "1")))
+
+    async def refused_by_the_venue():
+        await asyncio.sleep(0.03)
+        await stop()
+        await judge.settle(first, Outcome.REJECTED, [], {"kind": "outcome"})
+
+    second, _ = await asyncio.gather(judge.judge(asking(a_buy("BTCUSDT", "1"))), refused_by_the_venue())
+    assert not second.cleared
+    return refusals(second)
+
+
+async def test_a_state_that_comes_between_two_looks_counts(desk):
+    async def halt():
+        await desk.warden.set_state("bot:demo-bot", TradingState.HALTED, generation=1, kill_running=None)
+
+    assert await stopped_meanwhile(desk, halt) == ["TRADING_HALTED"]
+
+
+async def test_a_key_switched_off_between_two_looks_lets_nothing_more_go(desk):
+    async def switch_off():
+        await desk.warden.set_key_disabled("pgk_1", disabled=True)
+
+    assert await stopped_meanwhile(desk, switch_off) == ["POSITION_ABOVE_LIMIT"]
+
+
+async def test_under_another_policy_a_waiting_order_is_not_let_go(desk):
+    async def tighten():
+        desk.under(PositionLimit(limit_quantity=Decimal("0.5")))
+
+    assert await stopped_meanwhile(desk, tighten) == ["POSITION_ABOVE_LIMIT"]
+
+
 async def test_the_second_look_is_bounded(desk):
     judge = desk.judge(ROOM_FOR_ONE)
     await judge.judge(asking(a_buy("BTCUSDT", "1")))
@@ -298,6 +334,22 @@ async def test_the_exits_of_a_refused_batch_go_and_its_hold_with_them(desk):
     assert list(ruling.cleared) == [0]
     await judge.settle(ruling, Outcome.ACCEPTED, [0], {"kind": "outcome"})
     assert await desk.holds() == {}
+
+
+async def test_an_exit_of_a_refused_batch_that_nobody_knows_of_holds_none_of_its_entries(desk):
+    judge = desk.judge(ROOM_FOR_ONE)
+    ruling = await judge.judge(asking(EXIT, a_buy("BTCUSDT", "9")))
+    await judge.settle(ruling, Outcome.UNKNOWN, [], {"kind": "outcome"})
+    assert await desk.holds() == {}
+
+
+async def test_a_store_whose_words_this_gate_cannot_read_lets_exits_go_and_nothing_else(desk):
+    judge = desk.judge()
+    await desk.knows(an_account().long("BTCUSDT", "1"))
+    assert (await judge.judge(asking(a_buy("BTCUSDT", "0.1")))).cleared
+    desk.publish_conditions_of_another_version()
+    assert (await judge.judge(asking(EXIT))).cleared
+    assert refusals(await judge.judge(asking(a_buy("BTCUSDT", "0.1")))) == ["STORE_UNAVAILABLE"]
 
 
 async def test_a_forced_exit_holds_nothing_once_it_is_taken(desk):

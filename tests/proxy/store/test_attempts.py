@@ -65,3 +65,12 @@ async def test_what_is_older_than_asked_for_stays_away(gate, raw, keys):
     await raw.lset(key, 0, f"{int(at_us) - 61_000_000}|{rest}")
     assert (await gate.hold(a_request("h2", attempts_window_s=60))).attempts == ()
     assert [each.hold_id for each in (await gate.hold(a_request("h3", attempts_window_s=120))).attempts] == ["h1", "h2"]
+
+
+async def test_what_held_nothing_pushes_out_no_memory(gate, raw, keys):
+    """A bot could send refused exits and cancels without end: they cost nothing, and would make it forgotten."""
+    await gate.hold(a_request("h1"))
+    await gate.hold(a_request("exit", reserve=False))
+    await gate.refuse("demo", "demo-bot", "exit", [{"kind": "decision", "id": "exit"}], None)
+    assert await raw.llen(keys.attempts("demo", "demo-bot")) == 1
+    assert await raw.xlen(keys.audit) == 3

@@ -59,7 +59,8 @@ async def test_what_was_held_survives_a_kill_9_and_no_account_is_believed(own_se
     assert own_server.tend()
     await gate.aclose()
     again = GateStore(own_server.url, "desk", timeout_s=2.0)
-    holds, account = await again.look("demo")
+    seen = await again.look("demo")
+    holds, account = seen.holds, seen.account
     assert ([hold.hold_id for hold in holds], account) == (["h1"], None)
     assert await warden.override_ids() == frozenset()  # One that was used in the last second would be back.
     with pytest.raises(EpochLost):

@@ -47,14 +47,15 @@ async def tell(warden, version, conversion=NOTHING, resolved=()):
 
 
 async def held(gate):
-    return {hold.hold_id: [order.client_order_id for order in hold.orders] for hold in (await gate.look("demo"))[0]}
+    return {hold.hold_id: [order.client_order_id for order in hold.orders] for hold in (await gate.look("demo")).holds}
 
 
 async def test_an_order_the_venue_took_is_no_longer_held(gate, warden):
     await gate.hold(a_request("h1"))
     done = await tell(warden, 1, taken())
     assert (done.accepted, done.matched) == (True, (True,))
-    holds, account = await gate.look("demo")
+    seen = await gate.look("demo")
+    holds, account = seen.holds, seen.account
     assert (holds, account.version) == ((), 1)
 
 
@@ -203,9 +204,9 @@ async def test_a_hold_whose_gate_gave_up_is_undone_even_when_it_is_made_later(ow
         await hasty.hold(a_request("h1"))
     os.kill(own_server.pid, signal.SIGCONT)
     await hasty.voided()
-    assert (await patient.look("demo"))[0] == ()
+    assert (await patient.look("demo")).holds == ()
     with pytest.raises(StoreUnavailable):
         await patient.hold(a_request("h1", replay_digest="again"))
-    assert (await patient.look("demo"))[0] == ()
+    assert (await patient.look("demo")).holds == ()
     await hasty.aclose()
     await patient.aclose()

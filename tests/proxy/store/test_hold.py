@@ -7,7 +7,8 @@ from decimal import Decimal
 import pytest
 
 from proxy.store import hold_script
-from proxy.store.gate_store import GateStore, RequestReplayed, StoreFull
+from proxy.store.gate_store import GateStore, RequestReplayed, StoreFull, StoreUnavailable
+from proxy.store.view import controls_for
 from rules.facts import Score
 from rules.model import TradingState
 from rules.snapshot import HoldStatus
@@ -50,14 +51,14 @@ async def test_desks_do_not_see_each_other_at_all(gate, server):
 async def test_what_reserves_nothing_leaves_no_hold(gate):
     view = await gate.hold(a_request("h1", reserve=False))
     assert view.sequence == 0
-    assert (await gate.look("demo"))[0] == ()
+    assert (await gate.look("demo")).holds == ()
 
 
 async def test_the_same_signed_request_is_taken_once(gate):
     await gate.hold(a_request("h1", replay_digest="same"))
     with pytest.raises(RequestReplayed):
         await gate.hold(a_request("h2", replay_digest="same"))
-    assert [hold.hold_id for hold in (await gate.look("demo"))[0]] == ["h1"]
+    assert [hold.hold_id for hold in (await gate.look("demo")).holds] == ["h1"]
 
 
 async def test_of_twenty_racing_copies_one_is_taken(gate):
@@ -96,7 +97,7 @@ async def test_a_full_audit_takes_nothing_new(gate, monkeypatch):
     await gate.hold(a_request("h2"))
     with pytest.raises(StoreFull, match="AUDIT_FULL"):
         await gate.hold(a_request("h3"))
-    assert len((await gate.look("demo"))[0]) == 2
+    assert len((await gate.look("demo")).holds) == 2
 
 
 async def test_an_archive_that_catches_up_opens_the_audit_again(gate, warden, monkeypatch):
@@ -129,10 +130,10 @@ async def test_the_controls_arrive_with_every_hold(gate, warden):
     await warden.set_state("account:demo", TradingState.HALTED, generation=6, kill_running=True)
     await warden.set_state("symbol:ETHUSDT", TradingState.REDUCING, generation=6, kill_running=None)
     view = await gate.hold(a_request())
-    found = view.controls_for(account="demo", bot="demo-bot", symbols=["BTCUSDT", "ETHUSDT"])
+    found = controls_for(view.controls, account="demo", bot="demo-bot", symbols=["BTCUSDT", "ETHUSDT"])
     assert (found.generation, found.desk, found.account) == (6, TradingState.REDUCING, TradingState.HALTED)
     assert (found.bot, found.symbol, found.kill_running) == (TradingState.ACTIVE, TradingState.REDUCING, True)
-    other = view.controls_for(account="other", bot="demo-bot", symbols=["BTCUSDT"])
+    other = controls_for(view.controls, account="other", bot="demo-bot", symbols=["BTCUSDT"])
     assert (other.account, other.symbol, other.kill_running) == (TradingState.ACTIVE, TradingState.ACTIVE, False)
 
 
@@ -140,8 +141,24 @@ async def test_a_kill_that_ended_lifts_its_latch_alone(gate, warden):
     await warden.set_state("account:demo", TradingState.HALTED, generation=1, kill_running=True)
     await warden.set_state("account:demo", TradingState.HALTED, generation=1, kill_running=False)
     view = await gate.hold(a_request())
-    found = view.controls_for(account="demo", bot="demo-bot", symbols=[])
+    found = controls_for(view.controls, account="demo", bot="demo-bot", symbols=[])
     assert (found.kill_running, found.account) == (False, TradingState.HALTED)
+
+
+async def test_a_state_that_this_gate_does_not_know_is_the_strictest(gate, raw, keys):
+    await raw.hset(keys.controls, "bot:demo-bot", "DREAMING")
+    found = controls_for((await gate.hold(a_request())).controls, account="demo", bot="demo-bot", symbols=[])
+    assert (found.bot, found.account) == (TradingState.HALTED, TradingState.ACTIVE)
+
+
+@pytest.mark.parametrize("body", ["{}", "not json", '{"as_of": 1}'])
+async def test_what_cannot_be_decoded_is_as_good_as_no_answer_and_the_hold_is_undone(gate, raw, keys, body):
+    await raw.hset(keys.record("demo"), mapping={"version": "1", "body": body})
+    with pytest.raises(StoreUnavailable):
+        await gate.hold(a_request("h1"))
+    await gate.voided()
+    await raw.delete(keys.record("demo"))
+    assert (await gate.hold(a_request("h2"))).holds == ()
 
 
 async def tokens(gate, name, bucket, **counts):
@@ -169,6 +186,25 @@ async def test_a_message_that_is_refused_for_its_rate_takes_no_token(gate):
     assert roughly(await tokens(gate, "h1", a_bucket(burst="3"), spend=2)) == 3
     assert roughly(await tokens(gate, "h2", a_bucket(burst="3"), spend=2)) == 1
     assert roughly(await tokens(gate, "h3", a_bucket(burst="3"), spend=1)) == 1
+
+
+async def test_an_empty_bucket_that_only_reports_spares_none_that_refuses(gate):
+    """An operator who tries a limit for one bot in report mode must not switch the desk's own off by it."""
+    reported = replace(a_bucket(burst="1", scope="bot"), spend=1, refuses=False)
+    enforced = replace(a_bucket(burst="3", scope="desk"), spend=1)
+    found = []
+    for number in range(5):
+        view = await gate.hold(a_request(f"h{number}", buckets=(reported, enforced)))
+        found.append((roughly(view.tokens["bot"]), roughly(view.tokens["desk"])))
+    assert found == [(1, 3), (0, 2), (0, 1), (0, 0), (0, 0)]
+
+
+async def test_a_bucket_that_only_reports_is_charged_though_one_that_refuses_is_empty(gate):
+    reported = replace(a_bucket(burst="9", scope="bot"), spend=1, refuses=False)
+    enforced = replace(a_bucket(burst="1", scope="desk"), spend=1)
+    for number in range(3):
+        view = await gate.hold(a_request(f"h{number}", buckets=(reported, enforced)))
+    assert (roughly(view.tokens["bot"]), roughly(view.tokens["desk"])) == (7, 0)
 
 
 async def test_of_two_buckets_one_that_is_empty_keeps_the_other_full(gate):
@@ -261,4 +297,4 @@ async def test_a_script_the_store_forgot_is_sent_again_and_runs_once(gate, raw):
     assert (await gate.hold(a_request("h2"))).sequence == 2
     await raw.script_flush()
     await gate.settle("demo", "h1", "RELEASE", [])
-    assert [hold.hold_id for hold in (await gate.look("demo"))[0]] == ["h2"]
+    assert [hold.hold_id for hold in (await gate.look("demo")).holds] == ["h2"]

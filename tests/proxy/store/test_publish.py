@@ -9,7 +9,7 @@ from tests.proxy.store.builders import a_held_order, a_request, publish
 
 
 async def names(gate):
-    return [hold.hold_id for hold in (await gate.look("demo"))[0]]
+    return [hold.hold_id for hold in (await gate.look("demo")).holds]
 
 
 async def accepted(gate, name, *orders):
@@ -79,7 +79,7 @@ async def test_the_holds_of_other_accounts_stay(gate, warden):
     await gate.hold(a_request("h1", account="other"))
     await gate.settle("other", "h1", "ACCEPTED", [])
     await publish(warden, 1)
-    assert len((await gate.look("other"))[0]) == 1
+    assert len((await gate.look("other")).holds) == 1
 
 
 @pytest.mark.parametrize("version", [4, 5])
@@ -103,7 +103,7 @@ async def test_a_warden_whose_epoch_is_gone_publishes_nothing(gate, warden, raw,
     with pytest.raises(EpochLost):
         await publish(warden, 1)
     assert await names(gate) == ["h1"]
-    assert (await gate.look("demo"))[1] is None
+    assert (await gate.look("demo")).account is None
 
 
 async def test_of_two_wardens_the_later_one_publishes(warden, server, desk):

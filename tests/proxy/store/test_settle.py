@@ -8,7 +8,7 @@ from tests.proxy.store.builders import a_held_order, a_request, publish
 
 
 async def held(gate):
-    return {hold.hold_id: hold for hold in (await gate.look("demo"))[0]}
+    return {hold.hold_id: hold for hold in (await gate.look("demo")).holds}
 
 
 async def test_a_released_hold_is_gone(gate):
