@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -66,27 +66,14 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         await store.warm()
         await clock.read()
-        loops = [asyncio.create_task(loop) for loop in (clock.follow(), keys.watch(), policies.follow())]
-        yield {"sockets": sockets}  # Where the protocol class finds it: uvicorn hands the state to every connection.
-        for loop in loops:
-            loop.cancel()
-        for ended in await asyncio.gather(*loops, return_exceptions=True):
-            if isinstance(ended, Exception):  # Not the cancellation, which is none.
-                log.error("a loop of the gate had ended with a bug", exc_info=ended)
-        await streams.aclose()
-        await relay.aclose()
-        await door.drain()
-        await upstream.aclose()
-        await store.aclose()
+        async with _beside(clock.follow(), keys.watch(), policies.follow()):
+            # Where the protocol class finds it: uvicorn hands the state to every connection.
+            yield {"sockets": sockets}
+        for close in (streams.aclose, relay.aclose, door.drain, upstream.aclose, store.aclose):
+            await close()
         journal.close()
 
-    app = FastAPI(title="perpguard gate", openapi_url=None, lifespan=lifespan)
-
-    @app.get("/healthz")
-    async def health() -> dict[str, str]:
-        """Alive, and under which policy."""
-        return {"status": "ok", "policy": policies.in_force.version}
-
+    app = _application(policies, lifespan)
     judge = Judge(store=store, fence=fence, journal=journal, policy=policy, now=now)
     venue = VenueReads(upstream=upstream, hosts=hosts, now=clock.now)
     orders = OrderDesk(
@@ -109,3 +96,29 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     trading = TradingDoor(identities=identities, store=store, keys=keys, carry=door.carry, now=clock.now)
     sockets = SocketDoor(relay=relay, trading=trading, users=streams, keys=keys, names=settings.gate_names)
     return door
+
+
+def _application(policies: GatePolicy, lifespan: Callable[[FastAPI], Any]) -> FastAPI:
+    """What the gate answers besides the venue's own routes."""
+    app = FastAPI(title="perpguard gate", openapi_url=None, lifespan=lifespan)
+
+    @app.get("/healthz")
+    async def health() -> dict[str, str]:
+        """Alive, and under which policy."""
+        return {"status": "ok", "policy": policies.in_force.version}
+
+    return app
+
+
+@asynccontextmanager
+async def _beside(*loops: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run ``loops`` until the body is done. One that ended by itself had a bug, which is said."""
+    tasks = [asyncio.create_task(loop) for loop in loops]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        for ended in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(ended, Exception):  # Not the cancellation, which is none.
+                log.error("a loop of the gate had ended with a bug", exc_info=ended)

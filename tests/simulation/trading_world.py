@@ -416,9 +416,9 @@ class TradingWorld:
 
     async def guard(self) -> tuple[tuple[Hold, ...], Account]:
         """What a gate sees at this moment."""
-        holds, account = await self.chance.choice(self.stores).look("demo")
-        assert account is not None
-        return holds, account
+        seen = await self.chance.choice(self.stores).look("demo")
+        assert seen.account is not None
+        return seen.holds, seen.account
 
     def exposures(self, account: Account, holds: tuple[Hold, ...] = ()) -> dict[str, Exposure]:
         found = worst_case(
