@@ -12,6 +12,7 @@ def replace_file(path: Path, content: bytes) -> None:
     The file is its owner's alone. Two writers of one path must wait for each other.
     """
     upcoming = path.with_name(path.name + ".next")
+    # A buffered file writes all of it or raises; os.write alone may stop half-way on a disk that is nearly full.
     with os.fdopen(os.open(upcoming, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
         file.write(content)
         file.flush()

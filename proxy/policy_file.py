@@ -39,7 +39,7 @@ from proxy.policy.side_tables import OUTSIDE, RESIZE, read_outside, read_resizes
 from proxy.policy.tables import read_rule
 from rules.catalog import CATALOG, EXIT_RULES, GATES
 from rules.custom import CUSTOM
-from rules.loosening import DELAY_DEFAULT_S, Loosening, Needs
+from rules.loosening import DELAY_DEFAULT_S, DELAY_MAX_S, DELAY_MIN_S, Loosening, Needs
 from rules.policy import Policy
 from rules.rule import Rule
 
@@ -47,8 +47,6 @@ __all__ = ["PolicyError", "load_policy", "parse_policy", "policy_digest", "read_
 
 _LEVELS: Final = ("account", "bot", "symbol")
 _POLICY_BYTES_MAX: Final = 1 << 20
-_DELAY_MIN_S: Final = 60
-_DELAY_MAX_S: Final = 7 * 24 * 3600
 _TOML_LINE: Final = re.compile(r" \(at (?:line ([0-9]+), column [0-9]+|end of document)\)$")
 
 
@@ -134,8 +132,8 @@ def _loosening(head: Mapping[str, Any], problems: Problems) -> Loosening:
     if needs not in list(Needs):
         problems.add(("policy", "loosening"), '[policy] loosening is "two-people" or "delay"')
         return Loosening()
-    if type(delay_s) is not int or not _DELAY_MIN_S <= delay_s <= _DELAY_MAX_S:
-        words = f"a whole number of seconds from {_DELAY_MIN_S} to {_DELAY_MAX_S}"
+    if type(delay_s) is not int or not DELAY_MIN_S <= delay_s <= DELAY_MAX_S:
+        words = f"a whole number of seconds from {DELAY_MIN_S} to {DELAY_MAX_S}"
         problems.add(("policy", "loosening_delay_s"), f"[policy] loosening_delay_s is {words}")
         return Loosening()
     if needs == Needs.TWO_PEOPLE and "loosening_delay_s" in head:

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from proxy.overrides.lifecycle import same_person
+from proxy.people import reason_objections, same_person
 from proxy.policy.comparing import Change, compare, loosened
 from proxy.policy.in_force import GUARD, InForce, Scribe, Store, words_of
 from proxy.policy.problems import PolicyError
@@ -31,7 +31,6 @@ log = logging.getLogger("perpguard.policy")
 
 EVERY_S: Final = 1.0
 PROPOSALS_MAX: Final = 16
-REASON_LENGTH_MIN: Final = 8
 
 
 class PolicyRefused(Exception):
@@ -250,8 +249,8 @@ def _parsed(text: str) -> Policy:
 
 
 def _check_reason(reason: str) -> None:
-    if len(reason.strip()) < REASON_LENGTH_MIN:
-        raise PolicyRefused(f"the reason is shorter than {REASON_LENGTH_MIN} characters")
+    for objection in reason_objections(reason):
+        raise PolicyRefused(objection)
 
 
 @asynccontextmanager

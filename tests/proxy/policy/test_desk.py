@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from proxy.overrides.lifecycle import same_person
 from proxy.policy.desk import PROPOSALS_MAX, PolicyDesk, PolicyRefused
 from proxy.policy.problems import PolicyError
 from proxy.policy.shelf import Shelf
@@ -343,14 +342,6 @@ async def test_a_store_that_lost_the_policy_gets_it_again(world: World, publishe
     world.published = published
     await world.desk.look()
     assert world.in_force(WIDE)
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [("ann", "Ann ", True), ("Ann  Lee", "ann lee", True), ("ﬁn", "fin", True), ("ann", "anne", False)],
-)
-def test_a_person_is_one_however_typed(one: str, other: str, same: bool) -> None:
-    assert same_person(one, other) is same
 
 
 def test_a_digest_is_no_path(tmp_path: Path) -> None:
