@@ -34,6 +34,7 @@ from typing import Any, Final
 from proxy.custom_rules import read_custom_rules
 from proxy.packaged_rules import PackagedRuleRefused, packaged_rule, packaged_rule_ids
 from proxy.policy.places import Place
+from proxy.policy.printable import check_printable
 from proxy.policy.problems import PolicyError, Problem, Problems, shown
 from proxy.policy.side_tables import OUTSIDE, RESIZE, read_outside, read_resizes
 from proxy.policy.tables import read_rule
@@ -43,10 +44,12 @@ from rules.loosening import DELAY_DEFAULT_S, DELAY_MAX_S, DELAY_MIN_S, Loosening
 from rules.policy import Policy
 from rules.rule import Rule
 
-__all__ = ["PolicyError", "load_policy", "parse_policy", "policy_digest", "read_policy"]
+__all__ = ["POLICY_LENGTH_MAX", "PolicyError", "load_policy", "parse_policy", "policy_digest", "read_policy"]
+
+POLICY_LENGTH_MAX: Final = 256 * 1024
+"""Characters. A large policy has some thousand; the warden reads each between two looks at the market."""
 
 _LEVELS: Final = ("account", "bot", "symbol")
-_POLICY_BYTES_MAX: Final = 1 << 20
 _TOML_LINE: Final = re.compile(r" \(at (?:line ([0-9]+), column [0-9]+|end of document)\)$")
 
 
@@ -76,6 +79,7 @@ def parse_policy(text: str) -> Policy:
     """The policy written in ``text``. Raises ``PolicyError``."""
     document = _document(text)
     problems = Problems(text)
+    check_printable(document, problems)
     problems.add_unknown(document, ("policy", "desk", *_LEVELS), ())
     name, owner, loosening = _head(document.get("policy", {}), problems)
     rules = tuple(_rules(document, problems))
@@ -94,8 +98,8 @@ def parse_policy(text: str) -> Policy:
 
 
 def _document(text: str) -> dict[str, Any]:
-    if len(text) > _POLICY_BYTES_MAX:
-        raise PolicyError("a policy is at most 1 MiB")
+    if len(text) > POLICY_LENGTH_MAX:
+        raise PolicyError(f"a policy has at most {POLICY_LENGTH_MAX} characters")
     try:
         return tomllib.loads(text, parse_float=Decimal)
     except (ValueError, ArithmeticError) as error:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.policy_file import PolicyError, load_policy, parse_policy, policy_digest
+from proxy.policy_file import POLICY_LENGTH_MAX, PolicyError, load_policy, parse_policy, policy_digest
 from rules.catalog import CATALOG, EXIT_RULES, GATES
 from rules.decision import Enforcement
 from rules.loosening import Loosening, Needs
@@ -218,15 +218,53 @@ def test_a_rule_at_a_level_it_does_not_have_is_refused(text, why):
         'bot = "x"\n' + HEAD,
         HEAD + HEAD,
         HEAD + a_rule("max_leverage", "limit = 3") * 2,
-        HEAD + "#" * (1 << 20),
+        HEAD + "#" * POLICY_LENGTH_MAX,
         HEAD + "x = " + "9" * 5_000,
         HEAD + "x = 1e99999999999999999999",
         HEAD + "x = " + "[" * 50_000,
+        HEAD + a_rule("max_leverage", "limit" + ".a" * 50_000 + " = 3"),
     ],
     ids=lambda text: text[-20:],
 )
 def test_what_is_no_policy_is_refused_and_never_raised_otherwise(text):
     assert refused(text)
+
+
+def test_a_policy_may_be_so_long_and_no_longer():
+    a_policy("#" * (POLICY_LENGTH_MAX - len(HEAD)))
+    assert refused(HEAD + "#" * (POLICY_LENGTH_MAX - len(HEAD) + 1)) == "a policy has at most 262144 characters"
+
+
+HIDING = "A\\u001b[1A\\u001b[2Kx"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (HEAD.replace("solo", HIDING), "line 2: [policy] name must be printable"),
+        (HEAD.replace("risk@desk", HIDING), "line 3: [policy] owner must be printable"),
+        (HEAD.replace("risk@desk", "a\u202eb"), "line 3: [policy] owner must be printable"),
+        (HEAD.replace("risk@desk", "a\\nb"), "line 3: [policy] owner must be printable"),
+        (
+            HEAD + a_rule("max_leverage", "limit = 3", f'bot."{HIDING}"'),
+            "line 4: [bot] has a name that is not printable",
+        ),
+        (HEAD + f'[bot."{HIDING}".resize]\nmode = "trim"\n', "line 4: [bot] has a name that is not printable"),
+        (HEAD + f'"{HIDING}" = 3\n', "line 4: [policy] has a name that is not printable"),
+        (
+            HEAD + a_rule("correlated_exposure", f'limit_equity = 3\nclusters = {{a = ["BTCUSDT", "{HIDING}"]}}'),
+            "line 7: [desk.correlated_exposure.clusters.a] 1 must be printable",
+        ),
+        (
+            HEAD + a_rule("x", f'expression = "order.side == \'BUY\'"\nmessage = "{HIDING}"', "desk.custom"),
+            "line 7: [desk.custom.x] message must be printable",
+        ),
+    ],
+)
+def test_what_would_hide_something_from_whoever_reads_it_is_refused_and_spelled_out(text, why):
+    words = refused(text)
+    assert why in words
+    assert all(line.isprintable() for line in words.split("\n"))
 
 
 def test_a_file_is_named_in_what_is_wrong_with_it(tmp_path):

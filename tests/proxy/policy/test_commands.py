@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +198,67 @@ def test_without_a_warden_nothing_is_changed_and_that_is_said(
     monkeypatch.setenv("PERPGUARD_CONTROL_PORT", "1")
     code, out, err = run("policy", *arguments)
     assert (code, out) == (3, "") and "the warden does not answer" in err
+
+
+@contextmanager
+def a_warden_that_answers(answer: object) -> Iterator[int]:
+    """The port of a control door that says this to whatever it is asked."""
+
+    class Door(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Door) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def a_proposal(**more: object) -> dict[str, object]:
+    return {
+        "policy_version": "a" * 16,
+        "policy_name": "solo",
+        "policy_owner": "risk@desk.example",
+        "by": "ann",
+        "reason": "calmer markets",
+        "at": "2026-11-24T00:00:00Z",
+        "due": None,
+        "loosened": ["desk max_order_value limit: 300 -> 400"],
+        "other_changes": [],
+        **more,
+    }
+
+
+def test_what_waits_is_shown_whole_and_hides_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A door of another version, or one that was broken into, may answer with anything."""
+    long = "desk max_order_value limit: 300 -> 4" + "0" * 1_000
+    hiding = a_proposal(policy_name="x\x1b[1A\x1b[2K", reason="a\u202eb", loosened=["a\rb", long])
+    with a_warden_that_answers({"proposals": [hiding]}) as port:
+        monkeypatch.setenv("PERPGUARD_CONTROL_PORT", str(port))
+        code, out, _ = run("policy", "pending")
+    first, carriage, whole, *_ = out.split("\n")
+    assert code == 0 and first.endswith(r"(x\x1b[1A\x1b[2K) waits: proposed by ann, a\u202eb")
+    assert (carriage, whole) == (r"  loosened a\rb", f"  loosened {long}")
+
+
+def test_a_file_that_would_hide_what_it_loosens_is_spelled_out(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "hiding.toml").write_text(HEAD.replace("solo", r"so\u001b[1Alo") + LIMIT)
+    (tmp_path / "plain.toml").write_text(HEAD + LIMIT)
+    code, _, err = run("policy", "diff", "plain.toml", "hiding.toml")
+    assert code == 2 and "hiding.toml:2: [policy] name must be printable, on one line" in err
+    code, _, err = run("check", "hiding.toml")
+    assert code == 2 and "hiding.toml:2: [policy] name must be printable, on one line" in err
+    code, _, err = run("check", "plain.toml\x1b[2K")
+    assert code == 2 and r"plain.toml\x1b[2K: cannot be read" in err
 
 
 def test_a_file_that_is_wrong_is_not_even_sent(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
