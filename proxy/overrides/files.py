@@ -14,7 +14,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 
-from proxy.disk import replace_file, sync_directory
+from proxy.disk import make_directory, remove_file, replace_file
 from proxy.overrides.lifecycle import Event, Requested
 from proxy.store.codec import build, dump, load, plain
 
@@ -48,15 +48,13 @@ class OverrideFiles:
 
     def write(self, override_id: str, events: Sequence[Event]) -> None:
         """Keep the events, on disk when this returns. Raises ``OSError``; then the file is as it was."""
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(self._directory)
         content = dump([{"type": type(each).__name__, **plain(each)} for each in events])
         replace_file(self._directory / override_id, content)
 
     def remove(self, override_id: str) -> None:
         """Forget an override that has ended. Raises ``OSError``."""
-        (self._directory / override_id).unlink(missing_ok=True)
-        if self._directory.is_dir():
-            sync_directory(self._directory)
+        remove_file(self._directory / override_id)
 
 
 def _event(value: dict[str, Any]) -> Event:
