@@ -104,7 +104,8 @@ def _strangers(policy: Policy, text: str, vault: Vault) -> Iterator[Problem]:
 
 
 def _levels(policy: Policy) -> set[tuple[str, str]]:
-    levels = {rule.level for rule in policy.rules} | {table.level for table in policy.outside}
+    tables = {table.level for table in policy.outside} | {table.level for table in policy.resizes}
+    levels = {rule.level for rule in policy.rules} | tables
     return {(kind, name) for kind, _, name in (level.partition(":") for level in levels) if name}
 
 

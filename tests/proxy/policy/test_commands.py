@@ -67,13 +67,15 @@ def test_everything_wrong_is_told_as_compilers_do(run: Run, tmp_path: Path) -> N
 
 def test_levels_nobody_is_at_are_warned_of(run: Run) -> None:
     table = '.max_order_value]\nenforcement = "enforce"\nlimit = 100\n'
+    resize = '[bot.gird.resize]\nmode = "trim"\n'
     levels = ("account.mian", "account.main", "bot.grdi", "bot.grid", "symbol.btcusdt", "symbol.ETHUSDT")
-    code, out, _ = run("check", policy=HEAD + "".join(f"[{level}{table}" for level in levels))
+    code, out, _ = run("check", policy=HEAD + "".join(f"[{level}{table}" for level in levels) + resize)
     assert code == 0
     warnings = [line.rpartition("policy.toml:")[2] for line in out.splitlines() if line.startswith("warning: ")]
     assert sorted(warnings) == [
         '10: [bot.grdi]: the vault knows no bot grdi; did you mean "grid"?',
         '16: [symbol.btcusdt]: symbols are in capitals; did you mean "BTCUSDT"?',
+        '22: [bot.gird]: the vault knows no bot gird; did you mean "grid"?',
         '4: [account.mian]: the vault knows no account mian; did you mean "main"?',
     ]
 
@@ -130,6 +132,20 @@ def test_other_trouble_is_json_too(run: Run, monkeypatch: pytest.MonkeyPatch) ->
     code, out, _ = run("check", "--json")
     (problem,) = json.loads(out)["problems"]
     assert code == 2 and problem["line"] is None and problem["message"]
+
+
+# coverage
+
+
+def test_coverage_is_of_the_policy_in_force(run: Run, tmp_path: Path) -> None:
+    """The settings' file may wait for approval, or be edited: neither covers anything yet."""
+    _, out, _ = run("coverage")
+    assert out.startswith(f"policy solo ({policy_digest(HEAD + LIMIT)})") and "by max_order_value at desk" in out
+    Shelf(tmp_path / "data").activate(HEAD)
+    _, out, _ = run("coverage")
+    assert out.startswith(f"policy solo ({policy_digest(HEAD)})") and "by max_order_value at desk" not in out
+    _, out, _ = run("coverage", "policy.toml")
+    assert out.startswith(f"policy solo ({policy_digest(HEAD + LIMIT)})")
 
 
 # diff
