@@ -22,7 +22,8 @@ from proxy.ledger.supposing import NothingKnown, supposed
 from proxy.overrides.desk import OverrideDesk, OverrideRefused
 from proxy.overrides.lifecycle import OverrideState
 from proxy.overrides.terms import Terms
-from proxy.policy.desk import Pending, PolicyDesk, PolicyRefused
+from proxy.policy.desk import PolicyDesk, PolicyRefused
+from proxy.policy.waiting import Pending
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.store.fence import FenceCorrupt, Scope

@@ -28,7 +28,8 @@ from proxy.kill.bot_stops import BotStops
 from proxy.overrides.desk import OverrideDesk
 from proxy.overrides.lifecycle import OverrideState
 from proxy.policy.comparing import loosened
-from proxy.policy.desk import Pending, PolicyDesk
+from proxy.policy.desk import PolicyDesk
+from proxy.policy.waiting import Pending
 from proxy.settings import Settings
 from proxy.signals.watch import AnomalyWatch
 from proxy.store.client import STORE_TROUBLE
@@ -188,12 +189,13 @@ def proposal_view(pending: Pending) -> ProposalView:
     proposal, loosens = pending.proposal, loosened(pending.changes)
     return ProposalView(
         policy_version=proposal.digest,
-        policy_name=pending.name,
-        policy_owner=pending.owner,
+        policy_name=pending.policy.name,
+        policy_owner=pending.policy.owner,
         by=proposal.by,
         reason=proposal.reason,
         at=plain(proposal.at),
         due=plain(pending.due),
+        stale=pending.stale,
         loosened=[str(change) for change in loosens],
         other_changes=[str(change) for change in pending.changes if change not in loosens],
     )

@@ -47,7 +47,7 @@ from rules.rule import Rule
 __all__ = ["POLICY_LENGTH_MAX", "PolicyError", "load_policy", "parse_policy", "policy_digest", "read_policy"]
 
 POLICY_LENGTH_MAX: Final = 256 * 1024
-"""Characters. A large policy has some thousand; the warden reads each between two looks at the market."""
+"""Characters. A large policy has some thousand; a gate reads a new one between two orders."""
 
 _LEVELS: Final = ("account", "bot", "symbol")
 _TOML_LINE: Final = re.compile(r" \(at (?:line ([0-9]+), column [0-9]+|end of document)\)$")
@@ -61,7 +61,7 @@ def load_policy(path: Path) -> Policy:
 def read_policy(path: Path) -> tuple[Policy, str]:
     """The policy in ``path`` and the very text it was read from. Raises ``PolicyError`` naming the file."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes().decode("utf-8")  # Ends of lines and all: its digest is its name.
         return parse_policy(text), text
     except PolicyError as error:
         raise PolicyError(*error.problems, file=str(path)) from error

@@ -135,6 +135,9 @@ def _say_proposal(proposal: Any) -> None:
         _say(f"  loosened {change}")
     for change in proposal["other_changes"]:
         _say(f"  {change}")
+    if proposal["stale"]:
+        _say("  it is stale: another policy came into force since it was proposed. Propose it again, or withdraw it")
+        return
     alone = f", or it takes effect at {proposal['due']}" if proposal["due"] else ""
     _say(f"  somebody else approves it: perpguard policy approve {proposal['policy_version']}{alone}")
 

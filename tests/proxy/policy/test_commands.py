@@ -248,6 +248,7 @@ def a_proposal(**more: object) -> dict[str, object]:
         "reason": "calmer markets",
         "at": "2026-11-24T00:00:00Z",
         "due": None,
+        "stale": False,
         "loosened": ["desk max_order_value limit: 300 -> 400"],
         "other_changes": [],
         **more,
@@ -264,6 +265,16 @@ def test_what_waits_is_shown_whole_and_hides_nothing(run: Run, monkeypatch: pyte
     first, carriage, whole, *_ = out.split("\n")
     assert code == 0 and first.endswith(r"(x\x1b[1A\x1b[2K) waits: proposed by ann, a\u202eb")
     assert (carriage, whole) == (r"  loosened a\rb", f"  loosened {long}")
+
+
+def test_what_is_stale_is_shown_as_that_and_not_offered_for_approval(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with a_warden_that_answers({"proposals": [a_proposal(stale=True)]}) as port:
+        monkeypatch.setenv("PERPGUARD_CONTROL_PORT", str(port))
+        code, out, _ = run("policy", "pending")
+    assert code == 0 and "policy approve" not in out
+    assert out.splitlines()[-1] == (
+        "  it is stale: another policy came into force since it was proposed. Propose it again, or withdraw it"
+    )
 
 
 def test_a_file_that_would_hide_what_it_loosens_is_spelled_out(run: Run, tmp_path: Path) -> None:
