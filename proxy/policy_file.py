@@ -15,6 +15,9 @@ action = "reduce"                   # alert | reduce | kill
 [bot.grid.resize]                   # only for bots
 mode = "trim"                       # refuse | trim
 
+[kill.rearm]                        # how the desk is stopped and started again: rules.kill.settings
+needs = "two-people"                # two-people | delay
+
 [desk.custom.no_weekend_shorts]     # at every level; proxy.custom_rules says what may be written
 enforcement = "enforce"
 expression = "order.side == 'BUY' || !(now.getDayOfWeek() in [0, 6])"
@@ -36,7 +39,7 @@ from proxy.packaged_rules import PackagedRuleRefused, packaged_rule, packaged_ru
 from proxy.policy.places import Place
 from proxy.policy.printable import check_printable
 from proxy.policy.problems import PolicyError, Problem, Problems, shown
-from proxy.policy.side_tables import OUTSIDE, RESIZE, read_outside, read_resizes
+from proxy.policy.side_tables import KILL, OUTSIDE, RESIZE, read_kill, read_outside, read_resizes
 from proxy.policy.tables import read_rule
 from rules.catalog import CATALOG, EXIT_RULES, GATES
 from rules.custom import CUSTOM
@@ -80,11 +83,12 @@ def parse_policy(text: str) -> Policy:
     document = _document(text)
     problems = Problems(text)
     check_printable(document, problems)
-    problems.add_unknown(document, ("policy", "desk", *_LEVELS), ())
+    problems.add_unknown(document, ("policy", KILL, "desk", *_LEVELS), ())
     name, owner, loosening = _head(document.get("policy", {}), problems)
     rules = tuple(_rules(document, problems))
     outside = tuple(read_outside(document, problems))
     resizes = tuple(read_resizes(document, problems))
+    kill = read_kill(document, problems)
     problems.raise_any()
     return Policy(
         name=name,
@@ -93,6 +97,7 @@ def parse_policy(text: str) -> Policy:
         rules=_with_defaults(rules),
         outside=outside,
         resizes=resizes,
+        kill=kill,
         loosening=loosening,
     )
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from rules.catalog import CATALOG, EXIT_RULES, GATES, OWNERSHIP_RULES
 from rules.decision import Breach, Enforcement, Measure
+from rules.kill.settings import KILL_DEFAULT, KillSettings
 from rules.loosening import LOOSENING_DEFAULT, Loosening
 from rules.model import Command
 from rules.outside import OutsideActivity
@@ -81,7 +82,8 @@ class Policy(_Known):
 
     The gates and the exit collar are always present: where the text does not set them, their defaults apply, and a
     gate cannot be switched off. ``outside`` says what follows when an account moves without the guard, ``resizes``
-    which bots' entries are sized down instead of refused, ``loosening`` what a looser policy needs to follow this one.
+    which bots' entries are sized down instead of refused, ``loosening`` what a looser policy needs to follow this one,
+    ``kill`` how the desk is stopped and started again.
     """
 
     name: str
@@ -91,6 +93,7 @@ class Policy(_Known):
     outside: tuple[OutsideActivity, ...] = ()
     resizes: tuple[Resize, ...] = ()
     loosening: Loosening = LOOSENING_DEFAULT
+    kill: KillSettings = KILL_DEFAULT
 
     def __post_init__(self) -> None:
         for rule in self.rules:

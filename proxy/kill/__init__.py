@@ -1,1 +1,1 @@
-"""The kill switch: a journaling runner around the pure state machine in `rules.kill`."""
+"""The kill switch: a journaling runner around the pure state machine in `rules.kill.machine`."""

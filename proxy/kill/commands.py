@@ -79,7 +79,7 @@ def _drive(
     import asyncio
 
     from proxy.store import codec
-    from rules.kill_events import Phase
+    from rules.kill.events import Phase
 
     report = asyncio.run(_kill(args, scope, keys, stderr))
     if args.json:

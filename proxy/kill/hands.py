@@ -10,7 +10,7 @@ from proxy.accounts.payloads import Book
 from proxy.accounts.troubles import VenueTrouble
 from proxy.accounts.venue_account import VenueAccount
 from rules.instrument import Instrument
-from rules.kill_events import CancelStep, CloseStep, OpenLeg, RestingOrder
+from rules.kill.events import CancelStep, CloseStep, OpenLeg, RestingOrder
 
 _LIMITS_WAIT_SECONDS: Final = 3.0
 

@@ -23,7 +23,7 @@ from proxy.kill.lock import AccountLock
 from proxy.kill.report import AccountReport, KillReport, account_report, worst
 from proxy.kill.runner import Clock, Runner
 from proxy.store.fence import Fence, Scope
-from rules.kill import DEADLINE, replay
+from rules.kill.machine import DEADLINE, replay
 
 log = logging.getLogger("perpguard.kill")
 

@@ -18,7 +18,7 @@ import msgspec
 from proxy.disk import sync_directory
 from proxy.store import codec
 from proxy.store.fence import Scope
-from rules.kill_events import Action, Event
+from rules.kill.events import Action, Event
 
 _EVENTS: Final[dict[str, type]] = {event.__name__: event for event in get_args(Event)}
 

@@ -8,8 +8,7 @@ from decimal import Decimal
 from typing import assert_never
 
 from proxy.kill.journal import Job
-from rules.kill import CALM_READS, advice, left, replay
-from rules.kill_events import (
+from rules.kill.events import (
     CancelFailed,
     CancelSent,
     CloseFailed,
@@ -26,6 +25,7 @@ from rules.kill_events import (
     SurveyFailed,
     Waited,
 )
+from rules.kill.machine import CALM_READS, advice, left, replay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Drives one account's kill: ask the machine what is next, write it down, do it, write down what came of it.
 
 It decides nothing: every answer of the venue, every failure and every passing of time becomes an event, and
-``rules.kill`` says what follows.
+``rules.kill.machine`` says what follows.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from typing import assert_never
 from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
 from proxy.kill.hands import AccountHands
 from proxy.kill.journal import Journal
-from rules.kill import DEADLINE, KillState, begin, evolve, next_action, replay
-from rules.kill_events import (
+from rules.kill.events import (
     Action,
     Cancel,
     CancelFailed,
@@ -39,6 +38,7 @@ from rules.kill_events import (
     Wait,
     Waited,
 )
+from rules.kill.machine import DEADLINE, KillState, begin, evolve, next_action, replay
 
 
 class Clock:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from proxy.policy.fields import fields_of
 from rules.decision import Enforcement
+from rules.kill.settings import KillSettings
 from rules.loosening import Needs
 from rules.outside import outside_action
 from rules.policy import Policy
@@ -54,7 +55,7 @@ _ORDER: Final = list(Direction)
 
 def compare(old: Policy, new: Policy) -> tuple[Change, ...]:
     """Every difference, loosenings first."""
-    changes = (*_head(old, new), *_outside(old, new), *_resizes(old, new), *_rules(old, new))
+    changes = (*_head(old, new), *_outside(old, new), *_resizes(old, new), *_kill(old, new), *_rules(old, new))
     return tuple(sorted(changes, key=lambda change: _ORDER.index(change.direction)))
 
 
@@ -97,6 +98,16 @@ def _resizes(old: Policy, new: Policy) -> Iterator[Change]:
             words = {True: ResizeMode.TRIM, False: ResizeMode.REFUSE}
             direction = Direction.LOOSENED if after else Direction.TIGHTENED
             yield _change(direction, level, "resize", "mode", words[before], words[after])
+
+
+def _kill(old: Policy, new: Policy) -> Iterator[Change]:
+    """What holds in effect, table by table."""
+    for table in fields_of(KillSettings):
+        before, after = getattr(old.kill, table), getattr(new.kill, table)
+        for name, field in fields_of(type(before)).items():
+            was, now = getattr(before, name), getattr(after, name)
+            if was != now:
+                yield _change(_direction(was, now, field.setting.looser), "kill", table, name, was, now)
 
 
 def _rules(old: Policy, new: Policy) -> Iterator[Change]:

@@ -14,9 +14,10 @@ from typing import Any, Final, Literal, get_args, get_origin
 
 from proxy.packaged_rules import packaged_rule_ids
 from proxy.policy.fields import Field, fields_of, items_of, kinds_of, table_of
-from proxy.policy.side_tables import OUTSIDE, RESIZE
+from proxy.policy.side_tables import KILL, OUTSIDE, RESIZE
 from rules.catalog import CATALOG, GATES
 from rules.custom import CUSTOM, CustomRule
+from rules.kill.settings import KillSettings
 from rules.loosening import DELAY_MAX_S, DELAY_MIN_S, Needs
 from rules.outside import OutsideAction
 from rules.resize import ResizeMode
@@ -44,6 +45,7 @@ def policy_schema() -> dict[str, Any]:
             "account": _named("limits by account", references | outside),
             "bot": _named("limits by bot", references | resize),
             "symbol": _named("limits by symbol", references),
+            KILL: _kill(),
         },
         "$defs": rules | {OUTSIDE: _outside(), RESIZE: _resize()},
     }
@@ -73,6 +75,16 @@ def _outside() -> dict[str, Any]:
 def _resize() -> dict[str, Any]:
     mode = {"enum": [str(each) for each in ResizeMode]}
     return _table("what becomes of an entry that is too large", {"mode": mode}, required=["mode"])
+
+
+def _kill() -> dict[str, Any]:
+    tables = {}
+    for name, field in fields_of(KillSettings).items():
+        kind = table_of(field.hint)
+        assert kind is not None, name  # noqa: S101 - every field of KillSettings is a table
+        properties = {key: _setting(each) for key, each in fields_of(kind).items()}
+        tables[name] = _table((getdoc(kind) or "").partition("\n")[0], properties)
+    return _table("how the desk is stopped and started again", tables)
 
 
 def _custom() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The tables that are no rule of an order but stand where rules do: one word each."""
+"""The tables that are no rule of an order: those that stand where rules do, one word each, and those of the kill."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
+from proxy.policy.fields import fields_of, table_of
 from proxy.policy.places import Place
 from proxy.policy.problems import Problems, meant, shown
+from proxy.policy.tables import read_table
+from rules.kill.settings import KILL_DEFAULT, KillSettings
 from rules.outside import OutsideAction, OutsideActivity
 from rules.resize import Resize, ResizeMode
 
 OUTSIDE: Final = "outside_activity"
 RESIZE: Final = "resize"
+KILL: Final = "kill"
 
 Word = TypeVar("Word", bound=StrEnum)
 
@@ -31,6 +35,24 @@ def read_resizes(document: Mapping[str, Any], problems: Problems) -> Iterator[Re
         mode = _word(settings, "mode", ResizeMode, place, problems)
         if mode is not None:
             yield Resize(level=level, mode=mode)
+
+
+def read_kill(document: Mapping[str, Any], problems: Problems) -> KillSettings:
+    """The ``[kill.*]`` tables. What is wrong is told, and has its defaults."""
+    tables, known = document.get(KILL, {}), fields_of(KillSettings)
+    if not isinstance(tables, dict):
+        problems.add((KILL,), f"[{KILL}] must hold tables [{KILL}.NAME]")
+        return KILL_DEFAULT
+    problems.add_unknown(tables, sorted(known), (KILL,))
+    found = {}
+    for name in filter(known.__contains__, tables):
+        place, kind = (KILL, name), table_of(known[name].hint)
+        assert kind is not None, name  # noqa: S101 - every field of KillSettings is a table
+        if not isinstance(tables[name], dict):
+            problems.add(place, f"{shown(place)} must be a table")
+        elif (table := read_table(kind, fields_of(kind), tables[name], place=place, problems=problems)) is not None:
+            found[name] = table
+    return KillSettings(**found)
 
 
 def _tables(document: Mapping[str, Any], name: str, kinds: tuple[str, ...]) -> Iterator[tuple[str, Place, object]]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Final, Literal, get_args, get_origin
+from functools import partial
+from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
-from proxy.policy.fields import fields_of, items_of, kinds_of, table_of
+from proxy.policy.fields import Field, fields_of, items_of, kinds_of, table_of
 from proxy.policy.places import Place
 from proxy.policy.problems import Problems, meant, shown
 from rules.catalog import GATES
@@ -20,6 +21,8 @@ from rules.rule import Rule, Setting
 
 _DIGITS_MAX: Final = 18
 """Digits before and after the point: what the guard's own grammar of numbers takes, and no exponent can blow up."""
+
+T = TypeVar("T")
 
 _WHERE: Final = re.compile(r" - at `\$.*`$")
 
@@ -33,10 +36,25 @@ def read_rule(
     problems: Problems,
 ) -> Rule | None:
     """The rule of this table, or ``None`` when it is wrong: then ``problems`` has been told every reason."""
-    known, before = fields_of(rule_type), len(problems)
-    problems.add_unknown(settings, sorted(known), place)
     if "enforcement" not in settings:
         problems.add(place, f'{shown(place)} needs enforcement = "enforce", "report" or "off"')
+    rule = read_table(partial(rule_type, level=level), fields_of(rule_type), settings, place=place, problems=problems)
+    if rule is not None and rule_type in GATES and rule.enforcement is not Enforcement.ENFORCE:
+        problems.add((*place, "enforcement"), f"{shown(place)} {rule.rule_id} cannot be switched off or only report")
+    return rule
+
+
+def read_table(
+    build: Callable[..., T],
+    known: Mapping[str, Field],
+    settings: Mapping[str, Any],
+    *,
+    place: Place,
+    problems: Problems,
+) -> T | None:
+    """What ``build`` makes of a table whose keys are ``known``; ``None`` when it is wrong, and why has been told."""
+    before = len(problems)
+    problems.add_unknown(settings, sorted(known), place)
     for field in known.values():
         if field.required and field.name not in settings:
             about = f" ({field.setting.about})" if field.setting.about else ""
@@ -49,13 +67,10 @@ def read_rule(
     if len(problems) > before:
         return None
     try:
-        rule = rule_type(**values, level=level)
+        return build(**values)
     except (ValueError, ArithmeticError) as error:
         problems.add(place, f"{shown(place)} {error or type(error).__name__}")
         return None
-    if rule_type in GATES and rule.enforcement is not Enforcement.ENFORCE:
-        problems.add((*place, "enforcement"), f"{shown(place)} {rule.rule_id} cannot be switched off or only report")
-    return rule
 
 
 class _Reader:

@@ -21,7 +21,7 @@ import pytest
 from proxy.demo.bot import connect
 from proxy.demo.world import ACCOUNT
 from proxy.kill.journal import Journal
-from rules.kill import replay
+from rules.kill.machine import replay
 from tests.support.policies import a_policy, a_rule
 from tests.support.worlds import LiveWorld, freeze, gone, until
 

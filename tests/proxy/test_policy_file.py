@@ -8,6 +8,7 @@ import pytest
 from proxy.policy_file import POLICY_LENGTH_MAX, PolicyError, load_policy, parse_policy, policy_digest
 from rules.catalog import CATALOG, EXIT_RULES, GATES
 from rules.decision import Enforcement
+from rules.kill.settings import KillSettings, Rearm
 from rules.loosening import Loosening, Needs
 from rules.market.data_freshness import DataFreshness
 from rules.order.max_order_value import MaxOrderValue
@@ -402,3 +403,22 @@ def test_a_delay_is_a_minute_to_a_week(delay):
 def test_two_people_need_no_delay():
     words = 'loosening = "two-people"\nloosening_delay_s = 3600\n'
     assert "says nothing where two people decide" in refused(HEAD + words)
+
+
+def test_the_tables_of_the_kill_are_read_and_what_is_not_written_has_its_default():
+    kill = a_policy("[kill.rearm]\ndelay_s = 900\n").kill
+    assert kill == KillSettings(rearm=Rearm(delay_s=900))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("kill = 1", "[kill] must hold tables [kill.NAME]"),
+        ("[kill]\nrearm = 1", "[kill.rearm] must be a table"),
+        ("[kill.rearn]", '[kill] has no "rearn"; did you mean "rearm"?'),
+        ("[kill.rearm]\ndelay = 900", '[kill.rearm] has no "delay"; did you mean "delay_s"?'),
+        ("[kill.rearm]\ndelay_s = 0", "[kill.rearm] delay_s must be above zero, not 0"),
+    ],
+)
+def test_a_wrong_table_of_the_kill_is_told(text, reason):
+    assert reason in refused(text)

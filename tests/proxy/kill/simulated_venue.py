@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from proxy.accounts.troubles import OutcomeUnknown, VenueRefused, VenueThrottled, VenueUnavailable
 from proxy.kill.hands import Reading
-from rules.kill_events import CancelStep, CloseStep, OpenLeg, RestingOrder
+from rules.kill.events import CancelStep, CloseStep, OpenLeg, RestingOrder
 from rules.model import PositionSide
 
 LIMITS = {"step_size": Decimal("0.1"), "quantity_min": Decimal("0.1"), "quantity_max": Decimal(10)}

@@ -118,7 +118,7 @@ async def _joined_and_taken_over(tmp_path: Path) -> None:
 
 
 async def test_an_exchange_out_of_reach_ends_degraded_not_in_an_error(tmp_path: Path):
-    from rules import kill as machine
+    from rules.kill import machine
 
     hands = VenueHands(PracticeExchange("http://127.0.0.1:9").hands(timeout=0.2))
     short = machine.DEADLINE / 60

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from proxy.kill.journal import Job, Journal, JournalCorrupt, from_plain, to_plain
-from rules.kill import replay
-from rules.kill_events import (
+from rules.kill.events import (
     CancelFailed,
     CancelStep,
     CloseRejected,
@@ -27,6 +26,7 @@ from rules.kill_events import (
     SurveyFailed,
     Waited,
 )
+from rules.kill.machine import replay
 from rules.model import PositionSide, Side
 
 T0 = datetime(2026, 11, 24, 12, 0, 0, 1, tzinfo=UTC)

@@ -11,7 +11,7 @@ import pytest
 from proxy.kill.journal import Job, Journal
 from proxy.kill.rearm import RearmRefused, rearm
 from proxy.store.fence import DESK, Fence, Scope
-from rules.kill_events import DeadlinePassed, Engaged
+from rules.kill.events import DeadlinePassed, Engaged
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 MAIN = Scope("main")

@@ -15,8 +15,8 @@ from proxy.kill.job import kill, unfinished_jobs
 from proxy.kill.journal import Job, Journal
 from proxy.kill.report import KillReport
 from proxy.store.fence import DESK, Fence, Scope
-from rules.kill import DEADLINE
-from rules.kill_events import Engaged, Phase
+from rules.kill.events import Engaged, Phase
+from rules.kill.machine import DEADLINE
 from tests.proxy.kill.simulated_venue import IN_FLIGHT_SECONDS_MAX, SimulatedVenue
 from tests.proxy.kill.virtual_time import in_virtual_time
 

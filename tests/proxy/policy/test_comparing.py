@@ -166,3 +166,21 @@ def test_loosenings_come_first() -> None:
     changes = compare(parse_policy(HEAD + old), parse_policy(HEAD + new))
     assert [change.direction for change in changes] == [LOOSENED, TIGHTENED]
     assert [change.rule_id for change in loosened(changes)] == ["max_order_value"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "direction", "words"),
+    [
+        ("delay_s = 900", "delay_s = 60", LOOSENED, "kill rearm delay_s: 900 -> 60"),
+        ("delay_s = 900", "delay_s = 901", TIGHTENED, "kill rearm delay_s: 900 -> 901"),
+        ("", 'needs = "two-people"', LOOSENED, "kill rearm needs: delay -> two-people"),
+    ],
+)
+def test_how_the_desk_is_stopped_and_started_again_is_compared(
+    old: str, new: str, direction: Direction, words: str
+) -> None:
+    assert told(f"[kill.rearm]\n{old}\n", f"[kill.rearm]\n{new}\n") == [(direction, words)]
+
+
+def test_a_kill_table_that_says_what_holds_without_it_changes_nothing() -> None:
+    assert told("", '[kill.rearm]\nneeds = "delay"\n') == []

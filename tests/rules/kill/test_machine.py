@@ -11,21 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.kill import (
-    CALM_SPAN,
-    CANCEL_ROUNDS_MAX,
-    DEADLINE,
-    REFUSALS_MAX,
-    ROUNDS_MAX,
-    KillState,
-    advice,
-    begin,
-    evolve,
-    left,
-    next_action,
-    replay,
-)
-from rules.kill_events import (
+from rules.kill.events import (
     Cancel,
     CancelFailed,
     CancelSent,
@@ -49,6 +35,20 @@ from rules.kill_events import (
     SurveyFailed,
     Wait,
     Waited,
+)
+from rules.kill.machine import (
+    CALM_SPAN,
+    CANCEL_ROUNDS_MAX,
+    DEADLINE,
+    REFUSALS_MAX,
+    ROUNDS_MAX,
+    KillState,
+    advice,
+    begin,
+    evolve,
+    left,
+    next_action,
+    replay,
 )
 from rules.model import PositionSide, Side
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, TypeVar, assert_never
 
-from rules.kill_events import (
+from rules.kill.events import (
     Action,
     Cancel,
     CancelFailed,
