@@ -68,7 +68,7 @@ def _symbols_of(record: Mapping[str, Any]) -> list[str]:
 
 
 def _moment_of(record: Mapping[str, Any]) -> float:
-    """When it was decided, seconds since 1970: a backlog is of the past. What it does not say, or says wrongly, is now."""
+    """When it was decided, seconds since 1970: a backlog is of the past. What says nothing, or wrongly, is of now."""
     now = time.time()
     try:
         return min(now, datetime.fromisoformat(record["at"]).timestamp())
