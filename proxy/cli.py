@@ -143,7 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--json", action="store_true", help="print one JSON object")
     kill_commands.add_arguments(commands)
     vault_commands.add_arguments(commands)
-    audit_commands.add_arguments(commands)
+    audit_commands.add_arguments(commands, ledger_commands.look_back)
     ledger_commands.add_arguments(commands)
     policy_commands.add_arguments(commands)
     override_commands.add_arguments(commands)

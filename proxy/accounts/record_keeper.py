@@ -32,7 +32,7 @@ from proxy.accounts.recent import Recent
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble, VenueUnavailable
 from proxy.accounts.venue_account import FUNDINGS_MAX
 from proxy.disk import replace_file
-from proxy.store.client import STORE_TROUBLE, heed_cancellation
+from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import build, dump, load, plain
 from proxy.store.warden_store import WardenStore
 from rules.facts import AccountRecord, Unprotected
@@ -154,7 +154,6 @@ class RecordKeeper:
 
     async def _publish(self) -> None:
         while True:
-            heed_cancellation()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PUBLISH_EVERY_S):
                     await self._changed.wait()
@@ -185,7 +184,6 @@ class RecordKeeper:
     async def _restored(self) -> Memory:
         """The newer of what the store and the file have; a new memory when neither has any."""
         while True:
-            heed_cancellation()
             try:
                 version, stored = await self._store.record_memory(self._account)
                 break
