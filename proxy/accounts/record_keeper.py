@@ -20,8 +20,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from proxy.accounts import memory as memories
-from proxy.accounts.book import QUOTE_ASSETS
+from proxy.accounts.book import MARGIN_ASSET, QUOTE_ASSETS
 from proxy.accounts.events import AccountEvent, AlgoEvent, Event, OrderEvent
 from proxy.accounts.lineage import Lineage
 from proxy.accounts.memory import Memory
@@ -63,9 +65,6 @@ DECISIONS_OVERLAP: Final = timedelta(seconds=10)
 
 TOLD_MAX: Final = 10_000
 """Decisions that wait for the memory, and trades that are recognised when they are told again."""
-
-MARGIN_ASSET: Final = "USDT"
-"""The asset whose balance is that of an account in single-asset mode (Binance, "Account Information V3", 2026-11)."""
 
 
 class RecordKeeper:
@@ -173,7 +172,8 @@ class RecordKeeper:
             with ArchiveReader.open(self._archive) as archive:
                 for record in decisions_since(archive, self._account, memory.decided_at - DECISIONS_OVERLAP):
                     memory = memories.with_decision(memory, record)
-        except (ArchiveUnavailable, sqlite3.Error) as trouble:
+        except (ArchiveUnavailable, sqlite3.Error, ValueError, msgspec.DecodeError) as trouble:
+            # ValueError: SQLite's complaint quotes damaged text, Python cannot. What is damaged `audit verify` says.
             log.warning("the last decisions on %s cannot be looked up: %s", self._account, trouble)
         return memory
 
