@@ -29,6 +29,7 @@ from proxy.accounts.lineage import Lineage
 from proxy.accounts.memory import Memory
 from proxy.accounts.recent import Recent
 from proxy.accounts.record_store import RecordStore
+from proxy.accounts.recount import jumped
 from proxy.accounts.transfer_reader import TransferReader, Venue
 from proxy.accounts.transfers import Listing
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble, VenueUnavailable
@@ -102,7 +103,7 @@ class RecordKeeper:
         self._waiting: tuple[Account, int] | None = None
         self._gap = True
         self._listed_at = float("-inf")
-        self._gap_ended = asyncio.Event()
+        self._list_wanted = asyncio.Event()
         self._changed = asyncio.Event()
         self._saved_at = float("-inf")
 
@@ -133,6 +134,7 @@ class RecordKeeper:
     def published(self, account: Account, reading: int) -> None:
         """The account was published: its next document, resting on the survey named ``reading``. A stale one begins a
         gap, and so does one while the list of transfers is old."""
+        self._changed.set()  # What is unprotected may have changed, whether or not the document counts.
         self._multi_assets = account.multi_assets
         if account.feed_stale:
             self._gap, self._waiting = True, None
@@ -141,9 +143,11 @@ class RecordKeeper:
             self._gap = True
         if self._gap or self._memory is None:
             self._waiting = account, reading
-            self._gap_ended.set()
+            self._list_wanted.set()
         else:
-            self._keep(memories.with_document(self._memory, account, self._markets(), reading))
+            self._memory = memories.with_document(self._memory, account, self._markets(), reading)
+            if self._memory.past.recount is not None and jumped(self._memory.past.recount):
+                self._list_wanted.set()  # Before a second reading confirms what may be a transfer.
 
     def hear(self, record: Mapping[str, Any]) -> None:
         """A record on its way to the archive; the same decision may be told again."""
@@ -205,7 +209,7 @@ class RecordKeeper:
         await self._store.publish_record(record, saved)
 
     async def _follow_transfers(self) -> None:
-        """Read the list after every gap, before the first document behind it counts, and now and then."""
+        """Read the list after every gap, before the first document behind it counts, at a jump, and now and then."""
         while True:
             pause = 0.0
             try:
@@ -225,8 +229,8 @@ class RecordKeeper:
                 continue
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TRANSFERS_EVERY_S):
-                    await self._gap_ended.wait()
-            self._gap_ended.clear()
+                    await self._list_wanted.wait()
+            self._list_wanted.clear()
 
     async def _read_transfers(self) -> None:
         """Count every row there is. Raises ``VenueTrouble``.

@@ -23,6 +23,9 @@ READINGS_MAX: Final = 1_200
 SKEW: Final = timedelta(seconds=10)
 """How far a row's time and a reading's may lie the wrong way round: a survey takes its time, and clocks differ."""
 
+JUMP: Final = Decimal("0.02")
+"""Of the balance: what changes it by more from one reading to the next may be money that nobody told of."""
+
 _ZERO: Final = Decimal(0)
 
 
@@ -97,6 +100,12 @@ def put(recount: Recount, amount: Decimal, at: datetime | None) -> Placed | None
         shown=True,
         believed_at=later[0].since if later else None,
     )
+
+
+def jumped(recount: Recount) -> bool:
+    """Whether the last reading differs so much from the one before that the venue's list is worth a look."""
+    last = len(recount.readings) - 1
+    return last >= 0 and abs(_change(recount, last)) > JUMP * abs(recount.readings[last].balance)
 
 
 def counted(recount: Recount, now: Track) -> Track:

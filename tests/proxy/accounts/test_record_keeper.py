@@ -378,6 +378,32 @@ async def test_a_transfer_that_is_listed_late_leaves_no_drawdown(house: House, m
     assert record.performance.equity_peak == 500
 
 
+async def test_a_balance_that_jumps_is_looked_up_before_it_is_believed(house: House) -> None:
+    await losing(house)
+    house.venue.rows = [a_row("-480")]
+    asked = len(house.venue.asked)
+    house.document("955")
+    await asyncio.sleep(0.1)
+    assert len(house.venue.asked) == asked, "as markets move it"
+    house.document("475")
+    await until_async(lambda: len(house.venue.asked) > asked, "the list is read")
+    record = await house.told("475")
+    assert record.performance is not None
+    assert (record.performance.day_pnl, record.performance.equity_peak) == (-45, 500)
+
+
+async def test_a_leg_without_its_stop_is_published_though_nothing_counts(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record_keeper, "PUBLISH_EVERY_S", 1000.0)
+    await losing(house)
+    house.unprotected = (Unprotected(symbol="BTCUSDT", position_side=PositionSide.BOTH, since=datetime.now(UTC)),)
+    house.document("960", feed_stale=True)
+    async with asyncio.timeout(20):
+        while (record := await house.store.account_record("demo")) is None or record.unprotected != house.unprotected:
+            await asyncio.sleep(0.02)
+
+
 async def test_rows_are_of_the_venue_s_time(house: House) -> None:
     """An hour ahead of ours, and not known at first: nothing counts before it is."""
     house.ahead_ms = None
