@@ -18,7 +18,7 @@ import msgspec
 
 from proxy.accounts import memory as memories
 from proxy.accounts.memory import Memory
-from proxy.disk import replace_file
+from proxy.disk import make_directory, remove_file, replace_file
 from proxy.store.client import STORE_TROUBLE, heed_cancellation
 from proxy.store.codec import build, load
 from proxy.store.warden_store import WardenStore
@@ -65,7 +65,7 @@ class RecordStore:
     def write(self, memory: bytes) -> None:
         """Into the file; that it cannot be is said. Blocks for the disk."""
         try:
-            self._file.parent.mkdir(mode=0o700, exist_ok=True)
+            make_directory(self._file.parent)
             replace_file(self._file, memory)
         except OSError as trouble:
             log.error("the record of %s cannot be saved: %s", self._account, trouble.strerror)
@@ -95,9 +95,9 @@ class RecordStore:
     def _may_begin_anew(self) -> bool:
         """Whether a person has put the file there that says so. It is taken away: it is said for one time only."""
         try:
-            self._anew.unlink()
-        except FileNotFoundError:
-            return False
+            if not self._anew.exists():
+                return False
+            remove_file(self._anew)
         except OSError as trouble:
             log.error("%s cannot be taken away, so nothing begins anew: %s", self._anew.name, trouble.strerror)
             return False
