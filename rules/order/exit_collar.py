@@ -35,7 +35,7 @@ band = 0.10
 """
 
     band: Annotated[Decimal, Setting("fraction through the mark", Looser.HIGHER, zero_or_less=True)] = Decimal("0.20")
-    mark_age_max_s: Annotated[int, Setting("seconds", Looser.HIGHER)] = 10
+    mark_age_max_s: Annotated[int, Setting("seconds; with an older mark every exit passes", Looser.LOWER)] = 10
 
     def __post_init__(self) -> None:
         if self.band < 0:
