@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, ClassVar, Final, Literal
 
 from rules.ages import seconds
-from rules.attempts import MARGIN_S, memory_full
+from rules.attempts import MARGIN_S, last_entry
 from rules.decision import Breach, Measure
 from rules.facts import Score
 from rules.model import AdjustIsolatedMargin, Command, TradingState
@@ -119,7 +118,7 @@ halt_at = 0.95
         return (found, *(self.measured(name, value) for name, value in told.items()))
 
     def _delayed(self, level: str, score: Score, snapshot: Snapshot) -> Breach | None:
-        last = _last_entry(snapshot)
+        last = last_entry(snapshot)
         wait = seconds(self.delay_s or 0)
         if last is None or snapshot.now - last >= wait:
             return None
@@ -159,17 +158,6 @@ halt_at = 0.95
             if at is not None and value >= at:
                 return name
         return ""
-
-
-def _last_entry(snapshot: Snapshot) -> datetime | None:
-    """When the bot's last entry was that was not refused.
-
-    One forgotten behind all the refusals that are remembered counts as if it were of the oldest of them.
-    """
-    sent = [attempt.at for attempt in snapshot.attempts if not attempt.refused]
-    if sent:
-        return max(sent)
-    return snapshot.attempts[0].at if memory_full(snapshot) else None
 
 
 def _shown(score: Score) -> str:
