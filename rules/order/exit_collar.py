@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 from rules.decision import Breach
 from rules.fresh import is_fresh
 from rules.model import ENTRY, Command, PlaceOrder
-from rules.order.price_collar import collar_bound
+from rules.prices import is_through, through
 from rules.rule import Looser, Rule, Setting, show_exact
 from rules.snapshot import Snapshot
 
@@ -50,8 +50,8 @@ band = 0.10
         market = snapshot.markets.get(command.symbol)
         if market is None or not is_fresh(market.as_of, snapshot, self.mark_age_max_s):
             return None
-        bound = collar_bound(command.side, market.mark_price, self.band)
-        if (command.price - bound) * command.side.sign <= 0:
+        bound = through(command.side, market.mark_price, self.band)
+        if not is_through(command.side, command.price, bound):
             return None
         return self.breach(
             "EXIT_PRICE_OUTSIDE_COLLAR",

@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Final
 from rules.decision import Breach
 from rules.exposure import held_order
 from rules.model import ENTRY, AmendOrder, Command, PlaceOrder, Side
+from rules.prices import far_price, near_touch, through
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact
 from rules.snapshot import Account, HeldOrder, Market, Snapshot
 
@@ -107,7 +108,7 @@ reach = 0.05
         if None not in limits:
             return limits
         market = snapshot.markets.get(symbol)
-        return [self._through(_far_price(side, market), side) if limit is None else limit for limit in limits]
+        return [self._taken(side, market) if limit is None else limit for limit in limits]
 
     def _counts(self, bot: str, snapshot: Snapshot) -> bool:
         return self.across is Across.ALL or bot != snapshot.bot
@@ -117,13 +118,15 @@ reach = 0.05
         if command.price is not None:
             return command.price
         if isinstance(command, PlaceOrder) and command.order_type.is_conditional:
-            return self._through(command.trigger_price, side)
+            trigger = command.trigger_price
+            return None if trigger is None else through(side, trigger, self.reach)
         if command.price_match is not None and command.price_match.startswith("QUEUE"):
-            return _near_touch(side, market)
-        return self._through(_far_price(side, market), side)
+            return None if market is None else near_touch(side, market)
+        return self._taken(side, market)
 
-    def _through(self, reference: Decimal | None, side: Side) -> Decimal | None:
-        return None if reference is None else reference * (1 + self.reach * side.sign)
+    def _taken(self, side: Side, market: Market | None) -> Decimal | None:
+        """The worst price of an order that takes what it gets. ``None``: any, when there is no mark."""
+        return None if market is None else through(side, far_price(side, market), self.reach)
 
 
 def _furthest(side: Side, prices: Sequence[Decimal | None]) -> Decimal | None:
@@ -137,18 +140,3 @@ def _furthest(side: Side, prices: Sequence[Decimal | None]) -> Decimal | None:
 def _limit(order: HeldOrder) -> Decimal | None:
     """The limit of a held order; a held amend bears the higher of two prices and names its own beside it."""
     return order.price if order.amendment is None else order.amendment.price
-
-
-def _far_price(side: Side, market: Market | None) -> Decimal | None:
-    """The worse of mark and far touch, ``None`` when there is no mark."""
-    if market is None:
-        return None
-    if side is Side.BUY:
-        return max(market.mark_price, market.ask_price or market.mark_price)
-    return min(market.mark_price, market.bid_price or market.mark_price)
-
-
-def _near_touch(side: Side, market: Market | None) -> Decimal | None:
-    if market is None:
-        return None
-    return market.bid_price if side is Side.BUY else market.ask_price
