@@ -157,32 +157,30 @@ def _distance(backing: Decimal, losing: Decimal, legs: list[_Carried]) -> Decima
     return moved
 
 
-def liquidation_after(order: HeldOrder, snapshot: Snapshot) -> Liquidation:
+def liquidation_after(order: HeldOrder, snapshot: Snapshot, fills_at: Decimal | None = None) -> Liquidation:
     """The distance of the leg that ``order`` grows, once it and everything under way has filled.
 
-    Every symbol counts at its worst case, and the order at its price where that is worse than the mark. Cross legs are
+    Every symbol counts at its worst case; what the order loses at once by filling at ``fills_at``, the worst price it
+    names, where that is worse than the mark, is gone before anything moves. Cross legs are
     moved against the account **all together**, by one fraction: a market falls as a whole, and a number that holds
     only while nothing else moves has liquidated many. So it is never more than what the venue shows for the leg.
     Legs of other directions are no credit. An isolated leg stands alone; its distance is the smallest of what it is
     now, with what is under way, and with the order, because any of these may be all that fills.
 
-    Raises ``MarginUnknown``, naming what is missing. Worked out once for each order.
+    Raises ``MarginUnknown``, naming what is missing.
     """
-    return snapshot.last(_liquidation, order)
-
-
-def _liquidation(order: HeldOrder, snapshot: Snapshot) -> Liquidation:
     account, mark = _account(snapshot), _mark(order.symbol, snapshot)
+    paid = _paid_beyond_mark(order, fills_at, mark)
     if _mode(order.symbol, account) is MarginMode.ISOLATED:
-        distance, required = _isolated(order, account, mark, snapshot)
+        distance, required = _isolated(order, account, mark, paid, snapshot)
     else:
-        distance, required = _cross(order, account, mark, snapshot)
+        distance, required = _cross(order, account, paid, snapshot)
     price = max(ZERO, mark * (ONE - order.side.sign * distance))
     return Liquidation(distance=distance, price=price, maintenance_margin=required)
 
 
-def _cross(order: HeldOrder, account: Account, mark: Decimal, snapshot: Snapshot) -> tuple[Decimal, Decimal]:
-    backing = account.margin_balance - _paid_above_mark(order, mark)
+def _cross(order: HeldOrder, account: Account, paid: Decimal, snapshot: Snapshot) -> tuple[Decimal, Decimal]:
+    backing = account.margin_balance - paid
     for leg in account.found(_isolated_legs):
         backing -= max(ZERO, _isolated_backing(leg, snapshot))
     return _within_tiers(order, backing, account, snapshot) or _across_tiers(order, backing, account, snapshot)
@@ -310,7 +308,9 @@ def _across_tiers(order: HeldOrder, backing: Decimal, account: Account, snapshot
     return _distance(backing, losing, legs), required
 
 
-def _isolated(order: HeldOrder, account: Account, mark: Decimal, snapshot: Snapshot) -> tuple[Decimal, Decimal]:
+def _isolated(
+    order: HeldOrder, account: Account, mark: Decimal, paid: Decimal, snapshot: Snapshot
+) -> tuple[Decimal, Decimal]:
     """The leg alone: its margin and profit, and for each order that grows it the margin the venue will set aside."""
     legs = [leg for leg in account.positions if leg.symbol == order.symbol and leg.quantity * order.side.sign > 0]
     tiers, leverage = _tiers(order.symbol, snapshot), _leverage(order.symbol, account)
@@ -323,7 +323,7 @@ def _isolated(order: HeldOrder, account: Account, mark: Decimal, snapshot: Snaps
     cases = [
         (held, backing),
         (ordered, backing + (ordered - held) / leverage),
-        (whole, backing + (whole - held) / leverage - _paid_above_mark(order, mark)),
+        (whole, backing + (whole - held) / leverage - paid),
     ]
     growing = order.side is Side.SELL
     distance = min(
@@ -371,11 +371,11 @@ def _side_notional(exposure: Exposure, side: Side) -> Decimal:
     return exposure.long_notional if side is Side.BUY else exposure.short_notional
 
 
-def _paid_above_mark(order: HeldOrder, mark: Decimal) -> Decimal:
-    """What the order loses at once if it fills at its price; nothing for a price better than the mark."""
-    if order.price is None:
+def _paid_beyond_mark(order: HeldOrder, fills_at: Decimal | None, mark: Decimal) -> Decimal:
+    """What the order loses at once if it fills at that price; nothing for a price better than the mark."""
+    if fills_at is None:
         return ZERO
-    return max(ZERO, (order.price - mark) * order.side.sign) * order.quantity
+    return max(ZERO, (fills_at - mark) * order.side.sign) * order.quantity
 
 
 def _isolated_backing(leg: Position, snapshot: Snapshot) -> Decimal:
