@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, ClassVar, Literal
+from enum import StrEnum
+from typing import Annotated, ClassVar
 
 from rules.decision import Breach
 from rules.model import AmendOrder, Command
@@ -20,6 +21,13 @@ class Allowance:
     scope: str
     per_second: Decimal
     burst: Decimal
+
+
+class Cancels(StrEnum):
+    """Whether what is never refused takes tokens from what may be."""
+
+    FREE = "free"
+    COUNTED = "counted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +63,9 @@ cancels = "counted"
     burst: Annotated[Decimal, Setting("messages, at least 1", Looser.HIGHER)]
     amends_per_second: Annotated[Decimal | None, Setting("amends a second; not set: amends are messages")] = None
     amends_burst: Annotated[Decimal | None, Setting("amends, at least 1")] = None
-    cancels: Annotated[Literal["free", "counted"], Setting("whether cancels and exits take tokens")] = "free"
+    cancels: Annotated[Cancels, Setting("`free` or `counted`; whether cancels and exits take tokens", Looser.LOWER)] = (
+        Cancels.FREE
+    )
     tighten: Annotated[
         Decimal, Setting("share taken away at score 1, from 0 to 1", Looser.LOWER, zero_or_less=True)
     ] = Decimal("0.9")

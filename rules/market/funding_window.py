@@ -44,7 +44,7 @@ rate_min = 0.0005
     ahead_s: Annotated[int, Setting("seconds before the funding time", Looser.LOWER)]
     rate_min: Annotated[Decimal, Setting("fraction of notional per funding time; up to this it passes", Looser.HIGHER)]
     when_unknown: Annotated[
-        WithoutFacts, Setting('`"pass"` or `"refuse"` when rate or time are not known', Looser.NEITHER)
+        WithoutFacts, Setting('`"pass"` or `"refuse"` when rate or time are not known', Looser.LOWER)
     ] = WithoutFacts.PASS
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:

@@ -54,9 +54,9 @@ across = "all"
 reach = 0.05
 """
 
-    across: Annotated[Across, Setting('`"all"`: every order of the account; `"bots"`: all but the bot\'s own')] = (
-        Across.ALL
-    )
+    across: Annotated[
+        Across, Setting('`"all"`: every order of the account; `"bots"`: all but the bot\'s own', Looser.LOWER)
+    ] = Across.ALL
     # Binance lists the bound of each symbol as marketTakeBound: how far from the mark a market order may execute.
     # 0.30 is the value its documentation shows; most large symbols have less.
     reach: Annotated[

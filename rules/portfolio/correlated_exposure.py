@@ -93,7 +93,7 @@ memes = 5000
     )
     cluster_notional: Annotated[Decimal | None, Setting("quote currency; for each cluster", Looser.HIGHER)] = None
     cluster_limits: Annotated[
-        Mapping[str, Decimal], Setting("table `name = limit`; quote currency, instead", Looser.NEITHER)
+        Mapping[str, Decimal], Setting("table `name = limit`; quote currency, instead", Looser.HIGHER)
     ] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
