@@ -254,11 +254,12 @@ def _named(cancel: CancelOrder, account: Account) -> list[OpenOrder]:
 
 def _changes_nothing(command: SetLeverage | SetMarginMode | AdjustIsolatedMargin, account: Account) -> bool:
     """Whether the setting is what it is already: many bots send theirs before every order."""
-    legs = [leg for leg in account.positions if leg.symbol == command.symbol]
+    known = account.settings_of(command.symbol)
+    said_by = [*account.legs(command.symbol), *([known] if known is not None else [])]
     match command:
         case SetLeverage(leverage=leverage):
-            return bool(legs) and all(leg.leverage == leverage for leg in legs)
+            return {each.leverage for each in said_by if each.leverage is not None} == {leverage}
         case SetMarginMode(margin_mode=mode):
-            return bool(legs) and all(leg.margin_mode is mode for leg in legs)
+            return {each.margin_mode for each in said_by} == {mode}
         case _:
             return False
