@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, NamedTuple
 
 from rules.decision import Breach
 from rules.model import AmendOrder, Command
@@ -14,8 +14,7 @@ from rules.rule import Looser, Rule, Setting, as_written, show
 from rules.snapshot import Snapshot
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allowance:
+class Allowance(NamedTuple):
     """One bucket: its name in ``Snapshot.tokens``, the tokens that flow in a second, and how many are kept."""
 
     scope: str
@@ -87,15 +86,9 @@ cancels = "counted"
 
     def allowance(self, command: Command) -> Allowance:
         """The bucket that ``command`` is counted in."""
-        scope, burst = self._bucket(command)
-        per_second = self.per_second if scope == self.scope else self.amends_per_second
-        return Allowance(scope=scope, per_second=per_second or self.per_second, burst=burst)
-
-    def _bucket(self, command: Command) -> tuple[str, Decimal]:
-        """Name and size of the bucket that ``command`` is counted in."""
         if isinstance(command, AmendOrder) and self.amends_per_second is not None and self.amends_burst is not None:
-            return f"{self.scope}:amends", self.amends_burst
-        return self.scope, self.burst
+            return Allowance(f"{self.scope}:amends", self.amends_per_second, self.amends_burst)
+        return Allowance(self.scope, self.per_second, self.burst)
 
     def kept_back(self, burst: Decimal, anomaly: float) -> Decimal:
         """Tokens that stay in a bucket at this anomaly score; a full bucket always grants one message."""
@@ -103,11 +96,10 @@ cancels = "counted"
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse when the bucket holds less than one token above the share kept back."""
-        scope, burst = self._bucket(command)
-        balance = snapshot.tokens.get(scope)
-        if balance is None or balance >= 1 + self.kept_back(burst, snapshot.anomaly):
-            return None
         allowed = self.allowance(command)
+        balance = snapshot.tokens.get(allowed.scope)
+        if balance is None or balance >= 1 + self.kept_back(allowed.burst, snapshot.anomaly):
+            return None
         what = "message rate" if allowed.scope == self.scope else "rate of amends"
         tightened = f", tightened by anomaly score {snapshot.anomaly:.2f}" if snapshot.anomaly > 0 else ""
         return self.breach(
