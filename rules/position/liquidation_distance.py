@@ -10,7 +10,9 @@ from typing import Annotated, ClassVar, Final
 from rules.decision import Breach, Measure
 from rules.exposure import held_order
 from rules.fresh import fresh_condition
-from rules.margin import Liquidation, MarginUnknown, account_maintenance, liquidation_after
+from rules.margin.known import MarginUnknown
+from rules.margin.liquidation import Liquidation, liquidation_after
+from rules.margin.maintenance import account_maintenance
 from rules.model import Command, Side
 from rules.prices import worst_named
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show, show_exact

@@ -12,15 +12,10 @@ from hypothesis import strategies as st
 
 from rules.exposure import held_order
 from rules.instrument import MarginTier
-from rules.margin import (
-    Liquidation,
-    MarginUnknown,
-    Moving,
-    account_maintenance,
-    distance_to_liquidation,
-    liquidation_after,
-    maintenance_margin,
-)
+from rules.margin.known import MarginUnknown
+from rules.margin.liquidation import Liquidation, liquidation_after
+from rules.margin.maintenance import account_maintenance, maintenance_margin
+from rules.margin.moves import Moving, distance_to_liquidation
 from rules.model import Command, MarginMode, OrderType, PositionSide, Side
 from rules.prices import worst_named
 from rules.snapshot import SymbolSettings
