@@ -6,13 +6,10 @@ The worse price of a buy is the higher one, of a sell the lower one.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final
 
 from rules.intent import find_original
-from rules.model import AmendOrder, Command, PlaceOrder, Side
+from rules.model import BUY, AmendOrder, Command, PlaceOrder, Side
 from rules.snapshot import Market, Snapshot
-
-_BUY: Final = Side.BUY
 
 
 def through(side: Side, reference: Decimal, band: Decimal) -> Decimal:
@@ -22,23 +19,23 @@ def through(side: Side, reference: Decimal, band: Decimal) -> Decimal:
 
 def is_through(side: Side, price: Decimal, bound: Decimal) -> bool:
     """Whether a price is worse than ``bound``."""
-    return price > bound if side is _BUY else price < bound
+    return price > bound if side is BUY else price < bound
 
 
 def near_touch(side: Side, market: Market) -> Decimal | None:
     """The best price on the order's own side of the book, ``None`` where it is not known."""
-    return market.bid_price if side is _BUY else market.ask_price
+    return market.bid_price if side is BUY else market.ask_price
 
 
 def far_touch(side: Side, market: Market) -> Decimal | None:
     """The best price on the side that the order would take from, ``None`` where it is not known."""
-    return market.ask_price if side is _BUY else market.bid_price
+    return market.ask_price if side is BUY else market.bid_price
 
 
 def far_price(side: Side, market: Market) -> Decimal:
     """The worse of mark and far touch: what an order that takes any price may have to pay."""
     touch = far_touch(side, market) or market.mark_price
-    return max(market.mark_price, touch) if side is _BUY else min(market.mark_price, touch)
+    return max(market.mark_price, touch) if side is BUY else min(market.mark_price, touch)
 
 
 def worst_named(command: Command, snapshot: Snapshot) -> Decimal | None:
@@ -57,4 +54,4 @@ def worst_named(command: Command, snapshot: Snapshot) -> Decimal | None:
     prices = [price for price in named if price is not None]
     if not prices:
         return None
-    return max(prices) if command.side is _BUY else min(prices)
+    return max(prices) if command.side is BUY else min(prices)

@@ -18,7 +18,6 @@ from rules.snapshot import Snapshot
 
 _DAY: Final = timedelta(days=1)
 _TICK: Final = timedelta(microseconds=1)
-_ZERO: Final = Decimal(0)
 
 
 class CountsFrom(StrEnum):

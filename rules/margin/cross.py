@@ -12,11 +12,9 @@ from rules.margin.isolated import isolated_backing, set_aside
 from rules.margin.known import MarginUnknown, account_of, mode_of, tiers_of
 from rules.margin.maintenance import tier_place
 from rules.margin.moves import ANY, Carried, Moving, carried_legs, distance_of, reach_of
-from rules.model import MarginMode, Side
+from rules.model import BUY, ZERO, MarginMode, Side
 from rules.snapshot import Account, HeldOrder, Position, Snapshot
 
-_ZERO: Final = Decimal(0)
-_BUY: Final = Side.BUY
 _CROSS: Final = MarginMode.CROSS
 
 
@@ -28,7 +26,7 @@ def cross_distance(order: HeldOrder, account: Account, paid: Decimal, snapshot: 
     """
     backing = account.margin_balance - paid
     for leg in account.found(_isolated_legs):
-        backing -= max(_ZERO, isolated_backing(leg, snapshot))
+        backing -= max(ZERO, isolated_backing(leg, snapshot))
     return _within_tiers(order, backing, account, snapshot) or _across_tiers(order, backing, account, snapshot)
 
 
@@ -76,10 +74,10 @@ def _within_tiers(
         if reach_now < reach:
             reach = reach_now
     slope += losing
-    if slope <= _ZERO:
+    if slope <= ZERO:
         return None
     answer = (backing - required) / slope
-    return (answer, margin) if answer <= _ZERO or answer < reach else None
+    return (answer, margin) if answer <= ZERO or answer < reach else None
 
 
 def _standing_crossed(snapshot: Snapshot) -> tuple[dict[str, _Crossed], _Crossed] | None:
@@ -94,10 +92,10 @@ def _standing_crossed(snapshot: Snapshot) -> tuple[dict[str, _Crossed], _Crossed
         return None  # Whoever asks on finds out what is missing, and names it.
     parts = found.values()
     together = _Crossed(
-        losing=sum((each.losing for each in parts), _ZERO),
-        required=sum((each.required for each in parts), _ZERO),
-        slope=sum((each.slope for each in parts), _ZERO),
-        margin=sum((each.margin for each in parts), _ZERO),
+        losing=sum((each.losing for each in parts), ZERO),
+        required=sum((each.required for each in parts), ZERO),
+        slope=sum((each.slope for each in parts), ZERO),
+        margin=sum((each.margin for each in parts), ZERO),
         reach=min((each.reach for each in parts), default=ANY),
     )
     return found, together
@@ -107,7 +105,7 @@ def _crossed(exposure: Exposure, side: Side | None, tiers: tuple[MarginTier, ...
     losing, growing = _losing(exposure, side)
     if not exposure.hedged:
         return _leg(losing, losing, growing, tiers)
-    together = _Crossed(losing, _ZERO, _ZERO, _ZERO, ANY)
+    together = _Crossed(losing, ZERO, ZERO, ZERO, ANY)
     for notional in _carried_notionals(exposure, losing):
         _, required, slope, margin, reach = _leg(losing, notional, growing, tiers)
         together = _Crossed(
@@ -128,15 +126,15 @@ def _leg(losing: Decimal, notional: Decimal, growing: bool, tiers: tuple[MarginT
     required = kept - tier.maintenance_amount
     # A long in the first tier stays there however far it falls.
     reach = reach_of(notional, growing, tiers, place) if notional and (growing or place) else ANY
-    return _Crossed(losing, required, kept if growing else -kept, required if required > _ZERO else _ZERO, reach)
+    return _Crossed(losing, required, kept if growing else -kept, required if required > ZERO else ZERO, reach)
 
 
-_NOTHING: Final = _Crossed(_ZERO, _ZERO, _ZERO, _ZERO, ANY)
+_NOTHING: Final = _Crossed(ZERO, ZERO, ZERO, ZERO, ANY)
 
 
 def _across_tiers(order: HeldOrder, backing: Decimal, account: Account, snapshot: Snapshot) -> tuple[Decimal, Decimal]:
     """The distance, leg by leg and tier by tier."""
-    losing, legs, required = _ZERO, list[Carried](), _ZERO
+    losing, legs, required = ZERO, list[Carried](), ZERO
     # Of the other symbols most are as the last order found them; they are kept with the account.
     carried: dict[str, tuple[Exposure, Moving, tuple[Carried, ...]]] = snapshot.standing("carried", lambda _: {})
     for symbol, exposure in worst_case(snapshot, (order,)).items():
@@ -154,7 +152,7 @@ def _across_tiers(order: HeldOrder, backing: Decimal, account: Account, snapshot
                 carried[symbol] = exposure, moving, parts
         losing += moving.losing
         legs += parts
-        required += sum((max(_ZERO, leg.required) for leg in parts), _ZERO)
+        required += sum((max(ZERO, leg.required) for leg in parts), ZERO)
     return distance_of(backing, losing, legs), required
 
 
@@ -169,9 +167,9 @@ def _losing(exposure: Exposure, side: Side | None) -> tuple[Decimal, bool]:
     counts as growing."""
     long, short = exposure.long_notional, exposure.short_notional
     if side is None:
-        return (long if long >= short else short), short > _ZERO
-    if side is _BUY:
-        return long, exposure.hedged and short > _ZERO
+        return (long if long >= short else short), short > ZERO
+    if side is BUY:
+        return long, exposure.hedged and short > ZERO
     return short, True
 
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final
 
 from rules.book import Exposure, account_book
 from rules.margin.known import MarginUnknown, leverage_of, mark_of, tiers_of
 from rules.margin.maintenance import maintenance_margin
 from rules.margin.moves import Moving, distance_to_liquidation
-from rules.model import Side
+from rules.model import ZERO, Side
 from rules.snapshot import Account, HeldOrder, Position, Snapshot
-
-_ZERO: Final = Decimal(0)
 
 
 def isolated_distance(
@@ -25,11 +22,11 @@ def isolated_distance(
     """
     legs = [leg for leg in account.positions if leg.symbol == order.symbol and leg.quantity * order.side.sign > 0]
     tiers, leverage = tiers_of(order.symbol, snapshot), leverage_of(order.symbol, account)
-    held = sum((abs(leg.quantity) * mark for leg in legs), _ZERO)
-    backing = sum((isolated_backing(leg, snapshot) for leg in legs), _ZERO)
+    held = sum((abs(leg.quantity) * mark for leg in legs), ZERO)
+    backing = sum((isolated_backing(leg, snapshot) for leg in legs), ZERO)
     before = account_book(snapshot).before(order.symbol)
     after = account_book(snapshot).after(order)
-    ordered = _side_notional(before, order.side) if before is not None else _ZERO
+    ordered = _side_notional(before, order.side) if before is not None else ZERO
     whole = _side_notional(after, order.side)
     cases = [
         (held, backing),
@@ -40,7 +37,7 @@ def isolated_distance(
     distance = min(
         distance_to_liquidation(behind, [Moving(notional, (notional,), growing, tiers)])
         for notional, behind in cases
-        if notional > _ZERO
+        if notional > ZERO
     )
     return distance, maintenance_margin(whole, tiers)
 
@@ -63,7 +60,7 @@ def set_aside(exposure: Exposure, account: Account, snapshot: Snapshot) -> Decim
             for leg in account.positions
             if leg.symbol == exposure.symbol
         ),
-        _ZERO,
+        ZERO,
     )
     return (exposure.long_notional + exposure.short_notional - held) / leverage_of(exposure.symbol, account)
 

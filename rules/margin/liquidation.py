@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from rules.margin.cross import cross_distance
 from rules.margin.isolated import isolated_distance
 from rules.margin.known import account_of, mark_of, mode_of
-from rules.model import MarginMode
+from rules.model import ONE, ZERO, MarginMode
 from rules.snapshot import HeldOrder, Snapshot
-
-_ZERO: Final = Decimal(0)
-_ONE: Final = Decimal(1)
 
 
 class Liquidation(NamedTuple):
@@ -46,12 +43,12 @@ def liquidation_after(order: HeldOrder, snapshot: Snapshot, fills_at: Decimal | 
         distance, required = isolated_distance(order, account, mark, paid, snapshot)
     else:
         distance, required = cross_distance(order, account, paid, snapshot)
-    price = max(_ZERO, mark * (_ONE - order.side.sign * distance))
+    price = max(ZERO, mark * (ONE - order.side.sign * distance))
     return Liquidation(distance=distance, price=price, maintenance_margin=required)
 
 
 def _paid_beyond_mark(order: HeldOrder, fills_at: Decimal | None, mark: Decimal) -> Decimal:
     """What the order loses at once if it fills at that price; nothing for a price better than the mark."""
     if fills_at is None:
-        return _ZERO
-    return max(_ZERO, (fills_at - mark) * order.side.sign) * order.quantity
+        return ZERO
+    return max(ZERO, (fills_at - mark) * order.side.sign) * order.quantity

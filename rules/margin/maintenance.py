@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Final
 
 from rules.instrument import MarginTier
 from rules.margin.known import MarginUnknown, account_of, mark_of, tiers_of
+from rules.model import ZERO
 from rules.snapshot import Snapshot
-
-_ZERO: Final = Decimal(0)
 
 
 def maintenance_margin(notional: Decimal, tiers: Sequence[MarginTier]) -> Decimal:
@@ -19,7 +17,7 @@ def maintenance_margin(notional: Decimal, tiers: Sequence[MarginTier]) -> Decima
     Raises ``MarginUnknown`` without tiers.
     """
     tier = tiers[tier_place(notional, tiers)]
-    return max(_ZERO, notional * tier.maintenance_rate - tier.maintenance_amount)
+    return max(ZERO, notional * tier.maintenance_rate - tier.maintenance_amount)
 
 
 def account_maintenance(snapshot: Snapshot) -> Decimal:
@@ -34,7 +32,7 @@ def _account_maintenance(snapshot: Snapshot) -> Decimal:
             maintenance_margin(abs(leg.quantity) * mark_of(leg.symbol, snapshot), tiers_of(leg.symbol, snapshot))
             for leg in account.positions
         ),
-        _ZERO,
+        ZERO,
     )
 
 

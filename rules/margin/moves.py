@@ -8,12 +8,11 @@ from typing import Final, NamedTuple
 
 from rules.instrument import MarginTier
 from rules.margin.maintenance import tier_place
+from rules.model import ONE, ZERO
 
 ANY: Final = Decimal("Infinity")
 """As far as there is: a leg that leaves its tier nowhere."""
 
-_ZERO: Final = Decimal(0)
-_ONE: Final = Decimal(1)
 _SURELY: Final = Decimal("0.999999")
 """A move is a quotient, which may be rounded up: what comes this near to a bound is not taken to be within it."""
 
@@ -67,16 +66,16 @@ def distance_to_liquidation(backing: Decimal, symbols: Sequence[Moving]) -> Deci
     ``backing`` is the balance before the move. Something must be losing. Raises ``MarginUnknown`` without tiers.
     """
     legs = [leg for each in symbols for leg in carried_legs(each)]
-    return distance_of(backing, sum((each.losing for each in symbols), _ZERO), legs)
+    return distance_of(backing, sum((each.losing for each in symbols), ZERO), legs)
 
 
 def distance_of(backing: Decimal, losing: Decimal, legs: list[Carried]) -> Decimal:
     """The same fraction for what is ``losing`` and for ``legs`` that are in the tiers of now."""
-    moved = _ZERO
+    moved = ZERO
     # Balance less requirement falls ever more steeply. So the tiers of a nearer place lead too far, those of a place
     # too far never too near: every step comes back by a tier at least, until the tiers are those of the answer.
     for _ in range(1 + sum(len(leg.tiers) for leg in legs)):
-        free, slope, risen, fallen = backing, losing, _ONE + moved, _ONE - moved
+        free, slope, risen, fallen = backing, losing, ONE + moved, ONE - moved
         for place, leg in enumerate(legs):
             if moved:
                 moved_to = leg.notional * (risen if leg.growing else fallen)
@@ -85,7 +84,7 @@ def distance_of(backing: Decimal, losing: Decimal, legs: list[Carried]) -> Decim
             free -= leg.required
             slope += leg.slope
         answer = free / slope
-        if answer <= _ZERO or answer == moved:
+        if answer <= ZERO or answer == moved:
             return answer
         if not moved and all(answer < leg.reach for leg in legs):
             return answer  # The next step would find every leg in its tier, and the same answer.
@@ -101,6 +100,6 @@ def carried_legs(each: Moving) -> tuple[Carried, ...]:
 def reach_of(notional: Decimal, growing: bool, tiers: Sequence[MarginTier], place: int) -> Decimal:
     """A fraction by which a leg that is in the tier at ``place`` may move and surely stays in it."""
     if growing:
-        return (tiers[place + 1].notional_floor / notional - _ONE) * _SURELY if place + 1 < len(tiers) else ANY
+        return (tiers[place + 1].notional_floor / notional - ONE) * _SURELY if place + 1 < len(tiers) else ANY
     floor = tiers[place].notional_floor
-    return (_ONE - floor / notional) * _SURELY if floor else ANY
+    return (ONE - floor / notional) * _SURELY if floor else ANY

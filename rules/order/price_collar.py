@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar
 
 from rules.decision import Breach
 from rules.facts import PRICE_WINDOWS_S
 from rules.fresh import is_fresh
-from rules.model import ENTRY, AmendOrder, Command, PlaceOrder, Side
+from rules.model import BUY, ENTRY, AmendOrder, Command, PlaceOrder, Side
 from rules.prices import far_price, far_touch, is_through, near_touch, through
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact
 from rules.snapshot import Market, Snapshot
-
-_BUY: Final = Side.BUY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +122,7 @@ window_band = 0.05
         seen = known.range_of(self.window_s) if known is not None else None
         if seen is None or not is_fresh(seen.as_of, snapshot, self.facts_age_max_s):
             return self.unknown(f"how the mark of {command.symbol} has moved over the last {self.window_s} s")
-        extreme, word = (seen.low, "lowest") if command.side is _BUY else (seen.high, "highest")
+        extreme, word = (seen.low, "lowest") if command.side is BUY else (seen.high, "highest")
         paid = _price_paid(command, price, market)
         bound = through(command.side, extreme, self.window_band)
         if not is_through(command.side, paid, bound):
@@ -161,7 +159,7 @@ def _price_paid(command: PlaceOrder | AmendOrder, price: Decimal | None, market:
     """The worst price the order can get now: its limit, or what the market has run to."""
     if price is not None and not _is_conditional(command):
         return price
-    buys = command.side is _BUY
+    buys = command.side is BUY
     run_to = far_price(command.side, market)
     if not isinstance(command, PlaceOrder) or not _is_conditional(command):
         return run_to

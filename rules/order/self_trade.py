@@ -6,17 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar
 
 from rules.decision import Breach
 from rules.exposure import held_order
-from rules.model import ENTRY, AmendOrder, Command, PlaceOrder, Side
+from rules.model import BUY, ENTRY, SELL, AmendOrder, Command, PlaceOrder, Side
 from rules.prices import far_price, near_touch, through
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact
 from rules.snapshot import Account, HeldOrder, Market, Snapshot
-
-_BUY: Final = Side.BUY
-_SELL: Final = Side.SELL
 
 
 class Across(StrEnum):
@@ -75,7 +72,7 @@ reach = 0.05
             return None
         if snapshot.account is None:
             return self.unknown("which orders of the account rest")
-        other = _SELL if order.side is _BUY else _BUY
+        other = SELL if order.side is BUY else BUY
         against = self._worst_prices(snapshot.account, order.symbol, other, snapshot)
         if not against:
             return None
@@ -134,7 +131,7 @@ def _furthest(side: Side, prices: Sequence[Decimal | None]) -> Decimal | None:
     known = [price for price in prices if price is not None]
     if len(known) < len(prices):
         return None
-    return max(known) if side is _BUY else min(known)
+    return max(known) if side is BUY else min(known)
 
 
 def _limit(order: HeldOrder) -> Decimal | None:

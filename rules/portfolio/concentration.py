@@ -9,11 +9,9 @@ from typing import Annotated, ClassVar
 
 from rules.decision import Breach
 from rules.exposure import exposure_after, gross_notional, held_order
-from rules.model import Command
+from rules.model import ZERO, Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
 from rules.snapshot import Snapshot
-
-ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,15 +13,13 @@ from rules.fresh import fresh_condition
 from rules.margin.known import MarginUnknown
 from rules.margin.liquidation import Liquidation, liquidation_after
 from rules.margin.maintenance import account_maintenance
-from rules.model import Command, Side
+from rules.model import BUY, ONE, Command
 from rules.prices import worst_named
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show, show_exact
 from rules.snapshot import HeldOrder, Snapshot
 
 _FRACTION: Final = Decimal("0.0001")
 _PRICE: Final = Decimal("0.00000001")
-_ALL_OF_IT: Final = Decimal(1)
-_BUY: Final = Side.BUY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +115,7 @@ multiple_of_volatility = 8
         if known is None or known.volatility is None:
             return None
         required = max(self.distance_min, self.multiple_of_volatility * known.volatility)
-        return min(required, _ALL_OF_IT) if order.side is _BUY else required
+        return min(required, ONE) if order.side is BUY else required
 
 
 def _liquidation(command: Command, snapshot: Snapshot) -> Liquidation:
