@@ -19,7 +19,7 @@ import msgspec
 from proxy.accounts import memory as memories
 from proxy.accounts.memory import Memory
 from proxy.disk import make_directory, remove_file, replace_file
-from proxy.store.client import STORE_TROUBLE, heed_cancellation
+from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import build, load
 from proxy.store.warden_store import WardenStore
 
@@ -48,7 +48,6 @@ class RecordStore:
         there can be read."""
         said: list[str] = []
         while True:
-            heed_cancellation()
             version, stored = await self._stored()
             found, troubles = await asyncio.to_thread(self._found, version, stored)
             if troubles and troubles != said:
@@ -72,7 +71,6 @@ class RecordStore:
 
     async def _stored(self) -> tuple[int, bytes | None]:
         while True:
-            heed_cancellation()
             try:
                 return await self._store.record_memory(self._account)
             except STORE_TROUBLE as trouble:

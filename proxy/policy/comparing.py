@@ -107,7 +107,7 @@ def _kill(old: Policy, new: Policy) -> Iterator[Change]:
         for name, field in fields_of(type(before)).items():
             was, now = getattr(before, name), getattr(after, name)
             if was != now:
-                yield _change(_direction(was, now, field.setting.looser), "kill", table, name, was, now)
+                yield _change(_direction(was, now, field.setting), "kill", table, name, was, now)
 
 
 def _rules(old: Policy, new: Policy) -> Iterator[Change]:
