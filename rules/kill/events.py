@@ -11,47 +11,9 @@ from decimal import Decimal
 from enum import StrEnum
 
 from rules.kill.cost import Cost, CostEstimate
-from rules.kill.legs import BookLevel, LotSize, OpenLeg, OrderKind, RestingOrder
-from rules.kill.settings import Flatten
+from rules.kill.legs import OpenLeg, OrderKind, RestingOrder
+from rules.kill.settings import FLATTEN_DEFAULT, Flatten
 from rules.model import Side
-
-__all__ = [
-    "Action",
-    "BookLevel",
-    "Cancel",
-    "CancelFailed",
-    "CancelSent",
-    "CancelStep",
-    "Cause",
-    "Close",
-    "CloseFailed",
-    "CloseRejected",
-    "CloseSent",
-    "CloseStep",
-    "CostEstimated",
-    "Costed",
-    "DeadlinePassed",
-    "DisableKeys",
-    "Engaged",
-    "Event",
-    "Fill",
-    "Finish",
-    "KeysDisabled",
-    "LotSize",
-    "OpenLeg",
-    "OrderKind",
-    "Phase",
-    "Refusal",
-    "RestingOrder",
-    "Resumed",
-    "Survey",
-    "SurveyFailed",
-    "Surveyed",
-    "Tallied",
-    "Tally",
-    "Wait",
-    "Waited",
-]
 
 
 class Phase(StrEnum):
@@ -159,7 +121,7 @@ class Engaged:
     by: str
     reason: str
     deadline: datetime
-    flatten: Flatten = Flatten()
+    flatten: Flatten = FLATTEN_DEFAULT
     silent_until: datetime | None = None
 
 
@@ -277,6 +239,7 @@ class Tallied:
     at: datetime
     fills: tuple[Fill, ...]
     error: str = ""
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,4 +49,5 @@ class KillSettings:
     rearm: Rearm = field(default_factory=Rearm)
 
 
+FLATTEN_DEFAULT: Final = Flatten()
 KILL_DEFAULT: Final = KillSettings()

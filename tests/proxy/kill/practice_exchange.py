@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.accounts.venue_account import VenueAccount
+from proxy.kill.hands import VenueHands
 from proxy.vault.keys import Secret
 
 ROOT = Path(__file__).parents[3]
@@ -83,8 +84,9 @@ class PracticeExchange:
     async def flat(self, account: str = "main") -> bool:
         hands = self.hands(account)
         try:
-            book = await hands.book()
-            return not (book.plain or book.conditional or book.positions)
+            reading = await VenueHands(hands).survey()
+            orders = (*reading.plain_orders, *reading.conditional_orders, *reading.algo_orders)
+            return not (orders or reading.positions or reading.unread)
         finally:
             await hands.aclose()
 
