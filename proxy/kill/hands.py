@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, Protocol, TypeVar
 
@@ -30,6 +30,7 @@ _LISTING_FRESH_S: Final = 10.0
 # What only makes a close better, or belongs to another of the venue's services, must not make the way out slow.
 _BESIDE_WAIT_S: Final = 1.0
 _ALGO_AGAIN_S: Final = 5.0
+_CLOCKS_APART: Final = timedelta(minutes=1)
 # A leg larger than this part of what stands at the touch is worth a look into the book; it costs a request a symbol.
 _TOUCH_SHARE: Final = Decimal("0.25")
 
@@ -142,6 +143,7 @@ class VenueHands:
     async def tally(self, closes: Sequence[tuple[CloseStep, str]], since: datetime) -> tuple[Fill, ...]:
         """What became of closes, each named by its client order id, and what the venue charged for them."""
         symbols = sorted({step.leg.symbol for step, _ in closes})
+        since -= _CLOCKS_APART  # The venue's clock decides, and only our own orders' fees are taken.
         reports = await together(*(self._way.order(step.leg.symbol, name) for step, name in closes))
         charged = await together(*(self._way.fees(symbol, since) for symbol in symbols))
         fees: dict[str, tuple[Decimal, str]] = {}
