@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -31,7 +32,7 @@ from rules.kill.events import (
 )
 from rules.kill.legs import OpenLeg, OrderKind, RestingOrder
 from rules.kill.machine import replay
-from rules.kill.reckoning import reckoned
+from rules.kill.reckoning import filled_by_leg, reckoned
 from rules.kill.rounds import CALM_READS
 from rules.kill.state import advice, left
 
@@ -46,11 +47,15 @@ class StepTaken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosedPosition:
-    """How much of a leg is gone since it was seen largest, by our orders or by anybody's."""
+    """How much of a leg is gone since it was seen largest; ``filled`` of it, without a sign, by the kill's own closes.
+
+    The rest was closed by others: orders of a bot still on their way, a liquidation, auto-deleveraging.
+    """
 
     symbol: str
     position_side: str
     quantity: Decimal
+    filled: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +143,7 @@ def account_report(job: Job, events: list[Event], *, joined: bool = False, troub
         verified_ms=_milliseconds(job, calm[-1]) if calm else None,
         latched=any(event.latched for event in events if isinstance(event, KeysDisabled)),
         cancelled=_cancelled(surveys),
-        closed=_closed(surveys),
+        closed=_closed(surveys, filled_by_leg(events)),
         read_backs=calm,
         unlisted=tuple(sorted({what for survey in surveys for what in survey.unlisted})),
         left=left(state) if state else ("unknown: the kill has not begun",),
@@ -191,7 +196,7 @@ def _orders(survey: Surveyed) -> tuple[RestingOrder, ...]:
     return (*survey.plain_orders, *survey.conditional_orders, *survey.algo_orders)
 
 
-def _closed(surveys: list[Surveyed]) -> tuple[ClosedPosition, ...]:
+def _closed(surveys: list[Surveyed], filled: Mapping[str, Decimal]) -> tuple[ClosedPosition, ...]:
     largest: dict[str, OpenLeg] = {}
     for leg in (leg for survey in surveys for leg in survey.positions):
         if leg.key not in largest or abs(leg.quantity) > abs(largest[leg.key].quantity):
@@ -199,7 +204,10 @@ def _closed(surveys: list[Surveyed]) -> tuple[ClosedPosition, ...]:
     now = {leg.key: leg.quantity for survey in surveys[-1:] for leg in survey.positions}
     return tuple(
         ClosedPosition(
-            symbol=leg.symbol, position_side=leg.position_side.value, quantity=leg.quantity - now.get(key, Decimal(0))
+            symbol=leg.symbol,
+            position_side=leg.position_side.value,
+            quantity=leg.quantity - now.get(key, Decimal(0)),
+            filled=filled.get(key, Decimal(0)),
         )
         for key, leg in sorted(largest.items())
         if leg.quantity != now.get(key)

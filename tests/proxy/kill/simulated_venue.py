@@ -36,6 +36,7 @@ class SimulatedVenue:
 
     ``levels`` is what stands on either side of every book: distance from the mark as a fraction, and quantity, whole
     again with every order. ``quiet`` leaves the account as empty as it is made, for tests that fill it themselves.
+    ``on_close`` sees every close as it arrives, before the venue looks at it, and may refuse it.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class SimulatedVenue:
         self.called_while_banned = 0
         self.levels: list[tuple[str, str]] = [("0.0005", "20"), ("0.003", "200")]
         self.halted: set[str] = set()
+        self.on_close: Callable[[CloseStep], None] = lambda _: None
         drawn = self.chance.random() < 0.4
         self.hedged = drawn if hedged is None else hedged
         self.positions: dict[tuple[str, PositionSide], Decimal] = {}
@@ -146,9 +148,12 @@ class SimulatedVenue:
         self.client_ids.add(client_order_id)
         self.sent.append(step)
         await self._arrive(reading=False)
+        self.on_close(step)
         if step.leg.symbol in self.halted:
             raise VenueRefused(-4108, "Symbol is on delivering or delivered or settling or closed or pre-trading.")
-        if self.fault("close refused"):
+        held = self.positions.get((step.leg.symbol, step.leg.position_side), Decimal(0))
+        too_much = step.leg.position_side is not PositionSide.BOTH and step.quantity > abs(held)
+        if too_much or held * step.side.sign >= 0 or self.fault("close refused"):
             raise VenueRefused(-2022, "ReduceOnly Order is rejected.")
         if self.fault("close executed late"):
             self.later(self.chance.uniform(0, 5), self.execute, step, step.quantity, client_order_id)
@@ -221,7 +226,7 @@ class SimulatedVenue:
         held = self.positions.get(key, Decimal(0))
         if held * step.side.sign >= 0:
             return Decimal(0)
-        quantity = min(quantity.quantize(Decimal("0.1")), abs(held))
+        quantity = min(quantity.quantize(LOT.step), abs(held))
         self.positions[key] = held + quantity * step.side.sign
         self.filled[name] = self.filled.get(name, Decimal(0)) + quantity
         if self.positions[key] * held < 0:
