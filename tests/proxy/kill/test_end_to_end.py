@@ -16,8 +16,8 @@ from proxy.kill.report import AccountReport
 from proxy.store.fence import DESK, Fence, Scope
 from tests.proxy.kill.practice_exchange import ROOT, PracticeExchange, practice_exchange
 
-# Head, press, keys, survey, five cancel lines, survey, two rounds of closes with the positions after each, survey, tally
-# and cost, and twice a wait with a survey: the 36th ends the job.
+# Head, press, keys, survey, five cancel lines, survey, two rounds of closes with the positions after each, survey,
+# tally and cost, and twice a wait with a survey: the 36th ends the job.
 LINES = 35
 # Two of three are left to the full tests: a process a line is dear, and every await is tried in virtual time.
 STRIDES = [pytest.param(3, id="third"), pytest.param(1, id="every", marks=pytest.mark.full)]
