@@ -27,9 +27,12 @@ async def press(data_dir: Path, venue: SimulatedVenue, on_step: Any = None) -> K
 
 async def taken_over(data_dir: Path, venue: SimulatedVenue, where: str) -> None:
     await asyncio.sleep(venue.chance.choice(NOTICED_AFTER))
+    left_over = [job.job.job_id for job in unfinished_jobs(data_dir) if job.job is not None]
     report = await press(data_dir, venue)
     account = report.accounts[0]
     assert report.flat and venue.flat, f"{where}: {account.why or account.left}"
+    if left_over:
+        assert account.joined and account.job_id == left_over[0], f"{where}: begun anew instead of resumed"
     assert venue.flips == 0, f"{where}: a position changed its sign"
     assert unfinished_jobs(data_dir) == (), where
 
