@@ -23,6 +23,7 @@ from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.store.fence import DESK, Fence, FenceCorrupt, Scope
 from proxy.store.warden_store import WardenStore
+from rules.kill.settings import Flatten
 from rules.model import TradingState
 
 log = logging.getLogger("perpguard.kill")
@@ -44,7 +45,10 @@ class Blocked:
 
 
 class KillDesk:
-    """Presses and re-arms for one data directory. ``changed`` hears of every scope whose book a kill may have moved."""
+    """Presses and re-arms for one data directory. ``changed`` hears of every scope whose book a kill may have moved.
+
+    ``flatten`` is how the policy of that moment wants positions closed.
+    """
 
     def __init__(
         self,
@@ -54,12 +58,14 @@ class KillDesk:
         store: WardenStore,
         record: Record,
         changed: Callable[[Scope], None],
+        flatten: Callable[[], Flatten],
     ) -> None:
         self._data_dir = data_dir
         self._hands = hands
         self._store = store
         self._record = record
         self._changed = changed
+        self._flatten = flatten
         self._fence = Fence(data_dir)
         self._truths = asyncio.Lock()
         self._jobs: set[asyncio.Task[None]] = set()
@@ -211,7 +217,7 @@ class KillDesk:
 
     async def _run(self, scope: Scope, by: str, reason: str) -> None:
         covered = [hands for name, hands in self._hands.items() if scope.covers(name)]
-        report = await kill(self._data_dir, scope, covered, by, reason, latch=self._tell_store)
+        report = await kill(self._data_dir, scope, covered, by, reason, latch=self._tell_store, flatten=self._flatten())
         generation = report.generation if report.generation is not None else 0
         # Flat or not, the exits belong to the bots again: a kill that ended DEGRADED must trap nobody.
         await self._latch(scope, generation, running=self.running(scope))
