@@ -10,8 +10,10 @@ from proxy.accounts.keeper import AccountKeeper
 from proxy.kill.bot_stops import BotStops
 from proxy.kill.desk import KillDesk
 from proxy.kill.hands import VenueHands
+from proxy.kill.roster import Roster
 from proxy.overrides.desk import OverrideDesk
 from proxy.pieces.account import AccountPieces, build_account
+from proxy.pieces.bots import bot_hands
 from proxy.pieces.ground import Ground
 from proxy.pieces.hands import Hands, take_hands
 from proxy.pieces.venue import VenuePieces, build_venues
@@ -50,13 +52,20 @@ def build_desk(ground: Ground) -> DeskPieces:
 
     def book_moved(scope: Scope) -> None:
         for name, keeper in keepers.items():
-            if scope.covers(name):
+            if scope.covers(name, keeper.venue) or (scope.bot, name) in ground.traders():
                 keeper.survey_soon()
 
     venues = build_venues(ground, hands, keepers)
+    whole = {name: VenueHands(pair.kill) for name, pair in hands.items()}
+    accounts: dict[str, AccountPieces] = {}
     kill = KillDesk(
         data_dir=settings.data_dir,
-        hands={name: VenueHands(pair.kill) for name, pair in hands.items()},
+        roster=Roster(
+            hands=whole,
+            venues={name: pair.key.venue for name, pair in hands.items()},
+            traders=ground.traders,
+            bot_hands=lambda bot, account: bot_hands(ground, bot, account, hands[account].kill, whole, accounts),
+        ),
         store=ground.store,
         record=event,
         changed=book_moved,
@@ -68,7 +77,7 @@ def build_desk(ground: Ground) -> DeskPieces:
         traders=ground.traders,
         generation=kill.generation,
     )
-    accounts = {name: build_account(ground, pair, venues[pair.key.venue], kill) for name, pair in hands.items()}
+    accounts |= {name: build_account(ground, pair, venues[pair.key.venue], kill) for name, pair in hands.items()}
     keepers.update((name, pieces.keeper) for name, pieces in accounts.items())
     overrides = _override_desk(ground, hands, venues)
     watch = AnomalyWatch(ground.store, ground.traders)

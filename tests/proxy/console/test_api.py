@@ -139,7 +139,7 @@ async def test_a_person_re_arms_only_by_entering_the_token_again(person: Browser
     assert plane.rearms == [{"scope": "desk", "name": "Ada Lovelace", "reason": "repaired it", "typed": "desk"}]
 
 
-async def test_a_bot_is_let_go_on_but_never_killed(
+async def test_a_bot_is_let_go_on_and_killed_like_an_account(
     client: httpx.AsyncClient, person: Browser, plane: DeskDouble
 ) -> None:
     body = {"scope": "bot:grid-1", "name": "Ada", "reason": "repaired it", "typed": "bot:grid-1"}
@@ -149,8 +149,10 @@ async def test_a_bot_is_let_go_on_but_never_killed(
     assert (answer.status_code, "bot:grid-1 may trade again" in answer.text) == (200, True)
     assert [each["scope"] for each in plane.rearms] == ["bot:grid-1", "bot:grid-1"]
     kill = await client.post("/control/kill", json={"scope": "bot:grid-1", "reason": "x"}, headers=BEARER)
-    assert (kill.status_code, kill.json()["error"]["code"]) == (422, "UNKNOWN_SCOPE")
-    assert plane.kills == []
+    assert kill.status_code == 202
+    kill = await client.post("/control/kill", json={"scope": "venue:binanceusdm", "reason": "x"}, headers=BEARER)
+    assert kill.status_code == 202
+    assert [each["scope"] for each in plane.kills] == ["bot:grid-1", "venue:binanceusdm"]
 
 
 @pytest.mark.parametrize(
