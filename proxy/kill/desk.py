@@ -161,6 +161,14 @@ class KillDesk:
             self._start(scope, by, reason, hands, asyncio.get_running_loop().time())
         return True
 
+    def engaged(self) -> frozenset[Scope]:
+        """What is stopped on this machine. Damage to the epoch stops the desk, which nobody has pressed."""
+        return self.truths.fence.scopes() if self.generation() else frozenset()
+
+    def hand(self, scope: Scope, account: str) -> AccountHands | None:
+        """The kill's hands for one account of a scope; ``None`` for one that is not covered."""
+        return self.roster.hand(scope, account) if account in self.roster.accounts(scope) else None
+
     async def rearm(self, scope: Scope, name: str, reason: str, typed: str) -> int:
         """Open one scope again, in all three places. Returns the new generation.
 

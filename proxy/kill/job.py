@@ -11,10 +11,11 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -135,39 +136,61 @@ def unfinished_jobs(data_dir: Path) -> tuple[UnfinishedJob, ...]:
 
     To resume one, press again: ``kill`` with its scope and account takes it over.
     """
-    directories = sorted(path for path in (data_dir / "kill" / "jobs").glob("*") if path.is_dir())
     found = []
-    for directory in directories:
-        path = _newest(directory)
-        if path is None:
-            continue
-        account, _, bot = directory.name.partition("@")
+    for account, bot, path in _newest_of_all(data_dir):
         try:
-            journal = Journal.read(path)
+            journal = _read(path)
         except (JournalCorrupt, OSError):
-            found.append(UnfinishedJob(account=account, bot=bot or None, path=path, job=None))
+            found.append(UnfinishedJob(account=account, bot=bot, path=path, job=None))
             continue
         if journal is None or not _finished(journal):
             job = journal.job if journal else None
-            found.append(UnfinishedJob(account=account, bot=bot or None, path=path, job=job))
+            found.append(UnfinishedJob(account=account, bot=bot, path=path, job=job))
     return tuple(found)
 
 
 def newest_jobs(data_dir: Path) -> tuple[NewestJob, ...]:
     """The newest job of everyone, finished or not. Journals that cannot be read are left out."""
     found = []
-    for directory in sorted((data_dir / "kill" / "jobs").glob("*")):
-        path = _newest(directory)
-        if path is None:
-            continue
+    for account, bot, path in _newest_of_all(data_dir):
         try:
-            journal = Journal.read(path)
+            journal = _read(path)
         except (JournalCorrupt, OSError):
             continue
         if journal is not None:
-            account, _, bot = directory.name.partition("@")
-            found.append(NewestJob(account=account, bot=bot or None, journal=journal, ended=_finished(journal)))
+            found.append(NewestJob(account=account, bot=bot, journal=journal, ended=_finished(journal)))
     return tuple(found)
+
+
+def _newest_of_all(data_dir: Path) -> Iterator[tuple[str, str | None, Path]]:
+    """Account, bot and newest journal of everyone that was ever killed."""
+    for directory in sorted(path for path in (data_dir / "kill" / "jobs").glob("*") if path.is_dir()):
+        path = _newest(directory)
+        if path is not None:
+            account, _, bot = directory.name.partition("@")
+            yield account, bot or None, path
+
+
+def _read(path: Path) -> Journal | None:
+    """A journal as it is now. Those that did not change are not parsed again: they are looked at all the time."""
+    found = path.stat()
+    return _parsed(path, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _parsed(path: Path, size: int, changed_ns: int) -> Journal | None:
+    return Journal.read(path)
+
+
+def job_history(data_dir: Path, account: str, bot: str | None = None) -> Iterator[Journal]:
+    """The jobs of an account, or of a bot's part of it, the newest first. Journals that cannot be read are left out."""
+    for path in sorted(job_directory(data_dir, account, bot).glob("*.jsonl"), reverse=True):
+        try:
+            journal = _read(path)
+        except (JournalCorrupt, OSError):
+            continue
+        if journal is not None:
+            yield journal
 
 
 async def _tell(latch: Latch | None, scope: Scope, generation: int | None) -> bool:

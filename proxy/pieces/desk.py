@@ -10,6 +10,7 @@ from proxy.accounts.keeper import AccountKeeper
 from proxy.kill.bot_stops import BotStops
 from proxy.kill.desk import KillDesk
 from proxy.kill.hands import VenueHands
+from proxy.kill.pursuit import Pursuit
 from proxy.kill.roster import Roster
 from proxy.overrides.desk import OverrideDesk
 from proxy.pieces.account import AccountPieces, build_account
@@ -28,6 +29,7 @@ class DeskPieces:
     venues: Mapping[str, VenuePieces]
     accounts: Mapping[str, AccountPieces]
     kill: KillDesk
+    pursuit: Pursuit
     stops: BotStops
     overrides: OverrideDesk
     watch: AnomalyWatch
@@ -79,9 +81,18 @@ def build_desk(ground: Ground) -> DeskPieces:
     )
     accounts |= {name: build_account(ground, pair, venues[pair.key.venue], kill) for name, pair in hands.items()}
     keepers.update((name, pieces.keeper) for name, pieces in accounts.items())
+
+    def shows(account: str) -> bool:
+        """Whether the feed of an account knows of orders or positions."""
+        seen = keepers[account].account if account in keepers else None
+        return seen is not None and bool(seen.positions or seen.open_orders)
+
+    pursuit = Pursuit(data_dir=settings.data_dir, desk=kill, record=event, shows=shows, now=ground.now)
     overrides = _override_desk(ground, hands, venues)
     watch = AnomalyWatch(ground.store, ground.traders)
-    return DeskPieces(venues=venues, accounts=accounts, kill=kill, stops=stops, overrides=overrides, watch=watch)
+    return DeskPieces(
+        venues=venues, accounts=accounts, kill=kill, pursuit=pursuit, stops=stops, overrides=overrides, watch=watch
+    )
 
 
 def _override_desk(ground: Ground, hands: Mapping[str, Hands], venues: Mapping[str, VenuePieces]) -> OverrideDesk:
