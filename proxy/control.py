@@ -191,7 +191,10 @@ class Control:
             "blocked_ms": current[0].blocked_ms,
             "flat": all(report.flat for report in current),
             "flat_ms": max(flat_times, default=None) if len(flat_times) == len(current) else None,
-            "accounts": [plain(report) | {"name": report.account} for report in current],
+            "accounts": [
+                plain(report) | {"name": report.account, "exchange_key": self._kill.key_outcome(report)}
+                for report in current
+            ],
         }
 
     async def rearm(self, *, scope: str, name: str, reason: str, typed: str) -> Mapping[str, Any]:

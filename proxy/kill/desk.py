@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from proxy.kill.exchange_keys import key_outcome
 from proxy.kill.gates import NOBODY_ASKED, Acknowledged, acknowledged
 from proxy.kill.hands import AccountHands
 from proxy.kill.in_flight import InFlight, followed, in_flight
-from proxy.kill.job import UnfinishedJob, kill, newest_jobs, unfinished_jobs, widened
+from proxy.kill.job import UnfinishedJob, job_directory, kill, newest_jobs, unfinished_jobs, widened
 from proxy.kill.joins import Join, note_join
 from proxy.kill.rearm import RearmRefused, rearm
 from proxy.kill.report import AccountReport, KillReport, account_report
@@ -169,6 +170,10 @@ class KillDesk:
         """The kill's hands for one account of a scope; ``None`` for one that is not covered."""
         return self.roster.hand(scope, account) if account in self.roster.accounts(scope) else None
 
+    def busy(self, account: str) -> bool:
+        """Whether this process is still at a kill of an account, or follows what was in flight."""
+        return any(account in run.accounts for run in self._runs)
+
     async def rearm(self, scope: Scope, name: str, reason: str, typed: str) -> int:
         """Open one scope again, in all three places. Returns the new generation.
 
@@ -198,6 +203,10 @@ class KillDesk:
             widened(account_report(newest.journal.job, newest.journal.events), newest.journal.path)
             for newest in newest_jobs(self._data_dir)
         )
+
+    def key_outcome(self, report: AccountReport) -> str | None:
+        """What became of the account's exchange key after a job; ``None`` where nothing was asked for, or not yet."""
+        return key_outcome(job_directory(self._data_dir, report.account) / report.job_id)
 
     def in_flight(self, scope: Scope) -> InFlight | None:
         """What was on the wire at the last press of a scope, ``None`` without one in this process."""

@@ -60,6 +60,10 @@ class Desk(Protocol):
         """The kill's hands for one account of a scope; ``None`` for one that is not covered."""
         ...
 
+    def busy(self, account: str) -> bool:
+        """Whether this process is still at a kill of an account, or follows what was in flight."""
+        ...
+
 
 @dataclass(slots=True, kw_only=True)
 class _Quarry:
@@ -76,7 +80,8 @@ class _Quarry:
 
 class Pursuit:
     """Pursues every account of a scope that is still stopped. ``shows`` is what its feed says, which costs nothing:
-    whether there are orders or positions; the kill's hands have the last word."""
+    whether there are orders or positions; the kill's hands have the last word. ``after_flat`` is what is left to do
+    then; it answers whether the account's key is off, so that nothing can be read any more."""
 
     def __init__(
         self,
@@ -86,7 +91,7 @@ class Pursuit:
         record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
         shows: Callable[[str], bool] = lambda account: False,
         now: Callable[[], datetime],
-        after_flat: Callable[[Scope, NewestJob], Awaitable[None]] | None = None,
+        after_flat: Callable[[Scope, NewestJob], Awaitable[bool]] | None = None,
     ) -> None:
         self._data_dir = data_dir
         self._desk = desk
@@ -117,7 +122,7 @@ class Pursuit:
         self._known = {who: quarry for who, quarry in self._known.items() if who in standing}
         async with asyncio.TaskGroup() as group:
             for scope, job in pairs:
-                if job.ended:
+                if job.ended and not self._desk.busy(job.account):
                     group.create_task(self._pursue(scope, job))
 
     def _scope_of(self, job: NewestJob, engaged: Sequence[Scope]) -> Scope | None:
@@ -139,8 +144,8 @@ class Pursuit:
             if loop.time() >= quarry.next_at:
                 await self._try_again(scope, job, quarry)
             return
-        if self._after_flat is not None and state.phase is Phase.FLAT:
-            await self._after_flat(scope, job)
+        if self._after_flat is not None and state.phase is Phase.FLAT and await self._after_flat(scope, job):
+            return
         shows, hinted = self._shows(job.account), quarry.hinted
         quarry.hinted = shows
         if loop.time() >= quarry.next_at or (shows and not hinted):

@@ -17,6 +17,7 @@ from proxy.pieces.account import AccountPieces, build_account
 from proxy.pieces.bots import bot_hands
 from proxy.pieces.ground import Ground
 from proxy.pieces.hands import Hands, take_hands
+from proxy.pieces.keys import exchange_keys
 from proxy.pieces.venue import VenuePieces, build_venues
 from proxy.signals.watch import AnomalyWatch
 from proxy.store.fence import Scope
@@ -87,7 +88,14 @@ def build_desk(ground: Ground) -> DeskPieces:
         seen = keepers[account].account if account in keepers else None
         return seen is not None and bool(seen.positions or seen.open_orders)
 
-    pursuit = Pursuit(data_dir=settings.data_dir, desk=kill, record=event, shows=shows, now=ground.now)
+    pursuit = Pursuit(
+        data_dir=settings.data_dir,
+        desk=kill,
+        record=event,
+        shows=shows,
+        now=ground.now,
+        after_flat=exchange_keys(ground, hands).after_flat,
+    )
     overrides = _override_desk(ground, hands, venues)
     watch = AnomalyWatch(ground.store, ground.traders)
     return DeskPieces(

@@ -55,6 +55,9 @@ class Desk:
     def hand(self, scope: Scope, account: str) -> AccountHands | None:
         return self.venue
 
+    def busy(self, account: str) -> bool:
+        return False
+
     async def again(self, scope: Scope, account: str, by: str, reason: str) -> bool:
         await kill(self.data_dir, scope, [self.venue], by, reason)
         return True
