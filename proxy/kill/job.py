@@ -19,6 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from proxy.kill import gap
 from proxy.kill.hands import AccountHands
 from proxy.kill.joins import Join, joins, note_join, widest
 from proxy.kill.journal import Job, Journal, JournalCorrupt, Listener
@@ -164,6 +165,7 @@ def newest_jobs(data_dir: Path) -> tuple[NewestJob, ...]:
 
 def _newest_of_all(data_dir: Path) -> Iterator[tuple[str, str | None, Path]]:
     """Account, bot and newest journal of everyone that was ever killed."""
+    gap.mend()
     for directory in sorted(path for path in (data_dir / "kill" / "jobs").glob("*") if path.is_dir()):
         path = _newest(directory)
         if path is not None:
@@ -173,6 +175,9 @@ def _newest_of_all(data_dir: Path) -> Iterator[tuple[str, str | None, Path]]:
 
 def _read(path: Path) -> Journal | None:
     """A journal as it is now. Those that did not change are not parsed again: they are looked at all the time."""
+    remembered = gap.kept(path)
+    if remembered is not None:
+        return remembered
     found = path.stat()
     return _parsed(path, found.st_size, found.st_mtime_ns)
 
@@ -257,6 +262,8 @@ async def _run(
         trouble = f"the kill itself failed ({type(bug).__name__}); press again"
     finally:
         journal.close()
+    if journal.trouble:
+        gap.keep(journal)
     trouble = trouble or journal.trouble
     report = account_report(journal.job, journal.events, joined=taken_over, trouble=trouble)
     return widened(report, journal.path)
