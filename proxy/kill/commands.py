@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -17,6 +18,7 @@ from proxy.store.fence import Fence, Scope
 if TYPE_CHECKING:
     from proxy.kill.report import AccountReport, KillReport
     from proxy.vault.keys import ExchangeKey
+    from rules.kill.settings import Flatten
 
 FLAT, NOT_FLAT, NOT_STARTED = 0, 1, 3
 """Exit codes. NOT_STARTED: nothing was cancelled or closed; whether entries are stopped is printed."""
@@ -123,9 +125,31 @@ async def _kill(
 
     async with DirectHands(args.settings, traders) as direct:
         hands = [await direct.hand(scope, key) for key in keys]
-        report = await kill(args.data_dir, scope, hands, args.by, args.reason, on_step=show, latch=direct.latch)
+        report = await kill(
+            args.data_dir,
+            scope,
+            hands,
+            args.by,
+            args.reason,
+            on_step=show,
+            latch=direct.latch,
+            flatten=_flatten(args),
+        )
         await direct.end(scope, report.generation)
         return report
+
+
+def _flatten(args: argparse.Namespace) -> Flatten:
+    """How the policy in force wants positions closed; a policy that cannot be read delays no kill."""
+    from proxy.policy.problems import PolicyError
+    from proxy.policy.shelf import Shelf
+    from proxy.policy_file import read_policy
+    from rules.kill.settings import FLATTEN_DEFAULT
+
+    for path in (Shelf(args.data_dir).active_path, args.settings.policy):
+        with suppress(PolicyError):
+            return read_policy(path)[0].kill.flatten
+    return FLATTEN_DEFAULT
 
 
 def _blocked_only(why: str, done: str, args: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:

@@ -24,6 +24,7 @@ from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.store.fence import Fence, Scope
 from proxy.store.warden_store import WardenStore
+from rules.kill.settings import Flatten
 from rules.model import TradingState
 
 log = logging.getLogger("perpguard.kill")
@@ -57,7 +58,10 @@ class _Run:
 
 
 class KillDesk:
-    """Presses and re-arms for one data directory. ``changed`` hears of every scope whose book a kill may have moved."""
+    """Presses and re-arms for one data directory. ``changed`` hears of every scope whose book a kill may have moved.
+
+    ``flatten`` is how the policy of that moment wants positions closed.
+    """
 
     def __init__(
         self,
@@ -67,6 +71,7 @@ class KillDesk:
         store: WardenStore,
         record: Record,
         changed: Callable[[Scope], None],
+        flatten: Callable[[], Flatten],
     ) -> None:
         self.roster = roster
         self.truths = Truths(Fence(data_dir), store)
@@ -74,6 +79,7 @@ class KillDesk:
         self._store = store
         self._record = record
         self._changed = changed
+        self._flatten = flatten
         self._runs: dict[_Run, asyncio.Task[None]] = {}
         self._in_flight: dict[Scope, InFlight] = {}
 
@@ -292,11 +298,13 @@ class KillDesk:
     ) -> KillReport:
         """Kill, and kill once more if something was on the wire still when its account had been read as flat."""
         if sent is None:
-            return await kill(self._data_dir, scope, hands, by, reason, latch=self._tell_store)
+            return await kill(self._data_dir, scope, hands, by, reason, latch=self._tell_store, flatten=self._flatten())
         self._in_flight[scope] = sent
         async with asyncio.TaskGroup() as both:
             following = both.create_task(followed(self._store, sent, pressed))
-            report = await kill(self._data_dir, scope, hands, by, reason, latch=self._tell_store)
+            report = await kill(
+                self._data_dir, scope, hands, by, reason, latch=self._tell_store, flatten=self._flatten()
+            )
             late = not following.done()
             if not report.flat:
                 following.cancel()  # Pursuit goes on until it is flat, and what arrives meanwhile is seen.
@@ -305,7 +313,15 @@ class KillDesk:
         self._in_flight[scope] = following.result()
         if not late:
             return report
-        return await kill(self._data_dir, scope, hands, by, "what was in flight is over", latch=self._tell_store)
+        return await kill(
+            self._data_dir,
+            scope,
+            hands,
+            by,
+            "what was in flight is over",
+            latch=self._tell_store,
+            flatten=self._flatten(),
+        )
 
     async def _tell_store(self, scope: Scope, generation: int) -> None:
         await self.truths.tell(scope, generation, running=True)

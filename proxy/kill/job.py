@@ -28,6 +28,7 @@ from proxy.kill.report import AccountReport, KillReport, account_report, worst
 from proxy.kill.runner import Clock, Runner
 from proxy.store.fence import Fence, Scope
 from rules.kill.machine import DEADLINE, replay
+from rules.kill.settings import FLATTEN_DEFAULT, Flatten
 
 log = logging.getLogger("perpguard.kill")
 
@@ -75,6 +76,7 @@ class _Press:
     started_at: datetime
     blocked_ms: float | None
     latched: asyncio.Task[bool]
+    flatten: Flatten
 
 
 async def kill(
@@ -85,6 +87,7 @@ async def kill(
     reason: str,
     on_step: Listener | None = None,
     latch: Latch | None = None,
+    flatten: Flatten = FLATTEN_DEFAULT,
 ) -> KillReport:
     """Stop ``scope`` and make ``accounts`` flat, or join whoever is at it. Never raises for trouble with a venue."""
     clock, pressed = Clock(), time.monotonic()
@@ -105,6 +108,7 @@ async def kill(
         started_at=started_at,
         blocked_ms=blocked_ms,
         latched=latched,
+        flatten=flatten,
     )
     reports = tuple(await asyncio.gather(*(_kill_account(press, hands, clock, on_step) for hands in accounts)))
     await latched
@@ -256,7 +260,7 @@ async def _run(
 
     trouble = ""
     try:
-        await Runner(journal, hands, disable_keys, clock).run()
+        await Runner(journal, hands, disable_keys, clock, flatten=press.flatten).run()
     except Exception as bug:  # The edge: a bug in one account's kill must not stop the kills of the others.
         log.exception("the kill of %s failed", hands.name)
         trouble = f"the kill itself failed ({type(bug).__name__}); press again"

@@ -13,7 +13,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -23,8 +23,9 @@ from proxy.kill.job import NewestJob, job_directory, job_history, newest_jobs
 from proxy.kill.journal import Journal
 from proxy.kill.lock import AccountLock
 from proxy.store.fence import Scope
-from rules.kill.events import CancelFailed, CloseFailed, Event, Phase, SurveyFailed
+from rules.kill.events import Cause, Phase
 from rules.kill.machine import replay
+from rules.kill.state import KillState
 
 log = logging.getLogger("perpguard.kill")
 
@@ -150,7 +151,7 @@ class Pursuit:
         who = (job.account, job.bot)
         quarry = self._known.get(who)
         if quarry is None or quarry.job_id != job.journal.job.job_id:
-            wait_s = self._wait_s(job) if state.phase is Phase.DEGRADED else READ_EVERY_S
+            wait_s = self._wait_s(job, state) if state.phase is Phase.DEGRADED else READ_EVERY_S
             quarry = self._known[who] = _Quarry(job_id=job.journal.job.job_id, next_at=loop.time() + wait_s)
         if state.phase is Phase.DEGRADED:
             if loop.time() >= quarry.next_at:
@@ -166,7 +167,7 @@ class Pursuit:
     async def _try_again(self, scope: Scope, job: NewestJob, quarry: _Quarry) -> None:
         """Begin again, but only when one reading shows that the exchange answers: a whole job would hammer at it."""
         reading = await self._read(scope, job, quarry)
-        if reading is None:
+        if reading is None or _is_closed(reading):
             quarry.next_at = max(quarry.next_at, asyncio.get_running_loop().time() + PROBE_EVERY_S)
             return
         await self._desk.again(scope, job.account, PURSUER, f"begun again: {_why(job)}")
@@ -216,12 +217,13 @@ class Pursuit:
             quarry.next_at = asyncio.get_running_loop().time() + wait_s + BAN_SLACK_S
             return None
 
-    def _wait_s(self, job: NewestJob) -> float:
+    def _wait_s(self, job: NewestJob, state: KillState) -> float:
         """From now: to the end of the ban that was named, else longer after each try that failed."""
         now = self._now()
-        ban = banned_until(job.journal.events)
-        if ban is not None and ban > now:
-            return (ban - now).total_seconds() + BAN_SLACK_S * (1 + self._chance.random())
+        if state.retry_at is not None and state.retry_at > now:
+            return (state.retry_at - now).total_seconds() + BAN_SLACK_S * (1 + self._chance.random())
+        if state.cause is Cause.CLOSED:
+            return PROBE_EVERY_S
         failed = tries_failed(self._data_dir, job)
         return min(PAUSE_FIRST_S * (1 << min(failed - 1, 8)), PAUSE_MAX_S)
 
@@ -231,12 +233,20 @@ def _shown(reading: Reading) -> tuple[str, ...]:
     return (
         *(f"order {order.order_id} {order.symbol}" for order in reading.plain_orders),
         *(f"conditional order {order.order_id} {order.symbol}" for order in reading.conditional_orders),
+        *(f"algo order {order.order_id} {order.symbol}" for order in reading.algo_orders),
         *(f"position {leg.key} {leg.quantity}" for leg in reading.positions if leg.closable),
     )
 
 
+def _is_closed(reading: Reading) -> bool:
+    """Whether all that is left of the account are positions that do not trade now."""
+    orders = (*reading.plain_orders, *reading.conditional_orders, *reading.algo_orders)
+    return bool(reading.positions) and not orders and not any(leg.trading for leg in reading.positions)
+
+
 def _is_bare(reading: Reading) -> bool:
-    return not (reading.plain_orders or reading.conditional_orders or reading.positions)
+    orders = (*reading.plain_orders, *reading.conditional_orders, *reading.algo_orders)
+    return not orders and not reading.positions
 
 
 def _silence_s(trouble: VenueTrouble) -> float:
@@ -248,16 +258,6 @@ def _silence_s(trouble: VenueTrouble) -> float:
             return PAUSE_MAX_S
         case _:
             return 0.0
-
-
-def banned_until(events: Iterable[Event]) -> datetime | None:
-    """When the last silence that the exchange demanded ends, ``None`` when it demanded none."""
-    demands = [
-        event.at + timedelta(seconds=event.retry_after)
-        for event in events
-        if isinstance(event, SurveyFailed | CancelFailed | CloseFailed) and event.retry_after is not None
-    ]
-    return max(demands, default=None)
 
 
 def is_orphan(data_dir: Path, job: NewestJob) -> bool:

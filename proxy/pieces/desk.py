@@ -72,6 +72,7 @@ def build_desk(ground: Ground) -> DeskPieces:
         store=ground.store,
         record=event,
         changed=book_moved,
+        flatten=lambda: ground.policy().kill.flatten,
     )
     stops = BotStops(
         data_dir=settings.data_dir,

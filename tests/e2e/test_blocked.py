@@ -2,7 +2,8 @@
 
 BLOCKED comes back when every gate has said that it obeys, so what is sent afterwards has no business in the log. What a
 gate handed to the kernel before may still be read by the exchange; two of our own requests, one after the other, are
-read behind it, and from then on nothing may arrive. Ten thousand presses are in `tests/proxy/kill/test_blocked.py`, in virtual time.
+read behind it, and from then on nothing may arrive. Ten thousand presses, in virtual time, are in
+`tests/proxy/kill/test_blocked.py`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from proxy.kill.roster import Roster
 from proxy.store.embedded import embedded_url
 from proxy.store.fence import DESK, Scope
 from proxy.store.warden_store import WardenStore
+from rules.kill.settings import Flatten
 from tests.support.policies import a_policy, a_rule
 from tests.support.worlds import LiveWorld, until
 
@@ -85,6 +87,7 @@ def a_button(world: LiveWorld, store: WardenStore) -> KillDesk:
         store=store,
         record=record,
         changed=lambda scope: None,
+        flatten=Flatten,
     )
 
 

@@ -29,6 +29,7 @@ from proxy.store.gates import LEASE_S
 from proxy.store.warden_store import AgedHold, WardenStore
 from rules.kill.events import Phase
 from rules.kill.machine import replay
+from rules.kill.settings import Flatten
 from rules.model import TradingState
 from rules.snapshot import Hold, HoldStatus
 from tests.proxy.gate.conftest import asking
@@ -88,6 +89,7 @@ def a_desk(data_dir: Path, store: SimulatedStore, *venues: SimulatedVenue, event
         store=cast(WardenStore, store),
         record=record,
         changed=lambda scope: None,
+        flatten=Flatten,
     )
 
 

@@ -220,8 +220,8 @@ class StaleVenue(Venue):
 
     stale_until = 0.0
 
-    async def survey(self) -> Reading:
-        reading = await super().survey()
+    async def survey(self, *, orders: bool = True) -> Reading:
+        reading = await super().survey(orders=orders)
         return replace(reading, positions=()) if self.loop.time() < self.stale_until else reading
 
 
