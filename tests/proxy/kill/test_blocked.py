@@ -218,7 +218,7 @@ def test_f01_what_was_on_the_wire_is_followed_and_what_it_became_is_closed(
 
         async def arrive() -> None:
             await asyncio.sleep(arrives_after_s)
-            venue._entry("BTCUSDT")
+            venue.enter("BTCUSDT")
             store.under_way["main"] = (a_hold("d1", HoldStatus.ACCEPTED),)
 
         arriving = asyncio.create_task(arrive())

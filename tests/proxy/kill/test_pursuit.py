@@ -145,12 +145,12 @@ def test_f25_what_shows_after_flat_is_flattened_three_times_and_then_called_an_e
         async with pursued(desk, clock) as pursuit:
             for _ in range(FLATTENED_AGAIN_MAX):
                 await asyncio.sleep(60)
-                venue._entry("BTCUSDT")
+                venue.enter("BTCUSDT")
                 await asyncio.sleep(0)
                 await until_flat(venue, venue.loop.time())
             assert pursuit.outsiders == frozenset()
             await asyncio.sleep(60)
-            venue._entry("BTCUSDT")
+            venue.enter("BTCUSDT")
             await asyncio.sleep(10 * READ_EVERY_S)
             assert not venue.flat, "hammered on after the third time"
             assert pursuit.outsiders == {"main"}
@@ -169,14 +169,14 @@ def test_f25_a_restart_does_not_begin_the_count_anew_and_a_press_does(tmp_path: 
         for number in range(FLATTENED_AGAIN_MAX + 1):
             async with pursued(desk, clock) as pursuit:
                 await asyncio.sleep(2)
-                venue._entry("BTCUSDT")
+                venue.enter("BTCUSDT")
                 await asyncio.sleep(60)
                 assert venue.flat is (number < FLATTENED_AGAIN_MAX)
                 assert bool(pursuit.outsiders) is (number == FLATTENED_AGAIN_MAX)
         await kill(tmp_path, DESK, [venue], "bob", "again")
         async with pursued(desk, clock) as pursuit:
             await asyncio.sleep(2)
-            venue._entry("BTCUSDT")
+            venue.enter("BTCUSDT")
             await asyncio.sleep(60)
             assert venue.flat and not pursuit.outsiders
 
@@ -191,7 +191,7 @@ def test_what_is_let_go_on_is_pursued_no_more(tmp_path: Path) -> None:
         desk.fence.release(DESK)
         calls = venue.calls
         async with pursued(desk, clock):
-            venue._entry("BTCUSDT")
+            venue.enter("BTCUSDT")
             await asyncio.sleep(10 * READ_EVERY_S)
         assert (venue.calls, venue.flat) == (calls, False)
 
