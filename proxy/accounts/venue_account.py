@@ -227,6 +227,16 @@ class VenueAccount:
             if refusal.code != _NOTHING_TO_CANCEL:
                 raise
 
+    async def cancel_conditional(self, symbol: str, client_order_id: str) -> None:
+        """Cancel one conditional order by the client's id. One that is gone already is as good; safe to do twice."""
+        try:
+            await self._read(
+                self._venue.fapiPrivateDeleteAlgoOrder, {"symbol": symbol, "clientAlgoId": client_order_id}
+            )
+        except VenueRefused as refusal:
+            if refusal.code != _NOTHING_TO_CANCEL:
+                raise
+
     async def order_by_client_id(self, symbol: str, client_order_id: str, conditional: bool) -> OpenOrder | None:
         """One order by the client's id, in whatever state; at its end nothing of it is left to fill.
 

@@ -33,7 +33,6 @@ def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
     control = Control(
         data_dir=settings.data_dir,
         glance=glance,
-        accounts=accounts.keys(),
         policies=ground.policies,
         kill=desk.kill,
         stops=desk.stops,
