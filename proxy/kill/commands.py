@@ -17,6 +17,7 @@ from proxy.store.fence import DESK, Fence, Scope
 if TYPE_CHECKING:
     from proxy.kill.report import AccountReport, KillReport
     from proxy.vault.keys import ExchangeKey
+    from proxy.vault.vault import Vault
 
 FLAT, NOT_FLAT, NOT_STARTED = 0, 1, 3
 """Exit codes. NOT_STARTED: nothing was cancelled or closed; whether entries are stopped is printed."""
@@ -50,18 +51,19 @@ def run(args: argparse.Namespace, stdout: TextIO = sys.stdout, stderr: TextIO = 
     from proxy.vault.errors import VaultError
 
     try:
-        keys = _keys(data_dir, scope, args.passphrase_file)
+        vault = _open_vault(data_dir, args.passphrase_file)
     except (VaultError, OSError, EOFError) as trouble:
         return _blocked_only(f"the exchange keys cannot be read: {trouble}", done, args, stdout, stderr)
+    keys = tuple(key for key in vault.accounts() if scope.covers(key.account))
     if not keys:
         return _blocked_only("the vault holds no such account", done, args, stdout, stderr)
     unknown = sorted({key.venue for key in keys} - set(args.settings.venue_urls))
     if unknown:
         return _blocked_only(f"no base URL is set for {', '.join(unknown)}", done, args, stdout, stderr)
-    return _drive(args, scope, keys, stdout, stderr)
+    return _drive(args, scope, vault, keys, stdout, stderr)
 
 
-def _keys(data_dir: Path, scope: Scope, passphrase_file: Path | None) -> tuple[ExchangeKey, ...]:
+def _open_vault(data_dir: Path, passphrase_file: Path | None) -> Vault:
     from getpass import getpass
 
     from proxy.vault.passphrase import read_passphrase
@@ -69,24 +71,36 @@ def _keys(data_dir: Path, scope: Scope, passphrase_file: Path | None) -> tuple[E
 
     prompt = getpass if sys.stdin.isatty() else None
     passphrase = read_passphrase(environment=os.environ, file=passphrase_file, prompt=prompt)
-    vault = Vault.open(data_dir / "vault" / "vault.json", passphrase)
-    return tuple(key for key in vault.accounts() if scope.covers(key.account))
+    return Vault.open(data_dir / "vault" / "vault.json", passphrase)
 
 
 def _drive(
-    args: argparse.Namespace, scope: Scope, keys: tuple[ExchangeKey, ...], stdout: TextIO, stderr: TextIO
+    args: argparse.Namespace,
+    scope: Scope,
+    vault: Vault,
+    keys: tuple[ExchangeKey, ...],
+    stdout: TextIO,
+    stderr: TextIO,
 ) -> int:
     import asyncio
 
+    from proxy.certificate.keeping import CertificateKeeper
+    from proxy.clock import utc_now
     from proxy.store import codec
     from rules.kill.events import Phase
 
     report = asyncio.run(_kill(args, scope, keys, stderr))
+    keeper = CertificateKeeper(args.data_dir, vault, utc_now)
+    issued = keeper.certify(report)
     if args.json:
-        print(codec.dump(codec.plain(report)).decode(), file=stdout)
+        print(codec.dump(codec.plain(report) | {"certificates": codec.plain(issued)}).decode(), file=stdout)
     else:
         for account in report.accounts:
             print(_summary(account), file=stdout)
+        for each in issued.certificates:
+            print(f"certificate of {each.phase}: {keeper.shelf.path(each.id)}", file=stdout)
+        for trouble in issued.troubles:
+            print(f"NO CERTIFICATE: {trouble}", file=stdout)
     return FLAT if report.phase in (Phase.FLAT, Phase.FLAT_EXCEPT_DUST) else NOT_FLAT
 
 

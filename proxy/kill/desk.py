@@ -32,6 +32,9 @@ MIRROR_EVERY_S: Final = 0.25
 Record = Callable[[str, str, dict[str, Any]], Awaitable[None]]
 """Writes an event to the audit: what happened, by whom, and the details. Never raises."""
 
+Certify = Callable[[KillReport], Awaitable[None]]
+"""Certifies a press that is over. Never raises."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocked:
@@ -53,12 +56,14 @@ class KillDesk:
         hands: Mapping[str, AccountHands],
         store: WardenStore,
         record: Record,
+        certify: Certify,
         changed: Callable[[Scope], None],
     ) -> None:
         self._data_dir = data_dir
         self._hands = hands
         self._store = store
         self._record = record
+        self._certify = certify
         self._changed = changed
         self._fence = Fence(data_dir)
         self._truths = asyncio.Lock()
@@ -218,6 +223,7 @@ class KillDesk:
         self._changed(scope)
         await self._record(f"kill.{report.phase.value.lower()}", by, _summary(report))
         log.warning("kill of %s ended: %s", scope, report.phase.value)
+        await self._certify(report)
 
     async def _tell_store(self, scope: Scope, generation: int) -> None:
         await self._store.set_state(str(scope), TradingState.HALTED, generation=generation, kill_running=True)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.accounts.keeper import AccountKeeper
+from proxy.certificate.desk import CertificateDesk
+from proxy.certificate.keeping import CertificateKeeper
 from proxy.kill.bot_stops import BotStops
 from proxy.kill.desk import KillDesk
 from proxy.kill.hands import VenueHands
@@ -26,6 +28,7 @@ class DeskPieces:
     venues: Mapping[str, VenuePieces]
     accounts: Mapping[str, AccountPieces]
     kill: KillDesk
+    certificates: CertificateDesk
     stops: BotStops
     overrides: OverrideDesk
     watch: AnomalyWatch
@@ -54,11 +57,13 @@ def build_desk(ground: Ground) -> DeskPieces:
                 keeper.survey_soon()
 
     venues = build_venues(ground, hands, keepers)
+    certificates = CertificateDesk(CertificateKeeper(settings.data_dir, ground.vault, ground.now), event)
     kill = KillDesk(
         data_dir=settings.data_dir,
         hands={name: VenueHands(pair.kill) for name, pair in hands.items()},
         store=ground.store,
         record=event,
+        certify=certificates.certify,
         changed=book_moved,
     )
     stops = BotStops(
@@ -72,7 +77,15 @@ def build_desk(ground: Ground) -> DeskPieces:
     keepers.update((name, pieces.keeper) for name, pieces in accounts.items())
     overrides = _override_desk(ground, hands, venues)
     watch = AnomalyWatch(ground.store, ground.traders)
-    return DeskPieces(venues=venues, accounts=accounts, kill=kill, stops=stops, overrides=overrides, watch=watch)
+    return DeskPieces(
+        venues=venues,
+        accounts=accounts,
+        kill=kill,
+        certificates=certificates,
+        stops=stops,
+        overrides=overrides,
+        watch=watch,
+    )
 
 
 def _override_desk(ground: Ground, hands: Mapping[str, Hands], venues: Mapping[str, VenuePieces]) -> OverrideDesk:
