@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from proxy.certificate.signing import BYTES_MAX, TrustedKey, trusted_key
-from proxy.disk import replace_file, sync_directory
+from proxy.disk import sync_directory
 from proxy.vault.signing_keys import SigningKey
 
 _ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -59,19 +59,11 @@ class CertificateShelf:
         """Keep a certificate unless there is one; whether this one was kept."""
         self._prepare()
         path = self.path(certificate_id)
-        upcoming = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-        try:
-            with os.fdopen(os.open(upcoming, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+        with _written(path, content) as upcoming:
             try:
                 path.hardlink_to(upcoming)  # Unlike a rename it leaves alone what is there.
             except FileExistsError:
                 return False
-        finally:
-            with suppress(FileNotFoundError):
-                upcoming.unlink()
         sync_directory(self._directory)
         return True
 
@@ -88,7 +80,9 @@ class CertificateShelf:
             path = self.public_key_path if key.retired_at is None else self._directory / f"public-{key.key_id}.pem"
             content = key.public_key.encode()
             if not path.exists() or path.read_bytes() != content:
-                replace_file(path, content)
+                with _written(path, content) as upcoming:
+                    upcoming.replace(path)
+                sync_directory(self._directory)
 
     def trusted_keys(self) -> tuple[TrustedKey, ...]:
         """The public keys that lie here, as believable as the directory is. ``ValueError`` for a damaged one."""
@@ -98,3 +92,18 @@ class CertificateShelf:
         if not self._directory.is_dir():
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             sync_directory(self._directory.parent)
+
+
+@contextmanager
+def _written(path: Path, content: bytes) -> Iterator[Path]:
+    """``content`` on the disk beside ``path``, under a name of its own, for several may be at it; gone at last."""
+    upcoming = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(upcoming, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        yield upcoming
+    finally:
+        with suppress(FileNotFoundError):
+            upcoming.unlink()
