@@ -97,7 +97,7 @@ def _findings(verified: Verified) -> list[str]:
     if isinstance(certificate, PressCertificate):
         there = len(certificate.accounts) - len(verified.absent)
         lines += [
-            f"the press of {certificate.scope} by {certificate.by}: {certificate.phase.value}",
+            f"the {certificate.subject} by {certificate.by}: {certificate.phase.value}",
             f"{there} of {len(certificate.accounts)} certificates of its accounts lie beside it and verify",
         ]
         lines += [f"not looked at: the certificate of {account}, which is not here" for account in verified.absent]
@@ -105,14 +105,13 @@ def _findings(verified: Verified) -> list[str]:
     readings = len(certificate.read_backs)
     match certificate.phase:
         case "FLAT":
-            lines.append(
-                f"FLAT: account {certificate.account} showed nothing in {readings} readings {_span(certificate)}"
-            )
+            lines.append(f"FLAT: {certificate.subject} showed nothing in {readings} readings {_span(certificate)}")
         case "FLAT_EXCEPT_DUST":
-            lines.append(f"FLAT EXCEPT DUST: account {certificate.account} showed only dust in {readings} readings")
+            lines.append(f"FLAT EXCEPT DUST: {certificate.subject} showed only dust in {readings} readings")
         case _:
-            lines.append(f"NOT FLAT: the kill of account {certificate.account} ended DEGRADED: {certificate.why}")
-    return lines + [f"left: {each}" for each in certificate.left]
+            lines.append(f"NOT FLAT: the kill of {certificate.subject} ended DEGRADED: {certificate.why}")
+    lines += [f"left: {each}" for each in certificate.left]
+    return lines + [f"not read, because the venue does not list it: {each}" for each in certificate.unlisted]
 
 
 def _span(certificate: AccountCertificate) -> str:
@@ -212,13 +211,11 @@ def _rotate(args: argparse.Namespace) -> int:
 
 def _head(certificate: Certificate) -> dict[str, Any]:
     """What a list says of one certificate."""
-    subject, left = certificate.scope, list[str]()
-    if isinstance(certificate, AccountCertificate):
-        subject, left = f"account:{certificate.account}", certificate.left
+    left = certificate.left if isinstance(certificate, AccountCertificate) else []
     return {
         "id": certificate.id,
         "kind": certificate.kind,
-        "subject": subject,
+        "subject": certificate.subject,
         "phase": str(certificate.phase),
         "flat": certificate.flat,
         "left": left,

@@ -14,10 +14,9 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from proxy.certificate.canonical import canonical, spelled
-from proxy.certificate.proof import ReadBack, proving
+from proxy.certificate.proof import ReadBack, proving, unlisted
 from proxy.kill.journal import Job, Journal, to_plain
 from proxy.kill.report import account_report, worst
-from proxy.store.codec import plain
 from rules.kill.events import Phase
 
 FORMAT: Final = "perpguard-certificate"
@@ -54,10 +53,12 @@ class Issue(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class AccountCertificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One account's kill. ``flat`` is true for the phase FLAT alone; ``cost`` is ``None`` where the report has none.
+    """One account's kill, or that of one bot's part of it (``scope`` says so).
 
-    ``read_backs`` are the readings that prove the phase, by their place in ``steps``; in DEGRADED the last one, which
-    shows what was left. ``journal`` is the digest of the job's file; ``trouble`` is the guard's own.
+    ``flat`` is true for the phase FLAT alone; ``cost`` is ``None`` where the report has none. ``unlisted`` names kinds
+    of orders that the venue does not list, so that nobody could read them. ``read_backs`` are the readings that prove
+    the phase, by their place in ``steps``; in DEGRADED the last one, which shows what was left. ``journal`` is the
+    digest of the job's file.
     """
 
     format: Literal["perpguard-certificate"]
@@ -81,11 +82,19 @@ class AccountCertificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     latched: bool
     cancelled: int
     closed: list[dict[str, Any]]
+    cost_expected: Any
     cost: Any
+    unlisted: list[str]
     steps: list[dict[str, Any]]
     read_backs: list[ReadBack]
     journal: Digest
     issue: Issue
+
+    @property
+    def subject(self) -> str:
+        """Whom it concerns, in words."""
+        bot = self.scope.removeprefix("bot:")
+        return f"account {self.account}" if bot == self.scope else f"bot {bot} on account {self.account}"
 
 
 class BoundAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -112,6 +121,11 @@ class PressCertificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     flat: bool
     accounts: Annotated[list[BoundAccount], msgspec.Meta(min_length=1)]
     issue: Issue
+
+    @property
+    def subject(self) -> str:
+        """Whom it concerns, in words."""
+        return f"press of {self.scope}"
 
 
 Certificate = AccountCertificate | PressCertificate
@@ -150,7 +164,6 @@ def account_document(journal: Journal, journal_bytes: bytes, issue: Issue) -> di
     """The certificate of an ended job, not signed yet. Raises ``NotProven`` when its steps do not carry its phase."""
     job = journal.job
     report = account_report(job, journal.events)
-    told: dict[str, Any] = plain(report)
     steps = [{"type": to_plain(event)["type"], **spelled(event)} for event in journal.events]
     return {
         "format": FORMAT,
@@ -161,7 +174,9 @@ def account_document(journal: Journal, journal_bytes: bytes, issue: Issue) -> di
         "pressed_at": spelled(job.started_at),
         "ended_at": steps[-1]["at"],
         **spelled({name: getattr(report, name) for name in _OF_THE_REPORT}),
-        "cost": spelled(told.get("cost")),
+        "cost_expected": spelled(getattr(report, "cost_estimate", None)),
+        "cost": spelled(getattr(report, "cost", None)),
+        "unlisted": unlisted(steps),
         "steps": steps,
         "read_backs": spelled(proving(report.phase.value, steps)),
         "journal": digest_of(journal_bytes),

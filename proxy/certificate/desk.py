@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from proxy.certificate.canonical import spelled
-from proxy.certificate.content import AccountCertificate
 from proxy.certificate.keeping import CertificateKeeper, Issued
 from proxy.certificate.proof import NotProven
 from proxy.certificate.shelf import is_certificate_id
@@ -80,7 +79,7 @@ class CertificateDesk:
         return CertificateRow(
             id=found.id,
             kind=found.kind,
-            subject=f"account:{found.account}" if isinstance(found, AccountCertificate) else found.scope,
+            subject=found.subject,
             phase=str(found.phase),
             by=found.by,
             reason=found.reason,

@@ -108,7 +108,7 @@ class CertificateKeeper:
         issued = Issued()
         for account in report.accounts:
             with _said(issued, f"the job of {account.account} is not certified"):
-                self._certify_job(issued, self._jobs / account.account / f"{account.job_id}.jsonl")
+                self._certify_job(issued, self._journal_path(account.job_id))
         if report.accounts:
             with _said(issued, "the press is not certified"):
                 press = Press(scope=report.scope, by=report.by, reason=report.reason, at=report.started_at)
@@ -140,6 +140,13 @@ class CertificateKeeper:
                 self._certify_press(issued, press, [(each.account, each.job, each.phase) for each in jobs])
                 self._settled.update(each.path for each in jobs)
         return issued
+
+    def _journal_path(self, job: str) -> Path:
+        """Where a job's journal is, whatever its folder is called: no two jobs bear one name."""
+        found = next(self._jobs.glob(f"*/{job}.jsonl"), None)
+        if found is None:
+            raise NotEnded(None)
+        return found
 
     def _certify_job(self, issued: Issued, path: Path) -> _Ended:
         content = path.read_bytes()

@@ -51,6 +51,11 @@ def proving(phase: str, steps: Sequence[Mapping[str, Any]]) -> tuple[ReadBack, .
     return tuple(_read_back(steps, at) for at in calm)
 
 
+def unlisted(steps: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The kinds of orders that the venue did not list, in any reading."""
+    return sorted({str(each) for at in _readings(steps) for each in steps[at].get("unlisted", ())})
+
+
 def _readings(steps: Sequence[Mapping[str, Any]]) -> list[int]:
     return [at for at, step in enumerate(steps) if step.get("type") == "Surveyed"]
 
@@ -69,9 +74,15 @@ def _last_calm(steps: Sequence[Mapping[str, Any]]) -> list[int]:
 
 
 def _is_calm(reading: Mapping[str, Any]) -> bool:
-    """Whether nothing is left to cancel or to close. A list of a kind not known here must be empty too."""
+    """Whether all was read, and nothing is left to cancel or to close.
+
+    A list of a kind not known here must be empty too: other orders, or what could not be read. Kinds of orders that
+    the venue does not list at all (``unlisted``) cannot be read by anybody; the certificate names them.
+    """
     lists = {name: each for name, each in reading.items() if isinstance(each, list)}
-    if not lists.keys() >= _LISTS or any(each for name, each in lists.items() if name != "positions"):
+    if reading.get("complete", True) is not True or not lists.keys() >= _LISTS:
+        return False
+    if any(each for name, each in lists.items() if name not in ("positions", "unlisted")):
         return False
     try:
         return all(build(leg, OpenLeg).closable == 0 for leg in lists["positions"])

@@ -10,7 +10,7 @@ import msgspec
 
 from proxy.certificate.canonical import moment
 from proxy.certificate.content import AccountCertificate, Certificate, PressCertificate, substance_of
-from proxy.certificate.proof import NotProven, proving
+from proxy.certificate.proof import NotProven, proving, unlisted
 from proxy.certificate.signing import NotGenuine, TrustedKey, unseal
 from proxy.kill.report import worst
 from rules.kill.events import Phase
@@ -63,6 +63,8 @@ def _check_account(certificate: AccountCertificate) -> None:
         raise NotProven("the steps do not begin with the press")
     if tuple(certificate.read_backs) != proving(phase, steps):
         raise NotProven("the readings named are not those among the steps")
+    if certificate.unlisted != unlisted(steps):
+        raise NotProven("what the venue does not list is not what the readings say")
     if certificate.flat != (phase == "FLAT") or bool(certificate.left) != (phase != "FLAT"):
         raise NotProven(f"what is left is not what {phase} means")
     _check_times((certificate.pressed_at, certificate.issue.at, *(str(step.get("at")) for step in steps)))

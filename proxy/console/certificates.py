@@ -87,6 +87,7 @@ class PrintedCertificate:
     steps: tuple[PrintedStep, ...]
     steps_left_out: int
     cost: str
+    cost_expected: str
 
 
 def printed(view: CertificateView) -> PrintedCertificate:
@@ -103,6 +104,7 @@ def printed(view: CertificateView) -> PrintedCertificate:
         steps=tuple(_step(step, number in proving) for number, step in enumerate(steps[:_STEPS_MAX])),
         steps_left_out=max(len(steps) - _STEPS_MAX, 0),
         cost=_compact(document.get("cost")),
+        cost_expected=_compact(document.get("cost_expected")),
     )
 
 

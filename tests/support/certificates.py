@@ -87,12 +87,12 @@ def a_degraded_kill() -> list[Event]:
     return [*the_beginning(), a_reading(0.5, LEG), lost, DeadlinePassed(at=after(60))]
 
 
-def a_job(account: str = "main", job_id: str = JOB, started_at: datetime = NOW) -> Job:
-    """One account's job of a press of the whole desk."""
+def a_job(account: str = "main", job_id: str = JOB, started_at: datetime = NOW, scope: str = "desk") -> Job:
+    """One account's job of a press, of the whole desk unless told."""
     return Job(
         job_id=job_id,
         account=account,
-        scope="desk",
+        scope=scope,
         by="ann",
         reason="runaway grid",
         started_at=started_at,

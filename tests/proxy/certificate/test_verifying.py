@@ -216,6 +216,14 @@ def leave_an_order_of_a_new_kind(document: dict[str, Any]) -> None:
     document["steps"][-1]["twap_orders"] = [{"symbol": "BTCUSDT", "order_id": "1"}]
 
 
+def read_in_part(document: dict[str, Any]) -> None:
+    document["steps"][-1]["complete"] = False
+
+
+def pass_over_what_is_not_listed(document: dict[str, Any]) -> None:
+    document["steps"][-1]["unlisted"] = ["algo orders: -1121"]
+
+
 def die_between(document: dict[str, Any]) -> None:
     document["steps"][-2] = {"type": "Resumed", "at": document["steps"][-2]["at"], "deadline": document["ended_at"]}
 
@@ -279,6 +287,8 @@ LIES = {
     leave_a_position: "steps end with 0",
     leave_an_order: "steps end with 1",
     leave_an_order_of_a_new_kind: "steps end with 0",
+    read_in_part: "steps end with 0",
+    pass_over_what_is_not_listed: "what the venue does not list",
     die_between: "steps end with 1",
     act_between: "steps end with 1",
     never_block: "steps end with 0",
@@ -308,6 +318,20 @@ def test_a_reading_is_named_by_what_it_showed(content: bytes, key: SigningKey, k
     document = document_of(content)
     misquote_a_reading(document)
     assert "the readings named" in refused(seal(document, key), keys)
+
+
+def test_what_the_venue_does_not_list_is_said(content: bytes, key: SigningKey, keys: tuple[TrustedKey, ...]) -> None:
+    document = document_of(content)
+    pass_over_what_is_not_listed(document)
+    document["unlisted"] = ["algo orders: -1121"]
+    assert verify(seal(named_anew(document), key), keys).proves_flat
+
+
+def test_a_bots_part_is_not_called_the_account(content: bytes, key: SigningKey, keys: tuple[TrustedKey, ...]) -> None:
+    document = document_of(content)
+    assert verify(content, keys).certificate.subject == "account main"
+    document["scope"] = "bot:grid"
+    assert verify(seal(document, key), keys).certificate.subject == "bot grid on account main"
 
 
 def certified(tmp_path: Path, events: list[Any]) -> Verified:

@@ -136,7 +136,7 @@ def a_row(view: CertificateView) -> CertificateRow:
     told = view.document
     texts = {name: str(told.get(name, "")) for name in ("kind", "phase", "by", "reason", "pressed_at")}
     issued_at = told["issue"]["at"] if told else ""
-    return CertificateRow(id=view.id, subject="account:main", issued_at=issued_at, problem=view.problem, **texts)
+    return CertificateRow(id=view.id, subject="account main", issued_at=issued_at, problem=view.problem, **texts)
 
 
 @dataclass

@@ -80,11 +80,12 @@ async def test_signed_text_is_text_all_the_same(person: Browser, plane: DeskDoub
     plain = (await person.client.get(f"/certificates/{JOB}")).text
     document = dict(plane.papers[JOB].document)
     document |= dict.fromkeys(("account", "scope", "by", "reason", "blocked_ms", "why", "advice"), text)
-    document["left"], document["cost"] = [text], {text: text}
+    document["left"], document["unlisted"] = [text], [text]
+    document["cost"] = document["cost_expected"] = {text: text}
     document["steps"] = [{"type": text, "at": text, text: [text]}, *document["steps"][1:]]
     plane.papers[JOB] = replace(plane.papers[JOB], document=document, problem="")
     page = (await person.client.get(f"/certificates/{JOB}")).text
-    assert set(Reader(page).acts) <= set(Reader(plain).acts) | {("ul", ()), ("li", ()), ("p", ())}
+    assert set(Reader(page).acts) <= set(Reader(plain).acts) | {("ul", ()), ("li", ()), ("p", ()), ("p", ("class",))}
     assert Reader(page).inline == [] and Reader(page).addresses == Reader(plain).addresses
 
 
