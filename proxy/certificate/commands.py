@@ -12,16 +12,17 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from proxy.audit.asking import NOT_OK, OK, UsageError, answered
 from proxy.audit.pages import complain, print_json, print_table, say
-from proxy.certificate.content import AccountCertificate, Certificate, PressCertificate
+from proxy.certificate.content import PressCertificate
 from proxy.certificate.keeping import CertificateKeeper
 from proxy.certificate.proof import NotProven
 from proxy.certificate.shelf import CertificateShelf, is_certificate_id
 from proxy.certificate.signing import BYTES_MAX, NotGenuine, TrustedKey, trusted_key
-from proxy.certificate.verifying import Verified, read, verify
+from proxy.certificate.verifying import read, verify
+from proxy.certificate.words import details, findings, head
 from proxy.clock import utc_now
 from proxy.vault.passphrase import read_passphrase
 from proxy.vault.vault import Vault
@@ -80,42 +81,14 @@ def _verify(args: argparse.Namespace) -> int:
         else:
             say(f"NOT VERIFIED: {trouble}")
         return NOT_OK
-    sentences = _findings(verified)
+    sentences = findings(verified)
     if args.json:
-        head = _head(verified.certificate)
-        print_json({"verified": True, "genuine": True, **head, "proves_flat": verified.proves_flat, "words": sentences})
+        row = head(verified.certificate)
+        print_json({"verified": True, "genuine": True, **row, "proves_flat": verified.proves_flat, "words": sentences})
     else:
         for line in sentences:
             say(line)
     return OK if verified.proves_flat or not args.require_flat else NOT_OK
-
-
-def _findings(verified: Verified) -> list[str]:
-    """What a genuine certificate says, in words: the first for the hurried."""
-    certificate, issue = verified.certificate, verified.certificate.issue
-    lines = [f"VERIFIED: signed by the key {issue.key_id} at {issue.at}, nothing changed since"]
-    if isinstance(certificate, PressCertificate):
-        there = len(certificate.accounts) - len(verified.absent)
-        lines += [
-            f"the {certificate.subject} by {certificate.by}: {certificate.phase.value}",
-            f"{there} of {len(certificate.accounts)} certificates of its accounts lie beside it and verify",
-        ]
-        lines += [f"not looked at: the certificate of {account}, which is not here" for account in verified.absent]
-        return lines
-    readings = len(certificate.read_backs)
-    match certificate.phase:
-        case "FLAT":
-            lines.append(f"FLAT: {certificate.subject} showed nothing in {readings} readings {_span(certificate)}")
-        case "FLAT_EXCEPT_DUST":
-            lines.append(f"FLAT EXCEPT DUST: {certificate.subject} showed only dust in {readings} readings")
-        case _:
-            lines.append(f"NOT FLAT: the kill of {certificate.subject} ended DEGRADED: {certificate.why}")
-    lines += [f"left: {each}" for each in certificate.left]
-    return lines + [f"not read, because the venue does not list it: {each}" for each in certificate.unlisted]
-
-
-def _span(certificate: AccountCertificate) -> str:
-    return f"from {certificate.read_backs[0].at} to {certificate.read_backs[-1].at}"
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -125,7 +98,7 @@ def _list(args: argparse.Namespace) -> int:
     rows = []
     for certificate_id in ids:
         try:
-            rows.append(_head(read(shelf.read(certificate_id) or b"", keys)) | {"problem": ""})
+            rows.append(head(read(shelf.read(certificate_id) or b"", keys)) | {"problem": ""})
         except NotGenuine as trouble:
             rows.append({"id": certificate_id, "problem": str(trouble)})
     if args.json:
@@ -151,7 +124,7 @@ def _show(args: argparse.Namespace) -> int:
         _write_as_it_is(content)
         return OK
     certificate = verified.certificate
-    for line in _findings(verified):
+    for line in findings(verified):
         say(line)
     say(f"pressed by {certificate.by} at {certificate.pressed_at}: {certificate.reason}")
     if isinstance(certificate, PressCertificate):
@@ -162,7 +135,7 @@ def _show(args: argparse.Namespace) -> int:
     print_table(
         ("step", "at", "what", "details"),
         [
-            (str(number), str(step["at"]), str(step["type"]), _details(step))
+            (str(number), str(step["at"]), str(step["type"]), details(step))
             for number, step in enumerate(certificate.steps)
         ],
     )
@@ -176,10 +149,6 @@ def _write_as_it_is(content: bytes) -> None:
         return
     sys.stdout.buffer.write(content)
     sys.stdout.buffer.flush()
-
-
-def _details(step: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in step.items() if name not in ("at", "type"))[:400]
 
 
 def _key(args: argparse.Namespace) -> int:
@@ -207,24 +176,6 @@ def _rotate(args: argparse.Namespace) -> int:
     say(f"certificates are signed by the key {key.key_id} from now on")
     say(f"hand out {keeper.shelf.public_key_path}; the old keys stay beside it, for the certificates they signed")
     return OK
-
-
-def _head(certificate: Certificate) -> dict[str, Any]:
-    """What a list says of one certificate."""
-    left = certificate.left if isinstance(certificate, AccountCertificate) else []
-    return {
-        "id": certificate.id,
-        "kind": certificate.kind,
-        "subject": certificate.subject,
-        "phase": str(certificate.phase),
-        "flat": certificate.flat,
-        "left": left,
-        "by": certificate.by,
-        "reason": certificate.reason,
-        "pressed_at": certificate.pressed_at,
-        "issued_at": certificate.issue.at,
-        "key_id": certificate.issue.key_id,
-    }
 
 
 def _keys(args: argparse.Namespace) -> tuple[TrustedKey, ...]:

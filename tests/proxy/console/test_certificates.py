@@ -72,6 +72,7 @@ async def test_a_press_leads_to_its_accounts(person: Browser, plane: DeskDouble)
     page = (await person.client.get("/certificates/press")).text
     assert f'<a href="/certificates/{JOB}">' in page
     assert f"{JOB}-2: not here" in page
+    assert "Not proven here" in page and "Flat certificate" not in page
 
 
 @pytest.mark.parametrize("text", CORPUS)
