@@ -113,6 +113,7 @@ def _base_parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[
 
 def _parser() -> argparse.ArgumentParser:
     from proxy.audit import commands as audit_commands
+    from proxy.certificate import commands as certificate_commands
     from proxy.ledger import commands as ledger_commands
     from proxy.overrides import commands as override_commands
     from proxy.policy import commands as policy_commands
@@ -147,6 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     ledger_commands.add_arguments(commands)
     policy_commands.add_arguments(commands)
     override_commands.add_arguments(commands)
+    certificate_commands.add_arguments(commands)
     return parser
 
 
@@ -263,6 +265,12 @@ def _override(args: Arguments) -> int:
     return override_commands.run(args)
 
 
+def _certificate(args: Arguments) -> int:
+    from proxy.certificate import commands as certificate_commands
+
+    return certificate_commands.run(args)
+
+
 _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "init": _init,
     "check": _check,
@@ -278,4 +286,5 @@ _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "ledger": _ledger,
     "policy": _policy,
     "override": _override,
+    "certificate": _certificate,
 }

@@ -32,6 +32,9 @@ log = logging.getLogger("perpguard.kill")
 Record = Callable[[str, str, dict[str, Any]], Awaitable[None]]
 """Writes an event to the audit: what happened, by whom, and the details. Never raises."""
 
+Certify = Callable[[KillReport], Awaitable[None]]
+"""Certifies a press that is over. Never raises."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocked:
@@ -70,6 +73,7 @@ class KillDesk:
         roster: Roster,
         store: WardenStore,
         record: Record,
+        certify: Certify,
         changed: Callable[[Scope], None],
         flatten: Callable[[], Flatten],
     ) -> None:
@@ -78,6 +82,7 @@ class KillDesk:
         self._data_dir = data_dir
         self._store = store
         self._record = record
+        self._certify = certify
         self._changed = changed
         self._flatten = flatten
         self._runs: dict[_Run, asyncio.Task[None]] = {}
@@ -286,6 +291,7 @@ class KillDesk:
         detail = plain(report) | ({"in_flight": plain(followed)} if followed is not None else {})
         await self._record(f"kill.{report.phase.value.lower()}", by, detail)
         log.warning("kill of %s ended: %s", scope, report.phase.value)
+        await self._certify(report)
 
     async def _made_flat(
         self,

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.accounts.keeper import AccountKeeper
+from proxy.certificate.desk import CertificateDesk
+from proxy.certificate.keeping import CertificateKeeper
 from proxy.kill.bot_stops import BotStops
 from proxy.kill.desk import KillDesk
 from proxy.kill.hands import VenueHands
@@ -31,6 +33,7 @@ class DeskPieces:
     accounts: Mapping[str, AccountPieces]
     kill: KillDesk
     pursuit: Pursuit
+    certificates: CertificateDesk
     stops: BotStops
     overrides: OverrideDesk
     watch: AnomalyWatch
@@ -61,6 +64,7 @@ def build_desk(ground: Ground) -> DeskPieces:
     venues = build_venues(ground, hands, keepers)
     whole = {name: VenueHands(pair.kill) for name, pair in hands.items()}
     accounts: dict[str, AccountPieces] = {}
+    certificates = CertificateDesk(CertificateKeeper(settings.data_dir, ground.vault, ground.now), event)
     kill = KillDesk(
         data_dir=settings.data_dir,
         roster=Roster(
@@ -71,6 +75,7 @@ def build_desk(ground: Ground) -> DeskPieces:
         ),
         store=ground.store,
         record=event,
+        certify=certificates.certify,
         changed=book_moved,
         flatten=lambda: ground.policy().kill.flatten,
     )
@@ -100,7 +105,14 @@ def build_desk(ground: Ground) -> DeskPieces:
     overrides = _override_desk(ground, hands, venues)
     watch = AnomalyWatch(ground.store, ground.traders)
     return DeskPieces(
-        venues=venues, accounts=accounts, kill=kill, pursuit=pursuit, stops=stops, overrides=overrides, watch=watch
+        venues=venues,
+        accounts=accounts,
+        kill=kill,
+        pursuit=pursuit,
+        certificates=certificates,
+        stops=stops,
+        overrides=overrides,
+        watch=watch,
     )
 
 
