@@ -67,6 +67,7 @@ bench: .venv/.dev
 	$(PY) -m bench.latency
 	$(PY) -m bench.relay
 	$(PY) -m bench.kill_fence
+	$(PY) -m bench.kill
 
 proof: .venv/.dev
 	PERPGUARD_PROOF=100 $(PY) -m pytest -m full -k proof
