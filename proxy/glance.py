@@ -25,6 +25,7 @@ from proxy.console.plane import (
     ProposalView,
 )
 from proxy.kill.bot_stops import BotStops
+from proxy.kill.pursuit import Pursuit
 from proxy.overrides.desk import OverrideDesk
 from proxy.overrides.lifecycle import OverrideState
 from proxy.policy.comparing import loosened
@@ -64,6 +65,7 @@ class Glance:
         markets: Mapping[str, MarketKeeper],
         watch: AnomalyWatch,
         stops: BotStops,
+        pursuit: Pursuit,
         overrides: OverrideDesk,
         now: Callable[[], datetime],
     ) -> None:
@@ -78,6 +80,7 @@ class Glance:
         self._markets = markets
         self._watch = watch
         self._stops = stops
+        self._pursuit = pursuit
         self._overrides = overrides
         self._now = now
         self._fence = Fence(settings.data_dir)
@@ -182,6 +185,7 @@ class Glance:
             feed=FeedView(**asdict(keeper.view)),
             anomaly=score.value,
             why=score.why,
+            external_trader=keeper.name in self._pursuit.outsiders,
         )
 
 

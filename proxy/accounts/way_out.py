@@ -56,6 +56,8 @@ class WayOut:
         self._venue = calls.client
         self._venue.options["recvWindow"] = _RECEIVE_WINDOW_MS
         self._venue.timeout = min(self._venue.timeout, _TIMEOUT_MS)
+        # Reading the certificates takes 20 ms, which would otherwise pass after the press.
+        self._venue.open()
         self._silent_until: dict[str, float] = {}
 
     async def server_time(self) -> datetime | None:

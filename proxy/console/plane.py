@@ -56,7 +56,8 @@ class AccountView:
 
     ``exchange_key`` is ``sound``, ``unknown``, or what is wrong with the key's rights. ``clock_offset_ms`` is the
     venue's time less the guard's. ``outside`` are the newest findings of what did not come through the guard.
-    ``anomaly`` is the score of all its bots together, ``why`` what drove it.
+    ``anomaly`` is the score of all its bots together, ``why`` what drove it. ``external_trader`` says that it went on
+    being traded past the guard after a kill.
     """
 
     name: str
@@ -78,6 +79,7 @@ class AccountView:
     outside: Sequence[FindingView] = ()
     anomaly: float = 0.0
     why: str = ""
+    external_trader: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
         markets={name: pieces.market for name, pieces in venues.items()},
         watch=desk.watch,
         stops=desk.stops,
+        pursuit=desk.pursuit,
         overrides=desk.overrides,
         now=ground.now,
     )

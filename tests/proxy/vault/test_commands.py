@@ -208,3 +208,35 @@ def test_a_file_without_a_public_key_is_refused(with_account: Operator, tmp_path
 def test_a_public_key_file_that_is_not_there_is_named(with_account: Operator, tmp_path: Path):
     code, _, err = with_account.types(f"keys issue --bot grid --account main --ed25519 {tmp_path / 'none.pem'}")
     assert code == 2 and "none.pem" in err
+
+
+def test_a_master_key_is_kept_for_an_account_and_forgotten_again(operator: Operator) -> None:
+    operator = replace(operator, environment=operator.environment | {"PERPGUARD_API_SECRET": API_SECRET})
+    operator.types("keys add-exchange --account main --venue binanceusdm --api-key practice-key-main --offline")
+    code, out, _ = operator.types(
+        "keys set-master --account main --email grid@desk.example --api-key master-key-of-desk"
+    )
+    assert (code, out.strip()) == (0, "account=main master=master…desk")
+    kept = operator.vault().exchange_key("main").master
+    assert kept is not None and (kept.email, kept.api_secret.reveal()) == ("grid@desk.example", API_SECRET)
+    assert API_SECRET not in repr(kept) and "master-key" not in repr(kept)
+    code, out, _ = operator.types("keys list --json")
+    assert json.loads(out)["accounts"][0]["master"] == "master…desk" and API_SECRET not in out
+    assert operator.types("keys set-master --account main --forget")[0] == 0
+    assert operator.vault().exchange_key("main").master is None
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("--account ghost --email a@b --api-key k", "ghost"),
+        ("--account main --email nobody --api-key k", "email"),
+        ("--account main --api-key k", "email"),
+        ("--account main --email a@b", "api_key"),
+    ],
+)
+def test_a_master_key_that_cannot_be_one_is_refused(operator: Operator, line: str, wrong: str) -> None:
+    operator = replace(operator, environment=operator.environment | {"PERPGUARD_API_SECRET": API_SECRET})
+    operator.types("keys add-exchange --account main --venue binanceusdm --api-key practice-key-main --offline")
+    code, _, err = operator.types(f"keys set-master {line}")
+    assert code == 2 and wrong in err and API_SECRET not in err
