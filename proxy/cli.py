@@ -69,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from proxy.supervisor import GuardRunning
     from proxy.vault.errors import VaultError
     from proxy.venues.binance.client_ids import TagsClash
+    from proxy.watchdog.stopping import NotPaired
 
     try:
         return _COMMANDS[args.command](args)
@@ -80,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         EmbeddedStoreFailed,
         ArchiveUnavailable,
         GuardRunning,
+        NotPaired,
     ) as error:
         print(f"perpguard {args.command}: {error}", file=sys.stderr)  # noqa: T201 - a command's own output
         return USAGE_ERROR
@@ -132,6 +134,10 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (("gate", "one gate process"), ("warden", "the warden process")):
         process = commands.add_parser(name, help=f"{text} (started by 'up')")
         process.add_argument("--fd", type=int, required=True, help="an inherited listening socket")
+    watchdog = commands.add_parser("watchdog", help="flatten the desk when the guard falls silent")
+    watchdog.add_argument("--guard", metavar="URL", help="the guard's control port; default: the settings'")
+    watchdog.add_argument("--name", help="how the guard and the log call it; default: this host's name")
+    watchdog.add_argument("--supervisor", type=int, metavar="PID", help=argparse.SUPPRESS)
     commands.add_parser("sandbox", help="run the practice exchange; see 'perpguard sandbox --help'")
     rearm = commands.add_parser("rearm", help="let a stopped scope trade again, through the running warden")
     rearm.add_argument("--scope", required=True, help="desk, account:NAME, or bot:NAME that a rule stopped")
@@ -200,7 +206,9 @@ def _up(args: Arguments) -> int:
     settings = args.settings
     load_policy(settings.policy)
     load_policy(policy_path(settings))
-    open_vault(settings, os.environ)
+    vault = open_vault(settings, os.environ)
+    if settings.watchdog == "local":
+        vault.pair_watchdog()
     Fence.initialise(settings.data_dir)
     passed_on = ["--data-dir", str(settings.data_dir)]
     if args.config is not None:
@@ -218,6 +226,12 @@ def _warden(args: Arguments) -> int:
     from proxy.app import run_warden
 
     return run_warden(args.settings, args.fd)
+
+
+def _watchdog(args: Arguments) -> int:
+    from proxy.app import run_watchdog
+
+    return run_watchdog(args.settings, guard=args.guard, name=args.name, supervisor=args.supervisor)
 
 
 def _rearm(args: Arguments) -> int:
@@ -270,6 +284,7 @@ _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "up": _up,
     "gate": _gate,
     "warden": _warden,
+    "watchdog": _watchdog,
     "rearm": _rearm,
     "demo": _demo,
     "keys": _keys,

@@ -29,6 +29,7 @@ from proxy.console.plane import (
     OverrideView,
     PositionView,
     ProposalView,
+    WatchdogView,
 )
 from proxy.kill.bot_stops import BotStops, bot_of
 from proxy.kill.desk import KillDesk
@@ -48,6 +49,7 @@ from proxy.store.fence import DESK, Fence, FenceCorrupt, Scope
 from proxy.store.warden_store import AgedHold, WardenStore
 from proxy.vault.keys import GuardKey, last_four
 from proxy.vault.vault import Vault
+from proxy.watchdog.heart import Heart
 from rules.exposure import worst_case
 from rules.facts import Score
 from rules.model import TradingState
@@ -78,6 +80,7 @@ class Control:
         kill: KillDesk,
         stops: BotStops,
         overrides: OverrideDesk,
+        heart: Heart,
         now: Callable[[], datetime],
     ) -> None:
         self._settings = settings
@@ -93,6 +96,7 @@ class Control:
         self._kill = kill
         self._stops = stops
         self._overrides = overrides
+        self._heart = heart
         self._now = now
         self._fence = Fence(settings.data_dir)
 
@@ -133,6 +137,7 @@ class Control:
             why=scores["desk"].why,
             proposals=await self._proposals(),
             overrides=[_override(each) for each in self._overrides.open()],
+            watchdogs=[WatchdogView(**asdict(each)) for each in self._heart.states()],
         )
 
     async def blocked(

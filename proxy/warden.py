@@ -25,6 +25,7 @@ from proxy.store.client import STORE_TROUBLE
 from proxy.vault.errors import VaultError
 from proxy.vault.keys import KeyState
 from proxy.vault.vault import Vault
+from proxy.watchdog.stopping import stopping_path
 
 log = logging.getLogger("perpguard.warden")
 
@@ -85,6 +86,11 @@ class Warden:
             loops.create_task(self._scribe.merge_journals())
             loops.create_task(self._watch_store())
             loops.create_task(self._decay())
+
+    async def leave(self) -> None:
+        """The guard is being stopped on purpose: tell the watchdogs, while the door is still open."""
+        if stopping_path(self._ground.settings.data_dir).exists():
+            await self._desk.heart.say_goodbye()
 
     async def _until_store_answers(self) -> None:
         """The first state: an epoch of ours, and the policy. The console and the kill are up before this.

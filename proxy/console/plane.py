@@ -132,6 +132,20 @@ class ProposalView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WatchdogView:
+    """A process that flattens when the guard is silent. ``name`` is empty for one that is configured and never called.
+
+    ``duty`` is what it says it is at: waiting, watching, standing down, flattening. ``lost``: it called, and does not
+    any more.
+    """
+
+    name: str
+    duty: str
+    heard_age_s: float | None
+    lost: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeskView:
     """The desk in one glance. ``anomaly`` is the score across accounts, ``why`` what drove it."""
 
@@ -150,6 +164,7 @@ class DeskView:
     anomaly: float = 0.0
     why: str = ""
     overrides: Sequence[OverrideView] = ()
+    watchdogs: Sequence[WatchdogView] = ()
 
 
 class ControlPlane(Protocol):

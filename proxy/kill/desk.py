@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -44,7 +45,10 @@ class Blocked:
 
 
 class KillDesk:
-    """Presses and re-arms for one data directory. ``changed`` hears of every scope whose book a kill may have moved."""
+    """Presses and re-arms for one data directory. ``changed`` hears of every scope whose book a kill may have moved.
+
+    ``turned`` hears of every turn of the mirror; ``turn`` keeps two hosts from acting on the desk at once.
+    """
 
     def __init__(
         self,
@@ -54,12 +58,16 @@ class KillDesk:
         store: WardenStore,
         record: Record,
         changed: Callable[[Scope], None],
+        turned: Callable[[], None] = lambda: None,
+        turn: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
     ) -> None:
         self._data_dir = data_dir
         self._hands = hands
         self._store = store
         self._record = record
         self._changed = changed
+        self._turned = turned
+        self._turn = turn
         self._fence = Fence(data_dir)
         self._truths = asyncio.Lock()
         self._jobs: set[asyncio.Task[None]] = set()
@@ -138,6 +146,7 @@ class KillDesk:
     async def mirror(self) -> None:
         """For ever: what one truth stops, the others stop too."""
         while True:
+            self._turned()
             try:
                 async with self._truths:
                     await self._mirror_once()
@@ -211,7 +220,8 @@ class KillDesk:
 
     async def _run(self, scope: Scope, by: str, reason: str) -> None:
         covered = [hands for name, hands in self._hands.items() if scope.covers(name)]
-        report = await kill(self._data_dir, scope, covered, by, reason, latch=self._tell_store)
+        async with self._turn():
+            report = await kill(self._data_dir, scope, covered, by, reason, latch=self._tell_store)
         generation = report.generation if report.generation is not None else 0
         # Flat or not, the exits belong to the bots again: a kill that ended DEGRADED must trap nobody.
         await self._latch(scope, generation, running=self.running(scope))

@@ -22,6 +22,7 @@ from proxy.pieces.venue import VenuePieces
 from proxy.pieces.watches import dead_man, key_watch, outside_watch, owner_of, protection_watch
 from proxy.signals.conditions import ConditionsKeeper
 from proxy.vault.keys import ExchangeKey
+from proxy.watchdog.pulse import VENUE_TURN_MAX_S
 from rules.snapshot import Account
 
 
@@ -96,6 +97,7 @@ def build_account(ground: Ground, hands: Hands, venue: VenuePieces, kill: KillDe
         ),
         record=event,
         streams=ground.settings.streams,
+        turned=lambda pause_s: ground.pulse.turned(f"the keeper of {key.account}", pause_s + VENUE_TURN_MAX_S),
     )
     outside.settings_changed = keeper.publish_soon
     _connect_stream(ground, key, keeper, venue.conditions)

@@ -14,9 +14,13 @@ from proxy.overrides.desk import OverrideDesk
 from proxy.pieces.account import AccountPieces, build_account
 from proxy.pieces.ground import Ground
 from proxy.pieces.hands import Hands, take_hands
+from proxy.pieces.heart import build_heart, take_beats
 from proxy.pieces.venue import VenuePieces, build_venues
 from proxy.signals.watch import AnomalyWatch
 from proxy.store.fence import Scope
+from proxy.watchdog.heart import Heart
+from proxy.watchdog.pulse import TURN_MAX_S
+from proxy.watchdog.turns import Turns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,7 @@ class DeskPieces:
     stops: BotStops
     overrides: OverrideDesk
     watch: AnomalyWatch
+    heart: Heart
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
         """What runs, for every account and venue, for as long as the warden does."""
@@ -36,6 +41,7 @@ class DeskPieces:
             yield from account.loops()
         for venue in self.venues.values():
             yield from venue.loops()
+        yield self.heart.run()
 
     def venue_of(self, account: str) -> VenuePieces:
         """The venue that one of our accounts is on."""
@@ -46,6 +52,7 @@ def build_desk(ground: Ground) -> DeskPieces:
     """Take the hands in hand and give each piece what it needs of the others."""
     settings, event = ground.settings, ground.scribe.event
     hands = take_hands(ground)
+    beats = take_beats(ground)
     keepers: dict[str, AccountKeeper] = {}
 
     def book_moved(scope: Scope) -> None:
@@ -60,6 +67,8 @@ def build_desk(ground: Ground) -> DeskPieces:
         store=ground.store,
         record=event,
         changed=book_moved,
+        turned=lambda: ground.pulse.turned("the kill's mirror", TURN_MAX_S),
+        turn=Turns(beats, "the warden").held,
     )
     stops = BotStops(
         data_dir=settings.data_dir,
@@ -72,7 +81,10 @@ def build_desk(ground: Ground) -> DeskPieces:
     keepers.update((name, pieces.keeper) for name, pieces in accounts.items())
     overrides = _override_desk(ground, hands, venues)
     watch = AnomalyWatch(ground.store, ground.traders)
-    return DeskPieces(venues=venues, accounts=accounts, kill=kill, stops=stops, overrides=overrides, watch=watch)
+    heart = build_heart(ground, beats)
+    return DeskPieces(
+        venues=venues, accounts=accounts, kill=kill, stops=stops, overrides=overrides, watch=watch, heart=heart
+    )
 
 
 def _override_desk(ground: Ground, hands: Mapping[str, Hands], venues: Mapping[str, VenuePieces]) -> OverrideDesk:

@@ -9,6 +9,7 @@ from proxy.control import Control
 from proxy.control_token import control_token
 from proxy.pieces.desk import DeskPieces
 from proxy.pieces.ground import Ground
+from proxy.watchdog.door import watchdog_routes
 
 
 def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
@@ -28,9 +29,10 @@ def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
         kill=desk.kill,
         stops=desk.stops,
         overrides=desk.overrides,
+        heart=desk.heart,
         now=ground.now,
     )
-    return create_console(
+    console = create_console(
         control,
         token=control_token(settings),
         people=settings.control_people,
@@ -38,3 +40,5 @@ def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
         https=settings.control_https,
         now=ground.now,
     )
+    console.include_router(watchdog_routes(desk.heart))
+    return console

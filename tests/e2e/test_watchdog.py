@@ -1,0 +1,116 @@
+"""F16 and F17: the guard's host dies, or its watchdog does. Real processes, and the practice exchange."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.demo.world import ACCOUNT
+from proxy.store.fence import DESK, Fence
+from tests.support.policies import a_policy, a_rule
+from tests.support.worlds import LiveWorld, gone, until
+
+FLAT_WITHIN_S = 15.0
+"""From the death of the guard's processes, with the default of ten seconds of silence."""
+
+
+def policy(*tables: str) -> str:
+    return a_policy(a_rule("desk.max_order_value", limit=50_000), *tables)
+
+
+class Watched(LiveWorld):
+    """A world whose supervisor starts a watchdog."""
+
+    def __init__(self, data_dir: Path, policy: str, **options: Any) -> None:
+        super().__init__(data_dir, policy, balance=100_000, gate_workers=1, **options)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return super().environment | {"PERPGUARD_WATCHDOG": "local"}
+
+    def watchdog(self) -> dict[str, Any]:
+        """The watchdog as the desk shows it."""
+        (shown,) = self.ask("GET", "/api/desk")["watchdogs"]
+        return dict(shown)
+
+
+@contextmanager
+def watched(data_dir: Path, text: str) -> Iterator[Watched]:
+    """A world with a watchdog on watch, and nobody left behind."""
+    with Watched(data_dir, text) as world:
+        until(lambda: world.watchdog()["duty"] == "watching", "the watchdog is on watch", 60)
+        (pid,) = world.processes("watchdog")
+        try:
+            yield world
+        finally:
+            if not gone(pid):
+                os.kill(pid, signal.SIGKILL)
+
+
+def populate(world: LiveWorld) -> None:
+    """Two positions, two resting orders and a stop."""
+    until(lambda: world.bot.order("BTCUSDT", "BUY", "0.1").status_code == 200, "entries pass", 60, every_s=0.2)
+    for answer in (
+        world.bot.order("ETHUSDT", "SELL", "2"),
+        world.bot.order("BTCUSDT", "BUY", "0.01", 85_000),
+        world.bot.order("ETHUSDT", "SELL", "0.1", 3_140),
+        world.bot.stop("BTCUSDT", "SELL", "0.1", 85_500),
+    ):
+        assert answer.status_code == 200, answer.text
+
+
+def open_orders(world: LiveWorld) -> int:
+    return len(world.direct.open_orders()) + len(world.direct.send("GET", "/fapi/v1/openAlgoOrders").json())
+
+
+def is_flat(world: LiveWorld) -> bool:
+    return not world.direct.positions() and not open_orders(world)
+
+
+def kill_the_guard(world: LiveWorld) -> None:
+    """Everything of the guard's but the watchdog, the supervisor first: it would start the others again."""
+    others = [pid for name in ("warden", "gate", "store") for pid in world.processes(name)]
+    assert len(others) == 3
+    for pid in (world.guard_pid, *others):
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_f16_kill_9_of_every_process_of_the_guard_ends_flat_within_15_s(tmp_path: Path) -> None:
+    with watched(tmp_path / "data", policy()) as world:
+        populate(world)
+        (pid,) = world.processes("watchdog")
+        died_at = time.monotonic()
+        kill_the_guard(world)
+        until(lambda: is_flat(world), "flat at the exchange", FLAT_WITHIN_S, every_s=0.1)
+        print(f"flat {time.monotonic() - died_at:.1f} s after the death of the guard")
+        assert DESK in Fence(world.data_dir).scopes(), "the watchdog's act latches"
+        until(lambda: gone(pid), "an orphan ends with its watch", 60)
+        assert "flattened" in world.guard_log()
+
+
+def test_f16_a_planned_stop_is_no_death(tmp_path: Path) -> None:
+    with watched(tmp_path / "data", policy("[kill.watchdog]\nsilent_s = 3\n")) as world:
+        populate(world)
+        (pid,) = world.processes("watchdog")
+        world.stop_guard()
+        assert gone(pid), "it ends with the guard"
+        assert world.direct.positions().keys() == {"BTCUSDT", "ETHUSDT"}
+        assert open_orders(world) == 3
+        assert "standing down" in world.guard_log()
+        assert not (world.data_dir / "watchdog" / "on-watch").exists()
+
+
+@pytest.mark.full
+def test_f16_a_planned_stop_flattens_where_the_policy_says_so(tmp_path: Path) -> None:
+    with watched(tmp_path / "data", policy('[kill.watchdog]\non_goodbye = "flatten"\n')) as world:
+        populate(world)
+        world.stop_guard()
+        assert is_flat(world), world.guard_log()
+        assert ACCOUNT in {path.name for path in (world.data_dir / "kill" / "jobs").iterdir()}
