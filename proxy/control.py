@@ -17,6 +17,7 @@ from proxy.accounts.key_watch import KeyWatch
 from proxy.accounts.markets import MarketKeeper
 from proxy.accounts.outside_watch import Found, OutsideWatch
 from proxy.accounts.venue_clock import VenueClock
+from proxy.accounts.venue_timers import VenueTimers
 from proxy.audit import query
 from proxy.audit.reader import ArchiveReader, ArchiveUnavailable
 from proxy.console.plane import (
@@ -75,6 +76,7 @@ class Control:
         keys: Mapping[str, KeyWatch],
         clocks: Mapping[str, VenueClock],
         outside: Mapping[str, OutsideWatch],
+        timers: Mapping[str, VenueTimers],
         markets: Mapping[str, MarketKeeper],
         watch: AnomalyWatch,
         kill: KillDesk,
@@ -91,6 +93,7 @@ class Control:
         self._keys = keys
         self._clocks = clocks
         self._outside = outside
+        self._timers = timers
         self._markets = markets
         self._watch = watch
         self._kill = kill
@@ -303,6 +306,7 @@ class Control:
             exchange_key=self._keys[keeper.name].verdict,
             clock_offset_ms=self._clocks[keeper.venue].offset_ms,
             outside=[_found(each) for each in self._outside[keeper.name].found],
+            timers=self._timers[keeper.name].armed,
             feed=FeedView(**asdict(keeper.view)),
             anomaly=score.value,
             why=score.why,

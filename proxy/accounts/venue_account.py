@@ -238,6 +238,14 @@ class VenueAccount:
             if refusal.code != _NOTHING_TO_CANCEL:
                 raise
 
+    async def arm_timer(self, symbol: str, countdown_s: int) -> None:
+        """Let the venue cancel the symbol's orders in ``countdown_s`` unless armed again; 0 disarms. Weight 10.
+
+        Binance, "Auto-Cancel All Open Orders", seen 2026-11: one countdown a symbol, checked every 10 ms or so.
+        """
+        timer = {"symbol": symbol, "countdownTime": str(countdown_s * 1000)}
+        await self._read(self._venue.fapiPrivatePostCountdownCancelAll, timer)  # Safe to do twice, like a read.
+
     async def close_position(
         self, symbol: str, position_side: PositionSide, side: Side, quantity: Decimal, client_order_id: str
     ) -> OrderReport:

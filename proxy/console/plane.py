@@ -56,7 +56,8 @@ class AccountView:
 
     ``exchange_key`` is ``sound``, ``unknown``, or what is wrong with the key's rights. ``clock_offset_ms`` is the
     venue's time less the guard's. ``outside`` are the newest findings of what did not come through the guard.
-    ``anomaly`` is the score of all its bots together, ``why`` what drove it.
+    ``anomaly`` is the score of all its bots together, ``why`` what drove it. ``timers`` are the symbols on which the
+    venue's own dead-man timer stands.
     """
 
     name: str
@@ -76,6 +77,7 @@ class AccountView:
     exchange_key: str = "unknown"
     clock_offset_ms: int | None = None
     outside: Sequence[FindingView] = ()
+    timers: Sequence[str] = ()
     anomaly: float = 0.0
     why: str = ""
 

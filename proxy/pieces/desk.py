@@ -53,6 +53,7 @@ def build_desk(ground: Ground) -> DeskPieces:
     settings, event = ground.settings, ground.scribe.event
     hands = take_hands(ground)
     beats = take_beats(ground)
+    heart = build_heart(ground, beats)
     keepers: dict[str, AccountKeeper] = {}
 
     def book_moved(scope: Scope) -> None:
@@ -77,11 +78,10 @@ def build_desk(ground: Ground) -> DeskPieces:
         traders=ground.traders,
         generation=kill.generation,
     )
-    accounts = {name: build_account(ground, pair, venues[pair.key.venue], kill) for name, pair in hands.items()}
+    accounts = {name: build_account(ground, pair, venues[pair.key.venue], kill, heart) for name, pair in hands.items()}
     keepers.update((name, pieces.keeper) for name, pieces in accounts.items())
     overrides = _override_desk(ground, hands, venues)
     watch = AnomalyWatch(ground.store, ground.traders)
-    heart = build_heart(ground, beats)
     return DeskPieces(
         venues=venues, accounts=accounts, kill=kill, stops=stops, overrides=overrides, watch=watch, heart=heart
     )

@@ -24,6 +24,7 @@ def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
         keys={name: pieces.key for name, pieces in accounts.items()},
         clocks={name: pieces.clock for name, pieces in venues.items()},
         outside={name: pieces.outside for name, pieces in accounts.items()},
+        timers={name: pieces.venue_timers for name, pieces in accounts.items()},
         markets={name: pieces.market for name, pieces in venues.items()},
         watch=desk.watch,
         kill=desk.kill,

@@ -7,6 +7,7 @@ import time
 from proxy.pieces.ground import Ground
 from proxy.store.beats import BeatStore
 from proxy.watchdog.heart import Heart
+from proxy.watchdog.host import host_id
 
 
 def take_beats(ground: Ground) -> BeatStore:
@@ -26,4 +27,5 @@ def build_heart(ground: Ground, beats: BeatStore) -> Heart:
         record=ground.scribe.event,
         expected=ground.settings.watchdog != "none",
         boot_us=time.time_ns() // 1000,
+        host=host_id(),
     )

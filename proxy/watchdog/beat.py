@@ -24,8 +24,6 @@ T = TypeVar("T")
 SEALED_MAX: Final = 2_000
 """Characters of anything sealed; more is not looked at."""
 
-DIGITS_MAX: Final = 64
-
 
 class SealBroken(Exception):
     """Not sealed with our secret, or not for this use."""
@@ -75,9 +73,10 @@ class Beat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A watchdog's question. ``challenge`` is the guard's last, empty at first."""
+    """A watchdog's question. ``challenge`` is the guard's last, empty at first; ``host`` is where the watchdog runs."""
 
     name: str
+    host: str
     nonce: str
     challenge: str
     duty: Duty

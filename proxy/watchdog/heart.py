@@ -40,6 +40,7 @@ class _Caller:
 
     challenge: str
     heard_at: float | None = None
+    host: str = ""
     duty: Duty = Duty.WAITING
     lost: bool = False
     told_goodbye: bool = False
@@ -68,6 +69,7 @@ class Heart:
         record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
         expected: bool,
         boot_us: int,
+        host: str,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._secret = secret
@@ -77,6 +79,7 @@ class Heart:
         self._record = record
         self._expected = expected
         self._boot_us = boot_us
+        self._host = host
         self._monotonic = monotonic
         self._began_at = monotonic()
         self._number = 0
@@ -94,12 +97,13 @@ class Heart:
         if secrets.compare_digest(call.challenge.encode(), caller.challenge.encode()):
             # Only who has read our last answer knows it: this call was made just now, and is no recording.
             caller.challenge = _challenge()
-            caller.heard_at, caller.duty, caller.told_goodbye = self._monotonic(), call.duty, self._leaving
+            caller.heard_at, caller.told_goodbye = self._monotonic(), self._leaving
+            caller.host, caller.duty = call.host, call.duty
         return seal(secret, Answer(nonce=call.nonce, challenge=caller.challenge, beat=self._beat()))
 
-    def heard_lately(self) -> bool:
-        """Whether a watchdog is on watch now, and would flatten if the guard were silent."""
-        return any(caller.duty is Duty.WATCHING for caller in self._living())
+    def watched_from_elsewhere(self) -> bool:
+        """Whether a watchdog is on watch that does not die with this host, and would flatten then."""
+        return any(caller.duty is Duty.WATCHING and caller.host not in ("", self._host) for caller in self._living())
 
     def states(self) -> tuple[WatchdogState, ...]:
         """Every watchdog that called, and one without a name where one is expected and none did."""

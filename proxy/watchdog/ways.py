@@ -12,6 +12,7 @@ import httpx
 from proxy.store.client import STORE_TROUBLE
 from proxy.vault.keys import Secret
 from proxy.watchdog.beat import SEALED_MAX, Answer, Beat, Call, Duty, SealBroken, seal, unseal
+from proxy.watchdog.host import host_id
 
 log = logging.getLogger("perpguard.watchdog")
 
@@ -46,7 +47,7 @@ class PortWay:
     async def look(self, duty: Duty) -> Beat | None:
         """Ask once."""
         nonce = secrets.token_hex(16)
-        call = Call(name=self._watchdog, nonce=nonce, challenge=self._challenge, duty=duty)
+        call = Call(name=self._watchdog, host=host_id(), nonce=nonce, challenge=self._challenge, duty=duty)
         try:
             answer = unseal(self._secret, Answer, await self._ask(seal(self._secret, call)))
         except (httpx.HTTPError, SealBroken):

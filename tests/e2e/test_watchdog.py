@@ -74,11 +74,11 @@ def is_flat(world: LiveWorld) -> bool:
     return not world.direct.positions() and not open_orders(world)
 
 
-def kill_the_guard(world: LiveWorld) -> None:
+def kill_the_guard(world: LiveWorld, *more: int) -> None:
     """Everything of the guard's but the watchdog, the supervisor first: it would start the others again."""
     others = [pid for name in ("warden", "gate", "store") for pid in world.processes(name)]
     assert len(others) == 3
-    for pid in (world.guard_pid, *others):
+    for pid in (world.guard_pid, *others, *more):
         os.kill(pid, signal.SIGKILL)
 
 
@@ -114,3 +114,36 @@ def test_f16_a_planned_stop_flattens_where_the_policy_says_so(tmp_path: Path) ->
         world.stop_guard()
         assert is_flat(world), world.guard_log()
         assert ACCOUNT in {path.name for path in (world.data_dir / "kill" / "jobs").iterdir()}
+
+
+def test_f16_with_everything_dead_resting_orders_die_by_the_venues_own_timer(tmp_path: Path) -> None:
+    """The watchdog too: nobody is left to flatten, so the stop of the position must stay, and what rests beside it."""
+    text = policy("[kill.dead_man]\ncountdown_s = 6\n", "[kill.watchdog]\nsilent_s = 60\n")
+    with watched(tmp_path / "data", text) as world:
+        until(lambda: world.bot.order("BTCUSDT", "BUY", "0.1").status_code == 200, "entries pass", 60, every_s=0.2)
+        assert world.bot.stop("BTCUSDT", "SELL", "0.1", 85_500).status_code == 200
+        until(lambda: world.account()["timers"] == [], "no timer stands where a stop is relied on", 30)
+        for answer in (
+            world.bot.order("BTCUSDT", "BUY", "0.01", 85_000),
+            world.bot.order("ETHUSDT", "SELL", "0.1", 3_140),
+        ):
+            assert answer.status_code == 200, answer.text
+        until(lambda: world.account()["timers"] == ["ETHUSDT"], "a timer stands", 30)
+        # Two refreshes on, the order rests all the same: the guard lives.
+        before = len(armings(world, "ETHUSDT"))
+        until(lambda: len(armings(world, "ETHUSDT")) >= before + 4, "it is armed again and again", 30)
+        assert {order["symbol"] for order in world.direct.open_orders()} == {"BTCUSDT", "ETHUSDT"}
+
+        (watchdog,) = world.processes("watchdog")
+        kill_the_guard(world, watchdog)
+        until(lambda: {each["symbol"] for each in world.direct.open_orders()} == {"BTCUSDT"}, "the timer ran out", 15)
+        assert len(world.direct.send("GET", "/fapi/v1/openAlgoOrders").json()) == 1, "the stop stays"
+        assert world.direct.positions() == {"BTCUSDT": 0.1}
+
+
+def armings(world: LiveWorld, symbol: str) -> list[dict[str, Any]]:
+    return [
+        each
+        for each in world.door.log()
+        if each["params"].get("countdownTime") == "6000" and each["params"]["symbol"] == symbol
+    ]
