@@ -115,6 +115,7 @@ def _base_parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[
 
 def _parser() -> argparse.ArgumentParser:
     from proxy.audit import commands as audit_commands
+    from proxy.leases import commands as lease_commands
     from proxy.ledger import commands as ledger_commands
     from proxy.overrides import commands as override_commands
     from proxy.policy import commands as policy_commands
@@ -153,6 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     ledger_commands.add_arguments(commands)
     policy_commands.add_arguments(commands)
     override_commands.add_arguments(commands)
+    lease_commands.add_arguments(commands)
     return parser
 
 
@@ -276,6 +278,12 @@ def _override(args: Arguments) -> int:
     return override_commands.run(args)
 
 
+def _leases(args: Arguments) -> int:
+    from proxy.leases import commands as lease_commands
+
+    return lease_commands.run(args.settings, as_json=args.json)
+
+
 _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "init": _init,
     "check": _check,
@@ -292,4 +300,5 @@ _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "ledger": _ledger,
     "policy": _policy,
     "override": _override,
+    "leases": _leases,
 }

@@ -27,6 +27,7 @@ from proxy.console.plane import (
     DeskView,
     FeedView,
     FindingView,
+    LeaseView,
     OverrideView,
     PositionView,
     ProposalView,
@@ -35,6 +36,7 @@ from proxy.console.plane import (
 from proxy.kill.bot_stops import BotStops, bot_of
 from proxy.kill.desk import KillDesk
 from proxy.kill.rearm import RearmRefused
+from proxy.leases.watch import LeaseWatch
 from proxy.ledger.marks import marks_path
 from proxy.ledger.supposing import NothingKnown, supposed
 from proxy.overrides.desk import OverrideDesk, OverrideRefused
@@ -83,6 +85,7 @@ class Control:
         stops: BotStops,
         overrides: OverrideDesk,
         heart: Heart,
+        leases: LeaseWatch,
         now: Callable[[], datetime],
     ) -> None:
         self._settings = settings
@@ -100,6 +103,7 @@ class Control:
         self._stops = stops
         self._overrides = overrides
         self._heart = heart
+        self._leases = leases
         self._now = now
         self._fence = Fence(settings.data_dir)
 
@@ -140,6 +144,7 @@ class Control:
             why=scores["desk"].why,
             proposals=await self._proposals(),
             overrides=[_override(each) for each in self._overrides.open()],
+            leases=[LeaseView(**asdict(each)) for each in self._leases.states()],
             watchdogs=[WatchdogView(**asdict(each)) for each in self._heart.states()],
         )
 

@@ -228,12 +228,12 @@ class VenueAccount:
         rows = await self._read(self._venue.fapiPrivateGetOpenOrders, {"symbol": symbol})
         return parsed(lambda: tuple(map(plain_order, rows)))
 
-    async def cancel_order(self, symbol: str, client_order_id: str) -> None:
-        """Cancel one plain order by the client's id. One that is gone already is as good; safe to do twice."""
+    async def cancel_order(self, symbol: str, client_order_id: str, *, conditional: bool = False) -> None:
+        """Cancel one order by the client's id. One that is gone already is as good; safe to do twice."""
+        cancel = self._venue.fapiPrivateDeleteAlgoOrder if conditional else self._venue.fapiPrivateDeleteOrder
+        named = {"clientAlgoId" if conditional else "origClientOrderId": client_order_id}
         try:
-            await self._read(
-                self._venue.fapiPrivateDeleteOrder, {"symbol": symbol, "origClientOrderId": client_order_id}
-            )
+            await self._read(cancel, named if conditional else {"symbol": symbol, **named})
         except VenueRefused as refusal:
             if refusal.code != _NOTHING_TO_CANCEL:
                 raise

@@ -134,6 +134,18 @@ class ProposalView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseView:
+    """A bot's promise to be heard again within ``left_s`` seconds; negative when it was not. ``step`` is what followed:
+    reduce, cancel or flatten."""
+
+    bot: str
+    account: str
+    ttl_s: float
+    left_s: float
+    step: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WatchdogView:
     """A process that flattens when the guard is silent. ``name`` is empty for one that is configured and never called.
 
@@ -167,6 +179,7 @@ class DeskView:
     why: str = ""
     overrides: Sequence[OverrideView] = ()
     watchdogs: Sequence[WatchdogView] = ()
+    leases: Sequence[LeaseView] = ()
 
 
 class ControlPlane(Protocol):

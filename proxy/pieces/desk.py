@@ -10,11 +10,13 @@ from proxy.accounts.keeper import AccountKeeper
 from proxy.kill.bot_stops import BotStops
 from proxy.kill.desk import KillDesk
 from proxy.kill.hands import VenueHands
+from proxy.leases.watch import LeaseWatch
 from proxy.overrides.desk import OverrideDesk
 from proxy.pieces.account import AccountPieces, build_account
 from proxy.pieces.ground import Ground
 from proxy.pieces.hands import Hands, take_hands
 from proxy.pieces.heart import build_heart, take_beats
+from proxy.pieces.leases import build_leases
 from proxy.pieces.venue import VenuePieces, build_venues
 from proxy.signals.watch import AnomalyWatch
 from proxy.store.fence import Scope
@@ -34,6 +36,7 @@ class DeskPieces:
     overrides: OverrideDesk
     watch: AnomalyWatch
     heart: Heart
+    leases: LeaseWatch
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
         """What runs, for every account and venue, for as long as the warden does."""
@@ -42,6 +45,7 @@ class DeskPieces:
         for venue in self.venues.values():
             yield from venue.loops()
         yield self.heart.run()
+        yield self.leases.run()
 
     def venue_of(self, account: str) -> VenuePieces:
         """The venue that one of our accounts is on."""
@@ -80,10 +84,18 @@ def build_desk(ground: Ground) -> DeskPieces:
     )
     accounts = {name: build_account(ground, pair, venues[pair.key.venue], kill, heart) for name, pair in hands.items()}
     keepers.update((name, pieces.keeper) for name, pieces in accounts.items())
+    leases = build_leases(ground, stops, kill, hands, keepers)
     overrides = _override_desk(ground, hands, venues)
     watch = AnomalyWatch(ground.store, ground.traders)
     return DeskPieces(
-        venues=venues, accounts=accounts, kill=kill, stops=stops, overrides=overrides, watch=watch, heart=heart
+        venues=venues,
+        accounts=accounts,
+        kill=kill,
+        stops=stops,
+        overrides=overrides,
+        watch=watch,
+        heart=heart,
+        leases=leases,
     )
 
 

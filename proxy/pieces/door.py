@@ -31,6 +31,7 @@ def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
         stops=desk.stops,
         overrides=desk.overrides,
         heart=desk.heart,
+        leases=desk.leases,
         now=ground.now,
     )
     console = create_console(

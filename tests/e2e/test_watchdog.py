@@ -95,6 +95,7 @@ def test_f16_kill_9_of_every_process_of_the_guard_ends_flat_within_15_s(tmp_path
         assert "flattened" in world.guard_log()
 
 
+@pytest.mark.full
 def test_f16_a_planned_stop_is_no_death(tmp_path: Path) -> None:
     with watched(tmp_path / "data", policy("[kill.watchdog]\nsilent_s = 3\n")) as world:
         populate(world)
