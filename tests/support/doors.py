@@ -15,6 +15,7 @@ from proxy.gate.event_views import EventViews
 from proxy.gate.http import PREFIX, BinanceDoor
 from proxy.gate.identity import Identities
 from proxy.gate.judge import Judge
+from proxy.gate.lease import LeaseDesk
 from proxy.gate.orders import OrderDesk
 from proxy.gate.reads import ReadDesk, VenueReads
 from proxy.gate.shared_account import SharedAccount
@@ -89,6 +90,7 @@ class House:
             orders=orders,
             reads=ReadDesk(store=desk.store, views=views, venue=venue),
             streams=streams,
+            leases=LeaseDesk(desk.store),
             now=lambda: NOW,
         )
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(door), base_url="http://gate.test")
