@@ -116,8 +116,12 @@ class LeaseWatch:
             except STORE_TROUBLE as trouble:
                 if not self._away:
                     log.warning("leases cannot be read: %s; they run on when they can", type(trouble).__name__)
-                self._away = True
+                self.store_was_away()
             await asyncio.sleep(LOOK_EVERY_S)
+
+    def store_was_away(self) -> None:
+        """No bot could renew meanwhile: the next look gives every lease that still ran one more time to live."""
+        self._away = True
 
     async def look(self) -> None:
         """Read the leases, give grace where the store is to blame, take the steps that are due."""

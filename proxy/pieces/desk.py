@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -73,7 +74,7 @@ def build_desk(ground: Ground) -> DeskPieces:
         record=event,
         changed=book_moved,
         turned=lambda: ground.pulse.turned("the kill's mirror", TURN_MAX_S),
-        turn=Turns(beats, "the warden").held,
+        turn=Turns(beats, f"the warden on {socket.gethostname()}").held,
     )
     stops = BotStops(
         data_dir=settings.data_dir,

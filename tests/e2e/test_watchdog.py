@@ -143,8 +143,5 @@ def test_f16_with_everything_dead_resting_orders_die_by_the_venues_own_timer(tmp
 
 
 def armings(world: LiveWorld, symbol: str) -> list[dict[str, Any]]:
-    return [
-        each
-        for each in world.door.log()
-        if each["params"].get("countdownTime") == "6000" and each["params"]["symbol"] == symbol
-    ]
+    """How often a timer was set on the symbol."""
+    return [each for each in world.door.timers() if each["params"]["symbol"] == symbol]

@@ -190,7 +190,7 @@ async def test_who_watches_and_who_is_watched_is_shown(person: Browser, plane: D
             LeaseView(bot="momentum", account="main", ttl_s=30.0, left_s=-12.0, step="cancel"),
         ),
     )
-    page = (await person.get("/")).text
+    page = (await person.client.get("/partials/desk")).text
     for said in (
         "BTCUSDT, ETHUSDT",
         "watching, 0.6 s",
