@@ -21,7 +21,7 @@ from rules.kill.settings import OnGoodbye
 from tests.proxy.kill.simulated_venue import SimulatedVenue
 from tests.proxy.kill.virtual_time import in_virtual_time
 
-SEEDS = range(60)
+SEEDS = range(25)
 
 
 @dataclass
