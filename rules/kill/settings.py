@@ -28,6 +28,10 @@ class Rearm:
     delay_s: Annotated[int, Setting("seconds; from one person's request to its effect", Looser.LOWER)] = DELAY_DEFAULT_S
 
 
+SILENT_MIN_S: Final = 3
+COUNTDOWN_MIN_S: Final = 6
+
+
 class OnGoodbye(StrEnum):
     """What a watchdog does when the guard is stopped on purpose."""
 
@@ -50,6 +54,10 @@ class Watchdog:
         int, Setting("seconds without a call of a watchdog after which the guard alarms", Looser.HIGHER)
     ] = 30
 
+    def __post_init__(self) -> None:
+        if min(self.silent_s, self.lost_after_s) < SILENT_MIN_S:
+            raise ValueError(f"silent_s and lost_after_s are at least {SILENT_MIN_S}: a watchdog asks once a second")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadMan:
@@ -58,6 +66,10 @@ class DeadMan:
     enabled: Annotated[bool, Setting("whether they are kept armed for every active symbol", Looser.NEITHER)] = True
     countdown_s: Annotated[int, Setting("seconds; armed anew after a third of it", Looser.HIGHER)] = 60
     paused: Annotated[bool, Setting("disarms them all, for a maintenance of the venue", Looser.NEITHER)] = False
+
+    def __post_init__(self) -> None:
+        if self.countdown_s < COUNTDOWN_MIN_S:
+            raise ValueError(f"countdown_s is at least {COUNTDOWN_MIN_S}: it is set anew after a third")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from proxy.demo.world import ACCOUNT
+from proxy.clock import utc_now
+from proxy.demo.world import ACCOUNT, VENUE
+from proxy.store.embedded import embedded_url
 from proxy.store.fence import DESK, Fence
+from proxy.vault.keys import Secret
+from proxy.vault.vault import Vault
 from tests.support.policies import a_policy, a_rule
-from tests.support.worlds import LiveWorld, gone, until
+from tests.support.worlds import LiveWorld, freeze, gone, until
 
 FLAT_WITHIN_S = 15.0
 """From the death of the guard's processes, with the default of ten seconds of silence."""
@@ -115,6 +121,74 @@ def test_f16_a_planned_stop_flattens_where_the_policy_says_so(tmp_path: Path) ->
         world.stop_guard()
         assert is_flat(world), world.guard_log()
         assert ACCOUNT in {path.name for path in (world.data_dir / "kill" / "jobs").iterdir()}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("where", ["local", "remote"])
+def test_f17_a_warden_that_comes_back_finds_the_stop_and_keeps_to_it(tmp_path: Path, where: str) -> None:
+    """It stood still and was taken for dead. A remote watchdog has its own data directory: the store has the stop."""
+    text = policy("[kill.watchdog]\nsilent_s = 3\n")
+    with ExitStack() as stack:
+        world: LiveWorld
+        if where == "local":
+            world = stack.enter_context(watched(tmp_path / "data", text))
+        else:
+            world = stack.enter_context(LiveWorld(tmp_path / "data", text, balance=100_000, gate_workers=1))
+            stack.enter_context(a_remote_watchdog(world, tmp_path / "elsewhere"))
+            until(lambda: [each["duty"] for each in watchdogs(world)] == ["watching"], "it is on watch", 60)
+        populate(world)
+        warden = world.process("warden")
+        freeze(warden)
+        until(lambda: is_flat(world), "flat at the exchange", 30, every_s=0.1)
+        os.kill(warden, signal.SIGCONT)
+        until(lambda: world.account()["fence_engaged"] and not world.account()["kill_running"], "it keeps to it", 60)
+        assert world.bot.order("BTCUSDT", "BUY", "0.01").headers["x-guard-code"] == "TRADING_HALTED"
+        assert world.bot.cancel_all("BTCUSDT").status_code == 200
+        rearm = ("--scope", "desk", "--name", "Grace Hopper", "--reason", "it had only slept", "--typed", "desk")
+        until(lambda: world.command("rearm", *rearm).returncode == 0, "a person re-arms it", 60, every_s=1)
+        until(lambda: world.bot.order("BTCUSDT", "BUY", "0.01").status_code == 200, "entries pass", 60, every_s=0.2)
+        assert [each["duty"] for each in watchdogs(world)] == ["watching"]
+
+
+def watchdogs(world: LiveWorld) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = world.ask("GET", "/api/desk")["watchdogs"]
+    return found
+
+
+@contextmanager
+def a_remote_watchdog(world: LiveWorld, data_dir: Path) -> Iterator[None]:
+    """A watchdog as on another host: its own data directory, vault and settings; the guard's store and control port."""
+    passphrase, now = Secret("a passphrase of its own"), utc_now()
+    guard = Vault.open(world.data_dir / "vault" / "vault.json", Secret(world.environment["PERPGUARD_PASSPHRASE"]))
+    vault = Vault.create(data_dir / "vault" / "vault.json", passphrase, work_factor=2**14)
+    vault.keep_watchdog_secret(guard.pair_watchdog())
+    vault.add_exchange_key(
+        account=ACCOUNT, venue=VENUE, api_key=world.exchange_key, api_secret=world.exchange_secret, now=now
+    )
+    (data_dir / "watchdog.toml").write_text(
+        f'data_dir = "."\ndesk = "demo"\nstore_url = "{embedded_url(world.data_dir)}"\n'
+        f'[venues.{VENUE}]\nurl = "{world.places.exchange}"\n'
+    )
+    options = [
+        "--config",
+        str(data_dir / "watchdog.toml"),
+        "watchdog",
+        "--guard",
+        world.places.console,
+        "--name",
+        "far",
+    ]
+    with (data_dir / "watchdog.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "proxy", *options],
+            env=os.environ | {"PERPGUARD_PASSPHRASE": passphrase.reveal()},
+            stderr=log,
+        )
+        try:
+            yield
+        finally:
+            process.terminate()
+            assert process.wait(timeout=60) == 0
 
 
 def test_f16_with_everything_dead_resting_orders_die_by_the_venues_own_timer(tmp_path: Path) -> None:
