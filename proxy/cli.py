@@ -129,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     rules = commands.add_parser("rules", help="what each rule does, its settings, codes and clauses")
     rules.add_argument("rule_id", nargs="?", metavar="RULE")
     covered = commands.add_parser("coverage", help="which clauses of the regulations the policy covers")
-    covered.add_argument("policy_file", nargs="?", type=Path, metavar="POLICY", help="instead of the settings' policy")
+    covered.add_argument("policy_file", nargs="?", type=Path, metavar="POLICY", help="instead of the policy in force")
     covered.add_argument("--json", action="store_true", help="print JSON")
     commands.add_parser("up", help="run the guard: store, warden and gates")
     for name, text in (("gate", "one gate process"), ("warden", "the warden process")):
@@ -150,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--json", action="store_true", help="print one JSON object")
     kill_commands.add_arguments(commands)
     vault_commands.add_arguments(commands)
-    audit_commands.add_arguments(commands)
+    audit_commands.add_arguments(commands, ledger_commands.look_back)
     ledger_commands.add_arguments(commands)
     policy_commands.add_arguments(commands)
     override_commands.add_arguments(commands)
@@ -189,11 +189,12 @@ def _rules(args: Arguments) -> int:
 
 
 def _coverage(args: Arguments) -> int:
+    from proxy.app import policy_path
     from proxy.coverage import coverage, coverage_table
     from proxy.policy_file import load_policy
     from proxy.store.codec import dump
 
-    policy = load_policy(args.policy_file if args.policy_file is not None else args.settings.policy)
+    policy = load_policy(args.policy_file if args.policy_file is not None else policy_path(args.settings))
     rows = list(coverage(policy))
     print(dump(rows).decode() if args.json else coverage_table(policy, rows))  # noqa: T201
     return 0

@@ -15,10 +15,11 @@ from urllib.parse import parse_qsl
 from fastapi import Request
 
 from proxy.console.answers import Refusal
+from proxy.policy_file import POLICY_LENGTH_MAX
 
 BODY_BYTES_MAX: Final = 64 * 1024
 TEXT_LENGTH_MAX: Final = 500
-FILE_LENGTH_MAX: Final = 1024 * 1024
+FILE_LENGTH_MAX: Final = POLICY_LENGTH_MAX
 """Characters of a text of many lines."""
 _NAME_LENGTH_MAX: Final = 64
 _BODY_SECONDS_MAX: Final = 10.0

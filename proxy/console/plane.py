@@ -120,7 +120,8 @@ class OverrideView:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProposalView:
     """A looser policy that waits. ``by`` is empty while nobody stands for it; ``due`` is when it takes effect by
-    itself, ``None`` when it needs somebody else."""
+    itself, ``None`` when it needs somebody else. ``stale``: it was proposed against a policy that is not in force any
+    more, and has to be proposed again."""
 
     policy_version: str
     policy_name: str
@@ -129,6 +130,7 @@ class ProposalView:
     reason: str
     at: str
     due: str | None
+    stale: bool
     loosened: Sequence[str]
     other_changes: Sequence[str]
 

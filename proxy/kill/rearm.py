@@ -9,13 +9,11 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 from proxy.kill.job import unfinished_jobs
+from proxy.people import reason_objections
 from proxy.store import codec
 from proxy.store.fence import Fence, Scope
-
-REASON_LENGTH_MIN: Final = 8
 
 
 class RearmRefused(Exception):
@@ -43,8 +41,7 @@ def objections(scope: str, name: str, reason: str, typed_scope_name: str) -> tup
     found = []
     if typed_scope_name != scope:
         found.append(f"the name typed is not {scope}")
-    if len(reason.strip()) < REASON_LENGTH_MIN:
-        found.append(f"the reason is shorter than {REASON_LENGTH_MIN} characters")
+    found += reason_objections(reason)
     if not name.strip():
         found.append("nobody is named")
     return tuple(found)

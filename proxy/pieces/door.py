@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from proxy.console.app import create_console
 from proxy.control import Control
 from proxy.control_token import control_token
+from proxy.glance import Glance
 from proxy.pieces.desk import DeskPieces
 from proxy.pieces.ground import Ground
 from proxy.watchdog.door import watchdog_routes
@@ -15,7 +16,7 @@ from proxy.watchdog.door import watchdog_routes
 def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
     """The application that people and ``perpguard`` talk to."""
     settings, accounts, venues = ground.settings, desk.accounts, desk.venues
-    control = Control(
+    glance = Glance(
         settings=settings,
         policies=ground.policies,
         vault=ground.vault,
@@ -27,11 +28,20 @@ def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
         timers={name: pieces.venue_timers for name, pieces in accounts.items()},
         markets={name: pieces.market for name, pieces in venues.items()},
         watch=desk.watch,
-        kill=desk.kill,
         stops=desk.stops,
         overrides=desk.overrides,
         heart=desk.heart,
         leases=desk.leases,
+        now=ground.now,
+    )
+    control = Control(
+        data_dir=settings.data_dir,
+        glance=glance,
+        accounts=accounts.keys(),
+        policies=ground.policies,
+        kill=desk.kill,
+        stops=desk.stops,
+        overrides=desk.overrides,
         now=ground.now,
     )
     console = create_console(
