@@ -115,6 +115,7 @@ def _base_parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[
 
 def _parser() -> argparse.ArgumentParser:
     from proxy.audit import commands as audit_commands
+    from proxy.certificate import commands as certificate_commands
     from proxy.leases import commands as lease_commands
     from proxy.ledger import commands as ledger_commands
     from proxy.overrides import commands as override_commands
@@ -141,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     watchdog.add_argument("--supervisor", type=int, metavar="PID", help=argparse.SUPPRESS)
     commands.add_parser("sandbox", help="run the practice exchange; see 'perpguard sandbox --help'")
     rearm = commands.add_parser("rearm", help="let a stopped scope trade again, through the running warden")
-    rearm.add_argument("--scope", required=True, help="desk, account:NAME, or bot:NAME that a rule stopped")
+    rearm.add_argument("--scope", required=True, help="desk, venue:NAME, account:NAME or bot:NAME")
     rearm.add_argument("--name", required=True, help="who re-arms")
     rearm.add_argument("--reason", required=True)
     rearm.add_argument("--typed", required=True, help="the scope's name once more, typed by hand")
@@ -155,6 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     policy_commands.add_arguments(commands)
     override_commands.add_arguments(commands)
     lease_commands.add_arguments(commands)
+    certificate_commands.add_arguments(commands)
     return parser
 
 
@@ -285,6 +287,12 @@ def _leases(args: Arguments) -> int:
     return lease_commands.run(args.settings, as_json=args.json)
 
 
+def _certificate(args: Arguments) -> int:
+    from proxy.certificate import commands as certificate_commands
+
+    return certificate_commands.run(args)
+
+
 _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "init": _init,
     "check": _check,
@@ -302,4 +310,5 @@ _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "policy": _policy,
     "override": _override,
     "leases": _leases,
+    "certificate": _certificate,
 }

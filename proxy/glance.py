@@ -38,7 +38,7 @@ from proxy.settings import Settings
 from proxy.signals.watch import AnomalyWatch
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
-from proxy.store.fence import DESK, Fence, FenceCorrupt
+from proxy.store.fence import DESK, Fence, FenceCorrupt, Scope
 from proxy.store.warden_store import AgedHold, WardenStore
 from proxy.vault.keys import GuardKey, last_four
 from proxy.vault.vault import Vault
@@ -155,6 +155,7 @@ class Glance:
     def _bot(self, key: GuardKey, controls: Mapping[str, str]) -> BotView:
         score, stop = self._watch.score(key.bot), self._stops.stop_of(key.bot)
         state = controls.get(f"bot:{key.bot}", TradingState.ACTIVE.value)
+        killed = Scope(bot=key.bot) in self._fence.scopes()
         return BotView(
             name=key.bot,
             account=key.account,
@@ -162,8 +163,8 @@ class Glance:
             key_state=key.state.value,
             anomaly=score.value,
             why=score.why,
-            state=stop.state.value if stop is not None else state,
-            stopped_for=stop.reason if stop is not None else "",
+            state=TradingState.HALTED.value if killed else stop.state.value if stop is not None else state,
+            stopped_for=stop.reason if stop is not None else "killed" if killed else "",
         )
 
     def _account(
@@ -173,12 +174,12 @@ class Glance:
         level = f"account:{keeper.name}"
         markets = self._markets[keeper.venue].markets
         conditional = [order for order in account.open_orders if order.order_type.is_conditional] if account else []
-        engaged = self._fence.engaged(keeper.name)
+        engaged = self._fence.engaged(keeper.name, keeper.venue)
         return AccountView(
             name=keeper.name,
             venue=keeper.venue,
             state=TradingState.HALTED.value if engaged else controls.get(level, TradingState.ACTIVE.value),
-            kill_running="kill:desk" in controls or f"kill:{level}" in controls,
+            kill_running=any(f"kill:{scope}" in controls for scope in ("desk", f"venue:{keeper.venue}", level)),
             fence_engaged=engaged,
             survey_age_s=(self._now() - account.as_of).total_seconds() if account is not None else None,
             margin_balance=show(account.margin_balance) if account is not None else None,

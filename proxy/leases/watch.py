@@ -58,8 +58,8 @@ class Hands(Protocol):
         """Cancel one conditional order. Raises ``VenueTrouble``."""
         ...
 
-    async def flatten(self, account: str, bot: str, reason: str) -> bool:
-        """Close what the bot holds on the account; false where that cannot be told from what others hold."""
+    async def flatten(self, bot: str, reason: str) -> None:
+        """Close the bot's own part of what it trades."""
         ...
 
 
@@ -179,12 +179,7 @@ class LeaseWatch:
             case Step.CANCEL:
                 return await self._cancel(lease)
             case Step.FLATTEN:
-                if not await self._hands.flatten(lease.account, lease.bot, reason):
-                    log.error(
-                        "%s shares %s with other bots and is not flattened; close its part by hand",
-                        lease.bot,
-                        lease.account,
-                    )
+                await self._hands.flatten(lease.bot, reason)
                 return True
 
     async def _cancel(self, lease: Lease) -> bool:

@@ -37,7 +37,6 @@ def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
     control = Control(
         data_dir=settings.data_dir,
         glance=glance,
-        accounts=accounts.keys(),
         policies=ground.policies,
         kill=desk.kill,
         stops=desk.stops,
@@ -46,6 +45,7 @@ def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
     )
     console = create_console(
         control,
+        desk.certificates,
         token=control_token(settings),
         people=settings.control_people,
         hosts=settings.console_hosts,

@@ -22,7 +22,7 @@ def build_heart(ground: Ground, beats: BeatStore) -> Heart:
     return Heart(
         secret=lambda: ground.vault.watchdog_secret,
         pulse=ground.pulse,
-        policy=lambda: ground.policy().kill.watchdog,
+        policy=lambda: ground.policy().kill,
         post=beats,
         record=ground.scribe.event,
         expected=ground.settings.watchdog != "none",

@@ -28,7 +28,7 @@ def build_leases(
 
     return LeaseWatch(
         store=store,
-        hands=LeaseHands(stops, kill, {name: pair.feed for name, pair in hands.items()}, ground.traders),
+        hands=LeaseHands(stops, kill, {name: pair.feed for name, pair in hands.items()}),
         books=book,
         policy=lambda: ground.policy().kill.lease,
         record=ground.scribe.event,

@@ -17,7 +17,7 @@ import msgspec
 
 from proxy.store.codec import build, dump, load, plain
 from proxy.vault.keys import Secret
-from rules.kill.settings import OnGoodbye, Watchdog
+from rules.kill.settings import Flatten, KillSettings, OnGoodbye
 
 T = TypeVar("T")
 
@@ -44,11 +44,13 @@ class Terms:
 
     silent_s: int
     on_goodbye: OnGoodbye
+    flatten: Flatten
 
     @classmethod
-    def of(cls, policy: Watchdog) -> Terms:
-        """The terms of a policy's ``[kill.watchdog]``."""
-        return cls(silent_s=policy.silent_s, on_goodbye=policy.on_goodbye)
+    def of(cls, policy: KillSettings) -> Terms:
+        """The terms of a policy: its ``[kill.watchdog]``, and how it wants positions closed."""
+        watchdog = policy.watchdog
+        return cls(silent_s=watchdog.silent_s, on_goodbye=watchdog.on_goodbye, flatten=policy.flatten)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,26 +5,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from proxy.accounts.troubles import VenueTrouble
 from proxy.accounts.venue_account import VenueAccount
+from proxy.certificate.keeping import CertificateKeeper
 from proxy.clock import utc_now
 from proxy.gate.recording import new_decision_id
-from proxy.kill.hands import VenueHands
+from proxy.kill.direct import DirectHands
 from proxy.kill.job import kill
 from proxy.kill.report import KillReport
 from proxy.settings import Settings
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
-from proxy.store.fence import DESK, Scope
+from proxy.store.fence import DESK
 from proxy.store.warden_store import WardenStore
 from proxy.vault.errors import VaultError
+from proxy.vault.keys import ExchangeKey
 from proxy.vault.vault import Vault
 from proxy.watchdog.turns import Turns
 from rules.kill.events import Phase
-from rules.model import TradingState
+from rules.kill.settings import Flatten
 
 log = logging.getLogger("perpguard.watchdog")
 
@@ -44,8 +45,8 @@ class Flattening:
 
     async def line_holds(self) -> bool:
         """Whether any venue answers from here. If none does, it may be our own line that is cut."""
-        async with self._accounts() as accounts:
-            asked = [asyncio.create_task(account.server_time()) for account in accounts]
+        async with contextlib.AsyncExitStack() as closing:
+            asked = [asyncio.create_task(self._ask(key, closing)) for key in self._keys()]
             try:
                 async with asyncio.timeout(PROBE_TIMEOUT_S):
                     for answered in asyncio.as_completed(asked):
@@ -60,51 +61,44 @@ class Flattening:
                 await asyncio.gather(*asked, return_exceptions=True)
         return False
 
-    async def flatten(self, reason: str) -> bool:
+    async def flatten(self, reason: str, flatten: Flatten) -> bool:
         """Stop the desk and close everything; whether it is flat. Its latch stays until a person re-arms the desk."""
         log.error("WATCHDOG ACTS: the desk is stopped and flattened: %s", reason)
         await self._record("watchdog.acted", {"reason": reason})
-        async with self._turns.held(), self._accounts() as accounts:
-            hands = [VenueHands(account) for account in accounts]
-            report = await kill(self._settings.data_dir, DESK, hands, self._by, reason, latch=self._tell_store)
-        await self._tell_end(report)
+        async with self._turns.held(), DirectHands(self._settings, ()) as direct:
+            hands = [await direct.hand(DESK, key) for key in self._keys()]
+            report = await kill(
+                self._settings.data_dir, DESK, hands, self._by, reason, latch=direct.latch, flatten=flatten
+            )
+            await direct.end(DESK, report.generation)
         log.error("the watchdog's kill of the desk ended: %s", report.phase.value)
+        await self._record(f"kill.{report.phase.value.lower()}", plain(report))
+        await asyncio.to_thread(self._certify, report)
         return report.phase in (Phase.FLAT, Phase.FLAT_EXCEPT_DUST)
 
-    @contextlib.asynccontextmanager
-    async def _accounts(self) -> AsyncIterator[list[VenueAccount]]:
+    def _keys(self) -> tuple[ExchangeKey, ...]:
         """Every account of the vault as it is now."""
         try:
             self._vault.reload_if_changed()
         except VaultError as trouble:
             log.error("the vault cannot be read again: %s", trouble)  # What was read of it before serves.
-        async with contextlib.AsyncExitStack() as closing:
-            accounts = []
-            for key in self._vault.accounts():
-                account = VenueAccount(
-                    name=key.account,
-                    venue=key.venue,
-                    api_key=key.api_key,
-                    secret=key.api_secret,
-                    base_url=self._settings.venue_urls[key.venue],
-                )
-                closing.push_async_callback(account.aclose)
-                accounts.append(account)
-            yield accounts
+        return self._vault.accounts()
 
-    async def _tell_store(self, scope: Scope, generation: int) -> None:
-        await self._store.set_state(str(scope), TradingState.HALTED, generation=generation, kill_running=True)
+    async def _ask(self, key: ExchangeKey, closing: contextlib.AsyncExitStack) -> None:
+        account = VenueAccount(
+            name=key.account,
+            venue=key.venue,
+            api_key=key.api_key,
+            secret=key.api_secret,
+            base_url=self._settings.venue_urls[key.venue],
+        )
+        closing.push_async_callback(account.aclose)
+        await account.server_time()
 
-    async def _tell_end(self, report: KillReport) -> None:
-        """The latch stays; that a kill runs is over: a kill that ended DEGRADED must trap nobody."""
-        try:
-            async with asyncio.timeout(STORE_WAIT_S):
-                await self._store.set_state(
-                    str(DESK), TradingState.HALTED, generation=report.generation or 0, kill_running=False
-                )
-        except STORE_TROUBLE as trouble:
-            log.warning("the store could not be told that the watchdog is done: %s", type(trouble).__name__)
-        await self._record(f"kill.{report.phase.value.lower()}", plain(report))
+    def _certify(self, report: KillReport) -> None:
+        issued = CertificateKeeper(self._settings.data_dir, self._vault, utc_now).certify(report)
+        for trouble in issued.troubles:
+            log.warning("the watchdog's kill has no certificate: %s", trouble)
 
     async def _record(self, what: str, detail: dict[str, Any]) -> None:
         record = {

@@ -14,7 +14,7 @@ from proxy.store.client import STORE_TROUBLE
 from proxy.vault.keys import Secret
 from proxy.watchdog.beat import Answer, Beat, Call, Duty, SealBroken, Terms, seal, unseal
 from proxy.watchdog.pulse import Pulse
-from rules.kill.settings import Watchdog
+from rules.kill.settings import KillSettings
 
 log = logging.getLogger("perpguard.watchdog")
 
@@ -64,7 +64,7 @@ class Heart:
         *,
         secret: Callable[[], Secret | None],
         pulse: Pulse,
-        policy: Callable[[], Watchdog],
+        policy: Callable[[], KillSettings],
         post: Post,
         record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
         expected: bool,
@@ -167,7 +167,7 @@ class Heart:
         return self._callers[name]
 
     def _living(self) -> list[_Caller]:
-        since = self._monotonic() - self._policy().lost_after_s
+        since = self._monotonic() - self._policy().watchdog.lost_after_s
         return [caller for caller in self._callers.values() if caller.heard_at is not None and caller.heard_at >= since]
 
     async def _look(self) -> None:
@@ -183,7 +183,7 @@ class Heart:
                 caller.lost = False
                 log.warning("the watchdog %s asks again", name)
                 await self._record("watchdog.found", "warden", {"watchdog": name})
-        waited = self._monotonic() - self._began_at >= self._policy().lost_after_s
+        waited = self._monotonic() - self._began_at >= self._policy().watchdog.lost_after_s
         none_came = self._expected and waited and all(each.heard_at is None for each in self._callers.values())
         if none_came and not self._none_came:
             log.error("WATCHDOG_LOST: a watchdog is configured, and none asks whether the guard lives")

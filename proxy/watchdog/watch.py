@@ -11,6 +11,7 @@ from proxy.watchdog.beat import Beat, Duty
 from proxy.watchdog.memory import Memory
 from proxy.watchdog.vigil import Vigil, done, looked, taken_up
 from proxy.watchdog.ways import Way
+from rules.kill.settings import Flatten
 
 log = logging.getLogger("perpguard.watchdog")
 
@@ -27,7 +28,7 @@ class Hands(Protocol):
         """Whether a venue answers from here."""
         ...
 
-    async def flatten(self, reason: str) -> bool:
+    async def flatten(self, reason: str, flatten: Flatten) -> bool:
         """Stop the desk and close everything; whether it is flat."""
         ...
 
@@ -107,7 +108,8 @@ class Watch:
             return
         self._cut = False
         await self._look()
-        if self._vigil.due and await self._hands.flatten(self._vigil.why):
+        terms = self._vigil.terms
+        if self._vigil.due and terms is not None and await self._hands.flatten(self._vigil.why, terms.flatten):
             self._became(done(self._vigil, _now()))
 
     def _became(self, vigil: Vigil) -> None:

@@ -48,7 +48,6 @@ class Desk:
     did: list[tuple[str, ...]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     venue_down: bool = False
-    alone: bool = True
     book: Account | None = None
     asked: int = 0
 
@@ -90,9 +89,8 @@ class Desk:
             raise VenueUnavailable("down")
         self.did.append(("cancel", order.client_order_id))
 
-    async def flatten(self, account: str, bot: str, reason: str) -> bool:
-        self.did.append(("flatten", account))
-        return self.alone
+    async def flatten(self, bot: str, reason: str) -> None:
+        self.did.append(("flatten", bot))
 
     async def _record(self, what: str, by: str, detail: dict[str, Any]) -> None:
         assert what == "lease.lapsed"
@@ -127,7 +125,7 @@ async def test_each_step_is_taken_once_in_its_time(desk: Desk) -> None:
     assert await desk.after(29) == []
     assert await desk.after(2.5) == [("reduce", "grid")]
     assert await desk.after(0.1) == []
-    assert await desk.after(2) == [("flatten", "main")], "and the cancel before it, of nothing"
+    assert await desk.after(2) == [("flatten", "grid")], "and the cancel before it, of nothing"
     assert await desk.after(3_600) == []
     assert [each["step"] for each in desk.events] == ["reduce", "cancel", "flatten"]
 

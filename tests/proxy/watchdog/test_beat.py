@@ -6,10 +6,10 @@ import pytest
 
 from proxy.vault.keys import Secret
 from proxy.watchdog.beat import Answer, Beat, Call, Duty, SealBroken, Terms, seal, unseal
-from rules.kill.settings import OnGoodbye
+from rules.kill.settings import Flatten, OnGoodbye
 
 OURS, THEIRS = Secret("a" * 64), Secret("b" * 64)
-TERMS = Terms(silent_s=10, on_goodbye=OnGoodbye.STAND_DOWN)
+TERMS = Terms(silent_s=10, on_goodbye=OnGoodbye.STAND_DOWN, flatten=Flatten())
 BEAT = Beat(boot_us=1, number=2, terms=TERMS, still=("the kill's mirror",), leaving=True)
 CALL = Call(name="local", host="h", nonce="n", challenge="", duty=Duty.WATCHING)
 

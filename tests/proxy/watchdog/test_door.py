@@ -12,7 +12,7 @@ from proxy.watchdog.beat import Answer, Call, Duty, seal, unseal
 from proxy.watchdog.door import watchdog_routes
 from proxy.watchdog.heart import Heart
 from proxy.watchdog.pulse import Pulse
-from rules.kill.settings import Watchdog
+from rules.kill.settings import KillSettings
 
 SECRET = Secret("a" * 64)
 CALL = Call(name="remote", host="there", nonce="n", challenge="", duty=Duty.WAITING)
@@ -31,7 +31,7 @@ def a_door() -> httpx.AsyncClient:
     heart = Heart(
         secret=lambda: SECRET,
         pulse=Pulse(),
-        policy=Watchdog,
+        policy=KillSettings,
         post=_Nowhere(),
         record=_record,
         expected=True,

@@ -13,10 +13,10 @@ from proxy.vault.keys import Secret
 from proxy.watchdog.beat import Answer, Beat, Call, Duty, SealBroken, seal, unseal
 from proxy.watchdog.heart import GOODBYE_MAX_S, WATCHDOGS_MAX, Heart
 from proxy.watchdog.pulse import Pulse
-from rules.kill.settings import OnGoodbye, Watchdog
+from rules.kill.settings import KillSettings, OnGoodbye, Watchdog
 
 SECRET = Secret("a" * 64)
-POLICY = Watchdog(silent_s=10, on_goodbye=OnGoodbye.FLATTEN, lost_after_s=30)
+POLICY = KillSettings(watchdog=Watchdog(silent_s=10, on_goodbye=OnGoodbye.FLATTEN, lost_after_s=30))
 
 
 @dataclass

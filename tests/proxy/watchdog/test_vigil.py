@@ -6,13 +6,15 @@ import pytest
 
 from proxy.watchdog.beat import Beat, Duty, Terms
 from proxy.watchdog.vigil import CREDIT_MAX_S, Vigil, done, looked, taken_up
-from rules.kill.settings import OnGoodbye
+from rules.kill.settings import Flatten, OnGoodbye
 
-TERMS = Terms(silent_s=10, on_goodbye=OnGoodbye.STAND_DOWN)
+TERMS = Terms(silent_s=10, on_goodbye=OnGoodbye.STAND_DOWN, flatten=Flatten())
 ALIVE = Beat(boot_us=1, number=1, terms=TERMS)
 STILL = Beat(boot_us=1, number=2, terms=TERMS, still=("the kill's mirror",))
 GOODBYE = Beat(boot_us=1, number=3, terms=TERMS, leaving=True)
-FLATTEN_AT_GOODBYE = Beat(boot_us=1, number=3, terms=Terms(silent_s=10, on_goodbye=OnGoodbye.FLATTEN), leaving=True)
+FLATTEN_AT_GOODBYE = Beat(
+    boot_us=1, number=3, terms=Terms(silent_s=10, on_goodbye=OnGoodbye.FLATTEN, flatten=Flatten()), leaving=True
+)
 
 
 def watching(at: float = 0.0) -> Vigil:
@@ -90,5 +92,5 @@ def test_a_watch_that_is_taken_up_goes_on_with_what_grace_it_was_given(grace_s: 
 
 
 def test_the_terms_are_those_it_was_told_last() -> None:
-    shorter = Beat(boot_us=1, number=2, terms=Terms(silent_s=3, on_goodbye=OnGoodbye.STAND_DOWN))
+    shorter = Beat(boot_us=1, number=2, terms=Terms(silent_s=3, on_goodbye=OnGoodbye.STAND_DOWN, flatten=Flatten()))
     assert silence(looked(watching(), shorter, 1), since=1, seconds=3).due

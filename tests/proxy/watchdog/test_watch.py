@@ -17,7 +17,7 @@ from proxy.watchdog.beat import Beat, Duty, Terms
 from proxy.watchdog.memory import Memory
 from proxy.watchdog.turns import TURN_S, Turns
 from proxy.watchdog.watch import AGAIN_S, Watch
-from rules.kill.settings import OnGoodbye
+from rules.kill.settings import Flatten, OnGoodbye
 from tests.proxy.kill.simulated_venue import SimulatedVenue
 from tests.proxy.kill.virtual_time import in_virtual_time
 
@@ -53,13 +53,13 @@ class World:
 
     def beat(self) -> Beat:
         self.number += 1
-        terms = Terms(silent_s=10, on_goodbye=self.on_goodbye)
+        terms = Terms(silent_s=10, on_goodbye=self.on_goodbye, flatten=Flatten())
         return Beat(boot_us=self.boot_us, number=self.number, terms=terms, leaving=self.leaving)
 
     async def line_holds(self) -> bool:
         return self.line
 
-    async def flatten(self, reason: str) -> bool:
+    async def flatten(self, reason: str, flatten: Flatten) -> bool:
         self.acts.append(asyncio.get_running_loop().time())
         return self.flat()
 

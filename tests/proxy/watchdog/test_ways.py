@@ -15,10 +15,10 @@ from proxy.store.embedded import EmbeddedStore
 from proxy.vault.keys import Secret
 from proxy.watchdog.beat import Answer, Beat, Call, Duty, Terms, seal, unseal
 from proxy.watchdog.ways import PortWay, StoreWay
-from rules.kill.settings import OnGoodbye
+from rules.kill.settings import Flatten, OnGoodbye
 
 SECRET = Secret("a" * 64)
-TERMS = Terms(silent_s=10, on_goodbye=OnGoodbye.STAND_DOWN)
+TERMS = Terms(silent_s=10, on_goodbye=OnGoodbye.STAND_DOWN, flatten=Flatten())
 
 
 def a_beat(number: int = 1, boot_us: int = 1) -> Beat:
