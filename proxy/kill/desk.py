@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ class Blocked:
 class KillDesk:
     """Presses and re-arms for one data directory. ``changed`` hears of every scope whose book a kill may have moved.
 
-    ``flatten`` is how the policy of that moment wants positions closed.
+    ``flatten`` is how the policy of that moment wants positions closed. ``turned`` hears of every turn of the mirror;
+    ``turn`` keeps two hosts from acting on the desk at once.
     """
 
     def __init__(
@@ -67,6 +69,8 @@ class KillDesk:
         certify: Certify,
         changed: Callable[[Scope], None],
         flatten: Callable[[], Flatten],
+        turned: Callable[[], None] = lambda: None,
+        turn: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
     ) -> None:
         self.roster = roster
         self.truths = Truths(Fence(data_dir), store)
@@ -75,7 +79,8 @@ class KillDesk:
         self._record = record
         self._certify = certify
         self._changed = changed
-        self.runs = Runs(data_dir, store, self.truths, flatten, self._ended)
+        self._turned = turned
+        self.runs = Runs(data_dir, store, self.truths, flatten, self._ended, turn)
 
     async def press(self, scope: Scope, by: str, reason: str) -> Blocked:
         """Block at once and start, or join, the job that makes the scope flat. Returns when trading is blocked."""
@@ -196,7 +201,7 @@ class KillDesk:
 
     async def mirror(self) -> None:
         """For ever: what one truth stops, the others stop too."""
-        await self.truths.mirror(self.running, self._found)
+        await self.truths.mirror(self.running, self._found, self._turned)
 
     def reports(self) -> tuple[AccountReport, ...]:
         """The newest job of every account, finished or not, read from its journal."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,16 +46,24 @@ class Work:
 
 
 class Runs:
-    """The tasks of one kill desk. ``flatten`` is how the policy of that moment wants positions closed."""
+    """The tasks of one kill desk. ``flatten`` is how the policy of that moment wants positions closed; ``turn`` keeps
+    two hosts from acting on the desk at once."""
 
     def __init__(
-        self, data_dir: Path, store: WardenStore, truths: Truths, flatten: Callable[[], Flatten], ended: Ended
+        self,
+        data_dir: Path,
+        store: WardenStore,
+        truths: Truths,
+        flatten: Callable[[], Flatten],
+        ended: Ended,
+        turn: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
     ) -> None:
         self._data_dir = data_dir
         self._store = store
         self._truths = truths
         self._flatten = flatten
         self._ended = ended
+        self._turn = turn
         self._tasks: dict[Run, asyncio.Task[None]] = {}
         self._in_flight: dict[Scope, InFlight] = {}
 
@@ -85,7 +94,8 @@ class Runs:
         await asyncio.gather(*self._tasks.values())
 
     async def _run(self, work: Work) -> None:
-        report = await (self._kill(work, work.reason) if work.sent is None else self._followed(work, work.sent))
+        async with self._turn():
+            report = await (self._kill(work, work.reason) if work.sent is None else self._followed(work, work.sent))
         await self._ended(work.scope, work.by, report)
 
     async def _followed(self, work: Work, sent: InFlight) -> KillReport:

@@ -240,3 +240,23 @@ def test_a_master_key_that_cannot_be_one_is_refused(operator: Operator, line: st
     operator.types("keys add-exchange --account main --venue binanceusdm --api-key practice-key-main --offline")
     code, _, err = operator.types(f"keys set-master {line}")
     assert code == 2 and wrong in err and API_SECRET not in err
+
+
+def test_a_watchdog_is_paired_with_the_secret_that_the_guard_shows(operator: Operator, tmp_path: Path) -> None:
+    code, shown, said = operator.types("keys watchdog")
+    assert code == 0 and "pretend that the guard lives" in said
+    secret = shown.strip().removeprefix("secret=")
+    assert operator.types("keys watchdog")[1] == shown, "asking again changes nothing"
+
+    Vault.create(tmp_path / "elsewhere" / "vault" / "vault.json", Secret(PASSPHRASE), work_factor=2**14)
+    elsewhere = replace(operator, data_dir=tmp_path / "elsewhere", stdin=f"{secret}\n")
+    assert elsewhere.types("keys watchdog --keep")[0] == 0
+    assert elsewhere.vault().watchdog_secret == operator.vault().watchdog_secret == Secret(secret)
+
+
+@pytest.mark.parametrize("piped", ["", "short", "a" * 65, "a" * 63 + " "])
+def test_a_watchdog_s_secret_that_was_cut_on_its_way_is_refused(operator: Operator, piped: str) -> None:
+    code, _, said = replace(operator, stdin=piped).types("keys watchdog --keep")
+    assert code == 2 and "watchdog_secret" in said
+    assert not piped or piped.strip() not in said
+    assert operator.vault().watchdog_secret is None
