@@ -23,6 +23,7 @@ import pytest
 from proxy.demo.world import ACCOUNT
 from proxy.kill.desk import KillDesk
 from proxy.kill.hands import AccountHands
+from proxy.kill.report import KillReport
 from proxy.kill.roster import Roster
 from proxy.store.embedded import embedded_url
 from proxy.store.fence import DESK, Scope
@@ -79,6 +80,9 @@ def a_button(world: LiveWorld, store: WardenStore) -> KillDesk:
     async def record(what: str, by: str, detail: dict[str, Any]) -> None:
         return
 
+    async def certify(report: KillReport) -> None:
+        return
+
     def nobody(bot: str, account: str) -> AccountHands:
         raise AssertionError("nobody is to be made flat")
 
@@ -87,6 +91,7 @@ def a_button(world: LiveWorld, store: WardenStore) -> KillDesk:
         roster=Roster(hands={}, venues={}, traders=list, bot_hands=nobody),
         store=store,
         record=record,
+        certify=certify,
         changed=lambda scope: None,
         flatten=Flatten,
     )

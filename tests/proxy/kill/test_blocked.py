@@ -23,6 +23,7 @@ from proxy.kill.desk import Blocked, KillDesk
 from proxy.kill.hands import AccountHands
 from proxy.kill.in_flight import OVER_AFTER_S
 from proxy.kill.jobs import job_history
+from proxy.kill.report import KillReport
 from proxy.kill.roster import Roster
 from proxy.store.fence import DESK, Fence, Scope
 from proxy.store.gates import LEASE_S
@@ -75,6 +76,9 @@ def a_desk(data_dir: Path, store: SimulatedStore, *venues: SimulatedVenue, event
         if events is not None:
             events.append((what, detail))
 
+    async def certify(report: KillReport) -> None:
+        return
+
     def bot_hands(bot: str, account: str) -> AccountHands:
         raise AssertionError("no bot of this desk has only a part")
 
@@ -88,6 +92,7 @@ def a_desk(data_dir: Path, store: SimulatedStore, *venues: SimulatedVenue, event
         ),
         store=cast(WardenStore, store),
         record=record,
+        certify=certify,
         changed=lambda scope: None,
         flatten=Flatten,
     )
