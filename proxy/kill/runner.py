@@ -120,7 +120,7 @@ class Runner:
                 reason=job.reason,
                 deadline=now + DEADLINE,
                 flatten=self._flatten,
-                silent_until=self._silent_until,
+                silent_until=self._silent_until if self._silent_until and self._silent_until > now else None,
             )
             self._journal.record(engaged)
             return begin(engaged)
