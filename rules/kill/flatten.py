@@ -38,7 +38,7 @@ from rules.kill.settings import Flatten
 from rules.model import PositionSide, Side
 
 REFUSALS_MAX: Final = 8
-"""A leg whose closes were refused so often without a reason that we can mend is left to a person."""
+"""A leg refused so often, without a fill between and for no reason that we can mend, is left to a person."""
 
 _ONE: Final = Decimal(1)
 _NONE: Final = Decimal(0)

@@ -121,7 +121,7 @@ def _closing(state: KillState, closes: tuple[PlannedClose, ...], at: datetime) -
         state.learnt(lessons),
         phase=Phase.FLATTENING,
         closes=steps,
-        closed=(*state.closed, *steps),
+        traded=tuple(sorted({*state.traded, *(step.leg.symbol for step in steps)})),
         tallied=False,
         cancel_rounds=0,
         close_sequence=state.close_sequence + len(steps),
@@ -157,7 +157,7 @@ def _held_back(state: KillState, open_legs: list[OpenLeg], at: datetime) -> Kill
 
 def _calm(state: KillState, survey: Surveyed) -> KillState:
     """Nothing (but dust) in this read-back: enough of them, long enough apart, end the kill."""
-    state = replace(state, phase=Phase.VERIFYING, pauses=0, cancel_rounds=0, tally_due=bool(state.closed))
+    state = replace(state, phase=Phase.VERIFYING, pauses=0, cancel_rounds=0, tally_due=bool(state.traded))
     state = replace(state, tally_due=state.tally_due and not state.tallied)
     at = survey.at
     if survey.unread:
