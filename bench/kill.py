@@ -144,7 +144,8 @@ async def _exchange(names: Sequence[str]) -> AsyncIterator[str]:
     process = await asyncio.create_subprocess_exec(*command, cwd=_ROOT, stdout=asyncio.subprocess.PIPE)
     try:
         assert process.stdout is not None
-        line = await asyncio.wait_for(process.stdout.readline(), 60)
+        async with asyncio.timeout(60):
+            line = await process.stdout.readline()
         yield line.decode().split()[-1]
     finally:
         process.terminate()

@@ -113,6 +113,7 @@ def _base_parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[
 
 def _parser() -> argparse.ArgumentParser:
     from proxy.audit import commands as audit_commands
+    from proxy.certificate import commands as certificate_commands
     from proxy.ledger import commands as ledger_commands
     from proxy.overrides import commands as override_commands
     from proxy.policy import commands as policy_commands
@@ -126,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     rules = commands.add_parser("rules", help="what each rule does, its settings, codes and clauses")
     rules.add_argument("rule_id", nargs="?", metavar="RULE")
     covered = commands.add_parser("coverage", help="which clauses of the regulations the policy covers")
-    covered.add_argument("policy_file", nargs="?", type=Path, metavar="POLICY", help="instead of the settings' policy")
+    covered.add_argument("policy_file", nargs="?", type=Path, metavar="POLICY", help="instead of the policy in force")
     covered.add_argument("--json", action="store_true", help="print JSON")
     commands.add_parser("up", help="run the guard: store, warden and gates")
     for name, text in (("gate", "one gate process"), ("warden", "the warden process")):
@@ -134,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
         process.add_argument("--fd", type=int, required=True, help="an inherited listening socket")
     commands.add_parser("sandbox", help="run the practice exchange; see 'perpguard sandbox --help'")
     rearm = commands.add_parser("rearm", help="let a stopped scope trade again, through the running warden")
-    rearm.add_argument("--scope", required=True, help="desk, account:NAME, or bot:NAME that a rule stopped")
+    rearm.add_argument("--scope", required=True, help="desk, venue:NAME, account:NAME or bot:NAME")
     rearm.add_argument("--name", required=True, help="who re-arms")
     rearm.add_argument("--reason", required=True)
     rearm.add_argument("--typed", required=True, help="the scope's name once more, typed by hand")
@@ -143,10 +144,11 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--json", action="store_true", help="print one JSON object")
     kill_commands.add_arguments(commands)
     vault_commands.add_arguments(commands)
-    audit_commands.add_arguments(commands)
+    audit_commands.add_arguments(commands, ledger_commands.look_back)
     ledger_commands.add_arguments(commands)
     policy_commands.add_arguments(commands)
     override_commands.add_arguments(commands)
+    certificate_commands.add_arguments(commands)
     return parser
 
 
@@ -181,11 +183,12 @@ def _rules(args: Arguments) -> int:
 
 
 def _coverage(args: Arguments) -> int:
+    from proxy.app import policy_path
     from proxy.coverage import coverage, coverage_table
     from proxy.policy_file import load_policy
     from proxy.store.codec import dump
 
-    policy = load_policy(args.policy_file if args.policy_file is not None else args.settings.policy)
+    policy = load_policy(args.policy_file if args.policy_file is not None else policy_path(args.settings))
     rows = list(coverage(policy))
     print(dump(rows).decode() if args.json else coverage_table(policy, rows))  # noqa: T201
     return 0
@@ -262,6 +265,12 @@ def _override(args: Arguments) -> int:
     return override_commands.run(args)
 
 
+def _certificate(args: Arguments) -> int:
+    from proxy.certificate import commands as certificate_commands
+
+    return certificate_commands.run(args)
+
+
 _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "init": _init,
     "check": _check,
@@ -277,4 +286,5 @@ _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "ledger": _ledger,
     "policy": _policy,
     "override": _override,
+    "certificate": _certificate,
 }

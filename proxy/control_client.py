@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from proxy.audit.words import spelled_out
 from proxy.control_token import control_token
 from proxy.settings import Settings
 
@@ -25,12 +26,12 @@ def rearm(settings: Settings, *, scope: str, name: str, reason: str, typed: str)
     try:
         rearmed = ask(settings, "POST", "/control/rearm", body)
     except NoAnswer as silence:
-        print(f"perpguard rearm: {silence}", file=sys.stderr)  # noqa: T201 - a command's own output
+        print(f"perpguard rearm: {spelled_out(str(silence))}", file=sys.stderr)  # noqa: T201 - a command's own output
         return 3
     except Refused as refusal:
-        print(f"perpguard rearm: {refusal}", file=sys.stderr)  # noqa: T201
+        print(f"perpguard rearm: {spelled_out(str(refusal))}", file=sys.stderr)  # noqa: T201
         return 1
-    print(f"{scope} trades again; kill generation {rearmed['generation']}")  # noqa: T201
+    print(spelled_out(f"{scope} trades again; kill generation {rearmed['generation']}"))  # noqa: T201
     return 0
 
 

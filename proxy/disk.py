@@ -4,6 +4,26 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import NamedTuple
+
+
+class FileIdentity(NamedTuple):
+    """What ``stat`` says of one state of a file: another content in its place has another one."""
+
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+    changed_ns: int
+
+
+def identity_of(path: Path) -> FileIdentity | None:
+    """The state a file is in, ``None`` when there is none. Raises ``OSError``."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return FileIdentity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -12,11 +32,33 @@ def replace_file(path: Path, content: bytes) -> None:
     The file is its owner's alone. Two writers of one path must wait for each other.
     """
     upcoming = path.with_name(path.name + ".next")
+    # A buffered file writes all of it or raises; os.write alone may stop half-way on a disk that is nearly full.
     with os.fdopen(os.open(upcoming, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
     upcoming.replace(path)
+    sync_directory(path.parent)
+
+
+def remove_file(path: Path) -> None:
+    """Take a file away and wait for the disk; nothing is done where there is none. Raises ``OSError``."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return
+    sync_directory(path.parent)
+
+
+def make_directory(path: Path) -> None:
+    """Make a folder that is its owner's alone, and those it is in, and wait for the disk. Raises ``OSError``.
+
+    A file in a folder whose own name is not on the disk yet is gone after a crash.
+    """
+    if path.is_dir():
+        return
+    make_directory(path.parent)
+    path.mkdir(mode=0o700, exist_ok=True)
     sync_directory(path.parent)
 
 

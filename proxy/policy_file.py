@@ -37,21 +37,22 @@ from typing import Any, Final
 from proxy.custom_rules import read_custom_rules
 from proxy.packaged_rules import PackagedRuleRefused, packaged_rule, packaged_rule_ids
 from proxy.policy.places import Place
+from proxy.policy.printable import check_printable
 from proxy.policy.problems import PolicyError, Problem, Problems, shown
 from proxy.policy.side_tables import KILL, OUTSIDE, RESIZE, read_kill, read_outside, read_resizes
 from proxy.policy.tables import read_rule
 from rules.catalog import CATALOG, EXIT_RULES, GATES
 from rules.custom import CUSTOM
-from rules.loosening import DELAY_DEFAULT_S, Loosening, Needs
+from rules.loosening import DELAY_DEFAULT_S, DELAY_MAX_S, DELAY_MIN_S, Loosening, Needs
 from rules.policy import Policy
 from rules.rule import Rule
 
-__all__ = ["PolicyError", "load_policy", "parse_policy", "policy_digest", "read_policy"]
+__all__ = ["POLICY_LENGTH_MAX", "PolicyError", "load_policy", "parse_policy", "policy_digest", "read_policy"]
+
+POLICY_LENGTH_MAX: Final = 256 * 1024
+"""Characters. A large policy has some thousand; a gate reads a new one between two orders."""
 
 _LEVELS: Final = ("account", "bot", "symbol")
-_POLICY_BYTES_MAX: Final = 1 << 20
-_DELAY_MIN_S: Final = 60
-_DELAY_MAX_S: Final = 7 * 24 * 3600
 _TOML_LINE: Final = re.compile(r" \(at (?:line ([0-9]+), column [0-9]+|end of document)\)$")
 
 
@@ -63,7 +64,7 @@ def load_policy(path: Path) -> Policy:
 def read_policy(path: Path) -> tuple[Policy, str]:
     """The policy in ``path`` and the very text it was read from. Raises ``PolicyError`` naming the file."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes().decode("utf-8")  # Ends of lines and all: its digest is its name.
         return parse_policy(text), text
     except PolicyError as error:
         raise PolicyError(*error.problems, file=str(path)) from error
@@ -81,6 +82,7 @@ def parse_policy(text: str) -> Policy:
     """The policy written in ``text``. Raises ``PolicyError``."""
     document = _document(text)
     problems = Problems(text)
+    check_printable(document, problems)
     problems.add_unknown(document, ("policy", KILL, "desk", *_LEVELS), ())
     name, owner, loosening = _head(document.get("policy", {}), problems)
     rules = tuple(_rules(document, problems))
@@ -101,8 +103,8 @@ def parse_policy(text: str) -> Policy:
 
 
 def _document(text: str) -> dict[str, Any]:
-    if len(text) > _POLICY_BYTES_MAX:
-        raise PolicyError("a policy is at most 1 MiB")
+    if len(text) > POLICY_LENGTH_MAX:
+        raise PolicyError(f"a policy has at most {POLICY_LENGTH_MAX} characters")
     try:
         return tomllib.loads(text, parse_float=Decimal)
     except (ValueError, ArithmeticError) as error:
@@ -139,8 +141,8 @@ def _loosening(head: Mapping[str, Any], problems: Problems) -> Loosening:
     if needs not in list(Needs):
         problems.add(("policy", "loosening"), '[policy] loosening is "two-people" or "delay"')
         return Loosening()
-    if type(delay_s) is not int or not _DELAY_MIN_S <= delay_s <= _DELAY_MAX_S:
-        words = f"a whole number of seconds from {_DELAY_MIN_S} to {_DELAY_MAX_S}"
+    if type(delay_s) is not int or not DELAY_MIN_S <= delay_s <= DELAY_MAX_S:
+        words = f"a whole number of seconds from {DELAY_MIN_S} to {DELAY_MAX_S}"
         problems.add(("policy", "loosening_delay_s"), f"[policy] loosening_delay_s is {words}")
         return Loosening()
     if needs == Needs.TWO_PEOPLE and "loosening_delay_s" in head:

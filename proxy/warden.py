@@ -72,7 +72,9 @@ class Warden:
         desk = self._desk
         async with asyncio.TaskGroup() as loops:
             loops.create_task(desk.kill.mirror())
+            loops.create_task(desk.pursuit.run())
             loops.create_task(self._mirror_keys())
+            loops.create_task(desk.certificates.run())
             await self._scribe.open()
             loops.create_task(desk.stops.mirror())
             await self._until_store_answers()

@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Final
 
 DELAY_DEFAULT_S: Final = 3600
+DELAY_MIN_S: Final = 60
+DELAY_MAX_S: Final = 7 * 24 * 3600
 
 
 class Needs(StrEnum):

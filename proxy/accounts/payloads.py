@@ -218,20 +218,26 @@ def funding_row(row: Row) -> FundingRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferRow:
-    """Money moved into the account, or out of it (negative), as the venue booked it. ``row_id`` is its ``tranId``."""
+    """Money that came into the account, or left it (negative), as the venue booked it. ``kind`` is its income type.
+
+    The venue's ``tranId`` is one for a type only, so ``row_id`` names the type, and the asset, with it.
+    """
 
     row_id: str
+    kind: str
     at_ms: int
     amount: Decimal
     asset: str
 
 
 def transfer_row(row: Row) -> TransferRow:
-    """A row of income of the type TRANSFER."""
+    """A row of income, of whatever type."""
     amount = Decimal(row["income"])
     if not amount.is_finite():
         raise ValueError("income is not a number")
-    return TransferRow(row_id=str(row["tranId"]), at_ms=int(row["time"]), amount=amount, asset=row["asset"])
+    kind, asset = str(row["incomeType"]), str(row["asset"])
+    row_id = f"{kind} {row['tranId']} {asset}"
+    return TransferRow(row_id=row_id, kind=kind, at_ms=int(row["time"]), amount=amount, asset=asset)
 
 
 def key_permissions(row: Row) -> KeyPermissions:

@@ -196,9 +196,14 @@ class VenueAccount:
         rows = await self._read(self._venue.fapiPrivateGetIncome, asked)
         return parsed(lambda: tuple(map(funding_row, rows)))
 
-    async def transfers(self, since_ms: int) -> tuple[TransferRow, ...]:
-        """At most ``FUNDINGS_MAX`` transfers from the venue's time ``since_ms`` on, oldest first; weight 30."""
-        asked = {"incomeType": "TRANSFER", "limit": str(FUNDINGS_MAX), "startTime": str(since_ms)}
+    async def incomes(self, since_ms: int, kind: str = "") -> tuple[TransferRow, ...]:
+        """At most ``FUNDINGS_MAX`` rows of income from the venue's time ``since_ms`` on, oldest first; weight 30.
+
+        Of every type, or of the type ``kind``.
+        """
+        asked = {"limit": str(FUNDINGS_MAX), "startTime": str(since_ms)}
+        if kind:
+            asked["incomeType"] = kind
         rows = await self._read(self._venue.fapiPrivateGetIncome, asked)
         return parsed(lambda: tuple(map(transfer_row, rows)))
 
@@ -217,6 +222,16 @@ class VenueAccount:
         try:
             await self._read(
                 self._venue.fapiPrivateDeleteOrder, {"symbol": symbol, "origClientOrderId": client_order_id}
+            )
+        except VenueRefused as refusal:
+            if refusal.code != _NOTHING_TO_CANCEL:
+                raise
+
+    async def cancel_conditional(self, symbol: str, client_order_id: str) -> None:
+        """Cancel one conditional order by the client's id. One that is gone already is as good; safe to do twice."""
+        try:
+            await self._read(
+                self._venue.fapiPrivateDeleteAlgoOrder, {"symbol": symbol, "clientAlgoId": client_order_id}
             )
         except VenueRefused as refusal:
             if refusal.code != _NOTHING_TO_CANCEL:

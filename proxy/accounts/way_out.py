@@ -26,7 +26,7 @@ from proxy.accounts.troubles import (
     VenueUnreached,
 )
 from proxy.accounts.way_out_payloads import CloseReport, Listed, close_report, fees_of, listing_of, moment
-from proxy.venues.binance.values import GUARD_ID_PREFIX
+from proxy.venues.binance.client_ids import is_guards
 from rules.kill.events import Fee
 from rules.model import PositionSide, Side
 
@@ -130,7 +130,7 @@ class WayOut:
 
         Never sent twice: OutcomeUnknown means read before the next one.
         """
-        assert client_order_id.startswith(GUARD_ID_PREFIX), client_order_id  # noqa: S101 - else bots could cancel it
+        assert is_guards(client_order_id), client_order_id  # noqa: S101 - else bots could cancel it
         # In hedge mode the venue refuses the flag: the leg named by positionSide is what makes the order reduce.
         hedged = position_side is not PositionSide.BOTH
         reducing = {"positionSide": position_side.value} if hedged else {"reduceOnly": "true"}

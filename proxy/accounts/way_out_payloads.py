@@ -63,8 +63,12 @@ def listing_of(rows: Iterable[Row]) -> dict[str, Listed]:
 
 
 def resting(rows: Iterable[Row], id_field: str) -> tuple[RestingOrder, ...]:
-    """Open orders, as little of them as a cancel needs."""
-    return tuple(RestingOrder(symbol=row["symbol"], order_id=str(row[id_field])) for row in rows)
+    """Open orders, as little of them as a cancel needs, and whose they are."""
+    client_id = "clientOrderId" if id_field == "orderId" else "clientAlgoId"
+    return tuple(
+        RestingOrder(symbol=row["symbol"], order_id=str(row[id_field]), client_order_id=str(row.get(client_id) or ""))
+        for row in rows
+    )
 
 
 def legs_of(

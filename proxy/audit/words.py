@@ -39,13 +39,17 @@ def in_words(command: Mapping[str, Any]) -> str:
 
 
 def safe(text: object) -> str:
-    """``text`` with everything a terminal could obey or hide spelled out, and bounded.
+    """``text`` spelled out, and bounded: for what may be of any length and need not be seen to its end."""
+    whole = str(text)
+    return spelled_out(whole if len(whole) <= _SHOWN_CHARACTERS_MAX else whole[:_SHOWN_CHARACTERS_MAX] + "…")
+
+
+def spelled_out(text: str) -> str:
+    """``text`` with everything a terminal could obey or hide spelled out.
 
     Not printable are control characters, ANSI escapes, line separators, and the marks that turn text around.
     """
-    whole = str(text)
-    shown = whole if len(whole) <= _SHOWN_CHARACTERS_MAX else whole[:_SHOWN_CHARACTERS_MAX] + "…"
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in shown)
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def _placed(command: Mapping[str, Any]) -> str:

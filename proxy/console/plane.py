@@ -118,7 +118,8 @@ class OverrideView:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProposalView:
     """A looser policy that waits. ``by`` is empty while nobody stands for it; ``due`` is when it takes effect by
-    itself, ``None`` when it needs somebody else."""
+    itself, ``None`` when it needs somebody else. ``stale``: it was proposed against a policy that is not in force any
+    more, and has to be proposed again."""
 
     policy_version: str
     policy_name: str
@@ -127,6 +128,7 @@ class ProposalView:
     reason: str
     at: str
     due: str | None
+    stale: bool
     loosened: Sequence[str]
     other_changes: Sequence[str]
 
@@ -152,6 +154,55 @@ class DeskView:
     overrides: Sequence[OverrideView] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateRow:
+    """One certificate in a list. ``kind`` is ``account`` or ``press``, ``subject`` whom it concerns.
+
+    ``problem`` says why it does not verify; then the other texts may be empty.
+    """
+
+    id: str
+    kind: str
+    subject: str
+    phase: str
+    by: str
+    reason: str
+    pressed_at: str
+    issued_at: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateView:
+    """One certificate: the file's ``content``, byte for byte, and the signed ``document`` in it.
+
+    ``problem`` says why it does not verify; then ``document`` is empty. ``absent`` names accounts of a press whose
+    certificates are not here.
+    """
+
+    id: str
+    content: bytes
+    document: Mapping[str, Any]
+    absent: Sequence[str]
+    problem: str
+
+
+class Certificates(Protocol):
+    """The certificates of ended kills. None of these raises for a certificate that is damaged: it says so."""
+
+    async def certificates(self) -> Sequence[CertificateRow]:
+        """The newest ones, newest first."""
+        ...
+
+    async def certificate(self, certificate_id: str) -> CertificateView | None:
+        """One of them; ``None`` when there is none of that id."""
+        ...
+
+    def has_certificate(self, certificate_id: str) -> bool:
+        """Whether there is one of that id."""
+        ...
+
+
 class ControlPlane(Protocol):
     """The warden, as the control door sees it. Every method may take a second; none raises but ``ControlRefused``."""
 
@@ -171,7 +222,8 @@ class ControlPlane(Protocol):
         ...
 
     async def kill(self, *, scope: str, by: str, reason: str) -> Mapping[str, Any]:
-        """Press the button. Returns as soon as trading is BLOCKED: job, scope, blocked_ms, generation. The job runs on.
+        """Press the button. Returns as soon as trading is BLOCKED: scope, blocked_ms, generation, latched, gates (who
+        said so), in_flight (what was on the wire). The job runs on.
 
         Raises ``ControlRefused`` for an unknown scope.
         """
@@ -182,8 +234,8 @@ class ControlPlane(Protocol):
         ...
 
     async def rearm(self, *, scope: str, name: str, reason: str, typed: str) -> Mapping[str, Any]:
-        """Release one scope (``desk``, ``account:NAME``, or ``bot:NAME`` that a rule stopped) after a named person
-        typed its name and gave a reason. Raises ``ControlRefused``."""
+        """Release one scope (``desk``, ``venue:NAME``, ``account:NAME`` or ``bot:NAME``) after a named person typed its
+        name and gave a reason. Raises ``ControlRefused``."""
         ...
 
     async def request_override(self, *, terms: Terms, name: str) -> OverrideView:

@@ -7,7 +7,6 @@ itself: what a gate may use stands in the store.
 from __future__ import annotations
 
 import logging
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 
-from proxy.disk import sync_directory
+from proxy.disk import make_directory, remove_file, replace_file
 from proxy.overrides.lifecycle import Event, Requested
 from proxy.store.codec import build, dump, load, plain
 
@@ -49,21 +48,13 @@ class OverrideFiles:
 
     def write(self, override_id: str, events: Sequence[Event]) -> None:
         """Keep the events, on disk when this returns. Raises ``OSError``; then the file is as it was."""
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        nascent = self._directory / f"{override_id}.new"
-        # A buffered file writes all of it or raises; os.write alone may stop half-way on a disk that is nearly full.
-        with os.fdopen(os.open(nascent, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
-            file.write(dump([{"type": type(each).__name__, **plain(each)} for each in events]))
-            file.flush()
-            os.fsync(file.fileno())
-        nascent.replace(self._directory / override_id)
-        sync_directory(self._directory)
+        make_directory(self._directory)
+        content = dump([{"type": type(each).__name__, **plain(each)} for each in events])
+        replace_file(self._directory / override_id, content)
 
     def remove(self, override_id: str) -> None:
         """Forget an override that has ended. Raises ``OSError``."""
-        (self._directory / override_id).unlink(missing_ok=True)
-        if self._directory.is_dir():
-            sync_directory(self._directory)
+        remove_file(self._directory / override_id)
 
 
 def _event(value: dict[str, Any]) -> Event:

@@ -6,7 +6,6 @@ does not fit changes nothing, an end stays an end. It knows no clock, no store a
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,6 +13,7 @@ from enum import StrEnum
 from typing import Final, assert_never
 
 from proxy.overrides.terms import Terms
+from proxy.people import same_person
 from rules.facts import Override
 
 PENDING_FOR: Final = timedelta(minutes=30)
@@ -169,11 +169,6 @@ def objections(state: OverrideState, name: str, now: datetime) -> tuple[str, ...
     return tuple(found)
 
 
-def same_person(one: str, other: str) -> bool:
-    """Whether two names are spellings of one: case, blanks, punctuation, accents and width do not tell people apart."""
-    return _bare(one) == _bare(other)
-
-
 def _granted(state: OverrideState, approved: Approved) -> OverrideState:
     return replace(
         state,
@@ -182,7 +177,3 @@ def _granted(state: OverrideState, approved: Approved) -> OverrideState:
         store=approved.store,
         until=approved.at + timedelta(seconds=state.terms.lasts_s),
     )
-
-
-def _bare(name: str) -> str:
-    return "".join(each for each in unicodedata.normalize("NFKD", name).casefold() if each.isalnum())

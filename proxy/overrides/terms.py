@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from proxy.kill.rearm import REASON_LENGTH_MIN
+from proxy.people import reason_objections
 from proxy.venues.binance.malformed import MalformedRequest
 from proxy.venues.binance.values import FRACTION_DIGITS_MAX, INTEGER_DIGITS_MAX, read_positive
 from rules.model import Side
@@ -75,8 +75,7 @@ def read_terms(texts: Mapping[str, str]) -> Terms:
     ticket, reason = texts["ticket"].strip(), texts["reason"].strip()
     if not 1 <= len(ticket) <= TICKET_LENGTH_MAX:
         reasons.append(f"a ticket has 1 to {TICKET_LENGTH_MAX} characters")
-    if len(reason) < REASON_LENGTH_MIN:
-        reasons.append(f"the reason is shorter than {REASON_LENGTH_MIN} characters")
+    reasons += reason_objections(reason)
     if side is None or quantity is None or lasts_s is None or reasons:
         raise TermsRefused(tuple(reasons))
     return Terms(

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from proxy.console.app import create_console
 from proxy.control import Control
 from proxy.control_token import control_token
+from proxy.glance import Glance
 from proxy.pieces.desk import DeskPieces
 from proxy.pieces.ground import Ground
 
@@ -14,7 +15,7 @@ from proxy.pieces.ground import Ground
 def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
     """The application that people and ``perpguard`` talk to."""
     settings, accounts, venues = ground.settings, desk.accounts, desk.venues
-    control = Control(
+    glance = Glance(
         settings=settings,
         policies=ground.policies,
         vault=ground.vault,
@@ -25,6 +26,14 @@ def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
         outside={name: pieces.outside for name, pieces in accounts.items()},
         markets={name: pieces.market for name, pieces in venues.items()},
         watch=desk.watch,
+        stops=desk.stops,
+        overrides=desk.overrides,
+        now=ground.now,
+    )
+    control = Control(
+        data_dir=settings.data_dir,
+        glance=glance,
+        policies=ground.policies,
         kill=desk.kill,
         stops=desk.stops,
         overrides=desk.overrides,
@@ -32,6 +41,7 @@ def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
     )
     return create_console(
         control,
+        desk.certificates,
         token=control_token(settings),
         people=settings.control_people,
         hosts=settings.console_hosts,

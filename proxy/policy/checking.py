@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from proxy.app import open_vault
+from proxy.audit.words import spelled_out
 from proxy.policy.comparing import Change, Direction, compare, compare_rules, loosened
 from proxy.policy.places import Place, line_of_lines
 from proxy.policy.problems import PolicyError, Problem, meant, shown
@@ -103,7 +104,8 @@ def _strangers(policy: Policy, text: str, vault: Vault) -> Iterator[Problem]:
 
 
 def _levels(policy: Policy) -> set[tuple[str, str]]:
-    levels = {rule.level for rule in policy.rules} | {table.level for table in policy.outside}
+    tables = {table.level for table in policy.outside} | {table.level for table in policy.resizes}
+    levels = {rule.level for rule in policy.rules} | tables
     return {(kind, name) for kind, _, name in (level.partition(":") for level in levels) if name}
 
 
@@ -139,11 +141,15 @@ def _print(checked: Checked) -> None:
     policy = checked.policy
     about = f"policy {policy.name} ({policy.version}), {len(policy.rules)} rules"
     for warning in checked.warnings:
-        print(f"warning: {warning.at(str(checked.file))}")  # noqa: T201 - a command's own output
+        _say(f"warning: {warning.at(str(checked.file))}")
     if checked.accounts is None:
-        print(f"{about}; accounts and bots were not compared with a vault")  # noqa: T201
+        _say(f"{about}; accounts and bots were not compared with a vault")
     else:
-        print(f"settings ok; {about}; accounts: {', '.join(checked.accounts) or 'none'}")  # noqa: T201
+        _say(f"settings ok; {about}; accounts: {', '.join(checked.accounts) or 'none'}")
+
+
+def _say(line: str) -> None:
+    print(spelled_out(line))  # noqa: T201 - a command's own output
 
 
 def _print_json(checked: Checked | None, error: Exception | None) -> None:

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from proxy.audit.words import spelled_out
 from proxy.control_client import NoAnswer, Refused, ask
 from proxy.policy import replay_command
 from proxy.policy.comparing import compare, loosened
@@ -134,6 +135,9 @@ def _say_proposal(proposal: Any) -> None:
         _say(f"  loosened {change}")
     for change in proposal["other_changes"]:
         _say(f"  {change}")
+    if proposal["stale"]:
+        _say("  it is stale: another policy came into force since it was proposed. Propose it again, or withdraw it")
+        return
     alone = f", or it takes effect at {proposal['due']}" if proposal["due"] else ""
     _say(f"  somebody else approves it: perpguard policy approve {proposal['policy_version']}{alone}")
 
@@ -149,15 +153,17 @@ def _remind(settings: Settings, digest: str) -> None:
 
 
 def _print_json(value: Any) -> None:
-    _say(json.dumps(value, indent=2))
+    print(json.dumps(value, indent=2))  # noqa: T201 - a command's own output
 
 
-def _say(text: str) -> None:
-    print(text)  # noqa: T201 - a command's own output
+def _say(line: str) -> None:
+    """One line, whole: whoever is to approve a policy must see all that it loosens, and what it is called."""
+    print(spelled_out(line))  # noqa: T201 - a command's own output
 
 
 def _complain(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201 - a command's own output
+    for line in text.split("\n"):
+        print(spelled_out(line), file=sys.stderr)  # noqa: T201 - a command's own output
 
 
 _COMMANDS: Final[dict[str, Callable[[Any], int]]] = {

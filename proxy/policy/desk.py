@@ -11,42 +11,30 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from proxy.overrides.lifecycle import same_person
+from proxy.people import reason_objections, same_person
 from proxy.policy.comparing import Change, compare, loosened
 from proxy.policy.in_force import GUARD, InForce, Scribe, Store, words_of
 from proxy.policy.problems import PolicyError
 from proxy.policy.shelf import Proposal, Shelf
+from proxy.policy.waiting import Pending, Waiting, seen_beside
 from proxy.policy_file import parse_policy
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
-from rules.loosening import Needs
 from rules.policy import Policy
 
 log = logging.getLogger("perpguard.policy")
 
 EVERY_S: Final = 1.0
 PROPOSALS_MAX: Final = 16
-REASON_LENGTH_MIN: Final = 8
 
 
 class PolicyRefused(Exception):
     """The policy in force stays as it is; the text says why."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pending:
-    """A proposal as people see it. ``due`` is when it takes effect by itself, ``None`` when it never does."""
-
-    proposal: Proposal
-    name: str
-    owner: str
-    changes: tuple[Change, ...]
-    due: datetime | None
 
 
 class PolicyDesk:
@@ -57,6 +45,7 @@ class PolicyDesk:
     ) -> None:
         """Raises ``PolicyError`` when there is no policy to begin with, or the active one cannot be read."""
         self._shelf = Shelf(data_dir)
+        self._waiting = Waiting(self._shelf)
         self._in_force = InForce(shelf=self._shelf, settings_file=settings_file, store=store, scribe=scribe)
         self._record = scribe.event
         self._now = now
@@ -71,10 +60,10 @@ class PolicyDesk:
         """Write down and publish what is in force. Raises what the store client raises; then it is called again."""
         async with self._changing:
             await self._in_force.begin()
+            await self._tidy()
             if self._in_force.looser_file is not None:
                 await self._find(*self._in_force.looser_file)
                 self._in_force.looser_file = None
-            await self._tidy()
             await self._in_force.publish()
 
     async def publish(self) -> None:
@@ -93,6 +82,7 @@ class PolicyDesk:
     async def look(self) -> None:
         """Look once. Raises what the store client raises, or ``OSError``."""
         async with self._changing:
+            await self._in_force.notice_edit()
             await self._in_force.publish_again()
             await self._take_due()
 
@@ -101,30 +91,16 @@ class PolicyDesk:
 
         Raises ``PolicyRefused``.
         """
-        policy = _parsed(text)
         _check_reason(reason)
+        policy = await _parsed(text)
         async with self._changing, _refusing_trouble():
-            changes = self._changes_to(policy)
+            changes = await self._changes_to(policy)
             if not loosened(changes):
                 await self._put_in_force(policy, text, by=name, reason=reason, how="tightened")
                 return None
-            waiting = self._shelf.proposals()
-            earlier = next((each for each in waiting if each.digest == policy.version), None)
-            if earlier is not None and earlier.by:
-                raise PolicyRefused(f"{policy.version} was proposed by {earlier.by} already; it waits for approval")
-            if earlier is None and len(waiting) >= PROPOSALS_MAX:
-                raise PolicyRefused(f"{PROPOSALS_MAX} proposals wait already; withdraw some")
+            await self._check_room(policy.version)
             await self._in_force.write_down(policy.version, text)
-            return await self._keep(
-                Proposal(
-                    digest=policy.version,
-                    base=self.policy.version,
-                    text=text,
-                    by=name,
-                    reason=reason,
-                    at=self._now(),
-                )
-            )
+            return await self._keep(policy, self._proposal(policy, text, by=name, reason=reason))
 
     async def approve(self, *, digest: str, name: str, reason: str) -> Pending | None:
         """A second person agrees, and the proposal is in force: ``None``.
@@ -134,11 +110,17 @@ class PolicyDesk:
         """
         _check_reason(reason)
         async with self._changing, _refusing_trouble():
-            proposal = self._waiting(digest)
-            policy = _parsed(proposal.text)
-            self._changes_to(policy)
+            pending = await self._pending_of(digest)
+            proposal, policy = pending.proposal, pending.policy
+            if policy.version == self.policy.version:
+                raise PolicyRefused(f"{policy.version} is in force already")
+            if pending.stale:
+                raise PolicyRefused(
+                    f"{digest} is stale: it was proposed against {proposal.base}, and {self.policy.version} is in force"
+                    " now, so it may loosen more than anybody agreed to; propose it again"
+                )
             if not proposal.by:
-                return await self._keep(replace(proposal, by=name, reason=reason, at=self._now()))
+                return await self._keep(policy, replace(proposal, by=name, reason=reason, at=self._now()))
             if same_person(name, proposal.by):
                 raise PolicyRefused(f"{proposal.by} proposed it: somebody else must approve")
             await self._put_in_force(policy, proposal.text, by=name, reason=reason, how=f"proposed by {proposal.by}")
@@ -147,50 +129,40 @@ class PolicyDesk:
     async def withdraw(self, *, digest: str, name: str, reason: str) -> None:
         """Take a proposal off the list: anybody may, it only keeps things as tight as they are. ``PolicyRefused``."""
         async with self._changing, _refusing_trouble():
-            proposal = self._waiting(digest)
+            proposal = await self._proposal_of(digest)
             await self._record("policy.withdrawn", name, {"policy": digest, "by": proposal.by, "reason": reason})
             self._shelf.drop(digest)
 
     def pending(self) -> tuple[Pending, ...]:
-        """What waits. Raises ``OSError``."""
-        found = []
-        for proposal in self._shelf.proposals():
-            try:
-                found.append(self._seen(proposal, parse_policy(proposal.text)))
-            except PolicyError:
-                continue  # Written by a version that knew other rules: ``begin`` drops it.
-        return tuple(found)
+        """What waits, oldest first. It may read long texts: ask in a thread. Raises ``OSError``."""
+        return self._waiting.beside(self.policy)
 
     async def _find(self, policy: Policy, text: str) -> None:
         """The settings' file is looser than what is active: it waits like any other proposal."""
-        waiting = self._shelf.proposals()
+        waiting = await asyncio.to_thread(self._shelf.proposals)
         if len(waiting) >= PROPOSALS_MAX or policy.version in (each.digest for each in waiting):
             return
         log.warning("the policy file %s is looser than the active policy; it waits for approval", policy.version)
         await self._in_force.write_down(policy.version, text)
-        await self._keep(
-            Proposal(
-                digest=policy.version,
-                base=self.policy.version,
-                text=text,
-                by="",
-                reason="the settings' file at start",
-                at=self._now(),
-            )
-        )
+        await self._keep(policy, self._proposal(policy, text, by="", reason="the settings' file at start"))
 
     async def _tidy(self) -> None:
         """Drop what was compared with a policy that is not in force any more, or cannot be read by this version."""
-        readable = {each.proposal.digest for each in self.pending()}
-        for proposal in self._shelf.proposals():
-            if proposal.base == self.policy.version and proposal.digest in readable:
+        current = {each.proposal.digest for each in await asyncio.to_thread(self.pending) if not each.stale}
+        for proposal in await asyncio.to_thread(self._shelf.proposals):
+            if proposal.digest in current:
                 continue
             if proposal.digest != self.policy.version:
                 await self._record("policy.superseded", GUARD, {"policy": proposal.digest, "by": proposal.by})
             self._shelf.drop(proposal.digest)
 
-    async def _keep(self, proposal: Proposal) -> Pending:
-        seen = self._seen(proposal, parse_policy(proposal.text))
+    def _proposal(self, policy: Policy, text: str, *, by: str, reason: str) -> Proposal:
+        return Proposal(
+            digest=policy.version, base=self.policy.version, text=text, by=by, reason=reason, at=self._now()
+        )
+
+    async def _keep(self, policy: Policy, proposal: Proposal) -> Pending:
+        seen = await asyncio.to_thread(seen_beside, self.policy, proposal, policy)
         detail = {
             "policy": proposal.digest,
             "instead_of": proposal.base,
@@ -203,11 +175,10 @@ class PolicyDesk:
         return seen
 
     async def _take_due(self) -> None:
-        for waiting in self.pending():
+        for waiting in await asyncio.to_thread(self.pending):
             if waiting.due is None or waiting.due > self._now():
                 continue
-            proposal = waiting.proposal
-            policy = parse_policy(proposal.text)
+            policy, proposal = waiting.policy, waiting.proposal
             await self._put_in_force(policy, proposal.text, by=proposal.by, reason=proposal.reason, how="the delay")
             return  # It has superseded the others.
 
@@ -219,39 +190,42 @@ class PolicyDesk:
         except OSError as trouble:
             log.warning("a superseded policy cannot be removed: %s", trouble.strerror)
 
-    def _waiting(self, digest: str) -> Proposal:
-        for proposal in self._shelf.proposals():
+    async def _check_room(self, digest: str) -> None:
+        waiting = await asyncio.to_thread(self._shelf.proposals)
+        earlier = next((each for each in waiting if each.digest == digest), None)
+        if earlier is None and len(waiting) >= PROPOSALS_MAX:
+            raise PolicyRefused(f"{PROPOSALS_MAX} proposals wait already; withdraw some")
+        if earlier is not None and earlier.by and earlier.base == self.policy.version:
+            raise PolicyRefused(f"{digest} was proposed by {earlier.by} already; it waits for approval")
+
+    async def _pending_of(self, digest: str) -> Pending:
+        for pending in await asyncio.to_thread(self.pending):
+            if pending.proposal.digest == digest:
+                return pending
+        raise PolicyRefused("no such proposal waits")
+
+    async def _proposal_of(self, digest: str) -> Proposal:
+        for proposal in await asyncio.to_thread(self._shelf.proposals):
             if proposal.digest == digest:
                 return proposal
         raise PolicyRefused("no such proposal waits")
 
-    def _changes_to(self, policy: Policy) -> tuple[Change, ...]:
+    async def _changes_to(self, policy: Policy) -> tuple[Change, ...]:
         if policy.version == self.policy.version:
             raise PolicyRefused(f"{policy.version} is in force already")
-        return compare(self.policy, policy)
-
-    def _seen(self, proposal: Proposal, policy: Policy) -> Pending:
-        needs = self.policy.loosening
-        waits = bool(proposal.by) and needs.needs is Needs.DELAY
-        return Pending(
-            proposal=proposal,
-            name=policy.name,
-            owner=policy.owner,
-            changes=compare(self.policy, policy),
-            due=proposal.at + timedelta(seconds=needs.delay_s) if waits else None,
-        )
+        return await asyncio.to_thread(compare, self.policy, policy)
 
 
-def _parsed(text: str) -> Policy:
+async def _parsed(text: str) -> Policy:
     try:
-        return parse_policy(text)
+        return await asyncio.to_thread(parse_policy, text)
     except PolicyError as error:
         raise PolicyRefused(str(error)) from error
 
 
 def _check_reason(reason: str) -> None:
-    if len(reason.strip()) < REASON_LENGTH_MIN:
-        raise PolicyRefused(f"the reason is shorter than {REASON_LENGTH_MIN} characters")
+    for objection in reason_objections(reason):
+        raise PolicyRefused(objection)
 
 
 @asynccontextmanager

@@ -5,11 +5,13 @@ Another one comes in that order too, and only after the audit has its text and w
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from proxy.policy.comparing import Change, Direction, compare, loosened
+from proxy.policy.edits import Edit, Edits
 from proxy.policy.problems import PolicyError
 from proxy.policy.shelf import Shelf
 from proxy.policy_file import read_policy
@@ -54,17 +56,24 @@ class InForce:
         self._store = store
         self._scribe = scribe
         self._adopted = False
+        self._edits = Edits(shelf)
+        self._edit_at_start: tuple[Edit, str] | None = None
         self.policy: Policy
         self.looser_file: tuple[Policy, str] | None = None
         self._choose(settings_file)
 
     def _choose(self, settings_file: Path) -> None:
         """Decide what is in force at start; it is adopted in ``begin``, when that can be audited."""
+        put_there = self._shelf.activated()
         if not self._shelf.active_path.exists():
             self.policy, self._text = read_policy(settings_file)
+            if put_there:
+                self._edit_at_start = Edit(policy="", instead_of=put_there), ""
             return
         self.policy, self._text = read_policy(self._shelf.active_path)
         self._adopted = True
+        if self.policy.version != put_there:
+            self._edit_at_start = Edit(policy=self.policy.version, instead_of=put_there), self._text
         try:
             policy, text = read_policy(settings_file)
         except PolicyError as error:
@@ -79,11 +88,36 @@ class InForce:
     async def begin(self) -> None:
         """Write down what is in force. Raises what the store client raises; then it is called again."""
         await self.write_down(self.policy.version, self._text)
+        await self._tell_edit_at_start()
         if not self._adopted:
             detail = {"policy": self.policy.version, "how": "the settings' file at start"}
             await self._scribe.event("policy.in_force", GUARD, detail)
             self._shelf.activate(self._text)
             self._adopted = True
+
+    async def _tell_edit_at_start(self) -> None:
+        """What is active is not what was made active: it is taken, as the file of a person who may write there."""
+        if self._edit_at_start is None:
+            return
+        edit, text = self._edit_at_start
+        if text:
+            await self.write_down(edit.policy, text)
+        await self._tell(edit, "at start")
+        self._edit_at_start = None
+        if text:
+            self._shelf.vouch(edit.policy)
+
+    async def notice_edit(self) -> None:
+        """Tell, once, that somebody else changed the active policy's file. What is in force stays in force."""
+        edit = await asyncio.to_thread(self._edits.since, self.policy.version)
+        if edit is not None:
+            await self._tell(edit, "while running")
+
+    async def _tell(self, edit: Edit, when: str) -> None:
+        found, put_there = edit.policy or "nothing", edit.instead_of or "nothing"
+        log.warning("the active policy is not what the guard put there, found %s: %s, not %s", when, found, put_there)
+        detail = {"policy": edit.policy, "instead_of": edit.instead_of, "how": f"found {when}"}
+        await self._scribe.event("policy.edited", GUARD, detail)
 
     async def write_down(self, digest: str, text: str) -> None:
         """Put a policy's text in the audit. Raises what the store client raises."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from proxy.audit.words import spelled_out
 from proxy.policy.places import Place, line_of_lines
 
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
@@ -22,10 +23,10 @@ class Problem:
     line: int | None = None
 
     def at(self, file: str) -> str:
-        """The problem as compilers write theirs: ``FILE:LINE: message``."""
+        """The problem as compilers write theirs, on one line fit for a terminal: ``FILE:LINE: message``."""
         if self.line is None:
-            return f"{file}: {self.message}" if file else self.message
-        return f"{file}:{self.line}: {self.message}" if file else f"line {self.line}: {self.message}"
+            return spelled_out(f"{file}: {self.message}" if file else self.message)
+        return spelled_out(f"{file}:{self.line}: {self.message}" if file else f"line {self.line}: {self.message}")
 
 
 class PolicyError(Exception):

@@ -18,7 +18,7 @@ from proxy.policy.side_tables import KILL, OUTSIDE, RESIZE
 from rules.catalog import CATALOG, GATES
 from rules.custom import CUSTOM, CustomRule
 from rules.kill.settings import KillSettings
-from rules.loosening import Needs
+from rules.loosening import DELAY_MAX_S, DELAY_MIN_S, Needs
 from rules.outside import OutsideAction
 from rules.resize import ResizeMode
 from rules.rule import Rule
@@ -53,7 +53,8 @@ def policy_schema() -> dict[str, Any]:
 
 def _head() -> dict[str, Any]:
     text = {"type": "string", "pattern": r"\S"}
-    delay = {"type": "integer", "minimum": 60, "maximum": 604_800, "description": "seconds a looser policy waits"}
+    about = "seconds a looser policy waits"
+    delay = {"type": "integer", "minimum": DELAY_MIN_S, "maximum": DELAY_MAX_S, "description": about}
     return _table(
         "whose policy this is, and what loosening it needs",
         {

@@ -1,7 +1,8 @@
 """Where policies lie in the data directory: the active one, and those that wait for somebody.
 
-``policy/active.toml`` is the text that is in force, ``policy/pending/DIGEST.json`` a proposal. Every file is replaced
-whole and on the disk before the call returns, so a crash leaves the old one or the new one.
+``policy/active.toml`` is the text that is in force, ``policy/active.digest`` which one the guard put there,
+``policy/pending/DIGEST.json`` a proposal. Every file is replaced whole and on the disk before the call returns, so a
+crash leaves the old one or the new one.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from typing import Final
 
 import msgspec
 
-from proxy.disk import replace_file, sync_directory
+from proxy.disk import FileIdentity, identity_of, make_directory, remove_file, replace_file
+from proxy.policy_file import POLICY_LENGTH_MAX, policy_digest
 from proxy.store.codec import build, dump, load, plain
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{16}")
+_PROPOSAL_BYTES_MAX: Final = 4 * POLICY_LENGTH_MAX + 64 * 1024
+"""A text in UTF-8, and what stands around it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,7 @@ class Shelf:
 
     def __init__(self, data_dir: Path) -> None:
         self._directory = data_dir / "policy"
+        self._read: dict[Path, tuple[FileIdentity, Proposal | None]] = {}
 
     @property
     def active_path(self) -> Path:
@@ -45,17 +50,36 @@ class Shelf:
         return self._directory / "active.toml"
 
     def activate(self, text: str) -> None:
-        """Make ``text`` the active policy."""
+        """Make ``text`` the active policy, and remember that it was done here."""
+        self.vouch(policy_digest(text))
         self._write(self.active_path, text.encode())
 
+    def vouch(self, digest: str) -> None:
+        """Remember which text is active. Before the text itself: one that is not there was not kept, and is told."""
+        self._write(self._digest_path, f"{digest}\n".encode())
+
+    def activated(self) -> str:
+        """The digest of what was made active last; empty when nothing says so."""
+        try:
+            words = self._digest_path.read_text(encoding="ascii", errors="replace").strip()
+        except FileNotFoundError:
+            return ""
+        return words if _DIGEST.fullmatch(words) else ""
+
     def proposals(self) -> tuple[Proposal, ...]:
-        """What waits, oldest first. A file that is no proposal is none: only this class writes there."""
-        found = []
+        """What waits, oldest first. A file that is no proposal is none: only this class writes there.
+
+        A file is read once for as long as it stays the same. Any thread may ask.
+        """
+        read: dict[Path, tuple[FileIdentity, Proposal | None]] = {}
         for path in (self._directory / "pending").glob("*.json"):
-            try:
-                found.append(build(load(path.read_bytes()), Proposal))
-            except (msgspec.DecodeError, msgspec.ValidationError, FileNotFoundError):
+            identity = identity_of(path)
+            if identity is None or identity.size > _PROPOSAL_BYTES_MAX:
                 continue
+            known = self._read.get(path)
+            read[path] = known if known is not None and known[0] == identity else (identity, _proposal(path))
+        self._read = read
+        found = (proposal for _, proposal in read.values() if proposal is not None)
         return tuple(sorted(found, key=lambda each: (each.at, each.digest)))
 
     def keep(self, proposal: Proposal) -> None:
@@ -64,9 +88,11 @@ class Shelf:
 
     def drop(self, digest: str) -> None:
         """Forget a proposal."""
-        path = self._pending(digest)
-        path.unlink(missing_ok=True)
-        sync_directory(path.parent)
+        remove_file(self._pending(digest))
+
+    @property
+    def _digest_path(self) -> Path:
+        return self._directory / "active.digest"
 
     def _pending(self, digest: str) -> Path:
         if _DIGEST.fullmatch(digest) is None:  # It becomes part of a path.
@@ -74,8 +100,14 @@ class Shelf:
         return self._directory / "pending" / f"{digest}.json"
 
     def _write(self, path: Path, content: bytes) -> None:
-        for directory in (self._directory, path.parent):
-            if not directory.is_dir():
-                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-                sync_directory(directory.parent)
+        make_directory(path.parent)
         replace_file(path, content)
+
+
+def _proposal(path: Path) -> Proposal | None:
+    """What stands in a file; ``None`` when it is no proposal, or its text is not the one it is named after."""
+    try:
+        proposal = build(load(path.read_bytes()), Proposal)
+    except (msgspec.DecodeError, msgspec.ValidationError, FileNotFoundError):
+        return None
+    return proposal if policy_digest(proposal.text) == proposal.digest == path.stem else None

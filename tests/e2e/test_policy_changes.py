@@ -175,6 +175,21 @@ def test_a_policy_that_no_gate_can_read_refuses_entries_and_lets_exits_pass(worl
     until(lambda: world.bot.order(BTC, "BUY", "0.002").status_code == 200, "the warden has put it right")
 
 
+def test_an_active_policy_edited_by_hand_changes_nothing_and_stands_in_the_audit(world: LiveWorld) -> None:
+    active = world.data_dir / "policy" / "active.toml"
+    active.write_text(WIDER)
+    try:
+        (edit,) = until(lambda: edits(world), "the audit tells it")
+    finally:
+        active.write_text(WIDE)
+    assert edit == {"policy": policy_digest(WIDER), "instead_of": policy_digest(WIDE), "how": "found while running"}
+    assert world.ask("GET", "/api/desk")["policy_version"] == policy_digest(WIDE)
+
+
+def edits(world: LiveWorld) -> list[dict[str, Any]]:
+    return [record["detail"] for record in world.export() if record.get("what") == "policy.edited"]
+
+
 def test_the_story_of_a_refusal_says_what_its_order_would_have_come_to(world: LiveWorld) -> None:
     answer = world.bot.order(BTC, "BUY", "1")
     assert answer.headers.get("x-guard-code") == "ORDER_VALUE_ABOVE_LIMIT", answer.text

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.policy_file import PolicyError, load_policy, parse_policy, policy_digest
+from proxy.policy_file import POLICY_LENGTH_MAX, PolicyError, load_policy, parse_policy, policy_digest
 from rules.catalog import CATALOG, EXIT_RULES, GATES
 from rules.decision import Enforcement
 from rules.kill.settings import KillSettings, Rearm
@@ -142,6 +142,21 @@ def test_a_band_is_not_below_zero(rule, value):
     assert f"[desk.{rule}]" in refused(HEAD + a_rule(rule, f"band = {value}"))
 
 
+@pytest.mark.parametrize(
+    ("rule", "settings", "name"),
+    [
+        ("concentration", "share_max = 0.4\nfull_book = 3", "gross_min"),
+        ("funding_window", "ahead_s = 900", "rate_min"),
+    ],
+)
+def test_a_threshold_of_nothing_may_be_written_and_one_below_may_not(rule, settings, name):
+    assert f"{name} must not be negative" in refused(HEAD + a_rule(rule, f"{settings}\n{name} = -0.1"))
+    (found,) = [
+        each for each in parse_policy(HEAD + a_rule(rule, f"{settings}\n{name} = 0")).rules if each.rule_id == rule
+    ]
+    assert getattr(found, name) == 0
+
+
 @pytest.mark.parametrize("value", ["1.5", "-1.5", "nan", "inf", '"0.5"', "true"])
 def test_a_correlation_lies_between_minus_one_and_one(value):
     text = a_rule("correlated_exposure", "limit_equity = 3") + f'[desk.correlated_exposure.pairs]\n"A:B" = {value}\n'
@@ -219,15 +234,53 @@ def test_a_rule_at_a_level_it_does_not_have_is_refused(text, why):
         'bot = "x"\n' + HEAD,
         HEAD + HEAD,
         HEAD + a_rule("max_leverage", "limit = 3") * 2,
-        HEAD + "#" * (1 << 20),
+        HEAD + "#" * POLICY_LENGTH_MAX,
         HEAD + "x = " + "9" * 5_000,
         HEAD + "x = 1e99999999999999999999",
         HEAD + "x = " + "[" * 50_000,
+        HEAD + a_rule("max_leverage", "limit" + ".a" * 50_000 + " = 3"),
     ],
     ids=lambda text: text[-20:],
 )
 def test_what_is_no_policy_is_refused_and_never_raised_otherwise(text):
     assert refused(text)
+
+
+def test_a_policy_may_be_so_long_and_no_longer():
+    a_policy("#" * (POLICY_LENGTH_MAX - len(HEAD)))
+    assert refused(HEAD + "#" * (POLICY_LENGTH_MAX - len(HEAD) + 1)) == "a policy has at most 262144 characters"
+
+
+HIDING = "A\\u001b[1A\\u001b[2Kx"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (HEAD.replace("solo", HIDING), "line 2: [policy] name must be printable"),
+        (HEAD.replace("risk@desk", HIDING), "line 3: [policy] owner must be printable"),
+        (HEAD.replace("risk@desk", "a\u202eb"), "line 3: [policy] owner must be printable"),
+        (HEAD.replace("risk@desk", "a\\nb"), "line 3: [policy] owner must be printable"),
+        (
+            HEAD + a_rule("max_leverage", "limit = 3", f'bot."{HIDING}"'),
+            "line 4: [bot] has a name that is not printable",
+        ),
+        (HEAD + f'[bot."{HIDING}".resize]\nmode = "trim"\n', "line 4: [bot] has a name that is not printable"),
+        (HEAD + f'"{HIDING}" = 3\n', "line 4: [policy] has a name that is not printable"),
+        (
+            HEAD + a_rule("correlated_exposure", f'limit_equity = 3\nclusters = {{a = ["BTCUSDT", "{HIDING}"]}}'),
+            "line 7: [desk.correlated_exposure.clusters.a] 1 must be printable",
+        ),
+        (
+            HEAD + a_rule("x", f'expression = "order.side == \'BUY\'"\nmessage = "{HIDING}"', "desk.custom"),
+            "line 7: [desk.custom.x] message must be printable",
+        ),
+    ],
+)
+def test_what_would_hide_something_from_whoever_reads_it_is_refused_and_spelled_out(text, why):
+    words = refused(text)
+    assert why in words
+    assert all(line.isprintable() for line in words.split("\n"))
 
 
 def test_a_file_is_named_in_what_is_wrong_with_it(tmp_path):

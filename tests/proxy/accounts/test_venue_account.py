@@ -139,6 +139,22 @@ async def test_a_funding_row_that_is_not_understood_is_trouble_and_not_skipped(b
         await hands.fundings(0)
 
 
+async def test_income_of_every_type_is_read_or_of_one(both: Any):
+    venue, hands = both
+    venue.by_path(income=[FUNDING | {"incomeType": "TRANSFER"}, FUNDING])
+    moved, funding = await hands.incomes(5)
+    await hands.incomes(5, "WELCOME_BONUS")
+    assert (moved.kind, moved.at_ms, moved.amount, moved.asset) == (
+        "TRANSFER",
+        1570636800000,
+        Decimal("-0.375"),
+        "USDT",
+    )
+    assert (funding.kind, funding.row_id != moved.row_id) == ("FUNDING_FEE", True)
+    assert [params.get("incomeType") for _, _, params in venue.requests] == [None, "WELCOME_BONUS"]
+    assert {(params["startTime"], params["limit"]) for _, _, params in venue.requests} == {("5", "1000")}
+
+
 async def test_numbers_in_json_stay_exact(both: Any):
     venue, hands = both
     brackets = '[{"symbol":"X","brackets":[{"notionalFloor":0,"notionalCap":0.1,"initialLeverage":20,'

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -64,13 +67,15 @@ def test_everything_wrong_is_told_as_compilers_do(run: Run, tmp_path: Path) -> N
 
 def test_levels_nobody_is_at_are_warned_of(run: Run) -> None:
     table = '.max_order_value]\nenforcement = "enforce"\nlimit = 100\n'
+    resize = '[bot.gird.resize]\nmode = "trim"\n'
     levels = ("account.mian", "account.main", "bot.grdi", "bot.grid", "symbol.btcusdt", "symbol.ETHUSDT")
-    code, out, _ = run("check", policy=HEAD + "".join(f"[{level}{table}" for level in levels))
+    code, out, _ = run("check", policy=HEAD + "".join(f"[{level}{table}" for level in levels) + resize)
     assert code == 0
     warnings = [line.rpartition("policy.toml:")[2] for line in out.splitlines() if line.startswith("warning: ")]
     assert sorted(warnings) == [
         '10: [bot.grdi]: the vault knows no bot grdi; did you mean "grid"?',
         '16: [symbol.btcusdt]: symbols are in capitals; did you mean "BTCUSDT"?',
+        '22: [bot.gird]: the vault knows no bot gird; did you mean "grid"?',
         '4: [account.mian]: the vault knows no account mian; did you mean "main"?',
     ]
 
@@ -127,6 +132,20 @@ def test_other_trouble_is_json_too(run: Run, monkeypatch: pytest.MonkeyPatch) ->
     code, out, _ = run("check", "--json")
     (problem,) = json.loads(out)["problems"]
     assert code == 2 and problem["line"] is None and problem["message"]
+
+
+# coverage
+
+
+def test_coverage_is_of_the_policy_in_force(run: Run, tmp_path: Path) -> None:
+    """The settings' file may wait for approval, or be edited: neither covers anything yet."""
+    _, out, _ = run("coverage")
+    assert out.startswith(f"policy solo ({policy_digest(HEAD + LIMIT)})") and "by max_order_value at desk" in out
+    Shelf(tmp_path / "data").activate(HEAD)
+    _, out, _ = run("coverage")
+    assert out.startswith(f"policy solo ({policy_digest(HEAD)})") and "by max_order_value at desk" not in out
+    _, out, _ = run("coverage", "policy.toml")
+    assert out.startswith(f"policy solo ({policy_digest(HEAD + LIMIT)})")
 
 
 # diff
@@ -195,6 +214,78 @@ def test_without_a_warden_nothing_is_changed_and_that_is_said(
     monkeypatch.setenv("PERPGUARD_CONTROL_PORT", "1")
     code, out, err = run("policy", *arguments)
     assert (code, out) == (3, "") and "the warden does not answer" in err
+
+
+@contextmanager
+def a_warden_that_answers(answer: object) -> Iterator[int]:
+    """The port of a control door that says this to whatever it is asked."""
+
+    class Door(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Door) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def a_proposal(**more: object) -> dict[str, object]:
+    return {
+        "policy_version": "a" * 16,
+        "policy_name": "solo",
+        "policy_owner": "risk@desk.example",
+        "by": "ann",
+        "reason": "calmer markets",
+        "at": "2026-11-24T00:00:00Z",
+        "due": None,
+        "stale": False,
+        "loosened": ["desk max_order_value limit: 300 -> 400"],
+        "other_changes": [],
+        **more,
+    }
+
+
+def test_what_waits_is_shown_whole_and_hides_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A door of another version, or one that was broken into, may answer with anything."""
+    long = "desk max_order_value limit: 300 -> 4" + "0" * 1_000
+    hiding = a_proposal(policy_name="x\x1b[1A\x1b[2K", reason="a\u202eb", loosened=["a\rb", long])
+    with a_warden_that_answers({"proposals": [hiding]}) as port:
+        monkeypatch.setenv("PERPGUARD_CONTROL_PORT", str(port))
+        code, out, _ = run("policy", "pending")
+    first, carriage, whole, *_ = out.split("\n")
+    assert code == 0 and first.endswith(r"(x\x1b[1A\x1b[2K) waits: proposed by ann, a\u202eb")
+    assert (carriage, whole) == (r"  loosened a\rb", f"  loosened {long}")
+
+
+def test_what_is_stale_is_shown_as_that_and_not_offered_for_approval(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with a_warden_that_answers({"proposals": [a_proposal(stale=True)]}) as port:
+        monkeypatch.setenv("PERPGUARD_CONTROL_PORT", str(port))
+        code, out, _ = run("policy", "pending")
+    assert code == 0 and "policy approve" not in out
+    assert out.splitlines()[-1] == (
+        "  it is stale: another policy came into force since it was proposed. Propose it again, or withdraw it"
+    )
+
+
+def test_a_file_that_would_hide_what_it_loosens_is_spelled_out(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "hiding.toml").write_text(HEAD.replace("solo", r"so\u001b[1Alo") + LIMIT)
+    (tmp_path / "plain.toml").write_text(HEAD + LIMIT)
+    code, _, err = run("policy", "diff", "plain.toml", "hiding.toml")
+    assert code == 2 and "hiding.toml:2: [policy] name must be printable, on one line" in err
+    code, _, err = run("check", "hiding.toml")
+    assert code == 2 and "hiding.toml:2: [policy] name must be printable, on one line" in err
+    code, _, err = run("check", "plain.toml\x1b[2K")
+    assert code == 2 and r"plain.toml\x1b[2K: cannot be read" in err
 
 
 def test_a_file_that_is_wrong_is_not_even_sent(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -9,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from proxy.overrides.lifecycle import same_person
+from proxy.policy import waiting
 from proxy.policy.desk import PROPOSALS_MAX, PolicyDesk, PolicyRefused
 from proxy.policy.problems import PolicyError
 from proxy.policy.shelf import Shelf
-from proxy.policy_file import policy_digest
+from proxy.policy_file import parse_policy, policy_digest
 from tests.rules.builders import NOW
 
 WHY = "calmer markets"
@@ -71,9 +73,16 @@ class World:
         if self.store_gone:
             raise TimeoutError
 
+    @property
+    def active(self) -> Path:
+        return self.directory / "policy" / "active.toml"
+
+    def edits(self) -> list[str]:
+        return [each for each in self.told if each.startswith("policy.edited")]
+
     def in_force(self, text: str) -> bool:
         """In the warden, on the disk and in the store."""
-        active = (self.directory / "policy" / "active.toml").read_text()
+        active = self.active.read_bytes().decode()
         return (
             self.desk.policy.version == policy_digest(text)
             and active == text
@@ -237,6 +246,74 @@ async def test_a_crash_between_file_and_tidying_leaves_nothing_that_could_be_app
     assert world.in_force(NARROW) and world.waiting() == []
 
 
+async def a_stale_proposal(world: World, middle: str = MIDDLE, wide: str = WIDE, narrow: str = NARROW) -> PolicyDesk:
+    """What was proposed against ``middle`` is still there under ``narrow``: a backup was put back."""
+    desk = await world.start(middle)
+    await desk.propose(text=wide, name="ann", reason=WHY)
+    path = world.directory / "policy" / "pending" / f"{policy_digest(wide)}.json"
+    kept = path.read_bytes()
+    assert await desk.propose(text=narrow, name="ben", reason=WHY) is None
+    path.write_bytes(kept)
+    return desk
+
+
+async def test_nobody_approves_what_was_proposed_against_another_policy(world: World) -> None:
+    """Ann and Ben looked at 200 -> 300; it would be 100 -> 300 by now."""
+    desk = await a_stale_proposal(world)
+    (pending,) = desk.pending()
+    assert pending.stale and pending.due is None
+    why = await refused(desk.approve(digest=policy_digest(WIDE), name="ben", reason=WHY))
+    assert why == (
+        f"{policy_digest(WIDE)} is stale: it was proposed against {policy_digest(MIDDLE)},"
+        f" and {policy_digest(NARROW)} is in force now, so it may loosen more than anybody agreed to; propose it again"
+    )
+    assert world.in_force(NARROW)
+    again = await desk.propose(text=WIDE, name="ben", reason=WHY)
+    assert again is not None and not again.stale
+    assert await desk.approve(digest=policy_digest(WIDE), name="ann", reason=WHY) is None
+    assert world.in_force(WIDE)
+
+
+async def test_what_is_stale_can_be_withdrawn_and_goes_at_the_next_start(world: World) -> None:
+    desk = await a_stale_proposal(world)
+    await desk.withdraw(digest=policy_digest(WIDE), name="ben", reason=WHY)
+    assert world.waiting() == []
+    world.active.unlink()
+    await a_stale_proposal(world)
+    await world.start(NARROW)
+    assert world.waiting() == []
+
+
+async def test_what_is_stale_is_never_due(world: World) -> None:
+    narrow = limited_to(50, "loosening_delay_s = 600")
+    await a_stale_proposal(world, DELAYED, DELAYED_WIDE, narrow)
+    world.clock += timedelta(days=7)
+    await world.desk.look()
+    assert world.in_force(narrow)
+
+
+async def test_a_file_that_was_proposed_against_another_policy_is_found_anew(world: World) -> None:
+    await a_stale_proposal(world)
+    await world.start(WIDE)
+    assert world.waiting() == [(policy_digest(WIDE), "")]
+    assert not world.desk.pending()[0].stale
+
+
+@pytest.mark.parametrize(
+    ("here", "there"), [("limit = 300", "limit = 900"), (f'"{policy_digest(WIDE)}"', f'"{policy_digest(MIDDLE)}"')]
+)
+async def test_a_proposal_that_was_changed_on_the_disk_is_none(world: World, here: str, there: str) -> None:
+    """Ben approves a digest, and what he has seen under it."""
+    desk = await world.start(NARROW)
+    await desk.propose(text=WIDE, name="ann", reason=WHY)
+    path = world.directory / "policy" / "pending" / f"{policy_digest(WIDE)}.json"
+    kept = path.read_text()
+    path.write_text(kept.replace(here, there))
+    assert path.read_text() != kept
+    assert world.waiting() == []
+    assert "no such proposal" in await refused(desk.approve(digest=policy_digest(WIDE), name="ben", reason=WHY))
+
+
 async def test_withdrawn_is_withdrawn(world: World) -> None:
     desk = await world.start(NARROW)
     await desk.propose(text=WIDE, name="ann", reason=WHY)
@@ -334,6 +411,106 @@ async def test_a_delay_runs_on_while_no_warden_is_there(world: World) -> None:
     assert world.in_force(DELAYED_WIDE)
 
 
+async def test_what_waits_is_read_once_and_never_on_the_loop(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The desk looks each second; a large policy takes a while, and the same loop presses the button."""
+    readers: list[int] = []
+
+    def reading(text: str) -> Any:
+        readers.append(threading.get_ident())
+        return parse_policy(text)
+
+    monkeypatch.setattr(waiting, "parse_policy", reading)
+    monkeypatch.setattr("proxy.policy.desk.parse_policy", reading)
+    desk = await world.start(DELAYED)
+    others = [limited_to(300 + more, "loosening_delay_s = 600") for more in range(3)]
+    for text in others:
+        await desk.propose(text=text, name="ann", reason=WHY)
+    assert len(readers) == 3
+    for _ in range(3):
+        await desk.look()
+    assert len(readers) == 6
+    path = world.directory / "policy" / "pending" / f"{policy_digest(others[0])}.json"
+    path.write_bytes(path.read_bytes().replace(b"calmer", b"wilder"))
+    await desk.look()
+    assert len(readers) == 7 and threading.get_ident() not in readers
+    assert "wilder markets" in [each.proposal.reason for each in desk.pending()]
+
+
+# The file of the active policy
+
+
+async def test_an_active_policy_edited_while_stopped_is_taken_and_told_once(world: World, caplog: Any) -> None:
+    """Looser, and nobody was asked: who may write there may do that, but not unseen."""
+    await world.start(NARROW)
+    await world.start(WIDE)
+    assert world.in_force(NARROW) and world.edits() == []
+    world.active.write_text(WIDE)
+    for _ in range(2):
+        await world.start()
+        assert world.in_force(WIDE)
+        assert world.edits() == [f"policy.edited {policy_digest(WIDE)} by warden"]
+    assert f"found at start: {policy_digest(WIDE)}, not {policy_digest(NARROW)}" in caplog.text
+
+
+async def test_an_edit_that_a_tighter_file_replaces_at_once_is_told_with_its_text(world: World) -> None:
+    await world.start(NARROW)
+    world.active.write_text(WIDE)
+    await world.start()
+    assert world.in_force(NARROW)
+    assert world.edits() == [f"policy.edited {policy_digest(WIDE)} by warden"]
+    assert f"policy:{policy_digest(WIDE)}" in world.told
+    await world.desk.look()
+    await world.start()
+    assert len(world.edits()) == 1
+
+
+async def test_an_edit_is_told_although_the_store_was_away_first(world: World) -> None:
+    await world.start(WIDE)
+    world.active.write_text(NARROW)
+    world.store_gone = True
+    with pytest.raises(TimeoutError):
+        await world.start()
+    assert world.edits() == []
+    world.store_gone = False
+    await world.desk.begin()
+    assert len(world.edits()) == 1
+
+
+async def test_an_active_policy_edited_while_running_changes_nothing_and_is_told_once(
+    world: World, caplog: Any
+) -> None:
+    desk = await world.start(NARROW)
+    for told, text in enumerate((WIDE, "not a policy"), 1):
+        world.active.write_text(text)
+        for _ in range(2):
+            await desk.look()
+        assert desk.policy.version == policy_digest(NARROW) == (world.published or ("",))[0]
+        assert world.edits()[told - 1 :] == [f"policy.edited {policy_digest(text)} by warden"]
+        assert f"found while running: {policy_digest(text)}, not {policy_digest(NARROW)}" in caplog.text
+    assert [each.levelno for each in caplog.records if "found while running" in each.message] == [logging.WARNING] * 2
+
+
+async def test_a_removed_active_policy_is_told_while_running_and_at_start(world: World, caplog: Any) -> None:
+    desk = await world.start(NARROW)
+    world.active.unlink()
+    await desk.look()
+    await world.start(WIDE)
+    assert world.in_force(WIDE)
+    assert world.edits() == ["policy.edited  by warden"] * 2
+    assert f"found at start: nothing, not {policy_digest(NARROW)}" in caplog.text
+
+
+async def test_what_the_guard_writes_itself_is_no_edit(world: World) -> None:
+    desk = await world.start(WIDE)
+    await desk.look()
+    lines = NARROW.replace("\n", "\r\n")
+    await desk.propose(text=lines, name="ann", reason=WHY)
+    await desk.look()
+    await world.start(lines)
+    await world.desk.look()
+    assert world.in_force(lines) and world.edits() == []
+
+
 # The store
 
 
@@ -343,14 +520,6 @@ async def test_a_store_that_lost_the_policy_gets_it_again(world: World, publishe
     world.published = published
     await world.desk.look()
     assert world.in_force(WIDE)
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [("ann", "Ann ", True), ("Ann  Lee", "ann lee", True), ("ﬁn", "fin", True), ("ann", "anne", False)],
-)
-def test_a_person_is_one_however_typed(one: str, other: str, same: bool) -> None:
-    assert same_person(one, other) is same
 
 
 def test_a_digest_is_no_path(tmp_path: Path) -> None:

@@ -1,0 +1,252 @@
+"""One glance at the desk, as the control door shows it: what runs, what it holds, what waits for somebody."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from decimal import Decimal
+
+from proxy.accounts.keeper import AccountKeeper
+from proxy.accounts.key_watch import KeyWatch
+from proxy.accounts.markets import MarketKeeper
+from proxy.accounts.outside_watch import Found, OutsideWatch
+from proxy.accounts.venue_clock import VenueClock
+from proxy.console.plane import (
+    AccountView,
+    BotView,
+    DeskView,
+    FeedView,
+    FindingView,
+    OverrideView,
+    PositionView,
+    ProposalView,
+)
+from proxy.kill.bot_stops import BotStops
+from proxy.overrides.desk import OverrideDesk
+from proxy.overrides.lifecycle import OverrideState
+from proxy.policy.comparing import loosened
+from proxy.policy.desk import PolicyDesk
+from proxy.policy.waiting import Pending
+from proxy.settings import Settings
+from proxy.signals.watch import AnomalyWatch
+from proxy.store.client import STORE_TROUBLE
+from proxy.store.codec import plain
+from proxy.store.fence import DESK, Fence, FenceCorrupt, Scope
+from proxy.store.warden_store import AgedHold, WardenStore
+from proxy.vault.keys import GuardKey, last_four
+from proxy.vault.vault import Vault
+from rules.exposure import worst_case
+from rules.facts import Score
+from rules.model import TradingState
+from rules.rule import show
+from rules.snapshot import Account, Controls, HoldStatus, Market, Position, Snapshot
+
+log = logging.getLogger("perpguard.control")
+
+
+class Glance:
+    """Looks at the warden's own pieces and changes none of them."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        policies: PolicyDesk,
+        vault: Vault,
+        store: WardenStore,
+        keepers: Mapping[str, AccountKeeper],
+        keys: Mapping[str, KeyWatch],
+        clocks: Mapping[str, VenueClock],
+        outside: Mapping[str, OutsideWatch],
+        markets: Mapping[str, MarketKeeper],
+        watch: AnomalyWatch,
+        stops: BotStops,
+        overrides: OverrideDesk,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._settings = settings
+        self._policies = policies
+        self._vault = vault
+        self._store = store
+        self._keepers = keepers
+        self._keys = keys
+        self._clocks = clocks
+        self._outside = outside
+        self._markets = markets
+        self._watch = watch
+        self._stops = stops
+        self._overrides = overrides
+        self._now = now
+        self._fence = Fence(settings.data_dir)
+
+    async def desk(self) -> DeskView:
+        """The state of everything. A store that does not answer is shown as such, not hidden."""
+        controls: dict[str, str] = {}
+        store_ok = True
+        try:
+            async with asyncio.timeout(1.0):
+                controls = await self._store.controls()
+                holds = {name: await self._store.holds(name) for name in self._keepers}
+        except STORE_TROUBLE:
+            store_ok, holds = False, {}
+        try:
+            generation: int | None = self._fence.generation()
+        except FenceCorrupt:
+            generation = None
+        policy = self._policies.policy
+        scores = self._watch.levels()
+        desk_stopped = DESK in self._fence.scopes()
+        state = TradingState.HALTED.value if desk_stopped else controls.get("desk", TradingState.ACTIVE.value)
+        return DeskView(
+            desk=self._settings.desk,
+            at=plain(self._now()),
+            state=state,
+            policy_name=policy.name,
+            policy_owner=policy.owner,
+            policy_version=policy.version,
+            generation=generation,
+            markets_age_s=self._markets_age_s(),
+            store_ok=store_ok,
+            accounts=[
+                self._account(keeper, controls, holds.get(name, ()), scores.get(f"account:{name}", Score()))
+                for name, keeper in self._keepers.items()
+            ],
+            bots=self._bots(controls),
+            anomaly=scores["desk"].value,
+            why=scores["desk"].why,
+            proposals=await self._proposals(),
+            overrides=[override_view(each) for each in self._overrides.open()],
+        )
+
+    async def _proposals(self) -> list[ProposalView]:
+        try:
+            return [proposal_view(each) for each in await asyncio.to_thread(self._policies.pending)]
+        except OSError as trouble:
+            log.warning("the policies that wait cannot be read: %s", trouble.strerror)
+            return []
+
+    def _markets_age_s(self) -> float | None:
+        ages = [
+            (self._now() - market.as_of).total_seconds()
+            for keeper in self._markets.values()
+            for market in keeper.markets.values()
+        ]
+        return max(ages, default=None)
+
+    def _bots(self, controls: Mapping[str, str]) -> list[BotView]:
+        return [self._bot(key, controls) for key in self._vault.guard_keys()]
+
+    def _bot(self, key: GuardKey, controls: Mapping[str, str]) -> BotView:
+        score, stop = self._watch.score(key.bot), self._stops.stop_of(key.bot)
+        state = controls.get(f"bot:{key.bot}", TradingState.ACTIVE.value)
+        killed = Scope(bot=key.bot) in self._fence.scopes()
+        return BotView(
+            name=key.bot,
+            account=key.account,
+            key_hint=last_four(key.key),
+            key_state=key.state.value,
+            anomaly=score.value,
+            why=score.why,
+            state=TradingState.HALTED.value if killed else stop.state.value if stop is not None else state,
+            stopped_for=stop.reason if stop is not None else "killed" if killed else "",
+        )
+
+    def _account(
+        self, keeper: AccountKeeper, controls: Mapping[str, str], holds: Sequence[AgedHold], score: Score
+    ) -> AccountView:
+        account = keeper.account
+        level = f"account:{keeper.name}"
+        markets = self._markets[keeper.venue].markets
+        conditional = [order for order in account.open_orders if order.order_type.is_conditional] if account else []
+        engaged = self._fence.engaged(keeper.name, keeper.venue)
+        return AccountView(
+            name=keeper.name,
+            venue=keeper.venue,
+            state=TradingState.HALTED.value if engaged else controls.get(level, TradingState.ACTIVE.value),
+            kill_running=any(f"kill:{scope}" in controls for scope in ("desk", f"venue:{keeper.venue}", level)),
+            fence_engaged=engaged,
+            survey_age_s=(self._now() - account.as_of).total_seconds() if account is not None else None,
+            margin_balance=show(account.margin_balance) if account is not None else None,
+            leverage=_leverage(account, markets, self._now()),
+            positions=[_position(each, markets) for each in account.positions] if account is not None else [],
+            open_orders=len(account.open_orders) - len(conditional) if account is not None else 0,
+            conditional_orders=len(conditional),
+            holds=len(holds),
+            unknown_holds=sum(1 for aged in holds if aged.hold.status is HoldStatus.UNKNOWN),
+            exchange_key=self._keys[keeper.name].verdict,
+            clock_offset_ms=self._clocks[keeper.venue].offset_ms,
+            outside=[_found(each) for each in self._outside[keeper.name].found],
+            feed=FeedView(**asdict(keeper.view)),
+            anomaly=score.value,
+            why=score.why,
+        )
+
+
+def proposal_view(pending: Pending) -> ProposalView:
+    """A policy that waits, as the control door shows it."""
+    proposal, loosens = pending.proposal, loosened(pending.changes)
+    return ProposalView(
+        policy_version=proposal.digest,
+        policy_name=pending.policy.name,
+        policy_owner=pending.policy.owner,
+        by=proposal.by,
+        reason=proposal.reason,
+        at=plain(proposal.at),
+        due=plain(pending.due),
+        stale=pending.stale,
+        loosened=[str(change) for change in loosens],
+        other_changes=[str(change) for change in pending.changes if change not in loosens],
+    )
+
+
+def override_view(state: OverrideState) -> OverrideView:
+    """An override, as the control door shows it."""
+    return OverrideView(
+        id=state.override_id,
+        state=state.phase.value,
+        bot=state.terms.bot,
+        symbol=state.terms.symbol,
+        side=state.terms.side.value,
+        rule=state.terms.rule_id,
+        quantity_max=f"{state.terms.quantity_max:f}",
+        ticket=state.terms.ticket,
+        reason=state.terms.reason,
+        requested_by=state.requested_by,
+        approved_by=state.approved_by,
+        until=plain(state.until),
+    )
+
+
+def _leverage(account: Account | None, markets: Mapping[str, Market], now: datetime) -> str | None:
+    """Worst-case gross notional over margin balance, as ``max_leverage`` counts it, holds aside."""
+    if account is None or account.margin_balance <= 0:
+        return None
+    picture = Snapshot(now=now, bot="", account=account, controls=Controls(generation=0), markets=markets)
+    gross = sum((each.gross_notional for each in worst_case(picture).values()), Decimal(0))
+    return show(gross / account.margin_balance)
+
+
+def _found(found: Found) -> FindingView:
+    return FindingView(
+        at=plain(found.at),
+        activity=found.finding.activity.value,
+        subject=found.finding.subject,
+        detail=found.finding.detail,
+    )
+
+
+def _position(position: Position, markets: Mapping[str, Market]) -> PositionView:
+    mark = markets[position.symbol].mark_price if position.symbol in markets else position.mark_price
+    return PositionView(
+        symbol=position.symbol,
+        position_side=position.position_side.value,
+        quantity=f"{position.quantity:f}",
+        entry_price=f"{position.entry_price:f}",
+        mark_price=f"{mark:f}",
+        notional=show(abs(position.quantity) * mark),
+        unrealised_pnl=show(position.quantity * (mark - position.entry_price)),
+        liquidation_price=f"{position.liquidation_price:f}" if position.liquidation_price is not None else None,
+    )
