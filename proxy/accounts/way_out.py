@@ -25,8 +25,9 @@ from proxy.accounts.troubles import (
     VenueUnavailable,
     VenueUnreached,
 )
-from proxy.accounts.way_out_payloads import CloseReport, Fee, Listed, close_report, fees_of, listing_of, moment
+from proxy.accounts.way_out_payloads import CloseReport, Listed, close_report, fees_of, listing_of, moment
 from proxy.venues.binance.client_ids import is_guards
+from rules.kill.events import Fee
 from rules.model import PositionSide, Side
 
 T = TypeVar("T")

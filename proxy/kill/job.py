@@ -139,6 +139,7 @@ async def _kill_account(press: _Press, hands: AccountHands, clock: Clock, listen
 async def _run(
     press: _Press, hands: AccountHands, clock: Clock, listener: Listener | None, directory: Path, *, resume: bool
 ) -> AccountReport:
+    silent_until = _banned_until(directory)
     journal = _resumed(directory, listener) if resume else None
     taken_over = journal is not None
     if journal is not None and journal.job.scope != str(press.scope):
@@ -160,7 +161,7 @@ async def _run(
 
     trouble = ""
     try:
-        await Runner(journal, hands, disable_keys, clock, flatten=press.flatten).run()
+        await Runner(journal, hands, disable_keys, clock, flatten=press.flatten, silent_until=silent_until).run()
     except Exception as bug:  # The edge: a bug in one account's kill must not stop the kills of the others.
         log.exception("the kill of %s failed", hands.name)
         trouble = f"the kill itself failed ({type(bug).__name__}); press again"
@@ -217,6 +218,14 @@ def _ended(path: Path) -> Journal | None:
     except (JournalCorrupt, OSError):
         return None
     return journal if journal is not None and finished(journal) else None
+
+
+def _banned_until(directory: Path) -> datetime | None:
+    """The end of the ban that the last job ended on: the venue bans an address, not a process."""
+    path = newest(directory)
+    journal = _ended(path) if path is not None else None
+    state = replay(journal.events) if journal is not None else None
+    return state.retry_at if state is not None else None
 
 
 def _job_id(directory: Path, at: datetime) -> str:
