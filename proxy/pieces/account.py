@@ -16,12 +16,15 @@ from proxy.accounts.protection_watch import ProtectionWatch
 from proxy.accounts.record_keeper import RecordKeeper
 from proxy.accounts.stream import PrivateStream
 from proxy.kill.desk import KillDesk
+from proxy.kill.watch import TriggerWatch
 from proxy.pieces.ground import Ground
 from proxy.pieces.hands import Hands
 from proxy.pieces.venue import VenuePieces
-from proxy.pieces.watches import dead_man, key_watch, outside_watch, owner_of, protection_watch
+from proxy.pieces.watches import dead_man, key_watch, outside_watch, owner_of, protection_watch, trigger_watch
 from proxy.signals.conditions import ConditionsKeeper
+from proxy.signals.watch import AnomalyWatch
 from proxy.vault.keys import ExchangeKey
+from rules.facts import Score
 from rules.snapshot import Account
 
 
@@ -35,6 +38,7 @@ class AccountPieces:
     protection: ProtectionWatch
     record: RecordKeeper
     timers: DeadMan
+    triggers: TriggerWatch
 
     def loops(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """What runs for as long as the warden does."""
@@ -45,10 +49,13 @@ class AccountPieces:
             self.record.run(),
             self.protection.run(),
             self.timers.run(),
+            self.triggers.run(),
         )
 
 
-def build_account(ground: Ground, hands: Hands, venue: VenuePieces, kill: KillDesk) -> AccountPieces:
+def build_account(
+    ground: Ground, hands: Hands, venue: VenuePieces, kill: KillDesk, anomaly: AnomalyWatch
+) -> AccountPieces:
     """The pieces of one account, and who of them tells whom."""
     key, feed, market, event = hands.key, hands.feed, venue.market, ground.scribe.event
     owner = owner_of(ground.vault, key.account)
@@ -106,6 +113,21 @@ def build_account(ground: Ground, hands: Hands, venue: VenuePieces, kill: KillDe
         protection=protection,
         record=record,
         timers=dead_man(feed, ground.store, event, keeper.survey_soon),
+        triggers=trigger_watch(
+            hands.kill,
+            market,
+            venue.conditions,
+            outside,
+            book=lambda: keeper.account,
+            memory=lambda: record.record,
+            anomaly=lambda: anomaly.levels().get(f"account:{key.account}", Score()).value,
+            owner=owner,
+            policy=ground.policy,
+            kill=kill,
+            store=ground.store,
+            record=event,
+            now=ground.now,
+        ),
     )
 
 

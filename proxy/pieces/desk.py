@@ -68,10 +68,10 @@ def build_desk(ground: Ground) -> DeskPieces:
         traders=ground.traders,
         generation=kill.generation,
     )
-    accounts = {name: build_account(ground, pair, venues[pair.key.venue], kill) for name, pair in hands.items()}
+    watch = AnomalyWatch(ground.store, ground.traders)
+    accounts = {name: build_account(ground, pair, venues[pair.key.venue], kill, watch) for name, pair in hands.items()}
     keepers.update((name, pieces.keeper) for name, pieces in accounts.items())
     overrides = _override_desk(ground, hands, venues)
-    watch = AnomalyWatch(ground.store, ground.traders)
     return DeskPieces(venues=venues, accounts=accounts, kill=kill, stops=stops, overrides=overrides, watch=watch)
 
 
