@@ -46,6 +46,9 @@ def run(args: argparse.Namespace, stdout: TextIO = sys.stdout, stderr: TextIO = 
     except OSError as trouble:
         done = f"nothing: the sentinel could not be written ({trouble})"
     print(done, file=stderr)
+    report = _by_the_warden(args, scope, stderr)
+    if report is not None:
+        return _told(args, report, stdout)
 
     from proxy.vault.errors import VaultError
 
@@ -59,6 +62,24 @@ def run(args: argparse.Namespace, stdout: TextIO = sys.stdout, stderr: TextIO = 
     if unknown:
         return _blocked_only(f"no base URL is set for {', '.join(unknown)}", done, args, stdout, stderr)
     return _drive(args, scope, keys, stdout, stderr)
+
+
+def _by_the_warden(args: argparse.Namespace, scope: Scope, stderr: TextIO) -> KillReport | None:
+    """What the running warden made of it; ``None`` when there is none, or it cannot: then it is done from here."""
+    from proxy.kill.calling import LineRefused, NoWarden, ask_warden
+
+    def show(line: dict[str, Any]) -> None:
+        print(json.dumps(line), file=stderr)
+
+    try:
+        told = ask_warden(args.data_dir, scope=str(scope), by=args.by, reason=args.reason, show=show)
+    except (NoWarden, LineRefused) as trouble:
+        print(f"perpguard kill: {trouble}; going to the exchange from here", file=stderr)
+        return None
+    from proxy.kill import report
+    from proxy.store import codec
+
+    return codec.build(told, report.KillReport)
 
 
 def _keys(data_dir: Path, scope: Scope, passphrase_file: Path | None) -> tuple[ExchangeKey, ...]:
@@ -78,10 +99,13 @@ def _drive(
 ) -> int:
     import asyncio
 
+    return _told(args, asyncio.run(_kill(args, scope, keys, stderr)), stdout)
+
+
+def _told(args: argparse.Namespace, report: KillReport, stdout: TextIO) -> int:
     from proxy.store import codec
     from rules.kill.events import Phase
 
-    report = asyncio.run(_kill(args, scope, keys, stderr))
     if args.json:
         print(codec.dump(codec.plain(report)).decode(), file=stdout)
     else:

@@ -10,6 +10,8 @@ from proxy.accounts.keeper import AccountKeeper
 from proxy.kill.bot_stops import BotStops
 from proxy.kill.desk import KillDesk
 from proxy.kill.hands import VenueHands
+from proxy.kill.line import KillLine
+from proxy.kill.sentinels import SentinelWatch
 from proxy.overrides.desk import OverrideDesk
 from proxy.pieces.account import AccountPieces, build_account
 from proxy.pieces.ground import Ground
@@ -29,6 +31,8 @@ class DeskPieces:
     stops: BotStops
     overrides: OverrideDesk
     watch: AnomalyWatch
+    line: KillLine
+    sentinels: SentinelWatch
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
         """What runs, for every account and venue, for as long as the warden does."""
@@ -71,8 +75,20 @@ def build_desk(ground: Ground) -> DeskPieces:
     watch = AnomalyWatch(ground.store, ground.traders)
     accounts = {name: build_account(ground, pair, venues[pair.key.venue], kill, watch) for name, pair in hands.items()}
     keepers.update((name, pieces.keeper) for name, pieces in accounts.items())
-    overrides = _override_desk(ground, hands, venues)
-    return DeskPieces(venues=venues, accounts=accounts, kill=kill, stops=stops, overrides=overrides, watch=watch)
+
+    def covered(scope: Scope) -> list[str]:
+        return [name for name in hands if scope.covers(name)]
+
+    return DeskPieces(
+        venues=venues,
+        accounts=accounts,
+        kill=kill,
+        stops=stops,
+        overrides=_override_desk(ground, hands, venues),
+        watch=watch,
+        line=KillLine(settings.data_dir, kill, covered),
+        sentinels=SentinelWatch(data_dir=settings.data_dir, press=kill.press, accounts=covered),
+    )
 
 
 def _override_desk(ground: Ground, hands: Mapping[str, Hands], venues: Mapping[str, VenuePieces]) -> OverrideDesk:

@@ -8,6 +8,7 @@ from proxy.console.app import create_console
 from proxy.control import Control
 from proxy.control_token import control_token
 from proxy.glance import Glance
+from proxy.kill.signed import CommandDesk
 from proxy.pieces.desk import DeskPieces
 from proxy.pieces.ground import Ground
 
@@ -40,6 +41,12 @@ def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
         overrides=desk.overrides,
         now=ground.now,
     )
+    commands = CommandDesk(
+        desk=settings.desk,
+        keys=settings.control_commanders,
+        path=settings.data_dir / "commands" / "nonces.json",
+        now=ground.now,
+    )
     return create_console(
         control,
         token=control_token(settings),
@@ -47,4 +54,5 @@ def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
         hosts=settings.console_hosts,
         https=settings.control_https,
         now=ground.now,
+        commands=commands,
     )
