@@ -22,6 +22,10 @@ import pytest
 
 from proxy.demo.bot import connect
 from proxy.demo.world import ACCOUNT
+from proxy.store.codec import build
+from rules.kill.evidence import Evidence
+from rules.kill.settings import Triggers
+from rules.kill.triggers import Ruling, Tally, judge
 from tests.support.policies import a_policy, a_rule
 from tests.support.worlds import LiveWorld, freeze, until
 
@@ -154,6 +158,24 @@ def by_signal_to_the_warden(world: LiveWorld) -> None:
     os.kill(world.process("warden"), signal.SIGUSR1)
 
 
+def test_a_rule_kills_on_two_sources_and_leaves_all_it_saw_in_the_audit(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """One bot trades at a loss of fees; nobody presses."""
+    policy = f"{POLICY}\n[kill.triggers]\ndaily_loss_kill = 0.00004\n"
+    with LiveWorld(tmp_path_factory.mktemp("rule") / "data", policy, balance=100_000, gate_workers=1) as world:
+        until(lambda: world.bot.order("BTCUSDT", "BUY", "0.1").status_code == 200, "entries pass", 60, every_s=0.2)
+        kill = until(lambda: world.ask("GET", "/control/kill")["kill"], "the guard presses", 60, every_s=0.2)
+        assert (kill["by"], kill["reason"].partition(":")[0]) == ("warden", "daily_loss")
+        until(lambda: book(world) == FLAT, "flat at the exchange", KILL_TIMEOUT_S, every_s=0.2)
+        fired = until(lambda: [each for each in world.export() if each.get("what") == "trigger.kill"], "it is told")
+    detail = fired[0]["detail"]
+    tally, evidence = build(detail["tally"], Tally), build(detail["evidence"], Evidence)
+    ruling = judge(tally, evidence, build(detail["settings"], Triggers))[1]
+    assert ruling == build(detail["ruling"], Ruling) and ruling.confirmations == 3
+    assert evidence.reading is not None and evidence.results is not None and evidence.reading.legs
+
+
 def test_the_socket_is_its_owners_alone(running: LiveWorld) -> None:
     status = (running.data_dir / "control.sock").stat()
     assert (status.st_mode & 0o777, status.st_uid) == (0o600, os.geteuid())
@@ -204,6 +226,7 @@ def test_f29_a_signal_to_the_supervisor_is_as_good(world: LiveWorld) -> None:
             os.kill(pid, signal.SIGCONT)
 
 
+@pytest.mark.full
 def test_f29_a_file_of_one_account_stops_that_account(world: LiveWorld) -> None:
     (world.data_dir / "kill" / f"account.{ACCOUNT}").touch()
     until(lambda: book(world) == FLAT, "flat at the exchange", KILL_TIMEOUT_S, every_s=0.2)

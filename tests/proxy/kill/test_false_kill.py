@@ -27,7 +27,7 @@ from tests.proxy.kill.practice_month import PracticeMonth
 
 PROOF = int(os.environ.get("PERPGUARD_PROOF", "1"))
 POLICIES = Path(__file__).parents[3] / "configs" / "policies"
-PRESETS = ("solo", "desk")
+PRESETS = ("solo", pytest.param("desk", marks=pytest.mark.full))
 DAYS = 30
 MONTH_TICK_S, SEEDS = (5.0, 5) if PROOF >= 100 else (100.0, 1)
 Incident = Callable[[PracticeMonth], Awaitable[None]]
@@ -163,7 +163,7 @@ def seeded(preset: str, incident: Incident, *, venue_away: bool = False) -> Prac
         (faulty_gate, "unrecorded_orders"),
         (leaked_key, "outside_orders"),
         (stuck_feed, "unread"),
-        (bleed, "drawdown"),
+        pytest.param(bleed, "drawdown", marks=pytest.mark.full),
         (near_liquidation, "liquidation"),
     ],
 )
