@@ -140,6 +140,7 @@ def listening(data_dir: Path) -> socket.socket:
         before = os.umask(0o177)
         try:
             listener.bind(address)
+            listener.listen(CALLERS_MAX)
         except OSError:
             listener.close()
             raise

@@ -17,7 +17,7 @@ from proxy.accounts.troubles import VenueThrottled, VenueTrouble
 from proxy.kill.witness import orders_seen, reading_seen
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
-from rules.kill.evidence import AccountSeen, Evidence, OrdersSeen
+from rules.kill.evidence import AccountSeen, Evidence
 from rules.kill.settings import Triggers
 from rules.kill.triggers import Action, Ruling, Tally, judge
 from rules.snapshot import Account
@@ -31,7 +31,7 @@ LOOK_EVERY: Final = timedelta(seconds=2)
 
 LOOK_S_MAX: Final = 5.0
 RECORDS_LAG: Final = timedelta(seconds=30)
-"""For so long after the store was away, gates' records of orders may still be on their way to us."""
+"""For so long after a start, or after the store was away, gates' records of orders may still be on their way to us."""
 
 _REASON_LENGTH_MAX: Final = 200
 
@@ -90,7 +90,7 @@ class TriggerWatch:
         self._reading: AccountSeen | None = None
         self._look = False
         self._look_from: datetime | None = None
-        self._store_away: datetime | None = None
+        self._store_away = now()
         self._unanswered: Ruling | None = None
 
     @property
@@ -125,11 +125,8 @@ class TriggerWatch:
     def _evidence(self) -> Evidence:
         now, settings = self._now(), self._settings()
         seen = self._sources.evidence(now)
-        unrecorded = OrdersSeen()
-        if self._store_away is None or now - self._store_away > RECORDS_LAG:
-            away = self._store_away
-            found = (at for at in self._sources.unrecorded() if away is None or at - away > RECORDS_LAG)
-            unrecorded = orders_seen(found, now, settings.orders_window_s)
+        told_from = self._store_away + RECORDS_LAG
+        found = (at for at in self._sources.unrecorded() if at > told_from)
         return Evidence(
             at=now,
             account=self._account,
@@ -137,7 +134,7 @@ class TriggerWatch:
             reading=self._reading,
             results=seen.results,
             forecast=seen.forecast,
-            unrecorded=unrecorded,
+            unrecorded=orders_seen(found, now, settings.orders_window_s),
             outside=orders_seen(self._sources.outside(), now, settings.orders_window_s),
             anomaly=seen.anomaly,
         )
