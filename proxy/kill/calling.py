@@ -83,7 +83,7 @@ def _lines(line: socket.socket) -> Iterator[dict[str, Any]]:
             buffered = rest
             try:
                 told = json.loads(head)
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise NoWarden("the warden's answer cannot be read") from None
             if isinstance(told, dict):
                 yield told

@@ -73,13 +73,24 @@ def _by_the_warden(args: argparse.Namespace, scope: Scope, stderr: TextIO) -> Ki
 
     try:
         told = ask_warden(args.data_dir, scope=str(scope), by=args.by, reason=args.reason, show=show)
+        return _report_of(told)
     except (NoWarden, LineRefused) as trouble:
         print(f"perpguard kill: {trouble}; going to the exchange from here", file=stderr)
         return None
-    from proxy.kill import report
+
+
+def _report_of(told: dict[str, Any]) -> KillReport:
+    """Raises ``NoWarden`` for the report of a warden of another version."""
+    import msgspec
+
+    from proxy.kill.calling import NoWarden
+    from proxy.kill.report import KillReport as Report
     from proxy.store import codec
 
-    return codec.build(told, report.KillReport)
+    try:
+        return codec.build(told, Report)
+    except msgspec.ValidationError:
+        raise NoWarden("the warden's report cannot be read") from None
 
 
 def _keys(data_dir: Path, scope: Scope, passphrase_file: Path | None) -> tuple[ExchangeKey, ...]:

@@ -58,11 +58,15 @@ class KillLine:
 
     async def serve(self) -> None:
         """Answer for ever. While another warden has the socket, wait for it to go."""
+        told = ""
         while True:
             try:
                 listener = listening(self._data_dir)
             except OSError as trouble:
-                log.warning("the kill's socket cannot be opened: %s", trouble.strerror or trouble)
+                why = trouble.strerror or str(trouble)
+                if why != told:  # Once, not every second: there are systems that will never let it.
+                    log.warning("the kill's socket cannot be opened: %s", why)
+                    told = why
                 await asyncio.sleep(RETRY_S)
                 continue
             server = await asyncio.start_unix_server(self._answer, sock=listener, limit=LINE_BYTES_MAX)

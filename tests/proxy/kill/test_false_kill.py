@@ -1,7 +1,7 @@
 """F30: a quiet month without a single press, and the same configuration presses in every incident that is seeded.
 
 The month is 30 days of the practice exchange's calm weather in ticks of 100 seconds, at each of which the triggers look
-as often as they need to confirm what they see (``PERPGUARD_PROOF`` of 100: five seconds, and five seeds). Incidents run
+as often as they need to confirm what they see (``PERPGUARD_PROOF`` of 100: 15 seconds, and three seeds). Incidents run
 in ticks of a second behind a quiet day.
 """
 
@@ -29,7 +29,7 @@ PROOF = int(os.environ.get("PERPGUARD_PROOF", "1"))
 POLICIES = Path(__file__).parents[3] / "configs" / "policies"
 PRESETS = ("solo", pytest.param("desk", marks=pytest.mark.full))
 DAYS = 30
-MONTH_TICK_S, SEEDS = (5.0, 5) if PROOF >= 100 else (100.0, 1)
+MONTH_TICK_S, SEEDS = (15.0, 3) if PROOF >= 100 else (100.0, 1)
 Incident = Callable[[PracticeMonth], Awaitable[None]]
 
 
