@@ -55,6 +55,7 @@ class Desk:
         self.pressed: list[tuple[Scope, str, str]] = []
         self.phases = [Phase.CANCELLING, Phase.FLATTENING, Phase.FLAT]
         self.full = False
+        self.looks = 0
 
     async def press(self, scope: Scope, by: str, reason: str) -> Blocked:
         if self.full:
@@ -63,7 +64,9 @@ class Desk:
         return Blocked(scope=scope, generation=7, blocked_ms=1.5, latched=False)
 
     def reports(self) -> tuple[AccountReport, ...]:
-        if not self.pressed:
+        self.looks += 1
+        if self.looks == 1:
+            assert self.pressed, "it looked about before it pressed"
             return (a_report("of-yesterday", Phase.DEGRADED),)
         return (a_report("of-today", self.phases.pop(0) if len(self.phases) > 1 else self.phases[0]),)
 
