@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from proxy.clock import utc_now
+from proxy.kill.sentinels import obey_kill_signal
 from proxy.policy.shelf import Shelf
 from proxy.policy_file import load_policy
 from proxy.settings import Settings
@@ -72,6 +73,7 @@ def run_gate(settings: Settings, descriptor: int) -> int:
     from proxy.gate.streams.socket import BotConnection
 
     harden_process("gate")
+    obey_kill_signal(settings.data_dir)
     policy = load_policy(policy_path(settings))
     vault = open_vault(settings, os.environ)
     config = uvicorn.Config(
@@ -97,6 +99,7 @@ def run_warden(settings: Settings, descriptor: int) -> int:
     from proxy.warden import AccountsChanged, Warden
 
     harden_process("warden")
+    obey_kill_signal(settings.data_dir)
     vault = open_vault(settings, os.environ)
     try:
         asyncio.run(_serve_warden(Warden(settings, vault, utc_now), descriptor))

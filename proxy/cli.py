@@ -116,6 +116,7 @@ def _base_parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[
 def _parser() -> argparse.ArgumentParser:
     from proxy.audit import commands as audit_commands
     from proxy.certificate import commands as certificate_commands
+    from proxy.kill import signing as signing_commands
     from proxy.leases import commands as lease_commands
     from proxy.ledger import commands as ledger_commands
     from proxy.overrides import commands as override_commands
@@ -150,6 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--once", action="store_true", help="run unattended and end")
     demo.add_argument("--json", action="store_true", help="print one JSON object")
     kill_commands.add_arguments(commands)
+    signing_commands.add_arguments(commands)
     vault_commands.add_arguments(commands)
     audit_commands.add_arguments(commands, ledger_commands.look_back)
     ledger_commands.add_arguments(commands)
@@ -275,6 +277,12 @@ def _ledger(args: Arguments) -> int:
     return ledger_commands.run(args)
 
 
+def _command(args: Arguments) -> int:
+    from proxy.kill import signing as signing_commands
+
+    return signing_commands.run(args)
+
+
 def _override(args: Arguments) -> int:
     from proxy.overrides import commands as override_commands
 
@@ -311,4 +319,5 @@ _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "override": _override,
     "leases": _leases,
     "certificate": _certificate,
+    "command": _command,
 }

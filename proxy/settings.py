@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as MalformedEnvironment
 
+from proxy.person_keys import public_key
 from proxy.store.embedded import embedded_url
 
 BINANCE_HOSTS: Final = {
@@ -69,12 +70,21 @@ class Settings(BaseSettings):
     control_people: tuple[str, ...] | None = None
     control_https: bool = False
     control_token: SecretStr | None = None
+    control_commanders: dict[str, str] = {}
 
     watchdog: Literal["none", "local", "remote"] = "none"
 
     streams: bool = True
     survey_every_s: float = Field(default=15.0, gt=0, le=300)
     markets_every_s: float = Field(default=2.0, gt=0, le=60)
+
+    @field_validator("control_commanders")
+    @classmethod
+    def _public_keys(cls, keys: dict[str, str]) -> dict[str, str]:
+        """Whose signed commands are obeyed: each name with a public key."""
+        for text in keys.values():
+            public_key(text)
+        return keys
 
     @property
     def store(self) -> str:

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from proxy.kill.sentinels import obey_kill_signal
 from proxy.settings import Settings
 from proxy.store.embedded import EmbeddedStore
 from proxy.watchdog.stopping import stopping_path
@@ -80,6 +81,7 @@ class Supervisor:
         """Start everything, keep it running, stop it in order on SIGTERM or SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
+        obey_kill_signal(self._settings.data_dir)
         with ExitStack() as stack:
             stack.enter_context(_only_guard_of(self._settings.data_dir))
             if self._settings.store_url is None:

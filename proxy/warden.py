@@ -76,6 +76,8 @@ class Warden:
         async with asyncio.TaskGroup() as loops:
             loops.create_task(desk.kill.mirror())
             loops.create_task(desk.pursuit.run())
+            loops.create_task(desk.line.serve())
+            loops.create_task(desk.sentinels.run())
             loops.create_task(self._mirror_keys())
             loops.create_task(desk.certificates.run())
             await self._scribe.open()

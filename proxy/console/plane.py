@@ -260,6 +260,13 @@ class ControlPlane(Protocol):
         """
         ...
 
+    async def reduce(self, *, scope: str, by: str, reason: str) -> Mapping[str, Any]:
+        """Let nothing in that adds risk: scope, reduced (the accounts that were not so, nor stopped, before).
+
+        Raises ``ControlRefused`` for an unknown scope, and when the store does not answer.
+        """
+        ...
+
     async def kill_progress(self) -> Mapping[str, Any] | None:
         """The newest job: running, scope, by, reason, flat, flat_ms, accounts (name, phase, steps, read_backs)."""
         ...

@@ -13,8 +13,10 @@ from proxy.certificate.keeping import CertificateKeeper
 from proxy.kill.bot_stops import BotStops
 from proxy.kill.desk import KillDesk
 from proxy.kill.hands import VenueHands
+from proxy.kill.line import KillLine
 from proxy.kill.pursuit import Pursuit
 from proxy.kill.roster import Roster
+from proxy.kill.sentinels import SentinelWatch
 from proxy.leases.watch import LeaseWatch
 from proxy.overrides.desk import OverrideDesk
 from proxy.pieces.account import AccountPieces, build_account
@@ -46,6 +48,8 @@ class DeskPieces:
     watch: AnomalyWatch
     heart: Heart
     leases: LeaseWatch
+    line: KillLine
+    sentinels: SentinelWatch
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
         """What runs, for every account and venue, for as long as the warden does."""
@@ -101,7 +105,10 @@ def build_desk(ground: Ground) -> DeskPieces:
         traders=ground.traders,
         generation=kill.generation,
     )
-    accounts |= {name: build_account(ground, pair, venues[pair.key.venue], kill, heart) for name, pair in hands.items()}
+    watch = AnomalyWatch(ground.store, ground.traders)
+    accounts |= {
+        name: build_account(ground, pair, venues[pair.key.venue], kill, heart, watch) for name, pair in hands.items()
+    }
     keepers.update((name, pieces.keeper) for name, pieces in accounts.items())
 
     def shows(account: str) -> bool:
@@ -119,7 +126,6 @@ def build_desk(ground: Ground) -> DeskPieces:
     )
     leases = build_leases(ground, stops, kill, hands, keepers)
     overrides = _override_desk(ground, hands, venues)
-    watch = AnomalyWatch(ground.store, ground.traders)
     return DeskPieces(
         venues=venues,
         accounts=accounts,
@@ -131,6 +137,8 @@ def build_desk(ground: Ground) -> DeskPieces:
         watch=watch,
         heart=heart,
         leases=leases,
+        line=KillLine(settings.data_dir, kill, kill.roster.accounts),
+        sentinels=SentinelWatch(data_dir=settings.data_dir, press=kill.press, accounts=kill.roster.accounts),
     )
 
 

@@ -8,6 +8,7 @@ from proxy.console.app import create_console
 from proxy.control import Control
 from proxy.control_token import control_token
 from proxy.glance import Glance
+from proxy.kill.signed import CommandDesk
 from proxy.pieces.desk import DeskPieces
 from proxy.pieces.ground import Ground
 from proxy.watchdog.door import watchdog_routes
@@ -44,6 +45,12 @@ def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
         overrides=desk.overrides,
         now=ground.now,
     )
+    commands = CommandDesk(
+        desk=settings.desk,
+        keys=settings.control_commanders,
+        path=settings.data_dir / "commands" / "nonces.json",
+        now=ground.now,
+    )
     console = create_console(
         control,
         desk.certificates,
@@ -52,6 +59,7 @@ def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
         hosts=settings.console_hosts,
         https=settings.control_https,
         now=ground.now,
+        commands=commands,
     )
     console.include_router(watchdog_routes(desk.heart))
     return console

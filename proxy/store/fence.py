@@ -155,16 +155,31 @@ class Fence:
                 found.add(Scope.parse(name.replace(".", ":", 1)))
         return frozenset(found)
 
+    def put_at(self, scope: Scope) -> float | None:
+        """When a person, or a signal, put or touched this scope's sentinel, in seconds since 1970.
+
+        ``None`` when there is none, and for one that a press wrote: that is dated 1970, for its job is under way.
+        """
+        try:
+            return self._sentinel(scope).stat().st_mtime or None
+        except OSError:
+            return None
+
     def _sentinel(self, scope: Scope) -> Path:
         return self._directory / str(scope).replace(":", ".", 1)
 
     def _put_sentinel(self, scope: Scope) -> None:
-        descriptor = os.open(self._sentinel(scope), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        path = self._sentinel(scope)
         try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except FileExistsError:
+            return sync_directory(self._directory)  # Whoever put it: that it is there is all there is to it.
+        try:
+            os.utime(descriptor, (0, 0))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        sync_directory(self._directory)
+        return sync_directory(self._directory)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -111,6 +111,64 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Triggers:
+    """``[kill.triggers]``: what the warden presses the button for by itself. A limit not written is not watched.
+
+    ``*_reduce`` lets nothing in that adds risk, ``*_kill`` makes the account flat. A kill needs two sources where there
+    are two (what the guard keeps, and the venue read anew by the kill's own hands), seen ``confirmations`` times.
+    """
+
+    daily_loss_reduce: Annotated[
+        Decimal | None, Setting("fraction of equity before the loss, UTC day or last 24 hours", Looser.HIGHER)
+    ] = None
+    daily_loss_kill: Annotated[Decimal | None, Setting("the same", Looser.HIGHER)] = None
+    drawdown_reduce: Annotated[Decimal | None, Setting("fraction of the highest equity", Looser.HIGHER)] = None
+    drawdown_kill: Annotated[Decimal | None, Setting("the same", Looser.HIGHER)] = None
+    liquidation_sigmas_reduce: Annotated[
+        Decimal | None,
+        Setting("distance to liquidation by the guard's arithmetic, in standard deviations of one hour", Looser.LOWER),
+    ] = None
+    liquidation_sigmas_kill: Annotated[Decimal | None, Setting("the same", Looser.LOWER)] = None
+    liquidation_probability_reduce: Annotated[
+        Decimal | None,
+        Setting("a stated forecast's probability; where there is one it counts, not sigmas", Looser.HIGHER),
+    ] = None
+    liquidation_probability_kill: Annotated[Decimal | None, Setting("the same", Looser.HIGHER)] = None
+    liquidation_distance_kill: Annotated[
+        Decimal, Setting("fraction of the mark to the venue's own liquidation price: the second source", Looser.LOWER)
+    ] = Decimal("0.05")
+    unread_reduce_s: Annotated[
+        int | None, Setting("seconds for which an account with positions cannot be followed", Looser.HIGHER)
+    ] = None
+    unread_kill_s: Annotated[int | None, Setting("the same, while the kill's own hands can read it", Looser.HIGHER)] = (
+        None
+    )
+    unrecorded_orders_kill: Annotated[
+        int | None, Setting("orders that bear the guard's mark and that no record knows; one reduces", Looser.HIGHER)
+    ] = None
+    outside_orders_kill: Annotated[
+        int | None, Setting("orders that came from outside; what one leads to is outside_activity's", Looser.HIGHER)
+    ] = None
+    orders_window_s: Annotated[int, Setting("seconds in which these orders are counted", Looser.LOWER)] = 600
+    anomaly_reduce: Annotated[Decimal | None, Setting("anomaly score of the account, 0 to 1", Looser.HIGHER)] = None
+    anomaly_for_s: Annotated[int, Setting("seconds for which it has to stay that high", Looser.HIGHER)] = 30
+    confirmations: Annotated[int, Setting("readings in a row that must agree", Looser.HIGHER)] = 3
+    facts_age_max_s: Annotated[int, Setting("seconds; older facts confirm nothing", Looser.LOWER)] = 30
+
+    def __post_init__(self) -> None:
+        for soft, hard, lower_is_worse in (
+            ("daily_loss_reduce", "daily_loss_kill", False),
+            ("drawdown_reduce", "drawdown_kill", False),
+            ("liquidation_sigmas_reduce", "liquidation_sigmas_kill", True),
+            ("liquidation_probability_reduce", "liquidation_probability_kill", False),
+            ("unread_reduce_s", "unread_kill_s", False),
+        ):
+            first, last = getattr(self, soft), getattr(self, hard)
+            if first is not None and last is not None and (first < last if lower_is_worse else first > last):
+                raise ValueError(f"{soft} must be reached before {hard}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KillSettings:
     """Every table; one that is not written has its defaults."""
 
@@ -120,6 +178,7 @@ class KillSettings:
     watchdog: Watchdog = field(default_factory=Watchdog)
     dead_man: DeadMan = field(default_factory=DeadMan)
     lease: Lease = field(default_factory=Lease)
+    triggers: Triggers = field(default_factory=Triggers)
 
 
 FLATTEN_DEFAULT: Final = Flatten()
