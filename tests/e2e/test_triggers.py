@@ -158,6 +158,7 @@ def by_signal_to_the_warden(world: LiveWorld) -> None:
     os.kill(world.process("warden"), signal.SIGUSR1)
 
 
+@pytest.mark.full
 def test_a_rule_kills_on_two_sources_and_leaves_all_it_saw_in_the_audit(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:

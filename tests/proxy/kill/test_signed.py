@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from proxy.kill.signed import NONCES_MAX, Command, CommandDesk, CommandRefused, signed
+from proxy.kill import signed as signed_module
+from proxy.kill.signed import Command, CommandDesk, CommandRefused, signed
 from tests.support.commands import ANN, a_command, public_half
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
@@ -96,9 +97,10 @@ def test_what_is_signed_and_makes_no_sense_is_refused(desk: Desk, changed: dict[
     assert desk.refusal(a_command(NOW, **changed)) == code
 
 
-def test_the_memory_of_nonces_is_bounded_and_forgets_by_itself(desk: Desk) -> None:
-    for _ in range(NONCES_MAX):
-        desk.desk._use(a_command(NOW)["nonce"], NOW)
+def test_the_memory_of_nonces_is_bounded_and_forgets_by_itself(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signed_module, "NONCES_MAX", 5)
+    for _ in range(5):
+        desk.desk.accept(a_command(NOW))
     assert desk.refusal(a_command(NOW)) == "TOO_MANY_COMMANDS"
     desk.now += timedelta(seconds=241)
     desk.desk.accept(a_command(desk.now))
