@@ -66,6 +66,7 @@ bench: .venv/.dev
 	$(PY) -m bench.decide
 	$(PY) -m bench.latency
 	$(PY) -m bench.relay
+	$(PY) -m bench.kill_fence
 	$(PY) -m bench.kill
 
 proof: .venv/.dev

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -69,6 +69,8 @@ class Settings(BaseSettings):
     control_people: tuple[str, ...] | None = None
     control_https: bool = False
     control_token: SecretStr | None = None
+
+    watchdog: Literal["none", "local", "remote"] = "none"
 
     streams: bool = True
     survey_every_s: float = Field(default=15.0, gt=0, le=300)

@@ -217,15 +217,23 @@ class VenueAccount:
         rows = await self._read(self._venue.fapiPrivateGetOpenOrders, {"symbol": symbol})
         return parsed(lambda: tuple(map(plain_order, rows)))
 
-    async def cancel_order(self, symbol: str, client_order_id: str) -> None:
-        """Cancel one plain order by the client's id. One that is gone already is as good; safe to do twice."""
+    async def cancel_order(self, symbol: str, client_order_id: str, *, conditional: bool = False) -> None:
+        """Cancel one order by the client's id. One that is gone already is as good; safe to do twice."""
+        cancel = self._venue.fapiPrivateDeleteAlgoOrder if conditional else self._venue.fapiPrivateDeleteOrder
+        named = {"clientAlgoId" if conditional else "origClientOrderId": client_order_id}
         try:
-            await self._read(
-                self._venue.fapiPrivateDeleteOrder, {"symbol": symbol, "origClientOrderId": client_order_id}
-            )
+            await self._read(cancel, named if conditional else {"symbol": symbol, **named})
         except VenueRefused as refusal:
             if refusal.code != _NOTHING_TO_CANCEL:
                 raise
+
+    async def arm_timer(self, symbol: str, countdown_s: int) -> None:
+        """Let the venue cancel the symbol's orders in ``countdown_s`` unless armed again; 0 disarms. Weight 10.
+
+        Binance, "Auto-Cancel All Open Orders", seen 2026-11: one countdown a symbol, checked every 10 ms or so.
+        """
+        timer = {"symbol": symbol, "countdownTime": str(countdown_s * 1000)}
+        await self._read(self._venue.fapiPrivatePostCountdownCancelAll, timer)  # Safe to do twice, like a read.
 
     async def cancel_conditional(self, symbol: str, client_order_id: str) -> None:
         """Cancel one conditional order by the client's id. One that is gone already is as good; safe to do twice."""

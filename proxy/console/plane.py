@@ -56,7 +56,8 @@ class AccountView:
 
     ``exchange_key`` is ``sound``, ``unknown``, or what is wrong with the key's rights. ``clock_offset_ms`` is the
     venue's time less the guard's. ``outside`` are the newest findings of what did not come through the guard.
-    ``anomaly`` is the score of all its bots together, ``why`` what drove it.
+    ``anomaly`` is the score of all its bots together, ``why`` what drove it. ``external_trader`` says that it went on
+    being traded past the guard after a kill; ``timers`` are the symbols on which the venue's own dead-man timer stands.
     """
 
     name: str
@@ -76,8 +77,10 @@ class AccountView:
     exchange_key: str = "unknown"
     clock_offset_ms: int | None = None
     outside: Sequence[FindingView] = ()
+    timers: Sequence[str] = ()
     anomaly: float = 0.0
     why: str = ""
+    external_trader: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +137,32 @@ class ProposalView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseView:
+    """A bot's promise to be heard again within ``left_s`` seconds; negative when it was not. ``step`` is what followed:
+    reduce, cancel or flatten."""
+
+    bot: str
+    account: str
+    ttl_s: float
+    left_s: float
+    step: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchdogView:
+    """A process that flattens when the guard is silent. ``name`` is empty for one that is configured and never called.
+
+    ``duty`` is what it says it is at: waiting, watching, standing down, flattening. ``lost``: it called, and does not
+    any more.
+    """
+
+    name: str
+    duty: str
+    heard_age_s: float | None
+    lost: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeskView:
     """The desk in one glance. ``anomaly`` is the score across accounts, ``why`` what drove it."""
 
@@ -152,6 +181,8 @@ class DeskView:
     anomaly: float = 0.0
     why: str = ""
     overrides: Sequence[OverrideView] = ()
+    watchdogs: Sequence[WatchdogView] = ()
+    leases: Sequence[LeaseView] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

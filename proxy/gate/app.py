@@ -18,6 +18,7 @@ from proxy.gate.identity import Identities
 from proxy.gate.journal import Journal
 from proxy.gate.judge import Judge
 from proxy.gate.latch import Latch
+from proxy.gate.lease import LeaseDesk
 from proxy.gate.orders import OrderDesk
 from proxy.gate.policy import GatePolicy, policy_of
 from proxy.gate.reads import ReadDesk, VenueReads
@@ -93,6 +94,7 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
         orders=orders,
         reads=ReadDesk(store=store, views=views, venue=venue),
         streams=streams,
+        leases=LeaseDesk(store),
         now=clock.now,
     )
     trading = TradingDoor(identities=identities, store=store, keys=keys, carry=door.carry, now=clock.now)

@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 
 from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
 from proxy.kill.hands import AccountHands, Reading
-from proxy.kill.job import NewestJob, job_directory, job_history, newest_jobs
+from proxy.kill.jobs import NewestJob, job_directory, job_history, newest_jobs
 from proxy.kill.journal import Journal
 from proxy.kill.lock import AccountLock
 from proxy.store.fence import Scope

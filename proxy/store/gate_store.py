@@ -31,6 +31,7 @@ from proxy.store.documents import Documents, decode_account, decode_markets
 from proxy.store.hold_script import documents_of, hold_arguments, hold_keys, view_of
 from proxy.store.holds import decode_holds
 from proxy.store.keys import Keys
+from proxy.store.leases import LeaseRequest, lease_field
 from proxy.store.timers import TIMERS_MAX, DeadManTimer, timer_prefix
 from proxy.store.unreported import decode_unreported, unreported_arguments, unreported_field
 from proxy.store.view import HoldRequest, Look, View
@@ -59,6 +60,10 @@ class StoreUnavailable(Exception):
 
 class RequestReplayed(Exception):
     """The same signed request was seen before."""
+
+
+class KeyOff(Exception):
+    """The guard key was switched off."""
 
 
 class StoreFull(Exception):
@@ -103,6 +108,7 @@ class GateStore:
             "shrink": Script.named("shrink", "convert"),
             "refuse": Script.named("refuse"),
             "arm": Script.named("arm"),
+            "lease": Script.named("lease"),
             "hear": Script.named("hear"),
         }
         self._voiding = Voiding(self._redis, self._keys)
@@ -261,6 +267,26 @@ class GateStore:
         )
         if reply == "FULL":
             raise StoreFull("TIMERS_FULL")
+
+    async def keep_lease(self, request: LeaseRequest) -> None:
+        """Take, renew or give back a bot's lease. Safe to ask again with a request of its own.
+
+        Raises ``StoreUnavailable``, and then nobody knows whether it is kept; ``RequestReplayed`` or ``KeyOff``.
+        """
+        reply = await self._call(
+            "lease",
+            [self._keys.leases, self._keys.seen(request.replay_digest), self._keys.disabled],
+            [
+                lease_field(request.account, request.bot),
+                request.ttl_s * 1_000_000,
+                request.replay_window_ms,
+                request.guard_key,
+            ],
+        )
+        if reply == "REPLAYED":
+            raise RequestReplayed
+        if reply == "DISABLED":
+            raise KeyOff
 
     async def unreported(self, account: str) -> tuple[UnreportedOrder, ...]:
         """An account's orders whose answer was lost and whose bot has not read them. Raises ``StoreUnavailable``."""
