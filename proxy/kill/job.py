@@ -26,7 +26,7 @@ from proxy.kill.lock import AccountLock
 from proxy.kill.report import AccountReport, KillReport, account_report, worst
 from proxy.kill.runner import Clock, Runner
 from proxy.store.fence import Fence, Scope
-from rules.kill.machine import DEADLINE
+from rules.kill.machine import DEADLINE, replay
 from rules.kill.settings import FLATTEN_DEFAULT, Flatten
 
 log = logging.getLogger("perpguard.kill")
