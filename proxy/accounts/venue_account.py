@@ -7,11 +7,13 @@ every number stays exact, and nothing has to be loaded before a position can be 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
+
+from aiohttp import TraceConfig
 
 from proxy.accounts.calls import Calls, together
 from proxy.accounts.client import Row
@@ -48,6 +50,7 @@ from proxy.accounts.survey import Survey
 from proxy.accounts.troubles import OutcomeUnknown, VenueRefused, VenueUnavailable
 from proxy.vault.keys import Secret
 from proxy.vault.permissions import KeyPermissions
+from proxy.venues.binance.usage import read_limits
 from proxy.venues.binance.values import GUARD_ID_PREFIX
 from rules.instrument import Instrument
 from rules.model import PositionSide, Side
@@ -64,6 +67,8 @@ class VenueAccount:
     """One account at one venue, with a connection pool of its own. Build it inside a running event loop.
 
     ``spot_url`` is where the venue keeps what is not of its futures, such as a key's rights; ``base_url`` by default.
+    ``addresses`` are the source addresses it goes out by: the first, and another when the venue bans that. ``trace``
+    makes what watches the requests of one address.
     """
 
     def __init__(
@@ -76,12 +81,22 @@ class VenueAccount:
         base_url: str,
         spot_url: str | None = None,
         timeout: float = 5.0,
+        addresses: Sequence[str] = ("",),
+        trace: Callable[[str], TraceConfig] | None = None,
     ) -> None:
         if venue != "binanceusdm":
             raise ValueError(f"no hands for venue {venue!r}; known: binanceusdm")
         self.name = name
         self.venue = venue
-        self._calls = Calls(api_key=api_key, secret=secret, base_url=base_url, spot_url=spot_url, timeout=timeout)
+        self._calls = Calls(
+            api_key=api_key,
+            secret=secret,
+            base_url=base_url,
+            spot_url=spot_url,
+            timeout=timeout,
+            addresses=addresses,
+            trace=trace,
+        )
         self._venue = self._calls.client
         self._read = self._calls.read
         self.public = MarketReads(self._venue, self._read)
@@ -108,6 +123,11 @@ class VenueAccount:
         rows = parsed(lambda: tuple(listing["symbols"]))
         found = (instrument_of(row, tiers) for row in rows)
         return {instrument.symbol: instrument for instrument in found if instrument is not None}
+
+    async def rate_limits(self) -> dict[str, int]:
+        """The venue's limits, by ``proxy.budget.published.Limit``; weight 1."""
+        listing = await self._read(self._venue.fapiPublicGetExchangeInfo)
+        return parsed(lambda: read_limits(listing["rateLimits"]))
 
     async def survey(self, now: datetime) -> Survey:
         """The whole account, orders read before positions."""

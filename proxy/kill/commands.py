@@ -107,6 +107,7 @@ async def _kill(args: argparse.Namespace, scope: Scope, keys: tuple[ExchangeKey,
                 api_key=key.api_key,
                 secret=key.api_secret,
                 base_url=args.settings.venue_urls[key.venue],
+                addresses=args.settings.kill_addresses(key.account),
             )
         )
         for key in keys

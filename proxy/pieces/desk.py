@@ -13,7 +13,7 @@ from proxy.kill.hands import VenueHands
 from proxy.overrides.desk import OverrideDesk
 from proxy.pieces.account import AccountPieces, build_account
 from proxy.pieces.ground import Ground
-from proxy.pieces.hands import Hands, take_hands
+from proxy.pieces.hands import Hands, meters_of, take_hands
 from proxy.pieces.venue import VenuePieces, build_venues
 from proxy.signals.watch import AnomalyWatch
 from proxy.store.fence import Scope
@@ -45,7 +45,8 @@ class DeskPieces:
 def build_desk(ground: Ground) -> DeskPieces:
     """Take the hands in hand and give each piece what it needs of the others."""
     settings, event = ground.settings, ground.scribe.event
-    hands = take_hands(ground)
+    meters = meters_of(ground)
+    hands = take_hands(ground, meters)
     keepers: dict[str, AccountKeeper] = {}
 
     def book_moved(scope: Scope) -> None:
@@ -53,7 +54,7 @@ def build_desk(ground: Ground) -> DeskPieces:
             if scope.covers(name):
                 keeper.survey_soon()
 
-    venues = build_venues(ground, hands, keepers)
+    venues = build_venues(ground, hands, keepers, meters)
     kill = KillDesk(
         data_dir=settings.data_dir,
         hands={name: VenueHands(pair.kill) for name, pair in hands.items()},
