@@ -5,6 +5,9 @@ clients. In every round a new guard gets some resting orders and a position, the
 pressed over the control API. What is measured is the press as its client sees it, from the first byte of the request
 to the last of the 202; the warden's own account of it; and, in the exchange's log, when the kill's first cancel came
 and whether any order of a bot came afterwards. Then the button is pressed again and again, while the bots go on.
+
+Before the press the warden is asked for its health many times, in turns with a process that does nothing else: what it
+takes longer is the delay that its busy loop would add to each step of a kill.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ import httpx
 
 from bench.flood import Flood
 from bench.hostile import Hostile
+from bench.idle import Idle
 from bench.latency import POLICY, machine
 from bench.wire import Connection
 from proxy.demo.world import World
@@ -38,6 +42,9 @@ HOSTILE: Final = 3_000
 ROUNDS: Final = 3
 PRESSES: Final = 15
 """Of every round, the first one included."""
+
+PROBES: Final = 200
+"""Questions to the warden, and to an idle process, before the press."""
 
 _GATHER_S: Final = 30.0
 _WARM_S: Final = 3.0
@@ -70,6 +77,8 @@ class Round:
     load: str
     rate: float = 0.0
     held: int = 0
+    warden_ms: list[float] = field(default_factory=list)
+    idle_ms: list[float] = field(default_factory=list)
     blocked_ms: list[float] = field(default_factory=list)
     told_ms: list[float] = field(default_factory=list)
     first_cancel_ms: float = 0.0
@@ -113,8 +122,22 @@ def measure(rate: float, hostile: int, presses: int) -> Round:
             result.held = crowd.held if hostile else 0
             if flood.counts["accepted"] == 0:
                 raise BenchFailed(f"no order got through under {result.load}: {flood.counts}")
+        _probe(world, stack.enter_context(Idle()), result)
         _press_all(world, result, presses)
     return result
+
+
+def _probe(world: World, idle: Idle, result: Round) -> None:
+    """How long the warden's loop, and a process with nothing else to do, take to answer."""
+    console = urlsplit(world.places.console)
+    warden = http.client.HTTPConnection(str(console.hostname), console.port, timeout=30)
+    nobody = http.client.HTTPConnection("127.0.0.1", idle.port, timeout=30)
+    for _ in range(PROBES):
+        for connection, times in ((warden, result.warden_ms), (nobody, result.idle_ms)):
+            began = time.perf_counter()
+            connection.request("GET", "/healthz")
+            connection.getresponse().read()
+            times.append((time.perf_counter() - began) * 1000)
 
 
 def _press_all(world: World, result: Round, presses: int) -> None:
@@ -202,12 +225,15 @@ def _built_ns(client_order_id: str) -> int:
 def report(rounds: Sequence[Round]) -> str:
     """A Markdown table, the machine and the date."""
     lines = [
-        "| load | orders answered/s | hostile held | BLOCKED, first press, ms | all presses p50 ms | p99 ms | max ms | "
+        "| load | orders answered/s | hostile held | warden answers, p50 / p99 ms | an idle process, p50 / p99 ms | "
+        "BLOCKED, first press, ms | all presses p50 ms | p99 ms | max ms | "
         "warden's own p99 ms | first cancel ms | last order on the wire, ms after BLOCKED | sent after BLOCKED |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for each in rounds:
-        cells = [each.load, f"{each.rate:.0f}", str(each.held), f"{each.blocked_ms[0]:.0f}"]
+        cells = [each.load, f"{each.rate:.0f}", str(each.held)]
+        cells += [f"{statistics.median(times):.1f} / {_p99(times):.0f}" for times in (each.warden_ms, each.idle_ms)]
+        cells += [f"{each.blocked_ms[0]:.0f}"]
         cells += [f"{statistics.median(each.blocked_ms):.0f}", f"{_p99(each.blocked_ms):.0f}"]
         cells += [f"{max(each.blocked_ms):.0f}", f"{_p99(each.told_ms):.0f}", f"{each.first_cancel_ms:.0f}"]
         cells += [f"{each.last_arrival_ms:.0f}", str(each.late)]

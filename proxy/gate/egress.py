@@ -25,7 +25,11 @@ FOLLOW_EVERY_S: Final = 0.25
 
 
 class Egress:
-    """An ``Upstream`` over one connection pool for each source address. ``addresses`` are by account."""
+    """An ``Upstream`` over two connection pools for each source address. ``addresses`` are by account.
+
+    Exits and cancels have a pool of their own: entries that hang at the venue, as many as there are connections, would
+    else keep them from leaving.
+    """
 
     def __init__(
         self,
@@ -35,7 +39,8 @@ class Egress:
     ) -> None:
         self._meter = meter
         self._addresses = addresses
-        self._pools = {address: pool(address or None) for address in {"", *addresses.values()}}
+        usual = {"", *addresses.values()}
+        self._pools = {(address, way_out): pool(address or None) for address in usual for way_out in (False, True)}
 
     def payer(self, account: str) -> Payer:
         """Whose budget an account's requests are charged to; nobody's go out by the usual address."""
@@ -44,7 +49,7 @@ class Egress:
     async def send(self, request: OutboundRequest, fence: Callable[[], None] | None) -> UpstreamReply:
         """See ``Upstream.send``."""
         payer = self.payer(request.account)
-        pool = self._pools[payer.address]
+        pool = self._pools[payer.address, request.way_out]
         if request.cost is None:
             return await pool.send(request, fence)
         charge = self._meter.begin(payer, request.cost)

@@ -171,6 +171,7 @@ class OrderDesk:
                 api_key=identity.exchange_key.api_key,
                 account=identity.account,
                 cost=request.cost(_orders_in(ruling)),
+                way_out=ruling.fence is None,
             ),
             ruling.fence,
         )

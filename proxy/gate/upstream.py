@@ -43,7 +43,7 @@ class OutboundRequest:
     """What goes to the venue: only our own constants, our parameters and our credentials.
 
     ``account`` is whose request it is, empty for nobody's. ``cost`` is what it takes of the venue's budget, ``None``
-    for a host that counts another one.
+    for a host that counts another one. ``way_out`` says that nothing of it adds risk: exits and cancels.
     """
 
     method: str
@@ -52,6 +52,7 @@ class OutboundRequest:
     api_key: str | None
     account: str = ""
     cost: Spend | None = None
+    way_out: bool = False
 
     def __repr__(self) -> str:
         # The URL of a signed GET carries the signature; the key is the real one.
