@@ -69,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from proxy.supervisor import GuardRunning
     from proxy.vault.errors import VaultError
     from proxy.venues.binance.client_ids import TagsClash
+    from proxy.watchdog.stopping import NotPaired
 
     try:
         return _COMMANDS[args.command](args)
@@ -80,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         EmbeddedStoreFailed,
         ArchiveUnavailable,
         GuardRunning,
+        NotPaired,
     ) as error:
         print(f"perpguard {args.command}: {error}", file=sys.stderr)  # noqa: T201 - a command's own output
         return USAGE_ERROR
@@ -113,6 +115,8 @@ def _base_parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[
 
 def _parser() -> argparse.ArgumentParser:
     from proxy.audit import commands as audit_commands
+    from proxy.certificate import commands as certificate_commands
+    from proxy.leases import commands as lease_commands
     from proxy.ledger import commands as ledger_commands
     from proxy.overrides import commands as override_commands
     from proxy.policy import commands as policy_commands
@@ -132,9 +136,13 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (("gate", "one gate process"), ("warden", "the warden process")):
         process = commands.add_parser(name, help=f"{text} (started by 'up')")
         process.add_argument("--fd", type=int, required=True, help="an inherited listening socket")
+    watchdog = commands.add_parser("watchdog", help="flatten the desk when the guard falls silent")
+    watchdog.add_argument("--guard", metavar="URL", help="the guard's control port; default: the settings'")
+    watchdog.add_argument("--name", help="how the guard and the log call it; default: this host's name")
+    watchdog.add_argument("--supervisor", type=int, metavar="PID", help=argparse.SUPPRESS)
     commands.add_parser("sandbox", help="run the practice exchange; see 'perpguard sandbox --help'")
     rearm = commands.add_parser("rearm", help="let a stopped scope trade again, through the running warden")
-    rearm.add_argument("--scope", required=True, help="desk, account:NAME, or bot:NAME that a rule stopped")
+    rearm.add_argument("--scope", required=True, help="desk, venue:NAME, account:NAME or bot:NAME")
     rearm.add_argument("--name", required=True, help="who re-arms")
     rearm.add_argument("--reason", required=True)
     rearm.add_argument("--typed", required=True, help="the scope's name once more, typed by hand")
@@ -147,6 +155,8 @@ def _parser() -> argparse.ArgumentParser:
     ledger_commands.add_arguments(commands)
     policy_commands.add_arguments(commands)
     override_commands.add_arguments(commands)
+    lease_commands.add_arguments(commands)
+    certificate_commands.add_arguments(commands)
     return parser
 
 
@@ -201,7 +211,9 @@ def _up(args: Arguments) -> int:
     settings = args.settings
     load_policy(settings.policy)
     load_policy(policy_path(settings))
-    open_vault(settings, os.environ)
+    vault = open_vault(settings, os.environ)
+    if settings.watchdog == "local":
+        vault.pair_watchdog()
     Fence.initialise(settings.data_dir)
     passed_on = ["--data-dir", str(settings.data_dir)]
     if args.config is not None:
@@ -219,6 +231,12 @@ def _warden(args: Arguments) -> int:
     from proxy.app import run_warden
 
     return run_warden(args.settings, args.fd)
+
+
+def _watchdog(args: Arguments) -> int:
+    from proxy.app import run_watchdog
+
+    return run_watchdog(args.settings, guard=args.guard, name=args.name, supervisor=args.supervisor)
 
 
 def _rearm(args: Arguments) -> int:
@@ -263,6 +281,18 @@ def _override(args: Arguments) -> int:
     return override_commands.run(args)
 
 
+def _leases(args: Arguments) -> int:
+    from proxy.leases import commands as lease_commands
+
+    return lease_commands.run(args.settings, as_json=args.json)
+
+
+def _certificate(args: Arguments) -> int:
+    from proxy.certificate import commands as certificate_commands
+
+    return certificate_commands.run(args)
+
+
 _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "init": _init,
     "check": _check,
@@ -271,6 +301,7 @@ _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "up": _up,
     "gate": _gate,
     "warden": _warden,
+    "watchdog": _watchdog,
     "rearm": _rearm,
     "demo": _demo,
     "keys": _keys,
@@ -278,4 +309,6 @@ _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "ledger": _ledger,
     "policy": _policy,
     "override": _override,
+    "leases": _leases,
+    "certificate": _certificate,
 }

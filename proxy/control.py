@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -32,14 +32,13 @@ T = TypeVar("T")
 
 
 class Control:
-    """Implements ``ControlPlane`` over the warden's own pieces. ``accounts`` are those a scope may name."""
+    """Implements ``ControlPlane`` over the warden's own pieces."""
 
     def __init__(
         self,
         *,
         data_dir: Path,
         glance: Glance,
-        accounts: Collection[str],
         policies: PolicyDesk,
         kill: KillDesk,
         stops: BotStops,
@@ -48,7 +47,6 @@ class Control:
     ) -> None:
         self._data_dir = data_dir
         self._glance = glance
-        self._accounts = accounts
         self._policies = policies
         self._kill = kill
         self._stops = stops
@@ -87,13 +85,15 @@ class Control:
 
     async def kill(self, *, scope: str, by: str, reason: str) -> Mapping[str, Any]:
         """Press the button; returns when trading is blocked."""
-        parsed = _scope(scope, self._accounts)
+        parsed = self._scope(scope)
         blocked = await self._kill.press(parsed, by, reason)
         return {
             "scope": str(parsed),
             "blocked_ms": blocked.blocked_ms,
             "generation": blocked.generation,
             "latched": blocked.latched,
+            "gates": plain(blocked.gates),
+            "in_flight": plain(blocked.in_flight),
         }
 
     async def kill_progress(self) -> Mapping[str, Any] | None:
@@ -113,17 +113,21 @@ class Control:
             "blocked_ms": current[0].blocked_ms,
             "flat": all(report.flat for report in current),
             "flat_ms": max(flat_times, default=None) if len(flat_times) == len(current) else None,
-            "accounts": [plain(report) | {"name": report.account} for report in current],
+            "accounts": [
+                plain(report) | {"name": report.account, "exchange_key": self._kill.key_outcome(report)}
+                for report in current
+            ],
         }
 
     async def rearm(self, *, scope: str, name: str, reason: str, typed: str) -> Mapping[str, Any]:
-        """Release one scope; refused with every reason at once. ``bot:NAME`` lifts what a rule did to that bot."""
+        """Release one scope; refused with every reason at once. ``bot:NAME`` lifts what rules and kills did to it."""
         bot = bot_of(scope)
+        killed = bot is not None and Scope(bot=bot) in self._kill.engaged()
         try:
-            if bot is not None:
+            if bot is None or killed:
+                generation = await self._kill.rearm(self._scope(scope), name, reason, typed)
+            if bot is not None and (not killed or self._stops.stop_of(bot) is not None):
                 generation = await self._stops.rearm(bot, name, reason, typed)
-            else:
-                generation = await self._kill.rearm(_scope(scope, self._accounts), name, reason, typed)
         except (RearmRefused, FenceCorrupt) as refusal:
             raise ControlRefused(str(refusal)) from refusal
         except STORE_TROUBLE as trouble:
@@ -161,19 +165,19 @@ class Control:
         """Take a request or an override back."""
         return await _override_or_refusal(self._overrides.withdraw(override_id, name))
 
+    def _scope(self, text: str) -> Scope:
+        """A scope that names something this desk has."""
+        try:
+            scope = Scope.parse(text)
+        except ValueError as error:
+            raise ControlRefused(str(error)) from error
+        if not self._kill.roster.knows(scope):
+            raise ControlRefused(f"no such {scope.level.value}")
+        return scope
+
     async def _ask(self, question: Callable[[ArchiveReader], T], otherwise: T) -> T:
         path = self._data_dir / "audit" / "audit.db"
         return await asyncio.to_thread(_read_archive, path, question, otherwise)
-
-
-def _scope(text: str, accounts: Collection[str]) -> Scope:
-    try:
-        scope = Scope.parse(text)
-    except ValueError as error:
-        raise ControlRefused(str(error)) from error
-    if scope.account is not None and scope.account not in accounts:
-        raise ControlRefused("no such account")
-    return scope
 
 
 async def _refused(asked: Awaitable[T]) -> T:

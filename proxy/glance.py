@@ -14,17 +14,22 @@ from proxy.accounts.key_watch import KeyWatch
 from proxy.accounts.markets import MarketKeeper
 from proxy.accounts.outside_watch import Found, OutsideWatch
 from proxy.accounts.venue_clock import VenueClock
+from proxy.accounts.venue_timers import VenueTimers
 from proxy.console.plane import (
     AccountView,
     BotView,
     DeskView,
     FeedView,
     FindingView,
+    LeaseView,
     OverrideView,
     PositionView,
     ProposalView,
+    WatchdogView,
 )
 from proxy.kill.bot_stops import BotStops
+from proxy.kill.pursuit import Pursuit
+from proxy.leases.watch import LeaseWatch
 from proxy.overrides.desk import OverrideDesk
 from proxy.overrides.lifecycle import OverrideState
 from proxy.policy.comparing import loosened
@@ -34,10 +39,11 @@ from proxy.settings import Settings
 from proxy.signals.watch import AnomalyWatch
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
-from proxy.store.fence import DESK, Fence, FenceCorrupt
+from proxy.store.fence import DESK, Fence, FenceCorrupt, Scope
 from proxy.store.warden_store import AgedHold, WardenStore
 from proxy.vault.keys import GuardKey, last_four
 from proxy.vault.vault import Vault
+from proxy.watchdog.heart import Heart
 from rules.exposure import worst_case
 from rules.facts import Score
 from rules.model import TradingState
@@ -61,10 +67,14 @@ class Glance:
         keys: Mapping[str, KeyWatch],
         clocks: Mapping[str, VenueClock],
         outside: Mapping[str, OutsideWatch],
+        timers: Mapping[str, VenueTimers],
         markets: Mapping[str, MarketKeeper],
         watch: AnomalyWatch,
         stops: BotStops,
+        pursuit: Pursuit,
         overrides: OverrideDesk,
+        heart: Heart,
+        leases: LeaseWatch,
         now: Callable[[], datetime],
     ) -> None:
         self._settings = settings
@@ -75,10 +85,14 @@ class Glance:
         self._keys = keys
         self._clocks = clocks
         self._outside = outside
+        self._timers = timers
         self._markets = markets
         self._watch = watch
         self._stops = stops
+        self._pursuit = pursuit
         self._overrides = overrides
+        self._heart = heart
+        self._leases = leases
         self._now = now
         self._fence = Fence(settings.data_dir)
 
@@ -119,6 +133,8 @@ class Glance:
             why=scores["desk"].why,
             proposals=await self._proposals(),
             overrides=[override_view(each) for each in self._overrides.open()],
+            leases=[LeaseView(**asdict(each)) for each in self._leases.states()],
+            watchdogs=[WatchdogView(**asdict(each)) for each in self._heart.states()],
         )
 
     async def _proposals(self) -> list[ProposalView]:
@@ -142,6 +158,7 @@ class Glance:
     def _bot(self, key: GuardKey, controls: Mapping[str, str]) -> BotView:
         score, stop = self._watch.score(key.bot), self._stops.stop_of(key.bot)
         state = controls.get(f"bot:{key.bot}", TradingState.ACTIVE.value)
+        killed = Scope(bot=key.bot) in self._fence.scopes()
         return BotView(
             name=key.bot,
             account=key.account,
@@ -149,8 +166,8 @@ class Glance:
             key_state=key.state.value,
             anomaly=score.value,
             why=score.why,
-            state=stop.state.value if stop is not None else state,
-            stopped_for=stop.reason if stop is not None else "",
+            state=TradingState.HALTED.value if killed else stop.state.value if stop is not None else state,
+            stopped_for=stop.reason if stop is not None else "killed" if killed else "",
         )
 
     def _account(
@@ -160,12 +177,12 @@ class Glance:
         level = f"account:{keeper.name}"
         markets = self._markets[keeper.venue].markets
         conditional = [order for order in account.open_orders if order.order_type.is_conditional] if account else []
-        engaged = self._fence.engaged(keeper.name)
+        engaged = self._fence.engaged(keeper.name, keeper.venue)
         return AccountView(
             name=keeper.name,
             venue=keeper.venue,
             state=TradingState.HALTED.value if engaged else controls.get(level, TradingState.ACTIVE.value),
-            kill_running="kill:desk" in controls or f"kill:{level}" in controls,
+            kill_running=any(f"kill:{scope}" in controls for scope in ("desk", f"venue:{keeper.venue}", level)),
             fence_engaged=engaged,
             survey_age_s=(self._now() - account.as_of).total_seconds() if account is not None else None,
             margin_balance=show(account.margin_balance) if account is not None else None,
@@ -178,9 +195,11 @@ class Glance:
             exchange_key=self._keys[keeper.name].verdict,
             clock_offset_ms=self._clocks[keeper.venue].offset_ms,
             outside=[_found(each) for each in self._outside[keeper.name].found],
+            timers=self._timers[keeper.name].armed,
             feed=FeedView(**asdict(keeper.view)),
             anomaly=score.value,
             why=score.why,
+            external_trader=keeper.name in self._pursuit.outsiders,
         )
 
 

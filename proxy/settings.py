@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -35,10 +35,14 @@ class SettingsError(Exception):
 
 
 class VenueSettings(BaseModel):
-    """One venue. ``url`` replaces every host of the venue, for the practice exchange or a test network."""
+    """One venue. ``url`` replaces every host of the venue, for the practice exchange or a test network.
+
+    ``other_urls`` are more addresses of it, which the kill turns to where the first does not answer.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     url: str | None = Field(default=None, min_length=1)
+    other_urls: tuple[str, ...] = ()
 
 
 class AccountSettings(BaseModel):
@@ -78,6 +82,8 @@ class Settings(BaseSettings):
     control_people: tuple[str, ...] | None = None
     control_https: bool = False
     control_token: SecretStr | None = None
+
+    watchdog: Literal["none", "local", "remote"] = "none"
 
     streams: bool = True
     survey_every_s: float = Field(default=15.0, gt=0, le=300)

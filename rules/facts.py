@@ -180,11 +180,15 @@ def _holdings(bot: BotRecord) -> dict[str, Holding]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unprotected:
-    """A leg without a protective stop, and since when."""
+    """A leg without a protective stop, and since when.
+
+    ``lost_at`` is when its last stop went, for as long as a new one is waited for.
+    """
 
     symbol: str
     position_side: PositionSide
     since: datetime
+    lost_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from sandbox.connections import Connections
 from sandbox.control import ControlDoor
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.history import invent_history
-from sandbox.engine.listing import DEFAULT_INSTRUMENTS
+from sandbox.engine.listing import DEFAULT_INSTRUMENTS, extra_instruments
 from sandbox.engine.scenario import STEP_MS
 from sandbox.engine.stepping import start_playback, step
 from sandbox.faults import Fault, LateExecution
@@ -62,7 +62,7 @@ class PracticeExchange:
         start = settings.start_time
         now_ms = time.time_ns() // 1_000_000 if start is None else int(start.timestamp()) * 1000
         exchange = Exchange(
-            DEFAULT_INSTRUMENTS,
+            (*DEFAULT_INSTRUMENTS, *extra_instruments(settings.extra_symbols)),
             seed=settings.seed,
             scenario=settings.scenario,
             now_ms=now_ms,
@@ -220,7 +220,14 @@ def create_app(settings: Settings, connections: Connections | None = None) -> Pr
 
 def _credentials(account: AccountSettings) -> list[Credential]:
     permissions = KeyPermissions(withdrawals=account.withdrawals, ip_restricted=account.ip_restricted)
-    shared = Credential(account.name, account.api_key, account.api_secret, permissions=permissions)
+    shared = Credential(
+        account.name,
+        account.api_key,
+        account.api_secret,
+        permissions=permissions,
+        email=account.email,
+        master=account.master,
+    )
     if account.ed25519 is None:
         return [shared]
     own = account.ed25519

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from sandbox.binance.limits import ORDERS_PER_10S, WEIGHT_PER_MINUTE
 from sandbox.engine.exchange import INSURANCE_FUND
 from sandbox.engine.house import NAME_PREFIX
-from sandbox.engine.listing import DEFAULT_INSTRUMENTS
+from sandbox.engine.listing import DEFAULT_INSTRUMENTS, EXTRA_MAX
 from sandbox.engine.playback import Playback
 from sandbox.engine.scenario import Scenario
 from sandbox.replay import ReplayError, read_recordings
@@ -50,6 +50,9 @@ class AccountSettings:
     withdrawals: bool = False
     ip_restricted: bool = True
     ed25519: Ed25519Settings | None = None
+    # A sub-account: what its master calls it, and the name of the account that is its master.
+    email: str = ""
+    master: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +70,8 @@ class Settings:
     order_limit: int = ORDERS_PER_10S
     # What the insurance fund starts with, in USDT; 0 lets every bankruptcy end in auto-deleveraging.
     insurance_fund: Decimal = INSURANCE_FUND
+    # Contracts X01USDT and on, listed besides the usual ones.
+    extra_symbols: int = 0
     playback: Playback | None = None
 
     def __post_init__(self) -> None:
@@ -81,12 +86,18 @@ class Settings:
             raise SettingsError("account: name, key and secret must not be empty")
         if not all(account.balance.is_finite() and account.balance >= 0 for account in self.accounts):
             raise SettingsError("account: balance must be a number not below zero")
+        if any(account.master not in ("", *names) or account.master == account.name for account in self.accounts):
+            raise SettingsError("account: a master is another account of this exchange")
+        if any(bool(account.master) != bool(account.email) for account in self.accounts):
+            raise SettingsError("account: a sub-account has a master and an email")
         if any(name.startswith(NAME_PREFIX) for name in names):
             raise SettingsError(f"account: names that begin with {NAME_PREFIX} are the exchange's own")
         if not (self.insurance_fund.is_finite() and self.insurance_fund >= 0):
             raise SettingsError("insurance_fund: must be a number not below zero")
         if self.playback is not None and self.start_time is not None:
             raise SettingsError("start_time: a replay starts at its first bar")
+        if not 0 <= self.extra_symbols <= EXTRA_MAX:
+            raise SettingsError(f"extra_symbols: between 0 and {EXTRA_MAX}")
         if not 0 <= self.speed <= 1_000:
             raise SettingsError("speed: between 0 and 1000")
         if self.start_time is not None and self.start_time.tzinfo is None:
@@ -105,6 +116,8 @@ class _AccountTable(msgspec.Struct, forbid_unknown_fields=True):
     ed25519_api_key: str = ""
     # PEM text, as an exchange asks for it.
     ed25519_public_key: str = ""
+    email: str = ""
+    master: str = ""
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -116,6 +129,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     weight_limit: int = WEIGHT_PER_MINUTE
     order_limit: int = ORDERS_PER_10S
     insurance_fund: Decimal = INSURANCE_FUND
+    extra_symbols: int = 0
     replay: list[str] = []
     replay_mark: list[str] = []
     replay_funding: list[str] = []
@@ -138,6 +152,7 @@ def read_settings(path: Path) -> Settings:
         weight_limit=content.weight_limit,
         order_limit=content.order_limit,
         insurance_fund=content.insurance_fund,
+        extra_symbols=content.extra_symbols,
         playback=read_playback(*_beside(path, content.replay, content.replay_mark, content.replay_funding)),
     )
 
@@ -181,6 +196,8 @@ def _account(row: _AccountTable) -> AccountSettings:
         withdrawals=row.withdrawals,
         ip_restricted=row.ip_restricted,
         ed25519=ed25519,
+        email=row.email,
+        master=row.master,
     )
 
 

@@ -146,6 +146,7 @@ def by_the_guard_itself() -> dict[str, Rejection]:
         lambda: rejections.unknown_route("POST", "/fapi/v9/order"),
         lambda: rejections.account_wide("this"),
         rejections.timer_not_kept,
+        rejections.lease_not_kept,
         lambda: rejections.too_many_timers(200),
     ]
     found = {}
@@ -267,7 +268,7 @@ def test_the_settings_files_load(name: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_production_example_shows_the_defaults_it_does_not_mean_to_change() -> None:
     shown = tomllib.loads(text(ROOT / "configs" / "production.example.toml"))
-    meant = {"data_dir", "policy", "store_url", "control_people", "venues", "control_names"}
+    meant = {"data_dir", "policy", "store_url", "control_people", "venues", "control_names", "watchdog"}
     defaults = Settings()
     for name, value in shown.items():
         if name not in meant:

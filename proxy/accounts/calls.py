@@ -19,7 +19,7 @@ from tenacity import (
 
 from proxy.accounts.client import BinanceClient, no_redirects, redirected
 from proxy.accounts.egress import WaysOut, open_session
-from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueUnavailable
+from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueUnavailable, VenueUnreached
 from proxy.vault.keys import Secret
 
 Call: TypeAlias = Callable[[dict[str, str]], Awaitable[Any]]
@@ -32,7 +32,12 @@ _BANNED: Final = 418
 
 
 class Calls:
-    """One key's connections. ``client`` names what can be called. Build it inside a running event loop."""
+    """One key's connections. ``client`` names what can be called. Build it inside a running event loop.
+
+    ``other_urls`` are more addresses of the same venue; ``address`` counts which one is in use. ``addresses`` are the
+    source addresses to go out by, the first until the venue bans it; empty is the usual one. ``trace`` makes what
+    watches the requests of one of those.
+    """
 
     def __init__(
         self,
@@ -42,13 +47,10 @@ class Calls:
         base_url: str,
         spot_url: str | None,
         timeout: float,
+        other_urls: Sequence[str] = (),
         addresses: Sequence[str] = ("",),
         trace: Callable[[str], aiohttp.TraceConfig] | None = None,
     ) -> None:
-        """``addresses`` are the source addresses to go out by, the first until the venue bans it; empty is the usual.
-
-        ``trace`` makes what watches the requests of one address.
-        """
         self._ways = WaysOut(
             [
                 open_session(address, [no_redirects(), *([trace(address)] if trace is not None else [])])
@@ -67,9 +69,11 @@ class Calls:
         )
         # At debug level ccxt writes headers, the API key among them.
         self.client.logger.setLevel(logging.INFO)
-        urls = redirected(self.client.urls["api"], base_url)
-        urls["sapi"] = redirected(self.client.urls["api"]["sapi"], spot_url or base_url)
-        self.client.urls = {"api": urls}
+        known = self.client.urls["api"]
+        spot = redirected(known["sapi"], spot_url or base_url)
+        self._addresses = [redirected(known, url) | {"sapi": spot} for url in (base_url, *other_urls)]
+        self.address = 0
+        self.client.urls = {"api": self._addresses[0]}
 
     async def aclose(self) -> None:
         """Close the connections. Call it once, at the end."""
@@ -79,6 +83,12 @@ class Calls:
     def adjust_clock(self, offset_ms: int) -> None:
         """The venue's time less this host's: from now on requests are stamped with the venue's."""
         self.client.options["timeDifference"] = -offset_ms
+
+    def leave(self, address: int) -> None:
+        """Go on to the next address, unless somebody has left that one already."""
+        if address == self.address:
+            self.address = (address + 1) % len(self._addresses)
+            self.client.urls = {"api": self._addresses[self.address]}
 
     async def read(self, call: Call, params: dict[str, str] | None = None) -> Any:
         """A request that is safe to repeat: a few times, and once more after setting the clock."""
@@ -119,7 +129,7 @@ class Calls:
             self._ways.failed(way)
             # ccxt's text holds the whole signed URL; the names of the error and its cause say enough.
             cause = f" ({type(trouble.__cause__).__name__})" if trouble.__cause__ else ""
-            raise VenueUnavailable(f"{type(trouble).__name__}{cause}") from None
+            raise VenueUnreached(f"{type(trouble).__name__}{cause}") from None
 
 
 def _by_another_way(trouble: BaseException) -> bool:

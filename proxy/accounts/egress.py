@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 
 import aiohttp
 
+from proxy.accounts.resolver import RememberingResolver
+
 
 class WaysOut:
     """Sessions in the order they are preferred at the start. ``steady_s`` is a clock that never steps."""
@@ -63,5 +65,5 @@ class WaysOut:
 def open_session(address: str, traces: Sequence[aiohttp.TraceConfig]) -> aiohttp.ClientSession:
     """A session that sends from ``address``, empty for the host's usual one; nothing of the environment is heeded."""
     # ccxt closes only what it opened itself, so the connector is the session's own.
-    connector = aiohttp.TCPConnector(local_addr=(address, 0)) if address else None
+    connector = aiohttp.TCPConnector(local_addr=(address, 0) if address else None, resolver=RememberingResolver())
     return aiohttp.ClientSession(connector=connector, trust_env=False, trace_configs=list(traces))

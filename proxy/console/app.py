@@ -1,6 +1,7 @@
 """Control API and console as one ASGI application on its own port, served by the warden's process.
 
-It knows the ``ControlPlane`` and nothing of the store, the venues or the kill switch behind it.
+It knows the ``ControlPlane`` and the ``Certificates``, and nothing of the store, the venues or the kill switch behind
+them.
 """
 
 from __future__ import annotations
@@ -14,16 +15,18 @@ from pydantic import SecretStr
 from proxy.clock import utc_now
 from proxy.console.answers import HANDLERS
 from proxy.console.api import Api
+from proxy.console.certificates import CertificatesApi
 from proxy.console.door import Door
 from proxy.console.overrides import OverridesApi
 from proxy.console.pages import Console
-from proxy.console.plane import ControlPlane
+from proxy.console.plane import Certificates, ControlPlane
 from proxy.console.policies import PolicyApi
 from proxy.console.shell import Shell
 
 
 def create_console(
     plane: ControlPlane,
+    certificates: Certificates,
     *,
     token: SecretStr,
     people: Collection[str] | None = None,
@@ -49,5 +52,6 @@ def create_console(
     app.include_router(Api(plane, door).router())
     app.include_router(PolicyApi(plane, door).router())
     app.include_router(OverridesApi(plane, door).router())
-    app.include_router(Console(plane, door).router())
+    app.include_router(CertificatesApi(certificates, door).router())
+    app.include_router(Console(plane, certificates, door).router())
     return app

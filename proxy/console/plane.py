@@ -56,7 +56,8 @@ class AccountView:
 
     ``exchange_key`` is ``sound``, ``unknown``, or what is wrong with the key's rights. ``clock_offset_ms`` is the
     venue's time less the guard's. ``outside`` are the newest findings of what did not come through the guard.
-    ``anomaly`` is the score of all its bots together, ``why`` what drove it.
+    ``anomaly`` is the score of all its bots together, ``why`` what drove it. ``external_trader`` says that it went on
+    being traded past the guard after a kill; ``timers`` are the symbols on which the venue's own dead-man timer stands.
     """
 
     name: str
@@ -76,8 +77,10 @@ class AccountView:
     exchange_key: str = "unknown"
     clock_offset_ms: int | None = None
     outside: Sequence[FindingView] = ()
+    timers: Sequence[str] = ()
     anomaly: float = 0.0
     why: str = ""
+    external_trader: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +137,32 @@ class ProposalView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseView:
+    """A bot's promise to be heard again within ``left_s`` seconds; negative when it was not. ``step`` is what followed:
+    reduce, cancel or flatten."""
+
+    bot: str
+    account: str
+    ttl_s: float
+    left_s: float
+    step: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchdogView:
+    """A process that flattens when the guard is silent. ``name`` is empty for one that is configured and never called.
+
+    ``duty`` is what it says it is at: waiting, watching, standing down, flattening. ``lost``: it called, and does not
+    any more.
+    """
+
+    name: str
+    duty: str
+    heard_age_s: float | None
+    lost: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeskView:
     """The desk in one glance. ``anomaly`` is the score across accounts, ``why`` what drove it."""
 
@@ -152,6 +181,57 @@ class DeskView:
     anomaly: float = 0.0
     why: str = ""
     overrides: Sequence[OverrideView] = ()
+    watchdogs: Sequence[WatchdogView] = ()
+    leases: Sequence[LeaseView] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateRow:
+    """One certificate in a list. ``kind`` is ``account`` or ``press``, ``subject`` whom it concerns.
+
+    ``problem`` says why it does not verify; then the other texts may be empty.
+    """
+
+    id: str
+    kind: str
+    subject: str
+    phase: str
+    by: str
+    reason: str
+    pressed_at: str
+    issued_at: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateView:
+    """One certificate: the file's ``content``, byte for byte, and the signed ``document`` in it.
+
+    ``problem`` says why it does not verify; then ``document`` is empty. ``absent`` names accounts of a press whose
+    certificates are not here.
+    """
+
+    id: str
+    content: bytes
+    document: Mapping[str, Any]
+    absent: Sequence[str]
+    problem: str
+
+
+class Certificates(Protocol):
+    """The certificates of ended kills. None of these raises for a certificate that is damaged: it says so."""
+
+    async def certificates(self) -> Sequence[CertificateRow]:
+        """The newest ones, newest first."""
+        ...
+
+    async def certificate(self, certificate_id: str) -> CertificateView | None:
+        """One of them; ``None`` when there is none of that id."""
+        ...
+
+    def has_certificate(self, certificate_id: str) -> bool:
+        """Whether there is one of that id."""
+        ...
 
 
 class ControlPlane(Protocol):
@@ -173,7 +253,8 @@ class ControlPlane(Protocol):
         ...
 
     async def kill(self, *, scope: str, by: str, reason: str) -> Mapping[str, Any]:
-        """Press the button. Returns as soon as trading is BLOCKED: job, scope, blocked_ms, generation. The job runs on.
+        """Press the button. Returns as soon as trading is BLOCKED: scope, blocked_ms, generation, latched, gates (who
+        said so), in_flight (what was on the wire). The job runs on.
 
         Raises ``ControlRefused`` for an unknown scope.
         """
@@ -184,8 +265,8 @@ class ControlPlane(Protocol):
         ...
 
     async def rearm(self, *, scope: str, name: str, reason: str, typed: str) -> Mapping[str, Any]:
-        """Release one scope (``desk``, ``account:NAME``, or ``bot:NAME`` that a rule stopped) after a named person
-        typed its name and gave a reason. Raises ``ControlRefused``."""
+        """Release one scope (``desk``, ``venue:NAME``, ``account:NAME`` or ``bot:NAME``) after a named person typed its
+        name and gave a reason. Raises ``ControlRefused``."""
         ...
 
     async def request_override(self, *, terms: Terms, name: str) -> OverrideView:

@@ -19,6 +19,8 @@ from proxy.gate.http import BinanceDoor
 from proxy.gate.identity import Identities
 from proxy.gate.journal import Journal
 from proxy.gate.judge import Judge
+from proxy.gate.latch import Latch
+from proxy.gate.lease import LeaseDesk
 from proxy.gate.orders import OrderDesk
 from proxy.gate.policy import GatePolicy, policy_of
 from proxy.gate.reads import ReadDesk, VenueReads
@@ -46,6 +48,7 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     policies = GatePolicy(store, policy)
     journal = Journal(settings.data_dir)
     fence = Fence(settings.data_dir)
+    latch = Latch(store)
     hosts = settings.hosts(VENUE)
     clock = GateClock(store, VENUE, now)
     meter = Meter(clock.now, others=settings.gate_workers - 1)
@@ -69,7 +72,7 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         await store.warm()
         await clock.read()
-        async with _beside(clock.follow(), keys.watch(), policies.follow(), budget.follow()):
+        async with _beside(clock.follow(), keys.watch(), policies.follow(), budget.follow(), latch.follow()):
             # Where the protocol class finds it: uvicorn hands the state to every connection.
             yield {"sockets": sockets}
         for close in (streams.aclose, relay.aclose, door.drain, upstream.aclose, store.aclose):
@@ -77,7 +80,7 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
         journal.close()
 
     app = _application(policies, lifespan)
-    judge = Judge(store=store, fence=fence, journal=journal, policy=policy, now=now)
+    judge = Judge(store=store, fence=fence, journal=journal, policy=policy, now=now, latch=latch)
     venue = VenueReads(upstream=upstream, hosts=hosts, now=clock.now)
     orders = OrderDesk(
         desk=settings.desk,
@@ -95,6 +98,7 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
         orders=orders,
         reads=ReadDesk(store=store, views=views, venue=venue, budget=budget),
         streams=streams,
+        leases=LeaseDesk(store),
         now=clock.now,
     )
     trading = TradingDoor(identities=identities, store=store, keys=keys, carry=door.carry, now=clock.now)

@@ -15,6 +15,7 @@ from typing import Any, Final
 from proxy.clock import milliseconds
 from proxy.gate.answers import Answer, refusal
 from proxy.gate.identity import Identities, Identity, Refused
+from proxy.gate.lease import LeaseDesk, lease_route
 from proxy.gate.orders import OrderDesk
 from proxy.gate.protocol import BODY_BYTES_MAX
 from proxy.gate.reads import ReadDesk
@@ -58,6 +59,7 @@ class BinanceDoor:
         orders: OrderDesk,
         reads: ReadDesk,
         streams: UserStreams,
+        leases: LeaseDesk,
         now: Callable[[], datetime],
     ) -> None:
         self._app = app
@@ -65,6 +67,7 @@ class BinanceDoor:
         self._orders = orders
         self._reads = reads
         self._streams = streams
+        self._leases = leases
         self._now = now
         self._under_way: set[asyncio.Task[Answer]] = set()
         self._leaving: set[asyncio.Task[Answer]] = set()
@@ -91,7 +94,7 @@ class BinanceDoor:
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         method = scope["method"]
         path = scope["raw_path"].decode("ascii", "replace")[len(PREFIX) :]
-        route = find_route(method, path)
+        route = lease_route(method, path) or find_route(method, path)
         if route is None or route.kind is Kind.DENY:
             return refusal(rejections.unknown_route(method, path, route.reason if route is not None else ""))
         headers = dict(scope["headers"])
@@ -124,6 +127,8 @@ class BinanceDoor:
                 parameters,
                 milliseconds(self._now()),
             )
+        if route.kind is Kind.LEASE and identity is not None:
+            return await self._leases.answer(route, parameters, identity)
         return await self.carry(read_request(route, parameters), identity)
 
     async def carry(self, request: VenueRequest, identity: Identity | None) -> Answer:

@@ -1,7 +1,7 @@
 """The press: fence first, then one job an account, which a second press joins and a survivor resumes.
 
-Jobs live in ``<data_dir>/kill/jobs/ACCOUNT/JOB.jsonl``; names sort by time. Over several machines two jobs may run at
-once, which is harmless: every close is reduce-only and rests on a fresh read.
+Where jobs lie is in ``jobs``. A bot's job and its account's, or those of several machines, may run at once, which is
+harmless: every close is reduce-only and rests on a fresh read.
 """
 
 from __future__ import annotations
@@ -17,13 +17,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from proxy.kill import gap
 from proxy.kill.hands import AccountHands
+from proxy.kill.jobs import finished, job_directory, newest, widened
+from proxy.kill.joins import Join, note_join
 from proxy.kill.journal import Job, Journal, JournalCorrupt, Listener
 from proxy.kill.lock import AccountLock
 from proxy.kill.report import AccountReport, KillReport, account_report, worst
 from proxy.kill.runner import Clock, Runner
 from proxy.store.fence import Fence, Scope
 from rules.kill.machine import DEADLINE, replay
+from rules.kill.settings import FLATTEN_DEFAULT, Flatten
 
 log = logging.getLogger("perpguard.kill")
 
@@ -38,15 +42,6 @@ _STAMP: Final = "%Y%m%dT%H%M%S%f"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnfinishedJob:
-    """A job whose process died. ``job`` is ``None`` when its journal cannot be read; it still has to be killed anew."""
-
-    account: str
-    path: Path
-    job: Job | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Press:
     """One press, as every account's job sees it."""
 
@@ -57,6 +52,7 @@ class _Press:
     started_at: datetime
     blocked_ms: float | None
     latched: asyncio.Task[bool]
+    flatten: Flatten
 
 
 async def kill(
@@ -67,6 +63,7 @@ async def kill(
     reason: str,
     on_step: Listener | None = None,
     latch: Latch | None = None,
+    flatten: Flatten = FLATTEN_DEFAULT,
 ) -> KillReport:
     """Stop ``scope`` and make ``accounts`` flat, or join whoever is at it. Never raises for trouble with a venue."""
     clock, pressed = Clock(), time.monotonic()
@@ -87,6 +84,7 @@ async def kill(
         started_at=started_at,
         blocked_ms=blocked_ms,
         latched=latched,
+        flatten=flatten,
     )
     reports = tuple(await asyncio.gather(*(_kill_account(press, hands, clock, on_step) for hands in accounts)))
     await latched
@@ -104,27 +102,6 @@ async def kill(
     )
 
 
-def unfinished_jobs(data_dir: Path) -> tuple[UnfinishedJob, ...]:
-    """Jobs that have not come to an end, the newest of every account: running here or elsewhere, or to be resumed.
-
-    To resume one, press again: ``kill`` with its scope and account takes it over.
-    """
-    directories = sorted(path for path in (data_dir / "kill" / "jobs").glob("*") if path.is_dir())
-    found = []
-    for directory in directories:
-        path = _newest(directory)
-        if path is None:
-            continue
-        try:
-            journal = Journal.read(path)
-        except (JournalCorrupt, OSError):
-            found.append(UnfinishedJob(account=directory.name, path=path, job=None))
-            continue
-        if journal is None or not _finished(journal):
-            found.append(UnfinishedJob(account=directory.name, path=path, job=journal.job if journal else None))
-    return tuple(found)
-
-
 async def _tell(latch: Latch | None, scope: Scope, generation: int | None) -> bool:
     if latch is None or generation is None:
         return False
@@ -139,17 +116,21 @@ async def _tell(latch: Latch | None, scope: Scope, generation: int | None) -> bo
 
 async def _kill_account(press: _Press, hands: AccountHands, clock: Clock, listener: Listener | None) -> AccountReport:
     """Run the account's job, or follow the one that runs until it ends or its holder dies."""
-    directory = press.data_dir / "kill" / "jobs" / hands.name
+    directory = job_directory(press.data_dir, hands.name, press.scope.bot)
     lock = AccountLock(directory / "lock")
     ended_before = _ended_before(directory)
     follow_until = clock.now() + timedelta(seconds=_FOLLOW_SECONDS_MAX)
+    locked = lock.acquire()
+    if not locked:
+        _join(press, directory)
     # The holder may be another process, whose end or death sends no event here.
-    while not (locked := lock.acquire()) and clock.now() < follow_until:  # noqa: ASYNC110
+    while not locked and clock.now() < follow_until:
         await asyncio.sleep(_FOLLOW_POLL_SECONDS)
+        locked = lock.acquire()
     try:
         joined = _ended_since(directory, ended_before)
         if joined is not None:
-            return account_report(joined.job, joined.events, joined=True)
+            return widened(account_report(joined.job, joined.events, joined=True), joined.path)
         return await _run(press, hands, clock, listener, directory, resume=locked)
     finally:
         lock.release()
@@ -158,8 +139,11 @@ async def _kill_account(press: _Press, hands: AccountHands, clock: Clock, listen
 async def _run(
     press: _Press, hands: AccountHands, clock: Clock, listener: Listener | None, directory: Path, *, resume: bool
 ) -> AccountReport:
+    silent_until = _banned_until(directory)
     journal = _resumed(directory, listener) if resume else None
     taken_over = journal is not None
+    if journal is not None and journal.job.scope != str(press.scope):
+        _join(press, directory)
     if journal is None:
         job = Job(
             job_id=_job_id(directory, press.started_at),
@@ -177,19 +161,29 @@ async def _run(
 
     trouble = ""
     try:
-        await Runner(journal, hands, disable_keys, clock).run()
+        await Runner(journal, hands, disable_keys, clock, flatten=press.flatten, silent_until=silent_until).run()
     except Exception as bug:  # The edge: a bug in one account's kill must not stop the kills of the others.
         log.exception("the kill of %s failed", hands.name)
         trouble = f"the kill itself failed ({type(bug).__name__}); press again"
     finally:
         journal.close()
+    if journal.trouble:
+        gap.keep(journal)
     trouble = trouble or journal.trouble
-    return account_report(journal.job, journal.events, joined=taken_over, trouble=trouble)
+    report = account_report(journal.job, journal.events, joined=taken_over, trouble=trouble)
+    return widened(report, journal.path)
+
+
+def _join(press: _Press, directory: Path) -> None:
+    path = newest(directory)
+    if path is not None:
+        now = press.started_at
+        note_join(path, Join(scope=str(press.scope), by=press.by, reason=press.reason, at=now))
 
 
 def _resumed(directory: Path, listener: Listener | None) -> Journal | None:
     """The newest job, to be continued if it has not ended. A journal that cannot be trusted is set aside."""
-    path = _newest(directory)
+    path = newest(directory)
     if path is None:
         return None
     try:
@@ -200,7 +194,7 @@ def _resumed(directory: Path, listener: Listener | None) -> Journal | None:
         return None
     except OSError:
         return None
-    if journal is None or _finished(journal):
+    if journal is None or finished(journal):
         if journal is not None:
             journal.close()
         return None
@@ -209,12 +203,12 @@ def _resumed(directory: Path, listener: Listener | None) -> Journal | None:
 
 def _ended_before(directory: Path) -> str:
     """The newest job's name if it has ended: joining it would report an old kill as the answer to a new press."""
-    path = _newest(directory)
+    path = newest(directory)
     return path.name if path is not None and _ended(path) is not None else ""
 
 
 def _ended_since(directory: Path, ended_before: str) -> Journal | None:
-    path = _newest(directory)
+    path = newest(directory)
     return _ended(path) if path is not None and path.name > ended_before else None
 
 
@@ -223,23 +217,22 @@ def _ended(path: Path) -> Journal | None:
         journal = Journal.read(path)
     except (JournalCorrupt, OSError):
         return None
-    return journal if journal is not None and _finished(journal) else None
+    return journal if journal is not None and finished(journal) else None
 
 
-def _finished(journal: Journal) -> bool:
-    state = replay(journal.events)
-    return state is not None and state.phase.final
-
-
-def _newest(directory: Path) -> Path | None:
-    return max(directory.glob("*.jsonl"), default=None, key=lambda path: path.name)
+def _banned_until(directory: Path) -> datetime | None:
+    """The end of the ban that the last job ended on: the venue bans an address, not a process."""
+    path = newest(directory)
+    journal = _ended(path) if path is not None else None
+    state = replay(journal.events) if journal is not None else None
+    return state.retry_at if state is not None else None
 
 
 def _job_id(directory: Path, at: datetime) -> str:
     """Sorts after every earlier job, even when the clock was set back."""
-    newest = _newest(directory)
+    last = newest(directory)
     with suppress(ValueError):  # A file that some person put there has no say.
-        stamp = newest.stem.partition("-")[0] if newest else ""
+        stamp = last.stem.partition("-")[0] if last else ""
         earlier = datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
         at = max(at, earlier + timedelta(microseconds=1))
     return f"{at.strftime(_STAMP)}-{secrets.token_hex(4)}"

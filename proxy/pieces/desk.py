@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from proxy.accounts.keeper import AccountKeeper
+from proxy.certificate.desk import CertificateDesk
+from proxy.certificate.keeping import CertificateKeeper
 from proxy.kill.bot_stops import BotStops
 from proxy.kill.desk import KillDesk
 from proxy.kill.hands import VenueHands
+from proxy.kill.pursuit import Pursuit
+from proxy.kill.roster import Roster
+from proxy.leases.watch import LeaseWatch
 from proxy.overrides.desk import OverrideDesk
 from proxy.pieces.account import AccountPieces, build_account
+from proxy.pieces.bots import bot_hands
 from proxy.pieces.ground import Ground
 from proxy.pieces.hands import Hands, meters_of, take_hands
+from proxy.pieces.heart import build_heart, take_beats
+from proxy.pieces.keys import exchange_keys
+from proxy.pieces.leases import build_leases
 from proxy.pieces.venue import VenuePieces, build_venues
 from proxy.signals.watch import AnomalyWatch
 from proxy.store.fence import Scope
+from proxy.watchdog.heart import Heart
+from proxy.watchdog.pulse import TURN_MAX_S
+from proxy.watchdog.turns import Turns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +39,13 @@ class DeskPieces:
     venues: Mapping[str, VenuePieces]
     accounts: Mapping[str, AccountPieces]
     kill: KillDesk
+    pursuit: Pursuit
+    certificates: CertificateDesk
     stops: BotStops
     overrides: OverrideDesk
     watch: AnomalyWatch
+    heart: Heart
+    leases: LeaseWatch
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
         """What runs, for every account and venue, for as long as the warden does."""
@@ -36,6 +53,8 @@ class DeskPieces:
             yield from account.loops()
         for venue in self.venues.values():
             yield from venue.loops()
+        yield self.heart.run()
+        yield self.leases.run()
 
     def venue_of(self, account: str) -> VenuePieces:
         """The venue that one of our accounts is on."""
@@ -47,20 +66,34 @@ def build_desk(ground: Ground) -> DeskPieces:
     settings, event = ground.settings, ground.scribe.event
     meters = meters_of(ground)
     hands = take_hands(ground, meters)
+    beats = take_beats(ground)
+    heart = build_heart(ground, beats)
     keepers: dict[str, AccountKeeper] = {}
 
     def book_moved(scope: Scope) -> None:
         for name, keeper in keepers.items():
-            if scope.covers(name):
+            if scope.covers(name, keeper.venue) or (scope.bot, name) in ground.traders():
                 keeper.survey_soon()
 
     venues = build_venues(ground, hands, keepers, meters)
+    whole = {name: VenueHands(pair.kill) for name, pair in hands.items()}
+    accounts: dict[str, AccountPieces] = {}
+    certificates = CertificateDesk(CertificateKeeper(settings.data_dir, ground.vault, ground.now), event)
     kill = KillDesk(
         data_dir=settings.data_dir,
-        hands={name: VenueHands(pair.kill) for name, pair in hands.items()},
+        roster=Roster(
+            hands=whole,
+            venues={name: pair.key.venue for name, pair in hands.items()},
+            traders=ground.traders,
+            bot_hands=lambda bot, account: bot_hands(ground, bot, account, hands[account].kill, whole, accounts),
+        ),
         store=ground.store,
         record=event,
+        certify=certificates.certify,
         changed=book_moved,
+        flatten=lambda: ground.policy().kill.flatten,
+        turned=lambda: ground.pulse.turned("the kill's mirror", TURN_MAX_S),
+        turn=Turns(beats, f"the warden on {socket.gethostname()}").held,
     )
     stops = BotStops(
         data_dir=settings.data_dir,
@@ -69,11 +102,37 @@ def build_desk(ground: Ground) -> DeskPieces:
         traders=ground.traders,
         generation=kill.generation,
     )
-    accounts = {name: build_account(ground, pair, venues[pair.key.venue], kill) for name, pair in hands.items()}
+    accounts |= {name: build_account(ground, pair, venues[pair.key.venue], kill, heart) for name, pair in hands.items()}
     keepers.update((name, pieces.keeper) for name, pieces in accounts.items())
+
+    def shows(account: str) -> bool:
+        """Whether the feed of an account knows of orders or positions."""
+        seen = keepers[account].account if account in keepers else None
+        return seen is not None and bool(seen.positions or seen.open_orders)
+
+    pursuit = Pursuit(
+        data_dir=settings.data_dir,
+        desk=kill,
+        record=event,
+        shows=shows,
+        now=ground.now,
+        after_flat=exchange_keys(ground, hands).after_flat,
+    )
+    leases = build_leases(ground, stops, kill, hands, keepers)
     overrides = _override_desk(ground, hands, venues)
     watch = AnomalyWatch(ground.store, ground.traders)
-    return DeskPieces(venues=venues, accounts=accounts, kill=kill, stops=stops, overrides=overrides, watch=watch)
+    return DeskPieces(
+        venues=venues,
+        accounts=accounts,
+        kill=kill,
+        pursuit=pursuit,
+        certificates=certificates,
+        stops=stops,
+        overrides=overrides,
+        watch=watch,
+        heart=heart,
+        leases=leases,
+    )
 
 
 def _override_desk(ground: Ground, hands: Mapping[str, Hands], venues: Mapping[str, VenuePieces]) -> OverrideDesk:

@@ -10,6 +10,7 @@ from proxy.control_token import control_token
 from proxy.glance import Glance
 from proxy.pieces.desk import DeskPieces
 from proxy.pieces.ground import Ground
+from proxy.watchdog.door import watchdog_routes
 
 
 def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
@@ -24,27 +25,33 @@ def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
         keys={name: pieces.key for name, pieces in accounts.items()},
         clocks={name: pieces.clock for name, pieces in venues.items()},
         outside={name: pieces.outside for name, pieces in accounts.items()},
+        timers={name: pieces.venue_timers for name, pieces in accounts.items()},
         markets={name: pieces.market for name, pieces in venues.items()},
         watch=desk.watch,
         stops=desk.stops,
+        pursuit=desk.pursuit,
         overrides=desk.overrides,
+        heart=desk.heart,
+        leases=desk.leases,
         now=ground.now,
     )
     control = Control(
         data_dir=settings.data_dir,
         glance=glance,
-        accounts=accounts.keys(),
         policies=ground.policies,
         kill=desk.kill,
         stops=desk.stops,
         overrides=desk.overrides,
         now=ground.now,
     )
-    return create_console(
+    console = create_console(
         control,
+        desk.certificates,
         token=control_token(settings),
         people=settings.control_people,
         hosts=settings.console_hosts,
         https=settings.control_https,
         now=ground.now,
     )
+    console.include_router(watchdog_routes(desk.heart))
+    return console

@@ -63,6 +63,7 @@ def _hand(ground: Ground, key: ExchangeKey, meter: Meter, addresses: Sequence[st
         spot_url=ground.settings.hosts(key.venue)["sapi"],
         addresses=addresses,
         trace=lambda address: metering(meter, Payer(key.account, address), spares_the_kill=spares),
+        other_urls=ground.settings.venues[key.venue].other_urls,
     )
     ground.closing.push_async_callback(hand.aclose)
     return hand

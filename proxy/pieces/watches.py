@@ -15,13 +15,17 @@ from proxy.accounts.outside_watch import OutsideWatch
 from proxy.accounts.protection_watch import ProtectionWatch, stop_rules
 from proxy.accounts.shares import Shares
 from proxy.accounts.venue_account import VenueAccount
+from proxy.accounts.venue_timers import VenueTimers
 from proxy.kill.desk import KillDesk
 from proxy.store.warden_store import WardenStore
 from proxy.vault.permissions import Risk
 from proxy.vault.vault import Vault
 from proxy.venues.binance import client_ids
+from proxy.watchdog.heart import Heart
+from rules.kill.dead_man import in_maintenance
 from rules.outside import OutsideAction, outside_action
 from rules.policy import Policy
+from rules.snapshot import Account
 
 PolicyInForce = Callable[[], Policy]
 """The policy as it is now: it may be another one every time."""
@@ -108,3 +112,21 @@ def dead_man(hands: VenueAccount, store: WardenStore, record: Record, cancelled:
         return client_ids.inward(client_order_id, client_ids.tag(account, bot)) is not None
 
     return DeadMan(account=account, venue=hands, store=store, owns=owns, record=record, cancelled=cancelled)
+
+
+def venue_timers(
+    hands: VenueAccount,
+    book: Callable[[], Account | None],
+    policy: PolicyInForce,
+    heart: Heart,
+    now: Callable[[], datetime],
+) -> VenueTimers:
+    """What keeps the venue's own dead-man timers armed on an account."""
+    return VenueTimers(
+        account=hands.name,
+        timer=hands,
+        book=book,
+        policy=policy,
+        watched=heart.watched_from_elsewhere,
+        in_maintenance=lambda: in_maintenance(policy(), now()),
+    )

@@ -33,6 +33,7 @@ from proxy.store.documents import Documents, decode_account, decode_markets
 from proxy.store.hold_script import documents_of, hold_arguments, hold_keys, view_of
 from proxy.store.holds import decode_holds
 from proxy.store.keys import Keys
+from proxy.store.leases import LeaseRequest, lease_field
 from proxy.store.timers import TIMERS_MAX, DeadManTimer, timer_prefix
 from proxy.store.unreported import decode_unreported, unreported_arguments, unreported_field
 from proxy.store.view import HoldRequest, Look, View
@@ -61,6 +62,10 @@ class StoreUnavailable(Exception):
 
 class RequestReplayed(Exception):
     """The same signed request was seen before."""
+
+
+class KeyOff(Exception):
+    """The guard key was switched off."""
 
 
 class StoreFull(Exception):
@@ -106,6 +111,8 @@ class GateStore:
             "refuse": Script.named("refuse"),
             "arm": Script.named("arm"),
             "share_budget": Script.named("share_budget"),
+            "lease": Script.named("lease"),
+            "hear": Script.named("hear"),
         }
         self._voiding = Voiding(self._redis, self._keys)
         self._documents = Documents(self._keys, policy_of)
@@ -265,6 +272,26 @@ class GateStore:
         if reply == "FULL":
             raise StoreFull("TIMERS_FULL")
 
+    async def keep_lease(self, request: LeaseRequest) -> None:
+        """Take, renew or give back a bot's lease. Safe to ask again with a request of its own.
+
+        Raises ``StoreUnavailable``, and then nobody knows whether it is kept; ``RequestReplayed`` or ``KeyOff``.
+        """
+        reply = await self._call(
+            "lease",
+            [self._keys.leases, self._keys.seen(request.replay_digest), self._keys.disabled],
+            [
+                lease_field(request.account, request.bot),
+                request.ttl_s * 1_000_000,
+                request.replay_window_ms,
+                request.guard_key,
+            ],
+        )
+        if reply == "REPLAYED":
+            raise RequestReplayed
+        if reply == "DISABLED":
+            raise KeyOff
+
     async def unreported(self, account: str) -> tuple[UnreportedOrder, ...]:
         """An account's orders whose answer was lost and whose bot has not read them. Raises ``StoreUnavailable``."""
         key = self._keys.unreported(account)
@@ -349,6 +376,19 @@ class GateStore:
         except STORE_TROUBLE as error:
             # No order waits for this answer, so no order is made to suffer for it: the breaker stays as it is.
             raise StoreUnavailable(type(error).__name__) from error
+
+    async def hear(self, gate: str, generation: int) -> dict[str, str]:
+        """What is stopped now; remembers that ``gate`` obeys ``generation``. Raises ``StoreUnavailable``.
+
+        Off the order path: a slow answer neither counts as an outage nor is acted on.
+        """
+        keys = [self._keys.controls, self._keys.gates]
+        try:
+            asked = run_script(self._redis, self._scripts["hear"], keys, [gate, generation])
+            flat = await within(self._timeout_s, asked)
+        except STORE_TROUBLE as error:
+            raise StoreUnavailable(type(error).__name__) from error
+        return dict(zip(flat[::2], flat[1::2], strict=True))
 
     async def aclose(self) -> None:
         """Close the connections. Holds still to be undone are left to the warden, which asks about old ones."""

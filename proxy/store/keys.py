@@ -17,8 +17,13 @@ class Keys:
 
     @property
     def controls(self) -> str:
-        """Hash: ``generation``, trading states by level, ``kill:SCOPE`` while a kill runs."""
+        """Hash: ``generation``, trading states by level, ``killed:bot:NAME``, ``kill:SCOPE`` while a kill runs."""
         return self._key("controls")
+
+    @property
+    def gates(self) -> str:
+        """Hash: gate to ``GENERATION|MICROSECONDS``, the newest controls it obeys and when it last asked."""
+        return self._key("gates")
 
     @property
     def disabled(self) -> str:
@@ -59,6 +64,21 @@ class Keys:
     def epoch(self) -> str:
         """Which life of the store this is. Missing means that writes were lost."""
         return self._key("epoch")
+
+    @property
+    def beat(self) -> str:
+        """String: the guard's last sign of life, sealed (``proxy.watchdog.beat``)."""
+        return self._key("beat")
+
+    @property
+    def turn(self) -> str:
+        """Hash: who acts on the desk (a kill of the warden's, a watchdog's), until when, and the turn's number."""
+        return self._key("turn")
+
+    @property
+    def leases(self) -> str:
+        """Hash: ``ACCOUNT|BOT`` to ``UNTIL|TTL|STEPS`` in microseconds of the store's clock, or ``released``."""
+        return self._key("leases")
 
     def holds(self, account: str) -> str:
         """Hash of the holds of one account."""

@@ -15,7 +15,7 @@ from typing import TextIO
 
 from proxy.vault import enrolment
 from proxy.vault.errors import InvalidField, PassphraseRefused, VaultError
-from proxy.vault.keys import ExchangeKey, GuardKey, Secret, new_exchange_key, shortened
+from proxy.vault.keys import ExchangeKey, GuardKey, Secret, new_exchange_key, new_master_key, shortened
 from proxy.vault.passphrase import read_passphrase
 from proxy.vault.public_keys import PEM_CHARACTERS_MAX
 from proxy.vault.vault import Vault
@@ -71,6 +71,16 @@ def add_arguments(subparsers: "argparse._SubParsersAction[argparse.ArgumentParse
     check.add_argument("--account", help="only this one; default: all")
     enrolment.add_acceptances(check)
 
+    master = actions.add_parser(
+        "set-master",
+        help="keep the key of an account's master, so that a kill can end with the account's own key off",
+        description="For [kill.keys] disable_on_venue. The secret is read as add-exchange reads it.",
+    )
+    master.add_argument("--account", required=True)
+    master.add_argument("--email", help="the sub-account's, as its master sees it")
+    master.add_argument("--api-key", help="the master's; default: PERPGUARD_API_KEY")
+    master.add_argument("--forget", action="store_true", help="keep no master key any more")
+
     issue = actions.add_parser("issue", help="a new guard key for a bot; its secret is shown once")
     issue.add_argument("--bot", required=True)
     issue.add_argument("--account", required=True)
@@ -78,6 +88,14 @@ def add_arguments(subparsers: "argparse._SubParsersAction[argparse.ArgumentParse
 
     listing = actions.add_parser("list", help="accounts and guard keys, without secrets")
     listing.add_argument("--full-keys", action="store_true", help="do not shorten keys")
+
+    watchdog = actions.add_parser(
+        "watchdog",
+        help="the secret that guard and watchdogs know each other by",
+        description="Shows it, made when there is none. On a watchdog's own host: --keep reads it from"
+        " PERPGUARD_WATCHDOG_SECRET, else from a pipe, else asks for it.",
+    )
+    watchdog.add_argument("--keep", action="store_true", help="keep the secret that the guard's vault showed")
 
     disable = actions.add_parser("disable", help="refuse a guard key from now on")
     enable = actions.add_parser("enable", help="obey a disabled guard key again")
@@ -93,7 +111,7 @@ def add_arguments(subparsers: "argparse._SubParsersAction[argparse.ArgumentParse
         )
     for action in (issue, listing, rotate):
         action.add_argument("--json", action="store_true", help="print JSON")
-    for action in (add, check, issue, listing, disable, enable, rotate):
+    for action in (add, check, master, issue, listing, disable, enable, rotate, watchdog):
         action.add_argument("--passphrase-file", type=Path, help="a file only you can read")
 
 
@@ -115,7 +133,7 @@ def _add_exchange(args: argparse.Namespace, terminal: Terminal) -> None:
     api_key = args.api_key or terminal.environment.get("PERPGUARD_API_KEY", "")
     if not api_key:
         raise InvalidField("api_key", "given as --api-key or PERPGUARD_API_KEY")
-    api_secret = _read_api_secret(terminal)
+    api_secret = _read_secret(terminal, "PERPGUARD_API_SECRET", "Exchange API secret: ")
     now = terminal.now()
     candidate = new_exchange_key(
         account=args.account, venue=args.venue, api_key=api_key, api_secret=api_secret, now=now
@@ -130,6 +148,19 @@ def _add_exchange(args: argparse.Namespace, terminal: Terminal) -> None:
 
 def _check(args: argparse.Namespace, terminal: Terminal) -> None:
     enrolment.check(args, _open(args, terminal), terminal.now(), terminal.stdout)
+
+
+def _set_master(args: argparse.Namespace, terminal: Terminal) -> None:
+    vault = _open(args, terminal)
+    if args.forget:
+        vault.set_master(args.account, None)
+        print(f"account={args.account} master=none", file=terminal.stdout)
+        return
+    api_key = args.api_key or terminal.environment.get("PERPGUARD_API_KEY", "")
+    api_secret = _read_secret(terminal, "PERPGUARD_API_SECRET", "Exchange API secret: ")
+    kept = new_master_key(api_key=api_key, api_secret=api_secret, email=args.email or "")
+    vault.set_master(args.account, kept)
+    print(f"account={args.account} master={shortened(kept.api_key)}", file=terminal.stdout)
 
 
 def _issue(args: argparse.Namespace, terminal: Terminal) -> None:
@@ -159,6 +190,16 @@ def _enable(args: argparse.Namespace, terminal: Terminal) -> None:
     _show_state(_open(args, terminal).enable(args.key, terminal.now()), terminal)
 
 
+def _watchdog(args: argparse.Namespace, terminal: Terminal) -> None:
+    vault = _open(args, terminal)
+    if args.keep:
+        vault.keep_watchdog_secret(_read_secret(terminal, "PERPGUARD_WATCHDOG_SECRET", "The watchdog's secret: "))
+        print("watchdog secret kept", file=terminal.stdout)
+        return
+    print(f"secret={vault.pair_watchdog().reveal()}", file=terminal.stdout)
+    print("Whoever has it can pretend that the guard lives. It stays the same.", file=terminal.stderr)
+
+
 def _list(args: argparse.Namespace, terminal: Terminal) -> None:
     vault = _open(args, terminal)
     spell: Callable[[str], str] = str if args.full_keys else shortened
@@ -175,11 +216,13 @@ def _list(args: argparse.Namespace, terminal: Terminal) -> None:
 _COMMANDS: dict[str, Callable[[argparse.Namespace, Terminal], None]] = {
     "add-exchange": _add_exchange,
     "check": _check,
+    "set-master": _set_master,
     "issue": _issue,
     "list": _list,
     "disable": _disable,
     "enable": _enable,
     "rotate": _rotate,
+    "watchdog": _watchdog,
 }
 
 
@@ -200,7 +243,9 @@ def _create(args: argparse.Namespace, terminal: Terminal) -> Vault:
         file=args.passphrase_file,
         prompt=None if ask is None else lambda question: _ask_twice(ask, question),
     )
-    return Vault.create(_path(args), passphrase)
+    vault = Vault.create(_path(args), passphrase)
+    vault.signing_key(terminal.now())
+    return vault
 
 
 def _ask_twice(ask: Callable[[str], str], question: str) -> str:
@@ -211,11 +256,11 @@ def _ask_twice(ask: Callable[[str], str], question: str) -> str:
     return answer.reveal()
 
 
-def _read_api_secret(terminal: Terminal) -> Secret:
-    if terminal.environment.get("PERPGUARD_API_SECRET"):
-        return Secret(terminal.environment["PERPGUARD_API_SECRET"].strip())
+def _read_secret(terminal: Terminal, variable: str, question: str) -> Secret:
+    if terminal.environment.get(variable):
+        return Secret(terminal.environment[variable].strip())
     if terminal.prompt is not None:
-        return Secret(terminal.prompt("Exchange API secret: ").strip())
+        return Secret(terminal.prompt(question).strip())
     try:
         return Secret(terminal.stdin.read(_SECRET_CHARACTERS_MAX).strip())
     except UnicodeDecodeError:
@@ -264,6 +309,7 @@ def _account_row(key: ExchangeKey, spell: Callable[[str], str]) -> dict[str, str
         "venue": key.venue,
         "api_key": spell(key.api_key),
         "created_at": key.created_at.isoformat(timespec="seconds"),
+        "master": spell(key.master.api_key) if key.master is not None else "none",
         **enrolment.enrolment_row(key),
     }
 

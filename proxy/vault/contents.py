@@ -6,17 +6,34 @@ from datetime import datetime
 import msgspec
 
 from proxy.vault.errors import DuplicateAccount, KeyRotated, PublicKeyMissing, UnknownAccount, UnknownKey
-from proxy.vault.keys import ExchangeKey, GuardKey, KeyState, Secret, utc
+from proxy.vault.keys import ExchangeKey, GuardKey, KeyState, MasterKey, Secret, utc
 from proxy.vault.permissions import Enrolment
+from proxy.vault.signing_keys import SigningKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """Exchange keys by account and guard keys by key. `revision` counts changes, so that going back is noticed."""
+    """Exchange keys by account, guard keys by key, the guard's own signing keys, oldest first.
+
+    `revision` counts changes, so that going back is noticed. Vaults from before certificates have no signing keys.
+    ``watchdog_secret`` is what guard and watchdogs know each other by; ``None`` where there never was a watchdog.
+    """
 
     revision: int = 0
     exchange_keys: dict[str, ExchangeKey] = field(default_factory=dict, repr=False)
     guard_keys: dict[str, GuardKey] = field(default_factory=dict, repr=False)
+    signing_keys: tuple[SigningKey, ...] = ()
+    watchdog_secret: Secret | None = field(default=None, repr=False)
+
+    @property
+    def signing_key(self) -> SigningKey | None:
+        """The signing key in use."""
+        return next((key for key in self.signing_keys if key.retired_at is None), None)
+
+    def with_signing_key(self, added: SigningKey, now: datetime) -> "Contents":
+        """Sign with this key from now on; whatever was in use is retired."""
+        kept = tuple(key if key.retired_at is not None else key.retired(now) for key in self.signing_keys)
+        return replace(self, revision=self.revision + 1, signing_keys=(*kept, added))
 
     def with_exchange_key(self, added: ExchangeKey) -> "Contents":
         """One account more."""
@@ -31,11 +48,22 @@ class Contents:
         checked = replace(self.exchange_keys[account], enrolment=enrolment)
         return replace(self, revision=self.revision + 1, exchange_keys={**self.exchange_keys, account: checked})
 
+    def with_master_key(self, account: str, master: MasterKey | None) -> "Contents":
+        """The key of the account's master, or none any more."""
+        if account not in self.exchange_keys:
+            raise UnknownAccount(account)
+        changed = replace(self.exchange_keys[account], master=master)
+        return replace(self, revision=self.revision + 1, exchange_keys={**self.exchange_keys, account: changed})
+
     def with_guard_key(self, issued: GuardKey) -> "Contents":
         """One guard key more, for an account the vault can actually sign for."""
         if issued.account not in self.exchange_keys:
             raise UnknownAccount(issued.account)
         return self._with(issued)
+
+    def with_watchdog_secret(self, secret: Secret) -> "Contents":
+        """What guard and watchdogs know each other by; one that is there is replaced."""
+        return replace(self, revision=self.revision + 1, watchdog_secret=secret)
 
     def with_key_disabled(self, key: str, now: datetime) -> "Contents":
         """Refuse this key. Never fails on a known key: stopping must be possible from every state."""

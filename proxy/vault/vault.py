@@ -13,10 +13,20 @@ from pathlib import Path
 from proxy.vault.contents import Contents, decode, encode
 from proxy.vault.errors import PassphraseRefused, UnknownAccount, VaultCorrupt, VaultExists, WrongPassphrase
 from proxy.vault.files import Stamp, VaultFile
-from proxy.vault.keys import ExchangeKey, GuardKey, Secret, new_exchange_key, new_guard_key, random_text
+from proxy.vault.keys import (
+    ExchangeKey,
+    GuardKey,
+    MasterKey,
+    Secret,
+    checked_watchdog_secret,
+    new_exchange_key,
+    new_guard_key,
+    random_text,
+)
 from proxy.vault.permissions import Enrolment
 from proxy.vault.public_keys import checked_public_key
 from proxy.vault.sealing import WORK_FACTOR_DEFAULT, Sealer, parse
+from proxy.vault.signing_keys import SigningKey, new_signing_key
 
 PASSPHRASE_LENGTH_MIN = 12
 
@@ -82,6 +92,10 @@ class Vault:
         """Keep what the venue was asked about an account's key, and what was accepted. UnknownAccount."""
         self._change(lambda contents: contents.with_enrolment(account, enrolment))
 
+    def set_master(self, account: str, master: MasterKey | None) -> None:
+        """Keep the key of an account's master, or forget it. UnknownAccount."""
+        self._change(lambda contents: contents.with_master_key(account, master))
+
     def exchange_key(self, account: str) -> ExchangeKey:
         """The real key of an account. UnknownAccount."""
         found = self._contents.exchange_keys.get(account)
@@ -92,6 +106,24 @@ class Vault:
     def accounts(self) -> tuple[ExchangeKey, ...]:
         """Every exchange key, in the order they were added."""
         return tuple(self._contents.exchange_keys.values())
+
+    @property
+    def watchdog_secret(self) -> Secret | None:
+        """What guard and watchdogs know each other by, ``None`` where no watchdog was ever paired."""
+        return self._contents.watchdog_secret
+
+    def pair_watchdog(self) -> Secret:
+        """The secret of guard and watchdogs, made when there is none yet."""
+        fresh = Secret(random_text())
+        paired = self._change(
+            lambda contents: contents if contents.watchdog_secret is not None else contents.with_watchdog_secret(fresh)
+        )
+        return paired.watchdog_secret or fresh
+
+    def keep_watchdog_secret(self, secret: Secret) -> None:
+        """Keep the secret that the guard's vault gave out. InvalidField."""
+        checked = checked_watchdog_secret(secret)
+        self._change(lambda contents: contents.with_watchdog_secret(checked))
 
     def issue(self, *, bot: str, account: str, label: str, now: datetime, public_key: str | None = None) -> GuardKey:
         """A new guard key for a bot, HMAC or of an Ed25519 public key (PEM). UnknownAccount, InvalidField."""
@@ -129,6 +161,29 @@ class Vault:
             )
         )
         return changed.guard_keys[new_key]
+
+    def signing_key(self, now: datetime) -> SigningKey:
+        """The key the guard signs with, made on first need."""
+        if (known := self._contents.signing_key) is not None:
+            return known
+        fresh = new_signing_key(now)
+
+        def with_one(contents: Contents) -> Contents:
+            # Another process may have been first; its key stands.
+            return contents if contents.signing_key is not None else contents.with_signing_key(fresh, now)
+
+        self._change(with_one)
+        return self.signing_key(now)
+
+    def signing_keys(self) -> tuple[SigningKey, ...]:
+        """Every signing key there ever was, oldest first; only the last can sign."""
+        return self._contents.signing_keys
+
+    def rotate_signing_key(self, now: datetime) -> SigningKey:
+        """Sign with a new key from now on. The old one's private half is destroyed, its public half kept."""
+        fresh = new_signing_key(now)
+        self._change(lambda contents: contents.with_signing_key(fresh, now))
+        return fresh
 
     def change_passphrase(self, passphrase: Secret, *, work_factor: int | None = None) -> None:
         """Seal under a new passphrase and salt. Other open processes must open again; old backups keep the old one."""

@@ -1,7 +1,8 @@
 """What killing a book would cost of the venue's budget, and how much of the budget is therefore kept from the bots.
 
 Pure arithmetic. It counts the kill as ``rules.kill.machine`` runs it: a survey, one round of cancels, a round of closes
-for as many slices as the largest leg needs, each resting on a survey of its own, and the calm read-backs at the end.
+for as many slices as the largest leg needs, each resting on a survey of its own, the calm read-backs at the end, and
+what the report asks for. A book that is too thin for these slices takes more; the margin of the reserve is for that.
 What the venue charges for each step comes in as ``Prices``; it knows no venue and no clock.
 """
 
@@ -10,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_UP
+from typing import Final
 
 from rules.instrument import Instrument
-from rules.kill.machine import CALM_READS
+from rules.kill.rounds import CALM_READS
 from rules.kill.settings import Reserve
 from rules.snapshot import Account, Position
 
@@ -30,18 +32,23 @@ class Spend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
-    """What a venue charges for each step of a kill, in weight. A close also counts as ``orders_per_close`` orders.
+    """What a venue charges for each step of a kill, in weight.
 
-    ``survey`` reads every order and position, ``listing`` the limits of the venue's orders, once; ``cancel`` takes
-    one kind of one symbol; ``depth`` looks at a book before a slice.
+    ``survey`` reads every order and position and the touch of the books, ``listing`` the limits of the venue's orders,
+    once; ``cancel`` takes one kind of one symbol; ``depth`` looks at a book before a slice, ``close`` sends an order
+    and asks what became of it, ``fees`` asks what was charged on a symbol.
     """
 
     survey: int
     listing: int
     cancel: int
-    close: int
     depth: int
-    orders_per_close: int = 1
+    close: int
+    fees: int
+
+
+ORDERS_PER_SLICE: Final = 2
+"""A slice's first order stops at a band of its mark; what that leaves takes another, further through."""
 
 
 def cost_of_killing(account: Account, instruments: Mapping[str, Instrument], prices: Prices) -> Spend:
@@ -52,13 +59,15 @@ def cost_of_killing(account: Account, instruments: Mapping[str, Instrument], pri
     kinds = {(order.symbol, order.order_type.is_conditional) for order in account.open_orders}
     slices = [_slices(leg, instruments.get(leg.symbol)) for leg in account.positions if leg.quantity]
     surveys = 1 + bool(kinds) + max(slices, default=0) + CALM_READS
-    closes = sum(slices)
+    orders = sum(slices) * ORDERS_PER_SLICE
     return Spend(
         weight=prices.listing
         + surveys * prices.survey
         + len(kinds) * prices.cancel
-        + closes * (prices.close + prices.depth),
-        orders=closes * prices.orders_per_close,
+        + sum(slices) * prices.depth
+        + orders * prices.close
+        + len({leg.symbol for leg in account.positions}) * prices.fees,
+        orders=orders,
     )
 
 

@@ -381,7 +381,7 @@ CANNOT_BE_MET = {
     "SETTING_NOT_OWNED",  # nor anything else of the account,
     "ACCOUNT_WIDE",  # nor reaches all its orders,
     "BATCH_REFUSED",  # nor takes several,
-    *("TOO_MANY_TIMERS", "TIMER_NOT_KEPT"),  # nor sets a timer.
+    *("TOO_MANY_TIMERS", "TIMER_NOT_KEPT", "LEASE_NOT_KEPT"),  # nor sets a timer or takes a lease.
 }
 ABOUT_ONE_DOOR = {
     # Who asks, and how: test_identity, test_trading, test_protocol.

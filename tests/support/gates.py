@@ -23,6 +23,7 @@ from proxy.gate.egress import Egress, VenueBudget
 from proxy.gate.event_views import EventViews
 from proxy.gate.http import PREFIX, BinanceDoor
 from proxy.gate.identity import Identities
+from proxy.gate.lease import LeaseDesk
 from proxy.gate.orders import OrderDesk
 from proxy.gate.reads import ReadDesk, VenueReads
 from proxy.gate.shared_account import SharedAccount
@@ -233,6 +234,7 @@ class Gate:
             orders=orders,
             reads=ReadDesk(store=desk.store, views=views, venue=venue, budget=self.budget),
             streams=self.streams,
+            leases=LeaseDesk(desk.store),
             now=lambda: NOW,
         )
         self.sockets = KeyedSockets(self.identities.obeys, desk.store.disabled_keys)

@@ -15,7 +15,7 @@
 
   const rest = () => {
     const all = scope.value === "desk";
-    label.textContent = all ? "Hold to stop the desk" : `Hold to stop ${scope.value.replace("account:", "")}`;
+    label.textContent = all ? "Hold to stop the desk" : `Hold to stop ${scope.value.replace("account:", "").replace(":", " ")}`;
   };
 
   const start = () => {
@@ -103,6 +103,7 @@
   document.addEventListener("click", (event) => {
     const empties = event.target.closest("[data-empty]");
     if (empties) document.querySelector(empties.dataset.empty).replaceChildren();
+    if (event.target.closest("[data-print]")) window.print();
   });
 
   // What is open stays open over a renewal.

@@ -183,6 +183,13 @@ def timer_not_kept() -> Rejection:
     )
 
 
+def lease_not_kept() -> Rejection:
+    """A bot's lease the guard could not write down, or not for certain; asking again is safe."""
+    return Rejection(
+        503, -1001, "GUARD LEASE_NOT_KEPT: Internal error; unable to process your request. Please try again."
+    )
+
+
 def too_many_timers(most: int) -> Rejection:
     """A bot may have dead-man timers on so many symbols at once."""
     return Rejection(400, -2010, f"GUARD TOO_MANY_TIMERS: this key has dead-man timers on {most} symbols; disarm one")

@@ -44,6 +44,7 @@ class Kind(StrEnum):
     MULTI_ASSET_MODE = "MULTI_ASSET_MODE"
     POSITION_MARGIN = "POSITION_MARGIN"
     DEAD_MAN = "DEAD_MAN"
+    LEASE = "LEASE"
     DENY = "DENY"
 
 

@@ -13,6 +13,9 @@ from proxy.budget.published import LIMITS_DEFAULT, Limit
 from proxy.venues.binance.routes import find_route
 from rules.kill.budget import Prices
 
+DEPTH_WEIGHT: Final = 2
+"""Up to fifty levels of a book, which is all that a kill looks at; the route table carries the dearest request."""
+
 _HEADERS: Final = {
     "x-mbx-used-weight-1m": Limit.WEIGHT_1M,
     "x-mbx-order-count-10s": Limit.ORDERS_10S,
@@ -56,15 +59,20 @@ def weight_of(method: str, path: str, *, symbol: bool) -> int:
     return route.weight if symbol else route.weight_all
 
 
-def _weight(method: str, name: str) -> int:
-    return weight_of(method, f"/fapi/{name}", symbol=False)
+def _weight(method: str, name: str, *, symbol: bool = False) -> int:
+    return weight_of(method, f"/fapi/{name}", symbol=symbol)
 
 
 KILL_PRICES: Final = Prices(
-    survey=_weight("GET", "v1/openAlgoOrders") + _weight("GET", "v1/openOrders") + _weight("GET", "v3/positionRisk"),
-    listing=_weight("GET", "v1/exchangeInfo") + _weight("GET", "v1/leverageBracket"),
+    survey=_weight("GET", "v1/openAlgoOrders")
+    + _weight("GET", "v1/openOrders")
+    + _weight("GET", "v3/positionRisk")
+    + _weight("GET", "v1/ticker/bookTicker")
+    + _weight("GET", "v1/time"),
+    listing=_weight("GET", "v1/exchangeInfo"),
     cancel=_weight("DELETE", "v1/allOpenOrders"),
-    close=_weight("POST", "v1/order"),
-    depth=_weight("GET", "v1/depth"),
+    depth=DEPTH_WEIGHT,
+    close=_weight("POST", "v1/order") + _weight("GET", "v1/order", symbol=True),
+    fees=_weight("GET", "v1/userTrades", symbol=True),
 )
-"""What the steps of a kill weigh: the rows of the route table that the kill's hands call."""
+"""What the steps of a kill weigh: the rows of the route table that ``proxy.accounts.way_out`` calls."""

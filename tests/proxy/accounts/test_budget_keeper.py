@@ -80,21 +80,22 @@ def test_the_reserve_follows_what_is_open(kept: Kept) -> None:
     kept.has("main", quantity="45")
     budget = kept.keeper.budget()
     surveys, slices = 4 + 5, 5
-    weight = KILL_PRICES.listing + surveys * KILL_PRICES.survey + slices * KILL_PRICES.depth
-    assert (weight, budget.reserve(WEIGHT)) == (867, 1_301)
+    each = KILL_PRICES.depth + 2 * KILL_PRICES.close
+    weight = KILL_PRICES.listing + surveys * KILL_PRICES.survey + slices * each + KILL_PRICES.fees
+    assert (weight, budget.reserve(WEIGHT)) == (845, 1_268)
     assert budget.reserve(Counter(Limit.ORDERS_10S, "main")) == 60
-    kept.has("main", quantity="1000")
+    kept.has("main", quantity="500")
     assert kept.keeper.budget().reserve(Counter(Limit.ORDERS_10S, "main")) == 150
 
 
 def test_accounts_that_share_an_address_share_its_reserve(kept: Kept) -> None:
     kept.has("one", quantity="1")
-    assert kept.keeper.budget().reserve(WEIGHT) == 671
+    assert kept.keeper.budget().reserve(WEIGHT) == 698
     kept.has("one", "two", quantity="1")
-    assert kept.keeper.budget().reserve(WEIGHT) == 1_341
+    assert kept.keeper.budget().reserve(WEIGHT) == 1_395
     kept.addresses = {"two": ("127.0.0.3", "127.0.0.2")}
     budget = kept.keeper.budget()
-    assert {budget.reserve(Counter(Limit.WEIGHT_1M, each)) for each in ("", "127.0.0.2", "127.0.0.3")} == {671}
+    assert {budget.reserve(Counter(Limit.WEIGHT_1M, each)) for each in ("", "127.0.0.2", "127.0.0.3")} == {698}
 
 
 def test_what_does_not_fit_is_said_once(kept: Kept, caplog: pytest.LogCaptureFixture) -> None:

@@ -14,6 +14,7 @@ import pytest
 from proxy.accounts.metering import KeptForTheKill, metering
 from proxy.accounts.troubles import VenueThrottled
 from proxy.accounts.venue_account import VenueAccount
+from proxy.accounts.way_out import WayOut
 from proxy.budget.meter import Meter, Payer
 from proxy.budget.published import Counter, Limit
 from proxy.vault.keys import Secret
@@ -70,9 +71,7 @@ async def a_venue() -> AsyncIterator[Venue]:
 
 
 @asynccontextmanager
-async def hands_on(
-    venue: Venue, *addresses: str, trace: Callable[[str], Any] | None = None
-) -> AsyncIterator[VenueAccount]:
+async def hands_on(venue: Venue, *addresses: str, trace: Callable[[str], Any] | None = None) -> AsyncIterator[WayOut]:
     hands = VenueAccount(
         name="main",
         venue="binanceusdm",
@@ -84,7 +83,7 @@ async def hands_on(
         trace=trace,
     )
     try:
-        yield hands
+        yield WayOut(hands.calls)
     finally:
         await hands.aclose()
 
@@ -92,28 +91,32 @@ async def hands_on(
 async def test_f05_a_ban_of_one_address_is_answered_by_the_other() -> None:
     async with a_venue() as venue, hands_on(venue, FIRST, SECOND) as hands:
         venue.banned[FIRST] = 300
-        await hands.book()
-        await hands.cancel_all("BTCUSDT", conditional=False)
-        assert venue.by(FIRST) == 1, "0 requests during the ban but the one that told of it"
-        assert venue.by(SECOND) == 4
+        with pytest.raises(VenueThrottled) as thrown:
+            await hands.positions()
+        assert (thrown.value.status, thrown.value.retry_after) == (418, 0), "there is another way: no need to wait"
+        await hands.positions()
+        await hands.cancel_plain("BTCUSDT")
+        assert (venue.by(FIRST), venue.by(SECOND)) == (1, 2), "none during the ban but the one that told of it"
 
 
 async def test_f05_a_close_refused_by_a_ban_is_not_sent_again_but_need_not_wait() -> None:
     async with a_venue() as venue, hands_on(venue, FIRST, SECOND) as hands:
         venue.banned[FIRST] = 300
         with pytest.raises(VenueThrottled) as thrown:
-            await hands.close_position("BTCUSDT", PositionSide.BOTH, Side.SELL, Decimal(1), "pgk-1")
+            await hands.close("BTCUSDT", PositionSide.BOTH, Side.SELL, Decimal(1), None, "pgk-1")
         assert (thrown.value.status, thrown.value.retry_after) == (418, 0)
         assert len(venue.asked) == 1
-        await hands.book()
+        await hands.positions()
         assert venue.by(FIRST) == 1
 
 
 async def test_f05_banned_everywhere_it_waits_for_the_first_ban_to_end() -> None:
     async with a_venue() as venue, hands_on(venue, FIRST, SECOND) as hands:
         venue.banned = {FIRST: 300, SECOND: 120}
+        with pytest.raises(VenueThrottled):
+            await hands.positions()
         with pytest.raises(VenueThrottled) as thrown:
-            await hands.book()
+            await hands.positions()
         assert 119 < thrown.value.retry_after <= 120
         assert len(venue.asked) == 2
 
@@ -122,15 +125,15 @@ async def test_with_one_address_a_ban_is_the_venues_own_demand() -> None:
     async with a_venue() as venue, hands_on(venue, FIRST) as hands:
         venue.banned[FIRST] = 300
         with pytest.raises(VenueThrottled) as thrown:
-            await hands.book()
+            await hands.positions()
         assert thrown.value.retry_after == 300
         assert venue.asked[0][0] == FIRST
 
 
 async def test_f28_an_address_that_leads_nowhere_is_left_for_the_other() -> None:
     async with a_venue() as venue, hands_on(venue, "192.0.2.1", SECOND) as hands:
-        await hands.book()
-        assert venue.by(SECOND) == 3
+        await hands.positions()
+        assert venue.by(SECOND) == 1
 
 
 class Metered:
@@ -156,13 +159,14 @@ async def test_the_wardens_surveys_stop_at_the_reserve_and_say_until_when() -> N
     async with a_venue() as venue, hands_on(venue, FIRST, trace=metered.trace(spares=True)) as hands:
         metered.use(1_890)
         with pytest.raises(KeptForTheKill) as thrown:
-            await hands.book()
+            await hands.conditional_orders()
         assert thrown.value.retry_after == 55
         assert "kept for the kill" in str(thrown.value)
         assert venue.asked == []
+    async with a_venue() as venue, hands_on(venue, FIRST, trace=metered.trace(spares=True)) as hands:
         # What a bot's dead-man timer, and the cancel of one order, rest on.
-        await hands.plain_orders("BTCUSDT")
-        await hands.cancel_all("BTCUSDT", conditional=False)
+        await hands.order("BTCUSDT", "pgk-1")
+        await hands.cancel_plain("BTCUSDT")
         assert venue.by(FIRST) == 2
 
 
@@ -171,16 +175,14 @@ async def test_the_kill_may_use_the_reserve_and_what_it_uses_is_known() -> None:
     async with a_venue() as venue, hands_on(venue, FIRST, trace=metered.trace(spares=False)) as hands:
         metered.use(2_390)
         venue.used = 2_475
-        await hands.book()
+        await hands.conditional_orders()
         assert metered.used == 2_475
 
 
 async def test_what_never_came_back_is_counted() -> None:
     metered = Metered()
     async with a_venue() as venue, hands_on(venue, FIRST, trace=metered.trace(spares=True)) as hands:
-        venue.base_url = ""
-        await hands.plain_orders("BTCUSDT")
         venue.banned[FIRST] = 1
         with pytest.raises(VenueThrottled):
-            await hands.plain_orders("BTCUSDT")
-        assert metered.used == 1, "the second answer had no counter"
+            await hands.positions()
+        assert metered.used == 5, "the answer had no counter"

@@ -104,4 +104,7 @@ async def test_the_whole_desk_is_made_flat_from_the_command_line(data_dir: Path,
         report = json.loads(stdout)
         assert report["flat"] and [each["phase"] for each in report["accounts"]] == ["FLAT", "FLAT"]
         assert await exchange.flat("main") and await exchange.flat("second")
+        assert [each["phase"] for each in report["certificates"]["certificates"]] == ["FLAT"] * 3
+        assert report["certificates"]["troubles"] == []
+        assert len(list((data_dir / "certificates").glob("*.json"))) == 3, "one an account, one that binds them"
         assert SECRET not in stdout + stderr and "Surveyed" in stderr

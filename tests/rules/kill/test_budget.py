@@ -13,7 +13,7 @@ from rules.kill.settings import Reserve
 from rules.model import OrderType, Side
 from tests.rules.builders import World, an_account, an_instrument, an_open_order
 
-PRICES = Prices(survey=85, listing=2, cancel=1, close=0, depth=20)
+PRICES = Prices(survey=91, listing=1, cancel=1, depth=2, close=1, fees=5)
 READS = PRICES.listing + 4 * PRICES.survey
 """The press's survey and three calm read-backs."""
 
@@ -40,12 +40,15 @@ def test_orders_cost_a_survey_and_one_cancel_for_each_symbol_and_kind() -> None:
 def test_a_leg_costs_as_many_rounds_and_orders_as_it_has_slices() -> None:
     world = an_account().long("BTCUSDT", "25").short("ETHUSDT", "3")
     world = world.listing("BTCUSDT", market_quantity_max=Decimal(10)).listing("ETHUSDT")
-    assert cost(world) == Spend(weight=READS + 3 * PRICES.survey + 4 * PRICES.depth, orders=4)
+    slices, symbols = 4, 2
+    weight = READS + 3 * PRICES.survey + slices * (PRICES.depth + 2 * PRICES.close) + symbols * PRICES.fees
+    assert cost(world) == Spend(weight=weight, orders=8)
 
 
 def test_a_symbol_that_is_not_listed_is_closed_in_one_slice() -> None:
     world = an_account().long("BTCUSDT", "25").unlisted("BTCUSDT")
-    assert cost(world) == Spend(weight=READS + PRICES.survey + PRICES.depth, orders=1)
+    weight = READS + PRICES.survey + PRICES.depth + 2 * PRICES.close + PRICES.fees
+    assert cost(world) == Spend(weight=weight, orders=2)
 
 
 @pytest.mark.parametrize(
@@ -111,4 +114,4 @@ def test_an_instrument_without_a_maximum_is_closed_in_one_slice() -> None:
     world = an_account().long("BTCUSDT", "25")
     instrument = an_instrument("BTCUSDT", market_quantity_max=Decimal(0))
     assert world.account is not None
-    assert cost_of_killing(world.account, {"BTCUSDT": instrument}, PRICES).orders == 1
+    assert cost_of_killing(world.account, {"BTCUSDT": instrument}, PRICES).orders == 2
