@@ -8,6 +8,7 @@ import ctypes
 import getpass
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -37,6 +38,9 @@ log = logging.getLogger("perpguard")
 
 _PR_SET_DUMPABLE = 4
 WATCHDOG_NAME_MAX = 32
+
+DESCRIPTORS_WANTED = 16_384
+"""Of a gate: 4,096 bots' connections, as many sockets, and the pools to the exchange and the store, several times."""
 
 
 def open_vault(settings: Settings, environment: Mapping[str, str], *, ask: bool = True) -> Vault:
@@ -74,6 +78,7 @@ def run_gate(settings: Settings, descriptor: int) -> int:
 
     harden_process("gate")
     obey_kill_signal(settings.data_dir)
+    _raise_descriptor_limit()
     policy = load_policy(policy_path(settings))
     vault = open_vault(settings, os.environ)
     config = uvicorn.Config(
@@ -88,10 +93,19 @@ def run_gate(settings: Settings, descriptor: int) -> int:
         server_header=False,
         date_header=False,
         timeout_keep_alive=30,
-        limit_concurrency=4096,
+        # uvicorn's own bound would answer everybody's exits 503; the protocol has one that does not.
+        limit_concurrency=None,
     )
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
     return 0
+
+
+def _raise_descriptor_limit() -> None:
+    """As many open sockets as the system grants: the usual 1,024 are fewer than a crowd at the door and the way out."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS_WANTED if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_WANTED)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def run_warden(settings: Settings, descriptor: int) -> int:

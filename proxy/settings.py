@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as MalformedEnvironment
 
@@ -46,6 +46,18 @@ class VenueSettings(BaseModel):
     other_urls: tuple[str, ...] = ()
 
 
+class AccountSettings(BaseModel):
+    """Source addresses of one account's traffic: ``egress`` for all of it, ``kill_egress`` for its kill alone.
+
+    Binance counts request weight by address and bans addresses, so an account with addresses of its own can be closed
+    whatever others have spent. Keys that are bound to addresses must name them all.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    egress: IPvAnyAddress | None = None
+    kill_egress: IPvAnyAddress | None = None
+
+
 class Settings(BaseSettings):
     """Everything a process of the guard needs to know before it reads the policy and opens the vault."""
 
@@ -58,6 +70,7 @@ class Settings(BaseSettings):
     passphrase: SecretStr | None = None
     passphrase_file: Path | None = None
     venues: dict[str, VenueSettings] = {"binanceusdm": VenueSettings()}
+    accounts: dict[str, AccountSettings] = {}
 
     gate_host: str = "127.0.0.1"
     gate_port: int = Field(default=8080, ge=0, le=65535)
@@ -105,6 +118,17 @@ class Settings(BaseSettings):
     def stream_urls(self) -> dict[str, str]:
         """Where each venue's private streams are, for the warden's own feeds."""
         return {name: venue.url or BINANCE_STREAMS for name, venue in self.venues.items()}
+
+    @property
+    def egress(self) -> dict[str, str]:
+        """Source address by account, of those that have one."""
+        return {name: str(account.egress) for name, account in self.accounts.items() if account.egress is not None}
+
+    def kill_addresses(self, account: str) -> tuple[str, ...]:
+        """The source addresses an account's kill may go out by, in order; empty is the host's usual one."""
+        known = self.accounts.get(account, AccountSettings())
+        usual = str(known.egress or "")
+        return (str(known.kill_egress), usual) if known.kill_egress is not None else (usual,)
 
     def hosts(self, venue: str) -> Mapping[str, str]:
         """Base URL of each named upstream host of a venue."""

@@ -22,7 +22,7 @@ from proxy.overrides.desk import OverrideDesk
 from proxy.pieces.account import AccountPieces, build_account
 from proxy.pieces.bots import bot_hands
 from proxy.pieces.ground import Ground
-from proxy.pieces.hands import Hands, take_hands
+from proxy.pieces.hands import Hands, meters_of, take_hands
 from proxy.pieces.heart import build_heart, take_beats
 from proxy.pieces.keys import exchange_keys
 from proxy.pieces.leases import build_leases
@@ -68,7 +68,8 @@ class DeskPieces:
 def build_desk(ground: Ground) -> DeskPieces:
     """Take the hands in hand and give each piece what it needs of the others."""
     settings, event = ground.settings, ground.scribe.event
-    hands = take_hands(ground)
+    meters = meters_of(ground)
+    hands = take_hands(ground, meters)
     beats = take_beats(ground)
     heart = build_heart(ground, beats)
     keepers: dict[str, AccountKeeper] = {}
@@ -78,7 +79,7 @@ def build_desk(ground: Ground) -> DeskPieces:
             if scope.covers(name, keeper.venue) or (scope.bot, name) in ground.traders():
                 keeper.survey_soon()
 
-    venues = build_venues(ground, hands, keepers)
+    venues = build_venues(ground, hands, keepers, meters)
     whole = {name: VenueHands(pair.kill) for name, pair in hands.items()}
     accounts: dict[str, AccountPieces] = {}
     certificates = CertificateDesk(CertificateKeeper(settings.data_dir, ground.vault, ground.now), event)

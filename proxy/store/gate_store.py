@@ -14,7 +14,9 @@ from typing import Any, Final
 import msgspec
 import redis.asyncio
 
+from proxy.budget.published import Budget
 from proxy.store.attempts import ATTEMPTS_MAX
+from proxy.store.budget import Seen, budget_arguments, read_shared
 from proxy.store.client import (
     HOT_CONNECTIONS,
     HOT_CONNECTIONS_MAX,
@@ -108,11 +110,13 @@ class GateStore:
             "shrink": Script.named("shrink", "convert"),
             "refuse": Script.named("refuse"),
             "arm": Script.named("arm"),
+            "share_budget": Script.named("share_budget"),
             "lease": Script.named("lease"),
             "hear": Script.named("hear"),
         }
         self._voiding = Voiding(self._redis, self._keys)
         self._documents = Documents(self._keys, policy_of)
+        self._budgets: dict[str, str] = {}
         self._broken_until = 0.0
         self._heard_at = float("-inf")
 
@@ -326,6 +330,23 @@ class GateStore:
             # No order waits for this answer, so no order is made to suffer for it: the breaker stays as it is.
             raise StoreUnavailable(type(error).__name__) from error
         self._documents.remember_policy(version or "", body or "")
+
+    async def share_budget(self, venue: str, seen: Seen) -> tuple[Budget | None, Seen]:
+        """Tell what this process heard of the venue's counters; the budget when it is a new one, and what all heard.
+
+        Raises ``StoreUnavailable``. Off the order path.
+        """
+        keys, script = [self._keys.budget_used(venue), self._keys.budget(venue)], self._scripts["share_budget"]
+        arguments = budget_arguments(self._budgets.get(venue, ""), seen)
+        try:
+            reply = await within(self._timeout_s, run_script(self._redis, script, keys, arguments))
+        except STORE_TROUBLE as error:
+            # No order waits for this answer, so no order is made to suffer for it: the breaker stays as it is.
+            raise StoreUnavailable(type(error).__name__) from error
+        with _readable():
+            shared = read_shared(reply)
+        self._budgets[venue] = reply[1]
+        return shared
 
     async def owners(self, account: str, fields: Sequence[str]) -> dict[str, str]:
         """Whose these orders and trades are (``proxy.store.owners``); unknown ones are left out.

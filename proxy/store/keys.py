@@ -128,6 +128,14 @@ class Keys:
         """Document: the venue's instruments."""
         return self._key(f"instruments:{venue}")
 
+    def budget(self, venue: str) -> str:
+        """Document: the venue's limits, and how much of each is kept for the kill."""
+        return self._key(f"budget:{venue}")
+
+    def budget_used(self, venue: str) -> str:
+        """Hash: counter of the venue to ``WINDOW:COUNT``, what it last said of it to any of our processes."""
+        return self._key(f"budget-used:{venue}")
+
     def clock(self, venue: str) -> str:
         """String: the venue's time less the store's, in microseconds."""
         return self._key(f"clock:{venue}")
