@@ -134,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
         process.add_argument("--fd", type=int, required=True, help="an inherited listening socket")
     commands.add_parser("sandbox", help="run the practice exchange; see 'perpguard sandbox --help'")
     rearm = commands.add_parser("rearm", help="let a stopped scope trade again, through the running warden")
-    rearm.add_argument("--scope", required=True, help="desk, account:NAME, or bot:NAME that a rule stopped")
+    rearm.add_argument("--scope", required=True, help="desk, venue:NAME, account:NAME or bot:NAME")
     rearm.add_argument("--name", required=True, help="who re-arms")
     rearm.add_argument("--reason", required=True)
     rearm.add_argument("--typed", required=True, help="the scope's name once more, typed by hand")

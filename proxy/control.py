@@ -87,13 +87,15 @@ class Control:
 
     async def kill(self, *, scope: str, by: str, reason: str) -> Mapping[str, Any]:
         """Press the button; returns when trading is blocked."""
-        parsed = _scope(scope, self._accounts)
+        parsed = self._scope(scope)
         blocked = await self._kill.press(parsed, by, reason)
         return {
             "scope": str(parsed),
             "blocked_ms": blocked.blocked_ms,
             "generation": blocked.generation,
             "latched": blocked.latched,
+            "gates": plain(blocked.gates),
+            "in_flight": plain(blocked.in_flight),
         }
 
     async def kill_progress(self) -> Mapping[str, Any] | None:
@@ -113,17 +115,21 @@ class Control:
             "blocked_ms": current[0].blocked_ms,
             "flat": all(report.flat for report in current),
             "flat_ms": max(flat_times, default=None) if len(flat_times) == len(current) else None,
-            "accounts": [plain(report) | {"name": report.account} for report in current],
+            "accounts": [
+                plain(report) | {"name": report.account, "exchange_key": self._kill.key_outcome(report)}
+                for report in current
+            ],
         }
 
     async def rearm(self, *, scope: str, name: str, reason: str, typed: str) -> Mapping[str, Any]:
-        """Release one scope; refused with every reason at once. ``bot:NAME`` lifts what a rule did to that bot."""
+        """Release one scope; refused with every reason at once. ``bot:NAME`` lifts what rules and kills did to it."""
         bot = bot_of(scope)
+        killed = bot is not None and Scope(bot=bot) in self._fence.scopes()
         try:
-            if bot is not None:
+            if bot is None or killed:
+                generation = await self._kill.rearm(self._scope(scope), name, reason, typed)
+            if bot is not None and (not killed or self._stops.stop_of(bot) is not None):
                 generation = await self._stops.rearm(bot, name, reason, typed)
-            else:
-                generation = await self._kill.rearm(_scope(scope, self._accounts), name, reason, typed)
         except (RearmRefused, FenceCorrupt) as refusal:
             raise ControlRefused(str(refusal)) from refusal
         except STORE_TROUBLE as trouble:
@@ -142,6 +148,16 @@ class Control:
         """A proposal goes off the list."""
         await _refused(self._policies.withdraw(digest=digest, name=name, reason=reason))
         return self._outcome(None)
+
+    def _scope(self, text: str) -> Scope:
+        """A scope that names something this desk has."""
+        try:
+            scope = Scope.parse(text)
+        except ValueError as error:
+            raise ControlRefused(str(error)) from error
+        if not self._kill.roster.knows(scope):
+            raise ControlRefused(f"no such {scope.level.value}")
+        return scope
 
     def _outcome(self, pending: Pending | None) -> Mapping[str, Any]:
         return {
@@ -166,14 +182,53 @@ class Control:
         return await asyncio.to_thread(_read_archive, path, question, otherwise)
 
 
-def _scope(text: str, accounts: Collection[str]) -> Scope:
-    try:
-        scope = Scope.parse(text)
-    except ValueError as error:
-        raise ControlRefused(str(error)) from error
-    if scope.account is not None and scope.account not in accounts:
-        raise ControlRefused("no such account")
-    return scope
+    def _bots(self, controls: Mapping[str, str]) -> list[BotView]:
+        return [self._bot(key, controls) for key in self._vault.guard_keys()]
+
+    def _bot(self, key: GuardKey, controls: Mapping[str, str]) -> BotView:
+        score, stop = self._watch.score(key.bot), self._stops.stop_of(key.bot)
+        state = controls.get(f"bot:{key.bot}", TradingState.ACTIVE.value)
+        killed = Scope(bot=key.bot) in self._fence.scopes()
+        return BotView(
+            name=key.bot,
+            account=key.account,
+            key_hint=last_four(key.key),
+            key_state=key.state.value,
+            anomaly=score.value,
+            why=score.why,
+            state=TradingState.HALTED.value if killed else stop.state.value if stop is not None else state,
+            stopped_for=stop.reason if stop is not None else "killed" if killed else "",
+        )
+
+    def _account(
+        self, keeper: AccountKeeper, controls: Mapping[str, str], holds: Sequence[AgedHold], score: Score
+    ) -> AccountView:
+        account = keeper.account
+        level = f"account:{keeper.name}"
+        markets = self._markets[keeper.venue].markets
+        conditional = [order for order in account.open_orders if order.order_type.is_conditional] if account else []
+        engaged = self._fence.engaged(keeper.name, keeper.venue)
+        return AccountView(
+            name=keeper.name,
+            venue=keeper.venue,
+            state=TradingState.HALTED.value if engaged else controls.get(level, TradingState.ACTIVE.value),
+            kill_running=any(f"kill:{scope}" in controls for scope in ("desk", f"venue:{keeper.venue}", level)),
+            fence_engaged=engaged,
+            survey_age_s=(self._now() - account.as_of).total_seconds() if account is not None else None,
+            margin_balance=show(account.margin_balance) if account is not None else None,
+            leverage=_leverage(account, markets, self._now()),
+            positions=[_position(each, markets) for each in account.positions] if account is not None else [],
+            open_orders=len(account.open_orders) - len(conditional) if account is not None else 0,
+            conditional_orders=len(conditional),
+            holds=len(holds),
+            unknown_holds=sum(1 for aged in holds if aged.hold.status is HoldStatus.UNKNOWN),
+            exchange_key=self._keys[keeper.name].verdict,
+            clock_offset_ms=self._clocks[keeper.venue].offset_ms,
+            outside=[_found(each) for each in self._outside[keeper.name].found],
+            feed=FeedView(**asdict(keeper.view)),
+            anomaly=score.value,
+            why=score.why,
+        )
 
 
 async def _refused(asked: Awaitable[T]) -> T:

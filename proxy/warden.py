@@ -72,6 +72,7 @@ class Warden:
         desk = self._desk
         async with asyncio.TaskGroup() as loops:
             loops.create_task(desk.kill.mirror())
+            loops.create_task(desk.pursuit.run())
             loops.create_task(self._mirror_keys())
             await self._scribe.open()
             loops.create_task(desk.stops.mirror())

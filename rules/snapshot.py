@@ -285,6 +285,7 @@ class Controls:
 
     generation: int
     desk: TradingState = TradingState.ACTIVE
+    venue: TradingState = TradingState.ACTIVE
     account: TradingState = TradingState.ACTIVE
     bot: TradingState = TradingState.ACTIVE
     symbol: TradingState = TradingState.ACTIVE
@@ -292,10 +293,11 @@ class Controls:
 
     @property
     def strictest(self) -> TradingState:
-        """The state that counts: the strictest of the four levels."""
-        if self.desk is self.account is self.bot is self.symbol:
+        """The state that counts: the strictest of the five levels."""
+        if self.desk is self.venue is self.account is self.bot is self.symbol:
             return self.desk
-        return max((self.desk, self.account, self.bot, self.symbol), key=lambda state: state.severity)
+        levels = (self.desk, self.venue, self.account, self.bot, self.symbol)
+        return max(levels, key=lambda state: state.severity)
 
 
 class _Asked(Derived):

@@ -220,7 +220,14 @@ def create_app(settings: Settings, connections: Connections | None = None) -> Pr
 
 def _credentials(account: AccountSettings) -> list[Credential]:
     permissions = KeyPermissions(withdrawals=account.withdrawals, ip_restricted=account.ip_restricted)
-    shared = Credential(account.name, account.api_key, account.api_secret, permissions=permissions)
+    shared = Credential(
+        account.name,
+        account.api_key,
+        account.api_secret,
+        permissions=permissions,
+        email=account.email,
+        master=account.master,
+    )
     if account.ed25519 is None:
         return [shared]
     own = account.ed25519

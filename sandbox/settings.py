@@ -50,6 +50,9 @@ class AccountSettings:
     withdrawals: bool = False
     ip_restricted: bool = True
     ed25519: Ed25519Settings | None = None
+    # A sub-account: what its master calls it, and the name of the account that is its master.
+    email: str = ""
+    master: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +84,10 @@ class Settings:
             raise SettingsError("account: name, key and secret must not be empty")
         if not all(account.balance.is_finite() and account.balance >= 0 for account in self.accounts):
             raise SettingsError("account: balance must be a number not below zero")
+        if any(account.master not in ("", *names) or account.master == account.name for account in self.accounts):
+            raise SettingsError("account: a master is another account of this exchange")
+        if any(bool(account.master) != bool(account.email) for account in self.accounts):
+            raise SettingsError("account: a sub-account has a master and an email")
         if any(name.startswith(NAME_PREFIX) for name in names):
             raise SettingsError(f"account: names that begin with {NAME_PREFIX} are the exchange's own")
         if not (self.insurance_fund.is_finite() and self.insurance_fund >= 0):
@@ -105,6 +112,8 @@ class _AccountTable(msgspec.Struct, forbid_unknown_fields=True):
     ed25519_api_key: str = ""
     # PEM text, as an exchange asks for it.
     ed25519_public_key: str = ""
+    email: str = ""
+    master: str = ""
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -181,6 +190,8 @@ def _account(row: _AccountTable) -> AccountSettings:
         withdrawals=row.withdrawals,
         ip_restricted=row.ip_restricted,
         ed25519=ed25519,
+        email=row.email,
+        master=row.master,
     )
 
 

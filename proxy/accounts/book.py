@@ -20,7 +20,7 @@ from proxy.accounts.legs import Leg
 from proxy.accounts.survey import LegKey, OrderKey
 from proxy.accounts.told_orders import amended_by, open_order, taken_by, waiting_order
 from proxy.store.conversion import NOTHING, Amended, Conversion, Ended
-from proxy.venues.binance.values import GUARD_ID_PREFIX
+from proxy.venues.binance.client_ids import is_guards
 from rules.model import MarginMode, PositionSide
 from rules.snapshot import Account, Market, OpenOrder, Position
 
@@ -133,7 +133,7 @@ class Book:
 
     def _order(self, event: OrderEvent, received: float) -> Effects:
         key = (event.symbol, event.order_id, False)
-        ours = event.client_order_id.startswith(GUARD_ID_PREFIX)
+        ours = is_guards(event.client_order_id)
         if key in self.ended:
             taken = taken_by(event) if not self.ended[key] else ()
             self.ended[key] = True

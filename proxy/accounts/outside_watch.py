@@ -23,7 +23,7 @@ from proxy.accounts.shares import Shares
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
-from proxy.venues.binance.values import GUARD_ID_PREFIX
+from proxy.venues.binance.client_ids import is_guards
 from rules.outside import OutsideAction
 from rules.snapshot import Account, FundingMark, HeldOrder, OpenOrder, Position, Share
 
@@ -192,6 +192,11 @@ class OutsideWatch:
         return self._shares.all()
 
     @property
+    def shares(self) -> Shares:
+        """Whose part of each position is whose."""
+        return self._shares
+
+    @property
     def settings(self) -> SettingsView:
         """What the venue has set for the account's symbols."""
         return self._detector.settings
@@ -295,7 +300,7 @@ class OutsideWatch:
             await asyncio.sleep(pause)
 
     def _is_known(self, event: Event, known: bool) -> bool:
-        if isinstance(event, OrderEvent) and event.client_order_id.startswith(GUARD_ID_PREFIX):
+        if isinstance(event, OrderEvent) and is_guards(event.client_order_id):
             # Anyone may name an order like the kill's; it is one only while the account is stopped.
             return self._response.stopped(self._account)
         return known

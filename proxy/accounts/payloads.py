@@ -24,10 +24,11 @@ NEVER_DELIVERED_MS: Final = 4_133_404_800_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRef:
-    """An open order, as little of it as a cancel needs."""
+    """An open order, as little of it as a cancel needs. ``client_order_id`` says whose it is."""
 
     symbol: str
     order_id: str
+    client_order_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +129,13 @@ def _delivery(milliseconds: object) -> datetime | None:
     """When a contract is settled and closed: announced for a perpetual that is delisted, fixed for a dated one."""
     at_ms = int(str(milliseconds)) if milliseconds is not None else NEVER_DELIVERED_MS
     return datetime.fromtimestamp(at_ms / 1000, UTC) if 0 < at_ms < NEVER_DELIVERED_MS else None
+
+
+def order_ref(row: Row, id_name: str, client_id_name: str) -> OrderRef:
+    """An open order, as little of it as a cancel needs."""
+    return OrderRef(
+        symbol=row["symbol"], order_id=str(row[id_name]), client_order_id=str(row.get(client_id_name) or "")
+    )
 
 
 def position_ref(row: Row) -> PositionRef:

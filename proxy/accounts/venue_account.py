@@ -20,7 +20,6 @@ from proxy.accounts.market_reads import MarketReads
 from proxy.accounts.payloads import (
     Book,
     FundingRow,
-    OrderRef,
     OrderReport,
     PastOrder,
     SymbolConfig,
@@ -32,6 +31,7 @@ from proxy.accounts.payloads import (
     key_permissions,
     leg_times,
     open_orders_of,
+    order_ref,
     order_report,
     order_times,
     parsed,
@@ -48,7 +48,7 @@ from proxy.accounts.survey import Survey
 from proxy.accounts.troubles import OutcomeUnknown, VenueRefused, VenueUnavailable
 from proxy.vault.keys import Secret
 from proxy.vault.permissions import KeyPermissions
-from proxy.venues.binance.values import GUARD_ID_PREFIX
+from proxy.venues.binance.client_ids import is_guards
 from rules.instrument import Instrument
 from rules.model import PositionSide, Side
 from rules.snapshot import Account, Market, OpenOrder
@@ -211,8 +211,8 @@ class VenueAccount:
         positions = await self._read(self._venue.fapiPrivateV3GetPositionRisk)
         return parsed(
             lambda: Book(
-                plain=tuple(OrderRef(symbol=row["symbol"], order_id=str(row["orderId"])) for row in plain),
-                conditional=tuple(OrderRef(symbol=row["symbol"], order_id=str(row["algoId"])) for row in conditional),
+                plain=tuple(order_ref(row, "orderId", "clientOrderId") for row in plain),
+                conditional=tuple(order_ref(row, "algoId", "clientAlgoId") for row in conditional),
                 positions=tuple(position_ref(row) for row in positions if Decimal(row["positionAmt"])),
             )
         )
@@ -238,11 +238,21 @@ class VenueAccount:
             if refusal.code != _NOTHING_TO_CANCEL:
                 raise
 
+    async def cancel_conditional(self, symbol: str, client_order_id: str) -> None:
+        """Cancel one conditional order by the client's id. One that is gone already is as good; safe to do twice."""
+        try:
+            await self._read(
+                self._venue.fapiPrivateDeleteAlgoOrder, {"symbol": symbol, "clientAlgoId": client_order_id}
+            )
+        except VenueRefused as refusal:
+            if refusal.code != _NOTHING_TO_CANCEL:
+                raise
+
     async def close_position(
         self, symbol: str, position_side: PositionSide, side: Side, quantity: Decimal, client_order_id: str
     ) -> OrderReport:
         """Send one reduce-only market order. Never sent twice: OutcomeUnknown means read before the next one."""
-        assert client_order_id.startswith(GUARD_ID_PREFIX), client_order_id  # noqa: S101 - else bots could cancel it
+        assert is_guards(client_order_id), client_order_id  # noqa: S101 - else bots could cancel it
         # In hedge mode the venue refuses the flag: the leg named by positionSide is what makes the order reduce.
         hedged = position_side is not PositionSide.BOTH
         reducing = {"positionSide": position_side.value} if hedged else {"reduceOnly": "true"}

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 
 from proxy.console.answers import Json, Refusal
 from proxy.console.asking import act, read
-from proxy.console.bodies import person_of, read_json, read_query, rearm_scope_of, scope_of
+from proxy.console.bodies import person_of, read_json, read_query, scope_of
 from proxy.console.door import Door
 from proxy.console.plane import ControlPlane
 from proxy.console.sessions import Session
@@ -96,7 +96,7 @@ class Api:
             fields = await read_json(request, ("scope", "name", "reason", "typed"))
             name = person_of(fields["name"])
         rearmed = await act(
-            self._plane.rearm(scope=rearm_scope_of(fields), name=name, reason=fields["reason"], typed=fields["typed"])
+            self._plane.rearm(scope=scope_of(fields), name=name, reason=fields["reason"], typed=fields["typed"])
         )
         return Json(rearmed)
 

@@ -25,8 +25,7 @@ _NAME_LENGTH_MAX: Final = 64
 _BODY_SECONDS_MAX: Final = 10.0
 _FIELDS_MAX: Final = 16
 _LINES: Final = re.compile(r"[\n\r\t]")
-_SCOPE: Final = re.compile(r"desk|account:[A-Za-z0-9._-]{1,32}")
-_REARM_SCOPE: Final = re.compile(r"desk|(account|bot):[A-Za-z0-9._-]{1,32}")
+_SCOPE: Final = re.compile(r"desk|(venue|account|bot):[A-Za-z0-9._-]{1,32}")
 
 
 async def read_json(request: Request, required: Iterable[str], optional: Iterable[str] = ()) -> dict[str, str]:
@@ -83,18 +82,10 @@ def read_query(request: Request, optional: Iterable[str] = ()) -> dict[str, str]
 
 
 def scope_of(fields: Mapping[str, str]) -> str:
-    """``desk`` or ``account:NAME``."""
+    """``desk``, ``venue:NAME``, ``account:NAME`` or ``bot:NAME``, to be stopped or to be let go on."""
     scope = fields["scope"]
     if _SCOPE.fullmatch(scope) is None:
-        raise Refusal(422, "UNKNOWN_SCOPE", "a scope is 'desk' or 'account:NAME'")
-    return scope
-
-
-def rearm_scope_of(fields: Mapping[str, str]) -> str:
-    """``desk``, ``account:NAME`` or ``bot:NAME``: a bot is stopped by a rule, never by the button."""
-    scope = fields["scope"]
-    if _REARM_SCOPE.fullmatch(scope) is None:
-        raise Refusal(422, "UNKNOWN_SCOPE", "a scope is 'desk', 'account:NAME' or 'bot:NAME'")
+        raise Refusal(422, "UNKNOWN_SCOPE", "a scope is 'desk', 'venue:NAME', 'account:NAME' or 'bot:NAME'")
     return scope
 
 

@@ -14,7 +14,7 @@ from proxy.console import words
 from proxy.console.answers import Page, Refusal, error
 from proxy.console.api import decision_id, no_such_decision
 from proxy.console.asking import act, read
-from proxy.console.bodies import person_of, read_form, read_query, rearm_scope_of, scope_of
+from proxy.console.bodies import person_of, read_form, read_query, scope_of
 from proxy.console.door import Door
 from proxy.console.plane import ControlPlane, DeskView
 from proxy.console.progress import Progress, progress_of, rows_of
@@ -159,7 +159,7 @@ class Console:
             self._door.check_token(request, fields["token"])
             if fields["name"].strip() != session.person:
                 raise Refusal(422, "NAME", "type the name you signed in with")
-            scope = rearm_scope_of(fields)
+            scope = scope_of(fields)
             await act(
                 self._plane.rearm(
                     scope=scope, name=session.person, reason=fields["reason"].strip(), typed=fields["typed"]

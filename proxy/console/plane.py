@@ -173,7 +173,8 @@ class ControlPlane(Protocol):
         ...
 
     async def kill(self, *, scope: str, by: str, reason: str) -> Mapping[str, Any]:
-        """Press the button. Returns as soon as trading is BLOCKED: job, scope, blocked_ms, generation. The job runs on.
+        """Press the button. Returns as soon as trading is BLOCKED: scope, blocked_ms, generation, latched, gates (who
+        said so), in_flight (what was on the wire). The job runs on.
 
         Raises ``ControlRefused`` for an unknown scope.
         """
@@ -184,8 +185,8 @@ class ControlPlane(Protocol):
         ...
 
     async def rearm(self, *, scope: str, name: str, reason: str, typed: str) -> Mapping[str, Any]:
-        """Release one scope (``desk``, ``account:NAME``, or ``bot:NAME`` that a rule stopped) after a named person
-        typed its name and gave a reason. Raises ``ControlRefused``."""
+        """Release one scope (``desk``, ``venue:NAME``, ``account:NAME`` or ``bot:NAME``) after a named person typed its
+        name and gave a reason. Raises ``ControlRefused``."""
         ...
 
     async def request_override(self, *, terms: Terms, name: str) -> OverrideView:

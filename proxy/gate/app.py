@@ -17,6 +17,7 @@ from proxy.gate.http import BinanceDoor
 from proxy.gate.identity import Identities
 from proxy.gate.journal import Journal
 from proxy.gate.judge import Judge
+from proxy.gate.latch import Latch
 from proxy.gate.orders import OrderDesk
 from proxy.gate.policy import GatePolicy, policy_of
 from proxy.gate.reads import ReadDesk, VenueReads
@@ -46,6 +47,7 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     journal = Journal(settings.data_dir)
     upstream = HttpxUpstream()
     fence = Fence(settings.data_dir)
+    latch = Latch(store)
     hosts = settings.hosts(VENUE)
     clock = GateClock(store, VENUE, now)
     identities = Identities(vault, VENUE)
@@ -66,7 +68,7 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         await store.warm()
         await clock.read()
-        async with _beside(clock.follow(), keys.watch(), policies.follow()):
+        async with _beside(clock.follow(), keys.watch(), policies.follow(), latch.follow()):
             # Where the protocol class finds it: uvicorn hands the state to every connection.
             yield {"sockets": sockets}
         for close in (streams.aclose, relay.aclose, door.drain, upstream.aclose, store.aclose):
@@ -74,7 +76,7 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
         journal.close()
 
     app = _application(policies, lifespan)
-    judge = Judge(store=store, fence=fence, journal=journal, policy=policy, now=now)
+    judge = Judge(store=store, fence=fence, journal=journal, policy=policy, now=now, latch=latch)
     venue = VenueReads(upstream=upstream, hosts=hosts, now=clock.now)
     orders = OrderDesk(
         desk=settings.desk,

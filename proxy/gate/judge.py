@@ -17,12 +17,13 @@ from msgspec import Raw
 
 from proxy.gate.asking import Reading, hold_request, read_off
 from proxy.gate.journal import Journal, JournalFailed
+from proxy.gate.latch import Latch
 from proxy.gate.readiness import Readiness, kept_back, make_ready
 from proxy.gate.ruling import JudgedRequest, Outcome, Ruling
 from proxy.gate.second_look import decide_in_turn
 from proxy.gate.snapshots import snapshot_of
 from proxy.gate.unreported import unreported_of
-from proxy.gate.upstream import FenceClosed
+from proxy.gate.upstream import FenceClosed, NotSent
 from proxy.store.codec import once_for_all
 from proxy.store.fence import Fence, FenceCorrupt
 from proxy.store.gate_store import GateStore, StoreFull, StoreUnavailable
@@ -52,7 +53,10 @@ class Judge:
         journal: Journal,
         policy: Policy,
         now: Callable[[], datetime],
+        latch: Latch | None = None,
     ) -> None:
+        """Without ``latch`` only this machine's fence stops what has been judged."""
+        self._latch = latch
         self._store = store
         self._fence = fence
         self._journal = journal
@@ -81,7 +85,7 @@ class Judge:
         policy = view.policy or self._policy
         snapshot = self._snapshot(request, view, reachable=True)
         snapshot, decisions = await decide_in_turn(
-            self._store, request, policy, snapshot, view.sequence, self._now, lambda: self._fence.engaged(account)
+            self._store, request, policy, snapshot, view.sequence, self._now, lambda: self._stopped(request)
         )
         hold_id = request.subject.decision_id
         ready = await make_ready(self._store, account, hold_id, decisions, reading.held, snapshot)
@@ -129,8 +133,13 @@ class Judge:
             return None
 
     def _snapshot(self, request: JudgedRequest, view: View, *, reachable: bool) -> Snapshot:
-        stopped = self._fence.engaged(request.subject.account)
+        stopped = self._stopped(request)
         return snapshot_of(request, view, now=self._now(), stopped=stopped, reachable=reachable)
+
+    def _stopped(self, request: JudgedRequest) -> bool:
+        """What this machine's sentinels say, of any of the four scopes the request is in."""
+        subject = request.subject
+        return self._fence.engaged(subject.account, subject.venue, subject.bot)
 
     async def _hold(self, request: JudgedRequest, reading: Reading, policy: Policy) -> View:
         """Hold and look, under the policy that is in force at that moment.
@@ -190,7 +199,7 @@ class Judge:
             held={index: held[index] for index in allowed if decisions[index].intent is Intent.ENTRY},
             reserved=bool(held),
             records=(record,),
-            fence=self._entry_fence(request.subject.account, generation) if risky else None,
+            fence=self._entry_fence(request, generation) if risky else None,
             store_reachable=snapshot.store_reachable,
         )
 
@@ -201,12 +210,18 @@ class Judge:
             return False
         return True
 
-    def _entry_fence(self, account: str, generation: int | None) -> Callable[[], None]:
+    def _entry_fence(self, request: JudgedRequest, generation: int | None) -> Callable[[], None]:
         """What is asked between the last await and the first byte: is this still the generation it was judged in?"""
 
         def check() -> None:
-            if generation is None or self._fence.engaged(account) or self._generation() != generation:
+            if generation is None or self._stopped(request) or self._generation() != generation:
                 raise FenceClosed("a kill or a re-arm came first")
+            if self._latch is None:
+                return
+            if self._latch.stops(request.subject.account, request.subject.venue, request.subject.bot):
+                raise FenceClosed("a kill on another machine came first")
+            if self._latch.lapsed:
+                raise NotSent("the store has not been heard for too long")
 
         return check
 

@@ -50,7 +50,7 @@ def controls_of(request: JudgedRequest, fields: Mapping[str, str], *, stopped: b
     """What stops the request. The sentinel file does, even when the store, or its latch, does not say so."""
     subject = request.subject
     asked = [symbol for command in request.commands if (symbol := getattr(command, "symbol", None)) is not None]
-    controls = controls_for(fields, account=subject.account, bot=subject.bot, symbols=asked)
+    controls = controls_for(fields, account=subject.account, bot=subject.bot, symbols=asked, venue=subject.venue)
     return replace(controls, account=TradingState.HALTED) if stopped else controls
 
 

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from proxy.store.fence import DESK, Fence, Scope
+from proxy.store.fence import Fence, Scope
 
 if TYPE_CHECKING:
     from proxy.kill.report import AccountReport, KillReport
@@ -25,7 +25,10 @@ FLAT, NOT_FLAT, NOT_STARTED = 0, 1, 3
 def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``kill`` to the global command line."""
     kill = subparsers.add_parser("kill", help="stop all bots, cancel everything, close every position")
-    kill.add_argument("--account", help="only this account; default: the whole desk")
+    scope = kill.add_mutually_exclusive_group()
+    scope.add_argument("--venue", help="only the accounts on this venue; default: the whole desk")
+    scope.add_argument("--account", help="only this account")
+    scope.add_argument("--bot", help="only this bot: its orders, and its share of each position")
     kill.add_argument("--reason", required=True)
     kill.add_argument("--by", required=True, help="your name")
     kill.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -35,7 +38,7 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
 def run(args: argparse.Namespace, stdout: TextIO = sys.stdout, stderr: TextIO = sys.stderr) -> int:
     """Run ``perpguard kill``. Reads ``args.settings`` only after the sentinel stands."""
     try:
-        scope = Scope(args.account) if args.account else DESK
+        scope = Scope(args.account or None, venue=args.venue or None, bot=args.bot or None)
     except ValueError as trouble:
         print(f"perpguard kill: {trouble}; NOTHING was stopped", file=stderr)
         return 2
@@ -50,18 +53,21 @@ def run(args: argparse.Namespace, stdout: TextIO = sys.stdout, stderr: TextIO = 
     from proxy.vault.errors import VaultError
 
     try:
-        keys = _keys(data_dir, scope, args.passphrase_file)
+        keys, traders = _keys(data_dir, scope, args.passphrase_file)
     except (VaultError, OSError, EOFError) as trouble:
         return _blocked_only(f"the exchange keys cannot be read: {trouble}", done, args, stdout, stderr)
     if not keys:
-        return _blocked_only("the vault holds no such account", done, args, stdout, stderr)
+        return _blocked_only(f"the vault holds no such {scope.level.value}", done, args, stdout, stderr)
     unknown = sorted({key.venue for key in keys} - set(args.settings.venue_urls))
     if unknown:
         return _blocked_only(f"no base URL is set for {', '.join(unknown)}", done, args, stdout, stderr)
-    return _drive(args, scope, keys, stdout, stderr)
+    return _drive(args, scope, keys, traders, stdout, stderr)
 
 
-def _keys(data_dir: Path, scope: Scope, passphrase_file: Path | None) -> tuple[ExchangeKey, ...]:
+def _keys(
+    data_dir: Path, scope: Scope, passphrase_file: Path | None
+) -> tuple[tuple[ExchangeKey, ...], tuple[tuple[str, str], ...]]:
+    """The exchange keys of all that a scope covers, and which bots trade which accounts."""
     from getpass import getpass
 
     from proxy.vault.passphrase import read_passphrase
@@ -70,18 +76,29 @@ def _keys(data_dir: Path, scope: Scope, passphrase_file: Path | None) -> tuple[E
     prompt = getpass if sys.stdin.isatty() else None
     passphrase = read_passphrase(environment=os.environ, file=passphrase_file, prompt=prompt)
     vault = Vault.open(data_dir / "vault" / "vault.json", passphrase)
-    return tuple(key for key in vault.accounts() if scope.covers(key.account))
+    traders = tuple((key.bot, key.account) for key in vault.guard_keys())
+    covered = (
+        key
+        for key in vault.accounts()
+        if scope.covers(key.account, key.venue) or (scope.bot is not None and (scope.bot, key.account) in traders)
+    )
+    return tuple(covered), traders
 
 
 def _drive(
-    args: argparse.Namespace, scope: Scope, keys: tuple[ExchangeKey, ...], stdout: TextIO, stderr: TextIO
+    args: argparse.Namespace,
+    scope: Scope,
+    keys: tuple[ExchangeKey, ...],
+    traders: tuple[tuple[str, str], ...],
+    stdout: TextIO,
+    stderr: TextIO,
 ) -> int:
     import asyncio
 
     from proxy.store import codec
     from rules.kill.events import Phase
 
-    report = asyncio.run(_kill(args, scope, keys, stderr))
+    report = asyncio.run(_kill(args, scope, keys, traders, stderr))
     if args.json:
         print(codec.dump(codec.plain(report)).decode(), file=stdout)
     else:
@@ -90,32 +107,25 @@ def _drive(
     return FLAT if report.phase in (Phase.FLAT, Phase.FLAT_EXCEPT_DUST) else NOT_FLAT
 
 
-async def _kill(args: argparse.Namespace, scope: Scope, keys: tuple[ExchangeKey, ...], stderr: TextIO) -> KillReport:
-    from proxy.accounts.venue_account import VenueAccount
-    from proxy.kill.hands import VenueHands
+async def _kill(
+    args: argparse.Namespace,
+    scope: Scope,
+    keys: tuple[ExchangeKey, ...],
+    traders: tuple[tuple[str, str], ...],
+    stderr: TextIO,
+) -> KillReport:
+    from proxy.kill.direct import DirectHands
     from proxy.kill.job import kill
 
     def show(line: dict[str, Any]) -> None:
         if line["kind"] == "event":
             print(json.dumps(line["event"], default=str), file=stderr)
 
-    hands = [
-        VenueHands(
-            VenueAccount(
-                name=key.account,
-                venue=key.venue,
-                api_key=key.api_key,
-                secret=key.api_secret,
-                base_url=args.settings.venue_urls[key.venue],
-            )
-        )
-        for key in keys
-    ]
-    try:
-        return await kill(args.data_dir, scope, hands, args.by, args.reason, on_step=show)
-    finally:
-        for each in hands:
-            await each.aclose()
+    async with DirectHands(args.settings, traders) as direct:
+        hands = [await direct.hand(scope, key) for key in keys]
+        report = await kill(args.data_dir, scope, hands, args.by, args.reason, on_step=show, latch=direct.latch)
+        await direct.end(scope, report.generation)
+        return report
 
 
 def _blocked_only(why: str, done: str, args: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:

@@ -1,33 +1,32 @@
-"""The warden's side of the kill switch: presses, the latch in the store, and the three truths kept equal.
-
-A sentinel file, a journal and a latch in the store: any one of them stops. This file carries a stop found in one to
-the others, and never carries a release: only re-arming opens, and it opens all three.
-"""
+"""The warden's side of the kill switch: presses, the jobs that make scopes flat, and re-arming."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from proxy.kill.exchange_keys import key_outcome
+from proxy.kill.gates import NOBODY_ASKED, Acknowledged, acknowledged
 from proxy.kill.hands import AccountHands
-from proxy.kill.job import kill, unfinished_jobs
-from proxy.kill.journal import Journal, JournalCorrupt
-from proxy.kill.rearm import rearm
+from proxy.kill.in_flight import InFlight, followed, in_flight
+from proxy.kill.job import UnfinishedJob, job_directory, kill, newest_jobs, unfinished_jobs, widened
+from proxy.kill.joins import Join, note_join
+from proxy.kill.rearm import RearmRefused, rearm
 from proxy.kill.report import AccountReport, KillReport, account_report
+from proxy.kill.roster import Roster
+from proxy.kill.truths import Truths
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
-from proxy.store.fence import DESK, Fence, FenceCorrupt, Scope
+from proxy.store.fence import Fence, Scope
 from proxy.store.warden_store import WardenStore
 from rules.model import TradingState
 
 log = logging.getLogger("perpguard.kill")
-
-MIRROR_EVERY_S: Final = 0.25
 
 Record = Callable[[str, str, dict[str, Any]], Awaitable[None]]
 """Writes an event to the audit: what happened, by whom, and the details. Never raises."""
@@ -35,12 +34,26 @@ Record = Callable[[str, str, dict[str, Any]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocked:
-    """The first acknowledgement: no entry that was not already on the wire can leave any more."""
+    """The first acknowledgement: no entry that was not already on the wire can leave any more.
+
+    ``gates`` says who said so; the silent among them stop by the sentinel on this machine, by their lease elsewhere.
+    ``in_flight`` is what was on the wire, which the job follows to its end.
+    """
 
     scope: Scope
     generation: int
     blocked_ms: float
     latched: bool
+    gates: Acknowledged
+    in_flight: InFlight
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One job, or several of several accounts, of this process. The paths are known when the journals are."""
+
+    scope: Scope
+    accounts: frozenset[str]
 
 
 class KillDesk:
@@ -50,33 +63,46 @@ class KillDesk:
         self,
         *,
         data_dir: Path,
-        hands: Mapping[str, AccountHands],
+        roster: Roster,
         store: WardenStore,
         record: Record,
         changed: Callable[[Scope], None],
     ) -> None:
+        self.roster = roster
+        self.truths = Truths(Fence(data_dir), store)
         self._data_dir = data_dir
-        self._hands = hands
         self._store = store
         self._record = record
         self._changed = changed
-        self._fence = Fence(data_dir)
-        self._truths = asyncio.Lock()
-        self._jobs: set[asyncio.Task[None]] = set()
+        self._runs: dict[_Run, asyncio.Task[None]] = {}
+        self._in_flight: dict[Scope, InFlight] = {}
 
     async def press(self, scope: Scope, by: str, reason: str) -> Blocked:
         """Block at once and start, or join, the job that makes the scope flat. Returns when trading is blocked."""
-        pressed = time.monotonic()
-        generation = self._fence.engage(scope)
-        latched = await self._latch(scope, generation, running=True)
+        pressed = asyncio.get_running_loop().time()
+        generation = self.truths.engage(scope)
+        latched = await self.truths.latch(scope, generation, running=True)
+        sent = await in_flight(self._store, self.roster.accounts(scope)) if latched else InFlight(known=False)
+        self._start(scope, by, reason, self.roster.covered(scope), pressed, sent)
+        gates = await acknowledged(self._store, generation, pressed) if latched else NOBODY_ASKED
         blocked = Blocked(
             scope=scope,
             generation=generation,
-            blocked_ms=round((time.monotonic() - pressed) * 1000, 3),
+            blocked_ms=round((asyncio.get_running_loop().time() - pressed) * 1000, 3),
             latched=latched,
+            gates=gates,
+            in_flight=sent,
         )
-        self._start(scope, by, reason)
-        await self._record("kill.engaged", by, {"scope": str(scope), "reason": reason, "generation": generation})
+        if gates.silent:
+            log.error("gates that have not acknowledged the kill of %s: %s", scope, ", ".join(gates.silent))
+        detail = {
+            "scope": str(scope),
+            "reason": reason,
+            "generation": generation,
+            "gates": plain(gates),
+            "in_flight": plain(sent),
+        }
+        await self._record("kill.engaged", by, detail)
         return blocked
 
     async def reduce(self, account: str, by: str, reason: str) -> bool:
@@ -85,15 +111,15 @@ class KillDesk:
         Raises what the store client raises: then the account goes on as it was.
         """
         scope = Scope(account)
-        async with self._truths:
+        async with self.truths.lock:
             controls = await self._store.controls()
             if (
-                self.stopped(account)
-                or controls.get(str(scope), TradingState.ACTIVE.value) != TradingState.ACTIVE.value
+                self.truths.fence.engaged(account, self.roster.venue(account))
+                or controls.get(scope.control, TradingState.ACTIVE.value) != TradingState.ACTIVE.value
             ):
                 return False
             await self._store.set_state(
-                str(scope), TradingState.REDUCING, generation=self.generation(), kill_running=None
+                scope.control, TradingState.REDUCING, generation=self.generation(), kill_running=None
             )
         log.error("%s is reduce-only: %s", scope, reason)
         await self._record("reducing", by, {"scope": str(scope), "reason": reason})
@@ -101,139 +127,185 @@ class KillDesk:
 
     async def close(self, account: str, by: str, reason: str) -> bool:
         """Press the button for one account on the guard's own account. False when a job for it runs already."""
-        scope = Scope(account)
-        if await asyncio.to_thread(self.running, scope) or await asyncio.to_thread(self.running, DESK):
+        if any(unfinished.account == account and unfinished.bot is None for unfinished in await self._unfinished()):
             return False
-        await self.press(scope, by, reason)
+        await self.press(Scope(account), by, reason)
         return True
 
     def stopped(self, account: str) -> bool:
-        """Whether a kill covers an account on this machine, running or done."""
-        return self._fence.engaged(account)
+        """Whether a kill covers an account on this machine, or a bot's part of it, running or done."""
+        bots = [scope for scope in self.truths.fence.scopes() if scope.bot is not None]
+        return self.truths.fence.engaged(account, self.roster.venue(account)) or any(
+            account in self.roster.accounts(scope) for scope in bots
+        )
 
     async def resume(self) -> None:
         """Take up every job that a crash left unfinished. Called before anything else is started."""
         for unfinished in unfinished_jobs(self._data_dir):
             job = unfinished.job
-            scope = job.covers if job is not None else Scope(unfinished.account)
+            whole = Scope(unfinished.account) if unfinished.bot is None else Scope(bot=unfinished.bot)
+            scope = job.covers if job is not None else whole
             log.warning("resuming the kill of %s", unfinished.account)
-            await self._latch(scope, self._fence.engage(scope), running=True)
-            self._start(scope, job.by if job is not None else "warden", "resumed after a crash")
+            generation = self.truths.engage(scope)
+            await self.truths.latch(scope, generation, running=True)
+            by = job.by if job is not None else "warden"
+            known = unfinished.account in self.roster.accounts(scope)
+            hands = [self.roster.hand(scope, unfinished.account)] if known else []
+            self._start(scope, by, "resumed after a crash", hands, asyncio.get_running_loop().time())
+
+    async def again(self, scope: Scope, account: str, by: str, reason: str) -> bool:
+        """Make one account of a scope that is still stopped flat anew. False when it is not, or is being made flat."""
+        async with self.truths.lock:
+            if scope not in self.truths.fence.scopes() or account not in self.roster.accounts(scope):
+                return False
+            hands = [self.roster.hand(scope, account)]
+            self._start(scope, by, reason, hands, asyncio.get_running_loop().time())
+        return True
+
+    def engaged(self) -> frozenset[Scope]:
+        """What is stopped on this machine. Damage to the epoch stops the desk, which nobody has pressed."""
+        return self.truths.fence.scopes() if self.generation() else frozenset()
+
+    def hand(self, scope: Scope, account: str) -> AccountHands | None:
+        """The kill's hands for one account of a scope; ``None`` for one that is not covered."""
+        return self.roster.hand(scope, account) if account in self.roster.accounts(scope) else None
+
+    def busy(self, account: str) -> bool:
+        """Whether this process is still at a kill of an account, or follows what was in flight."""
+        return any(account in run.accounts for run in self._runs)
 
     async def rearm(self, scope: Scope, name: str, reason: str, typed: str) -> int:
         """Open one scope again, in all three places. Returns the new generation.
 
         Raises ``RearmRefused``, ``FenceCorrupt``, or what the store client raises: then the scope stays stopped.
         """
-        async with self._truths:
-            generation = rearm(self._data_dir, scope, name, reason, typed)
+        async with self.truths.lock:
+            if any(run.scope == scope or self._touches(run, scope) for run in self._runs):
+                raise RearmRefused(scope, ("its kill has not ended",))
+            generation = rearm(self._data_dir, scope, name, reason, typed, self.roster.venues)
             try:
-                await self._store.set_state(str(scope), TradingState.ACTIVE, generation=generation, kill_running=False)
+                await self._store.set_state(
+                    scope.control, TradingState.ACTIVE, generation=generation, kill_running=False
+                )
             except STORE_TROUBLE:
-                self._fence.engage(scope)
+                self.truths.fence.engage(scope)
                 raise
         await self._record("rearm", name, {"scope": str(scope), "reason": reason, "generation": generation})
         return generation
 
     async def mirror(self) -> None:
         """For ever: what one truth stops, the others stop too."""
-        while True:
-            try:
-                async with self._truths:
-                    await self._mirror_once()
-            except STORE_TROUBLE as trouble:
-                log.warning("the kill state cannot be compared with the store: %s", type(trouble).__name__)
-            await asyncio.sleep(MIRROR_EVERY_S)
+        await self.truths.mirror(self.running, self._found)
 
     def reports(self) -> tuple[AccountReport, ...]:
         """The newest job of every account, finished or not, read from its journal."""
-        found = []
-        for directory in sorted((self._data_dir / "kill" / "jobs").glob("*")):
-            path = max(directory.glob("*.jsonl"), default=None, key=lambda each: each.name)
-            if path is None:
-                continue
-            try:
-                journal = Journal.read(path)
-            except (JournalCorrupt, OSError):
-                continue
-            if journal is not None:
-                found.append(account_report(journal.job, journal.events))
-        return tuple(found)
+        return tuple(
+            widened(account_report(newest.journal.job, newest.journal.events), newest.journal.path)
+            for newest in newest_jobs(self._data_dir)
+        )
+
+    def key_outcome(self, report: AccountReport) -> str | None:
+        """What became of the account's exchange key after a job; ``None`` where nothing was asked for, or not yet."""
+        return key_outcome(job_directory(self._data_dir, report.account) / report.job_id)
+
+    def in_flight(self, scope: Scope) -> InFlight | None:
+        """What was on the wire at the last press of a scope, ``None`` without one in this process."""
+        return self._in_flight.get(scope)
 
     def running(self, scope: Scope) -> bool:
-        """Whether a job that covers ``scope`` has not ended."""
+        """Whether a job of an account, or of a bot's part of one, that ``scope`` covers has not ended."""
         return any(
-            unfinished.job is not None and unfinished.job.covers == scope
+            (unfinished.job is not None and unfinished.job.covers == scope)
+            or self.roster.covers(scope, unfinished.account, unfinished.bot)
             for unfinished in unfinished_jobs(self._data_dir)
         )
 
-    async def _mirror_once(self) -> None:
-        controls = await self._store.controls()
-        engaged = self._fence.scopes()
-        for scope in engaged:
-            level = str(scope)
-            running = self.running(scope)
-            halted = controls.get(level) == TradingState.HALTED.value
-            if not halted or running != (f"kill:{level}" in controls):
-                await self._store.set_state(
-                    level, TradingState.HALTED, generation=self.generation(), kill_running=running
-                )
-                self._changed(scope)
-                if not self._jobs:
-                    await self._record_from_outside(scope, running)
-        stopped = [level for level, state in controls.items() if state == TradingState.HALTED.value]
-        for level in stopped:
-            if level == str(DESK) or level.startswith("account:"):
-                scope = Scope.parse(level)
-                if scope not in engaged:
-                    log.error("%s is stopped in the store but not on this machine; stopping it here", scope)
-                    self._fence.engage(scope)
+    def generation(self) -> int:
+        """The epoch, 0 for one that is damaged."""
+        return self.truths.generation()
 
-    async def _record_from_outside(self, scope: Scope, running: bool) -> None:
-        """A stop that did not come through this process: pressed on the command line, by another host, or by hand."""
-        covered = [report for report in self.reports() if scope.covers(report.account)]
+    async def _unfinished(self) -> Sequence[UnfinishedJob]:
+        return await asyncio.to_thread(unfinished_jobs, self._data_dir)
+
+    def _touches(self, run: _Run, scope: Scope) -> bool:
+        return any(self.roster.covers(scope, account, run.scope.bot) for account in run.accounts)
+
+    async def _found(self, scope: Scope, running: bool) -> None:
+        """The store learnt of a stop that did not come through this process: by command line, by hand, or elsewhere."""
+        self._changed(scope)
+        if self._runs:
+            return
+        covered = [report for report in self.reports() if self.roster.covers(scope, report.account)]
         newest = max(covered, key=lambda report: report.started_at, default=None)
         by = newest.by if newest is not None else "unknown"
         what = "kill.engaged" if running or newest is None else f"kill.{newest.phase.value.lower()}"
         await self._record(what, by, {"scope": str(scope), "accounts": plain(covered)})
 
-    def generation(self) -> int:
-        """The epoch, or 0 for one that is damaged: that reads as a stop of the desk, which is what is carried on."""
-        try:
-            return self._fence.generation()
-        except FenceCorrupt:
-            return 0
+    def _start(
+        self,
+        scope: Scope,
+        by: str,
+        reason: str,
+        hands: Sequence[AccountHands],
+        pressed: float,
+        sent: InFlight | None = None,
+    ) -> None:
+        """One task for a scope and its accounts, however often it is pressed; the others are noted in its journals."""
+        run = _Run(scope, frozenset(each.name for each in hands))
+        if run in self._runs:
+            join = Join(scope=str(scope), by=by, reason=reason, at=datetime.now(UTC))
+            for newest in newest_jobs(self._data_dir):
+                if newest.account in run.accounts and newest.bot == scope.bot and not newest.ended:
+                    note_join(newest.journal.path, join)
+            return
+        task = asyncio.create_task(self._run(scope, by, reason, hands, pressed, sent))
+        self._runs[run] = task
+        task.add_done_callback(lambda _: self._runs.pop(run, None))
 
-    def _start(self, scope: Scope, by: str, reason: str) -> None:
-        task = asyncio.create_task(self._run(scope, by, reason))
-        self._jobs.add(task)
-        task.add_done_callback(self._jobs.discard)
-
-    async def _run(self, scope: Scope, by: str, reason: str) -> None:
-        covered = [hands for name, hands in self._hands.items() if scope.covers(name)]
-        report = await kill(self._data_dir, scope, covered, by, reason, latch=self._tell_store)
+    async def _run(
+        self,
+        scope: Scope,
+        by: str,
+        reason: str,
+        hands: Sequence[AccountHands],
+        pressed: float,
+        sent: InFlight | None,
+    ) -> None:
+        report = await self._made_flat(scope, by, reason, hands, pressed, sent)
         generation = report.generation if report.generation is not None else 0
         # Flat or not, the exits belong to the bots again: a kill that ended DEGRADED must trap nobody.
-        await self._latch(scope, generation, running=self.running(scope))
+        await self.truths.latch(scope, generation, running=self.running(scope))
         self._changed(scope)
-        await self._record(f"kill.{report.phase.value.lower()}", by, _summary(report))
+        followed = self._in_flight.get(scope)
+        detail = plain(report) | ({"in_flight": plain(followed)} if followed is not None else {})
+        await self._record(f"kill.{report.phase.value.lower()}", by, detail)
         log.warning("kill of %s ended: %s", scope, report.phase.value)
 
+    async def _made_flat(
+        self,
+        scope: Scope,
+        by: str,
+        reason: str,
+        hands: Sequence[AccountHands],
+        pressed: float,
+        sent: InFlight | None,
+    ) -> KillReport:
+        """Kill, and kill once more if something was on the wire still when its account had been read as flat."""
+        if sent is None:
+            return await kill(self._data_dir, scope, hands, by, reason, latch=self._tell_store)
+        self._in_flight[scope] = sent
+        async with asyncio.TaskGroup() as both:
+            following = both.create_task(followed(self._store, sent, pressed))
+            report = await kill(self._data_dir, scope, hands, by, reason, latch=self._tell_store)
+            late = not following.done()
+            if not report.flat:
+                following.cancel()  # Pursuit goes on until it is flat, and what arrives meanwhile is seen.
+        if following.cancelled():
+            return report
+        self._in_flight[scope] = following.result()
+        if not late:
+            return report
+        return await kill(self._data_dir, scope, hands, by, "what was in flight is over", latch=self._tell_store)
+
     async def _tell_store(self, scope: Scope, generation: int) -> None:
-        await self._store.set_state(str(scope), TradingState.HALTED, generation=generation, kill_running=True)
-
-    async def _latch(self, scope: Scope, generation: int, *, running: bool) -> bool:
-        try:
-            async with asyncio.timeout(0.1):
-                await self._store.set_state(
-                    str(scope), TradingState.HALTED, generation=generation, kill_running=running
-                )
-        except STORE_TROUBLE as trouble:
-            log.error("the store could not be told of the kill of %s: %s", scope, type(trouble).__name__)
-            return False
-        return True
-
-
-def _summary(report: KillReport) -> dict[str, Any]:
-    detail: dict[str, Any] = plain(report)
-    return detail
+        await self.truths.tell(scope, generation, running=True)

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from proxy.accounts.payloads import Book
+from proxy.accounts.payloads import Book, OrderRef
 from proxy.accounts.troubles import VenueTrouble
 from proxy.accounts.venue_account import VenueAccount
 from rules.instrument import Instrument
@@ -104,9 +104,11 @@ class VenueHands:
             )
             legs.append(leg)
         return Reading(
-            plain_orders=tuple(RestingOrder(symbol=order.symbol, order_id=order.order_id) for order in book.plain),
-            conditional_orders=tuple(
-                RestingOrder(symbol=order.symbol, order_id=order.order_id) for order in book.conditional
-            ),
+            plain_orders=tuple(map(_resting, book.plain)),
+            conditional_orders=tuple(map(_resting, book.conditional)),
             positions=tuple(legs),
         )
+
+
+def _resting(order: OrderRef) -> RestingOrder:
+    return RestingOrder(symbol=order.symbol, order_id=order.order_id, client_order_id=order.client_order_id)

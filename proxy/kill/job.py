@@ -1,7 +1,8 @@
 """The press: fence first, then one job an account, which a second press joins and a survivor resumes.
 
-Jobs live in ``<data_dir>/kill/jobs/ACCOUNT/JOB.jsonl``; names sort by time. Over several machines two jobs may run at
-once, which is harmless: every close is reduce-only and rests on a fresh read.
+Jobs live in ``<data_dir>/kill/jobs/ACCOUNT/JOB.jsonl``, those of one bot's part in ``ACCOUNT@BOT/``; names sort by
+time. A bot's job and its account's, or those of several machines, may run at once, which is harmless: every close is
+reduce-only and rests on a fresh read.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 from proxy.kill.hands import AccountHands
+from proxy.kill.joins import Join, joins, note_join, widest
 from proxy.kill.journal import Job, Journal, JournalCorrupt, Listener
 from proxy.kill.lock import AccountLock
 from proxy.kill.report import AccountReport, KillReport, account_report, worst
@@ -39,11 +42,25 @@ _STAMP: Final = "%Y%m%dT%H%M%S%f"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnfinishedJob:
-    """A job whose process died. ``job`` is ``None`` when its journal cannot be read; it still has to be killed anew."""
+    """A job whose process died. ``job`` is ``None`` when its journal cannot be read; it still has to be killed anew.
+
+    ``bot`` is whose part of the account it is, ``None`` for the whole.
+    """
 
     account: str
+    bot: str | None
     path: Path
     job: Job | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewestJob:
+    """The newest job of an account, or of a bot's part of it. Its journal can be read."""
+
+    account: str
+    bot: str | None
+    journal: Journal
+    ended: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,25 +121,76 @@ async def kill(
     )
 
 
+def job_directory(data_dir: Path, account: str, bot: str | None = None) -> Path:
+    """Where the jobs of an account, or of one bot's part of it, are kept. No name holds an ``@``."""
+    return data_dir / "kill" / "jobs" / (account if bot is None else f"{account}@{bot}")
+
+
+def widened(report: AccountReport, path: Path) -> AccountReport:
+    """The report under the widest scope that it was pressed for, by whoever began the job or joined it."""
+    return replace(report, scope=widest((report.scope, *(join.scope for join in joins(path)))))
+
+
 def unfinished_jobs(data_dir: Path) -> tuple[UnfinishedJob, ...]:
     """Jobs that have not come to an end, the newest of every account: running here or elsewhere, or to be resumed.
 
     To resume one, press again: ``kill`` with its scope and account takes it over.
     """
-    directories = sorted(path for path in (data_dir / "kill" / "jobs").glob("*") if path.is_dir())
     found = []
-    for directory in directories:
-        path = _newest(directory)
-        if path is None:
-            continue
+    for account, bot, path in _newest_of_all(data_dir):
         try:
-            journal = Journal.read(path)
+            journal = _read(path)
         except (JournalCorrupt, OSError):
-            found.append(UnfinishedJob(account=directory.name, path=path, job=None))
+            found.append(UnfinishedJob(account=account, bot=bot, path=path, job=None))
             continue
         if journal is None or not _finished(journal):
-            found.append(UnfinishedJob(account=directory.name, path=path, job=journal.job if journal else None))
+            job = journal.job if journal else None
+            found.append(UnfinishedJob(account=account, bot=bot, path=path, job=job))
     return tuple(found)
+
+
+def newest_jobs(data_dir: Path) -> tuple[NewestJob, ...]:
+    """The newest job of everyone, finished or not. Journals that cannot be read are left out."""
+    found = []
+    for account, bot, path in _newest_of_all(data_dir):
+        try:
+            journal = _read(path)
+        except (JournalCorrupt, OSError):
+            continue
+        if journal is not None:
+            found.append(NewestJob(account=account, bot=bot, journal=journal, ended=_finished(journal)))
+    return tuple(found)
+
+
+def _newest_of_all(data_dir: Path) -> Iterator[tuple[str, str | None, Path]]:
+    """Account, bot and newest journal of everyone that was ever killed."""
+    for directory in sorted(path for path in (data_dir / "kill" / "jobs").glob("*") if path.is_dir()):
+        path = _newest(directory)
+        if path is not None:
+            account, _, bot = directory.name.partition("@")
+            yield account, bot or None, path
+
+
+def _read(path: Path) -> Journal | None:
+    """A journal as it is now. Those that did not change are not parsed again: they are looked at all the time."""
+    found = path.stat()
+    return _parsed(path, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _parsed(path: Path, size: int, changed_ns: int) -> Journal | None:
+    return Journal.read(path)
+
+
+def job_history(data_dir: Path, account: str, bot: str | None = None) -> Iterator[Journal]:
+    """The jobs of an account, or of a bot's part of it, the newest first. Journals that cannot be read are left out."""
+    for path in sorted(job_directory(data_dir, account, bot).glob("*.jsonl"), reverse=True):
+        try:
+            journal = _read(path)
+        except (JournalCorrupt, OSError):
+            continue
+        if journal is not None:
+            yield journal
 
 
 async def _tell(latch: Latch | None, scope: Scope, generation: int | None) -> bool:
@@ -139,17 +207,21 @@ async def _tell(latch: Latch | None, scope: Scope, generation: int | None) -> bo
 
 async def _kill_account(press: _Press, hands: AccountHands, clock: Clock, listener: Listener | None) -> AccountReport:
     """Run the account's job, or follow the one that runs until it ends or its holder dies."""
-    directory = press.data_dir / "kill" / "jobs" / hands.name
+    directory = job_directory(press.data_dir, hands.name, press.scope.bot)
     lock = AccountLock(directory / "lock")
     ended_before = _ended_before(directory)
     follow_until = clock.now() + timedelta(seconds=_FOLLOW_SECONDS_MAX)
+    locked = lock.acquire()
+    if not locked:
+        _join(press, directory)
     # The holder may be another process, whose end or death sends no event here.
-    while not (locked := lock.acquire()) and clock.now() < follow_until:  # noqa: ASYNC110
+    while not locked and clock.now() < follow_until:
         await asyncio.sleep(_FOLLOW_POLL_SECONDS)
+        locked = lock.acquire()
     try:
         joined = _ended_since(directory, ended_before)
         if joined is not None:
-            return account_report(joined.job, joined.events, joined=True)
+            return widened(account_report(joined.job, joined.events, joined=True), joined.path)
         return await _run(press, hands, clock, listener, directory, resume=locked)
     finally:
         lock.release()
@@ -160,6 +232,8 @@ async def _run(
 ) -> AccountReport:
     journal = _resumed(directory, listener) if resume else None
     taken_over = journal is not None
+    if journal is not None and journal.job.scope != str(press.scope):
+        _join(press, directory)
     if journal is None:
         job = Job(
             job_id=_job_id(directory, press.started_at),
@@ -184,7 +258,15 @@ async def _run(
     finally:
         journal.close()
     trouble = trouble or journal.trouble
-    return account_report(journal.job, journal.events, joined=taken_over, trouble=trouble)
+    report = account_report(journal.job, journal.events, joined=taken_over, trouble=trouble)
+    return widened(report, journal.path)
+
+
+def _join(press: _Press, directory: Path) -> None:
+    path = _newest(directory)
+    if path is not None:
+        now = press.started_at
+        note_join(path, Join(scope=str(press.scope), by=press.by, reason=press.reason, at=now))
 
 
 def _resumed(directory: Path, listener: Listener | None) -> Journal | None:

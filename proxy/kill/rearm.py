@@ -7,6 +7,7 @@ caller clears the latch in the store; the fence opens here.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,9 +26,19 @@ class RearmRefused(Exception):
         self.reasons = reasons
 
 
-def rearm(data_dir: Path, scope: Scope, name: str, reason: str, typed_scope_name: str) -> int:
-    """Let ``scope`` trade again; the new generation. RearmRefused, FenceCorrupt. Lifts nothing but that scope."""
-    running = [job.account for job in unfinished_jobs(data_dir) if scope.covers(job.account)]
+def rearm(
+    data_dir: Path, scope: Scope, name: str, reason: str, typed_scope_name: str, venues: Mapping[str, str] | None = None
+) -> int:
+    """Let ``scope`` trade again; the new generation. RearmRefused, FenceCorrupt. Lifts nothing but that scope.
+
+    ``venues`` says which venue each account is on.
+    """
+    venue_of = venues or {}
+    running = [
+        job.account
+        for job in unfinished_jobs(data_dir)
+        if scope.covers(job.account, venue_of.get(job.account, ""), job.bot)
+    ]
     still = (f"the kill of {', '.join(running)} has not ended",) if running else ()
     refusals = (*still, *objections(str(scope), name, reason, typed_scope_name))
     if refusals:

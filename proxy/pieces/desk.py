@@ -10,10 +10,14 @@ from proxy.accounts.keeper import AccountKeeper
 from proxy.kill.bot_stops import BotStops
 from proxy.kill.desk import KillDesk
 from proxy.kill.hands import VenueHands
+from proxy.kill.pursuit import Pursuit
+from proxy.kill.roster import Roster
 from proxy.overrides.desk import OverrideDesk
 from proxy.pieces.account import AccountPieces, build_account
+from proxy.pieces.bots import bot_hands
 from proxy.pieces.ground import Ground
 from proxy.pieces.hands import Hands, take_hands
+from proxy.pieces.keys import exchange_keys
 from proxy.pieces.venue import VenuePieces, build_venues
 from proxy.signals.watch import AnomalyWatch
 from proxy.store.fence import Scope
@@ -26,6 +30,7 @@ class DeskPieces:
     venues: Mapping[str, VenuePieces]
     accounts: Mapping[str, AccountPieces]
     kill: KillDesk
+    pursuit: Pursuit
     stops: BotStops
     overrides: OverrideDesk
     watch: AnomalyWatch
@@ -50,13 +55,20 @@ def build_desk(ground: Ground) -> DeskPieces:
 
     def book_moved(scope: Scope) -> None:
         for name, keeper in keepers.items():
-            if scope.covers(name):
+            if scope.covers(name, keeper.venue) or (scope.bot, name) in ground.traders():
                 keeper.survey_soon()
 
     venues = build_venues(ground, hands, keepers)
+    whole = {name: VenueHands(pair.kill) for name, pair in hands.items()}
+    accounts: dict[str, AccountPieces] = {}
     kill = KillDesk(
         data_dir=settings.data_dir,
-        hands={name: VenueHands(pair.kill) for name, pair in hands.items()},
+        roster=Roster(
+            hands=whole,
+            venues={name: pair.key.venue for name, pair in hands.items()},
+            traders=ground.traders,
+            bot_hands=lambda bot, account: bot_hands(ground, bot, account, hands[account].kill, whole, accounts),
+        ),
         store=ground.store,
         record=event,
         changed=book_moved,
@@ -68,11 +80,27 @@ def build_desk(ground: Ground) -> DeskPieces:
         traders=ground.traders,
         generation=kill.generation,
     )
-    accounts = {name: build_account(ground, pair, venues[pair.key.venue], kill) for name, pair in hands.items()}
+    accounts |= {name: build_account(ground, pair, venues[pair.key.venue], kill) for name, pair in hands.items()}
     keepers.update((name, pieces.keeper) for name, pieces in accounts.items())
+
+    def shows(account: str) -> bool:
+        """Whether the feed of an account knows of orders or positions."""
+        seen = keepers[account].account if account in keepers else None
+        return seen is not None and bool(seen.positions or seen.open_orders)
+
+    pursuit = Pursuit(
+        data_dir=settings.data_dir,
+        desk=kill,
+        record=event,
+        shows=shows,
+        now=ground.now,
+        after_flat=exchange_keys(ground, hands).after_flat,
+    )
     overrides = _override_desk(ground, hands, venues)
     watch = AnomalyWatch(ground.store, ground.traders)
-    return DeskPieces(venues=venues, accounts=accounts, kill=kill, stops=stops, overrides=overrides, watch=watch)
+    return DeskPieces(
+        venues=venues, accounts=accounts, kill=kill, pursuit=pursuit, stops=stops, overrides=overrides, watch=watch
+    )
 
 
 def _override_desk(ground: Ground, hands: Mapping[str, Hands], venues: Mapping[str, VenuePieces]) -> OverrideDesk:

@@ -17,8 +17,13 @@ class Keys:
 
     @property
     def controls(self) -> str:
-        """Hash: ``generation``, trading states by level, ``kill:SCOPE`` while a kill runs."""
+        """Hash: ``generation``, trading states by level, ``killed:bot:NAME``, ``kill:SCOPE`` while a kill runs."""
         return self._key("controls")
+
+    @property
+    def gates(self) -> str:
+        """Hash: gate to ``GENERATION|MICROSECONDS``, the newest controls it obeys and when it last asked."""
+        return self._key("gates")
 
     @property
     def disabled(self) -> str:

@@ -90,7 +90,9 @@ class Look:
     policy_version: str
 
 
-def controls_for(fields: Mapping[str, str], *, account: str, bot: str, symbols: Sequence[str]) -> Controls:
+def controls_for(
+    fields: Mapping[str, str], *, account: str, bot: str, symbols: Sequence[str], venue: str = ""
+) -> Controls:
     """The trading states that apply to one bot and account, and the strictest of the symbols asked for.
 
     ``fields`` are the store's. A word that this gate does not know may be any state, so it is the strictest.
@@ -102,15 +104,17 @@ def controls_for(fields: Mapping[str, str], *, account: str, bot: str, symbols: 
         except ValueError:
             return TradingState.HALTED
 
+    def strictest(*levels: str) -> TradingState:
+        return max(map(state, levels), key=lambda found: found.severity, default=TradingState.ACTIVE)
+
+    running = ("desk", f"venue:{venue}", f"account:{account}", f"bot:{bot}")
     return Controls(
         generation=int(fields.get("generation", "0")),
         desk=state("desk"),
+        venue=state(f"venue:{venue}"),
         account=state(f"account:{account}"),
-        bot=state(f"bot:{bot}"),
-        symbol=max(
-            (state(f"symbol:{symbol}") for symbol in symbols),
-            key=lambda found: found.severity,
-            default=TradingState.ACTIVE,
-        ),
-        kill_running="kill:desk" in fields or f"kill:account:{account}" in fields,
+        # What a rule made of the bot, and a kill of it: two latches, either stops.
+        bot=strictest(f"bot:{bot}", f"killed:bot:{bot}"),
+        symbol=strictest(*(f"symbol:{symbol}" for symbol in symbols)),
+        kill_running=any(f"kill:{scope}" in fields for scope in running),
     )

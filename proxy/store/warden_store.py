@@ -14,6 +14,7 @@ import redis.asyncio
 from proxy.store.client import CALM_TIMEOUT_S, Script, connect, run_script
 from proxy.store.codec import build, dump, load, plain
 from proxy.store.conversion import NOTHING, Conversion
+from proxy.store.gates import FORGOTTEN_AFTER_S, GateWord, decode_gates
 from proxy.store.holds import decode_hold
 from proxy.store.keys import Keys
 from proxy.store.owners import OWNERS_MAX
@@ -312,19 +313,34 @@ class WardenStore:
         await self._redis.xtrim(self._keys.audit, minid=f"{milliseconds}-{int(sequence) + 1}", approximate=False)
 
     async def set_state(self, level: str, state: TradingState, *, generation: int, kill_running: bool | None) -> None:
-        """Set the trading state of ``desk``, ``account:NAME``, ``bot:NAME`` or ``symbol:NAME`` and the kill latch."""
+        """Set the trading state of ``desk``, ``venue:``, ``account:``, ``bot:`` or ``symbol:NAME``, and the kill latch.
+
+        A killed bot has a level of its own, ``killed:bot:NAME``; its latch is named like the others, ``kill:bot:NAME``.
+        """
         pipeline = self._redis.pipeline(transaction=True)
         pipeline.hset(self._keys.controls, mapping={level: state.value, "generation": str(generation)})
         if kill_running is True:
-            pipeline.hset(self._keys.controls, f"kill:{level}", "1")
+            pipeline.hset(self._keys.controls, f"kill:{level.removeprefix('killed:')}", "1")
         elif kill_running is False:
-            pipeline.hdel(self._keys.controls, f"kill:{level}")
+            pipeline.hdel(self._keys.controls, f"kill:{level.removeprefix('killed:')}")
         await pipeline.execute()
 
     async def controls(self) -> dict[str, str]:
         """Every trading state and kill latch that is set."""
         fields: Any = await self._redis.hgetall(self._keys.controls)
         return dict(fields)
+
+    async def gates(self) -> dict[str, GateWord]:
+        """Every gate that has asked of late, and what it obeys; those that have ended are forgotten."""
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.time()
+        pipeline.hgetall(self._keys.gates)
+        (seconds, micros), fields = await pipeline.execute()
+        found = decode_gates(fields, int(seconds) * 1_000_000 + int(micros))
+        gone = [gate for gate, word in found.items() if word.age_s > FORGOTTEN_AFTER_S]
+        if gone:
+            await self._redis.hdel(self._keys.gates, *gone)
+        return {gate: word for gate, word in found.items() if gate not in gone}
 
     async def set_key_disabled(self, guard_key: str, *, disabled: bool) -> None:
         """Switch a guard key off, or on again, for every gate."""

@@ -15,7 +15,7 @@ from typing import TextIO
 
 from proxy.vault import enrolment
 from proxy.vault.errors import InvalidField, PassphraseRefused, VaultError
-from proxy.vault.keys import ExchangeKey, GuardKey, Secret, new_exchange_key, shortened
+from proxy.vault.keys import ExchangeKey, GuardKey, Secret, new_exchange_key, new_master_key, shortened
 from proxy.vault.passphrase import read_passphrase
 from proxy.vault.public_keys import PEM_CHARACTERS_MAX
 from proxy.vault.vault import Vault
@@ -71,6 +71,16 @@ def add_arguments(subparsers: "argparse._SubParsersAction[argparse.ArgumentParse
     check.add_argument("--account", help="only this one; default: all")
     enrolment.add_acceptances(check)
 
+    master = actions.add_parser(
+        "set-master",
+        help="keep the key of an account's master, so that a kill can end with the account's own key off",
+        description="For [kill.keys] disable_on_venue. The secret is read as add-exchange reads it.",
+    )
+    master.add_argument("--account", required=True)
+    master.add_argument("--email", help="the sub-account's, as its master sees it")
+    master.add_argument("--api-key", help="the master's; default: PERPGUARD_API_KEY")
+    master.add_argument("--forget", action="store_true", help="keep no master key any more")
+
     issue = actions.add_parser("issue", help="a new guard key for a bot; its secret is shown once")
     issue.add_argument("--bot", required=True)
     issue.add_argument("--account", required=True)
@@ -93,7 +103,7 @@ def add_arguments(subparsers: "argparse._SubParsersAction[argparse.ArgumentParse
         )
     for action in (issue, listing, rotate):
         action.add_argument("--json", action="store_true", help="print JSON")
-    for action in (add, check, issue, listing, disable, enable, rotate):
+    for action in (add, check, master, issue, listing, disable, enable, rotate):
         action.add_argument("--passphrase-file", type=Path, help="a file only you can read")
 
 
@@ -130,6 +140,18 @@ def _add_exchange(args: argparse.Namespace, terminal: Terminal) -> None:
 
 def _check(args: argparse.Namespace, terminal: Terminal) -> None:
     enrolment.check(args, _open(args, terminal), terminal.now(), terminal.stdout)
+
+
+def _set_master(args: argparse.Namespace, terminal: Terminal) -> None:
+    vault = _open(args, terminal)
+    if args.forget:
+        vault.set_master(args.account, None)
+        print(f"account={args.account} master=none", file=terminal.stdout)
+        return
+    api_key = args.api_key or terminal.environment.get("PERPGUARD_API_KEY", "")
+    kept = new_master_key(api_key=api_key, api_secret=_read_api_secret(terminal), email=args.email or "")
+    vault.set_master(args.account, kept)
+    print(f"account={args.account} master={shortened(kept.api_key)}", file=terminal.stdout)
 
 
 def _issue(args: argparse.Namespace, terminal: Terminal) -> None:
@@ -175,6 +197,7 @@ def _list(args: argparse.Namespace, terminal: Terminal) -> None:
 _COMMANDS: dict[str, Callable[[argparse.Namespace, Terminal], None]] = {
     "add-exchange": _add_exchange,
     "check": _check,
+    "set-master": _set_master,
     "issue": _issue,
     "list": _list,
     "disable": _disable,
@@ -264,6 +287,7 @@ def _account_row(key: ExchangeKey, spell: Callable[[str], str]) -> dict[str, str
         "venue": key.venue,
         "api_key": spell(key.api_key),
         "created_at": key.created_at.isoformat(timespec="seconds"),
+        "master": spell(key.master.api_key) if key.master is not None else "none",
         **enrolment.enrolment_row(key),
     }
 

@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 
 from proxy.vault.errors import DuplicateAccount, KeyRotated, PublicKeyMissing, UnknownAccount, UnknownKey
-from proxy.vault.keys import ExchangeKey, GuardKey, KeyState, Secret, utc
+from proxy.vault.keys import ExchangeKey, GuardKey, KeyState, MasterKey, Secret, utc
 from proxy.vault.permissions import Enrolment
 
 
@@ -30,6 +30,13 @@ class Contents:
             raise UnknownAccount(account)
         checked = replace(self.exchange_keys[account], enrolment=enrolment)
         return replace(self, revision=self.revision + 1, exchange_keys={**self.exchange_keys, account: checked})
+
+    def with_master_key(self, account: str, master: MasterKey | None) -> "Contents":
+        """The key of the account's master, or none any more."""
+        if account not in self.exchange_keys:
+            raise UnknownAccount(account)
+        changed = replace(self.exchange_keys[account], master=master)
+        return replace(self, revision=self.revision + 1, exchange_keys={**self.exchange_keys, account: changed})
 
     def with_guard_key(self, issued: GuardKey) -> "Contents":
         """One guard key more, for an account the vault can actually sign for."""

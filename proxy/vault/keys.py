@@ -19,6 +19,7 @@ from proxy.vault.permissions import Enrolment
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,32}")
 # The key travels in an HTTP header: visible ASCII only, so that no spelling of it can end the header line.
 _API_KEY = re.compile(r"[!-~]{1,256}")
+_EMAIL = re.compile(r"[!-?A-~]{1,128}@[!-?A-~]{1,128}")
 # Room for a PEM-encoded RSA-4096 key, which some venues take in place of an HMAC secret.
 _API_SECRET_LENGTH_MAX = 8192
 # Binance's API keys and secrets are 64 of these; client libraries and secret scanners check for the shape.
@@ -78,6 +79,19 @@ class KeyState(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class MasterKey:
+    """The credential of the master account that ``email``, a sub-account, belongs to. The guard does one thing with
+    it: take the sub-account's key its right to trade, when a kill has ended flat and the policy says so."""
+
+    api_key: str
+    api_secret: Secret
+    email: str
+
+    def __repr__(self) -> str:
+        return f"MasterKey(api_key={last_four(self.api_key)!r})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ExchangeKey:
     """The real credential of one account at one venue. ``enrolment`` is ``None`` in vaults older than the check."""
 
@@ -87,6 +101,7 @@ class ExchangeKey:
     api_secret: Secret
     created_at: datetime
     enrolment: Enrolment | None = None
+    master: MasterKey | None = None
 
     def __repr__(self) -> str:
         return f"ExchangeKey(account={self.account!r}, venue={self.venue!r}, api_key={last_four(self.api_key)!r})"
@@ -164,6 +179,17 @@ def new_exchange_key(*, account: str, venue: str, api_key: str, api_secret: Secr
         api_secret=api_secret,
         created_at=utc(now),
     )
+
+
+def new_master_key(*, api_key: str, api_secret: Secret, email: str) -> MasterKey:
+    """A master key whose every field has been checked."""
+    if _API_KEY.fullmatch(api_key) is None:
+        raise InvalidField("api_key", "1 to 256 visible ASCII characters")
+    if not _is_credential(api_secret):
+        raise InvalidField("api_secret", f"1 to {_API_SECRET_LENGTH_MAX} ASCII characters without blanks around them")
+    if _EMAIL.fullmatch(email) is None:
+        raise InvalidField("email", "the sub-account's, as its master sees it")
+    return MasterKey(api_key=api_key, api_secret=api_secret, email=email)
 
 
 def checked_name(field: str, name: str) -> str:

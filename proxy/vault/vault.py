@@ -13,7 +13,7 @@ from pathlib import Path
 from proxy.vault.contents import Contents, decode, encode
 from proxy.vault.errors import PassphraseRefused, UnknownAccount, VaultCorrupt, VaultExists, WrongPassphrase
 from proxy.vault.files import Stamp, VaultFile
-from proxy.vault.keys import ExchangeKey, GuardKey, Secret, new_exchange_key, new_guard_key, random_text
+from proxy.vault.keys import ExchangeKey, GuardKey, MasterKey, Secret, new_exchange_key, new_guard_key, random_text
 from proxy.vault.permissions import Enrolment
 from proxy.vault.public_keys import checked_public_key
 from proxy.vault.sealing import WORK_FACTOR_DEFAULT, Sealer, parse
@@ -81,6 +81,10 @@ class Vault:
     def enrol(self, account: str, enrolment: Enrolment) -> None:
         """Keep what the venue was asked about an account's key, and what was accepted. UnknownAccount."""
         self._change(lambda contents: contents.with_enrolment(account, enrolment))
+
+    def set_master(self, account: str, master: MasterKey | None) -> None:
+        """Keep the key of an account's master, or forget it. UnknownAccount."""
+        self._change(lambda contents: contents.with_master_key(account, master))
 
     def exchange_key(self, account: str) -> ExchangeKey:
         """The real key of an account. UnknownAccount."""

@@ -30,10 +30,11 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestingOrder:
-    """An open order by the venue's id."""
+    """An open order by the venue's id. ``client_order_id`` says whose it is."""
 
     symbol: str
     order_id: str
+    client_order_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

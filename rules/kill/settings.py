@@ -28,11 +28,21 @@ class Rearm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """``[kill.keys]``: the exchange keys, after a kill."""
+
+    disable_on_venue: Annotated[
+        bool, Setting("true or false; take an account's key its right to trade once it is proven flat", Looser.LOWER)
+    ] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KillSettings:
     """Every table; one that is not written has its defaults."""
 
     flatten: Flatten = field(default_factory=Flatten)
     rearm: Rearm = field(default_factory=Rearm)
+    keys: Keys = field(default_factory=Keys)
 
 
 KILL_DEFAULT: Final = KillSettings()

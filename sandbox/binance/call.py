@@ -9,6 +9,8 @@ from sandbox.binance.limits import RateLimits
 from sandbox.binance.listen_keys import ListenKeys
 from sandbox.binance.params import Params
 from sandbox.binance.permissions import SAFE_PERMISSIONS, KeyPermissions
+from sandbox.binance.signing import Credential
+from sandbox.binance.sub_account_keys import SubAccountKeys
 from sandbox.engine.account import Account
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.market import Market
@@ -48,6 +50,8 @@ class AccountCall(Call):
     account: Account
     listen_keys: ListenKeys
     permissions: KeyPermissions = SAFE_PERMISSIONS
+    credential: Credential | None = None
+    sub_keys: SubAccountKeys | None = None
 
 
 def plain(number: Decimal) -> str:

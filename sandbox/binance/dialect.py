@@ -17,6 +17,7 @@ from sandbox.binance.listen_keys import ListenKeys
 from sandbox.binance.params import Params, read_batch, read_pairs
 from sandbox.binance.routes import ROUTES, Access, AccountRoute, PublicRoute, reads_only
 from sandbox.binance.signing import Credential, check_signature, check_window, http_payload, identify
+from sandbox.binance.sub_account_keys import SubAccountKeys
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.rejection import Rejected
 
@@ -63,6 +64,7 @@ class BinanceDialect:
     def __init__(self, exchange: Exchange, credentials: Iterable[Credential], limits: RateLimits) -> None:
         self._exchange = exchange
         self._credentials = {credential.api_key: credential for credential in credentials}
+        self._sub_keys = SubAccountKeys(self._credentials.values())
         self.limits = limits
         self.listen_keys = ListenKeys()
 
@@ -116,6 +118,7 @@ class BinanceDialect:
         self, route: AccountRoute, request: Request, params: Params, headers: list[tuple[str, str]]
     ) -> AccountCall:
         credential = identify(self._credentials, request.api_key)
+        self._sub_keys.check(credential, request.path)
         if route.access is Access.SIGNED:
             _check_signed(credential, request, params)
         if route.places_orders:
@@ -131,6 +134,8 @@ class BinanceDialect:
             account,
             self.listen_keys,
             credential.permissions,
+            credential,
+            self._sub_keys,
         )
 
 

@@ -161,6 +161,7 @@ def _account() -> Iterator[tuple[str, str, Route]]:
         ("/fapi/v1/positionMargin", settings.change_position_margin),
         ("/fapi/v1/positionSide/dual", settings.change_position_mode),
         ("/fapi/v1/multiAssetsMargin", settings.change_multi_assets),
+        ("/sapi/v1/sub-account/subAccountApiPermission", settings.change_sub_account_key),
     )
     for path, answer in writes:
         yield "POST", path, AccountRoute(answer, Access.SIGNED, 1)

@@ -35,6 +35,9 @@ class Credential:
     api_secret: str = field(default="", repr=False)
     public_key: Ed25519PublicKey | None = None
     permissions: KeyPermissions = SAFE_PERMISSIONS
+    # Of a sub-account: its email, and the account that may change its keys.
+    email: str = ""
+    master: str = ""
 
     def proven_by(self, signature: str, payload: bytes) -> bool:
         """True when `signature` (hex for a secret, base64 for a public key) covers `payload`."""

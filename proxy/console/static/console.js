@@ -15,7 +15,7 @@
 
   const rest = () => {
     const all = scope.value === "desk";
-    label.textContent = all ? "Hold to stop the desk" : `Hold to stop ${scope.value.replace("account:", "")}`;
+    label.textContent = all ? "Hold to stop the desk" : `Hold to stop ${scope.value.replace("account:", "").replace(":", " ")}`;
   };
 
   const start = () => {

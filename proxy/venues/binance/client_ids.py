@@ -18,6 +18,7 @@ from typing import Final
 from uuid import UUID
 
 from proxy.venues.binance.malformed import MalformedRequest
+from proxy.venues.binance.values import GUARD_ID_PREFIX
 
 OWN_LENGTH_MAX: Final = 32
 """The longest id a bot may choose, a UUID aside: Binance's 36 characters less the tag."""
@@ -94,6 +95,12 @@ def owner(upstream_id: str, tags: Mapping[str, str]) -> str:
     code = _PLAIN + upstream_id[1:_TAG_LENGTH]
     bot = tags.get(code)
     return bot if bot is not None and inward(upstream_id, code) is not None else ""
+
+
+def is_guards(upstream_id: str) -> bool:
+    """Whether the guard itself placed this order: on its own behalf, or, with a tag before it, on one bot's."""
+    own = upstream_id[_TAG_LENGTH:] if upstream_id[:1] == _PLAIN else ""
+    return upstream_id.startswith(GUARD_ID_PREFIX) or own.startswith(GUARD_ID_PREFIX)
 
 
 def restore(body: bytes, tag: str) -> bytes:

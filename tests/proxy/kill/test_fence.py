@@ -156,14 +156,16 @@ def test_concurrent_initialisations_agree(tmp_path: Path):
     assert [path.name for path in tmp_path.iterdir()] == ["kill"]
 
 
-@pytest.mark.parametrize("text", ["desk", "account:main", "account:A.b_c-9"])
+@pytest.mark.parametrize("text", ["desk", "venue:binanceusdm", "account:main", "account:A.b_c-9", "bot:grid"])
 def test_scopes_are_spelled_back_as_they_were_read(text: str):
     assert str(Scope.parse(text)) == text
 
 
-@pytest.mark.parametrize("text", ["", "Desk", "account:", "account:a/b", "account:" + "x" * 33, "bot:x", "account:ä"])
+@pytest.mark.parametrize(
+    "text", ["", "Desk", "account:", "account:a/b", "account:" + "x" * 33, "symbol:x", "account:ä", "bot:..", "venue:"]
+)
 def test_other_spellings_are_refused(text: str):
-    with pytest.raises(ValueError, match="account"):
+    with pytest.raises(ValueError, match="bot"):
         Scope.parse(text)
 
 

@@ -1,0 +1,126 @@
+"""Hands straight from the vault, for a kill on the command line: no warden, no gate, and a store only if it answers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from decimal import Decimal
+from typing import Any, Final
+
+from proxy.accounts.venue_account import VenueAccount
+from proxy.kill.bot_hands import BotHands
+from proxy.kill.hands import VenueHands
+from proxy.policy.shelf import Shelf
+from proxy.policy_file import PolicyError, load_policy
+from proxy.store.client import STORE_TROUBLE
+from proxy.store.fence import Scope
+from proxy.store.warden_store import WardenStore
+from proxy.vault.keys import ExchangeKey
+from proxy.venues.binance import client_ids
+from rules.decision import Enforcement
+from rules.model import PositionSide, TradingState
+from rules.position.own_share import OwnShare
+from rules.snapshot import Account
+
+log = logging.getLogger("perpguard.kill")
+
+STORE_S: Final = 1.0
+"""How long the store is asked whose share of a position is whose; a kill of one bot alone needs to know."""
+
+
+class PublishedShare:
+    """A bot's shares as the warden published them last, read once: what is closed from then on is taken off."""
+
+    def __init__(self, bot: str, account: Account | None) -> None:
+        self._bot = bot
+        self._account = account
+
+    def quantity(self, symbol: str, position_side: PositionSide) -> Decimal | None:
+        """The bot's signed part of a leg; ``None`` when the store did not answer."""
+        if self._account is None:
+            return None
+        own = (
+            share.quantity
+            for share in self._account.shares
+            if (share.bot, share.symbol, share.position_side) == (self._bot, symbol, position_side)
+        )
+        return sum(own, Decimal(0))
+
+    def counted(self, order_id: str) -> Decimal:
+        """Nothing is counted in what is never read again."""
+        return Decimal(0)
+
+
+class DirectHands:
+    """Opens the hands of a scope, and tells the store where there is one. Use as an async context manager."""
+
+    def __init__(self, settings: Any, traders: Iterable[tuple[str, str]]) -> None:
+        self._settings = settings
+        self._traders = tuple(traders)
+        self._closing = AsyncExitStack()
+        self._store: WardenStore | None = None
+
+    async def __aenter__(self) -> DirectHands:
+        """Connect to nothing yet."""
+        if getattr(self._settings, "store", None) is not None:
+            self._store = WardenStore(self._settings.store, self._settings.desk)
+            self._closing.push_async_callback(self._store.aclose)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        """Close every connection."""
+        await self._closing.aclose()
+
+    async def hand(self, scope: Scope, key: ExchangeKey) -> VenueHands:
+        """The hands on one account, kept to one bot's part of it where the scope is a bot that has only a part."""
+        venue = VenueAccount(
+            name=key.account,
+            venue=key.venue,
+            api_key=key.api_key,
+            secret=key.api_secret,
+            base_url=self._settings.venue_urls[key.venue],
+        )
+        self._closing.push_async_callback(venue.aclose)
+        if scope.bot is None or self._has_all(scope.bot, key.account):
+            return VenueHands(venue)
+        share = PublishedShare(scope.bot, await self._published(key.account))
+        return BotHands(venue, tag=client_ids.tag(key.account, scope.bot), share=share)
+
+    async def latch(self, scope: Scope, generation: int, *, running: bool = True) -> None:
+        """Tell gates on other machines. Raises what the store client raises."""
+        if self._store is not None:
+            await self._store.set_state(scope.control, TradingState.HALTED, generation=generation, kill_running=running)
+
+    async def end(self, scope: Scope, generation: int | None) -> None:
+        """Give the exits back to the bots: a warden would, but there may be none. Never raises."""
+        try:
+            async with asyncio.timeout(STORE_S):
+                if generation is not None:
+                    await self.latch(scope, generation, running=False)
+        except STORE_TROUBLE as trouble:
+            log.warning("the store was not told of the end of the kill of %s: %s", scope, type(trouble).__name__)
+
+    async def _published(self, account: str) -> Account | None:
+        if self._store is None:
+            return None
+        try:
+            async with asyncio.timeout(STORE_S):
+                return await self._store.account(account)
+        except STORE_TROUBLE:
+            return None  # Its orders go all the same; of its positions the report says that nobody knows.
+
+    def _has_all(self, bot: str, account: str) -> bool:
+        others = {trader for trader, traded in self._traders if traded == account} - {bot}
+        return not others and not self._isolated(bot, account)
+
+    def _isolated(self, bot: str, account: str) -> bool:
+        """Whether the policy keeps the bot to its own part. One that cannot be read may."""
+        active = Shelf(self._settings.data_dir).active_path
+        try:
+            policy = load_policy(active if active.exists() else self._settings.policy)
+        except PolicyError:
+            return True
+        rules = policy.rules_for(account=account, bot=bot, symbol=None)
+        return any(isinstance(rule, OwnShare) and rule.enforcement is Enforcement.ENFORCE for rule in rules)

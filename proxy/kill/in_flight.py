@@ -1,0 +1,96 @@
+"""What was on its way to the exchange when somebody pressed, followed to its end.
+
+An entry that had left, or whose answer was lost, before the gates stopped may still arrive. Its hold says so: PENDING
+while a gate waits for the exchange, UNKNOWN when no answer came. It is over when the hold is gone or ACCEPTED (then it
+is an order or a position, which the kill reads and closes), or when no exchange could execute it any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from proxy.accounts.keeper import REPLY_TIMEOUT_S
+from proxy.store.client import STORE_TROUBLE
+from proxy.store.warden_store import WardenStore
+from rules.snapshot import HoldStatus
+
+LATE_S: Final = 5.0
+"""Exchanges have executed orders this long after the error they answered (RELIABILITY F02; ccxt issue 1786: 2 s)."""
+
+OVER_AFTER_S: Final = REPLY_TIMEOUT_S + LATE_S
+"""From the press: what a gate had sent by then was answered, lost, or is executed by now."""
+
+_READ_S: Final = 0.1
+_LOOK_EVERY_S: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """One request under way at the press. ``became`` is empty until it is known."""
+
+    account: str
+    bot: str
+    hold_id: str
+    status: str
+    became: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InFlight:
+    """What was under way; ``known`` is false when the store could not be asked."""
+
+    known: bool
+    sent: tuple[Sent, ...] = ()
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing can arrive any more, as far as is known."""
+        return self.known and all(each.became for each in self.sent)
+
+
+async def in_flight(store: WardenStore, accounts: Sequence[str]) -> InFlight:
+    """What is under way now on these accounts. Never raises."""
+    sent = []
+    try:
+        async with asyncio.timeout(_READ_S):
+            for account in accounts:
+                sent += [
+                    Sent(account=account, bot=hold.bot, hold_id=hold.hold_id, status=hold.status.value)
+                    for hold in (aged.hold for aged in await store.holds(account))
+                    if hold.status is not HoldStatus.ACCEPTED
+                ]
+    except STORE_TROUBLE:
+        return InFlight(known=False)
+    return InFlight(known=True, sent=tuple(sent))
+
+
+async def followed(store: WardenStore, found: InFlight, pressed: float) -> InFlight:
+    """``found`` with what became of each. Returns when all is over: at the latest ``OVER_AFTER_S`` after the press."""
+    loop = asyncio.get_running_loop()
+    over_at = pressed + OVER_AFTER_S
+    while not found.over and loop.time() < over_at:
+        found = await _looked(store, found)
+        if not found.over:
+            await asyncio.sleep(min(_LOOK_EVERY_S, max(0.0, over_at - loop.time())))
+    return replace(found, sent=tuple(replace(each, became=each.became or "its time has passed") for each in found.sent))
+
+
+async def _looked(store: WardenStore, found: InFlight) -> InFlight:
+    """What became of those that were under way. What nobody could list only ends with its time."""
+    if not found.known:
+        return found
+    waiting = {each.account for each in found.sent if not each.became}
+    now = [await in_flight(store, [account]) for account in sorted(waiting)]
+    if not all(each.known for each in now):
+        return found
+    still = {each.hold_id for looked in now for each in looked.sent}
+    return replace(
+        found,
+        sent=tuple(
+            each if each.became or each.hold_id in still else replace(each, became="known at the exchange, or refused")
+            for each in found.sent
+        ),
+    )

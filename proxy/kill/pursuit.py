@@ -1,0 +1,244 @@
+"""What follows when a kill has ended and its scope is still stopped: nothing is taken for done because it was once.
+
+A job that ended DEGRADED is begun again: at the end of the ban that the exchange named, else with longer and longer
+pauses. One that ended flat is looked at again, and when the account shows an order or a position, it is made flat
+again, three times; then somebody trades past the guard, which a guard cannot stop: it says so and stays stopped. All
+it knows is in the journals, so a restart changes nothing. It reads through the kill's own hands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from proxy.accounts.troubles import VenueTrouble
+from proxy.kill.hands import AccountHands
+from proxy.kill.job import NewestJob, job_history, newest_jobs
+from proxy.kill.journal import Journal
+from proxy.store.fence import Scope
+from rules.kill.events import CancelFailed, CloseFailed, Event, Phase, SurveyFailed
+from rules.kill.machine import replay
+
+log = logging.getLogger("perpguard.kill")
+
+PURSUER: Final = "perpguard pursuit"
+"""Who such a job is pressed by."""
+
+SHOWN_AGAIN: Final = "the account showed orders or positions after it had been flat"
+FLATTENED_AGAIN_MAX: Final = 3
+LOOK_EVERY_S: Final = 1.0
+READ_EVERY_S: Final = 30.0
+"""How often a flat account is read; sooner when its feed shows something. 85 of Binance's 2,400 a minute each time."""
+
+PAUSE_FIRST_S: Final = 2.0
+PAUSE_MAX_S: Final = 30.0
+BAN_SLACK_S: Final = 0.5
+"""After the end of a ban, for clocks that differ; and as much again by chance, for accounts that share an address."""
+
+PROBE_EVERY_S: Final = 3.0
+"""How often an exchange that did not answer is asked for one reading: when it answers, it is open again."""
+
+
+class Desk(Protocol):
+    """The part of the kill desk that pursues."""
+
+    async def again(self, scope: Scope, account: str, by: str, reason: str) -> bool:
+        """Make one account of a scope that is still stopped flat anew."""
+        ...
+
+    def engaged(self) -> Iterable[Scope]:
+        """What is stopped now."""
+        ...
+
+    def hand(self, scope: Scope, account: str) -> AccountHands | None:
+        """The kill's hands for one account of a scope; ``None`` for one that is not covered."""
+        ...
+
+    def busy(self, account: str) -> bool:
+        """Whether this process is still at a kill of an account, or follows what was in flight."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class _Quarry:
+    """What is remembered of one account's ended job. ``next_at`` is when something is due, in the loop's time.
+
+    ``hinted`` is what the feed showed at the last look: only news is worth a reading, dust stays for ever.
+    """
+
+    job_id: str
+    next_at: float
+    hinted: bool = True
+    alarmed: bool = False
+
+
+class Pursuit:
+    """Pursues every account of a scope that is still stopped. ``shows`` is what its feed says, which costs nothing:
+    whether there are orders or positions; the kill's hands have the last word. ``after_flat`` is what is left to do
+    then; it answers whether the account's key is off, so that nothing can be read any more."""
+
+    def __init__(
+        self,
+        *,
+        data_dir: Path,
+        desk: Desk,
+        record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
+        shows: Callable[[str], bool] = lambda account: False,
+        now: Callable[[], datetime],
+        after_flat: Callable[[Scope, NewestJob], Awaitable[bool]] | None = None,
+    ) -> None:
+        self._data_dir = data_dir
+        self._desk = desk
+        self._record = record
+        self._shows = shows
+        self._now = now
+        self._after_flat = after_flat
+        self._known: dict[tuple[str, str | None], _Quarry] = {}
+        self._chance = random.Random()
+
+    @property
+    def outsiders(self) -> frozenset[str]:
+        """Accounts that somebody trades past the guard."""
+        return frozenset(account for (account, _), quarry in self._known.items() if quarry.alarmed)
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def look(self) -> None:
+        """Once: whoever is due, side by side."""
+        engaged = list(self._desk.engaged())
+        jobs = newest_jobs(self._data_dir) if engaged else ()
+        pairs = [(scope, job) for job in jobs if (scope := self._scope_of(job, engaged)) is not None]
+        standing = {(job.account, job.bot) for _, job in pairs}
+        self._known = {who: quarry for who, quarry in self._known.items() if who in standing}
+        async with asyncio.TaskGroup() as group:
+            for scope, job in pairs:
+                if job.ended and not self._desk.busy(job.account):
+                    group.create_task(self._pursue(scope, job))
+
+    def _scope_of(self, job: NewestJob, engaged: Sequence[Scope]) -> Scope | None:
+        """The scope an account is pursued under: the widest that stands over it and covers what the job covered."""
+        covering = [scope for scope in engaged if self._desk.hand(scope, job.account) is not None]
+        same_part = [scope for scope in covering if scope.bot == job.bot]
+        return max(same_part, key=lambda scope: scope.level.width, default=None)
+
+    async def _pursue(self, scope: Scope, job: NewestJob) -> None:
+        state = replay(job.journal.events)
+        assert state is not None  # noqa: S101 - an ended job has events
+        loop = asyncio.get_running_loop()
+        who = (job.account, job.bot)
+        quarry = self._known.get(who)
+        if quarry is None or quarry.job_id != job.journal.job.job_id:
+            wait_s = self._wait_s(job) if state.phase is Phase.DEGRADED else READ_EVERY_S
+            quarry = self._known[who] = _Quarry(job_id=job.journal.job.job_id, next_at=loop.time() + wait_s)
+        if state.phase is Phase.DEGRADED:
+            if loop.time() >= quarry.next_at:
+                await self._try_again(scope, job, quarry)
+            return
+        if self._after_flat is not None and state.phase is Phase.FLAT and await self._after_flat(scope, job):
+            return
+        shows, hinted = self._shows(job.account), quarry.hinted
+        quarry.hinted = shows
+        if loop.time() >= quarry.next_at or (shows and not hinted):
+            await self._watch(scope, job, quarry)
+
+    async def _try_again(self, scope: Scope, job: NewestJob, quarry: _Quarry) -> None:
+        """Begin again, but only when one reading shows that the exchange answers: a whole job would hammer at it."""
+        reading = await self._read(scope, job, quarry)
+        if reading is None:
+            quarry.next_at = max(quarry.next_at, asyncio.get_running_loop().time() + PROBE_EVERY_S)
+            return
+        await self._desk.again(scope, job.account, PURSUER, f"begun again: {_why(job)}")
+        quarry.next_at = asyncio.get_running_loop().time() + PAUSE_FIRST_S
+
+    async def _watch(self, scope: Scope, job: NewestJob, quarry: _Quarry) -> None:
+        shown = await self._read(scope, job, quarry)
+        quarry.next_at = max(quarry.next_at, asyncio.get_running_loop().time() + READ_EVERY_S)
+        if not shown:
+            return
+        detail = {"account": job.account, "scope": str(scope), "shown": list(shown)}
+        if flattened_again(self._data_dir, job) < FLATTENED_AGAIN_MAX:
+            log.error("%s shows %s after it was flat; it is made flat again", job.account, ", ".join(shown))
+            await self._record("kill.shown_again", PURSUER, detail)
+            await self._desk.again(scope, job.account, PURSUER, SHOWN_AGAIN)
+        elif not quarry.alarmed:
+            quarry.alarmed = True
+            log.critical("EXTERNAL TRADER: %s is traded past the guard; it stays stopped", job.account)
+            await self._record("kill.external_trader", PURSUER, detail)
+
+    async def _read(self, scope: Scope, job: NewestJob, quarry: _Quarry) -> tuple[str, ...] | None:
+        """What the account shows that has to go, in words; ``None`` when it could not be read."""
+        hand = self._desk.hand(scope, job.account)
+        if hand is None:
+            return None
+        try:
+            reading = await hand.survey()
+        except VenueTrouble as trouble:
+            wait_s = getattr(trouble, "retry_after", 0.0)
+            log.warning("%s cannot be read after its kill: %s", job.account, trouble)
+            quarry.next_at = asyncio.get_running_loop().time() + wait_s + BAN_SLACK_S
+            return None
+        legs = [leg for leg in reading.positions if leg.closable]
+        return (
+            *(f"order {order.order_id} {order.symbol}" for order in reading.plain_orders),
+            *(f"conditional order {order.order_id} {order.symbol}" for order in reading.conditional_orders),
+            *(f"position {leg.key} {leg.quantity}" for leg in legs),
+        )
+
+    def _wait_s(self, job: NewestJob) -> float:
+        """From now: to the end of the ban that was named, else longer after each try that failed."""
+        now = self._now()
+        ban = banned_until(job.journal.events)
+        if ban is not None and ban > now:
+            return (ban - now).total_seconds() + BAN_SLACK_S * (1 + self._chance.random())
+        failed = tries_failed(self._data_dir, job)
+        return min(PAUSE_FIRST_S * (1 << min(failed - 1, 8)), PAUSE_MAX_S)
+
+
+def banned_until(events: Iterable[Event]) -> datetime | None:
+    """When the last silence that the exchange demanded ends, ``None`` when it demanded none."""
+    demands = [
+        event.at + timedelta(seconds=event.retry_after)
+        for event in events
+        if isinstance(event, SurveyFailed | CancelFailed | CloseFailed) and event.retry_after is not None
+    ]
+    return max(demands, default=None)
+
+
+def tries_failed(data_dir: Path, job: NewestJob) -> int:
+    """How many jobs in a row have ended DEGRADED, the newest of all counted."""
+    count = 0
+    for journal in job_history(data_dir, job.account, job.bot):
+        state = replay(journal.events)
+        if state is None or state.phase is not Phase.DEGRADED:
+            break
+        count += 1
+    return max(1, count)
+
+
+def flattened_again(data_dir: Path, job: NewestJob) -> int:
+    """How often an account has been made flat anew because it showed something, since a person or rule pressed."""
+    count = 0
+    for journal in job_history(data_dir, job.account, job.bot):
+        if journal.job.by != PURSUER:
+            break
+        count += _is_for(journal, SHOWN_AGAIN)
+    return count
+
+
+def _is_for(journal: Journal, reason: str) -> bool:
+    return journal.job.reason == reason
+
+
+def _why(job: NewestJob) -> str:
+    state = replay(job.journal.events)
+    return state.why if state is not None else ""

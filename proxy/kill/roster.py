@@ -1,0 +1,55 @@
+"""Who a scope covers, and with which hands each is made flat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from proxy.kill.hands import AccountHands
+from proxy.store.fence import Level, Scope
+
+BotHandsOf = Callable[[str, str], AccountHands]
+"""The hands for a bot's own part of an account: bot, account."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roster:
+    """The accounts of one desk: their hands, the venue each is on, and which bots trade which (pairs of both)."""
+
+    hands: Mapping[str, AccountHands]
+    venues: Mapping[str, str]
+    traders: Callable[[], Iterable[tuple[str, str]]]
+    bot_hands: BotHandsOf
+
+    def accounts(self, scope: Scope) -> tuple[str, ...]:
+        """The accounts that a kill of ``scope`` makes flat, or a bot's part of."""
+        if scope.bot is not None:
+            traded = {account for bot, account in self.traders() if bot == scope.bot}
+            return tuple(name for name in self.hands if name in traded)
+        return tuple(name for name in self.hands if self.covers(scope, name))
+
+    def covered(self, scope: Scope) -> tuple[AccountHands, ...]:
+        """The hands of all that a kill of ``scope`` makes flat."""
+        return tuple(self.hand(scope, account) for account in self.accounts(scope))
+
+    def hand(self, scope: Scope, account: str) -> AccountHands:
+        """The hands for one of the accounts of ``scope``."""
+        return self.hands[account] if scope.bot is None else self.bot_hands(scope.bot, account)
+
+    def covers(self, scope: Scope, account: str, bot: str | None = None) -> bool:
+        """Whether a kill of ``scope`` stops an account, or a bot on it."""
+        return scope.covers(account, self.venue(account), bot)
+
+    def venue(self, account: str) -> str:
+        """The venue an account is on, empty for one that is not ours."""
+        return self.venues.get(account, "")
+
+    def knows(self, scope: Scope) -> bool:
+        """Whether there is such an account, venue or bot."""
+        known: Mapping[Level, Collection[str]] = {
+            Level.DESK: ("",),
+            Level.VENUE: set(self.venues.values()),
+            Level.ACCOUNT: self.venues,
+            Level.BOT: {bot for bot, _ in self.traders()},
+        }
+        return scope.name in known[scope.level]

@@ -1,0 +1,107 @@
+"""The truths of a stop, kept equal: the fence on this machine, and the latch in the store that every gate hears.
+
+A stop found in one is carried to the other, a release never: only re-arming opens, and it opens both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from proxy.store.client import STORE_TROUBLE
+from proxy.store.fence import Fence, FenceCorrupt, Scope
+from proxy.store.warden_store import WardenStore
+from rules.model import TradingState
+
+log = logging.getLogger("perpguard.kill")
+
+MIRROR_EVERY_S: Final = 0.25
+LATCH_S: Final = 0.1
+_KILLED: Final = "killed:"
+
+
+class Truths:
+    """One data directory's fence and one desk's latch. ``lock`` is held while they are compared, and by re-arming."""
+
+    def __init__(self, fence: Fence, store: WardenStore) -> None:
+        self.fence = fence
+        self.lock = asyncio.Lock()
+        self._store = store
+
+    def generation(self) -> int:
+        """The epoch, or 0 for one that is damaged: that reads as a stop of the desk, which is what is carried on."""
+        try:
+            return self.fence.generation()
+        except FenceCorrupt:
+            return 0
+
+    def engage(self, scope: Scope) -> int:
+        """Stop ``scope`` on this machine, unless it is stopped already, file and record. Raises ``OSError``.
+
+        A thousand presses at once wait for one disk, not for a thousand.
+        """
+        if self.fence.stands(scope):
+            return self.fence.generation()
+        return self.fence.engage(scope)
+
+    async def latch(self, scope: Scope, generation: int, *, running: bool) -> bool:
+        """Stop ``scope`` for every gate; whether the store took it. Never raises."""
+        try:
+            async with asyncio.timeout(LATCH_S):
+                await self.tell(scope, generation, running=running)
+        except STORE_TROUBLE as trouble:
+            log.error("the store could not be told of the kill of %s: %s", scope, type(trouble).__name__)
+            return False
+        return True
+
+    async def tell(self, scope: Scope, generation: int, *, running: bool) -> None:
+        """The same. Raises what the store client raises."""
+        await self._store.set_state(scope.control, TradingState.HALTED, generation=generation, kill_running=running)
+
+    async def mirror(self, running: Callable[[Scope], bool], changed: Callable[[Scope, bool], Awaitable[None]]) -> None:
+        """For ever: what one truth stops, the other stops too. ``changed`` hears of every scope the store learnt of,
+        and whether a kill of it ``running`` says so."""
+        while True:
+            try:
+                async with self.lock:
+                    await self.compare(running, changed)
+            except STORE_TROUBLE as trouble:
+                log.warning("the kill state cannot be compared with the store: %s", type(trouble).__name__)
+            await asyncio.sleep(MIRROR_EVERY_S)
+
+    async def compare(
+        self, running: Callable[[Scope], bool], changed: Callable[[Scope, bool], Awaitable[None]]
+    ) -> None:
+        """Once. Raises what the store client raises."""
+        controls = await self._store.controls()
+        engaged = self.fence.scopes()
+        for scope in sorted(self.fence.by_hand(), key=str):
+            log.warning("%s was stopped by hand; the epoch has it now", scope)
+            self._engage_here(scope)
+        for scope in sorted(engaged, key=str):
+            runs = running(scope)
+            halted = controls.get(scope.control) == TradingState.HALTED.value
+            if not halted or runs != (f"kill:{scope}" in controls):
+                await self.tell(scope, self.generation(), running=runs)
+                await changed(scope, runs)
+        for scope in sorted(_stopped(controls) - engaged, key=str):
+            log.error("%s is stopped in the store but not on this machine; stopping it here", scope)
+            self._engage_here(scope)
+
+    def _engage_here(self, scope: Scope) -> None:
+        try:
+            self.fence.engage(scope)
+        except OSError as trouble:
+            log.error("the stop of %s is not on this machine's disk: %s", scope, trouble.strerror)
+
+
+def _stopped(controls: dict[str, str]) -> set[Scope]:
+    """The scopes a kill has stopped, as the store has them. What a rule made of a bot, or a symbol, is none."""
+    found = set()
+    for level, state in controls.items():
+        kind = level.partition(":")[0]
+        if state == TradingState.HALTED.value and (kind in ("desk", "venue", "account") or level.startswith(_KILLED)):
+            found.add(Scope.parse(level.removeprefix(_KILLED)))
+    return found

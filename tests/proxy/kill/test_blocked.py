@@ -1,0 +1,291 @@
+"""F01: BLOCKED means that no entry can start any more, on any machine; what had left is followed to its end.
+
+The gates here are the real judge's last look, fence and latch, in virtual time; the store is simulated. Presses fall
+at random moments: ``PERPGUARD_PROOF`` (1 to 100) multiplies them, 10,000 in ``make proof``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from proxy.gate.judge import Judge
+from proxy.gate.latch import Latch
+from proxy.gate.upstream import NotSent
+from proxy.kill.desk import Blocked, KillDesk
+from proxy.kill.hands import AccountHands
+from proxy.kill.in_flight import OVER_AFTER_S
+from proxy.kill.job import job_history
+from proxy.kill.roster import Roster
+from proxy.store.fence import DESK, Fence, Scope
+from proxy.store.gates import LEASE_S
+from proxy.store.warden_store import AgedHold, WardenStore
+from rules.kill.events import Phase
+from rules.kill.machine import replay
+from rules.model import TradingState
+from rules.snapshot import Hold, HoldStatus
+from tests.proxy.gate.conftest import asking
+from tests.proxy.kill.simulated_store import Ear, SimulatedStore
+from tests.proxy.kill.simulated_venue import SimulatedVenue
+from tests.proxy.kill.virtual_time import in_virtual_time
+
+PRESSES = 100 * min(100, max(1, int(os.environ.get("PERPGUARD_PROOF", "1"))))
+SCOPES = (DESK, Scope(venue="binanceusdm"), Scope("demo"), Scope(bot="demo-bot"))
+
+
+class Gate:
+    """A gate process of some machine, whose bot sends as fast as it can."""
+
+    def __init__(self, name: str, data_dir: Path, store: SimulatedStore, chance: random.Random) -> None:
+        loop = asyncio.get_running_loop()
+        self.latch = Latch(Ear(store, name), clock=loop.time)
+        self.judge = Judge(
+            store=cast(Any, None),
+            fence=Fence.initialise(data_dir),
+            journal=cast(Any, None),
+            policy=cast(Any, None),
+            now=cast(Any, None),
+            latch=self.latch,
+        )
+        self.chance = chance
+        self.sent: list[float] = []
+
+    async def trade(self) -> None:
+        """Judged, then a wait for a connection, then the last look and the first byte, with nothing in between."""
+        loop = asyncio.get_running_loop()
+        while True:
+            last_look = self.judge._entry_fence(asking(), self.judge._generation())
+            await asyncio.sleep(self.chance.uniform(0, 0.01))
+            with contextlib.suppress(NotSent):
+                last_look()
+                self.sent.append(loop.time())
+
+
+def a_desk(data_dir: Path, store: SimulatedStore, *venues: SimulatedVenue, events: list[Any] | None = None) -> KillDesk:
+    async def record(what: str, by: str, detail: dict[str, Any]) -> None:
+        if events is not None:
+            events.append((what, detail))
+
+    def bot_hands(bot: str, account: str) -> AccountHands:
+        raise AssertionError("no bot of this desk has only a part")
+
+    return KillDesk(
+        data_dir=data_dir,
+        roster=Roster(
+            hands={venue.name: venue for venue in venues},
+            venues={venue.name: "binanceusdm" for venue in venues},
+            traders=list,
+            bot_hands=bot_hands,
+        ),
+        store=cast(WardenStore, store),
+        record=record,
+        changed=lambda scope: None,
+    )
+
+
+@contextlib.asynccontextmanager
+async def trading(*gates: Gate) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(run) for gate in gates for run in (gate.trade(), gate.latch.follow())]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def press(desk: KillDesk, scope: Scope) -> Blocked:
+    return await desk.press(scope, "ann", "a random moment")
+
+
+def test_f01_after_blocked_no_gate_of_any_machine_starts_a_send_proof(tmp_path: Path) -> None:
+    async def one() -> None:
+        chance = random.Random(1)
+        store = SimulatedStore(chance)
+        here, there = tmp_path / "here", tmp_path / "there"
+        gates = [Gate(f"g{number}", place, store, chance) for number, place in enumerate((here, here, there, there))]
+        desk = a_desk(here, store)
+        loop = asyncio.get_running_loop()
+        async with trading(*gates):
+            for number in range(PRESSES):
+                await asyncio.sleep(chance.uniform(0.05, 0.1))
+                assert all(gate.sent for gate in gates), f"press {number}: not everybody was trading"
+                scope = chance.choice(SCOPES)
+                for gate in gates:
+                    gate.sent.clear()
+                blocked = await press(desk, scope)
+                assert (blocked.gates.gates, blocked.gates.acknowledged, blocked.gates.silent) == (4, 4, ())
+                assert blocked.gates.within_ms is not None and blocked.gates.within_ms < 50
+                at = loop.time()
+                await asyncio.sleep(0.05)
+                late = [sent for gate in gates for sent in gate.sent if sent > at]
+                assert late == [], f"press {number} of {scope}: sent {late[0] - at} s after BLOCKED"
+                for gate in gates:
+                    gate.sent.clear()
+                desk.truths.fence.release(scope)
+                state, generation = TradingState.ACTIVE, desk.generation()
+                await store.set_state(scope.control, state, generation=generation, kill_running=False)
+
+    in_virtual_time(one())
+
+
+def test_f01_a_gate_that_cannot_hear_is_named_and_stops_by_its_lease(tmp_path: Path) -> None:
+    async def one() -> None:
+        chance = random.Random(2)
+        store = SimulatedStore(chance)
+        deaf = Gate("deaf", tmp_path / "there", store, chance)
+        well = Gate("well", tmp_path / "there", store, chance)
+        desk = a_desk(tmp_path / "here", store)
+        async with trading(deaf, well):
+            await asyncio.sleep(0.5)
+            store.away.add("deaf")
+            blocked = await press(desk, DESK)
+            at = asyncio.get_running_loop().time()
+            assert blocked.gates.silent == ("deaf",)
+            assert (blocked.gates.gates, blocked.gates.acknowledged) == (2, 1)
+            await asyncio.sleep(2 * LEASE_S)
+            assert max(well.sent) < at
+            assert max(deaf.sent) < at + LEASE_S, "it went on beyond its lease"
+            assert (await press(desk, DESK)).gates.gates == 1, "a gate without a lease is waited for"
+
+    in_virtual_time(one())
+
+
+def test_f01_a_store_that_is_away_leaves_this_machine_stopped_and_nobody_asked(tmp_path: Path) -> None:
+    async def one() -> None:
+        chance = random.Random(3)
+        store = SimulatedStore(chance)
+        gate = Gate("here", tmp_path, store, chance)
+        desk = a_desk(tmp_path, store)
+        async with trading(gate):
+            await asyncio.sleep(0.5)
+            store.away.add("warden")
+            blocked = await press(desk, DESK)
+            at = asyncio.get_running_loop().time()
+            assert (blocked.latched, blocked.gates.gates) == (False, None)
+            await asyncio.sleep(1)
+            assert max(gate.sent) < at
+
+    in_virtual_time(one())
+
+
+def test_f18_a_store_wiped_after_the_press_lets_nobody_go(tmp_path: Path) -> None:
+    async def one() -> None:
+        chance = random.Random(4)
+        store = SimulatedStore(chance)
+        gates = [Gate(f"g{place}", tmp_path / place, store, chance) for place in ("here", "there")]
+        desk = a_desk(tmp_path / "here", store)
+        async with trading(*gates):
+            await asyncio.sleep(0.5)
+            await press(desk, Scope("demo"))
+            at = asyncio.get_running_loop().time()
+            store.wipe()
+            mirror = asyncio.create_task(desk.mirror())
+            await asyncio.sleep(1)
+            mirror.cancel()
+            assert all(max(gate.sent) < at for gate in gates)
+            assert store.fields["account:demo"] == "HALTED", "the store was not told again"
+
+    in_virtual_time(one())
+
+
+def a_hold(hold_id: str, status: HoldStatus) -> AgedHold:
+    return AgedHold(Hold(hold_id=hold_id, bot="grid", sequence=1, status=status, orders=()), 0)
+
+
+@pytest.mark.parametrize("arrives_after_s", [1.0, 8.0, 12.0])
+def test_f01_what_was_on_the_wire_is_followed_and_what_it_became_is_closed(
+    tmp_path: Path, arrives_after_s: float
+) -> None:
+    """The entry of an unknown outcome turns up after the calm that would have ended the kill."""
+
+    async def one() -> None:
+        store, events = SimulatedStore(random.Random(5)), list[Any]()
+        venue = SimulatedVenue(3, fault_share=0)
+        desk = a_desk(tmp_path, store, venue, events=events)
+        store.under_way["main"] = (a_hold("d1", HoldStatus.UNKNOWN),)
+
+        async def arrive() -> None:
+            await asyncio.sleep(arrives_after_s)
+            venue._entry("BTCUSDT")
+            store.under_way["main"] = (a_hold("d1", HoldStatus.ACCEPTED),)
+
+        arriving = asyncio.create_task(arrive())
+        blocked = await press(desk, DESK)
+        assert [each.hold_id for each in blocked.in_flight.sent] == ["d1"]
+        await asyncio.gather(arriving, *desk._runs.values())
+        assert venue.flat, "what was in flight stayed open"
+        followed = desk.in_flight(DESK)
+        assert followed is not None and followed.over
+        assert events[-1][0] == "kill.flat"
+        assert events[-1][1]["in_flight"]["sent"][0]["became"] == "known at the exchange, or refused"
+        states = [replay(journal.events) for journal in job_history(tmp_path, "main")]
+        assert {state.phase for state in states if state is not None} == {Phase.FLAT}
+
+    in_virtual_time(one())
+
+
+def test_f01_what_nobody_can_list_is_waited_for_until_its_time_has_passed(tmp_path: Path) -> None:
+    async def one() -> None:
+        store = SimulatedStore(random.Random(6))
+        venue = SimulatedVenue(3, fault_share=0)
+        desk = a_desk(tmp_path, store, venue)
+        store.under_way["main"] = (a_hold("d1", HoldStatus.PENDING),)
+        started = asyncio.get_running_loop().time()
+        await press(desk, DESK)
+        await asyncio.gather(*desk._runs.values())
+        followed = desk.in_flight(DESK)
+        assert followed is not None and followed.sent[0].became == "its time has passed"
+        journals = list(job_history(tmp_path, "main"))
+        read = [event.at for event in journals[0].events]
+        assert asyncio.get_running_loop().time() - started > OVER_AFTER_S
+        assert len(journals) == 2 and read, "it was not read again after that"
+
+    in_virtual_time(one())
+
+
+def test_f20_a_thousand_presses_are_one_job_an_account_and_all_are_told_the_same(tmp_path: Path) -> None:
+    async def one() -> None:
+        chance = random.Random(7)
+        store, events = SimulatedStore(chance), list[Any]()
+        venues = [SimulatedVenue(seed, fault_share=0, name=name) for seed, name in ((3, "main"), (4, "second"))]
+        desk = a_desk(tmp_path, store, *venues, events=events)
+        scopes = (DESK, Scope(venue="binanceusdm"), Scope("main"))
+        await press(desk, Scope("main"))
+        blocked = await asyncio.gather(*(press(desk, chance.choice(scopes)) for _ in range(1000)))
+        assert len({each.generation for each in blocked}) <= 1 + 2 * len(scopes), "the disk was written for each"
+        await asyncio.gather(*desk._runs.values())
+        for venue in venues:
+            assert venue.flat
+            assert len(list(job_history(tmp_path, venue.name))) == 1, f"{venue.name} has more than one job"
+        reports = {report.account: report for report in desk.reports()}
+        assert reports["main"].scope == reports["second"].scope == "desk", "the widest did not win"
+        assert sum(what == "kill.engaged" for what, _ in events) == 1001
+        assert desk.truths.fence.scopes() == set(scopes)
+
+    in_virtual_time(one())
+
+
+def test_f21_a_kill_of_one_account_within_a_kill_of_all_joins_it_and_is_released_alone(tmp_path: Path) -> None:
+    async def one() -> None:
+        store = SimulatedStore(random.Random(8))
+        venues = [SimulatedVenue(seed, fault_share=0, name=name) for seed, name in ((3, "main"), (4, "second"))]
+        desk = a_desk(tmp_path, store, *venues)
+        await press(desk, DESK)
+        await asyncio.sleep(0.2)
+        await press(desk, Scope("main"))
+        await asyncio.gather(*desk._runs.values())
+        assert len(list(job_history(tmp_path, "main"))) == len(list(job_history(tmp_path, "second"))) == 1
+        await desk.rearm(Scope("main"), "bob", "checked at the venue", "account:main")
+        assert desk.truths.fence.scopes() == {DESK} and desk.stopped("main")
+        await desk.rearm(DESK, "bob", "checked at the venue", "desk")
+        assert not desk.stopped("main")
+
+    in_virtual_time(one())

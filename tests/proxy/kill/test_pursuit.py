@@ -1,0 +1,212 @@
+"""F05, F11, F25: a kill that has ended is not forgotten while its scope is stopped. In virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import proxy.kill.job
+from proxy.accounts.troubles import VenueUnavailable
+from proxy.kill.hands import AccountHands
+from proxy.kill.job import job_history, kill
+from proxy.kill.pursuit import FLATTENED_AGAIN_MAX, PURSUER, READ_EVERY_S, Pursuit
+from proxy.kill.runner import Clock
+from proxy.store.fence import DESK, Fence, Scope
+from rules.kill.events import Phase
+from rules.kill.machine import replay
+from tests.proxy.kill.simulated_venue import SimulatedVenue
+from tests.proxy.kill.virtual_time import in_virtual_time
+
+SOON_S = 5.0
+
+
+class Venue(SimulatedVenue):
+    """One that may be closed for maintenance, and counts what reaches it."""
+
+    down_until = 0.0
+    calls = 0
+
+    async def _arrive(self, *, reading: bool) -> None:
+        self.calls += 1
+        if self.loop.time() < self.down_until:
+            await asyncio.sleep(0.01)
+            raise VenueUnavailable("status 503, code -1008")
+        await super()._arrive(reading=reading)
+
+
+class Desk:
+    """The kill desk's part in a pursuit, over one data directory and one account."""
+
+    def __init__(self, data_dir: Path, venue: SimulatedVenue) -> None:
+        self.data_dir = data_dir
+        self.venue = venue
+        self.fence = Fence.initialise(data_dir)
+        self.events: Counter[str] = Counter()
+
+    def engaged(self) -> Iterable[Scope]:
+        return self.fence.scopes()
+
+    def hand(self, scope: Scope, account: str) -> AccountHands | None:
+        return self.venue
+
+    def busy(self, account: str) -> bool:
+        return False
+
+    async def again(self, scope: Scope, account: str, by: str, reason: str) -> bool:
+        await kill(self.data_dir, scope, [self.venue], by, reason)
+        return True
+
+    async def record(self, what: str, by: str, detail: dict[str, Any]) -> None:
+        self.events[what] += 1
+
+    def phases(self) -> list[Phase]:
+        """How each job ended, the oldest first."""
+        states = [replay(journal.events) for journal in job_history(self.data_dir, "main")]
+        return [state.phase for state in reversed(states) if state is not None]
+
+
+@contextlib.asynccontextmanager
+async def pursued(desk: Desk, clock: Clock) -> AsyncIterator[Pursuit]:
+    pursuit = Pursuit(
+        data_dir=desk.data_dir,
+        desk=desk,
+        record=desk.record,
+        shows=lambda _: not desk.venue.flat,
+        now=clock.now,
+    )
+    running = asyncio.create_task(pursuit.run())
+    try:
+        yield pursuit
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.fixture(autouse=True)
+def one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every job reads the clock of its loop: virtual time passes between jobs, the wall's does not."""
+    clocks: dict[asyncio.AbstractEventLoop, Clock] = {}
+    monkeypatch.setattr(proxy.kill.job, "Clock", lambda: clocks.setdefault(asyncio.get_running_loop(), Clock()))
+
+
+async def until_flat(venue: SimulatedVenue, at: float) -> None:
+    """Come back when the venue is flat, which must be soon after ``at``."""
+    while not venue.flat:
+        assert venue.loop.time() < at + SOON_S, f"not flat {SOON_S} s after"
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("ban_s", [10.0, 300.0])
+def test_f05_nothing_is_asked_during_a_ban_and_it_is_flat_soon_after(tmp_path: Path, ban_s: float) -> None:
+    async def one() -> None:
+        venue = Venue(3, fault_share=0)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        venue.banned_until = venue.loop.time() + ban_s
+        await kill(tmp_path, DESK, [venue], "ann", "banned")
+        async with pursued(desk, clock):
+            await asyncio.sleep(max(0.0, venue.banned_until - venue.loop.time()))
+            assert venue.called_while_banned == 1, "asked during the ban"
+            await until_flat(venue, venue.banned_until)
+            assert Fence(tmp_path).engaged("main")
+        assert desk.phases()[0] is (Phase.FLAT if ban_s < 60 else Phase.DEGRADED)
+
+    in_virtual_time(one())
+
+
+def test_f11_an_hour_of_maintenance_is_waited_for_and_it_is_flat_soon_after(tmp_path: Path) -> None:
+    async def one() -> None:
+        venue = Venue(3, fault_share=0)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        venue.down_until = 3600.0
+        await kill(tmp_path, DESK, [venue], "ann", "maintenance")
+        async with pursued(desk, clock):
+            await asyncio.sleep(venue.down_until - venue.loop.time())
+            assert desk.phases() == [Phase.DEGRADED], "a job was begun at a closed door"
+            assert venue.calls < 3600, "hammered at a closed door"
+            await until_flat(venue, venue.down_until)
+
+    in_virtual_time(one())
+
+
+def test_f25_what_shows_after_flat_is_flattened_three_times_and_then_called_an_external_trader(tmp_path: Path) -> None:
+    async def one() -> None:
+        venue = Venue(3, fault_share=0)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        await kill(tmp_path, DESK, [venue], "ann", "stop")
+        assert venue.flat
+        async with pursued(desk, clock) as pursuit:
+            for _ in range(FLATTENED_AGAIN_MAX):
+                await asyncio.sleep(60)
+                venue._entry("BTCUSDT")
+                await asyncio.sleep(0)
+                await until_flat(venue, venue.loop.time())
+            assert pursuit.outsiders == frozenset()
+            await asyncio.sleep(60)
+            venue._entry("BTCUSDT")
+            await asyncio.sleep(10 * READ_EVERY_S)
+            assert not venue.flat, "hammered on after the third time"
+            assert pursuit.outsiders == {"main"}
+        assert desk.events == {"kill.shown_again": FLATTENED_AGAIN_MAX, "kill.external_trader": 1}
+        assert desk.phases() == [Phase.FLAT] * (1 + FLATTENED_AGAIN_MAX)
+        assert Fence(tmp_path).engaged("main"), "it did not stay stopped"
+
+    in_virtual_time(one())
+
+
+def test_f25_a_restart_does_not_begin_the_count_anew_and_a_press_does(tmp_path: Path) -> None:
+    async def one() -> None:
+        venue = Venue(3, fault_share=0)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        await kill(tmp_path, DESK, [venue], "ann", "stop")
+        for number in range(FLATTENED_AGAIN_MAX + 1):
+            async with pursued(desk, clock) as pursuit:
+                await asyncio.sleep(2)
+                venue._entry("BTCUSDT")
+                await asyncio.sleep(60)
+                assert venue.flat is (number < FLATTENED_AGAIN_MAX)
+                assert bool(pursuit.outsiders) is (number == FLATTENED_AGAIN_MAX)
+        await kill(tmp_path, DESK, [venue], "bob", "again")
+        async with pursued(desk, clock) as pursuit:
+            await asyncio.sleep(2)
+            venue._entry("BTCUSDT")
+            await asyncio.sleep(60)
+            assert venue.flat and not pursuit.outsiders
+
+    in_virtual_time(one())
+
+
+def test_what_is_let_go_on_is_pursued_no_more(tmp_path: Path) -> None:
+    async def one() -> None:
+        venue = Venue(3, fault_share=0)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        await kill(tmp_path, DESK, [venue], "ann", "stop")
+        desk.fence.release(DESK)
+        calls = venue.calls
+        async with pursued(desk, clock):
+            venue._entry("BTCUSDT")
+            await asyncio.sleep(10 * READ_EVERY_S)
+        assert (venue.calls, venue.flat) == (calls, False)
+
+    in_virtual_time(one())
+
+
+def test_a_flat_account_is_read_seldom_even_while_its_feed_shows_what_cannot_be_closed(tmp_path: Path) -> None:
+    async def one() -> None:
+        venue = Venue(3, fault_share=0)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        await kill(tmp_path, DESK, [venue], "ann", "stop")
+        calls = venue.calls
+        pursuit = Pursuit(data_dir=tmp_path, desk=desk, record=desk.record, shows=lambda _: True, now=clock.now)
+        running = asyncio.create_task(pursuit.run())
+        await asyncio.sleep(20 * READ_EVERY_S)
+        running.cancel()
+        assert 15 <= venue.calls - calls <= 22
+        assert PURSUER not in {journal.job.by for journal in job_history(tmp_path, "main")}
+
+    in_virtual_time(one())
