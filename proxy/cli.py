@@ -113,6 +113,8 @@ def _base_parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[
 
 def _parser() -> argparse.ArgumentParser:
     from proxy.audit import commands as audit_commands
+    from proxy.drill import commands as drill_commands
+    from proxy.kill import rearm_commands
     from proxy.ledger import commands as ledger_commands
     from proxy.overrides import commands as override_commands
     from proxy.policy import commands as policy_commands
@@ -133,15 +135,12 @@ def _parser() -> argparse.ArgumentParser:
         process = commands.add_parser(name, help=f"{text} (started by 'up')")
         process.add_argument("--fd", type=int, required=True, help="an inherited listening socket")
     commands.add_parser("sandbox", help="run the practice exchange; see 'perpguard sandbox --help'")
-    rearm = commands.add_parser("rearm", help="let a stopped scope trade again, through the running warden")
-    rearm.add_argument("--scope", required=True, help="desk, venue:NAME, account:NAME or bot:NAME")
-    rearm.add_argument("--name", required=True, help="who re-arms")
-    rearm.add_argument("--reason", required=True)
-    rearm.add_argument("--typed", required=True, help="the scope's name once more, typed by hand")
     demo = commands.add_parser("demo", help="the whole story on this machine, in a minute")
     demo.add_argument("--once", action="store_true", help="run unattended and end")
     demo.add_argument("--json", action="store_true", help="print one JSON object")
     kill_commands.add_arguments(commands)
+    rearm_commands.add_arguments(commands)
+    drill_commands.add_arguments(commands)
     vault_commands.add_arguments(commands)
     audit_commands.add_arguments(commands)
     ledger_commands.add_arguments(commands)
@@ -222,9 +221,15 @@ def _warden(args: Arguments) -> int:
 
 
 def _rearm(args: Arguments) -> int:
-    from proxy.control_client import rearm
+    from proxy.kill import rearm_commands
 
-    return rearm(args.settings, scope=args.scope, name=args.name, reason=args.reason, typed=args.typed)
+    return rearm_commands.run(args)
+
+
+def _drill(args: Arguments) -> int:
+    from proxy.drill import commands as drill_commands
+
+    return drill_commands.run(args)
 
 
 def _demo(args: Arguments) -> int:
@@ -272,6 +277,7 @@ _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "gate": _gate,
     "warden": _warden,
     "rearm": _rearm,
+    "drill": _drill,
     "demo": _demo,
     "keys": _keys,
     "audit": _audit,

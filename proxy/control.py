@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -13,10 +13,9 @@ from typing import Any, TypeVar
 from proxy.audit import query
 from proxy.audit.reader import ArchiveReader, ArchiveUnavailable
 from proxy.console.plane import ControlRefused, DeskView, OverrideView
+from proxy.console.rearm_plane import DrillPlane, RearmPlane
 from proxy.glance import Glance, override_view, proposal_view
-from proxy.kill.bot_stops import BotStops, bot_of
 from proxy.kill.desk import KillDesk
-from proxy.kill.rearm import RearmRefused
 from proxy.ledger.marks import marks_path
 from proxy.ledger.supposing import NothingKnown, supposed
 from proxy.overrides.desk import OverrideDesk, OverrideRefused
@@ -24,34 +23,33 @@ from proxy.overrides.lifecycle import OverrideState
 from proxy.overrides.terms import Terms
 from proxy.policy.desk import PolicyDesk, PolicyRefused
 from proxy.policy.waiting import Pending
-from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
-from proxy.store.fence import FenceCorrupt, Scope
+from proxy.store.fence import Scope
 
 T = TypeVar("T")
 
 
 class Control:
-    """Implements ``ControlPlane`` over the warden's own pieces. ``accounts`` are those a scope may name."""
+    """Implements ``ControlPlane`` over the warden's own pieces."""
 
     def __init__(
         self,
         *,
         data_dir: Path,
         glance: Glance,
-        accounts: Collection[str],
         policies: PolicyDesk,
         kill: KillDesk,
-        stops: BotStops,
+        rearming: RearmPlane,
+        drills: DrillPlane,
         overrides: OverrideDesk,
         now: Callable[[], datetime],
     ) -> None:
         self._data_dir = data_dir
         self._glance = glance
-        self._accounts = accounts
         self._policies = policies
         self._kill = kill
-        self._stops = stops
+        self.rearming = rearming
+        self.drills = drills
         self._overrides = overrides
         self._now = now
 
@@ -121,21 +119,6 @@ class Control:
             ],
         }
 
-    async def rearm(self, *, scope: str, name: str, reason: str, typed: str) -> Mapping[str, Any]:
-        """Release one scope; refused with every reason at once. ``bot:NAME`` lifts what rules and kills did to it."""
-        bot = bot_of(scope)
-        killed = bot is not None and Scope(bot=bot) in self._fence.scopes()
-        try:
-            if bot is None or killed:
-                generation = await self._kill.rearm(self._scope(scope), name, reason, typed)
-            if bot is not None and (not killed or self._stops.stop_of(bot) is not None):
-                generation = await self._stops.rearm(bot, name, reason, typed)
-        except (RearmRefused, FenceCorrupt) as refusal:
-            raise ControlRefused(str(refusal)) from refusal
-        except STORE_TROUBLE as trouble:
-            raise ControlRefused(f"{scope} stays stopped: the store did not answer") from trouble
-        return {"scope": scope, "generation": generation}
-
     async def propose_policy(self, *, text: str, name: str, reason: str) -> Mapping[str, Any]:
         """Put a policy in force, or on the list when it loosens anything."""
         return self._outcome(await _refused(self._policies.propose(text=text, name=name, reason=reason)))
@@ -180,55 +163,6 @@ class Control:
     async def _ask(self, question: Callable[[ArchiveReader], T], otherwise: T) -> T:
         path = self._data_dir / "audit" / "audit.db"
         return await asyncio.to_thread(_read_archive, path, question, otherwise)
-
-
-    def _bots(self, controls: Mapping[str, str]) -> list[BotView]:
-        return [self._bot(key, controls) for key in self._vault.guard_keys()]
-
-    def _bot(self, key: GuardKey, controls: Mapping[str, str]) -> BotView:
-        score, stop = self._watch.score(key.bot), self._stops.stop_of(key.bot)
-        state = controls.get(f"bot:{key.bot}", TradingState.ACTIVE.value)
-        killed = Scope(bot=key.bot) in self._fence.scopes()
-        return BotView(
-            name=key.bot,
-            account=key.account,
-            key_hint=last_four(key.key),
-            key_state=key.state.value,
-            anomaly=score.value,
-            why=score.why,
-            state=TradingState.HALTED.value if killed else stop.state.value if stop is not None else state,
-            stopped_for=stop.reason if stop is not None else "killed" if killed else "",
-        )
-
-    def _account(
-        self, keeper: AccountKeeper, controls: Mapping[str, str], holds: Sequence[AgedHold], score: Score
-    ) -> AccountView:
-        account = keeper.account
-        level = f"account:{keeper.name}"
-        markets = self._markets[keeper.venue].markets
-        conditional = [order for order in account.open_orders if order.order_type.is_conditional] if account else []
-        engaged = self._fence.engaged(keeper.name, keeper.venue)
-        return AccountView(
-            name=keeper.name,
-            venue=keeper.venue,
-            state=TradingState.HALTED.value if engaged else controls.get(level, TradingState.ACTIVE.value),
-            kill_running=any(f"kill:{scope}" in controls for scope in ("desk", f"venue:{keeper.venue}", level)),
-            fence_engaged=engaged,
-            survey_age_s=(self._now() - account.as_of).total_seconds() if account is not None else None,
-            margin_balance=show(account.margin_balance) if account is not None else None,
-            leverage=_leverage(account, markets, self._now()),
-            positions=[_position(each, markets) for each in account.positions] if account is not None else [],
-            open_orders=len(account.open_orders) - len(conditional) if account is not None else 0,
-            conditional_orders=len(conditional),
-            holds=len(holds),
-            unknown_holds=sum(1 for aged in holds if aged.hold.status is HoldStatus.UNKNOWN),
-            exchange_key=self._keys[keeper.name].verdict,
-            clock_offset_ms=self._clocks[keeper.venue].offset_ms,
-            outside=[_found(each) for each in self._outside[keeper.name].found],
-            feed=FeedView(**asdict(keeper.view)),
-            anomaly=score.value,
-            why=score.why,
-        )
 
 
 async def _refused(asked: Awaitable[T]) -> T:

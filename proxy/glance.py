@@ -20,10 +20,12 @@ from proxy.console.plane import (
     DeskView,
     FeedView,
     FindingView,
+    LastDrill,
     OverrideView,
     PositionView,
     ProposalView,
 )
+from proxy.drill.shelf import newest_drill
 from proxy.kill.bot_stops import BotStops
 from proxy.overrides.desk import OverrideDesk
 from proxy.overrides.lifecycle import OverrideState
@@ -34,7 +36,8 @@ from proxy.settings import Settings
 from proxy.signals.watch import AnomalyWatch
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
-from proxy.store.fence import DESK, Fence, FenceCorrupt
+from proxy.store.fence import DESK, Fence, FenceCorrupt, Scope
+from proxy.store.ramp import ramp_field, ramp_share
 from proxy.store.warden_store import AgedHold, WardenStore
 from proxy.vault.keys import GuardKey, last_four
 from proxy.vault.vault import Vault
@@ -99,7 +102,7 @@ class Glance:
         policy = self._policies.policy
         scores = self._watch.levels()
         desk_stopped = DESK in self._fence.scopes()
-        state = TradingState.HALTED.value if desk_stopped else controls.get("desk", TradingState.ACTIVE.value)
+        state = TradingState.HALTED.value if desk_stopped else _state(controls, "desk")
         return DeskView(
             desk=self._settings.desk,
             at=plain(self._now()),
@@ -119,6 +122,20 @@ class Glance:
             why=scores["desk"].why,
             proposals=await self._proposals(),
             overrides=[override_view(each) for each in self._overrides.open()],
+            drill=await asyncio.to_thread(self._drill),
+        )
+
+    def _drill(self) -> LastDrill | None:
+        newest = newest_drill(self._settings.data_dir)
+        if newest is None:
+            return None
+        return LastDrill(
+            id=newest.id,
+            kind=newest.kind,
+            at=plain(newest.at),
+            age_s=(self._now() - newest.at).total_seconds(),
+            passed=newest.passed,
+            phase=newest.phase,
         )
 
     async def _proposals(self) -> list[ProposalView]:
@@ -142,6 +159,7 @@ class Glance:
     def _bot(self, key: GuardKey, controls: Mapping[str, str]) -> BotView:
         score, stop = self._watch.score(key.bot), self._stops.stop_of(key.bot)
         state = controls.get(f"bot:{key.bot}", TradingState.ACTIVE.value)
+        killed = Scope(bot=key.bot) in self._fence.scopes()
         return BotView(
             name=key.bot,
             account=key.account,
@@ -149,8 +167,8 @@ class Glance:
             key_state=key.state.value,
             anomaly=score.value,
             why=score.why,
-            state=stop.state.value if stop is not None else state,
-            stopped_for=stop.reason if stop is not None else "",
+            state=TradingState.HALTED.value if killed else stop.state.value if stop is not None else state,
+            stopped_for=stop.reason if stop is not None else "killed" if killed else "",
         )
 
     def _account(
@@ -160,12 +178,12 @@ class Glance:
         level = f"account:{keeper.name}"
         markets = self._markets[keeper.venue].markets
         conditional = [order for order in account.open_orders if order.order_type.is_conditional] if account else []
-        engaged = self._fence.engaged(keeper.name)
+        engaged = self._fence.engaged(keeper.name, keeper.venue)
         return AccountView(
             name=keeper.name,
             venue=keeper.venue,
-            state=TradingState.HALTED.value if engaged else controls.get(level, TradingState.ACTIVE.value),
-            kill_running="kill:desk" in controls or f"kill:{level}" in controls,
+            state=TradingState.HALTED.value if engaged else _state(controls, level),
+            kill_running=any(f"kill:{scope}" in controls for scope in ("desk", f"venue:{keeper.venue}", level)),
             fence_engaged=engaged,
             survey_age_s=(self._now() - account.as_of).total_seconds() if account is not None else None,
             margin_balance=show(account.margin_balance) if account is not None else None,
@@ -182,6 +200,14 @@ class Glance:
             anomaly=score.value,
             why=score.why,
         )
+
+
+def _state(controls: Mapping[str, str], level: str) -> str:
+    """The state of a level; one that came back without any of its limits yet is reduce-only."""
+    state = controls.get(level, TradingState.ACTIVE.value)
+    if state == TradingState.ACTIVE.value and not ramp_share(controls.get(ramp_field(level))):
+        return TradingState.REDUCING.value
+    return state
 
 
 def proposal_view(pending: Pending) -> ProposalView:

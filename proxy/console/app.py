@@ -15,10 +15,14 @@ from proxy.clock import utc_now
 from proxy.console.answers import HANDLERS
 from proxy.console.api import Api
 from proxy.console.door import Door
+from proxy.console.drills import DrillApi
 from proxy.console.overrides import OverridesApi
 from proxy.console.pages import Console
 from proxy.console.plane import ControlPlane
 from proxy.console.policies import PolicyApi
+from proxy.console.rearm_pages import RearmPages
+from proxy.console.rearming import RearmApi
+from proxy.console.rendering import Rendering
 from proxy.console.shell import Shell
 
 
@@ -36,6 +40,7 @@ def create_console(
     ``hosts`` are further names this port answers to, besides the loopback's; the warden adds its ``control_host``.
     ``https`` says that browsers reach it by TLS: cookies are Secure then. ValueError for a token that is too short.
     """
+    render = Rendering()
     door = Door(token=token, people=people, https=https, now=now)
     app = FastAPI(
         title="perpguard control",
@@ -49,5 +54,8 @@ def create_console(
     app.include_router(Api(plane, door).router())
     app.include_router(PolicyApi(plane, door).router())
     app.include_router(OverridesApi(plane, door).router())
-    app.include_router(Console(plane, door).router())
+    app.include_router(RearmApi(plane, door).router())
+    app.include_router(DrillApi(plane, door).router())
+    app.include_router(RearmPages(plane, door, render).router())
+    app.include_router(Console(plane, door, render).router())
     return app

@@ -11,6 +11,7 @@ from proxy.kill.bot_stops import BotStops
 from proxy.kill.desk import KillDesk
 from proxy.kill.hands import VenueHands
 from proxy.kill.pursuit import Pursuit
+from proxy.kill.rearm_desk import RearmDesk
 from proxy.kill.roster import Roster
 from proxy.overrides.desk import OverrideDesk
 from proxy.pieces.account import AccountPieces, build_account
@@ -18,6 +19,7 @@ from proxy.pieces.bots import bot_hands
 from proxy.pieces.ground import Ground
 from proxy.pieces.hands import Hands, take_hands
 from proxy.pieces.keys import exchange_keys
+from proxy.pieces.rearming import build_rearming
 from proxy.pieces.venue import VenuePieces, build_venues
 from proxy.signals.watch import AnomalyWatch
 from proxy.store.fence import Scope
@@ -31,6 +33,7 @@ class DeskPieces:
     accounts: Mapping[str, AccountPieces]
     kill: KillDesk
     pursuit: Pursuit
+    rearming: RearmDesk
     stops: BotStops
     overrides: OverrideDesk
     watch: AnomalyWatch
@@ -99,7 +102,14 @@ def build_desk(ground: Ground) -> DeskPieces:
     overrides = _override_desk(ground, hands, venues)
     watch = AnomalyWatch(ground.store, ground.traders)
     return DeskPieces(
-        venues=venues, accounts=accounts, kill=kill, pursuit=pursuit, stops=stops, overrides=overrides, watch=watch
+        venues=venues,
+        accounts=accounts,
+        kill=kill,
+        pursuit=pursuit,
+        rearming=build_rearming(ground, kill, accounts, venues),
+        stops=stops,
+        overrides=overrides,
+        watch=watch,
     )
 
 
