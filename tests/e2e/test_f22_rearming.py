@@ -98,6 +98,7 @@ def test_f22_two_people_then_reduce_only_then_limits_that_grow(world: LiveWorld)
     assert [event["detail"]["asked_by"] for event in events(world, "rearm.opened")] == [ASKS]
 
 
+@pytest.mark.full
 def test_f22_what_is_missing_is_said_all_at_once_and_nothing_opens(world: LiveWorld) -> None:
     right = request_of(world, SCOPE)
     wrong: list[tuple[dict[str, str], str]] = [
@@ -116,6 +117,7 @@ def test_f22_what_is_missing_is_said_all_at_once_and_nothing_opens(world: LiveWo
     denied(world)
 
 
+@pytest.mark.full
 def test_f22_a_position_that_is_there_must_be_acknowledged_by_name(world: LiveWorld) -> None:
     world.direct.order("ETHUSDT", "BUY", "0.1").raise_for_status()
     try:
@@ -132,6 +134,7 @@ def test_f22_a_position_that_is_there_must_be_acknowledged_by_name(world: LiveWo
         until(lambda: seen(world, SCOPE)["checks"][0]["holds"], "it is flat again", 60)
 
 
+@pytest.mark.full
 def test_f22_a_press_cancels_what_is_asked_for_and_ends_a_probation(world: LiveWorld) -> None:
     ask_for(world, SCOPE)
     world.ask("POST", "/control/kill", {"scope": "desk", "reason": REASON, "by": "Ada"})
@@ -146,6 +149,7 @@ def test_f22_a_press_cancels_what_is_asked_for_and_ends_a_probation(world: LiveW
     denied(world)
 
 
+@pytest.mark.full
 def test_f22_a_restart_neither_loses_a_request_nor_a_probation(world: LiveWorld) -> None:
     asked = ask_for(world, SCOPE)
     kill_the_guard(world)
@@ -159,6 +163,7 @@ def test_f22_a_restart_neither_loses_a_request_nor_a_probation(world: LiveWorld)
     until(lambda: seen(world, SCOPE)["stage"] == "ACTIVE", "limits are whole", 60)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("damage", ["missing", "a bit", "cut short"])
 def test_f22_what_is_known_of_a_probation_is_lost_and_the_scope_is_killed(world: LiveWorld, damage: str) -> None:
     ask_for(world, SCOPE)

@@ -190,13 +190,8 @@ def test_rearming_takes_a_name_a_reason_and_the_typed_scope_and_no_restart_does_
     press(world)
     assert rearm(world).returncode == 1, "re-armed while the kill ran"
     wait_until_done(world)
-    for wrong in (
-        {"typed": "desk!"},
-        {"typed": f"account:{ACCOUNT}"},
-        {"reason": "short"},
-        {"name": " "},
-        {"policy": "0" * 16},
-    ):
+    others = ({"typed": f"account:{ACCOUNT}"}, {"policy": "0" * 16})
+    for wrong in ({"typed": "desk!"}, {"reason": "short"}, {"name": " "}, *others):
         done = rearm(world, **wrong)
         assert done.returncode != 0, wrong
         assert "Traceback" not in done.stderr
