@@ -113,6 +113,7 @@ def _base_parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[
 
 def _parser() -> argparse.ArgumentParser:
     from proxy.audit import commands as audit_commands
+    from proxy.certificate import commands as certificate_commands
     from proxy.drill import commands as drill_commands
     from proxy.kill import rearm_commands
     from proxy.ledger import commands as ledger_commands
@@ -142,10 +143,11 @@ def _parser() -> argparse.ArgumentParser:
     rearm_commands.add_arguments(commands)
     drill_commands.add_arguments(commands)
     vault_commands.add_arguments(commands)
-    audit_commands.add_arguments(commands)
+    audit_commands.add_arguments(commands, ledger_commands.look_back)
     ledger_commands.add_arguments(commands)
     policy_commands.add_arguments(commands)
     override_commands.add_arguments(commands)
+    certificate_commands.add_arguments(commands)
     return parser
 
 
@@ -268,6 +270,12 @@ def _override(args: Arguments) -> int:
     return override_commands.run(args)
 
 
+def _certificate(args: Arguments) -> int:
+    from proxy.certificate import commands as certificate_commands
+
+    return certificate_commands.run(args)
+
+
 _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "init": _init,
     "check": _check,
@@ -284,4 +292,5 @@ _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "ledger": _ledger,
     "policy": _policy,
     "override": _override,
+    "certificate": _certificate,
 }

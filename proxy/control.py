@@ -132,16 +132,6 @@ class Control:
         await _refused(self._policies.withdraw(digest=digest, name=name, reason=reason))
         return self._outcome(None)
 
-    def _scope(self, text: str) -> Scope:
-        """A scope that names something this desk has."""
-        try:
-            scope = Scope.parse(text)
-        except ValueError as error:
-            raise ControlRefused(str(error)) from error
-        if not self._kill.roster.knows(scope):
-            raise ControlRefused(f"no such {scope.level.value}")
-        return scope
-
     def _outcome(self, pending: Pending | None) -> Mapping[str, Any]:
         return {
             "in_force": self._policies.policy.version,
@@ -159,6 +149,16 @@ class Control:
     async def withdraw_override(self, *, override_id: str, name: str) -> OverrideView:
         """Take a request or an override back."""
         return await _override_or_refusal(self._overrides.withdraw(override_id, name))
+
+    def _scope(self, text: str) -> Scope:
+        """A scope that names something this desk has."""
+        try:
+            scope = Scope.parse(text)
+        except ValueError as error:
+            raise ControlRefused(str(error)) from error
+        if not self._kill.roster.knows(scope):
+            raise ControlRefused(f"no such {scope.level.value}")
+        return scope
 
     async def _ask(self, question: Callable[[ArchiveReader], T], otherwise: T) -> T:
         path = self._data_dir / "audit" / "audit.db"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -46,9 +47,10 @@ def _tell(record: Mapping[str, Any], account: AccountPieces, venue: VenuePieces)
     account.record.hear(record)
     request = str(record.get("id"))
     if record.get("kind") == "decision":
+        moment = _moment_of(record)
         for symbol in _symbols_of(record):
             account.keeper.expect(request, symbol)
-            venue.conditions.attention.saw(symbol, time.time())
+            venue.conditions.attention.saw(symbol, moment)
     elif record.get("kind") == "outcome":
         venue.conditions.hear_outcome(record)
         account.keeper.happened(request, changed=record.get("result") in ("ACCEPTED", "UNKNOWN"))
@@ -65,6 +67,15 @@ def _symbols_of(record: Mapping[str, Any]) -> list[str]:
     return [symbol for symbol in named if isinstance(symbol, str)]
 
 
+def _moment_of(record: Mapping[str, Any]) -> float:
+    """When it was decided, seconds since 1970: a backlog is of the past. What says nothing, or wrongly, is of now."""
+    now = time.time()
+    try:
+        return min(now, datetime.fromisoformat(record["at"]).timestamp())
+    except (KeyError, TypeError, ValueError):
+        return now
+
+
 async def remember_symbols(data_dir: Path, desk: DeskPieces, now: datetime) -> None:
     """What was ordered in the day before this process began is measured from its first minute on."""
 
@@ -74,7 +85,8 @@ async def remember_symbols(data_dir: Path, desk: DeskPieces, now: datetime) -> N
 
     try:
         ordered = await asyncio.to_thread(ask)
-    except ArchiveUnavailable as trouble:
+    except (ArchiveUnavailable, sqlite3.Error, ValueError) as trouble:
+        # ValueError: SQLite's complaint quotes damaged text, Python cannot. What is damaged `audit verify` says.
         log.warning("the symbols of the last day cannot be looked up: %s", trouble)
         return
     for (account, symbol), at in ordered.items():

@@ -35,10 +35,14 @@ class SettingsError(Exception):
 
 
 class VenueSettings(BaseModel):
-    """One venue. ``url`` replaces every host of the venue, for the practice exchange or a test network."""
+    """One venue. ``url`` replaces every host of the venue, for the practice exchange or a test network.
+
+    ``other_urls`` are more addresses of it, which the kill turns to where the first does not answer.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     url: str | None = Field(default=None, min_length=1)
+    other_urls: tuple[str, ...] = ()
 
 
 class Settings(BaseSettings):

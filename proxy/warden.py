@@ -74,6 +74,7 @@ class Warden:
             loops.create_task(desk.kill.mirror())
             loops.create_task(desk.pursuit.run())
             loops.create_task(self._mirror_keys())
+            loops.create_task(desk.certificates.run())
             await self._scribe.open()
             loops.create_task(desk.stops.mirror())
             await self._until_store_answers()

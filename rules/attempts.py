@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
 from rules.ages import seconds
+from rules.decision import Decision
+from rules.position.reduce_only_exits import POSITION_FLIP
 from rules.snapshot import Attempt, HeldOrder, Snapshot
 
 MEMORY_LINES: Final = 380
@@ -34,6 +38,29 @@ def memory_full(snapshot: Snapshot) -> bool:
     if 2 * len(snapshot.attempts) < MEMORY_LINES:
         return False  # Not even if all of them were refused.
     return sum(2 if attempt.refused else 1 for attempt in snapshot.attempts) >= MEMORY_LINES
+
+
+def refused_at_size(decision: Decision) -> Decimal | None:
+    """What ``Attempt.refused_at_size`` is to say of a refused entry: the size its pieces are held to.
+
+    That is the headroom. Of an order that would turn a position round the headroom is the size of the way out, which
+    limits no entry; what remains is the smallest size that another rule named.
+    """
+    if all(breach.code != POSITION_FLIP for breach in decision.breaches):
+        return decision.headroom
+    named = [breach.headroom for breach in decision.breaches if breach.code != POSITION_FLIP]
+    return min((size for size in named if size is not None), default=None)
+
+
+def last_entry(snapshot: Snapshot) -> datetime | None:
+    """When the bot's last entry was that was not refused; the earlier items of a batch are of this moment.
+
+    One forgotten behind all the refusals that are remembered counts as if it were of the oldest of them.
+    """
+    sent = [attempt.at for attempt in snapshot.attempts if not attempt.refused]
+    if sent:
+        return max(sent)
+    return snapshot.attempts[0].at if memory_full(snapshot) else None
 
 
 def like(order: HeldOrder, attempt: Attempt) -> list[HeldOrder]:

@@ -11,9 +11,9 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from rules.intent import order_only_shrinks
-from rules.model import Side
+from rules.model import BUY, ZERO, Side
 from rules.snapshot import Account, HeldOrder, Hold, Market, OpenOrder, Snapshot
-from rules.totals import BUY, ZERO, Total, account_totals, amended_total, held_worth
+from rules.totals import Total, account_totals, amended_total, held_worth
 
 
 class Exposure(NamedTuple):

@@ -2,12 +2,16 @@
 
 Gates first, then every rule; the first enforced breach is what the bot is told, all of them are kept. Then what may
 still let the order go is looked at: leave to pass the rules that refused it, or a smaller size.
+
+Decimals are computed in a context of its own: a library in the same process (ccxt) changes what the process's rounds
+by, and an audit is replayed in another process.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import ROUND_HALF_EVEN, Context, DivisionByZero, InvalidOperation, Overflow, localcontext
 from typing import Final
 
 from rules.decision import _SEAL, Breach, Cleared, Decision, Enforcement, Verdict
@@ -26,12 +30,28 @@ from rules.snapshot import Attempt, Hold, HoldStatus, OpenOrder, Snapshot
 OWN_HOLD: Final = "own"
 """Names the holds a batch makes for its own earlier items while it is judged in sequence."""
 
+_ARITHMETIC: Final = Context(
+    prec=28,
+    rounding=ROUND_HALF_EVEN,
+    Emin=-999_999,
+    Emax=999_999,
+    capitals=1,
+    clamp=0,
+    flags=[],
+    traps=[InvalidOperation, DivisionByZero, Overflow],
+)
+
 
 def decide(command: Command, snapshot: Snapshot, policy: Policy) -> Decision:
     """Judge one command that stands alone. Never raises: a rule that fails becomes a breach that refuses.
 
     Only a command that stands alone may use an override or be sized down; the entries of a batch are as they are.
     """
+    with localcontext(_ARITHMETIC):
+        return _decide(command, snapshot, policy)
+
+
+def _decide(command: Command, snapshot: Snapshot, policy: Policy) -> Decision:
     bound = _bound(command, snapshot, policy)
     decision = _judge(command, snapshot, policy, bound)
     if decision.verdict is Verdict.ALLOW or not isinstance(command, PlaceOrder):
@@ -45,8 +65,13 @@ def decide_batch(commands: Sequence[Command], snapshot: Snapshot, policy: Policy
     Entries stand or fall together: if one is refused, all are. Exits and cancels go in any case. A batch of one is a
     command that stands alone.
     """
-    if len(commands) == 1:
-        return (decide(commands[0], snapshot, policy),)
+    with localcontext(_ARITHMETIC):
+        if len(commands) == 1:
+            return (_decide(commands[0], snapshot, policy),)
+        return _decide_batch(commands, snapshot, policy)
+
+
+def _decide_batch(commands: Sequence[Command], snapshot: Snapshot, policy: Policy) -> tuple[Decision, ...]:
     decisions: list[Decision] = []
     running = replace(snapshot, overrides=()) if snapshot.overrides else snapshot
     for command in commands:

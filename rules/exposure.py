@@ -12,9 +12,9 @@ from decimal import Decimal
 
 from rules.book import Exposure, account_book
 from rules.intent import find_original, is_guaranteed_exit, order_only_shrinks
-from rules.model import AmendOrder, Command, PlaceOrder, PositionSide, Side
+from rules.model import ZERO, AmendOrder, Command, PlaceOrder, PositionSide, Side
 from rules.snapshot import Amendment, HeldOrder, Snapshot
-from rules.totals import ZERO, held_worth
+from rules.totals import held_worth
 
 
 def held_order(command: Command, snapshot: Snapshot) -> HeldOrder | None:

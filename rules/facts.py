@@ -65,7 +65,9 @@ class Latency(Derived):
     """How the way to the venue is, against its own history. Milliseconds; ``*_usual`` are medians of the last hours.
 
     ``round_trip`` is from sending a request to its answer, ``stream_lag`` from the venue's event time to its arrival,
-    ``clock_skew`` the distance between the venue's clock and the guard's.
+    ``clock_skew`` the distance between the venue's clock and the guard's. ``round_trip_usual_ms`` is the usual of what
+    ``round_trip_ms`` was measured by, orders or the guard's own reads; ``order_usual_ms`` and ``read_usual_ms`` are
+    both, for the process that measures next.
     """
 
     as_of: datetime
@@ -75,6 +77,8 @@ class Latency(Derived):
     stream_lag_usual_ms: Decimal | None = None
     clock_skew_ms: Decimal | None = None
     clock_skew_usual_ms: Decimal | None = None
+    order_usual_ms: Decimal | None = None
+    read_usual_ms: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,11 +180,15 @@ def _holdings(bot: BotRecord) -> dict[str, Holding]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unprotected:
-    """A leg without a protective stop, and since when."""
+    """A leg without a protective stop, and since when.
+
+    ``lost_at`` is when its last stop went, for as long as a new one is waited for.
+    """
 
     symbol: str
     position_side: PositionSide
     since: datetime
+    lost_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
+ZERO: Final = Decimal(0)
+ONE: Final = Decimal(1)
+
 
 class Side(StrEnum):
     """Direction of an order."""
@@ -21,10 +24,12 @@ class Side(StrEnum):
     @property
     def sign(self) -> int:
         """+1 for BUY, -1 for SELL."""
-        return 1 if self is _BUY else -1
+        return 1 if self is BUY else -1
 
 
-_BUY: Final = Side.BUY  # Looking a member up in its class is slow, and every order's side is asked for many times.
+BUY: Final = Side.BUY
+SELL: Final = Side.SELL
+"""The members themselves: looking one up in its class is slow, and every order's side is asked for many times."""
 
 
 class PositionSide(StrEnum):

@@ -7,9 +7,8 @@ from enum import StrEnum
 
 from rules.facts import Performance
 from rules.fresh import fresh_record
+from rules.model import ZERO
 from rules.snapshot import Snapshot
-
-_ZERO = Decimal(0)
 
 
 class Whose(StrEnum):
@@ -40,11 +39,11 @@ def performance_of(snapshot: Snapshot, whose: Whose, age_max_s: int) -> Performa
 
 def _nothing_yet(equity: Decimal) -> Performance:
     return Performance(
-        day_pnl=_ZERO,
-        day_funding=_ZERO,
-        rolling_pnl=_ZERO,
-        rolling_funding=_ZERO,
-        day_peak=_ZERO,
+        day_pnl=ZERO,
+        day_funding=ZERO,
+        rolling_pnl=ZERO,
+        rolling_funding=ZERO,
+        day_peak=ZERO,
         equity=equity,
         equity_peak=equity,
     )

@@ -55,6 +55,14 @@ def _of_position(read: Callable[[Position], Decimal | None], flat: float | None 
     return field
 
 
+def _position_notional(entry: Entry, snapshot: Snapshot) -> Value:
+    """At the mark of now, as every limit counts it; at that of the survey where there is none."""
+    position, market = _position(entry, snapshot), snapshot.markets.get(entry.symbol)
+    if position is None:
+        return 0.0
+    return float(abs(position.quantity) * (position.mark_price if market is None else market.mark_price))
+
+
 def _of_market(read: Callable[[Market, Snapshot], Value]) -> Field:
     def field(entry: Entry, snapshot: Snapshot) -> Value:
         market = snapshot.markets.get(entry.symbol)
@@ -128,7 +136,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Field]]] = {
     },
     "position": {
         "quantity": _of_position(lambda position: position.quantity, flat=0.0),
-        "notional": _of_position(lambda position: abs(position.quantity) * position.mark_price, flat=0.0),
+        "notional": _position_notional,
         "entry_price": _of_position(lambda position: position.entry_price),
         "liquidation_price": _of_position(lambda position: position.liquidation_price),
         "leverage": _of_position(lambda position: position.leverage),
@@ -191,7 +199,8 @@ FIELDS: Final[Mapping[str, Mapping[str, Field]]] = {
         "slippage": _forecast("slippage"),
     },
 }
-"""Root, then name. ``*_after`` are worst cases with this order, in base units for a position, quote for an account."""
+"""Root, then name. Notionals are in quote currency, at the mark of now. ``*_after`` are worst cases with this order, in
+base units for a position, quote for an account."""
 
 
 def _after(entry: Entry, snapshot: Snapshot) -> tuple[Decimal, Decimal]:

@@ -16,11 +16,10 @@ from typing import Final
 
 from rules.facts import Unprotected
 from rules.intent import order_only_shrinks
-from rules.model import OrderType, Side
+from rules.model import ZERO, OrderType, Side
 from rules.snapshot import Account, OpenOrder, Position
 
 _STOPS: Final = frozenset({OrderType.STOP, OrderType.STOP_MARKET})
-_ZERO: Final = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +45,7 @@ class Band:
         loss = (leg.entry_price - order.trigger_price) * sign
         if loss <= 0:
             return True
-        nearest = (self.distance_min or _ZERO) * leg.entry_price
+        nearest = (self.distance_min or ZERO) * leg.entry_price
         return nearest <= loss <= self.distance_max * leg.entry_price
 
 
@@ -65,7 +64,7 @@ def stops_of(leg: Position, open_orders: Iterable[OpenOrder], band: Band) -> Ite
 
 def is_protected(leg: Position, open_orders: Iterable[OpenOrder], band: Band) -> bool:
     """Whether the leg's protective stops, all together, would close all of it."""
-    covered = _ZERO
+    covered = ZERO
     for order in stops_of(leg, open_orders, band):
         if order.leaves_quantity is None:
             return True

@@ -33,14 +33,17 @@ class Setting:
     """What a field of a rule means, unit first, for its page and for comparing policies.
 
     Written ``limit: Annotated[Decimal, Setting("quote currency", Looser.HIGHER)]``.
-    An optional limit that is not set (``None``) is the loosest of all. Of a list, more names are ``HIGHER``; of a
-    table, each entry is compared. ``zero_or_less`` says that the setting's numbers, its entries' among them, need not
-    be above zero, as all others must.
+    An optional limit that is not set (``None``) is the loosest of all. Of a list, more names are ``HIGHER``, of a few
+    words (an enumeration) the later ones; of a table, each entry is compared. ``each_limits`` says that an entry of a
+    table limits by itself, so that one more tightens; else what stands for an entry that is not there is not known,
+    and one that comes or goes counts as a loosening. ``zero_or_less`` says that the setting's numbers, its entries'
+    among them, need not be above zero, as all others must.
     """
 
     about: str
     looser: Looser = Looser.NEITHER
     zero_or_less: bool = False
+    each_limits: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

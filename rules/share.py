@@ -14,11 +14,10 @@ from typing import Final
 from rules.book import Book, Standing, account_book
 from rules.exposure import held_order
 from rules.intent import order_only_shrinks
-from rules.model import Command, PlaceOrder, PositionSide
+from rules.model import ZERO, Command, PlaceOrder, PositionSide
 from rules.snapshot import Account, HeldOrder, OpenOrder, Position, Share, Snapshot
 
 NOBODY: Final = ""
-_ZERO: Final = Decimal(0)
 
 
 def is_anothers(bot: str, snapshot: Snapshot) -> bool:
@@ -115,7 +114,7 @@ def _own_pnl(snapshot: Snapshot) -> Decimal:
             for share in shares
             if share.bot == snapshot.bot
         ),
-        _ZERO,
+        ZERO,
     )
 
 
@@ -129,8 +128,8 @@ def as_if_filled(snapshot: Snapshot) -> Snapshot:
             bot=snapshot.bot,
             symbol=order.symbol,
             position_side=order.position_side,
-            quantity=(order.leaves_quantity or _ZERO) * order.side.sign,
-            entry_price=order.price or _ZERO,
+            quantity=(order.leaves_quantity or ZERO) * order.side.sign,
+            entry_price=order.price or ZERO,
         )
         for order in _own_entries(account, snapshot.bot)
     )

@@ -8,15 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final
 
 from rules.intent import order_only_shrinks
-from rules.model import Side
+from rules.model import BUY, ZERO, Side
 from rules.snapshot import Account, HeldOrder, Market, OpenOrder, Position
-
-ZERO: Final = Decimal(0)
-BUY: Final = Side.BUY
-"""The member itself: looking it up in its class is slow, and this is asked of every order of an account."""
 
 
 class Total:

@@ -110,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--weight-limit", type=int, help="request weight per minute; 0 never refuses")
     parser.add_argument("--order-limit", type=int, help="orders per 10 s; 0 never refuses")
     parser.add_argument("--insurance-fund", type=_amount, help="USDT; 0 lets bankruptcies end in auto-deleveraging")
+    parser.add_argument("--extra-symbols", type=int, help="list so many invented contracts besides: X01USDT and on")
     for name, what in (
         ("replay", "klines"),
         ("replay-mark", "markPriceKlines"),
@@ -132,7 +133,16 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     settings = read_settings(arguments.config) if arguments.config else Settings()
     given = {
         name: value
-        for name in ("seed", "scenario", "speed", "start_time", "weight_limit", "order_limit", "insurance_fund")
+        for name in (
+            "seed",
+            "scenario",
+            "speed",
+            "start_time",
+            "weight_limit",
+            "order_limit",
+            "insurance_fund",
+            "extra_symbols",
+        )
         if (value := getattr(arguments, name)) is not None
     }
     if arguments.account:

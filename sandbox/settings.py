@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from sandbox.binance.limits import ORDERS_PER_10S, WEIGHT_PER_MINUTE
 from sandbox.engine.exchange import INSURANCE_FUND
 from sandbox.engine.house import NAME_PREFIX
-from sandbox.engine.listing import DEFAULT_INSTRUMENTS
+from sandbox.engine.listing import DEFAULT_INSTRUMENTS, EXTRA_MAX
 from sandbox.engine.playback import Playback
 from sandbox.engine.scenario import Scenario
 from sandbox.replay import ReplayError, read_recordings
@@ -70,6 +70,8 @@ class Settings:
     order_limit: int = ORDERS_PER_10S
     # What the insurance fund starts with, in USDT; 0 lets every bankruptcy end in auto-deleveraging.
     insurance_fund: Decimal = INSURANCE_FUND
+    # Contracts X01USDT and on, listed besides the usual ones.
+    extra_symbols: int = 0
     playback: Playback | None = None
 
     def __post_init__(self) -> None:
@@ -94,6 +96,8 @@ class Settings:
             raise SettingsError("insurance_fund: must be a number not below zero")
         if self.playback is not None and self.start_time is not None:
             raise SettingsError("start_time: a replay starts at its first bar")
+        if not 0 <= self.extra_symbols <= EXTRA_MAX:
+            raise SettingsError(f"extra_symbols: between 0 and {EXTRA_MAX}")
         if not 0 <= self.speed <= 1_000:
             raise SettingsError("speed: between 0 and 1000")
         if self.start_time is not None and self.start_time.tzinfo is None:
@@ -125,6 +129,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     weight_limit: int = WEIGHT_PER_MINUTE
     order_limit: int = ORDERS_PER_10S
     insurance_fund: Decimal = INSURANCE_FUND
+    extra_symbols: int = 0
     replay: list[str] = []
     replay_mark: list[str] = []
     replay_funding: list[str] = []
@@ -147,6 +152,7 @@ def read_settings(path: Path) -> Settings:
         weight_limit=content.weight_limit,
         order_limit=content.order_limit,
         insurance_fund=content.insurance_fund,
+        extra_symbols=content.extra_symbols,
         playback=read_playback(*_beside(path, content.replay, content.replay_mark, content.replay_funding)),
     )
 

@@ -1,11 +1,12 @@
 """How long all rules together take over one order, on one core, for an account with 20 positions and 50 open orders.
 
 ``account.json`` is the picture, ``policy.toml`` every rule of the catalog with none objecting, ``empty.toml`` a policy
-without rules. Every decision is on a snapshot of its own, as a gate assembles it: a new moment, a new order, three new
-orders of others under way. Most orders find the account and its prices as the one before left them; the first after
-a fill or a survey finds a new account, and new prices. Both are measured, in turns. Nothing but ``decide`` is timed, in
-CPU time of its thread, so that a busy machine is not taken for a slow rule. Between them a fixed loop is timed the same
-way: what it takes says how fast the machine was just then, so that readings can be compared as ratios.
+without rules. Every decision is on a snapshot of its own, as a gate assembles it: a new moment, a new order, nothing
+of others under way or three new orders of theirs. Most orders find the account and its prices as the one before left
+them; the first after a fill or a survey finds a new account, and new prices. All are measured, in turns. Nothing but
+``decide`` is timed, in CPU time of its thread, so that a busy machine is not taken for a slow rule. Between them a
+fixed loop is timed the same way: what it takes says how fast the machine was just then, so that readings can be
+compared as ratios.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from rules.snapshot import HeldOrder, Hold, HoldStatus, Snapshot
 HERE: Final = Path(__file__).parent
 DECISIONS: Final = 2000
 ROUNDS: Final = 20
-HOLDS: Final = 3
+UNDER_WAY: Final = {0: "nothing under way", 3: "three under way"}
 LOOP: Final = 3000
 
 
@@ -53,27 +54,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _all_there(every)
         rows = {
-            f"{name}, account {state}": (policy, state == "just changed", list[float]())
+            f"{name}, account {state}, {UNDER_WAY[holds]}": (policy, state == "just changed", holds, list[float]())
             for name, policy in (("every rule", every), ("empty policy", empty))
             for state in ("unchanged", "just changed")
+            for holds in UNDER_WAY
         }
         loops = []
         for _ in range(ROUNDS):
-            for policy, changed, micros in rows.values():
+            for policy, changed, holds, micros in rows.values():
                 loops.append(calibration())
-                micros += measure(picture, policy, max(1, args.decisions // ROUNDS), changed=changed)
+                micros += measure(picture, policy, max(1, args.decisions // ROUNDS), changed=changed, holds=holds)
     except BenchFailed as failure:
         print(f"bench.decide: {failure}", file=sys.stderr)
         return 1
-    print(report({name: micros for name, (_, _, micros) in rows.items()}, len(every.rules), loops))
+    print(report({name: micros for name, (*_, micros) in rows.items()}, len(every.rules), loops))
     return 0
 
 
-def measure(picture: Snapshot, policy: Policy, decisions: int, *, changed: bool) -> list[float]:
-    """Microseconds of so many decisions. Raises ``BenchFailed`` when an order is refused or a rule in it fails."""
-    pictures = [_at(picture, number, changed=changed) for number in range(decisions)]
+def measure(picture: Snapshot, policy: Policy, decisions: int, *, changed: bool, holds: int) -> list[float]:
+    """Microseconds of so many decisions, each with so many orders of others under way.
+
+    Raises ``BenchFailed`` when an order is refused or a rule fails.
+    """
+    pictures = [_at(picture, number, changed=changed, holds=holds) for number in range(decisions)]
     orders = [_order(picture, number) for number in range(decisions)]
-    decide(_order(picture, 0), _at(picture, 0, changed=False), policy)
+    decide(_order(picture, 0), _at(picture, 0, changed=False, holds=holds), policy)
     micros = []
     gc.collect()
     gc.disable()
@@ -118,8 +123,8 @@ def _all_there(policy: Policy) -> None:
         raise BenchFailed(f"policy.toml lacks {', '.join(missing)}")
 
 
-def _at(picture: Snapshot, number: int, *, changed: bool) -> Snapshot:
-    """The picture a moment later, with orders of others under way; ``changed``: with account and prices told anew."""
+def _at(picture: Snapshot, number: int, *, changed: bool, holds: int) -> Snapshot:
+    """The picture a moment later, so many orders of others under way; ``changed``: account and prices told anew."""
     account, markets = picture.account, dict(picture.markets)
     if account is not None and changed:
         account = replace(account, version=account.version + number)
@@ -131,7 +136,7 @@ def _at(picture: Snapshot, number: int, *, changed: bool) -> Snapshot:
         account=account,
         instruments=dict(picture.instruments),
         markets=markets,
-        holds=tuple(_hold(picture, symbols[(7 * number + 3 * place) % len(symbols)], place) for place in range(HOLDS)),
+        holds=tuple(_hold(picture, symbols[(7 * number + 3 * place) % len(symbols)], place) for place in range(holds)),
     )
 
 

@@ -30,6 +30,10 @@ ENDED_MAX: Final = 10_000
 QUOTE_ASSETS: Final = frozenset({"USDT", "USDC", "FDUSD", "BUSD"})
 """Wallets whose changes count one to one; what another asset is worth, the next survey says."""
 
+MARGIN_ASSET: Final = "USDT"
+"""In single-asset mode the venue's totals, and so the balance, are of this asset alone (Binance, "Account Information
+V3", seen 2026-11): what other wallets hold margins nothing of them."""
+
 _ALGO_GONE: Final = frozenset({"CANCELED", "EXPIRED", "REJECTED"})
 _ZERO: Final = Decimal(0)
 
@@ -68,6 +72,7 @@ class Book:
         self.becomes: dict[OrderKey, OrderKey] = {}
         self.legs: dict[LegKey, Leg] = {}
         self.wallets: dict[str, Decimal] = {}
+        self._wallets_surveyed: dict[str, Decimal] = {}
         self.surveyed: Account | None = None
         self.assets_told: tuple[bool, float] | None = None
         self.owner = owner
@@ -226,7 +231,10 @@ class Book:
 
     def _margin_balance(self, base: Account, markets: Mapping[str, Market]) -> Decimal:
         """The survey's balance, moved by what quote wallets and unrealised PnL have moved since."""
-        wallet = sum((self.wallets.get(asset, _ZERO) for asset in QUOTE_ASSETS), _ZERO)
+        counted = {MARGIN_ASSET} if base.multi_assets is False else QUOTE_ASSETS
+        wallet = sum(
+            (self.wallets.get(asset, _ZERO) - self._wallets_surveyed.get(asset, _ZERO) for asset in counted), _ZERO
+        )
         then = sum((each.quantity * (each.mark_price - each.entry_price) for each in base.positions), _ZERO)
         now = sum(
             (
@@ -236,14 +244,12 @@ class Book:
             ),
             _ZERO,
         )
-        return base.margin_balance + (wallet - self._wallet_surveyed) + (now - then)
-
-    _wallet_surveyed: Decimal = _ZERO
+        return base.margin_balance + wallet + (now - then)
 
     def surveyed_wallets(self, wallets: Mapping[str, Decimal]) -> None:
         """The wallets as a survey read them, together with the balance it brought."""
         self.wallets |= wallets
-        self._wallet_surveyed = sum((self.wallets.get(asset, _ZERO) for asset in QUOTE_ASSETS), _ZERO)
+        self._wallets_surveyed = dict(self.wallets)
 
     def _positions(self, markets: Mapping[str, Market]) -> Iterable[Position]:
         for leg in self.legs.values():

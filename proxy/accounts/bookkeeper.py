@@ -77,7 +77,8 @@ class Outside(Protocol):
 class Bookkeeper:
     """One account's book, and its place in the store.
 
-    ``heard`` hears every event before the document it changes is published, ``published`` every document that was.
+    ``heard`` hears every event before the document it changes is published, ``published`` every document that was, with
+    the name of the survey its balances rest on: the store's time it began at.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class Bookkeeper:
         shares: Attribution | None = None,
         outside: Outside | None = None,
         heard: Callable[[Event], None] = lambda event: None,
-        published: Callable[[Account], None] = lambda account: None,
+        published: Callable[[Account, int], None] = lambda account, reading: None,
     ) -> None:
         self.book = book
         self.account: Account | None = None
@@ -108,6 +109,7 @@ class Bookkeeper:
         self._owners: dict[str, str] = {}
         self._unsaid: list[tuple[Event, bool, int | None]] = []
         self._as_of: datetime | None = None
+        self._reading = 0
 
     def hear(self, events: Sequence[Event], received: float) -> tuple[str, ...]:
         """Take events into the book, to be published next. Returns in words why the book may have missed something."""
@@ -157,6 +159,7 @@ class Bookkeeper:
         """
         async with self._lock:
             merged = merge_survey(self.book, survey, since)
+            self._reading = began_us
             # However long the reads took, what the stream has vouched for since is not undone.
             if survey.symbols is None and (self._as_of is None or self._as_of < survey.account.as_of):
                 self._as_of = survey.account.as_of
@@ -237,7 +240,7 @@ class Bookkeeper:
             self._version = await self._store.account_version(account.name)
             return False
         self._version, self.account = account.version, account
-        self._published(account)
+        self._published(account, self._reading)
         self._pending = self._pending.without(conversion)
         for event, known, place in self._unsaid[:said]:
             if self._outside is not None:

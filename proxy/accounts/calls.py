@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final, TypeAlias
 
 import aiohttp
@@ -12,7 +12,8 @@ from ccxt.base.errors import BaseError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from proxy.accounts.client import BinanceClient, no_redirects, redirected
-from proxy.accounts.troubles import VenueRefused, VenueUnavailable
+from proxy.accounts.resolver import RememberingResolver
+from proxy.accounts.troubles import VenueRefused, VenueUnavailable, VenueUnreached
 from proxy.vault.keys import Secret
 
 Call: TypeAlias = Callable[[dict[str, str]], Awaitable[Any]]
@@ -24,9 +25,21 @@ _CLOCK_OFF: Final = -1021
 
 
 class Calls:
-    """One key's connections. ``client`` names what can be called. Build it inside a running event loop."""
+    """One key's connections. ``client`` names what can be called. Build it inside a running event loop.
 
-    def __init__(self, *, api_key: str, secret: Secret, base_url: str, spot_url: str | None, timeout: float) -> None:
+    ``other_urls`` are more addresses of the same venue; ``address`` counts which one is in use.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        secret: Secret,
+        base_url: str,
+        spot_url: str | None,
+        timeout: float,
+        other_urls: Sequence[str] = (),
+    ) -> None:
         self.client = BinanceClient(
             {
                 "apiKey": api_key,
@@ -34,14 +47,20 @@ class Calls:
                 "timeout": int(timeout * 1000),
                 # The venue's own 429 sets the pace: waiting in a queue of ours is time in the market.
                 "enableRateLimit": False,
-                "session": aiohttp.ClientSession(trust_env=False, trace_configs=[no_redirects()]),
+                "session": aiohttp.ClientSession(
+                    trust_env=False,
+                    trace_configs=[no_redirects()],
+                    connector=aiohttp.TCPConnector(resolver=RememberingResolver()),
+                ),
             }
         )
         # At debug level ccxt writes headers, the API key among them.
         self.client.logger.setLevel(logging.INFO)
-        urls = redirected(self.client.urls["api"], base_url)
-        urls["sapi"] = redirected(self.client.urls["api"]["sapi"], spot_url or base_url)
-        self.client.urls = {"api": urls}
+        known = self.client.urls["api"]
+        spot = redirected(known["sapi"], spot_url or base_url)
+        self._addresses = [redirected(known, url) | {"sapi": spot} for url in (base_url, *other_urls)]
+        self.address = 0
+        self.client.urls = {"api": self._addresses[0]}
 
     async def aclose(self) -> None:
         """Close the connections. Call it once, at the end."""
@@ -52,6 +71,12 @@ class Calls:
     def adjust_clock(self, offset_ms: int) -> None:
         """The venue's time less this host's: from now on requests are stamped with the venue's."""
         self.client.options["timeDifference"] = -offset_ms
+
+    def leave(self, address: int) -> None:
+        """Go on to the next address, unless somebody has left that one already."""
+        if address == self.address:
+            self.address = (address + 1) % len(self._addresses)
+            self.client.urls = {"api": self._addresses[self.address]}
 
     async def read(self, call: Call, params: dict[str, str] | None = None) -> Any:
         """A request that is safe to repeat: a few times, and once more after setting the clock."""
@@ -79,7 +104,7 @@ class Calls:
         except BaseError as trouble:
             # ccxt's text holds the whole signed URL; the names of the error and its cause say enough.
             cause = f" ({type(trouble.__cause__).__name__})" if trouble.__cause__ else ""
-            raise VenueUnavailable(f"{type(trouble).__name__}{cause}") from None
+            raise VenueUnreached(f"{type(trouble).__name__}{cause}") from None
 
 
 async def together(*calls: Coroutine[Any, Any, Any]) -> list[Any]:

@@ -1,6 +1,7 @@
 """How bots behave: what they sent, filled and were refused, and whether their conditional orders did as meant. Pure.
 
-Told by the audit's decisions and the private stream's events, in whatever order these arrive.
+Told by the audit's decisions and the private stream's events, each once, in whatever order these arrive. What a bot
+sent is what passed; what was refused is counted apart, and only a refusal for a limit is a fault of the bot's.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _GATES: Final = frozenset(gate.rule_id for gate in GATES)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What a bot did within ``BUCKET`` from ``since`` on."""
+    """What a bot did within ``BUCKET`` from ``since`` on: orders that passed, executions, and refused commands."""
 
     since: datetime
     orders: int = 0
@@ -36,9 +37,11 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conduct:
-    """One bot. ``proven`` are symbols on which a conditional order of its has triggered or was cancelled as it asked.
+    """One bot. ``clean_since`` is its last refusal for a limit, or when it was first seen.
 
-    ``asked`` and ``gone`` are when it last asked to cancel conditional orders of a symbol, and when one last went.
+    ``proven`` are symbols on which a conditional order of its has triggered or was cancelled as it asked. ``asked`` is
+    when it last asked to cancel conditional orders of a symbol, ``gone`` when one last went, as long as neither has
+    found the other.
     """
 
     bot: str
@@ -50,7 +53,7 @@ class Conduct:
     gone: Mapping[str, datetime] | None = None
 
     def counted(self, now: datetime) -> Counts:
-        """The sums of the last 24 hours."""
+        """The sums of the last 24 hours, and of at most ``BUCKET`` more."""
         counts = [each for each in self.counts if each.since + BUCKET > now - WINDOW]
         return Counts(
             since=now - WINDOW,
@@ -111,7 +114,7 @@ def _judged(conduct: Conduct, command: Mapping[str, Any], decision: Mapping[str,
 
 
 def _count(conduct: Conduct, at: datetime, *, orders: int = 0, fills: int = 0, refusals: int = 0) -> Conduct:
-    """Into the bucket of its time; a late one of a bucket that is gone is of the oldest there is."""
+    """Into the bucket of its time, however late; what is older than all that is kept counts no more."""
     buckets = {each.since: each for each in conduct.counts}
     since = bucket_of(at)
     was = buckets.get(since, Counts(since=since))

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, Protocol, TypeVar
 
 from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
-from proxy.store.client import STORE_TROUBLE, heed_cancellation
+from proxy.store.client import STORE_TROUBLE
 from proxy.store.timers import DeadManTimer
 from rules.snapshot import OpenOrder
 
@@ -88,7 +88,6 @@ class DeadMan:
         """Look for ever."""
         async with asyncio.TaskGroup() as runs:
             while True:
-                heed_cancellation()
                 try:
                     due = await self._store.take_timers(
                         self._account, held=tuple(self._held), most=RUNS_MAX - len(self._held)
@@ -135,7 +134,6 @@ class DeadMan:
     async def _patiently(self, timer: DeadManTimer, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask the venue until it answers: a bot that is gone cannot do it instead."""
         while True:
-            heed_cancellation()
             pause = AGAIN_S
             try:
                 return await ask()
@@ -147,7 +145,6 @@ class DeadMan:
 
     async def _finish(self, timer: DeadManTimer) -> None:
         while True:
-            heed_cancellation()
             try:
                 await self._store.finish_timer(self._account, timer)
                 return

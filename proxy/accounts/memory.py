@@ -1,30 +1,32 @@
 """What the warden remembers of one account, whole: its results, its bots' conduct, its transfers. Pure.
 
 Told of documents, events and audit records, it says the record that rules judge by. It is saved and taken up again as
-it is: a restart in the middle changes nothing.
+it is, with the names of the decisions that are in it: a restart in the middle changes nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 from proxy.accounts import conduct, performance, transfers
 from proxy.accounts.conduct import Conduct
 from proxy.accounts.events import AccountEvent, AlgoEvent, OrderEvent
-from proxy.accounts.payloads import TransferRow
 from proxy.accounts.performance import BotPast, Past
 from proxy.accounts.track import Track, begun
 from proxy.accounts.track import performance as performance_of
-from proxy.accounts.transfers import Moved, Transfers
+from proxy.accounts.transfers import Listing, Transfers
 from rules.facts import AccountRecord, BotRecord, Holding, Unprotected
 from rules.snapshot import Account, Market
 
 BOTS_MAX: Final = 1_000
 """Bots of one account that are remembered; beyond it, new ones are not."""
+
+DECISIONS_MAX: Final = 2_000
+"""Decisions that are recognised when they are told again: four batches of the audit's stream."""
 
 _CANCELLED: Final = "CANCELED"
 
@@ -34,38 +36,49 @@ Value = Callable[[str, Decimal], Decimal]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """Everything of one account. ``version`` grows with every record published."""
+    """Everything of one account. ``version`` grows with every record published.
+
+    ``decisions`` names the newest decisions that are counted, oldest first, ``decided_at`` is when the newest was made.
+    """
 
     account: str
     version: int
     transfers: Transfers
     past: Past = field(default_factory=Past)
     conducts: tuple[Conduct, ...] = ()
+    decisions: tuple[str, ...] = ()
+    decided_at: datetime | None = None
 
 
-def empty(account: str, now: datetime) -> Memory:
+def empty(account: str) -> Memory:
     """Of an account nothing was ever remembered of."""
-    return Memory(account=account, version=0, transfers=Transfers(since_ms=int(now.timestamp() * 1000)))
+    return Memory(account=account, version=0, transfers=Transfers(since_ms=0))
 
 
-def with_document(memory: Memory, account: Account, markets: Mapping[str, Market]) -> Memory:
-    """The account was published."""
-    past = performance.folded(memory.past, account, markets)
+def with_document(memory: Memory, account: Account, markets: Mapping[str, Market], reading: int) -> Memory:
+    """The account was published, as the survey named ``reading`` and events since then have it."""
+    past = performance.folded(memory.past, account, markets, reading)
     for bot in past.bots:
         memory = _seen(memory, bot.bot, account.as_of)
     return replace(memory, past=past)
 
 
-def with_transfers(memory: Memory, rows: Iterable[TransferRow], value: Value) -> Memory:
-    """The venue's list of transfers."""
-    counted, fresh = transfers.listed(memory.transfers, rows)
-    return _moved(replace(memory, transfers=counted), fresh, value)
+def with_transfers(memory: Memory, listing: Listing, value: Value, ahead: timedelta) -> Memory:
+    """The venue's list of transfers was read. The venue's clock is ``ahead`` of the documents'."""
+    counted, fresh = transfers.listed(memory.transfers, listing)
+    past = memory.past
+    for each in fresh:
+        past = performance.transferred(past, value(each.asset, each.amount), _time(each.at_ms) - ahead)
+    return replace(memory, transfers=counted, past=past)
 
 
 def with_account_event(memory: Memory, event: AccountEvent, value: Value) -> Memory:
-    """The stream told of balances."""
+    """The stream told of balances, before the document that has them."""
     counted, fresh = transfers.heard(memory.transfers, event)
-    return _moved(replace(memory, transfers=counted), fresh, value)
+    past = memory.past
+    for each in fresh:
+        past = performance.transferred(past, value(each.asset, each.amount), None)
+    return replace(memory, transfers=counted, past=past)
 
 
 def with_fill(memory: Memory, event: OrderEvent, bot: str) -> Memory:
@@ -86,10 +99,15 @@ def with_conditional(memory: Memory, event: AlgoEvent, bot: str) -> Memory:
 
 
 def with_decision(memory: Memory, record: Mapping[str, Any]) -> Memory:
-    """A decision record on its way to the archive; one of an unexpected shape tells nothing."""
-    bot, at = record.get("bot"), _moment(record.get("at"))
-    if not isinstance(bot, str) or not bot or at is None:
+    """A decision record; one that is counted already, or of an unexpected shape, tells nothing."""
+    bot, at, name = record.get("bot"), _moment(record.get("at")), record.get("id")
+    if not isinstance(bot, str) or not bot or at is None or not isinstance(name, str) or name in memory.decisions:
         return memory
+    memory = replace(
+        memory,
+        decisions=(*memory.decisions, name)[-DECISIONS_MAX:],
+        decided_at=max(memory.decided_at or at, at),
+    )
     return _changed(_seen(memory, bot, at), bot, lambda each: conduct.decided(each, record, at))
 
 
@@ -124,13 +142,6 @@ def _bot_record(known: Conduct, past: BotPast | None, account: Track) -> BotReco
         performance=performance_of(past.track if past is not None else begun(account.equity, account.at)),
         holdings=tuple(holdings[symbol] for symbol in sorted(holdings)),
     )
-
-
-def _moved(memory: Memory, fresh: Iterable[Moved], value: Value) -> Memory:
-    past = memory.past
-    for each in fresh:
-        past = performance.transferred(past, value(each.asset, each.amount))
-    return replace(memory, past=past)
 
 
 def _seen(memory: Memory, bot: str, at: datetime) -> Memory:

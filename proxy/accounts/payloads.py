@@ -23,44 +23,6 @@ NEVER_DELIVERED_MS: Final = 4_133_404_800_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OrderRef:
-    """An open order, as little of it as a cancel needs. ``client_order_id`` says whose it is."""
-
-    symbol: str
-    order_id: str
-    client_order_id: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PositionRef:
-    """An open leg, as little of it as a close needs. ``quantity`` is signed."""
-
-    symbol: str
-    position_side: PositionSide
-    quantity: Decimal
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Book:
-    """What keeps an account from being flat. Parsed so leniently that no new order type can stop a kill."""
-
-    plain: tuple[OrderRef, ...]
-    conditional: tuple[OrderRef, ...]
-    positions: tuple[PositionRef, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderReport:
-    """What the venue said to a close. ``status`` is its own word."""
-
-    order_id: str
-    client_order_id: str
-    status: str
-    filled_quantity: Decimal
-    average_price: Decimal | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolConfig:
     """What the account has set for one symbol."""
 
@@ -129,22 +91,6 @@ def _delivery(milliseconds: object) -> datetime | None:
     """When a contract is settled and closed: announced for a perpetual that is delisted, fixed for a dated one."""
     at_ms = int(str(milliseconds)) if milliseconds is not None else NEVER_DELIVERED_MS
     return datetime.fromtimestamp(at_ms / 1000, UTC) if 0 < at_ms < NEVER_DELIVERED_MS else None
-
-
-def order_ref(row: Row, id_name: str, client_id_name: str) -> OrderRef:
-    """An open order, as little of it as a cancel needs."""
-    return OrderRef(
-        symbol=row["symbol"], order_id=str(row[id_name]), client_order_id=str(row.get(client_id_name) or "")
-    )
-
-
-def position_ref(row: Row) -> PositionRef:
-    """An open leg, as little of it as a close needs."""
-    return PositionRef(
-        symbol=row["symbol"],
-        position_side=PositionSide(row["positionSide"]),
-        quantity=Decimal(row["positionAmt"]),
-    )
 
 
 def positions_of(rows: Iterable[Row]) -> tuple[Position, ...]:
@@ -272,31 +218,26 @@ def funding_row(row: Row) -> FundingRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferRow:
-    """Money moved into the account, or out of it (negative), as the venue booked it. ``row_id`` is its ``tranId``."""
+    """Money that came into the account, or left it (negative), as the venue booked it. ``kind`` is its income type.
+
+    The venue's ``tranId`` is one for a type only, so ``row_id`` names the type, and the asset, with it.
+    """
 
     row_id: str
+    kind: str
     at_ms: int
     amount: Decimal
     asset: str
 
 
 def transfer_row(row: Row) -> TransferRow:
-    """A row of income of the type TRANSFER."""
+    """A row of income, of whatever type."""
     amount = Decimal(row["income"])
     if not amount.is_finite():
         raise ValueError("income is not a number")
-    return TransferRow(row_id=str(row["tranId"]), at_ms=int(row["time"]), amount=amount, asset=row["asset"])
-
-
-def order_report(row: Row) -> OrderReport:
-    """What the venue said to a close."""
-    return OrderReport(
-        order_id=str(row["orderId"]),
-        client_order_id=row["clientOrderId"],
-        status=row["status"],
-        filled_quantity=Decimal(row["executedQty"]),
-        average_price=_some(row.get("avgPrice")),
-    )
+    kind, asset = str(row["incomeType"]), str(row["asset"])
+    row_id = f"{kind} {row['tranId']} {asset}"
+    return TransferRow(row_id=row_id, kind=kind, at_ms=int(row["time"]), amount=amount, asset=asset)
 
 
 def key_permissions(row: Row) -> KeyPermissions:

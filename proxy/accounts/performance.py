@@ -1,7 +1,8 @@
 """What an account and its bots have made, and what they hold: folded from the account's documents. Pure.
 
 The account's result is its margin balance less all transfers; a bot's is what its shares say. Both begin at zero with
-the first document. A document that is stale, or told twice, changes nothing, so it cannot confirm itself.
+the first document. A document that is stale, or told twice, changes nothing; documents of the same survey are one
+reading, so none confirms itself. A transfer that becomes known late is counted as if it had been known at its moment.
 Funding is in the balance at once and in the shares when its row has been read, seconds later: until then the account's
 result has it as profit or loss, and from then on as funding.
 """
@@ -14,6 +15,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
+from proxy.accounts.recount import Recount, counted, put, read
 from proxy.accounts.shares import NOBODY
 from proxy.accounts.track import Total, Track, begun, moved, realised, told
 from rules.facts import Holding
@@ -47,10 +49,14 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotPast:
-    """One bot. ``base`` is what its shares said where its track begins, ``fees`` what was charged for unknown ones."""
+    """One bot. ``base`` is what its shares said where its track begins, ``fees`` what was charged for unknown ones.
+
+    What the account had when the track ``began`` is in its capital.
+    """
 
     bot: str
     track: Track
+    began: datetime
     base: Total
     fees: Decimal = _ZERO
     held: tuple[Held, ...] = ()
@@ -59,30 +65,45 @@ class BotPast:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
     """What is kept of one account between documents. ``funding`` is what the shares said where its track begins,
-    ``shares``, ``version`` and ``as_of`` are the last document's."""
+    ``shares``, ``version``, ``as_of`` and ``multi_assets`` are the last document's. ``recount`` has the track's last
+    readings, so that it can be counted again."""
 
     track: Track | None = None
+    recount: Recount | None = None
     funding: Decimal = _ZERO
     shares: tuple[Share, ...] = ()
     bots: tuple[BotPast, ...] = ()
     version: int = -1
     as_of: datetime | None = None
+    multi_assets: bool | None = None
 
     def bot(self, name: str) -> BotPast | None:
         """One bot's past, ``None`` when it never had a share."""
         return next((each for each in self.bots if each.bot == name), None)
 
 
-def transferred(past: Past, amount: Decimal) -> Past:
-    """Money came in (negative: went out), of everybody's capital; before the first document it is in that already."""
-    if past.track is None:
+def transferred(past: Past, amount: Decimal, at: datetime | None) -> Past:
+    """Money came in (negative: went out) at ``at``, or just now (``None``), of everybody's capital.
+
+    What moved before the first document is in that already.
+    """
+    if past.track is None or past.recount is None or not amount:
         return past
-    bots = tuple(replace(each, track=moved(each.track, amount)) for each in past.bots)
-    return replace(past, track=moved(past.track, amount), bots=bots)
+    placed = put(past.recount, amount, at)
+    if placed is None:
+        return past
+    track = counted(placed.recount, past.track) if placed.shown else moved(past.track, amount)
+    believed_at = placed.believed_at
+    bots = tuple(
+        each if believed_at is not None and each.began > believed_at else replace(each, track=moved(each.track, amount))
+        for each in past.bots
+    )
+    return replace(past, track=track, recount=placed.recount, bots=bots)
 
 
-def folded(past: Past, account: Account, markets: Mapping[str, Market]) -> Past:
-    """The past with one more document in it. ``markets`` are the prices of that moment."""
+def folded(past: Past, account: Account, markets: Mapping[str, Market], reading: int) -> Past:
+    """The past with one more document in it, which rests on the survey named ``reading``. ``markets`` are the prices of
+    that moment."""
     if account.feed_stale or (account.version, account.as_of) == (past.version, past.as_of):
         return past
     shares = tuple(sorted(account.shares, key=_key))
@@ -92,18 +113,38 @@ def folded(past: Past, account: Account, markets: Mapping[str, Market]) -> Past:
     restarted = not before.keys() <= {_key(share) for share in shares}
     if past.track is None or restarted:
         before = {_key(share): share for share in shares}  # What they say now is where counting begins.
-    track = past.track
-    if track is None:
+    track, recount = past.track, past.recount
+    if track is None or recount is None:
         track, past = begun(account.margin_balance, account.as_of), replace(past, funding=funding)
+        recount = Recount(earlier=track, began=account.as_of)
     elif restarted:
         past = replace(past, funding=funding - track.total.funding)
     total = Total(result=account.margin_balance - track.capital, funding=funding - past.funding)
-    track = realised(told(track, total, account.as_of), _realised(shares, before), account.as_of)
+    track = realised(told(track, total, account.as_of, reading), _realised(shares, before), account.as_of)
     bots = tuple(
-        _bot(past, bot, [share for share in shares if share.bot == bot], before, marks, account, markets, restarted)
+        _bot(
+            past,
+            bot,
+            [share for share in shares if share.bot == bot],
+            before,
+            marks,
+            account,
+            markets,
+            restarted,
+            reading,
+        )
         for bot in sorted({share.bot for share in shares} - {NOBODY} | {each.bot for each in past.bots})
     )
-    return replace(past, track=track, shares=shares, bots=bots, version=account.version, as_of=account.as_of)
+    return replace(
+        past,
+        track=track,
+        recount=read(recount, account.margin_balance, total.funding, track.at, reading),
+        shares=shares,
+        bots=bots,
+        version=account.version,
+        as_of=account.as_of,
+        multi_assets=account.multi_assets,
+    )
 
 
 def _bot(
@@ -115,6 +156,7 @@ def _bot(
     account: Account,
     markets: Mapping[str, Market],
     restarted: bool,
+    reading: int,
 ) -> BotPast:
     now = _said(shares, marks)
     known = past.bot(bot)
@@ -122,7 +164,7 @@ def _bot(
         # What it did before the record began is not of the record; a bot that came later began with nothing.
         base = now if past.track is None else Total()
         capital = account.margin_balance if past.track is None else past.track.equity
-        known = BotPast(bot=bot, track=begun(capital, account.as_of), base=base)
+        known = BotPast(bot=bot, track=begun(capital, account.as_of), began=account.as_of, base=base)
     if restarted:
         # The shares were lost and are counted anew: what was made stays made, and goes on from here.
         made = known.track.total
@@ -130,7 +172,7 @@ def _bot(
         known = replace(known, base=base)
     fees = known.fees + sum((_unknown_fee(share, before.get(_key(share)), marks) for share in shares), _ZERO)
     total = Total(result=now.result - known.base.result - fees, funding=now.funding - known.base.funding)
-    track = realised(told(known.track, total, account.as_of), _realised(shares, before), account.as_of)
+    track = realised(told(known.track, total, account.as_of, reading), _realised(shares, before), account.as_of)
     return replace(known, track=track, fees=fees, held=_all_held(known.held, shares, before, account, markets))
 
 

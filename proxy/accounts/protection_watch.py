@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Protocol
 
@@ -44,8 +44,9 @@ class Response(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lost:
-    """A leg whose last stop has gone; a new one may come until ``due`` (monotonic seconds)."""
+    """A leg whose last stop has gone ``at``; a new one may come until ``due`` (monotonic seconds)."""
 
+    at: datetime
     due: float
     replace_s: int
 
@@ -53,7 +54,7 @@ class Lost:
 class ProtectionWatch:
     """Watches one account under the rules in force, which are asked for anew with every document.
 
-    ``unprotected`` are the legs without full protection, and since when: for the account's record.
+    What it waits for stands in the account's record (``unprotected``), so that the next warden waits for it too.
     """
 
     def __init__(
@@ -75,21 +76,35 @@ class ProtectionWatch:
         self._monotonic = monotonic
         self._guarded: dict[LegKey, bool] = {}
         self._lost: dict[LegKey, Lost] = {}
+        self._told: set[LegKey] = set()
         self._unanswered = ""
-        self.unprotected: tuple[Unprotected, ...] = ()
+        self._lost_before: dict[LegKey, datetime] = {}
+        self._bare: tuple[Unprotected, ...] = ()
 
-    def restore(self, account: Account | None, before: Iterable[Unprotected] = ()) -> None:
-        """Take up what an earlier warden published last, so that neither a time nor a stop is forgotten."""
-        self.unprotected = tuple(before)
+    @property
+    def unprotected(self) -> tuple[Unprotected, ...]:
+        """The legs without full protection, since when, and when those lost their last stop that may get a new one."""
+        lost = self._lost_before | {key: each.at for key, each in self._lost.items()}
+        return tuple(replace(each, lost_at=lost.get((each.symbol, each.position_side))) for each in self._bare)
+
+    def restore(self, account: Account | None, before: Sequence[Unprotected] = ()) -> None:
+        """Take up what an earlier warden published last, so that neither a time nor a stop is forgotten.
+
+        Whether a stop that it waited for has come, the first document of our own shows.
+        """
+        self._bare = tuple(before)
         if account is not None:
             self.saw(account)
+        self._lost_before = {
+            (each.symbol, each.position_side): each.lost_at for each in before if each.lost_at is not None
+        }
 
     def saw(self, account: Account) -> None:
         """The account as it is published now. A leg that a new policy finds bare has not lost its stop."""
         before, rules = self._judged_by, tuple(self._rules())
         self._judged_by = rules
         bands = [(rule.symbol, rule.band) for rule in rules]
-        self.unprotected = unprotected(self.unprotected, account, self._now(), bands)
+        self._bare = unprotected(self._bare, account, self._now(), bands)
         enforced = [rule for rule in rules if rule.enforcement is Enforcement.ENFORCE]
         guarded: dict[LegKey, bool] = {}
         for leg in account.positions:
@@ -99,11 +114,20 @@ class ProtectionWatch:
         for key, has_stop in guarded.items():
             if has_stop:
                 self._lost.pop(key, None)
-            elif self._guarded.get(key, False) and rules == before:
-                replace_s = min(rule.replace_s for rule in enforced if rule.symbol in ("", key[0]))
-                self._lost.setdefault(key, Lost(due=self._monotonic() + replace_s, replace_s=replace_s))
+            elif (self._guarded.get(key, False) and rules == before) or key in self._lost_before:
+                self._lost.setdefault(key, self._gone(key, enforced))
         self._lost = {key: lost for key, lost in self._lost.items() if key in guarded}
+        self._lost_before = {}
+        self._told &= self._lost.keys()
         self._guarded = guarded
+
+    def _gone(self, key: LegKey, enforced: Iterable[ProtectiveStop]) -> Lost:
+        """The leg lost its last stop now, or when an earlier warden says so."""
+        now = self._now()
+        at = min(now, self._lost_before.get(key, now))
+        replace_s = min(rule.replace_s for rule in enforced if rule.symbol in ("", key[0]))
+        left_s = max(0.0, replace_s - (now - at).total_seconds())
+        return Lost(at=at, due=self._monotonic() + left_s, replace_s=replace_s)
 
     async def run(self) -> None:
         """Look, for ever. What is found is acted on as soon as the store answers."""
@@ -116,9 +140,11 @@ class ProtectionWatch:
     async def _look(self) -> None:
         if self._lost and self._response.stopped(self._account):
             self._lost.clear()
+            self._told.clear()
         at = self._monotonic()
-        for key in [key for key, lost in self._lost.items() if lost.due <= at]:
-            lost, (symbol, position_side) = self._lost.pop(key), key
+        for key in [key for key, lost in self._lost.items() if lost.due <= at and key not in self._told]:
+            self._told.add(key)
+            lost, (symbol, position_side) = self._lost[key], key
             log.error("PROTECTION_LOST on %s: %s %s has no stop any more", self._account, symbol, position_side)
             self._unanswered = f"PROTECTION_LOST: {symbol} {position_side} has no protective stop any more"
             detail = {"account": self._account, "symbol": symbol, "position_side": position_side.value}
@@ -131,6 +157,9 @@ class ProtectionWatch:
             log.error("%s cannot be made reduce-only yet: %s", self._account, type(trouble).__name__)
             return
         self._unanswered = ""
+        for key in self._told:
+            self._lost.pop(key, None)
+        self._told.clear()
 
 
 def _has_stop(leg: Position, account: Account, enforced: Iterable[ProtectiveStop]) -> bool:

@@ -1,9 +1,8 @@
 """Keeps the warden's memory of one account: told of documents, events and audit records, it publishes the record.
 
-What it works the record out from is saved beside it in the store, and in a file of the data directory in case the
-store loses it. After a gap, its own or the stream's, nothing is taken into the memory before the venue's list of
-transfers has been read: a withdrawal nobody told of would look like a loss. Until then the record ages, and rules that
-need it refuse.
+What it works the record out from is saved (``record_store``). After a gap, its own or the stream's, and while the
+venue's list of transfers has not been read for long, nothing is taken into the memory before that list has been read: a
+withdrawal nobody told of would look like a loss. Until then the record ages, and rules that need it refuse.
 """
 
 from __future__ import annotations
@@ -11,29 +10,34 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 
 from proxy.accounts import memory as memories
-from proxy.accounts.book import QUOTE_ASSETS
+from proxy.accounts.book import MARGIN_ASSET, QUOTE_ASSETS
 from proxy.accounts.events import AccountEvent, AlgoEvent, Event, OrderEvent
 from proxy.accounts.lineage import Lineage
 from proxy.accounts.memory import Memory
-from proxy.accounts.payloads import TransferRow
 from proxy.accounts.recent import Recent
+from proxy.accounts.record_store import RecordStore
+from proxy.accounts.recount import jumped
+from proxy.accounts.transfer_reader import TransferReader, Venue
+from proxy.accounts.transfers import Listing
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble, VenueUnavailable
-from proxy.accounts.venue_account import FUNDINGS_MAX
-from proxy.disk import replace_file
-from proxy.store.client import STORE_TROUBLE, heed_cancellation
-from proxy.store.codec import build, dump, load, plain
+from proxy.audit.commands import archive_path
+from proxy.audit.query import decisions_since
+from proxy.audit.reader import ArchiveReader, ArchiveUnavailable
+from proxy.store.client import STORE_TROUBLE
+from proxy.store.codec import dump, plain
 from proxy.store.warden_store import WardenStore
 from rules.facts import AccountRecord, Unprotected
 from rules.snapshot import Account, Market
@@ -49,18 +53,19 @@ SAVE_EVERY_S: Final = 5.0
 
 TRANSFERS_EVERY_S: Final = 600.0
 TRANSFERS_AWAY_S: Final = 10.0
-"""Without any gap, and while the venue gives no usable answer; at weight 30 a reading."""
+"""Without any gap, and while the venue gives no usable answer."""
+
+TRANSFERS_AGE_MAX_S: Final = 900.0
+"""A list that was last read this long ago is a gap: what is listed later could not be put in its place any more."""
+
+CLOCK_EVERY_S: Final = 0.5
+"""How soon it is looked again whether the venue's clock is known; rows are of its time."""
+
+DECISIONS_OVERLAP: Final = timedelta(seconds=10)
+"""Records reach the archive at most this much out of order."""
 
 TOLD_MAX: Final = 10_000
-"""Decisions and trades that are recognised when they are told again."""
-
-
-class Venue(Protocol):
-    """Where the transfers are."""
-
-    async def transfers(self, since_ms: int) -> tuple[TransferRow, ...]:
-        """Transfers from the venue's time ``since_ms`` on, oldest first. Raises ``VenueTrouble``."""
-        ...
+"""Decisions that wait for the memory, and trades that are recognised when they are told again."""
 
 
 class RecordKeeper:
@@ -76,24 +81,29 @@ class RecordKeeper:
         owner: Callable[[str], str],
         markets: Callable[[], Mapping[str, Market]],
         now: Callable[[], datetime],
+        ahead_ms: Callable[[], int | None],
         unprotected: Callable[[], Iterable[Unprotected]] = tuple,
     ) -> None:
+        """``ahead_ms`` is the venue's time less that of ``now``, ``None`` while it is not known."""
         self._account = account
         self._store = store
-        self._venue = venue
-        self._path = data_dir / "records" / f"{account}.json"
+        self._kept = RecordStore(account=account, store=store, data_dir=data_dir)
+        self._transfers = TransferReader(venue)
+        self._archive = archive_path(data_dir)
         self._owner = owner
         self._markets = markets
         self._now = now
+        self._ahead_ms = ahead_ms
         self._unprotected = unprotected
         self._memory: Memory | None = None
+        self._multi_assets: bool | None = None
         self._lineage = Lineage()
-        self._decisions: Recent[str, None] = Recent(TOLD_MAX)
         self._trades: Recent[tuple[str, int], None] = Recent(TOLD_MAX)
         self._early: deque[Mapping[str, Any]] = deque(maxlen=TOLD_MAX)
-        self._waiting: Account | None = None
+        self._waiting: tuple[Account, int] | None = None
         self._gap = True
-        self._gap_ended = asyncio.Event()
+        self._listed_at = float("-inf")
+        self._list_wanted = asyncio.Event()
         self._changed = asyncio.Event()
         self._saved_at = float("-inf")
 
@@ -121,15 +131,23 @@ class RecordKeeper:
             case _:
                 pass
 
-    def published(self, account: Account) -> None:
-        """The account was published: its next document. One that is stale begins a gap."""
+    def published(self, account: Account, reading: int) -> None:
+        """The account was published: its next document, resting on the survey named ``reading``. A stale one begins a
+        gap, and so does one while the list of transfers is old."""
+        self._changed.set()  # What is unprotected may have changed, whether or not the document counts.
+        self._multi_assets = account.multi_assets
         if account.feed_stale:
             self._gap, self._waiting = True, None
-        elif self._gap or self._memory is None:
-            self._waiting = account
-            self._gap_ended.set()
+            return
+        if time.monotonic() - self._listed_at > TRANSFERS_AGE_MAX_S:
+            self._gap = True
+        if self._gap or self._memory is None:
+            self._waiting = account, reading
+            self._list_wanted.set()
         else:
-            self._keep(memories.with_document(self._memory, account, self._markets()))
+            self._memory = memories.with_document(self._memory, account, self._markets(), reading)
+            if self._memory.past.recount is not None and jumped(self._memory.past.recount):
+                self._list_wanted.set()  # Before a second reading confirms what may be a transfer.
 
     def hear(self, record: Mapping[str, Any]) -> None:
         """A record on its way to the archive; the same decision may be told again."""
@@ -137,24 +155,34 @@ class RecordKeeper:
             return
         if self._memory is None:
             self._early.append(record)
-            return
-        decision_id = str(record.get("id"))
-        if decision_id not in self._decisions:
-            self._decisions.put(decision_id, None)
+        else:
             self._keep(memories.with_decision(self._memory, record))
 
     async def run(self) -> None:
         """Take up what was remembered, then publish for ever. Trouble with store, disk or venue is waited out."""
-        self._memory = await self._restored()
+        memory = await self._kept.restored()
+        self._memory = await asyncio.to_thread(self._caught_up, memory)
         while self._early:
             self.hear(self._early.popleft())
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._publish())
             loops.create_task(self._follow_transfers())
 
+    def _caught_up(self, memory: Memory) -> Memory:
+        """With the decisions that were archived after it was saved."""
+        if memory.decided_at is None:
+            return memory
+        try:
+            with ArchiveReader.open(self._archive) as archive:
+                for record in decisions_since(archive, self._account, memory.decided_at - DECISIONS_OVERLAP):
+                    memory = memories.with_decision(memory, record)
+        except (ArchiveUnavailable, sqlite3.Error, ValueError, msgspec.DecodeError) as trouble:
+            # ValueError: SQLite's complaint quotes damaged text, Python cannot. What is damaged `audit verify` says.
+            log.warning("the last decisions on %s cannot be looked up: %s", self._account, trouble)
+        return memory
+
     async def _publish(self) -> None:
         while True:
-            heed_cancellation()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PUBLISH_EVERY_S):
                     await self._changed.wait()
@@ -167,50 +195,26 @@ class RecordKeeper:
 
     async def publish(self) -> None:
         """Publish the record as it is, and save what it came from when that is due. Raises what the client raises."""
-        if self.record is None or self._memory is None:
+        if self._memory is None or self._memory.past.track is None:
             return
         self._memory = replace(self._memory, version=self._memory.version + 1)
         record = memories.record_of(self._memory, self._unprotected())
-        assert record is not None  # noqa: S101 - there was one a line ago
+        assert record is not None  # noqa: S101 - there is a track
         saved = None
         if time.monotonic() - self._saved_at >= SAVE_EVERY_S:
             self._saved_at = time.monotonic()
             saved = dump(plain(self._memory))
-            try:
-                await asyncio.to_thread(_write, self._path, saved)
-            except OSError as trouble:
-                log.error("the record of %s cannot be saved: %s", self._account, trouble.strerror)
+            await asyncio.to_thread(self._kept.write, saved)
         await self._store.publish_record(record, saved)
 
-    async def _restored(self) -> Memory:
-        """The newer of what the store and the file have; a new memory when neither has any."""
-        while True:
-            heed_cancellation()
-            try:
-                version, stored = await self._store.record_memory(self._account)
-                break
-            except STORE_TROUBLE as trouble:
-                log.warning("waiting for the store: %s", type(trouble).__name__)
-                await asyncio.sleep(PUBLISH_PAUSE_S)
-        filed = await asyncio.to_thread(_read, self._path)
-        found = [memory for raw in (stored, filed) if raw is not None and (memory := self._built(raw)) is not None]
-        newest = max(found, key=lambda memory: memory.version, default=memories.empty(self._account, self._now()))
-        # It is saved less often than it is published: no version is ever given to two records.
-        return replace(newest, version=max(newest.version, version))
-
-    def _built(self, raw: bytes) -> Memory | None:
-        try:
-            return build(load(raw), Memory)
-        except (msgspec.DecodeError, msgspec.ValidationError) as trouble:
-            log.error("what was remembered of %s cannot be read: %s", self._account, type(trouble).__name__)
-            return None
-
     async def _follow_transfers(self) -> None:
-        """Read the list after every gap, before the first document behind it counts, and now and then."""
+        """Read the list after every gap, before the first document behind it counts, at a jump, and now and then."""
         while True:
             pause = 0.0
             try:
-                if self._waiting is not None or not self._gap:
+                if self._ahead_ms() is None:
+                    pause = CLOCK_EVERY_S
+                elif self._waiting is not None or not self._gap:
                     await self._read_transfers()
                     self._close_gap()
             except VenueThrottled as trouble:
@@ -224,23 +228,32 @@ class RecordKeeper:
                 continue
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TRANSFERS_EVERY_S):
-                    await self._gap_ended.wait()
-            self._gap_ended.clear()
+                    await self._list_wanted.wait()
+            self._list_wanted.clear()
 
     async def _read_transfers(self) -> None:
-        """Count every row there is. Raises ``VenueTrouble``."""
+        """Count every row there is. Raises ``VenueTrouble``.
+
+        Before counting begins there is nothing to read: whatever was moved is in the balance it begins with.
+        """
         assert self._memory is not None  # noqa: S101 - run() starts this loop with a memory
-        rows = await self._venue.transfers(self._memory.transfers.since_ms)
-        self._keep(memories.with_transfers(self._memory, rows, self._value))
-        if len(rows) >= FUNDINGS_MAX:
+        ahead_ms = self._ahead_ms() or 0
+        now_ms, listed_at = int(self._now().timestamp() * 1000) + ahead_ms, time.monotonic()
+        listing = Listing(rows=(), until_ms=now_ms, complete=True)
+        if self._memory.past.track is not None:
+            listing = await self._transfers.read(self._memory.transfers.since_ms, now_ms)
+        ahead = timedelta(milliseconds=ahead_ms)
+        self._keep(memories.with_transfers(self._memory, listing, self._value, ahead))
+        if not listing.complete:
             raise VenueUnavailable("more transfers than one answer has")  # The next reading goes on where it ended.
+        self._listed_at = listed_at
 
     def _close_gap(self) -> None:
         """Everything up to the newest document is told."""
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             self._gap = False
-            self.published(waiting)
+            self.published(*waiting)
 
     def _keep(self, memory: Memory) -> None:
         if memory is not self._memory:
@@ -248,7 +261,12 @@ class RecordKeeper:
             self._changed.set()
 
     def _value(self, asset: str, amount: Decimal) -> Decimal:
-        """An amount in quote currency; what nobody can value is said and not counted."""
+        """An amount in quote currency, nothing for an asset that is not in the account's balance: in single-asset mode
+        that is of one. What nobody can value is said and not counted."""
+        assert self._memory is not None  # noqa: S101 - it is asked for what is to be remembered
+        multi_assets = self._multi_assets if self._multi_assets is not None else self._memory.past.multi_assets
+        if multi_assets is False and asset != MARGIN_ASSET:
+            return Decimal(0)
         if asset in QUOTE_ASSETS:
             return amount
         market = self._markets().get(f"{asset}USDT")
@@ -256,18 +274,3 @@ class RecordKeeper:
             log.warning("a transfer of %s %s of %s is not counted: no price", amount, asset, self._account)
             return Decimal(0)
         return amount * market.mark_price
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as trouble:
-        log.error("%s cannot be read: %s", path.name, trouble.strerror)
-        return None
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    replace_file(path, content)

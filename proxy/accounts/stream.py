@@ -110,7 +110,8 @@ class PrivateStream:
         self._url = ""
         if client is not None:
             try:
-                await asyncio.wait_for(client.close(), CLOSE_TIMEOUT_S)
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await client.close()
             except (TimeoutError, aiohttp.ClientError, OSError):
                 log.debug("a stream did not close by itself")
 

@@ -1,7 +1,9 @@
 """What one account, or one bot on it, has made over time: totals told one after another, kept for a day. Pure.
 
-A total counts once a second one has confirmed it: of the last three the middle one is believed. So a single odd
-reading is neither a loss nor a peak, and a real fall counts one reading later.
+A total counts once a second reading has confirmed it: of the last three the middle one is believed. So a single odd
+reading is neither a loss nor a peak, and a real fall counts one reading later. Surveys read the balance; between two of
+them it is told again and again, moved by what events moved. That is the same reading, and confirms nothing; only after
+``REPEATED_MAX`` without a survey it has to do for one.
 """
 
 from __future__ import annotations
@@ -17,6 +19,9 @@ from rules.facts import Performance
 WINDOW: Final = timedelta(hours=24)
 BUCKET: Final = timedelta(minutes=5)
 """How fine the past is kept: the rolling day is 24 hours and at most this much more. 290 samples cover it."""
+
+REPEATED_MAX: Final = timedelta(seconds=60)
+"""Without a survey for this long, what the stream tells counts as read anew: no loss waits for ever to be confirmed."""
 
 LOSSES_MAX: Final = 100
 """The newest reductions at a loss that are remembered."""
@@ -42,13 +47,20 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Track:
-    """One past. ``capital`` is the equity at the beginning, and all transfers since; ``told`` the last two totals."""
+    """One past. ``capital`` is the equity at the beginning, and all transfers since.
+
+    ``latest`` is the last reading's total, ``told`` those of the two readings before. ``reading`` names the last one,
+    which was first told at ``read_at``; ``None`` before the first.
+    """
 
     capital: Decimal
     at: datetime
     equity_peak: Decimal
     total: Total = Total()
     told: tuple[Total, Total] = (Total(), Total())
+    latest: Total | None = None
+    reading: int | None = None
+    read_at: datetime | None = None
     day_start: Total = Total()
     day_peak: Decimal = _ZERO
     samples: tuple[Sample, ...] = ()
@@ -66,11 +78,15 @@ def begun(capital: Decimal, at: datetime) -> Track:
     return Track(capital=capital, at=at, equity_peak=capital)
 
 
-def told(track: Track, total: Total, at: datetime) -> Track:
-    """The next reading. A new UTC day begins with what was known last; a reading that is late is of the newest time."""
+def told(track: Track, total: Total, at: datetime, reading: int) -> Track:
+    """The next total, of the ``reading`` that is so named. A new UTC day begins with what was known last; a total that
+    is late is of the newest time."""
     at = max(at, track.at)
     if at.astimezone(UTC).date() > track.at.astimezone(UTC).date():
         track = replace(track, day_start=track.total, day_peak=_ZERO)
+    if not is_repeated(track.reading, track.read_at, reading, at):
+        before = track.told if track.latest is None else (track.told[1], track.latest)
+        track = replace(track, told=before, reading=reading, read_at=at)
     believed = Total(
         result=_middle(each.result for each in (*track.told, total)),
         funding=_middle(each.funding for each in (*track.told, total)),
@@ -79,11 +95,16 @@ def told(track: Track, total: Total, at: datetime) -> Track:
         track,
         at=at,
         total=believed,
-        told=(track.told[1], total),
+        latest=total,
         day_peak=max(track.day_peak, believed.result - track.day_start.result),
         equity_peak=max(track.equity_peak, track.capital + believed.result),
         samples=_sampled(track.samples, believed, at),
     )
+
+
+def is_repeated(last: int | None, last_at: datetime | None, reading: int, at: datetime) -> bool:
+    """Whether what ``reading`` tells at ``at`` is the ``last`` reading once more, first told at ``last_at``."""
+    return reading == last and last_at is not None and at - last_at < REPEATED_MAX
 
 
 def moved(track: Track, amount: Decimal) -> Track:
@@ -91,6 +112,8 @@ def moved(track: Track, amount: Decimal) -> Track:
 
     An equity that is gone has no proportion; then the peak moves by the amount.
     """
+    if not amount:
+        return track
     after = track.equity + amount
     peak = track.equity_peak + amount
     if track.equity > 0 and after > 0:

@@ -1,12 +1,11 @@
 """Money moved in and out of an account, each movement counted once, whichever way it was told. Pure.
 
 The stream tells a transfer as it happens; the venue's income list also has those that the stream did not tell while
-it was down. A movement without its counterpart would look like a loss, or a gain.
+it was down. A movement that nobody counted would look like a loss, or a gain.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
@@ -28,11 +27,29 @@ REASONS: Final = frozenset(
 )
 """ACCOUNT_UPDATE's reasons for money that nobody earned or lost (Binance, "Balance and Position Update", 2026-11)."""
 
+KINDS: Final = frozenset(
+    {
+        "TRANSFER",
+        "INTERNAL_TRANSFER",
+        "CROSS_COLLATERAL_TRANSFER",
+        "STRATEGY_UMFUTURES_TRANSFER",
+        "COIN_SWAP_DEPOSIT",
+        "COIN_SWAP_WITHDRAW",
+        "WELCOME_BONUS",
+        "CONTEST_REWARD",
+        "REFERRAL_KICKBACK",
+        "BFUSD_REWARD",
+    }
+)
+"""The income types that are no result of trading: money moved, swapped for another asset, or given (Binance, "Get
+Income History", seen 2026-11). Rebates and returned fees are a part of the result, as the fees were. AUTO_EXCHANGE, by
+which an account of several assets pays off a debt, changes nothing in what it is worth."""
+
 NEAR_MS: Final = 5 * 60 * 1000
 """How far an event and its row may lie apart."""
 
 OVERLAP_MS: Final = 10 * 60 * 1000
-"""A row may appear this much later than another one of a later time."""
+"""A row may appear this much later than it is of; one that comes later still counts as a gain or a loss."""
 
 COUNTED_MAX: Final = 1_000
 
@@ -56,6 +73,15 @@ class Transfers:
     counted: tuple[Moved, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What was read of the venue's list: all up to its time ``until_ms``, which is now when it is ``complete``."""
+
+    rows: tuple[TransferRow, ...]
+    until_ms: int
+    complete: bool = True
+
+
 def heard(transfers: Transfers, event: AccountEvent) -> tuple[Transfers, tuple[Moved, ...]]:
     """The stream told an event: what is counted with it, and which of it is new."""
     fresh: list[Moved] = []
@@ -66,11 +92,13 @@ def heard(transfers: Transfers, event: AccountEvent) -> tuple[Transfers, tuple[M
     return transfers, tuple(fresh)
 
 
-def listed(transfers: Transfers, rows: Iterable[TransferRow]) -> tuple[Transfers, tuple[Moved, ...]]:
-    """The venue's list: what is counted with it, and which of it is new."""
+def listed(transfers: Transfers, listing: Listing) -> tuple[Transfers, tuple[Moved, ...]]:
+    """The venue's list was read: what is counted with it, and which of it is new."""
     fresh: list[Moved] = []
-    for row in sorted(rows, key=lambda row: (row.at_ms, row.row_id)):
-        if row.at_ms < transfers.since_ms or any(each.row_id == row.row_id for each in transfers.counted):
+    for row in sorted(listing.rows, key=lambda row: (row.at_ms, row.row_id)):
+        if row.kind not in KINDS or row.at_ms < transfers.since_ms:
+            continue
+        if any(each.row_id == row.row_id for each in transfers.counted):
             continue
         moved = Moved(at_ms=row.at_ms, asset=row.asset, amount=row.amount, row_id=row.row_id)
         match = next((each for each in transfers.counted if not each.row_id and _same(each, moved)), None)
@@ -79,7 +107,7 @@ def listed(transfers: Transfers, rows: Iterable[TransferRow]) -> tuple[Transfers
             transfers = replace(transfers, counted=(*transfers.counted, moved))
         else:
             transfers = _replaced(transfers, match, replace(match, row_id=row.row_id))
-    return _moved_on(transfers), tuple(fresh)
+    return _moved_on(transfers, listing.until_ms), tuple(fresh)
 
 
 def _heard(transfers: Transfers, at_ms: int, change: BalanceChange) -> tuple[Transfers, tuple[Moved, ...]]:
@@ -102,11 +130,14 @@ def _replaced(transfers: Transfers, old: Moved, new: Moved) -> Transfers:
     return replace(transfers, counted=tuple(new if each is old else each for each in transfers.counted))
 
 
-def _moved_on(transfers: Transfers) -> Transfers:
-    """Forget what is older than the overlap, or too much; what is forgotten is before ``since_ms``."""
+def _moved_on(transfers: Transfers, until_ms: int = 0) -> Transfers:
+    """Forget what is older than the overlap, or too much; what is forgotten is before ``since_ms``.
+
+    What the stream told a little before it stays, for a row of a little after it.
+    """
     counted = sorted(transfers.counted, key=lambda each: each.at_ms)
-    newest_ms = max((each.at_ms for each in counted if each.row_id), default=0)
-    since_ms = max(transfers.since_ms, newest_ms - OVERLAP_MS)
+    since_ms = max(transfers.since_ms, until_ms - OVERLAP_MS)
     if len(counted) > COUNTED_MAX:
         since_ms = max(since_ms, counted[-COUNTED_MAX - 1].at_ms + 1)
-    return Transfers(since_ms=since_ms, counted=tuple(each for each in counted if each.at_ms >= since_ms))
+    kept = tuple(each for each in counted if each.at_ms >= since_ms - NEAR_MS)
+    return Transfers(since_ms=since_ms, counted=kept[-COUNTED_MAX:])

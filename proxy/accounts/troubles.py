@@ -11,6 +11,10 @@ class VenueUnavailable(VenueTrouble):
     """No usable answer: not reached, too slow, broken, or in a shape we do not know. Reads and cancels may go again."""
 
 
+class VenueUnreached(VenueUnavailable):
+    """Not even a connection, or one that broke: another address of the venue may be nearer."""
+
+
 class VenueThrottled(VenueTrouble):
     """The venue demands silence for ``retry_after`` seconds; asking sooner turns a 429 into a ban."""
 

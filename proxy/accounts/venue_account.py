@@ -1,4 +1,4 @@
-"""The guard's own hands on one exchange account, through ccxt: reads for the survey, cancels and closes for the kill.
+"""The guard's own hands on one exchange account, through ccxt. What a kill does with one is in ``way_out``.
 
 ccxt's per-endpoint calls are used, not its unified ones: those derive a position's side from its notional, so a mark
 price of 0 makes a position without a side (``parse_position_risk``, ccxt 4.5.90). So symbols are the venue's own ids,
@@ -7,7 +7,7 @@ every number stays exact, and nothing has to be loaded before a position can be 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -18,9 +18,7 @@ from proxy.accounts.client import Row
 from proxy.accounts.market_payloads import markets_of
 from proxy.accounts.market_reads import MarketReads
 from proxy.accounts.payloads import (
-    Book,
     FundingRow,
-    OrderReport,
     PastOrder,
     SymbolConfig,
     TransferRow,
@@ -31,13 +29,10 @@ from proxy.accounts.payloads import (
     key_permissions,
     leg_times,
     open_orders_of,
-    order_ref,
-    order_report,
     order_times,
     parsed,
     past_order,
     plain_order,
-    position_ref,
     positions_of,
     symbol_configs,
     tier,
@@ -45,12 +40,10 @@ from proxy.accounts.payloads import (
     wallets_of,
 )
 from proxy.accounts.survey import Survey
-from proxy.accounts.troubles import OutcomeUnknown, VenueRefused, VenueUnavailable
+from proxy.accounts.troubles import VenueRefused
 from proxy.vault.keys import Secret
 from proxy.vault.permissions import KeyPermissions
-from proxy.venues.binance.client_ids import is_guards
 from rules.instrument import Instrument
-from rules.model import PositionSide, Side
 from rules.snapshot import Account, Market, OpenOrder
 
 FUNDINGS_MAX: Final = 1_000
@@ -64,6 +57,7 @@ class VenueAccount:
     """One account at one venue, with a connection pool of its own. Build it inside a running event loop.
 
     ``spot_url`` is where the venue keeps what is not of its futures, such as a key's rights; ``base_url`` by default.
+    ``other_urls`` are more addresses of the same venue, for who knows how to turn to them.
     """
 
     def __init__(
@@ -76,23 +70,31 @@ class VenueAccount:
         base_url: str,
         spot_url: str | None = None,
         timeout: float = 5.0,
+        other_urls: Sequence[str] = (),
     ) -> None:
         if venue != "binanceusdm":
             raise ValueError(f"no hands for venue {venue!r}; known: binanceusdm")
         self.name = name
         self.venue = venue
-        self._calls = Calls(api_key=api_key, secret=secret, base_url=base_url, spot_url=spot_url, timeout=timeout)
-        self._venue = self._calls.client
-        self._read = self._calls.read
+        self.calls = Calls(
+            api_key=api_key,
+            secret=secret,
+            base_url=base_url,
+            spot_url=spot_url,
+            timeout=timeout,
+            other_urls=other_urls,
+        )
+        self._venue = self.calls.client
+        self._read = self.calls.read
         self.public = MarketReads(self._venue, self._read)
 
     async def aclose(self) -> None:
         """Close the connections. Call it once, at the end."""
-        await self._calls.aclose()
+        await self.calls.aclose()
 
     def adjust_clock(self, offset_ms: int) -> None:
         """The venue's time less this host's: from now on requests are stamped with the venue's."""
-        self._calls.adjust_clock(offset_ms)
+        self.calls.adjust_clock(offset_ms)
 
     async def server_time(self) -> datetime:
         """The venue's clock."""
@@ -194,9 +196,14 @@ class VenueAccount:
         rows = await self._read(self._venue.fapiPrivateGetIncome, asked)
         return parsed(lambda: tuple(map(funding_row, rows)))
 
-    async def transfers(self, since_ms: int) -> tuple[TransferRow, ...]:
-        """At most ``FUNDINGS_MAX`` transfers from the venue's time ``since_ms`` on, oldest first; weight 30."""
-        asked = {"incomeType": "TRANSFER", "limit": str(FUNDINGS_MAX), "startTime": str(since_ms)}
+    async def incomes(self, since_ms: int, kind: str = "") -> tuple[TransferRow, ...]:
+        """At most ``FUNDINGS_MAX`` rows of income from the venue's time ``since_ms`` on, oldest first; weight 30.
+
+        Of every type, or of the type ``kind``.
+        """
+        asked = {"limit": str(FUNDINGS_MAX), "startTime": str(since_ms)}
+        if kind:
+            asked["incomeType"] = kind
         rows = await self._read(self._venue.fapiPrivateGetIncome, asked)
         return parsed(lambda: tuple(map(transfer_row, rows)))
 
@@ -204,24 +211,6 @@ class VenueAccount:
         """Leverage and margin mode of every symbol; weight 5."""
         rows = await self._read(self._venue.fapiPrivateGetSymbolConfig)
         return parsed(lambda: symbol_configs(rows))
-
-    async def book(self) -> Book:
-        """What has to go before the account is flat; account-wide, whatever it costs of the venue's budget."""
-        conditional, plain = await self._order_rows({})
-        positions = await self._read(self._venue.fapiPrivateV3GetPositionRisk)
-        return parsed(
-            lambda: Book(
-                plain=tuple(order_ref(row, "orderId", "clientOrderId") for row in plain),
-                conditional=tuple(order_ref(row, "algoId", "clientAlgoId") for row in conditional),
-                positions=tuple(position_ref(row) for row in positions if Decimal(row["positionAmt"])),
-            )
-        )
-
-    async def cancel_all(self, symbol: str, conditional: bool) -> None:
-        """Cancel every plain, or every conditional, order of a symbol. The venue's OK is no proof; read."""
-        venue = self._venue
-        cancel = venue.fapiPrivateDeleteAlgoOpenOrders if conditional else venue.fapiPrivateDeleteAllOpenOrders
-        await self._read(cancel, {"symbol": symbol})  # Safe to do twice, like a read.
 
     async def plain_orders(self, symbol: str) -> tuple[OpenOrder, ...]:
         """The open plain orders of a symbol; weight 1."""
@@ -247,29 +236,6 @@ class VenueAccount:
         except VenueRefused as refusal:
             if refusal.code != _NOTHING_TO_CANCEL:
                 raise
-
-    async def close_position(
-        self, symbol: str, position_side: PositionSide, side: Side, quantity: Decimal, client_order_id: str
-    ) -> OrderReport:
-        """Send one reduce-only market order. Never sent twice: OutcomeUnknown means read before the next one."""
-        assert is_guards(client_order_id), client_order_id  # noqa: S101 - else bots could cancel it
-        # In hedge mode the venue refuses the flag: the leg named by positionSide is what makes the order reduce.
-        hedged = position_side is not PositionSide.BOTH
-        reducing = {"positionSide": position_side.value} if hedged else {"reduceOnly": "true"}
-        order = {
-            "symbol": symbol,
-            "side": side.value,
-            "type": "MARKET",
-            "quantity": format(quantity, "f"),
-            "newClientOrderId": client_order_id,
-            "newOrderRespType": "RESULT",
-            **reducing,
-        }
-        try:
-            row = await self._calls.once(self._venue.fapiPrivatePostOrder, order)
-            return parsed(lambda: order_report(row))
-        except VenueUnavailable as trouble:
-            raise OutcomeUnknown(str(trouble)) from None
 
     async def order_by_client_id(self, symbol: str, client_order_id: str, conditional: bool) -> OpenOrder | None:
         """One order by the client's id, in whatever state; at its end nothing of it is left to fill.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,10 +22,11 @@ from proxy.audit.reader import ArchiveReader
 from proxy.audit.replay import replay
 from proxy.audit.verify import verify
 from proxy.clock import utc_now
-from proxy.ledger.marks import marks_path
-from proxy.ledger.supposing import NothingKnown, supposed
 from proxy.policy_file import load_policy, parse_policy
 from rules.engine import decide_batch
+
+LookBack = Callable[[Mapping[str, Any] | None, Path], pages.Hindsight]
+"""What the orders refused by a decision record would have come to, as a data directory knows it."""
 
 
 def archive_path(data_dir: Path) -> Path:
@@ -33,8 +34,14 @@ def archive_path(data_dir: Path) -> Path:
     return data_dir / "audit" / "audit.db"
 
 
-def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add ``audit`` and its subcommands to the global command line, which provides ``data_dir``."""
+def add_arguments(
+    subparsers: argparse._SubParsersAction[argparse.ArgumentParser],
+    look_back: LookBack = lambda decision, data_dir: pages.Hindsight(),
+) -> None:
+    """Add ``audit`` and its subcommands to the global command line, which provides ``data_dir``.
+
+    ``look_back`` is what ``show`` knows of prices since: the record itself knows nothing of them.
+    """
     audit = subparsers.add_parser("audit", help="what was decided and why; verify, export and replay the record")
     audit.add_argument("--blocked", action="store_true", help="refused commands only")
     audit.add_argument("--bot", help="only this bot")
@@ -47,6 +54,7 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
 
     show = actions.add_parser("show", help="intent, decision and outcome of one request")
     show.add_argument("id")
+    show.set_defaults(look_back=look_back)
     check = actions.add_parser("verify", help="hash every record again; 1 when anything was changed")
     check.add_argument("--anchor", type=Path, help="compare with a copy of audit.anchor kept elsewhere")
     export = actions.add_parser("export", help="the whole record as JSON lines")
@@ -88,13 +96,11 @@ def _show(args: argparse.Namespace) -> int:
     if story is None:
         pages.complain(f"nothing is archived under {args.id}")
         return NOT_OK
-    try:
-        orders = supposed(story.decision, marks_path(args.data_dir), utc_now())
-    except NothingKnown as trouble:
+    hindsight: pages.Hindsight = args.look_back(story.decision, args.data_dir)
+    if hindsight.unknown:
         # The story is told as it stands in the record, whatever else can be made of it.
-        pages.complain(f"what refused orders would have come to is not known: {trouble}")
-        orders = ()
-    pages.print_story(story, orders, as_json=args.json)
+        pages.complain(f"what refused orders would have come to is not known: {hindsight.unknown}")
+    pages.print_story(story, hindsight, as_json=args.json)
     return OK
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from rich.console import Console
@@ -16,21 +16,24 @@ from proxy.audit.query import JudgedCommand, Story
 from proxy.audit.replay import ReplayReport
 from proxy.audit.verify import VerifyReport
 from proxy.audit.words import in_words, safe
-from proxy.ledger.counterfactual import Horizon, Outcome
-from proxy.ledger.supposing import Supposed
-from proxy.store.codec import plain, plain_command
+from proxy.store.codec import plain
 from proxy.venues.binance.client_ids import inward, tag
-from rules.rule import show
 
 _PIPE_WIDTH: Final = 200
 """Columns when nobody is looking: wide enough that no cell breaks."""
 
-HORIZONS: Final = {
-    Horizon.FIVE_MINUTES: "after 5 min",
-    Horizon.HOUR: "after 1 h",
-    Horizon.FUNDING: "at the next funding",
-}
-"""When a supposed result is read, in words."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hindsight:
+    """What the refused orders of a request would have come to, as whoever knows the prices since tells it.
+
+    ``lines`` say when a result is read, and what it is; ``body`` is the same for JSON. ``unknown`` says why there is
+    neither, where that is trouble.
+    """
+
+    lines: Sequence[tuple[str, str]] = ()
+    body: Sequence[Any] = ()
+    unknown: str = ""
 
 
 def say(line: str) -> None:
@@ -70,10 +73,10 @@ def print_rows(rows: Sequence[JudgedCommand], *, as_json: bool) -> None:
     say(f"{len(rows)} shown" if rows else "nothing matches")
 
 
-def print_story(story: Story, supposed: Sequence[Supposed], *, as_json: bool) -> None:
+def print_story(story: Story, hindsight: Hindsight, *, as_json: bool) -> None:
     """Intent, decision and outcome of one request, and what its refused orders would have come to."""
     if as_json:
-        print_json({**asdict(story), "counterfactual": plain(supposed)})
+        print_json({**asdict(story), "counterfactual": hindsight.body})
         return
     table = _table("what", "time (UTC)", "detail")
     if story.intent is not None:
@@ -89,10 +92,8 @@ def print_story(story: Story, supposed: Sequence[Supposed], *, as_json: bool) ->
         table.add_row(*_cells("under", "", f"policy {story.decision['policy_version']}"))
     if story.outcome is not None:
         table.add_row(*_cells("came of it", story.outcome["at"], _came_of_it(story.outcome)))
-    for each in supposed:
-        asked = in_words(plain_command(each.order))
-        for horizon, outcome in each.outcomes.items():
-            table.add_row(*_cells("had it been sent", HORIZONS[horizon], f"{asked}: {_supposed(outcome)}"))
+    for when, detail in hindsight.lines:
+        table.add_row(*_cells("had it been sent", when, detail))
     for record in story.others:
         table.add_row(*_cells(record["kind"], record["at"], _as_json(record)))
     _console().print(table)
@@ -163,12 +164,6 @@ def _came_of_it(outcome: dict[str, Any]) -> str:
     details = [f"{name} {outcome[name]}" for name in ("http_status", "venue_code") if outcome.get(name) is not None]
     items = [_as_json(each) for each in outcome.get("items", ())]
     return "; ".join([outcome["result"], *details, *items])
-
-
-def _supposed(outcome: Outcome) -> str:
-    if outcome.result is None:
-        return f"{outcome.state.value}: {outcome.why}" if outcome.why else outcome.state.value
-    return f"{'lost' if outcome.result < 0 else 'made'} {show(abs(outcome.result))}"
 
 
 def _table(*headings: str) -> Table:

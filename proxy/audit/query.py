@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -131,6 +131,16 @@ def last_ordered(archive: ArchiveReader, since: datetime) -> dict[tuple[str, str
         (micros(since),),
     )
     return {(account, symbol): from_micros(at_us) for account, symbol, at_us in rows}
+
+
+def decisions_since(archive: ArchiveReader, account: str, since: datetime) -> Iterator[dict[str, Any]]:
+    """The decision records of an account made since then, oldest first; at most ``LIMIT_MAX``."""
+    rows = archive.connection.execute(
+        "SELECT body FROM records WHERE kind = 'decision' AND seq IN"
+        " (SELECT seq FROM judgements WHERE at_us >= ? AND account = ?) ORDER BY seq LIMIT ?",
+        (micros(since), account, LIMIT_MAX),
+    )
+    return (load(body) for (body,) in rows)
 
 
 def counts(archive: ArchiveReader) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """Control API and console as one ASGI application on its own port, served by the warden's process.
 
-It knows the ``ControlPlane`` and nothing of the store, the venues or the kill switch behind it.
+It knows the ``ControlPlane`` and the ``Certificates``, and nothing of the store, the venues or the kill switch behind
+them.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from pydantic import SecretStr
 from proxy.clock import utc_now
 from proxy.console.answers import HANDLERS
 from proxy.console.api import Api
+from proxy.console.certificates import CertificatesApi
 from proxy.console.door import Door
 from proxy.console.drills import DrillApi
 from proxy.console.overrides import OverridesApi
 from proxy.console.pages import Console
-from proxy.console.plane import ControlPlane
+from proxy.console.plane import Certificates, ControlPlane
 from proxy.console.policies import PolicyApi
 from proxy.console.rearm_pages import RearmPages
 from proxy.console.rearming import RearmApi
@@ -28,6 +30,7 @@ from proxy.console.shell import Shell
 
 def create_console(
     plane: ControlPlane,
+    certificates: Certificates,
     *,
     token: SecretStr,
     people: Collection[str] | None = None,
@@ -57,5 +60,6 @@ def create_console(
     app.include_router(RearmApi(plane, door).router())
     app.include_router(DrillApi(plane, door).router())
     app.include_router(RearmPages(plane, door, render).router())
-    app.include_router(Console(plane, door, render).router())
+    app.include_router(CertificatesApi(certificates, door).router())
+    app.include_router(Console(plane, certificates, door, render).router())
     return app

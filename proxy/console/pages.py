@@ -14,8 +14,9 @@ from proxy.console.answers import Page, Refusal, error
 from proxy.console.api import decision_id, no_such_decision
 from proxy.console.asking import act, read
 from proxy.console.bodies import person_of, read_form, read_query, scope_of
+from proxy.console.certificates import certificate_of, printed
 from proxy.console.door import Door
-from proxy.console.plane import ControlPlane, DeskView
+from proxy.console.plane import Certificates, ControlPlane, DeskView
 from proxy.console.progress import Progress, progress_of, rows_of
 from proxy.console.rearm_pages import sign_in_again
 from proxy.console.rendering import Rendering
@@ -31,8 +32,9 @@ _BLOCKED_SHOWN: Final = 50
 class Console:
     """One method a route. Files are read at start: nothing in a request can name another."""
 
-    def __init__(self, plane: ControlPlane, door: Door, render: Rendering) -> None:
+    def __init__(self, plane: ControlPlane, certificates: Certificates, door: Door, render: Rendering) -> None:
         self._plane = plane
+        self._certificates = certificates
         self._door = door
         self._static = {
             path.name: (path.read_bytes(), _MEDIA_TYPES[path.suffix])
@@ -46,6 +48,8 @@ class Console:
         routes = APIRouter()
         routes.add_api_route("/", self.page, methods=["GET"], response_model=None)
         routes.add_api_route("/static/{name}", self.static, methods=["GET"])
+        routes.add_api_route("/certificates", self.certificates, methods=["GET"], response_model=None)
+        routes.add_api_route("/certificates/{certificate_id}", self.certificate, methods=["GET"], response_model=None)
         routes.add_api_route("/sign-in", self.sign_in_page, methods=["GET"])
         routes.add_api_route("/sign-in", self.sign_in, methods=["POST"])
         routes.add_api_route("/sign-out", self.sign_out, methods=["POST"])
@@ -65,6 +69,25 @@ class Console:
         read_query(request)
         desk = await self._desk()
         return self._page("page.html", session=session, desk=desk, progress=await self._progress())
+
+    async def certificates(self, request: Request) -> Response:
+        """What ended kills left behind, newest first."""
+        try:
+            self._door.person(request)
+        except Refusal:
+            return RedirectResponse("/sign-in", status_code=303)
+        read_query(request)
+        return self._page("certificates.html", rows=await read(self._certificates.certificates()))
+
+    async def certificate(self, request: Request) -> Response:
+        """One certificate, to be read and printed."""
+        try:
+            self._door.person(request)
+        except Refusal:
+            return RedirectResponse("/sign-in", status_code=303)
+        read_query(request)
+        found = await certificate_of(request, self._certificates)
+        return self._page("certificate.html", certificate=printed(found))
 
     async def static(self, request: Request) -> Response:
         """A stylesheet, a script or the mark."""
@@ -165,7 +188,7 @@ class Console:
 
     async def _progress(self) -> Progress | None:
         try:
-            return progress_of(await read(self._plane.kill_progress()))
+            return progress_of(await read(self._plane.kill_progress()), self._certificates.has_certificate)
         except Exception:  # The edge, as above.
             log.exception("the kill's progress could not be read")
             return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -32,7 +32,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountProgress:
-    """One account's kill. ``end`` is empty while it runs."""
+    """One account's kill. ``end`` is empty while it runs, ``certificate`` until there is one: then it is its id."""
 
     name: str
     phase: str
@@ -43,6 +43,7 @@ class AccountProgress:
     left: tuple[str, ...]
     why: str
     advice: str
+    certificate: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +81,8 @@ class BlockedRow:
     decision_id: str
 
 
-def progress_of(job: Mapping[str, Any] | None) -> Progress | None:
-    """The plane's job, fit to be shown."""
+def progress_of(job: Mapping[str, Any] | None, certified: Callable[[str], bool]) -> Progress | None:
+    """The plane's job, fit to be shown. ``certified`` says whether a job has its certificate."""
     if job is None:
         return None
     flat_ms = job.get("flat_ms")
@@ -92,7 +93,7 @@ def progress_of(job: Mapping[str, Any] | None) -> Progress | None:
         by=text(job.get("by")),
         reason=text(job.get("reason")),
         flat_ms=float(flat_ms) if isinstance(flat_ms, int | float) else None,
-        accounts=tuple(_account(each) for each in job.get("accounts") or ()),
+        accounts=tuple(_account(each, certified) for each in job.get("accounts") or ()),
     )
 
 
@@ -117,8 +118,8 @@ def text(value: object) -> str:
     return "" if value is None else str(value)[:_TEXT_MAX].encode("utf-8", "replace").decode("utf-8")
 
 
-def _account(account: Mapping[str, Any]) -> AccountProgress:
-    phase = text(account.get("phase"))
+def _account(account: Mapping[str, Any], certified: Callable[[str], bool]) -> AccountProgress:
+    phase, job_id = text(account.get("phase")), text(account.get("job_id"))
     read_backs = account.get("read_backs")
     return AccountProgress(
         name=text(account.get("name", account.get("account"))),
@@ -130,6 +131,7 @@ def _account(account: Mapping[str, Any]) -> AccountProgress:
         left=tuple(text(each) for each in list(account.get("left") or ())[:_LEFT_MAX]),
         why=text(account.get("why")),
         advice=text(account.get("advice")),
+        certificate=job_id if phase in _ENDS and job_id and certified(job_id) else "",
     )
 
 

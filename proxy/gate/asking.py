@@ -10,7 +10,7 @@ from proxy.gate.ruling import JudgedRequest
 from proxy.store.view import Bucket, HoldRequest
 from rules.decision import Enforcement
 from rules.exposure import held_order
-from rules.flow.message_rate import MessageRate
+from rules.flow.message_rate import Cancels, MessageRate
 from rules.intent import intent_of
 from rules.model import Intent
 from rules.policy import Policy
@@ -77,6 +77,6 @@ def _buckets(request: JudgedRequest, intents: Sequence[Intent], policy: Policy) 
                 buckets[allowed.scope] = replace(
                     bucket,
                     spend=bucket.spend + adds_risk,
-                    drain=bucket.drain + (not adds_risk and rule.cancels == "counted"),
+                    drain=bucket.drain + (not adds_risk and rule.cancels is Cancels.COUNTED),
                 )
     return tuple(buckets.values())

@@ -28,6 +28,7 @@ from proxy.store.codec import once_for_all
 from proxy.store.fence import Fence, FenceCorrupt
 from proxy.store.gate_store import GateStore, StoreFull, StoreUnavailable
 from proxy.store.view import View
+from rules.attempts import refused_at_size
 from rules.decision import Decision, Verdict
 from rules.engine import clear, decide_batch
 from rules.model import Intent
@@ -243,5 +244,5 @@ class Judge:
 
 
 def _size_told(decisions: Sequence[Decision]) -> Decimal | None:
-    """The quantity a bot was told would have passed; a batch is told none."""
-    return decisions[0].headroom if len(decisions) == 1 else None
+    """The quantity that the pieces of a refused entry may come to; a batch is told none."""
+    return refused_at_size(decisions[0]) if len(decisions) == 1 else None

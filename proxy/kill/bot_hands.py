@@ -9,21 +9,27 @@ never sell what is another bot's.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Final, Protocol
 
 from proxy.accounts.troubles import VenueRefused, VenueUnavailable
 from proxy.accounts.venue_account import VenueAccount
+from proxy.accounts.way_out_payloads import CloseReport
 from proxy.kill.hands import Reading, VenueHands
 from proxy.venues.binance.client_ids import inward
-from rules.kill.events import CancelStep, CloseStep, OpenLeg, RestingOrder
+from rules.kill.events import CancelStep, CloseStep, Fill
+from rules.kill.legs import OpenLeg, OrderKind, RestingOrder
 from rules.model import PositionSide
 
 CANCELS_AT_ONCE: Final = 5
 LATE_S: Final = 5.0
 """How long a close that the venue does not know may still turn up (docs/venues.md)."""
+
+_OVER: Final = ("FILLED", "EXPIRED", "CANCELED", "REJECTED", "EXPIRED_IN_MATCH")
+"""Binance's words for an order that fills no more."""
 
 
 class OwnShare(Protocol):
@@ -49,6 +55,13 @@ class _Close:
     order_id: str = ""
     ended: bool = False
 
+    def heard(self, report: CloseReport) -> None:
+        """What the venue says of it."""
+        self.order_id = report.order_id
+        self.ended = report.status in _OVER
+        if self.ended:
+            self.quantity = report.filled_quantity
+
     def moves(self, share: OwnShare) -> Decimal:
         return max(Decimal(0), self.quantity - (share.counted(self.order_id) if self.order_id else Decimal(0)))
 
@@ -64,62 +77,69 @@ class BotHands(VenueHands):
         self._share = share
         self._clock = clock or asyncio.get_running_loop().time
         self._closes: list[_Close] = []
-        self._orders: dict[CancelStep, tuple[str, ...]] = {}
+        self._orders: dict[tuple[str, OrderKind], tuple[str, ...]] = {}
 
-    async def survey(self) -> Reading:
+    async def survey(self, *, orders: bool = True) -> Reading:
         """What the venue shows now of the bot's. VenueUnavailable while nobody knows whose a position is."""
-        await asyncio.gather(*(self._look_up(close) for close in self._closes))
-        reading = await super().survey()
-        plain = self._own(reading.plain_orders)
-        conditional = self._own(reading.conditional_orders)
-        self._orders = {
-            **self._named(plain, conditional=False),
-            **self._named(conditional, conditional=True),
+        await asyncio.gather(*(self._look_up(close) for close in tuple(self._closes)))
+        reading = await super().survey(orders=orders)
+        own = {
+            OrderKind.PLAIN: self._own(reading.plain_orders),
+            OrderKind.CONDITIONAL: self._own(reading.conditional_orders),
+            OrderKind.ALGO: self._own(reading.algo_orders),
         }
+        if orders:
+            self._orders = _named(own)
         known = all(self._share.quantity(leg.symbol, leg.position_side) is not None for leg in reading.positions)
         if not known and not self._orders:
             raise VenueUnavailable("whose position is whose is not known yet")
         # The orders need no share to be told apart: they go first in any case.
-        legs = [own for leg in reading.positions if known and (own := self._part(leg)).quantity]
-        return replace(reading, plain_orders=plain, conditional_orders=conditional, positions=tuple(legs))
+        legs = [part for leg in reading.positions if known and (part := self._part(leg)).quantity]
+        return replace(
+            reading,
+            plain_orders=own[OrderKind.PLAIN],
+            conditional_orders=own[OrderKind.CONDITIONAL],
+            algo_orders=own[OrderKind.ALGO],
+            positions=tuple(legs),
+        )
 
     async def cancel(self, step: CancelStep) -> None:
         """Cancel the bot's orders of one kind of one symbol, those of the last reading, one by one."""
+        if step.kind is OrderKind.ALGO:
+            await super().cancel(step)
+            return
         slots = asyncio.Semaphore(CANCELS_AT_ONCE)
+        cancel = self._venue.cancel_order if step.kind is OrderKind.PLAIN else self._venue.cancel_conditional
 
-        async def cancel(name: str) -> None:
+        async def one(name: str) -> None:
             async with slots:
-                if step.conditional:
-                    await self._venue.cancel_conditional(step.symbol, name)
-                else:
-                    await self._venue.cancel_order(step.symbol, name)
+                await cancel(step.symbol, name)
 
         async with asyncio.TaskGroup() as group:
-            for name in self._orders.get(step, ()):
-                group.create_task(cancel(name))
+            for name in self._orders.get((step.symbol, step.kind), ()):
+                group.create_task(one(name))
 
-    async def close(self, step: CloseStep, client_order_id: str) -> None:
+    async def close(self, step: CloseStep, client_order_id: str) -> CloseReport:
         """Close a part of the bot's share, once, under the bot's own tag."""
         close = _Close(
             leg=step.leg, name=f"{self._tag}{client_order_id}", quantity=step.quantity, sent_at=self._clock()
         )
         self._closes.append(close)
         try:
-            await super().close(step, close.name)
+            report = await super().close(step, close.name)
         except VenueRefused:
             self._closes.remove(close)
             raise
+        close.heard(report)
+        return report
+
+    async def tally(self, closes: Sequence[tuple[CloseStep, str]], since: datetime) -> tuple[Fill, ...]:
+        """What became of closes, under the names the job knows them by."""
+        fills = await super().tally([(step, f"{self._tag}{name}") for step, name in closes], since)
+        return tuple(replace(fill, client_order_id=fill.client_order_id.removeprefix(self._tag)) for fill in fills)
 
     def _own(self, orders: tuple[RestingOrder, ...]) -> tuple[RestingOrder, ...]:
         return tuple(order for order in orders if inward(order.client_order_id, self._tag) is not None)
-
-    def _named(self, orders: tuple[RestingOrder, ...], *, conditional: bool) -> dict[CancelStep, tuple[str, ...]]:
-        return {
-            CancelStep(symbol=symbol, conditional=conditional): tuple(
-                order.client_order_id for order in orders if order.symbol == symbol
-            )
-            for symbol in {order.symbol for order in orders}
-        }
 
     def _part(self, leg: OpenLeg) -> OpenLeg:
         """The leg as far as it is the bot's to close: at most its share, at most what is there, never the other way.
@@ -135,15 +155,20 @@ class BotHands(VenueHands):
 
     async def _look_up(self, close: _Close) -> None:
         """What became of a close: how much of it filled, for as long as the shares have not counted it."""
-        if close.ended and not close.moves(self._share):
-            self._closes.remove(close)
-            return
         if close.ended:
+            if not close.moves(self._share):
+                self._closes.remove(close)
             return
-        order = await self._venue.order_by_client_id(close.leg.symbol, close.name, False)
-        if order is not None:
-            close.order_id = order.order_id
-            close.ended = not order.leaves_quantity
-            close.quantity = order.filled_quantity if close.ended else close.quantity
+        report = await self._way.order(close.leg.symbol, close.name)
+        if report is not None:
+            close.heard(report)
         elif self._clock() - close.sent_at > LATE_S:
             self._closes.remove(close)
+
+
+def _named(own: dict[OrderKind, tuple[RestingOrder, ...]]) -> dict[tuple[str, OrderKind], tuple[str, ...]]:
+    found: dict[tuple[str, OrderKind], tuple[str, ...]] = {}
+    for kind, orders in own.items():
+        for order in orders:
+            found[order.symbol, kind] = (*found.get((order.symbol, kind), ()), order.client_order_id)
+    return found

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -17,6 +18,8 @@ from proxy.store.fence import Fence, Scope
 if TYPE_CHECKING:
     from proxy.kill.report import AccountReport, KillReport
     from proxy.vault.keys import ExchangeKey
+    from proxy.vault.vault import Vault
+    from rules.kill.settings import Flatten
 
 FLAT, NOT_FLAT, NOT_STARTED = 0, 1, 3
 """Exit codes. NOT_STARTED: nothing was cancelled or closed; whether entries are stopped is printed."""
@@ -53,21 +56,24 @@ def run(args: argparse.Namespace, stdout: TextIO = sys.stdout, stderr: TextIO = 
     from proxy.vault.errors import VaultError
 
     try:
-        keys, traders = _keys(data_dir, scope, args.passphrase_file)
+        vault = _open_vault(data_dir, args.passphrase_file)
     except (VaultError, OSError, EOFError) as trouble:
         return _blocked_only(f"the exchange keys cannot be read: {trouble}", done, args, stdout, stderr)
+    traders = tuple((key.bot, key.account) for key in vault.guard_keys())
+    keys = tuple(
+        key
+        for key in vault.accounts()
+        if scope.covers(key.account, key.venue) or (scope.bot is not None and (scope.bot, key.account) in traders)
+    )
     if not keys:
         return _blocked_only(f"the vault holds no such {scope.level.value}", done, args, stdout, stderr)
     unknown = sorted({key.venue for key in keys} - set(args.settings.venue_urls))
     if unknown:
         return _blocked_only(f"no base URL is set for {', '.join(unknown)}", done, args, stdout, stderr)
-    return _drive(args, scope, keys, traders, stdout, stderr)
+    return _drive(args, scope, vault, keys, traders, stdout, stderr)
 
 
-def _keys(
-    data_dir: Path, scope: Scope, passphrase_file: Path | None
-) -> tuple[tuple[ExchangeKey, ...], tuple[tuple[str, str], ...]]:
-    """The exchange keys of all that a scope covers, and which bots trade which accounts."""
+def _open_vault(data_dir: Path, passphrase_file: Path | None) -> Vault:
     from getpass import getpass
 
     from proxy.vault.passphrase import read_passphrase
@@ -75,19 +81,13 @@ def _keys(
 
     prompt = getpass if sys.stdin.isatty() else None
     passphrase = read_passphrase(environment=os.environ, file=passphrase_file, prompt=prompt)
-    vault = Vault.open(data_dir / "vault" / "vault.json", passphrase)
-    traders = tuple((key.bot, key.account) for key in vault.guard_keys())
-    covered = (
-        key
-        for key in vault.accounts()
-        if scope.covers(key.account, key.venue) or (scope.bot is not None and (scope.bot, key.account) in traders)
-    )
-    return tuple(covered), traders
+    return Vault.open(data_dir / "vault" / "vault.json", passphrase)
 
 
 def _drive(
     args: argparse.Namespace,
     scope: Scope,
+    vault: Vault,
     keys: tuple[ExchangeKey, ...],
     traders: tuple[tuple[str, str], ...],
     stdout: TextIO,
@@ -95,15 +95,23 @@ def _drive(
 ) -> int:
     import asyncio
 
+    from proxy.certificate.keeping import CertificateKeeper
+    from proxy.clock import utc_now
     from proxy.store import codec
     from rules.kill.events import Phase
 
     report = asyncio.run(_kill(args, scope, keys, traders, stderr))
+    keeper = CertificateKeeper(args.data_dir, vault, utc_now)
+    issued = keeper.certify(report)
     if args.json:
-        print(codec.dump(codec.plain(report)).decode(), file=stdout)
+        print(codec.dump(codec.plain(report) | {"certificates": codec.plain(issued)}).decode(), file=stdout)
     else:
         for account in report.accounts:
             print(_summary(account), file=stdout)
+        for each in issued.certificates:
+            print(f"certificate of {each.phase}: {keeper.shelf.path(each.id)}", file=stdout)
+        for trouble in issued.troubles:
+            print(f"NO CERTIFICATE: {trouble}", file=stdout)
     return FLAT if report.phase in (Phase.FLAT, Phase.FLAT_EXCEPT_DUST) else NOT_FLAT
 
 
@@ -123,9 +131,31 @@ async def _kill(
 
     async with DirectHands(args.settings, traders) as direct:
         hands = [await direct.hand(scope, key) for key in keys]
-        report = await kill(args.data_dir, scope, hands, args.by, args.reason, on_step=show, latch=direct.latch)
+        report = await kill(
+            args.data_dir,
+            scope,
+            hands,
+            args.by,
+            args.reason,
+            on_step=show,
+            latch=direct.latch,
+            flatten=_flatten(args),
+        )
         await direct.end(scope, report.generation)
         return report
+
+
+def _flatten(args: argparse.Namespace) -> Flatten:
+    """How the policy in force wants positions closed; a policy that cannot be read delays no kill."""
+    from proxy.policy.problems import PolicyError
+    from proxy.policy.shelf import Shelf
+    from proxy.policy_file import read_policy
+    from rules.kill.settings import FLATTEN_DEFAULT
+
+    for path in (Shelf(args.data_dir).active_path, args.settings.policy):
+        with suppress(PolicyError):
+            return read_policy(path)[0].kill.flatten
+    return FLATTEN_DEFAULT
 
 
 def _blocked_only(why: str, done: str, args: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:

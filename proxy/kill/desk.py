@@ -24,12 +24,16 @@ from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.store.fence import Fence, Scope
 from proxy.store.warden_store import WardenStore
+from rules.kill.settings import Flatten
 from rules.model import TradingState
 
 log = logging.getLogger("perpguard.kill")
 
 Record = Callable[[str, str, dict[str, Any]], Awaitable[None]]
 """Writes an event to the audit: what happened, by whom, and the details. Never raises."""
+
+Certify = Callable[[KillReport], Awaitable[None]]
+"""Certifies a press that is over. Never raises."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +61,10 @@ class _Run:
 
 
 class KillDesk:
-    """Presses and re-arms for one data directory. ``changed`` hears of every scope whose book a kill may have moved."""
+    """Presses and re-arms for one data directory. ``changed`` hears of every scope whose book a kill may have moved.
+
+    ``flatten`` is how the policy of that moment wants positions closed.
+    """
 
     def __init__(
         self,
@@ -66,14 +73,18 @@ class KillDesk:
         roster: Roster,
         store: WardenStore,
         record: Record,
+        certify: Certify,
         changed: Callable[[Scope], None],
+        flatten: Callable[[], Flatten],
     ) -> None:
         self.roster = roster
         self.truths = Truths(Fence(data_dir), store)
         self._data_dir = data_dir
         self._store = store
         self._record = record
+        self._certify = certify
         self._changed = changed
+        self._flatten = flatten
         self._runs: dict[_Run, asyncio.Task[None]] = {}
         self._in_flight: dict[Scope, InFlight] = {}
 
@@ -280,6 +291,7 @@ class KillDesk:
         detail = plain(report) | ({"in_flight": plain(followed)} if followed is not None else {})
         await self._record(f"kill.{report.phase.value.lower()}", by, detail)
         log.warning("kill of %s ended: %s", scope, report.phase.value)
+        await self._certify(report)
 
     async def _made_flat(
         self,
@@ -292,11 +304,13 @@ class KillDesk:
     ) -> KillReport:
         """Kill, and kill once more if something was on the wire still when its account had been read as flat."""
         if sent is None:
-            return await kill(self._data_dir, scope, hands, by, reason, latch=self._tell_store)
+            return await kill(self._data_dir, scope, hands, by, reason, latch=self._tell_store, flatten=self._flatten())
         self._in_flight[scope] = sent
         async with asyncio.TaskGroup() as both:
             following = both.create_task(followed(self._store, sent, pressed))
-            report = await kill(self._data_dir, scope, hands, by, reason, latch=self._tell_store)
+            report = await kill(
+                self._data_dir, scope, hands, by, reason, latch=self._tell_store, flatten=self._flatten()
+            )
             late = not following.done()
             if not report.flat:
                 following.cancel()  # Pursuit goes on until it is flat, and what arrives meanwhile is seen.
@@ -305,7 +319,15 @@ class KillDesk:
         self._in_flight[scope] = following.result()
         if not late:
             return report
-        return await kill(self._data_dir, scope, hands, by, "what was in flight is over", latch=self._tell_store)
+        return await kill(
+            self._data_dir,
+            scope,
+            hands,
+            by,
+            "what was in flight is over",
+            latch=self._tell_store,
+            flatten=self._flatten(),
+        )
 
     async def _tell_store(self, scope: Scope, generation: int) -> None:
         await self.truths.tell(scope, generation, running=True)

@@ -81,6 +81,8 @@ class DirectHands:
             api_key=key.api_key,
             secret=key.api_secret,
             base_url=self._settings.venue_urls[key.venue],
+            spot_url=self._settings.hosts(key.venue)["sapi"],
+            other_urls=self._settings.venues[key.venue].other_urls,
         )
         self._closing.push_async_callback(venue.aclose)
         if scope.bot is None or self._has_all(scope.bot, key.account):

@@ -1,27 +1,53 @@
-"""What a kill needs of a venue, and ``VenueAccount`` fitted to it. Decides nothing."""
+"""What a kill needs of a venue, and the venue's calls fitted to it. Decides nothing."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import time
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Protocol
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final, Protocol, TypeVar
 
-from proxy.accounts.payloads import Book, OrderRef
-from proxy.accounts.troubles import VenueTrouble
+from proxy.accounts.calls import together
+from proxy.accounts.client import Row
+from proxy.accounts.market_payloads import Depth, Touch
+from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
 from proxy.accounts.venue_account import VenueAccount
-from rules.instrument import Instrument
-from rules.kill.events import CancelStep, CloseStep, OpenLeg, RestingOrder
+from proxy.accounts.way_out import WayOut
+from proxy.accounts.way_out_payloads import CloseReport, Listed, legs_of, resting
+from proxy.store import codec
+from rules.kill.events import CancelStep, CloseStep, Fill
+from rules.kill.legs import OpenLeg, OrderKind, RestingOrder
 
-_LIMITS_WAIT_SECONDS: Final = 3.0
+T = TypeVar("T")
+
+_LISTING_WAIT_S: Final = 3.0
+_LISTING_FRESH_S: Final = 10.0
+# What only makes a close better, or belongs to another of the venue's services, must not make the way out slow.
+_BESIDE_WAIT_S: Final = 1.0
+_ALGO_AGAIN_S: Final = 5.0
+_CLOCKS_APART: Final = timedelta(minutes=1)
+# A leg larger than this part of what stands at the touch is worth a look into the book; it costs a request a symbol.
+_TOUCH_SHARE: Final = Decimal("0.25")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """One survey of the venue: orders read before positions."""
+    """One survey of the venue, as ``rules.kill.events.Surveyed`` tells of it."""
 
     plain_orders: tuple[RestingOrder, ...]
     conditional_orders: tuple[RestingOrder, ...]
     positions: tuple[OpenLeg, ...]
+    algo_orders: tuple[RestingOrder, ...] = ()
+    complete: bool = True
+    unread: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
+    venue_time: datetime | None = None
+    digest: str = ""
 
 
 class AccountHands(Protocol):
@@ -32,16 +58,20 @@ class AccountHands(Protocol):
         """The account's name in the guard."""
         ...
 
-    async def survey(self) -> Reading:
-        """What the venue shows now."""
+    async def survey(self, *, orders: bool = True) -> Reading:
+        """What the venue shows now; without ``orders`` the positions alone."""
         ...
 
     async def cancel(self, step: CancelStep) -> None:
         """Cancel the orders of one kind of one symbol."""
         ...
 
-    async def close(self, step: CloseStep, client_order_id: str) -> None:
-        """Send one reduce-only market order, once."""
+    async def close(self, step: CloseStep, client_order_id: str) -> CloseReport:
+        """Send one reduce-only order, once."""
+        ...
+
+    async def tally(self, closes: Sequence[tuple[CloseStep, str]], since: datetime) -> tuple[Fill, ...]:
+        """What became of closes, each named by its client order id, and what the venue charged for them."""
         ...
 
 
@@ -50,65 +80,172 @@ class VenueHands:
 
     def __init__(self, venue: VenueAccount) -> None:
         self._venue = venue
-        self._instruments: dict[str, Instrument] = {}
+        self._way = WayOut(venue.calls)
+        self._listing: Mapping[str, Listed] = {}
+        self._listed_at = float("-inf")
+        self._algo_again_at = float("-inf")
+        self._algo_trouble = ""
+        self._held_positions = True
 
     @property
     def name(self) -> str:
         """The account's name in the guard."""
         return self._venue.name
 
-    async def survey(self) -> Reading:
-        """What the venue shows now, with the limits of its market orders as far as they could be had."""
-        limits = asyncio.create_task(self._load_limits())
+    async def survey(self, *, orders: bool = True) -> Reading:
+        """What the venue shows now, with limits, touch and depth of what is held as far as they could be had.
+
+        An order's way is algo or conditional, plain, position. Read in that direction, none slips through between two
+        reads; read at the same time, one that triggers just then would be in neither answer.
+        """
+        listing = asyncio.create_task(self._load_listing())
         try:
-            book = await self._venue.book()
-            await limits
+            raw = await self._order_rows() if orders else _NO_ORDERS
+            positions, touches, venue_time = await together(
+                self._way.positions(), self._touches(), self._venue_time(orders)
+            )
+            await listing
         finally:
-            limits.cancel()
-        return self._reading(book)
+            listing.cancel()
+        legs = legs_of(positions, self._listing, touches, {})
+        deep = await self._depths(legs)
+        self._held_positions = bool(legs)
+        read = {"algo": raw.algo, "conditional": raw.conditional, "plain": raw.plain, "positions": positions}
+        return Reading(
+            plain_orders=resting(raw.plain, "orderId"),
+            conditional_orders=resting(raw.conditional, "algoId"),
+            algo_orders=resting(raw.algo, "algoId"),
+            positions=legs_of(positions, self._listing, touches, deep) if deep else legs,
+            complete=orders,
+            unread=raw.unread,
+            unlisted=raw.unlisted,
+            venue_time=venue_time,
+            digest=hashlib.sha256(codec.dump(read)).hexdigest(),
+        )
 
     async def cancel(self, step: CancelStep) -> None:
         """Cancel the orders of one kind of one symbol."""
-        await self._venue.cancel_all(step.symbol, step.conditional)
+        match step.kind:
+            case OrderKind.PLAIN:
+                await self._way.cancel_plain(step.symbol)
+            case OrderKind.CONDITIONAL:
+                await self._way.cancel_conditional(step.symbol)
+            case OrderKind.ALGO:
+                await together(*(self._way.cancel_algo(order_id) for order_id in step.order_ids))
 
-    async def close(self, step: CloseStep, client_order_id: str) -> None:
-        """Send one reduce-only market order, once."""
+    async def close(self, step: CloseStep, client_order_id: str) -> CloseReport:
+        """Send one reduce-only order, once."""
         leg = step.leg
-        await self._venue.close_position(leg.symbol, leg.position_side, step.side, step.quantity, client_order_id)
+        return await self._way.close(
+            leg.symbol, leg.position_side, step.side, step.quantity, step.price, client_order_id
+        )
+
+    async def tally(self, closes: Sequence[tuple[CloseStep, str]], since: datetime) -> tuple[Fill, ...]:
+        """What became of closes, each named by its client order id, and what the venue charged for them."""
+        symbols = sorted({step.leg.symbol for step, _ in closes})
+        since -= _CLOCKS_APART  # The venue's clock decides, and only our own orders' fees are taken.
+        reports = await together(*(self._way.order(step.leg.symbol, name) for step, name in closes))
+        charged = await together(*(self._way.fees(symbol, since) for symbol in symbols))
+        fees: dict[str, tuple[Decimal, str]] = {}
+        for fee in (fee for rows in charged for fee in rows):
+            fees[fee.order_id] = (fees.get(fee.order_id, (Decimal(0), ""))[0] + fee.amount, fee.asset)
+        return tuple(
+            _fill(step.leg.symbol, name, report, fees) for (step, name), report in zip(closes, reports, strict=True)
+        )
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._venue.aclose()
 
-    async def _load_limits(self) -> None:
-        """Slices need the venue's maximum, but a listing that cannot be read must not delay the way out."""
-        if self._instruments:
-            return
+    async def _order_rows(self) -> _OrderRows:
+        algo = asyncio.create_task(self._algo_rows())
         try:
-            async with asyncio.timeout(_LIMITS_WAIT_SECONDS):
-                self._instruments = await self._venue.instruments()
-        except (VenueTrouble, TimeoutError):
-            return  # The next survey tries again; until then the whole position is sent as one order.
+            conditional = await self._way.conditional_orders()
+            rows, unread, unlisted = await algo
+            plain = await self._way.plain_orders()
+        finally:
+            algo.cancel()
+        return _OrderRows(algo=rows, conditional=conditional, plain=plain, unread=unread, unlisted=unlisted)
 
-    def _reading(self, book: Book) -> Reading:
-        legs = []
-        for position in book.positions:
-            limits = self._instruments.get(position.symbol)
-            leg = OpenLeg(
-                symbol=position.symbol,
-                position_side=position.position_side,
-                quantity=position.quantity,
-                step_size=limits.market_step_size if limits else None,
-                quantity_min=limits.market_quantity_min if limits else None,
-                quantity_max=limits.market_quantity_max if limits else None,
-            )
-            legs.append(leg)
-        return Reading(
-            plain_orders=tuple(map(_resting, book.plain)),
-            conditional_orders=tuple(map(_resting, book.conditional)),
-            positions=tuple(legs),
-        )
+    async def _algo_rows(self) -> tuple[tuple[Row, ...], tuple[str, ...], tuple[str, ...]]:
+        """The working TWAPs; else why they are not read this time, or never can be at this venue's address."""
+        if time.monotonic() < self._algo_again_at:
+            return (), (self._algo_trouble,), ()
+        try:
+            async with asyncio.timeout(_BESIDE_WAIT_S):
+                return await self._way.algo_orders(), (), ()
+        except VenueRefused as refusal:
+            return (), (), (f"algo orders: {refusal}",)
+        except VenueTrouble as trouble:
+            silence = trouble.retry_after if isinstance(trouble, VenueThrottled) else 0.0
+            self._algo_trouble = f"algo orders: {trouble}"
+        except TimeoutError:
+            silence, self._algo_trouble = 0.0, f"algo orders: no answer within {_BESIDE_WAIT_S:g} s"
+        self._algo_again_at = time.monotonic() + max(silence, _ALGO_AGAIN_S)
+        return (), (self._algo_trouble,), ()
+
+    async def _load_listing(self) -> None:
+        """Slices need the venue's limits, but a listing that cannot be read must not delay the way out."""
+        fresh = time.monotonic() - self._listed_at < _LISTING_FRESH_S
+        if self._listing and (fresh or not self._held_positions):
+            return
+        wait = _BESIDE_WAIT_S if self._listing else _LISTING_WAIT_S
+        # The next survey tries again; until then an older listing serves, or none.
+        with suppress(VenueTrouble, TimeoutError):
+            async with asyncio.timeout(wait):
+                self._listing = await self._way.listing()
+                self._listed_at = time.monotonic()
+
+    async def _touches(self) -> Mapping[str, Touch]:
+        if not self._held_positions:
+            return {}
+        return await _beside(self._way.touches(), {})
+
+    async def _venue_time(self, wanted: bool) -> datetime | None:
+        return await _beside(self._way.server_time(), None) if wanted else None
+
+    async def _depths(self, legs: Iterable[OpenLeg]) -> dict[str, Depth]:
+        """The books of the legs that the touch is too small for, or of which nothing is known."""
+        symbols = sorted({leg.symbol for leg in legs if leg.trading and _worth_a_look(leg)})
+        depths = await together(*(_beside(self._way.depth(symbol), None) for symbol in symbols))
+        return {symbol: depth for symbol, depth in zip(symbols, depths, strict=True) if depth is not None}
 
 
-def _resting(order: OrderRef) -> RestingOrder:
-    return RestingOrder(symbol=order.symbol, order_id=order.order_id, client_order_id=order.client_order_id)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OrderRows:
+    algo: tuple[Row, ...] = ()
+    conditional: tuple[Row, ...] = ()
+    plain: tuple[Row, ...] = ()
+    unread: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
+
+
+_NO_ORDERS: Final = _OrderRows()
+
+
+def _worth_a_look(leg: OpenLeg) -> bool:
+    return leg.book is None or leg.size > sum((level.quantity for level in leg.book), Decimal(0)) * _TOUCH_SHARE
+
+
+async def _beside(call: Awaitable[T], otherwise: T) -> T:
+    """What a close is better for but goes without."""
+    try:
+        async with asyncio.timeout(_BESIDE_WAIT_S):
+            return await call
+    except (VenueTrouble, TimeoutError):
+        return otherwise
+
+
+def _fill(symbol: str, name: str, report: CloseReport | None, fees: Mapping[str, tuple[Decimal, str]]) -> Fill:
+    if report is None:
+        return Fill(symbol=symbol, client_order_id=name, order_id=None, quantity=Decimal(0), average_price=None)
+    amount, asset = fees.get(report.order_id, (None, None))
+    return Fill(
+        symbol=symbol,
+        client_order_id=name,
+        order_id=report.order_id,
+        quantity=report.filled_quantity,
+        average_price=report.average_price,
+        fee=amount,
+        fee_asset=asset,
+    )

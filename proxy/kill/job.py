@@ -19,6 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from proxy.kill import gap
 from proxy.kill.hands import AccountHands
 from proxy.kill.joins import Join, joins, note_join, widest
 from proxy.kill.journal import Job, Journal, JournalCorrupt, Listener
@@ -27,6 +28,7 @@ from proxy.kill.report import AccountReport, KillReport, account_report, worst
 from proxy.kill.runner import Clock, Runner
 from proxy.store.fence import Fence, Scope
 from rules.kill.machine import DEADLINE, replay
+from rules.kill.settings import FLATTEN_DEFAULT, Flatten
 
 log = logging.getLogger("perpguard.kill")
 
@@ -74,6 +76,7 @@ class _Press:
     started_at: datetime
     blocked_ms: float | None
     latched: asyncio.Task[bool]
+    flatten: Flatten
 
 
 async def kill(
@@ -84,6 +87,7 @@ async def kill(
     reason: str,
     on_step: Listener | None = None,
     latch: Latch | None = None,
+    flatten: Flatten = FLATTEN_DEFAULT,
 ) -> KillReport:
     """Stop ``scope`` and make ``accounts`` flat, or join whoever is at it. Never raises for trouble with a venue."""
     clock, pressed = Clock(), time.monotonic()
@@ -104,6 +108,7 @@ async def kill(
         started_at=started_at,
         blocked_ms=blocked_ms,
         latched=latched,
+        flatten=flatten,
     )
     reports = tuple(await asyncio.gather(*(_kill_account(press, hands, clock, on_step) for hands in accounts)))
     await latched
@@ -164,6 +169,7 @@ def newest_jobs(data_dir: Path) -> tuple[NewestJob, ...]:
 
 def _newest_of_all(data_dir: Path) -> Iterator[tuple[str, str | None, Path]]:
     """Account, bot and newest journal of everyone that was ever killed."""
+    gap.mend()
     for directory in sorted(path for path in (data_dir / "kill" / "jobs").glob("*") if path.is_dir()):
         path = _newest(directory)
         if path is not None:
@@ -173,6 +179,9 @@ def _newest_of_all(data_dir: Path) -> Iterator[tuple[str, str | None, Path]]:
 
 def _read(path: Path) -> Journal | None:
     """A journal as it is now. Those that did not change are not parsed again: they are looked at all the time."""
+    remembered = gap.kept(path)
+    if remembered is not None:
+        return remembered
     found = path.stat()
     return _parsed(path, found.st_size, found.st_mtime_ns)
 
@@ -251,12 +260,14 @@ async def _run(
 
     trouble = ""
     try:
-        await Runner(journal, hands, disable_keys, clock).run()
+        await Runner(journal, hands, disable_keys, clock, flatten=press.flatten).run()
     except Exception as bug:  # The edge: a bug in one account's kill must not stop the kills of the others.
         log.exception("the kill of %s failed", hands.name)
         trouble = f"the kill itself failed ({type(bug).__name__}); press again"
     finally:
         journal.close()
+    if journal.trouble:
+        gap.keep(journal)
     trouble = trouble or journal.trouble
     report = account_report(journal.job, journal.events, joined=taken_over, trouble=trouble)
     return widened(report, journal.path)

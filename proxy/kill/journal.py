@@ -1,4 +1,7 @@
-"""One kill job on disk: an append-only file of JSON lines, each on the platter before the next step is taken.
+"""One kill job on disk: an append-only file of JSON lines, all of them on the platter before the next step is taken.
+
+What has happened is written at once, so that a process that dies loses none of it, and is brought to the platter with
+the intent that rests on it: a machine that loses its power loses nothing that anything was done upon.
 
 A line torn by a crash is cut off when the job is resumed: what it said did not happen as far as anybody knows. A disk
 that refuses to write does not stop a kill; the journal goes on in memory and says so.
@@ -85,6 +88,7 @@ class Journal:
         journal = cls(path, job, [], listener)
         journal._open(os.O_CREAT | os.O_EXCL)
         journal._append({"kind": "job", **codec.plain(job)})
+        journal._sync()
         return journal
 
     @classmethod
@@ -107,9 +111,10 @@ class Journal:
         return journal
 
     def intend(self, action: Action, at: datetime) -> None:
-        """Write down what is about to be done."""
+        """Write down what is about to be done; when this returns, it and all before it are on the platter."""
         content = {field.name: codec.plain(getattr(action, field.name)) for field in fields(action)}
         self._append({"kind": "intent", "at": codec.plain(at), "action": type(action).__name__, **content})
+        self._sync()
 
     def record(self, event: Event) -> None:
         """Write down what has happened."""
@@ -117,7 +122,8 @@ class Journal:
         self._append({"kind": "event", "event": to_plain(event)})
 
     def close(self) -> None:
-        """Give the file back."""
+        """Give the file back, all of it on the platter."""
+        self._sync()
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -159,12 +165,20 @@ class Journal:
                 if os.write(self._descriptor, line) != len(line):
                     # A partial line in the middle would damage the file for every reader after us.
                     raise OSError(0, "the line was written in part")
-                os.fsync(self._descriptor)
             except OSError as trouble:
                 self._give_up(trouble)
         if self._listener is not None:
             self._listener(content)
 
+    def _sync(self) -> None:
+        if self._descriptor >= 0:
+            try:
+                os.fsync(self._descriptor)
+            except OSError as trouble:
+                self._give_up(trouble)
+
     def _give_up(self, trouble: OSError) -> None:
         self.trouble = f"the journal went on in memory only: {trouble.strerror}"
-        self.close()
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)

@@ -13,17 +13,19 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from proxy.accounts.troubles import VenueTrouble
-from proxy.kill.hands import AccountHands
-from proxy.kill.job import NewestJob, job_history, newest_jobs
+from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
+from proxy.kill.hands import AccountHands, Reading
+from proxy.kill.job import NewestJob, job_directory, job_history, newest_jobs
 from proxy.kill.journal import Journal
+from proxy.kill.lock import AccountLock
 from proxy.store.fence import Scope
-from rules.kill.events import CancelFailed, CloseFailed, Event, Phase, SurveyFailed
+from rules.kill.events import Cause, Phase
 from rules.kill.machine import replay
+from rules.kill.state import KillState
 
 log = logging.getLogger("perpguard.kill")
 
@@ -40,6 +42,10 @@ PAUSE_FIRST_S: Final = 2.0
 PAUSE_MAX_S: Final = 30.0
 BAN_SLACK_S: Final = 0.5
 """After the end of a ban, for clocks that differ; and as much again by chance, for accounts that share an address."""
+
+DISAGREEING_EVERY_S: Final = 3.0
+DISAGREEMENTS_MAX: Final = 5
+"""So long may a list be older than a fill, or a feed lag behind the last close."""
 
 PROBE_EVERY_S: Final = 3.0
 """How often an exchange that did not answer is asked for one reading: when it answers, it is open again."""
@@ -70,11 +76,13 @@ class _Quarry:
     """What is remembered of one account's ended job. ``next_at`` is when something is due, in the loop's time.
 
     ``hinted`` is what the feed showed at the last look: only news is worth a reading, dust stays for ever.
+    ``disagreements`` counts readings that showed nothing while the feed, which follows our own fills, showed something.
     """
 
     job_id: str
     next_at: float
-    hinted: bool = True
+    hinted: bool = False
+    disagreements: int = 0
     alarmed: bool = False
 
 
@@ -122,8 +130,13 @@ class Pursuit:
         self._known = {who: quarry for who, quarry in self._known.items() if who in standing}
         async with asyncio.TaskGroup() as group:
             for scope, job in pairs:
-                if job.ended and not self._desk.busy(job.account):
+                if self._desk.busy(job.account):
+                    continue
+                if job.ended:
                     group.create_task(self._pursue(scope, job))
+                elif is_orphan(self._data_dir, job):
+                    log.warning("the kill of %s was left by whoever ran it; it is taken up", job.account)
+                    await self._desk.again(scope, job.account, PURSUER, "left unfinished")
 
     def _scope_of(self, job: NewestJob, engaged: Sequence[Scope]) -> Scope | None:
         """The scope an account is pursued under: the widest that stands over it and covers what the job covered."""
@@ -138,7 +151,7 @@ class Pursuit:
         who = (job.account, job.bot)
         quarry = self._known.get(who)
         if quarry is None or quarry.job_id != job.journal.job.job_id:
-            wait_s = self._wait_s(job) if state.phase is Phase.DEGRADED else READ_EVERY_S
+            wait_s = self._wait_s(job, state) if state.phase is Phase.DEGRADED else READ_EVERY_S
             quarry = self._known[who] = _Quarry(job_id=job.journal.job.job_id, next_at=loop.time() + wait_s)
         if state.phase is Phase.DEGRADED:
             if loop.time() >= quarry.next_at:
@@ -154,15 +167,21 @@ class Pursuit:
     async def _try_again(self, scope: Scope, job: NewestJob, quarry: _Quarry) -> None:
         """Begin again, but only when one reading shows that the exchange answers: a whole job would hammer at it."""
         reading = await self._read(scope, job, quarry)
-        if reading is None:
+        if reading is None or _is_closed(reading):
             quarry.next_at = max(quarry.next_at, asyncio.get_running_loop().time() + PROBE_EVERY_S)
             return
         await self._desk.again(scope, job.account, PURSUER, f"begun again: {_why(job)}")
         quarry.next_at = asyncio.get_running_loop().time() + PAUSE_FIRST_S
 
     async def _watch(self, scope: Scope, job: NewestJob, quarry: _Quarry) -> None:
-        shown = await self._read(scope, job, quarry)
-        quarry.next_at = max(quarry.next_at, asyncio.get_running_loop().time() + READ_EVERY_S)
+        reading = await self._read(scope, job, quarry)
+        now = asyncio.get_running_loop().time()
+        if reading is not None and _is_bare(reading) and self._shows(job.account):
+            await self._disagree(scope, job, quarry)
+            return
+        quarry.disagreements = 0
+        quarry.next_at = max(quarry.next_at, now + READ_EVERY_S)
+        shown = _shown(reading) if reading is not None else ()
         if not shown:
             return
         detail = {"account": job.account, "scope": str(scope), "shown": list(shown)}
@@ -175,43 +194,78 @@ class Pursuit:
             log.critical("EXTERNAL TRADER: %s is traded past the guard; it stays stopped", job.account)
             await self._record("kill.external_trader", PURSUER, detail)
 
-    async def _read(self, scope: Scope, job: NewestJob, quarry: _Quarry) -> tuple[str, ...] | None:
-        """What the account shows that has to go, in words; ``None`` when it could not be read."""
+    async def _disagree(self, scope: Scope, job: NewestJob, quarry: _Quarry) -> None:
+        """The venue's list is empty and the feed's is not: one of them is old. Read again, soon, for as long as a list
+        may be stale; then say so."""
+        quarry.disagreements += 1
+        pause_s = DISAGREEING_EVERY_S if quarry.disagreements <= DISAGREEMENTS_MAX else READ_EVERY_S
+        quarry.next_at = asyncio.get_running_loop().time() + pause_s
+        if quarry.disagreements == DISAGREEMENTS_MAX:
+            log.error("%s reads as flat, its feed does not: look at the venue itself", job.account)
+            await self._record("kill.disagreement", PURSUER, {"account": job.account, "scope": str(scope)})
+
+    async def _read(self, scope: Scope, job: NewestJob, quarry: _Quarry) -> Reading | None:
+        """What the account shows; ``None`` when it could not be read."""
         hand = self._desk.hand(scope, job.account)
         if hand is None:
             return None
         try:
-            reading = await hand.survey()
+            return await hand.survey()
         except VenueTrouble as trouble:
-            wait_s = getattr(trouble, "retry_after", 0.0)
+            wait_s = _silence_s(trouble)
             log.warning("%s cannot be read after its kill: %s", job.account, trouble)
             quarry.next_at = asyncio.get_running_loop().time() + wait_s + BAN_SLACK_S
             return None
-        legs = [leg for leg in reading.positions if leg.closable]
-        return (
-            *(f"order {order.order_id} {order.symbol}" for order in reading.plain_orders),
-            *(f"conditional order {order.order_id} {order.symbol}" for order in reading.conditional_orders),
-            *(f"position {leg.key} {leg.quantity}" for leg in legs),
-        )
 
-    def _wait_s(self, job: NewestJob) -> float:
+    def _wait_s(self, job: NewestJob, state: KillState) -> float:
         """From now: to the end of the ban that was named, else longer after each try that failed."""
         now = self._now()
-        ban = banned_until(job.journal.events)
-        if ban is not None and ban > now:
-            return (ban - now).total_seconds() + BAN_SLACK_S * (1 + self._chance.random())
+        if state.retry_at is not None and state.retry_at > now:
+            return (state.retry_at - now).total_seconds() + BAN_SLACK_S * (1 + self._chance.random())
+        if state.cause is Cause.CLOSED:
+            return PROBE_EVERY_S
         failed = tries_failed(self._data_dir, job)
         return min(PAUSE_FIRST_S * (1 << min(failed - 1, 8)), PAUSE_MAX_S)
 
 
-def banned_until(events: Iterable[Event]) -> datetime | None:
-    """When the last silence that the exchange demanded ends, ``None`` when it demanded none."""
-    demands = [
-        event.at + timedelta(seconds=event.retry_after)
-        for event in events
-        if isinstance(event, SurveyFailed | CancelFailed | CloseFailed) and event.retry_after is not None
-    ]
-    return max(demands, default=None)
+def _shown(reading: Reading) -> tuple[str, ...]:
+    """What has to go, in words. Dust may stay."""
+    return (
+        *(f"order {order.order_id} {order.symbol}" for order in reading.plain_orders),
+        *(f"conditional order {order.order_id} {order.symbol}" for order in reading.conditional_orders),
+        *(f"algo order {order.order_id} {order.symbol}" for order in reading.algo_orders),
+        *(f"position {leg.key} {leg.quantity}" for leg in reading.positions if leg.closable),
+    )
+
+
+def _is_closed(reading: Reading) -> bool:
+    """Whether all that is left of the account are positions that do not trade now."""
+    orders = (*reading.plain_orders, *reading.conditional_orders, *reading.algo_orders)
+    return bool(reading.positions) and not orders and not any(leg.trading for leg in reading.positions)
+
+
+def _is_bare(reading: Reading) -> bool:
+    orders = (*reading.plain_orders, *reading.conditional_orders, *reading.algo_orders)
+    return not orders and not reading.positions
+
+
+def _silence_s(trouble: VenueTrouble) -> float:
+    """How long not to ask: what the exchange demands, or, where it says no to the key itself, as long as may be."""
+    match trouble:
+        case VenueThrottled():
+            return trouble.retry_after
+        case VenueRefused():
+            return PAUSE_MAX_S
+        case _:
+            return 0.0
+
+
+def is_orphan(data_dir: Path, job: NewestJob) -> bool:
+    """Whether an unfinished job has no process any more: then its lock is free."""
+    lock = AccountLock(job_directory(data_dir, job.account, job.bot) / "lock")
+    free = lock.acquire()
+    lock.release()
+    return free
 
 
 def tries_failed(data_dir: Path, job: NewestJob) -> int:

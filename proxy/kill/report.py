@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import assert_never
+from typing import Final, assert_never
 
 from proxy.kill.journal import Job
+from rules.kill.cost import Cost, CostEstimate
 from rules.kill.events import (
     CancelFailed,
     CancelSent,
+    Cause,
     CloseFailed,
     CloseRejected,
     CloseSent,
+    Costed,
+    CostEstimated,
     DeadlinePassed,
     Engaged,
     Event,
     KeysDisabled,
-    OpenLeg,
     Phase,
     Resumed,
     Surveyed,
     SurveyFailed,
+    Tallied,
     Waited,
 )
-from rules.kill.machine import CALM_READS, advice, left, replay
+from rules.kill.legs import OpenLeg, OrderKind, RestingOrder
+from rules.kill.machine import replay
+from rules.kill.reckoning import filled_by_leg, reckoned
+from rules.kill.rounds import CALM_READS
+from rules.kill.state import advice, left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,19 +47,26 @@ class StepTaken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosedPosition:
-    """How much of a leg is gone since it was seen largest, by our orders or by anybody's."""
+    """How much of a leg is gone since it was seen largest; ``filled`` of it, without a sign, by the kill's own closes.
+
+    The rest was closed by others: orders of a bot still on their way, a liquidation, auto-deleveraging.
+    """
 
     symbol: str
     position_side: str
     quantity: Decimal
+    filled: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountReport:
     """One account's kill.
 
-    ``flat_ms`` is the time from the press to the first of the last calm read-backs, ``verified_ms`` to the end.
-    ``cancelled`` counts orders, plain and conditional, that were seen and are gone. ``trouble`` is the guard's own.
+    ``exposed_ms`` is the time from the press to the first reading from which on no position was seen, ``flat_ms`` to
+    the first of the last calm read-backs, ``verified_ms`` to the end. ``cancelled`` counts orders of every kind that
+    were seen and are gone. ``unlisted`` names the kinds of orders that the venue does not list at the address we read.
+    ``cause``, ``retry_at`` and ``cause_symbols`` say, for a machine, why it ended DEGRADED and when to begin again:
+    ``retry_at`` only where the venue named a time. ``trouble`` is the guard's own.
     """
 
     job_id: str
@@ -62,15 +78,22 @@ class AccountReport:
     phase: Phase
     flat: bool
     blocked_ms: float | None
+    exposed_ms: float | None
     flat_ms: float | None
     verified_ms: float | None
     latched: bool
     cancelled: int
     closed: tuple[ClosedPosition, ...]
     read_backs: tuple[datetime, ...]
+    unlisted: tuple[str, ...]
     left: tuple[str, ...]
     why: str
+    cause: Cause | None
+    retry_at: datetime | None
+    cause_symbols: tuple[str, ...]
     advice: str
+    cost_estimate: CostEstimate | None
+    cost: Cost | None
     joined: bool
     trouble: str
     steps: tuple[StepTaken, ...]
@@ -92,6 +115,13 @@ class KillReport:
     trouble: str
 
 
+_KINDS: Final = {
+    OrderKind.PLAIN: "orders",
+    OrderKind.CONDITIONAL: "conditional orders",
+    OrderKind.ALGO: "algo orders",
+}
+
+
 def account_report(job: Job, events: list[Event], *, joined: bool = False, trouble: str = "") -> AccountReport:
     """The report of one journal, finished or not."""
     state = replay(events)
@@ -108,15 +138,22 @@ def account_report(job: Job, events: list[Event], *, joined: bool = False, troub
         phase=phase,
         flat=phase is Phase.FLAT,
         blocked_ms=job.blocked_ms,
+        exposed_ms=_exposed_ms(job, surveys) if phase in (Phase.FLAT, Phase.FLAT_EXCEPT_DUST) else None,
         flat_ms=_milliseconds(job, calm[0]) if calm else None,
         verified_ms=_milliseconds(job, calm[-1]) if calm else None,
         latched=any(event.latched for event in events if isinstance(event, KeysDisabled)),
         cancelled=_cancelled(surveys),
-        closed=_closed(surveys),
+        closed=_closed(surveys, filled_by_leg(events)),
         read_backs=calm,
+        unlisted=tuple(sorted({what for survey in surveys for what in survey.unlisted})),
         left=left(state) if state else ("unknown: the kill has not begun",),
         why=state.why if state else "",
+        cause=state.cause if state else None,
+        retry_at=state.retry_at if state else None,
+        cause_symbols=state.cause_symbols if state else (),
         advice=advice(state) if state else "",
+        cost_estimate=next((event.estimate for event in events if isinstance(event, CostEstimated)), None),
+        cost=reckoned(events),
         joined=joined,
         trouble=trouble,
         steps=tuple(StepTaken(at=event.at, what=_words(event)) for event in events),
@@ -129,11 +166,20 @@ def worst(phases: tuple[Phase, ...]) -> Phase:
     return min(phases, key=order.index, default=Phase.ENGAGED)
 
 
+def _exposed_ms(job: Job, surveys: list[Surveyed]) -> float | None:
+    """From the press to the first reading of the last unbroken run of them that showed nothing to be closed."""
+    since: datetime | None = None
+    for survey in surveys:
+        exposed = any(leg.closable for leg in survey.positions)
+        since = None if exposed else since or survey.at
+    return _milliseconds(job, since) if since is not None else None
+
+
 def _last_calm_reads(surveys: list[Surveyed]) -> tuple[datetime, ...]:
     calm: list[datetime] = []
     for survey in reversed(surveys):
-        busy = survey.plain_orders or survey.conditional_orders or any(leg.closable for leg in survey.positions)
-        if busy:
+        quiet = survey.complete and not survey.unread and not survey.orders
+        if not quiet or any(leg.closable for leg in survey.positions):
             break
         calm.insert(0, survey.at)
     # More than three were read only when a failing read or a crash came between; the last ones carry the verdict.
@@ -141,12 +187,16 @@ def _last_calm_reads(surveys: list[Surveyed]) -> tuple[datetime, ...]:
 
 
 def _cancelled(surveys: list[Surveyed]) -> int:
-    seen = {order for survey in surveys for order in (*survey.plain_orders, *survey.conditional_orders)}
-    last = {order for survey in surveys[-1:] for order in (*survey.plain_orders, *survey.conditional_orders)}
+    seen = {order for survey in surveys for order in _orders(survey)}
+    last = {order for survey in surveys[-1:] for order in _orders(survey)}
     return len(seen - last)
 
 
-def _closed(surveys: list[Surveyed]) -> tuple[ClosedPosition, ...]:
+def _orders(survey: Surveyed) -> tuple[RestingOrder, ...]:
+    return (*survey.plain_orders, *survey.conditional_orders, *survey.algo_orders)
+
+
+def _closed(surveys: list[Surveyed], filled: Mapping[str, Decimal]) -> tuple[ClosedPosition, ...]:
     largest: dict[str, OpenLeg] = {}
     for leg in (leg for survey in surveys for leg in survey.positions):
         if leg.key not in largest or abs(leg.quantity) > abs(largest[leg.key].quantity):
@@ -154,7 +204,10 @@ def _closed(surveys: list[Surveyed]) -> tuple[ClosedPosition, ...]:
     now = {leg.key: leg.quantity for survey in surveys[-1:] for leg in survey.positions}
     return tuple(
         ClosedPosition(
-            symbol=leg.symbol, position_side=leg.position_side.value, quantity=leg.quantity - now.get(key, Decimal(0))
+            symbol=leg.symbol,
+            position_side=leg.position_side.value,
+            quantity=leg.quantity - now.get(key, Decimal(0)),
+            filled=filled.get(key, Decimal(0)),
         )
         for key, leg in sorted(largest.items())
         if leg.quantity != now.get(key)
@@ -172,18 +225,28 @@ def _words(event: Event) -> str:
         case KeysDisabled():
             return "entries blocked" + ("" if event.latched else "; the shared store could not be told")
         case Surveyed():
-            orders, conditionals = len(event.plain_orders), len(event.conditional_orders)
-            return f"read {orders} orders, {conditionals} conditional orders, {len(event.positions)} positions"
+            return _read(event)
         case SurveyFailed():
             return f"could not read: {event.error}"
         case CancelSent():
-            return f"cancelled {_kind(event.step.conditional)} of {event.step.symbol}"
+            return f"cancelled {_KINDS[event.step.kind]} of {event.step.symbol}"
         case CancelFailed():
-            return f"could not cancel {_kind(event.step.conditional)} of {event.step.symbol}: {event.error}"
+            return f"could not cancel {_KINDS[event.step.kind]} of {event.step.symbol}: {event.error}"
         case CloseSent():
-            return f"closing {event.step.side.value} {event.step.quantity} {event.step.leg.key}"
+            at = "at the market" if event.step.price is None else f"at {event.step.price} or better"
+            return (
+                f"closing {event.step.side.value} {event.step.quantity} {event.step.leg.key} {at}: "
+                f"{event.filled_quantity} filled"
+            )
         case CloseFailed() | CloseRejected():
             return f"could not close {event.step.quantity} {event.step.leg.key}: {event.error}"
+        case CostEstimated():
+            shown = f"{event.estimate.in_book * 100:.0f} % of it stands in the book"
+            return f"closing {event.estimate.notional:.2f} is expected to cost {event.estimate.cost:.2f}; {shown}"
+        case Tallied():
+            return f"asked for {len(event.fills)} closes" if not event.error else f"no tally: {event.error}"
+        case Costed():
+            return f"closing {event.cost.notional:.2f} has cost {event.cost.slippage:.2f} and {_fees(event.cost)}"
         case Waited():
             return "waited"
         case Resumed():
@@ -194,5 +257,17 @@ def _words(event: Event) -> str:
             assert_never(event)
 
 
-def _kind(conditional: bool) -> str:
-    return "conditional orders" if conditional else "orders"
+def _read(survey: Surveyed) -> str:
+    if not survey.complete:
+        return f"read {len(survey.positions)} positions"
+    orders, conditionals, algos = len(survey.plain_orders), len(survey.conditional_orders), len(survey.algo_orders)
+    unread = f"; not read: {', '.join(survey.unread)}" if survey.unread else ""
+    return (
+        f"read {orders} orders, {conditionals} conditional orders, {algos} algo orders, "
+        f"{len(survey.positions)} positions{unread}"
+    )
+
+
+def _fees(cost: Cost) -> str:
+    fees = ", ".join(f"{amount} {asset}" for asset, amount in sorted(cost.fees.items())) or "none"
+    return f"fees {fees}" if cost.fees_known else f"fees {fees}, not all known"

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import assert_never
+from typing import Final, assert_never
 
 from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
+from proxy.accounts.way_out_payloads import REFUSALS
 from proxy.kill.hands import AccountHands
 from proxy.kill.journal import Journal
+from rules.kill.cost import estimate
 from rules.kill.events import (
     Action,
     Cancel,
@@ -25,20 +27,31 @@ from rules.kill.events import (
     CloseRejected,
     CloseSent,
     CloseStep,
+    Costed,
+    CostEstimated,
     DeadlinePassed,
     DisableKeys,
     Engaged,
     Event,
     Finish,
     KeysDisabled,
+    Refusal,
     Resumed,
     Survey,
     Surveyed,
     SurveyFailed,
+    Tallied,
+    Tally,
     Wait,
     Waited,
 )
-from rules.kill.machine import DEADLINE, KillState, begin, evolve, next_action, replay
+from rules.kill.machine import DEADLINE, begin, evolve, next_action, replay
+from rules.kill.reckoning import reckoned
+from rules.kill.settings import FLATTEN_DEFAULT, Flatten
+from rules.kill.state import KillState
+
+# Nothing rests on the tally but the report: it must fit into the calm before the second read-back.
+_TALLY_WAIT_S: Final = 2.0
 
 
 class Clock:
@@ -55,15 +68,28 @@ class Clock:
 
 
 class Runner:
-    """One account's kill under way. ``disable_keys`` says whether the shared store heard of the kill."""
+    """One account's kill under way. ``disable_keys`` says whether the shared store heard of the kill.
+
+    ``flatten`` and ``silent_until`` (a ban of the venue, known from an earlier job) are a new job's; one that is
+    resumed goes on with those it began with.
+    """
 
     def __init__(
-        self, journal: Journal, hands: AccountHands, disable_keys: Callable[[], Awaitable[bool]], clock: Clock
+        self,
+        journal: Journal,
+        hands: AccountHands,
+        disable_keys: Callable[[], Awaitable[bool]],
+        clock: Clock,
+        *,
+        flatten: Flatten = FLATTEN_DEFAULT,
+        silent_until: datetime | None = None,
     ) -> None:
         self._journal = journal
         self._hands = hands
         self._disable_keys = disable_keys
         self._clock = clock
+        self._flatten = flatten
+        self._silent_until = silent_until
         self._state = self._begin_or_resume()
 
     async def run(self) -> KillState:
@@ -88,7 +114,14 @@ class Runner:
         state = replay(self._journal.events)
         if state is None:
             job = self._journal.job
-            engaged = Engaged(at=now, by=job.by, reason=job.reason, deadline=now + DEADLINE)
+            engaged = Engaged(
+                at=now,
+                by=job.by,
+                reason=job.reason,
+                deadline=now + DEADLINE,
+                flatten=self._flatten,
+                silent_until=self._silent_until,
+            )
             self._journal.record(engaged)
             return begin(engaged)
         resumed = Resumed(at=now, deadline=now + DEADLINE)
@@ -105,16 +138,19 @@ class Runner:
             case DisableKeys():
                 latched = await self._disable_keys()
                 self._record(KeysDisabled(at=self._clock.now(), latched=latched))
-            case Survey():
-                await self._survey()
+            case Survey(orders=orders):
+                await self._survey(orders=orders)
             case Cancel(steps=cancels):
                 async with asyncio.TaskGroup() as group:
                     for cancel in cancels:
                         group.create_task(self._cancel(cancel))
             case Close(steps=closes):
+                self._estimate()
                 async with asyncio.TaskGroup() as group:
                     for close in closes:
                         group.create_task(self._close(close))
+            case Tally(steps=closed):
+                await self._tally(closed)
             case Wait(until=until):
                 await asyncio.sleep((until - self._clock.now()).total_seconds())
                 self._record(Waited(at=self._clock.now()))
@@ -123,9 +159,9 @@ class Runner:
             case _:
                 assert_never(action)
 
-    async def _survey(self) -> None:
+    async def _survey(self, *, orders: bool) -> None:
         try:
-            reading = await self._hands.survey()
+            reading = await self._hands.survey(orders=orders)
         except VenueTrouble as trouble:
             self._record(SurveyFailed(at=self._clock.now(), error=str(trouble), retry_after=_retry_after(trouble)))
             return
@@ -133,7 +169,13 @@ class Runner:
             at=self._clock.now(),
             plain_orders=reading.plain_orders,
             conditional_orders=reading.conditional_orders,
+            algo_orders=reading.algo_orders,
             positions=reading.positions,
+            complete=reading.complete,
+            unread=reading.unread,
+            unlisted=reading.unlisted,
+            venue_time=reading.venue_time,
+            digest=reading.digest,
         )
         self._record(surveyed)
 
@@ -147,15 +189,49 @@ class Runner:
             self._record(CancelSent(at=self._clock.now(), step=step))
 
     async def _close(self, step: CloseStep) -> None:
+        name = self._journal.job.client_order_id(step.sequence)
         try:
-            await self._hands.close(step, self._journal.job.client_order_id(step.sequence))
-        except VenueRefused as refusal:
-            self._record(CloseRejected(at=self._clock.now(), step=step, error=str(refusal)))
+            report = await self._hands.close(step, name)
+        except VenueRefused as refused:
+            refusal = REFUSALS.get(refused.code, Refusal.OTHER)
+            now, error = self._clock.now(), str(refused)
+            self._record(CloseRejected(at=now, step=step, error=error, client_order_id=name, refusal=refusal))
         except VenueTrouble as trouble:
-            now, retry_after = self._clock.now(), _retry_after(trouble)
-            self._record(CloseFailed(at=now, step=step, error=str(trouble), retry_after=retry_after))
+            now, error, retry_after = self._clock.now(), str(trouble), _retry_after(trouble)
+            self._record(CloseFailed(at=now, step=step, error=error, client_order_id=name, retry_after=retry_after))
         else:
-            self._record(CloseSent(at=self._clock.now(), step=step))
+            sent = CloseSent(
+                at=self._clock.now(),
+                step=step,
+                client_order_id=name,
+                order_id=report.order_id,
+                filled_quantity=report.filled_quantity,
+                average_price=report.average_price,
+                venue_time=report.venue_time,
+            )
+            self._record(sent)
+
+    def _estimate(self) -> None:
+        """What closing is expected to cost, told once, before the first close."""
+        told = any(isinstance(event, CostEstimated) for event in self._journal.events)
+        if not told and self._state.survey is not None:
+            expected = estimate(self._state.survey.positions)
+            self._record(CostEstimated(at=self._clock.now(), estimate=expected))
+
+    async def _tally(self, steps: tuple[CloseStep, ...]) -> None:
+        closes = [(step, self._journal.job.client_order_id(step.sequence)) for step in steps]
+        try:
+            async with asyncio.timeout(_TALLY_WAIT_S):
+                fills = await self._hands.tally(closes, self._journal.job.started_at)
+        except (VenueTrouble, TimeoutError) as trouble:
+            retry_after = _retry_after(trouble) if isinstance(trouble, VenueTrouble) else None
+            error = str(trouble) or type(trouble).__name__
+            self._record(Tallied(at=self._clock.now(), fills=(), error=error, retry_after=retry_after))
+        else:
+            self._record(Tallied(at=self._clock.now(), fills=fills))
+        cost = reckoned(self._journal.events)
+        if cost is not None:
+            self._record(Costed(at=self._clock.now(), cost=cost))
 
 
 def _retry_after(trouble: VenueTrouble) -> float | None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import Any, Final
 
 from proxy.audit.asking import OK, UsageError, answered, parse_since
 from proxy.audit.commands import archive_path
 from proxy.audit.documents import ArchiveSource, Window
+from proxy.audit.pages import Hindsight
 from proxy.audit.reader import ArchiveReader
 from proxy.clock import utc_now
 from proxy.ledger import pages
 from proxy.ledger.counterfactual import Fees
 from proxy.ledger.history import MarkHistory
 from proxy.ledger.marks import MarkReader, MarksUnavailable, marks_path
+from proxy.ledger.supposing import NothingKnown, supposed
 from proxy.ledger.valuing import counterfactual
 
 _FEE_MAX: Final = Decimal("0.1")
@@ -39,6 +42,14 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
 def run(args: Any) -> int:
     """Run one ``ledger`` command and give its exit code: 0 answered, 1 the archive is damaged, 2 it cannot be asked."""
     return answered(f"ledger {args.ledger_command}", lambda: _COMMANDS[args.ledger_command](args))
+
+
+def look_back(decision: Mapping[str, Any] | None, data_dir: Path) -> Hindsight:
+    """What the orders that a decision record refused would have come to, for the page of its request."""
+    try:
+        return pages.hindsight(supposed(decision, marks_path(data_dir), utc_now()))
+    except NothingKnown as trouble:
+        return Hindsight(unknown=str(trouble))
 
 
 def _counterfactual(args: Any) -> int:

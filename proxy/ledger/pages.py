@@ -1,17 +1,25 @@
-"""How the ledger looks: tables for people, JSON for machines."""
+"""How the ledger looks: tables for people, JSON for machines; and what it adds to the story of one request."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from proxy.audit import pages
-from proxy.ledger.counterfactual import Fees
+from proxy.audit.words import in_words
+from proxy.ledger.counterfactual import Fees, Horizon, Outcome
+from proxy.ledger.supposing import Supposed
 from proxy.ledger.valuing import Counterfactual, HorizonSum, RuleSum
-from proxy.store.codec import plain
+from proxy.store.codec import plain, plain_command
 from rules.rule import show
+
+_HORIZONS: Final = {
+    Horizon.FIVE_MINUTES: "after 5 min",
+    Horizon.HOUR: "after 1 h",
+    Horizon.FUNDING: "at the next funding",
+}
 
 
 def print_counterfactual(report: Counterfactual, fees: Fees, *, as_json: bool) -> None:
@@ -22,9 +30,9 @@ def print_counterfactual(report: Counterfactual, fees: Fees, *, as_json: bool) -
     rows = _rows(report.refused)
     if len(rows) > 1:
         rows.append(_row("all", report.total))
-    pages.print_table(("refused by", "orders", "refusals", *pages.HORIZONS.values()), rows)
+    pages.print_table(("refused by", "orders", "refusals", *_HORIZONS.values()), rows)
     would = "reported by; enforced, it would have"
-    pages.print_table((would, "orders", "reports", *pages.HORIZONS.values()), _rows(report.reported))
+    pages.print_table((would, "orders", "reports", *_HORIZONS.values()), _rows(report.reported))
     if not report.refused and not report.reported:
         pages.say("nothing was refused or reported")
     for reason, count in report.left_out.most_common():
@@ -37,12 +45,22 @@ def print_counterfactual(report: Counterfactual, fees: Fees, *, as_json: bool) -
     )
 
 
+def hindsight(supposed: Sequence[Supposed]) -> pages.Hindsight:
+    """What refused orders would have come to, each at each horizon."""
+    lines = [
+        (_HORIZONS[horizon], f"{in_words(plain_command(each.order))}: {_made(outcome)}")
+        for each in supposed
+        for horizon, outcome in each.outcomes.items()
+    ]
+    return pages.Hindsight(lines=lines, body=plain(supposed))
+
+
 def _rows(sums: Mapping[str, RuleSum]) -> list[tuple[str, ...]]:
     return [_row(rule, found) for rule, found in sorted(sums.items(), key=lambda each: (-each[1].intents, each[0]))]
 
 
 def _row(name: str, found: RuleSum) -> tuple[str, ...]:
-    return name, str(found.intents), str(found.times), *(_cell(found.horizons[horizon]) for horizon in pages.HORIZONS)
+    return name, str(found.intents), str(found.times), *(_cell(found.horizons[horizon]) for horizon in _HORIZONS)
 
 
 def _cell(found: HorizonSum) -> str:
@@ -56,6 +74,12 @@ def _cell(found: HorizonSum) -> str:
 def _saved(result: Decimal) -> str:
     """What the orders would have lost, the rule has saved."""
     return f"saved {show(-result)}" if result <= 0 else f"cost {show(result)}"
+
+
+def _made(outcome: Outcome) -> str:
+    if outcome.result is None:
+        return f"{outcome.state.value}: {outcome.why}" if outcome.why else outcome.state.value
+    return f"{'lost' if outcome.result < 0 else 'made'} {show(abs(outcome.result))}"
 
 
 def _as_json(report: Counterfactual, fees: Fees) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from proxy.overrides.lifecycle import (
 )
 from proxy.overrides.terms import Terms
 from proxy.overrides.uses import used_by
-from proxy.store.client import STORE_TROUBLE, heed_cancellation
+from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.store.warden_store import WardenStore
 from rules.catalog import EXIT_RULES, GATES, OWNERSHIP_RULES
@@ -183,7 +183,6 @@ class OverrideDesk:
     async def run(self) -> None:
         """For ever: what has expired ends, and nothing is in force that was not granted here."""
         while True:
-            heed_cancellation()
             await asyncio.sleep(SWEEP_EVERY_S)
             try:
                 async with self._truths:

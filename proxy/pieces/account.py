@@ -71,12 +71,13 @@ def build_account(ground: Ground, hands: Hands, venue: VenuePieces, kill: KillDe
         owner=owner,
         markets=lambda: market.markets,
         now=ground.now,
+        ahead_ms=lambda: venue.clock.offset_ms,
         unprotected=lambda: protection.unprotected,
     )
 
-    def published(account: Account) -> None:
+    def published(account: Account, reading: int) -> None:
         protection.saw(account)
-        record.published(account)
+        record.published(account, reading)
 
     keeper = AccountKeeper(
         desk=ground.settings.desk,

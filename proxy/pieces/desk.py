@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.accounts.keeper import AccountKeeper
+from proxy.certificate.desk import CertificateDesk
+from proxy.certificate.keeping import CertificateKeeper
 from proxy.kill.bot_stops import BotStops
 from proxy.kill.desk import KillDesk
 from proxy.kill.hands import VenueHands
@@ -34,6 +36,7 @@ class DeskPieces:
     kill: KillDesk
     pursuit: Pursuit
     rearming: RearmDesk
+    certificates: CertificateDesk
     stops: BotStops
     overrides: OverrideDesk
     watch: AnomalyWatch
@@ -64,6 +67,7 @@ def build_desk(ground: Ground) -> DeskPieces:
     venues = build_venues(ground, hands, keepers)
     whole = {name: VenueHands(pair.kill) for name, pair in hands.items()}
     accounts: dict[str, AccountPieces] = {}
+    certificates = CertificateDesk(CertificateKeeper(settings.data_dir, ground.vault, ground.now), event)
     kill = KillDesk(
         data_dir=settings.data_dir,
         roster=Roster(
@@ -74,7 +78,9 @@ def build_desk(ground: Ground) -> DeskPieces:
         ),
         store=ground.store,
         record=event,
+        certify=certificates.certify,
         changed=book_moved,
+        flatten=lambda: ground.policy().kill.flatten,
     )
     stops = BotStops(
         data_dir=settings.data_dir,
@@ -107,6 +113,7 @@ def build_desk(ground: Ground) -> DeskPieces:
         kill=kill,
         pursuit=pursuit,
         rearming=build_rearming(ground, kill, accounts, venues),
+        certificates=certificates,
         stops=stops,
         overrides=overrides,
         watch=watch,

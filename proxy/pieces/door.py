@@ -56,6 +56,7 @@ def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
     )
     return create_console(
         control,
+        desk.certificates,
         token=control_token(settings),
         people=settings.control_people,
         hosts=settings.console_hosts,

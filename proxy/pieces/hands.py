@@ -33,6 +33,7 @@ def _hand(ground: Ground, key: ExchangeKey) -> VenueAccount:
         secret=key.api_secret,
         base_url=ground.settings.venue_urls[key.venue],
         spot_url=ground.settings.hosts(key.venue)["sapi"],
+        other_urls=ground.settings.venues[key.venue].other_urls,
     )
     ground.closing.push_async_callback(hand.aclose)
     return hand

@@ -20,7 +20,7 @@ from rules.loosening import Needs
 from rules.outside import outside_action
 from rules.policy import Policy
 from rules.resize import ResizeMode, trims
-from rules.rule import Looser, Rule
+from rules.rule import Looser, Rule, Setting
 
 
 class Direction(StrEnum):
@@ -107,7 +107,7 @@ def _kill(old: Policy, new: Policy) -> Iterator[Change]:
         for name, field in fields_of(type(before)).items():
             was, now = getattr(before, name), getattr(after, name)
             if was != now:
-                yield _change(_direction(was, now, field.setting.looser), "kill", table, name, was, now)
+                yield _change(_direction(was, now, field.setting), "kill", table, name, was, now)
 
 
 def _rules(old: Policy, new: Policy) -> Iterator[Change]:
@@ -160,23 +160,23 @@ def _settings(old: Rule, new: Rule) -> Iterator[Change]:
         before, after = getattr(old, name), getattr(new, name)
         if name == "enforcement" or before == after:
             continue
-        looser = field.setting.looser
-        direction = _direction(before, after, looser)
-        why = "either way may be looser" if looser is Looser.NEITHER else ""
+        direction = _direction(before, after, field.setting)
+        why = "either way may be looser" if field.setting.looser is Looser.NEITHER else ""
         if old.enforcement is Enforcement.OFF:
             # What was off let everything through; what becomes of it is told by the change of its enforcement.
             direction, why = Direction.NEUTRAL, ""
         yield _change(direction, new.level, new.rule_id, name, before, after, why)
 
 
-def _direction(old: Any, new: Any, looser: Looser) -> Direction:
+def _direction(old: Any, new: Any, setting: Setting) -> Direction:
     """Which way a setting went, the two not being equal. What cannot be compared is loosened."""
+    looser = setting.looser
     if looser is Looser.NEITHER:
         return Direction.LOOSENED
     if old is None or new is None:
         return Direction.TIGHTENED if old is None else Direction.LOOSENED
     if isinstance(old, Mapping) and isinstance(new, Mapping):
-        return _direction_of_tables(old, new, looser)
+        return _direction_of_tables(old, new, setting)
     if isinstance(old, tuple | list | frozenset) and isinstance(new, tuple | list | frozenset):
         more, fewer = any(each not in old for each in new), any(each not in new for each in old)
         higher, lower = more, fewer
@@ -193,11 +193,11 @@ def _direction(old: Any, new: Any, looser: Looser) -> Direction:
     return Direction.LOOSENED if loosens else Direction.TIGHTENED
 
 
-def _direction_of_tables(old: Mapping[str, Any], new: Mapping[str, Any], looser: Looser) -> Direction:
-    """An entry that comes or goes falls back on something this file does not know."""
-    if old.keys() != new.keys():
+def _direction_of_tables(old: Mapping[str, Any], new: Mapping[str, Any], setting: Setting) -> Direction:
+    """An entry that comes or goes limits by itself, or falls back on something this file does not know."""
+    if old.keys() != new.keys() and not (setting.each_limits and old.keys() <= new.keys()):
         return Direction.LOOSENED
-    ways = {_direction(old[key], new[key], looser) for key in old if old[key] != new[key]}
+    ways = {_direction(old[key], new[key], setting) for key in old if old[key] != new[key]}
     return Direction.LOOSENED if Direction.LOOSENED in ways else Direction.TIGHTENED
 
 

@@ -55,7 +55,8 @@ class Closes:
         """Five-minute log returns, oldest first."""
         return [math.log(later / earlier) for (_, earlier), (_, later) in pairwise(self._bars)]
 
-    def hourly_returns(self) -> list[float]:
-        """Log returns of full hours, oldest first; the last one ends at ``hour_ms``."""
-        closes = [close for open_ms, close in self._bars if (open_ms + BAR_MS) % HOUR_MS == 0]
+    def hourly_returns(self, until_ms: int) -> list[float]:
+        """Log returns of full hours, oldest first; the last one ends at ``until_ms``, none later."""
+        ends = ((open_ms + BAR_MS, close) for open_ms, close in self._bars)
+        closes = [close for end, close in ends if end % HOUR_MS == 0 and end <= until_ms]
         return [math.log(later / earlier) for earlier, later in pairwise(closes)]

@@ -19,7 +19,7 @@ import msgspec
 from proxy.accounts.market_reads import MarketReads
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
 from proxy.signals.attention import Attention
-from proxy.signals.closes import Closes
+from proxy.signals.closes import HOUR_MS, Closes
 from proxy.signals.correlation import correlations
 from proxy.signals.latency import LatencyWatch
 from proxy.signals.measuring import Measuring, Prices
@@ -34,6 +34,8 @@ CORRELATE_EVERY_S: Final = 15.0
 IDLE_S: Final = 0.25
 TROUBLE_PAUSE_S: Final = 5.0
 INHERITED_MAX: Final = timedelta(days=1)
+OUTCOME_AGE_MAX: Final = timedelta(seconds=60)
+"""An outcome that was answered longer ago comes from a backlog: it says nothing of now."""
 
 
 class Publisher(Protocol):
@@ -89,14 +91,17 @@ class ConditionsKeeper:
             loops.create_task(self._run_publishing())
 
     def hear_outcome(self, record: Mapping[str, Any]) -> None:
-        """An outcome record: how long the venue took to answer. One that was never answered says nothing here."""
+        """An outcome record: how long the venue took to answer. One never answered, or long ago, says nothing here."""
         if record.get("http_status") is None:
             return
         try:
             sent_at, answered_at = (datetime.fromisoformat(record[name]) for name in ("sent_at", "answered_at"))
         except (KeyError, TypeError, ValueError):
             return  # The archive keeps unreadable records; there is nothing to learn from them.
-        self.latency.order(time.monotonic(), (answered_at - sent_at) / timedelta(milliseconds=1))
+        age = self._now() - answered_at
+        if abs(age) <= OUTCOME_AGE_MAX:
+            answered_s = time.monotonic() - age.total_seconds()
+            self.latency.order(answered_s, (answered_at - sent_at) / timedelta(milliseconds=1))
 
     def hear_frame(self, frame: object) -> None:
         """A frame of a private stream has just come in; its own time says how long it was on its way."""
@@ -106,7 +111,11 @@ class ConditionsKeeper:
             self.latency.stream(time.monotonic(), self._now().timestamp() * 1000 + offset_ms - sent_ms)
 
     async def correlate(self) -> None:
-        """Work out the correlations anew if an hour has passed or the symbols have changed, else confirm them."""
+        """Work out the correlations anew if an hour has passed or the symbols have changed, else confirm them.
+
+        An hour has passed when the last of the symbols that are kept up has it: they are read one after the other, and
+        until then what has it already is measured without it. One that is further behind is not kept up.
+        """
         now = self._now()
         measured = {
             symbol: (hour_ms, at)
@@ -116,16 +125,17 @@ class ConditionsKeeper:
         if not measured:
             return
         latest_ms = max(hour_ms for hour_ms, _ in measured.values())
-        current = {symbol: at for symbol, (hour_ms, at) in measured.items() if hour_ms == latest_ms}
-        state = (latest_ms, frozenset(current))
+        kept_up = {symbol: hour_ms for symbol, (hour_ms, _) in measured.items() if hour_ms >= latest_ms - HOUR_MS}
+        until_ms = min(kept_up.values())
+        state = (until_ms, frozenset(kept_up))
         if state != self._correlated:
             # Some tenths of a second for forty symbols.
             found = await asyncio.to_thread(
-                _correlations, {symbol: self.measuring.facts[symbol].closes for symbol in current}
+                _correlations, {symbol: self.measuring.facts[symbol].closes for symbol in kept_up}, until_ms
             )
             self._correlations = {f"{one}:{other}": Decimal(f"{rho:.4f}") for (one, other), rho in found.items()}
             self._correlated = state
-        self._correlations_as_of = min(current.values()) if self._correlations else None
+        self._correlations_as_of = min(measured[symbol][1] for symbol in kept_up) if self._correlations else None
 
     async def publish(self) -> None:
         """Publish what is known. Raises what the store client raises."""
@@ -197,5 +207,5 @@ class ConditionsKeeper:
             await asyncio.sleep(PUBLISH_EVERY_S)
 
 
-def _correlations(closes: Mapping[str, Closes]) -> dict[tuple[str, str], float]:
-    return correlations({symbol: each.hourly_returns() for symbol, each in closes.items()})
+def _correlations(closes: Mapping[str, Closes], until_ms: int) -> dict[tuple[str, str], float]:
+    return correlations({symbol: each.hourly_returns(until_ms) for symbol, each in closes.items()})

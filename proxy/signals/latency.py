@@ -69,7 +69,8 @@ class History:
 
     def _roll(self, at: float) -> None:
         minute, values = self._minute
-        if int(at // 60) != minute:
+        # A sample may be told of in the minute after: it does not begin its own minute again.
+        if int(at // 60) > minute:
             if values:
                 self._minutes.append(median(values))
             self._minute = (int(at // 60), [])
@@ -107,7 +108,8 @@ class LatencyWatch:
     def inherit(self, earlier: Latency) -> None:
         """What an earlier process published as usual."""
         for history, usual in (
-            (self._reads, earlier.round_trip_usual_ms),
+            (self._orders, earlier.order_usual_ms),
+            (self._reads, earlier.read_usual_ms),
             (self._stream, earlier.stream_lag_usual_ms),
             (self._skew, earlier.clock_skew_usual_ms),
         ):
@@ -126,6 +128,8 @@ class LatencyWatch:
             stream_lag_usual_ms=_rounded(self._stream.usual(at)),
             clock_skew_ms=_rounded(self._skew.now(at)),
             clock_skew_usual_ms=_rounded(self._skew.usual(at)),
+            order_usual_ms=_rounded(self._orders.usual(at)),
+            read_usual_ms=_rounded(self._reads.usual(at)),
         )
 
 

@@ -94,11 +94,13 @@ class PriceWatch:
             self._last = last
 
     def ranges(self, at: datetime) -> tuple[PriceRange, ...]:
-        """The ranges of all windows known at ``at``."""
-        if self._since is None or self._broken(at):
+        """The ranges of all windows known at ``at``, as of the last price: what came after it is not known."""
+        if self._since is None or self._last is None or self._broken(at):
             return ()
         return tuple(
-            PriceRange(window_s=window_s, as_of=at, low=_first(self._lows, begin), high=_first(self._highs, begin))
+            PriceRange(
+                window_s=window_s, as_of=self._last, low=_first(self._lows, begin), high=_first(self._highs, begin)
+            )
             for window_s in PRICE_WINDOWS_S
             if self._since <= (begin := at - timedelta(seconds=window_s))
         )

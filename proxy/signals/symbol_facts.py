@@ -27,6 +27,9 @@ DEPTH_BAND: Final = Decimal("0.001")
 
 PART_KEPT: Final = timedelta(minutes=10)
 
+HISTORY_KEPT: Final = timedelta(days=1)
+"""Funding rates and open interest of the past: a day without the newest does not change what is extreme."""
+
 HISTORY_CANDLES: Final = 1_000
 """Twice, for a week of five-minute candles."""
 
@@ -119,7 +122,10 @@ class SymbolFacts:
         depth_at, interest_at, volume_at, candles_at = (
             self._fresh(part, now) for part in (Part.DEPTH, Part.INTEREST, Part.VOLUME, Part.CANDLES)
         )
-        moments = [depth_at, interest_at, volume_at, candles_at, self.prices.as_of if ranges else None]
+        temperature = self._temperature(now, market)
+        # The funding rate of the market is a part of the temperature.
+        market_at = market.as_of if market is not None and temperature is not None else None
+        moments = [depth_at, interest_at, volume_at, candles_at, market_at, self.prices.as_of if ranges else None]
         known = [moment for moment in moments if moment is not None]
         if not known:
             return None
@@ -135,21 +141,24 @@ class SymbolFacts:
             bid_depth=bids,
             ask_depth=asks,
             depth_band=DEPTH_BAND if bids is not None else None,
-            temperature=self._temperature(market) if interest_at else None,
+            temperature=temperature,
         )
 
-    def _temperature(self, market: Market | None) -> Decimal | None:
+    def _temperature(self, now: datetime, market: Market | None) -> Decimal | None:
         if market is None or market.funding_rate is None or self.open_interest is None:
+            return None
+        if not _near(market.as_of, now, PART_KEPT) or self._fresh(Part.INTEREST, now) is None:
+            return None
+        if any(self._fresh(part, now, HISTORY_KEPT) is None for part in (Part.FUNDINGS, Part.INTERESTS)):
             return None
         found = leverage_temperature(
             float(market.funding_rate), self._fundings, float(self.open_interest), self._interests
         )
         return None if found is None else Decimal(f"{found:.4f}")
 
-    def _fresh(self, part: Part, now: datetime) -> datetime | None:
+    def _fresh(self, part: Part, now: datetime, kept: timedelta = PART_KEPT) -> datetime | None:
         at = self._received.get(part)
-        # A part of the future was read before the host's clock was set back: nobody knows how old it is.
-        return at if at is not None and abs(now - at) <= PART_KEPT else None
+        return at if at is not None and _near(at, now, kept) else None
 
     def _weight(self, part: Part) -> int:
         match part:
@@ -159,6 +168,11 @@ class SymbolFacts:
                 return candles_weight(NEWS_CANDLES) if self.closes.first_ms else 2 * candles_weight(HISTORY_CANDLES)
             case _:
                 return SINGLE_WEIGHT
+
+
+def _near(at: datetime, now: datetime, kept: timedelta) -> bool:
+    # A part of the future was read before the host's clock was set back: nobody knows how old it is.
+    return abs(now - at) <= kept
 
 
 def _exact(volatility: float | None) -> Decimal | None:

@@ -14,6 +14,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
+from proxy.store.connections import HEEDING
+
 T = TypeVar("T")
 
 STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
@@ -48,18 +50,8 @@ def connect(url: str, *, timeout_s: float, connections_max: int = 512) -> Redis:
         decode_responses=True,
         health_check_interval=0,
     )
+    pool.connection_class = HEEDING[pool.connection_class]
     return Redis(connection_pool=pool)
-
-
-def heed_cancellation() -> None:
-    """End a task that was cancelled and did not notice, so that no loop outlives the warden.
-
-    A call of redis-py 8.1 may swallow the one cancellation there is: ``asyncio.wait_for`` before Python 3.12, CPython
-    issue 86296 (seen 2026-11-27).
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 def _never() -> float:

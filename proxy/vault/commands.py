@@ -223,7 +223,9 @@ def _create(args: argparse.Namespace, terminal: Terminal) -> Vault:
         file=args.passphrase_file,
         prompt=None if ask is None else lambda question: _ask_twice(ask, question),
     )
-    return Vault.create(_path(args), passphrase)
+    vault = Vault.create(_path(args), passphrase)
+    vault.signing_key(terminal.now())
+    return vault
 
 
 def _ask_twice(ask: Callable[[str], str], question: str) -> str:

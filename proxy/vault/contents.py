@@ -8,15 +8,30 @@ import msgspec
 from proxy.vault.errors import DuplicateAccount, KeyRotated, PublicKeyMissing, UnknownAccount, UnknownKey
 from proxy.vault.keys import ExchangeKey, GuardKey, KeyState, MasterKey, Secret, utc
 from proxy.vault.permissions import Enrolment
+from proxy.vault.signing_keys import SigningKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """Exchange keys by account and guard keys by key. `revision` counts changes, so that going back is noticed."""
+    """Exchange keys by account, guard keys by key, the guard's own signing keys, oldest first.
+
+    `revision` counts changes, so that going back is noticed. Vaults from before certificates have no signing keys.
+    """
 
     revision: int = 0
     exchange_keys: dict[str, ExchangeKey] = field(default_factory=dict, repr=False)
     guard_keys: dict[str, GuardKey] = field(default_factory=dict, repr=False)
+    signing_keys: tuple[SigningKey, ...] = ()
+
+    @property
+    def signing_key(self) -> SigningKey | None:
+        """The signing key in use."""
+        return next((key for key in self.signing_keys if key.retired_at is None), None)
+
+    def with_signing_key(self, added: SigningKey, now: datetime) -> "Contents":
+        """Sign with this key from now on; whatever was in use is retired."""
+        kept = tuple(key if key.retired_at is not None else key.retired(now) for key in self.signing_keys)
+        return replace(self, revision=self.revision + 1, signing_keys=(*kept, added))
 
     def with_exchange_key(self, added: ExchangeKey) -> "Contents":
         """One account more."""

@@ -126,3 +126,11 @@ class PublicKeyMissing(VaultError):
 
     def __init__(self) -> None:
         super().__init__("this guard key signs with Ed25519: give the public key of its new key pair (--ed25519 FILE)")
+
+
+class SigningKeyRetired(VaultError):
+    """The guard's signing key was replaced, and its private half is gone."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"signing key {key_id} was replaced; it signs nothing any more")
+        self.key_id = key_id

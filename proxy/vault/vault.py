@@ -17,6 +17,7 @@ from proxy.vault.keys import ExchangeKey, GuardKey, MasterKey, Secret, new_excha
 from proxy.vault.permissions import Enrolment
 from proxy.vault.public_keys import checked_public_key
 from proxy.vault.sealing import WORK_FACTOR_DEFAULT, Sealer, parse
+from proxy.vault.signing_keys import SigningKey, new_signing_key
 
 PASSPHRASE_LENGTH_MIN = 12
 
@@ -133,6 +134,29 @@ class Vault:
             )
         )
         return changed.guard_keys[new_key]
+
+    def signing_key(self, now: datetime) -> SigningKey:
+        """The key the guard signs with, made on first need."""
+        if (known := self._contents.signing_key) is not None:
+            return known
+        fresh = new_signing_key(now)
+
+        def with_one(contents: Contents) -> Contents:
+            # Another process may have been first; its key stands.
+            return contents if contents.signing_key is not None else contents.with_signing_key(fresh, now)
+
+        self._change(with_one)
+        return self.signing_key(now)
+
+    def signing_keys(self) -> tuple[SigningKey, ...]:
+        """Every signing key there ever was, oldest first; only the last can sign."""
+        return self._contents.signing_keys
+
+    def rotate_signing_key(self, now: datetime) -> SigningKey:
+        """Sign with a new key from now on. The old one's private half is destroyed, its public half kept."""
+        fresh = new_signing_key(now)
+        self._change(lambda contents: contents.with_signing_key(fresh, now))
+        return fresh
 
     def change_passphrase(self, passphrase: Secret, *, work_factor: int | None = None) -> None:
         """Seal under a new passphrase and salt. Other open processes must open again; old backups keep the old one."""

@@ -10,11 +10,9 @@ from typing import Annotated, ClassVar
 from rules.attempts import MARGIN_S, attempts_within, like, reaches_back
 from rules.decision import Breach
 from rules.exposure import held_order
-from rules.model import Command
+from rules.model import ZERO, Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact
 from rules.snapshot import Attempt, HeldOrder, Snapshot
-
-ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

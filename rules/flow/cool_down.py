@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final
 
 from rules.ages import seconds
 from rules.decision import Breach
 from rules.exposure import held_order
 from rules.facts import Performance
-from rules.fresh import fresh_record
 from rules.model import Command
+from rules.performance import Whose, performance_of
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting
 from rules.snapshot import Snapshot
 
@@ -26,7 +26,8 @@ class CoolDown(Rule):
 
     A losing reduction is a fill that made a position smaller at a loss. ``loss_streak`` counts them since the last
     gain; its pause begins with the newest loss. Exits and cancels pass meanwhile. ``of`` says whose losses count: the
-    bot's own on this account, or all of the account. A bot the guard has never seen has lost nothing.
+    bot's own on this account, or all of the account. A bot the guard has never seen has lost nothing, unless it has a
+    share of the account: then what it has lost is not known.
     """
 
     rule_id: ClassVar[str] = "cool_down"
@@ -48,7 +49,7 @@ of = "bot"
     losses: Annotated[int | None, Setting("losing reductions within `window_s`, at most 100", Looser.HIGHER)] = None
     window_s: Annotated[int | None, Setting("seconds", Looser.LOWER)] = None
     loss_streak: Annotated[int | None, Setting("losing reductions since the last gain", Looser.HIGHER)] = None
-    of: Annotated[Literal["bot", "account"], Setting("whose losses count: `bot` or `account`")] = "bot"
+    of: Annotated[Whose, Setting("whose losses count: `bot` or `account`", Looser.NEITHER)] = Whose.BOT
     facts_age_max_s: Annotated[int, Setting("seconds since the record was written", Looser.HIGHER)] = 60
 
     def __post_init__(self) -> None:
@@ -65,15 +66,7 @@ of = "bot"
         """Refuse while a pause lasts."""
         if held_order(command, snapshot) is None:
             return None
-        record = fresh_record(snapshot, self.facts_age_max_s)
-        if record is None:
-            return self.unknown(f"what the {self.of} has lost")
-        performance = record.performance
-        if self.of == "bot":
-            bot = record.bot(snapshot.bot)
-            if bot is None:
-                return None
-            performance = bot.performance
+        performance = performance_of(snapshot, self.of, self.facts_age_max_s)
         if performance is None or (performance.loss_streak > 0 and not performance.losses):
             return self.unknown(f"what the {self.of} has lost")
         began, why = performance.found(self._pause)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, ClassVar, Literal
+from enum import StrEnum
+from typing import Annotated, ClassVar, NamedTuple
 
 from rules.decision import Breach
 from rules.model import AmendOrder, Command
@@ -13,13 +14,19 @@ from rules.rule import Looser, Rule, Setting, as_written, show
 from rules.snapshot import Snapshot
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allowance:
+class Allowance(NamedTuple):
     """One bucket: its name in ``Snapshot.tokens``, the tokens that flow in a second, and how many are kept."""
 
     scope: str
     per_second: Decimal
     burst: Decimal
+
+
+class Cancels(StrEnum):
+    """Whether what is never refused takes tokens from what may be."""
+
+    FREE = "free"
+    COUNTED = "counted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +62,9 @@ cancels = "counted"
     burst: Annotated[Decimal, Setting("messages, at least 1", Looser.HIGHER)]
     amends_per_second: Annotated[Decimal | None, Setting("amends a second; not set: amends are messages")] = None
     amends_burst: Annotated[Decimal | None, Setting("amends, at least 1")] = None
-    cancels: Annotated[Literal["free", "counted"], Setting("whether cancels and exits take tokens")] = "free"
+    cancels: Annotated[Cancels, Setting("`free` or `counted`; whether cancels and exits take tokens", Looser.LOWER)] = (
+        Cancels.FREE
+    )
     tighten: Annotated[
         Decimal, Setting("share taken away at score 1, from 0 to 1", Looser.LOWER, zero_or_less=True)
     ] = Decimal("0.9")
@@ -77,15 +86,9 @@ cancels = "counted"
 
     def allowance(self, command: Command) -> Allowance:
         """The bucket that ``command`` is counted in."""
-        scope, burst = self._bucket(command)
-        per_second = self.per_second if scope == self.scope else self.amends_per_second
-        return Allowance(scope=scope, per_second=per_second or self.per_second, burst=burst)
-
-    def _bucket(self, command: Command) -> tuple[str, Decimal]:
-        """Name and size of the bucket that ``command`` is counted in."""
         if isinstance(command, AmendOrder) and self.amends_per_second is not None and self.amends_burst is not None:
-            return f"{self.scope}:amends", self.amends_burst
-        return self.scope, self.burst
+            return Allowance(f"{self.scope}:amends", self.amends_per_second, self.amends_burst)
+        return Allowance(self.scope, self.per_second, self.burst)
 
     def kept_back(self, burst: Decimal, anomaly: float) -> Decimal:
         """Tokens that stay in a bucket at this anomaly score; a full bucket always grants one message."""
@@ -93,11 +96,10 @@ cancels = "counted"
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse when the bucket holds less than one token above the share kept back."""
-        scope, burst = self._bucket(command)
-        balance = snapshot.tokens.get(scope)
-        if balance is None or balance >= 1 + self.kept_back(burst, snapshot.anomaly):
-            return None
         allowed = self.allowance(command)
+        balance = snapshot.tokens.get(allowed.scope)
+        if balance is None or balance >= 1 + self.kept_back(allowed.burst, snapshot.anomaly):
+            return None
         what = "message rate" if allowed.scope == self.scope else "rate of amends"
         tightened = f", tightened by anomaly score {snapshot.anomaly:.2f}" if snapshot.anomaly > 0 else ""
         return self.breach(

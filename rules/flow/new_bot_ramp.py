@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, ClassVar, Final, Literal
+from enum import StrEnum
+from typing import Annotated, ClassVar, Final
 
 from rules.decision import Breach, Measure
 from rules.fresh import fresh_record
@@ -17,7 +18,13 @@ from rules.snapshot import Snapshot
 
 _DAY: Final = timedelta(days=1)
 _TICK: Final = timedelta(microseconds=1)
-_ZERO: Final = Decimal(0)
+
+
+class CountsFrom(StrEnum):
+    """The day a bot's days are counted from: its last refusal, if there was one, or the first it was seen on."""
+
+    CLEAN = "clean"
+    FIRST_SEEN = "first_seen"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +58,9 @@ counts_from = "clean"
     start: Annotated[Decimal, Setting("quote currency, gross, on the first day", Looser.HIGHER)]
     full: Annotated[Decimal, Setting("quote currency, gross, after `ramp_days`", Looser.HIGHER)]
     ramp_days: Annotated[int, Setting("days", Looser.LOWER)]
-    counts_from: Annotated[Literal["clean", "first_seen"], Setting("whether a refusal starts the days anew")] = "clean"
+    counts_from: Annotated[
+        CountsFrom, Setting("`clean` or `first_seen`; whether a refusal starts the days anew", Looser.HIGHER)
+    ] = CountsFrom.CLEAN
     facts_age_max_s: Annotated[int, Setting("seconds since the record was written", Looser.HIGHER)] = 60
 
     def __post_init__(self) -> None:
@@ -96,7 +105,7 @@ counts_from = "clean"
         bot = record.bot(snapshot.bot)
         if bot is None:
             return timedelta(0)
-        since = bot.clean_since if self.counts_from == "clean" else bot.first_seen
+        since = bot.clean_since if self.counts_from is CountsFrom.CLEAN else bot.first_seen
         return max(timedelta(0), snapshot.now - since)
 
     def _cap(self, age: timedelta) -> Decimal:

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, ClassVar, Final, Literal
+from enum import StrEnum
+from typing import Annotated, ClassVar, Final
 
 from rules.ages import seconds
-from rules.attempts import MARGIN_S, memory_full
+from rules.attempts import MARGIN_S, last_entry
 from rules.decision import Breach, Measure
 from rules.facts import Score
 from rules.model import AdjustIsolatedMargin, Command, TradingState
 from rules.rule import Looser, Rule, Setting, as_written
 from rules.snapshot import Snapshot
 
-ScoreLevel = Literal["bot", "account", "desk"]
 
+class ScoreLevel(StrEnum):
+    """Whose behaviour a score is of."""
+
+    BOT = "bot"
+    ACCOUNT = "account"
+    DESK = "desk"
+
+
+_BOT: Final = ScoreLevel.BOT
+_ACCOUNT: Final = ScoreLevel.ACCOUNT
 _USUAL: Final = Score()
 _WAYS_OUT: Final = "reduce-only orders and cancels pass"
 
@@ -59,10 +68,8 @@ halt_at = 0.95
     delay_s: Annotated[int | None, Setting("seconds between entries from `delay_at` on", Looser.LOWER)] = None
     reduce_at: Annotated[Decimal | None, Setting("score above 0 and up to 1; only exits", Looser.HIGHER)] = None
     halt_at: Annotated[Decimal | None, Setting("score above 0 and up to 1; bot halted", Looser.HIGHER)] = None
-    of: Annotated[tuple[ScoreLevel, ...], Setting("whose score counts: `bot`, `account`, `desk`")] = (
-        "bot",
-        "account",
-        "desk",
+    of: Annotated[tuple[ScoreLevel, ...], Setting("whose score counts: `bot`, `account`, `desk`", Looser.LOWER)] = (
+        tuple(ScoreLevel)
     )
 
     def __post_init__(self) -> None:
@@ -119,7 +126,7 @@ halt_at = 0.95
         return (found, *(self.measured(name, value) for name, value in told.items()))
 
     def _delayed(self, level: str, score: Score, snapshot: Snapshot) -> Breach | None:
-        last = _last_entry(snapshot)
+        last = last_entry(snapshot)
         wait = seconds(self.delay_s or 0)
         if last is None or snapshot.now - last >= wait:
             return None
@@ -138,13 +145,12 @@ halt_at = 0.95
         return level, score, self._stage(score)
 
     def _highest(self, snapshot: Snapshot) -> tuple[str, Score]:
-        account = snapshot.account.name if snapshot.account is not None else ""
-        names = {"bot": f"bot:{snapshot.bot}", "account": f"account:{account}", "desk": "desk"}
         highest, found = "", None
         for each in self.of:
-            score = snapshot.scores.get(names[each], _USUAL)
+            name = _named(each, snapshot)
+            score = snapshot.scores.get(name, _USUAL)
             if found is None or score.value > found.value:
-                highest, found = names[each], score
+                highest, found = name, score
         return highest, found or _USUAL
 
     def _stage(self, score: Score) -> str:
@@ -161,15 +167,13 @@ halt_at = 0.95
         return ""
 
 
-def _last_entry(snapshot: Snapshot) -> datetime | None:
-    """When the bot's last entry was that was not refused.
-
-    One forgotten behind all the refusals that are remembered counts as if it were of the oldest of them.
-    """
-    sent = [attempt.at for attempt in snapshot.attempts if not attempt.refused]
-    if sent:
-        return max(sent)
-    return snapshot.attempts[0].at if memory_full(snapshot) else None
+def _named(level: ScoreLevel, snapshot: Snapshot) -> str:
+    """The name of a level's score in ``Snapshot.scores``."""
+    if level is _BOT:
+        return f"bot:{snapshot.bot}"
+    if level is _ACCOUNT:
+        return f"account:{snapshot.account.name if snapshot.account is not None else ''}"
+    return "desk"
 
 
 def _shown(score: Score) -> str:

@@ -1,13 +1,19 @@
-"""The nouns of the kill: where it stands, what it sees, what can happen to it, what it can ask for. No behaviour."""
+"""What can happen to a kill and what it can ask for: the nouns of its state machine. No behaviour.
+
+Events carry all that a certificate of the kill says, so that it can be made from the journal alone.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from enum import StrEnum
 
-from rules.model import PositionSide, Side
+from rules.kill.cost import Cost, CostEstimate
+from rules.kill.legs import OpenLeg, OrderKind, RestingOrder
+from rules.kill.settings import FLATTEN_DEFAULT, Flatten
+from rules.model import Side
 
 
 class Phase(StrEnum):
@@ -28,57 +34,77 @@ class Phase(StrEnum):
         return self in (Phase.FLAT, Phase.FLAT_EXCEPT_DUST, Phase.DEGRADED)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestingOrder:
-    """An open order by the venue's id. ``client_order_id`` says whose it is."""
+class Cause(StrEnum):
+    """Why a kill ended DEGRADED, for a machine that may start it again at the right moment.
 
-    symbol: str
-    order_id: str
-    client_order_id: str = ""
+    BANNED: the venue demands silence beyond the deadline; it says until when. CLOSED: what is left does not trade.
+    REFUSED: the venue takes our orders for what is left to be wrong. UNREACHABLE: it gave no usable answer. TIME: it
+    answered, but not fast enough.
+    """
+
+    BANNED = "BANNED"
+    CLOSED = "CLOSED"
+    REFUSED = "REFUSED"
+    TIME = "TIME"
+    UNREACHABLE = "UNREACHABLE"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenLeg:
-    """A position as read, with the venue's limits for market orders; a limit that is not known is ``None``."""
+class Refusal(StrEnum):
+    """Why the venue refused a close, as far as it matters for the next one.
 
-    symbol: str
-    position_side: PositionSide
-    quantity: Decimal
-    step_size: Decimal | None = None
-    quantity_min: Decimal | None = None
-    quantity_max: Decimal | None = None
+    REDUCE_ONLY: nothing to reduce, or resting orders hold the quantity, or it was the wrong leg. MARKET_PRICE: no
+    price for a market order. LIMIT_PRICE: the limit lies outside the venue's bounds. HALTED: the symbol does not
+    trade. CLOCK: the request was stamped with a wrong time.
+    """
 
-    @property
-    def key(self) -> str:
-        """Names the leg: a hedged symbol has two."""
-        return f"{self.symbol}/{self.position_side.value}"
-
-    @property
-    def closable(self) -> Decimal:
-        """What one market order may close: at most the position and the venue's maximum; zero is dust."""
-        size = abs(self.quantity)
-        slice_ = size if self.quantity_max is None else min(size, self.quantity_max)
-        if self.step_size:
-            slice_ = (slice_ / self.step_size).to_integral_value(ROUND_DOWN) * self.step_size
-        return Decimal(0) if self.quantity_min is not None and slice_ < self.quantity_min else slice_
+    REDUCE_ONLY = "REDUCE_ONLY"
+    MARKET_PRICE = "MARKET_PRICE"
+    LIMIT_PRICE = "LIMIT_PRICE"
+    HALTED = "HALTED"
+    CLOCK = "CLOCK"
+    OTHER = "OTHER"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelStep:
-    """Cancel every plain, or every conditional, order of a symbol."""
+    """Cancel what was read of one kind of a symbol's orders; plain and conditional ones go all at once, unnamed."""
 
     symbol: str
-    conditional: bool
+    kind: OrderKind
+    order_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseStep:
-    """One reduce-only market order. ``sequence`` is never used twice in a job, so neither is the client order id."""
+    """One reduce-only order: at the market, or with a ``price`` IOC, then on that ``rung`` of the ladder.
+
+    ``sequence`` is never used twice in a job, so neither is the client order id. The leg is as last read, less its
+    book.
+    """
 
     leg: OpenLeg
     side: Side
     quantity: Decimal
     sequence: int
+    price: Decimal | None = None
+    rung: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fill:
+    """What one close came to in the end: asked of the venue by its client order id once the account is calm.
+
+    ``order_id`` is ``None`` where the venue knows no such order. ``fee`` is what the venue charged, ``None`` where it
+    does not tell.
+    """
+
+    symbol: str
+    client_order_id: str
+    order_id: str | None
+    quantity: Decimal
+    average_price: Decimal | None
+    fee: Decimal | None = None
+    fee_asset: str | None = None
 
 
 # What happened. Every event carries its time: the machine has no clock of its own.
@@ -86,12 +112,17 @@ class CloseStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engaged:
-    """Somebody, or a rule, pressed. ``deadline`` is when the machine stops trying."""
+    """Somebody, or a rule, pressed. ``deadline`` is when the machine stops trying.
+
+    ``silent_until``: the venue's ban, known from an earlier job. Nothing is asked of the venue before its end.
+    """
 
     at: datetime
     by: str
     reason: str
     deadline: datetime
+    flatten: Flatten = FLATTEN_DEFAULT
+    silent_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,12 +135,31 @@ class KeysDisabled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surveyed:
-    """The venue's own word, orders read before positions; ``at`` is when the reading ended."""
+    """The venue's own word, orders read before positions; ``at`` is when the reading ended.
+
+    ``complete`` is false where positions alone were read: between closes, when the last reading showed no order. Then
+    the orders here are none because none were asked for.
+
+    ``unread`` names the kinds of orders that could not be read this time, ``unlisted`` those that the venue does not
+    list at all at its address, each with the venue's answer. ``venue_time`` is the venue's clock, read after the
+    orders and beside the positions. ``digest``: SHA-256, in hex, of the canonical JSON of all that was read.
+    """
 
     at: datetime
     plain_orders: tuple[RestingOrder, ...]
     conditional_orders: tuple[RestingOrder, ...]
     positions: tuple[OpenLeg, ...]
+    algo_orders: tuple[RestingOrder, ...] = ()
+    complete: bool = True
+    unread: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
+    venue_time: datetime | None = None
+    digest: str = ""
+
+    @property
+    def orders(self) -> int:
+        """How many orders of any kind rest."""
+        return len(self.plain_orders) + len(self.conditional_orders) + len(self.algo_orders)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,10 +191,15 @@ class CancelFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseSent:
-    """The venue took a close. It proves nothing yet."""
+    """The venue took a close and said what came of it. It proves nothing yet."""
 
     at: datetime
     step: CloseStep
+    client_order_id: str = ""
+    order_id: str = ""
+    filled_quantity: Decimal = Decimal(0)
+    average_price: Decimal | None = None
+    venue_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,16 +209,45 @@ class CloseFailed:
     at: datetime
     step: CloseStep
     error: str
+    client_order_id: str = ""
     retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseRejected:
-    """The venue refused the close for a stated reason."""
+    """The venue refused the close for a stated reason: it has had no effect."""
 
     at: datetime
     step: CloseStep
     error: str
+    client_order_id: str = ""
+    refusal: Refusal = Refusal.OTHER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostEstimated:
+    """What closing was expected to cost before the first close. It moves nothing."""
+
+    at: datetime
+    estimate: CostEstimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tallied:
+    """What became of every close, once the account was calm; ``error`` where not all of it could be learnt."""
+
+    at: datetime
+    fills: tuple[Fill, ...]
+    error: str = ""
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costed:
+    """What closing has cost. It moves nothing."""
+
+    at: datetime
+    cost: Cost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +282,9 @@ Event = (
     | CloseSent
     | CloseFailed
     | CloseRejected
+    | CostEstimated
+    | Tallied
+    | Costed
     | Waited
     | Resumed
     | DeadlinePassed
@@ -214,7 +301,9 @@ class DisableKeys:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Read all plain orders, all conditional orders and then all positions."""
+    """Read all orders of every kind and then all positions; without ``orders`` the positions alone."""
+
+    orders: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +321,13 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """Ask the venue what became of these closes. Nothing rests on the answer but the report."""
+
+    steps: tuple[CloseStep, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     """Do nothing until then."""
 
@@ -243,4 +339,4 @@ class Finish:
     """Nothing is left to do, or nothing more can be done."""
 
 
-Action = DisableKeys | Survey | Cancel | Close | Wait | Finish
+Action = DisableKeys | Survey | Cancel | Close | Tally | Wait | Finish

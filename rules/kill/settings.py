@@ -19,6 +19,20 @@ class Flatten:
     naked_notional_max: Annotated[
         Decimal, Setting("quote currency; how far a hedged book may lean to one side while it is closed", Looser.HIGHER)
     ] = Decimal(25_000)
+    depth_share: Annotated[
+        Decimal, Setting("fraction of what stands in the book within the band; the most one close takes", Looser.HIGHER)
+    ] = Decimal("0.5")
+    band_first: Annotated[
+        Decimal,
+        Setting("fraction of the mark price; how far through it the first close of a leg may fill", Looser.HIGHER),
+    ] = Decimal("0.002")
+    band_last: Annotated[
+        Decimal,
+        Setting("fraction of the mark price; bands double up to this where a close does not fill", Looser.HIGHER),
+    ] = Decimal("0.02")
+    ladder_s: Annotated[
+        int, Setting("seconds; from a leg's first close until what is left of it goes at the market", Looser.NEITHER)
+    ] = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,4 +84,5 @@ class KillSettings:
     keys: Keys = field(default_factory=Keys)
 
 
+FLATTEN_DEFAULT: Final = Flatten()
 KILL_DEFAULT: Final = KillSettings()

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar
 
 from rules.decision import Breach, Measure
 from rules.exposure import held_order, order_value
 from rules.fresh import fresh_condition
 from rules.intent import is_post_only
-from rules.model import Command, Side
+from rules.model import BUY, Command, Side
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show, show_percent
 from rules.snapshot import HeldOrder, Market, Snapshot
-
-_BUY: Final = Side.BUY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +115,7 @@ depth_share_max = 0.1
         condition = fresh_condition(order.symbol, snapshot, self.facts_age_max_s)
         if condition is None:
             return None
-        return condition.ask_depth if order.side is _BUY else condition.bid_depth
+        return condition.ask_depth if order.side is BUY else condition.bid_depth
 
     def measure(self, command: Command, snapshot: Snapshot) -> tuple[Measure, ...]:
         """The depth the entry would take from, where it is known."""

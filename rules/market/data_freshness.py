@@ -46,7 +46,14 @@ enforcement = "enforce"
 account_age_max_s = 30
 """
 
-    account_age_max_s: Annotated[int, Setting("seconds since the account's last full survey began", Looser.HIGHER)] = 45
+    account_age_max_s: Annotated[
+        int,
+        Setting(
+            "seconds since the account was last known to be so: its last full survey began, or its private stream, "
+            "unbroken since, last showed a sign of life",
+            Looser.HIGHER,
+        ),
+    ] = 45
     mark_age_max_s: Annotated[
         int,
         Setting(

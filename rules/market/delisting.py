@@ -42,7 +42,7 @@ LUNAUSDT = 2026-12-01T09:00:00Z
 """
 
     ahead_s: Annotated[int, Setting("seconds before the symbol is delisted", Looser.LOWER)] = 86_400
-    dates: Annotated[Mapping[str, datetime], Setting("table `SYMBOL = time`", Looser.NEITHER)] = field(
+    dates: Annotated[Mapping[str, datetime], Setting("table `SYMBOL = time`", Looser.HIGHER, each_limits=True)] = field(
         default_factory=dict
     )
 

@@ -42,10 +42,21 @@ rate_min = 0.0005
 """
 
     ahead_s: Annotated[int, Setting("seconds before the funding time", Looser.LOWER)]
-    rate_min: Annotated[Decimal, Setting("fraction of notional per funding time; up to this it passes", Looser.HIGHER)]
+    rate_min: Annotated[
+        Decimal,
+        Setting(
+            "fraction of notional per funding time; up to this it passes, 0: whatever pays nothing",
+            Looser.HIGHER,
+            zero_or_less=True,
+        ),
+    ]
     when_unknown: Annotated[
-        WithoutFacts, Setting('`"pass"` or `"refuse"` when rate or time are not known', Looser.NEITHER)
+        WithoutFacts, Setting('`"pass"` or `"refuse"` when rate or time are not known', Looser.LOWER)
     ] = WithoutFacts.PASS
+
+    def __post_init__(self) -> None:
+        if self.rate_min < 0:
+            raise ValueError("funding_window: rate_min must not be negative; with 0 whatever pays nothing passes")
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse what would pay more than ``rate_min`` within ``ahead_s``."""

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, ClassVar, Final, NamedTuple
 
 from rules.ages import seconds
+from rules.attempts import MARGIN_S, last_entry
 from rules.decision import Breach, Measure
 from rules.exposure import held_order
 from rules.facts import Latency
 from rules.fresh import is_fresh
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
-from rules.snapshot import HoldStatus, Snapshot
+from rules.snapshot import Snapshot
 
 _LEAST_USUAL_MS: Final = Decimal(1)
 """What is usual counts as at least this: a usual value of zero would make everything infinitely slow."""
@@ -79,7 +79,7 @@ reduce_ratio = 10
     @property
     def looks_back_s(self) -> int:
         """As far as entries must stand apart."""
-        return self.delay_s or 0
+        return 0 if self.delay_s is None else self.delay_s + MARGIN_S
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse an entry in the reduce stage, or too soon after the last one in the delay stage."""
@@ -101,7 +101,7 @@ reduce_ratio = 10
         return self._delayed(shock, snapshot)
 
     def _delayed(self, shock: _Shock, snapshot: Snapshot) -> Breach | None:
-        last = _last_sent(snapshot)
+        last = last_entry(snapshot)
         if last is None or self.delay_s is None:
             return None
         gap = snapshot.now - last
@@ -171,14 +171,3 @@ def _parts(latency: Latency) -> Iterator[tuple[str, Decimal | None, Decimal | No
     yield "round trip", latency.round_trip_ms, latency.round_trip_usual_ms
     yield "stream lag", latency.stream_lag_ms, latency.stream_lag_usual_ms
     yield "clock skew", latency.clock_skew_ms, latency.clock_skew_usual_ms
-
-
-def _last_sent(snapshot: Snapshot) -> datetime | None:
-    """When the bot last sent an entry that was not refused; what it is sending in the same batch is sent now."""
-    remembered = {attempt.hold_id for attempt in snapshot.attempts}
-    if any(
-        hold.bot == snapshot.bot and hold.status is HoldStatus.PENDING and hold.hold_id not in remembered
-        for hold in snapshot.holds
-    ):
-        return snapshot.now
-    return max((attempt.at for attempt in snapshot.attempts if not attempt.refused), default=None)

@@ -49,7 +49,7 @@ horizon_s = 28800
         int, Setting("seconds since the forecast was stated; an older one counts as absent", Looser.NEITHER)
     ] = 300
     when_stale: Annotated[
-        WithoutFacts, Setting('`"pass"` or `"refuse"` when a forecast is absent or too old', Looser.NEITHER)
+        WithoutFacts, Setting('`"pass"` or `"refuse"` when a forecast is absent or too old', Looser.LOWER)
     ] = WithoutFacts.PASS
 
     def __post_init__(self) -> None:

@@ -55,7 +55,7 @@ windows = [
 ]
 """
 
-    windows: Annotated[tuple[Window, ...], Setting("list of tables with `begins`, `ends`, `reason`", Looser.NEITHER)]
+    windows: Annotated[tuple[Window, ...], Setting("list of tables with `begins`, `ends`, `reason`", Looser.LOWER)]
     ahead_s: Annotated[int, Setting("seconds before a window begins", Looser.LOWER)] = 1800
 
     def __post_init__(self) -> None:

@@ -21,7 +21,8 @@ class PriceDivergence(Rule):
     The mark is what positions are liquidated at, the last price what orders meet, the index what both should follow.
     When they part, a feed is wrong or the contract has come loose, and every limit counted at the mark is off by as
     much. Distances are fractions of the mark; at least one limit is set, and only the prices it needs must be known.
-    How old prices may be is the matter of `data_freshness`.
+    How old prices may be is the matter of `data_freshness`; how far an order's own price may lie from the mark is that
+    of `price_collar`.
     """
 
     rule_id: ClassVar[str] = "price_divergence"
@@ -30,7 +31,7 @@ class PriceDivergence(Rule):
         "INDEX_PRICE_DIVERGED": "mark and index price are further apart than `index_max`",
         FACTS_UNKNOWN: "the mark, or the price it is to be held against, is not known",
     }
-    clauses: ClassVar[Sequence[str]] = ("RTS 6 art. 15(1)(a)",)
+    clauses: ClassVar[Sequence[str]] = ()
     example: ClassVar[str] = """
 [desk.price_divergence]
 enforcement = "enforce"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar
 
 from rules.decision import Breach, Measure
 from rules.exposure import held_order
@@ -13,12 +13,9 @@ from rules.facts import AccountRecord, Forecast
 from rules.forecasts import Kept, Stated, kept, probability, stated
 from rules.fresh import WithoutFacts
 from rules.intent import is_post_only
-from rules.model import Command, Side
+from rules.model import BUY, ZERO, Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact, show_percent
 from rules.snapshot import HeldOrder, Snapshot
-
-ZERO = Decimal(0)
-_BUY: Final = Side.BUY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +51,7 @@ cost_min = 0.002
         int, Setting("seconds since the forecast was stated; an older one counts as absent", Looser.NEITHER)
     ] = 60
     when_stale: Annotated[
-        WithoutFacts, Setting('`"pass"` or `"refuse"` when a forecast is absent or too old', Looser.NEITHER)
+        WithoutFacts, Setting('`"pass"` or `"refuse"` when a forecast is absent or too old', Looser.LOWER)
     ] = WithoutFacts.PASS
 
     def __post_init__(self) -> None:
@@ -101,7 +98,7 @@ cost_min = 0.002
         record = snapshot.record
         if record is None:
             return stated(Kept(), snapshot.now, self.forecast_age_max_s)
-        known = record.once((self._find, order.symbol, order.side is _BUY), lambda known: self._heeded(order, known))
+        known = record.once((self._find, order.symbol, order.side is BUY), lambda known: self._heeded(order, known))
         return stated(known, snapshot.now, self.forecast_age_max_s)
 
     def _heeded(self, order: HeldOrder, record: AccountRecord) -> Kept:

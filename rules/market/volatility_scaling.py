@@ -11,11 +11,9 @@ from rules.decision import Breach, Measure
 from rules.exposure import held_order, notional_after
 from rules.facts import Condition
 from rules.fresh import fresh_condition
-from rules.model import Command
+from rules.model import ONE, Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show, show_percent
 from rules.snapshot import HeldOrder, Snapshot
-
-_ONE = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +81,7 @@ floor = 0.2
         if condition.volatility is None or condition.volatility_usual is None:
             return None
         if condition.volatility <= condition.volatility_usual:
-            return _ONE
+            return ONE
         return max(self.floor, condition.volatility_usual / condition.volatility)
 
     def measure(self, command: Command, snapshot: Snapshot) -> tuple[Measure, ...]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
+from rules.book import Book, Standing
 from rules.decision import Breach
-from rules.exposure import held_order, worst_case
+from rules.exposure import held_order
 from rules.fresh import fresh_record
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
@@ -56,7 +57,8 @@ limit = 50
         holding = bot.holding(order.symbol) if bot is not None else None
         if holding is not None and holding.conditional_proven:
             return None
-        exposure = worst_case(_conditional_book(order.symbol, account, snapshot), (order,))[order.symbol]
+        book = snapshot.once(("conditionals", order.symbol), lambda seen: _conditionals(order.symbol, account, seen))
+        exposure = book.after(order)
         worth = exposure.long_notional + exposure.short_notional
         if worth <= self.limit:
             return None
@@ -69,8 +71,9 @@ limit = 50
         )
 
 
-def _conditional_book(symbol: str, account: Account, snapshot: Snapshot) -> Snapshot:
-    """The snapshot with nothing in it but the bot's own conditional entries on ``symbol``, resting or under way."""
+def _conditionals(symbol: str, account: Account, snapshot: Snapshot) -> Book:
+    """The book of the bot's own conditional entries on ``symbol`` alone, resting or under way. Every size that is tried
+    of one order meets the same."""
     resting = tuple(
         order
         for order in account.open_orders
@@ -81,4 +84,5 @@ def _conditional_book(symbol: str, account: Account, snapshot: Snapshot) -> Snap
         for hold in snapshot.holds
         if hold.bot == snapshot.bot
     )
-    return replace(snapshot, account=replace(account, positions=(), open_orders=resting), holds=holds)
+    alone = replace(account, positions=(), open_orders=resting)
+    return Book(alone, Standing(alone, snapshot.markets), holds, snapshot.markets)

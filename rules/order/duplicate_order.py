@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
 from rules.ages import seconds
+from rules.attempts import MARGIN_S
 from rules.decision import Breach
 from rules.exposure import held_order
 from rules.model import Command, PlaceOrder
@@ -52,8 +53,8 @@ repeats = 2
 
     @property
     def looks_back_s(self) -> int:
-        """The window."""
-        return self.window_s
+        """All of the window."""
+        return self.window_s + MARGIN_S
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse an order the bot has sent too often of late."""

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 from rules.decision import Breach
 from rules.fresh import is_fresh
 from rules.model import ENTRY, Command, PlaceOrder
-from rules.order.price_collar import collar_bound
+from rules.prices import is_through, through
 from rules.rule import Looser, Rule, Setting, show_exact
 from rules.snapshot import Snapshot
 
@@ -35,7 +35,7 @@ band = 0.10
 """
 
     band: Annotated[Decimal, Setting("fraction through the mark", Looser.HIGHER, zero_or_less=True)] = Decimal("0.20")
-    mark_age_max_s: Annotated[int, Setting("seconds", Looser.HIGHER)] = 10
+    mark_age_max_s: Annotated[int, Setting("seconds; with an older mark every exit passes", Looser.LOWER)] = 10
 
     def __post_init__(self) -> None:
         if self.band < 0:
@@ -50,8 +50,8 @@ band = 0.10
         market = snapshot.markets.get(command.symbol)
         if market is None or not is_fresh(market.as_of, snapshot, self.mark_age_max_s):
             return None
-        bound = collar_bound(command.side, market.mark_price, self.band)
-        if (command.price - bound) * command.side.sign <= 0:
+        bound = through(command.side, market.mark_price, self.band)
+        if not is_through(command.side, command.price, bound):
             return None
         return self.breach(
             "EXIT_PRICE_OUTSIDE_COLLAR",

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from rules.decision import Breach
 from rules.intent import is_guaranteed_exit
 from rules.model import AmendOrder, Command, OrderType, PlaceOrder, TimeInForce
-from rules.rule import Rule, Setting
+from rules.rule import Looser, Rule, Setting
 from rules.snapshot import Snapshot
 
 
@@ -34,8 +34,12 @@ types = ["LIMIT"]
 time_in_force = ["GTC", "GTX"]
 """
 
-    types: Annotated[tuple[OrderType, ...] | None, Setting("order types, as the exchange names them")] = None
-    time_in_force: Annotated[tuple[TimeInForce, ...] | None, Setting("times in force: GTC, IOC, FOK, GTX, ...")] = None
+    types: Annotated[
+        tuple[OrderType, ...] | None, Setting("order types, as the exchange names them", Looser.HIGHER)
+    ] = None
+    time_in_force: Annotated[
+        tuple[TimeInForce, ...] | None, Setting("times in force: GTC, IOC, FOK, GTX, ...", Looser.HIGHER)
+    ] = None
 
     def __post_init__(self) -> None:
         if self.types is None and self.time_in_force is None:

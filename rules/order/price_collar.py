@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar
 
 from rules.decision import Breach
 from rules.facts import PRICE_WINDOWS_S
 from rules.fresh import is_fresh
-from rules.model import ENTRY, AmendOrder, Command, PlaceOrder, Side
+from rules.model import BUY, ENTRY, AmendOrder, Command, PlaceOrder, Side
+from rules.prices import far_price, far_touch, is_through, near_touch, through
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact
 from rules.snapshot import Market, Snapshot
-
-_BUY: Final = Side.BUY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +102,8 @@ window_band = 0.05
             return None
         trigger = command.trigger_price if isinstance(command, PlaceOrder) else None
         reference = trigger if trigger is not None else market.mark_price
-        bound = collar_bound(command.side, reference, self.band)
-        if _inside(command.side, price, bound):
+        bound = through(command.side, reference, self.band)
+        if not is_through(command.side, price, bound):
             return None
         return self._outside(
             "PRICE_OUTSIDE_COLLAR",
@@ -123,10 +122,10 @@ window_band = 0.05
         seen = known.range_of(self.window_s) if known is not None else None
         if seen is None or not is_fresh(seen.as_of, snapshot, self.facts_age_max_s):
             return self.unknown(f"how the mark of {command.symbol} has moved over the last {self.window_s} s")
-        extreme, word = (seen.low, "lowest") if command.side is _BUY else (seen.high, "highest")
+        extreme, word = (seen.low, "lowest") if command.side is BUY else (seen.high, "highest")
         paid = _price_paid(command, price, market)
-        bound = collar_bound(command.side, extreme, self.window_band)
-        if _inside(command.side, paid, bound):
+        bound = through(command.side, extreme, self.window_band)
+        if not is_through(command.side, paid, bound):
             return None
         percent = show_exact(self.window_band * 100)
         return self._outside(
@@ -147,32 +146,21 @@ window_band = 0.05
         )
 
 
-def collar_bound(side: Side, reference: Decimal, band: Decimal) -> Decimal:
-    """The worst price allowed: above the reference for buys, below it for sells."""
-    return reference * (1 + band * side.sign)
-
-
-def _inside(side: Side, price: Decimal, bound: Decimal) -> bool:
-    return price <= bound if side is _BUY else price >= bound
-
-
 def _is_conditional(command: PlaceOrder | AmendOrder) -> bool:
     return isinstance(command, PlaceOrder) and command.order_type.is_conditional
 
 
 def _touch(side: Side, price_match: str, market: Market) -> Decimal | None:
     """Where the venue begins to price: at the order's own side of the book to queue, at the other to take."""
-    buys_first = (side is Side.BUY) is price_match.startswith("QUEUE")
-    return market.bid_price if buys_first else market.ask_price
+    return near_touch(side, market) if price_match.startswith("QUEUE") else far_touch(side, market)
 
 
 def _price_paid(command: PlaceOrder | AmendOrder, price: Decimal | None, market: Market) -> Decimal:
     """The worst price the order can get now: its limit, or what the market has run to."""
     if price is not None and not _is_conditional(command):
         return price
-    buys = command.side is _BUY
-    far_touch = (market.ask_price if buys else market.bid_price) or market.mark_price
-    run_to = max(market.mark_price, far_touch) if buys else min(market.mark_price, far_touch)
+    buys = command.side is BUY
+    run_to = far_price(command.side, market)
     if not isinstance(command, PlaceOrder) or not _is_conditional(command):
         return run_to
     waits_at = price if price is not None else command.trigger_price

@@ -6,16 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar
 
 from rules.decision import Breach
 from rules.exposure import held_order
-from rules.model import ENTRY, AmendOrder, Command, PlaceOrder, Side
+from rules.model import BUY, ENTRY, SELL, AmendOrder, Command, PlaceOrder, Side
+from rules.prices import far_price, near_touch, through
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact
 from rules.snapshot import Account, HeldOrder, Market, Snapshot
-
-_BUY: Final = Side.BUY
-_SELL: Final = Side.SELL
 
 
 class Across(StrEnum):
@@ -53,9 +51,9 @@ across = "all"
 reach = 0.05
 """
 
-    across: Annotated[Across, Setting('`"all"`: every order of the account; `"bots"`: all but the bot\'s own')] = (
-        Across.ALL
-    )
+    across: Annotated[
+        Across, Setting('`"all"`: every order of the account; `"bots"`: all but the bot\'s own', Looser.LOWER)
+    ] = Across.ALL
     # Binance lists the bound of each symbol as marketTakeBound: how far from the mark a market order may execute.
     # 0.30 is the value its documentation shows; most large symbols have less.
     reach: Annotated[
@@ -74,7 +72,7 @@ reach = 0.05
             return None
         if snapshot.account is None:
             return self.unknown("which orders of the account rest")
-        other = _SELL if order.side is _BUY else _BUY
+        other = SELL if order.side is BUY else BUY
         against = self._worst_prices(snapshot.account, order.symbol, other, snapshot)
         if not against:
             return None
@@ -107,7 +105,7 @@ reach = 0.05
         if None not in limits:
             return limits
         market = snapshot.markets.get(symbol)
-        return [self._through(_far_price(side, market), side) if limit is None else limit for limit in limits]
+        return [self._taken(side, market) if limit is None else limit for limit in limits]
 
     def _counts(self, bot: str, snapshot: Snapshot) -> bool:
         return self.across is Across.ALL or bot != snapshot.bot
@@ -117,13 +115,15 @@ reach = 0.05
         if command.price is not None:
             return command.price
         if isinstance(command, PlaceOrder) and command.order_type.is_conditional:
-            return self._through(command.trigger_price, side)
+            trigger = command.trigger_price
+            return None if trigger is None else through(side, trigger, self.reach)
         if command.price_match is not None and command.price_match.startswith("QUEUE"):
-            return _near_touch(side, market)
-        return self._through(_far_price(side, market), side)
+            return None if market is None else near_touch(side, market)
+        return self._taken(side, market)
 
-    def _through(self, reference: Decimal | None, side: Side) -> Decimal | None:
-        return None if reference is None else reference * (1 + self.reach * side.sign)
+    def _taken(self, side: Side, market: Market | None) -> Decimal | None:
+        """The worst price of an order that takes what it gets. ``None``: any, when there is no mark."""
+        return None if market is None else through(side, far_price(side, market), self.reach)
 
 
 def _furthest(side: Side, prices: Sequence[Decimal | None]) -> Decimal | None:
@@ -131,24 +131,9 @@ def _furthest(side: Side, prices: Sequence[Decimal | None]) -> Decimal | None:
     known = [price for price in prices if price is not None]
     if len(known) < len(prices):
         return None
-    return max(known) if side is _BUY else min(known)
+    return max(known) if side is BUY else min(known)
 
 
 def _limit(order: HeldOrder) -> Decimal | None:
     """The limit of a held order; a held amend bears the higher of two prices and names its own beside it."""
     return order.price if order.amendment is None else order.amendment.price
-
-
-def _far_price(side: Side, market: Market | None) -> Decimal | None:
-    """The worse of mark and far touch, ``None`` when there is no mark."""
-    if market is None:
-        return None
-    if side is Side.BUY:
-        return max(market.mark_price, market.ask_price or market.mark_price)
-    return min(market.mark_price, market.bid_price or market.mark_price)
-
-
-def _near_touch(side: Side, market: Market | None) -> Decimal | None:
-    if market is None:
-        return None
-    return market.bid_price if side is Side.BUY else market.ask_price

@@ -55,7 +55,7 @@ match = "price"
         Match,
         Setting(
             '`"side"`: every entry on that side; `"price"`: only one at the same limit or trigger price, for grids',
-            Looser.NEITHER,
+            Looser.HIGHER,
         ),
     ] = Match.SIDE
     remember_s: Annotated[

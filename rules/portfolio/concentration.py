@@ -9,11 +9,9 @@ from typing import Annotated, ClassVar
 
 from rules.decision import Breach
 from rules.exposure import exposure_after, gross_notional, held_order
-from rules.model import Command
+from rules.model import ZERO, Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
 from rules.snapshot import Snapshot
-
-ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +46,10 @@ equity_max = 2
 
     share_max: Annotated[Decimal | None, Setting("fraction of a full book, at most 1", Looser.HIGHER)] = None
     full_book: Annotated[Decimal | None, Setting("times margin balance; gross of a full book", Looser.HIGHER)] = None
-    gross_min: Annotated[Decimal, Setting("quote currency; gross from which share_max applies", Looser.HIGHER)] = ZERO
+    gross_min: Annotated[
+        Decimal,
+        Setting("quote currency; gross above which share_max applies, 0: always", Looser.HIGHER, zero_or_less=True),
+    ] = ZERO
     equity_max: Annotated[Decimal | None, Setting("times margin balance", Looser.HIGHER)] = None
 
     def __post_init__(self) -> None:
@@ -58,6 +59,8 @@ equity_max = 2
             raise ValueError("concentration: share_max and full_book go together")
         if self.share_max is not None and self.share_max > 1:
             raise ValueError("concentration: share_max is a fraction, at most 1")
+        if self.gross_min < 0:
+            raise ValueError("concentration: gross_min must not be negative; 0 means that share_max always applies")
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse when the order's symbol could become more than its part."""

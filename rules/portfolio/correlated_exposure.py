@@ -15,11 +15,10 @@ from rules.book import Exposure, account_book
 from rules.decision import Breach, Measure
 from rules.exposure import gross_notional, held_order, worst_case
 from rules.facts import Conditions
-from rules.model import Command
+from rules.model import ZERO, Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
 from rules.snapshot import Snapshot
 
-ZERO = Decimal(0)
 _NONE: Final[Mapping[str, Decimal]] = {}
 _BOOKS_MAX: Final = 64
 """For how many sets of symbols one version of the correlations remembers how many of their pairs it has."""
@@ -93,7 +92,7 @@ memes = 5000
     )
     cluster_notional: Annotated[Decimal | None, Setting("quote currency; for each cluster", Looser.HIGHER)] = None
     cluster_limits: Annotated[
-        Mapping[str, Decimal], Setting("table `name = limit`; quote currency, instead", Looser.NEITHER)
+        Mapping[str, Decimal], Setting("table `name = limit`; quote currency, instead", Looser.HIGHER)
     ] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -11,12 +11,10 @@ from typing import Annotated, ClassVar
 from rules.decision import Breach, Measure
 from rules.exposure import held_order
 from rules.facts import Performance
-from rules.model import Command
+from rules.model import ZERO, Command
 from rules.performance import Whose, performance_of
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
 from rules.snapshot import Snapshot
-
-ZERO = Decimal(0)
 
 
 class FundingCount(StrEnum):

@@ -10,11 +10,9 @@ from typing import Annotated, ClassVar
 from rules.book import Exposure
 from rules.decision import Breach
 from rules.exposure import gross_notional, held_order, worst_case
-from rules.model import Command
+from rules.model import ZERO, Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
 from rules.snapshot import Snapshot
-
-ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

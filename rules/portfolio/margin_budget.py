@@ -8,12 +8,10 @@ from decimal import Decimal
 from typing import Annotated, ClassVar
 
 from rules.decision import Breach
-from rules.model import Command
+from rules.model import ZERO, Command
 from rules.rule import Looser, Rule, Setting, show
 from rules.share import own_book, own_order, own_pnl
 from rules.snapshot import Snapshot
-
-ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

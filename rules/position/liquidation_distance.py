@@ -10,10 +10,13 @@ from typing import Annotated, ClassVar, Final
 from rules.decision import Breach, Measure
 from rules.exposure import held_order
 from rules.fresh import fresh_condition
-from rules.margin import MarginUnknown, account_maintenance, liquidation_after
-from rules.model import Command
+from rules.margin.known import MarginUnknown
+from rules.margin.liquidation import Liquidation, liquidation_after
+from rules.margin.maintenance import account_maintenance
+from rules.model import BUY, ONE, Command
+from rules.prices import worst_named
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show, show_exact
-from rules.snapshot import Snapshot
+from rules.snapshot import HeldOrder, Snapshot
 
 _FRACTION: Final = Decimal("0.0001")
 _PRICE: Final = Decimal("0.00000001")
@@ -27,7 +30,8 @@ class LiquidationDistance(Rule):
     way has filled. Cross margin: all the account's legs move against it together, because a market falls as a whole;
     so the distance is never more than what the exchange shows. Isolated margin: the leg alone, by its own margin and
     the leverage set. With `multiple_of_volatility` the distance must also be that many times the standard deviation
-    of one hour's return, so that the same account carries less in a wild market.
+    of one hour's return, so that the same account carries less in a wild market; of a long never more than 1, because
+    a mark cannot fall by more than all.
 
     Distance, liquidation price and maintenance margin, before and after, are recorded with every entry. Fees and
     funding on the way are not in it, and a position that is too near already is not touched: the exits are open.
@@ -63,11 +67,11 @@ multiple_of_volatility = 8
         order = held_order(command, snapshot)
         if order is None:
             return None
-        required = self._required(order.symbol, snapshot)
+        required = self._required(order, snapshot)
         if required is None:
             return self.unknown(f"the volatility of {order.symbol}")
         try:
-            found = liquidation_after(order, snapshot)
+            found = snapshot.last(_liquidation, command)
         except MarginUnknown as missing:
             return self.unknown(str(missing))
         if found.distance >= required:
@@ -87,7 +91,10 @@ multiple_of_volatility = 8
         if order is None:
             return ()
         try:
-            found, before = liquidation_after(order, snapshot), snapshot.standing("maintenance measured", self._before)
+            found, before = (
+                snapshot.last(_liquidation, command),
+                snapshot.standing("maintenance measured", self._before),
+            )
         except MarginUnknown:
             return ()
         return (
@@ -100,14 +107,22 @@ multiple_of_volatility = 8
     def _before(self, snapshot: Snapshot) -> Measure:
         return self.measured("maintenance_margin_before", show(account_maintenance(snapshot)), "quote")
 
-    def _required(self, symbol: str, snapshot: Snapshot) -> Decimal | None:
+    def _required(self, order: HeldOrder, snapshot: Snapshot) -> Decimal | None:
         """The distance asked for now; ``None`` when it hangs on a volatility that is not known."""
         if self.multiple_of_volatility is None:
             return self.distance_min
-        known = fresh_condition(symbol, snapshot, self.facts_age_max_s)
+        known = fresh_condition(order.symbol, snapshot, self.facts_age_max_s)
         if known is None or known.volatility is None:
             return None
-        return max(self.distance_min, self.multiple_of_volatility * known.volatility)
+        required = max(self.distance_min, self.multiple_of_volatility * known.volatility)
+        return min(required, ONE) if order.side is BUY else required
+
+
+def _liquidation(command: Command, snapshot: Snapshot) -> Liquidation:
+    order = held_order(command, snapshot)
+    if order is None:
+        raise MarginUnknown("what the order adds")
+    return liquidation_after(order, snapshot, worst_named(command, snapshot))
 
 
 def _fraction(value: Decimal) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 from rules.decision import Breach
 from rules.intent import find_original, is_guaranteed_exit, order_only_shrinks
 from rules.model import (
+    ZERO,
     AdjustIsolatedMargin,
     AmendOrder,
     CancelOrder,
@@ -24,9 +25,7 @@ from rules.model import (
 )
 from rules.rule import Looser, Rule, Setting, show_exact
 from rules.share import NOBODY, is_anothers, leg_shares
-from rules.snapshot import Account, OpenOrder, Snapshot
-
-ZERO = Decimal(0)
+from rules.snapshot import Account, OpenOrder, Position, Snapshot, SymbolSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,11 +253,14 @@ def _named(cancel: CancelOrder, account: Account) -> list[OpenOrder]:
 
 def _changes_nothing(command: SetLeverage | SetMarginMode | AdjustIsolatedMargin, account: Account) -> bool:
     """Whether the setting is what it is already: many bots send theirs before every order."""
-    legs = [leg for leg in account.positions if leg.symbol == command.symbol]
+    known = account.settings_of(command.symbol)
+    said_by: list[Position | SymbolSettings] = [*account.legs(command.symbol)]
+    if known is not None:
+        said_by.append(known)
     match command:
         case SetLeverage(leverage=leverage):
-            return bool(legs) and all(leg.leverage == leverage for leg in legs)
+            return {each.leverage for each in said_by if each.leverage is not None} == {leverage}
         case SetMarginMode(margin_mode=mode):
-            return bool(legs) and all(leg.margin_mode is mode for leg in legs)
+            return {each.margin_mode for each in said_by} == {mode}
         case _:
             return False

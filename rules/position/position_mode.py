@@ -54,7 +54,7 @@ multi_assets = "forbid"
 """
 
     mode: Annotated[WantedPositions, Setting('`"one_way"` or `"hedge"`', Looser.NEITHER)]
-    multi_assets: Annotated[MultiAssets, Setting('`"allow"` or `"forbid"`', Looser.NEITHER)] = MultiAssets.ALLOW
+    multi_assets: Annotated[MultiAssets, Setting('`"allow"` or `"forbid"`', Looser.LOWER)] = MultiAssets.ALLOW
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse a change to what is not wanted, and entries while it is so."""

@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from rules.decision import Breach, Enforcement
 from rules.intent import is_guaranteed_exit
 from rules.model import Command, PlaceOrder
 from rules.rule import Looser, Rule, Setting, show_exact
 from rules.snapshot import Snapshot
+
+POSITION_FLIP: Final = "POSITION_FLIP"
+"""The code whose headroom is the way out: so much would close the position, and none of it be an entry."""
 
 
 class ExitMode(StrEnum):
@@ -33,7 +36,7 @@ class ReduceOnlyExits(Rule):
     rule_id: ClassVar[str] = "reduce_only_exits"
     codes: ClassVar[Mapping[str, str]] = {
         "EXIT_NOT_REDUCE_ONLY": "shrinks the position without the flag",
-        "POSITION_FLIP": "would turn the position round",
+        POSITION_FLIP: "would turn the position round",
     }
     clauses: ClassVar[Sequence[str]] = ("FIA 2024 kill switch",)
     example: ClassVar[str] = """
@@ -54,7 +57,7 @@ mode = "force"
         size = show_exact(abs(position))
         if command.quantity > abs(position):
             return self.breach(
-                "POSITION_FLIP",
+                POSITION_FLIP,
                 f"would flip the {command.symbol} position of {show_exact(position)}",
                 observed=show_exact(command.quantity),
                 limit=size,

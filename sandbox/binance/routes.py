@@ -16,6 +16,7 @@ from sandbox.binance import (
     reference,
     settings,
     tickers,
+    twaps,
 )
 from sandbox.binance.call import AccountCall, Call
 
@@ -104,6 +105,7 @@ def _orders() -> Iterator[tuple[str, str, Route]]:
         ("POST", "/fapi/v1/batchOrders", orders.place_batch),
         ("PUT", "/fapi/v1/batchOrders", orders.amend_batch),
         ("POST", "/fapi/v1/algoOrder", conditionals.place_algo),
+        ("POST", "/sapi/v1/algo/futures/newOrderTwap", twaps.place_twap),
     )
     for method, path, answer in places:
         yield method, path, AccountRoute(answer, Access.SIGNED, 1, places_orders=True)
@@ -122,6 +124,8 @@ def _orders() -> Iterator[tuple[str, str, Route]]:
         ("GET", "/fapi/v1/openAlgoOrders", conditionals.open_algos, 1),
         ("GET", "/fapi/v1/allAlgoOrders", conditionals.all_algos, 5),
         ("DELETE", "/fapi/v1/algoOpenOrders", conditionals.cancel_open_algos, 1),
+        ("GET", "/sapi/v1/algo/futures/openOrders", twaps.open_twaps, 1),
+        ("DELETE", "/sapi/v1/algo/futures/order", twaps.cancel_twap, 1),
     )
     for method, path, answer, weight in others:
         yield method, path, AccountRoute(answer, Access.SIGNED, weight, _WEIGHTS_WITHOUT_SYMBOL.get(path))

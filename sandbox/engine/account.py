@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from sandbox.engine.conditional import ConditionalOrder
 from sandbox.engine.model import (
@@ -18,6 +19,9 @@ from sandbox.engine.model import (
     Position,
     PositionSide,
 )
+
+if TYPE_CHECKING:
+    from sandbox.engine.twap import TwapOrder
 
 HISTORY_KEPT = 5_000
 DEFAULT_LEVERAGE = 20
@@ -54,6 +58,7 @@ class Account:
         self.open_orders: dict[int, Order] = {}
         self.open_conditionals: dict[int, ConditionalOrder] = {}
         self.countdowns: dict[str, Countdown] = {}
+        self.twaps: dict[int, TwapOrder] = {}
         self.orders: deque[Order] = deque(maxlen=HISTORY_KEPT)
         self.liquidations: deque[Order] = deque(maxlen=HISTORY_KEPT)
         self.conditionals: deque[ConditionalOrder] = deque(maxlen=HISTORY_KEPT)

@@ -62,6 +62,8 @@ def _deliver(exchange: Exchange, market: Market) -> None:
             if conditional.terms.symbol == symbol:
                 end_conditional(exchange, account, conditional, ConditionalStatus.CANCELED)
         account.countdowns.pop(symbol, None)
+        for twap in [twap for twap in account.twaps.values() if twap.terms.symbol == symbol]:
+            del account.twaps[twap.twap_id]
         for leg in list(account.legs(symbol)):
             _settle(exchange, account, leg, price)
 

@@ -65,6 +65,17 @@ def _listed(
     )
 
 
+EXTRA_MAX = 50
+
+
+def extra_instruments(number: int) -> tuple[Instrument, ...]:
+    """Invented contracts `X01USDT` and on, for measurements that need more symbols than the list has."""
+    return tuple(
+        _listed(f"X{each:02}", "100", "0.01", "0.01", ("1000000", "50000"), "5", "0.90", "300")
+        for each in range(1, number + 1)
+    )
+
+
 DEFAULT_INSTRUMENTS: tuple[Instrument, ...] = (
     _listed("BTC", "90000", "0.1", "0.001", ("1000", "120"), "100", "0.50", "0.6", major=True),
     _listed("ETH", "3000", "0.01", "0.001", ("10000", "2000"), "20", "0.70", "18", major=True),

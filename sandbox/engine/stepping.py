@@ -16,6 +16,7 @@ from sandbox.engine.playback import Playback
 from sandbox.engine.scenario import STEP_MS, Scenario, Weather, in_outage, moved, shock, weather
 from sandbox.engine.trading import expire_due
 from sandbox.engine.triggers import fire_reached
+from sandbox.engine.twap import work_twaps
 
 
 def step(exchange: Exchange) -> None:
@@ -39,6 +40,7 @@ def step(exchange: Exchange) -> None:
             market.set_index(market.index_price)
         fill_crossed(exchange, market)
     expire_due(exchange)
+    work_twaps(exchange)
     _settle(exchange)
     deliver_due(exchange)
     charge_funding(exchange, exchange.funded_ms)

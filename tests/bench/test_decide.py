@@ -1,6 +1,6 @@
 """The benchmark of deciding: that its files hold every rule, that none objects, and what it prints."""
 
-from bench.decide.__main__ import HERE, main, measure, report
+from bench.decide.__main__ import HERE, UNDER_WAY, main, measure, report
 from proxy.policy_file import load_policy
 from proxy.store.codec import build_snapshot, load
 from rules.catalog import CATALOG
@@ -16,7 +16,8 @@ def test_the_policy_has_every_rule_and_none_refuses():
     policy = load_policy(HERE / "policy.toml")
     assert {rule.rule_id for rule in policy.rules} == set(CATALOG)
     for changed in (False, True):
-        assert len(measure(picture, policy, 40, changed=changed)) == 40
+        for holds in UNDER_WAY:
+            assert len(measure(picture, policy, 40, changed=changed, holds=holds)) == 40
 
 
 def test_the_report_gives_median_and_tail():
@@ -27,4 +28,6 @@ def test_the_report_gives_median_and_tail():
 
 def test_it_runs(capsys):
     assert main(["--decisions", "20"]) == 0
-    assert "| empty policy, account just changed | 20 |" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    for under_way in ("nothing under way", "three under way"):
+        assert f"| empty policy, account just changed, {under_way} | 20 |" in told

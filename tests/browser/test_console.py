@@ -67,7 +67,9 @@ class LiveDesk(DeskDouble):
 @asynccontextmanager
 async def serving(plane: DeskDouble) -> AsyncIterator[str]:
     server = uvicorn.Server(
-        uvicorn.Config(create_console(plane, token=SecretStr(TOKEN)), host="127.0.0.1", port=0, log_level="error")
+        uvicorn.Config(
+            create_console(plane, plane, token=SecretStr(TOKEN)), host="127.0.0.1", port=0, log_level="error"
+        )
     )
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(server.serve())

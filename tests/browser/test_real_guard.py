@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import shutil
 from pathlib import Path
 
@@ -12,7 +14,9 @@ from proxy.demo.bot import connect
 from proxy.demo.world import World
 
 websockets = pytest.importorskip("websockets", reason="drives Chromium over a WebSocket")
-from tests.browser.chromium import open_tab  # noqa: E402 - needs the package above
+from tests.browser.chromium import Tab, open_tab  # noqa: E402 - needs the package above
+from tests.browser.test_console import shots  # noqa: E402
+from tests.support.worlds import until_async  # noqa: E402
 
 pytestmark = [
     pytest.mark.full,
@@ -49,6 +53,7 @@ async def test_holding_the_button_ends_flat_and_rearming_lets_the_bot_trade_agai
                 bot.create_order("BTC/USDT:USDT", "market", "buy", 0.001)
             await tab.until("document.querySelector('#kill-progress').innerText.includes('Flat in')", seconds=40)
             await tab.until("!document.querySelector('#desk').innerText.includes('BTCUSDT')")
+            await check_certificate(tab, world, shots(tmp_path))
             assert tab.complaints() == []
 
         direct = connect(world.places.exchange, world.exchange_key, world.exchange_secret)
@@ -62,3 +67,39 @@ async def test_holding_the_button_ends_flat_and_rearming_lets_the_bot_trade_agai
             {"scope": "desk", "name": "Grace Hopper", "reason": "the rehearsal is over", "typed": "desk"},
         )
         assert bot.create_order("BTC/USDT:USDT", "market", "buy", 0.1)["status"] == "closed"
+
+
+async def check_certificate(tab: Tab, world: World, folder: Path) -> None:
+    """Open it from the kill's progress, print it, download it, and have the command line believe it, or not."""
+    await tab.until("document.querySelector('#kill-progress .certified a')")
+    await tab.click("#kill-progress .certified a")
+    await tab.until("document.querySelector('h1')?.innerText === 'Flat certificate'")
+    page = await tab.evaluate("document.querySelector('main').innerText")
+    assert "Verified." in page and "Grace Hopper" in page and "CloseSent" in page
+    await tab.photograph(folder / "certificate.png")
+
+    await tab.do("Emulation.setEmulatedMedia", media="print")
+    assert await tab.evaluate("getComputedStyle(document.querySelector('.bar')).display") == "none"
+    assert await tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    await tab.do("Emulation.setEmulatedMedia", media="")
+    paper = base64.b64decode((await tab.do("Page.printToPDF", printBackground=True))["data"])
+    assert paper.startswith(b"%PDF-") and len(paper) > 10_000
+    (folder / "certificate.pdf").write_bytes(paper)
+    await tab.evaluate("window.print = () => { window.printed = true; }")
+    await tab.click("[data-print]")
+    await tab.until("window.printed")
+
+    downloads = folder / "downloads"
+    await tab.do("Page.setDownloadBehavior", behavior="allow", downloadPath=str(downloads))
+    await tab.click("#download")
+    await until_async(lambda: list(downloads.glob("*.json")), "the file is downloaded")
+    (file,) = downloads.glob("*.json")
+    key = world.data_dir / "certificates" / "public.pem"
+    words = ("certificate", "verify", str(file), "--public-key", str(key), "--require-flat", "--json")
+    done = world.command(*words)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["phase"] == "FLAT"
+    content = file.read_bytes()
+    file.write_bytes(content.replace(b"Grace Hopper", b"Grace Hoppes", 1))
+    assert world.command(*words).returncode == 1
+    assert world.ask("GET", f"/api/certificates/{file.stem}")["certificate"]["by"] == "Grace Hopper"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
+from proxy.demo.world import ACCOUNT
 from tests.support.policies import a_policy, a_rule
 from tests.support.worlds import LiveWorld, until
 
@@ -44,3 +46,18 @@ def test_a_losing_bot_may_only_get_out(world: LiveWorld) -> None:
     measures = [each for record in denied for each in record["decisions"][0]["measures"]]
     assert all(float(each["value"]) >= 3 for each in measures if each["name"] == "loss_day")
     assert {"loss_day", "loss_24h"} <= {each["name"] for each in measures}
+
+
+def test_a_memory_that_cannot_be_read_gives_no_loss_back(tmp_path: Path) -> None:
+    """What was lost today is not known then, and is not taken for nothing, until a person says that it may be."""
+    records = tmp_path / "data" / "records"
+    records.mkdir(mode=0o700, parents=True)
+    records.parent.chmod(0o700)
+    (records / f"{ACCOUNT}.json").write_text("{torn")
+    with LiveWorld(tmp_path / "data", a_policy(a_rule("desk.daily_loss", of="account", limit=300))) as world:
+        until(lambda: code(world.bot.order(BTC, "BUY", "0.01")) == "FACTS_UNKNOWN", "the rest is known", 60)
+        assert f"what was remembered of {ACCOUNT} cannot be read: {ACCOUNT}.json: DecodeError" in world.guard_log()
+        assert world.bot.send("DELETE", "/fapi/v1/allOpenOrders", symbol=BTC).status_code == 200
+        (records / f"{ACCOUNT}.anew").touch()
+        until(lambda: world.bot.order(BTC, "BUY", "0.01").status_code == 200, "the record has begun anew", 60)
+        assert not (records / f"{ACCOUNT}.anew").exists()

@@ -1,7 +1,9 @@
 """What mutmut found in ``rules/``: a table by file, and why each survivor cannot be told from what it was made of.
 
     python -m tests.mutation.report forget-survivors     before a run: those that survived are asked again
-    python -m tests.mutation.report write PAGE           after it; fails under 90 %, or for a survivor without a reason
+    python -m tests.mutation.report write PAGE           after it
+
+It fails under 90 %, for a mutant that was not asked, and for a survivor without a reason.
 
 Reads the results that mutmut keeps beside its copies (``mutants/**/*.meta``) and the reasons in ``survivors.toml``.
 """
@@ -84,6 +86,7 @@ def page(
     unasked = sum(each.unasked for each in files)
     score = 100 * killed / asked if asked else 0.0
     wrong = [f"{score:.1f} % is less than {SCORE_MIN:.0f} %"] if score < SCORE_MIN else []
+    wrong += [f"{each.path}: {each.unasked} not run" for each in files if each.unasked]
     lines = [
         "# Mutants of the rules",
         "",

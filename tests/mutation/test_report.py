@@ -52,8 +52,8 @@ def test_a_score_below_ninety_fails():
     assert page([a_result(900, *["f"] * 100)], reasons)[1] == []
 
 
-def test_what_was_not_run_is_said_and_not_counted():
+def test_what_was_not_run_is_said_and_not_counted_and_fails():
     text, wrong = page([a_result(9, "f", unasked=5)], {"rules/a.py": {"f": [1, "x"]}})
     assert "**9 of 10 mutants killed: 90.0 %** (5 more were not run)." in text
     assert "| `rules/a.py` | 10 (5 not run) | 9 | 1 | 90 |" in text
-    assert wrong == []
+    assert wrong == ["rules/a.py: 5 not run"]

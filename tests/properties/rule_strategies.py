@@ -129,6 +129,14 @@ forcing = rules_of(ReduceOnlyExits).map(lambda rule: replace(rule, mode=ExitMode
 all_rules = st.one_of(entry_rules, exit_collars, own_shares, forcing)
 
 
+def enforced(rule: Rule) -> Rule:
+    """The rule where it meets every order, so far as it may stand there."""
+    try:
+        return replace(rule, enforcement=Enforcement.ENFORCE, level="desk")
+    except ValueError:
+        return replace(rule, enforcement=Enforcement.ENFORCE)  # Some rules stand at some levels only.
+
+
 def rule_lists(each: st.SearchStrategy[Rule], most: int = 5) -> st.SearchStrategy[list[Rule]]:
     """A rule stands at most once at a level, as in a policy file."""
     return st.lists(each, max_size=most, unique_by=lambda rule: (rule.rule_id, rule.level))

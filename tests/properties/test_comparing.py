@@ -13,7 +13,7 @@ from rules.catalog import GATES
 from rules.decision import Decision, Enforcement, Verdict
 from rules.engine import decide, decide_batch
 from rules.rule import Rule
-from tests.properties.rule_strategies import all_rules, rule_lists, rules_of, tightened
+from tests.properties.rule_strategies import all_rules, enforced, rule_lists, rules_of, tightened
 from tests.properties.strategies import books, commands, entries, examples, worlds
 from tests.rules.builders import a_policy
 
@@ -40,13 +40,6 @@ def _moved(draw, rule: Rule) -> Rule:
         if not loosened(compared([rule], [moved])):
             rule = moved
     return rule
-
-
-def _enforced(rule: Rule) -> Rule:
-    try:
-        return replace(rule, enforcement=Enforcement.ENFORCE, level="desk")
-    except ValueError:
-        return replace(rule, enforcement=Enforcement.ENFORCE)  # Some rules stand at some levels only.
 
 
 def _added(rule: Rule) -> st.SearchStrategy[list[Rule]]:
@@ -89,7 +82,7 @@ def test_what_loosens_nothing_allows_nothing_more(data, world, old):
     assert allowed(before) or not allowed(after)
 
 
-@given(st.data(), books(), all_rules.map(_enforced))
+@given(st.data(), books(), all_rules.map(enforced))
 @examples(700)
 def test_one_rule_that_is_not_loosened_lets_no_more_into_a_healthy_book(data, world, rule):
     """Here it is the rule that decides, so that a direction read the wrong way round is found."""

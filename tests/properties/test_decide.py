@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_UP, Context, Decimal, Inexact, getcontext, localcontext
 
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
@@ -25,6 +25,7 @@ from rules.intent import intent_of
 from rules.model import AmendOrder, Intent, PlaceOrder
 from tests.properties.rule_strategies import (
     all_rules,
+    enforced,
     entry_rules,
     exit_collars,
     rule_lists,
@@ -123,6 +124,30 @@ def _outline(decision: Decision) -> tuple:
         reasons(decision.breaches),
         reasons(decision.would_deny),
     )
+
+
+_FOREIGN = [
+    Context(prec=5, rounding=ROUND_UP),
+    Context(prec=28, rounding=ROUND_DOWN, capitals=0),
+    Context(prec=50, rounding=ROUND_CEILING, traps=[Inexact]),
+]
+
+
+@given(st.data(), books(), rule_lists(sized_rules.map(enforced), most=8), st.sampled_from(_FOREIGN))
+@examples(120)
+def test_what_a_library_did_to_the_arithmetic_of_the_process_changes_no_decision(data, world, rules, foreign):
+    asked = data.draw(st.lists(entries(world.account.hedged) | amends(world), min_size=1, max_size=2))
+    policy, picture, same_picture = a_policy(*rules), world.snapshot, _anew(world).snapshot
+    usual = decide_batch(asked, picture, policy)
+    with localcontext(foreign):
+        assert decide_batch(asked, same_picture, policy) == usual
+        assert getcontext().prec == foreign.prec
+
+
+def _anew(world):
+    """The same world, with nothing worked out yet."""
+    snapshot = build_snapshot(load(dump(plain_snapshot(world.snapshot))))
+    return replace(world, account=snapshot.account, markets=snapshot.markets, conditions=snapshot.conditions)
 
 
 def _step(command: PlaceOrder | AmendOrder, world: World) -> Decimal:

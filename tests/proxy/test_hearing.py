@@ -1,7 +1,9 @@
-"""What was ordered before a restart is measured after it."""
+"""What was ordered before a restart is measured after it, and a record is of its own moment."""
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,9 +12,9 @@ from typing import Any
 import pytest
 
 from proxy.audit.commands import archive_path
-from proxy.hearing import remember_symbols
+from proxy.hearing import Hearing, remember_symbols
 from proxy.pieces.desk import DeskPieces
-from proxy.signals.attention import Attention
+from proxy.signals.attention import SEEN_S, Attention
 from tests.proxy.audit.conftest import Desk
 
 
@@ -47,3 +49,56 @@ async def test_an_archive_that_cannot_be_read_is_said_and_stops_nothing(
 ):
     assert await remembered(tmp_path, "main", datetime(2026, 11, 24, tzinfo=UTC)) == ()
     assert "the symbols of the last day cannot be looked up" in caplog.text
+
+
+async def test_a_damaged_archive_is_said_and_stops_nothing(data_dir: Path, caplog: pytest.LogCaptureFixture):
+    connection = sqlite3.connect(archive_path(data_dir))
+    connection.execute("DROP TABLE judgements")
+    connection.commit()
+    connection.close()
+    assert await remembered(data_dir, "main", Desk.start + timedelta(hours=1)) == ()
+    assert "the symbols of the last day cannot be looked up" in caplog.text
+
+
+class Deaf:
+    """Everything that hears records, but for the symbols that matter."""
+
+    def __init__(self) -> None:
+        self.attention = Attention()
+        self.conditions = self
+        self.venue = "binanceusdm"
+        self.keeper = self.outside = self.record = self
+
+    def hear(self, record: Any) -> None:
+        """Nothing."""
+
+    def expect(self, request: str, symbol: str) -> None:
+        """Nothing."""
+
+    async def see(self, records: Any) -> None:
+        """Nothing."""
+
+
+async def heard(at: object) -> Attention:
+    """The attention after a decision of ``at`` was heard."""
+    deaf: Any = Deaf()
+    desk = DeskPieces(
+        venues={"binanceusdm": deaf}, accounts={"main": deaf}, kill=deaf, stops=deaf, overrides=deaf, watch=deaf
+    )
+    record = {"kind": "decision", "id": "1", "account": "main", "at": at, "commands": [{"symbol": "BTCUSDT"}]}
+    await Hearing(desk).hear([record])
+    return deaf.attention
+
+
+async def test_a_symbol_was_ordered_when_its_record_says_and_not_when_a_backlog_is_read():
+    then = datetime.now(UTC) - timedelta(hours=23)
+    attention = await heard(then.isoformat())
+    assert attention.symbols(then.timestamp() + SEEN_S - 1, held=()) == ("BTCUSDT",)
+    assert attention.symbols(then.timestamp() + SEEN_S + 1, held=()) == ()
+
+
+@pytest.mark.parametrize("at", [None, "yesterday", 5, (datetime.now(UTC) + timedelta(days=400)).isoformat()])
+async def test_a_record_without_a_moment_or_of_one_to_come_is_of_now(at: object):
+    attention = await heard(at)
+    assert attention.symbols(time.time() + SEEN_S - 5, held=()) == ("BTCUSDT",)
+    assert attention.symbols(time.time() + SEEN_S + 5, held=()) == ()

@@ -142,6 +142,21 @@ def test_a_band_is_not_below_zero(rule, value):
     assert f"[desk.{rule}]" in refused(HEAD + a_rule(rule, f"band = {value}"))
 
 
+@pytest.mark.parametrize(
+    ("rule", "settings", "name"),
+    [
+        ("concentration", "share_max = 0.4\nfull_book = 3", "gross_min"),
+        ("funding_window", "ahead_s = 900", "rate_min"),
+    ],
+)
+def test_a_threshold_of_nothing_may_be_written_and_one_below_may_not(rule, settings, name):
+    assert f"{name} must not be negative" in refused(HEAD + a_rule(rule, f"{settings}\n{name} = -0.1"))
+    (found,) = [
+        each for each in parse_policy(HEAD + a_rule(rule, f"{settings}\n{name} = 0")).rules if each.rule_id == rule
+    ]
+    assert getattr(found, name) == 0
+
+
 @pytest.mark.parametrize("value", ["1.5", "-1.5", "nan", "inf", '"0.5"', "true"])
 def test_a_correlation_lies_between_minus_one_and_one(value):
     text = a_rule("correlated_exposure", "limit_equity = 3") + f'[desk.correlated_exposure.pairs]\n"A:B" = {value}\n'

@@ -1,7 +1,7 @@
 """decide(): precedence, enforcement, crashes, the forced flag, headroom and batches."""
 
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal, getcontext, localcontext
 from typing import ClassVar
 
 import pytest
@@ -52,6 +52,18 @@ EVERY_RULE = (
     MarginBudget(limit=Decimal(1), leverage=Decimal(1), level="bot:demo-bot"),
 )
 """Of every chapter some, each so strict that the order of the test breaches it."""
+
+
+def test_the_rounding_of_the_process_is_not_that_of_a_decision():
+    """A price of 29 digits, whose last one the rounding takes away or makes a whole unit of the one before."""
+    order, limit = a_buy("DOGEUSDT", "1", "1.00000000000000000000000000001"), MaxOrderValue(limit=Decimal(1))
+    assert judged(order, an_account(), limit).verdict is Verdict.ALLOW
+    with localcontext() as context:
+        context.rounding = ROUND_UP
+        assert judged(order, an_account(), limit).verdict is Verdict.ALLOW
+        batch = decide_batch([order, a_cancel()], an_account().snapshot, a_policy(limit))
+        assert [each.verdict for each in batch] == [Verdict.ALLOW, Verdict.ALLOW]
+        assert getcontext().rounding == ROUND_UP
 
 
 def test_every_objection_is_kept_in_the_order_of_the_catalog():

@@ -12,16 +12,12 @@ from hypothesis import strategies as st
 
 from rules.exposure import held_order
 from rules.instrument import MarginTier
-from rules.margin import (
-    Liquidation,
-    MarginUnknown,
-    Moving,
-    account_maintenance,
-    distance_to_liquidation,
-    liquidation_after,
-    maintenance_margin,
-)
+from rules.margin.known import MarginUnknown
+from rules.margin.liquidation import Liquidation, liquidation_after
+from rules.margin.maintenance import account_maintenance, maintenance_margin
+from rules.margin.moves import Moving, distance_to_liquidation
 from rules.model import Command, MarginMode, OrderType, PositionSide, Side
+from rules.prices import worst_named
 from rules.snapshot import SymbolSettings
 from tests.properties.strategies import examples
 from tests.rules.builders import World, a_buy, a_sell, an_account, an_amend, an_open_order
@@ -35,7 +31,7 @@ FIRST, SECOND, _ = TIERS
 def after(command: Command, world: World) -> Liquidation:
     order = held_order(command, world.snapshot)
     assert order is not None
-    return liquidation_after(order, world.snapshot)
+    return liquidation_after(order, world.snapshot, worst_named(command, world.snapshot))
 
 
 def alone(backing: str, notional: str, side: Side, tiers: tuple[MarginTier, ...] = TIERS) -> Decimal:
@@ -377,17 +373,26 @@ def test_an_open_leg_says_its_mode_whatever_the_setting_said_before() -> None:
     )
 
 
-def test_it_is_worked_out_once_for_each_order() -> None:
-    snapshot = cross().snapshot
-    order = held_order(a_buy("BTCUSDT", "1"), snapshot)
-    assert order is not None
-    assert liquidation_after(order, snapshot) is liquidation_after(order, snapshot)
-
-
 def test_a_stop_entry_counts_at_its_trigger() -> None:
     world = cross().worth("10000")
     order = a_buy("BTCUSDT", "1", order_type=OrderType.STOP_MARKET, trigger_price="51000")
     assert after(order, world) == after(a_buy("BTCUSDT", "1", "51000"), world)
+    sold = a_sell("BTCUSDT", "1", order_type=OrderType.STOP_MARKET, trigger_price="49000")
+    assert after(sold, world) == after(a_sell("BTCUSDT", "1", "49000"), world)
+
+
+def test_a_stop_limit_entry_counts_at_the_worse_of_its_two_prices() -> None:
+    world = cross().worth("10000")
+    sold = a_sell("BTCUSDT", "1", "48000", order_type=OrderType.STOP, trigger_price="49000")
+    assert after(sold, world).distance == after(a_sell("BTCUSDT", "1", "48000"), world).distance
+    bought = a_buy("BTCUSDT", "1", "52000", order_type=OrderType.STOP, trigger_price="51000")
+    assert after(bought, world) == after(a_buy("BTCUSDT", "1", "52000"), world)
+
+
+def test_a_sell_that_is_amended_through_the_mark_counts_at_its_new_price() -> None:
+    world = cross().worth("10000").resting(an_open_order(SELL, "BTCUSDT", "1", "50000", order_id="7"))
+    amended = after(an_amend(SELL, "BTCUSDT", "1", "48000", order_id="7"), world)
+    assert amended == after(a_sell("BTCUSDT", "1", "48000"), cross().worth("10000"))
 
 
 def test_settings_of_a_symbol_are_those_listed_or_the_usual_ones() -> None:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 import rules.model as house
 from rules.instrument import MarginTier
-from rules.margin import Liquidation, account_maintenance, liquidation_after, maintenance_margin
+from rules.margin.liquidation import Liquidation, liquidation_after
+from rules.margin.maintenance import account_maintenance, maintenance_margin
 from rules.snapshot import Account, Controls, HeldOrder, Market, Position, Snapshot, SymbolSettings
 from sandbox.engine import account as engine
 from sandbox.engine.exchange import Exchange

@@ -203,6 +203,12 @@ def test_a_short_position_is_worth_its_size(asked):
     assert asked("position.short_after", a_sell("BTCUSDT", "1", "50000"), world) == 3.0
 
 
+def test_a_position_is_worth_what_the_mark_of_now_says_as_in_every_limit(asked):
+    world = an_account().long("BTCUSDT", "2").marked("BTCUSDT", "60000")
+    assert asked("position.notional", ENTRY, world) == 120_000.0
+    assert asked("position.notional", ENTRY, world.unmarked("BTCUSDT")) == 100_000.0
+
+
 def test_a_leg_of_a_hedged_account_is_the_order_s_own(asked):
     world = an_account().hedged().short("BTCUSDT", "3").long("BTCUSDT", "2")
     entry = a_buy("BTCUSDT", "1", "50000", position_side="LONG")

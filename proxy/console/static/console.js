@@ -103,6 +103,7 @@
   document.addEventListener("click", (event) => {
     const empties = event.target.closest("[data-empty]");
     if (empties) document.querySelector(empties.dataset.empty).replaceChildren();
+    if (event.target.closest("[data-print]")) window.print();
   });
 
   // What is open stays open over a renewal.

@@ -290,3 +290,13 @@ def test_an_asset_mode_told_before_the_first_survey_waits_for_it() -> None:
     book.apply(a_config_event(None, multi_assets=True), 10)
     surveyed(book, a_survey(), since=5)
     assert account_of(book).multi_assets is True
+
+
+@pytest.mark.parametrize(("multi_assets", "balance"), [(False, 1_000_000), (True, 1_000_700), (None, 1_000_700)])
+def test_in_single_asset_mode_another_wallet_margins_nothing(multi_assets: bool | None, balance: int) -> None:
+    book = a_book()
+    book.surveyed = replace(account_of(book), multi_assets=multi_assets)
+    event = position_told(0, 5, "DEPOSIT")
+    (usdt,) = event.balances
+    book.apply(replace(event, balances=(replace(usdt, asset="USDC", wallet_balance=Decimal(700)),)), 10)
+    assert account_of(book).margin_balance == Decimal(balance)

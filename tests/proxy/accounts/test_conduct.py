@@ -63,6 +63,13 @@ def test_counts_are_of_the_last_24_hours() -> None:
     assert len(conduct.counts) <= WINDOW / BUCKET + 1
 
 
+def test_what_comes_late_counts_in_its_time_and_what_comes_too_late_not_at_all() -> None:
+    conduct = filled(filled(met("ann", NOW), LATER), NOW)
+    assert counts(conduct) == (0, 2, 0)
+    assert counts(conduct, NOW + WINDOW + BUCKET) == (0, 1, 0)
+    assert filled(conduct, NOW - WINDOW) == conduct
+
+
 def test_a_refusal_for_a_limit_is_a_fault() -> None:
     conduct = decided(met("ann", NOW), a_decision("DENY"), LATER)
     assert (conduct.clean_since, conduct.first_seen) == (LATER, NOW)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from proxy.accounts import memory as memories
-from proxy.accounts.memory import BOTS_MAX, Memory, empty
+from proxy.accounts.memory import BOTS_MAX, DECISIONS_MAX, Memory, empty
 from proxy.accounts.payloads import TransferRow
+from proxy.accounts.transfers import Listing
 from proxy.store.codec import build, dump, load, plain
 from rules.facts import AccountRecord, BotRecord, Unprotected
 from rules.model import PositionSide, Side
@@ -32,8 +33,12 @@ def a_document(version: int, balance: str = "1000", *shares: Share) -> Account:
 
 def with_documents(memory: Memory, *documents: Account) -> Memory:
     for document in documents:
-        memory = memories.with_document(memory, document, {})
+        memory = memories.with_document(memory, document, {}, document.version)
     return memory
+
+
+def with_rows(memory: Memory, *rows: TransferRow) -> Memory:
+    return memories.with_transfers(memory, Listing(rows=rows, until_ms=MS), worth, timedelta(0))
 
 
 def record(memory: Memory) -> AccountRecord:
@@ -50,6 +55,7 @@ def bot(memory: Memory, name: str = "ann") -> BotRecord:
 
 def a_decision(**changes: Any) -> dict[str, Any]:
     return {
+        "id": "1",
         "bot": "ann",
         "at": NOW.isoformat(),
         "commands": [{"type": "PlaceOrder", "symbol": "BTCUSDT"}],
@@ -57,11 +63,11 @@ def a_decision(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-START = with_documents(empty("demo", NOW), a_document(1), a_document(2))
+START = with_documents(empty("demo"), a_document(1), a_document(2))
 
 
 def test_there_is_no_record_before_a_document() -> None:
-    assert memories.record_of(memories.with_decision(empty("demo", NOW), a_decision())) is None
+    assert memories.record_of(memories.with_decision(empty("demo"), a_decision())) is None
 
 
 def test_a_record_is_as_of_its_last_document() -> None:
@@ -86,7 +92,7 @@ def test_a_bot_that_only_sent_orders_has_made_nothing() -> None:
 
 
 def test_a_bot_with_a_share_is_known_even_when_it_is_flat() -> None:
-    memory = with_documents(empty("demo", NOW), a_document(1, "1000", a_share("ann", fees="5")))
+    memory = with_documents(empty("demo"), a_document(1, "1000", a_share("ann", fees="5")))
     assert bot(memory).first_seen == NOW + timedelta(minutes=1)
 
 
@@ -126,31 +132,39 @@ def test_a_conditional_order_that_waits_proves_nothing_and_one_that_was_asked_ba
 
 
 def test_a_transfer_is_no_loss_however_it_was_told() -> None:
-    event = replace(an_account_event("WITHDRAW", change="-400"), at_ms=MS)
-    row = TransferRow(row_id="1", at_ms=MS, amount=Decimal(-400), asset="USDT")
+    event = replace(an_account_event("WITHDRAW", change="-400"), at_ms=MS + 120_000)
+    row = TransferRow(row_id="1", kind="TRANSFER", at_ms=MS + 120_000, amount=Decimal(-400), asset="USDT")
     told = memories.with_account_event(START, event, worth)
-    for memory in (told, memories.with_transfers(START, [row], worth), memories.with_transfers(told, [row], worth)):
+    for memory in (told, with_rows(START, row), with_rows(told, row)):
         found = record(with_documents(memory, a_document(3, "600"), a_document(4, "600"))).performance
         assert found is not None
         assert (found.day_pnl, found.equity, found.equity_peak) == (0, 600, 600)
 
 
 def test_another_asset_counts_for_what_it_is_worth() -> None:
-    row = TransferRow(row_id="1", at_ms=MS, amount=Decimal(2), asset="BTC")
-    found = record(with_documents(memories.with_transfers(START, [row], worth), a_document(3, "1200"))).performance
+    row = TransferRow(row_id="1", kind="TRANSFER", at_ms=MS + 120_000, amount=Decimal(2), asset="BTC")
+    found = record(with_documents(with_rows(START, row), a_document(3, "1200"))).performance
     assert found is not None
     assert (found.day_pnl, found.equity) == (0, 1200)
 
 
 def test_records_of_another_shape_tell_nothing() -> None:
-    for wrong in ({"bot": None}, {"bot": ""}, {"bot": 7}, {"at": None}, {"at": "soon"}, {"at": "2026-11-24T09:30:00"}):
+    for wrong in (
+        {"id": None},
+        {"bot": None},
+        {"bot": ""},
+        {"bot": 7},
+        {"at": None},
+        {"at": "soon"},
+        {"at": "2026-11-24T09:30:00"},
+    ):
         assert memories.with_decision(START, a_decision(**wrong)) == START
 
 
 def test_the_bots_of_an_account_are_bounded() -> None:
     memory = START
     for number in range(BOTS_MAX + 1):
-        memory = memories.with_decision(memory, a_decision(bot=f"b{number}"))
+        memory = memories.with_decision(memory, a_decision(bot=f"b{number}", id=f"{number}"))
     assert len(memory.conducts) == BOTS_MAX
 
 
@@ -163,5 +177,26 @@ def test_what_is_remembered_survives_the_disk() -> None:
     assert build(load(dump(plain(memory))), Memory) == memory
 
 
-def test_the_beginning_is_when_it_began() -> None:
-    assert empty("demo", datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)).transfers.since_ms == 1000
+def test_a_decision_counts_once_across_a_restart() -> None:
+    memory = memories.with_decision(START, a_decision())
+    again = build(load(dump(plain(memory))), Memory)
+    assert memories.with_decision(again, a_decision()) is again
+    assert bot(memories.with_decision(again, a_decision(id="2"))).orders == 2
+
+
+def test_the_newest_decisions_are_known_by_name() -> None:
+    memory = START
+    for number in range(DECISIONS_MAX + 1):
+        at = (NOW - timedelta(seconds=number)).isoformat()
+        memory = memories.with_decision(memory, a_decision(id=f"{number}", at=at))
+    assert (len(memory.decisions), memory.decisions[0], memory.decided_at) == (DECISIONS_MAX, "1", NOW)
+
+
+def test_a_row_s_time_is_the_venue_s() -> None:
+    """An hour ahead of the documents': the withdrawal was before the second one."""
+    memory = with_documents(START, a_document(3, "600"), a_document(4, "600"))
+    row = TransferRow(row_id="1", kind="TRANSFER", at_ms=MS + 150_000 + 3_600_000, amount=Decimal(-400), asset="USDT")
+    listing = Listing(rows=(row,), until_ms=MS)
+    found = record(memories.with_transfers(memory, listing, worth, timedelta(hours=1))).performance
+    assert found is not None
+    assert (found.day_pnl, found.equity, found.equity_peak) == (0, 600, 600)

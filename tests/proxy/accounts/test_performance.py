@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.accounts.performance import FEE_RATE_WORST, Past, folded, transferred
+from proxy.accounts.recount import KEPT, SKEW
 from proxy.accounts.shares import NOBODY
 from proxy.accounts.track import performance
 from proxy.store.codec import build, dump, load, plain
@@ -55,11 +57,13 @@ class Told:
         *shares: Share,
         marks: dict[str, str] | None = None,
         due: datetime | None = None,
+        reading: int | None = None,
+        after: timedelta = MINUTE,
         **changes: Any,
     ) -> Told:
-        """One new document."""
+        """One new document, of a survey of its own unless said otherwise."""
         self.version += 1
-        self.at += MINUTE
+        self.at += after
         priced = {BTC: "100", ETH: "10"} | (marks or {})
         account = Account(
             name="demo",
@@ -72,7 +76,13 @@ class Told:
             positions=tuple(_positions(shares, priced)),
         )
         markets = {symbol: a_market(symbol, mark, due) for symbol, mark in priced.items()}
-        self.past = folded(self.past, replace(account, **changes), markets)
+        reading = self.version if reading is None else reading
+        self.past = folded(self.past, replace(account, **changes), markets, reading)
+        return self
+
+    def transferred(self, amount: str, ago: timedelta | None = None) -> Told:
+        """Money moved, so long before the last document; just now by default."""
+        self.past = transferred(self.past, Decimal(amount), None if ago is None else self.at - ago)
         return self
 
     def confirmed(self, balance: str, *shares: Share, **options: Any) -> Told:
@@ -135,9 +145,18 @@ def test_the_same_document_does_not_confirm_itself() -> None:
         available_balance=Decimal(948),
         hedged=False,
     )
-    assert folded(told.past, again, {}) is told.past
-    assert folded(told.past, replace(again, version=told.version + 1), {}) is not told.past
-    assert folded(told.past, replace(again, as_of=told.at + MINUTE), {}) is not told.past
+    assert folded(told.past, again, {}, 7) is told.past
+    assert folded(told.past, replace(again, version=told.version + 1), {}, 7) is not told.past
+    assert folded(told.past, replace(again, as_of=told.at + MINUTE), {}, 7) is not told.past
+
+
+def test_a_survey_that_is_published_again_and_again_does_not_confirm_itself() -> None:
+    told = Told().confirmed("1000", a_share("ann", "1"))
+    for _ in range(5):
+        told.document("948", a_share("ann", "1"), marks={BTC: "48"}, reading=77, after=timedelta(seconds=1))
+        assert (told.account.day_pnl, told.bot("ann").day_pnl) == (0, 0)
+    told.document("948", a_share("ann", "1"), marks={BTC: "48"}, reading=78)
+    assert (told.account.day_pnl, told.bot("ann").day_pnl) == (-52, -52)
 
 
 def test_a_stale_document_tells_nothing() -> None:
@@ -147,14 +166,89 @@ def test_a_stale_document_tells_nothing() -> None:
 
 def test_a_transfer_is_neither_a_gain_nor_a_loss() -> None:
     told = Told().confirmed("1000", a_share("ann", "1")).confirmed("900", a_share("ann", "1"), marks={BTC: "0"})
-    told.past = transferred(told.past, Decimal(-450))
-    found = told.confirmed("450", a_share("ann", "1"), marks={BTC: "0"}).account
+    found = told.transferred("-450").confirmed("450", a_share("ann", "1"), marks={BTC: "0"}).account
     assert (found.day_pnl, found.equity, found.equity_peak) == (-100, 450, 500)
     assert (told.bot("ann").day_pnl, told.bot("ann").equity) == (-100, 450)
 
 
 def test_before_the_first_document_a_transfer_is_in_the_balance() -> None:
-    assert transferred(Past(), Decimal(5)) == Past()
+    assert transferred(Past(), Decimal(5), None) == Past()
+
+
+def test_a_withdrawal_listed_late_leaves_no_drawdown_and_no_loss() -> None:
+    told = Told().confirmed("1000").confirmed("400").confirmed("380")
+    assert (told.account.equity_peak, told.account.day_pnl) == (1000, -620)
+    found = told.transferred("-600", ago=3 * MINUTE).account
+    assert (found.equity, found.equity_peak, found.day_pnl, found.rolling_pnl) == (380, 400, -20, -20)
+
+
+def test_a_deposit_listed_late_hides_no_drawdown_and_no_loss() -> None:
+    told = Told().confirmed("1000").confirmed("500").confirmed("1500").confirmed("1490")
+    assert (told.account.equity_peak, told.account.day_pnl, told.account.day_peak) == (1500, 490, 500)
+    found = told.transferred("1000", ago=3 * MINUTE).account
+    assert (found.equity, found.equity_peak, found.day_pnl, found.day_peak) == (1490, 3000, -510, 0)
+
+
+def test_a_transfer_listed_after_midnight_is_not_in_the_new_day() -> None:
+    told = Told()
+    told.at = NOW.replace(hour=23, minute=55)
+    told.confirmed("1000").confirmed("400").confirmed("390")
+    found = told.transferred("-600", ago=3 * MINUTE).account
+    assert told.at.date() > NOW.date()
+    assert (found.equity, found.equity_peak, found.day_pnl, found.rolling_pnl) == (390, 400, -10, -10)
+
+
+def test_a_transfer_counted_late_is_as_one_that_was_known_at_its_moment() -> None:
+    """With results before and after it, and a peak between."""
+    late = Told().confirmed("1000").confirmed("1100").confirmed("480").confirmed("530").confirmed("450")
+    late.transferred("-600", ago=5 * MINUTE)
+    known = Told().confirmed("1000").confirmed("1100").transferred("-600").confirmed("480").confirmed("530")
+    assert late.account == known.confirmed("450").account
+
+
+def test_what_moved_after_the_last_document_is_in_the_next() -> None:
+    told = Told().confirmed("1000").transferred("-600", ago=-MINUTE)
+    assert (told.account.equity, told.account.equity_peak, told.account.day_pnl) == (400, 400, 0)
+    assert told.confirmed("390").account.day_pnl == -10
+
+
+@pytest.mark.parametrize("skew", [SKEW, -SKEW])
+def test_clocks_that_differ_a_little_put_it_where_the_balance_shows_it(skew: timedelta) -> None:
+    """The row's time is of one side of the reading, the money of the other."""
+    told = Told().confirmed("1000").document("400", after=timedelta(seconds=5)).confirmed("400")
+    found = told.transferred("-600", ago=2 * MINUTE + skew).account
+    assert (found.equity, found.equity_peak, found.day_pnl) == (400, 400, 0)
+
+
+def test_an_event_that_comes_after_the_survey_that_shows_it_is_no_loss() -> None:
+    told = Told().confirmed("1000").document("400").transferred("-600").document("400")
+    assert (told.account.equity, told.account.equity_peak, told.account.day_pnl) == (400, 400, 0)
+
+
+def test_a_loss_beside_a_transfer_is_not_taken_for_it() -> None:
+    told = Told().confirmed("1000").document("970").transferred("-600").confirmed("370")
+    assert (told.account.equity, told.account.day_pnl) == (370, -30)
+
+
+def test_what_moved_before_counting_began_is_in_the_balance_it_began_with() -> None:
+    told = Told().confirmed("1000").confirmed("1000")
+    assert told.transferred("-600", ago=9 * MINUTE).account == Told().confirmed("1000").confirmed("1000").account
+
+
+def test_a_bot_that_began_with_the_money_has_it_once() -> None:
+    told = Told().confirmed("1000", a_share("ann")).confirmed("400", a_share("ann"))
+    told.document("400", a_share("ann"), a_share("ben")).transferred("-600", ago=2 * MINUTE)
+    assert (told.bot("ann").equity, told.bot("ben").equity) == (400, 400)
+
+
+def test_what_is_kept_to_be_counted_again_is_bounded() -> None:
+    told = Told()
+    for number in range(60):
+        told.document("1000", reading=number // 2, after=timedelta(seconds=59))
+    assert told.past.recount is not None
+    readings = told.past.recount.readings
+    assert told.at - readings[0].at <= KEPT
+    assert len(readings) == 13
 
 
 def test_funding_is_apart_in_both() -> None:

@@ -266,6 +266,62 @@ async def test_a_stop_cancelled_while_no_warden_was_there_is_lost_too(desk: Desk
     assert [each["symbol"] for each in desk.records] == ["BTCUSDT"]
 
 
+@pytest.mark.parametrize(("down_s", "more_s"), [(0.2, 0.6), (30.0, 0.0)])
+async def test_a_stop_that_went_before_a_restart_is_still_waited_for(desk: Desk, down_s: float, more_s: float) -> None:
+    """It went 0.3 seconds before the end, and had a second to be replaced."""
+    desk.shows(LONG.resting(a_stop()))
+    desk.shows(LONG)
+    desk.at += 0.3
+    remembered = desk.watch.unprotected
+    desk.at += down_s
+    next_watch = Desk(RULE)
+    next_watch.at = desk.at
+    next_watch.watch.restore(published(LONG), remembered)
+    assert next_watch.watch.unprotected == remembered
+    async with running(next_watch):
+        await rest()
+        assert next_watch.reduced == [], "whether it was replaced meanwhile, a document has to show"
+        next_watch.shows(LONG)
+        assert next_watch.watch.unprotected == remembered
+        next_watch.at += max(0.0, more_s - 0.2)
+        await rest()
+        assert bool(next_watch.reduced) is (more_s == 0.0)
+        next_watch.at += 0.2
+        await rest()
+    assert len(next_watch.reduced) == len(next_watch.records) == 1
+    assert [each.lost_at for each in next_watch.watch.unprotected] == [None]
+
+
+@pytest.mark.parametrize("then", [LONG.resting(a_stop("2")), an_account()], ids=["replaced", "closed"])
+async def test_a_stop_that_was_replaced_during_a_restart_was_not_lost(desk: Desk, then: World) -> None:
+    before = Unprotected(symbol="BTCUSDT", position_side=BOTH, since=NOW, lost_at=NOW)
+    desk.watch.restore(published(LONG), [before])
+    async with running(desk):
+        desk.at += 60
+        desk.shows(then)
+        desk.shows(then)
+        await rest()
+    assert desk.reduced == [] and desk.watch._lost == {}
+
+
+async def test_what_the_store_could_not_be_told_is_told_by_the_next_warden(desk: Desk) -> None:
+    async with running(desk):
+        desk.store_gone = True
+        desk.shows(LONG.resting(a_stop()))
+        desk.shows(LONG)
+        desk.at += 2
+        await rest()
+    remembered = desk.watch.unprotected
+    assert [each.lost_at for each in remembered] == [NOW]
+    next_watch = Desk(RULE)
+    next_watch.watch.restore(published(LONG), remembered)
+    async with running(next_watch):
+        next_watch.at += 5
+        next_watch.shows(LONG)
+        await rest()
+    assert len(next_watch.reduced) == 1
+
+
 def test_nothing_published_before_is_nothing_to_take_up(desk: Desk) -> None:
     desk.watch.restore(None)
     assert desk.watch.unprotected == ()

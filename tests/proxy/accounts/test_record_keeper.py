@@ -7,17 +7,20 @@ import contextlib
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from proxy.accounts import record_keeper
+from proxy.accounts import memory as memories
+from proxy.accounts import record_keeper, record_store, transfer_reader
 from proxy.accounts.payloads import TransferRow
 from proxy.accounts.record_keeper import RecordKeeper
 from proxy.accounts.troubles import VenueThrottled, VenueUnavailable
+from proxy.audit.archive import Archive
+from proxy.audit.commands import archive_path
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.keys import Keys
 from proxy.store.warden_store import WardenStore
@@ -36,18 +39,28 @@ def server() -> Iterator[EmbeddedStore]:
 
 
 class Venue:
-    """The venue's list of transfers; ``trouble`` is raised, once each, before it answers."""
+    """The venue's list of income; ``trouble`` is raised, once each, before it answers."""
 
     def __init__(self) -> None:
         self.rows: list[TransferRow] = []
         self.trouble: list[Exception] = []
         self.asked: list[int] = []
 
-    async def transfers(self, since_ms: int) -> tuple[TransferRow, ...]:
+    async def incomes(self, since_ms: int, kind: str = "") -> tuple[TransferRow, ...]:
         self.asked.append(since_ms)
         if self.trouble:
             raise self.trouble.pop(0)
         return tuple(self.rows)
+
+
+def a_row(amount: str, asset: str = "USDT", at_ms: int | None = None) -> TransferRow:
+    """A transfer of now."""
+    at_ms = now_ms() if at_ms is None else at_ms
+    return TransferRow(row_id=f"{at_ms}", kind="TRANSFER", at_ms=at_ms, amount=Decimal(amount), asset=asset)
+
+
+def now_ms() -> int:
+    return int(datetime.now(UTC).timestamp() * 1000)
 
 
 class House:
@@ -61,6 +74,7 @@ class House:
         self.data_dir = data_dir
         self.unprotected: tuple[Unprotected, ...] = ()
         self.keeper: RecordKeeper
+        self.ahead_ms: int | None = 0
         self._task: asyncio.Task[None] | None = None
         self.version = 0
 
@@ -74,6 +88,7 @@ class House:
             owner=lambda name: name.partition("/")[0] if "/" in name else "",
             markets=lambda: {"BTCUSDT": Market(symbol="BTCUSDT", mark_price=Decimal(100), as_of=datetime.now(UTC))},
             now=lambda: datetime.now(UTC),
+            ahead_ms=lambda: self.ahead_ms,
             unprotected=lambda: self.unprotected,
         )
         self._task = asyncio.create_task(self.keeper.run())
@@ -97,18 +112,22 @@ class House:
             shares=shares,
         )
         account = replace(account, **changes)
-        self.keeper.published(account)
+        self.keeper.published(account, self.version)
         return account
 
     async def told(self, balance: str, *shares: Any) -> AccountRecord:
         """The record in the store, as soon as documents of this balance are believed."""
+        return await self.shown(balance, balance, *shares)
+
+    async def shown(self, equity: str, balance: str, *shares: Any, **changes: Any) -> AccountRecord:
+        """The record in the store, as soon as documents of this balance have made it show this equity."""
         async with asyncio.timeout(20):
             while True:
-                self.document(balance, *shares)
+                self.document(balance, *shares, **changes)
                 await asyncio.sleep(0.02)
                 record = await self.store.account_record("demo")
                 performance = record.performance if record is not None else None
-                if record is not None and performance is not None and performance.equity == Decimal(balance):
+                if record is not None and performance is not None and performance.equity == Decimal(equity):
                     return record
 
 
@@ -119,8 +138,11 @@ async def house(server: EmbeddedStore, tmp_path: Path, monkeypatch: pytest.Monke
         "PUBLISH_EVERY_S": 0.2,
         "SAVE_EVERY_S": 0.0,
         "TRANSFERS_AWAY_S": 0.05,
+        "CLOCK_EVERY_S": 0.02,
     }.items():
         monkeypatch.setattr(record_keeper, name, seconds)
+    monkeypatch.setattr(record_store, "UNREADABLE_EVERY_S", 0.02)
+    monkeypatch.setattr(transfer_reader, "PACE_S", 0.0)
     house = House(server, tmp_path)
     yield house
     await house.stop()
@@ -214,14 +236,86 @@ async def test_a_record_of_another_version_is_none(house: House) -> None:
     assert await house.store.record_memory("demo") == (3, None)
 
 
-async def test_what_cannot_be_read_is_said_and_begun_anew(house: House, caplog: pytest.LogCaptureFixture) -> None:
+async def unknown(house: House, caplog: pytest.LogCaptureFixture, said: str) -> None:
+    """Nothing is remembered and nothing published, however many documents come, and it is said once."""
+    await house.start()
+    await until_async(lambda: said in caplog.text, "said")
+    for _ in range(5):
+        house.document("500")
+        await asyncio.sleep(0.02)
+    assert (house.keeper.record, await house.store.account_record("demo")) == (None, None)
+    assert caplog.text.count("cannot be read") == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "said"), [(b"{torn", "DecodeError"), (b'{"account": 7}', "ValidationError"), (None, "Is a directory")]
+)
+async def test_what_cannot_be_read_is_not_taken_for_nothing(
+    house: House, caplog: pytest.LogCaptureFixture, file: bytes | None, said: str
+) -> None:
+    path = house.data_dir / "records" / "demo.json"
+    path.parent.mkdir()
+    if file is None:
+        path.mkdir()
+    else:
+        path.write_bytes(file)
+    await unknown(house, caplog, f"what was remembered of demo cannot be read: demo.json: {said}")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"version": "3", "memory": "{torn"}, "the store: DecodeError"),
+        ({"version": "3"}, "the store has a record and not what it was worked out from"),
+    ],
+)
+async def test_a_store_s_memory_that_cannot_be_read_is_not_taken_for_nothing(
+    house: House, caplog: pytest.LogCaptureFixture, fields: dict[str, str], said: str
+) -> None:
+    await house.redis.hset(house.key, mapping=fields)
+    await unknown(house, caplog, said)
+
+
+async def test_once_it_can_be_read_it_goes_on(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await losing(house)
+    file = house.data_dir / "records" / "demo.json"
+    monkeypatch.setattr(record_keeper, "SAVE_EVERY_S", 1000.0)
+    await house.told("970")  # By now nothing is being saved any more.
+    await house.stop()
+    good = file.read_bytes()
+    file.write_bytes(b"{torn")
+    await house.redis.delete(house.key)
+    await unknown(house, caplog, "what was remembered of demo cannot be read")
+    file.write_bytes(good)
+    record = await house.told("950")
+    assert record.performance is not None
+    assert (record.performance.day_pnl, record.performance.equity_peak) == (-50, 1000)
+
+
+async def test_a_person_may_let_it_begin_anew(house: House, caplog: pytest.LogCaptureFixture) -> None:
     (house.data_dir / "records").mkdir()
     (house.data_dir / "records" / "demo.json").write_bytes(b"{torn")
-    await house.start()
+    await unknown(house, caplog, "what was remembered of demo cannot be read")
+    asked = house.data_dir / "records" / "demo.anew"
+    asked.touch()
     record = await house.told("500")
     assert record.performance is not None
     assert record.performance.equity_peak == 500
-    assert "what was remembered of demo cannot be read: DecodeError" in caplog.text
+    assert not asked.exists()
+    assert "the record of demo begins anew, as demo.anew asked" in caplog.text
+
+
+async def test_nothing_that_can_be_read_begins_anew(house: House) -> None:
+    await losing(house)
+    await house.keeper.publish()
+    await house.stop()
+    (house.data_dir / "records" / "demo.anew").touch()
+    await house.start()
+    record = await house.told("950")
+    assert record.performance is not None
+    assert record.performance.day_pnl == -50
 
 
 async def test_a_disk_that_is_full_stops_no_record(house: House, caplog: pytest.LogCaptureFixture) -> None:
@@ -234,9 +328,7 @@ async def test_money_that_left_while_no_warden_was_there_is_no_loss(house: House
     await losing(house)
     await house.keeper.publish()
     await house.stop()
-    house.venue.rows = [
-        TransferRow(row_id="1", at_ms=int(datetime.now(UTC).timestamp() * 1000), amount=Decimal(-480), asset="USDT")
-    ]
+    house.venue.rows = [a_row("-480")]
     await house.start()
     record = await house.told("480")
     assert record.performance is not None
@@ -256,6 +348,114 @@ async def test_behind_a_gap_nothing_counts_before_the_transfers_are_read(house: 
     assert house.keeper.record.performance.equity == 960
     await until_async(lambda: len(house.venue.asked) >= asked + 2, "asked until there is an answer")
     await house.told("900")
+
+
+async def test_a_list_that_could_not_be_read_for_long_is_a_gap(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    await losing(house)
+    house.venue.trouble = [VenueUnavailable("no answer")] * 3
+    monkeypatch.setattr(record_keeper, "TRANSFERS_AGE_MAX_S", -1.0)
+    house.document("480")
+    house.document("480")
+    monkeypatch.setattr(record_keeper, "TRANSFERS_AGE_MAX_S", 900.0)
+    house.venue.rows = [a_row("-480")]
+    record = await house.told("480")
+    assert record.performance is not None
+    assert (record.performance.day_pnl, record.performance.equity_peak) == (-40, 500)
+
+
+async def test_a_transfer_that_is_listed_late_leaves_no_drawdown(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_keeper, "TRANSFERS_EVERY_S", 0.05)
+    await losing(house)
+    at_ms = now_ms()
+    record = await house.told("480")
+    assert record.performance is not None
+    assert (record.performance.day_pnl, record.performance.equity_peak) == (-520, 1000)
+    house.venue.rows = [a_row("-480", at_ms=at_ms)]
+    async with asyncio.timeout(20):
+        while record.performance is None or record.performance.day_pnl != -40:
+            await asyncio.sleep(0.02)
+            record = await house.told("480")
+    assert record.performance.equity_peak == 500
+
+
+async def test_a_balance_that_jumps_is_looked_up_before_it_is_believed(house: House) -> None:
+    await losing(house)
+    house.venue.rows = [a_row("-480")]
+    asked = len(house.venue.asked)
+    house.document("955")
+    await asyncio.sleep(0.1)
+    assert len(house.venue.asked) == asked, "as markets move it"
+    house.document("475")
+    await until_async(lambda: len(house.venue.asked) > asked, "the list is read")
+    record = await house.told("475")
+    assert record.performance is not None
+    assert (record.performance.day_pnl, record.performance.equity_peak) == (-45, 500)
+
+
+async def test_a_leg_without_its_stop_is_published_though_nothing_counts(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record_keeper, "PUBLISH_EVERY_S", 1000.0)
+    await losing(house)
+    house.unprotected = (Unprotected(symbol="BTCUSDT", position_side=PositionSide.BOTH, since=datetime.now(UTC)),)
+    house.document("960", feed_stale=True)
+    async with asyncio.timeout(20):
+        while (record := await house.store.account_record("demo")) is None or record.unprotected != house.unprotected:
+            await asyncio.sleep(0.02)
+
+
+async def test_rows_are_of_the_venue_s_time(house: House) -> None:
+    """An hour ahead of ours, and not known at first: nothing counts before it is."""
+    house.ahead_ms = None
+    await house.start()
+    house.document("1000")
+    await asyncio.sleep(0.1)
+    assert house.keeper.record is None
+    house.ahead_ms = 3_600_000
+    await house.told("1000")
+    house.document("1000", feed_stale=True)
+    house.venue.rows = [a_row("-600", at_ms=now_ms() + 3_600_000)]
+    record = await house.told("400")
+    assert record.performance is not None
+    assert (record.performance.day_pnl, record.performance.equity_peak) == (0, 400)
+    assert now_ms() + 3_000_000 - house.venue.asked[-1] < 60_000
+
+
+@pytest.mark.parametrize("asset", ["BTC", "USDC", "XYZ"])
+async def test_in_single_asset_mode_only_one_asset_is_in_the_balance(
+    house: House, caplog: pytest.LogCaptureFixture, asset: str
+) -> None:
+    await house.start()
+    await house.shown("1000", "1000", multi_assets=False)
+    event = replace(an_account_event("DEPOSIT", change="5"), at_ms=now_ms())
+    (balance,) = event.balances
+    house.keeper.heard(replace(event, balances=(replace(balance, asset=asset),)))
+    record = await house.shown("990", "990", multi_assets=False)
+    assert record.performance is not None
+    assert (record.performance.day_pnl, record.performance.equity_peak) == (-10, 1000)
+    assert "not counted" not in caplog.text
+
+
+async def test_the_asset_mode_is_remembered_across_a_restart(house: House) -> None:
+    await house.start()
+    await house.shown("1000", "1000", multi_assets=False)
+    await house.keeper.publish()
+    await house.stop()
+    await house.start()
+    await until_async(lambda: house.keeper._memory is not None, "restored")
+    event = replace(an_account_event("DEPOSIT", change="5"), at_ms=now_ms())
+    house.keeper.heard(replace(event, balances=(replace(event.balances[0], asset="BTC"),)))
+    assert house.keeper.record is not None and house.keeper.record.performance is not None
+    assert house.keeper.record.performance.equity == 1000
+
+
+async def test_a_record_is_worked_out_once_a_publication(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    await losing(house)
+    await house.stop()
+    real, built = memories.record_of, []
+    monkeypatch.setattr(memories, "record_of", lambda *given: built.append(given) or real(*given))
+    await house.keeper.publish()
+    assert len(built) == 1
 
 
 async def test_a_transfer_the_stream_tells_is_no_loss(house: House) -> None:
@@ -301,6 +501,53 @@ async def test_decisions_count_once_and_also_those_that_came_early(house: House)
         keeper.hear(record)
     found = await house.told("1000", a_share("ann"))
     assert [(each.bot, each.orders) for each in found.bots] == [("ann", 2)]
+
+
+async def test_decisions_are_neither_forgotten_nor_counted_twice_over_a_crash(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was archived and told after the last save is in no memory; what is told again is in it already."""
+    monkeypatch.setattr(record_keeper, "SAVE_EVERY_S", 1000.0)
+    at = datetime.now(UTC)
+
+    def a_decision(decision_id: str, seconds: int) -> dict[str, Any]:
+        return {
+            "kind": "decision",
+            "id": decision_id,
+            "account": "demo",
+            "bot": "ann",
+            "at": (at + timedelta(seconds=seconds)).isoformat(),
+            "commands": [{"type": "PlaceOrder", "symbol": "BTCUSDT"}],
+            "decisions": [{"verdict": "ALLOW", "breaches": []}],
+        }
+
+    keeper = await house.start()
+    await until_async(lambda: keeper._memory is not None, "restored")
+    keeper.hear(a_decision("saved", 0))
+    await house.told("1000")
+    with Archive.open(archive_path(house.data_dir)) as archive:
+        archive.append_from("stream", "1-0", [a_decision("saved", 0), a_decision("not saved", 1)])
+        archive.append_from("stream", "2-0", [a_decision("of another", 2) | {"account": "other"}])
+    keeper.hear(a_decision("not saved", 1))
+    await house.stop()
+    keeper = await house.start()
+    await until_async(lambda: keeper._memory is not None, "restored")
+    keeper.hear(a_decision("not saved", 1))
+    keeper.hear(a_decision("new", 2))
+    found = await house.told("1000")
+    assert [(each.bot, each.orders) for each in found.bots] == [("ann", 3)]
+
+
+async def test_an_archive_that_cannot_be_read_costs_no_record(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    await losing(house)
+    house.keeper.hear(
+        {"kind": "decision", "id": "1", "account": "demo", "bot": "ann", "at": datetime.now(UTC).isoformat()}
+    )
+    await house.keeper.publish()
+    archive_path(house.data_dir).parent.mkdir()
+    archive_path(house.data_dir).write_bytes(b"no archive" * 100)
+    await losing(house)
+    assert "the last decisions on demo cannot be looked up" in caplog.text
 
 
 async def test_what_nobody_can_value_is_said(house: House, caplog: pytest.LogCaptureFixture) -> None:

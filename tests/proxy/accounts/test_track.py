@@ -10,6 +10,7 @@ import pytest
 from proxy.accounts.track import (
     BUCKET,
     LOSSES_MAX,
+    REPEATED_MAX,
     WINDOW,
     Total,
     Track,
@@ -30,9 +31,9 @@ def a_track(capital: str = "1000", at: datetime = NOON) -> Track:
 
 
 def after(track: Track, result: str, funding: str = "0", at: datetime = NOON, times: int = 2) -> Track:
-    """Told so often that it is confirmed, unless said otherwise."""
+    """Told by so many readings that it is confirmed, unless said otherwise."""
     for _ in range(times):
-        track = told(track, Total(result=Decimal(result), funding=Decimal(funding)), at)
+        track = told(track, Total(result=Decimal(result), funding=Decimal(funding)), at, (track.reading or 0) + 1)
     return track
 
 
@@ -57,6 +58,29 @@ def test_a_second_reading_confirms() -> None:
 def test_of_three_readings_the_middle_one_is_believed() -> None:
     track = after(after(after(a_track(), "10", times=1), "30", times=1), "20", times=1)
     assert performance(track).day_pnl == 20
+
+
+def test_a_reading_told_again_confirms_nothing() -> None:
+    """Documents follow each other faster than surveys: an odd survey is in all of them."""
+    track = after(a_track(), "10")
+    for seconds in range(5):
+        track = told(track, Total(result=Decimal(-52 - seconds)), NOON + timedelta(seconds=seconds), 7)
+        assert performance(track) == performance(after(a_track(), "10", at=track.at))
+    track = told(track, Total(result=Decimal(-55)), track.at, 8)
+    assert performance(track).day_pnl == -55
+
+
+def test_of_a_reading_told_again_its_last_word_counts() -> None:
+    track = after(a_track(), "10")
+    for result in (-52, -20):
+        track = told(track, Total(result=Decimal(result)), NOON, 7)
+    assert performance(told(track, Total(result=Decimal(-90)), NOON, 8)).day_pnl == -20
+
+
+@pytest.mark.parametrize(("later", "day_pnl"), [(timedelta(seconds=59), 10), (REPEATED_MAX, -60)])
+def test_without_a_survey_the_stream_s_word_counts_after_a_minute(later: timedelta, day_pnl: int) -> None:
+    track = told(after(a_track(), "10"), Total(result=Decimal(-60)), NOON, 7)
+    assert performance(told(track, Total(result=Decimal(-60)), NOON + later, 7)).day_pnl == day_pnl
 
 
 def test_funding_stands_apart_and_is_in_the_equity() -> None:
@@ -100,7 +124,7 @@ def test_a_loss_rolls_out_after_24_hours_and_at_most_a_bucket(later: timedelta, 
 def test_what_is_kept_is_bounded_however_long_it_runs() -> None:
     track = a_track()
     for minute in range(0, 3 * 24 * 60, 2):
-        track = told(track, Total(result=Decimal(-minute)), NOON + timedelta(minutes=minute))
+        track = told(track, Total(result=Decimal(-minute)), NOON + timedelta(minutes=minute), minute)
     assert len(track.samples) <= WINDOW / BUCKET + 2
     # A loss of one a minute: 1,440 and at most a bucket's more, one reading late.
     assert 1440 <= -performance(track).rolling_pnl <= 1440 + 5

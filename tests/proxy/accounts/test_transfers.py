@@ -9,7 +9,7 @@ import pytest
 
 from proxy.accounts.events import AccountEvent
 from proxy.accounts.payloads import TransferRow, transfer_row
-from proxy.accounts.transfers import COUNTED_MAX, NEAR_MS, OVERLAP_MS, REASONS, Transfers, heard, listed
+from proxy.accounts.transfers import COUNTED_MAX, KINDS, NEAR_MS, OVERLAP_MS, REASONS, Listing, Transfers, heard, listed
 from tests.proxy.accounts.builders import an_account_event
 
 T0 = 1_000_000_000_000
@@ -21,15 +21,19 @@ def an_event(amount: str, at_ms: int = T0, reason: str = "WITHDRAW") -> AccountE
     return AccountEvent(at_ms=at_ms, sent_ms=at_ms, reason=reason, balances=event.balances, positions=())
 
 
-def a_row(row_id: str, amount: str, at_ms: int = T0, asset: str = "USDT") -> TransferRow:
-    return TransferRow(row_id=row_id, at_ms=at_ms, amount=Decimal(amount), asset=asset)
+def a_row(row_id: str, amount: str, at_ms: int = T0, asset: str = "USDT", kind: str = "TRANSFER") -> TransferRow:
+    return TransferRow(row_id=row_id, kind=kind, at_ms=at_ms, amount=Decimal(amount), asset=asset)
+
+
+def a_listing(*rows: TransferRow, until_ms: int = T0) -> Listing:
+    return Listing(rows=rows, until_ms=until_ms)
 
 
 def run(*told: AccountEvent | TransferRow, start: Transfers = EMPTY) -> tuple[list[str], Transfers]:
     """The amounts that were new, in order, and what is kept."""
     fresh: list[str] = []
     for each in told:
-        start, news = heard(start, each) if isinstance(each, AccountEvent) else listed(start, [each])
+        start, news = heard(start, each) if isinstance(each, AccountEvent) else listed(start, a_listing(each))
         fresh += [f"{moved.amount}" for moved in news]
     return fresh, start
 
@@ -86,18 +90,57 @@ def test_what_was_before_counting_began_is_no_news() -> None:
     assert run(a_row("1", "-50", T0 - 1), an_event("-50", T0 - 1)) == ([], EMPTY)
 
 
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_money_that_nobody_made_is_a_movement_whatever_the_venue_calls_it(kind: str) -> None:
+    assert run(a_row("1", "-50", kind=kind))[0] == ["-50"]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "REALIZED_PNL",
+        "FUNDING_FEE",
+        "COMMISSION",
+        "COMMISSION_REBATE",
+        "API_REBATE",
+        "FEE_RETURN",
+        "INSURANCE_CLEAR",
+        "POSITION_LIMIT_INCREASE_FEE",
+        "DELIVERED_SETTELMENT",
+        "AUTO_EXCHANGE",
+        "OF_TOMORROW",
+    ],
+)
+def test_what_was_made_or_paid_by_trading_is_none(kind: str) -> None:
+    assert run(a_row("1", "-50", kind=kind)) == ([], EMPTY)
+
+
 def test_what_is_older_than_the_overlap_is_forgotten_and_stays_counted() -> None:
-    fresh, kept = run(
-        a_row("1", "5"), a_row("2", "7", T0 + OVERLAP_MS), a_row("3", "9", T0 + OVERLAP_MS + 1), a_row("1", "5")
-    )
-    assert (fresh, kept.since_ms, [each.row_id for each in kept.counted]) == (["5", "7", "9"], T0 + 1, ["2", "3"])
+    """However long nothing moved: a list that was read is not asked for again."""
+    rows = a_row("1", "5"), a_row("2", "7", T0 + NEAR_MS), a_row("3", "9", T0 + OVERLAP_MS)
+    kept, fresh = listed(EMPTY, a_listing(*rows, until_ms=T0 + NEAR_MS + OVERLAP_MS))
+    assert ([each.amount for each in fresh], kept.since_ms) == ([5, 7, 9], T0 + NEAR_MS)
+    kept, fresh = listed(kept, a_listing(*rows, until_ms=T0 + NEAR_MS + OVERLAP_MS + 1))
+    assert (fresh, kept.since_ms, [each.row_id for each in kept.counted]) == ((), T0 + NEAR_MS + 1, ["2", "3"])
+
+
+def test_an_event_just_before_what_is_still_asked_for_has_its_row_just_after() -> None:
+    _, kept = run(an_event("-50"))
+    kept, fresh = listed(kept, a_listing(until_ms=T0 + OVERLAP_MS + NEAR_MS))
+    assert (fresh, kept.since_ms) == ((), T0 + NEAR_MS)
+    assert listed(kept, a_listing(a_row("1", "-50", T0 + NEAR_MS), until_ms=T0 + OVERLAP_MS + NEAR_MS))[1] == ()
+
+
+def test_a_list_that_was_read_before_changes_nothing() -> None:
+    _, kept = run(a_row("1", "5"), a_row("2", "7"))
+    assert listed(kept, a_listing(until_ms=T0 - OVERLAP_MS)) == (kept, ())
 
 
 def test_what_is_kept_is_bounded() -> None:
     rows = [a_row(str(number), "1", T0 + number) for number in range(COUNTED_MAX + 5)]
-    kept, fresh = listed(EMPTY, rows)
+    kept, fresh = listed(EMPTY, a_listing(*rows))
     assert (len(kept.counted), len(fresh)) == (COUNTED_MAX, COUNTED_MAX + 5)
-    assert listed(kept, rows)[1] == ()
+    assert listed(kept, a_listing(*rows))[1] == ()
 
 
 def test_the_venue_s_row() -> None:
@@ -109,6 +152,7 @@ def test_the_venue_s_row() -> None:
         "tranId": 9,
         "symbol": "",
     }
-    assert transfer_row(row) == a_row("9", "-5.5", 7)
+    assert transfer_row(row) == a_row("TRANSFER 9 USDT", "-5.5", 7)
+    assert transfer_row(row | {"incomeType": "WELCOME_BONUS"}).row_id != transfer_row(row).row_id
     with pytest.raises(ValueError, match="not a number"):
         transfer_row(row | {"income": "NaN"})

@@ -3,122 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 
 from proxy.accounts.client import redirected
 from proxy.accounts.payloads import instrument_of
-from proxy.accounts.troubles import OutcomeUnknown, VenueRefused, VenueThrottled, VenueUnavailable
+from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueUnavailable
 from proxy.accounts.venue_account import VenueAccount
 from proxy.vault.keys import Secret
-from rules.model import PositionSide, Side
-
-Answer = tuple[int, dict[str, str], Any]
-
-
-class Venue:
-    """A loopback server that answers by script and remembers every request."""
-
-    def __init__(self) -> None:
-        self.requests: list[tuple[str, str, dict[str, str]]] = []
-        self.answers: Callable[[str, str], Answer | None] = lambda method, path: (200, {}, [])
-        self.base_url = ""
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            lines = head.split("\r\n")
-            method, target, _ = lines[0].split(" ")
-            lengths = [int(line.split(":")[1]) for line in lines if line.lower().startswith("content-length")]
-            body = (await reader.readexactly(sum(lengths))).decode()
-            parts = urlsplit(target)
-            self.requests.append((method, parts.path, dict(parse_qsl(parts.query + "&" + body))))
-            answer = self.answers(method, parts.path)
-            if answer is not None:
-                status, headers, content = answer
-                text = content if isinstance(content, str) else json.dumps(content)
-                head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-                reply = f"HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n"
-                writer.write(f"{reply}Connection: close\r\n{head}\r\n{text}".encode())
-                await writer.drain()
-        finally:
-            writer.close()
-
-    def always(self, status: int, content: Any, **headers: str) -> None:
-        self.answers = lambda method, path: (
-            status,
-            {name.replace("_", "-"): v for name, v in headers.items()},
-            content,
-        )
-
-    def by_path(self, **contents: Any) -> None:
-        self.answers = lambda method, path: (200, {}, contents[path.rpartition("/")[2]])
-
-
-@asynccontextmanager
-async def _both() -> AsyncIterator[tuple[Venue, VenueAccount]]:
-    venue = Venue()
-    server = await asyncio.start_server(venue.serve, "127.0.0.1", 0)
-    venue.base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    hands = VenueAccount(
-        name="main",
-        venue="binanceusdm",
-        api_key="k" * 64,
-        secret=Secret("s" * 64),
-        base_url=venue.base_url,
-        timeout=0.5,
-    )
-    try:
-        yield venue, hands
-    finally:
-        await hands.aclose()
-        server.close()
+from tests.support.scripted_venue import Answer, Venue, an_account, scripted_venue
 
 
 @pytest.fixture
 async def both() -> AsyncIterator[tuple[Venue, VenueAccount]]:
-    async with _both() as pair:
-        yield pair
-
-
-async def _close(hands: VenueAccount, side: PositionSide = PositionSide.BOTH, quantity: str = "0.5") -> Any:
-    return await hands.close_position("BTCUSDT", side, Side.SELL, Decimal(quantity), "pgk-1")
-
-
-FILLED = {"orderId": 9, "clientOrderId": "pgk-1", "status": "FILLED", "executedQty": "0.5", "avgPrice": "90000.10"}
-
-
-async def test_a_close_is_reduce_only_in_one_way_mode_and_names_the_leg_in_hedge_mode(both: Any):
-    venue, hands = both
-    venue.always(200, FILLED)
-    report = await _close(hands, quantity="0.00001")
-    assert (report.status, report.average_price) == ("FILLED", Decimal("90000.10"))
-    await _close(hands, PositionSide.LONG)
-    (_, _, one_way), (method, path, hedge) = venue.requests
-    assert (method, path) == ("POST", "/fapi/v1/order")
-    assert one_way["quantity"] == "0.00001"
-    assert one_way["reduceOnly"] == "true" and "positionSide" not in one_way
-    assert hedge["positionSide"] == "LONG" and "reduceOnly" not in hedge
-    assert hedge["type"] == "MARKET" and hedge["newClientOrderId"] == "pgk-1"
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [(503, {"code": -1000, "msg": "Unknown error"}), (400, {"code": -1007, "msg": "t/o"}), (200, "<html>"), None],
-)
-async def test_a_close_of_unknown_outcome_is_sent_once(both: Any, answer: Any):
-    venue, hands = both
-    venue.answers = lambda method, path: None if answer is None else (answer[0], {}, answer[1])
-    with pytest.raises(OutcomeUnknown):
-        await _close(hands)
-    assert len(venue.requests) == 1
+    async with scripted_venue() as venue:
+        hands = an_account(venue.base_url)
+        try:
+            yield venue, hands
+        finally:
+            await hands.aclose()
 
 
 async def test_a_read_is_tried_three_times(both: Any):
@@ -127,18 +35,6 @@ async def test_a_read_is_tried_three_times(both: Any):
     with pytest.raises(VenueUnavailable):
         await hands.server_time()
     assert len(venue.requests) == 3
-
-
-async def test_a_cancel_is_tried_again_and_each_kind_has_its_own_door(both: Any):
-    venue, hands = both
-    venue.answers = lambda method, path: (200, {}, {"code": 200, "msg": "ok"}) if len(venue.requests) > 1 else None
-    await hands.cancel_all("BTCUSDT", conditional=False)
-    await hands.cancel_all("BTCUSDT", conditional=True)
-    assert [(method, path) for method, path, _ in venue.requests] == [
-        ("DELETE", "/fapi/v1/allOpenOrders"),
-        ("DELETE", "/fapi/v1/allOpenOrders"),
-        ("DELETE", "/fapi/v1/algoOpenOrders"),
-    ]
 
 
 @pytest.mark.parametrize(
@@ -156,17 +52,9 @@ async def test_the_venues_demand_for_silence_is_passed_on_and_not_tried_again(
     venue, hands = both
     venue.always(status, {"code": -1003, "msg": "slow down"}, **headers)
     with pytest.raises(VenueThrottled) as trouble:
-        await hands.book()
+        await hands.markets(datetime.now(UTC))
     assert trouble.value.retry_after == seconds
     assert len(venue.requests) == 1
-
-
-async def test_a_refusal_keeps_the_venues_code(both: Any):
-    venue, hands = both
-    venue.always(400, {"code": -2022, "msg": "ReduceOnly Order is rejected."})
-    with pytest.raises(VenueRefused) as trouble:
-        await _close(hands)
-    assert trouble.value.code == -2022
 
 
 async def test_a_clock_that_is_off_is_set_and_the_read_repeated(both: Any):
@@ -190,7 +78,7 @@ async def test_redirects_are_not_followed(both: Any):
     elsewhere = await asyncio.start_server(venue.serve, "127.0.0.1", 0)
     venue.always(302, {}, Location=f"http://127.0.0.1:{elsewhere.sockets[0].getsockname()[1]}/stolen")
     with pytest.raises(VenueUnavailable):
-        await hands.book()
+        await hands.markets(datetime.now(UTC))
     assert "/stolen" not in {path for _, path, _ in venue.requests}
     elsewhere.close()
 
@@ -207,7 +95,7 @@ async def test_no_trouble_shows_the_signed_url(both: Any):
     venue, hands = both
     venue.answers = lambda method, path: None
     with pytest.raises(VenueUnavailable) as trouble:
-        await hands.book()
+        await hands.markets(datetime.now(UTC))
     assert "signature" not in str(trouble.value) and "http" not in str(trouble.value)
 
 
@@ -215,11 +103,18 @@ POSITION = {"symbol": "BTCUSDT", "positionSide": "BOTH", "positionAmt": "-0.500"
             "markPrice": "0", "notional": "0", "liquidationPrice": "0", "isolatedWallet": "0"}  # fmt: skip
 
 
-async def test_a_position_keeps_its_side_when_the_mark_price_is_zero(both: Any):
+async def test_an_order_type_nobody_knows_is_trouble_for_a_survey(both: Any):
     venue, hands = both
-    venue.by_path(openAlgoOrders=[], openOrders=[], positionRisk=[POSITION, POSITION | {"positionAmt": "0.0"}])
-    book = await hands.book()
-    assert [position.quantity for position in book.positions] == [Decimal("-0.500")]
+    order = {"symbol": "BTCUSDT", "orderId": 123456789012345678, "type": "QUANTUM"}
+    venue.by_path(
+        openAlgoOrders=[],
+        openOrders=[order],
+        positionRisk=[],
+        accountConfig={"dualSidePosition": False, "multiAssetsMargin": False},
+        account={"totalMarginBalance": "1", "availableBalance": "1"},
+    )
+    with pytest.raises(VenueUnavailable, match="unexpected answer"):
+        await hands.survey(datetime.now(UTC))
 
 
 FUNDING = {"symbol": "BTCUSDT", "incomeType": "FUNDING_FEE", "income": "-0.37500000", "asset": "USDT",
@@ -244,31 +139,20 @@ async def test_a_funding_row_that_is_not_understood_is_trouble_and_not_skipped(b
         await hands.fundings(0)
 
 
-async def test_orders_are_read_conditional_first_then_plain_then_positions(both: Any):
+async def test_income_of_every_type_is_read_or_of_one(both: Any):
     venue, hands = both
-    venue.by_path(openAlgoOrders=[], openOrders=[], positionRisk=[])
-    await hands.book()
-    assert [path.rpartition("/")[2] for _, path, _ in venue.requests] == [
-        "openAlgoOrders",
-        "openOrders",
-        "positionRisk",
-    ]
-    assert all("symbol" not in params for _, _, params in venue.requests)
-
-
-async def test_an_order_type_nobody_knows_does_not_stop_a_kill_but_is_trouble_for_a_survey(both: Any):
-    venue, hands = both
-    order = {"symbol": "BTCUSDT", "orderId": 123456789012345678, "type": "QUANTUM"}
-    venue.by_path(
-        openAlgoOrders=[],
-        openOrders=[order],
-        positionRisk=[],
-        accountConfig={"dualSidePosition": False, "multiAssetsMargin": False},
-        account={"totalMarginBalance": "1", "availableBalance": "1"},
+    venue.by_path(income=[FUNDING | {"incomeType": "TRANSFER"}, FUNDING])
+    moved, funding = await hands.incomes(5)
+    await hands.incomes(5, "WELCOME_BONUS")
+    assert (moved.kind, moved.at_ms, moved.amount, moved.asset) == (
+        "TRANSFER",
+        1570636800000,
+        Decimal("-0.375"),
+        "USDT",
     )
-    assert (await hands.book()).plain[0].order_id == "123456789012345678"
-    with pytest.raises(VenueUnavailable, match="unexpected answer"):
-        await hands.survey(datetime.now(UTC))
+    assert (funding.kind, funding.row_id != moved.row_id) == ("FUNDING_FEE", True)
+    assert [params.get("incomeType") for _, _, params in venue.requests] == [None, "WELCOME_BONUS"]
+    assert {(params["startTime"], params["limit"]) for _, _, params in venue.requests} == {("5", "1000")}
 
 
 async def test_numbers_in_json_stay_exact(both: Any):

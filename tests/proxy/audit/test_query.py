@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pytest
 
-from proxy.audit.query import blocked, counts, counts_by_code, decision, events, judged, last_ordered
+from proxy.audit.query import blocked, counts, counts_by_code, decision, decisions_since, events, judged, last_ordered
 from proxy.audit.reader import ArchiveReader
 from proxy.audit.words import in_words, safe
 from proxy.store.codec import plain_command
@@ -111,3 +111,10 @@ def test_when_a_symbol_was_last_ordered_is_told_by_account_passed_and_refused_al
     assert last_ordered(archive, desk.start) == {("main", "BTCUSDT"): desk.start + timedelta(seconds=8)}
     assert last_ordered(archive, desk.start + timedelta(seconds=8)) != {}
     assert last_ordered(archive, desk.start + timedelta(seconds=9)) == {}
+
+
+def test_the_decisions_of_an_account_since_a_moment_are_told_oldest_first_and_once(archive, desk):
+    found = [record["id"] for record in decisions_since(archive, "main", desk.start + timedelta(seconds=7))]
+    assert found == ["d-7", "d-8"]
+    assert len(list(decisions_since(archive, "main", desk.start))) == 8
+    assert list(decisions_since(archive, "other", desk.start)) == []

@@ -58,7 +58,7 @@ def plane() -> DeskDouble:
 
 @pytest.fixture
 def app(plane: DeskDouble, clock: HandClock) -> FastAPI:
-    return create_console(plane, token=SecretStr(TOKEN), now=clock)
+    return create_console(plane, plane, token=SecretStr(TOKEN), now=clock)
 
 
 @pytest.fixture

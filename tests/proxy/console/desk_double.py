@@ -9,6 +9,8 @@ from typing import Any
 from proxy.console.plane import (
     AccountView,
     BotView,
+    CertificateRow,
+    CertificateView,
     ControlRefused,
     DeskView,
     FeedView,
@@ -16,6 +18,7 @@ from proxy.console.plane import (
     PositionView,
 )
 from proxy.overrides.terms import Terms
+from tests.support.certificates import JOB, a_view
 
 TOKEN = "control-token-of-the-tests-0123456789"
 
@@ -128,9 +131,17 @@ def a_refusal(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def a_row(view: CertificateView) -> CertificateRow:
+    """The line of a certificate in the list."""
+    told = view.document
+    texts = {name: str(told.get(name, "")) for name in ("kind", "phase", "by", "reason", "pressed_at")}
+    issued_at = told["issue"]["at"] if told else ""
+    return CertificateRow(id=view.id, subject="account main", issued_at=issued_at, problem=view.problem, **texts)
+
+
 @dataclass
 class DeskDouble:
-    """Implements ``ControlPlane``."""
+    """Implements ``ControlPlane`` and ``Certificates``."""
 
     view: DeskView = field(default_factory=a_desk)
     refusals: list[dict[str, Any]] = field(default_factory=lambda: [a_refusal()])
@@ -142,8 +153,18 @@ class DeskDouble:
     rearms: list[dict[str, str]] = field(default_factory=list)
     overrides: list[tuple[str, str, Any]] = field(default_factory=list)
     policies: list[dict[str, str]] = field(default_factory=list)
+    papers: dict[str, CertificateView] = field(default_factory=lambda: {JOB: a_view()})
     refuse: str = ""
     broken: bool = False
+
+    async def certificates(self) -> Sequence[CertificateRow]:
+        return [a_row(view) for view in self.papers.values()]
+
+    async def certificate(self, certificate_id: str) -> CertificateView | None:
+        return self.papers.get(certificate_id)
+
+    def has_certificate(self, certificate_id: str) -> bool:
+        return certificate_id in self.papers
 
     async def desk(self) -> DeskView:
         if self.broken:

@@ -44,6 +44,8 @@ DOORS = {
     ("GET", "/api/desk"): Door("either", "/api/desk"),
     ("GET", "/api/blocked"): Door("either", "/api/blocked?bot=momentum&limit=5"),
     ("GET", "/api/decisions/{decision_id}"): Door("either", "/api/decisions/01JD3M-7f"),
+    ("GET", "/api/certificates"): Door("either", "/api/certificates"),
+    ("GET", "/api/certificates/{certificate_id}"): Door("either", "/api/certificates/20261124T093000000000-0a1b2c3d"),
     ("GET", "/control/kill"): Door("either", "/control/kill"),
     ("POST", "/control/kill"): Door("either", "/control/kill", True, json=KILL, machine_only={"by": "pager"}),
     ("POST", "/control/rearm"): Door(
@@ -83,6 +85,8 @@ DOORS = {
         "either", "/control/policy/withdraw", True, json=DIGEST, machine_only={"name": "Ada"}
     ),
     ("GET", "/"): Door("person", "/"),
+    ("GET", "/certificates"): Door("person", "/certificates"),
+    ("GET", "/certificates/{certificate_id}"): Door("person", "/certificates/20261124T093000000000-0a1b2c3d"),
     ("GET", "/partials/desk"): Door("person", "/partials/desk"),
     ("GET", "/partials/kill"): Door("person", "/partials/kill"),
     ("GET", "/partials/blocked"): Door("person", "/partials/blocked?bot=&rule="),
@@ -245,7 +249,7 @@ async def test_a_name_that_is_not_ours_is_not_answered(
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8081", "127.0.0.1", "[::1]:8081", "[::1]", "guard.desk:8081"])
 async def test_our_names_are_answered(plane: DeskDouble, host: str) -> None:
-    app = create_console(plane, token=SecretStr(TOKEN), hosts=["guard.desk"])
+    app = create_console(plane, plane, token=SecretStr(TOKEN), hosts=["guard.desk"])
     async with browse(app) as client:
         assert (await client.get("/healthz", headers={"Host": host})).status_code == 200
 
@@ -310,7 +314,7 @@ async def test_signing_in_again_closes_the_session_before(person: Browser) -> No
 
 
 async def test_over_tls_the_cookie_is_secure_and_bound_to_the_host(plane: DeskDouble) -> None:
-    app = create_console(plane, token=SecretStr(TOKEN), https=True)
+    app = create_console(plane, plane, token=SecretStr(TOKEN), https=True)
     async with browse(app) as client:
         headers = {"Origin": "https://127.0.0.1:8081"}
         answer = await client.post("/sign-in", data={"name": "Ada", "token": TOKEN}, headers=headers)
@@ -369,7 +373,7 @@ async def test_no_other_site_can_sign_a_browser_in(client: httpx.AsyncClient, he
 
 
 async def test_only_the_named_people_may_sign_in(plane: DeskDouble) -> None:
-    async with browse(create_console(plane, token=SecretStr(TOKEN), people={"Ada"})) as client:
+    async with browse(create_console(plane, plane, token=SecretStr(TOKEN), people={"Ada"})) as client:
         eve = await client.post("/sign-in", data={"name": "Eve", "token": TOKEN}, headers=SAME_ORIGIN)
         assert eve.status_code == 403
         await sign_in(client, "Ada")
@@ -377,4 +381,4 @@ async def test_only_the_named_people_may_sign_in(plane: DeskDouble) -> None:
 
 def test_a_short_token_fails_at_start(plane: DeskDouble) -> None:
     with pytest.raises(ValueError, match="at least 16"):
-        create_console(plane, token=SecretStr("short"))
+        create_console(plane, plane, token=SecretStr("short"))

@@ -58,7 +58,7 @@ async def test_nobody_signs_with_another_name(person: Browser, plane: DeskDouble
 async def test_only_people_who_may_sign_in_are_heard(
     plane: DeskDouble, clock: HandClock, path: str, body: dict[str, str]
 ) -> None:
-    app = create_console(plane, token=SecretStr(TOKEN), people=("Ada", "Ben"), now=clock)
+    app = create_console(plane, plane, token=SecretStr(TOKEN), people=("Ada", "Ben"), now=clock)
     async with browse(app) as client:
         other = await client.post(path, json=body | {"name": "Eve"}, headers=BEARER)
         assert (other.status_code, other.json()["error"]["code"]) == (403, "UNKNOWN_PERSON")

@@ -48,7 +48,7 @@ async def test_a_person_is_recorded_and_types_the_token_once_more(person: Browse
 @pytest.mark.parametrize("path", ["/control/policy", "/control/policy/approve", "/control/policy/withdraw"])
 async def test_only_the_named_people_may_be_named(plane: DeskDouble, path: str) -> None:
     body = {"name": "Eve", "reason": REASON} | ({"text": TEXT} if path == "/control/policy" else {"digest": DIGEST})
-    async with browse(create_console(plane, token=SecretStr(TOKEN), people={"Ada", "Ben"})) as client:
+    async with browse(create_console(plane, plane, token=SecretStr(TOKEN), people={"Ada", "Ben"})) as client:
         eve = await client.post(path, json=body, headers=BEARER)
         assert (eve.status_code, eve.json()["error"]["code"]) == (403, "UNKNOWN_PERSON")
         assert (await client.post(path, json=body | {"name": "Ben"}, headers=BEARER)).status_code == 200

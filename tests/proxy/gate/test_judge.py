@@ -11,7 +11,7 @@ from proxy.gate.ruling import Outcome, with_client_ids
 from proxy.gate.upstream import FenceClosed
 from proxy.store.fence import DESK, Scope
 from proxy.store.gate_store import RequestReplayed
-from rules.flow.message_rate import MessageRate
+from rules.flow.message_rate import Cancels, MessageRate
 from rules.model import Intent, SetLeverage, Side, TradingState
 from rules.position.position_limit import PositionLimit
 from rules.position.reduce_only_exits import ExitMode, ReduceOnlyExits
@@ -370,7 +370,7 @@ async def test_the_rate_counts_entries_and_no_exits(desk):
 
 
 async def test_cancels_and_exits_that_are_counted_make_the_next_entry_wait_and_never_wait_themselves(desk):
-    judge = desk.judge(MessageRate(per_second=Decimal("0.001"), burst=Decimal(2), cancels="counted"))
+    judge = desk.judge(MessageRate(per_second=Decimal("0.001"), burst=Decimal(2), cancels=Cancels.COUNTED))
     for command in (a_cancel(), EXIT, a_cancel()):
         assert (await judge.judge(asking(command))).cleared
     assert refusals(await judge.judge(asking(a_buy("BTCUSDT", "0.1")))) == ["MESSAGE_RATE_ABOVE_LIMIT"]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from proxy.accounts.venue_account import VenueAccount
+from proxy.kill.hands import VenueHands
 from proxy.vault.keys import Secret
 
 ROOT = Path(__file__).parents[3]
@@ -83,8 +84,10 @@ class PracticeExchange:
     async def flat(self, account: str = "main") -> bool:
         hands = self.hands(account)
         try:
-            book = await hands.book()
-            return not (book.plain or book.conditional or book.positions)
+            venue = VenueHands(hands)
+            while (reading := await venue.survey()).unread:
+                continue  # A busy machine: what was not read in time says nothing.
+            return not (reading.plain_orders or reading.conditional_orders or reading.algo_orders or reading.positions)
         finally:
             await hands.aclose()
 
@@ -98,13 +101,12 @@ class PracticeExchange:
 
 
 @contextlib.asynccontextmanager
-async def practice_exchange(*accounts: str) -> AsyncIterator[PracticeExchange]:
+async def practice_exchange(*accounts: str, options: Sequence[str] = ()) -> AsyncIterator[PracticeExchange]:
     given = [f"{name}:{api_key(name)}:{SECRET}:1000000" for name in accounts or ("main",)]
-    options = [part for each in given for part in ("--account", each)]
+    customers = [part for each in given for part in ("--account", each)]
     limits = ["--weight-limit", "0", "--order-limit", "0", "--scenario", "flat"]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "sandbox", "--port", "0", *limits, *options, cwd=ROOT, stdout=asyncio.subprocess.PIPE
-    )
+    command = [sys.executable, "-m", "sandbox", "--port", "0", *limits, *customers, *options]
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
     try:
         assert process.stdout is not None
         line = await asyncio.wait_for(process.stdout.readline(), 20)

@@ -29,6 +29,7 @@ from proxy.store.gates import LEASE_S
 from proxy.store.warden_store import AgedHold, WardenStore
 from rules.kill.events import Phase
 from rules.kill.machine import replay
+from rules.kill.settings import Flatten
 from rules.model import TradingState
 from rules.snapshot import Hold, HoldStatus
 from tests.proxy.gate.conftest import asking
@@ -36,7 +37,8 @@ from tests.proxy.kill.simulated_store import Ear, SimulatedStore
 from tests.proxy.kill.simulated_venue import SimulatedVenue
 from tests.proxy.kill.virtual_time import in_virtual_time
 
-PRESSES = 100 * min(100, max(1, int(os.environ.get("PERPGUARD_PROOF", "1"))))
+PRESSES = 100
+PROOF = min(100, max(1, int(os.environ.get("PERPGUARD_PROOF", "1"))))
 SCOPES = (DESK, Scope(venue="binanceusdm"), Scope("demo"), Scope(bot="demo-bot"))
 
 
@@ -87,6 +89,7 @@ def a_desk(data_dir: Path, store: SimulatedStore, *venues: SimulatedVenue, event
         store=cast(WardenStore, store),
         record=record,
         changed=lambda scope: None,
+        flatten=Flatten,
     )
 
 
@@ -105,7 +108,8 @@ async def press(desk: KillDesk, scope: Scope) -> Blocked:
     return await desk.press(scope, "ann", "a random moment")
 
 
-def test_f01_after_blocked_no_gate_of_any_machine_starts_a_send_proof(tmp_path: Path) -> None:
+@pytest.mark.parametrize("presses", [PRESSES, pytest.param(PRESSES * PROOF, marks=pytest.mark.full, id="proof")])
+def test_f01_after_blocked_no_gate_of_any_machine_starts_a_send(tmp_path: Path, presses: int) -> None:
     async def one() -> None:
         chance = random.Random(1)
         store = SimulatedStore(chance)
@@ -114,7 +118,7 @@ def test_f01_after_blocked_no_gate_of_any_machine_starts_a_send_proof(tmp_path: 
         desk = a_desk(here, store)
         loop = asyncio.get_running_loop()
         async with trading(*gates):
-            for number in range(PRESSES):
+            for number in range(presses):
                 await asyncio.sleep(chance.uniform(0.05, 0.1))
                 assert all(gate.sent for gate in gates), f"press {number}: not everybody was trading"
                 scope = chance.choice(SCOPES)
@@ -214,7 +218,7 @@ def test_f01_what_was_on_the_wire_is_followed_and_what_it_became_is_closed(
 
         async def arrive() -> None:
             await asyncio.sleep(arrives_after_s)
-            venue._entry("BTCUSDT")
+            venue.enter("BTCUSDT")
             store.under_way["main"] = (a_hold("d1", HoldStatus.ACCEPTED),)
 
         arriving = asyncio.create_task(arrive())

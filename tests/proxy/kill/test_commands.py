@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from proxy.kill.commands import FLAT, NOT_STARTED, add_arguments, run
+from proxy.settings import Settings, VenueSettings
 from proxy.store.fence import DESK, Fence, Scope
 from proxy.vault.keys import Secret
 from proxy.vault.vault import Vault
@@ -97,10 +98,13 @@ async def test_the_whole_desk_is_made_flat_from_the_command_line(data_dir: Path,
     async with practice_exchange("main", "second") as exchange:
         await asyncio.gather(exchange.populate("main"), exchange.populate("second", hedged=True))
         a_vault(data_dir, monkeypatch, "main", "second")
-        settings = SimpleNamespace(venue_urls={"binanceusdm": exchange.base_url})
+        settings = Settings(venues={"binanceusdm": VenueSettings(url=exchange.base_url)})
         code, stdout, stderr = await asyncio.to_thread(press, data_dir, "--json", settings=settings)
         assert code == FLAT
         report = json.loads(stdout)
         assert report["flat"] and [each["phase"] for each in report["accounts"]] == ["FLAT", "FLAT"]
         assert await exchange.flat("main") and await exchange.flat("second")
+        assert [each["phase"] for each in report["certificates"]["certificates"]] == ["FLAT"] * 3
+        assert report["certificates"]["troubles"] == []
+        assert len(list((data_dir / "certificates").glob("*.json"))) == 3, "one an account, one that binds them"
         assert SECRET not in stdout + stderr and "Surveyed" in stderr

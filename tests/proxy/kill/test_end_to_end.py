@@ -8,15 +8,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from proxy.kill.hands import VenueHands
 from proxy.kill.job import kill, unfinished_jobs
 from proxy.kill.report import AccountReport
 from proxy.store.fence import DESK, Fence, Scope
 from tests.proxy.kill.practice_exchange import ROOT, PracticeExchange, practice_exchange
 
-# Head, press, keys, survey, five cancel lines, survey, three close lines, survey, and twice a wait with a survey: the
-# 25th ends the job.
-LINES = 24
+# Head, press, keys, survey, five cancel lines, survey, two rounds of closes with the positions after each, survey,
+# tally and cost, and twice a wait with a survey: the 36th ends the job.
+LINES = 35
+# Two of three are left to the full tests: a process a line is dear, and every await is tried in virtual time.
+STRIDES = [pytest.param(3, id="third"), pytest.param(1, id="every", marks=pytest.mark.full)]
 
 
 async def _press(data_dir: Path, exchange: PracticeExchange, account: str = "main") -> AccountReport:
@@ -66,7 +70,8 @@ async def _kills_through_faults(tmp_path: Path) -> None:
     await asyncio.gather(*map(one, faults))
 
 
-async def test_kill_minus_nine_after_every_line_of_the_journal_then_resumed(tmp_path: Path):
+@pytest.mark.parametrize("stride", STRIDES)
+async def test_f15_kill_minus_nine_after_lines_of_the_journal_then_resumed(tmp_path: Path, stride: int):
     async with practice_exchange(*(f"a{number}" for number in range(1, LINES + 1))) as exchange:
         starting = asyncio.Semaphore(12)  # Few cores: the calm seconds overlap, the start-ups need not.
 
@@ -88,7 +93,7 @@ async def test_kill_minus_nine_after_every_line_of_the_journal_then_resumed(tmp_
             assert unfinished_jobs(data_dir) == ()
 
         # The last lines first: they come after six calm seconds, in which the others start.
-        await asyncio.gather(*(one(number) for number in range(LINES, 0, -1)))
+        await asyncio.gather(*(one(number) for number in range(LINES, 0, -stride)))
 
 
 async def _joined_and_taken_over(tmp_path: Path) -> None:

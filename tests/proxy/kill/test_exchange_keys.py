@@ -93,7 +93,7 @@ async def test_f24_the_key_goes_last_and_answers_no_more(tmp_path: Path) -> None
             job = newest_jobs(tmp_path)[0]
             assert await keys.after_flat(MAIN, job) is await keys.after_flat(MAIN, job) is True
             with pytest.raises(VenueRefused, match=str(KEY_OFF)):
-                await venue.book()
+                await VenueHands(venue).survey()
         finally:
             await venue.aclose()
         assert key_outcome(job.journal.path) == OFF

@@ -18,19 +18,20 @@ from rules.kill.events import (
     Engaged,
     Event,
     KeysDisabled,
-    OpenLeg,
-    RestingOrder,
     Resumed,
     Survey,
     Surveyed,
     SurveyFailed,
     Waited,
 )
+from rules.kill.legs import BookLevel, LotSize, OpenLeg, OrderKind, RestingOrder
 from rules.kill.machine import replay
 from rules.model import PositionSide, Side
 
 T0 = datetime(2026, 11, 24, 12, 0, 0, 1, tzinfo=UTC)
-LEG = OpenLeg(symbol="BTCUSDT", position_side=PositionSide.SHORT, quantity=Decimal("-1.50"), step_size=Decimal("1e-3"))
+LEG = OpenLeg(symbol="BTCUSDT", position_side=PositionSide.SHORT, quantity=Decimal("-1.50"), mark_price=Decimal(90),
+              market_lot=LotSize(step=Decimal("1e-3"), quantity_min=Decimal("1e-3"), quantity_max=Decimal(9)),
+              book=(BookLevel(Decimal("90.1"), Decimal(2)),))  # fmt: skip
 CLOSE = CloseStep(leg=LEG, side=Side.BUY, quantity=Decimal("1.5"), sequence=7)
 ORDER = RestingOrder(symbol="BTCUSDT", order_id="4000000001")
 EVENTS: tuple[Event, ...] = (
@@ -39,7 +40,7 @@ EVENTS: tuple[Event, ...] = (
     SurveyFailed(at=T0, error="down", retry_after=1.5),
     Waited(at=T0),
     Surveyed(at=T0, plain_orders=(ORDER,), conditional_orders=(), positions=(LEG,)),
-    CancelFailed(at=T0, step=CancelStep(symbol="BTCUSDT", conditional=True), error="x"),
+    CancelFailed(at=T0, step=CancelStep(symbol="BTCUSDT", kind=OrderKind.CONDITIONAL), error="x"),
     Resumed(at=T0, deadline=T0 + timedelta(seconds=90)),
     Surveyed(at=T0, plain_orders=(), conditional_orders=(), positions=(LEG,)),
     CloseRejected(at=T0, step=CLOSE, error="-2022"),

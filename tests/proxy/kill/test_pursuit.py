@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 
 import proxy.kill.job
 from proxy.accounts.troubles import VenueUnavailable
-from proxy.kill.hands import AccountHands
+from proxy.kill.hands import AccountHands, Reading
 from proxy.kill.job import job_history, kill
 from proxy.kill.pursuit import FLATTENED_AGAIN_MAX, PURSUER, READ_EVERY_S, Pursuit
 from proxy.kill.runner import Clock
@@ -72,7 +74,7 @@ class Desk:
 
 
 @contextlib.asynccontextmanager
-async def pursued(desk: Desk, clock: Clock) -> AsyncIterator[Pursuit]:
+async def pursued(desk: Desk, clock: Any) -> AsyncIterator[Pursuit]:
     pursuit = Pursuit(
         data_dir=desk.data_dir,
         desk=desk,
@@ -143,12 +145,12 @@ def test_f25_what_shows_after_flat_is_flattened_three_times_and_then_called_an_e
         async with pursued(desk, clock) as pursuit:
             for _ in range(FLATTENED_AGAIN_MAX):
                 await asyncio.sleep(60)
-                venue._entry("BTCUSDT")
+                venue.enter("BTCUSDT")
                 await asyncio.sleep(0)
                 await until_flat(venue, venue.loop.time())
             assert pursuit.outsiders == frozenset()
             await asyncio.sleep(60)
-            venue._entry("BTCUSDT")
+            venue.enter("BTCUSDT")
             await asyncio.sleep(10 * READ_EVERY_S)
             assert not venue.flat, "hammered on after the third time"
             assert pursuit.outsiders == {"main"}
@@ -167,14 +169,14 @@ def test_f25_a_restart_does_not_begin_the_count_anew_and_a_press_does(tmp_path: 
         for number in range(FLATTENED_AGAIN_MAX + 1):
             async with pursued(desk, clock) as pursuit:
                 await asyncio.sleep(2)
-                venue._entry("BTCUSDT")
+                venue.enter("BTCUSDT")
                 await asyncio.sleep(60)
                 assert venue.flat is (number < FLATTENED_AGAIN_MAX)
                 assert bool(pursuit.outsiders) is (number == FLATTENED_AGAIN_MAX)
         await kill(tmp_path, DESK, [venue], "bob", "again")
         async with pursued(desk, clock) as pursuit:
             await asyncio.sleep(2)
-            venue._entry("BTCUSDT")
+            venue.enter("BTCUSDT")
             await asyncio.sleep(60)
             assert venue.flat and not pursuit.outsiders
 
@@ -189,7 +191,7 @@ def test_what_is_let_go_on_is_pursued_no_more(tmp_path: Path) -> None:
         desk.fence.release(DESK)
         calls = venue.calls
         async with pursued(desk, clock):
-            venue._entry("BTCUSDT")
+            venue.enter("BTCUSDT")
             await asyncio.sleep(10 * READ_EVERY_S)
         assert (venue.calls, venue.flat) == (calls, False)
 
@@ -201,6 +203,7 @@ def test_a_flat_account_is_read_seldom_even_while_its_feed_shows_what_cannot_be_
         venue = Venue(3, fault_share=0)
         desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
         await kill(tmp_path, DESK, [venue], "ann", "stop")
+        venue.positions[next(iter(venue.positions))] = Decimal("0.05")  # Below the smallest order.
         calls = venue.calls
         pursuit = Pursuit(data_dir=tmp_path, desk=desk, record=desk.record, shows=lambda _: True, now=clock.now)
         running = asyncio.create_task(pursuit.run())
@@ -208,5 +211,45 @@ def test_a_flat_account_is_read_seldom_even_while_its_feed_shows_what_cannot_be_
         running.cancel()
         assert 15 <= venue.calls - calls <= 22
         assert PURSUER not in {journal.job.by for journal in job_history(tmp_path, "main")}
+
+    in_virtual_time(one())
+
+
+class StaleVenue(Venue):
+    """Its list of positions is one of long ago: empty."""
+
+    stale_until = 0.0
+
+    async def survey(self, *, orders: bool = True) -> Reading:
+        reading = await super().survey(orders=orders)
+        return replace(reading, positions=()) if self.loop.time() < self.stale_until else reading
+
+
+def test_f26_a_list_older_than_our_own_fills_is_not_believed_for_long(tmp_path: Path) -> None:
+    async def one() -> None:
+        venue = StaleVenue(3, fault_share=0)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        venue.stale_until = 15.0
+        report = await kill(tmp_path, DESK, [venue], "ann", "stop")
+        assert report.flat and not venue.flat, "the list was not stale"
+        async with pursued(desk, clock):
+            await asyncio.sleep(venue.stale_until - venue.loop.time())
+            await until_flat(venue, venue.stale_until)
+        assert desk.events["kill.disagreement"] == 0
+
+    in_virtual_time(one())
+
+
+def test_f26_a_list_that_stays_old_is_called_out(tmp_path: Path) -> None:
+    async def one() -> None:
+        venue = StaleVenue(3, fault_share=0)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        venue.stale_until = 3600.0
+        await kill(tmp_path, DESK, [venue], "ann", "stop")
+        calls = venue.calls
+        async with pursued(desk, clock):
+            await asyncio.sleep(300)
+        assert desk.events == {"kill.disagreement": 1}
+        assert venue.calls - calls < 20, "hammered"
 
     in_virtual_time(one())

@@ -31,14 +31,14 @@ async def _press(data_dir: Path, *venues: SimulatedVenue, on_step: Any = None, s
     return await kill(data_dir, scope, venues, "ann", "simulation", on_step=on_step)
 
 
-def test_flat_is_true_whenever_it_is_said(tmp_path: Path):
+def test_flat_is_true_whenever_it_is_said(quick_path: Path):
     phases: Counter[Phase] = Counter()
     faults: Counter[str] = Counter()
     for seed in SEEDS:
 
         async def one(seed: int = seed) -> None:
             venue = SimulatedVenue(seed)
-            report = await _press(tmp_path / str(seed), venue)
+            report = await _press(quick_path / str(seed), venue)
             phases[report.phase] += 1
             faults.update(venue.faults)
             assert venue.flips == 0, f"seed {seed}: a position changed its sign"
@@ -54,7 +54,7 @@ def test_flat_is_true_whenever_it_is_said(tmp_path: Path):
     assert len(faults) == 9 and min(faults.values()) >= 20, faults
 
 
-def test_a_ban_is_respected(tmp_path: Path):
+def test_a_ban_is_respected(quick_path: Path):
     """One request in flight may meet the ban that another one earned; after that there is silence."""
     for seed in range(40):
 
@@ -62,7 +62,7 @@ def test_a_ban_is_respected(tmp_path: Path):
             venue = SimulatedVenue(seed, fault_share=0.0)
             venue.banned_until = venue.loop.time() + 20
             started = venue.loop.time()
-            report = await _press(tmp_path / str(seed), venue)
+            report = await _press(quick_path / str(seed), venue)
             assert report.flat
             assert venue.called_while_banned == 1, f"seed {seed}"
             assert venue.loop.time() - started < 20 + 5 + 6 + IN_FLIGHT_SECONDS_MAX, f"seed {seed}"
@@ -70,22 +70,22 @@ def test_a_ban_is_respected(tmp_path: Path):
         in_virtual_time(one())
 
 
-def test_a_venue_that_stays_down_ends_degraded_in_time(tmp_path: Path):
+def test_a_venue_that_stays_down_ends_degraded_in_time(quick_path: Path):
     async def one() -> None:
         venue = SimulatedVenue(1, fault_share=1.0, heals_at=10_000)
         started = venue.loop.time()
-        report = await _press(tmp_path, venue)
+        report = await _press(quick_path, venue)
         assert report.phase is Phase.DEGRADED
         assert venue.loop.time() - started <= 60.5
         assert report.accounts[0].left and report.accounts[0].advice
-        assert unfinished_jobs(tmp_path) == ()
-        assert Fence(tmp_path).engaged("main")
+        assert unfinished_jobs(quick_path) == ()
+        assert Fence(quick_path).engaged("main")
 
     in_virtual_time(one())
 
 
 @pytest.mark.parametrize("seed", (0, 3, 5))
-def test_a_crash_after_any_line_of_the_journal_is_resumed_to_flat(tmp_path: Path, seed: int):
+def test_a_crash_after_any_line_of_the_journal_is_resumed_to_flat(quick_path: Path, seed: int):
     async def journey(data_dir: Path, crash_after: int) -> int:
         venue = SimulatedVenue(seed, fault_share=0.1)
         lines = 0
@@ -108,10 +108,10 @@ def test_a_crash_after_any_line_of_the_journal_is_resumed_to_flat(tmp_path: Path
         assert unfinished_jobs(data_dir) == ()
         return lines
 
-    total = in_virtual_time(journey(tmp_path / "whole", 0))
+    total = in_virtual_time(journey(quick_path / "whole", 0))
     assert total > 15
     for crash_after in range(1, total):
-        in_virtual_time(journey(tmp_path / str(crash_after), crash_after))
+        in_virtual_time(journey(quick_path / str(crash_after), crash_after))
 
 
 def _is_crash(trouble: BaseException) -> bool:
@@ -120,7 +120,7 @@ def _is_crash(trouble: BaseException) -> bool:
     return isinstance(trouble, Crash)
 
 
-def test_crash_upon_crash_still_ends_flat(tmp_path: Path):
+def test_crash_upon_crash_still_ends_flat(quick_path: Path):
     for seed in range(20):
 
         async def one(seed: int = seed) -> None:
@@ -135,48 +135,48 @@ def test_crash_upon_crash_still_ends_flat(tmp_path: Path):
                         raise Crash
 
                 with pytest.raises(BaseException) as crash:
-                    await _press(tmp_path / str(seed), venue, on_step=listen)
+                    await _press(quick_path / str(seed), venue, on_step=listen)
                 assert _is_crash(crash.value)
-            report = await _press(tmp_path / str(seed), venue)
+            report = await _press(quick_path / str(seed), venue)
             assert report.flat and venue.flat and venue.flips == 0, f"seed {seed}"
 
         in_virtual_time(one())
 
 
-def test_a_job_whose_deadline_passed_while_nobody_was_there_gets_a_new_one(tmp_path: Path):
+def test_a_job_whose_deadline_passed_while_nobody_was_there_gets_a_new_one(quick_path: Path):
     long_ago = datetime(2026, 1, 1, tzinfo=UTC)
     job = Job(job_id="20260101T000000000000-00000000", account="main", scope="desk", by="ann", reason="r",
               started_at=long_ago, blocked_ms=1)  # fmt: skip
-    journal = Journal.create(tmp_path / "kill" / "jobs" / "main" / f"{job.job_id}.jsonl", job)
+    journal = Journal.create(quick_path / "kill" / "jobs" / "main" / f"{job.job_id}.jsonl", job)
     journal.record(Engaged(at=long_ago, by="ann", reason="r", deadline=long_ago + DEADLINE))
     journal.close()
 
     async def one() -> None:
         venue = SimulatedVenue(3, fault_share=0)
-        report = await _press(tmp_path, venue)
+        report = await _press(quick_path, venue)
         assert report.flat and venue.flat
         assert report.accounts[0].job_id == job.job_id
 
     in_virtual_time(one())
 
 
-def test_many_presses_join_one_job(tmp_path: Path):
+def test_many_presses_join_one_job(quick_path: Path):
     async def one() -> None:
         venue = SimulatedVenue(3)
-        reports = await asyncio.gather(*(_press(tmp_path, venue) for _ in range(50)))
+        reports = await asyncio.gather(*(_press(quick_path, venue) for _ in range(50)))
         accounts = [report.accounts[0] for report in reports]
         assert len({account.job_id for account in accounts}) == 1
         assert sum(not account.joined for account in accounts) == 1
         assert all(report.flat for report in reports)
-        assert len(list((tmp_path / "kill/jobs/main").glob("*.jsonl"))) == 1
+        assert len(list((quick_path / "kill/jobs/main").glob("*.jsonl"))) == 1
 
     in_virtual_time(one())
 
 
-def test_a_press_after_the_end_verifies_anew(tmp_path: Path):
+def test_a_press_after_the_end_verifies_anew(quick_path: Path):
     async def one() -> None:
         venue = SimulatedVenue(3, fault_share=0)
-        first, second = await _press(tmp_path, venue), await _press(tmp_path, venue)
+        first, second = await _press(quick_path, venue), await _press(quick_path, venue)
         assert first.accounts[0].job_id < second.accounts[0].job_id
         assert second.flat and not second.accounts[0].joined
         assert len(second.accounts[0].read_backs) == 3
@@ -184,11 +184,11 @@ def test_a_press_after_the_end_verifies_anew(tmp_path: Path):
     in_virtual_time(one())
 
 
-def test_accounts_are_killed_side_by_side_and_one_in_ruins_does_not_hold_up_the_others(tmp_path: Path):
+def test_accounts_are_killed_side_by_side_and_one_in_ruins_does_not_hold_up_the_others(quick_path: Path):
     async def one() -> None:
         venues = [SimulatedVenue(seed, fault_share=0, name=f"a{seed}") for seed in range(5)]
         ruin = SimulatedVenue(9, fault_share=1, heals_at=10_000, name="ruin")
-        report = await _press(tmp_path, *venues, ruin)
+        report = await _press(quick_path, *venues, ruin)
         phases = {account.account: account.phase for account in report.accounts}
         assert phases == {f"a{seed}": Phase.FLAT for seed in range(5)} | {"ruin": Phase.DEGRADED}
         assert all((account.verified_ms or 0) < 20_000 for account in report.accounts)
@@ -198,7 +198,7 @@ def test_accounts_are_killed_side_by_side_and_one_in_ruins_does_not_hold_up_the_
 
 
 @pytest.mark.parametrize("trouble", ["raises", "hangs"])
-def test_a_store_that_is_down_costs_a_tenth_of_a_second(tmp_path: Path, trouble: str):
+def test_a_store_that_is_down_costs_a_tenth_of_a_second(quick_path: Path, trouble: str):
     async def latch(scope: Scope, generation: int) -> None:
         if trouble == "raises":
             raise ConnectionError("redis is gone")
@@ -206,7 +206,7 @@ def test_a_store_that_is_down_costs_a_tenth_of_a_second(tmp_path: Path, trouble:
 
     async def one() -> None:
         venue = SimulatedVenue(3, fault_share=0)
-        report = await kill(tmp_path, DESK, [venue], "ann", "test", latch=latch)
+        report = await kill(quick_path, DESK, [venue], "ann", "test", latch=latch)
         blocked = next(step for step in report.accounts[0].steps if "blocked" in step.what)
         assert (blocked.at - report.started_at).total_seconds() < 0.2
         assert report.flat and not report.accounts[0].latched
@@ -214,28 +214,28 @@ def test_a_store_that_is_down_costs_a_tenth_of_a_second(tmp_path: Path, trouble:
     in_virtual_time(one())
 
 
-def test_the_latch_hears_scope_and_generation(tmp_path: Path):
+def test_the_latch_hears_scope_and_generation(quick_path: Path):
     told = []
 
     async def latch(scope: Scope, generation: int) -> None:
         told.append((scope, generation))
 
     async def one() -> None:
-        Fence.initialise(tmp_path)
+        Fence.initialise(quick_path)
         venue = SimulatedVenue(3, fault_share=0)
-        report = await kill(tmp_path, Scope("main"), [venue], "ann", "test", latch=latch)
+        report = await kill(quick_path, Scope("main"), [venue], "ann", "test", latch=latch)
         assert told == [(Scope("main"), 2)]
         assert report.accounts[0].latched
 
     in_virtual_time(one())
 
 
-def test_a_disk_that_refuses_to_write_does_not_stop_the_kill(tmp_path: Path):
-    (tmp_path / "kill").write_text("no directory")
+def test_a_disk_that_refuses_to_write_does_not_stop_the_kill(quick_path: Path):
+    (quick_path / "kill").write_text("no directory")
 
     async def one() -> None:
         venue = SimulatedVenue(3, fault_share=0)
-        report = await _press(tmp_path, venue)
+        report = await _press(quick_path, venue)
         assert venue.flat and report.flat
         assert "not stopped" in report.trouble and "memory" in report.accounts[0].trouble
         assert report.blocked_ms is None
@@ -243,24 +243,24 @@ def test_a_disk_that_refuses_to_write_does_not_stop_the_kill(tmp_path: Path):
     in_virtual_time(one())
 
 
-def test_an_account_whose_hands_have_a_bug_does_not_stop_the_others(tmp_path: Path):
+def test_an_account_whose_hands_have_a_bug_does_not_stop_the_others(quick_path: Path):
     class Broken(SimulatedVenue):
-        async def survey(self) -> Any:
+        async def survey(self, *, orders: bool = True) -> Any:
             raise ZeroDivisionError
 
     async def one() -> None:
-        report = await _press(tmp_path, Broken(1, name="broken"), SimulatedVenue(2, fault_share=0))
+        report = await _press(quick_path, Broken(1, name="broken"), SimulatedVenue(2, fault_share=0))
         broken, sound = report.accounts
         assert sound.flat and "ZeroDivisionError" in broken.trouble
-        assert [job.account for job in unfinished_jobs(tmp_path)] == ["broken"]
+        assert [job.account for job in unfinished_jobs(quick_path)] == ["broken"]
 
     in_virtual_time(one())
 
 
-def test_the_journal_is_the_report(tmp_path: Path):
+def test_the_journal_is_the_report(quick_path: Path):
     async def one() -> None:
-        report = await _press(tmp_path, SimulatedVenue(3))
-        path = next((tmp_path / "kill/jobs/main").glob("*.jsonl"))
+        report = await _press(quick_path, SimulatedVenue(3))
+        path = next((quick_path / "kill/jobs/main").glob("*.jsonl"))
         lines = [json.loads(line) for line in path.read_text().splitlines()]
         assert lines[0]["job_id"] == path.stem == report.accounts[0].job_id
         events = [line for line in lines if line["kind"] == "event"]

@@ -9,6 +9,8 @@ from proxy.policy_file import parse_policy
 
 HEAD = '[policy]\nname = "solo"\nowner = "risk@desk.example"\n'
 RATE = "per_second = 1\nburst = 9"
+DAY = "{ begins = 2026-12-01T06:00:00Z, ends = 2026-12-01T08:00:00Z }"
+NEXT = "{ begins = 2026-12-02T06:00:00Z, ends = 2026-12-02T08:00:00Z }"
 LOOSENED, TIGHTENED, NEUTRAL = Direction.LOOSENED, Direction.TIGHTENED, Direction.NEUTRAL
 
 
@@ -37,8 +39,35 @@ def test_comments_and_order_are_no_change() -> None:
         ("own_share", "netting = true", "netting = false", TIGHTENED, "netting: true -> false"),
         ("position_limit", "limit_notional = 1\nlimit_quantity = 1", "limit_notional = 1", LOOSENED, "1 -> not set"),
         ("position_limit", "limit_notional = 1", "limit_notional = 1\nlimit_quantity = 1", TIGHTENED, "not set -> 1"),
-        ("unresolved_order", 'match = "side"', 'match = "price"', LOOSENED, "side -> price (either way may be looser)"),
-        ("unresolved_order", 'match = "price"', 'match = "side"', LOOSENED, "price -> side (either way may be looser)"),
+        ("unresolved_order", 'match = "side"', 'match = "price"', LOOSENED, "match: side -> price"),
+        ("unresolved_order", 'match = "price"', 'match = "side"', TIGHTENED, "match: price -> side"),
+        ("position_mode", 'mode = "hedge"', 'mode = "one_way"', LOOSENED, "one_way (either way may be looser)"),
+        ("staged_response", "halt_at = 1", 'halt_at = 1\nof = ["bot"]', LOOSENED, "[bot, account, desk] -> [bot]"),
+        ("delisting", "dates.AUSDT = 2026-12-01T09:00:00Z", "", LOOSENED, "+00:00} -> {}"),
+        ("delisting", "", "dates.AUSDT = 2026-12-01T09:00:00Z", TIGHTENED, "{} -> {AUSDT = "),
+        ("delisting", "dates.A = 2026-12-02T09:00:00Z", "dates.A = 2026-12-01T09:00:00Z", TIGHTENED, "12-02T09:00:00"),
+        ("delisting", "dates.A = 2026-12-01T09:00:00Z", "dates.A = 2026-12-02T09:00:00Z", LOOSENED, "12-02T09:00:00"),
+        (
+            "delisting",
+            "dates.A = 2026-12-01T09:00:00Z",
+            "dates.A = 2026-12-02T09:00:00Z\ndates.B = 2026-12-02T09:00:00Z",
+            LOOSENED,
+            "dates",
+        ),
+        (
+            "correlated_exposure",
+            'clusters.a = ["A"]\ncluster_limits.a = 2\nlimit_notional = 1',
+            'clusters.a = ["A"]\ncluster_limits.a = 1\nlimit_notional = 1',
+            TIGHTENED,
+            "cluster_limits: {a = 2} -> {a = 1}",
+        ),
+        (
+            "correlated_exposure",
+            'clusters.a = ["A"]\ncluster_notional = 3',
+            'clusters.a = ["A"]\ncluster_notional = 3\ncluster_limits.a = 1',
+            LOOSENED,
+            "cluster_limits: {} -> {a = 1}",
+        ),
         (
             "correlated_exposure",
             'limit_notional = 1\npairs."A:B" = 0.5',
@@ -47,6 +76,10 @@ def test_comments_and_order_are_no_change() -> None:
             "pairs: {A:B = 0.5} -> {A:B = 0.6} (either way may be looser)",
         ),
         ("order_types", 'types = ["LIMIT"]', 'types = ["LIMIT", "MARKET"]', LOOSENED, "[LIMIT] -> [LIMIT, MARKET]"),
+        ("order_types", 'types = ["LIMIT", "MARKET"]', 'types = ["LIMIT"]', TIGHTENED, "[LIMIT, MARKET] -> [LIMIT]"),
+        ("maintenance_window", f"windows = [{DAY}]", f"windows = [{DAY}, {NEXT}]", TIGHTENED, "windows"),
+        ("maintenance_window", f"windows = [{DAY}, {NEXT}]", f"windows = [{DAY}]", LOOSENED, "windows"),
+        ("maintenance_window", f"windows = [{DAY}]", f"windows = [{NEXT}]", LOOSENED, "windows"),
     ],
 )  # fmt: skip
 def test_a_setting_says_which_way_is_looser(rule: str, old: str, new: str, direction: Direction, words: str) -> None:

@@ -232,7 +232,7 @@ def test_a_rule_that_looks_further_back_than_was_recorded_is_left_out(run: Run, 
     assert run(POLICY + duplicates(10), "--json", records=records)[1]["replayed"] == 1
     report = run(POLICY + duplicates(11), "--json")[1]
     assert (report["replayed"], report["in_part"]) == (0, 1)
-    assert report["left_out"][0]["reason"] == "looks 11 s back at the bot's attempts, 10 s were recorded"
+    assert report["left_out"][0]["reason"] == "looks 12 s back at the bot's attempts, 11 s were recorded"
 
 
 def test_facts_that_a_guard_of_that_time_did_not_record_refuse_nothing(run: Run, desk: Desk) -> None:

@@ -58,13 +58,14 @@ def test_hourly_returns_are_between_full_hours_and_end_at_the_last_one():
     closes = Closes()
     closes.take(candles(5, *range(105, 138)))
     assert closes.hour_ms == DAY_MS + 3 * HOUR_MS
-    assert closes.hourly_returns() == pytest.approx([math.log(123 / 111), math.log(135 / 123)])
+    assert closes.hourly_returns(DAY_MS + 3 * HOUR_MS) == pytest.approx([math.log(123 / 111), math.log(135 / 123)])
+    assert closes.hourly_returns(DAY_MS + 3 * HOUR_MS - 1) == pytest.approx([math.log(123 / 111)])
 
 
 def test_before_a_full_hour_there_is_none():
     closes = Closes()
     closes.take(candles(0, 1, 2))
-    assert (closes.hour_ms, closes.hourly_returns()) == (None, [])
+    assert (closes.hour_ms, closes.hourly_returns(DAY_MS)) == (None, [])
     assert (Closes().first_ms, Closes().returns()) == (None, [])
 
 

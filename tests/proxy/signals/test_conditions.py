@@ -148,6 +148,7 @@ async def test_soon_everything_is_known_of_every_symbol_that_trades(house: House
         stream_lag_usual_ms=Decimal("5.000"),
         clock_skew_ms=Decimal("3.000"),
         clock_skew_usual_ms=Decimal("3.000"),
+        read_usual_ms=Decimal("8.000"),
     )
 
 
@@ -271,7 +272,7 @@ async def test_versions_grow_and_correlations_are_confirmed_without_being_worked
 
 
 async def test_what_was_usual_is_taken_over_from_an_earlier_warden(house: House, store: WardenStore):
-    earlier = Conditions(version=1, as_of=now(), latency=Latency(as_of=now(), round_trip_usual_ms=Decimal(42)))
+    earlier = Conditions(version=1, as_of=now(), latency=Latency(as_of=now(), read_usual_ms=Decimal(42)))
     await store.publish_conditions(VENUE, earlier)
     await house.keeper._inherit()
     await house.keeper.publish()
@@ -283,7 +284,7 @@ async def test_what_was_usual_is_taken_over_from_an_earlier_warden(house: House,
 
 async def test_what_is_older_than_a_day_is_not_taken_over(house: House, store: WardenStore):
     then = now() - timedelta(days=1, minutes=1)
-    stale = Conditions(version=1, as_of=then, latency=Latency(as_of=then, round_trip_usual_ms=Decimal(42)))
+    stale = Conditions(version=1, as_of=then, latency=Latency(as_of=then, read_usual_ms=Decimal(42)))
     await store.publish_conditions(VENUE, stale)
     await house.keeper._inherit()
     assert house.keeper.latency.latency(time.monotonic(), now()).round_trip_usual_ms is None
@@ -295,8 +296,9 @@ async def test_what_another_version_wrote_is_passed_over(house: House, store: Wa
     assert replace(house.keeper.latency.latency(0, now()), as_of=now()).round_trip_usual_ms is None
 
 
-def outcome(**fields: Any) -> dict[str, Any]:
-    at = {"sent_at": "2026-11-24T09:00:00Z", "answered_at": "2026-11-24T09:00:00.025Z"}
+def outcome(ago_s: float = 0, **fields: Any) -> dict[str, Any]:
+    answered_at = now() - timedelta(seconds=ago_s)
+    at = {"sent_at": (answered_at - timedelta(milliseconds=25)).isoformat(), "answered_at": answered_at.isoformat()}
     return {"kind": "outcome", "http_status": 200, **at, **fields}
 
 
@@ -304,6 +306,15 @@ async def test_round_trips_are_learnt_from_outcomes(house: House):
     for _ in range(3):
         house.keeper.hear_outcome(outcome())
     assert house.keeper.latency._orders.now(time.monotonic()) == 25
+
+
+async def test_an_outcome_is_of_the_moment_it_was_answered_and_a_backlog_says_nothing_of_now(house: House):
+    for ago_s in (61, 3_600, -61):
+        house.keeper.hear_outcome(outcome(ago_s))
+    assert house.keeper.latency._orders.count(time.monotonic()) == 0
+    house.keeper.hear_outcome(outcome(50))
+    assert house.keeper.latency._orders.count(time.monotonic()) == 1
+    assert house.keeper.latency._orders.count(time.monotonic() + 11) == 0
 
 
 @pytest.mark.parametrize(

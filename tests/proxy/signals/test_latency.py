@@ -69,6 +69,33 @@ def test_orders_speak_when_there_are_some_and_reads_in_quiet_times():
     assert (quiet.round_trip_ms, quiet.round_trip_usual_ms) == (400, 100)
 
 
+def test_after_a_restart_each_is_still_compared_with_its_own_history():
+    """Orders take a fifth of a read here: told against the reads' usual they would hide any shock."""
+    before, after = LatencyWatch(), LatencyWatch()
+    for minute in range(4):
+        for n in range(3):
+            before.read(minute * 60 + n, 100)
+            before.order(minute * 60 + n, 20)
+    after.inherit(before.latency(182.5, NOW))
+    after.read(1, 100)
+    found = after.latency(2, NOW)
+    assert (found.round_trip_ms, found.round_trip_usual_ms) == (100, 100)
+    for n in range(3):
+        after.order(n, 80)
+    found = after.latency(3, NOW)
+    assert (found.round_trip_ms, found.round_trip_usual_ms) == (80, 20)
+
+
+def test_a_sample_told_of_a_minute_late_begins_no_minute_again():
+    history = History()
+    ended = minutes(history, 10, 20, 30)
+    history.add(ended + 1, 40)
+    history.add(ended - 1, 40)
+    assert history.usual(ended + 2) == 20
+    assert history.count(ended + 58.5) == 2
+    assert history.count(ended + 59) == 1
+
+
 def test_two_orders_in_a_minute_are_too_few_to_speak():
     watch = LatencyWatch()
     for minute in range(4):
@@ -105,7 +132,7 @@ def test_what_was_usual_before_stands_until_there_is_a_history_again():
     watch.inherit(
         Latency(
             as_of=NOW,
-            round_trip_usual_ms=Decimal("55.5"),
+            read_usual_ms=Decimal("55.5"),
             stream_lag_usual_ms=Decimal(9),
             clock_skew_usual_ms=Decimal(3),
         )

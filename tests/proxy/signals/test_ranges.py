@@ -51,6 +51,11 @@ def test_an_extreme_is_in_the_window_to_its_last_moment_and_no_longer():
     assert ranges(watch, 110.001) == {60: ("100", "100")}
 
 
+def test_a_range_is_as_of_the_last_mark_and_not_of_the_moment_it_is_told():
+    watch = watched(every_ten_seconds(60))
+    assert [each.as_of for each in watch.ranges(after(75))] == [after(60)]
+
+
 def test_after_a_gap_nothing_is_known_until_it_has_been_watched_again():
     watch = watched(every_ten_seconds(100))
     assert ranges(watch, 130) != {}

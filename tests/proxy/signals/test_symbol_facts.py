@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+import pytest
+
 from proxy.accounts.market_payloads import Candle, Depth
 from proxy.signals.closes import BAR_MS
-from proxy.signals.symbol_facts import EVERY_S, PART_KEPT, Part, SymbolFacts
+from proxy.signals.symbol_facts import EVERY_S, HISTORY_KEPT, PART_KEPT, Part, SymbolFacts
 from proxy.signals.volatility import Volatility
 from rules.snapshot import Market
 from tests.rules.builders import NOW
@@ -22,9 +24,9 @@ def ago(seconds: float) -> datetime:
     return NOW - timedelta(seconds=seconds)
 
 
-def a_market(funding_rate: str | None = "0.0001") -> Market:
+def a_market(funding_rate: str | None = "0.0001", as_of: datetime = NOW) -> Market:
     rate = None if funding_rate is None else Decimal(funding_rate)
-    return Market(symbol="BTCUSDT", mark_price=Decimal(100), as_of=NOW, funding_rate=rate)
+    return Market(symbol="BTCUSDT", mark_price=Decimal(100), as_of=as_of, funding_rate=rate)
 
 
 def everything() -> SymbolFacts:
@@ -36,6 +38,8 @@ def everything() -> SymbolFacts:
     facts.interests([Decimal(5_000)] * 30)
     for age, part in enumerate((Part.DEPTH, Part.CANDLES, Part.VOLUME, Part.INTEREST), start=1):
         facts.received(part, ago(10 * age), 0)
+    for part in (Part.FUNDINGS, Part.INTERESTS):
+        facts.received(part, ago(3_600), 0)
     for second in range(60, -1, -10):
         facts.prices.note(ago(second), Decimal(100))
     return facts
@@ -107,6 +111,30 @@ def test_without_a_funding_rate_there_is_no_temperature():
         found = everything().condition(NOW, market)
         assert found is not None
         assert found.temperature is None
+
+
+@pytest.mark.parametrize("part", [Part.FUNDINGS, Part.INTERESTS])
+def test_a_history_that_was_not_read_for_a_day_ranks_nothing(part: Part):
+    facts = everything()
+    facts.received(part, NOW - HISTORY_KEPT, 0)
+    assert temperature(facts, a_market()) == Decimal("0.5")
+    facts.received(part, NOW - HISTORY_KEPT - timedelta(seconds=1), 0)
+    assert temperature(facts, a_market()) is None
+
+
+def test_a_funding_rate_is_a_part_of_the_market_with_an_age_like_any_other():
+    old = everything().condition(NOW, a_market(as_of=NOW - PART_KEPT))
+    assert old is not None
+    assert (old.as_of, old.temperature) == (NOW - PART_KEPT, Decimal("0.5"))
+    too_old = everything().condition(NOW, a_market(as_of=NOW - PART_KEPT - timedelta(seconds=1)))
+    assert too_old is not None
+    assert (too_old.as_of, too_old.temperature) == (ago(40), None)
+
+
+def temperature(facts: SymbolFacts, market: Market) -> Decimal | None:
+    found = facts.condition(NOW, market)
+    assert found is not None
+    return found.temperature
 
 
 def due(facts: SymbolFacts, at_s: float, now: datetime = NOW) -> dict[Part, float]:

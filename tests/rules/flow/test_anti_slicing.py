@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rules.attempts import refused_at_size
 from rules.decision import Enforcement, Verdict
 from rules.engine import decide_batch
 from rules.flow.anti_slicing import AntiSlicing
 from rules.model import Side
+from rules.order.max_order_volume import MaxOrderVolume
+from rules.position.reduce_only_exits import ExitMode, ReduceOnlyExits
 from tests.rules.builders import (
     NOW,
     a_buy,
@@ -89,6 +92,33 @@ def test_each_symbol_and_side_is_an_intent_of_its_own(other):
 def test_a_refusal_that_named_no_size_asks_for_nothing(size):
     world = an_account().having_tried(a_buy("BTCUSDT", "10"), refused=True, refused_at_size=size)
     assert code(world, a_buy("BTCUSDT", "9")) is None
+
+
+FORCE = ReduceOnlyExits(mode=ExitMode.FORCE)
+LONG = an_account().long("BTCUSDT", "2")
+
+
+def after_refusal(command, world, *rules):
+    """The world in which the bot was refused ``command``, as the gate remembers it."""
+    size = refused_at_size(judged(command, world, *rules))
+    return world.having_tried(command, refused=True, refused_at_size=None if size is None else str(size))
+
+
+def test_the_way_out_of_a_position_is_not_the_size_of_the_entry_behind_it():
+    """What the refusal advises must pass: close 2 with reduceOnly, then open 3 with a second order."""
+    assert judged(a_sell("BTCUSDT", "5"), LONG, FORCE).headroom == 2
+    world = after_refusal(a_sell("BTCUSDT", "5"), LONG, FORCE)
+    assert code(world, a_sell("BTCUSDT", "3")) is None
+
+
+def test_what_another_rule_named_beside_a_flip_is_remembered():
+    limit = MaxOrderVolume(limit_quantity=Decimal(4))
+    world = after_refusal(a_sell("BTCUSDT", "5"), LONG, FORCE, limit)
+    assert code(world, a_sell("BTCUSDT", "4")) is None
+    assert code(world, a_sell("BTCUSDT", "4.001")) == "SLICES_ABOVE_REFUSED_SIZE"
+    both = (FORCE, limit, replace(limit, level="bot:demo-bot", limit_quantity=Decimal(3)))
+    assert refused_at_size(judged(a_sell("BTCUSDT", "5"), LONG, *both)) == 3
+    assert refused_at_size(judged(a_sell("BTCUSDT", "5"), LONG, limit)) == 4
 
 
 def test_the_smallest_size_named_counts():

@@ -10,6 +10,7 @@ import pytest
 from rules.decision import Enforcement, Verdict
 from rules.flow.cool_down import CoolDown
 from rules.model import SetLeverage, Side
+from rules.performance import Whose
 from tests.rules.builders import NOW, a_buy, a_cancel, a_sell, an_account, an_amend, an_open_order, codes, judged
 
 BY_COUNT = CoolDown(losses=3, window_s=600, pause_s=900)
@@ -98,18 +99,24 @@ def test_the_newest_of_both_pauses_counts():
 def test_whose_losses_count_can_be_chosen():
     losses = losing(30, 20, 10, of="account").performing(of="demo-bot")
     assert code(losses) is None
-    breach = replace(BY_COUNT, of="account").check(ENTRY, losses.snapshot)
+    breach = replace(BY_COUNT, of=Whose.ACCOUNT).check(ENTRY, losses.snapshot)
     assert breach.message.startswith("3 losses within 600 s: the account pauses")
     own = losing(30, 20, 10).performing()
-    assert code(own, replace(BY_COUNT, of="account")) is None
+    assert code(own, replace(BY_COUNT, of=Whose.ACCOUNT)) is None
 
 
 def test_a_bot_never_seen_has_lost_nothing():
-    assert code(an_account().recorded()) is None
-    assert code(losing(30, 20, 10, of="other-bot")) is None
+    assert code(an_account().performing()) is None
+    assert code(losing(30, 20, 10, of="other-bot").performing()) is None
 
 
-@pytest.mark.parametrize("of", ["bot", "account"])
+def test_a_bot_the_record_does_not_list_has_lost_nobody_knows_what_if_it_has_a_share():
+    world = an_account().performing().long("BTCUSDT", "1").sharing("demo-bot", "BTCUSDT", "1")
+    assert code(world) == "FACTS_UNKNOWN"
+    assert code(world, replace(BY_COUNT, of=Whose.ACCOUNT)) is None
+
+
+@pytest.mark.parametrize("of", Whose)
 def test_what_is_not_known_refuses(of):
     rule = replace(BY_COUNT, of=of)
     breach = rule.check(ENTRY, an_account().snapshot)

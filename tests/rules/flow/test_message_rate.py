@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from rules.flow.message_rate import Allowance, MessageRate
+from rules.flow.message_rate import Allowance, Cancels, MessageRate
 from rules.model import Side
 from tests.rules.builders import a_buy, an_account, an_amend
 
@@ -88,7 +88,7 @@ def test_the_message_of_other_messages_names_their_rate():
 
 
 def test_cancels_are_free_unless_a_policy_says_that_they_count():
-    assert (RATE.cancels, replace(RATE, cancels="counted").cancels) == ("free", "counted")
+    assert (RATE.cancels, replace(RATE, cancels=Cancels.COUNTED).cancels) == ("free", "counted")
 
 
 def test_a_bucket_of_amends_needs_both_its_numbers():

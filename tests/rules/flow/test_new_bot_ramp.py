@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from rules.decision import Enforcement, Verdict
-from rules.flow.new_bot_ramp import NewBotRamp
+from rules.flow.new_bot_ramp import CountsFrom, NewBotRamp
 from rules.model import SetLeverage, Side
 from tests.rules.builders import NOW, a_buy, a_cancel, a_sell, an_account, an_amend, an_open_order, codes, judged
 
@@ -52,7 +52,7 @@ def test_a_bot_never_seen_begins_at_the_start():
 def test_a_refusal_starts_the_days_anew_unless_the_first_day_is_to_count():
     world = aged(365).known_bot(clean_since=NOW - timedelta(days=1))
     assert code(world, a_buy("BTCUSDT", "0.221")) == "RAMP_ABOVE_LIMIT"
-    rule = replace(RULE, counts_from="first_seen")
+    rule = replace(RULE, counts_from=CountsFrom.FIRST_SEEN)
     assert code(world, a_buy("BTCUSDT", "2.02"), rule) is None
     assert code(world, a_buy("BTCUSDT", "2.021"), rule) == "RAMP_ABOVE_LIMIT"
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from rules.decision import Enforcement, Verdict
-from rules.flow.staged_response import StagedResponse
+from rules.flow.staged_response import ScoreLevel, StagedResponse
 from rules.model import AdjustIsolatedMargin, PositionSide, SetLeverage, Side
 from tests.rules.builders import (
     HALTED,
@@ -188,7 +188,7 @@ def test_another_s_score_does_not(level):
 
 
 def test_the_levels_to_count_can_be_chosen():
-    rule = replace(RULE, of=("account",))
+    rule = replace(RULE, of=(ScoreLevel.ACCOUNT,))
     assert code(an_account().scored(1.0).scored(1.0, "desk"), rule=rule) is None
     assert code(an_account().scored(1.0, "account:demo"), rule=rule) == "ANOMALY_HALT"
 

@@ -57,6 +57,15 @@ UNKNOWN = {
 }
 
 
+def test_a_rate_of_nothing_lets_in_whatever_pays_nothing():
+    rule = replace(RULE, rate_min=Decimal(0))
+    for rate, refused in (("0.00000001", True), ("0", False), ("-0.0001", False)):
+        world = an_account().marked("BTCUSDT", "50000", funding_rate=rate, next_funding_at=NOW + timedelta(seconds=60))
+        assert (rule.check(ENTRY, world.snapshot) is not None) is refused
+    with pytest.raises(ValueError, match=r"^funding_window: rate_min must not be negative; with 0 whatever pays"):
+        replace(RULE, rate_min=Decimal("-0.0001"))
+
+
 @pytest.mark.parametrize("world", UNKNOWN.values(), ids=UNKNOWN)
 def test_unknown_funding_refuses_only_when_set_so(world):
     assert breach(world) is None

@@ -138,30 +138,19 @@ def test_the_entries_of_a_batch_do_not_stand_apart():
     ]
 
 
-@pytest.mark.parametrize(
-    ("bot", "status", "expected"),
-    [
-        ("demo-bot", HoldStatus.PENDING, "ENTRY_TOO_SOON_IN_LATENCY_SHOCK"),
-        ("demo-bot", HoldStatus.UNKNOWN, None),
-        ("demo-bot", HoldStatus.ACCEPTED, None),
-        ("other-bot", HoldStatus.PENDING, None),
-    ],
-)
-def test_what_the_bot_is_sending_is_sent_now(bot, status, expected):
-    """A hold that outlives the memory of its attempt is of long ago, unless it is being sent."""
-    assert code(SLOW.holding(ENTRY, bot=bot, status=status)) == expected
+@pytest.mark.parametrize("status", HoldStatus)
+def test_one_still_under_way_whose_attempt_is_out_of_reach_was_sent_long_ago(status):
+    assert code(SLOW.holding(ENTRY, bot="demo-bot", status=status)) is None
 
 
-def test_a_hold_whose_attempt_is_remembered_is_as_old_as_that():
-    world = SLOW.having_tried(ENTRY, seconds_ago=3)
-    (attempt,) = world.attempts
-    held = world.holding(ENTRY, bot="demo-bot")
-    known = replace(held, holds=tuple(replace(hold, hold_id=attempt.hold_id) for hold in held.holds))
-    assert code(known) is None
+def test_a_memory_full_of_refusals_does_not_hide_the_entry_before_them():
+    (refused,) = an_account().having_tried(ENTRY, seconds_ago=1, refused=True).attempts
+    assert code(replace(SLOW, attempts=(refused,) * 189)) is None
+    assert code(replace(SLOW, attempts=(refused,) * 190)) == "ENTRY_TOO_SOON_IN_LATENCY_SHOCK"
 
 
-def test_it_looks_back_as_far_as_entries_stand_apart():
-    assert RULE.looks_back_s == 2
+def test_it_looks_back_as_far_as_entries_stand_apart_and_a_little_more():
+    assert RULE.looks_back_s == 3
     assert ALERT_ONLY.looks_back_s == 0
 
 

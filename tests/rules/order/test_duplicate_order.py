@@ -102,8 +102,8 @@ def test_of_a_batch_all_that_was_sent_counts_though_less_is_under_way():
     assert breach(AGAIN, replace(world, holds=(replace(hold, hold_id=attempt.hold_id),))) is not None
 
 
-def test_the_window_is_what_the_store_is_asked_for():
-    assert a_policy(RULE).attempts_window_s == RULE.looks_back_s == 5
+def test_the_store_is_asked_for_the_whole_window_and_a_little_more():
+    assert a_policy(RULE).attempts_window_s == RULE.looks_back_s == 6
 
 
 def test_the_same_order_of_another_bot_is_no_matter_of_this_one():

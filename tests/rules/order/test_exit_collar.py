@@ -1,9 +1,11 @@
 """The only check an exit meets: it may not give the position away by mistake."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
+from proxy.policy.comparing import Direction, compare_rules
 from rules.model import OrderType, Side
 from rules.order.exit_collar import ExitCollar
 from tests.rules.builders import a_buy, a_sell, an_account, an_amend, an_open_order
@@ -63,6 +65,15 @@ def test_a_missing_mark_traps_nobody():
 def test_a_mark_of_10_seconds_still_counts():
     world = ACCOUNT.marked("BTCUSDT", "50000", seconds_ago=10)
     assert breach(a_sell("BTCUSDT", "1", "1", reduce_only=True), world) is not None
+
+
+def test_it_is_tighter_the_older_a_mark_it_takes():
+    """An older mark that counts is one more exit that is held; the longer age refuses more, not less."""
+    world, far = ACCOUNT.marked("BTCUSDT", "50000", seconds_ago=20), a_sell("BTCUSDT", "1", "1", reduce_only=True)
+    longer = replace(COLLAR, mark_age_max_s=20)
+    assert (breach(far, world), longer.check(far, world.snapshot).code) == (None, "EXIT_PRICE_OUTSIDE_COLLAR")
+    assert [each.direction for each in compare_rules(COLLAR, longer)] == [Direction.TIGHTENED]
+    assert [each.direction for each in compare_rules(longer, COLLAR)] == [Direction.LOOSENED]
 
 
 def test_an_amended_exit_is_held_too():

@@ -118,11 +118,21 @@ def test_holding_more_never_makes_room(data, world, symbol):
         ({"share_max": "0.4"}, "concentration: share_max and full_book go together"),
         ({"full_book": 3, "equity_max": 1}, "concentration: share_max and full_book go together"),
         ({"share_max": "1.01", "full_book": 3}, "concentration: share_max is a fraction, at most 1"),
+        (
+            {"share_max": "0.4", "full_book": 3, "gross_min": "-1"},
+            "concentration: gross_min must not be negative; 0 means that share_max always applies",
+        ),
     ],
 )
 def test_what_is_no_part_is_no_rule(settings, reason):
     with pytest.raises(ValueError, match=f"^{reason}$"):
         a_rule(**settings)
+
+
+def test_with_a_gross_min_of_nothing_the_share_always_applies():
+    rule = a_rule(**SHARE, gross_min=0)
+    assert breach(rule, a_buy("BTCUSDT", "2.4"), WORLD) is None
+    assert breach(rule, a_buy("BTCUSDT", "2.401"), WORLD) is not None
 
 
 def test_the_whole_of_a_full_book_is_a_part():

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from rules.model import MarginMode, Side
+from rules.model import MarginMode, OrderType, Side
 from rules.position.liquidation_distance import LiquidationDistance
 from tests.rules.builders import a_buy, a_sell, an_account, an_amend, an_open_order, codes, judged
 from tests.rules.position.margin_worlds import cross, isolated, tiered
@@ -74,6 +74,35 @@ def test_a_wild_market_asks_for_more_distance():
     assert breach(a_buy("BTCUSDT", "0.984"), wild, rule) is None
     assert breach(a_buy("BTCUSDT", "0.985"), wild, rule).limit == "0.2"
     assert breach(a_buy("BTCUSDT", "2"), calm, rule).limit == "0.1"
+
+
+def test_a_mark_cannot_fall_by_more_than_all_but_rise_by_more():
+    """With a volatility of 25 % an hour eight times it is twice the mark: a long that never ends is far enough."""
+    rule = LiquidationDistance(distance_min=Decimal("0.1"), multiple_of_volatility=Decimal(8))
+    wild = WORLD.in_conditions("BTCUSDT", volatility="0.25")
+    assert breach(a_buy("BTCUSDT", "0.2"), wild, rule) is None  # All that backs it is 10,000: no fall takes that.
+    assert breach(a_buy("BTCUSDT", "0.201"), wild, rule).limit == "1"
+    assert breach(a_sell("BTCUSDT", "0.099"), wild, rule) is None
+    assert breach(a_sell("BTCUSDT", "0.1"), wild, rule).limit == "2"
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        a_sell("BTCUSDT", "0.9", "40000"),
+        a_sell("BTCUSDT", "0.9", "40000", order_type=OrderType.STOP, trigger_price="50000"),
+    ],
+    ids=["limit", "stop limit"],
+)
+def test_a_sell_far_through_the_mark_has_lost_the_difference_already(order):
+    assert breach(a_sell("BTCUSDT", "0.9")) is None
+    assert breach(order).code == "LIQUIDATION_TOO_NEAR"
+
+
+def test_a_sell_amended_far_through_the_mark_has_lost_the_difference_already():
+    world = WORLD.resting(an_open_order(Side.SELL, "BTCUSDT", "0.9", "50000", order_id="7"))
+    assert breach(an_amend(Side.SELL, "BTCUSDT", "0.9", "50000", order_id="7"), world) is None
+    assert breach(an_amend(Side.SELL, "BTCUSDT", "0.9", "40000", order_id="7"), world).code == "LIQUIDATION_TOO_NEAR"
 
 
 def test_a_volatility_that_is_asked_for_and_not_known_lets_nothing_in():

@@ -298,6 +298,30 @@ def test_a_setting_that_changes_nothing_passes():
     assert passes(SetMarginMode(symbol="BTCUSDT", margin_mode=MarginMode.CROSS), world)
 
 
+def test_a_setting_that_a_symbol_without_a_position_has_already_passes():
+    world = an_account().resting(an_open_order(Side.SELL, "BTCUSDT", "1", "60000", bot=OTHER))
+    as_set = world.setting("BTCUSDT", MarginMode.CROSS, leverage=5)
+    leverage, mode = (
+        SetLeverage(symbol="BTCUSDT", leverage=Decimal(5)),
+        SetMarginMode(symbol="BTCUSDT", margin_mode=MarginMode.CROSS),
+    )
+    assert [passes(command, as_set) for command in (leverage, mode)] == [True, True]
+    assert [passes(command, world) for command in (leverage, mode)] == [False, False]
+    otherwise = world.setting("BTCUSDT", MarginMode.ISOLATED, leverage=6)
+    assert [passes(command, otherwise) for command in (leverage, mode)] == [False, False]
+
+
+def test_a_leg_and_a_setting_that_say_different_things_are_no_agreement():
+    world = an_account().sharing(OTHER, "BTCUSDT", "1").setting("BTCUSDT", MarginMode.ISOLATED, leverage=5)
+    assert passes(SetLeverage(symbol="BTCUSDT", leverage=Decimal(5)), world)  # The leg itself does not say.
+    leg = replace(world.account.positions[0], leverage=Decimal(6))
+    world = replace(world, account=replace(world.account, positions=(leg,)))
+    for leverage in (5, 6):
+        assert not passes(SetLeverage(symbol="BTCUSDT", leverage=Decimal(leverage)), world)
+    for mode in MarginMode:
+        assert not passes(SetMarginMode(symbol="BTCUSDT", margin_mode=mode), world)
+
+
 def test_an_account_is_shared_whole_or_not():
     with pytest.raises(ValueError) as refused:
         OwnShare(level="symbol:BTCUSDT")

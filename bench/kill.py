@@ -1,0 +1,156 @@
+"""How long a kill takes: 10 accounts with 20 positions and 50 orders each, at 50 ms a round trip.
+
+The practice exchange answers every request 50 ms late, which is what a round trip costs. A third of the orders are
+conditional. All accounts are pressed at once, by one process, as a warden would. Blocked, exposed, flat and verified
+are the kill's own times; whether it is flat is asked of the exchange afterwards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import statistics
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from bench.latency import machine
+from proxy.accounts.venue_account import VenueAccount
+from proxy.kill.hands import VenueHands
+from proxy.kill.job import kill
+from proxy.kill.report import AccountReport, KillReport
+from proxy.store.fence import DESK
+from proxy.vault.keys import Secret
+from rules.kill.events import Phase
+
+ACCOUNTS: Final = 10
+POSITIONS: Final = 20
+ORDERS: Final = 50
+LATENCY_MS: Final = 50
+
+_ROOT: Final = Path(__file__).resolve().parents[1]
+_SECRET: Final = "s" * 64
+_SYMBOLS: Final = [f"X{number:02}USDT" for number in range(1, POSITIONS + 1)]
+_AT_ONCE: Final = 20
+# An account may take 300 orders in ten seconds; filling is not what is measured.
+_LIMITS: Final = ["--weight-limit", "0", "--order-limit", "0", "--scenario", "flat"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print; 1 when an account is not flat."""
+    parser = argparse.ArgumentParser(prog="bench.kill", description="Time to blocked, flat and verified.")
+    parser.add_argument("--accounts", type=int, default=ACCOUNTS, help=f"killed side by side (default {ACCOUNTS})")
+    parser.add_argument("--latency-ms", type=int, default=LATENCY_MS, help=f"of every answer (default {LATENCY_MS})")
+    parser.add_argument("--quantity", default="20", help="of each position, at a price of 100 (default 20)")
+    args = parser.parse_args(arguments)
+    report = asyncio.run(measure(args.accounts, args.latency_ms, args.quantity))
+    print(table(report, args.latency_ms))
+    return 0 if report.phase is Phase.FLAT else 1
+
+
+async def measure(accounts: int, latency_ms: int, quantity: str) -> KillReport:
+    """One press of everything. Positions of ``quantity``, half of them long, half short."""
+    names = [f"a{number:02}" for number in range(1, accounts + 1)]
+    async with _exchange(names) as url:
+        await asyncio.gather(*(_fill(url, name, quantity) for name in names))
+        async with httpx.AsyncClient(base_url=url, trust_env=False) as control:
+            (await control.post("/sandbox/faults", json={"latency_ms": latency_ms})).raise_for_status()
+        hands = [VenueHands(_account(url, name)) for name in names]
+        try:
+            with tempfile.TemporaryDirectory(prefix="perpguard-bench-") as directory:
+                return await kill(Path(directory), DESK, hands, "bench", "how long does it take")
+        finally:
+            for each in hands:
+                await each.aclose()
+
+
+def table(report: KillReport, latency_ms: int) -> str:
+    """A Markdown table, the machine and the date."""
+    lines = [
+        f"| {len(report.accounts)} x {POSITIONS} positions, {ORDERS} orders, {latency_ms} ms | median | slowest |",
+        "|---|---|---|",
+        _row("entries blocked", [report.blocked_ms or 0.0]),
+        _row("no position left", [each.exposed_ms for each in report.accounts]),
+        _row("first calm reading", [each.flat_ms for each in report.accounts]),
+        _row("flat, verified", [each.verified_ms for each in report.accounts]),
+    ]
+    unlike = [
+        f"{each.account}: {each.phase.value}, {each.why or each.left}" for each in report.accounts if not each.flat
+    ]
+    cancelled, closed = _sum(report.accounts, "cancelled"), sum(len(each.closed) for each in report.accounts)
+    counted = f"{cancelled} orders cancelled, {closed} positions closed"
+    return "\n".join((*lines, *unlike, "", f"{counted}; {machine()}; {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"))
+
+
+def _row(name: str, milliseconds: Sequence[float | None]) -> str:
+    known = [each for each in milliseconds if each is not None]
+    if not known:
+        return f"| {name} | - | - |"
+    return f"| {name} | {statistics.median(known):.0f} ms | {max(known):.0f} ms |"
+
+
+def _sum(reports: Sequence[AccountReport], name: str) -> int:
+    return sum(getattr(report, name) for report in reports)
+
+
+def _account(url: str, name: str) -> VenueAccount:
+    return VenueAccount(
+        name=name, venue="binanceusdm", api_key=name.ljust(64, "k"), secret=Secret(_SECRET), base_url=url
+    )
+
+
+async def _fill(url: str, name: str, quantity: str) -> None:
+    """A position in every symbol, long and short in turn, two plain orders in most and a stop in the rest."""
+    account = _account(url, name)
+    client, once = account.calls.client, account.calls.once
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def send(call: Any, **params: str) -> None:
+        async with gate:
+            await once(call, params)
+
+    entries = [
+        {"symbol": symbol, "side": "BUY" if number % 2 else "SELL", "type": "MARKET", "quantity": quantity}
+        for number, symbol in enumerate(_SYMBOLS)
+    ]
+    orders = [{"symbol": _SYMBOLS[number % POSITIONS], "side": "BUY"} for number in range(ORDERS)]
+    plain = [{"type": "LIMIT", "timeInForce": "GTC", "quantity": "1", "price": "95"} for _ in range(ORDERS)]
+    stop = {"algoType": "CONDITIONAL", "type": "STOP_MARKET", "quantity": "1", "triggerPrice": "120"}
+    try:
+        await asyncio.gather(*(send(client.fapiPrivatePostOrder, **entry) for entry in entries))
+        conditional = range(0, ORDERS, 3)
+        await asyncio.gather(
+            *(send(client.fapiPrivatePostAlgoOrder, **orders[number], **stop) for number in conditional),
+            *(
+                send(client.fapiPrivatePostOrder, **orders[number], **plain[number])
+                for number in range(ORDERS)
+                if number not in conditional
+            ),
+        )
+    finally:
+        await account.aclose()
+
+
+@contextlib.asynccontextmanager
+async def _exchange(names: Sequence[str]) -> AsyncIterator[str]:
+    customers = [part for name in names for part in ("--account", f"{name}:{name.ljust(64, 'k')}:{_SECRET}:1000000")]
+    command = [sys.executable, "-m", "sandbox", "--port", "0", "--extra-symbols", str(POSITIONS), *_LIMITS, *customers]
+    process = await asyncio.create_subprocess_exec(*command, cwd=_ROOT, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(60):
+            line = await process.stdout.readline()
+        yield line.decode().split()[-1]
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

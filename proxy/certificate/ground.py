@@ -1,0 +1,53 @@
+"""On what ground a certificate is issued: the policy in force here, and how far the audit's chain has come.
+
+Both are read from this machine's files, so that a kill without a warden knows them too. What cannot be read is "not
+known", with the reason; it never keeps a certificate from being issued.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from proxy.audit.commands import archive_path
+from proxy.audit.reader import ArchiveReader, ArchiveUnavailable
+from proxy.certificate.canonical import spelled
+from proxy.certificate.content import AuditHead, Issue, PolicyInForce
+from proxy.policy.shelf import Shelf
+
+
+def issue_at(data_dir: Path, at: datetime, key_id: str) -> Issue:
+    """The ground of a certificate issued now."""
+    return Issue(
+        at=spelled(at),
+        key_id=key_id,
+        guard_version=version("perpguard"),
+        policy=_policy(Shelf(data_dir).active_path),
+        audit=_audit_head(archive_path(data_dir)),
+    )
+
+
+def _policy(path: Path) -> PolicyInForce:
+    try:
+        # The digest is that of the text, as everywhere: ``proxy.policy_file.policy_digest`` is its start.
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return PolicyInForce(digest=None, not_known="no policy was ever in force in this data directory")
+    except (OSError, UnicodeDecodeError) as trouble:
+        return PolicyInForce(digest=None, not_known=f"its file cannot be read: {type(trouble).__name__}")
+    return PolicyInForce(digest=hashlib.sha256(text.encode()).hexdigest(), not_known="")
+
+
+def _audit_head(path: Path) -> AuditHead:
+    try:
+        with ArchiveReader.open(path) as archive:
+            head = archive.head()
+            return AuditHead(archive=archive.archive_id, sequence=head.seq, head=head.hash.hex(), not_known="")
+    except ArchiveUnavailable as trouble:
+        reason = "there is no archive in this data directory" if not path.exists() else type(trouble).__name__
+    except (sqlite3.Error, TypeError, ValueError, OSError) as trouble:
+        reason = f"the archive cannot be read: {type(trouble).__name__}"
+    return AuditHead(archive=None, sequence=None, head=None, not_known=reason)

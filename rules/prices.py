@@ -1,0 +1,57 @@
+"""What prices an order may meet: how far through a reference it may reach, the touches, the worst price it names.
+
+The worse price of a buy is the higher one, of a sell the lower one.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from rules.intent import find_original
+from rules.model import BUY, AmendOrder, Command, PlaceOrder, Side
+from rules.snapshot import Market, Snapshot
+
+
+def through(side: Side, reference: Decimal, band: Decimal) -> Decimal:
+    """The price ``band`` through the reference: above it for buys, below it for sells."""
+    return reference * (1 + band * side.sign)
+
+
+def is_through(side: Side, price: Decimal, bound: Decimal) -> bool:
+    """Whether a price is worse than ``bound``."""
+    return price > bound if side is BUY else price < bound
+
+
+def near_touch(side: Side, market: Market) -> Decimal | None:
+    """The best price on the order's own side of the book, ``None`` where it is not known."""
+    return market.bid_price if side is BUY else market.ask_price
+
+
+def far_touch(side: Side, market: Market) -> Decimal | None:
+    """The best price on the side that the order would take from, ``None`` where it is not known."""
+    return market.ask_price if side is BUY else market.bid_price
+
+
+def far_price(side: Side, market: Market) -> Decimal:
+    """The worse of mark and far touch: what an order that takes any price may have to pay."""
+    touch = far_touch(side, market) or market.mark_price
+    return max(market.mark_price, touch) if side is BUY else min(market.mark_price, touch)
+
+
+def worst_named(command: Command, snapshot: Snapshot) -> Decimal | None:
+    """The worst limit or trigger of an entry, ``None`` when it names none.
+
+    An amend may also fill at the price of the order it changes.
+    """
+    match command:
+        case PlaceOrder():
+            named = [command.price, command.trigger_price, command.activate_price]
+        case AmendOrder():
+            original = find_original(command, snapshot)
+            named = [command.price, original.price if original is not None else None]
+        case _:
+            return None
+    prices = [price for price in named if price is not None]
+    if not prices:
+        return None
+    return max(prices) if command.side is BUY else min(prices)

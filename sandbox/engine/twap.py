@@ -1,0 +1,120 @@
+"""TWAP orders: they rest nowhere and trade by themselves, a piece a minute, until their quantity or their time is up.
+
+Venues keep them apart from plain and conditional orders. Whoever cancels those alone has not stopped trading.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import ROUND_FLOOR, Decimal
+
+from sandbox.engine.account import Account
+from sandbox.engine.checks import check_position_side, check_quantity, check_trading
+from sandbox.engine.exchange import Exchange
+from sandbox.engine.model import ZERO, NewOrder, Order, OrderType, PositionSide, Side
+from sandbox.engine.rejection import Reason, Rejected
+from sandbox.engine.trading import place
+
+PIECE_EVERY_MS = 60_000
+TWAPS_MAX = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTwap:
+    """What is asked for. `limit_price` is None for pieces at the market."""
+
+    symbol: str
+    side: Side
+    quantity: Decimal
+    duration_ms: int
+    position_side: PositionSide = PositionSide.BOTH
+    reduce_only: bool = False
+    limit_price: Decimal | None = None
+    client_order_id: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class TwapOrder:
+    """A working TWAP and the pieces it has placed."""
+
+    twap_id: int
+    terms: NewTwap
+    created_ms: int
+    due_ms: int
+    pieces: list[Order] = field(default_factory=list)
+
+    @property
+    def placed_quantity(self) -> Decimal:
+        """What its pieces asked for."""
+        return sum((order.quantity for order in self.pieces), ZERO)
+
+    @property
+    def filled_quantity(self) -> Decimal:
+        """What its pieces were filled."""
+        return sum((order.filled_quantity for order in self.pieces), ZERO)
+
+    @property
+    def filled_notional(self) -> Decimal:
+        """What that was worth."""
+        return sum((order.filled_notional for order in self.pieces), ZERO)
+
+
+def start_twap(exchange: Exchange, account: Account, new: NewTwap) -> TwapOrder:
+    """Accept a TWAP; its first piece goes with the next step. Errors: `Rejected`, then nothing has changed."""
+    market = exchange.market(new.symbol)
+    check_trading(market)
+    check_position_side(account, new.position_side, new.reduce_only)
+    check_quantity(market.instrument, _piece_quantity(exchange, new), market_order=new.limit_price is None)
+    if len(account.twaps) >= TWAPS_MAX:
+        raise Rejected(Reason.TOO_MANY_ORDERS)
+    twap = TwapOrder(twap_id=exchange.next_id(), terms=new, created_ms=exchange.now_ms, due_ms=exchange.now_ms)
+    account.twaps[twap.twap_id] = twap
+    return twap
+
+
+def stop_twap(account: Account, twap_id: int) -> TwapOrder:
+    """End a TWAP; pieces of it that rest stay. `Rejected(UNKNOWN_ORDER)` when it does not work (any more)."""
+    twap = account.twaps.pop(twap_id, None)
+    if twap is None:
+        raise Rejected(Reason.UNKNOWN_ORDER)
+    return twap
+
+
+def work_twaps(exchange: Exchange) -> None:
+    """Place every piece that is due, and end what is done."""
+    for account in exchange.accounts.values():
+        for twap in list(account.twaps.values()):
+            if twap.due_ms > exchange.now_ms:
+                continue
+            twap.due_ms = exchange.now_ms + PIECE_EVERY_MS
+            _place_piece(exchange, account, twap)
+            if twap.placed_quantity >= twap.terms.quantity or _time_is_up(exchange, twap):
+                del account.twaps[twap.twap_id]
+
+
+def _place_piece(exchange: Exchange, account: Account, twap: TwapOrder) -> None:
+    terms = twap.terms
+    quantity = min(_piece_quantity(exchange, terms), terms.quantity - twap.placed_quantity)
+    new = NewOrder(
+        symbol=terms.symbol,
+        side=terms.side,
+        order_type=OrderType.MARKET if terms.limit_price is None else OrderType.LIMIT,
+        quantity=quantity,
+        price=terms.limit_price,
+        position_side=terms.position_side,
+        reduce_only=terms.reduce_only,
+    )
+    try:
+        twap.pieces.append(place(exchange, account, new))
+    except Rejected:
+        return  # The venue leaves a piece out that it cannot place; the next one may fit again.
+
+
+def _piece_quantity(exchange: Exchange, new: NewTwap) -> Decimal:
+    step = exchange.market(new.symbol).instrument.lot_step
+    pieces = max(1, new.duration_ms // PIECE_EVERY_MS)
+    return max(step, (new.quantity / pieces / step).to_integral_value(ROUND_FLOOR) * step)
+
+
+def _time_is_up(exchange: Exchange, twap: TwapOrder) -> bool:
+    return exchange.now_ms >= twap.created_ms + twap.terms.duration_ms

@@ -1,0 +1,131 @@
+"""F01 with real processes: bots that send as fast as they can, presses at random moments, and the exchange's own log.
+
+BLOCKED comes back when every gate has said that it obeys, so what is sent afterwards has no business in the log. What a
+gate handed to the kernel before may still be read by the exchange; two of our own requests, one after the other, are
+read behind it, and from then on nothing may arrive. Ten thousand presses, in virtual time, are in
+`tests/proxy/kill/test_blocked.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from proxy.demo.world import ACCOUNT
+from proxy.kill.desk import KillDesk
+from proxy.kill.hands import AccountHands
+from proxy.kill.roster import Roster
+from proxy.store.embedded import embedded_url
+from proxy.store.fence import DESK, Scope
+from proxy.store.warden_store import WardenStore
+from rules.kill.settings import Flatten
+from tests.support.policies import a_policy, a_rule
+from tests.support.worlds import LiveWorld, until
+
+pytestmark = pytest.mark.full
+
+BOT = "demo-bot"
+PRESSES = 200
+SENDERS = 4
+SCOPES = (DESK, Scope(venue="binanceusdm"), Scope(ACCOUNT), Scope(bot=BOT))
+
+
+class Senders:
+    """Bots of one key that send entries for as long as they are not told to stop, and count what passed."""
+
+    def __init__(self, world: LiveWorld) -> None:
+        self.world = world
+        self.passed = [0] * SENDERS
+        self.ended = threading.Event()
+
+    def run(self, number: int) -> None:
+        bot = self.world.bot_named(BOT)
+        while not self.ended.is_set():
+            side = "BUY" if self.passed[number] % 2 == 0 else "SELL"
+            try:
+                answer = bot.order("BTCUSDT", side, "0.002")
+            except httpx.HTTPError:
+                continue
+            self.passed[number] += answer.status_code == 200
+
+
+@contextmanager
+def sending(world: LiveWorld) -> Iterator[Senders]:
+    senders = Senders(world)
+    threads = [threading.Thread(target=senders.run, args=(number,)) for number in range(SENDERS)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield senders
+    finally:
+        senders.ended.set()
+        for thread in threads:
+            thread.join()
+
+
+def a_button(world: LiveWorld, store: WardenStore) -> KillDesk:
+    """A kill desk with no account to make flat, so that the next press need not wait for the calm of the last."""
+
+    async def record(what: str, by: str, detail: dict[str, Any]) -> None:
+        return
+
+    def nobody(bot: str, account: str) -> AccountHands:
+        raise AssertionError("nobody is to be made flat")
+
+    return KillDesk(
+        data_dir=world.data_dir,
+        roster=Roster(hands={}, venues={}, traders=list, bot_hands=nobody),
+        store=store,
+        record=record,
+        changed=lambda scope: None,
+        flatten=Flatten,
+    )
+
+
+def test_f01_nothing_arrives_after_blocked(tmp_path: Path) -> None:
+    policy = a_policy(a_rule("desk.max_order_value", limit=50_000))
+    with LiveWorld(tmp_path / "data", policy, balance=10_000_000) as world, sending(world) as senders:
+        until(lambda: all(senders.passed), "everybody sends", 60)
+        asyncio.run(press_at_random(world, senders))
+        print(f"{PRESSES} presses, {sum(senders.passed)} entries before them, none after")
+
+
+async def press_at_random(world: LiveWorld, senders: Senders) -> None:
+    chance, took = random.Random(1), list[float]()
+    store = WardenStore(embedded_url(world.data_dir), "demo")
+    desk = a_button(world, store)
+    try:
+        for number in range(PRESSES):
+            before = sum(senders.passed)
+            await asyncio.to_thread(until, lambda b=before: sum(senders.passed) > b + 2, "entries pass", 30, 0.002)
+            await asyncio.sleep(chance.uniform(0, 0.01))
+            scope = chance.choice(SCOPES)
+            blocked = await desk.press(scope, "ann", "a random moment")
+            assert blocked.gates.silent == (), blocked
+            assert blocked.gates.gates == 2, blocked
+            took.append(blocked.blocked_ms)
+            total = await asyncio.to_thread(read_behind, world)
+            await asyncio.sleep(0.05)
+            assert world.door.total() == total, f"press {number} of {scope}: an entry arrived after BLOCKED"
+            await desk.rearm(scope, "bob", "the next one, please", str(scope))
+    finally:
+        await store.aclose()
+    took.sort()
+    print(f"blocked after {took[len(took) // 2]} ms, p99 {took[int(len(took) * 0.99)]} ms")
+
+
+def read_behind(world: LiveWorld) -> int:
+    """How much has arrived, once everything that was in the kernel's hands has been read."""
+    for _ in range(2):
+        world.door.total()
+        time.sleep(0)
+    return world.door.total()

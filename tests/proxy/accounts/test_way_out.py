@@ -1,0 +1,314 @@
+"""The kill's own calls: a close is sent once, silence kept, orders read in the order they move."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from proxy.accounts.resolver import RememberingResolver
+from proxy.accounts.troubles import OutcomeUnknown, VenueRefused, VenueThrottled, VenueUnavailable
+from proxy.accounts.way_out import WayOut
+from proxy.accounts.way_out_payloads import listing_of
+from proxy.kill.hands import VenueHands
+from rules.kill.events import CancelStep
+from rules.kill.legs import BookLevel, LotSize, OrderKind
+from rules.model import PositionSide, Side
+from tests.support.scripted_venue import Answer, Venue, an_account, scripted_venue
+
+FILLED = {"orderId": 9, "clientOrderId": "pgk-1", "status": "FILLED", "executedQty": "0.5", "avgPrice": "90000.10",
+          "updateTime": 1_700_000_000_000}  # fmt: skip
+POSITION = {"symbol": "BTCUSDT", "positionSide": "BOTH", "positionAmt": "-0.500", "entryPrice": "1e-7",
+            "markPrice": "0", "notional": "0", "liquidationPrice": "0", "isolatedWallet": "0"}  # fmt: skip
+FLAT: dict[str, Any] = {
+    "openAlgoOrders": [],
+    "openOrders": [],
+    "positionRisk": [],
+    "bookTicker": [],
+    "exchangeInfo": {"symbols": []},
+    "time": {"serverTime": 1_700_000_000_000},
+    "depth": {"bids": [], "asks": []},
+}
+
+
+@pytest.fixture
+async def venue() -> AsyncIterator[Venue]:
+    async with scripted_venue() as venue:
+        by_path(venue)
+        yield venue
+
+
+def by_path(venue: Venue, **contents: Any) -> None:
+    """Answers by the last part of the path; the algo orders of the spot API, whose last part is taken, are none."""
+    known = FLAT | contents
+
+    def answers(method: str, path: str) -> Answer:
+        if path.startswith("/sapi/"):
+            return 200, {}, known.get("algo", {"total": 0, "orders": []})
+        return 200, {}, known[path.rpartition("/")[2]]
+
+    venue.answers = answers
+
+
+@pytest.fixture
+async def hands(venue: Venue) -> AsyncIterator[VenueHands]:
+    hands = VenueHands(an_account(venue.base_url))
+    yield hands
+    await hands.aclose()
+
+
+@pytest.fixture
+async def way(venue: Venue) -> AsyncIterator[WayOut]:
+    account = an_account(venue.base_url)
+    yield WayOut(account.calls)
+    await account.aclose()
+
+
+async def close(
+    way: WayOut, side: PositionSide = PositionSide.BOTH, quantity: str = "0.5", price: str | None = None
+) -> Any:
+    limit = None if price is None else Decimal(price)
+    return await way.close("BTCUSDT", side, Side.SELL, Decimal(quantity), limit, "pgk-1")
+
+
+async def test_a_close_is_reduce_only_in_one_way_mode_and_names_the_leg_in_hedge_mode(venue: Venue, way: WayOut):
+    venue.always(200, FILLED)
+    report = await close(way, quantity="0.00001")
+    assert (report.status, report.average_price) == ("FILLED", Decimal("90000.10"))
+    assert report.venue_time == datetime.fromtimestamp(1_700_000_000, UTC)
+    await close(way, PositionSide.LONG)
+    (_, _, one_way), (method, path, hedge) = venue.requests
+    assert (method, path) == ("POST", "/fapi/v1/order")
+    assert one_way["quantity"] == "0.00001"
+    assert one_way["reduceOnly"] == "true" and "positionSide" not in one_way
+    assert hedge["positionSide"] == "LONG" and "reduceOnly" not in hedge
+    assert hedge["type"] == "MARKET" and hedge["newClientOrderId"] == "pgk-1"
+
+
+async def test_a_close_with_a_price_fills_at_once_or_not_at_all(venue: Venue, way: WayOut):
+    venue.always(200, FILLED)
+    await close(way, price="89820.1")
+    sent = venue.requests[0][2]
+    assert (sent["type"], sent["timeInForce"], sent["price"], sent["reduceOnly"]) == ("LIMIT", "IOC", "89820.1", "true")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [(503, {"code": -1000, "msg": "Unknown error"}), (400, {"code": -1007, "msg": "t/o"}), (200, "<html>"), None],
+)
+async def test_a_close_of_unknown_outcome_is_sent_once(venue: Venue, way: WayOut, answer: Any):
+    venue.answers = lambda method, path: None if answer is None else (answer[0], {}, answer[1])
+    with pytest.raises(OutcomeUnknown):
+        await close(way)
+    assert len(venue.requests) == 1
+
+
+async def test_a_refusal_keeps_the_venues_code(venue: Venue, way: WayOut):
+    venue.always(400, {"code": -2022, "msg": "ReduceOnly Order is rejected."})
+    with pytest.raises(VenueRefused) as trouble:
+        await close(way)
+    assert trouble.value.code == -2022
+
+
+async def test_a_close_stamped_with_a_wrong_time_is_not_sent_again_but_the_next_one_is_stamped_right(
+    venue: Venue, way: WayOut
+):
+    ahead = int(datetime.now(UTC).timestamp() * 1000) + 60_000
+
+    def answers(method: str, path: str) -> Answer:
+        if path.endswith("/time"):
+            return 200, {}, {"serverTime": ahead}
+        return (400, {}, {"code": -1021, "msg": "Timestamp"}) if len(venue.requests) == 1 else (200, {}, FILLED)
+
+    venue.answers = answers
+    with pytest.raises(VenueRefused):
+        await close(way)
+    await close(way)
+    stamps = [int(params["timestamp"]) for _, path, params in venue.requests if path.endswith("/order")]
+    assert len(stamps) == 2 and stamps[1] - stamps[0] > 50_000
+    assert {params["recvWindow"] for _, path, params in venue.requests if path.endswith("/order")} == {"60000"}
+
+
+async def test_a_cancel_is_tried_again_and_each_kind_has_its_own_door(venue: Venue, hands: VenueHands):
+    venue.answers = lambda method, path: (200, {}, {"code": 200, "msg": "ok"}) if len(venue.requests) > 1 else None
+    await hands.cancel(CancelStep(symbol="BTCUSDT", kind=OrderKind.PLAIN))
+    await hands.cancel(CancelStep(symbol="BTCUSDT", kind=OrderKind.CONDITIONAL))
+    await hands.cancel(CancelStep(symbol="BTCUSDT", kind=OrderKind.ALGO, order_ids=("7", "8")))
+    asked = [(method, path, params.get("algoId")) for method, path, params in venue.requests]
+    assert asked[:3] == [
+        ("DELETE", "/fapi/v1/allOpenOrders", None),
+        ("DELETE", "/fapi/v1/allOpenOrders", None),
+        ("DELETE", "/fapi/v1/algoOpenOrders", None),
+    ]
+    assert sorted(asked[3:]) == [("DELETE", "/sapi/v1/algo/futures/order", number) for number in ("7", "8")]
+
+
+async def test_an_algo_order_that_is_gone_is_as_good_as_stopped(venue: Venue, way: WayOut):
+    venue.always(400, {"code": -2013, "msg": "Order does not exist."})
+    await way.cancel_algo("7")
+
+
+async def test_once_silence_is_demanded_nothing_is_asked_before_its_end(venue: Venue, way: WayOut):
+    venue.always(418, {"code": -1003, "msg": "banned"}, Retry_After="1")
+    with pytest.raises(VenueThrottled):
+        await way.positions()
+    by_path(venue)
+    for ask in (way.positions, way.plain_orders, lambda: close(way), lambda: way.cancel_plain("BTCUSDT")):
+        with pytest.raises(VenueThrottled) as silent:
+            await ask()
+        assert 0 < silent.value.retry_after <= 1
+    assert len(venue.requests) == 1
+    assert await way.algo_orders() == (), "the spot API counts by itself"
+    await asyncio.sleep(silent.value.retry_after)
+    assert await way.positions() == ()
+
+
+async def test_orders_are_read_in_the_order_they_move_then_positions(venue: Venue, hands: VenueHands):
+    await hands.survey()
+    asked = [path for _, path, _ in venue.requests]
+    places = [asked.index(path) for path in ("/fapi/v1/openAlgoOrders", "/fapi/v1/openOrders", "/fapi/v3/positionRisk")]
+    assert places == sorted(places)
+    assert asked.index("/sapi/v1/algo/futures/openOrders") < places[1]
+    assert all("symbol" not in params for _, _, params in venue.requests)
+
+
+async def test_positions_alone_are_one_request(venue: Venue, hands: VenueHands):
+    by_path(venue, exchangeInfo={"symbols": [LISTED]})
+    await hands.survey()
+    venue.requests.clear()
+    reading = await hands.survey(orders=False)
+    assert [path for _, path, _ in venue.requests] == ["/fapi/v3/positionRisk"], "nothing is held: no touch is needed"
+    assert not reading.complete
+
+
+async def test_a_position_keeps_its_side_when_the_mark_price_is_zero(venue: Venue, hands: VenueHands):
+    by_path(venue, positionRisk=[POSITION, POSITION | {"positionAmt": "0.0"}])
+    (leg,) = (await hands.survey()).positions
+    assert (leg.quantity, leg.mark_price, leg.side) == (Decimal("-0.500"), None, Side.BUY)
+
+
+LISTED = {
+    "symbol": "BTCUSDT",
+    "status": "TRADING",
+    "filters": [
+        {"filterType": "PRICE_FILTER", "tickSize": "0.10", "minPrice": "1", "maxPrice": "9"},
+        {"filterType": "LOT_SIZE", "stepSize": "0.001", "minQty": "0.001", "maxQty": "1000"},
+        {"filterType": "MARKET_LOT_SIZE", "stepSize": "0", "minQty": "0.001", "maxQty": "120"},
+        {"filterType": "PERCENT_PRICE", "multiplierUp": "1.05", "multiplierDown": "0.95", "multiplierDecimal": "4"},
+    ],
+}
+TOUCH = {"symbol": "BTCUSDT", "bidPrice": "99.9", "bidQty": "4", "askPrice": "100.1", "askQty": "1"}
+
+
+async def test_a_leg_carries_what_closing_it_takes(venue: Venue, hands: VenueHands):
+    by_path(
+        venue,
+        positionRisk=[POSITION | {"positionAmt": "1", "markPrice": "100", "liquidationPrice": "80"}],
+        exchangeInfo={"symbols": [LISTED, {"symbol": "NEWUSDT", "filters": "none of it"}]},
+        bookTicker=[TOUCH],
+    )
+    (leg,) = (await hands.survey()).positions
+    assert (leg.mark_price, leg.liquidation_price, leg.tick_size, leg.trading) == (100, 80, Decimal("0.1"), True)
+    assert (leg.price_floor, leg.price_cap) == (95, 105)
+    assert leg.market_lot == LotSize(step=Decimal("0.001"), quantity_min=Decimal("0.001"), quantity_max=Decimal(120))
+    assert leg.limit_lot is not None and leg.limit_lot.quantity_max == 1000
+    assert leg.book == (BookLevel(Decimal("99.9"), Decimal(4)),)
+    assert "/fapi/v1/depth" not in [path for _, path, _ in venue.requests]
+
+
+async def test_the_book_is_read_where_the_touch_is_small(venue: Venue, hands: VenueHands):
+    by_path(
+        venue,
+        positionRisk=[POSITION | {"positionAmt": "-2", "markPrice": "100"}],
+        bookTicker=[TOUCH],
+        depth={"bids": [["99.9", "4"]], "asks": [["100.1", "1"], ["100.2", "5"]]},
+    )
+    (leg,) = (await hands.survey()).positions
+    assert leg.book == (BookLevel(Decimal("100.1"), Decimal(1)), BookLevel(Decimal("100.2"), Decimal(5)))
+
+
+def test_a_contract_that_cannot_be_understood_is_left_out():
+    assert set(listing_of([LISTED, {"symbol": "X"}, {"symbol": "Y", "status": "TRADING", "filters": [1]}])) == {
+        "BTCUSDT"
+    }
+
+
+async def test_an_order_type_nobody_knows_does_not_stop_a_kill(venue: Venue, hands: VenueHands):
+    by_path(venue, openOrders=[{"symbol": "BTCUSDT", "orderId": 123456789012345678, "type": "QUANTUM"}])
+    assert (await hands.survey()).plain_orders[0].order_id == "123456789012345678"
+
+
+async def test_algo_orders_are_told_apart_unread_unlisted_and_listed(venue: Venue, hands: VenueHands):
+    by_path(venue, algo={"total": 1, "orders": [{"algoId": 14511, "symbol": "BTCUSDT"}]})
+    assert [order.order_id for order in (await hands.survey()).algo_orders] == ["14511"]
+
+    def without(answer: Answer | None) -> None:
+        whole = venue.answers
+        venue.answers = lambda method, path: answer if path.startswith("/sapi/") else whole(method, path)
+
+    without((404, {}, "<html>not found</html>"))
+    reading = await hands.survey()
+    assert (reading.unread, reading.unlisted) == ((), ("algo orders: refused (-404): status 404",))
+    without(None)
+    reading = await hands.survey()
+    assert reading.unlisted == () and reading.unread[0].startswith("algo orders: ")
+
+
+async def test_a_digest_is_of_what_was_read(venue: Venue, hands: VenueHands):
+    first, again = await hands.survey(), await hands.survey()
+    by_path(venue, positionRisk=[POSITION])
+    other = await hands.survey()
+    assert first.digest == again.digest != other.digest and len(first.digest) == 64
+    assert first.venue_time == datetime.fromtimestamp(1_700_000_000, UTC)
+
+
+async def test_another_address_is_tried_where_one_does_not_answer(venue: Venue):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        account = an_account(f"http://127.0.0.1:{closed.getsockname()[1]}", venue.base_url)
+        way = WayOut(account.calls)
+        assert await way.positions() == ()
+        venue.always(200, FILLED)
+        assert (await close(way)).order_id == "9"
+        await account.aclose()
+
+
+async def test_a_venue_that_answers_with_an_error_is_not_left(venue: Venue):
+    async with scripted_venue() as other:
+        account = an_account(venue.base_url, other.base_url)
+        venue.always(503, {"code": -1000, "msg": "busy"})
+        with pytest.raises(VenueUnavailable):
+            await WayOut(account.calls).positions()
+        assert other.requests == []
+        await account.aclose()
+
+
+class NameServers(AbstractResolver):
+    def __init__(self) -> None:
+        self.down = False
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        if self.down:
+            raise OSError("no name servers")
+        where = ResolveResult(hostname=host, host="127.0.0.1", port=port, family=family, proto=0, flags=0)
+        return [where]
+
+    async def close(self) -> None:
+        return
+
+
+async def test_an_address_that_was_right_once_outlives_the_name_servers():
+    servers = NameServers()
+    first = await RememberingResolver(servers).resolve("fapi.example", 443)
+    servers.down = True
+    assert await RememberingResolver(servers).resolve("fapi.example", 443) == first
+    with pytest.raises(OSError, match="no name servers"):
+        await RememberingResolver(servers).resolve("never.example", 443)

@@ -1,0 +1,206 @@
+"""Every ended job has its certificate, once, whoever ran it and whatever died meanwhile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from proxy.audit.archive import Archive
+from proxy.certificate.canonical import read_canonical
+from proxy.certificate.content import PressCertificate
+from proxy.certificate.keeping import CertificateKeeper
+from proxy.certificate.proof import NotProven
+from proxy.certificate.verifying import Verified, verify
+from proxy.policy.shelf import Shelf
+from proxy.policy_file import policy_digest
+from rules.kill.events import Phase
+from tests.support.certificates import (
+    DUST,
+    JOB,
+    a_degraded_kill,
+    a_flat_kill,
+    a_keeper,
+    a_report,
+    a_vault,
+    after,
+    the_beginning,
+    write_job,
+)
+
+SECOND_JOB = "20261124T093000000000-ffffffff"
+
+
+def verified(keeper: CertificateKeeper, certificate_id: str) -> Verified:
+    content = keeper.shelf.read(certificate_id)
+    assert content is not None
+    return verify(content, keeper.trusted_keys(), keeper.shelf.read)
+
+
+def press_id(keeper: CertificateKeeper) -> str:
+    (found,) = (each for each in keeper.shelf.ids() if each.endswith("-press"))
+    return found
+
+
+def test_a_press_binds_its_accounts_and_is_as_flat_as_the_least(tmp_path: Path) -> None:
+    keeper = a_keeper(tmp_path)
+    flat = write_job(tmp_path, a_flat_kill())
+    rest = write_job(tmp_path, a_flat_kill(DUST), account="second", job_id=SECOND_JOB)
+    issued = keeper.certify(a_report(flat, rest))
+    assert issued.troubles == []
+    assert [each.id for each in issued.certificates] == [JOB, SECOND_JOB, press_id(keeper)]
+    found = verified(keeper, press_id(keeper))
+    assert isinstance(found.certificate, PressCertificate)
+    assert (found.certificate.phase, found.absent) == (Phase.FLAT_EXCEPT_DUST, ())
+    assert [each.account for each in found.certificate.accounts] == ["main", "second"]
+
+
+def test_a_flat_press_is_proven_only_with_its_accounts_at_hand(tmp_path: Path) -> None:
+    keeper = a_keeper(tmp_path)
+    keeper.certify(a_report(write_job(tmp_path, a_flat_kill())))
+    assert verified(keeper, press_id(keeper)).proves_flat
+    content = keeper.shelf.read(press_id(keeper))
+    assert content is not None
+    alone = verify(content, keeper.trusted_keys())
+    assert alone.certificate.flat and alone.absent == ("main",) and not alone.proves_flat
+
+
+def test_a_press_does_not_take_another_certificate_for_its_own(tmp_path: Path) -> None:
+    keeper = a_keeper(tmp_path)
+    keeper.certify(a_report(write_job(tmp_path, a_flat_kill())))
+    other = a_keeper(tmp_path / "other")
+    other_content = keeper.shelf.read(press_id(keeper))
+    assert other_content is not None
+    # Genuine, of the same guard, and of another job.
+    write_job(tmp_path, a_degraded_kill(), account="second", job_id=SECOND_JOB)
+    keeper.catch_up()
+    with pytest.raises(NotProven, match="not the one that was bound"):
+        verify(other_content, keeper.trusted_keys(), lambda _: keeper.shelf.read(SECOND_JOB))
+    assert other.shelf.ids() == []
+
+
+def test_it_says_on_what_ground_it_was_issued(tmp_path: Path) -> None:
+    text = '[policy]\nname = "grid"\nowner = "risk"\n'
+    Shelf(tmp_path).activate(text)
+    with Archive.open(tmp_path / "audit" / "audit.db") as archive:
+        sequence = archive.append_from("test", "1", [{"kind": "event", "id": "e1", "at": "2026-11-24T09:00:00Z"}])
+        keeper = a_keeper(tmp_path)
+        keeper.certify(a_report(write_job(tmp_path, a_flat_kill())))
+    issue = verified(keeper, JOB).certificate.issue
+    assert (issue.policy.digest or "").startswith(policy_digest(text)) and issue.policy.not_known == ""
+    assert issue.audit.sequence == sequence and len(issue.audit.head or "") == 64
+    assert issue.key_id == keeper.publish_key().key_id and issue.guard_version
+
+
+def test_without_policy_and_archive_it_says_why_they_are_not_known(tmp_path: Path) -> None:
+    keeper = a_keeper(tmp_path)
+    keeper.certify(a_report(write_job(tmp_path, a_flat_kill())))
+    issue = verified(keeper, JOB).certificate.issue
+    assert issue.policy.digest is None and "no policy was ever in force" in issue.policy.not_known
+    assert issue.audit.head is None and "no archive" in issue.audit.not_known
+
+
+def test_the_first_certificate_stands(tmp_path: Path) -> None:
+    report = a_report(write_job(tmp_path, a_flat_kill()))
+    first = a_keeper(tmp_path)
+    first.certify(report)
+    contents = {each: first.shelf.read(each) for each in first.shelf.ids()}
+    later = a_keeper(tmp_path, after(7200))
+    assert later.certify(report).certificates == []
+    assert later.catch_up().certificates == []
+    assert {each: later.shelf.read(each) for each in later.shelf.ids()} == contents
+
+
+def test_what_a_crash_left_out_is_caught_up_with_and_says_the_same(tmp_path: Path) -> None:
+    journals = [
+        write_job(tmp_path, a_flat_kill()),
+        write_job(tmp_path, a_flat_kill(), account="second", job_id=SECOND_JOB),
+    ]
+    keeper = a_keeper(tmp_path, after(3600))
+    issued = keeper.catch_up()
+    assert issued.troubles == []
+    assert {each.id for each in issued.certificates} == {JOB, SECOND_JOB, press_id(keeper)}
+    late = keeper.shelf.read(press_id(keeper))
+    assert keeper.catch_up().certificates == []
+
+    other = tmp_path / "other"
+    for journal in journals:
+        write_job(other, journal.events, account=journal.job.account, job_id=journal.job.job_id)
+    in_time = a_keeper(other)
+    in_time.certify(a_report(*journals))
+    for certificate_id in in_time.shelf.ids():
+        both = [(each.shelf.read(certificate_id) or b"")[:-1] for each in (keeper, in_time)]
+        late_said, said = (read_canonical(each)["certificate"] for each in both)
+        assert late_said.pop("issue") != said.pop("issue")
+        assert late_said == said
+    assert late is not None
+
+
+def test_a_press_is_left_to_whoever_runs_it_for_a_while(tmp_path: Path) -> None:
+    write_job(tmp_path, a_flat_kill())
+    soon = a_keeper(tmp_path, after(10))
+    assert [each.id for each in soon.catch_up().certificates] == [JOB]
+    write_job(tmp_path, the_beginning(), account="second", job_id=SECOND_JOB)
+    assert a_keeper(tmp_path, after(3600)).catch_up().certificates == [], "the second account's job runs"
+
+
+def test_a_damaged_certificate_is_set_aside_and_issued_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    keeper = a_keeper(tmp_path)
+    keeper.certify(a_report(write_job(tmp_path, a_flat_kill())))
+    path = keeper.shelf.path(JOB)
+    path.write_bytes(path.read_bytes()[:-20])
+    issued = a_keeper(tmp_path, after(3600)).catch_up()
+    assert [each.id for each in issued.certificates] == [JOB]
+    assert verified(keeper, JOB).proves_flat
+    assert verified(keeper, press_id(keeper)).proves_flat, "the press still binds what the new one says"
+    assert path.with_suffix(".damaged").exists() and "is damaged" in caplog.text
+
+
+def test_trouble_is_said_and_nothing_is_raised(tmp_path: Path) -> None:
+    keeper = a_keeper(tmp_path)
+    running = write_job(tmp_path, the_beginning())
+    issued = keeper.certify(a_report(running))
+    assert "does not come to an end" in issued.troubles[0]
+    (tmp_path / "certificates").mkdir(exist_ok=True)
+    (tmp_path / "certificates" / "public.pem").unlink(missing_ok=True)
+    (tmp_path / "certificates" / "public.pem").mkdir()
+    ended = write_job(tmp_path, a_flat_kill(), account="second", job_id=SECOND_JOB)
+    issued = keeper.certify(a_report(ended))
+    assert issued.certificates == [] and len(issued.troubles) == 2
+
+
+def test_a_job_that_cannot_be_believed_is_named_once(tmp_path: Path) -> None:
+    journal = write_job(tmp_path, a_flat_kill())
+    content = journal.path.read_bytes()
+    journal.path.write_bytes(content[:40] + b"\0" + content[41:])
+    keeper = a_keeper(tmp_path)
+    assert "damaged" in keeper.catch_up().troubles[0]
+    assert keeper.catch_up().troubles == []
+
+
+def test_certificates_of_a_rotated_key_stay_good_and_the_old_key_signs_nothing_more(tmp_path: Path) -> None:
+    keeper = a_keeper(tmp_path)
+    keeper.certify(a_report(write_job(tmp_path, a_flat_kill())))
+    old = keeper.publish_key()
+    a_vault(tmp_path).rotate_signing_key(after(100))  # In another process.
+    new = keeper.publish_key()
+    assert new.key_id != old.key_id
+    pem = (tmp_path / "certificates" / f"public-{old.key_id}.pem").read_text()
+    assert pem == old.public_key
+    assert (tmp_path / "certificates" / "public.pem").read_text() == new.public_key
+    assert {each.key_id for each in keeper.shelf.trusted_keys()} == {old.key_id, new.key_id}
+    assert verify(keeper.shelf.read(JOB) or b"", keeper.shelf.trusted_keys()).proves_flat
+    assert [key.private_key is None for key in a_vault(tmp_path).signing_keys()] == [True, False]
+
+
+def test_what_is_kept_is_private_and_whole(tmp_path: Path) -> None:
+    keeper = a_keeper(tmp_path)
+    keeper.certify(a_report(write_job(tmp_path, a_flat_kill())))
+    path = keeper.shelf.path(JOB)
+    assert path.stat().st_mode & 0o077 == 0
+    assert sorted(each.suffix for each in path.parent.iterdir()) == [".json", ".json", ".pem"], "no leavings"
+    assert path.stat().st_nlink == 1
+    assert not keeper.shelf.keep(JOB, b"another"), "what is there is never replaced"
+    for odd in ("../public", "a/b", "", "x" * 65):
+        with pytest.raises(ValueError, match="certificate's id"):
+            keeper.shelf.path(odd)

@@ -1,0 +1,96 @@
+"""A task that talks to the store ends when it is cancelled, in whatever moment that comes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from redis.asyncio import Redis
+
+from proxy.store.client import STORE_TROUBLE, connect
+from proxy.store.embedded import EmbeddedStore
+
+TURNS = range(1, 60)
+"""Of the event loop, before the cancellation comes: a call takes about as many."""
+
+
+@pytest.fixture
+async def client(server: EmbeddedStore) -> AsyncIterator[Redis]:
+    client = connect(server.url, timeout_s=5.0)
+    yield client
+    await client.aclose()
+
+
+async def read(client: Redis) -> None:
+    await client.get("anything")
+
+
+async def read_over_a_new_connection(client: Redis) -> None:
+    await client.connection_pool.disconnect()
+    await client.get("anything")
+
+
+async def read_in_a_pipeline(client: Redis) -> None:
+    await client.pipeline(transaction=True).get("anything").get("more").execute()
+
+
+CALLS = pytest.mark.parametrize("call", [read, read_over_a_new_connection, read_in_a_pipeline])
+
+
+@CALLS
+async def test_an_endless_loop_ends(client: Redis, call: Callable[[Redis], Awaitable[None]]) -> None:
+    async def endless() -> None:
+        while True:
+            try:
+                await call(client)
+            except STORE_TROUBLE:
+                continue
+
+    for turns in TURNS:
+        loop = asyncio.ensure_future(endless())
+        await cancelled_after(turns, loop)
+        ended, _ = await asyncio.wait({loop}, timeout=1)
+        while not loop.done():  # However this ends, nothing goes on after it.
+            await cancelled_after(turns, loop)
+            await asyncio.wait({loop}, timeout=0)
+        assert ended, f"cancelled after {turns} turns, it went on"
+
+
+@CALLS
+async def test_a_call_either_was_over_or_is_cancelled(client: Redis, call: Callable[[Redis], Awaitable[None]]) -> None:
+    over, turns = False, 0
+    while not over:
+        turns += 1
+        asked = asyncio.ensure_future(call(client))
+        over = await cancelled_after(turns, asked)
+        await asyncio.wait({asked}, timeout=5)
+        assert asked.cancelled() is not over, f"cancelled after {turns} turns"
+    assert turns > 1, "none was cancelled"
+
+
+async def test_what_a_cancelled_call_asked_is_not_answered_to_the_next(client: Redis) -> None:
+    await client.mset({"mine": "mine", "yours": "yours"})
+    for turns in TURNS:
+        await cancelled_after(turns, asyncio.ensure_future(client.get("mine")))
+        assert await client.get("yours") == "yours", f"after a call that was cancelled after {turns} turns"
+
+
+async def test_a_time_out_around_a_call_is_still_a_time_out(client: Redis) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.001):
+            while True:
+                await client.get("anything")
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "rediss://127.0.0.1:1/0", "unix:///nowhere"])
+def test_every_kind_of_connection_heeds(url: str) -> None:
+    made = connect(url, timeout_s=1).connection_pool.connection_class
+    assert made.__module__ == "proxy.store.connections"
+
+
+async def cancelled_after(turns: int, task: asyncio.Future[None]) -> bool:
+    """Cancels ``task`` after so many turns of the loop; whether it was over before."""
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    return not task.cancel()
