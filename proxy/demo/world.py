@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Self
 
 import httpx
 
@@ -72,7 +72,7 @@ class World:
         self.places: Places
         self.guard_keys: dict[str, GuardKey] = {}
 
-    def __enter__(self) -> World:
+    def __enter__(self) -> Self:
         """Start everything; when it returns, a bot can trade."""
         with ExitStack() as stack:
             self._stack = stack
@@ -129,14 +129,19 @@ class World:
         config = self.data_dir / "exchange.toml"
         descriptor = os.open(config, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            file.write(
-                f'seed = 7\nscenario = "{self._scenario}"\norder_limit = 0\nweight_limit = 0\n'
-                f'[[account]]\nname = "{ACCOUNT}"\napi_key = "{self.exchange_key}"\n'
-                f'api_secret = "{self.exchange_secret.reveal()}"\nbalance = "{self._balance}"\n'
-                f"withdrawals = {str(self._withdrawals).lower()}\n"
-            )
+            file.write(self._exchange_settings)
         process = self._spawn([sys.executable, "-m", "sandbox", "--port", "0", "--config", str(config)], "exchange.log")
         return _line_after(process, "practice exchange ready ")
+
+    @property
+    def _exchange_settings(self) -> str:
+        """The practice exchange's settings file."""
+        return (
+            f'seed = 7\nscenario = "{self._scenario}"\norder_limit = 0\nweight_limit = 0\n'
+            f'[[account]]\nname = "{ACCOUNT}"\napi_key = "{self.exchange_key}"\n'
+            f'api_secret = "{self.exchange_secret.reveal()}"\nbalance = "{self._balance}"\n'
+            f"withdrawals = {str(self._withdrawals).lower()}\n"
+        )
 
     def _write_settings(self, exchange: str) -> None:
         gate_port, control_port = self._ports

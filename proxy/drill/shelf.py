@@ -25,8 +25,10 @@ _ID: Final = re.compile(r"[0-9]{8}T[0-9]{6}[0-9]{6}")
 class AccountDrill:
     """One account's rehearsal. Times are milliseconds from the press, ``None`` for what was not reached.
 
-    ``blocked_ms``: no bot could enter any more; ``cancelled_ms``: no order was left; ``flat_ms``: no position was.
-    ``cost`` is what closing the copied book cost, or would cost at the depth that was read, in quote currency.
+    ``blocked_ms``: no bot could enter any more; ``cancelled_ms``: no order was left; ``flat_ms``: no position was;
+    ``verified_ms``: three calm readings. ``cost_estimate`` is what closing would cost at the depth that was read,
+    ``estimate_in_book`` the fraction of the notional that the depth shows, ``cost`` what it cost, with fees: quote
+    currency, empty where it is not known.
     """
 
     account: str
@@ -36,6 +38,9 @@ class AccountDrill:
     blocked_ms: float | None
     cancelled_ms: float | None
     flat_ms: float | None
+    verified_ms: float | None
+    cost_estimate: str
+    estimate_in_book: str
     cost: str
     left: tuple[str, ...] = ()
     trouble: str = ""
@@ -47,7 +52,8 @@ class DrillReport:
     account, everything but the sends).
 
     ``rate_per_s`` is what was sent through a gate meanwhile, ``rate_seen_per_s`` the highest the archive holds.
-    ``arrived_after_blocked`` counts bots' orders that reached the exchange after the first acknowledgement.
+    ``arrived_after_blocked`` counts bots' orders that reached the exchange after the first acknowledgement,
+    ``not_copied`` what of the book the practice exchange did not take.
     """
 
     id: str
@@ -62,6 +68,7 @@ class DrillReport:
     rate_seen_per_s: float = 0.0
     sent: int = 0
     arrived_after_blocked: int = 0
+    not_copied: tuple[str, ...] = ()
     trouble: str = ""
 
 
