@@ -207,6 +207,8 @@ def _up(args: Arguments) -> int:
     passed_on = ["--data-dir", str(settings.data_dir)]
     if args.config is not None:
         passed_on += ["--config", str(args.config)]
+        # For what the warden starts in its turn, such as a drill.
+        os.environ["PERPGUARD_CONFIG"] = str(args.config)
     return Supervisor(settings, passed_on, os.environ).run()
 
 

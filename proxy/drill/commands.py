@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -57,6 +58,8 @@ def _run(args: argparse.Namespace) -> int:
     keys = _keys(args)
     if not keys:
         return _failed("the vault holds no such account", USAGE_ERROR)
+    # Asked to end, it ends what it has started: the practice exchange and the guard before it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(NOT_RUN))
     try:
         report = _dry(args, keys, utc_now()) if args.dry else _practice(args, keys, utc_now())
     except VenueTrouble as trouble:

@@ -27,11 +27,10 @@ KINDS: Final[Mapping[str, Sequence[str]]] = {"practice": (), "dry": ("--live", "
 
 
 class DrillDesk:
-    """Implements ``DrillPlane`` for one data directory. ``config`` is the settings file of the guard, if it has one."""
+    """Implements ``DrillPlane`` for one data directory. Where the settings are, this process's environment says."""
 
-    def __init__(self, *, data_dir: Path, config: Path | None = None) -> None:
+    def __init__(self, *, data_dir: Path) -> None:
         self._data_dir = data_dir
-        self._config = config
         self._task: asyncio.Task[None] | None = None
         self._progress: DrillProgress | None = None
         self._steps: deque[str] = deque(maxlen=STEPS_MAX)
@@ -73,9 +72,8 @@ class DrillDesk:
         self._progress = DrillProgress(kind=kind, by=by, running=False, steps=tuple(self._steps), ended=ended)
 
     async def _process(self, kind: str, by: str) -> str:
-        config = ["--config", str(self._config)] if self._config is not None else []
-        place = [*config, "--data-dir", str(self._data_dir)]
-        command = [sys.executable, "-m", "proxy", *place, "drill", "--by", by, *KINDS[kind]]
+        place = ["--data-dir", str(self._data_dir)]
+        command = [sys.executable, "-m", "proxy", *place, "drill", f"--by={by}", *KINDS[kind]]
         process = await asyncio.create_subprocess_exec(
             *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, start_new_session=True
         )
