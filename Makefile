@@ -66,6 +66,8 @@ bench: .venv/.dev
 	$(PY) -m bench.decide
 	$(PY) -m bench.latency
 	$(PY) -m bench.relay
+	$(PY) -m bench.kill_fence
+	$(PY) -m bench.kill
 
 proof: .venv/.dev
 	PERPGUARD_PROOF=100 $(PY) -m pytest -m full -k proof

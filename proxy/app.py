@@ -8,18 +8,21 @@ import ctypes
 import getpass
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
 from proxy.clock import utc_now
+from proxy.kill.sentinels import obey_kill_signal
 from proxy.policy.shelf import Shelf
 from proxy.policy_file import load_policy
 from proxy.settings import Settings
@@ -34,6 +37,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("perpguard")
 
 _PR_SET_DUMPABLE = 4
+WATCHDOG_NAME_MAX = 32
+
+DESCRIPTORS_WANTED = 16_384
+"""Of a gate: 4,096 bots' connections, as many sockets, and the pools to the exchange and the store, several times."""
 
 
 def open_vault(settings: Settings, environment: Mapping[str, str], *, ask: bool = True) -> Vault:
@@ -70,6 +77,8 @@ def run_gate(settings: Settings, descriptor: int) -> int:
     from proxy.gate.streams.socket import BotConnection
 
     harden_process("gate")
+    obey_kill_signal(settings.data_dir)
+    _raise_descriptor_limit()
     policy = load_policy(policy_path(settings))
     vault = open_vault(settings, os.environ)
     config = uvicorn.Config(
@@ -84,10 +93,19 @@ def run_gate(settings: Settings, descriptor: int) -> int:
         server_header=False,
         date_header=False,
         timeout_keep_alive=30,
-        limit_concurrency=4096,
+        # uvicorn's own bound would answer everybody's exits 503; the protocol has one that does not.
+        limit_concurrency=None,
     )
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
     return 0
+
+
+def _raise_descriptor_limit() -> None:
+    """As many open sockets as the system grants: the usual 1,024 are fewer than a crowd at the door and the way out."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS_WANTED if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_WANTED)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def run_warden(settings: Settings, descriptor: int) -> int:
@@ -95,6 +113,7 @@ def run_warden(settings: Settings, descriptor: int) -> int:
     from proxy.warden import AccountsChanged, Warden
 
     harden_process("warden")
+    obey_kill_signal(settings.data_dir)
     vault = open_vault(settings, os.environ)
     try:
         asyncio.run(_serve_warden(Warden(settings, vault, utc_now), descriptor))
@@ -117,9 +136,34 @@ async def _serve_warden(warden: Warden, descriptor: int) -> None:
             timeout_keep_alive=30,
             limit_concurrency=512,
         )
-        server = uvicorn.Server(config)
+        server = _PoliteServer(config, warden.leave)
         async with _tasks(warden, server):
             await server.serve(sockets=[socket.socket(fileno=descriptor)])
+
+
+class _PoliteServer(uvicorn.Server):
+    """Goes on serving, when asked to stop, until ``leave`` is done: watchdogs hear a goodbye at this very door."""
+
+    def __init__(self, config: uvicorn.Config, leave: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        super().__init__(config)
+        self._leave = leave
+        self._asked: tuple[int, FrameType | None] | None = None
+        self._leaving: asyncio.Task[None] | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first time, only remember: this runs as a signal handler. The second time, stop at once."""
+        if self._asked is not None:
+            super().handle_exit(sig, frame)
+        self._asked = (sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called ten times a second."""
+        if self._asked is not None and self._leaving is None:
+            self._leaving = asyncio.create_task(self._leave())
+        if self._asked is not None and self._leaving is not None and self._leaving.done() and not self.should_exit:
+            super().handle_exit(*self._asked)
+            self._leaving.result()
+        return await super().on_tick(counter)
 
 
 @contextlib.asynccontextmanager
@@ -135,6 +179,17 @@ async def _tasks(warden: Warden, server: uvicorn.Server) -> AsyncIterator[None]:
         loops.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await loops
+
+
+def run_watchdog(settings: Settings, *, guard: str | None, name: str | None, supervisor: int | None) -> int:
+    """A watchdog, until SIGTERM or until it is no longer needed. Raises ``NotPaired``, or what opening a vault does."""
+    from proxy.watchdog.process import run_watchdog
+
+    harden_process("watchdog")
+    vault = open_vault(settings, os.environ)
+    return run_watchdog(
+        settings, vault, guard=guard, name=name or socket.gethostname()[:WATCHDOG_NAME_MAX], supervisor=supervisor
+    )
 
 
 def harden_process(name: str) -> None:

@@ -69,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from proxy.supervisor import GuardRunning
     from proxy.vault.errors import VaultError
     from proxy.venues.binance.client_ids import TagsClash
+    from proxy.watchdog.stopping import NotPaired
 
     try:
         return _COMMANDS[args.command](args)
@@ -80,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         EmbeddedStoreFailed,
         ArchiveUnavailable,
         GuardRunning,
+        NotPaired,
     ) as error:
         print(f"perpguard {args.command}: {error}", file=sys.stderr)  # noqa: T201 - a command's own output
         return USAGE_ERROR
@@ -116,6 +118,8 @@ def _parser() -> argparse.ArgumentParser:
     from proxy.certificate import commands as certificate_commands
     from proxy.drill import commands as drill_commands
     from proxy.kill import rearm_commands
+    from proxy.kill import signing as signing_commands
+    from proxy.leases import commands as lease_commands
     from proxy.ledger import commands as ledger_commands
     from proxy.overrides import commands as override_commands
     from proxy.policy import commands as policy_commands
@@ -135,6 +139,10 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (("gate", "one gate process"), ("warden", "the warden process")):
         process = commands.add_parser(name, help=f"{text} (started by 'up')")
         process.add_argument("--fd", type=int, required=True, help="an inherited listening socket")
+    watchdog = commands.add_parser("watchdog", help="flatten the desk when the guard falls silent")
+    watchdog.add_argument("--guard", metavar="URL", help="the guard's control port; default: the settings'")
+    watchdog.add_argument("--name", help="how the guard and the log call it; default: this host's name")
+    watchdog.add_argument("--supervisor", type=int, metavar="PID", help=argparse.SUPPRESS)
     commands.add_parser("sandbox", help="run the practice exchange; see 'perpguard sandbox --help'")
     demo = commands.add_parser("demo", help="the whole story on this machine, in a minute")
     demo.add_argument("--once", action="store_true", help="run unattended and end")
@@ -142,11 +150,13 @@ def _parser() -> argparse.ArgumentParser:
     kill_commands.add_arguments(commands)
     rearm_commands.add_arguments(commands)
     drill_commands.add_arguments(commands)
+    signing_commands.add_arguments(commands)
     vault_commands.add_arguments(commands)
     audit_commands.add_arguments(commands, ledger_commands.look_back)
     ledger_commands.add_arguments(commands)
     policy_commands.add_arguments(commands)
     override_commands.add_arguments(commands)
+    lease_commands.add_arguments(commands)
     certificate_commands.add_arguments(commands)
     return parser
 
@@ -202,7 +212,9 @@ def _up(args: Arguments) -> int:
     settings = args.settings
     load_policy(settings.policy)
     load_policy(policy_path(settings))
-    open_vault(settings, os.environ)
+    vault = open_vault(settings, os.environ)
+    if settings.watchdog == "local":
+        vault.pair_watchdog()
     Fence.initialise(settings.data_dir)
     passed_on = ["--data-dir", str(settings.data_dir)]
     if args.config is not None:
@@ -222,6 +234,12 @@ def _warden(args: Arguments) -> int:
     from proxy.app import run_warden
 
     return run_warden(args.settings, args.fd)
+
+
+def _watchdog(args: Arguments) -> int:
+    from proxy.app import run_watchdog
+
+    return run_watchdog(args.settings, guard=args.guard, name=args.name, supervisor=args.supervisor)
 
 
 def _rearm(args: Arguments) -> int:
@@ -266,10 +284,22 @@ def _ledger(args: Arguments) -> int:
     return ledger_commands.run(args)
 
 
+def _command(args: Arguments) -> int:
+    from proxy.kill import signing as signing_commands
+
+    return signing_commands.run(args)
+
+
 def _override(args: Arguments) -> int:
     from proxy.overrides import commands as override_commands
 
     return override_commands.run(args)
+
+
+def _leases(args: Arguments) -> int:
+    from proxy.leases import commands as lease_commands
+
+    return lease_commands.run(args.settings, as_json=args.json)
 
 
 def _certificate(args: Arguments) -> int:
@@ -286,6 +316,7 @@ _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "up": _up,
     "gate": _gate,
     "warden": _warden,
+    "watchdog": _watchdog,
     "rearm": _rearm,
     "drill": _drill,
     "demo": _demo,
@@ -294,5 +325,7 @@ _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "ledger": _ledger,
     "policy": _policy,
     "override": _override,
+    "leases": _leases,
     "certificate": _certificate,
+    "command": _command,
 }

@@ -23,6 +23,7 @@ from proxy.overrides.lifecycle import OverrideState
 from proxy.overrides.terms import Terms
 from proxy.policy.desk import PolicyDesk, PolicyRefused
 from proxy.policy.waiting import Pending
+from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.store.fence import Scope
 
@@ -95,6 +96,16 @@ class Control:
             "gates": plain(blocked.gates),
             "in_flight": plain(blocked.in_flight),
         }
+
+    async def reduce(self, *, scope: str, by: str, reason: str) -> Mapping[str, Any]:
+        """Make every account of a scope reduce-only."""
+        parsed = self._scope(scope)
+        covered = self._kill.roster.accounts(parsed)
+        try:
+            reduced = [account for account in covered if await self._kill.reduce(account, by, reason)]
+        except STORE_TROUBLE as trouble:
+            raise ControlRefused(f"{scope} goes on as it was: the store did not answer") from trouble
+        return {"scope": str(parsed), "reduced": reduced}
 
     async def kill_progress(self) -> Mapping[str, Any] | None:
         """The newest job of every account the last press covered."""

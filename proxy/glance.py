@@ -14,6 +14,7 @@ from proxy.accounts.key_watch import KeyWatch
 from proxy.accounts.markets import MarketKeeper
 from proxy.accounts.outside_watch import Found, OutsideWatch
 from proxy.accounts.venue_clock import VenueClock
+from proxy.accounts.venue_timers import VenueTimers
 from proxy.console.plane import (
     AccountView,
     BotView,
@@ -21,12 +22,16 @@ from proxy.console.plane import (
     FeedView,
     FindingView,
     LastDrill,
+    LeaseView,
     OverrideView,
     PositionView,
     ProposalView,
+    WatchdogView,
 )
 from proxy.drill.shelf import newest_drill
 from proxy.kill.bot_stops import BotStops
+from proxy.kill.pursuit import Pursuit
+from proxy.leases.watch import LeaseWatch
 from proxy.overrides.desk import OverrideDesk
 from proxy.overrides.lifecycle import OverrideState
 from proxy.policy.comparing import loosened
@@ -41,6 +46,7 @@ from proxy.store.ramp import ramp_field, ramp_share
 from proxy.store.warden_store import AgedHold, WardenStore
 from proxy.vault.keys import GuardKey, last_four
 from proxy.vault.vault import Vault
+from proxy.watchdog.heart import Heart
 from rules.exposure import worst_case
 from rules.facts import Score
 from rules.model import TradingState
@@ -64,10 +70,14 @@ class Glance:
         keys: Mapping[str, KeyWatch],
         clocks: Mapping[str, VenueClock],
         outside: Mapping[str, OutsideWatch],
+        timers: Mapping[str, VenueTimers],
         markets: Mapping[str, MarketKeeper],
         watch: AnomalyWatch,
         stops: BotStops,
+        pursuit: Pursuit,
         overrides: OverrideDesk,
+        heart: Heart,
+        leases: LeaseWatch,
         now: Callable[[], datetime],
     ) -> None:
         self._settings = settings
@@ -78,10 +88,14 @@ class Glance:
         self._keys = keys
         self._clocks = clocks
         self._outside = outside
+        self._timers = timers
         self._markets = markets
         self._watch = watch
         self._stops = stops
+        self._pursuit = pursuit
         self._overrides = overrides
+        self._heart = heart
+        self._leases = leases
         self._now = now
         self._fence = Fence(settings.data_dir)
 
@@ -122,6 +136,8 @@ class Glance:
             why=scores["desk"].why,
             proposals=await self._proposals(),
             overrides=[override_view(each) for each in self._overrides.open()],
+            leases=[LeaseView(**asdict(each)) for each in self._leases.states()],
+            watchdogs=[WatchdogView(**asdict(each)) for each in self._heart.states()],
             drill=await asyncio.to_thread(self._drill),
         )
 
@@ -196,9 +212,11 @@ class Glance:
             exchange_key=self._keys[keeper.name].verdict,
             clock_offset_ms=self._clocks[keeper.venue].offset_ms,
             outside=[_found(each) for each in self._outside[keeper.name].found],
+            timers=self._timers[keeper.name].armed,
             feed=FeedView(**asdict(keeper.view)),
             anomaly=score.value,
             why=score.why,
+            external_trader=keeper.name in self._pursuit.outsiders,
         )
 
 

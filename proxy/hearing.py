@@ -18,6 +18,7 @@ from proxy.pieces.account import AccountPieces
 from proxy.pieces.desk import DeskPieces
 from proxy.pieces.venue import VenuePieces
 from proxy.signals.attention import SEEN_S
+from rules.decision import Verdict
 
 log = logging.getLogger("perpguard.warden")
 
@@ -51,6 +52,8 @@ def _tell(record: Mapping[str, Any], account: AccountPieces, venue: VenuePieces)
         for symbol in _symbols_of(record):
             account.keeper.expect(request, symbol)
             venue.conditions.attention.saw(symbol, moment)
+        for symbol in _placed_in(record):
+            account.venue_timers.intended(symbol)
     elif record.get("kind") == "outcome":
         venue.conditions.hear_outcome(record)
         account.keeper.happened(request, changed=record.get("result") in ("ACCEPTED", "UNKNOWN"))
@@ -65,6 +68,22 @@ def _symbols_of(record: Mapping[str, Any]) -> list[str]:
         return []
     named = [command.get("symbol") for command in commands if isinstance(command, dict)]
     return [symbol for symbol in named if isinstance(symbol, str)]
+
+
+def _placed_in(record: Mapping[str, Any]) -> list[str]:
+    """The symbols in which orders were let through that may rest."""
+    commands, decisions = record.get("commands"), record.get("decisions")
+    if not isinstance(commands, list) or not isinstance(decisions, list):
+        return []
+    return [
+        command["symbol"]
+        for command, decision in zip(commands, decisions, strict=False)
+        if isinstance(command, dict)
+        and isinstance(decision, dict)
+        and command.get("type") in ("PlaceOrder", "AmendOrder")
+        and isinstance(command.get("symbol"), str)
+        and decision.get("verdict") != Verdict.DENY.value
+    ]
 
 
 def _moment_of(record: Mapping[str, Any]) -> float:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as MalformedEnvironment
 
+from proxy.person_keys import public_key
 from proxy.store.embedded import embedded_url
 
 BINANCE_HOSTS: Final = {
@@ -45,6 +46,18 @@ class VenueSettings(BaseModel):
     other_urls: tuple[str, ...] = ()
 
 
+class AccountSettings(BaseModel):
+    """Source addresses of one account's traffic: ``egress`` for all of it, ``kill_egress`` for its kill alone.
+
+    Binance counts request weight by address and bans addresses, so an account with addresses of its own can be closed
+    whatever others have spent. Keys that are bound to addresses must name them all.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    egress: IPvAnyAddress | None = None
+    kill_egress: IPvAnyAddress | None = None
+
+
 class Settings(BaseSettings):
     """Everything a process of the guard needs to know before it reads the policy and opens the vault."""
 
@@ -57,6 +70,7 @@ class Settings(BaseSettings):
     passphrase: SecretStr | None = None
     passphrase_file: Path | None = None
     venues: dict[str, VenueSettings] = {"binanceusdm": VenueSettings()}
+    accounts: dict[str, AccountSettings] = {}
 
     gate_host: str = "127.0.0.1"
     gate_port: int = Field(default=8080, ge=0, le=65535)
@@ -69,10 +83,21 @@ class Settings(BaseSettings):
     control_people: tuple[str, ...] | None = None
     control_https: bool = False
     control_token: SecretStr | None = None
+    control_commanders: dict[str, str] = {}
+
+    watchdog: Literal["none", "local", "remote"] = "none"
 
     streams: bool = True
     survey_every_s: float = Field(default=15.0, gt=0, le=300)
     markets_every_s: float = Field(default=2.0, gt=0, le=60)
+
+    @field_validator("control_commanders")
+    @classmethod
+    def _public_keys(cls, keys: dict[str, str]) -> dict[str, str]:
+        """Whose signed commands are obeyed: each name with a public key."""
+        for text in keys.values():
+            public_key(text)
+        return keys
 
     @property
     def store(self) -> str:
@@ -93,6 +118,17 @@ class Settings(BaseSettings):
     def stream_urls(self) -> dict[str, str]:
         """Where each venue's private streams are, for the warden's own feeds."""
         return {name: venue.url or BINANCE_STREAMS for name, venue in self.venues.items()}
+
+    @property
+    def egress(self) -> dict[str, str]:
+        """Source address by account, of those that have one."""
+        return {name: str(account.egress) for name, account in self.accounts.items() if account.egress is not None}
+
+    def kill_addresses(self, account: str) -> tuple[str, ...]:
+        """The source addresses an account's kill may go out by, in order; empty is the host's usual one."""
+        known = self.accounts.get(account, AccountSettings())
+        usual = str(known.egress or "")
+        return (str(known.kill_egress), usual) if known.kill_egress is not None else (usual,)
 
     def hosts(self, venue: str) -> Mapping[str, str]:
         """Base URL of each named upstream host of a venue."""

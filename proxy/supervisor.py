@@ -21,14 +21,18 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from proxy.kill.sentinels import obey_kill_signal
 from proxy.settings import Settings
 from proxy.store.embedded import EmbeddedStore
+from proxy.watchdog.stopping import stopping_path
 
 log = logging.getLogger("perpguard.supervisor")
 
 RESTART_PAUSE_S: Final = 0.2
 RESTART_PAUSE_MAX_S: Final = 10.0
 STOP_TIMEOUT_S: Final = 20.0
+WATCHDOG_STOP_TIMEOUT_S: Final = 90.0
+"""A flattening under way is brought to its end: a kill's deadline, and what it then writes down."""
 _BACKLOG: Final = 1024
 
 
@@ -71,17 +75,20 @@ class Supervisor:
         self._children: list[_Child] = []
         self._stopping = False
         self._store: EmbeddedStore | None = None
+        self._watchdog: _Child | None = None
 
     def run(self) -> int:
         """Start everything, keep it running, stop it in order on SIGTERM or SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
+        obey_kill_signal(self._settings.data_dir)
         with ExitStack() as stack:
             stack.enter_context(_only_guard_of(self._settings.data_dir))
             if self._settings.store_url is None:
                 self._store = stack.enter_context(EmbeddedStore(self._settings.data_dir))
             gate = stack.enter_context(listening_socket(self._settings.gate_host, self._settings.gate_port))
             control = stack.enter_context(listening_socket(self._settings.control_host, self._settings.control_port))
+            stopping_path(self._settings.data_dir).unlink(missing_ok=True)
             self._children = self._plan(gate, control)
             print(f"gate    http://{_shown(gate)}/binanceusdm", flush=True)  # noqa: T201 - the command's own output
             print(f"console http://{_shown(control)}/", flush=True)  # noqa: T201
@@ -99,10 +106,20 @@ class Supervisor:
             _Child(f"gate-{number}", self._command("gate", gate), (gate.fileno(),))
             for number in range(self._settings.gate_workers)
         ]
+        if self._settings.watchdog == "local":
+            self._watchdog = _Child("watchdog", self._watchdog_command(control))
+            return [warden, *gates, self._watchdog]
         return [warden, *gates]
 
     def _command(self, name: str, listener: socket.socket) -> list[str]:
         return [sys.executable, "-m", "proxy", *self._arguments, name, "--fd", str(listener.fileno())]
+
+    def _watchdog_command(self, control: socket.socket) -> list[str]:
+        host, port = control.getsockname()[:2]
+        asked_at = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read here, not bound
+        url = f"http://[{asked_at}]:{port}" if ":" in asked_at else f"http://{asked_at}:{port}"
+        own = ["--guard", url, "--name", "local", "--supervisor", str(os.getpid())]
+        return [sys.executable, "-m", "proxy", *self._arguments, "watchdog", *own]
 
     def _tend(self) -> None:
         if self._store is not None and self._store.tend():
@@ -117,7 +134,8 @@ class Supervisor:
         child.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             child.command,
             pass_fds=tuple(child.descriptors),
-            env=self._environment | {"PERPGUARD_SUPERVISED": str(os.getpid())},
+            # A watchdog is of use when its supervisor is gone; the others end with it.
+            env=self._environment | ({} if child is self._watchdog else {"PERPGUARD_SUPERVISED": str(os.getpid())}),
             start_new_session=True,
         )
         child.started_at = time.monotonic()
@@ -134,20 +152,25 @@ class Supervisor:
         self._stopping = True
 
     def _stop(self) -> None:
-        """Gates first, so that no order is left without its warden; then the warden; the store last, by the stack."""
-        deadline = time.monotonic() + STOP_TIMEOUT_S
-        for child in reversed(self._children):
-            if child.process is None:
-                continue
-            child.process.terminate()
-        for child in reversed(self._children):
-            if child.process is None:
-                continue
-            try:
-                child.process.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                child.process.kill()
-                child.process.wait()
+        """Gates first, so that no order is left without its warden; then the warden; then the watchdog, which has
+        heard by now that this is on purpose; the store last, by the stack."""
+        stopping_path(self._settings.data_dir).touch(mode=0o600)
+        _end([child for child in reversed(self._children) if child is not self._watchdog], STOP_TIMEOUT_S)
+        if self._watchdog is not None:
+            _end([self._watchdog], WATCHDOG_STOP_TIMEOUT_S)
+
+
+def _end(children: Sequence[_Child], timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    running = [child.process for child in children if child.process is not None]
+    for process in running:
+        process.terminate()
+    for process in running:
+        try:
+            process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 @contextmanager

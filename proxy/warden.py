@@ -6,6 +6,7 @@ Each loop below has one job and a bound; the loops share nothing but the pieces 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -25,6 +26,8 @@ from proxy.store.client import STORE_TROUBLE
 from proxy.vault.errors import VaultError
 from proxy.vault.keys import KeyState
 from proxy.vault.vault import Vault
+from proxy.watchdog.heart import GOODBYE_MAX_S
+from proxy.watchdog.stopping import stopping_path
 
 log = logging.getLogger("perpguard.warden")
 
@@ -73,6 +76,8 @@ class Warden:
         async with asyncio.TaskGroup() as loops:
             loops.create_task(desk.kill.mirror())
             loops.create_task(desk.pursuit.run())
+            loops.create_task(desk.line.serve())
+            loops.create_task(desk.sentinels.run())
             loops.create_task(self._mirror_keys())
             loops.create_task(desk.certificates.run())
             await self._scribe.open()
@@ -88,6 +93,14 @@ class Warden:
             loops.create_task(self._scribe.merge_journals())
             loops.create_task(self._watch_store())
             loops.create_task(self._decay())
+
+    async def leave(self) -> None:
+        """The guard is being stopped on purpose: tell the watchdogs while the door is open, spare the stops."""
+        if stopping_path(self._ground.settings.data_dir).exists():
+            leaving = [pieces.venue_timers.leave() for pieces in self._desk.accounts.values()]
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GOODBYE_MAX_S):
+                    await asyncio.gather(self._desk.heart.say_goodbye(), *leaving)
 
     async def _until_store_answers(self) -> None:
         """The first state: an epoch of ours, and the policy. The console and the kill are up before this.

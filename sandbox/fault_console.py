@@ -33,6 +33,7 @@ class ArmFaults(msgspec.Struct, forbid_unknown_fields=True):
     reject_429: _Count | None = None
     retry_after_s: Annotated[int, msgspec.Meta(ge=1, le=3_600)] | None = None
     ban_418: Annotated[int, msgspec.Meta(ge=0, le=3 * _DAY_S)] | None = None
+    ban_address: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     maintenance: bool | None = None
     empty_book: bool | list[str] | None = None
     partial_fills: _Count | None = None
@@ -86,7 +87,7 @@ class FaultConsole:
                 setattr(self.faults, name, value)
         self._arm_engine(asked)
         if asked.ban_418 is not None:
-            self._bans.ban_everyone(self._wall_ms() + asked.ban_418 * 1000)
+            self._bans.ban(asked.ban_address, self._wall_ms() + asked.ban_418 * 1000)
         return self.show()
 
     def clear(self) -> dict[str, Any]:

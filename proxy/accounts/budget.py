@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 
 class Budget:
     """A token bucket in monotonic time."""
 
-    def __init__(self, per_minute: int) -> None:
+    def __init__(self, per_minute: int, monotonic: Callable[[], float] | None = None) -> None:
+        self._monotonic = monotonic or time.monotonic
         self._capacity = per_minute
         self._tokens = float(per_minute)
-        self._at = time.monotonic()
+        self._at = self._monotonic()
 
     def available(self, tokens: int = 1) -> bool:
         """Whether so many tokens are there."""
-        now = time.monotonic()
+        now = self._monotonic()
         self._tokens = min(self._capacity, self._tokens + (now - self._at) * self._capacity / 60)
         self._at = now
         return self._tokens >= tokens

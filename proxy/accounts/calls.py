@@ -9,11 +9,17 @@ from typing import Any, Final, TypeAlias
 
 import aiohttp
 from ccxt.base.errors import BaseError
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
 
 from proxy.accounts.client import BinanceClient, no_redirects, redirected
-from proxy.accounts.resolver import RememberingResolver
-from proxy.accounts.troubles import VenueRefused, VenueUnavailable, VenueUnreached
+from proxy.accounts.egress import WaysOut, open_session
+from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueUnavailable, VenueUnreached
 from proxy.vault.keys import Secret
 
 Call: TypeAlias = Callable[[dict[str, str]], Awaitable[Any]]
@@ -22,12 +28,15 @@ Call: TypeAlias = Callable[[dict[str, str]], Awaitable[Any]]
 _ATTEMPTS: Final = 3
 _RETRY_WAIT: Final = wait_random_exponential(multiplier=0.1, max=0.5)
 _CLOCK_OFF: Final = -1021
+_BANNED: Final = 418
 
 
 class Calls:
     """One key's connections. ``client`` names what can be called. Build it inside a running event loop.
 
-    ``other_urls`` are more addresses of the same venue; ``address`` counts which one is in use.
+    ``other_urls`` are more addresses of the same venue; ``address`` counts which one is in use. ``addresses`` are the
+    source addresses to go out by, the first until the venue bans it; empty is the usual one. ``trace`` makes what
+    watches the requests of one of those.
     """
 
     def __init__(
@@ -39,7 +48,15 @@ class Calls:
         spot_url: str | None,
         timeout: float,
         other_urls: Sequence[str] = (),
+        addresses: Sequence[str] = ("",),
+        trace: Callable[[str], aiohttp.TraceConfig] | None = None,
     ) -> None:
+        self._ways = WaysOut(
+            [
+                open_session(address, [no_redirects(), *([trace(address)] if trace is not None else [])])
+                for address in addresses
+            ]
+        )
         self.client = BinanceClient(
             {
                 "apiKey": api_key,
@@ -47,11 +64,7 @@ class Calls:
                 "timeout": int(timeout * 1000),
                 # The venue's own 429 sets the pace: waiting in a queue of ours is time in the market.
                 "enableRateLimit": False,
-                "session": aiohttp.ClientSession(
-                    trust_env=False,
-                    trace_configs=[no_redirects()],
-                    connector=aiohttp.TCPConnector(resolver=RememberingResolver()),
-                ),
+                "session": self._ways.current,
             }
         )
         # At debug level ccxt writes headers, the API key among them.
@@ -64,9 +77,8 @@ class Calls:
 
     async def aclose(self) -> None:
         """Close the connections. Call it once, at the end."""
-        session = self.client.session
         await self.client.close()
-        await session.close()
+        await self._ways.aclose()
 
     def adjust_clock(self, offset_ms: int) -> None:
         """The venue's time less this host's: from now on requests are stamped with the venue's."""
@@ -89,7 +101,7 @@ class Calls:
             return await self._repeated(call, params or {})
 
     async def _repeated(self, call: Call, params: dict[str, str]) -> Any:
-        retry = retry_if_exception_type(VenueUnavailable)
+        retry = retry_if_exception_type(VenueUnavailable) | retry_if_exception(_by_another_way)
         async for attempt in AsyncRetrying(
             stop=stop_after_attempt(_ATTEMPTS), wait=_RETRY_WAIT, retry=retry, reraise=True
         ):
@@ -98,13 +110,30 @@ class Calls:
         raise AssertionError("tenacity reraises")
 
     async def once(self, call: Call, params: dict[str, str]) -> Any:
-        """A request that is sent once, whatever becomes of it."""
+        """A request that is sent once, whatever becomes of it.
+
+        A ban of the address it went out by demands no silence where there is another: the next request goes by that.
+        """
+        way = self._ways.current
+        self.client.session = way
         try:
             return await call(dict(params))
+        except VenueThrottled as trouble:
+            if trouble.status != _BANNED:
+                raise
+            raise VenueThrottled(_BANNED, self._ways.banned(way, trouble.retry_after)) from None
+        except VenueUnavailable:
+            self._ways.failed(way)
+            raise
         except BaseError as trouble:
+            self._ways.failed(way)
             # ccxt's text holds the whole signed URL; the names of the error and its cause say enough.
             cause = f" ({type(trouble.__cause__).__name__})" if trouble.__cause__ else ""
             raise VenueUnreached(f"{type(trouble).__name__}{cause}") from None
+
+
+def _by_another_way(trouble: BaseException) -> bool:
+    return isinstance(trouble, VenueThrottled) and trouble.status == _BANNED and trouble.retry_after == 0
 
 
 async def together(*calls: Coroutine[Any, Any, Any]) -> list[Any]:

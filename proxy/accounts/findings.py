@@ -24,11 +24,15 @@ class Activity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Something the guard did not forward. ``subject`` is the symbol, or empty for the account as a whole."""
+    """Something the guard did not forward. ``subject`` is the symbol, or empty for the account as a whole.
+
+    ``client_order_id`` names the order, of which this is the first that was seen; else it is empty.
+    """
 
     activity: Activity
     subject: str
     detail: str
+    client_order_id: str = ""
 
     @property
     def is_outside(self) -> bool:

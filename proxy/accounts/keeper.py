@@ -76,7 +76,10 @@ class FeedState:
 
 
 class AccountKeeper:
-    """Keeps one account. ``expect`` and ``happened`` are how the warden says that a symbol moved."""
+    """Keeps one account. ``expect`` and ``happened`` are how the warden says that a symbol moved.
+
+    ``turned`` hears of every turn of the loop that judges, and for how long it then waits.
+    """
 
     def __init__(
         self,
@@ -89,6 +92,7 @@ class AccountKeeper:
         books: Bookkeeper,
         record: Record,
         streams: bool,
+        turned: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._desk = desk
         self._hands = hands
@@ -97,6 +101,7 @@ class AccountKeeper:
         self._survey_every_s = survey_every_s
         self._books = books
         self._record = record
+        self._turned = turned
         self._news = asyncio.Event()
         self.feed = Feed(hands.name, opened=self._opened, broke=self._doubt, woke=self._news.set) if streams else None
         self._doubts = 0
@@ -245,6 +250,7 @@ class AccountKeeper:
     async def _judge(self) -> None:
         """Survey for ever: when it is time, when there is doubt, and symbols that moved unheard."""
         while True:
+            self._turned(0.0)
             pause = 0.0
             try:
                 if self._lost:
@@ -264,6 +270,7 @@ class AccountKeeper:
             except (VenueTrouble, *STORE_TROUBLE) as trouble:
                 log.warning("survey of %s failed: %s", self.name, trouble)
                 pause = 1.0
+            self._turned(pause)
             await asyncio.sleep(pause)
             await self._wait()
 
@@ -416,6 +423,7 @@ class AccountKeeper:
         if self._changed:
             ready = min(self._changed.values()) + SETTLE_LAG_S if self._quick.available() else now + 1.0
             until = min(until, ready)
+        self._turned(max(0.0, until - now))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, until - now)):
                 await self._wake.wait()

@@ -283,7 +283,8 @@ class OutsideDetector:
     ) -> None:
         if key in self._suspicions or key in self._reported or len(self._suspicions) >= SUSPICIONS_MAX:
             return
-        finding = Finding(activity=activity, subject=subject, detail=detail)
+        named = str(explanation[1]) if activity is Activity.ORDER else ""
+        finding = Finding(activity=activity, subject=subject, detail=detail, client_order_id=named)
         self._suspicions[key] = Suspicion(finding=finding, due=at + GRACE_S, explanation=explanation)
 
     def _explain(self, explanation: Explanation, at: float) -> None:

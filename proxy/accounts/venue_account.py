@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from aiohttp import TraceConfig
+
 from proxy.accounts.calls import Calls, together
 from proxy.accounts.client import Row
 from proxy.accounts.market_payloads import markets_of
@@ -43,6 +45,7 @@ from proxy.accounts.survey import Survey
 from proxy.accounts.troubles import VenueRefused
 from proxy.vault.keys import Secret
 from proxy.vault.permissions import KeyPermissions
+from proxy.venues.binance.usage import read_limits
 from rules.instrument import Instrument
 from rules.snapshot import Account, Market, OpenOrder
 
@@ -57,7 +60,9 @@ class VenueAccount:
     """One account at one venue, with a connection pool of its own. Build it inside a running event loop.
 
     ``spot_url`` is where the venue keeps what is not of its futures, such as a key's rights; ``base_url`` by default.
-    ``other_urls`` are more addresses of the same venue, for who knows how to turn to them.
+    ``other_urls`` are more addresses of the same venue, for who knows how to turn to them. ``addresses`` are the source
+    addresses it goes out by: the first, and another when the venue bans that. ``trace`` makes what watches the requests
+    of one of those.
     """
 
     def __init__(
@@ -71,6 +76,8 @@ class VenueAccount:
         spot_url: str | None = None,
         timeout: float = 5.0,
         other_urls: Sequence[str] = (),
+        addresses: Sequence[str] = ("",),
+        trace: Callable[[str], TraceConfig] | None = None,
     ) -> None:
         if venue != "binanceusdm":
             raise ValueError(f"no hands for venue {venue!r}; known: binanceusdm")
@@ -83,6 +90,8 @@ class VenueAccount:
             spot_url=spot_url,
             timeout=timeout,
             other_urls=other_urls,
+            addresses=addresses,
+            trace=trace,
         )
         self._venue = self.calls.client
         self._read = self.calls.read
@@ -110,6 +119,11 @@ class VenueAccount:
         rows = parsed(lambda: tuple(listing["symbols"]))
         found = (instrument_of(row, tiers) for row in rows)
         return {instrument.symbol: instrument for instrument in found if instrument is not None}
+
+    async def rate_limits(self) -> dict[str, int]:
+        """The venue's limits, by ``proxy.budget.published.Limit``; weight 1."""
+        listing = await self._read(self._venue.fapiPublicGetExchangeInfo)
+        return parsed(lambda: read_limits(listing["rateLimits"]))
 
     async def survey(self, now: datetime) -> Survey:
         """The whole account, orders read before positions."""
@@ -217,15 +231,23 @@ class VenueAccount:
         rows = await self._read(self._venue.fapiPrivateGetOpenOrders, {"symbol": symbol})
         return parsed(lambda: tuple(map(plain_order, rows)))
 
-    async def cancel_order(self, symbol: str, client_order_id: str) -> None:
-        """Cancel one plain order by the client's id. One that is gone already is as good; safe to do twice."""
+    async def cancel_order(self, symbol: str, client_order_id: str, *, conditional: bool = False) -> None:
+        """Cancel one order by the client's id. One that is gone already is as good; safe to do twice."""
+        cancel = self._venue.fapiPrivateDeleteAlgoOrder if conditional else self._venue.fapiPrivateDeleteOrder
+        named = {"clientAlgoId" if conditional else "origClientOrderId": client_order_id}
         try:
-            await self._read(
-                self._venue.fapiPrivateDeleteOrder, {"symbol": symbol, "origClientOrderId": client_order_id}
-            )
+            await self._read(cancel, named if conditional else {"symbol": symbol, **named})
         except VenueRefused as refusal:
             if refusal.code != _NOTHING_TO_CANCEL:
                 raise
+
+    async def arm_timer(self, symbol: str, countdown_s: int) -> None:
+        """Let the venue cancel the symbol's orders in ``countdown_s`` unless armed again; 0 disarms. Weight 10.
+
+        Binance, "Auto-Cancel All Open Orders", seen 2026-11: one countdown a symbol, checked every 10 ms or so.
+        """
+        timer = {"symbol": symbol, "countdownTime": str(countdown_s * 1000)}
+        await self._read(self._venue.fapiPrivatePostCountdownCancelAll, timer)  # Safe to do twice, like a read.
 
     async def cancel_conditional(self, symbol: str, client_order_id: str) -> None:
         """Cancel one conditional order by the client's id. One that is gone already is as good; safe to do twice."""

@@ -25,8 +25,9 @@ from proxy.accounts.troubles import (
     VenueUnavailable,
     VenueUnreached,
 )
-from proxy.accounts.way_out_payloads import CloseReport, Fee, Listed, close_report, fees_of, listing_of, moment
+from proxy.accounts.way_out_payloads import CloseReport, Listed, close_report, fees_of, listing_of, moment
 from proxy.venues.binance.client_ids import is_guards
+from rules.kill.events import Fee
 from rules.model import PositionSide, Side
 
 T = TypeVar("T")
@@ -56,6 +57,8 @@ class WayOut:
         self._venue = calls.client
         self._venue.options["recvWindow"] = _RECEIVE_WINDOW_MS
         self._venue.timeout = min(self._venue.timeout, _TIMEOUT_MS)
+        # Reading the certificates takes 20 ms, which would otherwise pass after the press.
+        self._venue.open()
         self._silent_until: dict[str, float] = {}
 
     async def server_time(self) -> datetime | None:

@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from proxy.accounts.market_payloads import Depth, Touch
-from rules.kill.events import Refusal
+from rules.kill.events import Fee, Refusal
 from rules.kill.legs import BookLevel, LotSize, OpenLeg, RestingOrder
 from rules.model import MarginMode, PositionSide, Side
 
@@ -49,15 +49,6 @@ class CloseReport:
     filled_quantity: Decimal
     average_price: Decimal | None
     venue_time: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fee:
-    """What the venue charged for one execution of an order."""
-
-    order_id: str
-    amount: Decimal
-    asset: str
 
 
 def listing_of(rows: Iterable[Row]) -> dict[str, Listed]:
@@ -102,11 +93,12 @@ def close_report(row: Row) -> CloseReport:
 
 
 def fees_of(rows: Iterable[Row]) -> tuple[Fee, ...]:
-    """The rows of userTrades."""
-    return tuple(
-        Fee(order_id=str(row["orderId"]), amount=Decimal(row["commission"]), asset=row["commissionAsset"])
-        for row in rows
-    )
+    """The rows of userTrades, those of one order added up."""
+    charged: dict[tuple[str, str], Decimal] = {}
+    for row in rows:
+        paid = str(row["orderId"]), row["commissionAsset"]
+        charged[paid] = charged.get(paid, Decimal(0)) + Decimal(row["commission"])
+    return tuple(Fee(order_id=order_id, amount=amount, asset=asset) for (order_id, asset), amount in charged.items())
 
 
 def moment(milliseconds: object) -> datetime | None:

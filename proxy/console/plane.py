@@ -57,7 +57,8 @@ class AccountView:
 
     ``exchange_key`` is ``sound``, ``unknown``, or what is wrong with the key's rights. ``clock_offset_ms`` is the
     venue's time less the guard's. ``outside`` are the newest findings of what did not come through the guard.
-    ``anomaly`` is the score of all its bots together, ``why`` what drove it.
+    ``anomaly`` is the score of all its bots together, ``why`` what drove it. ``external_trader`` says that it went on
+    being traded past the guard after a kill; ``timers`` are the symbols on which the venue's own dead-man timer stands.
     """
 
     name: str
@@ -77,8 +78,10 @@ class AccountView:
     exchange_key: str = "unknown"
     clock_offset_ms: int | None = None
     outside: Sequence[FindingView] = ()
+    timers: Sequence[str] = ()
     anomaly: float = 0.0
     why: str = ""
+    external_trader: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +150,32 @@ class LastDrill:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseView:
+    """A bot's promise to be heard again within ``left_s`` seconds; negative when it was not. ``step`` is what followed:
+    reduce, cancel or flatten."""
+
+    bot: str
+    account: str
+    ttl_s: float
+    left_s: float
+    step: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchdogView:
+    """A process that flattens when the guard is silent. ``name`` is empty for one that is configured and never called.
+
+    ``duty`` is what it says it is at: waiting, watching, standing down, flattening. ``lost``: it called, and does not
+    any more.
+    """
+
+    name: str
+    duty: str
+    heard_age_s: float | None
+    lost: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeskView:
     """The desk in one glance. ``anomaly`` is the score across accounts, ``why`` what drove it.
 
@@ -169,6 +198,8 @@ class DeskView:
     why: str = ""
     overrides: Sequence[OverrideView] = ()
     drill: LastDrill | None = None
+    watchdogs: Sequence[WatchdogView] = ()
+    leases: Sequence[LeaseView] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +274,13 @@ class ControlPlane(Protocol):
         said so), in_flight (what was on the wire). The job runs on.
 
         Raises ``ControlRefused`` for an unknown scope.
+        """
+        ...
+
+    async def reduce(self, *, scope: str, by: str, reason: str) -> Mapping[str, Any]:
+        """Let nothing in that adds risk: scope, reduced (the accounts that were not so, nor stopped, before).
+
+        Raises ``ControlRefused`` for an unknown scope, and when the store does not answer.
         """
         ...
 

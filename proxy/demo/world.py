@@ -54,7 +54,11 @@ class World:
         gate_workers: int = 2,
         bots: tuple[str, ...] = (BOT,),
         withdrawals: bool = False,
+        weight_limit: int = 0,
+        order_limit: int = 0,
+        more_settings: str = "",
     ) -> None:
+        """The exchange counts weight and orders without refusing, unless a limit is given, as Binance's are."""
         self.data_dir = data_dir
         self.exchange_key = f"practice-{secrets.token_hex(12)}"
         self.exchange_secret = Secret(secrets.token_hex(32))
@@ -67,6 +71,8 @@ class World:
         self._gate_workers = gate_workers
         self._bots = bots
         self._withdrawals = withdrawals
+        self._limits = (order_limit, weight_limit)
+        self._more_settings = more_settings
         self._stack = ExitStack()
         self._guard: subprocess.Popen[str] | None = None
         self.places: Places
@@ -136,8 +142,9 @@ class World:
     @property
     def _exchange_settings(self) -> str:
         """The practice exchange's settings file."""
+        order_limit, weight_limit = self._limits
         return (
-            f'seed = 7\nscenario = "{self._scenario}"\norder_limit = 0\nweight_limit = 0\n'
+            f'seed = 7\nscenario = "{self._scenario}"\norder_limit = {order_limit}\nweight_limit = {weight_limit}\n'
             f'[[account]]\nname = "{ACCOUNT}"\napi_key = "{self.exchange_key}"\n'
             f'api_secret = "{self.exchange_secret.reveal()}"\nbalance = "{self._balance}"\n'
             f"withdrawals = {str(self._withdrawals).lower()}\n"
@@ -149,6 +156,7 @@ class World:
             f'data_dir = "."\npolicy = "{self._policy}"\ndesk = "demo"\n'
             f"gate_port = {gate_port}\ncontrol_port = {control_port}\ngate_workers = {self._gate_workers}\n"
             f'markets_every_s = 0.5\n[venues.{VENUE}]\nurl = "{exchange}"\n'
+            f"{self._more_settings}"
         )
 
     def _fill_vault(self) -> None:

@@ -23,7 +23,7 @@ from proxy.drill.shelf import DrillReport, drill_id
 from proxy.kill.hands import AccountHands, Reading
 from proxy.kill.job import kill
 from proxy.store.fence import DESK, Fence
-from rules.kill.events import CancelStep, CloseStep, Fill, Phase
+from rules.kill.events import CancelStep, CloseStep, Fee, Fill, Phase
 from rules.kill.legs import OpenLeg, OrderKind, RestingOrder
 from rules.kill.settings import Flatten
 
@@ -105,9 +105,11 @@ class DryHands:
         self._sent[client_order_id] = report
         return report
 
-    async def tally(self, closes: Sequence[tuple[CloseStep, str]], since: datetime) -> tuple[Fill, ...]:
-        """Nothing was filled: the cost is the estimate."""
-        return ()
+    async def tally(
+        self, closes: Sequence[tuple[CloseStep, str]], symbols: Sequence[str], since: datetime
+    ) -> tuple[tuple[Fill, ...], tuple[Fee, ...]]:
+        """Nothing was filled and nothing charged: the cost is the estimate."""
+        return (), ()
 
     def _left(self, orders: tuple[RestingOrder, ...], kind: OrderKind) -> tuple[RestingOrder, ...]:
         return tuple(order for order in orders if (kind, order.symbol) not in self._cancelled)

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from proxy.drill.shelf import AccountDrill
-from proxy.kill.job import newest_jobs
+from proxy.kill.jobs import newest_jobs
 from proxy.kill.journal import Journal
 from proxy.kill.report import account_report
 from rules.kill.events import Surveyed

@@ -11,13 +11,16 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from proxy.budget.meter import Meter
 from proxy.gate.clock import GateClock
+from proxy.gate.egress import Egress, VenueBudget
 from proxy.gate.event_views import EventViews
 from proxy.gate.http import BinanceDoor
 from proxy.gate.identity import Identities
 from proxy.gate.journal import Journal
 from proxy.gate.judge import Judge
 from proxy.gate.latch import Latch
+from proxy.gate.lease import LeaseDesk
 from proxy.gate.orders import OrderDesk
 from proxy.gate.policy import GatePolicy, policy_of
 from proxy.gate.reads import ReadDesk, VenueReads
@@ -26,7 +29,6 @@ from proxy.gate.streams.door import SocketDoor
 from proxy.gate.streams.keys import KeyedSockets
 from proxy.gate.streams.relay import Relay
 from proxy.gate.trading import TradingDoor
-from proxy.gate.upstream import HttpxUpstream
 from proxy.gate.user_streams import UserStreams
 from proxy.gate.views import Views
 from proxy.settings import Settings
@@ -45,11 +47,13 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     store = GateStore(settings.store, settings.desk, policy_of=policy_of)
     policies = GatePolicy(store, policy)
     journal = Journal(settings.data_dir)
-    upstream = HttpxUpstream()
     fence = Fence(settings.data_dir)
     latch = Latch(store)
     hosts = settings.hosts(VENUE)
     clock = GateClock(store, VENUE, now)
+    meter = Meter(clock.now, others=settings.gate_workers - 1)
+    upstream = Egress(meter, settings.egress)
+    budget = VenueBudget(meter, upstream, store, VENUE)
     identities = Identities(vault, VENUE)
     stream_host = settings.stream_hosts(VENUE)["fstream"]
     relay = Relay(stream_host)
@@ -68,7 +72,7 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         await store.warm()
         await clock.read()
-        async with _beside(clock.follow(), keys.watch(), policies.follow(), latch.follow()):
+        async with _beside(clock.follow(), keys.watch(), policies.follow(), budget.follow(), latch.follow()):
             # Where the protocol class finds it: uvicorn hands the state to every connection.
             yield {"sockets": sockets}
         for close in (streams.aclose, relay.aclose, door.drain, upstream.aclose, store.aclose):
@@ -86,13 +90,15 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
         now=now,
         venue_now=clock.now,
         shared=SharedAccount(views, store, venue.ask),
+        budget=budget,
     )
     door = BinanceDoor(
         app,
         identities=identities,
         orders=orders,
-        reads=ReadDesk(store=store, views=views, venue=venue),
+        reads=ReadDesk(store=store, views=views, venue=venue, budget=budget),
         streams=streams,
+        leases=LeaseDesk(store),
         now=clock.now,
     )
     trading = TradingDoor(identities=identities, store=store, keys=keys, carry=door.carry, now=clock.now)

@@ -15,6 +15,7 @@ from typing import Any, Final
 from proxy.clock import milliseconds
 from proxy.gate.answers import Answer, refusal
 from proxy.gate.identity import Identities, Identity, Refused
+from proxy.gate.lease import LeaseDesk, lease_route
 from proxy.gate.orders import OrderDesk
 from proxy.gate.protocol import BODY_BYTES_MAX
 from proxy.gate.reads import ReadDesk
@@ -25,6 +26,8 @@ from proxy.venues.binance.requests import VenueRequest, read_request
 from proxy.venues.binance.route import Access, Kind, Route
 from proxy.venues.binance.routes import find_route
 from proxy.venues.binance.wire import read_parameters
+from rules.intent import is_guaranteed_exit
+from rules.model import ArmDeadMan, CancelAll, CancelOrder, PlaceOrder
 
 log = logging.getLogger("perpguard.gate")
 
@@ -35,7 +38,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PREFIX: Final = "/binanceusdm"
 UNDER_WAY_MAX: Final = 512
-"""Requests of one gate process at the same time; beyond it a bot is told at once instead of waiting in line."""
+"""Requests of one gate process at the same time, and as many that ask to leave; beyond it a bot is told at once."""
 
 
 class Disconnected(Exception):
@@ -56,6 +59,7 @@ class BinanceDoor:
         orders: OrderDesk,
         reads: ReadDesk,
         streams: UserStreams,
+        leases: LeaseDesk,
         now: Callable[[], datetime],
     ) -> None:
         self._app = app
@@ -63,8 +67,10 @@ class BinanceDoor:
         self._orders = orders
         self._reads = reads
         self._streams = streams
+        self._leases = leases
         self._now = now
         self._under_way: set[asyncio.Task[Answer]] = set()
+        self._leaving: set[asyncio.Task[Answer]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -82,13 +88,13 @@ class BinanceDoor:
 
     async def drain(self) -> None:
         """Wait for the orders under way; called when the process is asked to stop."""
-        if self._under_way:
-            await asyncio.wait(self._under_way, timeout=15)
+        if under_way := self._under_way | self._leaving:
+            await asyncio.wait(under_way, timeout=15)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         method = scope["method"]
         path = scope["raw_path"].decode("ascii", "replace")[len(PREFIX) :]
-        route = find_route(method, path)
+        route = lease_route(method, path) or find_route(method, path)
         if route is None or route.kind is Kind.DENY:
             return refusal(rejections.unknown_route(method, path, route.reason if route is not None else ""))
         headers = dict(scope["headers"])
@@ -121,6 +127,8 @@ class BinanceDoor:
                 parameters,
                 milliseconds(self._now()),
             )
+        if route.kind is Kind.LEASE and identity is not None:
+            return await self._leases.answer(route, parameters, identity)
         return await self.carry(read_request(route, parameters), identity)
 
     async def carry(self, request: VenueRequest, identity: Identity | None) -> Answer:
@@ -130,17 +138,28 @@ class BinanceDoor:
         if not request.commands:
             return await self._reads.read(request, identity)
         assert identity is not None  # noqa: S101 - law 5: the table has no public row that moves money; a test walks it
-        if len(self._under_way) >= UNDER_WAY_MAX:
+        under_way = self._leaving if _asks_to_leave(request) else self._under_way
+        if len(under_way) >= UNDER_WAY_MAX:
             return refusal(rejections.cannot_judge())
         # Shielded: a bot that hangs up, or a stopping server, must not tear an order between sending and settling.
         task = asyncio.create_task(self._orders.carry(request, identity))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
         try:
             return await asyncio.shield(task)
         except Exception:  # The edge of the order path: a bug there may come after the send, so nothing is denied.
             log.exception("an order failed in the guard; its hold stays until the venue has been asked")
             return refusal(rejections.unknown_outcome())
+
+
+def _asks_to_leave(request: VenueRequest) -> bool:
+    """Whether a request is cancels and exits alone, by its own words: a flood of entries must not shut the way out."""
+    return all(
+        is_guaranteed_exit(command)
+        if isinstance(command, PlaceOrder)
+        else isinstance(command, CancelOrder | CancelAll | ArmDeadMan)
+        for command in request.commands
+    )
 
 
 async def _read_body(receive: Receive) -> bytes | None:

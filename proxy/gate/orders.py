@@ -9,6 +9,7 @@ from typing import Any
 
 from proxy.clock import milliseconds
 from proxy.gate.answers import TRIMMED, Answer, Virtual, passed_headers, refusal
+from proxy.gate.egress import VenueBudget
 from proxy.gate.identity import Identity
 from proxy.gate.judge import Judge, KeyDisabled
 from proxy.gate.recording import Subject, new_decision_id
@@ -33,7 +34,6 @@ from proxy.venues.binance.rejections import (
 )
 from proxy.venues.binance.replies import Reply, read_reply, split_entries
 from proxy.venues.binance.requests import VenueRequest
-from proxy.venues.binance.route import Route
 from proxy.venues.binance.values import plain
 from rules.decision import Breach, Decision, Verdict
 from rules.model import AmendOrder, PlaceOrder
@@ -52,9 +52,11 @@ class OrderDesk:
         now: Callable[[], datetime],
         venue_now: Callable[[], datetime] | None = None,
         shared: SharedAccount | None = None,
+        budget: VenueBudget | None = None,
     ) -> None:
-        """Without ``shared`` every call reaches the whole account."""
+        """Without ``shared`` every call reaches the whole account; without ``budget`` nothing is kept for the kill."""
         self._desk = desk
+        self._budget = budget
         self._shared = shared
         self._judge = judge
         self._upstream = upstream
@@ -103,20 +105,22 @@ class OrderDesk:
         return await self._act(request, ruling, identity, virtual)
 
     async def _act(self, request: VenueRequest, ruling: Ruling, identity: Identity, virtual: Virtual | None) -> Answer:
+        # No await lies between this and the send, or others would spend what was still there.
+        ruling, retry_after = self._within_budget(request, ruling) if virtual is None else (ruling, {})
         told = _in_own_words(ruling, identity.tag)
         refused = _refusals(told)
-        headers = _guard_headers(told)
+        headers = _guard_headers(told) | retry_after
         places = sorted(ruling.cleared)
         if not places:
             if ruling.withheld:
-                await self._settle_unsent(ruling, "withheld")
+                await self._settle_unsent(ruling, _withheld_note(ruling))
             return _answer_refused(request, refused, headers)
         sent_at = self._now()
         try:
             if virtual is not None:
                 reply = await virtual(ruling, identity)
             else:
-                reply = await self._send(request.route, ruling, identity)
+                reply = await self._send(request, ruling, identity)
         except OutcomeUnknown as trouble:
             await self._settle(ruling, Outcome.UNKNOWN, sent_at, [], note=str(trouble))
             return refusal(unknown_outcome(), headers)
@@ -124,14 +128,33 @@ class OrderDesk:
             await self._settle_unsent(ruling, str(trouble))
             return refusal(_not_sent(trouble), headers)
         outcomes = read_reply(request.route, reply.status, reply.body, len(places))
-        note = "" if virtual is None else "virtual"
+        note = "virtual" if virtual is not None else _withheld_note(ruling) if retry_after else ""
         await self._settle_reply(ruling, places, outcomes, sent_at, reply.status, note)
         if _places_orders(ruling) and all(each.outcome is replies.Outcome.UNKNOWN for each in outcomes):
             # A 5xx of a proxy in between reads like a refusal to some clients; say what is true.
             return refusal(unknown_outcome(), headers)
         return _answer(request, reply, places, refused, headers | passed_headers(reply))
 
-    async def _send(self, route: Route, ruling: Ruling, identity: Identity) -> UpstreamReply:
+    def _within_budget(self, request: VenueRequest, ruling: Ruling) -> tuple[Ruling, dict[str, str]]:
+        """The ruling, with what adds risk withheld when the rest of the venue's budget is the kill's; exits go on."""
+        risky = [place for place in ruling.cleared if ruling.decisions[place].intent.adds_risk]
+        if self._budget is None or not risky:
+            return ruling, {}
+        refused = self._budget.refusal(ruling.request.subject.account, request.cost(_orders_in(ruling)))
+        if refused is None:
+            return ruling, {}
+        breach, retry_after_s = refused
+        kept = replace(
+            ruling,
+            cleared={place: each for place, each in ruling.cleared.items() if place not in risky},
+            withheld=ruling.withheld | dict.fromkeys(risky, breach),
+            held={place: each for place, each in ruling.held.items() if place not in risky},
+            fence=None,
+        )
+        return kept, {"Retry-After": str(retry_after_s)}
+
+    async def _send(self, request: VenueRequest, ruling: Ruling, identity: Identity) -> UpstreamReply:
+        route = request.route
         cleared = [ruling.cleared[place] for place in sorted(ruling.cleared)]
         outbound = build(
             route,
@@ -141,7 +164,15 @@ class OrderDesk:
         )
         url = self._hosts[outbound.host] + outbound.path + (f"?{outbound.query}" if outbound.query else "")
         return await self._upstream.send(
-            OutboundRequest(method=outbound.method, url=url, body=outbound.body, api_key=identity.exchange_key.api_key),
+            OutboundRequest(
+                method=outbound.method,
+                url=url,
+                body=outbound.body,
+                api_key=identity.exchange_key.api_key,
+                account=identity.account,
+                cost=request.cost(_orders_in(ruling)),
+                way_out=ruling.fence is None,
+            ),
             ruling.fence,
         )
 
@@ -200,8 +231,18 @@ class OrderDesk:
         await self._judge.settle(ruling, outcome, accepted, record)
 
 
+def _withheld_note(ruling: Ruling) -> str:
+    """For the audit: the decision on these was written down before they were withheld."""
+    return "withheld: " + ", ".join(f"{place} {breach.code}" for place, breach in sorted(ruling.withheld.items()))
+
+
 def _places_orders(ruling: Ruling) -> bool:
-    return any(isinstance(each.command, PlaceOrder | AmendOrder) for each in ruling.cleared.values())
+    return _orders_in(ruling) > 0
+
+
+def _orders_in(ruling: Ruling) -> int:
+    """How many orders would be placed or amended: what the venue counts against the account."""
+    return sum(isinstance(each.command, PlaceOrder | AmendOrder) for each in ruling.cleared.values())
 
 
 def _in_own_words(ruling: Ruling, tag: str) -> Ruling:

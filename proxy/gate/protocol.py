@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from asyncio.events import TimerHandle
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -17,9 +18,17 @@ from uvicorn.server import ServerState
 REQUEST_DEADLINE_S: Final = 5.0
 """From the first byte of a request to its last, and from connecting to the first byte."""
 
+CONNECTIONS_MAX: Final = 4_096
+"""Of one gate process. Beyond it whoever has held a connection longest without one whole request gives it up, so that
+a crowd of clients that never finish anything keeps no bot out: theirs is whole within milliseconds."""
+
 HEADERS_MAX: Final = 64
 HEADER_BYTES_MAX: Final = 16_384
 BODY_BYTES_MAX: Final = 65_536
+
+
+_STRANGERS: Final[WeakKeyDictionary[ServerState, dict[StrictHttpProtocol, None]]] = WeakKeyDictionary()
+"""By server: the connections on which no request was ever whole, the oldest first."""
 
 
 class StrictHttpProtocol(HttpToolsProtocol):
@@ -37,14 +46,21 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self._header_bytes = 0
         self._body_bytes = 0
         self._refused = False
+        self._strangers = _STRANGERS.setdefault(server_state, {})
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the clock: a connection that says nothing is closed."""
+        """Start the clock: a connection that says nothing is closed. Where there are too many, one is closed now."""
         super().connection_made(transport)
+        self._strangers[self] = None
+        if len(self.connections) > CONNECTIONS_MAX:
+            oldest = next(iter(self._strangers))
+            del self._strangers[oldest]
+            oldest.transport.abort()
         self._start_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock."""
+        self._strangers.pop(self, None)
         self._stop_deadline()
         super().connection_lost(exc)
 
@@ -96,6 +112,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self._refuse("an upgrade behind an unanswered request")
         if not self._refused:
+            self._strangers.pop(self, None)
             super().handle_websocket_upgrade()
 
     def on_body(self, body: bytes) -> None:
@@ -113,6 +130,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
         if self._refused:
             return
         self._stop_deadline()
+        self._strangers.pop(self, None)
         super().on_message_complete()
 
     def _count_header(self, length: int) -> None:

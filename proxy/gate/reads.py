@@ -9,6 +9,7 @@ from typing import Final
 
 from proxy.clock import milliseconds
 from proxy.gate.answers import Answer, passed_headers, refusal
+from proxy.gate.egress import VenueBudget
 from proxy.gate.identity import Identity
 from proxy.gate.unreported import told
 from proxy.gate.upstream import NotSent, OutboundRequest, OutcomeUnknown, Upstream
@@ -57,6 +58,8 @@ class VenueReads:
                     url=url,
                     body=outbound.body,
                     api_key=identity.exchange_key.api_key if identity is not None else None,
+                    account=identity.account if identity is not None else "",
+                    cost=request.cost(),
                 ),
                 None,
             )
@@ -69,16 +72,20 @@ class VenueReads:
 class ReadDesk:
     """Answers reads of one venue, for both doors."""
 
-    def __init__(self, *, store: GateStore, views: Views, venue: VenueReads) -> None:
+    def __init__(self, *, store: GateStore, views: Views, venue: VenueReads, budget: VenueBudget | None = None) -> None:
+        """Without ``budget`` nothing is kept for the kill."""
         self._store = store
         self._views = views
         self._venue = venue
+        self._budget = budget
 
     async def read(self, request: VenueRequest, identity: Identity | None) -> Answer:
         """The venue's answer to one read; ``identity`` is ``None`` for a public one.
 
         Never raises for trouble outside, nor for a client order id that is too long.
         """
+        if (kept := self._kept(request, identity)) is not None:
+            return kept
         if identity is None:
             return await self._venue.ask(request, None)
         isolated = self._views.isolates(identity.account, identity.bot)
@@ -101,6 +108,16 @@ class ReadDesk:
         if body is None:
             return refusal(rejections.no_such_order(), answer.headers)
         return Answer(status=answer.status, body=restore(body, identity.tag), headers=answer.headers)
+
+    def _kept(self, request: VenueRequest, identity: Identity | None) -> Answer | None:
+        """The answer when the rest of the venue's budget is the kill's. No await lies between this and the send."""
+        if self._budget is None:
+            return None
+        refused = self._budget.refusal(identity.account if identity is not None else "", request.cost())
+        if refused is None:
+            return None
+        breach, retry_after_s = refused
+        return refusal(rejections.for_breach(breach), {"Retry-After": str(retry_after_s)})
 
     async def _own(self, request: VenueRequest, body: bytes, identity: Identity) -> bytes | None:
         return await self._views.show(

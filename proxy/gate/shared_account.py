@@ -84,7 +84,9 @@ class SharedAccount:
         self._timers = DeadManTimers(store)
 
     def concerns(self, request: VenueRequest, identity: Identity) -> bool:
-        """Whether this call reaches beyond the bot that makes it."""
+        """Whether this call reaches beyond the bot that makes it, or sets the timer that the guard itself keeps."""
+        if any(isinstance(command, ArmDeadMan) for command in request.commands) and self._views.keeps_timers:
+            return True
         wide = any(isinstance(command, CancelAll | ArmDeadMan) for command in request.commands)
         return wide and self._views.isolates(identity.account, identity.bot)
 

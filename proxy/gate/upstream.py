@@ -13,6 +13,8 @@ from urllib.request import Request
 
 import httpx
 
+from rules.kill.budget import Spend
+
 REPLY_BYTES_MAX: Final = 16 * 1024 * 1024
 """Binance's exchangeInfo is about 1 MiB; anything beyond this is not an answer."""
 
@@ -38,12 +40,19 @@ class OutcomeUnknown(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboundRequest:
-    """What goes to the venue: only our own constants, our parameters and our credentials."""
+    """What goes to the venue: only our own constants, our parameters and our credentials.
+
+    ``account`` is whose request it is, empty for nobody's. ``cost`` is what it takes of the venue's budget, ``None``
+    for a host that counts another one. ``way_out`` says that nothing of it adds risk: exits and cancels.
+    """
 
     method: str
     url: str
     body: str
     api_key: str | None
+    account: str = ""
+    cost: Spend | None = None
+    way_out: bool = False
 
     def __repr__(self) -> str:
         # The URL of a signed GET carries the signature; the key is the real one.
@@ -85,12 +94,15 @@ class _NoCookies(DefaultCookiePolicy):
 class HttpxUpstream:
     """httpx with nothing left to the environment: no proxies, no redirects, no retries, bounded everything."""
 
-    def __init__(self) -> None:
+    def __init__(self, local_address: str | None = None) -> None:
+        """``local_address`` is the source address to send from, ``None`` for the host's usual one."""
         limits = httpx.Limits(
             max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX, keepalive_expiry=KEEPALIVE_S
         )
         self._client = httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(http2=False, retries=0, trust_env=False, limits=limits),
+            transport=httpx.AsyncHTTPTransport(
+                http2=False, retries=0, trust_env=False, limits=limits, local_address=local_address
+            ),
             timeout=httpx.Timeout(REPLY_TIMEOUT_S, connect=CONNECT_TIMEOUT_S, pool=POOL_TIMEOUT_S),
             follow_redirects=False,
             trust_env=False,

@@ -27,6 +27,7 @@ from proxy.venues.binance.encode import build
 from proxy.venues.binance.private_stream import combined, key_body, read_listen_key
 from proxy.venues.binance.route import Route
 from proxy.venues.binance.routes import find_route
+from rules.kill.budget import Spend
 
 log = logging.getLogger("perpguard.gate")
 
@@ -215,6 +216,8 @@ class UserStreams:
                 url=self._hosts[outbound.host] + outbound.path,
                 body=outbound.body,
                 api_key=key.api_key,
+                account=key.account,
+                cost=Spend(weight=route.weight),
             ),
             None,
         )

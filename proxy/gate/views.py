@@ -84,6 +84,11 @@ class Views:
         self._store = store
         self._venue = venue
 
+    @property
+    def keeps_timers(self) -> bool:
+        """Whether the guard keeps the venue's dead-man timers armed itself: a symbol has one, and it is not a bot's."""
+        return self._policy().kill.dead_man.enabled
+
     def isolates(self, account: str, bot: str) -> bool:
         """Whether this bot is kept to its own part of the account."""
         rules = self._policy().rules_for(account=account, bot=bot, symbol=None)

@@ -20,7 +20,7 @@ from proxy.accounts.venue_account import VenueAccount
 from proxy.accounts.way_out_payloads import CloseReport
 from proxy.kill.hands import Reading, VenueHands
 from proxy.venues.binance.client_ids import inward
-from rules.kill.events import CancelStep, CloseStep, Fill
+from rules.kill.events import CancelStep, CloseStep, Fee, Fill
 from rules.kill.legs import OpenLeg, OrderKind, RestingOrder
 from rules.model import PositionSide
 
@@ -133,10 +133,13 @@ class BotHands(VenueHands):
         close.heard(report)
         return report
 
-    async def tally(self, closes: Sequence[tuple[CloseStep, str]], since: datetime) -> tuple[Fill, ...]:
-        """What became of closes, under the names the job knows them by."""
-        fills = await super().tally([(step, f"{self._tag}{name}") for step, name in closes], since)
-        return tuple(replace(fill, client_order_id=fill.client_order_id.removeprefix(self._tag)) for fill in fills)
+    async def tally(
+        self, closes: Sequence[tuple[CloseStep, str]], symbols: Sequence[str], since: datetime
+    ) -> tuple[tuple[Fill, ...], tuple[Fee, ...]]:
+        """What became of closes, under the names the job knows them by, and what was charged on symbols."""
+        fills, fees = await super().tally([(step, f"{self._tag}{name}") for step, name in closes], symbols, since)
+        ours = (replace(fill, client_order_id=fill.client_order_id.removeprefix(self._tag)) for fill in fills)
+        return tuple(ours), fees
 
     def _own(self, orders: tuple[RestingOrder, ...]) -> tuple[RestingOrder, ...]:
         return tuple(order for order in orders if inward(order.client_order_id, self._tag) is not None)

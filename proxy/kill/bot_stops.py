@@ -81,6 +81,19 @@ class BotStops:
             if breach is not None and record["id"] not in self._acted:
                 await self._stop(str(record["bot"]), breach, str(record["id"]))
 
+    async def reduce(self, bot: str, by: str, reason: str) -> bool:
+        """Make a bot reduce-only until a person lets it go on. False when it is stopped as far already.
+
+        Raises what the store client raises: then the bot goes on as it was.
+        """
+        stop = BotStop(state=TradingState.REDUCING, rule=by, reason=reason)
+        async with self._truths:
+            if not await self._impose(bot, stop):
+                return False
+        log.error("%s is %s until a person lets it go on: %s", f"bot:{bot}", stop.state.value, stop.reason)
+        await self._record("bot.stopped", by, {"scope": f"bot:{bot}", "state": stop.state.value, "reason": reason})
+        return True
+
     async def rearm(self, bot: str, name: str, reason: str, typed: str) -> int:
         """Let one bot go on; what stops its account or the desk stays. Returns the kill generation.
 
@@ -118,18 +131,24 @@ class BotStops:
         assert breach.stops_bot is not None  # noqa: S101 - _stopping_breach finds no other
         stop = BotStop(state=breach.stops_bot, rule=breach.rule_id, reason=f"{breach.code}: {breach.message}")
         async with self._truths:
-            known = self._stops.get(bot)
-            severity = max(_state(await self._store.controls(), bot).severity, known.state.severity if known else 0)
-            if severity >= stop.state.severity:
-                self._acted.append(decision_id)
-                return
-            await self._set(bot, stop.state)
+            imposed = await self._impose(bot, stop)
             self._acted.append(decision_id)
-            self._stops[bot] = stop
-            await self._keep(bot)
+        if not imposed:
+            return
         log.error("%s is %s until a person lets it go on: %s", f"bot:{bot}", stop.state.value, stop.reason)
         detail = {"scope": f"bot:{bot}", "state": stop.state.value, "reason": stop.reason, "decision": decision_id}
         await self._record("bot.stopped", f"rule {stop.rule}", detail)
+
+    async def _impose(self, bot: str, stop: BotStop) -> bool:
+        """Set and keep a stop, unless the bot is stopped as far already. Called with the truths in hand."""
+        known = self._stops.get(bot)
+        severity = max(_state(await self._store.controls(), bot).severity, known.state.severity if known else 0)
+        if severity >= stop.state.severity:
+            return False
+        await self._set(bot, stop.state)
+        self._stops[bot] = stop
+        await self._keep(bot)
+        return True
 
     async def _mirror_once(self) -> None:
         controls = await self._store.controls()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from proxy.store.fence import Fence, Scope
 
 if TYPE_CHECKING:
+    from proxy.certificate.keeping import Issued
     from proxy.kill.report import AccountReport, KillReport
     from proxy.vault.keys import ExchangeKey
     from proxy.vault.vault import Vault
@@ -52,6 +53,9 @@ def run(args: argparse.Namespace, stdout: TextIO = sys.stdout, stderr: TextIO = 
     except OSError as trouble:
         done = f"nothing: the sentinel could not be written ({trouble})"
     print(done, file=stderr)
+    report = _by_the_warden(args, scope, stderr)
+    if report is not None:
+        return _told(args, report, stdout)
 
     from proxy.vault.errors import VaultError
 
@@ -71,6 +75,35 @@ def run(args: argparse.Namespace, stdout: TextIO = sys.stdout, stderr: TextIO = 
     if unknown:
         return _blocked_only(f"no base URL is set for {', '.join(unknown)}", done, args, stdout, stderr)
     return _drive(args, scope, vault, keys, traders, stdout, stderr)
+
+
+def _by_the_warden(args: argparse.Namespace, scope: Scope, stderr: TextIO) -> KillReport | None:
+    """What the running warden made of it; ``None`` when there is none, or it cannot: then it is done from here."""
+    from proxy.kill.calling import LineRefused, NoWarden, ask_warden
+
+    def show(line: dict[str, Any]) -> None:
+        print(json.dumps(line), file=stderr)
+
+    try:
+        told = ask_warden(args.data_dir, scope=str(scope), by=args.by, reason=args.reason, show=show)
+        return _report_of(told)
+    except (NoWarden, LineRefused) as trouble:
+        print(f"perpguard kill: {trouble}; going to the exchange from here", file=stderr)
+        return None
+
+
+def _report_of(told: dict[str, Any]) -> KillReport:
+    """Raises ``NoWarden`` for the report of a warden of another version."""
+    import msgspec
+
+    from proxy.kill.calling import NoWarden
+    from proxy.kill.report import KillReport as Report
+    from proxy.store import codec
+
+    try:
+        return codec.build(told, Report)
+    except msgspec.ValidationError:
+        raise NoWarden("the warden's report cannot be read") from None
 
 
 def _open_vault(data_dir: Path, passphrase_file: Path | None) -> Vault:
@@ -97,20 +130,27 @@ def _drive(
 
     from proxy.certificate.keeping import CertificateKeeper
     from proxy.clock import utc_now
+
+    report = asyncio.run(_kill(args, scope, keys, traders, stderr))
+    issued = CertificateKeeper(args.data_dir, vault, utc_now).certify(report)
+    return _told(args, report, stdout, issued)
+
+
+def _told(args: argparse.Namespace, report: KillReport, stdout: TextIO, issued: Issued | None = None) -> int:
+    """``issued`` is ``None`` where the warden ran the kill: it issues the certificates itself."""
+    from proxy.certificate.shelf import CertificateShelf
     from proxy.store import codec
     from rules.kill.events import Phase
 
-    report = asyncio.run(_kill(args, scope, keys, traders, stderr))
-    keeper = CertificateKeeper(args.data_dir, vault, utc_now)
-    issued = keeper.certify(report)
     if args.json:
-        print(codec.dump(codec.plain(report) | {"certificates": codec.plain(issued)}).decode(), file=stdout)
+        certificates = {} if issued is None else {"certificates": codec.plain(issued)}
+        print(codec.dump(codec.plain(report) | certificates).decode(), file=stdout)
     else:
         for account in report.accounts:
             print(_summary(account), file=stdout)
-        for each in issued.certificates:
-            print(f"certificate of {each.phase}: {keeper.shelf.path(each.id)}", file=stdout)
-        for trouble in issued.troubles:
+        for each in issued.certificates if issued is not None else ():
+            print(f"certificate of {each.phase}: {CertificateShelf(args.data_dir).path(each.id)}", file=stdout)
+        for trouble in issued.troubles if issued is not None else ():
             print(f"NO CERTIFICATE: {trouble}", file=stdout)
     return FLAT if report.phase in (Phase.FLAT, Phase.FLAT_EXCEPT_DUST) else NOT_FLAT
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from proxy.kill.exchange_keys import key_outcome
 from proxy.kill.gates import NOBODY_ASKED, Acknowledged, acknowledged
 from proxy.kill.hands import AccountHands
-from proxy.kill.in_flight import InFlight, followed, in_flight
-from proxy.kill.job import UnfinishedJob, job_directory, kill, newest_jobs, unfinished_jobs, widened
-from proxy.kill.joins import Join, note_join
+from proxy.kill.in_flight import InFlight, in_flight
+from proxy.kill.jobs import UnfinishedJob, job_directory, newest_jobs, unfinished_jobs, widened
 from proxy.kill.rearm import RearmRefused, rearm
 from proxy.kill.report import AccountReport, KillReport, account_report
 from proxy.kill.roster import Roster
+from proxy.kill.runs import Run, Runs, Work
 from proxy.kill.truths import Truths
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
@@ -52,18 +52,11 @@ class Blocked:
     in_flight: InFlight
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """One job, or several of several accounts, of this process. The paths are known when the journals are."""
-
-    scope: Scope
-    accounts: frozenset[str]
-
-
 class KillDesk:
     """Presses and re-arms for one data directory. ``changed`` hears of every scope whose book a kill may have moved.
 
-    ``flatten`` is how the policy of that moment wants positions closed.
+    ``flatten`` is how the policy of that moment wants positions closed. ``turned`` hears of every turn of the mirror;
+    ``turn`` keeps two hosts from acting on the desk at once.
     """
 
     def __init__(
@@ -76,6 +69,8 @@ class KillDesk:
         certify: Certify,
         changed: Callable[[Scope], None],
         flatten: Callable[[], Flatten],
+        turned: Callable[[], None] = lambda: None,
+        turn: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
     ) -> None:
         self.roster = roster
         self.truths = Truths(Fence(data_dir), store)
@@ -84,9 +79,8 @@ class KillDesk:
         self._record = record
         self._certify = certify
         self._changed = changed
-        self._flatten = flatten
-        self._runs: dict[_Run, asyncio.Task[None]] = {}
-        self._in_flight: dict[Scope, InFlight] = {}
+        self._turned = turned
+        self.runs = Runs(data_dir, store, self.truths, flatten, self._ended, turn)
 
     async def press(self, scope: Scope, by: str, reason: str) -> Blocked:
         """Block at once and start, or join, the job that makes the scope flat. Returns when trading is blocked."""
@@ -94,7 +88,8 @@ class KillDesk:
         generation = self.truths.engage(scope)
         latched = await self.truths.latch(scope, generation, running=True)
         sent = await in_flight(self._store, self.roster.accounts(scope)) if latched else InFlight(known=False)
-        self._start(scope, by, reason, self.roster.covered(scope), pressed, sent)
+        hands = self.roster.covered(scope)
+        self.runs.start(Work(scope=scope, by=by, reason=reason, hands=hands, pressed=pressed, sent=sent))
         gates = await acknowledged(self._store, generation, pressed) if latched else NOBODY_ASKED
         blocked = Blocked(
             scope=scope,
@@ -162,7 +157,7 @@ class KillDesk:
             by = job.by if job is not None else "warden"
             known = unfinished.account in self.roster.accounts(scope)
             hands = [self.roster.hand(scope, unfinished.account)] if known else []
-            self._start(scope, by, "resumed after a crash", hands, asyncio.get_running_loop().time())
+            self.runs.start(Work(scope=scope, by=by, reason="resumed after a crash", hands=hands))
 
     async def again(self, scope: Scope, account: str, by: str, reason: str) -> bool:
         """Make one account of a scope that is still stopped flat anew. False when it is not, or is being made flat."""
@@ -170,7 +165,7 @@ class KillDesk:
             if scope not in self.truths.fence.scopes() or account not in self.roster.accounts(scope):
                 return False
             hands = [self.roster.hand(scope, account)]
-            self._start(scope, by, reason, hands, asyncio.get_running_loop().time())
+            self.runs.start(Work(scope=scope, by=by, reason=reason, hands=hands))
         return True
 
     def engaged(self) -> frozenset[Scope]:
@@ -183,7 +178,7 @@ class KillDesk:
 
     def busy(self, account: str) -> bool:
         """Whether this process is still at a kill of an account, or follows what was in flight."""
-        return any(account in run.accounts for run in self._runs)
+        return any(account in run.accounts for run in self.runs.now)
 
     async def rearm(self, scope: Scope, name: str, reason: str, typed: str) -> int:
         """Open one scope again, in all three places. Returns the new generation.
@@ -191,7 +186,7 @@ class KillDesk:
         Raises ``RearmRefused``, ``FenceCorrupt``, or what the store client raises: then the scope stays stopped.
         """
         async with self.truths.lock:
-            if any(run.scope == scope or self._touches(run, scope) for run in self._runs):
+            if any(run.scope == scope or self._touches(run, scope) for run in self.runs.now):
                 raise RearmRefused(scope, ("its kill has not ended",))
             generation = rearm(self._data_dir, scope, name, reason, typed, self.roster.venues)
             try:
@@ -206,7 +201,7 @@ class KillDesk:
 
     async def mirror(self) -> None:
         """For ever: what one truth stops, the others stop too."""
-        await self.truths.mirror(self.running, self._found)
+        await self.truths.mirror(self.running, self._found, self._turned)
 
     def reports(self) -> tuple[AccountReport, ...]:
         """The newest job of every account, finished or not, read from its journal."""
@@ -221,7 +216,7 @@ class KillDesk:
 
     def in_flight(self, scope: Scope) -> InFlight | None:
         """What was on the wire at the last press of a scope, ``None`` without one in this process."""
-        return self._in_flight.get(scope)
+        return self.runs.in_flight(scope)
 
     def running(self, scope: Scope) -> bool:
         """Whether a job of an account, or of a bot's part of one, that ``scope`` covers has not ended."""
@@ -238,13 +233,13 @@ class KillDesk:
     async def _unfinished(self) -> Sequence[UnfinishedJob]:
         return await asyncio.to_thread(unfinished_jobs, self._data_dir)
 
-    def _touches(self, run: _Run, scope: Scope) -> bool:
+    def _touches(self, run: Run, scope: Scope) -> bool:
         return any(self.roster.covers(scope, account, run.scope.bot) for account in run.accounts)
 
     async def _found(self, scope: Scope, running: bool) -> None:
         """The store learnt of a stop that did not come through this process: by command line, by hand, or elsewhere."""
         self._changed(scope)
-        if self._runs:
+        if self.runs.now:
             return
         covered = [report for report in self.reports() if self.roster.covers(scope, report.account)]
         newest = max(covered, key=lambda report: report.started_at, default=None)
@@ -252,82 +247,13 @@ class KillDesk:
         what = "kill.engaged" if running or newest is None else f"kill.{newest.phase.value.lower()}"
         await self._record(what, by, {"scope": str(scope), "accounts": plain(covered)})
 
-    def _start(
-        self,
-        scope: Scope,
-        by: str,
-        reason: str,
-        hands: Sequence[AccountHands],
-        pressed: float,
-        sent: InFlight | None = None,
-    ) -> None:
-        """One task for a scope and its accounts, however often it is pressed; the others are noted in its journals."""
-        run = _Run(scope, frozenset(each.name for each in hands))
-        if run in self._runs:
-            join = Join(scope=str(scope), by=by, reason=reason, at=datetime.now(UTC))
-            for newest in newest_jobs(self._data_dir):
-                if newest.account in run.accounts and newest.bot == scope.bot and not newest.ended:
-                    note_join(newest.journal.path, join)
-            return
-        task = asyncio.create_task(self._run(scope, by, reason, hands, pressed, sent))
-        self._runs[run] = task
-        task.add_done_callback(lambda _: self._runs.pop(run, None))
-
-    async def _run(
-        self,
-        scope: Scope,
-        by: str,
-        reason: str,
-        hands: Sequence[AccountHands],
-        pressed: float,
-        sent: InFlight | None,
-    ) -> None:
-        report = await self._made_flat(scope, by, reason, hands, pressed, sent)
+    async def _ended(self, scope: Scope, by: str, report: KillReport) -> None:
         generation = report.generation if report.generation is not None else 0
         # Flat or not, the exits belong to the bots again: a kill that ended DEGRADED must trap nobody.
         await self.truths.latch(scope, generation, running=self.running(scope))
         self._changed(scope)
-        followed = self._in_flight.get(scope)
+        followed = self.in_flight(scope)
         detail = plain(report) | ({"in_flight": plain(followed)} if followed is not None else {})
         await self._record(f"kill.{report.phase.value.lower()}", by, detail)
         log.warning("kill of %s ended: %s", scope, report.phase.value)
         await self._certify(report)
-
-    async def _made_flat(
-        self,
-        scope: Scope,
-        by: str,
-        reason: str,
-        hands: Sequence[AccountHands],
-        pressed: float,
-        sent: InFlight | None,
-    ) -> KillReport:
-        """Kill, and kill once more if something was on the wire still when its account had been read as flat."""
-        if sent is None:
-            return await kill(self._data_dir, scope, hands, by, reason, latch=self._tell_store, flatten=self._flatten())
-        self._in_flight[scope] = sent
-        async with asyncio.TaskGroup() as both:
-            following = both.create_task(followed(self._store, sent, pressed))
-            report = await kill(
-                self._data_dir, scope, hands, by, reason, latch=self._tell_store, flatten=self._flatten()
-            )
-            late = not following.done()
-            if not report.flat:
-                following.cancel()  # Pursuit goes on until it is flat, and what arrives meanwhile is seen.
-        if following.cancelled():
-            return report
-        self._in_flight[scope] = following.result()
-        if not late:
-            return report
-        return await kill(
-            self._data_dir,
-            scope,
-            hands,
-            by,
-            "what was in flight is over",
-            latch=self._tell_store,
-            flatten=self._flatten(),
-        )
-
-    async def _tell_store(self, scope: Scope, generation: int) -> None:
-        await self.truths.tell(scope, generation, running=True)

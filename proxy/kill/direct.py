@@ -83,6 +83,7 @@ class DirectHands:
             base_url=self._settings.venue_urls[key.venue],
             spot_url=self._settings.hosts(key.venue)["sapi"],
             other_urls=self._settings.venues[key.venue].other_urls,
+            addresses=self._settings.kill_addresses(key.account),
         )
         self._closing.push_async_callback(venue.aclose)
         if scope.bot is None or self._has_all(scope.bot, key.account):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from proxy.accounts.troubles import VenueRefused, VenueTrouble
-from proxy.kill.job import NewestJob
+from proxy.kill.jobs import NewestJob
 from proxy.store.fence import Scope
 from proxy.vault.keys import ExchangeKey
 

@@ -20,7 +20,7 @@ from proxy.accounts.venue_account import VenueAccount
 from proxy.accounts.way_out import WayOut
 from proxy.accounts.way_out_payloads import CloseReport, Listed, legs_of, resting
 from proxy.store import codec
-from rules.kill.events import CancelStep, CloseStep, Fill
+from rules.kill.events import CancelStep, CloseStep, Fee, Fill
 from rules.kill.legs import OpenLeg, OrderKind, RestingOrder
 
 T = TypeVar("T")
@@ -70,8 +70,10 @@ class AccountHands(Protocol):
         """Send one reduce-only order, once."""
         ...
 
-    async def tally(self, closes: Sequence[tuple[CloseStep, str]], since: datetime) -> tuple[Fill, ...]:
-        """What became of closes, each named by its client order id, and what the venue charged for them."""
+    async def tally(
+        self, closes: Sequence[tuple[CloseStep, str]], symbols: Sequence[str], since: datetime
+    ) -> tuple[tuple[Fill, ...], tuple[Fee, ...]]:
+        """What became of closes, each named by its client order id, and what was charged on symbols since then."""
         ...
 
 
@@ -140,18 +142,15 @@ class VenueHands:
             leg.symbol, leg.position_side, step.side, step.quantity, step.price, client_order_id
         )
 
-    async def tally(self, closes: Sequence[tuple[CloseStep, str]], since: datetime) -> tuple[Fill, ...]:
-        """What became of closes, each named by its client order id, and what the venue charged for them."""
-        symbols = sorted({step.leg.symbol for step, _ in closes})
-        since -= _CLOCKS_APART  # The venue's clock decides, and only our own orders' fees are taken.
+    async def tally(
+        self, closes: Sequence[tuple[CloseStep, str]], symbols: Sequence[str], since: datetime
+    ) -> tuple[tuple[Fill, ...], tuple[Fee, ...]]:
+        """What became of closes, each named by its client order id, and what was charged on symbols since then."""
         reports = await together(*(self._way.order(step.leg.symbol, name) for step, name in closes))
-        charged = await together(*(self._way.fees(symbol, since) for symbol in symbols))
-        fees: dict[str, tuple[Decimal, str]] = {}
-        for fee in (fee for rows in charged for fee in rows):
-            fees[fee.order_id] = (fees.get(fee.order_id, (Decimal(0), ""))[0] + fee.amount, fee.asset)
-        return tuple(
-            _fill(step.leg.symbol, name, report, fees) for (step, name), report in zip(closes, reports, strict=True)
-        )
+        # The venue's clock decides, and its own orders are for the caller to tell from others.
+        charged = await together(*(self._way.fees(symbol, since - _CLOCKS_APART) for symbol in symbols))
+        fills = tuple(_fill(step.leg.symbol, name, told) for (step, name), told in zip(closes, reports, strict=True))
+        return fills, tuple(fee for fees in charged for fee in fees)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -236,16 +235,11 @@ async def _beside(call: Awaitable[T], otherwise: T) -> T:
         return otherwise
 
 
-def _fill(symbol: str, name: str, report: CloseReport | None, fees: Mapping[str, tuple[Decimal, str]]) -> Fill:
-    if report is None:
-        return Fill(symbol=symbol, client_order_id=name, order_id=None, quantity=Decimal(0), average_price=None)
-    amount, asset = fees.get(report.order_id, (None, None))
+def _fill(symbol: str, name: str, report: CloseReport | None) -> Fill:
     return Fill(
         symbol=symbol,
         client_order_id=name,
-        order_id=report.order_id,
-        quantity=report.filled_quantity,
-        average_price=report.average_price,
-        fee=amount,
-        fee_asset=asset,
+        order_id=report.order_id if report is not None else None,
+        quantity=report.filled_quantity if report is not None else Decimal(0),
+        average_price=report.average_price if report is not None else None,
     )

@@ -1,8 +1,7 @@
 """The press: fence first, then one job an account, which a second press joins and a survivor resumes.
 
-Jobs live in ``<data_dir>/kill/jobs/ACCOUNT/JOB.jsonl``, those of one bot's part in ``ACCOUNT@BOT/``; names sort by
-time. A bot's job and its account's, or those of several machines, may run at once, which is harmless: every close is
-reduce-only and rests on a fresh read.
+Where jobs lie is in ``jobs``. A bot's job and its account's, or those of several machines, may run at once, which is
+harmless: every close is reduce-only and rests on a fresh read.
 """
 
 from __future__ import annotations
@@ -11,17 +10,17 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 from proxy.kill import gap
 from proxy.kill.hands import AccountHands
-from proxy.kill.joins import Join, joins, note_join, widest
+from proxy.kill.jobs import finished, job_directory, newest, widened
+from proxy.kill.joins import Join, note_join
 from proxy.kill.journal import Job, Journal, JournalCorrupt, Listener
 from proxy.kill.lock import AccountLock
 from proxy.kill.report import AccountReport, KillReport, account_report, worst
@@ -40,29 +39,6 @@ _FOLLOW_POLL_SECONDS: Final = 0.05
 # A holder that neither ends nor dies (stopped, swapped out) is not waited for any longer than its job may last.
 _FOLLOW_SECONDS_MAX: Final = DEADLINE.total_seconds() + 10
 _STAMP: Final = "%Y%m%dT%H%M%S%f"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnfinishedJob:
-    """A job whose process died. ``job`` is ``None`` when its journal cannot be read; it still has to be killed anew.
-
-    ``bot`` is whose part of the account it is, ``None`` for the whole.
-    """
-
-    account: str
-    bot: str | None
-    path: Path
-    job: Job | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewestJob:
-    """The newest job of an account, or of a bot's part of it. Its journal can be read."""
-
-    account: str
-    bot: str | None
-    journal: Journal
-    ended: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,82 +102,6 @@ async def kill(
     )
 
 
-def job_directory(data_dir: Path, account: str, bot: str | None = None) -> Path:
-    """Where the jobs of an account, or of one bot's part of it, are kept. No name holds an ``@``."""
-    return data_dir / "kill" / "jobs" / (account if bot is None else f"{account}@{bot}")
-
-
-def widened(report: AccountReport, path: Path) -> AccountReport:
-    """The report under the widest scope that it was pressed for, by whoever began the job or joined it."""
-    return replace(report, scope=widest((report.scope, *(join.scope for join in joins(path)))))
-
-
-def unfinished_jobs(data_dir: Path) -> tuple[UnfinishedJob, ...]:
-    """Jobs that have not come to an end, the newest of every account: running here or elsewhere, or to be resumed.
-
-    To resume one, press again: ``kill`` with its scope and account takes it over.
-    """
-    found = []
-    for account, bot, path in _newest_of_all(data_dir):
-        try:
-            journal = _read(path)
-        except (JournalCorrupt, OSError):
-            found.append(UnfinishedJob(account=account, bot=bot, path=path, job=None))
-            continue
-        if journal is None or not _finished(journal):
-            job = journal.job if journal else None
-            found.append(UnfinishedJob(account=account, bot=bot, path=path, job=job))
-    return tuple(found)
-
-
-def newest_jobs(data_dir: Path) -> tuple[NewestJob, ...]:
-    """The newest job of everyone, finished or not. Journals that cannot be read are left out."""
-    found = []
-    for account, bot, path in _newest_of_all(data_dir):
-        try:
-            journal = _read(path)
-        except (JournalCorrupt, OSError):
-            continue
-        if journal is not None:
-            found.append(NewestJob(account=account, bot=bot, journal=journal, ended=_finished(journal)))
-    return tuple(found)
-
-
-def _newest_of_all(data_dir: Path) -> Iterator[tuple[str, str | None, Path]]:
-    """Account, bot and newest journal of everyone that was ever killed."""
-    gap.mend()
-    for directory in sorted(path for path in (data_dir / "kill" / "jobs").glob("*") if path.is_dir()):
-        path = _newest(directory)
-        if path is not None:
-            account, _, bot = directory.name.partition("@")
-            yield account, bot or None, path
-
-
-def _read(path: Path) -> Journal | None:
-    """A journal as it is now. Those that did not change are not parsed again: they are looked at all the time."""
-    remembered = gap.kept(path)
-    if remembered is not None:
-        return remembered
-    found = path.stat()
-    return _parsed(path, found.st_size, found.st_mtime_ns)
-
-
-@lru_cache(maxsize=1024)
-def _parsed(path: Path, size: int, changed_ns: int) -> Journal | None:
-    return Journal.read(path)
-
-
-def job_history(data_dir: Path, account: str, bot: str | None = None) -> Iterator[Journal]:
-    """The jobs of an account, or of a bot's part of it, the newest first. Journals that cannot be read are left out."""
-    for path in sorted(job_directory(data_dir, account, bot).glob("*.jsonl"), reverse=True):
-        try:
-            journal = _read(path)
-        except (JournalCorrupt, OSError):
-            continue
-        if journal is not None:
-            yield journal
-
-
 async def _tell(latch: Latch | None, scope: Scope, generation: int | None) -> bool:
     if latch is None or generation is None:
         return False
@@ -239,6 +139,7 @@ async def _kill_account(press: _Press, hands: AccountHands, clock: Clock, listen
 async def _run(
     press: _Press, hands: AccountHands, clock: Clock, listener: Listener | None, directory: Path, *, resume: bool
 ) -> AccountReport:
+    silent_until = _banned_until(directory)
     journal = _resumed(directory, listener) if resume else None
     taken_over = journal is not None
     if journal is not None and journal.job.scope != str(press.scope):
@@ -260,7 +161,7 @@ async def _run(
 
     trouble = ""
     try:
-        await Runner(journal, hands, disable_keys, clock, flatten=press.flatten).run()
+        await Runner(journal, hands, disable_keys, clock, flatten=press.flatten, silent_until=silent_until).run()
     except Exception as bug:  # The edge: a bug in one account's kill must not stop the kills of the others.
         log.exception("the kill of %s failed", hands.name)
         trouble = f"the kill itself failed ({type(bug).__name__}); press again"
@@ -274,7 +175,7 @@ async def _run(
 
 
 def _join(press: _Press, directory: Path) -> None:
-    path = _newest(directory)
+    path = newest(directory)
     if path is not None:
         now = press.started_at
         note_join(path, Join(scope=str(press.scope), by=press.by, reason=press.reason, at=now))
@@ -282,7 +183,7 @@ def _join(press: _Press, directory: Path) -> None:
 
 def _resumed(directory: Path, listener: Listener | None) -> Journal | None:
     """The newest job, to be continued if it has not ended. A journal that cannot be trusted is set aside."""
-    path = _newest(directory)
+    path = newest(directory)
     if path is None:
         return None
     try:
@@ -293,7 +194,7 @@ def _resumed(directory: Path, listener: Listener | None) -> Journal | None:
         return None
     except OSError:
         return None
-    if journal is None or _finished(journal):
+    if journal is None or finished(journal):
         if journal is not None:
             journal.close()
         return None
@@ -302,12 +203,12 @@ def _resumed(directory: Path, listener: Listener | None) -> Journal | None:
 
 def _ended_before(directory: Path) -> str:
     """The newest job's name if it has ended: joining it would report an old kill as the answer to a new press."""
-    path = _newest(directory)
+    path = newest(directory)
     return path.name if path is not None and _ended(path) is not None else ""
 
 
 def _ended_since(directory: Path, ended_before: str) -> Journal | None:
-    path = _newest(directory)
+    path = newest(directory)
     return _ended(path) if path is not None and path.name > ended_before else None
 
 
@@ -316,23 +217,22 @@ def _ended(path: Path) -> Journal | None:
         journal = Journal.read(path)
     except (JournalCorrupt, OSError):
         return None
-    return journal if journal is not None and _finished(journal) else None
+    return journal if journal is not None and finished(journal) else None
 
 
-def _finished(journal: Journal) -> bool:
-    state = replay(journal.events)
-    return state is not None and state.phase.final
-
-
-def _newest(directory: Path) -> Path | None:
-    return max(directory.glob("*.jsonl"), default=None, key=lambda path: path.name)
+def _banned_until(directory: Path) -> datetime | None:
+    """The end of the ban that the last job ended on: the venue bans an address, not a process."""
+    path = newest(directory)
+    journal = _ended(path) if path is not None else None
+    state = replay(journal.events) if journal is not None else None
+    return state.retry_at if state is not None else None
 
 
 def _job_id(directory: Path, at: datetime) -> str:
     """Sorts after every earlier job, even when the clock was set back."""
-    newest = _newest(directory)
+    last = newest(directory)
     with suppress(ValueError):  # A file that some person put there has no say.
-        stamp = newest.stem.partition("-")[0] if newest else ""
+        stamp = last.stem.partition("-")[0] if last else ""
         earlier = datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
         at = max(at, earlier + timedelta(microseconds=1))
     return f"{at.strftime(_STAMP)}-{secrets.token_hex(4)}"

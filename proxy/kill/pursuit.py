@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 
 from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
 from proxy.kill.hands import AccountHands, Reading
-from proxy.kill.job import NewestJob, job_directory, job_history, newest_jobs
+from proxy.kill.jobs import NewestJob, job_directory, job_history, newest_jobs
 from proxy.kill.journal import Journal
 from proxy.kill.lock import AccountLock
 from proxy.store.fence import Scope
@@ -261,11 +261,15 @@ def _silence_s(trouble: VenueTrouble) -> float:
 
 
 def is_orphan(data_dir: Path, job: NewestJob) -> bool:
-    """Whether an unfinished job has no process any more: then its lock is free."""
+    """Whether an unfinished job has no process any more: then its lock is free, and it is unfinished still."""
     lock = AccountLock(job_directory(data_dir, job.account, job.bot) / "lock")
-    free = lock.acquire()
-    lock.release()
-    return free
+    if not lock.acquire():
+        return False
+    try:
+        now = [each for each in newest_jobs(data_dir) if (each.account, each.bot) == (job.account, job.bot)]
+        return bool(now) and not now[0].ended
+    finally:
+        lock.release()
 
 
 def tries_failed(data_dir: Path, job: NewestJob) -> int:

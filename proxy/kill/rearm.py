@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from proxy.kill.job import unfinished_jobs
+from proxy.kill.jobs import unfinished_jobs
 from proxy.people import reason_objections
 from proxy.store import codec
 from proxy.store.fence import Fence, Scope

@@ -244,7 +244,7 @@ def _words(event: Event) -> str:
             shown = f"{event.estimate.in_book * 100:.0f} % of it stands in the book"
             return f"closing {event.estimate.notional:.2f} is expected to cost {event.estimate.cost:.2f}; {shown}"
         case Tallied():
-            return f"asked for {len(event.fills)} closes" if not event.error else f"no tally: {event.error}"
+            return f"learnt the fees of {len(event.fees)} closes" if not event.error else f"no tally: {event.error}"
         case Costed():
             return f"closing {event.cost.notional:.2f} has cost {event.cost.slippage:.2f} and {_fees(event.cost)}"
         case Waited():

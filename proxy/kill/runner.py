@@ -120,7 +120,7 @@ class Runner:
                 reason=job.reason,
                 deadline=now + DEADLINE,
                 flatten=self._flatten,
-                silent_until=self._silent_until,
+                silent_until=self._silent_until if self._silent_until and self._silent_until > now else None,
             )
             self._journal.record(engaged)
             return begin(engaged)
@@ -149,8 +149,8 @@ class Runner:
                 async with asyncio.TaskGroup() as group:
                     for close in closes:
                         group.create_task(self._close(close))
-            case Tally(steps=closed):
-                await self._tally(closed)
+            case Tally(steps=unsettled, symbols=symbols):
+                await self._tally(unsettled, symbols)
             case Wait(until=until):
                 await asyncio.sleep((until - self._clock.now()).total_seconds())
                 self._record(Waited(at=self._clock.now()))
@@ -218,17 +218,21 @@ class Runner:
             expected = estimate(self._state.survey.positions)
             self._record(CostEstimated(at=self._clock.now(), estimate=expected))
 
-    async def _tally(self, steps: tuple[CloseStep, ...]) -> None:
-        closes = [(step, self._journal.job.client_order_id(step.sequence)) for step in steps]
+    async def _tally(self, steps: tuple[CloseStep, ...], symbols: tuple[str, ...]) -> None:
+        job = self._journal.job
+        closes = [(step, job.client_order_id(step.sequence)) for step in steps]
         try:
             async with asyncio.timeout(_TALLY_WAIT_S):
-                fills = await self._hands.tally(closes, self._journal.job.started_at)
+                fills, fees = await self._hands.tally(closes, symbols, job.started_at)
         except (VenueTrouble, TimeoutError) as trouble:
             retry_after = _retry_after(trouble) if isinstance(trouble, VenueTrouble) else None
             error = str(trouble) or type(trouble).__name__
-            self._record(Tallied(at=self._clock.now(), fills=(), error=error, retry_after=retry_after))
+            self._record(Tallied(at=self._clock.now(), error=error, retry_after=retry_after))
         else:
-            self._record(Tallied(at=self._clock.now(), fills=fills))
+            ours = {event.order_id for event in self._journal.events if isinstance(event, CloseSent)}
+            ours |= {fill.order_id for fill in fills if fill.order_id is not None}
+            charged = tuple(fee for fee in fees if fee.order_id in ours)
+            self._record(Tallied(at=self._clock.now(), fills=fills, fees=charged))
         cost = reckoned(self._journal.events)
         if cost is not None:
             self._record(Costed(at=self._clock.now(), cost=cost))

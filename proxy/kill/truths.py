@@ -60,10 +60,16 @@ class Truths:
         """The same. Raises what the store client raises."""
         await self._store.set_state(scope.control, TradingState.HALTED, generation=generation, kill_running=running)
 
-    async def mirror(self, running: Callable[[Scope], bool], changed: Callable[[Scope, bool], Awaitable[None]]) -> None:
+    async def mirror(
+        self,
+        running: Callable[[Scope], bool],
+        changed: Callable[[Scope, bool], Awaitable[None]],
+        turned: Callable[[], None],
+    ) -> None:
         """For ever: what one truth stops, the other stops too. ``changed`` hears of every scope the store learnt of,
-        and whether a kill of it ``running`` says so."""
+        and whether a kill of it ``running`` says so; ``turned`` of every turn."""
         while True:
+            turned()
             try:
                 async with self.lock:
                     await self.compare(running, changed)

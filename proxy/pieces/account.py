@@ -15,13 +15,27 @@ from proxy.accounts.outside_watch import OutsideWatch
 from proxy.accounts.protection_watch import ProtectionWatch
 from proxy.accounts.record_keeper import RecordKeeper
 from proxy.accounts.stream import PrivateStream
+from proxy.accounts.venue_timers import VenueTimers
 from proxy.kill.desk import KillDesk
+from proxy.kill.watch import TriggerWatch
 from proxy.pieces.ground import Ground
 from proxy.pieces.hands import Hands
 from proxy.pieces.venue import VenuePieces
-from proxy.pieces.watches import dead_man, key_watch, outside_watch, owner_of, protection_watch
+from proxy.pieces.watches import (
+    dead_man,
+    key_watch,
+    outside_watch,
+    owner_of,
+    protection_watch,
+    trigger_watch,
+    venue_timers,
+)
 from proxy.signals.conditions import ConditionsKeeper
+from proxy.signals.watch import AnomalyWatch
 from proxy.vault.keys import ExchangeKey
+from proxy.watchdog.heart import Heart
+from proxy.watchdog.pulse import VENUE_TURN_MAX_S
+from rules.facts import Score
 from rules.snapshot import Account
 
 
@@ -35,6 +49,8 @@ class AccountPieces:
     protection: ProtectionWatch
     record: RecordKeeper
     timers: DeadMan
+    venue_timers: VenueTimers
+    triggers: TriggerWatch
 
     def loops(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """What runs for as long as the warden does."""
@@ -45,10 +61,14 @@ class AccountPieces:
             self.record.run(),
             self.protection.run(),
             self.timers.run(),
+            self.venue_timers.run(),
+            self.triggers.run(),
         )
 
 
-def build_account(ground: Ground, hands: Hands, venue: VenuePieces, kill: KillDesk) -> AccountPieces:
+def build_account(
+    ground: Ground, hands: Hands, venue: VenuePieces, kill: KillDesk, heart: Heart, anomaly: AnomalyWatch
+) -> AccountPieces:
     """The pieces of one account, and who of them tells whom."""
     key, feed, market, event = hands.key, hands.feed, venue.market, ground.scribe.event
     owner = owner_of(ground.vault, key.account)
@@ -97,6 +117,7 @@ def build_account(ground: Ground, hands: Hands, venue: VenuePieces, kill: KillDe
         ),
         record=event,
         streams=ground.settings.streams,
+        turned=lambda pause_s: ground.pulse.turned(f"the keeper of {key.account}", pause_s + VENUE_TURN_MAX_S),
     )
     outside.settings_changed = keeper.publish_soon
     _connect_stream(ground, key, keeper, venue.conditions)
@@ -107,6 +128,22 @@ def build_account(ground: Ground, hands: Hands, venue: VenuePieces, kill: KillDe
         protection=protection,
         record=record,
         timers=dead_man(feed, ground.store, event, keeper.survey_soon),
+        venue_timers=venue_timers(feed, lambda: keeper.account, ground.policy, heart, ground.now),
+        triggers=trigger_watch(
+            hands.kill,
+            market,
+            venue.conditions,
+            outside,
+            book=lambda: keeper.account,
+            memory=lambda: record.record,
+            anomaly=lambda: anomaly.levels().get(f"account:{key.account}", Score()).value,
+            owner=owner,
+            policy=ground.policy,
+            kill=kill,
+            store=ground.store,
+            record=event,
+            now=ground.now,
+        ),
     )
 
 

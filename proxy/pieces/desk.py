@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,19 +13,27 @@ from proxy.certificate.keeping import CertificateKeeper
 from proxy.kill.bot_stops import BotStops
 from proxy.kill.desk import KillDesk
 from proxy.kill.hands import VenueHands
+from proxy.kill.line import KillLine
 from proxy.kill.pursuit import Pursuit
 from proxy.kill.rearm_desk import RearmDesk
 from proxy.kill.roster import Roster
+from proxy.kill.sentinels import SentinelWatch
+from proxy.leases.watch import LeaseWatch
 from proxy.overrides.desk import OverrideDesk
 from proxy.pieces.account import AccountPieces, build_account
 from proxy.pieces.bots import bot_hands
 from proxy.pieces.ground import Ground
-from proxy.pieces.hands import Hands, take_hands
+from proxy.pieces.hands import Hands, meters_of, take_hands
+from proxy.pieces.heart import build_heart, take_beats
 from proxy.pieces.keys import exchange_keys
+from proxy.pieces.leases import build_leases
 from proxy.pieces.rearming import build_rearming
 from proxy.pieces.venue import VenuePieces, build_venues
 from proxy.signals.watch import AnomalyWatch
 from proxy.store.fence import Scope
+from proxy.watchdog.heart import Heart
+from proxy.watchdog.pulse import TURN_MAX_S
+from proxy.watchdog.turns import Turns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +49,10 @@ class DeskPieces:
     stops: BotStops
     overrides: OverrideDesk
     watch: AnomalyWatch
+    heart: Heart
+    leases: LeaseWatch
+    line: KillLine
+    sentinels: SentinelWatch
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
         """What runs, for every account and venue, for as long as the warden does."""
@@ -47,6 +60,8 @@ class DeskPieces:
             yield from account.loops()
         for venue in self.venues.values():
             yield from venue.loops()
+        yield self.heart.run()
+        yield self.leases.run()
 
     def venue_of(self, account: str) -> VenuePieces:
         """The venue that one of our accounts is on."""
@@ -56,7 +71,10 @@ class DeskPieces:
 def build_desk(ground: Ground) -> DeskPieces:
     """Take the hands in hand and give each piece what it needs of the others."""
     settings, event = ground.settings, ground.scribe.event
-    hands = take_hands(ground)
+    meters = meters_of(ground)
+    hands = take_hands(ground, meters)
+    beats = take_beats(ground)
+    heart = build_heart(ground, beats)
     keepers: dict[str, AccountKeeper] = {}
 
     def book_moved(scope: Scope) -> None:
@@ -64,7 +82,7 @@ def build_desk(ground: Ground) -> DeskPieces:
             if scope.covers(name, keeper.venue) or (scope.bot, name) in ground.traders():
                 keeper.survey_soon()
 
-    venues = build_venues(ground, hands, keepers)
+    venues = build_venues(ground, hands, keepers, meters)
     whole = {name: VenueHands(pair.kill) for name, pair in hands.items()}
     accounts: dict[str, AccountPieces] = {}
     certificates = CertificateDesk(CertificateKeeper(settings.data_dir, ground.vault, ground.now), event)
@@ -81,6 +99,8 @@ def build_desk(ground: Ground) -> DeskPieces:
         certify=certificates.certify,
         changed=book_moved,
         flatten=lambda: ground.policy().kill.flatten,
+        turned=lambda: ground.pulse.turned("the kill's mirror", TURN_MAX_S),
+        turn=Turns(beats, f"the warden on {socket.gethostname()}").held,
     )
     stops = BotStops(
         data_dir=settings.data_dir,
@@ -89,7 +109,10 @@ def build_desk(ground: Ground) -> DeskPieces:
         traders=ground.traders,
         generation=kill.generation,
     )
-    accounts |= {name: build_account(ground, pair, venues[pair.key.venue], kill) for name, pair in hands.items()}
+    watch = AnomalyWatch(ground.store, ground.traders)
+    accounts |= {
+        name: build_account(ground, pair, venues[pair.key.venue], kill, heart, watch) for name, pair in hands.items()
+    }
     keepers.update((name, pieces.keeper) for name, pieces in accounts.items())
 
     def shows(account: str) -> bool:
@@ -105,18 +128,22 @@ def build_desk(ground: Ground) -> DeskPieces:
         now=ground.now,
         after_flat=exchange_keys(ground, hands).after_flat,
     )
+    leases = build_leases(ground, stops, kill, hands, keepers)
     overrides = _override_desk(ground, hands, venues)
-    watch = AnomalyWatch(ground.store, ground.traders)
     return DeskPieces(
         venues=venues,
         accounts=accounts,
         kill=kill,
         pursuit=pursuit,
-        rearming=build_rearming(ground, kill, accounts, venues),
+        rearming=build_rearming(ground, kill, accounts, venues, heart),
         certificates=certificates,
         stops=stops,
         overrides=overrides,
         watch=watch,
+        heart=heart,
+        leases=leases,
+        line=KillLine(settings.data_dir, kill, kill.roster.accounts),
+        sentinels=SentinelWatch(data_dir=settings.data_dir, press=kill.press, accounts=kill.roster.accounts),
     )
 
 

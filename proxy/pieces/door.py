@@ -11,10 +11,12 @@ from proxy.control import Control
 from proxy.control_token import control_token
 from proxy.drill.desk import DrillDesk
 from proxy.glance import Glance
+from proxy.kill.signed import CommandDesk
 from proxy.pieces.desk import DeskPieces
 from proxy.pieces.ground import Ground
 from proxy.rearm_control import RearmControl
 from proxy.store.fence import Scope
+from proxy.watchdog.door import watchdog_routes
 from rules.model import TradingState
 
 
@@ -30,10 +32,14 @@ def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
         keys={name: pieces.key for name, pieces in accounts.items()},
         clocks={name: pieces.clock for name, pieces in venues.items()},
         outside={name: pieces.outside for name, pieces in accounts.items()},
+        timers={name: pieces.venue_timers for name, pieces in accounts.items()},
         markets={name: pieces.market for name, pieces in venues.items()},
         watch=desk.watch,
         stops=desk.stops,
+        pursuit=desk.pursuit,
         overrides=desk.overrides,
+        heart=desk.heart,
+        leases=desk.leases,
         now=ground.now,
     )
 
@@ -54,7 +60,13 @@ def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
         overrides=desk.overrides,
         now=ground.now,
     )
-    return create_console(
+    commands = CommandDesk(
+        desk=settings.desk,
+        keys=settings.control_commanders,
+        path=settings.data_dir / "commands" / "nonces.json",
+        now=ground.now,
+    )
+    console = create_console(
         control,
         desk.certificates,
         token=control_token(settings),
@@ -62,4 +74,7 @@ def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
         hosts=settings.console_hosts,
         https=settings.control_https,
         now=ground.now,
+        commands=commands,
     )
+    console.include_router(watchdog_routes(desk.heart))
+    return console

@@ -12,12 +12,13 @@ from proxy.scribe import Scribe
 from proxy.settings import Settings
 from proxy.store.warden_store import WardenStore
 from proxy.vault.vault import Vault
+from proxy.watchdog.pulse import Pulse
 from rules.policy import Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """One desk's. ``closing`` closes what was built, the archive last."""
+    """One desk's. ``closing`` closes what was built, the archive last; ``pulse`` hears which loops turn."""
 
     settings: Settings
     vault: Vault
@@ -26,6 +27,7 @@ class Ground:
     scribe: Scribe
     policies: PolicyDesk
     closing: AsyncExitStack
+    pulse: Pulse
 
     def policy(self) -> Policy:
         """The policy as it is now: it may be another one every time."""
@@ -47,5 +49,12 @@ def lay_ground(settings: Settings, vault: Vault, now: Callable[[], datetime]) ->
     closing.callback(scribe.close)
     closing.push_async_callback(store.aclose)
     return Ground(
-        settings=settings, vault=vault, now=now, store=store, scribe=scribe, policies=policies, closing=closing
+        settings=settings,
+        vault=vault,
+        now=now,
+        store=store,
+        scribe=scribe,
+        policies=policies,
+        closing=closing,
+        pulse=Pulse(),
     )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from proxy.accounts.budget_keeper import VenueTime
+from proxy.accounts.metering import metering
 from proxy.accounts.venue_account import VenueAccount
+from proxy.budget.meter import Meter, Payer
 from proxy.pieces.ground import Ground
 from proxy.vault.keys import ExchangeKey
 
@@ -18,14 +22,38 @@ class Hands:
     kill: VenueAccount
 
 
-def take_hands(ground: Ground) -> dict[str, Hands]:
-    """The hands of every account in the vault, by account."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueMeter:
+    """What the warden spends at one venue, by the venue's own clock."""
+
+    meter: Meter
+    time: VenueTime
+
+
+def meters_of(ground: Ground) -> dict[str, VenueMeter]:
+    """A meter for every venue that an account is on. The gates are the others that spend."""
+    meters = {}
+    for venue in {key.venue for key in ground.vault.accounts()}:
+        time = VenueTime(ground.now)
+        meters[venue] = VenueMeter(meter=Meter(time.now, others=ground.settings.gate_workers), time=time)
+    return meters
+
+
+def take_hands(ground: Ground, meters: Mapping[str, VenueMeter]) -> dict[str, Hands]:
+    """The hands of every account in the vault, by account. ``meters``, by venue, hear what each of them spends."""
     return {
-        key.account: Hands(key=key, feed=_hand(ground, key), kill=_hand(ground, key)) for key in ground.vault.accounts()
+        key.account: Hands(
+            key=key,
+            feed=_hand(
+                ground, key, meters[key.venue].meter, (ground.settings.egress.get(key.account, ""),), spares=True
+            ),
+            kill=_hand(ground, key, meters[key.venue].meter, ground.settings.kill_addresses(key.account), spares=False),
+        )
+        for key in ground.vault.accounts()
     }
 
 
-def _hand(ground: Ground, key: ExchangeKey) -> VenueAccount:
+def _hand(ground: Ground, key: ExchangeKey, meter: Meter, addresses: Sequence[str], *, spares: bool) -> VenueAccount:
     hand = VenueAccount(
         name=key.account,
         venue=key.venue,
@@ -33,6 +61,8 @@ def _hand(ground: Ground, key: ExchangeKey) -> VenueAccount:
         secret=key.api_secret,
         base_url=ground.settings.venue_urls[key.venue],
         spot_url=ground.settings.hosts(key.venue)["sapi"],
+        addresses=addresses,
+        trace=lambda address: metering(meter, Payer(key.account, address), spares_the_kill=spares),
         other_urls=ground.settings.venues[key.venue].other_urls,
     )
     ground.closing.push_async_callback(hand.aclose)

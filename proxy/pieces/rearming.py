@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -21,6 +21,7 @@ from proxy.pieces.account import AccountPieces
 from proxy.pieces.ground import Ground
 from proxy.pieces.venue import VenuePieces
 from proxy.store.fence import Scope
+from proxy.watchdog.heart import Heart
 from rules.kill.events import Phase
 from rules.rule import show_exact
 from rules.snapshot import Account, HoldStatus
@@ -36,17 +37,17 @@ def build_rearming(
     kill: KillDesk,
     accounts: Mapping[str, AccountPieces],
     venues: Mapping[str, VenuePieces],
-    further: Iterable[Precondition] = (),
+    heart: Heart,
 ) -> RearmDesk:
-    """The desk for re-arming. ``further`` preconditions come after the guard's own."""
-    looks = Looks(ground, kill, accounts, venues)
+    """The desk for re-arming, and the list of what it looks at."""
+    looks = Looks(ground, kill, accounts, venues, heart)
     return RearmDesk(
         data_dir=ground.settings.data_dir,
         kill=kill,
         store=ground.store,
         record=ground.scribe.event,
         policy=ground.policy,
-        preconditions=(*looks.all(), *further),
+        preconditions=looks.all(),
         now=ground.now,
     )
 
@@ -60,11 +61,13 @@ class Looks:
         kill: KillDesk,
         accounts: Mapping[str, AccountPieces],
         venues: Mapping[str, VenuePieces],
+        heart: Heart,
     ) -> None:
         self._ground = ground
         self._kill = kill
         self._accounts = accounts
         self._venues = venues
+        self._heart = heart
         self._audit = AuditLook(archive_path(ground.settings.data_dir), ground.now)
 
     def all(self) -> tuple[Precondition, ...]:
@@ -76,6 +79,7 @@ class Looks:
             Precondition("clock", self.clock),
             Precondition("exchange keys", self.exchange_keys),
             Precondition("audit", self._audit.look),
+            Precondition("watchdog", self.watchdog),
             Precondition("drill", self.drill),
         )
 
@@ -133,6 +137,14 @@ class Looks:
             return Finding(holds=False, said=f"their rights are not known yet: {', '.join(unknown)}")
         wrong = tuple(f"{name} key: {verdict}" for name, verdict in verdicts.items())
         return Finding(holds=not wrong, said="; ".join(wrong) or "their rights are as they should be", left=wrong)
+
+    async def watchdog(self, scope: Scope) -> Finding:
+        """Every watchdog that is configured, or ever called, is heard."""
+        states = self._heart.states()
+        silent = [each.name or "the one configured" for each in states if each.lost or each.heard_age_s is None]
+        if silent:
+            return Finding(holds=False, said=f"not heard: {', '.join(silent)}")
+        return Finding(holds=True, said=f"{len(states)} heard" if states else "none is configured")
 
     async def drill(self, scope: Scope) -> Finding:
         """The kill was rehearsed lately, where the policy asks for that."""

@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from proxy.accounts.budget_keeper import BudgetKeeper
 from proxy.accounts.keeper import AccountKeeper
 from proxy.accounts.markets import MarketKeeper
 from proxy.accounts.venue_account import VenueAccount
@@ -14,9 +15,9 @@ from proxy.accounts.venue_clock import VenueClock
 from proxy.ledger.mark_keeper import MarkKeeper
 from proxy.ledger.marks import marks_path
 from proxy.pieces.ground import Ground
-from proxy.pieces.hands import Hands
+from proxy.pieces.hands import Hands, VenueMeter
 from proxy.signals.conditions import ConditionsKeeper
-from rules.snapshot import OpenOrder, Position
+from rules.snapshot import Account, OpenOrder, Position
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,29 +28,38 @@ class VenuePieces:
     clock: VenueClock
     conditions: ConditionsKeeper
     marks: MarkKeeper
+    budget: BudgetKeeper
 
     def loops(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """What runs for as long as the warden does."""
-        return self.market.run(), self.clock.run(), self.conditions.run(), self.marks.run()
+        return self.market.run(), self.clock.run(), self.conditions.run(), self.marks.run(), self.budget.run()
 
 
 def build_venues(
-    ground: Ground, hands: Mapping[str, Hands], keepers: Mapping[str, AccountKeeper]
+    ground: Ground,
+    hands: Mapping[str, Hands],
+    keepers: Mapping[str, AccountKeeper],
+    meters: Mapping[str, VenueMeter],
 ) -> dict[str, VenuePieces]:
     """The pieces of every venue that an account is on. ``keepers``, by account, may be filled later."""
     by_venue: dict[str, list[VenueAccount]] = {}
     for pair in hands.values():
         by_venue.setdefault(pair.key.venue, []).extend((pair.feed, pair.kill))
-    return {venue: _build_venue(ground, venue, each, keepers) for venue, each in by_venue.items()}
+    return {venue: _build_venue(ground, venue, each, keepers, meters[venue]) for venue, each in by_venue.items()}
 
 
 def _build_venue(
-    ground: Ground, venue: str, hands: Sequence[VenueAccount], keepers: Mapping[str, AccountKeeper]
+    ground: Ground,
+    venue: str,
+    hands: Sequence[VenueAccount],
+    keepers: Mapping[str, AccountKeeper],
+    metered: VenueMeter,
 ) -> VenuePieces:
     """Reads go through the venue's first account; how far its clock is off concerns them all."""
     reads = hands[0]
 
     def adjust(offset_ms: int) -> None:
+        metered.time.adjust(offset_ms)
         for each in hands:
             each.adjust_clock(offset_ms)
 
@@ -83,7 +93,21 @@ def _build_venue(
         now=ground.now,
     )
     ground.closing.push_async_callback(marks.aclose)
-    return VenuePieces(market=market, clock=clock, conditions=conditions, marks=marks)
+    budget = BudgetKeeper(
+        venue=venue,
+        meter=metered.meter,
+        store=ground.store,
+        limits=reads.rate_limits,
+        accounts=lambda: _surveyed(keeper for keeper in keepers.values() if keeper.venue == venue),
+        instruments=lambda: market.instruments,
+        addresses=ground.settings.kill_addresses,
+        settings=lambda: ground.policy().kill.reserve,
+    )
+    return VenuePieces(market=market, clock=clock, conditions=conditions, marks=marks, budget=budget)
+
+
+def _surveyed(keepers: Iterable[AccountKeeper]) -> list[Account]:
+    return [keeper.account for keeper in keepers if keeper.account is not None]
 
 
 def _held(keepers: Iterable[AccountKeeper]) -> set[str]:

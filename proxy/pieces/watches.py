@@ -1,4 +1,4 @@
-"""Builds what looks after one account beside its keeper: key, outside activity, protective stops, dead-man timers."""
+"""Builds what looks after one account beside its keeper: key, outside activity, stops, dead-man timers, triggers."""
 
 from __future__ import annotations
 
@@ -15,13 +15,22 @@ from proxy.accounts.outside_watch import OutsideWatch
 from proxy.accounts.protection_watch import ProtectionWatch, stop_rules
 from proxy.accounts.shares import Shares
 from proxy.accounts.venue_account import VenueAccount
+from proxy.accounts.venue_timers import VenueTimers
 from proxy.kill.desk import KillDesk
+from proxy.kill.watch import Sources, TriggerWatch
+from proxy.kill.witness import evidence_of, found_orders
+from proxy.signals.conditions import ConditionsKeeper
 from proxy.store.warden_store import WardenStore
 from proxy.vault.permissions import Risk
 from proxy.vault.vault import Vault
 from proxy.venues.binance import client_ids
+from proxy.watchdog.heart import Heart
+from rules.facts import AccountRecord
+from rules.kill.dead_man import in_maintenance
+from rules.kill.evidence import Evidence
 from rules.outside import OutsideAction, outside_action
 from rules.policy import Policy
+from rules.snapshot import Account
 
 PolicyInForce = Callable[[], Policy]
 """The policy as it is now: it may be another one every time."""
@@ -100,6 +109,57 @@ def protection_watch(
     )
 
 
+def trigger_watch(
+    hands: VenueAccount,
+    market: MarketKeeper,
+    conditions: ConditionsKeeper,
+    outside: OutsideWatch,
+    *,
+    book: Callable[[], Account | None],
+    memory: Callable[[], AccountRecord | None],
+    anomaly: Callable[[], float],
+    owner: Callable[[str], str],
+    policy: PolicyInForce,
+    kill: KillDesk,
+    store: WardenStore,
+    record: Record,
+    now: Callable[[], datetime],
+) -> TriggerWatch:
+    """What presses the button for an account by itself; ``hands`` are the kill's own, the second source."""
+    name = hands.name
+
+    def evidence(at: datetime) -> Evidence:
+        return evidence_of(
+            name,
+            account=book(),
+            record=memory(),
+            markets=market.markets,
+            instruments=market.instruments,
+            condition_of=conditions.condition,
+            anomaly=anomaly(),
+            now=at,
+        )
+
+    async def read() -> Account:
+        asked_at = now()
+        return (await hands.survey(asked_at)).account
+
+    return TriggerWatch(
+        account=name,
+        sources=Sources(
+            evidence=evidence,
+            unrecorded=lambda: found_orders(outside.found, owner)[0],
+            outside=lambda: found_orders(outside.found, owner)[1],
+            read=read,
+            ask_store=store.has_epoch,
+        ),
+        settings=lambda: policy().kill.triggers,
+        response=kill,
+        record=record,
+        now=now,
+    )
+
+
 def dead_man(hands: VenueAccount, store: WardenStore, record: Record, cancelled: Callable[[], None]) -> DeadMan:
     """What runs the dead-man timers of an account's bots."""
     account = hands.name
@@ -108,3 +168,21 @@ def dead_man(hands: VenueAccount, store: WardenStore, record: Record, cancelled:
         return client_ids.inward(client_order_id, client_ids.tag(account, bot)) is not None
 
     return DeadMan(account=account, venue=hands, store=store, owns=owns, record=record, cancelled=cancelled)
+
+
+def venue_timers(
+    hands: VenueAccount,
+    book: Callable[[], Account | None],
+    policy: PolicyInForce,
+    heart: Heart,
+    now: Callable[[], datetime],
+) -> VenueTimers:
+    """What keeps the venue's own dead-man timers armed on an account."""
+    return VenueTimers(
+        account=hands.name,
+        timer=hands,
+        book=book,
+        policy=policy,
+        watched=heart.watched_from_elsewhere,
+        in_maintenance=lambda: in_maintenance(policy(), now()),
+    )

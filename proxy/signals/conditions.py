@@ -81,6 +81,11 @@ class ConditionsKeeper:
         """The symbols that matter now, most important first."""
         return self.attention.symbols(self._now().timestamp(), self._held())
 
+    def condition(self, symbol: str) -> Condition | None:
+        """What is known of one symbol now, ``None`` for one that is not measured."""
+        facts = self.measuring.facts.get(symbol)
+        return None if facts is None else facts.condition(self._now(), self._prices.markets.get(symbol))
+
     async def run(self) -> None:
         """Measure and publish for ever. While the venue or the store is away facts age, and rules judge their age."""
         await self._inherit()

@@ -14,7 +14,9 @@ from typing import Any, Final
 import msgspec
 import redis.asyncio
 
+from proxy.budget.published import Budget
 from proxy.store.attempts import ATTEMPTS_MAX
+from proxy.store.budget import Seen, budget_arguments, read_shared
 from proxy.store.client import (
     HOT_CONNECTIONS,
     HOT_CONNECTIONS_MAX,
@@ -31,6 +33,7 @@ from proxy.store.documents import Documents, decode_account, decode_markets
 from proxy.store.hold_script import documents_of, hold_arguments, hold_keys, view_of
 from proxy.store.holds import decode_holds
 from proxy.store.keys import Keys
+from proxy.store.leases import LeaseRequest, lease_field
 from proxy.store.timers import TIMERS_MAX, DeadManTimer, timer_prefix
 from proxy.store.unreported import decode_unreported, unreported_arguments, unreported_field
 from proxy.store.view import HoldRequest, Look, View
@@ -59,6 +62,10 @@ class StoreUnavailable(Exception):
 
 class RequestReplayed(Exception):
     """The same signed request was seen before."""
+
+
+class KeyOff(Exception):
+    """The guard key was switched off."""
 
 
 class StoreFull(Exception):
@@ -103,10 +110,13 @@ class GateStore:
             "shrink": Script.named("shrink", "convert"),
             "refuse": Script.named("refuse"),
             "arm": Script.named("arm"),
+            "share_budget": Script.named("share_budget"),
+            "lease": Script.named("lease"),
             "hear": Script.named("hear"),
         }
         self._voiding = Voiding(self._redis, self._keys)
         self._documents = Documents(self._keys, policy_of)
+        self._budgets: dict[str, str] = {}
         self._broken_until = 0.0
         self._heard_at = float("-inf")
 
@@ -262,6 +272,26 @@ class GateStore:
         if reply == "FULL":
             raise StoreFull("TIMERS_FULL")
 
+    async def keep_lease(self, request: LeaseRequest) -> None:
+        """Take, renew or give back a bot's lease. Safe to ask again with a request of its own.
+
+        Raises ``StoreUnavailable``, and then nobody knows whether it is kept; ``RequestReplayed`` or ``KeyOff``.
+        """
+        reply = await self._call(
+            "lease",
+            [self._keys.leases, self._keys.seen(request.replay_digest), self._keys.disabled],
+            [
+                lease_field(request.account, request.bot),
+                request.ttl_s * 1_000_000,
+                request.replay_window_ms,
+                request.guard_key,
+            ],
+        )
+        if reply == "REPLAYED":
+            raise RequestReplayed
+        if reply == "DISABLED":
+            raise KeyOff
+
     async def unreported(self, account: str) -> tuple[UnreportedOrder, ...]:
         """An account's orders whose answer was lost and whose bot has not read them. Raises ``StoreUnavailable``."""
         key = self._keys.unreported(account)
@@ -300,6 +330,23 @@ class GateStore:
             # No order waits for this answer, so no order is made to suffer for it: the breaker stays as it is.
             raise StoreUnavailable(type(error).__name__) from error
         self._documents.remember_policy(version or "", body or "")
+
+    async def share_budget(self, venue: str, seen: Seen) -> tuple[Budget | None, Seen]:
+        """Tell what this process heard of the venue's counters; the budget when it is a new one, and what all heard.
+
+        Raises ``StoreUnavailable``. Off the order path.
+        """
+        keys, script = [self._keys.budget_used(venue), self._keys.budget(venue)], self._scripts["share_budget"]
+        arguments = budget_arguments(self._budgets.get(venue, ""), seen)
+        try:
+            reply = await within(self._timeout_s, run_script(self._redis, script, keys, arguments))
+        except STORE_TROUBLE as error:
+            # No order waits for this answer, so no order is made to suffer for it: the breaker stays as it is.
+            raise StoreUnavailable(type(error).__name__) from error
+        with _readable():
+            shared = read_shared(reply)
+        self._budgets[venue] = reply[1]
+        return shared
 
     async def owners(self, account: str, fields: Sequence[str]) -> dict[str, str]:
         """Whose these orders and trades are (``proxy.store.owners``); unknown ones are left out.

@@ -65,6 +65,21 @@ class Keys:
         """Which life of the store this is. Missing means that writes were lost."""
         return self._key("epoch")
 
+    @property
+    def beat(self) -> str:
+        """String: the guard's last sign of life, sealed (``proxy.watchdog.beat``)."""
+        return self._key("beat")
+
+    @property
+    def turn(self) -> str:
+        """Hash: who acts on the desk (a kill of the warden's, a watchdog's), until when, and the turn's number."""
+        return self._key("turn")
+
+    @property
+    def leases(self) -> str:
+        """Hash: ``ACCOUNT|BOT`` to ``UNTIL|TTL|STEPS`` in microseconds of the store's clock, or ``released``."""
+        return self._key("leases")
+
     def holds(self, account: str) -> str:
         """Hash of the holds of one account."""
         return self._key(f"holds:{account}")
@@ -112,6 +127,14 @@ class Keys:
     def instruments(self, venue: str) -> str:
         """Document: the venue's instruments."""
         return self._key(f"instruments:{venue}")
+
+    def budget(self, venue: str) -> str:
+        """Document: the venue's limits, and how much of each is kept for the kill."""
+        return self._key(f"budget:{venue}")
+
+    def budget_used(self, venue: str) -> str:
+        """Hash: counter of the venue to ``WINDOW:COUNT``, what it last said of it to any of our processes."""
+        return self._key(f"budget-used:{venue}")
 
     def clock(self, venue: str) -> str:
         """String: the venue's time less the store's, in microseconds."""

@@ -12,6 +12,8 @@ from typing import Any, Final
 import msgspec
 import redis.asyncio
 
+from proxy.budget.published import Budget
+from proxy.store.budget import Seen, budget_arguments, read_shared
 from proxy.store.client import CALM_TIMEOUT_S, Script, connect, run_script
 from proxy.store.codec import build, dump, load, plain
 from proxy.store.conversion import NOTHING, Conversion
@@ -77,6 +79,7 @@ class WardenStore:
         self._settle = Script.named("settle", "convert")
         self._owners = Script.named("owners")
         self._due = Script.named("due")
+        self._share_budget = Script.named("share_budget")
         self._epoch = ""
 
     async def begin_epoch(self) -> None:
@@ -226,6 +229,15 @@ class WardenStore:
     async def publish_clock(self, venue: str, offset_us: int) -> None:
         """Publish the venue's time less the store's, in microseconds."""
         await self._redis.set(self._keys.clock(venue), offset_us)
+
+    async def publish_budget(self, venue: str, budget: Budget) -> None:
+        """Publish the venue's limits and what of them is kept for the kill."""
+        await self._publish_document(self._keys.budget(venue), str(budget.version), budget)
+
+    async def share_budget(self, venue: str, seen: Seen) -> Seen:
+        """Tell what this process heard of the venue's counters, and hear what all have heard."""
+        keys = [self._keys.budget_used(venue), self._keys.budget(venue)]
+        return read_shared(await run_script(self._redis, self._share_budget, keys, budget_arguments("", seen)))[1]
 
     async def _publish_document(self, key: str, version: str, content: object) -> None:
         fields = {"version": version, "body": dump(plain(content)).decode()}

@@ -89,6 +89,14 @@ def add_arguments(subparsers: "argparse._SubParsersAction[argparse.ArgumentParse
     listing = actions.add_parser("list", help="accounts and guard keys, without secrets")
     listing.add_argument("--full-keys", action="store_true", help="do not shorten keys")
 
+    watchdog = actions.add_parser(
+        "watchdog",
+        help="the secret that guard and watchdogs know each other by",
+        description="Shows it, made when there is none. On a watchdog's own host: --keep reads it from"
+        " PERPGUARD_WATCHDOG_SECRET, else from a pipe, else asks for it.",
+    )
+    watchdog.add_argument("--keep", action="store_true", help="keep the secret that the guard's vault showed")
+
     disable = actions.add_parser("disable", help="refuse a guard key from now on")
     enable = actions.add_parser("enable", help="obey a disabled guard key again")
     rotate = actions.add_parser("rotate", help="replace a guard key; the old one is refused for ever")
@@ -103,7 +111,7 @@ def add_arguments(subparsers: "argparse._SubParsersAction[argparse.ArgumentParse
         )
     for action in (issue, listing, rotate):
         action.add_argument("--json", action="store_true", help="print JSON")
-    for action in (add, check, master, issue, listing, disable, enable, rotate):
+    for action in (add, check, master, issue, listing, disable, enable, rotate, watchdog):
         action.add_argument("--passphrase-file", type=Path, help="a file only you can read")
 
 
@@ -125,7 +133,7 @@ def _add_exchange(args: argparse.Namespace, terminal: Terminal) -> None:
     api_key = args.api_key or terminal.environment.get("PERPGUARD_API_KEY", "")
     if not api_key:
         raise InvalidField("api_key", "given as --api-key or PERPGUARD_API_KEY")
-    api_secret = _read_api_secret(terminal)
+    api_secret = _read_secret(terminal, "PERPGUARD_API_SECRET", "Exchange API secret: ")
     now = terminal.now()
     candidate = new_exchange_key(
         account=args.account, venue=args.venue, api_key=api_key, api_secret=api_secret, now=now
@@ -149,7 +157,8 @@ def _set_master(args: argparse.Namespace, terminal: Terminal) -> None:
         print(f"account={args.account} master=none", file=terminal.stdout)
         return
     api_key = args.api_key or terminal.environment.get("PERPGUARD_API_KEY", "")
-    kept = new_master_key(api_key=api_key, api_secret=_read_api_secret(terminal), email=args.email or "")
+    api_secret = _read_secret(terminal, "PERPGUARD_API_SECRET", "Exchange API secret: ")
+    kept = new_master_key(api_key=api_key, api_secret=api_secret, email=args.email or "")
     vault.set_master(args.account, kept)
     print(f"account={args.account} master={shortened(kept.api_key)}", file=terminal.stdout)
 
@@ -181,6 +190,16 @@ def _enable(args: argparse.Namespace, terminal: Terminal) -> None:
     _show_state(_open(args, terminal).enable(args.key, terminal.now()), terminal)
 
 
+def _watchdog(args: argparse.Namespace, terminal: Terminal) -> None:
+    vault = _open(args, terminal)
+    if args.keep:
+        vault.keep_watchdog_secret(_read_secret(terminal, "PERPGUARD_WATCHDOG_SECRET", "The watchdog's secret: "))
+        print("watchdog secret kept", file=terminal.stdout)
+        return
+    print(f"secret={vault.pair_watchdog().reveal()}", file=terminal.stdout)
+    print("Whoever has it can pretend that the guard lives. It stays the same.", file=terminal.stderr)
+
+
 def _list(args: argparse.Namespace, terminal: Terminal) -> None:
     vault = _open(args, terminal)
     spell: Callable[[str], str] = str if args.full_keys else shortened
@@ -203,6 +222,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, Terminal], None]] = {
     "disable": _disable,
     "enable": _enable,
     "rotate": _rotate,
+    "watchdog": _watchdog,
 }
 
 
@@ -236,11 +256,11 @@ def _ask_twice(ask: Callable[[str], str], question: str) -> str:
     return answer.reveal()
 
 
-def _read_api_secret(terminal: Terminal) -> Secret:
-    if terminal.environment.get("PERPGUARD_API_SECRET"):
-        return Secret(terminal.environment["PERPGUARD_API_SECRET"].strip())
+def _read_secret(terminal: Terminal, variable: str, question: str) -> Secret:
+    if terminal.environment.get(variable):
+        return Secret(terminal.environment[variable].strip())
     if terminal.prompt is not None:
-        return Secret(terminal.prompt("Exchange API secret: ").strip())
+        return Secret(terminal.prompt(question).strip())
     try:
         return Secret(terminal.stdin.read(_SECRET_CHARACTERS_MAX).strip())
     except UnicodeDecodeError:

@@ -16,12 +16,14 @@ class Contents:
     """Exchange keys by account, guard keys by key, the guard's own signing keys, oldest first.
 
     `revision` counts changes, so that going back is noticed. Vaults from before certificates have no signing keys.
+    ``watchdog_secret`` is what guard and watchdogs know each other by; ``None`` where there never was a watchdog.
     """
 
     revision: int = 0
     exchange_keys: dict[str, ExchangeKey] = field(default_factory=dict, repr=False)
     guard_keys: dict[str, GuardKey] = field(default_factory=dict, repr=False)
     signing_keys: tuple[SigningKey, ...] = ()
+    watchdog_secret: Secret | None = field(default=None, repr=False)
 
     @property
     def signing_key(self) -> SigningKey | None:
@@ -58,6 +60,10 @@ class Contents:
         if issued.account not in self.exchange_keys:
             raise UnknownAccount(issued.account)
         return self._with(issued)
+
+    def with_watchdog_secret(self, secret: Secret) -> "Contents":
+        """What guard and watchdogs know each other by; one that is there is replaced."""
+        return replace(self, revision=self.revision + 1, watchdog_secret=secret)
 
     def with_key_disabled(self, key: str, now: datetime) -> "Contents":
         """Refuse this key. Never fails on a known key: stopping must be possible from every state."""

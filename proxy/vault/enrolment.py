@@ -70,6 +70,7 @@ def asked(settings: Settings, key: ExchangeKey) -> KeyPermissions:
             secret=key.api_secret,
             base_url=settings.venue_urls[key.venue],
             spot_url=settings.hosts(key.venue)["sapi"],
+            addresses=(settings.egress.get(key.account, ""),),
         )
         try:
             return await hands.key_permissions()

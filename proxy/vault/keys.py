@@ -25,6 +25,7 @@ _API_SECRET_LENGTH_MAX = 8192
 # Binance's API keys and secrets are 64 of these; client libraries and secret scanners check for the shape.
 _GUARD_ALPHABET = string.ascii_letters + string.digits
 _GUARD_LENGTH = 64
+_GUARD_SECRET = re.compile(rf"[A-Za-z0-9]{{{_GUARD_LENGTH}}}")
 
 
 class Secret:
@@ -135,6 +136,13 @@ class GuardKey:
 def random_text() -> str:
     """64 random letters and digits (381 bits): a guard key, or a guard secret."""
     return "".join(secrets.choice(_GUARD_ALPHABET) for _ in range(_GUARD_LENGTH))
+
+
+def checked_watchdog_secret(secret: Secret) -> Secret:
+    """The secret itself, or InvalidField: anything but what ``random_text`` makes was cut or mixed up on its way."""
+    if _GUARD_SECRET.fullmatch(secret.reveal()) is None:
+        raise InvalidField("watchdog_secret", f"{_GUARD_LENGTH} letters and digits")
+    return secret
 
 
 def stream_key(guard_key: GuardKey) -> str:

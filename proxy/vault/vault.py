@@ -13,7 +13,16 @@ from pathlib import Path
 from proxy.vault.contents import Contents, decode, encode
 from proxy.vault.errors import PassphraseRefused, UnknownAccount, VaultCorrupt, VaultExists, WrongPassphrase
 from proxy.vault.files import Stamp, VaultFile
-from proxy.vault.keys import ExchangeKey, GuardKey, MasterKey, Secret, new_exchange_key, new_guard_key, random_text
+from proxy.vault.keys import (
+    ExchangeKey,
+    GuardKey,
+    MasterKey,
+    Secret,
+    checked_watchdog_secret,
+    new_exchange_key,
+    new_guard_key,
+    random_text,
+)
 from proxy.vault.permissions import Enrolment
 from proxy.vault.public_keys import checked_public_key
 from proxy.vault.sealing import WORK_FACTOR_DEFAULT, Sealer, parse
@@ -97,6 +106,24 @@ class Vault:
     def accounts(self) -> tuple[ExchangeKey, ...]:
         """Every exchange key, in the order they were added."""
         return tuple(self._contents.exchange_keys.values())
+
+    @property
+    def watchdog_secret(self) -> Secret | None:
+        """What guard and watchdogs know each other by, ``None`` where no watchdog was ever paired."""
+        return self._contents.watchdog_secret
+
+    def pair_watchdog(self) -> Secret:
+        """The secret of guard and watchdogs, made when there is none yet."""
+        fresh = Secret(random_text())
+        paired = self._change(
+            lambda contents: contents if contents.watchdog_secret is not None else contents.with_watchdog_secret(fresh)
+        )
+        return paired.watchdog_secret or fresh
+
+    def keep_watchdog_secret(self, secret: Secret) -> None:
+        """Keep the secret that the guard's vault gave out. InvalidField."""
+        checked = checked_watchdog_secret(secret)
+        self._change(lambda contents: contents.with_watchdog_secret(checked))
 
     def issue(self, *, bot: str, account: str, label: str, now: datetime, public_key: str | None = None) -> GuardKey:
         """A new guard key for a bot, HMAC or of an Ed25519 public key (PEM). UnknownAccount, InvalidField."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import Final
 
 from rules.kill.legs import OpenLeg
 
-_NONE = Decimal(0)
+_NONE: Final = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,33 +42,16 @@ class CostEstimate:
     legs: tuple[LegEstimate, ...]
 
 
-class FilledClose(Protocol):
-    """A close as the venue says it was filled."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilledClose:
+    """A close as the venue says it was filled, with the sign of the leg it closed; no fee where it does not tell."""
 
-    @property
-    def symbol(self) -> str:
-        """The venue's name of the contract."""
-        ...
-
-    @property
-    def quantity(self) -> Decimal:
-        """What was filled, in base units."""
-        ...
-
-    @property
-    def average_price(self) -> Decimal | None:
-        """The average price of it."""
-        ...
-
-    @property
-    def fee(self) -> Decimal | None:
-        """What the venue charged, ``None`` where it does not tell."""
-        ...
-
-    @property
-    def fee_asset(self) -> str | None:
-        """What the fee was charged in."""
-        ...
+    symbol: str
+    sign: int
+    quantity: Decimal
+    average_price: Decimal | None
+    fee: Decimal | None = None
+    fee_asset: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,11 +82,11 @@ def estimate(legs: Iterable[OpenLeg]) -> CostEstimate:
     )
 
 
-def reckon(fills: Iterable[tuple[FilledClose, int]], marks: Mapping[str, Decimal]) -> Cost:
-    """The cost of ``fills``, each with the sign of the leg it closed. ``marks`` are those at the press, by symbol."""
+def reckon(fills: Iterable[FilledClose], marks: Mapping[str, Decimal]) -> Cost:
+    """The cost of ``fills``. ``marks`` are those at the press, by symbol."""
     notional, slippage, unpriced, fees_known = _NONE, _NONE, 0, True
     fees: dict[str, Decimal] = {}
-    for fill, sign in fills:
+    for fill in fills:
         if not fill.quantity:
             continue
         mark = marks.get(fill.symbol)
@@ -111,7 +94,7 @@ def reckon(fills: Iterable[tuple[FilledClose, int]], marks: Mapping[str, Decimal
             unpriced += 1
         else:
             notional += fill.quantity * fill.average_price
-            slippage += (mark - fill.average_price) * fill.quantity * sign
+            slippage += (mark - fill.average_price) * fill.quantity * fill.sign
         if fill.fee is None or fill.fee_asset is None:
             fees_known = False
         else:

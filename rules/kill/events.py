@@ -92,19 +92,22 @@ class CloseStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
-    """What one close came to in the end: asked of the venue by its client order id once the account is calm.
-
-    ``order_id`` is ``None`` where the venue knows no such order. ``fee`` is what the venue charged, ``None`` where it
-    does not tell.
-    """
+    """What one close came to, as the venue says. ``order_id`` is ``None`` where it knows no such order."""
 
     symbol: str
     client_order_id: str
     order_id: str | None
     quantity: Decimal
     average_price: Decimal | None
-    fee: Decimal | None = None
-    fee_asset: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fee:
+    """What the venue charged for one of our orders, all its executions together."""
+
+    order_id: str
+    amount: Decimal
+    asset: str
 
 
 # What happened. Every event carries its time: the machine has no clock of its own.
@@ -234,10 +237,14 @@ class CostEstimated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tallied:
-    """What became of every close, once the account was calm; ``error`` where not all of it could be learnt."""
+    """Once the account was calm: what became of the closes whose outcome nobody knew, and what all were charged.
+
+    ``error`` says why it could not be learnt.
+    """
 
     at: datetime
-    fills: tuple[Fill, ...]
+    fills: tuple[Fill, ...] = ()
+    fees: tuple[Fee, ...] = ()
     error: str = ""
     retry_after: float | None = None
 
@@ -322,9 +329,10 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Ask the venue what became of these closes. Nothing rests on the answer but the report."""
+    """Ask what became of these closes, and for the fees of these symbols. Nothing rests on it but the report."""
 
     steps: tuple[CloseStep, ...]
+    symbols: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

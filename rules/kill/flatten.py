@@ -2,13 +2,13 @@
 
 **Hedged and correlated books.** A book is a set of legs of both signs. The whole account is one, by notional in quote
 currency: in a crash everything correlated goes to one, so a long in one coin hedges a short in another, and counting
-by symbol would call a neutral account naked twice over. A symbol with a LONG and a SHORT leg is one of its own
-besides. With net notional ``N`` and the policy's limit ``M``, the closes under way of its long legs are worth at most
-``N + M`` and those of its short legs at most ``M - N``, but never less than nothing. So *whichever of them are filled,
-fully, partly or not at all*, the net stays between ``-max(M, -N)`` and ``max(M, N)``: it never leans further than the
-policy allows or than it leans already, and by induction never further than at the press. Closes whose outcome nobody
-knows are among those under way. Within that room the heavier side gives up its excess and the hedged rest shrinks in
-proportion, all legs by the same fraction.
+by symbol would call a neutral account naked twice over. (Quote currencies are taken at par: nearly all are dollars.)
+A symbol with a LONG and a SHORT leg is one of its own besides. With net notional ``N`` and the policy's limit ``M``,
+the closes under way of its long legs are worth at most ``N + M`` and those of its short legs at most ``M - N``, but
+never less than nothing. So *whichever of them are filled, fully, partly or not at all*, the net stays between
+``-max(M, -N)`` and ``max(M, N)``: it never leans further than the policy allows or than it leans already, and by
+induction never further than at the press. Closes whose outcome nobody knows are among those under way. Within that
+room the heavier side gives up its excess and the hedged rest shrinks in proportion, all legs by the same fraction.
 
 A limit smaller than the smallest order would stop this for ever, so when nothing else may go, one smallest order does.
 It does not where the other side cannot be closed at all (the symbol does not trade): a hedge whose other leg is stuck
@@ -38,7 +38,7 @@ from rules.kill.settings import Flatten
 from rules.model import PositionSide, Side
 
 REFUSALS_MAX: Final = 8
-"""A leg whose closes were refused so often without a reason that we can mend is left to a person."""
+"""A leg refused so often, without a fill between and for no reason that we can mend, is left to a person."""
 
 _ONE: Final = Decimal(1)
 _NONE: Final = Decimal(0)

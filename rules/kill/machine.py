@@ -47,6 +47,8 @@ from rules.kill.rounds import CALM_SPAN, PARTIAL_READS_MAX, ROUNDS_MAX, degraded
 from rules.kill.state import KillState
 
 DEADLINE: Final = timedelta(seconds=60)
+# Each is asked for by itself, once it is calm; more than these would spend what the venue still grants.
+UNSETTLED_MAX: Final = 50
 
 _Step = TypeVar("_Step")
 
@@ -76,7 +78,7 @@ def next_action(state: KillState) -> Action:
     if state.phase is Phase.ENGAGED:
         return DisableKeys()
     if state.tally_due:
-        return Tally(state.closed)
+        return Tally(state.unsettled, state.traded)
     if state.wait_until is not None:
         return Wait(min(state.wait_until, state.deadline))
     if state.cancels:
@@ -155,12 +157,13 @@ def _unread(state: KillState, failed: SurveyFailed) -> KillState:
 
 def _taken(state: KillState, sent: CloseSent) -> KillState:
     step = sent.step
-    state = replace(state, closes=_without(state.closes, step))
-    if step.price is None or sent.filled_quantity >= step.quantity:
-        return state
-    # What did not fill within its band asks for a wider one.
     memory = state.remembered(step.leg)
-    return state.learnt([(step.leg.key, replace(memory, rung=max(memory.rung, step.rung + 1)))])
+    if sent.filled_quantity:
+        memory = replace(memory, refusals=0)
+    if step.price is not None and sent.filled_quantity < step.quantity:
+        # What did not fill within its band asks for a wider one.
+        memory = replace(memory, rung=max(memory.rung, step.rung + 1))
+    return replace(state.learnt([(step.leg.key, memory)]), closes=_without(state.closes, step))
 
 
 def _lost(state: KillState, steps: tuple[CloseStep, ...], at: datetime, error: str) -> KillState:
@@ -170,7 +173,14 @@ def _lost(state: KillState, steps: tuple[CloseStep, ...], at: datetime, error: s
         for step in steps
     )
     closes = tuple(step for step in state.closes if step not in steps)
-    return replace(state, closes=closes, under_way=(*state.under_way, *unknown), sure=False, error=error or state.error)
+    return replace(
+        state,
+        closes=closes,
+        under_way=(*state.under_way, *unknown),
+        unsettled=(*state.unsettled, *steps)[-UNSETTLED_MAX:],
+        sure=False,
+        error=error or state.error,
+    )
 
 
 def _refused(state: KillState, rejected: CloseRejected) -> KillState:

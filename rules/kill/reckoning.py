@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
-from rules.kill.cost import Cost, reckon
-from rules.kill.events import CloseFailed, CloseRejected, CloseSent, Event, Fill, Surveyed, Tallied
+from rules.kill.cost import Cost, FilledClose, reckon
+from rules.kill.events import CloseFailed, CloseRejected, CloseSent, Event, Fee, Fill, Surveyed, Tallied
 from rules.kill.legs import OpenLeg
 
 
@@ -20,7 +20,15 @@ def reckoned(events: Iterable[Event]) -> Cost | None:
     for leg in (leg for event in events if isinstance(event, Surveyed) for leg in event.positions):
         if leg.mark_price is not None:
             marks.setdefault(leg.symbol, leg.mark_price)
-    return reckon(((fill, legs[name].sign) for name, fill in fills.items() if name in legs), marks)
+    charged = {fee.order_id: fee for event in events if isinstance(event, Tallied) for fee in event.fees}
+    return reckon(
+        (
+            _filled(fill, legs[name].sign, charged.get(fill.order_id or ""))
+            for name, fill in fills.items()
+            if name in legs
+        ),
+        marks,
+    )
 
 
 def filled_by_leg(events: Iterable[Event]) -> dict[str, Decimal]:
@@ -48,6 +56,17 @@ def _closes(events: Iterable[Event]) -> tuple[dict[str, OpenLeg], dict[str, Fill
             case _:
                 pass
     return legs, fills
+
+
+def _filled(fill: Fill, sign: int, fee: Fee | None) -> FilledClose:
+    return FilledClose(
+        symbol=fill.symbol,
+        sign=sign,
+        quantity=fill.quantity,
+        average_price=fill.average_price,
+        fee=fee.amount if fee is not None else None,
+        fee_asset=fee.asset if fee is not None else None,
+    )
 
 
 def _fill(sent: CloseSent) -> Fill:

@@ -81,7 +81,6 @@ def _taken_in(state: KillState, survey: Surveyed) -> KillState:
     return replace(
         state,
         survey=survey,
-        at_press=_first_seen(state.at_press, survey.positions),
         rounds=state.rounds + 1,
         cancels=(),
         closes=(),
@@ -92,11 +91,6 @@ def _taken_in(state: KillState, survey: Surveyed) -> KillState:
         sent_at=recent,
         under_way=still_under_way(state.under_way, survey.positions, survey.at),
     )
-
-
-def _first_seen(known: tuple[OpenLeg, ...], now: tuple[OpenLeg, ...]) -> tuple[OpenLeg, ...]:
-    keys = {leg.key for leg in known}
-    return (*known, *(leg for leg in now if leg.key not in keys))
 
 
 def _plan(state: KillState, survey: Surveyed) -> tuple[PlannedClose, ...]:
@@ -121,7 +115,7 @@ def _closing(state: KillState, closes: tuple[PlannedClose, ...], at: datetime) -
         state.learnt(lessons),
         phase=Phase.FLATTENING,
         closes=steps,
-        closed=(*state.closed, *steps),
+        traded=tuple(sorted({*state.traded, *(step.leg.symbol for step in steps)})),
         tallied=False,
         cancel_rounds=0,
         close_sequence=state.close_sequence + len(steps),
@@ -157,9 +151,8 @@ def _held_back(state: KillState, open_legs: list[OpenLeg], at: datetime) -> Kill
 
 def _calm(state: KillState, survey: Surveyed) -> KillState:
     """Nothing (but dust) in this read-back: enough of them, long enough apart, end the kill."""
-    state = replace(state, phase=Phase.VERIFYING, pauses=0, cancel_rounds=0, tally_due=bool(state.closed))
-    state = replace(state, tally_due=state.tally_due and not state.tallied)
-    at = survey.at
+    at, tally_due = survey.at, bool(state.traded) and not state.tallied
+    state = replace(state, phase=Phase.VERIFYING, pauses=0, cancel_rounds=0, tally_due=tally_due)
     if survey.unread:
         # What could not be read is not known to be calm.
         state = replace(state, calm_since=None, calm_reads=0, error="; ".join(survey.unread), wait_until=at + PAUSE_MAX)

@@ -29,19 +29,20 @@ _ADVICE: Final = {
 class KillState:
     """All that the events so far amount to.
 
-    ``at_press`` are the legs as first read. ``sure`` says that the last reading of everything showed no order and that
-    nothing has gone wrong since, so that positions alone may be read. ``closed`` are all closes ever planned.
-    ``cause``, ``retry_at`` and ``cause_symbols`` say why it ended DEGRADED and when to start again.
+    ``sure`` says that the last reading of everything showed no order and that nothing has gone wrong since, so that
+    positions alone may be read. ``traded`` are the symbols that closes were sent for, ``unsettled`` the last closes
+    whose outcome the venue has never told. ``cause``, ``retry_at`` and ``cause_symbols`` say why it ended DEGRADED and
+    when to start again.
     """
 
     phase: Phase
     deadline: datetime
     flatten: Flatten = FLATTEN_DEFAULT
     survey: Surveyed | None = None
-    at_press: tuple[OpenLeg, ...] = ()
     cancels: tuple[CancelStep, ...] = ()
     closes: tuple[CloseStep, ...] = ()
-    closed: tuple[CloseStep, ...] = ()
+    traded: tuple[str, ...] = ()
+    unsettled: tuple[CloseStep, ...] = ()
     under_way: tuple[UnderWay, ...] = ()
     memory: tuple[tuple[str, LegMemory], ...] = ()
     sent_at: tuple[datetime, ...] = ()

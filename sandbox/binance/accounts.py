@@ -15,7 +15,6 @@ from sandbox.binance.account_replies import (
     totals,
 )
 from sandbox.binance.call import AccountCall, Json, money, plain
-from sandbox.binance.limits import ORDERS_PER_10S, ORDERS_PER_MINUTE
 from sandbox.binance.order_replies import fill_reply
 from sandbox.engine.model import IncomeKind, MarginMode
 
@@ -193,8 +192,8 @@ def incomes(call: AccountCall) -> list[Json]:
 
 def order_rate_limits(call: AccountCall) -> list[Json]:
     """GET /fapi/v1/rateLimit/order."""
-    limits = ((10, "SECOND", call.limits.orders_10s.limit or ORDERS_PER_10S),)
-    minute = (1, "MINUTE", call.limits.orders_1m.limit or ORDERS_PER_MINUTE)
+    limits = ((10, "SECOND", call.limits.orders_10s.listed),)
+    minute = (1, "MINUTE", call.limits.orders_1m.listed)
     return [
         {"rateLimitType": "ORDERS", "interval": interval, "intervalNum": number, "limit": limit}
         for number, interval, limit in (*limits, minute)

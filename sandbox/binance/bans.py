@@ -66,9 +66,7 @@ class Bans:
 
     def count_refusal(self, caller: str, now_ms: int) -> None:
         """Note that the caller is being answered 429; too many within a minute start a ban."""
-        if caller not in self._callers and len(self._callers) >= _CALLERS_MAX:
-            self._callers.clear()
-        known = self._callers.setdefault(caller, _Caller())
+        known = self._known(caller)
         known.refusals_ms.append(now_ms)
         if len(known.refusals_ms) > REFUSALS_TOLERATED and known.refusals_ms[0] > now_ms - _WINDOW_MS:
             ban_s = min(BAN_FIRST_S << min(known.bans, 32), BAN_LONGEST_S)
@@ -76,9 +74,17 @@ class Bans:
             known.banned_until_ms = now_ms + ban_s * 1000
             known.refusals_ms.clear()
 
-    def ban_everyone(self, until_ms: int) -> None:
-        """Ban all callers until a moment."""
-        self._everyone_until_ms = until_ms
+    def ban(self, caller: str | None, until_ms: int) -> None:
+        """Ban a caller, or all when none is named, until a moment."""
+        if caller is None:
+            self._everyone_until_ms = until_ms
+        else:
+            self._known(caller).banned_until_ms = until_ms
+
+    def _known(self, caller: str) -> _Caller:
+        if caller not in self._callers and len(self._callers) >= _CALLERS_MAX:
+            self._callers.clear()
+        return self._callers.setdefault(caller, _Caller())
 
     def left_s(self, now_ms: int) -> int:
         """Seconds that the ban on everyone still lasts, zero without one."""

@@ -9,6 +9,8 @@ from sandbox.binance.bans import Bans, RateLimited
 WEIGHT_PER_MINUTE = 2_400
 ORDERS_PER_10S = 300
 ORDERS_PER_MINUTE = 1_200
+NO_LIMIT = 1_000_000_000
+"""What is listed where a limit of 0 counts without refusing: more than anybody can spend."""
 # Callers are loopback addresses and a handful of accounts; the bound is only a promise.
 _COUNTERS_MAX = 1_000
 
@@ -30,6 +32,11 @@ class WindowCounter:
             self._counts.clear()
         self._counts[key] = self._counts.get(key, 0) + amount
         return self._counts[key]
+
+    @property
+    def listed(self) -> int:
+        """The limit as the venue's listing tells it."""
+        return self.limit or NO_LIMIT
 
     def over(self, total: int) -> bool:
         """True when a total is above the limit."""

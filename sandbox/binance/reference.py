@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sandbox.binance.call import AccountCall, Call, Json, plain
-from sandbox.binance.limits import ORDERS_PER_10S, ORDERS_PER_MINUTE, WEIGHT_PER_MINUTE
 from sandbox.engine.instrument import Instrument
 from sandbox.engine.market import Market
 
@@ -38,9 +37,9 @@ def exchange_info(call: Call) -> Json:
         "serverTime": call.now_ms,
         "futuresType": "U_MARGINED",
         "rateLimits": [
-            _rate_limit("REQUEST_WEIGHT", "MINUTE", 1, call.limits.weight.limit or WEIGHT_PER_MINUTE),
-            _rate_limit("ORDERS", "MINUTE", 1, call.limits.orders_1m.limit or ORDERS_PER_MINUTE),
-            _rate_limit("ORDERS", "SECOND", 10, call.limits.orders_10s.limit or ORDERS_PER_10S),
+            _rate_limit("REQUEST_WEIGHT", "MINUTE", 1, call.limits.weight.listed),
+            _rate_limit("ORDERS", "MINUTE", 1, call.limits.orders_1m.listed),
+            _rate_limit("ORDERS", "SECOND", 10, call.limits.orders_10s.listed),
         ],
         "exchangeFilters": [],
         "assets": [{"asset": "USDT", "marginAvailable": True, "autoAssetExchange": "0"}],

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from proxy.budget.meter import Payer
+from proxy.budget.published import Limit
 from proxy.custom_rules import compile_expression
 from proxy.gate.ruling import Outcome
 from proxy.store.embedded import EmbeddedStore
@@ -27,6 +29,7 @@ from proxy.venues.binance.frames import TARGETS
 from rules.catalog import CATALOG
 from rules.custom import CustomRule
 from rules.flow.message_rate import MessageRate
+from rules.kill.budget import Spend
 from rules.model import OrderType, Side, TimeInForce, TradingState
 from rules.order.instrument_filters import InstrumentFilters
 from rules.order.max_order_value import MaxOrderValue
@@ -199,6 +202,18 @@ async def with_a_gateway_in_between(gate: Gate) -> None:
     gate.exchange.status, gate.exchange.body = 502, b"<html>Bad Gateway</html>"
 
 
+async def with_the_budget_at_the_reserve(gate: Gate) -> None:
+    """The exchange has counted what bots may spend, and a weight more, in the minute that stands still here."""
+    used = {Limit.WEIGHT_1M: 1_921, Limit.ORDERS_10S: 240, Limit.ORDERS_1M: 960}
+    gate.meter.begin(Payer("demo"), Spend()).end(used)
+
+
+async def with_the_reserve_used_up(gate: Gate) -> None:
+    gate.meter.begin(Payer("demo"), Spend()).end(
+        {Limit.WEIGHT_1M: 2_400, Limit.ORDERS_10S: 300, Limit.ORDERS_1M: 1_200}
+    )
+
+
 async def with_no_exchange(gate: Gate) -> None:
     gate.rest_door._orders._hosts = dict.fromkeys(("fapi",), "http://127.0.0.1:1")
 
@@ -310,6 +325,9 @@ CASES = [
     Case("", BUY, (VALUE,), arrange=with_an_override, note="overridden"),
     Case("", BUY, (VALUE,), resizes=TRIM, note="sized-down"),
     Case("CANNOT_JUDGE", arrange=with_no_exchange),
+    Case("VENUE_BUDGET_RESERVED", arrange=with_the_budget_at_the_reserve, note="entry"),
+    Case("VENUE_BUDGET_RESERVED", STOP, arrange=with_the_budget_at_the_reserve, method="algoOrder.place", note="stop"),
+    Case("VENUE_BUDGET_RESERVED", {}, arrange=with_the_budget_at_the_reserve, method="account.status", note="read"),
     Case("KEY_DISABLED", arrange=with_a_key_switched_off_in_the_store),
     Case("STALE_TIMESTAMP", BUY | {"timestamp": str(NOW_MS - 60_000)}),
     Case("STALE_TIMESTAMP", BUY | {"timestamp": str(NOW_MS + 1_000)}, note="ahead"),
@@ -333,6 +351,14 @@ CASES = [
     Case("", EXIT, (one("0.1"),), LONG, note="exit"),
     Case("", EXIT, (), LONG, in_state("desk", TradingState.HALTED), note="exit-halted"),
     Case("", BUY | {"side": "SELL"}, (ReduceOnlyExits(mode=ExitMode.FORCE),), LONG, note="forced"),
+    Case("", EXIT, world=LONG, arrange=with_the_reserve_used_up, note="exit-on-the-reserve"),
+    Case(
+        "",
+        {"symbol": "BTCUSDT", "origClientOrderId": "x"},
+        arrange=with_the_reserve_used_up,
+        method="order.cancel",
+        note="cancel-on-the-reserve",
+    ),
     Case("", STOP, method="algoOrder.place", note="conditional"),
     Case("", {"symbol": "BTCUSDT", "origClientOrderId": "x"}, method="order.cancel", note="cancel"),
     Case("", {"algoId": "7"}, method="algoOrder.cancel", note="cancel-algo"),
@@ -355,7 +381,7 @@ CANNOT_BE_MET = {
     "SETTING_NOT_OWNED",  # nor anything else of the account,
     "ACCOUNT_WIDE",  # nor reaches all its orders,
     "BATCH_REFUSED",  # nor takes several,
-    *("TOO_MANY_TIMERS", "TIMER_NOT_KEPT"),  # nor sets a timer.
+    *("TOO_MANY_TIMERS", "TIMER_NOT_KEPT", "LEASE_NOT_KEPT"),  # nor sets a timer or takes a lease.
 }
 ABOUT_ONE_DOOR = {
     # Who asks, and how: test_identity, test_trading, test_protocol.

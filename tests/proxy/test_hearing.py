@@ -23,7 +23,18 @@ async def remembered(data_dir: Path, account: str, now: datetime) -> tuple[str, 
     pieces: Any = {account: SimpleNamespace(keeper=SimpleNamespace(venue="binanceusdm"))}
     venues: Any = {"binanceusdm": SimpleNamespace(conditions=SimpleNamespace(attention=attention))}
     nobody: Any = None
-    desk = DeskPieces(venues=venues, accounts=pieces, kill=nobody, stops=nobody, overrides=nobody, watch=nobody)
+    desk = DeskPieces(
+        venues=venues,
+        accounts=pieces,
+        kill=nobody,
+        pursuit=nobody,
+        certificates=nobody,
+        stops=nobody,
+        overrides=nobody,
+        watch=nobody,
+        heart=nobody,
+        leases=nobody,
+    )
     await remember_symbols(data_dir, desk, now)
     return attention.symbols(now.timestamp(), held=())
 
@@ -67,7 +78,8 @@ class Deaf:
         self.attention = Attention()
         self.conditions = self
         self.venue = "binanceusdm"
-        self.keeper = self.outside = self.record = self
+        self.keeper = self.outside = self.record = self.venue_timers = self
+        self.on_their_way: list[str] = []
 
     def hear(self, record: Any) -> None:
         """Nothing."""
@@ -75,19 +87,57 @@ class Deaf:
     def expect(self, request: str, symbol: str) -> None:
         """Nothing."""
 
+    def intended(self, symbol: str) -> None:
+        self.on_their_way.append(symbol)
+
     async def see(self, records: Any) -> None:
         """Nothing."""
 
 
-async def heard(at: object) -> Attention:
-    """The attention after a decision of ``at`` was heard."""
+async def told(record: dict[str, Any]) -> Deaf:
+    """What became of a record that was heard."""
     deaf: Any = Deaf()
     desk = DeskPieces(
-        venues={"binanceusdm": deaf}, accounts={"main": deaf}, kill=deaf, stops=deaf, overrides=deaf, watch=deaf
+        venues={"binanceusdm": deaf},
+        accounts={"main": deaf},
+        kill=deaf,
+        pursuit=deaf,
+        certificates=deaf,
+        stops=deaf,
+        overrides=deaf,
+        watch=deaf,
+        heart=deaf,
+        leases=deaf,
     )
-    record = {"kind": "decision", "id": "1", "account": "main", "at": at, "commands": [{"symbol": "BTCUSDT"}]}
-    await Hearing(desk).hear([record])
-    return deaf.attention
+    await Hearing(desk).hear([{"id": "1", "account": "main", **record}])
+    heard: Deaf = deaf
+    return heard
+
+
+async def heard(at: object) -> Attention:
+    """The attention after a decision of ``at`` was heard."""
+    return (await told({"kind": "decision", "at": at, "commands": [{"symbol": "BTCUSDT"}]})).attention
+
+
+@pytest.mark.parametrize(
+    ("commands", "verdicts", "on_their_way"),
+    [
+        (["PlaceOrder", "PlaceOrder"], ["ALLOW", "DENY"], ["S0"]),
+        (["AmendOrder", "CancelOrder"], ["ALLOW", "ALLOW"], ["S0"]),
+        (["PlaceOrder"], None, []),
+        ([None], ["ALLOW"], []),
+    ],
+)
+async def test_an_order_that_was_let_through_is_on_its_way(
+    commands: list[str | None], verdicts: list[str] | None, on_their_way: list[str]
+) -> None:
+    record = {
+        "kind": "decision",
+        "at": datetime.now(UTC).isoformat(),
+        "commands": [name and {"type": name, "symbol": f"S{place}"} for place, name in enumerate(commands)],
+        "decisions": verdicts and [{"verdict": verdict} for verdict in verdicts],
+    }
+    assert (await told(record)).on_their_way == on_their_way
 
 
 async def test_a_symbol_was_ordered_when_its_record_says_and_not_when_a_backlog_is_read():

@@ -15,6 +15,7 @@ from proxy.gate.event_views import EventViews
 from proxy.gate.http import PREFIX, BinanceDoor
 from proxy.gate.identity import Identities
 from proxy.gate.judge import Judge
+from proxy.gate.lease import LeaseDesk
 from proxy.gate.orders import OrderDesk
 from proxy.gate.reads import ReadDesk, VenueReads
 from proxy.gate.shared_account import SharedAccount
@@ -24,6 +25,7 @@ from proxy.gate.views import Views
 from proxy.vault.keys import GuardKey, Secret
 from proxy.vault.vault import Vault
 from proxy.venues.binance.signing import sign
+from rules.kill.settings import KILL_DEFAULT, KillSettings
 from rules.rule import Rule
 from tests.proxy.gate.conftest import Desk
 from tests.rules.builders import NOW
@@ -55,14 +57,21 @@ class ScriptedVenue:
 class House:
     """One gate in front of a scripted venue, and bots with guard keys for the account ``demo``."""
 
-    def __init__(self, desk: Desk, directory: Path, *rules: Rule, bots: tuple[str, ...] = ("ada", "bob")) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        directory: Path,
+        *rules: Rule,
+        bots: tuple[str, ...] = ("ada", "bob"),
+        kill_settings: KillSettings = KILL_DEFAULT,
+    ) -> None:
         self.venue = ScriptedVenue()
         vault = Vault.create(directory / "vault" / "vault.json", Secret("correct horse battery"), work_factor=2**14)
         vault.add_exchange_key(
             account="demo", venue="binanceusdm", api_key="B" * 64, api_secret=Secret("exchange-secret"), now=NOW
         )
         self.keys = {bot: vault.issue(bot=bot, account="demo", label=bot, now=NOW) for bot in bots}
-        policy = desk.under(*rules)
+        policy = desk.under(*rules, kill_settings=kill_settings)
         judge = Judge(store=desk.store, fence=desk.fence, journal=desk.journal, policy=policy, now=lambda: NOW)
         views = Views(lambda: policy, desk.store, "binanceusdm")
         venue = VenueReads(upstream=self.venue, hosts=HOSTS, now=lambda: NOW)
@@ -89,6 +98,7 @@ class House:
             orders=orders,
             reads=ReadDesk(store=desk.store, views=views, venue=venue),
             streams=streams,
+            leases=LeaseDesk(desk.store),
             now=lambda: NOW,
         )
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(door), base_url="http://gate.test")

@@ -8,7 +8,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -17,16 +17,18 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from proxy.budget.meter import Meter
 from proxy.gate.bot_socket import SocketGone
+from proxy.gate.egress import Egress, VenueBudget
 from proxy.gate.event_views import EventViews
 from proxy.gate.http import PREFIX, BinanceDoor
 from proxy.gate.identity import Identities
+from proxy.gate.lease import LeaseDesk
 from proxy.gate.orders import OrderDesk
 from proxy.gate.reads import ReadDesk, VenueReads
 from proxy.gate.shared_account import SharedAccount
 from proxy.gate.streams.keys import KeyedSockets
 from proxy.gate.trading import TradingDoor
-from proxy.gate.upstream import HttpxUpstream
 from proxy.gate.user_streams import UserStreams
 from proxy.gate.views import Views
 from proxy.vault.keys import GuardKey, Secret
@@ -83,6 +85,8 @@ class Exchange:
     status: int = 200
     body: bytes | None = None
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    """What it says besides with every answer, its counters for one."""
     hang_up: bool = False
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     """Requests wait for it; set from the start."""
@@ -102,7 +106,8 @@ class Exchange:
                 if self.hang_up:
                     return
                 body = self.body if self.body is not None else self._accepted(path)
-                length = f"HTTP/1.1 {self.status} X\r\nContent-Length: {len(body)}\r\n\r\n"
+                more = "".join(f"{name}: {value}\r\n" for name, value in self.headers.items())
+                length = f"HTTP/1.1 {self.status} X\r\n{more}Content-Length: {len(body)}\r\n\r\n"
                 writer.write(length.encode() + body)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # The gate has had enough.
@@ -196,7 +201,10 @@ class Gate:
         self.desk = desk
         self.keys = keys
         self.exchange = exchange
-        self.upstream = HttpxUpstream()
+        # In the middle of the venue's windows, where its counters are believed.
+        self.meter = Meter(lambda: NOW + timedelta(seconds=5))
+        self.upstream = Egress(self.meter, {})
+        self.budget = VenueBudget(self.meter, self.upstream, desk.store, VENUE)
         self.identities = Identities(keys.vault, VENUE)
         hosts = dict.fromkeys(("fapi", "sapi", "api", "dapi"), exchange.url)
         policy = desk.under(*rules, resizes=resizes)
@@ -218,13 +226,15 @@ class Gate:
             hosts=hosts,
             now=lambda: NOW,
             shared=SharedAccount(views, desk.store, venue.ask),
+            budget=self.budget,
         )
         self.rest_door = BinanceDoor(
             _nothing,
             identities=self.identities,
             orders=orders,
-            reads=ReadDesk(store=desk.store, views=views, venue=venue),
+            reads=ReadDesk(store=desk.store, views=views, venue=venue, budget=self.budget),
             streams=self.streams,
+            leases=LeaseDesk(desk.store),
             now=lambda: NOW,
         )
         self.sockets = KeyedSockets(self.identities.obeys, desk.store.disabled_keys)

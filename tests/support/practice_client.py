@@ -15,6 +15,7 @@ import httpx
 from proxy.vault.keys import Secret
 
 FORM: Final = {"content-type": "application/x-www-form-urlencoded"}
+DEAD_MAN: Final = "/fapi/v1/countdownCancelAll"
 _NUMBERS = count(1)
 
 
@@ -103,12 +104,20 @@ class Door:
         self._client = httpx.Client(base_url=f"{exchange}/sandbox", timeout=30, trust_env=False)
 
     def log(self) -> list[dict[str, Any]]:
-        entries: list[dict[str, Any]] = self._client.get("/log").raise_for_status().json()["entries"]
-        return entries
+        """What bots wanted changed, and the kill; the dead-man timers that the guard keeps by itself are left out."""
+        return [entry for entry in self._entries() if entry["path"] != DEAD_MAN]
+
+    def timers(self) -> list[dict[str, Any]]:
+        """The log entries of those timers."""
+        return [entry for entry in self._entries() if entry["path"] == DEAD_MAN]
 
     def total(self) -> int:
-        total: int = self._client.get("/log").raise_for_status().json()["total"]
-        return total
+        """How many entries ``log`` has."""
+        return len(self.log())
+
+    def _entries(self) -> list[dict[str, Any]]:
+        entries: list[dict[str, Any]] = self._client.get("/log").raise_for_status().json()["entries"]
+        return entries
 
     def arrivals(self, **params: str) -> list[dict[str, Any]]:
         """Log entries whose parameters contain these."""

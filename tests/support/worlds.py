@@ -92,7 +92,7 @@ class LiveWorld(World):
         return found[0]
 
     def processes(self, name: str) -> list[int]:
-        """The supervisor's children that are a ``warden``, a ``gate`` or the ``store``."""
+        """The supervisor's children that are a ``warden``, a ``gate``, a ``watchdog`` or the ``store``."""
         return [pid for pid in children(self.guard_pid) if _name(pid) == name]
 
     def answers(self) -> bool:
@@ -174,4 +174,4 @@ def _name(pid: int) -> str:
         return ""
     if "valkey-server" in words[0] or "valkey" in words[0].rpartition("/")[2]:
         return "store"
-    return next((name for name in ("warden", "gate") if name in words and "-m" in words), "")
+    return next((name for name in ("warden", "gate", "watchdog") if name in words and "-m" in words), "")

@@ -14,8 +14,6 @@ from rules.decision import Cleared
 from rules.model import Command
 
 _IN_BODY: Final = ("POST", "PUT")
-# /futures/data lives on the host of /fapi.
-_HOSTS: Final = {"futures": "fapi"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +61,9 @@ def build(
         payload = urlencode(authenticated)
         payload = f"{payload}&signature={sign(payload, secret)}"
     in_body = route.method in _IN_BODY
-    first_segment = route.path.split("/")[1]
     return UpstreamRequest(
         method=route.method,
-        host=_HOSTS.get(first_segment, first_segment),
+        host=route.host,
         path=route.path,
         query="" if in_body else payload,
         body=payload if in_body else "",

@@ -21,6 +21,7 @@ MESSAGE_MAX: Final = 512
 _NO_PRIVILEGE: Final = "has no operation privilege"
 
 _RATE_CODES: Final = frozenset({"MESSAGE_RATE_ABOVE_LIMIT"})
+_BUDGET_CODES: Final = frozenset({"VENUE_BUDGET_RESERVED"})
 _STOPPED_CODES: Final = frozenset({"KILL_RUNNING", "TRADING_HALTED", "KEY_DISABLED"})
 _UNKNOWN_SYMBOL_CODES: Final = frozenset({"UNKNOWN_SYMBOL"})
 _UNKNOWN_ORDER_CODES: Final = frozenset({"ORDER_NOT_OWNED"})
@@ -54,6 +55,9 @@ def for_breach(breach: Breach, headroom: Decimal | None = None) -> Rejection:
     named = f"GUARD {breach.rule_id} {breach.code}"
     if breach.code in _RATE_CODES:
         return Rejection(400, -1015, f"{named}: Too many new orders; {breach.message}{details}")
+    if breach.code in _BUDGET_CODES:
+        # As Binance says it and with its status: the bot has to wait just as long.
+        return Rejection(429, -1003, f"{named}: Too many requests; {breach.message}{details}; {breach.advice}")
     if breach.code in _STOPPED_CODES:
         return Rejection(400, -2010, f"{named}: this key {_NO_PRIVILEGE} now; {breach.message}{details}")
     if breach.code in _UNKNOWN_ORDER_CODES:
@@ -176,6 +180,13 @@ def timer_not_kept() -> Rejection:
     """A dead-man timer the guard could not write down, or not for certain; arming it again is safe."""
     return Rejection(
         503, -1001, "GUARD TIMER_NOT_KEPT: Internal error; unable to process your request. Please try again."
+    )
+
+
+def lease_not_kept() -> Rejection:
+    """A bot's lease the guard could not write down, or not for certain; asking again is safe."""
+    return Rejection(
+        503, -1001, "GUARD LEASE_NOT_KEPT: Internal error; unable to process your request. Please try again."
     )
 
 

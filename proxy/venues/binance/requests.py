@@ -22,7 +22,7 @@ from proxy.venues.binance.orders import (
     read_price_match,
     read_side,
 )
-from proxy.venues.binance.route import Kind, Route
+from proxy.venues.binance.route import BUDGET_HOST, Kind, Route
 from proxy.venues.binance.spelling import spell_plain_order
 from proxy.venues.binance.strict_json import read_objects, read_scalars
 from proxy.venues.binance.table_trading import AMEND_PARAMETERS, ORDER_PARAMETERS
@@ -33,6 +33,7 @@ from proxy.venues.binance.values import (
     read_symbol,
 )
 from proxy.venues.binance.wire import AUTHENTICATION, Parameters
+from rules.kill.budget import Spend
 from rules.model import (
     AmendOrder,
     CancelAll,
@@ -65,6 +66,13 @@ class VenueRequest:
         """What the venue charges the address for this request."""
         names_symbol = any(name == "symbol" for name, _ in self.reads)
         return self.route.weight if names_symbol else self.route.weight_all
+
+    def cost(self, orders: int = 0) -> Spend | None:
+        """What it takes of the venue's budget, with so many ``orders`` of it sent; ``None`` at a host of another one.
+
+        Only the futures host's budget is the kill's: spot and COIN-M count their own.
+        """
+        return Spend(weight=self.weight, orders=orders) if self.route.host == BUDGET_HOST else None
 
 
 def read_request(route: Route, parameters: Parameters) -> VenueRequest:

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+BUDGET_HOST: Final = "fapi"
+"""The host whose request budget a kill needs. The others count their own, under the same header names."""
+
+# /futures/data lives on the host of /fapi.
+_HOSTS: Final = {"futures": "fapi"}
 
 
 class Access(StrEnum):
@@ -37,6 +44,7 @@ class Kind(StrEnum):
     MULTI_ASSET_MODE = "MULTI_ASSET_MODE"
     POSITION_MARGIN = "POSITION_MARGIN"
     DEAD_MAN = "DEAD_MAN"
+    LEASE = "LEASE"
     DENY = "DENY"
 
 
@@ -72,6 +80,12 @@ class Route:
     weight_all: int
     parameters: frozenset[str]
     reason: str = ""
+
+    @property
+    def host(self) -> str:
+        """The named upstream host the row lives on: ``fapi``, ``sapi``, ``api`` or ``dapi``."""
+        first_segment = self.path.split("/")[1]
+        return _HOSTS.get(first_segment, first_segment)
 
 
 def row(

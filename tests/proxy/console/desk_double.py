@@ -246,6 +246,7 @@ class DeskDouble:
     )
     job: Mapping[str, Any] | None = None
     kills: list[dict[str, str]] = field(default_factory=list)
+    reductions: list[dict[str, str]] = field(default_factory=list)
     rearms: list[dict[str, str]] = field(default_factory=list)
     scopes: dict[str, RearmView] = field(default_factory=lambda: {"desk": a_rearm()})
     drilled: list[dict[str, str]] = field(default_factory=list)
@@ -286,6 +287,10 @@ class DeskDouble:
             raise ControlRefused(self.refuse)
         self.kills.append({"scope": scope, "by": by, "reason": reason})
         return {"job": "job-1", "scope": scope, "blocked_ms": 11.5, "generation": 8}
+
+    async def reduce(self, *, scope: str, by: str, reason: str) -> Mapping[str, Any]:
+        self.reductions.append({"scope": scope, "by": by, "reason": reason})
+        return {"scope": scope, "reduced": ["main"]}
 
     async def kill_progress(self) -> Mapping[str, Any] | None:
         return self.job

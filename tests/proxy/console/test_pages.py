@@ -12,7 +12,7 @@ import pytest
 
 import proxy.console
 from proxy.console import words
-from proxy.console.plane import AccountView, BotView, DeskView, PositionView
+from proxy.console.plane import AccountView, BotView, DeskView, LeaseView, PositionView, WatchdogView
 from tests.proxy.console.conftest import SAME_ORIGIN, Browser
 from tests.proxy.console.desk_double import DeskDouble, a_bot, a_desk, a_leg, a_refusal, an_account
 
@@ -66,8 +66,14 @@ def poisoned(view: Any, text: str) -> Any:
 
 def fill(plane: DeskDouble, text: str) -> None:
     """Put ``text`` into every field the console shows."""
-    account = replace(poisoned(an_account(), text), positions=(poisoned(a_leg(), text),))
-    plane.view = replace(poisoned(a_desk(), text), accounts=(account,), bots=(poisoned(a_bot(), text),))
+    account = replace(poisoned(an_account(), text), positions=(poisoned(a_leg(), text),), timers=(text,))
+    plane.view = replace(
+        poisoned(a_desk(), text),
+        accounts=(account,),
+        bots=(poisoned(a_bot(), text),),
+        watchdogs=(WatchdogView(name=text, duty=text, heard_age_s=1.0, lost=False),),
+        leases=(LeaseView(bot=text, account=text, ttl_s=30.0, left_s=-1.0, step=text),),
+    )
     plane.refusals = [dict.fromkeys(a_refusal(), text)]
     plane.decisions["01JD3M-7f"] = {text: text, "nested": [{text: [text]}]}
     step = {"at": text, "what": text}
@@ -116,7 +122,8 @@ async def test_a_person_cannot_sign_in_as_a_script(person: Browser) -> None:
 
 
 async def test_every_view_field_was_poisoned() -> None:
-    kinds = {each.type for view in (DeskView, AccountView, BotView, PositionView) for each in fields(view)}
+    views = (DeskView, AccountView, BotView, PositionView, WatchdogView, LeaseView)
+    kinds = {each.type for view in views for each in fields(view)}
     texts = {kind for kind in kinds if "str" in kind and "Sequence" not in kind}
     assert texts == {"str", "str | None"}
 
@@ -168,6 +175,32 @@ async def test_a_state_is_said_in_a_word(person: Browser, plane: DeskDouble) -> 
     page = (await person.client.get("/partials/desk")).text
     for word in ("HALTED", "Lost: entries refused", "never, stale"):
         assert word in page
+
+
+async def test_who_watches_and_who_is_watched_is_shown(person: Browser, plane: DeskDouble) -> None:
+    plane.view = a_desk(
+        accounts=(an_account(timers=("BTCUSDT", "ETHUSDT")),),
+        watchdogs=(
+            WatchdogView(name="local", duty="watching", heard_age_s=0.6, lost=False),
+            WatchdogView(name="frankfurt", duty="watching", heard_age_s=64.0, lost=True),
+            WatchdogView(name="", duty="waiting", heard_age_s=None, lost=True),
+        ),
+        leases=(
+            LeaseView(bot="grid-1", account="main", ttl_s=30.0, left_s=21.0, step=""),
+            LeaseView(bot="momentum", account="main", ttl_s=30.0, left_s=-12.0, step="cancel"),
+        ),
+    )
+    page = (await person.client.get("/partials/desk")).text
+    for said in (
+        "BTCUSDT, ETHUSDT",
+        "watching, 0.6 s",
+        "Lost: heard 64 s",
+        "Lost: heard never",
+        "21 s",
+        "ran out 12 s ago",
+        "cancel",
+    ):
+        assert said in page, said
 
 
 def test_the_vendored_script_is_the_one_that_is_named() -> None:

@@ -24,6 +24,7 @@ from proxy.store.gate_store import GateStore
 from proxy.store.keys import Keys
 from proxy.store.warden_store import WardenStore
 from rules.facts import Override
+from rules.kill.settings import KILL_DEFAULT, KillSettings
 from rules.model import Command
 from rules.policy import Policy
 from rules.resize import Resize
@@ -65,9 +66,11 @@ class Desk:
         policy = self.under(*rules, resizes=resizes)
         return Judge(store=self.store, fence=self.fence, journal=self.journal, policy=policy, now=lambda: NOW)
 
-    def under(self, *rules: Rule, resizes: tuple[Resize, ...] = ()) -> Policy:
+    def under(
+        self, *rules: Rule, resizes: tuple[Resize, ...] = (), kill_settings: KillSettings = KILL_DEFAULT
+    ) -> Policy:
         """Put these rules in force."""
-        policy = replace(a_policy(*rules), resizes=resizes)
+        policy = replace(a_policy(*rules), resizes=resizes, kill=kill_settings)
         put_in_force(self.url, self.name, policy)
         return policy
 

@@ -272,3 +272,32 @@ def test_a_connection_between_two_requests_may_rest(door):
         time.sleep(0.4)
         connection.sendall(a_get())
         assert until_quiet(connection).startswith(b"HTTP/1.1 200")
+
+
+def test_a_crowd_that_never_finishes_a_request_keeps_nobody_out(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "CONNECTIONS_MAX", 8)
+    request = b"GET /x HTTP/1.1\r\n" + HOST + b"\r\n"
+    with door.connect() as known:
+        known.sendall(request)
+        assert b"200" in until_quiet(known)
+        crowd = [door.connect() for _ in range(20)]
+        try:
+            for newcomer in range(2):
+                assert door.say(request).startswith(b"HTTP/1.1 200"), newcomer
+            known.sendall(request)
+            assert b"200" in until_quiet(known), "whoever has been served is served again"
+            assert [is_closed(each) for each in crowd[:10]] == [True] * 10, "the oldest strangers go"
+            assert not is_closed(crowd[-1])
+        finally:
+            for each in crowd:
+                each.close()
+
+
+def is_closed(connection: socket.socket) -> bool:
+    connection.settimeout(0.05)
+    try:
+        return connection.recv(1) == b""
+    except TimeoutError:
+        return False
+    except ConnectionResetError:
+        return True

@@ -13,6 +13,7 @@ from proxy.gate.upstream import OutcomeUnknown
 from proxy.store import gate_store
 from proxy.store.timers import DeadManTimer
 from proxy.venues.binance.client_ids import outward, tag
+from rules.kill.settings import DeadMan, KillSettings
 from rules.model import OrderType, Side
 from rules.position.own_share import OwnShare
 from tests.proxy.gate.conftest import Desk
@@ -195,8 +196,17 @@ async def test_a_timer_that_cannot_be_kept_is_not_acknowledged(own_desk, own_ser
     await house.client.aclose()
 
 
-async def test_without_isolation_they_reach_the_venue_as_they_are(desk, tmp_path):
+async def test_where_the_guard_keeps_the_venues_timer_a_bots_does_not_reach_it(desk, tmp_path):
+    """A symbol has one timer at the venue; a bot's would move the guard's, alone on the account or not."""
     house = House(desk, tmp_path)
+    answer = await house.send("ada", "POST", "/fapi/v1/countdownCancelAll", symbol="BTCUSDT", countdownTime=1000)
+    assert answer.json() == {"symbol": "BTCUSDT", "countdownTime": "1000"}
+    assert house.venue.asked == []
+    await house.client.aclose()
+
+
+async def test_without_isolation_they_reach_the_venue_as_they_are(desk, tmp_path):
+    house = House(desk, tmp_path, kill_settings=KillSettings(dead_man=DeadMan(enabled=False)))
     house.venue.answer = lambda *_: DONE
     await house.send("ada", "DELETE", "/fapi/v1/allOpenOrders", symbol="BTCUSDT")
     await house.send("ada", "POST", "/fapi/v1/countdownCancelAll", symbol="BTCUSDT", countdownTime=1000)

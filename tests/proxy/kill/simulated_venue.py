@@ -13,13 +13,14 @@ from typing import Any
 from proxy.accounts.troubles import OutcomeUnknown, VenueRefused, VenueThrottled, VenueUnavailable
 from proxy.accounts.way_out_payloads import CloseReport
 from proxy.kill.hands import Reading
-from rules.kill.events import CancelStep, CloseStep, Fill
+from rules.kill.events import CancelStep, CloseStep, Fee, Fill
 from rules.kill.legs import BookLevel, LotSize, OpenLeg, OrderKind, RestingOrder
 from rules.model import PositionSide
 
 LOT = LotSize(step=Decimal("0.1"), quantity_min=Decimal("0.1"), quantity_max=Decimal(10))
 LIMIT_LOT = LotSize(step=Decimal("0.1"), quantity_min=Decimal("0.1"), quantity_max=Decimal(50))
 MARK = Decimal(100)
+FEE = Decimal("0.0005")
 # Entries sent before the press may still arrive, but not later than the calm is watched.
 IN_FLIGHT_SECONDS_MAX = 4.0
 
@@ -164,20 +165,25 @@ class SimulatedVenue:
             raise OutcomeUnknown("503")
         return self._report(client_order_id, filled)
 
-    async def tally(self, closes: Sequence[tuple[CloseStep, str]], since: datetime) -> tuple[Fill, ...]:
+    async def tally(
+        self, closes: Sequence[tuple[CloseStep, str]], symbols: Sequence[str], since: datetime
+    ) -> tuple[tuple[Fill, ...], tuple[Fee, ...]]:
         await self._arrive(reading=True)
-        return tuple(
+        fills = tuple(
             Fill(
                 symbol=step.leg.symbol,
                 client_order_id=name,
                 order_id=f"o{name}" if name in self.filled else None,
                 quantity=self.filled.get(name, Decimal(0)),
                 average_price=MARK if name in self.filled else None,
-                fee=self.filled.get(name, Decimal(0)) * MARK * Decimal("0.0005"),
-                fee_asset="USDT",
             )
             for step, name in closes
         )
+        fees = (
+            Fee(order_id=f"o{name}", amount=quantity * MARK * FEE, asset="USDT")
+            for name, quantity in self.filled.items()
+        )
+        return fills, tuple(fees)
 
     def liquidity(self, step: CloseStep) -> Decimal:
         """What of a close the book would fill; a market order that finds nobody is refused, as Binance does."""

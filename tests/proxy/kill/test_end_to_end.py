@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from proxy.kill.hands import VenueHands
-from proxy.kill.job import kill, unfinished_jobs
+from proxy.kill.job import kill
+from proxy.kill.jobs import unfinished_jobs
 from proxy.kill.report import AccountReport
 from proxy.store.fence import DESK, Fence, Scope
 from tests.proxy.kill.practice_exchange import ROOT, PracticeExchange, practice_exchange

@@ -16,7 +16,8 @@ from proxy.accounts.troubles import VenueRefused, VenueUnavailable
 from proxy.clock import utc_now
 from proxy.kill.exchange_keys import KEY_OFF, NO_MASTER, OFF, STILL_ON, ExchangeKeys, key_outcome
 from proxy.kill.hands import VenueHands
-from proxy.kill.job import kill, newest_jobs
+from proxy.kill.job import kill
+from proxy.kill.jobs import newest_jobs
 from proxy.kill.pursuit import Pursuit
 from proxy.store.fence import Scope
 from proxy.vault.keys import ExchangeKey, MasterKey, Secret

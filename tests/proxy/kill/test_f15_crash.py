@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from proxy.kill.job import kill, unfinished_jobs
+from proxy.kill.job import kill
+from proxy.kill.jobs import unfinished_jobs
 from proxy.kill.report import KillReport
 from proxy.store.fence import DESK
 from tests.properties.strategies import PROOF

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from proxy.kill.job import kill, newest_jobs, unfinished_jobs
+from proxy.kill.job import kill
+from proxy.kill.jobs import newest_jobs, unfinished_jobs
 from proxy.kill.journal import Journal
 from proxy.kill.lock import AccountLock
 from proxy.store.fence import DESK, Scope
@@ -38,7 +39,7 @@ def test_f18_losing_the_store_mid_kill_changes_nothing(tmp_path: Path, loss: str
         else:
             store.wipe()
         await pressing
-        await asyncio.gather(*desk._runs.values())
+        await desk.runs.join()
         report = desk.reports()[0]
         assert (report.phase, venue.flat, desk.stopped("main")) == (Phase.FLAT, True, True)
 

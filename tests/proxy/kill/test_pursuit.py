@@ -16,7 +16,8 @@ import pytest
 import proxy.kill.job
 from proxy.accounts.troubles import VenueUnavailable
 from proxy.kill.hands import AccountHands, Reading
-from proxy.kill.job import job_history, kill
+from proxy.kill.job import kill
+from proxy.kill.jobs import job_history
 from proxy.kill.pursuit import FLATTENED_AGAIN_MAX, PURSUER, READ_EVERY_S, Pursuit
 from proxy.kill.runner import Clock
 from proxy.store.fence import DESK, Fence, Scope

@@ -71,6 +71,16 @@ def test_f21_each_scope_stops_what_it_covers_and_releasing_one_releases_no_other
                 assert reader.engaged(account, venue, bot) is expected, (act, scope, account, bot)
 
 
+@pytest.mark.parametrize("other", [scope for scope in SCOPES if scope != Scope("main")], ids=str)
+def test_f21_releasing_another_scope_releases_none_whose_sentinel_is_lost(tmp_path: Path, other: Scope) -> None:
+    fence = Fence.initialise(tmp_path)
+    fence.engage(Scope("main"))
+    fence.engage(other)
+    sentinel(tmp_path, Scope("main")).unlink()
+    fence.release(other)
+    assert fence.scopes() == {Scope("main")} and Fence(tmp_path).engaged("main")
+
+
 @given(st.sets(st.sampled_from(SCOPES)))
 def test_f21_the_store_knows_the_same_four_levels(engaged: set[Scope]) -> None:
     fields = {scope.control: "HALTED" for scope in engaged} | {f"kill:{scope}": "1" for scope in engaged}

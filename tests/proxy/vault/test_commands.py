@@ -208,3 +208,55 @@ def test_a_file_without_a_public_key_is_refused(with_account: Operator, tmp_path
 def test_a_public_key_file_that_is_not_there_is_named(with_account: Operator, tmp_path: Path):
     code, _, err = with_account.types(f"keys issue --bot grid --account main --ed25519 {tmp_path / 'none.pem'}")
     assert code == 2 and "none.pem" in err
+
+
+def test_a_master_key_is_kept_for_an_account_and_forgotten_again(operator: Operator) -> None:
+    operator = replace(operator, environment=operator.environment | {"PERPGUARD_API_SECRET": API_SECRET})
+    operator.types("keys add-exchange --account main --venue binanceusdm --api-key practice-key-main --offline")
+    code, out, _ = operator.types(
+        "keys set-master --account main --email grid@desk.example --api-key master-key-of-desk"
+    )
+    assert (code, out.strip()) == (0, "account=main master=master…desk")
+    kept = operator.vault().exchange_key("main").master
+    assert kept is not None and (kept.email, kept.api_secret.reveal()) == ("grid@desk.example", API_SECRET)
+    assert API_SECRET not in repr(kept) and "master-key" not in repr(kept)
+    code, out, _ = operator.types("keys list --json")
+    assert json.loads(out)["accounts"][0]["master"] == "master…desk" and API_SECRET not in out
+    assert operator.types("keys set-master --account main --forget")[0] == 0
+    assert operator.vault().exchange_key("main").master is None
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("--account ghost --email a@b --api-key k", "ghost"),
+        ("--account main --email nobody --api-key k", "email"),
+        ("--account main --api-key k", "email"),
+        ("--account main --email a@b", "api_key"),
+    ],
+)
+def test_a_master_key_that_cannot_be_one_is_refused(operator: Operator, line: str, wrong: str) -> None:
+    operator = replace(operator, environment=operator.environment | {"PERPGUARD_API_SECRET": API_SECRET})
+    operator.types("keys add-exchange --account main --venue binanceusdm --api-key practice-key-main --offline")
+    code, _, err = operator.types(f"keys set-master {line}")
+    assert code == 2 and wrong in err and API_SECRET not in err
+
+
+def test_a_watchdog_is_paired_with_the_secret_that_the_guard_shows(operator: Operator, tmp_path: Path) -> None:
+    code, shown, said = operator.types("keys watchdog")
+    assert code == 0 and "pretend that the guard lives" in said
+    secret = shown.strip().removeprefix("secret=")
+    assert operator.types("keys watchdog")[1] == shown, "asking again changes nothing"
+
+    Vault.create(tmp_path / "elsewhere" / "vault" / "vault.json", Secret(PASSPHRASE), work_factor=2**14)
+    elsewhere = replace(operator, data_dir=tmp_path / "elsewhere", stdin=f"{secret}\n")
+    assert elsewhere.types("keys watchdog --keep")[0] == 0
+    assert elsewhere.vault().watchdog_secret == operator.vault().watchdog_secret == Secret(secret)
+
+
+@pytest.mark.parametrize("piped", ["", "short", "a" * 65, "a" * 63 + " "])
+def test_a_watchdog_s_secret_that_was_cut_on_its_way_is_refused(operator: Operator, piped: str) -> None:
+    code, _, said = replace(operator, stdin=piped).types("keys watchdog --keep")
+    assert code == 2 and "watchdog_secret" in said
+    assert not piped or piped.strip() not in said
+    assert operator.vault().watchdog_secret is None

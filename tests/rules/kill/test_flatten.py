@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import product
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.kill.flatten import (
@@ -24,6 +24,7 @@ from rules.kill.flatten import (
 from rules.kill.legs import BookLevel, LotSize, OpenLeg
 from rules.kill.settings import Flatten
 from rules.model import PositionSide, Side
+from tests.properties.strategies import examples
 
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 LOT = LotSize(step=Decimal("0.001"), quantity_min=Decimal("0.001"), quantity_max=Decimal(120))
@@ -162,7 +163,7 @@ def outcomes(account: Account, plan: tuple[PlannedClose, ...]) -> list[dict[str,
 
 
 @given(accounts(stuck_share=0.1))
-@settings(max_examples=400, deadline=None)
+@examples(150)
 def test_no_book_leans_further_whatever_fills(account: Account):
     plan = account.plan()
     for book in account.books():
@@ -203,7 +204,7 @@ def lot_of(close: PlannedClose) -> LotSize:
 
 
 @given(accounts())
-@settings(max_examples=400, deadline=None)
+@examples(150)
 def test_something_always_goes_where_nothing_is_stuck_or_under_way(account: Account):
     account.under_way = ()
     if any(leg.closable for leg in account.legs) and not any(map(account.is_stuck, account.legs)):
@@ -211,7 +212,7 @@ def test_something_always_goes_where_nothing_is_stuck_or_under_way(account: Acco
 
 
 @given(accounts(stuck_share=0.3))
-@settings(max_examples=400, deadline=None)
+@examples(150)
 def test_legs_to_one_side_are_never_held_back(account: Account):
     account.legs = [
         replace(leg, quantity=leg.size) for leg in account.legs if leg.position_side is not PositionSide.SHORT
@@ -221,7 +222,7 @@ def test_legs_to_one_side_are_never_held_back(account: Account):
 
 
 @given(accounts(stuck_share=0.3))
-@settings(max_examples=400, deadline=None)
+@examples(150)
 def test_every_close_reduces_its_leg_within_the_limits_of_the_venue(account: Account):
     plan = account.plan()
     assert len({close.leg.key for close in plan}) == len(plan)
@@ -242,7 +243,7 @@ def test_every_close_reduces_its_leg_within_the_limits_of_the_venue(account: Acc
 
 
 @given(accounts(known_share=1.0))
-@settings(max_examples=150, deadline=None)
+@examples(60)
 def test_fill_after_fill_every_book_ends_flat_and_never_leans_beyond_the_press(account: Account):
     account.memory, account.under_way = {}, ()
     account.settings = replace(account.settings, naked_notional_max=Decimal(10**7))

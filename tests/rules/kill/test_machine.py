@@ -337,6 +337,18 @@ def test_a_market_order_for_which_there_is_no_price_becomes_a_limit_order_at_the
     assert state.remembered(leg).refusals == 0, "an empty book is no reason to give a leg up"
 
 
+def test_a_leg_that_fills_now_and_then_is_not_given_up_for_its_refusals():
+    state = after()
+    for number in range(REFUSALS_MAX * 3):
+        state = evolve(state, a_survey(number, a_leg(str(100 - number))))
+        if number % 4 == 3:
+            state = settle(state, number)
+        else:
+            state = evolve(state, CloseRejected(at=at(number), step=state.closes[0], error="-2010 no"))
+        state = evolve(state, Waited(at=at(number)))
+    assert not state.phase.final
+
+
 def test_a_symbol_that_does_not_trade_is_waited_for_by_somebody_else():
     state = after(a_survey(1, a_leg("1", "LUNAUSDT", trading=False)))
     assert (state.phase, state.cause, state.cause_symbols) == (Phase.DEGRADED, Cause.CLOSED, ("LUNAUSDT",))
@@ -397,10 +409,11 @@ def test_no_more_orders_are_sent_than_the_venue_takes():
 
 
 def test_once_it_is_calm_the_closes_are_tallied_and_once_only():
-    state = evolve(settle(after(a_survey(1, a_leg("1"))), 1), a_survey(2))
-    action = next_action(state)
-    assert isinstance(action, Tally) and len(action.steps) == 1
-    state = evolve(state, Tallied(at=at(2), fills=()))
+    state = after(a_survey(1, a_leg("1"), a_leg("1", "ETHUSDT")))
+    lost = state.closes[0]
+    state = evolve(settle(evolve(state, CloseFailed(at=at(1), step=lost, error="lost")), 1), a_survey(2))
+    assert next_action(state) == Tally((lost,), ("BTCUSDT", "ETHUSDT"))
+    state = evolve(state, Tallied(at=at(2)))
     assert next_action(state) == Wait(at(5))
     assert isinstance(next_action(evolve(evolve(state, Waited(at=at(5))), a_survey(5))), Wait)
     assert isinstance(next_action(after(a_survey(1))), Wait), "nothing was closed"
@@ -479,7 +492,7 @@ class Ordeal:
                     sent = CloseSent(at=self.now, step=close, filled_quantity=filled)
                     self.feed(chance.choice((sent, failed, rejected)))
             case Tally():
-                self.feed(Tallied(at=self.now, fills=(), retry_after=self.penalty()))
+                self.feed(Tallied(at=self.now, retry_after=self.penalty()))
             case Wait(until=until):
                 self.now = max(self.now, until)
                 if self.now < state.deadline:

@@ -1,0 +1,154 @@
+"""Meters what the guard's requests use of a venue's budget, and says when the rest is the kill's.
+
+One meter a process and venue. What the venue says of its counters on every reply is believed before our own counting,
+because others spend too: other gates, the warden, programs beside the guard. Processes tell each other what they heard
+(``seen``, ``told``), off the order path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from proxy.budget.published import Budget, Counter, Limit
+from proxy.budget.window import Window
+from proxy.clock import milliseconds
+from rules.kill.budget import Spend
+
+OTHERS_LEAST: Final[Mapping[Limit, int]] = {Limit.WEIGHT_1M: 40, Limit.ORDERS_10S: 5, Limit.ORDERS_1M: 5}
+"""What another gate is taken to have under way when nothing is known of it: the dearest read of Binance, one batch."""
+
+OTHERS_MOST: Final = 10
+"""However many gates there are, no more than a tenth of a limit is set aside for what they have under way."""
+
+_LIMITS: Final = frozenset(Limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """Whose budget a request is charged to: an account's orders, an address's weight; empty for none, and the usual."""
+
+    account: str = ""
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The rest of a limit is the kill's. ``retry_after_s`` is when the venue begins to count anew."""
+
+    counter: Counter
+    used: int
+    limit: int
+    reserve: int
+    retry_after_s: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.used} of {self.limit} {self.counter.limit} are used and {self.reserve} are kept for the kill; "
+            f"try again in {self.retry_after_s} s"
+        )
+
+
+class Charge:
+    """One request under way. ``end`` it once, or ``undo`` it when nothing was sent."""
+
+    __slots__ = ("_meter", "_payer", "_sent_ms", "_spend")
+
+    def __init__(self, meter: Meter, payer: Payer, spend: Spend, sent_ms: int) -> None:
+        self._meter = meter
+        self._payer = payer
+        self._spend = spend
+        self._sent_ms = sent_ms
+
+    def end(self, reported: Mapping[Limit, int]) -> None:
+        """It is over; ``reported`` are the venue's counters as the answer had them, empty without an answer."""
+        self._meter.ended(self._payer, self._spend, self._sent_ms, reported)
+
+    def undo(self) -> None:
+        """It never left."""
+        self._meter.undone(self._payer, self._spend)
+
+
+class Meter:
+    """``now`` is the venue's time; ``others`` is how many other gates spend the same budget."""
+
+    def __init__(self, now: Callable[[], datetime], others: int = 0) -> None:
+        self.budget = Budget()
+        self._now = now
+        self._others = others
+        # One for each account of the vault and limit, one for each source address.
+        self._windows: dict[Counter, Window] = {}
+
+    def kept(self, payer: Payer, spend: Spend) -> Kept | None:
+        """Why ``spend`` may not be spent by whoever has to leave the kill its part; ``None`` when it may.
+
+        Of orders only what orders are placed for is asked.
+        """
+        now_ms = self._now_ms()
+        for counter, amount in _amounts(payer, spend):
+            if counter.limit is not Limit.WEIGHT_1M and amount == 0:
+                continue
+            window = self._window(counter)
+            used, limit, reserve = window.used(now_ms), self.budget.limit(counter), self.budget.reserve(counter)
+            if used + amount + self._elsewhere(counter, window, limit) > limit - reserve:
+                return Kept(counter, used, limit, reserve, window.ends_in_s(now_ms))
+        return None
+
+    def begin(self, payer: Payer, spend: Spend) -> Charge:
+        """Count a request that is sent now. Never refuses: exits, cancels and the kill may use the reserve up."""
+        for counter, amount in _amounts(payer, spend):
+            self._window(counter).begin(amount)
+        return Charge(self, payer, spend, self._now_ms())
+
+    def ended(self, payer: Payer, spend: Spend, sent_ms: int, reported: Mapping[Limit, int]) -> None:
+        """See ``Charge.end``."""
+        now_ms = self._now_ms()
+        for counter, amount in _amounts(payer, spend):
+            self._window(counter).end(amount, sent_ms, now_ms, reported.get(counter.limit))
+
+    def undone(self, payer: Payer, spend: Spend) -> None:
+        """See ``Charge.undo``."""
+        for counter, amount in _amounts(payer, spend):
+            self._window(counter).begin(-amount)
+
+    def seen(self) -> dict[str, tuple[int, int]]:
+        """By counter: the number of its window and what the venue reported in it, for other processes."""
+        return {
+            counter.field: (window.number, window.reported)
+            for counter, window in self._windows.items()
+            if window.reported
+        }
+
+    def told(self, seen: Mapping[str, tuple[int, int]]) -> None:
+        """What other processes saw, by counter; what this version does not know is of no interest to it."""
+        now_ms = self._now_ms()
+        for field, (number, reported) in seen.items():
+            limit, _, whose = field.partition(":")
+            if limit in _LIMITS:
+                self._window(Counter(Limit(limit), whose)).told(number, reported, now_ms)
+
+    def used(self, counter: Counter) -> int:
+        """How much is, or may be, used of the present window."""
+        return self._window(counter).used(self._now_ms())
+
+    def _elsewhere(self, counter: Counter, window: Window, limit: int) -> int:
+        each = max(window.under_way, OTHERS_LEAST[counter.limit])
+        return min(self._others * each, limit // OTHERS_MOST)
+
+    def _window(self, counter: Counter) -> Window:
+        window = self._windows.get(counter)
+        if window is None:
+            window = self._windows[counter] = Window(counter.limit.period_ms)
+        return window
+
+    def _now_ms(self) -> int:
+        return milliseconds(self._now())
+
+
+def _amounts(payer: Payer, spend: Spend) -> Iterable[tuple[Counter, int]]:
+    yield Counter(Limit.WEIGHT_1M, payer.address), spend.weight
+    if payer.account:
+        yield Counter(Limit.ORDERS_10S, payer.account), spend.orders
+        yield Counter(Limit.ORDERS_1M, payer.account), spend.orders

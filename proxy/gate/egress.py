@@ -1,0 +1,110 @@
+"""Sends each account's requests from the source address that is set for it, and meters what they use of the budget.
+
+It refuses nothing: whoever may not spend the kill's part asks ``VenueBudget.refusal`` first, with no await between the
+question and the send.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from proxy.budget.meter import Meter, Payer
+from proxy.gate.upstream import HttpxUpstream, NotSent, OutboundRequest, Upstream, UpstreamReply
+from proxy.store.gate_store import GateStore, StoreUnavailable
+from proxy.venues.binance.usage import read_usage
+from rules.decision import Breach
+from rules.kill.budget import Spend
+
+log = logging.getLogger("perpguard.gate")
+
+FOLLOW_EVERY_S: Final = 0.25
+"""How late a gate learns what the others heard: what they spend in a quarter of a second is not seen."""
+
+
+class Egress:
+    """An ``Upstream`` over two connection pools for each source address. ``addresses`` are by account.
+
+    Exits and cancels have a pool of their own: entries that hang at the venue, as many as there are connections, would
+    else keep them from leaving.
+    """
+
+    def __init__(
+        self,
+        meter: Meter,
+        addresses: Mapping[str, str],
+        pool: Callable[[str | None], Upstream] = HttpxUpstream,
+    ) -> None:
+        self._meter = meter
+        self._addresses = addresses
+        usual = {"", *addresses.values()}
+        self._pools = {(address, way_out): pool(address or None) for address in usual for way_out in (False, True)}
+
+    def payer(self, account: str) -> Payer:
+        """Whose budget an account's requests are charged to; nobody's go out by the usual address."""
+        return Payer(account, self._addresses.get(account, ""))
+
+    async def send(self, request: OutboundRequest, fence: Callable[[], None] | None) -> UpstreamReply:
+        """See ``Upstream.send``."""
+        payer = self.payer(request.account)
+        pool = self._pools[payer.address, request.way_out]
+        if request.cost is None:
+            return await pool.send(request, fence)
+        charge = self._meter.begin(payer, request.cost)
+        try:
+            reply = await pool.send(request, fence)
+        except NotSent:
+            charge.undo()
+            raise
+        except BaseException:  # Cancelled, too: what has left is counted, whoever still waits for the answer.
+            charge.end({})
+            raise
+        charge.end(read_usage(reply.headers))
+        return reply
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for pool in self._pools.values():
+            await pool.aclose()
+
+
+class VenueBudget:
+    """What of the budget bots may spend, as one gate knows it; and the loop that keeps that knowledge fresh."""
+
+    def __init__(self, meter: Meter, egress: Egress, store: GateStore, venue: str) -> None:
+        self._meter = meter
+        self._egress = egress
+        self._store = store
+        self._venue = venue
+
+    def refusal(self, account: str, cost: Spend | None) -> tuple[Breach, int] | None:
+        """The breach, and the seconds until the venue counts anew, when the rest of the budget is the kill's."""
+        kept = self._meter.kept(self._egress.payer(account), cost) if cost is not None else None
+        if kept is None:
+            return None
+        breach = Breach(
+            rule_id="venue_budget",
+            code="VENUE_BUDGET_RESERVED",
+            message="what is left of the exchange's request budget is kept for the kill switch",
+            observed=f"{kept.used} {kept.counter.limit}",
+            limit=f"{kept.limit - kept.reserve} of {kept.limit}",
+            advice=f"try again in {kept.retry_after_s} s; reduce-only orders and cancels pass",
+        )
+        return breach, kept.retry_after_s
+
+    async def follow(self) -> None:
+        """Tell the other gates what the venue said here, and hear what it said there, for ever.
+
+        A store that is away changes nothing: the last reserve stands, and what is used is counted by this gate alone.
+        """
+        while True:
+            try:
+                budget, seen = await self._store.share_budget(self._venue, self._meter.seen())
+            except StoreUnavailable as trouble:
+                log.debug("the venue's budget was not shared: %s", trouble)
+            else:
+                self._meter.budget = budget or self._meter.budget
+                self._meter.told(seen)
+            await asyncio.sleep(FOLLOW_EVERY_S)

@@ -1,0 +1,127 @@
+"""The jobs of a data directory as they lie on disk: who was killed, what has ended, what was left. Reads only.
+
+``<data_dir>/kill/jobs/ACCOUNT/JOB.jsonl``, those of one bot's part in ``ACCOUNT@BOT/``; names sort by time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from proxy.kill import gap
+from proxy.kill.joins import joins, widest
+from proxy.kill.journal import Job, Journal, JournalCorrupt
+from proxy.kill.report import AccountReport
+from rules.kill.machine import replay
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnfinishedJob:
+    """A job whose process died. ``job`` is ``None`` when its journal cannot be read; it still has to be killed anew.
+
+    ``bot`` is whose part of the account it is, ``None`` for the whole.
+    """
+
+    account: str
+    bot: str | None
+    path: Path
+    job: Job | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewestJob:
+    """The newest job of an account, or of a bot's part of it. Its journal can be read."""
+
+    account: str
+    bot: str | None
+    journal: Journal
+    ended: bool
+
+
+def job_directory(data_dir: Path, account: str, bot: str | None = None) -> Path:
+    """Where the jobs of an account, or of one bot's part of it, are kept. No name holds an ``@``."""
+    return data_dir / "kill" / "jobs" / (account if bot is None else f"{account}@{bot}")
+
+
+def widened(report: AccountReport, path: Path) -> AccountReport:
+    """The report under the widest scope that it was pressed for, by whoever began the job or joined it."""
+    return replace(report, scope=widest((report.scope, *(join.scope for join in joins(path)))))
+
+
+def unfinished_jobs(data_dir: Path) -> tuple[UnfinishedJob, ...]:
+    """Jobs that have not come to an end, the newest of every account: running here or elsewhere, or to be resumed.
+
+    To resume one, press again: ``kill`` with its scope and account takes it over.
+    """
+    found = []
+    for account, bot, path in _newest_of_all(data_dir):
+        try:
+            journal = _read(path)
+        except (JournalCorrupt, OSError):
+            found.append(UnfinishedJob(account=account, bot=bot, path=path, job=None))
+            continue
+        if journal is None or not finished(journal):
+            job = journal.job if journal else None
+            found.append(UnfinishedJob(account=account, bot=bot, path=path, job=job))
+    return tuple(found)
+
+
+def newest_jobs(data_dir: Path) -> tuple[NewestJob, ...]:
+    """The newest job of everyone, finished or not. Journals that cannot be read are left out."""
+    found = []
+    for account, bot, path in _newest_of_all(data_dir):
+        try:
+            journal = _read(path)
+        except (JournalCorrupt, OSError):
+            continue
+        if journal is not None:
+            found.append(NewestJob(account=account, bot=bot, journal=journal, ended=finished(journal)))
+    return tuple(found)
+
+
+def _newest_of_all(data_dir: Path) -> Iterator[tuple[str, str | None, Path]]:
+    """Account, bot and newest journal of everyone that was ever killed."""
+    gap.mend()
+    for directory in sorted(path for path in (data_dir / "kill" / "jobs").glob("*") if path.is_dir()):
+        path = newest(directory)
+        if path is not None:
+            account, _, bot = directory.name.partition("@")
+            yield account, bot or None, path
+
+
+def _read(path: Path) -> Journal | None:
+    """A journal as it is now. Those that did not change are not parsed again: they are looked at all the time."""
+    remembered = gap.kept(path)
+    if remembered is not None:
+        return remembered
+    found = path.stat()
+    return _parsed(path, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _parsed(path: Path, size: int, changed_ns: int) -> Journal | None:
+    return Journal.read(path)
+
+
+def job_history(data_dir: Path, account: str, bot: str | None = None) -> Iterator[Journal]:
+    """The jobs of an account, or of a bot's part of it, the newest first. Journals that cannot be read are left out."""
+    for path in sorted(job_directory(data_dir, account, bot).glob("*.jsonl"), reverse=True):
+        try:
+            journal = _read(path)
+        except (JournalCorrupt, OSError):
+            continue
+        if journal is not None:
+            yield journal
+
+
+def finished(journal: Journal) -> bool:
+    """Whether a job has come to an end."""
+    state = replay(journal.events)
+    return state is not None and state.phase.final
+
+
+def newest(directory: Path) -> Path | None:
+    """The newest journal of a directory; names sort by time."""
+    return max(directory.glob("*.jsonl"), default=None, key=lambda path: path.name)

@@ -1,0 +1,200 @@
+"""Judges bots' leases: reduce-only, then their orders cancelled, then flat, as the policy says, and each step once.
+
+The leases live in the store. What the store loses is not held against a bot: a lease that is gone without having been
+given back, and every lease after an outage of the store, runs for one more whole time to live before anything follows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
+
+from proxy.accounts.troubles import VenueTrouble
+from proxy.store.client import STORE_TROUBLE
+from proxy.store.leases import Lease, Leases
+from proxy.store.timers import DeadManTimer
+from rules.intent import order_only_shrinks
+from rules.kill import settings as kill_settings
+from rules.kill.lease import Step, due_steps
+from rules.snapshot import Account, OpenOrder
+
+log = logging.getLogger("perpguard.leases")
+
+LOOK_EVERY_S: Final = 0.5
+_US: Final = 1_000_000
+
+
+class Store(Protocol):
+    """Where the leases are. Its methods raise what the store client raises."""
+
+    async def read(self) -> Leases:
+        """Every lease, and the time."""
+        ...
+
+    async def change(self, before: Lease | None, after: Lease) -> bool:
+        """Write a lease if it still is as it was read."""
+        ...
+
+    async def forget_released(self, field: str) -> None:
+        """The mark of a lease that was given back has been seen."""
+        ...
+
+    async def run_out(self, account: str, timers: list[DeadManTimer]) -> None:
+        """Cancel a bot's plain orders of these symbols, through every trouble."""
+        ...
+
+
+class Hands(Protocol):
+    """What can be done to a bot. ``reduce`` and ``flatten`` raise what the store client raises."""
+
+    async def reduce(self, bot: str, reason: str) -> None:
+        """Let nothing of the bot in that adds risk, until a person lets it go on."""
+        ...
+
+    async def cancel_conditional(self, account: str, order: OpenOrder) -> None:
+        """Cancel one conditional order. Raises ``VenueTrouble``."""
+        ...
+
+    async def flatten(self, bot: str, reason: str) -> None:
+        """Close the bot's own part of what it trades."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseState:
+    """One lease for people. ``left_s`` is negative when it ran out; ``step`` is what has followed."""
+
+    bot: str
+    account: str
+    ttl_s: float
+    left_s: float
+    step: str
+
+
+class LeaseWatch:
+    """The leases of one desk. ``books`` are the accounts as they are known now."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        hands: Hands,
+        books: Callable[[str], Account | None],
+        policy: Callable[[], kill_settings.Lease],
+        record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
+    ) -> None:
+        self._store = store
+        self._hands = hands
+        self._books = books
+        self._policy = policy
+        self._record = record
+        self._known: Mapping[str, Lease] = {}
+        self._now_us = 0
+        self._away = False
+
+    def states(self) -> tuple[LeaseState, ...]:
+        """Every lease as it was last read."""
+        return tuple(
+            LeaseState(
+                bot=lease.bot,
+                account=lease.account,
+                ttl_s=lease.ttl_us / _US,
+                left_s=(lease.until_us - self._now_us) / _US,
+                step=Step(lease.steps).name.lower() if lease.steps else "",
+            )
+            for _, lease in sorted(self._known.items())
+        )
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            try:
+                await self.look()
+            except STORE_TROUBLE as trouble:
+                if not self._away:
+                    log.warning("leases cannot be read: %s; they run on when they can", type(trouble).__name__)
+                self.store_was_away()
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    def store_was_away(self) -> None:
+        """No bot could renew meanwhile: the next look gives every lease that still ran one more time to live."""
+        self._away = True
+
+    async def look(self) -> None:
+        """Read the leases, give grace where the store is to blame, take the steps that are due."""
+        leases = await self._store.read()
+        held = {**leases.held, **await self._forgiven(leases)}
+        for field in leases.released:
+            await self._store.forget_released(field)
+        self._known, self._now_us, self._away = held, leases.now_us, False
+        for lease in held.values():
+            await self._judge(lease, (leases.now_us - lease.until_us) / _US)
+
+    async def _forgiven(self, leases: Leases) -> dict[str, Lease]:
+        """Leases that run for one more time to live: those the store lost, and after an outage all of them."""
+        lost = {
+            field: lease
+            for field, lease in self._known.items()
+            if field not in leases.held and field not in leases.released
+        }
+        if lost:
+            log.warning("the store had lost %d leases; they run for one more time to live", len(lost))
+        forgiven = {}
+        for field, lease in {**(leases.held if self._away else {}), **lost}.items():
+            if lease.steps:  # It had run out before; what followed stands.
+                continue
+            longer = lease.with_grace(leases.now_us)
+            if longer == leases.held.get(field) or await self._store.change(leases.held.get(field), longer):
+                forgiven[field] = longer
+        return forgiven
+
+    async def _judge(self, lease: Lease, overdue_s: float) -> None:
+        """Take what is due. Each step is written down when it is done; one that failed is due again."""
+        current = lease
+        for step in due_steps(self._policy(), overdue_s, lease.steps):
+            if not await self._take(current, step, overdue_s):
+                return
+            after = replace(current, steps=int(step))
+            if not await self._store.change(current, after):
+                return  # It was renewed just now; what was done stands until a person lifts it.
+            current = after
+
+    async def _take(self, lease: Lease, step: Step, overdue_s: float) -> bool:
+        reason = f"LEASE_LAPSED: its lease of {lease.ttl_us // _US} s ran out {overdue_s:.0f} s ago"
+        done = await self._do(lease, step, reason)
+        if done:
+            log.error("the lease of %s on %s ran out: %s", lease.bot, lease.account, step.name.lower())
+            detail = {"bot": lease.bot, "account": lease.account, "step": step.name.lower(), "reason": reason}
+            await self._record("lease.lapsed", "warden", detail)
+        return done
+
+    async def _do(self, lease: Lease, step: Step, reason: str) -> bool:
+        match step:
+            case Step.REDUCE:
+                await self._hands.reduce(lease.bot, reason)
+                return True
+            case Step.CANCEL:
+                return await self._cancel(lease)
+            case Step.FLATTEN:
+                await self._hands.flatten(lease.bot, reason)
+                return True
+
+    async def _cancel(self, lease: Lease) -> bool:
+        """Cancel what can still open: plain orders, and conditional ones that do not only protect."""
+        book = self._books(lease.account)
+        if book is None:
+            return False
+        own = [order for order in book.open_orders if order.bot == lease.bot]
+        symbols = sorted({order.symbol for order in own if not order.order_type.is_conditional})
+        await self._store.run_out(lease.account, [DeadManTimer(lease.bot, symbol) for symbol in symbols])
+        for order in own:
+            if order.order_type.is_conditional and not order_only_shrinks(order):
+                try:
+                    await self._hands.cancel_conditional(lease.account, order)
+                except VenueTrouble as trouble:
+                    log.warning("a conditional order of %s cannot be cancelled yet: %s", lease.bot, trouble)
+                    return False
+        return True

@@ -1,0 +1,27 @@
+"""The venue's budget in the store: what every process heard of the venue's counters, and what the warden publishes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from proxy.budget.published import Budget
+from proxy.store.codec import build, load
+
+Seen = Mapping[str, tuple[int, int]]
+"""By counter: the number of its window, and what the venue reported in it."""
+
+
+def budget_arguments(known: str, seen: Seen) -> list[Any]:
+    """What ``scripts/share_budget.lua`` is told: the budget's version as it is ``known``, and what was seen."""
+    return [known, *(part for name, (number, count) in seen.items() for part in (name, number, count))]
+
+
+def read_shared(reply: Sequence[Any]) -> tuple[Budget | None, dict[str, tuple[int, int]]]:
+    """Its answer: the budget when it is a new one, and what all have seen. Raises what decoding raises."""
+    counters, _, body = reply
+    seen = {}
+    for name, text in zip(counters[::2], counters[1::2], strict=True):
+        number, _, count = text.partition(":")
+        seen[name] = (int(number), int(count))
+    return (build(load(body), Budget) if body else None), seen

@@ -1,0 +1,122 @@
+"""Bots' leases as the store keeps them: taken and renewed by gates, judged by the warden."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import redis.asyncio
+
+from proxy.store.client import CALM_TIMEOUT_S, Script, connect, run_script
+from proxy.store.keys import Keys
+from proxy.store.timers import DeadManTimer
+
+RELEASED: Final = "released"
+TTL_MAX_S: Final = 3_600
+_US: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """A bot's promise to be heard again before ``until_us``, by the store's clock.
+
+    ``steps`` counts what has followed since it ran out; renewing begins anew.
+    """
+
+    account: str
+    bot: str
+    until_us: int
+    ttl_us: int
+    steps: int = 0
+
+    @property
+    def field(self) -> str:
+        """Where it stands in the hash."""
+        return lease_field(self.account, self.bot)
+
+    @property
+    def text(self) -> str:
+        """What stands there."""
+        return f"{self.until_us}|{self.ttl_us}|{self.steps}"
+
+    def with_grace(self, now_us: int) -> Lease:
+        """The same, not to run out before one whole time to live from now."""
+        return replace(self, until_us=max(self.until_us, now_us + self.ttl_us))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseRequest:
+    """What a bot asks: ``ttl_s`` seconds from now, 0 to give its lease back. The rest is who asks, and when."""
+
+    account: str
+    bot: str
+    guard_key: str
+    ttl_s: int
+    replay_digest: str
+    replay_window_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leases:
+    """All leases at one moment of the store's clock. ``released`` are fields that bots gave back."""
+
+    now_us: int
+    held: Mapping[str, Lease]
+    released: frozenset[str]
+
+
+def lease_field(account: str, bot: str) -> str:
+    """Where a lease stands in the hash. Neither name holds a bar."""
+    return f"{account}|{bot}"
+
+
+class LeaseStore:
+    """The warden's access. Every method raises what the store client raises."""
+
+    def __init__(self, url: str, desk: str) -> None:
+        self._redis: redis.asyncio.Redis = connect(url, timeout_s=CALM_TIMEOUT_S, connections_max=4)
+        self._keys = Keys(desk)
+        self._swap = Script.named("swap")
+
+    async def read(self) -> Leases:
+        """Every lease, and the time."""
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.time()
+        pipeline.hgetall(self._keys.leases)
+        (seconds, micros), fields = await pipeline.execute()
+        held = {field: lease for field, text in fields.items() if (lease := _lease(field, text)) is not None}
+        released = frozenset(field for field, text in fields.items() if text == RELEASED)
+        return Leases(now_us=int(seconds) * _US + int(micros), held=held, released=released)
+
+    async def change(self, before: Lease | None, after: Lease) -> bool:
+        """Write a lease if it still is as it was read; false when its bot was heard meanwhile."""
+        return await self._put(after.field, before.text if before is not None else "", after.text)
+
+    async def forget_released(self, field: str) -> None:
+        """The mark of a lease that was given back has been seen."""
+        await self._put(field, RELEASED, "")
+
+    async def run_out(self, account: str, timers: Iterable[DeadManTimer]) -> None:
+        """Let these dead-man timers run out now: what runs them cancels the bot's orders, through every trouble."""
+        due = {timer.field: "0" for timer in timers}
+        if due:
+            await self._redis.hset(self._keys.timers(account), mapping=due)  # type: ignore[arg-type]  # bytes|str keys
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+
+    async def _put(self, field: str, before: str, after: str) -> bool:
+        done: Any = await run_script(self._redis, self._swap, [self._keys.leases], [field, before, after])
+        return bool(done)
+
+
+def _lease(field: str, text: str) -> Lease | None:
+    """The lease of a field; ``None`` for a mark, or for what no gate of ours wrote."""
+    account, _, bot = field.partition("|")
+    parts = text.split("|")
+    if len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts):
+        return None
+    until_us, ttl_us, steps = map(int, parts)
+    return Lease(account=account, bot=bot, until_us=until_us, ttl_us=ttl_us, steps=steps)

@@ -1,0 +1,19 @@
+-- Whose turn it is to act on a desk: one holder at a time, by the store's own clock. Every turn has a number of its own,
+-- greater than all before, so that a holder that slept through its turn can be told from the one after it.
+-- KEYS: 1 the turn
+-- ARGV: 1 who asks 2 for how long, in microseconds; 0 gives a turn back
+local clock = redis.call('TIME')
+local now_us = clock[1] * 1000000 + clock[2]
+local held = redis.call('HMGET', KEYS[1], 'holder', 'until_us', 'number')
+local number = tonumber(held[3] or 0)
+local running = held[1] and tonumber(held[2]) > now_us
+if running and held[1] ~= ARGV[1] then
+  return {'HELD', held[1], number}
+end
+if tonumber(ARGV[2]) == 0 then
+  if running then redis.call('HSET', KEYS[1], 'until_us', '0') end
+  return {'FREE', ARGV[1], number}
+end
+if not running then number = number + 1 end
+redis.call('HSET', KEYS[1], 'holder', ARGV[1], 'until_us', string.format('%d', now_us + ARGV[2]), 'number', number)
+return {'OURS', ARGV[1], number}

@@ -1,0 +1,157 @@
+"""The warden works the reserve out of what is open, and the gates hear of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from proxy.accounts.budget_keeper import BudgetKeeper, VenueTime
+from proxy.accounts.troubles import VenueUnavailable
+from proxy.budget.meter import Meter
+from proxy.budget.published import LIMITS_DEFAULT, Counter, Limit
+from proxy.store.embedded import EmbeddedStore
+from proxy.store.gate_store import GateStore
+from proxy.store.warden_store import WardenStore
+from proxy.venues.binance.usage import KILL_PRICES
+from rules.kill.settings import Reserve
+from rules.snapshot import Account
+from tests.rules.builders import an_account, an_instrument
+
+NOW = datetime(2026, 11, 27, 12, 0, 5, tzinfo=UTC)
+WEIGHT = Counter(Limit.WEIGHT_1M, "")
+LIMITS = {Limit.WEIGHT_1M.value: 6_000, Limit.ORDERS_10S.value: 300, Limit.ORDERS_1M.value: 1_200}
+
+
+class Kept:
+    """A keeper of some accounts, over a real store."""
+
+    def __init__(self, server: EmbeddedStore, desk: str) -> None:
+        self.accounts: list[Account] = []
+        self.addresses: dict[str, Sequence[str]] = {}
+        self.settings = Reserve()
+        self.limits: dict[str, int] | None = dict(LIMITS)
+        self.store = WardenStore(server.url, desk)
+        self.gate = GateStore(server.url, desk, timeout_s=2.0)
+        self.meter = Meter(lambda: NOW)
+        self.keeper = BudgetKeeper(
+            venue="binanceusdm",
+            meter=self.meter,
+            store=self.store,
+            limits=self._ask,
+            accounts=lambda: self.accounts,
+            instruments=lambda: {"BTCUSDT": an_instrument("BTCUSDT", market_quantity_max=Decimal(10))},
+            addresses=lambda account: self.addresses.get(account, ("",)),
+            settings=lambda: self.settings,
+        )
+
+    def has(self, *names: str, quantity: str) -> None:
+        account = an_account().long("BTCUSDT", quantity).account
+        assert account is not None
+        self.accounts = [replace(account, name=name) for name in names]
+
+    async def _ask(self) -> dict[str, int]:
+        if self.limits is None:
+            raise VenueUnavailable("away")
+        return self.limits
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[EmbeddedStore]:
+    with EmbeddedStore(tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+async def kept(server: EmbeddedStore) -> AsyncIterator[Kept]:
+    made = Kept(server, "desk")
+    yield made
+    await made.gate.aclose()
+    await made.store.aclose()
+
+
+def test_the_reserve_follows_what_is_open(kept: Kept) -> None:
+    kept.has("main", quantity="45")
+    budget = kept.keeper.budget()
+    surveys, slices = 4 + 5, 5
+    each = KILL_PRICES.depth + 2 * KILL_PRICES.close
+    weight = KILL_PRICES.listing + surveys * KILL_PRICES.survey + slices * each + KILL_PRICES.fees
+    assert (weight, budget.reserve(WEIGHT)) == (845, 1_268)
+    assert budget.reserve(Counter(Limit.ORDERS_10S, "main")) == 60
+    kept.has("main", quantity="500")
+    assert kept.keeper.budget().reserve(Counter(Limit.ORDERS_10S, "main")) == 150
+
+
+def test_accounts_that_share_an_address_share_its_reserve(kept: Kept) -> None:
+    kept.has("one", quantity="1")
+    assert kept.keeper.budget().reserve(WEIGHT) == 698
+    kept.has("one", "two", quantity="1")
+    assert kept.keeper.budget().reserve(WEIGHT) == 1_395
+    kept.addresses = {"two": ("127.0.0.3", "127.0.0.2")}
+    budget = kept.keeper.budget()
+    assert {budget.reserve(Counter(Limit.WEIGHT_1M, each)) for each in ("", "127.0.0.2", "127.0.0.3")} == {698}
+
+
+def test_what_does_not_fit_is_said_once(kept: Kept, caplog: pytest.LogCaptureFixture) -> None:
+    kept.has(*(f"a{number}" for number in range(10)), quantity="1")
+    with caplog.at_level(logging.WARNING):
+        assert kept.keeper.budget().reserve(WEIGHT) == 1_920
+        kept.keeper.budget()
+    (record,) = caplog.records
+    assert "weight-1m: than may be kept; give accounts their own egress" in record.getMessage()
+
+
+async def test_gates_hear_the_venues_limits_and_the_reserve(kept: Kept) -> None:
+    kept.has("main", quantity="1")
+    running = asyncio.create_task(kept.keeper.run())
+    try:
+        async with asyncio.timeout(10):
+            while True:
+                budget, _ = await kept.gate.share_budget("binanceusdm", {})
+                if budget is not None and budget.limits == LIMITS:
+                    break
+                await asyncio.sleep(0.02)
+    finally:
+        running.cancel()
+    assert budget.reserve(WEIGHT) == 1_200
+    assert (await kept.gate.share_budget("binanceusdm", {}))[0] is None, "it is no new one"
+
+
+async def test_a_venue_that_does_not_say_its_limits_has_the_usual_ones(
+    kept: Kept, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept.limits = None
+    running = asyncio.create_task(kept.keeper.run())
+    try:
+        async with asyncio.timeout(10):
+            while (await kept.gate.share_budget("binanceusdm", {}))[0] is None:
+                await asyncio.sleep(0.02)
+    finally:
+        running.cancel()
+    assert kept.meter.budget.limits == LIMITS_DEFAULT
+    assert kept.meter.budget.reserve(WEIGHT) == 480
+    assert "the limits of binanceusdm cannot be read" in caplog.text
+
+
+async def test_the_newest_window_and_the_highest_count_stand(kept: Kept) -> None:
+    share = kept.store.share_budget
+    assert await share("v", {"weight-1m:": (7, 100)}) == {"weight-1m:": (7, 100)}
+    assert await share("v", {"weight-1m:": (7, 90), "orders-10s:main": (42, 3)}) == {
+        "weight-1m:": (7, 100),
+        "orders-10s:main": (42, 3),
+    }
+    assert (await share("v", {"weight-1m:": (8, 5)}))["weight-1m:"] == (8, 5)
+    assert (await share("v", {"weight-1m:": (7, 2_000)}))["weight-1m:"] == (8, 5)
+
+
+def test_the_venues_time_is_the_hosts_until_it_was_measured() -> None:
+    time = VenueTime(lambda: NOW)
+    assert time.now() == NOW
+    time.adjust(-1_500)
+    assert (NOW - time.now()).total_seconds() == 1.5

@@ -1,0 +1,188 @@
+"""F05: banned by one address, the kill goes on by the other; and what the warden itself spends spares the kill."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from proxy.accounts.metering import KeptForTheKill, metering
+from proxy.accounts.troubles import VenueThrottled
+from proxy.accounts.venue_account import VenueAccount
+from proxy.accounts.way_out import WayOut
+from proxy.budget.meter import Meter, Payer
+from proxy.budget.published import Counter, Limit
+from proxy.vault.keys import Secret
+from rules.kill.budget import Spend
+from rules.model import PositionSide, Side
+
+FIRST, SECOND = "127.0.0.2", "127.0.0.3"
+NOW = datetime(2026, 11, 27, 12, 0, 5, tzinfo=UTC)
+
+
+class Venue:
+    """Answers every request, but 418 to the addresses it has banned; remembers who asked what."""
+
+    def __init__(self) -> None:
+        self.banned: dict[str, int] = {}
+        self.asked: list[tuple[str, str]] = []
+        self.used = 0
+        self.base_url = ""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        address = writer.get_extra_info("peername")[0]
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                lengths = [
+                    int(line.split(":")[1]) for line in head.split("\r\n") if line.lower().startswith("content-l")
+                ]
+                await reader.readexactly(sum(lengths))
+                method, target, _ = head.split("\r\n")[0].split()
+                self.asked.append((address, f"{method} {target.partition('?')[0]}"))
+                status, more, body = 200, f"X-MBX-USED-WEIGHT-1M: {self.used}\r\n", b"[]"
+                if address in self.banned:
+                    status, more = 418, f"Retry-After: {self.banned[address]}\r\n"
+                    body = b'{"code":-1003,"msg":"Way too many requests"}'
+                writer.write(f"HTTP/1.1 {status} x\r\n{more}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # The client has had enough.
+        finally:
+            writer.close()
+
+    def by(self, address: str) -> int:
+        return sum(asked == address for asked, _ in self.asked)
+
+
+@asynccontextmanager
+async def a_venue() -> AsyncIterator[Venue]:
+    venue = Venue()
+    server = await asyncio.start_server(venue.serve, "127.0.0.1", 0)
+    venue.base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield venue
+    finally:
+        server.close()
+
+
+@asynccontextmanager
+async def hands_on(venue: Venue, *addresses: str, trace: Callable[[str], Any] | None = None) -> AsyncIterator[WayOut]:
+    hands = VenueAccount(
+        name="main",
+        venue="binanceusdm",
+        api_key="k" * 64,
+        secret=Secret("s" * 64),
+        base_url=venue.base_url,
+        timeout=2,
+        addresses=addresses,
+        trace=trace,
+    )
+    try:
+        yield WayOut(hands.calls)
+    finally:
+        await hands.aclose()
+
+
+async def test_f05_a_ban_of_one_address_is_answered_by_the_other() -> None:
+    async with a_venue() as venue, hands_on(venue, FIRST, SECOND) as hands:
+        venue.banned[FIRST] = 300
+        with pytest.raises(VenueThrottled) as thrown:
+            await hands.positions()
+        assert (thrown.value.status, thrown.value.retry_after) == (418, 0), "there is another way: no need to wait"
+        await hands.positions()
+        await hands.cancel_plain("BTCUSDT")
+        assert (venue.by(FIRST), venue.by(SECOND)) == (1, 2), "none during the ban but the one that told of it"
+
+
+async def test_f05_a_close_refused_by_a_ban_is_not_sent_again_but_need_not_wait() -> None:
+    async with a_venue() as venue, hands_on(venue, FIRST, SECOND) as hands:
+        venue.banned[FIRST] = 300
+        with pytest.raises(VenueThrottled) as thrown:
+            await hands.close("BTCUSDT", PositionSide.BOTH, Side.SELL, Decimal(1), None, "pgk-1")
+        assert (thrown.value.status, thrown.value.retry_after) == (418, 0)
+        assert len(venue.asked) == 1
+        await hands.positions()
+        assert venue.by(FIRST) == 1
+
+
+async def test_f05_banned_everywhere_it_waits_for_the_first_ban_to_end() -> None:
+    async with a_venue() as venue, hands_on(venue, FIRST, SECOND) as hands:
+        venue.banned = {FIRST: 300, SECOND: 120}
+        with pytest.raises(VenueThrottled):
+            await hands.positions()
+        with pytest.raises(VenueThrottled) as thrown:
+            await hands.positions()
+        assert 119 < thrown.value.retry_after <= 120
+        assert len(venue.asked) == 2
+
+
+async def test_with_one_address_a_ban_is_the_venues_own_demand() -> None:
+    async with a_venue() as venue, hands_on(venue, FIRST) as hands:
+        venue.banned[FIRST] = 300
+        with pytest.raises(VenueThrottled) as thrown:
+            await hands.positions()
+        assert thrown.value.retry_after == 300
+        assert venue.asked[0][0] == FIRST
+
+
+async def test_f28_an_address_that_leads_nowhere_is_left_for_the_other() -> None:
+    async with a_venue() as venue, hands_on(venue, "192.0.2.1", SECOND) as hands:
+        await hands.positions()
+        assert venue.by(SECOND) == 1
+
+
+class Metered:
+    """A warden's meter in the middle of a minute."""
+
+    def __init__(self) -> None:
+        self.meter = Meter(lambda: NOW)
+        self.payer = Payer("main", FIRST)
+
+    def trace(self, *, spares: bool) -> Callable[[str], Any]:
+        return lambda address: metering(self.meter, Payer("main", address), spares_the_kill=spares)
+
+    def use(self, weight: int) -> None:
+        self.meter.begin(self.payer, Spend()).end({Limit.WEIGHT_1M: weight})
+
+    @property
+    def used(self) -> int:
+        return self.meter.used(Counter(Limit.WEIGHT_1M, FIRST))
+
+
+async def test_the_wardens_surveys_stop_at_the_reserve_and_say_until_when() -> None:
+    metered = Metered()
+    async with a_venue() as venue, hands_on(venue, FIRST, trace=metered.trace(spares=True)) as hands:
+        metered.use(1_890)
+        with pytest.raises(KeptForTheKill) as thrown:
+            await hands.conditional_orders()
+        assert thrown.value.retry_after == 55
+        assert "kept for the kill" in str(thrown.value)
+        assert venue.asked == []
+    async with a_venue() as venue, hands_on(venue, FIRST, trace=metered.trace(spares=True)) as hands:
+        # What a bot's dead-man timer, and the cancel of one order, rest on.
+        await hands.order("BTCUSDT", "pgk-1")
+        await hands.cancel_plain("BTCUSDT")
+        assert venue.by(FIRST) == 2
+
+
+async def test_the_kill_may_use_the_reserve_and_what_it_uses_is_known() -> None:
+    metered = Metered()
+    async with a_venue() as venue, hands_on(venue, FIRST, trace=metered.trace(spares=False)) as hands:
+        metered.use(2_390)
+        venue.used = 2_475
+        await hands.conditional_orders()
+        assert metered.used == 2_475
+
+
+async def test_what_never_came_back_is_counted() -> None:
+    metered = Metered()
+    async with a_venue() as venue, hands_on(venue, FIRST, trace=metered.trace(spares=True)) as hands:
+        venue.banned[FIRST] = 1
+        with pytest.raises(VenueThrottled):
+            await hands.positions()
+        assert metered.used == 5, "the answer had no counter"

@@ -1,0 +1,206 @@
+"""Both ends of the kill's line, over a real unix socket: who is heard, who is not, and when nobody is there."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from proxy.kill import calling, line
+from proxy.kill.calling import LineRefused, NoWarden, ask_warden
+from proxy.kill.desk import Blocked, KillDesk
+from proxy.kill.line import CALLERS_MAX, SOCKET_NAME, KillLine, listening
+from proxy.kill.report import AccountReport
+from proxy.store.fence import DESK, Scope
+from rules.kill.events import Phase
+
+
+def a_report(job_id: str, phase: Phase) -> AccountReport:
+    return AccountReport(
+        job_id=job_id,
+        account="main",
+        scope="desk",
+        by="ann",
+        reason="the grid runs away",
+        started_at=datetime.now(UTC),
+        phase=phase,
+        flat=phase is Phase.FLAT,
+        blocked_ms=1.0,
+        flat_ms=None,
+        verified_ms=None,
+        latched=True,
+        cancelled=0,
+        closed=(),
+        read_backs=(),
+        left=(),
+        why="",
+        advice="",
+        joined=False,
+        trouble="",
+        steps=(),
+    )
+
+
+class Desk:
+    """A kill desk whose job goes through some phases, one a look."""
+
+    def __init__(self) -> None:
+        self.pressed: list[tuple[Scope, str, str]] = []
+        self.phases = [Phase.CANCELLING, Phase.FLATTENING, Phase.FLAT]
+        self.full = False
+        self.looks = 0
+
+    async def press(self, scope: Scope, by: str, reason: str) -> Blocked:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        self.pressed.append((scope, by, reason))
+        return Blocked(scope=scope, generation=7, blocked_ms=1.5, latched=False)
+
+    def reports(self) -> tuple[AccountReport, ...]:
+        self.looks += 1
+        if self.looks == 1:
+            assert self.pressed, "it looked about before it pressed"
+            return (a_report("of-yesterday", Phase.DEGRADED),)
+        return (a_report("of-today", self.phases.pop(0) if len(self.phases) > 1 else self.phases[0]),)
+
+
+@asynccontextmanager
+async def served(data_dir: Path, desk: Desk) -> AsyncIterator[None]:
+    covered: Callable[[Scope], list[str]] = lambda scope: ["main"] if scope.covers("main") else []  # noqa: E731
+    serving = asyncio.create_task(KillLine(data_dir, cast(KillDesk, desk), covered).serve())
+    while not (data_dir / SOCKET_NAME).exists():
+        await asyncio.sleep(0.01)
+    try:
+        yield
+    finally:
+        serving.cancel()
+
+
+async def asked(data_dir: Path, scope: str = "desk", **instead: str) -> tuple[dict[str, Any], list[str]]:
+    shown: list[str] = []
+    terms = {"scope": scope, "by": "ann", "reason": "the grid runs away"} | instead
+    report = await asyncio.to_thread(ask_warden, data_dir, **terms, show=lambda told: shown.append(str(told["kind"])))
+    return report, shown
+
+
+async def test_it_is_heard_blocked_followed_and_reported(tmp_path: Path) -> None:
+    desk = Desk()
+    async with served(tmp_path, desk):
+        report, shown = await asked(tmp_path)
+    assert desk.pressed == [(DESK, "ann", "the grid runs away")]
+    assert shown[:3] == ["heard", "blocked", "progress"]
+    assert (report["flat"], report["phase"], report["generation"]) == (True, "FLAT", 7)
+    assert [account["job_id"] for account in report["accounts"]] == ["of-today"], "yesterday's job is no answer"
+
+
+async def test_a_path_longer_than_an_address_is_no_obstacle(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 120)
+    deep.mkdir()
+    async with served(deep, Desk()):
+        assert (await asked(deep))[0]["flat"] is True
+
+
+@pytest.mark.parametrize("changed", [{"scope": "account:nobody"}, {"scope": "all"}, {"by": " "}, {"reason": "x" * 501}])
+async def test_what_makes_no_sense_is_refused_and_presses_nothing(tmp_path: Path, changed: dict[str, str]) -> None:
+    desk = Desk()
+    async with served(tmp_path, desk):
+        with pytest.raises(LineRefused):
+            await asked(tmp_path, **changed)
+    assert not desk.pressed
+
+
+async def test_another_user_is_not_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk()
+    monkeypatch.setattr(line, "peer_uid", lambda _: 4_000_000)
+    async with served(tmp_path, desk):
+        with pytest.raises(NoWarden):
+            await asked(tmp_path)
+    assert not desk.pressed
+
+
+async def test_more_callers_than_there_is_room_for_are_turned_away_and_room_comes_back(tmp_path: Path) -> None:
+    async with served(tmp_path, Desk()):
+        silent = [await asyncio.open_unix_connection(str(tmp_path / SOCKET_NAME)) for _ in range(CALLERS_MAX)]
+        with pytest.raises(NoWarden):
+            await asked(tmp_path)
+        for reader, _ in silent:
+            assert await reader.read() == b"", "a caller that says nothing is let go"
+        assert (await asked(tmp_path))[0]["flat"] is True
+
+
+async def test_a_full_disk_hangs_up_so_that_the_caller_does_it_itself(tmp_path: Path) -> None:
+    desk = Desk()
+    desk.full = True
+    async with served(tmp_path, desk):
+        with pytest.raises(NoWarden, match="hung up"):
+            await asked(tmp_path)
+
+
+def test_a_dead_wardens_socket_is_made_anew_and_a_living_ones_is_not_taken(tmp_path: Path) -> None:
+    with listening(tmp_path), pytest.raises(FileExistsError):
+        listening(tmp_path)
+    with listening(tmp_path):
+        assert (tmp_path / SOCKET_NAME).stat().st_mode & 0o777 == 0o600
+
+
+@contextmanager
+def somebody(data_dir: Path, answer: bytes) -> Iterator[None]:
+    """Accepts one caller, answers, and then is silent until the caller has gone."""
+    listener = listening(data_dir)
+    listener.settimeout(10)
+
+    def accept() -> None:
+        caller, _ = listener.accept()
+        with caller:
+            caller.sendall(answer)
+            caller.settimeout(10)
+            while caller.recv(4096):
+                pass
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        listener.close()
+        thread.join(10)
+
+
+def call(data_dir: Path) -> None:
+    ask_warden(data_dir, scope="desk", by="ann", reason="the grid runs away", show=lambda _: None)
+
+
+def test_nobody_there_is_known_at_once(tmp_path: Path) -> None:
+    began = time.monotonic()
+    with pytest.raises(NoWarden, match="no warden answers"):
+        call(tmp_path)
+    (tmp_path / SOCKET_NAME).touch()
+    with pytest.raises(NoWarden, match="no warden answers"):
+        call(tmp_path)
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("answer", [b"", b'{"kind":"heard"}\n', b'{"kind":"progress"}\n'])
+def test_silence_is_not_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
+    monkeypatch.setattr(calling, "SILENCE_S_MAX", 0.3)
+    with somebody(tmp_path, answer), pytest.raises(NoWarden, match="does not answer"):
+        call(tmp_path)
+
+
+def test_an_answer_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+    with somebody(tmp_path, b"HTTP/1.1 400 Bad Request\r\n\r\n"), pytest.raises(NoWarden, match="cannot be read"):
+        call(tmp_path)
+
+
+def test_somebody_elses_socket_is_not_talked_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with listening(tmp_path):
+        monkeypatch.setattr(calling.struct, "unpack", lambda *_: (1, 4_000_000, 1))
+        with pytest.raises(NoWarden, match="another user's"):
+            call(tmp_path)

@@ -1,0 +1,239 @@
+"""Bots' leases in a real store: what is held against a bot, and what is not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import redis
+
+from proxy.accounts.troubles import VenueUnavailable
+from proxy.leases.watch import LeaseWatch
+from proxy.store.embedded import EmbeddedStore
+from proxy.store.gate_store import GateStore, KeyOff, RequestReplayed
+from proxy.store.keys import Keys
+from proxy.store.leases import LeaseRequest, Leases, LeaseStore
+from proxy.store.timers import DeadManTimer
+from rules.kill.settings import Lease
+from rules.model import OrderType, Side
+from rules.snapshot import Account, OpenOrder
+from tests.rules.builders import an_account, an_open_order
+
+POLICY = Lease(reduce_after_s=1, cancel_after_s=2, flatten_after_s=3)
+
+
+class Clocked(LeaseStore):
+    """The real store, whose clock a test can move on, and which a test can take away."""
+
+    def __init__(self, url: str, desk: str) -> None:
+        super().__init__(url, desk)
+        self.later_us = 0
+        self.away = False
+
+    async def read(self) -> Leases:
+        if self.away:
+            raise ConnectionError
+        leases = await super().read()
+        return Leases(now_us=leases.now_us + self.later_us, held=leases.held, released=leases.released)
+
+
+@dataclass
+class Desk:
+    """A store, a gate's access to it, and the warden's watch over it."""
+
+    url: str
+    name: str
+    did: list[tuple[str, ...]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    venue_down: bool = False
+    book: Account | None = None
+    asked: int = 0
+
+    def __post_init__(self) -> None:
+        self.store = Clocked(self.url, self.name)
+        self.gate = GateStore(self.url, self.name)
+        self.watch = self.a_watch()
+
+    def a_watch(self) -> LeaseWatch:
+        return LeaseWatch(
+            store=self.store, hands=self, books=lambda _: self.book, policy=lambda: POLICY, record=self._record
+        )
+
+    async def heard(self, ttl_s: int = 30, digest: str | None = None) -> None:
+        """The bot asks."""
+        self.asked += 1
+        request = LeaseRequest(
+            account="main",
+            bot="grid",
+            guard_key="key",
+            ttl_s=ttl_s,
+            replay_digest=digest or f"digest-{self.asked}",
+            replay_window_ms=60_000,
+        )
+        await self.gate.keep_lease(request)
+
+    async def after(self, seconds: float) -> list[tuple[str, ...]]:
+        """What is done when so much time has gone by."""
+        self.store.later_us += round(seconds * 1_000_000)
+        self.did.clear()
+        await self.watch.look()
+        return list(self.did)
+
+    async def reduce(self, bot: str, reason: str) -> None:
+        self.did.append(("reduce", bot))
+
+    async def cancel_conditional(self, account: str, order: OpenOrder) -> None:
+        if self.venue_down:
+            raise VenueUnavailable("down")
+        self.did.append(("cancel", order.client_order_id))
+
+    async def flatten(self, bot: str, reason: str) -> None:
+        self.did.append(("flatten", bot))
+
+    async def _record(self, what: str, by: str, detail: dict[str, Any]) -> None:
+        assert what == "lease.lapsed"
+        self.events.append(detail)
+
+    def timers(self) -> set[str]:
+        with redis.Redis.from_url(self.url, decode_responses=True) as client:
+            return set(client.hkeys(Keys(self.name).timers("main")))
+
+    def forget(self, key: str) -> None:
+        with redis.Redis.from_url(self.url) as client:
+            client.delete(key)
+
+
+@pytest.fixture(scope="module")
+def store_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with EmbeddedStore(tmp_path_factory.mktemp("leases")) as store:
+        yield store.url
+
+
+@pytest.fixture
+async def desk(store_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
+    made = Desk(store_url, request.node.name[:32].replace("[", "-").replace("]", ""))
+    made.book = an_account().account
+    yield made
+    await made.store.aclose()
+    await made.gate.aclose()
+
+
+async def test_each_step_is_taken_once_in_its_time(desk: Desk) -> None:
+    await desk.heard(30)
+    assert await desk.after(29) == []
+    assert await desk.after(2.5) == [("reduce", "grid")]
+    assert await desk.after(0.1) == []
+    assert await desk.after(2) == [("flatten", "grid")], "and the cancel before it, of nothing"
+    assert await desk.after(3_600) == []
+    assert [each["step"] for each in desk.events] == ["reduce", "cancel", "flatten"]
+
+
+async def test_renewing_it_begins_anew(desk: Desk) -> None:
+    await desk.heard(30)
+    await desk.after(20)
+    desk.store.later_us = 0
+    await desk.heard(60)
+    assert await desk.after(31) == []
+    assert await desk.after(31) == [("reduce", "grid")]
+
+
+async def test_a_bot_that_never_asked_is_not_touched(desk: Desk) -> None:
+    assert await desk.after(3_600) == []
+    assert desk.watch.states() == ()
+
+
+async def test_what_was_given_back_is_over(desk: Desk) -> None:
+    await desk.heard(30)
+    await desk.after(0)
+    await desk.heard(0)
+    assert await desk.after(3_600) == []
+    assert await desk.after(1) == []
+    assert desk.watch.states() == ()
+
+
+async def test_a_recorded_request_keeps_nobody_alive(desk: Desk) -> None:
+    await desk.heard(30, "the same")
+    with pytest.raises(RequestReplayed):
+        await desk.heard(30, "the same")
+
+
+async def test_a_key_that_was_switched_off_takes_no_lease(desk: Desk) -> None:
+    with redis.Redis.from_url(desk.url) as client:
+        client.hset(Keys(desk.name).disabled, "key", "1")
+    with pytest.raises(KeyOff):
+        await desk.heard(30)
+
+
+async def test_only_what_could_open_is_cancelled_and_only_the_bots(desk: Desk) -> None:
+    mine = {"bot": "grid", "client_order_id": "entry"}
+    assert desk.book is not None
+    desk.book = (
+        an_account()
+        .resting(
+            an_open_order(Side.BUY, "BTCUSDT", "1", "40000", **mine),
+            an_open_order(Side.BUY, "ETHUSDT", "1", "2000", bot="other"),
+            an_open_order(Side.BUY, "SOLUSDT", "1", "100", order_type=OrderType.STOP_MARKET, **mine),
+            an_open_order(Side.SELL, "XRPUSDT", "1", "1", order_type=OrderType.STOP_MARKET, reduce_only=True, **mine),
+        )
+        .account
+    )
+    await desk.heard(30)
+    assert await desk.after(32.5) == [("reduce", "grid"), ("cancel", "entry")]
+    assert desk.timers() == {DeadManTimer("grid", "BTCUSDT").field}
+
+
+async def test_a_step_that_failed_is_due_again(desk: Desk) -> None:
+    desk.book = (
+        an_account()
+        .resting(an_open_order(Side.BUY, "SOLUSDT", "1", "100", order_type=OrderType.STOP_MARKET, bot="grid"))
+        .account
+    )
+    desk.venue_down = True
+    await desk.heard(30)
+    assert await desk.after(40) == [("reduce", "grid")]
+    desk.venue_down = False
+    did = await desk.after(1)
+    assert [each[0] for each in did] == ["cancel", "flatten"], "and the step after it has waited"
+
+
+async def test_it_is_judged_by_whichever_warden_lives(desk: Desk) -> None:
+    await desk.heard(30)
+    assert await desk.after(31.5) == [("reduce", "grid")]
+    desk.watch = desk.a_watch()
+    assert await desk.after(0.1) == [], "what one has done the next does not do again"
+    assert [each[0] for each in await desk.after(5)] == ["flatten"]
+
+
+async def test_one_that_the_store_lost_runs_for_one_more_time_to_live(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    await desk.heard(30)
+    await desk.after(20)
+    desk.forget(Keys(desk.name).leases)
+    assert await desk.after(0) == []
+    assert "had lost 1 leases" in caplog.text
+    assert await desk.after(29) == [], "thirty seconds from the loss"
+    assert await desk.after(3) == [("reduce", "grid")]
+
+
+async def test_after_an_outage_every_lease_has_grace_once(desk: Desk) -> None:
+    await desk.heard(30)
+    await desk.after(20)
+    desk.store.away = True
+    looking = desk.watch
+    with pytest.raises(ConnectionError):
+        await desk.after(60)
+    looking.store_was_away()
+    desk.store.away = False
+    assert await desk.after(0) == []
+    assert await desk.after(29) == []
+    assert await desk.after(2.5) == [("reduce", "grid")]
+
+
+async def test_an_outage_forgives_nothing_that_had_run_out_before(desk: Desk) -> None:
+    await desk.heard(30)
+    assert await desk.after(31.5) == [("reduce", "grid")]
+    desk.watch.store_was_away()
+    assert [each[0] for each in await desk.after(5)] == ["flatten"]

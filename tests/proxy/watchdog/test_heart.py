@@ -1,0 +1,212 @@
+"""F17, the guard's half: it notices a watchdog that is gone, and takes no recording for a living one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from proxy.vault.keys import Secret
+from proxy.watchdog.beat import Answer, Beat, Call, Duty, SealBroken, seal, unseal
+from proxy.watchdog.heart import GOODBYE_MAX_S, WATCHDOGS_MAX, Heart
+from proxy.watchdog.pulse import Pulse
+from rules.kill.settings import KillSettings, OnGoodbye, Watchdog
+
+SECRET = Secret("a" * 64)
+POLICY = KillSettings(watchdog=Watchdog(silent_s=10, on_goodbye=OnGoodbye.FLATTEN, lost_after_s=30))
+
+
+@dataclass
+class Guard:
+    """A heart, its clock, and all it said."""
+
+    expected: bool = True
+    secret: Secret | None = field(default_factory=lambda: SECRET)
+    at: float = 100.0
+    events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    posted: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.pulse = Pulse(lambda: self.at)
+        self.heart = Heart(
+            secret=lambda: self.secret,
+            pulse=self.pulse,
+            policy=lambda: POLICY,
+            post=self,
+            record=self._record,
+            expected=self.expected,
+            boot_us=7,
+            host="here",
+            monotonic=lambda: self.at,
+        )
+
+    async def publish(self, sealed: str) -> None:
+        self.posted.append(sealed)
+
+    async def _record(self, what: str, by: str, detail: dict[str, Any]) -> None:
+        self.events.append((what, detail))
+
+    async def look(self) -> None:
+        """One turn of the loop that looks for lost watchdogs."""
+        loop = asyncio.create_task(self.heart.run())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        loop.cancel()
+        await asyncio.wait({loop})
+
+
+class Dog:
+    """A watchdog that calls by hand."""
+
+    def __init__(self, guard: Guard, name: str = "remote", host: str = "there") -> None:
+        self.guard, self.name, self.host = guard, name, host
+        self.challenge = ""
+        self.nonces: Iterator[int] = iter(range(1_000))
+
+    def sealed(self, duty: Duty = Duty.WATCHING) -> str:
+        call = Call(name=self.name, host=self.host, nonce=str(next(self.nonces)), challenge=self.challenge, duty=duty)
+        return seal(SECRET, call)
+
+    def call(self, duty: Duty = Duty.WATCHING) -> Answer:
+        answer = unseal(SECRET, Answer, self.guard.heart.answer(self.sealed(duty)))
+        self.challenge = answer.challenge
+        return answer
+
+
+def heard(guard: Guard) -> float | None:
+    (state,) = guard.heart.states()
+    return state.heard_age_s
+
+
+def test_an_answer_repeats_the_nonce_and_tells_the_terms() -> None:
+    answer = Dog(Guard()).call()
+    assert answer.nonce == "0"
+    assert answer.beat.terms.on_goodbye is OnGoodbye.FLATTEN
+    assert (answer.beat.boot_us, answer.beat.still, answer.beat.leaving) == (7, (), False)
+
+
+def test_the_first_call_proves_nothing_and_the_second_does() -> None:
+    guard = Guard()
+    dog = Dog(guard)
+    dog.call()
+    assert heard(guard) is None
+    dog.call()
+    assert heard(guard) == 0
+
+
+def test_f17_a_recorded_call_is_no_living_watchdog() -> None:
+    guard = Guard()
+    dog = Dog(guard)
+    dog.call()
+    recorded = dog.sealed()
+    guard.heart.answer(recorded)
+    assert heard(guard) == 0
+    guard.at += 20
+    guard.heart.answer(recorded)
+    assert heard(guard) == 20
+
+
+@pytest.mark.parametrize("secret", [None, Secret("b" * 64)])
+def test_without_the_secret_nobody_is_answered(secret: Secret | None) -> None:
+    guard = Guard(secret=secret)
+    with pytest.raises(SealBroken):
+        Dog(guard).call()
+
+
+def test_a_loop_that_does_not_turn_is_named() -> None:
+    guard = Guard()
+    guard.pulse.turned("the kill's mirror", 15)
+    guard.pulse.turned("the keeper of main", 300)
+    guard.at += 16
+    assert Dog(guard).call().beat.still == ("the kill's mirror",)
+    guard.pulse.turned("the kill's mirror", 15)
+    assert Dog(guard).call().beat.still == ()
+
+
+async def test_f17_the_guard_alarms_once_when_a_watchdog_is_lost_and_says_when_it_is_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    guard = Guard()
+    dog = Dog(guard)
+    dog.call()
+    dog.call()
+    guard.at += 30
+    await guard.look()
+    assert guard.events == []
+    guard.at += 1
+    await guard.look()
+    await guard.look()
+    assert guard.events == [("watchdog.lost", {"watchdog": "remote"})]
+    assert "WATCHDOG_LOST: remote" in caplog.text
+    (state,) = guard.heart.states()
+    assert state.lost and state.heard_age_s == 31
+    dog.call()
+    await guard.look()
+    assert guard.events[1:] == [("watchdog.found", {"watchdog": "remote"})]
+
+
+@pytest.mark.parametrize("expected", [True, False])
+async def test_f17_one_that_is_configured_and_never_came_is_lost_too(expected: bool) -> None:
+    guard = Guard(expected=expected)
+    guard.at += 31
+    await guard.look()
+    assert guard.events == [("watchdog.lost", {"watchdog": ""})] * expected
+    assert [state.lost for state in guard.heart.states()] == [True] * expected
+
+
+@pytest.mark.parametrize(
+    ("host", "duty", "watched"),
+    [
+        ("there", Duty.WATCHING, True),
+        ("here", Duty.WATCHING, False),
+        ("", Duty.WATCHING, False),
+        ("there", Duty.WAITING, False),
+        ("there", Duty.STANDING_DOWN, False),
+    ],
+)
+def test_only_one_on_watch_on_another_host_outlives_this_one(host: str, duty: Duty, watched: bool) -> None:
+    guard = Guard()
+    dog = Dog(guard, host=host)
+    dog.call()
+    dog.call(duty)
+    assert guard.heart.watched_from_elsewhere() is watched
+    guard.at += 31
+    assert not guard.heart.watched_from_elsewhere()
+
+
+def test_watchdogs_are_bounded() -> None:
+    guard = Guard()
+    for number in range(WATCHDOGS_MAX + 1):
+        guard.at += 1
+        dog = Dog(guard, name=str(number))
+        dog.call()
+        dog.call()
+    assert [state.name for state in guard.heart.states()] == [str(each) for each in range(1, WATCHDOGS_MAX + 1)]
+
+
+async def test_a_goodbye_waits_until_the_living_have_heard_it() -> None:
+    guard = Guard()
+    dog = Dog(guard)
+    dog.call()
+    dog.call()
+    leaving = asyncio.create_task(guard.heart.say_goodbye())
+    await asyncio.sleep(0.1)
+    assert not leaving.done()
+    assert dog.call().beat.leaving
+    await asyncio.wait_for(leaving, 5)
+    assert unseal(SECRET, Beat, guard.posted[-1]).leaving, "and it lies in the store"
+
+
+async def test_a_goodbye_ends_though_nobody_hears_it() -> None:
+    guard = Guard()
+    await asyncio.wait_for(guard.heart.say_goodbye(), 1)  # There is no watchdog.
+    dog = Dog(guard)
+    dog.call()
+    dog.call()
+    leaving = asyncio.create_task(guard.heart.say_goodbye())
+    await asyncio.sleep(0.1)
+    guard.at += GOODBYE_MAX_S
+    await asyncio.wait_for(leaving, 5)
