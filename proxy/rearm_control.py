@@ -86,7 +86,8 @@ class RearmControl:
         return [await self.seen(name) for name in (*map(str, names), *(f"bot:{bot}" for bot in sorted(ruled)))]
 
     def _by_rule_alone(self, bot: str) -> bool:
-        killed = Scope(bot=bot) in {*self._kill.truths.fence.scopes(), *self._rearming.under_way()}
+        state = self._rearming.under_way().get(Scope(bot=bot))
+        killed = Scope(bot=bot) in self._kill.truths.fence.scopes() or (state and state.stage is Stage.REQUESTED)
         return not killed and self._stops.stop_of(bot) is not None
 
     def _scope(self, text: str) -> Scope:

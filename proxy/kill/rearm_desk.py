@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -65,14 +65,17 @@ class RearmDesk:
         record: Record,
         policy: Callable[[], Policy],
         preconditions: Sequence[Precondition],
+        opened: Callable[[Scope, Request], Awaitable[None]],
         now: Callable[[], datetime],
     ) -> None:
+        """``opened`` hears of every scope that comes back, and for whom; it never raises."""
         self._files = RearmFiles(data_dir)
         self._kill = kill
         self._store = store
         self._record = record
         self._policy = policy
         self._preconditions = preconditions
+        self._opened = opened
         self._now = now
         self._changing = asyncio.Lock()
         self._kept: dict[Scope, Kept] = {}
@@ -238,6 +241,7 @@ class RearmDesk:
         await self._carry_over(before, generation)
         detail = {"scope": str(scope), "asked_by": request.by, "how": why, "policy": request.policy}
         await self._record("rearm.opened", by or GUARD, detail | {"acknowledged": request.acknowledged})
+        await self._opened(scope, request)
 
     async def _carry_over(self, before: int, after: int) -> None:
         """Other scopes' requests stand: what changed the generation was this re-arm, and no press."""

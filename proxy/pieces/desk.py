@@ -135,7 +135,7 @@ def build_desk(ground: Ground) -> DeskPieces:
         accounts=accounts,
         kill=kill,
         pursuit=pursuit,
-        rearming=build_rearming(ground, kill, accounts, venues, heart),
+        rearming=build_rearming(ground, kill, accounts, venues, heart, stops),
         certificates=certificates,
         stops=stops,
         overrides=overrides,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,17 +15,23 @@ from proxy.accounts.venue_clock import OFF_MS
 from proxy.audit.commands import archive_path
 from proxy.audit.verify import VerifyReport, verify
 from proxy.drill.shelf import newest_drill
+from proxy.kill.bot_stops import BotStops
 from proxy.kill.desk import KillDesk
 from proxy.kill.preconditions import Finding, Precondition
+from proxy.kill.rearm import RearmRefused
 from proxy.kill.rearm_desk import RearmDesk
 from proxy.pieces.account import AccountPieces
 from proxy.pieces.ground import Ground
 from proxy.pieces.venue import VenuePieces
+from proxy.store.client import STORE_TROUBLE
 from proxy.store.fence import Scope
 from proxy.watchdog.heart import Heart
 from rules.kill.events import Phase
+from rules.kill.rearming import Request
 from rules.rule import show_exact
 from rules.snapshot import Account, HoldStatus
+
+log = logging.getLogger("perpguard.kill")
 
 SURVEYS_MISSED_MAX: Final = 3
 MARKETS_AGE_MAX_S: Final = 30.0
@@ -38,8 +45,19 @@ def build_rearming(
     accounts: Mapping[str, AccountPieces],
     venues: Mapping[str, VenuePieces],
     heart: Heart,
+    stops: BotStops,
 ) -> RearmDesk:
     """The desk for re-arming, and the list of what it looks at."""
+
+    async def opened(scope: Scope, request: Request) -> None:
+        """Who lets a killed bot come back has looked at what rules made of it too."""
+        if scope.bot is None or stops.stop_of(scope.bot) is None:
+            return
+        try:
+            await stops.rearm(scope.bot, request.by, request.reason, str(scope))
+        except (RearmRefused, *STORE_TROUBLE) as trouble:
+            log.warning("what a rule made of %s stands: %s", scope, trouble)
+
     looks = Looks(ground, kill, accounts, venues, heart)
     return RearmDesk(
         data_dir=ground.settings.data_dir,
@@ -48,6 +66,7 @@ def build_rearming(
         record=ground.scribe.event,
         policy=ground.policy,
         preconditions=looks.all(),
+        opened=opened,
         now=ground.now,
     )
 

@@ -21,7 +21,7 @@ from proxy.store.client import STORE_TROUBLE
 from proxy.store.fence import DESK, Fence, Scope
 from proxy.store.ramp import ramp_field
 from proxy.store.warden_store import WardenStore
-from rules.kill.rearming import GRACE_S, Stage
+from rules.kill.rearming import GRACE_S, Request, Stage
 from rules.kill.settings import KillSettings, Rearm
 from rules.model import TradingState
 from rules.ramp import WHOLE
@@ -80,6 +80,7 @@ class Bench:
         self.policy = POLICY
         self.findings: dict[str, Finding] = {"flat": Finding(holds=True, said="no position, no order")}
         self.events: list[tuple[str, str, dict[str, Any]]] = []
+        self.opened: list[tuple[Scope, str]] = []
         self.desk = self.started()
 
     def started(self) -> RearmDesk:
@@ -99,8 +100,12 @@ class Bench:
             record=record,
             policy=lambda: self.policy,
             preconditions=[look(name) for name in self.findings],
+            opened=self.heard,
             now=lambda: self.now,
         )
+
+    async def heard(self, scope: Scope, request: Request) -> None:
+        self.opened.append((scope, request.by))
 
     async def ask(self, scope: Scope = MAIN, **changed: str) -> None:
         asked = {"name": "ann", "reason": "mended the loop", "typed": str(scope), "policy": POLICY.version} | changed
@@ -146,6 +151,7 @@ async def test_f22_one_person_waits_fifteen_minutes_then_reduce_only_then_a_ramp
     assert (bench.stage(), bench.store.fields.get("ramp:account:main")) == (Stage.KILLED, None)
     assert [event[0] for event in bench.events] == ["rearm.requested", "rearm.opened", "rearm.step", "rearm.step"]
     assert bench.stopped(OTHER)
+    assert bench.opened == [(MAIN, "ann")]
 
 
 async def test_f22_what_fails_when_the_delay_is_over_holds_it_back_and_then_drops_it(bench: Bench):
