@@ -116,6 +116,8 @@ def _base_parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[
 def _parser() -> argparse.ArgumentParser:
     from proxy.audit import commands as audit_commands
     from proxy.certificate import commands as certificate_commands
+    from proxy.drill import commands as drill_commands
+    from proxy.kill import rearm_commands
     from proxy.kill import signing as signing_commands
     from proxy.leases import commands as lease_commands
     from proxy.ledger import commands as ledger_commands
@@ -142,15 +144,12 @@ def _parser() -> argparse.ArgumentParser:
     watchdog.add_argument("--name", help="how the guard and the log call it; default: this host's name")
     watchdog.add_argument("--supervisor", type=int, metavar="PID", help=argparse.SUPPRESS)
     commands.add_parser("sandbox", help="run the practice exchange; see 'perpguard sandbox --help'")
-    rearm = commands.add_parser("rearm", help="let a stopped scope trade again, through the running warden")
-    rearm.add_argument("--scope", required=True, help="desk, venue:NAME, account:NAME or bot:NAME")
-    rearm.add_argument("--name", required=True, help="who re-arms")
-    rearm.add_argument("--reason", required=True)
-    rearm.add_argument("--typed", required=True, help="the scope's name once more, typed by hand")
     demo = commands.add_parser("demo", help="the whole story on this machine, in a minute")
     demo.add_argument("--once", action="store_true", help="run unattended and end")
     demo.add_argument("--json", action="store_true", help="print one JSON object")
     kill_commands.add_arguments(commands)
+    rearm_commands.add_arguments(commands)
+    drill_commands.add_arguments(commands)
     signing_commands.add_arguments(commands)
     vault_commands.add_arguments(commands)
     audit_commands.add_arguments(commands, ledger_commands.look_back)
@@ -220,6 +219,8 @@ def _up(args: Arguments) -> int:
     passed_on = ["--data-dir", str(settings.data_dir)]
     if args.config is not None:
         passed_on += ["--config", str(args.config)]
+        # For what the warden starts in its turn, such as a drill.
+        os.environ["PERPGUARD_CONFIG"] = str(args.config)
     return Supervisor(settings, passed_on, os.environ).run()
 
 
@@ -242,9 +243,15 @@ def _watchdog(args: Arguments) -> int:
 
 
 def _rearm(args: Arguments) -> int:
-    from proxy.control_client import rearm
+    from proxy.kill import rearm_commands
 
-    return rearm(args.settings, scope=args.scope, name=args.name, reason=args.reason, typed=args.typed)
+    return rearm_commands.run(args)
+
+
+def _drill(args: Arguments) -> int:
+    from proxy.drill import commands as drill_commands
+
+    return drill_commands.run(args)
 
 
 def _demo(args: Arguments) -> int:
@@ -311,6 +318,7 @@ _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "warden": _warden,
     "watchdog": _watchdog,
     "rearm": _rearm,
+    "drill": _drill,
     "demo": _demo,
     "keys": _keys,
     "audit": _audit,

@@ -13,10 +13,9 @@ from typing import Any, TypeVar
 from proxy.audit import query
 from proxy.audit.reader import ArchiveReader, ArchiveUnavailable
 from proxy.console.plane import ControlRefused, DeskView, OverrideView
+from proxy.console.rearm_plane import DrillPlane, RearmPlane
 from proxy.glance import Glance, override_view, proposal_view
-from proxy.kill.bot_stops import BotStops, bot_of
 from proxy.kill.desk import KillDesk
-from proxy.kill.rearm import RearmRefused
 from proxy.ledger.marks import marks_path
 from proxy.ledger.supposing import NothingKnown, supposed
 from proxy.overrides.desk import OverrideDesk, OverrideRefused
@@ -26,7 +25,7 @@ from proxy.policy.desk import PolicyDesk, PolicyRefused
 from proxy.policy.waiting import Pending
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
-from proxy.store.fence import FenceCorrupt, Scope
+from proxy.store.fence import Scope
 
 T = TypeVar("T")
 
@@ -41,7 +40,8 @@ class Control:
         glance: Glance,
         policies: PolicyDesk,
         kill: KillDesk,
-        stops: BotStops,
+        rearming: RearmPlane,
+        drills: DrillPlane,
         overrides: OverrideDesk,
         now: Callable[[], datetime],
     ) -> None:
@@ -49,7 +49,8 @@ class Control:
         self._glance = glance
         self._policies = policies
         self._kill = kill
-        self._stops = stops
+        self.rearming = rearming
+        self.drills = drills
         self._overrides = overrides
         self._now = now
 
@@ -128,21 +129,6 @@ class Control:
                 for report in current
             ],
         }
-
-    async def rearm(self, *, scope: str, name: str, reason: str, typed: str) -> Mapping[str, Any]:
-        """Release one scope; refused with every reason at once. ``bot:NAME`` lifts what rules and kills did to it."""
-        bot = bot_of(scope)
-        killed = bot is not None and Scope(bot=bot) in self._kill.engaged()
-        try:
-            if bot is None or killed:
-                generation = await self._kill.rearm(self._scope(scope), name, reason, typed)
-            if bot is not None and (not killed or self._stops.stop_of(bot) is not None):
-                generation = await self._stops.rearm(bot, name, reason, typed)
-        except (RearmRefused, FenceCorrupt) as refusal:
-            raise ControlRefused(str(refusal)) from refusal
-        except STORE_TROUBLE as trouble:
-            raise ControlRefused(f"{scope} stays stopped: the store did not answer") from trouble
-        return {"scope": scope, "generation": generation}
 
     async def propose_policy(self, *, text: str, name: str, reason: str) -> Mapping[str, Any]:
         """Put a policy in force, or on the list when it loosens anything."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import httpx
 
-from proxy.audit.words import spelled_out
 from proxy.control_token import control_token
 from proxy.settings import Settings
 
@@ -20,21 +18,6 @@ class NoAnswer(Exception):
     """The warden does not answer."""
 
 
-def rearm(settings: Settings, *, scope: str, name: str, reason: str, typed: str) -> int:
-    """Ask the running warden to re-arm a scope; 0 when it trades again, 1 when refused, 3 when nobody answered."""
-    body = {"scope": scope, "name": name, "reason": reason, "typed": typed}
-    try:
-        rearmed = ask(settings, "POST", "/control/rearm", body)
-    except NoAnswer as silence:
-        print(f"perpguard rearm: {spelled_out(str(silence))}", file=sys.stderr)  # noqa: T201 - a command's own output
-        return 3
-    except Refused as refusal:
-        print(f"perpguard rearm: {spelled_out(str(refusal))}", file=sys.stderr)  # noqa: T201
-        return 1
-    print(spelled_out(f"{scope} trades again; kill generation {rearmed['generation']}"))  # noqa: T201
-    return 0
-
-
 def ask(settings: Settings, method: str, path: str, body: Any = None) -> Any:
     """What the running warden answers. Raises ``Refused`` or ``NoAnswer``."""
     try:
@@ -42,7 +25,7 @@ def ask(settings: Settings, method: str, path: str, body: Any = None) -> Any:
             reply = client.request(method, path, json=body) if body is not None else client.request(method, path)
     except httpx.HTTPError as trouble:
         raise NoAnswer(f"the warden does not answer ({type(trouble).__name__})") from trouble
-    if reply.status_code != httpx.codes.OK:
+    if reply.status_code not in (httpx.codes.OK, httpx.codes.ACCEPTED):
         raise Refused(_reason(reply))
     return reply.json()
 

@@ -21,12 +21,14 @@ from proxy.console.plane import (
     DeskView,
     FeedView,
     FindingView,
+    LastDrill,
     LeaseView,
     OverrideView,
     PositionView,
     ProposalView,
     WatchdogView,
 )
+from proxy.drill.shelf import newest_drill
 from proxy.kill.bot_stops import BotStops
 from proxy.kill.pursuit import Pursuit
 from proxy.leases.watch import LeaseWatch
@@ -40,6 +42,7 @@ from proxy.signals.watch import AnomalyWatch
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.store.fence import DESK, Fence, FenceCorrupt, Scope
+from proxy.store.ramp import ramp_field, ramp_share
 from proxy.store.warden_store import AgedHold, WardenStore
 from proxy.vault.keys import GuardKey, last_four
 from proxy.vault.vault import Vault
@@ -113,7 +116,7 @@ class Glance:
         policy = self._policies.policy
         scores = self._watch.levels()
         desk_stopped = DESK in self._fence.scopes()
-        state = TradingState.HALTED.value if desk_stopped else controls.get("desk", TradingState.ACTIVE.value)
+        state = TradingState.HALTED.value if desk_stopped else _state(controls, "desk")
         return DeskView(
             desk=self._settings.desk,
             at=plain(self._now()),
@@ -135,6 +138,20 @@ class Glance:
             overrides=[override_view(each) for each in self._overrides.open()],
             leases=[LeaseView(**asdict(each)) for each in self._leases.states()],
             watchdogs=[WatchdogView(**asdict(each)) for each in self._heart.states()],
+            drill=await asyncio.to_thread(self._drill),
+        )
+
+    def _drill(self) -> LastDrill | None:
+        newest = newest_drill(self._settings.data_dir)
+        if newest is None:
+            return None
+        return LastDrill(
+            id=newest.id,
+            kind=newest.kind,
+            at=plain(newest.at),
+            age_s=(self._now() - newest.at).total_seconds(),
+            passed=newest.passed,
+            phase=newest.phase,
         )
 
     async def _proposals(self) -> list[ProposalView]:
@@ -181,7 +198,7 @@ class Glance:
         return AccountView(
             name=keeper.name,
             venue=keeper.venue,
-            state=TradingState.HALTED.value if engaged else controls.get(level, TradingState.ACTIVE.value),
+            state=TradingState.HALTED.value if engaged else _state(controls, level),
             kill_running=any(f"kill:{scope}" in controls for scope in ("desk", f"venue:{keeper.venue}", level)),
             fence_engaged=engaged,
             survey_age_s=(self._now() - account.as_of).total_seconds() if account is not None else None,
@@ -201,6 +218,14 @@ class Glance:
             why=score.why,
             external_trader=keeper.name in self._pursuit.outsiders,
         )
+
+
+def _state(controls: Mapping[str, str], level: str) -> str:
+    """The state of a level; one that came back without any of its limits yet is reduce-only."""
+    state = controls.get(level, TradingState.ACTIVE.value)
+    if state == TradingState.ACTIVE.value and not ramp_share(controls.get(ramp_field(level))):
+        return TradingState.REDUCING.value
+    return state
 
 
 def proposal_view(pending: Pending) -> ProposalView:

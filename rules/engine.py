@@ -22,7 +22,9 @@ from rules.model import ENTRY, Command, Intent, PlaceOrder
 from rules.objections import RULE_FAILED, Objections, objections, ownership_objections
 from rules.overrides import overrides_for
 from rules.policy import Bound, Policy
+from rules.ramp import WHOLE
 from rules.resize import may_be_trimmed, trims
+from rules.rule import show_percent
 from rules.snapshot import Attempt, Hold, HoldStatus, OpenOrder, Snapshot
 
 OWN_HOLD: Final = "own"
@@ -97,6 +99,7 @@ def _bound(command: Command, snapshot: Snapshot, policy: Policy) -> Bound:
         account=snapshot.account.name if snapshot.account is not None else None,
         bot=snapshot.bot,
         symbol=getattr(command, "symbol", None),
+        ramp=snapshot.controls.ramp,
     )
 
 
@@ -121,10 +124,20 @@ def _judge(command: Command, snapshot: Snapshot, policy: Policy, bound: Bound) -
         snapshot_version=snapshot.account.version if snapshot.account is not None else None,
         breaches=enforced,
         would_deny=tuple(breach for breach in breaches if breach.enforcement is Enforcement.REPORT),
-        advice=(*_flagged(effective, command), *(breach.advice for breach in enforced if breach.advice)),
+        advice=(
+            *_flagged(effective, command),
+            *(breach.advice for breach in enforced if breach.advice),
+            *(_ramping(snapshot) if enforced and intent is Intent.ENTRY else ()),
+        ),
         headroom=headroom,
         measures=found.measures,
     )
+
+
+def _ramping(snapshot: Snapshot) -> tuple[str, ...]:
+    """What a bot should know of a limit that is not the one it was told of."""
+    ramp = snapshot.controls.ramp
+    return () if ramp == WHOLE else (f"limits of size are at {show_percent(ramp)} after a re-arm, and growing",)
 
 
 def _flagged(effective: Command, command: Command) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import NamedTuple
 
 from rules.catalog import CATALOG, EXIT_RULES, GATES, OWNERSHIP_RULES
@@ -13,6 +14,7 @@ from rules.loosening import LOOSENING_DEFAULT, Loosening
 from rules.model import Command
 from rules.outside import OutsideActivity
 from rules.position.reduce_only_exits import ReduceOnlyExits
+from rules.ramp import WHOLE, ramped
 from rules.resize import Resize
 from rules.rule import Rule
 from rules.snapshot import Snapshot
@@ -71,7 +73,7 @@ class _Known:
 
     __slots__ = ("bound", "levels", "looks_back_s")
 
-    bound: dict[tuple[str | None, str | None, str | None], Bound]
+    bound: dict[tuple[str | None, str | None, str | None, Decimal], Bound]
     levels: frozenset[str]
     looks_back_s: int
 
@@ -113,10 +115,11 @@ class Policy(_Known):
         """The rules whose level matches, strictest precedence first. Rules that are off are left out."""
         return self.bound_to(account=account, bot=bot, symbol=symbol).rules
 
-    def bound_to(self, *, account: str | None, bot: str, symbol: str | None) -> Bound:
-        """The same rules by purpose.
+    def bound_to(self, *, account: str | None, bot: str, symbol: str | None, ramp: Decimal = WHOLE) -> Bound:
+        """The same rules by purpose, with the fraction ``ramp`` of the limits that grow back after a re-arm.
 
-        Remembered by those of the four levels that the policy names, so what bots ask for cannot make it grow.
+        Remembered by those of the four levels that the policy names, so what bots ask for cannot make it grow; a ramp
+        has at most a hundred steps.
         """
         named = self.levels
         asked = (
@@ -124,9 +127,11 @@ class Policy(_Known):
             bot if f"bot:{bot}" in named else None,
             symbol if symbol is not None and f"symbol:{symbol}" in named else None,
         )
-        bound = self.bound.get(asked)
+        bound = self.bound.get((*asked, ramp))
         if bound is None:
             levels = {"desk", *(f"{kind}:{name}" for kind, name in zip(_KINDS, asked, strict=True) if name is not None)}
             matching = [rule for rule in self.rules if rule.level in levels and rule.enforcement is not Enforcement.OFF]
-            bound = self.bound[asked] = Bound.of(tuple(sorted(matching, key=_precedence)))
+            if ramp != WHOLE:
+                matching = [ramped(rule, ramp) for rule in matching]
+            bound = self.bound[(*asked, ramp)] = Bound.of(tuple(sorted(matching, key=_precedence)))
         return bound

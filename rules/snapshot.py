@@ -281,6 +281,8 @@ class Controls:
     """Trading states of the levels above this command, and whether a kill is running over it.
 
     ``generation`` counts kills and re-arms; a command judged under one generation is never sent under another.
+    ``ramp`` is the fraction of its limits of size that a level has after a re-arm, the smallest of the levels; 1 when
+    none was re-armed lately.
     """
 
     generation: int
@@ -290,6 +292,7 @@ class Controls:
     bot: TradingState = TradingState.ACTIVE
     symbol: TradingState = TradingState.ACTIVE
     kill_running: bool = False
+    ramp: Decimal = Decimal(1)
 
     @property
     def strictest(self) -> TradingState:

@@ -12,11 +12,12 @@ import msgspec
 
 from sandbox.binance.bans import Bans
 from sandbox.binance.dialect import Reply, json_reply
+from sandbox.engine.copying import put_position
 from sandbox.engine.delisting import NOTICE_MS, announce_delisting
 from sandbox.engine.digest import digest
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.house import open_house
-from sandbox.engine.model import Side
+from sandbox.engine.model import MarginMode, PositionSide, Side
 from sandbox.engine.money import take_stock
 from sandbox.engine.rejection import Rejected
 from sandbox.engine.scenario import Scenario
@@ -57,6 +58,16 @@ class _House(msgspec.Struct, forbid_unknown_fields=True):
     side: Side
     quantity: Decimal
     leverage: int = 20
+
+
+class _Position(msgspec.Struct, forbid_unknown_fields=True):
+    account: str
+    symbol: str
+    quantity: Decimal
+    price: Decimal
+    position_side: PositionSide = PositionSide.BOTH
+    leverage: Annotated[int, msgspec.Meta(ge=1, le=125)] = 20
+    margin_mode: MarginMode = MarginMode.CROSS
 
 
 class _Delist(msgspec.Struct, forbid_unknown_fields=True):
@@ -119,6 +130,8 @@ class ControlDoor:
                 return self._set_insurance_fund(_read(body, _InsuranceFund))
             case "POST /house":
                 return self._open_house(_read(body, _House))
+            case "POST /position":
+                return self._put_position(_read(body, _Position))
             case "POST /delist":
                 notice = _read(body, _Delist)
                 announce_delisting(self._exchange, notice.symbol, notice.after_s * 1000)
@@ -175,6 +188,26 @@ class ControlDoor:
             raise msgspec.ValidationError("quantity must be a positive number")
         account = open_house(self._exchange, asked.symbol, asked.side, asked.quantity, asked.leverage)
         return {"account": account.name, "balance": str(account.wallet)}
+
+    def _put_position(self, asked: _Position) -> dict[str, object]:
+        if not (asked.quantity.is_finite() and 0 < abs(asked.quantity) < Decimal(10) ** 12):
+            raise msgspec.ValidationError("quantity must be a number, negative for a short, and not zero")
+        if not (asked.price.is_finite() and 0 < asked.price < Decimal(10) ** 12):
+            raise msgspec.ValidationError("price must be a positive number")
+        account = self._exchange.accounts.get(asked.account)
+        if account is None:
+            raise msgspec.ValidationError("no such account")
+        put_position(
+            self._exchange,
+            account,
+            asked.symbol,
+            asked.position_side,
+            asked.quantity,
+            asked.price,
+            leverage=asked.leverage,
+            margin_mode=asked.margin_mode,
+        )
+        return {"account": account.name, "symbol": asked.symbol, "quantity": str(asked.quantity)}
 
     def _replay(self) -> dict[str, object] | None:
         """How far the recorded market has been played back; None when there is none."""

@@ -19,7 +19,7 @@ from sandbox.connections import Connections
 from sandbox.control import ControlDoor
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.history import invent_history
-from sandbox.engine.listing import DEFAULT_INSTRUMENTS, extra_instruments
+from sandbox.engine.listing import DEFAULT_INSTRUMENTS, extra_instruments, with_listed
 from sandbox.engine.scenario import STEP_MS
 from sandbox.engine.stepping import start_playback, step
 from sandbox.faults import Fault, LateExecution
@@ -62,7 +62,7 @@ class PracticeExchange:
         start = settings.start_time
         now_ms = time.time_ns() // 1_000_000 if start is None else int(start.timestamp()) * 1000
         exchange = Exchange(
-            (*DEFAULT_INSTRUMENTS, *extra_instruments(settings.extra_symbols)),
+            with_listed((*DEFAULT_INSTRUMENTS, *extra_instruments(settings.extra_symbols)), settings.instruments),
             seed=settings.seed,
             scenario=settings.scenario,
             now_ms=now_ms,

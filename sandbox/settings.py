@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Annotated, Final
 
 import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -16,10 +17,13 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from sandbox.binance.limits import ORDERS_PER_10S, WEIGHT_PER_MINUTE
 from sandbox.engine.exchange import INSURANCE_FUND
 from sandbox.engine.house import NAME_PREFIX
-from sandbox.engine.listing import DEFAULT_INSTRUMENTS, EXTRA_MAX
+from sandbox.engine.instrument import Instrument
+from sandbox.engine.listing import DEFAULT_INSTRUMENTS, EXTRA_MAX, listed_as
 from sandbox.engine.playback import Playback
 from sandbox.engine.scenario import Scenario
 from sandbox.replay import ReplayError, read_recordings
+
+INSTRUMENTS_MAX: Final = 200
 
 # Known to everyone on purpose: they open nothing but play money on loopback.
 DEMO_KEY = "practice-key-demo"
@@ -72,6 +76,8 @@ class Settings:
     insurance_fund: Decimal = INSURANCE_FUND
     # Contracts X01USDT and on, listed besides the usual ones.
     extra_symbols: int = 0
+    # Listed beside the default ones, or in the place of those of their symbol.
+    instruments: tuple[Instrument, ...] = ()
     playback: Playback | None = None
 
     def __post_init__(self) -> None:
@@ -96,6 +102,13 @@ class Settings:
             raise SettingsError("insurance_fund: must be a number not below zero")
         if self.playback is not None and self.start_time is not None:
             raise SettingsError("start_time: a replay starts at its first bar")
+        numbers = (
+            number
+            for each in self.instruments
+            for number in (each.start_price, each.tick, each.lot_step, each.quantity_max, each.depth_quantity)
+        )
+        if len(self.instruments) > INSTRUMENTS_MAX or not all(number.is_finite() and number > 0 for number in numbers):
+            raise SettingsError(f"instrument: at most {INSTRUMENTS_MAX}, with numbers above zero")
         if not 0 <= self.extra_symbols <= EXTRA_MAX:
             raise SettingsError(f"extra_symbols: between 0 and {EXTRA_MAX}")
         if not 0 <= self.speed <= 1_000:
@@ -120,6 +133,18 @@ class _AccountTable(msgspec.Struct, forbid_unknown_fields=True):
     master: str = ""
 
 
+class _InstrumentTable(msgspec.Struct, forbid_unknown_fields=True):
+    symbol: Annotated[str, msgspec.Meta(pattern="^[A-Z0-9]{2,20}$")]
+    base: Annotated[str, msgspec.Meta(pattern="^[A-Z0-9]{1,16}$")]
+    start_price: Decimal
+    tick: Decimal
+    lot_step: Decimal
+    quantity_max: Decimal
+    market_quantity_max: Decimal
+    notional_min: Decimal
+    depth_quantity: Decimal
+
+
 class _File(msgspec.Struct, forbid_unknown_fields=True):
     account: list[_AccountTable] = []
     seed: int = 7
@@ -130,6 +155,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     order_limit: int = ORDERS_PER_10S
     insurance_fund: Decimal = INSURANCE_FUND
     extra_symbols: int = 0
+    instrument: list[_InstrumentTable] = []
     replay: list[str] = []
     replay_mark: list[str] = []
     replay_funding: list[str] = []
@@ -153,6 +179,7 @@ def read_settings(path: Path) -> Settings:
         order_limit=content.order_limit,
         insurance_fund=content.insurance_fund,
         extra_symbols=content.extra_symbols,
+        instruments=tuple(listed_as(**msgspec.structs.asdict(row)) for row in content.instrument),
         playback=read_playback(*_beside(path, content.replay, content.replay_mark, content.replay_funding)),
     )
 

@@ -35,7 +35,6 @@ class Api:
         routes.add_api_route("/api/decisions/{decision_id}", self.decision, methods=["GET"])
         routes.add_api_route("/control/kill", self.kill, methods=["POST"])
         routes.add_api_route("/control/kill", self.kill_progress, methods=["GET"])
-        routes.add_api_route("/control/rearm", self.rearm, methods=["POST"])
         return routes
 
     async def healthz(self, request: Request) -> Json:
@@ -84,21 +83,6 @@ class Api:
         self._door.caller(request)
         read_query(request)
         return Json({"kill": await read(self._plane.kill_progress())})
-
-    async def rearm(self, request: Request) -> Json:
-        """Let one scope trade again. A person types the control token once more: an unlocked screen is not enough."""
-        caller = self._door.actor(request)
-        if isinstance(caller, Session):
-            fields = await read_json(request, ("scope", "reason", "typed", "token"))
-            self._door.check_token(request, fields["token"])
-            name = caller.person
-        else:
-            fields = await read_json(request, ("scope", "name", "reason", "typed"))
-            name = person_of(fields["name"])
-        rearmed = await act(
-            self._plane.rearm(scope=scope_of(fields), name=name, reason=fields["reason"], typed=fields["typed"])
-        )
-        return Json(rearmed)
 
 
 def decision_id(request: Request) -> str:

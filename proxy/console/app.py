@@ -19,10 +19,14 @@ from proxy.console.attempts import Attempts
 from proxy.console.certificates import CertificatesApi
 from proxy.console.commands import CommandsApi
 from proxy.console.door import Door
+from proxy.console.drills import DrillApi
 from proxy.console.overrides import OverridesApi
 from proxy.console.pages import Console
 from proxy.console.plane import Certificates, ControlPlane
 from proxy.console.policies import PolicyApi
+from proxy.console.rearm_pages import RearmPages
+from proxy.console.rearming import RearmApi
+from proxy.console.rendering import Rendering
 from proxy.console.shell import Shell
 from proxy.kill.signed import CommandDesk
 
@@ -44,6 +48,7 @@ def create_console(
     ``https`` says that browsers reach it by TLS: cookies are Secure then. ``commands`` checks signed ones; without it
     there is no such route. ValueError for a token that is too short.
     """
+    render = Rendering()
     door = Door(token=token, people=people, https=https, now=now)
     app = FastAPI(
         title="perpguard control",
@@ -59,6 +64,9 @@ def create_console(
         app.include_router(CommandsApi(plane, commands, Attempts(now)).router())
     app.include_router(PolicyApi(plane, door).router())
     app.include_router(OverridesApi(plane, door).router())
+    app.include_router(RearmApi(plane, door).router())
+    app.include_router(DrillApi(plane, door).router())
+    app.include_router(RearmPages(plane, door, render).router())
     app.include_router(CertificatesApi(certificates, door).router())
-    app.include_router(Console(plane, certificates, door).router())
+    app.include_router(Console(plane, certificates, door, render).router())
     return app

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from proxy.console import words
 from proxy.console.answers import Page, Refusal, error
@@ -19,6 +18,8 @@ from proxy.console.certificates import certificate_of, printed
 from proxy.console.door import Door
 from proxy.console.plane import Certificates, ControlPlane, DeskView
 from proxy.console.progress import Progress, progress_of, rows_of
+from proxy.console.rearm_pages import sign_in_again
+from proxy.console.rendering import Rendering
 from proxy.console.sessions import Session
 
 log = logging.getLogger("perpguard.console")
@@ -31,7 +32,7 @@ _BLOCKED_SHOWN: Final = 50
 class Console:
     """One method a route. Files are read at start: nothing in a request can name another."""
 
-    def __init__(self, plane: ControlPlane, certificates: Certificates, door: Door) -> None:
+    def __init__(self, plane: ControlPlane, certificates: Certificates, door: Door, render: Rendering) -> None:
         self._plane = plane
         self._certificates = certificates
         self._door = door
@@ -40,17 +41,7 @@ class Console:
             for path in (_HERE / "static").iterdir()
             if path.suffix in _MEDIA_TYPES
         }
-        self._templates = Environment(
-            loader=FileSystemLoader(_HERE / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
-        self._templates.filters.update(words.FILTERS)
-        for template in self._templates.list_templates():
-            self._templates.get_template(template)  # A broken template fails here, at start, not under the button.
+        self._render = render
 
     def router(self) -> APIRouter:
         """The routes."""
@@ -67,7 +58,6 @@ class Console:
         routes.add_api_route("/partials/blocked", self.blocked_part, methods=["GET"])
         routes.add_api_route("/partials/decisions/{decision_id}", self.decision_part, methods=["GET"])
         routes.add_api_route("/console/kill", self.kill, methods=["POST"])
-        routes.add_api_route("/console/rearm", self.rearm, methods=["POST"])
         return routes
 
     async def page(self, request: Request) -> Response:
@@ -134,19 +124,19 @@ class Console:
     async def desk_part(self, request: Request) -> Response:
         """State, accounts and bots."""
         if not self._watching(request):
-            return _sign_in_again()
+            return sign_in_again()
         return self._page("_desk.html", desk=await self._desk())
 
     async def kill_part(self, request: Request) -> Response:
         """How far the newest kill is."""
         if not self._watching(request):
-            return _sign_in_again()
+            return sign_in_again()
         return self._page("_progress.html", progress=await self._progress(), swap_elsewhere=False)
 
     async def blocked_part(self, request: Request) -> Response:
         """The newest refusals, filtered."""
         if not self._watching(request):
-            return _sign_in_again()
+            return sign_in_again()
         wanted = read_query(request, ("bot", "rule"))
         rows = await read(
             self._plane.blocked(bot=wanted.get("bot"), rule=wanted.get("rule"), account=None, limit=_BLOCKED_SHOWN)
@@ -158,7 +148,7 @@ class Console:
         try:
             self._door.person(request)
         except Refusal:
-            return _sign_in_again()
+            return sign_in_again()
         read_query(request)
         found = await read(self._plane.decision(decision_id(request)))
         if found is None:
@@ -174,23 +164,6 @@ class Console:
         except Refusal as refusal:
             return self._refused(request, refusal)
         return self._page("_pressed.html", status=202, pressed=pressed, progress=await self._progress())
-
-    async def rearm(self, request: Request) -> Response:
-        """A person asks to let a scope trade again: named, with a reason, its name typed, the token entered again."""
-        try:
-            session, fields = await self._form_of(request, "scope", "name", "reason", "typed", "token")
-            self._door.check_token(request, fields["token"])
-            if fields["name"].strip() != session.person:
-                raise Refusal(422, "NAME", "type the name you signed in with")
-            scope = scope_of(fields)
-            await act(
-                self._plane.rearm(
-                    scope=scope, name=session.person, reason=fields["reason"].strip(), typed=fields["typed"]
-                )
-            )
-        except Refusal as refusal:
-            return self._refused(request, refusal)
-        return self._page("_notice.html", good=True, text=f"{scope} may trade again.")
 
     async def _form_of(self, request: Request, *names: str) -> tuple[Session, dict[str, str]]:
         session = self._door.person(request)
@@ -222,14 +195,8 @@ class Console:
 
     def _refused(self, request: Request, refusal: Refusal) -> Response:
         if refusal.status == 401 and refusal.code == "UNAUTHENTICATED" and not self._watching(request):
-            return _sign_in_again()
+            return sign_in_again()
         return self._page("_notice.html", status=refusal.status, good=False, text=refusal.message)
 
     def _page(self, template: str, status: int = 200, **values: Any) -> Page:
-        return Page(self._templates.get_template(template).render(values), status_code=status)
-
-
-def _sign_in_again() -> Response:
-    answer = error(401, "UNAUTHENTICATED", "sign in")
-    answer.headers["HX-Redirect"] = "/sign-in"
-    return answer
+        return self._render.page(template, status, **values)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from proxy.console.rearm_plane import DrillPlane, RearmPlane
 from proxy.overrides.terms import Terms
 
 
@@ -137,6 +138,18 @@ class ProposalView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LastDrill:
+    """The newest rehearsal of the kill."""
+
+    id: str
+    kind: str
+    at: str
+    age_s: float
+    passed: bool
+    phase: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseView:
     """A bot's promise to be heard again within ``left_s`` seconds; negative when it was not. ``step`` is what followed:
     reduce, cancel or flatten."""
@@ -164,7 +177,10 @@ class WatchdogView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeskView:
-    """The desk in one glance. ``anomaly`` is the score across accounts, ``why`` what drove it."""
+    """The desk in one glance. ``anomaly`` is the score across accounts, ``why`` what drove it.
+
+    ``drill`` is the newest rehearsal, ``None`` when there never was one.
+    """
 
     desk: str
     at: str
@@ -181,6 +197,7 @@ class DeskView:
     anomaly: float = 0.0
     why: str = ""
     overrides: Sequence[OverrideView] = ()
+    drill: LastDrill | None = None
     watchdogs: Sequence[WatchdogView] = ()
     leases: Sequence[LeaseView] = ()
 
@@ -271,9 +288,14 @@ class ControlPlane(Protocol):
         """The newest job: running, scope, by, reason, flat, flat_ms, accounts (name, phase, steps, read_backs)."""
         ...
 
-    async def rearm(self, *, scope: str, name: str, reason: str, typed: str) -> Mapping[str, Any]:
-        """Release one scope (``desk``, ``venue:NAME``, ``account:NAME`` or ``bot:NAME``) after a named person typed its
-        name and gave a reason. Raises ``ControlRefused``."""
+    @property
+    def rearming(self) -> RearmPlane:
+        """How what was stopped comes back."""
+        ...
+
+    @property
+    def drills(self) -> DrillPlane:
+        """Rehearsals of the kill."""
         ...
 
     async def request_override(self, *, terms: Terms, name: str) -> OverrideView:

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Final
 
 _DECIMAL: Final = re.compile(r"(-?)([0-9]{1,40})((?:\.[0-9]{1,40})?)")
@@ -83,6 +84,17 @@ def mood(probability: float) -> str:
     return "calm" if score < 0.5 else "watch" if score < 0.8 else "odd"
 
 
+def days(seconds: float) -> str:
+    """How long ago a rehearsal was."""
+    whole = int(seconds // 86_400)
+    return "today" if whole <= 0 else "yesterday" if whole == 1 else f"{whole} days ago"
+
+
+def percent(fraction: str) -> str:
+    """``0.25`` as ``25 %``; what is not a plain decimal stays as it is."""
+    return f"{Decimal(fraction) * 100:.0f} %" if _DECIMAL.fullmatch(fraction) else fraction
+
+
 def state_class(state: str) -> str:
     """The class of a trading state; an unknown one looks like the worst."""
     return {"ACTIVE": "active", "REDUCING": "reducing"}.get(state, "halted")
@@ -131,4 +143,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "share": share,
     "mood": mood,
     "state_class": state_class,
+    "days": days,
+    "percent": percent,
+    "lines": lines_of,
 }

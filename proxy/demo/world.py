@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Self
 
 import httpx
 
@@ -78,7 +78,7 @@ class World:
         self.places: Places
         self.guard_keys: dict[str, GuardKey] = {}
 
-    def __enter__(self) -> World:
+    def __enter__(self) -> Self:
         """Start everything; when it returns, a bot can trade."""
         with ExitStack() as stack:
             self._stack = stack
@@ -133,17 +133,22 @@ class World:
     def _start_exchange(self) -> str:
         # In a file and not on the command line, as one would with a real key.
         config = self.data_dir / "exchange.toml"
-        order_limit, weight_limit = self._limits
         descriptor = os.open(config, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            file.write(
-                f'seed = 7\nscenario = "{self._scenario}"\norder_limit = {order_limit}\n'
-                f'weight_limit = {weight_limit}\n[[account]]\nname = "{ACCOUNT}"\napi_key = "{self.exchange_key}"\n'
-                f'api_secret = "{self.exchange_secret.reveal()}"\nbalance = "{self._balance}"\n'
-                f"withdrawals = {str(self._withdrawals).lower()}\n"
-            )
+            file.write(self._exchange_settings)
         process = self._spawn([sys.executable, "-m", "sandbox", "--port", "0", "--config", str(config)], "exchange.log")
         return _line_after(process, "practice exchange ready ")
+
+    @property
+    def _exchange_settings(self) -> str:
+        """The practice exchange's settings file."""
+        order_limit, weight_limit = self._limits
+        return (
+            f'seed = 7\nscenario = "{self._scenario}"\norder_limit = {order_limit}\nweight_limit = {weight_limit}\n'
+            f'[[account]]\nname = "{ACCOUNT}"\napi_key = "{self.exchange_key}"\n'
+            f'api_secret = "{self.exchange_secret.reveal()}"\nbalance = "{self._balance}"\n'
+            f"withdrawals = {str(self._withdrawals).lower()}\n"
+        )
 
     def _write_settings(self, exchange: str) -> None:
         gate_port, control_port = self._ports

@@ -15,6 +15,7 @@ from proxy.kill.desk import KillDesk
 from proxy.kill.hands import VenueHands
 from proxy.kill.line import KillLine
 from proxy.kill.pursuit import Pursuit
+from proxy.kill.rearm_desk import RearmDesk
 from proxy.kill.roster import Roster
 from proxy.kill.sentinels import SentinelWatch
 from proxy.leases.watch import LeaseWatch
@@ -26,6 +27,7 @@ from proxy.pieces.hands import Hands, meters_of, take_hands
 from proxy.pieces.heart import build_heart, take_beats
 from proxy.pieces.keys import exchange_keys
 from proxy.pieces.leases import build_leases
+from proxy.pieces.rearming import build_rearming
 from proxy.pieces.venue import VenuePieces, build_venues
 from proxy.signals.watch import AnomalyWatch
 from proxy.store.fence import Scope
@@ -42,6 +44,7 @@ class DeskPieces:
     accounts: Mapping[str, AccountPieces]
     kill: KillDesk
     pursuit: Pursuit
+    rearming: RearmDesk
     certificates: CertificateDesk
     stops: BotStops
     overrides: OverrideDesk
@@ -132,6 +135,7 @@ def build_desk(ground: Ground) -> DeskPieces:
         accounts=accounts,
         kill=kill,
         pursuit=pursuit,
+        rearming=build_rearming(ground, kill, accounts, venues, heart, stops),
         certificates=certificates,
         stops=stops,
         overrides=overrides,

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi import FastAPI
 
 from proxy.console.app import create_console
 from proxy.control import Control
 from proxy.control_token import control_token
+from proxy.drill.desk import DrillDesk
 from proxy.glance import Glance
 from proxy.kill.signed import CommandDesk
 from proxy.pieces.desk import DeskPieces
 from proxy.pieces.ground import Ground
+from proxy.rearm_control import RearmControl
+from proxy.store.fence import Scope
 from proxy.watchdog.door import watchdog_routes
+from rules.model import TradingState
 
 
 def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
@@ -36,12 +42,21 @@ def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
         leases=desk.leases,
         now=ground.now,
     )
+
+    async def reduced() -> Sequence[Scope]:
+        """Accounts that something has made reduce-only."""
+        controls = await ground.store.controls()
+        return [Scope(name) for name in accounts if controls.get(f"account:{name}") == TradingState.REDUCING.value]
+
     control = Control(
         data_dir=settings.data_dir,
         glance=glance,
         policies=ground.policies,
         kill=desk.kill,
-        stops=desk.stops,
+        rearming=RearmControl(
+            kill=desk.kill, rearming=desk.rearming, stops=desk.stops, reduced=reduced, now=ground.now
+        ),
+        drills=DrillDesk(data_dir=settings.data_dir),
         overrides=desk.overrides,
         now=ground.now,
     )

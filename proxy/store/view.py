@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from proxy.store.ramp import ramp_field, ramp_share
 from rules.facts import AccountRecord, Conditions, Override, Score
 from rules.instrument import Instrument
 from rules.model import TradingState
@@ -95,8 +96,12 @@ def controls_for(
 ) -> Controls:
     """The trading states that apply to one bot and account, and the strictest of the symbols asked for.
 
-    ``fields`` are the store's. A word that this gate does not know may be any state, so it is the strictest.
+    ``fields`` are the store's. A word that this gate does not know may be any state, so it is the strictest. A scope
+    that came back without any share of its limits yet is reduce-only.
     """
+
+    def share(scope: str) -> Decimal:
+        return ramp_share(fields.get(ramp_field(scope)))
 
     def state(level: str) -> TradingState:
         try:
@@ -107,14 +112,24 @@ def controls_for(
     def strictest(*levels: str) -> TradingState:
         return max(map(state, levels), key=lambda found: found.severity, default=TradingState.ACTIVE)
 
-    running = ("desk", f"venue:{venue}", f"account:{account}", f"bot:{bot}")
+    scopes = ("desk", f"venue:{venue}", f"account:{account}", f"bot:{bot}")
+    shares = {scope: share(scope) for scope in scopes}
+
+    def level(scope: str, *others: str) -> TradingState:
+        return max(
+            strictest(scope, *others),
+            TradingState.ACTIVE if shares[scope] else TradingState.REDUCING,
+            key=lambda found: found.severity,
+        )
+
     return Controls(
         generation=int(fields.get("generation", "0")),
-        desk=state("desk"),
-        venue=state(f"venue:{venue}"),
-        account=state(f"account:{account}"),
+        desk=level("desk"),
+        venue=level(f"venue:{venue}"),
+        account=level(f"account:{account}"),
         # What a rule made of the bot, and a kill of it: two latches, either stops.
-        bot=strictest(f"bot:{bot}", f"killed:bot:{bot}"),
+        bot=level(f"bot:{bot}", f"killed:bot:{bot}"),
         symbol=strictest(*(f"symbol:{symbol}" for symbol in symbols)),
-        kill_running=any(f"kill:{scope}" in fields for scope in running),
+        kill_running=any(f"kill:{scope}" in fields for scope in scopes),
+        ramp=min(shares.values()),
     )

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
@@ -20,10 +21,12 @@ from proxy.store.gates import FORGOTTEN_AFTER_S, GateWord, decode_gates
 from proxy.store.holds import decode_hold
 from proxy.store.keys import Keys
 from proxy.store.owners import OWNERS_MAX
+from proxy.store.ramp import ramp_field
 from proxy.store.timers import LEASE_S, DeadManTimer
 from proxy.store.unreported import decode_unreported, may_stand, unreported_arguments, unreported_field
 from rules.facts import AccountRecord, Conditions, Override, Score
 from rules.model import TradingState
+from rules.ramp import WHOLE
 from rules.snapshot import Account, Hold, HoldStatus, UnreportedOrder
 
 DRAIN_BATCH_MAX: Final = 500
@@ -336,6 +339,13 @@ class WardenStore:
         elif kill_running is False:
             pipeline.hdel(self._keys.controls, f"kill:{level.removeprefix('killed:')}")
         await pipeline.execute()
+
+    async def set_ramp(self, scope: str, share: Decimal) -> None:
+        """Say what fraction of its limits a scope has that came back; all of them takes the word back."""
+        if share == WHOLE:
+            await self._redis.hdel(self._keys.controls, ramp_field(scope))
+        else:
+            await self._redis.hset(self._keys.controls, ramp_field(scope), f"{share:f}")
 
     async def controls(self) -> dict[str, str]:
         """Every trading state and kill latch that is set."""

@@ -7,9 +7,10 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Final
 
-from rules.loosening import DELAY_DEFAULT_S, Needs
+from rules.loosening import DELAY_MAX_S, DELAY_MIN_S, Needs
 from rules.rule import Looser, Setting
 
+PROBATION_MAX_S: Final = 7 * 24 * 3600
 SHARE_LEAST: Final = Decimal("0.2")
 """No policy may keep less than a fifth of the venue's budget for the kill."""
 
@@ -39,10 +40,32 @@ class Flatten:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rearm:
-    """``[kill.rearm]``: what it takes to trade again."""
+    """``[kill.rearm]``: what it takes to trade again: reduce-only first, then limits that grow back."""
 
     needs: Annotated[Needs, Setting("two people, or one and a delay", Looser.NEITHER)] = Needs.DELAY
-    delay_s: Annotated[int, Setting("seconds; from one person's request to its effect", Looser.LOWER)] = DELAY_DEFAULT_S
+    delay_s: Annotated[int, Setting("seconds; from one person's request to its effect", Looser.LOWER)] = 900
+    reduce_only_s: Annotated[int, Setting("seconds of reduce-only after coming back", Looser.LOWER)] = 300
+    ramp_s: Annotated[int, Setting("seconds after that until limits are whole again", Looser.LOWER)] = 1800
+    ramp_start: Annotated[Decimal, Setting("fraction of the limits with which that begins", Looser.HIGHER)] = Decimal(
+        "0.25"
+    )
+
+    def __post_init__(self) -> None:
+        if not DELAY_MIN_S <= self.delay_s <= DELAY_MAX_S:
+            raise ValueError(f"needs delay_s from {DELAY_MIN_S} to {DELAY_MAX_S}")
+        if not 1 <= self.reduce_only_s <= PROBATION_MAX_S or not 1 <= self.ramp_s <= PROBATION_MAX_S:
+            raise ValueError(f"needs reduce_only_s and ramp_s from 1 to {PROBATION_MAX_S}")
+        if not 0 < self.ramp_start <= 1:
+            raise ValueError("needs ramp_start above 0 and up to 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drill:
+    """``[kill.drill]``: whether a scope may come back without a rehearsal of the kill."""
+
+    max_age_days: Annotated[
+        int | None, Setting("days; an older last drill, or none, keeps every scope stopped", Looser.HIGHER)
+    ] = None
 
 
 SILENT_MIN_S: Final = 3
@@ -199,6 +222,7 @@ class KillSettings:
 
     flatten: Flatten = field(default_factory=Flatten)
     rearm: Rearm = field(default_factory=Rearm)
+    drill: Drill = field(default_factory=Drill)
     reserve: Reserve = field(default_factory=Reserve)
     keys: Keys = field(default_factory=Keys)
     watchdog: Watchdog = field(default_factory=Watchdog)

@@ -87,3 +87,41 @@ DEFAULT_INSTRUMENTS: tuple[Instrument, ...] = (
         "LUNC", "0.05", "0.00001", "1", ("50000000", "30000000"), "5", "1.20", "1", status=InstrumentStatus.SETTLING
     ),
 )
+
+
+def listed_as(
+    *,
+    symbol: str,
+    base: str,
+    start_price: Decimal,
+    tick: Decimal,
+    lot_step: Decimal,
+    quantity_max: Decimal,
+    market_quantity_max: Decimal,
+    notional_min: Decimal,
+    depth_quantity: Decimal,
+) -> Instrument:
+    """An instrument with the terms of a venue's own; margin tiers are the majors', fees the venue's usual ones."""
+    return Instrument(
+        symbol=symbol,
+        base=base,
+        quote="USDT",
+        start_price=start_price,
+        tick=tick,
+        price_min=tick,
+        price_max=start_price * 100,
+        lot_step=lot_step,
+        quantity_max=quantity_max,
+        market_quantity_max=market_quantity_max,
+        notional_min=notional_min,
+        band=Decimal("0.1"),
+        volatility_per_year=Decimal("0.9"),
+        depth_quantity=depth_quantity,
+        tiers=_MAJOR_TIERS,
+    )
+
+
+def with_listed(instruments: tuple[Instrument, ...], own: tuple[Instrument, ...]) -> tuple[Instrument, ...]:
+    """`instruments` and `own` ones, which stand in the place of those of their symbol."""
+    symbols = {each.symbol for each in own}
+    return (*(each for each in instruments if each.symbol not in symbols), *own)

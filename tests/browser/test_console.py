@@ -81,10 +81,10 @@ async def serving(plane: DeskDouble) -> AsyncIterator[str]:
             server.should_exit = True
 
 
-async def sign_in(tab: Tab, url: str) -> None:
+async def sign_in(tab: Tab, url: str, name: str = "Ada Lovelace") -> None:
     await tab.do("Page.navigate", url=url)
     await tab.until("document.querySelector('input[name=token]')")
-    await tab.fill("input[name=name]", "Ada Lovelace")
+    await tab.fill("input[name=name]", name)
     await tab.fill("input[name=token]", TOKEN)
     await tab.click("form button")
     await tab.until("document.querySelector('#hold') && window.htmx")
@@ -158,7 +158,7 @@ async def test_the_keyboard_holds_too_and_a_tap_does_nothing(tmp_path: Path) -> 
         assert tab.complaints() == []
 
 
-async def test_a_decision_and_the_re_arming_work_in_the_dark(tmp_path: Path) -> None:
+async def test_a_decision_is_read_in_the_dark(tmp_path: Path) -> None:
     desk = LiveDesk()
     async with serving(desk) as url, open_tab(tmp_path / "profile") as tab:
         await tab.screen(1360, 1000, dark=True)
@@ -166,18 +166,60 @@ async def test_a_decision_and_the_re_arming_work_in_the_dark(tmp_path: Path) -> 
         await tab.until("document.querySelector('#blocked-rows button')")
         await tab.click("#blocked-rows button")
         await tab.until("document.querySelector('#decision').innerText.includes('DENY')")
-        await tab.click(".rearm summary")
-        for name, text in (
-            ("name", "Ada Lovelace"),
-            ("reason", "the feed is repaired"),
-            ("typed", "desk"),
-            ("token", TOKEN),
-        ):
-            await tab.fill(f"#rearm-form input[name={name}]", text)
+        assert tab.complaints() == []
+
+
+async def ask(tab: Tab, form: str, **texts: str) -> None:
+    for name, text in texts.items():
+        await tab.fill(f"#{form} input[name={name}]", text)
+    await tab.click(f"#{form} button")
+
+
+async def test_one_person_asks_and_another_approves_in_the_dark(tmp_path: Path) -> None:
+    desk = LiveDesk()
+    typed = {"reason": "the feed is repaired", "typed": "desk", "token": TOKEN}
+    async with (
+        serving(desk) as url,
+        open_tab(tmp_path / "ada") as tab,
+        open_tab(tmp_path / "ben") as other,
+    ):
+        await tab.screen(1360, 1000, dark=True)
+        await sign_in(tab, url)
+        await tab.click("a[href='/rearm']")
+        await tab.until("document.querySelector('#rearming')?.innerText.includes('the stream of main is stale')")
+        await ask(tab, "ask-form", name="Ada Lovelace", policy="a1b2c3d4e5f60718", **typed)
+        await tab.until("document.querySelector('#ask-answer').innerText.includes('is asked for')")
+        await tab.until("document.querySelector('#rearming .countdown')?.innerText.includes('15 min')")
+        assert await tab.evaluate("document.querySelector('#ask-form input[name=token]').value") == ""
         await tab.photograph(shots(tmp_path) / "rearm-dark.png")
-        await tab.click("#rearm-form button")
-        await tab.until("document.querySelector('#rearm-answer').innerText.includes('may trade again')")
-        assert desk.rearms == [
-            {"scope": "desk", "name": "Ada Lovelace", "reason": "the feed is repaired", "typed": "desk"}
+
+        await other.screen(390, 844, phone=True)
+        await sign_in(other, url, name="Ben")
+        await other.do("Page.navigate", url=f"{url}/rearm")
+        await other.until("document.querySelector('#approve-form') && window.htmx")
+        assert not await other.evaluate("document.documentElement.scrollWidth > innerWidth"), "no sideways scrolling"
+        await ask(other, "approve-form", name="Ben", **typed)
+        await other.until("document.querySelector('#approve-answer').innerText.includes('reduce-only for now')")
+        await tab.until("document.querySelector('[data-scope=desk]').dataset.stage == 'REDUCING'")
+        assert [(each["what"], each["name"]) for each in desk.rearms] == [
+            ("request", "Ada Lovelace"),
+            ("approve", "Ben"),
         ]
+        assert tab.complaints() == other.complaints() == []
+
+
+async def test_a_drill_is_begun_from_its_page(tmp_path: Path) -> None:
+    desk = LiveDesk()
+    async with serving(desk) as url, open_tab(tmp_path / "profile") as tab:
+        await tab.screen(1360, 900)
+        await sign_in(tab, url)
+        await tab.click("a[href='/drills']")
+        await tab.until("document.querySelector('#drills table')?.innerText.includes('12.50') && window.htmx")
+        await tab.click("#drill-form button")
+        await tab.until("document.querySelector('#drill-answer').innerText.includes('The drill runs')")
+        await tab.until("document.querySelector('#drills').innerText.includes('the button is pressed')")
+        await tab.photograph(shots(tmp_path) / "drill.png")
+        await tab.click("#drills table a")
+        await tab.until("document.querySelector('#report-title')")
+        assert desk.drilled == [{"kind": "practice", "by": "Ada Lovelace"}]
         assert tab.complaints() == []

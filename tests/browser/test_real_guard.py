@@ -16,6 +16,7 @@ from proxy.demo.world import World
 websockets = pytest.importorskip("websockets", reason="drives Chromium over a WebSocket")
 from tests.browser.chromium import Tab, open_tab  # noqa: E402 - needs the package above
 from tests.browser.test_console import shots  # noqa: E402
+from tests.support.rearming import QUICK, come_back  # noqa: E402
 from tests.support.worlds import until_async  # noqa: E402
 
 pytestmark = [
@@ -23,11 +24,13 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("chromium") is None, reason="needs the Debian package chromium"),
 ]
 
-POLICY = Path(__file__).parents[2] / "configs" / "policies" / "demo.toml"
+DEMO = Path(__file__).parents[2] / "configs" / "policies" / "demo.toml"
 
 
 async def test_holding_the_button_ends_flat_and_rearming_lets_the_bot_trade_again(tmp_path: Path) -> None:
-    with World(tmp_path / "guard", POLICY, scenario="flat") as world:
+    policy = tmp_path / "policy.toml"
+    policy.write_text(DEMO.read_text() + QUICK)
+    with World(tmp_path / "guard", policy, scenario="flat") as world:
         bot = connect(world.places.gate, world.guard_key.key, world.guard_key.secret)
         bot.load_markets()
         bot.create_order("BTC/USDT:USDT", "market", "buy", 0.1)
@@ -61,11 +64,7 @@ async def test_holding_the_button_ends_flat_and_rearming_lets_the_bot_trade_agai
         assert all(float(row["positionAmt"]) == 0 for row in direct.fapiPrivateV3GetPositionRisk())
         report = world.ask("GET", "/control/kill")["kill"]
         assert (report["by"], report["flat"], len(report["accounts"][0]["read_backs"])) == ("Grace Hopper", True, 3)
-        world.ask(
-            "POST",
-            "/control/rearm",
-            {"scope": "desk", "name": "Grace Hopper", "reason": "the rehearsal is over", "typed": "desk"},
-        )
+        come_back(world, "desk", "the rehearsal is over")
         assert bot.create_order("BTC/USDT:USDT", "market", "buy", 0.1)["status"] == "closed"
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from proxy.demo.world import ACCOUNT
 from tests.support.policies import a_policy
+from tests.support.rearming import come_back
 from tests.support.worlds import LiveWorld, until
 
 
@@ -31,9 +32,5 @@ def test_a_dangerous_key_is_never_silent(tmp_path: Path, policy: str, state: str
             return
         refused = world.bot.order("BTCUSDT", "BUY", "0.002")
         assert refused.status_code == 400 and "REDUCE_ONLY_STATE" in refused.text
-        rearmed = world.command(
-            *("rearm", "--scope", f"account:{ACCOUNT}", "--typed", f"account:{ACCOUNT}"),
-            *("--name", "ann", "--reason", "the treasury needs this key"),
-        )
-        assert rearmed.returncode == 0, rearmed.stderr
+        come_back(world, f"account:{ACCOUNT}", "the treasury needs this key")
         assert world.bot.order("BTCUSDT", "BUY", "0.002").status_code == 200

@@ -23,6 +23,7 @@ from proxy.demo.world import ACCOUNT, DemoFailed
 from proxy.kill.journal import Journal
 from rules.kill.machine import replay
 from tests.support.policies import a_policy, a_rule
+from tests.support.rearming import come_back
 from tests.support.worlds import LiveWorld, freeze, gone, until
 
 POLICY = a_policy(a_rule("desk.max_order_value", limit=50_000))
@@ -46,8 +47,7 @@ def world(running: LiveWorld) -> LiveWorld:
     """Armed, with positions, orders and a stop on its book."""
     until(running.answers, "the warden answers", 60)
     if running.account()["fence_engaged"]:
-        done = rearm(running)
-        assert done.returncode == 0, done.stderr
+        come_back(running, "desk", REASON)
     populate(running)
     return running
 
@@ -94,7 +94,8 @@ def jobs(world: LiveWorld) -> list[Path]:
 
 
 def rearm(world: LiveWorld, **changed: str) -> subprocess.CompletedProcess[str]:
-    given = {"scope": "desk", "name": "Grace Hopper", "reason": REASON, "typed": "desk"} | changed
+    policy = world.ask("GET", "/api/desk")["policy_version"]
+    given = {"scope": "desk", "name": "Grace Hopper", "reason": REASON, "typed": "desk", "policy": policy} | changed
     return world.command("rearm", *(word for name, value in given.items() for word in (f"--{name}", value)))
 
 
@@ -192,7 +193,8 @@ def test_rearming_takes_a_name_a_reason_and_the_typed_scope_and_no_restart_does_
     with pytest.raises(DemoFailed, match="409"):
         world.ask("POST", "/control/rearm", body)
     wait_until_done(world)
-    for wrong in ({"typed": "desk!"}, {"typed": f"account:{ACCOUNT}"}, {"reason": "short"}, {"name": " "}):
+    others = ({"typed": f"account:{ACCOUNT}"}, {"policy": "0" * 16})
+    for wrong in ({"typed": "desk!"}, {"reason": "short"}, {"name": " "}, *others):
         done = rearm(world, **wrong)
         assert done.returncode != 0, wrong
         assert "Traceback" not in done.stderr
@@ -204,7 +206,7 @@ def test_rearming_takes_a_name_a_reason_and_the_typed_scope_and_no_restart_does_
         os.kill(pid, signal.SIGKILL)
     until(lambda: all(gone(pid) for pid in dead) and world.answers(), "the guard was started again", 60)
     check_stopped_and_flat(world)
-    assert rearm(world).returncode == 0
+    come_back(world, "desk", REASON)
     until(lambda: world.bot.order("BTCUSDT", "BUY", "0.01").status_code == 200, "entries pass again", 60, every_s=0.2)
     world.bot.order("BTCUSDT", "SELL", "0.01", reduceOnly="true").raise_for_status()
 
@@ -225,7 +227,7 @@ def test_without_a_sound_epoch_entries_are_refused_and_exits_pass(
     check_denied(world)
     assert world.bot.order("BTCUSDT", "SELL", "0.05", reduceOnly="true").status_code == 200
     assert world.bot.cancel_all("BTCUSDT").status_code == 200
-    assert rearm(world).returncode == 0
+    come_back(world, "desk", REASON)
     until(lambda: world.bot.order("BTCUSDT", "BUY", "0.01").status_code == 200, "entries pass again", 60, every_s=0.2)
     make_empty(world)
 

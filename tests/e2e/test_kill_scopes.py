@@ -11,6 +11,7 @@ import pytest
 
 from proxy.demo.world import ACCOUNT
 from tests.support.policies import a_policy, a_rule
+from tests.support.rearming import come_back, seen
 from tests.support.worlds import LiveWorld, until
 
 ADA, BOB, BTC, ETH = "ada", "bob", "BTCUSDT", "ETHUSDT"
@@ -36,7 +37,8 @@ def world(running: LiveWorld) -> LiveWorld:
     """Ada long 0.1 of a position of 0.3, and short ETH by herself; both have orders, Ada a stop."""
     until(running.answers, "the warden answers", 60)
     for scope in ("desk", "venue:binanceusdm", f"account:{ACCOUNT}", f"bot:{ADA}"):
-        rearm(running, scope)
+        if seen(running, scope)["stopped"]:
+            come_back(running, scope)
     ada, bob = running.bot_named(ADA), running.bot_named(BOB)
     passes(lambda: bob.order(BTC, "BUY", "0.2"))
     passes(lambda: ada.order(BTC, "BUY", "0.1"))
@@ -59,11 +61,6 @@ def held(world: LiveWorld, bot: str) -> dict[str, float]:
 def press(world: LiveWorld, scope: str) -> dict[str, Any]:
     pressed: dict[str, Any] = world.ask("POST", "/control/kill", {"scope": scope, "reason": REASON, "by": "Ada Byron"})
     return pressed
-
-
-def rearm(world: LiveWorld, scope: str) -> int:
-    words = {"scope": scope, "typed": scope, "name": "Grace Hopper", "reason": REASON}
-    return world.command("rearm", *(word for name, value in words.items() for word in (f"--{name}", value))).returncode
 
 
 def done(world: LiveWorld) -> dict[str, Any]:
@@ -107,9 +104,9 @@ def test_one_bot_is_killed_and_its_neighbour_trades_on(world: LiveWorld) -> None
     shown = next(each for each in world.ask("GET", "/api/desk")["bots"] if each["name"] == ADA)
     assert (shown["state"], shown["stopped_for"]) == ("HALTED", "killed")
 
-    assert rearm(world, "desk") == 0
+    come_back(world, "desk")
     assert stopped(world.bot_named(ADA).order(BTC, "BUY", "0.01")), "releasing the desk released a bot"
-    assert rearm(world, f"bot:{ADA}") == 0
+    come_back(world, f"bot:{ADA}")
     passes(lambda: world.bot_named(ADA).order(BTC, "BUY", "0.01", 80_000))
     world.bot_named(ADA).cancel_all(BTC).raise_for_status()
     make_empty(world)
@@ -140,8 +137,8 @@ def test_a_press_of_the_desk_during_the_kill_of_a_bot_closes_the_rest_too(world:
     assert reports[ACCOUNT] == "desk", "the widest scope did not win"
 
     for scope in ("desk", f"bot:{ADA}"):
-        assert rearm(world, scope) == 0
+        come_back(world, scope)
         assert stopped(world.bot_named(ADA).order(BTC, "BUY", "0.01")), f"releasing {scope} released the venue"
-    assert rearm(world, "venue:binanceusdm") == 0
+    come_back(world, "venue:binanceusdm")
     passes(lambda: world.bot_named(ADA).order(BTC, "BUY", "0.01", 80_000))
     world.bot_named(ADA).cancel_all(BTC).raise_for_status()

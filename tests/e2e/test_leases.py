@@ -14,6 +14,7 @@ import pytest
 from proxy.demo.world import ACCOUNT, BOT
 from tests.support.policies import a_policy, a_rule
 from tests.support.practice_client import Bot
+from tests.support.rearming import come_back
 from tests.support.worlds import LiveWorld, gone, until
 
 LEASE = "/guard/v1/lease"
@@ -103,8 +104,7 @@ def test_a_silent_bot_is_reduced_then_cancelled_and_what_others_hold_is_left_alo
     until(lambda: not world.ask("GET", "/control/kill")["kill"]["running"], "its kill ends", 60)
     assert take(other, 30).status_code == 200, "it is heard again"
     assert other.order("BTCUSDT", "BUY", "0.01").status_code == 400, "no bot lets itself go on"
-    rearm = ("--scope", "bot:other", "--name", "Grace Hopper", "--reason", "it was restarted", "--typed", "bot:other")
-    until(lambda: world.command("rearm", *rearm).returncode == 0, "a person re-arms it", 60, every_s=1)
+    come_back(world, "bot:other", "it was restarted")
     until(lambda: other.order("BTCUSDT", "BUY", "0.005").status_code == 200, "it goes on", 30, every_s=0.2)
     assert other.send("DELETE", LEASE).status_code == 200
     lapsed = [record["detail"]["step"] for record in world.export() if record.get("what") == "lease.lapsed"]

@@ -15,6 +15,7 @@ import pytest
 from proxy.demo.world import ACCOUNT
 from tests.support.policies import a_policy
 from tests.support.practice_client import Bot, fresh_id
+from tests.support.rearming import come_back
 from tests.support.worlds import LiveWorld, until
 
 CAUGHT_S = 5.0
@@ -158,11 +159,7 @@ def test_reduce_lets_nothing_in_until_a_person_re_arms(tmp_path: Path) -> None:
         events = until(lambda: [each for each in world.export() if each.get("what") == "outside.activity"], "audit")
         assert events[0]["detail"]["action"] == "reduce"
         assert "OUTSIDE_ACTIVITY on demo" in world.guard_log()
-        scope = f"account:{ACCOUNT}"
-        rearmed = world.command(
-            *("rearm", "--scope", scope, "--typed", scope, "--name", "ann", "--reason", "it was me, in the app")
-        )
-        assert rearmed.returncode == 0, rearmed.stderr
+        come_back(world, f"account:{ACCOUNT}", "it was me, in the app")
         world.bot.order("BTCUSDT", "BUY", "0.002").raise_for_status()
 
 

@@ -158,7 +158,7 @@ def console_answers(world: LiveWorld) -> dict[str, bytes]:
         replies["a wrong token"] = machine.get("/api/desk", headers={"authorization": "Bearer nonsense"})
         replies["a wrong body"] = machine.post("/control/kill", headers=token, json={"scope": "moon"})
         replies["a wrong re-arm"] = machine.post(
-            "/control/rearm", headers=token, json={"scope": "desk", "name": "x", "reason": "y", "typed": "z"}
+            "/control/rearm", headers=token, json={"scope": "desk", "name": "xy", "reason": "y", "typed": "z"}
         )
     with httpx.Client(base_url=base, trust_env=False, timeout=30) as person:
         replies["the sign-in page"] = person.get("/sign-in")

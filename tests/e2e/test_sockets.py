@@ -31,6 +31,7 @@ from tests.support.bot_sockets import (
 )
 from tests.support.policies import a_policy, a_rule
 from tests.support.practice_client import fresh_id, order_params
+from tests.support.rearming import come_back
 from tests.support.worlds import LiveWorld, freeze, until
 
 BTC = "BTCUSDT"
@@ -210,6 +211,4 @@ async def test_after_the_button_nothing_is_placed_and_cancels_pass(world: LiveWo
     refused = await trading.ask("order.place", **order_params(BTC, "BUY", "0.01", 80_000))
     assert guard_code(refused["error"]) == "TRADING_HALTED"
     assert [entry["method"] for entry in world.door.log()[before:]] == ["DELETE"]
-    scope = ("--scope", "desk", "--typed", "desk")
-    rearmed = world.command("rearm", *scope, "--name", "Grace Hopper", "--reason", REASON)
-    assert rearmed.returncode == 0, rearmed.stderr
+    come_back(world, "desk")

@@ -27,6 +27,7 @@ from rules.kill.evidence import Evidence
 from rules.kill.settings import Triggers
 from rules.kill.triggers import Ruling, Tally, judge
 from tests.support.policies import a_policy, a_rule
+from tests.support.rearming import come_back
 from tests.support.worlds import LiveWorld, freeze, until
 
 POLICY = a_policy(a_rule("desk.max_order_value", limit=50_000))
@@ -48,7 +49,7 @@ def world(running: LiveWorld) -> LiveWorld:
     until(running.answers, "the warden answers", 60)
     if running.account()["fence_engaged"]:
         until(lambda: not running.ask("GET", "/control/kill")["kill"]["running"], "the last kill has ended", 60)
-        rearm(running)
+        come_back(running, "desk")
 
     answers: list[str] = []
 
@@ -64,11 +65,6 @@ def world(running: LiveWorld) -> LiveWorld:
     assert running.bot.stop("BTCUSDT", "SELL", "0.1", 85_500).status_code == 200
     assert book(running) == {"orders": 1, "conditional": 1, "positions": 1}
     return running
-
-
-def rearm(world: LiveWorld, scope: str = "desk") -> None:
-    done = world.command("rearm", "--scope", scope, "--name", "Grace Hopper", "--reason", REASON, "--typed", scope)
-    assert done.returncode == 0, done.stderr
 
 
 def book(world: LiveWorld) -> dict[str, int]:
@@ -233,7 +229,7 @@ def test_f29_a_file_of_one_account_stops_that_account(world: LiveWorld) -> None:
     until(lambda: book(world) == FLAT, "flat at the exchange", KILL_TIMEOUT_S, every_s=0.2)
     until(lambda: not world.ask("GET", "/control/kill")["kill"]["running"], "the kill has ended", 60)
     assert world.ask("GET", "/control/kill")["kill"]["scope"] == f"account:{ACCOUNT}"
-    rearm(world, f"account:{ACCOUNT}")
+    come_back(world, f"account:{ACCOUNT}")
 
 
 def test_f29_the_socket_needs_no_passphrase_no_token_and_no_door(world: LiveWorld) -> None:

@@ -21,6 +21,7 @@ from proxy.store.fence import DESK, Fence
 from proxy.vault.keys import Secret
 from proxy.vault.vault import Vault
 from tests.support.policies import a_policy, a_rule
+from tests.support.rearming import come_back
 from tests.support.worlds import LiveWorld, freeze, gone, until
 
 FLAT_WITHIN_S = 15.0
@@ -144,8 +145,7 @@ def test_f17_a_warden_that_comes_back_finds_the_stop_and_keeps_to_it(tmp_path: P
         until(lambda: world.account()["fence_engaged"] and not world.account()["kill_running"], "it keeps to it", 60)
         assert world.bot.order("BTCUSDT", "BUY", "0.01").headers["x-guard-code"] == "TRADING_HALTED"
         assert world.bot.cancel_all("BTCUSDT").status_code == 200
-        rearm = ("--scope", "desk", "--name", "Grace Hopper", "--reason", "it had only slept", "--typed", "desk")
-        until(lambda: world.command("rearm", *rearm).returncode == 0, "a person re-arms it", 60, every_s=1)
+        come_back(world, "desk", "it had only slept")
         until(lambda: world.bot.order("BTCUSDT", "BUY", "0.01").status_code == 200, "entries pass", 60, every_s=0.2)
         assert [each["duty"] for each in watchdogs(world)] == ["watching"]
 

@@ -240,8 +240,10 @@ def held_orders(draw: st.DrawFn, hedged: bool, world: World) -> HeldOrder:
 
 @st.composite
 def books(draw: st.DrawFn, hedged: bool | None = None) -> World:
-    """A fresh, active world with positions, resting orders and holds."""
-    world = an_account().worth(str(draw(st.integers(-1_000, 400_000))))
+    """A fresh, active world with positions, resting orders and holds, now and then shortly after a re-arm."""
+    ramp = Decimal(draw(st.sampled_from(["1", "1", "1", "0.99", "0.25", "0.01"])))
+    world = replace(an_account(), controls=Controls(generation=1, ramp=ramp))
+    world = world.worth(str(draw(st.integers(-1_000, 400_000))))
     if draw(st.booleans()) if hedged is None else hedged:
         world = world.hedged()
     assert world.account is not None
@@ -268,8 +270,8 @@ def worlds(draw: st.DrawFn) -> World:
     """Any world: states, outages, ignorance. No kill runs."""
     world = draw(books())
     states = st.sampled_from([TradingState.ACTIVE, TradingState.ACTIVE, *TradingState])
-    controls = Controls(generation=1, desk=draw(states), account=draw(states), bot=draw(states), symbol=draw(states))
-    world = replace(world, controls=controls)
+    levels = {level: draw(states) for level in ("desk", "venue", "account", "bot", "symbol")}
+    world = replace(world, controls=replace(world.controls, **levels))
     assert world.account is not None
     for _ in range(draw(st.sampled_from([0, 0, 0, 1, 2]))):
         bot, ago = draw(st.sampled_from(["demo-bot", "other-bot"])), draw(st.sampled_from([0, 86_400, 86_401]))

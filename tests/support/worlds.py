@@ -18,17 +18,18 @@ import httpx
 from proxy.demo.world import ACCOUNT, DemoFailed, World
 from proxy.venues.binance.client_ids import outward, tag
 from tests.support.practice_client import Bot, Door
+from tests.support.rearming import QUICK
 
 T = TypeVar("T")
 
 
 class LiveWorld(World):
-    """A world whose warden surveys often, so that a test need not wait for it."""
+    """A world whose warden surveys often, and whose scopes come back soon, so that a test need not wait for it."""
 
     def __init__(self, data_dir: Path, policy: str, *, survey_every_s: float = 0.3, **options: Any) -> None:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = data_dir / "policy.toml"
-        path.write_text(policy)
+        path.write_text(policy if "[kill.rearm]" in policy else policy + QUICK)
         super().__init__(data_dir, path, **({"scenario": "flat"} | options))
         self._survey_every_s = survey_every_s
 

@@ -118,12 +118,11 @@
     if (event.detail.target.id === "decision") event.detail.target.firstElementChild?.focus();
   });
 
-  const rearm = document.getElementById("rearm-form");
-  if (!rearm) return;
-  const typed = document.getElementById("typed-hint");
-  rearm.elements.scope.addEventListener("change", () => { typed.textContent = rearm.elements.scope.value; });
-  rearm.addEventListener("htmx:afterRequest", (event) => {
-    rearm.elements.token.value = "";
-    if (event.detail.successful) { rearm.reset(); typed.textContent = "desk"; }
-  });
+  // A token is typed for one answer; what was asked for is not asked for twice by a second press.
+  for (const form of document.querySelectorAll("form.clears")) {
+    form.addEventListener("htmx:afterRequest", (event) => {
+      if (form.elements.token) form.elements.token.value = "";
+      if (event.detail.successful) form.reset();
+    });
+  }
 })();

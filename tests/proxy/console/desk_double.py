@@ -17,6 +17,7 @@ from proxy.console.plane import (
     OverrideView,
     PositionView,
 )
+from proxy.console.rearm_plane import CheckView, DrillProgress, RearmView
 from proxy.overrides.terms import Terms
 from tests.support.certificates import JOB, a_view
 
@@ -139,6 +140,101 @@ def a_row(view: CertificateView) -> CertificateRow:
     return CertificateRow(id=view.id, subject="account main", issued_at=issued_at, problem=view.problem, **texts)
 
 
+def a_rearm(**changes: Any) -> RearmView:
+    """A desk that was killed and may come back: all holds, nobody has asked."""
+    view = RearmView(
+        scope="desk",
+        stopped=True,
+        stage="KILLED",
+        share="0",
+        policy="a1b2c3d4e5f60718",
+        needs="delay",
+        delay_s=900,
+        reduce_only_s=300,
+        ramp_s=1800,
+        checks=(
+            CheckView(name="flat", holds=True, said="no position, no order"),
+            CheckView(name="feeds", holds=False, said="the stream of main is stale"),
+        ),
+    )
+    return replace(view, **changes)
+
+
+A_DRILL: Mapping[str, Any] = {
+    "id": "20261124T093000000000",
+    "kind": "practice",
+    "at": "2026-11-24T09:30:00Z",
+    "by": "Ada Lovelace",
+    "phase": "FLAT",
+    "passed": True,
+    "blocked_ms": 11.5,
+    "accounts": [{"account": "main", "cancelled_ms": 800.0, "flat_ms": 1500.0, "cost": "12.50"}],
+}
+
+
+@dataclass
+class RearmDouble:
+    """Implements ``RearmPlane``: what is asked for is written down, and the view moves on as it would."""
+
+    desk: DeskDouble
+
+    async def request(self, **asked: str) -> RearmView:
+        self._act("request", asked)
+        if asked["scope"].startswith("bot:"):
+            return a_rearm(scope=asked["scope"], stage="ACTIVE", stopped=False, simple=True, checks=())
+        view = self.desk.scopes.get(asked["scope"], a_rearm(scope=asked["scope"]))
+        view = replace(view, stage="REQUESTED", by=asked["name"], reason=asked["reason"], due="2026-11-24T09:45:00Z")
+        self.desk.scopes[asked["scope"]] = replace(view, waits_s=900.0)
+        return view
+
+    async def approve(self, **asked: str) -> RearmView:
+        self._act("approve", asked)
+        view = self.desk.scopes[asked["scope"]]
+        opened = {"opened_at": "2026-11-24T09:31:00Z", "ramps_at": "2026-11-24T09:36:00Z", "waits_s": 300.0}
+        view = replace(view, stage="REDUCING", stopped=False, approved_by=asked["name"], checks=(), **opened)
+        self.desk.scopes[asked["scope"]] = view
+        return view
+
+    async def withdraw(self, **asked: str) -> RearmView:
+        self._act("withdraw", asked)
+        self.desk.scopes[asked["scope"]] = a_rearm(scope=asked["scope"])
+        return self.desk.scopes[asked["scope"]]
+
+    async def seen(self, scope: str) -> RearmView:
+        return self.desk.scopes.get(scope, a_rearm(scope=scope))
+
+    async def all(self) -> Sequence[RearmView]:
+        return tuple(self.desk.scopes.values())
+
+    def _act(self, what: str, asked: dict[str, str]) -> None:
+        if self.desk.refuse:
+            raise ControlRefused(self.desk.refuse)
+        self.desk.rearms.append({"what": what, **asked})
+
+
+@dataclass
+class DrillDouble:
+    """Implements ``DrillPlane``."""
+
+    desk: DeskDouble
+
+    async def start(self, *, kind: str, by: str) -> DrillProgress:
+        if self.desk.refuse:
+            raise ControlRefused(self.desk.refuse)
+        self.desk.drilled.append({"kind": kind, "by": by})
+        self.desk.drill_progress = DrillProgress(kind=kind, by=by, running=True, steps=("the button is pressed",))
+        return self.desk.drill_progress
+
+    async def progress(self) -> DrillProgress | None:
+        return self.desk.drill_progress
+
+    async def reports(self) -> Sequence[Mapping[str, Any]]:
+        return (A_DRILL,)
+
+    async def report(self, drill_id: str) -> Mapping[str, Any] | None:
+        return A_DRILL if drill_id == A_DRILL["id"] else None
+
+
 @dataclass
 class DeskDouble:
     """Implements ``ControlPlane`` and ``Certificates``."""
@@ -152,6 +248,9 @@ class DeskDouble:
     kills: list[dict[str, str]] = field(default_factory=list)
     reductions: list[dict[str, str]] = field(default_factory=list)
     rearms: list[dict[str, str]] = field(default_factory=list)
+    scopes: dict[str, RearmView] = field(default_factory=lambda: {"desk": a_rearm()})
+    drilled: list[dict[str, str]] = field(default_factory=list)
+    drill_progress: DrillProgress | None = None
     overrides: list[tuple[str, str, Any]] = field(default_factory=list)
     policies: list[dict[str, str]] = field(default_factory=list)
     papers: dict[str, CertificateView] = field(default_factory=lambda: {JOB: a_view()})
@@ -196,11 +295,13 @@ class DeskDouble:
     async def kill_progress(self) -> Mapping[str, Any] | None:
         return self.job
 
-    async def rearm(self, *, scope: str, name: str, reason: str, typed: str) -> Mapping[str, Any]:
-        if self.refuse:
-            raise ControlRefused(self.refuse)
-        self.rearms.append({"scope": scope, "name": name, "reason": reason, "typed": typed})
-        return {"scope": scope, "generation": 9}
+    @property
+    def rearming(self) -> RearmDouble:
+        return RearmDouble(self)
+
+    @property
+    def drills(self) -> DrillDouble:
+        return DrillDouble(self)
 
     async def request_override(self, *, terms: Terms, name: str) -> OverrideView:
         return self._override("request", name, terms)

@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from tests.proxy.console.conftest import BEARER, SAME_ORIGIN, Browser
-from tests.proxy.console.desk_double import TOKEN, DeskDouble, a_bot, a_desk
+from tests.proxy.console.desk_double import A_DRILL, TOKEN, DeskDouble, a_bot, a_desk, a_rearm
 
 JSON = BEARER | {"Content-Type": "application/json"}
 CANARY = "zq9canary"
@@ -126,8 +126,18 @@ async def test_a_persons_kill_bears_the_name_of_the_session(person: Browser, pla
     assert (await person.client.post("/control/kill", json=body | {"by": "Eve"}, headers=headers)).status_code == 422
 
 
+ASKED = {
+    "scope": "desk",
+    "name": "Ada Lovelace",
+    "reason": "repaired it",
+    "typed": "desk",
+    "policy": "a1b2c3d4e5f60718",
+    "acknowledged": "",
+}
+
+
 async def test_a_person_re_arms_only_by_entering_the_token_again(person: Browser, plane: DeskDouble) -> None:
-    form = {"csrf": person.csrf, "scope": "desk", "name": "Ada Lovelace", "reason": "repaired it", "typed": "desk"}
+    form = ASKED | {"csrf": person.csrf}
     wrong = await person.client.post("/console/rearm", data=form | {"token": "no"}, headers=SAME_ORIGIN)
     assert wrong.status_code == 401
     assert "not the control token" in wrong.text
@@ -135,8 +145,53 @@ async def test_a_person_re_arms_only_by_entering_the_token_again(person: Browser
     assert other.status_code == 422
     assert plane.rearms == []
     right = await person.client.post("/console/rearm", data=form | {"token": TOKEN}, headers=SAME_ORIGIN)
-    assert right.status_code == 200
-    assert plane.rearms == [{"scope": "desk", "name": "Ada Lovelace", "reason": "repaired it", "typed": "desk"}]
+    assert (right.status_code, "desk is asked for" in right.text) == (200, True)
+    assert plane.rearms == [ASKED | {"what": "request"}]
+
+
+async def test_approving_takes_the_token_too_and_withdrawing_does_not(person: Browser, plane: DeskDouble) -> None:
+    plane.scopes["desk"] = a_rearm(stage="REQUESTED", by="Ben")
+    form = {name: text for name, text in ASKED.items() if name not in ("policy", "acknowledged")}
+    form["csrf"] = person.csrf
+    path = "/console/rearm/approve"
+    assert (await person.client.post(path, data=form | {"token": "no"}, headers=SAME_ORIGIN)).status_code == 401
+    assert plane.rearms == []
+    right = await person.client.post(path, data=form | {"token": TOKEN}, headers=SAME_ORIGIN)
+    assert (right.status_code, "reduce-only for now" in right.text) == (200, True)
+    taken = {"csrf": person.csrf, "scope": "desk", "reason": "not yet, after all"}
+    assert (await person.client.post("/console/rearm/withdraw", data=taken, headers=SAME_ORIGIN)).status_code == 200
+    assert [each["what"] for each in plane.rearms] == ["approve", "withdraw"]
+
+
+async def test_what_must_hold_is_shown_with_its_reason(person: Browser, plane: DeskDouble) -> None:
+    page = (await person.client.get("/rearm")).text
+    assert "the stream of main is stale" in page
+    assert "a1b2c3d4e5f60718" in page
+    plane.scopes["desk"] = a_rearm(stage="RAMPING", share="0.25", opened_at="2026-11-24T09:31:00Z", checks=())
+    assert "25 %" in (await person.client.get("/partials/rearm")).text
+
+
+async def test_a_requests_answer_says_that_it_waits(client: httpx.AsyncClient, plane: DeskDouble) -> None:
+    answer = await client.post("/control/rearm", json=ASKED, headers=BEARER)
+    assert (answer.status_code, answer.json()["stage"]) == (202, "REQUESTED")
+    seen = (await client.get("/control/rearm?scope=desk", headers=BEARER)).json()["scopes"]
+    assert [view["by"] for view in seen] == ["Ada Lovelace"]
+    odd = await client.get("/control/rearm?scope=moon", headers=BEARER)
+    assert (odd.status_code, odd.json()["error"]["code"]) == (422, "UNKNOWN_SCOPE")
+
+
+async def test_a_drill_is_begun_by_somebody_and_read_by_its_id(
+    client: httpx.AsyncClient, person: Browser, plane: DeskDouble
+) -> None:
+    begun = await client.post("/control/drill", json={"kind": "dry", "name": "Ada"}, headers=BEARER)
+    assert (begun.status_code, begun.json()["running"]) == (202, True)
+    form = {"csrf": person.csrf, "kind": "practice"}
+    assert (await person.client.post("/console/drill", data=form, headers=SAME_ORIGIN)).status_code == 200
+    assert plane.drilled == [{"kind": "dry", "by": "Ada"}, {"kind": "practice", "by": "Ada Lovelace"}]
+    assert (await client.get("/api/drills/20261124T093000000000", headers=BEARER)).json() == A_DRILL
+    for name in ("20261124T093000000001", "..", "%2e%2e%2fkill", "x"):
+        assert (await client.get(f"/api/drills/{name}", headers=BEARER)).status_code == 404
+    assert "12.50" in (await person.client.get("/drills")).text
 
 
 async def test_a_bot_is_let_go_on_and_killed_like_an_account(
@@ -144,7 +199,7 @@ async def test_a_bot_is_let_go_on_and_killed_like_an_account(
 ) -> None:
     body = {"scope": "bot:grid-1", "name": "Ada", "reason": "repaired it", "typed": "bot:grid-1"}
     assert (await client.post("/control/rearm", json=body, headers=BEARER)).status_code == 200
-    form = body | {"csrf": person.csrf, "name": "Ada Lovelace", "token": TOKEN}
+    form = body | {"csrf": person.csrf, "name": "Ada Lovelace", "token": TOKEN, "policy": "", "acknowledged": ""}
     answer = await person.client.post("/console/rearm", data=form, headers=SAME_ORIGIN)
     assert (answer.status_code, "bot:grid-1 may trade again" in answer.text) == (200, True)
     assert [each["scope"] for each in plane.rearms] == ["bot:grid-1", "bot:grid-1"]
@@ -172,9 +227,10 @@ async def test_a_stopped_bot_is_shown_and_offered_to_be_let_go_on(person: Browse
     plane.view = a_desk(bots=(a_bot(), stopped))
     page = (await person.client.get("/")).text
     assert "EXECUTIONS_ABOVE_LIMIT: 21 entries" in page
-    # Either may be stopped, only the one that is stopped let go on.
-    assert page.count('<option value="bot:momentum">') == 2
-    assert page.count('<option value="bot:grid-1">') == 1
+    plane.scopes = {"bot:momentum": a_rearm(scope="bot:momentum", stage="HALTED", simple=True, checks=())}
+    page = (await person.client.get("/rearm")).text
+    assert "<option>bot:momentum</option>" in page
+    assert "bot:grid-1" not in page
     desk = (await person.client.get("/api/desk", headers=BEARER)).json()
     assert [(each["state"], each["stopped_for"]) for each in desk["bots"]] == [
         ("ACTIVE", ""),

@@ -19,6 +19,8 @@ from tests.proxy.overrides.builders import TEXTS
 
 KILL = {"scope": "desk", "reason": "drill"}
 REARM = {"scope": "desk", "reason": "the feed is repaired", "typed": "desk"}
+ASK = REARM | {"policy": "a1b2c3d4e5f60718", "acknowledged": ""}
+PERSON = {"name": "Ada Lovelace", "token": TOKEN}
 OVERRIDE = {"id": "0123456789"}
 DIGEST = {"digest": "a1b2c3d4e5f60718", "reason": "calmer markets"}
 
@@ -48,8 +50,25 @@ DOORS = {
     ("GET", "/api/certificates/{certificate_id}"): Door("either", "/api/certificates/20261124T093000000000-0a1b2c3d"),
     ("GET", "/control/kill"): Door("either", "/control/kill"),
     ("POST", "/control/kill"): Door("either", "/control/kill", True, json=KILL, machine_only={"by": "pager"}),
+    ("GET", "/control/rearm"): Door("either", "/control/rearm?scope=desk"),
     ("POST", "/control/rearm"): Door(
         "either", "/control/rearm", True, json=REARM, machine_only={"name": "Ada"}, person_only={"token": TOKEN}
+    ),
+    ("POST", "/control/rearm/approve"): Door(
+        "either", "/control/rearm/approve", True, json=REARM, machine_only={"name": "Ben"}, person_only={"token": TOKEN}
+    ),
+    ("POST", "/control/rearm/withdraw"): Door(
+        "either",
+        "/control/rearm/withdraw",
+        True,
+        json={"scope": "desk", "reason": "not yet, after all"},
+        machine_only={"name": "Ada"},
+    ),
+    ("GET", "/api/drills"): Door("either", "/api/drills"),
+    ("GET", "/api/drills/{drill_id}"): Door("either", "/api/drills/20261124T093000000000"),
+    ("GET", "/control/drill"): Door("either", "/control/drill"),
+    ("POST", "/control/drill"): Door(
+        "either", "/control/drill", True, json={"kind": "practice"}, machine_only={"name": "Ada"}
     ),
     ("POST", "/control/overrides"): Door(
         "either", "/control/overrides", True, json=TEXTS, machine_only={"name": "Ada"}
@@ -92,9 +111,17 @@ DOORS = {
     ("GET", "/partials/blocked"): Door("person", "/partials/blocked?bot=&rule="),
     ("GET", "/partials/decisions/{decision_id}"): Door("person", "/partials/decisions/01JD3M-7f"),
     ("POST", "/console/kill"): Door("person", "/console/kill", True, form=KILL),
-    ("POST", "/console/rearm"): Door(
-        "person", "/console/rearm", True, form=REARM | {"name": "Ada Lovelace", "token": TOKEN}
+    ("GET", "/rearm"): Door("person", "/rearm"),
+    ("GET", "/partials/rearm"): Door("person", "/partials/rearm"),
+    ("POST", "/console/rearm"): Door("person", "/console/rearm", True, form=ASK | PERSON),
+    ("POST", "/console/rearm/approve"): Door("person", "/console/rearm/approve", True, form=REARM | PERSON),
+    ("POST", "/console/rearm/withdraw"): Door(
+        "person", "/console/rearm/withdraw", True, form={"scope": "desk", "reason": "not yet, after all"}
     ),
+    ("GET", "/drills"): Door("person", "/drills"),
+    ("GET", "/drills/{drill_id}"): Door("person", "/drills/20261124T093000000000"),
+    ("GET", "/partials/drill"): Door("person", "/partials/drill"),
+    ("POST", "/console/drill"): Door("person", "/console/drill", True, form={"kind": "practice"}),
     ("POST", "/sign-out"): Door("person", "/sign-out", True, form={}),
 }
 MATRIX = [pytest.param(method, door, id=f"{method} {route}") for (method, route), door in DOORS.items()]
@@ -148,7 +175,7 @@ def turned_away(answer: httpx.Response) -> bool:
 @pytest.fixture
 async def nothing_happened(plane: DeskDouble) -> Any:
     yield
-    assert plane.kills == plane.rearms == plane.policies == plane.overrides == []
+    assert plane.kills == plane.rearms == plane.policies == plane.overrides == plane.drilled == []
 
 
 @pytest.mark.parametrize(("method", "door"), GUARDED)

@@ -1,0 +1,88 @@
+"""The control API of re-arming: ask, agree to what somebody else asked for, take it back, see what must hold."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+
+from proxy.console.answers import Json
+from proxy.console.asking import act, read
+from proxy.console.bodies import person_of, read_json, read_query, scope_of
+from proxy.console.door import Caller, Door
+from proxy.console.plane import ControlPlane
+from proxy.console.sessions import Session
+
+
+class RearmApi:
+    """One method a route. A person types the control token once more: an unlocked screen is not enough."""
+
+    def __init__(self, plane: ControlPlane, door: Door) -> None:
+        self._plane = plane
+        self._door = door
+
+    def router(self) -> APIRouter:
+        """The routes."""
+        routes = APIRouter()
+        routes.add_api_route("/control/rearm", self.state, methods=["GET"])
+        routes.add_api_route("/control/rearm", self.request, methods=["POST"])
+        routes.add_api_route("/control/rearm/approve", self.approve, methods=["POST"])
+        routes.add_api_route("/control/rearm/withdraw", self.withdraw, methods=["POST"])
+        return routes
+
+    async def state(self, request: Request) -> Json:
+        """Every scope that is stopped, asked for or coming back, or the one asked about, with what must hold."""
+        self._door.caller(request)
+        wanted = read_query(request, ("scope",))
+        if "scope" in wanted:
+            return Json({"scopes": [await read(self._plane.rearming.seen(scope_of(wanted)))]})
+        return Json({"scopes": await read(self._plane.rearming.all())})
+
+    async def request(self, request: Request) -> Json:
+        """202 with a request that waits; 200 when a bot that a rule stopped goes on at once."""
+        caller = self._door.actor(request)
+        needed = ("scope", "reason", "typed", *_believed(caller, loosens=True))
+        fields = await read_json(request, needed, ("policy", "acknowledged"))
+        name = self._name(request, caller, fields)
+        asked = await act(
+            self._plane.rearming.request(
+                scope=scope_of(fields),
+                name=name,
+                reason=fields["reason"],
+                typed=fields["typed"],
+                policy=fields.get("policy", ""),
+                acknowledged=fields.get("acknowledged", ""),
+            )
+        )
+        return Json(asked, status_code=200 if asked.simple else 202)
+
+    async def approve(self, request: Request) -> Json:
+        """The second person."""
+        caller = self._door.actor(request)
+        fields = await read_json(request, ("scope", "reason", "typed", *_believed(caller, loosens=True)))
+        name = self._name(request, caller, fields)
+        scope = scope_of(fields)
+        asked = self._plane.rearming.approve(scope=scope, name=name, reason=fields["reason"], typed=fields["typed"])
+        return Json(await act(asked))
+
+    async def withdraw(self, request: Request) -> Json:
+        """Anybody may: the scope stays stopped."""
+        caller = self._door.actor(request)
+        fields = await read_json(request, ("scope", "reason", *_believed(caller, loosens=False)))
+        name, scope = self._name(request, caller, fields), scope_of(fields)
+        return Json(await act(self._plane.rearming.withdraw(scope=scope, name=name, reason=fields["reason"])))
+
+    def _name(self, request: Request, caller: Caller, fields: dict[str, str]) -> str:
+        """Who is recorded: the person signed in, or the one a machine names, who must be one of the people."""
+        if isinstance(caller, Session):
+            if "token" in fields:
+                self._door.check_token(request, fields["token"])
+            return caller.person
+        name = person_of(fields["name"])
+        self._door.check_known(name)
+        return name
+
+
+def _believed(caller: Caller, *, loosens: bool) -> tuple[str, ...]:
+    """The field that says who it is: a machine's name for a person, a person's token where a screen is not enough."""
+    if isinstance(caller, Session):
+        return ("token",) if loosens else ()
+    return ("name",)

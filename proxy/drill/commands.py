@@ -1,0 +1,209 @@
+"""``perpguard drill``: rehearse the kill, and read the reports."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from proxy.drill.book import CopiedBook
+    from proxy.drill.shelf import DrillReport
+    from proxy.vault.keys import ExchangeKey
+
+PASSED: Final = 0
+NOT_PASSED: Final = 1
+USAGE_ERROR: Final = 2
+NOT_RUN: Final = 3
+
+
+def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``drill`` to the global command line."""
+    drill = subparsers.add_parser(
+        "drill", help="rehearse the kill on a practice exchange with a copy of the book; list, show"
+    )
+    drill.add_argument("what", nargs="?", choices=("run", "list", "show"), default="run")
+    drill.add_argument("id", nargs="?", help="of the report to show; default: the newest")
+    drill.add_argument("--live", action="store_true", help="on the live accounts; only together with --dry")
+    drill.add_argument("--dry", action="store_true", help="everything but the sends")
+    drill.add_argument("--account", action="append", help="only this account; may be repeated")
+    drill.add_argument("--by", help="your name; needed to run one")
+    drill.add_argument("--json", action="store_true", help="print the report as JSON")
+    drill.add_argument("--passphrase-file", type=Path, help="a file only you can read")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when it passed, 1 when not, 2 for a command that says too little, 3 when it could not be run."""
+    if args.what == "list":
+        return _list(args)
+    if args.what == "show":
+        return _show(args)
+    if args.live is not args.dry:
+        return _failed("a live drill is dry: --live and --dry belong together", USAGE_ERROR)
+    if not args.by:
+        return _failed("needs --by: a drill is somebody's", USAGE_ERROR)
+    return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from proxy.accounts.troubles import VenueTrouble
+    from proxy.clock import utc_now
+    from proxy.demo.world import DemoFailed
+    from proxy.drill.shelf import keep_drill
+
+    keys = _keys(args)
+    if not keys:
+        return _failed("the vault holds no such account", USAGE_ERROR)
+    # Asked to end, it ends what it has started: the practice exchange and the guard before it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(NOT_RUN))
+    try:
+        report = _dry(args, keys, utc_now()) if args.dry else _practice(args, keys, utc_now())
+    except VenueTrouble as trouble:
+        return _failed(f"the live book cannot be read: {trouble}", NOT_RUN)
+    except DemoFailed as failure:
+        return _failed(f"the drill could not be run: {failure}", NOT_RUN)
+    keep_drill(args.settings.data_dir, report)
+    _print(report, as_json=args.json)
+    return PASSED if report.passed else NOT_PASSED
+
+
+def _keys(args: argparse.Namespace) -> tuple[ExchangeKey, ...]:
+    from getpass import getpass
+
+    from proxy.vault.passphrase import read_passphrase
+    from proxy.vault.vault import Vault
+
+    file = args.passphrase_file or args.settings.passphrase_file
+    prompt = getpass if sys.stdin.isatty() else None
+    passphrase = read_passphrase(environment=os.environ, file=file, prompt=prompt)
+    vault = Vault.open(args.settings.data_dir / "vault" / "vault.json", passphrase)
+    return tuple(key for key in vault.accounts() if args.account is None or key.account in args.account)
+
+
+def _practice(args: argparse.Namespace, keys: tuple[ExchangeKey, ...], at: datetime) -> DrillReport:
+    import asyncio
+
+    from proxy.app import policy_path
+    from proxy.audit.commands import archive_path
+    from proxy.drill.practice import rehearse
+    from proxy.drill.rate import highest_rate_per_s
+    from proxy.policy_file import read_policy
+
+    _, policy = read_policy(policy_path(args.settings))
+    seen = highest_rate_per_s(archive_path(args.settings.data_dir), at)
+    _say(f"reading the book of {', '.join(key.account for key in keys)}; highest rate seen: {seen} a second")
+    books = asyncio.run(_books(args, keys, at))
+    return rehearse(books, policy, by=args.by, seen_per_s=seen, at=at, say=_say)
+
+
+async def _books(args: argparse.Namespace, keys: tuple[ExchangeKey, ...], at: datetime) -> dict[str, CopiedBook]:
+    from proxy.drill.book import read_book
+    from proxy.drill.dry import never_sends
+
+    found = {}
+    for key in keys:
+        venue = never_sends(_venue(args, key))
+        try:
+            found[key.account] = await read_book(venue, at)
+        finally:
+            await venue.aclose()
+    return found
+
+
+def _dry(args: argparse.Namespace, keys: tuple[ExchangeKey, ...], at: datetime) -> DrillReport:
+    import asyncio
+
+    from proxy.app import policy_path
+    from proxy.drill.dry import never_sends, rehearse_dry
+    from proxy.kill.hands import VenueHands
+    from proxy.policy_file import load_policy
+
+    flatten = load_policy(policy_path(args.settings)).kill.flatten
+
+    async def rehearsed() -> DrillReport:
+        hands = [VenueHands(never_sends(_venue(args, key))) for key in keys]
+        try:
+            return await rehearse_dry(hands, flatten, by=args.by, at=at, say=_say)
+        finally:
+            for each in hands:
+                await each.aclose()
+
+    return asyncio.run(rehearsed())
+
+
+def _venue(args: argparse.Namespace, key: ExchangeKey) -> Any:
+    from proxy.accounts.venue_account import VenueAccount
+
+    return VenueAccount(
+        name=key.account,
+        venue=key.venue,
+        api_key=key.api_key,
+        secret=key.api_secret,
+        base_url=args.settings.venue_urls[key.venue],
+        spot_url=args.settings.hosts(key.venue)["sapi"],
+    )
+
+
+def _list(args: argparse.Namespace) -> int:
+    from proxy.drill.shelf import drills
+
+    for report in drills(args.settings.data_dir):
+        result = "passed" if report.passed else "NOT PASSED"
+        _out(f"{report.id}  {report.at:%Y-%m-%d %H:%M} UTC  {report.kind}  {report.phase}  {result}  by {report.by}")
+    return PASSED
+
+
+def _show(args: argparse.Namespace) -> int:
+    from proxy.drill.shelf import drill_of, newest_drill
+
+    directory = args.settings.data_dir
+    report = newest_drill(directory) if args.id is None else drill_of(directory, args.id)
+    if report is None:
+        return _failed("there is no such report", NOT_PASSED)
+    _print(report, as_json=args.json)
+    return PASSED
+
+
+def _print(report: DrillReport, *, as_json: bool) -> None:
+    from proxy.store.codec import dump, plain
+
+    if as_json:
+        _out(dump(plain(report)).decode())
+        return
+    _out(f"drill {report.id} ({report.kind}), by {report.by}: {'passed' if report.passed else 'NOT PASSED'}")
+    _out(f"  blocked after {report.blocked_ms} ms")
+    if report.kind == "practice":
+        _out(f"  {report.sent} orders sent, {report.rate_per_s:g} a second; most seen: {report.rate_seen_per_s:g}")
+        _out(f"  orders of bots that arrived after that: {report.arrived_after_blocked}")
+    for each in report.accounts:
+        times = (
+            f"cancelled {each.cancelled_ms} ms, flat {each.flat_ms} ms, proven {each.verified_ms} ms after the press"
+        )
+        _out(f"  {each.account}: {each.phase}; {each.positions} positions, {each.orders} orders")
+        _out(f"    {times}")
+        _out(f"    cost {each.cost or 'not known'}, estimated {each.cost_estimate or 'not known'}")
+        for line in (*each.left, each.trouble):
+            if line:
+                _out(f"    {line}")
+    for line in (*report.not_copied, report.trouble):
+        if line:
+            _out(f"  {line}")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - a command's own output
+
+
+def _out(line: str) -> None:
+    from proxy.audit.words import spelled_out
+
+    print(spelled_out(line))  # noqa: T201 - a command's own output
+
+
+def _failed(words: str, code: int) -> int:
+    print(f"perpguard drill: {words}", file=sys.stderr)  # noqa: T201 - a command's own output
+    return code

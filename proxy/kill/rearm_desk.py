@@ -1,0 +1,312 @@
+"""The warden's side of re-arming: a request that waits for somebody else or for a delay, and a scope that comes back.
+
+What is asked for stands on disk and survives a restart; any press cancels it. What comes back stands on disk and in the
+store, where every gate reads it. A store that forgot is told again; a file that is damaged, or is gone while the store
+still has the word, stops its scope: nobody knows how far it had come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+from proxy.kill.desk import KillDesk, Record
+from proxy.kill.preconditions import Checked, Precondition, checked, missing
+from proxy.kill.rearm import RearmRefused, objections
+from proxy.kill.rearm_files import Kept, RearmFiles
+from proxy.people import reason_objections, same_person
+from proxy.store.client import STORE_TROUBLE
+from proxy.store.codec import plain
+from proxy.store.fence import FenceCorrupt, Scope
+from proxy.store.ramp import ramping
+from proxy.store.warden_store import WardenStore
+from rules.kill.rearming import KILLED, NotNow, Opened, Passed, Rearming, Request, Requested, Stage, Withdrawn, evolve
+from rules.model import TradingState
+from rules.policy import Policy
+from rules.ramp import WHOLE
+
+log = logging.getLogger("perpguard.kill")
+
+EVERY_S: Final = 0.25
+GUARD: Final = "guard"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One scope as people see it. ``stopped``: a kill, or something that reduced it, keeps entries out.
+
+    ``policy`` is the digest of the policy in force, which whoever asks must have seen. ``terms`` in ``state`` are those
+    of the policy in force where nobody has asked yet.
+    """
+
+    scope: Scope
+    stopped: bool
+    state: Rearming
+    share: Decimal
+    policy: str
+    checks: tuple[Checked, ...]
+
+
+class RearmDesk:
+    """The re-arming of one data directory."""
+
+    def __init__(
+        self,
+        *,
+        data_dir: Path,
+        kill: KillDesk,
+        store: WardenStore,
+        record: Record,
+        policy: Callable[[], Policy],
+        preconditions: Sequence[Precondition],
+        opened: Callable[[Scope, Request], Awaitable[None]],
+        now: Callable[[], datetime],
+    ) -> None:
+        """``opened`` hears of every scope that comes back, and for whom; it never raises."""
+        self._files = RearmFiles(data_dir)
+        self._kill = kill
+        self._store = store
+        self._record = record
+        self._policy = policy
+        self._preconditions = preconditions
+        self._opened = opened
+        self._now = now
+        self._changing = asyncio.Lock()
+        self._kept: dict[Scope, Kept] = {}
+        self._held_back: dict[Scope, tuple[str, ...]] = {}
+
+    async def request(
+        self, scope: Scope, *, name: str, reason: str, typed: str, policy: str, acknowledged: str = ""
+    ) -> Seen:
+        """Ask for a scope to come back. What must hold is looked at now, and again when it opens. ``RearmRefused``."""
+        async with self._changing:
+            kept = self._kept.get(scope, Kept(state=KILLED, generation=0))
+            refusals = list(objections(str(scope), name, reason, typed))
+            in_force = self._policy()
+            if policy != in_force.version:
+                refusals.append(f"the policy confirmed is not {in_force.version}, which is in force")
+            if not await self._stopped(scope):
+                refusals.append("nothing has stopped it")
+            refusals += missing(await checked(self._preconditions, scope, acknowledged))
+            if refusals:
+                raise RearmRefused(scope, tuple(refusals))
+            request = Request(by=name, reason=reason, at=self._now(), policy=policy, acknowledged=acknowledged)
+            state = _evolved(scope, kept.state, Requested(request=request, terms=in_force.kill.rearm))
+            await self._keep(scope, Kept(state=state, generation=self._kill.generation()))
+            detail = {"scope": str(scope), "due": plain(state.due), **plain(request)}
+            await self._record("rearm.requested", name, detail)
+        return await self.seen(scope)
+
+    async def approve(self, scope: Scope, *, name: str, reason: str, typed: str) -> Seen:
+        """Somebody else agrees, and the scope comes back reduce-only. Raises ``RearmRefused``, or what the store
+        client raises: then it stays stopped, and the request stands."""
+        async with self._changing:
+            kept = self._asked(scope)
+            request = _request_of(kept)
+            refusals = list(objections(str(scope), name, reason, typed))
+            if same_person(name, request.by):
+                refusals.append(f"{request.by} asked for it: somebody else must approve")
+            refusals += await self._hindrances(scope, kept)
+            if refusals:
+                raise RearmRefused(scope, tuple(refusals))
+            await self._open(scope, kept, by=name, why=reason)
+        return await self.seen(scope)
+
+    async def withdraw(self, scope: Scope, *, name: str, reason: str) -> Seen:
+        """Take a request back: anybody may, it only keeps things as they are. ``RearmRefused``."""
+        async with self._changing:
+            refusals = reason_objections(reason)
+            self._asked(scope)
+            if refusals:
+                raise RearmRefused(scope, refusals)
+            await self._drop(scope, by=name, why=reason)
+        return await self.seen(scope)
+
+    async def seen(self, scope: Scope) -> Seen:
+        """One scope, with what must hold before it trades again. Raises what the store client raises."""
+        kept, policy = self._kept.get(scope), self._policy()
+        state = kept.state if kept is not None else Rearming(terms=policy.kill.rearm)
+        acknowledged = state.request.acknowledged if state.request is not None else ""
+        stopped = await self._stopped(scope)
+        waits = stopped or state.stage is Stage.REQUESTED
+        return Seen(
+            scope=scope,
+            stopped=stopped,
+            state=state,
+            share=state.share(self._now()),
+            policy=policy.version,
+            checks=await checked(self._preconditions, scope, acknowledged) if waits else (),
+        )
+
+    def under_way(self) -> dict[Scope, Rearming]:
+        """What is asked for or coming back, as it is known now."""
+        return {scope: kept.state for scope, kept in self._kept.items()}
+
+    def held_back(self, scope: Scope) -> tuple[str, ...]:
+        """What keeps a scope from opening though its delay is over."""
+        return self._held_back.get(scope, ())
+
+    async def load(self) -> None:
+        """What an earlier warden left: read before anything is published. Raises ``OSError``."""
+        async with self._changing:
+            self._kept, damaged = await asyncio.to_thread(self._files.read)
+            for scope in sorted(damaged, key=str):
+                await self._stop(scope, "what was written of its coming back is damaged")
+
+    async def publish(self) -> None:
+        """Tell the store what share of its limits each scope has. Raises what the store client raises."""
+        for scope, kept in self._kept.items():
+            if kept.state.opened_at is not None:
+                await self._store.set_ramp(str(scope), kept.state.share(self._now()))
+
+    async def run(self) -> None:
+        """For ever: open what is due, let limits grow, and carry the word from disk to the store."""
+        while True:
+            try:
+                await self.look()
+            except STORE_TROUBLE as trouble:
+                log.warning("re-arming cannot go on: %s", type(trouble).__name__)
+            await asyncio.sleep(EVERY_S)
+
+    async def look(self) -> None:
+        """Once. Raises what the store client raises, or ``OSError``."""
+        async with self._changing:
+            self._kept, damaged = await asyncio.to_thread(self._files.read)
+            for scope in sorted(damaged, key=str):
+                await self._stop(scope, "what was written of its coming back is damaged")
+            controls = await self._store.controls()
+            for text in sorted(ramping(controls) - {str(scope) for scope in self._kept}):
+                await self._stop(Scope.parse(text), "what was written of its coming back is gone")
+            for scope, kept in list(self._kept.items()):
+                if kept.state.stage is Stage.REQUESTED:
+                    await self._look_at_request(scope, kept)
+                else:
+                    await self._look_at_probation(scope, kept)
+
+    async def _look_at_request(self, scope: Scope, kept: Kept) -> None:
+        state, now = kept.state, self._now()
+        if kept.generation != self._kill.generation():
+            await self._drop(scope, by=GUARD, why="a kill was pressed since")
+        elif self._policy().version != _request_of(kept).policy:
+            await self._drop(scope, by=GUARD, why="another policy is in force since")
+        elif state.lapses is not None and now >= state.lapses:
+            held_back = self._held_back.get(scope, ())
+            await self._drop(scope, by=GUARD, why="; ".join(("it was not opened in time", *held_back)))
+        elif state.due is not None and now >= state.due:
+            hindrances = await self._hindrances(scope, kept)
+            self._held_back[scope] = hindrances
+            if not hindrances:
+                await self._open_due(scope, kept)
+
+    async def _open_due(self, scope: Scope, kept: Kept) -> None:
+        try:
+            await self._open(scope, kept, by="", why="the delay")
+        except (RearmRefused, FenceCorrupt) as refusal:
+            self._held_back[scope] = (str(refusal),)
+
+    async def _look_at_probation(self, scope: Scope, kept: Kept) -> None:
+        if scope in self._kill.truths.fence.scopes():
+            await self._drop(scope, by=GUARD, why="it was stopped again")
+            return
+        state = _evolved(scope, kept.state, Passed(at=self._now()))
+        if state.stage is not kept.state.stage:
+            await self._record("rearm.step", GUARD, {"scope": str(scope), "stage": state.stage.value})
+            log.warning("%s is %s after its re-arm", scope, state.stage.value)
+        if state.stage is Stage.ACTIVE:
+            await self._forget(scope)
+            return
+        if state is not kept.state:
+            await self._keep(scope, replace(kept, state=state))
+        await self._store.set_ramp(str(scope), state.share(self._now()))
+
+    async def _open(self, scope: Scope, kept: Kept, *, by: str, why: str) -> None:
+        """Reduce-only first, on disk and in the store; then the fence opens. A crash between leaves it stopped."""
+        request = _request_of(kept)
+        opened = _evolved(scope, kept.state, Opened(at=self._now(), by=by))
+        before = self._kill.generation()
+        await self._keep(scope, replace(kept, state=opened))
+        try:
+            await self._store.set_ramp(str(scope), Decimal(0))
+            generation = await self._kill.rearm(scope, request.by, request.reason, str(scope))
+        except (RearmRefused, FenceCorrupt, *STORE_TROUBLE):
+            await self._keep(scope, kept)
+            raise
+        self._held_back.pop(scope, None)
+        await self._carry_over(before, generation)
+        detail = {"scope": str(scope), "asked_by": request.by, "how": why, "policy": request.policy}
+        await self._record("rearm.opened", by or GUARD, detail | {"acknowledged": request.acknowledged})
+        await self._opened(scope, request)
+
+    async def _carry_over(self, before: int, after: int) -> None:
+        """Other scopes' requests stand: what changed the generation was this re-arm, and no press."""
+        if after != before + 1:
+            return
+        for scope, kept in list(self._kept.items()):
+            if kept.state.stage is Stage.REQUESTED and kept.generation == before:
+                await self._keep(scope, replace(kept, generation=after))
+
+    async def _hindrances(self, scope: Scope, kept: Kept) -> tuple[str, ...]:
+        """What keeps a request from opening now."""
+        request = _request_of(kept)
+        found = missing(await checked(self._preconditions, scope, request.acknowledged))
+        if kept.generation != self._kill.generation():
+            found = ("a kill was pressed since it was asked for", *found)
+        if self._policy().version != request.policy:
+            found = (f"{request.policy} was confirmed, and another policy is in force", *found)
+        return found
+
+    async def _stopped(self, scope: Scope) -> bool:
+        if scope in self._kill.truths.fence.scopes():
+            return True
+        controls = await self._store.controls()
+        return controls.get(scope.control, TradingState.ACTIVE.value) != TradingState.ACTIVE.value
+
+    async def _stop(self, scope: Scope, why: str) -> None:
+        """A missing or corrupt state means KILLED."""
+        log.error("%s is stopped: %s", scope, why)
+        generation = self._kill.truths.engage(scope)
+        await self._kill.truths.latch(scope, generation, running=False)
+        await self._forget(scope)
+        await self._record("rearm.damaged", GUARD, {"scope": str(scope), "why": why})
+
+    async def _drop(self, scope: Scope, *, by: str, why: str) -> None:
+        kept = self._kept.get(scope)
+        was = plain(kept.state) if kept is not None else None
+        await self._forget(scope)
+        log.warning("the re-arm of %s is cancelled: %s", scope, why)
+        await self._record("rearm.cancelled", by, {"scope": str(scope), "why": why, "was": was})
+
+    async def _keep(self, scope: Scope, kept: Kept) -> None:
+        await asyncio.to_thread(self._files.write, scope, kept)
+        self._kept[scope] = kept
+
+    async def _forget(self, scope: Scope) -> None:
+        """The store first: a word there without a file stops the scope."""
+        await self._store.set_ramp(str(scope), WHOLE)
+        await asyncio.to_thread(self._files.remove, scope)
+        self._kept.pop(scope, None)
+        self._held_back.pop(scope, None)
+
+    def _asked(self, scope: Scope) -> Kept:
+        kept = self._kept.get(scope)
+        _evolved(scope, kept.state if kept is not None else KILLED, Withdrawn())
+        assert kept is not None  # noqa: S101 - nobody withdraws from KILLED
+        return kept
+
+
+def _request_of(kept: Kept) -> Request:
+    assert kept.state.request is not None  # noqa: S101 - asked for by every caller's stage
+    return kept.state.request
+
+
+def _evolved(scope: Scope, state: Rearming, event: Requested | Withdrawn | Opened | Passed) -> Rearming:
+    try:
+        return evolve(state, event)
+    except NotNow as refusal:
+        raise RearmRefused(scope, (str(refusal),)) from refusal

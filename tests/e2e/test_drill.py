@@ -1,0 +1,87 @@
+"""The drill by its real door: a live book is copied, rehearsed on, and neither touched nor stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from proxy.demo.world import ACCOUNT
+from tests.support.policies import a_policy, a_rule
+from tests.support.worlds import LiveWorld, until
+
+POLICY = a_policy(a_rule("desk.max_order_value", limit=50_000)) + "\n[kill.drill]\nmax_age_days = 30\n"
+BY = ("--by", "Ada Lovelace")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorld]:
+    with LiveWorld(tmp_path_factory.mktemp("drill") / "data", POLICY, balance=100_000) as world:
+        until(lambda: world.bot.order("BTCUSDT", "BUY", "0.1").status_code == 200, "entries pass", 60, every_s=0.2)
+        for answer in (
+            world.bot.order("ETHUSDT", "SELL", "2"),
+            world.bot.order("BTCUSDT", "BUY", "0.01", 85_000),
+            world.bot.stop("BTCUSDT", "SELL", "0.1", 85_500),
+        ):
+            assert answer.status_code == 200, answer.text
+        yield world
+
+
+def report(world: LiveWorld, *words: str) -> dict[str, Any]:
+    done = world.command("drill", *BY, "--json", *words)
+    assert done.returncode == 0, done.stderr + done.stdout
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def book(world: LiveWorld) -> tuple[Any, ...]:
+    return world.direct.positions(), len(world.direct.open_orders()), world.account()["state"]
+
+
+def untouched(world: LiveWorld, before: tuple[Any, ...], sent: int) -> None:
+    assert book(world) == before
+    assert world.door.total() == sent, "a drill sent something to the live exchange"
+    assert world.bot.order("BTCUSDT", "BUY", "0.002").status_code == 200
+    world.bot.order("BTCUSDT", "SELL", "0.002", reduceOnly="true").raise_for_status()
+
+
+def test_a_dry_drill_does_everything_but_the_sends(world: LiveWorld) -> None:
+    before, sent = book(world), world.door.total()
+    found = report(world, "--live", "--dry")
+    account = found["accounts"][0]
+    assert (found["kind"], found["phase"], found["passed"]) == ("dry", "FLAT", True)
+    assert (account["account"], account["positions"], account["orders"]) == (ACCOUNT, 2, 2)
+    assert float(account["cost_estimate"]) > 0
+    assert account["flat_ms"] <= account["verified_ms"]
+    untouched(world, before, sent)
+    assert json.loads(world.command("drill", "show", found["id"], "--json").stdout) == found
+
+
+def test_f22_no_drill_no_rearming_and_a_practice_drill_is_one(world: LiveWorld) -> None:
+    before, sent = book(world), world.door.total()
+    drilled = report(world)
+    account = drilled["accounts"][0]
+    assert (drilled["kind"], drilled["phase"], drilled["passed"]) == ("practice", "FLAT", True)
+    assert (account["positions"], drilled["not_copied"]) == (2, [])
+    assert drilled["arrived_after_blocked"] == 0
+    assert drilled["sent"] > 0
+    assert drilled["rate_per_s"] >= 0.5 * max(10, 2 * drilled["rate_seen_per_s"])
+    assert drilled["blocked_ms"] is not None
+    assert account["cancelled_ms"] <= account["verified_ms"]
+    assert float(account["cost"])
+    untouched(world, before, sent)
+
+    desk = world.ask("GET", "/api/desk")["drill"]
+    assert (desk["id"], desk["passed"]) == (drilled["id"], True)
+    listed = world.command("drill", "list").stdout.splitlines()
+    assert listed[0].startswith(drilled["id"])
+    assert world.ask("GET", f"/api/drills/{drilled['id']}") == drilled
+
+
+@pytest.mark.parametrize("words", [("--live",), ("--dry",), ("--live", "--dry"), ()])
+def test_half_a_command_is_no_drill(world: LiveWorld, words: tuple[str, ...]) -> None:
+    done = world.command("drill", *words)
+    assert done.returncode == 2
+    assert "--live and --dry belong together" in done.stderr or "needs --by" in done.stderr
