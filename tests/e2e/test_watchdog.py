@@ -141,7 +141,8 @@ def test_f17_a_warden_that_comes_back_finds_the_stop_and_keeps_to_it(tmp_path: P
         freeze(warden)
         until(lambda: is_flat(world), "flat at the exchange", 30, every_s=0.1)
         os.kill(warden, signal.SIGCONT)
-        until(lambda: world.account()["fence_engaged"] and not world.account()["kill_running"], "it keeps to it", 60)
+        until(lambda: world.answers() and world.account()["fence_engaged"], "it keeps to it", 60)
+        until(lambda: not world.account()["kill_running"], "and lets exits pass", 60)
         assert world.bot.order("BTCUSDT", "BUY", "0.01").headers["x-guard-code"] == "TRADING_HALTED"
         assert world.bot.cancel_all("BTCUSDT").status_code == 200
         rearm = ("--scope", "desk", "--name", "Grace Hopper", "--reason", "it had only slept", "--typed", "desk")
