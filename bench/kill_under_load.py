@@ -39,15 +39,15 @@ from proxy.demo.world import World
 
 RATE: Final = 500.0
 HOSTILE: Final = 3_000
-ROUNDS: Final = 3
+ROUNDS: Final = 2
 PRESSES: Final = 15
 """Of every round, the first one included."""
 
-PROBES: Final = 200
+PROBES: Final = 400
 """Questions to the warden, and to an idle process, before the press."""
 
-_GATHER_S: Final = 30.0
-_WARM_S: Final = 3.0
+_GATHER_S: Final = 15.0
+_WARM_S: Final = 8.0  # A warden that has just started still learns the history of the market.
 _BETWEEN_S: Final = 0.2
 _CANCEL_WITHIN_S: Final = 10.0
 _IOC: Final = {
@@ -184,12 +184,15 @@ def _fill_book(world: World) -> None:
 
 
 def _gather(crowd: Hostile, wanted: int) -> None:
-    """Wait until nine tenths of the crowd stand at the gate; the rest are on their way back to it."""
+    """Wait, bounded, until nine tenths of the crowd stand at the gate; the rest are on their way back to it.
+
+    A busy machine gathers no more than the gates close meanwhile; how many stood there is in the report.
+    """
     deadline = time.monotonic() + _GATHER_S
-    while crowd.held < wanted * 9 // 10:
-        if time.monotonic() > deadline:
-            raise BenchFailed(f"only {crowd.held} of {wanted} hostile connections could be opened")
+    while crowd.held < wanted * 9 // 10 and time.monotonic() < deadline:
         time.sleep(0.1)
+    if crowd.held < wanted // 2:
+        raise BenchFailed(f"only {crowd.held} of {wanted} hostile connections could be opened")
 
 
 def _read_log(world: World, result: Round, pressed_ns: int, blocked_ns: int) -> None:
