@@ -11,7 +11,7 @@ import pytest
 
 from proxy.demo.world import ACCOUNT
 from tests.support.policies import a_policy, a_rule
-from tests.support.rearming import come_back, seen
+from tests.support.rearming import NotYet, ask_for, come_back, seen
 from tests.support.worlds import LiveWorld, until
 
 ADA, BOB, BTC, ETH = "ada", "bob", "BTCUSDT", "ETHUSDT"
@@ -104,7 +104,8 @@ def test_one_bot_is_killed_and_its_neighbour_trades_on(world: LiveWorld) -> None
     shown = next(each for each in world.ask("GET", "/api/desk")["bots"] if each["name"] == ADA)
     assert (shown["state"], shown["stopped_for"]) == ("HALTED", "killed")
 
-    come_back(world, "desk")
+    with pytest.raises(NotYet, match="nothing has stopped it"):
+        ask_for(world, "desk")
     assert stopped(world.bot_named(ADA).order(BTC, "BUY", "0.01")), "releasing the desk released a bot"
     come_back(world, f"bot:{ADA}")
     passes(lambda: world.bot_named(ADA).order(BTC, "BUY", "0.01", 80_000))
