@@ -206,6 +206,7 @@ def _coverage(args: Arguments) -> int:
 def _up(args: Arguments) -> int:
     from proxy.app import open_vault, policy_path
     from proxy.policy_file import load_policy
+    from proxy.source_addresses import check_source_addresses
     from proxy.store.fence import Fence
     from proxy.supervisor import Supervisor
 
@@ -213,6 +214,7 @@ def _up(args: Arguments) -> int:
     load_policy(settings.policy)
     load_policy(policy_path(settings))
     vault = open_vault(settings, os.environ)
+    check_source_addresses(settings, {key.account for key in vault.accounts()})
     if settings.watchdog == "local":
         vault.pair_watchdog()
     Fence.initialise(settings.data_dir)

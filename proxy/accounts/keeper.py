@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -291,8 +292,7 @@ class AccountKeeper:
         """Publish the book. What the store does not take now, it is told again."""
         while True:
             try:
-                alive_at = self._now() - timedelta(seconds=self._silent_s) if self._live else None
-                if await self._books.publish(alive_at=alive_at, resolved=resolved):
+                if await self._books.publish(alive_at=self._alive_at, resolved=resolved):
                     self._said_at = time.monotonic()
                     await self._store.forget_spent(self.name)
                 return
@@ -394,9 +394,16 @@ class AccountKeeper:
         return self.feed is not None and self.feed.connected and not self._books.stale
 
     @property
-    def _silent_s(self) -> float:
+    def _alive_at(self) -> datetime | None:
+        """When the unbroken stream last vouched for the account.
+
+        Right after this process stood still its connection may be gone and the feed not know yet: that vouches for
+        nothing.
+        """
         silent_s = self.feed.silent_s if self.feed is not None else None
-        return silent_s if silent_s is not None else 0.0
+        if not self._live or silent_s is None or not math.isfinite(silent_s):
+            return None
+        return self._now() - timedelta(seconds=silent_s)
 
     def _read_soon(self, symbols: set[str]) -> None:
         self._changed |= dict.fromkeys(symbols, time.monotonic())

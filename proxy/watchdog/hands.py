@@ -18,7 +18,7 @@ from proxy.kill.report import KillReport
 from proxy.settings import Settings
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
-from proxy.store.fence import DESK
+from proxy.store.fence import DESK, Scope
 from proxy.store.warden_store import WardenStore
 from proxy.vault.errors import VaultError
 from proxy.vault.keys import ExchangeKey
@@ -66,15 +66,32 @@ class Flattening:
         log.error("WATCHDOG ACTS: the desk is stopped and flattened: %s", reason)
         await self._record("watchdog.acted", {"reason": reason})
         async with self._turns.held(), DirectHands(self._settings, ()) as direct:
+
+            async def latch(scope: Scope, _: int) -> None:
+                await direct.latch(scope, await self._generation())
+
             hands = [await direct.hand(DESK, key) for key in self._keys()]
-            report = await kill(
-                self._settings.data_dir, DESK, hands, self._by, reason, latch=direct.latch, flatten=flatten
-            )
-            await direct.end(DESK, report.generation)
+            report = await kill(self._settings.data_dir, DESK, hands, self._by, reason, latch=latch, flatten=flatten)
+            await direct.end(DESK, await self._known_generation())
         log.error("the watchdog's kill of the desk ended: %s", report.phase.value)
         await self._record(f"kill.{report.phase.value.lower()}", plain(report))
         await asyncio.to_thread(self._certify, report)
         return report.phase in (Phase.FLAT, Phase.FLAT_EXCEPT_DUST)
+
+    async def _generation(self) -> int:
+        """The desk's own number, which stays as it is. Raises what the store client raises.
+
+        A data directory apart from the guard's counts for itself: gates never let go again on a smaller number, so
+        one of ours that is greater would outlast every re-arming.
+        """
+        return int((await self._store.controls()).get("generation", "0"))
+
+    async def _known_generation(self) -> int | None:
+        try:
+            async with asyncio.timeout(STORE_WAIT_S):
+                return await self._generation()
+        except STORE_TROUBLE:
+            return None
 
     def _keys(self) -> tuple[ExchangeKey, ...]:
         """Every account of the vault as it is now."""

@@ -142,9 +142,13 @@ def test_f17_a_warden_that_comes_back_finds_the_stop_and_keeps_to_it(tmp_path: P
         freeze(warden)
         until(lambda: is_flat(world), "flat at the exchange", 30, every_s=0.1)
         os.kill(warden, signal.SIGCONT)
-        until(lambda: world.account()["fence_engaged"] and not world.account()["kill_running"], "it keeps to it", 60)
+        until(lambda: world.answers() and world.account()["fence_engaged"], "it keeps to it", 60)
+        until(lambda: not world.account()["kill_running"], "and lets exits pass", 60)
         assert world.bot.order("BTCUSDT", "BUY", "0.01").headers["x-guard-code"] == "TRADING_HALTED"
         assert world.bot.cancel_all("BTCUSDT").status_code == 200
+        # Only then has its kill ended; re-armed before, the desk would be stopped once more by its last word.
+        log = world.data_dir / "guard.log" if where == "local" else tmp_path / "elsewhere" / "watchdog.log"
+        until(lambda: "this watchdog is standing down" in log.read_text(), "the watchdog's kill ends", 90)
         come_back(world, "desk", "it had only slept")
         until(lambda: world.bot.order("BTCUSDT", "BUY", "0.01").status_code == 200, "entries pass", 60, every_s=0.2)
         assert [each["duty"] for each in watchdogs(world)] == ["watching"]

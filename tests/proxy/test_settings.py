@@ -162,3 +162,18 @@ def test_without_a_url_a_venue_is_the_real_one():
 def test_streams_come_from_the_host_that_is_traded_on(config, url, streams):
     settings = load_settings(config("" if url is None else f'[venues.binanceusdm]\nurl = "{url}"'), {})
     assert set(settings.stream_hosts("binanceusdm").values()) == {streams}
+
+
+def test_an_account_may_have_source_addresses_and_its_kill_prefers_its_own(config):
+    settings = load_settings(
+        config('[accounts.main]\negress = "192.0.2.10"\nkill_egress = "192.0.2.11"\n[accounts.b]\negress = "::1"\n'), {}
+    )
+    assert settings.egress == {"main": "192.0.2.10", "b": "::1"}
+    assert settings.kill_addresses("main") == ("192.0.2.11", "192.0.2.10")
+    assert settings.kill_addresses("b") == ("::1",)
+    assert settings.kill_addresses("another") == ("",)
+
+
+def test_a_source_address_is_an_address(config):
+    assert "accounts.main.egress" in refused(config('[accounts.main]\negress = "eth1"\n'))
+    assert "accounts.main.adress" in refused(config('[accounts.main]\nadress = "192.0.2.10"\n'))
