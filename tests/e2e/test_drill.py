@@ -59,7 +59,8 @@ def test_a_dry_drill_does_everything_but_the_sends(world: LiveWorld) -> None:
     assert json.loads(world.command("drill", "show", found["id"], "--json").stdout) == found
 
 
-def test_f22_no_drill_no_rearming_and_a_practice_drill_is_one(world: LiveWorld) -> None:
+@pytest.mark.full
+def test_a_practice_drill_measures_a_kill_of_the_same_book_under_load(world: LiveWorld) -> None:
     before, sent = book(world), world.door.total()
     drilled = report(world)
     account = drilled["accounts"][0]

@@ -321,3 +321,11 @@ def test_the_terms_have_bounds():
             Rearm(**cast("dict[str, Any]", wrong))
     usual = Rearm()
     assert (usual.delay_s, usual.reduce_only_s, usual.ramp_s, usual.ramp_start) == (900, 300, 1800, Decimal("0.25"))
+
+
+@pytest.mark.parametrize("name", ["ann", "Ann", " A-N-N "])
+async def test_f22_another_spelling_of_a_name_is_no_second_person(bench: Bench, name: str):
+    await bench.ask()
+    with pytest.raises(RearmRefused, match="ann asked for it: somebody else must approve"):
+        await bench.desk.approve(MAIN, name=name, reason="looked at it", typed=str(MAIN))
+    assert (bench.stage(), bench.stopped()) == (Stage.REQUESTED, True)
