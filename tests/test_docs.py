@@ -332,11 +332,21 @@ def test_every_page_is_reached_from_the_readme() -> None:
     assert {page for page in PAGES if DOCS in page.parents} <= reached
 
 
-def test_the_tests_the_threat_model_points_to_are_there() -> None:
-    for target in re.findall(r"`(tests/[\w/.]+(?:::\w+)?)`", text(DOCS / "threat-model.md")):
+@pytest.mark.parametrize("page", ["threat-model.md", "failure-modes.md"])
+def test_the_tests_a_page_points_to_are_there(page: str) -> None:
+    for target in re.findall(r"`(tests/[\w/.]+(?:::\w+)?)`", text(DOCS / page)):
         path, _, name = target.partition("::")
         assert (ROOT / path).is_file(), target
         assert not name or re.search(rf"^(?:async )?def {name}\(", text(ROOT / path), re.MULTILINE), target
+
+
+def test_every_failure_of_a_kill_has_a_test_that_is_named_after_it() -> None:
+    rows = [row for row in table_rows(text(DOCS / "failure-modes.md")) if re.fullmatch(r"F\d\d", row[0])]
+    assert [row[0] for row in rows] == [f"F{number:02}" for number in range(1, 31)]
+    for name, _, _, tests, removed in rows:
+        named = re.findall(r"::(test_f\d\d)_", tests)
+        assert named and set(named) == {f"test_{name.lower()}"}, name
+        assert removed.strip(), name
 
 
 def test_no_page_carries_a_placeholder_or_a_path_of_somebodys_machine() -> None:
