@@ -48,12 +48,15 @@ demo: .venv/.run
 demo-once: .venv/.run
 	@.venv/bin/perpguard demo --once --json
 
+# Most tests wait for something, so files run side by side; a file's tests stay together and in order.
+BESIDE := -n auto --maxprocesses 4 --dist loadfile
+
 test: .venv/.dev
-	$(PY) -m pytest -m "not full"
+	$(PY) -m pytest -m "not full" $(BESIDE)
 
 test-full: .venv/.dev .venv-clients/freqtrade/.done
 	sh tests/install_packages.sh
-	$(PY) -m pytest -m full
+	$(PY) -m pytest -m full $(BESIDE)
 
 check: .venv/.dev
 	.venv/bin/ruff format --check .

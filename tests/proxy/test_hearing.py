@@ -147,7 +147,11 @@ async def test_a_symbol_was_ordered_when_its_record_says_and_not_when_a_backlog_
     assert attention.symbols(then.timestamp() + SEEN_S + 1, held=()) == ()
 
 
-@pytest.mark.parametrize("at", [None, "yesterday", 5, (datetime.now(UTC) + timedelta(days=400)).isoformat()])
+@pytest.mark.parametrize(
+    "at",
+    [None, "yesterday", 5, (datetime.now(UTC) + timedelta(days=400)).isoformat()],
+    ids=["none", "words", "number", "to come"],
+)
 async def test_a_record_without_a_moment_or_of_one_to_come_is_of_now(at: object):
     attention = await heard(at)
     assert attention.symbols(time.time() + SEEN_S - 5, held=()) == ("BTCUSDT",)

@@ -85,7 +85,11 @@ async def test_what_cannot_be_read_in_one_way_ends_the_socket(frames, code):
         await until(lambda: gate.relay._topics == {})
 
 
-@pytest.mark.parametrize("flood", [frame("", 9), frame("", 10), frame(LIST), frame("{", fin=False) + frame("}", 0)])
+@pytest.mark.parametrize(
+    "flood",
+    [frame("", 9), frame("", 10), frame(LIST), frame("{", fin=False) + frame("}", 0)],
+    ids=["pings", "pongs", "lists", "fragments"],
+)
 async def test_a_flood_ends_the_socket(flood):
     async with a_world() as (_, gate), gate.raw() as bot:
         bot.write(flood * 500)

@@ -43,6 +43,7 @@ def test_a_public_key_is_kept_in_one_spelling(given: str):
         pem(rsa.generate_private_key(public_exponent=65537, key_size=2048)),
         PRIVATE_PEM,
     ],
+    ids=["nothing", "a letter", "cut", "not ASCII", "too long", "RSA", "private"],
 )
 def test_anything_else_is_refused_and_not_quoted(given: str):
     with pytest.raises(InvalidField) as refusal:

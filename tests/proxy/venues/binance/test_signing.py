@@ -143,6 +143,7 @@ def test_an_ed25519_signature_is_base64_and_percent_encoded(query: str, body: st
 @pytest.mark.parametrize(
     "signature",
     ["", SIGNATURE, ED25519[:-4], f"{ED25519}AAAA", f"{ED25519[:-2]}", f" {ED25519}", "%", "%zz", "A" * 88, "\xe9"],
+    ids=["nothing", "HMAC", "cut", "longer", "half padded", "space", "percent", "no hex", "zeros", "not ASCII"],
 )
 def test_what_is_no_ed25519_signature_verifies_nothing(signature: str) -> None:
     assert not verify(f"{PAYLOAD}&signature={signature}".encode(), b"", PRIVATE.public_key())
