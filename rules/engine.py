@@ -11,21 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from decimal import ROUND_HALF_EVEN, Context, DivisionByZero, InvalidOperation, Overflow, localcontext
+from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow, localcontext
 from typing import Final
 
 from rules.decision import _SEAL, Breach, Cleared, Decision, Enforcement, Verdict
 from rules.exposure import held_order
 from rules.headroom import forced, overall_headroom, with_headroom
 from rules.intent import intent_of
-from rules.model import ENTRY, Command, Intent, PlaceOrder
+from rules.model import ENTRY, ZERO, Command, Intent, PlaceOrder
 from rules.objections import RULE_FAILED, Objections, objections, ownership_objections
 from rules.overrides import overrides_for
 from rules.policy import Bound, Policy
 from rules.ramp import WHOLE
 from rules.resize import may_be_trimmed, trims
 from rules.rule import show_percent
-from rules.snapshot import Attempt, Hold, HoldStatus, OpenOrder, Snapshot
+from rules.snapshot import Attempt, Controls, Hold, HoldStatus, OpenOrder, Snapshot
 
 OWN_HOLD: Final = "own"
 """Names the holds a batch makes for its own earlier items while it is judged in sequence."""
@@ -99,7 +99,7 @@ def _bound(command: Command, snapshot: Snapshot, policy: Policy) -> Bound:
         account=snapshot.account.name if snapshot.account is not None else None,
         bot=snapshot.bot,
         symbol=getattr(command, "symbol", None),
-        ramp=snapshot.controls.ramp,
+        ramp=_ramp(snapshot),
     )
 
 
@@ -134,9 +134,15 @@ def _judge(command: Command, snapshot: Snapshot, policy: Policy, bound: Bound) -
     )
 
 
+def _ramp(snapshot: Snapshot) -> Decimal:
+    """What limits of size are at after a re-arm; nothing where a picture is broken, for nothing here may raise."""
+    controls: Controls | None = snapshot.controls
+    return ZERO if controls is None else controls.ramp
+
+
 def _ramping(snapshot: Snapshot) -> tuple[str, ...]:
     """What a bot should know of a limit that is not the one it was told of."""
-    ramp = snapshot.controls.ramp
+    ramp = _ramp(snapshot)
     return () if ramp == WHOLE else (f"limits of size are at {show_percent(ramp)} after a re-arm, and growing",)
 
 

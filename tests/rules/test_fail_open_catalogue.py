@@ -223,7 +223,7 @@ ELSEWHERE = {
         "tests/proxy/gate/test_judge.py::test_while_a_kill_runs_only_cancels_go"
     ),
     "hummingbot #2534, the other half: a kill that crashed is taken up again": (
-        "tests/proxy/kill/test_end_to_end.py::test_kill_minus_nine_after_every_line_of_the_journal_then_resumed"
+        "tests/proxy/kill/test_end_to_end.py::test_f15_kill_minus_nine_after_lines_of_the_journal_then_resumed"
     ),
     "hummingbot #2944: stopping leaves the position": "tests/e2e/test_kill.py::test_a_press_of_the_api_ends_flat",
     "vnpy: the README lists rules that are not in the package": (
@@ -233,7 +233,7 @@ ELSEWHERE = {
         "tests/proxy/kill/test_simulation.py::test_flat_is_true_whenever_it_is_said"
     ),
     "go-trader #1462: a resting limit fills after it was flat": (
-        "tests/rules/test_kill.py::test_a_conditional_order_that_reopens_starts_the_count_anew"
+        "tests/rules/kill/test_machine.py::test_a_conditional_order_that_reopens_starts_the_count_anew"
     ),
     "go-trader #1454: what was opened by hand is not noticed": (
         "tests/e2e/test_outside.py::test_a_leaked_key_is_caught_in_under_five_seconds"
@@ -242,13 +242,13 @@ ELSEWHERE = {
         "tests/proxy/kill/test_rearm.py::test_a_named_person_with_a_reason_lifts_that_scope_alone_and_it_is_written_down"
     ),
     "go-trader #426: closing is tried for ever, in silence": (
-        "tests/rules/test_kill.py::test_a_leg_the_venue_refuses_to_close_again_and_again_is_named"
+        "tests/rules/kill/test_machine.py::test_a_leg_the_venue_refuses_to_close_again_and_again_is_named"
     ),
     "go-trader #1448: one trip stops the whole book": (
         "tests/proxy/kill/test_fence.py::test_an_account_kill_stops_that_account_and_moves_the_epoch"
     ),
     "passivbot: a healthy position is closed on a reconstructed history": (
-        "tests/rules/test_kill.py::test_closes_reduce_what_was_last_read_and_come_after_cancels"
+        "tests/rules/kill/test_machine.py::test_closes_reduce_what_was_last_read_and_come_after_cancels"
     ),
     "LiteLLM #30661: each pod has a budget of its own": (
         "tests/e2e/test_race.py::test_fifty_orders_with_room_for_thirty_are_thirty_a_hundred_times"

@@ -24,7 +24,7 @@ from tests.support.commands import ANN, a_command, public_half
 async def client(plane: DeskDouble, clock: HandClock, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     keys = {"ann": public_half(ANN)}
     commands = CommandDesk(desk="demo", keys=keys, path=tmp_path / "nonces.json", now=clock)
-    async with browse(create_console(plane, token=SecretStr(TOKEN), now=clock, commands=commands)) as client:
+    async with browse(create_console(plane, plane, token=SecretStr(TOKEN), now=clock, commands=commands)) as client:
         yield client
 
 
@@ -96,7 +96,7 @@ async def test_what_the_command_line_signs_is_taken(plane: DeskDouble, tmp_path:
     assert signed.returncode == 0, signed.stderr
     keys = {"ann": made.stdout.strip()}
     commands = CommandDesk(desk="demo", keys=keys, path=tmp_path / "nonces.json", now=utc_now)
-    async with browse(create_console(plane, token=SecretStr(TOKEN), commands=commands)) as client:
+    async with browse(create_console(plane, plane, token=SecretStr(TOKEN), commands=commands)) as client:
         assert await send(client, json.loads(signed.stdout)) == (202, "")
     (tmp_path / "ann.key").chmod(0o644)
     refused = command_line("sign", "--key", str(tmp_path / "ann.key"), "--by", "ann", "--reason", "from my phone")

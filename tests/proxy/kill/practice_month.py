@@ -110,7 +110,7 @@ class PracticeMonth:
         self._bar_at = BEGINS
         self._bar_count = 0
         self._volatility: dict[str, Decimal | None] = {}
-        self._memory = memories.empty(NAME, BEGINS)
+        self._memory = memories.empty(NAME)
         self._book: Account | None = None
         self._version = 0
         self._detector = OutsideDetector(Counted())
@@ -280,7 +280,7 @@ class PracticeMonth:
             return
         self._version += 1
         self._book = self._account()
-        self._memory = memories.with_document(self._memory, self._book, self.markets)
+        self._memory = memories.with_document(self._memory, self._book, self.markets, self._version)
 
     def _evidence(self, now: datetime) -> Evidence:
         return evidence_of(

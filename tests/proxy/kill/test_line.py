@@ -16,6 +16,8 @@ import pytest
 from proxy.kill import calling, line
 from proxy.kill.calling import LineRefused, NoWarden, ask_warden
 from proxy.kill.desk import Blocked, KillDesk
+from proxy.kill.gates import NOBODY_ASKED
+from proxy.kill.in_flight import InFlight
 from proxy.kill.line import CALLERS_MAX, SOCKET_NAME, KillLine, listening
 from proxy.kill.report import AccountReport
 from proxy.store.fence import DESK, Scope
@@ -35,6 +37,13 @@ def a_report(job_id: str, phase: Phase) -> AccountReport:
         blocked_ms=1.0,
         flat_ms=None,
         verified_ms=None,
+        exposed_ms=None,
+        unlisted=(),
+        cause=None,
+        retry_at=None,
+        cause_symbols=(),
+        cost_estimate=None,
+        cost=None,
         latched=True,
         cancelled=0,
         closed=(),
@@ -61,7 +70,14 @@ class Desk:
         if self.full:
             raise OSError(28, "No space left on device")
         self.pressed.append((scope, by, reason))
-        return Blocked(scope=scope, generation=7, blocked_ms=1.5, latched=False)
+        return Blocked(
+            scope=scope,
+            generation=7,
+            blocked_ms=1.5,
+            latched=False,
+            gates=NOBODY_ASKED,
+            in_flight=InFlight(known=False),
+        )
 
     def reports(self) -> tuple[AccountReport, ...]:
         self.looks += 1
