@@ -180,8 +180,8 @@ def test_the_headroom_of_a_breach_is_exact_for_its_rule(data, world, rules):
     command = data.draw(entries(world.account.hedged))
     # While limits grow back after a re-arm, what is in force is a part of the rule.
     ramp = world.snapshot.controls.ramp
-    rule = ramped(rules[0], ramp)
     for breach in decide(command, world.snapshot, a_policy(*rules)).breaches:
+        rule = ramped(rules[0], ramp)
         assert breach.headroom is not None
         if breach.headroom > 0:
             assert rule.check(replace(command, quantity=breach.headroom), world.snapshot) is None
