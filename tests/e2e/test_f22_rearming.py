@@ -118,23 +118,6 @@ def test_f22_what_is_missing_is_said_all_at_once_and_nothing_opens(world: LiveWo
 
 
 @pytest.mark.full
-def test_f22_a_position_that_is_there_must_be_acknowledged_by_name(world: LiveWorld) -> None:
-    world.direct.order("ETHUSDT", "BUY", "0.1").raise_for_status()
-    try:
-        until(lambda: "ETHUSDT" in str(seen(world, SCOPE)["checks"][0]["left"]), "the position is seen", 30)
-        right = request_of(world, SCOPE)
-        for said in ("", "ETH", "I know what I am doing"):
-            answer = post(world, "/control/rearm", right | {"acknowledged": said})
-            assert (answer.status_code, "flat: left: ETHUSDT" in answer.text) == (409, True), answer.text
-        answer = post(world, "/control/rearm", right | {"acknowledged": "ethusdt stays open, hedged elsewhere"})
-        assert answer.status_code == 202, answer.text
-        withdraw(world)
-    finally:
-        world.direct.order("ETHUSDT", "SELL", "0.1", reduceOnly="true").raise_for_status()
-        until(lambda: seen(world, SCOPE)["checks"][0]["holds"], "it is flat again", 60)
-
-
-@pytest.mark.full
 def test_f22_a_press_cancels_what_is_asked_for_and_ends_a_probation(world: LiveWorld) -> None:
     ask_for(world, SCOPE)
     world.ask("POST", "/control/kill", {"scope": "desk", "reason": REASON, "by": "Ada"})
