@@ -6,10 +6,10 @@ from fastapi import APIRouter, Request
 
 from proxy.console.answers import Json, Refusal
 from proxy.console.asking import act
-from proxy.console.bodies import person_of, read_json
+from proxy.console.bodies import read_json
 from proxy.console.door import Door
 from proxy.console.plane import ControlPlane
-from proxy.console.sessions import Session
+from proxy.console.sender import sender_fields, sender_of
 from proxy.overrides.terms import TERMS, Terms, TermsRefused, read_terms
 
 
@@ -35,9 +35,7 @@ class OverridesApi:
 
     async def approve(self, request: Request) -> Json:
         """Put a request in force. A person types the control token once more, as to re-arm."""
-        fields, name = await self._read(request, ("id",), person=("token",))
-        if "token" in fields:
-            self._door.check_token(request, fields["token"])
+        fields, name = await self._read(request, ("id",), loosens=True)
         return Json(await act(self._plane.approve_override(override_id=fields["id"], name=name)))
 
     async def withdraw(self, request: Request) -> Json:
@@ -46,16 +44,12 @@ class OverridesApi:
         return Json(await act(self._plane.withdraw_override(override_id=fields["id"], name=name)))
 
     async def _read(
-        self, request: Request, names: tuple[str, ...], person: tuple[str, ...] = ()
+        self, request: Request, names: tuple[str, ...], *, loosens: bool = False
     ) -> tuple[dict[str, str], str]:
-        """The body's texts and who sends them: a session's own person, or whom a machine names."""
+        """The body's texts, and who sends them."""
         caller = self._door.actor(request)
-        if isinstance(caller, Session):
-            return await read_json(request, (*names, *person)), caller.person
-        fields = await read_json(request, (*names, "name"))
-        name = person_of(fields["name"])
-        self._door.check_known(name)
-        return fields, name
+        fields = await read_json(request, (*names, *sender_fields(caller, loosens=loosens)))
+        return fields, sender_of(self._door, request, caller, fields)
 
 
 def _terms(fields: dict[str, str]) -> Terms:

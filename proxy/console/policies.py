@@ -9,10 +9,10 @@ from fastapi import APIRouter, Request
 
 from proxy.console.answers import Json, Refusal
 from proxy.console.asking import act
-from proxy.console.bodies import person_of, read_json, read_json_with_file
-from proxy.console.door import Caller, Door
+from proxy.console.bodies import read_json, read_json_with_file
+from proxy.console.door import Door
 from proxy.console.plane import ControlPlane
-from proxy.console.sessions import Session
+from proxy.console.sender import sender_fields, sender_of
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{16}")
 
@@ -35,40 +35,23 @@ class PolicyApi:
     async def propose(self, request: Request) -> Json:
         """Tightened: in force with this answer. Loosened: pending."""
         caller = self._door.actor(request)
-        fields = await read_json_with_file(request, "text", ("reason", *_believed(caller, loosens=True)))
-        name = self._name(request, caller, fields)
+        fields = await read_json_with_file(request, "text", ("reason", *sender_fields(caller, loosens=True)))
+        name = sender_of(self._door, request, caller, fields)
         return Json(await act(self._plane.propose_policy(text=fields["text"], name=name, reason=fields["reason"])))
 
     async def approve(self, request: Request) -> Json:
         """The second person."""
         caller = self._door.actor(request)
-        fields = await read_json(request, ("digest", "reason", *_believed(caller, loosens=True)))
-        name, digest = self._name(request, caller, fields), _digest_of(fields)
+        fields = await read_json(request, ("digest", "reason", *sender_fields(caller, loosens=True)))
+        name, digest = sender_of(self._door, request, caller, fields), _digest_of(fields)
         return Json(await act(self._plane.approve_policy(digest=digest, name=name, reason=fields["reason"])))
 
     async def withdraw(self, request: Request) -> Json:
         """Anybody may: limits stay as they are."""
         caller = self._door.actor(request)
-        fields = await read_json(request, ("digest", "reason", *_believed(caller, loosens=False)))
-        name, digest = self._name(request, caller, fields), _digest_of(fields)
+        fields = await read_json(request, ("digest", "reason", *sender_fields(caller, loosens=False)))
+        name, digest = sender_of(self._door, request, caller, fields), _digest_of(fields)
         return Json(await act(self._plane.withdraw_policy(digest=digest, name=name, reason=fields["reason"])))
-
-    def _name(self, request: Request, caller: Caller, fields: dict[str, str]) -> str:
-        """Who is recorded: the person signed in, or the one a machine names, who must be one of the people."""
-        if isinstance(caller, Session):
-            if "token" in fields:
-                self._door.check_token(request, fields["token"])
-            return caller.person
-        name = person_of(fields["name"])
-        self._door.check_known(name)
-        return name
-
-
-def _believed(caller: Caller, *, loosens: bool) -> tuple[str, ...]:
-    """The field that says who it is: a machine's name for a person, a person's token where a screen is not enough."""
-    if isinstance(caller, Session):
-        return ("token",) if loosens else ()
-    return ("name",)
 
 
 def _digest_of(fields: dict[str, str]) -> str:

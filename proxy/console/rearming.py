@@ -6,10 +6,10 @@ from fastapi import APIRouter, Request
 
 from proxy.console.answers import Json
 from proxy.console.asking import act, read
-from proxy.console.bodies import person_of, read_json, read_query, scope_of
-from proxy.console.door import Caller, Door
+from proxy.console.bodies import read_json, read_query, scope_of
+from proxy.console.door import Door
 from proxy.console.plane import ControlPlane
-from proxy.console.sessions import Session
+from proxy.console.sender import sender_fields, sender_of
 
 
 class RearmApi:
@@ -39,9 +39,9 @@ class RearmApi:
     async def request(self, request: Request) -> Json:
         """202 with a request that waits; 200 when a bot that a rule stopped goes on at once."""
         caller = self._door.actor(request)
-        needed = ("scope", "reason", "typed", *_believed(caller, loosens=True))
+        needed = ("scope", "reason", "typed", *sender_fields(caller, loosens=True))
         fields = await read_json(request, needed, ("policy", "acknowledged"))
-        name = self._name(request, caller, fields)
+        name = sender_of(self._door, request, caller, fields)
         asked = await act(
             self._plane.rearming.request(
                 scope=scope_of(fields),
@@ -57,8 +57,8 @@ class RearmApi:
     async def approve(self, request: Request) -> Json:
         """The second person."""
         caller = self._door.actor(request)
-        fields = await read_json(request, ("scope", "reason", "typed", *_believed(caller, loosens=True)))
-        name = self._name(request, caller, fields)
+        fields = await read_json(request, ("scope", "reason", "typed", *sender_fields(caller, loosens=True)))
+        name = sender_of(self._door, request, caller, fields)
         scope = scope_of(fields)
         asked = self._plane.rearming.approve(scope=scope, name=name, reason=fields["reason"], typed=fields["typed"])
         return Json(await act(asked))
@@ -66,23 +66,6 @@ class RearmApi:
     async def withdraw(self, request: Request) -> Json:
         """Anybody may: the scope stays stopped."""
         caller = self._door.actor(request)
-        fields = await read_json(request, ("scope", "reason", *_believed(caller, loosens=False)))
-        name, scope = self._name(request, caller, fields), scope_of(fields)
+        fields = await read_json(request, ("scope", "reason", *sender_fields(caller, loosens=False)))
+        name, scope = sender_of(self._door, request, caller, fields), scope_of(fields)
         return Json(await act(self._plane.rearming.withdraw(scope=scope, name=name, reason=fields["reason"])))
-
-    def _name(self, request: Request, caller: Caller, fields: dict[str, str]) -> str:
-        """Who is recorded: the person signed in, or the one a machine names, who must be one of the people."""
-        if isinstance(caller, Session):
-            if "token" in fields:
-                self._door.check_token(request, fields["token"])
-            return caller.person
-        name = person_of(fields["name"])
-        self._door.check_known(name)
-        return name
-
-
-def _believed(caller: Caller, *, loosens: bool) -> tuple[str, ...]:
-    """The field that says who it is: a machine's name for a person, a person's token where a screen is not enough."""
-    if isinstance(caller, Session):
-        return ("token",) if loosens else ()
-    return ("name",)

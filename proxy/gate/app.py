@@ -47,7 +47,6 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     store = GateStore(settings.store, settings.desk, policy_of=policy_of)
     policies = GatePolicy(store, policy)
     journal = Journal(settings.data_dir)
-    fence = Fence(settings.data_dir)
     latch = Latch(store)
     hosts = settings.hosts(VENUE)
     clock = GateClock(store, VENUE, now)
@@ -79,8 +78,7 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
             await close()
         journal.close()
 
-    app = _application(policies, lifespan)
-    judge = Judge(store=store, fence=fence, journal=journal, policy=policy, now=now, latch=latch)
+    judge = Judge(store=store, fence=Fence(settings.data_dir), journal=journal, policy=policy, now=now, latch=latch)
     venue = VenueReads(upstream=upstream, hosts=hosts, now=clock.now)
     orders = OrderDesk(
         desk=settings.desk,
@@ -93,7 +91,7 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
         budget=budget,
     )
     door = BinanceDoor(
-        app,
+        _application(policies, lifespan),
         identities=identities,
         orders=orders,
         reads=ReadDesk(store=store, views=views, venue=venue, budget=budget),

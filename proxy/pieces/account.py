@@ -99,26 +99,17 @@ def build_account(
         protection.saw(account)
         record.published(account, reading)
 
-    keeper = AccountKeeper(
+    books = Bookkeeper(
+        book=Book(key.account, owner),
         desk=ground.settings.desk,
-        hands=feed,
         store=ground.store,
-        now=ground.now,
-        survey_every_s=ground.settings.survey_every_s,
-        books=Bookkeeper(
-            book=Book(key.account, owner),
-            desk=ground.settings.desk,
-            store=ground.store,
-            markets=lambda: market.markets,
-            shares=outside,
-            outside=outside,
-            heard=record.heard,
-            published=published,
-        ),
-        record=event,
-        streams=ground.settings.streams,
-        turned=lambda pause_s: ground.pulse.turned(f"the keeper of {key.account}", pause_s + VENUE_TURN_MAX_S),
+        markets=lambda: market.markets,
+        shares=outside,
+        outside=outside,
+        heard=record.heard,
+        published=published,
     )
+    keeper = _keeper(ground, hands, books)
     outside.settings_changed = keeper.publish_soon
     _connect_stream(ground, key, keeper, venue.conditions)
     return AccountPieces(
@@ -129,21 +120,52 @@ def build_account(
         record=record,
         timers=dead_man(feed, ground.store, event, keeper.survey_soon),
         venue_timers=venue_timers(feed, lambda: keeper.account, ground.policy, heart, ground.now),
-        triggers=trigger_watch(
-            hands.kill,
-            market,
-            venue.conditions,
-            outside,
-            book=lambda: keeper.account,
-            memory=lambda: record.record,
-            anomaly=lambda: anomaly.levels().get(f"account:{key.account}", Score()).value,
-            owner=owner,
-            policy=ground.policy,
-            kill=kill,
-            store=ground.store,
-            record=event,
-            now=ground.now,
-        ),
+        triggers=_triggers(ground, hands, venue, kill, anomaly, outside, keeper, record),
+    )
+
+
+def _triggers(
+    ground: Ground,
+    hands: Hands,
+    venue: VenuePieces,
+    kill: KillDesk,
+    anomaly: AnomalyWatch,
+    outside: OutsideWatch,
+    keeper: AccountKeeper,
+    record: RecordKeeper,
+) -> TriggerWatch:
+    """What presses by itself: it looks at what the other pieces know, and reads the venue with the kill's hands."""
+    account = hands.key.account
+    return trigger_watch(
+        hands.kill,
+        venue.market,
+        venue.conditions,
+        outside,
+        book=lambda: keeper.account,
+        memory=lambda: record.record,
+        anomaly=lambda: anomaly.levels().get(f"account:{account}", Score()).value,
+        owner=owner_of(ground.vault, account),
+        policy=ground.policy,
+        kill=kill,
+        store=ground.store,
+        record=ground.scribe.event,
+        now=ground.now,
+    )
+
+
+def _keeper(ground: Ground, hands: Hands, books: Bookkeeper) -> AccountKeeper:
+    """Who surveys and follows the account, and puts what it finds into ``books``."""
+    account = hands.key.account
+    return AccountKeeper(
+        desk=ground.settings.desk,
+        hands=hands.feed,
+        store=ground.store,
+        now=ground.now,
+        survey_every_s=ground.settings.survey_every_s,
+        books=books,
+        record=ground.scribe.event,
+        streams=ground.settings.streams,
+        turned=lambda pause_s: ground.pulse.turned(f"the keeper of {account}", pause_s + VENUE_TURN_MAX_S),
     )
 
 

@@ -102,48 +102,56 @@ def build_desk(ground: Ground) -> DeskPieces:
         turned=lambda: ground.pulse.turned("the kill's mirror", TURN_MAX_S),
         turn=Turns(beats, f"the warden on {socket.gethostname()}").held,
     )
-    stops = BotStops(
-        data_dir=settings.data_dir,
-        store=ground.store,
-        record=event,
-        traders=ground.traders,
-        generation=kill.generation,
-    )
+    stops = _bot_stops(ground, kill)
     watch = AnomalyWatch(ground.store, ground.traders)
     accounts |= {
         name: build_account(ground, pair, venues[pair.key.venue], kill, heart, watch) for name, pair in hands.items()
     }
     keepers.update((name, pieces.keeper) for name, pieces in accounts.items())
 
-    def shows(account: str) -> bool:
-        """Whether the feed of an account knows of orders or positions."""
-        seen = keepers[account].account if account in keepers else None
-        return seen is not None and bool(seen.positions or seen.open_orders)
-
-    pursuit = Pursuit(
-        data_dir=settings.data_dir,
-        desk=kill,
-        record=event,
-        shows=shows,
-        now=ground.now,
-        after_flat=exchange_keys(ground, hands).after_flat,
-    )
     leases = build_leases(ground, stops, kill, hands, keepers)
-    overrides = _override_desk(ground, hands, venues)
     return DeskPieces(
         venues=venues,
         accounts=accounts,
         kill=kill,
-        pursuit=pursuit,
+        pursuit=_pursuit(ground, hands, kill, keepers),
         rearming=build_rearming(ground, kill, accounts, venues, heart, stops),
         certificates=certificates,
         stops=stops,
-        overrides=overrides,
+        overrides=_override_desk(ground, hands, venues),
         watch=watch,
         heart=heart,
         leases=leases,
         line=KillLine(settings.data_dir, kill, kill.roster.accounts),
         sentinels=SentinelWatch(data_dir=settings.data_dir, press=kill.press, accounts=kill.roster.accounts),
+    )
+
+
+def _bot_stops(ground: Ground, kill: KillDesk) -> BotStops:
+    return BotStops(
+        data_dir=ground.settings.data_dir,
+        store=ground.store,
+        record=ground.scribe.event,
+        traders=ground.traders,
+        generation=kill.generation,
+    )
+
+
+def _pursuit(
+    ground: Ground, hands: Mapping[str, Hands], kill: KillDesk, keepers: Mapping[str, AccountKeeper]
+) -> Pursuit:
+    def shows(account: str) -> bool:
+        """Whether the feed of an account knows of orders or positions."""
+        seen = keepers[account].account if account in keepers else None
+        return seen is not None and bool(seen.positions or seen.open_orders)
+
+    return Pursuit(
+        data_dir=ground.settings.data_dir,
+        desk=kill,
+        record=ground.scribe.event,
+        shows=shows,
+        now=ground.now,
+        after_flat=exchange_keys(ground, hands).after_flat,
     )
 
 

@@ -56,31 +56,7 @@ def add_arguments(subparsers: "argparse._SubParsersAction[argparse.ArgumentParse
     keys = subparsers.add_parser("keys", help="exchange keys in the vault, guard keys for bots")
     actions = keys.add_subparsers(dest="keys_command", required=True)
 
-    add = actions.add_parser(
-        "add-exchange",
-        help="keep an account's exchange key (creates the vault if there is none)",
-        description="The secret is read from PERPGUARD_API_SECRET, else from a pipe, else asked for.",
-    )
-    add.add_argument("--account", required=True)
-    add.add_argument("--venue", required=True)
-    add.add_argument("--api-key", help="default: PERPGUARD_API_KEY")
-    add.add_argument("--offline", action="store_true", help="do not ask the exchange what the key may do")
-    enrolment.add_acceptances(add)
-
-    check = actions.add_parser("check", help="ask the exchange what the kept exchange keys may do")
-    check.add_argument("--account", help="only this one; default: all")
-    enrolment.add_acceptances(check)
-
-    master = actions.add_parser(
-        "set-master",
-        help="keep the key of an account's master, so that a kill can end with the account's own key off",
-        description="For [kill.keys] disable_on_venue. The secret is read as add-exchange reads it.",
-    )
-    master.add_argument("--account", required=True)
-    master.add_argument("--email", help="the sub-account's, as its master sees it")
-    master.add_argument("--api-key", help="the master's; default: PERPGUARD_API_KEY")
-    master.add_argument("--forget", action="store_true", help="keep no master key any more")
-
+    exchange = _exchange_key_actions(actions)
     issue = actions.add_parser("issue", help="a new guard key for a bot; its secret is shown once")
     issue.add_argument("--bot", required=True)
     issue.add_argument("--account", required=True)
@@ -111,8 +87,39 @@ def add_arguments(subparsers: "argparse._SubParsersAction[argparse.ArgumentParse
         )
     for action in (issue, listing, rotate):
         action.add_argument("--json", action="store_true", help="print JSON")
-    for action in (add, check, master, issue, listing, disable, enable, rotate, watchdog):
+    for action in (*exchange, issue, listing, disable, enable, rotate, watchdog):
         action.add_argument("--passphrase-file", type=Path, help="a file only you can read")
+
+
+def _exchange_key_actions(
+    actions: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> tuple[argparse.ArgumentParser, ...]:
+    """What can be done with the keys that exchanges gave out."""
+    add = actions.add_parser(
+        "add-exchange",
+        help="keep an account's exchange key (creates the vault if there is none)",
+        description="The secret is read from PERPGUARD_API_SECRET, else from a pipe, else asked for.",
+    )
+    add.add_argument("--account", required=True)
+    add.add_argument("--venue", required=True)
+    add.add_argument("--api-key", help="default: PERPGUARD_API_KEY")
+    add.add_argument("--offline", action="store_true", help="do not ask the exchange what the key may do")
+    enrolment.add_acceptances(add)
+
+    check = actions.add_parser("check", help="ask the exchange what the kept exchange keys may do")
+    check.add_argument("--account", help="only this one; default: all")
+    enrolment.add_acceptances(check)
+
+    master = actions.add_parser(
+        "set-master",
+        help="keep the key of an account's master, so that a kill can end with the account's own key off",
+        description="For [kill.keys] disable_on_venue. The secret is read as add-exchange reads it.",
+    )
+    master.add_argument("--account", required=True)
+    master.add_argument("--email", help="the sub-account's, as its master sees it")
+    master.add_argument("--api-key", help="the master's; default: PERPGUARD_API_KEY")
+    master.add_argument("--forget", action="store_true", help="keep no master key any more")
+    return add, check, master
 
 
 def run(args: argparse.Namespace, terminal: Terminal | None = None) -> int:

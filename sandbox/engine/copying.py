@@ -6,16 +6,8 @@ from decimal import Decimal
 
 from sandbox.engine.account import Account
 from sandbox.engine.exchange import Exchange
-from sandbox.engine.forced import fill_away_from_book
-from sandbox.engine.model import (
-    MarginMode,
-    Order,
-    OrderType,
-    PositionSide,
-    SelfTrade,
-    Side,
-    TimeInForce,
-)
+from sandbox.engine.forced import enter_away_from_book
+from sandbox.engine.model import MarginMode, PositionSide, Side
 from sandbox.engine.rejection import Reason, Rejected
 
 CLIENT_ID = "copied"
@@ -37,32 +29,12 @@ def put_position(
     No limit of size and no margin is asked for: the book is as somebody found it elsewhere. Errors: `Rejected` for an
     unknown symbol, a leg of the other position mode, or one that is not flat.
     """
-    market = exchange.market(symbol)
+    exchange.market(symbol)  # For its refusal of an unknown symbol.
     if account.hedge_mode is (position_side is PositionSide.BOTH):
         raise Rejected(Reason.POSITION_SIDE_MISMATCH)
     if account.position(symbol, position_side).quantity:
         raise Rejected(Reason.POSITION_SIDE_MISMATCH)
     settings = account.on(symbol)
     settings.leverage, settings.margin_mode = leverage, margin_mode
-    side, size, order_id = (Side.BUY if quantity > 0 else Side.SELL), abs(quantity), exchange.next_id()
-    order = Order(
-        order_id=order_id,
-        client_order_id=CLIENT_ID,
-        account=account.name,
-        symbol=symbol,
-        side=side,
-        position_side=position_side,
-        order_type=OrderType.MARKET,
-        time_in_force=TimeInForce.GTC,
-        quantity=size,
-        price=Decimal(0),
-        reduce_only=False,
-        self_trade=SelfTrade.EXPIRE_MAKER,
-        good_till_ms=0,
-        created_ms=exchange.now_ms,
-        updated_ms=exchange.now_ms,
-        priority=order_id,
-    )
-    account.orders.append(order)
-    fill_away_from_book(exchange, account, order, size, price, exchange.next_id())
-    exchange.street.trade(market.instrument.symbol, side.opposite, size, price)
+    side = Side.BUY if quantity > 0 else Side.SELL
+    enter_away_from_book(exchange, account, symbol, side, position_side, abs(quantity), price, CLIENT_ID)

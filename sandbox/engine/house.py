@@ -10,16 +10,8 @@ from decimal import Decimal
 from sandbox.engine.account import Account
 from sandbox.engine.checks import check_quantity, check_trading
 from sandbox.engine.exchange import Exchange
-from sandbox.engine.forced import fill_away_from_book
-from sandbox.engine.model import (
-    MarginMode,
-    Order,
-    OrderType,
-    PositionSide,
-    SelfTrade,
-    Side,
-    TimeInForce,
-)
+from sandbox.engine.forced import enter_away_from_book
+from sandbox.engine.model import MarginMode, PositionSide, Side
 from sandbox.engine.rejection import Reason, Rejected
 
 NAME_PREFIX = "house-"
@@ -45,26 +37,5 @@ def open_house(exchange: Exchange, symbol: str, side: Side, quantity: Decimal, l
     account = exchange.open_account(f"{NAME_PREFIX}{houses + 1}", margin)
     account.on(symbol).margin_mode = MarginMode.ISOLATED
     account.on(symbol).leverage = leverage
-    order_id = exchange.next_id()
-    order = Order(
-        order_id=order_id,
-        client_order_id=f"auto-{order_id}",
-        account=account.name,
-        symbol=symbol,
-        side=side,
-        position_side=PositionSide.BOTH,
-        order_type=OrderType.MARKET,
-        time_in_force=TimeInForce.GTC,
-        quantity=quantity,
-        price=Decimal(0),
-        reduce_only=False,
-        self_trade=SelfTrade.EXPIRE_MAKER,
-        good_till_ms=0,
-        created_ms=exchange.now_ms,
-        updated_ms=exchange.now_ms,
-        priority=order_id,
-    )
-    account.orders.append(order)
-    fill_away_from_book(exchange, account, order, quantity, price, exchange.next_id())
-    exchange.street.trade(symbol, side.opposite, quantity, price)
+    enter_away_from_book(exchange, account, symbol, side, PositionSide.BOTH, quantity, price, "auto-")
     return account
