@@ -113,7 +113,7 @@ def test_a_silent_bot_is_reduced_then_cancelled_and_what_others_hold_is_left_alo
 
 def test_a_lease_outlives_the_warden_and_one_that_was_lost_with_the_store_has_grace(world: LiveWorld) -> None:
     other = world.bot_named("other")
-    assert take(other, 30).status_code == 200
+    assert take(other, 300).status_code == 200
     until(lambda: "other" in leases(world), "the warden knows it")
     warden = world.process("warden")
     os.kill(warden, signal.SIGKILL)
