@@ -1,18 +1,12 @@
-"""Rows out of CSV and Parquet files, as texts by column name, each knowing where in its file it stands.
-
-Parquet is read by pyarrow or polars, whichever is installed. Neither is needed for anything else, so neither comes
-with the practice exchange.
-"""
+"""Rows out of CSV and Parquet files, as texts by column name, each knowing where in its file it stands."""
 
 from __future__ import annotations
 
 import csv
-import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,32 +56,14 @@ def _read_parquet(path: Path, columns: tuple[str, ...]) -> Iterator[Row]:
 
 
 def _parquet_dicts(path: Path, columns: tuple[str, ...]) -> Iterator[Mapping[str, object]]:
-    library, module = _parquet_library()
+    import polars  # Half a second, and only who replays Parquet needs it.
+
     try:
-        yield from _library_dicts(library, module, path, columns)
-    except Exception as trouble:
-        # The edge to a library that is not ours: each raises its own kinds for a broken file.
-        raise ValueError(f"{path}: {library} cannot read it: {trouble}") from trouble
-
-
-def _library_dicts(library: str, module: Any, path: Path, columns: tuple[str, ...]) -> Iterator[Mapping[str, object]]:
-    if library == "pyarrow":
-        file = module.ParquetFile(path)
-        wanted = [name for name in columns if name in file.schema_arrow.names]
-        for batch in file.iter_batches(columns=wanted):
-            yield from batch.to_pylist()
-    else:
-        yield from module.read_parquet(path).iter_rows(named=True)
-
-
-def _parquet_library() -> tuple[str, Any]:
-    # Loaded by name: both are optional, and only who replays Parquet needs one.
-    for library, module in (("pyarrow", "pyarrow.parquet"), ("polars", "polars")):
-        try:
-            return library, importlib.import_module(module)
-        except ModuleNotFoundError:
-            continue
-    raise ValueError("Parquet files need pyarrow or polars, and neither is installed: pip install pyarrow")
+        rows = polars.scan_parquet(path)
+        there = rows.collect_schema().names()
+        yield from rows.select([name for name in columns if name in there]).collect().iter_rows(named=True)
+    except (polars.exceptions.PolarsError, OSError) as trouble:
+        raise ValueError(f"{path}: it cannot be read as Parquet: {trouble}") from trouble
 
 
 def _as_text(cell: object) -> str:
