@@ -91,4 +91,4 @@ def exceeds(costs: Iterable[int], limit: int, settings: Reserve) -> bool:
 def _slices(leg: Position, instrument: Instrument | None) -> int:
     if instrument is None or instrument.market_quantity_max <= 0:
         return 1
-    return int((abs(leg.quantity) / instrument.market_quantity_max).to_integral_value(ROUND_UP)) or 1
+    return int((abs(leg.quantity) / instrument.market_quantity_max).to_integral_value(ROUND_UP))

@@ -13,7 +13,7 @@ from rules.kill.settings import Reserve
 from rules.model import OrderType, Side
 from tests.rules.builders import World, an_account, an_instrument, an_open_order
 
-PRICES = Prices(survey=91, listing=1, cancel=1, depth=2, close=1, fees=5)
+PRICES = Prices(survey=91, listing=1, cancel=3, depth=2, close=4, fees=5)
 READS = PRICES.listing + 4 * PRICES.survey
 """The press's survey and three calm read-backs."""
 
@@ -43,6 +43,15 @@ def test_a_leg_costs_as_many_rounds_and_orders_as_it_has_slices() -> None:
     slices, symbols = 4, 2
     weight = READS + 3 * PRICES.survey + slices * (PRICES.depth + 2 * PRICES.close) + symbols * PRICES.fees
     assert cost(world) == Spend(weight=weight, orders=8)
+
+
+def test_a_maximum_of_one_unit_takes_a_slice_for_each() -> None:
+    world = an_account().long("BTCUSDT", "25").listing("BTCUSDT", market_quantity_max=Decimal(1))
+    assert cost(world).orders == 50
+
+
+def test_two_kills_cost_what_both_do() -> None:
+    assert Spend(weight=7, orders=2) + Spend(weight=30, orders=5) == Spend(weight=37, orders=7)
 
 
 def test_a_symbol_that_is_not_listed_is_closed_in_one_slice() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -50,6 +51,22 @@ def test_what_is_not_known_is_told_apart_from_nothing():
     assert estimate([]).in_book == 0
 
 
+def test_a_leg_is_told_by_name_and_size_whatever_else_is_known():
+    read, unread = a_leg("-3", ("101", "9")), replace(a_leg("2"), book=None)
+    told = estimate([read, unread, a_leg("4", mark=None)])
+    assert [(row.leg, row.quantity, row.notional) for row in told.legs] == [
+        ("BTCUSDT/BOTH", 3, 300),
+        ("BTCUSDT/BOTH", 2, 200),
+        ("BTCUSDT/BOTH", 4, None),
+    ]
+
+
+def test_a_book_that_was_not_read_costs_nothing_and_shows_nothing():
+    told = estimate([a_leg("2", ("99", "9")), replace(a_leg("2"), book=None)])
+    assert [(row.in_book, row.cost) for row in told.legs] == [(2, 2), (None, 0)]
+    assert (told.cost, told.in_book) == (2, Decimal("0.5"))
+
+
 def test_fills_are_reckoned_against_the_mark_at_the_press():
     fills = (
         FilledClose(symbol="BTCUSDT", sign=1, quantity=Decimal(2), average_price=Decimal(99), fee=Decimal("0.1"),
@@ -69,6 +86,21 @@ def test_a_fill_without_a_price_or_a_fee_is_said():
     )
     cost = reckon(fills, {"BTCUSDT": Decimal(100)})
     assert (cost.unpriced, cost.fees_known, cost.slippage) == (1, False, 0)
+
+
+def test_fills_that_cannot_be_reckoned_are_counted_and_those_of_nothing_passed_over():
+    nothing, unpriced, priced = (
+        FilledClose(symbol="BTCUSDT", sign=1, quantity=Decimal(quantity), average_price=price)
+        for quantity, price in ((0, None), (1, None), (1, Decimal(99)))
+    )
+    cost = reckon((nothing, unpriced, unpriced, priced), {"BTCUSDT": Decimal(100)})
+    assert (cost.unpriced, cost.notional, cost.slippage) == (2, 99, 1)
+
+
+def test_a_fee_in_no_named_asset_is_not_known():
+    fill = FilledClose(symbol="BTCUSDT", sign=1, quantity=Decimal(1), average_price=Decimal(99), fee=Decimal(1))
+    cost = reckon([fill], {"BTCUSDT": Decimal(100)})
+    assert (cost.fees, cost.fees_known) == ({}, False)
 
 
 def test_the_last_word_of_the_venue_counts_also_for_a_close_whose_answer_was_lost():

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import product
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -291,12 +292,36 @@ def test_the_heavier_side_gives_up_its_excess_first():
     assert quantities(*legs, naked=1_000) == {"BTCUSDT/BOTH": 80}
 
 
+@pytest.mark.parametrize("mark", ["100", "0.0001"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_heavier_side_gives_up_part_of_its_excess_and_the_hedge_shrinks(mark: str, sign: int):
+    # A limit of 60 units: 10 of the lighter side may go, as no more than 50 + 10 would lean; 20 and 40 of the heavier.
+    legs = (
+        a_leg(f"{100 * sign}", "BTCUSDT", mark_price=Decimal(mark), tick_size=Decimal(mark) / 10**4),
+        a_leg(f"{-50 * sign}", "ETHUSDT", mark_price=Decimal(mark), tick_size=Decimal(mark) / 10**4),
+    )
+    plan = plan_closes(legs, Flatten(naked_notional_max=60 * Decimal(mark)), now=NOW)
+    assert {close.leg.symbol: close.quantity for close in plan} == {"BTCUSDT": 60, "ETHUSDT": 10}
+
+
+def test_the_two_legs_of_a_symbol_are_a_book_of_their_own():
+    legs = (a_leg("50", side=LONG), a_leg("-100", side=SHORT), a_leg("50", "ETHUSDT", side=LONG))
+    assert quantities(*legs, naked=2_000) == {"BTCUSDT/SHORT": 20, "ETHUSDT/LONG": 20}
+
+
 def test_a_limit_smaller_than_any_order_still_lets_one_go():
     legs = (a_leg("2", "BTCUSDT"), a_leg("-1", "ETHUSDT"))
     assert quantities(*legs, naked=1) == {"BTCUSDT/BOTH": 1}
     even = (a_leg("1", "BTCUSDT"), a_leg("-1", "ETHUSDT"))
     whole = LotSize(step=Decimal(1), quantity_min=Decimal(1), quantity_max=Decimal(9))
     assert len(quantities(*(replace(leg, market_lot=whole, limit_lot=whole) for leg in even), naked=1)) == 1
+
+
+def test_that_one_order_is_of_the_heavier_side_however_little_it_leans_and_bounded_as_any():
+    near = a_leg("-0.005", "ETHUSDT", liquidation_price=Decimal(101))
+    legs = (a_leg("0.01", "BTCUSDT", liquidation_price=Decimal(20)), near)
+    (close,) = plan_closes(legs, Flatten(naked_notional_max=Decimal("0.01")), now=NOW)
+    assert (close.leg.symbol, close.price) == ("BTCUSDT", Decimal("99.8"))
 
 
 def test_a_hedge_whose_other_leg_is_stuck_is_kept():
@@ -327,6 +352,14 @@ def test_what_is_nearest_to_its_liquidation_for_its_size_goes_first():
     assert list(quantities(*legs, most=2)) == ["UNKNOWN/BOTH", "LARGE/BOTH"]
 
 
+def test_the_distance_to_a_liquidation_is_a_part_of_the_price():
+    legs = (
+        a_leg("1000", "CHEAP", mark_price=Decimal(1), liquidation_price=Decimal("0.8")),
+        a_leg("10", "DEAR", mark_price=Decimal(100), liquidation_price=Decimal(90)),
+    )
+    assert list(quantities(*legs)) == ["DEAR/BOTH", "CHEAP/BOTH"]
+
+
 def test_bands_double_up_to_the_last():
     assert bands(Flatten()) == tuple(map(Decimal, ("0.002", "0.004", "0.008", "0.016", "0.02")))
     assert bands(Flatten(band_first=Decimal("0.1"), band_last=Decimal("0.02"))) == (Decimal("0.02"),)
@@ -339,6 +372,24 @@ def test_a_close_is_bounded_by_its_rung_on_the_tick_and_inside():
     assert prices(a_leg("1"), LegMemory(rung=2)) == [Decimal("99.2")]
     assert prices(a_leg("1"), LegMemory(rung=99)) == [Decimal(98)]
     assert prices(a_leg("1", price_floor=Decimal("99.9")), LegMemory()) == [Decimal("99.9")]
+    assert prices(a_leg("-1", price_cap=Decimal("100.1")), LegMemory()) == [Decimal("100.1")]
+    assert prices(a_leg("1", mark_price=Decimal("0.5")), LegMemory()) == [Decimal("0.5")]  # 0.499, rounded up
+
+
+def test_where_no_limit_price_can_be_written_a_market_order_goes():
+    assert prices(a_leg("-1", mark_price=Decimal("0.004")), LegMemory()) == [None]  # less than a tick
+    assert prices(a_leg("1", limit_lot=None), LegMemory()) == [None]
+    assert prices(a_leg("1", tick_size=None), LegMemory()) == [None]
+    large = LotSize(step=Decimal(5), quantity_min=Decimal(5), quantity_max=Decimal(50))
+    assert prices(a_leg("1", limit_lot=large), LegMemory()) == [None]
+
+
+def test_a_limit_order_and_a_market_order_have_each_their_own_largest_size():
+    leg = a_leg(
+        "100", market_lot=replace(LOT, quantity_max=Decimal(10)), limit_lot=replace(LOT, quantity_max=Decimal(30))
+    )
+    assert quantities(leg) == {"BTCUSDT/BOTH": 30}
+    assert quantities(leg, memory={leg.key: LegMemory(since=NOW - timedelta(seconds=5))}) == {"BTCUSDT/BOTH": 10}
 
 
 def test_what_is_left_goes_at_the_market_and_where_that_is_refused_at_the_bound_of_the_venue():
@@ -365,6 +416,10 @@ def test_a_close_takes_a_share_of_what_stands_within_its_band():
     assert quantities(leg, memory={leg.key: LegMemory(rung=1)}) == {"BTCUSDT/BOTH": 30}
     assert quantities(replace(leg, book=())) == {"BTCUSDT/BOTH": Decimal("0.001")}
     assert quantities(replace(leg, book=None)) == {"BTCUSDT/BOTH": 100}
+    edge = a_leg("100", book=a_book(("100", "4"), ("99.8", "6"), ("99.79", "50")))
+    assert quantities(edge) == {"BTCUSDT/BOTH": 5}, "the band's own price is within it"
+    short = a_leg("-100", book=a_book(("100", "4"), ("100.2", "6"), ("100.21", "50")))
+    assert quantities(short) == {"BTCUSDT/BOTH": 5}
 
 
 def test_no_slice_leaves_dust_behind():
