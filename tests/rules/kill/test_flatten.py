@@ -428,6 +428,12 @@ def test_no_slice_leaves_dust_behind():
     assert lot.fit(Decimal(8), Decimal(8)) == lot.slice_min(Decimal(8)) == 8
     assert lot.fit(Decimal(6), Decimal(8)) == 0
     assert lot.fit(Decimal(4), Decimal(4)) == 0
+    assert [lot.slice_min(Decimal(whole)) for whole in (9, 10, 12)] == [9, 5, 5], "two smallest fit into ten"
+
+
+def test_a_quantity_is_cut_down_to_the_step_and_never_rounded_up():
+    lot = LotSize(step=Decimal(5), quantity_min=Decimal(5), quantity_max=Decimal(50))
+    assert lot.fit(Decimal(9), Decimal(100)) == 5
 
 
 def test_dust_is_tried_once_with_a_larger_order_in_one_way_mode_alone():

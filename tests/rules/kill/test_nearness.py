@@ -48,10 +48,50 @@ def test_the_newest_mark_counts() -> None:
     assert revalued(account, {}) == account
 
 
-def test_an_isolated_leg_stands_alone() -> None:
-    rich = cross().worth("1000000").isolating(BTC, "1", margin="1000")
-    poor = cross().worth("2000").isolating(BTC, "1", margin="1000")
-    assert distance(rich) == distance(poor)
+def test_what_every_leg_gains_and_loses_counts() -> None:
+    snapshot = cross().worth("20000").long(BTC, "1").short(ETH, "10").snapshot
+    assert snapshot.account is not None
+    moved = {symbol: replace(market, mark_price=market.mark_price - 100) for symbol, market in snapshot.markets.items()}
+    assert revalued(snapshot.account, moved).margin_balance == 20_000 - 100 + 10 * 100
+
+
+# 50,000 of notional takes 0.4 % of maintenance margin, which moves with the price; see ``margin_worlds.TIERS``.
+
+
+@pytest.mark.parametrize(
+    ("quantity", "entry_price", "backing"),
+    [("1", "50000", 1_000), ("1", "49000", 2_000), ("-1", "50000", 1_000), ("-1", "50500", 1_500)],
+)
+def test_an_isolated_leg_goes_as_far_as_its_margin_and_its_result_carry_it(
+    quantity: str, entry_price: str, backing: int
+) -> None:
+    world = cross().isolating(BTC, quantity, margin="1000", entry_price=entry_price)
+    found, sign = distance(world), 1 if Decimal(quantity) > 0 else -1
+    assert found is not None
+    required = Decimal("0.004") * 50_000 * (1 - sign * found)
+    assert abs(backing - found * 50_000 - required) < Decimal("0.001")
+
+
+def test_a_leg_within_the_unit_is_of_its_own_sign() -> None:
+    long, short = cross().worth("1000").long(BTC, "0.5"), cross().worth("1000").short(BTC, "0.5")
+    for world, sign in ((long, 1), (short, -1)):
+        found = distance(world)
+        assert found is not None
+        assert abs(1_000 - found * 25_000 - Decimal("0.004") * 25_000 * (1 - sign * found)) < Decimal("0.001")
+
+
+def test_what_backs_an_isolated_leg_backs_no_other() -> None:
+    alone = distance(cross().worth("20000").long(ETH, "10"), ETH)
+    beside = cross().worth("23000").long(ETH, "10").isolating(BTC, "1", margin="1000", entry_price="48000")
+    assert distance(beside, ETH) == alone, "1,000 of margin and 2,000 of its result"
+    under_water = cross().worth("20000").long(ETH, "10").isolating(BTC, "1", margin="1000", entry_price="52000")
+    assert distance(under_water, ETH) == alone, "what it has lost beyond its margin is not the account's"
+
+
+def test_a_hedge_of_the_leg_gains_nothing_and_needs_its_maintenance_margin() -> None:
+    found = distance(cross().worth("20000").long(BTC, "1").short(ETH, "0.4"))
+    assert found is not None
+    assert abs(20_000 - found * 50_000 - Decimal("0.004") * 51_000 * (1 - found)) < Decimal("0.001")
 
 
 @pytest.mark.parametrize(
