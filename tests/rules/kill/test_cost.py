@@ -126,3 +126,27 @@ def test_the_last_word_of_the_venue_counts_also_for_a_close_whose_answer_was_los
     assert cost.fees == {"USDT": Decimal(3)} and cost.fees_known
     assert filled_by_leg(events) == {"BTCUSDT/BOTH": Decimal(3)}
     assert reckoned(events[:1]) is None
+
+
+def test_only_what_the_venue_says_it_charged_is_a_fee():
+    leg = a_leg("1")
+    step = CloseStep(leg=leg, side=leg.side, quantity=Decimal(1), sequence=1)
+    sent = CloseSent(at=NOW, step=step, client_order_id="a", order_id="1", filled_quantity=Decimal(1),
+                     average_price=Decimal(99))  # fmt: skip
+    read = Surveyed(at=NOW, plain_orders=(), conditional_orders=(), positions=(leg,))
+    another = Tallied(at=NOW, fees=(Fee(order_id="2", amount=Decimal(5), asset="USDT"),))
+    cost = reckoned((read, sent, another))
+    assert cost is not None and (cost.fees, cost.fees_known) == ({}, False)
+
+
+def test_a_fill_that_the_venue_knows_no_order_of_has_no_fee():
+    leg = a_leg("1")
+    step = CloseStep(leg=leg, side=leg.side, quantity=Decimal(1), sequence=1)
+    fill = Fill(symbol="BTCUSDT", client_order_id="a", order_id=None, quantity=Decimal(1), average_price=Decimal(99))
+    events = (
+        Surveyed(at=NOW, plain_orders=(), conditional_orders=(), positions=(leg,)),
+        CloseFailed(at=NOW, step=step, client_order_id="a", error="lost"),
+        Tallied(at=NOW, fills=(fill,), fees=(Fee(order_id="1", amount=Decimal(5), asset="USDT"),)),
+    )
+    cost = reckoned(events)
+    assert cost is not None and (cost.fees, cost.fees_known, cost.slippage) == ({}, False, 1)

@@ -58,6 +58,41 @@ def test_f22_a_scope_comes_back_in_five_stages():
     assert stages == LADDER
 
 
+@pytest.mark.parametrize(
+    ("events", "why"),
+    [
+        ((asked(), asked()), "ann has asked already; withdraw that first"),
+        (
+            (asked(), Opened(at=after(1), by="ben"), asked()),
+            "it is coming back already; its limits grow with time alone",
+        ),
+        ((Withdrawn(),), "nobody has asked for it"),
+        ((Opened(at=after(1), by="ben"),), "nobody has asked for it"),
+        ((asked(), Opened(at=after(1), by="ben"), Opened(at=after(2), by="cy")), "nobody has asked for it"),
+        ((asked(), Opened(at=after(1), by="ann")), "ann asked for it: somebody else must approve"),
+        ((asked(TWO), Opened(at=after(9_999))), "it needs somebody else"),
+        ((asked(), Opened(at=after(899))), "the delay is not over"),
+    ],
+)
+def test_what_may_not_be_now_is_said_in_words(events: tuple[Event, ...], why: str):
+    state = walked(*events[:-1])
+    with pytest.raises(NotNow) as refusal:
+        evolve(state, events[-1])
+    assert str(refusal.value) == why
+
+
+def test_reduce_only_lasts_as_long_as_it_says():
+    reducing = walked(asked(), Opened(at=after(60), by="ben"))
+    assert evolve(reducing, Passed(at=after(359))).stage is Stage.REDUCING
+    assert evolve(reducing, Passed(at=after(360))).stage is Stage.RAMPING
+
+
+def test_the_limits_begin_with_their_first_share_to_the_second():
+    ramping = walked(asked(replace(TERMS, ramp_s=10)), Opened(at=after(60), by="ben"), Passed(at=after(360)))
+    shares = [ramping.share(after(seconds)) for seconds in (300, 360, 361, 370, 371)]
+    assert shares == [Decimal(share) for share in ("0.25", "0.25", "0.32", "1", "1")]
+
+
 _people = st.sampled_from(["ann", "ben", ""])
 _moments = st.integers(0, 10_000).map(after)
 _terms = st.sampled_from([TERMS, TWO])

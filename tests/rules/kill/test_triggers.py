@@ -257,6 +257,59 @@ def test_a_reduction_is_ruled_once_until_its_condition_was_gone_for_a_while() ->
     assert fired == [4, 1_904]
 
 
+def reduced() -> Tally:
+    """A loss has reduced the account, at the third look, four seconds on."""
+    tally = Tally()
+    for number in range(3):
+        tally, ruling = judge(tally, later(quiet(results=made("-700")), number * 2), SETTINGS)
+    assert ruling.action is REDUCE
+    return tally
+
+
+def test_a_ruled_reduction_is_remembered_while_it_is_calm_for_ten_minutes() -> None:
+    def known(seconds: float) -> bool:
+        tally, _ = judge(reduced(), later(quiet(), 4 + seconds), SETTINGS)
+        return tally.of(Trigger.DAILY_LOSS, REDUCE) is not None
+
+    assert [known(seconds) for seconds in (0, 600, 601)] == [True, True, False]
+
+
+def test_a_count_that_has_ruled_nothing_or_kills_ends_with_its_condition() -> None:
+    tally, _ = judge(Tally(), LOST, SETTINGS)
+    assert tally.of(Trigger.DAILY_LOSS, REDUCE) is not None and tally.of(Trigger.DAILY_LOSS, KILL) is not None
+    tally, _ = judge(tally, later(quiet(reading=seen()), 2), SETTINGS)
+    assert tally == Tally()
+    killed = Tally()
+    for number in range(3):
+        killed, ruling = judge(killed, later(LOST, number * 2), SETTINGS)
+    assert ruling.action is KILL
+    killed, _ = judge(killed, later(quiet(reading=seen()), 6), SETTINGS)
+    assert killed.of(Trigger.DAILY_LOSS, KILL) is None
+
+
+def test_a_count_waits_for_a_source_as_long_as_its_facts_are_fresh() -> None:
+    tally, _ = judge(Tally(), quiet(results=made("-700")), SETTINGS)
+
+    def known(seconds: float) -> bool:
+        blind = Evidence(at=NOW + timedelta(seconds=seconds), account="main")
+        return judge(tally, blind, SETTINGS)[0].of(Trigger.DAILY_LOSS, REDUCE) is not None
+
+    assert [known(seconds) for seconds in (1, 30, 31)] == [True, True, False]
+
+
+def test_what_cannot_be_said_begins_no_count() -> None:
+    assert judge(Tally(), Evidence(at=NOW, account="main"), SETTINGS)[0] == Tally()
+
+
+def test_of_two_conditions_only_the_one_that_is_due_has_ruled() -> None:
+    orders = quiet(results=made("-700"), unrecorded=OrdersSeen(count=1, newest=NOW))
+    tally, ruling = judge(Tally(), orders, SETTINGS)
+    assert (ruling.action, ruling.trigger) == (REDUCE, Trigger.UNRECORDED_ORDERS)
+    loss, found = tally.of(Trigger.DAILY_LOSS, REDUCE), tally.of(Trigger.UNRECORDED_ORDERS, REDUCE)
+    assert loss is not None and loss.ruled is None
+    assert found is not None and found.ruled == NOW
+
+
 def test_what_is_not_written_is_not_watched() -> None:
     everything = replace(
         LOST,
