@@ -10,7 +10,7 @@ import pytest
 from rules.model import OrderType, PositionSide, Side
 from rules.share import as_if_filled, is_anothers, known_book, own_book, own_pnl
 from rules.snapshot import Position, Share
-from tests.rules.builders import a_buy, an_account, an_open_order
+from tests.rules.builders import a_buy, an_account, an_amend, an_open_order
 
 D = Decimal
 ME, OTHER = "demo-bot", "other-bot"
@@ -57,6 +57,22 @@ def test_an_unknown_account_has_no_book():
     for book in (own_book, lambda picture: known_book(a_buy("BTCUSDT", "1"), picture)):
         with pytest.raises(ValueError, match=r"^the book of an unknown account$"):
             book(snapshot)
+
+
+def test_an_amend_is_of_one_of_the_bot_s_own_orders_or_of_an_unknown_one():
+    world = an_account().resting(
+        an_open_order(Side.BUY, "BTCUSDT", "1", "40000", order_id="1", client_order_id="a", bot=ME),
+        an_open_order(Side.BUY, "BTCUSDT", "1", "40000", order_id="2", client_order_id="b", bot=OTHER),
+    )
+
+    def replaced(world, **named):
+        return known_book(an_amend(Side.BUY, "BTCUSDT", "2", "41000", **named), world.snapshot)[1].replaces
+
+    assert [replaced(world, order_id=number) for number in ("1", "2")] == ["1", None]
+    assert [replaced(world, client_order_id=name) for name in ("a", "b")] == ["1", None]
+    under_way = a_buy("BTCUSDT", "1", client_order_id="a")
+    assert replaced(world.holding(under_way, bot=OTHER), client_order_id="a") == "1", "names are each bot's own"
+    assert replaced(world.holding(under_way, bot=ME), client_order_id="a") is None, "the name may be another's now"
 
 
 def test_positions_whose_owners_nobody_knows_are_everybody_s():

@@ -54,6 +54,15 @@ def test_hedge_legs_have_their_own_ranks():
     assert RULE.check(a_buy("BTCUSDT", "1", position_side=PositionSide.LONG), world.snapshot).observed == "4"
 
 
+def test_the_leg_that_would_grow_is_found_whichever_is_listed_first():
+    world = an_account().hedged().short("BTCUSDT", "1").long("BTCUSDT", "1").ranked("BTCUSDT", 4)
+    for order in (
+        a_buy("BTCUSDT", "1", position_side=PositionSide.LONG),
+        a_sell("BTCUSDT", "1", position_side=PositionSide.SHORT),
+    ):
+        assert AdlRank(rank_max=3).check(order, world.snapshot).code == "ADL_RANK_TOO_HIGH"
+
+
 def test_amends_are_judged_and_exits_pass():
     world = LONG.ranked("BTCUSDT", 4).resting(an_open_order(Side.BUY, "BTCUSDT", "1", "49000"))
     assert RULE.check(an_amend(Side.BUY, "BTCUSDT", "2", order_id="1"), world.snapshot) is not None
