@@ -11,6 +11,7 @@ from rules.decision import Enforcement, Measure, Verdict
 from rules.engine import decide, decide_batch
 from rules.flow.message_rate import MessageRate
 from rules.model import AdjustIsolatedMargin, Intent, OrderType, PositionSide, SetLeverage, SetPositionMode, Side
+from rules.objections import breaches_of
 from rules.order.exit_collar import ExitCollar
 from rules.order.instrument_filters import InstrumentFilters
 from rules.order.max_order_value import MaxOrderValue
@@ -518,6 +519,17 @@ def test_a_gate_that_crashes_keeps_nobody_in():
     world = replace(an_account().long("BTCUSDT", "1"), controls=None)
     assert judged(a_sell("BTCUSDT", "1", reduce_only=True), world).verdict is ALLOW
     assert codes(judged(a_buy("BTCUSDT", "1"), world)) == ["RULE_FAILED"]
+
+
+def test_a_gate_that_crashes_on_an_exit_spares_it_no_other_rule():
+    world = replace(an_account().long("BTCUSDT", "1"), controls=None)
+    decision = judged(a_sell("BTCUSDT", "1", "1", reduce_only=True), world)
+    assert (decision.verdict, codes(decision)) == (DENY, ["EXIT_PRICE_OUTSIDE_COLLAR"])
+
+
+def test_a_crash_is_told_by_its_kind_wherever_the_rule_is_asked():
+    (found,) = breaches_of([Measured(crashing=True)], a_buy("BTCUSDT", "1"), an_account().snapshot)
+    assert (found.code, found.message) == ("RULE_FAILED", "the rule could not be evaluated (ZeroDivisionError)")
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,27 @@ def test_a_bot_named_like_an_account_meets_only_its_own_limits():
     assert limits(policy, account="else", bot="demo", symbol="demo") == set()
 
 
+def test_names_that_the_policy_does_not_say_share_what_is_kept():
+    """However many bots, accounts and symbols ask, no more is kept than the policy has levels for."""
+    strangers = [
+        {"account": account, "bot": f"bot{number}", "symbol": symbol}
+        for number, (account, symbol) in enumerate([("a", "S"), ("b", "S"), ("a", "T"), (None, "S"), ("a", None)])
+    ]
+    assert len({id(POLICY.bound_to(**each)) for each in strangers}) == 1
+    known = [{**each, "bot": "demo-bot"} for each in strangers]
+    assert len({id(POLICY.bound_to(**each)) for each in known}) == 1
+
+
+def test_a_gate_is_asked_once():
+    bound = a_policy(MaxOrderValue(limit=Decimal(1))).bound_to(account=None, bot="b", symbol=None)
+    assert {type(each.rule) for each in bound.gates} == set(GATES)
+    assert not {type(each.rule) for each in (*bound.for_entries, *bound.for_exits)} & set(GATES)
+
+
+def test_a_policy_without_rules_looks_at_no_attempts():
+    assert Policy(name="none", owner="nobody@desk.example", version="0", rules=()).attempts_window_s == 0
+
+
 def test_rules_come_in_the_order_of_the_catalog_however_they_are_written():
     rules = a_policy(MaxLeverage(limit=Decimal(2)), MaxOrderValue(limit=Decimal(1))).rules_for(
         account=None, bot="b", symbol=None

@@ -41,6 +41,14 @@ def test_a_smaller_order_passes_and_is_the_headroom():
     assert judged(a_buy("BTCUSDT", "0.999"), world, RULE).verdict is Verdict.ALLOW
 
 
+def test_what_is_kept_of_one_symbol_and_side_is_not_used_for_another():
+    snapshot = forecast(0.5).snapshot
+    assert RULE.check(ENTRY, snapshot) is not None
+    assert RULE.check(a_sell("BTCUSDT", "1"), snapshot) is None
+    assert RULE.check(a_buy("ETHUSDT", "1"), snapshot) is None
+    assert RULE.check(ENTRY, snapshot) is not None
+
+
 def test_a_larger_order_does_not_pass_by_a_forecast_of_a_smaller_one():
     assert breach(forecast(0.5), a_buy("BTCUSDT", "1.001")) is not None
 

@@ -203,6 +203,13 @@ def test_one_that_waits_within_the_window_passes_however_far_the_market_has_run(
     assert chased(order("BTCUSDT", "1", inside, **limited), a_run(ran)) is None
 
 
+@pytest.mark.parametrize(("order", "trigger", "limit"), [(a_buy, "51000", "52000"), (a_sell, "48000", "47000")])
+def test_one_that_waits_outside_the_window_passes_while_the_market_has_not_run_there(order, trigger, limit):
+    """Its limit is no price of now: it is placed when the market has come to the trigger."""
+    command = order("BTCUSDT", "1", limit, order_type=OrderType.STOP, trigger_price=trigger)
+    assert chased(command, a_run("49920")) is None
+
+
 @pytest.mark.parametrize("seconds", [60, -60])
 def test_a_window_may_be_a_minute_away(seconds):
     assert chased(a_buy("BTCUSDT", "1", "49920"), a_run(seconds_ago=seconds)) is None
