@@ -403,6 +403,8 @@ def test_settings_of_a_symbol_are_those_listed_or_the_usual_ones() -> None:
     assert account.settings_of("BTCUSDT") == replace(usual, symbol="BTCUSDT")
     assert replace(account, settings=world.account.settings).settings_of("BTCUSDT") == world.account.settings[0]
     assert replace(account, usual_settings=None).settings_of("BTCUSDT") is None
+    assert account.margin_mode_of("BTCUSDT") is MarginMode.CROSS
+    assert replace(account, usual_settings=None).margin_mode_of("BTCUSDT") is None
 
 
 @pytest.mark.parametrize("symbol", ["BTCUSDT", "ETHUSDT"])

@@ -104,6 +104,8 @@ def test_only_the_own_shares_make_the_own_result():
     world = an_account().sharing(ME, "BTCUSDT", "1", "49000").sharing(ME, "ETHUSDT", "-2", "2400")
     assert own_pnl(world.sharing(OTHER, "BTCUSDT", "1", "1").sharing("", "BTCUSDT", "1", "1").snapshot) == 800
     assert own_pnl(replace(world.snapshot, bot=OTHER)) == 0
+    snapshot = world.sharing(OTHER, "BTCUSDT", "1", "1").snapshot
+    assert [own_pnl(replace(snapshot, bot=bot)) for bot in (ME, OTHER, ME)] == [800, 49_999, 800]
     assert own_pnl(world.unsurveyed().snapshot) == 0
 
 

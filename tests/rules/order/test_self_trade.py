@@ -225,6 +225,13 @@ def test_one_that_reaches_anything_is_not_hidden_by_one_that_does_not():
     assert crosses(a_buy("BTCUSDT", "1", "1"), world.unmarked("BTCUSDT"))
 
 
+def test_a_limit_beside_an_order_that_reaches_so_far_keeps_its_own_price():
+    world = an_account().holding(a_sell("BTCUSDT", "1")).resting(an_open_order(SELL, "BTCUSDT", "1", "40000"))
+    found = breach(a_buy("BTCUSDT", "1", "40000"), world)
+    assert found is not None and found.limit == "40000", "the one without a limit reaches 47,500 alone"
+    assert breach(a_buy("BTCUSDT", "1", "39999.9"), world) is None
+
+
 def test_an_amend_under_way_meets_at_its_new_price_and_at_the_old():
     world = selling("55000", order_id="9")
     moved = world.holding(an_amend(SELL, "BTCUSDT", "1", "51000", order_id="9"))

@@ -1,6 +1,6 @@
 """How far the market must move before the venue liquidates: too near is refused, with the size that fits."""
 
-from decimal import Decimal
+from decimal import ROUND_DOWN, ROUND_UP, Decimal, localcontext
 
 import pytest
 
@@ -45,6 +45,15 @@ def test_the_refusal_says_where_the_leg_would_end():
     assert (found.observed, found.limit) == ("0.1968", "0.2")
     assert found.message == "BTCUSDT could be liquidated by a move of 0.1968 against it, at 40160.64257028"
     assert found.advice == "size down: a smaller order leaves more distance; so does more margin"
+
+
+def test_the_refusal_rounds_as_it_always_does_whatever_else_in_the_process_rounds():
+    plain = breach(a_buy("BTCUSDT", "1.03"))
+    for rounding in (ROUND_UP, ROUND_DOWN):
+        with localcontext() as context:
+            context.rounding = rounding
+            found = breach(a_buy("BTCUSDT", "1.03"))
+        assert (found.observed, found.message) == (plain.observed, plain.message)
 
 
 def test_what_rests_and_is_under_way_takes_room():
