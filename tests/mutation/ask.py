@@ -32,7 +32,7 @@ import pytest
 AT_ONCE: Final = 2
 CPU_MIN_S: Final = 4
 CPU_TIMES: Final = 3
-"""A mutant has so many times the seconds that its tests take without it, and these: after that it is one without end."""
+"""A mutant has so many times the seconds that its tests take without it, and these: then it is a loop without end."""
 MEMORY_MAX: Final = 2 << 30
 """Bytes of address space: a loop without end may fill the memory before its time is up."""
 
