@@ -305,8 +305,10 @@ def test_a_heavier_side_gives_up_part_of_its_excess_and_the_hedge_shrinks(mark: 
 
 
 def test_the_two_legs_of_a_symbol_are_a_book_of_their_own():
-    legs = (a_leg("50", side=LONG), a_leg("-100", side=SHORT), a_leg("50", "ETHUSDT", side=LONG))
-    assert quantities(*legs, naked=2_000) == {"BTCUSDT/SHORT": 20, "ETHUSDT/LONG": 20}
+    others = a_leg("25", "ETHUSDT", side=LONG), a_leg("25", "SOLUSDT", side=LONG)
+    plan = quantities(a_leg("50", side=LONG), a_leg("-100", side=SHORT), *others, naked=2_000)
+    assert "BTCUSDT/LONG" not in plan, "without it the short leans further than it does"
+    assert plan["BTCUSDT/SHORT"] == plan["ETHUSDT/LONG"] + plan["SOLUSDT/LONG"] == 20
 
 
 def test_a_limit_smaller_than_any_order_still_lets_one_go():
