@@ -320,10 +320,10 @@ def test_a_limit_smaller_than_any_order_still_lets_one_go():
 
 
 def test_that_one_order_is_of_the_heavier_side_however_little_it_leans_and_bounded_as_any():
-    near = a_leg("-0.005", "ETHUSDT", liquidation_price=Decimal(101))
+    near = a_leg("-0.01", "ETHUSDT", mark_price=Decimal(99), liquidation_price=Decimal(100))
     legs = (a_leg("0.01", "BTCUSDT", liquidation_price=Decimal(20)), near)
-    (close,) = plan_closes(legs, Flatten(naked_notional_max=Decimal("0.01")), now=NOW)
-    assert (close.leg.symbol, close.price) == ("BTCUSDT", Decimal("99.8"))
+    (close,) = plan_closes(legs, Flatten(naked_notional_max=Decimal("0.001")), now=NOW)
+    assert (close.leg.symbol, close.quantity, close.price) == ("BTCUSDT", LOT.smallest, Decimal("99.8"))
 
 
 def test_a_hedge_whose_other_leg_is_stuck_is_kept():
