@@ -5,7 +5,7 @@
 
 It fails under 90 %, for a mutant that was not asked, and for a survivor without a reason.
 
-Reads the results that mutmut keeps beside its copies (``mutants/**/*.meta``) and the reasons in ``survivors.toml``.
+Reads the results that are kept beside mutmut's copies (``mutants/**/*.meta``) and the reasons in ``survivors.toml``.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.latency import machine
+from tests.mutation.ask import AT_ONCE
 
 RESULTS: Final = Path("mutants")
 REASONS: Final = Path(__file__).with_name("survivors.toml")
 SCORE_MIN: Final = 90.0
 """Percent of all mutants that were asked."""
 
-# mutmut's exit codes: pytest failed, or broke; a test ran out of its time, which is a failure too.
+# Exit codes: pytest failed, or broke; a test ran out of its time, which is a failure too.
 KILLED: Final = {1, 3, 24, -24, 36, 152, 255}
 SURVIVED: Final = 0
 
@@ -98,7 +99,7 @@ def page(
         + (f" ({unasked} more were not run)." if unasked else "."),
         "",
         f"{tool}; {machine()}; {sum(each.seconds for each in files) / 60:.0f} minutes of tests,"
-        f" one at a time, the last at {datetime.fromtimestamp(max(each.at for each in files), UTC):%Y-%m-%d %H:%M} UTC."
+        f" {AT_ONCE} at a time, the last at {datetime.fromtimestamp(max(each.at for each in files), UTC):%Y-%m-%d %H:%M} UTC."
         " The seven slowest properties are left out (`[tool.mutmut]` in `pyproject.toml`): a mutant that only they"
         " would kill counts as a survivor. What stands outside functions, such as a limit's default, is not mutated.",
         "",

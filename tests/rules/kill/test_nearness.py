@@ -73,8 +73,13 @@ def test_an_isolated_leg_goes_as_far_as_its_margin_and_its_result_carry_it(
 
 
 def test_a_leg_within_the_unit_is_of_its_own_sign() -> None:
-    long, short = cross().worth("1000").long(BTC, "0.5"), cross().worth("1000").short(BTC, "0.5")
-    for world, sign in ((long, 1), (short, -1)):
+    worlds = (
+        (cross().worth("1000").long(BTC, "0.5"), 1),
+        (cross().worth("1000").short(BTC, "0.5"), -1),
+        (cross().isolating(BTC, "0.5", margin="1000"), 1),
+        (cross().isolating(BTC, "-0.5", margin="1000"), -1),
+    )
+    for world, sign in worlds:
         found = distance(world)
         assert found is not None
         assert abs(1_000 - found * 25_000 - Decimal("0.004") * 25_000 * (1 - sign * found)) < Decimal("0.001")

@@ -205,6 +205,13 @@ def test_a_leg_that_is_given_up_is_held_as_given_up_whatever_else_is_halted():
     assert (state.cause, state.cause_symbols) == (Cause.CLOSED, ("LUNAUSDT",))
 
 
+def test_halted_symbols_are_named_only_where_they_are_the_cause():
+    state = after(a_survey(1, a_leg("1"), a_leg("1", "LUNAUSDT", trading=False)))
+    assert degraded(state, "x", Cause.CLOSED).cause_symbols == ("LUNAUSDT",)
+    assert degraded(state, "x", Cause.BANNED).cause_symbols == ()
+    assert degraded(after(), "x", Cause.CLOSED).cause_symbols == (), "nothing was ever read"
+
+
 @pytest.mark.parametrize(
     ("survey", "unreachable", "cause"),
     [
