@@ -99,7 +99,8 @@ def page(
         + (f" ({unasked} more were not run)." if unasked else "."),
         "",
         f"{tool}; {machine()}; {sum(each.seconds for each in files) / 60:.0f} minutes of tests,"
-        f" {AT_ONCE} at a time, the last at {datetime.fromtimestamp(max(each.at for each in files), UTC):%Y-%m-%d %H:%M} UTC."
+        f" {AT_ONCE} at a time, the last at"
+        f" {datetime.fromtimestamp(max(each.at for each in files), UTC):%Y-%m-%d %H:%M} UTC."
         " The seven slowest properties are left out (`[tool.mutmut]` in `pyproject.toml`): a mutant that only they"
         " would kill counts as a survivor. What stands outside functions, such as a limit's default, is not mutated.",
         "",
