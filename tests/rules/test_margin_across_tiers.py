@@ -9,6 +9,7 @@ import pytest
 
 from rules.margin.known import MarginUnknown
 from rules.margin.maintenance import maintenance_margin
+from rules.margin.moves import Moving, distance_to_liquidation
 from rules.model import Command, MarginMode, PositionSide, Side
 from tests.rules.builders import World, a_buy, a_sell, an_open_order
 from tests.rules.position.margin_worlds import TIERS, cross, isolated
@@ -43,6 +44,12 @@ def test_a_tier_that_the_first_line_leads_to_and_the_answer_does_not_reach_is_le
     assert 90_000 * (1 + line("412200", "90000", SELL, FIRST)) > 500_000
     assert 90_000 * (1 + line("412200", "90000", SELL, SECOND)) < 500_000
     assert alone("412200", "90000", SELL) == line("412200", "90000", SELL, SECOND)
+
+
+@pytest.mark.parametrize("growing", [True, False])
+def test_a_leg_of_nothing_changes_nothing(growing: bool) -> None:
+    legs = [Moving(D(notional), (D(notional),), growing, TIERS) for notional in ("50000", "0")]
+    assert distance_to_liquidation(D(10_000), legs) == distance_to_liquidation(D(10_000), legs[:1])
 
 
 def test_what_is_missing_is_called_the_margin_tiers() -> None:
