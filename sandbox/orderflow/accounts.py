@@ -1,7 +1,7 @@
 """The cast: two or more accounts of each way to trade, each drawn from the seed, and its orders without incidents.
 
 What happens to every real bot happens here: deploys that change settings a little and start with orders placed anew,
-pauses, a symbol more now and then, sizes that follow equity.
+pauses, a symbol more now and then, sizes that follow equity and step with a deposit or a withdrawal.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ SPARE: Final = 3
 _DEPLOYS_PER_DAY: Final = 1 / 8
 _PAUSES_PER_DAY: Final = 1 / 12
 _NEW_SYMBOLS_PER_DAY: Final = 1 / 25
+_TRANSFERS_PER_DAY: Final = 1 / 45
 
 
 def account_names(each: int = 2) -> list[str]:
@@ -91,12 +92,17 @@ def _life(habits: Habits, rng: random.Random, minutes: int) -> Iterator[tuple[in
     for at in range(minutes):
         if at and at % MINUTES_A_DAY == 0:
             habits.next_day()
-        chance = rng.random() * MINUTES_A_DAY
-        if chance < _DEPLOYS_PER_DAY:
+        if _happens(rng, _DEPLOYS_PER_DAY):
             habits.deploy()
             away_until = at + rng.randint(1, 6)
-        elif chance < _DEPLOYS_PER_DAY + _PAUSES_PER_DAY:
+        if _happens(rng, _PAUSES_PER_DAY):
             away_until = at + rng.randint(10, 90)
-        elif chance < _DEPLOYS_PER_DAY + _PAUSES_PER_DAY + _NEW_SYMBOLS_PER_DAY:
+        if _happens(rng, _NEW_SYMBOLS_PER_DAY):
             habits.take_up_symbol()
+        if _happens(rng, _TRANSFERS_PER_DAY):
+            habits.notional *= rng.uniform(0.6, 1.8)
         yield at, (None if at > away_until or not away_until else at == away_until)
+
+
+def _happens(rng: random.Random, per_day: float) -> bool:
+    return rng.random() * MINUTES_A_DAY < per_day

@@ -16,8 +16,9 @@ import numpy as np
 from sandbox.orderflow.market import MINUTES_A_DAY, Market, market_of
 
 COLUMNS: Final = ("symbol", "ts", "close")
-BARS_MAX: Final = 5_000_000
+BARS_MAX: Final = 2_000_000
 SYMBOLS_MIN: Final = 6
+SYMBOL_LENGTH_MAX: Final = 16
 
 
 class BarFileError(ValueError):
@@ -26,7 +27,10 @@ class BarFileError(ValueError):
 
 def read_market(path: Path, days: int) -> Market:
     """The first `days` whole days (UTC) of the file. Errors: `BarFileError`, `OSError`."""
-    closes = _read(path)
+    try:
+        closes = _read(path)
+    except (UnicodeDecodeError, csv.Error) as trouble:
+        raise BarFileError(f"{path}: {trouble}") from trouble
     if len(closes) < SYMBOLS_MIN:
         raise BarFileError(f"{path}: {len(closes)} symbols; the bots need at least {SYMBOLS_MIN}")
     first = max(min(of_symbol) for of_symbol in closes.values()) - 60
@@ -50,8 +54,10 @@ def _read(path: Path) -> dict[str, dict[int, float]]:
                 raise BarFileError(f"{path}: more than {BARS_MAX} bars")
             try:
                 ts, close = int(float(cells["ts"])), float(cells["close"])
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 raise BarFileError(f"{path}:{number}: ts and close must be numbers") from None
+            if not 0 < len(cells["symbol"] or "") <= SYMBOL_LENGTH_MAX:
+                raise BarFileError(f"{path}:{number}: a symbol has 1 to {SYMBOL_LENGTH_MAX} letters")
             if ts % 60 or not 0 < close < math.inf:
                 raise BarFileError(f"{path}:{number}: a minute's close must end on a minute and be above zero")
             closes.setdefault(cells["symbol"], {})[ts] = close

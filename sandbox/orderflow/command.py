@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--each", type=_each, default=2, help="accounts of each of the six styles (default 2)")
     parser.add_argument("--out", type=_out, required=True, metavar="FILE", help="the orders, .jsonl or .csv")
-    parser.add_argument("--labels", type=Path, metavar="FILE", help="the incidents (default FILE.labels.jsonl)")
+    parser.add_argument("--labels", type=_in_a_folder, metavar="FILE", help="the incidents (default FILE.labels.jsonl)")
     parser.add_argument("--clean", action="store_true", help="nothing goes wrong: no incidents")
     parser.add_argument(
         "--bars",
@@ -75,7 +75,15 @@ def _between(text: str, low: int, high: int) -> int:
 
 
 def _out(text: str) -> Path:
-    path = Path(text)
+    path = _in_a_folder(text)
     if path.suffix not in SUFFIXES:
         raise argparse.ArgumentTypeError(f"must end in {' or '.join(SUFFIXES)}: {text!r}")
+    return path
+
+
+def _in_a_folder(text: str) -> Path:
+    """Looked at before minutes of work, not after them."""
+    path = Path(text)
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {str(path.parent)!r}")
     return path
