@@ -11,11 +11,11 @@ _FALL = -0.05
 
 
 class CostAveraging:
-    """Four orders a day to some fifty. One kind buys day and night, the other within its hours of the day."""
+    """A few orders a day to some eighty. One kind buys day and night, the other within its hours of the day."""
 
     def __init__(self, habits: Habits, draw: random.Random) -> None:
         self._habits = habits
-        self._every_min = draw.choice((60, 90, 120, 240))
+        self._every_min = draw.choice((60, 90, 120, 240, 360))
         self._offset_min = draw.randrange(self._every_min)
         self._from_h, self._hours = (draw.randint(5, 9), draw.randint(8, 13)) if draw.random() < 0.6 else (0, 24)
         self._skips = draw.uniform(0, 0.06)
