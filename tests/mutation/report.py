@@ -104,6 +104,10 @@ def page(
         " The seven slowest properties are left out (`[tool.mutmut]` in `pyproject.toml`): a mutant that only they"
         " would kill counts as a survivor. What stands outside functions, such as a limit's default, is not mutated.",
         "",
+        "mutmut makes the mutants and finds out which tests reach them; `tests/mutation/ask.py` asks each in a process"
+        " of its own, in which no other test has run. What was killed before in a function that has not changed since"
+        " is not asked again.",
+        "",
         "| file | mutants | killed | survivors | % |",
         "|---|---|---|---|---|",
     ]

@@ -521,6 +521,33 @@ def test_a_gate_that_crashes_keeps_nobody_in():
     assert codes(judged(a_buy("BTCUSDT", "1"), world)) == ["RULE_FAILED"]
 
 
+def test_an_entry_that_nothing_objects_to_keeps_its_measures_and_needs_no_advice():
+    decision = judged(a_buy("BTCUSDT", "1"), an_account(), Measured())
+    assert (decision.verdict, decision.breaches, decision.advice) == (ALLOW, (), ())
+    assert [each.value for each in decision.measures] == ["desk, BTCUSDT"]
+
+
+@pytest.mark.parametrize("world", [an_account(), an_account().unsurveyed()])
+@pytest.mark.parametrize("objecting", [True, False])
+def test_a_decision_bears_the_version_of_the_policy_and_of_what_was_known(world, objecting):
+    policy = a_policy(Measured(objecting=objecting))
+    decision = decide(a_cancel() if world.account is None else a_buy("BTCUSDT", "1"), world.snapshot, policy)
+    assert decision.policy_version == policy.version
+    assert decision.snapshot_version == (7 if world.account is not None else None)
+
+
+def test_only_a_refused_entry_is_told_that_limits_are_growing():
+    """An exit that is refused, and an entry that is only reported on, are not refused by any of them."""
+    world = an_account().long("BTCUSDT", "1")
+    growing = replace(world, controls=replace(world.controls, ramp=Decimal("0.5")))
+    told = "limits of size are at 50 % after a re-arm, and growing"
+    assert told in judged(a_buy("BTCUSDT", "1"), growing, Measured(objecting=True)).advice
+    reported = judged(a_buy("BTCUSDT", "1"), growing, Measured(objecting=True, enforcement=Enforcement.REPORT))
+    assert (reported.verdict, reported.advice) == (ALLOW, ())
+    refused_exit = judged(a_sell("BTCUSDT", "1", "1", reduce_only=True), growing)
+    assert refused_exit.verdict is DENY and told not in refused_exit.advice
+
+
 def test_a_gate_that_crashes_on_an_exit_spares_it_no_other_rule():
     world = replace(an_account().long("BTCUSDT", "1"), controls=None)
     decision = judged(a_sell("BTCUSDT", "1", "1", reduce_only=True), world)
