@@ -54,6 +54,12 @@ def test_a_bot_named_like_an_account_meets_only_its_own_limits():
     assert limits(policy, account="else", bot="demo", symbol="demo") == set()
 
 
+def test_a_name_with_a_colon_has_its_own_limits():
+    policy = a_policy(MaxOrderValue(limit=Decimal(2), level="bot:a:b"))
+    assert limits(policy, bot="a:b") == {2}
+    assert limits(policy, bot="b") == set()
+
+
 def test_names_that_the_policy_does_not_say_share_what_is_kept():
     """However many bots, accounts and symbols ask, no more is kept than the policy has levels for."""
     strangers = [

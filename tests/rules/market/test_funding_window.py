@@ -83,10 +83,11 @@ def test_what_is_held_already_is_not_its_matter():
     assert breach(funded("0.01").long("BTCUSDT", "5"), a_sell("BTCUSDT", "1")) is None
 
 
-def test_rate_and_time_are_recorded():
-    measures = RULE.measure(a_sell("BTCUSDT", "1"), funded("0.0003", 61.9).snapshot)
+@pytest.mark.parametrize(("order", "paid"), [(a_buy, "0.03 %"), (a_sell, "-0.03 %")])
+def test_rate_and_time_are_recorded(order, paid):
+    measures = RULE.measure(order("BTCUSDT", "1"), funded("0.0003", 61.9).snapshot)
     assert [(each.rule_id, each.name, each.value, each.unit) for each in measures] == [
-        ("funding_window", "funding_paid", "-0.03 %", "of notional"),
+        ("funding_window", "funding_paid", paid, "of notional"),
         ("funding_window", "funding_in", "61", "s"),
     ]
 

@@ -133,3 +133,9 @@ def test_off_the_step_with_no_step_above_the_minimum_leaves_no_size():
     world = an_account().listing("BTCUSDT", quantity_min=Decimal("0.0015"))
     found = FILTERS.check(a_buy("BTCUSDT", "0.0017", "75000"), world.snapshot)
     assert (found.code, found.headroom) == ("QUANTITY_OFF_STEP", 0)
+
+
+def test_what_is_off_the_step_fits_when_rounded_down_to_the_step_of_its_own_kind():
+    market, limit = (FILTERS.check(a_buy("BTCUSDT", "1.0005", *price), WORLD.snapshot) for price in ((), ("50000",)))
+    assert (market.headroom, limit.headroom) == (Decimal("1.00"), Decimal("1.000"))
+    assert FILTERS.check(a_buy("BTCUSDT", "0.015"), WORLD.snapshot).headroom == Decimal("0.01")
