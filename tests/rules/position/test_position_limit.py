@@ -89,7 +89,8 @@ def test_one_direction_may_be_limited_alone(rule, order, other, word):
 def test_net_is_limited_either_way(order):
     assert code(NET, order("BTCUSDT", "2"), an_account()) is None
     found = NET.check(order("BTCUSDT", "2.001"), an_account().snapshot)
-    assert (found.observed, found.message) == ("100050.00", "BTCUSDT net position could reach 100050.00")
+    assert (found.observed, found.limit) == ("100050.00", "100000.00")
+    assert found.message == "BTCUSDT net position could reach 100050.00"
 
 
 def test_the_other_leg_is_no_credit_to_net():
