@@ -33,6 +33,18 @@ def test_the_limit_itself_is_allowed_and_a_little_more_is_not(symbol, whose):
     assert found.advice == "reduce the position or add margin; reduce-only orders and cancels pass"
 
 
+def test_what_is_kept_of_one_symbol_or_rule_is_not_used_for_another():
+    snapshot = HOLDING.forecasting("liquidation", 0.4, symbol="BTCUSDT").snapshot
+    later = replace(RULE, horizon_s=60)
+    for order, rule, refuses in (
+        (a_buy("ETHUSDT", "1"), RULE, False),
+        (ENTRY, RULE, True),
+        (ENTRY, later, False),
+        (a_buy("ETHUSDT", "1"), RULE, False),
+    ):
+        assert (rule.check(order, snapshot) is not None) is refuses
+
+
 @pytest.mark.parametrize("rule", [RULE, STRICT], ids=["pass", "refuse"])
 def test_a_flat_account_is_held_to_a_forecast_too(rule):
     assert breach(an_account().forecasting("liquidation", 0.9), rule) is not None
