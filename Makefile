@@ -77,7 +77,8 @@ proof: .venv/.dev
 	PERPGUARD_PROOF=100 $(PY) -m pytest -m full -k proof
 
 # Goes on where it was stopped. mutmut makes the mutants and finds out which tests reach them (it has no command for that
-# alone, so one small file is named), tests.mutation.ask asks. Mutants that survived an earlier run are asked again: the tests may be better now.
+# alone, so one small file is named); tests.mutation.ask asks. Mutants that survived an earlier run are asked again: the
+# tests may be better now.
 # MUTANTS='rules.outside*' asks these only; the report then fails for the others, as long as they were not asked.
 mutation: .venv-mutation/.done
 	.venv-mutation/bin/python -m tests.mutation.report forget-survivors
