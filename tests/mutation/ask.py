@@ -147,6 +147,8 @@ def _run(session: pytest.Session, key: str, items: Sequence[pytest.Item], tell: 
             if session.testsfailed:
                 break
         code = FOUND if session.testsfailed else MISSED
+    except MemoryError:
+        code = FOUND  # The test failed for it, and there was no room left to say so.
     finally:
         os._exit(code)
 
