@@ -6,7 +6,7 @@ Counts decay exponentially instead of sliding: the state is a number each, and a
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from math import exp, log, log1p
+from math import exp, log
 from typing import Any, Final
 
 from proxy.signals.evidence.event import OrderEvent
@@ -101,7 +101,7 @@ class Pace:
         self.notional, self.distance = size, distance
         found[Kind.SAME_SIDE] = log(self.same_side)
         found[Kind.REPEATED] = log(self.repeated)
-        found[Kind.FLIPS] = log1p(self.flips)
+        found[Kind.FLIPS] = log(max(1, self.flips))
 
     def _sharp(self, event: OrderEvent, now: float, found: list[float]) -> None:
         if event.distance_bps is not None and event.distance_bps < SHARP_BPS:
@@ -109,7 +109,7 @@ class Pace:
         if event.symbol == self.sharp_symbol and event.side != self.sharp_side and now - self.sharp_at < FLIP_GAP_S:
             self.sharp_flips += 1
         self.sharp_at, self.sharp_symbol, self.sharp_side = now, event.symbol, event.side
-        found[Kind.SHARP_FLIPS] = log1p(self.sharp_flips)
+        found[Kind.SHARP_FLIPS] = log(max(1.0, self.sharp_flips))
 
     def state(self) -> dict[str, Any]:
         """The counts as plain data."""

@@ -43,9 +43,9 @@ def told(kind: Kind, x: float, most: float | None, event: OrderEvent, *, usual_m
         case Kind.REPEATED:
             return _counted(f"times the same order{on} in quick succession", x, most)
         case Kind.FLIPS:
-            return f"{math.expm1(x):.0f} changes of side{on} in a row{_at_most(most, math.expm1)}"
+            return f"{math.exp(x):.0f} changes of side{on} in a row{_at_most(most, math.exp)}"
         case Kind.SHARP_FLIPS:
-            return f"{math.expm1(x):.1f} changes of side at the market{on} in seconds{_at_most(most, math.expm1)}"
+            return f"{math.exp(x):.1f} changes of side at the market{on} in seconds{_at_most(most, math.exp)}"
         case Kind.CHURN:
             return f"{math.exp(x):.1f} cancels for each order of the last minute{_at_most(most, math.exp)}"
         case Kind.TURNOVER:
