@@ -42,8 +42,8 @@ NEW_NORMAL_DAYS: Final = 3.0
 TARGET: Final = 0.7
 """Weak alarms a day that the account's threshold is steered to; strong ones are a tenth of that, or incidents."""
 
-EASE_STEP: Final = 0.1
-EASE_MAX: Final = 0.7
+EASE_STEP: Final = 0.15
+EASE_MAX: Final = 1.3
 EASE_MIN: Final = -1.5
 EASE_AFTER_DAYS: Final = 3.0
 """Budgets, pooled scales and overlapping kinds make the sum careful. What an account does not spend comes back to it,

@@ -22,7 +22,7 @@ KEPT_A_DAY: Final = 12
 """Maxima kept of each day: no single wild day makes up more than that of the tail."""
 
 MOST: Final = 20
-PRIOR: Final = 4.0
+PRIOR: Final = 6.0
 BLOCKS_NEEDED: Final = 12
 COLD_DAYS: Final = 1.0
 """With less than this an account is cold: only what is absurd for any account alarms, and new for this one."""
