@@ -1,0 +1,161 @@
+"""What all symbols did in the same hours, and what was foreseen of each: the history that scenarios are taken from.
+
+An hour of a symbol is its low, high and close as log returns on the close before, beside the forecast volatility of
+what followed it. A scenario is one window of history, the same hours for every symbol, each symbol's path in it
+multiplied by its volatility forecast of now over that of then. So symbols fall together as they have fallen together,
+and nothing is assumed independent.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proxy.signals.tails import Array
+
+HORIZONS_H: Final = (1, 8, 24)
+"""The horizons that are foreseen, in hours."""
+
+HOURS_KEPT: Final = 180 * 24
+_COLUMNS: Final = 3 + len(HORIZONS_H)
+_PATH_MAX: Final = 3.0
+"""A scaled log price beyond this is cut: twentyfold is far enough for anything, and e to it stays a number."""
+
+_LOW, _HIGH, _CLOSE = range(3)
+
+
+class Hour(NamedTuple):
+    """One closed hour: log returns on the close before, and the volatility then forecast for each of ``HORIZONS_H``."""
+
+    low: float
+    high: float
+    close: float
+    scales: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenarios:
+    """Log prices relative to now, by scenario, hour and symbol."""
+
+    low: Array
+    high: Array
+    close: Array
+
+    def __len__(self) -> int:
+        return len(self.close)
+
+
+class _Series:
+    """One symbol's hours in a ring: the row of an hour is overwritten by the one ``HOURS_KEPT`` later."""
+
+    def __init__(self) -> None:
+        self.rows = np.full((HOURS_KEPT, _COLUMNS), np.nan, dtype=np.float32)
+        self.hours = np.full(HOURS_KEPT, -1, dtype=np.int64)
+        self.last = -1
+
+    def between(self, first: int, last: int) -> NDArray[np.float32]:
+        """The rows of these hours, both included, oldest first; a missing hour is NaN."""
+        hours = np.arange(first, last + 1)
+        places = hours % HOURS_KEPT
+        rows = self.rows[places]
+        rows[self.hours[places] != hours] = np.nan
+        return rows
+
+
+class JointHistory:
+    """The last ``HOURS_KEPT`` hours of every symbol. An hour's number is its end in hours since 1970."""
+
+    def __init__(self) -> None:
+        self._series: dict[str, _Series] = {}
+
+    def add(self, symbol: str, number: int, hour: Hour) -> None:
+        """An hour has closed; one that is not later than the last known is passed over."""
+        series = self._series.setdefault(symbol, _Series())
+        if number <= series.last:
+            return
+        place = number % HOURS_KEPT
+        series.rows[place] = (hour.low, hour.high, hour.close, *hour.scales)
+        series.hours[place] = number
+        series.last = number
+
+    def keep_only(self, symbols: Iterable[str]) -> None:
+        """Forget every other symbol."""
+        kept = set(symbols)
+        self._series = {symbol: series for symbol, series in self._series.items() if symbol in kept}
+
+    def common(self, symbols: Sequence[str]) -> CommonHours:
+        """A copy of the hours of these symbols up to the last that all have; another thread may work on it."""
+        series = [self._series.get(symbol) or _Series() for symbol in symbols]
+        last = min((each.last for each in series), default=-1)
+        first = max(0, last - HOURS_KEPT + 1)
+        rows = np.stack([each.between(first, last) for each in series], axis=1) if last >= 0 else _no_rows(len(symbols))
+        return CommonHours(tuple(symbols), rows)
+
+    def state(self, symbol: str) -> dict[str, Any]:
+        """One symbol's hours as plain data."""
+        series = self._series.get(symbol) or _Series()
+        rows = (
+            series.between(max(0, series.last - HOURS_KEPT + 1), series.last) if series.last >= 0 else _no_rows(1)[:, 0]
+        )
+        return {"last": series.last, "rows": base64.b85encode(rows.tobytes()).decode()}
+
+    def restore(self, symbol: str, state: Mapping[str, Any]) -> None:
+        """Take up one symbol's hours. Raises ``ValueError``, ``KeyError`` or ``TypeError`` for anything else."""
+        last = int(state["last"])
+        rows = np.frombuffer(base64.b85decode(state["rows"]), dtype=np.float32).reshape(-1, _COLUMNS)
+        if len(rows) > HOURS_KEPT or last < len(rows) - 1:
+            raise ValueError("more hours than there can be")
+        series = _Series()
+        hours = np.arange(last - len(rows) + 1, last + 1)
+        known = ~np.isnan(rows[:, _CLOSE])
+        series.rows[hours[known] % HOURS_KEPT] = rows[known]
+        series.hours[hours[known] % HOURS_KEPT] = hours[known]
+        series.last = last
+        self._series[symbol] = series
+
+
+class CommonHours:
+    """Hours of several symbols on the same clock: the raw material of scenarios."""
+
+    def __init__(self, symbols: tuple[str, ...], rows: NDArray[Any]) -> None:
+        self.symbols = symbols
+        self._rows = rows.astype(np.float64)
+
+    def scenarios(self, horizon_h: int, scales: Sequence[float]) -> Scenarios:
+        """Every window of ``horizon_h`` (one of ``HORIZONS_H``) that all symbols have whole, at ``scales`` of now.
+
+        Longer windows overlap so much that only every third of a day's is taken.
+        """
+        rows = self._rows
+        forecast = 3 + HORIZONS_H.index(horizon_h)
+        stride = max(1, horizon_h // 8)
+        origins = np.arange(0, max(0, len(rows) - horizon_h), stride)
+        # The same windows whatever the first hour kept: they are counted back from the newest.
+        origins = len(rows) - 1 - horizon_h - origins[::-1] if len(origins) else origins
+        missing = np.isnan(rows[:, :, _CLOSE]).any(axis=1)
+        gaps = np.concatenate(([0], np.cumsum(missing)))
+        whole = gaps[origins + 1 + horizon_h] - gaps[origins] == 0
+        origins = origins[whole]
+        closes = np.cumsum(np.nan_to_num(rows[:, :, _CLOSE]), axis=0)
+        steps = origins[:, None] + 1 + np.arange(horizon_h)
+        begins = closes[origins][:, None, :]
+        before = closes[steps - 1] - begins
+        ratios = (np.asarray(scales) / rows[origins, :, forecast])[:, None, :]
+        return Scenarios(
+            low=_cut(ratios * (before + rows[steps, :, _LOW])),
+            high=_cut(ratios * (before + rows[steps, :, _HIGH])),
+            close=_cut(ratios * (closes[steps] - begins)),
+        )
+
+
+def _cut(path: Array) -> Array:
+    return np.clip(path, -_PATH_MAX, _PATH_MAX)
+
+
+def _no_rows(symbols: int) -> NDArray[np.float32]:
+    return np.empty((0, symbols, _COLUMNS), dtype=np.float32)
