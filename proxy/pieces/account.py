@@ -93,6 +93,7 @@ def build_account(
         now=ground.now,
         ahead_ms=lambda: venue.clock.offset_ms,
         unprotected=lambda: protection.unprotected,
+        forecasts=lambda: venue.signals.forecasts(key.account),
     )
 
     def published(account: Account, reading: int) -> None:

@@ -72,8 +72,8 @@ class ConditionsKeeper:
         self.measuring = Measuring(reads=reads, prices=prices, now=now)
         self._prices = prices
         self._correlated: tuple[int, frozenset[str]] | None = None
-        self._correlations: Mapping[str, Decimal] = {}
-        self._correlations_as_of: datetime | None = None
+        self.correlations: Mapping[str, Decimal] = {}
+        self.correlations_as_of: datetime | None = None
         self._version = 0
 
     @property
@@ -138,9 +138,9 @@ class ConditionsKeeper:
             found = await asyncio.to_thread(
                 _correlations, {symbol: self.measuring.facts[symbol].closes for symbol in kept_up}, until_ms
             )
-            self._correlations = {f"{one}:{other}": Decimal(f"{rho:.4f}") for (one, other), rho in found.items()}
+            self.correlations = {f"{one}:{other}": Decimal(f"{rho:.4f}") for (one, other), rho in found.items()}
             self._correlated = state
-        self._correlations_as_of = min(measured[symbol][1] for symbol in kept_up) if self._correlations else None
+        self.correlations_as_of = min(measured[symbol][1] for symbol in kept_up) if self.correlations else None
 
     async def publish(self) -> None:
         """Publish what is known. Raises what the store client raises."""
@@ -155,8 +155,8 @@ class ConditionsKeeper:
                 version=self._version,
                 as_of=now,
                 symbols=self._conditions(now),
-                correlations=self._correlations,
-                correlations_as_of=self._correlations_as_of,
+                correlations=self.correlations,
+                correlations_as_of=self.correlations_as_of,
                 latency=self.latency.latency(at_s, now),
             ),
         )

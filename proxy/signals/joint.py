@@ -9,6 +9,7 @@ and nothing is assumed independent.
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -22,6 +23,9 @@ HORIZONS_H: Final = (1, 8, 24)
 """The horizons that are foreseen, in hours."""
 
 HOURS_KEPT: Final = 180 * 24
+WINDOWS_NEEDED: Final = 200
+"""Windows that all symbols must have in common: 25 days of those of a day, of which every third hour begins one."""
+
 _COLUMNS: Final = 3 + len(HORIZONS_H)
 _PATH_MAX: Final = 3.0
 """A scaled log price beyond this is cut: twentyfold is far enough for anything, and e to it stays a number."""
@@ -48,6 +52,14 @@ class Scenarios:
 
     def __len__(self) -> int:
         return len(self.close)
+
+
+class Extremes(NamedTuple):
+    """Of each window of one symbol, log prices relative to its beginning."""
+
+    low: Array
+    high: Array
+    close: Array
 
 
 class _Series:
@@ -96,6 +108,25 @@ class JointHistory:
         rows = np.stack([each.between(first, last) for each in series], axis=1) if last >= 0 else _no_rows(len(symbols))
         return CommonHours(tuple(symbols), rows)
 
+    def between(self, symbol: str, first: int, last: int) -> NDArray[np.float32] | None:
+        """Low, high and close of a symbol's hours from ``first`` to ``last``; ``None`` when one of them is missing."""
+        series = self._series.get(symbol)
+        if series is None or not 0 <= last - first < HOURS_KEPT:
+            return None
+        rows = series.between(first, last)[:, : _CLOSE + 1]
+        return None if np.isnan(rows).any() else rows
+
+    def variance_quantile(self, symbol: str, hours: int, quantile: float) -> float | None:
+        """A quantile of the realised variance of ``hours`` hours over all whole windows; ``None`` with too few."""
+        series = self._series.get(symbol)
+        if series is None:
+            return None
+        rows = series.between(max(0, series.last - HOURS_KEPT + 1), series.last).astype(np.float64)
+        variances = hourly_variances(rows)
+        sums = np.convolve(variances, np.ones(hours), "valid") if len(variances) >= hours else variances[:0]
+        sums = sums[~np.isnan(sums)]
+        return float(np.quantile(sums, quantile)) if len(sums) >= WINDOWS_NEEDED * 3 else None
+
     def state(self, symbol: str) -> dict[str, Any]:
         """One symbol's hours as plain data."""
         series = self._series.get(symbol) or _Series()
@@ -131,26 +162,41 @@ class CommonHours:
 
         Longer windows overlap so much that only every third of a day's is taken.
         """
-        rows = self._rows
-        forecast = 3 + HORIZONS_H.index(horizon_h)
-        stride = max(1, horizon_h // 8)
-        origins = np.arange(0, max(0, len(rows) - horizon_h), stride)
-        # The same windows whatever the first hour kept: they are counted back from the newest.
-        origins = len(rows) - 1 - horizon_h - origins[::-1] if len(origins) else origins
-        missing = np.isnan(rows[:, :, _CLOSE]).any(axis=1)
+        origins = self._origins(horizon_h)
+        forecast = self._rows[origins, :, 3 + HORIZONS_H.index(horizon_h)]
+        return self._paths(origins, horizon_h, np.asarray(scales) / forecast)
+
+    def extremes(self, horizon_h: int) -> Extremes:
+        """The lowest, the highest and the last log price of the first symbol's windows, as they were."""
+        origins = self._origins(horizon_h)
+        paths = self._paths(origins, horizon_h, np.ones((len(origins), len(self.symbols))))
+        return Extremes(paths.low[:, :, 0].min(axis=1), paths.high[:, :, 0].max(axis=1), paths.close[:, -1, 0])
+
+    def _origins(self, horizon_h: int) -> NDArray[np.intp]:
+        """The rows after which a window begins, oldest first. They are counted back from the newest, so that the
+        windows are the same whichever hour is the first kept."""
+        back = np.arange(0, max(0, len(self._rows) - horizon_h), max(1, horizon_h // 8))[::-1]
+        origins = len(self._rows) - 1 - horizon_h - back
+        missing = np.isnan(self._rows[:, :, _CLOSE]).any(axis=1)
         gaps = np.concatenate(([0], np.cumsum(missing)))
-        whole = gaps[origins + 1 + horizon_h] - gaps[origins] == 0
-        origins = origins[whole]
-        closes = np.cumsum(np.nan_to_num(rows[:, :, _CLOSE]), axis=0)
+        return np.asarray(origins[gaps[origins + 1 + horizon_h] - gaps[origins] == 0])
+
+    def _paths(self, origins: NDArray[np.intp], horizon_h: int, ratios: Array) -> Scenarios:
+        closes = np.cumsum(np.nan_to_num(self._rows[:, :, _CLOSE]), axis=0)
         steps = origins[:, None] + 1 + np.arange(horizon_h)
         begins = closes[origins][:, None, :]
-        before = closes[steps - 1] - begins
-        ratios = (np.asarray(scales) / rows[origins, :, forecast])[:, None, :]
+        before, factor = closes[steps - 1] - begins, ratios[:, None, :]
         return Scenarios(
-            low=_cut(ratios * (before + rows[steps, :, _LOW])),
-            high=_cut(ratios * (before + rows[steps, :, _HIGH])),
-            close=_cut(ratios * (closes[steps] - begins)),
+            low=_cut(factor * (before + self._rows[steps, :, _LOW])),
+            high=_cut(factor * (before + self._rows[steps, :, _HIGH])),
+            close=_cut(factor * (closes[steps] - begins)),
         )
+
+
+def hourly_variances(rows: NDArray[Any]) -> Array:
+    """By Garman and Klass (1980), from low, high and close as they stand in a history: the close before is the open."""
+    spread = rows[:, _HIGH] - rows[:, _LOW]
+    return np.asarray(np.maximum(0.0, 0.5 * spread**2 - (2 * math.log(2) - 1) * rows[:, _CLOSE] ** 2))
 
 
 def _cut(path: Array) -> Array:

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from proxy.signals.joint import HORIZONS_H, CommonHours, Scenarios
+from proxy.signals.joint import HORIZONS_H, WINDOWS_NEEDED, CommonHours, Scenarios
 from proxy.signals.legs import Book, Leg
 from proxy.signals.stress import JUMPS, Stress, stress_of_account, stress_of_leg
 from proxy.signals.tails import LEAST, Array, exceedance, union
@@ -29,9 +29,6 @@ JUMPS_A_YEAR: Final = 0.2
 """Once in five years, of each of the two directions: one third each by 20, 40 and 66 %."""
 
 _HOURS_A_YEAR: Final = 8_766.0
-WINDOWS_NEEDED: Final = 200
-"""Windows that all symbols must have in common: 25 days of those of a day."""
-
 _DISTANCE_LEAST: Final = 1e-6
 
 
