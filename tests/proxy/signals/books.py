@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from proxy.signals.bars import HOUR_S, Bar
 from proxy.signals.joint import HORIZONS_H, Hour, JointHistory
 from proxy.signals.legs import Book, Leg, Tiers
 
@@ -100,3 +102,56 @@ def a_leg(
 
 def a_book(balance: float, *legs: Leg) -> Book:
     return Book(account="main", balance=balance, legs=legs)
+
+
+class Learner(Walk):
+    """A walk whose volatility is that of the bars it has seen, as a model of a symbol is fed and kept."""
+
+    METHOD = "learner 1"
+
+    def __init__(self, samples: int = 0, variance: float = SIGMA**2) -> None:
+        super().__init__(math.sqrt(variance))
+        self.samples = samples
+
+    @property
+    def is_warm(self) -> bool:  # type: ignore[override]
+        return self.samples >= 600
+
+    def update(self, ts: float, open: float, high: float, low: float, close: float, volume: float) -> None:
+        self.samples += 1
+        self.sigma = math.sqrt(0.9 * self.sigma**2 + 0.1 * (math.log(high / low) / 1.6) ** 2 + 1e-12)
+
+    def prob_rv_above(self, hours: float, log_threshold: float) -> float:
+        return 0.7 if self.sigma**2 * hours > math.exp(log_threshold) else 0.3
+
+    def predict(
+        self, horizons_h: Sequence[float], dist_down: Sequence[float], dist_up: Sequence[float], taus: Sequence[float]
+    ) -> Mapping[float, Mapping[str, Sequence[float]]]:
+        found = super().predict(horizons_h, dist_down, dist_up, taus)
+        return {
+            hours: {**found[hours], "quantiles": [(tau - 0.5) * self.scale(hours) for tau in taus]} for hours in found
+        }
+
+    def state(self) -> dict[str, Any]:
+        return {"samples": self.samples, "sigma": self.sigma}
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any]) -> Learner:
+        return cls(state["samples"], state["sigma"] ** 2)
+
+
+def some_bars(hours: int, *, until: int, price: float = 100.0, seed: int = 2, sigma: float = SIGMA) -> list[Bar]:
+    """Hours of a Gaussian walk that end at ``until``, and at ``price``."""
+    chance = np.random.default_rng(seed)
+    moves = chance.standard_normal((hours, STEPS)) * sigma / math.sqrt(STEPS)
+    path = np.cumsum(moves.ravel()).reshape(hours, STEPS)
+    path = path - path[-1, -1] + math.log(price)
+    before = np.concatenate(([path[0, 0] - moves[0, 0]], path[:-1, -1]))
+    whole = np.exp(np.column_stack([before, path]))
+    return [
+        Bar(
+            until - (hours - 1 - n) * HOUR_S,
+            *(round(float(each), 9) for each in (row[0], row.max(), row.min(), row[-1])),
+        )
+        for n, row in enumerate(whole)
+    ]
