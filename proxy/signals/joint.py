@@ -12,6 +12,7 @@ import base64
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -23,8 +24,14 @@ HORIZONS_H: Final = (1, 8, 24)
 """The horizons that are foreseen, in hours."""
 
 HOURS_KEPT: Final = 180 * 24
-WINDOWS_NEEDED: Final = 200
-"""Windows that all symbols must have in common: 25 days of those of a day, of which every third hour begins one."""
+_STRIDE: Final = (1, 2, 4)
+"""For each of these horizons, every how many hours a window begins."""
+
+WINDOWS_NEEDED: Final = 150
+"""Windows that all symbols must have in common: 25 days of those of a day."""
+
+HOURS_NEEDED: Final = 600
+"""The same in hours."""
 
 _COLUMNS: Final = 3 + len(HORIZONS_H)
 _PATH_MAX: Final = 3.0
@@ -62,13 +69,15 @@ class Extremes(NamedTuple):
     close: Array
 
 
-class _Series:
-    """One symbol's hours in a ring: the row of an hour is overwritten by the one ``HOURS_KEPT`` later."""
+class _Series(NamedTuple):
+    """One symbol's hours in a ring: the row of an hour is overwritten by the one ``HOURS_KEPT`` later.
 
-    def __init__(self) -> None:
-        self.rows = np.full((HOURS_KEPT, _COLUMNS), np.nan, dtype=np.float32)
-        self.hours = np.full(HOURS_KEPT, -1, dtype=np.int64)
-        self.last = -1
+    The arrays are never changed, only replaced: whoever holds them may read them in any thread.
+    """
+
+    rows: NDArray[np.float32]
+    hours: NDArray[np.int64]
+    last: int
 
     def between(self, first: int, last: int) -> NDArray[np.float32]:
         """The rows of these hours, both included, oldest first; a missing hour is NaN."""
@@ -77,6 +86,15 @@ class _Series:
         rows = self.rows[places]
         rows[self.hours[places] != hours] = np.nan
         return rows
+
+    def everything(self) -> NDArray[np.float32]:
+        """All hours there can be, oldest first."""
+        return self.between(max(0, self.last - HOURS_KEPT + 1), self.last) if self.last >= 0 else self.rows[:0]
+
+
+_NO_HOURS: Final = _Series(
+    np.full((HOURS_KEPT, _COLUMNS), np.nan, dtype=np.float32), np.full(HOURS_KEPT, -1, dtype=np.int64), -1
+)
 
 
 class JointHistory:
@@ -87,13 +105,13 @@ class JointHistory:
 
     def add(self, symbol: str, number: int, hour: Hour) -> None:
         """An hour has closed; one that is not later than the last known is passed over."""
-        series = self._series.setdefault(symbol, _Series())
+        series = self._series.get(symbol, _NO_HOURS)
         if number <= series.last:
             return
-        place = number % HOURS_KEPT
-        series.rows[place] = (hour.low, hour.high, hour.close, *hour.scales)
-        series.hours[place] = number
-        series.last = number
+        rows, hours = series.rows.copy(), series.hours.copy()
+        rows[number % HOURS_KEPT] = (hour.low, hour.high, hour.close, *hour.scales)
+        hours[number % HOURS_KEPT] = number
+        self._series[symbol] = _Series(rows, hours, number)
 
     def keep_only(self, symbols: Iterable[str]) -> None:
         """Forget every other symbol."""
@@ -101,12 +119,8 @@ class JointHistory:
         self._series = {symbol: series for symbol, series in self._series.items() if symbol in kept}
 
     def common(self, symbols: Sequence[str]) -> CommonHours:
-        """A copy of the hours of these symbols up to the last that all have; another thread may work on it."""
-        series = [self._series.get(symbol) or _Series() for symbol in symbols]
-        last = min((each.last for each in series), default=-1)
-        first = max(0, last - HOURS_KEPT + 1)
-        rows = np.stack([each.between(first, last) for each in series], axis=1) if last >= 0 else _no_rows(len(symbols))
-        return CommonHours(tuple(symbols), rows)
+        """The hours of these symbols up to the last that all have; another thread may work on them."""
+        return CommonHours(tuple(symbols), [self._series.get(symbol, _NO_HOURS) for symbol in symbols])
 
     def between(self, symbol: str, first: int, last: int) -> NDArray[np.float32] | None:
         """Low, high and close of a symbol's hours from ``first`` to ``last``; ``None`` when one of them is missing."""
@@ -121,46 +135,51 @@ class JointHistory:
         series = self._series.get(symbol)
         if series is None:
             return None
-        rows = series.between(max(0, series.last - HOURS_KEPT + 1), series.last).astype(np.float64)
+        rows = series.everything().astype(np.float64)
         variances = hourly_variances(rows)
         sums = np.convolve(variances, np.ones(hours), "valid") if len(variances) >= hours else variances[:0]
         sums = sums[~np.isnan(sums)]
-        return float(np.quantile(sums, quantile)) if len(sums) >= WINDOWS_NEEDED * 3 else None
+        return float(np.quantile(sums, quantile)) if len(sums) >= HOURS_NEEDED else None
 
     def state(self, symbol: str) -> dict[str, Any]:
         """One symbol's hours as plain data."""
-        series = self._series.get(symbol) or _Series()
-        rows = (
-            series.between(max(0, series.last - HOURS_KEPT + 1), series.last) if series.last >= 0 else _no_rows(1)[:, 0]
-        )
-        return {"last": series.last, "rows": base64.b85encode(rows.tobytes()).decode()}
+        series = self._series.get(symbol, _NO_HOURS)
+        return {"last": series.last, "rows": base64.b64encode(series.everything().tobytes()).decode()}
 
     def restore(self, symbol: str, state: Mapping[str, Any]) -> None:
         """Take up one symbol's hours. Raises ``ValueError``, ``KeyError`` or ``TypeError`` for anything else."""
         last = int(state["last"])
-        rows = np.frombuffer(base64.b85decode(state["rows"]), dtype=np.float32).reshape(-1, _COLUMNS)
+        rows = np.frombuffer(base64.b64decode(state["rows"], validate=True), dtype=np.float32).reshape(-1, _COLUMNS)
         if len(rows) > HOURS_KEPT or last < len(rows) - 1:
             raise ValueError("more hours than there can be")
-        series = _Series()
+        series = _Series(_NO_HOURS.rows.copy(), _NO_HOURS.hours.copy(), last)
         hours = np.arange(last - len(rows) + 1, last + 1)
         known = ~np.isnan(rows[:, _CLOSE])
         series.rows[hours[known] % HOURS_KEPT] = rows[known]
         series.hours[hours[known] % HOURS_KEPT] = hours[known]
-        series.last = last
         self._series[symbol] = series
 
 
 class CommonHours:
     """Hours of several symbols on the same clock: the raw material of scenarios."""
 
-    def __init__(self, symbols: tuple[str, ...], rows: NDArray[Any]) -> None:
+    def __init__(self, symbols: tuple[str, ...], series: Sequence[_Series]) -> None:
         self.symbols = symbols
-        self._rows = rows.astype(np.float64)
+        self._series = series
+
+    @cached_property
+    def _rows(self) -> Array:
+        """By hour and symbol; worked out by whoever asks first, in its own thread."""
+        last = min((each.last for each in self._series), default=-1)
+        if last < 0:
+            return np.empty((0, len(self.symbols), _COLUMNS))
+        first = max(0, last - HOURS_KEPT + 1)
+        return np.stack([each.between(first, last) for each in self._series], axis=1).astype(np.float64)
 
     def scenarios(self, horizon_h: int, scales: Sequence[float]) -> Scenarios:
         """Every window of ``horizon_h`` (one of ``HORIZONS_H``) that all symbols have whole, at ``scales`` of now.
 
-        Longer windows overlap so much that only every third of a day's is taken.
+        Longer windows overlap so much that not every hour begins one.
         """
         origins = self._origins(horizon_h)
         forecast = self._rows[origins, :, 3 + HORIZONS_H.index(horizon_h)]
@@ -175,7 +194,7 @@ class CommonHours:
     def _origins(self, horizon_h: int) -> NDArray[np.intp]:
         """The rows after which a window begins, oldest first. They are counted back from the newest, so that the
         windows are the same whichever hour is the first kept."""
-        back = np.arange(0, max(0, len(self._rows) - horizon_h), max(1, horizon_h // 8))[::-1]
+        back = np.arange(0, max(0, len(self._rows) - horizon_h), _STRIDE[HORIZONS_H.index(horizon_h)])[::-1]
         origins = len(self._rows) - 1 - horizon_h - back
         missing = np.isnan(self._rows[:, :, _CLOSE]).any(axis=1)
         gaps = np.concatenate(([0], np.cumsum(missing)))
@@ -201,7 +220,3 @@ def hourly_variances(rows: NDArray[Any]) -> Array:
 
 def _cut(path: Array) -> Array:
     return np.clip(path, -_PATH_MAX, _PATH_MAX)
-
-
-def _no_rows(symbols: int) -> NDArray[np.float32]:
-    return np.empty((0, symbols, _COLUMNS), dtype=np.float32)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -24,9 +26,13 @@ class Tiers:
 
     def maintenance(self, notional: Array) -> Array:
         """What the venue requires to keep legs of these absolute notionals; see ``rules.margin.maintenance``."""
-        place = np.maximum(0, np.searchsorted(self.floors, notional, side="right") - 1)
-        required: Array = np.maximum(0.0, notional * self.rates[place] - self.amounts[place])
-        return required
+        low, high = self._place(notional.min(initial=np.inf)), self._place(notional.max(initial=0.0))
+        # Nearly always all of them are in one tier, and looking each up would be most of the work.
+        place = low if low == high else self._place(notional)
+        return np.asarray(np.maximum(0.0, notional * self.rates[place] - self.amounts[place]))
+
+    def _place(self, notional: Any) -> Any:
+        return np.maximum(0, np.searchsorted(self.floors, notional, side="right") - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +66,7 @@ class Leg:
         return self.quantity * (price - self.mark), float(required)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Book:
     """An account's legs and the balance behind the cross ones: all of it less what isolated legs have."""
 
@@ -68,7 +74,12 @@ class Book:
     balance: float
     legs: tuple[Leg, ...]
 
-    @property
+    @cached_property
+    def required(self) -> float:
+        """The maintenance margin of the cross legs at their marks."""
+        return sum(leg.after(0)[1] for leg in self.crossed)
+
+    @cached_property
     def crossed(self) -> tuple[Leg, ...]:
         """The legs that share the balance."""
         return tuple(leg for leg in self.legs if not leg.isolated)

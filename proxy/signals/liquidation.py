@@ -178,7 +178,7 @@ def _cross(
     """Without windows ``together`` serves: for each cross leg, the odds if all went against the account with it."""
     if windows is None:
         return max(together)
-    cushion = book.balance - sum(leg.after(0)[1] for leg in book.crossed)
+    cushion = book.balance - book.required
     if cushion <= 0:
         return 1 - LEAST
     nearness = _losses(book, windows, symbols) / cushion

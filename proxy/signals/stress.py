@@ -30,7 +30,7 @@ class Stress:
 def stress_of_leg(leg: Leg, book: Book) -> tuple[Stress, ...]:
     """The leg alone moves, against itself."""
     behind = leg.backing if leg.isolated else book.balance
-    others = 0.0 if leg.isolated else sum(each.after(0)[1] for each in book.crossed if each is not leg)
+    others = 0.0 if leg.isolated else book.required - leg.after(0)[1]
     found = []
     for jump in JUMPS:
         move = -jump if leg.is_long else jump
