@@ -101,7 +101,8 @@ class Forecast:
     """A stated probability. ``name`` is ``liquidation`` or ``slippage``; an empty ``symbol`` means the account.
 
     For ``slippage`` the statement is that an order of ``quantity`` base units costs more than ``threshold`` (a
-    fraction of the mark); for ``liquidation`` that the position is liquidated within ``horizon_s``.
+    fraction of the mark); for ``liquidation`` that the position is liquidated within ``horizon_s``. ``reliable`` says
+    that such statements have held so far; one that is not can refuse, and is no sign that all is well.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Forecast:
     side: Side | None = None
     quantity: Decimal | None = None
     threshold: Decimal | None = None
+    reliable: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -406,6 +406,7 @@ def records(draw: st.DrawFn) -> AccountRecord:
             side=draw(sides),
             quantity=Decimal(1),
             threshold=Decimal("0.001"),
+            reliable=draw(st.booleans()),
         )
         for name in draw(st.lists(st.sampled_from(["liquidation", "slippage"]), max_size=2))
     ]
