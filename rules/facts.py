@@ -85,14 +85,17 @@ class Latency(Derived):
 class Conditions(Derived):
     """The slower facts of one venue. ``correlations`` maps ``"AAA:BBB"``, names in order, to rho between -1 and 1.
 
-    They are correlations of log returns, already shrunk towards their mean. Pairs left out are not known.
+    They are forecasts for the hourly log returns of the next day, by ``correlations_method``. ``correlation_bands``
+    has, for the same pairs, what one day in twenty is below and one in twenty above. Pairs left out are not known.
     """
 
     version: int
     as_of: datetime
     symbols: Mapping[str, Condition] = field(default_factory=dict)
     correlations: Mapping[str, Decimal] = field(default_factory=dict)
+    correlation_bands: Mapping[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
     correlations_as_of: datetime | None = None
+    correlations_method: str = ""
     latency: Latency | None = None
 
 

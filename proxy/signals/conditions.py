@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -19,8 +18,9 @@ import msgspec
 from proxy.accounts.market_reads import MarketReads
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
 from proxy.signals.attention import Attention
-from proxy.signals.closes import HOUR_MS, Closes
-from proxy.signals.correlation import correlations
+from proxy.signals.closes import HOUR_MS
+from proxy.signals.correlating import Correlations, correlations_of
+from proxy.signals.correlation import METHOD
 from proxy.signals.latency import LatencyWatch
 from proxy.signals.measuring import Measuring, Prices
 from proxy.store.client import STORE_TROUBLE
@@ -72,7 +72,7 @@ class ConditionsKeeper:
         self.measuring = Measuring(reads=reads, prices=prices, now=now)
         self._prices = prices
         self._correlated: tuple[int, frozenset[str]] | None = None
-        self.correlations: Mapping[str, Decimal] = {}
+        self.correlations = Correlations()
         self.correlations_as_of: datetime | None = None
         self._version = 0
 
@@ -134,13 +134,13 @@ class ConditionsKeeper:
         until_ms = min(kept_up.values())
         state = (until_ms, frozenset(kept_up))
         if state != self._correlated:
-            # Some tenths of a second for forty symbols.
-            found = await asyncio.to_thread(
-                _correlations, {symbol: self.measuring.facts[symbol].closes for symbol in kept_up}, until_ms
+            # Some hundredths of a second for forty symbols.
+            self.correlations = await asyncio.to_thread(
+                correlations_of, {symbol: self.measuring.facts[symbol].closes for symbol in kept_up}, until_ms
             )
-            self.correlations = {f"{one}:{other}": Decimal(f"{rho:.4f}") for (one, other), rho in found.items()}
             self._correlated = state
-        self.correlations_as_of = min(measured[symbol][1] for symbol in kept_up) if self.correlations else None
+        known = self.correlations.rho
+        self.correlations_as_of = min(measured[symbol][1] for symbol in kept_up) if known else None
 
     async def publish(self) -> None:
         """Publish what is known. Raises what the store client raises."""
@@ -155,8 +155,10 @@ class ConditionsKeeper:
                 version=self._version,
                 as_of=now,
                 symbols=self._conditions(now),
-                correlations=self.correlations,
+                correlations=self.correlations.rho,
+                correlation_bands=self.correlations.bands,
                 correlations_as_of=self.correlations_as_of,
+                correlations_method=METHOD if self.correlations.rho else "",
                 latency=self.latency.latency(at_s, now),
             ),
         )
@@ -210,7 +212,3 @@ class ConditionsKeeper:
             except STORE_TROUBLE as trouble:
                 log.warning("conditions of %s cannot be published: %s", self._venue, type(trouble).__name__)
             await asyncio.sleep(PUBLISH_EVERY_S)
-
-
-def _correlations(closes: Mapping[str, Closes], until_ms: int) -> dict[tuple[str, str], float]:
-    return correlations({symbol: each.hourly_returns(until_ms) for symbol, each in closes.items()})

@@ -87,7 +87,7 @@ class SignalService:
                 AccountSignals(as_of=each.as_of, method=METHOD, forecast=each.forecast)
                 for each in self._odds.found.values()
             ),
-            correlations={pair: float(rho) for pair, rho in conditions.correlations.items()},
+            correlations={pair: float(rho) for pair, rho in conditions.correlations.rho.items()},
             correlations_as_of=conditions.correlations_as_of,
         )
 

@@ -264,10 +264,10 @@ async def test_versions_grow_and_correlations_are_confirmed_without_being_worked
     house.held = {"BTCUSDT", "ETHUSDT"}
     await house.read_all()
     first = await house.published()
-    computed = house.keeper._correlations
+    computed = house.keeper.correlations
     second = await house.published()
     assert second.version > first.version
-    assert house.keeper._correlations is computed
+    assert house.keeper.correlations is computed
     assert first.correlations == second.correlations
 
 
