@@ -12,6 +12,7 @@ from proxy.signals.accounts import AccountOdds
 from proxy.signals.barrier import BarrierForecaster
 from proxy.signals.conditions import ConditionsKeeper
 from proxy.signals.hours import HourFeed
+from proxy.signals.outcomes import has_held
 from proxy.signals.scoreboard.board import Scoreboard
 from proxy.signals.service import SignalService
 from proxy.signals.shelf import Shelf
@@ -43,7 +44,12 @@ def build_signals(
     return SignalService(
         venue=venue,
         feed=feed,
-        odds=AccountOdds(feed=feed, prices=market, now=ground.now),
+        odds=AccountOdds(
+            feed=feed,
+            prices=market,
+            has_held=lambda symbol, horizon_h: has_held(board, symbol, horizon_h),
+            now=ground.now,
+        ),
         conditions=conditions,
         accounts=accounts,
         board=board,

@@ -7,12 +7,13 @@ symbols. So when a feed stops nothing has to notice it: the forecasts grow old, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from proxy.signals.hours import HourFeed
+from proxy.signals.joint import HORIZONS_H
 from proxy.signals.legs import Book, book_of
 from proxy.signals.liquidation import AccountForecast, LegForecast, Odds, account_forecast, leg_forecast
 from proxy.signals.outcomes import OwnedLeg
@@ -46,8 +47,12 @@ class AccountOdds:
     """The accounts of one venue, ``found`` by account. An account without legs, or with one of which nothing is known
     yet, is not in it: then nothing is stated."""
 
-    def __init__(self, *, feed: HourFeed, prices: Prices, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, *, feed: HourFeed, prices: Prices, has_held: Callable[[str, int], bool], now: Callable[[], datetime]
+    ) -> None:
+        """``has_held`` says of a symbol and a horizon in hours whether such forecasts have held so far."""
         self._feed = feed
+        self._has_held = has_held
         self._prices = prices
         self._now = now
         self.found: dict[str, Found] = {}
@@ -77,8 +82,29 @@ class AccountOdds:
         found = self.found.get(account)
         if found is None:
             return ()
-        legs = [each for leg in found.forecast.legs for each in _forecasts(leg.symbol, leg.odds, found)]
-        return (*legs, *_forecasts("", worse(found.forecast), found))
+        forecast = found.forecast
+        legs = [
+            each
+            for leg in forecast.legs
+            for each in self._stated(leg.symbol, leg.odds, found.as_of, () if leg.cold else (leg.symbol,))
+        ]
+        symbols = () if forecast.cold else tuple({leg.symbol for leg in forecast.legs})
+        return (*legs, *self._stated("", worse(forecast), found.as_of, symbols))
+
+    def _stated(
+        self, symbol: str, odds: Iterable[Odds], as_of: datetime, rests_on: Collection[str]
+    ) -> Iterator[Forecast]:
+        """``rests_on`` are the symbols whose forecasts must have held for these to be reliable; none: they are cold."""
+        for each in odds:
+            measured = next((h for h in HORIZONS_H if each.horizon_h <= h), HORIZONS_H[-1])
+            yield Forecast(
+                name=LIQUIDATION,
+                as_of=as_of,
+                probability=each.probability,
+                horizon_s=max(1, round(each.horizon_h * 3_600)),
+                symbol=symbol,
+                reliable=bool(rests_on) and all(self._has_held(name, measured) for name in rests_on),
+            )
 
     async def _work_out(self, account: Account) -> Found | None:
         book = book_of(account, self._prices.markets, self._prices.instruments)
@@ -127,14 +153,3 @@ def worse(forecast: AccountForecast) -> tuple[Odds, ...]:
         return forecast.any_leg
     pairs = zip(forecast.any_leg, forecast.cross, strict=True)
     return tuple(max(pair, key=lambda odds: odds.probability) for pair in pairs)
-
-
-def _forecasts(symbol: str, odds: Iterable[Odds], found: Found) -> Iterable[Forecast]:
-    for each in odds:
-        yield Forecast(
-            name=LIQUIDATION,
-            as_of=found.as_of,
-            probability=each.probability,
-            horizon_s=max(1, round(each.horizon_h * 3_600)),
-            symbol=symbol,
-        )

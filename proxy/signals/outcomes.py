@@ -16,6 +16,7 @@ from proxy.signals.bars import HOUR_S
 from proxy.signals.joint import HORIZONS_H, WINDOWS_NEEDED, Extremes, JointHistory, hourly_variances
 from proxy.signals.legs import Leg
 from proxy.signals.regime import WILD, WINDOW_H
+from proxy.signals.scoreboard.card import Card
 from proxy.signals.scoreboard.stated import Stated
 from proxy.signals.symbol_forecast import SymbolForecast
 from proxy.signals.tails import Array
@@ -44,6 +45,17 @@ class Board(Protocol):
 
     def resolve(self, stated: Stated, outcome: float) -> None:
         """Hear an outcome."""
+
+    def card(self, signal: str, symbol: str, horizon_h: float) -> Card:
+        """How such forecasts have held."""
+
+
+def has_held(board: Board, symbol: str, horizon_h: int) -> bool:
+    """Whether the odds of a symbol may be relied on: enough of them were scored, and they hold."""
+    return (
+        board.card("barrier", symbol, float(horizon_h)).status == "reliable"
+        and board.card("liquidation", symbol, float(horizon_h)).status != "unreliable"
+    )
 
 
 class OwnedLeg(NamedTuple):

@@ -55,6 +55,7 @@ class House:
     def __init__(self, world: World, data_dir: Path, *, hours: int = 1_000, at: datetime = NOW) -> None:
         self.world = world
         self.at = at
+        self.broken: set[tuple[str, int]] = set()
         self.feed = HourFeed(
             reads=cast("Any", None),
             shelf=Shelf(data_dir, "venue"),
@@ -69,7 +70,12 @@ class House:
             for bar in some_bars(hours, until=HOUR, price=float(world.markets[symbol].mark_price), seed=seed):
                 found.feed(bar)
         instruments = {symbol: an_instrument(symbol, tiers=TIERS) for symbol in world.markets}
-        self.odds = AccountOdds(feed=self.feed, prices=Prices(dict(world.markets), instruments), now=lambda: self.at)
+        self.odds = AccountOdds(
+            feed=self.feed,
+            prices=Prices(dict(world.markets), instruments),
+            has_held=lambda symbol, horizon_h: (symbol, horizon_h) not in self.broken,
+            now=lambda: self.at,
+        )
 
     async def forecasts(self, account: Account | None = None):
         account = account or self.world.account
@@ -142,9 +148,17 @@ async def test_an_account_that_is_gone_is_forgotten(tmp_path):
     assert house.odds.legs_of("BTCUSDT") == []
 
 
-async def test_young_symbols_are_cold(tmp_path):
+async def test_what_has_not_held_is_not_reliable_and_neither_is_what_rests_on_it(tmp_path):
+    house = House(leveraged().long("ETHUSDT", "1"), tmp_path)
+    assert all(each.reliable for each in await house.forecasts())
+    house.broken = {("BTCUSDT", 8)}
+    broken = {(each.symbol, each.horizon_s) for each in house.odds.forecasts("demo") if not each.reliable}
+    assert broken == {("BTCUSDT", 28_800), ("", 28_800)}
+
+
+async def test_young_symbols_are_cold_and_nobody_is_to_rely_on_them(tmp_path):
     house = House(leveraged(), tmp_path, hours=100)
-    await house.forecasts()
+    assert not any(each.reliable for each in await house.forecasts())
     found = house.odds.found["demo"].forecast
     assert found.cold and found.legs[0].cold
 

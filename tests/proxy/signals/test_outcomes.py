@@ -9,8 +9,9 @@ import pytest
 
 from proxy.signals.bars import HOUR_S, Bar
 from proxy.signals.joint import JointHistory
-from proxy.signals.outcomes import DISTANCES, TAUS, OwnedLeg, due_horizons, resolve, statements
+from proxy.signals.outcomes import DISTANCES, TAUS, OwnedLeg, due_horizons, has_held, resolve, statements
 from proxy.signals.scoreboard.board import Scoreboard
+from proxy.signals.scoreboard.card import Card
 from proxy.signals.scoreboard.stated import Stated
 from proxy.signals.symbol_forecast import SymbolForecast
 from tests.proxy.signals.books import Learner, a_leg, some_bars
@@ -33,6 +34,9 @@ class Board:
     def resolve(self, stated: Stated, outcome: float) -> None:
         self.stated.remove(stated)
         self.outcomes[stated.signal, stated.key, stated.horizon_h] = outcome
+
+    def card(self, signal: str, symbol: str, horizon_h: float) -> Card:
+        return Card(signal=signal, symbol=symbol, horizon_h=horizon_h)
 
 
 def a_symbol(hours: int = 1_000) -> tuple[SymbolForecast, JointHistory]:
@@ -137,5 +141,7 @@ def test_the_real_scoreboard_takes_all_of_it(tmp_path: Path):
     resolve(board, history, at)
     assert board.due(at) == []
     board.flush()
+    assert board.card("barrier", "A", 1.0).n == 2 * len(DISTANCES)
+    assert not has_held(board, "A", 1), "eight outcomes prove nothing"
     assert {card.signal for card in board.cards()} == {"barrier", "liquidation", "quantile", "regime"}
     board.close()
