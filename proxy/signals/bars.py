@@ -9,6 +9,7 @@ import csv
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -18,6 +19,10 @@ from proxy.signals.joint import HOURS_KEPT
 HOUR_S: Final = 3_600
 SYMBOLS_MAX: Final = 500
 """Symbols of which a file is remembered; further ones are passed over."""
+
+_MILLISECONDS_FROM: Final = 1e11
+_MICROSECONDS_FROM: Final = 1e14
+"""Larger numbers of seconds lie beyond the year 5000."""
 
 COLUMNS: Final = ("symbol", "ts", "open", "high", "low", "close")
 
@@ -52,7 +57,7 @@ def bars_of(candles: Iterable[MarkCandle]) -> tuple[Bar, ...]:
 def read_bars(paths: Sequence[Path]) -> dict[str, tuple[Bar, ...]]:
     """The last ``HOURS_KEPT`` bars of every symbol in CSV files, oldest first. Blocks. Raises ``BarsUnreadable``.
 
-    Columns by name: symbol, ts (the bar's close, seconds since 1970), open, high, low, close; others are not read.
+    Columns by name: symbol, ts (see ``moment``: when the bar opened), open, high, low, close; others are not read.
     A symbol's bars stand in order of time; one that is not later than the one before is passed over.
     """
     found: dict[str, deque[Bar]] = {}
@@ -70,6 +75,20 @@ def read_bars(paths: Sequence[Path]) -> dict[str, tuple[Bar, ...]]:
     return {symbol: tuple(bars) for symbol, bars in found.items()}
 
 
+def moment(text: str) -> float:
+    """Seconds since 1970, of a number (seconds, milliseconds or microseconds, by its size) or of ISO 8601 (UTC unless
+    it says otherwise): as exchanges and their archives write it. Raises ``ValueError``.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        at = datetime.fromisoformat(text)
+        return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
+    if not math.isfinite(number):
+        raise ValueError(f"no moment: {text!r}")
+    return number / 1e6 if number > _MICROSECONDS_FROM else number / 1e3 if number > _MILLISECONDS_FROM else number
+
+
 def _rows(path: Path, rows: csv.DictReader[str]) -> Iterator[tuple[str, Bar]]:
     missing = set(COLUMNS) - set(rows.fieldnames or ())
     if missing:
@@ -80,11 +99,11 @@ def _rows(path: Path, rows: csv.DictReader[str]) -> Iterator[tuple[str, Bar]]:
 
 def _bar(path: Path, line: int, row: Mapping[str, str]) -> Bar:
     try:
-        end, prices = int(float(row["ts"])), [float(row[name]) for name in COLUMNS[2:]]
+        end, prices = int(moment(row["ts"])) + HOUR_S, [float(row[name]) for name in COLUMNS[2:]]
     except (TypeError, ValueError, OverflowError) as trouble:
         raise BarsUnreadable(f"{path}, line {line}: {trouble}") from trouble
-    if end % HOUR_S or end <= 0:
-        raise BarsUnreadable(f"{path}, line {line}: ts is not the end of an hour")
+    if end % HOUR_S or end <= HOUR_S:
+        raise BarsUnreadable(f"{path}, line {line}: ts is not the beginning of an hour")
     bar = Bar(end, *prices)
     if not all(math.isfinite(price) and price > 0 for price in prices) or not bar.low <= min(bar.open, bar.close):
         raise BarsUnreadable(f"{path}, line {line}: these are no prices of a bar")

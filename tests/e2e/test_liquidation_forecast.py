@@ -45,7 +45,7 @@ def _bars() -> str:
     for hour in range(DAYS * 24):
         path = price * np.exp(np.cumsum(chance.standard_normal(20) * 0.03 / 20**0.5))
         high, low = max(price, path.max()), min(price, path.min())
-        rows.append(f"{BTC},{end - (DAYS * 24 - 1 - hour) * HOUR_S},{price},{high},{low},{path[-1]},1")
+        rows.append(f"{BTC},{end - (DAYS * 24 - hour) * HOUR_S},{price},{high},{low},{path[-1]},1")
         price = float(path[-1])
     return "\n".join(rows) + "\n"
 

@@ -140,7 +140,8 @@ async def test_what_is_kept_and_cannot_be_read_begins_anew(house: House, damage:
 async def test_a_file_warms_what_the_venue_has_no_history_of(house: House):
     warm = house.data_dir / "warm.csv"
     rows = [
-        f"A,{bar.end},{bar.open},{bar.high},{bar.low},{bar.close}" for bar in some_bars(800, until=479_990 * HOUR_S)
+        f"A,{bar.end - HOUR_S},{bar.open},{bar.high},{bar.low},{bar.close}"
+        for bar in some_bars(800, until=479_990 * HOUR_S)
     ]
     warm.write_text("symbol,ts,open,high,low,close\n" + "\n".join(rows))
     house.hours["A"] = some_bars(11, until=480_001 * HOUR_S)
