@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -18,13 +19,15 @@ import msgspec
 from proxy.accounts.market_reads import MarketReads
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
 from proxy.signals.attention import Attention
+from proxy.signals.book_walk import Slippage
 from proxy.signals.closes import HOUR_MS
 from proxy.signals.correlating import Correlations, correlations_of
 from proxy.signals.correlation import METHOD
 from proxy.signals.latency import LatencyWatch
 from proxy.signals.measuring import Measuring, Prices
 from proxy.store.client import STORE_TROUBLE
-from rules.facts import Condition, Conditions
+from rules.facts import Condition, Conditions, Forecast
+from rules.model import Side
 
 log = logging.getLogger("perpguard.signals")
 
@@ -85,6 +88,16 @@ class ConditionsKeeper:
         """What is known of one symbol now, ``None`` for one that is not measured."""
         facts = self.measuring.facts.get(symbol)
         return None if facts is None else facts.condition(self._now(), self._prices.markets.get(symbol))
+
+    def slippage(self, symbol: str, side: Side, quantity: Decimal) -> Slippage | None:
+        """What an order would cost now, ``None`` where that is not measured."""
+        facts = self.measuring.facts.get(symbol)
+        return None if facts is None else facts.slippage(side, quantity, self._now())
+
+    def slippage_forecasts(self) -> tuple[Forecast, ...]:
+        """What rules are told of the cost of orders, of every symbol that is measured."""
+        now = self._now()
+        return tuple(each for facts in self.measuring.facts.values() for each in facts.slippage_forecasts(now))
 
     async def run(self) -> None:
         """Measure and publish for ever. While the venue or the store is away facts age, and rules judge their age."""

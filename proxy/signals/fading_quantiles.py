@@ -22,6 +22,9 @@ BINS: Final = 400
 
 PRIOR_WEIGHT: Final = 200.0
 
+SHARE_LEAST: Final = 1e-6
+"""No share is nearer to 0 or 1: so few numbers cannot tell."""
+
 _WIDTH: Final = math.log(HIGHEST / LOWEST) / BINS
 _GROWN_MAX: Final = 1e6
 """Newer numbers weigh more instead of older ones less, until all weights are brought down again at once."""
@@ -49,12 +52,15 @@ class FadingQuantiles:
 
     def quantiles(self, taus: Sequence[float]) -> list[float]:
         """What a share ``tau`` of the numbers is not above, for each of ``taus``, which lie between 0 and 1."""
-        if self._edges is None:
-            counts = self._counts / self._weight + self._prior
-            self._edges = np.concatenate(([0.0], np.cumsum(counts)))
-            self._edges /= self._edges[-1]
-        places = np.interp(taus, self._edges, np.arange(BINS + 1))
+        places = np.interp(taus, self._distribution(), np.arange(BINS + 1))
         return [LOWEST * math.exp(_WIDTH * float(place)) for place in places]
+
+    def share_below(self, value: float) -> float:
+        """The share of the numbers that is not above ``value``, between 0 and 1 and neither."""
+        edges = self._distribution()
+        place = math.log(min(max(value, LOWEST), HIGHEST) / LOWEST) / _WIDTH
+        share = float(np.interp(place, np.arange(BINS + 1), edges))
+        return min(max(share, SHARE_LEAST), 1 - SHARE_LEAST)
 
     def state(self) -> dict[str, Any]:
         """Everything seen, for ``restore``, as JSON can hold it."""
@@ -70,6 +76,13 @@ class FadingQuantiles:
         if not whole or not 1 <= weight <= 2 * _GROWN_MAX:
             raise ValueError("no state of quantiles")
         self._weight, self._counts, self._edges = weight, counts, None
+
+    def _distribution(self) -> NDArray[np.float64]:
+        """The share of the numbers below each edge of a bin."""
+        if self._edges is None:
+            edges = np.concatenate(([0.0], np.cumsum(self._counts / self._weight + self._prior)))
+            self._edges = edges / edges[-1]
+        return self._edges
 
 
 def _prior_counts(prior: Sequence[tuple[float, float]]) -> NDArray[np.float64]:

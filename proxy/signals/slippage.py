@@ -105,6 +105,10 @@ class AdverseMoveForecaster:
         scale = BPS * self._scale()
         return [scale * quantile for quantile in self._quantiles.quantiles(taus)]
 
+    def probability_above(self, move_bps: float) -> float:
+        """The probability that the adverse move of the next minute is above ``move_bps``; never 0 or 1."""
+        return 1 - self._quantiles.share_below(move_bps / BPS / self._scale())
+
     def state(self) -> dict[str, Any]:
         """Everything it knows, as JSON can hold it."""
         return {
