@@ -16,6 +16,7 @@ from proxy.signals.outcomes import has_held
 from proxy.signals.scoreboard.board import Scoreboard
 from proxy.signals.service import SignalService
 from proxy.signals.shelf import Shelf
+from proxy.signals.slippage_live import SlippageLive
 from proxy.signals.symbol_forecast import Model
 from rules.snapshot import Account
 
@@ -50,6 +51,7 @@ def build_signals(
             has_held=lambda symbol, horizon_h: has_held(board, symbol, horizon_h),
             now=ground.now,
         ),
+        slippage=SlippageLive(conditions=conditions, board=board, now=ground.now),
         conditions=conditions,
         accounts=accounts,
         board=board,

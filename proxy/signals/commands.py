@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from proxy.signals import backtest_command, show_command
+from proxy.signals import show_command
 
 if TYPE_CHECKING:
     from proxy.cli import Arguments
@@ -23,7 +23,6 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
     show_command.add_options(signals)
     actions = signals.add_subparsers(metavar="COMMAND")
     show_command.add_arguments(actions)
-    backtest_command.add_arguments(actions)
 
 
 def run(args: Arguments) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,6 +11,8 @@ from proxy.accounts.market_payloads import Candle
 from proxy.signals.slippage import AdverseMoveForecaster
 
 MINUTE_MS: Final = 60_000
+RECENT: Final = 90
+"""Minutes whose candles are kept, oldest first: by them it is told what became of a forecast."""
 
 
 class MinuteMoves:
@@ -17,6 +20,7 @@ class MinuteMoves:
 
     def __init__(self) -> None:
         self.forecaster = AdverseMoveForecaster()
+        self.recent: deque[Candle] = deque(maxlen=RECENT)
         self._last_ms: int | None = None
 
     @property
@@ -28,7 +32,7 @@ class MinuteMoves:
         """Take in the first, many closed candles, oldest first, beside the loop."""
         warmed = MinuteMoves()
         await asyncio.to_thread(warmed.take, candles)
-        self.forecaster, self._last_ms = warmed.forecaster, warmed._last_ms
+        self.forecaster, self.recent, self._last_ms = warmed.forecaster, warmed.recent, warmed._last_ms
 
     def take(self, candles: Sequence[Candle]) -> None:
         """Take in closed candles, oldest first; those known already are passed over."""
@@ -39,6 +43,7 @@ class MinuteMoves:
                 if candle.open_ms > self._last_ms + MINUTE_MS:
                     self.forecaster.gap()
             self._last_ms = candle.open_ms
+            self.recent.append(candle)
             close = float(candle.close)
             # Where within its range a bar opened, and its volume, have no part in the forecast.
             self.forecaster.update(close, float(candle.high), float(candle.low), close, 0.0)

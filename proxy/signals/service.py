@@ -1,6 +1,7 @@
 """The live signals of one venue: hours in, forecasts out, every one of them on the scoreboard.
 
-Three loops: one asks the venue for hours, one works the accounts out, one publishes the whole for people. Rules get
+Four loops: one asks the venue for hours, one works the accounts out, one the cost of orders, one publishes it all for
+people. Rules get
 their forecasts with the account's record. None of them holds the loop for more than some milliseconds; what takes
 longer works on copies in a thread.
 """
@@ -21,6 +22,7 @@ from proxy.signals.joint import HORIZONS_H, CommonHours, Extremes
 from proxy.signals.liquidation import METHOD
 from proxy.signals.outcomes import Board, due_horizons, resolve, statements
 from proxy.signals.signals_state import AccountSignals, SignalsState, SymbolSignals
+from proxy.signals.slippage_live import SlippageLive
 from proxy.signals.symbol_forecast import SymbolForecast
 from proxy.store.client import STORE_TROUBLE
 from rules.facts import Forecast
@@ -29,6 +31,7 @@ from rules.snapshot import Account
 log = logging.getLogger("perpguard.signals")
 
 ODDS_EVERY_S: Final = 3.0
+SLIPPAGE_EVERY_S: Final = 5.0
 PUBLISH_EVERY_S: Final = 5.0
 IDLE_S: Final = 0.25
 TROUBLE_PAUSE_S: Final = 5.0
@@ -50,6 +53,7 @@ class SignalService:
         venue: str,
         feed: HourFeed,
         odds: AccountOdds,
+        slippage: SlippageLive,
         conditions: ConditionsKeeper,
         accounts: Callable[[], Iterable[Account]],
         board: Board,
@@ -59,6 +63,7 @@ class SignalService:
         self._venue = venue
         self._feed = feed
         self._odds = odds
+        self._slippage = slippage
         self._conditions = conditions
         self._accounts = accounts
         self._board = board
@@ -70,11 +75,12 @@ class SignalService:
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._run_hours())
             loops.create_task(self._run_odds())
+            loops.create_task(self._run_slippage())
             loops.create_task(self._run_publishing())
 
     def forecasts(self, account: str) -> tuple[Forecast, ...]:
         """What rules are told of one account."""
-        return self._odds.forecasts(account)
+        return (*self._odds.forecasts(account), *self._slippage.forecasts)
 
     def state(self) -> SignalsState:
         """Everything as it is now."""
@@ -136,6 +142,12 @@ class SignalService:
         while True:
             await self._odds.work_out(self._accounts())
             await asyncio.sleep(ODDS_EVERY_S)
+
+    async def _run_slippage(self) -> None:
+        while True:
+            await self._slippage.work_out()
+            self._slippage.score()
+            await asyncio.sleep(SLIPPAGE_EVERY_S)
 
     async def _run_publishing(self) -> None:
         while True:
