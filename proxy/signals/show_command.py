@@ -58,12 +58,44 @@ def lines(told: Mapping[str, Any]) -> Iterator[str]:
         yield "no forecast is stated"
     for each in told["forecasts"]:
         yield safe(_forecast(each))
+    for venue in told.get("venues", ()):
+        yield from map(safe, _venue(venue))
     for each in told["anomalies"]:
         why = f" why={each['why']}" if each["why"] else ""
         yield safe(f"anomaly {each['level']}={each['name']} score={each['value']:.3g}{why}")
     for each in told["temperatures"]:
         value = f"{each['value']:.0f}" if each["value"] is not None else "not known"
         yield safe(f"temperature {each['symbol']} {value} of 100 age={each['age_s']:.0f}s ({NO_PREDICTION})")
+
+
+def _venue(venue: Mapping[str, Any]) -> Iterator[str]:
+    """What is worked out of a venue's accounts and symbols now, jumps beside the odds."""
+    for account in venue["accounts"]:
+        found = account["forecast"]
+        cold = " cold" if found["cold"] else ""
+        for leg in found["legs"]:
+            jumps = " ".join(_jump(each) for each in leg["stress"])
+            yield f"liquidation {found['account']} {leg['symbol']} {leg['position_side']} {_odds(leg)} jumps: {jumps}{cold}"
+        yield f"liquidation {found['account']} any position {_odds({'odds': found['any_leg']})}{cold}"
+        if found["cross"]:
+            jumps = " ".join(_jump(each) for each in found["stress"])
+            yield f"liquidation {found['account']} cross balance {_odds({'odds': found['cross']})} jumps: {jumps}{cold}"
+    for each in venue["symbols"]:
+        volatility = " ".join(f"{hours}h={scale:.2%}" for hours, scale in each["volatility"].items())
+        wild = "not known" if each["wild"] is None else f"{each['wild']:.2f}"
+        marks = "".join(f" {word}" for word in ("cold", "alarmed", "is_wild") if each[word])
+        yield f"volatility {each['symbol']} {volatility} wild={wild} hours={each['hours']} method={each['method']}{marks}"
+
+
+def _odds(part: Mapping[str, Any]) -> str:
+    return " ".join(
+        f"{'funding' if each['until_funding'] else format(each['horizon_h'], 'g') + 'h'}={each['probability']:.4g}"
+        for each in part["odds"]
+    )
+
+
+def _jump(each: Mapping[str, Any]) -> str:
+    return f"{each['move']:+.0%} {'ends it' if each['hit'] else format(each['left'], '.0f') + ' left'}"
 
 
 def _forecast(each: Mapping[str, Any]) -> str:

@@ -30,7 +30,9 @@ _SCALE_LEAST: Final = 1e-6
 class Model(Forecaster, Protocol):
     """A ``BarrierForecaster``, as this needs it."""
 
-    METHOD: str
+    @property
+    def METHOD(self) -> str:  # noqa: N802 - a constant of the class
+        """Name and version of the method."""
 
     @property
     def samples(self) -> int:
