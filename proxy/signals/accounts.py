@@ -23,8 +23,8 @@ from rules.snapshot import Account, Market
 
 LIQUIDATION: Final = "liquidation"
 
-LEGS_A_TURN: Final = 8
-"""Legs worked out before the loop goes round: less than a millisecond of work."""
+LEGS_A_TURN: Final = 4
+"""Legs worked out before the loop goes round: one or two milliseconds of work."""
 
 
 class Prices(Protocol):
