@@ -1,8 +1,8 @@
 """What many symbols have in common: fits and prints ``proxy/signals/forecast/pooled.py``.
 
-``python -m bench.pooled --ohlcv FILE --until 2021-12-01 > pooled.py``, hourly bars. A forecaster starts from these numbers
-and leaves them as it sees its own symbol. Only bars before ``--until`` are used, so that a walk-forward after it has
-seen nothing of its own future.
+``python -m bench.pooled --ohlcv FILE --until 2021-12-01 > pooled.py``, hourly bars. A forecaster starts from these
+numbers and leaves them as it sees its own symbol. Only bars before ``--until`` are used, so that a walk-forward after
+it has seen nothing of its own future.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import math
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,7 +32,6 @@ SETTLED_H = 30 * 24
 LEVELS = np.array(
     [0.0002, 0.001, 0.005, 0.02, 0.05, *np.arange(0.1, 0.95, 0.1), 0.95, 0.98, 0.99, 0.995, 0.998, 0.9995, 0.9999]
 )
-ROUND = 3
 
 
 def walked(bars: Bars, until: float, features: Features, har: HarByHorizon) -> Iterator[Outcomes]:
@@ -102,25 +102,30 @@ def _centred(tables: list[Floats]) -> Floats:
 
 
 def _print(symbols: int, hours: int, until: dt.date) -> None:
-    print(f'''"""What the perpetuals had in common before {until}: where the forecast of a new symbol begins.
+    print(_HEAD.format(symbols=symbols, hours=hours, until=until))
+    for name, what in _NAMES.items():
+        values = np.round(getattr(pooled, name), 4 if name == "LEVELS" else 3) + 0.0
+        print(f"{name}: Final = np.array(")
+        print(textwrap.fill(str(values.tolist()), 116, initial_indent="    ", subsequent_indent="    "))
+        print(f')\n"""{what}"""\n')
 
-Fitted by ``python -m bench.pooled`` to the hourly bars of {symbols} Binance USD-M perpetuals (data.binance.vision), {hours:,}
-symbol hours. Log variances are of an hour; regressors are in the order of ``features``; ``LAWS`` has for each fitted
-horizon the quantiles, at ``LEVELS``, of the log of the furthest fall and rise, of the end (asinh scale) and of the
-log variance, each relative to its forecast, as ``laws`` counts them.
+
+_HEAD = '''"""What the perpetuals had in common before {until}: where the forecast of a new symbol begins.
+
+Fitted by ``python -m bench.pooled`` to the hourly bars of {symbols} Binance USD-M perpetuals (data.binance.vision),
+{hours:,} symbol hours. Log variances are of an hour; regressors are in the order of ``features``; ``LAWS`` has for
+each fitted horizon the quantiles, at ``LEVELS``, of the log of the furthest fall and rise, of the end (asinh scale) and
+of the log variance, each relative to its forecast, as ``laws`` counts them.
 """
+
+# fmt: off
 
 from __future__ import annotations
 
 from typing import Final
 
 import numpy as np
-''')
-    for name, what in _NAMES.items():
-        values = np.round(getattr(pooled, name), 4 if name == "LEVELS" else ROUND) + 0.0
-        print(f"{name}: Final = np.array({values.tolist()})")
-        print(f'"""{what}"""\n')
-
+'''
 
 _NAMES = {
     "SEASON": "Log variance of the hours of a day (UTC) above their week's: weekdays, weekends.",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable
 
 from proxy.accounts.market_reads import MarketReads
 from proxy.accounts.markets import MarketKeeper
@@ -17,7 +16,6 @@ from proxy.signals.scoreboard.board import Scoreboard
 from proxy.signals.service import SignalService
 from proxy.signals.shelf import Shelf
 from proxy.signals.slippage_live import SlippageLive
-from proxy.signals.symbol_forecast import Model
 from rules.snapshot import Account
 
 
@@ -38,7 +36,7 @@ def build_signals(
         shelf=Shelf(ground.settings.data_dir, venue),
         warm=ground.settings.signals_warm,
         make=_new_model,
-        remake=_remade_model,
+        remake=BarrierForecaster.from_state,
         now=ground.now,
         clock_offset_ms=clock_offset_ms,
     )
@@ -60,9 +58,5 @@ def build_signals(
     )
 
 
-def _new_model() -> Model:
-    return BarrierForecaster(1.0)
-
-
-def _remade_model(state: Mapping[str, Any]) -> Model:
-    return BarrierForecaster.from_state(dict(state))
+def _new_model() -> BarrierForecaster:
+    return BarrierForecaster(bar_hours=1.0)

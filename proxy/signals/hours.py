@@ -18,10 +18,11 @@ from typing import Any, Final
 from proxy.accounts.budget import Budget
 from proxy.accounts.market_reads import MarketReads, candles_weight
 from proxy.accounts.troubles import VenueRefused
+from proxy.signals.barrier import BarrierForecaster
 from proxy.signals.bars import HOUR_S, Bar, BarsUnreadable, bars_of, read_bars
 from proxy.signals.joint import HOURS_KEPT, JointHistory
 from proxy.signals.shelf import Shelf
-from proxy.signals.symbol_forecast import Model, SymbolForecast
+from proxy.signals.symbol_forecast import SymbolForecast
 
 log = logging.getLogger("perpguard.signals")
 
@@ -37,7 +38,7 @@ BATCH_MAX: Final = 1_500
 BATCH_SMALL: Final = 99
 """As many as weigh the least."""
 
-TURN_BARS: Final = 4
+TURN_BARS: Final = 2
 TURN_PAUSE_S: Final = 0.002
 """After so many bars, about a millisecond of work, the loop goes round."""
 
@@ -54,8 +55,8 @@ class HourFeed:
         reads: MarketReads,
         shelf: Shelf,
         warm: Sequence[Path],
-        make: Callable[[], Model],
-        remake: Callable[[Mapping[str, Any]], Model],
+        make: Callable[[], BarrierForecaster],
+        remake: Callable[[dict[str, Any]], BarrierForecaster],
         now: Callable[[], datetime],
         clock_offset_ms: Callable[[], int | None],
     ) -> None:
@@ -120,7 +121,6 @@ class HourFeed:
             return None
         self._behind.discard(found.symbol)
         self._not_before[found.symbol] = at_s + ASK_EVERY_S
-        found.settle()
         if open_ is not None:
             found.look(open_)
         if found.last is before:
@@ -146,7 +146,6 @@ class HourFeed:
             if self._files is None:
                 self._files = await asyncio.to_thread(_read, self._warm)
             await self._feed(found, self._files.get(symbol, ()))
-            found.settle()
         return found
 
     def _missing(self, found: SymbolForecast) -> tuple[int, int]:

@@ -30,9 +30,6 @@ _STRIDE: Final = (1, 2, 4)
 WINDOWS_NEEDED: Final = 150
 """Windows that all symbols must have in common: 25 days of those of a day."""
 
-HOURS_NEEDED: Final = 600
-"""The same in hours."""
-
 _COLUMNS: Final = 3 + len(HORIZONS_H)
 _PATH_MAX: Final = 3.0
 """A scaled log price beyond this is cut: twentyfold is far enough for anything, and e to it stays a number."""
@@ -129,17 +126,6 @@ class JointHistory:
             return None
         rows = series.between(first, last)[:, : _CLOSE + 1]
         return None if np.isnan(rows).any() else rows
-
-    def variance_quantile(self, symbol: str, hours: int, quantile: float) -> float | None:
-        """A quantile of the realised variance of ``hours`` hours over all whole windows; ``None`` with too few."""
-        series = self._series.get(symbol)
-        if series is None:
-            return None
-        rows = series.everything().astype(np.float64)
-        variances = hourly_variances(rows)
-        sums = np.convolve(variances, np.ones(hours), "valid") if len(variances) >= hours else variances[:0]
-        sums = sums[~np.isnan(sums)]
-        return float(np.quantile(sums, quantile)) if len(sums) >= HOURS_NEEDED else None
 
     def state(self, symbol: str) -> dict[str, Any]:
         """One symbol's hours as plain data."""

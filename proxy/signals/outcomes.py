@@ -15,7 +15,7 @@ import numpy as np
 from proxy.signals.bars import HOUR_S
 from proxy.signals.joint import HORIZONS_H, WINDOWS_NEEDED, Extremes, JointHistory, hourly_variances
 from proxy.signals.legs import Leg
-from proxy.signals.regime import WILD, WINDOW_H
+from proxy.signals.regime import DAY_H, QUANTILE
 from proxy.signals.scoreboard.card import Card
 from proxy.signals.scoreboard.stated import Stated
 from proxy.signals.symbol_forecast import SymbolForecast
@@ -92,9 +92,9 @@ def statements(found: SymbolForecast, legs: Sequence[OwnedLeg], past: Mapping[in
             yield common.probability(each.signal, each.key, value, _frequency(each, windows))
         for tau, value in zip(TAUS, stated["quantiles"], strict=True):
             yield common.quantile(f"tau:{tau:g}", value, float(np.quantile(windows.close, tau)), len(windows.close))
-        if horizon == WINDOW_H and found.regime.probability is not None and found.regime.line is not None:
-            key = f"{_VARIANCE}:{math.log(found.regime.line):.6f}"
-            yield common.probability("regime", key, found.regime.probability, 1 - WILD)
+        threshold = found.regime.threshold
+        if horizon == DAY_H and threshold is not None and found.regime.probability is not None:
+            yield common.probability("regime", f"{_VARIANCE}:{threshold:.6f}", found.regime.probability, 1 - QUANTILE)
 
 
 class _Wanted(NamedTuple):

@@ -116,7 +116,7 @@ class SignalService:
             alarmed=len(each.forecasters) > 1,
             volatility={str(hours): scale for hours, scale in zip(HORIZONS_H, each.scales, strict=True)},
             wild=each.regime.probability,
-            is_wild=each.regime.is_wild,
+            is_wild=each.regime.high,
             temperature=None if temperature is None else 100 * float(temperature),
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -72,30 +72,32 @@ def _venue(venue: Mapping[str, Any]) -> Iterator[str]:
     """What is worked out of a venue's accounts and symbols now, jumps beside the odds."""
     for account in venue["accounts"]:
         found = account["forecast"]
-        cold = " cold" if found["cold"] else ""
+        name, cold = f"liquidation {found['account']}", " cold" if found["cold"] else ""
         for leg in found["legs"]:
-            jumps = " ".join(_jump(each) for each in leg["stress"])
-            yield f"liquidation {found['account']} {leg['symbol']} {leg['position_side']} {_odds(leg)} jumps: {jumps}{cold}"
-        yield f"liquidation {found['account']} any position {_odds({'odds': found['any_leg']})}{cold}"
+            what = f"{leg['symbol']} {leg['position_side']}"
+            yield f"{name} {what} {_odds(leg['odds'])} jumps: {_jumps(leg['stress'])}{cold}"
+        yield f"{name} any position {_odds(found['any_leg'])}{cold}"
         if found["cross"]:
-            jumps = " ".join(_jump(each) for each in found["stress"])
-            yield f"liquidation {found['account']} cross balance {_odds({'odds': found['cross']})} jumps: {jumps}{cold}"
+            yield f"{name} cross balance {_odds(found['cross'])} jumps: {_jumps(found['stress'])}{cold}"
     for each in venue["symbols"]:
         volatility = " ".join(f"{hours}h={scale:.2%}" for hours, scale in each["volatility"].items())
         wild = "not known" if each["wild"] is None else f"{each['wild']:.2f}"
         marks = "".join(f" {word}" for word in ("cold", "alarmed", "is_wild") if each[word])
-        yield f"volatility {each['symbol']} {volatility} wild={wild} hours={each['hours']} method={each['method']}{marks}"
+        told = f"volatility {each['symbol']} {volatility} wild={wild}"
+        yield f"{told} hours={each['hours']} method={each['method']}{marks}"
 
 
-def _odds(part: Mapping[str, Any]) -> str:
+def _odds(odds: Iterable[Mapping[str, Any]]) -> str:
     return " ".join(
         f"{'funding' if each['until_funding'] else format(each['horizon_h'], 'g') + 'h'}={each['probability']:.4g}"
-        for each in part["odds"]
+        for each in odds
     )
 
 
-def _jump(each: Mapping[str, Any]) -> str:
-    return f"{each['move']:+.0%} {'ends it' if each['hit'] else format(each['left'], '.0f') + ' left'}"
+def _jumps(stress: Iterable[Mapping[str, Any]]) -> str:
+    return " ".join(
+        f"{each['move']:+.0%} {'ends it' if each['hit'] else format(each['left'], '.0f') + ' left'}" for each in stress
+    )
 
 
 def _forecast(each: Mapping[str, Any]) -> str:

@@ -11,12 +11,12 @@ import copy
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
+from proxy.signals.barrier import BarrierForecaster
 from proxy.signals.bars import HOUR_S, Bar
 from proxy.signals.joint import HORIZONS_H, Hour, JointHistory
-from proxy.signals.liquidation import Forecaster
-from proxy.signals.regime import WILD, WINDOW_H, Regime
+from proxy.signals.regime import VolatilityRegime
 
 LATE: Final = timedelta(minutes=5)
 """An hour that is not here so long after its end is missing: from then on the forecasts grow old."""
@@ -27,42 +27,20 @@ MOVED_FAR: Final = 2.0
 _SCALE_LEAST: Final = 1e-6
 
 
-class Model(Forecaster, Protocol):
-    """A ``BarrierForecaster``, as this needs it."""
-
-    @property
-    def METHOD(self) -> str:  # noqa: N802 - a constant of the class
-        """Name and version of the method."""
-
-    @property
-    def samples(self) -> int:
-        """The bars it has seen."""
-
-    def update(self, ts: float, open: float, high: float, low: float, close: float, volume: float) -> None:
-        """A bar has closed at ``ts``."""
-
-    def prob_rv_above(self, hours: float, log_threshold: float) -> float:
-        """The probability of a realised variance above e to ``log_threshold``."""
-
-    def state(self) -> dict[str, Any]:
-        """Everything it knows, as plain data."""
-
-
 class SymbolForecast:
     """One symbol. ``feed`` takes its closed hours in their order, ``look`` the one that is under way."""
 
-    def __init__(self, symbol: str, model: Model, history: JointHistory) -> None:
+    def __init__(self, symbol: str, model: BarrierForecaster, history: JointHistory) -> None:
         self.symbol = symbol
         self.model = model
-        self.regime = Regime()
+        self.regime = VolatilityRegime()
         self.last: Bar | None = None
         self.asked_at: datetime | None = None
         self._history = history
-        self._alarmed: tuple[Bar, Model] | None = None
-        self._fed = False
+        self._alarmed: tuple[Bar, BarrierForecaster] | None = None
 
     @property
-    def forecasters(self) -> list[Model]:
+    def forecasters(self) -> list[BarrierForecaster]:
         """Those whose worse answer counts."""
         return [self.model] if self._alarmed is None else [self.model, self._alarmed[1]]
 
@@ -78,10 +56,11 @@ class SymbolForecast:
         follows = self.last is not None and bar.end == self.last.end + HOUR_S
         before = self.last.close if self.last is not None and follows else bar.open
         self.model.update(bar.end, bar.open, bar.high, bar.low, bar.close, 0.0)
+        self.regime.observe(self.model)
         low, high, close = (math.log(price / before) for price in (bar.low, bar.high, bar.close))
         scales = tuple(max(_SCALE_LEAST, self.model.scale(h)) for h in HORIZONS_H)
         self._history.add(self.symbol, bar.number, Hour(min(low, 0.0), max(high, 0.0), close, scales))
-        self.last, self._alarmed, self._fed = bar, None, True
+        self.last, self._alarmed = bar, None
 
     def look(self, bar: Bar) -> None:
         """The hour under way, as far as it has come."""
@@ -91,17 +70,6 @@ class SymbolForecast:
         alarmed = copy.deepcopy(self.model)
         alarmed.update(bar.end, bar.open, bar.high, bar.low, bar.close, 0.0)
         self._alarmed = bar, alarmed
-
-    def settle(self) -> None:
-        """All closed hours there are have been fed: the regime of the next day follows."""
-        if not self._fed:
-            return
-        self._fed = False
-        line = self._history.variance_quantile(self.symbol, WINDOW_H, WILD)
-        if line is None or line <= 0:
-            self.regime = self.regime.unknown()
-        else:
-            self.regime = self.regime.moved(self.model.prob_rv_above(WINDOW_H, math.log(line)), line)
 
     def known_until(self) -> datetime | None:
         """Up to when its hours are as complete as they can be; ``None`` before the first."""
@@ -114,15 +82,14 @@ class SymbolForecast:
         return {
             "method": self.model.METHOD,
             "last": list(self.last) if self.last is not None else None,
-            "is_wild": self.regime.is_wild,
+            "regime": self.regime.state(),
             "model": self.model.state(),
             "hours": self._history.state(self.symbol),
         }
 
-    def restore(self, state: Mapping[str, Any], model: Model) -> None:
+    def restore(self, state: Mapping[str, Any], model: BarrierForecaster) -> None:
         """Take up what ``state`` holds; ``model`` was made of its own part. Raises as ``JointHistory.restore`` does."""
         last = None if state["last"] is None else Bar(*state["last"])
+        regime = VolatilityRegime.from_state(state["regime"])
         self._history.restore(self.symbol, state["hours"])
-        self.model, self.last = model, last
-        self.regime = Regime(is_wild=bool(state["is_wild"]))
-        self._fed = last is not None
+        self.model, self.regime, self.last = model, regime, last

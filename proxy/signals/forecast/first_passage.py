@@ -1,9 +1,9 @@
 """From the laws of the fitted horizons to any horizon, so that longer and nearer is never less likely.
 
-Between two fitted horizons the cumulative hazard -log(1 - p) grows as a power of time through both. Within the first hour
-a barrier is reached the diffusive way (the scale shrinks with the root of time) or by a jump (whose probability shrinks
-with time): the larger of the two. Beyond the last the scale grows with the root of time. Probabilities of a longer
-fitted horizon are never below those of a shorter one, whatever their regressions say.
+Between two fitted horizons the cumulative hazard -log(1 - p) grows as a power of time through both. Within the first
+hour a barrier is reached the diffusive way (the scale shrinks with the root of time) or by a jump (whose probability
+shrinks with time): the larger of the two. Beyond the last the scale grows with the root of time. Probabilities of a
+longer fitted horizon are never below those of a shorter one, whatever their regressions say.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class Passage:
             return bounded(np.maximum(self._rescaled(-1, hours / _LAST), self._fitted[-1]))
         lower, share = between(hours)
         if share == 0:
-            return self._fitted[lower]
+            known: Floats = self._fitted[lower]
+            return known
         log_hazards = np.log(-np.log1p(-self._fitted[lower : lower + 2]))
         hazard = np.exp(log_hazards[0] + share * (log_hazards[1] - log_hazards[0]))
         return bounded(np.clip(-np.expm1(-hazard), self._fitted[lower], self._fitted[lower + 1]))
@@ -57,7 +58,8 @@ class Passage:
     def _rescaled(self, fitted: int, time: float) -> Floats:
         """The law of a fitted horizon, its scale stretched to ``time`` times its length."""
         ratios = self._log_distances - self._log_scales[:, None] - 0.5 * math.log(time)
-        return self._survival.passage(self._side, ratios)[fitted]
+        probabilities: Floats = self._survival.passage(self._side, ratios)[fitted]
+        return probabilities
 
 
 def between(hours: float) -> tuple[int, float]:

@@ -39,7 +39,7 @@ class Hours:
     """Gathers bars into hours. ``running`` is the hour that is not over yet."""
 
     def __init__(self, bar_hours: float) -> None:
-        """``bar_hours``: the length of a bar. Raises ``ValueError`` unless whole bars fill an hour, at most 60 of them."""
+        """``bar_hours``: the length of a bar. Raises ``ValueError`` unless at most 60 of them fill an hour."""
         bars = round(1 / bar_hours) if math.isfinite(bar_hours) and bar_hours > 0 else 0
         if not 1 <= bars <= BARS_AN_HOUR_MAX or abs(bars * bar_hours - 1) > 1e-6:
             raise ValueError(f"bars of {bar_hours} hours do not fill an hour (a minute to an hour each)")

@@ -1,7 +1,7 @@
 """How outcomes were spread around their forecasts: the symbol's own past, kept as histograms that fade.
 
-Filtered historical simulation (Barone-Adesi, Giannopoulos and Vosper 1999) without simulating: what a horizon came to is
-divided by the volatility that had been forecast for it, and counted. Four things are counted for each fitted horizon:
+Filtered historical simulation (Barone-Adesi, Giannopoulos and Vosper 1999) without simulating: what a horizon came to
+is divided by the volatility that had been forecast for it, and counted. Four things are counted for each fitted horizon:
 how far the price fell at most, how far it rose at most, where it ended, and by how much the variance missed its
 forecast. The first two are the first passage itself, taken from highs and lows: no assumption about paths is
 made, and none about closes. Each histogram is the symbol's own of about a year, and below it the pooled one of many
@@ -10,6 +10,7 @@ symbols, which carries it while it is thin and lends it a tail.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -41,15 +42,15 @@ exponent is the mean log excess there (Hill 1975): the next crash is not bounded
 
 SHOCK_SHARE: Final = 0.003
 SHOCK_BINS: Final = 40
-"""Three origins in a thousand are followed by a jump that quadruples (e^1.4) the scale: nobody forecasts it, and without
-it what is called rarer than one in a thousand comes several times as often (Binance perpetuals to mid-2023)."""
+"""Three origins in a thousand are followed by a jump that quadruples (e^1.4) the scale: nobody forecasts it, and
+without it what is called rarer than one in a thousand comes several times as often (20 perpetuals to mid-2023)."""
 
 _WEIGHT_MAX: Final = 1e12
 
 
 def _centres_and_edges() -> tuple[Floats, Floats]:
-    steps = np.arange(BINS + 1)
-    edges = _LOW[:, None] + _WIDTH[:, None] * steps
+    steps = np.arange(BINS + 1, dtype=np.float64)
+    edges: Floats = _LOW[:, None] + _WIDTH[:, None] * steps
     return (edges[:, 1:] + edges[:, :-1]) / 2, edges
 
 
@@ -84,14 +85,7 @@ class Laws:
 
     def survival(self) -> Survival:
         """The probabilities of exceeding, as the laws stand now."""
-        weights = self._counts / self._weight + PRIOR_HOURS * self._prior
-        above = np.zeros((len(HORIZONS_H), 4, BINS + 1))
-        above[:, :, :-1] = np.cumsum(weights[:, :, ::-1], axis=2)[:, :, ::-1]
-        above /= above[:, :, :1]
-        spread = np.square(END_UNIT * np.sinh(_CENTRES[END]))
-        deviation = np.sqrt((weights[:, END] * spread).sum(axis=1) / weights[:, END].sum(axis=1))
-        extremes, fade = _with_tail(above[:, :2])
-        return Survival(_with_shock(extremes), fade, above[:, END], above[:, VARIANCE], deviation)
+        return Survival(self._counts / self._weight + PRIOR_HOURS * self._prior)
 
     def state(self) -> dict[str, Any]:
         """What is needed to go on after a restart."""
@@ -106,28 +100,60 @@ class Laws:
 
 
 class Survival:
-    """Tables of the probability to exceed, at the edges of the histograms' bins; between edges linear."""
+    """The probability to exceed, at the edges of the histograms' bins; between edges linear.
 
-    def __init__(self, extremes: Floats, fade: Floats, end: Floats, variance: Floats, deviation: Floats) -> None:
-        self._extremes, self._fade, self._end, self._variance = extremes, fade, end, variance
-        self.deviation = deviation
+    Each table is worked out when it is first asked for: a day's regime needs one of the four.
+    """
+
+    def __init__(self, weights: Floats) -> None:
+        """``weights``: horizon by law by bin."""
+        self._weights = weights
+
+    @cached_property
+    def deviation(self) -> Floats:
         """Standard deviation of the standardised return, for each fitted horizon."""
+        spread = np.square(END_UNIT * np.sinh(_CENTRES[END]))
+        weights = self._weights[:, END]
+        return np.asarray(np.sqrt((weights * spread).sum(axis=1) / weights.sum(axis=1)))
 
     def passage(self, side: int, log_ratios: Floats) -> Floats:
         """P(the furthest move of ``side`` exceeds e^ratio forecast scales); a row of ratios for each fitted horizon."""
         place = np.maximum((log_ratios - _LOW[side]) / _WIDTH[side], 0.0)
         beyond = np.maximum(place - BINS, 0.0)
-        return _at(self._extremes[:, side], place) * np.exp(-beyond * self._fade[:, side, None])
+        extremes, fade = self._extremes
+        return np.asarray(_at(extremes[:, side], place) * np.exp(-beyond * fade[:, side, None]))
 
     def variance_above(self, log_ratios: Floats) -> Floats:
         """P(the variance exceeds its forecast by this log ratio); one ratio for each fitted horizon."""
         place = np.maximum((log_ratios - _LOW[VARIANCE]) / _WIDTH[VARIANCE], 0.0)
-        return _at(self._variance, place[:, None])[:, 0]
+        return np.asarray(_at(self._variance, place[:, None])[:, 0])
 
     def end_quantiles(self, taus: Floats) -> Floats:
         """Quantiles of the standardised return, a row for each fitted horizon."""
         coordinates = [np.interp(taus, 1 - above, _EDGES[END]) for above in self._end]
-        return END_UNIT * np.sinh(np.array(coordinates))
+        return np.asarray(END_UNIT * np.sinh(np.array(coordinates)))
+
+    @cached_property
+    def _extremes(self) -> tuple[Floats, Floats]:
+        """The tables of falls and rises, and the exponent a bin by which they go on beyond their last edge."""
+        tables, fade = _with_tail(_above(self._weights[:, :2]))
+        return _with_shock(tables), fade
+
+    @cached_property
+    def _end(self) -> Floats:
+        return _above(self._weights[:, END])
+
+    @cached_property
+    def _variance(self) -> Floats:
+        return _above(self._weights[:, VARIANCE])
+
+
+def _above(weights: Floats) -> Floats:
+    """The share of weight from each edge on."""
+    above = np.zeros((*weights.shape[:-1], BINS + 1))
+    above[..., :-1] = np.cumsum(weights[..., ::-1], axis=-1)[..., ::-1]
+    above /= above[..., :1]
+    return above
 
 
 def _at(table: Floats, place: Floats) -> Floats:

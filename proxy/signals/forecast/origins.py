@@ -82,6 +82,12 @@ class Origins:
         ], axis=1)  # fmt: skip
         return Outcomes(regressors, log_variances - clock, laws)
 
+    def log_variance(self, hours: int) -> float | None:
+        """Log of the variance of the last ``hours``; ``None`` when they are not all kept."""
+        if hours > len(self._kept):
+            return None
+        return math.log(sum(each.variance for each in self._kept[-hours:]) + hours * VARIANCE_FLOOR)
+
     def state(self) -> list[list[Any]]:
         """What is needed to go on after a restart."""
         return [

@@ -117,6 +117,13 @@ class Learner(Walk):
     def is_warm(self) -> bool:  # type: ignore[override]
         return self.samples >= 600
 
+    @property
+    def hour(self) -> int:
+        return self.samples
+
+    def log_variance(self, hours: int) -> float | None:
+        return math.log(self.sigma**2 * hours) if self.samples >= hours else None
+
     def update(self, ts: float, open: float, high: float, low: float, close: float, volume: float) -> None:
         self.samples += 1
         self.sigma = math.sqrt(0.9 * self.sigma**2 + 0.1 * (math.log(high / low) / 1.6) ** 2 + 1e-12)

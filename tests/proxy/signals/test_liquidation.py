@@ -10,11 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.signals.barrier import BarrierForecaster
+from proxy.signals.bars import HOUR_S
 from proxy.signals.joint import HORIZONS_H, JointHistory
 from proxy.signals.legs import Book
 from proxy.signals.liquidation import AccountForecast, account_forecast, leg_forecast
+from proxy.signals.symbol_forecast import SymbolForecast
 from proxy.signals.tails import LEAST
-from tests.proxy.signals.books import SIGMA, STEPS, Walk, a_book, a_history, a_leg, paths
+from tests.proxy.signals.books import SIGMA, STEPS, Walk, a_book, a_history, a_leg, paths, some_bars
 
 NAMES = ("A", "B", "C")
 RELATED = a_history(NAMES, 0.7)
@@ -140,3 +143,18 @@ def test_stress_says_what_would_be_left():
 def test_a_jump_keeps_the_odds_of_what_it_would_end_above_nothing():
     calm = a_book(1e6, a_leg("A", 1.0, 0.35, isolated=True, backing=36.0))
     assert odds(forecast(calm).legs[0].odds, 2) > 3e-4
+
+
+def test_with_the_real_forecaster_a_cross_account_of_one_leg_is_about_its_leg():
+    history, model = JointHistory(), BarrierForecaster(1.0)
+    symbol = SymbolForecast("A", model, history)
+    for bar in some_bars(2_000, until=480_000 * HOUR_S):
+        symbol.feed(bar)
+    for distance in (0.02, 0.05, 0.1):
+        balance = 100 * distance + 0.01 * 100 * (1 - distance)
+        book = a_book(balance, a_leg("A", 1.0, distance))
+        legs = [leg_forecast(book.legs[0], book, [model], None)]
+        found = account_forecast(book, legs, history.common(["A"]), {"A": symbol.scales}, None)
+        for place in range(len(HORIZONS_H)):
+            leg, cross = odds(legs[0].odds, place), odds(found.cross, place)
+            assert leg / 3 < cross < leg * 3 or max(leg, cross) < 5e-3, (distance, place)

@@ -44,7 +44,6 @@ def a_symbol(hours: int = 1_000) -> tuple[SymbolForecast, JointHistory]:
     found = SymbolForecast("A", Learner(), history)
     for bar in some_bars(hours, until=UNTIL):
         found.feed(bar)
-    found.settle()
     return found, history
 
 

@@ -10,7 +10,6 @@ import pytest
 
 from proxy.signals.bars import HOUR_S, Bar
 from proxy.signals.joint import JointHistory
-from proxy.signals.regime import Regime
 from proxy.signals.symbol_forecast import LATE, SymbolForecast
 from tests.proxy.signals.books import Learner, some_bars
 
@@ -21,7 +20,6 @@ def fed(hours: int = 700) -> SymbolForecast:
     found = SymbolForecast("A", Learner(), JointHistory())
     for bar in some_bars(hours, until=UNTIL):
         found.feed(bar)
-    found.settle()
     return found
 
 
@@ -62,18 +60,9 @@ def test_over_a_gap_no_hour_is_invented():
     assert found._history.between("A", end // HOUR_S - 1, end // HOUR_S) is None
 
 
-def test_the_regime_is_known_after_twenty_five_days_and_says_no_more_than_it_must():
+def test_the_regime_is_known_after_twenty_five_days_of_days():
     assert fed(600).regime.probability is None
     assert fed(700).regime.probability in (0.3, 0.7)
-
-
-def test_the_word_for_the_regime_does_not_flicker():
-    said, regime = [], Regime()
-    for probability in (0.5, 0.59, 0.6, 0.5, 0.41, 0.4, 0.5, 0.59):
-        regime = regime.moved(probability, 0.01)
-        said.append(regime.is_wild)
-    assert said == [False, False, True, True, True, False, False, False]
-    assert regime.unknown().probability is None
 
 
 def test_a_restart_is_no_restart():
@@ -83,9 +72,8 @@ def test_a_restart_is_no_restart():
     two.restore(state, Learner.of(state["model"]))
     for each in (one, two):
         each.feed(under_way(each, 0.97))
-        each.settle()
     assert one.state() == two.state()
-    assert (one.scales, one.regime) == (two.scales, two.regime)
+    assert one.scales == two.scales
 
 
 def test_it_is_known_until_the_next_hour_is_late():
@@ -98,5 +86,4 @@ def test_a_flat_price_and_a_crash_of_sixty_per_cent_stay_numbers():
     for n in range(700):
         found.feed(Bar(UNTIL + n * HOUR_S, 100.0, 100.0, 100.0, 100.0))
     found.feed(Bar(UNTIL + 700 * HOUR_S, 100.0, 100.0, 40.0, 41.0))
-    found.settle()
     assert all(math.isfinite(each) and each > 0 for each in found.scales)
