@@ -13,6 +13,7 @@ from proxy.signals.barrier import BarrierForecaster
 from proxy.signals.joint import HORIZONS_H, HOURS_KEPT, Hour, JointHistory
 from proxy.signals.legs import Book, Leg, Tiers
 from proxy.signals.liquidation import account_forecast, leg_forecast
+from proxy.signals.marginals import law_of
 
 SIZES = (1, 5, 10, 40)
 ROUNDS = 5
@@ -38,9 +39,10 @@ def measured(symbols: int) -> tuple[float, float]:
     for _ in range(ROUNDS):
         began = time.thread_time()
         legs = [leg_forecast(leg, book, models[leg.symbol], 3.0) for leg in book.legs]
+        laws = {name: law_of(models[name]) for name in names}
         common = history.common(names)
         looped = time.thread_time()
-        account_forecast(book, legs, common, scales, 3.0)
+        account_forecast(book, legs, common, scales, laws, 3.0)
         loop, thread = min(loop, looped - began), min(thread, time.thread_time() - looped)
     return loop, thread
 

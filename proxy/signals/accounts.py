@@ -16,6 +16,7 @@ from proxy.signals.hours import HourFeed
 from proxy.signals.joint import HORIZONS_H
 from proxy.signals.legs import Book, book_of
 from proxy.signals.liquidation import AccountForecast, LegForecast, Odds, account_forecast, leg_forecast
+from proxy.signals.marginals import law_of
 from proxy.signals.outcomes import OwnedLeg
 from rules.facts import Forecast
 from rules.instrument import Instrument
@@ -118,13 +119,19 @@ class AccountOdds:
             legs.append(leg_forecast(leg, book, self._feed.known[leg.symbol].forecasters, funding[leg.symbol]))
             if place % LEGS_A_TURN == 0:
                 await asyncio.sleep(0)
-                if any(symbol not in self._feed.known for symbol in symbols):
+                if any(each not in self._feed.known for each in symbols):
                     return None
+        laws = {}
+        for symbol in symbols:
+            await asyncio.sleep(0)
+            if symbol not in self._feed.known:
+                return None
+            laws[symbol] = law_of(self._feed.known[symbol].forecasters)
         scales = {symbol: self._feed.known[symbol].scales for symbol in symbols}
         next_funding = min((hours for hours in funding.values() if hours is not None), default=None)
         # Safe in a thread: it gets copies, and values that nobody changes.
         common = self._feed.history.common(symbols)
-        forecast = await asyncio.to_thread(account_forecast, book, legs, common, scales, next_funding)
+        forecast = await asyncio.to_thread(account_forecast, book, legs, common, scales, laws, next_funding)
         return Found(as_of, book, forecast)
 
     def _as_of(self, account: Account, symbols: Iterable[str]) -> datetime | None:

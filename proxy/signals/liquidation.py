@@ -20,6 +20,7 @@ import numpy as np
 
 from proxy.signals.joint import HORIZONS_H, WINDOWS_NEEDED, CommonHours, Scenarios
 from proxy.signals.legs import Book, Leg
+from proxy.signals.marginals import Law, Predicts, fitted
 from proxy.signals.stress import JUMPS, Stress, stress_of_account, stress_of_leg
 from proxy.signals.tails import LEAST, Array, exceedance, union
 
@@ -32,20 +33,12 @@ _HOURS_A_YEAR: Final = 8_766.0
 _DISTANCE_LEAST: Final = 1e-6
 
 
-class Forecaster(Protocol):
+class Forecaster(Predicts, Protocol):
     """The part of a symbol's ``BarrierForecaster`` that is needed here."""
 
     @property
     def is_warm(self) -> bool:
         """Whether it has seen 25 days."""
-
-    def predict(
-        self, horizons_h: Sequence[float], dist_down: Sequence[float], dist_up: Sequence[float], taus: Sequence[float]
-    ) -> Mapping[float, Mapping[str, Sequence[float]]]:
-        """By horizon, the probabilities of reaching each distance."""
-
-    def scale(self, hours: float) -> float:
-        """The forecast standard deviation of the log return."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,12 +108,13 @@ def account_forecast(
     legs: Sequence[LegForecast],
     common: CommonHours,
     scales: Mapping[str, Sequence[float]],
+    laws: Mapping[str, Law],
     funding_h: float | None,
 ) -> AccountForecast:
     """The account's odds from its legs' and the joint hours of their symbols. Some tens of milliseconds: in a thread.
 
     ``book`` has at least one leg, ``common`` every symbol of it, ``scales`` each one's volatility forecasts for
-    ``HORIZONS_H``.
+    ``HORIZONS_H``, ``laws`` what its forecasters say.
     """
     any_leg, cross, cold = list[float](), list[float](), any(leg.cold for leg in legs)
     crossed = [forecast for leg, forecast in zip(book.legs, legs, strict=True) if not leg.isolated]
@@ -128,6 +122,8 @@ def account_forecast(
     for place, hours in enumerate(HORIZONS_H):
         found = common.scenarios(hours, [scales[symbol][place] for symbol in common.symbols])
         windows = found if len(found) >= WINDOWS_NEEDED else None
+        if windows is not None:
+            windows = fitted(windows, [laws[symbol] for symbol in common.symbols], place)
         cold = cold or windows is None
         odds = np.array([leg.odds[place].probability for leg in legs])
         any_leg.append(_any_leg(book, odds, windows, common.symbols))

@@ -1,9 +1,10 @@
 """The far end of a sample: how likely a value beyond it is, and how several ends go together. Pure; numpy only.
 
-Beyond its 95 % quantile a sample is continued by a generalised Pareto law (Pickands 1975), fitted by
-probability-weighted moments (Hosking and Wallis 1987) and never thinner than ``SHAPE_MIN``: a history without a crash
-has not seen the worst. How ends go together is the stable tail dependence function, estimated from the empirical
-spectral measure (Einmahl and Segers 2009): it keeps to its bounds exactly, and holds below anything that was counted.
+Beyond its twenty largest values a sample is continued by a generalised Pareto law (Pickands 1975), fitted above the
+95 % quantile by probability-weighted moments (Hosking and Wallis 1987) and never thinner than ``SHAPE_MIN``: a history
+without a crash has not seen the worst. How ends go together is the stable tail dependence function, estimated from the
+empirical spectral measure (Einmahl and Segers 2009): it keeps to its bounds exactly, and holds below anything that was
+counted.
 """
 
 from __future__ import annotations
@@ -31,18 +32,20 @@ _TAILS_MIN: Final = 20
 def exceedance(sample: Array, level: float) -> float:
     """The probability that a new value reaches ``level``; falls as the level rises. An empty sample says 1/2."""
     n = len(sample)
-    count = max(_TAILS_MIN, int(TAIL * n))
-    if n <= count:
+    if n <= _TAILS_MIN:
         return _within((float(np.count_nonzero(sample >= level)) + 0.5) / (n + 1))
     ordered = np.sort(sample)
+    joint = float(ordered[n - _TAILS_MIN - 1])
+    if level <= joint:
+        return _within((n - float(np.searchsorted(ordered, level)) + 0.5) / (n + 1))
+    count = max(_TAILS_MIN, int(TAIL * n))
     threshold = float(ordered[n - count - 1])
-    if level <= threshold:
-        return _within((float(np.count_nonzero(sample >= level)) + 0.5) / (n + 1))
     shape, scale = _generalised_pareto(ordered[n - count :] - threshold)
-    share = (count + 0.5) / (n + 1)
+    scale += shape * (joint - threshold)  # The same law, seen from farther out.
     if scale <= 0:
         return _within(LEAST)
-    return _within(share * (1 + shape * (level - threshold) / scale) ** (-1 / shape))
+    share = (_TAILS_MIN + 0.5) / (n + 1)
+    return _within(share * (1 + shape * (level - joint) / scale) ** (-1 / shape))
 
 
 def _generalised_pareto(excesses: Array) -> tuple[float, float]:
@@ -69,7 +72,7 @@ def union(severities: Array, probabilities: Array) -> float:
     windows = len(severities)
     if len(probabilities) == 1 or windows < _TAILS_MIN:
         return _within(least if len(probabilities) == 1 else most)
-    ranks = _ranks_from_the_top(severities)
+    ranks = ranks_from_the_top(severities)
     counted = float((ranks <= probabilities).any(axis=1).mean())
     found = min(most, max(least, counted, _tail_dependence(ranks, probabilities)))
     assert least <= found <= most  # noqa: S101 - whoever reads it relies on it
@@ -86,7 +89,7 @@ def _tail_dependence(ranks: Array, probabilities: Array) -> float:
     return float((probabilities * shares).max(axis=1).sum())
 
 
-def _ranks_from_the_top(severities: Array) -> Array:
+def ranks_from_the_top(severities: Array) -> Array:
     """Each column's ranks as fractions: the worst window near 0, the mildest near 1."""
     windows = len(severities)
     order = np.argsort(-severities, axis=0, kind="stable")

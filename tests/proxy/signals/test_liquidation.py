@@ -15,6 +15,7 @@ from proxy.signals.bars import HOUR_S
 from proxy.signals.joint import HORIZONS_H, JointHistory
 from proxy.signals.legs import Book
 from proxy.signals.liquidation import AccountForecast, account_forecast, leg_forecast
+from proxy.signals.marginals import law_of
 from proxy.signals.symbol_forecast import SymbolForecast
 from proxy.signals.tails import LEAST
 from tests.proxy.signals.books import SIGMA, STEPS, Walk, a_book, a_history, a_leg, paths, some_bars
@@ -27,7 +28,9 @@ SCALES = {name: [SIGMA * math.sqrt(h) for h in HORIZONS_H] for name in NAMES}
 def forecast(book: Book, history: JointHistory = RELATED, funding_h: float | None = None) -> AccountForecast:
     legs = [leg_forecast(leg, book, [Walk()], funding_h) for leg in book.legs]
     symbols = sorted({leg.symbol for leg in book.legs})
-    return account_forecast(book, legs, history.common(symbols), SCALES, funding_h)
+    return account_forecast(
+        book, legs, history.common(symbols), SCALES, {each: law_of([Walk()]) for each in symbols}, funding_h
+    )
 
 
 def odds(stated, place: int) -> float:
@@ -154,7 +157,7 @@ def test_with_the_real_forecaster_a_cross_account_of_one_leg_is_about_its_leg():
         balance = 100 * distance + 0.01 * 100 * (1 - distance)
         book = a_book(balance, a_leg("A", 1.0, distance))
         legs = [leg_forecast(book.legs[0], book, [model], None)]
-        found = account_forecast(book, legs, history.common(["A"]), {"A": symbol.scales}, None)
+        found = account_forecast(book, legs, history.common(["A"]), {"A": symbol.scales}, {"A": law_of([model])}, None)
         for place in range(len(HORIZONS_H)):
             leg, cross = odds(legs[0].odds, place), odds(found.cross, place)
-            assert leg / 3 < cross < leg * 3 or max(leg, cross) < 5e-3, (distance, place)
+            assert leg / 2 < cross < leg * 2 or max(leg, cross) < 2e-3, (distance, place)
