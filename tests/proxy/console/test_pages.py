@@ -240,7 +240,6 @@ def test_a_skill_has_its_sign() -> None:
     assert (words.plus(0.081), words.plus(-0.2)) == ("+0.081", "−0.200")
 
 
-
 def test_a_score_that_is_not_a_number_counts_as_the_worst() -> None:
     assert (words.share(float("nan")), words.mood(float("nan"))) == (1.0, "odd")
 
