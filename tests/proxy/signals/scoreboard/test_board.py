@@ -208,9 +208,10 @@ def test_a_log_that_breaks_while_it_is_open_is_set_aside_too(
         raise board_module.LogDamaged("database disk image is malformed")
 
     monkeypatch.setattr(board._log, "write", broken)
+    stated = a_statement(as_of=clock.seconds, until=clock.seconds + 24 * HOUR)
+    board.state([stated])
     board.flush()
     assert board.cards() == [] and log_path(tmp_path).with_name("forecasts.damaged.db").exists()
-    (stated,) = [a_statement(as_of=clock.seconds, until=clock.seconds + 24 * HOUR)]
     board.state([stated])
     board.flush()
     board.close()
