@@ -91,6 +91,8 @@ def forecast(returns: ArrayLike, hours: float) -> CorrelationForecast:
     tested = _Tested(table, horizon)
     known = days[-1].known
     rho = _expected(days[-1:], [tested.season(0)])[0]
+    # Rounding may tell a pair from its mirror image.
+    rho = (rho + rho.T) / 2
     low, high = tested.quantiles(days)
     z = np.arctanh(rho)
     matrix = _positive(rho)
@@ -183,7 +185,7 @@ def _fitted_quantiles(horizon: int) -> tuple[float, float]:
 
 def _positive(rho: Matrix) -> Matrix:
     """The nearest thing to ``rho`` that is a correlation matrix: no negative eigenvalue, ones on the diagonal."""
-    matrix = (rho + rho.T) / 2
+    matrix = rho.copy()
     np.fill_diagonal(matrix, 1.0)
     if not matrix.size:
         return matrix
