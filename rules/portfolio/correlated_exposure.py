@@ -136,7 +136,7 @@ memes = 5000
             counted = [each for each in exposures if symbols is None or each.symbol in symbols]
             if sum(map(_widest, counted), ZERO) <= limit:
                 continue
-            squared = self.squared(counted, *self._live(snapshot))
+            squared = self.squared(counted, *self._live(snapshot, _age(snapshot)))
             if squared > limit * limit:
                 return self._breach(name, show(squared.sqrt()), show(limit))
         return None
@@ -147,9 +147,9 @@ memes = 5000
         if not self.live or order is None or snapshot.account is None:
             return ()
         symbols = account_book(snapshot).symbols_after(order)
-        used = _measured_pairs(symbols, snapshot.conditions) if self._live(snapshot)[0] else 0
-        said = _pairs_used(self.rule_id, used, len(symbols))
         age = _age(snapshot)
+        used = _measured_pairs(symbols, snapshot.conditions) if self._live(snapshot, age)[0] else 0
+        said = _pairs_used(self.rule_id, used, len(symbols))
         if age is None:
             return (said,)
         return said, self.measured("correlations_age", f"{age.total_seconds():.0f}", "s")
@@ -205,9 +205,11 @@ memes = 5000
             limit=limit,
         )
 
-    def _live(self, snapshot: Snapshot) -> tuple[Mapping[str, Decimal], Mapping[str, tuple[Decimal, Decimal]]]:
-        """The measured correlations and their bands, as long as they may be used."""
-        conditions, age = snapshot.conditions, _age(snapshot)
+    def _live(
+        self, snapshot: Snapshot, age: timedelta | None
+    ) -> tuple[Mapping[str, Decimal], Mapping[str, tuple[Decimal, Decimal]]]:
+        """The measured correlations and their bands, as long as they may be used at this age."""
+        conditions = snapshot.conditions
         if not self.live or conditions is None or age is None or age > seconds(self.live_age_max_s):
             return _NONE, _NO_BANDS
         return conditions.correlations, conditions.correlation_bands
