@@ -128,32 +128,30 @@ def stated(
 
 
 def forecasts(symbol: str, moves: AdverseMoveForecaster, depth: Depth | None, as_of: datetime) -> tuple[Forecast, ...]:
-    """What rules are told: for both sides, ``SIZES`` and ``COSTS``, how probably such an order costs more.
+    """What rules are told: for ``SIZES`` and ``COSTS``, how probably such an order costs more, on the dearer side.
 
     Without a book, of any size: what the adverse move alone makes of it, which is the least that it can be.
     """
     middle = None if depth is None else middle_of(depth)
-    found = []
-    for side in (Side.BUY, Side.SELL):
-        for size in SIZES if middle is not None else (None,):
-            quantity, book = None, 0.0
-            if depth is not None and middle is not None and size is not None:
-                quantity = (size / middle).quantize(_QUANTUM)
-                taken = walk(depth.asks if side is Side.BUY else depth.bids, quantity, middle)
-                if taken is None:
-                    continue
-                book = taken.cost_bps
-            found += [
-                Forecast(
-                    name="slippage",
-                    as_of=as_of,
-                    probability=moves.probability_above(float(cost) * BPS - book),
-                    horizon_s=HORIZON_S,
-                    symbol=symbol,
-                    side=side,
-                    quantity=quantity,
-                    threshold=cost,
-                )
-                for cost in COSTS
-            ]
-    return tuple(found)
+    walks: list[tuple[Decimal | None, float]] = [(None, 0.0)]
+    if depth is not None and middle is not None:
+        sizes = [(size / middle).quantize(_QUANTUM) for size in SIZES]
+        taken = [(size, walk(side, size, middle)) for size in sizes for side in (depth.bids, depth.asks)]
+        dearer: dict[Decimal, float] = {}
+        for size, found in taken:
+            if found is not None:
+                dearer[size] = max(found.cost_bps, dearer.get(size, 0.0))
+        walks = list(dearer.items())
+    return tuple(
+        Forecast(
+            name="slippage",
+            as_of=as_of,
+            probability=moves.probability_above(float(cost) * BPS - book),
+            horizon_s=HORIZON_S,
+            symbol=symbol,
+            quantity=quantity,
+            threshold=cost,
+        )
+        for quantity, book in walks
+        for cost in COSTS
+    )

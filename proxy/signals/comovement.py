@@ -28,6 +28,7 @@ RETURN_MAX: Final = 5.0
 """A log return beyond this is no return of a price (150-fold within the hour)."""
 
 _ABSENT: Final = 1e-300
+_ROUNDING: Final = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +78,21 @@ def comovements(returns: Matrix) -> list[Comovement]:
 def realised(returns: Matrix) -> Matrix:
     """The correlations within the table; NaN for a symbol of which half the hours or more are missing or did not move.
 
-    Pearson's, over the hours that a symbol has; a missing hour counts as its mean.
+    Pearson's, over the hours that a symbol has; a missing hour counts as its mean. Of many tables at once, one behind
+    the other in the first axis, it gives as many matrices.
     """
     present = _present(returns)
-    enough = present.sum(axis=0) * 2 > returns.shape[0]
-    counts = np.maximum(present.sum(axis=0), 1)
+    hours = present.sum(axis=-2, keepdims=True)
     values = np.where(present, returns, 0.0)
-    centred = np.where(present, values - values.sum(axis=0) / counts, 0.0)
-    sizes = np.sqrt((centred * centred).sum(axis=0))
-    enough &= sizes > 0
-    rho = centred.T @ centred / np.maximum(np.outer(sizes, sizes), _ABSENT)
-    rho[~enough, :] = np.nan
-    rho[:, ~enough] = np.nan
-    return np.asarray(rho)
+    centred = np.where(present, values - values.sum(axis=-2, keepdims=True) / np.maximum(hours, 1), 0.0)
+    sizes = np.sqrt((centred * centred).sum(axis=-2, keepdims=True))
+    # Of prices that went up by the same in every hour only rounding is left.
+    enough = (hours * 2 > returns.shape[-2]) & (
+        sizes > _ROUNDING * np.abs(values).max(axis=-2, keepdims=True, initial=0)
+    )
+    products = centred.swapaxes(-1, -2) @ centred
+    rho = products / np.maximum(sizes * sizes.swapaxes(-1, -2), _ABSENT)
+    return np.where(enough & enough.swapaxes(-1, -2), rho, np.nan)
 
 
 def _present(returns: Matrix) -> NDArray[np.bool_]:

@@ -18,6 +18,7 @@ wants a stress floor beside it (``correlated_exposure`` has one).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,7 +51,8 @@ _SEASON: Final = 0.45
 _FALL: Final = 0.02
 _FALL_MAX: Final = 3.0
 _RHO_MAX: Final = 0.98
-"""Closer to one the error in z is that of rounding."""
+_CAME_MAX: Final = 0.999
+"""Closer to one, stated and realised, the error in z is that of rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +89,13 @@ def forecast(returns: ArrayLike, hours: float) -> CorrelationForecast:
     horizon = max(4, math.ceil(hours))
     days = comovements(table)
     tested = _Tested(table, horizon)
-    rho = _expected(days[-1], tested.season(0))
     known = days[-1].known
+    rho = _expected(days[-1:], [tested.season(0)])[0]
+    # Rounding may tell a pair from its mirror image.
+    rho = (rho + rho.T) / 2
     low, high = tested.quantiles(days)
     z = np.arctanh(rho)
-    matrix = _positive(np.where(known, rho, _mean(rho, known)))
+    matrix = _positive(rho)
     upper = np.where(known, np.maximum(np.tanh(z + high), matrix), 1.0)
     lower = np.where(known, np.minimum(np.tanh(z + low), matrix), -1.0)
     for each in (lower, upper):
@@ -99,17 +103,26 @@ def forecast(returns: ArrayLike, hours: float) -> CorrelationForecast:
     return CorrelationForecast(matrix, lower, upper, known)
 
 
-def _expected(day: Comovement, season: float) -> Matrix:
-    """The forecast of every pair as of the end of a day, within what Fisher's z can bear."""
-    means = np.array([_mean(each, day.known) for each in day.averages])
-    level = _LEVEL_CONSTANT + _LEVEL @ means + season - _FALL * np.clip(day.move, -_FALL_MAX, _FALL_MAX)
-    differences = np.tensordot(_DIFFERENCE, day.averages - means[:, None, None], axes=1)
-    rho: Matrix = np.clip(level + np.where(day.known, differences, 0.0), -_RHO_MAX, _RHO_MAX)
-    return rho
+def _expected(days: Sequence[Comovement], seasons: Sequence[float]) -> Matrix:
+    """The forecasts of every pair as of the end of each day, within what Fisher's z can bear.
+
+    What is not known stands at the mean of what is.
+    """
+    averages = np.stack([day.averages for day in days])
+    known = np.stack([day.known for day in days])
+    means = _means(averages, known[:, None])
+    moves = np.clip([day.move for day in days], -_FALL_MAX, _FALL_MAX)
+    levels = _LEVEL_CONSTANT + means @ _LEVEL + np.asarray(seasons) - _FALL * moves
+    differences = np.tensordot(averages - means[:, :, None, None], _DIFFERENCE, axes=(1, 0))
+    rho = np.clip(levels[:, None, None] + differences, -_RHO_MAX, _RHO_MAX)
+    return np.where(known, rho, _means(rho, known)[:, None, None])
 
 
-def _mean(rho: Matrix, known: NDArray[np.bool_]) -> float:
-    return float(rho[known].mean()) if known.any() else UNKNOWN_LEVEL
+def _means(rho: Matrix, known: NDArray[np.bool_]) -> Matrix:
+    """Of each matrix, the mean of what is known of it."""
+    counts = known.sum(axis=(-2, -1))
+    sums = np.where(known, rho, 0.0).sum(axis=(-2, -1))
+    return np.where(counts > 0, sums / np.maximum(counts, 1), UNKNOWN_LEVEL)
 
 
 class _Tested:
@@ -117,13 +130,12 @@ class _Tested:
 
     def __init__(self, table: Matrix, horizon: int) -> None:
         self._horizon = horizon
-        # ``_after[n]``: what was realised in the ``horizon`` hours that began n days ago.
-        days = table.shape[0] // DAY_H
-        begins = [table.shape[0] - ago * DAY_H for ago in range(days + 1)]
-        self._after = [
-            realised(table[begin : begin + horizon]) if begin + horizon <= table.shape[0] else None for begin in begins
-        ]
-        self._levels = np.array([math.nan if each is None else _finite_mean(each) for each in self._after])
+        # Of the ``horizon`` hours that began n days ago; the first whole ones began ``_whole`` days ago.
+        self._whole = -(-horizon // DAY_H)
+        begins = np.arange(len(table) - self._whole * DAY_H, -1, -DAY_H)
+        self._after = realised(table[begins[:, None] + np.arange(horizon)])
+        found = np.isfinite(self._after) & np.triu(np.ones(self._after.shape[1:], dtype=bool), 1)
+        self._levels = np.where(found.any(axis=(1, 2)), _means(self._after, found), np.nan)
 
     def season(self, ago: int) -> float:
         """How much the level of the day that began ``ago`` days ago should differ from that of any day.
@@ -131,29 +143,33 @@ class _Tested:
         The mean of the same day in the weeks before it, less that of all days of those weeks, by as much as so few can
         tell. Nothing for horizons above a day, in which the days of the week mix.
         """
-        before = self._levels[ago + 1 : ago + 1 + SEASONS * WEEK_D]
+        if self._horizon > DAY_H:
+            return 0.0
+        # The first of ``_levels`` is that of one day ago.
+        before = self._levels[ago : ago + SEASONS * WEEK_D]
         same = before[WEEK_D - 1 :: WEEK_D]
         same, before = same[np.isfinite(same)], before[np.isfinite(before)]
-        if self._horizon > DAY_H or len(same) < 2:
+        if len(same) < 2:
             return 0.0
         return _SEASON * len(same) / SEASONS * float(same.mean() - before.mean())
 
-    def quantiles(self, days: list[Comovement]) -> tuple[float, float]:
+    def quantiles(self, days: Sequence[Comovement]) -> tuple[float, float]:
         """The 5 % and 95 % quantiles of the errors in z: of the fit, mixed with those of the last days."""
         low, high = _fitted_quantiles(self._horizon)
-        errors = []
-        for ago in range(1, min(TESTED_D, len(days) - WEEK_D) + 1):
-            after, day = self._after[ago], days[-1 - ago]
-            if after is None:
-                continue
-            rho = _expected(day, self.season(ago))
-            both = np.triu(day.known & np.isfinite(after), 1)
-            if both.any():
-                errors.append(np.arctanh(np.clip(after[both], -0.999, 0.999)) - np.arctanh(rho[both]))
-        if not errors:
+        agos = range(self._whole, min(self._whole + TESTED_D, self._whole + len(self._after), len(days) - WEEK_D + 1))
+        if not agos:
             return low, high
-        own = np.quantile(np.concatenate(errors), (0.05, 0.95))
-        share = len(errors) / (len(errors) + TESTED_D)
+        past = [days[-1 - ago] for ago in agos]
+        after = self._after[: len(past)]
+        both = np.stack([day.known for day in past]) & np.isfinite(after)
+        both &= np.triu(np.ones(after.shape[1:], dtype=bool), 1)
+        tested = int(both.any(axis=(1, 2)).sum())
+        if not tested:
+            return low, high
+        rho = _expected(past, [self.season(ago) for ago in agos])
+        errors = np.arctanh(np.clip(after[both], -_CAME_MAX, _CAME_MAX)) - np.arctanh(rho[both])
+        own = np.quantile(errors, (0.05, 0.95))
+        share = tested / (tested + TESTED_D)
         return low + share * (float(own[0]) - low), high + share * (float(own[1]) - high)
 
 
@@ -167,15 +183,9 @@ def _fitted_quantiles(horizon: int) -> tuple[float, float]:
     return -1.38 * spread, 1.86 * spread
 
 
-def _finite_mean(rho: Matrix) -> float:
-    above = rho[np.triu_indices(len(rho), 1)]
-    above = above[np.isfinite(above)]
-    return float(above.mean()) if above.size else math.nan
-
-
 def _positive(rho: Matrix) -> Matrix:
     """The nearest thing to ``rho`` that is a correlation matrix: no negative eigenvalue, ones on the diagonal."""
-    matrix = (rho + rho.T) / 2
+    matrix = rho.copy()
     np.fill_diagonal(matrix, 1.0)
     if not matrix.size:
         return matrix

@@ -44,7 +44,7 @@ QUIET_SHARE: Final = 0.1
 """No average counts as less than this share of the slowest: a few flat minutes are no new market."""
 
 RANGE_MOST: Final = 3.0
-"""The logarithm of a twentyfold range; a bar beyond it is no bar."""
+"""The logarithm of a twentyfold range; more counts as this."""
 
 QUANTILES_POOLED: Final = (
     (0.10, 0.01),

@@ -83,7 +83,8 @@ def signals(world: LiveWorld) -> Mapping[str, Any] | None:
 
 def stated(world: LiveWorld) -> dict[tuple[str, int], Forecast]:
     found = record(world)
-    return {(each.symbol, each.horizon_s): each for each in found.forecasts} if found is not None else {}
+    forecasts = found.forecasts if found is not None else ()
+    return {(each.symbol, each.horizon_s): each for each in forecasts if each.name == "liquidation"}
 
 
 def code(answer: httpx.Response) -> str:

@@ -77,14 +77,24 @@ def test_without_a_book_only_the_adverse_move_is_stated(depth: Depth | None):
     assert [found.q90_bps, found.q99_bps] == moves.predict((0.9, 0.99))
 
 
-def test_rules_are_told_of_both_sides_and_every_size_and_a_larger_order_is_never_likelier_to_be_cheap():
+def test_rules_are_told_of_every_size_and_a_larger_order_is_never_likelier_to_be_cheap():
     found = forecasts("BTCUSDT", AdverseMoveForecaster(), BOOK, NOW)
-    assert len(found) == 2 * len(SIZES) * len(COSTS)
-    for side in Side:
-        for cost in COSTS:
-            of_a_size = [each.probability for each in found if (each.side, each.threshold) == (side, cost)]
-            assert of_a_size == sorted(of_a_size)
-            assert all(0 < probability < 1 for probability in of_a_size)
+    assert {each.quantity for each in found} == {size / MIDDLE for size in SIZES}
+    for cost in COSTS:
+        of_a_size = [each.probability for each in found if each.threshold == cost]
+        assert len(of_a_size) == len(SIZES)
+        assert of_a_size == sorted(of_a_size)
+        assert all(0 < probability < 1 for probability in of_a_size)
+
+
+def test_rules_are_told_of_the_dearer_side_for_both():
+    thin = Depth(BOOK.bids, tuple((price, size / 10) for price, size in BOOK.asks))
+    moves = AdverseMoveForecaster()
+    found = forecasts("BTCUSDT", moves, thin, NOW)[0]
+    buying = walk(thin.asks, SIZES[0] / MIDDLE, MIDDLE)
+    assert buying is not None
+    assert found.side is None
+    assert found.probability == moves.probability_above(float(COSTS[0]) * 10_000 - buying.cost_bps)
 
 
 def test_without_a_book_rules_are_told_the_least_it_can_be_for_any_size():
@@ -92,7 +102,7 @@ def test_without_a_book_rules_are_told_the_least_it_can_be_for_any_size():
     assert {each.quantity for each in blind} == {None}
     seeing = forecasts("BTCUSDT", AdverseMoveForecaster(), BOOK, NOW)
     for each in blind:
-        others = [it for it in seeing if (it.side, it.threshold) == (each.side, each.threshold)]
+        others = [it for it in seeing if it.threshold == each.threshold]
         assert all(each.probability <= other.probability for other in others)
 
 

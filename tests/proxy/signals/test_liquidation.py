@@ -28,9 +28,8 @@ SCALES = {name: [SIGMA * math.sqrt(h) for h in HORIZONS_H] for name in NAMES}
 def forecast(book: Book, history: JointHistory = RELATED, funding_h: float | None = None) -> AccountForecast:
     legs = [leg_forecast(leg, book, [Walk()], funding_h) for leg in book.legs]
     symbols = sorted({leg.symbol for leg in book.legs})
-    return account_forecast(
-        book, legs, history.common(symbols), SCALES, {each: law_of([Walk()]) for each in symbols}, funding_h
-    )
+    laws = {each: law_of([Walk()]) for each in symbols}
+    return account_forecast(book, legs, history.common(symbols), SCALES, laws, funding_h)
 
 
 def odds(stated, place: int) -> float:
