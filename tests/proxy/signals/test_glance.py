@@ -13,6 +13,7 @@ import pytest
 
 from proxy.signals.glance import SignalsGlance
 from proxy.signals.scoreboard.board import Scoreboard
+from proxy.signals.signals_state import SignalsState
 from rules.facts import AccountRecord, Condition, Forecast, Score
 from tests.proxy.signals.scoreboard.conftest import HandClock
 from tests.support.signals import BEGIN, HOUR, a_quantile, a_statement
@@ -63,6 +64,7 @@ def glance(board: Scoreboard, clock: HandClock) -> SignalsGlance:
         "watch": Watch(),
         "records": {"main": SimpleNamespace(record=record), "new": SimpleNamespace(record=None)},
         "conditions": [Conditions(clock)],
+        "states": lambda: [SignalsState(venue="binanceusdm", at=clock())],
     }
     return SignalsGlance(board=board, bots=lambda: ["quiet", "grid", "grid"], now=clock, **pieces)
 
