@@ -158,6 +158,17 @@ def test_an_outcome_that_is_told_late_counts(open_board: OpenBoard, clock: HandC
     assert barrier(again).n == 1
 
 
+def test_a_process_that_ends_without_a_word_loses_its_last_second(open_board: OpenBoard, clock: HandClock) -> None:
+    board, (first, second, third) = open_board(), hourly(3)
+    board.state([first, second])
+    clock.seconds = first.until
+    board.flush()
+    board.resolve(first, 1)
+    board.state([third])
+    again = open_board()
+    assert again.due(third.until) == [first, second], "the outcome is asked for again, the last one was never stated"
+
+
 def test_what_is_stated_now_is_what_was_stated_together_last(open_board: OpenBoard, clock: HandClock) -> None:
     board = open_board()
     first = [a_statement(key="down:0.05"), a_statement(key="down:0.1"), a_quantile()]
