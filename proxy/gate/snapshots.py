@@ -13,6 +13,7 @@ from rules.derived import Derived
 from rules.facts import AccountRecord, Conditions
 from rules.model import TradingState
 from rules.snapshot import Account, Controls, Snapshot
+from rules.usual import UsualOrders
 
 D = TypeVar("D", bound=Derived)
 
@@ -43,6 +44,7 @@ def snapshot_of(request: JudgedRequest, view: View, *, now: datetime, stopped: b
         conditions=None if view.conditions is None else _conditions_of(view.conditions, frozenset(asked), symbols),
         record=None if view.record is None else _record_of(view.record, subject.bot, symbols),
         overrides=tuple(each for each in view.overrides if each.bot == subject.bot),
+        usual=None if view.usual is None else _usual_of(view.usual, frozenset(asked)),
     )
 
 
@@ -74,6 +76,11 @@ def _conditions_of(conditions: Conditions, asked: frozenset[str], symbols: froze
 def _record_of(record: AccountRecord, bot: str, symbols: frozenset[str]) -> AccountRecord:
     """The record with this bot alone, its experience with ``symbols`` and the forecasts for them."""
     return _cut(record, (bot, symbols), lambda whole: _cut_record(whole, bot, symbols))
+
+
+def _usual_of(usual: UsualOrders, asked: frozenset[str]) -> UsualOrders:
+    """What is usual of the symbols ``asked`` for."""
+    return _cut(usual, asked, lambda whole: _cut_usual(whole, asked))
 
 
 def _cut(document: D, name: Hashable, work: Callable[[D], D]) -> D:
@@ -112,4 +119,12 @@ def _cut_record(record: AccountRecord, bot: str, symbols: frozenset[str]) -> Acc
         record,
         bots=() if own is None else (replace(own, holdings=tuple(h for h in own.holdings if h.symbol in symbols)),),
         forecasts=tuple(each for each in record.forecasts if each.symbol == "" or each.symbol in symbols),
+    )
+
+
+def _cut_usual(usual: UsualOrders, asked: frozenset[str]) -> UsualOrders:
+    return replace(
+        usual,
+        sizes=tuple(each for each in usual.sizes if each.symbol in asked),
+        symbols=tuple(symbol for symbol in usual.symbols if symbol in asked),
     )

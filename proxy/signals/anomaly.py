@@ -13,13 +13,13 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final, Self
 
-from proxy.signals.evidence.answers import Answers
+from proxy.signals.evidence.answers import Answers, distance_of
 from proxy.signals.evidence.event import OrderEvent, read_event
-from proxy.signals.evidence.habits import Habits
+from proxy.signals.evidence.habits import NEW, Habits
 from proxy.signals.evidence.kinds import KINDS, SILENT, WEIGHINGS, Kind
 from proxy.signals.evidence.pace import Pace
 from proxy.signals.evidence.sizes import Sizes
-from proxy.signals.evidence.tail import CAP, FLOOR, Tail
+from proxy.signals.evidence.tail import FLOOR, Tail
 from proxy.signals.evidence.words import family, told
 
 METHOD: Final = "own-tails-1"
@@ -52,6 +52,10 @@ a little a day and within these bounds; more alarms than the target take it away
 LATE_MAX_S: Final = 600.0
 WARM_DAYS: Final = 1.0
 BLOCK_SYMBOLS_MAX: Final = 100
+SIZE_LOG_MAX: Final = 100.0
+DISTANCE_MAX: Final = 9.0
+"""Logarithms of sizes and distances beyond any order's."""
+
 REASONS_MAX: Final = 3
 TOLD: Final = -1.0
 """What an account does ten times a day is no reason worth telling."""
@@ -115,6 +119,40 @@ class AnomalyScorer:
                 most = self._tails[kind].most
                 said[family(kind)] = told(kind, x, most, event, usual_ms=usual_ms, hour=hour)
         return list(said.values())
+
+    def size_bounds(self, score: float) -> dict[tuple[str, str], float]:
+        """Notionals from which on a single order scores at least this by its size, by symbol and side.
+
+        ``("", "")`` is for those that are not named. Infinite where no size does.
+        """
+        unusual, largest, account = (
+            self._bound(kind, score) for kind in (Kind.SIZE_UNUSUAL, Kind.SIZE_LARGEST, Kind.SIZE_ACCOUNT)
+        )
+        logarithms = self._sizes.bounds(unusual, largest, account)
+        return {name: math.exp(x) if x < SIZE_LOG_MAX else math.inf for name, x in logarithms.items()}
+
+    def distance_bounds(self, score: float) -> tuple[float, float]:
+        """Basis points from the mark, through it and away from it, from which on an order scores at least this.
+
+        Infinite where no distance does."""
+        through, away = (self._bound(kind, score) for kind in (Kind.AGGRESSIVE, Kind.PASSIVE))
+        return (
+            distance_of(through) if through < DISTANCE_MAX else math.inf,
+            distance_of(away) if away < DISTANCE_MAX else math.inf,
+        )
+
+    def new_symbol_score(self) -> float:
+        """The score of an order on a symbol that is not among ``symbols()``."""
+        if self._watched_s < WARM_DAYS * DAY_S:
+            return FLOOR
+        return self._tails[Kind.SYMBOL].score(NEW, self._ease)
+
+    def symbols(self) -> tuple[str, ...]:
+        """The symbols that are the account's own."""
+        return self._habits.symbols()
+
+    def _bound(self, kind: Kind, score: float) -> float:
+        return self._tails[kind].bound(score, self._ease)
 
     def state(self) -> dict[str, Any]:
         """Everything that is remembered, as plain data for JSON. Some tens of kilobytes at most."""
@@ -190,9 +228,8 @@ class AnomalyScorer:
             tail = tails[kind]
             if x <= tail.lowest:
                 continue
-            score = tail.score(x)
+            score = tail.score(x, ease)
             if score > FLOOR:
-                score = min(CAP, score + ease)
                 if score > scores[kind]:
                     scores[kind] = score
                 reasons.append((score, kind, x))

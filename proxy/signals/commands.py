@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from proxy.signals import show_command
+from proxy.signals import score_orders, show_command
 from proxy.signals.backtest import command as backtest_command
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
     actions = signals.add_subparsers(metavar="COMMAND")
     show_command.add_arguments(actions)
     backtest_command.add_arguments(actions)
+    score_orders.add_arguments(actions)
 
 
 def run(args: Arguments) -> int:

@@ -10,6 +10,7 @@ from proxy.signals.anomaly import AnomalyScorer
 from proxy.signals.levels import level_scores
 from proxy.signals.order_stream import OrderStream
 from proxy.signals.published import published
+from proxy.signals.usual_orders import usual_orders
 from proxy.store.warden_store import WardenStore
 from rules.facts import Score
 
@@ -22,6 +23,7 @@ SCORE_FLOOR: Final = 0.001
 SAVED_EVERY_S: Final = 10.0
 """How often at most a busy bot's state is written down; what a crash forgets is less than this."""
 
+USUAL_EVERY_S: Final = 60.0
 USUAL: Final = "as usual"
 
 
@@ -51,6 +53,7 @@ class _Watched:
     held: Held = Held()
     saved_at: float | None = None
     unsaved: bool = True
+    told: tuple[float, frozenset[str]] | None = None
 
 
 class AnomalyWatch:
@@ -118,7 +121,16 @@ class AnomalyWatch:
         scores = {f"bot:{bot}": self.score(bot) for bot in bots} | self.levels()
         await self._store.publish_scores(scores, {bot: _plain(self._bots[bot]) for bot in saved})
         for bot in saved:
+            await self._publish_usual(bot, self._bots[bot])
             self._bots[bot].saved_at, self._bots[bot].unsaved = self._bots[bot].held.at, False
+
+    async def _publish_usual(self, bot: str, watched: _Watched) -> None:
+        """Publish what orders of the bot are usual: at most once a minute, or when it has a symbol more or less."""
+        at, symbols = watched.held.at, frozenset(watched.scorer.symbols())
+        if watched.told is not None and at - watched.told[0] < USUAL_EVERY_S and symbols == watched.told[1]:
+            return
+        await self._store.publish_usual(usual_orders(bot, watched.scorer, at))
+        watched.told = at, symbols
 
 
 def _plain(watched: _Watched) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from rules.facts import AccountRecord, Conditions, Override, Score
 from rules.model import TradingState
 from rules.ramp import WHOLE
 from rules.snapshot import Account, Hold, HoldStatus, UnreportedOrder
+from rules.usual import UsualOrders
 
 DRAIN_BATCH_MAX: Final = 500
 
@@ -406,6 +407,10 @@ class WardenStore:
         for bot, baseline in baselines.items():
             pipeline.hset(self._keys.baselines, bot, dump(baseline).decode())
         await pipeline.execute()
+
+    async def publish_usual(self, usual: UsualOrders) -> None:
+        """Publish what orders of a bot are usual."""
+        await self._publish_document(self._keys.usual(usual.bot), str(usual.version), usual)
 
     async def scores(self) -> dict[str, Score]:
         """Every anomaly score, by level."""

@@ -463,6 +463,8 @@ def with_facts(draw: st.DrawFn, world: World) -> World:
             funding_rate=draw(st.decimals("-0.01", "0.01", places=5)),
             next_funding_at=NOW + timedelta(minutes=draw(st.integers(0, 480))),
         )
+    if draw(st.booleans()):
+        world = world.used_to(any_size="100 5000 90000", through="0.001 0.01 0.1", symbols=("BTCUSDT",), new_symbol=0.8)
     return replace(
         world, account=account, conditions=draw(st.none() | conditions()), record=draw(st.none() | records())
     )

@@ -62,10 +62,6 @@ class Habits:
         active = self._hours[hour] + NEIGHBOUR * max(before, after)
         return -log(min(1.0, (active + 0.25) / (self._watched + 0.5)))
 
-    def is_new(self, symbol: str) -> bool:
-        """Whether the symbol is not the account's own."""
-        return symbol not in self._symbols
-
     def symbols(self) -> tuple[str, ...]:
         """The symbols that are the account's own, the longest unused first."""
         return tuple(self._symbols)

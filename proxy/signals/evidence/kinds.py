@@ -63,7 +63,7 @@ WEIGHINGS: Final[dict[Kind, Weighing]] = {
     Kind.SHARP_FLIPS: Weighing(budget=0.06, scale_min=0.3, cold_at=math.log1p(12)),
     Kind.CHURN: Weighing(budget=0.03, scale_min=0.3, cold_at=math.log(30)),
     Kind.TURNOVER: Weighing(budget=0.04, scale_min=0.25, rest=None),
-    Kind.SIZE_UNUSUAL: Weighing(budget=0.06, scale_min=0.4, cold_at=12.0, rest=None),
+    Kind.SIZE_UNUSUAL: Weighing(budget=0.06, scale_min=0.4, cold_at=14.0, rest=None),
     Kind.SIZE_LARGEST: Weighing(budget=0.08, scale_min=0.15, cold_at=math.log(20), rest=None),
     Kind.SIZE_ACCOUNT: Weighing(budget=0.06, scale_min=0.15, rest=None),
     Kind.CREEP: Weighing(budget=0.07, scale_min=0.25),
@@ -72,7 +72,7 @@ WEIGHINGS: Final[dict[Kind, Weighing]] = {
     Kind.LATENCY: Weighing(budget=0.06, scale_min=0.25, cold_at=math.log1p(30)),
     Kind.REJECTS: Weighing(budget=0.05, scale_min=0.3, cold_at=math.log(5)),
     Kind.HOUR: Weighing(budget=0.06, scale_min=0.3),
-    Kind.SYMBOL: Weighing(budget=0.08, scale_min=0.2, new_normal=5.0),
+    Kind.SYMBOL: Weighing(budget=0.08, scale_min=0.1, new_normal=5.0),
 }
 """The budgets sum to 1.05, not 1.0: bursts of 1, 10 and 60 seconds are mostly the same alarm."""
 

@@ -17,6 +17,9 @@ WITHOUT_SIZE: Final = ("cancel", "answer")
 SYMBOLS_MAX: Final = 200
 """Symbols remembered; beyond it the longest unused goes."""
 
+BOUNDED_MAX: Final = 60
+"""Symbols and sides, the most recently used, of which bounds are told."""
+
 ORDERS_NEEDED: Final = 3
 DAYS: Final = 10
 LEARNING: Final = 0.02
@@ -72,12 +75,11 @@ def learn_largest(largest: list[tuple[int, float]], size: float, day: int) -> No
 class Sizes:
     """The sizes of one account, by symbol and side."""
 
-    __slots__ = ("_account", "_usual", "above_largest", "largest_on_symbol")
+    __slots__ = ("_account", "_usual")
 
     def __init__(self) -> None:
         self._usual: dict[str, Usual] = {}
         self._account = Usual()
-        self.above_largest: float | None = None
 
     def observe(self, event: OrderEvent, found: list[float]) -> None:
         """Write down the evidence of the event's size."""
@@ -110,10 +112,20 @@ class Sizes:
         if len(self._usual) > SYMBOLS_MAX:
             del self._usual[next(iter(self._usual))]
 
-    def largest(self, symbol: str, side: str) -> float | None:
-        """The logarithm of the largest size of ten days on a symbol and side, ``None`` when there was none."""
-        usual = self._usual.get(f"{symbol} {side}")
-        return usual.largest[0][1] if usual is not None and usual.largest else None
+    def bounds(self, unusual: float, largest: float, account: float) -> dict[tuple[str, str], float]:
+        """Logarithms of the sizes that make this evidence, whichever is reached first, by symbol and side.
+
+        Of the symbol ``""`` is what holds for all that are not named, the least recently used ones among them.
+        """
+        found = {}
+        for name, usual in list(self._usual.items())[-BOUNDED_MAX:]:
+            if usual.orders >= ORDERS_NEEDED:
+                symbol, _, side = name.partition(" ")
+                above = min(usual.mean + unusual * usual.spread, usual.largest[0][1] + largest)
+                found[symbol, side] = min(account, above)
+        own = self._account
+        found["", ""] = min(account, own.largest[0][1] + largest) if own.orders >= ORDERS_NEEDED else account
+        return found
 
     def state(self) -> dict[str, Any]:
         """The sizes as plain data."""

@@ -25,13 +25,16 @@ MOST: Final = 20
 PRIOR: Final = 4.0
 BLOCKS_NEEDED: Final = 12
 COLD_DAYS: Final = 1.0
-"""With less than this an account is cold: pooled levels stand beside its own tail."""
+"""With less than this an account is cold: only what is absurd for any account alarms, and new for this one."""
 
 FLOOR: Final = -2.0
 CAP: Final = 5.0
 """Nobody has watched an account for a hundred thousand days: beyond this one number is as good as another."""
 
 LN10: Final = math.log(10)
+
+ORDINARY: Final = -1.0
+"""The most that the highest ordinary evidence scores: a first time is no alarm by itself, it has to be far out too."""
 
 STEP: Final = 0.15
 """How far one weak alarm raises the threshold of its kind; as many as its budget allows leave it where it is."""
@@ -53,22 +56,25 @@ class Tail:
         """Evidence up to this is at the floor of the score, without asking."""
         self.fit(0, 0.0)
 
-    def score(self, x: float) -> float:
-        """-log10 of the expected false alarms a day at this evidence, in units of the kind's budget."""
-        own = self._own(x)
+    def score(self, x: float, ease: float) -> float:
+        """-log10 of the expected false alarms a day at this evidence, in units of the kind's budget.
+
+        ``ease`` is what the account has left of its budgets, as a difference of scores.
+        """
+        own = self._own(x, ease)
         if not self._cold:
             return own
         pooled = (x - self._weighing.cold_at) / (self._weighing.scale_min * LN10)
         pooled = min(CAP, max(FLOOR, pooled))
         # What an account has done before is not absurd for it, whatever it is for others.
-        return max(own, pooled) if x > self._highest else min(own, pooled)
+        return pooled if x > self._highest else min(own, pooled)
 
-    def _own(self, x: float) -> float:
+    def _own(self, x: float, ease: float) -> float:
         if not self._n:
             return FLOOR
         excess = (x - self._u) / self._scale
         gain = excess if excess < 0 else self._n * math.log1p(excess / self._n)
-        found = self._at_u + gain / LN10
+        found = min(self._at_u + ease, ORDINARY) + gain / LN10
         return CAP if found > CAP else max(found, FLOOR)
 
     def keep(self, day: int, x: float, days: float) -> None:
@@ -125,11 +131,11 @@ class Tail:
         """The strongest evidence kept of the last ten days, ``None`` when nothing was."""
         return None if self._highest == -math.inf else self._highest
 
-    def bound(self, score: float) -> float | None:
-        """The evidence from which on the score is at least this, ``None`` while the account is cold."""
-        if self._cold or not self._n:
-            return None
-        gain = (score - self._at_u) * LN10
+    def bound(self, score: float, ease: float) -> float:
+        """Evidence from which on the score is at least this; infinite when there is none. Never less than it takes."""
+        if self._cold:
+            return max(self._highest, self._weighing.cold_at + score * self._weighing.scale_min * LN10)
+        gain = (score - min(self._at_u + ease, ORDINARY)) * LN10
         excess = gain if gain < 0 else self._n * math.expm1(gain / self._n)
         return self._u + excess * self._scale
 
