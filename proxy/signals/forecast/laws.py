@@ -1,9 +1,9 @@
 """How outcomes were spread around their forecasts: the symbol's own past, kept as histograms that fade.
 
 Filtered historical simulation (Barone-Adesi, Giannopoulos and Vosper 1999) without simulating: what a horizon came to
-is divided by the volatility that had been forecast for it, and counted. Four things are counted for each fitted horizon:
-how far the price fell at most, how far it rose at most, where it ended, and by how much the variance missed its
-forecast. The first two are the first passage itself, taken from highs and lows: no assumption about paths is
+is divided by the volatility that had been forecast for it, and counted. Four things are counted for each fitted
+horizon: how far the price fell at most, how far it rose at most, where it ended, and by how much the variance missed
+its forecast. The first two are the first passage itself, taken from highs and lows: no assumption about paths is
 made, and none about closes. Each histogram is the symbol's own of about a year, and below it the pooled one of many
 symbols, which carries it while it is thin and lends it a tail.
 """
@@ -33,7 +33,7 @@ END_UNIT: Final = 0.25
 KEEP: Final = 1 - 1 / (24 * 365)
 """What an outcome's weight keeps an hour."""
 
-PRIOR_HOURS: Final = 2000.0
+PRIOR_HOURS: Final = 1000.0
 """The pooled histogram weighs as much as this many hours."""
 
 TAIL_FROM: Final = 0.05
