@@ -236,10 +236,17 @@ def _check_horizon(hours: float) -> None:
 
 
 def _log_distances(distances: Sequence[float], *, falling: bool) -> Floats:
-    """Log of the log distance; minus infinity for what has been reached, infinity for what cannot be."""
+    """Log of the log distance: very low for what has been reached, infinity for what cannot be."""
     fractions = np.asarray(distances, dtype=np.float64)
     if np.isnan(fractions).any():
         raise ValueError("a distance that is no number")
-    with np.errstate(divide="ignore"):
-        moves = -np.log1p(-np.clip(fractions, 0.0, 1.0)) if falling else np.log1p(np.maximum(fractions, 0.0))
-        return np.asarray(np.log(moves))
+    if falling:
+        moves = -np.log1p(-np.clip(fractions, 0.0, _ALMOST_ALL))
+        moves[fractions >= 1] = np.inf
+    else:
+        moves = np.log1p(np.maximum(fractions, 0.0))
+    return np.asarray(np.log(np.maximum(moves, _NO_MOVE)))
+
+
+_ALMOST_ALL: Final = 1 - 1e-15
+_NO_MOVE: Final = 1e-300

@@ -7,6 +7,7 @@ microseconds or nanoseconds. Rows may come in any order; a symbol's bars are all
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,10 +91,10 @@ def _seconds(path: Path, table: pl.DataFrame) -> pl.Series:
 
     given = table["ts"]
     if given.dtype == pl.String:
-        number = given.cast(pl.Float64, strict=False)
-        # An ISO text may carry a zone or not; where it does not, it is UTC.
-        text = given.str.strip_suffix("Z").str.replace(r"\+00:?00$", "").str.to_datetime(time_unit="us", strict=False)
-        given = number if number.null_count() <= text.null_count() else text
+        numbers = given.cast(pl.Float64, strict=False)
+        if numbers.null_count():
+            numbers = pl.Series([_iso_seconds(text) for text in given], dtype=pl.Float64)
+        given = numbers
     if given.dtype == pl.Date:
         given = given.cast(pl.Datetime("us"))
     if isinstance(given.dtype, pl.Datetime):
@@ -106,6 +107,15 @@ def _seconds(path: Path, table: pl.DataFrame) -> pl.Series:
         raise BarsUnreadable(f"{path}: column ts is no time ({given.dtype})")
     _no_gaps(path, table, "ts", ~seconds.is_finite().fill_null(False))
     return seconds.alias("ts")
+
+
+def _iso_seconds(text: str | None) -> float | None:
+    """Where the text has no zone it is UTC."""
+    try:
+        moment = dt.datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp()
 
 
 def _numbers(path: Path, table: pl.DataFrame, name: str) -> pl.Series:

@@ -1,9 +1,9 @@
 """How outcomes were spread around their forecasts: the symbol's own past, kept as histograms that fade.
 
 Filtered historical simulation (Barone-Adesi, Giannopoulos and Vosper 1999) without simulating: what a horizon came to
-is divided by the volatility that had been forecast for it, and counted. Four things are counted for each fitted horizon:
-how far the price fell at most, how far it rose at most, where it ended, and by how much the variance missed its
-forecast. The first two are the first passage itself, taken from highs and lows: no assumption about paths is
+is divided by the volatility that had been forecast for it, and counted. Four things are counted for each fitted
+horizon: how far the price fell at most, how far it rose at most, where it ended, and by how much the variance missed
+its forecast. The first two are the first passage itself, taken from highs and lows: no assumption about paths is
 made, and none about closes. Each histogram is the symbol's own of about a year, and below it the pooled one of many
 symbols, which carries it while it is thin and lends it a tail.
 """
@@ -33,7 +33,7 @@ END_UNIT: Final = 0.25
 KEEP: Final = 1 - 1 / (24 * 365)
 """What an outcome's weight keeps an hour."""
 
-PRIOR_HOURS: Final = 2000.0
+PRIOR_HOURS: Final = 1000.0
 """The pooled histogram weighs as much as this many hours."""
 
 TAIL_FROM: Final = 0.05
@@ -49,12 +49,12 @@ _WEIGHT_MAX: Final = 1e12
 
 
 def _centres_and_edges() -> tuple[Floats, Floats]:
-    steps = np.arange(BINS + 1, dtype=np.float64)
-    edges: Floats = _LOW[:, None] + _WIDTH[:, None] * steps
+    edges: Floats = _LOW[:, None] + _WIDTH[:, None] * np.arange(BINS + 1, dtype=np.float64)
     return (edges[:, 1:] + edges[:, :-1]) / 2, edges
 
 
 _CENTRES, _EDGES = _centres_and_edges()
+_STEPS: Final = np.arange(BINS + 1, dtype=np.float64)
 
 
 def end_coordinate(standardised: Floats) -> Floats:
@@ -167,13 +167,15 @@ def _at(table: Floats, place: Floats) -> Floats:
 
 def _with_tail(above: Floats) -> tuple[Floats, Floats]:
     """The tables with a power law beyond ``TAIL_FROM``, and its exponent a bin."""
-    from_bin = np.minimum((above >= TAIL_FROM).sum(axis=2) - 1, BINS - 1)[:, :, None]
-    steps = np.arange(BINS + 1) - from_bin
-    start = np.take_along_axis(above, from_bin, axis=2)
-    # The mean excess over an edge is the integral of the survival beyond it, by the trapezoid rule.
-    excess = (np.where(steps >= 0, above, 0.0).sum(axis=2, keepdims=True) - 0.5 * start) / start
-    fade = 1 / np.maximum(excess, 0.5)
-    return np.where(steps > 0, start * np.exp(-steps * fade), above), fade[:, :, 0]
+    tables, fades = above.copy(), np.empty(above.shape[:2])
+    for at in np.ndindex(fades.shape):
+        table = tables[at]
+        begin = min(int(np.count_nonzero(table >= TAIL_FROM)), BINS) - 1
+        start = table[begin]
+        # The mean excess over an edge is the integral of the survival beyond it, by the trapezoid rule.
+        fades[at] = fade = 1 / max(table[begin:].sum() / start - 0.5, 0.5)
+        table[begin:] = start * np.exp(-fade * _STEPS[: BINS + 1 - begin])
+    return tables, fades
 
 
 def _with_shock(above: Floats) -> Floats:
