@@ -90,7 +90,7 @@ class Tail:
             self.fit(day, days)
 
     def fit(self, day: int, days: float) -> None:
-        """Fit the tail to what was kept of the ten days up to ``day``."""
+        """Fit the tail to what was kept of the ten days up to ``day``; to be called when a day begins."""
         while self._days and self._days[0][0] <= day - DAYS:
             del self._days[0]
         values = sorted((x for _, _, kept in self._days for x in kept), reverse=True)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from proxy.gate.ruling import Outcome
+from proxy.signals.watch import AnomalyWatch
 from proxy.store.codec import dump, load, plain
 from rules.flow.staged_response import StagedResponse
 from rules.model import Side
@@ -11,6 +12,7 @@ from rules.order.duplicate_order import DuplicateOrder
 from rules.order.self_trade import SelfTrade
 from rules.usual import UsualSizes
 from tests.proxy.gate.conftest import asking, refusals
+from tests.proxy.signals.test_order_stream import a_record
 from tests.rules.builders import a_buy, a_sell, an_account
 
 ORDER = a_buy("BTCUSDT", "1", "49000")
@@ -57,3 +59,13 @@ async def test_what_is_usual_is_cut_down_to_the_symbols_of_the_order(desk):
     await desk.judge(StagedResponse(reduce_at=Decimal("0.5"))).judge(asking(ORDER))
     (recorded,) = [record["snapshot"]["usual"] for record in await desk.audit() if record["kind"] == "decision"]
     assert recorded == load(dump(plain(replace(usual, sizes=tuple(sizes[:1]), symbols=("BTCUSDT",)))))
+
+
+async def test_what_the_warden_learned_of_a_bot_stops_its_next_order_before_it_is_sent(desk):
+    watch = AnomalyWatch(desk.warden, lambda: [("demo-bot", "demo")])
+    await watch.see([a_record(ORDER)] * 5)
+    judge = desk.judge(StagedResponse(reduce_at=Decimal("0.5")))
+    far, large = a_buy("BTCUSDT", "1", "55000"), a_buy("BTCUSDT", "40", "49000")
+    assert refusals(await judge.judge(asking(far))) == ["ANOMALY_REDUCE_ONLY"]
+    assert refusals(await judge.judge(asking(large))) == ["ANOMALY_REDUCE_ONLY"]
+    assert (await judge.judge(asking(ORDER))).cleared
