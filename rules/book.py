@@ -61,10 +61,10 @@ class Book:
     __slots__ = ("_after", "_gross", "_gross_after", "_markets", "account", "held", "pending", "standing")
 
     def __init__(
-        self, account: Account, standing: Standing, holds: Iterable[Hold], markets: Mapping[str, Market]
+        self, account: Account, standing: Standing, holds: Sequence[Hold], markets: Mapping[str, Market]
     ) -> None:
         self.account, self.standing, self._markets = account, standing, markets
-        self.held = _held(account, holds)
+        self.held = _held(account, holds) if holds else {}
         self.pending: dict[str, Exposure] = {}
         gross = standing.gross
         for symbol, orders in self.held.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
@@ -28,6 +28,12 @@ _KINDS = ("account", "bot", "symbol")
 def _precedence(rule: Rule) -> tuple[int, str]:
     """The catalog's order; a desk's own rules come after it, by name."""
     return _PRECEDENCE.get(type(rule), len(_PRECEDENCE)), rule.rule_id
+
+
+def _named(kind: str, rules: Sequence[Rule]) -> frozenset[str]:
+    """The accounts, bots or symbols that have rules of their own."""
+    levels = (rule.level.partition(":") for rule in rules)
+    return frozenset(name for level, _, name in levels if level == kind)
 
 
 class Asked(NamedTuple):
@@ -71,11 +77,11 @@ class Bound:
 class _Known:
     """Room for what is worked out from a policy once; no part of its value."""
 
-    __slots__ = ("bound", "levels", "looks_back_s")
+    __slots__ = ("bound", "looks_back_s", "named")
 
     bound: dict[tuple[str | None, str | None, str | None, Decimal], Bound]
-    levels: frozenset[str]
     looks_back_s: int
+    named: tuple[frozenset[str], frozenset[str], frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +108,7 @@ class Policy(_Known):
             if type(rule) in GATES and rule.enforcement is not Enforcement.ENFORCE:
                 raise ValueError(f"{rule.rule_id} cannot be switched off or only report")
         object.__setattr__(self, "bound", {})
-        object.__setattr__(self, "levels", frozenset(rule.level for rule in self.rules))
+        object.__setattr__(self, "named", tuple(_named(kind, self.rules) for kind in _KINDS))
         on = (rule for rule in self.rules if rule.enforcement is not Enforcement.OFF)
         object.__setattr__(self, "looks_back_s", max((rule.looks_back_s for rule in on), default=0))
 
@@ -121,11 +127,11 @@ class Policy(_Known):
         Remembered by those of the four levels that the policy names, so what bots ask for cannot make it grow; a ramp
         has at most a hundred steps.
         """
-        named = self.levels
+        accounts, bots, symbols = self.named
         asked = (
-            account if account is not None and f"account:{account}" in named else None,
-            bot if f"bot:{bot}" in named else None,
-            symbol if symbol is not None and f"symbol:{symbol}" in named else None,
+            account if account in accounts else None,
+            bot if bot in bots else None,
+            symbol if symbol in symbols else None,
         )
         bound = self.bound.get((*asked, ramp))
         if bound is None:

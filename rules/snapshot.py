@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from rules.derived import MISSING, Derived, room
@@ -304,12 +305,14 @@ class Controls:
 
 
 class _Asked(Derived):
-    """Room for the command asked about last and its own worst case, which every rule wants: see ``held_order``."""
+    """Room for what every rule wants: the command asked about last and its own worst case (``held_order``), and how
+    far away the warden's memory of the account is (``fresh_record``)."""
 
-    __slots__ = ("asked", "held")
+    __slots__ = ("asked", "held", "record_age")
 
     asked: object
     held: HeldOrder | None
+    record_age: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -372,12 +375,26 @@ def _standing(snapshot: Snapshot) -> dict[str, Any]:
     account = snapshot.account
     if account is None:
         return {}
-    kept, symbols = room(account), account.once("(symbols)", _symbols)
-    seen_by = [*map(snapshot.markets.get, symbols), *map(snapshot.instruments.get, symbols)]
+    kept, look_up = room(account), account.once("(look up)", _look_up)
+    try:
+        seen_by = look_up(snapshot.markets), look_up(snapshot.instruments)
+    except KeyError:  # Something of it is not known, and the others may change all the same.
+        symbols = _symbols(account)
+        seen_by = tuple(map(snapshot.markets.get, symbols)), tuple(map(snapshot.instruments.get, symbols))
     if kept.get("(seen by)") != seen_by:
         kept["(seen by)"], kept["(standing)"] = seen_by, {}
     standing: dict[str, Any] = kept["(standing)"]
     return standing
+
+
+def _look_up(account: Account) -> Callable[[Mapping[str, Any]], Any]:
+    """Finds what a mapping has for the account's symbols. Raises ``KeyError`` when it lacks one."""
+    symbols = _symbols(account)
+    return itemgetter(*symbols) if symbols else _nothing
+
+
+def _nothing(_: Mapping[str, Any]) -> None:
+    """Of no symbol there is nothing to know."""
 
 
 def _symbols(account: Account) -> tuple[str, ...]:

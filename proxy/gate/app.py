@@ -32,6 +32,7 @@ from proxy.gate.trading import TradingDoor
 from proxy.gate.user_streams import UserStreams
 from proxy.gate.views import Views
 from proxy.settings import Settings
+from proxy.store.ear import Ear
 from proxy.store.fence import Fence
 from proxy.store.gate_store import GateStore
 from proxy.vault.vault import Vault
@@ -47,7 +48,8 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     store = GateStore(settings.store, settings.desk, policy_of=policy_of)
     policies = GatePolicy(store, policy)
     journal = Journal(settings.data_dir)
-    latch = Latch(store)
+    ear = Ear(settings.store, settings.desk)
+    latch = Latch(ear)
     hosts = settings.hosts(VENUE)
     clock = GateClock(store, VENUE, now)
     meter = Meter(clock.now, others=settings.gate_workers - 1)
@@ -76,6 +78,7 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
             yield {"sockets": sockets}
         for close in (streams.aclose, relay.aclose, door.drain, upstream.aclose, store.aclose):
             await close()
+        ear.close()
         journal.close()
 
     judge = Judge(store=store, fence=Fence(settings.data_dir), journal=journal, policy=policy, now=now, latch=latch)

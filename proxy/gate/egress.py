@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from proxy.budget.meter import Meter, Payer
-from proxy.gate.upstream import HttpxUpstream, NotSent, OutboundRequest, Upstream, UpstreamReply
+from proxy.gate.upstream import HttpxUpstream, NotSent, OutboundRequest, Turnstile, Upstream, UpstreamReply
 from proxy.store.gate_store import GateStore, StoreUnavailable
 from proxy.venues.binance.usage import read_usage
 from rules.decision import Breach
@@ -46,7 +46,7 @@ class Egress:
         """Whose budget an account's requests are charged to; nobody's go out by the usual address."""
         return Payer(account, self._addresses.get(account, ""))
 
-    async def send(self, request: OutboundRequest, fence: Callable[[], None] | None) -> UpstreamReply:
+    async def send(self, request: OutboundRequest, fence: Turnstile | None) -> UpstreamReply:
         """See ``Upstream.send``."""
         payer = self.payer(request.account)
         pool = self._pools[payer.address, request.way_out]

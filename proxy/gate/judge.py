@@ -23,7 +23,7 @@ from proxy.gate.ruling import JudgedRequest, Outcome, Ruling
 from proxy.gate.second_look import decide_in_turn
 from proxy.gate.snapshots import snapshot_of
 from proxy.gate.unreported import unreported_of
-from proxy.gate.upstream import FenceClosed, NotSent
+from proxy.gate.upstream import FenceClosed, NotSent, Turnstile
 from proxy.store.codec import once_for_all
 from proxy.store.fence import Fence, FenceCorrupt
 from proxy.store.gate_store import GateStore, StoreFull, StoreUnavailable
@@ -37,6 +37,10 @@ from rules.snapshot import Snapshot
 
 POLICY_CHANGES_MAX: Final = 2
 """How often one request is held anew because another policy came into force."""
+
+
+def _nothing() -> None:
+    """Nobody counts."""
 
 
 class KeyDisabled(Exception):
@@ -211,7 +215,7 @@ class Judge:
             return False
         return True
 
-    def _entry_fence(self, request: JudgedRequest, generation: int | None) -> Callable[[], None]:
+    def _entry_fence(self, request: JudgedRequest, generation: int | None) -> Turnstile:
         """What is asked between the last await and the first byte: is this still the generation it was judged in?"""
 
         def check() -> None:
@@ -224,7 +228,16 @@ class Judge:
             if self._latch.lapsed:
                 raise NotSent("the store has not been heard for too long")
 
-        return check
+        def enter() -> Callable[[], None]:
+            left = self._latch.enter() if self._latch is not None else _nothing
+            try:
+                check()
+            except NotSent:
+                left()
+                raise
+            return left
+
+        return enter
 
     async def _refuse(self, ruling: Ruling) -> None:
         subject = ruling.request.subject

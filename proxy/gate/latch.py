@@ -2,17 +2,22 @@
 
 A kill pressed on another machine writes no sentinel here. So the gate asks the store all the time, off the order path,
 and each entry is checked against the answer between its last wait and its first byte. Who has not heard the store for
-the length of a lease stops by itself: a gate that cannot be told counts as told. The generation it sends along is one
-it already obeys, in the one thread that also writes to the exchange: when the desk reads it, no entry that was judged
-before can start any more.
+the length of a lease stops by itself: a gate that cannot be told counts as told.
+
+The store is asked in a thread of its own, because a flood of requests makes the loop's turns long. So an entry may be
+between its check and its last byte while the news arrives. It is counted in before it is checked, and the gate says
+that it obeys a generation when every entry that was counted in before the news has left or given up: when the desk
+reads it, no entry that was judged before can start any more.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
@@ -26,25 +31,35 @@ log = logging.getLogger("perpguard.gate")
 HEAR_EVERY_S: Final = 0.02
 """Two questions within the 50 ms in which every gate is to refuse."""
 
+_LEAVING_LOOK_S: Final = 0.001
+
 
 class ControlSource(Protocol):
-    """The part of the store that is asked."""
+    """The part of the store that is asked. It is called in a thread."""
 
-    async def hear(self, gate: str, generation: int) -> Mapping[str, str]:
+    def hear(self, gate: str, generation: int) -> Mapping[str, str]:
         """What is stopped now; remembers that ``gate`` obeys ``generation``. Raises ``StoreUnavailable``."""
         ...
 
 
 class Latch:
-    """One gate process's. Knows only what stops; what a bot may still do then is for the rules."""
+    """One gate process's. Knows only what stops; what a bot may still do then is for the rules.
+
+    ``obeyed`` is the generation after which no entry that was judged before can start any more.
+    """
 
     def __init__(self, store: ControlSource, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
         self._clock = clock
         self._gate = f"{socket.gethostname()}:{os.getpid()}"
-        self._generation = 0
+        self.obeyed = 0
+        self._known = 0
         self._stopped: frozenset[str] = frozenset()
         self._heard_at = float("-inf")
+        self._ended = threading.Event()
+        self._numbers = itertools.count()
+        self._leaving: set[int] = set()
+        self._awaited: set[int] = set()
 
     @property
     def lapsed(self) -> bool:
@@ -58,28 +73,50 @@ class Latch:
         levels = ("desk", f"venue:{venue}", f"account:{account}", f"bot:{bot}", f"killed:bot:{bot}")
         return not self._stopped.isdisjoint(levels)
 
+    def enter(self) -> Callable[[], None]:
+        """Count an entry in, before it is checked. What is returned counts it out: its last byte left, or none did."""
+        number = next(self._numbers)
+        self._leaving.add(number)
+        return lambda: self._leaving.discard(number)
+
     async def follow(self) -> None:
-        """Ask for ever; at once again after news, so that the desk hears that it is obeyed."""
-        while True:
+        """Ask for ever, in a thread."""
+        try:
+            await asyncio.to_thread(self._ask_on)
+        finally:
+            self._ended.set()
+
+    def _ask_on(self) -> None:
+        while not self._ended.is_set():
             try:
-                news = await self.hear()
+                asked_at = self._clock()
+                self.heard(self._store.hear(self._gate, self.obeyed), asked_at)
             except StoreUnavailable as trouble:
                 log.debug("what is stopped was not heard: %s", trouble)
-                news = False
-            if not news:
-                await asyncio.sleep(HEAR_EVERY_S)
+            self._pause()
 
-    async def hear(self) -> bool:
-        """Ask once; whether there was another generation. Raises ``StoreUnavailable``."""
-        asked_at = self._clock()
-        fields = await self._store.hear(self._gate, self._generation)
+    def _pause(self) -> None:
+        """Until it is time to ask again: at once when there is something to say."""
+        ask_at = self._clock() + HEAR_EVERY_S
+        while not self.obeys_more() and (left_s := ask_at - self._clock()) > 0:
+            self._ended.wait(min(left_s, _LEAVING_LOOK_S) if self._awaited else left_s)
+
+    def heard(self, fields: Mapping[str, str], asked_at: float) -> None:
+        """Obey what the store says. ``asked_at`` is when it was asked, by the latch's clock."""
         generation = int(fields.get("generation", "0"))
         stopped = frozenset(level for level, state in fields.items() if state == TradingState.HALTED)
         # A store that was wiped, or a warden that cannot read its own epoch, has a smaller number: such a one may stop
         # more, never let go.
-        forward = generation >= self._generation
-        news = generation > self._generation
-        self._stopped = stopped if forward else self._stopped | stopped
-        self._generation = max(generation, self._generation)
+        self._stopped = stopped if generation >= self._known else self._stopped | stopped
         self._heard_at = asked_at
-        return news
+        if generation > self._known:
+            self._known = generation
+            self._awaited |= self._leaving.copy()  # Whoever is counted in from here on is checked against the news.
+
+    def obeys_more(self) -> bool:
+        """Whether ``obeyed`` has just become another: every entry that was counted in before the news is out."""
+        self._awaited &= self._leaving
+        if self._awaited or self.obeyed == self._known:
+            return False
+        self.obeyed = self._known
+        return True

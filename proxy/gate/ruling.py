@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from msgspec import Raw
 
 from proxy.gate.recording import Subject
+from proxy.gate.upstream import Turnstile
 from proxy.venues.binance.client_ids import outward
 from rules.decision import Breach, Cleared, Decision
 from rules.model import Command, PlaceOrder
@@ -52,7 +53,7 @@ class Ruling:
     held: dict[int, HeldOrder]
     reserved: bool
     records: tuple[Raw, ...]
-    fence: Callable[[], None] | None
+    fence: Turnstile | None
     store_reachable: bool
 
 

@@ -26,6 +26,10 @@ CONNECTIONS_MAX: Final = 256
 KEEPALIVE_S: Final = 4.0
 
 
+Turnstile = Callable[[], Callable[[], None]]
+"""Called directly before the first byte; raises ``NotSent`` to stop it. What it returns is called after the last."""
+
+
 class NotSent(Exception):
     """The request never left: no connection, or the fence closed. Nothing can have happened at the venue."""
 
@@ -71,8 +75,8 @@ class UpstreamReply:
 class Upstream(Protocol):
     """Whatever can carry a request to the venue."""
 
-    async def send(self, request: OutboundRequest, fence: Callable[[], None] | None) -> UpstreamReply:
-        """Send once. ``fence`` is called directly before the first byte is written and raises to stop it.
+    async def send(self, request: OutboundRequest, fence: Turnstile | None) -> UpstreamReply:
+        """Send once, through ``fence``.
 
         Raises ``NotSent`` or ``OutcomeUnknown``.
         """
@@ -109,9 +113,9 @@ class HttpxUpstream:
             cookies=CookieJar(_NoCookies()),
         )
 
-    async def send(self, request: OutboundRequest, fence: Callable[[], None] | None) -> UpstreamReply:
+    async def send(self, request: OutboundRequest, fence: Turnstile | None) -> UpstreamReply:
         """See ``Upstream.send``."""
-        written = _FirstByte(fence)
+        written = _Writing(fence)
         outbound = self._client.build_request(
             request.method,
             request.url,
@@ -129,26 +133,36 @@ class HttpxUpstream:
             if written.happened:
                 raise OutcomeUnknown(type(error).__name__) from error
             raise NotSent(type(error).__name__) from error
+        finally:
+            written.left()
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._client.aclose()
 
 
-class _FirstByte:
+class _Writing:
     """httpcore's trace hook: runs the fence between the last await and the first write, and remembers the write."""
 
-    __slots__ = ("_fence", "happened")
+    __slots__ = ("_fence", "_left", "happened")
 
-    def __init__(self, fence: Callable[[], None] | None) -> None:
+    def __init__(self, fence: Turnstile | None) -> None:
         self._fence = fence
+        self._left: Callable[[], None] | None = None
         self.happened = False
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         if event == "http11.send_request_headers.started":
             if self._fence is not None:
-                self._fence()
+                self._left = self._fence()
             self.happened = True
+        elif event == "http11.send_request_body.complete":
+            self.left()
+
+    def left(self) -> None:
+        """Nothing more will be written. Safe to repeat."""
+        if self._left is not None:
+            self._left()
 
 
 def _headers(request: OutboundRequest) -> dict[str, str]:

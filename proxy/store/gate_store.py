@@ -112,7 +112,6 @@ class GateStore:
             "arm": Script.named("arm"),
             "share_budget": Script.named("share_budget"),
             "lease": Script.named("lease"),
-            "hear": Script.named("hear"),
         }
         self._voiding = Voiding(self._redis, self._keys)
         self._documents = Documents(self._keys, policy_of)
@@ -376,19 +375,6 @@ class GateStore:
         except STORE_TROUBLE as error:
             # No order waits for this answer, so no order is made to suffer for it: the breaker stays as it is.
             raise StoreUnavailable(type(error).__name__) from error
-
-    async def hear(self, gate: str, generation: int) -> dict[str, str]:
-        """What is stopped now; remembers that ``gate`` obeys ``generation``. Raises ``StoreUnavailable``.
-
-        Off the order path: a slow answer neither counts as an outage nor is acted on.
-        """
-        keys = [self._keys.controls, self._keys.gates]
-        try:
-            asked = run_script(self._redis, self._scripts["hear"], keys, [gate, generation])
-            flat = await within(self._timeout_s, asked)
-        except STORE_TROUBLE as error:
-            raise StoreUnavailable(type(error).__name__) from error
-        return dict(zip(flat[::2], flat[1::2], strict=True))
 
     async def aclose(self) -> None:
         """Close the connections. Holds still to be undone are left to the warden, which asks about old ones."""

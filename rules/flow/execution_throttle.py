@@ -61,10 +61,8 @@ window_s = 60
         order = held_order(command, snapshot)
         if order is None:
             return None
-        count = 0
-        for attempt in attempts_within(snapshot, self.window_s):
-            if not attempt.refused:
-                count += len(like(order, attempt))
+        earlier = attempts_within(snapshot, self.window_s)
+        count = sum([len(like(order, attempt)) for attempt in earlier if not attempt.refused])
         if count < self.executions:
             if reaches_back(snapshot, self.window_s):
                 return None

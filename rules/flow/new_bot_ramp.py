@@ -18,6 +18,7 @@ from rules.snapshot import Snapshot
 
 _DAY: Final = timedelta(days=1)
 _TICK: Final = timedelta(microseconds=1)
+_NONE: Final = timedelta(0)
 
 
 class CountsFrom(StrEnum):
@@ -104,12 +105,12 @@ counts_from = "clean"
             return None
         bot = record.bot(snapshot.bot)
         if bot is None:
-            return timedelta(0)
+            return _NONE
         since = bot.clean_since if self.counts_from is CountsFrom.CLEAN else bot.first_seen
-        return max(timedelta(0), snapshot.now - since)
+        return max(_NONE, snapshot.now - since)
 
     def _cap(self, age: timedelta) -> Decimal:
-        if age >= _DAY * self.ramp_days:
+        if age.days >= self.ramp_days:
             return self.full
         ramped = Decimal(age // _TICK) / Decimal(self.ramp_days * (_DAY // _TICK))
         return self.start + (self.full - self.start) * ramped

@@ -13,9 +13,9 @@ from rules.decision import Breach, Measure
 from rules.exposure import held_order
 from rules.fresh import WithoutFacts
 from rules.market.calendar import show_time
-from rules.model import Command
+from rules.model import BUY, ZERO, Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_percent
-from rules.snapshot import HeldOrder, Snapshot
+from rules.snapshot import HeldOrder, Market, Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,11 +86,16 @@ rate_min = 0.0005
         funding = _next_funding(order, snapshot)
         if funding is None:
             return (self.measured("funding", "unknown"),)
-        at, paid = funding
-        until = int((at - snapshot.now).total_seconds())
+        until = int((funding[0] - snapshot.now).total_seconds())
+        long, short = snapshot.markets[order.symbol].found(self._paid)
+        return long if order.side is BUY else short, self.measured("funding_in", str(until), unit="s")
+
+    def _paid(self, market: Market) -> tuple[Measure, Measure]:
+        """What a long pays, and what a short does; negative: earns."""
+        rate = market.funding_rate or ZERO
         return (
-            self.measured("funding_paid", show_percent(paid), unit="of notional"),
-            self.measured("funding_in", str(until), unit="s"),
+            self.measured("funding_paid", show_percent(rate), unit="of notional"),
+            self.measured("funding_paid", show_percent(-rate), unit="of notional"),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import ClassVar
@@ -50,7 +50,7 @@ enforcement = "enforce"
         if command.quantity is None:
             return None
         market = isinstance(command, PlaceOrder) and command.order_type.is_market
-        return next(self._quantity(command, command.quantity, market, instrument, snapshot), None)
+        return self._quantity(command, command.quantity, market, instrument, snapshot)
 
     def _price(self, price: Decimal, instrument: Instrument) -> Breach | None:
         if price % instrument.tick_size != 0:
@@ -77,12 +77,12 @@ enforcement = "enforce"
         market: bool,
         instrument: Instrument,
         snapshot: Snapshot,
-    ) -> Iterator[Breach]:
+    ) -> Breach | None:
         low = instrument.market_quantity_min if market else instrument.quantity_min
         high = instrument.market_quantity_max if market else instrument.quantity_max
-        floored = instrument.floor_quantity(quantity, market=market)
+        step = instrument.market_step_size if market else instrument.step_size
         if quantity < low:
-            yield self.breach(
+            return self.breach(
                 "QUANTITY_TOO_SMALL",
                 f"quantity {show_exact(quantity)} is below the venue's minimum",
                 observed=show_exact(quantity),
@@ -91,28 +91,30 @@ enforcement = "enforce"
                 advice=f"the smallest quantity is {show_exact(low)}",
             )
         if quantity > high:
-            yield self.breach(
+            return self.breach(
                 "QUANTITY_TOO_LARGE",
                 f"quantity {show_exact(quantity)} is above the venue's maximum",
                 observed=show_exact(quantity),
                 limit=show_exact(high),
                 headroom=instrument.floor_quantity(high, market=market),
             )
-        if floored != quantity:
-            yield self.breach(
+        if quantity % step != 0:
+            floored = instrument.floor_quantity(quantity, market=market)
+            return self.breach(
                 "QUANTITY_OFF_STEP",
                 f"quantity {show_exact(quantity)} is not a multiple of the step",
                 observed=show_exact(quantity),
-                limit=show_exact(instrument.market_step_size if market else instrument.step_size),
+                limit=show_exact(step),
                 headroom=floored if floored >= low else Decimal(0),
             )
         state = snapshot.markets.get(command.symbol)
         price = command.price or (state.mark_price if state is not None else None)
         if price is not None and quantity * price < instrument.notional_min:
-            yield self.breach(
+            return self.breach(
                 "NOTIONAL_TOO_SMALL",
                 f"order is worth {show_exact(quantity * price)}, below the venue's minimum",
                 observed=show_exact(quantity * price),
                 limit=show_exact(instrument.notional_min),
                 headroom=Decimal(0),
             )
+        return None

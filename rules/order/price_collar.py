@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 from rules.decision import Breach
 from rules.facts import PRICE_WINDOWS_S
 from rules.fresh import is_fresh
-from rules.model import BUY, ENTRY, AmendOrder, Command, PlaceOrder, Side
+from rules.model import BUY, ENTRY, SELL, AmendOrder, Command, PlaceOrder, Side
 from rules.prices import far_price, far_touch, is_through, near_touch, through
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact
 from rules.snapshot import Market, Snapshot
@@ -101,8 +101,11 @@ window_band = 0.05
         if price is None:
             return None
         trigger = command.trigger_price if isinstance(command, PlaceOrder) else None
-        reference = trigger if trigger is not None else market.mark_price
-        bound = through(command.side, reference, self.band)
+        if trigger is None:
+            reference, (highest, lowest) = market.mark_price, market.found(self._bounds)
+            bound = highest if command.side is BUY else lowest
+        else:
+            reference, bound = trigger, through(command.side, trigger, self.band)
         if not is_through(command.side, price, bound):
             return None
         return self._outside(
@@ -112,6 +115,10 @@ window_band = 0.05
             price,
             bound,
         )
+
+    def _bounds(self, market: Market) -> tuple[Decimal, Decimal]:
+        """How far through the mark a buy may reach, and a sell."""
+        return through(BUY, market.mark_price, self.band), through(SELL, market.mark_price, self.band)
 
     def _against_window(
         self, command: PlaceOrder | AmendOrder, price: Decimal | None, market: Market, snapshot: Snapshot

@@ -134,7 +134,7 @@ memes = 5000
             counted = [each for each in exposures if symbols is None or each.symbol in symbols]
             if sum(map(_widest, counted), ZERO) <= limit:
                 continue
-            squared = self.squared(counted, self._live(snapshot))
+            squared = self.squared(counted, self._live(snapshot, _age(snapshot)))
             if squared > limit * limit:
                 return self._breach(name, show(squared.sqrt()), show(limit))
         return None
@@ -145,9 +145,9 @@ memes = 5000
         if not self.live or order is None or snapshot.account is None:
             return ()
         symbols = account_book(snapshot).symbols_after(order)
-        used = _measured_pairs(symbols, snapshot.conditions) if self._live(snapshot) else 0
-        said = _pairs_used(self.rule_id, used, len(symbols))
         age = _age(snapshot)
+        used = _measured_pairs(symbols, snapshot.conditions) if self._live(snapshot, age) else 0
+        said = _pairs_used(self.rule_id, used, len(symbols))
         if age is None:
             return (said,)
         return said, self.measured("correlations_age", f"{age.total_seconds():.0f}", "s")
@@ -198,9 +198,9 @@ memes = 5000
             limit=limit,
         )
 
-    def _live(self, snapshot: Snapshot) -> Mapping[str, Decimal]:
-        """The measured correlations, as long as they may be used."""
-        conditions, age = snapshot.conditions, _age(snapshot)
+    def _live(self, snapshot: Snapshot, age: timedelta | None) -> Mapping[str, Decimal]:
+        """The measured correlations, as long as they may be used at this age."""
+        conditions = snapshot.conditions
         if not self.live or conditions is None or age is None or age > seconds(self.live_age_max_s):
             return _NONE
         return conditions.correlations

@@ -76,14 +76,16 @@ limit_daily_volume = 0.001
         exposure = exposure_after(snapshot, order)
         if self.limit_quantity is not None and exposure.quantity_max > self.limit_quantity:
             return self._breach(order.symbol, "", show_exact(exposure.quantity_max), show_exact(self.limit_quantity))
-        for words, limit, notional_of in (
-            ("", self.limit_notional, _larger),
-            ("long ", self.limit_long_notional, _long),
-            ("short ", self.limit_short_notional, _short),
-            ("net ", self.limit_net_notional, _net),
+        long, short = exposure.long_notional, exposure.short_notional
+        for words, limit, notional in (
+            ("", self.limit_notional, long if long >= short else short),
+            ("long ", self.limit_long_notional, long),
+            ("short ", self.limit_short_notional, short),
         ):
-            if limit is not None and (notional := notional_of(exposure)) > limit:
+            if limit is not None and notional > limit:
                 return self._breach(order.symbol, words, show(notional), show(limit))
+        if self.limit_net_notional is not None and (net := _net(exposure)) > self.limit_net_notional:
+            return self._breach(order.symbol, "net ", show(net), show(self.limit_net_notional))
         return self._of_the_market(exposure, snapshot)
 
     def _of_the_market(self, exposure: Exposure, snapshot: Snapshot) -> Breach | None:
@@ -112,18 +114,6 @@ limit_daily_volume = 0.001
         return self.breach(
             "POSITION_ABOVE_LIMIT", f"{symbol} {words}position could reach {observed}", observed=observed, limit=limit
         )
-
-
-def _larger(exposure: Exposure) -> Decimal:
-    return max(exposure.long_notional, exposure.short_notional)
-
-
-def _long(exposure: Exposure) -> Decimal:
-    return exposure.long_notional
-
-
-def _short(exposure: Exposure) -> Decimal:
-    return exposure.short_notional
 
 
 def _net(exposure: Exposure) -> Decimal:

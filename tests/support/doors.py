@@ -19,7 +19,7 @@ from proxy.gate.lease import LeaseDesk
 from proxy.gate.orders import OrderDesk
 from proxy.gate.reads import ReadDesk, VenueReads
 from proxy.gate.shared_account import SharedAccount
-from proxy.gate.upstream import OutboundRequest, UpstreamReply
+from proxy.gate.upstream import OutboundRequest, Turnstile, UpstreamReply
 from proxy.gate.user_streams import UserStreams
 from proxy.gate.views import Views
 from proxy.vault.keys import GuardKey, Secret
@@ -41,7 +41,7 @@ class ScriptedVenue:
         self.answer: Callable[[str, str, dict[str, str]], Any] = lambda method, path, asked: {}
         self.status = 200
 
-    async def send(self, request: OutboundRequest, fence: Callable[[], None] | None) -> UpstreamReply:
+    async def send(self, request: OutboundRequest, fence: Turnstile | None) -> UpstreamReply:
         if fence is not None:
             fence()
         url = urlsplit(request.url)

@@ -15,6 +15,7 @@ import redis
 
 from proxy.gate.journal import Journal, journal_files
 from proxy.gate.judge import Judge
+from proxy.gate.latch import Latch
 from proxy.gate.recording import Subject
 from proxy.gate.ruling import JudgedRequest, Ruling
 from proxy.store.codec import dump, load
@@ -61,10 +62,12 @@ class Desk:
         self.warden = WardenStore(server.url, self.name)
         self._version = 0
 
-    def judge(self, *rules: Rule, resizes: tuple[Resize, ...] = ()) -> Judge:
+    def judge(self, *rules: Rule, resizes: tuple[Resize, ...] = (), latch: Latch | None = None) -> Judge:
         """A judge under these rules, which are in force from now on."""
         policy = self.under(*rules, resizes=resizes)
-        return Judge(store=self.store, fence=self.fence, journal=self.journal, policy=policy, now=lambda: NOW)
+        return Judge(
+            store=self.store, fence=self.fence, journal=self.journal, policy=policy, now=lambda: NOW, latch=latch
+        )
 
     def under(
         self, *rules: Rule, resizes: tuple[Resize, ...] = (), kill_settings: KillSettings = KILL_DEFAULT

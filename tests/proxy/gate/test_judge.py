@@ -3,10 +3,12 @@
 import asyncio
 import time
 from decimal import Decimal
+from typing import Any, cast
 
 import pytest
 
 from proxy.gate.judge import KeyDisabled
+from proxy.gate.latch import Latch
 from proxy.gate.ruling import Outcome, with_client_ids
 from proxy.gate.upstream import FenceClosed
 from proxy.store.fence import DESK, Scope
@@ -263,6 +265,20 @@ async def test_the_kill_of_another_account_stops_what_was_judged_before_it_once(
     with pytest.raises(FenceClosed):
         before.fence()
     (await judge.judge(asking(a_buy("BTCUSDT", "1")))).fence()
+
+
+async def test_an_entry_is_counted_in_while_it_goes_out_and_out_again_when_it_may_not(desk):
+    latch = Latch(cast(Any, None))
+    latch.heard({"generation": "1"}, time.monotonic())
+    judge = desk.judge(latch=latch)
+    ruling = await judge.judge(asking(a_buy("BTCUSDT", "1")))
+    left = ruling.fence()
+    latch.heard({"generation": "2", "desk": "HALTED"}, time.monotonic())
+    with pytest.raises(FenceClosed):
+        ruling.fence()
+    assert not latch.obeys_more(), "one is still on its way out"
+    left()
+    assert latch.obeys_more()
 
 
 async def test_an_exit_meets_no_fence(desk):

@@ -130,9 +130,43 @@ async def test_a_fence_closes_a_warm_connection_too(upstream):
 async def test_the_fence_is_asked_once_the_connection_stands(upstream):
     """Connecting takes time in which a kill may come: the question is asked after it."""
     seen = []
+
+    def open_then_gone():
+        seen.append(venue.received)
+        return lambda: None
+
     async with a_venue(answering(OK)) as venue:
-        await upstream.send(an_order(venue), lambda: seen.append(venue.received))
+        await upstream.send(an_order(venue), open_then_gone)
     assert seen == [b""]
+
+
+async def test_who_went_through_the_fence_is_counted_out_when_its_last_byte_has_left(upstream):
+    counted = []
+
+    def enter():
+        counted.append("in")
+        return lambda: counted.append("out")
+
+    async with a_venue(answering(OK)) as venue:
+        await upstream.send(an_order(venue), enter)
+    assert counted[:2] == ["in", "out"]
+
+
+async def test_who_went_through_the_fence_and_never_got_to_its_last_byte_is_counted_out_too(upstream, monkeypatch):
+    counted = []
+
+    def enter():
+        counted.append("in")
+        return lambda: counted.append("out")
+
+    async def breaks(*_: object, **__: object) -> None:
+        raise OSError("the connection broke")
+
+    monkeypatch.setattr("httpcore._async.http11.AsyncHTTP11Connection._send_request_body", breaks)
+    async with a_venue(answering(OK)) as venue:
+        with pytest.raises(OutcomeUnknown):
+            await upstream.send(an_order(venue), enter)
+    assert set(counted) == {"in", "out"} and counted[0] == "in"
 
 
 async def test_a_thousand_closed_fences_leave_the_pool_usable(upstream, monkeypatch):

@@ -66,7 +66,7 @@ class Ear:
         self.store = store
         self.name = name
 
-    async def hear(self, gate: str, generation: int) -> Mapping[str, str]:
+    async def hear(self, generation: int) -> Mapping[str, str]:
         try:
             await self.store._way(self.name)
         except ConnectionError:

@@ -17,7 +17,7 @@ from typing import Any, cast
 import pytest
 
 from proxy.gate.judge import Judge
-from proxy.gate.latch import Latch
+from proxy.gate.latch import HEAR_EVERY_S, Latch
 from proxy.gate.upstream import NotSent
 from proxy.kill.desk import Blocked, KillDesk
 from proxy.kill.hands import AccountHands
@@ -26,6 +26,7 @@ from proxy.kill.jobs import job_history
 from proxy.kill.report import KillReport
 from proxy.kill.roster import Roster
 from proxy.store.fence import DESK, Fence, Scope
+from proxy.store.gate_store import StoreUnavailable
 from proxy.store.gates import LEASE_S
 from proxy.store.warden_store import AgedHold, WardenStore
 from rules.kill.events import Phase
@@ -46,9 +47,12 @@ SCOPES = (DESK, Scope(venue="binanceusdm"), Scope("demo"), Scope(bot="demo-bot")
 class Gate:
     """A gate process of some machine, whose bot sends as fast as it can."""
 
-    def __init__(self, name: str, data_dir: Path, store: SimulatedStore, chance: random.Random) -> None:
+    def __init__(
+        self, name: str, data_dir: Path, store: SimulatedStore, chance: random.Random, *pauses_s: float
+    ) -> None:
         loop = asyncio.get_running_loop()
-        self.latch = Latch(Ear(store, name), clock=loop.time)
+        self.ear = Ear(store, name)
+        self.latch = Latch(cast(Any, None), clock=loop.time)
         self.judge = Judge(
             store=cast(Any, None),
             fence=Fence.initialise(data_dir),
@@ -58,17 +62,34 @@ class Gate:
             latch=self.latch,
         )
         self.chance = chance
+        self.pauses_s = pauses_s or (0.0,)
         self.sent: list[float] = []
 
+    async def follow(self) -> None:
+        """What the latch's thread does, with waits that take virtual time."""
+        loop = asyncio.get_running_loop()
+        while True:
+            asked_at = loop.time()
+            with contextlib.suppress(StoreUnavailable):
+                self.latch.heard(await self.ear.hear(self.latch.obeyed), asked_at)
+            ask_at = loop.time() + HEAR_EVERY_S
+            while not self.latch.obeys_more() and loop.time() < ask_at:
+                await asyncio.sleep(0.001)
+
     async def trade(self) -> None:
-        """Judged, then a wait for a connection, then the last look and the first byte, with nothing in between."""
+        """Judged, then a wait for a connection, then the last look and the first byte.
+
+        Between the two a machine may take the processor away from the process: the news is heard in another thread.
+        """
         loop = asyncio.get_running_loop()
         while True:
             last_look = self.judge._entry_fence(asking(), self.judge._generation())
             await asyncio.sleep(self.chance.uniform(0, 0.01))
             with contextlib.suppress(NotSent):
-                last_look()
+                left = last_look()
+                await asyncio.sleep(self.chance.choice(self.pauses_s))
                 self.sent.append(loop.time())
+                left()
 
 
 def a_desk(data_dir: Path, store: SimulatedStore, *venues: SimulatedVenue, events: list[Any] | None = None) -> KillDesk:
@@ -100,7 +121,7 @@ def a_desk(data_dir: Path, store: SimulatedStore, *venues: SimulatedVenue, event
 
 @contextlib.asynccontextmanager
 async def trading(*gates: Gate) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(run) for gate in gates for run in (gate.trade(), gate.latch.follow())]
+    tasks = [asyncio.create_task(run) for gate in gates for run in (gate.trade(), gate.follow())]
     try:
         yield
     finally:
@@ -119,7 +140,8 @@ def test_f01_after_blocked_no_gate_of_any_machine_starts_a_send(tmp_path: Path, 
         chance = random.Random(1)
         store = SimulatedStore(chance)
         here, there = tmp_path / "here", tmp_path / "there"
-        gates = [Gate(f"g{number}", place, store, chance) for number, place in enumerate((here, here, there, there))]
+        places = enumerate((here, here, there, there))
+        gates = [Gate(f"g{number}", place, store, chance, 0, 0, 0.002, 0.01) for number, place in places]
         desk = a_desk(here, store)
         loop = asyncio.get_running_loop()
         async with trading(*gates):

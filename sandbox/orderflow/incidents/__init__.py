@@ -1,0 +1,1 @@
+"""What goes wrong with an account, at moments that are known."""

@@ -1,0 +1,104 @@
+"""What a gate heard of a kill elsewhere, and when it says that it obeys."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping
+
+import pytest
+
+from proxy.gate.latch import Latch
+from proxy.store.gate_store import StoreUnavailable
+from proxy.store.gates import LEASE_S
+from tests.support.worlds import until_async
+
+
+class Store:
+    """Says what it was told to say; remembers which generation the gate said it obeys."""
+
+    def __init__(self) -> None:
+        self.controls: dict[str, str] = {}
+        self.obeyed: list[int] = []
+        self.away = False
+
+    def hear(self, gate: str, generation: int) -> Mapping[str, str]:
+        if self.away:
+            raise StoreUnavailable("ConnectionError")
+        self.obeyed.append(generation)
+        return dict(self.controls)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def stops(latch: Latch) -> bool:
+    return latch.stops("main", "binanceusdm", "ada")
+
+
+@pytest.mark.parametrize(
+    "level", ["desk", "venue:binanceusdm", "account:main", "bot:ada", "killed:bot:ada"], ids=lambda level: level
+)
+def test_what_is_halted_at_any_level_stops(level: str) -> None:
+    latch = Latch(Store())
+    latch.heard({"generation": "1", level: "HALTED", "account:other": "REDUCING"}, 0)
+    assert stops(latch)
+    assert latch.stops("other", "okx", "bob") == (level == "desk")
+
+
+def test_a_smaller_generation_lets_nothing_go() -> None:
+    latch = Latch(Store())
+    latch.heard({"generation": "7", "desk": "HALTED"}, 0)
+    latch.heard({"generation": "3"}, 0)
+    assert stops(latch)
+    latch.heard({"generation": "8"}, 0)
+    assert not stops(latch)
+
+
+def test_an_entry_between_its_check_and_its_last_byte_is_waited_for() -> None:
+    latch = Latch(Store())
+    out, gave_up = latch.enter(), latch.enter()
+    latch.heard({"generation": "7", "account:other": "HALTED"}, 0)
+    assert latch.stops("other", "okx", "bob"), "it is obeyed at once"
+    later = latch.enter()
+    for leave in (gave_up, out):
+        assert (latch.obeys_more(), latch.obeyed) == (False, 0)
+        leave()
+    assert (latch.obeys_more(), latch.obeyed) == (True, 7)
+    later()
+    assert not latch.obeys_more()
+
+
+def test_it_asks_in_a_thread_until_it_is_ended() -> None:
+    store = Store()
+    latch = Latch(store)
+
+    async def for_a_moment() -> None:
+        following = asyncio.create_task(latch.follow())
+        store.away = True
+        await asyncio.sleep(0)
+        store.away = False
+        store.controls = {"generation": "7", "desk": "HALTED"}
+        await until_async(lambda: store.obeyed[-1:] == [7], "it says that it obeys")
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+    asyncio.run(for_a_moment())
+    assert store.obeyed[0] == 0
+    assert not [each for each in threading.enumerate() if each.name.startswith("asyncio_")], "the thread is left behind"
+
+
+def test_without_the_store_it_lapses() -> None:
+    clock = Clock()
+    latch = Latch(Store(), clock=clock)
+    assert latch.lapsed, "nothing was heard yet"
+    latch.heard({}, clock.now)
+    clock.now += LEASE_S
+    assert not latch.lapsed
+    clock.now += 0.1
+    assert latch.lapsed
