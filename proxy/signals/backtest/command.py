@@ -10,13 +10,12 @@ import datetime as dt
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from proxy.cli import Arguments
 
 _OK, _USAGE_ERROR = 0, 2
-HISTORY_DAYS: Final = 180
 
 
 def add_arguments(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,8 +26,8 @@ def add_arguments(actions: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--symbols", help="only these, separated by commas")
     parser.add_argument("--since", type=dt.date.fromisoformat, metavar="DATE",
                         help="first day (UTC) to score; default: when the history is complete")  # fmt: skip
-    parser.add_argument("--history-days", type=_days, default=HISTORY_DAYS,
-                        help="trailing days that the climatology is taken from (default 180)")  # fmt: skip
+    parser.add_argument("--history-days", type=_days,
+                        help="days of the climatology (default 180, of short files a third)")  # fmt: skip
     parser.add_argument("--every", type=int, choices=(1, 2, 3, 4, 6, 8, 12, 24), default=6, metavar="HOURS",
                         help="hours between forecasts (default 6)")  # fmt: skip
     parser.add_argument("--offset", type=int, choices=range(24), default=0, metavar="HOUR",

@@ -27,10 +27,10 @@ def report(walked: Sequence[Walked], plan: Plan) -> dict[str, Any]:
     return {
         "method": BarrierForecaster.METHOD,
         "distances": list(plan.distances),
-        "origins": {"every_h": plan.every_h, "offset_h": plan.offset_h, "history_days": plan.history_days},
+        "origins": {"every_h": plan.every_h, "offset_h": plan.offset_h},
         "symbols": {
             each.symbol: {
-                "bars": each.bars, "first": each.first, "last": each.last,
+                "bars": each.bars, "first": each.first, "last": each.last, "history_days": each.history_days,
                 "horizons": {str(hours): _summary(judged) for hours, judged in each.horizons.items()},
             }
             for each in walked

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +20,18 @@ from proxy.signals.regime import QUANTILE, VolatilityRegime
 
 Floats = NDArray[np.float64]
 
+HISTORY_DAYS: Final = 180
+REGIME_CLIMATOLOGY: Final = 1 - QUANTILE
+"""How often a day is wild, by the definition of wild."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is asked, and when: at every ``every_h`` hours of the UTC day, ``offset_h`` after midnight."""
+    """What is asked, and when: at every ``every_h`` hours of the UTC day, ``offset_h`` after midnight.
+
+    The climatology is taken from ``history_days``, which also pass before the first origin unless ``since`` says when
+    that is. Where neither is given: 180 days, or a third of a file with less than 270.
+    """
 
     horizons_h: tuple[int, ...] = (1, 8, 24)
     distances: tuple[float, ...] = (0.01, 0.02, 0.03, 0.045, 0.095, 0.19)
@@ -30,7 +39,14 @@ class Plan:
     every_h: int = 6
     offset_h: int = 0
     since: float | None = None
-    history_days: int = 180
+    history_days: int | None = None
+
+    def history_of(self, bars: Bars) -> int:
+        """The days of history for these bars."""
+        if self.history_days is not None:
+            return self.history_days
+        days = float(bars.ts[-1] - bars.ts[0]) / 86_400
+        return HISTORY_DAYS if days >= 1.5 * HISTORY_DAYS else max(1, int(days / 3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +81,7 @@ class Walked:
     bars: int
     first: float
     last: float
+    history_days: int
     horizons: dict[int, Judged]
     regime: JudgedRegime
 
@@ -80,11 +97,12 @@ class _Asked:
 def walk(bars: Bars, plan: Plan) -> Walked:
     """Run the forecaster over the bars."""
     table = hour_table(bars)
-    asked, flips, hours_called = _asked(bars, table, plan)
+    history = plan.history_of(bars)
+    asked, flips, hours_called = _asked(bars, table, plan, history)
     rows = np.array([each.row for each in asked], dtype=np.intp)
     days = (table.first + 1 + rows) // 24
     horizons = {
-        hours: _judged(table, plan, hours, rows, days, [each.by_horizon[n] for each in asked])
+        hours: _judged(table, plan, history, hours, rows, [each.by_horizon[n] for each in asked])
         for n, hours in enumerate(plan.horizons_h)
     }
     stated = np.array([each.wild for each in asked])
@@ -94,13 +112,13 @@ def walk(bars: Bars, plan: Plan) -> Walked:
     regime = JudgedRegime(
         days[known], stated[known], (came > threshold)[known].astype(np.float64), flips, hours_called / 24
     )
-    return Walked(bars.symbol, len(bars.ts), float(bars.ts[0]), float(bars.ts[-1]), horizons, regime)
+    return Walked(bars.symbol, len(bars.ts), float(bars.ts[0]), float(bars.ts[-1]), history, horizons, regime)
 
 
-def _asked(bars: Bars, table: HourTable, plan: Plan) -> tuple[list[_Asked], int, int]:
+def _asked(bars: Bars, table: HourTable, plan: Plan, history: int) -> tuple[list[_Asked], int, int]:
     """What was stated at each origin; how often the regime changed, and in how many hours there was one."""
     forecaster, regime = BarrierForecaster(bars.bar_hours), VolatilityRegime()
-    since = bars.ts[0] + plan.history_days * 86_400 if plan.since is None else plan.since
+    since = bars.ts[0] + history * 86_400 if plan.since is None else plan.since
     asked: list[_Asked] = []
     flips = hours_called = fed = 0
     columns = [each.tolist() for each in (bars.ts, bars.open, bars.high, bars.low, bars.close, bars.volume)]
@@ -141,9 +159,9 @@ def _ask(forecaster: BarrierForecaster, regime: VolatilityRegime, plan: Plan, ro
 def _judged(
     table: HourTable,
     plan: Plan,
+    history: int,
     hours: int,
     rows: NDArray[np.intp],
-    days: NDArray[np.intp],
     told: list[tuple[list[float], list[float]]],
 ) -> Judged:
     came = ahead(table, hours)
@@ -153,7 +171,8 @@ def _judged(
     ).astype(np.float64)
     # The furthest move is known where the return is: an hour that is missing is missing for both.
     moved[~np.isfinite(came.down + came.up)] = np.nan
-    memory = plan.history_days * 24
+    memory = history * 24
+    days = (table.first + 1 + rows) // 24
     usual = trailing_frequency(moved, hours, memory, rows)
     known = np.isfinite(moved[rows]).all(axis=1) & np.isfinite(usual).all(axis=1)
     usual_ends = np.array([_trailing_quantiles(came.end, hours, memory, row, plan.taus) for row in rows[known]])
@@ -173,7 +192,3 @@ def _trailing_quantiles(ends: Floats, hours: int, memory: int, row: int, taus: t
     stop = row - hours + 1
     past = ends[max(0, stop - memory) : stop]
     return np.asarray(np.quantile(past[np.isfinite(past)], taus))
-
-
-REGIME_CLIMATOLOGY = 1 - QUANTILE
-"""How often a day is wild, by the definition of wild."""

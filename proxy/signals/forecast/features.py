@@ -3,8 +3,8 @@
 An hour's variance is Garman and Klass's (1980) from its range and its ends, plus the square of the jump from the last
 close. The regressors are those of a heterogeneous autoregression (Corsi 2009) in logarithms, with exponential averages
 in place of windows (Bollerslev et al. 2018, "Risk Everywhere"), and three additions: range alone, which sees what the
-ends hide; volume above its own average; and two hinges, since what follows a burst is less than what follows
-a lasting storm: without them forecasts stay too high in the hours after a crash.
+ends hide; volume above its own average; and two hinges, since a market louder than its own weeks settles at another
+pace than a quieter one wakes.
 """
 
 from __future__ import annotations

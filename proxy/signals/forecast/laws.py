@@ -40,10 +40,10 @@ TAIL_FROM: Final = 0.05
 """Beyond this probability a fall or rise follows a power law, the generalised Pareto's in logarithms, whose
 exponent is the mean log excess there (Hill 1975): the next crash is not bounded by the largest one seen."""
 
-SHOCK_SHARE: Final = 0.003
+SHOCK_SHARES: Final = np.array([0.001, 0.0013, 0.0016, 0.002, 0.003])
 SHOCK_BINS: Final = 40
-"""Three origins in a thousand are followed by a jump that quadruples (e^1.4) the scale: nobody forecasts it, and
-without it what is called rarer than one in a thousand comes several times as often (20 perpetuals to mid-2023)."""
+"""One origin in a thousand is followed within an hour, and three within a day, by a jump that quadruples (e^1.4) the
+scale. Nobody forecasts it, and without it what is called rarer than one in a thousand comes several times as often."""
 
 _WEIGHT_MAX: Final = 1e12
 
@@ -180,7 +180,8 @@ def _with_tail(above: Floats) -> tuple[Floats, Floats]:
 
 def _with_shock(above: Floats) -> Floats:
     shocked = np.concatenate([np.ones((*above.shape[:2], SHOCK_BINS)), above[:, :, :-SHOCK_BINS]], axis=2)
-    return (1 - SHOCK_SHARE) * above + SHOCK_SHARE * shocked
+    shares = SHOCK_SHARES[:, None, None]
+    return np.asarray((1 - shares) * above + shares * shocked)
 
 
 def _pooled_histograms() -> Floats:

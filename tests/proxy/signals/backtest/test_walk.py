@@ -99,6 +99,13 @@ def test_the_report_is_json_and_has_what_it_promises():
     assert all("unknown" not in line for line in list(lines(told))[:4])
 
 
+def test_a_short_file_gives_a_third_to_history_and_a_long_one_180_days():
+    assert Plan().history_of(as_bars(MARKET)) == 14
+    year = np.arange(24 * 365) * 3600.0
+    assert Plan().history_of(Bars("A", 1.0, year, *([year] * 5))) == 180
+    assert PLAN.history_of(as_bars(MARKET)) == 30
+
+
 def test_too_short_a_file_says_so_and_fails_nowhere():
     told = report([walk(as_bars(MARKET[:100]), PLAN)], PLAN)
     assert [each["n"] for each in told["horizons"].values()] == [0, 0, 0]
