@@ -128,10 +128,9 @@ class HourFeed:
         await self._save(found)
         return found
 
-    async def save(self) -> None:
-        """Keep the state of every symbol."""
-        for each in tuple(self.known.values()):
-            await self._save(each)
+    async def tidy(self) -> None:
+        """Take away what nobody was interested in for a month. Once, at the start."""
+        await asyncio.to_thread(self._shelf.tidy)
 
     async def _begun(self, symbol: str) -> SymbolForecast:
         state = await asyncio.to_thread(self._shelf.read, symbol)

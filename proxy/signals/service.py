@@ -121,6 +121,7 @@ class SignalService:
         )
 
     async def _run_hours(self) -> None:
+        await self._feed.tidy()
         while True:
             pause = 0.0
             try:

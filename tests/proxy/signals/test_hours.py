@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ import pytest
 from proxy.signals.bars import HOUR_S, Bar
 from proxy.signals.hours import BATCH_MAX, BATCH_SMALL, HourFeed
 from proxy.signals.joint import HOURS_KEPT
-from proxy.signals.shelf import Shelf
+from proxy.signals.shelf import KEPT_S, Shelf
 from tests.proxy.signals.books import Learner, some_bars
 from tests.support.scripted_venue import Answer, Venue, an_account, scripted_venue
 
@@ -148,6 +149,17 @@ async def test_a_file_warms_what_the_venue_has_no_history_of(house: House):
     feed = house.another(warm)
     await house.read("A", feed=feed)
     assert feed.known["A"].model.samples == 810 and feed.known["A"].model.is_warm
+
+
+async def test_what_nobody_was_interested_in_for_a_month_is_taken_away(house: House):
+    house.hours["A"] = some_bars(700, until=480_000 * HOUR_S)
+    await house.read("A")
+    kept = house.data_dir / "signals" / "venue" / "A.json"
+    await house.feed.tidy()
+    assert kept.exists()
+    os.utime(kept, (time.time() - KEPT_S - 60,) * 2)
+    await house.feed.tidy()
+    assert not kept.exists()
 
 
 async def test_a_symbol_nobody_follows_is_kept_on_the_disk_and_nowhere_else(house: House):
