@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from proxy.signals.scoreboard.card import Card
+from proxy.signals.signals_state import SignalsState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +79,7 @@ class TemperatureView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalsView:
-    """Everything the signals publish, at one moment."""
+    """Everything the signals publish, at one moment. ``venues`` has symbols and accounts as they are worked out now."""
 
     at: str
     forecasts: Sequence[ForecastView] = ()
@@ -86,6 +87,7 @@ class SignalsView:
     cards: Sequence[Card] = ()
     anomalies: Sequence[AnomalyView] = ()
     temperatures: Sequence[TemperatureView] = ()
+    venues: Sequence[SignalsState] = ()
 
 
 class SignalsPlane(Protocol):

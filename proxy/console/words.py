@@ -102,8 +102,8 @@ def chance(probability: float) -> str:
 
 
 def score(value: float) -> str:
-    """A score to four digits after the point, or to three figures when it is smaller than that."""
-    return f"{value:.4f}" if abs(value) >= 0.01 or value == 0 else f"{value:.3g}"
+    """A score to four digits after the point, a small one to three figures; below a millionth it is nothing."""
+    return f"{value:.4f}" if abs(value) >= 0.01 or abs(value) < 1e-6 else f"{value:.3g}"
 
 
 def plus(value: float) -> str:

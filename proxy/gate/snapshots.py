@@ -107,6 +107,9 @@ def _cut_conditions(conditions: Conditions, asked: frozenset[str], symbols: froz
         conditions,
         symbols={name: conditions.symbols[name] for name in sorted(asked & conditions.symbols.keys())},
         correlations={pair: rho for pair in pairs if (rho := conditions.correlations.get(pair)) is not None},
+        correlation_bands={
+            pair: band for pair in pairs if (band := conditions.correlation_bands.get(pair)) is not None
+        },
     )
 
 

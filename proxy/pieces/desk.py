@@ -90,7 +90,8 @@ def build_desk(ground: Ground) -> DeskPieces:
             if scope.covers(name, keeper.venue) or (scope.bot, name) in ground.traders():
                 keeper.survey_soon()
 
-    venues = build_venues(ground, hands, keepers, meters)
+    scoreboard = _scoreboard(ground)
+    venues = build_venues(ground, hands, keepers, meters, scoreboard)
     whole = {name: VenueHands(pair.kill) for name, pair in hands.items()}
     accounts: dict[str, AccountPieces] = {}
     certificates = CertificateDesk(CertificateKeeper(settings.data_dir, ground.vault, ground.now), event)
@@ -128,7 +129,7 @@ def build_desk(ground: Ground) -> DeskPieces:
         stops=stops,
         overrides=_override_desk(ground, hands, venues),
         watch=watch,
-        scoreboard=_scoreboard(ground),
+        scoreboard=scoreboard,
         heart=heart,
         leases=leases,
         line=KillLine(settings.data_dir, kill, kill.roster.accounts),

@@ -63,6 +63,7 @@ def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
             watch=desk.watch,
             records={name: pieces.record for name, pieces in accounts.items()},
             conditions=[pieces.conditions for pieces in venues.values()],
+            states=lambda: [pieces.signals.state() for pieces in venues.values()],
             bots=lambda: (bot for bot, _ in ground.traders()),
             now=ground.now,
         ),

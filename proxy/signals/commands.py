@@ -9,6 +9,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from proxy.signals import score_orders, show_command
+from proxy.signals.backtest import command as backtest_command
 
 if TYPE_CHECKING:
     from proxy.cli import Arguments
@@ -23,6 +24,7 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
     show_command.add_options(signals)
     actions = signals.add_subparsers(metavar="COMMAND")
     show_command.add_arguments(actions)
+    backtest_command.add_arguments(actions)
     score_orders.add_arguments(actions)
 
 

@@ -19,6 +19,7 @@ from proxy.signals.conditions import ConditionsKeeper
 from proxy.signals.scoreboard.board import Scoreboard
 from proxy.signals.scoreboard.card import Card
 from proxy.signals.scoreboard.stated import Stated
+from proxy.signals.signals_state import SignalsState
 from proxy.signals.watch import AnomalyWatch
 from proxy.store.codec import plain
 
@@ -38,6 +39,7 @@ class SignalsGlance:
         watch: AnomalyWatch,
         records: Mapping[str, RecordKeeper],
         conditions: Iterable[ConditionsKeeper],
+        states: Callable[[], Iterable[SignalsState]],
         bots: Callable[[], Iterable[str]],
         now: Callable[[], datetime],
     ) -> None:
@@ -45,6 +47,7 @@ class SignalsGlance:
         self._watch = watch
         self._records = records
         self._conditions = tuple(conditions)
+        self._states = states
         self._bots = bots
         self._now = now
 
@@ -60,6 +63,7 @@ class SignalsGlance:
             cards=cards,
             anomalies=list(self._anomalies()),
             temperatures=list(self._temperatures(now)),
+            venues=list(self._states()),
         )
 
     def _told(self, now: datetime) -> Iterable[ToldView]:

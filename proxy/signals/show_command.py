@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -58,12 +58,46 @@ def lines(told: Mapping[str, Any]) -> Iterator[str]:
         yield "no forecast is stated"
     for each in told["forecasts"]:
         yield safe(_forecast(each))
+    for venue in told.get("venues", ()):
+        yield from map(safe, _venue(venue))
     for each in told["anomalies"]:
         why = f" why={each['why']}" if each["why"] else ""
         yield safe(f"anomaly {each['level']}={each['name']} score={each['value']:.3g}{why}")
     for each in told["temperatures"]:
         value = f"{each['value']:.0f}" if each["value"] is not None else "not known"
         yield safe(f"temperature {each['symbol']} {value} of 100 age={each['age_s']:.0f}s ({NO_PREDICTION})")
+
+
+def _venue(venue: Mapping[str, Any]) -> Iterator[str]:
+    """What is worked out of a venue's accounts and symbols now, jumps beside the odds."""
+    for account in venue["accounts"]:
+        found = account["forecast"]
+        name, cold = f"liquidation {found['account']}", " cold" if found["cold"] else ""
+        for leg in found["legs"]:
+            what = f"{leg['symbol']} {leg['position_side']}"
+            yield f"{name} {what} {_odds(leg['odds'])} jumps: {_jumps(leg['stress'])}{cold}"
+        yield f"{name} any position {_odds(found['any_leg'])}{cold}"
+        if found["cross"]:
+            yield f"{name} cross balance {_odds(found['cross'])} jumps: {_jumps(found['stress'])}{cold}"
+    for each in venue["symbols"]:
+        volatility = " ".join(f"{hours}h={scale:.2%}" for hours, scale in each["volatility"].items())
+        wild = "not known" if each["wild"] is None else f"{each['wild']:.2f}"
+        marks = "".join(f" {word}" for word in ("cold", "alarmed", "is_wild") if each[word])
+        told = f"volatility {each['symbol']} {volatility} wild={wild}"
+        yield f"{told} hours={each['hours']} method={each['method']}{marks}"
+
+
+def _odds(odds: Iterable[Mapping[str, Any]]) -> str:
+    return " ".join(
+        f"{'funding' if each['until_funding'] else format(each['horizon_h'], 'g') + 'h'}={each['probability']:.4g}"
+        for each in odds
+    )
+
+
+def _jumps(stress: Iterable[Mapping[str, Any]]) -> str:
+    return " ".join(
+        f"{each['move']:+.0%} {'ends it' if each['hit'] else format(each['left'], '.0f') + ' left'}" for each in stress
+    )
 
 
 def _forecast(each: Mapping[str, Any]) -> str:

@@ -128,6 +128,10 @@ class Keys:
         """Document: what the warden has measured of the venue's markets."""
         return self._key(f"conditions:{venue}")
 
+    def signals(self, venue: str) -> str:
+        """Document: what the signals say of one venue, for people; rules read forecasts in the records."""
+        return self._key(f"signals:{venue}")
+
     def instruments(self, venue: str) -> str:
         """Document: the venue's instruments."""
         return self._key(f"instruments:{venue}")

@@ -198,6 +198,15 @@ class WardenStore:
         body: Any = await self._redis.hget(self._keys.conditions(venue), "body")
         return None if body is None else build(load(body), Conditions)
 
+    async def publish_signals(self, venue: str, version: str, state: object) -> None:
+        """Publish what the signals say of the venue, for people."""
+        await self._publish_document(self._keys.signals(venue), version, state)
+
+    async def signals(self, venue: str) -> Mapping[str, Any] | None:
+        """What the signals said last, as plain JSON; ``None`` when they said nothing yet."""
+        body: Any = await self._redis.hget(self._keys.signals(venue), "body")
+        return None if body is None else load(body)
+
     async def publish_policy(self, version: str, text: str) -> None:
         """Put a policy in force: every gate judges its next order under it."""
         await self._redis.hset(self._keys.policy, mapping={"version": version, "body": text})

@@ -306,6 +306,7 @@ def worlds(draw: st.DrawFn) -> World:
 SCOPES = tuple(f"message_rate@{level}" for level in LEVELS)
 
 _rho = st.integers(-100, 100).map(lambda percent: Decimal(percent) / 100)
+_band = st.tuples(_rho, _rho).map(lambda ends: (min(ends), max(ends)))
 
 
 @st.composite
@@ -354,6 +355,7 @@ def conditions(draw: st.DrawFn) -> Conditions:
         as_of=NOW,
         symbols=known,
         correlations=draw(st.dictionaries(st.sampled_from(["BTCUSDT:ETHUSDT", "BTCUSDT:DOGEUSDT"]), _rho)),
+        correlation_bands=draw(st.dictionaries(st.sampled_from(["BTCUSDT:ETHUSDT", "BTCUSDT:DOGEUSDT"]), _band)),
         correlations_as_of=draw(st.none() | st.sampled_from([NOW, NOW - timedelta(days=2)])),
         latency=draw(st.none() | st.just(latency)),
     )

@@ -296,6 +296,12 @@ class World:
         at = NOW - timedelta(seconds=seconds_ago)
         return replace(self, conditions=replace(known, correlations=rho, correlations_as_of=at))
 
+    def within_bands(self, **pairs: tuple[str, str]) -> World:
+        """The bands of live correlations, ``BTCUSDT__ETHUSDT=("0.5", "0.95")``."""
+        known = self.conditions or Conditions(version=1, as_of=NOW)
+        bands = {name.replace("__", ":"): (Decimal(low), Decimal(high)) for name, (low, high) in pairs.items()}
+        return replace(self, conditions=replace(known, correlation_bands=bands))
+
     def with_latency(self, *, seconds_ago: float = 0, **milliseconds: str) -> World:
         known = self.conditions or Conditions(version=1, as_of=NOW)
         latency = Latency(

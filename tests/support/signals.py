@@ -88,9 +88,9 @@ def a_signals_view(**changes: Any) -> SignalsView:
     """Two symbols, one of which has not held."""
     broken = a_card(some_rows(400, 0.1, 300), "ETHUSDT")
     quantiles = [
-        Row(f"tau:{tau}", "quantile", BEGIN + at * HOUR, BEGIN + (at + 1) * HOUR, level, level, float(at % 10))
+        Row(f"tau:{tau}", "quantile", BEGIN + at * HOUR, BEGIN + (at + 1) * HOUR, level, level, float(at % 20))
         for at in range(400)
-        for tau, level in ((0.05, -0.5), (0.95, 9.5))
+        for tau, level in ((0.05, 0.5), (0.95, 18.5))
     ]
     view = SignalsView(
         at="2026-11-24T09:30:00Z",

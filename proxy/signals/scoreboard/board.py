@@ -85,7 +85,7 @@ class Scoreboard:
 
     def cards(self) -> list[Card]:
         """Every card, by signal, symbol and horizon."""
-        return [self._cards[subject] for subject in sorted(self._cards.copy())]
+        return [card for _, card in sorted(self._cards.copy().items(), key=lambda each: each[0])]
 
     def newest(self) -> list[Stated]:
         """What is stated now: the newest forecasts of every subject, none older than a day."""
@@ -153,7 +153,8 @@ class Scoreboard:
     def _flush(self, opened: ForecastLog) -> None:
         now = self._seconds()
         with self._waiting.batch() as batch:
-            opened.write(batch.stated, batch.outcomes)
+            if batch.stated or batch.outcomes:
+                opened.write(batch.stated, batch.outcomes)
         self._stale |= {stated.subject for stated, _ in batch.outcomes}
         if now // DAY_S != self._day:
             # The window has moved: every card is another one.

@@ -86,12 +86,12 @@ class Stated:
 
 def tau_of(key: str) -> float:
     """The tau in a quantile's key: the last part of ``tau:0.99`` or ``size:50000:tau:0.99``. Raises ``ValueError``."""
-    name, _, text = key.rpartition("tau:")
+    name, found, text = key.rpartition("tau:")
     try:
         tau = float(text)
     except ValueError:
         tau = math.nan
-    if not (0 < tau < 1) or (name and not name.endswith(":")):
+    if not found or not 0 < tau < 1 or (name and not name.endswith(":")):
         raise ValueError(f"the key of a quantile ends in tau: and a number between 0 and 1, not {key!r}")
     return tau
 

@@ -34,10 +34,10 @@ class Limits:
     deviations: float
 
 
-MARKED_FROM: Final = Limits(ece=0.05, rare_ratio=3.0, outside=1.25, chance=0.001, deviations=3.29)
-"""Beyond these a card is marked: once in a thousand honest cards, by each test."""
+MARKED_FROM: Final = Limits(ece=0.05, rare_ratio=3.0, outside=1.25, chance=0.005, deviations=2.81)
+"""Beyond these a card is marked: once in two hundred honest cards, by each test."""
 
-CLEAR_FROM: Final = Limits(ece=0.04, rare_ratio=2.4, outside=1.25, chance=0.01, deviations=2.58)
+CLEAR_FROM: Final = Limits(ece=0.04, rare_ratio=2.4, outside=1.25, chance=0.02, deviations=2.33)
 """Within these the mark is taken off again."""
 
 

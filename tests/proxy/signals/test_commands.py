@@ -72,3 +72,32 @@ def test_no_answer_and_a_refusal_are_told_apart(tmp_path, monkeypatch, capsys, t
     monkeypatch.setattr(control_client, "ask", ask)
     assert cli.main(["--data-dir", str(tmp_path), "signals", "show"]) == code
     assert str(trouble) in capsys.readouterr().err
+
+
+def test_odds_of_liquidation_stand_beside_what_a_jump_would_do(tmp_path, asked, capsys, monkeypatch):
+    odds = [
+        {"horizon_h": 24, "probability": 0.0213, "until_funding": False},
+        {"horizon_h": 3.2, "probability": 0.004, "until_funding": True},
+    ]
+    stress = [{"move": -0.2, "hit": False, "left": 120.4}, {"move": -0.4, "hit": True, "left": 0.0}]
+    leg = {"symbol": "BTCUSDT", "position_side": "BOTH", "odds": odds, "stress": stress}
+    forecast = {"account": "main", "legs": [leg], "any_leg": odds, "cross": odds[:1], "stress": stress, "cold": True}
+    symbol = {
+        "symbol": "BTCUSDT",
+        "volatility": {"1": 0.012},
+        "wild": None,
+        "hours": 30,
+        "method": "har-fhs/1",
+        "cold": True,
+        "alarmed": False,
+        "is_wild": False,
+    }
+    monkeypatch.setitem(TOLD, "venues", [{"accounts": [{"forecast": forecast}], "symbols": [symbol]}])
+    assert cli.main(["--data-dir", str(tmp_path), "signals"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[1:5] == [
+        "liquidation main BTCUSDT BOTH 24h=0.0213 funding=0.004 jumps: -20% 120 left -40% ends it cold",
+        "liquidation main any position 24h=0.0213 funding=0.004 cold",
+        "liquidation main cross balance 24h=0.0213 jumps: -20% 120 left -40% ends it cold",
+        "volatility BTCUSDT 1h=1.20% wild=not known hours=30 method=har-fhs/1 cold",
+    ]
