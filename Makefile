@@ -72,6 +72,7 @@ bench: .venv/.dev
 	$(PY) -m bench.kill_fence
 	$(PY) -m bench.kill
 	$(PY) -m bench.kill_under_load
+	$(PY) -m bench.scoreboard
 
 proof: .venv/.dev
 	PERPGUARD_PROOF=100 $(PY) -m pytest -m full -k proof

@@ -123,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     from proxy.ledger import commands as ledger_commands
     from proxy.overrides import commands as override_commands
     from proxy.policy import commands as policy_commands
+    from proxy.signals import commands as signal_commands
     from proxy.vault import commands as vault_commands
 
     parser, commands = _base_parser()
@@ -157,6 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     policy_commands.add_arguments(commands)
     override_commands.add_arguments(commands)
     lease_commands.add_arguments(commands)
+    signal_commands.add_arguments(commands)
     certificate_commands.add_arguments(commands)
     return parser
 
@@ -304,6 +306,12 @@ def _leases(args: Arguments) -> int:
     return lease_commands.run(args.settings, as_json=args.json)
 
 
+def _signals(args: Arguments) -> int:
+    from proxy.signals import commands as signal_commands
+
+    return signal_commands.run(args)
+
+
 def _certificate(args: Arguments) -> int:
     from proxy.certificate import commands as certificate_commands
 
@@ -328,6 +336,7 @@ _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "policy": _policy,
     "override": _override,
     "leases": _leases,
+    "signals": _signals,
     "certificate": _certificate,
     "command": _command,
 }

@@ -14,6 +14,7 @@ from proxy.audit import query
 from proxy.audit.reader import ArchiveReader, ArchiveUnavailable
 from proxy.console.plane import ControlRefused, DeskView, OverrideView
 from proxy.console.rearm_plane import DrillPlane, RearmPlane
+from proxy.console.signals_plane import SignalsPlane
 from proxy.glance import Glance, override_view, proposal_view
 from proxy.kill.desk import KillDesk
 from proxy.ledger.marks import marks_path
@@ -42,6 +43,7 @@ class Control:
         kill: KillDesk,
         rearming: RearmPlane,
         drills: DrillPlane,
+        signals: SignalsPlane,
         overrides: OverrideDesk,
         now: Callable[[], datetime],
     ) -> None:
@@ -51,6 +53,7 @@ class Control:
         self._kill = kill
         self.rearming = rearming
         self.drills = drills
+        self.signals = signals
         self._overrides = overrides
         self._now = now
 

@@ -90,6 +90,7 @@ class Settings(BaseSettings):
     streams: bool = True
     survey_every_s: float = Field(default=15.0, gt=0, le=300)
     markets_every_s: float = Field(default=2.0, gt=0, le=60)
+    signals_warm: tuple[Path, ...] = ()
 
     @field_validator("control_commanders")
     @classmethod
@@ -172,6 +173,8 @@ def load_settings(config: Path | None, overrides: Mapping[str, Any]) -> Settings
         for key in ("data_dir", "policy", "passphrase_file"):
             if key in values:  # Paths in a file are relative to the file, wherever the process was started.
                 values[key] = str(config.parent / values[key])
+        if isinstance(values.get("signals_warm"), list):
+            values["signals_warm"] = [str(config.parent / str(each)) for each in values["signals_warm"]]
     try:
         settings = Settings(**values)
         return settings.model_copy(update={key: value for key, value in overrides.items() if value is not None})

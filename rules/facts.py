@@ -37,7 +37,12 @@ class Condition(Derived):
     ``daily_volume`` (last 24 h) and ``open_interest`` are in base units. ``volatility`` is the standard deviation of
     one hour's log return as estimated now, ``volatility_usual`` its median over the last days. ``bid_depth`` and
     ``ask_depth`` are the quote value resting within ``depth_band`` (a fraction) of the touch. ``temperature`` says how
-    crowded the leverage is, from 0 (usual) to 1 (as extreme as anything in its history).
+    crowded the leverage is, from 0 (usual) to 1 (as extreme as anything in its history); ``funding_a_day`` is what a
+    long pays in a day at the present funding rate, a fraction of its notional.
+
+    ``adverse_move_q90`` and ``adverse_move_q99`` are the fractions of the price by which it will run against an order
+    within the next minute with a probability of 10 % and of 1 %, as of ``adverse_move_as_of``. ``spread_rank`` is the
+    share of the last week in which the spread was tighter, ``depth_rank`` that in which the book was thinner.
     """
 
     symbol: str
@@ -51,6 +56,12 @@ class Condition(Derived):
     ask_depth: Decimal | None = None
     depth_band: Decimal | None = None
     temperature: Decimal | None = None
+    funding_a_day: Decimal | None = None
+    adverse_move_q90: Decimal | None = None
+    adverse_move_q99: Decimal | None = None
+    adverse_move_as_of: datetime | None = None
+    spread_rank: Decimal | None = None
+    depth_rank: Decimal | None = None
 
     def range_of(self, window_s: int) -> PriceRange | None:
         """The range of one window, ``None`` while the guard has not watched that long."""
@@ -85,14 +96,17 @@ class Latency(Derived):
 class Conditions(Derived):
     """The slower facts of one venue. ``correlations`` maps ``"AAA:BBB"``, names in order, to rho between -1 and 1.
 
-    They are correlations of log returns, already shrunk towards their mean. Pairs left out are not known.
+    They are forecasts for the hourly log returns of the next day, by ``correlations_method``. ``correlation_bands``
+    has, for the same pairs, what one day in twenty is below and one in twenty above. Pairs left out are not known.
     """
 
     version: int
     as_of: datetime
     symbols: Mapping[str, Condition] = field(default_factory=dict)
     correlations: Mapping[str, Decimal] = field(default_factory=dict)
+    correlation_bands: Mapping[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
     correlations_as_of: datetime | None = None
+    correlations_method: str = ""
     latency: Latency | None = None
 
 
@@ -101,7 +115,8 @@ class Forecast:
     """A stated probability. ``name`` is ``liquidation`` or ``slippage``; an empty ``symbol`` means the account.
 
     For ``slippage`` the statement is that an order of ``quantity`` base units costs more than ``threshold`` (a
-    fraction of the mark); for ``liquidation`` that the position is liquidated within ``horizon_s``.
+    fraction of the mark); for ``liquidation`` that the position is liquidated within ``horizon_s``. ``reliable`` says
+    that such statements have held so far; one that is not can refuse, and is no sign that all is well.
     """
 
     name: str
@@ -112,6 +127,7 @@ class Forecast:
     side: Side | None = None
     quantity: Decimal | None = None
     threshold: Decimal | None = None
+    reliable: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

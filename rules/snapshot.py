@@ -18,6 +18,7 @@ from rules.derived import MISSING, Derived, room
 from rules.facts import AccountRecord, Conditions, Override, Score
 from rules.instrument import Instrument
 from rules.model import MarginMode, OrderType, PositionSide, Side, TradingState
+from rules.usual import UsualOrders
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -326,6 +327,7 @@ class Snapshot(_Asked):
     ``attempts`` are the bot's own earlier entries on this account, oldest first and bounded. ``scores`` maps
     ``bot:NAME``, ``account:NAME`` and ``desk`` to their anomaly scores. ``conditions`` and ``record`` are the slower
     facts, cut down to what concerns this command; ``None`` when there are none. ``overrides`` are those not used up.
+    ``usual`` is what orders of the bot are usual, cut down to the symbols asked for.
     """
 
     now: datetime
@@ -344,6 +346,7 @@ class Snapshot(_Asked):
     conditions: Conditions | None = None
     record: AccountRecord | None = None
     overrides: tuple[Override, ...] = ()
+    usual: UsualOrders | None = None
 
     def last(self, work: Callable[[K, Snapshot], T], asked: K) -> T:
         """What ``work`` finds of ``asked`` in this snapshot; that of the very last one asked about is remembered.

@@ -37,6 +37,17 @@ class Candle:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkCandle:
+    """One candle of the mark price, whole; what was traded has no part in it."""
+
+    open_ms: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class FundingRate:
     """A funding rate that was charged: at the venue's time ``at_ms``, as a fraction of notional."""
 
@@ -102,6 +113,11 @@ def candles_of(rows: Iterable[Sequence[Any]]) -> tuple[Candle, ...]:
         Candle(int(row[0]), low=_above_zero(row[3]), high=_above_zero(row[2]), close=_above_zero(row[4]))
         for row in rows
     )
+
+
+def mark_candles_of(rows: Iterable[Sequence[Any]]) -> tuple[MarkCandle, ...]:
+    """The rows of markPriceKlines, oldest first."""
+    return tuple(MarkCandle(int(row[0]), *map(_above_zero, row[1:5])) for row in rows)
 
 
 def funding_rates_of(rows: Iterable[Row]) -> tuple[FundingRate, ...]:

@@ -14,12 +14,14 @@ from proxy.accounts.market_payloads import (
     Candle,
     Depth,
     FundingRate,
+    MarkCandle,
     Touch,
     busiest_of,
     candles_of,
     depth_of,
     funding_rates_of,
     last_prices_of,
+    mark_candles_of,
     positive,
     touches_of,
 )
@@ -88,6 +90,15 @@ class MarketReads:
         asked = {"symbol": symbol, "interval": "1m", "limit": str(limit)}
         rows = await self._read(self._venue.fapiPublicGetMarkPriceKlines, asked)
         return parsed(lambda: candles_of(rows))
+
+    async def mark_hours(self, symbol: str, limit: int, *, since_ms: int) -> tuple[MarkCandle, ...]:
+        """Hourly candles of the mark price that opened at ``since_ms`` or later, oldest first: the first ``limit``.
+
+        The last of them may still be open.
+        """
+        asked = {"symbol": symbol, "interval": "1h", "limit": str(limit), "startTime": str(since_ms)}
+        rows = await self._read(self._venue.fapiPublicGetMarkPriceKlines, asked)
+        return parsed(lambda: mark_candles_of(rows))
 
     async def daily_volume(self, symbol: str) -> Decimal:
         """What was traded of a symbol in the last 24 hours, in base units."""

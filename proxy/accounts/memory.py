@@ -19,7 +19,7 @@ from proxy.accounts.performance import BotPast, Past
 from proxy.accounts.track import Track, begun
 from proxy.accounts.track import performance as performance_of
 from proxy.accounts.transfers import Listing, Transfers
-from rules.facts import AccountRecord, BotRecord, Holding, Unprotected
+from rules.facts import AccountRecord, BotRecord, Forecast, Holding, Unprotected
 from rules.snapshot import Account, Market
 
 BOTS_MAX: Final = 1_000
@@ -111,7 +111,9 @@ def with_decision(memory: Memory, record: Mapping[str, Any]) -> Memory:
     return _changed(_seen(memory, bot, at), bot, lambda each: conduct.decided(each, record, at))
 
 
-def record_of(memory: Memory, unprotected: Iterable[Unprotected] = ()) -> AccountRecord | None:
+def record_of(
+    memory: Memory, unprotected: Iterable[Unprotected] = (), forecasts: Iterable[Forecast] = ()
+) -> AccountRecord | None:
     """The record as rules know it, as of the last document; ``None`` before there was one."""
     past = memory.past
     if past.track is None:
@@ -123,6 +125,7 @@ def record_of(memory: Memory, unprotected: Iterable[Unprotected] = ()) -> Accoun
         performance=performance_of(past.track),
         bots=tuple(_bot_record(each, past.bot(each.bot), past.track) for each in memory.conducts),
         unprotected=tuple(unprotected),
+        forecasts=tuple(forecasts),
     )
 
 

@@ -39,7 +39,7 @@ from proxy.audit.reader import ArchiveReader, ArchiveUnavailable
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import dump, plain
 from proxy.store.warden_store import WardenStore
-from rules.facts import AccountRecord, Unprotected
+from rules.facts import AccountRecord, Forecast, Unprotected
 from rules.snapshot import Account, Market
 
 log = logging.getLogger("perpguard.accounts")
@@ -83,6 +83,7 @@ class RecordKeeper:
         now: Callable[[], datetime],
         ahead_ms: Callable[[], int | None],
         unprotected: Callable[[], Iterable[Unprotected]] = tuple,
+        forecasts: Callable[[], Iterable[Forecast]] = tuple,
     ) -> None:
         """``ahead_ms`` is the venue's time less that of ``now``, ``None`` while it is not known."""
         self._account = account
@@ -95,6 +96,7 @@ class RecordKeeper:
         self._now = now
         self._ahead_ms = ahead_ms
         self._unprotected = unprotected
+        self._forecasts = forecasts
         self._memory: Memory | None = None
         self._multi_assets: bool | None = None
         self._lineage = Lineage()
@@ -110,7 +112,7 @@ class RecordKeeper:
     @property
     def record(self) -> AccountRecord | None:
         """The record as it is now, ``None`` before the first document."""
-        return None if self._memory is None else memories.record_of(self._memory, self._unprotected())
+        return None if self._memory is None else self._record_of(self._memory)
 
     def heard(self, event: Event) -> None:
         """The private stream told an event, before the document that it changes is published."""
@@ -198,7 +200,7 @@ class RecordKeeper:
         if self._memory is None or self._memory.past.track is None:
             return
         self._memory = replace(self._memory, version=self._memory.version + 1)
-        record = memories.record_of(self._memory, self._unprotected())
+        record = self._record_of(self._memory)
         assert record is not None  # noqa: S101 - there is a track
         saved = None
         if time.monotonic() - self._saved_at >= SAVE_EVERY_S:
@@ -206,6 +208,9 @@ class RecordKeeper:
             saved = dump(plain(self._memory))
             await asyncio.to_thread(self._kept.write, saved)
         await self._store.publish_record(record, saved)
+
+    def _record_of(self, memory: Memory) -> AccountRecord | None:
+        return memories.record_of(memory, self._unprotected(), self._forecasts())
 
     async def _follow_transfers(self) -> None:
         """Read the list after every gap, before the first document behind it counts, at a jump, and now and then."""

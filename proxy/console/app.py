@@ -28,6 +28,7 @@ from proxy.console.rearm_pages import RearmPages
 from proxy.console.rearming import RearmApi
 from proxy.console.rendering import Rendering
 from proxy.console.shell import Shell
+from proxy.console.signals import SignalsDoor
 from proxy.kill.signed import CommandDesk
 
 
@@ -66,6 +67,7 @@ def create_console(
     app.include_router(OverridesApi(plane, door).router())
     app.include_router(RearmApi(plane, door).router())
     app.include_router(DrillApi(plane, door).router())
+    app.include_router(SignalsDoor(plane, door, render).router())
     app.include_router(RearmPages(plane, door, render).router())
     app.include_router(CertificatesApi(certificates, door).router())
     app.include_router(Console(plane, certificates, door, render).router())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from proxy.console.rearm_plane import DrillPlane, RearmPlane
+from proxy.console.signals_plane import SignalsPlane
 from proxy.overrides.terms import Terms
 
 
@@ -296,6 +297,11 @@ class ControlPlane(Protocol):
     @property
     def drills(self) -> DrillPlane:
         """Rehearsals of the kill."""
+        ...
+
+    @property
+    def signals(self) -> SignalsPlane:
+        """Forecasts and scores, and how well they have held."""
         ...
 
     async def request_override(self, *, terms: Terms, name: str) -> OverrideView:

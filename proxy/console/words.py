@@ -95,6 +95,22 @@ def percent(fraction: str) -> str:
     return f"{Decimal(fraction) * 100:.0f} %" if _DECIMAL.fullmatch(fraction) else fraction
 
 
+def chance(probability: float) -> str:
+    """A probability in percent, with as many digits as a small one needs."""
+    percents = probability * 100
+    return f"{percents:.1f} %" if percents >= 10 else f"{percents:.2g} %"
+
+
+def score(value: float) -> str:
+    """A score to four digits after the point, a small one to three figures; below a millionth it is nothing."""
+    return f"{value:.4f}" if abs(value) >= 0.01 or abs(value) < 1e-6 else f"{value:.3g}"
+
+
+def plus(value: float) -> str:
+    """A skill or a move with its sign always said."""
+    return f"{value:+.3f}".replace("-", "−")
+
+
 def state_class(state: str) -> str:
     """The class of a trading state; an unknown one looks like the worst."""
     return {"ACTIVE": "active", "REDUCING": "reducing"}.get(state, "halted")
@@ -145,5 +161,8 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "state_class": state_class,
     "days": days,
     "percent": percent,
+    "chance": chance,
+    "score": score,
+    "plus": plus,
     "lines": lines_of,
 }

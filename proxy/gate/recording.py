@@ -101,8 +101,11 @@ class Subject:
 
 def _picture(snapshot: Snapshot) -> dict[str, Any]:
     """``plain_snapshot`` without account and instruments; what many requests share is made plain once for all."""
-    picture = plain_snapshot(replace(snapshot, account=None, instruments={}, markets={}, conditions=None, record=None))
+    picture = plain_snapshot(
+        replace(snapshot, account=None, instruments={}, markets={}, conditions=None, record=None, usual=None)
+    )
     picture["markets"] = {symbol: market.found(plain) for symbol, market in snapshot.markets.items()}
     picture["conditions"] = snapshot.conditions.found(plain) if snapshot.conditions is not None else None
     picture["record"] = snapshot.record.found(plain) if snapshot.record is not None else None
+    picture["usual"] = snapshot.usual.found(plain) if snapshot.usual is not None else None
     return picture

@@ -13,6 +13,7 @@ from rules.derived import Derived
 from rules.facts import AccountRecord, Conditions
 from rules.model import TradingState
 from rules.snapshot import Account, Controls, Snapshot
+from rules.usual import UsualOrders
 
 D = TypeVar("D", bound=Derived)
 
@@ -43,6 +44,7 @@ def snapshot_of(request: JudgedRequest, view: View, *, now: datetime, stopped: b
         conditions=None if view.conditions is None else _conditions_of(view.conditions, frozenset(asked), symbols),
         record=None if view.record is None else _record_of(view.record, subject.bot, symbols),
         overrides=tuple(each for each in view.overrides if each.bot == subject.bot),
+        usual=None if view.usual is None else _usual_of(view.usual, frozenset(asked)),
     )
 
 
@@ -76,6 +78,11 @@ def _record_of(record: AccountRecord, bot: str, symbols: frozenset[str]) -> Acco
     return _cut(record, (bot, symbols), lambda whole: _cut_record(whole, bot, symbols))
 
 
+def _usual_of(usual: UsualOrders, asked: frozenset[str]) -> UsualOrders:
+    """What is usual of the symbols ``asked`` for."""
+    return _cut(usual, asked, lambda whole: _cut_usual(whole, asked))
+
+
 def _cut(document: D, name: Hashable, work: Callable[[D], D]) -> D:
     """A published document serves many requests of the same kind: its cuts are kept with it, and go when it does."""
     cuts: dict[Hashable, Any] = document.found(_no_cuts)
@@ -100,6 +107,9 @@ def _cut_conditions(conditions: Conditions, asked: frozenset[str], symbols: froz
         conditions,
         symbols={name: conditions.symbols[name] for name in sorted(asked & conditions.symbols.keys())},
         correlations={pair: rho for pair in pairs if (rho := conditions.correlations.get(pair)) is not None},
+        correlation_bands={
+            pair: band for pair in pairs if (band := conditions.correlation_bands.get(pair)) is not None
+        },
     )
 
 
@@ -109,4 +119,12 @@ def _cut_record(record: AccountRecord, bot: str, symbols: frozenset[str]) -> Acc
         record,
         bots=() if own is None else (replace(own, holdings=tuple(h for h in own.holdings if h.symbol in symbols)),),
         forecasts=tuple(each for each in record.forecasts if each.symbol == "" or each.symbol in symbols),
+    )
+
+
+def _cut_usual(usual: UsualOrders, asked: frozenset[str]) -> UsualOrders:
+    return replace(
+        usual,
+        sizes=tuple(each for each in usual.sizes if each.symbol in asked),
+        symbols=tuple(symbol for symbol in usual.symbols if symbol in asked),
     )

@@ -9,6 +9,7 @@ from typing import Any
 from proxy.accounts.book import Book
 from proxy.accounts.bookkeeper import Bookkeeper
 from proxy.accounts.dead_man import DeadMan
+from proxy.accounts.events import Event
 from proxy.accounts.keeper import AccountKeeper
 from proxy.accounts.key_watch import KeyWatch
 from proxy.accounts.outside_watch import OutsideWatch
@@ -31,6 +32,7 @@ from proxy.pieces.watches import (
     venue_timers,
 )
 from proxy.signals.conditions import ConditionsKeeper
+from proxy.signals.fills_keeper import FillsKeeper
 from proxy.signals.watch import AnomalyWatch
 from proxy.vault.keys import ExchangeKey
 from proxy.watchdog.heart import Heart
@@ -48,6 +50,7 @@ class AccountPieces:
     outside: OutsideWatch
     protection: ProtectionWatch
     record: RecordKeeper
+    fills: FillsKeeper
     timers: DeadMan
     venue_timers: VenueTimers
     triggers: TriggerWatch
@@ -59,6 +62,7 @@ class AccountPieces:
             self.key.run(),
             self.outside.run(),
             self.record.run(),
+            self.fills.run(),
             self.protection.run(),
             self.timers.run(),
             self.venue_timers.run(),
@@ -93,7 +97,19 @@ def build_account(
         now=ground.now,
         ahead_ms=lambda: venue.clock.offset_ms,
         unprotected=lambda: protection.unprotected,
+        forecasts=lambda: venue.signals.forecasts(key.account),
     )
+
+    fills = FillsKeeper(
+        account=key.account,
+        markets=lambda: market.markets,
+        slippage=venue.conditions.slippage,
+        record=event,
+    )
+
+    def heard(told: Event) -> None:
+        record.heard(told)
+        fills.heard(told)
 
     def published(account: Account, reading: int) -> None:
         protection.saw(account)
@@ -106,7 +122,7 @@ def build_account(
         markets=lambda: market.markets,
         shares=outside,
         outside=outside,
-        heard=record.heard,
+        heard=heard,
         published=published,
     )
     keeper = _keeper(ground, hands, books)
@@ -118,6 +134,7 @@ def build_account(
         outside=outside,
         protection=protection,
         record=record,
+        fills=fills,
         timers=dead_man(feed, ground.store, event, keeper.survey_soon),
         venue_timers=venue_timers(feed, lambda: keeper.account, ground.policy, heart, ground.now),
         triggers=_triggers(ground, hands, venue, kill, anomaly, outside, keeper, record),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import socket
 from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,11 +31,15 @@ from proxy.pieces.keys import exchange_keys
 from proxy.pieces.leases import build_leases
 from proxy.pieces.rearming import build_rearming
 from proxy.pieces.venue import VenuePieces, build_venues
+from proxy.signals.scoreboard.board import Scoreboard
+from proxy.signals.scoreboard.log import LogUnavailable
 from proxy.signals.watch import AnomalyWatch
 from proxy.store.fence import Scope
 from proxy.watchdog.heart import Heart
 from proxy.watchdog.pulse import TURN_MAX_S
 from proxy.watchdog.turns import Turns
+
+log = logging.getLogger("perpguard.signals")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +55,7 @@ class DeskPieces:
     stops: BotStops
     overrides: OverrideDesk
     watch: AnomalyWatch
+    scoreboard: Scoreboard
     heart: Heart
     leases: LeaseWatch
     line: KillLine
@@ -60,6 +67,7 @@ class DeskPieces:
             yield from account.loops()
         for venue in self.venues.values():
             yield from venue.loops()
+        yield self.scoreboard.run()
         yield self.heart.run()
         yield self.leases.run()
 
@@ -82,7 +90,8 @@ def build_desk(ground: Ground) -> DeskPieces:
             if scope.covers(name, keeper.venue) or (scope.bot, name) in ground.traders():
                 keeper.survey_soon()
 
-    venues = build_venues(ground, hands, keepers, meters)
+    scoreboard = _scoreboard(ground)
+    venues = build_venues(ground, hands, keepers, meters, scoreboard)
     whole = {name: VenueHands(pair.kill) for name, pair in hands.items()}
     accounts: dict[str, AccountPieces] = {}
     certificates = CertificateDesk(CertificateKeeper(settings.data_dir, ground.vault, ground.now), event)
@@ -120,11 +129,25 @@ def build_desk(ground: Ground) -> DeskPieces:
         stops=stops,
         overrides=_override_desk(ground, hands, venues),
         watch=watch,
+        scoreboard=scoreboard,
         heart=heart,
         leases=leases,
         line=KillLine(settings.data_dir, kill, kill.roster.accounts),
         sentinels=SentinelWatch(data_dir=settings.data_dir, press=kill.press, accounts=kill.roster.accounts),
     )
+
+
+def _scoreboard(ground: Ground) -> Scoreboard:
+    board = Scoreboard(ground.settings.data_dir, ground.now)
+
+    async def close() -> None:
+        try:
+            await asyncio.to_thread(board.close)
+        except LogUnavailable as trouble:
+            log.error("the last forecasts are not kept: %s", trouble)
+
+    ground.closing.push_async_callback(close)
+    return board
 
 
 def _bot_stops(ground: Ground, kill: KillDesk) -> BotStops:

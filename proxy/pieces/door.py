@@ -15,6 +15,7 @@ from proxy.kill.signed import CommandDesk
 from proxy.pieces.desk import DeskPieces
 from proxy.pieces.ground import Ground
 from proxy.rearm_control import RearmControl
+from proxy.signals.glance import SignalsGlance
 from proxy.store.fence import Scope
 from proxy.watchdog.door import watchdog_routes
 from rules.model import TradingState
@@ -57,6 +58,15 @@ def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
             kill=desk.kill, rearming=desk.rearming, stops=desk.stops, reduced=reduced, now=ground.now
         ),
         drills=DrillDesk(data_dir=settings.data_dir),
+        signals=SignalsGlance(
+            board=desk.scoreboard,
+            watch=desk.watch,
+            records={name: pieces.record for name, pieces in accounts.items()},
+            conditions=[pieces.conditions for pieces in venues.values()],
+            states=lambda: [pieces.signals.state() for pieces in venues.values()],
+            bots=lambda: (bot for bot, _ in ground.traders()),
+            now=ground.now,
+        ),
         overrides=desk.overrides,
         now=ground.now,
     )

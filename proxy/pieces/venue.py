@@ -16,7 +16,10 @@ from proxy.ledger.mark_keeper import MarkKeeper
 from proxy.ledger.marks import marks_path
 from proxy.pieces.ground import Ground
 from proxy.pieces.hands import Hands, VenueMeter
+from proxy.pieces.signals import build_signals
 from proxy.signals.conditions import ConditionsKeeper
+from proxy.signals.scoreboard.board import Scoreboard
+from proxy.signals.service import SignalService
 from rules.snapshot import Account, OpenOrder, Position
 
 
@@ -27,12 +30,20 @@ class VenuePieces:
     market: MarketKeeper
     clock: VenueClock
     conditions: ConditionsKeeper
+    signals: SignalService
     marks: MarkKeeper
     budget: BudgetKeeper
 
     def loops(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """What runs for as long as the warden does."""
-        return self.market.run(), self.clock.run(), self.conditions.run(), self.marks.run(), self.budget.run()
+        return (
+            self.market.run(),
+            self.clock.run(),
+            self.conditions.run(),
+            self.signals.run(),
+            self.marks.run(),
+            self.budget.run(),
+        )
 
 
 def build_venues(
@@ -40,12 +51,13 @@ def build_venues(
     hands: Mapping[str, Hands],
     keepers: Mapping[str, AccountKeeper],
     meters: Mapping[str, VenueMeter],
+    board: Scoreboard,
 ) -> dict[str, VenuePieces]:
     """The pieces of every venue that an account is on. ``keepers``, by account, may be filled later."""
     by_venue: dict[str, list[VenueAccount]] = {}
     for pair in hands.values():
         by_venue.setdefault(pair.key.venue, []).extend((pair.feed, pair.kill))
-    return {venue: _build_venue(ground, venue, each, keepers, meters[venue]) for venue, each in by_venue.items()}
+    return {venue: _build_venue(ground, venue, each, keepers, meters[venue], board) for venue, each in by_venue.items()}
 
 
 def _build_venue(
@@ -54,6 +66,7 @@ def _build_venue(
     hands: Sequence[VenueAccount],
     keepers: Mapping[str, AccountKeeper],
     metered: VenueMeter,
+    board: Scoreboard,
 ) -> VenuePieces:
     """Reads go through the venue's first account; how far its clock is off concerns them all."""
     reads = hands[0]
@@ -84,6 +97,16 @@ def _build_venue(
         clock_offset_ms=lambda: clock.offset_ms,
         now=ground.now,
     )
+    signals = build_signals(
+        ground,
+        venue,
+        reads=reads.public,
+        market=market,
+        conditions=conditions,
+        accounts=lambda: _surveyed(keeper for keeper in keepers.values() if keeper.venue == venue),
+        clock_offset_ms=lambda: clock.offset_ms,
+        board=board,
+    )
     marks = MarkKeeper(
         venue=venue,
         path=marks_path(ground.settings.data_dir),
@@ -103,7 +126,7 @@ def _build_venue(
         addresses=ground.settings.kill_addresses,
         settings=lambda: ground.policy().kill.reserve,
     )
-    return VenuePieces(market=market, clock=clock, conditions=conditions, marks=marks, budget=budget)
+    return VenuePieces(market=market, clock=clock, conditions=conditions, signals=signals, marks=marks, budget=budget)
 
 
 def _surveyed(keepers: Iterable[AccountKeeper]) -> list[Account]:

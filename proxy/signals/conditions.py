@@ -19,12 +19,15 @@ import msgspec
 from proxy.accounts.market_reads import MarketReads
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
 from proxy.signals.attention import Attention
-from proxy.signals.closes import HOUR_MS, Closes
-from proxy.signals.correlation import correlations
+from proxy.signals.book_walk import Slippage
+from proxy.signals.closes import HOUR_MS
+from proxy.signals.correlating import Correlations, correlations_of
+from proxy.signals.correlation import METHOD
 from proxy.signals.latency import LatencyWatch
 from proxy.signals.measuring import Measuring, Prices
 from proxy.store.client import STORE_TROUBLE
-from rules.facts import Condition, Conditions
+from rules.facts import Condition, Conditions, Forecast
+from rules.model import Side
 
 log = logging.getLogger("perpguard.signals")
 
@@ -72,8 +75,8 @@ class ConditionsKeeper:
         self.measuring = Measuring(reads=reads, prices=prices, now=now)
         self._prices = prices
         self._correlated: tuple[int, frozenset[str]] | None = None
-        self._correlations: Mapping[str, Decimal] = {}
-        self._correlations_as_of: datetime | None = None
+        self.correlations = Correlations()
+        self.correlations_as_of: datetime | None = None
         self._version = 0
 
     @property
@@ -85,6 +88,16 @@ class ConditionsKeeper:
         """What is known of one symbol now, ``None`` for one that is not measured."""
         facts = self.measuring.facts.get(symbol)
         return None if facts is None else facts.condition(self._now(), self._prices.markets.get(symbol))
+
+    def slippage(self, symbol: str, side: Side, quantity: Decimal) -> Slippage | None:
+        """What an order would cost now, ``None`` where that is not measured."""
+        facts = self.measuring.facts.get(symbol)
+        return None if facts is None else facts.slippage(side, quantity, self._now())
+
+    def slippage_forecasts(self) -> tuple[Forecast, ...]:
+        """What rules are told of the cost of orders, of every symbol that is measured."""
+        now = self._now()
+        return tuple(each for facts in self.measuring.facts.values() for each in facts.slippage_forecasts(now))
 
     async def run(self) -> None:
         """Measure and publish for ever. While the venue or the store is away facts age, and rules judge their age."""
@@ -134,13 +147,13 @@ class ConditionsKeeper:
         until_ms = min(kept_up.values())
         state = (until_ms, frozenset(kept_up))
         if state != self._correlated:
-            # Some tenths of a second for forty symbols.
-            found = await asyncio.to_thread(
-                _correlations, {symbol: self.measuring.facts[symbol].closes for symbol in kept_up}, until_ms
+            # Some hundredths of a second for forty symbols.
+            self.correlations = await asyncio.to_thread(
+                correlations_of, {symbol: self.measuring.facts[symbol].closes for symbol in kept_up}, until_ms
             )
-            self._correlations = {f"{one}:{other}": Decimal(f"{rho:.4f}") for (one, other), rho in found.items()}
             self._correlated = state
-        self._correlations_as_of = min(measured[symbol][1] for symbol in kept_up) if self._correlations else None
+        known = self.correlations.rho
+        self.correlations_as_of = min(measured[symbol][1] for symbol in kept_up) if known else None
 
     async def publish(self) -> None:
         """Publish what is known. Raises what the store client raises."""
@@ -155,8 +168,10 @@ class ConditionsKeeper:
                 version=self._version,
                 as_of=now,
                 symbols=self._conditions(now),
-                correlations=self._correlations,
-                correlations_as_of=self._correlations_as_of,
+                correlations=self.correlations.rho,
+                correlation_bands=self.correlations.bands,
+                correlations_as_of=self.correlations_as_of,
+                correlations_method=METHOD if self.correlations.rho else "",
                 latency=self.latency.latency(at_s, now),
             ),
         )
@@ -210,7 +225,3 @@ class ConditionsKeeper:
             except STORE_TROUBLE as trouble:
                 log.warning("conditions of %s cannot be published: %s", self._venue, type(trouble).__name__)
             await asyncio.sleep(PUBLISH_EVERY_S)
-
-
-def _correlations(closes: Mapping[str, Closes], until_ms: int) -> dict[tuple[str, str], float]:
-    return correlations({symbol: each.hourly_returns(until_ms) for symbol, each in closes.items()})

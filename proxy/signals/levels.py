@@ -1,8 +1,9 @@
 """The anomaly score of an account and of the desk: what several bots do at once that none of them does alone.
 
-One odd bot is its own matter, and must not stop its neighbours; so the most unusual one is left out. The others'
-scores are joined as if they were independent: 1 less the product of all (1 - score). Below ``FLOOR`` a score is what
-any bot has now and then, and fifty of those are no alarm.
+One odd bot is its own matter, and must not stop its neighbours: only two or more together count. How often ``k`` of
+``n`` bots would be that odd within the same ten minutes by chance is at most ``C(n, k) p ** k`` if nothing joined them,
+with ``p`` the chance of the k-th. Bots of one desk are joined, by the hour and the market, so that is too seldom; if
+one thing moved them all it is as often as the k-th alone. The score goes a third of the way from there.
 """
 
 from __future__ import annotations
@@ -11,10 +12,17 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from proxy.signals.published import published, score_of
 from rules.facts import Score
 
-FLOOR: Final = 0.2
-"""Scores below this do not add up."""
+WINDOWS_A_DAY: Final = 144.0
+"""Scores halve in two minutes: what is still high was so within about ten."""
+
+FLOOR: Final = 0.5
+"""Scores below this, which any bot has more than once a day, do not add up."""
+
+TRUST: Final = 1 / 3
+"""How far bots of one desk are taken to be independent. Chosen, not fitted."""
 
 NAMED_MAX: Final = 3
 """How many of those that drove a score its explanation names."""
@@ -23,34 +31,51 @@ NAMED_MAX: Final = 3
 def level_scores(bots: Mapping[str, Score], traders: Iterable[tuple[str, str]]) -> dict[str, Score]:
     """``account:NAME`` and ``desk`` to their scores. ``traders`` are pairs of a bot and an account it trades.
 
-    An account's score is its bots' joined, the most unusual left out: it rises when at least two are unusual at once.
-    The desk's is the same over accounts: it rises when bots of at least two accounts are.
+    An account's score rises when at least two of its bots are unusual at once, the desk's when bots of at least two
+    accounts are; an account counts there with its most unusual bot, or with its bots together if that is more.
     """
     accounts: dict[str, dict[str, Score]] = {}
     for bot, account in traders:
         accounts.setdefault(account, {})[bot] = bots.get(bot, Score())
-    levels = {f"account:{account}": _beyond_the_worst(scores) for account, scores in accounts.items()}
-    levels["desk"] = _beyond_the_worst({account: _joined(scores) for account, scores in accounts.items()})
+    joint = {account: _together(scores) for account, scores in accounts.items()}
+    levels = {f"account:{account}": score for account, score in joint.items()}
+    whole = {account: max(_worst(accounts[account]), joint[account], key=_value) for account in accounts}
+    levels["desk"] = _together(whole)
     return levels
 
 
-def _beyond_the_worst(scores: Mapping[str, Score]) -> Score:
-    worst = max(scores, key=lambda name: (scores[name].value, name), default="")
-    return _joined({name: score for name, score in scores.items() if name != worst}, also=scores.get(worst), of=worst)
+def _together(scores: Mapping[str, Score]) -> Score:
+    """How unusual it is that so many of these are so unusual at once."""
+    ranked = sorted(((name, score) for name, score in scores.items() if score.value >= FLOOR), key=_by_value)
+    best, members = 0.0, 0
+    for k in range(2, len(ranked) + 1):
+        value = published(_joint(score_of(ranked[k - 1][1].value), k, len(scores)))
+        if value > best:
+            best, members = value, k
+    return Score(value=best, why=_explained(ranked[:members])) if members else Score()
 
 
-def _joined(scores: Mapping[str, Score], *, also: Score | None = None, of: str = "") -> Score:
-    """All scores above the floor as one. ``also`` is named in the explanation, and not counted."""
-    counted = {name: score for name, score in scores.items() if score.value >= FLOOR}
-    if not counted:
-        return Score()
-    value = 1.0 - math.prod(1.0 - min(1.0, score.value) for score in counted.values())
-    named = counted if also is None else {of: also, **counted}
-    return Score(value=value, why=_explained(named))
+def _joint(kth: float, k: int, n: int) -> float:
+    """The score of ``k`` of ``n`` having at least the score ``kth`` within ten minutes."""
+    chance = -math.expm1(-(10.0**-kth) / WINDOWS_A_DAY)
+    independent = -(math.log10(math.comb(n, k)) + k * math.log10(chance) + math.log10(WINDOWS_A_DAY))
+    return kth + TRUST * max(0.0, independent - kth)
 
 
-def _explained(scores: Mapping[str, Score]) -> str:
-    ranked = sorted(scores.items(), key=lambda each: (-each[1].value, each[0]))
+def _worst(scores: Mapping[str, Score]) -> Score:
+    name, score = min(scores.items(), key=_by_value)
+    return Score(value=score.value, why=_explained([(name, score)])) if score.value > 0 else Score()
+
+
+def _value(score: Score) -> float:
+    return score.value
+
+
+def _by_value(named: tuple[str, Score]) -> tuple[float, str]:
+    return -named[1].value, named[0]
+
+
+def _explained(ranked: list[tuple[str, Score]]) -> str:
     told = [f"{name} {score.value:.2f} ({score.why})" for name, score in ranked[:NAMED_MAX]]
     more = [f"{len(ranked) - NAMED_MAX} more"] if len(ranked) > NAMED_MAX else []
     return "; ".join((*told, *more))

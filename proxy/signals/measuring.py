@@ -17,7 +17,16 @@ from proxy.accounts.market_reads import BUSIEST_WEIGHT, MarketReads
 from proxy.accounts.troubles import VenueRefused, VenueTrouble
 from proxy.signals.closes import Closes
 from proxy.signals.ranges import MinuteCandle
-from proxy.signals.symbol_facts import HISTORY_CANDLES, NEWS_CANDLES, Due, Part, SymbolFacts
+from proxy.signals.symbol_facts import (
+    DEPTH_BAND,
+    HISTORY_CANDLES,
+    HISTORY_MINUTES,
+    NEWS_CANDLES,
+    Due,
+    Part,
+    SymbolFacts,
+)
+from proxy.signals.temperature import stamps_a_day
 from proxy.signals.volatility import hourly_volatility
 from rules.instrument import Instrument
 from rules.snapshot import Market
@@ -25,8 +34,8 @@ from rules.snapshot import Market
 log = logging.getLogger("perpguard.signals")
 
 WEIGHT_PER_MINUTE: Final = 140
-"""Of the 2,400 an address has. A new symbol weighs 17. One that is followed weighs 10 a minute, so that up to fourteen
-are never older than half a minute; forty are read every minute and a half.
+"""Of the 2,400 an address has. A new symbol weighs 19. One that is followed weighs 12 a minute, so that up to eleven
+are never older than half a minute; forty are read every minute and three quarters.
 """
 
 SYMBOLS_MAX: Final = 40
@@ -37,6 +46,7 @@ BUSIEST_EVERY_S: Final = 3_600.0
 RETRY_S: Final = 30.0
 REFUSED_PAUSE_S: Final = 600.0
 INTERVAL: Final = "5m"
+MINUTE_INTERVAL: Final = "1m"
 MINUTES: Final = 62
 """One-minute mark candles: an hour, the open one, and one for the minute that may have just begun."""
 
@@ -126,7 +136,9 @@ class Measuring:
         symbol = facts.symbol
         match part:
             case Part.DEPTH:
+                asked_at = self._now()
                 facts.depth = await self._reads.depth(symbol)
+                facts.books.note(asked_at, facts.depth, DEPTH_BAND)
             case Part.INTEREST:
                 facts.open_interest = await self._reads.open_interest(symbol)
             case Part.VOLUME:
@@ -137,10 +149,24 @@ class Measuring:
                 facts.prices.fill(asked_at, [MinuteCandle(each.open_ms, each.low, each.high) for each in candles])
             case Part.CANDLES:
                 await self._read_candles(facts)
+            case Part.TRADES:
+                await self._read_minutes(facts)
             case Part.FUNDINGS:
-                facts.fundings(each.rate for each in await self._reads.funding_rates(symbol, FUNDINGS))
+                charged = await self._reads.funding_rates(symbol, FUNDINGS)
+                facts.fundings(each.rate for each in charged)
+                facts.stamps_a_day = stamps_a_day([each.at_ms for each in charged])
             case Part.INTERESTS:
                 facts.interests(await self._reads.open_interests(symbol, INTERESTS))
+
+    async def _read_minutes(self, facts: SymbolFacts) -> None:
+        """Some hours of minutes at first, then what has been added. The newest candle is still open."""
+        if facts.moves.is_new:
+            candles = await self._reads.candles(facts.symbol, MINUTE_INTERVAL, HISTORY_MINUTES)
+            # Milliseconds for hours of minutes.
+            await facts.moves.warm(candles[:-1])
+        else:
+            candles = await self._reads.candles(facts.symbol, MINUTE_INTERVAL, NEWS_CANDLES)
+            facts.moves.take(candles[:-1])
 
     async def _read_candles(self, facts: SymbolFacts) -> None:
         """A week of them at first, then what has been added; after a gap of more than eight hours, anew."""

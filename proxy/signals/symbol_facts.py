@@ -15,17 +15,25 @@ from typing import Final
 
 from proxy.accounts.market_payloads import Depth
 from proxy.accounts.market_reads import DEPTH_WEIGHT, SINGLE_WEIGHT, candles_weight
+from proxy.signals.book_history import BookHistory
+from proxy.signals.book_walk import TAUS, Slippage, forecasts, stated
 from proxy.signals.closes import Closes
+from proxy.signals.minute_moves import MinuteMoves
 from proxy.signals.ranges import PriceWatch
+from proxy.signals.slippage import BPS
 from proxy.signals.temperature import leverage_temperature
 from proxy.signals.volatility import Volatility
-from rules.facts import Condition
+from rules.facts import Condition, Forecast
+from rules.model import Side
 from rules.snapshot import Market
 
 DEPTH_BAND: Final = Decimal("0.001")
 """Ten basis points from the touch: what a careful order may walk."""
 
 PART_KEPT: Final = timedelta(minutes=10)
+
+MOVES_KEPT: Final = timedelta(minutes=3)
+"""What the next minute may do is not told from minutes older than this."""
 
 HISTORY_KEPT: Final = timedelta(days=1)
 """Funding rates and open interest of the past: a day without the newest does not change what is extreme."""
@@ -36,6 +44,9 @@ HISTORY_CANDLES: Final = 1_000
 NEWS_CANDLES: Final = 99
 """Eight hours, for the price of one candle."""
 
+HISTORY_MINUTES: Final = 499
+"""Eight hours of one-minute candles, for the price of two."""
+
 
 class Part(StrEnum):
     """What is read of a symbol, in the order in which a new one is read."""
@@ -45,6 +56,7 @@ class Part(StrEnum):
     VOLUME = "volume"
     MINUTES = "mark candles"
     CANDLES = "candles"
+    TRADES = "minute candles"
     FUNDINGS = "funding rates"
     INTERESTS = "open interest history"
 
@@ -55,6 +67,7 @@ EVERY_S: Final = {
     Part.VOLUME: 30.0,
     Part.MINUTES: 30.0,  # While the past hour is not known whole.
     Part.CANDLES: 30.0,
+    Part.TRADES: 30.0,
     Part.FUNDINGS: 14_400.0,
     Part.INTERESTS: 3_600.0,
 }
@@ -77,6 +90,9 @@ class SymbolFacts:
         self.prices = PriceWatch()
         self.closes = Closes()
         self.volatility = Volatility()
+        self.moves = MinuteMoves()
+        self.books = BookHistory()
+        self.stamps_a_day: float | None = None
         self.daily_volume: Decimal | None = None
         self.open_interest: Decimal | None = None
         self.depth: Depth | None = None
@@ -116,6 +132,32 @@ class SymbolFacts:
         """When the candles were last asked for, ``None`` when they are too old."""
         return self._fresh(Part.CANDLES, now)
 
+    def slippage(self, side: Side, quantity: Decimal, now: datetime) -> Slippage | None:
+        """What an order of ``quantity`` base units would cost now; ``None`` while the last minutes are not known.
+
+        Where the book is not known it is the adverse move alone, and says so.
+        """
+        found = self._cost_parts(now)
+        if found is None:
+            return None
+        depth, as_of = found
+        return stated(self.symbol, side, quantity, self.moves.forecaster, depth, as_of)
+
+    def slippage_forecasts(self, now: datetime) -> tuple[Forecast, ...]:
+        """What rules are told of the cost of orders; nothing while the last minutes are not known."""
+        found = self._cost_parts(now)
+        if found is None:
+            return ()
+        depth, as_of = found
+        return forecasts(self.symbol, self.moves.forecaster, depth, as_of)
+
+    def _cost_parts(self, now: datetime) -> tuple[Depth | None, datetime] | None:
+        """The book, where it is known, and the age of the older part."""
+        moves_at, depth_at = self._fresh(Part.TRADES, now, MOVES_KEPT), self._fresh(Part.DEPTH, now, MOVES_KEPT)
+        if moves_at is None:
+            return None
+        return (None, moves_at) if depth_at is None else (self.depth, min(moves_at, depth_at))
+
     def condition(self, now: datetime, market: Market | None) -> Condition | None:
         """What is known at ``now``; ``None`` when nothing is."""
         ranges = self.prices.ranges(now)
@@ -129,6 +171,9 @@ class SymbolFacts:
         known = [moment for moment in moments if moment is not None]
         if not known:
             return None
+        moves_at = self._fresh(Part.TRADES, now, MOVES_KEPT)
+        move_q90, move_q99 = self.moves.forecaster.predict(TAUS) if moves_at else (None, None)
+        quality = self.books.quality(self.depth, DEPTH_BAND) if self.depth and depth_at else None
         bids, asks = self.depth.within(DEPTH_BAND) if self.depth and depth_at else (None, None)
         return Condition(
             symbol=self.symbol,
@@ -142,6 +187,12 @@ class SymbolFacts:
             ask_depth=asks,
             depth_band=DEPTH_BAND if bids is not None else None,
             temperature=temperature,
+            funding_a_day=self._funding_a_day(market) if temperature is not None else None,
+            adverse_move_q90=_fraction(move_q90),
+            adverse_move_q99=_fraction(move_q99),
+            adverse_move_as_of=moves_at,
+            spread_rank=_rank(quality.spread_rank) if quality else None,
+            depth_rank=_rank(quality.depth_rank) if quality else None,
         )
 
     def _temperature(self, now: datetime, market: Market | None) -> Decimal | None:
@@ -156,6 +207,11 @@ class SymbolFacts:
         )
         return None if found is None else Decimal(f"{found:.4f}")
 
+    def _funding_a_day(self, market: Market | None) -> Decimal | None:
+        if market is None or market.funding_rate is None or self.stamps_a_day is None:
+            return None
+        return Decimal(f"{float(market.funding_rate) * self.stamps_a_day:.8f}")
+
     def _fresh(self, part: Part, now: datetime, kept: timedelta = PART_KEPT) -> datetime | None:
         at = self._received.get(part)
         return at if at is not None and _near(at, now, kept) else None
@@ -164,6 +220,8 @@ class SymbolFacts:
         match part:
             case Part.DEPTH:
                 return DEPTH_WEIGHT
+            case Part.TRADES:
+                return candles_weight(HISTORY_MINUTES if self.moves.is_new else NEWS_CANDLES)
             case Part.CANDLES:
                 return candles_weight(NEWS_CANDLES) if self.closes.first_ms else 2 * candles_weight(HISTORY_CANDLES)
             case _:
@@ -173,6 +231,14 @@ class SymbolFacts:
 def _near(at: datetime, now: datetime, kept: timedelta) -> bool:
     # A part of the future was read before the host's clock was set back: nobody knows how old it is.
     return abs(now - at) <= kept
+
+
+def _fraction(bps: float | None) -> Decimal | None:
+    return None if bps is None else Decimal(f"{bps / BPS:.8f}")
+
+
+def _rank(share: float) -> Decimal:
+    return Decimal(f"{share:.4f}")
 
 
 def _exact(volatility: float | None) -> Decimal | None:

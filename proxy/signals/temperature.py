@@ -1,13 +1,16 @@
 """How crowded the leverage in a symbol is, from its funding rate and open interest against their own history. Pure.
 
-A description by ranks, no forecast: measured on three years of funding and open interest it had no skill in
-forecasting large moves beyond volatility. It is an input of policy ("no new risk into a crowded trade").
+A description by ranks, of crowding and of what holding costs, and no forecast: measured on three years of funding and
+open interest it had no skill in forecasting large moves beyond volatility. No measured predictive value; policy input.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from decimal import Decimal
+from itertools import pairwise
+from statistics import median
 from typing import Final
 
 FUNDINGS_NEEDED: Final = 21
@@ -15,6 +18,12 @@ FUNDINGS_NEEDED: Final = 21
 
 INTERESTS_NEEDED: Final = 24
 """A day of hourly values."""
+
+CAVEAT: Final = "no measured predictive value; policy input"
+
+_DAY_MS: Final = 86_400_000
+_STAMPS_LOOKED_AT: Final = 10
+"""An interval that the venue changes (8, 4 or 1 h) is known after half as many."""
 
 
 def leverage_temperature(
@@ -39,3 +48,33 @@ def rank(value: float, history: Sequence[float]) -> float:
     """
     ordered = sorted(history)
     return (bisect_left(ordered, value) + bisect_right(ordered, value)) / (2 * len(ordered))
+
+
+def stamps_a_day(times_ms: Sequence[int]) -> float | None:
+    """How often in a day funding is charged, from the times of the last charges; ``None`` for fewer than two."""
+    last = sorted(set(times_ms))[-_STAMPS_LOOKED_AT:]
+    if len(last) < 2:
+        return None
+    # To the nearest hour: stamps come some milliseconds late.
+    hours = max(1, round(median(later - earlier for earlier, later in pairwise(last)) / (_DAY_MS / 24)))
+    return 24 / hours
+
+
+def carry_a_day(notional: Decimal, funding_a_day: Decimal) -> Decimal:
+    """What a position receives in a day at the present funding rate; negative when it pays.
+
+    ``notional`` is signed, positive for a long, in quote currency; ``funding_a_day`` the fraction of it that longs pay.
+    """
+    return -notional * funding_a_day
+
+
+def described(temperature: Decimal, funding_a_day: Decimal | None, notional: Decimal = Decimal(0)) -> str:
+    """For people: the temperature from 0 to 100, what it costs or brings the position held, and what it is not."""
+    said = [f"leverage temperature {round(100 * temperature)} of 100"]
+    if funding_a_day is not None:
+        said.append(f"longs {'pay' if funding_a_day >= 0 else 'receive'} {abs(funding_a_day):.4%} of notional a day")
+        if notional:
+            carry = carry_a_day(notional, funding_a_day)
+            held = "long" if notional > 0 else "short"
+            said.append(f"this {held} {'receives' if carry >= 0 else 'pays'} {abs(carry):.2f} a day")
+    return f"{'; '.join(said)} ({CAVEAT})"

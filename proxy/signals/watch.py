@@ -1,28 +1,63 @@
-"""Feeds the anomaly score from the audit stream: what the archive remembers is what the score sees."""
+"""Feeds the anomaly scores from the audit stream: what the archive remembers is what the scores see."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import msgspec
-
-from proxy.signals.anomaly import Baseline, Observation, aged, from_plain, observe, to_plain
+from proxy.signals.anomaly import AnomalyScorer
 from proxy.signals.levels import level_scores
-from proxy.store.codec import build_command, build_decision, build_snapshot
+from proxy.signals.order_stream import OrderStream
+from proxy.signals.published import published
+from proxy.signals.usual_orders import usual_orders
 from proxy.store.warden_store import WardenStore
-from rules.decision import Verdict
-from rules.exposure import held_order, order_value
 from rules.facts import Score
-from rules.model import AmendOrder, Intent, PlaceOrder
-from rules.snapshot import Snapshot
+
+HALF_LIFE_S: Final = 120.0
+"""A published score halves in two quiet minutes."""
 
 SCORE_FLOOR: Final = 0.001
 """A score below this is published no more: it has decayed to nothing."""
 
+SAVED_EVERY_S: Final = 10.0
+"""How often at most a busy bot's state is written down; what a crash forgets is less than this."""
+
+USUAL_EVERY_S: Final = 60.0
+USUAL: Final = "as usual"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A bot's published score as of ``at`` (seconds since 1970), and what drove it."""
+
+    at: float = 0.0
+    value: float = 0.0
+    why: str = "no history yet"
+
+    def aged(self, at: float) -> Held:
+        """The score some time later. A clock that steps back lets no time pass."""
+        elapsed = max(0.0, at - self.at)
+        return replace(self, at=max(at, self.at), value=self.value * 0.5 ** (elapsed / HALF_LIFE_S))
+
+    def raised(self, value: float, reasons: Callable[[], list[str]]) -> Held:
+        """The higher of what is left of this score and of a new one."""
+        if value < self.value or self.value == value > 0:
+            return self
+        return replace(self, value=value, why="; ".join(reasons()) if value > 0 else USUAL)
+
+
+@dataclass(slots=True)
+class _Watched:
+    scorer: AnomalyScorer
+    held: Held = Held()
+    saved_at: float | None = None
+    unsaved: bool = True
+    told: tuple[float, frozenset[str]] | None = None
+
 
 class AnomalyWatch:
-    """Every bot's baseline, kept in memory; the scores of bots, accounts and desk are published to the store.
+    """Every bot's past, kept in memory; the scores of bots, accounts and desk are published to the store.
 
     ``traders`` says which bots trade which accounts: pairs of both.
     """
@@ -30,79 +65,79 @@ class AnomalyWatch:
     def __init__(self, store: WardenStore, traders: Callable[[], Iterable[tuple[str, str]]]) -> None:
         self._store = store
         self._traders = traders
-        self._baselines: dict[str, Baseline] = {}
+        self._stream = OrderStream()
+        self._bots: dict[str, _Watched] = {}
 
     async def load(self) -> None:
-        """Take over the baselines an earlier warden left. One that cannot be read starts anew."""
+        """Take over what an earlier warden left. What cannot be read starts anew."""
         for bot, fields in (await self._store.baselines()).items():
             try:
-                self._baselines[bot] = from_plain(fields)
-            except TypeError:
-                self._baselines[bot] = Baseline()
+                self._bots[bot] = _restored(fields)
+            except (KeyError, TypeError, ValueError):
+                self._bots[bot] = _Watched(AnomalyScorer(bot))
 
     async def see(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Observe the decisions among ``records`` and publish the scores that moved."""
+        """Score the orders among ``records`` and publish the scores that moved."""
         moved: set[str] = set()
         for record in records:
-            if record.get("kind") != "decision":
-                continue
             bot = str(record.get("bot"))
-            for observation in observations(record):
-                self._baselines[bot] = observe(self._baselines.get(bot, Baseline()), observation)
+            for event in self._stream.read(record):
+                watched = self._bots.get(bot)
+                if watched is None:
+                    watched = self._bots[bot] = _Watched(AnomalyScorer(bot))
+                value = published(watched.scorer.score(event))
+                held = watched.held.aged(event.ts if event.ts is not None else watched.held.at)
+                watched.held = held.raised(value, watched.scorer.explain)
+                watched.unsaved = True
                 moved.add(bot)
-        await self._publish(moved)
+        await self._publish(moved, {bot for bot in moved if self._is_due(bot)})
 
     def score(self, bot: str) -> Score:
         """A bot's score as of its last order, and what drove it."""
-        baseline = self._baselines.get(bot, Baseline())
-        return Score(value=baseline.score, why=baseline.why)
+        watched = self._bots.get(bot)
+        held = watched.held if watched is not None else Held()
+        return Score(value=held.value, why=held.why)
 
     def levels(self) -> dict[str, Score]:
         """The scores of every account (``account:NAME``) and of the ``desk``."""
-        return level_scores({bot: self.score(bot) for bot in self._baselines}, self._traders())
+        return level_scores({bot: self.score(bot) for bot in self._bots}, self._traders())
 
     async def decay(self, at: float) -> None:
         """Publish the scores as time lets them fall; a quiet bot is forgiven without sending anything."""
-        moved = {bot for bot, baseline in self._baselines.items() if baseline.score > SCORE_FLOOR}
+        moved = {bot for bot, watched in self._bots.items() if watched.held.value > SCORE_FLOOR}
+        unsaved = {bot for bot, watched in self._bots.items() if watched.unsaved}
         for bot in moved:
-            self._baselines[bot] = aged(self._baselines[bot], at)
-        await self._publish(moved)
+            self._bots[bot].held = self._bots[bot].held.aged(at)
+        await self._publish(moved | unsaved, unsaved)
 
-    async def _publish(self, bots: Iterable[str]) -> None:
-        """Publish the scores of these bots, and of the levels above them."""
-        baselines = {bot: self._baselines[bot] for bot in bots}
-        if not baselines:
+    def _is_due(self, bot: str) -> bool:
+        watched = self._bots[bot]
+        return watched.saved_at is None or watched.held.at - watched.saved_at >= SAVED_EVERY_S
+
+    async def _publish(self, bots: set[str], saved: set[str]) -> None:
+        """Publish the scores of these bots and of the levels above them, and what some of them came from."""
+        if not bots:
             return
-        scores = {f"bot:{bot}": self.score(bot) for bot in baselines} | self.levels()
-        await self._store.publish_scores(scores, {bot: to_plain(baseline) for bot, baseline in baselines.items()})
+        scores = {f"bot:{bot}": self.score(bot) for bot in bots} | self.levels()
+        await self._store.publish_scores(scores, {bot: _plain(self._bots[bot]) for bot in saved})
+        for bot in saved:
+            await self._publish_usual(bot, self._bots[bot])
+            self._bots[bot].saved_at, self._bots[bot].unsaved = self._bots[bot].held.at, False
+
+    async def _publish_usual(self, bot: str, watched: _Watched) -> None:
+        """Publish what orders of the bot are usual: at most once a minute, or when it has a symbol more or less."""
+        at, symbols = watched.held.at, frozenset(watched.scorer.symbols())
+        if watched.told is not None and at - watched.told[0] < USUAL_EVERY_S and symbols == watched.told[1]:
+            return
+        await self._store.publish_usual(usual_orders(bot, watched.scorer, at))
+        watched.told = at, symbols
 
 
-def observations(record: Mapping[str, Any]) -> list[Observation]:
-    """The entries of one decision record as the score sees them; exits and cancels are never held against a bot."""
-    try:
-        picture = {**record["snapshot"], "account": None, "instruments": {}}
-        snapshot = build_snapshot(picture)
-        decisions = [build_decision(decision) for decision in record["decisions"]]
-        commands = [build_command(command) for command in record["commands"]]
-    except (KeyError, TypeError, ValueError, msgspec.ValidationError):
-        return []  # The archive keeps unreadable records; there is nothing to learn from them.
-    found = []
-    for command, decision in zip(commands, decisions, strict=False):
-        if decision.intent is not Intent.ENTRY or not isinstance(command, PlaceOrder | AmendOrder):
-            continue
-        found.append(_observation(command, decision.verdict is Verdict.DENY, snapshot))
-    return found
+def _plain(watched: _Watched) -> dict[str, Any]:
+    held = watched.held
+    return {"at": held.at, "value": held.value, "why": held.why, "scorer": watched.scorer.state()}
 
 
-def _observation(command: PlaceOrder | AmendOrder, refused: bool, snapshot: Snapshot) -> Observation:
-    order = held_order(command, snapshot)
-    market = snapshot.markets.get(command.symbol)
-    distance = None
-    if market is not None and command.price is not None and market.mark_price > 0:
-        distance = abs(float(command.price / market.mark_price) - 1.0)
-    return Observation(
-        at=snapshot.now.timestamp(),
-        refused=refused,
-        size=float(order_value(order, snapshot)) if order is not None else None,
-        distance=distance,
-    )
+def _restored(fields: Mapping[str, Any]) -> _Watched:
+    held = Held(at=float(fields["at"]), value=float(fields["value"]), why=str(fields["why"]))
+    return _Watched(AnomalyScorer.from_state(fields["scorer"]), held, held.at, unsaved=False)

@@ -13,6 +13,7 @@ from rules.facts import AccountRecord, Conditions
 from rules.instrument import Instrument
 from rules.policy import Policy
 from rules.snapshot import Account, Market
+from rules.usual import UsualOrders
 
 Decode = Callable[[str], Any]
 
@@ -39,8 +40,8 @@ class Documents:
     def __getitem__(self, key: str) -> Document:
         return self._known.get(key, _NONE)
 
-    def concerning(self, account: str, venue: str) -> dict[str, Decode]:
-        """What a request on this account is judged on, and how each is read. The scripts know them by this order."""
+    def concerning(self, account: str, venue: str, bot: str) -> dict[str, Decode]:
+        """What a request is judged on, and how each is read. The scripts know them by this order."""
         keys = self._keys
         return {
             keys.account(account): decode_account,
@@ -48,6 +49,7 @@ class Documents:
             keys.instruments(venue): lambda body: build(load(body), dict[str, Instrument]),
             keys.conditions(venue): lambda body: build(load(body), Conditions),
             keys.record(account): lambda body: build(load(body), AccountRecord),
+            keys.usual(bot): lambda body: build(load(body), UsualOrders),
             keys.policy: self._policy_of,
         }
 
@@ -73,10 +75,13 @@ class Documents:
         if version != self[self._keys.policy].version:
             self.told(_NONE, self._keys.policy, version, body, self._policy_of)
 
-    def view(self, account: str, venue: str, told: Mapping[str, Document] | None = None) -> View:
-        """What a request on this account is judged on: what was ``told``, or else is known; of holds, nothing."""
+    def view(self, account: str, venue: str, bot: str = "", *, told: Mapping[str, Document] | None = None) -> View:
+        """What a request is judged on: what was ``told``, or else is known; of holds, nothing.
+
+        Without a ``bot`` nothing is said of what is usual: no exit is judged by that.
+        """
         keys = self._keys
-        known = {key: self[key] for key in self.concerning(account, venue)} if told is None else told
+        known = {key: self[key] for key in self.concerning(account, venue, bot)} if told is None else told
         instruments, policy = known[keys.instruments(venue)], known[keys.policy]
         return View(
             sequence=0,
@@ -94,6 +99,7 @@ class Documents:
             policy_version=policy.version,
             conditions=known[keys.conditions(venue)].value,
             record=known[keys.record(account)].value,
+            usual=known[keys.usual(bot)].value,
         )
 
 

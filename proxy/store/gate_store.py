@@ -146,7 +146,7 @@ class GateStore:
             raise
 
     async def _hold(self, request: HoldRequest) -> View:
-        documents = self._documents.concerning(request.account, request.venue)
+        documents = self._documents.concerning(request.account, request.venue, request.bot)
         known = {key: self._documents[key] for key in documents}
         reply = await self._call(
             "hold",
@@ -165,7 +165,7 @@ class GateStore:
                 key: self._documents.told(known[key], key, version, body, decode)
                 for (key, decode), (version, body) in zip(documents.items(), documents_of(reply), strict=True)
             }
-            return view_of(self._documents.view(request.account, request.venue, told), request, reply)
+            return view_of(self._documents.view(request.account, request.venue, request.bot, told=told), request, reply)
 
     async def look(self, account: str, guard_key: str = "") -> Look:
         """The account and its holds as they are at one moment, and what stops orders. Raises ``StoreUnavailable``.

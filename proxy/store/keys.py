@@ -92,6 +92,10 @@ class Keys:
         """List of a bot's earlier entries on one account, oldest first (``proxy.store.attempts``)."""
         return self._key(f"attempts:{account}:{bot}")
 
+    def usual(self, bot: str) -> str:
+        """Document: what orders of one bot are usual."""
+        return self._key(f"usual:{bot}")
+
     def record(self, account: str) -> str:
         """Document: what the warden remembers of one account and its bots."""
         return self._key(f"record:{account}")
@@ -123,6 +127,10 @@ class Keys:
     def conditions(self, venue: str) -> str:
         """Document: what the warden has measured of the venue's markets."""
         return self._key(f"conditions:{venue}")
+
+    def signals(self, venue: str) -> str:
+        """Document: what the signals say of one venue, for people; rules read forecasts in the records."""
+        return self._key(f"signals:{venue}")
 
     def instruments(self, venue: str) -> str:
         """Document: the venue's instruments."""

@@ -13,6 +13,7 @@ from rules.instrument import Instrument
 from rules.model import TradingState
 from rules.policy import Policy
 from rules.snapshot import Account, Attempt, Controls, HeldOrder, Hold, Market, UnreportedOrder
+from rules.usual import UsualOrders
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ class View:
     attempts: tuple[Attempt, ...] = ()
     scores: Mapping[str, Score] = field(default_factory=dict)
     overrides: tuple[Override, ...] = ()
+    usual: UsualOrders | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ from rules.facts import AccountRecord, Conditions, Override, Score
 from rules.model import TradingState
 from rules.ramp import WHOLE
 from rules.snapshot import Account, Hold, HoldStatus, UnreportedOrder
+from rules.usual import UsualOrders
 
 DRAIN_BATCH_MAX: Final = 500
 
@@ -196,6 +197,15 @@ class WardenStore:
         """
         body: Any = await self._redis.hget(self._keys.conditions(venue), "body")
         return None if body is None else build(load(body), Conditions)
+
+    async def publish_signals(self, venue: str, version: str, state: object) -> None:
+        """Publish what the signals say of the venue, for people."""
+        await self._publish_document(self._keys.signals(venue), version, state)
+
+    async def signals(self, venue: str) -> Mapping[str, Any] | None:
+        """What the signals said last, as plain JSON; ``None`` when they said nothing yet."""
+        body: Any = await self._redis.hget(self._keys.signals(venue), "body")
+        return None if body is None else load(body)
 
     async def publish_policy(self, version: str, text: str) -> None:
         """Put a policy in force: every gate judges its next order under it."""
@@ -397,6 +407,10 @@ class WardenStore:
         for bot, baseline in baselines.items():
             pipeline.hset(self._keys.baselines, bot, dump(baseline).decode())
         await pipeline.execute()
+
+    async def publish_usual(self, usual: UsualOrders) -> None:
+        """Publish what orders of a bot are usual."""
+        await self._publish_document(self._keys.usual(usual.bot), str(usual.version), usual)
 
     async def scores(self) -> dict[str, Score]:
         """Every anomaly score, by level."""

@@ -12,6 +12,7 @@ from rules.ages import seconds
 from rules.attempts import MARGIN_S, last_entry
 from rules.decision import Breach, Measure
 from rules.facts import Score
+from rules.flow.outlier import order_score
 from rules.model import AdjustIsolatedMargin, Command, TradingState
 from rules.rule import Looser, Rule, Setting, as_written
 from rules.snapshot import Snapshot
@@ -27,6 +28,7 @@ class ScoreLevel(StrEnum):
 
 _BOT: Final = ScoreLevel.BOT
 _ACCOUNT: Final = ScoreLevel.ACCOUNT
+_ORDER: Final = "this order"
 _USUAL: Final = Score()
 _WAYS_OUT: Final = "reduce-only orders and cancels pass"
 
@@ -42,7 +44,10 @@ class StagedResponse(Rule):
     delayed, and adding margin to an isolated position passes always.
 
     The score that counts is the highest of the levels in ``of``: the bot's own, its account's (all its bots together)
-    and the desk's. A level that has no score has done nothing unusual. Scores halve in two quiet minutes; a bot that is
+    and the desk's. With the bot's own counts that of the order itself, by its size, its price and its symbol against
+    what the guard knows of the bot: a fat finger is stopped before it is sent, not after. A score of 0.54 is what would
+    happen by chance once a day, 0.78 once in ten days, 0.9 once in a hundred. A level that has no score has done
+    nothing unusual. Scores halve in two quiet minutes; a bot that is
     let go on while the score is still at ``halt_at`` is halted again by its next entry.
     """
 
@@ -92,7 +97,7 @@ halt_at = 0.95
         """Refuse what the stage of the highest score does not let pass."""
         if isinstance(command, AdjustIsolatedMargin) and command.amount > 0:
             return None
-        level, score, stage = snapshot.found(self._reached)
+        level, score, stage = self._reached(command, snapshot)
         match stage:
             case "halt":
                 return self.breach(
@@ -118,7 +123,7 @@ halt_at = 0.95
 
     def measure(self, command: Command, snapshot: Snapshot) -> tuple[Measure, ...]:
         """The score that counts, and from the first stage on which it is and what drove it."""
-        level, score, stage = snapshot.found(self._reached)
+        level, score, stage = self._reached(command, snapshot)
         found = self.measured("anomaly", _shown(score), unit=level)
         if stage == "":
             return (found,)
@@ -139,8 +144,15 @@ halt_at = 0.95
             advice=f"send it {self.delay_s} s after the last entry; {_WAYS_OUT}",
         )
 
-    def _reached(self, snapshot: Snapshot) -> tuple[str, Score, str]:
+    def _reached(self, command: Command, snapshot: Snapshot) -> tuple[str, Score, str]:
         """The highest score that counts, whose it is, and the stage it has reached."""
+        published = snapshot.found(self._published)
+        if snapshot.usual is None or _BOT not in self.of:
+            return published
+        own = snapshot.last(order_score, command)
+        return published if own.value <= published[1].value else (_ORDER, own, self._stage(own))
+
+    def _published(self, snapshot: Snapshot) -> tuple[str, Score, str]:
         level, score = self._highest(snapshot)
         return level, score, self._stage(score)
 

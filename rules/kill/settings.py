@@ -157,7 +157,7 @@ class Triggers:
     liquidation_sigmas_kill: Annotated[Decimal | None, Setting("the same", Looser.LOWER)] = None
     liquidation_probability_reduce: Annotated[
         Decimal | None,
-        Setting("a stated forecast's probability; where there is one it counts, not sigmas", Looser.HIGHER),
+        Setting("the highest stated forecast's probability; it counts beside sigmas, not instead", Looser.HIGHER),
     ] = None
     liquidation_probability_kill: Annotated[Decimal | None, Setting("the same", Looser.HIGHER)] = None
     liquidation_distance_kill: Annotated[

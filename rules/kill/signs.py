@@ -15,8 +15,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, TypeVar
 
-from rules.kill.evidence import AccountSeen, Evidence, ForecastSeen, LegSeen, OrdersSeen, Results
+from rules.kill.evidence import AccountSeen, Evidence, ForecastSeen, OrdersSeen, Results
 from rules.kill.settings import Triggers
+from rules.kill.views import any_met, watched_views
 from rules.rule import show, show_percent
 
 ZERO: Final = Decimal(0)
@@ -131,41 +132,30 @@ def _lost(base: Decimal, equity: Decimal) -> Decimal:
 
 
 def _liquidation(evidence: Evidence, settings: Triggers) -> Iterator[Sign]:
-    """First source: a forecast where one is stated, else the guard's own distance in measured volatility. Second
-    source: the venue's own liquidation price, read anew."""
+    """First source: the guard's own distance in measured volatility, and a forecast where one is stated. Either is
+    enough, and neither silences the other. Second source: the venue's own liquidation price, read anew."""
     book = _fresh(evidence.book, evidence, settings)
     forecast = _fresh(evidence.forecast, evidence, settings)
-    symbol, soft, hard, reason = "", None, None, ""
-    if forecast is not None:
-        symbol = forecast.symbol
-        soft = _at_least(forecast.probability, settings.liquidation_probability_reduce)
-        hard = _at_least(forecast.probability, settings.liquidation_probability_kill)
-        reason = f"liquidation is forecast at {show_percent(forecast.probability)}"
-    elif book is not None:
-        nearest = _nearest(book)
-        near = nearest[0] if nearest is not None else None
-        symbol = nearest[1].symbol if nearest is not None else ""
-        # An account without legs is far from everything; one whose legs cannot be measured is not known.
-        known = near is not None or not book.legs
-        soft = _at_most(near, settings.liquidation_sigmas_reduce) if known else None
-        hard = _at_most(near, settings.liquidation_sigmas_kill) if known else None
-        reason = f"{symbol} is {show(near or ZERO)} hourly standard deviations from liquidation"
-    forecasts = forecast is not None
-    if (settings.liquidation_probability_reduce if forecasts else settings.liquidation_sigmas_reduce) is not None:
+    soft, hard = watched_views(book, forecast, settings)
+    if soft:
+        reached = [view for view in soft if view.soft]
         yield Sign(
             trigger=Trigger.LIQUIDATION,
             action=Action.REDUCE,
-            met=soft,
+            met=any_met(view.soft for view in soft),
             stamp=book.as_of if book is not None else evidence.at,
-            reason=reason,
+            reason=(reached or soft)[0].reason,
             needed=settings.confirmations,
         )
-    if (settings.liquidation_probability_kill if forecasts else settings.liquidation_sigmas_kill) is None:
+    if not hard:
         return
     reading = _fresh(evidence.reading, evidence, settings)
-    met = hard
-    if hard:
-        met = _is_near(reading, symbol, settings.liquidation_distance_kill) if reading is not None else None
+    reached = [view for view in hard if view.hard]
+    near = [view for view in reached if reading is not None and _is_near(reading, view.symbol, settings)]
+    met = any_met(view.hard for view in hard)
+    if reached:
+        met = None if reading is None else bool(near)
+    reason = (near or reached or hard)[0].reason
     yield Sign(
         trigger=Trigger.LIQUIDATION,
         action=Action.KILL,
@@ -173,23 +163,13 @@ def _liquidation(evidence: Evidence, settings: Triggers) -> Iterator[Sign]:
         stamp=reading.as_of if reading is not None else evidence.at,
         reason=f"{reason}, and by the venue's own price within {show_percent(settings.liquidation_distance_kill)}",
         needed=settings.confirmations,
-        look=bool(hard),
+        look=bool(reached),
     )
 
 
-def _nearest(book: AccountSeen) -> tuple[Decimal, LegSeen] | None:
-    """The leg that the fewest hourly standard deviations separate from its end, of those that can be measured."""
-    measured = [
-        (max(ZERO, leg.distance) / leg.volatility, leg)
-        for leg in book.legs
-        if leg.distance is not None and leg.volatility is not None and leg.volatility > ZERO
-    ]
-    return min(measured, default=None, key=lambda each: each[0])
-
-
-def _is_near(reading: AccountSeen, symbol: str, distance: Decimal) -> bool:
+def _is_near(reading: AccountSeen, symbol: str, settings: Triggers) -> bool:
     legs = [leg for leg in reading.legs if symbol in ("", leg.symbol)]
-    return any(leg.distance is not None and leg.distance <= distance for leg in legs)
+    return any(leg.distance is not None and leg.distance <= settings.liquidation_distance_kill for leg in legs)
 
 
 def _unread(evidence: Evidence, settings: Triggers) -> Iterator[Sign]:
@@ -246,14 +226,6 @@ def _is_open(seen: AccountSeen) -> bool:
     """Whether there is anything worth closing."""
     worth = sum((leg.notional for leg in seen.legs), ZERO)
     return worth > ZERO and worth >= DUST * seen.equity
-
-
-def _at_least(value: Decimal, limit: Decimal | None) -> bool | None:
-    return None if limit is None else value >= limit
-
-
-def _at_most(value: Decimal | None, limit: Decimal | None) -> bool | None:
-    return None if limit is None else value is not None and value <= limit
 
 
 def _fresh(fact: Fact | None, evidence: Evidence, settings: Triggers) -> Fact | None:

@@ -24,14 +24,15 @@ class LiquidationForecast(Rule):
     It heeds the forecasts for the order's symbol and for the account as a whole that look no further ahead than
     `horizon_s`; the highest counts. It speaks of the positions as they stand, so a smaller order helps nothing. No
     forecast sees a jump coming: this rule adds to the limits on leverage and liquidation distance and replaces none.
-    So an absent or old forecast is recorded with its age and lets entries pass, unless `when_stale = "refuse"`. An
-    account without positions has nothing that could be liquidated and needs no forecast.
+    So an absent or old forecast is recorded with its age and lets entries pass, unless `when_stale = "refuse"`. So is
+    one that the scoreboard has marked unreliable; above the limit it refuses all the same. An account without positions
+    has nothing that could be liquidated and needs no forecast.
     """
 
     rule_id: ClassVar[str] = "liquidation_forecast"
     codes: ClassVar[Mapping[str, str]] = {
         "LIQUIDATION_PROBABILITY_ABOVE_LIMIT": "a liquidation is likelier than `probability_max`",
-        FACTS_UNKNOWN: '`when_stale = "refuse"`, positions are open, and a forecast is absent or too old',
+        FACTS_UNKNOWN: '`when_stale = "refuse"`, positions are open, and a forecast is absent, too old or unreliable',
     }
     clauses: ClassVar[Sequence[str]] = ("RTS 6 art. 15(4)",)
     example: ClassVar[str] = """
@@ -49,7 +50,7 @@ horizon_s = 28800
         int, Setting("seconds since the forecast was stated; an older one counts as absent", Looser.NEITHER)
     ] = 300
     when_stale: Annotated[
-        WithoutFacts, Setting('`"pass"` or `"refuse"` when a forecast is absent or too old', Looser.LOWER)
+        WithoutFacts, Setting('`"pass"` or `"refuse"` when a forecast is absent, too old or unreliable', Looser.LOWER)
     ] = WithoutFacts.PASS
 
     def __post_init__(self) -> None:

@@ -25,14 +25,14 @@ class SlippageForecast(Rule):
     A forecast says: an order of this quantity, on this side, costs more than this fraction of the mark with this
     probability. It is heeded for orders on its side that are as large or larger; of a smaller order it says nothing.
     With `cost_min` only forecasts of at least that cost are heeded. Post-only orders take nothing and pass. A forecast
-    is an aid: where there is none, or only old ones, that is recorded with the age, and entries pass unless
-    `when_stale = "refuse"`.
+    is an aid: where there is none, or an old or unreliable one, that is recorded with the age, and entries pass unless
+    `when_stale = "refuse"`. An unreliable one above the limit refuses all the same.
     """
 
     rule_id: ClassVar[str] = "slippage_forecast"
     codes: ClassVar[Mapping[str, str]] = {
         "SLIPPAGE_PROBABILITY_ABOVE_LIMIT": "an order of this size is likelier than `probability_max` to cost too much",
-        FACTS_UNKNOWN: '`when_stale = "refuse"`, and a forecast for the symbol and side is absent or too old',
+        FACTS_UNKNOWN: '`when_stale = "refuse"`, and a forecast for the symbol is absent, too old or unreliable',
     }
     clauses: ClassVar[Sequence[str]] = ("RTS 6 art. 15(4)",)
     example: ClassVar[str] = """
@@ -51,7 +51,7 @@ cost_min = 0.002
         int, Setting("seconds since the forecast was stated; an older one counts as absent", Looser.NEITHER)
     ] = 60
     when_stale: Annotated[
-        WithoutFacts, Setting('`"pass"` or `"refuse"` when a forecast is absent or too old', Looser.LOWER)
+        WithoutFacts, Setting('`"pass"` or `"refuse"` when a forecast is absent, too old or unreliable', Looser.LOWER)
     ] = WithoutFacts.PASS
 
     def __post_init__(self) -> None:

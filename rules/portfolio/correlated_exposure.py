@@ -20,6 +20,7 @@ from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
 from rules.snapshot import Snapshot
 
 _NONE: Final[Mapping[str, Decimal]] = {}
+_NO_BANDS: Final[Mapping[str, tuple[Decimal, Decimal]]] = {}
 _BOOKS_MAX: Final = 64
 """For how many sets of symbols one version of the correlations remembers how many of their pairs it has."""
 
@@ -34,9 +35,10 @@ class CorrelatedExposure(Rule):
     every pair not listed. The cap is ``limit_notional`` (quote currency), or ``limit_equity`` times margin balance.
     Formula: variance of a weighted sum of unit-variance returns (Markowitz 1952), square root, in notional units.
 
-    With ``live = true`` the correlations the guard measures, already shrunk, come before ``pairs`` and ``default``,
-    pair by pair, while they are not older than ``live_age_max_s``; the stress floor stays. Without them nothing is
-    refused for that: the policy's own are used, and the audit keeps which it was with every entry.
+    With ``live = true`` the correlations the guard forecasts for the next day come before ``pairs`` and ``default``,
+    pair by pair, while they are not older than ``live_age_max_s``: the upper end of their 95 % band for the same side,
+    the lower end for opposite sides; the stress floor stays. Without them nothing is refused for that: the policy's
+    own are used, and the audit keeps which it was with every entry.
     ``clusters`` names groups of symbols; each has a cap of its own on the correlated exposure of its symbols alone:
     ``cluster_notional``, or what ``cluster_limits`` says for it. An order is held against the clusters of its symbol.
     """
@@ -134,7 +136,7 @@ memes = 5000
             counted = [each for each in exposures if symbols is None or each.symbol in symbols]
             if sum(map(_widest, counted), ZERO) <= limit:
                 continue
-            squared = self.squared(counted, self._live(snapshot, _age(snapshot)))
+            squared = self.squared(counted, *self._live(snapshot, _age(snapshot)))
             if squared > limit * limit:
                 return self._breach(name, show(squared.sqrt()), show(limit))
         return None
@@ -146,27 +148,32 @@ memes = 5000
             return ()
         symbols = account_book(snapshot).symbols_after(order)
         age = _age(snapshot)
-        used = _measured_pairs(symbols, snapshot.conditions) if self._live(snapshot, age) else 0
+        used = _measured_pairs(symbols, snapshot.conditions) if self._live(snapshot, age)[0] else 0
         said = _pairs_used(self.rule_id, used, len(symbols))
         if age is None:
             return (said,)
         return said, self.measured("correlations_age", f"{age.total_seconds():.0f}", "s")
 
-    def squared(self, exposures: Sequence[Exposure], live: Mapping[str, Decimal] = _NONE) -> Decimal:
+    def squared(
+        self,
+        exposures: Sequence[Exposure],
+        live: Mapping[str, Decimal] = _NONE,
+        bands: Mapping[str, tuple[Decimal, Decimal]] = _NO_BANDS,
+    ) -> Decimal:
         """The largest value of the quadratic form over everything that can fill, bounded pair by pair.
 
         The largest value of a sum is at most the sum of the largest values, so this never understates. ``live`` are
-        the measured correlations that come before the policy's own, names of a pair in order.
+        the measured correlations that come before the policy's own, names of a pair in order, ``bands`` their bands.
         """
         total = ZERO
-        usual = self._factors(self.default)
+        usual = self._factors(self.default, self.default)
         ends = sorted((each.symbol, _ends(each)) for each in exposures)
         for index, (first, first_ends) in enumerate(ends):
             widest = max(map(abs, first_ends))
             total += widest * widest
             for second, second_ends in ends[index + 1 :]:
-                rho = self._listed(first, second, live)
-                same, opposite = usual if rho is None else self._factors(rho)
+                listed = self._listed(first, second, live, bands)
+                same, opposite = usual if listed is None else self._factors(*listed)
                 if len(first_ends) == len(second_ends) == 1:
                     product = first_ends[0] * second_ends[0]
                     total += 2 * product * (same if product >= 0 else opposite)
@@ -198,23 +205,37 @@ memes = 5000
             limit=limit,
         )
 
-    def _live(self, snapshot: Snapshot, age: timedelta | None) -> Mapping[str, Decimal]:
-        """The measured correlations, as long as they may be used at this age."""
+    def _live(
+        self, snapshot: Snapshot, age: timedelta | None
+    ) -> tuple[Mapping[str, Decimal], Mapping[str, tuple[Decimal, Decimal]]]:
+        """The measured correlations and their bands, as long as they may be used at this age."""
         conditions = snapshot.conditions
         if not self.live or conditions is None or age is None or age > seconds(self.live_age_max_s):
-            return _NONE
-        return conditions.correlations
+            return _NONE, _NO_BANDS
+        return conditions.correlations, conditions.correlation_bands
 
-    def _listed(self, first: str, second: str, live: Mapping[str, Decimal]) -> Decimal | None:
-        """The rho of a pair in order, measured or written in the policy; ``None`` when it is neither."""
-        rho = live.get(f"{first}:{second}") if live else None
-        if rho is None and self.pairs:
-            rho = self.pairs.get(f"{first}:{second}", self.pairs.get(f"{second}:{first}"))
-        return rho
+    def _listed(
+        self,
+        first: str,
+        second: str,
+        live: Mapping[str, Decimal],
+        bands: Mapping[str, tuple[Decimal, Decimal]],
+    ) -> tuple[Decimal, Decimal] | None:
+        """The least and the most rho of a pair in order, measured or written in the policy; ``None`` when neither.
 
-    def _factors(self, rho: Decimal) -> tuple[Decimal, Decimal]:
+        One written in the policy, or measured without a band, is both.
+        """
+        pair = f"{first}:{second}"
+        rho = live.get(pair) if live else None
+        if rho is not None:
+            return bands.get(pair, (rho, rho))
+        if self.pairs:
+            rho = self.pairs.get(pair, self.pairs.get(f"{second}:{first}"))
+        return None if rho is None else (rho, rho)
+
+    def _factors(self, least: Decimal, most: Decimal) -> tuple[Decimal, Decimal]:
         """What a product of two exposures counts with: of the same side, of opposite sides."""
-        return max(rho, self.stress_floor), rho * self.hedge_credit if rho > 0 else rho
+        return max(most, self.stress_floor), least * self.hedge_credit if least > 0 else least
 
 
 def _measured_pairs(symbols: tuple[str, ...], conditions: Conditions | None) -> int:

@@ -223,3 +223,27 @@ async def test_a_drill_is_begun_from_its_page(tmp_path: Path) -> None:
         await tab.until("document.querySelector('#report-title')")
         assert desk.drilled == [{"kind": "practice", "by": "Ada Lovelace"}]
         assert tab.complaints() == []
+
+
+async def test_the_signals_are_read_on_a_phone_in_the_dark_and_on_a_desk_by_day(tmp_path: Path) -> None:
+    desk = LiveDesk()
+    async with serving(desk) as url, open_tab(tmp_path / "profile") as tab:
+        await tab.screen(1360, 1400)
+        await sign_in(tab, url)
+        await tab.click("a[href='/signals']")
+        await tab.until("document.querySelectorAll('svg.reliability').length == 3")
+        frame = "document.querySelector('svg.reliability circle').getBoundingClientRect().width"
+        assert await tab.evaluate(frame) > 4, "a dot that can be seen"
+        fills = "getComputedStyle(document.querySelector('svg.reliability circle')).fill"
+        by_day = await tab.evaluate(fills)
+        await tab.photograph(shots(tmp_path) / "signals-light.png")
+
+        await tab.screen(390, 844, dark=True, phone=True)
+        await tab.until("matchMedia('(prefers-color-scheme: dark)').matches")
+        assert not await tab.evaluate("document.documentElement.scrollWidth > innerWidth"), "no sideways scrolling"
+        assert await tab.evaluate(fills) != by_day
+        await tab.photograph(shots(tmp_path) / "signals-phone-dark.png")
+        await tab.evaluate("document.querySelector('#records-title').scrollIntoView()")
+        await tab.photograph(shots(tmp_path) / "signals-phone-records.png")
+        assert "No prediction." in await tab.evaluate("document.body.innerText")
+        assert tab.complaints() == []

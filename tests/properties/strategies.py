@@ -306,6 +306,7 @@ def worlds(draw: st.DrawFn) -> World:
 SCOPES = tuple(f"message_rate@{level}" for level in LEVELS)
 
 _rho = st.integers(-100, 100).map(lambda percent: Decimal(percent) / 100)
+_band = st.tuples(_rho, _rho).map(lambda ends: (min(ends), max(ends)))
 
 
 @st.composite
@@ -354,6 +355,7 @@ def conditions(draw: st.DrawFn) -> Conditions:
         as_of=NOW,
         symbols=known,
         correlations=draw(st.dictionaries(st.sampled_from(["BTCUSDT:ETHUSDT", "BTCUSDT:DOGEUSDT"]), _rho)),
+        correlation_bands=draw(st.dictionaries(st.sampled_from(["BTCUSDT:ETHUSDT", "BTCUSDT:DOGEUSDT"]), _band)),
         correlations_as_of=draw(st.none() | st.sampled_from([NOW, NOW - timedelta(days=2)])),
         latency=draw(st.none() | st.just(latency)),
     )
@@ -406,6 +408,7 @@ def records(draw: st.DrawFn) -> AccountRecord:
             side=draw(sides),
             quantity=Decimal(1),
             threshold=Decimal("0.001"),
+            reliable=draw(st.booleans()),
         )
         for name in draw(st.lists(st.sampled_from(["liquidation", "slippage"]), max_size=2))
     ]
@@ -460,6 +463,8 @@ def with_facts(draw: st.DrawFn, world: World) -> World:
             funding_rate=draw(st.decimals("-0.01", "0.01", places=5)),
             next_funding_at=NOW + timedelta(minutes=draw(st.integers(0, 480))),
         )
+    if draw(st.booleans()):
+        world = world.used_to(any_size="100 5000 90000", through="0.001 0.01 0.1", symbols=("BTCUSDT",), new_symbol=0.8)
     return replace(
         world, account=account, conditions=draw(st.none() | conditions()), record=draw(st.none() | records())
     )

@@ -21,7 +21,10 @@ from proxy.store.codec import (
 from rules.decision import Decision, Verdict
 from rules.engine import clear, decide, decide_batch
 from rules.exposure import held_order
+from rules.fresh import WithoutFacts
 from rules.intent import intent_of
+from rules.market.liquidation_forecast import LiquidationForecast
+from rules.market.slippage_forecast import SlippageForecast
 from rules.model import AmendOrder, Intent, PlaceOrder
 from rules.ramp import ramped
 from tests.properties.rule_strategies import (
@@ -230,6 +233,29 @@ def test_someone_else_s_hold_never_makes_room(data, world, rules, other):
     command = data.draw(commands(world))
     before = decide(command, world.snapshot, a_policy(*rules))
     after = decide(command, world.holding(other).snapshot, a_policy(*rules))
+    assert allowed(before) or not allowed(after)
+
+
+FORECASTING = [
+    kind(probability_max=Decimal("0.1"), when_stale=when)
+    for kind in (LiquidationForecast, SlippageForecast)
+    for when in WithoutFacts
+]
+
+
+@given(st.data(), worlds(), st.sampled_from(FORECASTING))
+@examples(120)
+def test_a_forecast_that_is_marked_unreliable_never_allows_more(data, world, rule):
+    assume(world.record is not None and world.record.forecasts)
+    command = data.draw(commands(world))
+    held, broken = (
+        replace(world.record, forecasts=tuple(replace(each, reliable=reliable) for each in world.record.forecasts))
+        for reliable in (True, False)
+    )
+    before, after = (
+        decide(command, replace(world, record=record).snapshot, a_policy(rule)) for record in (held, broken)
+    )
+    event(f"{before.verdict.value} {after.verdict.value}")
     assert allowed(before) or not allowed(after)
 
 

@@ -57,6 +57,7 @@ from rules.snapshot import (
     SymbolSettings,
     UnreportedOrder,
 )
+from rules.usual import UsualOrders, UsualSizes
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 ACTIVE, REDUCING, HALTED = TradingState
@@ -102,6 +103,7 @@ class World:
     conditions: Conditions | None = None
     record: AccountRecord | None = None
     overrides: tuple[Override, ...] = ()
+    usual: UsualOrders | None = None
 
     @property
     def snapshot(self) -> Snapshot:
@@ -122,6 +124,7 @@ class World:
             conditions=self.conditions,
             record=self.record,
             overrides=self.overrides,
+            usual=self.usual,
         )
 
     def long(self, symbol: str, quantity: str) -> World:
@@ -259,6 +262,23 @@ class World:
     def scored(self, value: float, level: str = "bot:demo-bot", why: str = "order rate") -> World:
         return replace(self, scores={**self.scores, level: Score(value=value, why=why)})
 
+    def used_to(
+        self, *, any_size: str = "", through: str = "", away: str = "", sizes: tuple[UsualSizes, ...] = (), **facts: Any
+    ) -> World:
+        """What orders of the bot are usual. Bounds are texts: ``"1 2 3"`` is once a day, in ten days, in a hundred."""
+        usual = UsualOrders(
+            bot="demo-bot",
+            version=1,
+            as_of=NOW,
+            scores=(0.54, 0.78, 0.9),
+            sizes=sizes,
+            any_size=tuple(map(Decimal, any_size.split())),
+            through=tuple(map(Decimal, through.split())),
+            away=tuple(map(Decimal, away.split())),
+            **facts,
+        )
+        return replace(self, usual=usual)
+
     def in_conditions(self, symbol: str, *, seconds_ago: float = 0, **facts: Any) -> World:
         """The warden has measured this of the symbol's market; texts become decimals."""
         known = self.conditions or Conditions(version=1, as_of=NOW)
@@ -275,6 +295,12 @@ class World:
         rho = {name.replace("__", ":"): Decimal(value) for name, value in pairs.items()}
         at = NOW - timedelta(seconds=seconds_ago)
         return replace(self, conditions=replace(known, correlations=rho, correlations_as_of=at))
+
+    def within_bands(self, **pairs: tuple[str, str]) -> World:
+        """The bands of live correlations, ``BTCUSDT__ETHUSDT=("0.5", "0.95")``."""
+        known = self.conditions or Conditions(version=1, as_of=NOW)
+        bands = {name.replace("__", ":"): (Decimal(low), Decimal(high)) for name, (low, high) in pairs.items()}
+        return replace(self, conditions=replace(known, correlation_bands=bands))
 
     def with_latency(self, *, seconds_ago: float = 0, **milliseconds: str) -> World:
         known = self.conditions or Conditions(version=1, as_of=NOW)

@@ -11,9 +11,9 @@ from rules.forecasts import kept, stated
 from tests.rules.builders import NOW
 
 
-def a_forecast(probability: float, seconds_ago: float) -> Forecast:
+def a_forecast(probability: float, seconds_ago: float, *, reliable: bool = True) -> Forecast:
     at = NOW - timedelta(seconds=seconds_ago)
-    return Forecast(name="squeeze", as_of=at, probability=probability, horizon_s=3600)
+    return Forecast(name="squeeze", as_of=at, probability=probability, horizon_s=3600, reliable=reliable)
 
 
 @pytest.mark.parametrize("sign", [1, -1], ids=["of the past", "of the future"])
@@ -29,3 +29,19 @@ def test_all_of_them_count_while_the_oldest_does() -> None:
     found = stated(kept(forecasts), NOW, 60)
     assert (found.fresh, tuple(found.stale), found.age_s, found.highest) == (forecasts, (), 60, forecasts[0])
     assert found.is_complete
+
+
+def test_an_unreliable_one_still_counts_and_completes_nothing() -> None:
+    doubted = a_forecast(0.9, 5, reliable=False)
+    found = stated(kept((a_forecast(0.2, 5), doubted)), NOW, 60)
+    assert (found.highest, found.is_complete, found.lack) == (doubted, False, "the forecast is unreliable")
+
+
+def test_an_unreliable_one_that_is_too_old_is_missed_for_its_age_alone() -> None:
+    found = stated(kept((a_forecast(0.2, 5), a_forecast(0.9, 61, reliable=False))), NOW, 60)
+    assert found.reliable and found.lack == "the forecast is 61 s old"
+
+
+def test_the_fresh_ones_decide_whether_forecasts_hold() -> None:
+    found = stated(kept((a_forecast(0.2, 5, reliable=False), a_forecast(0.9, 61))), NOW, 60)
+    assert not found.reliable and not found.is_complete

@@ -18,8 +18,10 @@ from proxy.console.plane import (
     PositionView,
 )
 from proxy.console.rearm_plane import CheckView, DrillProgress, RearmView
+from proxy.console.signals_plane import SignalsView
 from proxy.overrides.terms import Terms
 from tests.support.certificates import JOB, a_view
+from tests.support.signals import a_signals_view
 
 TOKEN = "control-token-of-the-tests-0123456789"
 
@@ -236,6 +238,18 @@ class DrillDouble:
 
 
 @dataclass
+class SignalsDouble:
+    """Implements ``SignalsPlane``."""
+
+    desk: DeskDouble
+
+    async def signals(self) -> SignalsView:
+        if self.desk.broken:
+            raise RuntimeError("bug with a secret in it")
+        return self.desk.signals_view
+
+
+@dataclass
 class DeskDouble:
     """Implements ``ControlPlane`` and ``Certificates``."""
 
@@ -254,6 +268,7 @@ class DeskDouble:
     overrides: list[tuple[str, str, Any]] = field(default_factory=list)
     policies: list[dict[str, str]] = field(default_factory=list)
     papers: dict[str, CertificateView] = field(default_factory=lambda: {JOB: a_view()})
+    signals_view: SignalsView = field(default_factory=a_signals_view)
     refuse: str = ""
     broken: bool = False
 
@@ -302,6 +317,10 @@ class DeskDouble:
     @property
     def drills(self) -> DrillDouble:
         return DrillDouble(self)
+
+    @property
+    def signals(self) -> SignalsDouble:
+        return SignalsDouble(self)
 
     async def request_override(self, *, terms: Terms, name: str) -> OverrideView:
         return self._override("request", name, terms)

@@ -118,6 +118,8 @@ DOORS = {
     ("POST", "/console/rearm/withdraw"): Door(
         "person", "/console/rearm/withdraw", True, form={"scope": "desk", "reason": "not yet, after all"}
     ),
+    ("GET", "/api/signals"): Door("either", "/api/signals?symbol=BTCUSDT"),
+    ("GET", "/signals"): Door("person", "/signals"),
     ("GET", "/drills"): Door("person", "/drills"),
     ("GET", "/drills/{drill_id}"): Door("person", "/drills/20261124T093000000000"),
     ("GET", "/partials/drill"): Door("person", "/partials/drill"),

@@ -224,6 +224,22 @@ def test_digits_are_grouped_and_never_rounded(text: str | None, said: str) -> No
     assert words.number(text) == said
 
 
+@pytest.mark.parametrize(
+    ("probability", "said"), [(0.0, "0 %"), (0.00012, "0.012 %"), (0.0213, "2.1 %"), (0.5, "50.0 %"), (1.0, "100.0 %")]
+)
+def test_a_small_probability_keeps_its_digits(probability: float, said: str) -> None:
+    assert words.chance(probability) == said
+
+
+@pytest.mark.parametrize(("value", "said"), [(0.25, "0.2500"), (0.00123, "0.00123"), (1e-9, "0.0000"), (-2, "-2.0000")])
+def test_a_score_is_short_and_never_a_lie_of_zero(value: float, said: str) -> None:
+    assert words.score(value) == said
+
+
+def test_a_skill_has_its_sign() -> None:
+    assert (words.plus(0.081), words.plus(-0.2)) == ("+0.081", "−0.200")
+
+
 def test_a_score_that_is_not_a_number_counts_as_the_worst() -> None:
     assert (words.share(float("nan")), words.mood(float("nan"))) == (1.0, "odd")
 

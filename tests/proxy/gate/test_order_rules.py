@@ -1,10 +1,19 @@
 """Rules about single orders that need what the store remembers or what others have under way."""
 
+from dataclasses import replace
+from decimal import Decimal
+
 from proxy.gate.ruling import Outcome
+from proxy.signals.watch import AnomalyWatch
+from proxy.store.codec import dump, load, plain
+from rules.flow.staged_response import StagedResponse
+from rules.model import Side
 from rules.order.duplicate_order import DuplicateOrder
 from rules.order.self_trade import SelfTrade
+from rules.usual import UsualSizes
 from tests.proxy.gate.conftest import asking, refusals
-from tests.rules.builders import a_buy, a_sell
+from tests.proxy.signals.test_order_stream import a_record
+from tests.rules.builders import a_buy, a_sell, an_account
 
 ORDER = a_buy("BTCUSDT", "1", "49000")
 
@@ -31,3 +40,32 @@ async def test_two_bots_do_not_cross_while_the_first_order_is_still_under_way(de
     assert (await judge.judge(asking(ORDER, bot="other-bot"))).cleared
     assert refusals(await judge.judge(asking(a_sell("BTCUSDT", "1", "49000")))) == ["SELF_TRADE"]
     assert (await judge.judge(asking(a_sell("BTCUSDT", "1", "49000.1")))).cleared
+
+
+async def test_a_fat_finger_is_refused_before_it_is_sent_by_what_the_warden_knows_of_the_bot(desk):
+    usual = an_account().used_to(any_size="60000 120000 240000", symbols=("BTCUSDT",), new_symbol=0.78).usual
+    await desk.warden.publish_usual(usual)
+    judge = desk.judge(StagedResponse(reduce_at=Decimal("0.7")))
+    assert refusals(await judge.judge(asking(a_buy("BTCUSDT", "3", "49000")))) == ["ANOMALY_REDUCE_ONLY"]
+    assert refusals(await judge.judge(asking(a_buy("ETHUSDT", "0.1", "2400")))) == ["ANOMALY_REDUCE_ONLY"]
+    assert (await judge.judge(asking(ORDER))).cleared
+    assert (await judge.judge(asking(a_buy("BTCUSDT", "3", "49000"), bot="other-bot"))).cleared
+
+
+async def test_what_is_usual_is_cut_down_to_the_symbols_of_the_order(desk):
+    sizes = [UsualSizes(symbol=symbol, side=Side.BUY, bounds=(Decimal(1),)) for symbol in ("BTCUSDT", "ETHUSDT")]
+    usual = an_account().used_to(sizes=tuple(sizes), symbols=("BTCUSDT", "ETHUSDT")).usual
+    await desk.warden.publish_usual(usual)
+    await desk.judge(StagedResponse(reduce_at=Decimal("0.5"))).judge(asking(ORDER))
+    (recorded,) = [record["snapshot"]["usual"] for record in await desk.audit() if record["kind"] == "decision"]
+    assert recorded == load(dump(plain(replace(usual, sizes=tuple(sizes[:1]), symbols=("BTCUSDT",)))))
+
+
+async def test_what_the_warden_learned_of_a_bot_stops_its_next_order_before_it_is_sent(desk):
+    watch = AnomalyWatch(desk.warden, lambda: [("demo-bot", "demo")])
+    await watch.see([a_record(ORDER)] * 5)
+    judge = desk.judge(StagedResponse(reduce_at=Decimal("0.5")))
+    far, large = a_buy("BTCUSDT", "1", "55000"), a_buy("BTCUSDT", "40", "49000")
+    assert refusals(await judge.judge(asking(far))) == ["ANOMALY_REDUCE_ONLY"]
+    assert refusals(await judge.judge(asking(large))) == ["ANOMALY_REDUCE_ONLY"]
+    assert (await judge.judge(asking(ORDER))).cleared

@@ -10,6 +10,7 @@ from tests.rules.builders import a_buy, a_policy, an_account
 
 def test_the_record_has_the_whole_picture_but_what_it_names_by_version():
     world = an_account().long("BTCUSDT", "1").in_conditions("BTCUSDT", temperature="0.2").known_bot()
+    world = world.used_to(any_size="100 200 300", symbols=("BTCUSDT",))
     world = world.having_tried(a_buy("BTCUSDT", "2"), seconds_ago=3)
     order, snapshot = a_buy("BTCUSDT", "1"), world.snapshot
     subject = Subject(decision_id="1", desk="d", bot="b", account="demo", venue="v", key_hint="k", route="r")

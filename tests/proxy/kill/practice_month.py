@@ -22,8 +22,11 @@ from proxy.accounts.outside_watch import Found
 from proxy.accounts.troubles import VenueUnavailable
 from proxy.kill.watch import Sources, TriggerWatch
 from proxy.kill.witness import evidence_of, found_orders
-from proxy.signals.anomaly import Baseline, Observation, aged, observe
+from proxy.signals.anomaly import AnomalyScorer
+from proxy.signals.evidence.event import OrderEvent
+from proxy.signals.published import published
 from proxy.signals.volatility import hourly_volatility
+from proxy.signals.watch import Held
 from proxy.venues.binance import client_ids
 from rules.facts import Condition
 from rules.instrument import Instrument, MarginTier
@@ -116,7 +119,7 @@ class PracticeMonth:
         self._detector = OutsideDetector(Counted())
         self._detector.adopt(())
         self._found: list[Found] = []
-        self._baseline = Baseline()
+        self._scorer, self._score = AnomalyScorer(NAME), Held()
         owner = lambda name: client_ids.owner(name, {TAG: BOT})  # noqa: E731
         self.watch = TriggerWatch(
             account=NAME,
@@ -209,8 +212,9 @@ class PracticeMonth:
 
     def conduct(self, notional: Decimal, *, refused: bool) -> None:
         """The anomaly score sees one order of the bot's."""
-        seen = Observation(at=self._seconds, refused=refused, size=float(notional))
-        self._baseline = observe(self._baseline, seen)
+        event = OrderEvent(ts=self._seconds, type="new", notional=float(notional), rejected=refused)
+        value = published(self._scorer.score(event))
+        self._score = self._score.aged(self._seconds).raised(value, self._scorer.explain)
 
     def isolate(self, symbol: str, leverage: int) -> None:
         """The symbol's next position has its own margin."""
@@ -273,7 +277,7 @@ class PracticeMonth:
             symbol: Market(symbol=symbol, mark_price=market.mark_price, as_of=self.now)
             for symbol, market in self.exchange.markets.items()
         }
-        self._baseline = aged(self._baseline, self._seconds)
+        self._score = self._score.aged(self._seconds)
         self._found += [Found(at=self.now, finding=each) for each in self._detector.findings(self._seconds)]
         del self._found[:-100]
         if self.feed_away:
@@ -292,7 +296,7 @@ class PracticeMonth:
             condition_of=lambda symbol: Condition(
                 symbol=symbol, as_of=self._bar_at, volatility=self._volatility.get(symbol)
             ),
-            anomaly=self._baseline.score,
+            anomaly=self._score.value,
             now=now,
         )
 

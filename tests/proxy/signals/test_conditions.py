@@ -24,6 +24,7 @@ from proxy.store.embedded import EmbeddedStore
 from proxy.store.warden_store import WardenStore
 from proxy.vault.keys import Secret
 from rules.facts import PRICE_WINDOWS_S, Condition, Conditions, Latency
+from rules.model import Side
 from tests.sandbox.practice import ALICE, PracticeServer, start, stop
 
 VENUE = "binanceusdm"
@@ -116,6 +117,7 @@ async def house(exchange: PracticeServer, store: WardenStore) -> AsyncIterator[H
 
 def missing(condition: Condition) -> set[str]:
     parts = ("daily_volume", "open_interest", "volatility", "volatility_usual", "bid_depth", "ask_depth", "temperature")
+    parts += ("adverse_move_q90", "adverse_move_q99", "adverse_move_as_of", "funding_a_day")
     gone = {part for part in parts if getattr(condition, part) is None}
     return gone | {f"range {window}" for window in PRICE_WINDOWS_S if condition.range_of(window) is None}
 
@@ -137,6 +139,9 @@ async def test_soon_everything_is_known_of_every_symbol_that_trades(house: House
     assert len(found.correlations) == 10
     assert all(Decimal("0.1") < rho <= 1 for rho in found.correlations.values()), "its symbols have moved together"
     assert found.correlations_as_of is not None
+    assert found.correlations_method
+    assert set(found.correlation_bands) == set(found.correlations)
+    assert all(low <= found.correlations[pair] <= high for pair, (low, high) in found.correlation_bands.items())
     assert all(began <= condition.as_of <= now() for condition in found.symbols.values())
     latency = found.latency
     assert latency is not None
@@ -171,6 +176,20 @@ async def test_the_values_are_those_of_the_exchange(house: House):
     assert hour.high / hour.low < Decimal("1.1")
     assert found.bid_depth is not None
     assert 100_000 < found.bid_depth < 10_000_000
+
+
+async def test_what_an_order_would_cost_is_told_of_what_is_measured(house: House):
+    await house.listed()
+    house.held = {"BTCUSDT"}
+    await house.read_all()
+    small, large = (house.keeper.slippage("BTCUSDT", Side.BUY, Decimal(size)) for size in ("0.01", "10"))
+    assert small is not None
+    assert large is not None
+    assert small.expected_bps is not None
+    assert large.expected_bps is not None
+    assert 0 < small.expected_bps < large.expected_bps < large.q90_bps < large.q99_bps
+    assert house.keeper.slippage("NOSUCHUSDT", Side.BUY, Decimal(1)) is None
+    assert {each.symbol for each in house.keeper.slippage_forecasts()} >= {"BTCUSDT"}
 
 
 async def test_quotes_and_funding_stand_beside_the_marks(house: House):
@@ -264,10 +283,10 @@ async def test_versions_grow_and_correlations_are_confirmed_without_being_worked
     house.held = {"BTCUSDT", "ETHUSDT"}
     await house.read_all()
     first = await house.published()
-    computed = house.keeper._correlations
+    computed = house.keeper.correlations
     second = await house.published()
     assert second.version > first.version
-    assert house.keeper._correlations is computed
+    assert house.keeper.correlations is computed
     assert first.correlations == second.correlations
 
 

@@ -48,7 +48,7 @@ class Desk:
 
     async def correlations(self) -> set[str]:
         await self.keeper.correlate()
-        return set(self.keeper._correlations)
+        return set(self.keeper.correlations.rho)
 
 
 def a_candle(symbol: str, n: int) -> Candle:
@@ -59,24 +59,24 @@ def a_candle(symbol: str, n: int) -> Candle:
 async def test_when_an_hour_turns_all_pairs_stay_until_the_last_symbol_has_been_read():
     desk = Desk()
     assert await desk.correlations() == PAIRS
-    before = desk.keeper._correlations
+    before = desk.keeper.correlations
     for symbol in SYMBOLS[:-1]:
         desk.now += timedelta(seconds=40)
         desk.read(symbol, HOURS + 1)
         assert await desk.correlations() == PAIRS
-        assert desk.keeper._correlations is before, "every series still ends in the last common hour"
-        assert desk.keeper._correlations_as_of == NOW, "the last symbol was read longest ago"
+        assert desk.keeper.correlations is before, "every series still ends in the last common hour"
+        assert desk.keeper.correlations_as_of == NOW, "the last symbol was read longest ago"
     desk.read(SYMBOLS[-1], HOURS + 1)
     assert await desk.correlations() == PAIRS
-    assert desk.keeper._correlations != before
-    assert desk.keeper._correlations_as_of == desk.now - timedelta(seconds=40)
+    assert desk.keeper.correlations != before
+    assert desk.keeper.correlations_as_of == desk.now - timedelta(seconds=40)
 
 
 async def test_a_symbol_that_is_new_while_an_hour_turns_is_measured_over_the_common_hours():
     desk = Desk()
     behind = desk.keeper.measuring.facts.pop("CUSDT")
     assert await desk.correlations() == {"AUSDT:BUSDT"}
-    alone = desk.keeper._correlations["AUSDT:BUSDT"]
+    alone = desk.keeper.correlations.rho["AUSDT:BUSDT"]
     desk.read("AUSDT", HOURS + 1)
     desk.keeper.measuring.facts["CUSDT"] = behind
     assert await desk.correlations() == PAIRS
@@ -84,7 +84,7 @@ async def test_a_symbol_that_is_new_while_an_hour_turns_is_measured_over_the_com
         desk.read(symbol, HOURS + 1)
     del desk.keeper.measuring.facts["CUSDT"]
     assert await desk.correlations() == {"AUSDT:BUSDT"}
-    assert desk.keeper._correlations["AUSDT:BUSDT"] != alone
+    assert desk.keeper.correlations.rho["AUSDT:BUSDT"] != alone
 
 
 @pytest.mark.parametrize(("hours", "kept"), [(1, PAIRS), (2, {"AUSDT:BUSDT"})])

@@ -9,8 +9,9 @@ import pytest
 
 from proxy.accounts.market_payloads import Candle, Depth
 from proxy.signals.closes import BAR_MS
-from proxy.signals.symbol_facts import EVERY_S, HISTORY_KEPT, PART_KEPT, Part, SymbolFacts
+from proxy.signals.symbol_facts import DEPTH_BAND, EVERY_S, HISTORY_KEPT, MOVES_KEPT, PART_KEPT, Part, SymbolFacts
 from proxy.signals.volatility import Volatility
+from rules.model import Side
 from rules.snapshot import Market
 from tests.rules.builders import NOW
 
@@ -175,3 +176,72 @@ def test_a_week_of_candles_weighs_ten_and_news_one():
     facts.closes.take([Candle(BAR_MS, Decimal(1), Decimal(1), Decimal(1))])
     weights = {each.part: each.weight for each in facts.due(0, NOW)}
     assert weights[Part.CANDLES] == 1
+
+
+# What orders cost
+
+
+def with_minutes() -> SymbolFacts:
+    facts = everything()
+    facts.moves.take([Candle(n * 60_000, Decimal("99.9"), Decimal("100.1"), Decimal(100)) for n in range(30)])
+    facts.received(Part.TRADES, ago(20), 0)
+    return facts
+
+
+def test_what_the_next_minute_may_do_is_told_with_an_age_of_its_own():
+    found = with_minutes().condition(NOW, a_market())
+    assert found is not None
+    assert found.adverse_move_q90 is not None
+    assert found.adverse_move_q99 is not None
+    assert 0 < found.adverse_move_q90 < found.adverse_move_q99 < Decimal("0.02")
+    assert (found.adverse_move_as_of, found.as_of) == (ago(20), ago(40))
+
+
+def test_minutes_that_are_three_minutes_old_tell_nothing_of_the_next():
+    facts = with_minutes()
+    facts.received(Part.TRADES, NOW - MOVES_KEPT - timedelta(seconds=1), 0)
+    found = facts.condition(NOW, a_market())
+    assert found is not None
+    assert {found.adverse_move_q90, found.adverse_move_q99, found.adverse_move_as_of} == {None}
+    assert facts.slippage(Side.BUY, Decimal(1), NOW) is None
+    assert facts.slippage_forecasts(NOW) == ()
+
+
+def test_the_cost_of_an_order_is_as_old_as_the_older_of_book_and_minutes():
+    facts = with_minutes()
+    found = facts.slippage(Side.BUY, Decimal(3), NOW)
+    assert found is not None
+    assert (found.expected_bps, found.beyond_book, found.as_of) == (pytest.approx(5, rel=0.01), False, ago(20))
+    facts.received(Part.DEPTH, ago(60), 0)
+    found = facts.slippage(Side.BUY, Decimal(3), NOW)
+    assert found is not None
+    assert found.as_of == ago(60)
+
+
+def test_without_a_book_the_adverse_move_is_told_alone():
+    facts = with_minutes()
+    facts.received(Part.DEPTH, NOW - MOVES_KEPT - timedelta(seconds=1), 0)
+    found = facts.slippage(Side.BUY, Decimal(3), NOW)
+    assert found is not None
+    assert (found.expected_bps, found.book_bps, found.as_of) == (None, None, ago(20))
+    assert {each.quantity for each in facts.slippage_forecasts(NOW)} == {None}
+
+
+def test_spread_and_depth_are_ranked_in_their_own_past():
+    facts = with_minutes()
+    for n in range(30):
+        facts.books.note(NOW - timedelta(hours=n), BOOK, DEPTH_BAND)
+    found = facts.condition(NOW, a_market())
+    assert found is not None
+    assert (found.spread_rank, found.depth_rank) == (Decimal("0.5"), Decimal("0.5"))
+
+
+def test_what_a_long_pays_in_a_day_is_told_with_the_temperature():
+    facts = everything()
+    facts.stamps_a_day = 3
+    found = facts.condition(NOW, a_market())
+    assert found is not None
+    assert found.funding_a_day == Decimal("0.0003")
+    without = facts.condition(NOW, a_market(None))
+    assert without is not None
+    assert without.funding_a_day is None

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.signals.temperature import FUNDINGS_NEEDED, INTERESTS_NEEDED, leverage_temperature, rank
+from proxy.signals.temperature import (
+    FUNDINGS_NEEDED,
+    INTERESTS_NEEDED,
+    carry_a_day,
+    described,
+    leverage_temperature,
+    rank,
+    stamps_a_day,
+)
 
 RATES = [n / 100_000 for n in range(-50, 51)]
 INTERESTS = [float(n) for n in range(1_000, 1_101)]
@@ -56,3 +66,33 @@ def test_it_lies_between_nothing_and_one_whatever_the_order(rate, rates, interes
     source.shuffle(rates)
     source.shuffle(interests)
     assert leverage_temperature(rate, rates, interest, interests) == found
+
+
+@pytest.mark.parametrize(("hours", "often"), [(8, 3), (4, 6), (1, 24)])
+def test_how_often_funding_is_charged_is_seen_in_the_last_charges(hours: int, often: float):
+    times = [n * 8 * 3_600_000 for n in range(50)]
+    times += [times[-1] + n * hours * 3_600_000 + n % 3 for n in range(1, 12)]
+    assert stamps_a_day(times) == often
+
+
+@pytest.mark.parametrize("times", [[], [5], [5, 5]])
+def test_one_charge_has_no_interval(times: list[int]):
+    assert stamps_a_day(times) is None
+
+
+@pytest.mark.parametrize(
+    ("notional", "funding", "carry"), [(10_000, "0.0003", "-3"), (-10_000, "0.0003", "3"), (10_000, "-0.0003", "3")]
+)
+def test_longs_pay_a_positive_rate_and_shorts_receive_it(notional: int, funding: str, carry: str):
+    assert carry_a_day(Decimal(notional), Decimal(funding)) == Decimal(carry)
+
+
+def test_it_is_described_from_0_to_100_with_its_carry_and_as_no_prediction():
+    said = described(Decimal("0.874"), Decimal("0.0003"), Decimal(-10_000))
+    assert said == (
+        "leverage temperature 87 of 100; longs pay 0.0300% of notional a day; this short receives 3.00 a day "
+        "(no measured predictive value; policy input)"
+    )
+    assert described(Decimal("0.874"), None) == (
+        "leverage temperature 87 of 100 (no measured predictive value; policy input)"
+    )

@@ -34,8 +34,8 @@ def test_what_is_gone_is_not_known_any_more():
 
 def test_a_view_is_of_what_was_told():
     known = documents()
-    told = {key: Document() for key in known.concerning("demo", "venue")}
+    told = {key: Document() for key in known.concerning("demo", "venue", "bot")}
     told[ACCOUNT] = known.told(Document(), ACCOUNT, "2", "2", decode)
     known.told(Document(), ACCOUNT, "1", "1", decode)
-    assert known.view("demo", "venue", told).account.version == 2
+    assert known.view("demo", "venue", "bot", told=told).account.version == 2
     assert known.view("demo", "venue").account.version == 1

@@ -213,6 +213,33 @@ def test_stages_may_be_left_out(settings, score, expected):
     assert code(just_sent().scored(score), rule=StagedResponse(**settings)) == expected
 
 
+def test_the_order_itself_counts_when_it_is_the_most_unusual():
+    world = an_account().used_to(any_size="40000 80000 160000")
+    found = breach(world, a_buy("BTCUSDT", "2"), replace(RULE, reduce_at=Decimal("0.7")))
+    assert (found.code, found.observed) == ("ANOMALY_REDUCE_ONLY", "0.78")
+    assert found.message == (
+        "anomaly score of this order is 0.78 (size 100000.00 is above 80000.00); only exits and cancels pass"
+    )
+
+
+def test_the_order_itself_counts_no_less_than_it_did_for_the_next_one():
+    rule, world = replace(RULE, reduce_at=Decimal("0.7")), an_account().used_to(any_size="40000 80000 160000")
+    snapshot = world.snapshot
+    orders = [a_buy("BTCUSDT", quantity) for quantity in ("0.1", "2", "0.1")]
+    assert [rule.check(order, snapshot) is not None for order in orders] == [False, True, False]
+    assert [each.value for each in rule.measure(orders[1], snapshot)][:2] == ["0.78", "reduce"]
+
+
+def test_a_higher_published_score_counts_before_the_order_s():
+    world = an_account().used_to(any_size="40000 80000 160000").scored(0.96)
+    assert breach(world, a_buy("BTCUSDT", "2")).message.startswith("anomaly score of bot:demo-bot is 0.96")
+
+
+def test_where_the_bot_does_not_count_its_order_does_not_either():
+    rule = StagedResponse(reduce_at=Decimal("0.5"), of=(ScoreLevel.DESK,))
+    assert code(an_account().used_to(any_size="1 2 3"), rule=rule) is None
+
+
 def test_a_report_refuses_nothing():
     rule = replace(RULE, enforcement=Enforcement.REPORT)
     decision = judged(ENTRY, an_account().scored(1.0), rule)

@@ -188,13 +188,29 @@ def test_the_venue_must_say_it_of_the_same_symbol() -> None:
     assert KILL not in actions(evidence, 6)
 
 
-def test_a_forecast_counts_instead_of_the_distance_where_there_is_one() -> None:
+def test_a_forecast_and_the_distance_count_each_for_itself() -> None:
     stated = ForecastSeen(as_of=NOW, probability=Decimal("0.20"), symbol="BTCUSDT")
     assert actions(near("0.30", "0.04", forecast=stated))[-1] is KILL
-    low = replace(stated, probability=Decimal("0.01"))
-    assert actions(near("0.001", "0.001", forecast=low))[-1] is NONE
-    old = replace(low, as_of=NOW - timedelta(minutes=5))
-    assert actions(near("0.001", "0.001", forecast=old))[-1] is KILL
+    assert actions(near("0.30", "0.04", forecast=replace(stated, probability=Decimal("0.05"))))[-1] is REDUCE
+    old = replace(stated, as_of=NOW - timedelta(minutes=5))
+    assert actions(near("0.30", "0.04", forecast=old))[-1] is NONE
+
+
+def test_a_low_forecast_does_not_silence_a_short_distance() -> None:
+    low = ForecastSeen(as_of=NOW, probability=Decimal("0.01"), symbol="ETHUSDT")
+    assert actions(near("0.001", "0.001", forecast=low))[-1] is KILL
+    only_sigmas = replace(SETTINGS, liquidation_probability_reduce=None, liquidation_probability_kill=None)
+    assert actions(near("0.001", "0.001", forecast=low), 6, only_sigmas)[-1] is KILL
+    only_forecasts = replace(SETTINGS, liquidation_sigmas_reduce=None, liquidation_sigmas_kill=None)
+    assert actions(near("0.001", "0.001", forecast=low), 6, only_forecasts)[-1] is NONE
+    assert actions(near("0.001", "0.001"), 6, only_forecasts)[-1] is NONE
+
+
+def test_the_second_source_must_say_it_of_the_symbol_that_reached_the_limit() -> None:
+    other = ForecastSeen(as_of=NOW, probability=Decimal("0.20"), symbol="ETHUSDT")
+    assert KILL not in actions(near("0.30", "0.01", forecast=other), 6)
+    account = replace(other, symbol="")
+    assert KILL in actions(near("0.30", "0.01", forecast=account), 6)
 
 
 def unread(seconds: float, reading: AccountSeen | None, *legs: LegSeen) -> Evidence:

@@ -93,8 +93,9 @@ def test_a_forecast_of_another_kind_is_none():
             HOLDING.forecasting("liquidation", 0.01).forecasting("liquidation", 0.01, seconds_ago=400),
             "the forecast is 400 s old",
         ),
+        (HOLDING.forecasting("liquidation", 0.01, reliable=False), "the forecast is unreliable"),
     ],
-    ids=["no record", "none stated", "old", "one of two is old"],
+    ids=["no record", "none stated", "old", "one of two is old", "unreliable"],
 )
 def test_an_absent_or_old_forecast_passes_unless_the_policy_says_otherwise(world, lack):
     assert breach(world) is None
@@ -138,6 +139,10 @@ def test_an_old_forecast_beside_a_fresh_one_does_not_hide_it():
             HOLDING.forecasting("liquidation", 0.00001, seconds_ago=-7),
             [("forecast", "fresh", ""), ("forecast_age", "7", "s"), ("probability", "0.00001", "")],
         ),
+        (
+            HOLDING.forecasting("liquidation", 0.012, reliable=False),
+            [("forecast", "unreliable", ""), ("forecast_age", "0", "s"), ("probability", "0.012", "")],
+        ),
     ],
 )
 def test_what_was_known_is_recorded_with_its_age(world, expected):
@@ -154,6 +159,10 @@ def test_a_forecast_for_the_symbol_is_written_down():
 def test_a_probability_that_is_no_number_refuses():
     decision = judged(ENTRY, HOLDING.forecasting("liquidation", float("nan")), RULE)
     assert [breach.code for breach in decision.breaches] == ["RULE_FAILED"]
+
+
+def test_an_unreliable_forecast_above_the_limit_refuses_all_the_same():
+    assert breach(HOLDING.forecasting("liquidation", 0.9, reliable=False)).code == "LIQUIDATION_PROBABILITY_ABOVE_LIMIT"
 
 
 def test_size_is_not_the_matter():

@@ -124,8 +124,9 @@ def test_an_amend_counts_as_the_larger_of_both_orders():
         (an_account(), "no forecast is known"),
         (forecast(0.01, seconds_ago=61), "the forecast is 61 s old"),
         (forecast(0.01, forecast(0.01), seconds_ago=70), "the forecast is 70 s old"),
+        (forecast(0.01, reliable=False), "the forecast is unreliable"),
     ],
-    ids=["none", "old", "one of two is old"],
+    ids=["none", "old", "one of two is old", "unreliable"],
 )
 def test_an_absent_or_old_forecast_passes_unless_the_policy_says_otherwise(world, lack):
     assert breach(world) is None
@@ -135,6 +136,10 @@ def test_an_absent_or_old_forecast_passes_unless_the_policy_says_otherwise(world
         f"what an order of BTCUSDT would cost ({lack}) is not known now",
     )
     assert judged(ENTRY, world, STRICT).headroom == 0
+
+
+def test_an_unreliable_forecast_above_the_limit_refuses_all_the_same():
+    assert breach(forecast(0.9, reliable=False)).code == "SLIPPAGE_PROBABILITY_ABOVE_LIMIT"
 
 
 def test_what_was_known_is_recorded_with_its_age():

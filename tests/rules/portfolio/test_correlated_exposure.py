@@ -217,6 +217,32 @@ def test_a_hedge_earns_its_credit_by_what_was_measured():
     )
 
 
+def squared_live(rule, world):
+    exposures = list(worst_case(world.snapshot).values())
+    return rule.squared(exposures, world.conditions.correlations, world.conditions.correlation_bands)
+
+
+def test_the_same_side_counts_by_the_upper_end_of_the_band_and_never_below_the_floor():
+    world = TWO_LONGS.correlating(BTCUSDT__ETHUSDT="0.5").within_bands(BTCUSDT__ETHUSDT=("0.1", "0.75"))
+    assert squared_live(a_rule(**LIVE), world) == Decimal(50_000) ** 2 * Decimal("3.5")
+    assert squared_live(a_rule(**{**LIVE, "stress_floor": Decimal("0.9")}), world) == Decimal(50_000) ** 2 * Decimal(
+        "3.8"
+    )
+
+
+@pytest.mark.parametrize(("lower", "left"), [("0.25", "1.5"), ("0", "2"), ("-0.25", "2.5")])
+def test_a_hedge_earns_its_credit_by_the_lower_end_of_the_band(lower, left):
+    world = an_account().long("BTCUSDT", "1").short("ETHUSDT", "20").correlating(BTCUSDT__ETHUSDT="0.5")
+    world = world.within_bands(BTCUSDT__ETHUSDT=(lower, "0.75"))
+    assert squared_live(a_rule(**LIVE), world) == Decimal(50_000) ** 2 * Decimal(left)
+
+
+def test_a_band_that_is_too_old_goes_with_its_correlation():
+    world = TWO_LONGS.correlating(BTCUSDT__ETHUSDT="0", seconds_ago=61)
+    world = world.within_bands(BTCUSDT__ETHUSDT=("0", "0"))
+    assert observed(a_rule(**LIVE), world) == "150000.00"
+
+
 def test_conditions_without_correlations_leave_the_policy_s():
     for world in (TWO_LONGS, TWO_LONGS.in_conditions("BTCUSDT")):
         assert observed(a_rule(**LIVE), world) == "150000.00"

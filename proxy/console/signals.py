@@ -1,0 +1,110 @@
+"""The signals at the control door: everything for machines, and the page with the reliability diagrams for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+
+from proxy.console.answers import Json, Refusal
+from proxy.console.asking import read
+from proxy.console.bodies import read_query
+from proxy.console.diagrams import Diagram, diagrams_of
+from proxy.console.door import Door
+from proxy.console.plane import ControlPlane
+from proxy.console.rendering import Rendering
+from proxy.console.signals_plane import ForecastView, SignalsView
+from proxy.signals.scoreboard.card import Card
+
+FORECASTS_SHOWN: Final = 120
+CARDS_SHOWN: Final = 60
+"""Of more than that a symbol has to be chosen."""
+
+_WORST_FIRST: Final = {"unreliable": 0, "reliable": 1, "cold": 2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownCard:
+    """A card with its pictures."""
+
+    card: Card
+    diagrams: Sequence[Diagram]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalsPage:
+    """What the page shows: ``*_left_out`` count what it has no room for, ``unreliable`` the cards with the mark."""
+
+    view: SignalsView
+    symbol: str
+    symbols: Sequence[str]
+    unreliable: int
+    forecasts: Sequence[ForecastView]
+    forecasts_left_out: int
+    cards: Sequence[ShownCard]
+    cards_left_out: int
+
+
+class SignalsDoor:
+    """One method a route."""
+
+    def __init__(self, plane: ControlPlane, door: Door, render: Rendering) -> None:
+        self._plane = plane
+        self._door = door
+        self._render = render
+
+    def router(self) -> APIRouter:
+        """The routes."""
+        routes = APIRouter()
+        routes.add_api_route("/api/signals", self.told, methods=["GET"])
+        routes.add_api_route("/signals", self.page, methods=["GET"], response_model=None)
+        return routes
+
+    async def told(self, request: Request) -> Json:
+        """Every forecast, card and score; with ``symbol`` only what is about it."""
+        self._door.caller(request)
+        symbol = read_query(request, ("symbol",)).get("symbol")
+        view = await read(self._plane.signals.signals())
+        return Json(view if symbol is None else _of(view, symbol))
+
+    async def page(self, request: Request) -> Response:
+        """The page. Whoever is not signed in is sent to do so."""
+        try:
+            session = self._door.person(request)
+        except Refusal:
+            return RedirectResponse("/sign-in", status_code=303)
+        symbol = read_query(request, ("symbol",)).get("symbol", "")
+        view = await read(self._plane.signals.signals())
+        return self._render.page("signals.html", session=session, shown=shown(view, symbol))
+
+
+def shown(view: SignalsView, symbol: str = "") -> SignalsPage:
+    """The page's content: what is unreliable first, liquidations before all else, within bounds."""
+    named = {each.symbol for each in view.forecasts} | {each.symbol for each in view.cards}
+    symbols = sorted(named - {""})
+    of = _of(view, symbol) if symbol else view
+    forecasts = sorted(of.forecasts, key=lambda each: each.signal != "liquidation")
+    cards = sorted(of.cards, key=lambda each: _WORST_FIRST[each.status])
+    return SignalsPage(
+        view=of,
+        symbol=symbol if symbol in symbols else "",
+        symbols=symbols,
+        unreliable=sum(each.status == "unreliable" for each in view.cards),
+        forecasts=forecasts[:FORECASTS_SHOWN],
+        forecasts_left_out=max(len(forecasts) - FORECASTS_SHOWN, 0),
+        cards=[ShownCard(card=each, diagrams=diagrams_of(each)) for each in cards[:CARDS_SHOWN]],
+        cards_left_out=max(len(cards) - CARDS_SHOWN, 0),
+    )
+
+
+def _of(view: SignalsView, symbol: str) -> SignalsView:
+    return replace(
+        view,
+        forecasts=[each for each in view.forecasts if each.symbol == symbol],
+        told=[each for each in view.told if each.symbol in ("", symbol)],
+        cards=[each for each in view.cards if each.symbol == symbol],
+        temperatures=[each for each in view.temperatures if each.symbol == symbol],
+    )

@@ -1,0 +1,1 @@
+"""The private parts of ``proxy.signals.barrier``: bars to hours, hours to volatility, volatility to probabilities."""

@@ -1,0 +1,102 @@
+"""The audit's records as the events that the anomaly score reads. No state but which orders are waited for.
+
+Entries and amends count, and cancels for the churn they make; exits are never held against a bot, nor what the
+score's own rule refused: a bot that is slowed down would be slowed for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from proxy.signals.evidence.event import OrderEvent
+from proxy.store.codec import build_command, build_decision, build_snapshot
+from rules.decision import Decision, Verdict
+from rules.exposure import held_order, order_value
+from rules.flow.staged_response import StagedResponse
+from rules.model import AmendOrder, CancelOrder, Command, Intent, PlaceOrder, Side
+from rules.snapshot import Snapshot
+
+WAITED_FOR_MAX: Final = 4_096
+BPS: Final = 10_000.0
+
+
+class OrderStream:
+    """Reads decisions and the outcomes of those that were entries."""
+
+    def __init__(self) -> None:
+        self._waited_for: dict[str, None] = {}
+
+    def read(self, record: Mapping[str, Any]) -> list[OrderEvent]:
+        """The events in one record; none in what is of another kind, or cannot be read."""
+        if record.get("kind") == "outcome":
+            return self._outcome(record)
+        if record.get("kind") != "decision":
+            return []
+        found = decided(record)
+        if any(event.type in ("new", "amend") and event.rejected is None for event in found):
+            self._waited_for[str(record.get("id"))] = None
+            if len(self._waited_for) > WAITED_FOR_MAX:
+                del self._waited_for[next(iter(self._waited_for))]
+        return found
+
+    def _outcome(self, record: Mapping[str, Any]) -> list[OrderEvent]:
+        if self._waited_for.pop(str(record.get("id")), self) is self:
+            return []
+        try:
+            sent = datetime.fromisoformat(record["sent_at"]).timestamp()
+            answered = datetime.fromisoformat(record["answered_at"]).timestamp()
+        except (KeyError, TypeError, ValueError):
+            return []  # The archive keeps unreadable records; there is nothing to learn from them.
+        result = record.get("result")
+        rejected = None if result not in ("ACCEPTED", "REJECTED") else result == "REJECTED"
+        return [OrderEvent(ts=answered, type="answer", round_trip_ms=1000.0 * (answered - sent), rejected=rejected)]
+
+
+def decided(record: Mapping[str, Any]) -> list[OrderEvent]:
+    """The entries, amends and cancels of one decision record."""
+    try:
+        snapshot = build_snapshot({**record["snapshot"], "account": None, "instruments": {}})
+        decisions = [build_decision(decision) for decision in record["decisions"]]
+        commands = [build_command(command) for command in record["commands"]]
+    except (KeyError, TypeError, ValueError, msgspec.ValidationError):
+        return []
+    events = (_event(each, verdict, snapshot) for each, verdict in zip(commands, decisions, strict=False))
+    return [event for event in events if event is not None]
+
+
+def _event(command: Command, decision: Decision, snapshot: Snapshot) -> OrderEvent | None:
+    at = snapshot.now.timestamp()
+    if isinstance(command, CancelOrder):
+        return OrderEvent(ts=at, type="cancel", symbol=command.symbol or "")
+    if decision.intent is not Intent.ENTRY or not isinstance(command, PlaceOrder | AmendOrder):
+        return None
+    held = held_order(command, snapshot)
+    return OrderEvent(
+        ts=at,
+        type="new" if isinstance(command, PlaceOrder) else "amend",
+        symbol=command.symbol,
+        side=command.side.value.lower(),
+        notional=float(order_value(held, snapshot)) if held is not None else None,
+        distance_bps=_distance(command, snapshot),
+        rejected=_refused(decision),
+    )
+
+
+def _refused(decision: Decision) -> bool | None:
+    """Whether it was refused for what it was; ``None`` while the venue has the word, or the score itself refused."""
+    if decision.verdict is not Verdict.DENY:
+        return None
+    return None if all(each.rule_id == StagedResponse.rule_id for each in decision.breaches) else True
+
+
+def _distance(command: PlaceOrder | AmendOrder, snapshot: Snapshot) -> float | None:
+    """Basis points from the mark, positive where the order gives away more than the mark; ``None`` without a price."""
+    market = snapshot.markets.get(command.symbol)
+    if market is None or command.price is None or market.mark_price <= 0:
+        return None
+    above = BPS * (float(command.price / market.mark_price) - 1.0)
+    return above if command.side is Side.BUY else -above

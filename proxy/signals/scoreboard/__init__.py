@@ -1,0 +1,1 @@
+"""How well the forecasts have held: each is written down as it was stated, and scored once its outcome is known."""

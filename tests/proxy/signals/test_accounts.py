@@ -1,0 +1,196 @@
+"""From an account as the guard knows it to the forecasts that its rules read, and how old these are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from proxy.signals.accounts import AccountOdds
+from proxy.signals.bars import HOUR_S
+from proxy.signals.hours import HourFeed
+from proxy.signals.legs import book_of
+from proxy.signals.shelf import Shelf
+from proxy.signals.symbol_forecast import SymbolForecast
+from rules.facts import AccountRecord
+from rules.instrument import MarginTier
+from rules.market.liquidation_forecast import LiquidationForecast
+from rules.snapshot import Account
+from tests.proxy.signals.books import Learner, some_bars
+from tests.rules.builders import NOW, World, a_buy, a_close, an_account, an_instrument, codes, judged
+
+TIERS = (
+    MarginTier(
+        notional_floor=Decimal(0),
+        notional_cap=Decimal(10_000_000),
+        leverage_max=Decimal(100),
+        maintenance_rate=Decimal("0.01"),
+        maintenance_amount=Decimal(0),
+    ),
+)
+HOUR = int(NOW.timestamp()) // HOUR_S * HOUR_S
+
+
+@dataclass
+class Prices:
+    markets: dict[str, Any]
+    instruments: dict[str, Any]
+
+
+def with_price(account: Account, symbol: str, price: str | None) -> Account:
+    legs = tuple(
+        replace(leg, liquidation_price=None if price is None else Decimal(price)) if leg.symbol == symbol else leg
+        for leg in account.positions
+    )
+    return replace(account, positions=legs)
+
+
+class House:
+    """A world, hours of its symbols, and what works its accounts out."""
+
+    def __init__(self, world: World, data_dir: Path, *, hours: int = 1_000, at: datetime = NOW) -> None:
+        self.world = world
+        self.at = at
+        self.broken: set[tuple[str, int]] = set()
+        self.feed = HourFeed(
+            reads=cast("Any", None),
+            shelf=Shelf(data_dir, "venue"),
+            warm=(),
+            make=Learner,
+            remake=Learner.of,
+            now=lambda: self.at,
+            clock_offset_ms=lambda: 0,
+        )
+        for seed, symbol in enumerate(world.markets):
+            found = self.feed.known[symbol] = SymbolForecast(symbol, Learner(), self.feed.history)
+            for bar in some_bars(hours, until=HOUR, price=float(world.markets[symbol].mark_price), seed=seed):
+                found.feed(bar)
+        instruments = {symbol: an_instrument(symbol, tiers=TIERS) for symbol in world.markets}
+        self.odds = AccountOdds(
+            feed=self.feed,
+            prices=Prices(dict(world.markets), instruments),
+            has_held=lambda symbol, horizon_h: (symbol, horizon_h) not in self.broken,
+            now=lambda: self.at,
+        )
+
+    async def forecasts(self, account: Account | None = None):
+        account = account or self.world.account
+        assert account is not None
+        await self.odds.work_out([account])
+        return self.odds.forecasts(account.name)
+
+
+def leveraged(price: str | None = "48500") -> World:
+    """Two bitcoin on 5,000 of balance, liquidated 3 % below the mark."""
+    world = an_account().worth("5000").long("BTCUSDT", "2")
+    assert world.account is not None
+    return replace(world, account=with_price(world.account, "BTCUSDT", price))
+
+
+async def test_a_leveraged_leg_is_forecast_for_every_horizon_and_so_is_the_account(tmp_path):
+    world = leveraged().marked("BTCUSDT", "50000", next_funding_at=NOW + timedelta(hours=6, minutes=30))
+    found = await House(world, tmp_path).forecasts()
+    assert [(each.symbol, each.horizon_s) for each in found] == [
+        ("BTCUSDT", 3_600),
+        ("BTCUSDT", 28_800),
+        ("BTCUSDT", 86_400),
+        ("BTCUSDT", 23_400),
+        ("", 3_600),
+        ("", 28_800),
+        ("", 86_400),
+        ("", 23_400),
+    ]
+    leg, account = found[:3], found[4:7]
+    assert [each.probability for each in leg] == sorted(each.probability for each in leg)
+    assert all(whole.probability >= part.probability for whole, part in zip(account, leg, strict=True))
+    assert leg[1].probability > 0.05
+    assert all(each.as_of == NOW for each in found)
+
+
+async def test_the_rule_refuses_an_entry_on_it_and_lets_the_way_out_pass(tmp_path):
+    world = leveraged()
+    stated = await House(world, tmp_path).forecasts()
+    seen = replace(world, record=AccountRecord(account="demo", version=1, as_of=NOW, forecasts=stated))
+    rule = LiquidationForecast(probability_max=Decimal("0.05"))
+    assert codes(judged(a_buy("BTCUSDT", "0.1"), seen, rule)) == ["LIQUIDATION_PROBABILITY_ABOVE_LIMIT"]
+    assert codes(judged(a_buy("ETHUSDT", "0.1"), seen, rule)) == ["LIQUIDATION_PROBABILITY_ABOVE_LIMIT"]
+    assert codes(judged(a_close("BTCUSDT"), seen, rule)) == []
+
+
+async def test_it_is_as_old_as_the_oldest_of_what_it_rests_on(tmp_path):
+    old_account, old_marks = leveraged().surveyed(400), leveraged().marked("BTCUSDT", "50000", seconds_ago=400)
+    for world in (old_account, old_marks):
+        (first, *_) = await House(world, tmp_path).forecasts()
+        assert first.as_of == NOW - timedelta(seconds=400)
+    # The hour that ended at ten is still not here at a quarter past: from five past on the forecasts grow old.
+    late = NOW + timedelta(minutes=45)
+    fresh = leveraged().marked("BTCUSDT", "50000", seconds_ago=-2_700).surveyed(-2_700)
+    (first, *_) = await House(fresh, tmp_path, at=late).forecasts()
+    assert first.as_of == late - timedelta(minutes=10)
+
+
+async def test_nothing_is_stated_without_a_leg_or_without_hours_of_one(tmp_path):
+    house = House(an_account(), tmp_path)
+    assert await house.forecasts() == ()
+    del house.feed.known["BTCUSDT"]
+    assert await house.forecasts(leveraged().account) == ()
+
+
+async def test_an_account_that_is_gone_is_forgotten(tmp_path):
+    house = House(leveraged(), tmp_path)
+    assert await house.forecasts()
+    await house.odds.work_out([])
+    assert house.odds.forecasts("demo") == ()
+    assert house.odds.legs_of("BTCUSDT") == []
+
+
+async def test_what_has_not_held_is_not_reliable_and_neither_is_what_rests_on_it(tmp_path):
+    house = House(leveraged().long("ETHUSDT", "1"), tmp_path)
+    assert all(each.reliable for each in await house.forecasts())
+    house.broken = {("BTCUSDT", 8)}
+    broken = {(each.symbol, each.horizon_s) for each in house.odds.forecasts("demo") if not each.reliable}
+    assert broken == {("BTCUSDT", 28_800), ("", 28_800)}
+
+
+async def test_young_symbols_are_cold_and_nobody_is_to_rely_on_them(tmp_path):
+    house = House(leveraged(), tmp_path, hours=100)
+    assert not any(each.reliable for each in await house.forecasts())
+    found = house.odds.found["demo"].forecast
+    assert found.cold and found.legs[0].cold
+
+
+def test_a_book_has_distances_of_the_venue_and_where_it_has_none_the_guards_own():
+    world = leveraged()
+    instruments = {symbol: an_instrument(symbol, tiers=TIERS) for symbol in world.markets}
+    assert world.account is not None
+    by_venue = book_of(world.account, world.markets, instruments).legs[0]
+    assert by_venue.distance == pytest.approx(0.03)
+    own = book_of(with_price(world.account, "BTCUSDT", None), world.markets, instruments).legs[0]
+    # 5,000 behind 100,000 of which 1 % must stay: 4,000 / 99,000.
+    assert own.distance == own.together == pytest.approx(4_000 / 99_000)
+    never = book_of(with_price(world.account, "BTCUSDT", "0"), world.markets, instruments).legs[0]
+    assert never.distance is None
+    moved = book_of(world.account, world.marked("BTCUSDT", "49000").markets, instruments)
+    assert moved.legs[0].distance == pytest.approx(0.5 / 49) and moved.balance == pytest.approx(3_000)
+
+
+def test_shorts_look_upwards_and_isolated_legs_stand_alone():
+    world = an_account().worth("5000").short("BTCUSDT", "1").isolating("ETHUSDT", "-10", margin="2000")
+    instruments = {symbol: an_instrument(symbol, tiers=TIERS) for symbol in world.markets}
+    account = with_price(with_price(world.account, "BTCUSDT", "52000"), "ETHUSDT", "2600")
+    short, isolated = book_of(account, world.markets, instruments).legs
+    assert (short.is_long, short.distance) == (False, pytest.approx(0.04))
+    assert (isolated.isolated, isolated.backing) == (True, 2_000)
+    assert book_of(account, world.markets, instruments).balance == pytest.approx(3_000)
+    assert short.after(0.1)[0] == pytest.approx(-5_000) and short.after(0.1)[1] == pytest.approx(550)
+
+
+def test_without_margin_tiers_the_venues_price_still_counts():
+    world = leveraged()
+    assert world.account is not None
+    (leg,) = book_of(world.account, world.markets, {}).legs
+    assert (leg.distance, leg.together, leg.tiers) == (pytest.approx(0.03), None, None)

@@ -1,0 +1,133 @@
+"""The audit's records as the events that the score reads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from proxy.gate.recording import Subject
+from proxy.signals.order_stream import OrderStream, decided
+from proxy.store.codec import dump, load
+from rules.engine import decide_batch
+from rules.facts import Score
+from rules.flow.staged_response import StagedResponse
+from rules.order.max_order_value import MaxOrderValue
+from tests.rules.builders import NOW, a_buy, a_cancel, a_policy, a_sell, an_account
+
+SUBJECT = Subject(
+    decision_id="d",
+    desk="desk",
+    bot="demo-bot",
+    account="demo",
+    venue="binanceusdm",
+    key_hint="1234",
+    route="POST /fapi/v1/order",
+)
+
+
+def a_record(*commands, rules=(), bot="demo-bot", score=0.0, decision_id="d"):
+    """A decision's record, as the warden reads it from the stream."""
+    snapshot = replace(an_account().long("BTCUSDT", "2").snapshot, scores={f"bot:{bot}": Score(value=score)}, bot=bot)
+    decisions = decide_batch(commands, snapshot, a_policy(*rules))
+    subject = replace(SUBJECT, bot=bot, decision_id=decision_id)
+    return load(dump(subject.decision(snapshot, "1", commands, decisions, withheld={})))
+
+
+def an_outcome(result, *, after_ms=80, decision_id="d"):
+    subject = replace(SUBJECT, decision_id=decision_id)
+    record = subject.outcome(result, sent_at=NOW, answered_at=NOW + timedelta(milliseconds=after_ms))
+    return load(dump(record))
+
+
+def test_an_entry_is_seen_with_its_worth_and_its_distance_from_the_mark():
+    (seen,) = decided(a_record(a_buy("BTCUSDT", "1", "49500")))
+    assert (seen.ts, seen.type, seen.symbol, seen.side) == (NOW.timestamp(), "new", "BTCUSDT", "buy")
+    assert (seen.notional, seen.rejected) == (50_000, None)
+    assert seen.distance_bps == pytest.approx(-100)
+
+
+def test_the_distance_is_signed_to_the_aggressive_side():
+    (buy,) = decided(a_record(a_buy("BTCUSDT", "1", "50500")))
+    (sell,) = decided(a_record(a_sell("BTCUSDT", "5", "49500")))
+    assert buy.distance_bps == pytest.approx(100)
+    assert sell.distance_bps == pytest.approx(100)
+
+
+def test_a_market_order_has_no_distance():
+    (seen,) = decided(a_record(a_buy("BTCUSDT", "1")))
+    assert seen.distance_bps is None
+
+
+def test_a_refused_entry_is_seen_as_rejected():
+    (seen,) = decided(a_record(a_buy("BTCUSDT", "1"), rules=[MaxOrderValue(limit=Decimal(1))]))
+    assert seen.rejected is True
+
+
+def test_what_the_score_itself_refused_is_not_held_against_the_bot():
+    rules = [StagedResponse(reduce_at=Decimal("0.5"))]
+    (seen,) = decided(a_record(a_buy("BTCUSDT", "1"), rules=rules, score=0.9))
+    assert seen.rejected is None
+
+
+def test_exits_are_never_held_against_a_bot_and_cancels_count_as_cancels():
+    seen = decided(a_record(a_sell("BTCUSDT", "1", reduce_only=True), a_cancel()))
+    assert [event.type for event in seen] == ["cancel"]
+
+
+def test_the_venue_s_answer_to_an_entry_is_seen_with_its_round_trip():
+    stream = OrderStream()
+    stream.read(a_record(a_buy("BTCUSDT", "1")))
+    (seen,) = stream.read(an_outcome("REJECTED"))
+    assert (seen.type, seen.rejected) == ("answer", True)
+    assert seen.round_trip_ms == pytest.approx(80, abs=0.01)
+    assert stream.read(an_outcome("REJECTED")) == []
+
+
+@pytest.mark.parametrize(("result", "rejected"), [("ACCEPTED", False), ("UNKNOWN", None)])
+def test_what_is_unknown_is_no_rejection(result, rejected):
+    stream = OrderStream()
+    stream.read(a_record(a_buy("BTCUSDT", "1")))
+    assert stream.read(an_outcome(result))[0].rejected is rejected
+
+
+def test_the_answer_to_an_exit_is_not_held_against_a_bot():
+    stream = OrderStream()
+    stream.read(a_record(a_sell("BTCUSDT", "1", reduce_only=True)))
+    assert stream.read(an_outcome("REJECTED")) == []
+
+
+def test_what_is_waited_for_is_bounded():
+    stream = OrderStream()
+    record = a_record(a_buy("BTCUSDT", "1"))
+    for number in range(5_000):
+        stream.read({**record, "id": str(number)})
+    assert stream.read(an_outcome("ACCEPTED", decision_id="0")) == []
+    assert len(stream.read(an_outcome("ACCEPTED", decision_id="4999"))) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"snapshot": None},
+        {"snapshot": {"now": "yesterday"}},
+        {"commands": [{"type": "Unheard"}]},
+        {"decisions": [{}]},
+        {"decisions": 5},
+    ],
+)
+def test_a_record_nobody_can_read_teaches_nothing(change):
+    assert OrderStream().read({**a_record(a_buy("BTCUSDT", "1")), **change}) == []
+
+
+@pytest.mark.parametrize("change", [{"sent_at": None}, {"answered_at": "soon"}])
+def test_an_outcome_nobody_can_read_teaches_nothing(change):
+    stream = OrderStream()
+    stream.read(a_record(a_buy("BTCUSDT", "1")))
+    assert stream.read({**an_outcome("ACCEPTED"), **change}) == []
+
+
+def test_other_records_are_nobody_s_orders():
+    assert OrderStream().read({"kind": "event", "id": "d"}) == []
