@@ -62,6 +62,12 @@ def test_a_price_is_judged_by_how_far_it_is_through_the_mark_or_away_from_it(com
     assert value(command, world) == expected
 
 
+def test_a_price_below_one_is_judged_as_any_and_against_a_mark_of_nothing_none():
+    world = an_account().used_to(through="0.005 0.02 0.1")
+    assert value(a_buy("DOGEUSDT", "1", "0.102"), world) == 0.78
+    assert value(a_buy("BTCUSDT", "1", "50000"), world.marked("BTCUSDT", "0")) == 0.0
+
+
 def test_a_price_is_told_with_its_direction():
     world = an_account().used_to(through="0.005 0.02 0.1", away="0.1 0.2 0.4")
     assert order_score(a_sell("BTCUSDT", "1", "49500"), world.snapshot).why == (

@@ -168,14 +168,15 @@ def test_of_two_legs_equally_near_either_is_told() -> None:
 def test_a_forecast_is_watched_by_its_own_limits_and_the_distance_by_its_own() -> None:
     by_distance = Triggers(liquidation_sigmas_reduce=Decimal(4), liquidation_sigmas_kill=Decimal(2))
     by_forecast = Triggers(liquidation_probability_reduce=Decimal("0.05"), liquidation_probability_kill=Decimal("0.2"))
-    stated = near("0.01", "0.01", forecast=ForecastSeen(as_of=NOW, probability=Decimal("0.9"), symbol="BTCUSDT"))
-    unstated = near("0.01", "0.01")
-    for settings, evidence in ((by_distance, unstated), (by_forecast, stated)):
-        assert [sign.met for sign in signs(evidence, settings)] == [True, True]
-    for settings, evidence in ((by_distance, stated), (by_forecast, unstated)):
-        assert list(signs(evidence, settings)) == []
+    likely = ForecastSeen(as_of=NOW, probability=Decimal("0.9"), symbol="BTCUSDT")
+    unlikely = replace(likely, probability=Decimal("0.01"))
+    assert [sign.met for sign in signs(near("0.01", "0.01"), by_distance)] == [True, True]
+    assert [sign.met for sign in signs(near("0.01", "0.01", forecast=unlikely), by_distance)] == [True, True]
+    assert [sign.met for sign in signs(near("0.30", "0.01", forecast=likely), by_forecast)] == [True, True]
+    assert [sign.met for sign in signs(near("0.30", "0.01", forecast=likely), by_distance)] == [False, False]
+    assert list(signs(near("0.01", "0.01"), by_forecast)) == []
     only_reduce = Triggers(liquidation_sigmas_reduce=Decimal(4))
-    assert [sign.action for sign in signs(unstated, only_reduce)] == [REDUCE]
+    assert [sign.action for sign in signs(near("0.01", "0.01"), only_reduce)] == [REDUCE]
 
 
 # What is not followed, orders nobody asked for, and anomalies.
