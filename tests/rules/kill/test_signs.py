@@ -179,6 +179,17 @@ def test_a_forecast_is_watched_by_its_own_limits_and_the_distance_by_its_own() -
     assert [sign.action for sign in signs(near("0.01", "0.01"), only_reduce)] == [REDUCE]
 
 
+def test_the_source_that_has_reached_its_limit_is_told_and_the_one_that_the_venue_confirms() -> None:
+    distance = "BTCUSDT is 1.00 hourly standard deviations from liquidation"
+    unlikely = near("0.01", None, forecast=ForecastSeen(as_of=NOW, probability=Decimal("0.01")))
+    assert shown(Trigger.LIQUIDATION, REDUCE, unlikely).reason == distance
+    unread = shown(Trigger.LIQUIDATION, KILL, unlikely)
+    assert (unread.met, unread.look, unread.reason.partition(",")[0]) == (None, True, distance)
+    other = ForecastSeen(as_of=NOW, probability=Decimal("0.9"), symbol="ETHUSDT")
+    confirmed = shown(Trigger.LIQUIDATION, KILL, near("0.01", "0.01", forecast=other))
+    assert (confirmed.met, confirmed.reason.partition(",")[0]) == (True, distance)
+
+
 # What is not followed, orders nobody asked for, and anomalies.
 
 
