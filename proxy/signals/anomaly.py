@@ -1,7 +1,7 @@
 """How unlike its own recent past an account's order flow is, as a rate: how often it would look like this by chance.
 
 ``score`` is -log10 of the expected false alarms a day: 0 is once a day, 1 once in ten days, and the same for every
-account. Nineteen kinds of evidence (``proxy.signals.evidence``) are each compared with the account's own ten-minute
+account. Twenty kinds of evidence (``proxy.signals.evidence``) are each compared with the account's own ten-minute
 maxima of the last ten days. Each kind may spend a fixed share of one false alarm a day, so all together keep to it,
 however many there are and whatever the account does all day. Ten minutes that alarmed are not learned from, until they
 are so many that they are the new normal.
@@ -39,7 +39,7 @@ GAP_MAX_S: Final = DAY_S
 NEW_NORMAL_DAYS: Final = 3.0
 """The memory of how many blocks of a kind were held out: after too many of them they are learned from."""
 
-TARGET: Final = 0.7
+TARGET: Final = 0.9
 """Weak alarms a day that the account's threshold is steered to; strong ones are a tenth of that, or incidents."""
 
 EASE_STEP: Final = 0.15

@@ -37,6 +37,7 @@ async def remembered(data_dir: Path, account: str, now: datetime) -> tuple[str, 
         watch=nobody,
         heart=nobody,
         leases=nobody,
+        scoreboard=nobody,
     )
     await remember_symbols(data_dir, desk, now)
     return attention.symbols(now.timestamp(), held=())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import asinh, exp, log, log1p, sinh
 from typing import Any, Final
 
@@ -23,6 +23,9 @@ FORGIVEN: Final = 0.5
 """What one accepted message leaves of a run of rejections."""
 
 ANSWERS_NEEDED: Final = 10
+IN_A_ROW: Final = 3
+"""One slow answer happens, and so does a run of answers that are a little slow: this many, all of them far slower, is
+another thing, and told sooner than a sum."""
 
 
 def distance_of(evidence: float) -> float:
@@ -40,6 +43,7 @@ class Answers:
     usual: float = 0.0
     spread: float = 0.5
     slow: float = 0.0
+    row: list[list[float]] = field(default_factory=list)
 
     def observe(self, event: OrderEvent, now: float, found: list[float]) -> None:
         """Write down the evidence of price and answer."""
@@ -63,6 +67,7 @@ class Answers:
             step = min(SLOW_STEP_MAX, surprise) - SLOW_FREE
             self.slow = max(0.0, self.slow * exp(-passed / SLOW_S) + step)
             found[Kind.LATENCY] = log1p(self.slow)
+            self._all_slow(round_trip - self.usual, found)
         self.answers += 1
         weight = max(LEARNING, 1.0 / self.answers)
         delta = round_trip - self.usual
@@ -73,6 +78,15 @@ class Answers:
             delta = min(limit, max(-limit, delta))
         self.usual += weight * delta
         self.spread = max(SPREAD_MIN, self.spread + weight * (1.25 * abs(delta) - self.spread))
+
+    def _all_slow(self, slower: float, found: list[float]) -> None:
+        """How many times slower (its logarithm) than usual each of the last few answers was, of one time."""
+        row = self.row
+        row.append([self.at, slower])
+        if len(row) > IN_A_ROW:
+            del row[0]
+        if len(row) == IN_A_ROW and self.at - row[0][0] <= SLOW_S:
+            found[Kind.ALL_SLOW] = max(0.0, min([each[1] for each in row]))
 
     def state(self) -> dict[str, Any]:
         """What is remembered as plain data."""

@@ -30,9 +30,10 @@ class Kind(IntEnum):
     AGGRESSIVE = 13
     PASSIVE = 14
     LATENCY = 15
-    REJECTS = 16
-    HOUR = 17
-    SYMBOL = 18
+    ALL_SLOW = 16
+    REJECTS = 17
+    HOUR = 18
+    SYMBOL = 19
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,22 +55,23 @@ class Weighing:
 
 
 WEIGHINGS: Final[dict[Kind, Weighing]] = {
-    Kind.BURST_1S: Weighing(budget=0.05, scale_min=0.35, cold_at=math.log(30)),
-    Kind.BURST_10S: Weighing(budget=0.05, scale_min=0.35, cold_at=math.log(80)),
-    Kind.BURST_60S: Weighing(budget=0.05, scale_min=0.3, cold_at=math.log(240)),
+    Kind.BURST_1S: Weighing(budget=0.04, scale_min=0.35, cold_at=math.log(30)),
+    Kind.BURST_10S: Weighing(budget=0.04, scale_min=0.35, cold_at=math.log(80)),
+    Kind.BURST_60S: Weighing(budget=0.04, scale_min=0.3, cold_at=math.log(240)),
     Kind.SAME_SIDE: Weighing(budget=0.04, scale_min=0.3, cold_at=math.log(25)),
     Kind.REPEATED: Weighing(budget=0.06, scale_min=0.3, cold_at=math.log(12)),
     Kind.FLIPS: Weighing(budget=0.03, scale_min=0.15),
     Kind.SHARP_FLIPS: Weighing(budget=0.06, scale_min=0.2, cold_at=math.log(12)),
     Kind.CHURN: Weighing(budget=0.03, scale_min=0.3, cold_at=math.log(30)),
-    Kind.TURNOVER: Weighing(budget=0.03, scale_min=0.25, rest=None),
+    Kind.TURNOVER: Weighing(budget=0.02, scale_min=0.25, rest=None),
     Kind.SIZE_UNUSUAL: Weighing(budget=0.06, scale_min=0.4, cold_at=14.0, rest=None),
     Kind.SIZE_LARGEST: Weighing(budget=0.08, scale_min=0.15, cold_at=math.log(20), rest=None),
     Kind.SIZE_ACCOUNT: Weighing(budget=0.05, scale_min=0.15, rest=None),
     Kind.CREEP: Weighing(budget=0.07, scale_min=0.25),
     Kind.AGGRESSIVE: Weighing(budget=0.05, scale_min=0.35, cold_at=math.asinh(500 / 25)),
     Kind.PASSIVE: Weighing(budget=0.05, scale_min=0.35, cold_at=math.asinh(3000 / 25)),
-    Kind.LATENCY: Weighing(budget=0.05, scale_min=0.25, cold_at=math.log1p(30)),
+    Kind.LATENCY: Weighing(budget=0.04, scale_min=0.25, cold_at=math.log1p(30)),
+    Kind.ALL_SLOW: Weighing(budget=0.05, scale_min=0.2, cold_at=math.log(20)),
     Kind.REJECTS: Weighing(budget=0.05, scale_min=0.3, cold_at=math.log(5)),
     Kind.HOUR: Weighing(budget=0.06, scale_min=0.3),
     Kind.SYMBOL: Weighing(budget=0.08, scale_min=0.1, new_normal=5.0),

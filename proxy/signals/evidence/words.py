@@ -62,7 +62,7 @@ def told(kind: Kind, x: float, most: float | None, event: OrderEvent, *, usual_m
             return f"price is {distance_of(x):,.0f} bps through the mark{on}{_at_most(most, distance_of)}"
         case Kind.PASSIVE:
             return f"price is {distance_of(x):,.0f} bps away from the mark{on}{_at_most(most, distance_of)}"
-        case Kind.LATENCY:
+        case Kind.LATENCY | Kind.ALL_SLOW:
             return f"the venue answers slowly: {event.round_trip_ms or 0:,.0f} ms, usually {usual_ms:,.0f} ms"
         case Kind.REJECTS:
             return _counted("rejections in quick succession", x, most)
