@@ -194,7 +194,8 @@ def _added(before: Exposure | None, order: HeldOrder, market: Market | None, hed
         gross = long_notional + short_notional
     else:
         gross = long_notional if long_notional >= short_notional else short_notional
-    return Exposure(symbol, long, short, long_notional, short_notional, low, high, gross, hedged)
+    # Past the constructor of named tuples, which is Python code: every order is added to two books.
+    return tuple.__new__(Exposure, (symbol, long, short, long_notional, short_notional, low, high, gross, hedged))
 
 
 def _exposure(symbol: str, total: Total, hedged: bool) -> Exposure:

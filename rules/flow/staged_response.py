@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, ClassVar, Final
 
 from rules.ages import seconds
@@ -27,7 +28,6 @@ class ScoreLevel(StrEnum):
 
 
 _BOT: Final = ScoreLevel.BOT
-_ACCOUNT: Final = ScoreLevel.ACCOUNT
 _ORDER: Final = "this order"
 _USUAL: Final = Score()
 _WAYS_OUT: Final = "reduce-only orders and cancels pass"
@@ -158,8 +158,8 @@ halt_at = 0.95
 
     def _highest(self, snapshot: Snapshot) -> tuple[str, Score]:
         highest, found = "", None
-        for each in self.of:
-            name = _named(each, snapshot)
+        account = snapshot.account.name if snapshot.account is not None else ""
+        for name in _names(self.of, snapshot.bot, account):
             score = snapshot.scores.get(name, _USUAL)
             if found is None or score.value > found.value:
                 highest, found = name, score
@@ -168,6 +168,8 @@ halt_at = 0.95
     def _stage(self, score: Score) -> str:
         """The name of the highest stage reached, empty below the first."""
         value = as_written(score.value)
+        if self.alert_at is not None and value < self.alert_at:
+            return ""  # No stage is lower.
         for name, at in (
             ("halt", self.halt_at),
             ("reduce", self.reduce_at),
@@ -179,13 +181,11 @@ halt_at = 0.95
         return ""
 
 
-def _named(level: ScoreLevel, snapshot: Snapshot) -> str:
-    """The name of a level's score in ``Snapshot.scores``."""
-    if level is _BOT:
-        return f"bot:{snapshot.bot}"
-    if level is _ACCOUNT:
-        return f"account:{snapshot.account.name if snapshot.account is not None else ''}"
-    return "desk"
+@lru_cache(maxsize=256)
+def _names(levels: tuple[ScoreLevel, ...], bot: str, account: str) -> tuple[str, ...]:
+    """The names of these levels' scores in ``Snapshot.scores``."""
+    named = {ScoreLevel.BOT: f"bot:{bot}", ScoreLevel.ACCOUNT: f"account:{account}", ScoreLevel.DESK: "desk"}
+    return tuple(named[level] for level in levels)
 
 
 def _shown(score: Score) -> str:

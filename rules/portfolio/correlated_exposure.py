@@ -189,6 +189,8 @@ memes = 5000
             limits.append(max(ZERO, self.limit_equity * margin_balance))
         if limits:
             yield "", None, min(limits)
+        if not self.clusters:
+            return
         for name in sorted([name for name, symbols in self.clusters.items() if symbol in symbols]):
             limit = self.cluster_limits.get(name, self.cluster_notional)
             if limit is not None:

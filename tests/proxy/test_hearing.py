@@ -115,6 +115,7 @@ async def told(record: dict[str, Any]) -> Deaf:
         watch=deaf,
         heart=deaf,
         leases=deaf,
+        scoreboard=deaf,
     )
     await Hearing(desk).hear([{"id": "1", "account": "main", **record}])
     heard: Deaf = deaf
