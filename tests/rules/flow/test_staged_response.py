@@ -213,6 +213,12 @@ def test_stages_may_be_left_out(settings, score, expected):
     assert code(just_sent().scored(score), rule=StagedResponse(**settings)) == expected
 
 
+def test_below_the_only_stage_nothing_but_the_score_is_written_down():
+    assert measured(an_account().scored(0.4), StagedResponse(halt_at=Decimal(1))) == [
+        ("anomaly", "0.40", "bot:demo-bot")
+    ]
+
+
 def test_the_order_itself_counts_when_it_is_the_most_unusual():
     world = an_account().used_to(any_size="40000 80000 160000")
     found = breach(world, a_buy("BTCUSDT", "2"), replace(RULE, reduce_at=Decimal("0.7")))
