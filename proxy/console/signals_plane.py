@@ -69,12 +69,28 @@ class AnomalyView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CarryView:
+    """What an account's position receives in a day at the present funding rate, in quote currency; below 0: pays."""
+
+    account: str
+    position_side: str
+    notional: float
+    a_day: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TemperatureView:
-    """How crowded the leverage of a symbol is, 0 to 100, ``None`` when not known. It describes and predicts nothing."""
+    """How crowded the leverage of a symbol is, 0 to 100, ``None`` when not known. It describes and predicts nothing.
+
+    ``funding_a_day`` is the fraction of notional that longs pay in a day now; ``carry`` what that is for the positions
+    held.
+    """
 
     symbol: str
     value: float | None
     age_s: float
+    funding_a_day: float | None = None
+    carry: tuple[CarryView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,9 @@ def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
             records={name: pieces.record for name, pieces in accounts.items()},
             conditions=[pieces.conditions for pieces in venues.values()],
             states=lambda: [pieces.signals.state() for pieces in venues.values()],
+            accounts=lambda: [
+                pieces.keeper.account for pieces in accounts.values() if pieces.keeper.account is not None
+            ],
             bots=lambda: (bot for bot, _ in ground.traders()),
             now=ground.now,
         ),

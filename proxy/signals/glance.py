@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Final
 
 from proxy.accounts.record_keeper import RecordKeeper
 from proxy.console.signals_plane import (
     AnomalyView,
+    CarryView,
     ForecastView,
     JumpView,
     SignalsView,
@@ -20,8 +22,10 @@ from proxy.signals.scoreboard.board import Scoreboard
 from proxy.signals.scoreboard.card import Card
 from proxy.signals.scoreboard.stated import Stated
 from proxy.signals.signals_state import SignalsState
+from proxy.signals.temperature import carry_a_day
 from proxy.signals.watch import AnomalyWatch
 from proxy.store.codec import plain
+from rules.snapshot import Account
 
 JUMPS: Final = (0.2, 0.4, 0.66)
 """Falls within one hour that alternative coins had on 10 October 2025. A rise is asked of a barrier above."""
@@ -40,6 +44,7 @@ class SignalsGlance:
         records: Mapping[str, RecordKeeper],
         conditions: Iterable[ConditionsKeeper],
         states: Callable[[], Iterable[SignalsState]],
+        accounts: Callable[[], Iterable[Account]],
         bots: Callable[[], Iterable[str]],
         now: Callable[[], datetime],
     ) -> None:
@@ -48,6 +53,7 @@ class SignalsGlance:
         self._records = records
         self._conditions = tuple(conditions)
         self._states = states
+        self._accounts = accounts
         self._bots = bots
         self._now = now
 
@@ -93,8 +99,27 @@ class SignalsGlance:
             for symbol in keeper.symbols:
                 found = keeper.condition(symbol)
                 if found is not None:
-                    value = None if found.temperature is None else float(found.temperature) * _TEMPERATURE_SCALE
-                    yield TemperatureView(symbol=symbol, value=value, age_s=(now - found.as_of).total_seconds())
+                    yield TemperatureView(
+                        symbol=symbol,
+                        value=None if found.temperature is None else float(found.temperature) * _TEMPERATURE_SCALE,
+                        age_s=(now - found.as_of).total_seconds(),
+                        funding_a_day=None if found.funding_a_day is None else float(found.funding_a_day),
+                        carry=tuple(self._carry(symbol, found.funding_a_day)),
+                    )
+
+    def _carry(self, symbol: str, funding_a_day: Decimal | None) -> Iterable[CarryView]:
+        """Of every position in the symbol, when the rate is known."""
+        if funding_a_day is None:
+            return
+        for account in self._accounts():
+            for leg in account.legs(symbol):
+                notional = leg.quantity * leg.mark_price
+                yield CarryView(
+                    account=account.name,
+                    position_side=leg.position_side.value,
+                    notional=float(notional),
+                    a_day=float(carry_a_day(notional, funding_a_day)),
+                )
 
 
 def _forecast(stated: Stated, card: Card | None, now: datetime) -> ForecastView:

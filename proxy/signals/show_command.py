@@ -65,7 +65,11 @@ def lines(told: Mapping[str, Any]) -> Iterator[str]:
         yield safe(f"anomaly {each['level']}={each['name']} score={each['value']:.3g}{why}")
     for each in told["temperatures"]:
         value = f"{each['value']:.0f}" if each["value"] is not None else "not known"
-        yield safe(f"temperature {each['symbol']} {value} of 100 age={each['age_s']:.0f}s ({NO_PREDICTION})")
+        carry = "".join(f" carry {held['account']}={held['a_day']:+.2f}/day" for held in each["carry"])
+        pays = f" longs_pay={each['funding_a_day']:.4%}/day" if each["funding_a_day"] is not None else ""
+        yield safe(
+            f"temperature {each['symbol']} {value} of 100{pays}{carry} age={each['age_s']:.0f}s ({NO_PREDICTION})"
+        )
 
 
 def _venue(venue: Mapping[str, Any]) -> Iterator[str]:

@@ -19,8 +19,6 @@ FUNDINGS_NEEDED: Final = 21
 INTERESTS_NEEDED: Final = 24
 """A day of hourly values."""
 
-CAVEAT: Final = "no measured predictive value; policy input"
-
 _DAY_MS: Final = 86_400_000
 _STAMPS_LOOKED_AT: Final = 10
 """An interval that the venue changes (8, 4 or 1 h) is known after half as many."""
@@ -66,15 +64,3 @@ def carry_a_day(notional: Decimal, funding_a_day: Decimal) -> Decimal:
     ``notional`` is signed, positive for a long, in quote currency; ``funding_a_day`` the fraction of it that longs pay.
     """
     return -notional * funding_a_day
-
-
-def described(temperature: Decimal, funding_a_day: Decimal | None, notional: Decimal = Decimal(0)) -> str:
-    """For people: the temperature from 0 to 100, what it costs or brings the position held, and what it is not."""
-    said = [f"leverage temperature {round(100 * temperature)} of 100"]
-    if funding_a_day is not None:
-        said.append(f"longs {'pay' if funding_a_day >= 0 else 'receive'} {abs(funding_a_day):.4%} of notional a day")
-        if notional:
-            carry = carry_a_day(notional, funding_a_day)
-            held = "long" if notional > 0 else "short"
-            said.append(f"this {held} {'receives' if carry >= 0 else 'pays'} {abs(carry):.2f} a day")
-    return f"{'; '.join(said)} ({CAVEAT})"

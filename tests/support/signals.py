@@ -8,6 +8,7 @@ from typing import Any
 
 from proxy.console.signals_plane import (
     AnomalyView,
+    CarryView,
     ForecastView,
     JumpView,
     SignalsView,
@@ -117,6 +118,14 @@ def a_signals_view(**changes: Any) -> SignalsView:
             Card(signal="regime", symbol="XRPUSDT", horizon_h=24.0),
         ),
         anomalies=(AnomalyView(level="bot", name="momentum", value=0.86, why="order size far above its habit"),),
-        temperatures=(TemperatureView(symbol="BTCUSDT", value=71.0, age_s=12.0),),
+        temperatures=(
+            TemperatureView(
+                symbol="BTCUSDT",
+                value=71.0,
+                age_s=12.0,
+                funding_a_day=0.0003,
+                carry=(CarryView(account="main", position_side="BOTH", notional=10_000.0, a_day=-3.0),),
+            ),
+        ),
     )
     return replace(view, **changes)

@@ -43,6 +43,7 @@ async def test_the_page_shows_record_stress_and_diagram(person: Browser) -> None
     assert page.count('<svg class="reliability"') == 3, "two of probabilities, one of quantiles, none of a cold card"
     assert "10.0% stated, 10.0% came, 400 times" in page
     assert "<strong>No prediction.</strong>" in page
+    assert "0.0300 %" in page and "main long pays 3.00 a day" in page
     assert "order size far above its habit" in page
     assert "no: unreliable" in page
 

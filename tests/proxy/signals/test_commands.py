@@ -29,7 +29,16 @@ TOLD: dict[str, Any] = {
         }
     ],
     "anomalies": [{"level": "bot", "name": "grid", "value": 0.4, "why": "order size \x1b[31m"}],
-    "temperatures": [{"symbol": "BTCUSDT", "value": None, "age_s": 3.0}],
+    "temperatures": [
+        {"symbol": "BTCUSDT", "value": None, "age_s": 3.0, "funding_a_day": None, "carry": []},
+        {
+            "symbol": "ETHUSDT",
+            "value": 71.2,
+            "age_s": 3.0,
+            "funding_a_day": 0.0003,
+            "carry": [{"account": "main", "position_side": "BOTH", "notional": 10_000.0, "a_day": -3.0}],
+        },
+    ],
     "cards": [],
 }
 
@@ -56,6 +65,9 @@ def test_without_a_sub_command_everything_published_is_shown(tmp_path, asked, ca
     )
     assert "\x1b" not in shown[1], "what a bot named cannot drive the terminal"
     assert shown[2] == "temperature BTCUSDT not known of 100 age=3s (crowding, no prediction)"
+    assert shown[3] == (
+        "temperature ETHUSDT 71 of 100 longs_pay=0.0300%/day carry main=-3.00/day age=3s (crowding, no prediction)"
+    )
 
 
 @pytest.mark.parametrize("words", [["signals", "--json"], ["signals", "show", "--json"], ["signals", "--json", "show"]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,12 +12,24 @@ from typing import Any
 
 import pytest
 
+from proxy.console.signals_plane import CarryView
 from proxy.signals.glance import SignalsGlance
 from proxy.signals.scoreboard.board import Scoreboard
 from proxy.signals.signals_state import SignalsState
 from rules.facts import AccountRecord, Condition, Forecast, Score
+from rules.model import PositionSide
+from rules.snapshot import Position
 from tests.proxy.signals.scoreboard.conftest import HandClock
+from tests.rules.builders import an_account
 from tests.support.signals import BEGIN, HOUR, a_quantile, a_statement
+
+SHORT = Position(
+    symbol="BTCUSDT",
+    position_side=PositionSide.BOTH,
+    quantity=Decimal("-0.2"),
+    entry_price=Decimal(49_000),
+    mark_price=Decimal(50_000),
+)
 
 
 class Watch:
@@ -41,7 +54,9 @@ class Conditions:
         if symbol == "NEWUSDT":
             return None
         warm = Decimal("0.71") if symbol == "BTCUSDT" else None
-        return Condition(symbol=symbol, as_of=self._at - timedelta(seconds=30), temperature=warm)
+        funding = Decimal("0.0003") if symbol == "BTCUSDT" else None
+        as_of = self._at - timedelta(seconds=30)
+        return Condition(symbol=symbol, as_of=as_of, temperature=warm, funding_a_day=funding)
 
 
 @pytest.fixture
@@ -64,6 +79,7 @@ def glance(board: Scoreboard, clock: HandClock) -> SignalsGlance:
         "watch": Watch(),
         "records": {"main": SimpleNamespace(record=record), "new": SimpleNamespace(record=None)},
         "conditions": [Conditions(clock)],
+        "accounts": lambda: [replace(an_account().account, name="main", positions=(SHORT,))],
         "states": lambda: [SignalsState(venue="binanceusdm", at=clock())],
     }
     return SignalsGlance(board=board, bots=lambda: ["quiet", "grid", "grid"], now=clock, **pieces)
@@ -127,6 +143,10 @@ async def test_scores_temperatures_and_what_rules_are_told(glance: SignalsGlance
     assert [(each.symbol, each.value, each.age_s) for each in view.temperatures] == [
         ("BTCUSDT", pytest.approx(71.0), 42.0),
         ("ETHUSDT", None, 42.0),
+    ]
+    assert [(each.funding_a_day, each.carry) for each in view.temperatures] == [
+        (0.0003, (CarryView(account="main", position_side="BOTH", notional=-10_000.0, a_day=3.0),)),
+        (None, ()),
     ]
     (told,) = view.told
     assert (told.account, told.name, told.probability, told.age_s, told.reliable) == (

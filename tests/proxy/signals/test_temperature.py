@@ -12,7 +12,6 @@ from proxy.signals.temperature import (
     FUNDINGS_NEEDED,
     INTERESTS_NEEDED,
     carry_a_day,
-    described,
     leverage_temperature,
     rank,
     stamps_a_day,
@@ -85,14 +84,3 @@ def test_one_charge_has_no_interval(times: list[int]):
 )
 def test_longs_pay_a_positive_rate_and_shorts_receive_it(notional: int, funding: str, carry: str):
     assert carry_a_day(Decimal(notional), Decimal(funding)) == Decimal(carry)
-
-
-def test_it_is_described_from_0_to_100_with_its_carry_and_as_no_prediction():
-    said = described(Decimal("0.874"), Decimal("0.0003"), Decimal(-10_000))
-    assert said == (
-        "leverage temperature 87 of 100; longs pay 0.0300% of notional a day; this short receives 3.00 a day "
-        "(no measured predictive value; policy input)"
-    )
-    assert described(Decimal("0.874"), None) == (
-        "leverage temperature 87 of 100 (no measured predictive value; policy input)"
-    )
