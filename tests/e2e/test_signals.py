@@ -29,7 +29,7 @@ def test_the_command_line_tells_what_the_warden_tells(world: LiveWorld) -> None:
     shown = world.command("signals")
     assert shown.returncode == 0
     assert f"anomaly bot={BOT} score=" in shown.stdout
-    assert "of 100 age=" in shown.stdout and "no prediction" in shown.stdout
+    assert " of 100 longs_pay=" in shown.stdout and "no prediction" in shown.stdout
 
 
 def test_the_log_of_forecasts_is_there(world: LiveWorld) -> None:
