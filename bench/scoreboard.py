@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -51,11 +52,11 @@ def _costs() -> None:
         board = Scoreboard(Path(directory), lambda: datetime.fromtimestamp(clock[0], UTC))
         for hour in range(HOURS):
             stated = _hour_of(hour)
-            timed("state", lambda stated=stated: board.state(stated))  # type: ignore[misc]
+            timed("state", partial(board.state, stated))
             clock[0] += HOUR
             due = board.due(clock[0])
             timed("due", lambda: board.due(clock[0]))
-            timed("resolve", lambda due=due: _resolve(board, due))  # type: ignore[misc]
+            timed("resolve", partial(_resolve, board, due))
             timed("flush (in a thread)", board.flush)
             timed("cards", board.cards)
         board.close()

@@ -6,7 +6,6 @@ time, losing the last second of it in a power cut is no loss, and nothing waits 
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
@@ -17,9 +16,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from proxy.tables import BUSY_TIMEOUT_S, make_ready, open_private
 from rules.snapshot import Market
-
-BUSY_TIMEOUT_S: Final = 2.0
 
 KEPT: Final = timedelta(days=90)
 """At forty symbols all the time about a hundred megabytes."""
@@ -63,15 +61,11 @@ class MarkBook:
     def open(cls, path: Path) -> MarkBook:
         """Open the table, or begin it. Raises ``MarksUnavailable``."""
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+            connection = open_private(path)
         except (sqlite3.Error, OSError) as error:
             raise MarksUnavailable(f"{path}: {error}") from error
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("PRAGMA trusted_schema = OFF")
+            make_ready(connection)
             for statement in _TABLES:
                 connection.execute(statement)
         except sqlite3.Error as error:

@@ -58,18 +58,7 @@ def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
             kill=desk.kill, rearming=desk.rearming, stops=desk.stops, reduced=reduced, now=ground.now
         ),
         drills=DrillDesk(data_dir=settings.data_dir),
-        signals=SignalsGlance(
-            board=desk.scoreboard,
-            watch=desk.watch,
-            records={name: pieces.record for name, pieces in accounts.items()},
-            conditions=[pieces.conditions for pieces in venues.values()],
-            states=lambda: [pieces.signals.state() for pieces in venues.values()],
-            accounts=lambda: [
-                pieces.keeper.account for pieces in accounts.values() if pieces.keeper.account is not None
-            ],
-            bots=lambda: (bot for bot, _ in ground.traders()),
-            now=ground.now,
-        ),
+        signals=_signals(ground, desk),
         overrides=desk.overrides,
         now=ground.now,
     )
@@ -91,3 +80,18 @@ def build_door(ground: Ground, desk: DeskPieces) -> FastAPI:
     )
     console.include_router(watchdog_routes(desk.heart))
     return console
+
+
+def _signals(ground: Ground, desk: DeskPieces) -> SignalsGlance:
+    """What the door shows of the signals."""
+    accounts, venues = desk.accounts.values(), desk.venues.values()
+    return SignalsGlance(
+        board=desk.scoreboard,
+        watch=desk.watch,
+        records={name: pieces.record for name, pieces in desk.accounts.items()},
+        conditions=[pieces.conditions for pieces in venues],
+        states=lambda: [pieces.signals.state() for pieces in venues],
+        accounts=lambda: [pieces.keeper.account for pieces in accounts if pieces.keeper.account is not None],
+        bots=lambda: (bot for bot, _ in ground.traders()),
+        now=ground.now,
+    )

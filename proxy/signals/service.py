@@ -1,9 +1,8 @@
 """The live signals of one venue: hours in, forecasts out, every one of them on the scoreboard.
 
 Four loops: one asks the venue for hours, one works the accounts out, one the cost of orders, one publishes it all for
-people. Rules get
-their forecasts with the account's record. None of them holds the loop for more than some milliseconds; what takes
-longer works on copies in a thread.
+people. Rules get their forecasts with the account's record. None of them holds the loop for more than some
+milliseconds; what takes longer works on copies in a thread.
 """
 
 from __future__ import annotations

@@ -101,8 +101,8 @@ def _seconds(path: Path, table: pl.DataFrame) -> pl.Series:
         seconds = given.dt.epoch("us").cast(pl.Float64) / 1e6
     elif given.dtype.is_numeric():
         seconds = given.cast(pl.Float64)
-        unit = next((unit for above, unit in _UNITS if (seconds.abs().max() or 0) > above), 1.0)  # type: ignore[operator]
-        seconds = seconds / unit
+        farthest = max((abs(each) for each in (seconds.min(), seconds.max()) if isinstance(each, float)), default=0.0)
+        seconds = seconds / next((unit for above, unit in _UNITS if farthest > above), 1.0)
     else:
         raise BarsUnreadable(f"{path}: column ts is no time ({given.dtype})")
     _no_gaps(path, table, "ts", ~seconds.is_finite().fill_null(False))

@@ -6,7 +6,6 @@ methods may be called from any thread, and block for the disk.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,8 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from proxy.signals.scoreboard.card import Row
 from proxy.signals.scoreboard.stated import Stated, Subject
-
-BUSY_TIMEOUT_S: Final = 2.0
+from proxy.tables import make_ready, open_private
 
 KEPT: Final = timedelta(days=90)
 ROWS_MAX: Final = 1_000_000
@@ -95,16 +93,12 @@ class ForecastLog:
     def open(cls, path: Path) -> ForecastLog:
         """Open the table, or begin it. Raises ``LogDamaged`` or ``LogUnavailable``."""
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+            connection = open_private(path)
         except (sqlite3.Error, OSError) as error:
             raise LogUnavailable(f"{path}: {error}") from error
         try:
             with _told(path):
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = NORMAL")
-                connection.execute("PRAGMA trusted_schema = OFF")
+                make_ready(connection)
                 _check(connection, path)
                 connection.execute("BEGIN IMMEDIATE")
                 for statement in (*_TABLES, f"PRAGMA user_version = {_VERSION}", "COMMIT"):
