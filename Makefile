@@ -3,7 +3,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet install
 
-.PHONY: help demo demo-once test test-full check bench proof mutation docs lock clean
+.PHONY: help demo demo-once test test-full check bench proof fuzz mutation docs lock clean
 
 help:
 	@echo "make demo       the whole story on this machine; stays up"
@@ -14,6 +14,7 @@ help:
 	@echo "make bench      the measurements docs/bench.md quotes"
 	@echo "make docs       the pages that are written by the rules themselves"
 	@echo "make proof      the long runs docs/proof.md quotes"
+	@echo "make fuzz       ten million coverage-guided attacks on the parsers; an hour and more"
 	@echo "make mutation   how many mutants of rules/ its tests kill; half an hour, later only what changed"
 
 .venv/bin/python:
@@ -42,6 +43,12 @@ help:
 	.venv-mutation/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
 	@touch $@
 
+# The fuzzer: nothing that runs or tests the guard depends on it. Linux, up to Python 3.13 (its wheels).
+.venv-fuzz/.done: .venv/bin/python requirements/fuzz.txt
+	$(PYTHON) -m venv .venv-fuzz
+	.venv-fuzz/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/fuzz.txt
+	@touch $@
+
 demo: .venv/.run
 	.venv/bin/perpguard demo
 
@@ -67,15 +74,31 @@ check: .venv/.dev
 bench: .venv/.dev
 	sh tests/install_packages.sh
 	$(PY) -m bench.decide
-	$(PY) -m bench.latency
+	$(PY) -m bench.stages
+	$(PY) -m bench.door
+	$(PY) -m bench.path --readme README.md --json bench-path.json
+	$(PY) -m bench.connections
 	$(PY) -m bench.relay
+	$(PY) -m bench.store_trip
 	$(PY) -m bench.kill_fence
+	$(PY) -m bench.upstream_client
 	$(PY) -m bench.kill
 	$(PY) -m bench.kill_under_load
+	$(PY) -m bench.slow_attacks
 	$(PY) -m bench.scoreboard
+	@echo "longer ones, by themselves: python -m bench.audit (a million records, half an hour), python -m bench.anomalies,"
+	@echo "and those that need a file of bars; what each measures stands in bench/README.md"
 
 proof: .venv/.dev
 	PERPGUARD_PROOF=100 $(PY) -m pytest -m full -k proof
+	$(PY) -m bench.soak --results results/soak
+
+# TARGETS='http frames' attacks these only, RUNS=100000 so often each. A finding does not stop the others.
+RUNS ?= 560000
+fuzz: .venv-fuzz/.done
+	for target in $(or $(TARGETS),$$(.venv-fuzz/bin/python -m tests.fuzz.catalogue)); do \
+		.venv-fuzz/bin/python -m tests.fuzz.attack $$target $(RUNS) || true; done
+	.venv-fuzz/bin/python -m tests.fuzz.replay
 
 # Goes on where it was stopped. mutmut makes the mutants and finds out which tests reach them (it has no command for that
 # alone, so one small file is named); tests.mutation.ask asks. Mutants that survived an earlier run are asked again: the
@@ -97,6 +120,7 @@ lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header -q requirements/dev.in -o requirements/dev.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header -q requirements/clients/freqtrade.in -o requirements/clients/freqtrade.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header -q requirements/mutation.in -o requirements/mutation.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header -q requirements/fuzz.in -o requirements/fuzz.txt
 
 clean:
-	rm -rf .venv .venv-clients .venv-mutation mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-clients .venv-mutation .venv-fuzz .fuzz mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from bench.anomaly_run import REFRACTORY_S, BenchFailed, Outcome, Run, Scorer, runs
-from bench.latency import machine
+from bench.machine import machine
 from sandbox.orderflow.incidents.strange import KINDS, Kind
 from sandbox.orderflow.simulation import Simulation
 

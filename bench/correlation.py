@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.latency import machine
+from bench.machine import machine
 from bench.ohlcv import Table, add_file, read
 from proxy.signals.comovement import DAY_H, HALF_LIVES_H, comovements, realised
 from proxy.signals.correlation import METHOD, forecast

@@ -14,13 +14,14 @@ import statistics
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
-from bench.latency import machine
+from bench.machine import machine
 from proxy.accounts.venue_account import VenueAccount
 from proxy.kill.hands import VenueHands
 from proxy.kill.job import kill
@@ -36,10 +37,23 @@ LATENCY_MS: Final = 50
 
 _ROOT: Final = Path(__file__).resolve().parents[1]
 _SECRET: Final = "s" * 64
-_SYMBOLS: Final = [f"X{number:02}USDT" for number in range(1, POSITIONS + 1)]
 _AT_ONCE: Final = 20
 # An account may take 300 orders in ten seconds; filling is not what is measured.
 _LIMITS: Final = ["--weight-limit", "0", "--order-limit", "0", "--scenario", "flat"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """What each account has: positions of ``quantity``, half of them long, half short, and orders."""
+
+    positions: int = POSITIONS
+    orders: int = ORDERS
+    quantity: str = "20"
+
+    @property
+    def symbols(self) -> list[str]:
+        """One for each position; the practice exchange calls them so."""
+        return [f"X{number:02}USDT" for number in range(1, self.positions + 1)]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,17 +62,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--accounts", type=int, default=ACCOUNTS, help=f"killed side by side (default {ACCOUNTS})")
     parser.add_argument("--latency-ms", type=int, default=LATENCY_MS, help=f"of every answer (default {LATENCY_MS})")
     parser.add_argument("--quantity", default="20", help="of each position, at a price of 100 (default 20)")
+    parser.add_argument("--positions", type=int, default=POSITIONS, help=f"of each account (default {POSITIONS})")
+    parser.add_argument("--orders", type=int, default=ORDERS, help=f"of each account (default {ORDERS})")
     args = parser.parse_args(arguments)
-    report = asyncio.run(measure(args.accounts, args.latency_ms, args.quantity))
-    print(table(report, args.latency_ms))
+    book = Book(positions=args.positions, orders=args.orders, quantity=args.quantity)
+    report = asyncio.run(measure(args.accounts, args.latency_ms, book))
+    print(table(report, args.latency_ms, book))
     return 0 if report.phase is Phase.FLAT else 1
 
 
-async def measure(accounts: int, latency_ms: int, quantity: str) -> KillReport:
-    """One press of everything. Positions of ``quantity``, half of them long, half short."""
+async def measure(accounts: int, latency_ms: int, book: Book) -> KillReport:
+    """One press of everything, each account with such a book."""
     names = [f"a{number:02}" for number in range(1, accounts + 1)]
-    async with _exchange(names) as url:
-        await asyncio.gather(*(_fill(url, name, quantity) for name in names))
+    async with _exchange(names, book.positions) as url:
+        await asyncio.gather(*(_fill(url, name, book) for name in names))
         async with httpx.AsyncClient(base_url=url, trust_env=False) as control:
             (await control.post("/sandbox/faults", json={"latency_ms": latency_ms})).raise_for_status()
         hands = [VenueHands(_account(url, name)) for name in names]
@@ -70,10 +87,11 @@ async def measure(accounts: int, latency_ms: int, quantity: str) -> KillReport:
                 await each.aclose()
 
 
-def table(report: KillReport, latency_ms: int) -> str:
+def table(report: KillReport, latency_ms: int, book: Book) -> str:
     """A Markdown table, the machine and the date."""
     lines = [
-        f"| {len(report.accounts)} x {POSITIONS} positions, {ORDERS} orders, {latency_ms} ms | median | slowest |",
+        f"| {len(report.accounts)} x {book.positions} positions, {book.orders} orders, {latency_ms} ms"
+        " | median | slowest |",
         "|---|---|---|",
         _row("entries blocked", [report.blocked_ms or 0.0]),
         _row("no position left", [each.exposed_ms for each in report.accounts]),
@@ -105,7 +123,7 @@ def _account(url: str, name: str) -> VenueAccount:
     )
 
 
-async def _fill(url: str, name: str, quantity: str) -> None:
+async def _fill(url: str, name: str, book: Book) -> None:
     """A position in every symbol, long and short in turn, two plain orders in most and a stop in the rest."""
     account = _account(url, name)
     client, once = account.calls.client, account.calls.once
@@ -116,20 +134,20 @@ async def _fill(url: str, name: str, quantity: str) -> None:
             await once(call, params)
 
     entries = [
-        {"symbol": symbol, "side": "BUY" if number % 2 else "SELL", "type": "MARKET", "quantity": quantity}
-        for number, symbol in enumerate(_SYMBOLS)
+        {"symbol": symbol, "side": "BUY" if number % 2 else "SELL", "type": "MARKET", "quantity": book.quantity}
+        for number, symbol in enumerate(book.symbols)
     ]
-    orders = [{"symbol": _SYMBOLS[number % POSITIONS], "side": "BUY"} for number in range(ORDERS)]
-    plain = [{"type": "LIMIT", "timeInForce": "GTC", "quantity": "1", "price": "95"} for _ in range(ORDERS)]
+    orders = [{"symbol": book.symbols[number % book.positions], "side": "BUY"} for number in range(book.orders)]
+    plain = [{"type": "LIMIT", "timeInForce": "GTC", "quantity": "1", "price": "95"} for _ in range(book.orders)]
     stop = {"algoType": "CONDITIONAL", "type": "STOP_MARKET", "quantity": "1", "triggerPrice": "120"}
     try:
         await asyncio.gather(*(send(client.fapiPrivatePostOrder, **entry) for entry in entries))
-        conditional = range(0, ORDERS, 3)
+        conditional = range(0, book.orders, 3)
         await asyncio.gather(
             *(send(client.fapiPrivatePostAlgoOrder, **orders[number], **stop) for number in conditional),
             *(
                 send(client.fapiPrivatePostOrder, **orders[number], **plain[number])
-                for number in range(ORDERS)
+                for number in range(book.orders)
                 if number not in conditional
             ),
         )
@@ -138,9 +156,9 @@ async def _fill(url: str, name: str, quantity: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _exchange(names: Sequence[str]) -> AsyncIterator[str]:
+async def _exchange(names: Sequence[str], symbols: int) -> AsyncIterator[str]:
     customers = [part for name in names for part in ("--account", f"{name}:{name.ljust(64, 'k')}:{_SECRET}:1000000")]
-    command = [sys.executable, "-m", "sandbox", "--port", "0", "--extra-symbols", str(POSITIONS), *_LIMITS, *customers]
+    command = [sys.executable, "-m", "sandbox", "--port", "0", "--extra-symbols", str(symbols), *_LIMITS, *customers]
     process = await asyncio.create_subprocess_exec(*command, cwd=_ROOT, stdout=asyncio.subprocess.PIPE)
     try:
         assert process.stdout is not None

@@ -33,10 +33,11 @@ import httpx
 from bench.flood import Flood
 from bench.hostile import Hostile
 from bench.idle import Idle
-from bench.latency import POLICY, machine
-from bench.wire import Connection
+from bench.machine import machine, percentile
+from bench.wire import EXPIRING_ORDER, Connection
 from proxy.demo.world import World
 
+POLICY: Final = Path(__file__).with_name("policy.toml")
 RATE: Final = 500.0
 HOSTILE: Final = 3_000
 ROUNDS: Final = 2
@@ -50,14 +51,6 @@ _GATHER_S: Final = 15.0
 _WARM_S: Final = 8.0  # A warden that has just started still learns the history of the market.
 _BETWEEN_S: Final = 0.2
 _CANCEL_WITHIN_S: Final = 10.0
-_IOC: Final = {
-    "symbol": "BTCUSDT",
-    "side": "BUY",
-    "type": "LIMIT",
-    "timeInForce": "IOC",
-    "quantity": "0.002",
-    "price": "81000",
-}
 _BOOK: Final[tuple[Mapping[str, str], ...]] = (
     {"symbol": "ETHUSDT", "side": "BUY", "type": "MARKET", "quantity": "1"},
     {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01", "price": "85000"},
@@ -113,7 +106,7 @@ def measure(rate: float, hostile: int, presses: int) -> Round:
         _fill_book(world)
         if rate:
             key = world.guard_key
-            flood = stack.enter_context(Flood(world.places.gate, key.key, key.secret, _IOC, rate))
+            flood = stack.enter_context(Flood(world.places.gate, key.key, key.secret, EXPIRING_ORDER, rate))
             if hostile:
                 crowd = stack.enter_context(Hostile(world.places.gate, hostile))
                 _gather(crowd, hostile)
@@ -235,17 +228,15 @@ def report(rounds: Sequence[Round]) -> str:
     ]
     for each in rounds:
         cells = [each.load, f"{each.rate:.0f}", str(each.held)]
-        cells += [f"{statistics.median(times):.1f} / {_p99(times):.0f}" for times in (each.warden_ms, each.idle_ms)]
+        cells += [
+            f"{statistics.median(times):.1f} / {percentile(times, 99):.0f}" for times in (each.warden_ms, each.idle_ms)
+        ]
         cells += [f"{each.blocked_ms[0]:.0f}"]
-        cells += [f"{statistics.median(each.blocked_ms):.0f}", f"{_p99(each.blocked_ms):.0f}"]
-        cells += [f"{max(each.blocked_ms):.0f}", f"{_p99(each.told_ms):.0f}", f"{each.first_cancel_ms:.0f}"]
+        cells += [f"{statistics.median(each.blocked_ms):.0f}", f"{percentile(each.blocked_ms, 99):.0f}"]
+        cells += [f"{max(each.blocked_ms):.0f}", f"{percentile(each.told_ms, 99):.0f}", f"{each.first_cancel_ms:.0f}"]
         cells += [f"{each.last_arrival_ms:.0f}", str(each.late)]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join((*lines, "", f"{machine()}; {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"))
-
-
-def _p99(values: Sequence[float]) -> float:
-    return sorted(values)[max(0, -(-len(values) * 99 // 100) - 1)]
 
 
 if __name__ == "__main__":

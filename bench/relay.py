@@ -35,13 +35,14 @@ from typing import Any, Final
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from bench.latency import POLICY, machine
+from bench.machine import machine
 from proxy.clock import utc_now
 from proxy.store.fence import Fence
 from proxy.supervisor import listening_socket
 from proxy.vault.keys import Secret
 from proxy.vault.vault import Vault
 
+POLICY: Final = Path(__file__).with_name("policy.toml")
 BOTS: Final = 100
 RATE: Final = 1000
 SECONDS: Final = 10.0

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.latency import machine
+from bench.machine import machine
 from bench.ohlcv import Table, add_file, read
 from proxy.signals.scores import Floats, day_block_interval, pinball_losses
 from proxy.signals.slippage import BPS, METHOD, AdverseMoveForecaster

@@ -24,7 +24,7 @@ from typing import Any, Final
 import uvicorn
 from websockets.frames import Frame, Opcode
 
-from bench.latency import machine
+from bench.machine import machine
 
 CLIENTS: Final = 100
 PAYLOAD: Final = b"x" * 200

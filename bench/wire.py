@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import socket
+import ssl
 import time
 from itertools import count
 from types import TracebackType
@@ -17,6 +18,16 @@ _READ_BYTES: Final = 65_536
 _TIMEOUT_S: Final = 10.0
 _NUMBERS: Final = count(1)
 
+EXPIRING_ORDER: Final = {
+    "symbol": "BTCUSDT",
+    "side": "BUY",
+    "type": "LIMIT",
+    "timeInForce": "IOC",
+    "quantity": "0.002",
+    "price": "81000",
+}
+"""Far below the practice exchange's market: it expires at once, so book and account stay as they are."""
+
 
 class BadAnswer(Exception):
     """The other side closed, or sent what is not one framed HTTP/1.1 answer."""
@@ -25,12 +36,15 @@ class BadAnswer(Exception):
 class Connection:
     """A client of one address. A context manager: leaving it closes the socket."""
 
-    def __init__(self, base_url: str, key: str, secret: Secret) -> None:
+    def __init__(self, base_url: str, key: str, secret: Secret, tls: ssl.SSLContext | None = None) -> None:
+        """``tls`` is whom to trust, for a base URL that begins with ``https``."""
         parts = urlsplit(base_url)
         self._host, self._prefix = parts.netloc, parts.path.rstrip("/")
         self._key, self._secret = key, secret
         self._socket = socket.create_connection((str(parts.hostname), parts.port or 80), _TIMEOUT_S)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls is not None:
+            self._socket = tls.wrap_socket(self._socket, server_hostname=parts.hostname)
         self._buffer = b""
 
     def __enter__(self) -> Connection:

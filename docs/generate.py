@@ -1,12 +1,23 @@
-"""Writes the generated parts of rules.md and codes.md anew: ``make docs``. A test compares them with the code."""
+"""Writes the generated parts of the pages anew: ``make docs``. A test compares them with the code."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
+from docs.control_api import control_api_part
+from proxy.alerts.page import alerts_part
+from proxy.metrics.page import metrics_part
 from proxy.rule_pages import codes_part, rules_part
 
 DOCS = Path(__file__).parent
+PARTS: Final = {
+    "rules.md": rules_part,
+    "codes.md": codes_part,
+    "control-api.md": control_api_part,
+    "alerts.md": alerts_part,
+    "metrics.md": metrics_part,
+}
 BEGIN, END = "<!-- generated: make docs -->\n", "<!-- end of the generated part -->\n"
 
 
@@ -20,10 +31,10 @@ def spliced(page: str, part: str) -> str:
 
 
 def main() -> None:
-    """Write both pages."""
-    for name, part in (("rules.md", rules_part()), ("codes.md", codes_part())):
+    """Write all pages."""
+    for name, part in PARTS.items():
         path = DOCS / name
-        path.write_text(spliced(path.read_text(encoding="utf-8"), part), encoding="utf-8")
+        path.write_text(spliced(path.read_text(encoding="utf-8"), part()), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -37,10 +37,19 @@ if TYPE_CHECKING:
 log = logging.getLogger("perpguard")
 
 _PR_SET_DUMPABLE = 4
+_M_MMAP_THRESHOLD = -3
 WATCHDOG_NAME_MAX = 32
 
 DESCRIPTORS_WANTED = 16_384
 """Of a gate: 4,096 bots' connections, as many sockets, and the pools to the exchange and the store, several times."""
+
+SWITCH_S = 0.0005
+"""How long a thread of the warden may keep the interpreter while its loop wants it. The archive's threads are busy for
+as long as orders come, a kill gives the interpreter away at every write of its own, and with Python's 5 ms it stood in
+line for it dozens of times."""
+
+LARGE_BUFFER_BYTES = 128 * 1024
+"""glibc's own bound before it moves it."""
 
 
 def open_vault(settings: Settings, environment: Mapping[str, str], *, ask: bool = True) -> Vault:
@@ -70,23 +79,34 @@ def policy_path(settings: Settings) -> Path:
     return active if active.exists() else settings.policy
 
 
-def run_gate(settings: Settings, descriptor: int) -> int:
-    """One gate process, accepting on an inherited socket, until SIGTERM."""
+def run_gate(
+    settings: Settings, descriptor: int, https_descriptor: int | None, place: str, ready: int | None = None
+) -> int:
+    """One gate process, accepting on an inherited socket, and by TLS on another if there is one, until it is told.
+
+    See ``GateServer`` for how it ends. ``place`` is its name in the metrics, ``ready`` a descriptor on which it says
+    that it serves. Raises ``TlsMissing``, or what reading the policy and opening the vault does.
+    """
+    # httpx loads a command line of its own where there are click and rich: 3 MiB in every gate. It can do without.
+    sys.modules["httpx._main"] = None  # type: ignore[assignment]
     from proxy.gate.app import create_gate
     from proxy.gate.protocol import StrictHttpProtocol
+    from proxy.gate.server import GateServer
     from proxy.gate.streams.socket import BotConnection
 
     harden_process("gate")
     obey_kill_signal(settings.data_dir)
     _raise_descriptor_limit()
+    _give_back_large_buffers()
     policy = load_policy(policy_path(settings))
     vault = open_vault(settings, os.environ)
+    gate = create_gate(settings, policy, vault, utc_now, place)
     config = uvicorn.Config(
-        create_gate(settings, policy, vault, utc_now),
+        gate.application,
         http=StrictHttpProtocol,
         ws=BotConnection,
         lifespan="on",
-        loop="asyncio",
+        loop="uvloop",
         access_log=False,
         log_config=None,
         proxy_headers=False,
@@ -96,7 +116,15 @@ def run_gate(settings: Settings, descriptor: int) -> int:
         # uvicorn's own bound would answer everybody's exits 503; the protocol has one that does not.
         limit_concurrency=None,
     )
-    uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
+    sockets = [socket.socket(fileno=descriptor)]
+    if https_descriptor is None:
+        GateServer(config, gate, ready).run(sockets=sockets)
+        return 0
+    from proxy.tls.serving import Greeting, TwoDoors
+    from proxy.tls.shelf import TlsShelf
+
+    second = socket.socket(fileno=https_descriptor)
+    TwoDoors(config, gate, ready, second, Greeting(TlsShelf(settings.data_dir))).run(sockets=sockets)
     return 0
 
 
@@ -108,11 +136,23 @@ def _raise_descriptor_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def _give_back_large_buffers() -> None:
+    """Have every buffer above 128 KiB taken from the system and given back to it, whatever was freed before.
+
+    glibc raises that size to the largest buffer it has seen freed. From the first closed connection by TLS on, the
+    256 KiB that uvloop has for each would lie among all else, and the pages that were ever touched would stay.
+    """
+    tune = getattr(ctypes.CDLL(None), "mallopt", None)  # Other C libraries have none, and need none.
+    if tune is not None:
+        tune(_M_MMAP_THRESHOLD, LARGE_BUFFER_BYTES)
+
+
 def run_warden(settings: Settings, descriptor: int) -> int:
     """The warden process: feeds, audit, kill switch, and the control door on an inherited socket, until SIGTERM."""
     from proxy.warden import AccountsChanged, Warden
 
     harden_process("warden")
+    sys.setswitchinterval(SWITCH_S)
     obey_kill_signal(settings.data_dir)
     vault = open_vault(settings, os.environ)
     try:
@@ -136,7 +176,7 @@ async def _serve_warden(warden: Warden, descriptor: int) -> None:
             timeout_keep_alive=30,
             limit_concurrency=512,
         )
-        server = _PoliteServer(config, warden.leave)
+        server = _PoliteServer(config, warden.leave, warden.console.state.events.close)
         async with _tasks(warden, server):
             await server.serve(sockets=[socket.socket(fileno=descriptor)])
 
@@ -144,9 +184,12 @@ async def _serve_warden(warden: Warden, descriptor: int) -> None:
 class _PoliteServer(uvicorn.Server):
     """Goes on serving, when asked to stop, until ``leave`` is done: watchdogs hear a goodbye at this very door."""
 
-    def __init__(self, config: uvicorn.Config, leave: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, leave: Callable[[], Coroutine[Any, Any, None]], let_go: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._leave = leave
+        self._let_go = let_go
         self._asked: tuple[int, FrameType | None] | None = None
         self._leaving: asyncio.Task[None] | None = None
 
@@ -155,6 +198,11 @@ class _PoliteServer(uvicorn.Server):
         if self._asked is not None:
             super().handle_exit(sig, frame)
         self._asked = (sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let open pages go first: their live lines would hold the door open for as long as somebody looks."""
+        self._let_go()
+        await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         """Called ten times a second."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -57,34 +58,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given[:1] == ["sandbox"]:
         # The practice exchange is a program of its own, which the guard must not be able to import.
         os.execv(sys.executable, [sys.executable, "-m", "sandbox", *given[1:]])  # noqa: S606 - our own module
-    # A kill writes the file that stops the gates before anything heavy is loaded; other commands' parsers are heavy.
-    parser = _kill_parser() if _command_in(given) == "kill" else _parser()
-    args = parser.parse_args(given, namespace=Arguments())
+    args = _parser_for(_command_in(given)).parse_args(given, namespace=Arguments())
     if args.command == "kill":
         return kill_commands.run(args)
-    from proxy.audit.reader import ArchiveUnavailable
-    from proxy.policy_file import PolicyError
-    from proxy.settings import SettingsError
-    from proxy.store.embedded import EmbeddedStoreFailed
-    from proxy.supervisor import GuardRunning
-    from proxy.vault.errors import VaultError
-    from proxy.venues.binance.client_ids import TagsClash
-    from proxy.watchdog.stopping import NotPaired
-
     try:
-        return _COMMANDS[args.command](args)
-    except (
-        SettingsError,
-        PolicyError,
-        VaultError,
-        TagsClash,
-        EmbeddedStoreFailed,
-        ArchiveUnavailable,
-        GuardRunning,
-        NotPaired,
-    ) as error:
+        return _run(args)
+    except Exception as error:
+        # Loaded when something went wrong: a gate needs no archive to run.
+        from proxy.plain_troubles import PLAIN_TROUBLES
+
+        if not isinstance(error, PLAIN_TROUBLES):
+            raise
         print(f"perpguard {args.command}: {error}", file=sys.stderr)  # noqa: T201 - a command's own output
         return USAGE_ERROR
+
+
+def _run(args: Arguments) -> int:
+    own = _COMMANDS.get(args.command)
+    if own is not None:
+        return own(args)
+    code: int = importlib.import_module(_MODULES[args.command]).run(args)
+    return code
 
 
 def _command_in(given: Sequence[str]) -> str:
@@ -98,9 +92,18 @@ def _command_in(given: Sequence[str]) -> str:
     return ""
 
 
-def _kill_parser() -> argparse.ArgumentParser:
+def _parser_for(command: str) -> argparse.ArgumentParser:
+    """The parser of one command where the others' would be in its way: they load 80 MB and take a second.
+
+    A kill writes the file that stops the gates before anything heavy is loaded; processes stay as small as they are.
+    """
+    if command != "kill" and command not in _PROCESSES:
+        return _parser()
     parser, commands = _base_parser()
-    kill_commands.add_arguments(commands)
+    if command == "kill":
+        kill_commands.add_arguments(commands)
+    else:
+        _add_processes(commands)
     return parser
 
 
@@ -114,18 +117,6 @@ def _base_parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[
 
 
 def _parser() -> argparse.ArgumentParser:
-    from proxy.audit import commands as audit_commands
-    from proxy.certificate import commands as certificate_commands
-    from proxy.drill import commands as drill_commands
-    from proxy.kill import rearm_commands
-    from proxy.kill import signing as signing_commands
-    from proxy.leases import commands as lease_commands
-    from proxy.ledger import commands as ledger_commands
-    from proxy.overrides import commands as override_commands
-    from proxy.policy import commands as policy_commands
-    from proxy.signals import commands as signal_commands
-    from proxy.vault import commands as vault_commands
-
     parser, commands = _base_parser()
     commands.add_parser("init", help="write the first state of a data directory")
     check = commands.add_parser("check", help="read settings, policy and vault as the guard would; say what is wrong")
@@ -133,34 +124,42 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--json", action="store_true", help="print one JSON object")
     rules = commands.add_parser("rules", help="what each rule does, its settings, codes and clauses")
     rules.add_argument("rule_id", nargs="?", metavar="RULE")
+    rules.add_argument("--json", action="store_true", help="print JSON")
     covered = commands.add_parser("coverage", help="which clauses of the regulations the policy covers")
     covered.add_argument("policy_file", nargs="?", type=Path, metavar="POLICY", help="instead of the policy in force")
     covered.add_argument("--json", action="store_true", help="print JSON")
-    commands.add_parser("up", help="run the guard: store, warden and gates")
-    for name, text in (("gate", "one gate process"), ("warden", "the warden process")):
-        process = commands.add_parser(name, help=f"{text} (started by 'up')")
-        process.add_argument("--fd", type=int, required=True, help="an inherited listening socket")
-    watchdog = commands.add_parser("watchdog", help="flatten the desk when the guard falls silent")
-    watchdog.add_argument("--guard", metavar="URL", help="the guard's control port; default: the settings'")
-    watchdog.add_argument("--name", help="how the guard and the log call it; default: this host's name")
-    watchdog.add_argument("--supervisor", type=int, metavar="PID", help=argparse.SUPPRESS)
+    _add_processes(commands)
     commands.add_parser("sandbox", help="run the practice exchange; see 'perpguard sandbox --help'")
     demo = commands.add_parser("demo", help="the whole story on this machine, in a minute")
     demo.add_argument("--once", action="store_true", help="run unattended and end")
     demo.add_argument("--json", action="store_true", help="print one JSON object")
     kill_commands.add_arguments(commands)
-    rearm_commands.add_arguments(commands)
-    drill_commands.add_arguments(commands)
-    signing_commands.add_arguments(commands)
-    vault_commands.add_arguments(commands)
-    audit_commands.add_arguments(commands, ledger_commands.look_back)
-    ledger_commands.add_arguments(commands)
-    policy_commands.add_arguments(commands)
-    override_commands.add_arguments(commands)
-    lease_commands.add_arguments(commands)
-    signal_commands.add_arguments(commands)
-    certificate_commands.add_arguments(commands)
+    for module in _MODULES.values():
+        importlib.import_module(module).add_arguments(commands)
+    # The record knows nothing of what things came to; its page of one request may be told.
+    from proxy.ledger.commands import look_back
+
+    parser.set_defaults(look_back=look_back)
     return parser
+
+
+_PROCESSES: Final = frozenset({"up", "gate", "warden", "watchdog"})
+
+
+def _add_processes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The commands that stay."""
+    commands.add_parser("up", help="run the guard: store, warden and gates")
+    for name, text in (("gate", "one gate process"), ("warden", "the warden process")):
+        process = commands.add_parser(name, help=f"{text} (started by 'up')")
+        process.add_argument("--fd", type=int, required=True, help="an inherited listening socket")
+        if name == "gate":
+            process.add_argument("--https-fd", type=int, help="another, to greet by TLS")
+            process.add_argument("--place", default="gate", help="what it is called in the metrics (default: gate)")
+            process.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
+    watchdog = commands.add_parser("watchdog", help="flatten the desk when the guard falls silent")
+    watchdog.add_argument("--guard", metavar="URL", help="the guard's control port; default: the settings'")
+    watchdog.add_argument("--name", help="how the guard and the log call it; default: this host's name")
+    watchdog.add_argument("--supervisor", type=int, metavar="PID", help=argparse.SUPPRESS)
 
 
 def _config_from_environment() -> Path | None:
@@ -183,13 +182,16 @@ def _check(args: Arguments) -> int:
 
 
 def _rules(args: Arguments) -> int:
-    from proxy.rule_pages import rule_page, rules_part
+    from proxy.rule_pages import rule_page, rules_json, rules_part
     from rules.catalog import CATALOG
 
     if args.rule_id is not None and args.rule_id not in CATALOG:
         print(f"perpguard rules: no rule {args.rule_id}; known are {', '.join(CATALOG)}", file=sys.stderr)  # noqa: T201
         return USAGE_ERROR
-    print(rules_part() if args.rule_id is None else rule_page(CATALOG[args.rule_id]))  # noqa: T201
+    if args.json:
+        print(rules_json(args.rule_id))  # noqa: T201
+    else:
+        print(rules_part() if args.rule_id is None else rule_page(CATALOG[args.rule_id]))  # noqa: T201
     return 0
 
 
@@ -211,11 +213,15 @@ def _up(args: Arguments) -> int:
     from proxy.source_addresses import check_source_addresses
     from proxy.store.fence import Fence
     from proxy.supervisor import Supervisor
+    from proxy.tls.serving import Greeting
+    from proxy.tls.shelf import TlsShelf
 
     settings = args.settings
     load_policy(settings.policy)
     load_policy(policy_path(settings))
     vault = open_vault(settings, os.environ)
+    if settings.gate_https_port is not None:
+        Greeting(TlsShelf(settings.data_dir))
     check_source_addresses(settings, {key.account for key in vault.accounts()})
     if settings.watchdog == "local":
         vault.pair_watchdog()
@@ -231,7 +237,7 @@ def _up(args: Arguments) -> int:
 def _gate(args: Arguments) -> int:
     from proxy.app import run_gate
 
-    return run_gate(args.settings, args.fd)
+    return run_gate(args.settings, args.fd, args.https_fd, args.place, args.ready_fd)
 
 
 def _warden(args: Arguments) -> int:
@@ -246,79 +252,13 @@ def _watchdog(args: Arguments) -> int:
     return run_watchdog(args.settings, guard=args.guard, name=args.name, supervisor=args.supervisor)
 
 
-def _rearm(args: Arguments) -> int:
-    from proxy.kill import rearm_commands
-
-    return rearm_commands.run(args)
-
-
-def _drill(args: Arguments) -> int:
-    from proxy.drill import commands as drill_commands
-
-    return drill_commands.run(args)
-
-
 def _demo(args: Arguments) -> int:
     from proxy.demo.story import run
 
     return run(once=args.once, as_json=args.json)
 
 
-def _keys(args: Arguments) -> int:
-    from proxy.vault import commands as vault_commands
-
-    return vault_commands.run(args)
-
-
-def _policy(args: Arguments) -> int:
-    from proxy.policy import commands as policy_commands
-
-    return policy_commands.run(args)
-
-
-def _audit(args: Arguments) -> int:
-    from proxy.audit import commands as audit_commands
-
-    return audit_commands.run(args)
-
-
-def _ledger(args: Arguments) -> int:
-    from proxy.ledger import commands as ledger_commands
-
-    return ledger_commands.run(args)
-
-
-def _command(args: Arguments) -> int:
-    from proxy.kill import signing as signing_commands
-
-    return signing_commands.run(args)
-
-
-def _override(args: Arguments) -> int:
-    from proxy.overrides import commands as override_commands
-
-    return override_commands.run(args)
-
-
-def _leases(args: Arguments) -> int:
-    from proxy.leases import commands as lease_commands
-
-    return lease_commands.run(args.settings, as_json=args.json)
-
-
-def _signals(args: Arguments) -> int:
-    from proxy.signals import commands as signal_commands
-
-    return signal_commands.run(args)
-
-
-def _certificate(args: Arguments) -> int:
-    from proxy.certificate import commands as certificate_commands
-
-    return certificate_commands.run(args)
-
-
-_COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
+_COMMANDS: Final[Mapping[str, Callable[[Arguments], int]]] = {
     "init": _init,
     "check": _check,
     "rules": _rules,
@@ -327,16 +267,28 @@ _COMMANDS: Final[dict[str, Callable[[Arguments], int]]] = {
     "gate": _gate,
     "warden": _warden,
     "watchdog": _watchdog,
-    "rearm": _rearm,
-    "drill": _drill,
     "demo": _demo,
-    "keys": _keys,
-    "audit": _audit,
-    "ledger": _ledger,
-    "policy": _policy,
-    "override": _override,
-    "leases": _leases,
-    "signals": _signals,
-    "certificate": _certificate,
-    "command": _command,
 }
+
+_MODULES: Final[Mapping[str, str]] = {
+    "status": "proxy.status_command",
+    "doctor": "proxy.doctor.command",
+    "restart-gates": "proxy.restart_command",
+    "reduce": "proxy.kill.reduce_commands",
+    "rearm": "proxy.kill.rearm_commands",
+    "drill": "proxy.drill.commands",
+    "command": "proxy.kill.signing",
+    "keys": "proxy.vault.commands",
+    "audit": "proxy.audit.commands",
+    "ledger": "proxy.ledger.commands",
+    "export": "proxy.ledger.export_command",
+    "people": "proxy.people.commands",
+    "policy": "proxy.policy.commands",
+    "override": "proxy.overrides.commands",
+    "leases": "proxy.leases.commands",
+    "alerts": "proxy.alerts.commands",
+    "signals": "proxy.signals.commands",
+    "certificate": "proxy.certificate.commands",
+    "tls": "proxy.tls.commands",
+}
+"""Each part's own commands: ``add_arguments(subparsers)`` and ``run(args) -> int``, light to load."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -11,9 +10,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from proxy.audit import query
-from proxy.audit.reader import ArchiveReader, ArchiveUnavailable
-from proxy.console.plane import ControlRefused, DeskView, OverrideView
+from proxy.audit.place import ArchivePlace, ArchiveUnavailable, archive_place
+from proxy.audit.reader import ArchiveReader
+from proxy.console.alerts_plane import AlertsPlane
+from proxy.console.audit_plane import AuditPlane
+from proxy.console.desk_views import DeskView, OverrideView
+from proxy.console.exposure_plane import HistoryPlane
+from proxy.console.keys_plane import KeysPlane
+from proxy.console.ledger_plane import LedgerPlane
+from proxy.console.plane import ControlRefused
+from proxy.console.policy_plane import PolicyPlane
+from proxy.console.preview_plane import PreviewPlane
 from proxy.console.rearm_plane import DrillPlane, RearmPlane
+from proxy.console.reasons_plane import ReasonsPlane
 from proxy.console.signals_plane import SignalsPlane
 from proxy.glance import Glance, override_view, proposal_view
 from proxy.kill.desk import KillDesk
@@ -44,6 +53,14 @@ class Control:
         rearming: RearmPlane,
         drills: DrillPlane,
         signals: SignalsPlane,
+        ledger: LedgerPlane,
+        ahead: PreviewPlane,
+        policy_shown: PolicyPlane,
+        reasons: ReasonsPlane,
+        history: HistoryPlane,
+        auditing: AuditPlane,
+        alerts: AlertsPlane,
+        keys: KeysPlane,
         overrides: OverrideDesk,
         now: Callable[[], datetime],
     ) -> None:
@@ -54,6 +71,14 @@ class Control:
         self.rearming = rearming
         self.drills = drills
         self.signals = signals
+        self.ledger = ledger
+        self.ahead = ahead
+        self.policy_shown = policy_shown
+        self.reasons = reasons
+        self.history = history
+        self.auditing = auditing
+        self.alerts = alerts
+        self.keys = keys
         self._overrides = overrides
         self._now = now
 
@@ -67,7 +92,7 @@ class Control:
         """The newest refusals from the archive."""
 
         def ask(archive: ArchiveReader) -> list[Mapping[str, Any]]:
-            rows = query.blocked(archive, bot=bot, rule=rule, account=account, limit=limit)
+            rows = query.blocked(archive, bot=bot, rule=rule, account=account, limit=limit).rows
             return [{**asdict(row), "at": plain(row.at)} for row in rows]
 
         return await self._ask(ask, [])
@@ -175,27 +200,26 @@ class Control:
         return scope
 
     async def _ask(self, question: Callable[[ArchiveReader], T], otherwise: T) -> T:
-        path = self._data_dir / "audit" / "audit.db"
-        return await asyncio.to_thread(_read_archive, path, question, otherwise)
+        return await asyncio.to_thread(_read_archive, archive_place(self._data_dir), question, otherwise)
 
 
 async def _refused(asked: Awaitable[T]) -> T:
     try:
         return await asked
     except PolicyRefused as refusal:
-        raise ControlRefused(str(refusal)) from refusal
+        raise ControlRefused(str(refusal), refusal.reasons) from refusal
 
 
 async def _override_or_refusal(asked: Awaitable[OverrideState]) -> OverrideView:
     try:
         return override_view(await asked)
     except OverrideRefused as refusal:
-        raise ControlRefused(str(refusal)) from refusal
+        raise ControlRefused(str(refusal), refusal.reasons) from refusal
 
 
-def _read_archive(path: Path, question: Callable[[ArchiveReader], T], otherwise: T) -> T:
+def _read_archive(place: ArchivePlace, question: Callable[[ArchiveReader], T], otherwise: T) -> T:
     try:
-        with ArchiveReader.open(path) as archive:
+        with ArchiveReader.open(place) as archive:
             return question(archive)
-    except (ArchiveUnavailable, sqlite3.Error):
+    except ArchiveUnavailable:
         return otherwise

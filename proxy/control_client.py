@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from proxy.control_token import control_token
+from proxy.control_token import known_token, token_path
 from proxy.settings import Settings
 
 
@@ -31,11 +31,17 @@ def ask(settings: Settings, method: str, path: str, body: Any = None) -> Any:
 
 
 def control(settings: Settings) -> httpx.Client:
-    """A client of the control door with the machine's token."""
+    """A client of the control door with the machine's token. Raises ``NoAnswer`` where no guard has left one."""
+    try:
+        token = known_token(settings)
+    except (OSError, UnicodeDecodeError) as trouble:
+        raise NoAnswer(f"{token_path(settings)} cannot be read ({type(trouble).__name__})") from trouble
+    if token is None:
+        raise NoAnswer(f"no guard has run here: {token_path(settings)} is not there")
     host = f"[{settings.control_host}]" if ":" in settings.control_host else settings.control_host
     return httpx.Client(
         base_url=f"http://{host}:{settings.control_port}",
-        headers={"Authorization": f"Bearer {control_token(settings).get_secret_value()}"},
+        headers={"Authorization": f"Bearer {token.get_secret_value()}"},
         timeout=10,
         trust_env=False,
         follow_redirects=False,
@@ -43,7 +49,8 @@ def control(settings: Settings) -> httpx.Client:
 
 
 def _reason(reply: httpx.Response) -> Any:
+    """What a problem (RFC 9457) says of this occasion."""
     try:
-        return reply.json()["error"]["message"]
+        return reply.json()["detail"]
     except (ValueError, KeyError, TypeError):
         return f"refused with status {reply.status_code}"

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from decimal import Decimal
 
 from proxy.accounts.keeper import AccountKeeper
 from proxy.accounts.key_watch import KeyWatch
@@ -15,7 +14,7 @@ from proxy.accounts.markets import MarketKeeper
 from proxy.accounts.outside_watch import Found, OutsideWatch
 from proxy.accounts.venue_clock import VenueClock
 from proxy.accounts.venue_timers import VenueTimers
-from proxy.console.plane import (
+from proxy.console.desk_views import (
     AccountView,
     BotView,
     DeskView,
@@ -24,11 +23,12 @@ from proxy.console.plane import (
     LastDrill,
     LeaseView,
     OverrideView,
-    PositionView,
     ProposalView,
     WatchdogView,
 )
+from proxy.console.exposure_plane import SymbolView
 from proxy.drill.shelf import newest_drill
+from proxy.exposures import leg_view, leverage_of, limit_view, picture_of
 from proxy.kill.bot_stops import BotStops
 from proxy.kill.pursuit import Pursuit
 from proxy.leases.watch import LeaseWatch
@@ -38,6 +38,7 @@ from proxy.policy.comparing import loosened
 from proxy.policy.desk import PolicyDesk
 from proxy.policy.waiting import Pending
 from proxy.settings import Settings
+from proxy.signals.conditions import ConditionsKeeper
 from proxy.signals.watch import AnomalyWatch
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
@@ -47,11 +48,12 @@ from proxy.store.warden_store import AgedHold, WardenStore
 from proxy.vault.keys import GuardKey, last_four
 from proxy.vault.vault import Vault
 from proxy.watchdog.heart import Heart
-from rules.exposure import worst_case
 from rules.facts import Score
 from rules.model import TradingState
+from rules.ramp import WHOLE
 from rules.rule import show
-from rules.snapshot import Account, Controls, HoldStatus, Market, Position, Snapshot
+from rules.snapshot import HoldStatus
+from rules.uses import uses_of
 
 log = logging.getLogger("perpguard.control")
 
@@ -72,6 +74,7 @@ class Glance:
         outside: Mapping[str, OutsideWatch],
         timers: Mapping[str, VenueTimers],
         markets: Mapping[str, MarketKeeper],
+        conditions: Mapping[str, ConditionsKeeper],
         watch: AnomalyWatch,
         stops: BotStops,
         pursuit: Pursuit,
@@ -90,6 +93,7 @@ class Glance:
         self._outside = outside
         self._timers = timers
         self._markets = markets
+        self._conditions = conditions
         self._watch = watch
         self._stops = stops
         self._pursuit = pursuit
@@ -138,8 +142,20 @@ class Glance:
             overrides=[override_view(each) for each in self._overrides.open()],
             leases=[LeaseView(**asdict(each)) for each in self._leases.states()],
             watchdogs=[WatchdogView(**asdict(each)) for each in self._heart.states()],
+            symbols=self._symbols(controls),
             drill=await asyncio.to_thread(self._drill),
         )
+
+    def _symbols(self, controls: Mapping[str, str]) -> list[SymbolView]:
+        """Those that are held, and those that are not free to trade."""
+        kept = (keeper.account for keeper in self._keepers.values())
+        held = {leg.symbol for account in kept if account is not None for leg in account.positions}
+        stopped = {
+            level.removeprefix("symbol:")
+            for level, state in controls.items()
+            if level.startswith("symbol:") and state != TradingState.ACTIVE.value
+        }
+        return [SymbolView(name=each, state=_state(controls, f"symbol:{each}")) for each in sorted(held | stopped)]
 
     def _drill(self) -> LastDrill | None:
         newest = newest_drill(self._settings.data_dir)
@@ -193,7 +209,14 @@ class Glance:
         account = keeper.account
         level = f"account:{keeper.name}"
         markets = self._markets[keeper.venue].markets
+        picture = picture_of(
+            account, markets, [aged.hold for aged in holds], self._conditions[keeper.venue].published, self._now()
+        )
+        bots = [key.bot for key in self._vault.guard_keys() if key.account == keeper.name]
         conditional = [order for order in account.open_orders if order.order_type.is_conditional] if account else []
+        ramp = min(ramp_share(controls.get(ramp_field(each))) for each in ("desk", f"venue:{keeper.venue}", level))
+        if not ramp:  # Reduce-only: its state says so, and a limit of nothing is no rule.
+            ramp = WHOLE
         engaged = self._fence.engaged(keeper.name, keeper.venue)
         return AccountView(
             name=keeper.name,
@@ -203,8 +226,8 @@ class Glance:
             fence_engaged=engaged,
             survey_age_s=(self._now() - account.as_of).total_seconds() if account is not None else None,
             margin_balance=show(account.margin_balance) if account is not None else None,
-            leverage=_leverage(account, markets, self._now()),
-            positions=[_position(each, markets) for each in account.positions] if account is not None else [],
+            leverage=leverage_of(picture),
+            positions=[leg_view(each, account, markets) for each in account.positions] if account is not None else [],
             open_orders=len(account.open_orders) - len(conditional) if account is not None else 0,
             conditional_orders=len(conditional),
             holds=len(holds),
@@ -217,6 +240,8 @@ class Glance:
             anomaly=score.value,
             why=score.why,
             external_trader=keeper.name in self._pursuit.outsiders,
+            limits=[limit_view(use) for use in uses_of(self._policies.policy, picture, bots, ramp)],
+            margin_used=show(account.margin_balance - account.available_balance) if account is not None else None,
         )
 
 
@@ -263,33 +288,10 @@ def override_view(state: OverrideState) -> OverrideView:
     )
 
 
-def _leverage(account: Account | None, markets: Mapping[str, Market], now: datetime) -> str | None:
-    """Worst-case gross notional over margin balance, as ``max_leverage`` counts it, holds aside."""
-    if account is None or account.margin_balance <= 0:
-        return None
-    picture = Snapshot(now=now, bot="", account=account, controls=Controls(generation=0), markets=markets)
-    gross = sum((each.gross_notional for each in worst_case(picture).values()), Decimal(0))
-    return show(gross / account.margin_balance)
-
-
 def _found(found: Found) -> FindingView:
     return FindingView(
         at=plain(found.at),
         activity=found.finding.activity.value,
         subject=found.finding.subject,
         detail=found.finding.detail,
-    )
-
-
-def _position(position: Position, markets: Mapping[str, Market]) -> PositionView:
-    mark = markets[position.symbol].mark_price if position.symbol in markets else position.mark_price
-    return PositionView(
-        symbol=position.symbol,
-        position_side=position.position_side.value,
-        quantity=f"{position.quantity:f}",
-        entry_price=f"{position.entry_price:f}",
-        mark_price=f"{mark:f}",
-        notional=show(abs(position.quantity) * mark),
-        unrealised_pnl=show(position.quantity * (mark - position.entry_price)),
-        liquidation_price=f"{position.liquidation_price:f}" if position.liquidation_price is not None else None,
     )

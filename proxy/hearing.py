@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from proxy.audit.commands import archive_path
+from proxy.audit.place import ArchiveUnavailable, archive_place
 from proxy.audit.query import last_ordered
-from proxy.audit.reader import ArchiveReader, ArchiveUnavailable
+from proxy.audit.reader import ArchiveReader
 from proxy.pieces.account import AccountPieces
 from proxy.pieces.desk import DeskPieces
 from proxy.pieces.venue import VenuePieces
@@ -46,6 +45,7 @@ class Hearing:
 def _tell(record: Mapping[str, Any], account: AccountPieces, venue: VenuePieces) -> None:
     account.outside.hear(record)
     account.record.hear(record)
+    account.ledger.hear(record)
     request = str(record.get("id"))
     if record.get("kind") == "decision":
         moment = _moment_of(record)
@@ -99,13 +99,12 @@ async def remember_symbols(data_dir: Path, desk: DeskPieces, now: datetime) -> N
     """What was ordered in the day before this process began is measured from its first minute on."""
 
     def ask() -> dict[tuple[str, str], datetime]:
-        with ArchiveReader.open(archive_path(data_dir)) as archive:
+        with ArchiveReader.open(archive_place(data_dir)) as archive:
             return last_ordered(archive, now - timedelta(seconds=SEEN_S))
 
     try:
         ordered = await asyncio.to_thread(ask)
-    except (ArchiveUnavailable, sqlite3.Error, ValueError) as trouble:
-        # ValueError: SQLite's complaint quotes damaged text, Python cannot. What is damaged `audit verify` says.
+    except ArchiveUnavailable as trouble:  # What is damaged `audit verify` says.
         log.warning("the symbols of the last day cannot be looked up: %s", trouble)
         return
     for (account, symbol), at in ordered.items():

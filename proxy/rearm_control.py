@@ -167,7 +167,9 @@ def _time(moment: datetime | None) -> str:
 async def _refusing(scope: str, asked: Awaitable[T]) -> T:
     try:
         return await asked
-    except (RearmRefused, FenceCorrupt) as refusal:
-        raise ControlRefused(str(refusal)) from refusal
+    except RearmRefused as refusal:
+        raise ControlRefused(str(refusal), refusal.reasons) from refusal
+    except FenceCorrupt as trouble:
+        raise ControlRefused(str(trouble)) from trouble
     except STORE_TROUBLE as trouble:
         raise ControlRefused(f"{scope} stays as it is: the store or the disk did not answer") from trouble

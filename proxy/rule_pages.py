@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 import re
 from collections.abc import Iterator
 from enum import StrEnum
@@ -47,6 +48,26 @@ def rule_page(rule: type[Rule]) -> str:
     if rule.example:
         parts += ["```toml", rule.example.strip(), "```\n"]
     return "\n".join(parts)
+
+
+def rules_json(rule_id: str | None) -> str:
+    """The same for programs: one rule, or all of them in order of precedence."""
+    rules = CATALOG.values() if rule_id is None else (CATALOG[rule_id],)
+    listed = [
+        {
+            "id": rule.rule_id,
+            "about": f"{_meets(rule)} {_prose(rule)}",
+            "settings": [
+                dict(zip(("name", "about", "default", "looser"), row, strict=True)) for row in _settings(rule)
+            ],
+            "codes": dict(rule.codes),
+            "sized": rule.sized,
+            "clauses": list(rule.clauses),
+            "example": rule.example.strip(),
+        }
+        for rule in rules
+    ]
+    return json.dumps(listed, indent=2)
 
 
 def codes_part() -> str:

@@ -6,7 +6,6 @@ What the archive learns, others may want to know at once: they are told of every
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
@@ -15,35 +14,73 @@ from typing import Any, Final
 
 import msgspec
 
-from proxy.audit.archive import Archive, ArchiveTampered
-from proxy.audit.commands import archive_path
+from proxy.audit.archive import Archive
+from proxy.audit.checkpoint import Sealed, Signer
 from proxy.audit.drain import StreamSource, drain, fully_merged, merge_spool
-from proxy.audit.reader import ArchiveUnavailable
+from proxy.audit.entry import RawRecord, ReadRecord
+from proxy.audit.outside import OutsideAnchors
+from proxy.audit.place import ArchivePlace, ArchiveUnavailable
+from proxy.audit.verification import Verification
+from proxy.audit.writing import ArchiveTampered
 from proxy.gate.journal import is_written, journal_files
 from proxy.gate.recording import new_decision_id
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import load, plain
-from proxy.store.warden_store import WardenStore
+from proxy.store.warden_store import DRAIN_BATCH_MAX, WardenStore
 
 log = logging.getLogger("perpguard.audit")
 
 BLOCK_MS: Final = 1_000
+GATHER_S: Final = 0.1
+HEARD_AT_ONCE: Final = 32
+"""Records heard in one turn of the loop, some ten milliseconds: a kill does not wait until five hundred are heard."""
+
 MERGE_EVERY_S: Final = 2.0
 OPEN_EVERY_S: Final = 1.0
 
 Reader = Callable[[Sequence[Mapping[str, Any]]], Awaitable[None]]
-"""Hears every batch of records on its way to the archive."""
+"""Hears the records on their way to the archive, some at a time, in their order."""
 
 
 class Scribe:
     """One desk's archive and everything that flows into it."""
 
-    def __init__(self, *, data_dir: Path, desk: str, store: WardenStore, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        *,
+        data_dir: Path,
+        place: ArchivePlace,
+        desk: str,
+        store: WardenStore,
+        signer: Signer,
+        anchors: OutsideAnchors,
+        verification: Verification,
+        now: Callable[[], datetime],
+    ) -> None:
         self._data_dir = data_dir
+        self._place = place
         self._desk = desk
         self._store = store
+        self._signer = signer
         self._now = now
         self._archive: Archive | None = None
+        self.anchors = anchors
+        self.verification = verification
+        self.trouble = ""
+        """Why records do not reach the archive, empty while they do."""
+        self.told: Callable[[str, str, Mapping[str, Any]], None] = lambda what, by, detail: None
+        """Hears every event of the guard's own before it is written, wherever the store is. Must neither raise nor
+        wait."""
+
+    @property
+    def place(self) -> ArchivePlace:
+        """Where the archive is."""
+        return self._place
+
+    @property
+    def anchor(self) -> Sealed | None:
+        """The newest signed checkpoint, ``None`` before the archive is open."""
+        return None if self._archive is None else self._archive.anchor
 
     @property
     def is_empty(self) -> bool:
@@ -54,9 +91,11 @@ class Scribe:
         """Wait until the archive opens: another warden may hold it, or it needs a person."""
         while True:
             try:
-                self._archive = await asyncio.to_thread(Archive.open, archive_path(self._data_dir))
+                self._archive = await asyncio.to_thread(Archive.open, self._place, self._signer)
+                self.trouble = ""
                 return
             except (ArchiveUnavailable, ArchiveTampered) as trouble:
+                self.trouble = str(trouble)
                 log.error("the archive does not open, so entries are refused: %s", trouble)
                 await asyncio.sleep(OPEN_EVERY_S)
 
@@ -67,15 +106,22 @@ class Scribe:
 
     async def drain(self, reader: Reader) -> None:
         """For ever: from the stream to the archive, past ``reader``."""
-        source = StreamSource(read=lambda _: self._read(reader), trim=self._store.trim_audit)
+        source = StreamSource(
+            read=lambda _: self._read(reader),
+            trim=self._store.trim_audit,
+            batch_max=DRAIN_BATCH_MAX,
+            gather_s=GATHER_S,
+        )
         while True:
             try:
                 await drain(source, self._opened)
+                self.trouble = ""
             except STORE_TROUBLE as trouble:
                 log.warning("the audit stream cannot be read: %s", type(trouble).__name__)
                 await asyncio.sleep(0.5)
-            except ArchiveUnavailable as trouble:
+            except (ArchiveUnavailable, ArchiveTampered) as trouble:
                 # The stream keeps the records; when it is full, gates refuse entries (law 4).
+                self.trouble = str(trouble)
                 log.error("the archive cannot be written: %s", trouble)
                 await asyncio.sleep(1.0)
 
@@ -88,12 +134,17 @@ class Scribe:
                 for path in files:
                     if not is_written(path, files) and await asyncio.to_thread(fully_merged, self._opened, path):
                         path.unlink(missing_ok=True)
-            except (ArchiveUnavailable, OSError) as trouble:
+            except (ArchiveUnavailable, ArchiveTampered, OSError) as trouble:
                 log.error("the gates' journals cannot be merged: %s", trouble)
             await asyncio.sleep(MERGE_EVERY_S)
 
+    async def keep_anchors(self) -> None:
+        """For ever: the newest checkpoint is kept outside too, where the settings say so."""
+        await self.anchors.run(lambda: self.anchor, self.event)
+
     async def event(self, what: str, by: str, detail: dict[str, Any]) -> None:
         """Write down something a person or the guard did. A kill calls this: it never raises for trouble outside."""
+        self.told(what, by, detail)
         record = {
             "kind": "event",
             "id": new_decision_id(),
@@ -125,15 +176,24 @@ class Scribe:
             ]
         )
 
-    async def _read(self, reader: Reader) -> list[tuple[str, str]]:
-        """The next batch. A record that is no JSON object goes to the archive all the same; nobody learns from it."""
-        batch = await self._store.read_audit(block_ms=BLOCK_MS)
-        records = []
-        for _, text in batch:
-            with contextlib.suppress(msgspec.DecodeError):
-                if isinstance(record := load(text), dict):
-                    records.append(record)
-        await reader(records)
+    async def _read(self, reader: Reader) -> list[tuple[str, RawRecord]]:
+        """The next batch, decoded once for everybody. A record that is no JSON object goes to the archive all the same;
+        nobody learns from it."""
+        batch: list[tuple[str, RawRecord]] = []
+        came = await self._store.read_audit(block_ms=BLOCK_MS)
+        for begin in range(0, len(came), HEARD_AT_ONCE):
+            records = []
+            for stream_id, text in came[begin : begin + HEARD_AT_ONCE]:
+                try:
+                    content = load(text)
+                except msgspec.DecodeError:
+                    batch.append((stream_id, text))
+                    continue
+                batch.append((stream_id, ReadRecord(text, content)))
+                if isinstance(content, dict):
+                    records.append(content)
+            await reader(records)
+            await asyncio.sleep(0)
         return batch
 
     async def _write_directly(self, record: dict[str, Any]) -> None:
@@ -142,7 +202,7 @@ class Scribe:
             return
         try:
             await asyncio.to_thread(self._archive.append_from, "warden", record["id"], [record])
-        except ArchiveUnavailable as trouble:
+        except (ArchiveUnavailable, ArchiveTampered) as trouble:
             log.error("the event %s is not in the audit: %s", record["what"], trouble)
 
     @property

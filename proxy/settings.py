@@ -6,15 +6,29 @@ win. Unknown keys are errors at start. Secrets (vault passphrase, control token)
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
+from datetime import time
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyAddress,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as MalformedEnvironment
 
+from proxy.alerts.alert import Severity
+from proxy.alerts.quiet import QuietHours, zone
+from proxy.people.users import CodesFor
 from proxy.person_keys import public_key
 from proxy.store.embedded import embedded_url
 
@@ -58,6 +72,45 @@ class AccountSettings(BaseModel):
     kill_egress: IPvAnyAddress | None = None
 
 
+class AlertChannelSettings(BaseModel):
+    """One alert channel of the vault: what it is told at least, and whether quiet hours hold for it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    minimum: Severity = Severity.WARNING
+    quiet_hours: bool = True
+
+
+class AlertSettings(BaseModel):
+    """How alerts are told. Where they go is in the vault (``perpguard alerts channels``), for it is secret.
+
+    ``link`` is where people's browsers find the console. Quiet hours have a begin and an end, by the clock of
+    ``time_zone``; nothing of kill level is bound by them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    link: str | None = Field(default=None, pattern=r"^https?://[!-~]+$", max_length=200)
+    quiet_from: time | None = None
+    quiet_until: time | None = None
+    time_zone: str = "UTC"
+    channels: dict[str, AlertChannelSettings] = {}
+
+    @model_validator(mode="after")
+    def _whole(self) -> AlertSettings:
+        if (self.quiet_from is None) != (self.quiet_until is None):
+            raise ValueError("quiet hours need both quiet_from and quiet_until")
+        if self.quiet_from == self.quiet_until and self.quiet_from is not None:
+            raise ValueError("quiet hours that end when they begin are none, or all day; say which hours")
+        zone(self.time_zone)
+        return self
+
+    @property
+    def quiet(self) -> QuietHours | None:
+        """The quiet hours, ``None`` where there are none."""
+        if self.quiet_from is None or self.quiet_until is None:
+            return None
+        return QuietHours(self.quiet_from, self.quiet_until, zone(self.time_zone))
+
+
 class Settings(BaseSettings):
     """Everything a process of the guard needs to know before it reads the policy and opens the vault."""
 
@@ -66,6 +119,10 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".perpguard")
     desk: str = Field(default="desk", pattern=r"^[A-Za-z0-9._-]{1,32}$")
     store_url: str | None = None
+    audit_url: SecretStr | None = None
+    audit_url_file: Path | None = None
+    audit_anchor: Path | None = None
+    audit_webhook: SecretStr | None = None
     policy: Path = Path("configs/policies/demo.toml")
     passphrase: SecretStr | None = None
     passphrase_file: Path | None = None
@@ -76,21 +133,32 @@ class Settings(BaseSettings):
     gate_port: int = Field(default=8080, ge=0, le=65535)
     gate_workers: int = Field(default=2, ge=1, le=64)
     gate_names: tuple[str, ...] = ()
+    gate_https_port: int | None = Field(default=None, ge=0, le=65535)
 
     control_host: str = "127.0.0.1"
     control_port: int = Field(default=8081, ge=0, le=65535)
     control_names: tuple[str, ...] = ()
-    control_people: tuple[str, ...] | None = None
+    control_codes: CodesFor = CodesFor.RISK
     control_https: bool = False
     control_token: SecretStr | None = None
     control_commanders: dict[str, str] = {}
+    metrics_token_file: Path | None = None
 
     watchdog: Literal["none", "local", "remote"] = "none"
+    alerts: AlertSettings = AlertSettings()
 
     streams: bool = True
     survey_every_s: float = Field(default=15.0, gt=0, le=300)
     markets_every_s: float = Field(default=2.0, gt=0, le=60)
     signals_warm: tuple[Path, ...] = ()
+
+    @field_validator("audit_webhook")
+    @classmethod
+    def _address(cls, url: SecretStr | None) -> SecretStr | None:
+        """An address that can be posted to."""
+        if url is not None and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", url.get_secret_value()):
+            raise ValueError("not an http:// or https:// address")
+        return url
 
     @field_validator("control_commanders")
     @classmethod
@@ -104,6 +172,12 @@ class Settings(BaseSettings):
     def store(self) -> str:
         """The store's URL: the one given, or the embedded server's in the data directory."""
         return self.store_url or embedded_url(self.data_dir)
+
+    @property
+    def console_link(self) -> str:
+        """Where people's browsers find the console, for the links in alerts."""
+        host = f"[{self.control_host}]" if ":" in self.control_host else self.control_host
+        return self.alerts.link or f"{'https' if self.control_https else 'http'}://{host}:{self.control_port}"
 
     @property
     def console_hosts(self) -> tuple[str, ...]:
@@ -168,9 +242,12 @@ def load_settings(config: Path | None, overrides: Mapping[str, Any]) -> Settings
             values = tomllib.loads(config.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise SettingsError(f"{config}: {error}") from error
-        if {"passphrase", "control_token"} & values.keys():
+        if {"passphrase", "control_token", "audit_url", "audit_webhook"} & values.keys():
             raise SettingsError(f"{config}: secrets do not belong in a file; use the environment")
-        for key in ("data_dir", "policy", "passphrase_file"):
+        if "audit_url_file" in values:
+            # Every command that reads the archive has to find it, and many read no settings.
+            raise SettingsError(f"{config}: audit_url_file is set in the environment: PERPGUARD_AUDIT_URL_FILE")
+        for key in ("data_dir", "policy", "passphrase_file", "metrics_token_file", "audit_anchor"):
             if key in values:  # Paths in a file are relative to the file, wherever the process was started.
                 values[key] = str(config.parent / values[key])
         if isinstance(values.get("signals_warm"), list):

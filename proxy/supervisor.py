@@ -1,7 +1,8 @@
 """Starts what the guard is made of and keeps it running: the store, one warden, the gates.
 
 Each is a process of its own, so a flood of bot traffic cannot starve the kill switch, and the death of one is mended
-without the others noticing. A child that keeps dying is restarted ever more slowly.
+without the others noticing. A child that keeps dying is restarted ever more slowly. ``SIGHUP`` relieves the gates by
+new ones, one after another (``proxy.rolling``).
 """
 
 from __future__ import annotations
@@ -11,25 +12,28 @@ import logging
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from proxy.children import Child, end
+from proxy.clock import utc_now
 from proxy.kill.sentinels import obey_kill_signal
+from proxy.people.file import PeopleBusy, PeopleUnreadable
+from proxy.people.links import first_admin_token, link_of
+from proxy.restarts import Restarts, lock_path, write_pid
+from proxy.rolling import Rolled, RollingRestart
 from proxy.settings import Settings
 from proxy.store.embedded import EmbeddedStore
 from proxy.watchdog.stopping import stopping_path
 
 log = logging.getLogger("perpguard.supervisor")
 
-RESTART_PAUSE_S: Final = 0.2
-RESTART_PAUSE_MAX_S: Final = 10.0
 STOP_TIMEOUT_S: Final = 20.0
 WATCHDOG_STOP_TIMEOUT_S: Final = 90.0
 """A flattening under way is brought to its end: a kill's deadline, and what it then writes down."""
@@ -38,19 +42,6 @@ _BACKLOG: Final = 1024
 
 class GuardRunning(Exception):
     """Another guard has this data directory."""
-
-
-@dataclass(slots=True)
-class _Child:
-    """One process: how to start it, and how it has fared."""
-
-    name: str
-    command: Sequence[str]
-    descriptors: Sequence[int] = ()
-    process: subprocess.Popen[bytes] | None = None
-    started_at: float = 0.0
-    pause_s: float = RESTART_PAUSE_S
-    restart_at: float = field(default=0.0)
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
@@ -72,15 +63,21 @@ class Supervisor:
         self._settings = settings
         self._arguments = list(arguments)
         self._environment = dict(environment)
-        self._children: list[_Child] = []
+        self._make_gate: Callable[[str], Child]
+        self._gates: list[Child] = []
+        self._others: list[Child] = []
+        self._watchdog: Child | None = None
         self._stopping = False
         self._store: EmbeddedStore | None = None
-        self._watchdog: _Child | None = None
+        self._restart_asked = False
+        self._restarts = Restarts(settings.data_dir)
+        self._rolling: RollingRestart | None = None
 
     def run(self) -> int:
-        """Start everything, keep it running, stop it in order on SIGTERM or SIGINT."""
+        """Start everything, keep it running, restart the gates on SIGHUP, stop it in order on SIGTERM or SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
+        signal.signal(signal.SIGHUP, self._ask_to_restart)
         obey_kill_signal(self._settings.data_dir)
         with ExitStack() as stack:
             stack.enter_context(_only_guard_of(self._settings.data_dir))
@@ -88,10 +85,17 @@ class Supervisor:
                 self._store = stack.enter_context(EmbeddedStore(self._settings.data_dir))
             gate = stack.enter_context(listening_socket(self._settings.gate_host, self._settings.gate_port))
             control = stack.enter_context(listening_socket(self._settings.control_host, self._settings.control_port))
+            https = None
+            if self._settings.gate_https_port is not None:
+                port = self._settings.gate_https_port
+                https = stack.enter_context(listening_socket(self._settings.gate_host, port))
             stopping_path(self._settings.data_dir).unlink(missing_ok=True)
-            self._children = self._plan(gate, control)
+            self._plan(gate, https, control)
             print(f"gate    http://{_shown(gate)}/binanceusdm", flush=True)  # noqa: T201 - the command's own output
             print(f"console http://{_shown(control)}/", flush=True)  # noqa: T201
+            print(f"people  {self._way_in(control)}", flush=True)  # noqa: T201
+            if https is not None:
+                print(f"gate    https://{_shown(https)}/binanceusdm", flush=True)  # noqa: T201
             try:
                 while not self._stopping:
                     self._tend()
@@ -100,16 +104,27 @@ class Supervisor:
                 self._stop()
         return 0
 
-    def _plan(self, gate: socket.socket, control: socket.socket) -> list[_Child]:
-        warden = _Child("warden", self._command("warden", control), (control.fileno(),))
-        gates = [
-            _Child(f"gate-{number}", self._command("gate", gate), (gate.fileno(),))
-            for number in range(self._settings.gate_workers)
-        ]
+    def _plan(self, gate: socket.socket, https: socket.socket | None, control: socket.socket) -> None:
+        self._others = [self._child("warden", self._command("warden", control), (control.fileno(),))]
+        door, descriptors = self._command("gate", gate), [gate.fileno()]
+        if https is not None:
+            door += ["--https-fd", str(https.fileno())]
+            descriptors.append(https.fileno())
+        self._make_gate = lambda name: self._child(name, [*door, "--place", name], descriptors, reports=True)
+        self._gates = [self._make_gate(f"gate-{number}") for number in range(self._settings.gate_workers)]
         if self._settings.watchdog == "local":
-            self._watchdog = _Child("watchdog", self._watchdog_command(control))
-            return [warden, *gates, self._watchdog]
-        return [warden, *gates]
+            self._watchdog = Child("watchdog", self._watchdog_command(control), self._environment)
+            self._others.append(self._watchdog)
+
+    def _child(self, name: str, command: list[str], descriptors: Sequence[int], *, reports: bool = False) -> Child:
+        """One that ends with its supervisor, as all do but the watchdog, which is of use when that is gone."""
+        supervised = self._environment | {"PERPGUARD_SUPERVISED": str(os.getpid())}
+        return Child(name, command, supervised, descriptors, reports)
+
+    def _successor(self, gate: Child) -> Child:
+        """A gate to relieve ``gate``, in the place that nobody has: two must not tell their counts in one."""
+        taken = {each.name for each in self._gates}
+        return self._make_gate(next(name for name in map("gate-{}".format, count()) if name not in taken))
 
     def _command(self, name: str, listener: socket.socket) -> list[str]:
         return [sys.executable, "-m", "proxy", *self._arguments, name, "--fd", str(listener.fileno())]
@@ -121,64 +136,69 @@ class Supervisor:
         own = ["--guard", url, "--name", "local", "--supervisor", str(os.getpid())]
         return [sys.executable, "-m", "proxy", *self._arguments, "watchdog", *own]
 
+    def _way_in(self, control: socket.socket) -> str:
+        """How people sign in. A file that cannot be read keeps people out, never the guard from starting."""
+        try:
+            token = first_admin_token(self._settings, utc_now())
+        except (PeopleUnreadable, PeopleBusy, OSError) as trouble:
+            log.error("nobody can sign in: %s", trouble)
+            return "nobody can sign in: the file of people cannot be read"
+        if token is None:
+            return "sign in on the console; `perpguard people` looks after who may"
+        link = link_of(self._settings, token, control.getsockname()[1])
+        return f"{link} lets the first admin in, once, within 24 hours"
+
     def _tend(self) -> None:
         if self._store is not None and self._store.tend():
             log.error("the embedded store had died; started again")
-        for child in self._children:
-            if child.process is not None and child.process.poll() is not None:
-                self._mourn(child)
+        busy = self._roll()
+        for child in (*self._others, *self._gates):
+            if child in busy:
+                continue
+            if child.ended:
+                child.mourn()
             if child.process is None and time.monotonic() >= child.restart_at:
-                self._start(child)
+                child.start()
 
-    def _start(self, child: _Child) -> None:
-        child.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            child.command,
-            pass_fds=tuple(child.descriptors),
-            # A watchdog is of use when its supervisor is gone; the others end with it.
-            env=self._environment | ({} if child is self._watchdog else {"PERPGUARD_SUPERVISED": str(os.getpid())}),
-            start_new_session=True,
-        )
-        child.started_at = time.monotonic()
-
-    def _mourn(self, child: _Child) -> None:
-        assert child.process is not None  # noqa: S101 - only called with a process that ended
-        lived_s = time.monotonic() - child.started_at
-        child.pause_s = RESTART_PAUSE_S if lived_s > 30 else min(RESTART_PAUSE_MAX_S, child.pause_s * 2)
-        child.restart_at = time.monotonic() + child.pause_s
-        log.error("%s ended with %s; starting it again", child.name, child.process.returncode)
-        child.process = None
+    def _roll(self) -> tuple[Child, ...]:
+        """Go on with the rolling restart, if there is one; the children that are its business alone."""
+        if self._rolling is None and self._restart_asked:
+            self._restart_asked = False
+            self._restarts.begin()
+            self._rolling = RollingRestart(self._gates, self._successor)
+        if self._rolling is None:
+            return ()
+        self._rolling.step(self._gates)
+        busy = self._rolling.busy_with
+        if self._rolling.state is not Rolled.RUNNING:
+            self._restarts.end(self._rolling.state)
+            self._rolling = None
+        return busy
 
     def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
         self._stopping = True
+
+    def _ask_to_restart(self, number: int, frame: FrameType | None) -> None:
+        self._restart_asked = True
 
     def _stop(self) -> None:
         """Gates first, so that no order is left without its warden; then the warden; then the watchdog, which has
         heard by now that this is on purpose; the store last, by the stack."""
         stopping_path(self._settings.data_dir).touch(mode=0o600)
-        _end([child for child in reversed(self._children) if child is not self._watchdog], STOP_TIMEOUT_S)
+        leaving = self._rolling.busy_with if self._rolling is not None else ()
+        others = [child for child in self._others if child is not self._watchdog]
+        end([*leaving, *self._gates, *others], STOP_TIMEOUT_S)
         if self._watchdog is not None:
-            _end([self._watchdog], WATCHDOG_STOP_TIMEOUT_S)
-
-
-def _end(children: Sequence[_Child], timeout_s: float) -> None:
-    deadline = time.monotonic() + timeout_s
-    running = [child.process for child in children if child.process is not None]
-    for process in running:
-        process.terminate()
-    for process in running:
-        try:
-            process.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            end([self._watchdog], WATCHDOG_STOP_TIMEOUT_S)
 
 
 @contextmanager
 def _only_guard_of(data_dir: Path) -> Iterator[None]:
     """Hold the data directory. Raises ``GuardRunning`` when another guard on this machine holds it."""
-    descriptor = os.open(data_dir / "guard.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(lock_path(data_dir), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        write_pid(descriptor)
         yield
     except BlockingIOError:
         raise GuardRunning(f"another guard is running on {data_dir}") from None

@@ -18,9 +18,13 @@ from fastapi import FastAPI
 
 from proxy.accounts.keeper import REPLY_TIMEOUT_S
 from proxy.hearing import Hearing, remember_symbols
+from proxy.history import History
+from proxy.pieces.alerts import AlertPieces, build_alerts
 from proxy.pieces.desk import DeskPieces, build_desk
 from proxy.pieces.door import build_door
 from proxy.pieces.ground import lay_ground
+from proxy.pieces.history import build_history
+from proxy.pieces.people import build_people
 from proxy.settings import Settings
 from proxy.store.client import STORE_TROUBLE
 from proxy.vault.errors import VaultError
@@ -49,14 +53,19 @@ class Warden:
         self._store = self._ground.store
         self._scribe = self._ground.scribe
         self._policies = self._ground.policies
+        self._people = build_people(self._ground)
         self._desk: DeskPieces
+        self._history: History
+        self._alerts: AlertPieces
         self.console: FastAPI
 
     async def __aenter__(self) -> Warden:
         """Take the hands in hand, and take up any kill a crash left unfinished, before all else."""
         self._desk = build_desk(self._ground)
+        self._alerts = build_alerts(self._ground, self._desk)
         await self._desk.kill.resume()
-        self.console = build_door(self._ground, self._desk)
+        self._history = build_history(self._ground, self._desk)
+        self.console = build_door(self._ground, self._desk, self._people, self._history, self._alerts.desk)
         return self
 
     async def __aexit__(
@@ -80,17 +89,22 @@ class Warden:
             loops.create_task(desk.sentinels.run())
             loops.create_task(self._mirror_keys())
             loops.create_task(desk.certificates.run())
+            for loop in self._alerts.loops():
+                loops.create_task(loop)
             await self._scribe.open()
+            loops.create_task(self._people.desk.run())
             loops.create_task(desk.stops.mirror())
             await self._until_store_answers()
             loops.create_task(remember_symbols(self._ground.settings.data_dir, desk, self._ground.now()))
             for loop in desk.loops():
                 loops.create_task(loop)
             loops.create_task(self._policies.run())
+            loops.create_task(self._history.run())
             loops.create_task(desk.overrides.run())
             loops.create_task(desk.rearming.run())
             loops.create_task(self._scribe.drain(Hearing(desk).hear))
             loops.create_task(self._scribe.merge_journals())
+            loops.create_task(self._scribe.keep_anchors())
             loops.create_task(self._watch_store())
             loops.create_task(self._decay())
 

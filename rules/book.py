@@ -107,6 +107,10 @@ class Book:
             return self.standing.symbols
         return tuple(sorted({*standing, *self.pending, order.symbol}))
 
+    def every_after(self, order: HeldOrder) -> dict[str, Exposure]:
+        """The worst case of every symbol, the order on top: ``every`` of one order, by what is known of it."""
+        return {**self.standing.exposures, **self.pending, order.symbol: self.after(order)}
+
     def every(self, extra: Sequence[HeldOrder] = ()) -> dict[str, Exposure]:
         """The worst case of every symbol, with all of ``extra`` on top."""
         found = {**self.standing.exposures, **self.pending}

@@ -37,6 +37,22 @@ class Measure(NamedTuple):
     unit: str = ""
 
 
+class Use(NamedTuple):
+    """How much of one of its limits a rule finds in use as things stand, for people: nothing is decided by it.
+
+    ``name`` is empty where the rule has one limit, ``symbol`` where it is of the whole account. ``unit`` is ``x`` for
+    multiples of margin balance, empty for quote currency and ``base`` for base units.
+    """
+
+    rule_id: str
+    level: str
+    name: str
+    symbol: str
+    observed: Decimal
+    limit: Decimal
+    unit: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breach:
     """Why a rule objects. ``code`` is permanent: bots match on it.

@@ -7,8 +7,8 @@ the guard does not know; a rule then refuses or stands aside, as its page says, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -225,6 +225,20 @@ class AccountRecord(Derived):
             if each.bot == name:
                 return each
         return None
+
+    def concerning(self, bot: str, symbols: Collection[str]) -> AccountRecord:
+        """What of it concerns an order: this bot alone, its experience with ``symbols`` and the forecasts for them."""
+        own = self.bot(bot)
+        return replace(
+            self,
+            bots=() if own is None else (replace(own, holdings=tuple(h for h in own.holdings if h.symbol in symbols)),),
+            forecasts=tuple(each for each in self.forecasts if each.symbol == "" or each.symbol in symbols),
+        )
+
+    def symbols(self) -> tuple[str, ...]:
+        """Those it says something of, by name: cut to these, a part of a record is cut as it was."""
+        held = (holding.symbol for bot in self.bots for holding in bot.holdings)
+        return tuple(sorted({*held, *(each.symbol for each in self.forecasts)} - {""}))
 
     def forecasts_of(self, name: str, symbol: str) -> Sequence[Forecast]:
         """The forecasts of one kind for a symbol, and for the account as a whole."""

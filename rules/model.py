@@ -227,7 +227,10 @@ class TradingState(StrEnum):
     @property
     def severity(self) -> int:
         """0 for ACTIVE, 2 for HALTED: the larger the stricter."""
-        return list(TradingState).index(self)
+        return _SEVERITY[self]
+
+
+_SEVERITY: Final = {state: severity for severity, state in enumerate(TradingState)}
 
 
 class Intent(StrEnum):

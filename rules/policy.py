@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from rules.catalog import CATALOG, EXIT_RULES, GATES, OWNERSHIP_RULES
 from rules.decision import Breach, Enforcement, Measure
+from rules.flow.message_rate import MessageRate
 from rules.kill.settings import KILL_DEFAULT, KillSettings
 from rules.loosening import LOOSENING_DEFAULT, Loosening
 from rules.model import Command
@@ -58,6 +59,7 @@ class Bound:
     for_exits: tuple[Asked, ...]
     for_entries: tuple[Asked, ...]
     forcing: tuple[ReduceOnlyExits, ...]
+    rates: tuple[MessageRate, ...]
 
     @staticmethod
     def of(rules: tuple[Rule, ...]) -> Bound:
@@ -71,6 +73,7 @@ class Bound:
             for_exits=tuple(_asked(rule) for rule in after_gates if type(rule) in (*EXIT_RULES, *OWNERSHIP_RULES)),
             for_entries=tuple(_asked(rule) for rule in after_gates if type(rule) not in EXIT_RULES),
             forcing=tuple(rule for rule in rules if isinstance(rule, ReduceOnlyExits) and rule.forces),
+            rates=tuple(rule for rule in rules if isinstance(rule, MessageRate)),
         )
 
 
@@ -111,6 +114,11 @@ class Policy(_Known):
         object.__setattr__(self, "named", tuple(_named(kind, self.rules) for kind in _KINDS))
         on = (rule for rule in self.rules if rule.enforcement is not Enforcement.OFF)
         object.__setattr__(self, "looks_back_s", max((rule.looks_back_s for rule in on), default=0))
+
+    @property
+    def named_bots(self) -> frozenset[str]:
+        """The bots that have rules of their own."""
+        return self.named[_KINDS.index("bot")]
 
     @property
     def attempts_window_s(self) -> int:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import ClassVar, Final
 
-from rules.decision import Breach, Enforcement, Measure
+from rules.decision import Breach, Enforcement, Measure, Use
 from rules.model import Command, TradingState
 from rules.snapshot import Snapshot
 
@@ -85,6 +85,14 @@ class Rule:
     def measure(self, command: Command, snapshot: Snapshot) -> tuple[Measure, ...]:
         """What the audit should keep of an entry that this rule has looked at. Most rules have nothing to add."""
         return ()
+
+    def uses(self, snapshot: Snapshot) -> tuple[Use, ...]:
+        """How much of its limits is in use as things stand. Only rules about what an account carries have an answer."""
+        return ()
+
+    def used(self, observed: Decimal, limit: Decimal, *, name: str = "", symbol: str = "", unit: str = "") -> Use:
+        """One limit of this rule and what is in use of it."""
+        return Use(self.rule_id, self.level, name, symbol, observed, limit, unit)
 
     def measured(self, name: str, value: str, unit: str = "") -> Measure:
         """One measure of this rule."""

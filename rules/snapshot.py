@@ -218,7 +218,7 @@ class HeldOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
+class Hold(Derived):
     """Exposure reserved for a request. ``sequence`` is the store's order of reservation: earlier ones come first."""
 
     hold_id: str

@@ -70,6 +70,11 @@ class _Position(msgspec.Struct, forbid_unknown_fields=True):
     margin_mode: MarginMode = MarginMode.CROSS
 
 
+class _Transfer(msgspec.Struct, forbid_unknown_fields=True):
+    account: str
+    amount: Decimal
+
+
 class _Delist(msgspec.Struct, forbid_unknown_fields=True):
     symbol: str
     after_s: Annotated[int, msgspec.Meta(ge=1, le=30 * 24 * 3600)] = NOTICE_MS // 1000
@@ -132,12 +137,16 @@ class ControlDoor:
                 return self._open_house(_read(body, _House))
             case "POST /position":
                 return self._put_position(_read(body, _Position))
+            case "POST /transfer":
+                return self._transfer(_read(body, _Transfer))
             case "POST /delist":
                 notice = _read(body, _Delist)
                 announce_delisting(self._exchange, notice.symbol, notice.after_s * 1000)
                 return self._status()
             case "GET /log":
                 return {"total": self._log.total, "entries": [asdict(entry) for entry in self._log.entries]}
+            case "GET /log/totals":
+                return {"total": self._log.total, "orders_taken": self._log.orders_taken}
             case "DELETE /log":
                 self._log.clear()
                 return {"total": 0, "entries": []}
@@ -208,6 +217,15 @@ class ControlDoor:
             margin_mode=asked.margin_mode,
         )
         return {"account": account.name, "symbol": asked.symbol, "quantity": str(asked.quantity)}
+
+    def _transfer(self, asked: _Transfer) -> dict[str, object]:
+        if not (asked.amount.is_finite() and 0 < abs(asked.amount) < Decimal(10) ** 12):
+            raise msgspec.ValidationError("amount must be a number, negative for money taken out, and not zero")
+        account = self._exchange.accounts.get(asked.account)
+        if account is None:
+            raise msgspec.ValidationError("no such account")
+        self._exchange.transfer(account, asked.amount)
+        return {"account": account.name, "balance": str(account.wallet)}
 
     def _replay(self) -> dict[str, object] | None:
         """How far the recorded market has been played back; None when there is none."""

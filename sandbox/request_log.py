@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 ENTRIES_KEPT = 10_000
 
@@ -24,9 +25,10 @@ class LogEntry:
 
 @dataclass(slots=True)
 class RequestLog:
-    """The last `ENTRIES_KEPT` entries; `total` counts all since the last clearing."""
+    """The last `ENTRIES_KEPT` entries. `total` counts all since the last clearing, `orders_taken` orders ever."""
 
     total: int = 0
+    orders_taken: int = 0
     entries: deque[LogEntry] = field(default_factory=lambda: deque(maxlen=ENTRIES_KEPT))
 
     def add(
@@ -42,6 +44,7 @@ class RequestLog:
     ) -> None:
         """Write an entry down."""
         self.total += 1
+        self.orders_taken += status == HTTPStatus.OK and method == "POST" and path.endswith("/order")
         self.entries.append(
             LogEntry(
                 sequence=self.total,

@@ -3,7 +3,11 @@
 set -u
 wanted=""
 command -v nginx >/dev/null 2>&1 || [ -x /usr/sbin/nginx ] || wanted="$wanted nginx-light"
+command -v haproxy >/dev/null 2>&1 || [ -x /usr/sbin/haproxy ] || wanted="$wanted haproxy"
+command -v prometheus >/dev/null 2>&1 || wanted="$wanted prometheus"
+command -v wget >/dev/null 2>&1 || wanted="$wanted wget"
 command -v chromium >/dev/null 2>&1 || wanted="$wanted chromium"
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || wanted="$wanted postgresql"
 [ -z "$wanted" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     apt-get update -q >/dev/null 2>&1

@@ -23,7 +23,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from bench.latency import machine
+from bench.machine import machine
 from proxy.policy_file import load_policy
 from proxy.store.codec import build_snapshot, load
 from rules.catalog import CATALOG
@@ -48,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; 1 when not every rule was asked or one refused."""
     parser = argparse.ArgumentParser(prog="bench.decide", description="Time of one decision, all rules and none.")
     parser.add_argument("--decisions", type=int, default=DECISIONS, help=f"of each kind (default {DECISIONS})")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"turns each kind takes (default {ROUNDS})")
     args = parser.parse_args(arguments)
     picture = build_snapshot(load((HERE / "account.json").read_text(encoding="utf-8")))
     every, empty = load_policy(HERE / "policy.toml"), load_policy(HERE / "empty.toml")
@@ -60,10 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for holds in UNDER_WAY
         }
         loops = []
-        for _ in range(ROUNDS):
+        for _ in range(max(1, args.rounds)):
             for policy, changed, holds, micros in rows.values():
                 loops.append(calibration())
-                micros += measure(picture, policy, max(1, args.decisions // ROUNDS), changed=changed, holds=holds)
+                micros += measure(
+                    picture, policy, max(1, args.decisions // max(1, args.rounds)), changed=changed, holds=holds
+                )
     except BenchFailed as failure:
         print(f"bench.decide: {failure}", file=sys.stderr)
         return 1

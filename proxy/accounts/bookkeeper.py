@@ -110,6 +110,8 @@ class Bookkeeper:
         self._unsaid: list[tuple[Event, bool, int | None]] = []
         self._as_of: datetime | None = None
         self._reading = 0
+        self.unreported = False
+        """Whether, as of the last events, orders are kept whose bot does not know what became of them."""
 
     def hear(self, events: Sequence[Event], received: float) -> tuple[str, ...]:
         """Take events into the book, to be published next. Returns in words why the book may have missed something."""
@@ -142,12 +144,14 @@ class Bookkeeper:
                 account = self._next()
                 if account is None:
                     return False
-                conversion, said = self._pending, len(self._unsaid)
+                conversion, said, owners = self._pending, len(self._unsaid), dict(self._owners)
                 done = await self._store.publish_events(
-                    account, conversion=conversion, resolved=resolved, desk=self._desk
+                    account, conversion=conversion, resolved=resolved, desk=self._desk, owners=owners
                 )
                 if await self._finish(account, done, conversion, said):
-                    await self._tell_owners()
+                    self.unreported = done.unreported
+                    for each in owners:
+                        self._owners.pop(each, None)
                     return True
             return False
 
@@ -210,13 +214,6 @@ class Bookkeeper:
         """The store lost what it knew: the next survey tells everything anew."""
         self.account = None
         self.book.surveyed = None
-
-    async def _tell_owners(self) -> None:
-        """Write down whose the orders and trades heard of are, for rows of the venue that name no client id."""
-        told = dict(self._owners)
-        await self._store.remember_owners(self.book.name, told)
-        for each in told:
-            self._owners.pop(each, None)
 
     def _next(self) -> Account | None:
         markets = self._markets()

@@ -49,6 +49,17 @@ class VenueTime:
         return self.host() + self.offset
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One counter of the venue in its present window: what is used, what is granted, what of it is the kill's."""
+
+    limit: str
+    whose: str
+    used: int
+    granted: int
+    reserve: int
+
+
 class BudgetKeeper:
     """Keeps the budget of one venue. ``addresses`` are those an account's kill may go out by."""
 
@@ -92,6 +103,24 @@ class BudgetKeeper:
             reserves={each.field: reserve(costs[each], limits[each], settings) for each in sorted(costs)},
             share_min=settings.share_min,
         )
+
+    def standings(self) -> list[Standing]:
+        """Every counter that a kill would spend on, by the budget as it was published last."""
+        budget = self._meter.budget
+        return [
+            Standing(
+                limit=counter.limit.value,
+                whose=counter.whose,
+                used=self._meter.used(counter),
+                granted=budget.limit(counter),
+                reserve=budget.reserve(counter),
+            )
+            for counter in sorted(self._costs())
+        ]
+
+    def spent(self) -> float:
+        """The part of the counter that is nearest to its limit, 0 to 1 and above."""
+        return max(self._meter.shares().values(), default=0.0)
 
     def _costs(self) -> dict[Counter, list[int]]:
         """By counter, what the kill of every account that spends on it would cost."""

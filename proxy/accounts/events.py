@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
+from proxy.accounts.event_values import flag, number, some, text, venue_id, whole
 from rules.model import MarginMode, OrderType, PositionSide, Side
 
 Row = Mapping[str, Any]
@@ -179,15 +180,14 @@ _IGNORED: Final = frozenset(
 
 def read_event(row: Row) -> Event | None:
     """The event a frame tells, ``None`` for those that repeat others. Raises ``UnreadableEvent``."""
-    name = row.get("e")
+    name = str(row.get("e"))
     if name in _IGNORED:
         return None
-    reader = _READERS.get(str(name))
-    if reader is None:
-        raise UnreadableEvent(f"unknown event {str(name)[:64]!r}")
+    if name not in _READERS:
+        raise UnreadableEvent(f"unknown event {name[:64]!r}")
     try:
-        return reader(row)
-    except (KeyError, TypeError, ValueError, InvalidOperation, AttributeError) as trouble:
+        return _READERS[name](row)
+    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as trouble:
         raise UnreadableEvent(f"{name}: {type(trouble).__name__} {trouble}"[:200]) from None
 
 
@@ -195,26 +195,26 @@ def _order(row: Row) -> OrderEvent:
     order = row["o"]
     return OrderEvent(
         **_times(row),
-        symbol=order["s"],
+        symbol=text(order["s"]),
         side=Side(order["S"]),
         position_side=PositionSide(order["ps"]),
-        order_id=str(order["i"]),
-        client_order_id=order["c"],
+        order_id=venue_id(order["i"]),
+        client_order_id=text(order["c"]),
         order_type=_order_type(order["o"]),
-        execution=order["x"],
-        status=order["X"],
-        quantity=Decimal(order["q"]),
-        price=_some(order["p"]),
-        filled_quantity=Decimal(order["z"]),
-        last_quantity=Decimal(order["l"]),
-        last_price=Decimal(order["L"]),
-        fee=Decimal(order.get("n") or 0),
-        fee_asset=order.get("N") or "",
-        realised_pnl=Decimal(order.get("rp") or 0),
-        trade_id=int(order.get("t") or 0),
-        maker=bool(order.get("m", False)),
-        reduce_only=bool(order["R"]),
-        close_position=bool(order.get("cp", False)),
+        execution=text(order["x"]),
+        status=text(order["X"]),
+        quantity=number(order["q"]),
+        price=some(order["p"]),
+        filled_quantity=number(order["z"]),
+        last_quantity=number(order["l"]),
+        last_price=number(order["L"]),
+        fee=number(order.get("n") or 0),
+        fee_asset=text(order.get("N") or ""),
+        realised_pnl=number(order.get("rp") or 0),
+        trade_id=whole(order.get("t") or 0),
+        maker=flag(order.get("m", False)),
+        reduce_only=flag(order["R"]),
+        close_position=flag(order.get("cp", False)),
     )
 
 
@@ -225,22 +225,22 @@ def _order_type(text: str) -> OrderType:
 
 def _algo(row: Row) -> AlgoEvent:
     order = row["o"]
-    closes = bool(order.get("cp", False))
+    closes = flag(order.get("cp", False))
     return AlgoEvent(
         **_times(row),
-        symbol=order["s"],
+        symbol=text(order["s"]),
         side=Side(order["S"]),
         position_side=PositionSide(order["ps"]),
-        algo_id=str(order["aid"]),
-        client_order_id=order["caid"],
+        algo_id=venue_id(order["aid"]),
+        client_order_id=text(order["caid"]),
         order_type=OrderType(order["o"]),
-        status=order["X"],
-        quantity=None if closes else Decimal(order["q"]),
-        price=_some(order.get("p")),
-        trigger_price=_some(order.get("tp")),
-        reduce_only=bool(order.get("R", False)),
+        status=text(order["X"]),
+        quantity=None if closes else number(order["q"]),
+        price=some(order.get("p")),
+        trigger_price=some(order.get("tp")),
+        reduce_only=flag(order.get("R", False)),
         close_position=closes,
-        actual_order_id=str(order["ai"]) if order.get("ai") else None,
+        actual_order_id=venue_id(order["ai"]) if order.get("ai") else None,
     )
 
 
@@ -248,19 +248,19 @@ def _account(row: Row) -> AccountEvent:
     change = row["a"]
     return AccountEvent(
         **_times(row),
-        reason=change["m"],
+        reason=text(change["m"]),
         balances=tuple(
-            BalanceChange(asset=each["a"], wallet_balance=Decimal(each["wb"]), change=Decimal(each.get("bc") or 0))
+            BalanceChange(asset=text(each["a"]), wallet_balance=number(each["wb"]), change=number(each.get("bc") or 0))
             for each in change.get("B", ())
         ),
         positions=tuple(
             PositionChange(
-                symbol=each["s"],
+                symbol=text(each["s"]),
                 position_side=PositionSide(each["ps"]),
-                quantity=Decimal(each["pa"]),
-                entry_price=Decimal(each["ep"]),
+                quantity=number(each["pa"]),
+                entry_price=number(each["ep"]),
                 margin_mode=MarginMode.ISOLATED if each.get("mt") == "isolated" else MarginMode.CROSS,
-                isolated_margin=_some(each.get("iw")) if each.get("mt") == "isolated" else None,
+                isolated_margin=some(each.get("iw")) if each.get("mt") == "isolated" else None,
             )
             for each in change.get("P", ())
         ),
@@ -271,14 +271,14 @@ def _config(row: Row) -> ConfigEvent:
     symbol, assets = row.get("ac"), row.get("ai")
     return ConfigEvent(
         **_times(row),
-        symbol=None if symbol is None else symbol["s"],
-        leverage=None if symbol is None else Decimal(symbol["l"]),
-        multi_assets=None if assets is None else bool(assets["j"]),
+        symbol=None if symbol is None else text(symbol["s"]),
+        leverage=None if symbol is None else number(symbol["l"]),
+        multi_assets=None if assets is None else flag(assets["j"]),
     )
 
 
 def _margin_call(row: Row) -> MarginCall:
-    return MarginCall(**_times(row), symbols=tuple(each["s"] for each in row["p"]))
+    return MarginCall(**_times(row), symbols=tuple(text(each["s"]) for each in row["p"]))
 
 
 def _expired(row: Row) -> StreamKeyExpired:
@@ -286,12 +286,8 @@ def _expired(row: Row) -> StreamKeyExpired:
 
 
 def _times(row: Row) -> dict[str, int]:
-    sent_ms = int(row["E"])
-    return {"at_ms": int(row.get("T") or sent_ms), "sent_ms": sent_ms}
-
-
-def _some(value: object) -> Decimal | None:
-    return Decimal(str(value)) or None if value not in (None, "") else None
+    sent_ms = whole(row["E"])
+    return {"at_ms": whole(row.get("T") or sent_ms), "sent_ms": sent_ms}
 
 
 _READERS: Final[Mapping[str, Callable[[Row], Event]]] = {

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from proxy.accounts.recent import Recent
+from proxy.recent import Recent
 from rules.snapshot import HeldOrder
 
 Explanation = tuple[str, ...]

@@ -8,7 +8,7 @@ counted. It says that there are rows to read, and keeps the shares as they were 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -48,6 +48,8 @@ class Fundings:
         self._moments: deque[_Moment] = deque(maxlen=MOMENTS_MAX)
         self._counted: dict[str, int] = {}
         self._since_ms: int | None = None
+        self.told: Callable[[FundingRow, Mapping[str, Decimal]], None] = lambda row, weights: None
+        """Called with every row that is shared out, and the bots' holdings it is shared out by."""
 
     @property
     def mark(self) -> FundingMark | None:
@@ -98,7 +100,9 @@ class Fundings:
             if began or (heard_ms is not None and row.at_ms > heard_ms - MOMENT_MS):
                 moment = self._moment_of(row)
                 weights = moment.weights.get(row.symbol) if moment is not None else None
+                weights = weights or self._shares.weights().get(row.symbol, {})
                 self._shares.funded(row.symbol, row.amount, asset=row.asset, weights=weights)
+                self.told(row, weights)
         self._move_on()
 
     def _moment_of(self, row: FundingRow) -> _Moment | None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Final, Protocol
 
 from proxy.accounts.events import AccountEvent
@@ -59,6 +61,10 @@ class FundingWatch:
     def mark(self) -> FundingMark | None:
         """How far the shares have the funding, to be published with them."""
         return self._fundings.mark
+
+    def tell(self, told: Callable[[FundingRow, Mapping[str, Decimal]], None]) -> None:
+        """Call ``told`` with every row that is shared out from now on, and the holdings it is shared out by."""
+        self._fundings.told = told
 
     def restore(self, account: Account) -> None:
         """Take up where the shares an earlier warden published end."""

@@ -116,6 +116,7 @@ class AccountKeeper:
         self._due = 0.0
         self._lost = False
         self._said_at = float("-inf")
+        self._forgotten = 0
         self._wake = asyncio.Event()
         self._quick = Budget(QUICK_SURVEYS_PER_MINUTE)
         self._full = Budget(DOUBT_SURVEYS_PER_MINUTE)
@@ -230,7 +231,7 @@ class AccountKeeper:
     async def _judged(self, resolved: Sequence[str], healed: Sequence[str]) -> None:
         self._said_at = time.monotonic()
         self._unresolved.forget(resolved)
-        await self._store.forget_spent(self.name)
+        await self._forget_spent()
         if healed and self.feed is not None:
             self._healed += len(healed)
             self._books.missed()
@@ -294,7 +295,8 @@ class AccountKeeper:
             try:
                 if await self._books.publish(alive_at=self._alive_at, resolved=resolved):
                     self._said_at = time.monotonic()
-                    await self._store.forget_spent(self.name)
+                    if self._books.unreported:
+                        await self._forget_spent()
                 return
             except EpochLost:
                 self._lost = True
@@ -316,7 +318,8 @@ class AccountKeeper:
         return event
 
     async def _look(self) -> None:
-        """Look for what an unbroken stream should have told and has not, and ask about orders of unknown fate."""
+        """Look for what an unbroken stream should have told and has not, and ask about orders of unknown fate; forget
+        those that nobody need know of any more."""
         asked_at = float("-inf")
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
@@ -330,6 +333,7 @@ class AccountKeeper:
                     await self._ask()
                 if now - self._said_at >= VOUCH_EVERY_S and self._live:
                     await self._say()
+                await self._forget_spent()
             except VenueThrottled as trouble:
                 log.warning("asking about orders of %s: %s", self.name, trouble)
                 asked_at = now + trouble.retry_after
@@ -356,6 +360,16 @@ class AccountKeeper:
         for aged in holds:
             if aged.hold.hold_id in answer.resolved and aged.hold.hold_id not in proven and aged.at_us < before_us:
                 self._read_soon({order.symbol for order in aged.hold.orders})
+
+    async def _forget_spent(self) -> None:
+        """Forget the unreported orders of which the last document leaves nothing.
+
+        Asked with every document that there are any beside; until then a bot is refused what it might double.
+        """
+        account = self._books.account
+        if account is not None and account.version != self._forgotten:
+            await self._store.forget_spent(self.name)
+            self._forgotten = account.version
 
     async def _take_up(self) -> None:
         """An account that an earlier warden published is stale until this one has surveyed it."""

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from proxy.accounts.payloads import SymbolConfig
-from proxy.accounts.recent import Recent
+from proxy.recent import Recent
 from rules.model import MarginMode
 from rules.snapshot import SymbolSettings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from proxy.accounts.events import AlgoEvent, OrderEvent
-from proxy.accounts.recent import Recent
+from proxy.recent import Recent
 
 BORN_MAX: Final = 10_000
 """Triggered orders remembered; the oldest is forgotten, long after it filled."""

@@ -58,8 +58,10 @@ def empty(account: str) -> Memory:
 def with_document(memory: Memory, account: Account, markets: Mapping[str, Market], reading: int) -> Memory:
     """The account was published, as the survey named ``reading`` and events since then have it."""
     past = performance.folded(memory.past, account, markets, reading)
+    known = {each.bot for each in memory.conducts}
     for bot in past.bots:
-        memory = _seen(memory, bot.bot, account.as_of)
+        if bot.bot not in known:
+            memory = _seen(memory, bot.bot, account.as_of)
     return replace(memory, past=past)
 
 

@@ -17,7 +17,7 @@ from proxy.store.conversion import Conversion, Taken
 from rules.snapshot import OpenOrder, Position
 
 NEWS_MAX_MS: Final = 1_000
-"""How long an event may be on its way: an order this old that the stream has not told of was not heard."""
+"""How long an event may be on its way: what changed longer ago than this and the stream has not told was not heard."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,13 +101,15 @@ def _merge_orders(book: Book, survey: Survey, since: float) -> list[str]:
 
 def _merge_legs(book: Book, survey: Survey, since: float) -> list[str]:
     healed = []
+    now_ms = survey.account.as_of.timestamp() * 1000
     found = {(each.symbol, each.position_side): each for each in survey.account.positions}
     covered = {key for key in book.legs if survey.covers(key[0])} | {key for key in found if survey.covers(key[0])}
     for key in covered:
         leg, position = book.leg(*key), found.get(key)
         before = (leg.told, leg.maybe)
         leg.survey(position.quantity if position is not None else Decimal(0), survey.leg_ms.get(key), since)
-        if (leg.told, leg.maybe) != before:
+        on_its_way = position is not None and now_ms - survey.leg_ms.get(key, 0) <= NEWS_MAX_MS
+        if (leg.told, leg.maybe) != before and not on_its_way:
             healed.append(f"{key[0]} {key[1].value} was {_words(before[1])}, is {_words(leg.maybe)}")
         if position is not None:
             _take_prices(leg, position, settled=leg.touched < since)

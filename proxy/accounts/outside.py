@@ -18,7 +18,7 @@ from proxy.accounts.findings import Activity, Finding
 from proxy.accounts.forwarded import Explanation, Forwarded
 from proxy.accounts.known_settings import KnownSettings, SettingsView
 from proxy.accounts.payloads import SymbolConfig
-from proxy.accounts.recent import Recent
+from proxy.recent import Recent
 from rules.model import MarginMode, PositionSide
 from rules.snapshot import HeldOrder, OpenOrder, Position
 

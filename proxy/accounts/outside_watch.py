@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -126,6 +127,10 @@ class OutsideWatch:
             self._shares.restore(account)
             self._funding.restore(account)
             self._detector.adopt(account.open_orders)
+
+    def tell_funding(self, told: Callable[[FundingRow, Mapping[str, Decimal]], None]) -> None:
+        """Call ``told`` with every row of funding that is shared out, and the bots' holdings it is shared out by."""
+        self._funding.tell(told)
 
     def held(self, orders: Iterable[HeldOrder]) -> None:
         """Orders the store holds exposure for, at the start: the guard sent them, or is about to."""

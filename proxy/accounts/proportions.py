@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_DOWN, Context, Decimal, localcontext
+from typing import Final
+
+_EXACT: Final = Context(prec=60)
+_MONEY_STEP: Final = Decimal("1e-12")
 
 
 def split(amount: Decimal, weights: Mapping[str, Decimal], step: Decimal) -> dict[str, Decimal]:
@@ -25,6 +29,16 @@ def split(amount: Decimal, weights: Mapping[str, Decimal], step: Decimal) -> dic
     return parts
 
 
+def signed_split(amount: Decimal, weights: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    """``amount`` in proportion to weights of both signs, whose sum is not zero; what rounding leaves is the last's."""
+    with localcontext(_EXACT):
+        total = sum(weights.values(), Decimal(0))
+        step = finest(amount, _MONEY_STEP)
+        parts = {name: (amount * weights[name] / total).quantize(step) for name in sorted(weights)}
+        parts[max(parts)] += amount - sum(parts.values(), Decimal(0))
+        return {name: trimmed(part) for name, part in parts.items()}
+
+
 def finest(*amounts: Decimal) -> Decimal:
     """The last digit of the most exact of these numbers, at most 1."""
     return Decimal(1).scaleb(min(0, *(_exponent(amount) for amount in amounts)))
@@ -34,3 +48,9 @@ def _exponent(amount: Decimal) -> int:
     exponent = amount.as_tuple().exponent
     assert isinstance(exponent, int), amount  # noqa: S101 - the venue's numbers are finite; the parser saw to that
     return exponent
+
+
+def trimmed(number: Decimal) -> Decimal:
+    """Without the zeros that rounding to a fixed digit leaves behind."""
+    plain = number.normalize()
+    return plain.quantize(Decimal(1)) if _exponent(plain) > 0 else plain

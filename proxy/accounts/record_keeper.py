@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -27,15 +26,15 @@ from proxy.accounts.book import MARGIN_ASSET, QUOTE_ASSETS
 from proxy.accounts.events import AccountEvent, AlgoEvent, Event, OrderEvent
 from proxy.accounts.lineage import Lineage
 from proxy.accounts.memory import Memory
-from proxy.accounts.recent import Recent
 from proxy.accounts.record_store import RecordStore
 from proxy.accounts.recount import jumped
 from proxy.accounts.transfer_reader import TransferReader, Venue
 from proxy.accounts.transfers import Listing
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble, VenueUnavailable
-from proxy.audit.commands import archive_path
+from proxy.audit.place import ArchiveUnavailable, archive_place
 from proxy.audit.query import decisions_since
-from proxy.audit.reader import ArchiveReader, ArchiveUnavailable
+from proxy.audit.reader import ArchiveReader
+from proxy.recent import Recent
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import dump, plain
 from proxy.store.warden_store import WardenStore
@@ -90,7 +89,7 @@ class RecordKeeper:
         self._store = store
         self._kept = RecordStore(account=account, store=store, data_dir=data_dir)
         self._transfers = TransferReader(venue)
-        self._archive = archive_path(data_dir)
+        self._archive = archive_place(data_dir)
         self._owner = owner
         self._markets = markets
         self._now = now
@@ -178,8 +177,7 @@ class RecordKeeper:
             with ArchiveReader.open(self._archive) as archive:
                 for record in decisions_since(archive, self._account, memory.decided_at - DECISIONS_OVERLAP):
                     memory = memories.with_decision(memory, record)
-        except (ArchiveUnavailable, sqlite3.Error, ValueError, msgspec.DecodeError) as trouble:
-            # ValueError: SQLite's complaint quotes damaged text, Python cannot. What is damaged `audit verify` says.
+        except (ArchiveUnavailable, msgspec.DecodeError) as trouble:  # What is damaged `audit verify` says.
             log.warning("the last decisions on %s cannot be looked up: %s", self._account, trouble)
         return memory
 

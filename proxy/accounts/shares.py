@@ -18,8 +18,8 @@ from typing import Final
 
 from proxy.accounts.events import AlgoEvent, Event, OrderEvent
 from proxy.accounts.lineage import Lineage
-from proxy.accounts.proportions import finest, split
-from proxy.accounts.recent import Recent
+from proxy.accounts.proportions import finest, signed_split, split, trimmed
+from proxy.recent import Recent
 from proxy.store.owners import order_field, trade_field
 from proxy.venues.binance.values import GUARD_ID_PREFIX
 from rules.intent import closes_leg
@@ -158,7 +158,7 @@ class Shares:
             if not total:
                 self._add_funding(NOBODY, symbol, amount)
                 return
-            parts = _signed_split(amount, weights, total)
+            parts = signed_split(amount, weights)
             for bot, part in parts.items():
                 self._add_funding(bot, symbol, part)
 
@@ -307,23 +307,9 @@ def _traded(share: Share, signed: Decimal, price: Decimal) -> Share:
     after = share.quantity + signed
     if not share.quantity or (share.quantity > 0) == (signed > 0):
         entry = ((share.entry_price * share.quantity + price * signed) / after).quantize(_ENTRY_STEP)
-        return replace(share, quantity=after, entry_price=_trimmed(entry))
+        return replace(share, quantity=after, entry_price=trimmed(entry))
     closed = min(abs(signed), abs(share.quantity)).copy_sign(share.quantity)
     realised = share.realised_pnl + ((price - share.entry_price) * closed).quantize(_MONEY_STEP)
     turned = after and (after > 0) != (share.quantity > 0)
     entry = Decimal(0) if not after else price if turned else share.entry_price
-    return replace(share, quantity=after, entry_price=entry, realised_pnl=_trimmed(realised))
-
-
-def _signed_split(amount: Decimal, weights: Mapping[str, Decimal], total: Decimal) -> dict[str, Decimal]:
-    """In proportion to weights of both signs, whose sum is not zero; what rounding leaves is the last bot's."""
-    step = finest(amount, _MONEY_STEP)
-    parts = {bot: (amount * weights[bot] / total).quantize(step) for bot in sorted(weights)}
-    parts[max(parts)] += amount - sum(parts.values(), Decimal(0))
-    return {bot: _trimmed(part) for bot, part in parts.items()}
-
-
-def _trimmed(number: Decimal) -> Decimal:
-    """Without the zeros that rounding to a fixed digit leaves behind."""
-    plain = number.normalize()
-    return plain.quantize(Decimal(1)) if plain.as_tuple().exponent > 0 else plain  # type: ignore[operator]  # finite
+    return replace(share, quantity=after, entry_price=entry, realised_pnl=trimmed(realised))

@@ -41,6 +41,7 @@ from proxy.accounts.payloads import (
     transfer_row,
     wallets_of,
 )
+from proxy.accounts.statement_reads import StatementReads
 from proxy.accounts.survey import Survey
 from proxy.accounts.troubles import VenueRefused
 from proxy.vault.keys import Secret
@@ -96,6 +97,7 @@ class VenueAccount:
         self._venue = self.calls.client
         self._read = self.calls.read
         self.public = MarketReads(self._venue, self._read)
+        self.statement = StatementReads(self._venue, self._read)
 
     async def aclose(self) -> None:
         """Close the connections. Call it once, at the end."""

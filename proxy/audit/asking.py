@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import sqlite3
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -17,7 +16,7 @@ import msgspec
 
 from proxy.audit import pages
 from proxy.audit.export import ExportBroken
-from proxy.audit.reader import ArchiveUnavailable
+from proxy.audit.place import ArchiveUnavailable
 from proxy.policy_file import PolicyError
 
 OK, NOT_OK, USAGE = 0, 1, 2
@@ -37,7 +36,7 @@ def answered(name: str, question: Callable[[], int]) -> int:
     except ExportBroken as broken:
         pages.complain(str(broken), name)
         return NOT_OK
-    except (UsageError, ArchiveUnavailable, PolicyError, sqlite3.Error) as trouble:
+    except (UsageError, ArchiveUnavailable, PolicyError) as trouble:
         pages.complain(str(trouble), name)
         return USAGE
     except (msgspec.MsgspecError, UnicodeError) as damage:

@@ -7,58 +7,61 @@ Reads the archive's file and nothing else, so it works while everything is down.
 from __future__ import annotations
 
 import argparse
-import os
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from proxy.audit import pages
+from proxy.audit import exporting, pages
 from proxy.audit.asking import NOT_OK, OK, UsageError, answered, parse_since
 from proxy.audit.documents import ArchiveSource, ExportSource
-from proxy.audit.export import write_export
+from proxy.audit.place import archive_place
 from proxy.audit.query import LIMIT_MAX, decision, judged
 from proxy.audit.reader import ArchiveReader
 from proxy.audit.replay import replay
+from proxy.audit.upgrading import upgrade_archive
 from proxy.audit.verify import verify
+from proxy.certificate.shelf import CertificateShelf
+from proxy.certificate.signing import TrustedKey, trusted_key
 from proxy.clock import utc_now
 from proxy.policy_file import load_policy, parse_policy
+from proxy.reasons import command as why_command
 from rules.engine import decide_batch
 
 LookBack = Callable[[Mapping[str, Any] | None, Path], pages.Hindsight]
 """What the orders refused by a decision record would have come to, as a data directory knows it."""
 
 
-def archive_path(data_dir: Path) -> Path:
-    """Where the archive of a data directory stands."""
-    return data_dir / "audit" / "audit.db"
-
-
-def add_arguments(
-    subparsers: argparse._SubParsersAction[argparse.ArgumentParser],
-    look_back: LookBack = lambda decision, data_dir: pages.Hindsight(),
-) -> None:
-    """Add ``audit`` and its subcommands to the global command line, which provides ``data_dir``.
-
-    ``look_back`` is what ``show`` knows of prices since: the record itself knows nothing of them.
+def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``audit`` and its subcommands to the global command line, which provides ``data_dir`` and ``look_back``:
+    what ``show`` tells of prices since, of which the record itself knows nothing.
     """
     audit = subparsers.add_parser("audit", help="what was decided and why; verify, export and replay the record")
     audit.add_argument("--blocked", action="store_true", help="refused commands only")
     audit.add_argument("--bot", help="only this bot")
     audit.add_argument("--rule", help="only breaches of this rule")
     audit.add_argument("--account", help="only this account")
+    audit.add_argument("--code", help="only breaches with this code")
+    audit.add_argument("--symbol", help="only this symbol")
+    audit.add_argument("--text", help="only where a client id or a message has this in it")
     audit.add_argument("--since", help="30m, 6h, 2d, or a time such as 2026-11-24T09:00 (UTC)")
+    audit.add_argument("--until", help="the same, not included")
     audit.add_argument("--limit", type=int, default=50, help=f"rows shown, at most {LIMIT_MAX} (default 50)")
     audit.add_argument("--json", action="store_true", help="print JSON")
     actions = audit.add_subparsers(dest="audit_command")
 
     show = actions.add_parser("show", help="intent, decision and outcome of one request")
     show.add_argument("id")
-    show.set_defaults(look_back=look_back)
+    why_command.add_arguments(actions)
     check = actions.add_parser("verify", help="hash every record again; 1 when anything was changed")
-    check.add_argument("--anchor", type=Path, help="compare with a copy of audit.anchor kept elsewhere")
-    export = actions.add_parser("export", help="the whole record as JSON lines")
-    export.add_argument("--output", type=Path, help="default: standard output")
+    check.add_argument(
+        "--anchor", type=Path, action="append", default=[], help="compare with this copy of audit.anchor too"
+    )
+    check.add_argument(
+        "--key", type=Path, action="append", default=[], help="a public key to trust; default: those beside the archive"
+    )
+    check.add_argument("--progress", action="store_true", help="say on standard error how far it is")
+    exporting.add_arguments(actions)
+    actions.add_parser("upgrade", help="bring the archive's tables up to date, as every start of the guard does")
     again = actions.add_parser("replay", help="decide everything again; 1 when anything comes out differently")
     again.add_argument("--from", dest="export_file", type=Path, metavar="EXPORT", help="an export instead")
     again.add_argument("--policy", type=Path, help="under this policy: what would have been different?")
@@ -72,21 +75,29 @@ def run(args: argparse.Namespace) -> int:
     return answered("audit", lambda: _COMMANDS[args.audit_command](args))
 
 
+def _no_prices(decision: Mapping[str, Any] | None, data_dir: Path) -> pages.Hindsight:
+    return pages.Hindsight()
+
+
 def _list(args: argparse.Namespace) -> int:
     if not 0 < args.limit <= LIMIT_MAX:
         raise UsageError(f"--limit is between 1 and {LIMIT_MAX}")
-    since = parse_since(args.since, utc_now()) if args.since is not None else None
+    now = utc_now()
     with _open(args) as archive:
-        rows = judged(
+        page = judged(
             archive,
             verdict="DENY" if args.blocked else None,
             bot=args.bot,
-            rule=args.rule,
             account=args.account,
-            since=since,
+            rule=args.rule,
+            code=args.code,
+            symbol=args.symbol,
+            since=parse_since(args.since, now) if args.since is not None else None,
+            until=parse_since(args.until, now, "--until") if args.until is not None else None,
+            text=args.text,
             limit=args.limit,
         )
-    pages.print_rows(rows, as_json=args.json)
+    pages.print_rows(page.rows, as_json=args.json)
     return OK
 
 
@@ -96,7 +107,8 @@ def _show(args: argparse.Namespace) -> int:
     if story is None:
         pages.complain(f"nothing is archived under {args.id}")
         return NOT_OK
-    hindsight: pages.Hindsight = args.look_back(story.decision, args.data_dir)
+    look_back: LookBack = getattr(args, "look_back", _no_prices)
+    hindsight = look_back(story.decision, args.data_dir)
     if hindsight.unknown:
         # The story is told as it stands in the record, whatever else can be made of it.
         pages.complain(f"what refused orders would have come to is not known: {hindsight.unknown}")
@@ -104,31 +116,38 @@ def _show(args: argparse.Namespace) -> int:
     return OK
 
 
+def _why(args: argparse.Namespace) -> int:
+    return why_command.run(args, lambda: _open(args))
+
+
 def _verify(args: argparse.Namespace) -> int:
-    if args.anchor is not None and not args.anchor.is_file():
-        raise UsageError(f"there is no anchor at {args.anchor}")
-    report = verify(archive_path(args.data_dir), args.anchor)
+    for anchor in args.anchor:
+        if not anchor.is_file():
+            raise UsageError(f"there is no anchor at {anchor}")
+    told = pages.complain_progress if args.progress else _silent
+    report = verify(archive_place(args.data_dir), anchors=args.anchor, keys=_keys(args), told=told)
     pages.print_verification(report, as_json=args.json)
     return OK if report.ok else NOT_OK
 
 
-def _export(args: argparse.Namespace) -> int:
-    if args.output is None and sys.stdout.isatty():
-        # The records are written byte for byte, and what bots sent may steer a terminal.
-        raise UsageError("an export is not for a terminal: give --output FILE or a pipe")
-    with _open(args) as archive:
-        if args.output is None:
-            write_export(archive, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
-        else:
-            count = _export_to(args.output, archive)
-            pages.say(f"{count} records in {args.output}")
+def _silent(done: int, of: int) -> None:
+    """How far it is, to nobody."""
+
+
+def _keys(args: argparse.Namespace) -> Sequence[TrustedKey]:
+    """The keys that are named, or else the guard's own beside the archive, as believable as the directory is."""
+    try:
+        if args.key:
+            return [trusted_key(path.read_bytes()) for path in args.key]
+        return CertificateShelf(args.data_dir).trusted_keys()
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _upgrade(args: argparse.Namespace) -> int:
+    place = archive_place(args.data_dir)
+    pages.say(f"{place} is laid out as revision {upgrade_archive(place)}")
     return OK
-
-
-def _export_to(path: Path, archive: ArchiveReader) -> int:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
-        return write_export(archive, file)
 
 
 def _replay(args: argparse.Namespace) -> int:
@@ -144,13 +163,15 @@ def _replay(args: argparse.Namespace) -> int:
 
 
 def _open(args: argparse.Namespace) -> ArchiveReader:
-    return ArchiveReader.open(archive_path(args.data_dir))
+    return ArchiveReader.open(archive_place(args.data_dir))
 
 
 _COMMANDS: Final[dict[Any, Callable[[argparse.Namespace], int]]] = {
     None: _list,
     "show": _show,
+    "why": _why,
     "verify": _verify,
-    "export": _export,
+    "export": exporting.run,
     "replay": _replay,
+    "upgrade": _upgrade,
 }

@@ -8,9 +8,12 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, BinaryIO, Final, Protocol
 
-from proxy.audit.entry import from_micros, micros, stored_entry
+from sqlalchemy import select
+
+from proxy.audit.entry import column, from_micros, micros, stored_entry
 from proxy.audit.export import read_export, read_line
 from proxy.audit.reader import ArchiveReader
+from proxy.audit.schema import JUDGEMENTS, RECORDS
 from proxy.store.codec import load
 
 _DOCUMENTS_KEPT: Final = 64
@@ -56,30 +59,30 @@ class ArchiveSource:
         """Every decision record, in chain order; those of a window in the order of their time."""
         if self._window is not None:
             return self._decisions_in(self._window)
-        rows = self._archive.connection.execute("SELECT body FROM records WHERE kind = 'decision' ORDER BY seq")
-        return (load(body) for (body,) in rows)
+        question = select(RECORDS.c.body).where(RECORDS.c.kind == "decision").order_by(RECORDS.c.seq)
+        return (load(body) for (body,) in self._archive.stream(question))
 
     def _decisions_in(self, window: Window) -> Iterator[dict[str, Any]]:
-        wanted: dict[str, object] = {
-            "j.at_us >= ?": micros(window.since) if window.since is not None else None,
-            "j.at_us < ?": micros(window.until) if window.until is not None else None,
-            "j.bot = ?": window.bot,
-        }
-        conditions = {condition: value for condition, value in wanted.items() if value is not None}
-        # Constants of this function; every value is a parameter. The first row of every decision, off an index.
-        question = f"""
-            SELECT r.body FROM judgements j JOIN records r USING (seq)
-            WHERE {" AND ".join([*conditions, "j.item = 0", "j.place = 0"])}
-            ORDER BY j.at_us, j.seq"""  # noqa: S608
-        rows = self._archive.connection.execute(question, tuple(conditions.values()))
-        return (load(body) for (body,) in rows)
+        # The first row of every decision, off an index.
+        question = (
+            select(RECORDS.c.body)
+            .join_from(JUDGEMENTS, RECORDS, RECORDS.c.seq == JUDGEMENTS.c.seq)
+            .where(JUDGEMENTS.c.item == 0, JUDGEMENTS.c.place == 0)
+            .order_by(JUDGEMENTS.c.at_us, JUDGEMENTS.c.seq)
+        )
+        if window.since is not None:
+            question = question.where(JUDGEMENTS.c.at_us >= micros(window.since))
+        if window.until is not None:
+            question = question.where(JUDGEMENTS.c.at_us < micros(window.until))
+        if window.bot is not None:
+            question = question.where(JUDGEMENTS.c.bot == column(window.bot))
+        return (load(body) for (body,) in self._archive.stream(question))
 
     def _documents(self, reference: str) -> tuple[Document, ...]:
-        rows = self._archive.connection.execute(
-            "SELECT body FROM records WHERE kind = 'document' AND identity = ?"
-            " UNION ALL SELECT body FROM records WHERE kind = 'conflict' AND id = ?",
-            (reference, reference),
-        )
+        named = column(reference)
+        documents = select(RECORDS.c.body).where(RECORDS.c.identity == named, RECORDS.c.kind == "document")
+        conflicts = select(RECORDS.c.body).where(RECORDS.c.id == named, RECORDS.c.kind == "conflict")
+        rows = [*self._archive.rows(documents), *self._archive.rows(conflicts.order_by(RECORDS.c.seq))]
         return tuple(document for (body,) in rows if (document := _document(body)[1]) is not None)
 
 
@@ -106,7 +109,7 @@ class ExportSource:
         return (load(read_line(self._file, offset)) for offset in self._decisions)
 
     def _documents(self, reference: str) -> tuple[Document, ...]:
-        found = (_document(read_line(self._file, offset))[1] for offset in self._offsets.get(reference, ()))
+        found = (_document(read_line(self._file, offset))[1] for offset in self._offsets.get(column(reference), ()))
         return tuple(document for document in found if document is not None)
 
 

@@ -28,11 +28,17 @@ _FINGERPRINT_BYTES: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class StreamSource:
-    """The store's stream. ``read`` gives a bounded batch after an id and may wait for the first; ``trim`` forgets
-    everything up to and including an id."""
+    """The store's stream. ``read`` gives a batch of at most ``batch_max`` after an id and may wait for the first;
+    ``trim`` forgets everything up to and including an id.
+
+    Between two batches ``gather_s`` seconds are waited, unless the last was full: what comes meanwhile is archived
+    together. A transaction, an anchor and a signature cost as much for one record as for a hundred.
+    """
 
     read: Callable[[str], Awaitable[Sequence[tuple[str, RawRecord]]]]
     trim: Callable[[str], Awaitable[None]]
+    batch_max: int = 1
+    gather_s: float = 0.0
 
 
 async def drain(source: StreamSource, archive: Archive, rounds_max: int = ROUNDS_MAX) -> int:
@@ -50,6 +56,8 @@ async def drain(source: StreamSource, archive: Archive, rounds_max: int = ROUNDS
         after = batch[-1][0]
         drained += len(batch)
         await source.trim(after)
+        if source.gather_s and len(batch) < source.batch_max:
+            await asyncio.sleep(source.gather_s)
     return drained
 
 

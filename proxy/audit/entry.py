@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from proxy.audit.chain import DESK
 from proxy.audit.records import (
     ArrivingRecord,
     ConflictRecord,
@@ -22,12 +23,25 @@ from proxy.audit.records import (
     UnreadableRecord,
 )
 from proxy.store.codec import dump, load, plain
+from proxy.venues.binance.client_ids import inward, reworded, tag
 
-RawRecord = Mapping[str, Any] | str | bytes
-"""A record as it arrives: decoded JSON, or the text of it."""
+
+@dataclass(frozen=True, slots=True)
+class ReadRecord:
+    """The text of a record, and what ``codec.load`` made of it for somebody who had to know."""
+
+    text: str
+    content: Any
+
+
+RawRecord = Mapping[str, Any] | str | bytes | ReadRecord
+"""A record as it arrives: decoded JSON, the text of it, or both."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAME_CHARACTERS_MAX: Final = 512
+_COLUMN_CHARACTERS_MAX: Final = 512
+_COLUMN_SHOWN: Final = 64
+_WORDS_CHARACTERS_MAX: Final = 400
 _ARRIVING: Final = msgspec.json.Decoder(ArrivingRecord)
 _STORED: Final = msgspec.json.Decoder(StoredRecord)
 _UNENCODABLE: Final = (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError)
@@ -44,6 +58,7 @@ class Judgement:
     rule: str | None
     code: str | None
     headroom: str | None
+    words: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +68,7 @@ class Entry:
     kind: str
     id: str
     identity: str
+    chain: str
     at_us: int
     bot: str | None
     account: str | None
@@ -61,21 +77,38 @@ class Entry:
     judgements: tuple[Judgement, ...]
 
     def judgement_rows(self, seq: int) -> list[tuple[object, ...]]:
-        """The rows of the table ``judgements`` for this entry as record ``seq``."""
+        """The rows of the table ``judgements`` for this entry as record ``seq``, its columns in their order."""
         shared = (self.at_us, self.bot, self.account)
         return [
-            (seq, row.item, row.place, *shared, row.symbol, row.verdict, row.rule, row.code, row.headroom)
+            (seq, row.item, row.place, *shared, row.symbol, row.verdict, row.rule, row.code, row.headroom, row.words)
             for row in self.judgements
         ]
+
+    @property
+    def columns(self) -> tuple[object, ...]:
+        """The columns that are derived: chain, kind, identity, id, at_us, bot, account."""
+        return (self.chain, self.kind, self.identity, self.id, self.at_us, self.bot, self.account)
 
 
 def admit(raw: RawRecord, now: datetime) -> Entry:
     """``raw`` as an entry: itself when it is a valid record, otherwise an ``unreadable`` one that carries its text."""
     try:
-        body = dump(load(raw) if isinstance(raw, str | bytes) else raw)
+        body = dump(_content(raw))
         return _entry(_ARRIVING.decode(body), body)
     except _UNENCODABLE as error:
-        return _unreadable(raw, f"{type(error).__name__}: {error}", now)
+        told = raw.text if isinstance(raw, ReadRecord) else raw
+        return _unreadable(told, f"{type(error).__name__}: {error}", now)
+
+
+def digest_of(raw: RawRecord) -> bytes | None:
+    """Stands for a record's text, ``None`` where there is no text, or none that can be encoded."""
+    text = raw.text if isinstance(raw, ReadRecord) else raw
+    if isinstance(text, Mapping):
+        return None
+    try:
+        return hashlib.sha256(text.encode() if isinstance(text, str) else text).digest()
+    except UnicodeEncodeError:
+        return None
 
 
 def stored_entry(body: bytes) -> Entry:
@@ -97,6 +130,21 @@ def conflicting(entry: Entry) -> Entry:
     return stored_entry(dump(envelope))
 
 
+def column(text: str) -> str:
+    """``text`` as a column holds it: what no index or no database takes is told by a digest, so that it stays itself.
+
+    PostgreSQL takes no NUL in text and no more than a third of a page in an index.
+    """
+    if "\0" not in text and len(text) <= _COLUMN_CHARACTERS_MAX:
+        return text
+    return f"{text[:_COLUMN_SHOWN].replace(chr(0), chr(0x2400))}…{_digest(text.encode())}"
+
+
+def words_of(text: str) -> str:
+    """``text`` as it is looked for: in small letters, and bounded."""
+    return text.lower().replace("\0", "")[:_WORDS_CHARACTERS_MAX]
+
+
 def micros(moment: datetime) -> int:
     """``moment`` as the archive sorts it: whole microseconds since 1970."""
     return (moment - _EPOCH) // timedelta(microseconds=1)
@@ -105,6 +153,16 @@ def micros(moment: datetime) -> int:
 def from_micros(at_us: int) -> datetime:
     """The moment ``micros`` wrote."""
     return _EPOCH + timedelta(microseconds=at_us)
+
+
+def _content(raw: RawRecord) -> Any:
+    match raw:
+        case ReadRecord():
+            return raw.content
+        case str() | bytes():
+            return load(raw)
+        case _:
+            return raw
 
 
 def _entry(record: StoredRecord, body: bytes) -> Entry:
@@ -123,33 +181,56 @@ def _entry(record: StoredRecord, body: bytes) -> Entry:
             judgements = tuple(_judgements(record))
         case _:
             pass
+    account = _column_or_none(getattr(record, "account", None))
     return Entry(
         kind=kind,
-        id=record.id,
-        identity=identity,
+        id=column(record.id),
+        identity=column(identity),
+        chain=account or DESK,
         at_us=micros(record.at),
-        bot=getattr(record, "bot", None),
-        account=getattr(record, "account", None),
+        bot=_column_or_none(getattr(record, "bot", None)),
+        account=account,
         body=body,
         substance=substance,
         judgements=judgements,
     )
 
 
+def _column_or_none(text: str | None) -> str | None:
+    return None if text is None else column(text)
+
+
 def _judgements(record: DecisionRecord) -> list[Judgement]:
     rows = []
+    code = tag(record.account, record.bot)
     for item, (command, decision) in enumerate(zip(record.commands, record.decisions, strict=True)):
         symbol = command.get("symbol")
-        shown = symbol if isinstance(symbol, str) else None
+        shown = column(symbol) if isinstance(symbol, str) else None
+        named = command.get("client_order_id")
+        name = named if isinstance(named, str) else ""
+        # The bot's own id and the venue's differ; people have either in their hands.
+        names = f"{inward(name, code) or ''}\n{name}"
         if not decision.breaches:
-            rows.append(Judgement(item, 0, shown, decision.verdict, None, None, decision.headroom))
+            headroom = _column_or_none(decision.headroom)
+            rows.append(Judgement(item, 0, shown, decision.verdict, None, None, headroom, words_of(names)))
         for place, breach in enumerate(decision.breaches):
-            headroom = decision.headroom if breach.headroom is None else breach.headroom
-            rows.append(Judgement(item, place, shown, decision.verdict, breach.rule_id, breach.code, headroom))
+            headroom = _column_or_none(decision.headroom if breach.headroom is None else breach.headroom)
+            rows.append(
+                Judgement(
+                    item=item,
+                    place=place,
+                    symbol=shown,
+                    verdict=decision.verdict,
+                    rule=column(breach.rule_id),
+                    code=column(breach.code),
+                    headroom=headroom,
+                    words=words_of(f"{names}\n{reworded(breach.message, code)}"),
+                )
+            )
     return rows
 
 
-def _unreadable(raw: RawRecord, reason: str, now: datetime) -> Entry:
+def _unreadable(raw: Mapping[str, Any] | str | bytes, reason: str, now: datetime) -> Entry:
     text = _text(raw)
     named = raw.get("id") if isinstance(raw, Mapping) else None
     name = named if isinstance(named, str) and 0 < len(named) <= _NAME_CHARACTERS_MAX else _digest(text.encode())

@@ -46,6 +46,11 @@ def complain(line: str, name: str = "audit") -> None:
     print(f"perpguard {name}: {safe(line)}", file=sys.stderr)  # noqa: T201 - the command line's voice
 
 
+def complain_progress(done: int, of: int) -> None:
+    """How far a verification is, to standard error."""
+    print(f"perpguard audit: {done} of {of} records", file=sys.stderr)  # noqa: T201 - the command line's voice
+
+
 def print_json(value: Any) -> None:
     """``value`` in one line."""
     print(_as_json(value))  # noqa: T201 - the command line's voice
@@ -105,11 +110,14 @@ def print_verification(report: VerifyReport, *, as_json: bool) -> None:
         print_json(plain(report))
         return
     if report.ok:
-        say(f"OK: {report.records} records, chain whole, head {report.head_hash}")
+        say(f"OK: {report.records} records in {len(report.chains)} chains, all whole, head {report.head_hash}")
     else:
-        say(f"NOT OK: {report.problem}")
+        say(f"NOT OK ({report.wrong or 'not asked'}): {report.problem}")
         if report.first_bad is not None:
             say(f"first bad record: {report.first_bad}")
+    if report.checkpoints:
+        signed = "signatures fit" if report.signatures else "signatures NOT checked: no public key was found, see --key"
+        say(f"{report.checkpoints} checkpoints, the newest by key {report.signed_by or '-'}; {signed}")
     say(", ".join(f"{kind}: {count}" for kind, count in report.counts.items()) or "no records")
 
 

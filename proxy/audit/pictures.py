@@ -14,7 +14,8 @@ import msgspec
 
 from proxy.audit.documents import Document, RecordSource
 from proxy.policy_file import PolicyError
-from proxy.store.codec import build
+from proxy.store.codec import build, plain
+from rules.facts import AccountRecord
 from rules.policy import Policy
 
 ParsePolicy = Callable[[str], Policy]
@@ -26,7 +27,7 @@ _POLICIES_KEPT: Final = 64
 
 
 class DocumentMissing(Exception):
-    """A document the decision rests on is not there. ``kind`` is ``account``, ``instruments`` or ``policy``."""
+    """A document the decision rests on is not there: ``kind`` is the account, record, instruments or policy."""
 
     def __init__(self, kind: str, problem: str) -> None:
         super().__init__(problem)
@@ -37,11 +38,14 @@ def resolved(record: dict[str, Any], source: RecordSource) -> dict[str, Any]:
     """The recorded snapshot with its documents back in their place. Raises ``DocumentMissing``."""
     picture = dict(record["snapshot"])
     at = str(record["at"])
-    account, instruments = picture.get("account"), picture.get("instruments")
+    account, instruments, memory = picture.get("account"), picture.get("instruments"), picture.get("record")
     if isinstance(account, dict) and "$ref" in account:
         picture["account"] = _content(source, "account", str(account["$ref"]), at)
     if isinstance(instruments, dict) and "$ref" in instruments:
         picture["instruments"] = _chosen(source, str(instruments["$ref"]), instruments.get("symbols") or (), at)
+    if isinstance(memory, dict) and "$ref" in memory:  # Decisions of before have it in full.
+        whole = build(_content(source, "record", str(memory["$ref"]), at), AccountRecord)
+        picture["record"] = plain(whole.concerning(picture["bot"], memory.get("symbols") or ()))
     return picture
 
 

@@ -2,62 +2,84 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
+from typing import Any, Final
 
-from proxy.audit.chain import genesis
-from proxy.audit.schema import connect_reader
+from sqlalchemy import Connection, Executable, select
 
+from proxy.audit.chain import Head, genesis, root
+from proxy.audit.checkpoint import CheckpointDamaged, Sealed, unseal
+from proxy.audit.engine import begin, connect_reader, named_trouble, roll_back
+from proxy.audit.entry import column
+from proxy.audit.layout import check_revision
+from proxy.audit.place import ArchivePlace, ArchiveUnavailable
+from proxy.audit.schema import ARCHIVE, CHECKPOINTS, PROGRESS, RECORDS
 
-class ArchiveUnavailable(Exception):
-    """The archive cannot be read or written now: missing, locked, or the disk refuses."""
+_ROWS_AT_ONCE: Final = 500
+"""Rows in memory while many are read."""
+
+# The first chain, then again and again the next one: one step in the index for each, however long they are.
+_HEADS: Final = """
+    WITH RECURSIVE chains (chain) AS (
+        SELECT min(chain) FROM records
+        UNION ALL SELECT (SELECT min(r.chain) FROM records r WHERE r.chain > chains.chain) FROM chains
+        WHERE chains.chain IS NOT NULL)
+    SELECT r.chain, r.place, r.hash, r.seq FROM chains JOIN records r ON r.chain = chains.chain
+        AND r.place = (SELECT max(m.place) FROM records m WHERE m.chain = chains.chain)"""
 
 
 @dataclass(frozen=True, slots=True)
 class ChainedRecord:
-    """One record as it lies in the chain."""
+    """One record as it lies in its chain."""
 
     seq: int
+    chain: str
+    place: int
     body: bytes
     hash: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """The last record of the chain; sequence 0 with the genesis hash when there is none yet."""
+class ArchiveHead:
+    """How far an archive has come: its last sequence, 0 before the first record, and the head of every chain."""
 
+    archive_id: str
     seq: int
-    hash: bytes
+    heads: dict[str, Head]
+
+    @property
+    def hash(self) -> bytes:
+        """One hash that stands for all chains."""
+        return root(self.archive_id, self.seq, self.heads)
 
 
 class ArchiveReader:
-    """A view on an archive. The queries and checks of this package take one."""
+    """A view on an archive. The queries and checks of this package take one. Reading raises ``ArchiveUnavailable``."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: Connection, place: ArchivePlace) -> None:
         self.connection = connection
-        self.path = path
-        self.archive_id = str(connection.execute("SELECT id FROM archive").fetchone()[0])
-        self.genesis = genesis(self.archive_id)
+        self.place = place
+        self._still = False
+        with named_trouble(place):
+            check_revision(connection)
+        found = self.rows(select(ARCHIVE.c.id))
+        if len(found) != 1 or not isinstance(found[0][0], str):
+            raise ArchiveUnavailable(f"{place} is not a readable archive: nothing says which it is")
+        self.archive_id = found[0][0]
 
     @classmethod
-    def open(cls, path: Path) -> ArchiveReader:
-        """The archive in ``path``, read-only. Raises ``ArchiveUnavailable``."""
-        if not path.is_file():
-            raise ArchiveUnavailable(f"there is no archive at {path}")
-        try:
-            connection = connect_reader(path)
-        except sqlite3.Error as error:
-            raise ArchiveUnavailable(f"{path} cannot be opened: {error}") from error
-        try:
-            return cls(connection, path)
-        except (sqlite3.Error, TypeError, ValueError) as error:
-            # TypeError: no row names the archive. ValueError: SQLite's complaint quotes damaged text, Python cannot.
-            connection.close()
-            raise ArchiveUnavailable(f"{path} is not a readable archive: {error}") from error
+    def open(cls, place: ArchivePlace) -> ArchiveReader:
+        """The archive in ``place``, read-only. Raises ``ArchiveUnavailable``."""
+        if place.url is None and not place.database.is_file():
+            raise ArchiveUnavailable(f"there is no archive at {place}")
+        with ExitStack() as closing, named_trouble(place):
+            connection = closing.enter_context(connect_reader(place))
+            reader = cls(connection, place)
+            closing.pop_all()
+        return reader
 
     def __enter__(self) -> ArchiveReader:
         return self
@@ -68,29 +90,47 @@ class ArchiveReader:
         self.close()
 
     def close(self) -> None:
-        """Close the file."""
+        """Give the connection back."""
         self.connection.close()
 
     @contextmanager
     def standing_still(self) -> Iterator[None]:
         """Everything read inside is one state of the archive, whatever the warden appends meanwhile."""
-        self.connection.execute("BEGIN")
-        try:
+        if self._still:
             yield
+            return
+        self._still = True
+        try:
+            with named_trouble(self.place):
+                begin(self.connection)
+            yield  # Trouble inside is the caller's own: an export's disk may be full.
         finally:
-            self.connection.execute("ROLLBACK")
+            self._still = False
+            roll_back(self.connection)
 
-    def head(self) -> Head:
-        """The end of the chain."""
-        row = self.connection.execute("SELECT seq, hash FROM records ORDER BY seq DESC LIMIT 1").fetchone()
-        return Head(row[0], _blob(row[1])) if row is not None else Head(0, self.genesis)
+    def rows(self, question: Executable) -> list[Any]:
+        """The rows of a bounded question."""
+        with named_trouble(self.place):
+            return list(self.connection.execute(question))
 
-    def hash_at(self, seq: int) -> bytes | None:
-        """The hash of record ``seq``; 0 is the genesis."""
-        if seq == 0:
-            return self.genesis
-        row = self.connection.execute("SELECT hash FROM records WHERE seq = ?", (seq,)).fetchone()
-        return None if row is None else _blob(row[0])
+    def stream(self, question: Executable) -> Iterator[Any]:
+        """The rows of a question however many they are, a few at a time in memory. ``standing_still`` is needed."""
+        with named_trouble(self.place):
+            yield from self.connection.execute(question, execution_options={"yield_per": _ROWS_AT_ONCE})
+
+    def head(self) -> ArchiveHead:
+        """The end of every chain."""
+        with named_trouble(self.place):
+            rows = self.connection.exec_driver_sql(_HEADS).fetchall()
+        heads = {str(chain): Head(place, as_bytes(digest)) for chain, place, digest, _ in rows}
+        return ArchiveHead(self.archive_id, max((row[3] for row in rows), default=0), heads)
+
+    def hash_at(self, chain: str, place: int) -> bytes | None:
+        """The hash of the record at ``place`` of a chain; 0 is its genesis."""
+        if place == 0:
+            return genesis(self.archive_id, chain).hash
+        found = self.rows(select(RECORDS.c.hash).where(RECORDS.c.chain == chain, RECORDS.c.place == place))
+        return as_bytes(found[0][0]) if found else None
 
     def has(self, kind: str, identity: str) -> bool:
         """Whether a record of this kind and identity is archived. A document's identity is ``name@version``."""
@@ -98,15 +138,25 @@ class ArchiveReader:
 
     def body_of(self, kind: str, identity: str) -> bytes | None:
         """The bytes of the record of this kind and identity."""
-        row = self.connection.execute(
-            "SELECT body FROM records WHERE kind = ? AND identity = ?", (kind, identity)
-        ).fetchone()
-        return None if row is None else _blob(row[0])
+        question = select(RECORDS.c.body).where(RECORDS.c.identity == column(identity), RECORDS.c.kind == kind)
+        found = self.rows(question)
+        return as_bytes(found[0][0]) if found else None
 
     def chained(self) -> Iterator[ChainedRecord]:
-        """Every record in chain order."""
-        for seq, body, digest in self.connection.execute("SELECT seq, body, hash FROM records ORDER BY seq"):
-            yield ChainedRecord(seq, _blob(body), _blob(digest))
+        """Every record in the order of the archive. ``standing_still`` is needed."""
+        places = select(RECORDS.c.seq, RECORDS.c.chain, RECORDS.c.place, RECORDS.c.body, RECORDS.c.hash)
+        for seq, chain, place, body, digest in self.stream(places.order_by(RECORDS.c.seq)):
+            yield ChainedRecord(seq, chain, place, as_bytes(body), as_bytes(digest))
+
+    def last_checkpoint(self) -> tuple[int, Sealed] | None:
+        """The number and content of the newest checkpoint. Raises ``CheckpointDamaged``."""
+        question = select(CHECKPOINTS.c.number, CHECKPOINTS.c.content).order_by(CHECKPOINTS.c.number.desc()).limit(1)
+        found = self.rows(question)
+        if not found:
+            return None
+        if not isinstance(found[0][1], bytes):
+            raise CheckpointDamaged("not made of bytes")
+        return found[0][0], unseal(found[0][1])
 
     def last_stream_id(self) -> str:
         """The last id of the store's stream whose record is archived, ``0-0`` before the first."""
@@ -114,12 +164,12 @@ class ArchiveReader:
 
     def position(self, source: str) -> str | None:
         """How far ``source`` was read."""
-        row = self.connection.execute("SELECT position FROM progress WHERE source = ?", (source,)).fetchone()
-        return None if row is None else str(row[0])
+        found = self.rows(select(PROGRESS.c.position).where(PROGRESS.c.source == source))
+        return str(found[0][0]) if found else None
 
 
-def _blob(value: object) -> bytes:
-    # A damaged file can hold anything in any column.
+def as_bytes(value: object) -> bytes:
+    """``value``, which a damaged file may hold anything in place of. Raises ``ArchiveUnavailable``."""
     if not isinstance(value, bytes):
         raise ArchiveUnavailable("the archive is damaged: a record or hash is not made of bytes")
     return value

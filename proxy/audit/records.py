@@ -53,14 +53,14 @@ class JudgementView(msgspec.Struct, frozen=True):
 
 
 class DecisionRecord(_Common, frozen=True, tag="decision"):
-    """What was decided, on what, under which policy."""
+    """What was decided, on what, under which policy. The snapshot is most of it, and is passed over unread."""
 
     bot: str
     account: str
     route: str
     intent: str
     commands: tuple[dict[str, Any], ...]
-    snapshot: dict[str, Any]
+    snapshot: dict[str, msgspec.Raw]
     decisions: tuple[JudgementView, ...]
     policy_version: str
 

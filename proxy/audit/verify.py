@@ -1,132 +1,225 @@
 """Is this archive the one that was written? Every record is hashed again and every column derived again.
 
-The anchor is read before the archive: the writer commits first and anchors second, so an honest archive is never
-behind an anchor read earlier.
+Anchors are read before the archive: the writer commits first and anchors second, so an honest archive is never behind
+an anchor read earlier. With the guard's public keys every checkpoint's signature is checked; nothing else is needed.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+from sqlalchemy import select
 
-from proxy.audit.anchor import AnchorDamaged, anchor_mismatch, anchor_path, read_anchor
-from proxy.audit.chain import CHECKPOINT_EVERY, Checkpoint, link
+from proxy.audit.anchor import AnchorDamaged, read_anchor
+from proxy.audit.chain import Head, genesis, link
+from proxy.audit.checkpoint import Sealed
+from proxy.audit.engine import TROUBLE
 from proxy.audit.entry import stored_entry
+from proxy.audit.findings import Broken, Wrong, chain_name
+from proxy.audit.layout import layout_differences
+from proxy.audit.place import ArchivePlace, ArchiveUnavailable
 from proxy.audit.query import counts
-from proxy.audit.reader import ArchiveReader, ArchiveUnavailable
-from proxy.audit.schema import schema_differences
+from proxy.audit.reader import ArchiveReader
+from proxy.audit.schema import JUDGEMENTS, RECORDS
+from proxy.audit.statements import Statements
+from proxy.certificate.signing import TrustedKey
+
+_TOLD_EVERY: Final = 1_000
+_LOOKED_THROUGH_MAX: Final = 10_000
+"""Records looked through for one that is out of its place."""
+
+_COLUMNS: Final = ("seq", "chain", "place", "hash", "body", "kind", "identity", "id", "at_us", "bot", "account")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainEnd:
+    """Where one chain ends; the desk's own has an empty name."""
+
+    chain: str
+    records: int
+    hash: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyReport:
-    """What verify found. ``first_bad`` is the first sequence that is not as written, where one can be named.
+    """What verify found. ``wrong`` says in a word what is the matter; ``first_bad`` is the first sequence that is not
+    as written and ``chain`` the chain it is in, where they can be named.
 
-    ``counts`` are the records of each kind; conflicts and unreadable ones are honest content, but worth a look.
+    ``head_hash`` stands for all ``chains``. ``signed_by`` is the key of the newest checkpoint, and ``signatures`` says
+    whether signatures were checked. ``counts`` are the records of each kind; conflicts and unreadable ones are honest
+    content, but worth a look.
     """
 
     ok: bool
     records: int
     head_hash: str
     first_bad: int | None = None
+    wrong: Wrong | None = None
+    chain: str | None = None
     problem: str = ""
+    chains: tuple[ChainEnd, ...] = ()
+    checkpoints: int = 0
+    signed_by: str = ""
+    signatures: bool = False
     counts: dict[str, int]
 
 
-class _Broken(Exception):
-    def __init__(self, seq: int | None, problem: str) -> None:
-        super().__init__(problem)
-        self.seq = seq
+def verify(
+    place: ArchivePlace,
+    *,
+    anchors: Sequence[Path] = (),
+    keys: Sequence[TrustedKey] = (),
+    told: Callable[[int, int], None] = lambda done, of: None,
+) -> VerifyReport:
+    """Check an archive against itself, its anchor and the copies of ``anchors`` that were kept elsewhere.
 
-
-def verify(path: Path, anchor_file: Path | None = None) -> VerifyReport:
-    """Check the archive in ``path`` against itself and its anchor, or against a copy of the anchor kept elsewhere.
-
-    Raises ``ArchiveUnavailable`` only when there is no such file; anything else unreadable is a finding.
+    ``told`` hears how many records are done, and of how many. Raises ``ArchiveUnavailable`` only when there is no
+    archive; anything else unreadable is a finding.
     """
-    if not path.is_file():
-        raise ArchiveUnavailable(f"there is no archive at {path}")
+    if place.url is None and not place.database.is_file():
+        raise ArchiveUnavailable(f"there is no archive at {place}")
     try:
-        anchor = read_anchor(anchor_file or anchor_path(path))
-        with ArchiveReader.open(path) as archive, archive.standing_still():
-            return _verified(archive, anchor)
-    except (ArchiveUnavailable, AnchorDamaged, sqlite3.Error) as error:
-        return VerifyReport(ok=False, records=0, head_hash="", problem=str(error), counts={})
-    except (TypeError, ValueError, OverflowError) as error:
+        found = _anchors(place, anchors)
+        with ArchiveReader.open(place) as archive, archive.standing_still():
+            return _verified(archive, found, keys, told)
+    except Broken as broken:
+        return _not_ok(broken.wrong, str(broken))
+    except ArchiveUnavailable as trouble:
+        return _not_ok(Wrong.UNREADABLE, str(trouble))
+    except (TypeError, ValueError, *TROUBLE) as error:
         # A damaged page can hold any type in any column, and text that Python cannot decode.
-        problem = f"the database file is damaged: {type(error).__name__}: {error}"
-        return VerifyReport(ok=False, records=0, head_hash="", problem=problem, counts={})
+        return _not_ok(Wrong.UNREADABLE, f"the database is damaged: {type(error).__name__}")
 
 
-def _verified(archive: ArchiveReader, anchor: Checkpoint | None) -> VerifyReport:
-    problem, first_bad = "", None
+def _not_ok(wrong: Wrong, problem: str) -> VerifyReport:
+    return VerifyReport(ok=False, records=0, head_hash="", wrong=wrong, problem=problem, counts={})
+
+
+def _anchors(place: ArchivePlace, others: Sequence[Path]) -> dict[str, Sealed]:
+    found: dict[str, Sealed] = {}
+    for name, path in (("the anchor", place.anchor), *((f"the anchor in {path}", path) for path in others)):
+        try:
+            anchor = read_anchor(path)
+        except AnchorDamaged as damage:
+            raise Broken(Wrong.CHANGED, str(damage)) from damage
+        if anchor is None:
+            raise Broken(Wrong.GAP, f"{name} is missing, so a cut tail could not be seen")
+        found[name] = anchor
+    return found
+
+
+def _verified(
+    archive: ArchiveReader,
+    anchors: Mapping[str, Sealed],
+    keys: Sequence[TrustedKey],
+    told: Callable[[int, int], None],
+) -> VerifyReport:
+    broken: Broken | None = None
+    statements: Statements | None = None
     try:
-        _check_schema(archive)
-        _check_records(archive)
-        _check_checkpoints(archive)
-        _check_anchor(archive, anchor)
+        # The triggers may have been taken away, and a view or another index could show other rows than the chains hold.
+        if differences := layout_differences(archive.connection):
+            raise Broken(Wrong.CHANGED, f"the tables are not as they were laid out: {', '.join(differences)}")
+        statements = Statements(archive, anchors, keys)
+        seq = _check_records(archive, statements, told)
+        statements.ended(seq)
+        statements.counted(anchors)
         _check_pages(archive)
-    except _Broken as broken:
-        problem, first_bad = str(broken), broken.seq
+    except Broken as found:
+        broken = found
     head = archive.head()
+    newest = statements.last if statements is not None else None
     return VerifyReport(
-        ok=not problem,
+        ok=broken is None,
         records=head.seq,
         head_hash=head.hash.hex(),
-        first_bad=first_bad,
-        problem=problem,
+        first_bad=broken.seq if broken is not None else None,
+        wrong=broken.wrong if broken is not None else None,
+        chain=broken.chain if broken is not None else None,
+        problem=str(broken) if broken is not None else "",
+        chains=tuple(
+            ChainEnd(chain=chain, records=end.place, hash=end.hash.hex()) for chain, end in sorted(head.heads.items())
+        ),
+        checkpoints=statements.kept if statements is not None else 0,
+        signed_by=newest.key_id if newest is not None else "",
+        signatures=bool(keys),
         counts=counts(archive),
     )
 
 
-def _check_schema(archive: ArchiveReader) -> None:
-    # A dropped trigger is a door left open; a view or changed index could show other rows than the chain holds.
-    if differences := schema_differences(archive.connection):
-        raise _Broken(None, f"the tables are not as they were laid out: {', '.join(differences)}")
-
-
-def _check_records(archive: ArchiveReader) -> None:
-    prev, expected = archive.genesis, 1
-    judgements = _JudgementRows(archive.connection)
-    rows = archive.connection.execute(
-        "SELECT seq, body, hash, kind, identity, id, at_us, bot, account FROM records ORDER BY seq"
-    )
-    for seq, body, digest, *columns in rows:
-        if seq != expected:
-            raise _Broken(expected, f"record {expected} is missing")
-        if not isinstance(body, bytes) or link(prev, seq, body) != digest:
-            raise _Broken(seq, f"record {seq} was changed: its hash does not match")
-        try:
-            entry = stored_entry(body)
-        except (msgspec.MsgspecError, ValueError) as error:
-            raise _Broken(seq, f"record {seq} cannot be read: {error}") from error
-        if columns != [entry.kind, entry.identity, entry.id, entry.at_us, entry.bot, entry.account]:
-            raise _Broken(seq, f"the columns of record {seq} do not say what the record says")
-        if judgements.of(seq) != entry.judgement_rows(seq):
-            raise _Broken(seq, f"the judgement rows of record {seq} do not say what the record says")
-        prev, expected = digest, seq + 1
+def _check_records(archive: ArchiveReader, statements: Statements, told: Callable[[int, int], None]) -> int:
+    """The last sequence, when every record up to it is as it was written."""
+    heads: dict[str, Head] = {}
+    judgements = _JudgementRows(archive)
+    last, total = 0, archive.head().seq
+    statements.passed(0, heads)
+    for row in archive.stream(select(*(RECORDS.c[name] for name in _COLUMNS)).order_by(RECORDS.c.seq)):
+        seq, chain, place, digest, body, *derived = row
+        if seq != last + 1:
+            raise Broken(Wrong.GAP, f"record {last + 1} is missing", seq=last + 1)
+        prev = heads.get(chain) or genesis(archive.archive_id, chain)
+        if not isinstance(body, bytes) or link(prev, seq, body) != (place, digest):
+            raise _misplaced(archive, heads, seq, chain, place)
+        heads[chain] = Head(place, digest)
+        _check_columns(seq, body, (chain, *derived), judgements)
+        last = seq
+        statements.passed(seq, heads)
+        if seq % _TOLD_EVERY == 0:
+            told(seq, total)
     if (orphan := judgements.next_seq()) is not None:
-        raise _Broken(orphan, f"there are judgement rows of a record {orphan} that does not exist")
+        raise Broken(Wrong.CHANGED, f"there are judgement rows of a record {orphan} that does not exist", seq=orphan)
+    told(last, total)
+    return last
+
+
+def _check_columns(seq: int, body: bytes, columns: tuple[Any, ...], judgements: _JudgementRows) -> None:
+    try:
+        entry = stored_entry(body)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise Broken(Wrong.CHANGED, f"record {seq} cannot be read: {error}", seq=seq) from error
+    if columns != entry.columns:
+        raise Broken(Wrong.CHANGED, f"the columns of record {seq} do not say what the record says", seq=seq)
+    if judgements.of(seq) != entry.judgement_rows(seq):
+        raise Broken(Wrong.CHANGED, f"the judgement rows of record {seq} do not say what the record says", seq=seq)
+
+
+def _misplaced(archive: ArchiveReader, heads: Mapping[str, Head], seq: int, chain: str, place: object) -> Broken:
+    """Why the record found at ``seq`` is not the one that was written there."""
+    later = select(RECORDS.c.seq, RECORDS.c.chain, RECORDS.c.place, RECORDS.c.hash, RECORDS.c.body)
+    question = later.where(RECORDS.c.seq > seq).order_by(RECORDS.c.seq).limit(_LOOKED_THROUGH_MAX)
+    for other, its_chain, its_place, digest, body in archive.stream(question):
+        prev = heads.get(its_chain) or genesis(archive.archive_id, its_chain)
+        if isinstance(body, bytes) and link(prev, seq, body) == (its_place, digest):
+            return Broken(
+                Wrong.REORDER, f"record {seq} is out of its place: it stands at {other}", seq=seq, chain=its_chain
+            )
+    end = heads[chain].place if chain in heads else 0
+    if isinstance(place, int) and place <= end:
+        problem = f"record {seq} stands at place {place} of {chain_name(chain)}, where there is one already"
+        return Broken(Wrong.FORK, problem, seq=seq, chain=chain)
+    if isinstance(place, int) and place > end + 1:
+        problem = f"{chain_name(chain)} goes from place {end} to {place} at record {seq}"
+        return Broken(Wrong.GAP, problem, seq=seq, chain=chain)
+    return Broken(Wrong.CHANGED, f"record {seq} was changed: its hash does not match", seq=seq, chain=chain)
 
 
 class _JudgementRows:
     """The judgement rows read along with the records, in one pass."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._rows: Iterator[tuple[Any, ...]] = iter(
-            connection.execute("SELECT * FROM judgements ORDER BY seq, item, place")
-        )
+    def __init__(self, archive: ArchiveReader) -> None:
+        order = (JUDGEMENTS.c.seq, JUDGEMENTS.c.item, JUDGEMENTS.c.place)
+        self._rows: Iterator[Any] = archive.stream(select(JUDGEMENTS).order_by(*order))
         self._ahead = next(self._rows, None)
 
     def of(self, seq: int) -> list[tuple[Any, ...]]:
         """The rows up to ``seq``: those of records passed over count too, so that none hides."""
         found = []
         while self._ahead is not None and self._ahead[0] <= seq:
-            found.append(self._ahead)
+            found.append(tuple(self._ahead))
             self._ahead = next(self._rows, None)
         return found
 
@@ -135,28 +228,10 @@ class _JudgementRows:
         return None if self._ahead is None else int(self._ahead[0])
 
 
-def _check_checkpoints(archive: ArchiveReader) -> None:
-    head = archive.head()
-    due = set(range(CHECKPOINT_EVERY, head.seq + 1, CHECKPOINT_EVERY))
-    for seq, digest_of_chain, at, digest in archive.connection.execute("SELECT * FROM checkpoints ORDER BY seq"):
-        point = Checkpoint(archive_id=archive.archive_id, seq=seq, hash=digest_of_chain, at=at)
-        if point.digest != digest or archive.hash_at(seq) != digest_of_chain:
-            raise _Broken(seq, f"the checkpoint at {seq} does not match the chain")
-        due.discard(seq)
-    if due:
-        raise _Broken(min(due), f"the checkpoint at {min(due)} is missing")
-
-
-def _check_anchor(archive: ArchiveReader, anchor: Checkpoint | None) -> None:
-    if anchor is None:
-        raise _Broken(None, "the anchor is missing, so a cut tail could not be seen")
-    if trouble := anchor_mismatch(archive, anchor):
-        seq = min(archive.head().seq + 1, anchor.seq) if anchor.archive_id == archive.archive_id else None
-        raise _Broken(seq, trouble)
-
-
 def _check_pages(archive: ArchiveReader) -> None:
-    # Indexes are not hashed, but a damaged one hides rows from questions.
-    (finding,) = archive.connection.execute("PRAGMA integrity_check(1)").fetchone()
+    # Indexes are not hashed, but a damaged one hides rows from questions. PostgreSQL's are checked by its own amcheck.
+    if archive.place.url is not None:
+        return
+    (finding,) = archive.connection.exec_driver_sql("PRAGMA integrity_check(1)").one()
     if finding != "ok":
-        raise _Broken(None, f"the database file is damaged: {finding}")
+        raise Broken(Wrong.CHANGED, f"the database file is damaged: {finding}")

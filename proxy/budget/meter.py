@@ -133,6 +133,10 @@ class Meter:
         """How much is, or may be, used of the present window."""
         return self._window(counter).used(self._now_ms())
 
+    def shares(self) -> dict[str, float]:
+        """By counter, the part of its limit that is, or may be, used in the present window."""
+        return {counter.field: self.used(counter) / self.budget.limit(counter) for counter in list(self._windows)}
+
     def _elsewhere(self, counter: Counter, window: Window, limit: int) -> int:
         each = max(window.under_way, OTHERS_LEAST[counter.limit])
         return min(self._others * each, limit // OTHERS_MOST)

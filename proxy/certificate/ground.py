@@ -7,13 +7,12 @@ known", with the reason; it never keeps a certificate from being issued.
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from proxy.audit.commands import archive_path
-from proxy.audit.reader import ArchiveReader, ArchiveUnavailable
+from proxy.audit.place import ArchiveUnavailable, archive_place
+from proxy.audit.reader import ArchiveReader
 from proxy.certificate.canonical import spelled
 from proxy.certificate.content import AuditHead, Issue, PolicyInForce
 from proxy.policy.shelf import Shelf
@@ -26,7 +25,7 @@ def issue_at(data_dir: Path, at: datetime, key_id: str) -> Issue:
         key_id=key_id,
         guard_version=version("perpguard"),
         policy=_policy(Shelf(data_dir).active_path),
-        audit=_audit_head(archive_path(data_dir)),
+        audit=_audit_head(data_dir),
     )
 
 
@@ -41,13 +40,17 @@ def _policy(path: Path) -> PolicyInForce:
     return PolicyInForce(digest=hashlib.sha256(text.encode()).hexdigest(), not_known="")
 
 
-def _audit_head(path: Path) -> AuditHead:
+def _audit_head(data_dir: Path) -> AuditHead:
     try:
-        with ArchiveReader.open(path) as archive:
+        place = archive_place(data_dir)
+        if place.url is None and not place.database.exists():
+            return _not_known("there is no archive in this data directory")
+        with ArchiveReader.open(place) as archive:
             head = archive.head()
             return AuditHead(archive=archive.archive_id, sequence=head.seq, head=head.hash.hex(), not_known="")
     except ArchiveUnavailable as trouble:
-        reason = "there is no archive in this data directory" if not path.exists() else type(trouble).__name__
-    except (sqlite3.Error, TypeError, ValueError, OSError) as trouble:
-        reason = f"the archive cannot be read: {type(trouble).__name__}"
+        return _not_known(type(trouble).__name__)
+
+
+def _not_known(reason: str) -> AuditHead:
     return AuditHead(archive=None, sequence=None, head=None, not_known=reason)

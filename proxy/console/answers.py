@@ -1,10 +1,12 @@
-"""Every answer of the control port: JSON without surprises, and errors that never repeat what was asked."""
+"""Every answer of the control port: JSON without surprises, and problems (RFC 9457), which repeat nothing they got."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
@@ -12,6 +14,9 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
+
+from proxy.console.methods import allowed
+from proxy.console.problems import PROBLEMS
 
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -28,14 +33,23 @@ HEADERS: Final = {
 """On every answer: what keeps a page's power small."""
 
 
-class Refusal(Exception):
-    """A request the door turns away. ``message`` is ours alone: nothing of the request is in it."""
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """One of several reasons for a refusal. ``pointer`` (RFC 6901) names the field, where it is about one."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    detail: str
+    pointer: str = ""
+
+
+class Refusal(Exception):
+    """A request the door turns away, by a code of ``problems``. Its texts are ours: nothing of the request is there."""
+
+    def __init__(self, status: int, code: str, message: str, objections: Sequence[Objection] = ()) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
+        self.objections = tuple(objections)
 
 
 class Json(Response):
@@ -57,14 +71,24 @@ class Page(HTMLResponse):
         return str(content).encode("utf-8", "replace")
 
 
-def error(status: int, code: str, message: str) -> Json:
-    """The one shape of an error."""
-    return Json({"error": {"code": code, "message": message}}, status_code=status)
+class ProblemJson(Json):
+    """A problem."""
+
+    media_type = "application/problem+json"
+
+
+def error(status: int, code: str, message: str, objections: Sequence[Objection] = ()) -> ProblemJson:
+    """The one shape of an error: what kind it is for ever, and ``detail``, what it is this time."""
+    problem = PROBLEMS[code]
+    said = {"type": problem.type, "title": problem.title, "status": status, "detail": message, "code": code}
+    if objections:
+        said["errors"] = [_named(each) for each in objections]
+    return ProblemJson(said, status_code=status)
 
 
 async def on_refusal(_: Request, refusal: Refusal) -> Response:
     """A ``Refusal`` as its answer."""
-    return error(refusal.status, refusal.code, refusal.message)
+    return error(refusal.status, refusal.code, refusal.message, refusal.objections)
 
 
 async def on_invalid(_: Request, __: Exception) -> Response:
@@ -72,13 +96,16 @@ async def on_invalid(_: Request, __: Exception) -> Response:
     return error(422, "MALFORMED", "the request is not understood")
 
 
-async def on_http(_: Request, trouble: HTTPException) -> Response:
+async def on_http(request: Request, trouble: HTTPException) -> Response:
     """Unknown paths and methods."""
     code, message = {
         404: ("NOT_FOUND", "there is nothing here"),
         405: ("METHOD_NOT_ALLOWED", "not with this method"),
-    }.get(trouble.status_code, ("REFUSED", "the request is refused"))
-    return error(trouble.status_code, code, message)
+    }.get(trouble.status_code, ("MALFORMED", "the request is not understood"))
+    answer = error(trouble.status_code, code, message)
+    if trouble.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        answer.headers["allow"] = allowed(request)
+    return answer
 
 
 async def on_bug(_: Request, __: Exception) -> Response:
@@ -94,6 +121,11 @@ HANDLERS: Final[dict[int | type[Exception], Callable[[Request, Any], Coroutine[A
     HTTPException: on_http,
     Exception: on_bug,
 }
+
+
+def _named(objection: Objection) -> dict[str, str]:
+    pointer = {"pointer": objection.pointer} if objection.pointer else {}
+    return {"detail": objection.detail, **pointer}
 
 
 def _sayable(value: Any) -> Any:

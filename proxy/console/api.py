@@ -7,34 +7,36 @@ from typing import Final
 
 from fastapi import APIRouter, Request
 
+from proxy.console import operations
 from proxy.console.answers import Json, Refusal
 from proxy.console.asking import act, read
 from proxy.console.bodies import person_of, read_json, read_query, scope_of
-from proxy.console.door import Door
 from proxy.console.plane import ControlPlane
+from proxy.console.roles import Role
+from proxy.console.routing import add, caller_of
 from proxy.console.sessions import Session
+from proxy.console.texts import BLOCKED_DEFAULT, BLOCKED_MAX
 
-BLOCKED_MAX: Final = 500
-_BLOCKED_DEFAULT: Final = "100"
 _DECISION_ID: Final = re.compile(r"[A-Za-z0-9._:~-]{1,128}")
 
 
 class Api:
     """One method a route."""
 
-    def __init__(self, plane: ControlPlane, door: Door) -> None:
+    def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
-        self._door = door
 
     def router(self) -> APIRouter:
         """The routes."""
         routes = APIRouter()
-        routes.add_api_route("/healthz", self.healthz, methods=["GET"])
-        routes.add_api_route("/api/desk", self.desk, methods=["GET"])
-        routes.add_api_route("/api/blocked", self.blocked, methods=["GET"])
-        routes.add_api_route("/api/decisions/{decision_id}", self.decision, methods=["GET"])
-        routes.add_api_route("/control/kill", self.kill, methods=["POST"])
-        routes.add_api_route("/control/kill", self.kill_progress, methods=["GET"])
+        add(routes, "/healthz", self.healthz, method="GET", role=None, **operations.HEALTH)
+        add(routes, "/api/desk", self.desk, method="GET", role=Role.VIEWER, **operations.DESK)
+        add(routes, "/api/blocked", self.blocked, method="GET", role=Role.VIEWER, **operations.BLOCKED)
+        add(
+            routes, "/api/decisions/{decision_id}", self.decision, method="GET", role=Role.VIEWER, **operations.DECISION
+        )
+        add(routes, "/control/kill", self.kill, method="POST", role=Role.TRADER, **operations.KILL)
+        add(routes, "/control/kill", self.kill_progress, method="GET", role=Role.VIEWER, **operations.KILL_PROGRESS)
         return routes
 
     async def healthz(self, request: Request) -> Json:
@@ -43,14 +45,12 @@ class Api:
 
     async def desk(self, request: Request) -> Json:
         """The state of everything."""
-        self._door.caller(request)
         read_query(request)
         return Json(await read(self._plane.desk()))
 
     async def blocked(self, request: Request) -> Json:
         """The newest refusals."""
-        self._door.caller(request)
-        wanted = read_query(request, ("bot", "rule", "account", "limit"))
+        wanted = read_query(request, ("bot", "rule", "account"), numbers=("limit",))
         rows = await read(
             self._plane.blocked(
                 bot=wanted.get("bot"), rule=wanted.get("rule"), account=wanted.get("account"), limit=_limit(wanted)
@@ -60,7 +60,6 @@ class Api:
 
     async def decision(self, request: Request) -> Json:
         """Everything the archive holds of one request."""
-        self._door.caller(request)
         read_query(request)
         found = await read(self._plane.decision(decision_id(request)))
         if found is None:
@@ -69,7 +68,7 @@ class Api:
 
     async def kill(self, request: Request) -> Json:
         """Press the button. 202 as soon as trading is blocked; the job runs on."""
-        caller = self._door.actor(request)
+        caller = caller_of(request)
         if isinstance(caller, Session):
             fields, by = await read_json(request, ("scope", "reason")), caller.person
         else:
@@ -80,7 +79,6 @@ class Api:
 
     async def kill_progress(self, request: Request) -> Json:
         """The newest job, or null."""
-        self._door.caller(request)
         read_query(request)
         return Json({"kill": await read(self._plane.kill_progress())})
 
@@ -99,7 +97,7 @@ def no_such_decision() -> Refusal:
 
 
 def _limit(wanted: dict[str, str]) -> int:
-    text = wanted.get("limit", _BLOCKED_DEFAULT)
+    text = wanted.get("limit", str(BLOCKED_DEFAULT))
     if re.fullmatch(r"[1-9][0-9]{0,2}", text) is None or int(text) > BLOCKED_MAX:
         raise Refusal(422, "LIMIT", f"limit is a whole number from 1 to {BLOCKED_MAX}")
     return int(text)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Final, TypeVar
 
-from proxy.console.answers import Refusal
+from proxy.console.answers import Objection, Refusal
 from proxy.console.plane import ControlRefused
 
 T = TypeVar("T")
@@ -22,7 +22,7 @@ async def read(asked: Awaitable[T]) -> T:
     except TimeoutError:
         raise Refusal(504, "SLOW", "the warden did not answer in time") from None
     except ControlRefused as refused:
-        raise Refusal(409, "REFUSED", str(refused)) from None
+        raise _refusal(refused) from None
 
 
 async def act(asked: Awaitable[T]) -> T:
@@ -30,4 +30,8 @@ async def act(asked: Awaitable[T]) -> T:
     try:
         return await asked
     except ControlRefused as refused:
-        raise Refusal(409, "REFUSED", str(refused)) from None
+        raise _refusal(refused) from None
+
+
+def _refusal(refused: ControlRefused) -> Refusal:
+    return Refusal(409, "REFUSED", str(refused), [Objection(reason) for reason in refused.reasons])

@@ -1,4 +1,4 @@
-"""How often an address may enter a wrong token. It slows guessers; a machine with the right token never waits."""
+"""How often wrong secrets may be entered, by address and by person. A machine with the right token never waits."""
 
 from __future__ import annotations
 
@@ -13,30 +13,48 @@ WINDOW: Final = timedelta(minutes=5)
 ADDRESSES_MAX: Final = 1024
 
 
-class Attempts:
-    """Wrong tokens by client address, in a bounded table that forgets the oldest address first."""
+def address_key(address: str) -> str:
+    """One household holds a whole /64."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return "unknown"
+    return str(IPv6Network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else address
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+
+class Attempts:
+    """Wrong secrets by client address, or by whatever ``key`` makes of a text, in a bounded table that forgets the
+    oldest first."""
+
+    def __init__(
+        self,
+        now: Callable[[], datetime],
+        *,
+        failures_max: int = FAILURES_MAX,
+        key: Callable[[str], str] = address_key,
+    ) -> None:
         self._now = now
+        self._failures_max = failures_max
+        self._key = key
         self._failures: OrderedDict[str, tuple[datetime, int]] = OrderedDict()
 
-    def exhausted(self, address: str) -> bool:
-        """Whether this address has to wait."""
-        _, count = self._window(_key(address))
-        return count >= FAILURES_MAX
+    def exhausted(self, who: str) -> bool:
+        """Whether whoever this is has to wait."""
+        _, count = self._window(self._key(who))
+        return count >= self._failures_max
 
-    def failed(self, address: str) -> None:
-        """Count one wrong token."""
-        key = _key(address)
+    def failed(self, who: str) -> None:
+        """Count one wrong secret."""
+        key = self._key(who)
         began, count = self._window(key)
         self._failures[key] = (began, count + 1)
         self._failures.move_to_end(key)
         while len(self._failures) > ADDRESSES_MAX:
             self._failures.popitem(last=False)
 
-    def succeeded(self, address: str) -> None:
-        """Forget the address's failures."""
-        self._failures.pop(_key(address), None)
+    def succeeded(self, who: str) -> None:
+        """Forget the failures."""
+        self._failures.pop(self._key(who), None)
 
     def __len__(self) -> int:
         return len(self._failures)
@@ -45,12 +63,3 @@ class Attempts:
         now = self._now()
         began, count = self._failures.get(key, (now, 0))
         return (now, 0) if now - began >= WINDOW else (began, count)
-
-
-def _key(address: str) -> str:
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return "unknown"
-    # One household holds a whole /64.
-    return str(IPv6Network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else address

@@ -8,20 +8,22 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NoReturn
 from urllib.parse import parse_qsl
 
 from fastapi import Request
 
-from proxy.console.answers import Refusal
+from proxy.console.answers import Objection, Refusal
 from proxy.policy_file import POLICY_LENGTH_MAX
 
 BODY_BYTES_MAX: Final = 64 * 1024
 TEXT_LENGTH_MAX: Final = 500
 FILE_LENGTH_MAX: Final = POLICY_LENGTH_MAX
 """Characters of a text of many lines."""
-_NAME_LENGTH_MAX: Final = 64
+_ENCODED_MAX: Final = 6
+"""Bytes that a character of a form may take: two bytes of UTF-8, each as ``%C3``."""
+NAME_LENGTH_MAX: Final = 64
 _BODY_SECONDS_MAX: Final = 10.0
 _FIELDS_MAX: Final = 16
 _LINES: Final = re.compile(r"[\n\r\t]")
@@ -30,19 +32,13 @@ _SCOPE: Final = re.compile(r"desk|(venue|account|bot):[A-Za-z0-9._-]{1,32}")
 
 async def read_json(request: Request, required: Iterable[str], optional: Iterable[str] = ()) -> dict[str, str]:
     """A flat JSON object of texts with exactly these names."""
-    raw = await _json_body(request, BODY_BYTES_MAX)
-    if raw.count(b"{") + raw.count(b"[") > _FIELDS_MAX:
-        raise _malformed("the body is one flat JSON object")
-    return _fields(_object(raw), required, optional)
+    return _fields(_object(await _json_body(request, BODY_BYTES_MAX)), required, optional, _in_body)
 
 
 async def read_json_with_file(request: Request, file: str, required: Iterable[str]) -> dict[str, str]:
     """The same, and the text of a whole file under the name ``file``."""
     fields = _object(await _json_body(request, 4 * FILE_LENGTH_MAX))
-    text = fields.pop(file, None)
-    if type(text) is not str or len(text) > FILE_LENGTH_MAX or not _LINES.sub("", text).isprintable():
-        raise _malformed(f"{file} is a text of at most {FILE_LENGTH_MAX} printable characters")
-    return _fields(fields, required, ()) | {file: text}
+    return _with_file(fields, file, required, _in_body)
 
 
 async def _json_body(request: Request, bytes_max: int) -> bytes:
@@ -75,10 +71,25 @@ async def read_form(request: Request, required: Iterable[str], optional: Iterabl
     return _fields(_pairs(raw, "the form"), required, optional)
 
 
-def read_query(request: Request, optional: Iterable[str] = ()) -> dict[str, str]:
-    """The query's texts, empty ones left out."""
+async def read_form_with_file(request: Request, file: str, required: Iterable[str]) -> dict[str, str]:
+    """A URL-encoded form with these names, and a text of many lines under the name ``file``.
+
+    A browser sends every line end of a form as CR LF (HTML standard, "constructing the entry list"); they are LF here,
+    as they were in the file.
+    """
+    if _media_type(request) != "application/x-www-form-urlencoded":
+        raise Refusal(415, "MEDIA_TYPE", "send a URL-encoded form")
+    fields: dict[str, Any] = _pairs(await _body(request, _ENCODED_MAX * FILE_LENGTH_MAX), "the form")
+    if type(fields.get(file)) is str:
+        fields[file] = fields[file].replace("\r\n", "\n")
+    return _with_file(fields, file, required)
+
+
+def read_query(request: Request, optional: Iterable[str] = (), *, numbers: Iterable[str] = ()) -> dict[str, str]:
+    """The query's texts, empty ones left out; not so an empty one that should be one of ``numbers``."""
     pairs = _pairs(request.scope["query_string"], "the query")
-    return {name: value for name, value in _fields(pairs, (), optional).items() if value}
+    fields = _fields(pairs, (), (*optional, *numbers))
+    return {name: value for name, value in fields.items() if value or name in numbers}
 
 
 def scope_of(fields: Mapping[str, str]) -> str:
@@ -92,9 +103,18 @@ def scope_of(fields: Mapping[str, str]) -> str:
 def person_of(text: str) -> str:
     """A person's name fit for the audit."""
     name = text.strip()
-    if not 2 <= len(name) <= _NAME_LENGTH_MAX:
-        raise Refusal(422, "NAME", f"a name has 2 to {_NAME_LENGTH_MAX} characters")
+    if not 2 <= len(name) <= NAME_LENGTH_MAX:
+        raise Refusal(422, "NAME", f"a name has 2 to {NAME_LENGTH_MAX} characters")
     return name
+
+
+def _with_file(
+    fields: dict[str, Any], file: str, required: Iterable[str], pointer: Callable[[str], str] = lambda _: ""
+) -> dict[str, str]:
+    text = fields.pop(file, None)
+    if type(text) is not str or len(text) > FILE_LENGTH_MAX or not _LINES.sub("", text).isprintable():
+        raise _malformed(f"{file} is a text of at most {FILE_LENGTH_MAX} printable characters")
+    return _fields(fields, required, (), pointer) | {file: text}
 
 
 def _media_type(request: Request) -> str:
@@ -148,17 +168,29 @@ class _Number(str):
     __slots__ = ()
 
 
-def _fields(value: Mapping[str, Any], required: Iterable[str], optional: Iterable[str]) -> dict[str, str]:
+def _fields(
+    value: Mapping[str, Any],
+    required: Iterable[str],
+    optional: Iterable[str],
+    pointer: Callable[[str], str] = lambda _: "",
+) -> dict[str, str]:
+    """Every objection at once. The names in them are ours, never theirs."""
     needed, allowed = set(required), {*required, *optional}
-    missing = sorted(needed - value.keys())
-    if missing:
-        raise _malformed(f"missing: {', '.join(missing)}")  # Our names, not theirs.
+    objections = [Objection(f"{name} is missing", pointer(name)) for name in sorted(needed - value.keys())]
     if value.keys() - allowed:
-        raise _malformed(f"only these names are known: {', '.join(sorted(allowed)) or 'none'}")
-    for name, text in value.items():
+        objections.append(Objection(f"only these names are known: {', '.join(sorted(allowed)) or 'none'}"))
+    for name in sorted(allowed & value.keys()):
+        text = value[name]
         if type(text) is not str or len(text) > TEXT_LENGTH_MAX or not text.isprintable():
-            raise _malformed(f"{name} is text of at most {TEXT_LENGTH_MAX} printable characters on one line")
+            kind = f"{name} is text of at most {TEXT_LENGTH_MAX} printable characters on one line"
+            objections.append(Objection(kind, pointer(name)))
+    if objections:
+        raise Refusal(422, "MALFORMED", "; ".join(each.detail for each in objections), objections)
     return dict(value)
+
+
+def _in_body(name: str) -> str:
+    return f"#/{name}"
 
 
 def _malformed(message: str) -> Refusal:

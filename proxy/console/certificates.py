@@ -12,12 +12,14 @@ import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from proxy.console import operations
 from proxy.console.answers import Json, Refusal
 from proxy.console.asking import read
 from proxy.console.bodies import read_query
-from proxy.console.door import Door
 from proxy.console.plane import Certificates, CertificateView
 from proxy.console.progress import text
+from proxy.console.roles import Role
+from proxy.console.routing import add
 
 _ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
 _STEPS_MAX: Final = 1000
@@ -27,29 +29,34 @@ _DETAIL_MAX: Final = 2000
 class CertificatesApi:
     """One method a route."""
 
-    def __init__(self, certificates: Certificates, door: Door) -> None:
+    def __init__(self, certificates: Certificates) -> None:
         self._certificates = certificates
-        self._door = door
 
     def router(self) -> APIRouter:
         """The routes."""
         routes = APIRouter()
-        routes.add_api_route("/api/certificates", self.listed, methods=["GET"])
-        routes.add_api_route("/api/certificates/{certificate_id}", self.file, methods=["GET"], response_model=None)
+        add(routes, "/api/certificates", self.listed, method="GET", role=Role.VIEWER, **operations.CERTIFICATES)
+        add(
+            routes,
+            "/api/certificates/{certificate_id}",
+            self.file,
+            method="GET",
+            role=Role.VIEWER,
+            **operations.CERTIFICATE,
+        )
         return routes
 
     async def listed(self, request: Request) -> Json:
         """The newest ones, newest first."""
-        self._door.caller(request)
         read_query(request)
         return Json({"certificates": await read(self._certificates.certificates())})
 
     async def file(self, request: Request) -> Response:
         """One file, byte for byte: a damaged one too, so that it can be looked at."""
-        self._door.caller(request)
         read_query(request)
         found = await certificate_of(request, self._certificates)
-        answer = Response(found.content, media_type="application/json")
+        # Whoever parses one that does not verify as if it did is warned.
+        answer = Response(found.content, media_type="application/octet-stream" if found.problem else "application/json")
         answer.headers["content-disposition"] = f'attachment; filename="{found.id}.json"'
         return answer
 

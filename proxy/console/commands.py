@@ -6,11 +6,13 @@ from typing import Final, assert_never
 
 from fastapi import APIRouter, Request
 
+from proxy.console import operations
 from proxy.console.answers import Json, Refusal
 from proxy.console.asking import act
 from proxy.console.attempts import Attempts
 from proxy.console.bodies import read_json, scope_of
 from proxy.console.plane import ControlPlane
+from proxy.console.routing import add
 from proxy.kill.signed import SIGNED, Command, CommandDesk, CommandRefused
 
 _STATUS: Final = {"BAD_SIGNATURE": 401, "OTHER_DESK": 403, "REPLAYED": 409, "TOO_MANY_COMMANDS": 429}
@@ -28,7 +30,7 @@ class CommandsApi:
     def router(self) -> APIRouter:
         """The route."""
         routes = APIRouter()
-        routes.add_api_route("/control/command", self.command, methods=["POST"])
+        add(routes, "/control/command", self.command, method="POST", role=None, **operations.COMMAND)
         return routes
 
     async def command(self, request: Request) -> Json:

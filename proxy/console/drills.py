@@ -8,11 +8,14 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request
 
+from proxy.console import operations
 from proxy.console.answers import Json, Refusal
 from proxy.console.asking import act, read
 from proxy.console.bodies import person_of, read_json, read_query
-from proxy.console.door import Door
 from proxy.console.plane import ControlPlane
+from proxy.console.rearm_plane import DRILL_KINDS
+from proxy.console.roles import Role
+from proxy.console.routing import add, caller_of
 from proxy.console.sessions import Session
 
 _ID: Final = re.compile(r"[0-9T]{1,32}")
@@ -21,45 +24,43 @@ _ID: Final = re.compile(r"[0-9T]{1,32}")
 class DrillApi:
     """One method a route."""
 
-    def __init__(self, plane: ControlPlane, door: Door) -> None:
+    def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
-        self._door = door
 
     def router(self) -> APIRouter:
         """The routes."""
         routes = APIRouter()
-        routes.add_api_route("/api/drills", self.reports, methods=["GET"])
-        routes.add_api_route("/api/drills/{drill_id}", self.report, methods=["GET"])
-        routes.add_api_route("/control/drill", self.progress, methods=["GET"])
-        routes.add_api_route("/control/drill", self.start, methods=["POST"])
+        add(routes, "/api/drills", self.reports, method="GET", role=Role.VIEWER, **operations.DRILLS)
+        add(routes, "/api/drills/{drill_id}", self.report, method="GET", role=Role.VIEWER, **operations.DRILL_REPORT)
+        add(routes, "/control/drill", self.progress, method="GET", role=Role.VIEWER, **operations.DRILL_PROGRESS)
+        add(routes, "/control/drill", self.start, method="POST", role=Role.TRADER, **operations.DRILL)
         return routes
 
     async def reports(self, request: Request) -> Json:
         """Every report that is kept, newest first."""
-        self._door.caller(request)
         read_query(request)
         return Json({"drills": await read(self._plane.drills.reports())})
 
     async def report(self, request: Request) -> Json:
         """One report."""
-        self._door.caller(request)
         read_query(request)
         return Json(await drill_report(request, self._plane))
 
     async def progress(self, request: Request) -> Json:
         """The newest drill of this warden, or null."""
-        self._door.caller(request)
         read_query(request)
         return Json({"drill": await read(self._plane.drills.progress())})
 
     async def start(self, request: Request) -> Json:
         """202: it runs. It stops nobody: the practice exchange is another one, and a dry run sends nothing."""
-        caller = self._door.actor(request)
+        caller = caller_of(request)
         if isinstance(caller, Session):
             fields, by = await read_json(request, ("kind",)), caller.person
         else:
             fields = await read_json(request, ("kind", "name"))
             by = person_of(fields["name"])
+        if fields["kind"] not in DRILL_KINDS:
+            raise Refusal(422, "DRILL_KIND", f"a drill is one of {', '.join(DRILL_KINDS)}")
         return Json(await act(self._plane.drills.start(kind=fields["kind"], by=by)), status_code=202)
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
-from proxy.console.answers import Json, Refusal
+from proxy.console import operations
+from proxy.console.answers import Json, Objection, Refusal
 from proxy.console.asking import act
 from proxy.console.bodies import read_json
 from proxy.console.door import Door
 from proxy.console.plane import ControlPlane
+from proxy.console.roles import Role
+from proxy.console.routing import add, caller_of
 from proxy.console.sender import sender_fields, sender_of
 from proxy.overrides.terms import TERMS, Terms, TermsRefused, read_terms
 
@@ -23,9 +26,23 @@ class OverridesApi:
     def router(self) -> APIRouter:
         """The routes."""
         routes = APIRouter()
-        routes.add_api_route("/control/overrides", self.ask, methods=["POST"])
-        routes.add_api_route("/control/overrides/approve", self.approve, methods=["POST"])
-        routes.add_api_route("/control/overrides/withdraw", self.withdraw, methods=["POST"])
+        add(routes, "/control/overrides", self.ask, method="POST", role=Role.TRADER, **operations.OVERRIDE)
+        add(
+            routes,
+            "/control/overrides/approve",
+            self.approve,
+            method="POST",
+            role=Role.RISK,
+            **operations.OVERRIDE_APPROVE,
+        )
+        add(
+            routes,
+            "/control/overrides/withdraw",
+            self.withdraw,
+            method="POST",
+            role=Role.TRADER,
+            **operations.OVERRIDE_WITHDRAW,
+        )
         return routes
 
     async def ask(self, request: Request) -> Json:
@@ -34,7 +51,7 @@ class OverridesApi:
         return Json(await act(self._plane.request_override(terms=_terms(fields), name=name)))
 
     async def approve(self, request: Request) -> Json:
-        """Put a request in force. A person types the control token once more, as to re-arm."""
+        """Put a request in force. A person types password or code once more, as to re-arm."""
         fields, name = await self._read(request, ("id",), loosens=True)
         return Json(await act(self._plane.approve_override(override_id=fields["id"], name=name)))
 
@@ -47,13 +64,13 @@ class OverridesApi:
         self, request: Request, names: tuple[str, ...], *, loosens: bool = False
     ) -> tuple[dict[str, str], str]:
         """The body's texts, and who sends them."""
-        caller = self._door.actor(request)
+        caller = caller_of(request)
         fields = await read_json(request, (*names, *sender_fields(caller, loosens=loosens)))
-        return fields, sender_of(self._door, request, caller, fields)
+        return fields, await sender_of(self._door, request, caller, fields)
 
 
 def _terms(fields: dict[str, str]) -> Terms:
     try:
         return read_terms(fields)
     except TermsRefused as refused:
-        raise Refusal(422, "TERMS", str(refused)) from None
+        raise Refusal(422, "TERMS", str(refused), [Objection(reason) for reason in refused.reasons]) from None

@@ -6,201 +6,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from proxy.console.alerts_plane import AlertsPlane
+from proxy.console.audit_plane import AuditPlane
+from proxy.console.desk_views import DeskView, OverrideView
+from proxy.console.exposure_plane import HistoryPlane
+from proxy.console.keys_plane import KeysPlane
+from proxy.console.ledger_plane import LedgerPlane
+from proxy.console.policy_plane import PolicyPlane
+from proxy.console.preview_plane import PreviewPlane
 from proxy.console.rearm_plane import DrillPlane, RearmPlane
+from proxy.console.reasons_plane import ReasonsPlane
 from proxy.console.signals_plane import SignalsPlane
 from proxy.overrides.terms import Terms
 
 
 class ControlRefused(Exception):
-    """The request was understood and refused; the text is for the person who asked."""
+    """The request was understood and refused; the text is for the person who asked, ``reasons`` its parts where it has
+    several."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PositionView:
-    """One open leg as the console shows it: venue strings, exact."""
-
-    symbol: str
-    position_side: str
-    quantity: str
-    entry_price: str
-    mark_price: str
-    notional: str
-    unrealised_pnl: str
-    liquidation_price: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeedView:
-    """An account's private stream. ``state`` is LIVE, STALE (``why`` says so) or OFF (surveys alone); ``age_s`` is the
-    venue's last sign of life. ``adopted`` is what the first survey found, ``None`` before it; ``gaps_healed`` counts
-    what surveys put right that the stream had not told."""
-
-    state: str
-    why: str
-    age_s: float | None
-    adopted: Mapping[str, Any] | None
-    gaps_healed: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FindingView:
-    """Something that happened without the guard. ``activity`` is ``order``, ``fill``, ``leverage``, ..., ``forced``."""
-
-    at: str
-    activity: str
-    subject: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountView:
-    """One exchange account. ``state`` is ACTIVE, REDUCING or HALTED; ages are seconds, ``None`` when never seen.
-
-    ``exchange_key`` is ``sound``, ``unknown``, or what is wrong with the key's rights. ``clock_offset_ms`` is the
-    venue's time less the guard's. ``outside`` are the newest findings of what did not come through the guard.
-    ``anomaly`` is the score of all its bots together, ``why`` what drove it. ``external_trader`` says that it went on
-    being traded past the guard after a kill; ``timers`` are the symbols on which the venue's own dead-man timer stands.
-    """
-
-    name: str
-    venue: str
-    state: str
-    kill_running: bool
-    fence_engaged: bool
-    survey_age_s: float | None
-    margin_balance: str | None
-    leverage: str | None
-    positions: Sequence[PositionView]
-    open_orders: int
-    conditional_orders: int
-    holds: int
-    unknown_holds: int
-    feed: FeedView
-    exchange_key: str = "unknown"
-    clock_offset_ms: int | None = None
-    outside: Sequence[FindingView] = ()
-    timers: Sequence[str] = ()
-    anomaly: float = 0.0
-    why: str = ""
-    external_trader: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BotView:
-    """One guard key's bot. ``anomaly`` is 0 to 1, ``why`` its driver in words.
-
-    ``state`` is ACTIVE, REDUCING or HALTED: what a rule made of this bot alone, ``stopped_for`` why.
-    """
-
-    name: str
-    account: str
-    key_hint: str
-    key_state: str
-    anomaly: float
-    why: str
-    state: str = "ACTIVE"
-    stopped_for: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OverrideView:
-    """Leave for one order, asked for (``state`` REQUESTED) or in force (GRANTED) until ``until``."""
-
-    id: str
-    state: str
-    bot: str
-    symbol: str
-    side: str
-    rule: str
-    quantity_max: str
-    ticket: str
-    reason: str
-    requested_by: str
-    approved_by: str
-    until: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProposalView:
-    """A looser policy that waits. ``by`` is empty while nobody stands for it; ``due`` is when it takes effect by
-    itself, ``None`` when it needs somebody else. ``stale``: it was proposed against a policy that is not in force any
-    more, and has to be proposed again."""
-
-    policy_version: str
-    policy_name: str
-    policy_owner: str
-    by: str
-    reason: str
-    at: str
-    due: str | None
-    stale: bool
-    loosened: Sequence[str]
-    other_changes: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastDrill:
-    """The newest rehearsal of the kill."""
-
-    id: str
-    kind: str
-    at: str
-    age_s: float
-    passed: bool
-    phase: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeaseView:
-    """A bot's promise to be heard again within ``left_s`` seconds; negative when it was not. ``step`` is what followed:
-    reduce, cancel or flatten."""
-
-    bot: str
-    account: str
-    ttl_s: float
-    left_s: float
-    step: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WatchdogView:
-    """A process that flattens when the guard is silent. ``name`` is empty for one that is configured and never called.
-
-    ``duty`` is what it says it is at: waiting, watching, standing down, flattening. ``lost``: it called, and does not
-    any more.
-    """
-
-    name: str
-    duty: str
-    heard_age_s: float | None
-    lost: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeskView:
-    """The desk in one glance. ``anomaly`` is the score across accounts, ``why`` what drove it.
-
-    ``drill`` is the newest rehearsal, ``None`` when there never was one.
-    """
-
-    desk: str
-    at: str
-    state: str
-    policy_name: str
-    policy_owner: str
-    policy_version: str
-    generation: int | None
-    markets_age_s: float | None
-    store_ok: bool
-    accounts: Sequence[AccountView]
-    bots: Sequence[BotView]
-    proposals: Sequence[ProposalView] = ()
-    anomaly: float = 0.0
-    why: str = ""
-    overrides: Sequence[OverrideView] = ()
-    drill: LastDrill | None = None
-    watchdogs: Sequence[WatchdogView] = ()
-    leases: Sequence[LeaseView] = ()
+    def __init__(self, text: str, reasons: Sequence[str] = ()) -> None:
+        super().__init__(text)
+        self.reasons = tuple(reasons)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,6 +128,45 @@ class ControlPlane(Protocol):
     @property
     def signals(self) -> SignalsPlane:
         """Forecasts and scores, and how well they have held."""
+        ...
+
+    @property
+    def ledger(self) -> LedgerPlane:
+        """What the venue booked, and how well orders were executed."""
+
+    @property
+    def policy_shown(self) -> PolicyPlane:
+        """The policy in force, and what rules came to."""
+        ...
+
+    @property
+    def ahead(self) -> PreviewPlane:
+        """What a press would do."""
+        ...
+
+    @property
+    def reasons(self) -> ReasonsPlane:
+        """The record of refusals, and every rule's part in each."""
+        ...
+
+    @property
+    def history(self) -> HistoryPlane:
+        """The last day."""
+        ...
+
+    @property
+    def auditing(self) -> AuditPlane:
+        """The archive's chains, anchors and verifications."""
+        ...
+
+    @property
+    def keys(self) -> KeysPlane:
+        """The keys in the vault."""
+        ...
+
+    @property
+    def alerts(self) -> AlertsPlane:
+        """What people must hear of, and who has."""
         ...
 
     async def request_override(self, *, terms: Terms, name: str) -> OverrideView:

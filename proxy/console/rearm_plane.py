@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+DRILL_KINDS: Final = ("practice", "dry")
+"""Against the practice exchange, or on the live account with everything but the sends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,25 +6,24 @@ from fastapi import Request
 
 from proxy.console.bodies import person_of
 from proxy.console.door import Caller, Door
+from proxy.console.routing import role_of
 from proxy.console.sessions import Session
 
 
 def sender_fields(caller: Caller, *, loosens: bool) -> tuple[str, ...]:
-    """The field that says who it is: a machine's name for a person, a person's token where a screen is not enough."""
+    """The field that says who it is: a machine's name for a person, a person's proof where a screen is not enough."""
     if isinstance(caller, Session):
-        return ("token",) if loosens else ()
+        return ("proof",) if loosens else ()
     return ("name",)
 
 
-def sender_of(door: Door, request: Request, caller: Caller, fields: dict[str, str]) -> str:
-    """Who is recorded: the person signed in, or the one a machine names, who must be one of the people.
+async def sender_of(door: Door, request: Request, caller: Caller, fields: dict[str, str]) -> str:
+    """Who is recorded: the person signed in, or the one a machine names, who must be one that may do this.
 
-    Raises ``Refusal``, also for a wrong token.
+    Raises ``Refusal``, also for a wrong proof.
     """
     if isinstance(caller, Session):
-        if "token" in fields:
-            door.check_token(request, fields["token"])
+        if "proof" in fields:
+            await door.check_again(request, caller, fields["proof"])
         return caller.person
-    name = person_of(fields["name"])
-    door.check_known(name)
-    return name
+    return door.named(person_of(fields["name"]), role_of(request))

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from proxy.console.roles import Role
+
 IDLE_MAX: Final = timedelta(minutes=30)
 AGE_MAX: Final = timedelta(hours=12)
 SESSIONS_MAX: Final = 64
@@ -17,9 +19,14 @@ SESSIONS_MAX: Final = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """One signed-in person. ``csrf`` must come back with everything that changes something."""
+    """One signed-in person, of the role they have now. ``csrf`` must come back with everything that changes something.
+
+    ``generation`` is that of the credentials they came in by: with others the session is over.
+    """
 
     person: str
+    role: Role
+    generation: int
     csrf: str
     since: datetime
     seen: datetime
@@ -32,7 +39,7 @@ class Sessions:
         self._now = now
         self._sessions: OrderedDict[bytes, Session] = OrderedDict()  # Least recently used first.
 
-    def open(self, person: str) -> str:
+    def open(self, person: str, role: Role, generation: int) -> str:
         """A session under a fresh id, never one the browser proposed. When the table is full the idlest is dropped."""
         self._drop_expired()
         while len(self._sessions) >= SESSIONS_MAX:
@@ -40,7 +47,7 @@ class Sessions:
         session_id = secrets.token_urlsafe(32)
         now = self._now()
         self._sessions[_digest(session_id)] = Session(
-            person=person, csrf=secrets.token_urlsafe(32), since=now, seen=now
+            person=person, role=role, generation=generation, csrf=secrets.token_urlsafe(32), since=now, seen=now
         )
         return session_id
 

@@ -7,15 +7,17 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from fastapi import APIRouter, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 
-from proxy.console.answers import Json, Refusal
+from proxy.console import operations
+from proxy.console.answers import Json
 from proxy.console.asking import read
 from proxy.console.bodies import read_query
 from proxy.console.diagrams import Diagram, diagrams_of
-from proxy.console.door import Door
 from proxy.console.plane import ControlPlane
 from proxy.console.rendering import Rendering
+from proxy.console.roles import Role
+from proxy.console.routing import add, session_of
 from proxy.console.signals_plane import ForecastView, SignalsView
 from proxy.signals.scoreboard.card import Card
 
@@ -51,31 +53,26 @@ class SignalsPage:
 class SignalsDoor:
     """One method a route."""
 
-    def __init__(self, plane: ControlPlane, door: Door, render: Rendering) -> None:
+    def __init__(self, plane: ControlPlane, render: Rendering) -> None:
         self._plane = plane
-        self._door = door
         self._render = render
 
     def router(self) -> APIRouter:
         """The routes."""
         routes = APIRouter()
-        routes.add_api_route("/api/signals", self.told, methods=["GET"])
-        routes.add_api_route("/signals", self.page, methods=["GET"], response_model=None)
+        add(routes, "/api/signals", self.told, method="GET", role=Role.VIEWER, **operations.SIGNALS)
+        add(routes, "/signals", self.page, method="GET", role=Role.VIEWER)
         return routes
 
     async def told(self, request: Request) -> Json:
         """Every forecast, card and score; with ``symbol`` only what is about it."""
-        self._door.caller(request)
         symbol = read_query(request, ("symbol",)).get("symbol")
         view = await read(self._plane.signals.signals())
         return Json(view if symbol is None else _of(view, symbol))
 
     async def page(self, request: Request) -> Response:
         """The page. Whoever is not signed in is sent to do so."""
-        try:
-            session = self._door.person(request)
-        except Refusal:
-            return RedirectResponse("/sign-in", status_code=303)
+        session = session_of(request)
         symbol = read_query(request, ("symbol",)).get("symbol", "")
         view = await read(self._plane.signals.signals())
         return self._render.page("signals.html", session=session, shown=shown(view, symbol))

@@ -8,6 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
+from urllib.parse import quote
+
+from proxy.console.exposure_plane import LimitView
+from rules.rule import show, show_exact
 
 _DECIMAL: Final = re.compile(r"(-?)([0-9]{1,40})((?:\.[0-9]{1,40})?)")
 _STALE_SECONDS: Final = 30
@@ -23,6 +27,21 @@ def number(text: str | None) -> str:
         return text or "–"
     sign, whole, fraction = match.groups()
     return f"{'−' if sign else ''}{int(whole):,}{fraction}"
+
+
+def digits(value: Decimal) -> str:
+    """A size or a price as the venue would write it, and as a form takes it back."""
+    return show_exact(value)
+
+
+def exact(value: Decimal) -> str:
+    """The same for reading, its digits grouped."""
+    return number(show_exact(value))
+
+
+def cents(value: Decimal) -> str:
+    """An amount of money, to the cent."""
+    return number(show(value))
 
 
 def signed(text: str | None) -> str:
@@ -111,6 +130,76 @@ def plus(value: float) -> str:
     return f"{value:+.3f}".replace("-", "−")
 
 
+def amounts(by_asset: Mapping[str, str]) -> str:
+    """Sums of several assets side by side, as they are; a dash where there is none."""
+    return ", ".join(f"{amount} {asset}" for asset, amount in by_asset.items()) or "–"
+
+
+_LIMITS: Final = {
+    "max_leverage": "Leverage",
+    "position_limit": "Position",
+    "exposure_limits": "Exposure",
+    "correlated_exposure": "Correlated exposure",
+    "concentration": "Concentration",
+    "margin_budget": "Budget",
+}
+_UNITS: Final = {"x": "×", "base": " base units"}
+
+
+def limit_name(limit: LimitView) -> str:
+    """Which limit it is: ``Position BTCUSDT, long``, ``Budget, bot grid``."""
+    parts = [f"{_LIMITS.get(limit.rule, limit.rule)} {limit.symbol}".strip()]
+    if limit.name:
+        parts.append(limit.name)
+    if limit.level.startswith("bot:"):
+        parts.append(limit.level.replace(":", " ", 1))
+    return ", ".join(parts)
+
+
+def limit_use(limit: LimitView) -> str:
+    """How much of it: ``1.92 of 3.50×``."""
+    return f"{number(limit.observed)} of {number(limit.limit)}{_UNITS.get(limit.unit, '')}"
+
+
+def nearness(share_in_use: float) -> str:
+    """The share of a limit in a word."""
+    return "clear" if share_in_use < 0.75 else "near" if share_in_use <= 1 else "over"
+
+
+def decimal_of(text: str | None) -> Decimal | None:
+    """A venue's number; ``None`` for what is no plain decimal."""
+    return Decimal(text) if text is not None and _DECIMAL.fullmatch(text) else None
+
+
+def brief(text: str | None) -> str:
+    """A price in as many digits as tell it apart: two after the point from a thousand on, else six figures in all.
+
+    For tables that are looked over; what is exact stands in the cell's title.
+    """
+    value = decimal_of(text)
+    if value is None:
+        return number(text)
+    places = 2 if abs(value) >= 1000 else max(2, 5 - value.adjusted()) if value else 0
+    return number(f"{value:.{min(places, max(-int(value.as_tuple().exponent), 0))}f}")
+
+
+def part_of(part: str | None, whole: str | None) -> str:
+    """``12 %``: a part of a whole, empty where that cannot be said."""
+    some, total = decimal_of(part), decimal_of(whole)
+    return "" if some is None or not total or total < 0 else f"{some / total * 100:.0f} %"
+
+
+def away(price: str | None, mark: str | None) -> str:
+    """How far a price is from the mark: ``36.5 %``."""
+    there, here = decimal_of(price), decimal_of(mark)
+    return "–" if there is None or not here or here < 0 else f"{abs(there - here) / here * 100:.1f} %"
+
+
+def quoted(text: str) -> str:
+    """Text as a part of an address, whatever it is."""
+    return quote(text.encode("utf-8", "replace"), safe="")
+
+
 def state_class(state: str) -> str:
     """The class of a trading state; an unknown one looks like the worst."""
     return {"ACTIVE": "active", "REDUCING": "reducing"}.get(state, "halted")
@@ -149,6 +238,9 @@ def _said(value: object) -> str:
 
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "number": number,
+    "digits": digits,
+    "exact": exact,
+    "cents": cents,
     "signed": signed,
     "gain": gain,
     "leg_side": leg_side,
@@ -164,5 +256,13 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "chance": chance,
     "score": score,
     "plus": plus,
+    "limit_name": limit_name,
+    "limit_use": limit_use,
+    "nearness": nearness,
+    "brief": brief,
+    "part_of": part_of,
+    "away": away,
+    "quoted": quoted,
     "lines": lines_of,
+    "amounts": amounts,
 }

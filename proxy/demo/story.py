@@ -18,6 +18,7 @@ from rich.markup import escape
 from proxy.demo.bot import connect
 from proxy.demo.world import BOT, DemoFailed, World
 
+COUNTED_TIMEOUT_S: Final = 20.0
 KILL_TIMEOUT_S: Final = 45.0
 GATE_PORT: Final = 8080
 CONTROL_PORT: Final = 8081
@@ -170,6 +171,16 @@ class Story:
     def _sends(self, words: str, *order: Any, **more: Any) -> None:
         self._say(words, lambda: self._bot.create_order(*order, **more))
         self._told.sent += 1
+        self._until_counted(words)
+
+    def _until_counted(self, words: str) -> None:
+        """Until the guard has heard of the order from the exchange: for a moment more it counts as held and as filled,
+        and on a busy machine the next order might be refused for that."""
+        deadline = time.monotonic() + COUNTED_TIMEOUT_S
+        while any(account["holds"] for account in self._world.ask("GET", "/api/desk")["accounts"]):
+            if time.monotonic() > deadline:
+                raise DemoFailed(f"{words}: not heard of from the exchange in {COUNTED_TIMEOUT_S} s")
+            time.sleep(0.05)
 
     def _say(self, words: str, act: Callable[[], Any]) -> None:
         try:
@@ -227,7 +238,7 @@ def _audit(world: World, console: Console, told: Told) -> None:
 
 def _stay_up(world: World, console: Console) -> None:
     console.rule("still running: Ctrl-C ends it")
-    console.print(f"console  {world.places.console}\ntoken    {world.control_token.reveal()}")
+    console.print(f"console  {world.places.console}\nsign in  {world.way_in}", soft_wrap=True)
     console.print(
         f"gate     {world.places.gate}\nkey      {world.guard_key.key}\nsecret   {world.guard_key.secret.reveal()}"
     )

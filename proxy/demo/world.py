@@ -57,8 +57,13 @@ class World:
         weight_limit: int = 0,
         order_limit: int = 0,
         more_settings: str = "",
+        codes: str = "none",
+        start_timeout_s: float = _START_TIMEOUT_S,
     ) -> None:
-        """The exchange counts weight and orders without refusing, unless a limit is given, as Binance's are."""
+        """The exchange counts weight and orders without refusing, unless a limit is given, as Binance's are.
+
+        ``codes`` says who needs an authenticator app.
+        """
         self.data_dir = data_dir
         self.exchange_key = f"practice-{secrets.token_hex(12)}"
         self.exchange_secret = Secret(secrets.token_hex(32))
@@ -73,9 +78,13 @@ class World:
         self._withdrawals = withdrawals
         self._limits = (order_limit, weight_limit)
         self._more_settings = more_settings
+        self._codes = codes
+        self._start_timeout_s = start_timeout_s
         self._stack = ExitStack()
         self._guard: subprocess.Popen[str] | None = None
         self.places: Places
+        self.way_in = ""
+        """What the guard said of signing in: the first admin's link, while there is none."""
         self.guard_keys: dict[str, GuardKey] = {}
 
     def __enter__(self) -> Self:
@@ -155,6 +164,7 @@ class World:
         (self.data_dir / "perpguard.toml").write_text(
             f'data_dir = "."\npolicy = "{self._policy}"\ndesk = "demo"\n'
             f"gate_port = {gate_port}\ncontrol_port = {control_port}\ngate_workers = {self._gate_workers}\n"
+            f'control_codes = "{self._codes}"\n'
             f'markets_every_s = 0.5\n[venues.{VENUE}]\nurl = "{exchange}"\n'
             f"{self._more_settings}"
         )
@@ -176,7 +186,9 @@ class World:
     def _start_guard(self) -> tuple[str, str]:
         command = [sys.executable, "-m", "proxy", "--data-dir", str(self.data_dir), "up"]
         self._guard = self._spawn(command, "guard.log")
-        return _line_after(self._guard, "gate    "), _line_after(self._guard, "console ")
+        places = _line_after(self._guard, "gate    "), _line_after(self._guard, "console ")
+        self.way_in = _line_after(self._guard, "people  ")
+        return places
 
     def _spawn(self, command: list[str], log: str) -> subprocess.Popen[str]:
         errors: IO[str] = self._stack.enter_context((self.data_dir / log).open("w"))
@@ -188,7 +200,7 @@ class World:
 
     def _wait_until_ready(self) -> None:
         """Until the console answers and the account has been surveyed: before that, entries are refused."""
-        deadline = time.monotonic() + _START_TIMEOUT_S
+        deadline = time.monotonic() + self._start_timeout_s
         while time.monotonic() < deadline:
             try:
                 desk = self.ask("GET", "/api/desk")
@@ -202,7 +214,7 @@ class World:
             except (httpx.HTTPError, DemoFailed):
                 pass
             time.sleep(0.1)
-        raise DemoFailed(f"the guard was not ready in {_START_TIMEOUT_S} s; see {self.data_dir / 'guard.log'}")
+        raise DemoFailed(f"the guard was not ready in {self._start_timeout_s:g} s; see {self.data_dir / 'guard.log'}")
 
     def ask(self, method: str, path: str, body: dict[str, str] | None = None) -> Any:
         """One call of the control door with the machine's token."""

@@ -88,13 +88,13 @@ def _practice(args: argparse.Namespace, keys: tuple[ExchangeKey, ...], at: datet
     import asyncio
 
     from proxy.app import policy_path
-    from proxy.audit.commands import archive_path
+    from proxy.audit.place import archive_place
     from proxy.drill.practice import rehearse
     from proxy.drill.rate import highest_rate_per_s
     from proxy.policy_file import read_policy
 
     _, policy = read_policy(policy_path(args.settings))
-    seen = highest_rate_per_s(archive_path(args.settings.data_dir), at)
+    seen = highest_rate_per_s(archive_place(args.settings.data_dir), at)
     _say(f"reading the book of {', '.join(key.account for key in keys)}; highest rate seen: {seen} a second")
     books = asyncio.run(_books(args, keys, at))
     return rehearse(books, policy, by=args.by, seen_per_s=seen, at=at, say=_say)

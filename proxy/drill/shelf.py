@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -88,18 +89,23 @@ def keep_drill(data_dir: Path, report: DrillReport) -> None:
 
 def drills(data_dir: Path) -> tuple[DrillReport, ...]:
     """Every report that can be read, the newest first."""
-    found = (_read(path) for path in reversed(_paths(data_dir)))
-    return tuple(report for report in found if report is not None)
+    return tuple(_newest_first(data_dir))
 
 
 def newest_drill(data_dir: Path) -> DrillReport | None:
     """The newest report that can be read."""
-    return next(iter(drills(data_dir)), None)
+    return next(_newest_first(data_dir), None)
 
 
 def drill_of(data_dir: Path, name: str) -> DrillReport | None:
     """The report of that id."""
     return _read(_directory(data_dir) / f"{name}.json") if _ID.fullmatch(name) else None
+
+
+def _newest_first(data_dir: Path) -> Iterator[DrillReport]:
+    """Each is read when it is asked for: the console asks for the newest once a second."""
+    found = (_read(path) for path in reversed(_paths(data_dir)))
+    return (report for report in found if report is not None)
 
 
 def _directory(data_dir: Path) -> Path:

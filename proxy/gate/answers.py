@@ -1,9 +1,12 @@
-"""What a bot gets: the venue's answer or a refusal in its words, and which of the venue's headers come along."""
+"""What a bot gets: the venue's answer or a refusal in its words, which of the venue's headers come along, its bytes."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from http import HTTPStatus
 from typing import Final, TypeAlias
 
 from proxy.gate.identity import Identity
@@ -16,6 +19,13 @@ PASSED_HEADERS: Final = ("retry-after", "x-mbx-used-weight-1m", "x-mbx-order-cou
 TRIMMED: Final = "X-Guard-Trimmed"
 """``FROM -> TO``: the quantity the bot asked for and the quantity that was sent."""
 
+JSON: Final = "application/json;charset=UTF-8"
+
+_CONTINUE: Final = b"\r\n\r\n"
+_CLOSE: Final = b"\r\nconnection: close\r\n\r\n"
+_UNPRINTABLE: Final = re.compile(r"[^ -~]")
+_PHRASED: Final = frozenset(HTTPStatus)
+
 Virtual: TypeAlias = Callable[[Ruling, Identity], Awaitable[UpstreamReply]]
 """Does what was cleared in the venue's place and answers in its shape; nothing is sent."""
 
@@ -27,6 +37,27 @@ class Answer:
     status: int
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = JSON
+
+    def to_bytes(self, *, last: bool, to_head: bool = False) -> bytes:
+        """The whole answer as HTTP/1.1. ``last`` says that the connection ends with it.
+
+        ``to_head``: to a HEAD, which is told of a body and gets none (RFC 9110 section 9.3.2).
+        """
+        end = _CLOSE if last else _CONTINUE
+        start = _start(self.status, self.media_type)
+        if self.status in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):  # RFC 9110: they never have a body.
+            return b"".join((start, self._header_bytes(), end))
+        length = b"\r\ncontent-length: %d" % len(self.body)
+        body = b"" if to_head else self.body
+        if not self.headers:
+            return b"".join((start, length, end, body))
+        return b"".join((start, length, self._header_bytes(), end, body))
+
+    def _header_bytes(self) -> bytes:
+        # A line's end in a value would begin a header of its own, or an answer.
+        lines = (f"\r\n{name.lower()}: {_UNPRINTABLE.sub('?', value)}" for name, value in self.headers.items())
+        return "".join(lines).encode("ascii")
 
 
 def refusal(rejection: Rejection, headers: Mapping[str, str] | None = None) -> Answer:
@@ -37,3 +68,9 @@ def refusal(rejection: Rejection, headers: Mapping[str, str] | None = None) -> A
 def passed_headers(reply: UpstreamReply) -> dict[str, str]:
     """The venue's headers a bot may see: its own budget, nothing else."""
     return {name: value for name, value in reply.headers.items() if name.lower() in PASSED_HEADERS}
+
+
+@lru_cache(maxsize=64)
+def _start(status: int, media_type: str) -> bytes:
+    phrase = HTTPStatus(status).phrase if status in _PHRASED else ""
+    return f"HTTP/1.1 {status} {phrase}\r\ncontent-type: {media_type}".encode("ascii")

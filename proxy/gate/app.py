@@ -1,4 +1,4 @@
-"""One gate process: a FastAPI app for the people who watch it, and the bots' door in front of it."""
+"""One gate process: the bots' door, and a small application for the people who watch it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,26 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from proxy.budget.meter import Meter
 from proxy.gate.clock import GateClock
+from proxy.gate.counting import Counting
 from proxy.gate.egress import Egress, VenueBudget
 from proxy.gate.event_views import EventViews
-from proxy.gate.http import BinanceDoor
+from proxy.gate.http import PREFIX, BinanceDoor
 from proxy.gate.identity import Identities
 from proxy.gate.journal import Journal
 from proxy.gate.judge import Judge
+from proxy.gate.last_answers import LastAnswers
 from proxy.gate.latch import Latch
 from proxy.gate.lease import LeaseDesk
 from proxy.gate.orders import OrderDesk
@@ -28,6 +35,7 @@ from proxy.gate.shared_account import SharedAccount
 from proxy.gate.streams.door import SocketDoor
 from proxy.gate.streams.keys import KeyedSockets
 from proxy.gate.streams.relay import Relay
+from proxy.gate.telling import Teller
 from proxy.gate.trading import TradingDoor
 from proxy.gate.user_streams import UserStreams
 from proxy.gate.views import Views
@@ -43,8 +51,35 @@ log = logging.getLogger("perpguard.gate")
 VENUE = "binanceusdm"
 
 
-def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[[], datetime]) -> BinanceDoor:
-    """The ASGI application of one gate process. Connects to nothing before the first request."""
+HEARD_WITHIN_S: Final = 1.0
+"""A gate begins without the store's word when there is none by then: entries are refused until it comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One gate process: what it serves, and the orders on their way through it."""
+
+    application: Starlette
+    door: BinanceDoor
+    upstream: LastAnswers
+
+    @property
+    def under_way(self) -> int:
+        """How many orders and cancels there are."""
+        return self.door.under_way
+
+    def give_up(self) -> None:
+        """Wait no longer for the exchange: what has no answer is unknown from here on."""
+        self.upstream.give_up()
+
+
+def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[[], datetime], place: str) -> Gate:
+    """One gate process. Connects to nothing before its lifespan begins.
+
+    Served by ``StrictHttpProtocol``, which finds the bots' doors in its state. ``place`` tells it from the other gates
+    of this host, and is taken by the next when this one ends.
+    """
+    counting = Counting()
     store = GateStore(settings.store, settings.desk, policy_of=policy_of)
     policies = GatePolicy(store, policy)
     journal = Journal(settings.data_dir)
@@ -53,8 +88,9 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     hosts = settings.hosts(VENUE)
     clock = GateClock(store, VENUE, now)
     meter = Meter(clock.now, others=settings.gate_workers - 1)
-    upstream = Egress(meter, settings.egress)
-    budget = VenueBudget(meter, upstream, store, VENUE)
+    egress = Egress(meter, settings.egress)
+    upstream = LastAnswers(egress)
+    budget = VenueBudget(meter, egress, store, VENUE)
     identities = Identities(vault, VENUE)
     stream_host = settings.stream_hosts(VENUE)["fstream"]
     relay = Relay(stream_host)
@@ -70,19 +106,36 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     )
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        await store.warm()
-        await clock.read()
-        async with _beside(clock.follow(), keys.watch(), policies.follow(), budget.follow(), latch.follow()):
+    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
+        await asyncio.gather(store.warm(), clock.read(), egress.warm(hosts["fapi"]))
+        loops = (clock.follow(), keys.watch(), policies.follow(), budget.follow(), latch.follow(), teller.follow())
+        async with _beside(*loops, egress.keep_warm(hosts["fapi"])):
+            await latch.heard_once(HEARD_WITHIN_S)
             # Where the protocol class finds it: uvicorn hands the state to every connection.
-            yield {"sockets": sockets}
-        for close in (streams.aclose, relay.aclose, door.drain, upstream.aclose, store.aclose):
+            yield {"venue": door, "sockets": sockets}
+        for close in (
+            streams.aclose,
+            relay.aclose,
+            door.drain,
+            latch.leave,
+            teller.tell,
+            upstream.aclose,
+            store.aclose,
+        ):
             await close()
         ear.close()
         journal.close()
 
-    judge = Judge(store=store, fence=Fence(settings.data_dir), journal=journal, policy=policy, now=now, latch=latch)
-    venue = VenueReads(upstream=upstream, hosts=hosts, now=clock.now)
+    judge = Judge(
+        store=store,
+        fence=Fence(settings.data_dir),
+        journal=journal,
+        policy=policy,
+        now=now,
+        latch=latch,
+        counting=counting,
+    )
+    venue = VenueReads(upstream=upstream, hosts=hosts, now=clock.now, counting=counting)
     orders = OrderDesk(
         desk=settings.desk,
         judge=judge,
@@ -92,31 +145,48 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
         venue_now=clock.now,
         shared=SharedAccount(views, store, venue.ask),
         budget=budget,
+        counting=counting,
     )
     door = BinanceDoor(
-        _application(policies, lifespan),
         identities=identities,
         orders=orders,
         reads=ReadDesk(store=store, views=views, venue=venue, budget=budget),
         streams=streams,
         leases=LeaseDesk(store),
         now=clock.now,
+        counting=counting,
     )
-    trading = TradingDoor(identities=identities, store=store, keys=keys, carry=door.carry, now=clock.now)
+    trading = TradingDoor(
+        identities=identities, store=store, keys=keys, carry=door.carry, now=clock.now, counting=counting
+    )
     sockets = SocketDoor(relay=relay, trading=trading, users=streams, keys=keys, names=settings.gate_names)
-    return door
+    teller = Teller(
+        store,
+        counting,
+        place=place,
+        gate=latch.gate,
+        sockets=lambda: sockets.open_sockets,
+        under_way=lambda: door.under_way,
+    )
+    return Gate(_application(policies, lifespan), door, upstream)
 
 
-def _application(policies: GatePolicy, lifespan: Callable[[FastAPI], Any]) -> FastAPI:
-    """What the gate answers besides the venue's own routes."""
-    app = FastAPI(title="perpguard gate", openapi_url=None, lifespan=lifespan)
+def _application(policies: GatePolicy, lifespan: Callable[[Starlette], Any]) -> Starlette:
+    """What the gate answers besides the venue's own routes. FastAPI would add 5 MiB to every gate for one route."""
 
-    @app.get("/healthz")
-    async def health() -> dict[str, str]:
+    async def health(_: Request) -> JSONResponse:
         """Alive, and under which policy."""
-        return {"status": "ok", "policy": policies.in_force.version}
+        return JSONResponse({"status": "ok", "policy": policies.in_force.version})
 
-    return app
+    async def refused(_: Request, error: Exception) -> JSONResponse:
+        """A base URL without the venue's name lands here: its client reads JSON."""
+        assert isinstance(error, HTTPException)  # noqa: S101 - what it is asked for
+        detail = f"{error.detail}: bots ask under {PREFIX}"
+        return JSONResponse({"detail": detail}, error.status_code, headers=error.headers)
+
+    # With GET comes HEAD, which load balancers ask.
+    routes = [Route("/healthz", health, methods=["GET"])]
+    return Starlette(routes=routes, exception_handlers={HTTPException: refused}, lifespan=lifespan)
 
 
 @asynccontextmanager

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from msgspec import Struct
 
 from proxy.gate.ruling import JudgedRequest
 from proxy.store.view import Bucket, HoldRequest
 from rules.decision import Enforcement
 from rules.exposure import held_order
-from rules.flow.message_rate import Cancels, MessageRate
+from rules.flow.message_rate import Cancels
 from rules.intent import intent_of
-from rules.model import Intent
+from rules.model import AmendOrder, Intent
 from rules.policy import Policy
-from rules.snapshot import HeldOrder, Snapshot
+from rules.snapshot import Controls, HeldOrder, Snapshot
+
+_NOTHING_KNOWN: Final = Snapshot(
+    now=datetime(1970, 1, 1, tzinfo=UTC), bot="", account=None, controls=Controls(generation=0)
+)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(Struct, frozen=True, kw_only=True):
     """What a request is before it is judged: the intent of every command, and by place what there is to hold."""
 
     intents: tuple[Intent, ...]
@@ -30,14 +36,19 @@ class Reading:
         return any(intent.adds_risk for intent in self.intents)
 
 
-def read_off(request: JudgedRequest, known: Snapshot) -> Reading:
-    """Read a request off the last known picture, which an amend needs; the decision re-reads it off the new one."""
+def read_off(request: JudgedRequest, known: Callable[[], Snapshot]) -> Reading:
+    """Read a request off the last known picture, which an amend needs; the decision re-reads it off the new one.
+
+    ``known`` makes that picture; all other commands say by themselves what they are.
+    """
+    amends = any(type(command) is AmendOrder for command in request.commands)
+    picture = known() if amends else _NOTHING_KNOWN
     return Reading(
-        intents=tuple(intent_of(command, known) for command in request.commands),
+        intents=tuple(intent_of(command, picture) for command in request.commands),
         held={
             place: order
             for place, command in enumerate(request.commands)
-            if (order := held_order(command, known)) is not None
+            if (order := held_order(command, picture)) is not None
         },
     )
 
@@ -67,16 +78,15 @@ def _buckets(request: JudgedRequest, intents: Sequence[Intent], policy: Policy) 
     subject = request.subject
     buckets: dict[str, Bucket] = {}
     for command, intent in zip(request.commands, intents, strict=True):
-        rules = policy.rules_for(account=subject.account, bot=subject.bot, symbol=getattr(command, "symbol", None))
-        for rule in rules:
-            if isinstance(rule, MessageRate):
-                allowed, adds_risk = rule.allowance(command), intent.adds_risk
+        bound = policy.bound_to(account=subject.account, bot=subject.bot, symbol=getattr(command, "symbol", None))
+        for rule in bound.rates:
+            scope, per_second, burst = rule.allowance(command)
+            spend = int(intent.adds_risk)
+            drain = int(not spend and rule.cancels is Cancels.COUNTED)
+            earlier = buckets.get(scope)
+            if earlier is None:
                 refuses = rule.enforcement is Enforcement.ENFORCE
-                fresh = Bucket(allowed.scope, allowed.per_second, allowed.burst, rule.tighten, refuses=refuses)
-                bucket = buckets.get(allowed.scope, fresh)
-                buckets[allowed.scope] = replace(
-                    bucket,
-                    spend=bucket.spend + adds_risk,
-                    drain=bucket.drain + (not adds_risk and rule.cancels is Cancels.COUNTED),
-                )
+                buckets[scope] = Bucket(scope, per_second, burst, rule.tighten, spend, drain, refuses)
+            else:
+                buckets[scope] = replace(earlier, spend=earlier.spend + spend, drain=earlier.drain + drain)
     return tuple(buckets.values())

@@ -7,12 +7,14 @@ question and the send.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from proxy.budget.meter import Meter, Payer
 from proxy.gate.upstream import HttpxUpstream, NotSent, OutboundRequest, Turnstile, Upstream, UpstreamReply
+from proxy.gate.wire.client import WireUpstream
 from proxy.store.gate_store import GateStore, StoreUnavailable
 from proxy.venues.binance.usage import read_usage
 from rules.decision import Breach
@@ -20,27 +22,31 @@ from rules.kill.budget import Spend
 
 log = logging.getLogger("perpguard.gate")
 
+WARM_WITHIN_S: Final = 2.0
+
 FOLLOW_EVERY_S: Final = 0.25
 """How late a gate learns what the others heard: what they spend in a quarter of a second is not seen."""
 
 
 class Egress:
-    """An ``Upstream`` over two connection pools for each source address. ``addresses`` are by account.
+    """An ``Upstream`` over three connection pools for each source address. ``addresses`` are by account.
 
-    Exits and cancels have a pool of their own: entries that hang at the venue, as many as there are connections, would
-    else keep them from leaving.
+    Orders have a client of their own, the fast one. Exits and cancels have a pool of it to themselves: entries that
+    hang at the venue, as many as there are connections, would else keep them from leaving. So have reads.
     """
 
     def __init__(
         self,
         meter: Meter,
         addresses: Mapping[str, str],
-        pool: Callable[[str | None], Upstream] = HttpxUpstream,
     ) -> None:
         self._meter = meter
         self._addresses = addresses
         usual = {"", *addresses.values()}
-        self._pools = {(address, way_out): pool(address or None) for address in usual for way_out in (False, True)}
+        self._reads = {address: HttpxUpstream(address or None) for address in usual}
+        self._orders = {
+            (address, way_out): WireUpstream(address or None) for address in usual for way_out in (False, True)
+        }
 
     def payer(self, account: str) -> Payer:
         """Whose budget an account's requests are charged to; nobody's go out by the usual address."""
@@ -49,7 +55,9 @@ class Egress:
     async def send(self, request: OutboundRequest, fence: Turnstile | None) -> UpstreamReply:
         """See ``Upstream.send``."""
         payer = self.payer(request.account)
-        pool = self._pools[payer.address, request.way_out]
+        pool: Upstream = self._reads[payer.address]
+        if request.order:
+            pool = self._orders[payer.address, request.way_out]
         if request.cost is None:
             return await pool.send(request, fence)
         charge = self._meter.begin(payer, request.cost)
@@ -64,9 +72,22 @@ class Egress:
         charge.end(read_usage(reply.headers))
         return reply
 
+    async def warm(self, url: str) -> None:
+        """Have connections for orders to this host ready, on every way out, if that is soon done."""
+        with contextlib.suppress(TimeoutError):  # Far or away: that is found out by the first order.
+            async with asyncio.timeout(WARM_WITHIN_S):
+                await asyncio.gather(*(pool.warm(url) for pool in self._orders.values()))
+
+    async def keep_warm(self, url: str) -> None:
+        """Keep connections for orders to this host ready, for ever. A venue that is away is no error."""
+        async with asyncio.TaskGroup() as group:
+            for pool in self._orders.values():
+                group.create_task(pool.keep_warm(url))
+
     async def aclose(self) -> None:
         """Close all connections."""
-        for pool in self._pools.values():
+        pools: list[Upstream] = [*self._reads.values(), *self._orders.values()]
+        for pool in pools:
             await pool.aclose()
 
 

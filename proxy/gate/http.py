@@ -1,59 +1,59 @@
-"""The bots' REST door for Binance USD-M: raw ASGI, no framework between the bytes and the strict parser.
+"""The bots' REST door for Binance USD-M: no framework between the bytes and the strict parser.
 
-One path prefix per venue; the prefix is never part of a signature. A request is read whole, matched against the
-table, authenticated, parsed once, and either forwarded as a read or carried through the judge.
+One path prefix per venue; the prefix is never part of a signature. A request arrives whole from the protocol, is
+matched against the table, authenticated, parsed once, and either forwarded as a read or carried through the judge.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
 from proxy.clock import milliseconds
 from proxy.gate.answers import Answer, refusal
+from proxy.gate.caller import Caller
+from proxy.gate.counting import Arrival, Counting, Stage, TurnedAway, clock_ns, kind_of
+from proxy.gate.fairness import Bot, Lane, Lanes
+from proxy.gate.framing import Head
 from proxy.gate.identity import Identities, Identity, Refused
-from proxy.gate.lease import LeaseDesk, lease_route
+from proxy.gate.lease import LEASE_ROUTES, LeaseDesk
 from proxy.gate.orders import OrderDesk
-from proxy.gate.protocol import BODY_BYTES_MAX
 from proxy.gate.reads import ReadDesk
 from proxy.gate.user_streams import UserStreams
 from proxy.venues.binance import rejections
 from proxy.venues.binance.malformed import MalformedRequest
 from proxy.venues.binance.requests import VenueRequest, read_request
-from proxy.venues.binance.route import Access, Kind, Route
-from proxy.venues.binance.routes import find_route
+from proxy.venues.binance.route import Access, Kind
+from proxy.venues.binance.routes import ROUTES
 from proxy.venues.binance.wire import read_parameters
-from rules.intent import is_guaranteed_exit
-from rules.model import ArmDeadMan, CancelAll, CancelOrder, PlaceOrder
 
 log = logging.getLogger("perpguard.gate")
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
-
 PREFIX: Final = "/binanceusdm"
-UNDER_WAY_MAX: Final = 512
-"""Requests of one gate process at the same time, and as many that ask to leave; beyond it a bot is told at once."""
+_DRAIN_S: Final = 15.0
+_COME_AGAIN: Final = {"Retry-After": "1"}
+"""Seconds. Whole ones is all the header knows; a share of the gate is free again long before."""
 
-
-class Disconnected(Exception):
-    """The bot went away before its request was whole: nothing is done with half a request."""
+_ROUTES: Final = {
+    (route.method.encode("ascii"), f"{PREFIX}{route.path}".encode("ascii")): route for route in (*LEASE_ROUTES, *ROUTES)
+}
+"""By method and raw path. Nothing is normalised: another case, a trailing slash or ``%2f`` is another path."""
 
 
 class BinanceDoor:
-    """An ASGI middleware: what lies under the prefix is the venue's, everything else belongs to the app inside.
+    """Answers what lies under the venue's prefix.
 
     ``now`` is the venue's time: requests are stamped with it, and bots' time stamps judged by it.
     """
 
+    prefix: Final = f"{PREFIX}/".encode("ascii")
+    """What the raw path of a request for this door begins with."""
+
     def __init__(
         self,
-        app: Application,
         *,
         identities: Identities,
         orders: OrderDesk,
@@ -61,129 +61,130 @@ class BinanceDoor:
         streams: UserStreams,
         leases: LeaseDesk,
         now: Callable[[], datetime],
+        counting: Counting | None = None,
     ) -> None:
-        self._app = app
+        self._counting = counting or Counting()
         self._identities = identities
         self._orders = orders
         self._reads = reads
         self._streams = streams
         self._leases = leases
         self._now = now
-        self._under_way: set[asyncio.Task[Answer]] = set()
-        self._leaving: set[asyncio.Task[Answer]] = set()
+        self._lanes = Lanes()
+        self._under_way: set[asyncio.Task[Any]] = set()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http" or not scope["raw_path"].startswith(f"{PREFIX}/".encode()):
-            await self._app(scope, receive, send)
-            return
+    async def answer(self, head: Head, body: bytes, caller: Caller) -> Answer:
+        """Answer one whole request. Never raises.
+
+        Runs in a task that nobody cancels when the bot hangs up: an order is carried to its settlement.
+        """
         try:
-            answer = await self._answer(scope, receive)
-        except Disconnected:
-            return
-        except Exception:  # The edge: a bug answers as the venue's own 500 and is logged; the guard goes on.
-            log.exception("a request failed in the guard")
-            answer = refusal(rejections.internal())
-        await _reply(send, answer)
-
-    async def drain(self) -> None:
-        """Wait for the orders under way; called when the process is asked to stop."""
-        if under_way := self._under_way | self._leaving:
-            await asyncio.wait(under_way, timeout=15)
-
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
-        method = scope["method"]
-        path = scope["raw_path"].decode("ascii", "replace")[len(PREFIX) :]
-        route = lease_route(method, path) or find_route(method, path)
-        if route is None or route.kind is Kind.DENY:
-            return refusal(rejections.unknown_route(method, path, route.reason if route is not None else ""))
-        headers = dict(scope["headers"])
-        if b"content-encoding" in headers or headers.get(b"x-mbx-time-unit", b"MILLISECOND").upper() != b"MILLISECOND":
-            return refusal(
-                rejections.malformed(MalformedRequest(-1130, "GUARD an encoding or time unit it does not read"))
-            )
-        body = await _read_body(receive)
-        if body is None:
-            return refusal(rejections.oversized())
-        try:
-            return await self._dispatch(route, headers, scope["query_string"], body)
+            return await self._answer(head, body, caller)
         except MalformedRequest as error:
+            self._counting.turned_away(TurnedAway.MALFORMED)
             return refusal(rejections.malformed(error))
         except Refused as refused:
+            self._counting.turned_away(TurnedAway.UNAUTHENTICATED)
             return refusal(refused.rejection)
+        except Exception:  # The edge: a bug answers as the venue's own 500 and is logged; the guard goes on.
+            log.exception("a request failed in the guard")
+            self._counting.turned_away(TurnedAway.FAILED)
+            return refusal(rejections.internal())
 
-    async def _dispatch(self, route: Route, headers: Mapping[bytes, bytes], query: bytes, body: bytes) -> Answer:
-        if body and route.method == "GET":
+    def knows(self, key: bytes) -> bool:
+        """Whether a guard key was ever issued with this text."""
+        return self._identities.issued(key.decode("ascii", "replace"))
+
+    @property
+    def under_way(self) -> int:
+        """How many orders and cancels are on their way through this process, to their settlement."""
+        return len(self._under_way) + len(self._orders.unsettled)
+
+    async def drain(self) -> None:
+        """Wait for the orders under way and their settlements; called when the process is asked to stop."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=_DRAIN_S)
+        if unsettled := self._orders.unsettled:
+            await asyncio.wait(unsettled, timeout=_DRAIN_S)
+
+    async def _answer(self, head: Head, body: bytes, caller: Caller) -> Answer:
+        route = _ROUTES.get((head.method, head.path))
+        if route is None or route.kind is Kind.DENY:
+            self._counting.turned_away(TurnedAway.UNKNOWN_ROUTE)
+            method, path = head.method.decode("ascii"), head.path.decode("ascii")[len(PREFIX) :]
+            return refusal(rejections.unknown_route(method, path, route.reason if route is not None else ""))
+        began_ns = clock_ns()
+        fields = head.fields
+        if b"content-encoding" in fields or fields.get(b"x-mbx-time-unit", b"MILLISECOND").upper() != b"MILLISECOND":
+            raise MalformedRequest(-1130, "GUARD an encoding or time unit it does not read")
+        if body and head.method == b"GET":
             raise MalformedRequest(-1130, "GUARD a GET carries no body")
-        parameters = read_parameters(query, body, headers.get(b"content-type", b"").decode("ascii", "replace"))
+        parameters = read_parameters(head.query, body, fields.get(b"content-type", b"").decode("ascii", "replace"))
         identity = None
         if route.access is not Access.PUBLIC:
-            key = headers.get(b"x-mbx-apikey")
+            key = fields.get(b"x-mbx-apikey")
             identity = self._identities.identify(
                 route,
                 key.decode("ascii", "replace") if key is not None else None,
-                query,
+                head.query,
                 body,
                 parameters,
                 milliseconds(self._now()),
             )
-        if route.kind is Kind.LEASE and identity is not None:
-            return await self._leases.answer(route, parameters, identity)
-        return await self.carry(read_request(route, parameters), identity)
+            if not caller.may_speak_for(identity.account, identity.bot):
+                raise Refused(rejections.not_this_bots_connection())
+            if route.kind is Kind.LEASE:
+                return await self._leases.answer(route, parameters, identity)
+        arrival = Arrival(began_ns, clock_ns())
+        return await self.carry(read_request(route, parameters), identity, arrival, detached=True)
 
-    async def carry(self, request: VenueRequest, identity: Identity | None) -> Answer:
-        """Answer a request that was authenticated and parsed, whichever door it came through."""
+    async def carry(
+        self, request: VenueRequest, identity: Identity | None, arrival: Arrival, *, detached: bool = False
+    ) -> Answer:
+        """Answer a request that was authenticated and parsed, whichever door it came through.
+
+        ``detached`` says that the caller's task is nobody's to cancel; else an order gets one of its own.
+        """
         if request.route.kind is Kind.STREAM_KEY and identity is not None:
             return await self._streams.answer(request.route, identity)
+        kind, took = kind_of(request.commands), self._counting.took
+        took(kind, Stage.AUTHENTICATE, *arrival)
+        took(kind, Stage.PARSE, arrival.authenticated_ns, clock_ns())
+        bot = (identity.account, identity.bot) if identity is not None else None
+        lane = self._lanes.lane(kind) if bot is not None else self._lanes.public
+        if lane.enter_at_once(bot) or await lane.enter(bot):
+            answer = await self._carry(request, identity, lane, bot, detached)
+        else:
+            self._counting.turned_away(TurnedAway.OVERLOADED)
+            answer = refusal(rejections.too_many_under_way(lane.holds(bot) + lane.queued(bot)), _COME_AGAIN)
+        took(kind, Stage.TOTAL, arrival.began_ns, clock_ns())
+        return answer
+
+    async def _carry(
+        self, request: VenueRequest, identity: Identity | None, lane: Lane, bot: Bot, detached: bool
+    ) -> Answer:
+        """Answer a request that has a slot of ``lane``, and give the slot back whatever happens."""
         if not request.commands:
-            return await self._reads.read(request, identity)
+            try:
+                return await self._reads.read(request, identity)
+            finally:
+                lane.leave(bot)
         assert identity is not None  # noqa: S101 - law 5: the table has no public row that moves money; a test walks it
-        under_way = self._leaving if _asks_to_leave(request) else self._under_way
-        if len(under_way) >= UNDER_WAY_MAX:
-            return refusal(rejections.cannot_judge())
-        # Shielded: a bot that hangs up, or a stopping server, must not tear an order between sending and settling.
-        task = asyncio.create_task(self._orders.carry(request, identity))
-        under_way.add(task)
-        task.add_done_callback(under_way.discard)
+        if detached:
+            return await self._settle(request, identity, lane, bot)
+        # Shielded: a socket that is closed, or a stopping server, must not tear an order between sending and settling.
+        return await asyncio.shield(asyncio.create_task(self._settle(request, identity, lane, bot)))
+
+    async def _settle(self, request: VenueRequest, identity: Identity, lane: Lane, bot: Bot) -> Answer:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine runs in one
+        self._under_way.add(task)
         try:
-            return await asyncio.shield(task)
+            return await self._orders.carry(request, identity)
         except Exception:  # The edge of the order path: a bug there may come after the send, so nothing is denied.
             log.exception("an order failed in the guard; its hold stays until the venue has been asked")
+            self._counting.turned_away(TurnedAway.FAILED)
             return refusal(rejections.unknown_outcome())
-
-
-def _asks_to_leave(request: VenueRequest) -> bool:
-    """Whether a request is cancels and exits alone, by its own words: a flood of entries must not shut the way out."""
-    return all(
-        is_guaranteed_exit(command)
-        if isinstance(command, PlaceOrder)
-        else isinstance(command, CancelOrder | CancelAll | ArmDeadMan)
-        for command in request.commands
-    )
-
-
-async def _read_body(receive: Receive) -> bytes | None:
-    """The whole body, or ``None`` when it is too large. Raises ``Disconnected`` for half a body."""
-    parts: list[bytes] = []
-    length = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Disconnected
-        part = message.get("body", b"")
-        length += len(part)
-        if length > BODY_BYTES_MAX:
-            return None
-        parts.append(part)
-        if not message.get("more_body", False):
-            return b"".join(parts)
-
-
-async def _reply(send: Send, answer: Answer) -> None:
-    headers = [
-        (b"content-type", b"application/json;charset=UTF-8"),
-        (b"content-length", str(len(answer.body)).encode("ascii")),
-        *((name.lower().encode("ascii"), value.encode("ascii", "replace")) for name, value in answer.headers.items()),
-    ]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
+        finally:
+            self._under_way.discard(task)
+            lane.leave(bot)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from proxy.vault import keys
 from proxy.vault.errors import VaultError
@@ -35,8 +36,7 @@ class Refused(Exception):
         self.rejection = rejection
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class Identity(Struct, frozen=True, kw_only=True):
     """An authenticated bot and the exchange account it trades on."""
 
     bot: str
@@ -54,8 +54,7 @@ class Identity:
         return client_ids.tag(self.account, self.bot)
 
 
-@dataclass(frozen=True, slots=True)
-class _Mark:
+class _Mark(Struct, frozen=True):
     """What a signed request is known by until its timestamp is too old, so that it is not carried out twice."""
 
     digest: str = ""
@@ -82,10 +81,11 @@ class Identities:
         if route.access is not Access.SIGNED:
             return self._identity(known, _Mark())
         # The signature first: whoever cannot sign learns nothing about the key's state or the clock.
-        if not signing.verify(query, body, _verifying_key(known)):
+        payload, signature = signing.read_signature(query, body)
+        if not signing.signs_request(payload, signature, _verifying_key(known)):
             raise Refused(rejections.bad_signature())
         # Over what is signed, not over the bytes: a signature can be spelled and placed in more than one way.
-        return self._identity(known, _mark(known, signing.signed_payload(query, body), parameters, now_ms))
+        return self._identity(known, _mark(known, payload, parameters, now_ms))
 
     def identify_frame(self, frame: Call, now_ms: int) -> Identity:
         """The identity behind a frame that carries its own key; see ``identify``."""
@@ -134,6 +134,11 @@ class Identities:
     def stream_key(self, guard_key: str) -> str:
         """The stream key of a guard key. ``Refused`` for a key that is not known."""
         return keys.stream_key(self._known(guard_key))
+
+    def issued(self, guard_key: str) -> bool:
+        """Whether there is a guard key with this text, in whatever state."""
+        self._reload()
+        return self._vault.guard_key(guard_key) is not None
 
     def obeys(self, guard_key: str) -> bool:
         """Whether a guard key is ACTIVE now."""

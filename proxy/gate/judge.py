@@ -7,15 +7,17 @@ down before it is sent, and its hold stays until the venue has been seen to agre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from msgspec import Raw
+from msgspec import Raw, structs
 
 from proxy.gate.asking import Reading, hold_request, read_off
+from proxy.gate.counting import Counting, Stage, clock_ns
 from proxy.gate.journal import Journal, JournalFailed
 from proxy.gate.latch import Latch
 from proxy.gate.readiness import Readiness, kept_back, make_ready
@@ -59,8 +61,10 @@ class Judge:
         policy: Policy,
         now: Callable[[], datetime],
         latch: Latch | None = None,
+        counting: Counting | None = None,
     ) -> None:
         """Without ``latch`` only this machine's fence stops what has been judged."""
+        self._counting = counting or Counting()
         self._latch = latch
         self._store = store
         self._fence = fence
@@ -74,16 +78,19 @@ class Judge:
         Raises ``KeyDisabled`` or ``RequestReplayed``; then nothing was reserved. A lost store is no exception: exits
         and cancels are judged on the last snapshot, everything else is refused.
         """
-        account, venue = request.subject.account, request.subject.venue
+        account = request.subject.account
         generation = self._generation()
-        last = self._store.last_known(account, venue)
-        known = self._snapshot(request, last, reachable=False)
-        reading = read_off(request, known)
+        reading = read_off(request, lambda: self._known(request)[1])
+        asked_ns = clock_ns()
         try:
-            view = await self._hold(request, reading, last.policy or self._policy)
+            view = await self._hold(request, reading, self._store.policy or self._policy)
         except (StoreUnavailable, StoreFull):
+            self._counting.took(request.kind, Stage.HOLD, asked_ns, clock_ns())
+            last, known = self._known(request)
             decisions = decide_batch(request.commands, known, last.policy or self._policy)
             return self._rule(request, known, decisions, last, Readiness({}, {}), generation)
+        looked_ns = clock_ns()
+        self._counting.took(request.kind, Stage.HOLD, asked_ns, looked_ns)
         if view.key_disabled:
             await self._release(request, [])
             raise KeyDisabled
@@ -95,14 +102,20 @@ class Judge:
         hold_id = request.subject.decision_id
         ready = await make_ready(self._store, account, hold_id, decisions, reading.held, snapshot)
         ruling = self._rule(request, snapshot, decisions, view, ready, generation)
+        decided_ns = clock_ns()
+        self._counting.took(request.kind, Stage.DECIDE, looked_ns, decided_ns)
         if not ruling.cleared:
             await self._refuse(ruling)
-            return replace(ruling, records=())
+            self._counting.took(request.kind, Stage.SETTLE, decided_ns, clock_ns())
+            return structs.replace(ruling, records=())
         return ruling
 
-    async def settle(self, ruling: Ruling, outcome: Outcome, accepted: Iterable[int], record: dict[str, Any]) -> None:
+    def settle(
+        self, ruling: Ruling, outcome: Outcome, accepted: Iterable[int], record: dict[str, Any]
+    ) -> Coroutine[Any, Any, None]:
         """Say what became of a ruling's sent commands; ``accepted`` are the places the venue took.
 
+        It is said at once, before anything this process asks the store next; awaited is that it is written down.
         The hold shrinks to what the venue took, stays whole while nobody knows, and is released when nothing was
         taken. When the store cannot be told, the journal is, durably, and the hold stays: the safe side.
         """
@@ -116,19 +129,24 @@ class Judge:
         else:
             action = "UNKNOWN" if outcome is Outcome.UNKNOWN else "ACCEPTED"
         subject = ruling.request.subject
-        if ruling.store_reachable:
-            try:
-                await self._store.settle(
-                    subject.account,
-                    subject.decision_id,
-                    action,
-                    records,
-                    orders or None,
-                    unreported_of(ruling, self._now()) if action == "UNKNOWN" else (),
-                )
-            except StoreUnavailable:
-                self._spool(record)
-            return
+        if not ruling.store_reachable:
+            return self._written_down(record, None)
+        telling = self._store.settle(
+            subject.account,
+            subject.decision_id,
+            action,
+            records,
+            orders or None,
+            unreported_of(ruling, self._now()) if action == "UNKNOWN" else (),
+        )
+        return self._written_down(record, telling)
+
+    async def _written_down(self, record: dict[str, Any], telling: Awaitable[object] | None) -> None:
+        """By the store that is being told, else in the journal."""
+        if telling is not None:
+            with suppress(StoreUnavailable):
+                await telling
+                return
         self._spool(record)
 
     def _generation(self) -> int | None:
@@ -136,6 +154,11 @@ class Judge:
             return self._fence.generation()
         except FenceCorrupt:
             return None
+
+    def _known(self, request: JudgedRequest) -> tuple[View, Snapshot]:
+        """What this process last saw of the request's account, and the picture it makes."""
+        last = self._store.last_known(request.subject.account, request.subject.venue)
+        return last, self._snapshot(request, last, reachable=False)
 
     def _snapshot(self, request: JudgedRequest, view: View, *, reachable: bool) -> Snapshot:
         stopped = self._stopped(request)
@@ -217,13 +240,14 @@ class Judge:
 
     def _entry_fence(self, request: JudgedRequest, generation: int | None) -> Turnstile:
         """What is asked between the last await and the first byte: is this still the generation it was judged in?"""
+        account, venue, bot = request.subject.account, request.subject.venue, request.subject.bot
 
         def check() -> None:
-            if generation is None or self._stopped(request) or self._generation() != generation:
+            if generation is None or self._fence.passes(account, venue, bot) != generation:
                 raise FenceClosed("a kill or a re-arm came first")
             if self._latch is None:
                 return
-            if self._latch.stops(request.subject.account, request.subject.venue, request.subject.bot):
+            if self._latch.stops(account, venue, bot):
                 raise FenceClosed("a kill on another machine came first")
             if self._latch.lapsed:
                 raise NotSent("the store has not been heard for too long")

@@ -13,6 +13,7 @@ reads it, no entry that was judged before can start any more.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import os
@@ -41,22 +42,28 @@ class ControlSource(Protocol):
         """What is stopped now; remembers that ``gate`` obeys ``generation``. Raises ``StoreUnavailable``."""
         ...
 
+    def leave(self, gate: str) -> None:
+        """Forget ``gate``: nobody waits for its word. It is called in a thread. Raises ``StoreUnavailable``."""
+        ...
+
 
 class Latch:
     """One gate process's. Knows only what stops; what a bot may still do then is for the rules.
 
-    ``obeyed`` is the generation after which no entry that was judged before can start any more.
+    ``gate`` is its name in the store. ``obeyed`` is the generation after which no entry that was judged before can
+    start any more.
     """
 
     def __init__(self, store: ControlSource, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
         self._clock = clock
-        self._gate = f"{socket.gethostname()}:{os.getpid()}"
+        self.gate = f"{socket.gethostname()}:{os.getpid()}"
         self.obeyed = 0
         self._known = 0
         self._stopped: frozenset[str] = frozenset()
         self._heard_at = float("-inf")
         self._ended = threading.Event()
+        self._asking = threading.Lock()
         self._numbers = itertools.count()
         self._leaving: set[int] = set()
         self._awaited: set[int] = set()
@@ -79,6 +86,12 @@ class Latch:
         self._leaving.add(number)
         return lambda: self._leaving.discard(number)
 
+    async def heard_once(self, within_s: float) -> None:
+        """Wait until the store has been heard, or for so long: it may be away."""
+        deadline = self._clock() + within_s
+        while self.lapsed and self._clock() < deadline:  # noqa: ASYNC110 - a thread hears it, not this loop
+            await asyncio.sleep(HEAR_EVERY_S)
+
     async def follow(self) -> None:
         """Ask for ever, in a thread."""
         try:
@@ -86,14 +99,25 @@ class Latch:
         finally:
             self._ended.set()
 
+    async def leave(self) -> None:
+        """Ask no more, and take the gate's word back; only when no entry can leave any more."""
+        self._ended.set()
+        await asyncio.to_thread(self._take_word_back)
+
     def _ask_on(self) -> None:
-        while not self._ended.is_set():
-            try:
-                asked_at = self._clock()
-                self.heard(self._store.hear(self._gate, self.obeyed), asked_at)
-            except StoreUnavailable as trouble:
-                log.debug("what is stopped was not heard: %s", trouble)
-            self._pause()
+        with self._asking:
+            while not self._ended.is_set():
+                try:
+                    asked_at = self._clock()
+                    self.heard(self._store.hear(self.gate, self.obeyed), asked_at)
+                except StoreUnavailable as trouble:
+                    log.debug("what is stopped was not heard: %s", trouble)
+                self._pause()
+
+    def _take_word_back(self) -> None:
+        # A word that stays is one a press waits a quarter of a second for, until its lease is over.
+        with self._asking, contextlib.suppress(StoreUnavailable):
+            self._store.leave(self.gate)
 
     def _pause(self) -> None:
         """Until it is time to ask again: at once when there is something to say."""

@@ -37,12 +37,8 @@ def _route(method: str, parameters: frozenset[str]) -> Route:
     )
 
 
-_ROUTES: Final = {"POST": _route("POST", frozenset({"ttl"})), "DELETE": _route("DELETE", frozenset())}
-
-
-def lease_route(method: str, path: str) -> Route | None:
-    """The guard's own route, or ``None`` for every other path and method."""
-    return _ROUTES.get(method) if path == LEASE_PATH else None
+LEASE_ROUTES: Final = (_route("POST", frozenset({"ttl"})), _route("DELETE", frozenset()))
+"""The guard's own."""
 
 
 class LeaseDesk:

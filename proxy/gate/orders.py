@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from msgspec import structs
+
 from proxy.clock import milliseconds
-from proxy.gate.answers import TRIMMED, Answer, Virtual, passed_headers, refusal
+from proxy.gate.answers import Answer, Virtual, passed_headers, refusal
+from proxy.gate.counting import Counting, Kind, Stage, TurnedAway, clock_ns, kind_of
 from proxy.gate.egress import VenueBudget
 from proxy.gate.identity import Identity
 from proxy.gate.judge import Judge, KeyDisabled
@@ -16,15 +20,15 @@ from proxy.gate.recording import Subject, new_decision_id
 from proxy.gate.ruling import JudgedRequest, Outcome, Ruling, with_client_ids
 from proxy.gate.shared_account import SharedAccount
 from proxy.gate.upstream import FenceClosed, NotSent, OutboundRequest, OutcomeUnknown, Upstream, UpstreamReply
+from proxy.gate.wording import answer_refused, guard_headers, in_own_words, merged, refusals
 from proxy.store.gate_store import RequestReplayed
 from proxy.venues.binance import replies
-from proxy.venues.binance.client_ids import restore, reworded
+from proxy.venues.binance.client_ids import restore
 from proxy.venues.binance.encode import build, encode
 from proxy.venues.binance.malformed import MalformedRequest
 from proxy.venues.binance.naming import outward_request
 from proxy.venues.binance.rejections import (
     Rejection,
-    batch_body,
     cannot_judge,
     for_breach,
     key_disabled,
@@ -32,11 +36,12 @@ from proxy.venues.binance.rejections import (
     replayed,
     unknown_outcome,
 )
-from proxy.venues.binance.replies import Reply, read_reply, split_entries
+from proxy.venues.binance.replies import Reply, read_reply
 from proxy.venues.binance.requests import VenueRequest
-from proxy.venues.binance.values import plain
-from rules.decision import Breach, Decision, Verdict
+from rules.decision import Breach
 from rules.model import AmendOrder, PlaceOrder
+
+log = logging.getLogger("perpguard.gate")
 
 
 class OrderDesk:
@@ -53,8 +58,10 @@ class OrderDesk:
         venue_now: Callable[[], datetime] | None = None,
         shared: SharedAccount | None = None,
         budget: VenueBudget | None = None,
+        counting: Counting | None = None,
     ) -> None:
         """Without ``shared`` every call reaches the whole account; without ``budget`` nothing is kept for the kill."""
+        self._counting = counting or Counting()
         self._desk = desk
         self._budget = budget
         self._shared = shared
@@ -63,6 +70,12 @@ class OrderDesk:
         self._hosts = hosts
         self._now = now
         self._venue_now = venue_now or now
+        self._unsettled: set[asyncio.Task[None]] = set()
+
+    @property
+    def unsettled(self) -> frozenset[asyncio.Task[None]]:
+        """The settlements of orders whose bots have their answers already. They end by themselves."""
+        return frozenset(self._unsettled)
 
     async def carry(self, request: VenueRequest, identity: Identity) -> Answer:
         """Judge, send, settle and answer one request. Never raises for trouble outside.
@@ -77,7 +90,8 @@ class OrderDesk:
             answer = await self._shared.carry(request, identity, self._carry)
         else:
             answer = await self._carry(request, identity)
-        return replace(answer, body=restore(answer.body, identity.tag))
+        body = restore(answer.body, identity.tag)
+        return answer if body is answer.body else Answer(status=answer.status, body=body, headers=answer.headers)
 
     async def _carry(self, request: VenueRequest, identity: Identity, virtual: Virtual | None = None) -> Answer:
         subject = Subject(
@@ -92,6 +106,7 @@ class OrderDesk:
         judged = JudgedRequest(
             subject=subject,
             guard_key=identity.guard_key,
+            kind=kind_of(request.commands),
             commands=with_client_ids(request.commands, subject.decision_id, identity.tag),
             replay_digest=identity.replay_digest,
             replay_window_ms=identity.replay_window_ms,
@@ -99,28 +114,28 @@ class OrderDesk:
         try:
             ruling = await self._judge.judge(judged)
         except KeyDisabled:
+            self._counting.turned_away(TurnedAway.KEY_DISABLED)
             return refusal(key_disabled())
         except RequestReplayed:
+            self._counting.turned_away(TurnedAway.REPLAYED)
             return refusal(replayed())
         return await self._act(request, ruling, identity, virtual)
 
     async def _act(self, request: VenueRequest, ruling: Ruling, identity: Identity, virtual: Virtual | None) -> Answer:
         # No await lies between this and the send, or others would spend what was still there.
         ruling, retry_after = self._within_budget(request, ruling) if virtual is None else (ruling, {})
-        told = _in_own_words(ruling, identity.tag)
-        refused = _refusals(told)
-        headers = _guard_headers(told) | retry_after
+        self._counting.ruled(ruling.decisions, ruling.withheld)
+        told = in_own_words(ruling, identity.tag)
+        refused = refusals(told)
+        headers = guard_headers(told) | retry_after
         places = sorted(ruling.cleared)
         if not places:
             if ruling.withheld:
                 await self._settle_unsent(ruling, _withheld_note(ruling))
-            return _answer_refused(request, refused, headers)
+            return answer_refused(request, refused, headers)
         sent_at = self._now()
         try:
-            if virtual is not None:
-                reply = await virtual(ruling, identity)
-            else:
-                reply = await self._send(request, ruling, identity)
+            reply = await self._answered(request, ruling, identity, virtual)
         except OutcomeUnknown as trouble:
             await self._settle(ruling, Outcome.UNKNOWN, sent_at, [], note=str(trouble))
             return refusal(unknown_outcome(), headers)
@@ -129,11 +144,13 @@ class OrderDesk:
             return refusal(_not_sent(trouble), headers)
         outcomes = read_reply(request.route, reply.status, reply.body, len(places))
         note = "virtual" if virtual is not None else _withheld_note(ruling) if retry_after else ""
-        await self._settle_reply(ruling, places, outcomes, sent_at, reply.status, note)
+        # Said to the store before the answer is written and before the next hold is asked for; but what the venue has
+        # done is done, and the bot need not wait until the store has heard it. Until then all of it stays held.
+        self._leave_behind(self._settle_reply(ruling, places, outcomes, sent_at, reply.status, note))
         if _places_orders(ruling) and all(each.outcome is replies.Outcome.UNKNOWN for each in outcomes):
             # A 5xx of a proxy in between reads like a refusal to some clients; say what is true.
             return refusal(unknown_outcome(), headers)
-        return _answer(request, reply, places, refused, headers | passed_headers(reply))
+        return merged(request, reply, places, refused, headers | passed_headers(reply))
 
     def _within_budget(self, request: VenueRequest, ruling: Ruling) -> tuple[Ruling, dict[str, str]]:
         """The ruling, with what adds risk withheld when the rest of the venue's budget is the kill's; exits go on."""
@@ -144,7 +161,7 @@ class OrderDesk:
         if refused is None:
             return ruling, {}
         breach, retry_after_s = refused
-        kept = replace(
+        kept = structs.replace(
             ruling,
             cleared={place: each for place, each in ruling.cleared.items() if place not in risky},
             withheld=ruling.withheld | dict.fromkeys(risky, breach),
@@ -152,6 +169,17 @@ class OrderDesk:
             fence=None,
         )
         return kept, {"Retry-After": str(retry_after_s)}
+
+    async def _answered(
+        self, request: VenueRequest, ruling: Ruling, identity: Identity, virtual: Virtual | None
+    ) -> UpstreamReply:
+        began_ns = clock_ns()
+        try:
+            if virtual is not None:
+                return await virtual(ruling, identity)
+            return await self._send(request, ruling, identity)
+        finally:
+            self._counting.took(ruling.request.kind, Stage.SEND, began_ns, clock_ns())
 
     async def _send(self, request: VenueRequest, ruling: Ruling, identity: Identity) -> UpstreamReply:
         route = request.route
@@ -171,12 +199,13 @@ class OrderDesk:
                 api_key=identity.exchange_key.api_key,
                 account=identity.account,
                 cost=request.cost(_orders_in(ruling)),
+                order=True,
                 way_out=ruling.fence is None,
             ),
             ruling.fence,
         )
 
-    async def _settle_reply(
+    def _settle_reply(
         self,
         ruling: Ruling,
         places: Sequence[int],
@@ -184,7 +213,7 @@ class OrderDesk:
         sent_at: datetime,
         status: int,
         note: str,
-    ) -> None:
+    ) -> Coroutine[Any, Any, None]:
         unknown = any(each.outcome is replies.Outcome.UNKNOWN for each in outcomes)
         accepted = [
             place for place, each in zip(places, outcomes, strict=True) if each.outcome is replies.Outcome.ACCEPTED
@@ -203,12 +232,12 @@ class OrderDesk:
             for place, each in zip(places, outcomes, strict=True)
         ]
         code = outcomes[0].code
-        await self._settle(ruling, outcome, sent_at, items, accepted=accepted, status=status, code=code, note=note)
+        return self._settle(ruling, outcome, sent_at, items, accepted=accepted, status=status, code=code, note=note)
 
     async def _settle_unsent(self, ruling: Ruling, note: str) -> None:
         await self._settle(ruling, Outcome.NOT_SENT, self._now(), [], note=note)
 
-    async def _settle(
+    def _settle(
         self,
         ruling: Ruling,
         outcome: Outcome,
@@ -219,8 +248,10 @@ class OrderDesk:
         status: int | None = None,
         code: int | None = None,
         note: str = "",
-    ) -> None:
-        record = ruling.request.subject.outcome(
+    ) -> Coroutine[Any, Any, None]:
+        """Say at once what became of a ruling's orders; awaited is that it is written down."""
+        subject = ruling.request.subject
+        record = subject.outcome(
             outcome.value,
             sent_at=sent_at,
             answered_at=self._now(),
@@ -228,7 +259,24 @@ class OrderDesk:
             venue_code=code,
             items=items if not note else [*items, {"note": note}],
         )
-        await self._judge.settle(ruling, outcome, accepted, record)
+        began_ns = clock_ns()
+        settling = self._judge.settle(ruling, outcome, accepted, record)
+        self._counting.settled(subject.account, subject.bot, ruling.cleared, outcome.value, items)
+        return self._settled(settling, ruling.request.kind, began_ns)
+
+    async def _settled(self, settling: Coroutine[Any, Any, None], kind: Kind, began_ns: int) -> None:
+        await settling
+        self._counting.took(kind, Stage.SETTLE, began_ns, clock_ns())
+
+    def _leave_behind(self, settling: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(settling)
+        self._unsettled.add(task)
+        task.add_done_callback(self._left_behind)
+
+    def _left_behind(self, task: asyncio.Task[None]) -> None:
+        self._unsettled.discard(task)
+        if not task.cancelled() and (bug := task.exception()) is not None:
+            log.error("an outcome was not written down; its hold stays until the venue has been asked", exc_info=bug)
 
 
 def _withheld_note(ruling: Ruling) -> str:
@@ -245,102 +293,8 @@ def _orders_in(ruling: Ruling) -> int:
     return sum(isinstance(each.command, PlaceOrder | AmendOrder) for each in ruling.cleared.values())
 
 
-def _in_own_words(ruling: Ruling, tag: str) -> Ruling:
-    """The ruling as the bot is told it: what names an order of the bot names it by the bot's own id.
-
-    The records for the audit are in the ruling already, with the ids as they were judged.
-    """
-
-    def own(breach: Breach) -> Breach:
-        return replace(
-            breach,
-            message=reworded(breach.message, tag),
-            observed=reworded(breach.observed, tag),
-            advice=reworded(breach.advice, tag),
-        )
-
-    decisions = tuple(
-        replace(each, breaches=tuple(own(breach) for breach in each.breaches)) for each in ruling.decisions
-    )
-    return replace(ruling, decisions=decisions, withheld={place: own(each) for place, each in ruling.withheld.items()})
-
-
-def _refusals(ruling: Ruling) -> dict[int, Rejection]:
-    refused = {
-        place: for_breach(decision.breaches[0], decision.headroom)
-        for place, decision in enumerate(ruling.decisions)
-        if decision.verdict is Verdict.DENY
-    }
-    return refused | {place: for_breach(breach) for place, breach in ruling.withheld.items()}
-
-
-def _guard_headers(ruling: Ruling) -> dict[str, str]:
-    """What the guard says about a request, for whoever reads headers. The first refused item stands for a batch."""
-    headers = {"X-Guard-Decision": ruling.request.subject.decision_id}
-    denied = next((d for d in ruling.decisions if d.verdict is Verdict.DENY), None)
-    breach = denied.breaches[0] if denied is not None else next(iter(ruling.withheld.values()), None)
-    headers["X-Guard-Verdict"] = Verdict.ALLOW.value if breach is None else Verdict.DENY.value
-    if breach is not None:
-        headers |= _breach_headers(breach, denied)
-    for place, (decision, command) in enumerate(_pairs(ruling)):
-        if place in ruling.withheld:
-            continue
-        asked, sent = decision.trimmed_from, getattr(decision.effective, "quantity", None)
-        if asked is not None and sent is not None:
-            headers[TRIMMED] = f"{plain(asked)} -> {plain(sent)}"
-        elif decision.effective != command:
-            headers["X-Guard-Forced"] = "reduceOnly=true"
-        if decision.overrides:
-            headers["X-Guard-Override"] = ",".join(decision.overrides)
-    would = sorted({each.code for decision in ruling.decisions for each in decision.would_deny})
-    if would:
-        headers["X-Guard-Would-Deny"] = ",".join(would)
-    return headers
-
-
-def _pairs(ruling: Ruling) -> zip[tuple[Decision, Any]]:
-    return zip(ruling.decisions, ruling.request.commands, strict=True)
-
-
-def _breach_headers(breach: Breach, denied: Decision | None) -> dict[str, str]:
-    headers = {"X-Guard-Rule": breach.rule_id, "X-Guard-Code": breach.code}
-    if breach.observed:
-        headers["X-Guard-Observed"] = breach.observed
-    if breach.limit:
-        headers["X-Guard-Limit"] = breach.limit
-    headroom = denied.headroom if denied is not None else None
-    if headroom is not None:
-        headers["X-Guard-Headroom"] = plain(headroom)
-    if breach.advice:
-        headers["X-Guard-Advice"] = breach.advice
-    return headers
-
-
 def _not_sent(trouble: NotSent) -> Rejection:
     """Nothing left the guard: a refusal that is safe to believe."""
     if isinstance(trouble, FenceClosed):
         return for_breach(Breach(rule_id="kill", code="TRADING_HALTED", message="the kill switch was pressed"))
     return cannot_judge()
-
-
-def _answer_refused(request: VenueRequest, refused: Mapping[int, Rejection], headers: Mapping[str, str]) -> Answer:
-    if request.is_batch:
-        entries = [refused[place] for place in sorted(refused)]
-        return Answer(status=200, body=batch_body(entries), headers=headers)
-    return refusal(refused[0], headers)
-
-
-def _answer(
-    request: VenueRequest,
-    reply: UpstreamReply,
-    places: Sequence[int],
-    refused: Mapping[int, Rejection],
-    headers: Mapping[str, str],
-) -> Answer:
-    """The venue's answer as it came; in a batch its entries take their places beside our refusals."""
-    entries = split_entries(reply.body) if refused else None
-    if entries is None or len(entries) != len(places):
-        return Answer(status=reply.status, body=reply.body, headers=headers)
-    taken = dict(zip(places, entries, strict=True))
-    merged = [refused[place] if place in refused else taken[place] for place in range(len(request.commands))]
-    return Answer(status=reply.status, body=batch_body(merged), headers=headers)

@@ -6,7 +6,8 @@ Nothing here makes room or gives leave. What cannot be settled is withheld, and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from proxy.store.gate_store import GateStore, StoreUnavailable
 from rules.decision import Breach, Decision, Verdict
@@ -15,8 +16,7 @@ from rules.model import Intent
 from rules.snapshot import HeldOrder, Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class Readiness:
+class Readiness(Struct, frozen=True):
     """By place in the request: what is held for each order as it will be sent, and what may not be sent after all."""
 
     held: dict[int, HeldOrder]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from datetime import datetime
 from typing import Final
 
 from proxy.clock import milliseconds
 from proxy.gate.answers import Answer, passed_headers, refusal
+from proxy.gate.counting import Counting, Kind, Stage, clock_ns
 from proxy.gate.egress import VenueBudget
 from proxy.gate.identity import Identity
 from proxy.gate.unreported import told
@@ -31,19 +33,43 @@ _NAMING_ORDERS: Final = frozenset(
 """Reads whose answer carries the client order ids of orders: what a bot that lost an answer asks."""
 
 
+_SAME_FOR_ALL: Final = frozenset({"/fapi/v1/exchangeInfo"})
+"""Public reads of what changes once in days. Every bot asks for it as it starts, and so can everybody else: it is the
+largest answer there is. Whoever asks while it is under way gets the same; prices are never shared, they have an age."""
+
+
 class VenueReads:
     """Asks the venue; nothing of the bot's bytes goes out, and the answer comes back as it is."""
 
-    def __init__(self, *, upstream: Upstream, hosts: Mapping[str, str], now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        *,
+        upstream: Upstream,
+        hosts: Mapping[str, str],
+        now: Callable[[], datetime],
+        counting: Counting | None = None,
+    ) -> None:
+        self._counting = counting or Counting()
         self._upstream = upstream
         self._hosts = hosts
         self._now = now
+        self._under_way: dict[Hashable, asyncio.Task[Answer]] = {}
 
     async def ask(self, request: VenueRequest, identity: Identity | None) -> Answer:
         """The venue's answer to a read in its own names, under the real credentials where it wants them.
 
         Never raises for trouble outside.
         """
+        if identity is not None or request.route.path not in _SAME_FOR_ALL:
+            return await self._ask(request, identity)
+        asked = (request.route.path, request.reads)
+        under_way = self._under_way.get(asked)
+        if under_way is None:
+            under_way = self._under_way[asked] = asyncio.create_task(self._ask(request, None))
+            under_way.add_done_callback(lambda _: self._under_way.pop(asked))
+        return await asyncio.shield(under_way)
+
+    async def _ask(self, request: VenueRequest, identity: Identity | None) -> Answer:
         outbound = build(
             request.route,
             request.reads,
@@ -51,6 +77,7 @@ class VenueReads:
             timestamp_ms=milliseconds(self._now()),
         )
         url = self._hosts[outbound.host] + outbound.path + (f"?{outbound.query}" if outbound.query else "")
+        began_ns = clock_ns()
         try:
             reply = await self._upstream.send(
                 OutboundRequest(
@@ -66,6 +93,8 @@ class VenueReads:
         except (NotSent, OutcomeUnknown) as trouble:
             log.warning("reading %s failed: %s", request.route.path, trouble)
             return refusal(rejections.venue_unreachable())
+        finally:
+            self._counting.took(Kind.READ, Stage.SEND, began_ns, clock_ns())
         return Answer(status=reply.status, body=reply.body, headers=passed_headers(reply))
 
 

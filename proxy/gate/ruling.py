@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
+from proxy.gate.counting import Kind
 from proxy.gate.recording import Subject
 from proxy.gate.upstream import Turnstile
 from proxy.venues.binance.client_ids import outward
+from proxy.venues.binance.naming import named
 from rules.decision import Breach, Cleared, Decision
 from rules.model import Command, PlaceOrder
 from rules.snapshot import HeldOrder
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgedRequest:
+class JudgedRequest(Struct, frozen=True, kw_only=True):
     """A request that was authenticated and parsed, on its way to the judge."""
 
     subject: Subject
     guard_key: str
+    kind: Kind
     commands: tuple[Command, ...]
     replay_digest: str
     replay_window_ms: int
@@ -30,15 +31,14 @@ class JudgedRequest:
 def with_client_ids(commands: Sequence[Command], decision_id: str, tag: str) -> tuple[Command, ...]:
     """Every order gets a client id, so that one whose answer is lost can be asked about; with its bot's tag."""
     return tuple(
-        replace(command, client_order_id=outward(f"pg-{decision_id}-{index}", tag))
+        named(command, outward(f"pg-{decision_id}-{index}", tag))
         if isinstance(command, PlaceOrder) and command.client_order_id is None
         else command
         for index, command in enumerate(commands)
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ruling:
+class Ruling(Struct, frozen=True, kw_only=True):
     """The judge's answer, by place in the request.
 
     ``cleared`` are the commands that may be sent. ``withheld`` are those the rules allow but the guard may not send,

@@ -7,6 +7,7 @@ and those the guard still holds. The venue's dead-man timer knows no owner, so t
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -43,6 +44,7 @@ Ask: TypeAlias = Callable[[VenueRequest, Identity], Awaitable[Answer]]
 
 _ALL_DONE: Final = b'{"code":200,"msg":"The operation of cancel all open order is done."}'
 _UNKNOWN_ORDER: Final = -2011
+_CODE: Final = re.compile(r"-?[0-9]{1,9}")
 
 
 class _Named(msgspec.Struct, frozen=True):
@@ -127,7 +129,7 @@ class SharedAccount:
         answer = await self._ask(VenueRequest(route=table.listing, reads=(("symbol", command.symbol),)), identity)
         try:
             listed = _NAMED.decode(answer.body) if answer.status == 200 else None
-        except (msgspec.MsgspecError, RecursionError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             listed = None
         if listed is None:
             log.warning("open orders of %s could not be read; the guard's own picture is cancelled", command.symbol)
@@ -177,13 +179,13 @@ def _cancelled(answer: Answer) -> bool:
     """Whether every order is gone; that one was gone before is no failure."""
     try:
         entries = _ENTRIES.decode(answer.body)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
-    codes = [_number(entry.code) for entry in (entries if isinstance(entries, list) else [entries])]
-    return all(code is None or code >= 0 or code == _UNKNOWN_ORDER for code in codes)
+    return all(_says_gone(entry.code) for entry in (entries if isinstance(entries, list) else [entries]))
 
 
-def _number(code: int | str | None) -> int | None:
+def _says_gone(code: int | str | None) -> bool:
+    """A word that is no number says nothing of the kind."""
     if isinstance(code, str):
-        return int(code) if code.lstrip("-").isdecimal() else None
-    return code
+        return _CODE.fullmatch(code) is not None and _says_gone(int(code))
+    return code is None or code >= 0 or code == _UNKNOWN_ORDER

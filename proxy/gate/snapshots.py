@@ -75,7 +75,7 @@ def _conditions_of(conditions: Conditions, asked: frozenset[str], symbols: froze
 
 def _record_of(record: AccountRecord, bot: str, symbols: frozenset[str]) -> AccountRecord:
     """The record with this bot alone, its experience with ``symbols`` and the forecasts for them."""
-    return _cut(record, (bot, symbols), lambda whole: _cut_record(whole, bot, symbols))
+    return _cut(record, (bot, symbols), lambda whole: whole.concerning(bot, symbols))
 
 
 def _usual_of(usual: UsualOrders, asked: frozenset[str]) -> UsualOrders:
@@ -110,15 +110,6 @@ def _cut_conditions(conditions: Conditions, asked: frozenset[str], symbols: froz
         correlation_bands={
             pair: band for pair in pairs if (band := conditions.correlation_bands.get(pair)) is not None
         },
-    )
-
-
-def _cut_record(record: AccountRecord, bot: str, symbols: frozenset[str]) -> AccountRecord:
-    own = record.bot(bot)
-    return replace(
-        record,
-        bots=() if own is None else (replace(own, holdings=tuple(h for h in own.holdings if h.symbol in symbols)),),
-        forecasts=tuple(each for each in record.forecasts if each.symbol == "" or each.symbol in symbols),
     )
 
 

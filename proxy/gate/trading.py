@@ -18,6 +18,7 @@ from typing import Final, TypeAlias
 from proxy.clock import milliseconds
 from proxy.gate.answers import TRIMMED, Answer, refusal
 from proxy.gate.bot_socket import BotSocket, SocketGone
+from proxy.gate.counting import Arrival, Counting, TurnedAway, clock_ns
 from proxy.gate.identity import Identities, Identity, Refused
 from proxy.gate.streams.keys import SOCKETS_PER_KEY_MAX, KeyedSockets, TooManySockets
 from proxy.store.gate_store import GateStore, RequestReplayed, StoreUnavailable
@@ -47,7 +48,7 @@ UNDER_WAY_MAX: Final = 32
 POLICY_VIOLATION: Final = 1008
 """RFC 6455 section 7.4.1: the endpoint received a message that violates its policy."""
 
-Carrier: TypeAlias = Callable[[VenueRequest, Identity | None], Awaitable[Answer]]
+Carrier: TypeAlias = Callable[[VenueRequest, Identity | None, Arrival], Awaitable[Answer]]
 """What answers a request that was authenticated and parsed, whichever door it came through."""
 
 
@@ -62,16 +63,20 @@ class TradingDoor:
         keys: KeyedSockets,
         carry: Carrier,
         now: Callable[[], datetime],
+        counting: Counting | None = None,
     ) -> None:
         self._identities = identities
         self._store = store
         self._keys = keys
         self._carry = carry
         self._now = now
+        self._counting = counting or Counting()
 
     async def serve(self, socket: BotSocket, client: str) -> None:
         """Answer a bot's frames until its socket is closed. ``client`` is its address, for the log."""
-        session = TradingSession(socket, client, self._identities, self._store, self._carry, self._now, self._keys)
+        session = TradingSession(
+            socket, client, self._identities, self._store, self._carry, self._now, self._keys, self._counting
+        )
         await session.run()
 
 
@@ -95,7 +100,9 @@ class TradingSession:
         carry: Carrier,
         now: Callable[[], datetime],
         keys: KeyedSockets,
+        counting: Counting,
     ) -> None:
+        self._counting = counting
         self._socket = socket
         self._client = client
         self._identities = identities
@@ -128,35 +135,41 @@ class TradingSession:
     async def _take(self, raw: str, tasks: asyncio.TaskGroup) -> None:
         """Read and authenticate one frame, before the next is read: a logon counts for the frame right behind it."""
         frame_id: FrameId = None
+        began_ns = clock_ns()
         try:
             frame = read_frame(raw)
             frame_id = frame.id
             if not isinstance(frame, Frame):
                 self._answer(frame_id, await self._session(frame))
                 return
-            request, identity = self._admit(frame)
+            identity = self._admit(frame)
+            arrival = Arrival(began_ns, clock_ns())
+            request = read_request(frame.route, frame.parameters)
         except UnknownMethod as refused:
+            self._counting.turned_away(TurnedAway.UNKNOWN_ROUTE)
             self._answer(refused.frame_id, refusal(refused.rejection))
             log.warning("%s called a method that is not served; its socket is closed", self._client)
             self._close("GUARD UNKNOWN_ROUTE: this method is not served")
         except RefusedFrame as refused:
+            self._counting.turned_away(TurnedAway.MALFORMED)
             self._answer(refused.frame_id, refusal(refused.rejection))
         except MalformedRequest as error:
+            self._counting.turned_away(TurnedAway.MALFORMED)
             self._answer(frame_id, refusal(rejections.malformed(error)))
         except Refused as refused:
+            self._counting.turned_away(TurnedAway.UNAUTHENTICATED)
             self._answer(frame_id, refusal(refused.rejection))
         else:
-            call = tasks.create_task(self._call(frame_id, request, identity))
+            call = tasks.create_task(self._call(frame_id, request, identity, arrival))
             self._under_way[call] = frame.route.route_class
             call.add_done_callback(self._under_way.pop)
 
-    def _admit(self, frame: Frame) -> tuple[VenueRequest, Identity | None]:
-        """What a frame asks and who asks it. Raises ``Refused`` or ``MalformedRequest``."""
+    def _admit(self, frame: Frame) -> Identity | None:
+        """Who sent a frame. Raises ``Refused`` or ``MalformedRequest``."""
         cancels = frame.route.route_class is RouteClass.CANCEL
         if sum((each is RouteClass.CANCEL) is cancels for each in self._under_way.values()) >= UNDER_WAY_MAX:
             raise Refused(rejections.too_many_under_way(UNDER_WAY_MAX))
-        identity = None if frame.route.access is Access.PUBLIC else self._identify(frame)
-        return read_request(frame.route, frame.parameters), identity
+        return None if frame.route.access is Access.PUBLIC else self._identify(frame)
 
     def _identify(self, frame: Frame) -> Identity:
         now_ms = milliseconds(self._now())
@@ -224,10 +237,13 @@ class TradingSession:
         except StoreUnavailable as trouble:
             log.warning("a logon was not looked up: %s", trouble)
 
-    async def _call(self, frame_id: FrameId, request: VenueRequest, identity: Identity | None) -> None:
+    async def _call(
+        self, frame_id: FrameId, request: VenueRequest, identity: Identity | None, arrival: Arrival
+    ) -> None:
         try:
-            answer = await self._carry(request, identity)
+            answer = await self._carry(request, identity, arrival)
         except Exception:  # The edge: a bug answers as the venue's own 500 and is logged; the session goes on.
+            self._counting.turned_away(TurnedAway.FAILED)
             log.exception("a frame failed in the guard")
             answer = refusal(rejections.internal())
         self._answer(frame_id, answer)

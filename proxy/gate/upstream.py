@@ -1,6 +1,7 @@
 """The seam to the exchange: one request out, one reply back, and honesty about what is not known.
 
-Behind it stands httpx today; the judge never sees which client it is. Nothing here retries.
+Orders go by the client in ``wire``, everything else by httpx; the judge never sees which client it is. Nothing here
+retries.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class OutboundRequest:
     """What goes to the venue: only our own constants, our parameters and our credentials.
 
     ``account`` is whose request it is, empty for nobody's. ``cost`` is what it takes of the venue's budget, ``None``
-    for a host that counts another one. ``way_out`` says that nothing of it adds risk: exits and cancels.
+    for a host that counts another one. ``order`` says that it acts: places, amends or cancels. ``way_out`` says that
+    nothing of it adds risk: exits and cancels.
     """
 
     method: str
@@ -56,6 +58,7 @@ class OutboundRequest:
     api_key: str | None
     account: str = ""
     cost: Spend | None = None
+    order: bool = False
     way_out: bool = False
 
     def __repr__(self) -> str:

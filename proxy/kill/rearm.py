@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from proxy.kill.jobs import unfinished_jobs
-from proxy.people import reason_objections
+from proxy.people.names import reason_objections
 from proxy.store import codec
 from proxy.store.fence import Fence, Scope
 

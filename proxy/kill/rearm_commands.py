@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Mapping
 from typing import Any, Final
@@ -25,6 +26,7 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
     rearm.add_argument("--typed", help="the scope's name once more, typed by hand")
     rearm.add_argument("--policy", default="", help="the digest of the policy in force, as --status shows it")
     rearm.add_argument("--acknowledge", default="", metavar="TEXT", help="what is left open, each symbol named")
+    rearm.add_argument("--json", action="store_true", help="print JSON")
     what = rearm.add_mutually_exclusive_group()
     what.add_argument("--approve", action="store_true", help="agree to what somebody else asked for")
     what.add_argument("--withdraw", action="store_true", help="take a request back")
@@ -42,6 +44,9 @@ def run(args: argparse.Namespace) -> int:
         return _failed(str(silence), NO_ANSWER)
     except Refused as refusal:
         return _failed(str(refusal), REFUSED)
+    if args.json:
+        print(json.dumps({"scopes": views}))  # noqa: T201 - the command's own output
+        return 0
     for line in [line for view in views for line in _lines(view)] or ["nothing is stopped"]:
         print(spelled_out(line))  # noqa: T201 - the command's own output
     return 0

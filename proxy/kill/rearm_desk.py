@@ -20,7 +20,7 @@ from proxy.kill.desk import KillDesk, Record
 from proxy.kill.preconditions import Checked, Precondition, checked, missing
 from proxy.kill.rearm import RearmRefused, objections
 from proxy.kill.rearm_files import Kept, RearmFiles
-from proxy.people import reason_objections, same_person
+from proxy.people.names import reason_objections, same_person
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.store.fence import FenceCorrupt, Scope

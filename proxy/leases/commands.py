@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from proxy.control_client import NoAnswer, Refused, ask
-from proxy.settings import Settings
 
 
 def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -18,17 +17,17 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
     leases.add_argument("--json", action="store_true", help="print JSON")
 
 
-def run(settings: Settings, *, as_json: bool) -> int:
+def run(args: argparse.Namespace) -> int:
     """Print every lease; 0, 1 when refused, 3 when nobody answered."""
     try:
-        leases = ask(settings, "GET", "/api/desk")["leases"]
+        leases = ask(args.settings, "GET", "/api/desk")["leases"]
     except NoAnswer as silence:
         print(f"perpguard leases: {silence}", file=sys.stderr)  # noqa: T201 - a command's own output
         return 3
     except Refused as refusal:
         print(f"perpguard leases: {refusal}", file=sys.stderr)  # noqa: T201
         return 1
-    if as_json:
+    if args.json:
         print(json.dumps(leases))  # noqa: T201
         return 0
     for lease in leases:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from proxy.audit.asking import OK, UsageError, answered, parse_since
-from proxy.audit.commands import archive_path
 from proxy.audit.documents import ArchiveSource, Window
 from proxy.audit.pages import Hindsight
+from proxy.audit.place import archive_place
 from proxy.audit.reader import ArchiveReader
 from proxy.clock import utc_now
-from proxy.ledger import pages
+from proxy.ledger import book_commands, pages
 from proxy.ledger.counterfactual import Fees
 from proxy.ledger.history import MarkHistory
 from proxy.ledger.marks import MarkReader, MarksUnavailable, marks_path
@@ -27,7 +27,7 @@ _FEES: Final = Fees()
 
 def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``ledger`` and its subcommands to the global command line, which provides ``data_dir``."""
-    ledger = subparsers.add_parser("ledger", help="what rules saved or cost")
+    ledger = subparsers.add_parser("ledger", help="what trading made and cost, and what rules saved or cost")
     actions = ledger.add_subparsers(dest="ledger_command", required=True, metavar="ACTION")
     saved = actions.add_parser("counterfactual", help="what refused orders would have made or lost, by rule")
     saved.add_argument("--since", help="30m, 6h, 2d, or a time such as 2026-11-24T09:00 (UTC); default: everything")
@@ -37,6 +37,7 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
     saved.add_argument("--taker-fee", help=f"assumed fee, a fraction (default {_FEES.taker})")
     saved.add_argument("--maker-fee", help=f"the same of orders that rested (default {_FEES.maker})")
     saved.add_argument("--json", action="store_true", help="print JSON")
+    book_commands.add_arguments(actions)
 
 
 def run(args: Any) -> int:
@@ -65,7 +66,7 @@ def _counterfactual(args: Any) -> int:
     path = marks_path(args.data_dir)
     if not path.is_file():
         raise UsageError(f"there are no mark prices at {path}")
-    with ArchiveReader.open(archive_path(args.data_dir)) as archive, archive.standing_still():
+    with ArchiveReader.open(archive_place(args.data_dir)) as archive, archive.standing_still():
         decisions = ArchiveSource(archive, window).decisions()
         try:
             report = counterfactual(decisions, MarkHistory(MarkReader(path)), fees, now, rule=args.rule)
@@ -88,4 +89,4 @@ def _fee(option: str, text: str | None, default: Decimal) -> Decimal:
     return fee
 
 
-_COMMANDS: Final[dict[str, Callable[[Any], int]]] = {"counterfactual": _counterfactual}
+_COMMANDS: Final[dict[str, Callable[[Any], int]]] = {"counterfactual": _counterfactual, **book_commands.COMMANDS}

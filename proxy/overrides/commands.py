@@ -41,6 +41,8 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
         action = actions.add_parser(name, help=text)
         action.add_argument("id")
         action.add_argument("--name", required=True, help="who does it")
+        action.add_argument("--json", action="store_true", help="print JSON")
+    request.add_argument("--json", action="store_true", help="print JSON")
     listed = actions.add_parser("list", help="what waits for a second person, and what is in force")
     listed.add_argument("--json", action="store_true", help="print JSON")
 
@@ -63,18 +65,18 @@ def run(args: argparse.Namespace) -> int:
 def _request(args: argparse.Namespace) -> None:
     names = [name.replace("-", "_") for name in _TERMS]
     asked = _ask(args, "POST", "/control/overrides", {name: getattr(args, name) for name in names})
-    _say(f"{asked['id']} waits for another person until {asked['until']}:")
-    _say(f"perpguard override approve {asked['id']} --name ...")
+    waits = f"{asked['id']} waits for another person until {asked['until']}:"
+    _tell(args, asked, waits, f"perpguard override approve {asked['id']} --name ...")
 
 
 def _approve(args: argparse.Namespace) -> None:
     granted = _ask(args, "POST", "/control/overrides/approve", {"id": args.id, "name": args.name})
-    _say(f"in force: {_line(granted)}")
+    _tell(args, granted, f"in force: {_line(granted)}")
 
 
 def _withdraw(args: argparse.Namespace) -> None:
     withdrawn = _ask(args, "POST", "/control/overrides/withdraw", {"id": args.id, "name": args.name})
-    _say(f"{withdrawn['id']} is withdrawn")
+    _tell(args, withdrawn, f"{withdrawn['id']} is withdrawn")
 
 
 def _list(args: argparse.Namespace) -> None:
@@ -86,6 +88,14 @@ def _list(args: argparse.Namespace) -> None:
         _say(_line(each))
     if not overrides:
         _say("none waits, none is in force")
+
+
+def _tell(args: argparse.Namespace, view: Mapping[str, Any], *lines: str) -> None:
+    if args.json:
+        print(json.dumps(view))  # noqa: T201 - the command line's voice
+        return
+    for line in lines:
+        _say(line)
 
 
 def _ask(args: argparse.Namespace, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:

@@ -61,7 +61,11 @@ Record = Callable[[str, str, dict[str, Any]], Awaitable[None]]
 
 
 class OverrideRefused(Exception):
-    """Nothing was asked for, granted or withdrawn; the text says why, every reason at once."""
+    """Nothing was asked for, granted or withdrawn; the text says why, every one of ``reasons`` at once."""
+
+    def __init__(self, *reasons: str) -> None:
+        super().__init__("; ".join(reasons))
+        self.reasons = reasons
 
 
 @dataclass(slots=True)
@@ -111,7 +115,7 @@ class OverrideDesk:
             if self._count(Phase.REQUESTED) >= PENDING_MAX:
                 refusals.append(f"{PENDING_MAX} requests wait for a second person already")
             if refusals:
-                raise OverrideRefused("; ".join(refusals))
+                raise OverrideRefused(*refusals)
             requested = Requested(override_id=self._new_id(), terms=terms, by=name, at=self._now())
             state = await self._keep(requested.override_id, requested)
             log.warning("override %s was asked for by %s: %s", state.override_id, name, terms)
@@ -130,7 +134,7 @@ class OverrideDesk:
             if self._count(Phase.GRANTED) >= GRANTED_MAX:
                 refusals.append(f"{GRANTED_MAX} overrides are in force already")
             if refusals:
-                raise OverrideRefused("; ".join(refusals))
+                raise OverrideRefused(*refusals)
             try:
                 store = await self._store.run_id()
             except STORE_TROUBLE as trouble:

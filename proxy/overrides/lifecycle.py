@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final, assert_never
 
 from proxy.overrides.terms import Terms
-from proxy.people import same_person
+from proxy.people.names import same_person
 from rules.facts import Override
 
 PENDING_FOR: Final = timedelta(minutes=30)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from proxy.people import reason_objections
+from proxy.people.names import reason_objections
 from proxy.venues.binance.malformed import MalformedRequest
 from proxy.venues.binance.values import FRACTION_DIGITS_MAX, INTEGER_DIGITS_MAX, read_positive
 from rules.model import Side
@@ -21,6 +21,9 @@ TICKET_LENGTH_MAX: Final = 64
 
 TERMS: Final = ("bot", "symbol", "side", "rule", "quantity_max", "expires", "ticket", "reason")
 """The names of the texts, as the API and the command line send them."""
+
+_PLAIN: Final = re.compile(r"[0-9.]+")
+"""A person writes no exponent."""
 
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,4})([smh])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
@@ -95,6 +98,8 @@ def _side(text: str) -> Side | None:
 
 
 def _quantity(text: str) -> Decimal | None:
+    if _PLAIN.fullmatch(text) is None:
+        return None
     try:
         return read_positive(text, "quantity_max")
     except MalformedRequest:

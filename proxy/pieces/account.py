@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ from proxy.accounts.stream import PrivateStream
 from proxy.accounts.venue_timers import VenueTimers
 from proxy.kill.desk import KillDesk
 from proxy.kill.watch import TriggerWatch
+from proxy.ledger.books.keeper import LedgerKeeper
+from proxy.ledger.books.schema import books_path
 from proxy.pieces.ground import Ground
 from proxy.pieces.hands import Hands
 from proxy.pieces.venue import VenuePieces
@@ -54,6 +56,7 @@ class AccountPieces:
     timers: DeadMan
     venue_timers: VenueTimers
     triggers: TriggerWatch
+    ledger: LedgerKeeper
 
     def loops(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """What runs for as long as the warden does."""
@@ -67,6 +70,7 @@ class AccountPieces:
             self.timers.run(),
             self.venue_timers.run(),
             self.triggers.run(),
+            self.ledger.run(),
         )
 
 
@@ -107,9 +111,13 @@ def build_account(
         record=event,
     )
 
+    ledger = _ledger(ground, hands, venue, lambda: keeper)
+    outside.tell_funding(ledger.funding_shared)
+
     def heard(told: Event) -> None:
         record.heard(told)
         fills.heard(told)
+        ledger.heard(told)
 
     def published(account: Account, reading: int) -> None:
         protection.saw(account)
@@ -138,7 +146,31 @@ def build_account(
         timers=dead_man(feed, ground.store, event, keeper.survey_soon),
         venue_timers=venue_timers(feed, lambda: keeper.account, ground.policy, heart, ground.now),
         triggers=_triggers(ground, hands, venue, kill, anomaly, outside, keeper, record),
+        ledger=ledger,
     )
+
+
+def _ledger(ground: Ground, hands: Hands, venue: VenuePieces, keeper: Callable[[], AccountKeeper]) -> LedgerKeeper:
+    """Who keeps the account's ledger, and reads the venue's statement for it."""
+
+    def held() -> set[str]:
+        account = keeper().account
+        if account is None:
+            return set()
+        return {leg.symbol for leg in account.positions} | {order.symbol for order in account.open_orders}
+
+    ledger = LedgerKeeper(
+        account=hands.key.account,
+        venue=hands.feed.statement,
+        path=books_path(ground.settings.data_dir),
+        owner=owner_of(ground.vault, hands.key.account),
+        held=held,
+        now=ground.now,
+        ahead_ms=lambda: venue.clock.offset_ms,
+        accounts=len(ground.vault.accounts()),
+    )
+    ground.closing.push_async_callback(ledger.aclose)
+    return ledger
 
 
 def _triggers(

@@ -45,12 +45,13 @@ def bot_hands(
 ) -> AccountHands:
     """The hands on one account the bot has a key for. Where it trades alone and is not kept to its own part by the
     policy, all of the account is its: what the guard cannot tell apart is closed rather than left."""
-    if _has_all(ground, bot, account):
+    if has_all(ground, bot, account):
         return whole[account]
     return BotHands(venue, tag=client_ids.tag(account, bot), share=KnownShare(bot, accounts[account]))
 
 
-def _has_all(ground: Ground, bot: str, account: str) -> bool:
+def has_all(ground: Ground, bot: str, account: str) -> bool:
+    """Whether all of an account is one bot's: nobody else trades there, and no rule keeps it to its own part."""
     others = {trader for trader, traded in ground.traders() if traded == account} - {bot}
     rules = ground.policy().rules_for(account=account, bot=bot, symbol=None)
     isolated = any(isinstance(rule, OwnShare) and rule.enforcement is Enforcement.ENFORCE for rule in rules)

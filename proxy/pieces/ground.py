@@ -7,6 +7,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 
+from proxy.audit.kept_key import KeptKey
+from proxy.audit.outside import AnchorPath, AnchorWebhook, OutsideAnchors, Place
+from proxy.audit.place import archive_place
+from proxy.audit.verification import Verification
+from proxy.certificate.keeping import CertificateKeeper
 from proxy.policy.desk import PolicyDesk
 from proxy.scribe import Scribe
 from proxy.settings import Settings
@@ -41,7 +46,7 @@ class Ground:
 def lay_ground(settings: Settings, vault: Vault, now: Callable[[], datetime]) -> Ground:
     """Open nothing yet. Raises ``PolicyError`` when there is no policy to run under."""
     store = WardenStore(settings.store, settings.desk)
-    scribe = Scribe(data_dir=settings.data_dir, desk=settings.desk, store=store, now=now)
+    scribe = _scribe(settings, vault, store, now)
     policies = PolicyDesk(
         data_dir=settings.data_dir, settings_file=settings.policy, store=store, scribe=scribe, now=now
     )
@@ -57,4 +62,24 @@ def lay_ground(settings: Settings, vault: Vault, now: Callable[[], datetime]) ->
         policies=policies,
         closing=closing,
         pulse=Pulse(),
+    )
+
+
+def _scribe(settings: Settings, vault: Vault, store: WardenStore, now: Callable[[], datetime]) -> Scribe:
+    """The archive's keeper: its checkpoints are signed with the key that signs certificates."""
+    keeper = CertificateKeeper(settings.data_dir, vault, now)
+    place = archive_place(settings.data_dir)
+    paths = [settings.audit_anchor] if settings.audit_anchor is not None else []
+    outside: list[Place] = [AnchorPath(path) for path in paths]
+    if settings.audit_webhook is not None:
+        outside.append(AnchorWebhook(settings.audit_webhook))
+    return Scribe(
+        data_dir=settings.data_dir,
+        place=place,
+        desk=settings.desk,
+        store=store,
+        signer=KeptKey(keeper.publish_key),
+        anchors=OutsideAnchors(outside, now),
+        verification=Verification(place, anchors=paths, keys=keeper.trusted_keys, now=now),
+        now=now,
     )

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Final
 
 from proxy.accounts.key_watch import SOUND, UNKNOWN
 from proxy.accounts.venue_clock import OFF_MS
-from proxy.audit.commands import archive_path
-from proxy.audit.verify import VerifyReport, verify
+from proxy.audit.verification import Verification
 from proxy.drill.shelf import newest_drill
 from proxy.kill.bot_stops import BotStops
 from proxy.kill.desk import KillDesk
@@ -87,7 +85,7 @@ class Looks:
         self._accounts = accounts
         self._venues = venues
         self._heart = heart
-        self._audit = AuditLook(archive_path(ground.settings.data_dir), ground.now)
+        self._audit = AuditLook(ground.scribe.verification)
 
     def all(self) -> tuple[Precondition, ...]:
         """In the order in which people read them."""
@@ -196,29 +194,17 @@ class Looks:
 
 
 class AuditLook:
-    """Whether the archive is the one that was written. One verification at a time, believed for a minute."""
+    """Whether the archive is the one that was written. A verification is believed for a minute."""
 
-    def __init__(self, archive: Path, now: Callable[[], datetime]) -> None:
-        self._archive = archive
-        self._now = now
-        self._known: tuple[datetime, VerifyReport] | None = None
-        self._running: asyncio.Task[None] | None = None
+    def __init__(self, verification: Verification) -> None:
+        self._verification = verification
 
     async def look(self, scope: Scope) -> Finding:
         """The newest verification. A long archive may need several looks: it goes on between them."""
-        if self._known is None or self._now() - self._known[0] > timedelta(seconds=AUDIT_FRESH_S):
-            if self._running is None or self._running.done():
-                self._running = asyncio.create_task(self._verify())
-            await asyncio.shield(self._running)
-        assert self._known is not None  # noqa: S101 - the verification ended without raising
-        report = self._known[1]
+        report = await self._verification.report(timedelta(seconds=AUDIT_FRESH_S))
         if report.ok:
             return Finding(holds=True, said=f"{report.records} records verified")
         return Finding(holds=False, said=report.problem)
-
-    async def _verify(self) -> None:
-        began = self._now()
-        self._known = began, await asyncio.to_thread(verify, self._archive)
 
 
 def _left(account: Account | None, bot: str | None) -> list[str]:

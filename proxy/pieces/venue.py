@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from proxy.accounts.budget_keeper import BudgetKeeper
 from proxy.accounts.keeper import AccountKeeper
+from proxy.accounts.market_payloads import Depth
 from proxy.accounts.markets import MarketKeeper
 from proxy.accounts.venue_account import VenueAccount
 from proxy.accounts.venue_clock import VenueClock
@@ -25,7 +26,7 @@ from rules.snapshot import Account, OpenOrder, Position
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenuePieces:
-    """What keeps the facts of one venue."""
+    """What keeps the facts of one venue. ``depth`` reads one book."""
 
     market: MarketKeeper
     clock: VenueClock
@@ -33,6 +34,7 @@ class VenuePieces:
     signals: SignalService
     marks: MarkKeeper
     budget: BudgetKeeper
+    depth: Callable[[str], Awaitable[Depth]]
 
     def loops(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """What runs for as long as the warden does."""
@@ -126,7 +128,15 @@ def _build_venue(
         addresses=ground.settings.kill_addresses,
         settings=lambda: ground.policy().kill.reserve,
     )
-    return VenuePieces(market=market, clock=clock, conditions=conditions, signals=signals, marks=marks, budget=budget)
+    return VenuePieces(
+        market=market,
+        clock=clock,
+        conditions=conditions,
+        signals=signals,
+        marks=marks,
+        budget=budget,
+        depth=reads.public.depth,
+    )
 
 
 def _surveyed(keepers: Iterable[AccountKeeper]) -> list[Account]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,13 @@ Record = Callable[[str, str, dict[str, Any]], Awaitable[None]]
 def owner_of(vault: Vault, account: str) -> Callable[[str], str]:
     """Names the bot behind a client order id of this account, "" for nobody's. Bots issued later are known at once."""
 
+    @lru_cache(maxsize=1)
+    def tags(bots: frozenset[str]) -> dict[str, str]:
+        return client_ids.tags(account, bots)
+
     def owner(client_order_id: str) -> str:
-        bots = {key.bot for key in vault.guard_keys() if key.account == account}
-        return client_ids.owner(client_order_id, client_ids.tags(account, bots))
+        bots = frozenset(key.bot for key in vault.guard_keys() if key.account == account)
+        return client_ids.owner(client_order_id, tags(bots))
 
     return owner
 

@@ -47,7 +47,7 @@ def run(file: Path | None, settings: Callable[[], Settings], *, as_json: bool) -
     Raises ``SettingsError``, ``PolicyError``, ``VaultError`` or ``TagsClash``, unless the answer is JSON.
     """
     try:
-        checked = _check_file(file, settings) if file is not None else _check_all(settings())
+        checked = _check_file(file, settings) if file is not None else check_all(settings())
     except _TROUBLE as error:
         if not as_json:
             raise
@@ -60,7 +60,8 @@ def run(file: Path | None, settings: Callable[[], Settings], *, as_json: bool) -
     return _OK
 
 
-def _check_all(settings: Settings) -> Checked:
+def check_all(settings: Settings) -> Checked:
+    """Everything the settings name. Raises ``PolicyError``, ``VaultError`` or ``TagsClash``."""
     policy, text = read_policy(settings.policy)
     active = Shelf(settings.data_dir).active_path
     changes = compare(load_policy(active), policy) if active.exists() else ()

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from proxy.people import reason_objections, same_person
+from proxy.people.names import reason_objections, same_person
 from proxy.policy.comparing import Change, compare, loosened
 from proxy.policy.in_force import GUARD, InForce, Scribe, Store, words_of
 from proxy.policy.problems import PolicyError
@@ -34,7 +34,11 @@ PROPOSALS_MAX: Final = 16
 
 
 class PolicyRefused(Exception):
-    """The policy in force stays as it is; the text says why."""
+    """The policy in force stays as it is; the text says why, ``reasons`` one by one where a text has several faults."""
+
+    def __init__(self, text: str, reasons: Sequence[str] = ()) -> None:
+        super().__init__(text)
+        self.reasons = tuple(reasons)
 
 
 class PolicyDesk:
@@ -55,6 +59,11 @@ class PolicyDesk:
     def policy(self) -> Policy:
         """The policy in force."""
         return self._in_force.policy
+
+    @property
+    def text(self) -> str:
+        """Its text."""
+        return self._in_force.text
 
     async def begin(self) -> None:
         """Write down and publish what is in force. Raises what the store client raises; then it is called again."""
@@ -220,7 +229,7 @@ async def _parsed(text: str) -> Policy:
     try:
         return await asyncio.to_thread(parse_policy, text)
     except PolicyError as error:
-        raise PolicyRefused(str(error)) from error
+        raise PolicyRefused(str(error), [problem.at("") for problem in error.problems]) from error
 
 
 def _check_reason(reason: str) -> None:

@@ -62,6 +62,11 @@ class InForce:
         self.looser_file: tuple[Policy, str] | None = None
         self._choose(settings_file)
 
+    @property
+    def text(self) -> str:
+        """The text of what is in force."""
+        return self._text
+
     def _choose(self, settings_file: Path) -> None:
         """Decide what is in force at start; it is adopted in ``begin``, when that can be audited."""
         put_there = self._shelf.activated()

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from proxy.audit import pages
 from proxy.audit.asking import NOT_OK, OK, UsageError, answered, parse_since
-from proxy.audit.commands import archive_path
 from proxy.audit.documents import ArchiveSource, Window
+from proxy.audit.place import archive_place
 from proxy.audit.reader import ArchiveReader
 from proxy.clock import utc_now
 from proxy.policy.flips import Change, Flip
@@ -53,7 +53,7 @@ def _replay(args: Any) -> int:
         bot=args.bot,
     )
     new = load_policy(args.new)
-    with ArchiveReader.open(archive_path(args.data_dir)) as archive, archive.standing_still():
+    with ArchiveReader.open(archive_place(args.data_dir)) as archive, archive.standing_still():
         report = replay_policy(ArchiveSource(archive, window), decide_batch, parse_policy, new, flips_shown=args.limit)
     if args.json:
         pages.print_json(_as_json(report))

@@ -89,14 +89,24 @@ def replay_policy(
         except UNREADABLE as error:
             report.not_replayed[f"the record cannot be read back ({type(error).__name__})"] += 1
             continue
-        part = parts(record["policy_version"])
-        now = decide(commands, snapshot, part.policy)
-        unrecorded = [fact for fact in _FACTS if fact not in picture]
-        if unrecorded and (unfounded := _unfounded(part.policy, now, unrecorded)):
-            part = part.without(unfounded)
-            now = decide(commands, snapshot, part.policy)
+        part, now = judged_as_far_as_recorded(parts(record["policy_version"]), decide, commands, snapshot, picture)
         _compare(report, record, snapshot, commands, then, now, part, flips_shown)
     return report
+
+
+def judged_as_far_as_recorded(
+    part: Judgeable, decide: Decide, commands: tuple[Command, ...], snapshot: Snapshot, picture: Mapping[str, Any]
+) -> tuple[Judgeable, tuple[Decision, ...]]:
+    """What ``part`` decides of recorded commands, without the rules that need what an older guard did not record.
+
+    ``picture`` is the snapshot as it was recorded.
+    """
+    now = decide(commands, snapshot, part.policy)
+    unrecorded = [fact for fact in _FACTS if fact not in picture]
+    if unrecorded and (unfounded := _unfounded(part.policy, now, unrecorded)):
+        part = part.without(unfounded)
+        now = decide(commands, snapshot, part.policy)
+    return part, now
 
 
 def _judgeable_parts(new: Policy, policy_of: Callable[[str], Policy]) -> Callable[[str], Judgeable]:

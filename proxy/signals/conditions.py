@@ -78,6 +78,8 @@ class ConditionsKeeper:
         self.correlations = Correlations()
         self.correlations_as_of: datetime | None = None
         self._version = 0
+        self.published: Conditions | None = None
+        """What rules were told last."""
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -162,19 +164,18 @@ class ConditionsKeeper:
         if offset_ms is not None:
             self.latency.skew(at_s, offset_ms)
         self._version = max(self._version + 1, round(now.timestamp() * 1000))
-        await self._store.publish_conditions(
-            self._venue,
-            Conditions(
-                version=self._version,
-                as_of=now,
-                symbols=self._conditions(now),
-                correlations=self.correlations.rho,
-                correlation_bands=self.correlations.bands,
-                correlations_as_of=self.correlations_as_of,
-                correlations_method=METHOD if self.correlations.rho else "",
-                latency=self.latency.latency(at_s, now),
-            ),
+        told = Conditions(
+            version=self._version,
+            as_of=now,
+            symbols=self._conditions(now),
+            correlations=self.correlations.rho,
+            correlation_bands=self.correlations.bands,
+            correlations_as_of=self.correlations_as_of,
+            correlations_method=METHOD if self.correlations.rho else "",
+            latency=self.latency.latency(at_s, now),
         )
+        await self._store.publish_conditions(self._venue, told)
+        self.published = told
 
     def _conditions(self, now: datetime) -> dict[str, Condition]:
         markets = self._prices.markets

@@ -6,15 +6,16 @@ score's own rule refused: a bot that is slowed down would be slowed for that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
 from proxy.signals.evidence.event import OrderEvent
-from proxy.store.codec import build_command, build_decision, build_snapshot
-from rules.decision import Decision, Verdict
+from proxy.store.codec import build, build_command, build_snapshot
+from rules.decision import Breach, Verdict
 from rules.exposure import held_order, order_value
 from rules.flow.staged_response import StagedResponse
 from rules.model import AmendOrder, CancelOrder, Command, Intent, PlaceOrder, Side
@@ -22,6 +23,15 @@ from rules.snapshot import Snapshot
 
 WAITED_FOR_MAX: Final = 4_096
 BPS: Final = 10_000.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judged:
+    """What is read of a decision."""
+
+    verdict: Verdict
+    intent: Intent
+    breaches: tuple[Breach, ...]
 
 
 class OrderStream:
@@ -59,16 +69,34 @@ class OrderStream:
 def decided(record: Mapping[str, Any]) -> list[OrderEvent]:
     """The entries, amends and cancels of one decision record."""
     try:
-        snapshot = build_snapshot({**record["snapshot"], "account": None, "instruments": {}})
-        decisions = [build_decision(decision) for decision in record["decisions"]]
         commands = [build_command(command) for command in record["commands"]]
+        snapshot = _looked_at(record["snapshot"], commands)
+        decisions = [build(decision, _Judged) for decision in record["decisions"]]
     except (KeyError, TypeError, ValueError, msgspec.ValidationError):
         return []
     events = (_event(each, verdict, snapshot) for each, verdict in zip(commands, decisions, strict=False))
     return [event for event in events if event is not None]
 
 
-def _event(command: Command, decision: Decision, snapshot: Snapshot) -> OrderEvent | None:
+def _looked_at(picture: Mapping[str, Any], commands: Iterable[Command]) -> Snapshot:
+    """Of a decision's snapshot the moment and the prices of what was ordered.
+
+    The rest, above all what the bot tried before, is most of the record, and every order of the desk comes by here.
+    """
+    markets = picture["markets"]
+    named = {command.symbol for command in commands if isinstance(command, PlaceOrder | AmendOrder)}
+    return build_snapshot(
+        {
+            "now": picture["now"],
+            "bot": picture["bot"],
+            "account": None,
+            "controls": picture["controls"],
+            "markets": {symbol: markets[symbol] for symbol in named if symbol in markets},
+        }
+    )
+
+
+def _event(command: Command, decision: _Judged, snapshot: Snapshot) -> OrderEvent | None:
     at = snapshot.now.timestamp()
     if isinstance(command, CancelOrder):
         return OrderEvent(ts=at, type="cancel", symbol=command.symbol or "")
@@ -86,7 +114,7 @@ def _event(command: Command, decision: Decision, snapshot: Snapshot) -> OrderEve
     )
 
 
-def _refused(decision: Decision) -> bool | None:
+def _refused(decision: _Judged) -> bool | None:
     """Whether it was refused for what it was; ``None`` while the venue has the word, or the score itself refused."""
     if decision.verdict is not Verdict.DENY:
         return None

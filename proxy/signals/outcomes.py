@@ -91,7 +91,7 @@ def statements(found: SymbolForecast, legs: Sequence[OwnedLeg], past: Mapping[in
         for each, value in zip([*downs, *ups], [*stated["p_down"], *stated["p_up"]], strict=True):
             yield common.probability(each.signal, each.key, value, _frequency(each, windows))
         for tau, value in zip(TAUS, stated["quantiles"], strict=True):
-            yield common.quantile(f"tau:{tau:g}", value, float(np.quantile(windows.close, tau)), len(windows.close))
+            yield common.quantile(f"tau:{tau:g}", value, _past_quantile(tau, windows))
         threshold = found.regime.threshold
         if horizon == DAY_H and threshold is not None and found.regime.probability is not None:
             yield common.probability("regime", f"{_VARIANCE}:{threshold:.6f}", found.regime.probability, 1 - QUANTILE)
@@ -142,16 +142,9 @@ class _Common(NamedTuple):
         """That something happens."""
         return Stated(signal=signal, key=key, kind="probability", value=value, reference=reference, **self._asdict())
 
-    def quantile(self, key: str, value: float, reference: float, windows: int) -> Stated:
+    def quantile(self, key: str, value: float, reference: float | None) -> Stated:
         """Of the log return."""
-        return Stated(
-            signal="quantile",
-            key=key,
-            kind="quantile",
-            value=value,
-            reference=reference if windows >= WINDOWS_NEEDED else None,
-            **self._asdict(),
-        )
+        return Stated(signal="quantile", key=key, kind="quantile", value=value, reference=reference, **self._asdict())
 
 
 def _frequency(wanted: _Wanted, windows: Extremes) -> float | None:
@@ -161,6 +154,11 @@ def _frequency(wanted: _Wanted, windows: Extremes) -> float | None:
     if wanted.is_down:
         return float((windows.low <= math.log1p(-wanted.away)).mean())
     return float((windows.high >= math.log1p(wanted.away)).mean())
+
+
+def _past_quantile(tau: float, windows: Extremes) -> float | None:
+    """That of the past's log returns, ``None`` when there is too little of it; a young contract has none at all."""
+    return float(np.quantile(windows.close, tau)) if len(windows.close) >= WINDOWS_NEEDED else None
 
 
 def resolve(board: Board, history: JointHistory, now: int) -> None:

@@ -24,8 +24,9 @@ STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
 HOT_TIMEOUT_S: Final = 0.05
 """An entry waits this long for the store, never longer: with the library's own retries it would be seconds."""
 
-HOT_CONNECTIONS: Final = 16
-"""Opened by a gate before its first request; greeting a server costs several round trips, too many for an order."""
+HOT_CONNECTIONS: Final = 4
+"""Opened by a gate before its first request, beside those of ``proxy.store.lean``: greeting a server costs several
+round trips, too many for the few things that an order asks by redis-py."""
 
 HOT_CONNECTIONS_MAX: Final = 64
 HOT_PATIENCE: Final = 20.0

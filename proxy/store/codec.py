@@ -6,15 +6,16 @@ times as RFC 3339, commands carry their class name under ``type``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final, TypeVar, get_args
 
 import msgspec
 
 from rules.decision import Breach, Decision, Measure, Verdict
+from rules.derived import Derived
 from rules.model import Command, Intent
 from rules.snapshot import Attempt, HeldOrder, Snapshot
 
@@ -24,6 +25,16 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _ORDER_FIELDS: Final = tuple(field.name for field in fields(HeldOrder))
 _COMMANDS: Final[dict[str, type]] = {command.__name__: command for command in get_args(Command)}
+_OPTIONAL: Final[dict[type, frozenset[str]]] = {
+    command: frozenset(field.name for field in fields(command) if field.default is None)
+    for command in _COMMANDS.values()
+}
+_COMMAND_FIELDS: Final[dict[type, tuple[str, ...]]] = {
+    command: tuple(field.name for field in fields(command)) for command in _COMMANDS.values()
+}
+_DECISION_FIELDS: Final = tuple(field.name for field in fields(Decision))
+_SNAPSHOT_FIELDS: Final = tuple(field.name for field in fields(Snapshot))
+_ENCODER: Final = msgspec.json.Encoder(order="sorted")
 
 
 def plain(value: object) -> Any:
@@ -33,16 +44,16 @@ def plain(value: object) -> Any:
 
 def dump(value: object) -> bytes:
     """Canonical JSON of plain types: sorted keys, no spaces. The audit hashes these bytes."""
-    return msgspec.json.encode(value, order="sorted")
+    return _ENCODER.encode(value)
 
 
-def once_for_all(record: Mapping[str, Any]) -> msgspec.Raw:
-    """The bytes of a record that is written down in several places: ``dump`` copies them and encodes nothing anew."""
-    return msgspec.Raw(dump(record))
+def once_for_all(value: object) -> msgspec.Raw:
+    """The bytes of what is written down in several places: ``dump`` copies them and encodes nothing anew."""
+    return msgspec.Raw(_ENCODER.encode(value))
 
 
 def load(raw: bytes | str) -> Any:
-    """Plain JSON types of ``raw``. Raises ``msgspec.DecodeError``."""
+    """Plain JSON types of ``raw``. Raises ``msgspec.DecodeError``, and ``RecursionError`` for too deep a one."""
     return msgspec.json.decode(raw)
 
 
@@ -53,9 +64,20 @@ def build(value: Any, kind: type[T]) -> T:
 
 def plain_command(command: Command) -> dict[str, Any]:
     """A command as a dict with its class name under ``type``; what was not given is left out."""
-    optional = {field.name for field in fields(command) if field.default is None}
+    optional = _OPTIONAL[type(command)]
     content = {name: value for name, value in plain(command).items() if value is not None or name not in optional}
     return {"type": type(command).__name__, **content}
+
+
+def written_command(command: Command) -> msgspec.Raw:
+    """The bytes of ``plain_command``."""
+    optional = _OPTIONAL[type(command)]
+    content: dict[str, Any] = {"type": type(command).__name__}
+    for name in _COMMAND_FIELDS[type(command)]:
+        value = getattr(command, name)
+        if value is not None or name not in optional:
+            content[name] = value
+    return once_for_all(content)
 
 
 def build_command(value: dict[str, Any]) -> Command:
@@ -67,22 +89,23 @@ def build_command(value: dict[str, Any]) -> Command:
 
 def plain_decision(decision: Decision) -> dict[str, Any]:
     """A decision as plain JSON types."""
-    return {
-        "verdict": decision.verdict.value,
-        "intent": decision.intent.value,
-        "effective": plain_command(decision.effective),
-        "policy_version": decision.policy_version,
-        "snapshot_version": decision.snapshot_version,
-        "breaches": plain(decision.breaches),
-        "would_deny": plain(decision.would_deny),
-        "advice": plain(decision.advice),
-        "headroom": plain(decision.headroom),
-        "measures": [each._asdict() for each in decision.measures],
-        "overridden": plain(decision.overridden),
-        "overrides": plain(decision.overrides),
-        "trimmed_from": plain(decision.trimmed_from),
-        "trimmed_by": plain(decision.trimmed_by),
-    }
+    decided: dict[str, Any] = load(dump(written_decision(decision, written_command(decision.effective))))
+    return decided
+
+
+def written_decision(decision: Decision, effective: msgspec.Raw) -> dict[str, Any]:
+    """A decision for ``dump``, whose bytes are those of ``plain_decision``. ``effective`` is ``written_command`` of
+    its own, which a request mostly has at hand."""
+    written: dict[str, Any] = {name: getattr(decision, name) for name in _DECISION_FIELDS}
+    written["effective"] = effective
+    written["measures"] = [_written_measure(each) for each in decision.measures]
+    return written
+
+
+@lru_cache(maxsize=1024)
+def _written_measure(measure: Measure) -> msgspec.Raw:
+    """Four short texts; most of an order's measures are those of the order before."""
+    return once_for_all(measure._asdict())
 
 
 def build_decision(value: dict[str, Any]) -> Decision:
@@ -112,8 +135,23 @@ def _decimal(value: str | None) -> Decimal | None:
 
 def plain_snapshot(snapshot: Snapshot) -> dict[str, Any]:
     """A snapshot as plain JSON types. What a bot tried before is written short: it comes again with every order."""
-    picture: dict[str, Any] = plain(replace(snapshot, attempts=()))
-    picture["attempts"] = [attempt.found(_plain_attempt) for attempt in snapshot.attempts]
+    picture: dict[str, Any] = load(dump(written_snapshot(snapshot)))
+    return picture
+
+
+def written_snapshot(snapshot: Snapshot) -> dict[str, Any]:
+    """A snapshot for ``dump``, whose bytes are those of ``plain_snapshot``.
+
+    What comes with many orders is written once for all of them: it is kept with the very value that it is written of,
+    and goes with it.
+    """
+    picture: dict[str, Any] = {name: getattr(snapshot, name) for name in _SNAPSHOT_FIELDS}
+    picture["attempts"] = [attempt.found(_written_attempt) for attempt in snapshot.attempts]
+    picture["holds"] = [hold.found(once_for_all) for hold in snapshot.holds]
+    picture["markets"] = {symbol: market.found(once_for_all) for symbol, market in snapshot.markets.items()}
+    for name in ("conditions", "usual"):
+        value: Derived | None = picture[name]
+        picture[name] = value.found(once_for_all) if value is not None else None
     return picture
 
 
@@ -121,6 +159,10 @@ def build_snapshot(value: dict[str, Any]) -> Snapshot:
     """The snapshot ``plain_snapshot`` wrote."""
     attempts = tuple(_build_attempt(each) for each in value.get("attempts", ()))
     return replace(build({**value, "attempts": ()}, Snapshot), attempts=attempts)
+
+
+def _written_attempt(attempt: Attempt) -> msgspec.Raw:
+    return once_for_all(_plain_attempt(attempt))
 
 
 def _plain_attempt(attempt: Attempt) -> list[Any]:

@@ -28,6 +28,9 @@ class Document:
 
 _NONE: Final = Document()
 
+ASKERS_MAX: Final = 4096
+"""Bots on accounts whose documents' names are remembered; beyond it all are made anew."""
+
 
 class Documents:
     """The documents of one desk, by their keys. ``policy_of`` makes a policy of its text, ``None`` of no policy."""
@@ -36,19 +39,29 @@ class Documents:
         self._keys = keys
         self._policy_of = policy_of
         self._known: dict[str, Document] = {}
+        self._concerning: dict[tuple[str, str, str], dict[str, Decode]] = {}
 
     def __getitem__(self, key: str) -> Document:
         return self._known.get(key, _NONE)
 
     def concerning(self, account: str, venue: str, bot: str) -> dict[str, Decode]:
-        """What a request is judged on, and how each is read. The scripts know them by this order."""
+        """What a request is judged on, and how each is read. The scripts know them by this order. Not to be changed."""
+        asker = (account, venue, bot)
+        known = self._concerning.get(asker)
+        if known is None:
+            if len(self._concerning) >= ASKERS_MAX:
+                self._concerning.clear()
+            known = self._concerning[asker] = self._named(account, venue, bot)
+        return known
+
+    def _named(self, account: str, venue: str, bot: str) -> dict[str, Decode]:
         keys = self._keys
         return {
             keys.account(account): decode_account,
+            keys.record(account): lambda body: build(load(body), AccountRecord),
             keys.markets(venue): decode_markets,
             keys.instruments(venue): lambda body: build(load(body), dict[str, Instrument]),
             keys.conditions(venue): lambda body: build(load(body), Conditions),
-            keys.record(account): lambda body: build(load(body), AccountRecord),
             keys.usual(bot): lambda body: build(load(body), UsualOrders),
             keys.policy: self._policy_of,
         }
@@ -80,9 +93,10 @@ class Documents:
 
         Without a ``bot`` nothing is said of what is usual: no exit is judged by that.
         """
-        keys = self._keys
-        known = {key: self[key] for key in self.concerning(account, venue, bot)} if told is None else told
-        instruments, policy = known[keys.instruments(venue)], known[keys.policy]
+        found = self.__getitem__ if told is None else told.__getitem__
+        of_account, record, markets, instruments, conditions, usual, policy = map(
+            found, self.concerning(account, venue, bot)
+        )
         return View(
             sequence=0,
             controls={},
@@ -91,15 +105,15 @@ class Documents:
             tokens={},
             holds=(),
             unreported=(),
-            account=known[keys.account(account)].value,
-            markets=known[keys.markets(venue)].value or {},
+            account=of_account.value,
+            markets=markets.value or {},
             instruments=instruments.value or {},
             instruments_version=instruments.version,
             policy=policy.value,
             policy_version=policy.version,
-            conditions=known[keys.conditions(venue)].value,
-            record=known[keys.record(account)].value,
-            usual=known[keys.usual(bot)].value,
+            conditions=conditions.value,
+            record=record.value,
+            usual=usual.value,
         )
 
 

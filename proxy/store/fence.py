@@ -70,12 +70,18 @@ class Fence:
         On the order path. Four looks at files that are not there cost some microseconds (``bench/kill_fence.py``), so
         that a sentinel dropped by hand stops the very next write, not the one after the next comparison of the truths.
         """
+        return self.passes(account, venue, bot) is None
+
+    def passes(self, account: str, venue: str = "", bot: str = "") -> int | None:
+        """The epoch's generation when nothing on this machine stops entries, else ``None``: both in one look."""
         try:
-            stopped = self._epoch.read().stopped
+            epoch = self._epoch.read()
         except FenceCorrupt:
-            return True
+            return None
         levels, paths = _looked_at(self._root, account, venue, bot)
-        return not stopped.isdisjoint(levels) or any(map(_present, paths))
+        if not epoch.stopped.isdisjoint(levels) or any(map(_present, paths)):
+            return None
+        return epoch.generation
 
     def engage(self, scope: Scope) -> int:
         """Stop ``scope``: its sentinel first, on disk, then a new epoch. Pressing again is harmless. The generation.
@@ -169,17 +175,21 @@ class Fence:
         return self._directory / str(scope).replace(":", ".", 1)
 
     def _put_sentinel(self, scope: Scope) -> None:
-        path = self._sentinel(scope)
+        """Put a press's sentinel whole: seen between its making and its dating, it would count as put by hand, and
+        whoever watches for those would press once more."""
+        path, aside = self._sentinel(scope), self._directory / f".put.{os.getpid()}.{time.monotonic_ns()}"
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            _dated(aside)
+            path.hardlink_to(aside)
         except FileExistsError:
-            return sync_directory(self._directory)  # Whoever put it: that it is there is all there is to it.
-        try:
-            os.utime(descriptor, (0, 0))
-            os.fsync(descriptor)
+            pass  # Whoever put it: that it is there is all there is to it.
+        except OSError:
+            # A file system without links, a disk without room for two: a second press is better than none.
+            with suppress(FileExistsError):
+                _dated(path)
         finally:
-            os.close(descriptor)
-        return sync_directory(self._directory)
+            aside.unlink(missing_ok=True)
+        sync_directory(self._directory)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -194,6 +204,16 @@ class Fence:
         generation = known.generation + 1
         self._epoch.write(Epoch(generation, stopped))
         return generation
+
+
+def _dated(path: Path) -> None:
+    """Make a file that is dated 1970, on disk. Raises ``FileExistsError`` or another ``OSError``."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.utime(descriptor, (0, 0))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @lru_cache(maxsize=4096)

@@ -2,90 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 import msgspec
-import redis.asyncio
 
-from proxy.budget.published import Budget
 from proxy.store.attempts import ATTEMPTS_MAX
-from proxy.store.budget import Seen, budget_arguments, read_shared
-from proxy.store.client import (
-    HOT_CONNECTIONS,
-    HOT_CONNECTIONS_MAX,
-    HOT_PATIENCE,
-    HOT_TIMEOUT_S,
-    STORE_TROUBLE,
-    Script,
-    connect,
-    run_script,
-    within,
-)
+from proxy.store.client import HOT_TIMEOUT_S, Script
 from proxy.store.codec import dump
-from proxy.store.documents import Documents, decode_account, decode_markets
+from proxy.store.documents import decode_account
 from proxy.store.hold_script import documents_of, hold_arguments, hold_keys, view_of
-from proxy.store.holds import decode_holds
-from proxy.store.keys import Keys
+from proxy.store.holds import KnownHolds
 from proxy.store.leases import LeaseRequest, lease_field
+from proxy.store.side_questions import SideQuestions
 from proxy.store.timers import TIMERS_MAX, DeadManTimer, timer_prefix
-from proxy.store.unreported import decode_unreported, unreported_arguments, unreported_field
+from proxy.store.trouble import KeyOff, RequestReplayed, StoreFull, StoreUnavailable, readable
+from proxy.store.unreported import unreported_arguments
 from proxy.store.view import HoldRequest, Look, View
 from proxy.store.voiding import Voiding
 from rules.policy import Policy
-from rules.snapshot import HeldOrder, Market, UnreportedOrder
+from rules.snapshot import HeldOrder, UnreportedOrder
 
-log = logging.getLogger("perpguard.gate")
-
-_BREAKER_S: Final = 1.0
+__all__ = ["GateStore", "KeyOff", "Record", "RequestReplayed", "StoreFull", "StoreUnavailable"]
 
 Record = Mapping[str, Any] | msgspec.Raw
 """A record of the audit, or its bytes."""
 
 
-class StoreUnavailable(Exception):
-    """The store did not answer in time, or refused. The reason is for logs, never for bots.
-
-    ``asked`` is false when nothing was sent, so that nothing can have happened.
-    """
-
-    def __init__(self, reason: str, *, asked: bool = True) -> None:
-        super().__init__(reason)
-        self.asked = asked
-
-
-class RequestReplayed(Exception):
-    """The same signed request was seen before."""
-
-
-class KeyOff(Exception):
-    """The guard key was switched off."""
-
-
-class StoreFull(Exception):
-    """The audit stream, the account's holds or the bot's timers are at their bound; nothing new may be kept."""
-
-
-@contextlib.contextmanager
-def _readable() -> Iterator[None]:
-    """What cannot be decoded is as good as no answer: exits go on the last picture, nothing that adds risk does.
-
-    A warden of another version may write words that this gate does not know.
-    """
-    try:
-        yield
-    except (msgspec.MsgspecError, ValueError, TypeError, LookupError, ArithmeticError) as error:
-        log.error("the store's answer cannot be read, so entries are refused: %s", type(error).__name__)
-        raise StoreUnavailable("unreadable") from error
-
-
-class GateStore:
+class GateStore(SideQuestions):
     """One gate process's access to the store."""
 
     def __init__(
@@ -97,12 +42,7 @@ class GateStore:
         timeout_s: float = HOT_TIMEOUT_S,
     ) -> None:
         """``policy_of`` makes a policy of its text, ``None`` of a text that is none."""
-        self._timeout_s = timeout_s
-        # The socket's own time-out is only the last resort: it cannot tell a silent store from a busy process.
-        self._redis: redis.asyncio.Redis = connect(
-            url, timeout_s=timeout_s * HOT_PATIENCE, connections_max=HOT_CONNECTIONS_MAX
-        )
-        self._keys = Keys(desk)
+        super().__init__(url, desk, policy_of=policy_of, timeout_s=timeout_s)
         self._scripts = {
             "hold": Script.named("hold", "archive"),
             "look": Script.named("look", "archive"),
@@ -110,27 +50,10 @@ class GateStore:
             "shrink": Script.named("shrink", "convert"),
             "refuse": Script.named("refuse"),
             "arm": Script.named("arm"),
-            "share_budget": Script.named("share_budget"),
             "lease": Script.named("lease"),
         }
+        self._holds = KnownHolds()
         self._voiding = Voiding(self._redis, self._keys)
-        self._documents = Documents(self._keys, policy_of)
-        self._budgets: dict[str, str] = {}
-        self._broken_until = 0.0
-        self._heard_at = float("-inf")
-
-    @property
-    def broken(self) -> bool:
-        """Whether the last call failed less than a second ago; exits then do not ask again."""
-        return time.monotonic() < self._broken_until
-
-    async def warm(self) -> None:
-        """Open the connections the first burst of orders will need. A store that is away is found out later."""
-
-        async def greet() -> None:
-            await self._redis.ping()
-
-        await asyncio.gather(*(within(1.0, greet()) for _ in range(HOT_CONNECTIONS)), return_exceptions=True)
 
     async def hold(self, request: HoldRequest) -> View:
         """Reserve, spend, write ahead and look, in one step.
@@ -153,19 +76,20 @@ class GateStore:
             hold_keys(self._keys, request, documents),
             hold_arguments(request, [document.version for document in known.values()]),
         )
-        match reply[0]:
-            case "REPLAYED":
-                raise RequestReplayed
-            case "AUDIT_FULL" | "HOLDS_FULL":
-                raise StoreFull(reply[0])
-            case "VOID":
-                raise StoreUnavailable("the hold was given up")
-        with _readable():
+        with readable():
+            match reply[0]:
+                case "REPLAYED":
+                    raise RequestReplayed
+                case "AUDIT_FULL" | "HOLDS_FULL":
+                    raise StoreFull(reply[0])
+                case "VOID":
+                    raise StoreUnavailable("the hold was given up")
             told = {
                 key: self._documents.told(known[key], key, version, body, decode)
                 for (key, decode), (version, body) in zip(documents.items(), documents_of(reply), strict=True)
             }
-            return view_of(self._documents.view(request.account, request.venue, request.bot, told=told), request, reply)
+            view = self._documents.view(request.account, request.venue, request.bot, told=told)
+            return view_of(view, self._holds, request, reply)
 
     async def look(self, account: str, guard_key: str = "") -> Look:
         """The account and its holds as they are at one moment, and what stops orders. Raises ``StoreUnavailable``.
@@ -175,38 +99,23 @@ class GateStore:
         keys = self._keys
         key = keys.account(account)
         known = self._documents[key]
-        holds, version, body, controls, disabled, policy_version = await self._call(
+        reply = await self._call(
             "look",
             [key, keys.holds(account), keys.audit, keys.controls, keys.disabled, keys.policy],
             [known.version, guard_key],
             heed_breaker=False,
         )
-        with _readable():
+        with readable():
+            holds, version, body, controls, disabled, policy_version = reply
             return Look(
-                holds=decode_holds(holds),
+                holds=self._holds.read(account, holds),
                 account=self._documents.told(known, key, version, body, decode_account).value,
                 controls=dict(zip(controls[::2], controls[1::2], strict=True)),
                 key_disabled=bool(disabled),
                 policy_version=policy_version,
             )
 
-    async def venue_time(self, venue: str) -> datetime | None:
-        """The venue's time at this moment, as the warden last measured it. ``None`` when it has not.
-
-        Raises ``StoreUnavailable``. Off the order path: a slow answer neither counts as an outage nor is acted on.
-        """
-        pipeline = self._redis.pipeline(transaction=False)
-        pipeline.time()
-        pipeline.get(self._keys.clock(venue))
-        try:
-            (seconds, micros), offset_us = await within(self._timeout_s, pipeline.execute())
-        except STORE_TROUBLE as error:
-            raise StoreUnavailable(type(error).__name__) from error
-        if offset_us is None:
-            return None
-        return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=micros + int(offset_us))
-
-    async def settle(
+    def settle(
         self,
         account: str,
         hold_id: str,
@@ -214,14 +123,15 @@ class GateStore:
         records: Sequence[Record],
         orders: tuple[HeldOrder, ...] | None = None,
         unreported: Sequence[UnreportedOrder] = (),
-    ) -> None:
+    ) -> Awaitable[object]:
         """Say what became of a hold: ``RELEASE``, ``ACCEPTED``, ``UNKNOWN`` or ``KEEP``, with the audit records.
 
+        It is said at once, before whatever this process asks the store next; awaited is that the store has heard it.
         ``orders`` replaces what is held, when a venue took only a part; ``unreported`` are those whose bot gets no
         answer that says what became of them. Raises ``StoreUnavailable``; then the hold
         stays as it was, which is the safe side, and the caller spools the records.
         """
-        await self._call(
+        return self._call(
             "settle",
             [self._keys.holds(account), self._keys.audit, self._keys.unreported(account)],
             [
@@ -244,14 +154,6 @@ class GateStore:
         keys = [self._keys.holds(account), self._keys.audit, self._keys.attempts(account, bot)]
         told = "" if size is None else f"{size:f}"
         await self._call("refuse", keys, [hold_id, told, ATTEMPTS_MAX, *(dump(record) for record in records)])
-
-    async def use_override(self, override_id: str) -> bool:
-        """Take an override away for good. True for one caller at most, however many ask at once.
-
-        Raises ``StoreUnavailable``, and then nobody knows whether it is still there.
-        """
-        taken = await self._ask(lambda: self._redis.hdel(self._keys.overrides, override_id))
-        return bool(taken)
 
     async def shrink(self, account: str, hold_id: str, orders: tuple[HeldOrder, ...]) -> bool:
         """Hold no more than ``orders``; false when the hold is gone. Raises ``StoreUnavailable``."""
@@ -291,114 +193,21 @@ class GateStore:
         if reply == "DISABLED":
             raise KeyOff
 
-    async def unreported(self, account: str) -> tuple[UnreportedOrder, ...]:
-        """An account's orders whose answer was lost and whose bot has not read them. Raises ``StoreUnavailable``."""
-        key = self._keys.unreported(account)
-        return decode_unreported(await self._ask(lambda: self._redis.hvals(key)))
-
-    async def forget_unreported(self, account: str, orders: Sequence[UnreportedOrder]) -> None:
-        """Their bot knows these orders now. Raises ``StoreUnavailable``."""
-        key = self._keys.unreported(account)
-        await self._ask(lambda: self._redis.hdel(key, *map(unreported_field, orders)))
-
-    async def markets(self, venue: str) -> Mapping[str, Market]:
-        """The venue's prices as the warden published them last. Raises ``StoreUnavailable``."""
-        key = self._keys.markets(venue)
-        version, body = await self._ask(lambda: self._redis.hmget(key, ["version", "body"]))
-        known = self._documents[key]
-        if version is not None and known.version != version:
-            with _readable():
-                self._documents.told(known, key, version, body, decode_markets)
-        markets: Mapping[str, Market] = self._documents[key].value or {}
-        return markets
-
-    @property
-    def policy(self) -> Policy | None:
-        """The policy in force as last told, ``None`` when there is none or it cannot be read."""
-        return self._documents.policy
-
-    async def read_policy(self) -> None:
-        """Ask what is in force. Off the order path. Raises ``StoreUnavailable``."""
-
-        async def read() -> Any:
-            return await self._redis.hmget(self._keys.policy, ["version", "body"])
-
-        try:
-            version, body = await within(self._timeout_s, read())
-        except STORE_TROUBLE as error:
-            # No order waits for this answer, so no order is made to suffer for it: the breaker stays as it is.
-            raise StoreUnavailable(type(error).__name__) from error
-        self._documents.remember_policy(version or "", body or "")
-
-    async def share_budget(self, venue: str, seen: Seen) -> tuple[Budget | None, Seen]:
-        """Tell what this process heard of the venue's counters; the budget when it is a new one, and what all heard.
-
-        Raises ``StoreUnavailable``. Off the order path.
-        """
-        keys, script = [self._keys.budget_used(venue), self._keys.budget(venue)], self._scripts["share_budget"]
-        arguments = budget_arguments(self._budgets.get(venue, ""), seen)
-        try:
-            reply = await within(self._timeout_s, run_script(self._redis, script, keys, arguments))
-        except STORE_TROUBLE as error:
-            # No order waits for this answer, so no order is made to suffer for it: the breaker stays as it is.
-            raise StoreUnavailable(type(error).__name__) from error
-        with _readable():
-            shared = read_shared(reply)
-        self._budgets[venue] = reply[1]
-        return shared
-
-    async def owners(self, account: str, fields: Sequence[str]) -> dict[str, str]:
-        """Whose these orders and trades are (``proxy.store.owners``); unknown ones are left out.
-
-        Raises ``StoreUnavailable``.
-        """
-        if not fields:
-            return {}
-        key = self._keys.owners(account)
-        bots = await self._ask(lambda: self._redis.hmget(key, list(fields)))
-        return {field: bot for field, bot in zip(fields, bots, strict=True) if bot is not None}
-
     def last_known(self, account: str, venue: str) -> View:
         """What this process last saw, for exits judged while the store is away. May know nothing at all."""
         return self._documents.view(account, venue)
 
-    async def disabled_keys(self) -> frozenset[str]:
-        """The guard keys that the warden has published as off. Raises ``StoreUnavailable``."""
-
-        async def read() -> frozenset[str]:
-            return frozenset(map(str, await self._redis.hkeys(self._keys.disabled)))
-
-        if self.broken:
-            raise StoreUnavailable("the store failed less than a second ago")
-        try:
-            return await within(self._timeout_s, read())
-        except STORE_TROUBLE as error:
-            # No order waits for this answer, so no order is made to suffer for it: the breaker stays as it is.
-            raise StoreUnavailable(type(error).__name__) from error
-
     async def aclose(self) -> None:
         """Close the connections. Holds still to be undone are left to the warden, which asks about old ones."""
         await self._voiding.aclose()
+        await self._lean.aclose()
         await self._redis.aclose()
 
     async def voided(self) -> None:
         """Wait until every hold that was given up is undone, or its attempts are spent."""
         await self._voiding.done()
 
-    async def _call(self, name: str, keys: list[str], arguments: list[Any], *, heed_breaker: bool = True) -> Any:
-        script = self._scripts[name]
-        return await self._ask(lambda: run_script(self._redis, script, keys, arguments), heed_breaker=heed_breaker)
-
-    async def _ask(self, question: Callable[[], Any], *, heed_breaker: bool = True) -> Any:
-        if heed_breaker and self.broken:
-            raise StoreUnavailable("the store failed less than a second ago", asked=False)
-        try:
-            answer = await within(self._timeout_s, question(), lambda: self._heard_at)
-            self._heard_at = asyncio.get_running_loop().time()
-            return answer
-        except STORE_TROUBLE as error:
-            raise self._failed(error) from error
-
-    def _failed(self, error: Exception) -> StoreUnavailable:
-        self._broken_until = time.monotonic() + _BREAKER_S
-        return StoreUnavailable(type(error).__name__)
+    def _call(
+        self, name: str, keys: list[str], arguments: list[Any], *, heed_breaker: bool = True
+    ) -> Coroutine[Any, Any, Any]:
+        return self._run(self._scripts[name], keys, arguments, heed_breaker=heed_breaker)

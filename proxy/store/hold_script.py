@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -11,7 +10,7 @@ from typing import Any, Final
 
 from proxy.store.attempts import ATTEMPTS_MAX, decode_attempts
 from proxy.store.codec import build, dump, load
-from proxy.store.holds import decode_holds
+from proxy.store.holds import KnownHolds
 from proxy.store.keys import Keys
 from proxy.store.unreported import decode_unreported
 from proxy.store.view import Bucket, HoldRequest, View
@@ -26,21 +25,24 @@ HOLDS_MAX: Final = 2_000
 
 def hold_keys(keys: Keys, request: HoldRequest, documents: Iterable[str]) -> list[str]:
     """The keys that the script reads and writes; ``documents`` are those of the published documents."""
+    shared, attempts, unreported = _lasting(keys, request.account, request.bot)
     return [
-        keys.controls,
-        keys.disabled,
-        keys.holds(request.account),
-        keys.sequence,
-        keys.audit,
-        keys.scores,
+        *shared,
         keys.seen(request.replay_digest),
-        keys.unreported(request.account),
+        unreported,
         keys.void(request.hold_id),
-        keys.attempts(request.account, request.bot),
+        attempts,
         keys.overrides,
         *documents,
         *(keys.bucket(bucket.scope) for bucket in request.buckets),
     ]
+
+
+@lru_cache(maxsize=4096)
+def _lasting(keys: Keys, account: str, bot: str) -> tuple[tuple[str, ...], str, str]:
+    """The names that all orders of a bot share: those the script wants first, its attempts, its lost orders."""
+    shared = (keys.controls, keys.disabled, keys.holds(account), keys.sequence, keys.audit, keys.scores)
+    return shared, keys.attempts(account, bot), keys.unreported(account)
 
 
 def hold_arguments(request: HoldRequest, versions: Sequence[str]) -> list[Any]:
@@ -80,26 +82,35 @@ def documents_of(reply: Sequence[Any]) -> Sequence[tuple[str, str]]:
     return documents
 
 
-def view_of(known: View, request: HoldRequest, reply: Sequence[Any]) -> View:
+def view_of(known: View, holds: KnownHolds, request: HoldRequest, reply: Sequence[Any]) -> View:
     """The reply and the documents, which are ``known`` by now, as one view. Raises what decoding raises."""
     controls, balances = reply[2], reply[5]
     levels = (f"bot:{request.bot}", f"account:{request.account}", "desk")
     scores = {level: _score(text) for level, text in zip(levels, reply[4], strict=True)}
-    return replace(
-        known,
+    return View(
         sequence=int(reply[1]),
         controls=dict(zip(controls[::2], controls[1::2], strict=True)),
         key_disabled=bool(reply[3]),
-        anomaly=scores[f"bot:{request.bot}"].value,
+        anomaly=scores[levels[0]].value,
         scores=scores,
         tokens={bucket.scope: Decimal(left) for bucket, left in zip(request.buckets, balances, strict=True)},
-        holds=decode_holds(reply[6]),
+        holds=holds.read(request.account, reply[6]),
         unreported=decode_unreported(reply[8]),
         attempts=decode_attempts(reply[9]),
         overrides=tuple(sorted(map(_override, reply[10]), key=_by_expiry)),
+        account=known.account,
+        markets=known.markets,
+        instruments=known.instruments,
+        instruments_version=known.instruments_version,
+        policy=known.policy,
+        policy_version=known.policy_version,
+        conditions=known.conditions,
+        record=known.record,
+        usual=known.usual,
     )
 
 
+@lru_cache(maxsize=4096)
 def _score(text: str) -> Score:
     """A score as the warden writes it, ``0.1234|why``; an empty text is nobody's score yet."""
     value, _, why = text.partition("|")

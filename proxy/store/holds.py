@@ -4,14 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Final
 
 from proxy.store.codec import build, load
 from rules.snapshot import HeldOrder, Hold, HoldStatus
 
+HOLDS_KEPT: Final = 2_048
+"""Holds that the warden keeps as it decoded them: the most that an account may have (``HOLDS_MAX``)."""
 
-@lru_cache(maxsize=4096)
+
+@lru_cache(maxsize=HOLDS_KEPT)
 def decode_hold(hold_id: str, state: str) -> tuple[Hold, int]:
-    """A hold, and the store's time (microseconds) of its last change. It comes back with every order until it goes."""
+    """A hold, and the store's time (microseconds) of its last change. The warden reads it again until it goes."""
+    return _decoded(hold_id, state)
+
+
+class KnownHolds:
+    """The holds of each account as they were last decoded: each comes back with every order until it goes.
+
+    What does not come back is forgotten, so there are never more than live: at most ``HOLDS_MAX`` of an account.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[tuple[str, str], Hold]] = {}
+
+    def read(self, account: str, flat: Sequence[str]) -> tuple[Hold, ...]:
+        """The holds of a hash as a script returns it, ids and states in turn; oldest first."""
+        known = self._known.get(account, {})
+        live = {told: known.get(told) or _decoded(*told)[0] for told in zip(flat[::2], flat[1::2], strict=True)}
+        self._known[account] = live
+        return tuple(sorted(live.values(), key=lambda hold: hold.sequence))
+
+
+def _decoded(hold_id: str, state: str) -> tuple[Hold, int]:
     sequence, status, at_us, bot, body = state.split("|", 4)
     hold = Hold(
         hold_id=hold_id,
@@ -21,9 +46,3 @@ def decode_hold(hold_id: str, state: str) -> tuple[Hold, int]:
         orders=build(load(body), tuple[HeldOrder, ...]),
     )
     return hold, int(at_us)
-
-
-def decode_holds(flat: Sequence[str]) -> tuple[Hold, ...]:
-    """The holds of a hash as a script returns it, ids and states in turn; oldest first."""
-    holds = [decode_hold(hold_id, state)[0] for hold_id, state in zip(flat[::2], flat[1::2], strict=True)]
-    return tuple(sorted(holds, key=lambda hold: hold.sequence))

@@ -26,6 +26,11 @@ class Keys:
         return self._key("gates")
 
     @property
+    def reports(self) -> str:
+        """Hash: ``HOST/PLACE`` of a gate to what it counted and how it is doing (``proxy.store.gate_report``)."""
+        return self._key("reports")
+
+    @property
     def disabled(self) -> str:
         """Hash of guard keys that are off."""
         return self._key("disabled")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
+
+from msgspec import Struct
 
 from proxy.store.ramp import ramp_field, ramp_share
 from rules.facts import AccountRecord, Conditions, Override, Score
@@ -54,8 +57,7 @@ class HoldRequest:
     attempts_window_s: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class View(Struct, frozen=True, kw_only=True):
     """The store's answer, decoded: everything a snapshot is made of, and the policy in force at that moment.
 
     ``policy`` is ``None`` when the store has none, or one this gate cannot read; ``policy_version`` names it still.
@@ -77,13 +79,12 @@ class View:
     conditions: Conditions | None
     record: AccountRecord | None
     attempts: tuple[Attempt, ...] = ()
-    scores: Mapping[str, Score] = field(default_factory=dict)
+    scores: Mapping[str, Score] = {}
     overrides: tuple[Override, ...] = ()
     usual: UsualOrders | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Look(Struct, frozen=True, kw_only=True):
     """The account and its holds a moment later, with what may have come to stop the order since it was held."""
 
     holds: tuple[Hold, ...]
@@ -101,6 +102,15 @@ def controls_for(
     ``fields`` are the store's. A word that this gate does not know may be any state, so it is the strictest. A scope
     that came back without any share of its limits yet is reduce-only.
     """
+    return _controls(tuple(fields.items()), account, bot, tuple(symbols), venue)
+
+
+@lru_cache(maxsize=256)
+def _controls(
+    told: tuple[tuple[str, str], ...], account: str, bot: str, symbols: tuple[str, ...], venue: str
+) -> Controls:
+    """They change by a person's hand or a kill, and are asked for with every order: the very texts are the key."""
+    fields = dict(told)
 
     def share(scope: str) -> Decimal:
         return ramp_share(fields.get(ramp_field(scope)))

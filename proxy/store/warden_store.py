@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -41,12 +42,14 @@ class EpochLost(Exception):
 class Published:
     """What publishing did. ``accepted`` is false when a newer version was there already.
 
-    ``matched`` says of each order taken whether a hold was waiting for it.
+    ``matched`` says of each order taken whether a hold was waiting for it, ``unreported`` whether orders are kept whose
+    bot does not know what became of them.
     """
 
     accepted: bool
     released: int = 0
     matched: tuple[bool, ...] = ()
+    unreported: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,12 @@ class AgedHold:
 
     hold: Hold
     at_us: int
+
+
+def _around(name: str, version: int, as_of: datetime, desk: str) -> tuple[bytes, bytes]:
+    """What stands before and after a document's body in its record of the audit."""
+    tail = dump({"desk": desk, "id": f"{name}@{version}", "kind": "document", "name": name, "version": str(version)})
+    return b'{"at":' + dump(as_of) + b',"content":', b"," + tail[1:]
 
 
 def _published(reply: Any) -> Published:
@@ -66,6 +75,7 @@ def _published(reply: Any) -> Published:
         accepted=True,
         released=int(reply[2]) if len(reply) > 2 else 0,
         matched=tuple(bool(each) for each in reply[1]),
+        unreported=len(reply) > 3 and bool(reply[3]),
     )
 
 
@@ -73,12 +83,12 @@ class WardenStore:
     """The warden's access to the store of one desk."""
 
     def __init__(self, url: str, desk: str) -> None:
+        self._desk = desk
         self._redis: redis.asyncio.Redis = connect(url, timeout_s=CALM_TIMEOUT_S)
         self._keys = Keys(desk)
         self._publish = Script.named("publish", "convert", "archive")
-        self._event = Script.named("event", "convert")
+        self._event = Script.named("event", "convert", "owners")
         self._settle = Script.named("settle", "convert")
-        self._owners = Script.named("owners")
         self._due = Script.named("due")
         self._share_budget = Script.named("share_budget")
         self._epoch = ""
@@ -147,36 +157,46 @@ class WardenStore:
         )
 
     async def publish_events(
-        self, account: Account, *, conversion: Conversion, resolved: Sequence[str], desk: str
+        self,
+        account: Account,
+        *,
+        conversion: Conversion,
+        resolved: Sequence[str],
+        desk: str,
+        owners: Mapping[str, str] = MappingProxyType({}),
     ) -> Published:
         """Make what the stream told the account's state, and its orders' holds orders, in one step.
 
-        The document goes to the audit as soon as anybody looks at it. Raises ``EpochLost``.
+        ``owners`` says whose orders and trades are: field (``proxy.store.owners``) to bot; they are remembered if the
+        document is accepted. It goes to the audit as soon as anybody looks at it. Raises ``EpochLost``.
         """
-        keys = self._keys
+        keys, name = self._keys, account.name
         return _published(
             await run_script(
                 self._redis,
                 self._event,
-                [keys.account(account.name), keys.holds(account.name), keys.epoch],
-                [*self._document_arguments(account, desk, conversion), *resolved],
+                [
+                    keys.account(name),
+                    keys.holds(name),
+                    keys.epoch,
+                    keys.owners(name),
+                    keys.owners_by_age(name),
+                    keys.unreported(name),
+                ],
+                [
+                    *self._document_arguments(account, desk, conversion),
+                    OWNERS_MAX,
+                    len(owners),
+                    *(part for owner in owners.items() for part in owner),
+                    *resolved,
+                ],
             )
         )
 
     def _document_arguments(self, account: Account, desk: str, conversion: Conversion) -> list[Any]:
         """Epoch, version, body, and what stands before and after the body in its audit record; the conversion."""
-        name = f"account:{account.name}"
-        tail = dump(
-            {
-                "desk": desk,
-                "id": f"{name}@{account.version}",
-                "kind": "document",
-                "name": name,
-                "version": str(account.version),
-            }
-        )
-        head = b'{"at":' + dump(plain(account.as_of)) + b',"content":'
-        return [self._epoch, account.version, dump(plain(account)), head, b"," + tail[1:], dump(plain(conversion))]
+        head, tail = _around(f"account:{account.name}", account.version, account.as_of, desk)
+        return [self._epoch, account.version, dump(account), head, tail, dump(conversion)]
 
     async def publish_markets(self, venue: str, version: str, markets: Mapping[str, Any]) -> None:
         """Publish the venue's prices."""
@@ -217,8 +237,17 @@ class WardenStore:
         return None if version is None else str(version)
 
     async def publish_record(self, record: AccountRecord, memory: bytes | None = None) -> None:
-        """Publish what is remembered of an account, and beside it, when given, what the warden works it out from."""
-        fields = {"version": str(record.version), "body": dump(plain(record)).decode()}
+        """Publish what is remembered of an account, and beside it, when given, what the warden works it out from.
+
+        It goes to the audit as soon as an order is judged on it.
+        """
+        head, tail = _around(f"record:{record.account}", record.version, record.as_of, self._desk)
+        fields = {
+            "version": str(record.version),
+            "body": dump(record).decode(),
+            "head": head.decode(),
+            "tail": tail.decode(),
+        }
         if memory is not None:
             fields["memory"] = memory.decode()
         await self._redis.hset(self._keys.record(record.account), mapping=fields)  # type: ignore[arg-type]  # as below
@@ -300,13 +329,6 @@ class WardenStore:
         ]
         if gone:
             await self._redis.hdel(key, *map(unreported_field, gone))
-
-    async def remember_owners(self, account: str, owners: Mapping[str, str]) -> None:
-        """Remember whose orders and trades are: field (``proxy.store.owners``) to bot."""
-        if owners:
-            pairs = [part for owner in owners.items() for part in owner]
-            keys = [self._keys.owners(account), self._keys.owners_by_age(account)]
-            await run_script(self._redis, self._owners, keys, [OWNERS_MAX, *pairs])
 
     async def take_timers(self, account: str, *, held: Iterable[DeadManTimer], most: int) -> tuple[DeadManTimer, ...]:
         """Dead-man timers that ran out, at most ``most``, for this warden to run; those ``held`` stay with it."""

@@ -85,7 +85,7 @@ def add_arguments(subparsers: "argparse._SubParsersAction[argparse.ArgumentParse
             metavar="PUBLIC_KEY_FILE",
             help="the bot signs with its own Ed25519 key; the file holds the public half (PEM)",
         )
-    for action in (issue, listing, rotate):
+    for action in (issue, listing, rotate, disable, enable):
         action.add_argument("--json", action="store_true", help="print JSON")
     for action in (*exchange, issue, listing, disable, enable, rotate, watchdog):
         action.add_argument("--passphrase-file", type=Path, help="a file only you can read")
@@ -140,7 +140,7 @@ def _add_exchange(args: argparse.Namespace, terminal: Terminal) -> None:
     api_key = args.api_key or terminal.environment.get("PERPGUARD_API_KEY", "")
     if not api_key:
         raise InvalidField("api_key", "given as --api-key or PERPGUARD_API_KEY")
-    api_secret = _read_secret(terminal, "PERPGUARD_API_SECRET", "Exchange API secret: ")
+    api_secret = read_secret(terminal, "PERPGUARD_API_SECRET", "Exchange API secret: ")
     now = terminal.now()
     candidate = new_exchange_key(
         account=args.account, venue=args.venue, api_key=api_key, api_secret=api_secret, now=now
@@ -164,7 +164,7 @@ def _set_master(args: argparse.Namespace, terminal: Terminal) -> None:
         print(f"account={args.account} master=none", file=terminal.stdout)
         return
     api_key = args.api_key or terminal.environment.get("PERPGUARD_API_KEY", "")
-    api_secret = _read_secret(terminal, "PERPGUARD_API_SECRET", "Exchange API secret: ")
+    api_secret = read_secret(terminal, "PERPGUARD_API_SECRET", "Exchange API secret: ")
     kept = new_master_key(api_key=api_key, api_secret=api_secret, email=args.email or "")
     vault.set_master(args.account, kept)
     print(f"account={args.account} master={shortened(kept.api_key)}", file=terminal.stdout)
@@ -190,17 +190,17 @@ def _rotate(args: argparse.Namespace, terminal: Terminal) -> None:
 
 
 def _disable(args: argparse.Namespace, terminal: Terminal) -> None:
-    _show_state(_open(args, terminal).disable(args.key, terminal.now()), terminal)
+    _show_state(_open(args, terminal).disable(args.key, terminal.now()), args, terminal)
 
 
 def _enable(args: argparse.Namespace, terminal: Terminal) -> None:
-    _show_state(_open(args, terminal).enable(args.key, terminal.now()), terminal)
+    _show_state(_open(args, terminal).enable(args.key, terminal.now()), args, terminal)
 
 
 def _watchdog(args: argparse.Namespace, terminal: Terminal) -> None:
     vault = _open(args, terminal)
     if args.keep:
-        vault.keep_watchdog_secret(_read_secret(terminal, "PERPGUARD_WATCHDOG_SECRET", "The watchdog's secret: "))
+        vault.keep_watchdog_secret(read_secret(terminal, "PERPGUARD_WATCHDOG_SECRET", "The watchdog's secret: "))
         print("watchdog secret kept", file=terminal.stdout)
         return
     print(f"secret={vault.pair_watchdog().reveal()}", file=terminal.stdout)
@@ -263,7 +263,8 @@ def _ask_twice(ask: Callable[[str], str], question: str) -> str:
     return answer.reveal()
 
 
-def _read_secret(terminal: Terminal, variable: str, question: str) -> Secret:
+def read_secret(terminal: Terminal, variable: str, question: str) -> Secret:
+    """A secret from the environment's ``variable``, else asked for where somebody is there, else from the pipe."""
     if terminal.environment.get(variable):
         return Secret(terminal.environment[variable].strip())
     if terminal.prompt is not None:
@@ -306,7 +307,10 @@ def _show_key(issued: GuardKey, args: argparse.Namespace, terminal: Terminal) ->
     print("The bot signs with the private half of the key pair it keeps.", file=terminal.stderr)
 
 
-def _show_state(changed: GuardKey, terminal: Terminal) -> None:
+def _show_state(changed: GuardKey, args: argparse.Namespace, terminal: Terminal) -> None:
+    if args.json:
+        print(json.dumps(_guard_key_row(changed, shortened), ensure_ascii=False), file=terminal.stdout)
+        return
     print(f"key={shortened(changed.key)} bot={changed.bot} state={changed.state.value}", file=terminal.stdout)
 
 

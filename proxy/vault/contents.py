@@ -5,7 +5,17 @@ from datetime import datetime
 
 import msgspec
 
-from proxy.vault.errors import DuplicateAccount, KeyRotated, PublicKeyMissing, UnknownAccount, UnknownKey
+from proxy.vault.channels import CHANNELS_MAX, AlertChannel
+from proxy.vault.errors import (
+    ChannelExists,
+    DuplicateAccount,
+    KeyRotated,
+    PublicKeyMissing,
+    TooManyChannels,
+    UnknownAccount,
+    UnknownChannel,
+    UnknownKey,
+)
 from proxy.vault.keys import ExchangeKey, GuardKey, KeyState, MasterKey, Secret, utc
 from proxy.vault.permissions import Enrolment
 from proxy.vault.signing_keys import SigningKey
@@ -17,6 +27,7 @@ class Contents:
 
     `revision` counts changes, so that going back is noticed. Vaults from before certificates have no signing keys.
     ``watchdog_secret`` is what guard and watchdogs know each other by; ``None`` where there never was a watchdog.
+    ``alert_secret`` signs the links that acknowledge alerts; ``None`` where there never was a channel.
     """
 
     revision: int = 0
@@ -24,6 +35,8 @@ class Contents:
     guard_keys: dict[str, GuardKey] = field(default_factory=dict, repr=False)
     signing_keys: tuple[SigningKey, ...] = ()
     watchdog_secret: Secret | None = field(default=None, repr=False)
+    alert_channels: tuple[AlertChannel, ...] = ()
+    alert_secret: Secret | None = field(default=None, repr=False)
 
     @property
     def signing_key(self) -> SigningKey | None:
@@ -64,6 +77,26 @@ class Contents:
     def with_watchdog_secret(self, secret: Secret) -> "Contents":
         """What guard and watchdogs know each other by; one that is there is replaced."""
         return replace(self, revision=self.revision + 1, watchdog_secret=secret)
+
+    def with_alert_channel(self, added: AlertChannel, secret: Secret) -> "Contents":
+        """One more channel for alerts. ``secret`` signs their links, unless another one does already."""
+        if any(each.name == added.name for each in self.alert_channels):
+            raise ChannelExists(added.name)
+        if len(self.alert_channels) >= CHANNELS_MAX:
+            raise TooManyChannels(CHANNELS_MAX)
+        return replace(
+            self,
+            revision=self.revision + 1,
+            alert_channels=(*self.alert_channels, added),
+            alert_secret=self.alert_secret or secret,
+        )
+
+    def without_alert_channel(self, name: str) -> "Contents":
+        """Send no alerts there any more."""
+        left = tuple(each for each in self.alert_channels if each.name != name)
+        if len(left) == len(self.alert_channels):
+            raise UnknownChannel(name)
+        return replace(self, revision=self.revision + 1, alert_channels=left)
 
     def with_key_disabled(self, key: str, now: datetime) -> "Contents":
         """Refuse this key. Never fails on a known key: stopping must be possible from every state."""

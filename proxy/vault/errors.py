@@ -134,3 +134,24 @@ class SigningKeyRetired(VaultError):
     def __init__(self, key_id: str) -> None:
         super().__init__(f"signing key {key_id} was replaced; it signs nothing any more")
         self.key_id = key_id
+
+
+class ChannelExists(VaultError):
+    """There is an alert channel of this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is a channel {name} already; remove it first")
+
+
+class UnknownChannel(VaultError):
+    """There is no alert channel of this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no channel {name}")
+
+
+class TooManyChannels(VaultError):
+    """No more alert channels are kept."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"there are {most} channels already")

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from proxy.vault.channels import AlertChannel, new_channel
 from proxy.vault.contents import Contents, decode, encode
 from proxy.vault.errors import PassphraseRefused, UnknownAccount, VaultCorrupt, VaultExists, WrongPassphrase
 from proxy.vault.files import Stamp, VaultFile
@@ -124,6 +125,25 @@ class Vault:
         """Keep the secret that the guard's vault gave out. InvalidField."""
         checked = checked_watchdog_secret(secret)
         self._change(lambda contents: contents.with_watchdog_secret(checked))
+
+    def alert_channels(self) -> tuple[AlertChannel, ...]:
+        """Where alerts go, in the order they were added."""
+        return self._contents.alert_channels
+
+    @property
+    def alert_secret(self) -> Secret | None:
+        """What signs the links that acknowledge alerts, ``None`` where there never was a channel."""
+        return self._contents.alert_secret
+
+    def add_alert_channel(self, *, name: str, url: Secret, now: datetime) -> AlertChannel:
+        """Send alerts there too. ChannelExists, TooManyChannels, InvalidField."""
+        added, secret = new_channel(name=name, url=url, now=now), Secret(random_text())
+        self._change(lambda contents: contents.with_alert_channel(added, secret))
+        return added
+
+    def remove_alert_channel(self, name: str) -> None:
+        """Send no alerts there any more. UnknownChannel."""
+        self._change(lambda contents: contents.without_alert_channel(name))
 
     def issue(self, *, bot: str, account: str, label: str, now: datetime, public_key: str | None = None) -> GuardKey:
         """A new guard key for a bot, HMAC or of an Ed25519 public key (PEM). UnknownAccount, InvalidField."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
+from proxy.console import operations
 from proxy.console.answers import Json, Refusal
 from proxy.console.bodies import read_json
+from proxy.console.routing import add
 from proxy.watchdog.beat import SealBroken
 from proxy.watchdog.heart import Heart
 
@@ -22,5 +24,5 @@ def watchdog_routes(heart: Heart) -> APIRouter:
             raise Refusal(401, "UNAUTHENTICATED", "that is not a call of one of our watchdogs") from None
 
     routes = APIRouter()
-    routes.add_api_route("/watchdog", ask, methods=["POST"])
+    add(routes, "/watchdog", ask, method="POST", role=None, **operations.WATCHDOG)
     return routes

@@ -58,7 +58,7 @@ window_s = 60
             return None
         if not reaches_back(snapshot, self.window_s):
             return self.unknown(f"all that the bot was refused within {self.window_s} s")
-        if not snapshot.attempts:
+        if all(attempt.refused_at_size is None for attempt in snapshot.attempts):
             return None
         named, together = self._tightest(order, attempts_within(snapshot, self.window_s))
         if together <= named:

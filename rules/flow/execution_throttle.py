@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
-from rules.attempts import MARGIN_S, attempts_within, like, reaches_back
+from rules.ages import seconds
+from rules.attempts import MARGIN_S, reaches_back
 from rules.decision import Breach
 from rules.exposure import held_order
 from rules.model import Command, TradingState
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting
-from rules.snapshot import Snapshot
+from rules.snapshot import HeldOrder, Snapshot
 
 EXECUTIONS_MAX: Final = 150
 """Well below what is remembered of a bot, so that refusals between its entries cannot hide the count."""
@@ -61,8 +62,7 @@ window_s = 60
         order = held_order(command, snapshot)
         if order is None:
             return None
-        earlier = attempts_within(snapshot, self.window_s)
-        count = sum([len(like(order, attempt)) for attempt in earlier if not attempt.refused])
+        count = self._tried(order, snapshot)
         if count < self.executions:
             if reaches_back(snapshot, self.window_s):
                 return None
@@ -75,3 +75,13 @@ window_s = 60
             advice="reduce-only orders and cancels pass; a named person must let the bot go on",
             stops_bot=TradingState.HALTED,
         )
+
+    def _tried(self, order: HeldOrder, snapshot: Snapshot) -> int:
+        """``like`` and ``attempts_within``, written out: a busy bot comes with hundreds of attempts."""
+        since, symbol, side, count = snapshot.now - seconds(self.window_s), order.symbol, order.side, 0
+        for attempt in snapshot.attempts:
+            if attempt.at >= since and not attempt.refused:
+                for each in attempt.orders:
+                    if each.symbol == symbol and each.side is side:
+                        count += 1
+        return count

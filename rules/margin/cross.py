@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from rules.book import Exposure, account_book
-from rules.exposure import worst_case
 from rules.instrument import MarginTier
 from rules.margin.isolated import isolated_backing, set_aside
 from rules.margin.known import MarginUnknown, account_of, mode_of, tiers_of
@@ -137,7 +136,7 @@ def _across_tiers(order: HeldOrder, backing: Decimal, account: Account, snapshot
     losing, legs, required = ZERO, list[Carried](), ZERO
     # Of the other symbols most are as the last order found them; they are kept with the account.
     carried: dict[str, tuple[Exposure, Moving, tuple[Carried, ...]]] = snapshot.standing("carried", lambda _: {})
-    for symbol, exposure in worst_case(snapshot, (order,)).items():
+    for symbol, exposure in account_book(snapshot).every_after(order).items():
         known = carried.get(symbol)
         if known is not None and known[0] is exposure and symbol != order.symbol:
             _, moving, parts = known

@@ -13,6 +13,8 @@ from rules.model import ONE, ZERO
 ANY: Final = Decimal("Infinity")
 """As far as there is: a leg that leaves its tier nowhere."""
 
+_NO_FLOOR: Final = -ANY
+
 _SURELY: Final = Decimal("0.999999")
 """A move is a quotient, which may be rounded up: what comes this near to a bound is not taken to be within it."""
 
@@ -44,20 +46,17 @@ class Carried(NamedTuple):
 
     @staticmethod
     def at(notional: Decimal, growing: bool, tiers: tuple[MarginTier, ...], moved_to: Decimal) -> Carried:
-        """The leg in the tier of the notional that it has ``moved_to``."""
+        """The leg in the tier of the notional that it has ``moved_to``, its own one as things stand."""
         place = tier_place(moved_to, tiers)
         tier = tiers[place]
         kept = notional * tier.maintenance_rate
-        return Carried(
-            notional=notional,
-            growing=growing,
-            tiers=tiers,
-            floor=tier.notional_floor if place else -ANY,
-            ceiling=tiers[place + 1].notional_floor if place + 1 < len(tiers) else ANY,
-            required=kept - tier.maintenance_amount,
-            slope=kept if growing else -kept,
-            reach=reach_of(notional, growing, tiers, place) if notional else ANY,
-        )
+        floor = tier.notional_floor if place else _NO_FLOOR
+        ceiling = tiers[place + 1].notional_floor if place + 1 < len(tiers) else ANY
+        # Only of the tier of now is it asked how far the leg stays in it.
+        reach = reach_of(notional, growing, tiers, place) if notional and moved_to is notional else ANY
+        required, slope = kept - tier.maintenance_amount, kept if growing else -kept
+        # Past the constructor of named tuples, which is Python code.
+        return tuple.__new__(Carried, (notional, growing, tiers, floor, ceiling, required, slope, reach))
 
 
 def distance_to_liquidation(backing: Decimal, symbols: Sequence[Moving]) -> Decimal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
@@ -61,7 +61,7 @@ repeats = 2
         order = held_order(command, snapshot)
         if order is None or not isinstance(command, PlaceOrder):
             return None
-        sent = len([each for each in self._earlier(snapshot) if _is_same(each, order)])
+        sent = self._sent(order, snapshot)
         if sent < self.repeats:
             return None
         return self.breach(
@@ -73,19 +73,19 @@ repeats = 2
             f"or wait {self.window_s} s",
         )
 
-    def _earlier(self, snapshot: Snapshot) -> Iterator[HeldOrder]:
-        """Every order the bot has sent within the window, and those of it that are still under way."""
-        since = snapshot.now - seconds(self.window_s)
-        seen = set()
-        for attempt in snapshot.attempts:
-            if attempt.refused:
-                seen.add(attempt.hold_id)
-            elif attempt.at >= since:
-                seen.add(attempt.hold_id)
-                yield from attempt.orders
-        for hold in snapshot.holds:
-            if hold.bot == snapshot.bot and hold.hold_id not in seen:
-                yield from hold.orders
+    def _sent(self, order: HeldOrder, snapshot: Snapshot) -> int:
+        """How often the bot has sent this order within the window, and before it where that is still under way."""
+        since, quantity = snapshot.now - seconds(self.window_s), order.quantity
+        lately = [attempt for attempt in snapshot.attempts if not attempt.refused and attempt.at >= since]
+        # Most differ in their quantity: a busy bot comes with hundreds of attempts.
+        same = [
+            each for attempt in lately for each in attempt.orders if each.quantity == quantity and _is_same(each, order)
+        ]
+        own = [hold for hold in snapshot.holds if hold.bot == snapshot.bot]
+        if own:
+            seen = {attempt.hold_id for attempt in snapshot.attempts if attempt.refused or attempt.at >= since}
+            same += [each for hold in own if hold.hold_id not in seen for each in hold.orders if _is_same(each, order)]
+        return len(same)
 
 
 def _is_same(earlier: HeldOrder, order: HeldOrder) -> bool:

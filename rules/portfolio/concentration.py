@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
-from rules.decision import Breach
-from rules.exposure import exposure_after, gross_notional, held_order
+from rules.decision import Breach, Use
+from rules.exposure import exposure_after, gross_notional, held_order, worst_case
 from rules.model import ZERO, Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
 from rules.snapshot import Snapshot
@@ -79,6 +79,19 @@ equity_max = 2
         if symbol <= limit or gross_notional(snapshot, order) <= self.gross_min:
             return None
         return self._breach(order.symbol, symbol, limit)
+
+    def uses(self, snapshot: Snapshot) -> tuple[Use, ...]:
+        """Every symbol's part as it stands; the share of a full book only where the book is large enough for it."""
+        if snapshot.account is None:
+            return ()
+        exposures, balance = worst_case(snapshot), max(ZERO, snapshot.account.margin_balance)
+        gross = sum((each.gross_notional for each in exposures.values()), ZERO)
+        limits = [] if self.equity_max is None else [self.equity_max * balance]
+        if self.share_max is not None and self.full_book is not None and gross > self.gross_min:
+            limits.append(self.share_max * self.full_book * balance)
+        if not limits:
+            return ()
+        return tuple(self.used(each.gross_notional, min(limits), symbol=each.symbol) for each in exposures.values())
 
     def _breach(self, symbol: str, observed: Decimal, limit: Decimal) -> Breach:
         return self.breach(

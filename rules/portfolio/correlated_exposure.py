@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Final
 
 from rules.ages import seconds
 from rules.book import Exposure, account_book
-from rules.decision import Breach, Measure
+from rules.decision import Breach, Measure, Use
 from rules.exposure import gross_notional, held_order, worst_case
 from rules.facts import Conditions
 from rules.model import ZERO, Command
@@ -153,6 +153,22 @@ memes = 5000
         if age is None:
             return (said,)
         return said, self.measured("correlations_age", f"{age.total_seconds():.0f}", "s")
+
+    def uses(self, snapshot: Snapshot) -> tuple[Use, ...]:
+        """The correlated exposure as it stands, of the account and of every cluster that has something on."""
+        if snapshot.account is None:
+            return ()
+        exposures, live = worst_case(snapshot), self._live(snapshot, _age(snapshot))
+        caps = {
+            name: (symbols, limit)
+            for symbol in exposures
+            for name, symbols, limit in self._caps(symbol, snapshot.account.margin_balance)
+        }
+        return tuple(
+            self.used(self.squared(counted, *live).sqrt(), limit, name=name)
+            for name, (symbols, limit) in caps.items()
+            if (counted := [each for each in exposures.values() if symbols is None or each.symbol in symbols])
+        )
 
     def squared(
         self,

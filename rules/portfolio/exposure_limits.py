@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Annotated, ClassVar
 
 from rules.book import Exposure
-from rules.decision import Breach
+from rules.decision import Breach, Use
 from rules.exposure import gross_notional, held_order, worst_case
 from rules.model import ZERO, Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show
@@ -86,6 +86,20 @@ net_notional = 250000
             if (observed := measured(worst_case(snapshot, (order,)).values())) > limit:
                 return self._breach(name, observed, limit)
         return None
+
+    def uses(self, snapshot: Snapshot) -> tuple[Use, ...]:
+        """All three as they stand, where they are capped."""
+        if snapshot.account is None:
+            return ()
+        exposures, balance = worst_case(snapshot).values(), snapshot.account.margin_balance
+        gross = sum((each.gross_notional for each in exposures), ZERO)
+        same = _cap(self.same_direction_notional, self.same_direction_equity, balance)
+        measured = (
+            ("gross", gross, _cap(self.gross_notional, self.gross_equity, balance)),
+            ("same direction", _same_direction(exposures), same),
+            ("net", _net(exposures), _cap(self.net_notional, self.net_equity, balance)),
+        )
+        return tuple(self.used(observed, limit, name=name) for name, observed, limit in measured if limit is not None)
 
     def _breach(self, name: str, observed: Decimal, limit: Decimal) -> Breach:
         return self.breach(

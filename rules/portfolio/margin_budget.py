@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
-from rules.decision import Breach
+from rules.decision import Breach, Use
 from rules.model import ZERO, Command
 from rules.rule import Looser, Rule, Setting, show
 from rules.share import own_book, own_order, own_pnl
@@ -68,3 +68,11 @@ leverage = 3
             observed=show(gross),
             limit=show(self.leverage * left),
         )
+
+    def uses(self, snapshot: Snapshot) -> tuple[Use, ...]:
+        """What the bot's own book carries of what is left of its budget, while its shares are known."""
+        account = snapshot.account
+        if account is None or (account.positions and not account.shares):
+            return ()
+        gross = sum((each.gross_notional for each in own_book(snapshot).every().values()), ZERO)
+        return (self.used(gross, self.leverage * max(ZERO, self.limit + min(ZERO, own_pnl(snapshot)))),)

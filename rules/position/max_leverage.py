@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
-from rules.decision import Breach
-from rules.exposure import gross_notional, held_order
-from rules.model import Command, SetLeverage
+from rules.decision import Breach, Use
+from rules.exposure import gross_notional, held_order, worst_case
+from rules.model import ZERO, Command, SetLeverage
 from rules.rule import Looser, Rule, Setting, show
 from rules.snapshot import Snapshot
 
@@ -66,3 +66,13 @@ limit = 3
             observed=observed,
             limit=f"{self.limit:f}",
         )
+
+    def uses(self, snapshot: Snapshot) -> tuple[Use, ...]:
+        """The leverage as it stands; in quote currency, against nothing, when no balance is left to divide by."""
+        if snapshot.account is None:
+            return ()
+        gross = sum((each.gross_notional for each in worst_case(snapshot).values()), ZERO)
+        balance = snapshot.account.margin_balance
+        if balance <= 0:
+            return (self.used(gross, ZERO),)
+        return (self.used(gross / balance, self.limit, unit="x"),)

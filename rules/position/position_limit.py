@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
 from rules.book import Exposure
-from rules.decision import Breach
-from rules.exposure import exposure_after, held_order
+from rules.decision import Breach, Use
+from rules.exposure import exposure_after, held_order, worst_case
 from rules.fresh import fresh_condition
 from rules.model import Command
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show, show_exact
@@ -88,6 +88,29 @@ limit_daily_volume = 0.001
             return self._breach(order.symbol, "net ", show(net), show(self.limit_net_notional))
         return self._of_the_market(exposure, snapshot)
 
+    def uses(self, snapshot: Snapshot) -> tuple[Use, ...]:
+        """Every symbol with a worst case, against every limit of it that is set and can be said."""
+        if snapshot.account is None:
+            return ()
+        return tuple(use for each in worst_case(snapshot).values() for use in self._uses(each, snapshot))
+
+    def _uses(self, exposure: Exposure, snapshot: Snapshot) -> Iterator[Use]:
+        known = fresh_condition(exposure.symbol, snapshot, self.facts_age_max_s)
+        interest = known.open_interest if known is not None else None
+        volume = known.daily_volume if known is not None else None
+        long, short, quantity = exposure.long_notional, exposure.short_notional, exposure.quantity_max
+        for name, observed, limit, unit in (
+            ("quantity", quantity, self.limit_quantity, "base"),
+            ("", max(long, short), self.limit_notional, ""),
+            ("long", long, self.limit_long_notional, ""),
+            ("short", short, self.limit_short_notional, ""),
+            ("net", _net(exposure), self.limit_net_notional, ""),
+            ("open interest", quantity, _share(self.limit_open_interest, interest), "base"),
+            ("daily volume", quantity, _share(self.limit_daily_volume, volume), "base"),
+        ):
+            if limit is not None:
+                yield self.used(observed, limit, name=name, symbol=exposure.symbol, unit=unit)
+
     def _of_the_market(self, exposure: Exposure, snapshot: Snapshot) -> Breach | None:
         if self.limit_open_interest is None and self.limit_daily_volume is None:
             return None
@@ -114,6 +137,10 @@ limit_daily_volume = 0.001
         return self.breach(
             "POSITION_ABOVE_LIMIT", f"{symbol} {words}position could reach {observed}", observed=observed, limit=limit
         )
+
+
+def _share(fraction: Decimal | None, whole: Decimal | None) -> Decimal | None:
+    return None if fraction is None or whole is None else fraction * whole
 
 
 def _net(exposure: Exposure) -> Decimal:

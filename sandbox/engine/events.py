@@ -36,6 +36,7 @@ class Cause(StrEnum):
     MARGIN_MODE = "MARGIN_MODE"
     INSURANCE_CLEAR = "INSURANCE_CLEAR"
     ADJUSTMENT = "ADJUSTMENT"
+    TRANSFER = "TRANSFER"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

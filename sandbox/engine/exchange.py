@@ -20,6 +20,7 @@ INSURANCE_FUND = Decimal(1_000_000)
 _MONEY = Decimal("1e-8")
 # Whoever books these tells of them, together with the leg that changed.
 _TOLD_WITH_A_LEG = (IncomeKind.REALIZED_PNL, IncomeKind.COMMISSION, IncomeKind.FUNDING)
+_CAUSES = {IncomeKind.INSURANCE_CLEAR: Cause.INSURANCE_CLEAR, IncomeKind.TRANSFER: Cause.TRANSFER}
 
 
 class Exchange:
@@ -76,6 +77,10 @@ class Exchange:
         self.deposited += balance - self.insurance_fund
         self.insurance_fund = balance
 
+    def transfer(self, account: Account, amount: Decimal) -> None:
+        """Pay quote currency into an account, or out of it (negative), whatever it is needed for."""
+        self.deposited += self.pay(account, IncomeKind.TRANSFER, "", amount)
+
     def market(self, symbol: str) -> Market:
         """The market of `symbol`; `Rejected(UNKNOWN_SYMBOL)` when it is not listed."""
         market = self.markets.get(symbol)
@@ -106,6 +111,5 @@ class Exchange:
                 )
             )
             if kind not in _TOLD_WITH_A_LEG:
-                cause = Cause.INSURANCE_CLEAR if kind is IncomeKind.INSURANCE_CLEAR else Cause.ADJUSTMENT
-                self.events.account_changed(self.now_ms, account, cause, change=booked)
+                self.events.account_changed(self.now_ms, account, _CAUSES.get(kind, Cause.ADJUSTMENT), change=booked)
         return booked

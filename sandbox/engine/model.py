@@ -93,6 +93,7 @@ class IncomeKind(StrEnum):
     COMMISSION = "COMMISSION"
     FUNDING = "FUNDING"
     INSURANCE_CLEAR = "INSURANCE_CLEAR"
+    TRANSFER = "TRANSFER"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from bench.kill import ORDERS, POSITIONS, measure, table
+from bench.kill import Book, measure, table
 
 
 @pytest.mark.full
 async def test_one_account_is_filled_killed_and_told_of() -> None:
-    report = await measure(1, 0, "20")
-    printed = table(report, 0)
+    book = Book(positions=4, orders=9)
+    report = await measure(1, 0, book)
+    printed = table(report, 0, book)
     assert report.flat, printed
-    assert f"{ORDERS} orders cancelled, {POSITIONS} positions closed" in printed
+    assert "9 orders cancelled, 4 positions closed" in printed
     assert "| no position left | " in printed and "UTC" in printed

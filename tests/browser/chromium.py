@@ -42,7 +42,9 @@ class Tab:
         async for raw in self._socket:
             message = json.loads(raw)
             if "id" in message:
-                self._answers.pop(message["id"]).set_result(message)
+                answer = self._answers.pop(message["id"])
+                if not answer.done():  # Whoever asked may have given up.
+                    answer.set_result(message)
             else:
                 self.events.append(message)
 
@@ -54,7 +56,8 @@ class Tab:
         if self.session:
             command["sessionId"] = self.session
         await self._socket.send(json.dumps(command))
-        message = await asyncio.wait_for(answer, 20)
+        async with asyncio.timeout(20):
+            message = await answer
         assert "error" not in message, message
         result: dict[str, Any] = message["result"]
         return result

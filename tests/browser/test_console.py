@@ -9,17 +9,19 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import uvicorn
-from pydantic import SecretStr
+from fastapi import FastAPI
 
-from proxy.console.app import create_console
-from tests.proxy.console.desk_double import TOKEN, DeskDouble, a_desk, an_account
+from tests.proxy.console.desk_double import DeskDouble, a_desk, an_account
+from tests.support.people import PASSWORD, a_console
 
 websockets = pytest.importorskip("websockets", reason="drives Chromium over a WebSocket")
 from tests.browser.chromium import Tab, open_tab  # noqa: E402 - needs the package above
+from tests.browser.signing_in import sign_in  # noqa: E402
 
 pytestmark = [
     pytest.mark.full,
@@ -66,11 +68,14 @@ class LiveDesk(DeskDouble):
 
 @asynccontextmanager
 async def serving(plane: DeskDouble) -> AsyncIterator[str]:
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_console(plane, plane, token=SecretStr(TOKEN)), host="127.0.0.1", port=0, log_level="error"
-        )
-    )
+    with TemporaryDirectory() as data_dir:
+        async with answering(a_console(plane, Path(data_dir))) as url:
+            yield url
+
+
+@asynccontextmanager
+async def answering(app: FastAPI) -> AsyncIterator[str]:
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(server.serve())
         while not server.started:
@@ -79,15 +84,6 @@ async def serving(plane: DeskDouble) -> AsyncIterator[str]:
             yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
         finally:
             server.should_exit = True
-
-
-async def sign_in(tab: Tab, url: str, name: str = "Ada Lovelace") -> None:
-    await tab.do("Page.navigate", url=url)
-    await tab.until("document.querySelector('input[name=token]')")
-    await tab.fill("input[name=name]", name)
-    await tab.fill("input[name=token]", TOKEN)
-    await tab.click("form button")
-    await tab.until("document.querySelector('#hold') && window.htmx")
 
 
 def shots(tmp_path: Path) -> Path:
@@ -177,7 +173,7 @@ async def ask(tab: Tab, form: str, **texts: str) -> None:
 
 async def test_one_person_asks_and_another_approves_in_the_dark(tmp_path: Path) -> None:
     desk = LiveDesk()
-    typed = {"reason": "the feed is repaired", "typed": "desk", "token": TOKEN}
+    typed = {"reason": "the feed is repaired", "typed": "desk", "proof": PASSWORD}
     async with (
         serving(desk) as url,
         open_tab(tmp_path / "ada") as tab,
@@ -190,7 +186,7 @@ async def test_one_person_asks_and_another_approves_in_the_dark(tmp_path: Path) 
         await ask(tab, "ask-form", name="Ada Lovelace", policy="a1b2c3d4e5f60718", **typed)
         await tab.until("document.querySelector('#ask-answer').innerText.includes('is asked for')")
         await tab.until("document.querySelector('#rearming .countdown')?.innerText.includes('15 min')")
-        assert await tab.evaluate("document.querySelector('#ask-form input[name=token]').value") == ""
+        assert await tab.evaluate("document.querySelector('#ask-form input[name=proof]').value") == ""
         await tab.photograph(shots(tmp_path) / "rearm-dark.png")
 
         await other.screen(390, 844, phone=True)

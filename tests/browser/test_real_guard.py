@@ -12,10 +12,13 @@ import pytest
 
 from proxy.demo.bot import connect
 from proxy.demo.world import World
+from proxy.people.roles import Role
 
 websockets = pytest.importorskip("websockets", reason="drives Chromium over a WebSocket")
 from tests.browser.chromium import Tab, open_tab  # noqa: E402 - needs the package above
+from tests.browser.signing_in import sign_in  # noqa: E402
 from tests.browser.test_console import shots  # noqa: E402
+from tests.support.people import person_at  # noqa: E402
 from tests.support.rearming import QUICK, come_back  # noqa: E402
 from tests.support.worlds import until_async  # noqa: E402
 
@@ -40,11 +43,9 @@ async def test_holding_the_button_ends_flat_and_rearming_lets_the_bot_trade_agai
 
         async with open_tab(tmp_path / "profile") as tab:
             await tab.screen(1360, 900)
-            await tab.do("Page.navigate", url=world.places.console)
-            await tab.until("document.querySelector('input[name=token]')")
-            await tab.fill("input[name=name]", "Grace Hopper")
-            await tab.fill("input[name=token]", world.control_token.reveal())
-            await tab.click("form button")
+            password = person_at(world, "Grace Hopper")
+            person_at(world, "Ada Lovelace", Role.RISK)
+            await sign_in(tab, world.places.console, "Grace Hopper", password)
             await tab.until("document.querySelector('#desk')?.innerText.includes('BTCUSDT')")
             await tab.until("document.querySelector('#blocked-rows').innerText.includes('ORDER_VALUE_ABOVE_LIMIT')")
 
@@ -78,7 +79,7 @@ async def check_certificate(tab: Tab, world: World, folder: Path) -> None:
     await tab.photograph(folder / "certificate.png")
 
     await tab.do("Emulation.setEmulatedMedia", media="print")
-    assert await tab.evaluate("getComputedStyle(document.querySelector('.bar')).display") == "none"
+    assert await tab.evaluate("getComputedStyle(document.querySelector('.rail')).display") == "none"
     assert await tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     await tab.do("Emulation.setEmulatedMedia", media="")
     paper = base64.b64decode((await tab.do("Page.printToPDF", printBackground=True))["data"])

@@ -14,7 +14,9 @@ from proxy.demo.world import World
 
 websockets = pytest.importorskip("websockets", reason="drives Chromium over a WebSocket")
 from tests.browser.chromium import Tab, open_tab  # noqa: E402 - needs the package above
+from tests.browser.signing_in import sign_in  # noqa: E402
 from tests.browser.test_console import ask, shots  # noqa: E402
+from tests.support.people import PASSWORD, person_at  # noqa: E402
 from tests.support.policies import a_policy, a_rule  # noqa: E402
 
 pytestmark = [
@@ -29,14 +31,9 @@ POLICY = (
 BTC = "BTC/USDT:USDT"
 
 
-async def sign_in(tab: Tab, world: World, name: str) -> None:
+async def come_in(tab: Tab, world: World, name: str) -> None:
     await tab.screen(1360, 1000)
-    await tab.do("Page.navigate", url=world.places.console)
-    await tab.until("document.querySelector('input[name=token]')")
-    await tab.fill("input[name=name]", name)
-    await tab.fill("input[name=token]", world.control_token.reveal())
-    await tab.click("form button")
-    await tab.until("document.querySelector('#hold') && window.htmx")
+    await sign_in(tab, world.places.console, name, person_at(world, name))
 
 
 async def test_press_flat_two_people_reduce_only_ramp_and_whole_again(tmp_path: Path) -> None:
@@ -47,13 +44,13 @@ async def test_press_flat_two_people_reduce_only_ramp_and_whole_again(tmp_path: 
         bot.load_markets()
         bot.create_order(BTC, "market", "buy", 0.04)
         async with open_tab(tmp_path / "ada") as ada, open_tab(tmp_path / "ben") as ben:
-            await sign_in(ada, world, "Ada Lovelace")
-            await sign_in(ben, world, "Ben Bitdiddle")
+            await come_in(ada, world, "Ada Lovelace")
+            await come_in(ben, world, "Ben Bitdiddle")
             await press_until_flat(ada)
             await ada.do("Page.navigate", url=world.places.console.rstrip("/") + "/rearm")
             await ada.until("document.querySelectorAll('[data-scope=desk] .checks .holds').length >= 7", seconds=40)
             await ada.until("!document.querySelector('[data-scope=desk] .checks .lacks') && window.htmx", seconds=40)
-            typed = {"reason": "looked at the loop", "typed": "desk", "token": world.control_token.reveal()}
+            typed = {"reason": "looked at the loop", "typed": "desk", "proof": PASSWORD}
             digest = await ada.evaluate("document.querySelector('.digest').innerText")
             await ask(ada, "ask-form", name="Ada Lovelace", policy=digest, **typed)
             await ada.until("document.querySelector('#ask-answer').innerText.includes('Somebody else must approve')")

@@ -385,7 +385,8 @@ CANNOT_BE_MET = {
 }
 ABOUT_ONE_DOOR = {
     # Who asks, and how: test_identity, test_trading, test_protocol.
-    *("UNAUTHORISED", "BAD_SIGNATURE", "REPLAYED", "LOGON_KEY_KIND", "TOO_MANY_UNDER_WAY", "OVERSIZED"),
+    *("UNAUTHORISED", "BAD_SIGNATURE", "REPLAYED", "LOGON_KEY_KIND", "TOO_MANY_UNDER_WAY"),
+    "OTHER_BOTS_CONNECTION",
     *("UNKNOWN_ROUTE", "INTERNAL"),
     # Sockets themselves: test_socket, test_relay.
     *("CROSS_SITE", "TOO_MANY_SOCKETS", "UNKNOWN_STREAM", "TOO_MANY_STREAMS", "UNKNOWN_OPERATION"),

@@ -41,8 +41,12 @@ def test_a_losing_bot_may_only_get_out(world: LiveWorld) -> None:
     assert ada.order(BTC, "SELL", f"{held:g}", reduceOnly="true").status_code == 200
     until(lambda: not ada.positions(), "ada is out", 60)
     assert code(ada.order(BTC, "BUY", "0.001")) == "DAILY_LOSS_REACHED", "getting out is no recovery"
-    denied = [each for each in world.export() if "DAILY_LOSS_REACHED" in str(each.get("decisions"))]
-    assert {each["bot"] for record in denied for each in record["snapshot"]["record"]["bots"]} == {"ada"}
+    exported = world.export()
+    denied = [each for each in exported if "DAILY_LOSS_REACHED" in str(each.get("decisions"))]
+    assert {record["snapshot"]["bot"] for record in denied} == {"ada"}
+    documents = {each["id"]: each["content"] for each in exported if each["kind"] == "document"}
+    remembered = [documents[record["snapshot"]["record"]["$ref"]]["bots"] for record in denied]
+    assert all("ada" in {each["bot"] for each in bots} for bots in remembered)
     measures = [each for record in denied for each in record["decisions"][0]["measures"]]
     assert all(float(each["value"]) >= 3 for each in measures if each["name"] == "loss_day")
     assert {"loss_day", "loss_24h"} <= {each["name"] for each in measures}

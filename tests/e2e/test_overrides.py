@@ -44,9 +44,10 @@ def asked_for(world: LiveWorld, **changed: str) -> str:
         "name": ANN,
         "reason": REASON,
     } | changed
-    done = world.command("override", "request", *(word for name, text in given.items() for word in (f"--{name}", text)))
+    words = [word for name, text in given.items() for word in (f"--{name}", text)]
+    done = world.command("override", "request", *words, "--json")
     assert done.returncode == 0, done.stderr
-    return done.stdout.split()[0]
+    return str(json.loads(done.stdout)["id"])
 
 
 def act(world: LiveWorld, action: str, override_id: str, name: str) -> tuple[int, str]:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from proxy.vault.keys import Secret
+from tests.support.people import PASSWORD, link_token, person_at
 from tests.support.policies import a_policy, a_rule
 from tests.support.practice_client import FORM, Bot, fresh_id
 from tests.support.worlds import LiveWorld, children, until
@@ -35,6 +36,8 @@ def canaries(world: LiveWorld) -> dict[str, bytes]:
         "exchange secret": world.exchange_secret.reveal(),
         "control token": world.control_token.reveal(),
         "passphrase": world.environment["PERPGUARD_PASSPHRASE"],
+        "a person's password": PASSWORD,
+        "the first admin's link": link_token(world),
         **{f"guard secret of {name}": key.secret.reveal() for name, key in world.guard_keys.items()},
     }
     return {
@@ -162,10 +165,10 @@ def console_answers(world: LiveWorld) -> dict[str, bytes]:
         )
     with httpx.Client(base_url=base, trust_env=False, timeout=30) as person:
         replies["the sign-in page"] = person.get("/sign-in")
-        replies["a wrong sign-in"] = person.post("/sign-in", data={"name": "Ada", "token": "nonsense"}, headers=origin)
-        signed_in = person.post(
-            "/sign-in", data={"name": "Ada Lovelace", "token": world.control_token.reveal()}, headers=origin
-        )
+        wrong = {"name": "Ada", "password": "nonsense", "code": ""}
+        replies["a wrong sign-in"] = person.post("/sign-in", data=wrong, headers=origin)
+        right = wrong | {"name": "Ada Lovelace", "password": person_at(world, "Ada Lovelace")}
+        signed_in = person.post("/sign-in", data=right, headers=origin)
         assert signed_in.status_code == 303, signed_in.text
         replies["a sign-in"] = signed_in
         pages: Mapping[str, httpx.Response] = {

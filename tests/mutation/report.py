@@ -22,7 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from bench.latency import machine
+from bench.machine import machine
 from tests.mutation.ask import AT_ONCE
 
 RESULTS: Final = Path("mutants")

@@ -25,11 +25,25 @@ def test_the_command_is_found_whatever_stands_around_it(given, command):
     assert _command_in(given) == command
 
 
-def test_a_kill_is_understood_before_anything_heavy_is_loaded():
+NOT_A_PROCESS_S = {"ccxt", "sqlalchemy", "alembic", "fastapi", "apprise", "numpy", "polars", "rules.catalog"}
+
+
+def loaded(*words: str) -> set[str]:
+    """The modules there are when this command line has been understood."""
     text = (
-        "import sys\nfrom proxy.cli import _kill_parser\n"
-        "_kill_parser().parse_args(['kill', '--by', 'ann', '--reason', 'a drill of ours'])\n"
-        "print(' '.join(sys.modules))"
+        "import sys\nfrom proxy.cli import _parser_for\n"
+        f"_parser_for({words[0]!r}).parse_args({list(words)!r})\nprint(' '.join(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
-    assert HEAVY & set(done.stdout.split()) == set()
+    return set(done.stdout.split())
+
+
+def test_a_kill_is_understood_before_anything_heavy_is_loaded():
+    assert HEAVY & loaded("kill", "--by", "ann", "--reason", "a drill of ours") == set()
+
+
+@pytest.mark.parametrize(
+    "words", [("up",), ("gate", "--fd", "3"), ("warden", "--fd", "3"), ("watchdog",)], ids=lambda words: words[0]
+)
+def test_a_process_does_not_carry_what_other_commands_load(words):
+    assert NOT_A_PROCESS_S & loaded(*words) == set()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from proxy.audit.commands import archive_path
+from proxy.audit.place import archive_place
 from proxy.hearing import Hearing, remember_symbols
 from proxy.pieces.desk import DeskPieces
 from proxy.signals.attention import SEEN_S, Attention
@@ -46,7 +46,7 @@ async def remembered(data_dir: Path, account: str, now: datetime) -> tuple[str, 
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
     desk = Desk()
-    desk.write(archive_path(tmp_path), desk.day())
+    desk.write(archive_place(tmp_path), desk.day())
     return tmp_path
 
 
@@ -67,7 +67,7 @@ async def test_an_archive_that_cannot_be_read_is_said_and_stops_nothing(
 
 
 async def test_a_damaged_archive_is_said_and_stops_nothing(data_dir: Path, caplog: pytest.LogCaptureFixture):
-    connection = sqlite3.connect(archive_path(data_dir))
+    connection = sqlite3.connect(archive_place(data_dir).database)
     connection.execute("DROP TABLE judgements")
     connection.commit()
     connection.close()
@@ -82,7 +82,7 @@ class Deaf:
         self.attention = Attention()
         self.conditions = self
         self.venue = "binanceusdm"
-        self.keeper = self.outside = self.record = self.venue_timers = self
+        self.keeper = self.outside = self.record = self.ledger = self.venue_timers = self
         self.on_their_way: list[str] = []
 
     def hear(self, record: Any) -> None:

@@ -1,10 +1,12 @@
 """Where things are. Wrong settings fail at start, and no secret is ever in a message."""
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from proxy.alerts.alert import Severity
 from proxy.settings import BINANCE_HOSTS, BINANCE_STREAM_HOSTS, Settings, SettingsError, load_settings
 
 SECRET = "correct horse battery staple"
@@ -177,3 +179,29 @@ def test_an_account_may_have_source_addresses_and_its_kill_prefers_its_own(confi
 def test_a_source_address_is_an_address(config):
     assert "accounts.main.egress" in refused(config('[accounts.main]\negress = "eth1"\n'))
     assert "accounts.main.adress" in refused(config('[accounts.main]\nadress = "192.0.2.10"\n'))
+
+
+def test_quiet_hours_have_both_ends_and_a_time_zone_that_exists(config):
+    text = '[alerts]\nquiet_from = "22:00"\nquiet_until = "07:00"\ntime_zone = "UTC"\n'
+    quiet = load_settings(config(text), {}).alerts.quiet
+    assert quiet is not None and quiet.covers(datetime(2026, 11, 27, 23, tzinfo=UTC))
+    assert Settings().alerts.quiet is None
+    assert "quiet_from and quiet_until" in refused(config('[alerts]\nquiet_from = "22:00"\n'))
+    assert "say which hours" in refused(config('[alerts]\nquiet_from = "22:00"\nquiet_until = "22:00"\n'))
+    assert "no time zone" in refused(config('[alerts]\ntime_zone = "Mars/Base"\n'))
+
+
+def test_a_channel_says_how_loud_it_is(config):
+    channels = load_settings(config('[alerts.channels.pager]\nminimum = "critical"\n'), {}).alerts.channels
+    assert channels["pager"].minimum is Severity.CRITICAL and channels["pager"].quiet_hours
+    assert "alerts.channels.pager.minimum" in refused(config('[alerts.channels.pager]\nminimum = "loud"\n'))
+    assert "alerts.channels.pager.url" in refused(config('[alerts.channels.pager]\nurl = "json://x"\n'))
+
+
+def test_links_in_messages_lead_where_browsers_find_the_console(config):
+    assert Settings().console_link == "http://127.0.0.1:8081"
+    assert (
+        load_settings(config('control_host = "::1"\ncontrol_https = true\n'), {}).console_link == "https://[::1]:8081"
+    )
+    assert load_settings(config('[alerts]\nlink = "https://guard.lan"\n'), {}).console_link == "https://guard.lan"
+    assert "alerts.link" in refused(config('[alerts]\nlink = "javascript:x"\n'))

@@ -227,7 +227,7 @@ ELSEWHERE = {
     ),
     "hummingbot #2944: stopping leaves the position": "tests/e2e/test_kill.py::test_a_press_of_the_api_ends_flat",
     "vnpy: the README lists rules that are not in the package": (
-        "tests/test_docs.py::test_what_the_rules_say_of_themselves_is_what_the_page_says"
+        "tests/test_docs.py::test_what_the_code_says_of_itself_is_what_the_page_says"
     ),
     "go-trader #345: killed in its own books and open at the exchange": (
         "tests/proxy/kill/test_simulation.py::test_flat_is_true_whenever_it_is_said"

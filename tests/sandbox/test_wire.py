@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -170,6 +171,16 @@ def test_the_log_counts_mutating_requests_and_keeps_no_signature(venue: Practice
     assert ALICE[1] not in str(entries)
     venue.control.delete("/log")
     assert venue.log() == []
+
+
+def test_a_transfer_is_booked_and_listed(venue: PracticeServer) -> None:
+    told = venue.control.post("/transfer", json={"account": "alice", "amount": "-12.5"})
+    (row,) = signed(venue, "GET", "/fapi/v1/income", {"incomeType": "TRANSFER"}).json()
+    assert (row["income"], row["symbol"], row["tradeId"]) == ("-12.50000000", "", "")
+    balances = signed(venue, "GET", "/fapi/v3/balance").json()
+    assert Decimal(balances[0]["balance"]) == Decimal(told.json()["balance"])
+    for wrong in ({"account": "alice", "amount": "0"}, {"account": "nobody", "amount": "1"}):
+        assert venue.control.post("/transfer", json=wrong).status_code == 400
 
 
 def test_control_door_refuses_what_it_does_not_know(venue: PracticeServer) -> None:

@@ -20,6 +20,7 @@ from proxy.accounts.bookkeeper import Bookkeeper
 from proxy.accounts.events import Event, read_event
 from proxy.accounts.survey import Survey
 from proxy.accounts.unresolved import Unresolved
+from proxy.gate.counting import kind_of
 from proxy.gate.journal import Journal
 from proxy.gate.judge import Judge
 from proxy.gate.recording import Subject
@@ -156,6 +157,7 @@ class TradingWorld:
             route="POST /fapi/v1/order",
         )
         request = JudgedRequest(
+            kind=kind_of(commands),
             subject=subject,
             guard_key=f"pgk_{bot}",
             commands=with_client_ids(commands, name, tag("demo", bot)),

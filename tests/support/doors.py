@@ -29,6 +29,7 @@ from rules.kill.settings import KILL_DEFAULT, KillSettings
 from rules.rule import Rule
 from tests.proxy.gate.conftest import Desk
 from tests.rules.builders import NOW
+from tests.support.through_the_door import ThroughTheDoor
 
 HOSTS: Final = dict.fromkeys(("fapi", "api", "sapi", "dapi"), "https://venue.test")
 
@@ -93,7 +94,6 @@ class House:
             shared=SharedAccount(views, desk.store, venue.ask),
         )
         door = BinanceDoor(
-            _nothing_else,
             identities=identities,
             orders=orders,
             reads=ReadDesk(store=desk.store, views=views, venue=venue),
@@ -101,7 +101,7 @@ class House:
             leases=LeaseDesk(desk.store),
             now=lambda: NOW,
         )
-        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(door), base_url="http://gate.test")
+        self.client = httpx.AsyncClient(transport=ThroughTheDoor(door), base_url="http://gate.test")
 
     async def send(self, bot: str, method: str, path: str, **parameters: Any) -> httpx.Response:
         """A signed request of a bot: parameters in the body of a POST or PUT, else in the query."""
@@ -116,7 +116,3 @@ class House:
 def _signed(key: GuardKey, parameters: Mapping[str, Any]) -> str:
     form = str(httpx.QueryParams({**parameters, "timestamp": milliseconds(NOW)}))
     return f"{form}&signature={sign(form, key.secret.reveal())}"
-
-
-async def _nothing_else(scope: Any, receive: Any, send: Any) -> None:
-    raise AssertionError(f"no such path: {scope['path']}")

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from proxy.budget.meter import Meter
 from proxy.gate.bot_socket import SocketGone
+from proxy.gate.counting import Counting
 from proxy.gate.egress import Egress, VenueBudget
 from proxy.gate.event_views import EventViews
 from proxy.gate.http import PREFIX, BinanceDoor
@@ -38,6 +39,7 @@ from rules.resize import Resize
 from rules.rule import Rule
 from tests.proxy.gate.conftest import Desk
 from tests.rules.builders import NOW
+from tests.support.through_the_door import ThroughTheDoor
 
 VENUE = "binanceusdm"
 REAL_KEY = "R" * 64
@@ -198,6 +200,7 @@ class Gate:
         stream_host: str = "",
         resizes: tuple[Resize, ...] = (),
     ) -> None:
+        self.counting = Counting()
         self.desk = desk
         self.keys = keys
         self.exchange = exchange
@@ -227,15 +230,16 @@ class Gate:
             now=lambda: NOW,
             shared=SharedAccount(views, desk.store, venue.ask),
             budget=self.budget,
+            counting=self.counting,
         )
         self.rest_door = BinanceDoor(
-            _nothing,
             identities=self.identities,
             orders=orders,
             reads=ReadDesk(store=desk.store, views=views, venue=venue, budget=self.budget),
             streams=self.streams,
             leases=LeaseDesk(desk.store),
             now=lambda: NOW,
+            counting=self.counting,
         )
         self.sockets = KeyedSockets(self.identities.obeys, desk.store.disabled_keys)
         self.trading_door = TradingDoor(
@@ -244,11 +248,10 @@ class Gate:
             keys=self.sockets,
             carry=self.rest_door.carry,
             now=lambda: NOW,
+            counting=self.counting,
         )
         self._watching = asyncio.create_task(self.sockets.watch())
-        self._client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=self.rest_door), base_url=f"http://guard{PREFIX}"
-        )
+        self._client = httpx.AsyncClient(transport=ThroughTheDoor(self.rest_door), base_url=f"http://guard{PREFIX}")
 
     async def rest(
         self, method: str, path: str, sent: Mapping[str, str], key: GuardKey | None = None, *, signature: str = ""
@@ -261,6 +264,10 @@ class Gate:
 
     async def key_only(self, method: str, path: str, key: GuardKey) -> httpx.Response:
         return await self._client.request(method, path, headers={"X-MBX-APIKEY": key.key})
+
+    async def keyless(self, path: str) -> httpx.Response:
+        """What anybody may read."""
+        return await self._client.get(path)
 
     @asynccontextmanager
     async def socket(self) -> AsyncIterator[MemorySocket]:
@@ -307,10 +314,6 @@ async def an_exchange() -> AsyncIterator[Exchange]:
         yield exchange
     finally:
         server.close()
-
-
-async def _nothing(scope: Any, receive: Any, send: Any) -> None:
-    raise AssertionError("nothing but the venue's prefix is asked for")
 
 
 def _text(value: Any) -> str:

@@ -35,7 +35,7 @@ def _post(world: World, path: str, body: dict[str, str]) -> dict[str, Any]:
         trust_env=False,
     )
     if answer.status_code >= 400:
-        raise NotYet(answer.json()["error"]["message"])
+        raise NotYet(answer.json()["detail"])
     found: dict[str, Any] = answer.json()
     return found
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import urlsplit
 
+from proxy.gate.connections import Shares, network
 from proxy.gate.streams.admission import Admission, FrameSocket, Handshake, Session
 from proxy.gate.streams.hooks import TradingApi, UserStreams
 from proxy.gate.streams.keys import KeyedSockets
@@ -19,6 +20,9 @@ from proxy.venues.binance.stream_paths import StreamTarget, TradingTarget, Unkno
 PREFIX: Final = "/binanceusdm"
 SOCKETS_MAX: Final = 512
 """Sockets of one gate process; with ``outbox.SOCKET_BYTES_MAX`` it bounds what bots can make it keep."""
+
+ADDRESS_SOCKETS_MAX: Final = 384
+"""Of them from one client address: three quarters, for a desk's bots often share one; another address finds room."""
 
 STREAM_CALLS_PER_S: Final = 10.0
 """Binance: "WebSocket connections have a limit of 10 incoming messages per second"."""
@@ -45,7 +49,13 @@ class SocketDoor:
         self._keys = keys
         self._names = frozenset(names)
         self._open = 0
+        self._of_address = Shares(ADDRESS_SOCKETS_MAX)
         self.outbox = Outbox()
+
+    @property
+    def open_sockets(self) -> int:
+        """How many there are now."""
+        return self._open
 
     def admit(self, handshake: Handshake) -> Admission | Rejection:
         """See ``Door.admit``."""
@@ -60,12 +70,16 @@ class SocketDoor:
             target = read_target(handshake.path.removeprefix(PREFIX))
         except UnknownTarget as unknown:
             return unknown_route("WS", place.removeprefix(PREFIX), str(unknown))
+        address = network(handshake.client)
+        if not self._of_address.admitted(address):
+            return Rejection(503, -1008, "GUARD TOO_MANY_SOCKETS: your address has no room for another socket here")
+        self._open += 1
         match target:
             case TradingTarget():
-                return Admission(self._counted(self._trade(handshake.client)), TRADING_CALLS_PER_S)
+                return Admission(self._counted(self._trade(handshake.client), address), TRADING_CALLS_PER_S)
             case StreamTarget():
-                serve = self._counted(self._stream(target))
-                ready = self._ready(target.stream_keys) if target.stream_keys else None
+                serve = self._counted(self._stream(target), address)
+                ready = self._ready(target.stream_keys, address) if target.stream_keys else None
                 return Admission(serve, STREAM_CALLS_PER_S, ready)
 
     def _same_site(self, handshake: Handshake) -> bool:
@@ -85,17 +99,20 @@ class SocketDoor:
             return False
         return parts.netloc == handshake.headers.get("host") and (host in self._names or _is_no_foreign_name(host))
 
-    def _counted(self, serve: Session) -> Session:
+    def _left(self, address: str) -> None:
+        self._open -= 1
+        self._of_address.left(address)
+
+    def _counted(self, serve: Session, address: str) -> Session:
         async def counted(socket: FrameSocket) -> None:
             try:
                 await serve(socket)
             finally:
-                self._open -= 1
+                self._left(address)
 
-        self._open += 1
         return counted
 
-    def _ready(self, stream_keys: tuple[str, ...]) -> Callable[[], Awaitable[Rejection | None]]:
+    def _ready(self, stream_keys: tuple[str, ...], address: str) -> Callable[[], Awaitable[Rejection | None]]:
         """A bot's private stream begins with its handshake, so the venue's must be there before."""
 
         async def ready() -> Rejection | None:
@@ -104,7 +121,7 @@ class SocketDoor:
                 up = await self._all_ready(stream_keys)
             finally:
                 if not up:  # Then nobody serves the socket, and its place is free.
-                    self._open -= 1
+                    self._left(address)
             return None if up else venue_unreachable()
 
         return ready

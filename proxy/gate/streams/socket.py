@@ -11,7 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
@@ -63,6 +63,7 @@ class BotConnection(asyncio.Protocol):
         self._pending: list[bytes] = []
         self._waiter: asyncio.Future[None] | None = None
         self._paused = False
+        self._held = False
         self._gone = asyncio.Event()
         self._unanswered = False
         self._deciding: asyncio.Task[Any] | None = None
@@ -119,8 +120,8 @@ class BotConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The transport comes from the HTTP protocol, which has read the request."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what a TCP server gives
-        self.transport = transport
+        # What a TCP server gives has both directions; uvloop's is no subclass of asyncio's that could be asked for.
+        self.transport = cast(asyncio.Transport, transport)
         self._connections.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -158,6 +159,13 @@ class BotConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """It has read."""
         self._outbox.caught_up(self)
+
+    def hold(self) -> None:
+        """The server is about to stop: nothing more is read of the bot, what is under way is still answered."""
+        self._held = True
+        if not self._paused and not self.transport.is_closing():
+            self._paused = True
+            self.transport.pause_reading()
 
     def shutdown(self) -> None:
         """The server stops: bots come back and find another gate."""
@@ -290,7 +298,7 @@ class BotConnection(asyncio.Protocol):
             self._wake()
 
     def _resume_reading(self) -> None:
-        if self._paused and not self.transport.is_closing():
+        if self._paused and not self.transport.is_closing() and (self._gone.is_set() or not self._held):
             self._paused = False
             self.transport.resume_reading()
 

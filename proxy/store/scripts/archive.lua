@@ -1,5 +1,5 @@
--- Shared by the scripts that hand out documents. A version of an account goes to the audit when it is first looked at:
--- decisions can name only what was looked at, and of most versions nobody ever asks.
+-- Shared by the scripts that hand out documents. A version of an account, or of its record, goes to the audit when it is
+-- first looked at: decisions can name only what was looked at, and of most versions nobody ever asks.
 local function archived(document, audit)
   local known = redis.call('HMGET', document, 'version', 'archived')
   if not known[1] or known[1] == known[2] then return end

@@ -92,7 +92,7 @@ end
 local newer = {}
 for i = 1, documents do
   local key = KEYS[11 + i]
-  if i == 1 then archived(key, KEYS[5]) end
+  if i <= 2 then archived(key, KEYS[5]) end -- The account and its record, which decisions name by version.
   local version = redis.call('HGET', key, 'version')
   if not version then
     newer[i] = {'', ''}

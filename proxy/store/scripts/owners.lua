@@ -1,12 +1,13 @@
--- Remember whose orders and trades are, and forget the oldest beyond the bound.
--- KEYS: 1 owners 2 their order of arrival
--- ARGV: 1 how many to remember, then per order or trade: its field and its bot
-for i = 2, #ARGV, 2 do
-  if redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) == 1 then
-    redis.call('RPUSH', KEYS[2], ARGV[i])
+-- Shared by the scripts that bring events; put in front of them. Remembers whose orders and trades are, and forgets the
+-- oldest beyond the bound: `told` holds from place `first` to `last` a field and its bot, in turns.
+local function remember(owners, by_age, most, told, first, last)
+  for i = first, last, 2 do
+    if redis.call('HSET', owners, told[i], told[i + 1]) == 1 then
+      redis.call('RPUSH', by_age, told[i])
+    end
+  end
+  for _ = 1, redis.call('LLEN', by_age) - most do
+    redis.call('HDEL', owners, redis.call('LPOP', by_age))
   end
 end
-while redis.call('LLEN', KEYS[2]) > tonumber(ARGV[1]) do
-  redis.call('HDEL', KEYS[1], redis.call('LPOP', KEYS[2]))
-end
-return redis.call('HLEN', KEYS[1])
+

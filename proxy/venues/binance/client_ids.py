@@ -126,8 +126,10 @@ def _own_word(word: str, tag: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _tagged(tag: str) -> re.Pattern[bytes]:
-    # An escaped quote cannot begin a name, so text inside a string is never taken for one.
-    pattern = rf'(?<!\\)("(?:{_ID_NAMES})"\s*:\s*")([{_PLAIN}{_PACKED}]){re.escape(tag[1:])}([^"]{{1,64}})(?=")'
+    # An escaped quote cannot begin a name, so text inside a string is never taken for one. It is looked at behind the
+    # quote: a pattern that begins with a plain character is found several times faster.
+    names = rf'"(?<!\\")(?:{_ID_NAMES})"\s*:\s*"'
+    pattern = rf'({names})([{_PLAIN}{_PACKED}]){re.escape(tag[1:])}([^"]{{1,64}})(?=")'
     return re.compile(pattern.encode())
 
 

@@ -23,7 +23,7 @@ from proxy.venues.binance.malformed import MalformedRequest, illegal, too_many
 from proxy.venues.binance.rejections import Rejection, malformed, unknown_outcome, unknown_route
 from proxy.venues.binance.routes import Access, Route, find_route
 from proxy.venues.binance.signing import VerifyingKey, signs
-from proxy.venues.binance.strict_json import refuse_constant, unique
+from proxy.venues.binance.strict_json import escapes_surrogates, refuse_constant, unique
 from proxy.venues.binance.wire import BYTES_MAX, PARAMETERS_MAX, Parameters
 
 FrameId: TypeAlias = str | int | None
@@ -190,7 +190,7 @@ def _read_envelope(raw: bytes | str) -> dict[str, Any]:
         raise too_many(f"a frame of more than {BYTES_MAX} bytes")
     text = raw.decode("latin-1") if isinstance(raw, bytes) else raw
     # Flat but for ``params``, so depth is bounded before it is parsed.
-    if not text.isascii() or text.count("{") > 2 or "[" in text:
+    if not text.isascii() or text.count("{") > 2 or "[" in text or escapes_surrogates(text):
         raise illegal("a frame is ASCII text, nested no deeper than 'params'")
     try:
         envelope = json.loads(

@@ -11,6 +11,7 @@ from typing import Final
 from proxy.venues.binance.malformed import MalformedRequest, invalid, missing, not_wanted
 from proxy.venues.binance.spelling import WORKING_TYPES
 from proxy.venues.binance.values import (
+    members,
     read_bool,
     read_choice,
     read_client_id,
@@ -27,6 +28,7 @@ _PRICE_MATCHES: Final = frozenset(
 )
 
 _TRIGGERS: Final = {word: trigger_by for trigger_by, word in WORKING_TYPES.items()}
+_WORKING_TYPES: Final = frozenset(_TRIGGERS)
 _SELF_TRADE_PREVENTION: Final = frozenset({"NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"})
 _RESPONSE_TYPES: Final = frozenset({"ACK", "RESULT"})
 _GOOD_TILL_MAX: Final = 253402300799000  # "smaller than 253402300799000", New Order documentation
@@ -97,10 +99,10 @@ def read_price(parameters: Parameters) -> Decimal | None:
 
 
 def _order_type(parameters: Parameters) -> OrderType:
-    try:
-        return OrderType(parameters.require("type"))
-    except ValueError:
-        raise MalformedRequest(-1116, "GUARD MALFORMED: Invalid orderType.") from None
+    found: OrderType | None = members(OrderType).get(parameters.require("type"))
+    if found is None:
+        raise MalformedRequest(-1116, "GUARD MALFORMED: Invalid orderType.")
+    return found
 
 
 def _read_order(parameters: Parameters, order_type: OrderType, id_name: str) -> PlaceOrder:
@@ -111,7 +113,7 @@ def _read_order(parameters: Parameters, order_type: OrderType, id_name: str) -> 
     if close_position and order_type not in _CLOSING:
         raise not_wanted("closePosition", f"it does not go with type {order_type}")
     client_id, protect = parameters.get(id_name), _optional_bool(parameters, "priceProtect")
-    working_type = _optional_word(parameters, "workingType", frozenset(_TRIGGERS))
+    working_type = _optional_word(parameters, "workingType", _WORKING_TYPES)
     time_in_force = _time_in_force(parameters)
     return PlaceOrder(
         symbol=read_symbol(parameters.require("symbol")),

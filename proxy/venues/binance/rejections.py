@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from proxy.venues.binance.malformed import MalformedRequest, excerpt
@@ -106,6 +107,13 @@ def key_disabled() -> Rejection:
     return Rejection(400, -2010, f"GUARD KEY_DISABLED: this key {_NO_PRIVILEGE}; it was disabled")
 
 
+def not_this_bots_connection() -> Rejection:
+    """Another bot's request behind an unanswered one: whoever forwards them has lost count of them."""
+    return Rejection(
+        400, -1130, "GUARD OTHER_BOTS_CONNECTION: this connection has another bot's request under way; open another"
+    )
+
+
 def bad_signature() -> Rejection:
     """The signature does not sign what was sent."""
     return Rejection(400, -1022, "GUARD BAD_SIGNATURE: Signature for this request is not valid.")
@@ -123,9 +131,10 @@ def not_logged_on() -> Rejection:
     return Rejection(401, -2014, "GUARD UNAUTHORISED: API-key format invalid; neither apiKey nor session.logon")
 
 
+@lru_cache(maxsize=1024)  # A crowd gets thousands of them at once.
 def too_many_under_way(most: int) -> Rejection:
-    """More frames at once than one socket may have under way. Binance's -1003, meant as it is said: slow down."""
-    return Rejection(429, -1003, f"GUARD TOO_MANY_UNDER_WAY: Too many requests; {most} frames await their answer")
+    """More at once than one bot, or one of its sockets, may have under way. Meant as Binance means -1003: slow down."""
+    return Rejection(429, -1003, f"GUARD TOO_MANY_UNDER_WAY: Too many requests; {most} await their answer")
 
 
 def too_many_sockets(most: int) -> Rejection:
@@ -150,11 +159,6 @@ def unknown_route(method: str, path: str, reason: str = "") -> Rejection:
     return Rejection(
         403, -1002, f"GUARD UNKNOWN_ROUTE: this key {_NO_PRIVILEGE} for {excerpt(method)} {segments}: {why}"
     )
-
-
-def oversized() -> Rejection:
-    """More bytes than the guard reads."""
-    return Rejection(413, -1101, "GUARD OVERSIZED: the request is larger than the guard accepts")
 
 
 def venue_unreachable() -> Rejection:

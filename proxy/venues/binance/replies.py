@@ -6,7 +6,7 @@ Source: Binance "HTTP return codes" and error codes: 503 and 408 leave the execu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
 from enum import StrEnum
 from typing import Final
 
@@ -41,8 +41,7 @@ class Outcome(StrEnum):
     UNKNOWN = "UNKNOWN"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of one command, with the ids the venue gave. ``order_id`` is the algo id of a conditional order."""
 
     outcome: Outcome
@@ -68,6 +67,9 @@ class _Entry(msgspec.Struct, frozen=True):
 _ENTRY: Final = msgspec.json.Decoder(_Entry)
 _ENTRIES: Final = msgspec.json.Decoder(list[_Entry])
 _RAW_ENTRIES: Final = msgspec.json.Decoder(list[msgspec.Raw])
+# Text that is no UTF-8 is msgspec's UnicodeDecodeError, endless nesting Python's RecursionError.
+_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_CODE: Final = re.compile(r"-?[0-9]{1,9}")
 _UNKNOWN: Final = Reply(outcome=Outcome.UNKNOWN)
 
 
@@ -85,7 +87,7 @@ def read_reply(route: Route, status: int, body: bytes, count: int = 1) -> tuple[
         return (_UNKNOWN if entry is None else _outcome(route, entry),)
     try:
         entries = _ENTRIES.decode(body)
-    except (msgspec.MsgspecError, RecursionError):
+    except _UNREADABLE:
         # One error object instead of an array refuses the whole batch.
         entry = _decode(body)
         return (_UNKNOWN if entry is None else _outcome(route, entry),) * count
@@ -98,7 +100,7 @@ def split_entries(body: bytes) -> tuple[bytes, ...] | None:
     """The raw entries of a batch answer, to be passed on beside refusals of ours; ``None`` if it is no array."""
     try:
         return tuple(bytes(entry) for entry in _RAW_ENTRIES.decode(body))
-    except (msgspec.MsgspecError, RecursionError):
+    except _UNREADABLE:
         return None
 
 
@@ -133,7 +135,7 @@ def _code(entry: _Entry) -> int | None:
     match entry.code:
         case int(code):
             return code
-        case str(text) if text.lstrip("-").isascii() and text.lstrip("-").isdigit() and len(text) < 10:
+        case str(text) if _CODE.fullmatch(text):
             return int(text)
         case _:
             return None
@@ -142,5 +144,5 @@ def _code(entry: _Entry) -> int | None:
 def _decode(body: bytes) -> _Entry | None:
     try:
         return _ENTRY.decode(body)
-    except (msgspec.MsgspecError, RecursionError):
+    except _UNREADABLE:
         return None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from proxy.venues.binance.configuration import (
     read_dead_man,
@@ -48,8 +49,7 @@ _ORDER_NAMES: Final = frozenset(ORDER_PARAMETERS.split())
 _AMEND_NAMES: Final = frozenset(AMEND_PARAMETERS.split())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VenueRequest:
+class VenueRequest(Struct, frozen=True, kw_only=True):
     """What a bot asked: commands to judge, or a read with its parameters in canonical order.
 
     ``is_batch`` says that the venue answers with an array, one entry a command. A test order has no effect on the

@@ -44,7 +44,7 @@ class Timing:
 
 def sign(payload: str, secret: str) -> str:
     """HMAC-SHA256 of ``payload``, in hexadecimal."""
-    return hmac.new(secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
+    return _hmac(secret, payload.encode())
 
 
 def verify(query: bytes, body: bytes, key: VerifyingKey) -> bool:
@@ -53,21 +53,34 @@ def verify(query: bytes, body: bytes, key: VerifyingKey) -> bool:
     The signature may stand anywhere. Two of them, or none, verify nothing. Ed25519 signatures are base64 and stand
     percent-encoded there.
     """
-    signatures = _take_signature(query)[1] + _take_signature(body)[1]
-    given = signatures[0] if len(signatures) == 1 else b""
-    return signs(signed_payload(query, body), given if isinstance(key, str) else unquote_to_bytes(given), key)
+    payload, signature = read_signature(query, body)
+    return signs_request(payload, signature, key)
 
 
 def signed_payload(query: bytes, body: bytes) -> bytes:
     """What the signature of a request is over: one payload however the signature itself is spelled or placed."""
-    return _take_signature(query)[0] + _take_signature(body)[0]
+    return read_signature(query, body)[0]
+
+
+def read_signature(query: bytes, body: bytes) -> tuple[bytes, bytes]:
+    """What is signed, and the one signature over it, as it is spelled; empty where there is none, or more than one."""
+    signed, signatures = _take_signature(query)
+    if body:
+        rest, more = _take_signature(body)
+        signed, signatures = signed + rest, signatures + more
+    return signed, signatures[0] if len(signatures) == 1 else b""
+
+
+def signs_request(payload: bytes, signature: bytes, key: VerifyingKey) -> bool:
+    """Whether a ``signature`` as it is spelled in a request is ``key``'s over ``payload``."""
+    return signs(payload, signature if isinstance(key, str) else unquote_to_bytes(signature), key)
 
 
 def signs(payload: bytes, signature: bytes, key: VerifyingKey) -> bool:
     """Whether ``signature`` (hexadecimal for HMAC-SHA256, base64 for Ed25519) is ``key``'s over ``payload``."""
     match key:
         case str(secret):
-            expected = hmac.new(secret.encode(), payload, hashlib.sha256).hexdigest().encode()
+            expected = _hmac(secret, payload).encode()
             given = signature.lower().ljust(_HEX_DIGITS)[:_HEX_DIGITS]
             return hmac.compare_digest(given, expected) and len(signature) == _HEX_DIGITS
         case Ed25519PublicKey():
@@ -103,7 +116,22 @@ def check_window(timestamp_ms: int, recv_window_ms: int, now_ms: int) -> Malform
     return MalformedRequest(-1021, "Timestamp for this request is outside of the recvWindow.")
 
 
+def _hmac(secret: str, payload: bytes) -> str:
+    state = _keyed(secret).copy()
+    state.update(payload)
+    return state.hexdigest()
+
+
+@lru_cache(maxsize=_KEYS_KEPT)
+def _keyed(secret: str) -> hmac.HMAC:
+    """HMAC-SHA256 as far as the key alone takes it: every request of a bot goes on from a copy."""
+    return hmac.new(secret.encode(), digestmod=hashlib.sha256)
+
+
 def _take_signature(raw: bytes) -> tuple[bytes, list[bytes]]:
+    rest, found, signature = raw.rpartition(b"&signature=")
+    if found and b"&" not in signature and _SIGNATURE not in rest:  # At the end and nowhere else, as SDKs send it.
+        return rest, [signature]
     pairs = raw.split(b"&")
     signatures = [pair[len(_SIGNATURE) :] for pair in pairs if pair.startswith(_SIGNATURE)]
     return b"&".join(pair for pair in pairs if not pair.startswith(_SIGNATURE)), signatures

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 from proxy.venues.binance.malformed import excerpt
 from proxy.venues.binance.stream_paths import STREAMS_MAX
 from proxy.venues.binance.streams import STREAM_NAME_MAX
-from proxy.venues.binance.strict_json import refuse_constant, unique
+from proxy.venues.binance.strict_json import escapes_surrogates, refuse_constant, unique
 
 CallId: TypeAlias = int | str | None
 
@@ -135,7 +135,7 @@ def _encode(document: object) -> bytes:
 
 def _read_envelope(text: str) -> dict[str, Any]:
     # An object with at most one array in it: depth is bounded before anything is parsed.
-    if not text.isascii() or text.count("{") > 1 or text.count("[") > 1:
+    if not text.isascii() or text.count("{") > 1 or text.count("[") > 1 or escapes_surrogates(text):
         raise UnreadableCall("GUARD MALFORMED: a frame is one flat JSON object in ASCII")
     try:
         envelope = json.loads(

@@ -6,6 +6,7 @@ Number literals stay text: a quantity never passes through a float.
 from __future__ import annotations
 
 import json
+import re
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
@@ -14,6 +15,7 @@ from proxy.venues.binance.wire import Parameters
 
 # An array of at most ten flat objects; Binance takes at most five orders and ten cancels.
 _BRACKETS_MAX: Final = 16
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def read_objects(text: str, name: str, most: int) -> tuple[Parameters, ...]:
@@ -32,6 +34,8 @@ def read_scalars(text: str, name: str, most: int) -> tuple[str, ...]:
 def _array(text: str, name: str, most: int) -> list[Any]:
     if text.count("[") + text.count("{") > _BRACKETS_MAX:
         raise illegal(f"'{name}' is nested too deeply")
+    if escapes_surrogates(text):
+        raise illegal(f"'{name}' has escapes that are no characters")
     try:
         value = json.loads(
             text, object_pairs_hook=unique, parse_int=str, parse_float=str, parse_constant=refuse_constant
@@ -41,6 +45,11 @@ def _array(text: str, name: str, most: int) -> list[Any]:
     if not isinstance(value, list) or not 1 <= len(value) <= most:
         raise illegal(f"'{name}' is not an array of 1 to {most} entries")
     return value
+
+
+def escapes_surrogates(text: str) -> bool:
+    """Whether a document spells halves of characters: some parsers take a lone one, some refuse, some replace it."""
+    return _SURROGATE.search(text) is not None
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

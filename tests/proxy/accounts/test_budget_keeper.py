@@ -107,6 +107,17 @@ def test_what_does_not_fit_is_said_once(kept: Kept, caplog: pytest.LogCaptureFix
     assert "weight-1m: than may be kept; give accounts their own egress" in record.getMessage()
 
 
+def test_what_is_used_stands_beside_what_is_granted_and_kept(kept: Kept) -> None:
+    kept.has("main", quantity="1")
+    kept.meter.budget = replace(kept.keeper.budget(), version=1)
+    kept.meter.told({WEIGHT.field: (int(NOW.timestamp()) // 60, 70)})
+    standings = {(each.limit, each.whose): each for each in kept.keeper.standings()}
+    assert set(standings) == {("weight-1m", ""), ("orders-10s", "main"), ("orders-1m", "main")}
+    weight = standings["weight-1m", ""]
+    assert (weight.used, weight.granted) == (70, 2_400)
+    assert weight.reserve == kept.meter.budget.reserve(WEIGHT) > 0
+
+
 async def test_gates_hear_the_venues_limits_and_the_reserve(kept: Kept) -> None:
     kept.has("main", quantity="1")
     running = asyncio.create_task(kept.keeper.run())

@@ -129,3 +129,36 @@ def test_what_repeats_another_event_is_left_out() -> None:
 def test_what_is_not_understood_is_an_error(frame: dict[str, object]) -> None:
     with pytest.raises(UnreadableEvent):
         read_event(frame)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"q": "NaN"},
+        {"z": "Infinity"},
+        {"L": "1e1000000"},
+        {"l": True},
+        {"R": "false"},
+        {"cp": 1},
+        {"c": ["TEST"]},
+        {"s": 7},
+        {"i": None},
+        {"t": "55"},
+    ],
+    ids=lambda change: next(f"{name}={value}" for name, value in change.items()),
+)
+def test_a_value_of_another_kind_is_not_understood(change: dict[str, object]) -> None:
+    with pytest.raises(UnreadableEvent):
+        read_event({**ORDER, "o": {**ORDER["o"], **change}})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("name", [[], {}, ["ORDER_TRADE_UPDATE"], None, 1], ids=str)
+def test_a_name_that_is_no_text_is_not_understood(name: object) -> None:
+    with pytest.raises(UnreadableEvent):
+        read_event({**ORDER, "e": name})
+
+
+@pytest.mark.parametrize("sent", [float("inf"), float("nan"), "1568879465651", True], ids=str)
+def test_a_time_that_is_no_whole_number_is_not_understood(sent: object) -> None:
+    with pytest.raises(UnreadableEvent):
+        read_event({**ORDER, "E": sent})

@@ -15,7 +15,7 @@ from tests.proxy.accounts.stream_builders import (
     surveyed,
     traded,
 )
-from tests.rules.builders import an_open_order
+from tests.rules.builders import NOW, an_open_order
 
 
 def resting(leaves: str = "5", filled: str = "0", order_id: str = "1") -> OpenOrder:
@@ -120,6 +120,15 @@ def test_a_leg_that_was_closed_unheard_is_flat() -> None:
     book = a_book(placed(), position_told(5), traded(5))
     assert surveyed(book, a_survey()).healed == ("BTCUSDT BOTH was 5, is 0",)
     assert counted(book) == ([], [])
+
+
+def test_a_leg_that_changed_just_now_is_not_called_unheard_its_event_is_on_the_way() -> None:
+    now_ms = int(NOW.timestamp() * 1000)
+    book = a_book()
+    assert surveyed(book, a_survey(quantity=3, at_ms=now_ms - 1_000)).healed == ()
+    assert counted(book)[0] == [3]
+    book = a_book()
+    assert surveyed(book, a_survey(quantity=3, at_ms=now_ms - 1_001)).healed == ("BTCUSDT BOTH was 0, is 3",)
 
 
 def test_a_survey_of_other_symbols_says_nothing() -> None:

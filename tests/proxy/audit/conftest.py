@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -10,14 +12,21 @@ from typing import Any, ClassVar
 import pytest
 
 from proxy.audit.archive import Archive
+from proxy.audit.place import ArchivePlace
+from proxy.certificate.signing import trusted_key
 from proxy.policy_file import parse_policy
 from proxy.store.codec import plain, plain_command, plain_decision, plain_snapshot
+from proxy.vault.signing_keys import SigningKey, new_signing_key
 from rules.engine import decide_batch
 from rules.instrument import Instrument
 from rules.model import OrderType, PlaceOrder, Side
 from rules.snapshot import Account, Controls, Market, Snapshot
+from tests.support.postgresql import Cluster, postgresql_programs, running_cluster
 
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+
+KEY = new_signing_key(START)
+KEYS = (trusted_key(KEY.public_key.encode()),)
 
 POLICY = """
 [policy]
@@ -29,6 +38,11 @@ enforcement = "enforce"
 limit = 100000
 """
 TIGHTER = POLICY.replace("100000", "50000")
+
+
+def SIGNER() -> SigningKey:  # noqa: N802 - a constant that is called
+    """The guard's key in these tests."""
+    return KEY
 
 
 def an_instrument(symbol: str) -> Instrument:
@@ -146,10 +160,10 @@ class Desk:
                 records.append(self.outcome(number))
         return [*records, self.event("e-1")]
 
-    def write(self, path: Path, records: list[Any], batch_size: int = 7) -> None:
+    def write(self, place: ArchivePlace, records: list[Any], batch_size: int = 7) -> None:
         """An archive of ``records``, closed."""
         batch = [(f"1-{number}", record) for number, record in enumerate(records)]
-        with Archive.open(path, now=lambda: START) as archive:
+        with Archive.open(place, SIGNER, now=lambda: START) as archive:
             for first in range(0, len(batch), batch_size):
                 archive.append(batch[first : first + batch_size])
 
@@ -169,9 +183,70 @@ def desk() -> Desk:
     return Desk()
 
 
+@pytest.fixture(scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.full)])
+def kind_of_database(request: pytest.FixtureRequest) -> str:
+    """Every test that writes an archive does so in both."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Cluster]:
+    """A PostgreSQL server for the whole run."""
+    if (programs := postgresql_programs()) is None:
+        pytest.skip("PostgreSQL is not installed: see tests/install_packages.sh")
+    with tempfile.TemporaryDirectory(prefix="pg-") as directory, running_cluster(programs, Path(directory)) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def new_place(
+    kind_of_database: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], ArchivePlace]:
+    """Gives the place of an archive that is not there yet."""
+    cluster: Cluster | None = None if kind_of_database == "sqlite" else request.getfixturevalue("postgresql")
+
+    def make() -> ArchivePlace:
+        url = None if cluster is None else cluster.new_schema()
+        return ArchivePlace(directory=tmp_path_factory.mktemp("data") / "audit", url=url)
+
+    return make
+
+
 @pytest.fixture
-def database(tmp_path: Path, desk: Desk) -> Path:
-    """A closed archive of one day."""
-    path = tmp_path / "audit" / "audit.db"
-    desk.write(path, desk.day())
-    return path
+def place(new_place: Callable[[], ArchivePlace]) -> ArchivePlace:
+    """Where there is no archive yet."""
+    return new_place()
+
+
+@pytest.fixture
+def archive(place: ArchivePlace) -> Iterator[Archive]:
+    """An empty archive, open for writing."""
+    with Archive.open(place, SIGNER) as archive:
+        yield archive
+
+
+@pytest.fixture(scope="session")
+def day(new_place: Callable[[], ArchivePlace], desk: Desk) -> ArchivePlace:
+    """A closed archive of one day, which many read: whoever changes anything makes one of his own."""
+    place = new_place()
+    desk.write(place, desk.day())
+    return place
+
+
+@pytest.fixture
+def sqlite_place(tmp_path: Path) -> ArchivePlace:
+    """For what only concerns SQLite's files."""
+    return ArchivePlace(directory=tmp_path / "audit")
+
+
+@pytest.fixture
+def postgresql_place(tmp_path: Path, postgresql: Cluster) -> ArchivePlace:
+    """For what only concerns PostgreSQL."""
+    return ArchivePlace(directory=tmp_path / "audit", url=postgresql.new_schema())
+
+
+@pytest.fixture
+def database(sqlite_place: ArchivePlace, desk: Desk) -> Path:
+    """The SQLite file of a closed archive of one day."""
+    desk.write(sqlite_place, desk.day())
+    return sqlite_place.database

@@ -1,25 +1,32 @@
 import json
 import sqlite3
 import threading
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import insert, inspect, select
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from proxy.audit.anchor import anchor_path, read_anchor
-from proxy.audit.archive import Archive, ArchiveBusy, ArchiveTampered
-from proxy.audit.chain import CHECKPOINT_EVERY
+from proxy.audit import archive as module
+from proxy.audit.anchor import read_anchor
+from proxy.audit.archive import Archive
+from proxy.audit.checkpoint import unseal
+from proxy.audit.engine import connect_writer
+from proxy.audit.entry import ReadRecord, admit
+from proxy.audit.locking import ArchiveBusy
+from proxy.audit.place import ArchiveUnavailable
 from proxy.audit.query import counts, decision
-from proxy.audit.reader import ArchiveReader, ArchiveUnavailable
+from proxy.audit.reader import ArchiveReader
+from proxy.audit.schema import ARCHIVE, CHECKPOINTS, JUDGEMENTS, PROGRESS, RECORDS
 from proxy.audit.verify import verify
-
-
-@pytest.fixture
-def archive(tmp_path):
-    with Archive.open(tmp_path / "audit" / "audit.db") as archive:
-        yield archive
+from proxy.audit.writing import CHECKPOINT_RECORDS_MAX, ArchiveTampered
+from proxy.vault.errors import SigningKeyRetired
+from tests.proxy.audit.conftest import KEY, KEYS, SIGNER
 
 
 def kinds(archive):
-    with ArchiveReader.open(archive._reader.path) as reader:
+    with ArchiveReader.open(archive.place) as reader:
         return counts(reader)
 
 
@@ -35,12 +42,52 @@ def test_a_second_arrival_as_text_is_the_same_record(archive, desk):
     assert archive.append_from("journal:x", "9", [json.dumps(desk.decision(1), indent=1).encode()]) == 1
 
 
+def test_what_came_by_the_stream_is_not_looked_at_again_in_a_journal(archive, desk, monkeypatch):
+    told, other = (json.dumps(desk.outcome(1, **changes)) for changes in ({}, {"result": "REJECTED"}))
+    archive.append([("1-1", ReadRecord(told, json.loads(told)))])
+    admitted = []
+    monkeypatch.setattr(module, "admit", lambda raw, now: admitted.append(raw) or admit(raw, now))
+    archive.append_from("journal:x", "9", [told.encode(), other.encode()])
+    assert admitted == [other.encode()]
+    assert (archive.position("journal:x"), kinds(archive)) == ("9", {"outcome": 1, "conflict": 1})
+    archive.append_from("journal:x", "18", [other.encode()])
+    assert (archive.position("journal:x"), kinds(archive)) == ("18", {"outcome": 1, "conflict": 1})
+
+
+def test_what_could_not_be_written_is_looked_at_again(archive, desk, monkeypatch):
+    told = json.dumps(desk.outcome(1))
+    with monkeypatch.context() as patch:
+        patch.setattr("proxy.audit.writing.link", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            archive.append([("1-1", told)])
+    archive.append([("1-1", told)])
+    assert kinds(archive) == {"outcome": 1}
+
+
+def test_a_record_read_already_is_archived_as_its_text_is(archive, desk):
+    for number, text in enumerate((json.dumps(desk.outcome(1)), '{"no": "record" }')):
+        archive.append([(f"1-{number}", ReadRecord(text, json.loads(text)))])
+        archive.append([(f"2-{number}", f" {text}")])
+    assert kinds(archive) == {"outcome": 1, "unreadable": 2}  # What cannot be read is told by its text alone.
+    with ArchiveReader.open(archive.place) as reader:
+        bodies = [row[0] for row in reader.rows(select(RECORDS.c.body).where(RECORDS.c.kind == "unreadable"))]
+    assert sorted(json.loads(body)["raw"] for body in bodies) == [' {"no": "record" }', '{"no": "record" }']
+
+
+@pytest.mark.parametrize(
+    "snapshot", [5, "none", [], {"account": "\ud800"}], ids=["number", "text", "list", "no text in it"]
+)
+def test_a_decision_on_what_is_no_snapshot_is_kept_as_unreadable(archive, desk, snapshot):
+    archive.append([("1-1", desk.decision(1) | {"snapshot": snapshot})])
+    assert kinds(archive) == {"unreadable": 1}
+
+
 def test_a_different_second_arrival_is_kept_as_a_conflict_once(archive, desk):
     archive.append([("1-1", desk.outcome(1))])
     other = desk.outcome(1, result="REJECTED", venue_code=-2019)
     archive.append([("1-2", other), ("1-3", other), ("1-4", desk.outcome(1))])
     assert kinds(archive) == {"conflict": 1, "outcome": 1}
-    with ArchiveReader.open(archive._reader.path) as reader:
+    with ArchiveReader.open(archive.place) as reader:
         assert decision(reader, "d-1").outcome["result"] == "ACCEPTED"
         assert [each["record"] for each in decision(reader, "d-1").others] == [other]
 
@@ -71,7 +118,7 @@ def test_a_document_published_again_later_is_the_same_document(archive, desk):
 def test_what_is_no_record_is_kept_with_its_text_once(archive, raw):
     archive.append([("1-1", raw), ("1-2", raw)])
     assert kinds(archive) == {"unreadable": 1}
-    assert verify(archive._reader.path).ok
+    assert verify(archive.place, keys=KEYS).ok
 
 
 def test_commands_without_decisions_are_no_record(archive, desk):
@@ -89,33 +136,55 @@ def test_has_knows_kind_and_identity(archive, desk):
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE records SET body = x'00' WHERE seq = 1",
+        "UPDATE records SET body = hash WHERE seq = 1",
         "DELETE FROM records WHERE seq = 1",
-        "INSERT OR REPLACE INTO records SELECT * FROM records WHERE seq = 1",
         "UPDATE judgements SET verdict = 'ALLOW'",
         "DELETE FROM judgements",
         "DELETE FROM checkpoints",
         "UPDATE archive SET id = 'x'",
+        "INSERT INTO records SELECT seq + 7, chain, place + 99, kind, identity || 'x', id, at_us, bot, account, hash,"
+        " body FROM records WHERE seq = 24",
+        "INSERT INTO checkpoints SELECT number + 7, seq, content FROM checkpoints",
     ],
 )
-def test_the_tables_refuse_change(database, statement):
+def test_the_tables_refuse_change(day, statement):
+    with connect_writer(day) as connection, pytest.raises(IntegrityError, match="append-only"):
+        connection.exec_driver_sql(statement)
+
+
+@pytest.mark.parametrize("table", ["records", "judgements", "checkpoints"])
+def test_sqlite_replaces_no_row(database, table):
     connection = sqlite3.connect(database)
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-        connection.execute(statement)
+        connection.execute(f"INSERT OR REPLACE INTO {table} SELECT * FROM {table} WHERE seq >= 1 LIMIT 1")
     connection.close()
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("table", ["archive", "records", "judgements", "checkpoints"])
+def test_postgresql_empties_no_table(postgresql_place, desk, table):
+    desk.write(postgresql_place, desk.day())
+    with connect_writer(postgresql_place) as connection, pytest.raises(IntegrityError, match="append-only"):
+        connection.exec_driver_sql(f"TRUNCATE {table}")
 
 
 def test_one_writer_at_a_time(archive):
     with pytest.raises(ArchiveBusy):
-        Archive.open(archive._reader.path)
+        Archive.open(archive.place, SIGNER)
+
+
+@pytest.mark.full
+def test_one_writer_of_a_database_whatever_the_machine(postgresql_place, tmp_path):
+    with Archive.open(postgresql_place, SIGNER), pytest.raises(ArchiveBusy):
+        Archive.open(replace(postgresql_place, directory=tmp_path), SIGNER)
 
 
 def test_a_reader_cannot_write_and_sees_what_the_writer_commits(archive, desk):
-    with ArchiveReader.open(archive._reader.path) as reader:
+    with ArchiveReader.open(archive.place) as reader:
         archive.append([("1-1", desk.event("e-1"))])
         assert reader.has("event", "e-1")
-        with pytest.raises(sqlite3.OperationalError, match="readonly"):
-            reader.connection.execute("INSERT INTO progress VALUES ('a', 'b')")
+        with pytest.raises(DBAPIError, match=r"read-?only"):
+            reader.connection.execute(insert(PROGRESS), {"source": "a", "position": "b"})
 
 
 def test_verify_agrees_while_the_writer_is_at_work(archive, desk):
@@ -131,7 +200,7 @@ def test_verify_agrees_while_the_writer_is_at_work(archive, desk):
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        assert all(verify(archive._reader.path).ok for _ in range(30))
+        assert all(verify(archive.place, keys=KEYS).ok for _ in range(30))
     finally:
         stop.set()
         writer.join()
@@ -141,16 +210,53 @@ def test_verify_agrees_while_the_writer_is_at_work(archive, desk):
 def test_the_anchor_stands_at_the_head_after_every_append(archive, desk):
     for number in range(1, 4):
         archive.append([(f"1-{number}", desk.event(f"e-{number}"))])
-        assert read_anchor(anchor_path(archive._reader.path)).seq == number
+        assert read_anchor(archive.place.anchor).checkpoint.seq == number
 
 
-def test_checkpoints_are_written_as_due_and_on_close(tmp_path, desk):
-    path = tmp_path / "audit.db"
-    desk.write(path, [desk.event(f"e-{number}") for number in range(CHECKPOINT_EVERY + 5)], batch_size=400)
-    with ArchiveReader.open(path) as reader:
-        rows = reader.connection.execute("SELECT seq FROM checkpoints").fetchall()
-    assert rows == [(CHECKPOINT_EVERY,), (CHECKPOINT_EVERY + 5,)]
-    assert verify(path).ok
+def kept(place):
+    with ArchiveReader.open(place) as reader:
+        return [unseal(row.content) for row in reader.rows(select(CHECKPOINTS).order_by(CHECKPOINTS.c.number))]
+
+
+def test_checkpoints_are_kept_as_due_and_on_close(place, desk):
+    events = [desk.event(f"e-{number}") for number in range(CHECKPOINT_RECORDS_MAX + 5)]
+    desk.write(place, events, batch_size=400)
+    assert [each.checkpoint.seq for each in kept(place)] == [CHECKPOINT_RECORDS_MAX + 5]
+    desk.write(place, [*events, *(desk.event(f"f-{number}") for number in range(1_400))], batch_size=400)
+    assert [each.checkpoint.seq for each in kept(place)] == [1_005, 2_400, 2_405]
+    assert verify(place, keys=KEYS).checkpoints == 3
+
+
+def test_a_checkpoint_is_kept_once_a_minute_where_there_is_news(place, desk):
+    clock = [desk.start]
+    with Archive.open(place, SIGNER, now=lambda: clock[0]) as archive:
+        for number in range(6):
+            archive.append([(f"1-{number}", desk.event(f"e-{number}"))])
+            clock[0] += timedelta(seconds=25)
+        assert [each.checkpoint.seq for each in kept(place)] == [4]
+
+
+def test_every_account_has_a_chain_and_the_desk_has_one(place, desk):
+    other = desk.intent(2) | {"account": "other"}
+    desk.write(place, [desk.intent(1), other, desk.event("e-1"), desk.decision(1), desk.event("e-2")])
+    report = verify(place, keys=KEYS)
+    assert [(each.chain, each.records) for each in report.chains] == [("", 2), ("main", 2), ("other", 1)]
+    assert (report.ok, report.signed_by, report.signatures) == (True, KEYS[0].key_id, True)
+
+
+def test_names_that_a_database_could_stumble_over_are_names(place, desk):
+    names = ["", "\0", "a\0b", "\u2400", "x" * 5_000, "x" * 5_001, "ä" * 513, "' OR 1=1 --", "DESK", "%", "🦊"]
+    records = [
+        desk.intent(number) | {"account": name, "bot": name, "id": f"i-{number}"} for number, name in enumerate(names)
+    ]
+    records += [desk.document(name, "1", {"n": name}) for name in names if 0 < len(name) <= 512]
+    desk.write(place, records)
+    report = verify(place, keys=KEYS)
+    assert (report.ok, report.problem) == (True, "")
+    assert report.counts == {"document": 7, "intent": len(names)}
+    assert len(report.chains) == len(names)
+    with ArchiveReader.open(place) as reader:
+        assert reader.has("document", "a\0b@1")
 
 
 def test_a_disk_that_refuses_is_named_and_the_batch_may_be_given_again(archive, desk, monkeypatch):
@@ -162,48 +268,118 @@ def test_a_disk_that_refuses_is_named_and_the_batch_may_be_given_again(archive, 
         with pytest.raises(ArchiveUnavailable, match="No space left"):
             archive.append([("1-1", desk.event("e-1"))])
     assert archive.append([("1-1", desk.event("e-1"))]) == 1
-    assert verify(archive._reader.path).ok
+    assert verify(archive.place, keys=KEYS).ok
 
 
-def test_a_crash_between_commit_and_anchor_is_healed_on_open(tmp_path, desk):
-    path = tmp_path / "audit.db"
-    desk.write(path, [desk.event("e-1")])
-    behind = anchor_path(path).read_bytes()
-    desk.write(path, [desk.event("e-1"), desk.event("e-2")])
-    anchor_path(path).write_bytes(behind)
-    assert verify(path).ok
-    Archive.open(path).close()
-    assert read_anchor(anchor_path(path)).seq == 2
+def test_a_crash_between_commit_and_anchor_is_healed_on_open(place, desk):
+    desk.write(place, [desk.event("e-1")])
+    behind = place.anchor.read_bytes()
+    desk.write(place, [desk.event("e-1"), desk.event("e-2")])
+    place.anchor.write_bytes(behind)
+    assert verify(place, keys=KEYS).ok
+    Archive.open(place, SIGNER).close()
+    assert read_anchor(place.anchor).checkpoint.seq == 2
 
 
 @pytest.mark.parametrize("lost", ["audit.db", "audit.anchor"])
-def test_nothing_is_appended_when_half_of_the_archive_is_gone(database, lost):
+def test_nothing_is_appended_when_half_of_the_archive_is_gone(database, sqlite_place, lost):
     (database.parent / lost).unlink()
     with pytest.raises(ArchiveTampered):
-        Archive.open(database)
+        Archive.open(sqlite_place, SIGNER)
 
 
-def test_nothing_is_appended_to_a_damaged_anchor(database):
-    anchor_path(database).write_text("{}")
+@pytest.mark.full
+def test_nothing_is_appended_to_an_empty_database_beside_an_anchor(postgresql_place, postgresql, desk):
+    desk.write(postgresql_place, desk.day())
+    with pytest.raises(ArchiveTampered, match="gone"):
+        Archive.open(replace(postgresql_place, url=postgresql.new_schema()), SIGNER)
+
+
+def test_nothing_is_appended_to_a_damaged_anchor(place, desk):
+    desk.write(place, [desk.event("e-1")])
+    place.anchor.write_text("{}")
     with pytest.raises(ArchiveTampered):
-        Archive.open(database)
+        Archive.open(place, SIGNER)
+
+
+@pytest.mark.full
+def test_a_lost_connection_is_made_anew(postgresql_place, desk):
+    with Archive.open(postgresql_place, SIGNER) as archive:
+        archive.append([("1-1", desk.event("e-1"))])
+        with connect_writer(postgresql_place) as other:
+            other.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'perpguard audit writer' AND pid <> pg_backend_pid()"
+            )
+        with pytest.raises(ArchiveUnavailable):
+            archive.append([("1-2", desk.event("e-2"))])
+        assert archive.append([("1-2", desk.event("e-2"))]) == 2
+
+
+def test_no_key_to_sign_with_is_named_and_the_batch_may_be_given_again(place, desk):
+    keys = [KEY]
+
+    def signer():
+        if not keys:
+            raise SigningKeyRetired("k")
+        return keys[0]
+
+    with Archive.open(place, signer) as archive:
+        keys.clear()
+        with pytest.raises(ArchiveUnavailable, match="no key to sign"):
+            archive.append([("1-1", desk.event("e-1"))])
+        keys.append(KEY)
+        assert archive.append([("1-1", desk.event("e-1"))]) == 1
 
 
 def test_files_are_private(database):
     assert {path.stat().st_mode & 0o077 for path in database.parent.iterdir()} == {0}
 
 
-def test_a_file_that_is_no_archive_is_named(tmp_path):
-    path = tmp_path / "audit.db"
-    path.write_text("this is not a database, whatever it is called " * 50)
+def test_a_file_that_is_no_archive_is_named(sqlite_place):
+    sqlite_place.directory.mkdir()
+    sqlite_place.database.write_text("this is not a database, whatever it is called " * 50)
     with pytest.raises(ArchiveUnavailable):
-        Archive.open(path)
+        Archive.open(sqlite_place, SIGNER)
     with pytest.raises(ArchiveUnavailable):
-        ArchiveReader.open(path)
-    assert not verify(path).ok
+        ArchiveReader.open(sqlite_place)
+    assert not verify(sqlite_place).ok
 
 
-def test_closing_twice_is_harmless(tmp_path):
-    archive = Archive.open(tmp_path / "audit.db")
+@pytest.mark.parametrize("version", ["", "0000", "9999"])
+def test_an_archive_of_another_version_is_named_and_left_alone(database, sqlite_place, version):
+    connection = sqlite3.connect(database, isolation_level=None)
+    connection.execute("DELETE FROM alembic_version")
+    if version:
+        connection.execute("INSERT INTO alembic_version VALUES (?)", (version,))
+    connection.close()
+    before = database.read_bytes()
+    with pytest.raises(ArchiveUnavailable, match="laid out as"):
+        Archive.open(sqlite_place, SIGNER)
+    with pytest.raises(ArchiveUnavailable, match="laid out as"):
+        ArchiveReader.open(sqlite_place)
+    assert database.read_bytes() == before
+
+
+def test_an_archive_from_before_revisions_is_named(sqlite_place):
+    sqlite_place.directory.mkdir()
+    connection = sqlite3.connect(sqlite_place.database)
+    connection.execute("CREATE TABLE records (seq INTEGER PRIMARY KEY)")
+    connection.close()
+    with pytest.raises(ArchiveUnavailable, match="no revision that is known"):
+        Archive.open(sqlite_place, SIGNER)
+
+
+def test_the_tables_have_the_columns_that_questions_name(day):
+    with connect_writer(day) as connection:
+        for table in (ARCHIVE, RECORDS, JUDGEMENTS, CHECKPOINTS, PROGRESS):
+            found = inspect(connection).get_columns(table.name)
+            assert [each["name"] for each in found] == [each.name for each in table.c]
+
+
+def test_closing_twice_is_harmless(place):
+    archive = Archive.open(place, SIGNER)
     archive.close()
     archive.close()
+    with pytest.raises(ArchiveUnavailable, match="closed"):
+        archive.append([])

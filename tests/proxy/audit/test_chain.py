@@ -1,16 +1,16 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.audit.chain import Checkpoint, genesis, link
+from proxy.audit.chain import DESK, Head, genesis, link, root
 
 bodies = st.lists(st.binary(max_size=40), min_size=1, max_size=12)
 
 
-def head_of(chain: list[bytes], archive_id: str = "a") -> bytes:
-    prev = genesis(archive_id)
+def head_of(chain: list[bytes], archive_id: str = "a", name: str = DESK) -> Head:
+    head = genesis(archive_id, name)
     for seq, body in enumerate(chain, start=1):
-        prev = link(prev, seq, body)
-    return prev
+        head = link(head, seq, body)
+    return head
 
 
 @given(bodies, st.data())
@@ -40,11 +40,25 @@ def test_swapping_different_records_changes_the_head(chain, data):
 
 
 @given(bodies)
-def test_the_same_records_hash_differently_in_another_archive(chain):
+def test_the_same_records_hash_differently_in_another_archive_and_in_another_chain(chain):
     assert head_of(chain, "a") != head_of(chain, "b")
+    assert head_of(chain, name="main") != head_of(chain, name="other")
 
 
-def test_a_checkpoints_digest_covers_every_field():
-    fields = {"archive_id": "a", "seq": 1, "hash": b"h", "at": "t"}
-    digests = {Checkpoint(**fields | change).digest for change in ({}, {"archive_id": "b"}, {"seq": 2}, {"at": "u"})}
-    assert len(digests | {Checkpoint(**fields | {"hash": b"i"}).digest}) == 5
+def test_a_record_hashes_differently_at_another_sequence():
+    head = genesis("a", DESK)
+    assert link(head, 1, b"x") != link(head, 2, b"x")
+
+
+def test_the_root_covers_archive_sequence_names_places_and_hashes():
+    heads = {"main": Head(2, b"h" * 32), DESK: Head(1, b"g" * 32)}
+    others = [
+        root("b", 3, heads),
+        root("a", 4, heads),
+        root("a", 3, heads | {"main": Head(3, b"h" * 32)}),
+        root("a", 3, heads | {"main": Head(2, b"i" * 32)}),
+        root("a", 3, {"Main": heads["main"], DESK: heads[DESK]}),
+        root("a", 3, {"main": heads["main"]}),
+    ]
+    assert len({root("a", 3, heads), *others}) == 7
+    assert root("a", 3, dict(reversed(heads.items()))) == root("a", 3, heads)

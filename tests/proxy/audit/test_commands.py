@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from proxy.audit import commands
-from proxy.audit.commands import UsageError, parse_since
+from proxy.audit.asking import UsageError, parse_since
+from proxy.audit.place import ArchivePlace
 from proxy.store.codec import build_command, plain, plain_decision
 from rules.engine import decide_batch
 from tests.rules.builders import an_override
@@ -66,14 +67,14 @@ def test_one_request_is_shown(audit):
     assert audit("show", "nobody")[0] == 1
 
 
-def test_what_let_a_refused_order_pass_is_shown_with_its_people(audit, desk, database):
+def test_what_let_a_refused_order_pass_is_shown_with_its_people(audit, desk, database, sqlite_place):
     record, now = desk.decision(9, "3"), desk.start + timedelta(seconds=9)
     override = an_override(bot="alpha", quantity_max="3", expires_at=now + timedelta(minutes=1))
     snapshot = replace(desk.snapshot(now, "alpha"), overrides=(override,))
     (decided,) = decide_batch((build_command(record["commands"][0]),), snapshot, desk.policy)
     record |= {"snapshot": record["snapshot"] | {"overrides": [plain(override)]}}
     shutil.rmtree(database.parent)
-    desk.write(database, [record | {"decisions": [plain_decision(decided)]}])
+    desk.write(sqlite_place, [record | {"decisions": [plain_decision(decided)]}])
     code, output, _ = audit("show", "d-9")
     assert code == 0
     assert "let pass" in output
@@ -151,7 +152,7 @@ def test_text_from_outside_reaches_no_terminal_unescaped(tmp_path, desk, capsys)
         desk.event("e-1", what=EVIL) | {"id": "d-1"},
         {"kind": EVIL, "id": "d-1"},
     ]
-    desk.write(tmp_path / "audit" / "audit.db", records)
+    desk.write(ArchivePlace(directory=tmp_path / "audit"), records)
     parser = argparse.ArgumentParser()
     commands.add_arguments(parser.add_subparsers())
     for arguments in (

@@ -1,9 +1,9 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from proxy.audit import drain as module
-from proxy.audit.archive import Archive
 from proxy.audit.drain import StreamSource, drain, merge_spool
 from proxy.audit.query import counts
 from proxy.audit.reader import ArchiveReader
@@ -31,14 +31,8 @@ def number(stream_id):
     return int(stream_id.split("-")[0])
 
 
-@pytest.fixture
-def archive(tmp_path):
-    with Archive.open(tmp_path / "audit" / "audit.db") as archive:
-        yield archive
-
-
 def kinds(archive):
-    with ArchiveReader.open(archive._reader.path) as reader:
+    with ArchiveReader.open(archive.place) as reader:
         return counts(reader)
 
 
@@ -55,6 +49,32 @@ async def test_the_stream_ends_up_in_the_archive_and_is_trimmed(archive, desk):
 async def test_a_round_is_bounded(archive, desk):
     stream = Stream([desk.event(f"e-{n}") for n in range(10)])
     assert await drain(stream.source, archive, rounds_max=2) == 6
+
+
+async def test_what_comes_while_it_gathers_is_archived_together(archive, desk, monkeypatch):
+    stream, batches, waits = Stream([desk.event("e-1")]), [], []
+
+    async def more_comes(seconds):
+        waits.append(seconds)
+        if len(waits) == 1:
+            stream.kept += [("2-0", desk.event("e-2")), ("3-0", desk.event("e-3"))]
+
+    append = archive.append
+    monkeypatch.setattr(archive, "append", lambda batch: batches.append(len(batch)) or append(batch))
+    monkeypatch.setattr(module.asyncio, "sleep", more_comes)
+    assert await drain(replace(stream.source, batch_max=3, gather_s=0.1), archive) == 3
+    assert (batches, waits) == ([1, 2], [0.1, 0.1])
+
+
+async def test_a_full_batch_does_not_wait_for_the_next(archive, desk, monkeypatch):
+    stream, waits = Stream([desk.event(f"e-{n}") for n in range(7)]), []
+
+    async def wait(seconds):
+        waits.append(len(stream.kept))
+
+    monkeypatch.setattr(module.asyncio, "sleep", wait)
+    await drain(replace(stream.source, batch_max=3, gather_s=0.1), archive)
+    assert waits == [0]  # Once, after the last record: two batches were full.
 
 
 async def test_trouble_between_archiving_and_trimming_loses_and_doubles_nothing(archive, desk):
@@ -112,4 +132,4 @@ def test_a_long_journal_is_read_in_bounded_batches(archive, desk, tmp_path, monk
     merge_spool(archive, [journal])
     assert kinds(archive) == {"event": 26, "unreadable": 2}  # Two equal pieces are one, the third is shorter.
     assert merge_spool(archive, [journal]) == 0
-    assert verify(archive._reader.path).ok
+    assert verify(archive.place).ok

@@ -1,23 +1,36 @@
+import json
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
-from proxy.audit.query import blocked, counts, counts_by_code, decision, decisions_since, events, judged, last_ordered
+from proxy.audit.judged import BadCursor
+from proxy.audit.query import (
+    blocked,
+    counts,
+    counts_by_code,
+    decision,
+    decisions_since,
+    events,
+    highest_rate_per_s,
+    judged,
+    last_ordered,
+)
 from proxy.audit.reader import ArchiveReader
 from proxy.audit.words import in_words, safe
 from proxy.store.codec import plain_command
+from proxy.venues.binance.client_ids import outward, tag
 from rules.model import AmendOrder, CancelAll, CancelOrder, OrderType, PlaceOrder, SetLeverage, Side
 
 
 @pytest.fixture
-def archive(database):
-    with ArchiveReader.open(database) as archive:
+def archive(day):
+    with ArchiveReader.open(day) as archive:
         yield archive
 
 
 def test_a_refusal_is_told_in_words_with_its_numbers(archive):
-    row = blocked(archive)[0]
+    row = blocked(archive).rows[0]
     assert (row.id, row.bot, row.account, row.command) == ("d-7", "beta", "main", "BUY 3 BTCUSDT MARKET")
     assert (row.rule, row.code) == ("max_order_value", "ORDER_VALUE_ABOVE_LIMIT")
     assert (row.observed, row.limit) == ("180000.00", "100000.00")
@@ -26,33 +39,33 @@ def test_a_refusal_is_told_in_words_with_its_numbers(archive):
 
 
 def test_the_newest_come_first_and_the_limit_holds(archive):
-    assert [row.id for row in blocked(archive, limit=2)] == ["d-7", "d-5"]
-    assert [row.id for row in judged(archive, limit=3)] == ["d-8", "d-7", "d-6"]
+    assert [row.id for row in blocked(archive, limit=2).rows] == ["d-7", "d-5"]
+    assert [row.id for row in judged(archive, limit=3).rows] == ["d-8", "d-7", "d-6"]
 
 
 def test_filters_narrow(archive, desk):
-    assert len(blocked(archive, bot="beta")) == 4
-    assert not blocked(archive, bot="alpha")
-    assert len(blocked(archive, rule="max_order_value", account="main")) == 4
-    assert not blocked(archive, rule="price_collar")
-    assert not blocked(archive, account="other")
-    assert [row.id for row in blocked(archive, since=desk.start + timedelta(seconds=5))] == ["d-7", "d-5"]
+    assert len(blocked(archive, bot="beta").rows) == 4
+    assert not blocked(archive, bot="alpha").rows
+    assert len(blocked(archive, rule="max_order_value", account="main").rows) == 4
+    assert not blocked(archive, rule="price_collar").rows
+    assert not blocked(archive, account="other").rows
+    assert [row.id for row in blocked(archive, since=desk.start + timedelta(seconds=5)).rows] == ["d-7", "d-5"]
 
 
-def test_a_rule_is_found_behind_another_and_once_per_command(tmp_path, desk):
+def test_a_rule_is_found_behind_another_and_once_per_command(place, desk):
     record = desk.decision(1, "3")
     first = record["decisions"][0]["breaches"][0]
     second = first | {"rule_id": "max_leverage", "code": "LEVERAGE_ABOVE_LIMIT", "message": "second"}
     third = second | {"level": "account:main", "message": "third"}
     record["decisions"][0]["breaches"] = [first, second, third]
-    desk.write(tmp_path / "audit.db", [record])
-    with ArchiveReader.open(tmp_path / "audit.db") as archive:
-        assert [row.message for row in blocked(archive, rule="max_leverage")] == ["second"]
-        assert [row.rule for row in blocked(archive)] == ["max_order_value"]
+    desk.write(place, [record])
+    with ArchiveReader.open(place) as archive:
+        assert [row.message for row in blocked(archive, rule="max_leverage").rows] == ["second"]
+        assert [row.rule for row in blocked(archive).rows] == ["max_order_value"]
 
 
 def test_a_quote_in_a_name_is_a_name(archive):
-    assert not blocked(archive, bot="' OR 1=1 --")
+    assert not blocked(archive, bot="' OR 1=1 --").rows
 
 
 def test_one_request_is_told_whole(archive):
@@ -118,3 +131,111 @@ def test_the_decisions_of_an_account_since_a_moment_are_told_oldest_first_and_on
     assert found == ["d-7", "d-8"]
     assert len(list(decisions_since(archive, "main", desk.start))) == 8
     assert list(decisions_since(archive, "other", desk.start)) == []
+
+
+def a_refused(desk, number, **changed):
+    record = desk.decision(number, "3", client_id=changed.pop("client_id", f"own-{number}"))
+    record["commands"][0] |= {"symbol": changed.pop("symbol", "BTCUSDT")}
+    record["decisions"] = json.loads(json.dumps(record["decisions"]))  # Plain lists, to be changed.
+    record["decisions"][0]["breaches"][0] |= {
+        each: changed.pop(each) for each in ("code", "message") if each in changed
+    }
+    return record | changed
+
+
+def found(place, **filters):
+    with ArchiveReader.open(place) as archive:
+        return [row.id for row in blocked(archive, **filters).rows]
+
+
+@pytest.fixture(scope="module")
+def searched(new_place, desk):
+    """Six refusals of two accounts and two bots."""
+    place = new_place()
+    desk.write(
+        place,
+        [
+            a_refused(desk, 1, symbol="ETHUSDT"),
+            a_refused(desk, 2, account="other", code="OTHER_CODE"),
+            a_refused(desk, 3, bot="beta", message="Worth 100 % too much_here"),
+            a_refused(desk, 4, bot="beta", client_id=outward("Grid-77", tag("main", "beta"))),
+            a_refused(desk, 5),
+            a_refused(desk, 6, account="other", symbol="ETHUSDT"),
+        ],
+    )
+    return place
+
+
+@pytest.mark.parametrize(
+    ("filters", "ids"),
+    [
+        ({"symbol": "ETHUSDT"}, ["d-6", "d-1"]),
+        ({"account": "other", "symbol": "ETHUSDT"}, ["d-6"]),
+        ({"code": "OTHER_CODE"}, ["d-2"]),
+        ({"code": "OTHER_CODE", "account": "main"}, []),
+        ({"text": "grid-77"}, ["d-4"]),
+        ({"text": "100 % TOO much_"}, ["d-3"]),
+        ({"text": "100 x too"}, []),
+        ({"text": "%"}, ["d-3"]),
+        ({"bot": "beta", "text": "own-3"}, ["d-3"]),
+        ({"bot": "alpha", "rule": "max_order_value", "symbol": "BTCUSDT"}, ["d-5", "d-2"]),
+    ],
+    ids=lambda value: " ".join(f"{name}={text}" for name, text in value.items()) if isinstance(value, dict) else "",
+)
+def test_filters_and_text_find_what_they_say(searched, filters, ids):
+    assert found(searched, **filters) == ids
+
+
+def test_a_time_is_half_open(searched, desk):
+    since, until = desk.start + timedelta(seconds=2), desk.start + timedelta(seconds=4)
+    assert found(searched, since=since, until=until) == ["d-3", "d-2"]
+
+
+def test_the_bots_own_id_is_told(searched):
+    with ArchiveReader.open(searched) as archive:
+        (row,) = blocked(archive, text="grid-77").rows
+    assert (row.client_order_id, row.symbol, row.item) == ("Grid-77", "BTCUSDT", 0)
+
+
+def pages(place, **asked):
+    """Every page of a question, each by the end of the one before."""
+    before, every = None, []
+    with ArchiveReader.open(place) as archive:
+        while True:
+            page = blocked(archive, before=before, **asked)
+            every.append([row.id for row in page.rows])
+            before = page.next
+            if before is None:
+                return every
+
+
+def test_pages_follow_one_another_without_gap_or_double(searched):
+    assert pages(searched, limit=4) == [["d-6", "d-5", "d-4", "d-3"], ["d-2", "d-1"]]
+    assert pages(searched, limit=2, symbol="ETHUSDT") == [["d-6", "d-1"], []]
+
+
+def test_a_page_that_has_looked_far_enough_says_where_to_go_on(searched, monkeypatch):
+    monkeypatch.setattr("proxy.audit.judged.LOOKED_AT_MAX", 2)
+    assert pages(searched, account="other", symbol="ETHUSDT") == [["d-6"], []]
+    assert pages(searched, text="own-1") == [[], [], ["d-1"], []]
+
+
+@pytest.mark.parametrize("before", ["", "1", "1-2", "1-2-x", "-1-2-3", "1-2-3-4", "９-1-1", "9" * 30 + "-1-1"])
+def test_what_is_no_end_of_a_page_is_refused(searched, before):
+    with ArchiveReader.open(searched) as archive, pytest.raises(BadCursor):
+        blocked(archive, before=before)
+
+
+def test_commands_of_one_request_are_pages_too(place, desk):
+    record = a_refused(desk, 1)
+    for each in ("commands", "decisions"):
+        record[each] = record[each] * 3
+    desk.write(place, [record])
+    assert pages(place, limit=2) == [["d-1", "d-1"], ["d-1"]]
+
+
+def test_the_highest_rate_is_counted_by_whole_seconds_and_requests(place, desk):
+    desk.write(place, [desk.decision(1), desk.decision(1) | {"id": "d-1b"}, desk.decision(2)])
+    with ArchiveReader.open(place) as archive:
+        assert highest_rate_per_s(archive, desk.start) == 2
+        assert highest_rate_per_s(archive, desk.start + timedelta(hours=1)) == 0

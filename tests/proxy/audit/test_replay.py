@@ -14,14 +14,14 @@ from rules.engine import decide_batch
 from rules.model import Intent
 
 
-def replayed(path, decide=decide_batch, **options):
-    with ArchiveReader.open(path) as archive, archive.standing_still():
+def replayed(place, decide=decide_batch, **options):
+    with ArchiveReader.open(place) as archive, archive.standing_still():
         return replay(ArchiveSource(archive), decide, parse_policy, **options)
 
 
-def exported(path):
+def exported(place):
     output = io.BytesIO()
-    with ArchiveReader.open(path) as archive:
+    with ArchiveReader.open(place) as archive:
         write_export(archive, output)
     return output.getvalue()
 
@@ -41,108 +41,108 @@ def refuse_all(commands, snapshot, policy):
     )
 
 
-def test_every_decision_comes_out_the_same(database):
-    report = replayed(database)
+def test_every_decision_comes_out_the_same(day):
+    report = replayed(day)
     assert (report.agree, report.decisions, report.agreed) == (True, 8, 8)
 
 
-def test_documents_may_come_after_the_decisions_that_need_them(tmp_path, desk):
-    desk.write(tmp_path / "audit.db", [desk.decision(1), desk.decision(2, "3"), *desk.documents()])
-    assert replayed(tmp_path / "audit.db").agree
+def test_documents_may_come_after_the_decisions_that_need_them(place, desk):
+    desk.write(place, [desk.decision(1), desk.decision(2, "3"), *desk.documents()])
+    assert replayed(place).agree
 
 
-def test_a_changed_policy_disagrees_and_says_where(database, desk):
-    report = replayed(database, policy=parse_policy(desk.tighter_text))
+def test_a_changed_policy_disagrees_and_says_where(day, desk):
+    report = replayed(day, policy=parse_policy(desk.tighter_text))
     assert (report.agree, report.disagreed) == (False, 8)
     words = [each.words for each in report.disagreements]
     assert "BUY 1 BTCUSDT MARKET: recorded ALLOW, replayed DENY ORDER_VALUE_ABOVE_LIMIT" in words
     assert any(each.startswith("BUY 3 BTCUSDT MARKET: same verdict, but breaches") for each in words)
 
 
-def test_the_same_rules_in_other_words_agree(database, desk):
+def test_the_same_rules_in_other_words_agree(day, desk):
     other = parse_policy(desk.policy_text + "# a comment")
     assert other.version != desk.policy.version
-    assert replayed(database, policy=other).agree
+    assert replayed(day, policy=other).agree
 
 
-def test_another_engine_disagrees_and_only_the_first_are_kept(database):
-    report = replayed(database, refuse_all, shown_max=3)
+def test_another_engine_disagrees_and_only_the_first_are_kept(day):
+    report = replayed(day, refuse_all, shown_max=3)
     assert (report.agree, report.disagreed, len(report.disagreements)) == (False, 8, 3)
 
 
-def test_an_engine_that_forgets_a_command_disagrees(database):
-    assert not replayed(database, lambda *_: ()).agree
+def test_an_engine_that_forgets_a_command_disagrees(day):
+    assert not replayed(day, lambda *_: ()).agree
 
 
 @pytest.mark.parametrize("missing", range(3))
-def test_a_missing_document_does_not_agree(tmp_path, desk, missing):
+def test_a_missing_document_does_not_agree(place, desk, missing):
     documents = desk.documents()
     del documents[missing]
-    desk.write(tmp_path / "audit.db", [*documents, desk.decision(1)])
-    report = replayed(tmp_path / "audit.db")
+    desk.write(place, [*documents, desk.decision(1)])
+    report = replayed(place)
     assert (report.agree, report.missing, report.agreed) == (False, 1, 0)
 
 
-def test_a_symbol_missing_from_its_document_does_not_agree(tmp_path, desk):
+def test_a_symbol_missing_from_its_document_does_not_agree(place, desk):
     documents = desk.documents()
     del documents[2]["content"]["BTCUSDT"]
-    desk.write(tmp_path / "audit.db", [*documents, desk.decision(1)])
-    assert replayed(tmp_path / "audit.db").missing == 1
+    desk.write(place, [*documents, desk.decision(1)])
+    assert replayed(place).missing == 1
 
 
-def test_a_policy_text_that_is_not_the_policy_named_does_not_agree(tmp_path, desk):
+def test_a_policy_text_that_is_not_the_policy_named_does_not_agree(place, desk):
     documents = desk.documents()
     documents[0]["content"]["text"] = desk.tighter_text
-    desk.write(tmp_path / "audit.db", [*documents, desk.decision(1)])
-    assert replayed(tmp_path / "audit.db").missing == 1
+    desk.write(place, [*documents, desk.decision(1)])
+    assert replayed(place).missing == 1
 
 
-def test_a_decision_made_without_account_replays_without_one(tmp_path, desk):
+def test_a_decision_made_without_account_replays_without_one(place, desk):
     record = desk.decision(1)
     record["snapshot"] |= {"account": None, "instruments": {"$ref": "instruments:binanceusdm@", "symbols": []}}
-    desk.write(tmp_path / "audit.db", [desk.documents()[0], record])
+    desk.write(place, [desk.documents()[0], record])
     seen = []
 
     def look(commands, snapshot, policy):
         seen.append(snapshot)
         return ()
 
-    replayed(tmp_path / "audit.db", look)
+    replayed(place, look)
     assert (seen[0].account, seen[0].instruments) == (None, {})
 
 
-def test_a_version_used_twice_means_the_state_the_decision_could_see(tmp_path, desk):
+def test_a_version_used_twice_means_the_state_the_decision_could_see(place, desk):
     before = desk.start - timedelta(days=1)
     poor = replace(desk.account(), margin_balance=desk.account().margin_balance / 1000)
     old = desk.document("account:main", "17", {"name": "main", "version": 17, "broken": True}, at=before)
     new = desk.documents()
     after = desk.document("account:main", "17", poor.name, at=desk.start + timedelta(days=1))
-    desk.write(tmp_path / "audit.db", [old, after, *new, desk.decision(1)])
-    assert replayed(tmp_path / "audit.db").agree
-    assert replay(ExportSource(io.BytesIO(exported(tmp_path / "audit.db"))), decide_batch, parse_policy).agree
+    desk.write(place, [old, after, *new, desk.decision(1)])
+    assert replayed(place).agree
+    assert replay(ExportSource(io.BytesIO(exported(place))), decide_batch, parse_policy).agree
 
 
-def test_a_decision_that_cannot_be_read_back_disagrees_in_words(tmp_path, desk):
+def test_a_decision_that_cannot_be_read_back_disagrees_in_words(place, desk):
     record = desk.decision(1)
     record["commands"][0]["type"] = "Teleport"
-    desk.write(tmp_path / "audit.db", [*desk.documents(), record])
-    report = replayed(tmp_path / "audit.db")
+    desk.write(place, [*desk.documents(), record])
+    report = replayed(place)
     assert "cannot be read back" in report.disagreements[0].words
 
 
-def test_an_export_replays_like_its_archive(database):
-    assert replay(ExportSource(io.BytesIO(exported(database))), decide_batch, parse_policy).agreed == 8
+def test_an_export_replays_like_its_archive(day):
+    assert replay(ExportSource(io.BytesIO(exported(day))), decide_batch, parse_policy).agreed == 8
 
 
-def test_an_export_gives_back_every_byte(database):
-    with ArchiveReader.open(database) as archive:
+def test_an_export_gives_back_every_byte(day):
+    with ArchiveReader.open(day) as archive, archive.standing_still():
         wanted = [record.body for record in archive.chained()]
-    assert [record.body for record in read_export(io.BytesIO(exported(database)))] == wanted
+    assert [record.body for record in read_export(io.BytesIO(exported(day)))] == wanted
 
 
 @pytest.mark.parametrize("line", range(25))
-def test_an_export_changed_in_any_line_is_refused(database, line):
-    lines = exported(database).splitlines(keepends=True)
+def test_an_export_changed_in_any_line_is_refused(day, line):
+    lines = exported(day).splitlines(keepends=True)
     assert len(lines) == 25
     deleted = lines[:line] + lines[line + 1 :]
     repeated = lines[: line + 1] + lines[line:]

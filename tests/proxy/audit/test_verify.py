@@ -1,164 +1,268 @@
-"""Whoever changes the file is found out."""
+"""Whoever changes the archive is found out, and told what was done, and where."""
 
 import shutil
-import sqlite3
+from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
-from proxy.audit.anchor import anchor_path
-from proxy.audit.archive import Archive, ArchiveTampered
+from proxy.audit.archive import Archive
+from proxy.audit.engine import connect_writer
+from proxy.audit.findings import Wrong
+from proxy.audit.place import ArchivePlace
 from proxy.audit.reader import ArchiveReader
+from proxy.audit.schema import RECORDS
 from proxy.audit.verify import verify
+from proxy.audit.writing import ArchiveTampered
+from tests.proxy.audit.conftest import KEYS, SIGNER
+from tests.proxy.audit.tampering import postgresql_victim, sqlite_victim
 
-RECORDS = 24
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory, desk):
-    path = tmp_path_factory.mktemp("original") / "audit.db"
-    desk.write(path, desk.day())
-    assert verify(path).records == RECORDS
-    return path
+RECORDS_IN_ALL = 24
+TABLES = ("records", "judgements", "checkpoints")
 
 
-@pytest.fixture(scope="module")
-def copy_of(original, tmp_path_factory):
-    """Gives a fresh copy of the archive to tamper with."""
-    target = tmp_path_factory.mktemp("tampered") / "audit.db"
-
-    def make():
-        for left in target.parent.iterdir():
-            left.unlink()  # A write-ahead log of the one before must not meet this copy.
-        shutil.copy(original, target)
-        shutil.copy(anchor_path(original), anchor_path(target))
-        return target
-
-    return make
+@pytest.fixture(scope="session")
+def original(new_place, desk):
+    """A day in two chains, closed twice, so that there are two checkpoints."""
+    place = new_place()
+    desk.write(place, desk.day()[:10])
+    desk.write(place, desk.day())
+    assert verify(place, keys=KEYS).records == RECORDS_IN_ALL
+    return place
 
 
-def tamper(path, *statements):
-    """What someone with the file and sqlite3 at hand would do: the triggers go, then come back."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
-    for name, _ in triggers:
-        connection.execute(f"DROP TRIGGER {name}")
-    for statement in statements:
-        connection.execute(*statement) if isinstance(statement, tuple) else connection.execute(statement)
-    for _, sql in triggers:
-        connection.execute(sql)
-    connection.close()
+@pytest.fixture(scope="session")
+def victim(original, tmp_path_factory):
+    if original.url is None:
+        return sqlite_victim(original, ArchivePlace(directory=tmp_path_factory.mktemp("tampered") / "audit"))
+    return postgresql_victim(original)
 
 
-def test_an_untouched_archive_is_whole(original):
-    report = verify(original)
-    assert (report.ok, report.problem, report.first_bad) == (True, "", None)
+@pytest.fixture
+def whole(victim):
+    """The archive to tamper with, as it was written."""
+    victim.restore()
+    return victim
+
+
+def found(victim):
+    report = verify(victim.place, keys=KEYS)
+    assert not report.ok
+    return report
+
+
+def test_an_untouched_archive_is_whole(whole):
+    report = verify(whole.place, keys=KEYS)
+    assert (report.ok, report.problem, report.first_bad, report.wrong) == (True, "", None, None)
     assert report.counts == {"decision": 8, "document": 3, "event": 1, "intent": 8, "outcome": 4}
+    assert [(each.chain, each.records) for each in report.chains] == [("", 8), ("main", 16)]
+    assert report.checkpoints == 2
 
 
-@settings(deadline=None, max_examples=60)
-@given(seq=st.integers(1, RECORDS), column=st.sampled_from(["body", "hash"]), data=st.data())
-def test_any_bit_of_any_record_flipped_is_named(copy_of, seq, column, data):
-    path = copy_of()
-    connection = sqlite3.connect(path)
-    (value,) = connection.execute(f"SELECT {column} FROM records WHERE seq = ?", (seq,)).fetchone()
-    connection.close()
+def test_how_far_it_is_is_told(original):
+    told = []
+    verify(original, keys=KEYS, told=lambda done, of: told.append((done, of)))
+    assert told == [(RECORDS_IN_ALL, RECORDS_IN_ALL)]
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seq=st.integers(1, RECORDS_IN_ALL), column=st.sampled_from(["body", "hash"]), data=st.data())
+def test_any_bit_of_any_record_flipped_is_named(victim, seq, column, data):
+    victim.restore()
+    with ArchiveReader.open(victim.place) as archive:
+        ((value,),) = archive.rows(select(RECORDS.c[column]).where(RECORDS.c.seq == seq))
     flipped = bytearray(value)
     flipped[data.draw(st.integers(0, len(flipped) - 1))] ^= 1 << data.draw(st.integers(0, 7))
-    tamper(path, (f"UPDATE records SET {column} = ? WHERE seq = ?", (bytes(flipped), seq)))
-    report = verify(path)
-    assert (report.ok, report.first_bad) == (False, seq)
+    victim.tamper((f"UPDATE records SET {column} = :value WHERE seq = :seq", {"value": bytes(flipped), "seq": seq}))
+    report = found(victim)
+    assert (report.first_bad, report.wrong) == (seq, Wrong.CHANGED)
 
 
 @settings(deadline=None, max_examples=150)
 @given(data=st.data())
-def test_a_bit_flipped_anywhere_in_the_file_is_found_or_changes_nothing(original, copy_of, data):
-    path = copy_of()
-    raw = bytearray(path.read_bytes())
+def test_a_bit_flipped_anywhere_in_the_file_is_found_or_changes_nothing(day, tmp_path_factory, data):
+    if day.url is not None:
+        return  # Pages of a server have checksums of their own, where they are wanted.
+    copy = sqlite_victim(day, ArchivePlace(directory=tmp_path_factory.getbasetemp() / "flipped"))
+    copy.restore()
+    raw = bytearray(copy.place.database.read_bytes())
     raw[data.draw(st.integers(0, len(raw) - 1))] ^= 1 << data.draw(st.integers(0, 7))
-    path.write_bytes(bytes(raw))
-    if verify(path).ok:
-        with ArchiveReader.open(path) as found, ArchiveReader.open(original) as wanted:
-            assert list(found.chained()) == list(wanted.chained())
+    copy.place.database.write_bytes(bytes(raw))
+    if verify(copy.place, keys=KEYS).ok:
+        assert everything(copy.place) == everything(day)
 
 
-@pytest.mark.parametrize("seq", range(1, RECORDS + 1))
-def test_a_deleted_record_is_named(copy_of, seq):
-    path = copy_of()
-    tamper(path, f"DELETE FROM records WHERE seq = {seq}", f"DELETE FROM judgements WHERE seq = {seq}")
-    report = verify(path)
-    assert (report.ok, report.first_bad) == (False, seq)
+def everything(place):
+    with ArchiveReader.open(place) as archive, archive.standing_still():
+        return list(archive.chained())
 
 
-@pytest.mark.parametrize("seq", range(RECORDS))
-def test_a_tail_cut_off_at_any_record_is_found_and_not_appended_to(copy_of, seq):
-    path = copy_of()
-    tamper(path, *(f"DELETE FROM {table} WHERE seq > {seq}" for table in ("records", "judgements", "checkpoints")))
-    report = verify(path)
-    assert (report.ok, report.first_bad) == (False, seq + 1)
+@pytest.mark.parametrize("seq", range(1, RECORDS_IN_ALL))
+def test_a_deleted_record_is_a_gap(whole, seq):
+    whole.tamper(f"DELETE FROM records WHERE seq = {seq}", f"DELETE FROM judgements WHERE seq = {seq}")
+    report = found(whole)
+    assert (report.first_bad, report.wrong) == (seq, Wrong.GAP)
+
+
+@pytest.mark.parametrize("seq", [2, 5, 6, 9])
+def test_a_gap_that_is_closed_up_is_found_at_its_place(whole, seq):
+    whole.tamper(
+        f"DELETE FROM records WHERE seq = {seq}",
+        f"DELETE FROM judgements WHERE seq = {seq}",
+        *(f"UPDATE {table} SET seq = -seq WHERE seq > {seq}" for table in ("records", "judgements")),
+        *(f"UPDATE {table} SET seq = -seq - 1 WHERE seq < 0" for table in ("records", "judgements")),
+    )
+    assert found(whole).first_bad == seq
+
+
+@pytest.mark.parametrize("seq", range(RECORDS_IN_ALL))
+def test_a_tail_cut_off_at_any_record_is_a_truncation_and_not_appended_to(whole, seq):
+    whole.tamper(*(f"DELETE FROM {table} WHERE seq > {seq}" for table in ("records", "judgements")))
+    report = found(whole)
+    assert (report.first_bad, report.wrong) == (seq + 1, Wrong.TRUNCATION)
     with pytest.raises(ArchiveTampered):
-        Archive.open(path)
+        Archive.open(whole.place, SIGNER)
+
+
+@pytest.mark.parametrize("seq", [0, 9, 10, 23])
+def test_a_tail_cut_off_with_the_checkpoints_that_saw_it_is_found_by_the_anchor(whole, seq):
+    whole.tamper(*(f"DELETE FROM {table} WHERE seq > {seq}" for table in TABLES))
+    report = found(whole)
+    assert (report.first_bad, report.wrong) == (seq + 1, Wrong.ROLLBACK)
+
+
+@pytest.mark.parametrize("seq", [5, 10, 20])
+def test_one_accounts_chain_cut_short_alone_is_found(whole, seq):
+    whole.tamper(
+        f"DELETE FROM judgements WHERE seq > {seq}", f"DELETE FROM records WHERE seq > {seq} AND chain = 'main'"
+    )
+    assert found(whole).first_bad > seq
 
 
 @settings(deadline=None, max_examples=30)
-@given(pair=st.sets(st.integers(1, RECORDS), min_size=2, max_size=2))
-def test_two_records_swapped_are_found_at_the_first(copy_of, pair):
-    path = copy_of()
+@given(pair=st.sets(st.integers(1, RECORDS_IN_ALL), min_size=2, max_size=2))
+def test_two_records_swapped_are_a_reorder_at_the_first(victim, pair):
+    victim.restore()
     one, other = sorted(pair)
     moves = ((one, -1), (other, one), (-1, other))
-    tamper(
-        path,
-        *(f"UPDATE {t} SET seq = {new} WHERE seq = {old}" for t in ("records", "judgements") for old, new in moves),
+    victim.tamper(
+        *(f"UPDATE {t} SET seq = {new} WHERE seq = {old}" for old, new in moves for t in ("records", "judgements"))
     )
-    report = verify(path)
-    assert (report.ok, report.first_bad) == (False, one)
+    report = found(victim)
+    assert (report.first_bad, report.wrong) == (one, Wrong.REORDER)
 
 
-@pytest.mark.parametrize("seq", [1, 7, RECORDS])
-def test_a_record_duplicated_in_place_is_found(copy_of, seq):
-    path = copy_of()
-    tamper(
-        path,
+@pytest.mark.parametrize("seq", [1, 7, RECORDS_IN_ALL])
+def test_a_record_doubled_in_place_is_found(whole, seq):
+    whole.tamper(
         f"UPDATE records SET seq = -seq - 1 WHERE seq > {seq}",
         "UPDATE records SET seq = -seq WHERE seq < 0",
-        f"INSERT INTO records SELECT {seq + 1}, kind, identity || 'x', id, at_us, bot, account, body, hash"
-        f" FROM records WHERE seq = {seq}",
+        f"INSERT INTO records SELECT {seq + 1}, chain, place + 100, kind, identity || 'x', id, at_us, bot, account,"
+        f" hash, body FROM records WHERE seq = {seq}",
     )
-    report = verify(path)
-    assert (report.ok, report.first_bad) == (False, seq + 1)
+    assert found(whole).first_bad == seq + 1
 
 
-def test_an_older_copy_of_the_file_is_found(tmp_path, desk):
-    path, older = tmp_path / "audit.db", tmp_path / "older.db"
-    desk.write(path, desk.day()[:10])
-    shutil.copy(path, older)
-    desk.write(path, desk.day())
-    assert verify(path).ok
-    shutil.copy(older, path)
-    report = verify(path)
-    assert (report.ok, report.first_bad) == (False, 11)
+def test_a_record_moved_to_another_chain_is_found(whole):
+    whole.tamper("UPDATE records SET chain = 'other', place = 1 WHERE seq = 4")
+    report = found(whole)
+    assert (report.first_bad, report.wrong) == (4, Wrong.CHANGED)
+    whole.restore()
+    whole.tamper("UPDATE records SET chain = 'main', place = 99 WHERE seq = 24")
+    report = found(whole)
+    assert (report.first_bad, report.wrong, report.chain) == (24, Wrong.GAP, "main")
+
+
+def test_an_older_copy_of_the_database_is_a_rollback(sqlite_place, desk, tmp_path):
+    older = tmp_path / "older.db"
+    desk.write(sqlite_place, desk.day()[:10])
+    shutil.copy(sqlite_place.database, older)
+    desk.write(sqlite_place, desk.day())
+    assert verify(sqlite_place, keys=KEYS).ok
+    shutil.copy(older, sqlite_place.database)
+    report = verify(sqlite_place, keys=KEYS)
+    assert (report.ok, report.first_bad, report.wrong) == (False, 11, Wrong.ROLLBACK)
     with pytest.raises(ArchiveTampered, match="older copy"):
-        Archive.open(path)
+        Archive.open(sqlite_place, SIGNER)
 
 
-def test_a_fork_and_another_archives_file_are_found(tmp_path, desk):
-    one, other = tmp_path / "one" / "audit.db", tmp_path / "other" / "audit.db"
+def test_an_older_copy_with_its_older_anchor_is_found_by_an_anchor_elsewhere(sqlite_place, desk, tmp_path):
+    older, elsewhere = tmp_path / "older", tmp_path / "elsewhere.anchor"
+    desk.write(sqlite_place, desk.day()[:10])
+    shutil.copytree(sqlite_place.directory, older)
+    desk.write(sqlite_place, desk.day())
+    shutil.copy(sqlite_place.anchor, elsewhere)
+    old = ArchivePlace(directory=older)
+    assert verify(old, keys=KEYS).ok
+    report = verify(old, anchors=[elsewhere], keys=KEYS)
+    assert (report.ok, report.first_bad, report.wrong) == (False, 11, Wrong.ROLLBACK)
+
+
+def test_a_history_that_went_another_way_is_a_fork(sqlite_place, desk, tmp_path):
+    """Two writers went on from one copy: each is whole in itself, and signed."""
+    desk.write(sqlite_place, desk.day()[:10])
+    shutil.copytree(sqlite_place.directory, tmp_path / "other")
+    other = ArchivePlace(directory=tmp_path / "other")
+    desk.write(sqlite_place, desk.day())
+    desk.write(other, [*desk.day()[:-1], desk.event("another")])
+    assert verify(sqlite_place, keys=KEYS).ok
+    assert verify(other, keys=KEYS).ok
+    report = verify(other, anchors=[sqlite_place.anchor], keys=KEYS)
+    assert (report.ok, report.first_bad, report.wrong, report.chain) == (False, 24, Wrong.FORK, "")
+
+
+def test_another_archives_database_is_a_fork(new_place, desk):
+    one, other = new_place(), new_place()
     desk.write(one, desk.day())
     desk.write(other, desk.day())
-    shutil.copy(other, one)
-    assert "another archive" in verify(one).problem
+    mixed = replace(one, url=other.url)
+    if one.url is None:
+        shutil.copy(other.database, one.database)
+    report = verify(mixed, keys=KEYS)
+    assert (report.ok, report.wrong) == (False, Wrong.FORK)
+    assert "another archive" in report.problem
 
 
-def test_a_rewritten_archive_with_its_own_anchor_is_found_by_a_copy_of_the_anchor(tmp_path, desk):
-    path, kept = tmp_path / "audit.db", tmp_path / "elsewhere.anchor"
-    desk.write(path, desk.day())
-    shutil.copy(anchor_path(path), kept)
-    path.unlink()
-    anchor_path(path).unlink()
-    desk.write(path, desk.day()[:-1])
-    assert verify(path).ok
-    assert not verify(path, kept).ok
+def test_a_rewritten_archive_with_its_own_anchor_is_found_by_a_copy_of_the_anchor(sqlite_place, desk, tmp_path):
+    kept = tmp_path / "elsewhere.anchor"
+    desk.write(sqlite_place, desk.day())
+    shutil.copy(sqlite_place.anchor, kept)
+    sqlite_place.database.unlink()
+    sqlite_place.anchor.unlink()
+    desk.write(sqlite_place, desk.day()[:-1])
+    assert verify(sqlite_place, keys=KEYS).ok
+    assert not verify(sqlite_place, anchors=[kept], keys=KEYS).ok
+
+
+def test_an_archive_rewritten_without_the_guards_key_is_found_by_the_public_key_alone(sqlite_place, desk):
+    from proxy.vault.signing_keys import new_signing_key
+
+    forger = new_signing_key(desk.start)
+    with Archive.open(sqlite_place, lambda: forger, now=lambda: desk.start) as archive:
+        archive.append([(f"1-{number}", record) for number, record in enumerate(desk.day())])
+    assert verify(sqlite_place).ok
+    report = verify(sqlite_place, keys=KEYS)
+    assert (report.ok, report.wrong) == (False, Wrong.CHANGED)
+    assert "not among those given" in report.problem
+
+
+@pytest.mark.parametrize(
+    ("statement", "wrong"),
+    [
+        ("DELETE FROM checkpoints WHERE number = 1", Wrong.GAP),
+        ("DELETE FROM checkpoints WHERE number = 2", Wrong.ROLLBACK),
+        ("DELETE FROM checkpoints", Wrong.ROLLBACK),
+        ("UPDATE checkpoints SET seq = seq + 1 WHERE number = 1", Wrong.CHANGED),
+        ("INSERT INTO checkpoints SELECT 3, seq, content FROM checkpoints WHERE number = 2", Wrong.CHANGED),
+        ("UPDATE checkpoints SET content = (SELECT content FROM checkpoints WHERE number = 2)", Wrong.CHANGED),
+    ],
+    ids=["first gone", "last gone", "all gone", "another record's", "one added", "one twice"],
+)
+def test_checkpoints_cannot_go_or_change(whole, statement, wrong):
+    whole.tamper(statement)
+    assert found(whole).wrong == wrong
 
 
 @pytest.mark.parametrize(
@@ -166,36 +270,67 @@ def test_a_rewritten_archive_with_its_own_anchor_is_found_by_a_copy_of_the_ancho
     [
         "UPDATE judgements SET verdict = 'ALLOW' WHERE verdict = 'DENY'",
         "UPDATE judgements SET bot = 'alpha' WHERE bot = 'beta'",
+        "UPDATE judgements SET words = 'x' WHERE words <> 'x'",
         "DELETE FROM judgements WHERE seq = (SELECT max(seq) FROM judgements)",
-        "INSERT INTO judgements SELECT 99, item, place, at_us, bot, account, symbol, verdict, rule, code, headroom"
-        " FROM judgements LIMIT 1",
+        "INSERT INTO judgements SELECT 99, item, place, at_us, bot, account, symbol, verdict, rule, code, headroom,"
+        " words FROM judgements LIMIT 1",
         "UPDATE records SET at_us = at_us + 1 WHERE seq = 5",
         "UPDATE records SET id = 'x' WHERE seq = 5",
         "UPDATE records SET kind = 'event' WHERE seq = 5",
+        "UPDATE records SET account = NULL WHERE seq = 5",
         "UPDATE archive SET id = 'x'",
-        "UPDATE checkpoints SET at = '2020-01-01T00:00:00Z'",
-        "DROP INDEX judgements_by_rule",
-        "CREATE VIEW harmless AS SELECT 1",
     ],
+    ids=lambda statement: " ".join(statement.split()[:6]),
 )
-def test_what_questions_are_answered_from_is_checked_too(copy_of, statement):
-    path = copy_of()
-    tamper(path, statement)
-    assert not verify(path).ok
+def test_what_questions_are_answered_from_is_checked_too(whole, statement):
+    whole.tamper(statement)
+    found(whole)
 
 
-def test_a_trigger_taken_away_is_found(copy_of):
-    path = copy_of()
-    connection = sqlite3.connect(path)
-    connection.execute("DROP TRIGGER records_no_update")
-    connection.close()
-    assert "records_no_update" in verify(path).problem
+@pytest.mark.parametrize(
+    "statement",
+    ["DROP INDEX refusals_by_rule", "DROP TRIGGER records_no_update", "CREATE TRIGGER", "CREATE INDEX harmless"],
+)
+def test_a_layout_that_is_not_as_it_was_is_found(place, desk, statement):
+    desk.write(place, desk.day())
+    if statement == "CREATE TRIGGER":
+        statement = "CREATE TRIGGER harmless BEFORE INSERT ON judgements "
+        statement += "BEGIN SELECT 1; END" if place.url is None else "EXECUTE FUNCTION perpguard_append_only()"
+    elif statement == "CREATE INDEX harmless":
+        statement += " ON records (bot)"
+    elif statement.startswith("DROP TRIGGER") and place.url is not None:
+        statement += " ON records"
+    with connect_writer(place) as connection:
+        connection.exec_driver_sql(statement)
+    report = verify(place, keys=KEYS)
+    assert not report.ok
+    assert any(name in report.problem for name in ("refusals_by_rule", "records_no_update", "harmless"))
 
 
-def test_a_missing_or_damaged_anchor_is_found(copy_of):
-    path = copy_of()
-    raw = anchor_path(path).read_bytes()
-    anchor_path(path).write_bytes(raw.replace(b'"seq":24', b'"seq":23'))
-    assert "damaged" in verify(path).problem
-    anchor_path(path).unlink()
-    assert "missing" in verify(path).problem
+@pytest.mark.full
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE records DISABLE TRIGGER records_no_update",
+        "ALTER TABLE records ENABLE TRIGGER records_no_update",
+        "CREATE OR REPLACE FUNCTION perpguard_append_only() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RETURN NEW; END $$",
+        "CREATE RULE nothing AS ON INSERT TO records DO INSTEAD NOTHING",
+    ],
+    ids=["disabled", "not always", "another function", "a rule"],
+)
+def test_postgresql_tells_what_was_done_to_its_triggers(postgresql_place, desk, statement):
+    desk.write(postgresql_place, desk.day())
+    with connect_writer(postgresql_place) as connection:
+        connection.exec_driver_sql(statement)
+    assert "not as they were laid out" in verify(postgresql_place, keys=KEYS).problem
+
+
+def test_a_missing_or_damaged_anchor_is_found(whole):
+    raw = whole.place.anchor.read_bytes()
+    whole.place.anchor.write_bytes(raw.replace(b'"seq":24', b'"seq":23'))
+    assert found(whole).wrong == Wrong.CHANGED
+    whole.place.anchor.write_bytes(raw[:-2])
+    assert "damaged" in found(whole).problem
+    whole.place.anchor.unlink()
+    assert "missing" in found(whole).problem

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from proxy.audit.archive import Archive
+from proxy.audit.place import archive_place
 from proxy.certificate.canonical import read_canonical
 from proxy.certificate.content import PressCertificate
 from proxy.certificate.keeping import CertificateKeeper
@@ -15,6 +16,7 @@ from proxy.certificate.verifying import Verified, verify
 from proxy.policy.shelf import Shelf
 from proxy.policy_file import policy_digest
 from rules.kill.events import Phase
+from tests.proxy.audit.conftest import SIGNER
 from tests.support.certificates import (
     DUST,
     JOB,
@@ -82,7 +84,7 @@ def test_a_press_does_not_take_another_certificate_for_its_own(tmp_path: Path) -
 def test_it_says_on_what_ground_it_was_issued(tmp_path: Path) -> None:
     text = '[policy]\nname = "grid"\nowner = "risk"\n'
     Shelf(tmp_path).activate(text)
-    with Archive.open(tmp_path / "audit" / "audit.db") as archive:
+    with Archive.open(archive_place(tmp_path), SIGNER) as archive:
         sequence = archive.append_from("test", "1", [{"kind": "event", "id": "e1", "at": "2026-11-24T09:00:00Z"}])
         keeper = a_keeper(tmp_path)
         keeper.certify(a_report(write_job(tmp_path, a_flat_kill())))

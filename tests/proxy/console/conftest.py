@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,7 +16,9 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from proxy.console.app import create_console
+from proxy.people.register import Register
 from tests.proxy.console.desk_double import TOKEN, DeskDouble
+from tests.support.people import PASSWORD, a_register, write_people
 
 ORIGIN = "http://127.0.0.1:8081"
 SAME_ORIGIN = {"Origin": ORIGIN, "Sec-Fetch-Site": "same-origin"}
@@ -56,9 +60,23 @@ def plane() -> DeskDouble:
     return DeskDouble()
 
 
+@pytest.fixture(scope="session")
+def desk_people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with the desk's people, to be copied."""
+    data_dir = tmp_path_factory.mktemp("people")
+    write_people(data_dir)
+    return data_dir
+
+
 @pytest.fixture
-def app(plane: DeskDouble, clock: HandClock) -> FastAPI:
-    return create_console(plane, plane, token=SecretStr(TOKEN), now=clock)
+def register(desk_people: Path, tmp_path: Path, clock: HandClock) -> Register:
+    shutil.copytree(desk_people, tmp_path, dirs_exist_ok=True)
+    return a_register(tmp_path, clock)
+
+
+@pytest.fixture
+def app(plane: DeskDouble, clock: HandClock, register: Register) -> FastAPI:
+    return create_console(plane, plane, token=SecretStr(TOKEN), people=register, now=clock)
 
 
 @pytest.fixture
@@ -81,9 +99,10 @@ async def browse(app: FastAPI, address: str = "127.0.0.1") -> AsyncIterator[http
         yield client
 
 
-async def sign_in(client: httpx.AsyncClient, name: str = "Ada Lovelace", token: str = TOKEN) -> str:
+async def sign_in(client: httpx.AsyncClient, name: str = "Ada Lovelace", password: str = PASSWORD) -> str:
     """Sign in; the session's CSRF token."""
-    answer = await client.post("/sign-in", data={"name": name, "token": token}, headers=SAME_ORIGIN)
+    form = {"name": name, "password": password, "code": ""}
+    answer = await client.post("/sign-in", data=form, headers=SAME_ORIGIN)
     assert answer.status_code == 303, answer.text
     page = await client.get("/")
     found = re.search(r'name="csrf" value="([^"]+)"', page.text)

@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from proxy.console.plane import (
-    AccountView,
-    BotView,
-    CertificateRow,
-    CertificateView,
-    ControlRefused,
-    DeskView,
-    FeedView,
-    OverrideView,
-    PositionView,
+from proxy.audit.query import JudgedCommand
+from proxy.console import examples
+from proxy.console.audit_plane import (
+    AnchorView,
+    AuditView,
+    ChainView,
+    CheckpointView,
+    EventView,
+    VerificationView,
 )
+from proxy.console.desk_views import AccountView, BotView, DeskView, FeedView, OverrideView, PositionView
+from proxy.console.exposure_plane import HistoryView, LimitView, StopView, SymbolView
+from proxy.console.ledger_plane import LedgerView
+from proxy.console.plane import CertificateRow, CertificateView, ControlRefused
 from proxy.console.rearm_plane import CheckView, DrillProgress, RearmView
+from proxy.console.reasons_plane import Wanted
 from proxy.console.signals_plane import SignalsView
 from proxy.overrides.terms import Terms
+from proxy.reasons.inquiry import Recorded
+from proxy.store.codec import plain
+from tests.proxy.console.page_doubles import (
+    PolicyDouble,
+    PreviewDouble,
+    ReasonsDouble,
+    a_judged_command,
+    a_recorded_decision,
+)
+from tests.support.alerts import AlertsDouble
 from tests.support.certificates import JOB, a_view
+from tests.support.keys import KeysDouble
+from tests.support.ledger import a_ledger_view
 from tests.support.signals import a_signals_view
 
 TOKEN = "control-token-of-the-tests-0123456789"
@@ -37,8 +54,19 @@ def a_leg(**changes: Any) -> PositionView:
         notional="16208.27",
         unrealised_pnl="155.65",
         liquidation_price="41200.00",
+        leverage="10",
+        margin_mode="CROSS",
+        stops=(StopView(trigger_price="58000.00", quantity="0.250"),),
     )
     return replace(leg, **changes)
+
+
+def a_limit(**changes: Any) -> LimitView:
+    """Leverage, half of it in use."""
+    limit = LimitView(
+        rule="max_leverage", level="desk", name="", symbol="", observed="1.92", limit="3.50", unit="x", share=0.549
+    )
+    return replace(limit, **changes)
 
 
 def an_account(**changes: Any) -> AccountView:
@@ -63,12 +91,22 @@ def an_account(**changes: Any) -> AccountView:
                 notional="-7689.96",
                 unrealised_pnl="-57.96",
                 liquidation_price=None,
+                stops=(),
             ),
         ),
         open_orders=4,
         conditional_orders=2,
         holds=1,
         unknown_holds=0,
+        margin_used="3120.10",
+        limits=(
+            a_limit(),
+            a_limit(
+                rule="position_limit", symbol="BTCUSDT", observed="38600.00", limit="40000.00", unit="", share=0.965
+            ),
+            a_limit(rule="position_limit", symbol="ETHUSDT", observed="7689.96", limit="40000.00", unit="", share=0.19),
+            a_limit(rule="correlated_exposure", observed="19842.11", limit="37352.19", unit="", share=0.53),
+        ),
         feed=FeedView(state="LIVE", why="", age_s=0.4, adopted={"positions": 2, "open_orders": 6}, gaps_healed=0),
     )
     return replace(account, **changes)
@@ -93,6 +131,7 @@ def a_desk(**changes: Any) -> DeskView:
         markets_age_s=0.8,
         store_ok=True,
         accounts=(an_account(),),
+        symbols=(SymbolView(name="BTCUSDT", state="ACTIVE"), SymbolView(name="ETHUSDT", state="ACTIVE")),
         bots=(a_bot(), a_bot(name="momentum", anomaly=0.86, why="order size far above its habit")),
     )
     return replace(desk, **changes)
@@ -120,9 +159,15 @@ def an_override(**changes: Any) -> OverrideView:
 def a_refusal(**changes: Any) -> dict[str, Any]:
     """One blocked order."""
     return {
-        "time": "2026-11-24T09:29:41+00:00",
+        "seq": 4711,
+        "item": 0,
+        "id": "01JD3M-7f",
+        "at": "2026-11-24T09:29:41Z",
+        "verdict": "DENY",
         "bot": "momentum",
         "account": "main",
+        "symbol": "BTCUSDT",
+        "client_order_id": "mine-1",
         "command": "BUY 5 BTCUSDT LIMIT 64800",
         "rule": "max_order_value",
         "code": "ORDER_VALUE_ABOVE_LIMIT",
@@ -130,7 +175,18 @@ def a_refusal(**changes: Any) -> dict[str, Any]:
         "limit": "25000",
         "headroom": "0.385",
         "message": "order value 324000 is above 25000",
-        "decision_id": "01JD3M-7f",
+    } | changes
+
+
+def a_story(**changes: Any) -> dict[str, Any]:
+    """All the archive holds of it."""
+    return {
+        "id": "01JD3M-7f",
+        "intent": None,
+        "decision": {"verdict": "DENY", "breaches": [a_refusal()]},
+        "outcome": None,
+        "others": [],
+        "counterfactual": [],
     } | changes
 
 
@@ -162,16 +218,7 @@ def a_rearm(**changes: Any) -> RearmView:
     return replace(view, **changes)
 
 
-A_DRILL: Mapping[str, Any] = {
-    "id": "20261124T093000000000",
-    "kind": "practice",
-    "at": "2026-11-24T09:30:00Z",
-    "by": "Ada Lovelace",
-    "phase": "FLAT",
-    "passed": True,
-    "blocked_ms": 11.5,
-    "accounts": [{"account": "main", "cancelled_ms": 800.0, "flat_ms": 1500.0, "cost": "12.50"}],
-}
+A_DRILL: Mapping[str, Any] = plain(examples.DRILL)
 
 
 @dataclass
@@ -190,6 +237,8 @@ class RearmDouble:
         return view
 
     async def approve(self, **asked: str) -> RearmView:
+        if asked["scope"] not in self.desk.scopes:
+            raise ControlRefused("nobody asked for it")
         self._act("approve", asked)
         view = self.desk.scopes[asked["scope"]]
         opened = {"opened_at": "2026-11-24T09:31:00Z", "ramps_at": "2026-11-24T09:36:00Z", "waits_s": 300.0}
@@ -250,14 +299,97 @@ class SignalsDouble:
 
 
 @dataclass
+class LedgerDouble:
+    """Implements ``LedgerPlane``."""
+
+    desk: DeskDouble
+
+    async def ledger(self, account: str | None, bot: str | None, symbol: str | None) -> LedgerView:
+        self.desk.ledger_asked.append((account, bot, symbol))
+        return self.desk.ledger_view
+
+
+@dataclass
+class HistoryDouble:
+    """Implements ``HistoryPlane``."""
+
+    desk: DeskDouble
+
+    async def history(self) -> HistoryView:
+        return self.desk.history_view
+
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+@dataclass
+class AuditDouble:
+    """Implements ``AuditPlane``."""
+
+    desk: DeskDouble
+
+    async def audit(self) -> AuditView:
+        if self.desk.broken:
+            raise RuntimeError("bug with a secret in it")
+        return self.desk.audit_view
+
+    async def verify(self) -> bool:
+        self.desk.verifications += 1
+        return self.desk.audit_view.running is None
+
+
+def an_audit(**changes: Any) -> AuditView:
+    """A whole archive of two chains, one anchor that fails, and one event whose words are hostile."""
+    view = AuditView(
+        place="/data/audit/audit.db",
+        records=1200,
+        root="ab" * 32,
+        chains=[
+            ChainView(chain="", records=200, hash="cd" * 32),
+            ChainView(chain=HOSTILE, records=1000, hash="ef" * 32),
+        ],
+        checkpoint=CheckpointView(seq=1200, at="2026-11-24T09:29:59Z", key_id="0123456789abcdef"),
+        anchors=[
+            AnchorView(name="beside the archive", seq=1200, at="2026-11-24T09:29:59Z", failing=""),
+            AnchorView(name="webhook at anchors.test", seq=None, at=None, failing="answered 503"),
+        ],
+        last=VerificationView(
+            at="2026-11-24T09:00:00Z",
+            took_s=1.25,
+            ok=True,
+            records=1100,
+            wrong="",
+            problem="",
+            first_bad=None,
+            signatures=True,
+        ),
+        running=None,
+        events=[EventView(at="2026-11-23T17:02:03Z", what="kill.engaged", by=HOSTILE, detail='{"scope":"everything"}')],
+    )
+    return replace(view, **changes)
+
+
+def a_history(**changes: Any) -> HistoryView:
+    """Four hours of minutes: a calm morning, and a bot that gets odd at its end."""
+    count = 240
+    began = 1_795_513_800.0 - 60 * count
+    series: dict[str, list[float | None]] = {
+        "anomaly": [0.08 + 0.05 * math.sin(at / 9) + (0.7 if at > 225 else 0.0) for at in range(count)],
+        "leverage:main": [1.6 + 0.3 * math.sin(at / 40) for at in range(count)],
+        "liquidation:main": [None if at < 30 else 0.004 + 0.003 * math.sin(at / 25) for at in range(count)],
+        "limit:main": [0.45 + 0.1 * math.sin(at / 40) for at in range(count)],
+    }
+    view = HistoryView(every_s=60.0, at=[began + 60 * at for at in range(count)], series=series)
+    return replace(view, **changes)
+
+
+@dataclass
 class DeskDouble:
     """Implements ``ControlPlane`` and ``Certificates``."""
 
     view: DeskView = field(default_factory=a_desk)
     refusals: list[dict[str, Any]] = field(default_factory=lambda: [a_refusal()])
-    decisions: dict[str, Mapping[str, Any]] = field(
-        default_factory=lambda: {"01JD3M-7f": {"verdict": "DENY", "breaches": [a_refusal()]}}
-    )
+    decisions: dict[str, Mapping[str, Any]] = field(default_factory=lambda: {"01JD3M-7f": a_story()})
     job: Mapping[str, Any] | None = None
     kills: list[dict[str, str]] = field(default_factory=list)
     reductions: list[dict[str, str]] = field(default_factory=list)
@@ -268,7 +400,17 @@ class DeskDouble:
     overrides: list[tuple[str, str, Any]] = field(default_factory=list)
     policies: list[dict[str, str]] = field(default_factory=list)
     papers: dict[str, CertificateView] = field(default_factory=lambda: {JOB: a_view()})
+    judged: list[JudgedCommand] = field(default_factory=lambda: [a_judged_command()])
+    wanted: list[Wanted] = field(default_factory=list)
+    found: Recorded = field(default_factory=a_recorded_decision)
+    history_view: HistoryView = field(default_factory=a_history)
+    audit_view: AuditView = field(default_factory=an_audit)
+    verifications: int = 0
     signals_view: SignalsView = field(default_factory=a_signals_view)
+    keys: KeysDouble = field(default_factory=KeysDouble)
+    alerts: AlertsDouble = field(default_factory=AlertsDouble)
+    ledger_view: LedgerView = field(default_factory=a_ledger_view)
+    ledger_asked: list[tuple[str | None, ...]] = field(default_factory=list)
     refuse: str = ""
     broken: bool = False
 
@@ -301,7 +443,14 @@ class DeskDouble:
         if self.refuse:
             raise ControlRefused(self.refuse)
         self.kills.append({"scope": scope, "by": by, "reason": reason})
-        return {"job": "job-1", "scope": scope, "blocked_ms": 11.5, "generation": 8}
+        return {
+            "scope": scope,
+            "blocked_ms": 11.5,
+            "generation": 8,
+            "latched": True,
+            "gates": {"gates": 1, "acknowledged": 1, "within_ms": 9.5, "silent": ()},
+            "in_flight": {"known": True, "sent": ()},
+        }
 
     async def reduce(self, *, scope: str, by: str, reason: str) -> Mapping[str, Any]:
         self.reductions.append({"scope": scope, "by": by, "reason": reason})
@@ -321,6 +470,30 @@ class DeskDouble:
     @property
     def signals(self) -> SignalsDouble:
         return SignalsDouble(self)
+
+    @property
+    def ledger(self) -> LedgerDouble:
+        return LedgerDouble(self)
+
+    @property
+    def policy_shown(self) -> PolicyDouble:
+        return PolicyDouble(self)
+
+    @property
+    def ahead(self) -> PreviewDouble:
+        return PreviewDouble(self)
+
+    @property
+    def reasons(self) -> ReasonsDouble:
+        return ReasonsDouble(self)
+
+    @property
+    def history(self) -> HistoryDouble:
+        return HistoryDouble(self)
+
+    @property
+    def auditing(self) -> AuditDouble:
+        return AuditDouble(self)
 
     async def request_override(self, *, terms: Terms, name: str) -> OverrideView:
         return self._override("request", name, terms)

@@ -13,12 +13,14 @@ from typing import Any
 import pytest
 import redis
 
+from proxy.gate.counting import kind_of
 from proxy.gate.journal import Journal, journal_files
 from proxy.gate.judge import Judge
 from proxy.gate.latch import Latch
 from proxy.gate.recording import Subject
 from proxy.gate.ruling import JudgedRequest, Ruling
 from proxy.store.codec import dump, load
+from proxy.store.conversion import NOTHING
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.fence import Fence
 from proxy.store.gate_store import GateStore
@@ -106,6 +108,20 @@ class Desk:
         )
         assert published.accepted
 
+    async def hears_of(self, owners: dict[str, str]) -> None:
+        """The warden hears whose orders and trades these are (``proxy.store.owners``), and nothing else happens."""
+        self._version += 1
+        account = await self.warden.account("demo")
+        assert account is not None
+        published = await self.warden.publish_events(
+            replace(account, version=self._version),
+            conversion=NOTHING,
+            resolved=(),
+            desk=self.name,
+            owners=owners,
+        )
+        assert published.accepted
+
     async def holds(self) -> dict[str, Hold]:
         holds = (await self.store.look("demo")).holds
         return {hold.hold_id: hold for hold in holds}
@@ -135,6 +151,7 @@ def asking(*commands: Command, name: str | None = None, bot: str = "demo-bot", d
     """A request of a bot that may be told from every other."""
     name = name or f"d{next(_numbers)}"
     return JudgedRequest(
+        kind=kind_of(commands),
         subject=Subject(
             decision_id=name,
             desk="desk",

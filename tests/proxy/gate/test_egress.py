@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -17,11 +18,15 @@ NOW = datetime(2026, 11, 27, 12, 0, 5, tzinfo=UTC)
 REPLY = b"HTTP/1.1 200 OK\r\nX-MBX-USED-WEIGHT-1M: 77\r\nContent-Length: 2\r\n\r\n{}"
 
 
-def a_request(url: str, account: str, cost: Spend | None = None) -> OutboundRequest:
-    return OutboundRequest(method="GET", url=url, body="", api_key=None, account=account, cost=cost)
+def a_request(url: str, account: str, cost: Spend | None = None, *, order: bool = False) -> OutboundRequest:
+    return OutboundRequest(method="GET", url=url, body="", api_key=None, account=account, cost=cost, order=order)
 
 
-async def test_accounts_leave_by_their_own_addresses_and_are_charged_there() -> None:
+AS_WHAT = pytest.mark.parametrize("order", [False, True], ids=["reads", "orders"])
+
+
+@AS_WHAT
+async def test_accounts_leave_by_their_own_addresses_and_are_charged_there(order: bool) -> None:
     callers = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -37,8 +42,8 @@ async def test_accounts_leave_by_their_own_addresses_and_are_charged_there() -> 
     egress = Egress(meter, {"one": "127.0.0.2", "two": "127.0.0.3"})
     try:
         for account in ("one", "two", ""):
-            await egress.send(a_request(url, account, Spend(weight=1)), None)
-        await egress.send(a_request(url, "one"), None)
+            await egress.send(a_request(url, account, Spend(weight=1), order=order), None)
+        await egress.send(a_request(url, "one", order=order), None)
     finally:
         await egress.aclose()
         server.close()
@@ -50,7 +55,8 @@ async def test_accounts_leave_by_their_own_addresses_and_are_charged_there() -> 
     }
 
 
-async def test_what_did_not_leave_is_not_counted_and_what_was_lost_is() -> None:
+@AS_WHAT
+async def test_what_did_not_leave_is_not_counted_and_what_was_lost_is(order: bool) -> None:
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.close()
@@ -65,13 +71,77 @@ async def test_what_did_not_leave_is_not_counted_and_what_was_lost_is() -> None:
     weight = Counter(Limit.WEIGHT_1M, "")
     try:
         with pytest.raises(FenceClosed):
-            await egress.send(a_request(url, "one", Spend(weight=40)), closed)
+            await egress.send(a_request(url, "one", Spend(weight=40), order=order), closed)
         with pytest.raises(NotSent):
-            await egress.send(a_request("http://127.0.0.1:1/", "one", Spend(weight=40)), None)
+            await egress.send(a_request("http://127.0.0.1:1/", "one", Spend(weight=40), order=order), None)
         assert meter.used(weight) == 0
         with pytest.raises(OutcomeUnknown):
-            await egress.send(a_request(url, "one", Spend(weight=40)), None)
+            await egress.send(a_request(url, "one", Spend(weight=40), order=order), None)
         assert meter.used(weight) == 40
+    finally:
+        await egress.aclose()
+        server.close()
+
+
+async def test_reads_that_hang_keep_no_order_from_leaving(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And entries no exit: as many as there are connections."""
+    monkeypatch.setattr("proxy.gate.upstream.CONNECTIONS_MAX", 2)
+    hanging = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        if b"/hang" in head:
+            await hanging.wait()
+        writer.write(REPLY)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    egress = Egress(Meter(lambda: NOW), {})
+    try:
+        stuck = [asyncio.create_task(egress.send(a_request(f"{url}/hang", ""), None)) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        assert (await egress.send(a_request(f"{url}/order", "", order=True), None)).status == 200
+        stuck += [asyncio.create_task(egress.send(a_request(f"{url}/hang", "", order=True), None)) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        leaving = replace(a_request(f"{url}/order", "", order=True), way_out=True)
+        assert (await egress.send(leaving, None)).status == 200
+        hanging.set()
+        await asyncio.gather(*stuck)
+    finally:
+        await egress.aclose()
+        server.close()
+
+
+async def test_orders_find_a_connection_on_every_way_out_and_a_venue_that_is_away_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    callers = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        callers.append(writer.get_extra_info("peername")[0])
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(REPLY)
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    egress = Egress(Meter(lambda: NOW), {"one": "127.0.0.2"})
+    try:
+        await egress.warm(url)
+        assert sorted(callers) == ["127.0.0.1"] * 2 + ["127.0.0.2"] * 2  # Entries, and the way out.
+        for account in ("one", ""):
+            entry = a_request(f"{url}/order", account, order=True)
+            for request in (entry, replace(entry, way_out=True)):
+                assert (await egress.send(request, None)).status == 200
+        assert len(callers) == 4
+
+        async def never(*_: object) -> None:
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr("proxy.gate.egress.WARM_WITHIN_S", 0.05)
+        monkeypatch.setattr("proxy.gate.wire.pool.dial", never)
+        await asyncio.wait_for(egress.warm("http://127.0.0.1:1"), 5)
     finally:
         await egress.aclose()
         server.close()

@@ -102,3 +102,33 @@ def test_without_the_store_it_lapses() -> None:
     assert not latch.lapsed
     clock.now += 0.1
     assert latch.lapsed
+
+
+async def test_who_leaves_takes_its_word_back_when_it_asks_no_more() -> None:
+    class Leaving(Store):
+        words: list[str]
+
+        def hear(self, gate: str, generation: int) -> Mapping[str, str]:
+            self.words = [gate]
+            return super().hear(gate, generation)
+
+        def leave(self, gate: str) -> None:
+            self.words.remove(gate)
+
+    store = Leaving()
+    latch = Latch(store)
+    following = asyncio.create_task(latch.follow())
+    await latch.heard_once(5)
+    assert store.words == [latch.gate]
+    following.cancel()
+    await latch.leave()
+    asked = len(store.obeyed)
+    await asyncio.sleep(0.1)
+    assert (store.words, len(store.obeyed)) == ([], asked)
+
+
+async def test_a_store_that_is_away_is_not_waited_for_longer_than_was_said() -> None:
+    latch = Latch(Store())
+    async with asyncio.timeout(5):
+        await latch.heard_once(0.05)
+    assert latch.lapsed

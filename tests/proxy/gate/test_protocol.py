@@ -6,12 +6,14 @@ import asyncio
 import socket
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 import uvicorn
 
 from proxy.gate import protocol
-from proxy.gate.protocol import BODY_BYTES_MAX, HEADER_BYTES_MAX, HEADERS_MAX, StrictHttpProtocol
+from proxy.gate.framing import BODY_BYTES_MAX, HEADER_BYTES_MAX, HEADERS_MAX
+from proxy.gate.protocol import StrictHttpProtocol
 
 HOST = b"Host: guard\r\n"
 
@@ -134,6 +136,8 @@ HOSTILE = {
     "a bare carriage return": a_get(b"X-A: 1\rX-B: 2"),
     "bare line feeds": b"GET /x HTTP/1.1\nHost: guard\n\n",
     "an absolute target": a_get(target=b"http://elsewhere/x"),
+    "a fragment": a_get(target=b"/x#y"),
+    "a fragment behind a query": a_get(target=b"/x?a=1#&b=2"),
     "an asterisk": b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n",
     "a tunnel": b"CONNECT guard:443 HTTP/1.1\r\n" + HOST + b"\r\n",
     "version 0.9": a_get(version=b"HTTP/0.9"),
@@ -274,16 +278,24 @@ def test_a_connection_between_two_requests_may_rest(door):
         assert until_quiet(connection).startswith(b"HTTP/1.1 200")
 
 
-def test_a_crowd_that_never_finishes_a_request_keeps_nobody_out(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "CONNECTIONS_MAX", 8)
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+    """A door with room for eight connections."""
+    monkeypatch.setattr("proxy.gate.connections.CONNECTIONS_MAX", 8)
+    door = Door()
+    yield door
+    door.stop()
+
+
+def test_a_crowd_that_never_finishes_a_request_keeps_nobody_out(narrow: Door) -> None:
     request = b"GET /x HTTP/1.1\r\n" + HOST + b"\r\n"
-    with door.connect() as known:
+    with narrow.connect() as known:
         known.sendall(request)
         assert b"200" in until_quiet(known)
-        crowd = [door.connect() for _ in range(20)]
+        crowd = [narrow.connect() for _ in range(20)]
         try:
             for newcomer in range(2):
-                assert door.say(request).startswith(b"HTTP/1.1 200"), newcomer
+                assert narrow.say(request).startswith(b"HTTP/1.1 200"), newcomer
             known.sendall(request)
             assert b"200" in until_quiet(known), "whoever has been served is served again"
             assert [is_closed(each) for each in crowd[:10]] == [True] * 10, "the oldest strangers go"
@@ -291,6 +303,22 @@ def test_a_crowd_that_never_finishes_a_request_keeps_nobody_out(door: Door, monk
         finally:
             for each in crowd:
                 each.close()
+
+
+def test_a_crowd_that_was_served_once_keeps_nobody_out_either(narrow: Door) -> None:
+    request = b"GET /x HTTP/1.1\r\n" + HOST + b"\r\n"
+    crowd = []
+    try:
+        for _ in range(12):
+            crowd.append(narrow.connect())
+            crowd[-1].sendall(request)
+            assert b"200" in until_quiet(crowd[-1])
+        assert narrow.say(request).startswith(b"HTTP/1.1 200")
+        assert [is_closed(each) for each in crowd[:4]] == [True] * 4, "whoever has been idle longest goes"
+        assert not is_closed(crowd[-1])
+    finally:
+        for each in crowd:
+            each.close()
 
 
 def is_closed(connection: socket.socket) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proxy.gate.recording import Subject
-from proxy.store.codec import plain_snapshot
+from proxy.store.codec import dump, load, plain_snapshot
 from rules.engine import decide
 from tests.rules.builders import a_buy, a_policy, an_account
 
@@ -15,9 +15,11 @@ def test_the_record_has_the_whole_picture_but_what_it_names_by_version():
     order, snapshot = a_buy("BTCUSDT", "1"), world.snapshot
     subject = Subject(decision_id="1", desk="d", bot="b", account="demo", venue="v", key_hint="k", route="r")
     for _ in range(2):
-        record = subject.decision(snapshot, "7", (order,), (decide(order, snapshot, a_policy()),), {})
+        decided = (decide(order, snapshot, a_policy()),)
+        record = load(dump(subject.decision(snapshot, "7", (order,), decided, {})))
         whole = plain_snapshot(snapshot)
-        named = {"account": record["snapshot"]["account"], "instruments": record["snapshot"]["instruments"]}
+        named = {name: record["snapshot"][name] for name in ("account", "record", "instruments")}
         assert record["snapshot"] == whole | named
         assert named["account"] == {"$ref": f"account:{snapshot.account.name}@{snapshot.account.version}"}
+        assert named["record"] == {"$ref": f"record:demo@{snapshot.record.version}", "symbols": []}
         assert named["instruments"] == {"$ref": "instruments:v@7", "symbols": sorted(snapshot.instruments)}

@@ -118,6 +118,39 @@ async def test_an_order_that_will_not_go_is_said(house):
     assert (answer.status_code, answer.json()["code"]) == (503, -1007)
 
 
+NOT_SAID = {
+    "a code that is no UTF-8": b'[{"code":"\xff"}]',
+    "a code that is a word": b'[{"code":"gone"}]',
+    "a code with two signs": b'[{"code":"--2011"}]',
+    "a code in other digits": '[{"code":"\u0661"}]'.encode(),
+    "a code without an end": b'[{"code":"' + b"1" * 5_000 + b'"}]',
+    "a refusal as text": b'[{"code":"-1001"}]',
+    "a fraction": b'[{"code":0.5}]',
+    "nested without end": b'[{"x":' + b"[" * 5_000 + b"]" * 5_000 + b"}]",
+    "half an answer": b'[{"orderId":1}',
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("body", NOT_SAID.values(), ids=NOT_SAID)
+async def test_an_answer_that_does_not_say_the_order_is_gone_leaves_that_unknown(house, body, caplog):
+    book = Book(*names("ada", 1))
+    house.venue.answer = lambda method, path, asked: book(method, path, asked) if method == "GET" else body
+    answer = await house.send("ada", "DELETE", "/fapi/v1/allOpenOrders", symbol="BTCUSDT")
+    assert (answer.status_code, answer.json()["code"]) == (503, -1007)
+    assert not [record for record in caplog.records if record.exc_info], "read, and not stumbled over"
+
+
+@pytest.mark.parametrize("code", ["-2011", "200", "0"])
+async def test_a_code_may_be_text(house, code):
+    book = Book(*names("ada", 1))
+    house.venue.answer = lambda method, path, asked: (
+        book(method, path, asked) if method == "GET" else [{"code": code, "msg": "Unknown order sent."}]
+    )
+    answer = await house.send("ada", "DELETE", "/fapi/v1/allOpenOrders", symbol="BTCUSDT")
+    assert (answer.status_code, answer.json()) == (200, DONE)
+
+
 async def test_without_the_store_cancel_all_cancels_all_of_the_bot_s(own_desk, own_server, tmp_path):
     house = House(own_desk, tmp_path, OwnShare())
     book = house.venue.answer = Book(*names("ada", 2), *names("bob", 2))

@@ -67,6 +67,7 @@ BAD = {
     "nested": (frame('{"method":"SUBSCRIBE","params":[["btcusdt@aggTrade"]],"id":1}'), 1008),
     "deeply nested": (frame('{"params":' + "[" * 30_000), 1008),
     "not ASCII": (frame('{"method":"LIST_SUBSCRIPTIONS","id":"\uff11"}'), 1008),
+    "half a character": (frame(r'{"method":"SUBSCRIBE","params":["\ud800"],"id":1}'), 1008),
     "an id that is no number": (frame('{"method":"LIST_SUBSCRIPTIONS","id":NaN}'), 1008),
     "an id that is a fraction": (frame('{"method":"LIST_SUBSCRIPTIONS","id":1.0}'), 1008),
     "an id too large": (frame('{"method":"LIST_SUBSCRIPTIONS","id":9223372036854775808}'), 1008),

@@ -59,6 +59,19 @@ async def closed(socket: MemorySocket) -> tuple[int, str] | None:
     return socket.closed
 
 
+async def test_frames_are_counted_as_requests_are(gate: Gate, socket: MemorySocket, keys: Keys) -> None:
+    assert (await socket.ask(a_frame(keys, "order.place", BUY)))["status"] == 200
+    await gate.rest("POST", "/fapi/v1/order", BUY | {"timestamp": str(NOW_MS)})
+    await socket.ask(a_frame(keys, "order.place", BUY, signature="0" * 64))
+    await gate.rest("POST", "/fapi/v1/order", BUY | {"timestamp": str(NOW_MS)}, signature="0" * 64)
+    totals = {each.kind: sum(each.buckets) for each in gate.counting.stages() if each.stage == "total"}
+    assert totals == {"entry": 2}
+    assert {tuple(each.labels): each.count for each in gate.counting.refused()} == {("unauthenticated",): 2}
+    assert {tuple(each.labels): each.count for each in gate.counting.orders()} == {
+        ("demo", "demo-bot", "entry", "accepted"): 2
+    }
+
+
 async def test_an_order_goes_out_as_rest_under_the_real_key(
     socket: MemorySocket, keys: Keys, exchange: Exchange
 ) -> None:

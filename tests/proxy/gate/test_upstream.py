@@ -1,78 +1,25 @@
-"""One request out, one reply back, and honesty about what is not known; against a server on loopback."""
+"""One request out, one reply back, and honesty about what is not known: the law of both clients, on loopback."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager
 
 import pytest
 
 from proxy.gate import upstream as module
 from proxy.gate.upstream import FenceClosed, HttpxUpstream, NotSent, OutboundRequest, OutcomeUnknown
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Mbx-Used-Weight-1m: 7\r\n\r\n{}"
-Behaviour = Callable[["Venue", asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-class Venue:
-    """A server that remembers every byte and every connection, and behaves as told."""
-
-    def __init__(self, behaviour: Behaviour) -> None:
-        self._behaviour = behaviour
-        self.received = b""
-        self.connections = 0
-        self.url = ""
-
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        try:
-            await self._behaviour(self, reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # The client or the test has had enough.
-        finally:
-            writer.close()
-
-    async def request(self, reader: asyncio.StreamReader) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        self.received += head
-        for line in head.lower().split(b"\r\n"):
-            if line.startswith(b"content-length:"):
-                self.received += await reader.readexactly(int(line.partition(b":")[2]))
+from proxy.gate.wire.client import WireUpstream
+from tests.support.venue_of_bytes import OK, a_venue, an_order, answering
 
 
-@asynccontextmanager
-async def a_venue(behaviour: Behaviour):
-    venue = Venue(behaviour)
-    server = await asyncio.start_server(venue, "127.0.0.1", 0)
-    venue.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    try:
-        yield venue
-    finally:
-        server.close()
-
-
-def answering(reply: bytes, *, times: int = 99) -> Behaviour:
-    """Answers every request of a connection with ``reply``; closes after ``times``."""
-
-    async def behave(venue, reader, writer):
-        for _ in range(times):
-            await venue.request(reader)
-            writer.write(reply)
-            await writer.drain()
-
-    return behave
-
-
-def an_order(venue: Venue, path: str = "/fapi/v1/order") -> OutboundRequest:
-    return OutboundRequest(
-        method="POST", url=venue.url + path, body="symbol=BTCUSDT&signature=s3cr3t", api_key="realkey"
-    )
+@pytest.fixture(params=[HttpxUpstream, WireUpstream], ids=["httpx", "wire"])
+def client_of_its_kind(request):
+    return request.param
 
 
 @pytest.fixture
-async def upstream():
-    client = HttpxUpstream()
+async def upstream(client_of_its_kind):
+    client = client_of_its_kind()
     yield client
     await client.aclose()
 
@@ -152,8 +99,8 @@ async def test_who_went_through_the_fence_is_counted_out_when_its_last_byte_has_
     assert counted[:2] == ["in", "out"]
 
 
-async def test_who_went_through_the_fence_and_never_got_to_its_last_byte_is_counted_out_too(upstream, monkeypatch):
-    counted = []
+async def test_who_went_through_the_fence_and_never_got_to_its_last_byte_is_counted_out_too(monkeypatch):
+    upstream, counted = HttpxUpstream(), []
 
     def enter():
         counted.append("in")
@@ -166,6 +113,7 @@ async def test_who_went_through_the_fence_and_never_got_to_its_last_byte_is_coun
     async with a_venue(answering(OK)) as venue:
         with pytest.raises(OutcomeUnknown):
             await upstream.send(an_order(venue), enter)
+    await upstream.aclose()
     assert set(counted) == {"in", "out"} and counted[0] == "in"
 
 
@@ -228,20 +176,20 @@ async def test_half_an_answer_is_no_answer(upstream, behaviour):
     assert venue.connections == 1, "placing is never retried"
 
 
-async def test_silence_is_an_unknown_outcome(monkeypatch):
+async def test_silence_is_an_unknown_outcome(monkeypatch, client_of_its_kind):
     monkeypatch.setattr(module, "REPLY_TIMEOUT_S", 0.1)
-    upstream = HttpxUpstream()
+    upstream = client_of_its_kind()
     async with a_venue(silence) as venue:
         with pytest.raises(OutcomeUnknown, match="ReadTimeout"):
             await upstream.send(an_order(venue), None)
     await upstream.aclose()
 
 
-async def test_a_pool_without_room_was_not_sent(monkeypatch):
+async def test_a_pool_without_room_was_not_sent(monkeypatch, client_of_its_kind):
     monkeypatch.setattr(module, "CONNECTIONS_MAX", 1)
     monkeypatch.setattr(module, "POOL_TIMEOUT_S", 0.1)
     monkeypatch.setattr(module, "REPLY_TIMEOUT_S", 1.0)
-    upstream = HttpxUpstream()
+    upstream = client_of_its_kind()
     async with a_venue(silence) as venue:
         first = asyncio.create_task(upstream.send(an_order(venue), None))
         await asyncio.sleep(0.05)
@@ -272,10 +220,10 @@ async def test_a_redirect_is_an_answer_and_leads_nowhere(upstream):
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"])
-async def test_the_environment_s_proxy_sees_nothing(monkeypatch, name):
+async def test_the_environment_s_proxy_sees_nothing(monkeypatch, client_of_its_kind, name):
     async with a_venue(answering(OK)) as proxy, a_venue(answering(OK)) as venue:
         monkeypatch.setenv(name, proxy.url)
-        upstream = HttpxUpstream()
+        upstream = client_of_its_kind()
         await upstream.send(an_order(venue), None)
         await upstream.aclose()
         assert (proxy.connections, venue.connections) == (0, 1)

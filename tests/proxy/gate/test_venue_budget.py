@@ -119,15 +119,18 @@ async def test_a_burst_of_reads_stops_before_the_reserve(gate: Gate) -> None:
 async def test_entries_that_hang_at_the_venue_keep_no_exit_from_leaving(
     gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """F14: as many of them as the gate lets be under way, and as there are connections."""
-    monkeypatch.setattr("proxy.gate.http.UNDER_WAY_MAX", 4)
+    """F14: as many of them as the gate lets a bot have under way, and as there are connections."""
+    monkeypatch.setattr("proxy.gate.fairness.ENTRY_SLOTS", 16)
+    monkeypatch.setattr("proxy.gate.fairness.ENTRY_WAIT_S", 0.05)
     monkeypatch.setattr("proxy.gate.upstream.CONNECTIONS_MAX", 4)
     narrow = Gate(gate.desk, gate.keys, gate.exchange)
     gate.exchange.gate.clear()
     entries = [BUY | {"newClientOrderId": f"n{number}"} for number in range(5)]
     hanging = [asyncio.create_task(send(narrow, "POST", "/fapi/v1/order", **each)) for each in entries[:4]]
     await gate.exchange.received(4)
-    assert "CANNOT_JUDGE" in (await send(narrow, "POST", "/fapi/v1/order", **entries[4])).text
+    refused = await send(narrow, "POST", "/fapi/v1/order", **entries[4])
+    assert "TOO_MANY_UNDER_WAY" in refused.text
+    assert refused.headers["retry-after"] == "1"
     leaving = asyncio.create_task(send(narrow, "POST", "/fapi/v1/order", **EXIT))
     await gate.exchange.received(5)
     gate.exchange.gate.set()

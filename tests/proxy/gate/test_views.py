@@ -51,7 +51,7 @@ async def test_another_s_order_is_as_if_it_were_not(house, path):
 
 
 async def test_an_order_the_venue_named_itself_is_known_by_its_number(house, desk):
-    await desk.warden.remember_owners("demo", {order_field("BTCUSDT", "5"): "ada"})
+    await desk.hears_of({order_field("BTCUSDT", "5"): "ada"})
     rows = [{"symbol": symbol, "orderId": 5, "clientOrderId": "auto-9"} for symbol in ("BTCUSDT", "ETHUSDT")]
     answer = await reads(house, "/fapi/v1/allOrders", rows, symbol="BTCUSDT")
     assert [row["symbol"] for row in answer.json()] == ["BTCUSDT"]
@@ -112,8 +112,7 @@ async def test_an_account_shows_the_share_and_the_whole_balance(house, version):
 
 
 async def test_fills_and_their_costs_are_told_to_whose_they_are(house, desk):
-    await desk.warden.remember_owners(
-        "demo",
+    await desk.hears_of(
         {
             order_field("BTCUSDT", "1"): "ada",
             order_field("BTCUSDT", "2"): "bob",
@@ -132,9 +131,10 @@ async def test_fills_and_their_costs_are_told_to_whose_they_are(house, desk):
 
 
 async def test_owners_are_bounded_and_the_oldest_go_first(desk, monkeypatch):
+    await desk.knows(an_account())
     monkeypatch.setattr("proxy.store.warden_store.OWNERS_MAX", 2)
     for number in ("1", "2", "2", "3"):
-        await desk.warden.remember_owners("demo", {order_field("BTCUSDT", number): "ada"})
+        await desk.hears_of({order_field("BTCUSDT", number): "ada"})
     known = await desk.store.owners("demo", [order_field("BTCUSDT", number) for number in "123"])
     assert sorted(known) == [order_field("BTCUSDT", number) for number in "23"]
 

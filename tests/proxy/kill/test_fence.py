@@ -191,3 +191,36 @@ def test_a_reader_sees_a_mended_epoch_as_mended(tmp_path: Path) -> None:
     assert reader.scopes() == frozenset()
     assert not reader.engaged("main")
     assert reader.generation() > before
+
+
+@pytest.mark.parametrize("step", ["open", "utime", "fsync", "link"])
+def test_a_press_is_at_no_moment_taken_for_a_persons_file(
+    tmp_path: Path, fence: Fence, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found as one order in a thousand presses under load: the warden saw the sentinel before it was dated, took it for
+    somebody's own, pressed for it as well, and its close arrived at the exchange after BLOCKED."""
+    watcher, seen = Fence(tmp_path), list[float | None]()
+    real = getattr(os, step)
+
+    def looked_at(*args: object, **options: object) -> object:
+        seen.append(watcher.put_at(MAIN))
+        done = real(*args, **options)
+        seen.append(watcher.put_at(MAIN))
+        return done
+
+    monkeypatch.setattr(os, step, looked_at)
+    fence.engage(MAIN)
+    assert seen and set(seen) == {None}
+    assert sorted(path.name for path in (tmp_path / "kill").iterdir()) == ["account.main", "epoch", "epoch.lock"]
+
+
+def test_where_no_links_can_be_made_a_press_stops_all_the_same(
+    tmp_path: Path, fence: Fence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*args: object, **options: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    fence.engage(MAIN)
+    assert fence.scopes() == {MAIN} and fence.stands(MAIN) and fence.put_at(MAIN) is None
+    assert sorted(path.name for path in (tmp_path / "kill").iterdir()) == ["account.main", "epoch", "epoch.lock"]

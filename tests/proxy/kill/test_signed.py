@@ -56,6 +56,7 @@ def test_somebody_elses_key_and_nobodys_name_are_told_apart_from_nothing(desk: D
     assert desk.refusal(a_command(NOW, key=stranger)) == "BAD_SIGNATURE"
     assert desk.refusal(a_command(NOW, key=stranger, by="bob")) == "BAD_SIGNATURE"
     assert desk.refusal({**a_command(NOW), "signature": "no base64"}) == "BAD_SIGNATURE"
+    assert desk.refusal({**a_command(NOW), "signature": "丂;ΒЖ"}) == "BAD_SIGNATURE"
 
 
 def test_the_second_time_it_is_a_replay_also_after_a_restart(desk: Desk) -> None:

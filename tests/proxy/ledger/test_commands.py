@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from proxy.audit.place import archive_place
 from proxy.cli import main
 from proxy.ledger.marks import Funding, MarkBook, marks_path
 from proxy.ledger.refusals import INTENTS_MAX, Refusals
@@ -36,7 +37,7 @@ def run(tmp_path: Path, desk: Desk, capsys: pytest.CaptureFixture[str]) -> Run:
     """Asks of ``records`` and of a mark a minute, which begins at ``START`` and whose last price stands."""
 
     def command(*arguments: str, records: list[Any], marks: Sequence[float] = (60_000,)) -> tuple[int, Any, str]:
-        desk.write(tmp_path / "audit" / "audit.db", [*desk.documents(), *records])
+        desk.write(archive_place(tmp_path), [*desk.documents(), *records])
         keep_marks(tmp_path, marks)
         code = main(["--data-dir", str(tmp_path), "ledger", "counterfactual", *arguments])
         said = capsys.readouterr()
@@ -327,7 +328,7 @@ def test_without_archive_or_marks_nothing_is_guessed(
     keep_marks(tmp_path, [1])
     assert main(ask) == 2
     assert "there is no archive at" in capsys.readouterr().err
-    desk.write(tmp_path / "audit" / "audit.db", [desk.decision(1, "3")])
+    desk.write(archive_place(tmp_path), [desk.decision(1, "3")])
     marks_path(tmp_path).write_bytes(b"no database")
     assert main(ask) == 2
     assert "marks.db" in capsys.readouterr().err

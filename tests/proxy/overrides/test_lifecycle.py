@@ -27,7 +27,7 @@ from proxy.overrides.lifecycle import (
     objections,
     replay,
 )
-from proxy.people import same_person
+from proxy.people.names import same_person
 from rules.decision import Verdict
 from rules.engine import decide
 from rules.facts import Override

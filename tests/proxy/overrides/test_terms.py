@@ -14,7 +14,7 @@ from tests.proxy.overrides.builders import TEXTS, terms
 def test_the_texts_are_read() -> None:
     assert set(TEXTS) == set(TERMS)
     assert read_terms(TEXTS) == terms()
-    other = read_terms(TEXTS | {"side": "SELL", "quantity_max": "1e-05", "ticket": " T-1 ", "rule": "custom:x"})
+    other = read_terms(TEXTS | {"side": "SELL", "quantity_max": "0.00001", "ticket": " T-1 ", "rule": "custom:x"})
     assert other == terms(side=Side.SELL, quantity_max=Decimal("0.00001"), ticket="T-1", rule_id="custom:x")
 
 

@@ -211,6 +211,7 @@ def test_a_file_that_is_wrong_has_its_own_exit_code(run: Run, files: tuple[str, 
 def test_without_a_warden_nothing_is_changed_and_that_is_said(
     run: Run, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
+    monkeypatch.setenv("PERPGUARD_CONTROL_TOKEN", "the-token-of-a-guard-that-ran")
     monkeypatch.setenv("PERPGUARD_CONTROL_PORT", "1")
     code, out, err = run("policy", *arguments)
     assert (code, out) == (3, "") and "the warden does not answer" in err
@@ -260,6 +261,7 @@ def test_what_waits_is_shown_whole_and_hides_nothing(run: Run, monkeypatch: pyte
     long = "desk max_order_value limit: 300 -> 4" + "0" * 1_000
     hiding = a_proposal(policy_name="x\x1b[1A\x1b[2K", reason="a\u202eb", loosened=["a\rb", long])
     with a_warden_that_answers({"proposals": [hiding]}) as port:
+        monkeypatch.setenv("PERPGUARD_CONTROL_TOKEN", "the-token-of-a-guard-that-ran")
         monkeypatch.setenv("PERPGUARD_CONTROL_PORT", str(port))
         code, out, _ = run("policy", "pending")
     first, carriage, whole, *_ = out.split("\n")
@@ -269,6 +271,7 @@ def test_what_waits_is_shown_whole_and_hides_nothing(run: Run, monkeypatch: pyte
 
 def test_what_is_stale_is_shown_as_that_and_not_offered_for_approval(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     with a_warden_that_answers({"proposals": [a_proposal(stale=True)]}) as port:
+        monkeypatch.setenv("PERPGUARD_CONTROL_TOKEN", "the-token-of-a-guard-that-ran")
         monkeypatch.setenv("PERPGUARD_CONTROL_PORT", str(port))
         code, out, _ = run("policy", "pending")
     assert code == 0 and "policy approve" not in out
@@ -289,6 +292,7 @@ def test_a_file_that_would_hide_what_it_loosens_is_spelled_out(run: Run, tmp_pat
 
 
 def test_a_file_that_is_wrong_is_not_even_sent(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERPGUARD_CONTROL_TOKEN", "the-token-of-a-guard-that-ran")
     monkeypatch.setenv("PERPGUARD_CONTROL_PORT", "1")
     code, _, err = run(
         "policy", "apply", "policy.toml", "--name", "ann", "--reason", "calmer markets", policy=HEAD + "x"

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from proxy.audit.place import archive_place
 from proxy.cli import main
 from proxy.policy_file import parse_policy
 from tests.proxy.audit.conftest import POLICY, Desk
@@ -31,8 +32,8 @@ def run(tmp_path: Path, desk: Desk, capsys: pytest.CaptureFixture[str]) -> Run:
     """Replays under a policy; ``records`` go into the archive first. The exit code, the answer and the complaints."""
 
     def command(policy: str, *arguments: str, records: list[Any] | None = None) -> tuple[int, Any, str]:
-        archive = tmp_path / "audit" / "audit.db"
-        if not archive.exists():
+        archive = archive_place(tmp_path)
+        if not archive.database.exists():
             desk.write(archive, desk.day() if records is None else records)
         (tmp_path / "new.toml").write_text(policy)
         code = main(["--data-dir", str(tmp_path), "policy", "replay", str(tmp_path / "new.toml"), *arguments])

@@ -79,8 +79,12 @@ def test_a_day_is_stated_every_six_hours_and_an_hour_every_hour():
     assert due_horizons(SymbolForecast("A", Learner(), JointHistory())) == ()
 
 
-def test_with_a_short_past_there_is_no_reference():
-    assert all(each.reference is None for each in stated_of(*a_symbol(100)).stated)
+@pytest.mark.parametrize("hours", [1, 2, 8, 9, 23, 24, 25, 100])
+def test_with_a_short_past_there_is_no_reference(hours: int):
+    """A contract that was listed an hour ago is stated like any other: it once ended the warden, every sixth hour."""
+    stated = stated_of(*a_symbol(hours)).stated
+    assert {each.horizon_h for each in stated} == {1, 8, 24}
+    assert all(each.reference is None for each in stated)
 
 
 def test_a_leg_is_stated_as_its_price_is_seen_from_the_close():

@@ -9,13 +9,16 @@ from decimal import Decimal
 
 import pytest
 
-from proxy.store.codec import load
+from proxy.store.codec import build, load, plain
 from proxy.store.conversion import NOTHING, Amended, Conversion, Ended, Taken
 from proxy.store.gate_store import GateStore, StoreUnavailable
+from proxy.store.owners import order_field, trade_field
 from proxy.store.warden_store import EpochLost, WardenStore
+from rules.facts import AccountRecord
 from rules.model import Side
 from rules.snapshot import Amendment, HoldStatus
 from tests.proxy.store.builders import a_held_order, a_request, an_account_of, publish
+from tests.rules.builders import NOW
 
 NAMED = "BTCUSDT", Side.BUY, False, "bot|1"
 
@@ -42,8 +45,10 @@ def amended(quantity="2.00", price="50000.0", order_id="7"):
     return Conversion(amended=(change,))
 
 
-async def tell(warden, version, conversion=NOTHING, resolved=()):
-    return await warden.publish_events(an_account_of(version), conversion=conversion, resolved=resolved, desk="desk")
+async def tell(warden, version, conversion=NOTHING, resolved=(), **owners):
+    return await warden.publish_events(
+        an_account_of(version), conversion=conversion, resolved=resolved, desk="desk", **owners
+    )
 
 
 async def held(gate):
@@ -183,6 +188,19 @@ async def test_a_version_is_archived_when_it_is_first_looked_at(gate, warden):
     assert await documents(warden) == ["account:demo@3", "account:demo@4"]
 
 
+async def test_what_is_remembered_of_an_account_is_archived_when_an_order_is_judged_on_it(gate, warden, desk):
+    for version in (1, 2):
+        await warden.publish_record(AccountRecord(account="demo", version=version, as_of=NOW))
+    assert await documents(warden) == []
+    for name in ("h1", "h2"):
+        view = await gate.hold(a_request(name))
+    records = [load(record) for _, record in await warden.read_audit(block_ms=1)]
+    (record,) = [record for record in records if record["kind"] == "document"]
+    assert (record["id"], record["name"], record["version"]) == ("record:demo@2", "record:demo", "2")
+    assert (record["desk"], record["at"]) == (desk, plain(NOW))
+    assert build(record["content"], AccountRecord) == view.record
+
+
 async def test_an_archived_version_reads_back_as_it_was_published(gate, warden):
     await tell(warden, 1)
     await gate.look("demo")
@@ -210,3 +228,25 @@ async def test_a_hold_whose_gate_gave_up_is_undone_even_when_it_is_made_later(ow
     assert (await patient.look("demo")).holds == ()
     await hasty.aclose()
     await patient.aclose()
+
+
+async def test_owners_are_remembered_in_the_same_step(gate, warden):
+    await gate.hold(a_request("h1"))
+    await gate.hold(a_request("h2"))
+    mine, yours = order_field("BTCUSDT", "1"), trade_field("BTCUSDT", "2")
+    await tell(warden, 1, taken(), resolved=("h2",), owners={mine: "ada", yours: "bob"})
+    assert await gate.owners("demo", [mine, yours]) == {mine: "ada", yours: "bob"}
+    assert await held(gate) == {}
+
+
+async def test_owners_of_a_document_that_is_late_wait_for_the_next(gate, warden):
+    mine = order_field("BTCUSDT", "1")
+    await tell(warden, 2)
+    assert not (await tell(warden, 2, owners={mine: "ada"})).accepted
+    assert await gate.owners("demo", [mine]) == {}
+
+
+async def test_it_says_whether_orders_are_kept_that_their_bot_knows_nothing_of(gate, warden):
+    assert not (await tell(warden, 1)).unreported
+    await warden._redis.hset(warden._keys.unreported(an_account_of(1).name), "o-1", "{}")
+    assert (await tell(warden, 2)).unreported

@@ -130,6 +130,8 @@ def test_disable_and_enable_show_the_new_state(with_account: Operator):
     key = json.loads(with_account.types("keys issue --bot grid --account main --json")[1])["key"]
     assert with_account.types(f"keys disable {key}")[1].endswith("bot=grid state=disabled\n")
     assert with_account.types(f"keys enable {key}")[1].endswith("bot=grid state=active\n")
+    told = json.loads(with_account.types(f"keys disable {key} --json")[1])
+    assert (told["bot"], told["state"], key in str(told)) == ("grid", "disabled", False)
 
 
 @pytest.mark.parametrize(

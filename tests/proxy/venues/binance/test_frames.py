@@ -275,6 +275,7 @@ def test_any_other_id_is_refused(frame_id: str) -> None:
         '{"id":' * 10_000,
         CAPTURED + " " * (64 * 1024),
         with_params('"quantity":NaN'),
+        with_params(r'"price":"1","quantity":"\ud800"'),
         with_params('"quantity":Infinity'),
         with_params('"quantity":-Infinity'),
         with_params('"quantity":01'),

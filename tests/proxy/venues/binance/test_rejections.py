@@ -40,7 +40,7 @@ REFUSALS: dict[str, tuple[Rejection, type[Exception]]] = {
     "stale timestamp": (rejections.stale_timestamp(), ccxt.InvalidNonce),
     "replayed": (rejections.replayed(), ccxt.InvalidOrder),
     "unknown route": (rejections.unknown_route("POST", "/fapi/v3/order"), ccxt.PermissionDenied),
-    "oversized": (rejections.oversized(), ccxt.BadRequest),
+    "another bot's connection": (rejections.not_this_bots_connection(), ccxt.BadRequest),
     "internal": (rejections.internal(), ccxt.OperationFailed),
 }
 RETRYABLE = {"rate", "unknown outcome", "stale timestamp", "internal"}

@@ -115,3 +115,18 @@ def test_raw_entries_are_passed_on_as_they_came() -> None:
 def test_no_answer_makes_it_raise(status: int, body: bytes, count: int) -> None:
     assert len(read_reply(BATCH, status, body, count)) == count
     assert read_reply(PLACE, status, body)[0].outcome is not Outcome.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"code":-2019,"msg":"\xff"}', b'{"orderId":1,"status":"\xc0\xaf"}', b'{"orderId":1,"code":"--5"}'],
+    ids=["a reason that is no text", "a status that is no text", "a code that is no number"],
+)
+def test_an_answer_that_no_two_parsers_read_alike_raises_nothing(body: bytes) -> None:
+    for route in (PLACE, BATCH):
+        assert len(read_reply(route, 200, body, 2 if route is BATCH else 1)) == (2 if route is BATCH else 1)
+    assert read_reply(PLACE, 400, body)[0].outcome is Outcome.UNKNOWN
+
+
+def test_entries_that_are_no_text_are_split_or_not_without_an_error() -> None:
+    assert split_entries(b'[{"msg":"\xff"}]') == (b'{"msg":"\xff"}',)

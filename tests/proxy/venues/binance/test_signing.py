@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 from urllib.parse import quote
 
 import pytest
@@ -158,3 +160,32 @@ def test_a_public_key_of_another_kind_is_none() -> None:
     rsa = generate_private_key(public_exponent=65537, key_size=2048).public_key()
     with pytest.raises(ValueError, match="Ed25519"):
         read_public_key(rsa.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode())
+
+
+@pytest.mark.parametrize("length", [1, 63, 64, 65, 200], ids=str)
+def test_a_key_of_any_length_signs_as_the_library_does(length: int) -> None:
+    """RFC 2104: a key longer than a block is hashed first."""
+    secret = "Ab9-" * 60
+    expected = hmac.new(secret[:length].encode(), PAYLOAD.encode(), hashlib.sha256).hexdigest()
+    for _ in range(2):  # The second goes on from what was kept of the first.
+        assert sign(PAYLOAD, secret[:length]) == expected
+    assert verify(f"{PAYLOAD}&signature={expected}".encode(), b"", secret[:length])
+    assert not verify(f"{PAYLOAD}&signature={expected}".encode(), b"", secret[: length + 1])
+
+
+@pytest.mark.parametrize(
+    ("raw", "payload"),
+    [
+        (b"a=1&signature=ff", b"a=1"),
+        (b"signature=ff&a=1", b"a=1"),
+        (b"a=1&signature=ff&b=2", b"a=1&b=2"),
+        (b"signature=ff&a=1&signature=ff", b"a=1"),
+        (b"a=1&signature=", b"a=1"),
+        (b"a=1&xsignature=ff&signature=ff", b"a=1&xsignature=ff"),
+        (b"a=1", b"a=1"),
+        (b"", b""),
+    ],
+    ids=["last", "first", "amid", "twice", "empty", "a longer name", "none", "nothing"],
+)
+def test_what_is_signed_is_the_rest_wherever_the_signature_stands(raw: bytes, payload: bytes) -> None:
+    assert signed_payload(raw, b"") == signed_payload(b"", raw) == payload

@@ -185,3 +185,8 @@ def test_order_ids_are_positive_64_bit_numbers(text: str) -> None:
     with pytest.raises(MalformedRequest):
         read_order_id(text, "orderId")
     assert read_order_id("9223372036854775807", "orderId") == "9223372036854775807"
+
+
+@given(st.from_regex(r"(0|[1-9][0-9]{0,11})(\.[0-9]{1,18})?", fullmatch=True))
+def test_a_number_without_an_exponent_is_read_as_the_same_with_one(text: str) -> None:
+    assert str(read_decimal(text, "quantity")) == str(read_decimal(f"{text}e0", "quantity"))

@@ -147,3 +147,29 @@ def test_no_bytes_make_it_raise_anything_else(raw: bytes) -> None:
         assert all(values(query=raw).values())
     except MalformedRequest as refused:
         assert refused.msg.isascii() and len(refused.msg) < 300
+
+
+plain_names = st.sampled_from(["symbol", "side", "quantity", "price", "a"])
+plain_texts = st.text("BTCUSDT019.:/_-", max_size=8) | st.text(max_size=6)
+
+
+@given(st.lists(st.tuples(plain_names, plain_texts).map("=".join), max_size=6).map("&".join))
+@example("symbol=BTCUSDT&side=BUY&price=")
+@example("symbol=BTCUSDT&symbol=BTCUSDT")
+@example("a=b=c")
+@example("a=1&")
+@settings(max_examples=300)
+def test_the_short_way_reads_what_the_long_one_does(text: str) -> None:
+    """What has no character that means anything but itself is not read pair by pair."""
+    raw = text.encode("utf-8", "replace")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("proxy.venues.binance.wire._read_plain", lambda _: {})
+        expected = _read_or_refused(raw)
+    assert _read_or_refused(raw) == expected
+
+
+def _read_or_refused(raw: bytes) -> object:
+    try:
+        return list(read_parameters(raw, b"", FORM).values.items())
+    except MalformedRequest as refused:
+        return refused.code, refused.msg

@@ -1,0 +1,117 @@
+"""The nouns: how bad something is, what is said of it, the alert it becomes, and what goes out to the channels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+
+class Severity(StrEnum):
+    """How bad it is. ``kill`` is never silenced, and is told again until somebody acknowledges it."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+    KILL = "kill"
+
+    @property
+    def rank(self) -> int:
+        """Worse is higher."""
+        return _RANKS[self]
+
+
+_RANKS: Final = {severity: rank for rank, severity in enumerate(Severity)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What there is to say. ``key`` is what it is about: reports of one key are one alert.
+
+    ``what`` is its row in the table. ``title`` says what happened, ``text`` what the guard did, ``advice`` what a
+    person can do, ``page`` where in the console. ``news`` is told at once, however lately the alert was told.
+    ``spare`` names the channel that need not be told, being what the report is about.
+    """
+
+    key: str
+    what: str
+    severity: Severity
+    title: str
+    text: str = ""
+    advice: str = ""
+    page: str = "/alerts"
+    news: bool = False
+    spare: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """A report in the hands of people. ``lasting``: a condition that is seen for as long as it lasts.
+
+    ``seen_at`` is when it last came, ``told_at`` when people last heard of it, ``count`` how often it came.
+    ``absent_since``: the condition is not seen at the moment; it may come back. ``closed_at`` is the end.
+    """
+
+    id: str
+    report: Report
+    raised_at: datetime
+    seen_at: datetime
+    told_at: datetime
+    lasting: bool = False
+    count: int = 1
+    repeats: int = 0
+    reopened: int = 0
+    absent_since: datetime | None = None
+    acknowledged_by: str = ""
+    acknowledged_at: datetime | None = None
+    closed_at: datetime | None = None
+
+    @property
+    def severity(self) -> Severity:
+        """The report's."""
+        return self.report.severity
+
+    def told(self, at: datetime) -> Alert:
+        """The same, heard of by people now."""
+        return replace(self, told_at=at)
+
+
+class Occasion(StrEnum):
+    """Why people are told."""
+
+    RAISED = "raised"
+    AGAIN = "again"
+    REPEATED = "repeated"
+    ACKNOWLEDGED = "acknowledged"
+    CLEARED = "cleared"
+    DIGEST = "digest"
+    TEST = "test"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What came in quiet hours and waits for their end."""
+
+    alert_id: str
+    at: datetime
+    occasion: Occasion
+    severity: Severity
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """One thing to tell. ``quiet``: it came in quiet hours, so only channels without them take it now.
+
+    A digest has ``held`` instead of an alert, and ``left_out`` says how many more there were; it is for the channels
+    that have quiet hours.
+    """
+
+    occasion: Occasion
+    severity: Severity
+    at: datetime
+    alert: Alert | None = None
+    quiet: bool = False
+    held: tuple[Held, ...] = ()
+    left_out: int = 0

@@ -1,0 +1,206 @@
+"""What the warden sees to be wrong at this moment: everything from its own memory, so that nothing has to answer.
+
+Only the store is asked, and whether it answers is itself one of the conditions. What flickers is left out: a condition
+counts when it has lasted for a moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from proxy.accounts.key_watch import SOUND, UNKNOWN
+from proxy.accounts.venue_clock import FAR_OFF_MS, OFF_MS
+from proxy.alerts.alert import Report, Severity
+from proxy.alerts.reports import condition
+from proxy.drill.shelf import newest_drill
+from proxy.pieces.account import AccountPieces
+from proxy.pieces.desk import DeskPieces
+from proxy.pieces.ground import Ground
+from proxy.pieces.venue import VenuePieces
+from proxy.store.client import STORE_TROUBLE
+from rules.decision import Enforcement
+from rules.flow.staged_response import StagedResponse
+
+log = logging.getLogger("perpguard.alerts")
+
+STOP_UNTOLD_S: Final = 1.0
+"""A stop that a press made is told by its event, with a name and a reason; other ways have none, or come late."""
+
+FEED_S: Final = 2.0
+FEED_CRITICAL_S: Final = 60.0
+SURVEY_S: Final = 60.0
+MARKET_S: Final = 10.0
+"""``fresh_market_data`` refuses entries on what is older."""
+
+GATES_S: Final = 10.0
+BUDGET_SHARE: Final = 0.8
+DISK_SHARE: Final = 0.05
+DISK_SHARE_CRITICAL: Final = 0.02
+DRILL_DAYS: Final = 31
+"""Where the policy has no ``[kill.drill] max_age_days``."""
+
+SLOW_EVERY_S: Final = 30.0
+STORE_EVERY_S: Final = 0.5
+STORE_S: Final = 1.0
+SILENT_MAX: Final = 2
+"""Questions in a row that the store may leave unanswered: with these, it is gone within three seconds."""
+
+
+class Sight:
+    """One warden's. What it cannot see from memory, the two loops find out."""
+
+    def __init__(self, ground: Ground, desk: DeskPieces) -> None:
+        self._ground = ground
+        self._desk = desk
+        self._gone = False
+        self._living_gates: int | None = None
+        # What was stopped before this warden began is no news to it.
+        self._since = {f"stop:{scope}": float("-inf") for scope in desk.kill.engaged()}
+        self._began = time.monotonic()
+        self._slow: tuple[Report, ...] = ()
+
+    async def look_at_the_disk(self) -> None:
+        """For ever: what is slow to find out, the room on the disk and the age of the last drill."""
+        while True:
+            try:
+                self._slow = await asyncio.to_thread(lambda: (*self._disk(), *self._drill()))
+            except OSError as trouble:
+                log.warning("the room on the disk is not known: %s", trouble.strerror)
+            await asyncio.sleep(SLOW_EVERY_S)
+
+    async def ask_the_store(self) -> None:
+        """For ever: whether the store answers, and how many gates it has heard of lately."""
+        silent = 0
+        while True:
+            try:
+                async with asyncio.timeout(STORE_S):
+                    words = await self._ground.store.gates()
+                silent, self._gone = 0, False
+                self._living_gates = sum(word.holds_lease for word in words.values())
+            except STORE_TROUBLE:
+                silent += 1
+                self._gone = silent >= SILENT_MAX
+            await asyncio.sleep(STORE_EVERY_S)
+
+    def reports(self) -> tuple[Report, ...]:
+        """Every condition that is so now."""
+        found = [*self._guard(), *self._slow]
+        for name, account in self._desk.accounts.items():
+            found += self._account(name, account)
+        for name, venue in self._desk.venues.items():
+            found += self._venue(name, venue)
+        return tuple(found)
+
+    def _guard(self) -> Iterator[Report]:
+        desk, ground = self._desk, self._ground
+        stopped = desk.kill.engaged()
+        for scope in stopped:
+            if self._lasts(f"stop:{scope}", True, STOP_UNTOLD_S):
+                yield condition("stopped", scope=scope)
+        self._forget("stop:", {f"stop:{scope}" for scope in stopped})
+        for account in desk.pursuit.outsiders:
+            yield condition("external", account=account)
+        if self._gone:
+            yield condition("store")
+        living, expected = self._living_gates, ground.settings.gate_workers
+        few = not self._gone and living is not None and living < expected
+        if self._lasts("gates", few, GATES_S):
+            yield condition("gates", living=living, expected=expected)
+        if ground.scribe.trouble:
+            yield condition("archive", why=ground.scribe.trouble)
+        for watchdog in desk.heart.states():
+            if watchdog.lost:
+                yield condition("watchdog", watchdog=watchdog.name or "that is configured")
+        for loop in ground.pulse.still:
+            yield condition("loop", loop=loop)
+        yield from self._anomalies()
+
+    def _account(self, name: str, pieces: AccountPieces) -> Iterator[Report]:
+        keeper = pieces.keeper
+        is_stale = keeper.account is not None and keeper.view.state == "STALE"
+        stale_s = self._lasted(f"feed:{name}", is_stale)
+        if stale_s is not None and stale_s >= FEED_S:
+            severity = Severity.CRITICAL if stale_s >= FEED_CRITICAL_S else None
+            yield condition("feed", severity, account=name, why=keeper.view.why or "no survey since")
+        read_at = keeper.account.as_of if keeper.account is not None else None
+        age_s = self._age_s(read_at)
+        if age_s >= max(SURVEY_S, 3 * self._ground.settings.survey_every_s):
+            yield condition("survey", account=name, age=round(age_s))
+        if pieces.key.verdict not in (SOUND, UNKNOWN):
+            yield condition("key", account=name, wrong=pieces.key.verdict)
+
+    def _venue(self, name: str, pieces: VenuePieces) -> Iterator[Report]:
+        newest = max((market.as_of for market in pieces.market.markets.values()), default=None)
+        age_s = self._age_s(newest)
+        old_s = max(MARKET_S, 3 * self._ground.settings.markets_every_s)
+        if age_s >= (old_s if newest is not None else SURVEY_S):
+            yield condition("market", venue=name, age=round(age_s))
+        offset_ms = pieces.clock.offset_ms
+        if offset_ms is not None and abs(offset_ms) > OFF_MS:
+            severity = Severity.CRITICAL if abs(offset_ms) > FAR_OFF_MS else None
+            yield condition("clock.off", severity, venue=name, offset_ms=f"{offset_ms:+d}")
+        spent = pieces.budget.spent()
+        if spent >= BUDGET_SHARE:
+            yield condition("budget", venue=name, share=f"{min(spent, 9.99):.0%}")
+
+    def _anomalies(self) -> Iterator[Report]:
+        """Above what the policy wants written down, where it has such a level."""
+        rules = self._ground.policy().rules
+        levels = [
+            float(rule.alert_at)
+            for rule in rules
+            if isinstance(rule, StagedResponse)
+            and rule.alert_at is not None
+            and rule.enforcement is not Enforcement.OFF
+        ]
+        if not levels:
+            return
+        scores = dict(self._desk.watch.levels())
+        scores |= {f"bot:{bot}": self._desk.watch.score(bot) for bot, _ in self._ground.traders()}
+        for level, score in scores.items():
+            if score.value >= min(levels):
+                yield condition("anomaly", level=level, score=f"{score.value:.2f}", why=score.why or "no driver named")
+
+    def _disk(self) -> Iterator[Report]:
+        usage = shutil.disk_usage(self._ground.settings.data_dir)
+        share = usage.free / usage.total
+        if share < DISK_SHARE:
+            severity = Severity.CRITICAL if share < DISK_SHARE_CRITICAL else None
+            yield condition("disk", severity, free=f"{usage.free / 2**20:.0f} MiB ({share:.1%})")
+
+    def _drill(self) -> Iterator[Report]:
+        newest = newest_drill(self._ground.settings.data_dir)
+        if newest is None:
+            yield condition("drill.never")
+            return
+        days_max = self._ground.policy().kill.drill.max_age_days or DRILL_DAYS
+        age = self._ground.now() - newest.at
+        if age > timedelta(days=days_max):
+            yield condition("drill", age=age.days)
+
+    def _age_s(self, at: datetime | None) -> float:
+        """How old something is; what was never seen is as old as this warden."""
+        if at is None:
+            return time.monotonic() - self._began
+        return (self._ground.now() - at).total_seconds()
+
+    def _lasts(self, key: str, is_so: bool, at_least_s: float) -> bool:
+        lasted_s = self._lasted(key, is_so)
+        return lasted_s is not None and lasted_s >= at_least_s
+
+    def _lasted(self, key: str, is_so: bool) -> float | None:
+        """How long it has been so, seconds; ``None`` when it is not."""
+        if not is_so:
+            self._since.pop(key, None)
+            return None
+        return time.monotonic() - self._since.setdefault(key, time.monotonic())
+
+    def _forget(self, kind: str, kept: set[str]) -> None:
+        for key in [each for each in self._since if each.startswith(kind) and each not in kept]:
+            del self._since[key]

@@ -1,0 +1,59 @@
+"""``perpguard reduce``: make accounts reduce-only through the running warden. Exits and cancels go on."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Final
+
+from proxy.store.scope import Scope
+
+REFUSED: Final = 1
+USAGE_ERROR: Final = 2
+NO_ANSWER: Final = 3
+
+
+def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``reduce`` to the global command line."""
+    reduce = subparsers.add_parser("reduce", help="let nothing in that adds risk; exits and cancels go on")
+    scope = reduce.add_mutually_exclusive_group()
+    scope.add_argument("--venue", help="only the accounts on this venue; default: the whole desk")
+    scope.add_argument("--account", help="only this account")
+    reduce.add_argument("--by", required=True, help="your name")
+    reduce.add_argument("--reason", required=True)
+    reduce.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when done, 1 when refused, 2 for a scope that cannot be one, 3 when nobody answered."""
+    from proxy.control_client import NoAnswer, Refused, ask
+
+    try:
+        scope = Scope(args.account or None, venue=args.venue or None)
+    except ValueError as trouble:
+        return _failed(str(trouble), USAGE_ERROR)
+    try:
+        done = ask(
+            args.settings, "POST", "/control/reduce", {"scope": str(scope), "by": args.by, "reason": args.reason}
+        )
+    except NoAnswer as silence:
+        return _failed(f"{silence}; perpguard kill works without it", NO_ANSWER)
+    except Refused as refusal:
+        return _failed(str(refusal), REFUSED)
+    if args.json:
+        print(json.dumps(done))  # noqa: T201 - a command's own output
+    else:
+        print(_said(done["scope"], done["reduced"]))  # noqa: T201
+    return 0
+
+
+def _said(scope: str, reduced: list[str]) -> str:
+    if not reduced:
+        return f"{scope}: all of it was reduce-only, or stopped, before"
+    return f"{scope}: reduce-only now: {', '.join(reduced)}; back with perpguard rearm"
+
+
+def _failed(words: str, code: int) -> int:
+    print(f"perpguard reduce: {words}", file=sys.stderr)  # noqa: T201 - a command's own output
+    return code

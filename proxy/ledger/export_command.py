@@ -1,0 +1,74 @@
+"""``perpguard export``: the ledger as CSV, Parquet or JSON lines. Reads the kept ledger, so the guard may be down."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any, Final, cast
+
+from proxy.audit.asking import OK, UsageError, answered, parse_since
+from proxy.audit.pages import complain
+from proxy.clock import utc_now
+from proxy.exporting.columns import UnwritableValue
+from proxy.exporting.writers import FORMATS, Format, write_rows
+from proxy.ledger.books.rows import Wanted
+from proxy.ledger.books.schema import BooksUnavailable, books_path, reading
+from proxy.ledger.exports import EXPORTS
+
+_SUFFIXES: Final[dict[str, Format]] = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+
+
+def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``export`` to the global command line, which provides ``data_dir``."""
+    export = subparsers.add_parser("export", help="the ledger as CSV, Parquet or JSON lines")
+    tables = export.add_subparsers(dest="table", required=True, metavar="TABLE")
+    for name, table in EXPORTS.items():
+        parser = tables.add_parser(name, help=table.about)
+        add_window(parser)
+        parser.add_argument("--format", choices=FORMATS, help="default: by the name of FILE, else csv")
+        parser.add_argument("--output", type=Path, metavar="FILE", help="instead of standard output; Parquet needs one")
+
+
+def add_window(parser: argparse.ArgumentParser) -> None:
+    """The options that say which rows."""
+    parser.add_argument("--account", help="only this account")
+    parser.add_argument("--bot", help="only this bot; '' is what no bot did")
+    parser.add_argument("--symbol", help="only this symbol")
+    parser.add_argument("--since", help="30m, 6h, 2d, or a time such as 2026-11-24T09:00 (UTC); default: everything")
+    parser.add_argument("--until", help="the same, not included")
+
+
+def wanted(args: Any) -> Wanted:
+    """What the options of ``add_window`` say. Raises ``UsageError``."""
+    now = utc_now()
+    return Wanted(
+        account=args.account,
+        bot=args.bot,
+        symbol=args.symbol,
+        since=parse_since(args.since, now) if args.since is not None else None,
+        until=parse_since(args.until, now, "--until") if args.until is not None else None,
+    )
+
+
+def run(args: Any) -> int:
+    """Write one table and give the exit code: 0 written, 2 it cannot be."""
+    return answered(f"export {args.table}", lambda: _export(args))
+
+
+def _export(args: Any) -> int:
+    output: Path | None = args.output
+    format = args.format or (_SUFFIXES.get(output.suffix, "csv") if output is not None else "csv")
+    if format == "parquet" and output is None:
+        raise UsageError("Parquet is written to a file: --output FILE")
+    table, window = EXPORTS[args.table], wanted(args)
+    try:
+        with reading(books_path(args.data_dir)) as connection:
+            found = table.rows(connection, window)
+            place = output if output is not None else sys.stdout.buffer
+            count = write_rows(found, table.columns, place, cast(Format, format))
+    except (BooksUnavailable, UnwritableValue) as trouble:
+        raise UsageError(str(trouble)) from trouble
+    if output is not None:
+        complain(f"{count} rows in {output}", f"export {args.table}")
+    return OK

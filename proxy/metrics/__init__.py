@@ -1,0 +1,1 @@
+"""What Prometheus reads of the guard: one stable set of names, and where each value comes from."""

@@ -1,0 +1,110 @@
+"""``perpguard status``: the desk in a few lines, from the running warden, or else from this machine's files."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from proxy.store.fence import Fence
+
+TRADING: Final = 0
+NOT_TRADING: Final = 1
+"""Something is stopped, reduce-only, stale, or being made flat."""
+
+REFUSED: Final = 2
+NO_ANSWER: Final = 3
+
+
+def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``status`` to the global command line."""
+    status = subparsers.add_parser("status", help="whether the desk trades, and what stands in the way")
+    status.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when everything trades, 1 when something does not, 2 when refused, 3 when no warden answered."""
+    from proxy.audit.words import spelled_out
+    from proxy.control_client import NoAnswer, Refused, ask
+    from proxy.store.fence import Fence
+
+    try:
+        desk = ask(args.settings, "GET", "/api/desk")
+    except Refused as refusal:
+        print(f"perpguard status: {refusal}", file=sys.stderr)  # noqa: T201 - a command's own output
+        return REFUSED
+    except NoAnswer as silence:
+        print(f"perpguard status: {silence}", file=sys.stderr)  # noqa: T201
+        _print_stops(Fence(args.data_dir), as_json=args.json)
+        return NO_ANSWER
+    hindrances = list(_hindrances(desk))
+    if args.json:
+        print(json.dumps({"trading": not hindrances, "hindrances": hindrances, "desk": desk}))  # noqa: T201
+    else:
+        for line in _lines(desk, hindrances):
+            print(spelled_out(line))  # noqa: T201
+    return NOT_TRADING if hindrances else TRADING
+
+
+def _print_stops(fence: Fence, *, as_json: bool) -> None:
+    """What this machine's files say is stopped: true whatever runs."""
+    stopped = sorted(map(str, fence.scopes()))
+    if as_json:
+        print(json.dumps({"trading": False, "hindrances": ["no warden answers"], "stopped_here": stopped}))  # noqa: T201
+    else:
+        print(f"stopped on this machine: {', '.join(stopped) or 'nothing'}")  # noqa: T201
+
+
+def _hindrances(desk: Mapping[str, Any]) -> Iterator[str]:
+    """Whatever keeps somebody from trading, the widest first."""
+    if desk["generation"] is None:
+        yield "the kill state on this machine cannot be read: everything is stopped"
+    if not desk["store_ok"]:
+        yield "the store does not answer: entries are refused"
+    if desk["state"] != "ACTIVE":
+        yield f"the desk is {desk['state']}"
+    for account in desk["accounts"]:
+        name = account["name"]
+        if account["kill_running"]:
+            yield f"account {name} is being made flat"
+        if account["state"] != "ACTIVE":
+            yield f"account {name} is {account['state']}"
+        if account["feed"]["state"] == "STALE":
+            yield f"the feed of account {name} is stale: {account['feed']['why']}"
+        elif account["survey_age_s"] is None:
+            yield f"account {name} has not been surveyed yet"
+    for bot in desk["bots"]:
+        if bot["state"] != "ACTIVE":
+            yield f"bot {bot['name']} is {bot['state']}: {bot['stopped_for'] or 'no reason is known'}"
+        if bot["key_state"] != "active":
+            yield f"the guard key of bot {bot['name']} is {bot['key_state']}"
+
+
+def _lines(desk: Mapping[str, Any], hindrances: list[str]) -> Iterator[str]:
+    yield f"desk {desk['desk']}: {desk['state']}, policy {desk['policy_name']} ({desk['policy_version']})"
+    for account in desk["accounts"]:
+        yield _account(account)
+    for bot in desk["bots"]:
+        yield f"  bot {bot['name']} on {bot['account']}: {bot['state']}, anomaly {bot['anomaly']:.2f}"
+    waiting = len(desk["proposals"]) + sum(each["state"] == "REQUESTED" for each in desk["overrides"])
+    if waiting:
+        yield f"{waiting} requests wait for a second person"
+    drill = desk["drill"]
+    yield f"last drill: {_drill(drill)}"
+    yield from (f"not trading: {each}" for each in hindrances)
+
+
+def _account(account: Mapping[str, Any]) -> str:
+    age = "never surveyed" if account["survey_age_s"] is None else f"surveyed {account['survey_age_s']:.0f} s ago"
+    held = f"{len(account['positions'])} positions, {account['open_orders']} orders, {account['holds']} holds"
+    money = f"margin {account['margin_balance'] or 'not known'}, leverage {account['leverage'] or 'not known'}"
+    return f"  account {account['name']}: {account['state']}, feed {account['feed']['state']}, {age}; {held}; {money}"
+
+
+def _drill(drill: Mapping[str, Any] | None) -> str:
+    if drill is None:
+        return "never"
+    return f"{drill['age_s'] / 86_400:.0f} days ago, {'passed' if drill['passed'] else 'NOT PASSED'}"

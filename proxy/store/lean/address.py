@@ -1,0 +1,55 @@
+"""Where the store is and how it is greeted. The URL is read by redis-py itself, so that both clients mean the same."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection
+
+from proxy.store.client import connect
+from proxy.store.lean.commands import encode
+
+P = TypeVar("P", bound=asyncio.Protocol)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A socket's path, or host, port and perhaps TLS; and what is said first. It shows no credentials."""
+
+    path: str | None
+    host: str
+    port: int
+    tls: ssl.SSLContext | None
+    greeting: tuple[bytes, ...] = field(repr=False)
+    """Commands: who we are, the database, and a ping, so that a connection is open when the store really answers."""
+
+    @classmethod
+    def of(cls, url: str) -> Address:
+        """That of a ``redis://``, ``rediss://`` or ``unix://`` URL. Raises ``ValueError`` for others."""
+        made: Any = connect(url, timeout_s=1.0).connection_pool.make_connection()  # type: ignore[no-untyped-call]
+        greeting = []
+        if made.username or made.password:
+            # As redis-py: without a name it is the password alone, which every version of the store takes.
+            greeting.append(encode(b"AUTH", *([made.username] if made.username else []), made.password or ""))
+        if made.client_name:
+            greeting.append(encode(b"CLIENT", b"SETNAME", made.client_name))
+        if made.db:
+            greeting.append(encode(b"SELECT", int(made.db)))
+        return cls(
+            path=made.path if isinstance(made, UnixDomainSocketConnection) else None,
+            host=getattr(made, "host", ""),
+            port=int(getattr(made, "port", 0)),
+            tls=made.ssl_context.get() if isinstance(made, SSLConnection) else None,
+            greeting=(*greeting, encode(b"PING")),
+        )
+
+    async def connect(self, protocol: Callable[[], P]) -> P:
+        """A connection, not greeted yet. Raises ``OSError``."""
+        loop = asyncio.get_running_loop()
+        if self.path is not None:
+            return (await loop.create_unix_connection(protocol, self.path))[1]
+        return (await loop.create_connection(protocol, self.host, self.port, ssl=self.tls))[1]

@@ -1,0 +1,28 @@
+"""The bench of slow clients itself: that its report is attacked minus quiet, and that it runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.slow_attacks import Attack, Times, main, report
+
+
+def test_the_report_is_attacked_minus_quiet() -> None:
+    quiet = Times(kept_ms=[2.0] * 98 + [9.0] * 2, new_ms=[4.0], refused=1)
+    attacked = Times(kept_ms=[3.0] * 98 + [16.5] * 2, new_ms=[5.0, 8.0])
+    printed = report([Attack("idle", quiet, attacked, held=[2999, 3000], opened=6001)])
+    assert "| idle | 2999 | 6001 | 2.0 / 9.0 | 3.0 / 16.5 | +7.5 | 1 / 0 | 4.0 / 4.0 | 6.5 / 8.0 |" in printed
+    assert "Python" in printed and "UTC" in printed
+
+
+@pytest.mark.full
+def test_a_small_crowd_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written = tmp_path / "slow.json"
+    few = ["--connections", "40", "--rounds", "1", "--orders", "20", "--kind", "slow reader", "--json", str(written)]
+    assert main(few) == 0
+    assert "| slow reader | " in capsys.readouterr().out
+    (attack,) = json.loads(written.read_text())["attacks"]
+    assert len(attack["quiet"]["kept_ms"]) == len(attack["attacked"]["kept_ms"]) == 9

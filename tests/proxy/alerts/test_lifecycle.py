@@ -1,0 +1,246 @@
+"""Alerts are told once, repeated until heard, held in quiet hours, and never lost or silenced at kill level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.alerts.alert import Notice, Occasion, Report, Severity
+from proxy.alerts.lifecycle import (
+    AGAIN_AFTER,
+    HELD_MAX,
+    OPEN_MAX,
+    PAST_MAX,
+    REPEAT_AFTER,
+    SETTLED_AFTER,
+    Acknowledged,
+    Event,
+    Raised,
+    Seen,
+    State,
+    Ticked,
+    evolve,
+    find,
+)
+
+NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
+
+
+def a_report(key: str = "feed:main", severity: Severity = Severity.WARNING, *, news: bool = False) -> Report:
+    return Report(key=key, what="feed", severity=severity, title=f"something with {key}", news=news)
+
+
+@dataclass
+class Desk:
+    """The machine, its clock and what it told."""
+
+    now: datetime = NOON
+    state: State = field(default_factory=State)
+    told: list[Notice] = field(default_factory=list)
+    quiet: bool = False
+
+    def does(self, event: Event, after: timedelta = timedelta()) -> list[Notice]:
+        self.now += after
+        self.state, notices = evolve(self.state, event, self.now, quiet=self.quiet)
+        self.told += notices
+        return list(notices)
+
+    def sees(self, *reports: Report, for_s: float = 0) -> list[Notice]:
+        """The same conditions every second for a while."""
+        notices = []
+        for _ in range(int(for_s) + 1):
+            notices += self.does(Seen(reports), timedelta(seconds=1))
+        return notices
+
+
+def occasions(notices: Sequence[Notice]) -> list[str]:
+    return [notice.occasion.value for notice in notices]
+
+
+def test_the_same_again_is_counted_and_told_once_until_the_window_is_over() -> None:
+    desk = Desk()
+    for _ in range(20):
+        desk.does(Raised(a_report()), timedelta(seconds=5))
+    assert occasions(desk.told) == ["raised"]
+    assert desk.state.open["feed:main"].count == 20
+    desk.does(Raised(a_report()), AGAIN_AFTER[Severity.WARNING])
+    assert occasions(desk.told) == ["raised", "again"]
+
+
+def test_what_gets_worse_is_told_at_once_and_takes_an_acknowledgement_back() -> None:
+    desk = Desk()
+    desk.sees(a_report())
+    desk.does(Acknowledged(desk.state.open["feed:main"].id, "ann"))
+    worse = desk.sees(a_report(severity=Severity.CRITICAL))
+    assert occasions(worse) == ["again"]
+    assert desk.state.open["feed:main"].acknowledged_by == ""
+
+
+def test_news_is_told_within_the_window() -> None:
+    desk = Desk()
+    desk.does(Raised(a_report("stop:desk", Severity.KILL, news=True)))
+    assert occasions(desk.does(Raised(a_report("stop:desk", Severity.KILL, news=True)))) == ["again"]
+
+
+def test_kill_level_is_repeated_until_acknowledged_and_not_for_ever() -> None:
+    desk = Desk()
+    desk.does(Raised(a_report("stop:desk", Severity.KILL)))
+    for _ in range(20_000):
+        desk.does(Ticked(), timedelta(seconds=5))
+    assert occasions(desk.told) == ["raised", *["repeated"] * len(REPEAT_AFTER)]
+
+    other = Desk()
+    other.does(Raised(a_report("stop:desk", Severity.KILL)))
+    other.does(Ticked(), REPEAT_AFTER[0])
+    other.does(Acknowledged(other.state.open["stop:desk"].id, "ann"))
+    other.does(Ticked(), timedelta(days=1))
+    assert occasions(other.told) == ["raised", "repeated", "acknowledged"]
+
+
+def test_acknowledging_twice_keeps_the_first_name() -> None:
+    desk = Desk()
+    desk.sees(a_report("stop:desk", Severity.KILL))
+    alert_id = desk.state.open["stop:desk"].id
+    desk.does(Acknowledged(alert_id, "ann"))
+    assert desk.does(Acknowledged(alert_id, "ben")) == []
+    found = find(desk.state, alert_id)
+    assert found is not None and found.acknowledged_by == "ann"
+
+
+def test_what_was_acknowledged_does_not_ring_again_for_the_same() -> None:
+    desk = Desk()
+    desk.does(Raised(a_report(severity=Severity.CRITICAL)))
+    desk.does(Acknowledged(desk.state.open["feed:main"].id, "ann"))
+    assert desk.does(Raised(a_report(severity=Severity.CRITICAL)), timedelta(minutes=1)) == []
+    assert desk.state.past[-1].count == 2
+    again = desk.does(Raised(a_report(severity=Severity.CRITICAL)), timedelta(minutes=11))
+    assert occasions(again) == ["raised"]
+
+
+def test_a_condition_is_open_until_it_has_been_away_for_a_while() -> None:
+    desk = Desk()
+    assert occasions(desk.sees(a_report(), for_s=100)) == ["raised"]
+    assert desk.sees(for_s=SETTLED_AFTER.total_seconds() - 2) == []
+    assert desk.sees(a_report(), for_s=10) == [], "a flicker is not told"
+    over = desk.sees(for_s=2 * SETTLED_AFTER.total_seconds() + 2)
+    assert occasions(over) == ["cleared"], "having flickered, it takes twice as long"
+    assert desk.state.open == {} and desk.state.past[-1].closed_at is not None
+
+
+def test_a_condition_that_was_acknowledged_stays_open_until_it_is_over() -> None:
+    desk = Desk()
+    desk.sees(a_report("stop:desk", Severity.KILL))
+    desk.does(Acknowledged(desk.state.open["stop:desk"].id, "ann"))
+    desk.sees(a_report("stop:desk", Severity.KILL), for_s=60)
+    assert "stop:desk" in desk.state.open
+    assert occasions(desk.sees(for_s=SETTLED_AFTER.total_seconds() + 1)) == ["cleared"]
+
+
+def test_a_second_kill_after_the_first_was_lifted_is_told_however_soon() -> None:
+    desk = Desk()
+    stop = a_report("stop:desk", Severity.KILL)
+    desk.does(Raised(stop))
+    desk.sees(stop)
+    desk.does(Acknowledged(desk.state.open["stop:desk"].id, "ann"))
+    desk.sees(for_s=2)
+    for again in (desk.does(Raised(stop)), [*desk.sees(for_s=2), *desk.sees(stop)]):
+        assert occasions(again) == ["again"]
+        assert desk.state.open["stop:desk"].acknowledged_by == ""
+
+
+def test_an_event_of_a_condition_keeps_its_words() -> None:
+    desk = Desk()
+    desk.does(Raised(Report(key="stop:desk", what="kill.engaged", severity=Severity.KILL, title="by ann")))
+    desk.sees(Report(key="stop:desk", what="stopped", severity=Severity.KILL, title="by somebody"), for_s=3)
+    assert desk.state.open["stop:desk"].report.title == "by ann" and desk.state.open["stop:desk"].lasting
+
+
+def test_what_comes_in_quiet_hours_waits_for_their_end_but_a_kill_does_not() -> None:
+    desk = Desk(quiet=True)
+    desk.does(Raised(a_report("a")))
+    desk.does(Raised(a_report("b", Severity.CRITICAL)))
+    desk.does(Raised(a_report("k", Severity.KILL)))
+    assert [(each.severity.value, each.quiet) for each in desk.told] == [
+        ("warning", True),
+        ("critical", True),
+        ("kill", False),
+    ]
+    desk.quiet = False
+    (digest,) = [each for each in desk.does(Ticked(), timedelta(seconds=10)) if each.occasion is Occasion.DIGEST]
+    assert [each.title for each in digest.held] == ["something with a", "something with b"]
+    assert digest.severity is Severity.CRITICAL and desk.state.held == ()
+
+
+def test_an_alert_that_only_informs_is_over_by_itself() -> None:
+    desk = Desk()
+    desk.does(Raised(a_report("a", Severity.INFO)))
+    desk.does(Raised(a_report("b", Severity.CRITICAL)))
+    desk.does(Ticked(), AGAIN_AFTER[Severity.INFO])
+    assert set(desk.state.open) == {"b"}
+
+
+def test_of_too_many_the_mildest_go_and_no_kill_does() -> None:
+    desk = Desk()
+    desk.does(Raised(a_report("kill", Severity.KILL)))
+    for number in range(OPEN_MAX + PAST_MAX + 50):
+        desk.does(Raised(a_report(f"w{number}")), timedelta(seconds=1))
+    assert len(desk.state.open) == OPEN_MAX and len(desk.state.past) == PAST_MAX
+    assert "kill" in desk.state.open
+
+
+KEYS = st.sampled_from(["a", "b", "c"])
+REPORTS = st.builds(a_report, KEYS, st.sampled_from(Severity), news=st.booleans())
+STEPS = st.lists(
+    st.tuples(
+        st.one_of(
+            st.builds(Raised, REPORTS),
+            st.builds(Seen, st.lists(REPORTS, max_size=3).map(tuple)),
+            st.builds(Acknowledged, KEYS, st.just("ann")),
+            st.just(Ticked()),
+        ),
+        st.integers(0, 7200),
+        st.booleans(),
+    ),
+    max_size=40,
+)
+
+
+@given(STEPS)
+def test_whatever_happens_kill_level_is_never_silenced_and_nothing_held_is_lost(
+    steps: list[tuple[Event, int, bool]],
+) -> None:
+    desk = Desk()
+    for event, after_s, quiet in steps:
+        desk.quiet = quiet
+        if isinstance(event, Acknowledged) and event.alert_id in desk.state.open:
+            event = Acknowledged(desk.state.open[event.alert_id].id, event.by)
+        before = desk.state
+        notices = desk.does(event, timedelta(seconds=after_s))
+        if isinstance(event, Raised) and event.report.severity is Severity.KILL and event.report.key not in before.open:
+            remembered = any(each.report.key == event.report.key for each in before.past)
+            assert remembered or any(each.severity is Severity.KILL for each in notices)
+        assert len({alert.id for alert in (*desk.state.open.values(), *desk.state.past)}) == len(desk.state.open) + len(
+            desk.state.past
+        ), "no alert is open and over"
+    desk.quiet = False
+    desk.does(Ticked())
+    assert all(not notice.quiet for notice in desk.told if notice.severity is Severity.KILL)
+    held = sum(notice.quiet for notice in desk.told)
+    assert sum(len(notice.held) + notice.left_out for notice in desk.told) == held
+    assert len(desk.state.held) <= HELD_MAX
+
+
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=60), st.sampled_from(Severity))
+def test_within_its_window_the_same_is_told_exactly_once(gaps: list[int], severity: Severity) -> None:
+    desk, window = Desk(), AGAIN_AFTER[severity]
+    told_at: list[datetime] = []
+    for gap in gaps:
+        if desk.does(Raised(a_report(severity=severity)), timedelta(seconds=gap)):
+            told_at.append(desk.now)
+    assert told_at[0] == NOON + timedelta(seconds=gaps[0])
+    assert all(later - earlier >= window for earlier, later in pairwise(told_at))

@@ -1,0 +1,202 @@
+"""What the warden sees to be wrong, and from when on: flickers are left out, and what was there before is no news."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from proxy.alerts import sight as sight_module
+from proxy.alerts.alert import Severity
+from proxy.alerts.sight import Sight
+from proxy.pieces.desk import DeskPieces
+from proxy.pieces.ground import Ground
+from proxy.store.fence import DESK
+from proxy.store.gates import GateWord
+from rules.decision import Enforcement
+from rules.facts import Score
+from rules.flow.staged_response import StagedResponse
+
+NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
+
+
+@dataclass
+class Guard:
+    """A guard in which everything is well, until a test says otherwise."""
+
+    data_dir: Path
+    now: datetime = NOW
+    stopped: set[Any] = field(default_factory=set)
+    outsiders: set[str] = field(default_factory=set)
+    feed: str = "LIVE"
+    read_at: datetime = NOW
+    priced_at: datetime = NOW
+    offset_ms: int = 0
+    spent: float = 0.1
+    verdict: str = "sound"
+    trouble: str = ""
+    still: tuple[str, ...] = ()
+    lost: bool = False
+    score: float = 0.0
+    store: Callable[[], dict[str, GateWord]] = lambda: {"a": GateWord(1, 0.1), "b": GateWord(1, 0.1)}
+    rules: tuple[StagedResponse, ...] = ()
+
+    def sight(self) -> Sight:
+        async def gates() -> dict[str, GateWord]:
+            return self.store()
+
+        policy = SimpleNamespace(rules=self.rules, kill=SimpleNamespace(drill=SimpleNamespace(max_age_days=None)))
+        ground = SimpleNamespace(
+            settings=SimpleNamespace(data_dir=self.data_dir, gate_workers=2, survey_every_s=15.0, markets_every_s=2.0),
+            now=lambda: self.now,
+            scribe=SimpleNamespace(trouble=self.trouble),
+            pulse=SimpleNamespace(still=self.still),
+            store=SimpleNamespace(gates=gates),
+            policy=lambda: policy,
+            traders=lambda: [("bot", "main")],
+        )
+        view = SimpleNamespace(state=self.feed, why="the connection broke")
+        keeper = SimpleNamespace(view=view, account=SimpleNamespace(as_of=self.read_at))
+        self.keeper = keeper
+        account = SimpleNamespace(keeper=keeper, key=SimpleNamespace(verdict=self.verdict))
+        venue = SimpleNamespace(
+            market=SimpleNamespace(markets={"BTCUSDT": SimpleNamespace(as_of=self.priced_at)}),
+            clock=SimpleNamespace(offset_ms=self.offset_ms),
+            budget=SimpleNamespace(spent=lambda: self.spent),
+        )
+        score = Score(value=self.score, why="message rate far above its habit")
+        desk = SimpleNamespace(
+            accounts={"main": account},
+            venues={"binanceusdm": venue},
+            kill=SimpleNamespace(engaged=lambda: frozenset(self.stopped)),
+            pursuit=SimpleNamespace(outsiders=frozenset(self.outsiders)),
+            heart=SimpleNamespace(states=lambda: (SimpleNamespace(name="far", lost=self.lost),)),
+            watch=SimpleNamespace(levels=lambda: {"desk": score}, score=lambda bot: score),
+        )
+        return Sight(cast(Ground, ground), cast(DeskPieces, desk))
+
+
+def seen(sight: Sight) -> dict[str, Severity]:
+    return {report.key: report.severity for report in sight.reports()}
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Winds the clock that durations are measured with."""
+    began, wound = time.monotonic(), [0.0]
+    # Its own clock alone: the event loop's must go on.
+    monkeypatch.setattr(sight_module, "time", SimpleNamespace(monotonic=lambda: began + wound[0]))
+
+    def wind(seconds: float) -> None:
+        wound[0] += seconds
+
+    return wind
+
+
+def test_where_all_is_well_there_is_nothing(tmp_path: Path) -> None:
+    assert seen(Guard(tmp_path).sight()) == {}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "key", "severity"),
+    [
+        ({"outsiders": {"main"}}, "external:main", Severity.KILL),
+        ({"read_at": NOW - timedelta(seconds=61)}, "survey:main", Severity.CRITICAL),
+        ({"priced_at": NOW - timedelta(seconds=11)}, "market:binanceusdm", Severity.CRITICAL),
+        ({"offset_ms": -1_500}, "clock:binanceusdm", Severity.WARNING),
+        ({"offset_ms": 6_000}, "clock:binanceusdm", Severity.CRITICAL),
+        ({"spent": 0.85}, "budget:binanceusdm", Severity.WARNING),
+        ({"verdict": "withdrawals"}, "key:main", Severity.CRITICAL),
+        ({"trouble": "the disk is full"}, "archive", Severity.CRITICAL),
+        ({"still": ("the kill's mirror",)}, "loop:the kill's mirror", Severity.CRITICAL),
+        ({"lost": True}, "watchdog:far", Severity.CRITICAL),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_wrong_is_seen(tmp_path: Path, wrong: dict[str, Any], key: str, severity: Severity) -> None:
+    assert seen(Guard(tmp_path, **wrong).sight()) == {key: severity}
+
+
+def test_a_score_counts_from_what_the_policy_wants_written_down(tmp_path: Path) -> None:
+    rule = StagedResponse(alert_at=Decimal("0.4"))
+    assert seen(Guard(tmp_path, score=0.9).sight()) == {}, "no rule looks at it"
+    assert seen(Guard(tmp_path, score=0.9, rules=(replace(rule, enforcement=Enforcement.OFF),)).sight()) == {}
+    assert seen(Guard(tmp_path, score=0.3, rules=(rule,)).sight()) == {}
+    assert seen(Guard(tmp_path, score=0.5, rules=(rule,)).sight()) == {
+        "anomaly:desk": Severity.WARNING,
+        "anomaly:bot:bot": Severity.WARNING,
+    }
+
+
+def test_a_stream_that_flickers_is_no_alert_and_one_that_stays_down_gets_worse(
+    tmp_path: Path, later: Callable[[float], None]
+) -> None:
+    guard = Guard(tmp_path, feed="STALE")
+    sight = guard.sight()
+    assert seen(sight) == {}
+    guard.keeper.view.state = "LIVE"
+    later(1.5)
+    assert seen(sight) == {}
+    guard.keeper.view.state = "STALE"
+    assert seen(sight) == {}
+    later(2.5)
+    assert seen(sight) == {"feed:main": Severity.WARNING}
+    later(60)
+    assert seen(sight) == {"feed:main": Severity.CRITICAL}
+
+
+def test_a_stop_by_whatever_way_is_seen_after_a_moment(tmp_path: Path, later: Callable[[float], None]) -> None:
+    guard = Guard(tmp_path)
+    sight = guard.sight()
+    guard.stopped.add(DESK)
+    assert seen(sight) == {}, "its event has a name and a reason, and comes first"
+    later(1.5)
+    assert seen(sight) == {"stop:desk": Severity.KILL}
+
+
+def test_a_stop_of_before_is_there_from_the_first_look(tmp_path: Path) -> None:
+    assert seen(Guard(tmp_path, stopped={DESK}).sight()) == {"stop:desk": Severity.KILL}
+
+
+async def test_a_store_that_is_silent_is_gone_and_one_gate_of_two_is_too_few(
+    tmp_path: Path, later: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sight_module, "STORE_EVERY_S", 0.001)
+    guard = Guard(tmp_path)
+    sight = guard.sight()
+
+    def silent() -> dict[str, GateWord]:
+        raise TimeoutError
+
+    task = asyncio.create_task(sight.ask_the_store())
+    guard.store = silent
+    await asyncio.sleep(0.05)
+    assert seen(sight) == {"store": Severity.CRITICAL}
+    guard.store = lambda: {"a": GateWord(1, 0.1), "b": GateWord(1, 30.0)}
+    await asyncio.sleep(0.05)
+    assert seen(sight) == {}
+    later(11)
+    assert seen(sight) == {"gates": Severity.CRITICAL}
+    task.cancel()
+
+
+async def test_a_full_disk_and_a_drill_that_never_was_are_looked_for_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = SimpleNamespace(free=10 * 2**20, total=1000 * 2**20)
+    monkeypatch.setattr(sight_module.shutil, "disk_usage", lambda path: usage)
+    sight = Guard(tmp_path).sight()
+    task = asyncio.create_task(sight.look_at_the_disk())
+    async with asyncio.timeout(5):
+        while not seen(sight):
+            await asyncio.sleep(0.01)
+    assert seen(sight) == {"disk": Severity.CRITICAL, "drill": Severity.INFO}
+    task.cancel()

@@ -1,0 +1,102 @@
+"""What the doctor sees on a machine: each mistake by itself, and nothing where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from proxy.doctor import machine
+from proxy.doctor.finding import Level
+from proxy.doctor.machine import look_at_machine
+from proxy.drill.shelf import DrillReport, drill_id, keep_drill
+from proxy.settings import Settings
+from proxy.store.fence import Fence, Scope
+from proxy.tls.names import names_of
+from proxy.tls.shelf import TlsShelf
+
+NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A data directory in order, with a watchdog and a drill of yesterday."""
+    Fence.initialise(tmp_path)
+    tmp_path.chmod(0o700)
+    a_drill(tmp_path, timedelta(days=1))
+    return tmp_path
+
+
+def a_drill(directory: Path, age: timedelta, *, passed: bool = True) -> None:
+    at = NOW - age
+    report = DrillReport(
+        id=drill_id(at), kind="practice", at=at, by="ann", phase="FLAT", passed=passed, blocked_ms=4.0, accounts=()
+    )
+    keep_drill(directory, report)
+
+
+def looked(directory: Path, **settings: object) -> dict[str, Level]:
+    """What is not well: by check, how bad."""
+    made = Settings(data_dir=directory, **({"watchdog": "local"} | settings))  # type: ignore[arg-type]
+    return {each.check: each.level for each in look_at_machine(made, NOW) if each.level is not Level.OK}
+
+
+def damaged(directory: Path) -> None:
+    (directory / "kill" / "epoch").write_bytes(b"rubbish")
+
+
+def stopped(directory: Path) -> None:
+    Fence(directory).engage(Scope("main"))
+
+
+def readable(directory: Path) -> None:
+    (directory / "control.token").write_text("token")
+    (directory / "control.token").chmod(0o640)
+
+
+MISTAKES: dict[str, tuple[Callable[[Path], object], dict[str, object], dict[str, Level]]] = {
+    "damaged": (damaged, {}, {"kill state": Level.FAIL}),
+    "stopped": (stopped, {}, {"kill state": Level.WARN}),
+    "others may write": (lambda path: path.chmod(0o777), {}, {"rights of DIR": Level.FAIL}),
+    "others may read": (readable, {}, {"rights of control.token": Level.FAIL}),
+    "a drill that failed": (lambda path: a_drill(path, timedelta(0), passed=False), {}, {"drill": Level.FAIL}),
+    "no watchdog": (lambda path: None, {"watchdog": "none"}, {"watchdog": Level.WARN}),
+    "a port without TLS": (lambda path: None, {"control_host": "10.0.0.7"}, {"control port": Level.WARN}),
+    "no certificate": (lambda path: None, {"gate_https_port": 8443}, {"certificate of the gates": Level.FAIL}),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_each_mistake_is_found_and_nothing_else(directory: Path, name: str) -> None:
+    make, settings, wanted = MISTAKES[name]
+    assert looked(directory) == {}
+    make(directory)
+    assert looked(directory, **settings) == {
+        check.replace("DIR", directory.name): level for check, level in wanted.items()
+    }
+
+
+def test_a_drill_of_long_ago_is_worth_a_look(tmp_path: Path) -> None:
+    Fence.initialise(tmp_path)
+    tmp_path.chmod(0o700)
+    assert looked(tmp_path) == {"drill": Level.WARN}
+    a_drill(tmp_path, timedelta(days=31))
+    assert looked(tmp_path) == {"drill": Level.WARN}
+    a_drill(tmp_path, timedelta(days=29))
+    assert looked(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("age", "wanted"), [(0, None), (366, None), (368, Level.WARN), (398, Level.FAIL)], ids=lambda value: str(value)
+)
+def test_a_certificate_that_ends_is_renewed_in_time(directory: Path, age: int, wanted: Level | None) -> None:
+    TlsShelf(directory).begin(names_of("guard.lan"), NOW - timedelta(days=age))
+    found = looked(directory, gate_https_port=8443)
+    assert found == ({} if wanted is None else {"certificate of the gates": wanted})
+
+
+def test_a_disk_that_is_nearly_full_is_worth_a_look(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "FREE_BYTES_LEAST", 1 << 60)
+    assert looked(directory) == {"disk": Level.WARN}

@@ -1,0 +1,148 @@
+"""`perpguard export` and `perpguard ledger show | reconcile | execution` as one types them, on a kept ledger."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from proxy.cli import main
+from proxy.ledger.books.book import LedgerBook
+from proxy.ledger.books.schema import books_path
+from rules.model import Side
+from tests.proxy.ledger.books.builders import ACCOUNT, MINUTE_MS, NOW_MS, a_fill, an_income, booked, keep
+
+Run = Callable[..., tuple[int, str, str]]
+
+FILLS = [
+    a_fill(1, NOW_MS - 90 * MINUTE_MS),
+    a_fill(2, NOW_MS - 80 * MINUTE_MS, commission=Decimal("0.00001234"), commission_asset="BNB"),
+    a_fill(3, NOW_MS - 70 * MINUTE_MS, symbol="ETHUSDT", side=Side.SELL, commission=Decimal("-0.1"), maker=True),
+    a_fill(4, NOW_MS - 60 * MINUTE_MS, symbol="ETHUSDT", commission=Decimal(0), realised_pnl=Decimal(0)),
+]
+NAMES = {"1": "grid/1", "2": "=cmd/2", "3": "autoclose-1", "4": "grid/4"}
+FUNDING = an_income("FUNDING_FEE", "-0.50000001", NOW_MS - 50 * MINUTE_MS, symbol="BTCUSDT")
+
+
+@pytest.fixture
+def run(tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> Run:
+    book = LedgerBook.open(books_path(tmp_path))
+    transfer = an_income("TRANSFER", "-100", NOW_MS - 40 * MINUTE_MS)
+    keep(book, FILLS, [*(row for fill in FILLS for row in booked(fill)), FUNDING, transfer], names=NAMES)
+    book.share_funding(ACCOUNT, FUNDING.row_id, {"grid": Decimal("-0.2"), "=cmd": Decimal("-0.30000001")})
+    book.close()
+
+    def command(*words: str) -> tuple[int, str, str]:
+        code = main(["--data-dir", str(tmp_path), *words])
+        said = capsysbinary.readouterr()
+        return code, said.out.decode(), said.err.decode()
+
+    return command
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def test_every_fill_is_exported_with_whose_it_is_and_no_cell_is_a_formula(run: Run) -> None:
+    code, told, _ = run("export", "fills")
+    found = rows_of(told)
+    assert code == 0 and [row["trade_id"] for row in found] == ["1", "2", "3", "4"]
+    assert [row["bot"] for row in found] == ["grid", "'=cmd", "", "grid"]
+    assert [row["fee"] for row in found] == ["-0.30000050", "-0.00001234", "0.1", "0"]
+    assert found[1]["client_order_id"] == "'=cmd/2" and found[2]["origin"] == "liquidation"
+
+
+def test_parquet_and_json_lines_are_the_csv(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "fees.parquet"
+    code, told, said = run("export", "fees", "--output", str(path))
+    assert (code, told) == (0, "") and "3 rows" in said
+    opened = pl.read_parquet(path)
+    assert opened["fee"].to_list() == [Decimal("-0.30000050"), Decimal("-0.00001234"), Decimal("0.1")]
+    assert opened["fee_asset"].to_list() == ["USDT", "BNB", "USDT"]
+    lines = [json.loads(line) for line in run("export", "fees", "--format", "jsonl")[1].splitlines()]
+    assert [line["fee"] for line in lines] == [row["fee"] for row in rows_of(run("export", "fees")[1])]
+    assert lines[1]["bot"] == "=cmd"
+
+
+def test_profit_fees_and_funding_stand_in_columns_of_their_own(run: Run) -> None:
+    found = rows_of(run("export", "pnl")[1])
+    assert {
+        (row["bot"], row["symbol"], row["asset"]): (row["trading_pnl"], row["fees"], row["funding"]) for row in found
+    } == {
+        ("'=cmd", "BTCUSDT", "BNB"): ("0", "-0.00001234", "0"),
+        ("'=cmd", "BTCUSDT", "USDT"): ("1.25000001", "0", "-0.30000001"),
+        ("", "ETHUSDT", "USDT"): ("1.25000001", "0.1", "0"),
+        ("grid", "BTCUSDT", "USDT"): ("1.25000001", "-0.30000050", "-0.2"),
+    }
+    assert sum(Decimal(row["amount"]) for row in rows_of(run("export", "funding")[1])) == FUNDING.amount
+
+
+@pytest.mark.parametrize(
+    ("words", "trades"),
+    [
+        (("--bot", "grid"), ["1", "4"]),
+        (("--bot", ""), ["3"]),
+        (("--symbol", "ETHUSDT"), ["3", "4"]),
+        (("--account", "other"), []),
+        (("--since", "2026-11-24T07:45", "--until", "2026-11-24T08:00"), ["3"]),
+    ],
+    ids=["bot", "nobody", "symbol", "account", "time"],
+)
+def test_only_what_is_asked_for_is_exported(run: Run, words: tuple[str, ...], trades: list[str]) -> None:
+    assert [row["trade_id"] for row in rows_of(run("export", "fills", *words)[1])] == trades
+
+
+def test_parquet_is_not_written_to_a_pipe(run: Run) -> None:
+    code, told, said = run("export", "fills", "--format", "parquet")
+    assert (code, told) == (2, "") and "--output FILE" in said
+
+
+def test_where_there_is_no_ledger_that_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["export", "fills"], ["ledger", "show"], ["ledger", "reconcile"], ["ledger", "execution"]):
+        assert main(["--data-dir", str(tmp_path), *words]) == 2
+        assert "there is no ledger" in capsys.readouterr().err
+
+
+def test_the_verdict_is_said_and_is_the_exit_code(run: Run, tmp_path: Path) -> None:
+    code, told, _ = run("ledger", "reconcile")
+    assert code == 0
+    assert "main: reconciled to the last digit for 2026-11-23 09:00:00 to 2026-11-24 09:00:00 UTC, 5 trades" in told
+    book = LedgerBook.open(books_path(tmp_path))
+    keep(book, [a_fill(9, NOW_MS - 30 * MINUTE_MS)], [])
+    book.close()
+    code, told, _ = run("ledger", "reconcile")
+    assert code == 1 and "2 amounts differ" in told
+    code, told, _ = run("ledger", "reconcile", "--json")
+    (found,) = json.loads(told)
+    assert (code, found["standing"], found["differing"]) == (1, "differs", 2)
+    assert run("ledger", "reconcile", "--until", "2026-11-24T08:15")[0] == 0
+    code, _, said = run("ledger", "reconcile", "--account", "other")
+    assert code == 2 and "known: main" in said
+
+
+def test_the_books_are_shown_side_by_side(run: Run) -> None:
+    code, told, _ = run("ledger", "show")
+    assert code == 0 and "TRANSFER" in told and "complete from 2026-11-23 09:00:00 to 2026-11-24 09:00:00 UTC" in told
+    shown: dict[str, Any] = json.loads(run("ledger", "show", "--json")[1])
+    grid = next(each for each in shown["books"] if (each["bot"], each["symbol"]) == ("grid", "BTCUSDT"))
+    assert (grid["trading"], grid["fees"], grid["funding"]) == (
+        {"USDT": "1.25000001"},
+        {"USDT": "-0.30000050"},
+        {"USDT": "-0.2"},
+    )
+    assert shown["also_booked"] == [{"account": "main", "kind": "TRANSFER", "amounts": {"USDT": "-100"}}]
+
+
+def test_execution_is_shown_by_day(run: Run) -> None:
+    code, told, _ = run("ledger", "execution", "--since", "2026-11-20")
+    assert code == 0 and "2026-11-24" in told
+    days = json.loads(run("ledger", "execution", "--since", "2026-11-20", "--json")[1])
+    assert {(day["bot"], day["unmeasured_fills"]) for day in days} == {("grid", 1), ("=cmd", 1)}

@@ -1,0 +1,59 @@
+"""The ear at the store: one connection, which mends itself, and a question that is not lost with the script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from proxy.store.ear import Ear
+from proxy.store.embedded import EmbeddedStore
+from proxy.store.gate_store import StoreUnavailable
+from proxy.store.keys import Keys
+
+
+@pytest.fixture
+def plain(server: EmbeddedStore) -> Iterator[Any]:
+    with redis.Redis.from_url(server.url, decode_responses=True) as client:
+        yield client
+
+
+@pytest.fixture
+def ear(server: EmbeddedStore, desk: str) -> Iterator[Ear]:
+    hearing = Ear(server.url, desk)
+    yield hearing
+    hearing.close()
+
+
+def test_it_hears_what_is_stopped_and_leaves_word(ear: Ear, plain: Any, keys: Keys) -> None:
+    plain.hset(keys.controls, mapping={"generation": "7", "desk": "HALTED"})
+    assert ear.hear("here:1", 6) == {"generation": "7", "desk": "HALTED"}
+    assert plain.hget(keys.gates, "here:1").startswith("6|")
+    ear.leave("here:1")
+    assert not plain.hexists(keys.gates, "here:1")
+
+
+def test_a_store_that_lost_its_scripts_is_told_them_again(ear: Ear, plain: Any) -> None:
+    ear.hear("here:1", 1)
+    plain.script_flush()
+    assert ear.hear("here:1", 1) == {}
+
+
+def test_a_lost_connection_is_said_once_and_then_opened_again(ear: Ear, plain: Any) -> None:
+    ear.hear("here:1", 1)
+    plain.client_kill_filter(_type="normal", skipme=True)
+    with pytest.raises(StoreUnavailable):
+        ear.hear("here:1", 1)
+    assert ear.hear("here:1", 1) == {}
+
+
+def test_a_store_that_is_away_is_said(own_server: EmbeddedStore, desk: str) -> None:
+    hearing = Ear(own_server.url, desk)
+    hearing.hear("here:1", 1)
+    own_server.stop()
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            hearing.hear("here:1", 1)
+    hearing.close()
