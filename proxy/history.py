@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 
 from proxy.console.exposure_plane import HistoryView
+from proxy.decoding import decoder
 from proxy.disk import make_directory, replace_file
 
 log = logging.getLogger("perpguard.control")
@@ -35,6 +36,9 @@ class Look(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     at: float
     values: dict[str, float]
+
+
+_LOOK: Final = decoder(Look)
 
 
 class History:
@@ -101,6 +105,6 @@ def _looks(lines: Iterable[bytes]) -> Iterable[Look]:
     for line in lines:
         if len(line) <= _LINE_BYTES_MAX:
             try:
-                yield msgspec.json.decode(line, type=Look)
+                yield _LOOK.decode(line)
             except msgspec.DecodeError:  # Torn by a crash; the next minute is whole again.
                 continue

@@ -1,15 +1,21 @@
-"""How hypothesis tries things in all tests: the same things every time, and no faster than the machine can.
+"""What holds for all tests.
 
-``PERPGUARD_PROOF`` (2 to 100) tries others each time, and so many times as many where a test does not say how many.
+Hypothesis tries the same things every time, and no faster than the machine can. ``PERPGUARD_PROOF`` (2 to 100) tries
+others each time, and so many times as many where a test does not say how many. A test that fails with a guard running
+shows the end of that guard's log: what it says is mostly why.
 """
 
 from __future__ import annotations
 
 import os
-from typing import Final
+from typing import Any, Final
 
+import pytest
 from hypothesis import HealthCheck, settings
 
+from proxy.demo.world import World
+
+LOG_LINES: Final = 100
 PROOF: Final = min(100, max(1, int(os.environ.get("PERPGUARD_PROOF", "1"))))
 
 # A test that fails must fail again. And its time is not what it tests: a busy machine stops anybody for 200 ms.
@@ -23,3 +29,15 @@ settings.register_profile(
 )
 if "MUTANT_UNDER_TEST" not in os.environ:  # Whoever asks mutants has a profile of its own.
     settings.load_profile("tests")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    """The logs of the worlds that run beside a test that has failed."""
+    report = yield
+    if report.failed and isinstance(item, pytest.Function):
+        for world in {id(each): each for each in item.funcargs.values() if isinstance(each, World)}.values():
+            log = world.data_dir / "guard.log"
+            if log.exists():
+                report.sections.append((f"end of {log.name}", "".join(log.read_text().splitlines(True)[-LOG_LINES:])))
+    return report

@@ -18,9 +18,10 @@ import msgspec
 
 from proxy.accounts import memory as memories
 from proxy.accounts.memory import Memory
+from proxy.decoding import build
 from proxy.disk import make_directory, remove_file, replace_file
 from proxy.store.client import STORE_TROUBLE
-from proxy.store.codec import build, load
+from proxy.store.codec import load
 from proxy.store.warden_store import WardenStore
 
 log = logging.getLogger("perpguard.accounts")

@@ -8,8 +8,9 @@ from typing import Final
 import msgspec
 
 from proxy.alerts.lifecycle import State
+from proxy.decoding import build
 from proxy.disk import make_directory, replace_file
-from proxy.store.codec import build, dump, load, plain
+from proxy.store.codec import dump, load, plain
 
 BYTES_MAX: Final = 4 * 1024 * 1024
 """Far more than the most that may be open, over and held."""

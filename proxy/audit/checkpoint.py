@@ -20,6 +20,7 @@ from cryptography.exceptions import InvalidSignature
 
 from proxy.audit.chain import Head
 from proxy.certificate.signing import TrustedKey
+from proxy.decoding import decoder
 from proxy.store.codec import dump
 from proxy.vault.signing_keys import SigningKey
 
@@ -62,6 +63,9 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     checkpoint: Checkpoint
     key_id: str
     signature: str
+
+
+_READ: Final = decoder(_File)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +113,7 @@ def seal(checkpoint: Checkpoint, key: SigningKey) -> Sealed:
 def unseal(content: bytes) -> Sealed:
     """The checkpoint in exactly these bytes, its signature not checked yet. Raises ``CheckpointDamaged``."""
     try:
-        found = msgspec.json.decode(content, type=_File)
+        found = _READ.decode(content)
         sealed = Sealed(
             checkpoint=found.checkpoint,
             key_id=found.key_id,

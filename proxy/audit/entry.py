@@ -22,6 +22,7 @@ from proxy.audit.records import (
     StoredRecord,
     UnreadableRecord,
 )
+from proxy.decoding import decoder
 from proxy.store.codec import dump, load, plain
 from proxy.venues.binance.client_ids import inward, reworded, tag
 
@@ -42,8 +43,8 @@ _NAME_CHARACTERS_MAX: Final = 512
 _COLUMN_CHARACTERS_MAX: Final = 512
 _COLUMN_SHOWN: Final = 64
 _WORDS_CHARACTERS_MAX: Final = 400
-_ARRIVING: Final = msgspec.json.Decoder(ArrivingRecord)
-_STORED: Final = msgspec.json.Decoder(StoredRecord)
+_ARRIVING: Final = decoder(ArrivingRecord)
+_STORED: Final = decoder(StoredRecord)
 _UNENCODABLE: Final = (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError)
 
 

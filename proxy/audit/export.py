@@ -16,6 +16,7 @@ import msgspec
 from proxy.audit.chain import Head, genesis, link, root
 from proxy.audit.reader import ArchiveReader, as_bytes
 from proxy.audit.selection import Selection
+from proxy.decoding import decoder
 
 FORMAT: Final = "perpguard-audit-export/2"
 _LINE_BYTES_MAX: Final = 256 * 1024 * 1024
@@ -48,6 +49,10 @@ class _Line(msgspec.Struct, forbid_unknown_fields=True):
     record: msgspec.Raw
 
 
+_READ_HEADER: Final = decoder(ExportHeader)
+_READ_LINE: Final = decoder(_Line)
+
+
 @dataclass(frozen=True, slots=True)
 class ExportedRecord:
     """One verified record and the offset of its line in the file."""
@@ -78,13 +83,12 @@ def write_export(archive: ArchiveReader, output: BinaryIO, selection: Selection 
 def read_export(source: BinaryIO) -> Iterator[ExportedRecord]:
     """Every record, verified as it is read. Raises ``ExportBroken``, for a cut tail only at the end."""
     header = _header(source)
-    decoder = msgspec.json.Decoder(_Line)
     heads: dict[str, Head] = {}
     count, last = 0, 0
     offset = source.tell()
     while raw := source.readline(_LINE_BYTES_MAX):
         try:
-            line = decoder.decode(raw)
+            line = _READ_LINE.decode(raw)
             prev = Head(line.place - 1, bytes.fromhex(line.prev))
             body = bytes(line.record)
             head = link(prev, line.seq, body)
@@ -108,12 +112,12 @@ def read_export(source: BinaryIO) -> Iterator[ExportedRecord]:
 def read_line(source: BinaryIO, offset: int) -> bytes:
     """The bytes of the record whose line begins at ``offset``, as ``read_export`` gave it."""
     source.seek(offset)
-    return bytes(msgspec.json.decode(source.readline(_LINE_BYTES_MAX), type=_Line).record)
+    return bytes(_READ_LINE.decode(source.readline(_LINE_BYTES_MAX)).record)
 
 
 def _header(source: BinaryIO) -> ExportHeader:
     try:
-        header = msgspec.json.decode(source.readline(_LINE_BYTES_MAX), type=ExportHeader)
+        header = _READ_HEADER.decode(source.readline(_LINE_BYTES_MAX))
     except (msgspec.MsgspecError, ValueError) as error:
         raise ExportBroken(None, f"the first line is no export header: {error}") from error
     if header.format != FORMAT:

@@ -25,6 +25,7 @@ from proxy.audit.records import StoredRecord
 from proxy.audit.selection import Selection
 from proxy.audit.words import in_words
 from proxy.clock import utc_now
+from proxy.decoding import decoder
 from proxy.exporting.columns import Column, Kind
 from proxy.exporting.writers import FORMATS, write_rows
 
@@ -131,7 +132,7 @@ class _Told(msgspec.Struct, frozen=True, kw_only=True):
     reason: Any = None
 
 
-_TOLD: Final = msgspec.json.Decoder(_Told)
+_TOLD: Final = decoder(_Told)
 _NOTHING: Final = _Breach("", "")
 
 

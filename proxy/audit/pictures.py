@@ -13,8 +13,9 @@ from typing import Any, Final
 import msgspec
 
 from proxy.audit.documents import Document, RecordSource
+from proxy.decoding import build
 from proxy.policy_file import PolicyError
-from proxy.store.codec import build, plain
+from proxy.store.codec import plain
 from rules.facts import AccountRecord
 from rules.policy import Policy
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from proxy.certificate.canonical import canonical, moment
-from proxy.store.codec import build
+from proxy.decoding import build
 from rules.kill.legs import OpenLeg
 
 READS: Final = 3

@@ -12,6 +12,7 @@ from proxy.certificate.canonical import moment
 from proxy.certificate.content import AccountCertificate, Certificate, PressCertificate, substance_of
 from proxy.certificate.proof import NotProven, proving, unlisted
 from proxy.certificate.signing import NotGenuine, TrustedKey, unseal
+from proxy.decoding import build
 from proxy.kill.report import worst
 from rules.kill.events import Phase
 
@@ -51,7 +52,7 @@ def read(content: bytes, keys: Iterable[TrustedKey]) -> Certificate:
     document = unseal(content, keys)
     kind: Any = PressCertificate if document.get("kind") == "press" else AccountCertificate
     try:
-        found: Certificate = msgspec.convert(document, kind, strict=True)
+        found: Certificate = build(document, kind)
     except msgspec.ValidationError as trouble:
         raise NotGenuine(f"signed, but not a certificate of version 1: {trouble}") from trouble
     return found

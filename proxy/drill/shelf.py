@@ -13,8 +13,9 @@ from typing import Final
 
 import msgspec
 
+from proxy.decoding import build
 from proxy.disk import make_directory, remove_file, replace_file
-from proxy.store.codec import build, dump, load, plain
+from proxy.store.codec import dump, load, plain
 
 log = logging.getLogger("perpguard.drill")
 

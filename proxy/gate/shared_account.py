@@ -15,6 +15,7 @@ from typing import Final, Protocol, TypeAlias
 
 import msgspec
 
+from proxy.decoding import decoder
 from proxy.gate.answers import Answer, Virtual, refusal
 from proxy.gate.dead_man import DeadManTimers
 from proxy.gate.identity import Identity
@@ -56,8 +57,8 @@ class _Entry(msgspec.Struct, frozen=True):
     code: int | str | None = None
 
 
-_NAMED: Final = msgspec.json.Decoder(list[_Named])
-_ENTRIES: Final = msgspec.json.Decoder(_Entry | list[_Entry])
+_NAMED: Final = decoder(list[_Named])
+_ENTRIES: Final = decoder(_Entry | list[_Entry])
 
 
 @dataclass(frozen=True, slots=True)

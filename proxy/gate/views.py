@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from proxy.decoding import decoder
 from proxy.store.gate_store import GateStore, StoreUnavailable
 from proxy.store.owners import order_field, trade_field
 from proxy.venues.binance.client_ids import inward
@@ -42,8 +43,9 @@ _WHOLE_HISTORIES: Final = frozenset(
 # As the venue rounds money; its own mark is known only as a quotient.
 _MONEY_STEP: Final = Decimal("1e-8")
 
-_ROWS: Final = msgspec.json.Decoder(list[msgspec.Raw])
-_ROW: Final = msgspec.json.Decoder(Row)
+_ROWS: Final = decoder(list[msgspec.Raw])
+_ROW: Final = decoder(Row)
+_STRING: Final = decoder(str)
 
 
 _NOT_UNDERSTOOD: Final = (msgspec.MsgspecError, ValueError, KeyError, ArithmeticError, RecursionError)
@@ -65,6 +67,10 @@ class _Trade(msgspec.Struct, frozen=True):
     symbol: str = ""
     orderId: int | str = ""  # noqa: N815
     tradeId: int | str = ""  # noqa: N815
+
+
+_ORDER: Final = decoder(_Order)
+_TRADE: Final = decoder(_Trade)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +145,7 @@ class Views:
 
     async def _own_orders(self, rows: Sequence[msgspec.Raw], reader: Reader) -> bytes:
         """The orders with the reader's tag, and the plain ones that its conditional orders turned into."""
-        orders = [msgspec.json.decode(row, type=_Order) for row in rows]
+        orders = [_ORDER.decode(row) for row in rows]
         tagged = [inward(order.clientAlgoId or order.clientOrderId, reader.tag) is not None for order in orders]
         fields = [order_field(order.symbol, str(order.orderId)) for order in orders]
         try:
@@ -155,7 +161,7 @@ class Views:
 
     async def _own_rows(self, body: bytes, reader: Reader, field: Callable[[_Trade], str]) -> bytes:
         rows = _ROWS.decode(body)
-        fields = [field(msgspec.json.decode(row, type=_Trade)) for row in rows]
+        fields = [field(_TRADE.decode(row)) for row in rows]
         owners = await self._store.owners(reader.account, fields)
         return _array(row for row, name in zip(rows, fields, strict=True) if owners.get(name) == reader.bot)
 
@@ -236,7 +242,7 @@ def _leg(row: Row) -> tuple[str, PositionSide]:
 
 
 def _string(raw: msgspec.Raw) -> str:
-    return msgspec.json.decode(raw, type=str)
+    return _STRING.decode(raw)
 
 
 def _text(value: Decimal) -> msgspec.Raw:

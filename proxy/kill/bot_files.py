@@ -15,8 +15,9 @@ from typing import Final
 
 import msgspec
 
+from proxy.decoding import build
 from proxy.disk import sync_directory
-from proxy.store.codec import build, dump, load, plain
+from proxy.store.codec import dump, load, plain
 from rules.model import TradingState
 
 log = logging.getLogger("perpguard.kill")

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from proxy.decoding import build
 from proxy.store.fence import Fence, Scope
 
 if TYPE_CHECKING:
@@ -98,10 +99,9 @@ def _report_of(told: dict[str, Any]) -> KillReport:
 
     from proxy.kill.calling import NoWarden
     from proxy.kill.report import KillReport as Report
-    from proxy.store import codec
 
     try:
-        return codec.build(told, Report)
+        return build(told, Report)
     except msgspec.ValidationError:
         raise NoWarden("the warden's report cannot be read") from None
 

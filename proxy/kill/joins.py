@@ -16,7 +16,8 @@ from typing import Final
 
 import msgspec
 
-from proxy.store.codec import build, dump, load, plain
+from proxy.decoding import build
+from proxy.store.codec import dump, load, plain
 from proxy.store.fence import Scope
 
 log = logging.getLogger("perpguard.kill")

@@ -18,6 +18,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 
+from proxy.decoding import build
 from proxy.disk import sync_directory
 from proxy.store import codec
 from proxy.store.fence import Scope
@@ -67,7 +68,7 @@ def to_plain(event: Event) -> dict[str, Any]:
 def from_plain(value: dict[str, Any]) -> Event:
     """The event ``to_plain`` wrote. ``KeyError`` or ``msgspec.ValidationError``."""
     content = dict(value)
-    event: Event = codec.build(content, _EVENTS[content.pop("type")])
+    event: Event = build(content, _EVENTS[content.pop("type")])
     return event
 
 
@@ -140,7 +141,7 @@ class Journal:
                 content = codec.load(line)
                 if journal is None:
                     content.pop("kind")
-                    journal = cls(path, codec.build(content, Job), [])
+                    journal = cls(path, build(content, Job), [])
                 elif content["kind"] == "event":
                     journal.events.append(from_plain(content["event"]))
             except (msgspec.DecodeError, KeyError, TypeError, AttributeError):

@@ -14,8 +14,9 @@ from typing import Final
 
 import msgspec
 
+from proxy.decoding import build
 from proxy.disk import make_directory, remove_file, replace_file
-from proxy.store.codec import build, dump, load, plain
+from proxy.store.codec import dump, load, plain
 from proxy.store.fence import DESK, Scope
 from rules.kill.rearming import Rearming
 

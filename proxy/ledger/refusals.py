@@ -14,7 +14,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from proxy.audit.pictures import UNREADABLE
-from proxy.store.codec import build, build_command, build_decision
+from proxy.decoding import build
+from proxy.store.codec import build_command, build_decision
 from rules.decision import Breach, Decision, Verdict
 from rules.model import Intent, PlaceOrder
 

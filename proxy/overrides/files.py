@@ -14,9 +14,10 @@ from typing import Any, Final, get_args
 
 import msgspec
 
+from proxy.decoding import build
 from proxy.disk import make_directory, remove_file, replace_file
 from proxy.overrides.lifecycle import Event, Requested
-from proxy.store.codec import build, dump, load, plain
+from proxy.store.codec import dump, load, plain
 
 log = logging.getLogger("perpguard.overrides")
 

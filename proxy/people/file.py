@@ -17,6 +17,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from proxy.decoding import decoder
 from proxy.disk import FileIdentity, identity_of, make_directory, replace_file
 from proxy.people.roles import Role
 from proxy.people.users import Change, Link, People, User
@@ -68,6 +69,10 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     users: list[_User]
     links: list[_Link]
     changes: list[_Change]
+
+
+_READ: Final = decoder(_File)
+_READ_MEMBERS: Final = decoder(dict[str, msgspec.Raw])
 
 
 class PeopleFile:
@@ -131,11 +136,11 @@ class PeopleFile:
 
     def _decoded(self, content: bytes) -> People:
         try:
-            if (version := msgspec.json.decode(content, type=dict[str, msgspec.Raw]).get("version")) is None:
+            if (version := _READ_MEMBERS.decode(content).get("version")) is None:
                 raise self._unreadable("it has no version")
             if bytes(version) != str(VERSION).encode():
                 raise self._unreadable("it was written by another version of perpguard")
-            file = msgspec.json.decode(content, type=_File, strict=True)
+            file = _READ.decode(content)
         except (msgspec.MsgspecError, UnicodeDecodeError):  # Its text quotes the file, and secrets stand in it.
             raise self._unreadable("it is damaged") from None
         people = People(

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
+from proxy.decoding import build
 from proxy.policy.fields import Field, fields_of, items_of, kinds_of, table_of
 from proxy.policy.places import Place
 from proxy.policy.problems import Problems, meant, shown
@@ -88,7 +89,7 @@ class _Reader:
         if len(self._problems) > before:
             return None
         try:
-            return msgspec.convert(value, hint)
+            return build(value, hint)
         except (msgspec.ValidationError, ValueError, ArithmeticError) as error:
             self._refuse(place, f"{name}: {_WHERE.sub('', str(error)) or type(error).__name__}")
             return None

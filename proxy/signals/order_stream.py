@@ -13,8 +13,9 @@ from typing import Any, Final
 
 import msgspec
 
+from proxy.decoding import build
 from proxy.signals.evidence.event import OrderEvent
-from proxy.store.codec import build, build_command, build_snapshot
+from proxy.store.codec import build_command, build_snapshot
 from rules.decision import Breach, Verdict
 from rules.exposure import held_order, order_value
 from rules.flow.staged_response import StagedResponse

@@ -9,7 +9,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
-from proxy.store.codec import build, load
+from proxy.decoding import build
+from proxy.store.codec import load
 from rules.snapshot import Attempt, HeldOrder
 
 ATTEMPTS_MAX: Final = 400

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from proxy.budget.published import Budget
-from proxy.store.codec import build, load
+from proxy.decoding import build
+from proxy.store.codec import load
 
 Seen = Mapping[str, tuple[int, int]]
 """By counter: the number of its window, and what the venue reported in it."""

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar, get_args
 
 import msgspec
 
+from proxy.decoding import build
 from rules.decision import Breach, Decision, Measure, Verdict
 from rules.derived import Derived
 from rules.model import Command, Intent
@@ -57,11 +58,6 @@ def load(raw: bytes | str) -> Any:
     return msgspec.json.decode(raw)
 
 
-def build(value: Any, kind: type[T]) -> T:
-    """A frozen ``kind`` of the house out of plain JSON types. Raises ``msgspec.ValidationError``."""
-    return msgspec.convert(value, kind)
-
-
 def plain_command(command: Command) -> dict[str, Any]:
     """A command as a dict with its class name under ``type``; what was not given is left out."""
     optional = _OPTIONAL[type(command)]
@@ -83,7 +79,7 @@ def written_command(command: Command) -> msgspec.Raw:
 def build_command(value: dict[str, Any]) -> Command:
     """The command ``plain_command`` wrote. Raises ``KeyError`` or ``msgspec.ValidationError``."""
     content = dict(value)
-    command: Command = msgspec.convert(content, _COMMANDS[content.pop("type")])
+    command: Command = build(content, _COMMANDS[content.pop("type")])
     return command
 
 

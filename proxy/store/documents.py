@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from proxy.store.codec import build, load
+from proxy.decoding import build
+from proxy.store.codec import load
 from proxy.store.keys import Keys
 from proxy.store.view import View
 from rules.facts import AccountRecord, Conditions

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import msgspec
 
+from proxy.decoding import build
 from proxy.process_facts import ProcessFacts
-from proxy.store.codec import build, dump, load, plain
+from proxy.store.codec import dump, load, plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

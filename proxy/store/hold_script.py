@@ -8,8 +8,9 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
+from proxy.decoding import build
 from proxy.store.attempts import ATTEMPTS_MAX, decode_attempts
-from proxy.store.codec import build, dump, load
+from proxy.store.codec import dump, load
 from proxy.store.holds import KnownHolds
 from proxy.store.keys import Keys
 from proxy.store.unreported import decode_unreported

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
-from proxy.store.codec import build, load
+from proxy.decoding import build
+from proxy.store.codec import load
 from rules.snapshot import HeldOrder, Hold, HoldStatus
 
 HOLDS_KEPT: Final = 2_048

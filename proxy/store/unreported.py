@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
-from proxy.store.codec import build, dump, load
+from proxy.decoding import build
+from proxy.store.codec import dump, load
 from rules.snapshot import Account, UnreportedOrder
 
 KEPT_S: Final = 7 * 86_400

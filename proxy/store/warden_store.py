@@ -14,9 +14,10 @@ import msgspec
 import redis.asyncio
 
 from proxy.budget.published import Budget
+from proxy.decoding import build
 from proxy.store.budget import Seen, budget_arguments, read_shared
 from proxy.store.client import CALM_TIMEOUT_S, Script, connect, run_script
-from proxy.store.codec import build, dump, load, plain
+from proxy.store.codec import dump, load, plain
 from proxy.store.conversion import NOTHING, Conversion
 from proxy.store.gates import FORGOTTEN_AFTER_S, GateWord, decode_gates
 from proxy.store.holds import decode_hold

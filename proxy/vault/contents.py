@@ -5,6 +5,7 @@ from datetime import datetime
 
 import msgspec
 
+from proxy.decoding import decoder
 from proxy.vault.channels import CHANNELS_MAX, AlertChannel
 from proxy.vault.errors import (
     ChannelExists,
@@ -152,7 +153,7 @@ def decode(plaintext: bytes) -> Contents | None:
     It answers instead of raising so that no traceback can hold a frame with the plaintext in it.
     """
     try:
-        return msgspec.json.decode(plaintext, type=Contents, dec_hook=_read_secret)
+        return _READ.decode(plaintext)
     except msgspec.DecodeError:
         return None
 
@@ -165,3 +166,6 @@ def _write_secret(secret: object) -> str:
 
 def _read_secret(_kind: type, text: str) -> Secret:
     return Secret(text)
+
+
+_READ = decoder(Contents, _read_secret)

@@ -16,6 +16,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
+from proxy.decoding import decoder
 from proxy.vault.errors import PassphraseChanged, VaultCorrupt
 from proxy.vault.keys import Secret
 
@@ -49,6 +50,9 @@ class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     header: Header
     ciphertext: bytes
     checksum: bytes
+
+
+_READ = decoder(Envelope)
 
 
 class Sealer:
@@ -97,7 +101,7 @@ class Sealer:
 def parse(content: bytes) -> Envelope:
     """The file as an envelope, or VaultCorrupt. Cheap: no key is derived for a file that is not whole."""
     try:
-        envelope = msgspec.json.decode(content, type=Envelope)
+        envelope = _READ.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError) as trouble:
         raise VaultCorrupt("not a complete vault file of a version known here") from trouble
     # Byte-equal to our own spelling, so repeated keys, blanks and loose base64 endings are all out.

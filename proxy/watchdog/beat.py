@@ -15,7 +15,8 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from proxy.store.codec import build, dump, load, plain
+from proxy.decoding import build
+from proxy.store.codec import dump, load, plain
 from proxy.vault.keys import Secret
 from rules.kill.settings import Flatten, KillSettings, OnGoodbye
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import msgspec
 
+from proxy.decoding import build
 from proxy.disk import sync_directory
-from proxy.store.codec import build, dump, load, plain
+from proxy.store.codec import dump, load, plain
 from proxy.watchdog.beat import Terms
 
 log = logging.getLogger("perpguard.watchdog")

@@ -21,10 +21,10 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from proxy.decoding import build
 from proxy.demo.bot import connect
 from proxy.demo.world import ACCOUNT
 from proxy.people.roles import Role
-from proxy.store.codec import build
 from rules.kill.evidence import Evidence
 from rules.kill.settings import Triggers
 from rules.kill.triggers import Ruling, Tally, judge

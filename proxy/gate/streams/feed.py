@@ -18,6 +18,8 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
+from proxy.decoding import decoder
+
 log = logging.getLogger("perpguard.gate")
 
 STREAMS_MAX: Final = 200
@@ -51,6 +53,9 @@ class _Message(msgspec.Struct):
     data: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
     id: int | None = None
     error: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
+
+
+_MESSAGE: Final = decoder(_Message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +144,7 @@ class Feed:
         while True:
             raw = await connection.recv(decode=False)
             try:
-                message = msgspec.json.decode(raw, type=_Message)
+                message = _MESSAGE.decode(raw)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 raise VenueTrouble("not a message of a combined stream") from error
             if message.stream:

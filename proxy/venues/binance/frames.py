@@ -18,6 +18,7 @@ from urllib.parse import quote_plus
 
 import msgspec
 
+from proxy.decoding import decoder
 from proxy.venues.binance.frame_echoes import without_echoes
 from proxy.venues.binance.malformed import MalformedRequest, illegal, too_many
 from proxy.venues.binance.rejections import Rejection, malformed, unknown_outcome, unknown_route
@@ -116,6 +117,10 @@ class _Error(msgspec.Struct, frozen=True):
     msg: str
 
 
+_READ_ERROR: Final = decoder(_Error)
+_READ_RAW: Final = decoder(msgspec.Raw)
+
+
 def read_frame(raw: bytes | str) -> Call:
     """The one meaning of a text frame. Raises ``RefusedFrame``."""
     frame_id: FrameId = None
@@ -174,9 +179,9 @@ def answer_frame(frame_id: FrameId, status: int, body: bytes, *, trimmed: str = 
     try:
         body.decode()  # ``Raw`` skips over text without reading it, and a text frame must be UTF-8.
         if status == 200:
-            answer["result"] = msgspec.json.decode(body, type=msgspec.Raw)
+            answer["result"] = _READ_RAW.decode(body)
         else:
-            answer["error"] = msgspec.json.decode(body, type=_Error)
+            answer["error"] = _READ_ERROR.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         unknown = unknown_outcome()
         answer["status"] = unknown.status if status == 200 else status

@@ -10,6 +10,8 @@ from typing import Final
 
 import msgspec
 
+from proxy.decoding import decoder
+
 RENEW_EVERY_S: Final = 30 * 60
 """Half of what a key lasts, as Binance recommends."""
 
@@ -24,6 +26,10 @@ class _Event(msgspec.Struct, frozen=True):
     e: str = ""
 
 
+_READ_KEY: Final = decoder(_Key)
+_READ_EVENT: Final = decoder(_Event)
+
+
 def stream_url(host: str, listen_key: str) -> str:
     """The address of a private stream; ``host`` is a base URL such as ``wss://fstream.binance.com``."""
     return f"{host.rstrip('/')}/private/ws?listenKey={listen_key}"
@@ -32,7 +38,7 @@ def stream_url(host: str, listen_key: str) -> str:
 def read_listen_key(body: bytes) -> str | None:
     """The key in the answer to a POST, or ``None`` when there is none that could stand in an address."""
     try:
-        key = msgspec.json.decode(body, type=_Key).listenKey
+        key = _READ_KEY.decode(body).listenKey
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     return key if key.isascii() and key.isalnum() and len(key) <= 128 else None
@@ -48,7 +54,7 @@ def is_expiry(event: bytes) -> bool:
     if _EXPIRED.encode() not in event:
         return False
     try:
-        return msgspec.json.decode(event, type=_Event).e == _EXPIRED
+        return _READ_EVENT.decode(event).e == _EXPIRED
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
 

@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from proxy.decoding import decoder
 from proxy.venues.binance.route import Kind, Route
 
 BYTES_MAX: Final = 1024 * 1024
@@ -64,9 +65,9 @@ class _Entry(msgspec.Struct, frozen=True):
     algoStatus: str | None = None  # noqa: N815
 
 
-_ENTRY: Final = msgspec.json.Decoder(_Entry)
-_ENTRIES: Final = msgspec.json.Decoder(list[_Entry])
-_RAW_ENTRIES: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_ENTRY: Final = decoder(_Entry)
+_ENTRIES: Final = decoder(list[_Entry])
+_RAW_ENTRIES: Final = decoder(list[msgspec.Raw])
 # Text that is no UTF-8 is msgspec's UnicodeDecodeError, endless nesting Python's RecursionError.
 _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _CODE: Final = re.compile(r"-?[0-9]{1,9}")

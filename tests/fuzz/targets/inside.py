@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import msgspec
 
+from proxy.decoding import build
 from proxy.kill.line import Unheard, _request
-from proxy.store.codec import build, build_command, dump, load, plain, plain_command
+from proxy.store.codec import build_command, dump, load, plain, plain_command
 from proxy.store.documents import decode_account, decode_markets
 from proxy.store.fence import Scope
 from rules.facts import AccountRecord, Conditions

@@ -11,7 +11,8 @@ from proxy.accounts import memory as memories
 from proxy.accounts.memory import BOTS_MAX, DECISIONS_MAX, Memory, empty
 from proxy.accounts.payloads import TransferRow
 from proxy.accounts.transfers import Listing
-from proxy.store.codec import build, dump, load, plain
+from proxy.decoding import build
+from proxy.store.codec import dump, load, plain
 from rules.facts import AccountRecord, BotRecord, Unprotected
 from rules.model import PositionSide, Side
 from rules.snapshot import Account, Share

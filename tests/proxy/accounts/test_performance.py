@@ -15,7 +15,8 @@ from proxy.accounts.performance import FEE_RATE_WORST, Past, folded, transferred
 from proxy.accounts.recount import KEPT, SKEW
 from proxy.accounts.shares import NOBODY
 from proxy.accounts.track import performance
-from proxy.store.codec import build, dump, load, plain
+from proxy.decoding import build
+from proxy.store.codec import dump, load, plain
 from rules.facts import Performance
 from rules.model import PositionSide
 from rules.snapshot import Account, Market, Position, Share

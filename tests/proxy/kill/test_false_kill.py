@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from proxy.decoding import build
 from proxy.policy_file import load_policy
-from proxy.store.codec import build
 from rules.kill.evidence import Evidence
 from rules.kill.settings import Triggers
 from rules.kill.triggers import Ruling, Tally, judge

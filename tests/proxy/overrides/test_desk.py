@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 from redis.exceptions import ConnectionError as StoreGone
 
+from proxy.decoding import build
 from proxy.gate.readiness import _used
 from proxy.gate.recording import Subject
 from proxy.overrides import desk as overrides_desk
 from proxy.overrides.desk import GRANTED_MAX, NEVER_OVERRIDDEN, PENDING_MAX, OverrideDesk, OverrideRefused
 from proxy.overrides.lifecycle import PENDING_FOR, Phase
-from proxy.store.codec import build, dump, load
+from proxy.store.codec import dump, load
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.gate_store import GateStore
 from proxy.store.warden_store import WardenStore

@@ -6,10 +6,11 @@ from decimal import Decimal
 
 import pytest
 
+from proxy.decoding import build
 from proxy.signals.anomaly import AnomalyScorer
 from proxy.signals.published import published
 from proxy.signals.usual_orders import SCORES, usual_orders
-from proxy.store.codec import build, dump, load, plain
+from proxy.store.codec import dump, load, plain
 from rules.model import Side
 from rules.usual import UsualOrders
 from tests.proxy.signals.order_flows import DAY, START, a_quoter, a_saver, a_trader, an_event

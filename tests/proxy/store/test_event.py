@@ -9,7 +9,8 @@ from decimal import Decimal
 
 import pytest
 
-from proxy.store.codec import build, load, plain
+from proxy.decoding import build
+from proxy.store.codec import load, plain
 from proxy.store.conversion import NOTHING, Amended, Conversion, Ended, Taken
 from proxy.store.gate_store import GateStore, StoreUnavailable
 from proxy.store.owners import order_field, trade_field
