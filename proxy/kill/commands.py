@@ -13,7 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from proxy.decoding import build
 from proxy.store.fence import Fence, Scope
 
 if TYPE_CHECKING:
@@ -97,6 +96,7 @@ def _report_of(told: dict[str, Any]) -> KillReport:
     """Raises ``NoWarden`` for the report of a warden of another version."""
     import msgspec
 
+    from proxy.decoding import build
     from proxy.kill.calling import NoWarden
     from proxy.kill.report import KillReport as Report
 

@@ -35,6 +35,9 @@ CALM_READS, CALM_SPAN_MS = 3, 6_000
 WORLDS, DEATHS = 5, 3
 """In the first world the warden dies at lines 1, 6 and 11 of the journal, in the second at 2, 7 and 12 ..."""
 
+START_TIMEOUT_S = 120.0
+"""All worlds start at once."""
+
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorld]:
@@ -256,7 +259,7 @@ def test_a_warden_killed_at_any_line_of_the_journal_comes_back_and_ends_flat(
 def ordeal(data_dir: Path, first: int) -> list[int]:
     """One kill whose warden dies at line ``first`` and every ``WORLDS`` lines after it; the lines it died at."""
     deaths: list[int] = []
-    with LiveWorld(data_dir, POLICY, balance=100_000, gate_workers=1) as world:
+    with LiveWorld(data_dir, POLICY, balance=100_000, gate_workers=1, start_timeout_s=START_TIMEOUT_S) as world:
         populate(world)
         warden = world.process("warden")
         world.door.arm(latency_ms=20)  # Steps stand apart, so that a death falls between two of them.

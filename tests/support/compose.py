@@ -118,7 +118,7 @@ def fill_the_vault(machine: Machine, service: str) -> None:
         input="practice-secret-demo",
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     assert added.returncode == 0, added.stderr
