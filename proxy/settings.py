@@ -119,6 +119,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".perpguard")
     desk: str = Field(default="desk", pattern=r"^[A-Za-z0-9._-]{1,32}$")
     store_url: str | None = None
+    store_timeout_s: float = Field(default=0.05, ge=0.01, le=1)
     audit_url: SecretStr | None = None
     audit_url_file: Path | None = None
     audit_anchor: Path | None = None

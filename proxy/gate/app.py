@@ -80,7 +80,7 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     of this host, and is taken by the next when this one ends.
     """
     counting = Counting()
-    store = GateStore(settings.store, settings.desk, policy_of=policy_of)
+    store = GateStore(settings.store, settings.desk, policy_of=policy_of, timeout_s=settings.store_timeout_s)
     policies = GatePolicy(store, policy)
     journal = Journal(settings.data_dir)
     ear = Ear(settings.store, settings.desk)

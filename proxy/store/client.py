@@ -22,7 +22,8 @@ STORE_TROUBLE: Final = (RedisError, OSError, TimeoutError)
 """What a call of a client may raise when the store is away, refuses, or does not answer in time."""
 
 HOT_TIMEOUT_S: Final = 0.05
-"""An entry waits this long for the store, never longer: with the library's own retries it would be seconds."""
+"""An entry waits this long for the store, unless the settings say otherwise, and never longer: with the library's
+own retries it would be seconds."""
 
 HOT_CONNECTIONS: Final = 4
 """Opened by a gate before its first request, beside those of ``proxy.store.lean``: greeting a server costs several

@@ -41,7 +41,8 @@ class GateStore(SideQuestions):
         policy_of: Callable[[str], Policy | None] = lambda _text: None,
         timeout_s: float = HOT_TIMEOUT_S,
     ) -> None:
-        """``policy_of`` makes a policy of its text, ``None`` of a text that is none."""
+        """``policy_of`` makes a policy of its text, ``None`` of a text that is none. An entry waits ``timeout_s``
+        seconds for the store, and is refused then."""
         super().__init__(url, desk, policy_of=policy_of, timeout_s=timeout_s)
         self._scripts = {
             "hold": Script.named("hold", "archive"),

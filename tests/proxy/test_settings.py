@@ -8,6 +8,7 @@ import pytest
 
 from proxy.alerts.alert import Severity
 from proxy.settings import BINANCE_HOSTS, BINANCE_STREAM_HOSTS, Settings, SettingsError, load_settings
+from proxy.store.client import HOT_TIMEOUT_S
 
 SECRET = "correct horse battery staple"
 
@@ -74,10 +75,16 @@ def test_an_absolute_path_in_a_file_stays(config):
         ("survey_every_s = 0\n", "survey_every_s"),
         ("survey_every_s = 301\n", "survey_every_s"),
         ("markets_every_s = nan\n", "markets_every_s"),
+        ("store_timeout_s = 0\n", "store_timeout_s"),
+        ("store_timeout_s = 1.5\n", "store_timeout_s"),
     ],
 )
 def test_what_is_wrong_is_named(config, text, key):
     assert key in refused(config(text))
+
+
+def test_an_entry_waits_for_the_store_as_long_as_is_documented():
+    assert load_settings(None, {}).store_timeout_s == HOT_TIMEOUT_S
 
 
 @pytest.mark.parametrize("text", ["not toml", "desk ="])
