@@ -105,9 +105,11 @@ def _run(
 
 
 class _Line(asyncio.Protocol):
-    """One kept-alive connection: bytes out, one whole answer in."""
+    """One bot's kept-alive connection: bytes out, one whole answer in. A gate ends one that another bot's key is named
+    on."""
 
-    def __init__(self) -> None:
+    def __init__(self, key: str, secret: Secret) -> None:
+        self.key, self.secret = key, secret
         self._buffer = b""
         self._answer: asyncio.Future[int] | None = None
         self.lost = False
@@ -161,7 +163,7 @@ class _Bots:
 
     async def run(self, connections: int) -> None:
         turnstile = asyncio.Semaphore(_OPENED_AT_ONCE)
-        lines = await asyncio.gather(*(self._open(turnstile) for _ in range(connections)))
+        lines = await asyncio.gather(*(self._open(turnstile, *next(self._keys)) for _ in range(connections)))
         self._free.extend(lines[:TRADING])
         staying = [asyncio.create_task(self._stay(line, number)) for number, line in enumerate(lines[TRADING:])]
         self._ready.set()
@@ -176,9 +178,11 @@ class _Bots:
         for line in lines:
             line.close()
 
-    async def _open(self, turnstile: asyncio.Semaphore) -> _Line:
+    async def _open(self, turnstile: asyncio.Semaphore, key: str, secret: Secret) -> _Line:
         async with turnstile:
-            _, line = await asyncio.get_running_loop().create_connection(_Line, self._host, self._port)
+            _, line = await asyncio.get_running_loop().create_connection(
+                lambda: _Line(key, secret), self._host, self._port
+            )
             if await line.ask(_STAY) != 200:
                 raise ConnectionError("the gate is not there")
             return line
@@ -214,25 +218,24 @@ class _Bots:
     async def _send(self, line: _Line, due: float) -> None:
         self._count("sent")
         try:
-            status = await line.ask(self._signed())
+            status = await line.ask(self._signed(line))
         except (OSError, TimeoutError):
             self._count("failed")
-            line = await self._open(asyncio.Semaphore(1))
+            line = await self._open(asyncio.Semaphore(1), line.key, line.secret)
         else:
             self._count("accepted" if status == 200 else "refused")
             self._times[bisect_left(BOUNDS_MS, (time.monotonic() - due) * 1000)] += 1
         self._free.append(line)
         self._send_due()
 
-    def _signed(self) -> bytes:
-        key, secret = next(self._keys)
+    def _signed(self, line: _Line) -> bytes:
         now_ms = time.time_ns() // 1_000_000
         named = {**self._order, "newClientOrderId": f"s{now_ms:x}-{next(self._numbers)}"}
         form = urlencode({**named, "recvWindow": "20000", "timestamp": str(now_ms)})
-        signature = hmac.new(secret.reveal().encode(), form.encode(), hashlib.sha256).hexdigest()
+        signature = hmac.new(line.secret.reveal().encode(), form.encode(), hashlib.sha256).hexdigest()
         body = f"{form}&signature={signature}"
         return (
-            f"POST {self._prefix}/fapi/v1/order HTTP/1.1\r\nHost: guard\r\nX-MBX-APIKEY: {key}\r\n"
+            f"POST {self._prefix}/fapi/v1/order HTTP/1.1\r\nHost: guard\r\nX-MBX-APIKEY: {line.key}\r\n"
             f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n{body}"
         ).encode("ascii")
 
