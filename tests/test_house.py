@@ -75,7 +75,10 @@ def test_every_public_name_says_what_it_is(path):
     assert [node.name for node in public_definitions(tree) if ast.get_docstring(node) is None] == []
 
 
-LEARNING = re.compile(r"\bmsgspec\.(convert\(|json\.Decoder\(|json\.decode\([^()]*\btype=|msgpack|toml|yaml)")
+LEARNING = re.compile(
+    r"\bmsgspec\.(?:convert\(|json\.Decoder\(|json\.decode\([^()]*\btype=|msgpack|toml|yaml)"
+    r"|from msgspec import .*\b(?:convert|json|msgpack|toml|yaml)\b"
+)
 
 
 @pytest.mark.parametrize("path", [path for path in CODE if named(path).startswith("proxy/")], ids=named)
