@@ -136,8 +136,8 @@ class Control:
         return {"scope": str(parsed), "reduced": reduced}
 
     async def kill_progress(self) -> Mapping[str, Any] | None:
-        """The newest job of every account the last press covered."""
-        reports = await asyncio.to_thread(self._kill.reports)
+        """The newest job of every account the last press covered, from the moment that it was pressed."""
+        reports = await self._kill.progress()
         if not reports:
             return None
         newest = max(report.started_at for report in reports)

@@ -78,7 +78,7 @@ class Api:
         return Json(pressed, status_code=202)
 
     async def kill_progress(self, request: Request) -> Json:
-        """The newest job, or null."""
+        """The newest job, or null. From the press on: `job_id` is empty as long as the job is not on disk."""
         read_query(request)
         return Json({"kill": await read(self._plane.kill_progress())})
 

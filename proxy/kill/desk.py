@@ -18,7 +18,7 @@ from proxy.kill.jobs import UnfinishedJob, job_directory, newest_jobs, unfinishe
 from proxy.kill.rearm import RearmRefused, rearm
 from proxy.kill.report import AccountReport, KillReport, account_report
 from proxy.kill.roster import Roster
-from proxy.kill.runs import Run, Runs, Work
+from proxy.kill.runs import Run, Runs, WhosePart, Work
 from proxy.kill.truths import Truths
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
@@ -205,10 +205,16 @@ class KillDesk:
 
     def reports(self) -> tuple[AccountReport, ...]:
         """The newest job of every account, finished or not, read from its journal."""
-        return tuple(
-            widened(account_report(newest.journal.job, newest.journal.events), newest.journal.path)
-            for newest in newest_jobs(self._data_dir)
-        )
+        return tuple(self._newest().values())
+
+    async def progress(self) -> tuple[AccountReport, ...]:
+        """The newest job of every account, also those that were pressed for and are not on disk yet: whoever pressed
+        and looks at once must not be shown how flat the last press ended."""
+        pressed = self.runs.works  # First: what ends meanwhile is on disk.
+        newest = await asyncio.to_thread(self._newest)
+        for work in pressed:
+            newest |= work.unbegun(newest)
+        return tuple(newest.values())
 
     def key_outcome(self, report: AccountReport) -> str | None:
         """What became of the account's exchange key after a job; ``None`` where nothing was asked for, or not yet."""
@@ -229,6 +235,14 @@ class KillDesk:
     def generation(self) -> int:
         """The epoch, 0 for one that is damaged."""
         return self.truths.generation()
+
+    def _newest(self) -> dict[WhosePart, AccountReport]:
+        return {
+            (newest.account, newest.bot): widened(
+                account_report(newest.journal.job, newest.journal.events), newest.journal.path
+            )
+            for newest in newest_jobs(self._data_dir)
+        }
 
     async def _unfinished(self) -> Sequence[UnfinishedJob]:
         return await asyncio.to_thread(unfinished_jobs, self._data_dir)

@@ -103,8 +103,7 @@ class KillLine:
         """Press, and tell of every account's job until the last has ended."""
         began, pressed = datetime.now(UTC), time.monotonic()
         blocked = await self._desk.press(scope, by, reason)
-        # Whatever has ended by now is an older job: no kill verifies itself in milliseconds.
-        ended = {report.job_id for report in await self._reports(scope) if report.phase.final}
+        ended = {report.job_id for report in await self._reports(scope) if report.over_before(began)}
         yield {"kind": "blocked", "generation": blocked.generation, "blocked_ms": blocked.blocked_ms}
         told: Mapping[str, str] = {}
         told_at = pressed

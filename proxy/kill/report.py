@@ -98,6 +98,10 @@ class AccountReport:
     trouble: str
     steps: tuple[StepTaken, ...]
 
+    def over_before(self, moment: datetime) -> bool:
+        """Whether the job had ended by a moment: then it answers no press of that moment or later."""
+        return self.phase.final and bool(self.steps) and self.steps[-1].at < moment
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KillReport:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from proxy.kill.in_flight import InFlight, followed
 from proxy.kill.job import kill
 from proxy.kill.jobs import newest_jobs
 from proxy.kill.joins import Join, note_join
-from proxy.kill.report import KillReport
+from proxy.kill.journal import Job
+from proxy.kill.report import AccountReport, KillReport, account_report
 from proxy.kill.truths import Truths
 from proxy.store.fence import Scope
 from proxy.store.warden_store import WardenStore
@@ -22,6 +23,9 @@ from rules.kill.settings import Flatten
 
 Ended = Callable[[Scope, str, KillReport], Awaitable[None]]
 """Hears of a scope, who pressed, and what became of it."""
+
+WhosePart = tuple[str, str | None]
+"""An account, and the bot whose part of it is meant; ``None`` for the whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +38,8 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What is to be done. ``sent`` is what was on the wire at the press, at the loop's time ``pressed``; ``None``
-    where nobody has just pressed."""
+    """What is to be done since ``at``. ``sent`` is what was on the wire at the press, at the loop's time ``pressed``;
+    ``None`` where nobody has just pressed."""
 
     scope: Scope
     by: str
@@ -43,6 +47,25 @@ class Work:
     hands: Sequence[AccountHands]
     pressed: float = 0.0
     sent: InFlight | None = None
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def unbegun(self, newest: Mapping[WhosePart, AccountReport]) -> dict[WhosePart, AccountReport]:
+        """The reports of jobs that are not on disk yet: the newest that are there answer an older press."""
+        found = {}
+        for hands in self.hands:
+            part = (hands.name, self.scope.bot)
+            if part not in newest or newest[part].over_before(self.at):
+                job = Job(
+                    job_id="",
+                    account=hands.name,
+                    scope=str(self.scope),
+                    by=self.by,
+                    reason=self.reason,
+                    started_at=self.at,
+                    blocked_ms=None,
+                )
+                found[part] = account_report(job, [])
+        return found
 
 
 class Runs:
@@ -65,6 +88,7 @@ class Runs:
         self._ended = ended
         self._turn = turn
         self._tasks: dict[Run, asyncio.Task[None]] = {}
+        self._works: dict[Run, Work] = {}
         self._in_flight: dict[Scope, InFlight] = {}
 
     @property
@@ -72,31 +96,48 @@ class Runs:
         """Those under way, or still following what was on the wire."""
         return tuple(self._tasks)
 
+    @property
+    def works(self) -> tuple[Work, ...]:
+        """What they are to do."""
+        return tuple(self._works.values())
+
     def in_flight(self, scope: Scope) -> InFlight | None:
         """What was on the wire at the last press of a scope, as far as it is known by now."""
         return self._in_flight.get(scope)
 
     def start(self, work: Work) -> None:
-        """Begin; where the same is under way already, the press is noted in its journals."""
+        """Begin; where the same is under way already, the press is noted in its journals.
+
+        A press that comes when the job is over and its end is still being told begins another.
+        """
         run = Run(work.scope, frozenset(each.name for each in work.hands))
         if run in self._tasks:
+            self._works[run] = work
             join = Join(scope=str(work.scope), by=work.by, reason=work.reason, at=datetime.now(UTC))
             for newest in newest_jobs(self._data_dir):
                 if newest.account in run.accounts and newest.bot == work.scope.bot and not newest.ended:
                     note_join(newest.journal.path, join)
             return
-        task = asyncio.create_task(self._run(work))
-        self._tasks[run] = task
-        task.add_done_callback(lambda _: self._tasks.pop(run, None))
+        self._works[run] = work
+        self._tasks[run] = task = asyncio.create_task(self._run(run))
+        task.add_done_callback(lambda _: self._forget(run))
 
     async def join(self) -> None:
         """Wait until all that is under way now has ended."""
         await asyncio.gather(*self._tasks.values())
 
-    async def _run(self, work: Work) -> None:
-        async with self._turn():
-            report = await (self._kill(work, work.reason) if work.sent is None else self._followed(work, work.sent))
-        await self._ended(work.scope, work.by, report)
+    def _forget(self, run: Run) -> None:
+        del self._tasks[run], self._works[run]
+
+    async def _run(self, run: Run) -> None:
+        unanswered = True
+        while unanswered:
+            work = self._works[run]
+            async with self._turn():
+                report = await (self._kill(work, work.reason) if work.sent is None else self._followed(work, work.sent))
+            await self._ended(work.scope, work.by, report)
+            newest = self._works[run]
+            unanswered = newest is not work and any(each.over_before(newest.at) for each in report.accounts)
 
     async def _followed(self, work: Work, sent: InFlight) -> KillReport:
         """Kill, and kill once more if something was on the wire still when its account had been read as flat."""

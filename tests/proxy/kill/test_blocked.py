@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ import pytest
 from proxy.gate.judge import Judge
 from proxy.gate.latch import HEAR_EVERY_S, Latch
 from proxy.gate.upstream import NotSent
-from proxy.kill.desk import Blocked, KillDesk
+from proxy.kill.desk import Blocked, Certify, KillDesk
 from proxy.kill.hands import AccountHands
 from proxy.kill.in_flight import OVER_AFTER_S
 from proxy.kill.jobs import job_history
@@ -92,13 +92,21 @@ class Gate:
                 left()
 
 
-def a_desk(data_dir: Path, store: SimulatedStore, *venues: SimulatedVenue, events: list[Any] | None = None) -> KillDesk:
+async def _no_certificate(report: KillReport) -> None:
+    return
+
+
+def a_desk(
+    data_dir: Path,
+    store: SimulatedStore,
+    *venues: SimulatedVenue,
+    events: list[Any] | None = None,
+    certify: Certify = _no_certificate,
+    turn: Callable[[], contextlib.AbstractAsyncContextManager[None]] = contextlib.nullcontext,
+) -> KillDesk:
     async def record(what: str, by: str, detail: dict[str, Any]) -> None:
         if events is not None:
             events.append((what, detail))
-
-    async def certify(report: KillReport) -> None:
-        return
 
     def bot_hands(bot: str, account: str) -> AccountHands:
         raise AssertionError("no bot of this desk has only a part")
@@ -116,6 +124,7 @@ def a_desk(data_dir: Path, store: SimulatedStore, *venues: SimulatedVenue, event
         certify=certify,
         changed=lambda scope: None,
         flatten=Flatten,
+        turn=turn,
     )
 
 
