@@ -55,8 +55,9 @@ demo: .venv/.run
 demo-once: .venv/.run
 	@.venv/bin/perpguard demo --once --json
 
-# Most tests wait for something, so files run side by side; a file's tests stay together and in order.
-BESIDE := -n auto --maxprocesses 4 --dist loadfile
+# Most tests wait for something, so files run side by side; a file's tests stay together and in order. Files come in the
+# order of tests/conftest.py, not those of the most tests first, which are the quickest.
+BESIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: .venv/.dev
 	$(PY) -m pytest -m "not full" $(BESIDE)

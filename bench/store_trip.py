@@ -2,7 +2,8 @@
 
 A hold that reserves and writes ahead, and the settling that releases it: the real scripts on the embedded server. The
 ways take turns in rounds, so that a machine that slows down slows both. Before that, what one answer to a hold costs
-to read: by hiredis, and by a strict reader in plain Python, which is what a parser of our own would be.
+to read: by hiredis, and by a strict reader in plain Python, which is what a parser of our own would be. After it, what
+the store itself spends on an order of a bot that has tried little or much before: by a gate's whole access to it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -21,10 +23,12 @@ from typing import Any, Final
 
 import hiredis
 
+from proxy.store.attempts import NO_ATTEMPTS
 from proxy.store.client import HOT_PATIENCE, HOT_TIMEOUT_S, Script, connect, run_script, within
 from proxy.store.codec import dump
 from proxy.store.documents import Documents
 from proxy.store.embedded import EmbeddedStore
+from proxy.store.gate_store import GateStore
 from proxy.store.hold_script import hold_arguments, hold_keys
 from proxy.store.keys import Keys
 from proxy.store.lean.client import LeanClient
@@ -37,6 +41,8 @@ ORDERS: Final = 320
 """In each round and way, shared by those at once."""
 
 AT_ONCE: Final = (1, 32)
+TRIED: Final = (0, 200)
+TRIED_ORDERS: Final = 100
 
 Run = Callable[[Script, Sequence[str], Sequence[Any]], Awaitable[Any]]
 
@@ -63,7 +69,7 @@ class Orders:
         request = _request(hold_id)
         versions = [""] * len(self._documents)
         reply = await self._run(
-            self._hold, hold_keys(keys, request, self._documents), hold_arguments(request, versions)
+            self._hold, hold_keys(keys, request, self._documents), hold_arguments(request, versions, NO_ATTEMPTS)
         )
         if reply[0] != "OK":
             raise RuntimeError(f"no hold: {reply[0]}")
@@ -145,6 +151,38 @@ async def measure(url: str) -> None:
     await client.aclose()
 
 
+async def spent_by_the_store(url: str) -> None:
+    """The store's own time for the two calls of an order that the venue takes, by what its bot has tried before."""
+    client, store = connect(url, timeout_s=_PATIENCE_S), GateStore(url, "bench", timeout_s=_PATIENCE_S)
+    number = 0
+
+    async def orders(count: int) -> None:
+        nonlocal number
+        for _ in range(count):
+            number += 1
+            request = replace(_request(f"order-{number}"), attempts_window_s=3600)
+            await store.hold(request)
+            await store.settle("main", request.hold_id, "ACCEPTED", [_RECORD], request.orders)
+            await client.delete(Keys("bench").holds("main"))  # It is an order at the exchange by now.
+
+    async def scripts_us() -> int:
+        micros: int = (await client.info("commandstats"))["cmdstat_evalsha"]["usec"]
+        return micros
+
+    print("\n| earlier entries | µs of the store an order |\n|---|---|")
+    for tried in TRIED:
+        took = []
+        for _ in range(ROUNDS):
+            await client.delete(Keys("bench").audit, Keys("bench").attempts("main", "grid"))
+            await orders(tried + 1)
+            before = await scripts_us()
+            await orders(TRIED_ORDERS)
+            took.append((await scripts_us() - before) / TRIED_ORDERS)
+        print(f"| {tried} to {tried + TRIED_ORDERS} | {statistics.median(took):.0f} |")
+    await store.aclose()
+    await client.aclose()
+
+
 def plain(data: bytes, at: int = 0) -> tuple[Any, int]:
     """One whole reply that begins at ``at``, and where it ends, as strict as the protocol's description."""
     end = data.index(b"\r\n", at)
@@ -202,6 +240,7 @@ def main() -> None:
     read_answers()
     with tempfile.TemporaryDirectory() as directory, EmbeddedStore(Path(directory)) as store:
         asyncio.run(measure(store.url))
+        asyncio.run(spent_by_the_store(store.url))
     load = os.getloadavg()[0]
     print(
         f"\n{os.cpu_count()} cores; Python {platform.python_version()}; load {load:.1f}; {datetime.now(UTC):%F %R} UTC"

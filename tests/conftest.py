@@ -2,12 +2,14 @@
 
 Hypothesis tries the same things every time, and no faster than the machine can. ``PERPGUARD_PROOF`` (2 to 100) tries
 others each time, and so many times as many where a test does not say how many. A test that fails with a guard running
-shows the end of that guard's log: what it says is mostly why.
+shows the end of that guard's log: what it says is mostly why. Files whose tests wait for running guards come first: at
+the end, with short ones left, nobody waits long for the last.
 """
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -16,6 +18,7 @@ from hypothesis import HealthCheck, settings
 from proxy.demo.world import World
 
 LOG_LINES: Final = 100
+WAITING: Final = ("e2e", "browser", "conformance", "simulation", "test_compose_starts.py")
 PROOF: Final = min(100, max(1, int(os.environ.get("PERPGUARD_PROOF", "1"))))
 
 # A test that fails must fail again. And its time is not what it tests: a busy machine stops anybody for 200 ms.
@@ -29,6 +32,12 @@ settings.register_profile(
 )
 if "MUTANT_UNDER_TEST" not in os.environ:  # Whoever asks mutants has a profile of its own.
     settings.load_profile("tests")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that wait first, else in order."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: item.path.relative_to(here).parts[0] not in WAITING)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -21,6 +21,7 @@ from proxy.policy_file import load_policy
 from proxy.store.codec import load
 from proxy.store.fence import Fence
 from proxy.store.gate_store import GateStore
+from proxy.store.view import HoldRequest, View
 from proxy.vault.keys import GuardKey, Secret
 from proxy.vault.vault import Vault
 from proxy.venues.binance.requests import read_request
@@ -37,8 +38,8 @@ class BenchFailed(Exception):
 class RecordedStore(GateStore):
     """A gate's store that remembers the last answer to each call and, once told to, gives that in its place.
 
-    ``under_way`` others' holds and ``tried`` earlier entries of the bot are in every answer; with each order the
-    oldest of both goes and a new one comes.
+    ``under_way`` others' holds are in every answer, and ``tried`` earlier entries of the bot are known; with each order
+    the oldest of both goes and a new one comes.
     """
 
     answers: dict[str, bytes] | None = None
@@ -46,10 +47,15 @@ class RecordedStore(GateStore):
     tried = 0
     _heard: dict[str, bytes]
     _number = 0
+    _window_us = 0
 
     def play_back(self) -> None:
         """From now on nothing is asked."""
         self.answers = dict(self._heard)
+
+    async def _hold(self, request: HoldRequest) -> View:
+        self._window_us = request.attempts_window_s * 1_000_000
+        return await super()._hold(request)
 
     async def _call(self, name: str, keys: list[str], arguments: list[Any], *, heed_breaker: bool = True) -> Any:
         if self.answers is None:
@@ -63,7 +69,9 @@ class RecordedStore(GateStore):
         if name == "hold":
             self._number += 1
             answer[6] = self._others_holds(answer[6])
-            answer[9] = self._earlier_entries(answer[9])
+            mark, at_us = arguments[10], int(answer[11])
+            answer[9] = self._earlier_entries(at_us, answer[9][1], mark)
+            answer[11] = str(at_us + self._number + self._window_us)
         return answer
 
     def _others_holds(self, recorded: list[str]) -> list[str]:
@@ -71,15 +79,17 @@ class RecordedStore(GateStore):
         numbers = range(self._number, self._number + self.under_way)
         return [text for number in numbers for text in (f"h{number}", f"{number}|{rest}")]
 
-    def _earlier_entries(self, recorded: list[str]) -> list[str]:
-        """On all symbols and sides in turn: so many of one would be the execution throttle's matter."""
-        at_us, _, rest = recorded[0].split("|", 2)
+    def _earlier_entries(self, at_us: int, recorded: list[str], mark: str) -> list[Any]:
+        """On all symbols and sides in turn: so many of one would be the execution throttle's matter. Only the newest
+        where the gate knows the one before."""
+        rest = recorded[0].split("|", 2)[2]
         lines = []
         for number in range(self._number, self._number + self.tried):
             side, symbol = ("BUY", "SELL")[number % 2], SYMBOLS[number % 3]
-            line = f"{int(at_us) + number}|h{number}|{rest}"
+            line = f"{at_us + number}|h{number}|{rest}"
             lines.append(line.replace("BUY", side).replace("ETHUSDT", symbol))
-        return lines
+        follows = len(lines) > 1 and lines[-2].startswith(mark or "-")
+        return [1, lines[-1:]] if follows else [0, lines]
 
 
 class Acceptance:

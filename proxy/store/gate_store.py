@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from proxy.store.attempts import ATTEMPTS_MAX
+from proxy.store.attempts import ATTEMPTS_MAX, NO_ATTEMPTS, KnownAttempts
 from proxy.store.client import HOT_TIMEOUT_S, Script
 from proxy.store.codec import dump
 from proxy.store.documents import decode_account
-from proxy.store.hold_script import documents_of, hold_arguments, hold_keys, view_of
+from proxy.store.hold_script import attempts_of, documents_of, hold_arguments, hold_keys, view_of
 from proxy.store.holds import KnownHolds
 from proxy.store.leases import LeaseRequest, lease_field
 from proxy.store.side_questions import SideQuestions
@@ -54,6 +54,7 @@ class GateStore(SideQuestions):
             "lease": Script.named("lease"),
         }
         self._holds = KnownHolds()
+        self._attempts = KnownAttempts()
         self._voiding = Voiding(self._redis, self._keys)
 
     async def hold(self, request: HoldRequest) -> View:
@@ -72,10 +73,11 @@ class GateStore(SideQuestions):
     async def _hold(self, request: HoldRequest) -> View:
         documents = self._documents.concerning(request.account, request.venue, request.bot)
         known = {key: self._documents[key] for key in documents}
+        tried = self._attempts.of(request.account, request.bot) if request.attempts_window_s else NO_ATTEMPTS
         reply = await self._call(
             "hold",
             hold_keys(self._keys, request, documents),
-            hold_arguments(request, [document.version for document in known.values()]),
+            hold_arguments(request, [document.version for document in known.values()], tried),
         )
         with readable():
             match reply[0]:
@@ -90,7 +92,9 @@ class GateStore(SideQuestions):
                 for (key, decode), (version, body) in zip(documents.items(), documents_of(reply), strict=True)
             }
             view = self._documents.view(request.account, request.venue, request.bot, told=told)
-            return view_of(view, self._holds, request, reply)
+            if request.attempts_window_s:
+                tried = self._attempts.read(request.account, request.bot, tried, *attempts_of(reply))
+            return view_of(view, self._holds, tried, request, reply)
 
     async def look(self, account: str, guard_key: str = "") -> Look:
         """The account and its holds as they are at one moment, and what stops orders. Raises ``StoreUnavailable``.

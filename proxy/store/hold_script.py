@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
 from proxy.decoding import build
-from proxy.store.attempts import ATTEMPTS_MAX, decode_attempts
+from proxy.store.attempts import ATTEMPTS_MAX, Told, at_of
 from proxy.store.codec import dump, load
 from proxy.store.holds import KnownHolds
 from proxy.store.keys import Keys
@@ -46,8 +46,9 @@ def _lasting(keys: Keys, account: str, bot: str) -> tuple[tuple[str, ...], str, 
     return shared, keys.attempts(account, bot), keys.unreported(account)
 
 
-def hold_arguments(request: HoldRequest, versions: Sequence[str]) -> list[Any]:
-    """The script's arguments. ``versions`` are those of the documents as they are known: newer ones come along."""
+def hold_arguments(request: HoldRequest, versions: Sequence[str], tried: Told) -> list[Any]:
+    """The script's arguments. ``versions`` are those of the documents as they are known, ``tried`` the bot's attempts:
+    newer ones come along."""
     return [
         request.hold_id,
         request.bot,
@@ -59,7 +60,7 @@ def hold_arguments(request: HoldRequest, versions: Sequence[str]) -> list[Any]:
         HOLDS_MAX,
         request.account,
         ATTEMPTS_MAX,
-        request.attempts_window_s * 1_000_000,
+        tried.mark if request.attempts_window_s else "-",
         len(versions),
         *versions,
         *(number for bucket in request.buckets for number in _numbers(bucket)),
@@ -83,8 +84,15 @@ def documents_of(reply: Sequence[Any]) -> Sequence[tuple[str, str]]:
     return documents
 
 
-def view_of(known: View, holds: KnownHolds, request: HoldRequest, reply: Sequence[Any]) -> View:
-    """The reply and the documents, which are ``known`` by now, as one view. Raises what decoding raises."""
+def attempts_of(reply: Sequence[Any]) -> tuple[bool, Sequence[str]]:
+    """Lines of attempts, and whether they follow those that were known when the store was asked; else they are all."""
+    follows, lines = reply[9]
+    return bool(follows), lines
+
+
+def view_of(known: View, holds: KnownHolds, tried: Told, request: HoldRequest, reply: Sequence[Any]) -> View:
+    """The reply, the documents, which are ``known`` by now, and what was ``tried``, as one view. Raises what decoding
+    raises."""
     controls, balances = reply[2], reply[5]
     levels = (f"bot:{request.bot}", f"account:{request.account}", "desk")
     scores = {level: _score(text) for level, text in zip(levels, reply[4], strict=True)}
@@ -97,7 +105,7 @@ def view_of(known: View, holds: KnownHolds, request: HoldRequest, reply: Sequenc
         tokens={bucket.scope: Decimal(left) for bucket, left in zip(request.buckets, balances, strict=True)},
         holds=holds.read(request.account, reply[6]),
         unreported=decode_unreported(reply[8]),
-        attempts=decode_attempts(reply[9]),
+        attempts=tried.since(at_of(int(reply[11])) - timedelta(seconds=request.attempts_window_s)),
         overrides=tuple(sorted(map(_override, reply[10]), key=_by_expiry)),
         account=known.account,
         markets=known.markets,

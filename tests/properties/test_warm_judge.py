@@ -14,10 +14,11 @@ from proxy.gate.counting import kind_of
 from proxy.gate.recording import Subject
 from proxy.gate.ruling import JudgedRequest
 from proxy.gate.snapshots import snapshot_of
-from proxy.store import attempts, codec, hold_script, unreported, view
+from proxy.store import codec, hold_script, unreported, view
+from proxy.store.attempts import NO_ATTEMPTS, KnownAttempts
 from proxy.store.codec import dump, plain
 from proxy.store.documents import Document, Documents
-from proxy.store.hold_script import hold_arguments, hold_keys, view_of
+from proxy.store.hold_script import attempts_of, hold_arguments, hold_keys, view_of
 from proxy.store.holds import KnownHolds
 from proxy.store.keys import Keys
 from rules.engine import decide_batch
@@ -30,7 +31,6 @@ from tests.rules.builders import NOW, World, a_policy
 
 VENUE, BOT, KEYS = "binanceusdm", "demo-bot", Keys("desk")
 CACHED = (
-    attempts._tried,
     codec._written_measure,
     hold_script._lasting,
     hold_script._override,
@@ -41,11 +41,12 @@ CACHED = (
 
 
 class Gate:
-    """What of a gate process outlives an order: its documents, the holds it knows, and the policies it has read."""
+    """What of a gate process outlives an order: its documents, holds and attempts, and the policies it has read."""
 
     def __init__(self) -> None:
         self.policies: dict[str, Policy] = {}
         self.holds = KnownHolds()
+        self.attempts = KnownAttempts()
         self.documents = Documents(KEYS, lambda version: self.policies[version])
 
     def judges(self, request: JudgedRequest, told: Told) -> tuple[Any, ...]:
@@ -62,11 +63,14 @@ class Gate:
             unchanged = version == before[key].version
             found[key] = self.documents.told(before[key], key, version, "" if unchanged else body, decode)
         documents = self.documents.view("demo", VENUE, BOT, told=found)
-        seen = view_of(documents, self.holds, asked, told.reply(len(asked.buckets)))
+        tried = self.attempts.of("demo", BOT)
+        reply = told.reply(len(asked.buckets), tried.mark)
+        tried = self.attempts.read("demo", BOT, tried, *attempts_of(reply))
+        seen = view_of(documents, self.holds, tried, asked, reply)
         snapshot = self._snapshot(request, seen, True)
         decisions = decide_batch(request.commands, snapshot, policy)
         record = request.subject.decision(snapshot, seen.instruments_version, request.commands, decisions, {})
-        question = hold_keys(KEYS, asked, known), hold_arguments(asked, [])
+        question = hold_keys(KEYS, asked, known), hold_arguments(asked, [], NO_ATTEMPTS)
         if isinstance(request.commands[0], AmendOrder):
             question = [], []  # It is asked off the picture before, which a gate without a past has not got.
         return question, snapshot, decisions, dump(record)
@@ -88,15 +92,18 @@ class Told:
         parts = (seen.account, seen.record, seen.markets, seen.instruments, seen.conditions, seen.usual)
         return [*("" if part is None else dump(plain(part)).decode() for part in parts), self.policy.version]
 
-    def reply(self, buckets: int) -> list[Any]:
-        """The rest of what ``hold.lua`` returns."""
+    def reply(self, buckets: int, mark: str) -> list[Any]:
+        """The rest of what ``hold.lua`` returns to a gate that knows the attempts up to ``mark``."""
         seen = self.world.snapshot
         flat = [text for each in seen.holds for text in (each.hold_id, self._state(each))]
         scores = [f"{seen.anomaly:.4f}|as usual", "", ""]
         lost = [dump(each).decode() for each in seen.unreported]
         leave = [dump(each).decode() for each in seen.overrides]
         controls = [text for pair in self.controls.items() for text in pair]
-        return ["OK", 7, controls, 0, scores, ["3.500000"] * buckets, flat, [], lost, self.lines, leave]
+        known = [number for number, line in enumerate(self.lines) if mark and line.startswith(mark)]
+        tried = [1, self.lines[known[0] + 1 :]] if known else [0, self.lines]
+        now = str(int(NOW.timestamp() * 1_000_000))
+        return ["OK", 7, controls, 0, scores, ["3.500000"] * buckets, flat, [], lost, tried, leave, now]
 
     @staticmethod
     def _state(hold: Any) -> str:

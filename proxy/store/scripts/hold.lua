@@ -6,8 +6,10 @@
 --       12.. documents, then buckets
 -- ARGV: 1 hold id 2 bot 3 guard key 4 hold body or '' 5 write-ahead record or '' 6 replay window ms or 0
 --       7 audit length max 8 holds max 9 account 10 attempts max
---       11 how far back attempts are wanted, microseconds 12 number of documents 13.. cached versions,
+--       11 how the newest attempt begins that the gate knows, '' for none, '-' when none are wanted
+--       12 number of documents 13.. cached versions,
 --       then per bucket: inflow per second, burst, tighten, tokens to spend, tokens to drain, 1 if its rule refuses
+local NEW_ATTEMPTS = 8 -- More than that since the gate last asked: all are told.
 local documents = tonumber(ARGV[12])
 local clock = redis.call('TIME')
 local now_us = clock[1] * 1000000 + clock[2]
@@ -75,13 +77,20 @@ if ARGV[4] ~= '' then
   redis.call('HSET', KEYS[3], ARGV[1], table.concat({sequence, 'PENDING', string.format('%d', now_us), ARGV[2], ARGV[4]}, '|'))
 end
 
--- Earlier attempts of the bot, oldest first, as far back as they are asked for; read before ours is written.
-local attempts = {}
-if tonumber(ARGV[11]) > 0 then
-  local since = now_us - tonumber(ARGV[11])
-  for _, attempt in ipairs(redis.call('LRANGE', KEYS[10], 0, -1)) do
-    if tonumber(string.match(attempt, '^(%d+)')) >= since then attempts[#attempts + 1] = attempt end
+-- Earlier attempts of the bot, oldest first; read before ours is written. Mostly the gate knows all but the last few.
+local attempts, follows = {}, 0
+if ARGV[11] ~= '-' then
+  if ARGV[11] ~= '' then
+    local last = redis.call('LRANGE', KEYS[10], -NEW_ATTEMPTS, -1)
+    for i = #last, 1, -1 do
+      if string.sub(last[i], 1, #ARGV[11]) == ARGV[11] then
+        follows = 1
+        for j = i + 1, #last do attempts[#attempts + 1] = last[j] end
+        break
+      end
+    end
   end
+  if follows == 0 then attempts = redis.call('LRANGE', KEYS[10], 0, -1) end
 end
 if ARGV[4] ~= '' and ARGV[5] ~= '' then
   redis.call('RPUSH', KEYS[10], table.concat({string.format('%d', now_us), ARGV[1], 'TRIED', ARGV[4]}, '|'))
@@ -105,5 +114,5 @@ end
 return {
   'OK', sequence, redis.call('HGETALL', KEYS[1]),
   redis.call('HEXISTS', KEYS[2], ARGV[3]), {scores[1] or '', scores[2] or '', scores[3] or ''}, balances, others,
-  newer, redis.call('HVALS', KEYS[8]), attempts, redis.call('HVALS', KEYS[11]),
+  newer, redis.call('HVALS', KEYS[8]), {follows, attempts}, redis.call('HVALS', KEYS[11]), string.format('%d', now_us),
 }

@@ -13,7 +13,8 @@ if state then
       sequence = sequence, status = ARGV[2], bot = bot,
       at = string.format('%d', clock[1] * 1000000 + clock[2]),
     }
-    if ARGV[3] == '' then
+    -- Mostly the venue took all, and the stream has told of none yet.
+    if ARGV[3] == '' or ARGV[3] == body then
       redis.call('HSET', KEYS[1], ARGV[1], table.concat({sequence, hold.status, hold.at, bot, body}, '|'))
     else
       -- The stream may have told of some of these orders already: what is no longer held is not held again.

@@ -1,8 +1,15 @@
 """What a bot tried before comes back with its next order: sent or refused, and at which size it would have passed."""
 
+import asyncio
+import random
 from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 
+import pytest
+
+from proxy.store.attempts import LINES_KEPT, NO_ATTEMPTS, KnownAttempts
+from proxy.store.gate_store import GateStore
 from tests.proxy.store.builders import a_held_order, a_request
 
 
@@ -74,3 +81,53 @@ async def test_what_held_nothing_pushes_out_no_memory(gate, raw, keys):
     await gate.refuse("demo", "demo-bot", "exit", [{"kind": "decision", "id": "exit"}], None)
     assert await raw.llen(keys.attempts("demo", "demo-bot")) == 1
     assert await raw.xlen(keys.audit) == 3
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_what_a_gate_remembers_and_is_told_is_what_the_store_has(server, desk, raw, keys, monkeypatch, seed):
+    """Two gates, refusals, floods of one that the other has not seen, orders at once, and a memory that is wiped."""
+    for module in ("attempts", "hold_script", "gate_store"):
+        monkeypatch.setattr(f"proxy.store.{module}.ATTEMPTS_MAX", 12)
+    chance, key = random.Random(seed), keys.attempts("demo", "demo-bot")
+    gates = [GateStore(server.url, desk, timeout_s=2.0) for _ in range(2)]
+    for number in range(60):
+        gate, hold_id = chance.choice(gates), f"h{number}"
+        has = NO_ATTEMPTS.followed_by(await raw.lrange(key, 0, -1)).attempts
+        view = await gate.hold(a_request(hold_id, attempts_window_s=600))
+        assert view.attempts == tuple(has.values()), f"after {number} orders"
+        match chance.choice(["settled", "settled", "refused", "flood", "at once", "wiped"]):
+            case "refused":
+                await gate.refuse("demo", "demo-bot", hold_id, [], chance.choice([None, Decimal("0.5")]))
+            case "flood":
+                for each in range(chance.randint(7, 14)):
+                    await gate.hold(a_request(f"{hold_id}.{each}"))
+            case "at once":
+                requests = [a_request(f"{hold_id}.{each}", attempts_window_s=600) for each in range(6)]
+                views = sorted(await asyncio.gather(*map(gate.hold, requests)), key=lambda each: each.sequence)
+                seen = [[each.hold_id for each in told.attempts] for told in views]
+                assert all(each[-1 - place] == hold_id for place, each in enumerate(seen))
+                assert all(later[:-1] == each[1 - len(later) :] for each, later in pairwise(seen))
+            case "wiped" if chance.random() < 0.3:
+                await raw.delete(key)
+    for gate in gates:
+        await gate.aclose()
+
+
+async def test_an_answer_of_before_does_not_mix_with_what_was_learnt_since():
+    lines = [f"{number}|h{number}|TRIED|[]" for number in range(6)]
+    known = KnownAttempts()
+    first = known.read("demo", "a", NO_ATTEMPTS, False, lines[:2])
+    late = known.of("demo", "a")
+    assert list(known.read("demo", "a", first, True, lines[2:5]).attempts) == ["h0", "h1", "h2", "h3", "h4"]
+    assert list(known.read("demo", "a", late, True, lines[2:3]).attempts) == ["h0", "h1", "h2"]
+    assert list(known.read("demo", "a", known.of("demo", "a"), True, lines[3:]).attempts) == [f"h{n}" for n in range(6)]
+
+
+async def test_the_bots_of_long_ago_are_forgotten_first():
+    known = KnownAttempts()
+    for bot in range(LINES_KEPT // 400 + 5):
+        known.read("demo", f"b{bot}", NO_ATTEMPTS, False, [f"{number}|h{number}|TRIED|[]" for number in range(400)])
+        known.read("demo", "b0", known.of("demo", "b0"), False, ["1|h|TRIED|[]"] * 1)
+    kept = [bot for bot in range(LINES_KEPT // 400 + 5) if known.of("demo", f"b{bot}").lines]
+    assert sum(len(known.of("demo", f"b{bot}").lines) for bot in kept) <= LINES_KEPT
+    assert 0 in kept and 1 not in kept and kept[-1] == LINES_KEPT // 400 + 4
