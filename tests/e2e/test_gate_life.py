@@ -28,16 +28,8 @@ SERVICE_RESTART = 1012
 REASON = "end-to-end test of gates that come and go"
 
 
-class PatientWorld(LiveWorld):
-    """Orders wait longer for the store: that it is late beside other tests is not what is asked here."""
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return super().environment | {"PERPGUARD_STORE_TIMEOUT_S": "1"}
-
-
 def a_world(directory: Path, gates: int) -> LiveWorld:
-    return PatientWorld(directory / "data", a_policy(), balance=1_000_000, gate_workers=gates, bots=BOTS)
+    return LiveWorld(directory / "data", a_policy(), balance=1_000_000, gate_workers=gates, bots=BOTS)
 
 
 @pytest.fixture(scope="module")

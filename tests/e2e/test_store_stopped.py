@@ -29,7 +29,8 @@ BREAKER_S = 1.1
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorld]:
     policy = a_policy(a_rule("desk.max_order_value", limit=50_000))
-    with LiveWorld(tmp_path_factory.mktemp("stopped") / "data", policy, balance=100_000) as running:
+    directory = tmp_path_factory.mktemp("stopped") / "data"
+    with LiveWorld(directory, policy, balance=100_000, store_timeout_s=None) as running:
         yield running
 
 

@@ -24,18 +24,33 @@ T = TypeVar("T")
 
 
 class LiveWorld(World):
-    """A world whose warden surveys often, and whose scopes come back soon, so that a test need not wait for it."""
+    """A world whose warden surveys often, and whose scopes come back soon, so that a test need not wait for it.
 
-    def __init__(self, data_dir: Path, policy: str, *, survey_every_s: float = 0.3, **options: Any) -> None:
+    Its orders wait longer for the store than elsewhere: that it is late beside other tests is no subject but of those
+    that say ``store_timeout_s=None``.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        policy: str,
+        *,
+        survey_every_s: float = 0.3,
+        store_timeout_s: float | None = 0.5,
+        **options: Any,
+    ) -> None:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = data_dir / "policy.toml"
         path.write_text(policy if "[kill.rearm]" in policy else policy + QUICK)
         super().__init__(data_dir, path, **({"scenario": "flat"} | options))
         self._survey_every_s = survey_every_s
+        self._store_timeout_s = store_timeout_s
 
     @property
     def environment(self) -> dict[str, str]:
         more = {"PERPGUARD_SURVEY_EVERY_S": str(self._survey_every_s)}
+        if self._store_timeout_s is not None:
+            more["PERPGUARD_STORE_TIMEOUT_S"] = str(self._store_timeout_s)
         if hasattr(self, "places"):
             # The settings file says port 0; commands that ask the warden must find the one it was given.
             more["PERPGUARD_CONTROL_PORT"] = str(urlsplit(self.places.console).port)
