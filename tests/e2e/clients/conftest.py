@@ -1,4 +1,4 @@
-"""One guard for the folder's clients, and an empty book for each session."""
+"""A guard for each client, and an empty book for each session."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ POLICY = a_policy(
 )
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorld]:
     directory = tmp_path_factory.mktemp("clients") / "data"
     with LiveWorld(directory, POLICY, balance=100_000, bots=("bot", "hasty")) as world:
