@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final, TypeAlias
 
 import aiohttp
-from ccxt.base.errors import BaseError
 from tenacity import (
     AsyncRetrying,
     retry_if_exception,
@@ -17,6 +16,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from proxy.accounts.ccxt_parts import BaseError
 from proxy.accounts.client import BinanceClient, no_redirects, redirected
 from proxy.accounts.egress import WaysOut, open_session
 from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueUnavailable, VenueUnreached

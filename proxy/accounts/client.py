@@ -9,8 +9,8 @@ from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
-from ccxt.async_support.binanceusdm import binanceusdm
 
+from proxy.accounts.ccxt_parts import binanceusdm
 from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueUnavailable
 
 Row = Mapping[str, Any]

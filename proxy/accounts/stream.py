@@ -14,9 +14,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import aiohttp
-from ccxt.base.errors import BaseError
-from ccxt.pro.binanceusdm import binanceusdm
 
+from proxy.accounts.ccxt_parts import BaseError, binanceusdm_streams
 from proxy.accounts.client import Leash, no_redirects, redirected
 from proxy.accounts.troubles import VenueUnavailable
 from proxy.vault.keys import Secret
@@ -33,7 +32,7 @@ CLOSE_TIMEOUT_S: Final = 2.0
 Row = Mapping[str, Any]
 
 
-class _Client(Leash, binanceusdm):  # type: ignore[misc]  # ccxt carries no types
+class _Client(Leash, binanceusdm_streams):  # type: ignore[misc]  # ccxt carries no types
     """ccxt's streaming client; its frames go to ``received``, which must not raise."""
 
     received: Callable[[object], None]

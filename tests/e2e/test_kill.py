@@ -35,9 +35,6 @@ CALM_READS, CALM_SPAN_MS = 3, 6_000
 WORLDS, DEATHS = 5, 3
 """In the first world the warden dies at lines 1, 6 and 11 of the journal, in the second at 2, 7 and 12 ..."""
 
-START_TIMEOUT_S = 120.0
-"""All worlds start at once."""
-
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorld]:
@@ -250,7 +247,8 @@ def test_a_warden_killed_at_any_line_of_the_journal_comes_back_and_ends_flat(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     directory = tmp_path_factory.mktemp("deaths")
-    with ThreadPoolExecutor(WORLDS) as ordeals:
+    # Each restarts its warden again and again: more of them at once starve one another, and whatever runs beside.
+    with ThreadPoolExecutor(min(WORLDS, os.cpu_count() or 1)) as ordeals:
         deaths = list(ordeals.map(lambda first: ordeal(directory / str(first), first), range(1, WORLDS + 1)))
     print(f"wardens died at lines {deaths}")
     assert all(len(lines) >= 2 for lines in deaths)
@@ -259,7 +257,7 @@ def test_a_warden_killed_at_any_line_of_the_journal_comes_back_and_ends_flat(
 def ordeal(data_dir: Path, first: int) -> list[int]:
     """One kill whose warden dies at line ``first`` and every ``WORLDS`` lines after it; the lines it died at."""
     deaths: list[int] = []
-    with LiveWorld(data_dir, POLICY, balance=100_000, gate_workers=1, start_timeout_s=START_TIMEOUT_S) as world:
+    with LiveWorld(data_dir, POLICY, balance=100_000, gate_workers=1) as world:
         populate(world)
         warden = world.process("warden")
         world.door.arm(latency_ms=20)  # Steps stand apart, so that a death falls between two of them.

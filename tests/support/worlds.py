@@ -22,6 +22,9 @@ from tests.support.rearming import QUICK
 
 T = TypeVar("T")
 
+START_TIMEOUT_S = 120.0
+"""Beside other worlds that start."""
+
 
 class LiveWorld(World):
     """A world whose warden surveys often, and whose scopes come back soon, so that a test need not wait for it.
@@ -42,7 +45,8 @@ class LiveWorld(World):
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = data_dir / "policy.toml"
         path.write_text(policy if "[kill.rearm]" in policy else policy + QUICK)
-        super().__init__(data_dir, path, **({"scenario": "flat"} | options))
+        patient = {"scenario": "flat", "start_timeout_s": START_TIMEOUT_S}
+        super().__init__(data_dir, path, **(patient | options))
         self._survey_every_s = survey_every_s
         self._store_timeout_s = store_timeout_s
 
