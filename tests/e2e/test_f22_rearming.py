@@ -140,9 +140,12 @@ def test_f22_a_restart_neither_loses_a_request_nor_a_probation(world: LiveWorld)
     assert (again["stage"], again["asked_at"]) == ("REQUESTED", asked["asked_at"])
     denied(world)
     until(lambda: all(check["holds"] for check in seen(world, SCOPE)["checks"]), "all holds again", 60, every_s=0.2)
+    opened = time.monotonic()
     approve(world, SCOPE)
     kill_the_guard(world)
-    assert seen(world, SCOPE)["stage"] in ("REDUCING", "RAMPING")
+    # On a busy machine the guard may take as long to come back as the whole probation.
+    stage = seen(world, SCOPE)["stage"]
+    assert stage in ("REDUCING", "RAMPING") or time.monotonic() - opened >= REDUCE_ONLY_S + RAMP_S, stage
     until(lambda: seen(world, SCOPE)["stage"] == "ACTIVE", "limits are whole", 60)
 
 

@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from proxy.accounts.troubles import VenueUnavailable
 from proxy.accounts.venue_account import VenueAccount
-from proxy.kill.hands import VenueHands
+from proxy.kill.hands import Reading, VenueHands
 from proxy.vault.keys import Secret
 
 ROOT = Path(__file__).parents[3]
@@ -19,6 +20,14 @@ SECRET = "s" * 64
 
 def api_key(account: str) -> str:
     return account.ljust(64, "k")
+
+
+async def _read(venue: VenueHands) -> Reading | None:
+    """Everything, ``None`` where the exchange did not answer in time."""
+    try:
+        return await venue.survey()
+    except VenueUnavailable:
+        return None
 
 
 class PracticeExchange:
@@ -85,8 +94,9 @@ class PracticeExchange:
         hands = self.hands(account)
         try:
             venue = VenueHands(hands)
-            while (reading := await venue.survey()).unread:
-                continue  # A busy machine: what was not read in time says nothing.
+            async with asyncio.timeout(60):
+                while (reading := await _read(venue)) is None or reading.unread:
+                    continue  # A busy machine: what was not read in time says nothing.
             return not (reading.plain_orders or reading.conditional_orders or reading.algo_orders or reading.positions)
         finally:
             await hands.aclose()
