@@ -150,7 +150,7 @@ def _give_back_large_buffers() -> None:
 
 def run_warden(settings: Settings, descriptor: int) -> int:
     """The warden process: feeds, audit, kill switch, and the control door on an inherited socket, until SIGTERM."""
-    gc.disable()  # What is loaded stays. To look through it for garbage takes a fifth of the time.
+    gc.disable()  # What is loaded stays. To look through it for garbage again and again takes time.
     from proxy.warden import AccountsChanged, Warden
 
     gc.enable()

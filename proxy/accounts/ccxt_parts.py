@@ -1,4 +1,4 @@
-"""What the guard uses of ccxt, whose packages load every exchange: a quarter of a warden's start and of its memory.
+"""What the guard uses of ccxt, whose packages load every exchange there is, at every start of a warden.
 
 Everything else of their set-up runs as it is. The exchanges that are not ours are there by name and cannot be used.
 Where somebody has loaded ccxt before, all of it is there already and stays.

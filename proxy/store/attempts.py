@@ -5,13 +5,11 @@ A gate remembers the lines it was told: with an order come only those that are n
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from operator import attrgetter
 from typing import Final
 
 from proxy.decoding import build
@@ -56,17 +54,15 @@ class Told:
         return Told(lines[-ATTEMPTS_MAX:], attempts)
 
     def since(self, moment: datetime) -> tuple[Attempt, ...]:
-        """The attempts that are no older, oldest first. Where the store's clock was set back some older may be among
-        them: rules look at each one's time."""
-        tried = tuple(self.attempts.values())
-        return tried[bisect_left(tried, moment, key=_when) :]
+        """The attempts that are no older, in the order in which they were made: the store's clock may be set back."""
+        return tuple([attempt for attempt in self.attempts.values() if attempt.at >= moment])
 
 
 NO_ATTEMPTS: Final = Told()
 
 
 class KnownAttempts:
-    """What a gate was told of each bot on each account. Those asked about longest ago are forgotten first."""
+    """What a gate was told of each bot on each account. Those told of longest ago are forgotten first."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[str, str], Told] = OrderedDict()
@@ -94,9 +90,6 @@ class KnownAttempts:
         while self._lines > LINES_KEPT:
             _, forgotten = self._known.popitem(last=False)
             self._lines -= len(forgotten.lines)
-
-
-_when = attrgetter("at")
 
 
 def at_of(microseconds: int) -> datetime:

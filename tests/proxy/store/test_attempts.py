@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from proxy.store.attempts import LINES_KEPT, NO_ATTEMPTS, KnownAttempts
+from proxy.store.attempts import LINES_KEPT, NO_ATTEMPTS, KnownAttempts, at_of
 from proxy.store.gate_store import GateStore
 from tests.proxy.store.builders import a_held_order, a_request
 
@@ -113,6 +113,11 @@ async def test_what_a_gate_remembers_and_is_told_is_what_the_store_has(server, d
         await gate.aclose()
 
 
+async def test_a_clock_that_was_set_back_hides_none_that_is_wanted():
+    told = NO_ATTEMPTS.followed_by([f"{at_us}|h{at_us}|TRIED|[]" for at_us in (100, 101, 50, 51)])
+    assert [each.hold_id for each in told.since(at_of(60))] == ["h100", "h101"]
+
+
 async def test_an_answer_of_before_does_not_mix_with_what_was_learnt_since():
     lines = [f"{number}|h{number}|TRIED|[]" for number in range(6)]
     known = KnownAttempts()
@@ -127,7 +132,7 @@ async def test_the_bots_of_long_ago_are_forgotten_first():
     known = KnownAttempts()
     for bot in range(LINES_KEPT // 400 + 5):
         known.read("demo", f"b{bot}", NO_ATTEMPTS, False, [f"{number}|h{number}|TRIED|[]" for number in range(400)])
-        known.read("demo", "b0", known.of("demo", "b0"), False, ["1|h|TRIED|[]"] * 1)
+        known.read("demo", "b0", known.of("demo", "b0"), False, ["1|h|TRIED|[]"])
     kept = [bot for bot in range(LINES_KEPT // 400 + 5) if known.of("demo", f"b{bot}").lines]
     assert sum(len(known.of("demo", f"b{bot}").lines) for bot in kept) <= LINES_KEPT
     assert 0 in kept and 1 not in kept and kept[-1] == LINES_KEPT // 400 + 4
