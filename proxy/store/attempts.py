@@ -1,61 +1,92 @@
 """A bot's earlier entries as the store keeps them: one line each, and one more where the attempt was refused.
 
 A gate remembers the lines it was told: with an order come only those that are new since (see ``scripts/hold.lua``).
+What a line says is read when somebody looks as far back as that, once.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Final, Self
 
 from proxy.decoding import build
 from proxy.store.codec import load
+from rules.derived import Derived
 from rules.snapshot import Attempt, HeldOrder
 
 ATTEMPTS_MAX: Final = 400
 """Lines kept for a bot on an account: at least the last 200 attempts, for at most a day."""
 
-LINES_KEPT: Final = 4_096
-"""Lines that a gate remembers, some 1.7 kB each: those of ten bots as busy as can be."""
+LINES_KEPT: Final = 16_384
+"""Lines that a gate remembers, some 0.4 kB each while nobody looks back at them: those of forty bots as busy as can
+be. Where bots that take turns have more, every order brings all lines of its bot."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_TRIED: Final = "TRIED"
+
+
+@dataclass(frozen=True, slots=True)
+class Line(Derived):
+    """One line of the store: an attempt, or the refusal of one. ``says`` are the attempt's orders, or the size that
+    would have passed. ``refusal`` is what a later line says of an attempt, ``None`` when there is none."""
+
+    at_us: int
+    hold_id: str
+    kind: str
+    says: str
+    refusal: str | None = None
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """The line as the store has it. Raises ``ValueError``."""
+        at_us, hold_id, kind, says = text.split("|", 3)
+        return cls(int(at_us), hold_id, kind, says)
+
+    @property
+    def mark(self) -> str:
+        """What its text begins with, and that of no other line."""
+        return f"{self.at_us}|{self.hold_id}|{self.kind}|"
+
+    @property
+    def attempt(self) -> Attempt:
+        """The attempt as it is by now. Raises what decoding raises."""
+        return self.found(_attempt)
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The lines of one bot on one account at some moment, and what they say: attempts by their hold, oldest first.
+    """The lines of one bot on one account at some moment, oldest first."""
 
-    A refusal whose attempt is no longer among the lines says nothing.
-    """
-
-    lines: tuple[str, ...] = ()
-    attempts: Mapping[str, Attempt] = field(default_factory=dict)
+    lines: tuple[Line, ...] = ()
 
     @property
     def mark(self) -> str:
-        """What the newest line begins with, and no other: time, hold and kind. Empty without one."""
-        return "".join(f"{each}|" for each in self.lines[-1].split("|", 3)[:3]) if self.lines else ""
+        """What the newest line begins with; empty without one."""
+        return self.lines[-1].mark if self.lines else ""
 
     def followed_by(self, fresh: Sequence[str]) -> Told:
-        """With newer lines, and without the oldest where they are too many, as the store does it."""
-        lines, attempts = (*self.lines, *fresh), dict(self.attempts)
-        for line in fresh:
-            hold_id, attempt = _read(line, attempts)
-            if attempt is not None:
-                attempts[hold_id] = attempt
-        for line in lines[:-ATTEMPTS_MAX]:
-            _, hold_id, kind, _ = line.split("|", 3)
-            if kind == "TRIED":
-                attempts.pop(hold_id, None)
-        return Told(lines[-ATTEMPTS_MAX:], attempts)
+        """With newer lines, and without the oldest where they are too many, as the store does it.
+
+        Raises ``ValueError`` for what is no line.
+        """
+        lines = [*self.lines, *map(Line.of, fresh)]
+        for place in range(len(self.lines), len(lines)):
+            if lines[place].kind != _TRIED:
+                _refuse(lines, place)
+        return Told(tuple(lines[-ATTEMPTS_MAX:]))
 
     def since(self, moment: datetime) -> tuple[Attempt, ...]:
-        """The attempts that are no older, in the order in which they were made: the store's clock may be set back."""
-        return tuple([attempt for attempt in self.attempts.values() if attempt.at >= moment])
+        """The attempts that are no older, in the order in which they were made: the store's clock may be set back.
+
+        Raises what decoding raises.
+        """
+        from_us = (moment - _EPOCH) // _MICROSECOND
+        return tuple([line.attempt for line in self.lines if line.at_us >= from_us and line.kind == _TRIED])
 
 
 NO_ATTEMPTS: Final = Told()
@@ -75,7 +106,7 @@ class KnownAttempts:
     def read(self, account: str, bot: str, known: Told, follows: bool, lines: Sequence[str]) -> Told:
         """What the store's answer amounts to: ``lines`` alone, or those that follow what was ``known`` at the question.
 
-        Raises what decoding raises.
+        Raises ``ValueError`` for what is no line.
         """
         if follows and not lines:
             return known
@@ -97,11 +128,24 @@ def at_of(microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
-def _read(line: str, attempts: Mapping[str, Attempt]) -> tuple[str, Attempt | None]:
-    """Whose line it is, and the attempt as it is by now; ``None`` where it refuses one that is not there."""
-    at_us, hold_id, kind, rest = line.split("|", 3)
-    if kind == "TRIED":
-        orders = build(load(rest), tuple[HeldOrder, ...])
-        return hold_id, Attempt(at=at_of(int(at_us)), hold_id=hold_id, orders=orders)
-    tried = attempts.get(hold_id)
-    return hold_id, tried and replace(tried, refused=True, refused_at_size=Decimal(rest) if rest else None)
+def _refuse(lines: list[Line], place: int) -> None:
+    """The attempt that the line at ``place`` refuses is refused from now on, where it is still among the lines.
+
+    Its line is made anew: an answer that is older than the refusal may still be read with the old one.
+    """
+    refusal = lines[place]
+    for before in reversed(range(place)):
+        tried = lines[before]
+        if tried.hold_id == refusal.hold_id and tried.kind == _TRIED:
+            lines[before] = Line(tried.at_us, tried.hold_id, _TRIED, tried.says, refusal.says)
+            return
+
+
+def _attempt(line: Line) -> Attempt:
+    return Attempt(
+        at=at_of(line.at_us),
+        hold_id=line.hold_id,
+        orders=build(load(line.says), tuple[HeldOrder, ...]),
+        refused=line.refusal is not None,
+        refused_at_size=Decimal(line.refusal) if line.refusal else None,
+    )

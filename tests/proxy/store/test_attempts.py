@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from proxy.store.attempts import LINES_KEPT, NO_ATTEMPTS, KnownAttempts, at_of
+from proxy.store.attempts import LINES_KEPT, NO_ATTEMPTS, KnownAttempts, Told, at_of
 from proxy.store.gate_store import GateStore
 from tests.proxy.store.builders import a_held_order, a_request
 
@@ -92,9 +92,9 @@ async def test_what_a_gate_remembers_and_is_told_is_what_the_store_has(server, d
     gates = [GateStore(server.url, desk, timeout_s=2.0) for _ in range(2)]
     for number in range(60):
         gate, hold_id = chance.choice(gates), f"h{number}"
-        has = NO_ATTEMPTS.followed_by(await raw.lrange(key, 0, -1)).attempts
+        has = NO_ATTEMPTS.followed_by(await raw.lrange(key, 0, -1)).since(at_of(0))
         view = await gate.hold(a_request(hold_id, attempts_window_s=600))
-        assert view.attempts == tuple(has.values()), f"after {number} orders"
+        assert view.attempts == has, f"after {number} orders"
         match chance.choice(["settled", "settled", "refused", "flood", "at once", "wiped"]):
             case "refused":
                 await gate.refuse("demo", "demo-bot", hold_id, [], chance.choice([None, Decimal("0.5")]))
@@ -123,9 +123,33 @@ async def test_an_answer_of_before_does_not_mix_with_what_was_learnt_since():
     known = KnownAttempts()
     first = known.read("demo", "a", NO_ATTEMPTS, False, lines[:2])
     late = known.of("demo", "a")
-    assert list(known.read("demo", "a", first, True, lines[2:5]).attempts) == ["h0", "h1", "h2", "h3", "h4"]
-    assert list(known.read("demo", "a", late, True, lines[2:3]).attempts) == ["h0", "h1", "h2"]
-    assert list(known.read("demo", "a", known.of("demo", "a"), True, lines[3:]).attempts) == [f"h{n}" for n in range(6)]
+    assert _tried(known.read("demo", "a", first, True, lines[2:5])) == ["h0", "h1", "h2", "h3", "h4"]
+    assert _tried(known.read("demo", "a", late, True, lines[2:3])) == ["h0", "h1", "h2"]
+    assert _tried(known.read("demo", "a", known.of("demo", "a"), True, lines[3:])) == [f"h{n}" for n in range(6)]
+
+
+async def test_a_refusal_changes_no_answer_of_before():
+    known = KnownAttempts()
+    first = known.read("demo", "a", NO_ATTEMPTS, False, ["1|h1|TRIED|[]", "2|h2|TRIED|[]", "3|h1|REFUSED|0.5"])
+    later = known.read("demo", "a", first, True, ["4|h2|REFUSED|", "5|gone|REFUSED|1"])
+    assert [(each.hold_id, each.refused, each.refused_at_size) for each in later.since(at_of(0))] == [
+        ("h1", True, Decimal("0.5")),
+        ("h2", True, None),
+    ]
+    assert [each.refused for each in first.since(at_of(0))] == [True, False]
+
+
+async def test_an_attempt_is_read_once_for_all_orders_that_look_back_at_it():
+    told = NO_ATTEMPTS.followed_by(["1|h1|TRIED|[]", "2|h2|TRIED|[]"])
+    later = told.followed_by(["3|h2|REFUSED|"])
+    assert told.since(at_of(0))[0] is later.since(at_of(0))[0]
+
+
+async def test_what_nobody_looks_back_at_is_not_read():
+    told = NO_ATTEMPTS.followed_by(["1|h1|TRIED|no orders", "2|h2|TRIED|[]"])
+    assert [each.hold_id for each in told.since(at_of(2))] == ["h2"]
+    with pytest.raises(ValueError):
+        told.since(at_of(1))
 
 
 async def test_the_bots_of_long_ago_are_forgotten_first():
@@ -136,3 +160,7 @@ async def test_the_bots_of_long_ago_are_forgotten_first():
     kept = [bot for bot in range(LINES_KEPT // 400 + 5) if known.of("demo", f"b{bot}").lines]
     assert sum(len(known.of("demo", f"b{bot}").lines) for bot in kept) <= LINES_KEPT
     assert 0 in kept and 1 not in kept and kept[-1] == LINES_KEPT // 400 + 4
+
+
+def _tried(told: Told) -> list[str]:
+    return [each.hold_id for each in told.since(at_of(0))]
