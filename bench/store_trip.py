@@ -3,7 +3,7 @@
 A hold that reserves and writes ahead, and the settling that releases it: the real scripts on the embedded server. The
 ways take turns in rounds, so that a machine that slows down slows both. Before that, what one answer to a hold costs
 to read: by hiredis, and by a strict reader in plain Python, which is what a parser of our own would be. After it, what
-the store itself spends on an order of a bot that has tried little or much before: by a gate's whole access to it.
+the store and a gate's whole access to it spend on an order of bots that have tried little or much before.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import hiredis
 
-from proxy.store.attempts import NO_ATTEMPTS
+from proxy.store.attempts import ATTEMPTS_MAX, NO_ATTEMPTS
 from proxy.store.client import HOT_PATIENCE, HOT_TIMEOUT_S, Script, connect, run_script, within
 from proxy.store.codec import dump
 from proxy.store.documents import Documents
@@ -41,8 +41,10 @@ ORDERS: Final = 320
 """In each round and way, shared by those at once."""
 
 AT_ONCE: Final = (1, 32)
-TRIED: Final = (0, 200)
-TRIED_ORDERS: Final = 100
+TRIED: Final = ((1, 0), (1, 200), (32, 200))
+"""Bots in turn, and how often each tried something before."""
+
+TRIED_ORDERS: Final = 96
 
 Run = Callable[[Script, Sequence[str], Sequence[Any]], Awaitable[Any]]
 
@@ -151,35 +153,51 @@ async def measure(url: str) -> None:
     await client.aclose()
 
 
-async def spent_by_the_store(url: str) -> None:
-    """The store's own time for the two calls of an order that the venue takes, by what its bot has tried before."""
-    client, store = connect(url, timeout_s=_PATIENCE_S), GateStore(url, "bench", timeout_s=_PATIENCE_S)
-    number = 0
+async def by_what_was_tried(url: str) -> None:
+    """The store's own time, and that of the gate's access to it, for the two calls of an order that the venue takes:
+    by how many bots take turns, and by how often each has tried before."""
+    client = connect(url, timeout_s=_PATIENCE_S)
+    keys, number = Keys("bench"), 0
 
-    async def orders(count: int) -> None:
+    async def orders(store: GateStore, bots: int, count: int) -> None:
         nonlocal number
         for _ in range(count):
             number += 1
-            request = replace(_request(f"order-{number}"), attempts_window_s=3600)
+            bot = f"grid-{number % bots}"
+            request = replace(_request(f"order-{number}"), bot=bot, attempts_window_s=3600)
             await store.hold(request)
             await store.settle("main", request.hold_id, "ACCEPTED", [_RECORD], request.orders)
-            await client.delete(Keys("bench").holds("main"))  # It is an order at the exchange by now.
+            await client.delete(keys.holds("main"))  # It is an order at the exchange by now.
+
+    async def tried_before(bots: int, tried: int) -> None:
+        began_us = int(time.time() * 1e6) - 60_000_000
+        for bot in range(bots):
+            key, held = keys.attempts("main", f"grid-{bot}"), dump(_request("").orders).decode()
+            await client.delete(key)
+            if tried:
+                await client.rpush(
+                    key, *(f"{began_us + each}|tried-{bot}-{each}|TRIED|{held}" for each in range(tried))
+                )
 
     async def scripts_us() -> int:
         micros: int = (await client.info("commandstats"))["cmdstat_evalsha"]["usec"]
         return micros
 
-    print("\n| earlier entries | µs of the store an order |\n|---|---|")
-    for tried in TRIED:
-        took = []
+    print("\n| bots in turn | earlier entries of each | µs of the store an order | CPU µs of the gate's access |")
+    print("|---|---|---|---|")
+    for bots, tried in TRIED:
+        store, by_store, by_gate = GateStore(url, "bench", timeout_s=_PATIENCE_S), [], []
+        await tried_before(bots, tried)
+        await orders(store, bots, bots)
         for _ in range(ROUNDS):
-            await client.delete(Keys("bench").audit, Keys("bench").attempts("main", "grid"))
-            await orders(tried + 1)
-            before = await scripts_us()
-            await orders(TRIED_ORDERS)
-            took.append((await scripts_us() - before) / TRIED_ORDERS)
-        print(f"| {tried} to {tried + TRIED_ORDERS} | {statistics.median(took):.0f} |")
-    await store.aclose()
+            await client.delete(keys.audit)
+            before, cpu_ns = await scripts_us(), time.process_time_ns()
+            await orders(store, bots, TRIED_ORDERS)
+            by_gate.append((time.process_time_ns() - cpu_ns) / 1000 / TRIED_ORDERS)
+            by_store.append((await scripts_us() - before) / TRIED_ORDERS)
+        at_least = f"{tried} to {ATTEMPTS_MAX}"
+        print(f"| {bots} | {at_least} | {statistics.median(by_store):.0f} | {statistics.median(by_gate):.0f} |")
+        await store.aclose()
     await client.aclose()
 
 
@@ -240,7 +258,7 @@ def main() -> None:
     read_answers()
     with tempfile.TemporaryDirectory() as directory, EmbeddedStore(Path(directory)) as store:
         asyncio.run(measure(store.url))
-        asyncio.run(spent_by_the_store(store.url))
+        asyncio.run(by_what_was_tried(store.url))
     load = os.getloadavg()[0]
     print(
         f"\n{os.cpu_count()} cores; Python {platform.python_version()}; load {load:.1f}; {datetime.now(UTC):%F %R} UTC"

@@ -1,7 +1,7 @@
 """A bot's earlier entries as the store keeps them: one line each, and one more where the attempt was refused.
 
 A gate remembers the lines it was told: with an order come only those that are new since (see ``scripts/hold.lua``).
-What a line says is read when somebody looks as far back as that, once.
+What a line says is read when somebody looks as far back as that, and is kept for as long as somebody does.
 """
 
 from __future__ import annotations
@@ -15,23 +15,22 @@ from typing import Final, Self
 
 from proxy.decoding import build
 from proxy.store.codec import load
-from rules.derived import Derived
 from rules.snapshot import Attempt, HeldOrder
 
 ATTEMPTS_MAX: Final = 400
 """Lines kept for a bot on an account: at least the last 200 attempts, for at most a day."""
 
 LINES_KEPT: Final = 16_384
-"""Lines that a gate remembers, some 0.4 kB each while nobody looks back at them: those of forty bots as busy as can
-be. Where bots that take turns have more, every order brings all lines of its bot."""
+"""Lines that a gate remembers, those of forty bots as busy as can be; some 0.4 kB each, and 0.9 more while somebody
+looks back at it. Where bots that take turns have more, every order brings all lines of its bot."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _TRIED: Final = "TRIED"
 
 
-@dataclass(frozen=True, slots=True)
-class Line(Derived):
+@dataclass(slots=True, eq=False)
+class Line:
     """One line of the store: an attempt, or the refusal of one. ``says`` are the attempt's orders, or the size that
     would have passed. ``refusal`` is what a later line says of an attempt, ``None`` when there is none."""
 
@@ -40,6 +39,8 @@ class Line(Derived):
     kind: str
     says: str
     refusal: str | None = None
+    read: Attempt | None = None
+    """What it says, kept while somebody looks as far back."""
 
     @classmethod
     def of(cls, text: str) -> Self:
@@ -52,10 +53,17 @@ class Line(Derived):
         """What its text begins with, and that of no other line."""
         return f"{self.at_us}|{self.hold_id}|{self.kind}|"
 
-    @property
     def attempt(self) -> Attempt:
         """The attempt as it is by now. Raises what decoding raises."""
-        return self.found(_attempt)
+        if self.read is None:
+            self.read = Attempt(
+                at=at_of(self.at_us),
+                hold_id=self.hold_id,
+                orders=build(load(self.says), tuple[HeldOrder, ...]),
+                refused=self.refusal is not None,
+                refused_at_size=Decimal(self.refusal) if self.refusal else None,
+            )
+        return self.read
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +94,13 @@ class Told:
         Raises what decoding raises.
         """
         from_us = (moment - _EPOCH) // _MICROSECOND
-        return tuple([line.attempt for line in self.lines if line.at_us >= from_us and line.kind == _TRIED])
+        attempts = []
+        for line in self.lines:
+            if line.at_us < from_us:
+                line.read = None
+            elif line.kind == _TRIED:
+                attempts.append(line.attempt())
+        return tuple(attempts)
 
 
 NO_ATTEMPTS: Final = Told()
@@ -139,13 +153,3 @@ def _refuse(lines: list[Line], place: int) -> None:
         if tried.hold_id == refusal.hold_id and tried.kind == _TRIED:
             lines[before] = Line(tried.at_us, tried.hold_id, _TRIED, tried.says, refusal.says)
             return
-
-
-def _attempt(line: Line) -> Attempt:
-    return Attempt(
-        at=at_of(line.at_us),
-        hold_id=line.hold_id,
-        orders=build(load(line.says), tuple[HeldOrder, ...]),
-        refused=line.refusal is not None,
-        refused_at_size=Decimal(line.refusal) if line.refusal else None,
-    )

@@ -145,6 +145,14 @@ async def test_an_attempt_is_read_once_for_all_orders_that_look_back_at_it():
     assert told.since(at_of(0))[0] is later.since(at_of(0))[0]
 
 
+async def test_an_attempt_that_nobody_looks_back_at_any_more_takes_no_room():
+    told = NO_ATTEMPTS.followed_by(["1|h1|TRIED|[]", "2|h2|TRIED|[]"])
+    assert len(told.since(at_of(1))) == 2
+    assert [each.hold_id for each in told.since(at_of(2))] == ["h2"]
+    assert [line.read is None for line in told.lines] == [True, False]
+    assert [each.hold_id for each in told.since(at_of(1))] == ["h1", "h2"]
+
+
 async def test_what_nobody_looks_back_at_is_not_read():
     told = NO_ATTEMPTS.followed_by(["1|h1|TRIED|no orders", "2|h2|TRIED|[]"])
     assert [each.hold_id for each in told.since(at_of(2))] == ["h2"]
