@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,7 +23,7 @@ from proxy.policy_file import policy_digest
 from tests.proxy.console.conftest import BEARER, ORIGIN, SAME_ORIGIN, Browser, HandClock, browse, sign_in
 from tests.proxy.console.desk_double import TOKEN, DeskDouble
 from tests.proxy.overrides.builders import TEXTS
-from tests.support.people import PASSWORD, code_of
+from tests.support.people import PASSWORD, a_register, code_of
 
 KILL = {"scope": "desk", "reason": "drill"}
 REARM = {"scope": "desk", "reason": "the feed is repaired", "typed": "desk"}
@@ -280,27 +283,64 @@ def turned_away(answer: httpx.Response) -> bool:
     return to_sign_in or answer.status_code in (401, 403, 421)
 
 
+@dataclass
+class House:
+    """One console for all who are turned away: a console takes longer to build than all of them to ask."""
+
+    app: FastAPI
+    plane: DeskDouble
+    register: Register
+    cookies: httpx.Cookies | None = None
+    csrf: str = ""
+
+
+@pytest.fixture(scope="module")
+def house(desk_people: Path, tmp_path_factory: pytest.TempPathFactory) -> House:
+    data_dir, plane, clock = tmp_path_factory.mktemp("house"), DeskDouble(), HandClock()
+    shutil.copytree(desk_people, data_dir, dirs_exist_ok=True)
+    register = a_register(data_dir, clock)
+    return House(create_console(plane, plane, token=SecretStr(TOKEN), people=register, now=clock), plane, register)
+
+
 @pytest.fixture
-async def nothing_happened(plane: DeskDouble, register: Register) -> Any:
-    before = register.people
+def nothing_happened(house: House) -> Iterator[None]:
+    before = house.register.people
     yield
-    assert register.people == before
+    assert house.register.people == before
+    plane = house.plane
     assert plane.kills == plane.rearms == plane.policies == plane.overrides == plane.drilled == []
 
 
+@pytest.fixture
+async def stranger(house: House, nothing_happened: None) -> AsyncIterator[httpx.AsyncClient]:
+    async with browse(house.app) as client:
+        yield client
+
+
+@pytest.fixture
+async def insider(house: House, nothing_happened: None) -> AsyncIterator[Browser]:
+    """A person who stays signed in, whatever others tried with that very session before."""
+    async with browse(house.app) as client:
+        if house.cookies is None:
+            house.csrf, house.cookies = await sign_in(client), client.cookies
+        client.cookies = httpx.Cookies(house.cookies)
+        yield Browser(client, house.csrf)
+        assert (await client.get("/api/desk", headers=SAME_ORIGIN)).status_code == 200
+
+
 @pytest.mark.parametrize(("method", "door"), GUARDED)
-async def test_nobody_gets_nothing(client: httpx.AsyncClient, method: str, door: Door, nothing_happened: None) -> None:
-    assert turned_away(await knock(client, method, door))
+async def test_nobody_gets_nothing(stranger: httpx.AsyncClient, method: str, door: Door) -> None:
+    assert turned_away(await knock(stranger, method, door))
 
 
 @pytest.mark.parametrize(("method", "door"), GUARDED)
 @pytest.mark.parametrize("header", [f"Bearer {TOKEN}x", "Bearer ", f"Basic {TOKEN}", TOKEN, "Bearer ÿ"])
 async def test_a_wrong_token_gets_nothing_even_with_a_good_cookie(
-    person: Browser, method: str, door: Door, header: str, nothing_happened: None
+    insider: Browser, method: str, door: Door, header: str
 ) -> None:
     headers = SAME_ORIGIN | {"Authorization": header}
     raw = {name: value.encode("latin-1") for name, value in headers.items()}
-    assert turned_away(await knock(person.client, method, door, headers=raw, csrf=person.csrf))  # type: ignore[arg-type]
+    assert turned_away(await knock(insider.client, method, door, headers=raw, csrf=insider.csrf))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("method", "door"), GUARDED)
@@ -319,9 +359,9 @@ async def test_a_session_with_its_csrf_token_opens_everything(person: Browser, m
 @pytest.mark.parametrize(("method", "door"), CHANGING)
 @pytest.mark.parametrize("csrf", [None, "", "x" * 43])
 async def test_a_session_without_its_csrf_token_changes_nothing(
-    person: Browser, method: str, door: Door, csrf: str | None, nothing_happened: None
+    insider: Browser, method: str, door: Door, csrf: str | None
 ) -> None:
-    assert (await knock(person.client, method, door, headers=SAME_ORIGIN, csrf=csrf)).status_code == 403
+    assert (await knock(insider.client, method, door, headers=SAME_ORIGIN, csrf=csrf)).status_code == 403
 
 
 FOREIGN = [
@@ -343,9 +383,9 @@ FOREIGN = [
 @pytest.mark.parametrize(("method", "door"), CHANGING)
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
 async def test_another_sites_page_changes_nothing_even_knowing_the_csrf_token(
-    person: Browser, method: str, door: Door, headers: dict[str, str], nothing_happened: None
+    insider: Browser, method: str, door: Door, headers: dict[str, str]
 ) -> None:
-    assert (await knock(person.client, method, door, headers=headers, csrf=person.csrf)).status_code == 403
+    assert (await knock(insider.client, method, door, headers=headers, csrf=insider.csrf)).status_code == 403
 
 
 OWN = [
@@ -375,12 +415,10 @@ WRONG_HOSTS = [
 
 @pytest.mark.parametrize(("method", "door"), MATRIX)
 @pytest.mark.parametrize("host", WRONG_HOSTS)
-async def test_a_name_that_is_not_ours_is_not_answered(
-    person: Browser, method: str, door: Door, host: str, nothing_happened: None
-) -> None:
+async def test_a_name_that_is_not_ours_is_not_answered(insider: Browser, method: str, door: Door, host: str) -> None:
     headers = {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
-    assert (await knock(person.client, method, door, headers=headers, csrf=person.csrf)).status_code == 421
-    answer = await knock(person.client, method, door, headers=BEARER | {"Host": host}, machine=True)
+    assert (await knock(insider.client, method, door, headers=headers, csrf=insider.csrf)).status_code == 421
+    answer = await knock(insider.client, method, door, headers=BEARER | {"Host": host}, machine=True)
     assert answer.status_code == 421
 
 
