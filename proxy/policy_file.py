@@ -37,7 +37,7 @@ from typing import Any, Final
 from proxy.custom_rules import read_custom_rules
 from proxy.packaged_rules import PackagedRuleRefused, packaged_rule, packaged_rule_ids
 from proxy.policy.places import Place
-from proxy.policy.printable import check_printable
+from proxy.policy.printable import check_names, check_printable
 from proxy.policy.problems import PolicyError, Problem, Problems, shown
 from proxy.policy.side_tables import KILL, OUTSIDE, RESIZE, read_kill, read_outside, read_resizes
 from proxy.policy.tables import read_rule
@@ -105,6 +105,7 @@ def parse_policy(text: str) -> Policy:
 def _document(text: str) -> dict[str, Any]:
     if len(text) > POLICY_LENGTH_MAX:
         raise PolicyError(f"a policy has at most {POLICY_LENGTH_MAX} characters")
+    check_names(text)
     try:
         return tomllib.loads(text, parse_float=Decimal)
     except (ValueError, ArithmeticError) as error:

@@ -12,6 +12,9 @@ from typing import Final
 from proxy.audit.words import spelled_out
 from proxy.policy.places import Place, line_of_lines
 
+PROBLEMS_MAX: Final = 100
+"""Told of one text. To look for the name that was meant takes milliseconds each."""
+
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -46,8 +49,13 @@ class Problems:
         self._found: list[tuple[Place, str]] = []
 
     def add(self, place: Place, message: str) -> None:
-        """Something is wrong at ``place``: the keys that lead there from the top."""
+        """Something is wrong at ``place``: the keys that lead there from the top.
+
+        Raises ``PolicyError`` when that is enough.
+        """
         self._found.append((place, message))
+        if len(self._found) == PROBLEMS_MAX:
+            self.raise_any()
 
     def add_unknown(self, table: Iterable[str], known: Sequence[str], place: Place) -> None:
         """Every key of ``table`` that is not ``known``, with what may have been meant."""
@@ -64,7 +72,9 @@ class Problems:
             return
         line = line_of_lines(self._text)
         problems = (Problem(message, line(place)) for place, message in self._found)
-        raise PolicyError(*sorted(dict.fromkeys(problems), key=lambda problem: problem.line or 0))
+        told = sorted(dict.fromkeys(problems), key=lambda problem: problem.line or 0)
+        more = ("no more than that is looked for at once",) if len(self._found) == PROBLEMS_MAX else ()
+        raise PolicyError(*told, *more)
 
 
 def shown(place: Place) -> str:

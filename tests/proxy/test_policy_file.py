@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.policy.problems import PROBLEMS_MAX
 from proxy.policy_file import POLICY_LENGTH_MAX, PolicyError, load_policy, parse_policy, policy_digest
 from rules.catalog import CATALOG, EXIT_RULES, GATES
 from rules.decision import Enforcement
@@ -244,6 +245,35 @@ def test_a_rule_at_a_level_it_does_not_have_is_refused(text, why):
 )
 def test_what_is_no_policy_is_refused_and_never_raised_otherwise(text):
     assert refused(text)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "limit" + ".a" * 32 + " = 3",
+        "[desk" + ".a" * 32 + "]",
+        "[[ desk" + " . a" * 32 + " ]]",
+        'x = { y = 1, "\\"b"' + ".'c'.d" * 16 + " = 2 }",
+        "limit" + ".a" * (POLICY_LENGTH_MAX // 2 - 100) + " = 3",
+    ],
+    ids=lambda text: text[:12],
+)
+def test_a_name_of_too_many_parts_is_refused_unread(line):
+    assert refused(f"{HEAD}\n{line}\n") == "line 5: tables are nested more than 32 deep"
+
+
+def test_what_only_looks_like_a_long_name_is_none():
+    text = ".".join("a" * 40)
+    policy = parse_policy(f'# {text}\n[policy]\nname = "solo"\nowner = "{text}"\n')
+    assert policy.owner == text
+
+
+def test_so_many_things_are_told_and_no_more_is_looked_for():
+    told = refused(HEAD + "".join(f"[desk.rule_{number}]\n" for number in range(5_000))).splitlines()
+    assert len(told) == PROBLEMS_MAX + 1
+    assert (
+        told[0].startswith('line 4: [desk] has no "rule_0"') and told[-1] == "no more than that is looked for at once"
+    )
 
 
 def test_a_policy_may_be_so_long_and_no_longer():
