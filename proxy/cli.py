@@ -10,11 +10,12 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from proxy.kill import commands as kill_commands
 
 if TYPE_CHECKING:
+    from proxy.audit.pages import Hindsight
     from proxy.settings import Settings
 
 USAGE_ERROR: Final = 2
@@ -93,17 +94,20 @@ def _command_in(given: Sequence[str]) -> str:
 
 
 def _parser_for(command: str) -> argparse.ArgumentParser:
-    """The parser of one command where the others' would be in its way: they load 80 MB and take a second.
+    """The parser of one command alone: those of all together load 80 MB and take a second, or three.
 
-    A kill writes the file that stops the gates before anything heavy is loaded; processes stay as small as they are.
+    A kill writes the file that stops the gates before anything heavy is loaded; processes stay as small as they are;
+    whoever asks for the guard's state in a hurry does not wait for the ledger's library. All are there for help.
     """
-    if command != "kill" and command not in _PROCESSES:
+    if command != "kill" and command not in _PROCESSES and command not in _MODULES:
         return _parser()
     parser, commands = _base_parser()
     if command == "kill":
         kill_commands.add_arguments(commands)
-    else:
+    elif command in _PROCESSES:
         _add_processes(commands)
+    else:
+        _add_module(parser, commands, command)
     return parser
 
 
@@ -134,13 +138,24 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--once", action="store_true", help="run unattended and end")
     demo.add_argument("--json", action="store_true", help="print one JSON object")
     kill_commands.add_arguments(commands)
-    for module in _MODULES.values():
-        importlib.import_module(module).add_arguments(commands)
-    # The record knows nothing of what things came to; its page of one request may be told.
+    for command in _MODULES:
+        _add_module(parser, commands, command)
+    return parser
+
+
+def _add_module(
+    parser: argparse.ArgumentParser, commands: argparse._SubParsersAction[argparse.ArgumentParser], command: str
+) -> None:
+    importlib.import_module(_MODULES[command]).add_arguments(commands)
+    if command == "audit":
+        # The record knows nothing of what things came to; its page of one request may be told.
+        parser.set_defaults(look_back=_look_back)
+
+
+def _look_back(decision: Mapping[str, Any] | None, data_dir: Path) -> Hindsight:
     from proxy.ledger.commands import look_back
 
-    parser.set_defaults(look_back=look_back)
-    return parser
+    return look_back(decision, data_dir)
 
 
 _PROCESSES: Final = frozenset({"up", "gate", "warden", "watchdog"})

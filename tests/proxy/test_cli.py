@@ -47,3 +47,20 @@ def test_a_kill_is_understood_before_anything_heavy_is_loaded():
 )
 def test_a_process_does_not_carry_what_other_commands_load(words):
     assert NOT_A_PROCESS_S & loaded(*words) == set()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status",),
+        ("doctor",),
+        ("reduce", "--by", "ann", "--reason", "a drill of ours"),
+        ("rearm", "--status"),
+        ("override", "list"),
+        ("drill",),
+        ("leases",),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_command_in_a_hurry_does_not_carry_what_other_commands_load(words):
+    assert NOT_A_PROCESS_S & loaded(*words) == set()
