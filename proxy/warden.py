@@ -142,6 +142,8 @@ class Warden:
 
     async def _take_up(self) -> None:
         """What an earlier warden published, and the holds it left: what is neither came from outside meanwhile."""
+        for venue in self._desk.venues.values():
+            await venue.budget.take_up()
         for name, pieces in self._desk.accounts.items():
             last = await self._store.account(name)
             remembered = await self._store.account_record(name)

@@ -93,6 +93,17 @@ class BudgetKeeper:
             loops.create_task(self._publish())
             loops.create_task(self._share())
 
+    async def take_up(self) -> None:
+        """Begin where an earlier warden ended: by the limits it had read, and what is used of them by now.
+
+        By the usual limits a venue that grants more would look used up, and the first reads would wait for its next
+        minute. Raises what the store raises.
+        """
+        published, seen = await self._store.share_budget(self._venue, "", {})
+        if published is not None:
+            self._meter.budget, self._limits = published, published.limits
+        self._meter.told(seen)
+
     def budget(self) -> Budget:
         """The budget as it should be now, the version aside."""
         settings, costs = self._settings(), self._costs()
@@ -171,7 +182,9 @@ class BudgetKeeper:
     async def _share(self) -> None:
         while True:
             try:
-                self._meter.told(await self._store.share_budget(self._venue, self._meter.seen()))
+                known = str(self._meter.budget.version)
+                _, seen = await self._store.share_budget(self._venue, known, self._meter.seen())
+                self._meter.told(seen)
             except STORE_TROUBLE as trouble:
                 log.debug("the use of the budget of %s was not shared: %s", self._venue, type(trouble).__name__)
             await asyncio.sleep(SHARE_EVERY_S)

@@ -274,10 +274,17 @@ class WardenStore:
         """Publish the venue's limits and what of them is kept for the kill."""
         await self._publish_document(self._keys.budget(venue), str(budget.version), budget)
 
-    async def share_budget(self, venue: str, seen: Seen) -> Seen:
-        """Tell what this process heard of the venue's counters, and hear what all have heard."""
+    async def share_budget(self, venue: str, known: str, seen: Seen) -> tuple[Budget | None, Seen]:
+        """Tell what this process heard of the venue's counters, and hear what all have heard; the published budget
+        when it has another version than ``known`` and can be read."""
         keys = [self._keys.budget_used(venue), self._keys.budget(venue)]
-        return read_shared(await run_script(self._redis, self._share_budget, keys, budget_arguments("", seen)))[1]
+        reply = await run_script(self._redis, self._share_budget, keys, budget_arguments(known, seen))
+        try:
+            return read_shared(reply)
+        except (msgspec.DecodeError, msgspec.ValidationError):
+            return None, read_shared([reply[0], reply[1], ""])[
+                1
+            ]  # Of another version; the next publication replaces it.
 
     async def _publish_document(self, key: str, version: str, content: object) -> None:
         fields = {"version": version, "body": dump(plain(content)).decode()}

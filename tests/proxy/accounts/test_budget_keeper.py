@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
 from proxy.accounts.budget_keeper import BudgetKeeper, VenueTime
 from proxy.accounts.troubles import VenueUnavailable
-from proxy.budget.meter import Meter
+from proxy.budget.meter import Meter, Payer
 from proxy.budget.published import LIMITS_DEFAULT, Counter, Limit
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.gate_store import GateStore
+from proxy.store.keys import Keys
 from proxy.store.warden_store import WardenStore
 from proxy.venues.binance.usage import KILL_PRICES
+from rules.kill.budget import Spend
 from rules.kill.settings import Reserve
 from rules.snapshot import Account
 from tests.rules.builders import an_account, an_instrument
@@ -66,6 +69,13 @@ class Kept:
 def server(tmp_path: Path) -> Iterator[EmbeddedStore]:
     with EmbeddedStore(tmp_path) as started:
         yield started
+
+
+@pytest.fixture
+async def raw(server: EmbeddedStore) -> AsyncIterator[Redis]:
+    client = Redis.from_url(server.url, decode_responses=True)
+    yield client
+    await client.aclose()
 
 
 @pytest.fixture
@@ -150,8 +160,41 @@ async def test_a_venue_that_does_not_say_its_limits_has_the_usual_ones(
     assert "the limits of binanceusdm cannot be read" in caplog.text
 
 
+async def test_the_next_warden_begins_with_the_limits_and_the_use_of_the_last(
+    server: EmbeddedStore, kept: Kept
+) -> None:
+    """Its first reads would be held back for up to a minute, and prices grow old, where the venue grants more."""
+    kept.has("main", quantity="1")
+    kept.meter.budget = replace(kept.keeper.budget(), limits=LIMITS, version=7)
+    await kept.store.publish_budget("binanceusdm", kept.meter.budget)
+    await kept.store.share_budget("binanceusdm", "7", {WEIGHT.field: (int(NOW.timestamp()) // 60, 2_000)})
+    following = Kept(server, "desk")
+    surveys = Spend(weight=40)
+    assert following.meter.kept(Payer(), surveys) is None
+    await following.keeper.take_up()
+    assert following.meter.budget == kept.meter.budget
+    assert following.meter.used(WEIGHT) == 2_000 > LIMITS_DEFAULT[Limit.WEIGHT_1M] - 480
+    assert following.meter.kept(Payer(), surveys) is None
+    following.accounts, following.limits = kept.accounts, None
+    assert following.keeper.budget().limits == LIMITS, "the venue has not been asked yet"
+    await following.store.aclose()
+    await following.gate.aclose()
+
+
+@pytest.mark.parametrize("body", ["{}", "[", '{"limits": 3}', '{"version": "x"}'])
+async def test_a_budget_of_another_version_is_none_and_the_counters_are_read(kept: Kept, raw: Redis, body: str) -> None:
+    await raw.hset(Keys("desk").budget("binanceusdm"), mapping={"version": "9", "body": body})
+    await kept.store.share_budget("binanceusdm", "", {WEIGHT.field: (int(NOW.timestamp()) // 60, 70)})
+    before = kept.meter.budget
+    await kept.keeper.take_up()
+    assert kept.meter.budget.limits == before.limits
+    assert kept.meter.used(WEIGHT) == 70
+
+
 async def test_the_newest_window_and_the_highest_count_stand(kept: Kept) -> None:
-    share = kept.store.share_budget
+    async def share(venue: str, seen: dict[str, tuple[int, int]]) -> Mapping[str, tuple[int, int]]:
+        return (await kept.store.share_budget(venue, "", seen))[1]
+
     assert await share("v", {"weight-1m:": (7, 100)}) == {"weight-1m:": (7, 100)}
     assert await share("v", {"weight-1m:": (7, 90), "orders-10s:main": (42, 3)}) == {
         "weight-1m:": (7, 100),
