@@ -195,8 +195,8 @@ async def by_what_was_tried(url: str) -> None:
             await orders(store, bots, TRIED_ORDERS)
             by_gate.append((time.process_time_ns() - cpu_ns) / 1000 / TRIED_ORDERS)
             by_store.append((await scripts_us() - before) / TRIED_ORDERS)
-        at_least = f"{tried} to {ATTEMPTS_MAX}"
-        print(f"| {bots} | {at_least} | {statistics.median(by_store):.0f} | {statistics.median(by_gate):.0f} |")
+        earlier = f"{tried} to {ATTEMPTS_MAX}"
+        print(f"| {bots} | {earlier} | {statistics.median(by_store):.0f} | {statistics.median(by_gate):.0f} |")
         await store.aclose()
     await client.aclose()
 

@@ -52,7 +52,7 @@ def killed(new_place, desk, rounds, seed):
         acknowledged = 0
         for _ in range(min(ROUNDS_PER_ARCHIVE, rounds - first)):
             acknowledged = a_life(place, desk, acknowledged, dice.uniform(0.0, life_s))
-            life_s = LIFE_S_MAX if acknowledged else life_s * LONGER
+            life_s = LIFE_S_MAX if acknowledged else min(life_s * LONGER, GIVEN_BACK_S)
             report = verify(place, keys=KEYS)
             assert report.ok, f"seed {seed}: {report.problem}"
             opened(place).close()
