@@ -57,6 +57,10 @@ class LedgerWorld(FundingWorld):
         assert done.returncode == 0, done.stderr
         return list(csv.DictReader(io.StringIO(done.stdout, newline="")))
 
+    def attributed(self) -> bool:
+        """Whether it is known who sent the order of every fill: without its event, the exchange is asked for it."""
+        return "unknown" not in {row["origin"] for row in self.table("fills")}
+
     def order(self, bot: str, symbol: str, side: str, quantity: str, price: str | None = None, **more: str) -> None:
         answer = self.bot_named(bot).order(symbol, side, quantity, price, **more)
         assert answer.is_success, answer.text
@@ -81,6 +85,7 @@ def test_a_session_reconciles_to_the_last_digit(world: LedgerWorld, tmp_path: Pa
     world.sandbox("transfer", account=ACCOUNT, amount="-123.45678901")
     world.jump(0.3)
     assert until(world.reconciled, "the ledger is the exchange's statement", 90, every_s=1)["differing"] == 0
+    until(world.attributed, "the events of the orders are written down", 90, every_s=1)
 
     fills = world.table("fills")
     assert {(row["bot"], row["symbol"]) for row in fills} == {("ada", BTC), ("bob", BTC), ("bob", ETH)}
@@ -116,13 +121,8 @@ def test_what_came_while_no_warden_was_there_is_read_afterwards(world: LedgerWor
     until(lambda: world.processes("warden") not in ([], [warden]) and world.answers(), "the warden is back", 60)
     found = until(world.reconciled, "the gap is read", 90, every_s=1)
     assert (found["standing"], found["coverage"]["missing"]) == ("reconciled", [])
-    # Whose a fill is the exchange tells of its order, which is asked for after the fill itself.
-    until(
-        lambda: "liquidation" in {row["origin"] for row in world.table("fills")},
-        "the order is asked for",
-        90,
-        every_s=1,
-    )
+    until(world.attributed, "the orders of the fills are asked for", 90, every_s=1)
+    assert "liquidation" in {row["origin"] for row in world.table("fills")}
     assert {row["bot"] for row in world.table("fills", "--symbol", ETH) if row["side"] == "SELL"} >= {"bob"}
     for kind, table, column in (
         ("REALIZED_PNL", "fills", "realised_pnl"),
