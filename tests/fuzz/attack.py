@@ -76,7 +76,9 @@ def main(name: str, runs: int) -> None:
         (place / "seeds" / str(number)).write_bytes(seed)
     logging.disable()
     # -len_control=0: the honest seeds are long from the first moment.
-    options = [f"-max_len={target.bytes_max}", "-len_control=0", f"-dict={WORDS}", "-verbosity=0"]
+    # What libFuzzer itself finds slow lies beside what the target's own clock did, and not where it was started.
+    places = [f"-dict={WORDS}", f"-artifact_prefix={place / 'slow'}/"]
+    options = [f"-max_len={target.bytes_max}", "-len_control=0", "-verbosity=0", *places]
     atheris.Setup([sys.argv[0], *options, str(place / "corpus"), str(place / "seeds")], Attack(target, runs).one_input)
     atheris.Fuzz()
 
