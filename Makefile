@@ -2,6 +2,8 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet install
+# The tests start hundreds of processes. Where this is set, each would compile all it loads anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo demo-once test test-full check bench proof fuzz mutation docs lock clean
 

@@ -88,8 +88,6 @@ def run_gate(
     See ``GateServer`` for how it ends. ``place`` is its name in the metrics, ``ready`` a descriptor on which it says
     that it serves. Raises ``TlsMissing``, or what reading the policy and opening the vault does.
     """
-    # httpx loads a command line of its own where there are click and rich: 3 MiB in every gate. It can do without.
-    sys.modules["httpx._main"] = None  # type: ignore[assignment]
     from proxy.gate.app import create_gate
     from proxy.gate.protocol import StrictHttpProtocol
     from proxy.gate.server import GateServer

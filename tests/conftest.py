@@ -1,9 +1,9 @@
 """What holds for all tests.
 
-Hypothesis tries the same things every time, and no faster than the machine can. ``PERPGUARD_PROOF`` (2 to 100) tries
-others each time, and so many times as many where a test does not say how many. A test that fails with a guard running
-shows the end of that guard's log: what it says is mostly why. Files whose tests wait for running guards come first: at
-the end, with short ones left, nobody waits long for the last.
+Hypothesis tries the same things every time, and no faster than the machine can. With ``PERPGUARD_PROOF`` (1 to 100) it
+tries others each time, and so many times as many where a test does not say how many. A test that fails with a guard
+running shows the end of that guard's log: what it says is mostly why. Files whose tests wait for running guards come
+first: at the end, with short ones left, nobody waits long for the last.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PROOF: Final = min(100, max(1, int(os.environ.get("PERPGUARD_PROOF", "1"))))
 settings.register_profile(
     "tests",
     max_examples=100 * PROOF,
-    derandomize=PROOF == 1,
+    derandomize="PERPGUARD_PROOF" not in os.environ,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     print_blob=True,

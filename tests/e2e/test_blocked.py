@@ -101,7 +101,7 @@ def a_button(world: LiveWorld, store: WardenStore) -> KillDesk:
 
 def test_f01_nothing_arrives_after_blocked(tmp_path: Path) -> None:
     policy = a_policy(a_rule("desk.max_order_value", limit=50_000))
-    with LiveWorld(tmp_path / "data", policy, balance=10_000_000) as world, sending(world) as senders:
+    with LiveWorld(tmp_path / "data", policy, balance=10_000_000, gate_workers=2) as world, sending(world) as senders:
         until(lambda: all(senders.passed), "everybody sends", 60)
         asyncio.run(press_at_random(world, senders))
         print(f"{PRESSES} presses, {sum(senders.passed)} entries before them, none after")

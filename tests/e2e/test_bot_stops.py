@@ -24,7 +24,7 @@ HALTED_S = 5.0
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorld]:
     policy = a_policy(a_rule("desk.execution_throttle", executions=EXECUTIONS, window_s=3600))
     directory = tmp_path_factory.mktemp("stops") / "data"
-    with LiveWorld(directory, policy, balance=100_000, bots=(LOOP, CALM)) as world:
+    with LiveWorld(directory, policy, balance=100_000, bots=(LOOP, CALM), gate_workers=2) as world:
         until(world.answers, "the warden answers", 60)
         yield world
 

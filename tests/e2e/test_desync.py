@@ -48,7 +48,7 @@ class TappedWorld(LiveWorld):
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TappedWorld]:
-    with TappedWorld(tmp_path_factory.mktemp("desync") / "data", a_policy(), gate_workers=1) as running:
+    with TappedWorld(tmp_path_factory.mktemp("desync") / "data", a_policy()) as running:
         yield running
 
 

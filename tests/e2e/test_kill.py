@@ -38,7 +38,7 @@ WORLDS, DEATHS = 5, 3
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorld]:
-    with LiveWorld(tmp_path_factory.mktemp("kill") / "data", POLICY, balance=100_000) as world:
+    with LiveWorld(tmp_path_factory.mktemp("kill") / "data", POLICY, balance=100_000, gate_workers=2) as world:
         yield world
 
 
@@ -257,7 +257,7 @@ def test_a_warden_killed_at_any_line_of_the_journal_comes_back_and_ends_flat(
 def ordeal(data_dir: Path, first: int) -> list[int]:
     """One kill whose warden dies at line ``first`` and every ``WORLDS`` lines after it; the lines it died at."""
     deaths: list[int] = []
-    with LiveWorld(data_dir, POLICY, balance=100_000, gate_workers=1) as world:
+    with LiveWorld(data_dir, POLICY, balance=100_000) as world:
         populate(world)
         warden = world.process("warden")
         world.door.arm(latency_ms=20)  # Steps stand apart, so that a death falls between two of them.

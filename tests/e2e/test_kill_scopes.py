@@ -28,7 +28,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorld]:
         outside="reduce",
     )
     directory = tmp_path_factory.mktemp("scopes") / "data"
-    with LiveWorld(directory, policy, balance=100_000, bots=(ADA, BOB)) as world:
+    with LiveWorld(directory, policy, balance=100_000, bots=(ADA, BOB), gate_workers=2) as world:
         yield world
 
 
@@ -63,6 +63,13 @@ def press(world: LiveWorld, scope: str) -> dict[str, Any]:
     return pressed
 
 
+def heard_by_all(world: LiveWorld, scope: str) -> dict[str, Any] | None:
+    """What the gates said to a press, once none was silent: a busy machine may keep one from the quarter of a second
+    that it has. Whoever presses again asks again, and changes nothing else."""
+    gates: dict[str, Any] = press(world, scope)["gates"]
+    return gates if not gates["silent"] else None
+
+
 def done(world: LiveWorld) -> dict[str, Any]:
     def ended() -> Any:
         progress = world.ask("GET", "/control/kill")["kill"]
@@ -93,8 +100,8 @@ def make_empty(world: LiveWorld) -> None:
 
 
 def test_one_bot_is_killed_and_its_neighbour_trades_on(world: LiveWorld) -> None:
-    pressed = press(world, f"bot:{ADA}")
-    assert pressed["gates"]["silent"] == [] and pressed["gates"]["acknowledged"] == pressed["gates"]["gates"] == 2
+    gates = until(lambda: heard_by_all(world, f"bot:{ADA}"), "every gate says that it obeys")
+    assert gates["acknowledged"] == gates["gates"] == 2
     assert stopped(world.bot_named(ADA).order(BTC, "BUY", "0.01"))
     progress = done(world)
     assert (progress["flat"], progress["scope"]) == (True, f"bot:{ADA}")

@@ -33,7 +33,7 @@ def test_nothing_arrives_after_blocked_while_the_gates_are_flooded_and_crowded()
 @pytest.mark.full
 def test_three_thousand_hostile_connections_do_not_shut_the_way_out(tmp_path_factory: pytest.TempPathFactory) -> None:
     policy = a_policy(a_rule("desk.max_order_value", limit=50_000))
-    with LiveWorld(tmp_path_factory.mktemp("crowd") / "data", policy, balance=100_000) as world:
+    with LiveWorld(tmp_path_factory.mktemp("crowd") / "data", policy, balance=100_000, gate_workers=2) as world:
         bot = world.bot
         assert bot.order("BTCUSDT", "BUY", "0.1").status_code == 200
         bot.order("BTCUSDT", "BUY", "0.01", 85_000).raise_for_status()

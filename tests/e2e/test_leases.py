@@ -28,7 +28,7 @@ BOTS = (BOT, "other")
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorld]:
     directory = tmp_path_factory.mktemp("leases") / "data"
-    with LiveWorld(directory, POLICY, balance=100_000, gate_workers=1, bots=BOTS) as running:
+    with LiveWorld(directory, POLICY, balance=100_000, bots=BOTS) as running:
         until(lambda: running.bot.order("BTCUSDT", "BUY", "0.01").status_code == 200, "entries pass", 60, every_s=0.2)
         yield running
 
@@ -151,7 +151,7 @@ def a_conditional_entry() -> dict[str, str]:
 
 @pytest.mark.full
 def test_a_bot_alone_on_its_account_is_flattened(tmp_path: Path) -> None:
-    with LiveWorld(tmp_path / "data", POLICY, balance=100_000, gate_workers=1) as world:
+    with LiveWorld(tmp_path / "data", POLICY, balance=100_000) as world:
         until(lambda: world.bot.order("BTCUSDT", "BUY", "0.1").status_code == 200, "entries pass", 60, every_s=0.2)
         assert take(world.bot, 1).status_code == 200
         until(lambda: world.direct.positions() == {}, "flat", 30)

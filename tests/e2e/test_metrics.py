@@ -21,7 +21,7 @@ Samples = dict[str, list[tuple[dict[str, str], float]]]
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorld]:
     policy = a_policy(a_rule("desk.max_order_value", limit=50_000))
-    with LiveWorld(tmp_path_factory.mktemp("metrics") / "data", policy, balance=100_000, gate_workers=1) as running:
+    with LiveWorld(tmp_path_factory.mktemp("metrics") / "data", policy, balance=100_000) as running:
         yield running
 
 

@@ -25,7 +25,7 @@ REASON = "close the hedge of desk B"
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorld]:
     policy = a_policy(a_rule("desk.max_order_value", limit=LIMIT))
     directory = tmp_path_factory.mktemp("overrides") / "data"
-    with LiveWorld(directory, policy, balance=100_000, bots=(BOT, OTHER)) as running:
+    with LiveWorld(directory, policy, balance=100_000, bots=(BOT, OTHER), gate_workers=2) as running:
         until(running.answers, "the warden answers", 60)
         until(lambda: running.bot_named(BOT).order("BTCUSDT", "BUY", SMALL).is_success, "entries pass", 60, every_s=0.2)
         yield running

@@ -25,7 +25,7 @@ WRITTEN_ON_PURPOSE = {"exchange.toml", "control.token"}
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorld]:
     policy = a_policy(a_rule("desk.max_order_value", limit=50_000))
-    with LiveWorld(tmp_path_factory.mktemp("secrets") / "data", policy, balance=100_000) as running:
+    with LiveWorld(tmp_path_factory.mktemp("secrets") / "data", policy, balance=100_000, gate_workers=2) as running:
         yield running
 
 

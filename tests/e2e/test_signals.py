@@ -17,7 +17,7 @@ from tests.support.worlds import LiveWorld, until
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorld]:
     directory = tmp_path_factory.mktemp("signals") / "data"
     policy = a_policy(a_rule("desk.max_order_value", limit=50_000))
-    with LiveWorld(directory, policy, balance=100_000, gate_workers=1, bots=(BOT,)) as running:
+    with LiveWorld(directory, policy, balance=100_000, bots=(BOT,)) as running:
         until(lambda: running.bot.order("BTCUSDT", "BUY", "0.01").status_code == 200, "entries pass", 60, every_s=0.2)
         yield running
 

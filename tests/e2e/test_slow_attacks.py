@@ -31,7 +31,7 @@ STARTS = {
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorld]:
     path = tmp_path_factory.mktemp("slow") / "data"
-    with LiveWorld(path, a_policy(), balance=100_000, gate_workers=1, bots=("bot", "other")) as running:
+    with LiveWorld(path, a_policy(), balance=100_000, bots=("bot", "other")) as running:
         yield running
 
 

@@ -42,7 +42,7 @@ DOOR_CONNECTIONS = 512
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorld]:
-    with LiveWorld(tmp_path_factory.mktemp("triggers") / "data", POLICY, balance=100_000) as world:
+    with LiveWorld(tmp_path_factory.mktemp("triggers") / "data", POLICY, balance=100_000, gate_workers=2) as world:
         yield world
 
 
@@ -164,7 +164,7 @@ def test_a_rule_kills_on_two_sources_and_leaves_all_it_saw_in_the_audit(
 ) -> None:
     """One bot trades at a loss of fees; nobody presses."""
     policy = f"{POLICY}\n[kill.triggers]\ndaily_loss_kill = 0.00004\n"
-    with LiveWorld(tmp_path_factory.mktemp("rule") / "data", policy, balance=100_000, gate_workers=1) as world:
+    with LiveWorld(tmp_path_factory.mktemp("rule") / "data", policy, balance=100_000) as world:
 
         def trades_on() -> Any:
             """A loss counts from the record's first reading on, which the first fee may have come before."""

@@ -23,7 +23,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorld]:
         a_rule("bot.bob.margin_budget", limit=10_000, leverage=3),
     )
     directory = tmp_path_factory.mktemp("two_bots") / "data"
-    with LiveWorld(directory, policy, balance=100_000, bots=("ada", "bob")) as world:
+    with LiveWorld(directory, policy, balance=100_000, bots=("ada", "bob"), gate_workers=2) as world:
         yield world
 
 

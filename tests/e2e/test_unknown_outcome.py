@@ -20,7 +20,11 @@ RELEASED_AFTER_S = 10.0
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveWorld]:
     policy = a_policy(a_rule("symbol.BTCUSDT.position_limit", limit_quantity=0.10))
     with LiveWorld(
-        tmp_path_factory.mktemp("unknown") / "data", policy, balance=100_000, bots=("bot", "neighbour")
+        tmp_path_factory.mktemp("unknown") / "data",
+        policy,
+        balance=100_000,
+        gate_workers=2,
+        bots=("bot", "neighbour"),
     ) as world:
         yield world
 

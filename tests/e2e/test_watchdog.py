@@ -36,7 +36,7 @@ class Watched(LiveWorld):
     """A world whose supervisor starts a watchdog."""
 
     def __init__(self, data_dir: Path, policy: str, **options: Any) -> None:
-        super().__init__(data_dir, policy, balance=100_000, gate_workers=1, **options)
+        super().__init__(data_dir, policy, balance=100_000, **options)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -134,7 +134,7 @@ def test_f17_a_warden_that_comes_back_finds_the_stop_and_keeps_to_it(tmp_path: P
         if where == "local":
             world = stack.enter_context(watched(tmp_path / "data", text))
         else:
-            world = stack.enter_context(LiveWorld(tmp_path / "data", text, balance=100_000, gate_workers=1))
+            world = stack.enter_context(LiveWorld(tmp_path / "data", text, balance=100_000))
             stack.enter_context(a_remote_watchdog(world, tmp_path / "elsewhere"))
             until(lambda: [each["duty"] for each in watchdogs(world)] == ["watching"], "it is on watch", 60)
         populate(world)

@@ -27,7 +27,8 @@ START_TIMEOUT_S = 120.0
 
 
 class LiveWorld(World):
-    """A world whose warden surveys often, and whose scopes come back soon, so that a test need not wait for it.
+    """A world of one gate, whose warden surveys often and whose scopes come back soon: a test need not wait for them.
+    What more than one gate is to be seen by says so.
 
     Its orders wait longer for the store than elsewhere: that it is late beside other tests is no subject but of those
     that say ``store_timeout_s=None``.
@@ -45,7 +46,7 @@ class LiveWorld(World):
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = data_dir / "policy.toml"
         path.write_text(policy if "[kill.rearm]" in policy else policy + QUICK)
-        patient = {"scenario": "flat", "start_timeout_s": START_TIMEOUT_S}
+        patient = {"scenario": "flat", "gate_workers": 1, "start_timeout_s": START_TIMEOUT_S}
         super().__init__(data_dir, path, **(patient | options))
         self._survey_every_s = survey_every_s
         self._store_timeout_s = store_timeout_s
