@@ -69,6 +69,8 @@ class Soak:
     connections: int
     samples: list[Sample] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+    refused_for: dict[str, int] = field(default_factory=dict)
+    """Orders by the code they were refused with, as the audit has them."""
     at_the_exchange: int = 0
     in_the_audit: int = 0
     p50_ms: float = 0.0
@@ -130,6 +132,7 @@ def run(soak: Soak, gates: int) -> None:
             soak.p50_ms, soak.p99_ms, soak.p999_ms = (quantile_ms(crowd.times, share) for share in (0.5, 0.99, 0.999))
             soak.at_the_exchange = _totals(world)["orders_taken"]
             soak.in_the_audit = _archived(world, soak.counts["accepted"])
+            soak.refused_for = _refused_for(world)
 
 
 def write(soak: Soak, troubles: Sequence[str], results: Path) -> None:
@@ -162,6 +165,7 @@ def words(soak: Soak, troubles: Sequence[str]) -> str:
     return "\n".join(
         (
             f"{soak.counts}",
+            f"refused for: {soak.refused_for}",
             f"exchange {soak.at_the_exchange}, audit {soak.in_the_audit}",
             f"p50 {soak.p50_ms:.1f} ms, p99 {soak.p99_ms:.1f} ms, p99.9 {soak.p999_ms:.1f} ms; memory at most: {sizes}",
             *(f"DID NOT HOLD: {trouble}" for trouble in troubles),
@@ -199,15 +203,23 @@ def _archived(world: World, wanted: int) -> int:
     question = "SELECT count(*) FROM records WHERE kind = 'outcome' AND instr(body, '\"result\":\"ACCEPTED\"') > 0"
     deadline = time.monotonic() + _SETTLE_S
     while True:
-        place = f"file:{world.data_dir / 'audit' / 'audit.db'}?mode=ro"
-        archive = sqlite3.connect(place, uri=True)
-        try:
-            (found,) = archive.execute(question).fetchone()
-        finally:
-            archive.close()
+        ((found,),) = _asked(world, question)
         if found >= wanted or time.monotonic() > deadline:
             return int(found)
         time.sleep(1.0)
+
+
+def _refused_for(world: World) -> dict[str, int]:
+    question = "SELECT code, count(*) FROM judgements WHERE verdict = 'DENY' GROUP BY code ORDER BY 2 DESC"
+    return dict(_asked(world, question))
+
+
+def _asked(world: World, question: str) -> list[Any]:
+    archive = sqlite3.connect(f"file:{world.data_dir / 'audit' / 'audit.db'}?mode=ro", uri=True)
+    try:
+        return archive.execute(question).fetchall()
+    finally:
+        archive.close()
 
 
 def _mib(size: float) -> str:

