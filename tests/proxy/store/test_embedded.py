@@ -20,7 +20,7 @@ from proxy.store.gate_store import GateStore, StoreUnavailable
 from proxy.store.warden_store import EpochLost, WardenStore
 from tests.proxy.store.builders import a_request, publish
 from tests.rules.builders import an_override
-from tests.support.worlds import until
+from tests.support.worlds import children, until
 
 
 def test_it_listens_on_no_tcp_port(server):
@@ -78,6 +78,20 @@ def test_a_server_that_lives_is_left_alone(own_server):
     before = own_server.pid
     assert not own_server.tend()
     assert own_server.pid == before
+
+
+def test_writing_the_file_anew_gives_way_to_orders(own_server):
+    own = os.getpriority(os.PRIO_PROCESS, own_server.pid)
+    with redis.Redis.from_url(own_server.url) as client:
+        client.config_set("rdb-key-save-delay", 100_000)  # Microseconds.
+        for number in range(50):
+            client.set(f"key-{number}", number)
+        client.bgrewriteaof()
+    (child,) = until(lambda: children(own_server.pid), "it is written anew")
+    assert own_server.tend() is False
+    assert os.getpriority(os.PRIO_PROCESS, child) == 19
+    assert os.getpriority(os.PRIO_PROCESS, own_server.pid) == own
+    os.kill(child, signal.SIGKILL)
 
 
 async def test_a_restart_is_another_run(own_server):
