@@ -42,8 +42,7 @@ class MeteredWorld(LiveWorld):
     """An exchange that counts and refuses, and a warden that leaves bots something of the minute."""
 
     def __init__(self, data_dir: Path, policy: str) -> None:
-        options = {"gate_workers": 2, "balance": 100_000, "weight_limit": WEIGHT_LIMIT}
-        super().__init__(data_dir, policy, survey_every_s=5, **options)
+        super().__init__(data_dir, policy, survey_every_s=5, balance=100_000, weight_limit=WEIGHT_LIMIT)
 
     @property
     def environment(self) -> dict[str, str]:
