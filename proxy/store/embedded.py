@@ -19,7 +19,8 @@ import redis
 
 _SOCKET_PATH_MAX: Final = 100  # sockaddr_un holds 108 bytes on Linux, 104 on macOS.
 _START_TIMEOUT_S: Final = 10.0
-"""Without any answer. A server that says it is loading is waited for: the file is as long as what was not archived."""
+_READING_MAX_S: Final = 600.0
+"""Without any answer, and while it says that it is loading: its file is as long as what was not archived."""
 
 _LOWEST_PRIORITY: Final = 19
 
@@ -141,8 +142,8 @@ class EmbeddedStore:
 
     def _wait_until_ready(self) -> None:
         client = redis.Redis.from_url(self.url, socket_timeout=1)
-        deadline = time.monotonic() + _START_TIMEOUT_S
-        while time.monotonic() < deadline:
+        began = heard = time.monotonic()
+        while time.monotonic() < min(heard + _START_TIMEOUT_S, began + _READING_MAX_S):
             if self._process is not None and self._process.poll() is not None:
                 break
             try:
@@ -150,10 +151,9 @@ class EmbeddedStore:
                     _distrust(client)
                     client.close()
                     return
-            except redis.BusyLoadingError:
-                deadline = time.monotonic() + _START_TIMEOUT_S
-                time.sleep(0.02)
-            except redis.RedisError:
+            except redis.RedisError as trouble:
+                if isinstance(trouble, redis.BusyLoadingError):
+                    heard = time.monotonic()
                 time.sleep(0.02)
         self.stop()
         log = self._directory / "valkey.log"

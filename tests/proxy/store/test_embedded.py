@@ -181,7 +181,7 @@ async def test_a_lost_answer_is_never_asked_again(own_server):
     await gate.aclose()
 
 
-READS_FOR_2_4_S = ("--key-load-delay", "100")
+READS_FOR_4_8_S = ("--key-load-delay", "200")
 """Microseconds a key, of 24,000; Valkey answers whoever asks after every 1,024th."""
 
 
@@ -194,14 +194,22 @@ def slow_to_read(monkeypatch, tmp_path):
             pipeline.set(f"key-{number}", number)
         pipeline.execute()
     begin = subprocess.Popen
-    monkeypatch.setattr(embedded, "_START_TIMEOUT_S", 1.0)
-    monkeypatch.setattr(subprocess, "Popen", lambda command, **options: begin([*command, *READS_FOR_2_4_S], **options))
+    monkeypatch.setattr(embedded, "_START_TIMEOUT_S", 2.0)
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **options: begin([*command, *READS_FOR_4_8_S], **options))
     return EmbeddedStore(tmp_path)
 
 
 def test_a_server_that_has_much_to_read_is_waited_for(slow_to_read):
     with slow_to_read as server, redis.Redis.from_url(server.url) as client:
         assert client.dbsize() == 24_000
+
+
+def test_but_not_for_ever(slow_to_read, monkeypatch):
+    monkeypatch.setattr(embedded, "_READING_MAX_S", 2.5)
+    with pytest.raises(EmbeddedStoreFailed, match="did not start"):
+        slow_to_read.start()
+    with pytest.raises(EmbeddedStoreFailed, match="not running"):
+        _ = slow_to_read.pid
 
 
 def test_one_that_still_reads_is_ended_before_another_starts(slow_to_read, tmp_path):
