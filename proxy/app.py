@@ -151,7 +151,6 @@ def run_warden(settings: Settings, descriptor: int) -> int:
     gc.disable()  # What is loaded stays. To look through it for garbage again and again takes time.
     from proxy.warden import AccountsChanged, Warden
 
-    gc.enable()
     harden_process("warden")
     sys.setswitchinterval(SWITCH_S)
     obey_kill_signal(settings.data_dir)
@@ -165,6 +164,10 @@ def run_warden(settings: Settings, descriptor: int) -> int:
 
 async def _serve_warden(warden: Warden, descriptor: int) -> None:
     async with warden:
+        # Two hundred thousand objects of modules, settings and pages, which stay. Walked again with a full collection,
+        # every few hundred orders, they are a pause of tenths of a second for whoever presses the button in it.
+        gc.freeze()
+        gc.enable()
         config = uvicorn.Config(
             warden.console,
             http="httptools",
