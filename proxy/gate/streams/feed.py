@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import random
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
@@ -82,6 +83,7 @@ class Feed:
         self._url = url
         self._listener = listener
         self._wanted: dict[str, asyncio.Event] = {}
+        self._silent_since: dict[str, float] = {}
         self._changed = asyncio.Event()
         self._answers: dict[int, asyncio.Future[bool]] = {}
         self._ids = count(1)
@@ -96,12 +98,15 @@ class Feed:
     def add(self, name: str) -> asyncio.Event:
         """Want a stream. The event is set while the venue says that it is subscribed."""
         confirmed = self._wanted[name] = asyncio.Event()
+        self._silent_since[name] = time.monotonic()
+        self._arm()
         self._changed.set()
         return confirmed
 
     def remove(self, name: str) -> None:
         """Want a stream no more."""
         del self._wanted[name]
+        self._silent_since.pop(name, None)
         self._changed.set()
 
     async def run(self) -> None:
@@ -111,7 +116,6 @@ class Feed:
                 while not self._wanted:
                     self._changed.clear()
                     await self._changed.wait()
-                self._arm()
                 await self._connect()
                 self._interrupted()
                 await asyncio.sleep(self._pause_s * random.uniform(0.5, 1.0))
@@ -188,9 +192,9 @@ class Feed:
     def _confirm(self, subscribed: set[str]) -> None:
         for name in subscribed & self._wanted.keys():
             self._wanted[name].set()
+            self._silent_since.pop(name, None)
         if self._wanted.keys() <= subscribed:
             self._pause_s = PAUSE_S
-            self._disarm()
 
     async def _subscribe(self, connection: ClientConnection, names: list[str]) -> set[str]:
         """What of ``names`` the venue took. A list it refuses is asked for again one by one, to spare the rest."""
@@ -221,27 +225,32 @@ class Feed:
             self._answers.pop(call_id, None)
 
     def _interrupted(self) -> None:
-        for confirmed in self._wanted.values():
+        now = time.monotonic()
+        for name, confirmed in self._wanted.items():
             confirmed.clear()
+            self._silent_since.setdefault(name, now)
         self._listener.lost(tuple(self._wanted))
-        if self._wanted:
-            self._arm()
+        self._arm()
 
     def _arm(self) -> None:
-        if self._down is None:
-            self._down = asyncio.get_running_loop().call_later(DOWN_MAX_S, self._is_down)
+        """See to it that the longest silent is looked at when it has been silent for too long."""
+        if self._down is None and self._silent_since:
+            first = min(self._silent_since.values()) + DOWN_MAX_S - time.monotonic()
+            self._down = asyncio.get_running_loop().call_later(max(0.0, first), self._look)
 
     def _disarm(self) -> None:
         if self._down is not None:
             self._down.cancel()
             self._down = None
 
-    def _is_down(self) -> None:
+    def _look(self) -> None:
+        """Tell of each stream that has been silent for too long, and again when it still is after as long."""
         self._down = None
-        silent = [name for name, confirmed in self._wanted.items() if not confirmed.is_set()]
+        now = time.monotonic()
+        silent = [name for name, since in self._silent_since.items() if now - since >= DOWN_MAX_S]
+        self._silent_since |= dict.fromkeys(silent, now)
         self._listener.down(silent)
-        if self._wanted:
-            self._arm()
+        self._arm()
 
 
 class _Connect(connect):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -192,6 +193,19 @@ async def test_a_long_silence_closes_everyone(monkeypatch):
         await venue.start()
         async with gate.connect("/ws") as back:
             assert await asked(back, "SUBSCRIBE", "btcusdt@aggTrade") == {"result": None, "id": 1}
+
+
+async def test_a_bot_that_comes_back_during_an_outage_has_as_long_as_the_first(monkeypatch):
+    monkeypatch.setattr(feeds, "DOWN_MAX_S", 1.0)
+    async with a_world() as (venue, gate), gate.connect("/ws/btcusdt@aggTrade") as bot:
+        await until(lambda: venue.subscribed["btcusdt@aggTrade"] == 1)
+        await venue.stop()
+        await asyncio.sleep(0.7)
+        began = time.monotonic()
+        async with gate.connect("/ws/ethusdt@aggTrade") as late:
+            assert await close_code(bot) == 1012
+            assert await close_code(late) == 1012
+            assert time.monotonic() - began >= 1.0
 
 
 async def test_a_venue_that_does_not_answer_calls_counts_as_silent(monkeypatch):
