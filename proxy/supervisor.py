@@ -37,6 +37,7 @@ log = logging.getLogger("perpguard.supervisor")
 STOP_TIMEOUT_S: Final = 20.0
 WATCHDOG_STOP_TIMEOUT_S: Final = 90.0
 """A flattening under way is brought to its end: a kill's deadline, and what it then writes down."""
+TEND_EVERY_S: Final = 0.05
 _BACKLOG: Final = 1024
 
 
@@ -82,7 +83,10 @@ class Supervisor:
         with ExitStack() as stack:
             stack.enter_context(_only_guard_of(self._settings.data_dir))
             if self._settings.store_url is None:
-                self._store = stack.enter_context(EmbeddedStore(self._settings.data_dir))
+                self._store = EmbeddedStore(self._settings.data_dir)
+                stack.callback(self._store.stop)
+                if not self._await_store(self._store):
+                    return 0
             gate = stack.enter_context(listening_socket(self._settings.gate_host, self._settings.gate_port))
             control = stack.enter_context(listening_socket(self._settings.control_host, self._settings.control_port))
             https = None
@@ -99,10 +103,18 @@ class Supervisor:
             try:
                 while not self._stopping:
                     self._tend()
-                    time.sleep(0.05)
+                    time.sleep(TEND_EVERY_S)
             finally:
                 self._stop()
         return 0
+
+    def _await_store(self, store: EmbeddedStore) -> bool:
+        """Start the store; false when this process was asked to stop while the store read its file."""
+        store.begin()
+        while not store.ready and not self._stopping:
+            store.tend()
+            time.sleep(TEND_EVERY_S)
+        return store.ready
 
     def _plan(self, gate: socket.socket, https: socket.socket | None, control: socket.socket) -> None:
         self._others = [self._child("warden", self._command("warden", control), (control.fileno(),))]

@@ -8,16 +8,20 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Final, NoReturn
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 _SOCKET_PATH_MAX: Final = 100  # sockaddr_un holds 108 bytes on Linux, 104 on macOS.
+_LOOK_EVERY_S: Final = 0.02
 _START_TIMEOUT_S: Final = 10.0
 _READING_MAX_S: Final = 600.0
 """Without any answer, and while it says that it is loading: its file is as long as what was not archived."""
@@ -48,6 +52,22 @@ def embedded_url(data_dir: Path) -> str:
     return f"unix://{socket_path(data_dir)}"
 
 
+def _client(path: Path, timeout_s: float) -> redis.Redis:
+    """One that asks once: whoever has one asks again himself."""
+    return redis.Redis(unix_socket_path=str(path), socket_timeout=timeout_s, retry=Retry(NoBackoff(), 0))
+
+
+def _listens(client: redis.Redis) -> bool:
+    """Whether a server is there, if only to say that it reads its file yet. One that is silent raises."""
+    try:
+        client.ping()
+    except redis.BusyLoadingError:
+        return True
+    except redis.ConnectionError:
+        return False
+    return True
+
+
 def _distrust(client: redis.Redis) -> None:
     """Forget what only a fresh survey may say. The append-only file is synced once a second: its last second, with
     the holds of that second, may be gone, so no account is believed before the warden has surveyed it again. An
@@ -73,12 +93,18 @@ def _put_behind(server: int) -> None:
 
 
 class EmbeddedStore:
-    """One Valkey process for one data directory. A context manager: leaving it stops the server."""
+    """One Valkey process for one data directory. A context manager: leaving it stops the server.
+
+    A server begins at a path that nobody knows. It comes to ``socket_path`` once it has read its file and has forgotten
+    what only a fresh survey may say: no gate can ask it before.
+    """
 
     def __init__(self, data_dir: Path) -> None:
         self._directory = data_dir.resolve() / "store"
         self._socket = socket_path(data_dir)
+        self._unready: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._began = self._heard = 0.0
         self.url = embedded_url(data_dir)
 
     @property
@@ -88,15 +114,28 @@ class EmbeddedStore:
             raise EmbeddedStoreFailed("the embedded store is not running")
         return self._process.pid
 
+    @property
+    def ready(self) -> bool:
+        """Whether the server can be asked, or could when it was last looked at."""
+        return self._process is not None and self._unready is None
+
     def start(self) -> None:
-        """Start the server and wait until it answers. Raises ``EmbeddedStoreFailed``."""
+        """Start the server and wait until it can be asked. Raises ``EmbeddedStoreFailed``."""
+        self.begin()
+        while not self.ready:
+            self.tend()
+            time.sleep(_LOOK_EVERY_S)
+
+    def begin(self) -> None:
+        """Start the server; whoever tends it sees when it is ready. Raises ``EmbeddedStoreFailed``."""
         for directory in (self._directory, self._socket.parent):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._end_orphan()
-        self._socket.unlink(missing_ok=True)
+        for path in self._socket.parent.glob("*.sock"):
+            self._end_orphan(path)
+        self._unready = self._socket.with_name(f"{secrets.token_hex(3)}.sock")
         options = {
             "port": "0",
-            "unixsocket": str(self._socket),
+            "unixsocket": str(self._unready),
             "unixsocketperm": "700",
             "dir": str(self._directory),
             "appendonly": "yes",
@@ -118,60 +157,67 @@ class EmbeddedStore:
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C in the terminal stops the guard first, then the guard stops its store.
         )
-        self._wait_until_ready()
+        self._began = self._heard = time.monotonic()
 
-    def _end_orphan(self) -> None:
+    def _end_orphan(self, path: Path) -> None:
         """Stop a server whose guard was killed: two of them on one append-only file would ruin it.
 
         The caller holds the data directory's lock, so a server that answers here belongs to nobody.
         """
-        client = redis.Redis.from_url(self.url, socket_timeout=_START_TIMEOUT_S)
         try:
-            client.ping()
-        except redis.BusyLoadingError:
-            pass  # It answers, and writes to the file as soon as it has read it.
-        except redis.RedisError:
-            return  # Nobody listens: the usual case. The socket's file may still lie there.
-        client.shutdown()
-        client.close()
-        deadline = time.monotonic() + _START_TIMEOUT_S
-        while self._socket.exists():
-            if time.monotonic() > deadline:
-                raise EmbeddedStoreFailed("a server of an earlier run does not stop")
-            time.sleep(0.02)
-
-    def _wait_until_ready(self) -> None:
-        client = redis.Redis.from_url(self.url, socket_timeout=1)
-        began = heard = time.monotonic()
-        while time.monotonic() < min(heard + _START_TIMEOUT_S, began + _READING_MAX_S):
-            if self._process is not None and self._process.poll() is not None:
-                break
-            try:
-                if client.ping():
-                    _distrust(client)
-                    client.close()
-                    return
-            except redis.RedisError as trouble:
-                if isinstance(trouble, redis.BusyLoadingError):
-                    heard = time.monotonic()
-                time.sleep(0.02)
-        self.stop()
-        log = self._directory / "valkey.log"
-        tail = log.read_text(errors="replace")[-500:] if log.exists() else "no log"
-        raise EmbeddedStoreFailed(f"the embedded store did not start: {tail}")
+            with _client(path, _START_TIMEOUT_S) as client:
+                if _listens(client):
+                    client.shutdown()
+                deadline = time.monotonic() + _START_TIMEOUT_S
+                while _listens(client):
+                    if time.monotonic() > deadline:
+                        raise EmbeddedStoreFailed("a server of an earlier run does not stop")
+                    time.sleep(_LOOK_EVERY_S)
+        except redis.RedisError as trouble:
+            raise EmbeddedStoreFailed(
+                f"a server of an earlier run, at {path}, cannot be stopped: {trouble}"
+            ) from trouble
+        path.unlink(missing_ok=True)
 
     def tend(self) -> bool:
         """Start the server again if it died; whether it had. Raises ``EmbeddedStoreFailed``.
 
-        Else what it does beside its work is put behind that: to be called often.
+        To be called often. One that has just begun is looked at; what another does beside its work is put behind that.
         """
         if self._process is None:
             return False
-        if self._process.poll() is None:
+        ended = self._process.poll() is not None
+        if self._unready is not None:
+            self._look(self._unready, ended)
+        elif ended:
+            self.begin()
+            return True
+        else:
             _put_behind(self._process.pid)
-            return False
-        self.start()
-        return True
+        return False
+
+    def _look(self, path: Path, ended: bool) -> None:
+        """Open a server that has read its file to everybody. One that is silent for too long has failed."""
+        try:
+            with _client(path, 1.0) as client:
+                client.ping()
+                _distrust(client)
+        except redis.BusyLoadingError:
+            self._heard = time.monotonic()
+        except redis.RedisError:
+            pass  # Not listening yet, or not in time.
+        else:
+            path.replace(self._socket)
+            self._unready = None
+            return
+        if ended or time.monotonic() >= min(self._heard + _START_TIMEOUT_S, self._began + _READING_MAX_S):
+            self._give_up()
+
+    def _give_up(self) -> NoReturn:
+        self.stop()
+        log = self._directory / "valkey.log"
+        tail = log.read_text(errors="replace")[-500:] if log.exists() else "no log"
+        raise EmbeddedStoreFailed(f"the embedded store did not start: {tail}")
 
     def stop(self) -> None:
         """Stop the server, letting it write its append-only file; killed if it does not end in time."""
@@ -184,6 +230,9 @@ class EmbeddedStore:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        for path in (self._socket, self._unready):
+            if path is not None:
+                path.unlink(missing_ok=True)
 
     def __enter__(self) -> EmbeddedStore:
         self.start()

