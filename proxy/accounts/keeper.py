@@ -9,7 +9,6 @@ doubt and on an open stream, has been published. Without a stream, surveys are a
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import math
 import time
@@ -19,9 +18,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from proxy.accounts.bookkeeper import Bookkeeper
-from proxy.accounts.budget import Budget
 from proxy.accounts.events import Event, StreamKeyExpired, UnreadableEvent, read_event
 from proxy.accounts.feed import Feed
+from proxy.accounts.survey_plan import SETTLE_LAG_S, SurveyPlan
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
 from proxy.accounts.unresolved import Unresolved
 from proxy.accounts.venue_account import VenueAccount
@@ -30,16 +29,6 @@ from proxy.store.warden_store import EpochLost, WardenStore
 from rules.snapshot import Account, HoldStatus
 
 log = logging.getLogger("perpguard.accounts")
-
-QUICK_SURVEYS_PER_MINUTE: Final = 40
-"""Each costs about 12 weight a symbol (orders 1, conditional 1, positions 5, balance 5) of 2,400 a minute."""
-
-DOUBT_SURVEYS_PER_MINUTE: Final = 8
-DOUBT_PAUSE_S: Final = 10.0
-"""Surveys of the whole account because the stream is in doubt; each costs about 120 weight."""
-
-SETTLE_LAG_S: Final = 0.25
-"""How far a venue's reads may trail its own acknowledgements. A hold goes only with a survey begun this much later."""
 
 EXPECTED_MAX: Final = 10_000
 """Requests whose outcome may still come; the full survey covers whatever is forgotten."""
@@ -99,10 +88,10 @@ class AccountKeeper:
         self._hands = hands
         self._store = store
         self._now = now
-        self._survey_every_s = survey_every_s
         self._books = books
         self._record = record
         self._turned = turned
+        self._plan = SurveyPlan(survey_every_s, turned)
         self._news = asyncio.Event()
         self.feed = Feed(hands.name, opened=self._opened, broke=self._doubt, woke=self._news.set) if streams else None
         self._doubts = 0
@@ -111,15 +100,10 @@ class AccountKeeper:
         self._unbroken_us: int | None = None
         self._adopted: dict[str, Any] | None = None
         self._healed = 0
-        self._changed: dict[str, float] = {}
         self._expected: dict[str, set[str]] = {}
-        self._due = 0.0
         self._lost = False
         self._said_at = float("-inf")
         self._forgotten = 0
-        self._wake = asyncio.Event()
-        self._quick = Budget(QUICK_SURVEYS_PER_MINUTE)
-        self._full = Budget(DOUBT_SURVEYS_PER_MINUTE)
         self._unresolved = Unresolved(hands, store)
 
     @property
@@ -159,12 +143,11 @@ class AccountKeeper:
         """The outcome of a request. If it may have ``changed`` the venue, the stream tells; without one, a survey."""
         symbols = self._expected.pop(request_id, set())
         if changed and symbols and not self._live:
-            self._read_soon(symbols)
+            self._plan.moved(symbols)
 
     def survey_soon(self) -> None:
         """Survey the whole account without waiting for its time."""
-        self._due = 0.0
-        self._wake.set()
+        self._plan.soon()
 
     def publish_soon(self) -> None:
         """Something that is not of the book is to be published with it. Without a stream, the next survey does."""
@@ -184,8 +167,7 @@ class AccountKeeper:
 
         Raises ``VenueTrouble``, ``EpochLost`` or what the store client raises.
         """
-        for symbol in self._settled_symbols():
-            del self._changed[symbol]
+        self._plan.begin_whole()
         doubts, live = self._doubts, self.feed is None or self.feed.connected
         began_us, since = await self._store.now_us(), time.monotonic() - SETTLE_LAG_S
         answer = await self._unresolved.ask(self.name, began_us)
@@ -203,8 +185,6 @@ class AccountKeeper:
             await self._adopt(survey.account)
 
     async def _survey_symbols(self, symbols: frozenset[str]) -> None:
-        for symbol in symbols:
-            del self._changed[symbol]
         base = self._books.account
         if base is None:
             return
@@ -257,12 +237,10 @@ class AccountKeeper:
             try:
                 if self._lost:
                     await self._refill()
-                if time.monotonic() >= self._due:
+                if self._plan.whole_is_due:
                     await self.survey()
-                    self._due = time.monotonic() + self._survey_every_s
-                    if self._books.stale and self.feed is not None and self.feed.connected:
-                        self._survey_in_doubt()
-                elif (symbols := self._settled_symbols()) and self._quick.take():
+                    self._plan.whole_done()
+                elif symbols := self._plan.begin_symbols():
                     await self._survey_symbols(symbols)
             except EpochLost:
                 self._lost = True
@@ -274,7 +252,7 @@ class AccountKeeper:
                 pause = 1.0
             self._turned(pause)
             await asyncio.sleep(pause)
-            await self._wait()
+            await self._plan.wait()
 
     async def _listen(self) -> None:
         """Publish what the stream tells, as soon as it is heard; what has piled up, together."""
@@ -347,7 +325,7 @@ class AccountKeeper:
         holds = await self._store.holds(self.name)
         for aged in holds:
             if aged.hold.status is HoldStatus.ACCEPTED and aged.at_us < before_us:
-                self._read_soon({order.symbol for order in aged.hold.orders})
+                self._plan.moved({order.symbol for order in aged.hold.orders})
         answer = await self._unresolved.ask(self.name, now_us)
         proven = [
             hold_id
@@ -359,7 +337,7 @@ class AccountKeeper:
             self._unresolved.forget(proven)
         for aged in holds:
             if aged.hold.hold_id in answer.resolved and aged.hold.hold_id not in proven and aged.at_us < before_us:
-                self._read_soon({order.symbol for order in aged.hold.orders})
+                self._plan.moved({order.symbol for order in aged.hold.orders})
 
     async def _forget_spent(self) -> None:
         """Forget the unreported orders of which the last document leaves nothing.
@@ -392,15 +370,11 @@ class AccountKeeper:
         self._books.stale, self._why = True, why
         self._unbroken_us = None
         self._news.set()
-        self._survey_in_doubt()
+        self._plan.in_doubt()
 
     def _opened(self) -> None:
         """What happens from now on is heard; what happened before, a survey tells."""
-        self._survey_in_doubt()
-
-    def _survey_in_doubt(self) -> None:
-        self._due = 0.0 if self._full.take() else min(self._due, time.monotonic() + DOUBT_PAUSE_S)
-        self._wake.set()
+        self._plan.in_doubt()
 
     @property
     def _live(self) -> bool:
@@ -419,32 +393,11 @@ class AccountKeeper:
             return None
         return self._now() - timedelta(seconds=silent_s)
 
-    def _read_soon(self, symbols: set[str]) -> None:
-        self._changed |= dict.fromkeys(symbols, time.monotonic())
-        self._wake.set()
-
-    def _settled_symbols(self) -> frozenset[str]:
-        """Changed symbols whose last change is old enough to be read back."""
-        before = time.monotonic() - SETTLE_LAG_S
-        return frozenset(symbol for symbol, at in self._changed.items() if at <= before)
-
     async def _refill(self) -> None:
         """The store lost what it knew, holds included. Nothing is published before every old request is over."""
         log.warning("the store lost its epoch; surveying %s anew after %s s", self.name, REPLY_TIMEOUT_S)
         self._books.forget()
         await asyncio.sleep(REPLY_TIMEOUT_S)
         await self._store.begin_epoch()
-        self._lost, self._due = False, 0.0
-
-    async def _wait(self) -> None:
-        """Until a full survey is due, or a changed symbol may be read and the budget allows it."""
-        self._wake.clear()
-        now = time.monotonic()
-        until = self._due
-        if self._changed:
-            ready = min(self._changed.values()) + SETTLE_LAG_S if self._quick.available() else now + 1.0
-            until = min(until, ready)
-        self._turned(max(0.0, until - now))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, until - now)):
-                await self._wake.wait()
+        self._lost = False
+        self._plan.soon()
