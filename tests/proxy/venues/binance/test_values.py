@@ -104,10 +104,10 @@ def test_numbers_of_the_grammar_become_their_plain_form(text: str, canonical: st
 
 @pytest.mark.parametrize("text", REFUSED)
 def test_other_numbers_are_refused_in_no_time(text: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     with pytest.raises(MalformedRequest) as refused:
         read_decimal(text, "quantity")
-    assert time.perf_counter() - started < 0.01
+    assert time.thread_time() - started < 0.01
     assert len(refused.value.msg) < 200
     assert refused.value.code == -1130
 
