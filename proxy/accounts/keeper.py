@@ -1,9 +1,9 @@
 """Keeps the store's picture of one account equal to the venue's: the stream tells, surveys judge.
 
-While the private stream is unbroken every event is in the store as soon as it is heard, and a full survey every
-``survey_every_s`` only checks it. Whatever casts doubt on the stream (its end, a frame nobody can read, fills and
-quantities that disagree) makes the account stale at once: gates refuse what adds risk until a survey, begun after the
-doubt and on an open stream, has been published. Without a stream, surveys are all there is.
+While the private stream is unbroken every event is in the store some milliseconds after it is heard (``news``), and a
+full survey every ``survey_every_s`` only checks it. Whatever casts doubt on the stream (its end, a frame nobody can
+read, fills and quantities that disagree) makes the account stale at once: gates refuse what adds risk until a survey,
+begun after the doubt and on an open stream, has been published. Without a stream, surveys are all there is.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any, Final
 from proxy.accounts.bookkeeper import Bookkeeper
 from proxy.accounts.events import Event, StreamKeyExpired, UnreadableEvent, read_event
 from proxy.accounts.feed import Feed
+from proxy.accounts.news import News
 from proxy.accounts.survey_plan import SETTLE_LAG_S, SurveyPlan
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
 from proxy.accounts.unresolved import Unresolved
@@ -92,8 +93,8 @@ class AccountKeeper:
         self._record = record
         self._turned = turned
         self._plan = SurveyPlan(survey_every_s, turned)
-        self._news = asyncio.Event()
-        self.feed = Feed(hands.name, opened=self._opened, broke=self._doubt, woke=self._news.set) if streams else None
+        self._news = News()
+        self.feed = Feed(hands.name, opened=self._opened, broke=self._doubt, woke=self._news.told) if streams else None
         self._doubts = 0
         self._why = "the stream is not open yet" if streams else ""
         books.stale = streams
@@ -151,7 +152,7 @@ class AccountKeeper:
 
     def publish_soon(self) -> None:
         """Something that is not of the book is to be published with it. Without a stream, the next survey does."""
-        self._news.set()
+        self._news.at_once()
 
     async def run(self) -> None:
         """Keep the account for ever. Trouble with the venue or the store is waited out; gates refuse meanwhile."""
@@ -255,12 +256,11 @@ class AccountKeeper:
             await self._plan.wait()
 
     async def _listen(self) -> None:
-        """Publish what the stream tells, as soon as it is heard; what has piled up, together."""
+        """Publish what the stream tells, as soon as it is gathered; what has piled up, together."""
         assert self.feed is not None  # noqa: S101 - run() starts this loop only with a feed
         await self._take_up()
         while True:
             await self._news.wait()
-            self._news.clear()
             frames = self.feed.take()
             events = [event for frame in frames if (event := self._read(frame)) is not None]
             for doubt in self._books.hear(events, time.monotonic()):
@@ -369,7 +369,7 @@ class AccountKeeper:
             log.warning("the feed of %s is stale: %s", self.name, why)
         self._books.stale, self._why = True, why
         self._unbroken_us = None
-        self._news.set()
+        self._news.at_once()
         self._plan.in_doubt()
 
     def _opened(self) -> None:
