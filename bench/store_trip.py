@@ -120,7 +120,7 @@ def _request(hold_id: str) -> HoldRequest:
 async def measure(url: str) -> None:
     """All rounds, printed as a table."""
     client = connect(url, timeout_s=HOT_TIMEOUT_S * HOT_PATIENCE)
-    lean = LeanClient(url, silence_s=_PATIENCE_S)
+    lean = LeanClient(url, filled=Keys("bench").filled, silence_s=_PATIENCE_S)
 
     async def by_redis_py(script: Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
         return await within(_PATIENCE_S, run_script(client, script, keys, arguments))

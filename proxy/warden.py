@@ -57,6 +57,7 @@ class Warden:
         self._desk: DeskPieces
         self._history: History
         self._alerts: AlertPieces
+        self._filled = ""
         self.console: FastAPI
 
     async def __aenter__(self) -> Warden:
@@ -119,11 +120,15 @@ class Warden:
     async def _until_store_answers(self) -> None:
         """The first state: an epoch of ours, and the policy. The console and the kill are up before this.
 
-        A store without an epoch beside an archive with records has lost something: requests of before may still be
-        under way, and nothing is published until they must be over.
+        A store without an epoch beside an archive with records has lost something, and so may have one that is another
+        server than the one that was filled: requests of before may still be under way, and nothing is published until
+        they must be over.
         """
         while True:
             try:
+                run_id, filled = await self._store.server()
+                if filled not in ("", run_id):
+                    await self._store.distrust(list(self._desk.accounts))
                 if not await self._store.has_epoch() and not self._scribe.is_empty:
                     log.warning("the store was restarted; entries are refused for another %s s", REPLY_TIMEOUT_S)
                     await asyncio.sleep(REPLY_TIMEOUT_S)
@@ -135,6 +140,8 @@ class Warden:
                 await self._take_up()
                 await self._policies.begin()
                 await self._scribe.event("start", "warden", {"policy": self._policies.policy.version})
+                await self._store.fill(run_id)
+                self._filled = run_id
                 return
             except STORE_TROUBLE as trouble:
                 log.warning("waiting for the store: %s", type(trouble).__name__)
@@ -173,12 +180,12 @@ class Warden:
             await asyncio.sleep(KEYS_EVERY_S)
 
     async def _watch_store(self) -> None:
-        """A store that was restarted, or replaced by a failover, may have lost its last second, holds included."""
-        known = ""
+        """A store that was restarted, or replaced by a failover, may have lost its last second, holds included. Gates
+        do not ask it before it is said here that it is filled."""
         while True:
             try:
-                run_id = await self._store.run_id()
-                if known and run_id != known:
+                run_id, filled = await self._store.server()
+                if run_id != self._filled:
                     log.warning("the store is another process than before; accounts are surveyed anew")
                     await self._desk.rearming.publish()
                     await self._store.distrust(list(self._desk.accounts))
@@ -186,7 +193,9 @@ class Warden:
                     await self._policies.publish()
                     for pieces in self._desk.accounts.values():
                         pieces.keeper.survey_soon()
-                known = run_id
+                if filled != run_id:
+                    await self._store.fill(run_id)
+                self._filled = run_id
             except STORE_TROUBLE as trouble:
                 log.warning("the store does not answer: %s", type(trouble).__name__)
             await asyncio.sleep(STORE_EVERY_S)

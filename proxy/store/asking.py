@@ -18,6 +18,7 @@ from proxy.store.client import (
     connect,
     within,
 )
+from proxy.store.keys import Keys
 from proxy.store.lean.client import LeanClient
 from proxy.store.lean.commands import Part
 from proxy.store.lean.trouble import CallFailed
@@ -27,7 +28,7 @@ T = TypeVar("T")
 
 _BREAKER_S: Final = 1.0
 """How long a store that failed is not asked again, unless it answers: lost connections are opened anew at once, and are
-open when it has answered a ping."""
+open when it has answered a greeting."""
 
 _WARMING_S: Final = 1.0
 _FAILED_LATELY: Final = "the store failed less than a second ago"
@@ -36,13 +37,13 @@ _FAILED_LATELY: Final = "the store failed less than a second ago"
 class Asking:
     """One process's connections to the store, and how the last call fared."""
 
-    def __init__(self, url: str, *, timeout_s: float) -> None:
+    def __init__(self, url: str, keys: Keys, *, timeout_s: float) -> None:
         self._timeout_s = timeout_s
         # The socket's own time-out is only the last resort: it cannot tell a silent store from a busy process.
         self._redis: redis.asyncio.Redis = connect(
             url, timeout_s=timeout_s * HOT_PATIENCE, connections_max=HOT_CONNECTIONS_MAX
         )
-        self._lean = LeanClient(url, silence_s=timeout_s)
+        self._lean = LeanClient(url, filled=keys.filled, silence_s=timeout_s)
         self._failed_at = float("-inf")
 
     @property

@@ -71,8 +71,9 @@ def _listens(client: redis.Redis) -> bool:
 def _distrust(client: redis.Redis) -> None:
     """Forget what only a fresh survey may say. The append-only file is synced once a second: its last second, with
     the holds of that second, may be gone, so no account is believed before the warden has surveyed it again. An
-    override that was used up in that second would be there once more, so none is in force any longer."""
-    for pattern in ("perpguard:*:epoch", "perpguard:*:account:*", "perpguard:*:overrides"):
+    override that was used up in that second would be there once more, so none is in force any longer. Then it may be
+    asked: no need to wait until the warden has filled it."""
+    for pattern in ("perpguard:*:epoch", "perpguard:*:filled", "perpguard:*:account:*", "perpguard:*:overrides"):
         for key in client.scan_iter(match=pattern, count=1000):
             client.delete(key)
 

@@ -71,6 +71,11 @@ class Keys:
         return self._key("epoch")
 
     @property
+    def filled(self) -> str:
+        """String: the run id of the server that the warden has filled; gates ask no other (``proxy.store.lean``)."""
+        return self._key("filled")
+
+    @property
     def beat(self) -> str:
         """String: the guard's last sign of life, sealed (``proxy.watchdog.beat``)."""
         return self._key("beat")

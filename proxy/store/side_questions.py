@@ -23,8 +23,9 @@ class SideQuestions(Asking):
     """The questions of one gate process that are no step of an order."""
 
     def __init__(self, url: str, desk: str, *, policy_of: Callable[[str], Policy | None], timeout_s: float) -> None:
-        super().__init__(url, timeout_s=timeout_s)
-        self._keys = Keys(desk)
+        keys = Keys(desk)
+        super().__init__(url, keys, timeout_s=timeout_s)
+        self._keys = keys
         self._documents = Documents(self._keys, policy_of)
         self._share_budget = Script.named("share_budget")
         self._budgets: dict[str, str] = {}

@@ -92,6 +92,18 @@ class WardenStore(Publications):
         info: Any = await self._redis.info("server")
         return str(info["run_id"])
 
+    async def server(self) -> tuple[str, str]:
+        """The run id of the server that answers, and of the one that a warden has filled as it says; "" for none."""
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.info("server")
+        pipeline.get(self._keys.filled)
+        info, filled = await pipeline.execute()
+        return str(info["run_id"]), str(filled or "")
+
+    async def fill(self, run_id: str) -> None:
+        """Say that the server of this run id knows what it must, so that gates ask it."""
+        await self._redis.set(self._keys.filled, run_id)
+
     async def distrust(self, accounts: Sequence[str]) -> None:
         """Forget the epoch and the accounts: gates refuse entries until the next survey has been published."""
         await self._redis.delete(self._keys.epoch, *(self._keys.account(account) for account in accounts))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection
 
 from proxy.store.client import connect
 from proxy.store.lean.commands import encode
+from proxy.store.lean.trouble import CallFailed, Refusal
+
+_RUN_ID: Final = re.compile(r"^run_id:(\w+)", re.MULTILINE)
 
 P = TypeVar("P", bound=asyncio.Protocol)
 
@@ -25,11 +29,15 @@ class Address:
     port: int
     tls: ssl.SSLContext | None
     greeting: tuple[bytes, ...] = field(repr=False)
-    """Commands: who we are, the database, and a ping, so that a connection is open when the store really answers."""
+    """Commands: who we are, the database, which server it is and which one was filled. A connection is open when all
+    are answered: when the store really answers."""
 
     @classmethod
-    def of(cls, url: str) -> Address:
-        """That of a ``redis://``, ``rediss://`` or ``unix://`` URL. Raises ``ValueError`` for others."""
+    def of(cls, url: str, filled: str) -> Address:
+        """That of a ``redis://``, ``rediss://`` or ``unix://`` URL. Raises ``ValueError`` for others.
+
+        ``filled`` is the key of the run id of the one server to ask (``Keys.filled``).
+        """
         made: Any = connect(url, timeout_s=1.0).connection_pool.make_connection()  # type: ignore[no-untyped-call]
         greeting = []
         if made.username or made.password:
@@ -44,8 +52,24 @@ class Address:
             host=getattr(made, "host", ""),
             port=int(getattr(made, "port", 0)),
             tls=made.ssl_context.get() if isinstance(made, SSLConnection) else None,
-            greeting=(*greeting, encode(b"PING")),
+            greeting=(*greeting, encode(b"INFO", b"server"), encode(b"GET", filled)),
         )
+
+    @staticmethod
+    def check(replies: Sequence[Any]) -> None:
+        """Whether what the store answered to the greeting makes it fit to be asked. Raises ``CallFailed``.
+
+        A server that was restarted, or took another's place, may have lost its last second, holds included, and says
+        that it is another. What it knows is not acted on before the warden has seen to that. A store that no warden
+        has filled knows no account.
+        """
+        for reply in replies:
+            if isinstance(reply, Refusal | CallFailed):
+                raise CallFailed(reply.reason, asked=False)
+        server, filled = replies[-2:]
+        known = _RUN_ID.search(server) if isinstance(server, str) else None
+        if filled is not None and (known is None or known[1] != filled):
+            raise CallFailed("NotFilled", asked=False)
 
     async def connect(self, protocol: Callable[[], P]) -> P:
         """A connection, not greeted yet. Raises ``OSError``."""

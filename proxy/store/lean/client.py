@@ -17,10 +17,11 @@ from proxy.store.lean.trouble import CallFailed, Refusal
 class LeanClient:
     """One process's way to run scripts. Connects on first use or when it is warmed, never when it is made."""
 
-    def __init__(self, url: str, *, silence_s: float) -> None:
-        """A call fails after ``silence_s`` in which the store answered nobody."""
+    def __init__(self, url: str, *, filled: str, silence_s: float) -> None:
+        """A call fails after ``silence_s`` in which the store answered nobody. ``filled`` is ``Keys.filled``: a server
+        that this key says is not the one is asked nothing."""
         self._attention = Attention(silence_s, self._look)
-        self._pool = Pool(Address.of(url), self._attention.heard)
+        self._pool = Pool(Address.of(url, filled), self._attention.heard)
 
     @property
     def heard_at(self) -> float:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from proxy.store.lean.address import Address
 from proxy.store.lean.attention import Since
 from proxy.store.lean.connection import CALLS_MAX, Connection
-from proxy.store.lean.trouble import CallFailed, Refusal
+from proxy.store.lean.trouble import CallFailed
 
 CONNECTIONS: Final = 2
 """One would carry everything; the second stands by when it is lost."""
@@ -112,9 +112,7 @@ class Pool:
                 answers = [loop.create_future() for _ in self._address.greeting]
                 for command, answer in zip(self._address.greeting, answers, strict=True):
                     connection.send(command, answer, (0.0, 0.0))
-                for reply in await asyncio.gather(*answers):
-                    if isinstance(reply, Refusal | CallFailed):
-                        raise CallFailed(reply.reason, asked=False)
+                self._address.check(await asyncio.gather(*answers))
                 if connection.dropped:  # After its last answer, before our turn.
                     raise CallFailed("ConnectionError", asked=False)
             except BaseException:

@@ -291,6 +291,21 @@ async def test_an_account_that_was_forgotten_is_known_no_more(gate, warden):
     assert not await warden.has_epoch()
 
 
+async def test_a_server_that_was_not_filled_is_asked_for_nothing(gate, warden, raw, keys):
+    await publish(warden, 1)
+    run_id, filled = await warden.server()
+    assert filled == ""
+    await warden.fill("another")
+    with pytest.raises(StoreUnavailable) as trouble:
+        await gate.hold(a_request("h1"))
+    assert not trouble.value.asked
+    assert await raw.hlen(keys.holds("demo")) == 0
+    await warden.fill(run_id)
+    assert await warden.server() == (run_id, run_id)
+    await gate.warm()
+    assert (await gate.hold(a_request("h2"))).account.version == 1
+
+
 async def test_a_script_the_store_forgot_is_sent_again_and_runs_once(gate, raw):
     await gate.hold(a_request("h1"))
     await raw.script_flush()

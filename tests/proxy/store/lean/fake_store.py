@@ -17,6 +17,14 @@ Answers = Callable[[list[bytes], asyncio.StreamWriter], Awaitable[None]]
 SCRIPT = Script("return ARGV[1]", "d9a9d4f5e1a5c6a3c0a0a6f1c7f0e4b4b7f0a1c2")
 
 
+FILLED = "filled"
+"""The key of the run id that is the right one."""
+
+
+def bulk(text: str) -> bytes:
+    return b"$%d\r\n%b\r\n" % (len(text.encode()), text.encode())
+
+
 class FakeStore:
     """Greets as told, leaves the rest to ``answers``, and counts."""
 
@@ -26,6 +34,9 @@ class FakeStore:
         self.connections = 0
         self.calls: list[list[bytes]] = []
         self.url = ""
+        self.run_id = "a" * 40
+        self.filled: str | None = None
+        """The run id that its warden has written down."""
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -36,8 +47,12 @@ class FakeStore:
             while data := await reader.read(65536):
                 commands.feed(data)
                 while command := commands.gets():
-                    if command[0] in (b"PING", b"AUTH", b"SELECT", b"CLIENT"):
+                    if command[0] in (b"AUTH", b"SELECT", b"CLIENT") or self.greeting != b"+OK\r\n":
                         writer.write(self.greeting)
+                    elif command[0] == b"INFO":
+                        writer.write(bulk(f"# Server\r\nredis_version:8.1.0\r\nrun_id:{self.run_id}\r\n"))
+                    elif command[0] == b"GET":
+                        writer.write(b"$-1\r\n" if self.filled is None else bulk(self.filled))
                     else:
                         self.calls.append(command)
                         await self.answers(command, writer)

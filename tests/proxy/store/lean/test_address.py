@@ -17,33 +17,34 @@ from proxy.store.lean.commands import encode
 from proxy.store.lean.trouble import CallFailed
 from proxy.tls.authority import new_authority, new_certificate
 from proxy.tls.names import names_of
-from tests.proxy.store.lean.fake_store import SCRIPT, a_store, echo
+from tests.proxy.store.lean.fake_store import FILLED, SCRIPT, a_store, echo
 
-PING = encode("PING")
+WHO = (encode("INFO", "server"), encode("GET", FILLED))
 
 
 @pytest.mark.parametrize(
     ("url", "path", "host", "port", "greeting"),
     [
-        ("redis://", None, "localhost", 6379, (PING,)),
-        ("redis://store:7000/3", None, "store", 7000, (encode("SELECT", 3), PING)),
-        ("redis://:p%40ss@store", None, "store", 6379, (encode("AUTH", "p@ss"), PING)),
-        ("redis://desk:p@[::1]:1/0", None, "::1", 1, (encode("AUTH", "desk", "p"), PING)),
-        ("unix:///run/store.sock?db=2", "/run/store.sock", "", 0, (encode("SELECT", 2), PING)),
+        ("redis://", None, "localhost", 6379, WHO),
+        ("redis://store:7000/3", None, "store", 7000, (encode("SELECT", 3), *WHO)),
+        ("redis://:p%40ss@store", None, "store", 6379, (encode("AUTH", "p@ss"), *WHO)),
+        ("redis://desk:p@[::1]:1/0", None, "::1", 1, (encode("AUTH", "desk", "p"), *WHO)),
+        ("unix:///run/store.sock?db=2", "/run/store.sock", "", 0, (encode("SELECT", 2), *WHO)),
         ("unix://desk:p@/s.sock?client_name=gate", "/s.sock", "", 0,
-         (encode("AUTH", "desk", "p"), encode("CLIENT", "SETNAME", "gate"), PING)),
+         (encode("AUTH", "desk", "p"), encode("CLIENT", "SETNAME", "gate"), *WHO)),
     ],
     ids=["bare", "database", "password", "name and password", "socket", "socket with all"],
 )  # fmt: skip
 def test_where_and_how(url, path, host, port, greeting):
-    address = Address.of(url)
+    address = Address.of(url, FILLED)
     assert (address.path, address.host, address.port, address.tls, address.greeting) == (
         path, host, port, None, greeting,
     )  # fmt: skip
 
 
 def test_tls_is_checked_unless_the_url_says_otherwise():
-    checked, unchecked = Address.of("rediss://store").tls, Address.of("rediss://store?ssl_cert_reqs=none").tls
+    checked = Address.of("rediss://store", FILLED).tls
+    unchecked = Address.of("rediss://store?ssl_cert_reqs=none", FILLED).tls
     assert checked is not None and checked.check_hostname and checked.verify_mode is ssl.CERT_REQUIRED
     assert unchecked is not None and unchecked.verify_mode is ssl.CERT_NONE
 
@@ -62,8 +63,8 @@ async def test_over_tls_only_a_store_that_proves_its_name_is_asked(tmp_path: Pat
     tls.load_cert_chain(tmp_path / "store.pem", tmp_path / "store.key")
     async with a_store(echo, tls=tls) as store:
         url = store.url.replace("redis://", "rediss://")
-        trusting = LeanClient(f"{url}?ssl_ca_certs={tmp_path}/authority.pem", silence_s=5)
-        strict = LeanClient(url, silence_s=5)
+        trusting = LeanClient(f"{url}?ssl_ca_certs={tmp_path}/authority.pem", filled=FILLED, silence_s=5)
+        strict = LeanClient(url, filled=FILLED, silence_s=5)
         assert await trusting.run(SCRIPT, [], ["a"]) == "a"
         with pytest.raises(CallFailed, match="SSLCertVerificationError") as failed:
             await strict.run(SCRIPT, [], ["b"])
@@ -74,15 +75,15 @@ async def test_over_tls_only_a_store_that_proves_its_name_is_asked(tmp_path: Pat
 
 def test_other_urls_are_refused():
     with pytest.raises(ValueError, match="must specify"):
-        Address.of("http://store")
+        Address.of("http://store", FILLED)
 
 
 async def test_credentials_are_in_no_repr_and_no_error():
     async def refuses(greeting: bytes) -> str:
         async with a_store(echo, greeting) as store:
             url = store.url.replace("127", "desk:hunter2@127")
-            client = LeanClient(url, silence_s=2)
-            assert "hunter2" not in repr(Address.of(url)) + repr(vars(client))
+            client = LeanClient(url, filled=FILLED, silence_s=2)
+            assert "hunter2" not in repr(Address.of(url, FILLED)) + repr(vars(client))
             with pytest.raises(CallFailed) as failed:
                 await client.run(SCRIPT, [], ["a"])
             await client.aclose()
@@ -97,12 +98,12 @@ async def test_a_password_and_a_database_are_given_to_the_real_store(own_server:
     await raw.acl_setuser("desk", enabled=True, passwords=["+p@ss"], categories=["+@all"], keys=["*"])
     await raw.config_set("requirepass", "other")
     script = await raw.script_load("return redis.call('SET', KEYS[1], ARGV[1])")
-    client = LeanClient(f"{own_server.url}?db=4".replace("unix://", "unix://desk:p%40ss@"), silence_s=2)
+    client = LeanClient(f"{own_server.url}?db=4".replace("unix://", "unix://desk:p%40ss@"), filled=FILLED, silence_s=2)
     await client.run(type(SCRIPT)("", script), ["key"], ["in database 4"])
     await raw.select(4)
     assert await raw.get("key") == "in database 4"
     await client.aclose()
-    wrong = LeanClient(own_server.url.replace("unix://", "unix://desk:wrong@"), silence_s=2)
+    wrong = LeanClient(own_server.url.replace("unix://", "unix://desk:wrong@"), filled=FILLED, silence_s=2)
     with pytest.raises(CallFailed, match="WRONGPASS") as failed:
         await wrong.run(SCRIPT, [], [])
     assert not failed.value.asked

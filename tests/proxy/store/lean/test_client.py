@@ -16,10 +16,11 @@ from proxy.store.embedded import EmbeddedStore
 from proxy.store.lean import connection, pool
 from proxy.store.lean.client import LeanClient
 from proxy.store.lean.trouble import CallFailed
-from tests.proxy.store.lean.fake_store import SCRIPT, FakeStore, a_store, always, echo, silence
+from tests.proxy.store.lean.fake_store import FILLED, SCRIPT, FakeStore, a_store, always, echo, silence
 from tests.support.worlds import until
 
 REAL = Script("redis.call('INCR', KEYS[1]) return ARGV[1]", "46a8d5ae8d6f6a16cb9d33b7d9a2a4ea0d1e4b4f")
+REAL_BY_TEXT = Script(REAL.text, "0" * 40)
 PATIENT_S = 5.0
 
 Client = Callable[..., LeanClient]
@@ -30,7 +31,7 @@ async def client() -> AsyncIterator[Client]:
     made: list[LeanClient] = []
 
     def make(url: str, silence_s: float = PATIENT_S) -> LeanClient:
-        made.append(LeanClient(url, silence_s=silence_s))
+        made.append(LeanClient(url, filled=FILLED, silence_s=silence_s))
         return made[-1]
 
     yield make
@@ -86,6 +87,54 @@ async def test_a_store_that_will_not_have_us_was_asked_nothing(client: Client, g
         assert store.calls == []
         store.greeting = b"+OK\r\n"
         assert await lean.run(SCRIPT, [], ["b"]) == "b"
+
+
+async def test_a_server_that_is_not_the_one_that_was_filled_is_asked_nothing_until_it_is(client: Client):
+    async with a_store(echo) as store:
+        store.filled = "b" * 40
+        lean = client(store.url)
+        for _ in range(3):
+            assert await failure(lean.run(SCRIPT, [], ["a"])) == ("NotFilled", False)
+        assert store.calls == []
+        store.filled = store.run_id
+        await lean.warm(5)
+        assert await lean.run(SCRIPT, [], ["b"]) == "b"
+
+
+async def test_a_server_that_does_not_say_which_it_is_is_not_the_one_that_was_filled(client: Client):
+    async with a_store(echo) as store:
+        store.filled, store.run_id = store.run_id, ""
+        assert await failure(client(store.url).run(SCRIPT, [], ["a"])) == ("NotFilled", False)
+    assert store.calls == []
+
+
+async def test_the_real_store_is_not_asked_after_a_restart_before_it_is_said_to_be_filled(
+    own_server: EmbeddedStore, client: Client
+):
+    async def run_id() -> str:
+        raw = connect(own_server.url, timeout_s=2)
+        found = str((await raw.info("server"))["run_id"])
+        await raw.aclose()
+        return found
+
+    async def say(filled: str) -> None:
+        raw = connect(own_server.url, timeout_s=2)
+        await raw.set(FILLED, filled)
+        await raw.config_set("appendfsync", "always")
+        await raw.aclose()
+
+    lean = client(own_server.url)
+    await say(await run_id())
+    assert await lean.run(REAL_BY_TEXT, ["runs"], ["a"]) == "a"
+    os.kill(own_server.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, own_server.pid, os.WEXITED | os.WNOWAIT)
+    await failure(lean.run(REAL_BY_TEXT, ["runs"], ["lost"]))
+    assert own_server.tend()
+    until(lambda: own_server.tend() or own_server.ready, "it is back")
+    assert await failure(lean.run(REAL_BY_TEXT, ["runs"], ["b"])) == ("NotFilled", False)
+    await say(await run_id())
+    await lean.warm(5)
+    assert await lean.run(REAL_BY_TEXT, ["runs"], ["c"]) == "c"
 
 
 async def test_a_script_the_store_does_not_know_is_sent_once_and_only_then(client: Client):
