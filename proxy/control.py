@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -87,15 +87,18 @@ class Control:
         return await self._glance.desk()
 
     async def blocked(
-        self, *, bot: str | None, rule: str | None, account: str | None, limit: int
-    ) -> Sequence[Mapping[str, Any]]:
-        """The newest refusals from the archive."""
+        self, *, bot: str | None, rule: str | None, account: str | None, limit: int, before: str | None = None
+    ) -> Mapping[str, Any]:
+        """The newest refusals from the archive, one page of them."""
 
-        def ask(archive: ArchiveReader) -> list[Mapping[str, Any]]:
-            rows = query.blocked(archive, bot=bot, rule=rule, account=account, limit=limit).rows
-            return [{**asdict(row), "at": plain(row.at)} for row in rows]
+        def ask(archive: ArchiveReader) -> Mapping[str, Any]:
+            page = query.blocked(archive, bot=bot, rule=rule, account=account, before=before, limit=limit)
+            return {"blocked": [{**asdict(row), "at": plain(row.at)} for row in page.rows], "next": page.next}
 
-        return await self._ask(ask, [])
+        try:
+            return await self._ask(ask, {"blocked": [], "next": None})
+        except query.BadCursor as trouble:
+            raise ControlRefused("there is no such page; begin with the first") from trouble
 
     async def decision(self, decision_id: str) -> Mapping[str, Any] | None:
         """Everything the archive holds of one request, and what its refused orders would have come to."""

@@ -5,12 +5,14 @@ Beside it lies the token that opens ``/metrics`` and nothing else.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 from pathlib import Path
 
 from pydantic import SecretStr
 
+from proxy.disk import replace_file
 from proxy.settings import Settings
 
 
@@ -35,18 +37,32 @@ def known_token(settings: Settings) -> SecretStr | None:
     """The token given, or the one that a guard has made here; ``None`` where none ever ran. Raises ``OSError``."""
     if settings.control_token is not None:
         return settings.control_token
-    try:
-        return SecretStr(token_path(settings).read_text(encoding="ascii").strip())
-    except FileNotFoundError:
-        return None
+    return _read(token_path(settings))
 
 
 def _kept(path: Path) -> SecretStr:
+    return _read(path) or _made(path)
+
+
+def _read(path: Path) -> SecretStr | None:
+    """The token in a file. An empty file has none: it is the lock of ``_made``, and stays where the disk was full."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        return SecretStr(path.read_text(encoding="ascii").strip())
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        token = secrets.token_urlsafe(32)
-        file.write(token + "\n")
-    return SecretStr(token)
+        token = path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return None
+    return SecretStr(token) if token else None
+
+
+def _made(path: Path) -> SecretStr:
+    """A new token, on disk before anybody has it; or that of another process which made one meanwhile."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # Held for two fsyncs by whoever has it.
+        # Whoever waited finds the token by its name: the file that it has locked is no longer there.
+        token = _read(path)
+        if token is None:
+            token = SecretStr(secrets.token_urlsafe(32))
+            replace_file(path, f"{token.get_secret_value()}\n".encode("ascii"))
+        return token
+    finally:
+        os.close(descriptor)

@@ -52,6 +52,8 @@ def _tell(record: Mapping[str, Any], account: AccountPieces, venue: VenuePieces)
         for symbol in _symbols_of(record):
             account.keeper.expect(request, symbol)
             venue.conditions.attention.saw(symbol, moment)
+        if _sets_the_mode(record):
+            account.keeper.expect(request, None)
         for symbol in _placed_in(record):
             account.venue_timers.intended(symbol)
     elif record.get("kind") == "outcome":
@@ -68,6 +70,14 @@ def _symbols_of(record: Mapping[str, Any]) -> list[str]:
         return []
     named = [command.get("symbol") for command in commands if isinstance(command, dict)]
     return [symbol for symbol in named if isinstance(symbol, str)]
+
+
+def _sets_the_mode(record: Mapping[str, Any]) -> bool:
+    """Whether a decision record is of a request that sets the position mode."""
+    commands = record.get("commands")
+    if not isinstance(commands, list):
+        return False
+    return any(isinstance(command, dict) and command.get("type") == "SetPositionMode" for command in commands)
 
 
 def _placed_in(record: Mapping[str, Any]) -> list[str]:

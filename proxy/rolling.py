@@ -80,7 +80,11 @@ class RollingRestart:
         self._new = self._successor(self._old)
         self._deadline = self._clock() + READY_WITHIN_S
         self._leaving = False
-        self._new.start()
+        try:
+            self._new.start()
+        except OSError as trouble:
+            log.error("%s cannot be started; the gates that run stay: %s", self._new.name, trouble)
+            self._give_up()
 
     def _look_at_new(self, gates: list[Child]) -> None:
         assert self._old is not None and self._new is not None  # noqa: S101 - both are set by _begin_next

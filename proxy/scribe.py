@@ -144,6 +144,10 @@ class Scribe:
 
     async def event(self, what: str, by: str, detail: dict[str, Any]) -> None:
         """Write down something a person or the guard did. A kill calls this: it never raises for trouble outside."""
+        await self.write_event(what, by, detail)
+
+    async def write_event(self, what: str, by: str, detail: dict[str, Any]) -> bool:
+        """The same, for whoever keeps what was not written: whether the store or the archive has it now."""
         self.told(what, by, detail)
         record = {
             "kind": "event",
@@ -158,7 +162,8 @@ class Scribe:
             async with asyncio.timeout(1.0):
                 await self._store.record([record])
         except STORE_TROUBLE:
-            await self._write_directly(record)
+            return await self._write_directly(record)
+        return True
 
     async def document(self, name: str, version: str, content: Any) -> None:
         """Write down a state that decisions name by version. Raises what the store client raises."""
@@ -196,14 +201,16 @@ class Scribe:
             await asyncio.sleep(0)
         return batch
 
-    async def _write_directly(self, record: dict[str, Any]) -> None:
+    async def _write_directly(self, record: dict[str, Any]) -> bool:
         if self._archive is None:
             log.error("the event %s is not in the audit: neither store nor archive is there", record["what"])
-            return
+            return False
         try:
             await asyncio.to_thread(self._archive.append_from, "warden", record["id"], [record])
         except (ArchiveUnavailable, ArchiveTampered) as trouble:
             log.error("the event %s is not in the audit: %s", record["what"], trouble)
+            return False
+        return True
 
     @property
     def _opened(self) -> Archive:

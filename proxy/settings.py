@@ -94,6 +94,14 @@ class AlertSettings(BaseModel):
     time_zone: str = "UTC"
     channels: dict[str, AlertChannelSettings] = {}
 
+    @field_validator("quiet_from", "quiet_until")
+    @classmethod
+    def _of_the_clock(cls, hour: time | None) -> time | None:
+        """What a clock on the wall shows: an offset would be a second time zone."""
+        if hour is not None and hour.tzinfo is not None:
+            raise ValueError("a time with an offset; write what the clock of time_zone shows, such as '22:00'")
+        return hour
+
     @model_validator(mode="after")
     def _whole(self) -> AlertSettings:
         if (self.quiet_from is None) != (self.quiet_until is None):
@@ -177,13 +185,16 @@ class Settings(BaseSettings):
     @property
     def console_link(self) -> str:
         """Where people's browsers find the console, for the links in alerts."""
-        host = f"[{self.control_host}]" if ":" in self.control_host else self.control_host
-        return self.alerts.link or f"{'https' if self.control_https else 'http'}://{host}:{self.control_port}"
+        address = f"{'https' if self.control_https else 'http'}://{_in_brackets(self.control_host)}:{self.control_port}"
+        return self.alerts.link or address
 
     @property
     def console_hosts(self) -> tuple[str, ...]:
-        """Names a browser may reach the console under, besides loopback: the bound address and the configured ones."""
-        return (self.control_host, *self.control_names)
+        """Names a browser may reach the console under, besides loopback: the bound address and the configured ones.
+
+        As browsers name them in ``Host``.
+        """
+        return (_in_brackets(self.control_host), *self.control_names)
 
     @property
     def venue_urls(self) -> dict[str, str]:
@@ -230,6 +241,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment wins over the file, which arrives as initial values. No ``.env``: secrets lie about in it."""
         return (env_settings, init_settings)
+
+
+def _in_brackets(host: str) -> str:
+    """A host as it stands in URLs and in ``Host``: IPv6 addresses, which have colons of their own, in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def load_settings(config: Path | None, overrides: Mapping[str, Any]) -> Settings:

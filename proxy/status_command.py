@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 TRADING: Final = 0
 NOT_TRADING: Final = 1
-"""Something is stopped, reduce-only, stale, or being made flat."""
+"""Something is stopped, reduce-only, stale, too old to trade on, or being made flat."""
 
 REFUSED: Final = 2
 NO_ANSWER: Final = 3
@@ -59,13 +59,26 @@ def _print_stops(fence: Fence, *, as_json: bool) -> None:
 
 
 def _hindrances(desk: Mapping[str, Any]) -> Iterator[str]:
-    """Whatever keeps somebody from trading, the widest first."""
+    """Whatever keeps somebody from trading, the widest first.
+
+    Prices and accounts are too old from the ages at which the rule ``data_freshness`` refuses entries where the policy
+    sets no others; the desk's view does not tell the policy's. A time ahead of the clock counts as its distance there.
+    """
+    from rules.market.data_freshness import DataFreshness
+
+    ages = DataFreshness()
     if desk["generation"] is None:
         yield "the kill state on this machine cannot be read: everything is stopped"
     if not desk["store_ok"]:
         yield "the store does not answer: entries are refused"
     if desk["state"] != "ACTIVE":
         yield f"the desk is {desk['state']}"
+    prices_age_s = desk["markets_age_s"]
+    if desk["accounts"]:  # Without one there is nobody whose entries could be refused.
+        if prices_age_s is None:
+            yield "no prices have been read yet: entries are refused"
+        elif abs(prices_age_s) > ages.mark_age_max_s:
+            yield f"prices are {prices_age_s:.0f} s old: entries are refused"
     for account in desk["accounts"]:
         name = account["name"]
         if account["kill_running"]:
@@ -76,6 +89,8 @@ def _hindrances(desk: Mapping[str, Any]) -> Iterator[str]:
             yield f"the feed of account {name} is stale: {account['feed']['why']}"
         elif account["survey_age_s"] is None:
             yield f"account {name} has not been surveyed yet"
+        elif abs(account["survey_age_s"]) > ages.account_age_max_s:
+            yield f"account {name} was last known {account['survey_age_s']:.0f} s ago: entries are refused"
     for bot in desk["bots"]:
         if bot["state"] != "ACTIVE":
             yield f"bot {bot['name']} is {bot['state']}: {bot['stopped_for'] or 'no reason is known'}"

@@ -1,8 +1,8 @@
 """Starts what the guard is made of and keeps it running: the store, one warden, the gates.
 
 Each is a process of its own, so a flood of bot traffic cannot starve the kill switch, and the death of one is mended
-without the others noticing. A child that keeps dying is restarted ever more slowly. ``SIGHUP`` relieves the gates by
-new ones, one after another (``proxy.rolling``).
+without the others noticing. What keeps dying, or cannot be started, is tried again ever more slowly. ``SIGHUP``
+relieves the gates by new ones, one after another (``proxy.rolling``).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from proxy.children import Child, end
+from proxy.children import RESTART_PAUSE_MAX_S, RESTART_PAUSE_S, Child, end
 from proxy.clock import utc_now
 from proxy.kill.sentinels import obey_kill_signal
 from proxy.people.file import PeopleBusy, PeopleUnreadable
@@ -29,7 +29,7 @@ from proxy.people.links import first_admin_token, link_of
 from proxy.restarts import Restarts, lock_path, write_pid
 from proxy.rolling import Rolled, RollingRestart
 from proxy.settings import Settings
-from proxy.store.embedded import EmbeddedStore
+from proxy.store.embedded import EmbeddedStore, EmbeddedStoreFailed
 from proxy.watchdog.stopping import stopping_path
 
 log = logging.getLogger("perpguard.supervisor")
@@ -70,6 +70,8 @@ class Supervisor:
         self._watchdog: Child | None = None
         self._stopping = False
         self._store: EmbeddedStore | None = None
+        self._store_pause_s = RESTART_PAUSE_S
+        self._store_again_at: float | None = None
         self._restart_asked = False
         self._restarts = Restarts(settings.data_dir)
         self._rolling: RollingRestart | None = None
@@ -161,8 +163,8 @@ class Supervisor:
         return f"{link} lets the first admin in, once, within 24 hours"
 
     def _tend(self) -> None:
-        if self._store is not None and self._store.tend():
-            log.error("the embedded store had died; started again")
+        if self._store is not None:
+            self._tend_store(self._store)
         busy = self._roll()
         for child in (*self._others, *self._gates):
             if child in busy:
@@ -170,7 +172,25 @@ class Supervisor:
             if child.ended:
                 child.mourn()
             if child.process is None and time.monotonic() >= child.restart_at:
-                child.start()
+                _start(child)
+
+    def _tend_store(self, store: EmbeddedStore) -> None:
+        """Keep the store running. One that does not come back ends nobody: without it exits, cancels and the kill go on
+        (docs/architecture.md)."""
+        try:
+            if self._store_again_at is None:
+                if store.tend():
+                    log.error("the embedded store had died; started again")
+                elif store.ready:
+                    self._store_pause_s = RESTART_PAUSE_S
+            elif time.monotonic() >= self._store_again_at:
+                store.stop()  # Whatever is left of the last attempt: two servers would ruin the file.
+                store.begin()
+                self._store_again_at = None
+        except (EmbeddedStoreFailed, OSError) as trouble:
+            self._store_pause_s = min(RESTART_PAUSE_MAX_S, self._store_pause_s * 2)
+            self._store_again_at = time.monotonic() + self._store_pause_s
+            log.error("the embedded store does not come back, it is tried again: %s", trouble)
 
     def _roll(self) -> tuple[Child, ...]:
         """Go on with the rolling restart, if there is one; the children that are its business alone."""
@@ -195,13 +215,35 @@ class Supervisor:
 
     def _stop(self) -> None:
         """Gates first, so that no order is left without its warden; then the warden; then the watchdog, which has
-        heard by now that this is on purpose; the store last, by the stack."""
-        stopping_path(self._settings.data_dir).touch(mode=0o600)
+        heard by now that this is on purpose; the store last, by the stack.
+
+        Where nobody asked for it, a bug ends the guard: that is no goodbye, and the watchdog is left to act.
+        """
+        on_purpose = self._stopping
+        if on_purpose:
+            self._say_goodbye()
         leaving = self._rolling.busy_with if self._rolling is not None else ()
         others = [child for child in self._others if child is not self._watchdog]
         end([*leaving, *self._gates, *others], STOP_TIMEOUT_S)
-        if self._watchdog is not None:
+        if on_purpose and self._watchdog is not None:
             end([self._watchdog], WATCHDOG_STOP_TIMEOUT_S)
+
+    def _say_goodbye(self) -> None:
+        """Say that this is on purpose. A disk that does not take it keeps no child alive."""
+        try:
+            stopping_path(self._settings.data_dir).touch(mode=0o600)
+        except OSError as trouble:
+            log.error("watchdogs cannot be told that the guard is stopped on purpose: %s", trouble)
+
+
+def _start(child: Child) -> None:
+    """Start it, or say when to try again. It may be the moment: no memory or no process to be had, files replaced."""
+    try:
+        child.start()
+    except OSError as trouble:
+        child.pause_s = min(RESTART_PAUSE_MAX_S, child.pause_s * 2)
+        child.restart_at = time.monotonic() + child.pause_s
+        log.error("%s cannot be started, it is tried again: %s", child.name, trouble)
 
 
 @contextmanager
@@ -209,11 +251,12 @@ def _only_guard_of(data_dir: Path) -> Iterator[None]:
     """Hold the data directory. Raises ``GuardRunning`` when another guard on this machine holds it."""
     descriptor = os.open(lock_path(data_dir), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise GuardRunning(f"another guard is running on {data_dir}") from None
         write_pid(descriptor)
         yield
-    except BlockingIOError:
-        raise GuardRunning(f"another guard is running on {data_dir}") from None
     finally:
         os.close(descriptor)
 

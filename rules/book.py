@@ -7,11 +7,12 @@ judged then costs one symbol. Sums over all symbols are corrected by the symbols
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import NamedTuple
 
 from rules.intent import order_only_shrinks
-from rules.model import BUY, ZERO, Side
+from rules.model import BUY, ZERO, PositionSide, Side
 from rules.snapshot import Account, HeldOrder, Hold, Market, OpenOrder, Snapshot
 from rules.totals import Total, account_totals, amended_total, held_worth
 
@@ -140,7 +141,28 @@ def _account_book(snapshot: Snapshot) -> Book:
     if account is None:
         raise ValueError("exposure of an unknown account")
     standing = snapshot.standing("book", lambda seen: Standing(account, seen.markets))
-    return Book(account, standing, snapshot.holds, snapshot.markets)
+    return book_of(account, standing, snapshot.holds, snapshot.markets)
+
+
+def book_of(account: Account, standing: Standing, holds: Sequence[Hold], markets: Mapping[str, Market]) -> Book:
+    """The book of an account of which ``standing`` is what it has on, with ``holds`` on top.
+
+    The position mode is as old as the last whole survey, and the stream does not tell of a switch. Whatever names one
+    leg of two says that the account has both: then neither nets the other, whatever the account's own word.
+    """
+    if not account.hedged and (account.found(_names_a_leg) or any(_is_of_a_leg(hold) for hold in holds)):
+        account = replace(account, hedged=True)
+        standing = Standing(account, markets)
+    return Book(account, standing, holds, markets)
+
+
+def _names_a_leg(account: Account) -> bool:
+    sides = {leg.position_side for leg in account.positions} | {order.position_side for order in account.open_orders}
+    return not sides <= {PositionSide.BOTH}
+
+
+def _is_of_a_leg(hold: Hold) -> bool:
+    return any(order.position_side is not PositionSide.BOTH for order in hold.orders)
 
 
 def _held(account: Account, holds: Iterable[Hold]) -> dict[str, list[HeldOrder]]:

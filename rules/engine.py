@@ -94,9 +94,10 @@ def _decide_batch(commands: Sequence[Command], snapshot: Snapshot, policy: Polic
     decisions: list[Decision] = []
     running = replace(snapshot, overrides=()) if snapshot.overrides else snapshot
     for command in commands:
-        decision = _judge(command, running, policy, _bound(command, running, policy))
+        bound = _bound(command, running, policy)
+        decision = _judge(command, running, policy, bound)
         decisions.append(decision)
-        running = _after(decision, running)
+        running = _after(decision, running, bound)
     refused = [d for d in decisions if d.intent is Intent.ENTRY and d.verdict is Verdict.DENY]
     if not refused:
         return tuple(decisions)
@@ -219,7 +220,7 @@ def _trimmed(
     return replace(again, trimmed_from=asked.quantity, trimmed_by=decision.breaches)
 
 
-def _after(decision: Decision, snapshot: Snapshot) -> Snapshot:
+def _after(decision: Decision, snapshot: Snapshot, bound: Bound) -> Snapshot:
     """The snapshot as the next item of a batch must see it: this entry held, its message counted; this exit resting."""
     if decision.verdict is Verdict.DENY:
         return snapshot
@@ -236,7 +237,9 @@ def _after(decision: Decision, snapshot: Snapshot) -> Snapshot:
         status=HoldStatus.PENDING,
         orders=orders,
     )
-    tokens = {scope: balance - 1 for scope, balance in snapshot.tokens.items()}
+    # A batch may name several symbols, and amend besides: each message is counted in its own buckets alone.
+    counted = {rule.allowance(decision.effective).scope for rule in bound.rates}
+    tokens = {scope: balance - 1 if scope in counted else balance for scope, balance in snapshot.tokens.items()}
     tried = Attempt(at=snapshot.now, hold_id=OWN_HOLD, orders=orders)
     return replace(snapshot, holds=(*snapshot.holds, hold), tokens=tokens, attempts=(*snapshot.attempts, tried))
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from rules.book import Book, Standing, account_book
+from rules.book import Book, Standing, account_book, book_of
 from rules.exposure import held_order
 from rules.intent import order_only_shrinks
 from rules.model import ZERO, Command, PlaceOrder, PositionSide
@@ -40,7 +40,7 @@ def own_book(snapshot: Snapshot) -> Book:
 
 def _own_book(snapshot: Snapshot) -> Book:
     account, standing = snapshot.standing(f"own book:{snapshot.bot}", _own_standing)
-    return Book(account, standing, [hold for hold in snapshot.holds if hold.bot == snapshot.bot], snapshot.markets)
+    return book_of(account, standing, [hold for hold in snapshot.holds if hold.bot == snapshot.bot], snapshot.markets)
 
 
 def _own_standing(snapshot: Snapshot) -> tuple[Account, Standing]:

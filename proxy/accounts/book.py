@@ -2,8 +2,9 @@
 
 Orders move by the cumulative quantity they have filled, so repeated and late events change nothing, and what an order
 fills leaves it and enters its leg in one step. An order that is over is remembered, so that a late word cannot bring
-it back. What the stream may have lost, ``merging`` puts right from a survey; until then too much is counted, never
-too little: an order goes only when the stream says so, a hold only when its order is here.
+it back; one that a survey alone did not list comes back when the venue shows it after all. What the stream may have
+lost, ``merging`` puts right from a survey; until then too much is counted, never too little: an order goes only when
+the stream says so, a hold only when its order is here.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ MARGIN_ASSET: Final = "USDT"
 """In single-asset mode the venue's totals, and so the balance, are of this asset alone (Binance, "Account Information
 V3", seen 2026-11): what other wallets hold margins nothing of them."""
 
+_ALGO_WAITS: Final = "NEW"
 _ALGO_GONE: Final = frozenset({"CANCELED", "EXPIRED", "REJECTED"})
 _ZERO: Final = Decimal(0)
 
@@ -69,10 +71,13 @@ class Book:
         self.name = name
         self.orders: dict[OrderKey, Resting] = {}
         self.ended: OrderedDict[OrderKey, bool] = OrderedDict()
+        self.missed: OrderedDict[OrderKey, Resting] = OrderedDict()
         self.becomes: dict[OrderKey, OrderKey] = {}
         self.legs: dict[LegKey, Leg] = {}
         self.wallets: dict[str, Decimal] = {}
+        self._wallets_told: dict[str, float] = {}
         self._wallets_surveyed: dict[str, Decimal] = {}
+        self._unrealised_surveyed: Decimal | None = None
         self.surveyed: Account | None = None
         self.assets_told: tuple[bool, float] | None = None
         self.owner = owner
@@ -105,13 +110,21 @@ class Book:
     def end(self, key: OrderKey, *, taken: bool) -> None:
         """The order is over. ``taken`` says whether its hold was told to go."""
         self.orders.pop(key, None)
+        self.missed.pop(key, None)
         self.ended[key] = taken
         while len(self.ended) > ENDED_MAX:
             self.ended.popitem(last=False)
 
-    def named(self, order: OpenOrder) -> OpenOrder:
-        """The order with its bot."""
-        return replace(order, bot=self.owner(order.client_order_id))
+    def miss(self, key: OrderKey) -> None:
+        """A survey does not list the order, and nobody told of its end. One answer may be wrong: it is remembered."""
+        self.missed[key] = self.orders.pop(key)
+        while len(self.missed) > ENDED_MAX:
+            self.missed.popitem(last=False)
+
+    def named(self, order: OpenOrder, before: OpenOrder | None) -> OpenOrder:
+        """The order with its bot: that of its name, else of what it was ``before``. A conditional order that triggers
+        may be named by the venue."""
+        return replace(order, bot=self.owner(order.client_order_id) or ("" if before is None else before.bot))
 
     def open_orders(self) -> tuple[OpenOrder, ...]:
         """Every order that may still fill."""
@@ -143,22 +156,30 @@ class Book:
             taken = taken_by(event) if not self.ended[key] else ()
             self.ended[key] = True
             return Effects(conversion=Conversion(taken=taken))
-        known = self.orders.get(key)
+        missed = self.missed.pop(key, None)
+        if missed is not None and not event.is_open:
+            self.end(key, taken=True)  # What it filled last is in the legs of the survey that did not list it.
+            return Effects(conversion=Conversion(taken=() if missed.taken else taken_by(event)))
+        known = self.orders.get(key, missed)
         trigger = self.becomes.pop(key, None)
+        before = known.order if known is not None else None
         if trigger is not None and trigger in self.orders:
             # What the conditional order could still fill is from now on this order's to fill.
+            before = self.orders[trigger].order
             self.end(trigger, taken=True)
         counted = known.order.filled_quantity if known is not None else _ZERO
         if event.filled_quantity > counted:
             signed = (event.filled_quantity - counted) * event.side.sign
             self.leg(event.symbol, event.position_side).fill(signed, event.at_ms, received)
-        conversion = self._changed(event, known, received, fresh=trigger is None)
+        conversion = self._changed(event, known, before, received, fresh=trigger is None)
         if not event.is_open:
             self.end(key, taken=True)
             conversion = conversion.then(Conversion(ended=(Ended(symbol=event.symbol, order_id=event.order_id),)))
         return Effects(conversion=conversion, known=known is not None or trigger is not None or ours)
 
-    def _changed(self, event: OrderEvent, known: Resting | None, received: float, *, fresh: bool) -> Conversion:
+    def _changed(
+        self, event: OrderEvent, known: Resting | None, before: OpenOrder | None, received: float, *, fresh: bool
+    ) -> Conversion:
         """Put the order's new state in its place, and say what became of holds."""
         amended: tuple[Amended, ...] = ()
         change = (event.at_ms, event.quantity, event.price)
@@ -175,7 +196,7 @@ class Book:
                 order, filled_quantity=filled, leaves_quantity=max(_ZERO, total - filled), price=price or None
             )
         self.orders[event.symbol, event.order_id, False] = Resting(
-            order=self.named(order),
+            order=self.named(order, before),
             at_ms=max(event.at_ms, known.at_ms if known is not None else 0),
             touched=received,
             taken=True,
@@ -189,14 +210,19 @@ class Book:
             taken = taken_by(event) if not self.ended[key] else ()
             self.ended[key] = True
             return Effects(conversion=Conversion(taken=taken))
-        known = self.orders.get(key)
+        missed = self.missed.pop(key, None)
+        if missed is not None and event.status != _ALGO_WAITS:
+            self.end(key, taken=True)
+            return Effects(conversion=Conversion(taken=() if missed.taken else taken_by(event)))
+        known = self.orders.get(key, missed)
         taken = () if known is not None and known.taken else taken_by(event)
         if known is None or event.at_ms >= known.at_ms:
             self.orders[key] = Resting(
-                order=self.named(waiting_order(event)), at_ms=event.at_ms, touched=received, taken=True
+                order=self.named(waiting_order(event), None), at_ms=event.at_ms, touched=received, taken=True
             )
         else:
             known.taken = True
+            self.orders[key] = known
         became = None if event.actual_order_id is None else (event.symbol, event.actual_order_id, False)
         if event.status in _ALGO_GONE or (became is not None and (became in self.orders or became in self.ended)):
             self.end(key, taken=True)
@@ -208,6 +234,7 @@ class Book:
     def _account(self, event: AccountEvent, received: float) -> Effects:
         for balance in event.balances:
             self.wallets[balance.asset] = balance.wallet_balance
+            self._wallets_told[balance.asset] = received
         hedged = self.surveyed is not None and self.surveyed.hedged
         doubt = ""
         for change in event.positions:
@@ -235,26 +262,45 @@ class Book:
         wallet = sum(
             (self.wallets.get(asset, _ZERO) - self._wallets_surveyed.get(asset, _ZERO) for asset in counted), _ZERO
         )
-        then = sum((each.quantity * (each.mark_price - each.entry_price) for each in base.positions), _ZERO)
+        then = self._unrealised_surveyed
+        if then is None:
+            then = sum(
+                (
+                    each.quantity * (each.mark_price - each.entry_price)
+                    for each in base.positions
+                    if moves_balance(each.symbol, base.multi_assets)
+                ),
+                _ZERO,
+            )
         now = sum(
             (
                 leg.told * ((markets[leg.symbol].mark_price if leg.symbol in markets else _mark(leg)) - leg.entry_price)
                 for leg in self.legs.values()
-                if leg.told
+                if leg.told and moves_balance(leg.symbol, base.multi_assets)
             ),
             _ZERO,
         )
         return base.margin_balance + wallet + (now - then)
 
-    def surveyed_wallets(self, wallets: Mapping[str, Decimal]) -> None:
-        """The wallets as a survey read them, together with the balance it brought."""
-        self.wallets |= wallets
-        self._wallets_surveyed = dict(self.wallets)
+    def surveyed_balance(self, wallets: Mapping[str, Decimal], unrealised: Decimal | None, since: float) -> None:
+        """What the balance that a survey brought is made of: wallets, and the unrealised PnL at the marks of that very
+        answer, of symbols that were not read besides. A wallet of which the stream told at or after ``since`` stays as
+        told, and has moved from what was read."""
+        self._unrealised_surveyed = unrealised
+        self._wallets_surveyed = {**self.wallets, **wallets}
+        never = float("-inf")
+        self.wallets |= {asset: each for asset, each in wallets.items() if self._wallets_told.get(asset, never) < since}
 
     def _positions(self, markets: Mapping[str, Market]) -> Iterable[Position]:
         for leg in self.legs.values():
             for quantity in leg.quantities:
                 yield _position(leg, quantity, markets)
+
+
+def moves_balance(symbol: str, multi_assets: bool | None) -> bool:
+    """Whether the results of a contract are in the account's balance: in single-asset mode not unless it is margined in
+    ``MARGIN_ASSET``, which its name then ends with; a contract with a date has that behind it (``BTCUSDT_270326``)."""
+    return multi_assets is not False or symbol.partition("_")[0].endswith(MARGIN_ASSET)
 
 
 def _position(leg: Leg, quantity: Decimal, markets: Mapping[str, Market]) -> Position:

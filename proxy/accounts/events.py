@@ -33,7 +33,8 @@ class OrderEvent:
 
     ``execution`` is the venue's ``x`` (NEW, TRADE, CANCELED, EXPIRED, AMENDMENT, CALCULATED), ``status`` its ``X``.
     ``filled_quantity`` is cumulative; ``last_quantity``, ``last_price``, ``fee``, ``realised_pnl`` and ``trade_id`` are
-    of this execution alone and zero without one. ``fee`` is positive when paid. Times are the venue's milliseconds.
+    of this execution alone and zero without one. ``average_price`` is of all that has filled, ``None`` where nothing
+    has or the venue does not say. ``fee`` is positive when paid. Times are the venue's milliseconds.
     """
 
     at_ms: int
@@ -58,6 +59,7 @@ class OrderEvent:
     maker: bool
     reduce_only: bool
     close_position: bool
+    average_price: Decimal | None = None
 
     @property
     def is_open(self) -> bool:
@@ -215,6 +217,7 @@ def _order(row: Row) -> OrderEvent:
         maker=flag(order.get("m", False)),
         reduce_only=flag(order["R"]),
         close_position=flag(order.get("cp", False)),
+        average_price=some(order.get("ap")),
     )
 
 

@@ -101,7 +101,7 @@ class AccountKeeper:
         self._unbroken_us: int | None = None
         self._adopted: dict[str, Any] | None = None
         self._healed = 0
-        self._expected: dict[str, set[str]] = {}
+        self._expected: dict[str, set[str | None]] = {}
         self._lost = False
         self._said_at = float("-inf")
         self._forgotten = 0
@@ -134,17 +134,21 @@ class AccountKeeper:
             gaps_healed=self._healed,
         )
 
-    def expect(self, request_id: str, symbol: str) -> None:
-        """A request that names ``symbol`` was judged; its outcome may follow. Bounded: the oldest is forgotten."""
+    def expect(self, request_id: str, symbol: str | None) -> None:
+        """A request that names ``symbol`` was judged, or with ``None`` one that changes how the whole account trades;
+        its outcome may follow. Bounded: the oldest is forgotten."""
         self._expected.setdefault(request_id, set()).add(symbol)
         while len(self._expected) > EXPECTED_MAX:
             self._expected.pop(next(iter(self._expected)))
 
     def happened(self, request_id: str, *, changed: bool) -> None:
-        """The outcome of a request. If it may have ``changed`` the venue, the stream tells; without one, a survey."""
+        """The outcome of a request. If it may have ``changed`` the venue, the stream tells; without one, a survey. Of
+        the position mode no stream tells."""
         symbols = self._expected.pop(request_id, set())
-        if changed and symbols and not self._live:
-            self._plan.moved(symbols)
+        if changed and None in symbols:
+            self.survey_soon()
+        elif changed and symbols and not self._live:
+            self._plan.moved({symbol for symbol in symbols if symbol is not None})
 
     def survey_soon(self) -> None:
         """Survey the whole account without waiting for its time."""

@@ -15,13 +15,14 @@ class Lineage:
     """Remembers what conditional orders turned into; the venue may give the plain order a client id of its own."""
 
     def __init__(self) -> None:
-        self._born: Recent[str, str] = Recent(BORN_MAX)
+        # By symbol too: the venue numbers the orders of each symbol by themselves.
+        self._born: Recent[tuple[str, str], str] = Recent(BORN_MAX)
 
     def learn(self, event: AlgoEvent) -> None:
         """A conditional order may have become a plain one."""
         if event.actual_order_id is not None:
-            self._born.put(event.actual_order_id, event.client_order_id)
+            self._born.put((event.symbol, event.actual_order_id), event.client_order_id)
 
     def name(self, event: OrderEvent) -> str:
         """The client order id somebody chose, be it for this order or for the one it grew out of."""
-        return self._born.get(event.order_id) or event.client_order_id
+        return self._born.get((event.symbol, event.order_id)) or event.client_order_id

@@ -14,6 +14,7 @@ from proxy.accounts.book import Book, Resting
 from proxy.accounts.legs import Leg
 from proxy.accounts.survey import OrderKey, Survey
 from proxy.store.conversion import Conversion, Taken
+from rules.intent import order_only_shrinks
 from rules.snapshot import OpenOrder, Position
 
 NEWS_MAX_MS: Final = 1_000
@@ -37,18 +38,20 @@ def merge_survey(book: Book, survey: Survey, since: float) -> Merged:
         book.surveyed = replace(survey.account, multi_assets=told[0])
     else:
         book.surveyed = survey.account
-    book.surveyed_wallets(survey.wallets)
+    book.surveyed_balance(survey.wallets, survey.unrealised, since)
     return Merged(conversion=Conversion(taken=_taken(book, survey)), healed=() if first else tuple(healed))
 
 
 def _taken(book: Book, survey: Survey) -> tuple[Taken, ...]:
     """Orders whose holds nobody has told to go yet. Only of those that stand in the book: a name that an order left
-    behind may already be held for another."""
+    behind may already be held for another. An exit has no hold; one of its name is another order's."""
     found = []
     for order in survey.account.open_orders:
         resting = book.orders.get(key_of(order))
-        if resting is not None and not resting.taken and survey.covers(order.symbol):
-            resting.taken = True
+        if resting is None or resting.taken or not survey.covers(order.symbol):
+            continue
+        resting.taken = True
+        if not order_only_shrinks(order):
             found.append(
                 Taken(
                     symbol=order.symbol,
@@ -71,20 +74,24 @@ def _merge_orders(book: Book, survey: Survey, since: float) -> list[str]:
     found = {key_of(order): order for order in survey.account.open_orders if survey.covers(order.symbol)}
     for key, resting in list(book.orders.items()):
         if survey.covers(key[0]) and key not in found and resting.touched < since:
-            book.end(key, taken=resting.taken)
+            book.miss(key)
             healed.append(f"order {key[1]} of {key[0]} is gone")
     for key, order in found.items():
         known = book.orders.get(key)
         if key in book.ended:
             continue
-        if known is None:
-            book.orders[key] = Resting(order=book.named(order), at_ms=0, touched=float("-inf"), taken=False)
+        if known is None and (missed := book.missed.pop(key, None)) is not None:
+            missed.order = book.named(order, missed.order)
+            book.orders[key] = missed
+            healed.append(f"order {key[1]} of {key[0]} is there after all")
+        elif known is None:
+            book.orders[key] = Resting(order=book.named(order, None), at_ms=0, touched=float("-inf"), taken=False)
             if now_ms - survey.order_ms.get(key, now_ms) > NEWS_MAX_MS:
                 healed.append(f"order {key[1]} of {key[0]} was not known")
         elif known.touched < since:
             if replace(order, bot=known.order.bot) != known.order:
                 healed.append(f"order {key[1]} of {key[0]} was otherwise")
-            known.order = book.named(order)
+            known.order = book.named(order, known.order)
         elif order.filled_quantity > known.order.filled_quantity:
             # Its event is still on the way. The legs, read after the orders, have this fill.
             more = order.filled_quantity - known.order.filled_quantity

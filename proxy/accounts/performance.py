@@ -4,7 +4,7 @@ The account's result is its margin balance less all transfers; a bot's is what i
 the first document. A document that is stale, or told twice, changes nothing; documents of the same survey are one
 reading, so none confirms itself. A transfer that becomes known late is counted as if it had been known at its moment.
 Funding is in the balance at once and in the shares when its row has been read, seconds later: until then the account's
-result has it as profit or loss, and from then on as funding.
+result has it as profit or loss, and from then on as funding. What is not in the balance is not funding of the account.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
+from proxy.accounts.book import moves_balance
 from proxy.accounts.recount import Recount, counted, put, read
 from proxy.accounts.shares import NOBODY
 from proxy.accounts.track import Total, Track, begun, moved, realised, told
@@ -64,13 +65,11 @@ class BotPast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
-    """What is kept of one account between documents. ``funding`` is what the shares said where its track begins,
-    ``shares``, ``version``, ``as_of`` and ``multi_assets`` are the last document's. ``recount`` has the track's last
-    readings, so that it can be counted again."""
+    """What is kept of one account between documents. ``shares``, ``version``, ``as_of`` and ``multi_assets`` are the
+    last document's. ``recount`` has the track's last readings, so that it can be counted again."""
 
     track: Track | None = None
     recount: Recount | None = None
-    funding: Decimal = _ZERO
     shares: tuple[Share, ...] = ()
     bots: tuple[BotPast, ...] = ()
     version: int = -1
@@ -108,18 +107,18 @@ def folded(past: Past, account: Account, markets: Mapping[str, Market], reading:
         return past
     shares = tuple(sorted(account.shares, key=_key))
     marks = _marks(account, markets)
-    funding = sum((share.funding for share in shares), _ZERO)
     before = {_key(share): share for share in past.shares}
     restarted = not before.keys() <= {_key(share) for share in shares}
     if past.track is None or restarted:
         before = {_key(share): share for share in shares}  # What they say now is where counting begins.
     track, recount = past.track, past.recount
     if track is None or recount is None:
-        track, past = begun(account.margin_balance, account.as_of), replace(past, funding=funding)
+        track, funding = begun(account.margin_balance, account.as_of), _ZERO
         recount = Recount(earlier=track, began=account.as_of)
-    elif restarted:
-        past = replace(past, funding=funding - track.total.funding)
-    total = Total(result=account.margin_balance - track.capital, funding=funding - past.funding)
+    else:
+        # Row by row, not by what the shares say in all: which contracts count is another thing in another asset mode.
+        funding = (track.latest or track.total).funding + _received(shares, before, account.multi_assets)
+    total = Total(result=account.margin_balance - track.capital, funding=funding)
     track = realised(told(track, total, account.as_of, reading), _realised(shares, before), account.as_of)
     bots = tuple(
         _bot(
@@ -193,6 +192,12 @@ def _unknown_fee(share: Share, before: Share | None, marks: Mapping[str, Decimal
         return _ZERO
     price = marks.get(share.symbol, share.entry_price or (before.entry_price if before is not None else _ZERO))
     return abs(share.quantity - quantity) * price * FEE_RATE_WORST
+
+
+def _received(shares: Iterable[Share], before: Mapping[_Key, Share], multi_assets: bool | None) -> Decimal:
+    """Funding since the last document, as far as it moved the balance."""
+    counted = (share for share in shares if moves_balance(share.symbol, multi_assets))
+    return sum((share.funding - _funding(before.get(_key(share))) for share in counted), _ZERO)
 
 
 def _realised(shares: Iterable[Share], before: Mapping[_Key, Share]) -> Decimal:

@@ -46,6 +46,7 @@ Weights = Mapping[str, Mapping[str, Decimal]]
 """What every bot holds of every symbol, signed, both legs together: symbol to bot to quantity."""
 
 _Leg = tuple[str, PositionSide]
+_OrderKey = tuple[str, str]  # Symbol and the venue's order id: Binance numbers the orders of each symbol by themselves.
 _Key = tuple[str, str, PositionSide]
 
 
@@ -57,6 +58,22 @@ class _Fill:
     signed: Decimal
     price: Decimal
     fee: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counted:
+    """How much of an order is in the shares, and for how much money; ``None`` where an earlier warden counted it."""
+
+    quantity: Decimal = Decimal(0)
+    value: Decimal | None = Decimal(0)
+
+    def then(self, more: Decimal, price: Decimal) -> _Counted:
+        """With a further fill."""
+        value = None if self.value is None else self.value + more * price
+        return _Counted(quantity=self.quantity + more, value=value)
+
+
+_NOTHING: Final = _Counted()
 
 
 class Shares:
@@ -78,8 +95,8 @@ class Shares:
         self._step_of = step_of
         self._price_of = price_of
         self._shares: dict[_Key, Share] = {}
-        self._open: dict[str, Decimal] = {}
-        self._finished: Recent[str, Decimal] = Recent(FINISHED_MAX)
+        self._open: dict[_OrderKey, _Counted] = {}
+        self._finished: Recent[_OrderKey, _Counted] = Recent(FINISHED_MAX)
         self._lineage = Lineage()
 
     def all(self) -> tuple[Share, ...]:
@@ -100,8 +117,13 @@ class Shares:
         return {(share.symbol, share.position_side) for share in self._shares.values()}
 
     def filled_by(self, order_id: str) -> Decimal:
-        """How much of an order is counted in the shares."""
-        return self._open.get(order_id) or self._finished.get(order_id) or Decimal(0)
+        """How much of an order is counted in the shares; where several symbols have one of this id, the least of them.
+
+        Whoever asks takes it off what else may have moved a leg: too little counts a fill twice, and overlooks none.
+        """
+        symbols = {symbol for symbol, _ in self.legs()}
+        counted = (self._counted((symbol, order_id)).quantity for symbol in symbols)
+        return min((quantity for quantity in counted if quantity), default=Decimal(0))
 
     def differs(self, positions: Iterable[Position]) -> frozenset[str]:
         """Symbols of which the shares do not add up to these positions, the account's all."""
@@ -111,7 +133,11 @@ class Shares:
     def restore(self, account: Account) -> None:
         """Take up an account document that an earlier warden published: its shares, and how far its orders were."""
         self._shares = {(share.bot, share.symbol, share.position_side): share for share in account.shares}
-        self._open = {order.order_id: order.filled_quantity for order in account.open_orders}
+        self._open = {
+            _key_of(order): _Counted(quantity=order.filled_quantity, value=None)
+            for order in account.open_orders
+            if order.filled_quantity
+        }
 
     def weights(self) -> Weights:
         """By what funding that is booked at this moment is shared out."""
@@ -137,7 +163,10 @@ class Shares:
         ``price`` is what it filled at, as far as is known; its fee is not known and not counted.
         """
         with localcontext(_EXACT):
-            more = self._progress(order.order_id, order.filled_quantity, still_open=bool(order.leaves_quantity))
+            seen = self._counted(_key_of(order))
+            more = order.filled_quantity - seen.quantity
+            counted = seen.then(more, price) if more > 0 else seen
+            self._remember(_key_of(order), counted, still_open=bool(order.leaves_quantity))
             if more > 0:
                 leg = (order.symbol, order.position_side)
                 fill = _Fill(leg=leg, signed=order.side.sign * more, price=price, fee=Decimal(0))
@@ -169,27 +198,33 @@ class Shares:
         the log: a share is never guessed. Orders that are gone are remembered as finished.
         """
         with localcontext(_EXACT):
-            orders = {order.order_id: order for order in open_orders}
+            orders = {_key_of(order): order for order in open_orders}
             found = {(each.symbol, each.position_side): each for each in positions}
             for order in orders.values():
                 held = found.get((order.symbol, order.position_side))
                 price = order.price or (held.entry_price if held is not None else None)
                 if price is not None:
                     self.filled(order, price)
-            for order_id in [order_id for order_id in self._open if order_id not in orders]:
-                self._finish(order_id, self._open[order_id])
+            for key in [key for key in self._open if key not in orders]:
+                self._remember(key, self._open[key], still_open=False)
             for leg in sorted({*found, *self.legs()}):
                 self._reconcile(leg, found.get(leg))
 
     def _executed(self, event: OrderEvent) -> None:
-        more = self._progress(event.order_id, event.filled_quantity, still_open=event.is_open)
-        if more <= 0:
+        key = (event.symbol, event.order_id)
+        seen = self._counted(key)
+        more = event.filled_quantity - seen.quantity
+        price = _price_of(event, seen, more) if more > 0 else None
+        if price is None:
+            # Nothing new; or the next survey finds that the leg differs, and the venue tells what it was filled at.
+            self._remember(key, seen, still_open=event.is_open)
             return
+        self._remember(key, seen.then(more, price), still_open=event.is_open)
         # An execution that was missed is counted with the next one, at its price and its rate of fee.
         paid = self._in_quote(event.fee, event.fee_asset)
         fee = paid * (more / event.last_quantity if event.last_quantity else Decimal(0))
         leg = (event.symbol, event.position_side)
-        fill = _Fill(leg=leg, signed=event.side.sign * more, price=event.last_price, fee=fee.quantize(_MONEY_STEP))
+        fill = _Fill(leg=leg, signed=event.side.sign * more, price=price, fee=fee.quantize(_MONEY_STEP))
         closes = event.is_forced or event.client_order_id.startswith(GUARD_ID_PREFIX)
         bot = self._owner(self._lineage.name(event))
         if closes:
@@ -212,18 +247,16 @@ class Shares:
             fields.append(trade_field(event.symbol, str(event.trade_id)))
         return dict.fromkeys(fields, bot)
 
-    def _progress(self, order_id: str, filled: Decimal, *, still_open: bool) -> Decimal:
-        """How much of ``filled``, which only grows, is news."""
-        seen = self.filled_by(order_id)
-        if still_open and order_id not in self._finished:
-            self._open[order_id] = max(seen, filled)
-        else:
-            self._finish(order_id, max(seen, filled))
-        return filled - seen
+    def _counted(self, key: _OrderKey) -> _Counted:
+        return self._open.get(key) or self._finished.get(key) or _NOTHING
 
-    def _finish(self, order_id: str, filled: Decimal) -> None:
-        self._open.pop(order_id, None)
-        self._finished.put(order_id, filled)
+    def _remember(self, key: _OrderKey, counted: _Counted, *, still_open: bool) -> None:
+        """An order that is finished stays so, whatever is told late."""
+        if still_open and key not in self._finished:
+            self._open[key] = counted
+        else:
+            self._open.pop(key, None)
+            self._finished.put(key, counted)
 
     def _reduced(self, fill: _Fill, bot: str) -> dict[str, Decimal]:
         """An exit closes the bot's own share, then nobody's, which is open to every bot (``own_share``).
@@ -300,6 +333,26 @@ class Shares:
 
     def _keep(self, share: Share) -> None:
         self._shares[share.bot, share.symbol, share.position_side] = share
+
+
+def _key_of(order: OpenOrder) -> _OrderKey:
+    return order.symbol, order.order_id
+
+
+def _price_of(event: OrderEvent, seen: _Counted, more: Decimal) -> Decimal | None:
+    """What the ``more`` that an event brings was filled at: at its last execution's price.
+
+    An event that is no execution (the end of an order that filled unheard) has none. Then it is what the order's
+    average leaves for the part that was missed, the average itself, or the order's limit, which is no better than what
+    it filled at; ``None`` where nothing is known.
+    """
+    if event.last_price or event.average_price is None:
+        return event.last_price or event.price
+    if seen.value is None:
+        return event.average_price
+    left = (event.average_price * event.filled_quantity - seen.value) / more
+    # The average is rounded, and what was counted may have been: no price comes of that where the rest is small.
+    return trimmed(left.quantize(_ENTRY_STEP)) if left > 0 else event.average_price
 
 
 def _traded(share: Share, signed: Decimal, price: Decimal) -> Share:

@@ -19,13 +19,15 @@ OrderKey = tuple[str, str, bool]
 class Survey:
     """One reading of an account. ``symbols`` is what was read of orders and positions, ``None`` for everything.
 
-    ``wallets`` are the wallet balances by asset; ``leg_ms`` and ``order_ms`` say when a listed leg or order last
-    changed, in the venue's milliseconds. The account's ``version`` and ``as_of`` are given by whoever publishes.
+    ``wallets`` are the wallet balances by asset, ``unrealised`` what the balance has of unrealised PnL, of all symbols
+    however few were read (``None`` where that is not told); ``leg_ms`` and ``order_ms`` say when a listed leg or order
+    last changed, in the venue's milliseconds. The account's ``version`` and ``as_of`` are given by whoever publishes.
     """
 
     account: Account
     symbols: frozenset[str] | None
     wallets: Mapping[str, Decimal] = field(default_factory=dict)
+    unrealised: Decimal | None = None
     leg_ms: Mapping[LegKey, int] = field(default_factory=dict)
     order_ms: Mapping[OrderKey, int] = field(default_factory=dict)
 

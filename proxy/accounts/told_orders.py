@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from proxy.accounts.events import AlgoEvent, OrderEvent
 from proxy.store.conversion import Amended, Taken
+from rules.intent import closes_leg
 from rules.snapshot import OpenOrder
 
 
 def taken_by(event: OrderEvent | AlgoEvent) -> tuple[Taken, ...]:
-    """What this event takes out of the holds."""
+    """What this event takes out of the holds: nothing for an exit, which has none. A hold of its name is that of an
+    entry which is still on its way."""
+    if event.reduce_only or event.close_position or closes_leg(event.side, event.position_side):
+        return ()
     conditional = isinstance(event, AlgoEvent)
     return (
         Taken(symbol=event.symbol, side=event.side, conditional=conditional, client_order_id=event.client_order_id),

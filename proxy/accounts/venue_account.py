@@ -150,6 +150,7 @@ class VenueAccount:
                 ),
                 symbols=None,
                 wallets=wallets_of(totals),
+                unrealised=Decimal(totals["totalUnrealizedProfit"]),
                 leg_ms=leg_times(positions),
                 order_ms=order_times(plain, conditional),
             )
@@ -180,6 +181,7 @@ class VenueAccount:
                 ),
                 symbols=symbols,
                 wallets=wallets_of(totals),
+                unrealised=Decimal(totals["totalUnrealizedProfit"]),
                 leg_ms={key: at for state in states for key, at in leg_times(state.positions).items()},
                 order_ms={
                     key: at for state in states for key, at in order_times(state.plain, state.conditional).items()

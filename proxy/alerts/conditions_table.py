@@ -142,6 +142,14 @@ CONDITIONS: Final[Mapping[str, Row]] = {
         advice="`perpguard alerts channels test`; then mend it, or remove it.",
         page="/alerts",
     ),
+    "crowd": Row(
+        severity=Severity.WARNING,
+        about="crowd",
+        title="There is no room for {count} more conditions",
+        text="None is worse than the alerts that are open. The first of them: {first}.",
+        advice="Look for what they have in common. Each is told when there is room.",
+        page="/alerts",
+    ),
     "memory": Row(
         severity=Severity.WARNING,
         about="memory",

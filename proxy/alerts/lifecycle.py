@@ -6,12 +6,13 @@ what is of kill level is neither, ever.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from proxy.alerts.alert import Alert, Held, Notice, Occasion, Report, Severity
+from proxy.alerts.reports import condition
 
 AGAIN_AFTER: Final = {
     Severity.INFO: timedelta(hours=1),
@@ -19,7 +20,7 @@ AGAIN_AFTER: Final = {
     Severity.CRITICAL: timedelta(minutes=10),
     Severity.KILL: timedelta(minutes=1),
 }
-"""How long the same is counted and not told again, since people last heard of it."""
+"""How long the same is counted and not told again, since people were last told, or acknowledged it."""
 
 REPEAT_AFTER: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 4, 8, 15, 15, 15, 30, 30, 30, 60, 60))
 """When an alert of kill level is told again that nobody acknowledged, each since the last time; then no more."""
@@ -31,8 +32,13 @@ SETTLED_AFTER_MAX: Final = timedelta(minutes=15)
 REMEMBERED: Final = timedelta(hours=1)
 
 OPEN_MAX: Final = 200
+"""Not counting ``crowd``, which tells of those that there is no room for, and so must have room itself."""
+
 PAST_MAX: Final = 200
 HELD_MAX: Final = 200
+
+CROWD: Final = "crowd"
+"""The condition that there are more conditions than may be open: its row in the table, and its key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,17 +136,17 @@ def _raise(state: State, report: Report, now: datetime, notices: list[Notice], *
 
 def _see(state: State, reports: Iterable[Report], now: datetime, notices: list[Notice]) -> State:
     seen = {report.key: report for report in reports}
-    for key, report in seen.items():
-        known = state.open.get(key)
-        returned = known is not None and known.absent_since is not None and report.severity is Severity.KILL
-        if known is None or returned or report.severity.rank > known.severity.rank:
-            state = _raise(state, report, now, notices, lasting=True)
-        elif not known.lasting or known.absent_since is not None:
-            came_back = int(known.lasting)
-            back = replace(known, lasting=True, absent_since=None, seen_at=now, reopened=known.reopened + came_back)
-            state = _with_open(state, back)
-        elif known.report.what == report.what and known.report != report:
-            state = _with_open(state, replace(known, report=report))
+    left_out: list[Report] = []
+    # The worst first: what makes room for them is counted in this very look, and what finds none leaves none.
+    for report in sorted(seen.values(), key=lambda each: each.severity.rank, reverse=True):
+        if report.key in state.open or (not left_out and _has_room(state, report)):
+            state = _see_one(state, report, now, notices)
+        else:
+            left_out.append(report)
+    if left_out:
+        crowd = _crowd(left_out)
+        seen[crowd.key] = crowd
+        state = _see_one(state, crowd, now, notices)
     for key, alert in state.open.items():
         if not alert.lasting or key in seen:
             continue
@@ -150,6 +156,32 @@ def _see(state: State, reports: Iterable[Report], now: datetime, notices: list[N
             over = replace(alert, closed_at=now)
             notices.append(_notice(Occasion.CLEARED, over, now))
             state = _closed(state, over)
+    return state
+
+
+def _has_room(state: State, report: Report) -> bool:
+    """Whether a condition that is not open may be. One that pushed out another as urgent would be pushed out by that
+    one in the next look, and both be told for ever."""
+    listed = _listed(state)
+    return len(listed) < OPEN_MAX or min(each.severity.rank for each in listed) < report.severity.rank
+
+
+def _crowd(left_out: Sequence[Report]) -> Report:
+    """What is said of conditions that there is no room for; the worst is the first."""
+    return condition(CROWD, left_out[0].severity, count=len(left_out), first=left_out[0].title)
+
+
+def _see_one(state: State, report: Report, now: datetime, notices: list[Notice]) -> State:
+    known = state.open.get(report.key)
+    returned = known is not None and known.absent_since is not None and report.severity is Severity.KILL
+    if known is None or returned or report.severity.rank > known.severity.rank:
+        return _raise(state, report, now, notices, lasting=True)
+    if not known.lasting or known.absent_since is not None:
+        came_back = int(known.lasting)
+        back = replace(known, lasting=True, absent_since=None, seen_at=now, reopened=known.reopened + came_back)
+        return _with_open(state, back)
+    if known.report.what == report.what and known.report != report:
+        return _with_open(state, replace(known, report=report))
     return state
 
 
@@ -214,12 +246,17 @@ def _held(notice: Notice) -> Held:
 
 
 def _is_same(before: Alert, report: Report, now: datetime) -> bool:
-    """Whether what is over, acknowledged or forgotten, is what comes now: nobody wants to hear it twice in a row."""
+    """Whether what is over, acknowledged or forgotten, is what comes now: nobody wants to hear it twice in a row.
+
+    Counted from when people heard of it: what comes without a pause would never be told again if each time it came
+    began the time anew.
+    """
+    heard_at = max(before.told_at, before.acknowledged_at or before.told_at)
     return (
         not before.lasting
         and report.severity.rank <= before.severity.rank
         and not report.news
-        and now - before.seen_at < AGAIN_AFTER[report.severity]
+        and now - heard_at < AGAIN_AFTER[report.severity]
     )
 
 
@@ -241,12 +278,19 @@ def _notice(occasion: Occasion, alert: Alert, now: datetime) -> Notice:
 
 
 def _opened(state: State, alert: Alert, now: datetime) -> State:
-    """One more is open. Of more than there may be the mildest goes, the one not seen for longest first."""
+    """One more is open. Of more than there may be one of the mildest goes: an event before a condition, which is so
+    still, and the one not seen for longest first."""
     state = _with_open(state, alert)
-    if len(state.open) <= OPEN_MAX:
+    listed = _listed(state)
+    if len(listed) <= OPEN_MAX:
         return state
-    mildest = min(state.open.values(), key=lambda each: (each.severity.rank, each.seen_at))
+    mildest = min(listed, key=lambda each: (each.severity.rank, each is alert, each.lasting, each.seen_at))
     return _closed(state, replace(mildest, closed_at=now))
+
+
+def _listed(state: State) -> list[Alert]:
+    """What counts towards ``OPEN_MAX``."""
+    return [alert for key, alert in state.open.items() if key != CROWD]
 
 
 def _with_open(state: State, alert: Alert) -> State:

@@ -13,7 +13,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -32,6 +32,7 @@ Signer = Callable[[], SigningKey]
 """Gives the key to sign with now. May raise ``OSError`` or ``VaultError``."""
 
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
+_Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class CheckpointDamaged(Exception):
@@ -41,7 +42,7 @@ class CheckpointDamaged(Exception):
 class ChainHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A chain's head as it is written: the hash in hexadecimal."""
 
-    place: int
+    place: _Count
     hash: str
 
 
@@ -52,10 +53,10 @@ class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """
 
     archive: str
-    seq: int
+    seq: _Count
     at: str
     heads: Mapping[str, ChainHead]
-    kept: int
+    kept: _Count
     last: str
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -83,21 +84,26 @@ def _list(args: argparse.Namespace) -> int:
     if not 0 < args.limit <= LIMIT_MAX:
         raise UsageError(f"--limit is between 1 and {LIMIT_MAX}")
     now = utc_now()
+    asked = partial(
+        judged,
+        verdict="DENY" if args.blocked else None,
+        bot=args.bot,
+        account=args.account,
+        rule=args.rule,
+        code=args.code,
+        symbol=args.symbol,
+        since=parse_since(args.since, now) if args.since is not None else None,
+        until=parse_since(args.until, now, "--until") if args.until is not None else None,
+        text=args.text,
+    )
     with _open(args) as archive:
-        page = judged(
-            archive,
-            verdict="DENY" if args.blocked else None,
-            bot=args.bot,
-            account=args.account,
-            rule=args.rule,
-            code=args.code,
-            symbol=args.symbol,
-            since=parse_since(args.since, now) if args.since is not None else None,
-            until=parse_since(args.until, now, "--until") if args.until is not None else None,
-            text=args.text,
-            limit=args.limit,
-        )
-    pages.print_rows(page.rows, as_json=args.json)
+        # A page may end early, even without a row, and not be the last; "nothing matches" is true at the end alone.
+        page = asked(archive, limit=args.limit)
+        rows = list(page.rows)
+        while page.next is not None and len(rows) < args.limit:
+            page = asked(archive, before=page.next, limit=args.limit - len(rows))
+            rows += page.rows
+    pages.print_rows(rows, as_json=args.json)
     return OK
 
 

@@ -90,7 +90,7 @@ def decisions_since(archive: ArchiveReader, account: str, since: datetime) -> It
 
 def highest_rate_per_s(archive: ArchiveReader, since: datetime) -> int:
     """The most requests judged within one second since then."""
-    second = JUDGEMENTS.c.at_us / 1_000_000
+    second = JUDGEMENTS.c.at_us // 1_000_000  # `/` would divide truly, and each microsecond be a second of its own.
     question = (
         select(func.count(JUDGEMENTS.c.seq.distinct()).label("requests"))
         .where(JUDGEMENTS.c.at_us >= micros(since))

@@ -50,13 +50,15 @@ class Api:
 
     async def blocked(self, request: Request) -> Json:
         """The newest refusals."""
-        wanted = read_query(request, ("bot", "rule", "account"), numbers=("limit",))
-        rows = await read(
-            self._plane.blocked(
-                bot=wanted.get("bot"), rule=wanted.get("rule"), account=wanted.get("account"), limit=_limit(wanted)
-            )
+        wanted = read_query(request, ("bot", "rule", "account", "before"), numbers=("limit",))
+        page = self._plane.blocked(
+            bot=wanted.get("bot"),
+            rule=wanted.get("rule"),
+            account=wanted.get("account"),
+            before=wanted.get("before"),
+            limit=_limit(wanted),
         )
-        return Json({"blocked": rows})
+        return Json(await read(page))
 
     async def decision(self, request: Request) -> Json:
         """Everything the archive holds of one request."""

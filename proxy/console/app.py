@@ -111,7 +111,7 @@ def _routers(
     yield PolicyApi(plane, door).router()
     yield OverridesApi(plane, door).router()
     yield RearmApi(plane, door).router()
-    yield DrillApi(plane).router()
+    yield DrillApi(plane, door).router()
     yield ReasonsApi(plane).router()
     yield BlockedPages(plane, render, now).router()
     yield KillPage(plane, certificates, render).router()

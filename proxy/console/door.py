@@ -12,7 +12,6 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from http.cookies import CookieError, SimpleCookie
 from typing import Final, TypeVar
 
 from fastapi import Request, Response
@@ -231,12 +230,18 @@ class Door:
         return Machine()
 
     def _session_id(self, request: Request) -> str:
-        cookies: SimpleCookie = SimpleCookie()
-        try:
-            cookies.load("; ".join(request.headers.getlist("cookie")))
-        except CookieError:
-            return ""
-        return cookies[self._cookie].value if self._cookie in cookies else ""
+        """What our cookie holds; empty without one. Browsers send us the cookies of every program on this host, and
+        some are no tokens (JSON, mostly): they are nothing to us, and must not keep anybody from the button.
+
+        Empty too where two are called like ours: one is another's, and whose session it is would be guessed.
+        """
+        found = [
+            value.strip(" \t")
+            for header in request.headers.getlist("cookie")
+            for name, _, value in (pair.partition("=") for pair in header.split(";"))
+            if name.strip(" \t") == self._cookie
+        ]
+        return found[0] if len(found) == 1 else ""
 
 
 def check_csrf(session: Session, csrf: str) -> None:

@@ -11,12 +11,13 @@ from fastapi import APIRouter, Request
 from proxy.console import operations
 from proxy.console.answers import Json, Refusal
 from proxy.console.asking import act, read
-from proxy.console.bodies import person_of, read_json, read_query
+from proxy.console.bodies import read_json, read_query
+from proxy.console.door import Door
 from proxy.console.plane import ControlPlane
 from proxy.console.rearm_plane import DRILL_KINDS
 from proxy.console.roles import Role
 from proxy.console.routing import add, caller_of
-from proxy.console.sessions import Session
+from proxy.console.sender import sender_fields, sender_of
 
 _ID: Final = re.compile(r"[0-9T]{1,32}")
 
@@ -24,8 +25,9 @@ _ID: Final = re.compile(r"[0-9T]{1,32}")
 class DrillApi:
     """One method a route."""
 
-    def __init__(self, plane: ControlPlane) -> None:
+    def __init__(self, plane: ControlPlane, door: Door) -> None:
         self._plane = plane
+        self._door = door
 
     def router(self) -> APIRouter:
         """The routes."""
@@ -54,11 +56,8 @@ class DrillApi:
     async def start(self, request: Request) -> Json:
         """202: it runs. It stops nobody: the practice exchange is another one, and a dry run sends nothing."""
         caller = caller_of(request)
-        if isinstance(caller, Session):
-            fields, by = await read_json(request, ("kind",)), caller.person
-        else:
-            fields = await read_json(request, ("kind", "name"))
-            by = person_of(fields["name"])
+        fields = await read_json(request, ("kind", *sender_fields(caller, loosens=False)))
+        by = await sender_of(self._door, request, caller, fields)
         if fields["kind"] not in DRILL_KINDS:
             raise Refusal(422, "DRILL_KIND", f"a drill is one of {', '.join(DRILL_KINDS)}")
         return Json(await act(self._plane.drills.start(kind=fields["kind"], by=by)), status_code=202)

@@ -98,7 +98,8 @@ BLOCKED: Final[dict[str, Any]] = {
             headroom="0.385",
             message="order value 324000 is above 25000",
         )
-    ]
+    ],
+    "next": "1795512581000000-4711-0",
 }
 
 DECISION: Final[dict[str, Any]] = {

@@ -25,6 +25,7 @@ from proxy.console.texts import (
     POLICY_DIGEST,
     POLICY_TEXT,
     QUERY_ACCOUNT,
+    QUERY_BEFORE,
     QUERY_BOT,
     QUERY_RULE,
     QUERY_SCOPE,
@@ -45,7 +46,7 @@ BLOCKED: Final = reads(
     shapes.Blocked,
     examples.BLOCKED,
     "The newest first.",
-    query=(QUERY_BOT, QUERY_RULE, QUERY_ACCOUNT, LIMIT),
+    query=(QUERY_BOT, QUERY_RULE, QUERY_ACCOUNT, QUERY_BEFORE, LIMIT),
     problems=("LIMIT",),
 )
 DECISION: Final = reads(

@@ -109,10 +109,11 @@ class Console:
     async def blocked_part(self, request: Request) -> Response:
         """The newest refusals, filtered."""
         wanted = read_query(request, ("bot", "rule"))
-        rows = await read(
+        found = await read(
             self._plane.blocked(bot=wanted.get("bot"), rule=wanted.get("rule"), account=None, limit=_BLOCKED_SHOWN)
         )
-        return self._page("_blocked.html", rows=rows_of(rows, _BLOCKED_SHOWN))
+        rows = rows_of(found["blocked"], _BLOCKED_SHOWN)
+        return self._page("_blocked.html", rows=rows, ended=found["next"] is None)
 
     async def decision_part(self, request: Request) -> Response:
         """One decision, line by line."""

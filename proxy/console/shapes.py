@@ -27,9 +27,12 @@ class Health(TypedDict):
 
 
 class Blocked(TypedDict):
-    """Refused commands, the newest first; each with the breach the bot was told, or that of the rule asked for."""
+    """One page of refused commands, the newest first; each with the breach the bot was told, or that of the rule asked
+    for. ``next``, as ``before``, goes on where the page ends, ``None`` when there is no more: a page may hold fewer
+    rows than asked for, even none, and yet not be the last."""
 
     blocked: Sequence[JudgedCommand]
+    next: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

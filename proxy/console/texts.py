@@ -158,6 +158,12 @@ CALL: Final = Text(name="call", says="a sealed call", example="b3BlbiBzZXNhbWU",
 
 QUERY_BOT: Final = Text(name="bot", says="of this bot; empty: of all", example="momentum", accepts=LINE)
 QUERY_RULE: Final = Text(name="rule", says="by this rule; empty: by all", example="max_order_value", accepts=LINE)
+QUERY_BEFORE: Final = Text(
+    name="before",
+    says="the `next` of the page before; empty: the newest",
+    example="1795512581000000-4711-0",
+    accepts=LINE,
+)
 QUERY_ACCOUNT: Final = Text(name="account", says="on this account; empty: on all", example="main", accepts=LINE)
 QUERY_SYMBOL: Final = Text(name="symbol", says="about this symbol; empty: about all", example="BTCUSDT", accepts=LINE)
 QUERY_SCOPE: Final = Text(

@@ -111,23 +111,33 @@ class Judge:
         return ruling
 
     def settle(
-        self, ruling: Ruling, outcome: Outcome, accepted: Iterable[int], record: dict[str, Any]
+        self,
+        ruling: Ruling,
+        outcome: Outcome,
+        accepted: Iterable[int],
+        record: dict[str, Any],
+        *,
+        unknown: Iterable[int] | None = None,
     ) -> Coroutine[Any, Any, None]:
-        """Say what became of a ruling's sent commands; ``accepted`` are the places the venue took.
+        """Say what became of a ruling's sent commands; ``accepted`` are the places the venue took, ``unknown`` those
+        of which nobody knows: all of them, where the ``outcome`` is that and the venue said nothing of any.
 
-        It is said at once, before anything this process asks the store next; awaited is that it is written down.
-        The hold shrinks to what the venue took, stays whole while nobody knows, and is released when nothing was
-        taken. When the store cannot be told, the journal is, durably, and the hold stays: the safe side.
+        It is said at once, before anything this process asks the store next; awaited is that it is written down. The
+        hold shrinks to what the venue took or may have taken, and is released when that is nothing. When the store
+        cannot be told, the journal is, durably, and the hold stays: the safe side.
         """
         records: tuple[Raw | dict[str, Any], ...] = (*ruling.records, record)
-        standing = ruling.held.keys() if outcome is Outcome.UNKNOWN else ruling.held.keys() & set(accepted)
+        if unknown is None:
+            unknown = ruling.held if outcome is Outcome.UNKNOWN else ()
+        lost = {index: ruling.held[index] for index in unknown if index in ruling.held}
+        standing = lost.keys() | ruling.held.keys() & set(accepted)
         orders = tuple(ruling.held[index] for index in sorted(standing))
         if not ruling.reserved:
             action = "KEEP"
         elif not orders:
             action = "RELEASE"
         else:
-            action = "UNKNOWN" if outcome is Outcome.UNKNOWN else "ACCEPTED"
+            action = "UNKNOWN" if lost else "ACCEPTED"
         subject = ruling.request.subject
         if not ruling.store_reachable:
             return self._written_down(record, None)
@@ -137,7 +147,7 @@ class Judge:
             action,
             records,
             orders or None,
-            unreported_of(ruling, self._now()) if action == "UNKNOWN" else (),
+            unreported_of(ruling.request.subject, lost.values(), self._now()) if ruling.reserved else (),
         )
         return self._written_down(record, telling)
 

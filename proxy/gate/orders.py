@@ -214,10 +214,9 @@ class OrderDesk:
         status: int,
         note: str,
     ) -> Coroutine[Any, Any, None]:
-        unknown = any(each.outcome is replies.Outcome.UNKNOWN for each in outcomes)
-        accepted = [
-            place for place, each in zip(places, outcomes, strict=True) if each.outcome is replies.Outcome.ACCEPTED
-        ]
+        became = dict(zip(places, (each.outcome for each in outcomes), strict=True))
+        unknown = [place for place in places if became[place] is replies.Outcome.UNKNOWN]
+        accepted = [place for place in places if became[place] is replies.Outcome.ACCEPTED]
         outcome = Outcome.UNKNOWN if unknown else Outcome.ACCEPTED if accepted else Outcome.REJECTED
         items = [
             {
@@ -232,7 +231,9 @@ class OrderDesk:
             for place, each in zip(places, outcomes, strict=True)
         ]
         code = outcomes[0].code
-        return self._settle(ruling, outcome, sent_at, items, accepted=accepted, status=status, code=code, note=note)
+        return self._settle(
+            ruling, outcome, sent_at, items, accepted=accepted, unknown=unknown, status=status, code=code, note=note
+        )
 
     async def _settle_unsent(self, ruling: Ruling, note: str) -> None:
         await self._settle(ruling, Outcome.NOT_SENT, self._now(), [], note=note)
@@ -245,6 +246,7 @@ class OrderDesk:
         items: Sequence[Mapping[str, Any]],
         *,
         accepted: Sequence[int] = (),
+        unknown: Sequence[int] | None = None,
         status: int | None = None,
         code: int | None = None,
         note: str = "",
@@ -260,7 +262,7 @@ class OrderDesk:
             items=items if not note else [*items, {"note": note}],
         )
         began_ns = clock_ns()
-        settling = self._judge.settle(ruling, outcome, accepted, record)
+        settling = self._judge.settle(ruling, outcome, accepted, record, unknown=unknown)
         self._counting.settled(subject.account, subject.bot, ruling.cleared, outcome.value, items)
         return self._settled(settling, ruling.request.kind, began_ns)
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
-from proxy.gate.ruling import Ruling
+from proxy.gate.recording import Subject
 from proxy.store.gate_store import GateStore, StoreUnavailable
-from rules.snapshot import UnreportedOrder
+from rules.snapshot import HeldOrder, UnreportedOrder
 
 
-def unreported_of(ruling: Ruling, at: datetime) -> tuple[UnreportedOrder, ...]:
-    """The entries of a ruling whose bot is told that nobody knows. An amend opens nothing a second time."""
-    subject = ruling.request.subject
+def unreported_of(subject: Subject, lost: Iterable[HeldOrder], at: datetime) -> tuple[UnreportedOrder, ...]:
+    """The entries among those ``lost``, whose bot is told that nobody knows. An amend opens nothing a second time."""
     return tuple(
         UnreportedOrder(bot=subject.bot, hold_id=subject.decision_id, at=at, order=order)
-        for order in ruling.held.values()
+        for order in lost
         if order.client_order_id
     )
 

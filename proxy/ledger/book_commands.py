@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from proxy.audit.asking import NOT_OK, OK, UsageError
-from proxy.audit.pages import print_json
+from proxy.audit.pages import complain, print_json
 from proxy.clock import utc_now
 from proxy.ledger import book_pages
 from proxy.ledger.books import rows
@@ -75,6 +75,10 @@ def _reconcile(args: Any, connection: sqlite3.Connection) -> int:
     else:
         for each in found:
             book_pages.print_reconciliation(each)
+    if not found:
+        # Nobody has been compared: "all of them are the same" would be true, and prove nothing.
+        complain("nothing has been read yet: the ledger holds no account", "ledger")
+        return NOT_OK
     return OK if all(each.standing is Standing.RECONCILED for each in found) else NOT_OK
 
 

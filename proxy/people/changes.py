@@ -94,8 +94,11 @@ def with_reset(people: People, name: str, *, digest: str, by: str, now: datetime
     return _noted(linked, "people.reset", by, now, user=user.name)
 
 
-def with_joined(people: People, link: Link, joining: Joining, *, now: datetime) -> People:
-    """Whoever followed the link is in, and the link is used up; once there is an admin, so is the first admin's."""
+def with_joined(people: People, link: Link, joining: Joining, *, codes: CodesFor, now: datetime) -> People:
+    """Whoever followed the link is in, and the link is used up; once there is an admin, so is the first admin's.
+
+    The role is the one they have by now: while they chose a password it may have become one that needs an app.
+    """
     if link not in people.links:
         raise ChangeRefused("this link is used, or void")
     if link.name:
@@ -105,6 +108,8 @@ def with_joined(people: People, link: Link, joining: Joining, *, now: datetime) 
     else:
         user = User(name=checked_name(people, joining.name), role=Role.ADMIN, since=now)
         people = replace(people, users=(*people.users, user))
+    if needs_code(user.role, codes=codes) and not joining.code_secret:
+        raise ChangeRefused(f"the role {user.role} needs an authenticator app; set one up and type the code it shows")
     set_up = replace(
         user,
         password=joining.password,

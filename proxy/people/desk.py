@@ -13,16 +13,21 @@ from typing import Any, Final
 from proxy.people.changes import ChangeRefused
 from proxy.people.file import PeopleBusy, PeopleUnreadable
 from proxy.people.register import Register
+from proxy.people.users import Change
 from proxy.store.codec import plain
 
 log = logging.getLogger("perpguard.people")
 
 EVERY_S: Final = 0.5
+AGAIN_AFTER: Final = timedelta(seconds=5)
+"""What the audit did not take is told again then: sooner, it would stand in the way of a kill's own events."""
+
 VISITS_MAX: Final = 1000
 FAILURES_MAX: Final = 60
 FAILURES_WINDOW: Final = timedelta(minutes=5)
 
-Event = Callable[[str, str, dict[str, Any]], Awaitable[None]]
+Event = Callable[[str, str, dict[str, Any]], Awaitable[bool]]
+"""Tells the audit; whether it has it now. Never raises for trouble outside."""
 
 
 class PeopleDesk:
@@ -36,6 +41,7 @@ class PeopleDesk:
         self._failures_since = now()
         self._failures = 0
         self._unsaid = 0
+        self._changes_not_before = now()
 
     def note(self, what: str, by: str, detail: dict[str, str]) -> None:
         """Somebody signed in, out, or failed to. What is too much is counted: guessers do not fill the audit."""
@@ -66,11 +72,22 @@ class PeopleDesk:
 
     async def _tell_changes(self) -> None:
         """Told first and forgotten then: after a crash between the two a change is told twice, never not at all."""
-        told = self._register.people.changes
-        for change in told:
-            await self._event(change.what, change.by, {**change.detail, "at": plain(change.at)})
+        changes = self._register.people.changes
+        if not changes or self._now() < self._changes_not_before:
+            return
+        self._changes_not_before = self._now() + AGAIN_AFTER
+        told = await self._told(changes)
         if told and not self._register.trouble:
             await asyncio.to_thread(self._register.take_changes, told)
+            if told == changes:
+                self._changes_not_before = self._now()
+
+    async def _told(self, changes: tuple[Change, ...]) -> tuple[Change, ...]:
+        """Those of ``changes`` that the audit has now: in their order, up to the first that it did not take."""
+        for place, change in enumerate(changes):
+            if not await self._event(change.what, change.by, {**change.detail, "at": plain(change.at)}):
+                return changes[:place]
+        return changes
 
     def _room_for_failure(self) -> bool:
         if self._now() - self._failures_since >= FAILURES_WINDOW:

@@ -6,10 +6,14 @@ import unicodedata
 from typing import Final
 
 REASON_LENGTH_MIN: Final = 8
+_UNSEEN_LETTERS: Final = frozenset("\u115f\u1160\u3164\uffa0")
+"""The only letters among Unicode's Default_Ignorable_Code_Point (DerivedCoreProperties 16.0): fillers of Hangul blocks,
+which no font shows. The rest are marks, controls or unassigned, so no letters or digits."""
 
 
 def same_person(one: str, other: str) -> bool:
-    """Whether two names are spellings of one: case, blanks, punctuation, accents and width do not tell people apart."""
+    """Whether two names are spellings of one: case, blanks, punctuation, accents and width do not tell people apart,
+    and what nobody sees does not either."""
     return bare(one) == bare(other)
 
 
@@ -22,4 +26,5 @@ def reason_objections(reason: str) -> tuple[str, ...]:
 
 def bare(name: str) -> str:
     """What is left of a name when spelling is taken away; empty when there is nothing to it."""
-    return "".join(each for each in unicodedata.normalize("NFKD", name).casefold() if each.isalnum())
+    plain = unicodedata.normalize("NFKD", name).casefold()
+    return "".join(each for each in plain if each.isalnum() and each not in _UNSEEN_LETTERS)

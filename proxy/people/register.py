@@ -142,7 +142,9 @@ class Register:
             code_secret=code_secret if step else "",
             code_step=step,
         )
-        joined = self._change(lambda people: changes.with_joined(people, link, joining, now=self._now())).find(named)
+        joined = self._change(
+            lambda people: changes.with_joined(people, link, joining, codes=self._codes_for, now=self._now())
+        ).find(named)
         if joined is None:
             raise ChangeRefused("this link is used, or void")
         return joined

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -10,7 +11,9 @@ from typing import Any
 
 import httpx
 import pytest
+import redis
 
+from proxy.store.embedded import socket_path
 from tests.support.policies import a_policy, a_rule
 from tests.support.practice_client import fresh_id
 from tests.support.worlds import LiveWorld, until
@@ -58,6 +61,21 @@ def test_orders_and_fills_are_known_without_a_survey(world: LiveWorld) -> None:
     world.bot.order("BTCUSDT", "SELL", "0.1", reduceOnly="true").raise_for_status()
     until(lambda: agrees(world) and not world.account()["positions"], "the book is empty again", 5)
     assert feed(world)["gaps_healed"] == 0
+
+
+def test_a_position_mode_that_was_switched_is_known_without_waiting_for_the_next_survey(world: LiveWorld) -> None:
+    """No stream tells of it."""
+    store = redis.Redis(unix_socket_path=str(socket_path(world.data_dir)), decode_responses=True)
+
+    def hedged() -> bool:
+        (account,) = store.scan_iter(match="*:account:*")
+        return bool(json.loads(str(store.hget(account, "body")))["hedged"])
+
+    with store:
+        for mode in (True, False):
+            told = world.bot.send("POST", "/fapi/v1/positionSide/dual", dualSidePosition=str(mode).lower())
+            assert told.status_code == 200, told.text
+            until(lambda mode=mode: hedged() is mode, f"hedge mode is {mode}", 20)  # type: ignore[misc]
 
 
 def test_a_dropped_connection_stops_entries_and_a_survey_heals_what_was_missed(world: LiveWorld) -> None:

@@ -84,12 +84,13 @@ class Deaf:
         self.venue = "binanceusdm"
         self.keeper = self.outside = self.record = self.ledger = self.venue_timers = self
         self.on_their_way: list[str] = []
+        self.expected: list[str | None] = []
 
     def hear(self, record: Any) -> None:
         """Nothing."""
 
-    def expect(self, request: str, symbol: str) -> None:
-        """Nothing."""
+    def expect(self, request: str, symbol: str | None) -> None:
+        self.expected.append(symbol)
 
     def intended(self, symbol: str) -> None:
         self.on_their_way.append(symbol)
@@ -120,6 +121,24 @@ async def told(record: dict[str, Any]) -> Deaf:
     await Hearing(desk).hear([{"id": "1", "account": "main", **record}])
     heard: Deaf = deaf
     return heard
+
+
+@pytest.mark.parametrize(
+    ("commands", "expected"),
+    [
+        ([{"type": "SetPositionMode", "hedged": True}], [None]),
+        ([{"type": "PlaceOrder", "symbol": "BTCUSDT"}], ["BTCUSDT"]),
+        ([{"type": "SetMultiAssetMode", "multi_assets": True}], []),
+        ([None], []),
+        ("none", []),
+    ],
+    ids=["position mode", "order", "of which the stream tells", "nothing", "no list"],
+)
+async def test_the_whole_account_is_looked_at_after_its_position_mode_was_set(
+    commands: Any, expected: list[str | None]
+):
+    record = {"kind": "decision", "at": "2026-11-29T10:00:00+00:00", "commands": commands}
+    assert (await told(record)).expected == expected
 
 
 async def heard(at: object) -> Attention:

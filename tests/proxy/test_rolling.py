@@ -83,6 +83,17 @@ def test_a_successor_that_fails_changes_nothing() -> None:
         assert not two.ended
 
 
+def test_a_successor_that_cannot_be_started_changes_nothing() -> None:
+    one = a_gate("one")
+    with running(one) as gates:
+        restart = RollingRestart(gates, lambda _: Child("two", ["/nowhere/python"], {}, reports=True))
+        restart.step(gates)
+        assert restart.state is Rolled.FAILED
+        assert restart.busy_with == ()
+        assert gates == [one]
+        assert not one.ended
+
+
 def test_a_successor_that_never_serves_is_ended_and_the_old_one_stays() -> None:
     one, clock, made = a_gate("one"), Clock(), []
     with running(one) as gates:

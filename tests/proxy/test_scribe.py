@@ -1,13 +1,23 @@
-"""Records on their way to the archive are heard some at a time: whoever has to be quick waits for few of them."""
+"""Records on their way to the archive are heard some at a time: whoever has to be quick waits for few of them. Whoever
+keeps what was not written is told whether it was."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from proxy.audit.archive import Archive
 from proxy.audit.entry import ReadRecord
+from proxy.audit.place import ArchiveUnavailable, archive_place
 from proxy.scribe import HEARD_AT_ONCE, Scribe
+from tests.proxy.audit.conftest import SIGNER
+
+NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 
 
 class Stream:
@@ -21,19 +31,54 @@ class Stream:
         return self.records
 
 
-async def test_a_full_batch_is_heard_in_order_with_turns_for_others_between() -> None:
-    stream: Any = Stream(500)
+def a_scribe(store: Any) -> Scribe:
+    """A scribe whose archive is not open."""
     nobody: Any = None
-    scribe = Scribe(
+    return Scribe(
         data_dir=nobody,
         place=nobody,
         desk="desk",
-        store=stream,
+        store=store,
         signer=nobody,
         anchors=nobody,
         verification=nobody,
-        now=nobody,
+        now=lambda: NOW,
     )
+
+
+class Store:
+    """Takes records, or is away."""
+
+    def __init__(self, *, away: bool) -> None:
+        self._away = away
+
+    async def record(self, records: Sequence[Mapping[str, Any]]) -> None:
+        if self._away:
+            raise ConnectionError("store away")
+
+
+async def test_it_is_said_whether_an_event_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert await a_scribe(Store(away=False)).write_event("start", "warden", {})
+    scribe = a_scribe(Store(away=True))
+    assert not await scribe.write_event("start", "warden", {}), "neither is there"
+    with Archive.open(archive_place(tmp_path), SIGNER) as archive:
+        scribe._archive = archive
+        assert await scribe.write_event("start", "warden", {})
+
+        def refuse(*_: object) -> int:
+            raise ArchiveUnavailable("the database does not answer")
+
+        monkeypatch.setattr(archive, "append_from", refuse)
+        assert not await scribe.write_event("start", "warden", {})
+        await scribe.event("start", "warden", {})
+    assert caplog.text.count("the event start is not in the audit") == 3
+
+
+async def test_a_full_batch_is_heard_in_order_with_turns_for_others_between() -> None:
+    stream: Any = Stream(500)
+    scribe = a_scribe(stream)
     heard: list[list[int]] = []
     turns = 0
 

@@ -198,6 +198,16 @@ def test_quiet_hours_have_both_ends_and_a_time_zone_that_exists(config):
     assert "no time zone" in refused(config('[alerts]\ntime_zone = "Mars/Base"\n'))
 
 
+@pytest.mark.parametrize("key", ["quiet_from", "quiet_until"])
+@pytest.mark.parametrize("hour", ["22:00Z", "22:00+02:00"])
+def test_quiet_hours_know_one_time_zone_only(config, key, hour):
+    hours = {"quiet_from": "21:00", "quiet_until": "07:00", key: hour}
+    text = "[alerts]\n" + "".join(f'{name} = "{value}"\n' for name, value in hours.items())
+    reason = refused(config(text))
+    assert f"alerts.{key}: " in reason
+    assert "write what the clock of time_zone shows" in reason
+
+
 def test_a_channel_says_how_loud_it_is(config):
     channels = load_settings(config('[alerts.channels.pager]\nminimum = "critical"\n'), {}).alerts.channels
     assert channels["pager"].minimum is Severity.CRITICAL and channels["pager"].quiet_hours

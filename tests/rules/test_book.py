@@ -7,9 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from rules.book import Exposure
+from rules.book import Exposure, account_book
 from rules.exposure import exposure_after, gross_notional, held_order, worst_case
 from rules.model import Command, OrderType, PositionSide, Side
+from rules.share import own_book
 from rules.snapshot import HeldOrder, Hold, HoldStatus
 from tests.rules.builders import World, a_buy, a_sell, an_account, an_amend, an_open_order
 
@@ -153,3 +154,26 @@ def test_what_is_found_in_an_account_is_worked_out_once():
     for _ in range(2):
         assert account.found(asked.append) is None
     assert asked == [account]
+
+
+@pytest.mark.parametrize("bot", ["", "demo-bot"], ids=["of the account", "of a bot"])
+def test_two_legs_under_way_net_nothing_though_the_account_was_last_seen_in_one_way_mode(bot):
+    """The mode was switched since: the stream does not tell of it, and the next survey is seconds away."""
+    world = an_account().worth("50000")
+    long = held(world, a_buy("BTCUSDT", "3", position_side=LONG))
+    hold = Hold(hold_id="h", bot="demo-bot", sequence=1, status=HoldStatus.ACCEPTED, orders=(long,))
+    seen = replace(world.snapshot, holds=(hold,))
+    short = held_order(a_sell("BTCUSDT", "3", position_side=SHORT), seen)
+    assert short is not None
+    book = own_book(seen) if bot else account_book(seen)
+    assert book.after(short).gross_notional == 300_000
+    assert book.gross_after(short) == 300_000
+
+
+def test_a_leg_that_stands_says_so_too():
+    in_hedge_mode = an_account().hedged().long("BTCUSDT", "3").snapshot
+    assert in_hedge_mode.account is not None
+    seen = replace(in_hedge_mode, account=replace(in_hedge_mode.account, hedged=False))
+    short = held_order(a_sell("BTCUSDT", "2", position_side=SHORT), seen)
+    assert short is not None
+    assert exposure_after(seen, short).gross_notional == 250_000

@@ -26,6 +26,7 @@ from rules.position.reduce_only_exits import ExitMode, ReduceOnlyExits
 from rules.rule import Rule
 from tests.rules.builders import (
     HALTED,
+    MARKS,
     REDUCING,
     a_buy,
     a_cancel,
@@ -398,6 +399,17 @@ def test_each_entry_of_a_batch_takes_a_token():
     three = batch(world, *[a_buy("BTCUSDT", "1")] * 3, rules=[rate])
     assert [decision.verdict for decision in two] == [ALLOW] * 2
     assert [decision.verdict for decision in three] == [DENY] * 3
+
+
+def test_an_entry_of_a_batch_takes_its_token_from_the_buckets_it_is_counted_in():
+    rates = [MessageRate(level=f"symbol:{name}", per_second=Decimal(1), burst=Decimal(1)) for name in MARKS]
+    world = an_account()
+    for rate in rates:
+        world = world.with_tokens(rate.scope, "1")
+    apart = batch(world, a_buy("BTCUSDT", "1"), a_buy("ETHUSDT", "1"), rules=rates)
+    assert [each.verdict for each in apart] == [ALLOW, ALLOW]
+    again = batch(world, a_buy("BTCUSDT", "1"), a_buy("ETHUSDT", "1"), a_buy("BTCUSDT", "1"), rules=rates)
+    assert codes(again[2]) == ["MESSAGE_RATE_ABOVE_LIMIT"]
 
 
 def test_the_exits_of_a_batch_take_no_token():

@@ -22,6 +22,11 @@ _STEP: Final = Decimal("0.01")
 _ZERO: Final = Decimal(0)
 TREND_DAYS: Final = 7
 
+CLOCKS_APART_MS_MAX: Final = 1_000
+"""The venue's clock says when a fill was, the guard's when its order was judged: so much later by the guard's is still
+before. It is what the guard lets the clocks differ without a warning (``OFF_MS`` in ``proxy/accounts/venue_clock.py``).
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
@@ -106,11 +111,11 @@ def _count_fills(
         FROM fills f JOIN orders o ON o.account = f.account AND o.symbol = f.symbol AND o.order_id = f.order_id
         LEFT JOIN judged j INDEXED BY judged_by_client
             ON j.account = o.account AND j.client_order_id = o.client_order_id AND j.symbol = f.symbol
-            AND j.refused = 0
+            AND j.refused = 0 AND j.at_us < (f.at_ms + ?) * 1000
         WHERE o.bot != '' AND o.origin = 'bot' AND {conditions}
         GROUP BY f.account, f.symbol, f.trade_id"""  # noqa: S608 - no value in the text
     for account, bot, symbol, at_ms, side, price, quantity, maker, bid, ask, mark, _ in connection.execute(
-        query, values
+        query, [CLOCKS_APART_MS_MAX, *values]
     ):
         day = days.setdefault((account, bot, symbol, moment(at_ms).date()), _Day())
         quoted = bid is not None and ask is not None

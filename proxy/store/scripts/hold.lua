@@ -9,6 +9,7 @@
 --       11 how the newest attempt begins that the gate knows, '' for none, '-' when none are wanted
 --       12 number of documents 13.. cached versions,
 --       then per bucket: inflow per second, burst, tighten, tokens to spend, tokens to drain, 1 if its rule refuses
+local EXPIRY_MS_MAX = 1e15 -- What is longer would not be written as a whole number.
 local NEW_ATTEMPTS = 8 -- More than that since the gate last asked: all are told.
 local documents = tonumber(ARGV[12])
 local clock = redis.call('TIME')
@@ -41,19 +42,20 @@ for i = 12 + documents, #KEYS do
   local at = 13 + documents + (i - 12 - documents) * 6
   local rate, burst, tighten = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
   local spend, drain, refuses = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]), ARGV[at + 5] == '1'
+  local flow = rate * (1 - tighten * score)
   local kept = math.min(burst * tighten * score, burst - 1)
   local state = redis.call('HMGET', KEYS[i], 'tokens', 'us')
   local tokens = burst
   if state[1] then
     local elapsed = math.max(0, now_us - tonumber(state[2])) / 1000000
-    tokens = math.min(burst, tonumber(state[1]) + elapsed * rate * (1 - tighten * score))
+    tokens = math.min(burst, tonumber(state[1]) + elapsed * flow)
   end
   -- What never waits is counted first: the request's own entries are judged on what it leaves.
   tokens = math.max(0, tokens - drain)
   balances[#balances + 1] = string.format('%.6f', tokens)
   -- A bucket whose rule only reports is charged by its own balance: an empty one must not spare those that refuse.
   local covered = spend == 0 or tokens >= spend + kept
-  levels[#levels + 1] = {KEYS[i], tokens, burst, rate, spend, refuses, covered}
+  levels[#levels + 1] = {KEYS[i], tokens, burst, flow, spend, refuses, covered}
   if refuses and not covered then enough = false end
 end
 for _, level in ipairs(levels) do
@@ -62,7 +64,12 @@ for _, level in ipairs(levels) do
   if level[6] then charged = enough end
   if charged then left = left - level[5] end
   redis.call('HSET', level[1], 'tokens', string.format('%.6f', left), 'us', string.format('%d', now_us))
-  redis.call('PEXPIRE', level[1], math.ceil(level[3] / level[4] * 1000) + 60000)
+  -- A bucket may be forgotten once it is full again, and one into which nothing flows is never full.
+  if level[4] > 0 then
+    redis.call('PEXPIRE', level[1], math.min(math.ceil(level[3] / level[4] * 1000) + 60000, EXPIRY_MS_MAX))
+  else
+    redis.call('PERSIST', level[1])
+  end
 end
 
 -- Holds made before this one; read before ours is written.

@@ -13,7 +13,8 @@ from proxy.accounts.book import Book
 from proxy.accounts.events import AccountEvent
 from proxy.accounts.survey import Survey
 from rules.model import MarginMode, OrderType, PositionSide, Side
-from tests.proxy.accounts.builders import a_config_event
+from rules.snapshot import Market
+from tests.proxy.accounts.builders import a_config_event, a_position, a_position_change, an_account_event
 from tests.proxy.accounts.stream_builders import (
     a_book,
     a_survey,
@@ -26,6 +27,7 @@ from tests.proxy.accounts.stream_builders import (
     surveyed,
     traded,
 )
+from tests.rules.builders import NOW
 
 
 def test_a_new_order_rests_and_takes_its_hold() -> None:
@@ -130,6 +132,29 @@ def test_the_order_may_come_before_the_word_that_it_was_triggered() -> None:
     assert counted(book) == ([2], [])
 
 
+@pytest.mark.parametrize(
+    ("symbol", "multi_assets", "moved"),
+    [("BTCUSDC", False, 0), ("BTCUSDC", True, -20), ("BTCUSDC", None, -20), ("BTCUSDT_270326", False, -20)],
+)
+def test_in_single_asset_mode_a_leg_of_another_margin_asset_moves_no_balance(
+    symbol: str, multi_assets: bool | None, moved: int
+) -> None:
+    """The mark falls by 10; later, the leg that is down by 20 is closed, which its own wallet pays."""
+    leg = a_position("2", symbol=symbol, entry_price="100")
+    base = a_survey().account
+    survey = replace(a_survey(), account=replace(base, positions=(leg,), multi_assets=multi_assets))
+    book = Book("demo")
+    surveyed(book, survey, since=0)
+    fallen = {symbol: Market(symbol=symbol, mark_price=Decimal(90), as_of=NOW)}
+    account = book.account(version=1, as_of=NOW, stale=False, markets=fallen)
+    assert account is not None
+    assert account.margin_balance - base.margin_balance == moved
+    low = replace(leg, mark_price=Decimal(90))
+    surveyed(book, replace(survey, account=replace(survey.account, positions=(low,))), since=5)
+    book.apply(an_account_event("ADJUSTMENT", a_position_change("0", symbol=symbol, entry_price=Decimal(0))), 10)
+    assert account_of(book).margin_balance - base.margin_balance == -moved
+
+
 @pytest.mark.parametrize("status", ["CANCELED", "EXPIRED", "REJECTED"])
 def test_a_conditional_order_that_ends_is_gone(status: str) -> None:
     book = a_book(stop(), stop(status, 2), stop())
@@ -156,6 +181,19 @@ def test_an_order_has_the_bot_its_name_says() -> None:
     surveyed(book, a_survey(), 0)
     book.apply(placed(), 10)
     assert account_of(book).open_orders[0].bot == "bot of c1"
+
+
+def test_an_order_that_the_venue_named_has_the_bot_of_what_it_grew_out_of() -> None:
+    book = Book("demo", owner=lambda name: "ann" if name == "s9" else "")
+    surveyed(book, a_survey(), 0)
+    for event in (stop(), stop("TRIGGERED", 2, became="77"), placed(order_id="77", client_order_id="autoclose-1")):
+        book.apply(event, 10)
+    (order,) = book.open_orders()
+    assert (order.order_id, order.bot) == ("77", "ann")
+    book.apply(traded(1, 3, order_id="77", client_order_id="autoclose-1"), 20)
+    assert book.open_orders()[0].bot == "ann"
+    surveyed(book, a_survey(replace(order, bot="", filled_quantity=Decimal(1), leaves_quantity=Decimal(4))), 100)
+    assert book.open_orders()[0].bot == "ann"
 
 
 def test_nothing_is_known_before_a_survey() -> None:
@@ -300,3 +338,16 @@ def test_in_single_asset_mode_another_wallet_margins_nothing(multi_assets: bool 
     (usdt,) = event.balances
     book.apply(replace(event, balances=(replace(usdt, asset="USDC", wallet_balance=Decimal(700)),)), 10)
     assert account_of(book).margin_balance == Decimal(balance)
+
+
+def test_an_exit_takes_no_hold_by_its_name() -> None:
+    """It has none: a hold of its name is that of an entry which is still on its way."""
+    book = a_book()
+    assert book.apply(placed(), 10).conversion.taken
+    for exit_order in (
+        {"reduce_only": True},
+        {"close_position": True},
+        {"position_side": PositionSide.SHORT},
+    ):
+        assert a_book().apply(placed(order_id="2", **exit_order), 10).conversion.taken == (), exit_order
+    assert a_book().apply(replace(stop(), reduce_only=True), 10).conversion.taken == ()

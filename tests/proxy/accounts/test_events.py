@@ -63,6 +63,18 @@ def test_an_execution_keeps_its_exact_numbers() -> None:
     assert not event.is_forced
 
 
+@pytest.mark.parametrize(
+    ("told", "average_price"), [({"ap": "7000.05"}, Decimal("7000.05")), ({"ap": "0"}, None), ({}, None)]
+)
+def test_what_has_filled_has_an_average_price_where_the_venue_tells_it(
+    told: dict[str, str], average_price: Decimal | None
+) -> None:
+    silent = {name: value for name, value in ORDER["o"].items() if name != "ap"}  # type: ignore[attr-defined]
+    event = read_event(ORDER | {"o": silent | told})
+    assert isinstance(event, OrderEvent)
+    assert event.average_price == average_price
+
+
 def test_nothing_is_left_of_an_order_at_its_end() -> None:
     event = read_event(ORDER | {"o": ORDER["o"] | {"x": "CANCELED", "X": "CANCELED"}})  # type: ignore[operator]
     assert isinstance(event, OrderEvent)
@@ -137,6 +149,8 @@ def test_what_is_not_understood_is_an_error(frame: dict[str, object]) -> None:
         {"q": "NaN"},
         {"z": "Infinity"},
         {"L": "1e1000000"},
+        {"ap": "NaN"},
+        {"ap": True},
         {"l": True},
         {"R": "false"},
         {"cp": 1},

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
 from rules.model import Side
-from rules.snapshot import OpenOrder
+from rules.snapshot import Market, OpenOrder
 from tests.proxy.accounts.stream_builders import (
     a_book,
     a_survey,
@@ -32,6 +37,82 @@ def test_an_order_the_survey_does_not_show_is_gone_and_that_is_told() -> None:
     book = a_book(placed())
     assert surveyed(book, a_survey()).healed == ("order 1 of BTCUSDT is gone",)
     assert counted(book) == ([], [])
+
+
+def test_an_order_that_one_survey_did_not_list_is_there_after_all_when_the_next_does() -> None:
+    book = a_book(placed())
+    surveyed(book, a_survey())
+    merged = surveyed(book, a_survey(resting("3", "2"), quantity=2, at_ms=5), 200)
+    assert "order 1 of BTCUSDT is there after all" in merged.healed
+    assert merged.conversion.taken == (), "its hold went long ago"
+    assert counted(book) == ([2], [3])
+
+
+def test_an_order_that_one_survey_did_not_list_is_there_after_all_when_the_stream_says_so() -> None:
+    book = a_book(placed())
+    surveyed(book, a_survey(at_ms=1))
+    book.apply(position_told(2, 5), 200)
+    book.apply(traded(2, 5), 200)
+    assert counted(book) == ([2], [3])
+    book.apply(cancelled(2, 6), 210)
+    assert counted(book) == ([2], [])
+
+
+def test_the_end_of_an_order_that_a_survey_did_not_list_is_its_end() -> None:
+    book = a_book(placed())
+    surveyed(book, a_survey())
+    book.apply(cancelled(), 200)
+    surveyed(book, a_survey(resting()), 190)
+    assert counted(book) == ([], []), "the stream told of its end"
+
+
+@pytest.mark.parametrize("by_the_stream", [True, False])
+def test_a_conditional_order_that_one_survey_did_not_list_is_there_after_all(by_the_stream: bool) -> None:
+    book = a_book(stop())
+    (listed,) = book.open_orders()
+    surveyed(book, a_survey())
+    assert book.open_orders() == ()
+    if by_the_stream:
+        book.apply(stop(at_ms=9), 200)
+    else:
+        surveyed(book, a_survey(listed), 200)
+    assert [order.order_id for order in book.open_orders()] == [listed.order_id]
+
+
+def test_a_wallet_told_while_the_survey_was_read_is_not_undone() -> None:
+    """A loss is taken between the reads and the merge: the wallet has it, and the position it was in is gone."""
+    book = a_book(position_told(1, 2), received=10)
+    book.apply(traded(1, 2), 10)
+    book.apply(position_told(0, 5, wallet="500"), 100)
+    surveyed(book, a_survey(quantity=1, at_ms=2), 100)
+    account = book.account(version=1, as_of=NOW, stale=False, markets={})
+    assert account is not None and book.surveyed is not None
+    assert account.margin_balance == book.surveyed.margin_balance - 500
+    surveyed(book, a_survey(at_ms=5), 200)
+    account = book.account(version=2, as_of=NOW, stale=False, markets={})
+    assert account is not None and account.margin_balance == book.surveyed.margin_balance
+
+
+def test_what_other_symbols_have_moved_is_in_the_balance_of_a_survey_of_a_few() -> None:
+    """Long 1 from 50,000, marked 49,900 since: the balance that is read has that loss in it already."""
+    book = a_book()
+    surveyed(book, a_survey(quantity=1, at_ms=1))
+    published = book.account(version=1, as_of=NOW, stale=False, markets={})
+    markets = {"BTCUSDT": Market(symbol="BTCUSDT", mark_price=Decimal(49_900), as_of=NOW)}
+    before = book.account(version=1, as_of=NOW, stale=False, markets=markets)
+    assert published is not None and before is not None
+    assert published.margin_balance - before.margin_balance == 100
+    read = replace(published, margin_balance=before.margin_balance)
+    part = replace(a_survey(symbols=frozenset({"ETHUSDT"})), account=read, unrealised=Decimal(-100))
+    surveyed(book, part, 100)
+    after = book.account(version=2, as_of=NOW, stale=False, markets=markets)
+    assert after is not None and after.margin_balance == before.margin_balance
+
+
+def test_an_exit_takes_no_hold_by_its_name() -> None:
+    book = a_book()
+    found = replace(resting(), reduce_only=True)
+    assert surveyed(book, a_survey(found)).conversion.taken == ()
 
 
 def test_an_order_heard_of_since_the_survey_began_stays() -> None:

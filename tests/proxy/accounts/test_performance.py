@@ -259,6 +259,33 @@ def test_funding_is_apart_in_both() -> None:
         assert (found.day_pnl, found.day_funding, found.equity) == (0, -8, 992)
 
 
+@pytest.mark.parametrize(
+    ("symbol", "multi_assets", "pnl", "funding"),
+    [
+        ("BTCUSDC", False, 0, 0),
+        ("BTCUSDC", True, 8, -8),
+        ("BTCUSDC", None, 8, -8),
+        ("BTCUSDT", False, 8, -8),
+        ("BTCUSDT_270326", False, 8, -8),
+    ],
+)
+def test_funding_of_another_wallet_than_the_balance_is_of_is_not_the_account_s(
+    symbol: str, multi_assets: bool | None, pnl: int, funding: int
+) -> None:
+    told = Told(Past()).confirmed("1000", a_share("ann", "0", symbol), multi_assets=multi_assets)
+    told.confirmed("1000", a_share("ann", "0", symbol, funding="-8"), multi_assets=multi_assets)
+    assert (told.account.day_pnl, told.account.day_funding) == (pnl, funding)
+
+
+def test_a_change_of_the_asset_mode_brings_no_funding_of_before() -> None:
+    paid = a_share("ann", "0", "BTCUSDC", funding="-8")
+    told = Told().confirmed("1000", a_share("ann", "0", "BTCUSDC"), multi_assets=False)
+    told.confirmed("1000", paid, multi_assets=False).confirmed("1000", paid, multi_assets=True)
+    assert (told.account.day_pnl, told.account.day_funding) == (0, 0)
+    told.confirmed("997", replace(paid, funding=Decimal(-11)), multi_assets=True)
+    assert (told.account.day_pnl, told.account.day_funding) == (0, -3)
+
+
 def test_a_bot_s_result_is_that_of_its_shares_after_fees() -> None:
     told = Told().confirmed("1000")
     told.confirmed("990", a_share("ann", "1", realised_pnl="-5", fees="2"), a_share("ben", fees="1"), marks={BTC: "96"})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +15,7 @@ from proxy.accounts.events import OrderEvent
 from proxy.accounts.proportions import finest, split
 from proxy.accounts.shares import FINISHED_MAX, NOBODY, Shares
 from proxy.store.owners import order_field, trade_field
-from rules.model import Side
+from rules.model import OrderType, Side
 from rules.snapshot import Share
 from tests.properties.strategies import examples
 from tests.proxy.accounts.builders import (
@@ -115,6 +117,81 @@ def test_a_cancelled_order_keeps_what_it_filled() -> None:
         "ann/1", BUY, "5", execution="CANCELED", status="CANCELED", filled_quantity=Decimal(2), last_price=Decimal(0)
     )
     assert quantities(shares(a_fill("ann/1", BUY, "2", of="5"), cancelled)) == {"ann": "2"}
+
+
+def a_cancel(side: Side, filled: str, name: str = "ann/1", **changes: Any) -> OrderEvent:
+    """The end of an order over 5 at 100, which says how much of it has filled, and is no execution itself."""
+    ended = {"execution": "CANCELED", "status": "CANCELED", "filled_quantity": Decimal(filled)}
+    return an_order_event(name, side, "5", **(ended | changes))
+
+
+def test_a_fill_that_only_the_end_of_its_order_tells_of_is_counted_at_the_orders_limit() -> None:
+    entered = shares(an_order_event("ann/1", BUY, "5"), a_cancel(BUY, "2"))
+    assert (share(entered, "ann").quantity, share(entered, "ann").entry_price) == (2, 100)
+    left = shares(a_fill("ann/in", BUY, "3", "100"), a_cancel(SELL, "2", reduce_only=True))
+    assert (share(left, "ann").quantity, share(left, "ann").realised_pnl) == (1, 0)
+
+
+def test_or_at_what_the_orders_average_leaves_for_it_where_the_venue_tells_that() -> None:
+    """2 were heard of at 100; 3 at an average of 97 are 291, so the third was bought at 91."""
+    healed = shares(a_fill("ann/1", BUY, "2", of="5"), a_cancel(BUY, "3", average_price=Decimal(97)))
+    assert (share(healed, "ann").quantity, share(healed, "ann").entry_price) == (3, 97)
+    healed.apply(a_cancel(BUY, "3", average_price=Decimal(97)))
+    assert share(healed, "ann").quantity == 3, "told twice"
+
+
+def test_an_average_that_leaves_nothing_for_the_rest_is_its_price() -> None:
+    rounded = shares(a_fill("ann/1", SELL, "2", of="5"), a_cancel(SELL, "2.001", average_price=Decimal("99.9")))
+    assert rounded.quantity("ann", "BTCUSDT", BOTH) == Decimal("-2.001")
+    assert Decimal("99.99") < share(rounded, "ann").entry_price < 100
+
+
+def test_of_an_order_an_earlier_warden_counted_the_average_is_the_price() -> None:
+    after = Shares(owner)
+    before = shares(a_fill("ann/1", BUY, "2", of="5"))
+    after.restore(a_survey(a_position("2"), a_resting_order("ann/1", BUY, "3", "2"), shares=before.all()))
+    after.apply(a_cancel(BUY, "3", average_price=Decimal(97)))
+    assert (share(after, "ann").quantity, share(after, "ann").entry_price) == (3, 99)
+
+
+def test_a_fill_at_an_unknown_price_waits_for_the_venues_answer() -> None:
+    folded = shares(a_cancel(BUY, "2", price=None, order_type=OrderType.MARKET))
+    assert quantities(folded) == {} and folded.differs((a_position("2"),)) == {"BTCUSDT"}
+    folded.filled(a_resting_order("ann/1", BUY, "0", "2"), Decimal(101))
+    assert quantities(folded) == {"ann": "2"} and share(folded, "ann").entry_price == 101
+
+
+def test_orders_of_two_symbols_may_have_one_number() -> None:
+    """Binance numbers the orders of each symbol by themselves."""
+    same = {"order_id": "77"}
+    folded = shares(a_fill("ann/1", BUY, "5", **same), a_fill("ben/1", BUY, "3", symbol="ETHUSDT", **same))
+    assert {(each.bot, each.symbol): each.quantity for each in folded.all()} == {
+        ("ann", "BTCUSDT"): 5,
+        ("ben", "ETHUSDT"): 3,
+    }
+    assert folded.filled_by("77") == 3 and folded.filled_by("78") == 0
+
+
+def test_a_restarted_warden_tells_orders_of_one_number_apart() -> None:
+    resting = [
+        a_resting_order("ann/1", BUY, "3", "2", order_id="77"),
+        a_resting_order("ben/1", BUY, "4", "1", order_id="77", symbol="ETHUSDT"),
+    ]
+    after = Shares(owner)
+    after.restore(a_survey(*resting))
+    after.apply(a_fill("ann/1", BUY, "1", of="5", total="3", order_id="77"))
+    after.adopt((a_position("1"), a_position("1", "ETHUSDT")), [resting[0], replace(resting[1], filled_quantity=2)])
+    assert {(each.bot, each.symbol): each.quantity for each in after.all()} == {
+        ("ann", "BTCUSDT"): 1,
+        ("ben", "ETHUSDT"): 1,
+    }
+
+
+def test_a_triggered_orders_number_is_of_its_symbol_alone() -> None:
+    folded = shares()
+    folded.apply(an_algo_event("ann/stop", status="TRIGGERED", actual_order_id="77"))
+    folded.apply(a_fill("ben/1", BUY, "1", order_id="77", symbol="ETHUSDT"))
+    assert quantities(folded) == {"ben": "1"}
 
 
 def test_a_triggered_order_belongs_to_whoever_placed_the_stop() -> None:

@@ -111,7 +111,7 @@ async def test_an_order_type_nobody_knows_is_trouble_for_a_survey(both: Any):
         openOrders=[order],
         positionRisk=[],
         accountConfig={"dualSidePosition": False, "multiAssetsMargin": False},
-        account={"totalMarginBalance": "1", "availableBalance": "1"},
+        account={"totalMarginBalance": "1", "availableBalance": "1", "totalUnrealizedProfit": "0"},
     )
     with pytest.raises(VenueUnavailable, match="unexpected answer"):
         await hands.survey(datetime.now(UTC))
@@ -223,7 +223,7 @@ async def test_a_cancel_names_one_order_and_one_that_is_gone_is_as_good(both: An
 
 
 RISK = POSITION | {"positionAmt": "0.5", "isolatedWallet": "0", "adl": 2, "updateTime": 1}
-TOTALS = {"totalMarginBalance": "1", "availableBalance": "1", "assets": []}
+TOTALS = {"totalMarginBalance": "1", "availableBalance": "1", "totalUnrealizedProfit": "0", "assets": []}
 
 
 async def test_a_survey_brings_ranks_isolated_margins_and_both_modes_of_the_account(both: Any):

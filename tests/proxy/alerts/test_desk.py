@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from proxy.alerts.alert import Report, Severity
-from proxy.alerts.desk import AlertDesk
-from proxy.alerts.lifecycle import Raised, State
+from proxy.alerts.desk import LOOK_EVERY_S, AlertDesk
+from proxy.alerts.lifecycle import OPEN_MAX, Raised, State
 from proxy.alerts.links import PATH
 from proxy.alerts.post import Post, Wish
 from proxy.alerts.quiet import QuietHours
@@ -223,6 +223,16 @@ async def test_a_warden_that_starts_anew_remembers_and_does_not_tell_again(tmp_p
         await asyncio.sleep(1.2)
         assert second.phones["pager"].messages == []
         assert second.desk.state.open["stop:desk"].acknowledged_by == "ann"
+
+
+async def test_more_conditions_than_there_is_room_for_are_told_once_and_not_with_every_look(tmp_path: Path) -> None:
+    duty = Duty(tmp_path, "pager")
+    duty.seen = [condition("anomaly", level=f"bot:b{number}", score="0.90", why="x") for number in range(OPEN_MAX + 9)]
+    async with at_work(duty):
+        await soon(lambda: duty.desk.state.open)
+        await asyncio.sleep(3 * LOOK_EVERY_S)
+        await soon(lambda: len(duty.audited("alert.raised")) == OPEN_MAX + 1)
+        assert duty.audited("alert.raised")[-1]["title"] == "There is no room for 9 more conditions"
 
 
 async def test_a_damaged_memory_is_said_and_replaced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

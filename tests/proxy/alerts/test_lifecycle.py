@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from proxy.alerts.alert import Notice, Occasion, Report, Severity
 from proxy.alerts.lifecycle import (
     AGAIN_AFTER,
+    CROWD,
     HELD_MAX,
     OPEN_MAX,
     PAST_MAX,
@@ -122,6 +123,18 @@ def test_what_was_acknowledged_does_not_ring_again_for_the_same() -> None:
     assert occasions(again) == ["raised"]
 
 
+def test_what_keeps_coming_after_an_acknowledgement_is_told_again_when_that_is_a_window_old() -> None:
+    desk = Desk()
+    desk.does(Raised(a_report(severity=Severity.CRITICAL)))
+    desk.does(Acknowledged(desk.state.open["feed:main"].id, "ann"), timedelta(minutes=8))
+    heard_at = desk.now
+    told_after = []
+    for _ in range(8):
+        if desk.does(Raised(a_report(severity=Severity.CRITICAL)), timedelta(minutes=5)):
+            told_after.append(desk.now - heard_at)
+    assert told_after == [timedelta(minutes=minutes) for minutes in (10, 20, 30, 40)]
+
+
 def test_a_condition_is_open_until_it_has_been_away_for_a_while() -> None:
     desk = Desk()
     assert occasions(desk.sees(a_report(), for_s=100)) == ["raised"]
@@ -191,6 +204,56 @@ def test_of_too_many_the_mildest_go_and_no_kill_does() -> None:
         desk.does(Raised(a_report(f"w{number}")), timedelta(seconds=1))
     assert len(desk.state.open) == OPEN_MAX and len(desk.state.past) == PAST_MAX
     assert "kill" in desk.state.open
+
+
+def test_of_more_conditions_than_there_is_room_for_each_is_told_once_and_the_rest_are_counted_once() -> None:
+    desk = Desk()
+    reports = [a_report(f"w{number}") for number in range(OPEN_MAX + 50)]
+    assert occasions(desk.sees(*reports, for_s=100)) == ["raised"] * (OPEN_MAX + 1)
+    crowd = desk.state.open[CROWD]
+    assert (len(desk.state.open), crowd.report.severity) == (OPEN_MAX + 1, Severity.WARNING)
+    assert "50" in crowd.report.title and f"w{OPEN_MAX}" in crowd.report.text
+    assert desk.sees(*reports[:-1], for_s=100) == [], "another number is no news"
+    assert "49" in desk.state.open[CROWD].report.title
+
+    over = desk.sees(*reports[100:], for_s=2 * SETTLED_AFTER.total_seconds() + 4)
+    told = [
+        notice.alert.report.key for notice in over if notice.alert is not None and notice.occasion.value == "raised"
+    ]
+    assert told == [f"w{number}" for number in range(OPEN_MAX, OPEN_MAX + 50)], "each when there was room"
+    assert CROWD not in desk.state.open and over[-1].occasion is Occasion.CLEARED
+
+
+def test_a_worse_condition_makes_a_milder_one_go_and_that_one_is_counted() -> None:
+    desk = Desk()
+    milder = [a_report(f"w{number}") for number in range(OPEN_MAX)]
+    desk.sees(*milder, for_s=10)
+    notices = desk.sees(*milder, a_report("worse", Severity.CRITICAL), for_s=100)
+    assert [notice.alert.report.key for notice in notices if notice.alert is not None] == ["worse", CROWD]
+    assert len(desk.state.open) == OPEN_MAX + 1 and "1 more" in desk.state.open[CROWD].report.title
+
+
+def test_conditions_of_kill_level_without_room_are_repeated_together_until_heard() -> None:
+    desk = Desk()
+    stops = [a_report(f"stop:{number}", Severity.KILL) for number in range(OPEN_MAX + 2)]
+    desk.sees(*stops)
+    assert desk.state.open[CROWD].severity is Severity.KILL
+    told = desk.does(Ticked(), REPEAT_AFTER[0])
+    assert CROWD in [notice.alert.report.key for notice in told if notice.alert is not None]
+    desk.does(Acknowledged(desk.state.open[CROWD].id, "ann"))
+    desk.sees(*stops)
+    told = desk.does(Ticked(), REPEAT_AFTER[1])
+    assert CROWD not in [notice.alert.report.key for notice in told if notice.alert is not None]
+
+
+def test_an_event_pushes_out_events_before_conditions_and_no_condition_is_told_again_for_it() -> None:
+    desk = Desk()
+    lasting = [a_report(f"w{number}") for number in range(OPEN_MAX - 1)]
+    desk.sees(*lasting)
+    for number in range(50):
+        desk.does(Raised(a_report(f"event{number}")))
+        assert desk.sees(*lasting) == []
+    assert {f"w{number}" for number in range(OPEN_MAX - 1)} | {"event49"} == desk.state.open.keys()
 
 
 KEYS = st.sampled_from(["a", "b", "c"])

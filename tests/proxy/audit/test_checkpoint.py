@@ -64,6 +64,16 @@ def test_anybody_elses_key_is_not_trusted():
     seal(CHECKPOINT, other).check_signature([*KEYS, trusted_key(other.public_key.encode())])
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"seq": -1}, {"kept": -1}, {"heads": heads_in_hex({DESK: Head(-1, b"g" * 32)})}],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_counts_below_nothing_is_no_checkpoint(change):
+    with pytest.raises(CheckpointDamaged, match="no checkpoint"):
+        unseal(seal(msgspec.structs.replace(CHECKPOINT, **change), KEY).content)
+
+
 @pytest.mark.parametrize("spelling", ["spaces", "capitals", "another field", "no json"])
 def test_another_spelling_of_the_same_is_refused(spelling):
     content = seal(CHECKPOINT, KEY).content

@@ -59,6 +59,22 @@ def test_nothing_found_is_said(audit):
     assert "nothing matches" in audit("--bot", "nobody")[1]
 
 
+@pytest.mark.parametrize(
+    ("words", "ids"),
+    [
+        (("--text", "more than"), []),
+        (("--text", "worth 180000"), ["d-7", "d-5", "d-3", "d-1"]),
+        (("--bot", "beta", "--account", "main"), ["d-7", "d-5", "d-3", "d-1"]),
+        (("--bot", "beta", "--account", "main", "--limit", 3), ["d-7", "d-5", "d-3"]),
+    ],
+    ids=["nothing", "text", "filters", "limit"],
+)
+def test_the_list_goes_on_where_a_page_has_looked_far_enough(audit, monkeypatch, words, ids):
+    monkeypatch.setattr("proxy.audit.judged.LOOKED_AT_MAX", 2)
+    code, output, _ = audit("--blocked", *words, "--json")
+    assert (code, [row["id"] for row in json.loads(output)]) == (0, ids)
+
+
 def test_one_request_is_shown(audit):
     code, output, _ = audit("show", "d-2")
     assert code == 0

@@ -235,7 +235,12 @@ def test_commands_of_one_request_are_pages_too(place, desk):
 
 
 def test_the_highest_rate_is_counted_by_whole_seconds_and_requests(place, desk):
-    desk.write(place, [desk.decision(1), desk.decision(1) | {"id": "d-1b"}, desk.decision(2)])
+    within = [f"2026-11-24T09:00:01.{part}Z" for part in ("000000", "000001", "999999")]
+    batch = desk.decision(1)
+    for each in ("commands", "decisions"):
+        batch[each] = batch[each] * 4  # One request, however many orders it carries.
+    records = [batch | {"id": f"d-1-{number}", "at": at} for number, at in enumerate(within)]
+    desk.write(place, [*records, desk.decision(2)])
     with ArchiveReader.open(place) as archive:
-        assert highest_rate_per_s(archive, desk.start) == 2
+        assert highest_rate_per_s(archive, desk.start) == 3
         assert highest_rate_per_s(archive, desk.start + timedelta(hours=1)) == 0

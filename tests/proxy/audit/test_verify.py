@@ -1,5 +1,6 @@
 """Whoever changes the archive is found out, and told what was done, and where."""
 
+import re
 import shutil
 from dataclasses import replace
 
@@ -324,6 +325,17 @@ def test_postgresql_tells_what_was_done_to_its_triggers(postgresql_place, desk, 
     with connect_writer(postgresql_place) as connection:
         connection.exec_driver_sql(statement)
     assert "not as they were laid out" in verify(postgresql_place, keys=KEYS).problem
+
+
+@pytest.mark.parametrize("keys", [(), KEYS], ids=["without keys", "with keys"])
+def test_an_anchor_that_counts_below_nothing_is_a_finding(whole, keys):
+    raw = whole.place.anchor.read_bytes()
+    changed = re.sub(rb'"kept":[0-9]+', b'"kept":-1', raw)
+    assert changed != raw
+    whole.place.anchor.write_bytes(changed)
+    report = verify(whole.place, keys=keys)
+    assert (report.ok, report.wrong) == (False, Wrong.CHANGED)
+    assert "damaged" in report.problem
 
 
 def test_a_missing_or_damaged_anchor_is_found(whole):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -411,6 +412,7 @@ class DeskDouble:
     alerts: AlertsDouble = field(default_factory=AlertsDouble)
     ledger_view: LedgerView = field(default_factory=a_ledger_view)
     ledger_asked: list[tuple[str | None, ...]] = field(default_factory=list)
+    looked_at_max: int = 100
     refuse: str = ""
     broken: bool = False
 
@@ -429,12 +431,16 @@ class DeskDouble:
         return self.view
 
     async def blocked(
-        self, *, bot: str | None, rule: str | None, account: str | None, limit: int
-    ) -> Sequence[Mapping[str, Any]]:
+        self, *, bot: str | None, rule: str | None, account: str | None, limit: int, before: str | None = None
+    ) -> Mapping[str, Any]:
         wanted = {"bot": bot, "rule": rule, "account": account}
-        return [row for row in self.refusals if all(value in (None, row[name]) for name, value in wanted.items())][
-            :limit
-        ]
+        if before is not None and not re.fullmatch(r"[0-9]{1,4}", before):
+            raise ControlRefused("there is no such page; begin with the first")
+        begin = int(before or 0)
+        rows = self.refusals[begin : begin + self.looked_at_max]
+        matching = [row for row in rows if all(value in (None, row[name]) for name, value in wanted.items())]
+        end = begin + len(rows)
+        return {"blocked": matching[:limit], "next": str(end) if end < len(self.refusals) else None}
 
     async def decision(self, decision_id: str) -> Mapping[str, Any] | None:
         return self.decisions.get(decision_id)

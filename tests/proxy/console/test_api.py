@@ -13,7 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from tests.proxy.console.conftest import BEARER, SAME_ORIGIN, Browser
-from tests.proxy.console.desk_double import A_DRILL, DeskDouble, a_bot, a_desk, a_rearm
+from tests.proxy.console.desk_double import A_DRILL, DeskDouble, a_bot, a_desk, a_rearm, a_refusal
 from tests.support.people import PASSWORD
 
 JSON = BEARER | {"Content-Type": "application/json"}
@@ -107,6 +107,15 @@ async def test_an_odd_query_is_refused(client: httpx.AsyncClient, query: str) ->
     answer = await client.get(f"/api/blocked?{query}", headers=BEARER)
     assert answer.status_code == 422
     assert CANARY not in answer.text
+
+
+async def test_a_page_of_refusals_says_where_to_go_on(client: httpx.AsyncClient, plane: DeskDouble) -> None:
+    plane.refusals, plane.looked_at_max = [a_refusal(), a_refusal(bot="grid-1")], 1
+    first = (await client.get("/api/blocked?bot=grid-1", headers=BEARER)).json()
+    assert first == {"blocked": [], "next": "1"}
+    last = (await client.get(f"/api/blocked?bot=grid-1&before={first['next']}", headers=BEARER)).json()
+    assert ([row["bot"] for row in last["blocked"]], last["next"]) == (["grid-1"], None)
+    assert (await client.get("/api/blocked?before=x", headers=BEARER)).status_code == 409
 
 
 @pytest.mark.parametrize("name", ["nothing", "%00", "%2e%2e%2fetc", "a b", "<script>", "x" * 500, "%ff"])

@@ -402,6 +402,41 @@ async def test_our_own_page_is_known_by_what_each_browser_sends(person: Browser,
     assert (await knock(person.client, "POST", door, headers=headers, csrf=person.csrf)).status_code == 202
 
 
+OTHERS_COOKIES = [
+    'theme={"dark":true, "x":1}',
+    "a=x[1] y",
+    "version=2",
+    "domain=x",
+    "=nameless",
+    "nameless",
+    'quoted="unfinished',
+    "xperpguard_session=x",
+    "Perpguard_Session=x",
+    "ÿ=ÿ",
+    "",
+]
+
+
+@pytest.mark.parametrize("other", OTHERS_COOKIES)
+async def test_cookies_of_other_programs_on_this_host_keep_nobody_out(person: Browser, other: str) -> None:
+    ours = f"perpguard_session={person.cookie}"
+    person.client.cookies.clear()
+    for cookie in (f"{other}; {ours}", f"{ours};{other}"):
+        answer = await person.client.get("/", headers=[(b"Cookie", cookie.encode("latin-1"))])
+        assert answer.status_code == 200, cookie
+
+
+@pytest.mark.parametrize("other", ["perpguard_session=x", "perpguard_session=", "perpguard_session=ÿ", "same"])
+async def test_two_cookies_called_like_ours_are_nobodys_session(person: Browser, other: str) -> None:
+    ours = f"perpguard_session={person.cookie}"
+    other = ours if other == "same" else other
+    person.client.cookies.clear()
+    for cookies in ([f"{other}; {ours}"], [f"{ours}; {other}"], [other, ours]):
+        headers = [(b"Cookie", cookie.encode("latin-1")) for cookie in cookies]
+        assert (await person.client.get("/api/desk", headers=headers)).status_code == 401, cookies
+    assert (await person.client.get("/api/desk", headers={"Cookie": ours})).status_code == 200
+
+
 WRONG_HOSTS = [
     "evil.example",
     "evil.example:8081",

@@ -187,6 +187,15 @@ async def test_refusals_are_filtered_by_bot_and_rule(person: Browser, plane: Des
     assert "of momentum" not in table
 
 
+async def test_nothing_was_blocked_is_said_at_the_end_alone(person: Browser, plane: DeskDouble) -> None:
+    plane.refusals, plane.looked_at_max = [a_refusal(), a_refusal(bot="grid-1")], 1
+    part = (await person.client.get("/partials/blocked?bot=grid-1")).text
+    assert "Nothing was blocked" not in part
+    assert 'href="/blocked"' in part
+    plane.refusals = []
+    assert "Nothing was blocked" in (await person.client.get("/partials/blocked?bot=grid-1")).text
+
+
 async def test_a_state_is_said_in_a_word(person: Browser, plane: DeskDouble) -> None:
     plane.view = a_desk(state="HALTED", store_ok=False, markets_age_s=None)
     page = (await person.client.get("/partials/desk")).text

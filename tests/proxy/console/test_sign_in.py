@@ -263,3 +263,12 @@ async def test_a_machine_names_only_who_could_do_it_themselves(client: httpx.Asy
     answer = await client.post("/control/rearm/approve", json=body | {"name": "BEN"}, headers=BEARER)
     assert answer.status_code == 200
     assert plane.rearms[0]["name"] == "Ben", "as we spell it"
+
+
+async def test_a_drill_is_begun_in_the_name_of_who_could_begin_it(client: httpx.AsyncClient, plane: DeskDouble) -> None:
+    for name, code in (("Eve", "UNKNOWN_PERSON"), ("Vic", "ROLE")):
+        answer = await client.post("/control/drill", json={"kind": "dry", "name": name}, headers=BEARER)
+        assert (answer.status_code, answer.json()["code"]) == (403, code)
+    assert plane.drilled == []
+    answer = await client.post("/control/drill", json={"kind": "dry", "name": "TESS"}, headers=BEARER)
+    assert (answer.status_code, plane.drilled) == (202, [{"kind": "dry", "by": "Tess"}])

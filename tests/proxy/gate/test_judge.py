@@ -325,6 +325,17 @@ async def test_an_unknown_outcome_keeps_the_whole_hold(desk):
     assert (held.status, len(held.orders)) == (HoldStatus.UNKNOWN, 2)
 
 
+async def test_of_a_batch_is_held_what_the_venue_took_and_what_nobody_knows_of(desk):
+    judge = desk.judge()
+    names = ("taken", "lost", "refused")
+    batch = (a_buy("BTCUSDT", "1", client_order_id=name) for name in names)
+    ruling = await judge.judge(asking(*batch, name="d"))
+    await judge.settle(ruling, Outcome.UNKNOWN, [0], {"kind": "outcome"}, unknown=[1])
+    held = (await desk.holds())["d"]
+    assert (held.status, [order.client_order_id for order in held.orders]) == (HoldStatus.UNKNOWN, ["taken", "lost"])
+    assert [each.order.client_order_id for each in await desk.store.unreported("demo")] == ["lost"]
+
+
 @pytest.mark.parametrize("outcome", [Outcome.REJECTED, Outcome.NOT_SENT])
 async def test_what_the_venue_did_not_take_is_let_go(desk, outcome):
     judge = desk.judge()

@@ -9,9 +9,11 @@ import pytest
 from proxy.gate.ruling import Outcome
 from proxy.gate.unreported import told
 from rules.model import Side
+from rules.order.unresolved_order import UnresolvedOrder
 from rules.snapshot import HoldStatus
 from tests.proxy.gate.conftest import asking, refusals
 from tests.rules.builders import a_buy, a_sell, an_account, an_amend, an_open_order
+from tests.support.doors import House
 
 LOST = a_buy("BTCUSDT", "1", client_order_id="lost")
 AGAIN = a_buy("BTCUSDT", "1", client_order_id="again")
@@ -153,3 +155,30 @@ async def test_orders_nobody_asks_about_are_bounded(desk, monkeypatch):
     await desk.knows(an_account(), resolved=("d",))
     monkeypatch.setattr("proxy.store.hold_script.HOLDS_MAX", 1)
     assert refusals(await judge.judge(asking(AGAIN))) == ["STORE_UNAVAILABLE"]
+
+
+@pytest.mark.parametrize("code", [-1007, -1008], ids=["timed out", "throttled"])
+async def test_of_a_batch_only_the_order_nobody_knows_of_is_unreported(desk, tmp_path, code):
+    house = House(desk, tmp_path, UnresolvedOrder())
+    await desk.knows(an_account())
+    order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "quantity": "0.1", "timeInForce": "GTC"}
+    prices = {"taken": "49000", "lost": "48000", "refused": "47000"}
+    batch = [order | {"price": price, "newClientOrderId": name} for name, price in prices.items()]
+    house.venue.answer = lambda *_: [
+        {"orderId": 1, "clientOrderId": "x", "status": "NEW"},
+        {"code": code, "msg": "nobody knows"},
+        {"code": -2019, "msg": "Margin is insufficient."},
+    ]
+    await house.send("ada", "POST", "/fapi/v1/batchOrders", batchOrders=json.dumps(batch))
+    more = order | {"price": "46000", "newClientOrderId": "more"}
+    refused = (await house.send("ada", "POST", "/fapi/v1/order", **more)).json()
+    assert "UNRESOLVED_ORDER" in refused["msg"] and "order lost" in refused["msg"]
+    house.venue.answer = lambda _method, _path, asked: {
+        "symbol": "BTCUSDT", "orderId": 2, "clientOrderId": asked["origClientOrderId"], "status": "NEW",
+    }  # fmt: skip
+    await house.send("ada", "GET", "/fapi/v1/order", symbol="BTCUSDT", origClientOrderId="lost")
+    house.venue.answer = lambda _method, _path, asked: {
+        "orderId": 3, "clientOrderId": asked["newClientOrderId"], "status": "NEW",
+    }  # fmt: skip
+    passed = await house.send("ada", "POST", "/fapi/v1/order", **(more | {"newClientOrderId": "next"}))
+    assert passed.status_code == 200, passed.text

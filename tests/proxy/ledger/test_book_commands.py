@@ -111,6 +111,17 @@ def test_where_there_is_no_ledger_that_is_said(tmp_path: Path, capsys: pytest.Ca
         assert "there is no ledger" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("more", [[], ["--json"]], ids=["words", "json"])
+def test_a_ledger_that_has_read_nothing_is_not_reconciled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    LedgerBook.open(books_path(tmp_path)).close()
+    assert main(["--data-dir", str(tmp_path), "ledger", "reconcile", *more]) == 1
+    said = capsys.readouterr()
+    assert "nothing has been read yet" in said.err
+    assert said.out == ("[]\n" if more else "")
+
+
 def test_the_verdict_is_said_and_is_the_exit_code(run: Run, tmp_path: Path) -> None:
     code, told, _ = run("ledger", "reconcile")
     assert code == 0

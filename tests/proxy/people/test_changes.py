@@ -42,12 +42,12 @@ def test_who_is_invited_comes_in_once() -> None:
     assert [user.state for user in people.users if user.name == "Grace Hopper"] == [UserState.INVITED]
     link = people.link("token", LATER)
     assert link is not None and people.link("other", LATER) is None
-    joined = with_joined(people, link, joining(), now=LATER)
+    joined = with_joined(people, link, joining(), codes=CodesFor.RISK, now=LATER)
     grace = joined.find("grace hopper")
     assert grace is not None and (grace.state, grace.role) == (UserState.ACTIVE, Role.TRADER)
     assert joined.links == ()
     with pytest.raises(ChangeRefused, match="used"):
-        with_joined(joined, link, joining(), now=LATER)
+        with_joined(joined, link, joining(), codes=CodesFor.RISK, now=LATER)
 
 
 def test_a_link_is_good_for_a_day_and_its_token_is_not_kept() -> None:
@@ -64,10 +64,10 @@ def test_the_first_admins_link_is_void_once_there_is_an_admin() -> None:
     both = with_invited(people, "Grace", Role.ADMIN, digest=digest_of("three"), by="somebody", now=NOW)
     other = both.link("three", LATER)
     assert other is not None
-    with_grace = with_joined(both, other, joining("Grace"), now=LATER)
+    with_grace = with_joined(both, other, joining("Grace"), codes=CodesFor.NONE, now=LATER)
     assert with_grace.links == ()
     with pytest.raises(ChangeRefused):
-        with_joined(with_grace, first, joining("Eve"), now=LATER)
+        with_joined(with_grace, first, joining("Eve"), codes=CodesFor.NONE, now=LATER)
     with pytest.raises(ChangeRefused, match="there is an admin"):
         with_first_link(with_grace, digest_of("four"), LATER)
 

@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from proxy.people.desk import FAILURES_MAX, PeopleDesk
+from proxy.people.desk import AGAIN_AFTER, FAILURES_MAX, PeopleDesk
+from proxy.people.file import PeopleFile
 from proxy.people.register import Register
 from proxy.people.roles import Role
+from proxy.scribe import Scribe
 from tests.support.people import a_register, write_people
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
@@ -20,12 +22,42 @@ class Audit:
     def __init__(self) -> None:
         self.events: list[tuple[str, str, dict[str, Any]]] = []
         self.time = NOW
+        self.refused: set[str] = set()
 
     def now(self) -> datetime:
         return self.time
 
-    async def event(self, what: str, by: str, detail: dict[str, Any]) -> None:
+    async def event(self, what: str, by: str, detail: dict[str, Any]) -> bool:
         self.events.append((what, by, detail))
+        return what not in self.refused
+
+
+class AwayStore:
+    """A store that cannot be reached."""
+
+    def __init__(self) -> None:
+        self.away = True
+        self.records: list[dict[str, Any]] = []
+
+    async def record(self, records: list[dict[str, Any]]) -> None:
+        if self.away:
+            raise ConnectionError("store away")
+        self.records += records
+
+
+def a_scribe(store: Any, audit: Audit) -> Scribe:
+    """A scribe whose archive is not open."""
+    nobody: Any = None
+    return Scribe(
+        data_dir=nobody,
+        place=nobody,
+        desk="desk",
+        store=store,
+        signer=nobody,
+        anchors=nobody,
+        verification=nobody,
+        now=audit.now,
+    )
 
 
 async def run(desk: PeopleDesk, audit: Audit, count: int) -> None:
@@ -65,6 +97,35 @@ async def test_a_change_made_while_no_warden_ran_is_told_by_the_next(tmp_path: P
     desk = PeopleDesk(a_register(tmp_path, audit.now), audit.event, audit.now)
     await run(desk, audit, 1)
     assert [(what, by) for what, by, _ in audit.events] == [("people.disabled", "root (command line)")]
+
+
+async def test_a_change_the_audit_did_not_take_stays_and_is_told_again_with_those_after_it(tmp_path: Path) -> None:
+    register, desk, audit = built(tmp_path)
+    register.set_role("Vic", Role.TRADER, by="Ada Lovelace")
+    register.set_disabled("Vic", disabled=True, by="Ada Lovelace")
+    register.set_role("Tess", Role.RISK, by="Ada Lovelace")
+    audit.refused = {"people.disabled"}
+    for _ in range(2):  # The second comes too soon.
+        await desk._tell_changes()
+        assert [what for what, _, _ in audit.events] == ["people.role", "people.disabled"]
+        assert [change.what for change in register.people.changes] == ["people.disabled", "people.role"]
+    audit.refused, audit.time = set(), NOW + AGAIN_AFTER
+    await desk._tell_changes()
+    assert [what for what, _, _ in audit.events[2:]] == ["people.disabled", "people.role"]
+    assert register.people.changes == ()
+
+
+async def test_a_change_stays_in_the_file_while_neither_store_nor_archive_takes_it(tmp_path: Path) -> None:
+    register, _, audit = built(tmp_path)
+    store = AwayStore()
+    desk = PeopleDesk(register, a_scribe(store, audit).write_event, audit.now)
+    register.set_disabled("Vic", disabled=True, by="Ada Lovelace")
+    await desk._tell_changes()
+    assert [change.what for change in PeopleFile(tmp_path).read().changes] == ["people.disabled"]
+    store.away, audit.time = False, NOW + AGAIN_AFTER
+    await desk._tell_changes()
+    assert [record["what"] for record in store.records] == ["people.disabled"]
+    assert PeopleFile(tmp_path).read().changes == ()
 
 
 async def test_guessers_do_not_fill_the_audit(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from proxy.people.file import PeopleFile, PeopleUnreadable
 from proxy.people.passwords import PasswordRefused, Passwords
 from proxy.people.register import CodeMissing, Register
 from proxy.people.roles import Role
-from proxy.people.users import CodesFor, People
+from proxy.people.users import CodesFor, People, UserState
 from tests.support.people import PASSWORD, QUICK, a_register, a_user, write_people
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
@@ -176,6 +176,27 @@ def test_the_first_admin_names_themselves_and_has_an_app(tmp_path: Path, clock: 
     assert (user.name, user.role, user.has_code) == ("Ada Lovelace", Role.ADMIN, True)
     assert register.link("token") is None
     assert register.proved("Ada Lovelace", PASSWORD, code(NOW)) is None, "the code that set it up is used"
+
+
+def test_a_role_given_while_somebody_joins_counts_for_whether_they_need_an_app(tmp_path: Path, clock: Clock) -> None:
+    write_people(tmp_path)
+    admin = a_register(tmp_path, clock, CodesFor.RISK)
+
+    class Slow(Passwords):
+        def hash(self, password: str, name: str) -> str:
+            admin.set_role("Grace Hopper", Role.ADMIN, by="Ada Lovelace")
+            return super().hash(password, name)
+
+    register = Register(tmp_path, now=clock, codes=CodesFor.RISK, passwords=Slow(QUICK))
+    link = register.link(admin.invite("Grace Hopper", Role.TRADER, by="Ada Lovelace"))
+    assert link is not None
+    given: dict[str, Any] = {"name": "", "password": PASSWORD, "code_secret": SECRET}
+    with pytest.raises(ChangeRefused, match="the role admin needs an authenticator app"):
+        register.join(link, **given, code="")
+    grace = register.people.find("Grace Hopper")
+    assert grace is not None and grace.state is UserState.INVITED, "the link is good still"
+    grace = register.join(link, **given, code=code(NOW))
+    assert (grace.role, grace.has_code) == (Role.ADMIN, True)
 
 
 def test_what_another_process_writes_is_seen_at_once(tmp_path: Path, clock: Clock) -> None:

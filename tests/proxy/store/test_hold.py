@@ -259,6 +259,27 @@ async def test_a_strange_bot_s_tokens_flow_slower_and_a_share_is_kept_back(gate,
     assert Decimal(9) <= await tokens(gate, "h4", bucket, spend=0) < Decimal("9.9")
 
 
+@pytest.mark.parametrize(
+    ("score", "tighten", "forgotten_s"), [(0.0, "1", 61), (1.0, "0.9", 70), (1.0, "0.999999999999999", 1e12)]
+)
+async def test_a_bucket_is_forgotten_once_it_would_be_full_again(gate, warden, raw, keys, score, tighten, forgotten_s):
+    await warden.publish_scores({"bot:demo-bot": Score(value=score)}, {})
+    await tokens(gate, "h1", a_bucket(per_second="10", burst="10", tighten=tighten))
+    left_s = await raw.pttl(keys.bucket("rate@desk")) / 1000
+    assert forgotten_s - 5 < left_s <= forgotten_s
+
+
+async def test_a_bucket_that_nothing_flows_into_is_not_forgotten(gate, warden, raw, keys):
+    bucket = a_bucket(per_second="10", burst="10", tighten="1")
+    await tokens(gate, "h1", bucket)
+    await warden.publish_scores({"bot:demo-bot": Score(value=1.0)}, {})
+    await tokens(gate, "h2", bucket)
+    assert await raw.pttl(keys.bucket("rate@desk")) == -1
+    await warden.publish_scores({"bot:demo-bot": Score(value=0.5)}, {})
+    await tokens(gate, "h3", bucket)
+    assert 0 < await raw.pttl(keys.bucket("rate@desk")) <= 62_000
+
+
 async def test_the_anomaly_score_is_the_bot_s_own(gate, warden):
     await warden.publish_scores({"bot:demo-bot": Score(value=0.5, why="order | rate")}, {"demo-bot": {"orders": 3}})
     assert (await gate.hold(a_request("h1"))).anomaly == 0.5

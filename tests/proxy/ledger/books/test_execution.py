@@ -135,6 +135,27 @@ def test_an_id_that_is_used_again_means_the_order_that_was_let_through(book: Led
     assert measured(tmp_path)[0].slippage_bps == Decimal("0.00")
 
 
+def test_an_id_that_is_used_again_means_the_newest_order_judged_before_the_fill(
+    book: LedgerBook, tmp_path: Path
+) -> None:
+    later = timedelta(minutes=5)
+    told(book, a_decision("r1"), replace_prices(a_decision("r2", at=AT + later)))
+    first = a_fill(1, NOW_MS + 1_000, price=Decimal(100), quantity=Decimal(1))
+    second = a_fill(2, NOW_MS + 301_000, price=Decimal(1), quantity=Decimal(1))
+    keep(book, [first, second], names={"1": "grid/1", "2": "grid/1"}, until_ms=NOW_MS + DAY_MS)
+    (day,) = measured(tmp_path)
+    assert (day.measured_fills, day.slippage_bps) == (2, Decimal("0.00"))
+
+
+@pytest.mark.parametrize(("ahead_ms", "is_measured"), [(999, 1), (1_000, 0)])
+def test_an_order_is_found_while_the_guards_clock_is_less_than_a_second_ahead(
+    book: LedgerBook, tmp_path: Path, ahead_ms: int, is_measured: int
+) -> None:
+    told(book, a_decision("r1", at=AT + timedelta(milliseconds=ahead_ms)))
+    keep(book, [a_fill(1, NOW_MS, price=Decimal(100))], names={"1": "grid/1"}, until_ms=NOW_MS + 1)
+    assert sum(each.measured_fills for each in measured(tmp_path)) == is_measured
+
+
 def replace_prices(record: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**record, "snapshot": {"markets": {"BTCUSDT": {"bid_price": "1", "ask_price": "1", "mark_price": "1"}}}}
 

@@ -1,0 +1,81 @@
+"""``perpguard status``: what keeps somebody from trading is said, and in the exit code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from proxy import control_client
+from proxy.cli import main
+from proxy.console.desk_views import DeskView, FeedView
+from tests.proxy.console.desk_double import a_bot, a_desk, an_account
+
+FEED = FeedView(state="OFF", why="", age_s=None, adopted=None, gaps_healed=0)
+
+Status = Callable[[DeskView], tuple[int, list[str]]]
+
+
+@pytest.fixture
+def status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Status:
+    """The exit code and the hindrances that the command tells of a desk."""
+
+    def call(desk: DeskView) -> tuple[int, list[str]]:
+        told = json.loads(json.dumps(msgspec.to_builtins(desk, enc_hook=str)))
+        monkeypatch.setattr(control_client, "ask", lambda *_: told)
+        code = main(["--data-dir", str(tmp_path), "status", "--json"])
+        answer = json.loads(capsys.readouterr().out)
+        assert answer["trading"] is not bool(answer["hindrances"])
+        return code, answer["hindrances"]
+
+    return call
+
+
+def a_trading_desk(*, prices_age_s: float | None = 1.0, **account: Any) -> DeskView:
+    told = {"state": "ACTIVE", "kill_running": False, "survey_age_s": 3.0, "feed": FEED} | account
+    desk = a_desk(state="ACTIVE", store_ok=True, markets_age_s=prices_age_s, accounts=(an_account(**told),))
+    return replace(desk, bots=(a_bot(state="ACTIVE", key_state="active", stopped_for=""),))
+
+
+@pytest.mark.parametrize(("prices_age_s", "survey_age_s"), [(1.0, 3.0), (10.0, 45.0), (-10.0, -45.0)])
+def test_a_desk_that_trades_has_no_hindrance(status: Status, prices_age_s: float, survey_age_s: float) -> None:
+    assert status(a_trading_desk(prices_age_s=prices_age_s, survey_age_s=survey_age_s)) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("prices_age_s", "said"),
+    [
+        (10.6, "prices are 11 s old: entries are refused"),
+        (900.0, "prices are 900 s old: entries are refused"),
+        (-11.0, "prices are -11 s old: entries are refused"),
+        (None, "no prices have been read yet: entries are refused"),
+    ],
+)
+def test_prices_on_which_no_entry_passes_are_a_hindrance(status: Status, prices_age_s: float | None, said: str) -> None:
+    assert status(a_trading_desk(prices_age_s=prices_age_s)) == (1, [said])
+
+
+@pytest.mark.parametrize(
+    ("survey_age_s", "said"),
+    [
+        (46.0, "account main was last known 46 s ago: entries are refused"),
+        (900.0, "account main was last known 900 s ago: entries are refused"),
+        (None, "account main has not been surveyed yet"),
+    ],
+)
+def test_an_account_not_vouched_for_is_a_hindrance(status: Status, survey_age_s: float | None, said: str) -> None:
+    assert status(a_trading_desk(survey_age_s=survey_age_s)) == (1, [said])
+
+
+def test_a_stale_feed_is_said_once(status: Status) -> None:
+    feed = replace(FEED, state="STALE", why="closed")
+    assert status(a_trading_desk(survey_age_s=900.0, feed=feed)) == (1, ["the feed of account main is stale: closed"])
+
+
+def test_a_desk_without_accounts_is_hindered_by_no_price(status: Status) -> None:
+    assert status(replace(a_trading_desk(prices_age_s=None), accounts=(), bots=())) == (0, [])
