@@ -1,16 +1,17 @@
 """Account-wide calls of a bot that shares its account: cut down to what is its own.
 
 Cancel-all would cancel everybody's orders, so it becomes cancels of the bot's own: those the venue shows as open now,
-and those the guard still holds. The venue's dead-man timer knows no owner, so the guard keeps one for each bot.
+and those the guard still holds. An order's name says whose it is; of one that the venue named itself, its number does.
+The venue's dead-man timer knows no owner, so the guard keeps one for each bot.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
 from typing import Final, Protocol, TypeAlias
 
 import msgspec
@@ -21,6 +22,7 @@ from proxy.gate.dead_man import DeadManTimers
 from proxy.gate.identity import Identity
 from proxy.gate.views import Views
 from proxy.store.gate_store import GateStore, StoreUnavailable
+from proxy.store.owners import order_field
 from proxy.venues.binance import rejections
 from proxy.venues.binance.client_ids import inward
 from proxy.venues.binance.requests import BATCH_CANCELS_MAX, VenueRequest
@@ -48,8 +50,9 @@ _UNKNOWN_ORDER: Final = -2011
 _CODE: Final = re.compile(r"-?[0-9]{1,9}")
 
 
-class _Named(msgspec.Struct, frozen=True):
-    clientOrderId: str = ""  # noqa: N815 - the venue's spelling
+class _Listed(msgspec.Struct, frozen=True):
+    orderId: int | None = None  # noqa: N815 - the venue's spelling
+    clientOrderId: str = ""  # noqa: N815
     clientAlgoId: str = ""  # noqa: N815
 
 
@@ -57,7 +60,7 @@ class _Entry(msgspec.Struct, frozen=True):
     code: int | str | None = None
 
 
-_NAMED: Final = decoder(list[_Named])
+_LISTED: Final = decoder(list[_Listed])
 _ENTRIES: Final = decoder(_Entry | list[_Entry])
 
 
@@ -99,48 +102,65 @@ class SharedAccount:
         if not isinstance(command, CancelAll):
             return await carry(request, identity, self._timers.arm)
         table = _Table.of(command.conditional)
-        names = await self._own_names(command, table, identity)
-        if len(names) > CANCELS_MAX:
+        cancels = await self._own_orders(command, table, identity)
+        if len(cancels) > CANCELS_MAX:
             log.warning(
                 "%s has %d orders of %s to cancel; it must ask again for the rest",
                 identity.bot,
-                len(names),
+                len(cancels),
                 command.symbol,
             )
-        cancels = [
-            CancelOrder(symbol=command.symbol, client_order_id=name, conditional=command.conditional)
-            for name in sorted(names)[:CANCELS_MAX]
-        ]
         answer = Answer(status=200, body=_ALL_DONE)
-        for part in _parts(cancels, table.at_once):
+        for part in _parts(cancels[:CANCELS_MAX], table.at_once):
             batch = VenueRequest(route=table.cancel, commands=part, is_batch=table.at_once > 1)
             answer = await carry(batch, identity)
             if not _cancelled(answer):
                 return answer if answer.status != 200 else refusal(rejections.unknown_outcome(), answer.headers)
-        if len(names) > CANCELS_MAX:
+        if len(cancels) > CANCELS_MAX:
             return refusal(rejections.unknown_outcome(), answer.headers)
         return Answer(status=200, body=_ALL_DONE, headers=answer.headers)
 
-    async def _own_names(self, command: CancelAll, table: _Table, identity: Identity) -> set[str]:
-        """The client ids of the bot's orders: what the venue lists, and what may be on its way into that list.
+    async def _own_orders(self, command: CancelAll, table: _Table, identity: Identity) -> list[CancelOrder]:
+        """Cancels of the bot's orders: of what the venue lists, and of what may be on its way into that list.
 
         When the venue cannot be read, the guard's own picture of the book stands in for it.
         """
         held, known = await self._known(command, identity)
         answer = await self._ask(VenueRequest(route=table.listing, reads=(("symbol", command.symbol),)), identity)
         try:
-            listed = _NAMED.decode(answer.body) if answer.status == 200 else None
+            rows = _LISTED.decode(answer.body) if answer.status == 200 else None
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            listed = None
-        if listed is None:
+            rows = None
+        if rows is None:
             log.warning("open orders of %s could not be read; the guard's own picture is cancelled", command.symbol)
-            return held | known
-        return held | {
-            name for each in listed if inward(name := each.clientAlgoId or each.clientOrderId, identity.tag) is not None
-        }
+            resting = known
+        else:
+            resting = [
+                (each.clientAlgoId or each.clientOrderId, "" if each.orderId is None else str(each.orderId))
+                for each in rows
+            ]
+        names = held | {name for name, _ in resting if inward(name, identity.tag) is not None}
+        unnamed = {number for name, number in resting if name not in names and number}
+        numbers = set() if command.conditional else await self._own_numbers(unnamed, command.symbol, identity)
+        return [
+            *(
+                CancelOrder(symbol=command.symbol, client_order_id=name, conditional=command.conditional)
+                for name in sorted(names)
+            ),
+            *(CancelOrder(symbol=command.symbol, order_id=number) for number in sorted(numbers)),
+        ]
 
-    async def _known(self, command: CancelAll, identity: Identity) -> tuple[set[str], set[str]]:
-        """The bot's orders under way, and those of its that rest as far as the guard knows."""
+    async def _own_numbers(self, numbers: Iterable[str], symbol: str, identity: Identity) -> set[str]:
+        """Those of plain orders under another name that a conditional order of the bot's turned into."""
+        fields = {order_field(symbol, number): number for number in numbers}
+        try:
+            owners = await self._store.owners(identity.account, list(fields))
+        except StoreUnavailable:
+            return set()  # Nor does the bot see them then.
+        return {fields[field] for field, bot in owners.items() if bot == identity.bot}
+
+    async def _known(self, command: CancelAll, identity: Identity) -> tuple[set[str], list[tuple[str, str]]]:
+        """The names of the bot's orders under way; name and number of all that rest as far as the guard knows."""
         try:
             seen = await self._store.look(identity.account)
             holds, account = seen.holds, seen.account
@@ -154,13 +174,11 @@ class SharedAccount:
             and (order.symbol, order.conditional) == (command.symbol, command.conditional)
             and order.replaces is None
         }
-        resting = {
-            order.client_order_id
+        resting = [
+            (order.client_order_id, order.order_id)
             for order in (account.open_orders if account is not None else ())
-            if order.symbol == command.symbol
-            and order.order_type.is_conditional is command.conditional
-            and inward(order.client_order_id, identity.tag) is not None
-        }
+            if order.symbol == command.symbol and order.order_type.is_conditional is command.conditional
+        ]
         return held - {""}, resting
 
 
@@ -171,9 +189,10 @@ def _row(method: str, name: str) -> Route:
 
 
 def _parts(cancels: Sequence[CancelOrder], at_once: int) -> Iterator[tuple[CancelOrder, ...]]:
-    waiting = iter(cancels)
-    while part := tuple(islice(waiting, at_once)):
-        yield part
+    """As many as go in one request: the venue takes a list of names or a list of numbers."""
+    for _, alike in groupby(cancels, lambda cancel: cancel.order_id is None):
+        while part := tuple(islice(alike, at_once)):
+            yield part
 
 
 def _cancelled(answer: Answer) -> bool:

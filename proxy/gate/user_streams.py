@@ -58,7 +58,6 @@ class Attached:
     stream_key: str
     socket: BotSocket
     combined: bool
-    since_s: float
     account_of: _Account
 
     def close(self) -> None:
@@ -142,7 +141,8 @@ class UserStreams:
         """Wait, bounded, until the account's events reach this gate; ``False`` when they do not.
 
         Asked before a bot's handshake is completed, it makes sure that the bot's stream begins with the handshake, and
-        that a bot on a shared account begins with the share it has then.
+        that a bot on a shared account begins with the share it has then. A stream that ends while the share is asked
+        for is waited for again.
         """
         identity = self._identities.identify_stream(stream_key)
         if identity is None:
@@ -150,19 +150,20 @@ class UserStreams:
         account = self._account(identity.exchange_key)
         try:
             async with asyncio.timeout(READY_WITHIN_S):
-                await account.stream.live.wait()
+                while True:
+                    await account.stream.live.wait()
+                    listens = any(each.bot == identity.bot for each in account.bots)
+                    await self._views.begin(identity.account, identity.bot, anew=not listens)
+                    if account.stream.live.is_set():
+                        return True
         except TimeoutError:
             return False
-        await self._views.begin(
-            identity.account, identity.bot, anew=not any(each.bot == identity.bot for each in account.bots)
-        )
-        return True
 
     def open(self, stream_key: str, socket: BotSocket, *, combined: bool) -> Attached | None:
         """Put a bot's accepted socket on the stream its key stands for; ``None`` when it stands for nothing.
 
-        ``combined`` wraps events as ``/stream?streams=`` does. Until the venue's stream is up the socket hears
-        nothing; if that takes too long it is closed.
+        ``combined`` wraps events as ``/stream?streams=`` does. The handshake is over, so a socket that comes while the
+        venue's stream is down already has a hole: it is closed.
         """
         identity = self._identities.identify_stream(stream_key)
         if identity is None:
@@ -174,10 +175,12 @@ class UserStreams:
             stream_key=stream_key,
             socket=socket,
             combined=combined,
-            since_s=account.wanted_s,
             account_of=account,
         )
         account.bots.add(attached)
+        if not account.stream.live.is_set():
+            reason = "the exchange's private stream is down; connect again and read the account"
+            account.close_these({attached}, SERVICE_RESTART, reason)
         return attached
 
     async def aclose(self) -> None:
@@ -229,7 +232,7 @@ class UserStreams:
         raise OutcomeUnknown(f"status {reply.status} without a stream key")
 
     async def _tend(self) -> None:
-        """Close what must not go on: sockets of keys switched off or in want of a stream, streams in want of a bot."""
+        """Close what must not go on: sockets of keys switched off, streams in want of a bot."""
         while self._accounts:
             await asyncio.sleep(TEND_EVERY_S)
             for name, account in tuple(self._accounts.items()):
@@ -240,7 +243,10 @@ class UserStreams:
 
     async def _tend_account(self, name: str, account: _Account) -> None:
         now_s = asyncio.get_running_loop().time()
-        self._tend_bots(account, now_s)
+        for guard_key in {each.guard_key for each in account.bots}:
+            if not self._identities.obeys(guard_key):
+                reason = "GUARD KEY_DISABLED: this key was switched off"
+                account.close(POLICY_VIOLATION, reason, guard_key=guard_key)
         if account.bots:
             account.wanted_s = now_s
         if account.task.done():
@@ -252,13 +258,3 @@ class UserStreams:
             del self._accounts[name]
         elif account.bots:
             await self._views.refresh(name)
-
-    def _tend_bots(self, account: _Account, now_s: float) -> None:
-        for guard_key in {each.guard_key for each in account.bots}:
-            if not self._identities.obeys(guard_key):
-                reason = "GUARD KEY_DISABLED: this key was switched off"
-                account.close(POLICY_VIOLATION, reason, guard_key=guard_key)
-        if not account.stream.live.is_set():
-            late = {each for each in account.bots if now_s - each.since_s > READY_WITHIN_S}
-            reason = "the exchange's private stream cannot be reached; connect again"
-            account.close_these(late, SERVICE_RESTART, reason)

@@ -186,20 +186,26 @@ def own_positions(body: bytes, book: ShareBook, *, only: str | None = None) -> b
     the symbol that was asked for.
     """
     rows = [_ROW.decode(row) for row in _ROWS.decode(body)]
-    listed = {_leg(row) for row in rows}
-    rows.extend(
-        _made_row(share, book)
-        for leg, share in book.shares.items()
-        if share.quantity and leg not in listed and only in (None, share.symbol)
-    )
-    return msgspec.json.encode([_with_share(row, book) for row in rows])
+    made = [_made_risk_row(share, book) for share in _unlisted(rows, book) if only in (None, share.symbol)]
+    return msgspec.json.encode([_with_share(row, book) for row in (*rows, *made)])
 
 
 def own_account(body: bytes, book: ShareBook) -> bytes:
-    """An account answer with the bot's share in its positions; balances and margin stay the whole account's."""
+    """An account answer with the bot's share in its positions; balances and margin stay the whole account's.
+
+    Rows are made as for positionRisk: the third version of the call lists no leg without a position either.
+    """
     account = _ROW.decode(body)
-    positions = [_with_share(_ROW.decode(row), book) for row in _ROWS.decode(account["positions"])]
+    rows = [_ROW.decode(row) for row in _ROWS.decode(account["positions"])]
+    made = [_made_account_row(share) for share in _unlisted(rows, book)]
+    positions = [_with_share(row, book) for row in (*rows, *made)]
     return msgspec.json.encode(account | {"positions": msgspec.Raw(msgspec.json.encode(positions))})
+
+
+def _unlisted(rows: Iterable[Row], book: ShareBook) -> list[Share]:
+    """The bot's shares of legs that the venue does not list."""
+    listed = {_leg(row) for row in rows}
+    return [share for leg, share in book.shares.items() if share.quantity and leg not in listed]
 
 
 def _with_share(row: Row, book: ShareBook) -> Row:
@@ -226,13 +232,24 @@ def _mark(row: Row, known: Decimal | None, entry: Decimal) -> Decimal:
     return entry if known is None else known
 
 
-def _made_row(share: Share, book: ShareBook) -> Row:
+def _made_risk_row(share: Share, book: ShareBook) -> Row:
     mark = book.marks.get(share.symbol, share.entry_price)
     names = ("positionAmt", "entryPrice", "unRealizedProfit", "notional", "liquidationPrice")
+    return _flat_row(share, names) | {"markPrice": _text(mark)}
+
+
+def _made_account_row(share: Share) -> Row:
+    """A leg as ``/fapi/v3/account`` lists it, with the venue's 0 for when it last changed."""
+    margins = ("isolatedMargin", "isolatedWallet", "initialMargin", "maintMargin")
+    names = ("positionAmt", "unrealizedProfit", "notional", *margins)
+    return _flat_row(share, names) | {"updateTime": msgspec.Raw(b"0")}
+
+
+def _flat_row(share: Share, names: Iterable[str]) -> Row:
+    """The leg as the whole account has it: nothing."""
     return {
         "symbol": _quoted(share.symbol),
         "positionSide": _quoted(share.position_side),
-        "markPrice": _text(mark),
         **{name: _text(Decimal(0)) for name in names},
     }
 

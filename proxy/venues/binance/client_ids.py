@@ -69,7 +69,12 @@ def tags(account: str, bots: Iterable[str]) -> dict[str, str]:
 
 
 def outward(own_id: str, tag: str) -> str:
-    """The id the venue is given for a bot's own. Raises ``MalformedRequest`` (-4015) for one that does not fit."""
+    """The id the venue is given for a bot's own.
+
+    Raises ``MalformedRequest`` for one that does not fit (-4015), and for the name of a close the guard made (-1130).
+    """
+    if names_close(own_id, tag):
+        raise MalformedRequest(-1130, f"GUARD RESERVED_CLIENT_ID: '{own_id}' names one of the guard's own orders")
     if _UUID.fullmatch(own_id):
         return _PACKED + tag[1:] + _base62(UUID(own_id).int, _UUID_LENGTH)
     if 0 < len(own_id) <= OWN_LENGTH_MAX:
@@ -103,10 +108,19 @@ def is_guards(upstream_id: str) -> bool:
     return upstream_id.startswith(GUARD_ID_PREFIX) or own.startswith(GUARD_ID_PREFIX)
 
 
+def names_close(own_id: str, tag: str) -> bool:
+    """Whether this is what a close that the guard made for this bot alone is called, on both sides of the guard.
+
+    Without its tag it would look like a close made for the whole account, and could not be asked about.
+    """
+    return own_id.startswith(tag) and own_id[_TAG_LENGTH:].lower().startswith(GUARD_ID_PREFIX)
+
+
 def restore(body: bytes, tag: str) -> bytes:
     """A reply or a stream frame with the bot's own ids in it. Everything else stays byte for byte.
 
-    Only values of the names Binance uses for client ids are looked at, and only those with this bot's tag are changed.
+    Only values of the names Binance uses for client ids are looked at, and only those with this bot's tag are changed;
+    the guard's closes for the bot keep it (``names_close``).
     """
     if tag[1:].encode() not in body:
         return body
@@ -121,7 +135,7 @@ def reworded(text: str, tag: str) -> str:
 
 
 def _own_word(word: str, tag: str) -> str:
-    return inward(word, tag) or word
+    return word if names_close(word, tag) else inward(word, tag) or word
 
 
 @lru_cache(maxsize=4096)
@@ -136,7 +150,7 @@ def _tagged(tag: str) -> re.Pattern[bytes]:
 def _own_value(found: re.Match[bytes]) -> bytes:
     name, marker, rest = found[1], found[2], found[3]
     if marker == _PLAIN.encode():
-        return name + rest
+        return found[0] if rest.lower().startswith(GUARD_ID_PREFIX.encode()) else name + rest
     own = _unpacked(rest.decode("utf-8", "replace"))
     return found[0] if own is None else name + own.encode()
 

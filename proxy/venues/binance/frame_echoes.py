@@ -1,4 +1,6 @@
-"""What ccxt.pro says twice in a frame: its own word for a thing beside Binance's. Taken only where both say the same.
+"""What ccxt says twice: its own word for a thing beside Binance's. Taken only where both say the same.
+
+ccxt.pro does so in every frame, ccxt by REST in an amend alone.
 
 ccxt 4.5.90 builds Binance's parameters and then puts what its user wrote on top, so ``clientOrderId``,
 ``stopLossPrice`` or ``postOnly`` travel along. An echo is left out; a word that says more, or something else, stays

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Final, TypeVar
 
-from proxy.venues.binance.client_ids import outward
+from proxy.venues.binance.client_ids import names_close, outward
 from proxy.venues.binance.requests import VenueRequest
 from proxy.venues.binance.values import GUARD_ID_PREFIX
 from rules.model import AmendOrder, CancelOrder, Command, PlaceOrder
@@ -51,7 +51,8 @@ def named(command: N, client_order_id: str) -> N:
 
 
 def _outward_read(name: str, value: str, tag: str) -> str:
-    # The kill switch's orders are in the account's book under their own names; looking at one is no harm.
-    if name not in _ID_PARAMETERS or value.lower().startswith(GUARD_ID_PREFIX):
+    # The kill switch's orders are in the account's book under their own names, those for the bot alone with its tag
+    # before it; looking at one is no harm, and with another bot's tag it is a name like any other.
+    if name not in _ID_PARAMETERS or value.lower().startswith(GUARD_ID_PREFIX) or names_close(value, tag):
         return value
     return outward(value, tag)

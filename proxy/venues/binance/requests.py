@@ -15,6 +15,7 @@ from proxy.venues.binance.configuration import (
     read_position_margin,
     read_position_mode,
 )
+from proxy.venues.binance.frame_echoes import without_echoes
 from proxy.venues.binance.malformed import illegal, missing, not_wanted
 from proxy.venues.binance.orders import (
     read_algo_order,
@@ -91,6 +92,9 @@ def read_request(route: Route, parameters: Parameters) -> VenueRequest:
         if route.kind is Kind.ORDER_TEST:
             return VenueRequest(route=route, reads=spell_plain_order(order))
         return VenueRequest(route=route, commands=(order,))
+    if route.kind is Kind.AMEND:
+        # ccxt 4.5.90 puts ``clientOrderId`` on top of the ``origClientOrderId`` it made of it (captured).
+        asked = without_echoes(asked)
     asked.expect_only(route.parameters, where)
     if route.kind in _BATCHES:
         return VenueRequest(route=route, commands=_BATCHES[route.kind](asked), is_batch=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from proxy.venues.binance.client_ids import inward, outward, owner, restore, reworded, tag
+from proxy.venues.binance.client_ids import inward, names_close, outward, owner, restore, reworded, tag
 from proxy.venues.binance.malformed import MalformedRequest
 from proxy.venues.binance.signing import sign, signed_payload, verify
 from proxy.venues.binance.values import read_client_id
@@ -42,6 +42,7 @@ def _check_id(data: bytes, ids: tuple[str, str]) -> None:
 
 def _id_seeds() -> Iterator[bytes]:
     yield from (b"x-cvBPrNm9cef2761b18b4850244ac39", b"a", b"pgk-1", b".:/_-", b"x" * 36)
+    yield _ADA.encode() + b"pgk-1"
     yield b"00000000-0000-0000-0000-000000003039"
     yield b"ffffffff-ffff-ffff-ffff-ffffffffffff"
 
@@ -69,7 +70,7 @@ def _restored(value: Any, name: str = "") -> Any:
         case list():
             return [_restored(each) for each in value]
         case str() if name in _NAMES and len(value.encode("utf-8", "surrogatepass")) <= 4 + 64:
-            return inward(value, _ADA) or value
+            return value if names_close(value, _ADA) else inward(value, _ADA) or value
         case _:
             return value
 
@@ -77,6 +78,7 @@ def _restored(value: Any, name: str = "") -> Any:
 def _answer_seeds() -> Iterator[bytes]:
     for code in (_ADA, _BOB):
         yield json.dumps({"clientOrderId": code + "x-1", "orderId": 1}).encode()
+        yield json.dumps([{"clientOrderId": code + "pgk-1"}, {"msg": f"{code}pgk-1"}]).encode()
         yield json.dumps({"e": "ORDER_TRADE_UPDATE", "o": {"c": "u" + code[1:] + "0" * 22, "i": 1}}).encode()
         yield json.dumps([{"msg": f'the order "{code}1" and {code}x', "caid": code}]).encode()
     yield b'{"c" : "' + _ADA.encode() + b'a\\"b"}'

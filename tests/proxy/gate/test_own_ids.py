@@ -64,6 +64,35 @@ async def test_one_order_is_named_each_in_his_own_words(house, method, path, ter
     assert answer.json()[told_as] == own_id
 
 
+@pytest.mark.parametrize(
+    ("order_id", "told"), [({"orderId": "123"}, ("orderId", "123")), ({}, ("origClientOrderId", sent("abc")))]
+)
+async def test_an_amend_may_say_the_id_twice_as_ccxt_does(house, order_id, told):
+    """``edit_order("123", ..., {"clientOrderId": "abc"})`` of ccxt 4.5.90 (captured)."""
+    house.venue.answer = lambda *_: {"orderId": 123, "clientOrderId": sent("abc"), "status": "NEW"}
+    twice = {"origClientOrderId": "abc", "clientOrderId": "abc"}
+    answer = await house.send("ada", "PUT", "/fapi/v1/order", **AMEND, **order_id, **twice)
+    assert (answer.status_code, answer.json()["clientOrderId"]) == (200, "abc")
+    assert house.venue.asked[-1][2] == AMEND | dict([told])
+
+
+@pytest.mark.parametrize(
+    ("method", "terms", "ids"),
+    [
+        ("PUT", AMEND, {"origClientOrderId": "abc", "clientOrderId": "abd"}),
+        ("PUT", AMEND, {"orderId": "123", "clientOrderId": "abc"}),
+        ("POST", ORDER, {"newClientOrderId": "abc", "clientOrderId": "abc"}),
+        ("DELETE", {"symbol": "BTCUSDT"}, {"origClientOrderId": "abc", "clientOrderId": "abc"}),
+    ],
+    ids=["another id", "no other word", "an order", "a cancel"],
+)
+async def test_any_other_word_for_an_id_is_unknown(house, method, terms, ids):
+    answer = await house.send("ada", method, "/fapi/v1/order", **terms, **ids)
+    assert (answer.status_code, answer.json()["code"]) == (400, -1104)
+    assert "'clientOrderId' is not a parameter" in answer.json()["msg"]
+    assert house.venue.asked == []
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 async def test_every_order_of_a_batch(house, method):
     name, terms = ("newClientOrderId", ORDER) if method == "POST" else ("origClientOrderId", AMEND)
@@ -145,6 +174,40 @@ async def test_a_kills_order_may_be_looked_at_and_not_touched(house):
     assert (house.venue.asked[-1][2]["origClientOrderId"], seen.json()["clientOrderId"]) == ("pgk-1", "pgk-1")
     touched = await house.send("ada", "DELETE", "/fapi/v1/order", symbol="BTCUSDT", origClientOrderId="pgk-1")
     assert "RESERVED_CLIENT_ID" in touched.json()["msg"]
+
+
+@pytest.mark.parametrize("path", ["order", "openOrder", "orderAmendment"])
+async def test_a_kills_order_for_the_bot_alone_is_asked_about_by_the_name_it_is_shown_under(house, path):
+    close = f"{ADA}pgk-0123abcd-1"
+    house.venue.answer = lambda *_: [{"orderId": 9, "clientOrderId": close}]
+    (shown,) = (await house.send("ada", "GET", "/fapi/v1/allOrders", symbol="BTCUSDT")).json()
+    house.venue.answer = lambda *_: {"orderId": 9, "clientOrderId": close}
+    asked = {"symbol": "BTCUSDT", "origClientOrderId": shown["clientOrderId"]}
+    seen = await house.send("ada", "GET", f"/fapi/v1/{path}", **asked)
+    assert house.venue.asked[-1][2]["origClientOrderId"] == close
+    assert seen.json()["clientOrderId"] == shown["clientOrderId"]
+
+
+async def test_a_kills_order_for_one_bot_is_nothing_another_can_ask_about(house):
+    close = f"{ADA}pgk-0123abcd-1"
+    await house.send("bob", "GET", "/fapi/v1/order", symbol="BTCUSDT", origClientOrderId=close)
+    assert house.venue.asked[-1][2]["origClientOrderId"] == outward(close, tag("demo", "bob"))
+
+
+@pytest.mark.parametrize(
+    ("method", "terms", "name"),
+    [
+        ("POST", ORDER, "newClientOrderId"),
+        ("PUT", AMEND, "origClientOrderId"),
+        ("DELETE", {"symbol": "BTCUSDT"}, "origClientOrderId"),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["pgk-", "PGK-"])
+async def test_a_bot_neither_uses_nor_touches_such_a_name(house, method, terms, name, prefix):
+    answer = await house.send("ada", method, "/fapi/v1/order", **terms, **{name: f"{ADA}{prefix}1"})
+    assert (answer.status_code, answer.json()["code"]) == (400, -1130)
+    assert "RESERVED_CLIENT_ID" in answer.json()["msg"]
+    assert house.venue.asked == []
 
 
 async def test_a_refusal_names_the_bots_own_id(house, desk):

@@ -11,6 +11,7 @@ import pytest
 
 from proxy.gate.upstream import OutcomeUnknown
 from proxy.store import gate_store
+from proxy.store.owners import order_field
 from proxy.store.timers import DeadManTimer
 from proxy.venues.binance.client_ids import outward, tag
 from rules.kill.settings import DeadMan, KillSettings
@@ -107,6 +108,47 @@ async def test_when_the_venue_cannot_be_read_the_guard_s_picture_is_cancelled(ho
     book.readable = False
     assert (await house.send("ada", "DELETE", "/fapi/v1/allOpenOrders", symbol="BTCUSDT")).json() == DONE
     assert book.names == [theirs]
+
+
+class NumberedBook(Book):
+    """Orders by client id and, as the venue lists them, by number: the place in the book."""
+
+    def __call__(self, method, path, asked):
+        if method == "GET" and self.readable:
+            return [
+                {"symbol": "BTCUSDT", "orderId": number, "clientOrderId": name}
+                for number, name in enumerate(self.names, 1)
+            ]
+        if method == "DELETE" and "orderIdList" in asked:
+            return self._cancelled([self.names[number - 1] for number in json.loads(asked["orderIdList"])])
+        return super().__call__(method, path, asked)
+
+
+@pytest.mark.parametrize("readable", [True, False])
+async def test_what_a_conditional_order_became_is_cancelled_by_its_number(house, desk, readable):
+    """The venue names it itself, but the bot sees it among its own."""
+    mine, theirs = names("ada", 1)[0], names("bob", 1)[0]
+    book = house.venue.answer = NumberedBook("auto-9", "auto-8", mine, theirs, "web_1")
+    orders = [
+        an_open_order(Side.BUY, "BTCUSDT", "1", "40000", order_id=str(number), client_order_id=name)
+        for number, name in enumerate(book.names, 1)
+    ]
+    await desk.knows(an_account().resting(*orders))
+    await desk.hears_of({order_field("BTCUSDT", "1"): "ada", order_field("BTCUSDT", "2"): "bob"})
+    book.readable = readable
+    assert (await house.send("ada", "DELETE", "/fapi/v1/allOpenOrders", symbol="BTCUSDT")).json() == DONE
+    assert book.names == ["auto-8", theirs, "web_1"]
+
+
+async def test_the_number_of_a_conditional_order_is_no_plain_order_s(house, desk):
+    """The two are numbered apart."""
+    stop = an_open_order(Side.SELL, "BTCUSDT", "1", order_id="1", order_type=OrderType.STOP_MARKET)
+    await desk.knows(an_account().resting(stop))
+    await desk.hears_of({order_field("BTCUSDT", "1"): "ada"})
+    book = house.venue.answer = Book(stop.client_order_id)
+    book.readable = False
+    assert (await house.send("ada", "DELETE", "/fapi/v1/algoOpenOrders", symbol="BTCUSDT")).json() == DONE
+    assert book.calls == []
 
 
 async def test_an_order_that_will_not_go_is_said(house):

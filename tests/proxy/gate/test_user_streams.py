@@ -119,6 +119,13 @@ async def attached(gate: Gate, key: GuardKey, *, combined: bool = False) -> Memo
     return socket
 
 
+async def down(gate: Gate) -> None:
+    """Wait until the gate knows that the account's stream is down."""
+    async with asyncio.timeout(5):
+        while gate.streams._accounts["demo"].stream.live.is_set():
+            await asyncio.sleep(0.005)
+
+
 async def closed(socket: MemorySocket) -> tuple[int, str] | None:
     async with asyncio.timeout(5):
         await socket.gone.wait()
@@ -266,17 +273,62 @@ async def test_an_expired_upstream_key_is_a_gap_and_no_event_of_the_bots(
     assert [method for method, _, _ in exchange.asked] == ["POST", "POST"]
 
 
-async def test_a_bot_that_comes_while_the_stream_is_down_gets_it_when_it_is_up(
-    gate: Gate, keys: Keys, venue: Streams, exchange: Exchange
+async def test_a_bot_put_on_a_stream_that_is_down_must_connect_again(gate: Gate, keys: Keys, venue: Streams) -> None:
+    """Its handshake is over, so what happens now it would never hear of."""
+    key = stream_key(keys.hmac)
+    assert await gate.streams.ready(key)
+    await venue.stop()
+    await down(gate)
+    socket = MemorySocket()
+    place = gate.streams.open(key, socket, combined=False)
+    assert socket.closed == (1012, "the exchange's private stream is down; connect again and read the account")
+    assert place is not None
+    place.close()
+    await venue.start()
+    assert await gate.streams.ready(key)
+    await venue.say({"e": "x"})
+    assert socket.silent
+
+
+async def test_a_stream_that_breaks_while_the_share_is_asked_for_is_waited_for_again(
+    gate: Gate, keys: Keys, venue: Streams
 ) -> None:
-    exchange.gate.clear()
+    begin, asked, told = gate.views.begin, asyncio.Event(), asyncio.Event()
+
+    async def slowly(account: str, bot: str, *, anew: bool = False) -> None:
+        asked.set()
+        await told.wait()
+        await begin(account, bot, anew=anew)
+
+    gate.views.begin = slowly
+    ready = asyncio.create_task(gate.streams.ready(stream_key(keys.hmac)))
+    async with asyncio.timeout(5):
+        await asked.wait()
+    await venue.stop()
+    await down(gate)
+    told.set()
+    done, _ = await asyncio.wait({ready}, timeout=0.1)
+    assert not done, "a handshake now would begin a stream with a hole"
+    await venue.start()
+    assert await ready
     socket = MemorySocket()
     gate.streams.open(stream_key(keys.hmac), socket, combined=False)
-    await exchange.received(1)
-    exchange.gate.set()
-    assert await gate.streams.ready(stream_key(keys.hmac))
     await venue.say({"e": "x"})
     assert await socket.answer() == {"e": "x"}
+
+
+async def test_a_share_that_is_not_told_in_time_begins_no_stream(
+    gate: Gate, keys: Keys, venue: Streams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await gate.streams.ready(stream_key(keys.hmac))
+    monkeypatch.setattr(user_streams, "READY_WITHIN_S", 0.05)
+
+    async def never(account: str, bot: str, *, anew: bool = False) -> None:
+        await asyncio.Event().wait()
+
+    gate.views.begin = never
+    async with asyncio.timeout(5):
+        assert not await gate.streams.ready(stream_key(keys.hmac))
 
 
 async def test_a_stream_that_does_not_come_up_is_said_to_bots(
@@ -289,7 +341,7 @@ async def test_a_stream_that_does_not_come_up_is_said_to_bots(
     socket = MemorySocket()
     gate.streams.open(stream_key(keys.hmac), socket, combined=False)
     told = await closed(socket)
-    assert told is not None and told[0] == 1012 and "cannot be reached" in told[1]
+    assert told is not None and told[0] == 1012 and "is down" in told[1]
     await venue.start()
 
 

@@ -111,6 +111,18 @@ async def test_an_account_shows_the_share_and_the_whole_balance(house, version):
     assert shown == told | {"positions": [row | own]}
 
 
+async def test_an_account_lists_what_two_bots_net_out_for_each(house, desk):
+    """The fields of a row of v3, the one version that does not list every symbol."""
+    await desk.knows(an_account().sharing("ada", "BTCUSDT", "1", "40000").sharing("bob", "BTCUSDT", "-1", "45000"))
+    told = {"totalWalletBalance": "9.00", "positions": [], "assets": []}
+    nothing = dict.fromkeys(("isolatedMargin", "isolatedWallet", "initialMargin", "maintMargin"), "0")
+    row = {"symbol": "BTCUSDT", "positionSide": "BOTH", **nothing, "updateTime": 0}
+    for bot, amount, notional, profit in (("ada", "1", "50000", "10000"), ("bob", "-1", "-50000", "-5000")):
+        own = {"positionAmt": amount, "notional": notional, "unrealizedProfit": profit}
+        shown = (await reads(house, "/fapi/v3/account", told, bot)).json()
+        assert shown == told | {"positions": [row | own]}
+
+
 async def test_fills_and_their_costs_are_told_to_whose_they_are(house, desk):
     await desk.hears_of(
         {

@@ -94,6 +94,16 @@ def test_an_escaped_slash_is_still_the_bots_id():
     assert restore(b'{"clientOrderId":"%sa\\/b"}' % ADA.encode(), ADA) == b'{"clientOrderId":"a\\/b"}'
 
 
+@pytest.mark.parametrize("name", ["clientOrderId", "clientAlgoId", "c"])
+def test_a_close_the_guard_made_for_the_bot_keeps_its_tag(name):
+    """It is the bot's, and what it is called is what it can be asked about by."""
+    close = f"{ADA}pgk-0123abcd-1"
+    body = json.dumps({name: close}).encode()
+    assert restore(body, ADA) == body
+    assert reworded(f"an order named {close} is open", ADA) == f"an order named {close} is open"
+    assert owner(close, tags("main", ["ada", "bob"])) == "ada"
+
+
 def test_text_inside_a_string_is_no_name():
     body = json.dumps({"msg": f'"clientOrderId":"{ADA}mine"'}).encode()
     assert restore(body, ADA) == body
