@@ -25,7 +25,7 @@ from proxy.gate.ruling import JudgedRequest, Outcome, Ruling
 from proxy.gate.second_look import decide_in_turn
 from proxy.gate.snapshots import snapshot_of
 from proxy.gate.unreported import unreported_of
-from proxy.gate.upstream import FenceClosed, NotSent, Turnstile
+from proxy.gate.upstream import FenceClosed, FenceLapsed, NotSent, Turnstile
 from proxy.store.codec import once_for_all
 from proxy.store.fence import Fence, FenceCorrupt
 from proxy.store.gate_store import GateStore, StoreFull, StoreUnavailable
@@ -260,7 +260,7 @@ class Judge:
             if self._latch.stops(account, venue, bot):
                 raise FenceClosed("a kill on another machine came first")
             if self._latch.lapsed:
-                raise NotSent("the store has not been heard for too long")
+                raise FenceLapsed("the store has not been heard for too long")
 
         def enter() -> Callable[[], None]:
             left = self._latch.enter() if self._latch is not None else _nothing

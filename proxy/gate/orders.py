@@ -19,7 +19,15 @@ from proxy.gate.judge import Judge, KeyDisabled
 from proxy.gate.recording import Subject, new_decision_id
 from proxy.gate.ruling import JudgedRequest, Outcome, Ruling, with_client_ids
 from proxy.gate.shared_account import SharedAccount
-from proxy.gate.upstream import FenceClosed, NotSent, OutboundRequest, OutcomeUnknown, Upstream, UpstreamReply
+from proxy.gate.upstream import (
+    FenceClosed,
+    FenceLapsed,
+    NotSent,
+    OutboundRequest,
+    OutcomeUnknown,
+    Upstream,
+    UpstreamReply,
+)
 from proxy.gate.wording import answer_refused, guard_headers, in_own_words, merged, refusals
 from proxy.store.gate_store import RequestReplayed
 from proxy.venues.binance import replies
@@ -125,6 +133,19 @@ class OrderDesk:
         # No await lies between this and the send, or others would spend what was still there.
         ruling, retry_after = self._within_budget(request, ruling) if virtual is None else (ruling, {})
         self._counting.ruled(ruling.decisions, ruling.withheld)
+        note = _withheld_note(ruling) if retry_after else ""
+        return await self._carry_out(request, ruling, identity, virtual, retry_after, note)
+
+    async def _carry_out(
+        self,
+        request: VenueRequest,
+        ruling: Ruling,
+        identity: Identity,
+        virtual: Virtual | None,
+        retry_after: dict[str, str],
+        note: str,
+    ) -> Answer:
+        """Send what was cleared. ``note`` says in the audit what was withheld since the decision was written down."""
         told = in_own_words(ruling, identity.tag)
         refused = refusals(told)
         headers = guard_headers(told) | retry_after
@@ -140,10 +161,15 @@ class OrderDesk:
             await self._settle(ruling, Outcome.UNKNOWN, sent_at, [], note=str(trouble))
             return refusal(unknown_outcome(), headers)
         except NotSent as trouble:
+            risky = _risky(ruling)
+            if isinstance(trouble, FenceClosed | FenceLapsed) and len(risky) < len(places):
+                # Nothing has left. What the fence stops stays here; exits and cancels go as they would have alone.
+                kept = _withholding(ruling, risky, _stopped(trouble))
+                return await self._carry_out(request, kept, identity, virtual, retry_after, _withheld_note(kept))
             await self._settle_unsent(ruling, str(trouble))
             return refusal(_not_sent(trouble), headers)
         outcomes = read_reply(request.route, reply.status, reply.body, len(places))
-        note = "virtual" if virtual is not None else _withheld_note(ruling) if retry_after else ""
+        note = "virtual" if virtual is not None else note
         # Said to the store before the answer is written and before the next hold is asked for; but what the venue has
         # done is done, and the bot need not wait until the store has heard it. Until then all of it stays held.
         self._leave_behind(self._settle_reply(ruling, places, outcomes, sent_at, reply.status, note))
@@ -154,21 +180,14 @@ class OrderDesk:
 
     def _within_budget(self, request: VenueRequest, ruling: Ruling) -> tuple[Ruling, dict[str, str]]:
         """The ruling, with what adds risk withheld when the rest of the venue's budget is the kill's; exits go on."""
-        risky = [place for place in ruling.cleared if ruling.decisions[place].intent.adds_risk]
+        risky = _risky(ruling)
         if self._budget is None or not risky:
             return ruling, {}
         refused = self._budget.refusal(ruling.request.subject.account, request.cost(_orders_in(ruling)))
         if refused is None:
             return ruling, {}
         breach, retry_after_s = refused
-        kept = structs.replace(
-            ruling,
-            cleared={place: each for place, each in ruling.cleared.items() if place not in risky},
-            withheld=ruling.withheld | dict.fromkeys(risky, breach),
-            held={place: each for place, each in ruling.held.items() if place not in risky},
-            fence=None,
-        )
-        return kept, {"Retry-After": str(retry_after_s)}
+        return _withholding(ruling, risky, breach), {"Retry-After": str(retry_after_s)}
 
     async def _answered(
         self, request: VenueRequest, ruling: Ruling, identity: Identity, virtual: Virtual | None
@@ -281,6 +300,22 @@ class OrderDesk:
             log.error("an outcome was not written down; its hold stays until the venue has been asked", exc_info=bug)
 
 
+def _risky(ruling: Ruling) -> list[int]:
+    """The places of what may go and adds risk."""
+    return [place for place in ruling.cleared if ruling.decisions[place].intent.adds_risk]
+
+
+def _withholding(ruling: Ruling, risky: Sequence[int], breach: Breach) -> Ruling:
+    """The ruling with these kept back after all: what is left adds no risk, and asks no fence."""
+    return structs.replace(
+        ruling,
+        cleared={place: each for place, each in ruling.cleared.items() if place not in risky},
+        withheld=ruling.withheld | dict.fromkeys(risky, breach),
+        held={place: each for place, each in ruling.held.items() if place not in risky},
+        fence=None,
+    )
+
+
 def _withheld_note(ruling: Ruling) -> str:
     """For the audit: the decision on these was written down before they were withheld."""
     return "withheld: " + ", ".join(f"{place} {breach.code}" for place, breach in sorted(ruling.withheld.items()))
@@ -297,6 +332,16 @@ def _orders_in(ruling: Ruling) -> int:
 
 def _not_sent(trouble: NotSent) -> Rejection:
     """Nothing left the guard: a refusal that is safe to believe."""
+    return for_breach(_stopped(trouble)) if isinstance(trouble, FenceClosed) else cannot_judge()
+
+
+def _stopped(trouble: FenceClosed | FenceLapsed) -> Breach:
+    """What a fence that does not let an entry out says of it."""
     if isinstance(trouble, FenceClosed):
-        return for_breach(Breach(rule_id="kill", code="TRADING_HALTED", message="the kill switch was pressed"))
-    return cannot_judge()
+        return Breach(rule_id="kill", code="TRADING_HALTED", message="the kill switch was pressed")
+    return Breach(
+        rule_id="data_freshness",
+        code="STORE_UNAVAILABLE",
+        message="the guard has not heard its store for too long, so nothing that adds risk is sent",
+        advice="reduce-only orders and cancels pass",
+    )

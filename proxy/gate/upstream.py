@@ -39,6 +39,10 @@ class FenceClosed(NotSent):
     """A kill or a re-arm came between the decision and the socket write."""
 
 
+class FenceLapsed(NotSent):
+    """The store has not been heard for too long: whether a kill came is not known here."""
+
+
 class OutcomeUnknown(Exception):
     """Bytes left and no whole answer came back. The venue may or may not have acted."""
 

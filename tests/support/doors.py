@@ -15,6 +15,7 @@ from proxy.gate.event_views import EventViews
 from proxy.gate.http import PREFIX, BinanceDoor
 from proxy.gate.identity import Identities
 from proxy.gate.judge import Judge
+from proxy.gate.latch import Latch
 from proxy.gate.lease import LeaseDesk
 from proxy.gate.orders import OrderDesk
 from proxy.gate.reads import ReadDesk, VenueReads
@@ -65,6 +66,7 @@ class House:
         *rules: Rule,
         bots: tuple[str, ...] = ("ada", "bob"),
         kill_settings: KillSettings = KILL_DEFAULT,
+        latch: Latch | None = None,
     ) -> None:
         self.venue = ScriptedVenue()
         vault = Vault.create(directory / "vault" / "vault.json", Secret("correct horse battery"), work_factor=2**14)
@@ -73,7 +75,9 @@ class House:
         )
         self.keys = {bot: vault.issue(bot=bot, account="demo", label=bot, now=NOW) for bot in bots}
         policy = desk.under(*rules, kill_settings=kill_settings)
-        judge = Judge(store=desk.store, fence=desk.fence, journal=desk.journal, policy=policy, now=lambda: NOW)
+        judge = Judge(
+            store=desk.store, fence=desk.fence, journal=desk.journal, policy=policy, now=lambda: NOW, latch=latch
+        )
         views = Views(lambda: policy, desk.store, "binanceusdm")
         venue = VenueReads(upstream=self.venue, hosts=HOSTS, now=lambda: NOW)
         identities = Identities(vault, "binanceusdm")

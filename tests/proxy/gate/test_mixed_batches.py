@@ -1,0 +1,79 @@
+"""A batch of exits and entries whose entries may not go at the last moment: the exits go all the same."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from proxy.gate.latch import Latch
+from proxy.store.fence import DESK
+from proxy.store.gates import LEASE_S
+from tests.proxy.gate.conftest import Desk
+from tests.rules.builders import an_account
+from tests.support.doors import House
+
+EXIT = {"symbol": "BTCUSDT", "side": "SELL", "type": "MARKET", "quantity": "0.1", "reduceOnly": "true"}
+ENTRY = {
+    "symbol": "ETHUSDT", "side": "BUY", "type": "LIMIT", "quantity": "0.1", "price": "2000", "timeInForce": "GTC",
+}  # fmt: skip
+
+
+def a_latch(heard_s_ago: float) -> Latch:
+    latch = Latch(cast(Any, None))
+    latch.heard({"generation": "1"}, time.monotonic() - heard_s_ago)
+    return latch
+
+
+async def answers(house: House, *orders: dict[str, str]) -> list[dict[str, Any]]:
+    """What the bot is told of a batch."""
+    told = await house.send("ada", "POST", "/fapi/v1/batchOrders", batchOrders=json.dumps(orders))
+    assert told.status_code == 200, told.text
+    return cast(list[dict[str, Any]], told.json())
+
+
+def sent(house: House) -> list[str]:
+    """The symbols of the orders that came to the exchange."""
+    return [order["symbol"] for _, _, asked in house.venue.asked for order in json.loads(asked["batchOrders"])]
+
+
+async def test_when_the_store_has_not_been_heard_the_exit_goes_and_the_entry_does_not(desk: Desk, tmp_path: Path):
+    house = House(desk, tmp_path, latch=a_latch(heard_s_ago=2 * LEASE_S))
+    house.venue.answer = lambda *_: [{"orderId": 7, "clientOrderId": "x", "status": "NEW"}]
+    await desk.knows(an_account().long("BTCUSDT", "1"))
+    gone, kept = await answers(house, EXIT, ENTRY)
+    assert (gone["orderId"], kept["code"]) == (7, -2010)
+    assert "STORE_UNAVAILABLE" in kept["msg"]
+    assert sent(house) == ["BTCUSDT"]
+    assert await desk.holds() == {}, "nothing is held for an entry that stayed here"
+    outcome = [record for record in await desk.audit() if record["kind"] == "outcome"][-1]
+    assert "withheld: 1 STORE_UNAVAILABLE" in json.dumps(outcome["items"])
+
+
+@pytest.mark.parametrize("orders", [(ENTRY, ENTRY | {"price": "1999"}), (ENTRY,)], ids=["two entries", "one"])
+async def test_entries_alone_do_not_go(desk: Desk, tmp_path: Path, orders: tuple[dict[str, str], ...]):
+    house = House(desk, tmp_path, latch=a_latch(heard_s_ago=2 * LEASE_S))
+    await desk.knows(an_account())
+    told = await house.send("ada", "POST", "/fapi/v1/batchOrders", batchOrders=json.dumps(orders))
+    assert "CANNOT_JUDGE" in told.text
+    assert house.venue.asked == []
+
+
+async def test_when_a_kill_comes_between_the_exit_goes_and_the_entry_does_not(desk: Desk, tmp_path: Path):
+    house = House(desk, tmp_path, latch=a_latch(heard_s_ago=0))
+    house.venue.answer = lambda *_: [{"orderId": 7, "clientOrderId": "x", "status": "NEW"}]
+    await desk.knows(an_account().long("BTCUSDT", "1"))
+    send = house.venue.send
+
+    async def pressed_first(request: Any, fence: Any) -> Any:
+        desk.fence.engage(DESK)
+        return await send(request, fence)
+
+    house.venue.send = pressed_first  # type: ignore[method-assign]
+    gone, kept = await answers(house, EXIT, ENTRY)
+    assert (gone["orderId"], kept["code"]) == (7, -2010)
+    assert "TRADING_HALTED" in kept["msg"]
+    assert sent(house) == ["BTCUSDT"]
