@@ -126,7 +126,8 @@ def _of(schema: Mapping[str, Any]) -> str:
         name = schema["$ref"].rpartition("/")[2]
         return f"[{name}](#{name.lower()})"
     if "anyOf" in schema:
-        return " or ".join(dict.fromkeys(_of(each) for each in schema["anyOf"]))
+        # What may be null may be so in two ways: a number that is none is null in JSON too.
+        return " or ".join(dict.fromkeys(word for each in schema["anyOf"] for word in _of(each).split(" or ")))
     if "enum" in schema:
         return " or ".join(f"`{each}`" for each in schema["enum"])
     kind = schema.get("type", "object")

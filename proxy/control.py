@@ -126,6 +126,7 @@ class Control:
             "latched": blocked.latched,
             "gates": plain(blocked.gates),
             "in_flight": plain(blocked.in_flight),
+            "trouble": blocked.trouble,
         }
 
     async def reduce(self, *, scope: str, by: str, reason: str) -> Mapping[str, Any]:

@@ -58,7 +58,11 @@ class Response(Protocol):
         ...
 
     def stopped(self, account: str) -> bool:
-        """Whether a kill covers the account, running or done."""
+        """Whether a kill covers the whole account, running or done."""
+        ...
+
+    def stopped_in_part(self, account: str) -> bool:
+        """Whether a kill covers the account or a bot's part of it, running or done."""
         ...
 
 
@@ -244,7 +248,8 @@ class OutsideWatch:
                     price = each.average_price or each.order.price
                     if each.order.filled_quantity and price is not None:
                         self._shares.filled(each.order, price)
-                self._detector.surveyed([each.order for each in past], at)
+                strange = [each.order for each in past if not self._is_kills(each.order.client_order_id)]
+                self._detector.surveyed(strange, at)
         except VenueTrouble as trouble:
             log.warning("orders of %s cannot be looked up: %s", self._account, trouble)
         self._unsettled = frozenset()
@@ -306,6 +311,9 @@ class OutsideWatch:
 
     def _is_known(self, event: Event, known: bool) -> bool:
         if isinstance(event, OrderEvent) and is_guards(event.client_order_id):
-            # Anyone may name an order like the kill's; it is one only while the account is stopped.
-            return self._response.stopped(self._account)
+            return self._is_kills(event.client_order_id)
         return known
+
+    def _is_kills(self, client_order_id: str) -> bool:
+        """Anyone may name an order like the kill's; it is one only while a bot of the account, or all, is stopped."""
+        return is_guards(client_order_id) and self._response.stopped_in_part(self._account)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 from proxy.accounts.survey import LegKey, OrderKey
@@ -34,7 +34,7 @@ def parsed(parse: Callable[[], T]) -> T:
     """What ``parse`` makes of an answer; an unexpected shape is the venue's trouble, not ours to crash over."""
     try:
         return parse()
-    except (KeyError, TypeError, ValueError, InvalidOperation, AttributeError) as trouble:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as trouble:
         raise VenueUnavailable(f"unexpected answer: {type(trouble).__name__} {trouble}"[:200]) from None
 
 
@@ -83,7 +83,7 @@ def instrument_of(row: Row, tiers: Mapping[str, tuple[MarginTier, ...]]) -> Inst
             tiers=tiers.get(row["symbol"], ()),
             delisted_at=_delivery(row.get("deliveryDate")),
         )
-    except (KeyError, TypeError, ValueError, InvalidOperation):
+    except (LookupError, TypeError, ValueError, ArithmeticError):
         return None  # Unknown to the guard is refused there; better one symbol than none.
 
 

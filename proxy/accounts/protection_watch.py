@@ -38,7 +38,7 @@ class Response(Protocol):
         ...
 
     def stopped(self, account: str) -> bool:
-        """Whether a kill covers the account, running or done: then it cancels stops itself."""
+        """Whether a kill covers the whole account, running or done: then it cancels stops itself."""
         ...
 
 

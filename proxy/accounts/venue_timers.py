@@ -12,11 +12,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from proxy.accounts.budget import Budget
 from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
 from rules.kill.dead_man import may_stand, refresh_s, relies_on_stops
+from rules.kill.settings import KillSettings
 from rules.policy import Policy
 from rules.snapshot import Account
 
@@ -30,6 +32,11 @@ CALLS_AT_ONCE: Final = 4
 AGAIN_S: Final = 1.0
 """After trouble with the venue."""
 
+REFUSED_AGAIN: Final = 1 / 6
+"""After a refusal, as a part of the countdown that still runs: a timer has two thirds left, which is four tries."""
+
+_NO_SUCH_SYMBOL: Final = -1121
+
 
 class CancelTimer(Protocol):
     """A venue's dead-man timer. Binance has one for each symbol; of a venue that has one for the account, arming it
@@ -41,6 +48,32 @@ class CancelTimer(Protocol):
         Safe to repeat. Raises ``VenueTrouble``.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Timer:
+    """What may stand on a symbol at the venue.
+
+    ``armed_at`` is when it was last armed for certain, with ``countdown_s``; minus infinity where nobody knows whether
+    it ever was. At ``gone_at`` it has run out, even if a request without an answer was carried out.
+    """
+
+    armed_at: float = float("-inf")
+    countdown_s: int
+    gone_at: float
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether the venue has said that it stands."""
+        return self.armed_at > float("-inf")
+
+    def is_due(self, now: float, settings: KillSettings) -> bool:
+        """Whether to arm it anew. Another countdown goes out at once: a third of it may be all of the running one."""
+        return self.countdown_s != settings.dead_man.countdown_s or now - self.armed_at >= refresh_s(settings)
+
+    def perhaps_until(self, moment: float) -> _Timer:
+        """The same, when a request that nobody answered may have set it."""
+        return replace(self, gone_at=max(self.gone_at, moment))
 
 
 class VenueTimers:
@@ -68,9 +101,9 @@ class VenueTimers:
         self._calls = Budget(CALLS_PER_MINUTE, monotonic)
         self._slots = asyncio.Semaphore(CALLS_AT_ONCE)
         self._active_at: dict[str, float] = {}
-        self._armed_at: dict[str, float] = {}
+        self._timers: dict[str, _Timer] = {}
         self._taken_up = False
-        self._refused_at: dict[str, float] = {}
+        self._not_before: dict[str, float] = {}
         self._paused_until = 0.0
         self._crowded = False
         self._said = ""
@@ -82,8 +115,8 @@ class VenueTimers:
 
     @property
     def armed(self) -> tuple[str, ...]:
-        """Symbols with a timer."""
-        return tuple(sorted(self._armed_at))
+        """Symbols with a timer, as far as the venue has said so."""
+        return tuple(sorted(symbol for symbol, timer in self._timers.items() if timer.is_certain))
 
     def intended(self, symbol: str) -> None:
         """An order of the symbol is on its way: its timer stands before it rests."""
@@ -101,18 +134,18 @@ class VenueTimers:
         """Arm what should stand and is due, disarm what should not."""
         self._note_active(account)
         wanted = self._wanted(account)
-        now, every_s = self._monotonic(), refresh_s(self._policy().kill)
-        self._refused_at = {symbol: at for symbol, at in self._refused_at.items() if now - at < every_s}
-        due = [symbol for symbol in wanted if now - self._armed_at.get(symbol, float("-inf")) >= every_s]
-        due = [symbol for symbol in due if symbol not in self._refused_at]
-        unwanted = sorted(self._armed_at.keys() - set(wanted))
-        await self._set([*((symbol, 0) for symbol in unwanted), *((each, self._countdown_s) for each in due)])
+        now, settings = self._monotonic(), self._policy().kill
+        self._not_before = {symbol: at for symbol, at in self._not_before.items() if at > now}
+        unwanted = sorted(self._timers.keys() - set(wanted))
+        due = [each for each in wanted if each not in self._timers or self._timers[each].is_due(now, settings)]
+        timers = [*((symbol, 0) for symbol in unwanted), *((symbol, self._countdown_s) for symbol in due)]
+        await self._set([each for each in timers if each[0] not in self._not_before])
 
     async def leave(self) -> None:
         """The guard is stopped on purpose, and a watchdog will not flatten: no timer may take a position's stop."""
         account = self._book()
         if account is not None:
-            await self._set([(symbol, 0) for symbol in self.armed if relies_on_stops(symbol, account)])
+            await self._set([(symbol, 0) for symbol in sorted(self._timers) if relies_on_stops(symbol, account)])
 
     @property
     def _countdown_s(self) -> int:
@@ -124,7 +157,8 @@ class VenueTimers:
         if not self._taken_up and self._policy().kill.dead_man.enabled:
             # Which timers an earlier warden left is not known: each may stand until it has been set or taken away.
             held = {leg.symbol for leg in account.positions} | {order.symbol for order in account.open_orders}
-            self._armed_at = dict.fromkeys(held, float("-inf"))
+            perhaps = _Timer(countdown_s=self._countdown_s, gone_at=now + self._countdown_s)
+            self._timers = dict.fromkeys(held, perhaps)
         self._taken_up = True
         self._active_at |= dict.fromkeys(resting, now)
         quiet = now - refresh_s(self._policy().kill)
@@ -142,7 +176,7 @@ class VenueTimers:
 
     def _within_budget(self, symbols: Iterable[str]) -> list[str]:
         """Those that can be armed again and again in time; a timer that cannot would cancel living orders."""
-        ranked = sorted(symbols, key=lambda each: (each not in self._armed_at, each))
+        ranked = sorted(symbols, key=lambda each: (each not in self._timers, each))
         room = int(CALLS_PER_MINUTE * refresh_s(self._policy().kill) / 60)
         crowded = len(ranked) > room
         if crowded and not self._crowded:
@@ -159,28 +193,44 @@ class VenueTimers:
         async with self._slots:
             if countdown_s and not self._calls.take():
                 return  # The next turn comes in time: a third of the countdown is for that.
-            sent_at = self._monotonic()
+            sent_at, before = self._monotonic(), self._timers.get(symbol)
+            if countdown_s:
+                # From here on it may stand, whatever becomes of the answer, and has to be taken away when unwanted.
+                sent = _Timer(countdown_s=countdown_s, gone_at=sent_at + countdown_s)
+                self._timers[symbol] = (before or sent).perhaps_until(sent.gone_at)
             try:
                 await self._timer.arm_timer(symbol, countdown_s)
             except VenueRefused as refusal:
-                # Such as a symbol that is delisted: it has no timer, and nothing rests there.
-                self._armed_at.pop(symbol, None)
-                self._refused_at[symbol] = sent_at
+                self._refused(symbol, before, refusal)
                 self._failed(symbol, refusal)
                 return
             except VenueTrouble as trouble:
+                if countdown_s:
+                    self._timers[symbol] = self._timers[symbol].perhaps_until(self._monotonic() + countdown_s)
                 pause_s = trouble.retry_after if isinstance(trouble, VenueThrottled) else AGAIN_S
                 self._paused_until = self._monotonic() + pause_s
                 self._failed(symbol, trouble)
                 return
         self._said = ""
         if countdown_s == 0:
-            self._armed_at.pop(symbol, None)
+            self._timers.pop(symbol, None)
             log.info("the venue's dead-man timer on %s of %s is off", symbol, self._account)
         else:
-            if symbol not in self._armed_at:
+            if before is None or not before.is_certain or before.countdown_s != countdown_s:
                 log.info("the venue's dead-man timer on %s of %s stands at %d s", symbol, self._account, countdown_s)
-            self._armed_at[symbol] = sent_at
+            gone_at = self._monotonic() + countdown_s
+            self._timers[symbol] = _Timer(armed_at=sent_at, countdown_s=countdown_s, gone_at=gone_at)
+
+    def _refused(self, symbol: str, before: _Timer | None, refusal: VenueRefused) -> None:
+        """A refusal has had no effect: what stood ``before`` runs on, and may run out under a position's stop."""
+        now = self._monotonic()
+        # A symbol that is delisted has no timer, and nothing rests there.
+        if before is None or refusal.code == _NO_SUCH_SYMBOL or now >= before.gone_at:
+            self._timers.pop(symbol, None)
+            self._not_before[symbol] = now + refresh_s(self._policy().kill)
+        else:
+            self._timers[symbol] = before
+            self._not_before[symbol] = now + before.countdown_s * REFUSED_AGAIN
 
     def _failed(self, symbol: str, trouble: VenueTrouble) -> None:
         if str(trouble) != self._said:

@@ -61,6 +61,11 @@ class WayOut:
         self._venue.open()
         self._silent_until: dict[str, float] = {}
 
+    @property
+    def silent(self) -> bool:
+        """Whether the venue's futures demand silence just now: then no request of ours to them leaves."""
+        return time.monotonic() < self._silent_until.get(_FUTURES, 0.0)
+
     async def server_time(self) -> datetime | None:
         """The venue's clock; weight 1."""
         answer = await self._read(self._venue.fapiPublicGetTime)
@@ -75,7 +80,7 @@ class WayOut:
         return _rows(await self._read(self._venue.fapiPrivateGetOpenAlgoOrders))
 
     async def algo_orders(self) -> tuple[Row, ...]:
-        """Every working TWAP and volume order of the futures account. Test networks list none: ``VenueRefused``.
+        """Every working TWAP and volume order of the futures account; test networks have no such path (404).
 
         They live in Binance's spot API ("Algo Trading", seen 2026-11), under limits of their own.
         """
@@ -175,7 +180,7 @@ class WayOut:
             "startTime": str(int(since.timestamp() * 1000)),
             "limit": str(_TRADES_MAX),
         }
-        rows = await self._read(self._venue.fapiPrivateGetUserTrades, asked)
+        rows = _rows(await self._read(self._venue.fapiPrivateGetUserTrades, asked))
         return parsed(lambda: fees_of(rows))
 
     async def _read(self, call: Call, params: dict[str, str] | None = None, *, host: str = _FUTURES) -> Any:
@@ -213,4 +218,7 @@ class WayOut:
 
 
 def _rows(answer: Any) -> tuple[Row, ...]:
-    return parsed(lambda: tuple({**row} for row in answer))
+    """The rows of a list. An answer of another shape (``{}``, ``""``) is no empty list: that would read as flat."""
+    if not isinstance(answer, list) or not all(isinstance(row, dict) for row in answer):
+        raise VenueUnavailable(f"unexpected answer: {type(answer).__name__}, not a list of rows")
+    return tuple(answer)

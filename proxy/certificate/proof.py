@@ -56,6 +56,14 @@ def unlisted(steps: Sequence[Mapping[str, Any]]) -> list[str]:
     return sorted({str(each) for at in _readings(steps) for each in steps[at].get("unlisted", ())})
 
 
+def shows_nothing(steps: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether there was a reading, and the last one has nothing in it: no order, no leg, nothing unread."""
+    return any(
+        not any(isinstance(each, list) and each for name, each in steps[at].items() if name != "unlisted")
+        for at in _readings(steps)[-1:]
+    )
+
+
 def _readings(steps: Sequence[Mapping[str, Any]]) -> list[int]:
     return [at for at, step in enumerate(steps) if step.get("type") == "Surveyed"]
 
@@ -64,10 +72,12 @@ def _last_calm(steps: Sequence[Mapping[str, Any]]) -> list[int]:
     """The places of the last readings in a row that show nothing to do, with bots blocked and nobody acting between."""
     calm: list[int] = []
     blocked = False
+    seen: set[str] = set()
     for at, step in enumerate(steps):
         blocked = blocked or step.get("type") == "KeysDisabled"
         if step.get("type") == "Surveyed":
-            calm = [*calm, at] if blocked and _is_calm(step) else []
+            seen |= {name for name, each in step.items() if isinstance(each, list) and each}
+            calm = [*calm, at] if blocked and _is_calm(step) and not _unlisted_kinds(step) & seen else []
         elif step.get("type") == "Resumed" or "step" in step:
             calm = []  # Nobody watched while the process was dead; and whoever acts has not finished.
     return calm
@@ -77,7 +87,8 @@ def _is_calm(reading: Mapping[str, Any]) -> bool:
     """Whether all was read, and nothing is left to cancel or to close.
 
     A list of a kind not known here must be empty too: other orders, or what could not be read. Kinds of orders that
-    the venue does not list at all (``unlisted``) cannot be read by anybody; the certificate names them.
+    the venue does not list at all (``unlisted``) cannot be read by anybody; the certificate names them. That holds
+    for kinds of which no reading has shown an order: where one was seen, the venue lists them, and they are unread.
     """
     lists = {name: each for name, each in reading.items() if isinstance(each, list)}
     if reading.get("complete", True) is not True or not lists.keys() >= _LISTS:
@@ -88,6 +99,11 @@ def _is_calm(reading: Mapping[str, Any]) -> bool:
         return all(build(leg, OpenLeg).closable == 0 for leg in lists["positions"])
     except (msgspec.ValidationError, ArithmeticError):
         return False
+
+
+def _unlisted_kinds(reading: Mapping[str, Any]) -> set[str]:
+    """The kinds that a reading calls unlisted, as its lists are named: "algo orders: refused (-404)" is algo_orders."""
+    return {str(each).partition(":")[0].replace(" ", "_") for each in reading.get("unlisted", ())}
 
 
 def _read_back(steps: Sequence[Mapping[str, Any]], at: int) -> ReadBack:

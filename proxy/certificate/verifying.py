@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 
 from proxy.certificate.canonical import moment
 from proxy.certificate.content import AccountCertificate, Certificate, PressCertificate, substance_of
-from proxy.certificate.proof import NotProven, proving, unlisted
+from proxy.certificate.proof import NotProven, proving, shows_nothing, unlisted
 from proxy.certificate.signing import NotGenuine, TrustedKey, unseal
 from proxy.decoding import build
 from proxy.kill.report import worst
@@ -66,11 +66,25 @@ def _check_account(certificate: AccountCertificate) -> None:
         raise NotProven("the readings named are not those among the steps")
     if certificate.unlisted != unlisted(steps):
         raise NotProven("what the venue does not list is not what the readings say")
-    if certificate.flat != (phase == "FLAT") or bool(certificate.left) != (phase != "FLAT"):
+    if certificate.flat != (phase == "FLAT") or not _left_fits(certificate):
         raise NotProven(f"what is left is not what {phase} means")
     _check_times((certificate.pressed_at, certificate.issue.at, *(str(step.get("at")) for step in steps)))
     if certificate.ended_at != steps[-1]["at"]:
         raise NotProven("the end is not the last step's")
+
+
+def _left_fits(certificate: AccountCertificate) -> bool:
+    named = bool(certificate.left)
+    match certificate.phase:
+        case "FLAT":
+            return not named
+        case "FLAT_EXCEPT_DUST":
+            return named
+        case "DEGRADED":
+            # A ban or the deadline may end a kill that read nothing left, only not often or long enough for FLAT.
+            return named or shows_nothing(certificate.steps)
+        case _:
+            assert_never(certificate.phase)
 
 
 def _check_press(certificate: PressCertificate, keys: tuple[TrustedKey, ...], beside: Beside) -> tuple[str, ...]:

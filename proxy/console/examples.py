@@ -118,6 +118,7 @@ PRESSED: Final[dict[str, Any]] = {
     "latched": True,
     "gates": Acknowledged(gates=2, acknowledged=2, within_ms=9.1, silent=()),
     "in_flight": InFlight(known=True),
+    "trouble": "",
 }
 
 REDUCED: Final[dict[str, Any]] = {"scope": "desk", "reduced": ["main"]}

@@ -46,14 +46,16 @@ class DecisionStory(Story):
 class Pressed(TypedDict):
     """Trading is blocked: ``blocked_ms`` after the press no entry could leave any more. The job runs on.
 
-    ``gates`` says who said so, ``in_flight`` what was on the wire."""
+    ``gates`` says who said so, ``in_flight`` what was on the wire. ``trouble`` says that the disk did not take the
+    stop: then nobody vouches for the gates, and ``blocked_ms`` is null."""
 
     scope: str
-    blocked_ms: float
+    blocked_ms: float | None
     generation: int
     latched: bool
     gates: Acknowledged
     in_flight: InFlight
+    trouble: str
 
 
 class Reduced(TypedDict):

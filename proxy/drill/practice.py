@@ -75,7 +75,7 @@ async def _pressed(
         by=by,
         phase=max((each.phase for each in accounts), key=lambda phase: phase not in _ENDED, default="NOTHING"),
         passed=ended and flat and arrived == 0,
-        blocked_ms=float(pressed["blocked_ms"]),
+        blocked_ms=pressed["blocked_ms"],
         accounts=accounts,
         rate_per_s=round(load.sent.orders / sent_s, 1) if load is not None else 0.0,
         rate_seen_per_s=float(seen_per_s),

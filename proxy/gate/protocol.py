@@ -151,6 +151,11 @@ class StrictHttpProtocol(asyncio.Protocol):
             return
         if whole is None:
             self._wait()
+        elif self._slow is not None:
+            # It asks and does not read: this one begins when it has read what it asked for before.
+            self._busy, self._begun = True, False
+            self._alarm.expect_nothing()
+            self._following = whole
         else:
             self._begin(*whole)
 

@@ -41,6 +41,7 @@ ACCEPTED_AT_ONCE: Final = 8
 behind it waiting for thousands of turns; all of them at once would be as long a turn for every order under way."""
 
 _SETTLE_S: Final = 1.0
+_TURNS: Final = 20
 _LOOK_EVERY_S: Final = 0.02
 
 
@@ -133,5 +134,15 @@ class GateServer(uvicorn.Server):
 
     async def _until(self, done: Callable[[], bool], deadline: float) -> None:
         loop = asyncio.get_running_loop()
-        while not done() and loop.time() < deadline:  # noqa: ASYNC110 - uvicorn's own sets tell nobody
+        while not await _stays(done) and loop.time() < deadline:  # noqa: ASYNC110 - uvicorn's own sets tell nobody
             await asyncio.sleep(_LOOK_EVERY_S)
+
+
+async def _stays(done: Callable[[], bool]) -> bool:
+    """Whether it is done, and still so some turns later: a frame that has been read is an order three turns after that,
+    and one turn lies between the end of an order and its answer."""
+    for _ in range(_TURNS):
+        if not done():
+            return False
+        await asyncio.sleep(0)
+    return done()

@@ -3,67 +3,34 @@
 What is read is cut down to what is the bot's before the machine sees it, so that the kill of one bot is any other kill:
 flat is when nothing of the bot's is left. A close bears the bot's tag, so that its fill is booked on the bot's share
 and on nobody else's; what a close may still do before the share shows it is taken off, so that two closes in a row
-never sell what is another bot's.
+never sell what is another bot's. That goes for closes of earlier jobs too, and of a process that died.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, Protocol
+from typing import Final
 
-from proxy.accounts.troubles import VenueRefused, VenueUnavailable
+from proxy.accounts.troubles import VenueRefused, VenueTrouble, VenueUnavailable
 from proxy.accounts.venue_account import VenueAccount
 from proxy.accounts.way_out_payloads import CloseReport
+from proxy.kill.bot_way_out import NO_SUCH_PATH, BotWayOut
+from proxy.kill.earlier_closes import earlier_parts
 from proxy.kill.hands import Reading, VenueHands
+from proxy.kill.journal import Journal
+from proxy.kill.own_closes import OwnCloses, OwnShare
+from proxy.recent import Recent
 from proxy.venues.binance.client_ids import inward
 from rules.kill.events import CancelStep, CloseStep, Fee, Fill
 from rules.kill.legs import OpenLeg, OrderKind, RestingOrder
-from rules.model import PositionSide
 
 CANCELS_AT_ONCE: Final = 5
-LATE_S: Final = 5.0
-"""How long a close that the venue does not know may still turn up (docs/venues.md)."""
-
-_OVER: Final = ("FILLED", "EXPIRED", "CANCELED", "REJECTED", "EXPIRED_IN_MATCH")
-"""Binance's words for an order that fills no more."""
-
-
-class OwnShare(Protocol):
-    """What is known of a bot's shares of one account."""
-
-    def quantity(self, symbol: str, position_side: PositionSide) -> Decimal | None:
-        """The bot's signed part of a leg; ``None`` while the shares cannot be trusted."""
-        ...
-
-    def counted(self, order_id: str) -> Decimal:
-        """How much of an order's fill is in the shares already."""
-        ...
-
-
-@dataclass(slots=True, kw_only=True)
-class _Close:
-    """A close of ours whose end is not known, or not in the shares yet. ``moves`` is what it may still take away."""
-
-    leg: OpenLeg
-    name: str
-    quantity: Decimal
-    sent_at: float
-    order_id: str = ""
-    ended: bool = False
-
-    def heard(self, report: CloseReport) -> None:
-        """What the venue says of it."""
-        self.order_id = report.order_id
-        self.ended = report.status in _OVER
-        if self.ended:
-            self.quantity = report.filled_quantity
-
-    def moves(self, share: OwnShare) -> Decimal:
-        return max(Decimal(0), self.quantity - (share.counted(self.order_id) if self.order_id else Decimal(0)))
+BIRTHS_MAX: Final = 10_000
+"""Plain orders that are remembered to have been born of the bot's conditional ones, or not."""
 
 
 class BotHands(VenueHands):
@@ -73,24 +40,32 @@ class BotHands(VenueHands):
         self, venue: VenueAccount, *, tag: str, share: OwnShare, clock: Callable[[], float] | None = None
     ) -> None:
         super().__init__(venue)
+        self._bot_way = BotWayOut(venue.calls)
+        self._way = self._bot_way
         self._tag = tag
         self._share = share
-        self._clock = clock or asyncio.get_running_loop().time
-        self._closes: list[_Close] = []
+        self._closes = OwnCloses(share, self._bot_way.order, clock or asyncio.get_running_loop().time)
         self._orders: dict[tuple[str, OrderKind], tuple[str, ...]] = {}
+        self._births: Recent[tuple[str, str], bool] = Recent(BIRTHS_MAX)
+
+    def recall(self, journals: Iterable[Journal], now: datetime) -> None:
+        """Take up what these jobs of the bot's kill on this account have closed, oldest first: whoever ran them may
+        have died before the shares showed it."""
+        self._closes.recall(earlier_parts(journals, self._tag), now)
 
     async def survey(self, *, orders: bool = True) -> Reading:
         """What the venue shows now of the bot's. VenueUnavailable while nobody knows whose a position is."""
-        await asyncio.gather(*(self._look_up(close) for close in tuple(self._closes)))
+        await self._closes.look_up()
         reading = await super().survey(orders=orders)
+        reading, plain = await self._own_plain(reading)
         own = {
-            OrderKind.PLAIN: self._own(reading.plain_orders),
+            OrderKind.PLAIN: plain,
             OrderKind.CONDITIONAL: self._own(reading.conditional_orders),
             OrderKind.ALGO: self._own(reading.algo_orders),
         }
         if orders:
             self._orders = _named(own)
-        known = all(self._share.quantity(leg.symbol, leg.position_side) is not None for leg in reading.positions)
+        known = all(self._knows(leg) for leg in reading.positions)
         if not known and not self._orders:
             raise VenueUnavailable("whose position is whose is not known yet")
         # The orders need no share to be told apart: they go first in any case.
@@ -104,31 +79,33 @@ class BotHands(VenueHands):
         )
 
     async def cancel(self, step: CancelStep) -> None:
-        """Cancel the bot's orders of one kind of one symbol, those of the last reading, one by one."""
+        """Cancel the bot's orders of one kind of one symbol, those of the last reading, one by one.
+
+        All are tried, whatever becomes of the others; the first trouble is raised.
+        """
         if step.kind is OrderKind.ALGO:
             await super().cancel(step)
             return
         slots = asyncio.Semaphore(CANCELS_AT_ONCE)
-        cancel = self._venue.cancel_order if step.kind is OrderKind.PLAIN else self._venue.cancel_conditional
+        plain = step.kind is OrderKind.PLAIN
+        cancel = self._bot_way.cancel_one_plain if plain else self._bot_way.cancel_one_conditional
 
-        async def one(name: str) -> None:
+        async def one(order_id: str) -> None:
             async with slots:
-                await cancel(step.symbol, name)
+                await cancel(step.symbol, order_id)
 
-        async with asyncio.TaskGroup() as group:
-            for name in self._orders.get((step.symbol, step.kind), ()):
-                group.create_task(one(name))
+        named = self._orders.get((step.symbol, step.kind), ())
+        for outcome in await asyncio.gather(*map(one, named), return_exceptions=True):
+            if outcome is not None:
+                raise outcome
 
     async def close(self, step: CloseStep, client_order_id: str) -> CloseReport:
         """Close a part of the bot's share, once, under the bot's own tag."""
-        close = _Close(
-            leg=step.leg, name=f"{self._tag}{client_order_id}", quantity=step.quantity, sent_at=self._clock()
-        )
-        self._closes.append(close)
+        close = self._closes.sending(step, f"{self._tag}{client_order_id}")
         try:
             report = await super().close(step, close.name)
         except VenueRefused:
-            self._closes.remove(close)
+            close.without_effect()
             raise
         close.heard(report)
         return report
@@ -144,6 +121,33 @@ class BotHands(VenueHands):
     def _own(self, orders: tuple[RestingOrder, ...]) -> tuple[RestingOrder, ...]:
         return tuple(order for order in orders if inward(order.client_order_id, self._tag) is not None)
 
+    async def _own_plain(self, reading: Reading) -> tuple[Reading, tuple[RestingOrder, ...]]:
+        """The bot's plain orders, also those that its conditional ones became: the venue may have named them anew.
+
+        Where the venue does not say what became of those, the reading says that this was not read, or is not listed.
+        """
+        others = [order for order in reading.plain_orders if inward(order.client_order_id, self._tag) is None]
+        unknown = {order.symbol for order in others if self._births.get((order.symbol, order.order_id)) is None}
+        for symbol in sorted(unknown):
+            try:
+                born = await self._bot_way.born(symbol, self._tag)
+            except VenueTrouble as trouble:
+                told = f"triggered orders of {symbol}: {trouble}"
+                if isinstance(trouble, VenueRefused) and trouble.code in NO_SUCH_PATH:
+                    reading = replace(reading, unlisted=(*reading.unlisted, told))
+                else:
+                    reading = replace(reading, unread=(*reading.unread, told))
+            else:
+                for order in others:
+                    if order.symbol == symbol:
+                        self._births.put((symbol, order.order_id), order.order_id in born)
+        theirs = {id(order) for order in others if not self._births.get((order.symbol, order.order_id))}
+        return reading, tuple(order for order in reading.plain_orders if id(order) not in theirs)
+
+    def _knows(self, leg: OpenLeg) -> bool:
+        """Whether it is known what of a leg is the bot's."""
+        return self._closes.known(leg) and self._share.quantity(leg.symbol, leg.position_side) is not None
+
     def _part(self, leg: OpenLeg) -> OpenLeg:
         """The leg as far as it is the bot's to close: at most its share, at most what is there, never the other way.
 
@@ -152,26 +156,13 @@ class BotHands(VenueHands):
         share = self._share.quantity(leg.symbol, leg.position_side)
         if share is None or share * leg.quantity <= 0:
             return replace(leg, quantity=Decimal(0))
-        ours = [close for close in self._closes if close.leg.key == leg.key]
-        left = max(Decimal(0), abs(share) - sum((close.moves(self._share) for close in ours), Decimal(0)))
+        left = max(Decimal(0), abs(share) - self._closes.not_shown(leg, abs(share)))
         return replace(leg, quantity=min(left, abs(leg.quantity)).copy_sign(leg.quantity))
-
-    async def _look_up(self, close: _Close) -> None:
-        """What became of a close: how much of it filled, for as long as the shares have not counted it."""
-        if close.ended:
-            if not close.moves(self._share):
-                self._closes.remove(close)
-            return
-        report = await self._way.order(close.leg.symbol, close.name)
-        if report is not None:
-            close.heard(report)
-        elif self._clock() - close.sent_at > LATE_S:
-            self._closes.remove(close)
 
 
 def _named(own: dict[OrderKind, tuple[RestingOrder, ...]]) -> dict[tuple[str, OrderKind], tuple[str, ...]]:
     found: dict[tuple[str, OrderKind], tuple[str, ...]] = {}
     for kind, orders in own.items():
         for order in orders:
-            found[order.symbol, kind] = (*found.get((order.symbol, kind), ()), order.client_order_id)
+            found[order.symbol, kind] = (*found.get((order.symbol, kind), ()), order.order_id)
     return found

@@ -19,6 +19,7 @@ from proxy.kill.rearm import RearmRefused, rearm
 from proxy.kill.report import AccountReport, KillReport, account_report
 from proxy.kill.roster import Roster
 from proxy.kill.runs import Run, Runs, WhosePart, Work
+from proxy.kill.sentinels import sentinel_name
 from proxy.kill.truths import Truths
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
@@ -41,15 +42,17 @@ class Blocked:
     """The first acknowledgement: no entry that was not already on the wire can leave any more.
 
     ``gates`` says who said so; the silent among them stop by the sentinel on this machine, by their lease elsewhere.
-    ``in_flight`` is what was on the wire, which the job follows to its end.
+    ``in_flight`` is what was on the wire, which the job follows to its end. ``trouble`` says that the disk did not take
+    the stop: the job runs, but nobody can vouch for the gates, so ``blocked_ms`` is ``None`` and none is asked.
     """
 
     scope: Scope
     generation: int
-    blocked_ms: float
+    blocked_ms: float | None
     latched: bool
     gates: Acknowledged
     in_flight: InFlight
+    trouble: str = ""
 
 
 class KillDesk:
@@ -85,19 +88,23 @@ class KillDesk:
     async def press(self, scope: Scope, by: str, reason: str) -> Blocked:
         """Block at once and start, or join, the job that makes the scope flat. Returns when trading is blocked."""
         pressed = asyncio.get_running_loop().time()
-        generation = self.truths.engage(scope)
+        stopped = self.truths.stop(scope)
+        generation = stopped.generation
         latched = await self.truths.latch(scope, generation, running=True)
         sent = await in_flight(self._store, self.roster.accounts(scope)) if latched else InFlight(known=False)
         hands = self.roster.covered(scope)
         self.runs.start(Work(scope=scope, by=by, reason=reason, hands=hands, pressed=pressed, sent=sent))
-        gates = await acknowledged(self._store, generation, pressed) if latched else NOBODY_ASKED
+        vouched = latched and not stopped.trouble
+        gates = await acknowledged(self._store, generation, pressed) if vouched else NOBODY_ASKED
+        passed_ms = round((asyncio.get_running_loop().time() - pressed) * 1000, 3)
         blocked = Blocked(
             scope=scope,
             generation=generation,
-            blocked_ms=round((asyncio.get_running_loop().time() - pressed) * 1000, 3),
+            blocked_ms=None if stopped.trouble else passed_ms,
             latched=latched,
             gates=gates,
             in_flight=sent,
+            trouble=stopped.trouble,
         )
         if gates.silent:
             log.error("gates that have not acknowledged the kill of %s: %s", scope, ", ".join(gates.silent))
@@ -108,7 +115,7 @@ class KillDesk:
             "gates": plain(gates),
             "in_flight": plain(sent),
         }
-        await self._record("kill.engaged", by, detail)
+        await self._record("kill.engaged", by, detail | ({"trouble": stopped.trouble} if stopped.trouble else {}))
         return blocked
 
     async def reduce(self, account: str, by: str, reason: str) -> bool:
@@ -120,7 +127,7 @@ class KillDesk:
         async with self.truths.lock:
             controls = await self._store.controls()
             if (
-                self.truths.fence.engaged(account, self.roster.venue(account))
+                self.stopped(account)
                 or controls.get(scope.control, TradingState.ACTIVE.value) != TradingState.ACTIVE.value
             ):
                 return False
@@ -139,11 +146,13 @@ class KillDesk:
         return True
 
     def stopped(self, account: str) -> bool:
-        """Whether a kill covers an account on this machine, or a bot's part of it, running or done."""
-        bots = [scope for scope in self.truths.fence.scopes() if scope.bot is not None]
-        return self.truths.fence.engaged(account, self.roster.venue(account)) or any(
-            account in self.roster.accounts(scope) for scope in bots
-        )
+        """Whether a kill covers the whole of an account on this machine, running or done: nobody trades it on."""
+        return self.truths.stops(account, self.roster.venue(account))
+
+    def stopped_in_part(self, account: str) -> bool:
+        """Whether a kill covers an account or a bot's part of it: whoever else trades it goes on."""
+        bots = [scope for scope in self.truths.scopes() if scope.bot is not None]
+        return self.stopped(account) or any(account in self.roster.accounts(scope) for scope in bots)
 
     async def resume(self) -> None:
         """Take up every job that a crash left unfinished. Called before anything else is started."""
@@ -152,8 +161,7 @@ class KillDesk:
             whole = Scope(unfinished.account) if unfinished.bot is None else Scope(bot=unfinished.bot)
             scope = job.covers if job is not None else whole
             log.warning("resuming the kill of %s", unfinished.account)
-            generation = self.truths.engage(scope)
-            await self.truths.latch(scope, generation, running=True)
+            await self.truths.latch(scope, self.truths.stop(scope).generation, running=True)
             by = job.by if job is not None else "warden"
             known = unfinished.account in self.roster.accounts(scope)
             hands = [self.roster.hand(scope, unfinished.account)] if known else []
@@ -162,15 +170,19 @@ class KillDesk:
     async def again(self, scope: Scope, account: str, by: str, reason: str) -> bool:
         """Make one account of a scope that is still stopped flat anew. False when it is not, or is being made flat."""
         async with self.truths.lock:
-            if scope not in self.truths.fence.scopes() or account not in self.roster.accounts(scope):
+            if scope not in self.truths.scopes() or account not in self.roster.accounts(scope):
                 return False
             hands = [self.roster.hand(scope, account)]
             self.runs.start(Work(scope=scope, by=by, reason=reason, hands=hands))
         return True
 
     def engaged(self) -> frozenset[Scope]:
-        """What is stopped on this machine. Damage to the epoch stops the desk, which nobody has pressed."""
-        return self.truths.fence.scopes() if self.generation() else frozenset()
+        """What is stopped on this machine. Where the epoch is damaged, that is what has a sentinel: the damage stops
+        the desk besides, which nobody has pressed."""
+        scopes = self.truths.scopes()
+        if self.generation():
+            return scopes
+        return frozenset(scope for scope in scopes if (self._data_dir / "kill" / sentinel_name(scope)).exists())
 
     def hand(self, scope: Scope, account: str) -> AccountHands | None:
         """The kill's hands for one account of a scope; ``None`` for one that is not covered."""
@@ -189,6 +201,7 @@ class KillDesk:
             if any(run.scope == scope or self._touches(run, scope) for run in self.runs.now):
                 raise RearmRefused(scope, ("its kill has not ended",))
             generation = rearm(self._data_dir, scope, name, reason, typed, self.roster.venues)
+            self.truths.unwritten.discard(scope)
             try:
                 await self._store.set_state(
                     scope.control, TradingState.ACTIVE, generation=generation, kill_running=False
@@ -262,7 +275,7 @@ class KillDesk:
         await self._record(what, by, {"scope": str(scope), "accounts": plain(covered)})
 
     async def _ended(self, scope: Scope, by: str, report: KillReport) -> None:
-        generation = report.generation if report.generation is not None else 0
+        generation = report.generation if report.generation is not None else self.generation()
         # Flat or not, the exits belong to the bots again: a kill that ended DEGRADED must trap nobody.
         await self.truths.latch(scope, generation, running=self.running(scope))
         self._changed(scope)

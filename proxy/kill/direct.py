@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 from proxy.accounts.venue_account import VenueAccount
+from proxy.clock import utc_now
 from proxy.kill.bot_hands import BotHands
 from proxy.kill.hands import VenueHands
 from proxy.policy.shelf import Shelf
@@ -29,16 +31,21 @@ log = logging.getLogger("perpguard.kill")
 STORE_S: Final = 1.0
 """How long the store is asked whose share of a position is whose; a kill of one bot alone needs to know."""
 
+PUBLISHED_AGE_MAX: Final = timedelta(seconds=45)
+"""How old the shares in the store may be, the age from which ``data_freshness`` refuses entries: since then the bot may
+have closed some of its share itself."""
+
 
 class PublishedShare:
     """A bot's shares as the warden published them last, read once: what is closed from then on is taken off."""
 
-    def __init__(self, bot: str, account: Account | None) -> None:
+    def __init__(self, bot: str, account: Account | None, now: Callable[[], datetime] = utc_now) -> None:
         self._bot = bot
-        self._account = account
+        believed = account is not None and not account.feed_stale and now() - account.as_of <= PUBLISHED_AGE_MAX
+        self._account = account if believed else None
 
     def quantity(self, symbol: str, position_side: PositionSide) -> Decimal | None:
-        """The bot's signed part of a leg; ``None`` when the store did not answer."""
+        """The bot's signed part of a leg; ``None`` when the store did not answer, or with what is no longer so."""
         if self._account is None:
             return None
         own = (

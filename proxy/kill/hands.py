@@ -15,7 +15,8 @@ from typing import Final, Protocol, TypeVar
 from proxy.accounts.calls import together
 from proxy.accounts.client import Row
 from proxy.accounts.market_payloads import Depth, Touch
-from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
+from proxy.accounts.payloads import parsed
+from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble, VenueUnreached
 from proxy.accounts.venue_account import VenueAccount
 from proxy.accounts.way_out import WayOut
 from proxy.accounts.way_out_payloads import CloseReport, Listed, legs_of, resting
@@ -30,6 +31,9 @@ _LISTING_FRESH_S: Final = 10.0
 # What only makes a close better, or belongs to another of the venue's services, must not make the way out slow.
 _BESIDE_WAIT_S: Final = 1.0
 _ALGO_AGAIN_S: Final = 5.0
+# No such path: what Binance's test networks answer (a bare 404, seen 2021-12) and what it says in its own code. Every
+# other refusal (a firewall's 403, a key's missing right) leaves open what works there.
+_NO_SUCH_SERVICE: Final = (-404, -5000)
 _CLOCKS_APART: Final = timedelta(minutes=1)
 # A leg larger than this part of what stands at the touch is worth a look into the book; it costs a request a symbol.
 _TOUCH_SHARE: Final = Decimal("0.25")
@@ -87,12 +91,29 @@ class VenueHands:
         self._listed_at = float("-inf")
         self._algo_again_at = float("-inf")
         self._algo_trouble = ""
+        self._algo_listed = False
         self._held_positions = True
 
     @property
     def name(self) -> str:
         """The account's name in the guard."""
         return self._venue.name
+
+    async def answers(self) -> bool:
+        """Whether the venue answers from here, whatever it says: a refusal, a 429 or a 503 came over the line as well.
+
+        Two tries of three seconds, at two addresses where there are several. While the venue's silence is kept nothing
+        is asked and nothing known of the line.
+        """
+        if self._way.silent:
+            return False
+        try:
+            await self._way.server_time()
+        except VenueUnreached:
+            return False
+        except VenueTrouble:
+            return True
+        return True
 
     async def survey(self, *, orders: bool = True) -> Reading:
         """What the venue shows now, with limits, touch and depth of what is held as far as they could be had.
@@ -109,20 +130,23 @@ class VenueHands:
             await listing
         finally:
             listing.cancel()
-        legs = legs_of(positions, self._listing, touches, {})
+        legs = parsed(lambda: legs_of(positions, self._listing, touches, {}))
         deep = await self._depths(legs)
         self._held_positions = bool(legs)
         read = {"algo": raw.algo, "conditional": raw.conditional, "plain": raw.plain, "positions": positions}
-        return Reading(
-            plain_orders=resting(raw.plain, "orderId"),
-            conditional_orders=resting(raw.conditional, "algoId"),
-            algo_orders=resting(raw.algo, "algoId"),
-            positions=legs_of(positions, self._listing, touches, deep) if deep else legs,
-            complete=orders,
-            unread=raw.unread,
-            unlisted=raw.unlisted,
-            venue_time=venue_time,
-            digest=hashlib.sha256(codec.dump(read)).hexdigest(),
+        digest = hashlib.sha256(codec.dump(read)).hexdigest()
+        return parsed(
+            lambda: Reading(
+                plain_orders=resting(raw.plain, "orderId"),
+                conditional_orders=resting(raw.conditional, "algoId"),
+                algo_orders=resting(raw.algo, "algoId"),
+                positions=legs_of(positions, self._listing, touches, deep) if deep else legs,
+                complete=orders,
+                unread=raw.unread,
+                unlisted=raw.unlisted,
+                venue_time=venue_time,
+                digest=digest,
+            )
         )
 
     async def cancel(self, step: CancelStep) -> None:
@@ -167,17 +191,22 @@ class VenueHands:
         return _OrderRows(algo=rows, conditional=conditional, plain=plain, unread=unread, unlisted=unlisted)
 
     async def _algo_rows(self) -> tuple[tuple[Row, ...], tuple[str, ...], tuple[str, ...]]:
-        """The working TWAPs; else why they are not read this time, or never can be at this venue's address."""
+        """The working TWAPs; else why they are not read this time, or never can be at this venue's address.
+
+        What was listed once is a service of this venue: whatever it answers later, it is not read and not unlisted.
+        """
         if time.monotonic() < self._algo_again_at:
             return (), (self._algo_trouble,), ()
         try:
             async with asyncio.timeout(_BESIDE_WAIT_S):
-                return await self._way.algo_orders(), (), ()
-        except VenueRefused as refusal:
-            return (), (), (f"algo orders: {refusal}",)
+                rows = await self._way.algo_orders()
+            self._algo_listed = True
+            return rows, (), ()
         except VenueTrouble as trouble:
-            silence = trouble.retry_after if isinstance(trouble, VenueThrottled) else 0.0
             self._algo_trouble = f"algo orders: {trouble}"
+            if isinstance(trouble, VenueRefused) and trouble.code in _NO_SUCH_SERVICE and not self._algo_listed:
+                return (), (), (self._algo_trouble,)
+            silence = trouble.retry_after if isinstance(trouble, VenueThrottled) else 0.0
         except TimeoutError:
             silence, self._algo_trouble = 0.0, f"algo orders: no answer within {_BESIDE_WAIT_S:g} s"
         self._algo_again_at = time.monotonic() + max(silence, _ALGO_AGAIN_S)

@@ -104,7 +104,8 @@ class KillLine:
         began, pressed = datetime.now(UTC), time.monotonic()
         blocked = await self._desk.press(scope, by, reason)
         ended = {report.job_id for report in await self._reports(scope) if report.over_before(began)}
-        yield {"kind": "blocked", "generation": blocked.generation, "blocked_ms": blocked.blocked_ms}
+        told_blocked = {"generation": blocked.generation, "blocked_ms": blocked.blocked_ms, "trouble": blocked.trouble}
+        yield {"kind": "blocked", **told_blocked}
         told: Mapping[str, str] = {}
         told_at = pressed
         while time.monotonic() - pressed < FOLLOW_S_MAX:
@@ -199,5 +200,5 @@ def _whole(
         flat=all(report.flat for report in reports),
         phase=worst(tuple(report.phase for report in reports)),
         accounts=tuple(reports),
-        trouble="",
+        trouble=blocked.trouble,
     )

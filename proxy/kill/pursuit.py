@@ -176,7 +176,8 @@ class Pursuit:
     async def _watch(self, scope: Scope, job: NewestJob, quarry: _Quarry) -> None:
         reading = await self._read(scope, job, quarry)
         now = asyncio.get_running_loop().time()
-        if reading is not None and _is_bare(reading) and self._shows(job.account):
+        # The feed is of the whole account: for a bot's part it is no more than a hint that it is worth a reading.
+        if reading is not None and _is_bare(reading) and job.bot is None and self._shows(job.account):
             await self._disagree(scope, job, quarry)
             return
         quarry.disagreements = 0

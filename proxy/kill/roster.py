@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from proxy.kill.bot_hands import BotHands
 from proxy.kill.hands import AccountHands
 from proxy.store.fence import Level, Scope
 
@@ -14,12 +15,17 @@ BotHandsOf = Callable[[str, str], AccountHands]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roster:
-    """The accounts of one desk: their hands, the venue each is on, and which bots trade which (pairs of both)."""
+    """The accounts of one desk: their hands, the venue each is on, and which bots trade which (pairs of both).
+
+    ``_kept`` are the hands that are kept to a bot's part. They stay the same as long as this process lives: they
+    remember what they closed until the shares show it, and the silence that the venue demanded.
+    """
 
     hands: Mapping[str, AccountHands]
     venues: Mapping[str, str]
     traders: Callable[[], Iterable[tuple[str, str]]]
     bot_hands: BotHandsOf
+    _kept: dict[tuple[str, str], BotHands] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def accounts(self, scope: Scope) -> tuple[str, ...]:
         """The accounts that a kill of ``scope`` makes flat, or a bot's part of."""
@@ -34,7 +40,11 @@ class Roster:
 
     def hand(self, scope: Scope, account: str) -> AccountHands:
         """The hands for one of the accounts of ``scope``."""
-        return self.hands[account] if scope.bot is None else self.bot_hands(scope.bot, account)
+        if scope.bot is None:
+            return self.hands[account]
+        # Asked for anew each time: whether an account is all one bot's, the policy may change.
+        hands = self.bot_hands(scope.bot, account)
+        return self._kept.setdefault((scope.bot, account), hands) if isinstance(hands, BotHands) else hands
 
     def covers(self, scope: Scope, account: str, bot: str | None = None) -> bool:
         """Whether a kill of ``scope`` stops an account, or a bot on it."""

@@ -13,6 +13,8 @@ from typing import Final, assert_never
 
 from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
 from proxy.accounts.way_out_payloads import REFUSALS
+from proxy.kill.bot_hands import BotHands
+from proxy.kill.earlier_closes import since_rearmed
 from proxy.kill.hands import AccountHands
 from proxy.kill.journal import Journal
 from rules.kill.cost import estimate
@@ -90,6 +92,8 @@ class Runner:
         self._clock = clock
         self._flatten = flatten
         self._silent_until = silent_until
+        if isinstance(hands, BotHands):
+            hands.recall(since_rearmed(journal), clock.now())
         self._state = self._begin_or_resume()
 
     async def run(self) -> KillState:

@@ -24,7 +24,10 @@ LOOK_EVERY_S: Final = 0.25
 
 
 class SentinelWatch:
-    """Presses for every sentinel that was put, or touched again, since the last job of what it covers began."""
+    """Presses for every sentinel that was put, or touched again, since the last job of what it covers began.
+
+    One that a press wrote is not pressed for, unless the epoch does not name it: that press came no further.
+    """
 
     def __init__(
         self,
@@ -47,7 +50,7 @@ class SentinelWatch:
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def _look(self, scope: Scope) -> None:
-        put_at = self._fence.put_at(scope)
+        put_at = self._fence.put_at(scope) or self._cut_short_at(scope)
         if put_at is None or self._pressed.get(scope) == put_at or self._worked_off(scope, put_at):
             return
         who = _owner(self._data_dir / "kill" / sentinel_name(scope))
@@ -58,6 +61,16 @@ class SentinelWatch:
             log.error("the kill of %s could not begin: %s", scope, trouble.strerror)
             return  # A full disk may have room again; the gates are stopped meanwhile.
         self._pressed[scope] = put_at
+
+    def _cut_short_at(self, scope: Scope) -> float | None:
+        """When a press wrote a sentinel and died, or was let down by the disk, before its epoch and perhaps its job."""
+        if scope not in self._fence.by_hand():
+            return None
+        try:
+            # It is dated 1970; when it was really put, the inode says.
+            return (self._data_dir / "kill" / sentinel_name(scope)).stat().st_ctime
+        except OSError:
+            return None
 
     def _worked_off(self, scope: Scope, put_at: float) -> bool:
         """Whether every account it covers has had a job since: it was put before this process began."""

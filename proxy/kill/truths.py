@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final
 
 from proxy.store.client import STORE_TROUBLE
@@ -22,12 +23,25 @@ LATCH_S: Final = 0.1
 _KILLED: Final = "killed:"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """A stop on this machine. ``trouble`` says why its disk does not have it, or not whole: then ``generation`` is one
+    from before, and a gate that obeys that number may not have heard of this stop."""
+
+    generation: int
+    trouble: str = ""
+
+
 class Truths:
-    """One data directory's fence and one desk's latch. ``lock`` is held while they are compared, and by re-arming."""
+    """One data directory's fence and one desk's latch. ``lock`` is held while they are compared, and by re-arming.
+
+    ``unwritten`` are stops that the disk did not take. This process remembers them, and writes them when it can.
+    """
 
     def __init__(self, fence: Fence, store: WardenStore) -> None:
         self.fence = fence
         self.lock = asyncio.Lock()
+        self.unwritten: set[Scope] = set()
         self._store = store
 
     def generation(self) -> int:
@@ -45,6 +59,27 @@ class Truths:
         if self.fence.stands(scope):
             return self.fence.generation()
         return self.fence.engage(scope)
+
+    def stop(self, scope: Scope) -> Stopped:
+        """The same, whatever the disk says: closing what is open has only become more urgent."""
+        try:
+            generation = self.engage(scope)
+        except OSError as trouble:
+            if scope not in self.unwritten:  # It is tried four times a second: said once.
+                log.error("the stop of %s is not on this machine's disk: %s", scope, trouble.strerror)
+            self.unwritten.add(scope)
+            said = f"the stop is not on this machine's disk ({trouble.strerror}): its gates stop by the store alone"
+            return Stopped(generation=self.generation(), trouble=said)
+        self.unwritten.discard(scope)
+        return Stopped(generation=generation)
+
+    def scopes(self) -> frozenset[Scope]:
+        """Everything stopped on this machine, and what its disk did not take. Damage reads as the desk."""
+        return self.fence.scopes() | self.unwritten
+
+    def stops(self, account: str, venue: str) -> bool:
+        """Whether the whole of an account is stopped."""
+        return self.fence.engaged(account, venue) or any(scope.covers(account, venue) for scope in self.unwritten)
 
     async def latch(self, scope: Scope, generation: int, *, running: bool) -> bool:
         """Stop ``scope`` for every gate; whether the store took it. Never raises."""
@@ -81,8 +116,10 @@ class Truths:
         self, running: Callable[[Scope], bool], changed: Callable[[Scope, bool], Awaitable[None]]
     ) -> None:
         """Once. Raises what the store client raises."""
+        for scope in sorted(self.unwritten, key=str):
+            self.stop(scope)
         controls = await self._store.controls()
-        engaged = self.fence.scopes()
+        engaged = self.scopes()
         for scope in sorted(self.fence.by_hand(), key=str):
             log.warning("%s was stopped by hand; the epoch has it now", scope)
             self._engage_here(scope)

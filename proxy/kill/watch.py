@@ -48,7 +48,7 @@ class Response(Protocol):
         ...
 
     def stopped(self, account: str) -> bool:
-        """Whether a kill covers the account, running or done."""
+        """Whether a kill covers the whole account, running or done."""
         ...
 
 

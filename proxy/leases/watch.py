@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
-from proxy.accounts.troubles import VenueTrouble
+from proxy.accounts.troubles import VenueThrottled, VenueTrouble, VenueUnreached
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.leases import Lease, Leases
 from proxy.store.timers import DeadManTimer
@@ -156,7 +156,7 @@ class LeaseWatch:
         current = lease
         for step in due_steps(self._policy(), overdue_s, lease.steps):
             if not await self._take(current, step, overdue_s):
-                return
+                continue  # Orders that cannot be cancelled yet keep no position open: the kill cancels for itself.
             after = replace(current, steps=int(step))
             if not await self._store.change(current, after):
                 return  # It was renewed just now; what was done stands until a person lifts it.
@@ -183,18 +183,24 @@ class LeaseWatch:
                 return True
 
     async def _cancel(self, lease: Lease) -> bool:
-        """Cancel what can still open: plain orders, and conditional ones that do not only protect."""
+        """Cancel what can still open: plain orders, and conditional ones that do not only protect.
+
+        One that cannot be cancelled holds up no other; false when there was any.
+        """
         book = self._books(lease.account)
         if book is None:
             return False
         own = [order for order in book.open_orders if order.bot == lease.bot]
         symbols = sorted({order.symbol for order in own if not order.order_type.is_conditional})
         await self._store.run_out(lease.account, [DeadManTimer(lease.bot, symbol) for symbol in symbols])
+        done = True
         for order in own:
             if order.order_type.is_conditional and not order_only_shrinks(order):
                 try:
                     await self._hands.cancel_conditional(lease.account, order)
                 except VenueTrouble as trouble:
+                    done = False
                     log.warning("a conditional order of %s cannot be cancelled yet: %s", lease.bot, trouble)
-                    return False
-        return True
+                    if isinstance(trouble, VenueThrottled | VenueUnreached):
+                        break  # That is the venue's and not the order's: the others would fare no better.
+        return done

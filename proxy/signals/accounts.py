@@ -113,24 +113,22 @@ class AccountOdds:
         as_of = self._as_of(account, symbols)
         if not symbols or as_of is None:
             return None
+        # Taken once: while others have their turn, the feed may drop a symbol.
+        known = {symbol: self._feed.known[symbol] for symbol in symbols}
+        # Safe in a thread: it gets copies, and values that nobody changes.
+        common = self._feed.history.common(symbols)
         funding = {symbol: self._hours_to_funding(symbol) for symbol in symbols}
         legs: list[LegForecast] = []
         for place, leg in enumerate(book.legs, start=1):
-            legs.append(leg_forecast(leg, book, self._feed.known[leg.symbol].forecasters, funding[leg.symbol]))
+            legs.append(leg_forecast(leg, book, known[leg.symbol].forecasters, funding[leg.symbol]))
             if place % LEGS_A_TURN == 0:
                 await asyncio.sleep(0)
-                if any(each not in self._feed.known for each in symbols):
-                    return None
         laws = {}
         for symbol in symbols:
             await asyncio.sleep(0)
-            if symbol not in self._feed.known:
-                return None
-            laws[symbol] = law_of(self._feed.known[symbol].forecasters)
-        scales = {symbol: self._feed.known[symbol].scales for symbol in symbols}
+            laws[symbol] = law_of(known[symbol].forecasters)
+        scales = {symbol: each.scales for symbol, each in known.items()}
         next_funding = min((hours for hours in funding.values() if hours is not None), default=None)
-        # Safe in a thread: it gets copies, and values that nobody changes.
-        common = self._feed.history.common(symbols)
         forecast = await asyncio.to_thread(account_forecast, book, legs, common, scales, laws, next_funding)
         return Found(as_of, book, forecast)
 

@@ -20,6 +20,10 @@ HOUR_S: Final = 3_600
 SYMBOLS_MAX: Final = 500
 """Symbols of which a file is remembered; further ones are passed over."""
 
+PRICE_LEAST: Final = 1e-12
+PRICE_MOST: Final = 1e12
+"""A venue's price beyond these is none: every contract lies well between, and their ratios have a logarithm."""
+
 _MILLISECONDS_FROM: Final = 1e11
 _MICROSECONDS_FROM: Final = 1e14
 """Larger numbers of seconds lie beyond the year 5000."""
@@ -46,12 +50,31 @@ class Bar(NamedTuple):
         return self.end // HOUR_S
 
 
-def bars_of(candles: Iterable[MarkCandle]) -> tuple[Bar, ...]:
-    """Hourly candles as bars, oldest first; that the last one may still be open is the caller's to know."""
-    return tuple(
-        Bar(each.open_ms // 1_000 + HOUR_S, *map(float, (each.open, each.high, each.low, each.close)))
-        for each in candles
-    )
+class BarsRead(NamedTuple):
+    """A venue's candles as bars, oldest first, and how many of the candles were none."""
+
+    bars: tuple[Bar, ...]
+    left_out: int
+
+
+def bars_of(candles: Iterable[MarkCandle], *, since: int, until: float) -> BarsRead:
+    """Hourly candles that opened at ``since`` or later; that the last one may still be open is the caller's to know.
+
+    Whatever the venue says, these bars can be learnt from. One that is not on the hour, that opens after ``until`` or
+    has no usable price is left out: a gap. One that was not asked for, or is not after the one before, is passed over.
+    """
+    bars: list[Bar] = []
+    left_out = 0
+    for candle in candles:
+        prices = [float(price) for price in (candle.open, candle.high, candle.low, candle.close)]
+        opened, off_the_hour = divmod(candle.open_ms, HOUR_S * 1_000)
+        opened *= HOUR_S
+        if off_the_hour or opened > until or not all(PRICE_LEAST <= price <= PRICE_MOST for price in prices):
+            left_out += 1
+        elif opened >= since and (not bars or opened >= bars[-1].end):
+            # A mark's four prices need not agree: an open that lies a tick above the high is taken for the high.
+            bars.append(Bar(opened + HOUR_S, prices[0], max(prices), min(prices), prices[3]))
+    return BarsRead(tuple(bars), left_out)
 
 
 def read_bars(paths: Sequence[Path]) -> dict[str, tuple[Bar, ...]]:

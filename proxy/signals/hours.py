@@ -46,6 +46,11 @@ CLOSED_AFTER_S: Final = 5
 """The newest candle is taken for closed so long after its end, or when a later one is there."""
 
 
+AHEAD_MAX_S: Final = HOUR_S
+"""How far ahead of this clock a candle may open: the clock may not have been compared with the venue's yet. A later
+one would make every true hour until then one that is not later than the last."""
+
+
 class HourFeed:
     """The symbols of one venue, ``known``, and their joint ``history``."""
 
@@ -72,6 +77,7 @@ class HourFeed:
         self._files: Mapping[str, Sequence[Bar]] | None = None
         self._not_before: dict[str, float] = {}
         self._behind: set[str] = set()
+        self._odd: set[str] = set()
         self.history = JointHistory()
         self.known: dict[str, SymbolForecast] = {}
 
@@ -87,6 +93,7 @@ class HourFeed:
                 self._behind.add(symbol)
         self._not_before = {symbol: at for symbol, at in self._not_before.items() if symbol in self.known}
         self._behind &= set(self.known)
+        self._odd &= set(self.known)
 
     def is_caught_up(self, symbol: str) -> bool:
         """Whether the venue had nothing newer when it was asked last."""
@@ -112,12 +119,15 @@ class HourFeed:
             log.warning("the hours of %s cannot be read: %s", found.symbol, refusal)
             self._not_before[found.symbol] = at_s + REFUSED_PAUSE_S
             return None
-        closed, open_ = self._parted(bars_of(candles))
+        read = bars_of(candles, since=since, until=self._venue_s() + AHEAD_MAX_S)
+        self._say_left_out(found.symbol, read.left_out)
+        closed, open_ = self._parted(read.bars)
         before = found.last
         await self._feed(found, closed)
         found.asked_at = asked_at
         if len(candles) >= limit:
-            self._not_before[found.symbol] = at_s
+            if found.last is not before:  # Else the same question has the same answer, and others wait for the budget.
+                self._not_before[found.symbol] = at_s
             return None
         self._behind.discard(found.symbol)
         self._not_before[found.symbol] = at_s + ASK_EVERY_S
@@ -157,11 +167,22 @@ class HourFeed:
 
     def _parted(self, bars: Sequence[Bar]) -> tuple[Sequence[Bar], Bar | None]:
         """The closed ones, and the one that is still open."""
-        offset_ms = self._clock_offset_ms()
         if not bars:
             return (), None
-        closed = offset_ms is not None and bars[-1].end + CLOSED_AFTER_S <= self._now().timestamp() + offset_ms / 1_000
+        closed = self._clock_offset_ms() is not None and bars[-1].end + CLOSED_AFTER_S <= self._venue_s()
         return (bars, None) if closed else (bars[:-1], bars[-1])
+
+    def _venue_s(self) -> float:
+        """The venue's time, or this clock's while the two have not been compared."""
+        return self._now().timestamp() + (self._clock_offset_ms() or 0) / 1_000
+
+    def _say_left_out(self, symbol: str, left_out: int) -> None:
+        """Once, until an answer has nothing odd: the same candle comes again every minute."""
+        if not left_out:
+            self._odd.discard(symbol)
+        elif symbol not in self._odd:
+            self._odd.add(symbol)
+            log.warning("hours of %s are left out, they are none: %d candles", symbol, left_out)
 
     async def _feed(self, found: SymbolForecast, bars: Sequence[Bar]) -> None:
         for place, bar in enumerate(bars, start=1):

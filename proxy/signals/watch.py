@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from proxy.signals.anomaly import AnomalyScorer
+from proxy.signals.anomaly import LATE_MAX_S, AnomalyScorer
 from proxy.signals.levels import level_scores
 from proxy.signals.order_stream import OrderStream
 from proxy.signals.published import published
@@ -37,6 +37,9 @@ class Held:
 
     def aged(self, at: float) -> Held:
         """The score some time later. A clock that steps back lets no time pass."""
+        if at < self.at - LATE_MAX_S:
+            # So far back the clock ran ahead before and is put right: the score decays from now on, not from then.
+            return replace(self, at=at)
         elapsed = max(0.0, at - self.at)
         return replace(self, at=max(at, self.at), value=self.value * 0.5 ** (elapsed / HALF_LIFE_S))
 

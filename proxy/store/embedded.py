@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+import stat
 import subprocess
 import tempfile
 import time
@@ -50,6 +51,16 @@ def socket_path(data_dir: Path) -> Path:
 def embedded_url(data_dir: Path) -> str:
     """The URL clients of the embedded server use."""
     return f"unix://{socket_path(data_dir)}"
+
+
+def _check_ours(directory: Path) -> None:
+    """That a directory whose name anybody can work out is ours alone: whoever owned it could put a store of his own
+    where every gate looks for ours. Raises ``EmbeddedStoreFailed``."""
+    found = directory.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise EmbeddedStoreFailed(
+            f"{directory} is somebody else's, or open to others: remove it, or use a data directory with a short path"
+        )
 
 
 def _client(path: Path, timeout_s: float) -> redis.Redis:
@@ -131,6 +142,8 @@ class EmbeddedStore:
         """Start the server; whoever tends it sees when it is ready. Raises ``EmbeddedStoreFailed``."""
         for directory in (self._directory, self._socket.parent):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self._socket.parent != self._directory:
+            _check_ours(self._socket.parent)
         for path in self._socket.parent.glob("*.sock"):
             self._end_orphan(path)
         self._unready = self._socket.with_name(f"{secrets.token_hex(3)}.sock")

@@ -70,6 +70,9 @@ class Greeting:
     def _load(self) -> None:
         seen = identity_of(self._shelf.certificate)
         try:
+            # First where nobody is greeted: of a file without its key OpenSSL takes the certificate all the same, and
+            # forgets the old key.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self._shelf.certificate)
             self.context.load_cert_chain(self._shelf.certificate)
         except FileNotFoundError:
             words = f"{self._shelf.certificate} is not there; `perpguard tls init` makes it"

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from typing import Any, Final
 
-from proxy.accounts.troubles import VenueTrouble
-from proxy.accounts.venue_account import VenueAccount
 from proxy.certificate.keeping import CertificateKeeper
 from proxy.clock import utc_now
 from proxy.gate.recording import new_decision_id
 from proxy.kill.direct import DirectHands
+from proxy.kill.hands import VenueHands
 from proxy.kill.job import kill
 from proxy.kill.report import KillReport
 from proxy.settings import Settings
@@ -29,54 +27,55 @@ from rules.kill.settings import Flatten
 
 log = logging.getLogger("perpguard.watchdog")
 
-PROBE_TIMEOUT_S: Final = 2.0
 STORE_WAIT_S: Final = 1.0
 
 
 class Flattening:
-    """A watchdog's own hands, apart from anything of the guard's."""
+    """A watchdog's own hands, apart from anything of the guard's. ``direct`` opens them, and closes them at the end."""
 
-    def __init__(self, settings: Settings, vault: Vault, store: WardenStore, turns: Turns, name: str) -> None:
+    def __init__(
+        self, settings: Settings, vault: Vault, store: WardenStore, turns: Turns, direct: DirectHands, name: str
+    ) -> None:
         self._settings = settings
         self._vault = vault
         self._store = store
         self._turns = turns
+        self._direct = direct
         self._by = f"watchdog {name}"
+        self._opened: dict[tuple[str, str], VenueHands] = {}
 
     async def line_holds(self) -> bool:
-        """Whether any venue answers from here. If none does, it may be our own line that is cut."""
-        async with contextlib.AsyncExitStack() as closing:
-            asked = [asyncio.create_task(self._ask(key, closing)) for key in self._keys()]
-            try:
-                async with asyncio.timeout(PROBE_TIMEOUT_S):
-                    for answered in asyncio.as_completed(asked):
-                        with contextlib.suppress(VenueTrouble):
-                            await answered
-                            return True
-            except TimeoutError:
-                pass
-            finally:
-                for each in asked:
-                    each.cancel()
-                await asyncio.gather(*asked, return_exceptions=True)
+        """Whether any venue answers from here. If none does, it may be our own line that is cut.
+
+        Asked by the kill's own hands: what answers them, at whichever address and however slowly, is what can be acted
+        upon. Bounded by theirs.
+        """
+        asked = [asyncio.create_task(hands.answers()) for hands in await self._hands()]
+        try:
+            for answered in asyncio.as_completed(asked):
+                if await answered:
+                    return True
+        finally:
+            for each in asked:
+                each.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
         return False
 
     async def flatten(self, reason: str, flatten: Flatten) -> bool:
         """Stop the desk and close everything; whether it is flat. Its latch stays until a person re-arms the desk."""
         log.error("WATCHDOG ACTS: the desk is stopped and flattened: %s", reason)
         await self._record("watchdog.acted", {"reason": reason})
-        async with self._turns.held(), DirectHands(self._settings, ()) as direct:
-
-            async def latch(scope: Scope, _: int) -> None:
-                await direct.latch(scope, await self._generation())
-
-            hands = [await direct.hand(DESK, key) for key in self._keys()]
-            report = await kill(self._settings.data_dir, DESK, hands, self._by, reason, latch=latch, flatten=flatten)
-            await direct.end(DESK, await self._known_generation())
+        async with self._turns.held():
+            hands, data_dir = await self._hands(), self._settings.data_dir
+            report = await kill(data_dir, DESK, hands, self._by, reason, latch=self._latch, flatten=flatten)
+            await self._direct.end(DESK, await self._known_generation())
         log.error("the watchdog's kill of the desk ended: %s", report.phase.value)
         await self._record(f"kill.{report.phase.value.lower()}", plain(report))
         await asyncio.to_thread(self._certify, report)
         return report.phase in (Phase.FLAT, Phase.FLAT_EXCEPT_DUST)
+
+    async def _latch(self, scope: Scope, _: int) -> None:
+        await self._direct.latch(scope, await self._generation())
 
     async def _generation(self) -> int:
         """The desk's own number, which stays as it is. Raises what the store client raises.
@@ -101,16 +100,13 @@ class Flattening:
             log.error("the vault cannot be read again: %s", trouble)  # What was read of it before serves.
         return self._vault.accounts()
 
-    async def _ask(self, key: ExchangeKey, closing: contextlib.AsyncExitStack) -> None:
-        account = VenueAccount(
-            name=key.account,
-            venue=key.venue,
-            api_key=key.api_key,
-            secret=key.api_secret,
-            base_url=self._settings.venue_urls[key.venue],
-        )
-        closing.push_async_callback(account.aclose)
-        await account.server_time()
+    async def _hands(self) -> list[VenueHands]:
+        """The hands on every account, kept from one use to the next with their connections, addresses and silence."""
+        keys = self._keys()
+        for key in keys:
+            if (key.account, key.api_key) not in self._opened:
+                self._opened[key.account, key.api_key] = await self._direct.hand(DESK, key)
+        return [self._opened[key.account, key.api_key] for key in keys]
 
     def _certify(self, report: KillReport) -> None:
         issued = CertificateKeeper(self._settings.data_dir, self._vault, utc_now).certify(report)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from proxy.kill.direct import DirectHands
 from proxy.settings import Settings
 from proxy.store.beats import BeatStore
 from proxy.store.warden_store import WardenStore
@@ -61,10 +62,11 @@ async def _watch(
         store = WardenStore(settings.store, settings.desk)
         for close in (port.aclose, beats.aclose, store.aclose):
             closing.push_async_callback(close)
+        direct = await closing.enter_async_context(DirectHands(settings, ()))
         ways: list[Way] = [port, StoreWay(beats, secret)]
         watch = Watch(
             ways=ways,
-            hands=Flattening(settings, vault, store, Turns(beats, f"watchdog {name}"), name),
+            hands=Flattening(settings, vault, store, Turns(beats, f"watchdog {name}"), direct, name),
             memory=Memory(settings.data_dir),
             orphaned=lambda: supervisor is not None and os.getppid() != supervisor,
             grace_s=START_GRACE_S if supervisor is not None else 0.0,

@@ -104,7 +104,9 @@ class Watch:
         if not await self._hands.line_holds():
             if not self._cut:
                 self._cut = True
-                log.error("CANNOT ACT: neither the guard nor any venue answers from here; asking on")
+                log.error(
+                    "CANNOT ACT: neither the guard nor any venue answers from here, or venues demand silence; asking on"
+                )
             return
         self._cut = False
         await self._look()

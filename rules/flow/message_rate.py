@@ -59,7 +59,9 @@ cancels = "counted"
 """
 
     per_second: Annotated[Decimal, Setting("messages a second", Looser.HIGHER)]
-    burst: Annotated[Decimal, Setting("messages, at least 1", Looser.HIGHER)]
+    burst: Annotated[
+        Decimal, Setting("messages, at least 1; of a lower one an anomaly score keeps back less", Looser.NEITHER)
+    ]
     amends_per_second: Annotated[Decimal | None, Setting("amends a second; not set: amends are messages")] = None
     amends_burst: Annotated[Decimal | None, Setting("amends, at least 1")] = None
     cancels: Annotated[Cancels, Setting("`free` or `counted`; whether cancels and exits take tokens", Looser.LOWER)] = (

@@ -157,7 +157,7 @@ class Feed:
                     raise VenueTrouble("an event without data")
                 self._listener.event(message.stream, raw, data)
             elif message.id is not None and (answer := self._answers.pop(message.id, None)) is not None:
-                answer.set_result(bytes(message.error) in (b"", b"null"))
+                _answer(answer, bytes(message.error) in (b"", b"null"))
 
     async def _keep_in_step(self, connection: ClientConnection) -> None:
         """Subscribe what is wanted and is not, and the other way round, until nothing is wanted for a while."""
@@ -259,3 +259,9 @@ class _Connect(connect):
     def process_redirect(self, exc: Exception) -> Exception | str:
         """Never."""
         return exc
+
+
+def _answer(answer: asyncio.Future[bool], said: bool) -> None:
+    """Hand over what the venue said, unless it came in the very turn in which the wait for it was given up."""
+    if not answer.done():
+        answer.set_result(said)

@@ -334,7 +334,11 @@ class BotConnection(asyncio.Protocol):
         """What the protocol itself has to say: the handshake, pongs, close frames."""
         for part in self._wire.data_to_send():
             if part == SEND_EOF:
-                # Only our half: closing on bytes that nobody read would reset the connection, close frame and all.
-                self.transport.write_eof()
+                # Only our half: closing on bytes that nobody read would reset the connection, close frame and all. TLS
+                # has no half.
+                if self.transport.can_write_eof():
+                    self.transport.write_eof()
+                else:
+                    self.transport.close()
             elif not self.transport.is_closing():
                 self.transport.write(part)

@@ -20,7 +20,9 @@ local function put_hold(key, id, hold, orders)
   if #orders == 0 then
     redis.call('HDEL', key, id)
   else
-    local kept = {hold.sequence, hold.status, hold.at, hold.bot, cjson.encode(orders)}
+    -- Names are looked for in the text as they are; cjson would put a backslash before each slash.
+    local body = string.gsub(cjson.encode(orders), '\\/', '/')
+    local kept = {hold.sequence, hold.status, hold.at, hold.bot, body}
     redis.call('HSET', key, id, table.concat(kept, '|'))
   end
 end

@@ -45,7 +45,7 @@ class Desk:
         self.records: list[dict[str, Any]] = []
         self.past: tuple[PastOrder, ...] = ()
         self.funding: list[FundingRow] = []
-        self.killed = self.store_gone = False
+        self.killed = self.bot_killed = self.store_gone = False
         self.shares = Shares(lambda name: name.partition("/")[0] if "/" in name else "")
         self.watch = OutsideWatch(
             account="main",
@@ -70,6 +70,9 @@ class Desk:
 
     def stopped(self, account: str) -> bool:
         return self.killed
+
+    def stopped_in_part(self, account: str) -> bool:
+        return self.killed or self.bot_killed
 
     async def symbol_configs(self) -> dict[str, SymbolConfig]:
         return {}
@@ -206,6 +209,26 @@ async def test_what_an_order_filled_while_the_stream_was_down_goes_to_its_owner(
         desk.watch.adopt((a_position("2"),), ())
         await desk.rest()
         assert (desk.quantities(), desk.records) == ({"ann": "2"}, [])
+
+
+async def test_while_one_bot_is_killed_what_the_stream_missed_goes_to_its_owners_and_the_kill_is_no_stranger(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as desk:
+        for event in (a_fill("ann/1", BUY, "1"), a_fill("gAbCpgk-0", BUY, "2")):
+            desk.watch.apply(event)
+        desk.bot_killed = True
+        desk.watch.hear({"kind": "intent", "commands": [{"type": "PlaceOrder", "client_order_id": "ann/2"}]})
+        missed = (a_resting_order("ann/2", SELL, "0", "1"), a_resting_order("gAbCpgk-1", SELL, "0", "2"))
+        desk.past = tuple(PastOrder(order=each, changed_ms=NOW_MS + 5, average_price=Decimal(101)) for each in missed)
+        desk.watch.adopt((), ())
+        await desk.rest()
+        assert (desk.quantities(), desk.records) == ({}, [])
+        desk.bot_killed = False
+        late = a_resting_order("gAbCpgk-2", BUY, "0", "2")
+        desk.past = (PastOrder(order=late, changed_ms=NOW_MS + 5, average_price=Decimal(101)),)
+        desk.watch.adopt((a_position("2"),), ())
+        await desk.until("outside.activity")
 
 
 async def test_a_position_no_order_explains_is_found_and_then_nobodys(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from proxy.accounts.client import redirected
-from proxy.accounts.payloads import instrument_of
+from proxy.accounts.payloads import instrument_of, parsed
 from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueUnavailable
 from proxy.accounts.venue_account import VenueAccount
 from proxy.vault.keys import Secret
@@ -272,3 +272,13 @@ def test_a_delivery_date_before_the_year_2100_is_a_delisting(row: dict[str, Any]
 
 def test_a_delivery_date_nobody_understands_leaves_the_contract_out():
     assert instrument_of(LISTED | {"deliveryDate": "soon"}, {}) is None
+
+
+@pytest.mark.parametrize(
+    "parse",
+    [lambda: [[]][0][0], lambda: int(float("1e999")), lambda: Decimal("x"), lambda: {}["a"], lambda: int(None)],
+    ids=["an empty row", "beyond all numbers", "no number", "no such field", "nothing"],
+)
+def test_whatever_shape_an_answer_has_it_is_the_venue_s_trouble(parse: Callable[[], object]) -> None:
+    with pytest.raises(VenueUnavailable, match="unexpected answer"):
+        parsed(parse)

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
+from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble, VenueUnavailable
 from proxy.accounts.venue_timers import CALLS_PER_MINUTE, VenueTimers
 from proxy.policy_file import parse_policy
 from rules.kill.dead_man import in_maintenance, may_stand
@@ -77,6 +77,9 @@ class Desk:
     at: float = 100.0
     calls: list[tuple[str, int]] = field(default_factory=list)
     trouble: VenueTrouble | None = None
+    answers_lost: bool = False
+    standing: dict[str, float] = field(default_factory=dict)
+    """At the venue: when each timer runs out."""
 
     def __post_init__(self) -> None:
         self.book = a_book()
@@ -94,6 +97,11 @@ class Desk:
         self.calls.append((symbol, countdown_s))
         if self.trouble is not None:
             raise self.trouble
+        self.standing[symbol] = self.at + countdown_s
+        if countdown_s == 0:
+            del self.standing[symbol]
+        if self.answers_lost:
+            raise VenueUnavailable("no answer within 5 s")
 
     async def after(self, seconds: float, book: Account | None = None) -> list[tuple[str, int]]:
         """What is sent to the venue when so much time has gone by, and the book is this one."""
@@ -217,6 +225,84 @@ async def test_no_timer_stands_that_could_not_be_armed_anew_in_time() -> None:
     kept = set(desk.timers.armed)
     await desk.after(1, a_book(*map(an_order, ("A0USDT", *symbols))))
     assert set(desk.timers.armed) == kept, "one more takes nobody's place"
+
+
+async def test_a_timer_whose_answer_was_lost_is_taken_away_when_it_is_unwanted() -> None:
+    desk = Desk(answers_lost=True)
+    await desk.after(0)
+    desk.timers.intended(BTC)
+    assert await desk.after(0.5) == [(BTC, 60)]
+    assert desk.timers.armed == (), "nobody knows that it stands"
+    desk.answers_lost = False
+    assert await desk.after(2, STOPPED_OUT) == [(BTC, 0)]
+    assert desk.standing == {}
+
+
+async def test_a_planned_stop_takes_away_what_may_stand() -> None:
+    desk = Desk(answers_lost=True, watched=True)
+    await desk.after(0)
+    await desk.after(1, STOPPED_OUT)
+    desk.answers_lost = False
+    await desk.timers.leave()
+    assert desk.standing == {}
+
+
+@pytest.mark.parametrize("taken_up", [False, True])
+async def test_a_refused_disarm_is_tried_again_before_the_timer_runs_out(taken_up: bool) -> None:
+    desk = Desk()
+    if not taken_up:
+        await desk.after(0)
+        await desk.after(1, a_book(an_order(BTC)))
+    desk.trouble = VenueRefused(-1021, "Timestamp for this request is outside of the recvWindow.")
+    assert await desk.after(1, STOPPED_OUT) == [(BTC, 0)]
+    assert await desk.after(9) == []
+    assert await desk.after(1) == [(BTC, 0)]
+    desk.trouble = None
+    assert await desk.after(10) == [(BTC, 0)]
+    assert desk.standing == {}
+
+
+async def test_a_lost_arm_is_remembered_through_a_refused_disarm() -> None:
+    desk = Desk(answers_lost=True)
+    await desk.after(0)
+    await desk.after(1, a_book(an_order(BTC)))
+    desk.trouble = VenueRefused(-1021, "Timestamp for this request is outside of the recvWindow.")
+    await desk.after(1, STOPPED_OUT)
+    desk.trouble, desk.answers_lost = None, False
+    await desk.after(10)
+    assert desk.standing == {}
+
+
+@pytest.mark.parametrize(("code", "seconds", "kept"), [(-1021, 59, True), (-1021, 60, False), (-1121, 1, False)])
+async def test_a_refused_timer_is_forgotten_when_it_has_run_out_or_has_no_symbol(
+    code: int, seconds: float, kept: bool
+) -> None:
+    desk = Desk()
+    await desk.after(0)
+    await desk.after(1, a_book(an_order(BTC)))
+    desk.trouble = VenueRefused(code, "no")
+    await desk.after(seconds, STOPPED_OUT)
+    assert desk.timers.armed == ((BTC,) if kept else ())
+
+
+async def test_a_refused_arm_of_a_running_timer_is_tried_again_before_it_runs_out() -> None:
+    desk = Desk()
+    await desk.after(0)
+    await desk.after(1, a_book(an_order(BTC)))
+    desk.trouble = VenueRefused(-1021, "Timestamp for this request is outside of the recvWindow.")
+    sent = [await desk.after(5) for _ in range(12)]
+    assert [5 * number for number, calls in enumerate(sent, start=1) if calls] == [20, 30, 40, 50, 60]
+    assert desk.timers.armed == (), "by then it has run out"
+
+
+async def test_another_countdown_goes_out_before_the_running_timers_run_out() -> None:
+    desk = Desk()
+    await desk.after(0)
+    await desk.after(1, a_book(an_order(BTC)))
+    desk.policy = a_policy("[kill.dead_man]\ncountdown_s = 300\n")
+    assert await desk.after(1) == [(BTC, 300)]
+    assert await desk.after(99) == []
+    assert await desk.after(1) == [(BTC, 300)]
 
 
 async def test_a_throttled_venue_is_left_alone_and_a_refusal_waits() -> None:

@@ -244,20 +244,81 @@ async def test_an_order_type_nobody_knows_does_not_stop_a_kill(venue: Venue, han
     assert (await hands.survey()).plain_orders[0].order_id == "123456789012345678"
 
 
+def algo_answers(venue: Venue, answer: Answer | None) -> None:
+    """Everything as before, but for the spot API, which answers so."""
+    whole = venue.answers
+    venue.answers = lambda method, path: answer if path.startswith("/sapi/") else whole(method, path)
+
+
 async def test_algo_orders_are_told_apart_unread_unlisted_and_listed(venue: Venue, hands: VenueHands):
-    by_path(venue, algo={"total": 1, "orders": [{"algoId": 14511, "symbol": "BTCUSDT"}]})
-    assert [order.order_id for order in (await hands.survey()).algo_orders] == ["14511"]
-
-    def without(answer: Answer | None) -> None:
-        whole = venue.answers
-        venue.answers = lambda method, path: answer if path.startswith("/sapi/") else whole(method, path)
-
-    without((404, {}, "<html>not found</html>"))
+    algo_answers(venue, (404, {}, "<html>not found</html>"))
     reading = await hands.survey()
     assert (reading.unread, reading.unlisted) == ((), ("algo orders: refused (-404): status 404",))
-    without(None)
+    by_path(venue, algo={"total": 1, "orders": [{"algoId": 14511, "symbol": "BTCUSDT"}]})
+    assert [order.order_id for order in (await hands.survey()).algo_orders] == ["14511"]
+    algo_answers(venue, None)
     reading = await hands.survey()
     assert reading.unlisted == () and reading.unread[0].startswith("algo orders: ")
+
+
+@pytest.mark.parametrize(
+    ("answer", "unlisted"),
+    [
+        ((404, {}, "<html>not found</html>"), True),
+        ((404, {}, {"timestamp": 1, "status": 404, "error": "Not Found"}), True),
+        ((404, {}, {"code": -5000, "msg": "Path /sapi/v1/algo/futures/openOrders, Method GET is invalid"}), True),
+        ((403, {}, "<html>CloudFront</html>"), False),
+        ((451, {}, {"code": 0, "msg": "Service unavailable from a restricted location"}), False),
+        ((401, {}, {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}), False),
+        ((400, {}, {"code": -1022, "msg": "Signature for this request is not valid."}), False),
+    ],
+)
+async def test_only_a_path_that_is_not_there_is_called_unlisted(
+    venue: Venue, hands: VenueHands, answer: Answer, unlisted: bool
+):
+    algo_answers(venue, answer)
+    reading = await hands.survey()
+    assert (bool(reading.unlisted), bool(reading.unread)) == (unlisted, not unlisted)
+
+
+async def test_what_was_listed_once_is_never_called_unlisted(venue: Venue, hands: VenueHands):
+    await hands.survey()
+    algo_answers(venue, (404, {}, "<html>not found</html>"))
+    for _ in range(2):
+        reading = await hands.survey()
+        assert (reading.unread, reading.unlisted) == (("algo orders: refused (-404): status 404",), ())
+
+
+@pytest.mark.parametrize("answer", [{}, '""', {"code": 200, "msg": "ok"}, [[]], ["BTCUSDT"], 0])
+@pytest.mark.parametrize("listed", ["openOrders", "openAlgoOrders", "positionRisk"])
+async def test_an_answer_of_another_shape_is_not_taken_for_an_empty_list(
+    venue: Venue, hands: VenueHands, listed: str, answer: Any
+):
+    by_path(venue, **{listed: answer})
+    with pytest.raises(VenueUnavailable, match="not a list of rows"):
+        await hands.survey()
+
+
+@pytest.mark.parametrize("listed", ["openOrders", "openAlgoOrders", "positionRisk"])
+async def test_rows_without_what_they_are_read_for_are_the_venues_trouble_and_no_bug(
+    venue: Venue, hands: VenueHands, listed: str
+):
+    by_path(venue, **{listed: [{"symbolName": "BTCUSDT"}]})
+    with pytest.raises(VenueUnavailable, match="unexpected answer"):
+        await hands.survey()
+
+
+async def test_fees_of_another_shape_are_not_none_at_all(venue: Venue, way: WayOut):
+    by_path(venue, userTrades={})
+    with pytest.raises(VenueUnavailable, match="not a list of rows"):
+        await way.fees("BTCUSDT", datetime.now(UTC))
+
+
+async def test_algo_orders_of_another_shape_are_not_read(venue: Venue, hands: VenueHands):
+    for answer in ({"total": 0, "orders": {}}, {"total": 0}, {}, []):
+        by_path(venue, algo=answer)
+        reading = await VenueHands(hands._venue).survey()
+        assert reading.unread and not reading.unlisted, answer
 
 
 async def test_a_digest_is_of_what_was_read(venue: Venue, hands: VenueHands):

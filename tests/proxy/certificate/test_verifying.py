@@ -19,6 +19,7 @@ from proxy.certificate.proof import READS, SPAN, NotProven
 from proxy.certificate.signing import BYTES_MAX, CONTEXT, NotGenuine, TrustedKey, seal, trusted_key
 from proxy.certificate.verifying import Verified, verify
 from proxy.vault.signing_keys import SigningKey
+from rules.kill.events import DeadlinePassed, Engaged, KeysDisabled, SurveyFailed
 from rules.kill.rounds import CALM_READS, CALM_SPAN
 from tests.support.certificates import (
     DUST,
@@ -27,8 +28,10 @@ from tests.support.certificates import (
     a_degraded_kill,
     a_flat_kill,
     a_keeper,
+    a_reading,
     a_vault,
     after,
+    the_beginning,
 )
 
 
@@ -224,6 +227,11 @@ def pass_over_what_is_not_listed(document: dict[str, Any]) -> None:
     document["steps"][-1]["unlisted"] = ["algo orders: -1121"]
 
 
+def lose_sight_of_a_kind(document: dict[str, Any]) -> None:
+    document["steps"][2]["algo_orders"] = [{"symbol": "BTCUSDT", "order_id": "14511"}]
+    document["steps"][-1]["unlisted"] = document["unlisted"] = ["algo orders: refused (-404): status 404"]
+
+
 def die_between(document: dict[str, Any]) -> None:
     document["steps"][-2] = {"type": "Resumed", "at": document["steps"][-2]["at"], "deadline": document["ended_at"]}
 
@@ -289,6 +297,7 @@ LIES = {
     leave_an_order_of_a_new_kind: "steps end with 0",
     read_in_part: "steps end with 0",
     pass_over_what_is_not_listed: "what the venue does not list",
+    lose_sight_of_a_kind: "steps end with 0",
     die_between: "steps end with 1",
     act_between: "steps end with 1",
     never_block: "steps end with 0",
@@ -357,3 +366,19 @@ def test_what_is_degraded_is_never_called_flat(tmp_path: Path) -> None:
     key = a_vault(tmp_path).signing_key(after(0))
     for claim in ({"flat": True}, {"phase": "FLAT", "flat": True, "left": []}, {"left": []}):
         refused(seal(document | claim, key), a_keeper(tmp_path).trusted_keys())
+
+
+def test_a_kill_that_a_ban_ended_over_an_empty_reading_verifies_and_is_not_flat(tmp_path: Path) -> None:
+    banned = SurveyFailed(at=after(3.5), error="throttled (418), retry after 300 s", retry_after=300.0)
+    verified = certified(tmp_path, [*the_beginning(), a_reading(0.5), banned])
+    assert (verified.certificate.phase, verified.certificate.left) == ("DEGRADED", [])
+    assert not verified.certificate.flat and not verified.proves_flat
+
+
+def test_a_kill_that_read_nothing_cannot_say_that_nothing_is_left(tmp_path: Path) -> None:
+    unread = [Engaged(at=NOW, by="ann", reason="test", deadline=after(60)), KeysDisabled(at=NOW, latched=True)]
+    content = a_certificate(tmp_path, [*unread, DeadlinePassed(at=after(60))])
+    trusted = a_keeper(tmp_path).trusted_keys()
+    assert verify(content, trusted).certificate.left == ["unknown: the venue could not be read"]
+    silent = seal(document_of(content) | {"left": []}, a_vault(tmp_path).signing_key(after(0)))
+    assert "what is left" in refused(silent, trusted)

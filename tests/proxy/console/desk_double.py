@@ -414,6 +414,7 @@ class DeskDouble:
     ledger_asked: list[tuple[str | None, ...]] = field(default_factory=list)
     looked_at_max: int = 100
     refuse: str = ""
+    disk_trouble: str = ""
     broken: bool = False
 
     async def certificates(self) -> Sequence[CertificateRow]:
@@ -451,11 +452,12 @@ class DeskDouble:
         self.kills.append({"scope": scope, "by": by, "reason": reason})
         return {
             "scope": scope,
-            "blocked_ms": 11.5,
+            "blocked_ms": None if self.disk_trouble else 11.5,
             "generation": 8,
             "latched": True,
             "gates": {"gates": 1, "acknowledged": 1, "within_ms": 9.5, "silent": ()},
             "in_flight": {"known": True, "sent": ()},
+            "trouble": self.disk_trouble,
         }
 
     async def reduce(self, *, scope: str, by: str, reason: str) -> Mapping[str, Any]:

@@ -41,6 +41,15 @@ async def test_a_typed_word_presses_as_a_held_button_does(person: Browser, plane
     assert plane.kills == [{"scope": "account:main", "by": "Ada Lovelace", "reason": "typed the word on the console"}]
 
 
+async def test_a_press_that_the_disk_did_not_take_is_not_called_blocked(person: Browser, plane: DeskDouble) -> None:
+    plane.disk_trouble = "the stop is not on this machine's disk (Read-only file system)"
+    form = {"csrf": person.csrf, "scope": "account:main", "reason": "", "typed": "stop"}
+    answer = await person.client.post("/console/kill/typed", data=form, headers={**SAME_ORIGIN, "HX-Request": "true"})
+    assert answer.status_code == 202
+    assert "Trading is blocked" not in answer.text
+    assert "The kill runs" in answer.text and "Read-only file system" in answer.text
+
+
 async def test_without_script_the_press_comes_back_to_the_page(person: Browser, plane: DeskDouble) -> None:
     form = {"csrf": person.csrf, "scope": "desk", "reason": "fire", "typed": "STOP"}
     answer = await person.client.post("/console/kill/typed", data=form, headers=SAME_ORIGIN)

@@ -329,3 +329,42 @@ def is_closed(connection: socket.socket) -> bool:
         return False
     except ConnectionResetError:
         return True
+
+
+async def test_who_asks_and_does_not_read_is_not_answered_on() -> None:
+    """What waits unread stays within the bound, whatever else is asked, and goes on once it is read."""
+    answer = b"x" * (4 * protocol.WRITE_BYTES_MAX)
+    served = 0
+
+    async def large(scope, receive, send) -> None:
+        nonlocal served
+        await receive()
+        served += 1
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": answer})
+
+    config = uvicorn.Config(
+        large, http=StrictHttpProtocol, ws="none", lifespan="off", interface="asgi3", log_config=None
+    )
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        async with asyncio.timeout(30):
+            while not server.started:
+                await asyncio.sleep(0.01)
+            reader, writer = await asyncio.open_connection(*listening.getsockname(), limit=1024)
+            for _ in range(12):
+                writer.write(b"GET /x HTTP/1.1\r\n" + HOST + b"\r\n")
+                await writer.drain()
+                await asyncio.sleep(0.02)
+            (connection,) = server.server_state.connections
+            assert served < 12
+            assert connection.transport.get_write_buffer_size() <= 2 * len(answer)
+            unread = served
+            while served < 12:
+                assert await reader.read(65_536)
+            assert served > unread
+            writer.close()
+            server.should_exit = True
+            await serving

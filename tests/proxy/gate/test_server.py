@@ -36,6 +36,36 @@ def signals() -> Iterator[None]:
     signal.signal(signal.SIGHUP, before)
 
 
+class Coming:
+    """An order that is on its way from a frame to the desk for some turns, and then under way for one look."""
+
+    def __init__(self, turns: int) -> None:
+        self.looks: list[int] = []
+        self._turns = turns
+
+    @property
+    def under_way(self) -> int:
+        self._turns -= 1
+        self.looks.append(1 if self._turns == 0 else 0)
+        return self.looks[-1]
+
+    def give_up(self) -> None:
+        """There is nothing to give up."""
+
+
+async def test_a_frame_that_was_read_just_before_the_end_is_waited_for() -> None:
+    """Between its reading and its being under way lie some turns of the loop."""
+    orders = Coming(turns=4)
+    server = GateServer(uvicorn.Config(_answer, lifespan="off", interface="asgi3", log_config=None), orders)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        while not server.started:
+            await asyncio.sleep(0)
+        server.should_exit = True
+        await serving
+    assert 1 in orders.looks
+
+
 def test_who_connects_behind_a_crowd_is_answered_within_a_few_turns_of_the_loop() -> None:
     config = uvicorn.Config(
         _answer, http=StrictHttpProtocol, ws="none", lifespan="off", interface="asgi3", log_config=None

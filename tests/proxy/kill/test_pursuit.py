@@ -216,6 +216,28 @@ def test_a_flat_account_is_read_seldom_even_while_its_feed_shows_what_cannot_be_
     in_virtual_time(one())
 
 
+def test_the_feed_of_an_account_that_others_trade_on_does_not_contradict_a_killed_bots_empty_part(
+    tmp_path: Path,
+) -> None:
+    async def one() -> None:
+        part = Venue(3, fault_share=0)
+        desk, clock = Desk(tmp_path, part), proxy.kill.job.Clock()
+        await kill(tmp_path, Scope(bot="grid"), [part], "ann", "stop")
+        assert part.flat
+        calls = part.calls
+        pursuit = Pursuit(data_dir=tmp_path, desk=desk, record=desk.record, shows=lambda _: True, now=clock.now)
+        running = asyncio.create_task(pursuit.run())
+        await asyncio.sleep(10 * READ_EVERY_S)
+        assert desk.events == {}, "a bot's part was compared with the whole account"
+        assert 8 <= part.calls - calls <= 12
+        part.enter("BTCUSDT")
+        await asyncio.sleep(READ_EVERY_S + SOON_S)
+        running.cancel()
+        assert part.flat, "what the bot's part shows again was left"
+
+    in_virtual_time(one())
+
+
 class StaleVenue(Venue):
     """Its list of positions is one of long ago: empty."""
 

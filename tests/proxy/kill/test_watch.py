@@ -14,7 +14,7 @@ from redis.exceptions import ConnectionError as StoreGone
 from proxy.accounts.findings import Activity, Finding
 from proxy.accounts.outside_watch import Found
 from proxy.accounts.troubles import VenueThrottled, VenueUnavailable
-from proxy.kill.watch import Sources, TriggerWatch
+from proxy.kill.watch import Response, Sources, TriggerWatch
 from proxy.kill.witness import evidence_of, found_orders, reading_seen
 from rules.facts import AccountRecord, Condition, Forecast, Performance
 from rules.kill.evidence import Evidence
@@ -54,10 +54,14 @@ class World:
                 ask_store=self._ask_store,
             ),
             settings=lambda: self.settings,
-            response=Response(self),
+            response=Doubled(self),
             record=self._record,
             now=lambda: self.now,
         )
+
+    def respond(self, desk: Response) -> None:
+        """From now on ``desk`` does what is to be done."""
+        self.watch._response = desk
 
     async def look(self, times: int = 1, every_s: float = 2.5) -> None:
         for _ in range(times):
@@ -119,7 +123,9 @@ class World:
 
 
 @dataclass
-class Response:
+class Doubled:
+    """The kill desk as the world wants it."""
+
     world: World
 
     async def reduce(self, account: str, by: str, reason: str) -> bool:

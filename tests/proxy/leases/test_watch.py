@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from proxy.accounts.troubles import VenueUnavailable
+from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble, VenueUnavailable
 from proxy.leases.watch import LeaseWatch
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.gate_store import GateStore, KeyOff, RequestReplayed
@@ -47,7 +47,8 @@ class Desk:
     name: str
     did: list[tuple[str, ...]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
-    venue_down: bool = False
+    trouble: dict[str, VenueTrouble] = field(default_factory=dict)
+    """What comes of cancelling an order, by its client order id."""
     book: Account | None = None
     asked: int = 0
 
@@ -85,8 +86,9 @@ class Desk:
         self.did.append(("reduce", bot))
 
     async def cancel_conditional(self, account: str, order: OpenOrder) -> None:
-        if self.venue_down:
-            raise VenueUnavailable("down")
+        if order.client_order_id in self.trouble:
+            self.did.append(("fail", order.client_order_id))
+            raise self.trouble[order.client_order_id]
         self.did.append(("cancel", order.client_order_id))
 
     async def flatten(self, bot: str, reason: str) -> None:
@@ -184,18 +186,51 @@ async def test_only_what_could_open_is_cancelled_and_only_the_bots(desk: Desk) -
     assert desk.timers() == {DeadManTimer("grid", "BTCUSDT").field}
 
 
+def entries(*names: str) -> Account:
+    """A book with conditional entries of the bot."""
+    triggered = [
+        an_open_order(
+            Side.BUY, "SOLUSDT", "1", "100", order_type=OrderType.STOP_MARKET, bot="grid", client_order_id=name
+        )
+        for name in names
+    ]
+    return an_account().resting(*triggered).account
+
+
 async def test_a_step_that_failed_is_due_again(desk: Desk) -> None:
-    desk.book = (
-        an_account()
-        .resting(an_open_order(Side.BUY, "SOLUSDT", "1", "100", order_type=OrderType.STOP_MARKET, bot="grid"))
-        .account
-    )
-    desk.venue_down = True
+    desk.book = entries("a")
+    desk.trouble["a"] = VenueUnavailable("down")
     await desk.heard(30)
-    assert await desk.after(40) == [("reduce", "grid")]
-    desk.venue_down = False
-    did = await desk.after(1)
-    assert [each[0] for each in did] == ["cancel", "flatten"], "and the step after it has waited"
+    assert await desk.after(32.5) == [("reduce", "grid"), ("fail", "a")]
+    assert await desk.after(0.1) == [("fail", "a")]
+    desk.trouble.clear()
+    assert await desk.after(0.1) == [("cancel", "a")]
+    assert await desk.after(1) == [("flatten", "grid")]
+
+
+async def test_an_order_that_cannot_be_cancelled_holds_up_no_other(desk: Desk) -> None:
+    desk.book = entries("a", "b")
+    desk.trouble["a"] = VenueRefused(-4999, "not now")
+    await desk.heard(30)
+    assert await desk.after(32.5) == [("reduce", "grid"), ("fail", "a"), ("cancel", "b")]
+    desk.book = entries("a")
+    assert await desk.after(0.1) == [("fail", "a")], "and is tried again"
+
+
+async def test_a_venue_that_demands_silence_is_not_asked_for_the_next_order(desk: Desk) -> None:
+    desk.book = entries("a", "b")
+    desk.trouble["a"] = VenueThrottled(429, 30)
+    await desk.heard(30)
+    assert await desk.after(32.5) == [("reduce", "grid"), ("fail", "a")]
+
+
+async def test_the_flattening_waits_for_no_order_that_cannot_be_cancelled(desk: Desk) -> None:
+    desk.book = entries("a")
+    desk.trouble["a"] = VenueRefused(-4999, "not now")
+    await desk.heard(30)
+    assert await desk.after(34) == [("reduce", "grid"), ("fail", "a"), ("flatten", "grid")]
+    assert await desk.after(1) == [], "the kill cancels for itself"
+    assert [each["step"] for each in desk.events] == ["reduce", "flatten"]
 
 
 async def test_it_is_judged_by_whichever_warden_lives(desk: Desk) -> None:

@@ -33,6 +33,8 @@ def test_comments_and_order_are_no_change() -> None:
     [
         ("max_order_value", "limit = 3", "limit = 3.5", LOOSENED, "limit: 3 -> 3.5"),
         ("max_order_value", "limit = 3", "limit = 2", TIGHTENED, "limit: 3 -> 2"),
+        ("message_rate", RATE, "per_second = 1\nburst = 8", LOOSENED, "burst: 9 -> 8 (either way may be looser)"),
+        ("message_rate", RATE, "per_second = 1\nburst = 10", LOOSENED, "burst: 9 -> 10 (either way may be looser)"),
         ("message_rate", RATE, f"{RATE}\ntighten = 0.5", LOOSENED, "0.9 -> 0.5"),
         ("message_rate", RATE, f"{RATE}\ntighten = 1", TIGHTENED, "0.9 -> 1"),
         ("own_share", "netting = false", "netting = true", LOOSENED, "netting: false -> true"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -194,3 +195,14 @@ def test_without_margin_tiers_the_venues_price_still_counts():
     assert world.account is not None
     (leg,) = book_of(world.account, world.markets, {}).legs
     assert (leg.distance, leg.together, leg.tiers) == (pytest.approx(0.03), None, None)
+
+
+async def test_a_symbol_that_is_dropped_while_an_account_is_worked_out_ends_nothing(tmp_path):
+    house = House(leveraged().long("ETHUSDT", "1"), tmp_path)
+    whole = await house.forecasts()
+    under_way = asyncio.create_task(house.forecasts())
+    for _ in range(2):
+        await asyncio.sleep(0)
+    await house.feed.follow(["ETHUSDT"])
+    assert await under_way == whole, "worked out from what was known when it began"
+    assert await house.forecasts() == ()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from proxy.signals.barrier import BarrierForecaster
 from proxy.signals.bars import HOUR_S, Bar
 from proxy.signals.hours import BATCH_MAX, BATCH_SMALL, HourFeed
 from proxy.signals.joint import HOURS_KEPT
@@ -35,13 +36,22 @@ class House:
         venue.answers = self.answer
         self.feed = self.another()
 
-    def another(self, *warm: Path) -> HourFeed:
+    def learning(self) -> HourFeed:
+        """A feed whose models refuse what is no bar, as those of a guard do."""
+        return self.another(make=lambda: BarrierForecaster(1.0), remake=BarrierForecaster.from_state)
+
+    def another(
+        self,
+        *warm: Path,
+        make: Callable[[], Any] = Learner,
+        remake: Callable[[dict[str, Any]], Any] = Learner.of,
+    ) -> HourFeed:
         return HourFeed(
             reads=self.hands.public,
             shelf=Shelf(self.data_dir, "venue"),
             warm=warm,
-            make=Learner,
-            remake=Learner.of,
+            make=make,
+            remake=remake,
             now=lambda: datetime.fromtimestamp(self.now, UTC),
             clock_offset_ms=lambda: 0,
         )
@@ -183,3 +193,36 @@ async def test_a_symbol_the_venue_refuses_does_not_hold_up_the_others(house: Hou
     await house.read("A", "B", times=4)
     assert house.feed.is_caught_up("B") and not house.feed.is_caught_up("A")
     assert len(house.limits) == 2
+
+
+async def test_nothing_the_venue_says_of_an_hour_ends_the_reading(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    odd = some_bars(50, until=480_001 * HOUR_S)
+    odd[2] = odd[2]._replace(open=odd[2].high + 0.01)
+    odd[10] = odd[10]._replace(end=odd[10].end + 1_800)
+    odd[20] = odd[20]._replace(end=490_000 * HOUR_S)
+    odd[30] = odd[30]._replace(low=1e-300)
+    rows = [_candle(bar) for bar in odd]
+    rows[30][3] = "1e-300"
+    rows.append([odd[-1].end * 1_000 + 1, *rows[-1][1:]])
+    house.venue.answers = lambda method, path: (200, {}, rows)
+    feed = house.learning()
+    await house.read("A", feed=feed)
+    found = feed.known["A"]
+    assert found.last == odd[-2] and found.model.samples == 46
+    assert [record.getMessage() for record in caplog.records] == ["hours of A are left out, they are none: 4 candles"]
+    later = time.monotonic() + 61
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    await house.read("A", feed=feed)
+    assert len(house.limits) == 2 and len(caplog.records) == 1, "said once"
+    heir = house.learning()
+    await house.read("A", feed=heir)
+    assert heir.known["A"].last == odd[-2]
+
+
+async def test_a_symbol_of_which_nothing_can_be_used_does_not_use_up_the_budget(house: House):
+    house.hours["A"] = [bar._replace(end=bar.end + 1) for bar in some_bars(BATCH_MAX, until=480_000 * HOUR_S)]
+    house.hours["B"] = some_bars(700, until=480_000 * HOUR_S)
+    await house.read("A", "B", times=3)
+    assert [asked["symbol"] for _, _, asked in house.venue.requests] == ["A", "B"]

@@ -100,3 +100,9 @@ async def test_a_state_that_cannot_be_read_starts_anew(store, left):
 def test_a_clock_that_steps_back_lets_no_time_pass():
     held = Held(at=1_000.0, value=0.8, why="x")
     assert held.aged(400.0) == held
+
+
+def test_a_score_of_a_clock_that_ran_ahead_decays_once_the_clock_is_put_right():
+    ahead = Held(at=4_600.0, value=0.8, why="x")
+    assert ahead.aged(1_000.0) == Held(at=1_000.0, value=0.8, why="x")
+    assert ahead.aged(1_000.0).aged(1_120.0) == Held(at=1_120.0, value=0.4, why="x")

@@ -5,6 +5,7 @@ import os
 import signal
 import stat
 import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -340,3 +341,17 @@ def test_a_store_that_outlived_its_guard_is_ended_before_another_starts(tmp_path
 
 def _runs(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_directory_that_others_can_write_is_not_where_the_socket_goes(tmp_path, monkeypatch):
+    data_dir = tmp_path / ("long" * 30)
+    with tempfile.TemporaryDirectory(prefix="pg") as short:
+        monkeypatch.setattr(tempfile, "gettempdir", lambda: short)
+        place = socket_path(data_dir).parent
+        place.mkdir()
+        place.chmod(0o777)
+        with pytest.raises(EmbeddedStoreFailed, match="somebody else's, or open to others"):
+            EmbeddedStore(data_dir).begin()
+        place.chmod(0o700)
+        with EmbeddedStore(data_dir) as started:
+            assert started.ready

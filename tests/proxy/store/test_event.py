@@ -251,3 +251,14 @@ async def test_it_says_whether_orders_are_kept_that_their_bot_knows_nothing_of(g
     assert not (await tell(warden, 1)).unreported
     await warden._redis.hset(warden._keys.unreported(an_account_of(1).name), "o-1", "{}")
     assert (await tell(warden, 2)).unreported
+
+
+@pytest.mark.parametrize("separator", ["-", "/"])
+async def test_orders_of_a_batch_are_found_whatever_their_names_are_made_of(gate, warden, separator):
+    """Each that is told of leaves the hold written anew, by a library that writes a slash in its own way."""
+    one, two, three = (f"grid{separator}{number}" for number in range(3))
+    await gate.hold(a_request("h1", orders=(named(one), named(two), named(three))))
+    await gate.settle("demo", "h1", "UNKNOWN", [], (named(one), named(two)))
+    await tell(warden, 1, taken(client_order_id=one))
+    await tell(warden, 2, taken(client_order_id=two))
+    assert await held(gate) == {}

@@ -162,10 +162,17 @@ def test_a_renewed_certificate_is_taken_up_and_a_broken_one_is_not(
     greeting.look()
     second = served()
     assert second != first
-    shelf.certificate.write_text("rubbish")
-    greeting.look()
-    assert served() == second
-    assert "the old one goes on" in caplog.text
+    renewed = shelf.certificate.read_bytes()
+    key_at, certificate_end = renewed.index(b"-----BEGIN PRIVATE"), b"-----END CERTIFICATE-----\n"
+    shelf.renew(NOW)
+    strange = shelf.certificate.read_bytes()
+    alone = strange[: strange.index(certificate_end)] + certificate_end
+    for broken in (b"rubbish", alone, alone + renewed[key_at:], strange[:-60]):
+        caplog.clear()
+        shelf.certificate.write_bytes(broken)
+        greeting.look()
+        assert served() == second, broken[-60:]
+        assert "the old one goes on" in caplog.text
 
 
 def _leaf(context: ssl.SSLContext, trusted: bytes) -> bytes:

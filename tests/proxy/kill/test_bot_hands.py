@@ -1,0 +1,410 @@
+"""The hands that are kept to one bot's part of an account: its orders, its position, what earlier jobs closed of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueUnavailable
+from proxy.kill.bot_hands import BotHands
+from proxy.kill.direct import PUBLISHED_AGE_MAX, PublishedShare
+from proxy.kill.earlier_closes import since_rearmed
+from proxy.kill.job import kill
+from proxy.kill.jobs import job_directory
+from proxy.kill.journal import Job, Journal
+from proxy.kill.own_closes import LATE_S
+from proxy.kill.rearm import write_down
+from proxy.kill.roster import Roster
+from proxy.kill.runner import Clock, Runner
+from proxy.store.fence import Scope
+from proxy.venues.binance import client_ids
+from rules.kill.events import CancelStep, CloseRejected, CloseSent, CloseStep, Engaged, KeysDisabled, Phase, Surveyed
+from rules.kill.legs import OpenLeg, OrderKind, RestingOrder
+from rules.kill.machine import DEADLINE, replay
+from rules.model import PositionSide
+from rules.snapshot import Account, Share
+from tests.proxy.kill.practice_exchange import practice_exchange
+from tests.support.scripted_venue import Answer, Venue, an_account, scripted_venue
+
+GRID, MAKER = client_ids.tag("main", "grid"), client_ids.tag("main", "maker")
+BOT = Scope(bot="grid")
+CANCEL_PLAIN = CancelStep(symbol="BTCUSDT", kind=OrderKind.PLAIN)
+FLAT: dict[str, Any] = {
+    "openAlgoOrders": [],
+    "openOrders": [],
+    "allAlgoOrders": [],
+    "positionRisk": [],
+    "bookTicker": [],
+    "exchangeInfo": {"symbols": []},
+    "time": {"serverTime": 1_700_000_000_000},
+    "depth": {"bids": [], "asks": []},
+}
+
+
+@dataclass
+class KnownShare:
+    """What is known of the bot's share of the one leg there is, and which fills are in it."""
+
+    held: str | None
+    fills: dict[str, str] = field(default_factory=dict)
+
+    def quantity(self, symbol: str, position_side: PositionSide) -> Decimal | None:
+        return None if self.held is None else Decimal(self.held)
+
+    def counted(self, order_id: str) -> Decimal:
+        return Decimal(self.fills.get(order_id, "0"))
+
+
+@pytest.fixture
+async def venue() -> AsyncIterator[Venue]:
+    async with scripted_venue() as venue:
+        yield venue
+
+
+@pytest.fixture
+async def hands_of(venue: Venue) -> AsyncIterator[Callable[[KnownShare], BotHands]]:
+    made: list[BotHands] = []
+
+    def make(share: KnownShare) -> BotHands:
+        made.append(BotHands(an_account(venue.base_url, timeout=2), tag=GRID, share=share))
+        return made[-1]
+
+    yield make
+    for hands in made:
+        await hands.aclose()
+
+
+def shows(venue: Venue, *, refusing: dict[str, Answer] | None = None, **contents: Any) -> None:
+    """Answers by the last part of the path, or by ``METHOD part``; there are no TWAPs."""
+    known = FLAT | contents
+
+    def answers(method: str, path: str) -> Answer:
+        if path.startswith("/sapi/"):
+            return 200, {}, {"total": 0, "orders": []}
+        part = path.rpartition("/")[2]
+        return (refusing or {}).get(f"{method} {part}") or (200, {}, known.get(part, {}))
+
+    venue.answers = answers
+
+
+def asked(venue: Venue, method: str, part: str) -> list[dict[str, str]]:
+    return [params for verb, path, params in venue.requests if (verb, path.rpartition("/")[2]) == (method, part)]
+
+
+def an_order(order_id: int, client_order_id: str) -> dict[str, Any]:
+    return {"symbol": "BTCUSDT", "orderId": order_id, "clientOrderId": client_order_id}
+
+
+def a_position(quantity: str) -> dict[str, Any]:
+    return {"symbol": "BTCUSDT", "positionSide": "BOTH", "positionAmt": quantity, "markPrice": "90000"}
+
+
+def a_fill(order_id: str, quantity: str, status: str = "FILLED") -> dict[str, Any]:
+    return {"orderId": order_id, "status": status, "executedQty": quantity, "avgPrice": "90000", "updateTime": 1}
+
+
+# Cancels.
+
+
+@pytest.mark.parametrize(
+    ("answer", "trouble"), [((400, {}, {"code": -4000, "msg": "no"}), VenueRefused), ((503, {}, ""), VenueUnavailable)]
+)
+async def test_all_orders_are_tried_and_the_first_trouble_is_told_as_what_it_is(
+    venue: Venue, hands_of: Callable[[KnownShare], BotHands], answer: Answer, trouble: type[Exception]
+) -> None:
+    names = [*(f"{GRID}{number}" for number in range(7)), f"{MAKER}1"]
+    shows(
+        venue,
+        openOrders=[an_order(number, name) for number, name in enumerate(names)],
+        refusing={"DELETE order": answer},
+    )
+    hands = hands_of(KnownShare("0"))
+    await hands.survey()
+    with pytest.raises(trouble):
+        await hands.cancel(CANCEL_PLAIN)
+    tried = {params["orderId"] for params in asked(venue, "DELETE", "order")}
+    assert tried == {"0", "1", "2", "3", "4", "5", "6"}, "not every order of the bot's, or one of another's"
+
+
+async def test_a_cancel_that_meets_a_demand_of_silence_keeps_it(
+    venue: Venue, hands_of: Callable[[KnownShare], BotHands]
+) -> None:
+    throttled: Answer = (429, {"Retry-After": "7"}, {"code": -1003, "msg": "slowly"})
+    shows(venue, openOrders=[an_order(1, f"{GRID}1")], refusing={"DELETE order": throttled})
+    hands = hands_of(KnownShare("0"))
+    await hands.survey()
+    with pytest.raises(VenueThrottled):
+        await hands.cancel(CANCEL_PLAIN)
+    asked_so_far = len(venue.requests)
+    with pytest.raises(VenueThrottled) as again:
+        await hands.cancel(CANCEL_PLAIN)
+    with pytest.raises(VenueThrottled):
+        await hands.survey()
+    assert len(venue.requests) == asked_so_far, "a request left before the silence was over"
+    assert 6 < again.value.retry_after <= 7
+
+
+# Orders that conditional ones became.
+
+
+async def test_what_a_conditional_order_of_the_bots_became_is_the_bots_whatever_it_is_called(
+    venue: Venue, hands_of: Callable[[KnownShare], BotHands]
+) -> None:
+    shows(
+        venue,
+        openOrders=[an_order(7, "auto-7"), an_order(8, "auto-8"), an_order(9, f"{MAKER}9")],
+        allAlgoOrders=[
+            {"clientAlgoId": f"{GRID}stop", "actualOrderId": "7"},
+            {"clientAlgoId": f"{MAKER}stop", "actualOrderId": "8"},
+            {"clientAlgoId": f"{GRID}waiting", "actualOrderId": ""},
+        ],
+    )
+    hands = hands_of(KnownShare("0"))
+    reading = await hands.survey()
+    assert [order.order_id for order in reading.plain_orders] == ["7"]
+    await hands.cancel(CANCEL_PLAIN)
+    assert [params["orderId"] for params in asked(venue, "DELETE", "order")] == ["7"]
+    assert [order.order_id for order in (await hands.survey()).plain_orders] == ["7"]
+    assert len(asked(venue, "GET", "allAlgoOrders")) == 1, "what is known of these orders was asked again"
+
+
+async def test_flat_is_not_said_while_nobody_knows_what_an_order_was_born_of(
+    venue: Venue, hands_of: Callable[[KnownShare], BotHands]
+) -> None:
+    hands = hands_of(KnownShare("0"))
+    answers: list[Answer] = [(503, {}, ""), (200, {}, {}), (401, {}, {"code": -2015, "msg": "no such right"})]
+    for answer in answers:
+        shows(venue, openOrders=[an_order(7, "auto-7")], refusing={"GET allAlgoOrders": answer})
+        reading = await hands.survey()
+        assert len(reading.unread) == 1 and reading.unread[0].startswith("triggered orders of BTCUSDT: ")
+    unlisted: Answer = (404, {}, {"code": -5000, "msg": "no such path"})
+    shows(venue, openOrders=[an_order(7, "auto-7")], refusing={"GET allAlgoOrders": unlisted})
+    reading = await hands.survey()
+    assert reading.unread == () and reading.unlisted[0].startswith("triggered orders of BTCUSDT: ")
+
+
+# What earlier jobs closed.
+
+
+class Past:
+    """The journal of an earlier job of the bot's kill, written event by event; it is of a leg of ``held``."""
+
+    def __init__(self, data_dir: Path, held: str, *, at: datetime | None = None, stamp: str = "1") -> None:
+        self.at = at or datetime.now(UTC) - timedelta(minutes=1)
+        job = Job(
+            job_id=f"{stamp}-0000000{stamp}",
+            account="main",
+            scope=str(BOT),
+            by="ann",
+            reason="test",
+            started_at=self.at,
+            blocked_ms=1.0,
+        )
+        self.journal = Journal.create(job_directory(data_dir, "main", "grid") / f"{job.job_id}.jsonl", job)
+        self.journal.record(Engaged(at=self.at, by="ann", reason="test", deadline=self.at + DEADLINE))
+        self.journal.record(KeysDisabled(at=self.at, latched=True))
+        self.read(held)
+
+    def read(self, held: str, *orders: RestingOrder) -> None:
+        legs = (OpenLeg(symbol="BTCUSDT", position_side=PositionSide.BOTH, quantity=Decimal(held)),)
+        self.journal.record(Surveyed(at=self.at, plain_orders=orders, conditional_orders=(), positions=legs))
+
+    @property
+    def step(self) -> CloseStep:
+        state = replay(self.journal.events)
+        assert state is not None
+        return state.closes[0]
+
+    def sent(self, order_id: str, filled: str) -> None:
+        step, name = self.step, self.journal.job.client_order_id(self.step.sequence)
+        self.journal.record(
+            CloseSent(at=self.at, step=step, client_order_id=name, order_id=order_id, filled_quantity=Decimal(filled))
+        )
+
+    def rejected(self) -> None:
+        self.journal.record(CloseRejected(at=self.at, step=self.step, error="no"))
+
+
+async def left(hands: BotHands, journal: Journal) -> list[Decimal]:
+    """What a job that goes on with this journal finds of the bot's."""
+    hands.recall(since_rearmed(journal), datetime.now(UTC))
+    return [leg.quantity for leg in (await hands.survey()).positions]
+
+
+async def test_what_a_process_that_died_had_closed_is_not_closed_again(
+    tmp_path: Path, venue: Venue, hands_of: Callable[[KnownShare], BotHands]
+) -> None:
+    """The share still shows 0.3 of a position of 0.7 that is all another bot's."""
+    shows(venue, positionRisk=[a_position("0.7")])
+    past = Past(tmp_path, "0.3")
+    past.sent("41", "0.3")
+    share = KnownShare("0.3")
+    hands = hands_of(share)
+    assert await left(hands, past.journal) == []
+    assert asked(venue, "GET", "order") == [], "what is known to be filled was asked for"
+    share.held, share.fills = "0.1", {"41": "0.3"}  # The fill is booked now, and a late one has come besides.
+    assert [leg.quantity for leg in (await hands.survey()).positions] == [Decimal("0.1")]
+
+
+@pytest.mark.parametrize(("filled", "expected"), [("0.3", []), ("0.2", ["0.1"]), ("0", ["0.3"])])
+async def test_a_close_whose_answer_was_never_written_is_asked_for(
+    tmp_path: Path, venue: Venue, hands_of: Callable[[KnownShare], BotHands], filled: str, expected: list[str]
+) -> None:
+    past = Past(tmp_path, "0.3")
+    name = past.journal.job.client_order_id(past.step.sequence)
+    shows(venue, positionRisk=[a_position("1.0")], order=a_fill("41", filled, "EXPIRED"))
+    assert await left(hands_of(KnownShare("0.3")), past.journal) == [Decimal(each) for each in expected]
+    assert [params["origClientOrderId"] for params in asked(venue, "GET", "order")] == [f"{GRID}{name}"]
+
+
+async def test_while_a_close_may_still_turn_up_nobody_knows_whose_the_position_is(
+    tmp_path: Path, venue: Venue, hands_of: Callable[[KnownShare], BotHands]
+) -> None:
+    unknown: Answer = (400, {}, {"code": -2013, "msg": "Order does not exist."})
+    shows(venue, positionRisk=[a_position("1.0")], refusing={"GET order": unknown})
+    young = Past(tmp_path, "0.3", at=datetime.now(UTC))
+    with pytest.raises(VenueUnavailable, match="whose position"):
+        await left(hands_of(KnownShare("0.3")), young.journal)
+    old = Past(tmp_path / "old", "0.3", at=datetime.now(UTC) - timedelta(seconds=LATE_S + 1))
+    assert await left(hands_of(KnownShare("0.3")), old.journal) == [Decimal("0.3")]
+
+
+async def test_what_the_share_shows_already_is_not_taken_off_twice_though_a_new_warden_has_forgotten_the_fill(
+    tmp_path: Path, venue: Venue, hands_of: Callable[[KnownShare], BotHands]
+) -> None:
+    shows(venue, positionRisk=[a_position("1.0")])
+    past = Past(tmp_path, "0.3")
+    past.rejected()
+    past.read("0.3")
+    past.sent("41", "0.2")
+    shows(venue, positionRisk=[a_position("1.0")], order=a_fill("41", "0.2", "EXPIRED"))
+    assert await left(hands_of(KnownShare("0.1")), past.journal) == [Decimal("0.1")], "a part was left and called flat"
+    assert await left(hands_of(KnownShare("0.3")), past.journal) == [Decimal("0.1")], "a fill was closed again"
+    assert await left(hands_of(KnownShare("0.5")), past.journal) == [Decimal("0.3")], "what came late was left"
+    # More was read after the close than it can have left: something came late, and an order came first.
+    past.read("0.2", RestingOrder(symbol="BTCUSDT", order_id="1"))
+    assert await left(hands_of(KnownShare("0.2")), past.journal) == [Decimal("0.2")]
+
+
+async def test_earlier_jobs_count_until_the_bot_is_armed_again(
+    tmp_path: Path, venue: Venue, hands_of: Callable[[KnownShare], BotHands]
+) -> None:
+    shows(venue, positionRisk=[a_position("1.0")], order=a_fill("41", "0.3"))
+    past = Past(tmp_path, "0.3")
+    past.sent("41", "0.3")
+    past.journal.record(Surveyed(at=past.at, plain_orders=(), conditional_orders=(), positions=()))
+    pursuing = Past(tmp_path, "0.3", at=past.at + timedelta(seconds=10), stamp="2")
+    pursuing.rejected()
+    assert [each.job.job_id for each in since_rearmed(pursuing.journal)] == ["1-00000001", "2-00000002"]
+    write_down(tmp_path, str(BOT), "bob", "checked at the venue")
+    after = Past(tmp_path, "0.5", at=datetime.now(UTC), stamp="3")
+    after.rejected()
+    assert [each.job.job_id for each in since_rearmed(after.journal)] == ["3-00000003"]
+    assert await left(hands_of(KnownShare("0.5")), after.journal) == [Decimal("0.5")]
+
+
+async def test_a_job_recalls_before_it_reads(
+    tmp_path: Path, venue: Venue, hands_of: Callable[[KnownShare], BotHands]
+) -> None:
+    shows(venue, positionRisk=[a_position("0.7")])
+    past = Past(tmp_path, "0.3")
+    past.sent("41", "0.3")
+    hands = hands_of(KnownShare("0.3"))
+
+    async def disable_keys() -> bool:
+        return True
+
+    Runner(past.journal, hands, disable_keys, Clock())
+    assert (await hands.survey()).positions == ()
+
+
+async def test_a_roster_keeps_the_hands_that_remember(venue: Venue, hands_of: Callable[[KnownShare], BotHands]) -> None:
+    share = KnownShare("0.3")
+    roster = Roster(
+        hands={"main": hands_of(share)},
+        venues={"main": "binanceusdm"},
+        traders=lambda: [("grid", "main")],
+        bot_hands=lambda bot, account: hands_of(share),
+    )
+    assert roster.hand(BOT, "main") is roster.hand(BOT, "main")
+    assert roster.hand(Scope(bot="maker"), "main") is not roster.hand(BOT, "main")
+
+
+# Without a warden.
+
+
+def published(**changed: Any) -> Account:
+    parts = (("grid", "0.3"), ("maker", "0.7"))
+    content: dict[str, Any] = {
+        "name": "main",
+        "version": 1,
+        "as_of": datetime.now(UTC),
+        "margin_balance": Decimal(1_000),
+        "available_balance": Decimal(1_000),
+        "hedged": False,
+        "shares": tuple(
+            Share(
+                bot=bot,
+                symbol="BTCUSDT",
+                position_side=PositionSide.BOTH,
+                quantity=Decimal(quantity),
+                entry_price=Decimal(90_000),
+            )
+            for bot, quantity in parts
+        ),
+    }
+    return Account(**content | changed)
+
+
+def test_shares_that_are_old_or_of_a_feed_with_a_gap_are_not_believed() -> None:
+    def known(account: Account | None) -> Decimal | None:
+        return PublishedShare("grid", account).quantity("BTCUSDT", PositionSide.BOTH)
+
+    assert known(published()) == Decimal("0.3")
+    assert known(published(as_of=datetime.now(UTC) - PUBLISHED_AGE_MAX - timedelta(seconds=1))) is None
+    assert known(published(feed_stale=True)) is None
+    assert known(None) is None
+
+
+async def test_pressing_again_on_what_nobody_publishes_any_more_closes_nothing_of_another_bots(tmp_path: Path) -> None:
+    account = published()
+    async with practice_exchange() as exchange:
+        trader = exchange.hands()
+        for tag, quantity in ((GRID, "0.3"), (MAKER, "0.7")):
+            order = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": quantity}
+            await trader.calls.client.fapiPrivatePostOrder({**order, "newClientOrderId": f"{tag}a"})
+        for closed in (["0.3"], []):
+            hands = BotHands(exchange.hands(), tag=GRID, share=PublishedShare("grid", account))
+            report = await kill(tmp_path, BOT, [hands], "ann", "test")
+            await hands.aclose()
+            assert report.phase is Phase.FLAT
+            assert [str(each.quantity) for each in report.accounts[0].closed] == closed
+        (position,) = await trader.calls.client.fapiPrivateV3GetPositionRisk()
+        assert position["positionAmt"] == "0.700"
+        await trader.aclose()
+
+
+async def test_a_kill_of_a_bot_goes_on_where_one_cancel_fails(tmp_path: Path) -> None:
+    async with practice_exchange() as exchange:
+        hands = BotHands(exchange.hands(), tag=GRID, share=KnownShare("0"))
+        client = hands._venue.calls.client
+        order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "price": "80000"}
+        for number in range(2):
+            await client.fapiPrivatePostOrder({**order, "quantity": "0.01", "newClientOrderId": f"{GRID}{number}"})
+        real, throttled = client.fapiPrivateDeleteOrder, [VenueThrottled(429, 1.0)]
+
+        async def cancel(params: dict[str, str]) -> Any:
+            if throttled:
+                raise throttled.pop()
+            return await real(params)
+
+        client.fapiPrivateDeleteOrder = cancel
+        report = await kill(tmp_path, BOT, [hands], "ann", "test")
+        await hands.aclose()
+        assert (report.phase, report.accounts[0].trouble, report.accounts[0].cancelled) == (Phase.FLAT, "", 2)

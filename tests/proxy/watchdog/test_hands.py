@@ -1,0 +1,137 @@
+"""F28 for a watchdog: whether the line holds is asked as the kill would ask, and what the venue says is kept to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from proxy.kill.direct import DirectHands
+from proxy.settings import VenueSettings
+from proxy.vault.keys import Secret
+from proxy.watchdog.hands import Flattening
+from proxy.watchdog.turns import Turns
+from rules.kill.settings import Flatten
+from tests.proxy.watchdog.test_watch import OneTurn
+from tests.support.certificates import NOW, a_vault
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+@dataclass
+class Venue:
+    """A venue that says one thing to everything. ``lines`` are the connections that its requests came by."""
+
+    status: int = 200
+    text: str = '{"serverTime": 1700000000000}'
+    headers: dict[str, str] = field(default_factory=dict)
+    late_s: float = 0.0
+    url: str = ""
+    asked: list[str] = field(default_factory=list)
+    lines: list[tuple[str, int]] = field(default_factory=list)
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.asked.append(request.path)
+        assert request.transport is not None
+        self.lines.append(request.transport.get_extra_info("peername"))
+        await asyncio.sleep(self.late_s)
+        return web.Response(status=self.status, text=self.text, headers=self.headers)
+
+
+@asynccontextmanager
+async def a_venue(**said: Any) -> AsyncIterator[Venue]:
+    venue = Venue(**said)
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", venue.answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0]
+    venue.url = f"http://{host}:{port}"
+    try:
+        yield venue
+    finally:
+        await runner.cleanup()
+
+
+class Store:
+    """A store that answers, and keeps nothing."""
+
+    async def controls(self) -> dict[str, str]:
+        return {}
+
+    async def record(self, _: object) -> None:
+        return
+
+
+@asynccontextmanager
+async def a_watchdog(data_dir: Path, url: str, *others: str, address: str = "") -> AsyncIterator[Flattening]:
+    vault = a_vault(data_dir)
+    secret = Secret("s" * 64)
+    vault.add_exchange_key(account="main", venue="binanceusdm", api_key="k" * 64, api_secret=secret, now=NOW)
+    settings: Any = SimpleNamespace(
+        data_dir=data_dir,
+        desk="desk",
+        store=None,
+        venue_urls={"binanceusdm": url},
+        hosts=lambda venue: {"sapi": url},
+        venues={"binanceusdm": VenueSettings(url=url, other_urls=others)},
+        kill_addresses=lambda account: (address,),
+    )
+    store: Any = Store()
+    async with DirectHands(settings, ()) as direct:
+        yield Flattening(settings, vault, store, Turns(OneTurn(), "watchdog one"), direct, "one")
+
+
+async def test_f28_a_venue_that_takes_two_and_a_half_seconds_answers(tmp_path: Path) -> None:
+    async with a_venue(late_s=2.5) as venue, a_watchdog(tmp_path, venue.url) as watchdog:
+        assert await watchdog.line_holds()
+        assert venue.asked == ["/fapi/v1/time"]
+
+
+async def test_f28_a_line_is_kept_from_one_look_to_the_next(tmp_path: Path) -> None:
+    async with a_venue() as venue, a_watchdog(tmp_path, venue.url) as watchdog:
+        assert await watchdog.line_holds() and await watchdog.line_holds()
+        assert len(venue.asked) == 2 and len(set(venue.lines)) == 1
+
+
+async def test_f28_another_address_of_the_venue_is_asked(tmp_path: Path) -> None:
+    async with a_venue() as venue, a_watchdog(tmp_path, NOWHERE, venue.url) as watchdog:
+        assert await watchdog.line_holds()
+
+
+async def test_f28_it_asks_from_the_source_address_of_the_kill(tmp_path: Path) -> None:
+    async with a_venue() as venue, a_watchdog(tmp_path, venue.url, address="127.0.0.2") as watchdog:
+        assert await watchdog.line_holds()
+        assert venue.lines[0][0] == "127.0.0.2"
+
+
+async def test_f28_a_line_that_is_cut_does_not_hold(tmp_path: Path) -> None:
+    async with a_watchdog(tmp_path, NOWHERE) as watchdog:
+        assert not await watchdog.line_holds()
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [(503, '{"code": -1000, "msg": "busy"}'), (403, "<html>"), (429, '{"code": -1003, "msg": "slow down"}')],
+)
+async def test_f28_whatever_the_venue_says_came_over_the_line(tmp_path: Path, status: int, text: str) -> None:
+    async with a_venue(status=status, text=text) as venue, a_watchdog(tmp_path, venue.url) as watchdog:
+        assert await watchdog.line_holds()
+
+
+async def test_f05_a_ban_is_an_answer_and_nothing_is_asked_before_its_end_not_even_by_the_kill(tmp_path: Path) -> None:
+    banned = {"status": 418, "text": '{"code": -1003, "msg": "banned"}', "headers": {"Retry-After": "120"}}
+    async with a_venue(**banned) as venue, a_watchdog(tmp_path, venue.url) as watchdog:
+        assert await watchdog.line_holds()
+        assert not await watchdog.flatten("the guard is silent", Flatten())
+        assert not await watchdog.line_holds(), "what it said a while ago proves no line"
+        # The spot API counts and bans by itself.
+        assert [path for path in venue.asked if path.startswith("/fapi/")] == ["/fapi/v1/time"]
