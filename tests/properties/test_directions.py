@@ -75,7 +75,6 @@ MONEY: Final = [
 ELSEWHERE: Final = {
     "message_rate.cancels": "how the store counts a cancel",
     "message_rate.per_second": "how fast the store fills the bucket",
-    "message_rate.burst": "the store fills the bucket up to it: no balance is of two bursts",
     "protective_stop.replace_s": "what the warden waits for after a cancel",
     "staged_response.alert_at": "what is written down of an entry that passes",
     "latency_shock.alert_ratio": "what is written down of an entry that passes",
