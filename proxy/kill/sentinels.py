@@ -10,6 +10,7 @@ import logging
 import os
 import pwd
 import signal
+import time
 from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from types import FrameType
@@ -21,12 +22,16 @@ from proxy.store.fence import Fence, Scope
 log = logging.getLogger("perpguard.kill")
 
 LOOK_EVERY_S: Final = 0.25
+UNDER_WAY_S: Final = 5.0
+"""How long a press of another process may be between its sentinel and its epoch: two writes and their syncs, however
+slow the disk."""
 
 
 class SentinelWatch:
     """Presses for every sentinel that was put, or touched again, since the last job of what it covers began.
 
-    One that a press wrote is not pressed for, unless the epoch does not name it: that press came no further.
+    One that a press wrote is not pressed for, unless the epoch does not name it after a while: that press came no
+    further.
     """
 
     def __init__(
@@ -68,9 +73,10 @@ class SentinelWatch:
             return None
         try:
             # It is dated 1970; when it was really put, the inode says.
-            return (self._data_dir / "kill" / sentinel_name(scope)).stat().st_ctime
+            put_at = (self._data_dir / "kill" / sentinel_name(scope)).stat().st_ctime
         except OSError:
             return None
+        return put_at if time.time() - put_at >= UNDER_WAY_S else None
 
     def _worked_off(self, scope: Scope, put_at: float) -> bool:
         """Whether every account it covers has had a job since: it was put before this process began."""

@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 import proxy.kill.job
+from proxy.kill import sentinels
 from proxy.kill.desk import KillDesk
 from proxy.kill.pursuit import Pursuit
 from proxy.kill.roster import Roster
@@ -156,7 +157,7 @@ def epoch_refuses(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatc
 
 
 async def test_a_sentinel_whose_epoch_was_not_written_is_pressed_for(
-    tmp_path: Path, epoch_refuses: pytest.MonkeyPatch
+    tmp_path: Path, epoch_refuses: pytest.MonkeyPatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fence, pressed = Fence.initialise(tmp_path), list[Scope]()
 
@@ -170,6 +171,9 @@ async def test_a_sentinel_whose_epoch_was_not_written_is_pressed_for(
         fence.engage(MAIN)  # A press on the command line, say, which died of it.
     assert fence.put_at(MAIN) is None, "it is not dated 1970"
     first = watch()
+    await first._look(MAIN)
+    assert pressed == [], "its epoch may be on the way"
+    monkeypatch.setattr(sentinels, "UNDER_WAY_S", 0.0)
     await first._look(MAIN)
     await first._look(MAIN)
     assert pressed == [MAIN]
