@@ -150,7 +150,10 @@ def book_of(account: Account, standing: Standing, holds: Sequence[Hold], markets
     The position mode is as old as the last whole survey, and the stream does not tell of a switch. Whatever names one
     leg of two says that the account has both: then neither nets the other, whatever the account's own word.
     """
-    if not account.hedged and (account.found(_names_a_leg) or any(_is_of_a_leg(hold) for hold in holds)):
+    if not account.hedged and (
+        account.found(_names_a_leg)
+        or any(order.position_side is not PositionSide.BOTH for hold in holds for order in hold.orders)
+    ):
         account = replace(account, hedged=True)
         standing = Standing(account, markets)
     return Book(account, standing, holds, markets)
@@ -159,10 +162,6 @@ def book_of(account: Account, standing: Standing, holds: Sequence[Hold], markets
 def _names_a_leg(account: Account) -> bool:
     sides = {leg.position_side for leg in account.positions} | {order.position_side for order in account.open_orders}
     return not sides <= {PositionSide.BOTH}
-
-
-def _is_of_a_leg(hold: Hold) -> bool:
-    return any(order.position_side is not PositionSide.BOTH for order in hold.orders)
 
 
 def _held(account: Account, holds: Iterable[Hold]) -> dict[str, list[HeldOrder]]:

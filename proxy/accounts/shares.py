@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from decimal import Context, Decimal, localcontext
 from typing import Final
 
+from proxy.accounts.counted_orders import PRICE_STEP, CountedOrders, key_of, price_of
 from proxy.accounts.events import AlgoEvent, Event, OrderEvent
 from proxy.accounts.lineage import Lineage
 from proxy.accounts.proportions import finest, signed_split, split, trimmed
-from proxy.recent import Recent
 from proxy.store.owners import order_field, trade_field
 from proxy.venues.binance.values import GUARD_ID_PREFIX
 from rules.intent import closes_leg
@@ -31,12 +31,7 @@ log = logging.getLogger("perpguard.accounts")
 NOBODY: Final = ""
 """The bot of everything that no bot of this guard brought about."""
 
-FINISHED_MAX: Final = 10_000
-"""Finished orders whose late or repeated events are still recognised."""
-
 _EXACT: Final = Context(prec=60)
-# Twelve digits more than any quantity moves: rounding an average entry stays far below the eighth digit of money.
-_ENTRY_STEP: Final = Decimal("1e-18")
 _MONEY_STEP: Final = Decimal("1e-12")
 _LOT_DEFAULT: Final = Decimal("0.001")
 # A fee in the quote currency counts as it is. All of these are worth one dollar for this purpose.
@@ -46,7 +41,6 @@ Weights = Mapping[str, Mapping[str, Decimal]]
 """What every bot holds of every symbol, signed, both legs together: symbol to bot to quantity."""
 
 _Leg = tuple[str, PositionSide]
-_OrderKey = tuple[str, str]  # Symbol and the venue's order id: Binance numbers the orders of each symbol by themselves.
 _Key = tuple[str, str, PositionSide]
 
 
@@ -58,22 +52,6 @@ class _Fill:
     signed: Decimal
     price: Decimal
     fee: Decimal
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Counted:
-    """How much of an order is in the shares, and for how much money; ``None`` where an earlier warden counted it."""
-
-    quantity: Decimal = Decimal(0)
-    value: Decimal | None = Decimal(0)
-
-    def then(self, more: Decimal, price: Decimal) -> _Counted:
-        """With a further fill."""
-        value = None if self.value is None else self.value + more * price
-        return _Counted(quantity=self.quantity + more, value=value)
-
-
-_NOTHING: Final = _Counted()
 
 
 class Shares:
@@ -95,8 +73,7 @@ class Shares:
         self._step_of = step_of
         self._price_of = price_of
         self._shares: dict[_Key, Share] = {}
-        self._open: dict[_OrderKey, _Counted] = {}
-        self._finished: Recent[_OrderKey, _Counted] = Recent(FINISHED_MAX)
+        self._counted = CountedOrders()
         self._lineage = Lineage()
 
     def all(self) -> tuple[Share, ...]:
@@ -122,7 +99,7 @@ class Shares:
         Whoever asks takes it off what else may have moved a leg: too little counts a fill twice, and overlooks none.
         """
         symbols = {symbol for symbol, _ in self.legs()}
-        counted = (self._counted((symbol, order_id)).quantity for symbol in symbols)
+        counted = (self._counted.of((symbol, order_id)).quantity for symbol in symbols)
         return min((quantity for quantity in counted if quantity), default=Decimal(0))
 
     def differs(self, positions: Iterable[Position]) -> frozenset[str]:
@@ -133,11 +110,7 @@ class Shares:
     def restore(self, account: Account) -> None:
         """Take up an account document that an earlier warden published: its shares, and how far its orders were."""
         self._shares = {(share.bot, share.symbol, share.position_side): share for share in account.shares}
-        self._open = {
-            _key_of(order): _Counted(quantity=order.filled_quantity, value=None)
-            for order in account.open_orders
-            if order.filled_quantity
-        }
+        self._counted.restore(account.open_orders)
 
     def weights(self) -> Weights:
         """By what funding that is booked at this moment is shared out."""
@@ -163,10 +136,10 @@ class Shares:
         ``price`` is what it filled at, as far as is known; its fee is not known and not counted.
         """
         with localcontext(_EXACT):
-            seen = self._counted(_key_of(order))
+            seen = self._counted.of(key_of(order))
             more = order.filled_quantity - seen.quantity
             counted = seen.then(more, price) if more > 0 else seen
-            self._remember(_key_of(order), counted, still_open=bool(order.leaves_quantity))
+            self._counted.remember(key_of(order), counted, still_open=bool(order.leaves_quantity))
             if more > 0:
                 leg = (order.symbol, order.position_side)
                 fill = _Fill(leg=leg, signed=order.side.sign * more, price=price, fee=Decimal(0))
@@ -198,28 +171,27 @@ class Shares:
         the log: a share is never guessed. Orders that are gone are remembered as finished.
         """
         with localcontext(_EXACT):
-            orders = {_key_of(order): order for order in open_orders}
+            orders = {key_of(order): order for order in open_orders}
             found = {(each.symbol, each.position_side): each for each in positions}
             for order in orders.values():
                 held = found.get((order.symbol, order.position_side))
                 price = order.price or (held.entry_price if held is not None else None)
                 if price is not None:
                     self.filled(order, price)
-            for key in [key for key in self._open if key not in orders]:
-                self._remember(key, self._open[key], still_open=False)
+            self._counted.finish_all_but(orders.keys())
             for leg in sorted({*found, *self.legs()}):
                 self._reconcile(leg, found.get(leg))
 
     def _executed(self, event: OrderEvent) -> None:
         key = (event.symbol, event.order_id)
-        seen = self._counted(key)
+        seen = self._counted.of(key)
         more = event.filled_quantity - seen.quantity
-        price = _price_of(event, seen, more) if more > 0 else None
+        price = price_of(event, seen, more) if more > 0 else None
         if price is None:
             # Nothing new; or the next survey finds that the leg differs, and the venue tells what it was filled at.
-            self._remember(key, seen, still_open=event.is_open)
+            self._counted.remember(key, seen, still_open=event.is_open)
             return
-        self._remember(key, seen.then(more, price), still_open=event.is_open)
+        self._counted.remember(key, seen.then(more, price), still_open=event.is_open)
         # An execution that was missed is counted with the next one, at its price and its rate of fee.
         paid = self._in_quote(event.fee, event.fee_asset)
         fee = paid * (more / event.last_quantity if event.last_quantity else Decimal(0))
@@ -246,17 +218,6 @@ class Shares:
         if event.trade_id:
             fields.append(trade_field(event.symbol, str(event.trade_id)))
         return dict.fromkeys(fields, bot)
-
-    def _counted(self, key: _OrderKey) -> _Counted:
-        return self._open.get(key) or self._finished.get(key) or _NOTHING
-
-    def _remember(self, key: _OrderKey, counted: _Counted, *, still_open: bool) -> None:
-        """An order that is finished stays so, whatever is told late."""
-        if still_open and key not in self._finished:
-            self._open[key] = counted
-        else:
-            self._open.pop(key, None)
-            self._finished.put(key, counted)
 
     def _reduced(self, fill: _Fill, bot: str) -> dict[str, Decimal]:
         """An exit closes the bot's own share, then nobody's, which is open to every bot (``own_share``).
@@ -335,31 +296,11 @@ class Shares:
         self._shares[share.bot, share.symbol, share.position_side] = share
 
 
-def _key_of(order: OpenOrder) -> _OrderKey:
-    return order.symbol, order.order_id
-
-
-def _price_of(event: OrderEvent, seen: _Counted, more: Decimal) -> Decimal | None:
-    """What the ``more`` that an event brings was filled at: at its last execution's price.
-
-    An event that is no execution (the end of an order that filled unheard) has none. Then it is what the order's
-    average leaves for the part that was missed, the average itself, or the order's limit, which is no better than what
-    it filled at; ``None`` where nothing is known.
-    """
-    if event.last_price or event.average_price is None:
-        return event.last_price or event.price
-    if seen.value is None:
-        return event.average_price
-    left = (event.average_price * event.filled_quantity - seen.value) / more
-    # The average is rounded, and what was counted may have been: no price comes of that where the rest is small.
-    return trimmed(left.quantize(_ENTRY_STEP)) if left > 0 else event.average_price
-
-
 def _traded(share: Share, signed: Decimal, price: Decimal) -> Share:
     """The share after buying (positive) or selling at ``price``: averaged when it grows, realised when it shrinks."""
     after = share.quantity + signed
     if not share.quantity or (share.quantity > 0) == (signed > 0):
-        entry = ((share.entry_price * share.quantity + price * signed) / after).quantize(_ENTRY_STEP)
+        entry = ((share.entry_price * share.quantity + price * signed) / after).quantize(PRICE_STEP)
         return replace(share, quantity=after, entry_price=trimmed(entry))
     closed = min(abs(signed), abs(share.quantity)).copy_sign(share.quantity)
     realised = share.realised_pnl + ((price - share.entry_price) * closed).quantize(_MONEY_STEP)

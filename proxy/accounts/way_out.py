@@ -42,11 +42,15 @@ _AGAIN_AFTER_S: Final = 0.1
 _DEPTH_LEVELS: Final = 50
 _CLOCK_OFF: Final = -1021
 _NO_SUCH_ORDER: Final = -2013
-_GONE: Final = -2011
+_GONE: Final = (-2011, _NO_SUCH_ORDER)
 _TRADES_MAX: Final = 1_000
 # Each counts what weighs on it by itself, and bans by itself ("IP limits", seen 2026-11).
 _FUTURES: Final = "fapi"
 _SPOT: Final = "sapi"
+
+NO_SUCH_PATH: Final = (-404, -5000)
+"""No such path: what Binance's test networks answer (a bare 404, seen 2021-12), and what it says in its own code. Every
+other refusal (a firewall's 403, a key's missing right) leaves open what works there."""
 
 
 class WayOut:
@@ -73,11 +77,11 @@ class WayOut:
 
     async def plain_orders(self) -> tuple[Row, ...]:
         """Every open plain order; weight 40."""
-        return _rows(await self._read(self._venue.fapiPrivateGetOpenOrders))
+        return rows_of(await self._read(self._venue.fapiPrivateGetOpenOrders))
 
     async def conditional_orders(self) -> tuple[Row, ...]:
         """Every waiting conditional order; weight 40."""
-        return _rows(await self._read(self._venue.fapiPrivateGetOpenAlgoOrders))
+        return rows_of(await self._read(self._venue.fapiPrivateGetOpenAlgoOrders))
 
     async def algo_orders(self) -> tuple[Row, ...]:
         """Every working TWAP and volume order of the futures account; test networks have no such path (404).
@@ -85,11 +89,11 @@ class WayOut:
         They live in Binance's spot API ("Algo Trading", seen 2026-11), under limits of their own.
         """
         answer = await self._read(self._venue.sapiGetAlgoFuturesOpenOrders, host=_SPOT)
-        return _rows(parsed(lambda: answer["orders"]))
+        return rows_of(parsed(lambda: answer["orders"]))
 
     async def positions(self) -> tuple[Row, ...]:
         """Every leg with a position or an order, of either margin mode; weight 5."""
-        return _rows(await self._read(self._venue.fapiPrivateV3GetPositionRisk))
+        return rows_of(await self._read(self._venue.fapiPrivateV3GetPositionRisk))
 
     async def touches(self) -> Mapping[str, Touch]:
         """Best bid and ask of every symbol; weight 5."""
@@ -116,11 +120,7 @@ class WayOut:
 
     async def cancel_algo(self, order_id: str) -> None:
         """Stop one TWAP or volume order. One that is gone already is as good."""
-        try:
-            await self._read(self._venue.sapiDeleteAlgoFuturesOrder, {"algoId": order_id}, host=_SPOT)
-        except VenueRefused as refusal:
-            if refusal.code not in (_GONE, _NO_SUCH_ORDER):
-                raise
+        await self._cancelled(self._venue.sapiDeleteAlgoFuturesOrder, {"algoId": order_id}, host=_SPOT)
 
     async def close(
         self,
@@ -180,8 +180,16 @@ class WayOut:
             "startTime": str(int(since.timestamp() * 1000)),
             "limit": str(_TRADES_MAX),
         }
-        rows = _rows(await self._read(self._venue.fapiPrivateGetUserTrades, asked))
+        rows = rows_of(await self._read(self._venue.fapiPrivateGetUserTrades, asked))
         return parsed(lambda: fees_of(rows))
+
+    async def _cancelled(self, call: Call, named: dict[str, str], *, host: str = _FUTURES) -> None:
+        """Cancel one order. One that is gone already is as good."""
+        try:
+            await self._read(call, named, host=host)
+        except VenueRefused as refusal:
+            if refusal.code not in _GONE:
+                raise
 
     async def _read(self, call: Call, params: dict[str, str] | None = None, *, host: str = _FUTURES) -> Any:
         """A request that is safe to repeat: reads and cancels."""
@@ -217,7 +225,7 @@ class WayOut:
             raise
 
 
-def _rows(answer: Any) -> tuple[Row, ...]:
+def rows_of(answer: Any) -> tuple[Row, ...]:
     """The rows of a list. An answer of another shape (``{}``, ``""``) is no empty list: that would read as flat."""
     if not isinstance(answer, list) or not all(isinstance(row, dict) for row in answer):
         raise VenueUnavailable(f"unexpected answer: {type(answer).__name__}, not a list of rows")

@@ -8,8 +8,6 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from msgspec import structs
-
 from proxy.clock import milliseconds
 from proxy.gate.answers import Answer, Virtual, passed_headers, refusal
 from proxy.gate.counting import Counting, Kind, Stage, TurnedAway, clock_ns, kind_of
@@ -28,6 +26,7 @@ from proxy.gate.upstream import (
     Upstream,
     UpstreamReply,
 )
+from proxy.gate.withholding import not_sent, risky_places, stopped, withheld_note, withholding
 from proxy.gate.wording import answer_refused, guard_headers, in_own_words, merged, refusals
 from proxy.store.gate_store import RequestReplayed
 from proxy.venues.binance import replies
@@ -36,9 +35,6 @@ from proxy.venues.binance.encode import build, encode
 from proxy.venues.binance.malformed import MalformedRequest
 from proxy.venues.binance.naming import outward_request
 from proxy.venues.binance.rejections import (
-    Rejection,
-    cannot_judge,
-    for_breach,
     key_disabled,
     malformed,
     replayed,
@@ -46,7 +42,6 @@ from proxy.venues.binance.rejections import (
 )
 from proxy.venues.binance.replies import Reply, read_reply
 from proxy.venues.binance.requests import VenueRequest
-from rules.decision import Breach
 from rules.model import AmendOrder, PlaceOrder
 
 log = logging.getLogger("perpguard.gate")
@@ -133,7 +128,7 @@ class OrderDesk:
         # No await lies between this and the send, or others would spend what was still there.
         ruling, retry_after = self._within_budget(request, ruling) if virtual is None else (ruling, {})
         self._counting.ruled(ruling.decisions, ruling.withheld)
-        note = _withheld_note(ruling) if retry_after else ""
+        note = withheld_note(ruling) if retry_after else ""
         return await self._carry_out(request, ruling, identity, virtual, retry_after, note)
 
     async def _carry_out(
@@ -152,7 +147,7 @@ class OrderDesk:
         places = sorted(ruling.cleared)
         if not places:
             if ruling.withheld:
-                await self._settle_unsent(ruling, _withheld_note(ruling))
+                await self._settle_unsent(ruling, withheld_note(ruling))
             return answer_refused(request, refused, headers)
         sent_at = self._now()
         try:
@@ -161,13 +156,13 @@ class OrderDesk:
             await self._settle(ruling, Outcome.UNKNOWN, sent_at, [], note=str(trouble))
             return refusal(unknown_outcome(), headers)
         except NotSent as trouble:
-            risky = _risky(ruling)
+            risky = risky_places(ruling)
             if isinstance(trouble, FenceClosed | FenceLapsed) and len(risky) < len(places):
                 # Nothing has left. What the fence stops stays here; exits and cancels go as they would have alone.
-                kept = _withholding(ruling, risky, _stopped(trouble))
-                return await self._carry_out(request, kept, identity, virtual, retry_after, _withheld_note(kept))
+                kept = withholding(ruling, risky, stopped(trouble))
+                return await self._carry_out(request, kept, identity, virtual, retry_after, withheld_note(kept))
             await self._settle_unsent(ruling, str(trouble))
-            return refusal(_not_sent(trouble), headers)
+            return refusal(not_sent(trouble), headers)
         outcomes = read_reply(request.route, reply.status, reply.body, len(places))
         note = "virtual" if virtual is not None else note
         # Said to the store before the answer is written and before the next hold is asked for; but what the venue has
@@ -180,14 +175,14 @@ class OrderDesk:
 
     def _within_budget(self, request: VenueRequest, ruling: Ruling) -> tuple[Ruling, dict[str, str]]:
         """The ruling, with what adds risk withheld when the rest of the venue's budget is the kill's; exits go on."""
-        risky = _risky(ruling)
+        risky = risky_places(ruling)
         if self._budget is None or not risky:
             return ruling, {}
         refused = self._budget.refusal(ruling.request.subject.account, request.cost(_orders_in(ruling)))
         if refused is None:
             return ruling, {}
         breach, retry_after_s = refused
-        return _withholding(ruling, risky, breach), {"Retry-After": str(retry_after_s)}
+        return withholding(ruling, risky, breach), {"Retry-After": str(retry_after_s)}
 
     async def _answered(
         self, request: VenueRequest, ruling: Ruling, identity: Identity, virtual: Virtual | None
@@ -300,27 +295,6 @@ class OrderDesk:
             log.error("an outcome was not written down; its hold stays until the venue has been asked", exc_info=bug)
 
 
-def _risky(ruling: Ruling) -> list[int]:
-    """The places of what may go and adds risk."""
-    return [place for place in ruling.cleared if ruling.decisions[place].intent.adds_risk]
-
-
-def _withholding(ruling: Ruling, risky: Sequence[int], breach: Breach) -> Ruling:
-    """The ruling with these kept back after all: what is left adds no risk, and asks no fence."""
-    return structs.replace(
-        ruling,
-        cleared={place: each for place, each in ruling.cleared.items() if place not in risky},
-        withheld=ruling.withheld | dict.fromkeys(risky, breach),
-        held={place: each for place, each in ruling.held.items() if place not in risky},
-        fence=None,
-    )
-
-
-def _withheld_note(ruling: Ruling) -> str:
-    """For the audit: the decision on these was written down before they were withheld."""
-    return "withheld: " + ", ".join(f"{place} {breach.code}" for place, breach in sorted(ruling.withheld.items()))
-
-
 def _places_orders(ruling: Ruling) -> bool:
     return _orders_in(ruling) > 0
 
@@ -328,20 +302,3 @@ def _places_orders(ruling: Ruling) -> bool:
 def _orders_in(ruling: Ruling) -> int:
     """How many orders would be placed or amended: what the venue counts against the account."""
     return sum(isinstance(each.command, PlaceOrder | AmendOrder) for each in ruling.cleared.values())
-
-
-def _not_sent(trouble: NotSent) -> Rejection:
-    """Nothing left the guard: a refusal that is safe to believe."""
-    return for_breach(_stopped(trouble)) if isinstance(trouble, FenceClosed) else cannot_judge()
-
-
-def _stopped(trouble: FenceClosed | FenceLapsed) -> Breach:
-    """What a fence that does not let an entry out says of it."""
-    if isinstance(trouble, FenceClosed):
-        return Breach(rule_id="kill", code="TRADING_HALTED", message="the kill switch was pressed")
-    return Breach(
-        rule_id="data_freshness",
-        code="STORE_UNAVAILABLE",
-        message="the guard has not heard its store for too long, so nothing that adds risk is sent",
-        advice="reduce-only orders and cancels pass",
-    )

@@ -17,8 +17,9 @@ from typing import Final
 
 from proxy.accounts.troubles import VenueRefused, VenueTrouble, VenueUnavailable
 from proxy.accounts.venue_account import VenueAccount
+from proxy.accounts.way_out import NO_SUCH_PATH
 from proxy.accounts.way_out_payloads import CloseReport
-from proxy.kill.bot_way_out import NO_SUCH_PATH, BotWayOut
+from proxy.kill.bot_way_out import BotWayOut
 from proxy.kill.earlier_closes import earlier_parts
 from proxy.kill.hands import Reading, VenueHands
 from proxy.kill.journal import Journal

@@ -8,17 +8,11 @@ from __future__ import annotations
 from typing import Final
 
 from proxy.accounts.payloads import parsed
-from proxy.accounts.troubles import VenueRefused, VenueUnavailable
-from proxy.accounts.way_out import Call, WayOut
+from proxy.accounts.way_out import WayOut, rows_of
 from proxy.venues.binance.client_ids import inward
 
 BORN_ROWS_MAX: Final = 1_000
 """The most that Binance gives in one answer ("Query All Algo Orders", seen 2026-11)."""
-
-NO_SUCH_PATH: Final = (-404, -5000)
-"""What the venue answers where it does not serve a path: a bare 404, or its own code."""
-
-_GONE: Final = (-2011, -2013)
 
 
 class BotWayOut(WayOut):
@@ -41,9 +35,7 @@ class BotWayOut(WayOut):
         Of those placed in the last seven days, which is as far as the venue looks back by itself; weight 5.
         """
         asked = {"symbol": symbol, "limit": str(BORN_ROWS_MAX)}
-        rows = await self._read(self._venue.fapiPrivateGetAllAlgoOrders, asked)
-        if not isinstance(rows, list):
-            raise VenueUnavailable(f"unexpected answer: {type(rows).__name__}, not a list of rows")
+        rows = rows_of(await self._read(self._venue.fapiPrivateGetAllAlgoOrders, asked))
         return parsed(
             lambda: frozenset(
                 str(row["actualOrderId"])
@@ -51,10 +43,3 @@ class BotWayOut(WayOut):
                 if row.get("actualOrderId") and inward(str(row["clientAlgoId"]), tag) is not None
             )
         )
-
-    async def _cancelled(self, call: Call, named: dict[str, str]) -> None:
-        try:
-            await self._read(call, named)
-        except VenueRefused as refusal:
-            if refusal.code not in _GONE:
-                raise

@@ -22,6 +22,7 @@ from proxy.store.warden_store import WardenStore
 from proxy.vault.keys import ExchangeKey
 from proxy.venues.binance import client_ids
 from rules.decision import Enforcement
+from rules.market.data_freshness import DataFreshness
 from rules.model import PositionSide, TradingState
 from rules.position.own_share import OwnShare
 from rules.snapshot import Account
@@ -31,9 +32,9 @@ log = logging.getLogger("perpguard.kill")
 STORE_S: Final = 1.0
 """How long the store is asked whose share of a position is whose; a kill of one bot alone needs to know."""
 
-PUBLISHED_AGE_MAX: Final = timedelta(seconds=45)
-"""How old the shares in the store may be, the age from which ``data_freshness`` refuses entries: since then the bot may
-have closed some of its share itself."""
+PUBLISHED_AGE_MAX: Final = timedelta(seconds=float(DataFreshness().account_age_max_s))
+"""How old the shares in the store may be, the age from which ``data_freshness`` refuses entries where the policy sets
+no other: since then the bot may have closed some of its share itself."""
 
 
 class PublishedShare:

@@ -18,7 +18,7 @@ from proxy.accounts.market_payloads import Depth, Touch
 from proxy.accounts.payloads import parsed
 from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble, VenueUnreached
 from proxy.accounts.venue_account import VenueAccount
-from proxy.accounts.way_out import WayOut
+from proxy.accounts.way_out import NO_SUCH_PATH, WayOut
 from proxy.accounts.way_out_payloads import CloseReport, Listed, legs_of, resting
 from proxy.store import codec
 from rules.kill.events import CancelStep, CloseStep, Fee, Fill
@@ -31,9 +31,6 @@ _LISTING_FRESH_S: Final = 10.0
 # What only makes a close better, or belongs to another of the venue's services, must not make the way out slow.
 _BESIDE_WAIT_S: Final = 1.0
 _ALGO_AGAIN_S: Final = 5.0
-# No such path: what Binance's test networks answer (a bare 404, seen 2021-12) and what it says in its own code. Every
-# other refusal (a firewall's 403, a key's missing right) leaves open what works there.
-_NO_SUCH_SERVICE: Final = (-404, -5000)
 _CLOCKS_APART: Final = timedelta(minutes=1)
 # A leg larger than this part of what stands at the touch is worth a look into the book; it costs a request a symbol.
 _TOUCH_SHARE: Final = Decimal("0.25")
@@ -204,7 +201,7 @@ class VenueHands:
             return rows, (), ()
         except VenueTrouble as trouble:
             self._algo_trouble = f"algo orders: {trouble}"
-            if isinstance(trouble, VenueRefused) and trouble.code in _NO_SUCH_SERVICE and not self._algo_listed:
+            if isinstance(trouble, VenueRefused) and trouble.code in NO_SUCH_PATH and not self._algo_listed:
                 return (), (), (self._algo_trouble,)
             silence = trouble.retry_after if isinstance(trouble, VenueThrottled) else 0.0
         except TimeoutError:

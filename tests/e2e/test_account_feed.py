@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -67,15 +68,15 @@ def test_a_position_mode_that_was_switched_is_known_without_waiting_for_the_next
     """No stream tells of it."""
     store = redis.Redis(unix_socket_path=str(socket_path(world.data_dir)), decode_responses=True)
 
-    def hedged() -> bool:
+    def is_known(hedged: bool) -> bool:
         (account,) = store.scan_iter(match="*:account:*")
-        return bool(json.loads(str(store.hget(account, "body")))["hedged"])
+        return json.loads(str(store.hget(account, "body")))["hedged"] is hedged
 
     with store:
         for mode in (True, False):
             told = world.bot.send("POST", "/fapi/v1/positionSide/dual", dualSidePosition=str(mode).lower())
             assert told.status_code == 200, told.text
-            until(lambda mode=mode: hedged() is mode, f"hedge mode is {mode}", 20)  # type: ignore[misc]
+            until(partial(is_known, mode), f"hedge mode is {mode}", 20)
 
 
 def test_a_dropped_connection_stops_entries_and_a_survey_heals_what_was_missed(world: LiveWorld) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from proxy.accounts.events import AccountEvent, AlgoEvent, ConfigEvent, OrderEve
 from rules.model import MarginMode, OrderType, PositionSide, Side
 
 # Binance "Event: Order Update" of the USD-M user data streams, reduced to the fields that are read.
-ORDER = {
+ORDER: dict[str, Any] = {
     "e": "ORDER_TRADE_UPDATE",
     "E": 1568879465651,
     "T": 1568879465650,
@@ -69,7 +70,7 @@ def test_an_execution_keeps_its_exact_numbers() -> None:
 def test_what_has_filled_has_an_average_price_where_the_venue_tells_it(
     told: dict[str, str], average_price: Decimal | None
 ) -> None:
-    silent = {name: value for name, value in ORDER["o"].items() if name != "ap"}  # type: ignore[attr-defined]
+    silent = {name: value for name, value in ORDER["o"].items() if name != "ap"}
     event = read_event(ORDER | {"o": silent | told})
     assert isinstance(event, OrderEvent)
     assert event.average_price == average_price

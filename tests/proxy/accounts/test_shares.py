@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.accounts.counted_orders import FINISHED_MAX
 from proxy.accounts.events import OrderEvent
 from proxy.accounts.proportions import finest, split
-from proxy.accounts.shares import FINISHED_MAX, NOBODY, Shares
+from proxy.accounts.shares import NOBODY, Shares
 from proxy.store.owners import order_field, trade_field
 from rules.model import OrderType, Side
 from rules.snapshot import Share
@@ -300,7 +301,7 @@ def test_finished_orders_are_remembered_to_a_bound() -> None:
     folded = Shares(owner)
     for number in range(FINISHED_MAX + 5):
         folded.apply(a_fill(f"ann/{number}", BUY, "1"))
-    assert len(folded._finished) == FINISHED_MAX and not folded._open
+    assert len(folded._counted._finished) == FINISHED_MAX and not folded._counted._open
 
 
 # Properties

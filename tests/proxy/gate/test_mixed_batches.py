@@ -62,7 +62,9 @@ async def test_entries_alone_do_not_go(desk: Desk, tmp_path: Path, orders: tuple
     assert house.venue.asked == []
 
 
-async def test_when_a_kill_comes_between_the_exit_goes_and_the_entry_does_not(desk: Desk, tmp_path: Path):
+async def test_when_a_kill_comes_between_the_exit_goes_and_the_entry_does_not(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     house = House(desk, tmp_path, latch=a_latch(heard_s_ago=0))
     house.venue.answer = lambda *_: [{"orderId": 7, "clientOrderId": "x", "status": "NEW"}]
     await desk.knows(an_account().long("BTCUSDT", "1"))
@@ -72,7 +74,7 @@ async def test_when_a_kill_comes_between_the_exit_goes_and_the_entry_does_not(de
         desk.fence.engage(DESK)
         return await send(request, fence)
 
-    house.venue.send = pressed_first  # type: ignore[method-assign]
+    monkeypatch.setattr(house.venue, "send", pressed_first)
     gone, kept = await answers(house, EXIT, ENTRY)
     assert (gone["orderId"], kept["code"]) == (7, -2010)
     assert "TRADING_HALTED" in kept["msg"]

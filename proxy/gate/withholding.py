@@ -1,0 +1,53 @@
+"""What is kept back of a ruling after it was made: by the rest of the venue's budget, or by a fence at the last moment.
+
+Nothing has left then. What adds risk stays here; exits and cancels go as they would have alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import structs
+
+from proxy.gate.ruling import Ruling
+from proxy.gate.upstream import FenceClosed, FenceLapsed, NotSent
+from proxy.venues.binance.rejections import Rejection, cannot_judge, for_breach
+from rules.decision import Breach
+
+
+def risky_places(ruling: Ruling) -> list[int]:
+    """The places of what may go and adds risk."""
+    return [place for place in ruling.cleared if ruling.decisions[place].intent.adds_risk]
+
+
+def withholding(ruling: Ruling, risky: Sequence[int], breach: Breach) -> Ruling:
+    """The ruling with these kept back after all: what is left adds no risk, and asks no fence."""
+    return structs.replace(
+        ruling,
+        cleared={place: each for place, each in ruling.cleared.items() if place not in risky},
+        withheld=ruling.withheld | dict.fromkeys(risky, breach),
+        held={place: each for place, each in ruling.held.items() if place not in risky},
+        fence=None,
+    )
+
+
+def withheld_note(ruling: Ruling) -> str:
+    """For the audit: the decision on these was written down before they were withheld."""
+    return "withheld: " + ", ".join(f"{place} {breach.code}" for place, breach in sorted(ruling.withheld.items()))
+
+
+def not_sent(trouble: NotSent) -> Rejection:
+    """Nothing left the guard: a refusal that is safe to believe."""
+    return for_breach(stopped(trouble)) if isinstance(trouble, FenceClosed) else cannot_judge()
+
+
+def stopped(trouble: FenceClosed | FenceLapsed) -> Breach:
+    """What a fence that does not let an entry out says of it."""
+    if isinstance(trouble, FenceClosed):
+        return Breach(rule_id="kill", code="TRADING_HALTED", message="the kill switch was pressed")
+    return Breach(
+        rule_id="data_freshness",
+        code="STORE_UNAVAILABLE",
+        message="the guard has not heard its store for too long, so nothing that adds risk is sent",
+        advice="reduce-only orders and cancels pass",
+    )
