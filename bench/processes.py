@@ -26,10 +26,13 @@ def guard_processes(supervisor: int) -> dict[str, int]:
     for entry in sorted((each for each in Path("/proc").iterdir() if each.name.isdigit()), key=lambda each: each.name):
         try:
             parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent != supervisor:
+                continue
             words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            program = (entry / "exe").readlink().name  # The store writes a title of its own over its command line.
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if parent == supervisor and (name := _name(words)):
+        if name := _name(program, words):
             found[name] = int(entry.name)
     return found
 
@@ -42,8 +45,8 @@ def usage(pid: int) -> Usage:
     return Usage(rss=pages * _PAGE, cpu_s=(int(fields[11]) + int(fields[12])) / _TICKS_S)
 
 
-def _name(words: list[str]) -> str:
-    if "valkey" in words[0].rpartition("/")[2]:
+def _name(program: str, words: list[str]) -> str:
+    if "valkey" in program:
         return "store"
     if "--place" in words:
         return words[words.index("--place") + 1]

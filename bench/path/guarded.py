@@ -16,7 +16,7 @@ import httpx
 from bench.path.account import BALANCE, Owner
 from bench.path.orders import Key, Terms
 from bench.path.policy import DESK, lifted
-from bench.path.processes import command_line, family
+from bench.processes import guard_processes
 from proxy.clock import utc_now
 from proxy.demo.world import World
 from proxy.tls.names import names_of
@@ -73,12 +73,12 @@ class PathWorld(World):
     @property
     def gates(self) -> list[int]:
         """The gate's process."""
-        return [pid for pid in family(self.guard_pid) if "gate" in command_line(pid)]
+        return [pid for name, pid in guard_processes(self.guard_pid).items() if name.startswith("gate")]
 
     @property
     def stores(self) -> list[int]:
         """The store's."""
-        return [pid for pid in family(self.guard_pid) if "valkey" in Path(command_line(pid)[0] or "?").name]
+        return [pid for name, pid in guard_processes(self.guard_pid).items() if name == "store"]
 
     def taken(self) -> int:
         """How many orders have come to the upstream."""

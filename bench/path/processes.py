@@ -25,14 +25,6 @@ def family(pid: int) -> list[int]:
     return found
 
 
-def command_line(pid: int) -> list[str]:
-    """What a process was started with; empty when it is gone."""
-    try:
-        return (_PROC / str(pid) / "cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
-    except OSError:
-        return []
-
-
 def pin(pids: Iterable[int], cores: set[int]) -> None:
     """Every thread of these processes, and what they start from now on, on ``cores``."""
     for pid in pids:

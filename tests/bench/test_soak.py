@@ -55,5 +55,5 @@ def test_a_short_one_accounts_for_every_order(tmp_path: Path) -> None:
     assert counts["accepted"] > 0
     assert (counts["failed"], counts["dropped"]) == (0, 0), told["troubles"]
     assert told["at_the_exchange"] == told["in_the_audit"] == counts["accepted"]
-    assert told["samples"][-1]["rss"]["gate-0"] > 0
+    assert all(told["samples"][-1]["rss"][name] > 0 for name in ("gate-0", "warden", "store"))
     ElementTree.parse(tmp_path / "soak.svg")
