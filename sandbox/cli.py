@@ -40,7 +40,10 @@ SHUTDOWN_S = 3
 
 
 def main(argv: list[str]) -> int:
-    """Run the practice exchange until interrupted; 0 after a clean end, 2 when the settings cannot be used."""
+    """Run the practice exchange until interrupted.
+
+    0 after a clean end, 1 when its clock broke (the log says how), 2 when the settings cannot be used.
+    """
     arguments = _parser().parse_args(argv)
     try:
         settings = _settings(arguments)
@@ -52,12 +55,19 @@ def main(argv: list[str]) -> int:
         return 2
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     with suppress(KeyboardInterrupt):
-        asyncio.run(_serve(settings, listener))
+        return int(asyncio.run(_serve(settings, listener)))
     return 0
 
 
 class _AnnouncingServer(uvicorn.Server):
-    """uvicorn, plus one line on standard output when connections are accepted."""
+    """uvicorn, plus one line on standard output when connections are accepted, and an end when the exchange breaks."""
+
+    broken = False
+
+    def give_up(self) -> None:
+        """End the process: the exchange cannot go on."""
+        self.broken = True
+        self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -68,10 +78,11 @@ class _AnnouncingServer(uvicorn.Server):
         sys.stdout.flush()
 
 
-async def _serve(settings: Settings, listener: socket.socket) -> None:
+async def _serve(settings: Settings, listener: socket.socket) -> bool:
+    """Serve until the end; True when the exchange itself asked for it."""
     connections = Connections()
     config = uvicorn.Config(
-        create_app(settings, connections),
+        create_app(settings, connections, lambda: server.give_up()),
         http=connections.protocol(),
         ws=connections.websocket_protocol(),
         ws_max_size=FRAME_MAX,
@@ -89,7 +100,9 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         limit_concurrency=CONNECTIONS_MAX,
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
-    await _AnnouncingServer(config).serve(sockets=[listener])
+    server = _AnnouncingServer(config)
+    await server.serve(sockets=[listener])
+    return server.broken
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -24,6 +24,7 @@ from sandbox.engine.scenario import Scenario
 from sandbox.engine.stepping import begin, jump, step
 from sandbox.fault_console import ArmFaults, FaultConsole
 from sandbox.faults import Faults
+from sandbox.late_requests import LateRequests
 from sandbox.request_log import RequestLog
 from sandbox.stream_faults import StreamFaultDoor
 
@@ -68,6 +69,8 @@ class _Position(msgspec.Struct, forbid_unknown_fields=True):
     position_side: PositionSide = PositionSide.BOTH
     leverage: Annotated[int, msgspec.Meta(ge=1, le=125)] = 20
     margin_mode: MarginMode = MarginMode.CROSS
+    # What is set aside for an isolated one; without it, what it costs at its leverage.
+    isolated_margin: Decimal | None = None
 
 
 class _Transfer(msgspec.Struct, forbid_unknown_fields=True):
@@ -96,6 +99,11 @@ class ControlDoor:
     def faults(self) -> Faults:
         """What is armed for the next requests."""
         return self._console.faults
+
+    @property
+    def late(self) -> LateRequests:
+        """What is still to be executed although its sender was told that nobody knows."""
+        return self._console.late
 
     def answer(self, method: str, path: str, body: bytes) -> Reply:
         """Answer one request; 404 for unknown doors, 400 with a reason for bodies that cannot be used."""
@@ -203,6 +211,9 @@ class ControlDoor:
             raise msgspec.ValidationError("quantity must be a number, negative for a short, and not zero")
         if not (asked.price.is_finite() and 0 < asked.price < Decimal(10) ** 12):
             raise msgspec.ValidationError("price must be a positive number")
+        margin = asked.isolated_margin
+        if margin is not None and not (margin.is_finite() and 0 < margin < Decimal(10) ** 12):
+            raise msgspec.ValidationError("isolated_margin must be a positive number")
         account = self._exchange.accounts.get(asked.account)
         if account is None:
             raise msgspec.ValidationError("no such account")
@@ -215,6 +226,7 @@ class ControlDoor:
             asked.price,
             leverage=asked.leverage,
             margin_mode=asked.margin_mode,
+            isolated_margin=margin,
         )
         return {"account": account.name, "symbol": asked.symbol, "quantity": str(asked.quantity)}
 

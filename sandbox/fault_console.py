@@ -12,6 +12,7 @@ from sandbox.binance.bans import Bans
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.rejection import Reason, Rejected
 from sandbox.faults import Faults, FaultScope, LateExecution
+from sandbox.late_requests import LateRequests
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 _Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=60_000)]
@@ -49,6 +50,7 @@ class FaultConsole:
         self._seed = seed
         self._wall_ms = wall_ms
         self.faults = Faults(seed=seed)
+        self.late = LateRequests()
 
     def show(self) -> dict[str, Any]:
         """Everything armed, in the names it is armed by, and how often each fault has been met."""
@@ -91,8 +93,9 @@ class FaultConsole:
         return self.show()
 
     def clear(self) -> dict[str, Any]:
-        """Disarm everything, lift every ban and forget the hits."""
+        """Disarm everything, lift every ban and forget the hits and what was still to be executed."""
         self.faults = Faults(seed=self._seed)
+        self.late.clear()
         self._arm_engine(
             ArmFaults(maintenance=False, empty_book=False, partial_fills=0, partial_fill_fraction=Decimal("0.25"))
         )

@@ -28,15 +28,15 @@ class FaultScope(StrEnum):
     READS = "reads"
     ALL = "all"
 
-    def covers(self, method: str, *, places_orders: bool) -> bool:
-        """True when a request of this kind can be hit. Orders are what places or amends; writes are all but GET."""
+    def covers(self, *, reads_only: bool, places_orders: bool) -> bool:
+        """True when a request of this kind can be hit. Orders are what places or amends; writes are all but reads."""
         match self:
             case FaultScope.ORDERS:
                 return places_orders
             case FaultScope.WRITES:
-                return method != "GET"
+                return not reads_only
             case FaultScope.READS:
-                return method == "GET"
+                return reads_only
             case FaultScope.ALL:
                 return True
 
@@ -81,9 +81,9 @@ class Faults:
     def __post_init__(self) -> None:
         self._chance = random.Random(self.seed)
 
-    def next_for(self, method: str, *, places_orders: bool) -> Fault:
+    def next_for(self, *, reads_only: bool, places_orders: bool) -> Fault:
         """The fault that a request meets, counted down."""
-        if not self.scope.covers(method, places_orders=places_orders):
+        if not self.scope.covers(reads_only=reads_only, places_orders=places_orders):
             return Fault.NONE
         for fault in _ORDER:
             left: int = getattr(self, fault)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 
 ENTRIES_KEPT = 10_000
+_WS_PLACE = ("WS", "order.place")
 
 
 @dataclass(slots=True)
@@ -41,24 +42,33 @@ class RequestLog:
         params: dict[str, str],
         status: int,
         fault: str,
-    ) -> None:
+    ) -> LogEntry:
         """Write an entry down."""
         self.total += 1
-        self.orders_taken += status == HTTPStatus.OK and method == "POST" and path.endswith("/order")
-        self.entries.append(
-            LogEntry(
-                sequence=self.total,
-                time_ns=time_ns,
-                account=account,
-                method=method,
-                path=path,
-                params=params,
-                status=status,
-                fault=fault,
-            )
+        entry = LogEntry(
+            sequence=self.total,
+            time_ns=time_ns,
+            account=account,
+            method=method,
+            path=path,
+            params=params,
+            status=status,
+            fault=fault,
         )
+        self.entries.append(entry)
+        self._count(entry)
+        return entry
+
+    def executed_late(self, entry: LogEntry, status: int) -> None:
+        """Write down how a request that was answered before has been executed."""
+        entry.status = status
+        self._count(entry)
 
     def clear(self) -> None:
         """Forget everything and count from one again."""
         self.total = 0
         self.entries.clear()
+
+    def _count(self, entry: LogEntry) -> None:
+        placed = entry.path.endswith("/order") if entry.method == "POST" else (entry.method, entry.path) == _WS_PLACE
+        self.orders_taken += placed and entry.status == HTTPStatus.OK

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from http import HTTPStatus
 
 from sandbox.asgi import Receive, Scope, Send
@@ -23,7 +24,7 @@ from sandbox.engine.listing import DEFAULT_INSTRUMENTS, extra_instruments, with_
 from sandbox.engine.scenario import STEP_MS
 from sandbox.engine.stepping import start_playback, step
 from sandbox.faults import Fault, LateExecution
-from sandbox.request_log import RequestLog
+from sandbox.request_log import LogEntry, RequestLog
 from sandbox.settings import AccountSettings, Settings
 from sandbox.stream_faults import StreamFaultDoor, StreamFaults
 from sandbox.streams.hub import StreamHub
@@ -33,7 +34,6 @@ BODY_MAX = 64 * 1024
 STEPS_PER_TICK_MAX = 1_000
 # A fast clock lets waiting requests in between this many steps (some 40 ms of work).
 STEPS_AT_A_TIME = 50
-LATE_REQUESTS_MAX = 1_000
 
 _log = logging.getLogger("sandbox")
 
@@ -58,7 +58,7 @@ class ConnectionDropped(Exception):
 class PracticeExchange:
     """The ASGI application. Everything the engine does happens between two awaits, so requests never interleave."""
 
-    def __init__(self, settings: Settings, connections: Connections) -> None:
+    def __init__(self, settings: Settings, connections: Connections, end: Callable[[], None]) -> None:
         start = settings.start_time
         now_ms = time.time_ns() // 1_000_000 if start is None else int(start.timestamp()) * 1000
         exchange = Exchange(
@@ -84,7 +84,7 @@ class PracticeExchange:
         streams = StreamFaultDoor(stream_faults, self._hub)
         self._control = ControlDoor(exchange, self._request_log, limits.bans, settings.speed, settings.seed, streams)
         self._connections = connections
-        self._late: deque[tuple[float, Request]] = deque(maxlen=LATE_REQUESTS_MAX)
+        self._end = end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry point: lifespan runs the clocks, HTTP is answered, WebSockets are served."""
@@ -99,13 +99,22 @@ class PracticeExchange:
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         async with asyncio.TaskGroup() as tasks:
-            clock = tasks.create_task(self._keep_time())
-            streams = tasks.create_task(self._hub.run())
+            clock = tasks.create_task(self._or_end(self._keep_time()))
+            streams = tasks.create_task(self._or_end(self._hub.run()))
             await send({"type": "lifespan.startup.complete"})
             await receive()
             clock.cancel()
             streams.cancel()
         await send({"type": "lifespan.shutdown.complete"})
+
+    async def _or_end(self, work: Awaitable[None]) -> None:
+        """Do what must not stop while requests are answered: an exchange without a clock would look alive."""
+        try:
+            await work
+        except Exception:
+            # The other edge: here a bug cannot be answered to anybody, so it ends the process.
+            _log.exception("the exchange cannot go on")
+            self._end()
 
     async def _keep_time(self) -> None:
         due = 0.0
@@ -120,8 +129,8 @@ class PracticeExchange:
                     step(self._exchange)
                     due -= 1
                 await asyncio.sleep(0)
-            while self._late and self._late[0][0] <= now:
-                self._dialect.answer(self._late.popleft()[1])
+            for late in self._control.late.due(now):
+                self._request_log.executed_late(late.entry, self._answer_or_break(late.request).status)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _read_body(receive)
@@ -160,18 +169,30 @@ class PracticeExchange:
             _log.exception("request failed: %s %s", request.method, request.path)
             return _BROKEN
 
+    def _answer_or_break(self, request: Request) -> Reply:
+        """The reply to a request whose sender has been answered long ago."""
+        try:
+            return self._dialect.answer(request)
+        except Exception:
+            # The edge, as in `_answer`.
+            _log.exception("request failed: %s %s", request.method, request.path)
+            return _BROKEN
+
     async def _meet_faults(self, request: Request) -> Reply | None:
         faults = self._control.faults
         # Who is banned gets no further than that.
         banned = self._limits.bans.banned_until_ms(request.caller) > request.received_ms
         places = places_orders(request.method, request.path)
-        fault = Fault.NONE if banned else faults.next_for(request.method, places_orders=places)
+        reads = reads_only(request.method, request.path)
+        fault = Fault.NONE if banned else faults.next_for(reads_only=reads, places_orders=places)
         if fault is Fault.LOST_REQUEST:
             # It never arrived: nothing is executed, counted or logged.
             return None
         time_ns = time.time_ns()
         reply = self._execute(request, fault)
-        self._note(request, time_ns, reply, fault)
+        entry = self._note(request, time_ns, reply, fault)
+        if fault is Fault.UNKNOWN_503 and faults.unknown_503_execution is LateExecution.LATE and entry is not None:
+            self._control.late.add(time.monotonic() + faults.late_ms / 1000, request, entry)
         if fault is Fault.DUPLICATE:
             # Somebody on the way sends it again; the sender sees the second answer.
             reply = self._execute(request, fault)
@@ -186,18 +207,19 @@ class PracticeExchange:
             case Fault.REJECT_429 | Fault.DUPLICATE | Fault.NONE:
                 return reply
 
-    def _note(self, request: Request, time_ns: int, reply: Reply, fault: Fault) -> None:
-        """Log a request that wanted to change something."""
-        if not reads_only(request.method, request.path):
-            self._request_log.add(
-                time_ns=time_ns,
-                account=self._dialect.account_of(request.api_key),
-                method=request.method,
-                path=request.path,
-                params=read_pairs(request.query, request.body).as_sent(),
-                status=reply.status,
-                fault=str(fault),
-            )
+    def _note(self, request: Request, time_ns: int, reply: Reply, fault: Fault) -> LogEntry | None:
+        """Log a request that wanted to change something; None for one that only reads."""
+        if reads_only(request.method, request.path):
+            return None
+        return self._request_log.add(
+            time_ns=time_ns,
+            account=self._dialect.account_of(request.api_key),
+            method=request.method,
+            path=request.path,
+            params=read_pairs(request.query, request.body).as_sent(),
+            status=reply.status,
+            fault=str(fault),
+        )
 
     def _execute(self, request: Request, fault: Fault) -> Reply:
         faults = self._control.faults
@@ -207,15 +229,18 @@ class PracticeExchange:
             headers = [("retry-after", str(faults.retry_after_s))]
             return json_reply(HTTPStatus.TOO_MANY_REQUESTS, {"code": -1003, "msg": message}, headers)
         if fault is Fault.UNKNOWN_503 and faults.unknown_503_execution is not LateExecution.NOW:
-            if faults.unknown_503_execution is LateExecution.LATE:
-                self._late.append((time.monotonic() + faults.late_ms / 1000, request))
             return _UNKNOWN
         return self._dialect.answer(request)
 
 
-def create_app(settings: Settings, connections: Connections | None = None) -> PracticeExchange:
-    """The practice exchange as an ASGI application; give it the server's `connections` so that it can drop them."""
-    return PracticeExchange(settings, connections or Connections())
+def create_app(
+    settings: Settings, connections: Connections | None = None, end: Callable[[], None] = lambda: None
+) -> PracticeExchange:
+    """The practice exchange as an ASGI application.
+
+    Give it the server's `connections` so that it can drop them; it calls `end` when its clock is broken for good.
+    """
+    return PracticeExchange(settings, connections or Connections(), end)
 
 
 def _credentials(account: AccountSettings) -> list[Credential]:
@@ -231,7 +256,7 @@ def _credentials(account: AccountSettings) -> list[Credential]:
     if account.ed25519 is None:
         return [shared]
     own = account.ed25519
-    return [shared, Credential(account.name, own.api_key, public_key=own.public_key, permissions=permissions)]
+    return [shared, replace(shared, api_key=own.api_key, api_secret="", public_key=own.public_key)]
 
 
 def _request(scope: Scope, body: bytes, received_ms: int) -> Request:

@@ -105,10 +105,19 @@ class Settings:
         numbers = (
             number
             for each in self.instruments
-            for number in (each.start_price, each.tick, each.lot_step, each.quantity_max, each.depth_quantity)
+            for number in (
+                each.start_price,
+                each.tick,
+                each.lot_step,
+                each.quantity_max,
+                each.market_quantity_max,
+                each.depth_quantity,
+            )
         )
         if len(self.instruments) > INSTRUMENTS_MAX or not all(number.is_finite() and number > 0 for number in numbers):
             raise SettingsError(f"instrument: at most {INSTRUMENTS_MAX}, with numbers above zero")
+        if not all(each.notional_min.is_finite() and each.notional_min >= 0 for each in self.instruments):
+            raise SettingsError("instrument: notional_min must be a number not below zero")
         if not 0 <= self.extra_symbols <= EXTRA_MAX:
             raise SettingsError(f"extra_symbols: between 0 and {EXTRA_MAX}")
         if not 0 <= self.speed <= 1_000:

@@ -112,6 +112,8 @@ class StreamFaultDoor:
 
     def _arm(self, asked: _Asked) -> None:
         self._streams.settle()
+        if asked.reorder == 0:
+            self._streams.release()
         if asked.accounts is not None:
             self.faults.accounts = frozenset(asked.accounts)
         for name in StreamFaults.__slots__:

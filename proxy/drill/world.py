@@ -23,6 +23,7 @@ from proxy.demo.world import VENUE, DemoFailed, World
 from proxy.drill.book import CopiedBook
 from proxy.vault.keys import GuardKey, Secret
 from proxy.vault.vault import Vault
+from rules.model import MarginMode
 from rules.snapshot import OpenOrder, Position
 
 BOT: Final = "drill"
@@ -41,6 +42,7 @@ class DrillWorld(World):
         self._keys = {name: (f"drill-{secrets.token_hex(12)}", Secret(secrets.token_hex(32))) for name in books}
         self.bot_keys: dict[str, GuardKey] = {}
         self.not_copied: list[str] = []
+        self.positions_not_copied = 0
 
     @property
     def environment(self) -> dict[str, str]:
@@ -54,9 +56,10 @@ class DrillWorld(World):
         tables = ['seed = 7\nscenario = "flat"\norder_limit = 0\nweight_limit = 0\n']
         for name, book in self._books.items():
             key, secret = self._keys[name]
+            set_aside = sum((leg.isolated_margin or Decimal(0) for leg in book.account.positions), Decimal(0))
             tables.append(
                 f'[[account]]\nname = "{name}"\napi_key = "{key}"\napi_secret = "{secret.reveal()}"\n'
-                f'balance = "{book.wallet:f}"\n'
+                f'balance = "{max(book.wallet, set_aside):f}"\n'
             )
         for symbol in symbols.values():
             rows = "".join(f'{name} = "{value}"\n' for name, value in symbol.table().items())
@@ -100,8 +103,11 @@ class DrillWorld(World):
             "leverage": int(leg.leverage or _LEVERAGE_DEFAULT),
             "margin_mode": leg.margin_mode.value,
         }
+        if leg.margin_mode is MarginMode.ISOLATED and leg.isolated_margin:
+            body["isolated_margin"] = f"{leg.isolated_margin:f}"
         reply = httpx.post(f"{url.rstrip('/')}/sandbox/position", json=body, trust_env=False, timeout=10)
         if reply.status_code != httpx.codes.OK:
+            self.positions_not_copied += 1
             self.not_copied.append(f"{leg.symbol} position of {name}: {reply.text[:120]}")
 
     def sandbox(self, method: str, path: str) -> Any:

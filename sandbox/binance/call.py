@@ -8,7 +8,7 @@ from decimal import Decimal
 from sandbox.binance.limits import RateLimits
 from sandbox.binance.listen_keys import ListenKeys
 from sandbox.binance.params import Params
-from sandbox.binance.permissions import SAFE_PERMISSIONS, KeyPermissions
+from sandbox.binance.permissions import KeyPermissions
 from sandbox.binance.signing import Credential
 from sandbox.binance.sub_account_keys import SubAccountKeys
 from sandbox.engine.account import Account
@@ -49,9 +49,9 @@ class AccountCall(Call):
 
     account: Account
     listen_keys: ListenKeys
-    permissions: KeyPermissions = SAFE_PERMISSIONS
-    credential: Credential | None = None
-    sub_keys: SubAccountKeys | None = None
+    permissions: KeyPermissions
+    credential: Credential
+    sub_keys: SubAccountKeys
 
 
 def plain(number: Decimal) -> str:

@@ -51,6 +51,8 @@ _REASONS: dict[Reason, tuple[int, str]] = {
     Reason.REDUCE_ONLY_REJECTED: (-2022, "ReduceOnly Order is rejected."),
     Reason.TOO_MANY_ORDERS: (-2025, "Reach max open order limit."),
     Reason.TOO_MANY_CONDITIONALS: (-4045, "Reach max stop order limit."),
+    Reason.TWAP_TOO_SMALL: (-20195, "The total size is too small."),
+    Reason.TWAP_TOO_LARGE: (-20196, "The total size is too large."),
     Reason.DUPLICATE_CLIENT_ID: (-4116, "ClientOrderId is duplicated."),
     Reason.POST_ONLY_WOULD_TAKE: (
         -5022,

@@ -6,6 +6,7 @@ Shapes: Binance USD-M "WebSocket API general info". The request is then answered
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -20,6 +21,8 @@ from sandbox.binance.routes import WS
 
 ID_LENGTH_MAX = 36
 PARAMETERS_MAX = 100
+# JSON can escape half a character, and no answer could repeat it.
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 FrameId = str | int | None
 
@@ -92,13 +95,20 @@ def as_request(frame: Frame, session_key: str | None, caller: str, received_ms: 
     )
 
 
-def reply_frame(frame_id: FrameId, reply: Reply, rate_limits: list[Json] | None) -> str:
-    """A REST reply as the frame that answers `frame_id`."""
+def reply_frame(frame_id: FrameId, reply: Reply, rate_limits: list[Json] | None, now_ms: int) -> str:
+    """A REST reply as the frame that answers `frame_id`. What `Retry-After` says in seconds, a frame says as a time.
+
+    Source: Binance "WebSocket API general info", the example of a 418.
+    """
     content: Json = {"id": frame_id, "status": int(reply.status)}
     if reply.status == HTTPStatus.OK:
         content["result"] = msgspec.Raw(reply.body)
     else:
-        content["error"] = msgspec.json.decode(reply.body)
+        error: Json = msgspec.json.decode(reply.body)
+        seconds = dict(reply.headers).get("retry-after")
+        if seconds is not None:
+            error["data"] = {"serverTime": now_ms, "retryAfter": now_ms + int(seconds) * 1000}
+        content["error"] = error
     if rate_limits is not None:
         content["rateLimits"] = rate_limits
     return msgspec.json.encode(content).decode()
@@ -116,7 +126,7 @@ def result_frame(frame_id: FrameId, result: Json) -> str:
 
 
 def _read_id(value: object) -> FrameId:
-    if value is None or (isinstance(value, str) and len(value) <= ID_LENGTH_MAX):
+    if value is None or (isinstance(value, str) and len(value) <= ID_LENGTH_MAX and not _LONE_SURROGATE.search(value)):
         return value
     if isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63:
         return value

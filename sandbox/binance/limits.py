@@ -82,7 +82,7 @@ class RateLimits:
                 "rateLimitType": kind,
                 "interval": interval,
                 "intervalNum": number,
-                "limit": counter.limit,
+                "limit": counter.listed,
                 "count": counter.add(key, 0, now_ms),
             }
             for kind, interval, number, counter, key in windows

@@ -93,7 +93,7 @@ def api_restrictions(call: AccountCall) -> Json:
         "ipRestrict": call.permissions.ip_restricted,
         "createTime": _ONBOARDED_MS,
         "enableReading": True,
-        "enableFutures": True,
+        "enableFutures": call.sub_keys.may_trade_futures(call.credential.api_key),
         "enableWithdrawals": call.permissions.withdrawals,
         "enableInternalTransfer": False,
         "permitsUniversalTransfer": False,

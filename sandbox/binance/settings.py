@@ -23,7 +23,6 @@ def change_sub_account_key(call: AccountCall) -> Json:
     """POST /sapi/v1/sub-account/subAccountApiPermission, by the master: whether a sub-account's key trades futures."""
     email, api_key = call.params.required("email"), call.params.required("subAccountApiKey")
     futures = call.params.flag("canFuturesTrade")
-    assert call.sub_keys is not None and call.credential is not None  # noqa: S101 - the dialect gives both
     call.sub_keys.switch(call.credential, email, api_key, futures=futures)
     return {"subAccountApiKey": api_key, "canFuturesTrade": futures}
 

@@ -13,6 +13,9 @@ from http import HTTPStatus
 from sandbox.binance.errors import VenueError
 from sandbox.binance.signing import Credential
 
+# TWAP orders trade futures although they live beside the wallet's paths.
+_FUTURES_ELSEWHERE = "/sapi/v1/algo/futures/"
+
 
 class SubAccountKeys:
     """The keys of one exchange, and which of them may not trade futures any more."""
@@ -35,7 +38,12 @@ class SubAccountKeys:
         else:
             self._off.add(api_key)
 
+    def may_trade_futures(self, api_key: str) -> bool:
+        """Whether a key has the right."""
+        return api_key not in self._off
+
     def check(self, credential: Credential, path: str) -> None:
         """Refuse a key without the right, -2015. What is not of the futures goes on."""
-        if credential.api_key in self._off and not path.startswith(("/sapi/", "/api/")):
+        elsewhere = path.startswith(("/sapi/", "/api/")) and not path.startswith(_FUTURES_ELSEWHERE)
+        if not elsewhere and not self.may_trade_futures(credential.api_key):
             raise VenueError(-2015, "Invalid API-key, IP, or permissions for action.", HTTPStatus.UNAUTHORIZED)

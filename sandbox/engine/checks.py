@@ -8,14 +8,14 @@ from decimal import Decimal
 from sandbox.engine.account import Account
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.instrument import Instrument
-from sandbox.engine.margin import available_balance, exposure
+from sandbox.engine.margin import available_balance, exposure, spare_wallet
 from sandbox.engine.market import Market
 from sandbox.engine.model import ZERO, NewOrder, Order, OrderType, PositionSide, Side
 from sandbox.engine.rejection import Reason, Rejected
 
 
 def check_terms(exchange: Exchange, account: Account, new: NewOrder) -> NewOrder:
-    """Check everything but room and money; returns the order with hedge-mode closes marked and trimmed reduce-only.
+    """Check everything but room and money; returns the order as it is taken: closes marked, reduce-only trimmed.
 
     Errors: `Rejected` with the first reason that applies.
     """
@@ -29,8 +29,7 @@ def check_terms(exchange: Exchange, account: Account, new: NewOrder) -> NewOrder
         order.client_order_id == new.client_order_id for order in account.open_orders.values()
     ):
         raise Rejected(Reason.DUPLICATE_CLIENT_ID)
-    new = reducing_form(account, new)
-    check_closing_only(exchange, account, new)
+    new = closing_form(exchange, account, reducing_form(account, new))
     if not new.reduce_only:
         check_notional(market, new)
     if len(account.orders_on(new.symbol)) >= market.instrument.orders_max:
@@ -44,14 +43,18 @@ def check_trading(market: Market) -> None:
         raise Rejected(Reason.SYMBOL_NOT_TRADING)
 
 
-def check_closing_only(exchange: Exchange, account: Account, new: NewOrder) -> None:
-    """Shortly before a delisting refuse every order that could do more than shrink its leg."""
+def closing_form(exchange: Exchange, account: Account, new: NewOrder) -> NewOrder:
+    """Shortly before a delisting refuse every order that could do more than shrink its leg, and mark the others.
+
+    Without the mark two orders that each shrink the leg could open one together.
+    """
     starts_ms = exchange.market(new.symbol).closing_only_ms
     if starts_ms is None or exchange.now_ms < starts_ms:
-        return
+        return new
     position = account.positions.get((new.symbol, new.position_side))
     if new.quantity > -(position.quantity if position else ZERO) * new.side.sign:
         raise Rejected(Reason.SYMBOL_CLOSING_ONLY)
+    return _replaced(new, new.quantity)
 
 
 def check_position_side(account: Account, position_side: PositionSide, reduce_only: bool) -> None:
@@ -93,12 +96,13 @@ def check_tick(instrument: Instrument, price: Decimal) -> None:
         raise Rejected(Reason.PRICE_NOT_POSITIVE)
     if _places(price) > _places(instrument.tick):
         raise Rejected(Reason.PRECISION)
-    if price % instrument.tick:
-        raise Rejected(Reason.PRICE_OFF_TICK)
+    # Before the tick: the remainder of a number of more digits than arithmetic keeps is an error, not a number.
     if price > instrument.price_max:
         raise Rejected(Reason.PRICE_TOO_HIGH)
     if price < instrument.price_min:
         raise Rejected(Reason.PRICE_TOO_LOW)
+    if price % instrument.tick:
+        raise Rejected(Reason.PRICE_OFF_TICK)
 
 
 def check_notional(market: Market, new: NewOrder) -> None:
@@ -147,7 +151,9 @@ def check_room(exchange: Exchange, account: Account, new: NewOrder, without: Ord
     if after.worst > market.instrument.notional_cap(leverage):
         raise Rejected(Reason.NOTIONAL_ABOVE_LEVERAGE_CAP)
     open_loss = max(ZERO, (price - market.mark_price) * new.side.sign) * new.quantity
-    if (after.worst - before.worst) / leverage + open_loss > available_balance(exchange, account):
+    isolated = account.isolated(new.symbol)
+    available = spare_wallet(exchange, account) if isolated else available_balance(exchange, account)
+    if (after.worst - before.worst) / leverage + open_loss > available:
         raise Rejected(Reason.MARGIN_INSUFFICIENT)
 
 

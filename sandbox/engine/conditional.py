@@ -84,6 +84,8 @@ class ConditionalOrder:
     created_ms: int
     updated_ms: int
     triggered_ms: int = 0
+    # Of a position it expires with: 1 for a long one, -1 for a short one.
+    position_sign: int = 0
     order: Order | None = None
     extreme_price: Decimal | None = None
     failure: str = ""

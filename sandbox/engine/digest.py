@@ -31,7 +31,7 @@ def _lines(exchange: Exchange) -> Iterator[str]:
 def _market_lines(market: Market) -> Iterator[str]:
     yield f"{market.instrument.symbol} {market.index_price} {market.mark_price} {market.last_price}"
     yield f"{market.status} {market.delivery_ms} {market.depth.share} {market.depth.unrest} {market.depth.withdrawn}"
-    yield repr(market.depth.taken)
+    yield f"{market.depth.taken!r} {market.unprinted}"
     yield from map(repr, market.tape)
     yield from map(repr, market.fixings)
 

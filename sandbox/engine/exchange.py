@@ -18,9 +18,6 @@ from sandbox.engine.street import Street
 
 INSURANCE_FUND = Decimal(1_000_000)
 _MONEY = Decimal("1e-8")
-# Whoever books these tells of them, together with the leg that changed.
-_TOLD_WITH_A_LEG = (IncomeKind.REALIZED_PNL, IncomeKind.COMMISSION, IncomeKind.FUNDING)
-_CAUSES = {IncomeKind.INSURANCE_CLEAR: Cause.INSURANCE_CLEAR, IncomeKind.TRANSFER: Cause.TRANSFER}
 
 
 class Exchange:
@@ -78,8 +75,15 @@ class Exchange:
         self.insurance_fund = balance
 
     def transfer(self, account: Account, amount: Decimal) -> None:
-        """Pay quote currency into an account, or out of it (negative), whatever it is needed for."""
-        self.deposited += self.pay(account, IncomeKind.TRANSFER, "", amount)
+        """Pay quote currency into an account, or out of it (negative), whatever it is needed for.
+
+        Errors: `Rejected` for more than the cross wallet holds; nobody else would owe what is missing then.
+        """
+        if amount < 0 and account.cross_wallet + amount < 0:
+            raise Rejected(Reason.MARGIN_INSUFFICIENT)
+        booked = self.pay(account, IncomeKind.TRANSFER, "", amount)
+        self.deposited += booked
+        self.events.account_changed(self.now_ms, account, Cause.TRANSFER, change=booked)
 
     def market(self, symbol: str) -> Market:
         """The market of `symbol`; `Rejected(UNKNOWN_SYMBOL)` when it is not listed."""
@@ -96,7 +100,10 @@ class Exchange:
     def pay(
         self, account: Account, kind: IncomeKind, symbol: str, amount: Decimal, trade_id: int | None = None
     ) -> Decimal:
-        """Change a wallet by `amount` (to eight decimals) and write the income row; returns what was booked."""
+        """Change a wallet by `amount` (to eight decimals) and write the income row; returns what was booked.
+
+        Whoever books it tells of it, together with the leg that changed.
+        """
         booked = amount.quantize(_MONEY)
         if booked:
             account.wallet += booked
@@ -110,6 +117,4 @@ class Exchange:
                     trade_id=trade_id,
                 )
             )
-            if kind not in _TOLD_WITH_A_LEG:
-                self.events.account_changed(self.now_ms, account, _CAUSES.get(kind, Cause.ADJUSTMENT), change=booked)
         return booked

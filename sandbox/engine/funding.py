@@ -55,8 +55,9 @@ def charge_funding(exchange: Exchange, since_ms: int) -> None:
 def _due(market: Market, since_ms: int, now_ms: int) -> Iterator[FundingFixing]:
     if not market.recorded_fundings:
         due_ms = next_funding_ms(since_ms)
-        if due_ms <= now_ms:
+        while due_ms <= now_ms:
             yield FundingFixing(due_ms, funding_rate(market), market.mark_price)
+            due_ms += FUNDING_INTERVAL_MS
         return
     while market.recorded_fundings and market.recorded_fundings[0].time_ms <= now_ms:
         recorded = market.recorded_fundings.popleft()

@@ -44,7 +44,7 @@ def book_fill(
         # A liquidated position pays with its own margin alone; `liquidation.py` settles what is left of it.
         position.isolated_wallet += realised - commission
     elif account.isolated(order.symbol):
-        _move_isolated_margin(account, position, before, price, quantity)
+        _move_isolated_margin(account, position, before, price, quantity, commission)
 
     order.filled_quantity += quantity
     order.filled_notional += quantity * price
@@ -93,9 +93,12 @@ def _move(position: Position, change: Decimal, price: Decimal) -> Decimal:
 
 
 def _move_isolated_margin(
-    account: Account, position: Position, before: Decimal, price: Decimal, quantity: Decimal
+    account: Account, position: Position, before: Decimal, price: Decimal, quantity: Decimal, commission: Decimal
 ) -> None:
-    """Keep an isolated leg's wallet in proportion: margin follows what is opened and returns from what is closed."""
+    """Keep an isolated leg's wallet in proportion: margin follows what is opened and returns from what is closed.
+
+    No more is set aside than the cross wallet holds; a commission that was more than that comes out of the margin.
+    """
     after = abs(position.quantity)
     opened = quantity if after == before + quantity else after if after == quantity - before else ZERO
     if opened == ZERO:
@@ -104,4 +107,5 @@ def _move_isolated_margin(
     if opened != quantity:
         # The position flipped: all of the old margin comes back before the new leg takes its own.
         position.isolated_wallet = ZERO
-    position.isolated_wallet += (opened * price / account.on(position.symbol).leverage).quantize(Decimal("1e-8"))
+    margin = (opened * price / account.on(position.symbol).leverage).quantize(Decimal("1e-8"))
+    position.isolated_wallet += min(margin, max(account.cross_wallet, -commission))

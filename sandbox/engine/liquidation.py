@@ -12,6 +12,7 @@ from decimal import ROUND_FLOOR, Decimal
 
 from sandbox.engine.account import Account
 from sandbox.engine.deleveraging import deleverage
+from sandbox.engine.events import Cause
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.forced import LIQUIDATION_PREFIX, fill_away_from_book, forced_order
 from sandbox.engine.margin import backing, bankruptcy_price, cross_state, maintenance_margin
@@ -47,7 +48,8 @@ def _liquidate_account(exchange: Exchange, account: Account) -> bool:
             _bring_down(exchange, account, leg)
     # An order that closed a position beyond its margin leaves a debt too, without any liquidation.
     if account.cross_wallet < 0 and all(account.isolated(leg.symbol) for leg in account.legs()):
-        _cover(exchange, account, account.fills[-1].symbol, -account.cross_wallet)
+        symbol = account.fills[-1].symbol if account.fills else ""
+        _cover(exchange, account, symbol, -account.cross_wallet)
     return bool(due)
 
 
@@ -128,6 +130,8 @@ def _charge_clearance(exchange: Exchange, account: Account, leg: Position, order
     exchange.insurance_fund += charged
     if account.isolated(leg.symbol):
         leg.isolated_wallet -= charged
+    if charged:
+        exchange.events.account_changed(exchange.now_ms, account, Cause.INSURANCE_CLEAR, leg, change=-charged)
 
 
 def _settle_isolated(exchange: Exchange, account: Account, leg: Position) -> None:
@@ -136,12 +140,15 @@ def _settle_isolated(exchange: Exchange, account: Account, leg: Position) -> Non
         return
     left, leg.isolated_wallet = leg.isolated_wallet, ZERO
     if left < 0:
-        _cover(exchange, account, leg.symbol, -left)
+        _cover(exchange, account, leg.symbol, -left, leg)
+    elif left > 0:
+        exchange.events.account_changed(exchange.now_ms, account, Cause.MARGIN_TRANSFER, leg)
 
 
-def _cover(exchange: Exchange, account: Account, symbol: str, debt: Decimal) -> None:
+def _cover(exchange: Exchange, account: Account, symbol: str, debt: Decimal, *legs: Position) -> None:
     """Make good a loss beyond the margin: the insurance fund as far as it goes, then the exchange itself."""
     paid = exchange.pay(account, IncomeKind.INSURANCE_CLEAR, symbol, debt)
     from_fund = min(paid, exchange.insurance_fund)
     exchange.insurance_fund -= from_fund
     exchange.treasury -= paid - from_fund
+    exchange.events.account_changed(exchange.now_ms, account, Cause.INSURANCE_CLEAR, *legs, change=paid)

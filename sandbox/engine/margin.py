@@ -143,11 +143,20 @@ def available_balance(exchange: Exchange, account: Account) -> Decimal:
     return max(ZERO, cross_state(exchange, account).balance - used)
 
 
+def spare_wallet(exchange: Exchange, account: Account) -> Decimal:
+    """What can be set aside for an isolated position: no more than is available, nor than the cross wallet holds.
+
+    Open profit backs cross positions, but it is not in the wallet yet.
+    """
+    return max(ZERO, min(available_balance(exchange, account), account.cross_wallet))
+
+
 def liquidation_price(exchange: Exchange, account: Account, position: Position) -> Decimal:
     """The mark price at which the leg's margin equals its maintenance margin, zero when there is none above zero.
 
     Solves wallet + other profits - other maintenance + sum(q x (P - entry)) = sum(|q| x P x rate - deduction) for P,
-    over the legs that share the wallet on this symbol (one when isolated, both hedge legs when cross).
+    over the legs that share the wallet on this symbol (one when isolated, both hedge legs when cross). The tier of
+    each leg is the one it is in at P, so P is solved for again until the tiers are those it was solved with.
     """
     instrument = exchange.market(position.symbol).instrument
     if account.isolated(position.symbol):
@@ -158,11 +167,17 @@ def liquidation_price(exchange: Exchange, account: Account, position: Position) 
         backing = account.cross_wallet + sum(
             (unrealised(exchange, x) - maintenance_margin(exchange, x) for x in others), ZERO
         )
-    numerator, denominator = backing, ZERO
-    for leg in legs:
-        tier = instrument.tier_for(abs(leg.quantity * exchange.market(leg.symbol).mark_price))
-        numerator += tier.deduction - leg.quantity * leg.entry_price
-        denominator += abs(leg.quantity) * tier.maintenance_rate - leg.quantity
-    if not denominator:
-        return ZERO
-    return max(ZERO, numerator / denominator)
+    price, solved_with = exchange.market(position.symbol).mark_price, None
+    # Each round comes nearer by a tier of a leg at least, or there is no such price, as for a hedge that is bankrupt.
+    for _ in range(len(legs) * len(instrument.tiers) + 1):
+        tiers = [instrument.tier_for(abs(leg.quantity) * price) for leg in legs]
+        if tiers == solved_with:
+            return price
+        numerator, denominator = backing, ZERO
+        for leg, tier in zip(legs, tiers, strict=True):
+            numerator += tier.deduction - leg.quantity * leg.entry_price
+            denominator += abs(leg.quantity) * tier.maintenance_rate - leg.quantity
+        if not denominator:
+            return ZERO
+        price, solved_with = max(ZERO, numerator / denominator), tiers
+    return ZERO

@@ -69,6 +69,8 @@ class Market:
         self.fixings: deque[FundingFixing] = deque(maxlen=FUNDING_KEPT)
         # What a record that is played back will charge, oldest first; without one the clock and the formula decide.
         self.recorded_fundings: deque[RecordedFunding] = deque()
+        # Base units that other people traded and that are not a whole lot yet.
+        self.unprinted = ZERO
         self.candles = CandleSeries()
         self.mark_candles = CandleSeries()
         self.index_candles = CandleSeries()

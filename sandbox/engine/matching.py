@@ -25,20 +25,29 @@ def acceptable(side: Side, price: Decimal, limit: Decimal | None) -> bool:
 
 
 def fillable(exchange: Exchange, account: Account, new: NewOrder) -> Decimal:
-    """How much of `new` would execute now within its limit; the account's own orders do not count."""
+    """How much of `new` would execute now within its limit; the account's own orders do not count.
+
+    An order that expires when it meets one of them gets no further than to the first.
+    """
     market = exchange.market(new.symbol)
     side = new.side.opposite
-    quotes = (
+    resting, worst = market.resting[side], None
+    if new.self_trade in (SelfTrade.EXPIRE_TAKER, SelfTrade.EXPIRE_BOTH):
+        first = next((place for place, order in enumerate(resting) if order.account == account.name), None)
+        if first is not None:
+            resting, worst = resting[:first], resting[first].price
+    # At one price resting orders trade before quotes, so those at the price of an own order are out of reach.
+    quoted = (
         quote.quantity
         for quote in market.depth.quotes(side, market.index_price)
-        if acceptable(new.side, quote.price, new.price)
+        if acceptable(new.side, quote.price, new.price) and (worst is None or not acceptable(side, quote.price, worst))
     )
-    resting = (
+    rested = (
         order.leaves_quantity
-        for order in market.resting[side]
+        for order in resting
         if order.account != account.name and acceptable(new.side, order.price, new.price)
     )
-    return min(sum(quotes, ZERO) + sum(resting, ZERO), new.quantity)
+    return min(sum(quoted, ZERO) + sum(rested, ZERO), new.quantity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +75,23 @@ def execute(exchange: Exchange, taker: Order, limit: Decimal | None) -> None:
         _trade(exchange, market, taker, other, quantity)
 
 
+def takes(exchange: Exchange, order: Order) -> bool:
+    """True when there is liquidity within the limit of an order."""
+    other = _best(exchange.market(order.symbol), order.side.opposite)
+    return other is not None and acceptable(order.side, other.price, order.price)
+
+
 def fill_crossed(exchange: Exchange, market: Market) -> None:
-    """Fill resting orders the market has moved through, at their own price, as makers."""
+    """Fill resting orders the market has moved through, at their own price, as makers.
+
+    One that only the fault `partial_fills` keeps from taking goes on taking.
+    """
     for side in Side:
         for order in list(market.resting[side]):
+            if order.throttled:
+                execute(exchange, order, order.price)
+                order.throttled = order.open and takes(exchange, order)
+                continue
             room = order.fill_room
             while order.open and room > 0:
                 quote = market.depth.best(side.opposite, market.index_price)
@@ -112,14 +134,15 @@ def sync_reducing(exchange: Exchange, account: Account, symbol: str, position_si
             order.quantity = order.filled_quantity + room
             order.updated_ms = exchange.now_ms
             exchange.events.order_changed(exchange.now_ms, order, Execution.AMENDED)
-    if position.quantity == 0:
-        for conditional in list(account.open_conditionals.values()):
-            terms = conditional.terms
-            if terms.expires_with_position and (terms.symbol, terms.position_side) == (symbol, position_side):
-                conditional.status = ConditionalStatus.EXPIRED
-                conditional.updated_ms = exchange.now_ms
-                del account.open_conditionals[conditional.conditional_id]
-                exchange.events.conditional_changed(exchange.now_ms, conditional)
+    for conditional in list(account.open_conditionals.values()):
+        terms = conditional.terms
+        mine = terms.expires_with_position and (terms.symbol, terms.position_side) == (symbol, position_side)
+        # Closed, or turned: the position it was placed for is not there any more.
+        if mine and position.quantity * conditional.position_sign <= 0:
+            conditional.status = ConditionalStatus.EXPIRED
+            conditional.updated_ms = exchange.now_ms
+            del account.open_conditionals[conditional.conditional_id]
+            exchange.events.conditional_changed(exchange.now_ms, conditional)
 
 
 def _best(market: Market, side: Side) -> _Counterparty | None:

@@ -137,6 +137,8 @@ class Order:
     liquidation: bool = False
     # Fault: the most that may fill in one step; zero is no bound.
     fill_per_step: Decimal = ZERO
+    # Fault: it rests although there is liquidity within its limit, because of that bound.
+    throttled: bool = False
     # The conditional order that sent this one, 0 for orders of the account's own hand.
     conditional_id: int = 0
     filled_quantity: Decimal = ZERO

@@ -7,7 +7,7 @@ from decimal import Decimal
 from sandbox.engine.account import Account
 from sandbox.engine.events import Cause
 from sandbox.engine.exchange import Exchange
-from sandbox.engine.margin import available_balance, exposure, initial_margin, legs_of, unrealised
+from sandbox.engine.margin import available_balance, exposure, initial_margin, legs_of, spare_wallet, unrealised
 from sandbox.engine.model import ZERO, MarginChange, MarginMode, PositionSide
 from sandbox.engine.rejection import Reason, Rejected
 
@@ -74,7 +74,7 @@ def adjust_isolated_margin(
     position = account.position(symbol, position_side)
     if not position.quantity:
         raise Rejected(Reason.ISOLATED_MARGIN_NO_POSITION)
-    if amount > 0 and amount > available_balance(exchange, account):
+    if amount > 0 and amount > spare_wallet(exchange, account):
         raise Rejected(Reason.ISOLATED_MARGIN_UNAVAILABLE)
     if amount < 0:
         needed = abs(position.quantity) * max(position.entry_price, market.mark_price) / account.on(symbol).leverage

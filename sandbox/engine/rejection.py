@@ -27,6 +27,8 @@ class Reason(Enum):
     REDUCE_ONLY_REJECTED = auto()
     TOO_MANY_ORDERS = auto()
     TOO_MANY_CONDITIONALS = auto()
+    TWAP_TOO_SMALL = auto()
+    TWAP_TOO_LARGE = auto()
     DUPLICATE_CLIENT_ID = auto()
     POST_ONLY_WOULD_TAKE = auto()
     FILL_OR_KILL_UNFILLED = auto()

@@ -103,18 +103,25 @@ def _play_back(exchange: Exchange, market: Market, playback: Playback) -> None:
     mark_price = playback.mark_price(symbol, exchange.now_ms)
     if mark_price is not None:
         market.mark_price = mark_price
-    volume = playback.volume(symbol, exchange.now_ms, STEP_MS)
-    step_size = market.instrument.lot_step
-    _print_background_trade(exchange, market, volume // step_size * step_size)
+    _print_background_trade(exchange, market, playback.volume(symbol, exchange.now_ms, STEP_MS))
 
 
 def _print_background_trade(exchange: Exchange, market: Market, quantity: Decimal) -> None:
-    """Other people's business: one print a step at the touch, so the tape and the last price are alive."""
+    """Other people's business: one print a step at the touch, so the tape and the last price are alive.
+
+    The tape shows whole lots. What a step has less is shown with a later one, but it moves the last price already.
+    """
     taker = Side.BUY if exchange.chance.getrandbits(1) else Side.SELL
     price = market.best_price(taker.opposite)
-    if price is not None and quantity > ZERO:
+    if price is None or quantity <= ZERO:
+        return
+    step_size = market.instrument.lot_step
+    whole = (market.unprinted + quantity) // step_size * step_size
+    market.unprinted += quantity - whole
+    market.last_price = price
+    if whole:
         maker_bought = taker is Side.SELL
-        market.print_trade(PublicTrade(exchange.next_id(), price, quantity, exchange.now_ms, maker_bought))
+        market.print_trade(PublicTrade(exchange.next_id(), price, whole, exchange.now_ms, maker_bought))
 
 
 def _settle(exchange: Exchange) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from itertools import chain
 
 from sandbox.engine.account import Account, Countdown
 from sandbox.engine.checks import check_room, check_terms
 from sandbox.engine.events import Execution
 from sandbox.engine.exchange import Exchange
-from sandbox.engine.matching import acceptable, close_order, execute, fillable
+from sandbox.engine.matching import acceptable, close_order, execute, fillable, takes
 from sandbox.engine.model import ZERO, NewOrder, Order, OrderStatus, OrderType, PositionSide, Side, TimeInForce
 from sandbox.engine.rejection import Reason, Rejected
 
@@ -49,7 +50,8 @@ def check_new(exchange: Exchange, account: Account, new: NewOrder) -> NewOrder:
 
 def find_order(account: Account, symbol: str, order_id: int | None, client_order_id: str | None) -> Order | None:
     """The newest order of the account with that id or client id on `symbol`, open or not."""
-    for order in reversed(account.orders):
+    # The history is bounded; what is still open may have left it.
+    for order in chain(reversed(account.open_orders.values()), reversed(account.orders)):
         named = order.order_id == order_id if order_id is not None else order.client_order_id == client_order_id
         if named and order.symbol == symbol:
             return order
@@ -76,7 +78,8 @@ def amend(
     """Change quantity (total, not leaves) and price of an open limit order, then match it again.
 
     The place in the queue is kept only when the price stays and the quantity does not grow. A quantity not above what
-    has been filled cancels the order. Errors: `Rejected`; then the order is as it was.
+    has been filled cancels the order, and so does a price at which a post-only order would take (Binance, "Modify
+    Order"). Errors: `Rejected`; then the order is as it was.
     """
     if order is None or not order.open:
         raise Rejected(Reason.UNKNOWN_ORDER)
@@ -86,6 +89,8 @@ def amend(
         raise Rejected(Reason.AMEND_SIDE_CHANGED)
     if (quantity, price) == (order.quantity, order.price):
         raise Rejected(Reason.AMEND_NOTHING)
+    if quantity <= 0:
+        raise Rejected(Reason.QUANTITY_NOT_POSITIVE)
     if quantity <= order.filled_quantity:
         return cancel(exchange, order)
 
@@ -95,9 +100,14 @@ def amend(
     del account.open_orders[order.order_id]
     try:
         checked = check_terms(exchange, account, _as_new(order, leaves, price))
-        _check_executable(exchange, account, checked)
     finally:
         account.open_orders = {number: account.open_orders.get(number, order) for number in standing}
+    try:
+        _check_executable(exchange, account, checked)
+    except Rejected as refusal:
+        if refusal.reason is not Reason.POST_ONLY_WOULD_TAKE:
+            raise
+        return cancel(exchange, order)
     check_room(exchange, account, checked, without=order)
 
     exchange.market(order.symbol).unrest(order)
@@ -105,6 +115,7 @@ def amend(
         order.priority = exchange.next_id()
     order.quantity = order.filled_quantity + checked.quantity
     order.price = price
+    order.reduce_only = checked.reduce_only
     order.updated_ms = exchange.now_ms
     exchange.events.order_changed(exchange.now_ms, order, Execution.AMENDED)
     _work(exchange, order)
@@ -176,6 +187,7 @@ def _work(exchange: Exchange, order: Order) -> None:
     if order.order_type is OrderType.MARKET or order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
         close_order(exchange, order, OrderStatus.EXPIRED)
         return
+    order.throttled = order.fill_per_step > 0 and takes(exchange, order)
     exchange.market(order.symbol).rest(order)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import chain
 
 from sandbox.engine.account import Account
 from sandbox.engine.checks import check_position_side, check_quantity, check_tick, check_trading
@@ -42,6 +43,8 @@ def place_conditional(exchange: Exchange, account: Account, terms: NewConditiona
         created_ms=exchange.now_ms,
         updated_ms=exchange.now_ms,
     )
+    if terms.expires_with_position:
+        order.position_sign = 1 if account.position(terms.symbol, terms.position_side).quantity > 0 else -1
     if terms.conditional_type.trailing:
         trail(order, watched_price(market, terms.trigger_by))
     account.conditionals.append(order)
@@ -54,7 +57,8 @@ def find_conditional(
     account: Account, conditional_id: int | None, client_order_id: str | None
 ) -> ConditionalOrder | None:
     """The newest conditional order of the account with that id or client id, open or not."""
-    for order in reversed(account.conditionals):
+    # The history is bounded; what still waits may have left it.
+    for order in chain(reversed(account.open_conditionals.values()), reversed(account.conditionals)):
         if conditional_id is not None:
             if order.conditional_id == conditional_id:
                 return order
@@ -164,8 +168,8 @@ def _fire(exchange: Exchange, account: Account, order: ConditionalOrder) -> None
     order.triggered_ms = exchange.now_ms
     terms = order.terms
     if terms.price_protect and _prices_apart(exchange.market(terms.symbol)):
-        order.status = ConditionalStatus.REJECTED
         order.failure = "PRICE_PROTECT"
+        _become(exchange, order, ConditionalStatus.REJECTED)
         return
     quantity = _quantity_at_trigger(account, terms)
     if quantity is None:

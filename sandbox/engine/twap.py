@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Decimal
 
 from sandbox.engine.account import Account
-from sandbox.engine.checks import check_position_side, check_quantity, check_trading
+from sandbox.engine.checks import check_position_side, check_quantity, check_tick, check_trading
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.model import ZERO, NewOrder, Order, OrderType, PositionSide, Side
 from sandbox.engine.rejection import Reason, Rejected
@@ -17,6 +17,9 @@ from sandbox.engine.trading import place
 
 PIECE_EVERY_MS = 60_000
 TWAPS_MAX = 30
+# What the whole order must be worth, in quote currency (Binance "Time-Weighted Average Price New Order").
+NOTIONAL_MIN = Decimal(1_000)
+NOTIONAL_MAX = Decimal(1_000_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,15 @@ def start_twap(exchange: Exchange, account: Account, new: NewTwap) -> TwapOrder:
     market = exchange.market(new.symbol)
     check_trading(market)
     check_position_side(account, new.position_side, new.reduce_only)
+    if new.quantity <= 0:
+        raise Rejected(Reason.QUANTITY_NOT_POSITIVE)
+    if new.limit_price is not None:
+        check_tick(market.instrument, new.limit_price)
+    notional = new.quantity * market.mark_price
+    if notional < NOTIONAL_MIN:
+        raise Rejected(Reason.TWAP_TOO_SMALL)
+    if notional > NOTIONAL_MAX:
+        raise Rejected(Reason.TWAP_TOO_LARGE)
     check_quantity(market.instrument, _piece_quantity(exchange, new), market_order=new.limit_price is None)
     if len(account.twaps) >= TWAPS_MAX:
         raise Rejected(Reason.TOO_MANY_ORDERS)

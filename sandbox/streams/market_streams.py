@@ -62,11 +62,12 @@ class MarketStreams:
                 continue
             stream.due_s = now_s + stream.interval_s
             for content in stream.feed.due():
-                # A frozen stream loses what it would have said, so its feed is asked all the same.
-                if not self._faults.market_freeze:
-                    self._lagging.append((now_s + self._faults.market_lag_ms / 1000, Message(name, content)))
+                self._lagging.append((now_s + self._faults.market_lag_ms / 1000, Message(name, content)))
         while self._lagging and self._lagging[0][0] <= now_s:
-            self._deliver(self._lagging.popleft()[1])
+            message = self._lagging.popleft()[1]
+            # A frozen stream loses what it would have said, so its feed is asked all the same.
+            if not self._faults.market_freeze:
+                self._deliver(message)
 
     def settle(self, now_s: float) -> None:
         """Say now what has happened so far, under the faults as they are: the next ones concern only what follows."""

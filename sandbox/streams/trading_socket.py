@@ -73,7 +73,7 @@ class TradingSocket:
         if reply is None:
             self._socket.cut()
             return
-        self._socket.post(reply_frame(frame.frame_id, reply, self._rate_limits(frame, request)))
+        self._socket.post(reply_frame(frame.frame_id, reply, self._rate_limits(frame, request), request.received_ms))
 
     def _rate_limits(self, frame: Frame, request: Request) -> list[Json] | None:
         asked = frame.wants_rate_limits

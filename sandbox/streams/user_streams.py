@@ -74,15 +74,18 @@ class UserStreams:
         """Deliver what has lagged long enough (monotonic `now_s`) and part with keys that ended (wall `now_ms`)."""
         for account, stream in list(self._streams.items()):
             while stream.lagging and stream.lagging[0][0] <= now_s:
-                stream.deliver(stream.lagging.popleft()[1])
+                late = stream.lagging.popleft()[1]
+                # A frozen stream is silent: what comes due is lost too.
+                if not self._frozen(account):
+                    stream.deliver(late)
             for hearing in list(stream.hearings):
                 self._part(account, hearing, now_ms)
 
     def release(self) -> None:
         """Deliver the events that `reorder` holds back."""
-        for stream in self._streams.values():
-            if stream.held is not None:
-                held, stream.held = stream.held, None
+        for account, stream in self._streams.items():
+            held, stream.held = stream.held, None
+            if held is not None and not self._frozen(account):
                 self._pass(stream, held)
 
     def listeners(self, accounts: frozenset[str] | None) -> set[Listener]:
@@ -97,6 +100,9 @@ class UserStreams:
     def counts(self) -> dict[str, int]:
         """How many sockets hear each account."""
         return {account: len({x.listener for x in stream.hearings}) for account, stream in self._streams.items()}
+
+    def _frozen(self, account: str) -> bool:
+        return self._faults.freeze and self._faults.concern(account)
 
     def _hear(self, event: Event) -> None:
         stream = self._streams.get(event.account)

@@ -12,8 +12,9 @@ from sandbox.engine.exchange import Exchange
 from sandbox.engine.listing import DEFAULT_INSTRUMENTS, with_listed
 from sandbox.engine.model import MarginMode, PositionSide
 from sandbox.engine.money import take_stock
-from sandbox.engine.rejection import Rejected
+from sandbox.engine.rejection import Reason, Rejected
 from sandbox.engine.scenario import Scenario
+from sandbox.engine.stepping import step
 from sandbox.settings import SettingsError, read_settings
 
 LARGE = Decimal(250)
@@ -55,6 +56,57 @@ def test_a_leg_of_the_other_mode_or_one_that_is_not_flat_is_refused() -> None:
     put(exchange, "-1", PositionSide.SHORT)
 
 
+@pytest.mark.parametrize(("side", "quantity"), [(PositionSide.LONG, "-1"), (PositionSide.SHORT, "1")])
+def test_a_leg_holds_only_its_own_side(side: PositionSide, quantity: str) -> None:
+    exchange = an_exchange()
+    exchange.open_account("demo", Decimal(1000)).hedge_mode = True
+    with pytest.raises(Rejected) as refused:
+        put(exchange, quantity, side)
+    assert refused.value.reason is Reason.POSITION_SIDE_MISMATCH
+
+
+def put_isolated(
+    exchange: Exchange, quantity: str, side: PositionSide = PositionSide.BOTH, margin: str | None = None
+) -> None:
+    put_position(
+        exchange, exchange.accounts["demo"], "BTCUSDT", side, Decimal(quantity), Decimal(90000), leverage=10,
+        margin_mode=MarginMode.ISOLATED, isolated_margin=None if margin is None else Decimal(margin),
+    )  # fmt: skip
+
+
+def test_both_legs_of_a_symbol_have_one_margin_mode() -> None:
+    exchange = an_exchange()
+    account = exchange.open_account("demo", Decimal(10_000))
+    account.hedge_mode = True
+    put_isolated(exchange, "0.1", PositionSide.LONG)
+    with pytest.raises(Rejected) as refused:
+        put(exchange, "-0.1", PositionSide.SHORT)
+    assert refused.value.reason is Reason.MARGIN_MODE_HAS_POSITION
+    assert (account.isolated("BTCUSDT"), account.on("BTCUSDT").leverage) == (True, 10)
+    put_isolated(exchange, "-0.1", PositionSide.SHORT)
+
+
+@pytest.mark.parametrize(("quantity", "margin"), [("1.2", None), ("0.1", "10001")])
+def test_an_isolated_position_whose_margin_is_not_there_is_refused(quantity: str, margin: str | None) -> None:
+    exchange = an_exchange()
+    account = exchange.open_account("demo", Decimal(10_000))
+    with pytest.raises(Rejected) as refused:
+        put_isolated(exchange, quantity, margin=margin)
+    assert refused.value.reason is Reason.MARGIN_INSUFFICIENT
+    step(exchange)
+    assert (account.wallet, account.isolated("BTCUSDT"), exchange.insurance_fund) == (10_000, False, 1_000_000)
+
+
+@pytest.mark.parametrize(("margin", "set_aside"), [(None, "900"), ("650", "650"), ("2000", "2000")])
+def test_an_isolated_position_has_the_margin_it_had_elsewhere(margin: str | None, set_aside: str) -> None:
+    exchange = an_exchange()
+    account = exchange.open_account("demo", Decimal(10_000))
+    put_isolated(exchange, "0.1", margin=margin)
+    assert account.position("BTCUSDT", PositionSide.BOTH).isolated_wallet == Decimal(set_aside)
+    step(exchange)
+    assert (account.wallet, account.cross_wallet) == (10_000, 10_000 - Decimal(set_aside))
+
+
 INSTRUMENT = """
 [[instrument]]
 symbol = "{symbol}"
@@ -63,15 +115,19 @@ start_price = "0.01"
 tick = "0.0001"
 lot_step = "1"
 quantity_max = "1000000"
-market_quantity_max = "100000"
-notional_min = "5"
+market_quantity_max = "{market}"
+notional_min = "{least}"
 depth_quantity = "{depth}"
 """
 
 
+def an_instrument(**other: str) -> str:
+    return INSTRUMENT.format(**{"symbol": "PEPEUSDT", "depth": "100", "market": "100000", "least": "5"} | other)
+
+
 def test_own_contracts_are_listed_and_stand_in_the_place_of_those_of_their_name(tmp_path: Path) -> None:
     path = tmp_path / "exchange.toml"
-    path.write_text(INSTRUMENT.format(symbol="PEPEUSDT", depth="100") + INSTRUMENT.format(symbol="BTCUSDT", depth="9"))
+    path.write_text(an_instrument() + an_instrument(symbol="BTCUSDT", depth="9"))
     own = read_settings(path).instruments
     listed = {each.symbol: each for each in with_listed(DEFAULT_INSTRUMENTS, own)}
     assert len(listed) == len(DEFAULT_INSTRUMENTS) + 1
@@ -79,9 +135,16 @@ def test_own_contracts_are_listed_and_stand_in_the_place_of_those_of_their_name(
     assert listed["PEPEUSDT"].depth_quantity == Decimal(100)
 
 
-@pytest.mark.parametrize("depth", ["0", "-1", "NaN", "x"])
-def test_a_contract_that_cannot_trade_is_refused_at_start(tmp_path: Path, depth: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("depth", value) for value in ("0", "-1", "NaN", "x")),
+        *(("market", value) for value in ("0", "nan", "inf")),
+        *(("least", value) for value in ("-1", "nan")),
+    ],
+)
+def test_a_contract_that_cannot_trade_is_refused_at_start(tmp_path: Path, name: str, value: str) -> None:
     path = tmp_path / "exchange.toml"
-    path.write_text(INSTRUMENT.format(symbol="PEPEUSDT", depth=depth))
+    path.write_text(an_instrument(**{name: value}))
     with pytest.raises(SettingsError):
         read_settings(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from decimal import Decimal
 from urllib.parse import urlencode
 
@@ -21,6 +22,7 @@ from sandbox.engine.history import invent_history
 from sandbox.engine.listing import DEFAULT_INSTRUMENTS
 from sandbox.engine.rejection import Reason
 from sandbox.engine.scenario import Scenario
+from sandbox.engine.stepping import step
 
 NOW_MS = 1_795_478_400_000
 NAMES = [
@@ -103,6 +105,11 @@ VALUES = st.one_of(
             "90000",
             "92000",
             "1e-05",
+            "1e28",
+            "1e30",
+            "99999999999999999999",
+            "-1e99",
+            "1e-99",
             "-1",
             "0",
             "RESULT",
@@ -161,6 +168,35 @@ def test_no_parameters_make_the_door_fall_over(
         assert reply.body
     account = exchange.accounts["alice"]
     assert account.wallet == 10_000 + sum((income.amount for income in account.incomes), Decimal(0))
+
+
+@pytest.mark.parametrize("price", ["1e28", "1e30", "99999999999999999999", "-1e99"])
+@pytest.mark.parametrize(
+    ("path", "params", "name"),
+    [
+        ("/fapi/v1/order", ORDER | {"type": "LIMIT", "timeInForce": "GTC"}, "price"),
+        ("/fapi/v1/algoOrder", STOP | {"quantity": "0.1"}, "triggerPrice"),
+        ("/sapi/v1/algo/futures/newOrderTwap", ORDER | {"duration": "300"}, "limitPrice"),
+    ],
+    ids=["order", "stop", "twap"],
+)
+def test_a_price_of_any_size_is_refused_and_time_goes_on(
+    path: str, params: dict[str, str], name: str, price: str
+) -> None:
+    exchange, dialect = build()
+    reply = dialect.answer(request("POST", path, params | {name: price}))
+    assert (reply.status, json.loads(reply.body)["code"]) == (400, -4001 if price.startswith("-") else -4002)
+    step(exchange)
+
+
+def test_one_impossible_price_in_a_batch_is_one_error_in_its_answer() -> None:
+    exchange, dialect = build()
+    limit = ORDER | {"type": "LIMIT", "timeInForce": "GTC", "price": "88000"}
+    batch = json.dumps([limit, limit | {"price": "1e30"}])
+    reply = dialect.answer(request("POST", "/fapi/v1/batchOrders", {"batchOrders": batch}))
+    placed, refused = json.loads(reply.body)
+    assert (reply.status, placed["status"], refused["code"]) == (200, "NEW", -4002)
+    assert len(exchange.accounts["alice"].open_orders) == 1
 
 
 def test_every_refusal_of_the_engine_has_a_code() -> None:

@@ -18,8 +18,9 @@ from sandbox.engine.events import (
     OrderChanged,
 )
 from sandbox.engine.exchange import Exchange
+from sandbox.engine.house import open_house
 from sandbox.engine.market import BookLevel
-from sandbox.engine.model import MarginMode, OrderStatus, Side
+from sandbox.engine.model import MarginMode, OrderStatus, PositionSide, Side
 from sandbox.engine.preferences import set_leverage, set_margin_mode
 from sandbox.engine.stepping import jump, step
 from sandbox.engine.trading import cancel, place
@@ -136,3 +137,37 @@ def test_a_level_that_changed_and_changed_back_is_still_touched() -> None:
     record.mark()
     observe(record, book(p3="1"))
     assert record.since(before)[Side.BUY] == {Decimal(3): 1}
+
+
+@pytest.mark.parametrize(
+    ("price", "fund"),
+    [(85_700, 1_000_000), (80_000, 1_000_000), (80_000, 0)],
+    ids=["the fee takes what is left", "the fund takes over", "deleveraging leaves less than a tick"],
+)
+def test_an_isolated_liquidation_tells_the_wallets_as_they_are_in_the_end(
+    exchange: Exchange, told: list[Event], price: int, fund: int
+) -> None:
+    alice = exchange.accounts["alice"]
+    exchange.set_insurance_fund(Decimal(fund))
+    set_margin_mode(exchange, alice, BTC, MarginMode.ISOLATED)
+    place(exchange, alice, market(Side.BUY, "0.5"))
+    spared = alice.cross_wallet
+    told.clear()
+    jump(exchange, BTC, Decimal(price))
+    changed = [event for event in told if isinstance(event, AccountChanged)]
+    assert (changed[-1].wallet, changed[-1].cross_wallet) == (alice.wallet, alice.cross_wallet)
+    assert [(leg.quantity, leg.isolated_wallet) for leg in changed[-1].legs] == [(0, 0)]
+    # Not on the way either: none of it was ever the cross wallet's to pay.
+    assert min(event.cross_wallet for event in changed) == spared
+
+
+def test_what_a_partial_liquidation_costs_is_told_with_the_leg_it_came_from(
+    exchange: Exchange, told: list[Event]
+) -> None:
+    house = open_house(exchange, "SOLUSDT", Side.BUY, Decimal(20_000), 20)
+    told.clear()
+    jump(exchange, "SOLUSDT", Decimal("135.8"))
+    leg = house.position("SOLUSDT", PositionSide.BOTH)
+    [fee] = [event for event in told if isinstance(event, AccountChanged) and event.cause is Cause.INSURANCE_CLEAR]
+    assert (fee.cross_wallet, [each.isolated_wallet for each in fee.legs]) == (0, [leg.isolated_wallet])
+    assert leg.quantity > 0

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
 from sandbox.engine.account import Account
+from sandbox.engine.copying import put_position
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.funding import FUNDING_INTERVAL_MS
 from sandbox.engine.listing import DEFAULT_INSTRUMENTS
-from sandbox.engine.margin import available_balance, liquidation_price
-from sandbox.engine.model import IncomeKind, MarginMode, Position, PositionSide, Side
+from sandbox.engine.margin import available_balance, backing, liquidation_price, maintenance_margin
+from sandbox.engine.matching import fill_crossed
+from sandbox.engine.model import IncomeKind, MarginMode, OrderStatus, Position, PositionSide, Side
 from sandbox.engine.preferences import adjust_isolated_margin, set_hedge_mode, set_leverage, set_margin_mode
 from sandbox.engine.rejection import Reason, Rejected
 from sandbox.engine.scenario import CRASH_STEPS, STEP_MS, Scenario
@@ -141,3 +144,129 @@ def test_a_crash_takes_thirty_per_cent_in_ten_minutes_and_the_levered_with_it() 
         assert D("0.66") < fall < D("0.74"), symbol
     assert position.quantity == 0
     assert alice.liquidations
+
+
+def test_a_solvent_account_with_all_its_money_set_aside_gets_nothing_from_the_fund(exchange: Exchange) -> None:
+    fund = exchange.insurance_fund
+    alice = exchange.accounts["alice"]
+    set_margin_mode(exchange, alice, BTC, MarginMode.ISOLATED)
+    place(exchange, alice, market(Side.SELL, "2.22"))
+    position = alice.position(BTC, PositionSide.BOTH)
+    assert (alice.cross_wallet, position.isolated_wallet) == (0, alice.wallet)
+    step(exchange)
+    assert (exchange.insurance_fund, incomes(alice, IncomeKind.INSURANCE_CLEAR)) == (fund, [])
+    assert position.quantity == D("-2.22")
+
+
+def test_a_resting_order_sets_aside_no_more_than_is_left_when_it_fills(exchange: Exchange) -> None:
+    alice = exchange.accounts["alice"]
+    set_margin_mode(exchange, alice, BTC, MarginMode.ISOLATED)
+    place(exchange, alice, limit(Side.BUY, "2.222", "90000"))
+    jump(exchange, BTC, D(88_000), D(90_000))
+    fee = D("2.222") * 90_000 * D("0.0002")
+    assert (alice.cross_wallet, alice.position(BTC, PositionSide.BOTH).isolated_wallet) == (0, 10_000 - fee)
+    assert exchange.insurance_fund == D(1_000_000)
+
+
+def test_a_fee_that_the_cross_wallet_cannot_pay_comes_out_of_the_positions_margin(exchange: Exchange) -> None:
+    alice = exchange.accounts["alice"]
+    set_margin_mode(exchange, alice, BTC, MarginMode.ISOLATED)
+    resting = place(exchange, alice, limit(Side.SELL, "0.002", "90100"))
+    place(exchange, alice, market(Side.SELL, "2.22"))
+    assert alice.cross_wallet == 0
+    jump(exchange, BTC, D(90_200), D(90_000))
+    position = alice.position(BTC, PositionSide.BOTH)
+    assert (resting.status, alice.cross_wallet) == (OrderStatus.FILLED, 0)
+    assert position.isolated_wallet == alice.wallet
+    assert incomes(alice, IncomeKind.INSURANCE_CLEAR) == []
+
+
+def test_what_the_cross_wallet_owes_is_not_an_isolated_positions_to_pay(exchange: Exchange) -> None:
+    alice = exchange.accounts["alice"]
+    place(exchange, alice, market(Side.BUY, "50", "SOLUSDT"))
+    jump(exchange, "SOLUSDT", D(440))
+    set_margin_mode(exchange, alice, BTC, MarginMode.ISOLATED)
+    place(exchange, alice, limit(Side.BUY, "0.01", "90000"))
+    # Open profit backs the SOL position; its fundings have eaten the wallet.
+    exchange.pay(alice, IncomeKind.FUNDING, "SOLUSDT", D(-10_500))
+    owed = alice.cross_wallet
+    exchange.market(BTC).jump(D(89_000), None)
+    fill_crossed(exchange, exchange.market(BTC))
+    fee = alice.fills[-1].commission
+    assert fee > 0
+    assert (alice.cross_wallet, alice.position(BTC, PositionSide.BOTH).isolated_wallet) == (owed, -fee)
+
+
+def test_open_profit_is_not_set_aside_for_an_isolated_position(exchange: Exchange) -> None:
+    alice = exchange.accounts["alice"]
+    place(exchange, alice, market(Side.BUY, "50", "SOLUSDT"))
+    jump(exchange, "SOLUSDT", D(440))
+    assert available_balance(exchange, alice) > 20_000
+    set_margin_mode(exchange, alice, BTC, MarginMode.ISOLATED)
+    with pytest.raises(Rejected) as caught:
+        place(exchange, alice, market(Side.BUY, "2.3"))
+    assert caught.value.reason is Reason.MARGIN_INSUFFICIENT
+    place(exchange, alice, market(Side.BUY, "1"))
+    with pytest.raises(Rejected) as caught:
+        adjust_isolated_margin(exchange, alice, BTC, PositionSide.BOTH, alice.cross_wallet + 1)
+    assert caught.value.reason is Reason.ISOLATED_MARGIN_UNAVAILABLE
+
+
+def test_no_more_is_paid_out_than_the_cross_wallet_holds(exchange: Exchange) -> None:
+    alice, _ = a_long(exchange, "1", isolated=True)
+    for account, amount in ((alice, alice.cross_wallet + 1), (exchange.accounts["bob"], D(1_000_001))):
+        with pytest.raises(Rejected) as caught:
+            exchange.transfer(account, -amount)
+        assert caught.value.reason is Reason.MARGIN_INSUFFICIENT
+    exchange.transfer(exchange.accounts["bob"], D(-1_000_000))
+    step(exchange)
+    assert exchange.insurance_fund == D(1_000_000)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "quantity", "wallet", "leverage", "mode"),
+    [
+        (BTC, "-3.3", "60000", 5, MarginMode.CROSS),
+        (BTC, "-30", "1000000", 5, MarginMode.CROSS),
+        ("DOGEUSDT", "-20000000", "3200000", 2, MarginMode.ISOLATED),
+        ("SOLUSDT", "5000", "200000", 5, MarginMode.CROSS),
+        (BTC, "0.5", "10000", 10, MarginMode.CROSS),
+    ],
+)
+def test_the_liquidation_price_is_the_one_where_it_dies_whatever_tiers_lie_between(
+    exchange: Exchange, symbol: str, quantity: str, wallet: str, leverage: int, mode: MarginMode
+) -> None:
+    carol = exchange.open_account("carol", D(wallet))
+    market_ = exchange.market(symbol)
+    put_position(
+        exchange, carol, symbol, PositionSide.BOTH, D(quantity), market_.mark_price, leverage=leverage, margin_mode=mode
+    )
+    leg = carol.position(symbol, PositionSide.BOTH)
+    price = liquidation_price(exchange, carol, leg)
+    assert price > 0
+    market_.mark_price = price
+    assert abs(backing(exchange, carol, leg) - maintenance_margin(exchange, leg)) < D("0.000001")
+
+
+def test_a_bankrupt_hedge_without_a_liquidation_price_does_not_stop_the_search_for_it(exchange: Exchange) -> None:
+    carol = exchange.open_account("carol", D(1))
+    carol.hedge_mode = True
+    for side, quantity in ((PositionSide.LONG, D(3000)), (PositionSide.SHORT, D(-2400))):
+        put_position(exchange, carol, BTC, side, quantity, D(90_000), leverage=5, margin_mode=MarginMode.CROSS)
+    for mark in range(1_000, 400_000, 7_000):
+        exchange.market(BTC).mark_price = D(mark)
+        for leg in carol.legs():
+            assert liquidation_price(exchange, carol, leg) >= 0
+
+
+def test_every_funding_time_that_passed_in_a_halt_is_charged(exchange: Exchange) -> None:
+    alice, _ = a_long(exchange, "0.1")
+    exchange.maintenance = True
+    exchange.now_ms += 3 * FUNDING_INTERVAL_MS - STEP_MS
+    step(exchange)
+    assert incomes(alice, IncomeKind.FUNDING) == []
+    exchange.maintenance = False
+    step(exchange)
+    assert incomes(alice, IncomeKind.FUNDING) == [D("-0.9")] * 3
+    times = [fixing.time_ms for fixing in exchange.market(BTC).fixings]
+    assert [later - earlier for earlier, later in pairwise(times)] == [FUNDING_INTERVAL_MS] * 2

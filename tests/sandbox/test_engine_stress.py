@@ -24,7 +24,7 @@ from sandbox.engine.scenario import (
     Scenario,
 )
 from sandbox.engine.stepping import begin, jump, step
-from sandbox.engine.trading import cancel, place
+from sandbox.engine.trading import amend, cancel, place
 from sandbox.engine.triggers import place_conditional
 from tests.sandbox.builders import BTC, limit, market, stop
 
@@ -236,3 +236,41 @@ def test_a_throttled_order_can_be_cancelled_half_way(exchange: Exchange) -> None
     cancel(exchange, order)
     jump(exchange, BTC, D(80_000))
     assert order.filled_quantity == D("0.025")
+
+
+def test_a_throttled_order_goes_on_taking_at_the_books_prices_and_not_at_its_own(exchange: Exchange) -> None:
+    exchange.partial_fills = 1
+    bob = exchange.accounts["bob"]
+    place(exchange, bob, limit(Side.BUY, "0.4", "94000"))
+    advance(exchange, 6)
+    assert [fill.quantity for fill in bob.fills] == [D("0.1")] * 4
+    assert {(fill.price, fill.maker) for fill in bob.fills} == {(D("90004.5"), False)}
+
+
+def test_a_throttled_order_goes_on_against_another_accounts_order(exchange: Exchange) -> None:
+    exchange.market(BTC).depth.withdrawn = True
+    resting = place(exchange, exchange.accounts["alice"], limit(Side.SELL, "0.4", "90000"))
+    exchange.partial_fills = 1
+    order = place(exchange, exchange.accounts["bob"], limit(Side.BUY, "0.5", "90100"))
+    advance(exchange, 6)
+    assert (resting.status, order.filled_quantity) == (OrderStatus.FILLED, D("0.4"))
+    # With nothing left to take it rests like any other, and makes at its own price.
+    assert exchange.market(BTC).best_price(Side.BUY) == D(90_100)
+    exchange.market(BTC).depth.withdrawn = False
+    jump(exchange, BTC, D(89_000))
+    last = exchange.accounts["bob"].fills[-1]
+    assert (order.status, last.price, last.maker) == (OrderStatus.FILLED, D(90_100), True)
+
+
+def test_two_closes_before_a_delisting_do_not_open_a_position_together(exchange: Exchange) -> None:
+    alice = exchange.accounts["alice"]
+    place(exchange, alice, market(Side.BUY, "0.1"))
+    before = place(exchange, alice, limit(Side.SELL, "0.1", "90300"))
+    announce_delisting(exchange, BTC, 4_000)
+    advance(exchange, 9)
+    for price in ("90100", "90200"):
+        assert place(exchange, alice, limit(Side.SELL, "0.1", price)).reduce_only
+    amend(exchange, alice, before, Side.SELL, D("0.1"), D("90250"))
+    jump(exchange, BTC, D(90_500))
+    assert alice.position(BTC, PositionSide.BOTH).quantity == 0
+    assert not alice.open_orders

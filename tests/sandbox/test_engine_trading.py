@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from sandbox.engine.conditional import ConditionalStatus, ConditionalType, NewConditional, TriggerBy
+from sandbox.engine.events import ConditionalChanged, Event
 from sandbox.engine.exchange import Exchange
-from sandbox.engine.model import NewOrder, Order, OrderStatus, OrderType, PositionSide, Side, TimeInForce
+from sandbox.engine.model import NewOrder, Order, OrderStatus, OrderType, PositionSide, SelfTrade, Side, TimeInForce
 from sandbox.engine.preferences import set_hedge_mode
 from sandbox.engine.rejection import Reason, Rejected
 from sandbox.engine.stepping import jump, step
-from sandbox.engine.trading import amend, arm_countdown, cancel, cancel_all, place
-from sandbox.engine.triggers import cancel_all_conditionals, place_conditional
+from sandbox.engine.trading import amend, arm_countdown, cancel, cancel_all, find_order, place
+from sandbox.engine.triggers import (
+    cancel_all_conditionals,
+    cancel_conditional,
+    find_conditional,
+    place_conditional,
+)
 from tests.sandbox.builders import BTC, limit, market, stop
 
 D = Decimal
@@ -143,10 +150,57 @@ def test_amending_below_what_was_filled_cancels(exchange: Exchange) -> None:
     assert order.status is OrderStatus.CANCELED
 
 
+@pytest.mark.parametrize("quantity", ["0", "-5"])
+def test_amending_to_no_quantity_is_refused_and_leaves_the_order(exchange: Exchange, quantity: str) -> None:
+    order = trade(exchange, "alice", limit(Side.BUY, "0.1", "88000"))
+    with pytest.raises(Rejected) as caught:
+        amend(exchange, exchange.accounts["alice"], order, Side.BUY, D(quantity), D("88000"))
+    assert caught.value.reason is Reason.QUANTITY_NOT_POSITIVE
+    assert (order.status, order.quantity) == (OrderStatus.NEW, D("0.1"))
+
+
+def test_amending_a_post_only_order_so_that_it_would_take_cancels_it(exchange: Exchange) -> None:
+    order = trade(exchange, "alice", limit(Side.BUY, "0.1", "88000", time_in_force=TimeInForce.POST_ONLY))
+    amend(exchange, exchange.accounts["alice"], order, Side.BUY, D("0.1"), D("90100"))
+    assert (order.status, order.price, held(exchange, "alice")) == (OrderStatus.CANCELED, D("88000"), 0)
+    assert not exchange.accounts["alice"].open_orders
+    assert not exchange.market(BTC).resting[Side.BUY]
+
+
+def test_what_is_open_is_found_however_much_came_after_it(exchange: Exchange) -> None:
+    bob = exchange.accounts["bob"]
+    bob.orders, bob.conditionals = deque(maxlen=3), deque(maxlen=3)  # A history that is soon full.
+    order = trade(exchange, "bob", limit(Side.BUY, "0.1", "88000", client_order_id="mine"))
+    waiting = place_conditional(exchange, bob, stop(Side.SELL, "0.1", "85000"))
+    for _ in range(3):
+        cancel(exchange, trade(exchange, "bob", limit(Side.BUY, "0.01", "87000")))
+        cancel_conditional(exchange, bob, place_conditional(exchange, bob, stop(Side.SELL, "0.01", "84000")))
+    assert find_order(bob, BTC, order.order_id, None) is find_order(bob, BTC, None, "mine") is order
+    assert find_conditional(bob, waiting.conditional_id, None) is waiting
+    assert find_conditional(bob, None, waiting.client_order_id) is waiting
+
+
+@pytest.mark.parametrize("rule", [SelfTrade.EXPIRE_TAKER, SelfTrade.EXPIRE_BOTH])
+def test_fill_or_kill_that_would_end_at_its_own_order_is_refused(exchange: Exchange, rule: SelfTrade) -> None:
+    own = trade(exchange, "bob", limit(Side.SELL, "0.1", "90010"))
+    reaching = limit(Side.BUY, "0.5", "90050", time_in_force=TimeInForce.FOK)
+    through_it = replace(reaching, self_trade=rule, quantity=D(3))
+    assert refusal(exchange, "bob", through_it) is Reason.FILL_OR_KILL_UNFILLED
+    short_of_it = trade(exchange, "bob", replace(reaching, self_trade=rule))
+    assert (short_of_it.status, own.status) == (OrderStatus.FILLED, OrderStatus.NEW)
+
+
+def test_a_fill_or_kill_is_not_kept_from_what_lies_behind_an_own_order_it_expires(exchange: Exchange) -> None:
+    own = trade(exchange, "bob", limit(Side.SELL, "0.1", "90010"))
+    order = trade(exchange, "bob", limit(Side.BUY, "3", "90050", time_in_force=TimeInForce.FOK))
+    assert (order.status, own.status) == (OrderStatus.FILLED, OrderStatus.EXPIRED_IN_MATCH)
+
+
 @pytest.mark.parametrize(
     ("new", "reason"),
     [
         (limit(Side.BUY, "0.0001", "88000"), Reason.PRECISION),
+        (limit(Side.BUY, "0.1", "1e30"), Reason.PRICE_TOO_HIGH),
         (limit(Side.BUY, "0.1", "88000.05"), Reason.PRECISION),
         (limit(Side.BUY, "0.001", "88000"), Reason.NOTIONAL_TOO_SMALL),
         (limit(Side.BUY, "1001", "88000"), Reason.QUANTITY_TOO_LARGE),
@@ -195,9 +249,13 @@ def test_a_protected_stop_is_not_sent_while_last_and_mark_price_are_far_apart(ex
     trade(exchange, "alice", market(Side.BUY, "0.1"))
     protected = replace(stop(Side.SELL, None, "85000", trigger_by=TriggerBy.LAST_PRICE), price_protect=True)
     order = place_conditional(exchange, alice, protected)
+    heard: list[Event] = []
+    exchange.events.subscribe(heard.append)
     jump(exchange, BTC, D("84000"), mark_price=D("89000"))
     assert (order.status, order.failure) == (ConditionalStatus.REJECTED, "PRICE_PROTECT")
     assert held(exchange, "alice") == D("0.1")
+    told = [(event.order.status, event.order.failure) for event in heard if isinstance(event, ConditionalChanged)]
+    assert told[-1] == (ConditionalStatus.REJECTED, "PRICE_PROTECT")
 
 
 def test_a_fired_stop_without_a_position_to_reduce_is_rejected_not_opened(exchange: Exchange) -> None:
@@ -206,6 +264,19 @@ def test_a_fired_stop_without_a_position_to_reduce_is_rejected_not_opened(exchan
     jump(exchange, BTC, D("84000"))
     assert order.status is ConditionalStatus.REJECTED
     assert held(exchange, "alice") == 0
+
+
+@pytest.mark.parametrize(("traded", "left"), [("0.04", True), ("0.1", False), ("0.25", False)])
+def test_a_stop_that_stands_for_a_position_ends_when_it_is_closed_or_turned(
+    exchange: Exchange, traded: str, left: bool
+) -> None:
+    alice = exchange.accounts["alice"]
+    trade(exchange, "alice", market(Side.BUY, "0.1"))
+    bound = replace(stop(Side.SELL, "0.1", "85000"), expires_with_position=True)
+    order = place_conditional(exchange, alice, bound)
+    trade(exchange, "alice", market(Side.SELL, traded))
+    assert order.status is (ConditionalStatus.NEW if left else ConditionalStatus.EXPIRED)
+    assert bool(alice.open_conditionals) is left
 
 
 def test_a_trailing_stop_follows_the_price_and_fires_on_the_way_back(exchange: Exchange) -> None:

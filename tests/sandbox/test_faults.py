@@ -62,6 +62,17 @@ def test_a_scope_names_the_requests_that_are_hit(venue: PracticeServer, scope: s
     assert signed(venue, "DELETE", "/fapi/v1/allOpenOrders", {"symbol": "BTCUSDT"}).status_code == cancel
 
 
+def test_each_late_order_is_executed_at_its_own_time_and_none_once_disarmed(venue: PracticeServer) -> None:
+    for late_ms in (60_000, 100, 1_000):
+        venue.faults(unknown_503=1, unknown_503_execution="late", late_ms=late_ms)
+        assert signed(venue, "POST", "/fapi/v1/order", MARKET).status_code == 503
+    time.sleep(0.6)
+    assert position(venue) == 0.01
+    venue.control.delete("/faults").raise_for_status()
+    time.sleep(0.7)
+    assert position(venue) == 0.01
+
+
 def test_latency_and_jitter_delay_the_answer(venue: PracticeServer) -> None:
     venue.faults(latency_ms=200, jitter_ms=100)
     began = time.monotonic()

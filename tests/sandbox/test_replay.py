@@ -104,6 +104,18 @@ def test_the_tape_carries_the_recorded_volume(tmp_path: Path) -> None:
     assert sum(trade.quantity for trade in exchange.market(BTC).tape) == D(24)
 
 
+def test_in_thin_minutes_the_last_price_follows_the_record_and_the_tape_is_complete(tmp_path: Path) -> None:
+    rows = [kline(0, volume="0.003"), kline(1, DOWN, volume="0.002")]
+    exchange = playing(playback([written(tmp_path, "BTCUSDT-1m-x.csv", rows)]))
+    book = exchange.market(BTC)
+    for _ in range(2 * STEPS):
+        advance(exchange, 1)
+        assert abs(book.last_price / book.index_price - 1) < D("0.001")
+    assert sum(trade.quantity for trade in book.tape) in (D("0.004"), D("0.005"))
+    minute = book.candles.minutes[1]
+    assert (round(minute.high, -2), round(minute.low, -2)) == (D(95_900), D(94_000))
+
+
 def test_a_gap_between_bars_holds_the_last_price(tmp_path: Path) -> None:
     exchange = playing(playback([written(tmp_path, "BTCUSDT-1m-x.csv", [kline(0), kline(3, DOWN)])]))
     advance(exchange, 2 * STEPS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -78,6 +79,38 @@ async def test_a_frozen_stream_stays_open_and_loses_what_happens(venue: Practice
         venue.streams(freeze=False)
         place(bot, "heard")
         assert client_ids(await heard_so_far(ear, bot)) == ["heard"]
+
+
+async def test_a_frozen_stream_is_silent_about_what_was_under_way_too(venue: PracticeServer) -> None:
+    bot = trader(venue)
+    async with hear_account(venue) as ear, listen(venue, "/ws/btcusdt@trade") as prices:
+        venue.streams(lag_ms=200, market_lag_ms=200)
+        place(bot, "under-way")
+        bot.order(BTC, "BUY", "0.02").raise_for_status()
+        venue.streams(freeze=True, market_freeze=True)
+        await asyncio.sleep(0.5)
+        venue.streams(freeze=False, market_freeze=False, lag_ms=0, market_lag_ms=0)
+        place(bot, "heard")
+        assert client_ids(await heard_so_far(ear, bot)) == ["heard"]
+        bot.order(BTC, "BUY", "0.03").raise_for_status()
+        assert (await prices.next())["q"] == "0.030"
+
+
+async def test_no_pair_to_be_swapped_any_more_releases_what_was_held_back(venue: PracticeServer) -> None:
+    bot = trader(venue)
+    async with hear_account(venue) as ear:
+        venue.streams(reorder=1)
+        place(bot, "a")
+        venue.streams(drop=0)
+        venue.streams(reorder=0)
+        assert client_ids([await ear.next()]) == ["a"]
+        venue.streams(reorder=1)
+        place(bot, "b")
+        venue.streams(freeze=True)
+        venue.streams(reorder=0)
+        venue.streams(freeze=False)
+        place(bot, "c")
+        assert client_ids(await heard_so_far(ear, bot)) == ["c"]
 
 
 async def test_faults_can_be_aimed_at_one_account(venue: PracticeServer) -> None:

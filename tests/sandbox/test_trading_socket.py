@@ -228,9 +228,11 @@ async def test_ed25519_signs_rest_requests_and_single_frames(
 
 async def test_frames_meet_the_faults_of_orders(venue: PracticeServer) -> None:
     async with listen(venue, DOOR) as ear:
-        venue.faults(reject_429=1)
+        venue.faults(reject_429=1, retry_after_s=7)
         refused = await call(ear, "order.place", **LIMIT)
         assert (refused["status"], refused["error"]["code"]) == (429, -1003)
+        told = refused["error"]["data"]
+        assert told["retryAfter"] - told["serverTime"] == 7_000
         venue.faults(unknown_503=1, unknown_503_execution="now")
         unknown = await call(ear, "order.place", **LIMIT)
         assert (unknown["status"], unknown["error"]["code"]) == (503, -1007)
@@ -258,3 +260,52 @@ async def test_an_order_whose_sender_has_gone_is_executed_all_the_same(venue: Pr
     async with asyncio.timeout(5):
         while not trader(venue).open_orders():
             await asyncio.sleep(0.02)
+
+
+async def test_a_banned_caller_is_told_until_when(venue: PracticeServer) -> None:
+    venue.faults(ban_418=60)
+    async with listen(venue, DOOR) as ear:
+        refused = await call(ear, "order.place", **LIMIT)
+    assert refused["status"] == 418
+    assert 58_000 < refused["error"]["data"]["retryAfter"] - time.time() * 1000 <= 60_000
+
+
+@pytest.mark.parametrize(("scope", "read", "cancel"), [("reads", 429, 400), ("writes", 400, 429), ("all", 429, 429)])
+async def test_a_scope_names_the_operations_that_are_hit(
+    venue: PracticeServer, scope: str, read: int, cancel: int
+) -> None:
+    venue.faults(reject_429=2, scope=scope)
+    async with listen(venue, DOOR) as ear:
+        assert (await call(ear, "order.status", symbol=BTC, orderId=1))["status"] == read
+        assert (await call(ear, "order.cancel", symbol=BTC, orderId=1))["status"] == cancel
+
+
+async def test_orders_of_the_socket_are_counted_among_the_orders_taken(venue: PracticeServer) -> None:
+    async with listen(venue, DOOR) as ear:
+        assert (await call(ear, "order.place", **LIMIT))["status"] == 200
+        assert (await call(ear, "order.place", **LIMIT | {"price": "1"}))["status"] == 400
+    assert venue.control.get("/log/totals").json() == {"total": 2, "orders_taken": 1}
+
+
+async def test_limits_that_never_refuse_are_listed_as_exchange_info_lists_them() -> None:
+    process, venue = start("--scenario", "flat", "--speed", "0", "--order-limit", "0", "--weight-limit", "0")
+    try:
+        async with listen(venue, DOOR) as ear:
+            told = (await call(ear, "order.place", **LIMIT))["rateLimits"]
+        listed = httpx.get(f"{venue.url}/fapi/v1/exchangeInfo").json()["rateLimits"]
+    finally:
+        stop(process)
+
+    def limits(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+        return sorted((row["rateLimitType"], row["interval"], row["limit"]) for row in rows)
+
+    assert limits(told) == limits(listed)
+
+
+async def test_an_id_that_no_answer_could_repeat_is_refused_and_the_socket_lives(venue: PracticeServer) -> None:
+    async with listen(venue, DOOR) as ear:
+        asked = '{"id": "\\ud800", "method": "ticker.price", "params": {"symbol": "BTCUSDT"}}'
+        await ear.connection.send(asked)
+        assert (await ear.next())["error"]["code"] == -1130
+        await ear.connection.send(asked.replace("\\ud800", "\\ud83d\\ude80"))
+        assert (await ear.next())["id"] == "\N{ROCKET}"

@@ -10,7 +10,7 @@ from sandbox.engine.account import Account
 from sandbox.engine.exchange import Exchange
 from sandbox.engine.listing import DEFAULT_INSTRUMENTS, extra_instruments
 from sandbox.engine.model import PositionSide, Side
-from sandbox.engine.rejection import Rejected
+from sandbox.engine.rejection import Reason, Rejected
 from sandbox.engine.scenario import STEP_MS, Scenario
 from sandbox.engine.stepping import step
 from sandbox.engine.trading import cancel_all
@@ -31,7 +31,7 @@ def alice(exchange: Exchange) -> Account:
 
 
 def start(exchange: Exchange, account: Account, **more: object) -> TwapOrder:
-    asked: dict[str, object] = {"symbol": BTC, "side": Side.BUY, "quantity": Decimal("0.01"), "duration_ms": 300_000}
+    asked: dict[str, object] = {"symbol": BTC, "side": Side.BUY, "quantity": Decimal("0.05"), "duration_ms": 300_000}
     return start_twap(exchange, account, NewTwap(**(asked | more)))  # type: ignore[arg-type]
 
 
@@ -47,7 +47,7 @@ def test_a_piece_a_minute_until_all_is_placed(exchange: Exchange, alice: Account
         seen.append(held(alice))
         for _ in range(STEPS_A_PIECE - 1):
             step(exchange)
-    assert seen == [Decimal(number * 2) / 1000 for number in range(1, 6)]
+    assert seen == [Decimal(number) / 100 for number in range(1, 6)]
     assert not alice.twaps
 
 
@@ -57,11 +57,11 @@ def test_cancelling_plain_orders_does_not_stop_it_and_stopping_it_does(exchange:
     cancel_all(exchange, alice, BTC)
     for _ in range(STEPS_A_PIECE):
         step(exchange)
-    assert held(alice) == Decimal("0.004")
+    assert held(alice) == Decimal("0.02")
     stop_twap(alice, twap.twap_id)
     for _ in range(STEPS_A_PIECE * 2):
         step(exchange)
-    assert held(alice) == Decimal("0.004")
+    assert held(alice) == Decimal("0.02")
     with pytest.raises(Rejected):
         stop_twap(alice, twap.twap_id)
 
@@ -78,6 +78,28 @@ def test_a_piece_that_cannot_be_placed_is_left_out(exchange: Exchange, alice: Ac
     for _ in range(STEPS_A_PIECE * 5 + 2):
         step(exchange)
     assert held(alice) == 0 and not alice.twaps
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        ({"quantity": Decimal(0)}, Reason.QUANTITY_NOT_POSITIVE),
+        ({"quantity": Decimal(-1)}, Reason.QUANTITY_NOT_POSITIVE),
+        ({"quantity": Decimal("0.011")}, Reason.TWAP_TOO_SMALL),
+        ({"quantity": Decimal("11.2")}, Reason.TWAP_TOO_LARGE),
+        ({"limit_price": Decimal("1e30")}, Reason.PRICE_TOO_HIGH),
+        ({"limit_price": Decimal("88000.05")}, Reason.PRECISION),
+    ],
+    ids=["nothing", "less than nothing", "below 1,000 USDT", "above 1,000,000 USDT", "no price", "off tick"],
+)
+def test_what_no_piece_could_be_made_of_is_refused_at_the_start(
+    exchange: Exchange, alice: Account, asked: dict[str, object], reason: Reason
+):
+    with pytest.raises(Rejected) as refused:
+        start(exchange, alice, **asked)
+    assert refused.value.reason is reason
+    step(exchange)
+    assert not alice.twaps
 
 
 def test_extra_symbols_are_listed_besides():

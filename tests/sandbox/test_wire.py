@@ -149,6 +149,10 @@ def test_unknown_may_mean_done_late_or_never(venue: PracticeServer, execution: s
     if execution != "now":
         time.sleep(1)
     assert len(signed(venue, "GET", "/fapi/v1/openOrders").json()) == later
+    # It is one request however late it was executed, and the log says what came of it.
+    [entry] = venue.log()
+    assert (entry["status"], entry["fault"]) == (200 if later else 503, "unknown_503")
+    assert venue.control.get("/log/totals").json() == {"total": 1, "orders_taken": later}
 
 
 def test_refused_for_haste_does_not_execute(venue: PracticeServer) -> None:
@@ -181,6 +185,40 @@ def test_a_transfer_is_booked_and_listed(venue: PracticeServer) -> None:
     assert Decimal(balances[0]["balance"]) == Decimal(told.json()["balance"])
     for wrong in ({"account": "alice", "amount": "0"}, {"account": "nobody", "amount": "1"}):
         assert venue.control.post("/transfer", json=wrong).status_code == 400
+    more = venue.control.post("/transfer", json={"account": "alice", "amount": "-9987.51"})
+    assert (more.status_code, more.json()) == (400, {"error": "MARGIN_INSUFFICIENT"})
+    venue.control.post("/transfer", json={"account": "alice", "amount": "-9987.5"}).raise_for_status()
+    venue.step(1)
+
+
+def test_a_copied_isolated_position_has_the_margin_it_is_given(venue: PracticeServer) -> None:
+    position = {"account": "alice", "symbol": "BTCUSDT", "quantity": "0.1", "price": "90000", "margin_mode": "ISOLATED"}
+    for wrong in ("0", "-1", "NaN", "10001"):
+        assert venue.control.post("/position", json=position | {"isolated_margin": wrong}).status_code == 400
+    venue.control.post("/position", json=position | {"isolated_margin": "700"}).raise_for_status()
+    [row] = signed(venue, "GET", "/fapi/v3/positionRisk").json()
+    assert (row["positionAmt"], Decimal(row["isolatedWallet"])) == ("0.100", 700)
+
+
+# A process whose engine breaks at its tenth step.
+BROKEN_ENGINE = """
+import sys
+import sandbox.server
+from sandbox.cli import main
+
+def step(exchange, steps=iter(range(9))):
+    next(steps)
+
+sandbox.server.step = step
+sys.exit(main(["--port", "0", "--scenario", "flat"]))
+"""
+
+
+def test_an_exchange_whose_clock_breaks_ends_and_says_why() -> None:
+    ended = subprocess.run([sys.executable, "-c", BROKEN_ENGINE], cwd=ROOT, capture_output=True, text=True, timeout=20)
+    assert (ended.returncode, "ready" in ended.stdout) == (1, True)
+    assert "the exchange cannot go on" in ended.stderr
+    assert "StopIteration" in ended.stderr
 
 
 def test_control_door_refuses_what_it_does_not_know(venue: PracticeServer) -> None:
