@@ -89,7 +89,7 @@ def shown(view: SignalsView, symbol: str = "") -> SignalsPage:
         view=of,
         symbol=symbol if symbol in symbols else "",
         symbols=symbols,
-        unreliable=sum(each.status == "unreliable" for each in view.cards),
+        unreliable=sum(each.status == "unreliable" for each in of.cards),
         forecasts=forecasts[:FORECASTS_SHOWN],
         forecasts_left_out=max(len(forecasts) - FORECASTS_SHOWN, 0),
         cards=[ShownCard(card=each, diagrams=diagrams_of(each)) for each in cards[:CARDS_SHOWN]],

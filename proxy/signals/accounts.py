@@ -45,8 +45,8 @@ class Found:
 
 
 class AccountOdds:
-    """The accounts of one venue, ``found`` by account. An account without legs, or with one of which nothing is known
-    yet, is not in it: then nothing is stated."""
+    """The accounts of one venue, ``found`` by account. An account without legs, or with one of whose symbol nothing is
+    known yet, is not in it: then nothing is stated. Nor is anything of a leg whose distance is not known."""
 
     def __init__(
         self, *, feed: HourFeed, prices: Prices, has_held: Callable[[str, int], bool], now: Callable[[], datetime]

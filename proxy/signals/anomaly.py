@@ -244,7 +244,9 @@ class AnomalyScorer:
         )
         if size < STRONG:
             self._sizes.learn(event, int(self._watched_s // DAY_S))
-        if event.symbol and event.symbol not in self._ordered and len(self._ordered) < BLOCK_SYMBOLS_MAX:
+        if event.rejected or not event.symbol:
+            return  # What was refused is nobody's habit.
+        if event.symbol not in self._ordered and len(self._ordered) < BLOCK_SYMBOLS_MAX:
             self._ordered[event.symbol] = None
 
     def _close(self, watched: float) -> None:

@@ -28,6 +28,9 @@ _MILLISECONDS_FROM: Final = 1e11
 _MICROSECONDS_FROM: Final = 1e14
 """Larger numbers of seconds lie beyond the year 5000."""
 
+_NO_MOMENT_FROM: Final = 1e17
+"""And so do larger numbers of microseconds: nanoseconds, or none."""
+
 COLUMNS: Final = ("symbol", "ts", "open", "high", "low", "close")
 
 
@@ -107,7 +110,7 @@ def moment(text: str) -> float:
     except ValueError:
         at = datetime.fromisoformat(text)
         return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
-    if not math.isfinite(number):
+    if not -_NO_MOMENT_FROM < number < _NO_MOMENT_FROM:
         raise ValueError(f"no moment: {text!r}")
     return number / 1e6 if number > _MICROSECONDS_FROM else number / 1e3 if number > _MILLISECONDS_FROM else number
 

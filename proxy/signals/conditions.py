@@ -70,7 +70,7 @@ class ConditionsKeeper:
         self._held = held
         self._clock_offset_ms = clock_offset_ms
         self._now = now
-        self.attention = Attention()
+        self.attention = Attention(lambda: prices.instruments)
         self.latency = LatencyWatch()
         self.measuring = Measuring(reads=reads, prices=prices, now=now)
         self._prices = prices

@@ -4,7 +4,8 @@ An order arrives at the middle of bid and ask of that moment, with a 90 % cost s
 held against both. An honest 90 % cost is exceeded by one order in ten; when so many of the last hundred exceeded it
 that chance would do that less than once in a thousand times (an exact binomial test), the fills are called worse.
 Looked at after every order that is one false alarm in some 17,000 orders; when two in ten cost more than stated it
-takes about 95 of them to notice, when three in ten do, 32 (simulated: three million independent orders).
+takes about 95 of them to notice, when three in ten do, 32 (simulated: three million independent orders), where the
+watch begins with them. After a hundred honest ones it takes 100 and 52 in the median (1,500 runs of each).
 """
 
 from __future__ import annotations

@@ -147,15 +147,27 @@ class HourFeed:
         found = SymbolForecast(symbol, self._make(), self.history)
         if state is not None and state.get("method") == found.model.METHOD:
             try:
-                found.restore(state, self._remake(state["model"]))
+                found.restore(state, self._remake(state["model"]), until=self._venue_s() + AHEAD_MAX_S)
             except (KeyError, TypeError, ValueError, AttributeError) as trouble:
                 log.warning("the forecasts of %s begin anew: %s", symbol, type(trouble).__name__)
                 found = SymbolForecast(symbol, self._make(), self.history)
         if found.last is None:
             if self._files is None:
                 self._files = await asyncio.to_thread(_read, self._warm)
-            await self._feed(found, self._files.get(symbol, ()))
+            await self._feed(found, self._closed_of(symbol, self._files.get(symbol, ())))
         return found
+
+    def _closed_of(self, symbol: str, bars: Sequence[Bar]) -> Sequence[Bar]:
+        """The hours of a file that have closed; none of a file that knows the future, for it is wrong of the past too.
+
+        It may be written in local time, for one.
+        """
+        now_s = self._venue_s()
+        ahead = sum(bar.end - HOUR_S > now_s + AHEAD_MAX_S for bar in bars)
+        if ahead:
+            log.error("%s is not warmed: %d of its hours in the file lie ahead", symbol, ahead)
+            return ()
+        return [bar for bar in bars if bar.end <= now_s]
 
     def _missing(self, found: SymbolForecast) -> tuple[int, int]:
         """From when on candles are missing, and how many to ask for."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from proxy.signals.tails import Array
 from rules.instrument import Instrument
-from rules.kill.nearness import distance_of, revalued
+from rules.kill.nearness import distance_of, is_carried, revalued
 from rules.model import MarginMode
 from rules.snapshot import Account, Market, Position
 
@@ -38,7 +39,8 @@ class Tiers:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leg:
     """One open leg. ``quantity`` is signed; ``distance`` is the fraction by which its mark must move against it until
-    it is at the venue's liquidation price, ``None`` when no price is low enough.
+    it is at the venue's liquidation price, ``None`` when no price is low enough, and when the other leg of a hedge
+    carries it, or when it is not known; ``is_known`` tells these apart.
 
     ``together`` is the same when all cross legs of its direction move with it, by the guard's own arithmetic (``None``:
     not known). ``backing`` is what stands behind an isolated leg at the mark, with its profit; 0 for a cross leg.
@@ -53,6 +55,7 @@ class Leg:
     isolated: bool
     backing: float
     tiers: Tiers | None
+    is_known: bool = True
 
     @property
     def is_long(self) -> bool:
@@ -86,7 +89,9 @@ class Book:
 
 
 def book_of(account: Account, markets: Mapping[str, Market], instruments: Mapping[str, Instrument]) -> Book:
-    """The account at the newest marks. A leg without the venue's liquidation price has the guard's own."""
+    """The account at the newest marks. A leg without the venue's liquidation price has the guard's own: the stream
+    moved the position and the venue has not been asked since, and the guard's arithmetic is never farther.
+    """
     account = revalued(account, markets)
     legs = tuple(
         _leg(each, account, instruments) for each in account.positions if each.quantity and each.mark_price > 0
@@ -98,27 +103,26 @@ def book_of(account: Account, markets: Mapping[str, Market], instruments: Mappin
 def _leg(position: Position, account: Account, instruments: Mapping[str, Instrument]) -> Leg:
     found = distance_of(position, account, instruments)
     together = float(found) if found is not None else None
+    asked = position.liquidation_price
     isolated = position.margin_mode is MarginMode.ISOLATED
     return Leg(
         symbol=position.symbol,
         position_side=position.position_side.value,
         quantity=float(position.quantity),
         mark=float(position.mark_price),
-        distance=_distance(position, together),
+        distance=together if asked is None else _distance(position, asked, account),
         together=together,
         isolated=isolated,
         backing=_backing(position) if isolated else 0.0,
         tiers=_tiers(instruments.get(position.symbol)),
+        is_known=asked is not None or together is not None,
     )
 
 
-def _distance(position: Position, own: float | None) -> float | None:
-    if position.liquidation_price is None:
-        # The stream moved the position and the venue has not been asked since: the guard's arithmetic is never farther.
-        return own
-    if position.liquidation_price <= 0:
+def _distance(position: Position, price: Decimal, account: Account) -> float | None:
+    if price <= 0 or is_carried(position, account):
         return None
-    away = float(position.liquidation_price / position.mark_price) - 1
+    away = float(price / position.mark_price) - 1
     return -away if position.quantity > 0 else away
 
 

@@ -6,7 +6,9 @@ legs' odds by how their extremes went together in the same hours. *The cross bal
 in a share of scenarios, continued beyond them by the tail of how near each came. In each of these an hour that jumps,
 down or up, has the small weight of ``JUMPS_A_YEAR``: history is short, and jumps have come.
 
-Where history is short or a part is not known, the result is marked ``cold``, and errs towards the worse.
+Where history is short or a part is not known, the result is marked ``cold``, and errs towards the worse. Of a leg
+whose distance is not known no odds are stated, neither the best nor the worst: the account's are then those of its
+other legs, which it cannot be below, and cold.
 """
 
 from __future__ import annotations
@@ -52,7 +54,9 @@ class Odds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegForecast:
-    """One leg. ``distance`` as in ``Leg``; ``cold``: pooled parameters, not this symbol's own history.
+    """One leg. ``distance`` as in ``Leg``; ``cold``: pooled parameters, not this symbol's own history, or not known.
+
+    ``odds`` and ``stress`` are empty when it is not known how far the leg is from its liquidation.
 
     ``together`` are, for ``HORIZONS_H``, the odds of the account's end if every cross leg went against it by the same
     fraction as this one; empty for an isolated leg, and where the arithmetic lacks something.
@@ -71,7 +75,8 @@ class LegForecast:
 class AccountForecast:
     """An account's legs, the odds that any of them ends, and those of the cross balance.
 
-    ``cross`` is empty where no leg is cross, or the venue's margin tiers are not known.
+    ``any_leg`` is empty when of no leg odds are stated, ``cross`` where no leg is cross, or the venue's margin tiers
+    are not known.
     """
 
     account: str
@@ -87,7 +92,7 @@ def leg_forecast(leg: Leg, book: Book, forecasters: Sequence[Forecaster], fundin
 
     ``funding_h``: hours until funding is due, ``None`` when that is not known. Some microseconds for each probability.
     """
-    stress = stress_of_leg(leg, book)
+    stress = stress_of_leg(leg, book) if leg.is_known else ()
     worst = _first_passage(leg.distance, leg.is_long, forecasters)
     jumped = sum(each.hit for each in stress) / len(JUMPS)
     odds = [_with_jumps(p, hours, jumped) for p, hours in zip(worst, HORIZONS_H, strict=True)]
@@ -96,10 +101,10 @@ def leg_forecast(leg: Leg, book: Book, forecasters: Sequence[Forecaster], fundin
         symbol=leg.symbol,
         position_side=leg.position_side,
         distance=leg.distance,
-        odds=_all_odds(odds, funding_h),
+        odds=_all_odds(odds, funding_h) if leg.is_known else (),
         together=tuple(_first_passage(leg.together, leg.is_long, forecasters)) if known else (),
         stress=stress,
-        cold=not all(each.is_warm for each in forecasters),
+        cold=not leg.is_known or not all(each.is_warm for each in forecasters),
     )
 
 
@@ -119,20 +124,22 @@ def account_forecast(
     any_leg, cross, cold = list[float](), list[float](), any(leg.cold for leg in legs)
     crossed = [forecast for leg, forecast in zip(book.legs, legs, strict=True) if not leg.isolated]
     known = bool(crossed) and all(leg.together for leg in crossed)
+    stated = [(leg, forecast) for leg, forecast in zip(book.legs, legs, strict=True) if forecast.odds]
     for place, hours in enumerate(HORIZONS_H):
         found = common.scenarios(hours, [scales[symbol][place] for symbol in common.symbols])
         windows = found if len(found) >= WINDOWS_NEEDED else None
         if windows is not None:
             windows = fitted(windows, [laws[symbol] for symbol in common.symbols], place)
         cold = cold or windows is None
-        odds = np.array([leg.odds[place].probability for leg in legs])
-        any_leg.append(_any_leg(book, odds, windows, common.symbols))
+        if stated:
+            odds = np.array([forecast.odds[place].probability for _, forecast in stated])
+            any_leg.append(_any_leg([leg for leg, _ in stated], odds, windows, common.symbols))
         if known:
             cross.append(_cross(book, windows, common.symbols, hours, [leg.together[place] for leg in crossed]))
     return AccountForecast(
         account=book.account,
         legs=tuple(legs),
-        any_leg=_all_odds(any_leg, funding_h),
+        any_leg=_all_odds(any_leg, funding_h) if any_leg else (),
         cross=_all_odds(cross, funding_h) if cross else (),
         stress=stress_of_account(book),
         cold=cold or (bool(crossed) and not known),
@@ -151,11 +158,11 @@ def _first_passage(distance: float | None, is_long: bool, forecasters: Sequence[
     return [max(each[hours][side][0] for each in stated) for hours in HORIZONS_H]
 
 
-def _any_leg(book: Book, odds: Array, windows: Scenarios | None, symbols: Sequence[str]) -> float:
+def _any_leg(legs: Sequence[Leg], odds: Array, windows: Scenarios | None, symbols: Sequence[str]) -> float:
     """Between the largest of ``odds`` and their sum; without windows, that sum."""
     if windows is None:
         return union(np.empty((0, len(odds))), odds)
-    return union(_severities(book.legs, windows, symbols), odds)
+    return union(_severities(legs, windows, symbols), odds)
 
 
 def _severities(legs: Sequence[Leg], windows: Scenarios, symbols: Sequence[str]) -> Array:

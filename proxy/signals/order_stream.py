@@ -103,6 +103,8 @@ def _event(command: Command, decision: _Judged, snapshot: Snapshot) -> OrderEven
         return OrderEvent(ts=at, type="cancel", symbol=command.symbol or "")
     if decision.intent is not Intent.ENTRY or not isinstance(command, PlaceOrder | AmendOrder):
         return None
+    if _is_refused_by_score(decision):
+        return None
     held = held_order(command, snapshot)
     return OrderEvent(
         ts=at,
@@ -111,15 +113,13 @@ def _event(command: Command, decision: _Judged, snapshot: Snapshot) -> OrderEven
         side=command.side.value.lower(),
         notional=float(order_value(held, snapshot)) if held is not None else None,
         distance_bps=_distance(command, snapshot),
-        rejected=_refused(decision),
+        rejected=True if decision.verdict is Verdict.DENY else None,
     )
 
 
-def _refused(decision: _Judged) -> bool | None:
-    """Whether it was refused for what it was; ``None`` while the venue has the word, or the score itself refused."""
-    if decision.verdict is not Verdict.DENY:
-        return None
-    return None if all(each.rule_id == StagedResponse.rule_id for each in decision.breaches) else True
+def _is_refused_by_score(decision: _Judged) -> bool:
+    """Whether nothing but the score's own rule refused it."""
+    return decision.verdict is Verdict.DENY and {each.rule_id for each in decision.breaches} == {StagedResponse.rule_id}
 
 
 def _distance(command: PlaceOrder | AmendOrder, snapshot: Snapshot) -> float | None:

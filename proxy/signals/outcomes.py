@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, Protocol
 import numpy as np
 
 from proxy.signals.bars import HOUR_S
+from proxy.signals.forecast.features import VARIANCE_FLOOR
 from proxy.signals.joint import HORIZONS_H, WINDOWS_NEEDED, Extremes, JointHistory, hourly_variances
 from proxy.signals.legs import Leg
 from proxy.signals.regime import DAY_H, QUANTILE
@@ -26,10 +27,10 @@ TAUS: Final = (0.01, 0.05, 0.5, 0.95, 0.99)
 EVERY_H: Final = {1: 1, 8: 2, 24: 6}
 """Outcomes of a day overlap: stated every hour they would say the same again and again."""
 
-_VARIANCE: Final = "variance_above"
-_LEAST: Final = 1e-300
-"""A variance of nothing has no logarithm."""
+SIGNALS: Final = ("liquidation", "barrier", "quantile", "regime")
+"""Those whose outcomes hours decide, the most important first."""
 
+_VARIANCE: Final = "variance_above"
 _ACCOUNT_MAX: Final = 32
 """Letters of an account's name in a key."""
 
@@ -164,7 +165,7 @@ def _past_quantile(tau: float, windows: Extremes) -> float | None:
 def resolve(board: Board, history: JointHistory, now: int) -> None:
     """Tell the board every outcome that the hours decide. What lies in a gap stays open, and is lost in time."""
     for stated in board.due(now):
-        if stated.signal not in ("barrier", "liquidation", "quantile", "regime"):
+        if stated.signal not in SIGNALS:
             continue
         rows = history.between(stated.symbol, stated.as_of // HOUR_S + 1, stated.until // HOUR_S)
         if rows is not None:
@@ -177,7 +178,8 @@ def _outcome(stated: Stated, rows: Array) -> float:
         return float(closes[-1])
     what, _, number = stated.key.rpartition(":")
     if what == _VARIANCE:
-        return float(math.log(max(hourly_variances(rows).sum(), _LEAST)) > float(number))
+        # With the floor that the threshold's own hours have: without it a market that hardly moves is never wild.
+        return float(math.log(hourly_variances(rows).sum() + len(rows) * VARIANCE_FLOOR) > float(number))
     before = np.concatenate(([0.0], closes[:-1]))
     if what.endswith("down"):
         return float((before + rows[:, 0]).min() <= math.log1p(-float(number)))

@@ -2,7 +2,7 @@
 
     value = 1 - cbrt(false alarms a day / 10),  false alarms a day = 10 ** -score
 
-0 is what happens ten times a day, 0.54 once a day, 0.78 once in ten days, 0.9 once in a hundred, 0.95 once in three
+0 is what happens ten times a day, 0.54 once a day, 0.78 once in ten days, 0.9 once in a hundred, 0.95 once in two
 years. At the cap of the score the value is 1.
 """
 

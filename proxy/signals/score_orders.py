@@ -9,12 +9,13 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import math
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from proxy.signals.evidence.event import TIME_END
 
 if TYPE_CHECKING:
     from proxy.cli import Arguments
@@ -130,8 +131,8 @@ def _event(path: Path, number: int, row: Mapping[str, Any]) -> dict[str, Any]:
             event[name] = float(value)
         except (TypeError, ValueError, OverflowError) as trouble:
             raise UnreadableOrders(f"{path}:{number}: {name} is no number") from trouble
-    if not math.isfinite(event["ts"]):
-        raise UnreadableOrders(f"{path}:{number}: ts is no number")
+    if not 0 <= event["ts"] < TIME_END:
+        raise UnreadableOrders(f"{path}:{number}: ts is no time in seconds since 1970")
     rejected = row.get("rejected")
     if rejected is not None and not isinstance(rejected, bool):
         if str(rejected).lower() not in WORDS:

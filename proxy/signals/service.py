@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
-from datetime import datetime
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
@@ -19,7 +19,7 @@ from proxy.signals.conditions import ConditionsKeeper
 from proxy.signals.hours import HourFeed
 from proxy.signals.joint import HORIZONS_H, CommonHours, Extremes
 from proxy.signals.liquidation import METHOD
-from proxy.signals.outcomes import Board, due_horizons, resolve, statements
+from proxy.signals.outcomes import SIGNALS, Board, due_horizons, resolve, statements
 from proxy.signals.signals_state import AccountSignals, SignalsState, SymbolSignals
 from proxy.signals.slippage_live import SlippageLive
 from proxy.signals.symbol_forecast import SymbolForecast
@@ -32,6 +32,10 @@ log = logging.getLogger("perpguard.signals")
 ODDS_EVERY_S: Final = 3.0
 SLIPPAGE_EVERY_S: Final = 5.0
 PUBLISH_EVERY_S: Final = 5.0
+AWAITED_EVERY: Final = timedelta(minutes=1)
+FOLLOWED_MAX: Final = 60
+"""Symbols whose hours are asked for: as many as the budget reads once a minute."""
+
 IDLE_S: Final = 0.25
 TROUBLE_PAUSE_S: Final = 5.0
 
@@ -41,6 +45,13 @@ class Publisher(Protocol):
 
     async def publish_signals(self, venue: str, version: str, state: object) -> None:
         """Make this what people are shown."""
+
+
+class AwaitingBoard(Board, Protocol):
+    """A scoreboard that says what it still waits for."""
+
+    def awaited(self, signals: Sequence[str]) -> list[str]:
+        """The symbols of which forecasts of these signals wait for their outcome."""
 
 
 class SignalService:
@@ -55,7 +66,7 @@ class SignalService:
         slippage: SlippageLive,
         conditions: ConditionsKeeper,
         accounts: Callable[[], Iterable[Account]],
-        board: Board,
+        board: AwaitingBoard,
         store: Publisher,
         now: Callable[[], datetime],
     ) -> None:
@@ -68,6 +79,8 @@ class SignalService:
         self._board = board
         self._store = store
         self._now = now
+        self._awaited: list[str] = []
+        self._awaited_at: datetime | None = None
 
     async def run(self) -> None:
         """Run for ever. While the venue or the store is away the forecasts age, and rules judge their age."""
@@ -96,11 +109,24 @@ class SignalService:
             correlations_as_of=conditions.correlations_as_of,
         )
 
+    def followed(self) -> tuple[str, ...]:
+        """The symbols whose hours are asked for: those that are measured, then those of which a forecast waits for its
+        outcome. A position that was liquidated is gone, and its symbol with it, but the odds of it were stated.
+        """
+        now = self._now()
+        if self._awaited_at is None or abs(now - self._awaited_at) >= AWAITED_EVERY:
+            self._awaited, self._awaited_at = self._board.awaited(SIGNALS), now
+        return tuple(dict.fromkeys((*self._conditions.measuring.facts, *self._awaited)))[:FOLLOWED_MAX]
+
     async def score(self, closed: SymbolForecast) -> None:
-        """Hours of a symbol have closed: state what is foreseen now, and tell the outcomes they decide."""
-        common = self._feed.history.common([closed.symbol])
-        past = await asyncio.to_thread(_extremes, common, due_horizons(closed))
-        self._board.state(statements(closed, self._odds.legs_of(closed.symbol), past))
+        """Hours of a symbol have closed: state what is foreseen now, and tell the outcomes they decide.
+
+        Of a symbol that is only waited for nothing more is stated, or it would be waited for without end.
+        """
+        if closed.symbol in self._conditions.measuring.facts:
+            common = self._feed.history.common([closed.symbol])
+            past = await asyncio.to_thread(_extremes, common, due_horizons(closed))
+            self._board.state(statements(closed, self._odds.legs_of(closed.symbol), past))
         resolve(self._board, self._feed.history, int(self._now().timestamp()))
 
     def _symbol(self, each: SymbolForecast) -> SymbolSignals:
@@ -124,7 +150,7 @@ class SignalService:
         while True:
             pause = 0.0
             try:
-                await self._feed.follow(self._conditions.measuring.facts)
+                await self._feed.follow(self.followed())
                 closed = await self._feed.read_next()
                 if closed is None:
                     pause = IDLE_S

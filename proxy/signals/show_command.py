@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ def _venue(venue: Mapping[str, Any]) -> Iterator[str]:
         name, cold = f"liquidation {found['account']}", " cold" if found["cold"] else ""
         for leg in found["legs"]:
             what = f"{leg['symbol']} {leg['position_side']}"
-            yield f"{name} {what} {_odds(leg['odds'])} jumps: {_jumps(leg['stress'])}{cold}"
+            jumps = f" jumps: {_jumps(leg['stress'])}" if leg["stress"] else ""
+            yield f"{name} {what} {_odds(leg['odds'])}{jumps}{cold}"
         yield f"{name} any position {_odds(found['any_leg'])}{cold}"
         if found["cross"]:
             yield f"{name} cross balance {_odds(found['cross'])} jumps: {_jumps(found['stress'])}{cold}"
@@ -91,7 +92,9 @@ def _venue(venue: Mapping[str, Any]) -> Iterator[str]:
         yield f"{told} hours={each['hours']} method={each['method']}{marks}"
 
 
-def _odds(odds: Iterable[Mapping[str, Any]]) -> str:
+def _odds(odds: Sequence[Mapping[str, Any]]) -> str:
+    if not odds:
+        return "odds not known"
     return " ".join(
         f"{'funding' if each['until_funding'] else format(each['horizon_h'], 'g') + 'h'}={each['probability']:.4g}"
         for each in odds

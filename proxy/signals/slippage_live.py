@@ -28,7 +28,8 @@ MINUTE_S: Final = 60
 EVERY_S: Final = 900
 
 SYMBOLS_MAX: Final = 10
-"""Of these symbols, most important first, rules are told what orders cost: each is eighteen forecasts in a record."""
+"""Of so many of the measured symbols, the most important first, rules are told what orders cost: each is nine forecasts
+in a record."""
 
 
 class SlippageLive:
@@ -45,9 +46,7 @@ class SlippageLive:
         """All of it anew. About a millisecond of work for each symbol, with the loop's turn between them."""
         found: list[Forecast] = []
         facts = self._conditions.measuring.facts
-        for symbol in tuple(self._conditions.symbols)[:SYMBOLS_MAX]:
-            if (known := facts.get(symbol)) is None:
-                continue
+        for symbol, known in tuple(facts.items())[:SYMBOLS_MAX]:
             reliable = known.moves.forecaster.is_warm and self._has_held(symbol)
             found += [replace(each, reliable=reliable) for each in known.slippage_forecasts(self._now())]
             await asyncio.sleep(0)

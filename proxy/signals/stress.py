@@ -28,13 +28,15 @@ class Stress:
 
 
 def stress_of_leg(leg: Leg, book: Book) -> tuple[Stress, ...]:
-    """The leg alone moves, against itself."""
+    """The leg's symbol alone moves, against the leg; the other cross leg of a hedge moves with it."""
     behind = leg.backing if leg.isolated else book.balance
-    others = 0.0 if leg.isolated else book.required - leg.after(0)[1]
+    moved = [leg] if leg.isolated else [each for each in book.crossed if each.symbol == leg.symbol]
+    others = 0.0 if leg.isolated else book.required - sum(each.after(0)[1] for each in moved)
     found = []
     for jump in JUMPS:
         move = -jump if leg.is_long else jump
-        gained, required = leg.after(move)
+        after = [each.after(move) for each in moved]
+        gained, required = sum(gain for gain, _ in after), sum(need for _, need in after)
         hit = (leg.distance is not None and jump >= leg.distance) or behind + gained <= required + others
         found.append(Stress(move=move, hit=hit, left=0.0 if hit else behind + gained))
     return tuple(found)

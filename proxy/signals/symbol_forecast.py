@@ -27,6 +27,10 @@ MOVED_FAR: Final = 2.0
 _SCALE_LEAST: Final = 1e-6
 
 
+class HoursAhead(ValueError):
+    """Hours that have not been yet: every true one until then would count as known, and nothing be learned."""
+
+
 class SymbolForecast:
     """One symbol. ``feed`` takes its closed hours in their order, ``look`` the one that is under way."""
 
@@ -87,9 +91,12 @@ class SymbolForecast:
             "hours": self._history.state(self.symbol),
         }
 
-    def restore(self, state: Mapping[str, Any], model: BarrierForecaster) -> None:
-        """Take up what ``state`` holds; ``model`` was made of its own part. Raises as ``JointHistory.restore`` does."""
+    def restore(self, state: Mapping[str, Any], model: BarrierForecaster, *, until: float) -> None:
+        """Take up what ``state`` holds; ``model`` was made of its own part. Raises as ``JointHistory.restore`` does,
+        and ``HoursAhead`` when the last hour ends after ``until``, seconds since 1970."""
         last = None if state["last"] is None else Bar(*state["last"])
+        if last is not None and last.end > until:
+            raise HoursAhead
         regime = VolatilityRegime.from_state(state["regime"])
         self._history.restore(self.symbol, state["hours"])
         self.model, self.regime, self.last = model, regime, last

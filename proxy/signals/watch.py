@@ -115,7 +115,8 @@ class AnomalyWatch:
 
     def _is_due(self, bot: str) -> bool:
         watched = self._bots[bot]
-        return watched.saved_at is None or watched.held.at - watched.saved_at >= SAVED_EVERY_S
+        # Absolute: after a clock that ran ahead is put right, what was told then lies in the future.
+        return watched.saved_at is None or abs(watched.held.at - watched.saved_at) >= SAVED_EVERY_S
 
     async def _publish(self, bots: set[str], saved: set[str]) -> None:
         """Publish the scores of these bots and of the levels above them, and what some of them came from."""
@@ -130,7 +131,7 @@ class AnomalyWatch:
     async def _publish_usual(self, bot: str, watched: _Watched) -> None:
         """Publish what orders of the bot are usual: at most once a minute, or when it has a symbol more or less."""
         at, symbols = watched.held.at, frozenset(watched.scorer.symbols())
-        if watched.told is not None and at - watched.told[0] < USUAL_EVERY_S and symbols == watched.told[1]:
+        if watched.told is not None and abs(at - watched.told[0]) < USUAL_EVERY_S and symbols == watched.told[1]:
             return
         await self._store.publish_usual(usual_orders(bot, watched.scorer, at))
         watched.told = at, symbols

@@ -41,6 +41,30 @@ def distance_of(leg: Position, account: Account, instruments: Mapping[str, Instr
         return None
 
 
+def is_carried(leg: Position, account: Account) -> bool:
+    """Whether the opposite leg of its symbol carries a cross leg past the venue's liquidation price.
+
+    Both cross legs of a symbol bear one price, at which their net ends: for one of them it lies where that leg gains.
+    There it means *already past* only for the leg that outweighs the other.
+    """
+    price = leg.liquidation_price
+    if leg.margin_mode is MarginMode.ISOLATED or not price or (price - leg.mark_price) * leg.quantity <= ZERO:
+        return False
+    both = [each for each in account.legs(leg.symbol) if each.margin_mode is not MarginMode.ISOLATED]
+    if all(each.quantity * leg.quantity >= ZERO for each in both):
+        return False
+    net = sum((each.quantity for each in both), ZERO)
+    if net * leg.quantity <= ZERO:
+        return True
+    try:
+        backing = account.margin_balance - _set_aside(account)
+    except MarginUnknown:
+        return False
+    # Where little is left of the net, a rise ends a net long too: the margin required grows faster than the profit. A
+    # price above the mark is then no sign of being past it, unless less is behind the net than it is worth.
+    return net > ZERO and backing >= net * leg.mark_price
+
+
 def notional(leg: Position) -> Decimal:
     """The leg's absolute value at its mark, in quote currency."""
     return abs(leg.quantity) * leg.mark_price
@@ -55,15 +79,19 @@ def _isolated(leg: Position, instruments: Mapping[str, Instrument]) -> Decimal:
 
 def _cross(leg: Position, account: Account, instruments: Mapping[str, Instrument]) -> Decimal:
     """Every cross leg of the same direction loses with it; the maintenance margin of all of them must be kept."""
-    rising, backing, moving = leg.quantity < 0, account.margin_balance, []
+    rising, backing, moving = leg.quantity < 0, account.margin_balance - _set_aside(account), []
     for each in account.positions:
-        if each.margin_mode is MarginMode.ISOLATED:
-            backing -= max(ZERO, _isolated_backing(each))
-        else:
+        if each.margin_mode is not MarginMode.ISOLATED:
             value = notional(each)
             loses = (each.quantity < 0) is rising
             moving.append(Moving(value if loses else ZERO, (value,), rising, _tiers(each, instruments)))
     return distance_to_liquidation(backing, moving)
+
+
+def _set_aside(account: Account) -> Decimal:
+    """What stands behind the isolated legs, and behind no other."""
+    isolated = [each for each in account.positions if each.margin_mode is MarginMode.ISOLATED]
+    return sum((max(ZERO, _isolated_backing(each)) for each in isolated), ZERO)
 
 
 def _isolated_backing(leg: Position) -> Decimal:

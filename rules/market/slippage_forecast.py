@@ -26,7 +26,8 @@ class SlippageForecast(Rule):
     probability. It is heeded for orders on its side that are as large or larger; of a smaller order it says nothing.
     With `cost_min` only forecasts of at least that cost are heeded. Post-only orders take nothing and pass. A forecast
     is an aid: where there is none, or an old or unreliable one, that is recorded with the age, and entries pass unless
-    `when_stale = "refuse"`. An unreliable one above the limit refuses all the same.
+    `when_stale = "refuse"`. An unreliable one above the limit refuses all the same. Forecasts are of ten symbols, the
+    first of those that are measured: positions and open orders, then the last ordered, then the busiest.
     """
 
     rule_id: ClassVar[str] = "slippage_forecast"

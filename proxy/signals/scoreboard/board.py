@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -69,6 +69,10 @@ class Scoreboard:
     def due(self, now: int) -> list[Stated]:
         """The forecasts whose time is up and whose outcome is not known, oldest first. After two days none is."""
         return self._waiting.due(now)
+
+    def awaited(self, signals: Sequence[str]) -> list[str]:
+        """The symbols of which forecasts of these signals wait for their outcome: those of the first signal first."""
+        return self._waiting.symbols(signals)
 
     def resolve(self, stated: Stated, outcome: float) -> None:
         """Hear an outcome: 0 or 1 for a probability, the realised value for a quantile; the first one stands.

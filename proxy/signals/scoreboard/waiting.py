@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -75,6 +75,16 @@ class Waiting:
         with self._guard:
             found = [each for each in self._open.values() if each.until <= now]
         return sorted(found, key=lambda each: each.until)
+
+    def symbols(self, signals: Sequence[str]) -> list[str]:
+        """Of which forecasts of these signals wait: those of the first signal first, what is due soonest before."""
+        with self._guard:
+            found = [
+                (signals.index(each.signal), each.until, each.symbol)
+                for each in self._open.values()
+                if each.signal in signals
+            ]
+        return list(dict.fromkeys(symbol for _, _, symbol in sorted(found)))
 
     def resolve(self, stated: Stated, outcome: float) -> None:
         """Hear an outcome; of a forecast that is not waited for it says nothing. Raises ``ValueError``."""

@@ -58,6 +58,8 @@ async def test_one_symbol_is_shown_when_it_is_chosen(person: Browser) -> None:
     page = (await person.client.get("/signals?symbol=ETHUSDT")).text
     assert page.count('<svg class="reliability"') == 1
     assert '<option value="ETHUSDT" selected>' in page
+    assert "<strong>Unreliable: 1 of 1 records.</strong>" in page
+    assert "Unreliable:" not in (await person.client.get("/signals?symbol=BTCUSDT")).text
     assert '<option value="BTCUSDT">' in page, "the way back"
 
 

@@ -18,6 +18,7 @@ from proxy.signals.legs import book_of
 from proxy.signals.shelf import Shelf
 from proxy.signals.symbol_forecast import SymbolForecast
 from rules.facts import AccountRecord
+from rules.fresh import WithoutFacts
 from rules.instrument import MarginTier
 from rules.market.liquidation_forecast import LiquidationForecast
 from rules.snapshot import Account
@@ -162,6 +163,42 @@ async def test_young_symbols_are_cold_and_nobody_is_to_rely_on_them(tmp_path):
     assert not any(each.reliable for each in await house.forecasts())
     found = house.odds.found["demo"].forecast
     assert found.cold and found.legs[0].cold
+
+
+@pytest.mark.parametrize(("long", "short", "price"), [("2", "1", "10309"), ("1", "2", "87379"), ("2", "1.9", "0")])
+async def test_a_healthy_hedge_is_told_as_one_whichever_side_outweighs(tmp_path, long, short, price):
+    world = an_account().hedged().worth("40000").long("BTCUSDT", long).short("BTCUSDT", short)
+    assert world.account is not None
+    world = replace(world, account=with_price(world.account, "BTCUSDT", price))
+    stated = await House(world, tmp_path).forecasts()
+    assert len(stated) == 9 and max(each.probability for each in stated) < 1e-3
+    seen = replace(world, record=AccountRecord(account="demo", version=1, as_of=NOW, forecasts=stated))
+    assert codes(judged(a_buy("ETHUSDT", "0.01"), seen, LiquidationForecast(probability_max=Decimal("0.05")))) == []
+
+
+async def test_a_leg_without_a_hedge_that_is_past_its_price_is_certain(tmp_path):
+    stated = await House(leveraged("51000"), tmp_path).forecasts()
+    assert min(each.probability for each in stated) > 0.999
+
+
+async def test_how_far_a_leg_is_not_being_known_is_not_told_as_the_lowest_odds(tmp_path):
+    world = leveraged(None)
+    house = House(world, tmp_path)
+    house.odds._prices.instruments = {symbol: an_instrument(symbol) for symbol in world.markets}
+    stated = await house.forecasts()
+    assert stated == ()
+    seen = replace(world, record=AccountRecord(account="demo", version=1, as_of=NOW, forecasts=stated))
+    rule = LiquidationForecast(probability_max=Decimal("0.05"), when_stale=WithoutFacts.REFUSE)
+    assert codes(judged(a_buy("BTCUSDT", "0.1"), seen, rule)) == ["FACTS_UNKNOWN"]
+
+
+async def test_beside_a_leg_that_is_not_known_the_other_is_still_told_and_nobody_is_to_rely_on_the_whole(tmp_path):
+    world = leveraged().isolating("ETHUSDT", "1", margin=None)
+    assert world.account is not None
+    stated = await House(world, tmp_path).forecasts()
+    assert {each.symbol for each in stated} == {"BTCUSDT", ""}
+    assert all(each.reliable is (each.symbol == "BTCUSDT") for each in stated)
+    assert all(each.probability > 0.05 for each in stated if each.horizon_s >= 28_800)
 
 
 def test_a_book_has_distances_of_the_venue_and_where_it_has_none_the_guards_own():

@@ -151,6 +151,25 @@ def test_a_symbol_is_no_less_new_because_of_one_incident_two_days_ago(learned):
     assert scorer.score(an_event(NOON + 2.1 * DAY, symbol="NEWUSDT")) >= 0
 
 
+def test_a_symbol_ordered_in_four_blocks_is_its_own_and_every_other_as_new_as_before(learned):
+    scorer = copied(learned)
+    for block in range(4):
+        assert scorer.score(an_event(NOON + block * 700, symbol="NEWUSDT")) >= 1
+        assert "NEWUSDT" not in scorer.symbols()
+    scorer.score(an_event(NOON + 4 * 700))
+    assert "NEWUSDT" in scorer.symbols()
+    assert scorer.score(an_event(NOON + 5 * 700, symbol="OTHERUSDT")) >= 1
+
+
+def test_a_symbol_that_was_only_ever_refused_is_nobodys_own(learned):
+    scorer = copied(learned)
+    for block in range(40):
+        scorer.score(an_event(NOON + block * 700, symbol="NEWUSDT", rejected=True))
+    assert "NEWUSDT" not in scorer.symbols()
+    young = fed([an_event(START + n * 700.0, symbol="NEWUSDT", rejected=True) for n in range(40)])
+    assert young.symbols() == ()
+
+
 def test_a_loop_that_went_wild_is_seen_within_five_orders(learned):
     scorer = copied(learned)
     assert max(scorer.score(an_event(NOON + number * 0.2)) for number in range(5)) >= 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from proxy.signals.attention import SEEN_MAX, SEEN_S, Attention
+import pytest
+
+from proxy.signals.attention import SEEN_MAX, SEEN_S, UNLISTED_MAX, Attention
 
 
 def test_held_symbols_come_first_then_the_last_ordered():
@@ -34,3 +36,25 @@ def test_beyond_the_bound_the_longest_unseen_goes():
     found = attention.symbols(1_000, held=())
     assert len(found) == SEEN_MAX
     assert "S0" not in found
+
+
+@pytest.mark.parametrize("known_from", [0, SEEN_MAX + 50])
+def test_symbols_that_the_venue_does_not_list_push_nobody_out(known_from: int):
+    listed: list[str] = []
+    attention = Attention(lambda: listed)
+    attention.saw("A", 0)
+    attention.saw("B", 1)
+    for n in range(2 * SEEN_MAX):
+        if n == known_from:
+            listed += ["A", "B"]
+        attention.saw(f"X{n}", 2.0 + n)
+    assert attention.symbols(1_000, held=()) == ("B", "A")
+    attention.saw("B", 3.0 + 2 * SEEN_MAX)
+    assert attention.symbols(1_000, held=("Z",)) == ("Z", "B", "A")
+
+
+def test_while_nobody_knows_what_is_listed_there_is_a_bound_too():
+    attention = Attention()
+    for n in range(UNLISTED_MAX + 1):
+        attention.saw(f"S{n}", float(n))
+    assert len(attention._seen) == UNLISTED_MAX

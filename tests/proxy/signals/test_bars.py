@@ -36,6 +36,12 @@ def test_a_moment_is_read_as_archives_write_it(text):
     assert moment(text) == 1_700_000_000
 
 
+@pytest.mark.parametrize("text", ["1700000000000000000", "1e17", "-1e17", "inf", "nan"])
+def test_what_lies_beyond_microseconds_is_no_moment(text):
+    with pytest.raises(ValueError, match="no moment"):
+        moment(text)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -47,6 +53,7 @@ def test_a_moment_is_read_as_archives_write_it(text):
         HEAD + "A,3600,1,2,1.5,1.6,0\n",
         HEAD + "A,3600,1\n",
         HEAD + "A,yesterday,1,1,1,1,0\n",
+        HEAD + "A,1699999200000000000,1,1,1,1,0\n",
     ],
 )
 def test_what_is_no_bar_is_refused_with_its_line(tmp_path, text):

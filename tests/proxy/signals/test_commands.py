@@ -93,7 +93,9 @@ def test_odds_of_liquidation_stand_beside_what_a_jump_would_do(tmp_path, asked, 
     ]
     stress = [{"move": -0.2, "hit": False, "left": 120.4}, {"move": -0.4, "hit": True, "left": 0.0}]
     leg = {"symbol": "BTCUSDT", "position_side": "BOTH", "odds": odds, "stress": stress}
-    forecast = {"account": "main", "legs": [leg], "any_leg": odds, "cross": odds[:1], "stress": stress, "cold": True}
+    unknown = {"symbol": "ETHUSDT", "position_side": "BOTH", "odds": [], "stress": []}
+    forecast = {"account": "main", "legs": [leg, unknown], "any_leg": odds, "cross": odds[:1]}
+    forecast |= {"stress": stress, "cold": True}
     symbol = {
         "symbol": "BTCUSDT",
         "volatility": {"1": 0.012},
@@ -107,8 +109,9 @@ def test_odds_of_liquidation_stand_beside_what_a_jump_would_do(tmp_path, asked, 
     monkeypatch.setitem(TOLD, "venues", [{"accounts": [{"forecast": forecast}], "symbols": [symbol]}])
     assert cli.main(["--data-dir", str(tmp_path), "signals"]) == 0
     shown = capsys.readouterr().out.splitlines()
-    assert shown[1:5] == [
+    assert shown[1:6] == [
         "liquidation main BTCUSDT BOTH 24h=0.0213 funding=0.004 jumps: -20% 120 left -40% ends it cold",
+        "liquidation main ETHUSDT BOTH odds not known cold",
         "liquidation main any position 24h=0.0213 funding=0.004 cold",
         "liquidation main cross balance 24h=0.0213 jumps: -20% 120 left -40% ends it cold",
         "volatility BTCUSDT 1h=1.20% wild=not known hours=30 method=har-fhs/1 cold",

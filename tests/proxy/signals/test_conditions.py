@@ -208,6 +208,15 @@ async def test_quotes_and_funding_stand_beside_the_marks(house: House):
     assert timedelta() < market.next_funding_at - now() <= timedelta(hours=8)
 
 
+async def test_symbols_that_a_bot_invents_push_nobody_out(house: House):
+    await house.listed()
+    at = now().timestamp()
+    house.keeper.attention.saw("XRPUSDT", at - 600)
+    for n in range(250):
+        house.keeper.attention.saw(f"X{n}USDT", at - n)
+    assert house.keeper.symbols == ("XRPUSDT",)
+
+
 async def test_held_and_ordered_symbols_are_followed_and_the_busiest_fill_what_room_there_is(
     house: House, monkeypatch: pytest.MonkeyPatch
 ):

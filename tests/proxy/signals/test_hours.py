@@ -161,6 +161,55 @@ async def test_a_file_warms_what_the_venue_has_no_history_of(house: House):
     assert feed.known["A"].model.samples == 810 and feed.known["A"].model.is_warm
 
 
+def a_warm_file(house: House, bars: Sequence[Bar]) -> Path:
+    warm = house.data_dir / "warm.csv"
+    rows = [f"A,{bar.end - HOUR_S},{bar.open},{bar.high},{bar.low},{bar.close}" for bar in bars]
+    warm.write_text("symbol,ts,open,high,low,close\n" + "\n".join(rows))
+    return warm
+
+
+@pytest.mark.parametrize("ahead_h", [8, 720])
+async def test_a_file_that_knows_the_future_does_not_freeze_the_forecast(
+    house: House, caplog: pytest.LogCaptureFixture, ahead_h: int
+):
+    warm = a_warm_file(house, some_bars(800, until=(480_000 + ahead_h) * HOUR_S))
+    house.hours["A"] = some_bars(11, until=480_001 * HOUR_S)
+    feed = house.another(warm)
+    await house.read("A", feed=feed)
+    assert feed.known["A"].model.samples == 10 and feed.known["A"].last == house.hours["A"][-2]
+    assert caplog.messages == [f"A is not warmed: {ahead_h - 2} of its hours in the file lie ahead"]
+
+
+async def test_the_hour_under_way_in_a_file_is_no_closed_one(house: House):
+    hours = some_bars(700, until=480_001 * HOUR_S)
+    house.hours["A"] = hours
+    feed = house.another(a_warm_file(house, hours))
+    await feed.follow(["A"])
+    assert feed.known["A"].last == hours[-2]
+
+
+async def test_a_file_in_nanoseconds_is_said_to_be_none(house: House, caplog: pytest.LogCaptureFixture):
+    warm = house.data_dir / "warm.csv"
+    warm.write_text(f"symbol,ts,open,high,low,close\nA,{479_000 * HOUR_S * 10**9},1,1,1,1\n")
+    feed = house.another(warm)
+    await feed.follow(["A"])
+    assert feed.known["A"].known_until() is None
+    assert "forecasts are not warmed" in caplog.text and "no moment" in caplog.text
+
+
+async def test_a_kept_state_of_hours_that_lie_ahead_begins_anew(house: House, caplog: pytest.LogCaptureFixture):
+    house.hours["A"] = some_bars(700, until=480_000 * HOUR_S)
+    await house.read("A")
+    await house.feed.follow(())
+    house.now -= 8 * HOUR_S
+    house.hours["A"] = house.hours["A"][:-7]
+    heir = house.another()
+    await house.read("A", feed=heir)
+    assert caplog.messages == ["the forecasts of A begin anew: HoursAhead"]
+    assert heir.known["A"].model.samples == 692 and heir.known["A"].last == house.hours["A"][-2]
+    assert len(heir.history.common(["A"]).extremes(1).low) > 0
+
+
 async def test_what_nobody_was_interested_in_for_a_month_is_taken_away(house: House):
     house.hours["A"] = some_bars(700, until=480_000 * HOUR_S)
     await house.read("A")

@@ -142,6 +142,31 @@ def test_stress_says_what_would_be_left():
     assert [(each.hit, round(each.left)) for each in found.stress[:3]] == [(False, 400), (False, 300), (False, 170)]
 
 
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_both_legs_of_a_hedge_move_in_the_stress_of_either(side):
+    long, short = a_leg("A", side * 10.0, None), a_leg("A", side * -9.9, None)
+    found = forecast(a_book(500.0, long, short))
+    for leg in found.legs:
+        assert not any(each.hit for each in leg.stress)
+        assert all(each.left == pytest.approx(500 + side * 10 * each.move) for each in leg.stress)
+        assert odds(leg.odds, 2) == LEAST
+    alone = forecast(a_book(500.0, long, replace(short, symbol="B")))
+    assert [each.hit for each in alone.legs[0].stress] == [False, False, True]
+    apart = forecast(a_book(500.0, long, replace(short, isolated=True, backing=1e4)))
+    assert [each.hit for each in apart.legs[0].stress] == [False, False, True]
+
+
+def test_of_a_leg_whose_distance_is_not_known_nothing_is_stated():
+    near = a_leg("A", 100.0, 0.05, isolated=True, backing=500.0)
+    unknown = replace(a_leg("B", 100.0, None, isolated=True), is_known=False)
+    whole = forecast(a_book(400.0, near, unknown))
+    assert (whole.legs[1].odds, whole.legs[1].stress) == ((), ()) and whole.legs[1].cold
+    assert whole.cold and [each.probability for each in whole.any_leg] == [
+        each.probability for each in whole.legs[0].odds
+    ]
+    assert forecast(a_book(400.0, unknown)).any_leg == ()
+
+
 def test_a_jump_keeps_the_odds_of_what_it_would_end_above_nothing():
     calm = a_book(1e6, a_leg("A", 1.0, 0.35, isolated=True, backing=36.0))
     assert odds(forecast(calm).legs[0].odds, 2) > 3e-4

@@ -28,9 +28,10 @@ SUBJECT = Subject(
 )
 
 
-def a_record(*commands, rules=(), bot="demo-bot", score=0.0, decision_id="d"):
+def a_record(*commands, rules=(), bot="demo-bot", score=0.0, decision_id="d", at=NOW):
     """A decision's record, as the warden reads it from the stream."""
-    snapshot = replace(an_account().long("BTCUSDT", "2").snapshot, scores={f"bot:{bot}": Score(value=score)}, bot=bot)
+    snapshot = an_account().long("BTCUSDT", "2").snapshot
+    snapshot = replace(snapshot, scores={f"bot:{bot}": Score(value=score)}, bot=bot, now=at)
     decisions = decide_batch(commands, snapshot, a_policy(*rules))
     subject = replace(SUBJECT, bot=bot, decision_id=decision_id)
     return load(dump(subject.decision(snapshot, "1", commands, decisions, withheld={})))
@@ -68,8 +69,16 @@ def test_a_refused_entry_is_seen_as_rejected():
 
 def test_what_the_score_itself_refused_is_not_held_against_the_bot():
     rules = [StagedResponse(reduce_at=Decimal("0.5"))]
+    record = a_record(a_buy("BTCUSDT", "1"), rules=rules, score=0.9)
+    assert record["decisions"][0]["verdict"] == "DENY"
+    assert decided(record) == []
+    assert OrderStream().read(record) == [], "not even that it was asked for: it would count in the pace"
+
+
+def test_what_another_rule_refused_as_well_is_seen_as_rejected():
+    rules = [StagedResponse(reduce_at=Decimal("0.5")), MaxOrderValue(limit=Decimal(1))]
     (seen,) = decided(a_record(a_buy("BTCUSDT", "1"), rules=rules, score=0.9))
-    assert seen.rejected is None
+    assert seen.rejected is True
 
 
 def test_exits_are_never_held_against_a_bot_and_cancels_count_as_cancels():

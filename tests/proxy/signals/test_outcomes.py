@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.signals.barrier import BarrierForecaster
 from proxy.signals.bars import HOUR_S, Bar
 from proxy.signals.joint import JointHistory
 from proxy.signals.outcomes import DISTANCES, TAUS, OwnedLeg, due_horizons, has_held, resolve, statements
@@ -122,6 +123,22 @@ def test_a_day_of_calm_is_not_wild_and_a_day_of_jumps_is():
         (outcome,) = [value for (signal, _, _), value in board.outcomes.items() if signal == "regime"]
         assert outcome == wild
         assert not board.stated
+
+
+def test_a_market_that_hardly_moves_is_measured_as_its_usual_was():
+    """The usual has a floor of a basis point an hour; without it a day above it would have been called calm."""
+    history = JointHistory()
+    found = SymbolForecast("A", BarrierForecaster(1), history)
+    for bar in some_bars(1_000, until=UNTIL, sigma=5e-5):
+        found.feed(bar)
+    board = stated_of(found, history)
+    for bar in some_bars(24, until=UNTIL + 24 * HOUR_S, sigma=7e-5, seed=3):
+        found.feed(bar)
+    resolve(board, history, UNTIL + 24 * HOUR_S)
+    (outcome,) = [value for (signal, _, _), value in board.outcomes.items() if signal == "regime"]
+    log_variance, threshold = found.model.log_variance(24), found.regime.threshold
+    assert log_variance is not None and threshold is not None and log_variance > threshold
+    assert outcome == 1.0
 
 
 def test_what_lies_in_a_gap_has_no_outcome():

@@ -79,7 +79,9 @@ def test_alarms_within_ten_minutes_are_one(written):
         (json.dumps({"account": "a", **an_event(START), "type": "replace"}), "type is 'replace'"),
         (json.dumps({"account": "a", **an_event(START), "notional": "much"}), "notional is no number"),
         (json.dumps({"account": "a", **an_event(START), "rejected": "perhaps"}), "rejected is neither"),
-        (json.dumps({"account": "a", **an_event(math.nan)}), "ts is no number"),
+        (json.dumps({"account": "a", **an_event(math.nan)}), "ts is no time in seconds"),
+        (json.dumps({"account": "a", **an_event(START * 1000)}), "ts is no time in seconds"),
+        (json.dumps({"account": "a", **an_event(-1.0)}), "ts is no time in seconds"),
     ],
 )
 def test_a_line_nobody_can_read_is_named(tmp_path, capsys, line, says):

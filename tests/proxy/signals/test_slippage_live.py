@@ -83,6 +83,13 @@ async def test_rules_are_told_of_the_symbols_that_matter_most():
     assert all(0 < each < 1 for each in costs)
 
 
+async def test_of_a_symbol_that_nobody_has_ordered_yet_rules_are_told_when_it_is_measured():
+    house = House(1_500, "A")
+    house.live._conditions.symbols = ()  # type: ignore[misc]
+    await house.live.work_out()
+    assert {each.symbol for each in house.live.forecasts} == {"A"}
+
+
 @pytest.mark.parametrize(("minutes", "status"), [(100, "reliable"), (1_500, "cold"), (1_500, "unreliable")])
 async def test_what_is_young_or_has_not_held_is_not_reliable(minutes, status):
     house = House(minutes, "A")

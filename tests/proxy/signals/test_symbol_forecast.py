@@ -69,7 +69,7 @@ def test_a_restart_is_no_restart():
     one = fed()
     state = json.loads(json.dumps(one.state()))
     two = SymbolForecast("A", Learner(), JointHistory())
-    two.restore(state, Learner.of(state["model"]))
+    two.restore(state, Learner.of(state["model"]), until=math.inf)
     for each in (one, two):
         each.feed(under_way(each, 0.97))
     assert one.state() == two.state()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -14,6 +17,7 @@ from proxy.store.embedded import EmbeddedStore
 from proxy.store.warden_store import WardenStore
 from rules.facts import Score
 from rules.order.max_order_value import MaxOrderValue
+from rules.usual import UsualOrders
 from tests.proxy.signals.test_order_stream import a_record
 from tests.rules.builders import NOW, a_buy
 
@@ -95,6 +99,21 @@ async def test_a_state_that_cannot_be_read_starts_anew(store, left):
     watch = AnomalyWatch(store, traders)
     await watch.load()
     assert watch.score("demo-bot").value == 0.0
+
+
+async def test_one_order_dated_ahead_does_not_freeze_what_is_usual():
+    told: list[UsualOrders] = []
+
+    async def note(usual: UsualOrders) -> None:
+        told.append(usual)
+
+    async def nothing(*_: object) -> None:
+        pass
+
+    watch = AnomalyWatch(cast("Any", SimpleNamespace(publish_scores=nothing, publish_usual=note)), traders)
+    for minutes in (0, 30 * 24 * 60, 2, 4, 6):
+        await watch.see([a_record(a_buy("BTCUSDT", "1", "49990"), at=NOW + timedelta(minutes=minutes))])
+    assert [usual.as_of - NOW for usual in told] == [timedelta(minutes=n) for n in (0, 30 * 24 * 60, 2, 4, 6)]
 
 
 def test_a_clock_that_steps_back_lets_no_time_pass():

@@ -7,8 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from rules.kill.nearness import distance_of, notional, revalued
-from tests.rules.builders import World
+from rules.kill.nearness import distance_of, is_carried, notional, revalued
+from rules.snapshot import Account
+from tests.rules.builders import World, an_account
 from tests.rules.position.margin_worlds import cross
 
 BTC, ETH = "BTCUSDT", "ETHUSDT"
@@ -109,3 +110,50 @@ def test_a_hedge_of_the_leg_gains_nothing_and_needs_its_maintenance_margin() -> 
 )
 def test_what_cannot_be_worked_out_is_not_guessed(world: World) -> None:
     assert distance(world) is None
+
+
+def priced(world: World, price: str) -> Account:
+    """The account, with the venue's one liquidation price on all its legs."""
+    account = world.snapshot.account
+    assert account is not None
+    return replace(
+        account, positions=tuple(replace(leg, liquidation_price=Decimal(price)) for leg in account.positions)
+    )
+
+
+def hedge(long: str, short: str, worth: str) -> World:
+    return an_account().hedged().worth(worth).long(BTC, long).short(BTC, short)
+
+
+@pytest.mark.parametrize(
+    ("world", "price", "carried"),
+    [
+        # The mark is 50,000. Net long, ended by a fall; net short, ended by a rise.
+        (hedge("2", "1", "40000"), "10309", (False, True)),
+        (hedge("1", "2", "40000"), "87379", (True, False)),
+        # Past it already: the leg that outweighs the other is, and the venue is closing it.
+        (hedge("2", "1", "500"), "51000", (False, False)),
+        (hedge("1", "2", "500"), "49000", (False, False)),
+        # Nothing and next to nothing is left of the net: a rise ends it, far away.
+        (hedge("2", "2", "40000"), "1000000", (True, False)),
+        (hedge("2", "1.99", "40000"), "1321070", (True, False)),
+        # No hedge: a price on the side where it gains has been passed.
+        (an_account().worth("500").long(BTC, "1"), "51000", (False,)),
+        (an_account().hedged().worth("500").long(BTC, "1").short(ETH, "1"), "51000", (False, False)),
+    ],
+)
+def test_of_a_hedge_the_venues_one_price_is_that_of_the_leg_that_carries_the_other(
+    world: World, price: str, carried: tuple[bool, ...]
+) -> None:
+    account = priced(world, price)
+    assert tuple(is_carried(leg, account) for leg in account.positions) == carried
+
+
+def test_an_isolated_leg_stands_for_itself() -> None:
+    account = priced(an_account().hedged().worth("40000").long(BTC, "2").isolating(BTC, "-1", margin="100"), "49000")
+    assert [is_carried(leg, account) for leg in account.positions] == [False, False]
+
+
+def test_a_net_long_counts_as_past_it_while_its_backing_is_not_known() -> None:
+    account = priced(hedge("2", "1.99", "40000").isolating(ETH, "1", margin=None), "1321070")
+    assert [is_carried(leg, account) for leg in account.positions] == [False, False, False]
