@@ -23,7 +23,9 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from proxy.clock import utc_now
+from proxy.core_dumps import refuse_core_dumps
 from proxy.kill.sentinels import obey_kill_signal
+from proxy.log_repeats import Repeats
 from proxy.policy.shelf import Shelf
 from proxy.policy_file import load_policy
 from proxy.settings import Settings
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("perpguard")
 
-_PR_SET_DUMPABLE = 4
 _M_MMAP_THRESHOLD = -3
 WATCHDOG_NAME_MAX = 32
 
@@ -149,7 +150,8 @@ def _give_back_large_buffers() -> None:
 def run_warden(settings: Settings, descriptor: int) -> int:
     """The warden process: feeds, audit, kill switch, and the control door on an inherited socket, until SIGTERM."""
     gc.disable()  # What is loaded stays. To look through it for garbage again and again takes time.
-    from proxy.warden import AccountsChanged, Warden
+    from proxy.keys_mirror import AccountsChanged
+    from proxy.warden import Warden
 
     harden_process("warden")
     sys.setswitchinterval(SWITCH_S)
@@ -249,11 +251,12 @@ def harden_process(name: str) -> None:
     logging.basicConfig(
         level=logging.INFO, format=f"%(asctime)s {name} %(levelname)s %(name)s %(message)s", stream=sys.stderr
     )
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(Repeats())
     # httpx logs every URL at INFO, and the URL of a signed read carries its signature.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("httpcore").setLevel(logging.WARNING)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    refuse_core_dumps()
     supervisor = os.environ.get("PERPGUARD_SUPERVISED")
     if supervisor is not None:
         threading.Thread(target=_end_with, args=(int(supervisor),), daemon=True).start()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Final
 
+from proxy.archive_looks import UNREADABLE
 from proxy.audit.checkpoint import Sealed
 from proxy.audit.place import ArchiveUnavailable
-from proxy.audit.query import events
+from proxy.audit.query import events_back
 from proxy.audit.reader import ArchiveHead, ArchiveReader
 from proxy.audit.verification import Verified
 from proxy.audit.words import safe
@@ -20,10 +20,13 @@ from proxy.console.audit_plane import (
     ProgressView,
     VerificationView,
 )
+from proxy.looks import Looks
 from proxy.scribe import Scribe
 from proxy.store.codec import dump, plain
 
-EVENTS_LOOKED_AT: Final = 500
+EVENTS_LOOKED_AT: Final = 20_000
+"""Among so many of the newest the last ones of people are looked for: some hundredths of a second."""
+
 EVENTS_SHOWN: Final = 40
 _DETAIL_CHARACTERS_MAX: Final = 300
 _THE_GUARD: Final = frozenset({"warden", "guard"})
@@ -35,16 +38,20 @@ class AuditGlance:
 
     def __init__(self, scribe: Scribe) -> None:
         self._scribe = scribe
+        self._looks = Looks("chains")
 
     async def audit(self) -> AuditView:
         """Heads, anchors, the last verification and the newest events of people."""
         trouble = ""
         head: ArchiveHead | None = None
         told: tuple[EventView, ...] = ()
+        looked_at = 0
         try:
-            head, told = await asyncio.to_thread(self._look)
+            head, told, looked_at = await self._looks.ask("newest", self._look)
         except ArchiveUnavailable as unavailable:
             trouble = str(unavailable)
+        except UNREADABLE:
+            trouble = "A record is damaged: ask `perpguard audit verify`."
         newest = self._scribe.anchor
         running = self._scribe.verification.running
         return AuditView(
@@ -60,6 +67,7 @@ class AuditGlance:
             last=_verified(self._scribe.verification.last),
             running=ProgressView(since=plain(running.since), done=running.done, of=running.of) if running else None,
             events=told,
+            events_looked_at=looked_at,
             trouble=trouble,
         )
 
@@ -67,10 +75,16 @@ class AuditGlance:
         """Begin a verification unless one runs."""
         return self._scribe.verification.start()
 
-    def _look(self) -> tuple[ArchiveHead, tuple[EventView, ...]]:
-        with ArchiveReader.open(self._scribe.place) as archive:
-            told = [each for each in events(archive, limit=EVENTS_LOOKED_AT) if each["by"] not in _THE_GUARD]
-            return archive.head(), tuple(_event(each) for each in told[:EVENTS_SHOWN])
+    def _look(self) -> tuple[ArchiveHead, tuple[EventView, ...], int]:
+        with ArchiveReader.open(self._scribe.place) as archive, archive.standing_still():
+            head, told, looked_at = archive.head(), [], 0
+            for each in events_back(archive, limit=EVENTS_LOOKED_AT):
+                looked_at += 1
+                if each["by"] not in _THE_GUARD:
+                    told.append(_event(each))
+                if len(told) == EVENTS_SHOWN:
+                    break
+            return head, tuple(told), looked_at
 
     def _outside(self) -> list[AnchorView]:
         return [

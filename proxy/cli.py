@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from proxy.core_dumps import refuse_core_dumps
 from proxy.kill import commands as kill_commands
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from proxy.settings import Settings
 
 USAGE_ERROR: Final = 2
+_SIGNALLED: Final = 128
+"""A shell adds the number of the signal that ended a command."""
+
 DATA_DIR_DEFAULT: Final = Path(".perpguard")
 
 
@@ -63,9 +68,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.execv(sys.executable, [sys.executable, "-m", "sandbox", *given[1:]])  # noqa: S606 - our own module
     args = _parser_for(_command_in(given)).parse_args(given, namespace=Arguments())
     if args.command == "kill":
-        return kill_commands.run(args)
+        return kill_commands.run(args)  # Refuses them itself once the gates have stopped.
+    refuse_core_dumps()
     try:
-        return _run(args)
+        code = _run(args)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        if args.command in _PROCESSES:
+            raise
+        print(f"perpguard {args.command}: interrupted", file=sys.stderr)  # noqa: T201 - a command's own output
+        return _SIGNALLED + signal.SIGINT
+    except BrokenPipeError:
+        if args.command in _PROCESSES:
+            raise
+        # Whoever read has heard enough, as `head` has. What is still buffered must not be tried again at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _SIGNALLED + signal.SIGPIPE
     except Exception as error:
         # Loaded when something went wrong: a gate needs no archive to run.
         from proxy.plain_troubles import PLAIN_TROUBLES

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from proxy.archive_looks import ArchiveLooks
 from proxy.audit import query
-from proxy.audit.place import ArchivePlace, ArchiveUnavailable, archive_place
+from proxy.audit.place import archive_place
 from proxy.audit.reader import ArchiveReader
 from proxy.console.alerts_plane import AlertsPlane
 from proxy.console.audit_plane import AuditPlane
@@ -81,6 +81,7 @@ class Control:
         self.keys = keys
         self._overrides = overrides
         self._now = now
+        self._looks = ArchiveLooks("audit")
 
     async def desk(self) -> DeskView:
         """The state of everything. A store that does not answer is shown as such, not hidden."""
@@ -89,16 +90,14 @@ class Control:
     async def blocked(
         self, *, bot: str | None, rule: str | None, account: str | None, limit: int, before: str | None = None
     ) -> Mapping[str, Any]:
-        """The newest refusals from the archive, one page of them."""
+        """The newest refusals from the archive, one page of them; none where there is no archive yet."""
 
         def ask(archive: ArchiveReader) -> Mapping[str, Any]:
             page = query.blocked(archive, bot=bot, rule=rule, account=account, before=before, limit=limit)
             return {"blocked": [{**asdict(row), "at": plain(row.at)} for row in page.rows], "next": page.next}
 
-        try:
-            return await self._ask(ask, {"blocked": [], "next": None})
-        except query.BadCursor as trouble:
-            raise ControlRefused("there is no such page; begin with the first") from trouble
+        asked = ("blocked", bot, rule, account, limit, before)
+        return await self._ask(asked, ask, {"blocked": [], "next": None})
 
     async def decision(self, decision_id: str) -> Mapping[str, Any] | None:
         """Everything the archive holds of one request, and what its refused orders would have come to."""
@@ -113,7 +112,7 @@ class Control:
                 return {"counterfactual": f"not known: {trouble}", **asdict(story)}
             return {"counterfactual": plain(orders), **asdict(story)}
 
-        return await self._ask(ask, None)
+        return await self._ask(("decision", decision_id), ask, None)
 
     async def kill(self, *, scope: str, by: str, reason: str) -> Mapping[str, Any]:
         """Press the button; returns when trading is blocked."""
@@ -203,8 +202,8 @@ class Control:
             raise ControlRefused(f"no such {scope.level.value}")
         return scope
 
-    async def _ask(self, question: Callable[[ArchiveReader], T], otherwise: T) -> T:
-        return await asyncio.to_thread(_read_archive, archive_place(self._data_dir), question, otherwise)
+    async def _ask(self, name: Hashable, question: Callable[[ArchiveReader], T], otherwise: T) -> T:
+        return await self._looks.ask(archive_place(self._data_dir), name, question, otherwise)
 
 
 async def _refused(asked: Awaitable[T]) -> T:
@@ -219,11 +218,3 @@ async def _override_or_refusal(asked: Awaitable[OverrideState]) -> OverrideView:
         return override_view(await asked)
     except OverrideRefused as refusal:
         raise ControlRefused(str(refusal), refusal.reasons) from refusal
-
-
-def _read_archive(place: ArchivePlace, question: Callable[[ArchiveReader], T], otherwise: T) -> T:
-    try:
-        with ArchiveReader.open(place) as archive:
-            return question(archive)
-    except ArchiveUnavailable:
-        return otherwise

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,8 +34,12 @@ def replace_file(path: Path, content: bytes) -> None:
     The file is its owner's alone. Two writers of one path must wait for each other.
     """
     upcoming = path.with_name(path.name + ".next")
+    with suppress(FileNotFoundError):
+        upcoming.unlink()  # Left by a writer that died before its rename, and perhaps somebody else's.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     # A buffered file writes all of it or raises; os.write alone may stop half-way on a disk that is nearly full.
-    with os.fdopen(os.open(upcoming, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+    with os.fdopen(os.open(upcoming, flags, 0o600), "wb") as file:
+        give_to_owner_of(path.parent, file.fileno())
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
@@ -59,7 +65,30 @@ def make_directory(path: Path) -> None:
         return
     make_directory(path.parent)
     path.mkdir(mode=0o700, exist_ok=True)
+    give_folder_to_owner_of(path.parent, path)
     sync_directory(path.parent)
+
+
+def give_to_owner_of(folder: Path, descriptor: int) -> None:
+    """Have what root made or opened in a folder belong to whom the folder belongs. Raises ``OSError``.
+
+    The guard runs as a user of its own, and root's command line changes its files: they must stay the guard's.
+    """
+    if os.geteuid() != 0:
+        return
+    made, owner = os.fstat(descriptor), folder.stat()
+    # A second name may be one that somebody gave to a file of root's, to be given it here.
+    if stat.S_ISDIR(made.st_mode) or made.st_nlink == 1:
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+
+
+def give_folder_to_owner_of(folder: Path, made: Path) -> None:
+    """The same, for a folder that was made in it. Raises ``OSError``."""
+    descriptor = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        give_to_owner_of(folder, descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sync_directory(directory: Path) -> None:

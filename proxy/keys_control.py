@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +19,8 @@ from proxy.vault.vault import Vault
 
 
 class KeysControl:
-    """Implements ``KeysPlane``. ``watches`` know what the exchange last said of each account's key."""
+    """Implements ``KeysPlane``. ``watches`` know what the exchange last said of each account's key, ``spoken_for``
+    that a key is being switched here and recorded here."""
 
     def __init__(
         self,
@@ -26,11 +28,13 @@ class KeysControl:
         vault: Vault,
         watches: Mapping[str, KeyWatch],
         record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
+        spoken_for: Callable[[str], AbstractContextManager[None]],
         now: Callable[[], datetime],
     ) -> None:
         self._vault = vault
         self._watches = watches
         self._record = record
+        self._spoken_for = spoken_for
         self._now = now
 
     async def keys(self) -> KeysView:
@@ -47,8 +51,9 @@ class KeysControl:
             raise ControlRefused("there is no such guard key")
         change = self._vault.enable if on else self._vault.disable
         try:
-            # The file is locked, written and synced.
-            changed = await asyncio.to_thread(change, found.key, self._now())
+            with self._spoken_for(found.key):
+                # The file is locked, written and synced.
+                changed = await asyncio.to_thread(change, found.key, self._now())
         except (VaultError, OSError) as trouble:
             raise ControlRefused(f"the key stays as it was: {trouble}") from trouble
         detail = {"bot": changed.bot, "account": changed.account, "key": last_four(changed.key)}

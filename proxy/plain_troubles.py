@@ -9,7 +9,7 @@ from proxy.policy_file import PolicyError
 from proxy.restart_command import NotRestarted
 from proxy.settings import SettingsError
 from proxy.store.embedded import EmbeddedStoreFailed
-from proxy.supervisor import GuardRunning
+from proxy.supervisor import DoorTaken, GuardRunning
 from proxy.tls.shelf import TlsMissing
 from proxy.vault.errors import VaultError
 from proxy.venues.binance.client_ids import TagsClash
@@ -23,6 +23,7 @@ PLAIN_TROUBLES: Final[tuple[type[Exception], ...]] = (
     EmbeddedStoreFailed,
     ArchiveUnavailable,
     GuardRunning,
+    DoorTaken,
     NotRestarted,
     NotPaired,
     TlsMissing,

@@ -29,7 +29,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -42,7 +42,7 @@ from proxy.policy.problems import PolicyError, Problem, Problems, shown
 from proxy.policy.side_tables import KILL, OUTSIDE, RESIZE, read_kill, read_outside, read_resizes
 from proxy.policy.tables import read_rule
 from rules.catalog import CATALOG, EXIT_RULES, GATES
-from rules.custom import CUSTOM
+from rules.custom import CUSTOM, CustomRule
 from rules.loosening import DELAY_DEFAULT_S, DELAY_MAX_S, DELAY_MIN_S, Loosening, Needs
 from rules.policy import Policy
 from rules.rule import Rule
@@ -86,6 +86,7 @@ def parse_policy(text: str) -> Policy:
     problems.add_unknown(document, ("policy", KILL, "desk", *_LEVELS), ())
     name, owner, loosening = _head(document.get("policy", {}), problems)
     rules = tuple(_rules(document, problems))
+    _check_custom_names(rules, problems)
     outside = tuple(read_outside(document, problems))
     resizes = tuple(read_resizes(document, problems))
     kill = read_kill(document, problems)
@@ -134,7 +135,13 @@ def _head(head: object, problems: Problems) -> tuple[str, str, Loosening]:
     for field, such_as in (("name", "solo"), ("owner", "risk@desk.example")):
         if not isinstance(head.get(field), str) or not head[field].strip():
             problems.add((*place, field), f'[policy] needs {field} = "...", such as "{such_as}"')
-    return str(head.get("name")), str(head.get("owner")), _loosening(head, problems)
+    return _text(head, "name"), _text(head, "owner"), _loosening(head, problems)
+
+
+def _text(head: Mapping[str, Any], field: str) -> str:
+    """What is no text has been told; a number there may be one that cannot even be written out."""
+    value = head.get(field)
+    return value if isinstance(value, str) else ""
 
 
 def _loosening(head: Mapping[str, Any], problems: Problems) -> Loosening:
@@ -202,6 +209,23 @@ def _custom_rules(tables: object, level: str, place: Place, problems: Problems) 
             yield from read_custom_rules(part, level)
         except ValueError as error:
             problems.add(where, f"{shown(place)} {error}")
+
+
+def _check_custom_names(rules: Sequence[Rule], problems: Problems) -> None:
+    """An override names one rule. Of two that an order may meet, one name must not stand for both.
+
+    Those of two bots, say, are never met by one order.
+    """
+    first: dict[str, Rule] = {}
+    for rule in rules:
+        if not isinstance(rule, CustomRule):
+            continue
+        other = first.setdefault(rule.name, rule)
+        kind, _, name = rule.level.partition(":")
+        if kind != other.level.partition(":")[0]:
+            place: Place = (kind, name, CUSTOM, rule.name) if name else (kind, CUSTOM, rule.name)
+            words = f"has the name of another rule, at {other.level}, and an override would lift both"
+            problems.add(place, f"{shown(place)} {words}: give it one of its own")
 
 
 def _packaged(rule_id: str, place: Place, problems: Problems) -> type[Rule] | None:

@@ -80,7 +80,7 @@ class RearmControl:
             reduced = await self._reduced()
         except STORE_TROUBLE:
             reduced = ()
-        scopes = {*self._kill.truths.fence.scopes(), *self._rearming.under_way(), *reduced}
+        scopes = {*self._held(), *reduced}
         ruled = {bot for bot, _ in self._kill.roster.traders() if self._by_rule_alone(bot)}
         names = sorted(scopes, key=lambda scope: (-scope.level.width, str(scope)))
         return [await self.seen(name) for name in (*map(str, names), *(f"bot:{bot}" for bot in sorted(ruled)))]
@@ -95,9 +95,14 @@ class RearmControl:
             scope = Scope.parse(text)
         except ValueError as error:
             raise ControlRefused(str(error)) from error
-        if not self._kill.roster.knows(scope):
+        if not self._kill.roster.knows(scope) and scope not in self._held():
             raise ControlRefused(f"no such {scope.level.value}")
         return scope
+
+    def _held(self) -> set[Scope]:
+        """What is stopped or coming back. A name that was mistyped when the button was pressed is there too, and
+        whoever clears up afterwards must be able to see it and to let it go."""
+        return {*self._kill.truths.fence.scopes(), *self._rearming.under_way()}
 
     def _waits_s(self, state: Rearming) -> float | None:
         upcoming = {
@@ -107,12 +112,20 @@ class RearmControl:
         }.get(state.stage)
         return round((upcoming - self._now()).total_seconds(), 3) if upcoming is not None else None
 
+    def _stage(self, seen: Seen) -> Stage:
+        if seen.state.stage is not Stage.KILLED:
+            return seen.state.stage
+        if not seen.stopped:
+            return Stage.ACTIVE
+        # Something made it reduce-only: nothing of it was cancelled or closed.
+        return Stage.KILLED if seen.scope in self._kill.truths.fence.scopes() else Stage.REDUCING
+
     def _view(self, seen: Seen) -> RearmView:
         state, request = seen.state, seen.state.request
         return RearmView(
             scope=str(seen.scope),
             stopped=seen.stopped,
-            stage=state.stage.value if seen.stopped or state.stage is not Stage.KILLED else Stage.ACTIVE.value,
+            stage=self._stage(seen).value,
             share=f"{seen.share if seen.stopped or state.stage is not Stage.KILLED else WHOLE:f}",
             policy=seen.policy,
             needs=state.terms.needs.value,

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import time
 from pathlib import Path
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -20,6 +21,7 @@ from pydantic import (
     IPvAnyAddress,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -111,6 +113,10 @@ class AlertSettings(BaseModel):
         zone(self.time_zone)
         return self
 
+    def unknown(self, known: Iterable[str]) -> list[str]:
+        """The channels that are set here and are not among those that there are: what is set for them does nothing."""
+        return sorted(self.channels.keys() - set(known))
+
     @property
     def quiet(self) -> QuietHours | None:
         """The quiet hours, ``None`` where there are none."""
@@ -126,7 +132,8 @@ class Settings(BaseSettings):
 
     data_dir: Path = Path(".perpguard")
     desk: str = Field(default="desk", pattern=r"^[A-Za-z0-9._-]{1,32}$")
-    store_url: str | None = None
+    store_url_file: Path | None = None
+    store_url: str | None = Field(default=None, validate_default=True)
     store_timeout_s: float = Field(default=0.05, ge=0.01, le=1)
     audit_url: SecretStr | None = None
     audit_url_file: Path | None = None
@@ -161,6 +168,26 @@ class Settings(BaseSettings):
     markets_every_s: float = Field(default=2.0, gt=0, le=60)
     signals_warm: tuple[Path, ...] = ()
 
+    @field_validator("store_url_file")
+    @classmethod
+    def _names_a_store(cls, path: Path | None) -> Path | None:
+        """Judged here, so that whoever can do without the store can leave out this setting alone."""
+        if path is not None:
+            _store_url(_written_in(path))
+        return path
+
+    @field_validator("store_url", mode="before")
+    @classmethod
+    def _of_the_file(cls, url: object, info: ValidationInfo) -> object:
+        """The one given, else the one in the file. An empty variable counts as absent, as compose files write it."""
+        path = info.data.get("store_url_file")
+        return url or (_written_in(path) if path is not None else None)
+
+    @field_validator("store_url")
+    @classmethod
+    def _of_a_store(cls, url: str | None) -> str | None:
+        return _store_url(url) if url is not None else None
+
     @field_validator("audit_webhook")
     @classmethod
     def _address(cls, url: SecretStr | None) -> SecretStr | None:
@@ -184,9 +211,15 @@ class Settings(BaseSettings):
 
     @property
     def console_link(self) -> str:
-        """Where people's browsers find the console, for the links in alerts."""
-        address = f"{'https' if self.control_https else 'http'}://{_in_brackets(self.control_host)}:{self.control_port}"
-        return self.alerts.link or address
+        """Where people's browsers find the console, for the links in alerts: over TLS by the first of
+        ``control_names``, where the proxy is that speaks it."""
+        if self.alerts.link is not None:
+            return self.alerts.link
+        if self.control_https and self.control_names:
+            return f"https://{self.control_names[0]}"
+        # Where it listens on every address, nobody can go to that.
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.control_host, self.control_host)  # noqa: S104 - read
+        return f"{'https' if self.control_https else 'http'}://{_in_brackets(host)}:{self.control_port}"
 
     @property
     def console_hosts(self) -> tuple[str, ...]:
@@ -243,6 +276,24 @@ class Settings(BaseSettings):
         return (env_settings, init_settings)
 
 
+def _store_url(url: str) -> str:
+    """One that a client of the store understands. ValueError, which does not repeat it: it may bear a password."""
+    try:
+        port = urlsplit(url).port
+    except ValueError:
+        port = -1
+    if not re.fullmatch(r"(rediss?://[^\s/]+(/\S*)?|unix://\S+)", url) or port == -1:
+        raise ValueError("not a redis://HOST:PORT, rediss:// or unix:// address")
+    return url
+
+
+def _written_in(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as trouble:
+        raise ValueError(f"cannot be read ({type(trouble).__name__})") from None
+
+
 def _in_brackets(host: str) -> str:
     """A host as it stands in URLs and in ``Host``: IPv6 addresses, which have colons of their own, in brackets."""
     return f"[{host}]" if ":" in host else host
@@ -264,7 +315,7 @@ def load_settings(config: Path | None, overrides: Mapping[str, Any]) -> Settings
         if "audit_url_file" in values:
             # Every command that reads the archive has to find it, and many read no settings.
             raise SettingsError(f"{config}: audit_url_file is set in the environment: PERPGUARD_AUDIT_URL_FILE")
-        for key in ("data_dir", "policy", "passphrase_file", "metrics_token_file", "audit_anchor"):
+        for key in ("data_dir", "policy", "passphrase_file", "store_url_file", "metrics_token_file", "audit_anchor"):
             if key in values:  # Paths in a file are relative to the file, wherever the process was started.
                 values[key] = str(config.parent / values[key])
         if isinstance(values.get("signals_warm"), list):

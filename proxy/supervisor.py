@@ -45,8 +45,12 @@ class GuardRunning(Exception):
     """Another guard has this data directory."""
 
 
+class DoorTaken(Exception):
+    """An address of ours cannot be listened on."""
+
+
 def listening_socket(host: str, port: int) -> socket.socket:
-    """A socket that already accepts connections, for children to share; ``port`` 0 picks a free one."""
+    """A socket that already accepts connections, for children to share; ``port`` 0 picks a free one. ``OSError``."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Named as TCP, or asyncio leaves Nagle on for the connections it accepts: 40 ms an order.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -89,12 +93,11 @@ class Supervisor:
                 stack.callback(self._store.stop)
                 if not self._await_store(self._store):
                     return 0
-            gate = stack.enter_context(listening_socket(self._settings.gate_host, self._settings.gate_port))
-            control = stack.enter_context(listening_socket(self._settings.control_host, self._settings.control_port))
+            gate = stack.enter_context(self._door("gate", self._settings.gate_port))
+            control = stack.enter_context(self._door("control", self._settings.control_port))
             https = None
             if self._settings.gate_https_port is not None:
-                port = self._settings.gate_https_port
-                https = stack.enter_context(listening_socket(self._settings.gate_host, port))
+                https = stack.enter_context(self._door("gate", self._settings.gate_https_port, "gate_https_port"))
             stopping_path(self._settings.data_dir).unlink(missing_ok=True)
             self._plan(gate, https, control)
             print(f"gate    http://{_shown(gate)}/binanceusdm", flush=True)  # noqa: T201 - the command's own output
@@ -109,6 +112,14 @@ class Supervisor:
             finally:
                 self._stop()
         return 0
+
+    def _door(self, whose: str, port: int, setting: str = "") -> socket.socket:
+        host = self._settings.gate_host if whose == "gate" else self._settings.control_host
+        try:
+            return listening_socket(host, port)
+        except OSError as trouble:
+            names = f"{whose}_host and {setting or f'{whose}_port'}"
+            raise DoorTaken(f"cannot listen on {host} port {port} ({names}): {trouble.strerror}") from trouble
 
     def _await_store(self, store: EmbeddedStore) -> bool:
         """Start the store; false when this process was asked to stop while the store read its file."""

@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from proxy.accounts.keeper import REPLY_TIMEOUT_S
 from proxy.hearing import Hearing, remember_symbols
 from proxy.history import History
+from proxy.keys_mirror import KeysMirror
 from proxy.pieces.alerts import AlertPieces, build_alerts
 from proxy.pieces.desk import DeskPieces, build_desk
 from proxy.pieces.door import build_door
@@ -27,21 +28,14 @@ from proxy.pieces.history import build_history
 from proxy.pieces.people import build_people
 from proxy.settings import Settings
 from proxy.store.client import STORE_TROUBLE
-from proxy.vault.errors import VaultError
-from proxy.vault.keys import KeyState
 from proxy.vault.vault import Vault
 from proxy.watchdog.heart import GOODBYE_MAX_S
 from proxy.watchdog.stopping import stopping_path
 
 log = logging.getLogger("perpguard.warden")
 
-KEYS_EVERY_S: Final = 0.25
 DECAY_EVERY_S: Final = 5.0
 STORE_EVERY_S: Final = 0.5
-
-
-class AccountsChanged(Exception):
-    """The vault holds other accounts than this process was built for; it ends, and is started anew with them."""
 
 
 class Warden:
@@ -55,6 +49,9 @@ class Warden:
         self._policies = self._ground.policies
         self._people = build_people(self._ground)
         self._desk: DeskPieces
+        self._keys = KeysMirror(
+            vault=vault, store=self._store, record=self._scribe.write_event, accounts=lambda: set(self._desk.accounts)
+        )
         self._history: History
         self._alerts: AlertPieces
         self._filled = ""
@@ -66,7 +63,7 @@ class Warden:
         self._alerts = build_alerts(self._ground, self._desk)
         await self._desk.kill.resume()
         self._history = build_history(self._ground, self._desk)
-        self.console = build_door(self._ground, self._desk, self._people, self._history, self._alerts.desk)
+        self.console = build_door(self._ground, self._desk, self._people, self._history, self._alerts.desk, self._keys)
         return self
 
     async def __aexit__(
@@ -88,7 +85,7 @@ class Warden:
             loops.create_task(desk.pursuit.run())
             loops.create_task(desk.line.serve())
             loops.create_task(desk.sentinels.run())
-            loops.create_task(self._mirror_keys())
+            loops.create_task(self._keys.run())
             loops.create_task(desk.certificates.run())
             for loop in self._alerts.loops():
                 loops.create_task(loop)
@@ -122,13 +119,15 @@ class Warden:
 
         A store without an epoch beside an archive with records has lost something, and so may have one that is another
         server than the one that was filled: requests of before may still be under way, and nothing is published until
-        they must be over.
+        they must be over. Where it is another server, the gates were away with the last: no bot could renew a lease.
         """
         while True:
             try:
                 run_id, filled = await self._store.server()
                 if filled not in ("", run_id):
                     await self._store.distrust(list(self._desk.accounts))
+                if filled != run_id:
+                    self._desk.leases.store_was_away()
                 if not await self._store.has_epoch() and not self._scribe.is_empty:
                     log.warning("the store was restarted; entries are refused for another %s s", REPLY_TIMEOUT_S)
                     await asyncio.sleep(REPLY_TIMEOUT_S)
@@ -140,6 +139,7 @@ class Warden:
                 await self._take_up()
                 await self._policies.begin()
                 await self._scribe.event("start", "warden", {"policy": self._policies.policy.version})
+                await self._keys.publish()
                 await self._store.fill(run_id)
                 self._filled = run_id
                 return
@@ -152,32 +152,12 @@ class Warden:
         for venue in self._desk.venues.values():
             await venue.budget.take_up()
         for name, pieces in self._desk.accounts.items():
-            last = await self._store.account(name)
+            last = await self._store.last_account(name)
             remembered = await self._store.account_record(name)
             pieces.protection.restore(last, remembered.unprotected if remembered is not None else ())
             if last is not None:
-                pieces.outside.restore(last)
+                pieces.keeper.restore(last)
                 pieces.outside.held(order for aged in await self._store.holds(name) for order in aged.hold.orders)
-
-    async def _mirror_keys(self) -> None:
-        """A key switched off in the vault is off in the store, for gates that do not see this machine's files."""
-        vault, known = self._ground.vault, dict[str, bool]()
-        while True:
-            try:
-                vault.reload_if_changed()
-                if {key.account for key in vault.accounts()} != set(self._desk.accounts):
-                    raise AccountsChanged
-                for key in vault.guard_keys():
-                    disabled = key.state is not KeyState.ACTIVE
-                    if known.get(key.key) != disabled:
-                        await self._store.set_key_disabled(key.key, disabled=disabled)
-                        known[key.key] = disabled
-            except VaultError as trouble:
-                log.error("the vault cannot be read again: %s", trouble)
-            except STORE_TROUBLE as trouble:
-                log.warning("key states cannot be written to the store: %s", type(trouble).__name__)
-                known.clear()
-            await asyncio.sleep(KEYS_EVERY_S)
 
     async def _watch_store(self) -> None:
         """A store that was restarted, or replaced by a failover, may have lost its last second, holds included. Gates
@@ -187,6 +167,7 @@ class Warden:
                 run_id, filled = await self._store.server()
                 if run_id != self._filled:
                     log.warning("the store is another process than before; accounts are surveyed anew")
+                    self._desk.leases.store_was_away()
                     await self._desk.rearming.publish()
                     await self._store.distrust(list(self._desk.accounts))
                     await self._desk.overrides.take_up()
@@ -194,6 +175,7 @@ class Warden:
                     for pieces in self._desk.accounts.values():
                         pieces.keeper.survey_soon()
                 if filled != run_id:
+                    await self._keys.publish()
                     await self._store.fill(run_id)
                 self._filled = run_id
             except STORE_TROUBLE as trouble:

@@ -14,8 +14,8 @@ from rules.snapshot import Attempt, HeldOrder, Snapshot
 MEMORY_LINES: Final = 380
 """From here on older entries of a bot may have been forgotten.
 
-An entry takes a line of the bot's memory, a refused one two, and the store keeps 400; the last few may be of refusals
-whose entry is forgotten already.
+An entry takes a line of the bot's memory, one that was refused or sized down two, and the store keeps 400; the last few
+may be of refusals whose entry is forgotten already.
 """
 
 MARGIN_S: Final = 1
@@ -37,7 +37,11 @@ def memory_full(snapshot: Snapshot) -> bool:
     """Whether entries before the oldest of ``attempts`` may have been forgotten."""
     if 2 * len(snapshot.attempts) < MEMORY_LINES:
         return False  # Not even if all of them were refused.
-    return sum(2 if attempt.refused else 1 for attempt in snapshot.attempts) >= MEMORY_LINES
+    return sum(map(_lines, snapshot.attempts)) >= MEMORY_LINES
+
+
+def _lines(attempt: Attempt) -> int:
+    return 2 if attempt.refused or attempt.refused_at_size is not None else 1
 
 
 def refused_at_size(decision: Decision) -> Decimal | None:

@@ -21,6 +21,7 @@ from decimal import (
     getcontext,
     setcontext,
 )
+from functools import partial
 from typing import Final
 
 from rules.decision import _SEAL, Breach, Cleared, Decision, Enforcement, Verdict
@@ -115,12 +116,16 @@ def clear(decision: Decision) -> Cleared[Command]:
 
 
 def _bound(command: Command, snapshot: Snapshot, policy: Policy) -> Bound:
-    return policy.bound_to(
+    bound_to = partial(
+        policy.bound_to,
         account=snapshot.account.name if snapshot.account is not None else None,
         bot=snapshot.bot,
         symbol=getattr(command, "symbol", None),
-        ramp=_ramp(snapshot),
     )
+    try:
+        return bound_to(ramp=_ramp(snapshot))
+    except Exception as error:  # Law 4: a rule that its own limits break refuses new risk, never the way out.
+        return bound_to().failing(error)
 
 
 def _judge(command: Command, snapshot: Snapshot, policy: Policy, bound: Bound) -> Decision:

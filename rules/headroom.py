@@ -40,7 +40,9 @@ def overall_headroom(
 ) -> Decimal | None:
     """The largest quantity that would pass every enforced rule now: zero when no size would, ``None`` without a size.
 
-    ``leave`` says whether overrides count: one reaches up to its own size, also through a rule that knows none.
+    ``None`` too where a rule stands in the way that names no size: a smaller order may pass it, and where that begins
+    is not known. Not so a gate and a rule that failed: they let no size pass. ``leave`` says whether overrides count:
+    one reaches up to its own size, also through a rule that knows none.
     """
     if command.quantity is None:
         return None
@@ -64,7 +66,11 @@ def overall_headroom(
         return largest
     trial = forced(replace(command, quantity=largest), snapshot, bound)
     found = objections(trial, intent_of(trial, snapshot), snapshot, bound)
-    return largest if _pass(found.enforced, trial, snapshot, leave) else NOTHING
+    if _pass(found.enforced, trial, snapshot, leave):
+        return largest
+    known = sized | {rule.rule_id for rule, _, _ in bound.gates}
+    unknown = [each for each in found.enforced if each.headroom is None and each.rule_id not in known]
+    return NOTHING if all(each.code == RULE_FAILED for each in unknown) else None
 
 
 def forced(command: Command, snapshot: Snapshot, bound: Bound) -> Command:

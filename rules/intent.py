@@ -83,15 +83,12 @@ def find_original(command: AmendOrder, snapshot: Snapshot) -> OpenOrder | None:
     """The plain resting order an amend changes, if the guard knows it for certain.
 
     Conditional orders have ids of their own and cannot be amended. A client id that an order under way bears too may
-    have been given anew since the survey, so it names nothing for certain.
+    have been given anew since the survey, so it names nothing for certain; nor does any while the store is away, for
+    what is under way is not known then.
     """
     if snapshot.account is None:
         return None
-    if command.order_id is None and any(
-        held.client_order_id == command.client_order_id and held.symbol == command.symbol
-        for hold in snapshot.holds
-        for held in hold.orders
-    ):
+    if command.order_id is None and (not snapshot.store_reachable or _under_way(command, snapshot)):
         return None
     for order in snapshot.account.open_orders:
         if order.symbol != command.symbol or order.order_type.is_conditional:
@@ -102,3 +99,12 @@ def find_original(command: AmendOrder, snapshot: Snapshot) -> OpenOrder | None:
         elif order.client_order_id == command.client_order_id:
             return order
     return None
+
+
+def _under_way(command: AmendOrder, snapshot: Snapshot) -> bool:
+    """Whether an order under way bears the name."""
+    return any(
+        held.client_order_id == command.client_order_id and held.symbol == command.symbol
+        for hold in snapshot.holds
+        for held in hold.orders
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -75,6 +75,14 @@ class Bound:
             forcing=tuple(rule for rule in rules if isinstance(rule, ReduceOnlyExits) and rule.forces),
             rates=tuple(rule for rule in rules if isinstance(rule, MessageRate)),
         )
+
+    def failing(self, error: Exception) -> Bound:
+        """The same for exits and cancels; of entries, every rule now fails with ``error``, which refuses them."""
+
+        def fail(command: Command, snapshot: Snapshot) -> Breach | None:
+            raise error
+
+        return replace(self, for_entries=tuple(Asked(each.rule, fail, None) for each in self.for_entries))
 
 
 class _Known:

@@ -48,7 +48,7 @@ RAMPED: Final[Mapping[type[Rule], tuple[str, ...]]] = {
 
 
 def ramped(rule: Rule, share: Decimal) -> Rule:
-    """The rule with ``share`` of its limits, above 0 and up to 1; itself when it has none that grow back."""
+    """The rule with ``share`` of its limits, 0 (while only what reduces passes) to 1; itself if none of them grows."""
     settings = {name: getattr(rule, name) for name in RAMPED.get(type(rule), ())}
     shrunk: dict[str, Any] = {name: _shrunk(value, share) for name, value in settings.items() if value is not None}
     return replace(rule, **shrunk) if shrunk else rule

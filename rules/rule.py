@@ -37,13 +37,15 @@ class Setting:
     words (an enumeration) the later ones; of a table, each entry is compared. ``each_limits`` says that an entry of a
     table limits by itself, so that one more tightens; else what stands for an entry that is not there is not known,
     and one that comes or goes counts as a loosening. ``zero_or_less`` says that the setting's numbers, its entries'
-    among them, need not be above zero, as all others must.
+    among them, need not be above zero, as all others must; ``fraction`` that a policy may not write one above 1: a
+    limit meant in percent would never be reached, and say so nowhere.
     """
 
     about: str
     looser: Looser = Looser.NEITHER
     zero_or_less: bool = False
     each_limits: bool = False
+    fraction: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -119,6 +119,7 @@ class Account(Derived):
     ``version`` grows with every change and names this state in the audit. ``shares`` splits the positions by bot.
     ``feed_stale`` says that the private stream is down or has a gap and no survey has been made since: then nothing
     that adds risk may pass. ``funding_mark`` is of the same moment as ``shares``; ``None`` before any was read.
+    ``shares_ms`` is the venue's time up to which fills are in the shares (``None``: not known).
     ``settings`` are the venue's settings of the symbols the guard has read, ``usual_settings`` (whose ``symbol`` is
     empty) those of every symbol that ``settings`` does not name: a venue lists hundreds, and few are set apart.
     ``multi_assets`` says whether other assets than the quote currency serve as margin (``None``: not known).
@@ -138,6 +139,7 @@ class Account(Derived):
     settings: tuple[SymbolSettings, ...] = ()
     usual_settings: SymbolSettings | None = None
     multi_assets: bool | None = None
+    shares_ms: int | None = None
 
     def legs(self, symbol: str) -> Sequence[Position]:
         """The open positions of one symbol."""
@@ -244,10 +246,11 @@ class UnreportedOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt(Derived):
-    """An entry a bot tried earlier, sent or refused. ``at`` is the store's time.
+    """An entry a bot tried earlier, as it was asked for; sent or refused. ``at`` is the store's time.
 
-    ``refused_at_size`` is the headroom a refusal named: the largest quantity that would have passed then, ``None``
-    when the attempt was not refused, or not for its size. An amend's attempt bears ``replaces`` in its order.
+    ``refused_at_size`` is the headroom: the largest quantity that would have passed then, which a refusal named. An
+    attempt that has it and was not refused was sized down, and that much was sent. ``None`` when the attempt was sent
+    whole, or refused not for its size. An amend's attempt bears ``replaces`` in its order.
     """
 
     at: datetime

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from jsonschema.validators import validator_for
 
-from tests.support.compose import ROOT, services, the_file
+from proxy.supervisor import STOP_TIMEOUT_S, WATCHDOG_STOP_TIMEOUT_S
+from tests.support.compose import GUARDS, ROOT, before_the_first_start, services, the_file
 
 SCHEMA = resources.files("check_jsonschema") / "builtin_schemas" / "vendor" / "compose-spec.json"
 """The Compose specification's own, as that package carries it."""
@@ -88,6 +89,27 @@ def test_no_secret_stands_in_the_file() -> None:
     for service in document["services"].values():
         for name in service.get("environment", {}):
             assert not re.search(r"PASSPHRASE$|TOKEN$|PASSWORD$|_URL$", name) or name.startswith("PERPGUARD_VENUES__")
+
+
+def test_what_is_run_beside_the_guard_has_its_settings() -> None:
+    """``docker compose exec guard perpguard ...`` gets the service's environment, not what a shell of it exported."""
+    guard = services()["guard"]
+    assert guard["command"] == ["perpguard", "up"]
+    for name in ("store_url", "audit_url"):
+        assert guard["environment"][f"PERPGUARD_{name.upper()}_FILE"] == f"/run/secrets/{name}"
+        assert name in guard["secrets"]
+
+
+def test_each_secret_is_made_by_what_the_file_says_to_do_first() -> None:
+    head = (ROOT / "docker-compose.yml").read_text(encoding="utf-8").partition("\nname:")[0]
+    assert all(name in head.partition("chmod")[0] for name in the_file()["secrets"])
+    assert len(before_the_first_start()) == 2
+
+
+@pytest.mark.parametrize("guard", GUARDS)
+def test_a_guard_that_is_asked_to_stop_is_given_the_time_it_may_take(guard: str) -> None:
+    (minutes,) = re.fullmatch(r"(\d+)m", services()[guard]["stop_grace_period"]).groups()  # type: ignore[union-attr]
+    assert int(minutes) * 60 > STOP_TIMEOUT_S + WATCHDOG_STOP_TIMEOUT_S
 
 
 def test_the_images_of_others_are_pinned_by_their_version() -> None:

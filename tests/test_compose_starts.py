@@ -126,9 +126,8 @@ def test_the_audits_database_starts_and_takes_the_password_that_the_guard_sends(
             connection.execute(f"CREATE DATABASE {given['POSTGRES_DB']}")
         with pytest.raises(psycopg.OperationalError, match="password"):
             psycopg.connect(**address, dbname=given["POSTGRES_DB"], password="guessed")
-        told = machine.command("guard")[-1].replace("exec perpguard up", 'printf %s "$PERPGUARD_AUDIT_URL"')
-        url = subprocess.run(["sh", "-c", told], check=True, capture_output=True, text=True, timeout=10).stdout
-        with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        url = Path(machine.environment("guard")["PERPGUARD_AUDIT_URL_FILE"]).read_text()
+        with psycopg.connect(url) as connection:
             assert connection.execute("SELECT current_database()").fetchone() == (given["POSTGRES_DB"],)
 
 

@@ -132,6 +132,7 @@ def test_codes_lists_every_code_once_and_nothing_else() -> None:
 def by_the_guard_itself() -> dict[str, Rejection]:
     """Rejections the module builds without a breach, by code."""
     makers: list[Any] = [
+        rejections.exchange_not_reached,
         rejections.cannot_judge,
         rejections.unauthorised,
         rejections.key_disabled,
@@ -268,7 +269,7 @@ def test_the_settings_files_load(name: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_production_example_shows_the_defaults_it_does_not_mean_to_change() -> None:
     shown = tomllib.loads(text(ROOT / "configs" / "production.example.toml"))
-    meant = {"data_dir", "policy", "store_url", "venues", "control_names", "watchdog"}
+    meant = {"data_dir", "policy", "venues", "control_names", "watchdog"}
     defaults = Settings()
     for name, value in shown.items():
         if name not in meant:

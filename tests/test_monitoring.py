@@ -129,6 +129,13 @@ def test_what_must_not_go_unseen_has_an_alert(expression: str) -> None:
     assert any(rule["expr"].startswith(expression) for rule in rules())
 
 
+def test_bots_that_are_made_to_wait_are_told_of_by_what_was_refused_for_use_begins_anew_each_minute() -> None:
+    (rule,) = [each for each in rules() if each["alert"] == "PerpguardBudgetLow"]
+    assert '{code="VENUE_BUDGET_RESERVED"}' in rule["expr"], "orders"
+    assert f'{{reason="{TurnedAway.BUDGET.name.lower()}"}}' in rule["expr"], "reads"
+    assert "increase(" in rule["expr"] and "for" not in rule
+
+
 def test_every_alert_says_how_urgent_it_is_and_in_a_sentence_what_it_means() -> None:
     for rule in rules():
         assert rule["labels"] in ({"severity": "critical"}, {"severity": "warning"}), rule["alert"]
@@ -151,6 +158,7 @@ TOLD: list[dict[str, Any]] = [
             {"series": 'perpguard_holds{account="main",state="UNKNOWN"}', "values": "2x60"},
             {"series": "perpguard_audit_lag_seconds", "values": "0x60"},
             {"series": 'perpguard_orders_total{gate="h/gate-0",account="main",result="unknown"}', "values": "0x5 9x60"},
+            {"series": 'perpguard_requests_refused_total{gate="h/gate-0",reason="budget"}', "values": "0x5 9x60"},
         ],
         "alert_rule_test": [
             {"eval_time": "20s", "alertname": "PerpguardStoreDown", "exp_alerts": []},
@@ -173,6 +181,20 @@ TOLD: list[dict[str, Any]] = [
                     {
                         "exp_labels": {"severity": "critical", "account": "main"},
                         "exp_annotations": {"summary": "A kill of main is under way."},
+                    }
+                ],
+            },
+            {"eval_time": "20s", "alertname": "PerpguardBudgetLow", "exp_alerts": []},
+            {
+                "eval_time": "60s",
+                "alertname": "PerpguardBudgetLow",
+                "exp_alerts": [
+                    {
+                        "exp_labels": {"severity": "warning"},
+                        "exp_annotations": {
+                            "summary": "Bots were made to wait; what was left of the exchange's request budget is kept "
+                            "for the kill."
+                        },
                     }
                 ],
             },

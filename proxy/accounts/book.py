@@ -18,8 +18,10 @@ from typing import Final
 
 from proxy.accounts.events import AccountEvent, AlgoEvent, ConfigEvent, Event, MarginCall, OrderEvent, StreamKeyExpired
 from proxy.accounts.legs import Leg
+from proxy.accounts.lineage import BORN_MAX
 from proxy.accounts.survey import LegKey, OrderKey
 from proxy.accounts.told_orders import amended_by, open_order, taken_by, waiting_order
+from proxy.recent import Recent
 from proxy.store.conversion import NOTHING, Amended, Conversion, Ended
 from proxy.venues.binance.client_ids import is_guards
 from rules.model import MarginMode, PositionSide
@@ -73,6 +75,7 @@ class Book:
         self.ended: OrderedDict[OrderKey, bool] = OrderedDict()
         self.missed: OrderedDict[OrderKey, Resting] = OrderedDict()
         self.becomes: dict[OrderKey, OrderKey] = {}
+        self._born: Recent[OrderKey, str] = Recent(BORN_MAX)
         self.legs: dict[LegKey, Leg] = {}
         self.wallets: dict[str, Decimal] = {}
         self._wallets_told: dict[str, float] = {}
@@ -121,10 +124,28 @@ class Book:
         while len(self.missed) > ENDED_MAX:
             self.missed.popitem(last=False)
 
+    def restore(self, account: Account) -> None:
+        """Take up whose orders are, as an earlier warden published it: what the venue named does not say it itself."""
+        for order in account.open_orders:
+            if order.bot and not order.order_type.is_conditional:
+                self._born.put((order.symbol, order.order_id, False), order.bot)
+
+    def born(self, symbol: str, order_id: str, conditional_name: str) -> None:
+        """A conditional order of this name became this plain order, which may be here already, or may come."""
+        key, bot = (symbol, order_id, False), self.owner(conditional_name)
+        if not bot:
+            return
+        self._born.put(key, bot)
+        resting = self.orders.get(key) or self.missed.get(key)
+        if resting is not None:
+            resting.order = self.named(resting.order, None)
+
     def named(self, order: OpenOrder, before: OpenOrder | None) -> OpenOrder:
         """The order with its bot: that of its name, else of what it was ``before``. A conditional order that triggers
         may be named by the venue."""
-        return replace(order, bot=self.owner(order.client_order_id) or ("" if before is None else before.bot))
+        key = (order.symbol, order.order_id, order.order_type.is_conditional)
+        bot = self.owner(order.client_order_id) or self._born.get(key)
+        return replace(order, bot=bot or ("" if before is None else before.bot))
 
     def open_orders(self) -> tuple[OpenOrder, ...]:
         """Every order that may still fill."""
@@ -206,6 +227,8 @@ class Book:
 
     def _algo(self, event: AlgoEvent, received: float) -> Effects:
         key = (event.symbol, event.algo_id, True)
+        if event.actual_order_id is not None:
+            self.born(event.symbol, event.actual_order_id, event.client_order_id)
         if key in self.ended:
             taken = taken_by(event) if not self.ended[key] else ()
             self.ended[key] = True

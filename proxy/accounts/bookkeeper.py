@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final, Protocol
 
+from proxy.accounts.births import Birth
 from proxy.accounts.book import Book
 from proxy.accounts.events import Event
 from proxy.accounts.known_settings import SettingsView
@@ -53,6 +54,11 @@ class Attribution(Protocol):
     @property
     def funding_mark(self) -> FundingMark | None:
         """How far the shares have the venue's funding, at this very moment."""
+        ...
+
+    @property
+    def shares_ms(self) -> int | None:
+        """Up to which venue's time fills are in the shares."""
         ...
 
     @property
@@ -198,12 +204,21 @@ class Bookkeeper:
             published = await self._store.account(self.book.name)
             if published is None or self.account is not None:
                 return
-            self._version = published.version
-            if self._shares is not None:
-                self._shares.restore(published)
+            self.restore(published)
             if self.stale and not published.feed_stale:
                 account = replace(published, version=published.version + 1, feed_stale=True)
                 await self._store.publish_events(account, conversion=NOTHING, resolved=(), desk=self._desk)
+
+    def restore(self, last: Account) -> None:
+        """Begin where an earlier warden ended: with its shares, whose orders are, and versions above its own."""
+        self._version = last.version
+        self.book.restore(last)
+        if self._shares is not None:
+            self._shares.restore(last)
+
+    def born(self, birth: Birth) -> None:
+        """A plain order turns out to be what a conditional one became."""
+        self.book.born(birth.symbol, birth.order_id, birth.client_order_id)
 
     def missed(self) -> None:
         """Events may have been lost: what a survey does not tell is to be looked up."""
@@ -226,6 +241,7 @@ class Bookkeeper:
         return replace(
             account,
             shares=self._shares.all(),
+            shares_ms=self._shares.shares_ms,
             funding_mark=self._shares.funding_mark,
             settings=settings.apart,
             usual_settings=settings.usual,

@@ -130,7 +130,7 @@ class BudgetKeeper:
         ]
 
     def spent(self) -> float:
-        """The part of the counter that is nearest to its limit, 0 to 1 and above."""
+        """What is used of what bots may spend, by the counter of which it is most: 0 to 1, and above."""
         return max(self._meter.shares().values(), default=0.0)
 
     def _costs(self) -> dict[Counter, list[int]]:

@@ -73,6 +73,8 @@ class Calls:
         spot = redirected(known["sapi"], spot_url or base_url)
         self._addresses = [redirected(known, url) | {"sapi": spot} for url in (base_url, *other_urls)]
         self.address = 0
+        self.silent_until: dict[str, float] = {}
+        """When the silence ends that the venue demanded, by host, by the monotonic clock: for all who call here."""
         self.client.urls = {"api": self._addresses[0]}
 
     async def aclose(self) -> None:
@@ -83,6 +85,11 @@ class Calls:
     def adjust_clock(self, offset_ms: int) -> None:
         """The venue's time less this host's: from now on requests are stamped with the venue's."""
         self.client.options["timeDifference"] = -offset_ms
+
+    @property
+    def venue_ms(self) -> int:
+        """The venue's clock as requests are stamped with it, in milliseconds."""
+        return int(self.client.nonce())
 
     def leave(self, address: int) -> None:
         """Go on to the next address, unless somebody has left that one already."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final, NoReturn
@@ -18,18 +19,25 @@ Row = Mapping[str, Any]
 # https://developers.binance.com/docs/derivatives/usds-margined-futures/error-code, seen 2026-11.
 _THROTTLED: Final = (-1003, -1015)
 _UNKNOWN: Final = (-1001, -1006, -1007)
+# The venue, or what stands before it, gave up waiting: the request may have had its effect ("HTTP return codes").
+_GAVE_UP: Final = 408
 # Without Retry-After: a 429 counts per minute; a 418 bans for two minutes at least.
 _RETRY_AFTER_DEFAULT: Final = {429: 10.0, 418: 120.0}
+# Binance's longest ban is three days ("IP limits", seen 2026-11); what is more is no time to wait but a mistake.
+_RETRY_AFTER_MAX: Final = 7 * 24 * 3600.0
+# Half a character, which JSON can spell and nothing can write down.
+_HALF: Final = re.compile("[\ud800-\udfff]")
 
 
 class Leash:
     """What we change in any of ccxt's Binance clients; put before it among the bases."""
 
     def parse_json(self, text: str) -> Any:
-        """JSON with exact numbers; ``None`` for what is no JSON."""
+        """JSON with exact numbers and whole characters; ``None`` for what is no JSON, or nested beyond all reason."""
         try:
-            return json.loads(text, parse_float=Decimal)
-        except ValueError:
+            answer = json.loads(text, parse_float=Decimal)
+            return _whole(answer) if "\\ud" in text or "\\uD" in text else answer
+        except (ValueError, RecursionError):
             return None
 
     def handle_errors(
@@ -41,7 +49,7 @@ class Leash:
         code = int(answer["code"]) if isinstance(answer, dict) and _is_integer(answer.get("code")) else 0
         if code in _THROTTLED:
             raise VenueThrottled(status, _retry_after(429, headers))
-        if status >= 500 or code in _UNKNOWN:
+        if status >= 500 or status == _GAVE_UP or code in _UNKNOWN:
             raise VenueUnavailable(f"status {status}, code {code}")
         if code < 0:
             raise VenueRefused(code, str(answer.get("msg", ""))[:200])
@@ -87,7 +95,21 @@ def no_redirects() -> aiohttp.TraceConfig:
 
 def _retry_after(status: int, headers: Row) -> float:
     text = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
-    return float(text) if text.isascii() and text.isdigit() else _RETRY_AFTER_DEFAULT[status]
+    wanted = float(text) if text.isascii() and text.isdigit() else _RETRY_AFTER_DEFAULT[status]
+    return min(wanted, _RETRY_AFTER_MAX)
+
+
+def _whole(answer: Any) -> Any:
+    """The answer with a mark in place of every half character. What it stands in can be told, and acted upon."""
+    match answer:
+        case str():
+            return _HALF.sub("\ufffd", answer)
+        case list():
+            return [_whole(each) for each in answer]
+        case dict():
+            return {_whole(name): _whole(each) for name, each in answer.items()}
+        case _:
+            return answer
 
 
 def _is_integer(value: object) -> bool:

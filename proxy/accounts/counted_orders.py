@@ -71,7 +71,7 @@ class CountedOrders:
             self.remember(key, self._open[key], still_open=False)
 
 
-def key_of(order: OpenOrder) -> OrderKey:
+def key_of(order: OpenOrder | OrderEvent) -> OrderKey:
     """What an order is known by."""
     return order.symbol, order.order_id
 

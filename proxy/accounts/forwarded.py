@@ -29,9 +29,9 @@ def order(client_order_id: str) -> Explanation:
     return ("order", client_order_id)
 
 
-def amend(named: str) -> Explanation:
-    """The order of this client's or venue's id was amended."""
-    return ("amend", named)
+def amend(symbol: object, named: str) -> Explanation:
+    """The symbol's order of this client's or venue's id was amended."""
+    return ("amend", str(symbol), named)
 
 
 def setting(kind: str, *values: object) -> Explanation:
@@ -54,7 +54,7 @@ class Forwarded:
 
     def hold(self, held: HeldOrder, at: float) -> Explanation:
         """Remember an order that the store holds exposure for; what it explains."""
-        explanation = order(held.client_order_id) if held.replaces is None else amend(held.replaces)
+        explanation = order(held.client_order_id) if held.replaces is None else amend(held.symbol, held.replaces)
         self._at.put(explanation, at)
         return explanation
 
@@ -82,7 +82,8 @@ def explanations(command: Mapping[str, Any]) -> Iterator[Explanation]:
         case "PlaceOrder":
             yield order(str(command.get("client_order_id")))
         case "AmendOrder":
-            yield from (amend(str(command[name])) for name in ("order_id", "client_order_id") if command.get(name))
+            names = ("order_id", "client_order_id")
+            yield from (amend(symbol, str(command[name])) for name in names if command.get(name))
         case "SetLeverage":
             yield setting("leverage", symbol, _number(command.get("leverage")))
         case "SetMarginMode":

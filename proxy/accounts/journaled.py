@@ -26,8 +26,8 @@ AGE_MAX: Final = timedelta(seconds=60)
 """A decision older than this explains nothing that is new at the venue."""
 
 
-def journaled(data_dir: Path, client_order_ids: frozenset[str], now: datetime) -> list[dict[str, Any]]:
-    """Commands of these names that a gate allowed within the last minute. Never raises; a file that went away is none.
+def journaled(data_dir: Path, client_order_ids: frozenset[str], since: datetime) -> list[dict[str, Any]]:
+    """Commands of these names that a gate allowed since then. Never raises; a file that went away is none.
 
     Reads from disk: call it in a thread.
     """
@@ -36,7 +36,7 @@ def journaled(data_dir: Path, client_order_ids: frozenset[str], now: datetime) -
     for path in journal_files(data_dir):
         for line in _tail(path):
             if any(name in line for name in names):
-                found += _allowed(line, client_order_ids, now)
+                found += _allowed(line, client_order_ids, since)
     return found
 
 
@@ -49,11 +49,11 @@ def _tail(path: Path) -> Iterator[bytes]:
         log.warning("the journal %s cannot be searched: %s", path.name, trouble.strerror)
 
 
-def _allowed(line: bytes, client_order_ids: frozenset[str], now: datetime) -> list[dict[str, Any]]:
+def _allowed(line: bytes, client_order_ids: frozenset[str], since: datetime) -> list[dict[str, Any]]:
     """The commands of one decision that were allowed and bear a name that is looked for."""
     try:
         record = load(line)
-        if record["kind"] != "decision" or now - datetime.fromisoformat(record["at"]) > AGE_MAX:
+        if record["kind"] != "decision" or datetime.fromisoformat(record["at"]) < since:
             return []
         pairs = zip(record["commands"], record["decisions"], strict=True)
         return [

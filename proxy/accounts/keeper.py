@@ -150,6 +150,10 @@ class AccountKeeper:
         elif changed and symbols and not self._live:
             self._plan.moved({symbol for symbol in symbols if symbol is not None})
 
+    def restore(self, last: Account) -> None:
+        """Begin where an earlier warden ended, before ``run``."""
+        self._books.restore(last)
+
     def survey_soon(self) -> None:
         """Survey the whole account without waiting for its time."""
         self._plan.soon()

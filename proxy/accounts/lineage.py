@@ -6,6 +6,7 @@ from typing import Final
 
 from proxy.accounts.events import AlgoEvent, OrderEvent
 from proxy.recent import Recent
+from rules.snapshot import OpenOrder
 
 BORN_MAX: Final = 10_000
 """Triggered orders remembered; the oldest is forgotten, long after it filled."""
@@ -21,8 +22,12 @@ class Lineage:
     def learn(self, event: AlgoEvent) -> None:
         """A conditional order may have become a plain one."""
         if event.actual_order_id is not None:
-            self._born.put((event.symbol, event.actual_order_id), event.client_order_id)
+            self.born(event.symbol, event.actual_order_id, event.client_order_id)
 
-    def name(self, event: OrderEvent) -> str:
-        """The client order id somebody chose, be it for this order or for the one it grew out of."""
-        return self._born.get((event.symbol, event.order_id)) or event.client_order_id
+    def born(self, symbol: str, order_id: str, conditional_name: str) -> None:
+        """A conditional order of this name became this plain order."""
+        self._born.put((symbol, order_id), conditional_name)
+
+    def name(self, order: OrderEvent | OpenOrder) -> str:
+        """The client order id somebody chose, be it for this plain order or for the one it grew out of."""
+        return self._born.get((order.symbol, order.order_id)) or order.client_order_id

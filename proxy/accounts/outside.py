@@ -13,11 +13,14 @@ from decimal import Decimal
 from typing import Any, Final, Protocol
 
 from proxy.accounts import forwarded
-from proxy.accounts.events import AccountEvent, AlgoEvent, ConfigEvent, Event, OrderEvent
+from proxy.accounts.births import Birth
+from proxy.accounts.events import LIQUIDATION_PREFIXES, AccountEvent, AlgoEvent, ConfigEvent, Event, OrderEvent
 from proxy.accounts.findings import Activity, Finding
 from proxy.accounts.forwarded import Explanation, Forwarded
 from proxy.accounts.known_settings import KnownSettings, SettingsView
+from proxy.accounts.merging import key_of
 from proxy.accounts.payloads import SymbolConfig
+from proxy.accounts.survey import OrderKey
 from proxy.recent import Recent
 from rules.model import MarginMode, PositionSide
 from rules.snapshot import HeldOrder, OpenOrder, Position
@@ -66,7 +69,7 @@ class Counted(Protocol):
         """Every leg that ever moved."""
         ...
 
-    def filled_by(self, order_id: str) -> Decimal:
+    def filled_by(self, symbol: str, order_id: str) -> Decimal:
         """How much of an order is counted."""
         ...
 
@@ -77,8 +80,8 @@ class OutsideDetector:
     def __init__(self, counted: Counted) -> None:
         self._counted = counted
         self._forwarded = Forwarded()
-        self._known: Recent[str, None] = Recent(ORDERS_MAX)
-        self._forced: Recent[str, None] = Recent(ORDERS_MAX)
+        self._known: Recent[OrderKey, None] = Recent(ORDERS_MAX)
+        self._forced: Recent[OrderKey, None] = Recent(ORDERS_MAX)
         self._reported: Recent[Hashable, None] = Recent(ORDERS_MAX)
         self._suspicions: dict[Hashable, Suspicion] = {}
         self._legs: dict[Hashable, _Leg] = {}
@@ -91,6 +94,12 @@ class OutsideDetector:
         return tuple(self._suspicions.values())
 
     @property
+    def strange(self) -> frozenset[str]:
+        """Symbols of plain orders that nothing explains yet."""
+        keys = (key[1] for key in self._suspicions if isinstance(key, tuple) and key[0] is Activity.ORDER)
+        return frozenset(symbol for symbol, _, conditional in keys if not conditional)
+
+    @property
     def settings(self) -> SettingsView:
         """What the venue has set for the account's symbols, as last read or told."""
         return self._settings.view
@@ -99,7 +108,7 @@ class OutsideDetector:
         """What stands at the start, or what an earlier warden last published, is taken as it is."""
         self._adopted = True
         for order in orders:
-            self._known.put(_key_of(order), None)
+            self._known.put(key_of(order), None)
 
     @property
     def has_adopted(self) -> bool:
@@ -126,16 +135,16 @@ class OutsideDetector:
         It counts at an order's first event only: an order nobody knew then is not known for having been seen since.
         """
         match event:
-            case OrderEvent() if event.is_forced and self._is_forced(event):
-                self._report_forced(event, at)
+            case OrderEvent() if event.is_forced and self._is_forced(event, event.quantity):
+                self._report_forced(event, event.quantity, at)
             case OrderEvent():
                 self._order(event, known, at)
             case AlgoEvent():
-                key = f"algo:{event.algo_id}"
+                key = (event.symbol, event.algo_id, True)
                 detail = f"conditional {event.side} {event.order_type}, id {event.client_order_id}"
-                self._placed(key, event.client_order_id, event.symbol, detail, known, at)
-                if event.actual_order_id is not None and key in self._known:
-                    self._settle(event.actual_order_id)
+                self._placed(key, event.client_order_id, detail, known, at)
+                if event.actual_order_id is not None:
+                    self._born(key, event.actual_order_id)
             case AccountEvent():
                 self._account(event, at)
             case ConfigEvent():
@@ -145,7 +154,21 @@ class OutsideDetector:
         """The venue shows these orders; nobody may have announced them."""
         for order in orders:
             detail = f"{order.side} {order.order_type}, id {order.client_order_id}"
-            self._placed(_key_of(order), order.client_order_id, order.symbol, detail, False, at)
+            self._placed(key_of(order), order.client_order_id, detail, False, at)
+
+    def ended(self, orders: Iterable[OpenOrder], at: float) -> None:
+        """The venue shows these orders of the past, after what they filled was counted."""
+        for order in orders:
+            if order.client_order_id.startswith(LIQUIDATION_PREFIXES) and self._is_forced(order, order.filled_quantity):
+                self._report_forced(order, order.filled_quantity, at)
+            else:
+                self.surveyed((order,), at)
+
+    def born(self, birth: Birth, at: float) -> None:
+        """The venue says that a conditional order became a plain one: whose the one is, the other is."""
+        key = (birth.symbol, birth.conditional_id, True)
+        self._placed(key, birth.client_order_id, f"conditional, id {birth.client_order_id}", False, at)
+        self._born(key, birth.order_id)
 
     def compared(self, positions: Iterable[Position], at: float) -> None:
         """The venue shows these legs, after everything that orders explain was counted. What differs is a suspicion."""
@@ -185,19 +208,20 @@ class OutsideDetector:
 
     def _order(self, event: OrderEvent, known: bool, at: float) -> None:
         detail = f"{event.side} {event.quantity:f} {event.order_type}, id {event.client_order_id}"
-        self._placed(event.order_id, event.client_order_id, event.symbol, detail, known, at)
-        if event.order_id not in self._known:
+        symbol, order = event.symbol, (event.symbol, event.order_id, False)
+        self._placed(order, event.client_order_id, detail, known, at)
+        if order not in self._known:
             if event.execution == "TRADE":
                 filled = f"{event.side} {event.filled_quantity:f} filled, id {event.client_order_id}"
-                key, explanation = (Activity.FILL, event.order_id), forwarded.order(event.client_order_id)
-                self._suspect(key, Activity.FILL, event.symbol, filled, explanation, at)
+                key, explanation = (Activity.FILL, order), forwarded.order(event.client_order_id)
+                self._suspect(key, Activity.FILL, symbol, filled, explanation, at)
         elif event.execution == "AMENDMENT":
             names = (event.order_id, event.client_order_id)
-            if not any(self._forwarded.explains(forwarded.amend(name), at) for name in names):
-                amended = (Activity.AMEND, event.order_id, event.sent_ms)
-                self._suspect(amended, Activity.AMEND, event.symbol, detail, forwarded.amend(event.order_id), at)
+            if not any(self._forwarded.explains(forwarded.amend(symbol, name), at) for name in names):
+                amended = (Activity.AMEND, order, event.sent_ms)
+                self._suspect(amended, Activity.AMEND, symbol, detail, forwarded.amend(symbol, event.order_id), at)
 
-    def _placed(self, key: str, client_order_id: str, symbol: str, detail: str, known: bool, at: float) -> None:
+    def _placed(self, key: OrderKey, client_order_id: str, detail: str, known: bool, at: float) -> None:
         """An order stands at the venue; is it ours?"""
         if key in self._known:
             return
@@ -206,32 +230,37 @@ class OutsideDetector:
         if (known and first) or self._forwarded.explains(explanation, at):
             self._settle(key)
         else:
-            self._suspect((Activity.ORDER, key), Activity.ORDER, symbol, detail, explanation, at)
+            self._suspect((Activity.ORDER, key), Activity.ORDER, key[0], detail, explanation, at)
 
-    def _settle(self, key: str) -> None:
+    def _born(self, conditional: OrderKey, order_id: str) -> None:
+        if conditional in self._known:
+            self._settle((conditional[0], order_id, False))
+
+    def _settle(self, key: OrderKey) -> None:
         """The order is the guard's own."""
         self._known.put(key, None)
         for activity in (Activity.ORDER, Activity.FILL):
             self._suspicions.pop((activity, key), None)
 
-    def _is_forced(self, event: OrderEvent) -> bool:
+    def _is_forced(self, order: OrderEvent | OpenOrder, quantity: Decimal) -> bool:
         """The venue only ever closes. Anyone may name an order like the venue's own; one that opens is not."""
         # What the order itself has been counted for already is put back: this may be told late.
-        filled = event.side.sign * self._counted.filled_by(event.order_id)
-        position = self._counted.leg(event.symbol, event.position_side) - filled
-        closes = position * event.side.sign < 0 and event.quantity <= abs(position)
-        return event.order_id in self._forced or closes
+        filled = order.side.sign * self._counted.filled_by(order.symbol, order.order_id)
+        position = self._counted.leg(order.symbol, order.position_side) - filled
+        closes = position * order.side.sign < 0 and quantity <= abs(position)
+        return (order.symbol, order.order_id, False) in self._forced or closes
 
-    def _report_forced(self, event: OrderEvent, at: float) -> None:
-        if event.order_id not in self._forced:
-            self._forced.put(event.order_id, None)
+    def _report_forced(self, order: OrderEvent | OpenOrder, quantity: Decimal, at: float) -> None:
+        name = (order.symbol, order.order_id, False)
+        if name not in self._forced:
+            self._forced.put(name, None)
             finding = Finding(
                 activity=Activity.FORCED,
-                subject=event.symbol,
-                detail=f"the venue closes: {event.side} {event.quantity:f}, id {event.client_order_id}",
+                subject=order.symbol,
+                detail=f"the venue closes: {order.side} {quantity:f}, id {order.client_order_id}",
             )
-            key = (Activity.FORCED, event.order_id)
-            self._suspicions[key] = Suspicion(finding=finding, due=at, explanation=key)
+            explanation = (str(Activity.FORCED), order.symbol, order.order_id)
+            self._suspicions[Activity.FORCED, name] = Suspicion(finding=finding, due=at, explanation=explanation)
 
     def _leg(self, symbol: str, position_side: PositionSide, quantity: Decimal, at: float) -> None:
         counted = self._counted.leg(symbol, position_side)
@@ -295,8 +324,3 @@ class OutsideDetector:
                 if isinstance(key, tuple) and key[0] in (Activity.ORDER, Activity.FILL):
                     self._forwarded.explains(explanation, at)
                     self._settle(key[1])
-
-
-def _key_of(order: OpenOrder) -> str:
-    """Plain and conditional orders are numbered apart."""
-    return f"algo:{order.order_id}" if order.order_type.is_conditional else order.order_id

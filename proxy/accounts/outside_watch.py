@@ -13,13 +13,17 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from proxy.accounts.events import AccountEvent, Event, OrderEvent
+from proxy.accounts import births, settling
+from proxy.accounts.births import Birth, Births
+from proxy.accounts.events import AccountEvent, AlgoEvent, Event, OrderEvent
 from proxy.accounts.findings import Activity, Finding
 from proxy.accounts.funding_watch import FundingWatch
+from proxy.accounts.journaled import AGE_MAX as JOURNALED
 from proxy.accounts.journaled import journaled
 from proxy.accounts.known_settings import SettingsView
 from proxy.accounts.outside import OutsideDetector
-from proxy.accounts.payloads import FundingRow, PastOrder, SymbolConfig
+from proxy.accounts.payloads import FundingRow, SymbolConfig
+from proxy.accounts.settling import Settling
 from proxy.accounts.shares import Shares
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
 from proxy.store.client import STORE_TROUBLE
@@ -66,15 +70,11 @@ class Response(Protocol):
         ...
 
 
-class Venue(Protocol):
+class Venue(births.Venue, settling.Venue, Protocol):
     """What is read of the venue besides its stream and the surveys."""
 
     async def symbol_configs(self) -> dict[str, SymbolConfig]:
         """Leverage and margin mode by symbol. Raises ``VenueTrouble``."""
-        ...
-
-    async def past_orders(self, symbol: str) -> tuple[PastOrder, ...]:
-        """The newest orders of a symbol, in whatever state. Raises ``VenueTrouble``."""
         ...
 
     async def fundings(self, since_ms: int) -> tuple[FundingRow, ...]:
@@ -85,9 +85,10 @@ class Venue(Protocol):
 class OutsideWatch:
     """Watches one account: ``apply`` and ``saw`` tell it every event, ``adopt`` every survey, ``hear`` the audit.
 
-    It keeps the account's shares true on the way: what orders filled while the stream was down is looked up and given
-    to their owners; only what no order explains is nobody's, and found. Funding is read from the venue's list.
-    ``settings_changed`` is called when the venue's settings are other than before: they are to be published.
+    It keeps the account's shares true on the way: what orders filled while the stream, or the guard, was down is looked
+    up and given to their owners; only what no order explains is nobody's, and found. Funding is read from the venue's
+    list. ``changed`` is called when shares or settings are other than before by what was read: they are to be
+    published. ``born`` is told of plain orders that turn out to have been conditional ones.
     """
 
     def __init__(
@@ -112,15 +113,21 @@ class OutsideWatch:
         self._now = now
         self._detector = OutsideDetector(shares)
         self._funding = FundingWatch(account=account, shares=shares, venue=venue)
-        self._begun = False
-        self._told_ms = 0
-        self._positions: tuple[Position, ...] = ()
-        self._moved = False
-        self._unsettled: frozenset[str] = frozenset()
-        self._given_up: frozenset[str] = frozenset()
+        self._births = Births(account, venue, self._learned)
+        self._settling = Settling(
+            account=account,
+            shares=shares,
+            detector=self._detector,
+            births=self._births,
+            venue=venue,
+            stopped=lambda: response.stopped(account),
+            is_kills=self._is_kills,
+        )
+        self._explains_from: datetime | None = None
         self._unanswered: Finding | None = None
         self.found: deque[Found] = deque(maxlen=FOUND_MAX)
-        self.settings_changed: Callable[[], None] = lambda: None
+        self.changed: Callable[[], None] = lambda: None
+        self.born: Callable[[Birth], None] = lambda birth: None
 
     def restore(self, account: Account) -> None:
         """Take up what an earlier warden published last: its shares, and the orders it knew. Later calls do nothing.
@@ -128,9 +135,11 @@ class OutsideWatch:
         Orders that a survey shows and that are neither there nor ``held`` came from outside while no warden was there.
         """
         if not self._detector.has_adopted:
-            self._shares.restore(account)
+            self._settling.restore(account)
             self._funding.restore(account)
             self._detector.adopt(account.open_orders)
+            self._births.waiting.surveyed(account.open_orders)
+            self._explains_from = account.as_of
 
     def tell_funding(self, told: Callable[[FundingRow, Mapping[str, Decimal]], None]) -> None:
         """Call ``told`` with every row of funding that is shared out, and the bots' holdings it is shared out by."""
@@ -138,7 +147,9 @@ class OutsideWatch:
 
     def held(self, orders: Iterable[HeldOrder]) -> None:
         """Orders the store holds exposure for, at the start: the guard sent them, or is about to."""
-        self._detector.held(orders, time.monotonic())
+        held, at = tuple(orders), time.monotonic()
+        self._detector.held(held, at)
+        self._births.waiting.held(held, at)
 
     def hear(self, record: Mapping[str, Any]) -> None:
         """A record on its way to the archive: what a gate is about to send, or has refused."""
@@ -148,17 +159,20 @@ class OutsideWatch:
         told = [command for command in commands if isinstance(command, dict)]
         if record.get("kind") == "intent":
             self._detector.forwarded(told, time.monotonic())
+            self._births.waiting.sent(told, time.monotonic())
         elif record.get("kind") == "decision":
             verdicts = record.get("decisions")
             if isinstance(verdicts, list) and len(verdicts) == len(told):
                 pairs = zip(told, verdicts, strict=True)
-                self._detector.refused(command for command, each in pairs if each.get("verdict") == "DENY")
+                refused = [command for command, each in pairs if each.get("verdict") == "DENY"]
+                self._detector.refused(refused)
+                self._births.waiting.refused(refused)
 
     def apply(self, event: Event) -> None:
         """An event of the private stream, for the shares."""
-        self._told_ms = max(self._told_ms, event.at_ms)
-        self._moved = True
-        self._shares.apply(event)
+        self._settling.apply(event)
+        if isinstance(event, AlgoEvent):
+            self._births.waiting.saw(event)
         if isinstance(event, AccountEvent):
             self._funding.hear(event)
 
@@ -171,26 +185,16 @@ class OutsideWatch:
         before = self._detector.settings
         self._detector.saw(event, self._is_known(event, known), time.monotonic())
         if self._detector.settings is not before:
-            self.settings_changed()
+            self.changed()
 
     def adopt(self, positions: Sequence[Position], open_orders: Sequence[OpenOrder]) -> None:
-        """The account's whole book after a survey. The first one is taken as it is; later ones are compared."""
-        self._positions = tuple(positions)
-        if not self._begun:
-            self._begun = True
-            self._told_ms = max(self._told_ms, int(self._now().timestamp() * 1000))
-            self._shares.adopt(positions, open_orders)
-            if not self._detector.has_adopted:
-                self._detector.adopt(open_orders)
+        """The account's whole book after a survey. The first one is taken as it is, but for what an earlier warden knew
+        of the shares; later ones are compared."""
+        self._births.waiting.surveyed(open_orders)
+        if not self._detector.has_adopted:
+            self._detector.adopt(open_orders)
         self._detector.surveyed(open_orders, time.monotonic())
-        unsettled = self._shares.differs(positions)
-        if unsettled and (unsettled <= self._given_up or self._response.stopped(self._account)):
-            # It was looked up and found, or a kill closes what it finds: the legs are as the venue says.
-            self._shares.adopt(positions, open_orders)
-            unsettled = frozenset()
-        self._unsettled, self._given_up, self._moved = unsettled, frozenset(), False
-        if not unsettled:
-            self._detector.compared(positions, time.monotonic())
+        self._settling.adopt(positions, open_orders, int(self._now().timestamp() * 1000))
 
     def mode(self, hedged: bool) -> None:
         """The account's position mode, as a survey read it."""
@@ -211,6 +215,16 @@ class OutsideWatch:
         return self._detector.settings
 
     @property
+    def shares_ms(self) -> int | None:
+        """The venue's time up to which all that orders filled is in the shares, ``None`` where that is not known."""
+        return self._settling.shares_ms
+
+    @property
+    def unsettled(self) -> frozenset[str]:
+        """Symbols whose shares may lack what orders filled while the stream, or the guard, was down."""
+        return self._settling.unsettled
+
+    @property
     def funding_mark(self) -> FundingMark | None:
         """How far the shares have the venue's funding."""
         return self._funding.mark
@@ -229,32 +243,25 @@ class OutsideWatch:
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            if self._unsettled:
-                await self._settle(self._unsettled)
+            if await self._settling.look():
+                self.changed()
+            if strange := self._detector.strange:
+                await self._births.look(strange, time.monotonic())
             await self._search_journals()
             found = self._detector.findings(time.monotonic())
             if found:
                 await self._report(found)
             if self._unanswered is not None:
                 await self._answer(self._unanswered)
+            if self._detector.has_adopted and not self._settling.unsettled and not self._detector.suspicions:
+                self._explains_from = None
 
-    async def _settle(self, symbols: frozenset[str]) -> None:
-        """Legs moved while the stream was down: by which orders? What they explain goes to their owners."""
-        since_ms, at = self._told_ms, time.monotonic()
-        try:
-            for symbol in sorted(symbols):
-                past = [each for each in await self._venue.past_orders(symbol) if each.changed_ms > since_ms]
-                for each in past:
-                    price = each.average_price or each.order.price
-                    if each.order.filled_quantity and price is not None:
-                        self._shares.filled(each.order, price)
-                strange = [each.order for each in past if not self._is_kills(each.order.client_order_id)]
-                self._detector.surveyed(strange, at)
-        except VenueTrouble as trouble:
-            log.warning("orders of %s cannot be looked up: %s", self._account, trouble)
-        self._unsettled = frozenset()
-        if not self._moved:  # Else the survey is older than the shares; the next one compares.
-            self._detector.compared(self._positions, time.monotonic())
+    def _learned(self, birth: Birth) -> None:
+        """A strange plain order is none: it was a conditional one."""
+        self._shares.born(birth.symbol, birth.order_id, birth.client_order_id)
+        self._detector.born(birth, time.monotonic())
+        self.born(birth)
+        self.changed()
 
     async def _search_journals(self) -> None:
         """While the store is away the gates' records are on this machine's disk alone."""
@@ -265,8 +272,14 @@ class OutsideWatch:
             if each.explanation[0] == "order" and each.due <= soon
         )
         if names:
-            commands = await asyncio.to_thread(journaled, self._data_dir, names, self._now())
+            commands = await asyncio.to_thread(journaled, self._data_dir, names, self._explained_from())
             self._detector.forwarded(commands, time.monotonic())
+
+    def _explained_from(self) -> datetime:
+        """From when on what a gate wrote down explains what is new at the venue. After a start that is from when the
+        store's last word is, for its last second may be gone."""
+        recent = self._now() - JOURNALED
+        return recent if self._explains_from is None else min(recent, self._explains_from - JOURNALED)
 
     async def _report(self, found: tuple[Finding, ...]) -> None:
         at = self._now()
@@ -280,7 +293,7 @@ class OutsideWatch:
         await self._record(what, "warden", {"account": self._account, "action": action, "findings": plain(found)})
         if outside is not None and self._action() is not OutsideAction.ALERT:
             self._unanswered = outside
-        self._given_up |= {finding.subject for finding in found if finding.activity is Activity.POSITION}
+        self._settling.give_up({finding.subject for finding in found if finding.activity is Activity.POSITION})
 
     async def _answer(self, finding: Finding) -> None:
         reason = f"OUTSIDE_ACTIVITY: {finding.activity} {finding.subject} {finding.detail}"[:200]
@@ -306,7 +319,7 @@ class OutsideWatch:
             except VenueTrouble as trouble:
                 log.warning("settings of %s cannot be read: %s", self._account, trouble)
             if self._detector.settings is not before:
-                self.settings_changed()
+                self.changed()
             await asyncio.sleep(pause)
 
     def _is_known(self, event: Event, known: bool) -> bool:

@@ -178,6 +178,36 @@ def conditional_order(row: Row) -> OpenOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedOrder:
+    """An order that was asked for, in whatever state.
+
+    ``quantity`` is what it is for in all (``None``: it closes the position), ``placed_ms`` when the venue took it (its
+    own ms), ``became`` the plain order that a conditional one turned into, by the venue's id, "" for none.
+    """
+
+    order: OpenOrder
+    quantity: Decimal | None
+    placed_ms: int
+    became: str = ""
+
+
+def placed_order(row: Row) -> PlacedOrder:
+    """The venue's answer about a plain order."""
+    return PlacedOrder(order=plain_order(row), quantity=Decimal(row["origQty"]), placed_ms=int(row["time"]))
+
+
+def placed_conditional(row: Row) -> PlacedOrder:
+    """The venue's answer about a conditional order."""
+    order = conditional_order(row)
+    return PlacedOrder(
+        order=order,
+        quantity=None if order.close_position else Decimal(row["quantity"]),
+        placed_ms=int(row["createTime"]),
+        became=str(row.get("actualOrderId") or ""),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PastOrder:
     """An order of the last days in whatever state, when it last changed (the venue's ms), and its average price."""
 

@@ -13,13 +13,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Context, Decimal, localcontext
 from typing import Final
 
-from proxy.accounts.counted_orders import PRICE_STEP, CountedOrders, key_of, price_of
-from proxy.accounts.events import AlgoEvent, Event, OrderEvent
-from proxy.accounts.lineage import Lineage
+from proxy.accounts.counted_orders import PRICE_STEP, CountedOrders, OrderKey, key_of, price_of
+from proxy.accounts.events import LIQUIDATION_PREFIXES, AlgoEvent, Event, OrderEvent
+from proxy.accounts.lineage import BORN_MAX, Lineage
 from proxy.accounts.proportions import finest, signed_split, split, trimmed
+from proxy.recent import Recent
 from proxy.store.owners import order_field, trade_field
 from proxy.venues.binance.values import GUARD_ID_PREFIX
 from rules.intent import closes_leg
@@ -46,12 +48,20 @@ _Key = tuple[str, str, PositionSide]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Fill:
-    """What an order filled since it was last seen. ``signed`` is negative for a sale."""
+    """What an order filled since it was last seen. ``signed`` is negative for a sale; one that ``reduces`` can only
+    shrink its leg."""
 
     leg: _Leg
     signed: Decimal
     price: Decimal
     fee: Decimal
+    reduces: bool
+
+    def then(self, more: _Fill) -> _Fill:
+        """Both as one, at their average price."""
+        signed = self.signed + more.signed
+        price = ((self.price * self.signed + more.price * more.signed) / signed).quantize(PRICE_STEP)
+        return replace(self, signed=signed, price=price, fee=self.fee + more.fee)
 
 
 class Shares:
@@ -60,6 +70,7 @@ class Shares:
     ``owner`` names the bot behind a client order id, "" for none. ``step_of`` is the lot size of a symbol, in which a
     forced close is shared out, so that every share can still be closed. ``price_of`` is the price of a fee asset in
     the quote currency; where either is ``None``, the finest lot in use is taken, or the fee not counted and that said.
+    ``restored_at`` is as of when the shares were taken up, ``None`` where they began with what a survey showed.
     """
 
     def __init__(
@@ -72,9 +83,12 @@ class Shares:
         self._owner = owner
         self._step_of = step_of
         self._price_of = price_of
+        self.restored_at: datetime | None = None
         self._shares: dict[_Key, Share] = {}
         self._counted = CountedOrders()
         self._lineage = Lineage()
+        self._bots: dict[OrderKey, str] = {}
+        self._unowned: Recent[OrderKey, _Fill] = Recent(BORN_MAX)
 
     def all(self) -> tuple[Share, ...]:
         """Every share that is open or has earned or paid anything, in a fixed order."""
@@ -93,14 +107,9 @@ class Shares:
         """Every leg somebody has, or had, a share of."""
         return {(share.symbol, share.position_side) for share in self._shares.values()}
 
-    def filled_by(self, order_id: str) -> Decimal:
-        """How much of an order is counted in the shares; where several symbols have one of this id, the least of them.
-
-        Whoever asks takes it off what else may have moved a leg: too little counts a fill twice, and overlooks none.
-        """
-        symbols = {symbol for symbol, _ in self.legs()}
-        counted = (self._counted.of((symbol, order_id)).quantity for symbol in symbols)
-        return min((quantity for quantity in counted if quantity), default=Decimal(0))
+    def filled_by(self, symbol: str, order_id: str) -> Decimal:
+        """How much of an order is counted in the shares."""
+        return self._counted.of((symbol, order_id)).quantity
 
     def differs(self, positions: Iterable[Position]) -> frozenset[str]:
         """Symbols of which the shares do not add up to these positions, the account's all."""
@@ -108,9 +117,13 @@ class Shares:
         return frozenset(leg[0] for leg in {*found, *self.legs()} if self.leg(*leg) != found.get(leg, 0))
 
     def restore(self, account: Account) -> None:
-        """Take up an account document that an earlier warden published: its shares, and how far its orders were."""
+        """Take up an account document that an earlier warden published: its shares, how far its orders were, and whose
+        they are: what the venue named does not say it itself."""
+        self.restored_at = account.as_of
         self._shares = {(share.bot, share.symbol, share.position_side): share for share in account.shares}
-        self._counted.restore(account.open_orders)
+        plain = [order for order in account.open_orders if not order.order_type.is_conditional]
+        self._counted.restore(plain)
+        self._bots = {key_of(order): order.bot for order in plain if order.bot}
 
     def weights(self) -> Weights:
         """By what funding that is booked at this moment is shared out."""
@@ -127,8 +140,21 @@ class Shares:
             match event:
                 case OrderEvent():
                     self._executed(event)
-                case AlgoEvent():
-                    self._lineage.learn(event)
+                case AlgoEvent() if event.actual_order_id is not None:
+                    self.born(event.symbol, event.actual_order_id, event.client_order_id)
+
+    def born(self, symbol: str, order_id: str, conditional_name: str) -> None:
+        """A conditional order of this name became this plain order. What that filled before anybody knew, and was
+        nobody's, is its bot's."""
+        self._lineage.born(symbol, order_id, conditional_name)
+        bot, fill = self._owner(conditional_name), self._unowned.get((symbol, order_id))
+        if bot == NOBODY or fill is None:
+            return
+        self._unowned.drop((symbol, order_id))
+        with localcontext(_EXACT):
+            nobodys = _traded(self._share(NOBODY, fill.leg), -fill.signed, fill.price)
+            self._keep(replace(nobodys, fees=nobodys.fees - fill.fee))
+            self._give(fill, self._reduced(fill, bot) if fill.reduces else {bot: fill.signed})
 
     def filled(self, order: OpenOrder, price: Decimal) -> None:
         """What a survey, or the venue's answer about one order, shows it has filled beyond the events seen.
@@ -141,9 +167,7 @@ class Shares:
             counted = seen.then(more, price) if more > 0 else seen
             self._counted.remember(key_of(order), counted, still_open=bool(order.leaves_quantity))
             if more > 0:
-                leg = (order.symbol, order.position_side)
-                fill = _Fill(leg=leg, signed=order.side.sign * more, price=price, fee=Decimal(0))
-                self._give(fill, {self._owner(order.client_order_id): fill.signed})
+                self._book(order, more, price, Decimal(0), self._bot_of(order) or order.bot)
 
     def funded(
         self, symbol: str, amount: Decimal, *, asset: str = "", weights: Mapping[str, Decimal] | None = None
@@ -195,23 +219,34 @@ class Shares:
         # An execution that was missed is counted with the next one, at its price and its rate of fee.
         paid = self._in_quote(event.fee, event.fee_asset)
         fee = paid * (more / event.last_quantity if event.last_quantity else Decimal(0))
-        leg = (event.symbol, event.position_side)
-        fill = _Fill(leg=leg, signed=event.side.sign * more, price=price, fee=fee.quantize(_MONEY_STEP))
-        closes = event.is_forced or event.client_order_id.startswith(GUARD_ID_PREFIX)
-        bot = self._owner(self._lineage.name(event))
-        if closes:
-            parts = self._closed(fill)
-        elif event.reduce_only or event.close_position or closes_leg(event.side, event.position_side):
-            parts = self._reduced(fill, bot)
-        else:
-            parts = {bot: fill.signed}
-        self._give(fill, parts)
+        self._book(event, more, price, fee.quantize(_MONEY_STEP), self._bot_of(event))
+
+    def _book(self, order: OrderEvent | OpenOrder, more: Decimal, price: Decimal, fee: Decimal, bot: str) -> None:
+        """Give what an order of the bot's filled to whom it is due."""
+        fill = _Fill(
+            leg=(order.symbol, order.position_side),
+            signed=order.side.sign * more,
+            price=price,
+            fee=fee,
+            reduces=order.reduce_only or order.close_position or closes_leg(order.side, order.position_side),
+        )
+        if order.client_order_id.startswith((GUARD_ID_PREFIX, *LIQUIDATION_PREFIXES)):
+            self._give(fill, self._closed(fill))
+            return
+        self._give(fill, self._reduced(fill, bot) if fill.reduces else {bot: fill.signed})
+        if bot == NOBODY:
+            before = self._unowned.get(key_of(order))
+            self._unowned.put(key_of(order), fill if before is None else before.then(fill))
+
+    def _bot_of(self, order: OrderEvent | OpenOrder) -> str:
+        """Whose order it is: by its name, by that of the conditional one it grew out of, or as it was published."""
+        return self._owner(self._lineage.name(order)) or self._bots.get(key_of(order), NOBODY)
 
     def owners_of(self, event: Event) -> dict[str, str]:
         """Whose order and trade an event tells of, by their fields in the store; nothing for nobody's."""
         if not isinstance(event, OrderEvent):
             return {}
-        bot = self._owner(self._lineage.name(event))
+        bot = self._bot_of(event)
         if bot == NOBODY:
             return {}
         fields = [order_field(event.symbol, event.order_id)]

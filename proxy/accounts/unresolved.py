@@ -11,13 +11,13 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from enum import Enum
 from typing import Final, Protocol
 
+from proxy.accounts.payloads import PlacedOrder
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
 from proxy.store.warden_store import AgedHold, WardenStore
-from rules.snapshot import Amendment, HeldOrder, HoldStatus, OpenOrder
+from rules.snapshot import Amendment, HeldOrder, HoldStatus
 
 log = logging.getLogger("perpguard.accounts")
 
@@ -26,6 +26,9 @@ PENDING_AGE_MAX_S: Final = 30.0
 
 MISSES_MIN: Final = 5
 MISSES_SPAN_US: Final = 10_000_000
+CLOCKS_APART_MAX_MS: Final = 2_000
+"""By how much an order may look older than its hold: the venue's clock is known by measuring it now and then."""
+
 QUESTIONS_MAX: Final = 20
 """Holds asked about at one time, so that a storm of unknowns cannot eat the venue's budget."""
 
@@ -33,10 +36,15 @@ QUESTIONS_MAX: Final = 20
 class Asking(Protocol):
     """The venue's answers about single orders."""
 
-    async def order_by_client_id(self, symbol: str, client_order_id: str, conditional: bool) -> OpenOrder | None:
+    @property
+    def venue_ms(self) -> int:
+        """The venue's clock, in milliseconds."""
+        ...
+
+    async def order_by_client_id(self, symbol: str, client_order_id: str, conditional: bool) -> PlacedOrder | None:
         """One order by the client's id, in whatever state; ``None`` when the venue knows none."""
 
-    async def order_by_id(self, symbol: str, order_id: str) -> OpenOrder | None:
+    async def order_by_id(self, symbol: str, order_id: str) -> PlacedOrder | None:
         """One plain order by the venue's id, in whatever state; ``None`` when the venue knows none."""
 
 
@@ -85,7 +93,7 @@ class Unresolved:
         resolved, absent = [], []
         for aged in asked[:QUESTIONS_MAX]:
             hold_id = aged.hold.hold_id
-            fates = await self._fates(aged)
+            fates = await self._fates(aged, self._hands.venue_ms - (now_us - aged.at_us) // 1000)
             if all(fate in (_Fate.ARRIVED, _Fate.OVER) for fate in fates):
                 resolved.append(hold_id)
                 if _Fate.ARRIVED not in fates and self._missed(hold_id, now_us):
@@ -111,23 +119,24 @@ class Unresolved:
         misses.count += 1
         return misses.count >= MISSES_MIN and now_us - misses.first_us >= MISSES_SPAN_US
 
-    async def _fates(self, aged: AgedHold) -> list[_Fate]:
+    async def _fates(self, aged: AgedHold, held_ms: int) -> list[_Fate]:
         try:
-            return [await self._fate(order) for order in aged.hold.orders]
+            return [await self._fate(order, held_ms) for order in aged.hold.orders]
         except VenueThrottled:
             raise
         except VenueTrouble as trouble:
             log.warning("asking about hold %s failed: %s", aged.hold.hold_id, trouble)
             return [_Fate.UNSURE]
 
-    async def _fate(self, order: HeldOrder) -> _Fate:
+    async def _fate(self, order: HeldOrder, held_ms: int) -> _Fate:
+        """``held_ms`` is when it was held, by the venue's clock."""
         if order.amendment is not None:
             return await self._fate_of_amend(order, order.amendment)
         if order.replaces is not None or not order.client_order_id:
             # Held by an older version of the guard, which did not write down what an amend asks for.
             return _Fate.ARRIVED
         found = await self._hands.order_by_client_id(order.symbol, order.client_order_id, order.conditional)
-        return _Fate.MISSING if found is None else _Fate.ARRIVED
+        return _Fate.ARRIVED if found is not None and _is(found, order, held_ms) else _Fate.MISSING
 
     async def _fate_of_amend(self, order: HeldOrder, asked: Amendment) -> _Fate:
         """An amend has arrived when the order bears its numbers, or is over; until then it may still come."""
@@ -136,11 +145,21 @@ class Unresolved:
             found = await self._hands.order_by_id(order.symbol, order_id)
         else:
             found = await self._hands.order_by_client_id(order.symbol, asked.client_order_id or "", False)
-        if found is None or not found.leaves_quantity:
+        if found is None or not found.order.leaves_quantity:
             return _Fate.OVER if found is not None else _Fate.MISSING
-        total = found.filled_quantity + (found.leaves_quantity or Decimal(0))
-        amended = total == asked.quantity and (asked.price is None or found.price == asked.price)
+        amended = found.quantity == asked.quantity and (asked.price is None or found.order.price == asked.price)
         return _Fate.ARRIVED if amended else _Fate.MISSING
+
+
+def _is(found: PlacedOrder, held: HeldOrder, held_ms: int) -> bool:
+    """Whether this is the order that was held: a name may be used again once its order is over, and the venue tells of
+    the old one until the new one is there."""
+    order = found.order
+    return (order.side, order.position_side, found.quantity) == (
+        held.side,
+        held.position_side,
+        held.quantity,
+    ) and found.placed_ms >= held_ms - CLOCKS_APART_MAX_MS
 
 
 def is_unresolved(aged: AgedHold, now_us: int) -> bool:

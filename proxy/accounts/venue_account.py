@@ -22,9 +22,9 @@ from proxy.accounts.market_reads import MarketReads
 from proxy.accounts.payloads import (
     FundingRow,
     PastOrder,
+    PlacedOrder,
     SymbolConfig,
     TransferRow,
-    conditional_order,
     flag,
     funding_row,
     instrument_of,
@@ -34,6 +34,8 @@ from proxy.accounts.payloads import (
     order_times,
     parsed,
     past_order,
+    placed_conditional,
+    placed_order,
     plain_order,
     positions_of,
     symbol_configs,
@@ -263,27 +265,36 @@ class VenueAccount:
             if refusal.code != _NOTHING_TO_CANCEL:
                 raise
 
-    async def order_by_client_id(self, symbol: str, client_order_id: str, conditional: bool) -> OpenOrder | None:
+    @property
+    def venue_ms(self) -> int:
+        """The venue's clock as far as it is known, in milliseconds."""
+        return self.calls.venue_ms
+
+    async def order_by_client_id(self, symbol: str, client_order_id: str, conditional: bool) -> PlacedOrder | None:
         """One order by the client's id, in whatever state; at its end nothing of it is left to fill.
 
         ``None`` when the venue knows none, which for seconds after a time-out proves nothing.
         """
         if conditional:
             asked = {"clientAlgoId": client_order_id}
-            return await self._order(self._venue.fapiPrivateGetAlgoOrder, asked, conditional_order)
+            return await self._order(self._venue.fapiPrivateGetAlgoOrder, asked, placed_conditional)
         asked = {"symbol": symbol, "origClientOrderId": client_order_id}
-        return await self._order(self._venue.fapiPrivateGetOrder, asked, plain_order)
+        return await self._order(self._venue.fapiPrivateGetOrder, asked, placed_order)
 
-    async def order_by_id(self, symbol: str, order_id: str) -> OpenOrder | None:
+    async def order_by_id(self, symbol: str, order_id: str) -> PlacedOrder | None:
         """One plain order by the venue's id, in whatever state; ``None`` when the venue knows none."""
-        return await self._order(self._venue.fapiPrivateGetOrder, {"symbol": symbol, "orderId": order_id}, plain_order)
+        return await self._order(self._venue.fapiPrivateGetOrder, {"symbol": symbol, "orderId": order_id}, placed_order)
+
+    async def conditional_by_id(self, order_id: str) -> PlacedOrder | None:
+        """One conditional order by the venue's id, in whatever state; ``None`` when the venue knows none; weight 1."""
+        return await self._order(self._venue.fapiPrivateGetAlgoOrder, {"algoId": order_id}, placed_conditional)
 
     async def _order(
         self,
         call: Callable[[dict[str, str]], Awaitable[Any]],
         asked: dict[str, str],
-        read: Callable[[Row], OpenOrder],
-    ) -> OpenOrder | None:
+        read: Callable[[Row], PlacedOrder],
+    ) -> PlacedOrder | None:
         try:
             row = await self._read(call, asked)
         except VenueRefused as refusal:

@@ -63,12 +63,11 @@ class WayOut:
         self._venue.timeout = min(self._venue.timeout, _TIMEOUT_MS)
         # Reading the certificates takes 20 ms, which would otherwise pass after the press.
         self._venue.open()
-        self._silent_until: dict[str, float] = {}
 
     @property
     def silent(self) -> bool:
         """Whether the venue's futures demand silence just now: then no request of ours to them leaves."""
-        return time.monotonic() < self._silent_until.get(_FUTURES, 0.0)
+        return time.monotonic() < self._calls.silent_until.get(_FUTURES, 0.0)
 
     async def server_time(self) -> datetime | None:
         """The venue's clock; weight 1."""
@@ -210,7 +209,7 @@ class WayOut:
         await self._once(self._venue.load_time_difference, {})
 
     async def _once(self, call: Call, params: dict[str, str], *, host: str = _FUTURES) -> Any:
-        left = self._silent_until.get(host, 0.0) - time.monotonic()
+        left = self._calls.silent_until.get(host, 0.0) - time.monotonic()
         if left > 0:
             raise VenueThrottled(418, left)
         address = self._calls.address
@@ -218,7 +217,7 @@ class WayOut:
             return await self._calls.once(call, params)
         except VenueThrottled as throttled:
             until = time.monotonic() + throttled.retry_after
-            self._silent_until[host] = max(self._silent_until.get(host, 0.0), until)
+            self._calls.silent_until[host] = max(self._calls.silent_until.get(host, 0.0), until)
             raise
         except VenueUnreached:
             self._calls.leave(address)

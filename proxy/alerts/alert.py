@@ -31,7 +31,8 @@ class Report:
 
     ``what`` is its row in the table. ``title`` says what happened, ``text`` what the guard did, ``advice`` what a
     person can do, ``page`` where in the console. ``news`` is told at once, however lately the alert was told.
-    ``spare`` names the channel that need not be told, being what the report is about.
+    ``spare`` names the channel that need not be told, being what the report is about. ``ends`` are keys of events that
+    it is the end of.
     """
 
     key: str
@@ -43,6 +44,7 @@ class Report:
     page: str = "/alerts"
     news: bool = False
     spare: str = ""
+    ends: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

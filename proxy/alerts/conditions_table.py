@@ -107,8 +107,8 @@ CONDITIONS: Final[Mapping[str, Row]] = {
     "budget": Row(
         severity=Severity.WARNING,
         about="budget:{venue}",
-        title="{share} of the request budget of {venue} is spent",
-        text="What a kill needs is kept; bots are refused before it is touched.",
+        title="{share} of what bots may spend of the request budget of {venue} is used",
+        text="The rest is kept for a kill: before it is touched bots are made to wait.",
         advice="Ask the bots to send less, or give the account an address of its own.",
     ),
     "disk": Row(
@@ -139,7 +139,7 @@ CONDITIONS: Final[Mapping[str, Row]] = {
         about="channel:{channel}",
         title="Alerts do not arrive at {channel}",
         text="{why}. The other channels and the console have them.",
-        advice="`perpguard alerts channels test`; then mend it, or remove it.",
+        advice="`perpguard alerts test CHANNEL --name YOU`; then mend it, or remove it.",
         page="/alerts",
     ),
     "crowd": Row(

@@ -128,6 +128,7 @@ EVENTS: Final[Mapping[str, Row]] = {
         text=_RAISED_BY + ". Nothing gets in that adds risk; exits pass.",
         advice="Re-arm when you have looked.",
         page="/rearm",
+        news=True,
     ),
     "bot.stopped": Row(
         severity=Severity.CRITICAL,
@@ -136,10 +137,11 @@ EVENTS: Final[Mapping[str, Row]] = {
         text=_RAISED_BY + ".",
         advice="Look at what it does; it goes on when a person lets it, by Re-arm.",
         page="/rearm",
+        news=True,
     ),
     "lease.lapsed": Row(
         severity=Severity.CRITICAL,
-        about="lease:{account}:{bot}",
+        about="lease:{account}:{bot}:{step}",
         title="{bot} on {account} is not heard of: {step}",
         text="{reason}.",
         advice="Look whether the bot runs.",
@@ -153,11 +155,12 @@ EVENTS: Final[Mapping[str, Row]] = {
     ),
     "protection.lost": Row(
         severity=Severity.CRITICAL,
-        about="protection:{account}:{symbol}",
+        about="protection:{account}:{symbol}:{position_side}",
         title="{account}: {symbol} {position_side} has no protective stop any more",
         text="The account becomes reduce-only.",
         advice="Place a stop again, or close the position.",
         page="/positions",
+        news=True,
     ),
     "outside.activity": Row(
         severity=Severity.CRITICAL,
@@ -211,6 +214,7 @@ EVENTS: Final[Mapping[str, Row]] = {
         text=_RAISED_BY + ".",
         page="/rearm",
         news=True,
+        ends=("bot.stopped:{scope}", "reducing:{scope}"),
     ),
     "rearm.requested": Row(
         severity=Severity.WARNING,
@@ -242,6 +246,7 @@ EVENTS: Final[Mapping[str, Row]] = {
         title="Another policy is in force",
         text="{policy_short}, by {by}: {how}. {loosened_words}",
         page="/policy",
+        news=True,
     ),
     "policy.proposed": Row(
         severity=Severity.WARNING,
@@ -260,18 +265,20 @@ EVENTS: Final[Mapping[str, Row]] = {
     ),
     "key.disabled": Row(
         severity=Severity.WARNING,
-        about="key:{bot}",
+        about="guard_key:{bot}:{key}",
         title="The guard key of {bot} is refused",
         text="{key}, by {by}.",
         advice="What the bot has open stays open; stop the bot to close it.",
         page="/keys",
+        news=True,
     ),
     "key.enabled": Row(
         severity=Severity.WARNING,
-        about="key:{bot}",
+        about="guard_key:{bot}:{key}",
         title="The guard key of {bot} is obeyed again",
         text="{key}, by {by}.",
         page="/keys",
+        news=True,
     ),
     "override.requested": Row(
         severity=Severity.INFO,

@@ -87,6 +87,7 @@ def evolve(state: State, event: Event, now: datetime, *, quiet: bool) -> tuple[S
     notices: list[Notice] = []
     match event:
         case Raised():
+            state = _end(state, event.report.ends, now)
             state = _raise(state, event.report, now, notices, lasting=False)
         case Seen():
             state = _see(state, event.reports, now, notices)
@@ -132,6 +133,15 @@ def _raise(state: State, report: Report, now: datetime, notices: list[Notice], *
         came = came.told(now)
         notices.append(_notice(Occasion.AGAIN, came, now))
     return _with_open(state, came)
+
+
+def _end(state: State, keys: Iterable[str], now: datetime) -> State:
+    """What an event is the end of is over with it. A condition is over when it is not seen any more."""
+    for key in keys:
+        alert = state.open.get(key)
+        if alert is not None and not alert.lasting:
+            state = _closed(state, replace(alert, closed_at=now))
+    return state
 
 
 def _see(state: State, reports: Iterable[Report], now: datetime, notices: list[Notice]) -> State:

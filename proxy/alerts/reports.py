@@ -41,6 +41,7 @@ def _filled(what: str, row: Row, known: Mapping[str, str]) -> Report:
         advice=row.advice,
         page=row.page,
         news=row.news,
+        ends=tuple(key.format_map(words)[:_KEY_MAX] for key in row.ends),
     )
 
 

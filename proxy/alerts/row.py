@@ -15,8 +15,8 @@ Detail = Mapping[str, Any]
 class Row:
     """One event or condition. The texts may name fields of its detail, ``by``, and what ``reports`` works out of them.
 
-    ``about`` is the key: alerts of one key are one. ``news`` is told however lately the same was told. ``when`` says
-    which of the events count.
+    ``about`` is the key: alerts of one key are one. ``news`` is told however lately the same was told. ``ends`` are the
+    keys of events that are over with this one. ``when`` says which of the events count.
     """
 
     severity: Severity
@@ -26,6 +26,7 @@ class Row:
     advice: str = ""
     page: str = "/"
     news: bool = False
+    ends: tuple[str, ...] = ()
     when: Callable[[Detail], bool] = lambda _: True
 
 

@@ -69,8 +69,11 @@ class Sender:
 
         # Not a pool's: the process must not wait for a server that hangs when it ends.
         thread = threading.Thread(target=work, name="alert", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            raise ChannelFailed("this host gives the guard no more threads") from None
         self._threads.add(thread)
-        thread.start()
         try:
             async with asyncio.timeout(ATTEMPT_S):
                 taken = await done
@@ -93,9 +96,14 @@ def _notify(url: Secret, message: Message) -> bool:
     plugin.socket_connect_timeout = plugin.socket_read_timeout = ATTEMPT_S
     # Its own pauses between messages would make the second alert late.
     plugin.request_rate_per_sec = 0.0
+    # We try again ourselves, and one that failed is never as good as taken, whatever its URL says.
+    plugin.retry, plugin.optional = 0, False
+    # Not by the sender alone: some leave it to this to escape plain text, and Telegram reads HTML.
+    notifier = apprise.Apprise(asset=plugin.asset)
+    notifier.add(plugin)
     try:
         return bool(
-            plugin.notify(
+            notifier.notify(
                 title=message.title,
                 body=message.body,
                 notify_type=_KINDS[message.severity],
@@ -110,6 +118,11 @@ def _notify(url: Secret, message: Message) -> bool:
 def _plugin(url: Secret) -> Any:
     """A sender made anew each time: nothing of one message stays for the next, on disk neither."""
     asset = apprise.AppriseAsset(
-        app_id="perpguard", app_desc="perpguard alerts", storage_mode=apprise.PersistentStoreMode.MEMORY
+        app_id="perpguard",
+        app_desc="perpguard alerts",
+        storage_mode=apprise.PersistentStoreMode.MEMORY,
+        # In the thread that asks, as long as it takes: no pool of apprise's, whose threads would hold up the end.
+        async_mode=False,
+        service_timeout=0,
     )
     return apprise.Apprise.instantiate(url.reveal(), asset=asset, suppress_exceptions=True)

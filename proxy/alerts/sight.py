@@ -40,6 +40,8 @@ MARKET_S: Final = 10.0
 
 GATES_S: Final = 10.0
 BUDGET_SHARE: Final = 0.8
+"""Of what bots may spend. Each gate leaves room for what others have under way, so bots wait before all is used."""
+
 DISK_SHARE: Final = 0.05
 DISK_SHARE_CRITICAL: Final = 0.02
 DRILL_DAYS: Final = 31

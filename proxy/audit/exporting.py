@@ -7,7 +7,6 @@ table has one row a record, for a spreadsheet or a notebook; text in CSV cannot 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
 from datetime import datetime
@@ -27,7 +26,7 @@ from proxy.audit.words import in_words
 from proxy.clock import utc_now
 from proxy.decoding import decoder
 from proxy.exporting.columns import Column, Kind
-from proxy.exporting.writers import FORMATS, write_rows
+from proxy.exporting.writers import FORMATS, is_stream, whole_file, write_rows
 
 COLUMNS: Final = (
     Column("seq", Kind.INTEGER),
@@ -70,6 +69,8 @@ def add_arguments(actions: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Write the export and give the exit code."""
+    if args.format == "parquet" and args.output is not None and is_stream(args.output):
+        raise UsageError("Parquet is written to a file: --output FILE")
     if args.output is None and (args.format == "parquet" or sys.stdout.isatty()):
         # The records are written byte for byte, and what bots sent may steer a terminal.
         raise UsageError("an export is for a file or a pipe: give --output FILE")
@@ -97,7 +98,7 @@ def _write(archive: ArchiveReader, selection: Selection, format: Any, output: Pa
         count = write_export(archive, sys.stdout.buffer, selection)
         sys.stdout.buffer.flush()
         return count
-    with os.fdopen(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+    with whole_file(output) as upcoming, upcoming.open("wb") as file:
         return write_export(archive, file, selection)
 
 

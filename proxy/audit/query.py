@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, literal_column, select
+from sqlalchemy import Select, func, literal_column, select
 
 from proxy.audit.entry import column, from_micros, micros
 from proxy.audit.judged import LIMIT_MAX, BadCursor, Judged, JudgedCommand, blocked, judged
@@ -27,6 +27,7 @@ __all__ = [
     "decision",
     "decisions_since",
     "events",
+    "events_back",
     "judged",
     "last_ordered",
 ]
@@ -62,13 +63,21 @@ def decision(archive: ArchiveReader, record_id: str) -> Story | None:
 
 def events(archive: ArchiveReader, *, since: datetime | None = None, limit: int = 100) -> tuple[dict[str, Any], ...]:
     """Kills, re-arms, keys disabled and the like, newest first."""
-    rows = archive.rows(
+    return tuple(load(body) for (body,) in archive.rows(_events(since, limit)))
+
+
+def events_back(archive: ArchiveReader, *, limit: int) -> Iterator[dict[str, Any]]:
+    """The same, read as they are drawn. ``standing_still`` is needed."""
+    return (load(body) for (body,) in archive.stream(_events(None, limit)))
+
+
+def _events(since: datetime | None, limit: int) -> Select[Any]:
+    return (
         select(RECORDS.c.body)
         .where(RECORDS.c.kind == "event", RECORDS.c.at_us >= (micros(since) if since is not None else 0))
         .order_by(RECORDS.c.at_us.desc(), RECORDS.c.seq.desc())
         .limit(min(limit, LIMIT_MAX))
     )
-    return tuple(load(body) for (body,) in rows)
 
 
 def last_ordered(archive: ArchiveReader, since: datetime) -> dict[tuple[str, str], datetime]:

@@ -134,8 +134,11 @@ class Meter:
         return self._window(counter).used(self._now_ms())
 
     def shares(self) -> dict[str, float]:
-        """By counter, the part of its limit that is, or may be, used in the present window."""
-        return {counter.field: self.used(counter) / self.budget.limit(counter) for counter in list(self._windows)}
+        """By counter, how much is, or may be, used in the present window, as a part of what bots may spend in it."""
+        return {
+            counter.field: self.used(counter) / max(self.budget.limit(counter) - self.budget.reserve(counter), 1)
+            for counter in list(self._windows)
+        }
 
     def _elsewhere(self, counter: Counter, window: Window, limit: int) -> int:
         each = max(window.under_way, OTHERS_LEAST[counter.limit])

@@ -7,7 +7,7 @@ only a file that is damaged is set aside and issued anew. Nothing here is on the
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -29,8 +29,10 @@ from proxy.certificate.proof import NotProven
 from proxy.certificate.shelf import CertificateShelf
 from proxy.certificate.signing import NotGenuine, TrustedKey, seal, trusted_key, unseal
 from proxy.certificate.verifying import read
+from proxy.kill.joins import Join, joins
 from proxy.kill.journal import Journal, JournalCorrupt
 from proxy.kill.report import KillReport
+from proxy.store.fence import Scope
 from proxy.vault.errors import VaultError
 from proxy.vault.signing_keys import SigningKey
 from proxy.vault.vault import Vault
@@ -44,20 +46,28 @@ _TROUBLE: Final = (OSError, VaultError, JournalCorrupt, NotProven, NotGenuine, N
 _LEFT_ALONE: Final = timedelta(seconds=30)
 
 
+_STAMP: Final = "%Y%m%dT%H%M%S%f"
+"""How a job's name begins: the moment of its press."""
+
+
+class NotWhole(Exception):
+    """A press whose jobs cannot all be read: what the others came to says nothing of the whole."""
+
+
 class NotEnded(Exception):
     """The journal on disk does not come to an end: the job runs, or could not be written down."""
 
-    def __init__(self, press: Press | None) -> None:
+    def __init__(self, *presses: Press) -> None:
         super().__init__("its journal on disk does not come to an end")
-        self.press = press
+        self.presses = presses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ended:
-    """A job that is certified."""
+    """A job that is certified. ``presses`` are the one that began it, and then those that joined it."""
 
     path: Path
-    press: Press
+    presses: tuple[Press, ...]
     account: str
     job: str
     phase: Phase
@@ -90,6 +100,8 @@ class CertificateKeeper:
         self._vault = vault
         self._now = now
         self._settled: set[Path] = set()
+        self._damaged: set[str] = set()
+        self._not_whole: set[Press] = set()
         self.shelf = CertificateShelf(data_dir)
 
     def publish_key(self) -> SigningKey:
@@ -117,48 +129,94 @@ class CertificateKeeper:
         return issued
 
     def catch_up(self) -> Issued:
-        """Certify whatever ended without it: its process died between the end and the certificate."""
+        """Certify whatever ended without it: its process died between the end and the certificate.
+
+        A press is certified when the jobs of all that it covered are there, and not over those that could be read.
+        """
         issued = Issued()
-        presses: dict[Press, list[_Ended]] = {}
-        running: set[Press | None] = set()
+        ended: list[_Ended] = []
+        running: set[Press] = set()
         for path in sorted(self._jobs.glob("*/*.jsonl")):
             if path in self._settled:
                 continue
             with _said(issued, f"the job {path.stem} is not certified"):
                 try:
-                    ended = self._certify_job(issued, path)
-                    presses.setdefault(ended.press, []).append(ended)
+                    ended.append(self._certify_job(issued, path))
                 except NotEnded as trouble:
-                    running.add(trouble.press)  # If nobody runs it, whoever presses or starts the guard takes it up.
+                    running.update(
+                        trouble.presses
+                    )  # If nobody runs it, whoever presses or starts the guard takes it up.
                 except (JournalCorrupt, NotProven, NotGenuine, NotCanonical):
                     self._settled.add(path)  # It will be no better for being tried again: said once.
+                    self._damaged.add(path.stem.partition("-")[0])
                     raise
-        for press, jobs in presses.items():
+        # Of presses that only ever joined jobs of others, those jobs say who and when.
+        begun = dict.fromkeys(each.presses[0] for each in ended)
+        for press in begun:
+            jobs = [each for each in ended if press in each.presses]
             if press in running or self._now() - max(each.at for each in jobs) < _LEFT_ALONE:
                 continue
-            with _said(issued, f"the press of {press.scope} is not certified"):
+            if press in self._not_whole:
+                continue
+            with _said(issued, f"the press of {press.scope} by {press.by} is not certified"):
+                self._require_whole(press, {each.account for each in jobs})
                 self._certify_press(issued, press, [(each.account, each.job, each.phase) for each in jobs])
-                self._settled.update(each.path for each in jobs)
+        for each in ended:
+            if all(self._is_over(press) for press in each.presses if press in begun or press in running):
+                self._settled.add(each.path)
         return issued
+
+    def _require_whole(self, press: Press, accounts: Collection[str]) -> None:
+        """Raises ``NotWhole``, once, unless the press has a certificate of whoever ran it."""
+        lacking = sorted(self._covered(press) - set(accounts))
+        damaged = press.at.strftime(_STAMP) in self._damaged
+        if (not lacking and not damaged) or self._is_certified(press):
+            return
+        self._not_whole.add(press)
+        what = f"nothing says what became of {', '.join(lacking)}" if lacking else "one of its jobs cannot be read"
+        raise NotWhole(what)
+
+    def _covered(self, press: Press) -> set[str]:
+        """The accounts that a press covered: those the vault holds, and held then."""
+        scope = Scope.parse(press.scope)
+        traded = {key.account for key in self._vault.guard_keys() if key.bot == scope.bot and key.created_at < press.at}
+        return {
+            key.account
+            for key in self._vault.accounts()
+            if key.created_at < press.at and (scope.covers(key.account, key.venue) or key.account in traded)
+        }
+
+    def _is_over(self, press: Press) -> bool:
+        return press in self._not_whole or self._is_certified(press)
+
+    def _is_certified(self, press: Press) -> bool:
+        held = self.shelf.read(press.certificate_id)
+        try:
+            return held is not None and bool(read(held, self.trusted_keys()))
+        except NotGenuine:
+            return False
 
     def _journal_path(self, job: str) -> Path:
         """Where a job's journal is, whatever its folder is called: no two jobs bear one name."""
         found = next(self._jobs.glob(f"*/{job}.jsonl"), None)
         if found is None:
-            raise NotEnded(None)
+            raise NotEnded
         return found
 
     def _certify_job(self, issued: Issued, path: Path) -> _Ended:
         content = path.read_bytes()
         journal = Journal.read(path)
         state = replay(journal.events) if journal is not None else None
-        if journal is None or state is None or not state.phase.final:
-            raise NotEnded(Press.of(journal.job) if journal is not None else None)
+        if journal is None:
+            raise NotEnded
+        presses = tuple(dict.fromkeys((Press.of(journal.job), *(_joining(each) for each in joins(path)))))
+        if state is None or not state.phase.final:
+            raise NotEnded(*presses)
         job = journal.job
         self._keep(issued, job.job_id, lambda issue: account_document(journal, content, issue))
         return _Ended(
             path=path,
-            press=Press.of(job),
+            presses=presses,
             account=job.account,
             job=job.job_id,
             phase=state.phase,
@@ -193,11 +251,15 @@ class CertificateKeeper:
             issued.certificates.append(Certified(id=certificate_id, phase=written["phase"], digest=digest_of(content)))
 
 
+def _joining(join: Join) -> Press:
+    return Press(scope=join.scope, by=join.by, reason=join.reason, at=join.at)
+
+
 @contextmanager
 def _said(issued: Issued, what: str) -> Iterator[None]:
     try:
         yield
-    except (*_TROUBLE, NotEnded) as trouble:
+    except (*_TROUBLE, NotEnded, NotWhole) as trouble:
         issued.troubles.append(f"{what}: {trouble}")
     except Exception as bug:  # The edge: a kill that is over must not look failed because of its certificate.
         log.exception("issuing a certificate failed in the guard")

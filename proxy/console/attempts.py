@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from ipaddress import IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import Final
 
 FAILURES_MAX: Final = 8
@@ -14,12 +14,16 @@ ADDRESSES_MAX: Final = 1024
 
 
 def address_key(address: str) -> str:
-    """One household holds a whole /64."""
+    """One household holds a whole /64; an address of IPv4 may come mapped, and this machine is nobody's neighbour."""
     try:
         parsed = ip_address(address)
     except ValueError:
         return "unknown"
-    return str(IPv6Network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else address
+    if isinstance(parsed, IPv4Address):
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return address if parsed.is_loopback else str(IPv6Network((int(parsed), 64), strict=False))
 
 
 class Attempts:

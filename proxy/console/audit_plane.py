@@ -73,7 +73,10 @@ class EventView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditView:
-    """The archive as it stands. ``trouble`` says why it cannot be read, and then the chains are empty."""
+    """The archive as it stands. ``trouble`` says why it cannot be read, and then the chains are empty.
+
+    ``events`` are the newest that people brought about, of so many newest that were ``events_looked_at``.
+    """
 
     place: str
     records: int
@@ -84,6 +87,7 @@ class AuditView:
     last: VerificationView | None
     running: ProgressView | None
     events: Sequence[EventView]
+    events_looked_at: int
     trouble: str = ""
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
-from starlette.background import BackgroundTask
 
 from proxy.console.answers import Refusal
 from proxy.console.api import decision_id, no_such_decision
@@ -27,7 +26,6 @@ from proxy.reasons.inquiry import BadQuestion, NothingToTry, Told, WhatIf
 log = logging.getLogger("perpguard.console")
 
 ROWS: Final = 50
-_CHUNK_BYTES: Final = 64 * 1024
 _ASKED: Final = ("item", "quantity", "price")
 
 
@@ -48,7 +46,7 @@ class BlockedPages:
         return routes
 
     async def listed(self, request: Request) -> Response:
-        """The refusals that match, newest first. A filter that cannot be read is said, and nothing is left out."""
+        """The refusals that match, newest first. Where the filter or the archive cannot be read, that is said."""
         trouble, status = "", 200
         try:
             chosen = read_filter(request, self._now())
@@ -56,7 +54,11 @@ class BlockedPages:
         except Refusal as refusal:
             trouble, status = refusal.message, refusal.status
             chosen, found = Filter(written=dict.fromkeys(FILTERS, ""), wanted=Wanted()), Refusals(rows=(), next=None)
-        counts = await read(self._plane.reasons.counts(since=chosen.wanted.since, until=chosen.wanted.until))
+        counts: Mapping[str, int] = {}
+        try:
+            counts = await read(self._plane.reasons.counts(since=chosen.wanted.since, until=chosen.wanted.until))
+        except Refusal as refusal:
+            trouble, status = trouble or refusal.message, refusal.status
         return self._render.page(
             "blocked.html",
             status,
@@ -70,12 +72,13 @@ class BlockedPages:
 
     async def table(self, request: Request) -> Response:
         """The same, as a file for a spreadsheet, in which no cell can become a formula."""
-        file = await read(self._plane.reasons.table(read_filter(request, self._now()).wanted))
+        pieces = self._plane.reasons.table(read_filter(request, self._now()).wanted)
+        # The first is waited for as any look is, and may be refused. The others take as long as they take.
+        first = await read(anext(pieces))
         return StreamingResponse(
-            _chunks(file),
+            _after(first, pieces),
             media_type="text/csv; charset=utf-8",
             headers={"content-disposition": 'attachment; filename="blocked.csv"'},
-            background=BackgroundTask(file.close),
         )
 
     async def decision(self, request: Request) -> Response:
@@ -144,6 +147,7 @@ async def what_if_of(plane: ControlPlane, wanted: str, asked: Mapping[str, str])
     return found
 
 
-def _chunks(file: BinaryIO) -> Iterator[bytes]:
-    while chunk := file.read(_CHUNK_BYTES):
-        yield chunk
+async def _after(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in pieces:
+        yield piece

@@ -213,6 +213,7 @@ AUDIT: Final = AuditView(
     ),
     running=None,
     events=(EventView(at=_AT, what="kill.engaged", by="Ada Lovelace", detail='{"scope":"desk"}'),),
+    events_looked_at=12,
 )
 LEDGER: Final = LedgerView(
     at=_AT,
@@ -224,6 +225,7 @@ LEDGER: Final = LedgerView(
             standing="reconciled",
             verdict="main: reconciled to the last digit",
             missing=(),
+            gaps=(),
             differences=(),
             nameless=0,
         ),

@@ -36,7 +36,8 @@ class StandingView:
     """How far an account's ledger is complete, and whether it is the venue's statement to the last digit.
 
     ``standing`` is ``reconciled``, ``incomplete`` or ``differs``; ``verdict`` says it in a sentence, ``missing`` what
-    has not been read, ``differences`` the first amounts that differ. Times are RFC 3339.
+    has not been read, ``gaps`` what of it is since ``since``, ``differences`` the first amounts that differ. Times are
+    RFC 3339.
     """
 
     account: str
@@ -45,6 +46,7 @@ class StandingView:
     standing: str
     verdict: str
     missing: Sequence[str]
+    gaps: Sequence[str]
     differences: Sequence[str]
     nameless: int
 

@@ -107,13 +107,16 @@ class Console:
         return self._page("_progress.html", progress=await self._progress(), swap_elsewhere=False)
 
     async def blocked_part(self, request: Request) -> Response:
-        """The newest refusals, filtered."""
+        """The newest refusals, filtered; why there are none to show where the archive cannot be read."""
         wanted = read_query(request, ("bot", "rule"))
-        found = await read(
-            self._plane.blocked(bot=wanted.get("bot"), rule=wanted.get("rule"), account=None, limit=_BLOCKED_SHOWN)
-        )
+        try:
+            found = await read(
+                self._plane.blocked(bot=wanted.get("bot"), rule=wanted.get("rule"), account=None, limit=_BLOCKED_SHOWN)
+            )
+        except Refusal as refusal:
+            return self._page("_blocked.html", refusal.status, rows=(), trouble=refusal.message)
         rows = rows_of(found["blocked"], _BLOCKED_SHOWN)
-        return self._page("_blocked.html", rows=rows, ended=found["next"] is None)
+        return self._page("_blocked.html", rows=rows, ended=found["next"] is None, trouble="")
 
     async def decision_part(self, request: Request) -> Response:
         """One decision, line by line."""

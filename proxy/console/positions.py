@@ -52,7 +52,7 @@ class Positions:
             "wanted": wanted,
             "legs": legs[:LEGS_SHOWN],
             "left_out": max(len(legs) - LEGS_SHOWN, 0),
-            "totals": totals_of(legs),
+            "totals": totals_of(legs_of(desk, signals, Wanted(symbol=wanted.symbol))),
             "accounts": [account.name for account in desk.accounts],
             "query": urlencode(asked),
             "sorted_by": lambda sort: urlencode(asked | {"sort": sort, "order": _turned(wanted, sort)}),

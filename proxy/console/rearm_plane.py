@@ -26,11 +26,11 @@ class CheckView:
 class RearmView:
     """One scope that is stopped, asked for, or coming back.
 
-    ``stage`` is KILLED, REQUESTED, REDUCING, RAMPING or ACTIVE; ``share`` the fraction of its limits it has. Times are
-    RFC 3339, empty when there is none: ``due`` when a request opens by itself, ``lapses`` when it is dropped,
-    ``ramps_at`` when reduce-only ends, ``full_at`` when limits are whole. ``waits_s`` is how long it is until the next
-    of these, negative when that is over. ``simple``: a rule stopped this bot, and a
-    named person alone lets it go on. ``held_back`` says what keeps a request from opening though its delay is over.
+    ``stage`` is KILLED, REQUESTED, REDUCING (also of what was only made reduce-only), RAMPING or ACTIVE; ``share`` the
+    fraction of its limits it has. Times are RFC 3339, empty when there is none: ``due`` when a request opens by itself,
+    ``lapses`` when it is dropped, ``ramps_at`` when reduce-only ends, ``full_at`` when limits are whole. ``waits_s`` is
+    how long it is until the next of these, negative when that is over. ``simple``: a rule stopped this bot, and a named
+    person alone lets it go on. ``held_back`` says what keeps a request from opening though its delay is over.
     """
 
     scope: str

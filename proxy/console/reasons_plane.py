@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from proxy.audit.query import JudgedCommand
 from proxy.reasons.inquiry import Told, WhatIf
@@ -36,7 +36,10 @@ class Refusals:
 
 
 class ReasonsPlane(Protocol):
-    """The record, as the control door sees it. Every method reads the archive and nothing else."""
+    """The record, as the control door sees it. Every method reads the archive and nothing else.
+
+    All raise ``ControlRefused`` for an archive that cannot be read. Before there is one, nothing was refused.
+    """
 
     async def refusals(self, wanted: Wanted, *, limit: int) -> Refusals:
         """The refusals that match. Raises ``ControlRefused`` for a ``before`` that no page gave."""
@@ -46,8 +49,11 @@ class ReasonsPlane(Protocol):
         """How many commands were refused with each code in that time, most first; of every bot and account."""
         ...
 
-    async def table(self, wanted: Wanted) -> BinaryIO:
-        """The refusals that match as a CSV file, open at its beginning; the caller closes it."""
+    def table(self, wanted: Wanted) -> AsyncIterator[bytes]:
+        """The refusals that match as CSV, piece by piece; the first piece begins with the columns' names.
+
+        Raises ``ControlRefused`` at any piece: what was given by then is no whole table.
+        """
         ...
 
     async def rules(self, decision_id: str) -> Told | None:

@@ -11,7 +11,9 @@ from proxy.control_client import NoAnswer, Refused, ask
 from proxy.doctor.finding import Finding, fail, ok, warn
 from proxy.settings import Settings
 
-FEED_AGE_MAX_S: Final = 30.0
+SURVEY_AGE_S: Final = 60.0
+"""Older than this, or than three surveys are apart, is too old; the alert of it says the same."""
+
 OFFSET_MAX_MS: Final = 1_000
 
 
@@ -31,7 +33,7 @@ def look_at_guard(settings: Settings) -> Iterator[Finding]:
         said = "the warden does not reach it: entries are refused"
         yield fail("store of the warden", said, "is the warden on the same settings? the runbook has more")
     for account in desk["accounts"]:
-        yield _feed(account)
+        yield _feed(account, max(SURVEY_AGE_S, 3 * settings.survey_every_s))
         yield _clock(account)
 
 
@@ -47,11 +49,11 @@ def _gate(settings: Settings) -> Finding:
     return ok("gate", f"answers on {settings.gate_host}:{settings.gate_port}")
 
 
-def _feed(account: Mapping[str, Any]) -> Finding:
+def _feed(account: Mapping[str, Any], age_max_s: float) -> Finding:
     name, feed, age = f"account {account['name']}", account["feed"], account["survey_age_s"]
     if feed["state"] == "STALE":
         return fail(name, f"its feed is stale: {feed['why']}", "entries are refused until it is back; see the log")
-    if age is None or age > FEED_AGE_MAX_S:
+    if age is None or age > age_max_s:
         return fail(name, "was not surveyed of late", "the exchange cannot be reached, or refuses the key; see the log")
     if account["state"] != "ACTIVE":
         return warn(name, f"is {account['state']}", "perpguard rearm --status")

@@ -42,12 +42,20 @@ def look_at_machine(settings: Settings, now: datetime) -> Iterator[Finding]:
 
 
 def _rights(directory: Path, settings: Settings) -> Iterator[Finding]:
-    secret = (directory, directory / "vault" / "vault.json", token_path(settings))
+    secret = (
+        directory,
+        directory / "vault" / "vault.json",
+        directory / "people" / "people.json",
+        directory / "tls" / "ca.key",
+        TlsShelf(directory).certificate,
+        token_path(settings),
+    )
     for path in (each for each in secret if each.exists()):
         found = path.stat()
         check = f"rights of {path.name}"
         if found.st_uid != os.geteuid():
-            yield fail(check, f"{path} belongs to user {found.st_uid}, not to you", "run as the guard's own user")
+            said = f"{path} belongs to user {found.st_uid}, not to you (user {os.geteuid()})"
+            yield fail(check, said, f"run as the guard's own user; where that is you: chown {os.geteuid()} {path}")
         elif path.is_file() and stat.S_IMODE(found.st_mode) & 0o077:
             yield fail(check, f"others may read {path}", f"chmod 600 {path}")
         elif path.is_dir() and stat.S_IMODE(found.st_mode) & 0o022:

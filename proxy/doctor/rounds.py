@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterator
+from typing import Final
 
-from proxy.app import open_vault, policy_path
+from proxy.app import open_vault, policy_path, vault_path
 from proxy.clock import utc_now
 from proxy.doctor.finding import Finding, fail, ok, warn
 from proxy.doctor.guard import look_at_guard
@@ -21,6 +22,9 @@ from proxy.vault.errors import VaultError
 from proxy.vault.vault import Vault
 from proxy.venues.binance.client_ids import TagsClash
 
+_NO_VAULT: Final = "perpguard keys add-exchange makes one"
+_NOT_OPENED: Final = "PERPGUARD_PASSPHRASE, or the file that passphrase_file names, must hold this vault's passphrase"
+
 
 def looked(read_settings: Callable[[], Settings], *, offline: bool) -> Iterator[Finding]:
     """Every finding. ``offline`` asks no exchange."""
@@ -34,10 +38,11 @@ def looked(read_settings: Callable[[], Settings], *, offline: bool) -> Iterator[
     try:
         vault = open_vault(settings, os.environ)
     except (VaultError, TagsClash, OSError, EOFError) as trouble:
-        yield fail("vault", str(trouble), "perpguard keys add-exchange makes one; is the passphrase this vault's?")
+        yield fail("vault", str(trouble), _NOT_OPENED if vault_path(settings).exists() else _NO_VAULT)
         vault = None
     if vault is not None:
         yield from _vault(vault)
+        yield from _channels(settings, vault)
     yield from _policy(settings)
     yield from asyncio.run(look_at_store(settings))
     yield from look_at_guard(settings)
@@ -53,6 +58,12 @@ def _vault(vault: Vault) -> Iterator[Finding]:
         yield warn("vault", "no bot has a guard key", "perpguard keys issue --bot NAME --account NAME")
     else:
         yield ok("vault", f"{len(accounts)} accounts, {len(bots)} guard keys")
+
+
+def _channels(settings: Settings, vault: Vault) -> Iterator[Finding]:
+    for name in settings.alerts.unknown(channel.name for channel in vault.alert_channels()):
+        said = f"the settings say how loud {name} is, and the vault has no channel of that name: nothing is told there"
+        yield warn("alert channels", said, "perpguard alerts channels list; mend the name, or add the channel")
 
 
 def _policy(settings: Settings) -> Iterator[Finding]:

@@ -145,6 +145,7 @@ def _venue(args: argparse.Namespace, key: ExchangeKey) -> Any:
         secret=key.api_secret,
         base_url=args.settings.venue_urls[key.venue],
         spot_url=args.settings.hosts(key.venue)["sapi"],
+        addresses=(args.settings.egress.get(key.account, ""),),
     )
 
 
@@ -177,7 +178,9 @@ def _print(report: DrillReport, *, as_json: bool) -> None:
     _out(f"drill {report.id} ({report.kind}), by {report.by}: {'passed' if report.passed else 'NOT PASSED'}")
     _out(f"  blocked after {report.blocked_ms} ms")
     if report.kind == "practice":
-        _out(f"  {report.sent} orders sent, {report.rate_per_s:g} a second; most seen: {report.rate_seen_per_s:g}")
+        taken = "" if report.taken is None else f", {report.taken} taken by the exchange"
+        rate = f"{report.rate_per_s:g} a second; most seen: {report.rate_seen_per_s:g}"
+        _out(f"  {report.sent} orders sent{taken}, {rate}")
         _out(f"  orders of bots that arrived after that: {report.arrived_after_blocked}")
     for each in report.accounts:
         times = (

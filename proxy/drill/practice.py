@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -68,24 +68,35 @@ async def _pressed(
     arrived = _arrivals(await asyncio.to_thread(world.sandbox, "GET", "/log"), blocked_ns)
     accounts = measured(world.data_dir)
     flat = bool(accounts) and all(each.phase in _ENDED for each in accounts)
+    unrehearsed = tuple(_unrehearsed(world, load))
     report = DrillReport(
         id=drill_id(at),
         kind="practice",
         at=at,
         by=by,
         phase=max((each.phase for each in accounts), key=lambda phase: phase not in _ENDED, default="NOTHING"),
-        passed=ended and flat and arrived == 0,
+        passed=ended and flat and arrived == 0 and not unrehearsed,
         blocked_ms=pressed["blocked_ms"],
         accounts=accounts,
         rate_per_s=round(load.sent.orders / sent_s, 1) if load is not None else 0.0,
         rate_seen_per_s=float(seen_per_s),
         sent=load.sent.orders if load is not None else 0,
+        taken=load.sent.passed if load is not None else None,
         arrived_after_blocked=arrived,
         not_copied=tuple(world.not_copied),
+        trouble="; ".join(unrehearsed),
     )
     for each in accounts:
         say(f"{each.account}: {each.phase}, cancelled after {each.cancelled_ms} ms, flat after {each.flat_ms} ms")
     return report
+
+
+def _unrehearsed(world: DrillWorld, load: Load | None) -> Iterator[str]:
+    """What the press was to meet and did not: to find nothing there and end flat proves nothing."""
+    if world.positions_not_copied:
+        yield f"{world.positions_not_copied} positions were not copied, so closing them was not rehearsed"
+    if load is not None and load.sent.orders and not load.sent.passed:
+        yield "none of the bot's orders was taken, so it was pressed with nothing under way"
 
 
 def _load(world: DrillWorld, books: Mapping[str, CopiedBook], rate_per_s: float) -> Load | None:

@@ -54,6 +54,7 @@ class DrillReport:
     account, everything but the sends).
 
     ``rate_per_s`` is what was sent through a gate meanwhile, ``rate_seen_per_s`` the highest the archive holds.
+    ``taken`` counts those of the ``sent`` that the exchange took, ``None`` where it was not counted.
     ``arrived_after_blocked`` counts bots' orders that reached the exchange after the first acknowledgement,
     ``not_copied`` what of the book the practice exchange did not take.
     """
@@ -69,6 +70,7 @@ class DrillReport:
     rate_per_s: float = 0.0
     rate_seen_per_s: float = 0.0
     sent: int = 0
+    taken: int | None = None
     arrived_after_blocked: int = 0
     not_copied: tuple[str, ...] = ()
     trouble: str = ""

@@ -25,6 +25,7 @@ from proxy.exporting.columns import Column, checked
 
 Format = Literal["csv", "parquet", "jsonl"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
+_NOT_A_STREAM: Final = "Parquet is written to a file, not to a stream"
 
 
 def write_rows(
@@ -32,12 +33,14 @@ def write_rows(
 ) -> int:
     """Write every row and give their number. A file at ``path`` is replaced when all is written, and is its owner's.
 
-    An open stream (standard output) takes CSV and JSON lines. Raises ``UnwritableValue``, ``OSError``, and what
-    ``rows`` raise; then nothing is at ``path`` that was not there before.
+    An open stream (standard output), a pipe and a device take CSV and JSON lines. Raises ``UnwritableValue``,
+    ``OSError``, and what ``rows`` raise; then nothing is at ``path`` that was not there before.
     """
     table = _Table(rows, tuple(columns))
     if isinstance(path, Path):
-        with _whole(path) as upcoming:
+        if format == "parquet" and is_stream(path):
+            raise ValueError(_NOT_A_STREAM)
+        with whole_file(path) as upcoming:
             if format == "parquet":
                 from proxy.exporting.parquet import write_parquet  # polars takes half a second to import.
 
@@ -47,7 +50,7 @@ def write_rows(
                     _write_text(table, output, format)
         return table.count
     if format == "parquet":
-        raise ValueError("Parquet is written to a file, not to a stream")
+        raise ValueError(_NOT_A_STREAM)
     _write_text(table, path, format)
     return table.count
 
@@ -66,9 +69,21 @@ class _Table:
             self.count += 1
 
 
+def is_stream(path: Path) -> bool:
+    """Whether something is at ``path`` that is written into, and never replaced: a pipe, a device."""
+    return path.exists() and not path.is_file()
+
+
 @contextlib.contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A file beside ``path`` that takes its place at the end, or is gone."""
+def whole_file(path: Path) -> Iterator[Path]:
+    """A file beside ``path`` that takes its place at the end, or is gone; a link goes on leading there.
+
+    A pipe or a device is given itself: there, nothing is taken back.
+    """
+    if is_stream(path):
+        yield path
+        return
+    path = path.resolve()
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(descriptor)
     upcoming = Path(name)

@@ -150,7 +150,7 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     door = BinanceDoor(
         identities=identities,
         orders=orders,
-        reads=ReadDesk(store=store, views=views, venue=venue, budget=budget),
+        reads=ReadDesk(store=store, views=views, venue=venue, budget=budget, counting=counting),
         streams=streams,
         leases=LeaseDesk(store),
         now=clock.now,

@@ -41,6 +41,11 @@ class Kind(IntEnum):
     CANCEL = 3
     READ = 4
 
+    @property
+    def is_way_out(self) -> bool:
+        """Whether nothing of it adds risk: such requests have a lane of their own."""
+        return self in (Kind.EXIT, Kind.CANCEL)
+
 
 class Stage(IntEnum):
     """A part of the way through the gate. ``TOTAL`` is from the whole request in hand to the answer, behind which
@@ -56,7 +61,7 @@ class Stage(IntEnum):
 
 
 class TurnedAway(IntEnum):
-    """Why a request was turned away before it was judged."""
+    """Why a request was turned away before it was judged, or without being judged: ``BUDGET`` is of reads alone."""
 
     UNKNOWN_ROUTE = 0
     MALFORMED = 1
@@ -65,6 +70,7 @@ class TurnedAway(IntEnum):
     REPLAYED = 4
     OVERLOADED = 5
     FAILED = 6
+    BUDGET = 7
 
 
 class Arrival(NamedTuple):

@@ -147,6 +147,15 @@ class BinanceDoor:
         """
         if request.route.kind is Kind.STREAM_KEY and identity is not None:
             return await self._streams.answer(request.route, identity)
+        if detached or not kind_of(request.commands).is_way_out:
+            return await self._in_turn(request, identity, arrival, detached)
+        # Shielded while it waits for a slot, too: who hangs up has asked for no entry, but wants out all the same.
+        return await asyncio.shield(asyncio.create_task(self._in_turn(request, identity, arrival, detached=True)))
+
+    async def _in_turn(
+        self, request: VenueRequest, identity: Identity | None, arrival: Arrival, detached: bool
+    ) -> Answer:
+        """Answer a request when its bot has a slot for it."""
         kind, took = kind_of(request.commands), self._counting.took
         took(kind, Stage.AUTHENTICATE, *arrival)
         took(kind, Stage.PARSE, arrival.authenticated_ns, clock_ns())

@@ -78,15 +78,14 @@ class Judge:
         Raises ``KeyDisabled`` or ``RequestReplayed``; then nothing was reserved. A lost store is no exception: exits
         and cancels are judged on the last snapshot, everything else is refused.
         """
-        account = request.subject.account
         generation = self._generation()
-        reading = read_off(request, lambda: self._known(request)[1])
+        reading = read_off(request, lambda: self._known(request, reachable=True)[1])
         asked_ns = clock_ns()
         try:
             view = await self._hold(request, reading, self._store.policy or self._policy)
         except (StoreUnavailable, StoreFull):
             self._counting.took(request.kind, Stage.HOLD, asked_ns, clock_ns())
-            last, known = self._known(request)
+            last, known = self._known(request, reachable=False)
             decisions = decide_batch(request.commands, known, last.policy or self._policy)
             return self._rule(request, known, decisions, last, Readiness({}, {}), generation)
         looked_ns = clock_ns()
@@ -99,8 +98,7 @@ class Judge:
         snapshot, decisions = await decide_in_turn(
             self._store, request, policy, snapshot, view.sequence, self._now, lambda: self._stopped(request)
         )
-        hold_id = request.subject.decision_id
-        ready = await make_ready(self._store, account, hold_id, decisions, reading.held, snapshot)
+        ready = await make_ready(self._store, request.subject, decisions, reading.held, snapshot)
         ruling = self._rule(request, snapshot, decisions, view, ready, generation)
         decided_ns = clock_ns()
         self._counting.took(request.kind, Stage.DECIDE, looked_ns, decided_ns)
@@ -165,10 +163,11 @@ class Judge:
         except FenceCorrupt:
             return None
 
-    def _known(self, request: JudgedRequest) -> tuple[View, Snapshot]:
-        """What this process last saw of the request's account, and the picture it makes."""
+    def _known(self, request: JudgedRequest, *, reachable: bool) -> tuple[View, Snapshot]:
+        """What this process last saw of the request's account, and the picture it makes. Whether the store is
+        ``reachable`` nobody knows before it is asked; a request is read off as if it were."""
         last = self._store.last_known(request.subject.account, request.subject.venue)
-        return last, self._snapshot(request, last, reachable=False)
+        return last, self._snapshot(request, last, reachable=reachable)
 
     def _snapshot(self, request: JudgedRequest, view: View, *, reachable: bool) -> Snapshot:
         stopped = self._stopped(request)

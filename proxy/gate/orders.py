@@ -18,8 +18,6 @@ from proxy.gate.recording import Subject, new_decision_id
 from proxy.gate.ruling import JudgedRequest, Outcome, Ruling, with_client_ids
 from proxy.gate.shared_account import SharedAccount
 from proxy.gate.upstream import (
-    FenceClosed,
-    FenceLapsed,
     NotSent,
     OutboundRequest,
     OutcomeUnknown,
@@ -157,8 +155,9 @@ class OrderDesk:
             return refusal(unknown_outcome(), headers)
         except NotSent as trouble:
             risky = risky_places(ruling)
-            if isinstance(trouble, FenceClosed | FenceLapsed) and len(risky) < len(places):
-                # Nothing has left. What the fence stops stays here; exits and cancels go as they would have alone.
+            if 0 < len(risky) < len(places):
+                # Nothing has left. What adds risk stays here; exits and cancels go as they would have alone: through no
+                # fence, and by connections of their own.
                 kept = withholding(ruling, risky, stopped(trouble))
                 return await self._carry_out(request, kept, identity, virtual, retry_after, withheld_note(kept))
             await self._settle_unsent(ruling, str(trouble))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from proxy.gate.recording import Subject
 from proxy.store.gate_store import GateStore, StoreUnavailable
 from rules.decision import Breach, Decision, Verdict
 from rules.exposure import held_order
@@ -24,32 +25,26 @@ class Readiness(Struct, frozen=True):
 
 
 async def make_ready(
-    store: GateStore,
-    account: str,
-    hold_id: str,
-    decisions: Sequence[Decision],
-    held: dict[int, HeldOrder],
-    snapshot: Snapshot,
+    store: GateStore, subject: Subject, decisions: Sequence[Decision], held: dict[int, HeldOrder], snapshot: Snapshot
 ) -> Readiness:
-    """Use up the overrides of ``decisions`` and shrink the hold to what they leave of the orders.
+    """Use up the overrides of ``decisions`` and shrink the hold to what they leave of an order.
 
     The store gives each override to one request only, so of two orders that were let pass by the same one, one is
     sent. An override that was used and whose order then is not sent is spent all the same: the safe side.
     """
     withheld: dict[int, Breach] = {}
-    smaller = dict(held)
+    left = dict(held)
     for place, decision in enumerate(decisions):
         for override_id in decision.overrides:
             if place not in withheld and not await _use(store, override_id):
                 withheld[place] = _used(override_id)
-        if decision.trimmed_from is not None and place in held:
-            order = held_order(decision.effective, snapshot)
-            if order is not None:
-                smaller[place] = order
-    if smaller != held and not await _shrink(store, account, hold_id, tuple(smaller.values())):
-        trimmed = [place for place, order in smaller.items() if order is not held[place]]
-        withheld |= dict.fromkeys(trimmed, _not_reserved())
-    return Readiness(smaller, withheld)
+        # Only a command that stands alone is ever sized down.
+        order = held_order(decision.effective, snapshot) if decision.trimmed_from is not None else None
+        if order is not None and place in held:
+            left[place] = order
+            if not await _shrink(store, subject, order):
+                withheld[place] = _not_reserved()
+    return Readiness(left, withheld)
 
 
 def kept_back(decision: Decision, *, reserved: bool, written: bool, policy_known: bool) -> Breach | None:
@@ -82,9 +77,9 @@ async def _use(store: GateStore, override_id: str) -> bool:
         return False
 
 
-async def _shrink(store: GateStore, account: str, hold_id: str, orders: tuple[HeldOrder, ...]) -> bool:
+async def _shrink(store: GateStore, subject: Subject, order: HeldOrder) -> bool:
     try:
-        return await store.shrink(account, hold_id, orders)
+        return await store.shrink(subject.account, subject.bot, subject.decision_id, order)
     except StoreUnavailable:
         return False
 

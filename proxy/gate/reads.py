@@ -10,7 +10,7 @@ from typing import Final
 
 from proxy.clock import milliseconds
 from proxy.gate.answers import Answer, passed_headers, refusal
-from proxy.gate.counting import Counting, Kind, Stage, clock_ns
+from proxy.gate.counting import Counting, Kind, Stage, TurnedAway, clock_ns
 from proxy.gate.egress import VenueBudget
 from proxy.gate.identity import Identity
 from proxy.gate.unreported import told
@@ -101,12 +101,21 @@ class VenueReads:
 class ReadDesk:
     """Answers reads of one venue, for both doors."""
 
-    def __init__(self, *, store: GateStore, views: Views, venue: VenueReads, budget: VenueBudget | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        store: GateStore,
+        views: Views,
+        venue: VenueReads,
+        budget: VenueBudget | None = None,
+        counting: Counting | None = None,
+    ) -> None:
         """Without ``budget`` nothing is kept for the kill."""
         self._store = store
         self._views = views
         self._venue = venue
         self._budget = budget
+        self._counting = counting or Counting()
 
     async def read(self, request: VenueRequest, identity: Identity | None) -> Answer:
         """The venue's answer to one read; ``identity`` is ``None`` for a public one.
@@ -146,6 +155,7 @@ class ReadDesk:
         if refused is None:
             return None
         breach, retry_after_s = refused
+        self._counting.turned_away(TurnedAway.BUDGET)
         return refusal(rejections.for_breach(breach), {"Retry-After": str(retry_after_s)})
 
     async def _own(self, request: VenueRequest, body: bytes, identity: Identity) -> bytes | None:

@@ -37,7 +37,8 @@ async def decide_in_turn(
     now: Callable[[], datetime],
     stopped: Callable[[], bool],
 ) -> tuple[Snapshot, tuple[Decision, ...]]:
-    """The decisions, and the picture they were made on. ``sequence`` is the request's own place in the queue.
+    """The decisions, and the picture they were made on. ``sequence`` is the request's own place in the queue, 0 for one
+    that holds nothing.
 
     ``stopped`` asks this machine's sentinel file.
     """
@@ -54,7 +55,8 @@ async def decide_in_turn(
             break  # The refusal stands: what would let the order go was asked under what is no more.
         snapshot = replace(
             snapshot,
-            holds=tuple(hold for hold in seen.holds if hold.sequence < sequence),
+            # Who holds nothing has no place in the queue: everything under way is before it.
+            holds=tuple(hold for hold in seen.holds if not sequence or hold.sequence < sequence),
             account=seen.account,
             controls=controls_of(request, seen.controls, stopped=stopped()),
             now=now(),

@@ -24,7 +24,7 @@ from proxy.gate.views import Views
 from proxy.store.gate_store import GateStore, StoreUnavailable
 from proxy.store.owners import order_field
 from proxy.venues.binance import rejections
-from proxy.venues.binance.client_ids import inward
+from proxy.venues.binance.client_ids import inward, is_guards
 from proxy.venues.binance.requests import BATCH_CANCELS_MAX, VenueRequest
 from proxy.venues.binance.routes import Route, find_route
 from rules.model import ArmDeadMan, CancelAll, CancelOrder
@@ -47,6 +47,11 @@ Ask: TypeAlias = Callable[[VenueRequest, Identity], Awaitable[Answer]]
 
 _ALL_DONE: Final = b'{"code":200,"msg":"The operation of cancel all open order is done."}'
 _UNKNOWN_ORDER: Final = -2011
+_OF_THESE_ORDERS: Final = frozenset({200, 400})
+"""Statuses of what is said of the orders that were named. Any other (a ban, an answer that was lost) is said of the way
+there, and would be said of the rest too."""
+
+_NOT_SENT: Final = rejections.exchange_not_reached().body()
 _CODE: Final = re.compile(r"-?[0-9]{1,9}")
 
 
@@ -110,13 +115,24 @@ class SharedAccount:
                 len(cancels),
                 command.symbol,
             )
+        return await self._cancel(cancels, table, identity, carry)
+
+    async def _cancel(self, cancels: Sequence[CancelOrder], table: _Table, identity: Identity, carry: Carry) -> Answer:
+        """Cancel them part by part. An order that will not go keeps none of the others."""
         answer = Answer(status=200, body=_ALL_DONE)
+        failed: Answer | None = None
+        sent = False
         for part in _parts(cancels[:CANCELS_MAX], table.at_once):
             batch = VenueRequest(route=table.cancel, commands=part, is_batch=table.at_once > 1)
             answer = await carry(batch, identity)
             if not _cancelled(answer):
-                return answer if answer.status != 200 else refusal(rejections.unknown_outcome(), answer.headers)
-        if len(cancels) > CANCELS_MAX:
+                failed = failed or answer
+                if answer.body == _NOT_SENT or answer.status not in _OF_THESE_ORDERS:
+                    break
+            sent = True
+        if failed is not None and failed.status != 200 and not (sent and failed.body == _NOT_SENT):
+            return failed
+        if failed is not None or len(cancels) > CANCELS_MAX:
             return refusal(rejections.unknown_outcome(), answer.headers)
         return Answer(status=200, body=_ALL_DONE, headers=answer.headers)
 
@@ -139,6 +155,8 @@ class SharedAccount:
                 (each.clientAlgoId or each.clientOrderId, "" if each.orderId is None else str(each.orderId))
                 for each in rows
             ]
+        # A close that the kill makes for this bot alone has its tag too, and is the guard's.
+        resting = [(name, number) for name, number in resting if not is_guards(name)]
         names = held | {name for name, _ in resting if inward(name, identity.tag) is not None}
         unnamed = {number for name, number in resting if name not in names and number}
         numbers = set() if command.conditional else await self._own_numbers(unnamed, command.symbol, identity)

@@ -18,7 +18,8 @@ from typing import Final, TypeAlias
 from proxy.clock import milliseconds
 from proxy.gate.answers import TRIMMED, Answer, refusal
 from proxy.gate.bot_socket import BotSocket, SocketGone
-from proxy.gate.counting import Arrival, Counting, TurnedAway, clock_ns
+from proxy.gate.counting import Arrival, Counting, TurnedAway, clock_ns, kind_of
+from proxy.gate.fairness import EXIT_SLOTS
 from proxy.gate.identity import Identities, Identity, Refused
 from proxy.gate.streams.keys import SOCKETS_PER_KEY_MAX, KeyedSockets, TooManySockets
 from proxy.store.gate_store import GateStore, RequestReplayed, StoreUnavailable
@@ -37,13 +38,17 @@ from proxy.venues.binance.frames import (
 )
 from proxy.venues.binance.malformed import MalformedRequest
 from proxy.venues.binance.requests import VenueRequest, read_request
-from proxy.venues.binance.route import Access, RouteClass
+from proxy.venues.binance.route import Access
 from proxy.venues.binance.wire import AUTHENTICATION
 
 log = logging.getLogger("perpguard.gate")
 
 UNDER_WAY_MAX: Final = 32
-"""Frames of one socket under way at once, and as many cancels besides: a flood of orders never shuts the way out."""
+"""Entries, amends, settings and reads of one socket under way at once."""
+
+WAYS_OUT_MAX: Final = EXIT_SLOTS // 4
+"""Exits and cancels besides, as many as the REST door gives one bot: neither entries nor reads that hang at the
+exchange shut the way out. One frame at a time is read, so no more than these wait here."""
 
 POLICY_VIOLATION: Final = 1008
 """RFC 6455 section 7.4.1: the endpoint received a message that violates its policy."""
@@ -114,23 +119,30 @@ class TradingSession:
         self._connected_ms = milliseconds(now())
         self._logon: _Logon | None = None
         self._closed = False
-        self._under_way: dict[asyncio.Task[None], RouteClass] = {}
+        self._under_way: dict[asyncio.Task[None], bool] = {}  # Whether it is a way out.
 
     async def run(self) -> None:
         """Serve the socket until it is closed, by whichever side.
 
-        What is under way then is given up, but for orders: those are carried to their settlement without an audience.
+        What is under way then is given up, but for orders that have begun, and for every exit and cancel that was read:
+        those are carried to their settlement without an audience.
         """
         try:
             async with asyncio.TaskGroup() as tasks:
                 with suppress(SocketGone):
                     while not self._closed:
                         await self._take(await self._socket.receive(), tasks)
-                for call in self._under_way:
-                    call.cancel()
+                self._give_up(way_out=False)
+                await asyncio.sleep(0)  # The way out that was read last has not begun.
+                self._give_up(way_out=True)
         finally:
             for guard_key in self._bound:
                 self._keys.release(guard_key, self._socket)
+
+    def _give_up(self, *, way_out: bool) -> None:
+        for call, is_way_out in self._under_way.items():
+            if is_way_out is way_out:
+                call.cancel()
 
     async def _take(self, raw: str, tasks: asyncio.TaskGroup) -> None:
         """Read and authenticate one frame, before the next is read: a logon counts for the frame right behind it."""
@@ -142,7 +154,7 @@ class TradingSession:
             if not isinstance(frame, Frame):
                 self._answer(frame_id, await self._session(frame))
                 return
-            identity = self._admit(frame)
+            identity = None if frame.route.access is Access.PUBLIC else self._identify(frame)
             arrival = Arrival(began_ns, clock_ns())
             request = read_request(frame.route, frame.parameters)
         except UnknownMethod as refused:
@@ -160,16 +172,15 @@ class TradingSession:
             self._counting.turned_away(TurnedAway.UNAUTHENTICATED)
             self._answer(frame_id, refusal(refused.rejection))
         else:
+            way_out = kind_of(request.commands).is_way_out
+            most = WAYS_OUT_MAX if way_out else UNDER_WAY_MAX
+            if sum(each is way_out for each in self._under_way.values()) >= most:
+                self._counting.turned_away(TurnedAway.OVERLOADED)
+                self._answer(frame_id, refusal(rejections.too_many_under_way(most)))
+                return
             call = tasks.create_task(self._call(frame_id, request, identity, arrival))
-            self._under_way[call] = frame.route.route_class
+            self._under_way[call] = way_out
             call.add_done_callback(self._under_way.pop)
-
-    def _admit(self, frame: Frame) -> Identity | None:
-        """Who sent a frame. Raises ``Refused`` or ``MalformedRequest``."""
-        cancels = frame.route.route_class is RouteClass.CANCEL
-        if sum((each is RouteClass.CANCEL) is cancels for each in self._under_way.values()) >= UNDER_WAY_MAX:
-            raise Refused(rejections.too_many_under_way(UNDER_WAY_MAX))
-        return None if frame.route.access is Access.PUBLIC else self._identify(frame)
 
     def _identify(self, frame: Frame) -> Identity:
         now_ms = milliseconds(self._now())

@@ -11,7 +11,7 @@ from msgspec import structs
 
 from proxy.gate.ruling import Ruling
 from proxy.gate.upstream import FenceClosed, FenceLapsed, NotSent
-from proxy.venues.binance.rejections import Rejection, cannot_judge, for_breach
+from proxy.venues.binance.rejections import Rejection, cannot_judge, exchange_not_reached, for_breach
 from rules.decision import Breach
 
 
@@ -38,16 +38,20 @@ def withheld_note(ruling: Ruling) -> str:
 
 def not_sent(trouble: NotSent) -> Rejection:
     """Nothing left the guard: a refusal that is safe to believe."""
-    return for_breach(stopped(trouble)) if isinstance(trouble, FenceClosed) else cannot_judge()
+    if isinstance(trouble, FenceClosed):
+        return for_breach(stopped(trouble))
+    return cannot_judge() if isinstance(trouble, FenceLapsed) else exchange_not_reached()
 
 
-def stopped(trouble: FenceClosed | FenceLapsed) -> Breach:
-    """What a fence that does not let an entry out says of it."""
+def stopped(trouble: NotSent) -> Breach:
+    """What is said of an entry that a fence does not let out, or that does not come out, while exits beside it go."""
     if isinstance(trouble, FenceClosed):
         return Breach(rule_id="kill", code="TRADING_HALTED", message="the kill switch was pressed")
-    return Breach(
-        rule_id="data_freshness",
-        code="STORE_UNAVAILABLE",
-        message="the guard has not heard its store for too long, so nothing that adds risk is sent",
-        advice="reduce-only orders and cancels pass",
-    )
+    if isinstance(trouble, FenceLapsed):
+        return Breach(
+            rule_id="data_freshness",
+            code="STORE_UNAVAILABLE",
+            message="the guard has not heard its store for too long, so nothing that adds risk is sent",
+            advice="reduce-only orders and cancels pass",
+        )
+    return Breach(rule_id="venue", code="CANNOT_JUDGE", message="it was not sent: the exchange could not be reached")

@@ -17,6 +17,7 @@ from proxy.venues.binance.replies import split_entries
 from proxy.venues.binance.requests import VenueRequest
 from proxy.venues.binance.values import plain
 from rules.decision import Breach, Decision, Verdict
+from rules.model import Intent
 
 
 def in_own_words(ruling: Ruling, tag: str) -> Ruling:
@@ -45,11 +46,17 @@ def in_own_words(ruling: Ruling, tag: str) -> Ruling:
 def refusals(ruling: Ruling) -> dict[int, Rejection]:
     """What is said of each command that is not sent, by its place in the request."""
     refused = {
-        place: for_breach(decision.breaches[0], decision.headroom)
+        place: for_breach(_told(decision))
         for place, decision in enumerate(ruling.decisions)
         if decision.verdict is Verdict.DENY
     }
     return refused | {place: for_breach(breach) for place, breach in ruling.withheld.items()}
+
+
+def _told(decision: Decision) -> Breach:
+    """The breach a bot is told of, of an entry with the size that passes all rules: one rule's own is not that."""
+    first = decision.breaches[0]
+    return replace(first, headroom=decision.headroom) if decision.intent is Intent.ENTRY else first
 
 
 def guard_headers(ruling: Ruling) -> dict[str, str]:

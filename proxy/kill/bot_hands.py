@@ -9,45 +9,54 @@ never sell what is another bot's. That goes for closes of earlier jobs too, and 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from proxy.accounts.troubles import VenueRefused, VenueTrouble, VenueUnavailable
+from proxy.accounts.troubles import VenueRefused
 from proxy.accounts.venue_account import VenueAccount
-from proxy.accounts.way_out import NO_SUCH_PATH
 from proxy.accounts.way_out_payloads import CloseReport
 from proxy.kill.bot_way_out import BotWayOut
 from proxy.kill.earlier_closes import earlier_parts
+from proxy.kill.fired import FiredOrders
 from proxy.kill.hands import Reading, VenueHands
 from proxy.kill.journal import Journal
 from proxy.kill.own_closes import OwnCloses, OwnShare
-from proxy.recent import Recent
-from proxy.venues.binance.client_ids import inward
+from proxy.venues.binance.client_ids import inward, owner
 from rules.kill.events import CancelStep, CloseStep, Fee, Fill
 from rules.kill.legs import OpenLeg, OrderKind, RestingOrder
 
 CANCELS_AT_ONCE: Final = 5
-BIRTHS_MAX: Final = 10_000
-"""Plain orders that are remembered to have been born of the bot's conditional ones, or not."""
+_NOT_KNOWN: Final = "positions: whose is whose is not known yet"
 
 
 class BotHands(VenueHands):
-    """The kill's hands on an account, kept to one bot's part. ``tag`` is what its client order ids begin with."""
+    """The kill's hands on an account, kept to one bot's part. ``tag`` is what its client order ids begin with.
+
+    ``tags`` are those of all bots of the account, as far as they are known: what bears one needs no looking up.
+    """
 
     def __init__(
-        self, venue: VenueAccount, *, tag: str, share: OwnShare, clock: Callable[[], float] | None = None
+        self,
+        venue: VenueAccount,
+        *,
+        tag: str,
+        share: OwnShare,
+        tags: Callable[[], Mapping[str, str]] = dict,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         super().__init__(venue)
         self._bot_way = BotWayOut(venue.calls)
         self._way = self._bot_way
         self._tag = tag
+        self._tags = tags
         self._share = share
-        self._closes = OwnCloses(share, self._bot_way.order, clock or asyncio.get_running_loop().time)
+        clock = clock or asyncio.get_running_loop().time
+        self._closes = OwnCloses(share, self._bot_way.order, clock)
+        self._fired = FiredOrders(self._bot_way, tag, clock)
         self._orders: dict[tuple[str, OrderKind], tuple[str, ...]] = {}
-        self._births: Recent[tuple[str, str], bool] = Recent(BIRTHS_MAX)
 
     def recall(self, journals: Iterable[Journal], now: datetime) -> None:
         """Take up what these jobs of the bot's kill on this account have closed, oldest first: whoever ran them may
@@ -55,7 +64,7 @@ class BotHands(VenueHands):
         self._closes.recall(earlier_parts(journals, self._tag), now)
 
     async def survey(self, *, orders: bool = True) -> Reading:
-        """What the venue shows now of the bot's. VenueUnavailable while nobody knows whose a position is."""
+        """What the venue shows now of the bot's. While nobody knows whose a position is, none is told of as read."""
         await self._closes.look_up()
         reading = await super().survey(orders=orders)
         reading, plain = await self._own_plain(reading)
@@ -67,9 +76,8 @@ class BotHands(VenueHands):
         if orders:
             self._orders = _named(own)
         known = all(self._knows(leg) for leg in reading.positions)
-        if not known and not self._orders:
-            raise VenueUnavailable("whose position is whose is not known yet")
         # The orders need no share to be told apart: they go first in any case.
+        not_known = () if known else (_NOT_KNOWN,)
         legs = [part for leg in reading.positions if known and (part := self._part(leg)).quantity]
         return replace(
             reading,
@@ -77,6 +85,7 @@ class BotHands(VenueHands):
             conditional_orders=own[OrderKind.CONDITIONAL],
             algo_orders=own[OrderKind.ALGO],
             positions=tuple(legs),
+            unread=(*reading.unread, *not_known),
         )
 
     async def cancel(self, step: CancelStep) -> None:
@@ -127,23 +136,15 @@ class BotHands(VenueHands):
 
         Where the venue does not say what became of those, the reading says that this was not read, or is not listed.
         """
-        others = [order for order in reading.plain_orders if inward(order.client_order_id, self._tag) is None]
-        unknown = {order.symbol for order in others if self._births.get((order.symbol, order.order_id)) is None}
-        for symbol in sorted(unknown):
-            try:
-                born = await self._bot_way.born(symbol, self._tag)
-            except VenueTrouble as trouble:
-                told = f"triggered orders of {symbol}: {trouble}"
-                if isinstance(trouble, VenueRefused) and trouble.code in NO_SUCH_PATH:
-                    reading = replace(reading, unlisted=(*reading.unlisted, told))
-                else:
-                    reading = replace(reading, unread=(*reading.unread, told))
-            else:
-                for order in others:
-                    if order.symbol == symbol:
-                        self._births.put((symbol, order.order_id), order.order_id in born)
-        theirs = {id(order) for order in others if not self._births.get((order.symbol, order.order_id))}
-        return reading, tuple(order for order in reading.plain_orders if id(order) not in theirs)
+        named, tags = set(self._own(reading.plain_orders)), self._tags()
+        others = [order for order in reading.plain_orders if order not in named]
+        unsaid = await self._fired.learn(order for order in others if not owner(order.client_order_id, tags))
+        reading = replace(
+            reading,
+            unread=(*reading.unread, *unsaid.unread),
+            unlisted=(*reading.unlisted, *unsaid.unlisted),
+        )
+        return reading, tuple(order for order in reading.plain_orders if order in named or self._fired.own(order))
 
     def _knows(self, leg: OpenLeg) -> bool:
         """Whether it is known what of a leg is the bot's."""
@@ -158,7 +159,8 @@ class BotHands(VenueHands):
         if share is None or share * leg.quantity <= 0:
             return replace(leg, quantity=Decimal(0))
         left = max(Decimal(0), abs(share) - self._closes.not_shown(leg, abs(share)))
-        return replace(leg, quantity=min(left, abs(leg.quantity)).copy_sign(leg.quantity))
+        part = min(left, abs(leg.quantity)).copy_sign(leg.quantity)
+        return replace(leg, quantity=part, whole=part == leg.quantity)
 
 
 def _named(own: dict[OrderKind, tuple[RestingOrder, ...]]) -> dict[tuple[str, OrderKind], tuple[str, ...]]:

@@ -1,29 +1,36 @@
 """`perpguard kill`: works with gates, Redis, console and warden down.
 
-The sentinel is written before anything is imported that could fail, be slow or ask a question.
+The sentinel is written before anything is imported that could fail, be slow or ask a question. Of a name that may be
+misspelt the running warden is asked first, for a quarter of a second: it writes the sentinel itself.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
+import signal
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from proxy.store.fence import Fence, Scope
+from proxy.kill.asked import Asked, fitting, note_asked
+from proxy.kill.calling import ANSWER_S_MAX, LineRefused, NothingOfThatName, NoWarden, Silent, ask_warden
+from proxy.kill.telling import Telling
+from proxy.store.fence import DESK, Fence, FenceCorrupt, Scope
 
 if TYPE_CHECKING:
-    from proxy.certificate.keeping import Issued
-    from proxy.kill.report import AccountReport, KillReport
+    from proxy.kill.hands import VenueHands
+    from proxy.kill.report import KillReport
     from proxy.vault.keys import ExchangeKey
     from proxy.vault.vault import Vault
     from rules.kill.settings import Flatten
 
-FLAT, NOT_FLAT, NOT_STARTED = 0, 1, 3
+FLAT, NOT_FLAT, USAGE_ERROR, NOT_STARTED = 0, 1, 2, 3
 """Exit codes. NOT_STARTED: nothing was cancelled or closed; whether entries are stopped is printed."""
+
+QUICK_ANSWER_S: Final = 0.25
 
 
 def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -41,55 +48,215 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
 
 def run(args: argparse.Namespace, stdout: TextIO = sys.stdout, stderr: TextIO = sys.stderr) -> int:
     """Run ``perpguard kill``. Reads ``args.settings`` only after the sentinel stands."""
+    with suppress(ValueError):  # Not in the main thread.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # A terminal that is lost ends no kill.
+    telling = Telling(stdout, stderr, as_json=args.json)
     try:
         scope = Scope(args.account or None, venue=args.venue or None, bot=args.bot or None)
     except ValueError as trouble:
-        print(f"perpguard kill: {trouble}; NOTHING was stopped", file=stderr)
-        return 2
-    data_dir: Path = args.data_dir
+        telling.stopped_nothing(str(trouble))
+        return USAGE_ERROR
+    if _is_missing(args.data_dir):
+        telling.stopped_nothing(
+            f"no guard has ever run in {args.data_dir}: nothing that trades is stopped; give --config or --data-dir"
+        )
+        return NOT_STARTED
+    press = _Press(args, scope, telling)
     try:
-        Fence(data_dir).engage(scope)
-        done = f"entries of {scope} are stopped on this machine and stay so until re-armed"
-    except OSError as trouble:
-        done = f"nothing: the sentinel could not be written ({trouble})"
-    print(done, file=stderr)
-    report = _by_the_warden(args, scope, stderr)
-    if report is not None:
-        return _told(args, report, stdout)
-
-    from proxy.vault.errors import VaultError
-
-    try:
-        vault = _open_vault(data_dir, args.passphrase_file)
-    except (VaultError, OSError, EOFError) as trouble:
-        return _blocked_only(f"the exchange keys cannot be read: {trouble}", done, args, stdout, stderr)
-    traders = tuple((key.bot, key.account) for key in vault.guard_keys())
-    keys = tuple(
-        key
-        for key in vault.accounts()
-        if scope.covers(key.account, key.venue) or (scope.bot is not None and (scope.bot, key.account) in traders)
-    )
-    if not keys:
-        return _blocked_only(f"the vault holds no such {scope.level.value}", done, args, stdout, stderr)
-    unknown = sorted({key.venue for key in keys} - set(args.settings.venue_urls))
-    if unknown:
-        return _blocked_only(f"no base URL is set for {', '.join(unknown)}", done, args, stdout, stderr)
-    return _drive(args, scope, vault, keys, traders, stdout, stderr)
+        return press.run()
+    except KeyboardInterrupt:
+        return press.began_nothing("interrupted") if not press.began else press.interrupted()
 
 
-def _by_the_warden(args: argparse.Namespace, scope: Scope, stderr: TextIO) -> KillReport | None:
-    """What the running warden made of it; ``None`` when there is none, or it cannot: then it is done from here."""
-    from proxy.kill.calling import LineRefused, NoWarden, ask_warden
+class _Press:
+    """One press, from the sentinel to the report."""
 
-    def show(line: dict[str, Any]) -> None:
-        print(json.dumps(line), file=stderr)
+    def __init__(self, args: argparse.Namespace, scope: Scope, telling: Telling) -> None:
+        self._args = args
+        self._scope = scope
+        self._telling = telling
+        self._data_dir: Path = args.data_dir
+        self._asked = Asked(by=fitting(args.by), reason=fitting(args.reason))
+        self._stood_before = True
+        self._unknown = ""
+        self._may_answer = True
+        self._done = "nothing"
+        self.began = False
 
-    try:
-        told = ask_warden(args.data_dir, scope=str(scope), by=args.by, reason=args.reason, show=show)
-        return _report_of(told)
-    except (NoWarden, LineRefused) as trouble:
-        print(f"perpguard kill: {trouble}; going to the exchange from here", file=stderr)
+    def run(self) -> int:
+        """Block, then have the warden do it, or do it."""
+        report = self._by_the_warden(QUICK_ANSWER_S) if self._scope != DESK else None
+        if report is None and not self._unknown:
+            self._engage()
+            report = self._by_the_warden(ANSWER_S_MAX) if self._may_answer else None
+        if report is not None:
+            return self._ended(report)
+        try:
+            vault = _open_vault(self._data_dir, self._args.passphrase_file)
+        except Exception as trouble:  # The edge: whatever ails the vault is told in a line, with what to do next.
+            if self._unknown:
+                return self._nothing_of_that_name(self._unknown)
+            return self.began_nothing(f"the exchange keys cannot be read: {trouble or type(trouble).__name__}")
+        traders = tuple((key.bot, key.account) for key in vault.guard_keys())
+        keys = tuple(key for key in vault.accounts() if self._covers(key, traders))
+        if not keys:
+            return self._not_in(vault)
+        if self._unknown:  # To a warden that has not been started anew since the key came into the vault.
+            self._engage()
+        return self._drive(vault, keys, traders)
+
+    def began_nothing(self, why: str) -> int:
+        """Say that nothing was cancelled or closed, and what a person can do now."""
+        where = "give --config with the settings of the guard" if self._args.config is None else "mind --config"
+        self._telling.began_nothing(
+            why,
+            self._done,
+            "log in at the exchange and close there; or run this again with the passphrase"
+            f" ({where}); a warden that runs here, or is started, makes flat what is stopped",
+        )
+        return NOT_STARTED
+
+    def interrupted(self) -> int:
+        """Say who goes on."""
+        self._telling.say("interrupted: NOT KNOWN TO BE FLAT; press again, or a warden that runs here goes on with it")
+        return NOT_FLAT
+
+    def _engage(self) -> None:
+        fence = Fence(self._data_dir)
+        with suppress(OSError):
+            self._stood_before = self._scope in fence.scopes()
+        try:
+            fence.engage(self._scope)
+            self._done = f"entries of {self._scope} are stopped on this machine and stay so until re-armed"
+        except OSError as trouble:
+            self._done = f"nothing: the sentinel could not be written ({trouble})"
+        note_asked(self._data_dir, self._scope, self._asked)
+        self._telling.say(self._done)
+
+    def _by_the_warden(self, answer_s: float) -> KillReport | None:
+        """What the running warden made of it; ``None`` when there is none, or it cannot: then it is done from here."""
+        asked = self._asked
+        try:
+            told = ask_warden(
+                self._data_dir,
+                scope=str(self._scope),
+                by=asked.by,
+                reason=asked.reason,
+                show=self._shown,
+                answer_s=answer_s,
+            )
+            return _report_of(told)
+        except NothingOfThatName as refusal:
+            self._unknown = str(refusal)
+        except (NoWarden, LineRefused) as trouble:
+            self.began = False
+            self._may_answer = answer_s < ANSWER_S_MAX and isinstance(trouble, Silent)
+            if not self._may_answer:
+                self._telling.say(f"perpguard kill: {trouble}; going to the exchange from here")
         return None
+
+    def _shown(self, line: dict[str, Any]) -> None:
+        self.began = True
+        self._telling.show(line)
+
+    def _covers(self, key: ExchangeKey, traders: Sequence[tuple[str, str]]) -> bool:
+        return self._scope.covers(key.account, key.venue) or (
+            self._scope.bot is not None and (self._scope.bot, key.account) in traders
+        )
+
+    def _not_in(self, vault: Vault) -> int:
+        level = self._scope.level.value
+        accounts = ", ".join(sorted(key.account for key in vault.accounts())) or "none"
+        why = f"the vault holds no such {level}; its accounts: {accounts}"
+        return self.began_nothing(why) if self._scope == DESK else self._nothing_of_that_name(why)
+
+    def _nothing_of_that_name(self, why: str) -> int:
+        """Take the stop back, where it is ours: a misspelt name stops nobody, and has to be re-armed by nobody."""
+        if not self._stood_before:
+            try:
+                Fence(self._data_dir).release(self._scope)
+            except (OSError, FenceCorrupt) as trouble:
+                self._telling.say(f"the stop of {self._scope} cannot be taken back: {trouble}")
+        self._telling.stopped_nothing(why)
+        return USAGE_ERROR
+
+    def _drive(self, vault: Vault, keys: Sequence[ExchangeKey], traders: tuple[tuple[str, str], ...]) -> int:
+        import asyncio
+
+        from proxy.certificate.keeping import CertificateKeeper
+        from proxy.clock import utc_now
+
+        settings = self._settings()
+        unknown = sorted({key.venue for key in keys} - set(settings.venue_urls))
+        if unknown:
+            return self.began_nothing(f"no base URL is set for {', '.join(unknown)}")
+        try:
+            report, unopened = asyncio.run(self._kill(settings, keys, traders))
+        except Exception as bug:  # The edge: whatever it is, a person has to know what to do now.
+            if self.began:
+                raise
+            return self.began_nothing(f"the kill could not begin ({type(bug).__name__}: {bug})")
+        issued = CertificateKeeper(self._data_dir, vault, utc_now).certify(report)
+        return self._ended(report, issued, unopened)
+
+    def _settings(self) -> Any:
+        """The settings, or what can be read of them."""
+        try:
+            return self._args.settings
+        except Exception as trouble:  # The edge: no mistake in a file may keep a position open.
+            from proxy.kill.settings_at_hand import settings_at_hand
+
+            found, instead = settings_at_hand(self._args.config, self._data_dir, os.environ)
+            self._telling.say(f"perpguard kill: the settings are wrong ({trouble}); {instead or 'going on without'}")
+            return found
+
+    async def _kill(
+        self, settings: Any, keys: Sequence[ExchangeKey], traders: tuple[tuple[str, str], ...]
+    ) -> tuple[KillReport, list[str]]:
+        from proxy.kill.direct import DirectHands
+        from proxy.kill.job import kill
+
+        def show(line: dict[str, Any]) -> None:
+            self.began = True
+            if line["kind"] == "event":
+                self._telling.show(line["event"])
+
+        async with DirectHands(settings, traders) as direct:
+            hands: list[VenueHands] = []
+            unopened: list[str] = []
+            for key in keys:
+                try:
+                    hands.append(await direct.hand(self._scope, key))
+                except Exception as bug:  # The edge: one account that cannot be reached must not keep the others open.
+                    unopened.append(f"{key.account} ({type(bug).__name__}: {bug})")
+                    self._telling.say(f"perpguard kill: NOT TOUCHED: {unopened[-1]}")
+            report = await kill(
+                self._data_dir,
+                self._scope,
+                hands,
+                self._asked.by,
+                self._asked.reason,
+                on_step=show,
+                latch=direct.latch,
+                flatten=_flatten(self._data_dir, settings.policy),
+            )
+            await direct.end(self._scope, report.generation)
+            return report, unopened
+
+    def _ended(self, report: KillReport, issued: Any = None, unopened: Sequence[str] = ()) -> int:
+        from proxy.certificate.shelf import CertificateShelf
+        from rules.kill.events import Phase
+
+        self._telling.ended(report, issued, CertificateShelf(self._data_dir), unopened)
+        flat = report.phase in (Phase.FLAT, Phase.FLAT_EXCEPT_DUST) and not unopened
+        return FLAT if flat else NOT_FLAT
+
+
+def _is_missing(data_dir: Path) -> bool:
+    try:
+        return not data_dir.exists()
+    except OSError:  # Somebody else's, perhaps: nobody knows that no guard ran there.
+        return False
 
 
 def _report_of(told: dict[str, Any]) -> KillReport:
@@ -97,7 +264,6 @@ def _report_of(told: dict[str, Any]) -> KillReport:
     import msgspec
 
     from proxy.decoding import build
-    from proxy.kill.calling import NoWarden
     from proxy.kill.report import KillReport as Report
 
     try:
@@ -109,111 +275,24 @@ def _report_of(told: dict[str, Any]) -> KillReport:
 def _open_vault(data_dir: Path, passphrase_file: Path | None) -> Vault:
     from getpass import getpass
 
+    from proxy.core_dumps import refuse_core_dumps
     from proxy.vault.passphrase import read_passphrase
     from proxy.vault.vault import Vault
 
+    refuse_core_dumps()
     prompt = getpass if sys.stdin.isatty() else None
     passphrase = read_passphrase(environment=os.environ, file=passphrase_file, prompt=prompt)
     return Vault.open(data_dir / "vault" / "vault.json", passphrase)
 
 
-def _drive(
-    args: argparse.Namespace,
-    scope: Scope,
-    vault: Vault,
-    keys: tuple[ExchangeKey, ...],
-    traders: tuple[tuple[str, str], ...],
-    stdout: TextIO,
-    stderr: TextIO,
-) -> int:
-    import asyncio
-
-    from proxy.certificate.keeping import CertificateKeeper
-    from proxy.clock import utc_now
-
-    report = asyncio.run(_kill(args, scope, keys, traders, stderr))
-    issued = CertificateKeeper(args.data_dir, vault, utc_now).certify(report)
-    return _told(args, report, stdout, issued)
-
-
-def _told(args: argparse.Namespace, report: KillReport, stdout: TextIO, issued: Issued | None = None) -> int:
-    """``issued`` is ``None`` where the warden ran the kill: it issues the certificates itself."""
-    from proxy.certificate.shelf import CertificateShelf
-    from proxy.store import codec
-    from rules.kill.events import Phase
-
-    if args.json:
-        certificates = {} if issued is None else {"certificates": codec.plain(issued)}
-        print(codec.dump(codec.plain(report) | certificates).decode(), file=stdout)
-    else:
-        for account in report.accounts:
-            print(_summary(account), file=stdout)
-        for each in issued.certificates if issued is not None else ():
-            print(f"certificate of {each.phase}: {CertificateShelf(args.data_dir).path(each.id)}", file=stdout)
-        for trouble in issued.troubles if issued is not None else ():
-            print(f"NO CERTIFICATE: {trouble}", file=stdout)
-    return FLAT if report.phase in (Phase.FLAT, Phase.FLAT_EXCEPT_DUST) else NOT_FLAT
-
-
-async def _kill(
-    args: argparse.Namespace,
-    scope: Scope,
-    keys: tuple[ExchangeKey, ...],
-    traders: tuple[tuple[str, str], ...],
-    stderr: TextIO,
-) -> KillReport:
-    from proxy.kill.direct import DirectHands
-    from proxy.kill.job import kill
-
-    def show(line: dict[str, Any]) -> None:
-        if line["kind"] == "event":
-            print(json.dumps(line["event"], default=str), file=stderr)
-
-    async with DirectHands(args.settings, traders) as direct:
-        hands = [await direct.hand(scope, key) for key in keys]
-        report = await kill(
-            args.data_dir,
-            scope,
-            hands,
-            args.by,
-            args.reason,
-            on_step=show,
-            latch=direct.latch,
-            flatten=_flatten(args),
-        )
-        await direct.end(scope, report.generation)
-        return report
-
-
-def _flatten(args: argparse.Namespace) -> Flatten:
+def _flatten(data_dir: Path, policy: Path) -> Flatten:
     """How the policy in force wants positions closed; a policy that cannot be read delays no kill."""
     from proxy.policy.problems import PolicyError
     from proxy.policy.shelf import Shelf
     from proxy.policy_file import read_policy
     from rules.kill.settings import FLATTEN_DEFAULT
 
-    for path in (Shelf(args.data_dir).active_path, args.settings.policy):
+    for path in (Shelf(data_dir).active_path, policy):
         with suppress(PolicyError):
             return read_policy(path)[0].kill.flatten
     return FLATTEN_DEFAULT
-
-
-def _blocked_only(why: str, done: str, args: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
-    not_done = "no order was cancelled, no position was closed, gates on other machines were not told"
-    if args.json:
-        print(json.dumps({"flat": False, "done": done, "not_done": not_done, "why": why}), file=stdout)
-    print(f"perpguard kill: {why}\nDONE: {done}\nNOT DONE: {not_done}", file=stderr)
-    return NOT_STARTED
-
-
-def _summary(report: AccountReport) -> str:
-    closed = ", ".join(f"{each.quantity} {each.symbol}" for each in report.closed) or "none"
-    lines = [
-        f"{report.account}: {report.phase.value} (job {report.job_id}{', joined' if report.joined else ''})",
-        f"  orders cancelled: {report.cancelled}; positions closed: {closed}",
-    ]
-    if report.flat_ms is not None and report.verified_ms is not None:
-        lines.append(f"  flat after {report.flat_ms / 1000:.1f} s, verified after {report.verified_ms / 1000:.1f} s")
-    lines += [f"  LEFT: {each}" for each in report.left]
-    lines += [f"  {each}" for each in (report.why, report.advice, report.trouble) if each]
-    return "\n".join(lines)

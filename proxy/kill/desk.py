@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from proxy.kill.asked import last_asked
 from proxy.kill.exchange_keys import key_outcome
 from proxy.kill.gates import NOBODY_ASKED, Acknowledged, acknowledged
 from proxy.kill.hands import AccountHands
@@ -19,7 +20,7 @@ from proxy.kill.rearm import RearmRefused, rearm
 from proxy.kill.report import AccountReport, KillReport, account_report
 from proxy.kill.roster import Roster
 from proxy.kill.runs import Run, Runs, WhosePart, Work
-from proxy.kill.sentinels import sentinel_name
+from proxy.kill.sentinels import UNDER_WAY_S, sentinel_name
 from proxy.kill.truths import Truths
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
@@ -42,7 +43,8 @@ class Blocked:
     """The first acknowledgement: no entry that was not already on the wire can leave any more.
 
     ``gates`` says who said so; the silent among them stop by the sentinel on this machine, by their lease elsewhere.
-    ``in_flight`` is what was on the wire, which the job follows to its end. ``trouble`` says that the disk did not take
+    ``in_flight`` is what was on the wire, which the job follows to its end. ``over`` are the jobs that had ended by the
+    press, which do not answer it. ``trouble`` says that the disk did not take
     the stop: the job runs, but nobody can vouch for the gates, so ``blocked_ms`` is ``None`` and none is asked.
     """
 
@@ -52,6 +54,7 @@ class Blocked:
     latched: bool
     gates: Acknowledged
     in_flight: InFlight
+    over: frozenset[str] = frozenset()
     trouble: str = ""
 
 
@@ -93,7 +96,7 @@ class KillDesk:
         latched = await self.truths.latch(scope, generation, running=True)
         sent = await in_flight(self._store, self.roster.accounts(scope)) if latched else InFlight(known=False)
         hands = self.roster.covered(scope)
-        self.runs.start(Work(scope=scope, by=by, reason=reason, hands=hands, pressed=pressed, sent=sent))
+        over = self.runs.start(Work(scope=scope, by=by, reason=reason, hands=hands, pressed=pressed, sent=sent))
         vouched = latched and not stopped.trouble
         gates = await acknowledged(self._store, generation, pressed) if vouched else NOBODY_ASKED
         passed_ms = round((asyncio.get_running_loop().time() - pressed) * 1000, 3)
@@ -104,6 +107,7 @@ class KillDesk:
             latched=latched,
             gates=gates,
             in_flight=sent,
+            over=over,
             trouble=stopped.trouble,
         )
         if gates.silent:
@@ -140,7 +144,8 @@ class KillDesk:
 
     async def close(self, account: str, by: str, reason: str) -> bool:
         """Press the button for one account on the guard's own account. False when a job for it runs already."""
-        if any(unfinished.account == account and unfinished.bot is None for unfinished in await self._unfinished()):
+        whole = [each for each in await self._unfinished() if each.account == account and each.bot is None]
+        if any(each.under_way for each in whole) or account in self.at_it(Scope(account)):
             return False
         await self.press(Scope(account), by, reason)
         return True
@@ -161,11 +166,14 @@ class KillDesk:
             whole = Scope(unfinished.account) if unfinished.bot is None else Scope(bot=unfinished.bot)
             scope = job.covers if job is not None else whole
             log.warning("resuming the kill of %s", unfinished.account)
-            await self.truths.latch(scope, self.truths.stop(scope).generation, running=True)
+            pressed = asyncio.get_running_loop().time()
+            latched = await self.truths.latch(scope, self.truths.stop(scope).generation, running=True)
             by = job.by if job is not None else "warden"
             known = unfinished.account in self.roster.accounts(scope)
             hands = [self.roster.hand(scope, unfinished.account)] if known else []
-            self.runs.start(Work(scope=scope, by=by, reason="resumed after a crash", hands=hands))
+            sent = await in_flight(self._store, [unfinished.account]) if latched else InFlight(known=False)
+            reason = "resumed after a crash"
+            self.runs.start(Work(scope=scope, by=by, reason=reason, hands=hands, pressed=pressed, sent=sent))
 
     async def again(self, scope: Scope, account: str, by: str, reason: str) -> bool:
         """Make one account of a scope that is still stopped flat anew. False when it is not, or is being made flat."""
@@ -173,7 +181,9 @@ class KillDesk:
             if scope not in self.truths.scopes() or account not in self.roster.accounts(scope):
                 return False
             hands = [self.roster.hand(scope, account)]
-            self.runs.start(Work(scope=scope, by=by, reason=reason, hands=hands))
+            pressed = asyncio.get_running_loop().time()
+            sent = await in_flight(self._store, [account])
+            self.runs.start(Work(scope=scope, by=by, reason=reason, hands=hands, pressed=pressed, sent=sent))
         return True
 
     def engaged(self) -> frozenset[Scope]:
@@ -182,7 +192,8 @@ class KillDesk:
         scopes = self.truths.scopes()
         if self.generation():
             return scopes
-        return frozenset(scope for scope in scopes if (self._data_dir / "kill" / sentinel_name(scope)).exists())
+        put = frozenset(scope for scope in scopes if (self._data_dir / "kill" / sentinel_name(scope)).exists())
+        return put | self.truths.unwritten
 
     def hand(self, scope: Scope, account: str) -> AccountHands | None:
         """The kill's hands for one account of a scope; ``None`` for one that is not covered."""
@@ -191,6 +202,10 @@ class KillDesk:
     def busy(self, account: str) -> bool:
         """Whether this process is still at a kill of an account, or follows what was in flight."""
         return any(account in run.accounts for run in self.runs.now)
+
+    def at_it(self, scope: Scope) -> frozenset[str]:
+        """The accounts whose whole, or whose part that is a bot's, this process is at making flat for a scope."""
+        return frozenset().union(*(run.accounts for run in self.runs.now if run.scope.bot == scope.bot))
 
     async def rearm(self, scope: Scope, name: str, reason: str, typed: str) -> int:
         """Open one scope again, in all three places. Returns the new generation.
@@ -207,7 +222,7 @@ class KillDesk:
                     scope.control, TradingState.ACTIVE, generation=generation, kill_running=False
                 )
             except STORE_TROUBLE:
-                self.truths.fence.engage(scope)
+                self.truths.fence.engage(scope, pressed=False)
                 raise
         await self._record("rearm", name, {"scope": str(scope), "reason": reason, "generation": generation})
         return generation
@@ -243,6 +258,7 @@ class KillDesk:
             (unfinished.job is not None and unfinished.job.covers == scope)
             or self.roster.covers(scope, unfinished.account, unfinished.bot)
             for unfinished in unfinished_jobs(self._data_dir)
+            if unfinished.under_way
         )
 
     def generation(self) -> int:
@@ -268,9 +284,15 @@ class KillDesk:
         self._changed(scope)
         if self.runs.now:
             return
-        covered = [report for report in self.reports() if self.roster.covers(scope, report.account)]
+        since = (self.truths.fence.stopped_at(scope) or 0.0) - UNDER_WAY_S  # Its job begins as the file is put.
+        covered = [
+            report
+            for report in self.reports()
+            if self.roster.covers(scope, report.account) and report.started_at.timestamp() >= since
+        ]
         newest = max(covered, key=lambda report: report.started_at, default=None)
-        by = newest.by if newest is not None else "unknown"
+        asked = last_asked(self._data_dir, scope, since)
+        by = newest.by if newest is not None else asked.by if asked is not None else "unknown"
         what = "kill.engaged" if running or newest is None else f"kill.{newest.phase.value.lower()}"
         await self._record(what, by, {"scope": str(scope), "accounts": plain(covered)})
 

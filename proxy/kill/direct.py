@@ -45,6 +45,11 @@ class PublishedShare:
         believed = account is not None and not account.feed_stale and now() - account.as_of <= PUBLISHED_AGE_MAX
         self._account = account if believed else None
 
+    @property
+    def begun_at(self) -> datetime | None:
+        """As of when they were published."""
+        return None if self._account is None else self._account.as_of
+
     def quantity(self, symbol: str, position_side: PositionSide) -> Decimal | None:
         """The bot's signed part of a leg; ``None`` when the store did not answer, or with what is no longer so."""
         if self._account is None:
@@ -56,7 +61,7 @@ class PublishedShare:
         )
         return sum(own, Decimal(0))
 
-    def counted(self, order_id: str) -> Decimal:
+    def counted(self, symbol: str, order_id: str) -> Decimal:
         """Nothing is counted in what is never read again."""
         return Decimal(0)
 
@@ -97,19 +102,24 @@ class DirectHands:
         if scope.bot is None or self._has_all(scope.bot, key.account):
             return VenueHands(venue)
         share = PublishedShare(scope.bot, await self._published(key.account))
-        return BotHands(venue, tag=client_ids.tag(key.account, scope.bot), share=share)
+        tags = client_ids.tags_of(key.account, self._traders)
+        return BotHands(venue, tag=client_ids.tag(key.account, scope.bot), share=share, tags=lambda: tags)
 
-    async def latch(self, scope: Scope, generation: int, *, running: bool = True) -> None:
-        """Tell gates on other machines. Raises what the store client raises."""
-        if self._store is not None:
-            await self._store.set_state(scope.control, TradingState.HALTED, generation=generation, kill_running=running)
+    async def latch(self, scope: Scope, generation: int | None, *, running: bool = True) -> None:
+        """Tell gates on other machines. Raises what the store client raises.
+
+        Without a number of our own the store's stays as it is: gates never let go again on a smaller one.
+        """
+        if self._store is None:
+            return
+        number = generation or int((await self._store.controls()).get("generation", "0")) or 1
+        await self._store.set_state(scope.control, TradingState.HALTED, generation=number, kill_running=running)
 
     async def end(self, scope: Scope, generation: int | None) -> None:
         """Give the exits back to the bots: a warden would, but there may be none. Never raises."""
         try:
             async with asyncio.timeout(STORE_S):
-                if generation is not None:
-                    await self.latch(scope, generation, running=False)
+                await self.latch(scope, generation, running=False)
         except STORE_TROUBLE as trouble:
             log.warning("the store was not told of the end of the kill of %s: %s", scope, type(trouble).__name__)
 

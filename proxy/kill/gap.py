@@ -9,12 +9,16 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from typing import Final
 
 from proxy.disk import sync_directory
 from proxy.kill.journal import Journal, to_plain
 from proxy.store import codec
 
 log = logging.getLogger("perpguard.kill")
+
+KEPT_MAX: Final = 50
+"""Journals of one directory; the oldest is forgotten first."""
 
 _kept: dict[Path, Journal] = {}
 
@@ -23,11 +27,18 @@ def keep(journal: Journal) -> None:
     """Remember a journal that could not be written to its end; it is not written to any more."""
     _kept[journal.path] = journal
     mend()
+    for path in sorted(paths(journal.path.parent))[:-KEPT_MAX]:
+        del _kept[path]
 
 
 def kept(path: Path) -> Journal | None:
     """What this process remembers of a journal whose file ends too early."""
     return _kept.get(path)
+
+
+def paths(jobs: Path) -> tuple[Path, ...]:
+    """The journals below a directory that this process alone knows to their end; the disk may hold nothing of them."""
+    return tuple(path for path in tuple(_kept) if jobs in path.parents)
 
 
 def mend() -> None:
@@ -39,7 +50,7 @@ def mend() -> None:
             log.debug("%s still cannot be written: %s", path, trouble.strerror)
             continue
         log.warning("the journal %s was cut short by a full disk and is whole again", path.stem)
-        del _kept[path]
+        _kept.pop(path, None)
 
 
 def _write(journal: Journal) -> None:

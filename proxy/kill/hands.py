@@ -21,7 +21,7 @@ from proxy.accounts.venue_account import VenueAccount
 from proxy.accounts.way_out import NO_SUCH_PATH, WayOut
 from proxy.accounts.way_out_payloads import CloseReport, Listed, legs_of, resting
 from proxy.store import codec
-from rules.kill.events import CancelStep, CloseStep, Fee, Fill
+from rules.kill.events import CancelStep, CloseStep, Event, Fee, Fill, Surveyed
 from rules.kill.legs import OpenLeg, OrderKind, RestingOrder
 
 T = TypeVar("T")
@@ -116,20 +116,26 @@ class VenueHands:
         """What the venue shows now, with limits, touch and depth of what is held as far as they could be had.
 
         An order's way is algo or conditional, plain, position. Read in that direction, none slips through between two
-        reads; read at the same time, one that triggers just then would be in neither answer.
+        reads; read at the same time, one that triggers just then would be in neither answer. What cannot be read keeps
+        nobody from acting on the rest: it is named as ``unread``. Where all of it is, there is no reading.
         """
-        listing = asyncio.create_task(self._load_listing())
+        listing = asyncio.create_task(self._load_listing(self._held_positions))
         try:
             raw = await self._order_rows() if orders else _NO_ORDERS
-            positions, touches, venue_time = await together(
-                self._way.positions(), self._touches(), self._venue_time(orders)
+            (positions, blind), touches, venue_time = await together(
+                _or_trouble(self._way.positions()), self._touches(), self._venue_time(orders)
             )
+            if blind is not None and not raw.some_read:
+                raise blind
             await listing
         finally:
             listing.cancel()
+        if self._listing and not self._held_positions and parsed(lambda: legs_of(positions, {}, {}, {})):
+            # It was not asked for, as nothing was held: what it said of the contract may be of another day.
+            await self._load_listing(True)
         legs = parsed(lambda: legs_of(positions, self._listing, touches, {}))
         deep = await self._depths(legs)
-        self._held_positions = bool(legs)
+        self._held_positions = bool(legs) or blind is not None
         read = {"algo": raw.algo, "conditional": raw.conditional, "plain": raw.plain, "positions": positions}
         digest = hashlib.sha256(codec.dump(read)).hexdigest()
         return parsed(
@@ -139,7 +145,7 @@ class VenueHands:
                 algo_orders=resting(raw.algo, "algoId"),
                 positions=legs_of(positions, self._listing, touches, deep) if deep else legs,
                 complete=orders,
-                unread=raw.unread,
+                unread=(*raw.unread, *_unread("positions", blind)),
                 unlisted=raw.unlisted,
                 venue_time=venue_time,
                 digest=digest,
@@ -173,6 +179,11 @@ class VenueHands:
         fills = tuple(_fill(step.leg.symbol, name, told) for (step, name), told in zip(closes, reports, strict=True))
         return fills, tuple(fee for fees in charged for fee in fees)
 
+    def remember(self, events: Iterable[Event]) -> None:
+        """Take up what an earlier process read of the same job: what it was shown, the venue lists."""
+        if any(isinstance(event, Surveyed) and event.algo_orders for event in events):
+            self._algo_listed = True
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._venue.aclose()
@@ -180,12 +191,19 @@ class VenueHands:
     async def _order_rows(self) -> _OrderRows:
         algo = asyncio.create_task(self._algo_rows())
         try:
-            conditional = await self._way.conditional_orders()
-            rows, unread, unlisted = await algo
-            plain = await self._way.plain_orders()
+            conditional, no_conditional = await _or_trouble(self._way.conditional_orders())
+            rows, no_algo, unlisted = await algo
+            plain, no_plain = await _or_trouble(self._way.plain_orders())
         finally:
             algo.cancel()
-        return _OrderRows(algo=rows, conditional=conditional, plain=plain, unread=unread, unlisted=unlisted)
+        return _OrderRows(
+            algo=rows,
+            conditional=conditional,
+            plain=plain,
+            unread=(*no_algo, *_unread("conditional orders", no_conditional), *_unread("orders", no_plain)),
+            unlisted=unlisted,
+            some_read=bool(rows) or no_conditional is None or no_plain is None,
+        )
 
     async def _algo_rows(self) -> tuple[tuple[Row, ...], tuple[str, ...], tuple[str, ...]]:
         """The working TWAPs; else why they are not read this time, or never can be at this venue's address.
@@ -209,10 +227,10 @@ class VenueHands:
         self._algo_again_at = time.monotonic() + max(silence, _ALGO_AGAIN_S)
         return (), (self._algo_trouble,), ()
 
-    async def _load_listing(self) -> None:
+    async def _load_listing(self, held: bool) -> None:
         """Slices need the venue's limits, but a listing that cannot be read must not delay the way out."""
         fresh = time.monotonic() - self._listed_at < _LISTING_FRESH_S
-        if self._listing and (fresh or not self._held_positions):
+        if self._listing and (fresh or not held):
             return
         wait = _BESIDE_WAIT_S if self._listing else _LISTING_WAIT_S
         # The next survey tries again; until then an older listing serves, or none.
@@ -243,6 +261,7 @@ class _OrderRows:
     plain: tuple[Row, ...] = ()
     unread: tuple[str, ...] = ()
     unlisted: tuple[str, ...] = ()
+    some_read: bool = False
 
 
 _NO_ORDERS: Final = _OrderRows()
@@ -250,6 +269,20 @@ _NO_ORDERS: Final = _OrderRows()
 
 def _worth_a_look(leg: OpenLeg) -> bool:
     return leg.book is None or leg.size > sum((level.quantity for level in leg.book), Decimal(0)) * _TOUCH_SHARE
+
+
+async def _or_trouble(rows: Awaitable[tuple[Row, ...]]) -> tuple[tuple[Row, ...], VenueTrouble | None]:
+    """The rows; or none, and why they were not read. A demand of silence is for all that would be asked after it."""
+    try:
+        return await rows, None
+    except VenueThrottled:
+        raise
+    except VenueTrouble as trouble:
+        return (), trouble
+
+
+def _unread(what: str, trouble: VenueTrouble | None) -> tuple[str, ...]:
+    return () if trouble is None else (f"{what}: {trouble}",)
 
 
 async def _beside(call: Awaitable[T], otherwise: T) -> T:

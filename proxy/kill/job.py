@@ -19,20 +19,21 @@ from typing import Final
 
 from proxy.kill import gap
 from proxy.kill.hands import AccountHands
-from proxy.kill.jobs import finished, job_directory, newest, widened
+from proxy.kill.jobs import finished, job_directory, newest, read, widened
 from proxy.kill.joins import Join, note_join
 from proxy.kill.journal import Job, Journal, JournalCorrupt, Listener
 from proxy.kill.lock import AccountLock
 from proxy.kill.report import AccountReport, KillReport, account_report, worst
 from proxy.kill.runner import Clock, Runner
-from proxy.store.fence import Fence, Scope
+from proxy.store.client import STORE_TROUBLE
+from proxy.store.fence import Fence, FenceCorrupt, Scope
 from rules.kill.machine import DEADLINE, replay
 from rules.kill.settings import FLATTEN_DEFAULT, Flatten
 
 log = logging.getLogger("perpguard.kill")
 
-Latch = Callable[[Scope, int], Awaitable[None]]
-"""Tells the shared store of a kill; may raise or hang, the kill goes on."""
+Latch = Callable[[Scope, int | None], Awaitable[None]]
+"""Tells the shared store of a kill, with the epoch's number if there is one; may raise or hang, the kill goes on."""
 
 _LATCH_SECONDS: Final = 0.1
 _FOLLOW_POLL_SECONDS: Final = 0.05
@@ -68,12 +69,15 @@ async def kill(
     """Stop ``scope`` and make ``accounts`` flat, or join whoever is at it. Never raises for trouble with a venue."""
     clock, pressed = Clock(), time.monotonic()
     started_at, trouble = clock.now(), ""
+    fence = Fence(data_dir)
     generation: int | None = None
     try:
-        generation = Fence(data_dir).engage(scope)
+        generation = fence.engage(scope)
     except OSError as failure:
         # A full or broken disk: gates elsewhere may still enter, but closing what is open has become more urgent.
         trouble = f"the fence could not be written ({failure.strerror}): gates on this machine are not stopped by it"
+        with suppress(FenceCorrupt):
+            generation = fence.generation()
     blocked_ms = None if trouble else round((time.monotonic() - pressed) * 1000, 3)
     latched = asyncio.create_task(_tell(latch, scope, generation))
     press = _Press(
@@ -103,11 +107,14 @@ async def kill(
 
 
 async def _tell(latch: Latch | None, scope: Scope, generation: int | None) -> bool:
-    if latch is None or generation is None:
+    if latch is None:
         return False
     try:
         async with asyncio.timeout(_LATCH_SECONDS):
             await latch(scope, generation)
+    except STORE_TROUBLE as trouble:
+        log.error("the store could not be told of the kill of %s: %s", scope, type(trouble).__name__)
+        return False
     except Exception:  # The edge: whatever ails the shared store, the kill goes on without it.
         log.exception("the store could not be told of the kill of %s", scope)
         return False
@@ -184,8 +191,8 @@ def _join(press: _Press, directory: Path) -> None:
 def _resumed(directory: Path, listener: Listener | None) -> Journal | None:
     """The newest job, to be continued if it has not ended. A journal that cannot be trusted is set aside."""
     path = newest(directory)
-    if path is None:
-        return None
+    if path is None or gap.kept(path) is not None:
+        return None  # What is kept in memory has come to its end; its file, cut short, must not be gone on with.
     try:
         journal = Journal.resume(path, listener)
     except JournalCorrupt:
@@ -214,7 +221,7 @@ def _ended_since(directory: Path, ended_before: str) -> Journal | None:
 
 def _ended(path: Path) -> Journal | None:
     try:
-        journal = Journal.read(path)
+        journal = read(path)
     except (JournalCorrupt, OSError):
         return None
     return journal if journal is not None and finished(journal) else None

@@ -13,21 +13,25 @@ from pathlib import Path
 from proxy.kill import gap
 from proxy.kill.joins import joins, widest
 from proxy.kill.journal import Job, Journal, JournalCorrupt
+from proxy.kill.lock import AccountLock
 from proxy.kill.report import AccountReport
 from rules.kill.machine import replay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnfinishedJob:
-    """A job whose process died. ``job`` is ``None`` when its journal cannot be read; it still has to be killed anew.
+    """A job whose process died. ``job`` is ``None`` when its journal cannot be read, or has not even a head; it still
+    has to be killed anew.
 
-    ``bot`` is whose part of the account it is, ``None`` for the whole.
+    ``bot`` is whose part of the account it is, ``None`` for the whole. ``under_way`` is false for such a journal that
+    no process holds: that is damage, no kill.
     """
 
     account: str
     bot: str | None
     path: Path
     job: Job | None
+    under_way: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +62,14 @@ def unfinished_jobs(data_dir: Path) -> tuple[UnfinishedJob, ...]:
     found = []
     for account, bot, path in _newest_of_all(data_dir):
         try:
-            journal = _read(path)
+            journal = read(path)
         except (JournalCorrupt, OSError):
-            found.append(UnfinishedJob(account=account, bot=bot, path=path, job=None))
-            continue
-        if journal is None or not finished(journal):
-            job = journal.job if journal else None
-            found.append(UnfinishedJob(account=account, bot=bot, path=path, job=job))
+            journal = None
+        if journal is None:
+            held = not AccountLock(path.parent / "lock").free()
+            found.append(UnfinishedJob(account=account, bot=bot, path=path, job=None, under_way=held))
+        elif not finished(journal):
+            found.append(UnfinishedJob(account=account, bot=bot, path=path, job=journal.job))
     return tuple(found)
 
 
@@ -73,7 +78,7 @@ def newest_jobs(data_dir: Path) -> tuple[NewestJob, ...]:
     found = []
     for account, bot, path in _newest_of_all(data_dir):
         try:
-            journal = _read(path)
+            journal = read(path)
         except (JournalCorrupt, OSError):
             continue
         if journal is not None:
@@ -84,14 +89,16 @@ def newest_jobs(data_dir: Path) -> tuple[NewestJob, ...]:
 def _newest_of_all(data_dir: Path) -> Iterator[tuple[str, str | None, Path]]:
     """Account, bot and newest journal of everyone that was ever killed."""
     gap.mend()
-    for directory in sorted(path for path in (data_dir / "kill" / "jobs").glob("*") if path.is_dir()):
+    jobs = data_dir / "kill" / "jobs"
+    on_disk = {path for path in _listed(jobs, "*") if path.is_dir()}
+    for directory in sorted(on_disk | {path.parent for path in gap.paths(jobs)}):
         path = newest(directory)
         if path is not None:
             account, _, bot = directory.name.partition("@")
             yield account, bot or None, path
 
 
-def _read(path: Path) -> Journal | None:
+def read(path: Path) -> Journal | None:
     """A journal as it is now. Those that did not change are not parsed again: they are looked at all the time."""
     remembered = gap.kept(path)
     if remembered is not None:
@@ -107,9 +114,9 @@ def _parsed(path: Path, size: int, changed_ns: int) -> Journal | None:
 
 def job_history(data_dir: Path, account: str, bot: str | None = None) -> Iterator[Journal]:
     """The jobs of an account, or of a bot's part of it, the newest first. Journals that cannot be read are left out."""
-    for path in sorted(job_directory(data_dir, account, bot).glob("*.jsonl"), reverse=True):
+    for path in sorted(_journals(job_directory(data_dir, account, bot)), reverse=True):
         try:
-            journal = _read(path)
+            journal = read(path)
         except (JournalCorrupt, OSError):
             continue
         if journal is not None:
@@ -124,4 +131,35 @@ def finished(journal: Journal) -> bool:
 
 def newest(directory: Path) -> Path | None:
     """The newest journal of a directory; names sort by time."""
-    return max(directory.glob("*.jsonl"), default=None, key=lambda path: path.name)
+    return max(_journals(directory), default=None, key=lambda path: path.name)
+
+
+def written_since(directory: Path, at: float) -> bool:
+    """Whether a job of an account, or of a bot's part of it, has written since a moment, in seconds since 1970."""
+    return any(_has_written(path, at) for path in _journals(directory))
+
+
+def _has_written(path: Path, since: float) -> bool:
+    remembered = gap.kept(path)
+    if remembered is not None:
+        return bool(remembered.events) and remembered.events[-1].at.timestamp() >= since
+    try:
+        # A file that holds not even its head is no job; of one that is damaged, whoever pursues takes it up.
+        return path.stat().st_mtime >= since and read(path) is not None
+    except JournalCorrupt:
+        return True
+    except OSError:
+        return False
+
+
+def _journals(directory: Path) -> set[Path]:
+    """Those on disk, and those that it did not take."""
+    return {*_listed(directory, "*.jsonl"), *gap.paths(directory)}
+
+
+def _listed(directory: Path, pattern: str) -> tuple[Path, ...]:
+    """What is in a directory. One that a broken disk does not list holds nothing: no kill waits for that."""
+    try:
+        return tuple(directory.glob(pattern))
+    except OSError:
+        return ()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -85,10 +86,14 @@ class Journal:
 
     @classmethod
     def create(cls, path: Path, job: Job, listener: Listener | None = None) -> Journal:
-        """A new journal with its head written."""
+        """A new journal with its head written. A file that cannot hold even that is taken away again: left behind
+        empty it would look like a job under way to every other process."""
         journal = cls(path, job, [], listener)
         journal._open(os.O_CREAT | os.O_EXCL)
         journal._append({"kind": "job", **codec.plain(job)})
+        if journal.trouble:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
         journal._sync()
         return journal
 

@@ -1,6 +1,7 @@
 """The kill's own line to the warden: a unix socket beside the data, and one JSON object a line in both directions.
 
-``{"command": "kill", "scope": ..., "by": ..., "reason": ...}`` is answered at once by ``heard`` or ``refused``, then by
+``{"command": "kill", "scope": ..., "by": ..., "reason": ...}`` is answered at once by ``heard`` or ``refused`` (with
+``unknown`` where there is nothing of that name), then by
 ``blocked``, by ``progress`` at least once a second, and by ``report``. It serves the machine's own user and root, whom
 the kernel names, and shares nothing with the HTTP door: no port, no token, no session.
 """
@@ -22,7 +23,7 @@ from typing import Any, Final
 from proxy.kill.desk import Blocked, KillDesk
 from proxy.kill.report import AccountReport, KillReport, worst
 from proxy.store.codec import plain
-from proxy.store.fence import Scope
+from proxy.store.fence import DESK, Scope
 
 log = logging.getLogger("perpguard.kill")
 
@@ -83,7 +84,10 @@ class KillLine:
             try:
                 scope, by, reason = _request(raw)
                 if not self._accounts(scope):
-                    raise Unheard(f"the vault holds nothing that {scope} covers")
+                    held = ", ".join(sorted(self._accounts(DESK))) or "none"
+                    why = f"the vault holds nothing that {scope} covers; its accounts: {held}"
+                    await _say(writer, {"kind": "refused", "why": why, "unknown": True})
+                    return
             except (Unheard, ValueError) as refusal:
                 await _say(writer, {"kind": "refused", "why": str(refusal)})
                 return
@@ -103,13 +107,12 @@ class KillLine:
         """Press, and tell of every account's job until the last has ended."""
         began, pressed = datetime.now(UTC), time.monotonic()
         blocked = await self._desk.press(scope, by, reason)
-        ended = {report.job_id for report in await self._reports(scope) if report.over_before(began)}
         told_blocked = {"generation": blocked.generation, "blocked_ms": blocked.blocked_ms, "trouble": blocked.trouble}
         yield {"kind": "blocked", **told_blocked}
         told: Mapping[str, str] = {}
         told_at = pressed
         while time.monotonic() - pressed < FOLLOW_S_MAX:
-            reports = [report for report in await self._reports(scope) if report.job_id not in ended]
+            reports = [report for report in await self._reports(scope) if report.job_id not in blocked.over]
             if {report.account for report in reports} >= set(self._accounts(scope)) and all(
                 report.phase.final for report in reports
             ):

@@ -15,7 +15,8 @@ class AccountLock:
         self._descriptor = -1
 
     def acquire(self) -> bool:
-        """Take it if it is free. A disk that cannot hold the file gives it to everybody: two runs do no harm."""
+        """Take it if it is free. A disk that cannot hold the file, or knows no locks, gives it to everybody: two runs
+        do no harm."""
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -26,7 +27,17 @@ class AccountLock:
         except BlockingIOError:
             os.close(descriptor)
             return False
+        except OSError:
+            os.close(descriptor)
+            return True
         self._descriptor = descriptor
+        return True
+
+    def free(self) -> bool:
+        """Whether nobody holds it now."""
+        if not self.acquire():
+            return False
+        self.release()
         return True
 
     def release(self) -> None:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, Protocol
 
 from proxy.accounts.calls import together
+from proxy.accounts.troubles import VenueTrouble
 from proxy.accounts.way_out_payloads import CloseReport
 from proxy.kill.earlier_closes import EarlierPart
 from rules.kill.events import CloseStep
 from rules.kill.legs import OpenLeg
 from rules.model import PositionSide
 
+log = logging.getLogger("perpguard.kill")
+
 LATE_S: Final = 5.0
 """How long a close that the venue does not know may still turn up (docs/venues.md)."""
+
+SHOWN_AFTER: Final = timedelta(minutes=1)
+"""How long after it was sent a close is in the shares at the latest, also where its fill had to be looked up."""
 
 _OVER: Final = ("FILLED", "EXPIRED", "CANCELED", "REJECTED", "EXPIRED_IN_MATCH")
 """Binance's words for an order that fills no more."""
@@ -25,11 +32,16 @@ _OVER: Final = ("FILLED", "EXPIRED", "CANCELED", "REJECTED", "EXPIRED_IN_MATCH")
 class OwnShare(Protocol):
     """What is known of a bot's shares of one account."""
 
+    @property
+    def begun_at(self) -> datetime | None:
+        """As of when they were taken up from what was published; ``None`` where nothing was."""
+        ...
+
     def quantity(self, symbol: str, position_side: PositionSide) -> Decimal | None:
         """The bot's signed part of a leg; ``None`` while the shares cannot be trusted."""
         ...
 
-    def counted(self, order_id: str) -> Decimal:
+    def counted(self, symbol: str, order_id: str) -> Decimal:
         """How much of an order's fill is in the shares already."""
         ...
 
@@ -38,7 +50,7 @@ class OwnShare(Protocol):
 class OwnClose:
     """A close whose end is not known, or not in the shares yet. ``moves`` is what it may still take away.
 
-    ``name`` is its client order id at the venue.
+    ``name`` is its client order id at the venue; ``untold`` says that the venue was asked for it in vain.
     """
 
     leg: OpenLeg
@@ -47,6 +59,7 @@ class OwnClose:
     sent_at: float
     order_id: str = ""
     ended: bool = False
+    untold: bool = False
 
     def heard(self, report: CloseReport) -> None:
         """What the venue says of it."""
@@ -61,7 +74,8 @@ class OwnClose:
 
     def moves(self, share: OwnShare) -> Decimal:
         """How much of it the share does not show."""
-        return max(Decimal(0), self.quantity - (share.counted(self.order_id) if self.order_id else Decimal(0)))
+        shown = share.counted(self.leg.symbol, self.order_id) if self.order_id else Decimal(0)
+        return max(Decimal(0), self.quantity - shown)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -94,8 +108,12 @@ class OwnCloses:
         self._earlier: dict[str, _Earlier] = {}
 
     def recall(self, parts: Mapping[str, EarlierPart], now: datetime) -> None:
-        """Take up what earlier jobs closed, by leg: whoever ran them may have died before the shares showed it."""
-        self._earlier = {leg: self._recalled(part, now) for leg, part in parts.items()}
+        """Take up what earlier jobs closed, by leg: whoever ran them may have died before the shares showed it.
+
+        Not what was closed well before the shares were taken up: they show it, and what they have more is new.
+        """
+        recalled = {leg: self._recalled(part, now) for leg, part in parts.items()}
+        self._earlier = {leg: earlier for leg, earlier in recalled.items() if earlier.closes}
 
     def sending(self, step: CloseStep, name: str) -> OwnClose:
         """A close that is about to leave. Until more is known of it, it may fill whole."""
@@ -104,7 +122,10 @@ class OwnCloses:
         return close
 
     async def look_up(self) -> None:
-        """Ask for those whose end is not known, and forget those that the shares show. Raises a ``VenueTrouble``."""
+        """Ask for those whose end is not known, and forget those that the shares show.
+
+        Of one that the venue says nothing of nothing more is known: it may still fill whole.
+        """
         every = [*self._closes, *(close for earlier in self._earlier.values() for close in earlier.closes)]
         await together(*(self._ask(close) for close in every if not close.ended))
         self._closes = [close for close in self._closes if not close.ended or close.moves(self._share)]
@@ -141,6 +162,7 @@ class OwnCloses:
                 self._closes.append(close)
 
     def _recalled(self, part: EarlierPart, now: datetime) -> _Earlier:
+        begun_at = self._share.begun_at
         closes = [
             OwnClose(
                 leg=close.leg,
@@ -151,11 +173,19 @@ class OwnCloses:
                 ended=close.ended,
             )
             for close in part.closes
+            if begun_at is None or close.at > begun_at - SHOWN_AFTER
         ]
         return _Earlier(closes=closes, shown=part.shown)
 
     async def _ask(self, close: OwnClose) -> None:
-        report = await self._order(close.leg.symbol, close.name)
+        try:
+            report = await self._order(close.leg.symbol, close.name)
+        except VenueTrouble as trouble:
+            # What it would tell is worth no order that rests on; a demand of silence the calls keep by themselves.
+            if not close.untold:
+                close.untold = True
+                log.warning("the close %s cannot be looked up: %s", close.name, trouble)
+            return
         if report is not None:
             close.heard(report)
         elif self._clock() - close.sent_at > LATE_S:

@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 
 from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
 from proxy.kill.hands import AccountHands, Reading
-from proxy.kill.jobs import NewestJob, job_directory, job_history, newest_jobs
+from proxy.kill.jobs import NewestJob, UnfinishedJob, job_directory, job_history, newest_jobs, unfinished_jobs
 from proxy.kill.journal import Journal
 from proxy.kill.lock import AccountLock
 from proxy.store.fence import Scope
@@ -118,7 +118,10 @@ class Pursuit:
     async def run(self) -> None:
         """For ever."""
         while True:
-            await self.look()
+            try:
+                await self.look()
+            except OSError as trouble:
+                log.error("what is stopped cannot be looked at: %s", trouble.strerror)
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def look(self) -> None:
@@ -126,6 +129,7 @@ class Pursuit:
         engaged = list(self._desk.engaged())
         jobs = newest_jobs(self._data_dir) if engaged else ()
         pairs = [(scope, job) for job in jobs if (scope := self._scope_of(job, engaged)) is not None]
+        damaged = [job for job in unfinished_jobs(self._data_dir) if not job.under_way] if engaged else []
         standing = {(job.account, job.bot) for _, job in pairs}
         self._known = {who: quarry for who, quarry in self._known.items() if who in standing}
         async with asyncio.TaskGroup() as group:
@@ -133,12 +137,27 @@ class Pursuit:
                 if self._desk.busy(job.account):
                     continue
                 if job.ended:
-                    group.create_task(self._pursue(scope, job))
+                    group.create_task(self._looked(scope, job))
                 elif is_orphan(self._data_dir, job):
                     log.warning("the kill of %s was left by whoever ran it; it is taken up", job.account)
                     await self._desk.again(scope, job.account, PURSUER, "left unfinished")
+            for lost in damaged:
+                scope = self._scope_of(lost, engaged)
+                if scope is not None and not self._desk.busy(lost.account):
+                    log.warning("the kill of %s was left by whoever ran it; it is taken up", lost.account)
+                    await self._desk.again(scope, lost.account, PURSUER, "its journal cannot be read")
 
-    def _scope_of(self, job: NewestJob, engaged: Sequence[Scope]) -> Scope | None:
+    async def _looked(self, scope: Scope, job: NewestJob) -> None:
+        """Pursue one account. Whatever ails that, the others are pursued, and it is too, some seconds later."""
+        try:
+            await self._pursue(scope, job)
+        except Exception:  # The edge: a bug in one account's look must end neither the others' nor the warden.
+            log.exception("%s could not be looked at after its kill", job.account)
+            quarry = self._known.get((job.account, job.bot))
+            if quarry is not None:
+                quarry.next_at = max(quarry.next_at, asyncio.get_running_loop().time() + PAUSE_MAX_S)
+
+    def _scope_of(self, job: NewestJob | UnfinishedJob, engaged: Sequence[Scope]) -> Scope | None:
         """The scope an account is pursued under: the widest that stands over it and covers what the job covered."""
         covering = [scope for scope in engaged if self._desk.hand(scope, job.account) is not None]
         same_part = [scope for scope in covering if scope.bot == job.bot]
@@ -211,12 +230,17 @@ class Pursuit:
         if hand is None:
             return None
         try:
-            return await hand.survey()
+            reading = await hand.survey()
         except VenueTrouble as trouble:
             wait_s = _silence_s(trouble)
             log.warning("%s cannot be read after its kill: %s", job.account, trouble)
             quarry.next_at = asyncio.get_running_loop().time() + wait_s + BAN_SLACK_S
             return None
+        if reading.unread and _is_bare(reading):
+            # Nothing was read that a job could act upon, and what was not read is neither flat nor old.
+            log.warning("%s cannot be read after its kill: %s", job.account, "; ".join(reading.unread))
+            return None
+        return reading
 
     def _wait_s(self, job: NewestJob, state: KillState) -> float:
         """From now: to the end of the ban that was named, else longer after each try that failed."""

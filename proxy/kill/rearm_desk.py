@@ -21,6 +21,7 @@ from proxy.kill.preconditions import Checked, Precondition, checked, missing
 from proxy.kill.rearm import RearmRefused, objections
 from proxy.kill.rearm_files import Kept, RearmFiles
 from proxy.people.names import reason_objections, same_person
+from proxy.people.roles import Role
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.store.fence import FenceCorrupt, Scope
@@ -66,9 +67,11 @@ class RearmDesk:
         policy: Callable[[], Policy],
         preconditions: Sequence[Precondition],
         opened: Callable[[Scope, Request], Awaitable[None]],
+        may: Callable[[str, Role], bool],
         now: Callable[[], datetime],
     ) -> None:
-        """``opened`` hears of every scope that comes back, and for whom; it never raises."""
+        """``opened`` hears of every scope that comes back, and for whom; it never raises. ``may``: whether what a
+        person asked for may happen now."""
         self._files = RearmFiles(data_dir)
         self._kill = kill
         self._store = store
@@ -76,6 +79,7 @@ class RearmDesk:
         self._policy = policy
         self._preconditions = preconditions
         self._opened = opened
+        self._may = may
         self._now = now
         self._changing = asyncio.Lock()
         self._kept: dict[Scope, Kept] = {}
@@ -200,6 +204,9 @@ class RearmDesk:
             await self._drop(scope, by=GUARD, why="; ".join(("it was not opened in time", *held_back)))
         elif state.due is not None and now >= state.due:
             hindrances = await self._hindrances(scope, kept)
+            asker = _request_of(kept).by
+            if not self._may(asker, Role.RISK):  # Nobody else stands for it: a delay alone asks no second person.
+                hindrances = (f"{asker}, who asked for it, may not now", *hindrances)
             self._held_back[scope] = hindrances
             if not hindrances:
                 await self._open_due(scope, kept)
@@ -270,7 +277,7 @@ class RearmDesk:
     async def _stop(self, scope: Scope, why: str) -> None:
         """A missing or corrupt state means KILLED."""
         log.error("%s is stopped: %s", scope, why)
-        await self._kill.truths.latch(scope, self._kill.truths.stop(scope).generation, running=False)
+        await self._kill.truths.latch(scope, self._kill.truths.stop(scope, pressed=False).generation, running=False)
         await self._forget(scope)
         await self._record("rearm.damaged", GUARD, {"scope": str(scope), "why": why})
 

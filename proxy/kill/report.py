@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -98,10 +98,6 @@ class AccountReport:
     trouble: str
     steps: tuple[StepTaken, ...]
 
-    def over_before(self, moment: datetime) -> bool:
-        """Whether the job had ended by a moment: then it answers no press of that moment or later."""
-        return self.phase.final and bool(self.steps) and self.steps[-1].at < moment
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KillReport:
@@ -174,7 +170,7 @@ def _exposed_ms(job: Job, surveys: list[Surveyed]) -> float | None:
     """From the press to the first reading of the last unbroken run of them that showed nothing to be closed."""
     since: datetime | None = None
     for survey in surveys:
-        exposed = any(leg.closable for leg in survey.positions)
+        exposed = not survey.positions_read or any(leg.closable for leg in survey.positions)
         since = None if exposed else since or survey.at
     return _milliseconds(job, since) if since is not None else None
 
@@ -190,14 +186,29 @@ def _last_calm_reads(surveys: list[Surveyed]) -> tuple[datetime, ...]:
     return tuple(calm) if len(calm) >= CALM_READS else ()
 
 
+_OrdersOf = Callable[[Surveyed], tuple[RestingOrder, ...]]
+
+_READ_AS: Final[tuple[tuple[_OrdersOf, tuple[str, ...]], ...]] = (
+    (lambda survey: survey.plain_orders, ("orders: ", "triggered orders of ")),
+    (lambda survey: survey.conditional_orders, ("conditional orders: ",)),
+    (lambda survey: survey.algo_orders, ("algo orders: ",)),
+)
+"""The orders of a reading by kind, and how its ``unread`` begins where they, or some of them, were not read."""
+
+
 def _cancelled(surveys: list[Surveyed]) -> int:
-    seen = {order for survey in surveys for order in _orders(survey)}
-    last = {order for survey in surveys[-1:] for order in _orders(survey)}
-    return len(seen - last)
+    """Orders seen that are gone, each kind by the last reading that read it: what was not read may rest yet."""
+    return sum(_gone(surveys, orders_of, words) for orders_of, words in _READ_AS)
 
 
-def _orders(survey: Surveyed) -> tuple[RestingOrder, ...]:
-    return (*survey.plain_orders, *survey.conditional_orders, *survey.algo_orders)
+def _gone(surveys: list[Surveyed], orders_of: _OrdersOf, words: tuple[str, ...]) -> int:
+    gone, seen = 0, set[RestingOrder]()
+    for survey in surveys:
+        now = set(orders_of(survey))
+        seen |= now
+        if survey.complete and not survey.misses(*words):
+            gone = len(seen - now)
+    return gone
 
 
 def _closed(surveys: list[Surveyed], filled: Mapping[str, Decimal]) -> tuple[ClosedPosition, ...]:
@@ -205,7 +216,8 @@ def _closed(surveys: list[Surveyed], filled: Mapping[str, Decimal]) -> tuple[Clo
     for leg in (leg for survey in surveys for leg in survey.positions):
         if leg.key not in largest or abs(leg.quantity) > abs(largest[leg.key].quantity):
             largest[leg.key] = leg
-    now = {leg.key: leg.quantity for survey in surveys[-1:] for leg in survey.positions}
+    read = [survey for survey in surveys if survey.positions_read]
+    now = {leg.key: leg.quantity for survey in read[-1:] for leg in survey.positions}
     return tuple(
         ClosedPosition(
             symbol=leg.symbol,

@@ -15,7 +15,7 @@ from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
 from proxy.accounts.way_out_payloads import REFUSALS
 from proxy.kill.bot_hands import BotHands
 from proxy.kill.earlier_closes import since_rearmed
-from proxy.kill.hands import AccountHands
+from proxy.kill.hands import AccountHands, VenueHands
 from proxy.kill.journal import Journal
 from rules.kill.cost import estimate
 from rules.kill.events import (
@@ -94,6 +94,8 @@ class Runner:
         self._silent_until = silent_until
         if isinstance(hands, BotHands):
             hands.recall(since_rearmed(journal), clock.now())
+        if isinstance(hands, VenueHands):
+            hands.remember(journal.events)
         self._state = self._begin_or_resume()
 
     async def run(self) -> KillState:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,8 +38,9 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What is to be done since ``at``. ``sent`` is what was on the wire at the press, at the loop's time ``pressed``;
-    ``None`` where nobody has just pressed."""
+    """What is to be done since ``at``. ``sent`` is what was on the wire then, at the loop's time ``pressed``; ``None``
+    where nothing can be. ``over`` are the jobs that had ended when it was to be begun: they answer no press of then,
+    whatever the clock says."""
 
     scope: Scope
     by: str
@@ -47,6 +48,7 @@ class Work:
     hands: Sequence[AccountHands]
     pressed: float = 0.0
     sent: InFlight | None = None
+    over: frozenset[str] = frozenset()
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def unbegun(self, newest: Mapping[WhosePart, AccountReport]) -> dict[WhosePart, AccountReport]:
@@ -54,7 +56,7 @@ class Work:
         found = {}
         for hands in self.hands:
             part = (hands.name, self.scope.bot)
-            if part not in newest or newest[part].over_before(self.at):
+            if part not in newest or newest[part].job_id in self.over:
                 job = Job(
                     job_id="",
                     account=hands.name,
@@ -105,22 +107,25 @@ class Runs:
         """What was on the wire at the last press of a scope, as far as it is known by now."""
         return self._in_flight.get(scope)
 
-    def start(self, work: Work) -> None:
-        """Begin; where the same is under way already, the press is noted in its journals.
+    def start(self, work: Work) -> frozenset[str]:
+        """Begin; where the same is under way already, the press is noted in its journals. The jobs that are over now.
 
         A press that comes when the job is over and its end is still being told begins another.
         """
         run = Run(work.scope, frozenset(each.name for each in work.hands))
+        jobs = newest_jobs(self._data_dir)
+        work = replace(work, over=frozenset(each.journal.job.job_id for each in jobs if each.ended))
         if run in self._tasks:
             self._works[run] = work
             join = Join(scope=str(work.scope), by=work.by, reason=work.reason, at=datetime.now(UTC))
-            for newest in newest_jobs(self._data_dir):
+            for newest in jobs:
                 if newest.account in run.accounts and newest.bot == work.scope.bot and not newest.ended:
                     note_join(newest.journal.path, join)
-            return
+            return work.over
         self._works[run] = work
         self._tasks[run] = task = asyncio.create_task(self._run(run))
         task.add_done_callback(lambda _: self._forget(run))
+        return work.over
 
     async def join(self) -> None:
         """Wait until all that is under way now has ended."""
@@ -137,7 +142,7 @@ class Runs:
                 report = await (self._kill(work, work.reason) if work.sent is None else self._followed(work, work.sent))
             await self._ended(work.scope, work.by, report)
             newest = self._works[run]
-            unanswered = newest is not work and any(each.over_before(newest.at) for each in report.accounts)
+            unanswered = newest is not work and any(each.job_id in newest.over for each in report.accounts)
 
     async def _followed(self, work: Work, sent: InFlight) -> KillReport:
         """Kill, and kill once more if something was on the wire still when its account had been read as flat."""
@@ -164,5 +169,6 @@ class Runs:
             flatten=self._flatten(),
         )
 
-    async def _tell_store(self, scope: Scope, generation: int) -> None:
-        await self._truths.tell(scope, generation, running=True)
+    async def _tell_store(self, scope: Scope, generation: int | None) -> None:
+        known = generation if generation is not None else self._truths.generation()
+        await self._truths.tell(scope, known, running=True)

@@ -51,19 +51,19 @@ class Truths:
         except FenceCorrupt:
             return 0
 
-    def engage(self, scope: Scope) -> int:
+    def engage(self, scope: Scope, *, pressed: bool = True) -> int:
         """Stop ``scope`` on this machine, unless it is stopped already, file and record. Raises ``OSError``.
 
         A thousand presses at once wait for one disk, not for a thousand.
         """
-        if self.fence.stands(scope):
+        if self.fence.stands(scope) and not (pressed and self.fence.is_stopped_only(scope)):
             return self.fence.generation()
-        return self.fence.engage(scope)
+        return self.fence.engage(scope, pressed=pressed)
 
-    def stop(self, scope: Scope) -> Stopped:
+    def stop(self, scope: Scope, *, pressed: bool = True) -> Stopped:
         """The same, whatever the disk says: closing what is open has only become more urgent."""
         try:
-            generation = self.engage(scope)
+            generation = self.engage(scope, pressed=pressed)
         except OSError as trouble:
             if scope not in self.unwritten:  # It is tried four times a second: said once.
                 log.error("the stop of %s is not on this machine's disk: %s", scope, trouble.strerror)

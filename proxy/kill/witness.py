@@ -9,10 +9,11 @@ from typing import Final
 
 from proxy.accounts.findings import Activity
 from proxy.accounts.outside_watch import Found
+from rules.ages import seconds
 from rules.facts import AccountRecord, Condition, Forecast
 from rules.instrument import Instrument
 from rules.kill.evidence import AccountSeen, Evidence, ForecastSeen, LegSeen, OrdersSeen, Results
-from rules.kill.nearness import distance_of, notional, revalued
+from rules.kill.nearness import distance_of, is_carried, notional, revalued
 from rules.rule import as_written
 from rules.snapshot import Account, Market, Position
 
@@ -87,7 +88,7 @@ def reading_seen(account: Account) -> AccountSeen:
             symbol=leg.symbol,
             position_side=leg.position_side,
             notional=notional(leg),
-            distance=_venue_distance(leg),
+            distance=_venue_distance(leg, account),
         )
         for leg in account.positions
     )
@@ -119,13 +120,14 @@ def forecast_of(record: AccountRecord | None) -> ForecastSeen | None:
 
 def orders_seen(found: Iterable[datetime], now: datetime, window_s: int) -> OrdersSeen:
     """How many of these moments lie within the window, and which was the newest of them."""
-    recent = [at for at in found if now - at <= timedelta(seconds=window_s)]
+    recent = [at for at in found if now - at <= seconds(window_s)]
     return OrdersSeen(count=len(recent), newest=max(recent, default=None))
 
 
-def _venue_distance(leg: Position) -> Decimal | None:
-    """The venue shows no liquidation price, or zero, for a leg that cannot be liquidated alone."""
-    if not leg.liquidation_price or leg.mark_price <= 0:
+def _venue_distance(leg: Position, account: Account) -> Decimal | None:
+    """The venue shows no liquidation price, or zero, for a leg that cannot be liquidated alone; to the hedge leg that
+    the other one carries it shows the other's."""
+    if not leg.liquidation_price or leg.mark_price <= 0 or is_carried(leg, account):
         return None
     away = (leg.mark_price - leg.liquidation_price) / leg.mark_price
     return away if leg.quantity > 0 else -away

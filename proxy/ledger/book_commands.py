@@ -13,12 +13,11 @@ from proxy.audit.pages import complain, print_json
 from proxy.clock import utc_now
 from proxy.ledger import book_pages
 from proxy.ledger.books import rows
-from proxy.ledger.books.coverage import coverage
 from proxy.ledger.books.execution import execution
 from proxy.ledger.books.reconciling import Standing, reconcile
 from proxy.ledger.books.schema import BooksUnavailable, books_path, reading
 from proxy.ledger.books.sums import by_kind, summed
-from proxy.ledger.export_command import add_window, wanted
+from proxy.ledger.export_command import add_window, complain_of_gaps, coverages, wanted
 from proxy.store.codec import plain
 
 EXECUTION_DAYS: Final = 7
@@ -45,8 +44,7 @@ def _show(args: Any, connection: sqlite3.Connection) -> int:
     window = wanted(args)
     books = summed(rows.fills(connection, window), rows.fundings(connection, window))
     others = by_kind(rows.others(connection, window))
-    found = [coverage(connection, name) for name in _accounts(args, connection)]
-    coverages = [each for each in found if each is not None]
+    covered = coverages(connection, window)
     if args.json:
         print_json(
             {
@@ -55,11 +53,11 @@ def _show(args: Any, connection: sqlite3.Connection) -> int:
                     {"account": account, "kind": kind, "amounts": book_pages.plain_amounts(amounts)}
                     for (account, kind), amounts in sorted(others.items())
                 ],
-                "coverage": plain(coverages),
+                "coverage": plain(covered),
             }
         )
     else:
-        book_pages.print_books(books, others, coverages)
+        book_pages.print_books(books, others, covered)
     return OK
 
 
@@ -67,8 +65,8 @@ def _reconcile(args: Any, connection: sqlite3.Connection) -> int:
     window = wanted(args)
     found = [
         each
-        for name in _accounts(args, connection)
-        if (each := reconcile(connection, name, window.since, window.until)) is not None
+        for covered in coverages(connection, window)
+        if (each := reconcile(connection, covered.account, window.since, window.until)) is not None
     ]
     if args.json:
         print_json([{"standing": each.standing.value, **plain(each)} for each in found])
@@ -85,21 +83,14 @@ def _reconcile(args: Any, connection: sqlite3.Connection) -> int:
 def _execution(args: Any, connection: sqlite3.Connection) -> int:
     if args.since is None:
         args.since = (utc_now() - timedelta(days=EXECUTION_DAYS)).isoformat()
-    days = execution(connection, wanted(args))
+    window = wanted(args)
+    complain_of_gaps(coverages(connection, window), window, "ledger execution")
+    days = execution(connection, window)
     if args.json:
         print_json(plain(days))
     else:
         book_pages.print_execution(days)
     return OK
-
-
-def _accounts(args: Any, connection: sqlite3.Connection) -> list[str]:
-    known = rows.accounts(connection)
-    if args.account is None:
-        return known
-    if args.account not in known:
-        raise UsageError(f"there is no ledger of account {args.account}; known: {', '.join(known) or 'none'}")
-    return [args.account]
 
 
 def _on_the_books(command: Callable[[Any, sqlite3.Connection], int]) -> Callable[[Any], int]:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from proxy.audit.pages import print_table, say
-from proxy.ledger.books.coverage import Coverage
+from proxy.ledger.books.coverage import Coverage, Missing
 from proxy.ledger.books.execution import Quality
 from proxy.ledger.books.reconciling import Reconciliation, Standing
 from proxy.ledger.books.rows import moment
@@ -133,13 +133,20 @@ def coverage_lines(coverage: Coverage) -> list[str]:
     """How far the ledger is complete."""
     whole = f"complete from {minute(moment(coverage.since_ms))} to {minute(moment(coverage.until_ms))} UTC"
     lines = [f"{coverage.account}: {whole}{', but for' if coverage.missing else ''}"]
-    for each in coverage.missing[:GAPS_SHOWN]:
-        of = f"fills of {each.symbol}" if each.symbol else "the statement"
-        lines.append(f"  {of} from {minute(moment(each.span.begin))} to {minute(moment(each.span.end))}")
-    if len(coverage.missing) > GAPS_SHOWN:
-        lines.append(f"  and {len(coverage.missing) - GAPS_SHOWN} more")
+    lines += [f"  {line}" for line in gap_lines(coverage.missing)]
     if coverage.nameless:
         lines.append(f"  {coverage.nameless} orders with fills, and nobody knows yet who sent them")
+    return lines
+
+
+def gap_lines(missing: Sequence[Missing]) -> list[str]:
+    """What has not been read."""
+    lines = []
+    for each in missing[:GAPS_SHOWN]:
+        of = f"fills of {each.symbol}" if each.symbol else "the statement"
+        lines.append(f"{of} from {minute(moment(each.span.begin))} to {minute(moment(each.span.end))}")
+    if len(missing) > GAPS_SHOWN:
+        lines.append(f"and {len(missing) - GAPS_SHOWN} more")
     return lines
 
 

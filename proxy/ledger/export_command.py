@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sqlite3
 import sys
 from pathlib import Path
 from typing import Any, Final, cast
@@ -11,7 +12,10 @@ from proxy.audit.asking import OK, UsageError, answered, parse_since
 from proxy.audit.pages import complain
 from proxy.clock import utc_now
 from proxy.exporting.columns import UnwritableValue
-from proxy.exporting.writers import FORMATS, Format, write_rows
+from proxy.exporting.writers import FORMATS, Format, is_stream, write_rows
+from proxy.ledger import book_pages
+from proxy.ledger.books import rows
+from proxy.ledger.books.coverage import Coverage, coverage
 from proxy.ledger.books.rows import Wanted
 from proxy.ledger.books.schema import BooksUnavailable, books_path, reading
 from proxy.ledger.exports import EXPORTS
@@ -51,6 +55,25 @@ def wanted(args: Any) -> Wanted:
     )
 
 
+def coverages(connection: sqlite3.Connection, window: Wanted) -> list[Coverage]:
+    """How far the accounts asked for are complete. Raises ``UsageError`` for one that has no ledger."""
+    known = rows.accounts(connection)
+    if window.account is not None and window.account not in known:
+        raise UsageError(f"there is no ledger of account {window.account}; known: {', '.join(known) or 'none'}")
+    names = known if window.account is None else [window.account]
+    return [found for name in names if (found := coverage(connection, name)) is not None]
+
+
+def complain_of_gaps(found: list[Coverage], window: Wanted, command: str) -> None:
+    """Say what of the time asked for has not been read: whoever adds the rows up would not see it in them."""
+    begin = rows.milliseconds(window.since) if window.since is not None else None
+    end = rows.milliseconds(window.until) if window.until is not None else None
+    for each in found:
+        if each.missing_between(begin, end):
+            for line in book_pages.coverage_lines(each):
+                complain(line, command)
+
+
 def run(args: Any) -> int:
     """Write one table and give the exit code: 0 written, 2 it cannot be."""
     return answered(f"export {args.table}", lambda: _export(args))
@@ -58,12 +81,13 @@ def run(args: Any) -> int:
 
 def _export(args: Any) -> int:
     output: Path | None = args.output
-    format = args.format or (_SUFFIXES.get(output.suffix, "csv") if output is not None else "csv")
-    if format == "parquet" and output is None:
+    format = args.format or (_SUFFIXES.get(output.suffix.lower(), "csv") if output is not None else "csv")
+    if format == "parquet" and (output is None or is_stream(output)):
         raise UsageError("Parquet is written to a file: --output FILE")
     table, window = EXPORTS[args.table], wanted(args)
     try:
         with reading(books_path(args.data_dir)) as connection:
+            complain_of_gaps(coverages(connection, window), window, f"export {args.table}")
             found = table.rows(connection, window)
             place = output if output is not None else sys.stdout.buffer
             count = write_rows(found, table.columns, place, cast(Format, format))

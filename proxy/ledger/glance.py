@@ -1,8 +1,7 @@
-"""The ledger as the control door shows it: read from the file in a thread, and not more often than needed."""
+"""The ledger as the control door shows it: read from the file in a thread of its own, not more often than needed."""
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 import time
 from collections import OrderedDict
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from proxy.console.ledger_plane import BookedView, BooksView, LedgerView, PeriodView, QualityView, StandingView
-from proxy.ledger.book_pages import DIFFERENCES_SHOWN, coverage_lines, minute, plain_amounts, verdict
+from proxy.ledger.book_pages import DIFFERENCES_SHOWN, coverage_lines, gap_lines, minute, plain_amounts, verdict
 from proxy.ledger.books import rows
 from proxy.ledger.books.execution import Quality, execution
 from proxy.ledger.books.recent import recent
@@ -22,13 +21,17 @@ from proxy.ledger.books.reconciling import Reconciliation, reconcile
 from proxy.ledger.books.rows import Wanted
 from proxy.ledger.books.schema import BooksUnavailable, reading
 from proxy.ledger.books.sums import Books, Subject, by_kind
+from proxy.looks import Looks
 from proxy.store.codec import plain
 
 PERIODS: Final = (timedelta(minutes=15), timedelta(hours=1), timedelta(days=1), timedelta(days=7))
 
 FRESH_S: Final = 5.0
 RECONCILED_FRESH_S: Final = 60.0
-"""How old an answer may be. Comparing a week of a busy account with its statement takes seconds."""
+"""How old an answer may be, besides as long as it took to read: a ledger that is slow is not read without a pause.
+
+Comparing a week of a busy account with its statement takes seconds.
+"""
 
 KEPT_MAX: Final = 16
 """Answers remembered; more questions than that are worked out anew."""
@@ -40,23 +43,31 @@ class LedgerGlance:
     def __init__(self, path: Path, now: Callable[[], datetime]) -> None:
         self._path = path
         self._now = now
-        self._asking = asyncio.Lock()
-        self._answers: OrderedDict[tuple[str | None, ...], tuple[float, LedgerView]] = OrderedDict()
+        self._looks = Looks("ledger")
+        self._answers: OrderedDict[Wanted, tuple[float, LedgerView]] = OrderedDict()
         self._standings: dict[str, tuple[float, StandingView]] = {}
 
     async def ledger(self, account: str | None, bot: str | None, symbol: str | None) -> LedgerView:
-        """What is kept. One question at a time: the file is read, and the warden has other things to do."""
-        async with self._asking:
-            asked = (account, bot, symbol)
-            known = self._answers.get(asked)
-            if known is None or time.monotonic() - known[0] > FRESH_S:
-                view = await asyncio.to_thread(self._read, Wanted(account=account, bot=bot, symbol=symbol))
-                known = time.monotonic(), view
-                self._answers[asked] = known
-                self._answers.move_to_end(asked)
-                while len(self._answers) > KEPT_MAX:
-                    self._answers.popitem(last=False)
+        """What is kept. One question at a time: the file is read, and the warden has other things to do.
+
+        A reading goes on when nobody waits for it any more; its answer is for whoever asks next.
+        """
+        wanted = Wanted(account=account, bot=bot, symbol=symbol)
+        known = self._answers.get(wanted)
+        if known is not None and time.monotonic() - known[0] <= FRESH_S:
             return known[1]
+        return await self._looks.ask(wanted, lambda: self._answer(wanted))
+
+    def _answer(self, wanted: Wanted) -> LedgerView:
+        """Read, and remember. In the one thread of the ledger's looks."""
+        began = time.monotonic()
+        view = self._read(wanted)
+        ended = time.monotonic()
+        self._answers[wanted] = ended + (ended - began), view
+        self._answers.move_to_end(wanted)
+        while len(self._answers) > KEPT_MAX:
+            self._answers.popitem(last=False)
+        return view
 
     def _read(self, wanted: Wanted) -> LedgerView:
         now = self._now()
@@ -101,6 +112,7 @@ def _standing_view(found: Reconciliation) -> StandingView:
         standing=found.standing.value,
         verdict=verdict(found),
         missing=[line.strip() for line in missing],
+        gaps=gap_lines(found.coverage.missing_between(rows.milliseconds(found.since), None)),
         differences=[
             f"{minute(each.at)} {each.what.value} {each.symbol} {each.row}: {each.ledger:f} here,"
             f" {each.statement:f} in the statement, {each.asset}"

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+from proxy.archive_looks import CANNOT_BE_READ, UNREADABLE
 from proxy.audit.documents import ArchiveSource, Window
 from proxy.audit.place import ArchivePlace, ArchiveUnavailable
 from proxy.audit.reader import ArchiveReader
@@ -72,6 +73,8 @@ def looked_back(archive: ArchivePlace, marks: Path, since: datetime, now: dateti
             look.report.left_out = refusals.left_out
     except (ArchiveUnavailable, MarksUnavailable) as unavailable:
         cut, trouble = False, str(unavailable)
+    except UNREADABLE:
+        cut, trouble = False, CANNOT_BE_READ
     else:
         trouble = "" if history is not None else "no mark prices are kept yet, so nothing can be valued"
     return Hindsight(

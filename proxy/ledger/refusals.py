@@ -117,7 +117,8 @@ def unsent_of(record: Mapping[str, Any]) -> tuple[Unsent, ...]:
 
 
 def _read(record: Mapping[str, Any]) -> tuple[list[Unsent], list[PlaceOrder], list[str]]:
-    """What was kept back or only reported, what was sent as asked for, and by which rules amends were refused."""
+    """What was kept back or only reported, what was sent, whole or in part, as it was asked for, and by which rules
+    amends were refused."""
     found: list[Unsent] = []
     sent: list[PlaceOrder] = []
     amends: list[str] = []
@@ -134,14 +135,14 @@ def _read(record: Mapping[str, Any]) -> tuple[list[Unsent], list[PlaceOrder], li
             amends += [breach.rule_id] if breach is not None else []
         elif breach is not None:
             found.append(_unsent(record, order, breach))
-        elif (cut := _cut_off(order, decision)) is not None:
-            found.append(_unsent(record, cut, decision.trimmed_by[0]))
         else:
             sent.append(order)
-        if breach is None and isinstance(order, PlaceOrder):
+            cut, went = _cut_off(order, decision)
+            if cut is not None:
+                found.append(_unsent(record, cut, decision.trimmed_by[0]))
             # Under every rule that objects, but once: a limit may stand at several levels and be broken at each.
             objecting = {each.rule_id: each for each in reversed(decision.would_deny)}
-            found += [replace(_unsent(record, order, each), reported=True) for each in objecting.values()]
+            found += [replace(_unsent(record, went, each), reported=True) for each in objecting.values()]
     return found, sent, amends
 
 
@@ -151,12 +152,12 @@ def _told(decision: Decision) -> Breach:
     return decision.breaches[0]
 
 
-def _cut_off(order: PlaceOrder, decision: Decision) -> PlaceOrder | None:
-    """The part of an entry that was sized down which was not sent."""
+def _cut_off(order: PlaceOrder, decision: Decision) -> tuple[PlaceOrder | None, PlaceOrder]:
+    """The part of an entry that was sized down which was not sent, ``None`` without one, and the part that was."""
     effective = decision.effective
     if decision.trimmed_from is None or not isinstance(effective, PlaceOrder) or effective.quantity is None:
-        return None
-    return replace(order, quantity=decision.trimmed_from - effective.quantity)
+        return None, order
+    return replace(order, quantity=decision.trimmed_from - effective.quantity), effective
 
 
 def _unsent(record: Mapping[str, Any], order: PlaceOrder, breach: Breach) -> Unsent:

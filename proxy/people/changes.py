@@ -17,7 +17,6 @@ from proxy.people.users import (
     Link,
     People,
     User,
-    UserState,
     needs_code,
 )
 
@@ -63,18 +62,18 @@ def with_invited(people: People, name: str, role: Role, *, digest: str, by: str,
 def with_role(people: People, name: str, role: Role, *, codes: CodesFor, by: str, now: datetime) -> People:
     """Another role, from the person's next request on."""
     user = _found(people, name)
-    if user.state is UserState.ACTIVE and needs_code(role, codes=codes) and not user.has_code:
+    if user.password and needs_code(role, codes=codes) and not user.has_code:
         raise ChangeRefused(f"{user.name} has no authenticator app, which this role needs; they set one up first")
     changed = _with_user(people, replace(user, role=role))
-    _keep_an_admin(people, changed)
+    _keep_an_admin(people, changed, codes)
     return _noted(changed, "people.role", by, now, user=user.name, role=role, before=user.role)
 
 
-def with_disabled(people: People, name: str, *, by: str, now: datetime) -> People:
+def with_disabled(people: People, name: str, *, codes: CodesFor, by: str, now: datetime) -> People:
     """No way in any more: sessions end, links are void."""
     user = _found(people, name)
     changed = _with_user(people, replace(user, disabled=True, generation=user.generation + 1))
-    _keep_an_admin(people, changed)
+    _keep_an_admin(people, changed, codes)
     return _noted(_without_links(changed, user.name), "people.disabled", by, now, user=user.name)
 
 
@@ -191,9 +190,15 @@ def _without_links(people: People, name: str) -> People:
     return replace(people, links=tuple(each for each in people.links if each.name != name))
 
 
-def _keep_an_admin(before: People, after: People) -> None:
-    if before.admins and not after.admins:
+def _keep_an_admin(before: People, after: People, codes: CodesFor) -> None:
+    without_last = before.admins and not after.admins
+    if without_last or (_able_admins(before, codes) and not _able_admins(after, codes)):
         raise ChangeRefused("that is the last admin; make somebody else admin first")
+
+
+def _able_admins(people: People, codes: CodesFor) -> list[User]:
+    """Admins who can sign in: where the role needs an app, not those without one."""
+    return [admin for admin in people.admins if admin.has_code or not needs_code(Role.ADMIN, codes=codes)]
 
 
 def _noted(people: People, what: str, by: str, now: datetime, **detail: str) -> People:

@@ -20,7 +20,7 @@ from proxy.people.changes import ChangeRefused
 from proxy.people.file import PeopleBusy, PeopleFile, PeopleUnreadable
 from proxy.people.links import link_of
 from proxy.people.roles import Role
-from proxy.people.users import LINK_LIFE, People, User, digest_of
+from proxy.people.users import LINK_LIFE, CodesFor, People, User, digest_of
 
 _OK, _REFUSED, _UNREADABLE = 0, 1, 2
 
@@ -85,7 +85,19 @@ def _role(args: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _disable(args: argparse.Namespace) -> tuple[Any, str]:
-    return _done(args, lambda people: changes.with_disabled(people, args.name, by=_by(), now=utc_now()))
+    codes = _codes_to_disable(args)
+    return _done(args, lambda people: changes.with_disabled(people, args.name, codes=codes, by=_by(), now=utc_now()))
+
+
+def _codes_to_disable(args: argparse.Namespace) -> CodesFor:
+    """Who needs an app; settings that cannot be read keep nobody from closing somebody's way in."""
+    from proxy.settings import SettingsError
+
+    try:
+        codes: CodesFor = args.settings.control_codes
+    except SettingsError:
+        return CodesFor.RISK
+    return codes
 
 
 def _enable(args: argparse.Namespace) -> tuple[Any, str]:

@@ -41,6 +41,7 @@ class PeopleDesk:
         self._failures_since = now()
         self._failures = 0
         self._unsaid = 0
+        self._visits_not_before = now()
         self._changes_not_before = now()
 
     def note(self, what: str, by: str, detail: dict[str, str]) -> None:
@@ -64,8 +65,14 @@ class PeopleDesk:
             await asyncio.sleep(EVERY_S)
 
     async def _tell_visits(self) -> None:
+        """In their order; one that the audit did not take stays the first, and is told again."""
+        if self._now() < self._visits_not_before:
+            return
         while self._visits:
-            await self._event(*self._visits.popleft())
+            if not await self._event(*self._visits[0]):
+                self._visits_not_before = self._now() + AGAIN_AFTER
+                return
+            self._visits.popleft()
         if self._unsaid and self._now() - self._failures_since >= FAILURES_WINDOW:
             unsaid, self._unsaid = self._unsaid, 0
             await self._event("signin.unsaid", "warden", {"count": unsaid})

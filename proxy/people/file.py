@@ -18,7 +18,7 @@ from typing import Annotated, Final
 import msgspec
 
 from proxy.decoding import decoder
-from proxy.disk import FileIdentity, identity_of, make_directory, replace_file
+from proxy.disk import FileIdentity, give_to_owner_of, identity_of, make_directory, replace_file
 from proxy.people.roles import Role
 from proxy.people.users import Change, Link, People, User
 
@@ -114,8 +114,9 @@ class PeopleFile:
         """Hold the right to write. Raises ``PeopleBusy`` and ``OSError``."""
         make_directory(self.path.parent)
         lock = self.path.with_name(self.path.name + ".lock")
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
+            give_to_owner_of(self.path.parent, descriptor)
             deadline = time.monotonic() + _LOCK_WAIT_S
             while not _taken(descriptor):
                 if time.monotonic() >= deadline:

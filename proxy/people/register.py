@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import threading
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -49,6 +50,7 @@ class Register:
         self._people = People()
         self._identity: FileIdentity | object | None = _UNREAD
         self._steps: dict[str, int] = {}
+        self._using = threading.Lock()
         self.trouble = ""
         """Why the file cannot be believed; empty while it can. The people of before stay."""
 
@@ -71,6 +73,16 @@ class Register:
     def link(self, token: str) -> Link | None:
         """The link of that token, while it is good."""
         return self.people.link(token, self._now())
+
+    def may(self, name: str, role: Role) -> bool:
+        """Whether what somebody of this name asked for may still happen: not when they are known and may not now.
+
+        A machine with the token may use a name that nobody has. While the file cannot be believed nobody knows which.
+        """
+        user = self.people.find(name)
+        if user is None:
+            return not self.trouble
+        return user.state is UserState.ACTIVE and user.role.covers(role)
 
     def needs_code(self, role: Role) -> bool:
         """Whether people of this role sign in with a code besides the password."""
@@ -123,8 +135,12 @@ class Register:
 
     def set_disabled(self, name: str, *, disabled: bool, by: str) -> None:
         """Close or open somebody's way in."""
-        change = changes.with_disabled if disabled else changes.with_enabled
-        self._change(lambda people: change(people, name, by=by, now=self._now()))
+        if disabled:
+            self._change(
+                lambda people: changes.with_disabled(people, name, codes=self._codes_for, by=by, now=self._now())
+            )
+        else:
+            self._change(lambda people: changes.with_enabled(people, name, by=by, now=self._now()))
 
     def join(self, link: Link, *, name: str, password: str, code_secret: str, code: str) -> User:
         """Whoever followed a link, in. Without a ``code`` there will be no authenticator app.
@@ -171,16 +187,19 @@ class Register:
 
     def _use_code(self, user: User, code: str) -> bool:
         step = step_of(user.code_secret, code, self._now())
-        if step is None or step <= self._steps.get(user.name, 0):
+        if step is None:
             return False
-        try:
-            self._change(lambda people: changes.with_code_used(people, user.name, step))
-        except ChangeRefused:
-            return False
-        except (OSError, PeopleBusy, PeopleUnreadable) as trouble:
-            # A full disk must not keep the person out who wants to stop trading.
-            log.error("a used code cannot be kept on disk, it is remembered until the restart: %s", trouble)
-        self._steps[user.name] = step
+        with self._using:  # Two that bring the same code at once are one too many, on a full disk too.
+            if step <= max(user.code_step, self._steps.get(user.name, 0)):
+                return False
+            try:
+                self._change(lambda people: changes.with_code_used(people, user.name, step))
+            except ChangeRefused:
+                return False
+            except (OSError, PeopleBusy, PeopleUnreadable) as trouble:
+                # A full disk must not keep the person out who wants to stop trading.
+                log.error("a used code cannot be kept on disk, it is remembered until the restart: %s", trouble)
+            self._steps[user.name] = step
         return True
 
     def _rehash(self, user: User, password: str) -> None:

@@ -134,7 +134,8 @@ def build_account(
         published=published,
     )
     keeper = _keeper(ground, hands, books)
-    outside.settings_changed = keeper.publish_soon
+    outside.changed = keeper.publish_soon
+    outside.born = books.born
     _connect_stream(ground, key, keeper, venue.conditions)
     return AccountPieces(
         keeper=keeper,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from proxy.alerts.shelf import Shelf
 from proxy.alerts.sight import Sight
 from proxy.pieces.desk import DeskPieces
 from proxy.pieces.ground import Ground
+
+log = logging.getLogger("perpguard.alerts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,8 @@ class AlertPieces:
 def build_alerts(ground: Ground, desk: DeskPieces) -> AlertPieces:
     """Hear the guard's events from now on; nothing is told before the loops run."""
     settings, vault = ground.settings, ground.vault
+    for name in settings.alerts.unknown(channel.name for channel in vault.alert_channels()):
+        log.warning("the settings have an alert channel %s that the vault does not have", name)
     sight = Sight(ground, desk)
     post = Post(
         desk=settings.desk,

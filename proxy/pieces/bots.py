@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 
 from proxy.accounts.venue_account import VenueAccount
@@ -23,16 +24,22 @@ class KnownShare:
         self._bot = bot
         self._pieces = pieces
 
+    @property
+    def begun_at(self) -> datetime | None:
+        """As of when an earlier warden published the shares that this one took up; ``None`` where none did."""
+        return self._pieces.outside.shares.restored_at
+
     def quantity(self, symbol: str, position_side: PositionSide) -> Decimal | None:
-        """The bot's signed part of a leg; ``None`` before the first survey and while the stream has a gap."""
+        """The bot's signed part of a leg; ``None`` before the first survey, while the stream has a gap, and until it is
+        looked up what filled meanwhile."""
         account = self._pieces.keeper.account
-        if account is None or account.feed_stale:
+        if account is None or account.feed_stale or symbol in self._pieces.outside.unsettled:
             return None
         return self._pieces.outside.shares.quantity(self._bot, symbol, position_side)
 
-    def counted(self, order_id: str) -> Decimal:
+    def counted(self, symbol: str, order_id: str) -> Decimal:
         """How much of an order's fill is in the shares already."""
-        return self._pieces.outside.shares.filled_by(order_id)
+        return self._pieces.outside.shares.filled_by(symbol, order_id)
 
 
 def bot_hands(
@@ -47,7 +54,12 @@ def bot_hands(
     policy, all of the account is its: what the guard cannot tell apart is closed rather than left."""
     if has_all(ground, bot, account):
         return whole[account]
-    return BotHands(venue, tag=client_ids.tag(account, bot), share=KnownShare(bot, accounts[account]))
+    return BotHands(
+        venue,
+        tag=client_ids.tag(account, bot),
+        share=KnownShare(bot, accounts[account]),
+        tags=lambda: client_ids.tags_of(account, ground.traders()),
+    )
 
 
 def has_all(ground: Ground, bot: str, account: str) -> bool:

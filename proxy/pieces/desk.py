@@ -133,8 +133,22 @@ def build_desk(ground: Ground) -> DeskPieces:
         heart=heart,
         leases=leases,
         line=KillLine(settings.data_dir, kill, kill.roster.accounts),
-        sentinels=SentinelWatch(data_dir=settings.data_dir, press=kill.press, accounts=kill.roster.accounts),
+        sentinels=_sentinels(ground, hands, kill),
     )
+
+
+def _sentinels(ground: Ground, hands: Mapping[str, Hands], kill: KillDesk) -> SentinelWatch:
+    def covered(scope: Scope, at: float) -> list[str]:
+        """The accounts of a scope whose keys, the exchange's and the bot's, had been there at a moment."""
+        guard_keys = [key for key in ground.vault.guard_keys() if key.bot == scope.bot]
+        traded = {key.account for key in guard_keys if key.created_at.timestamp() <= at}
+        return [
+            name
+            for name in kill.roster.accounts(scope)
+            if hands[name].key.created_at.timestamp() <= at and (scope.bot is None or name in traded)
+        ]
+
+    return SentinelWatch(data_dir=ground.settings.data_dir, press=kill.press, accounts=covered, at_it=kill.at_it)
 
 
 def _scoreboard(ground: Ground) -> Scoreboard:

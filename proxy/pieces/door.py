@@ -18,6 +18,7 @@ from proxy.drill.desk import DrillDesk
 from proxy.glance import Glance
 from proxy.history import History
 from proxy.keys_control import KeysControl
+from proxy.keys_mirror import KeysMirror
 from proxy.kill.signed import CommandDesk
 from proxy.ledger.books.schema import books_path
 from proxy.ledger.glance import LedgerGlance
@@ -35,10 +36,12 @@ from proxy.watchdog.door import watchdog_routes
 from rules.model import TradingState
 
 
-def build_door(ground: Ground, desk: DeskPieces, people: PeoplePieces, history: History, alerts: AlertDesk) -> FastAPI:
+def build_door(
+    ground: Ground, desk: DeskPieces, people: PeoplePieces, history: History, alerts: AlertDesk, keys: KeysMirror
+) -> FastAPI:
     """The application that people and ``perpguard`` talk to."""
     settings = ground.settings
-    control = _control(ground, desk, history, alerts)
+    control = _control(ground, desk, history, alerts, keys)
     commands = CommandDesk(
         desk=settings.desk,
         keys=settings.control_commanders,
@@ -62,7 +65,7 @@ def build_door(ground: Ground, desk: DeskPieces, people: PeoplePieces, history: 
     return console
 
 
-def _control(ground: Ground, desk: DeskPieces, history: History, alerts: AlertDesk) -> Control:
+def _control(ground: Ground, desk: DeskPieces, history: History, alerts: AlertDesk, keys: KeysMirror) -> Control:
     """The warden as the door sees it."""
     settings, accounts = ground.settings, desk.accounts
 
@@ -92,6 +95,7 @@ def _control(ground: Ground, desk: DeskPieces, history: History, alerts: AlertDe
             vault=ground.vault,
             watches={name: pieces.key for name, pieces in accounts.items()},
             record=ground.scribe.event,
+            spoken_for=keys.spoken_for,
             now=ground.now,
         ),
         overrides=desk.overrides,

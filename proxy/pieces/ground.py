@@ -12,6 +12,7 @@ from proxy.audit.outside import AnchorPath, AnchorWebhook, OutsideAnchors, Place
 from proxy.audit.place import archive_place
 from proxy.audit.verification import Verification
 from proxy.certificate.keeping import CertificateKeeper
+from proxy.people.register import Register
 from proxy.policy.desk import PolicyDesk
 from proxy.scribe import Scribe
 from proxy.settings import Settings
@@ -30,6 +31,7 @@ class Ground:
     now: Callable[[], datetime]
     store: WardenStore
     scribe: Scribe
+    register: Register
     policies: PolicyDesk
     closing: AsyncExitStack
     pulse: Pulse
@@ -47,8 +49,14 @@ def lay_ground(settings: Settings, vault: Vault, now: Callable[[], datetime]) ->
     """Open nothing yet. Raises ``PolicyError`` when there is no policy to run under."""
     store = WardenStore(settings.store, settings.desk)
     scribe = _scribe(settings, vault, store, now)
+    register = Register(settings.data_dir, now=now, codes=settings.control_codes)
     policies = PolicyDesk(
-        data_dir=settings.data_dir, settings_file=settings.policy, store=store, scribe=scribe, now=now
+        data_dir=settings.data_dir,
+        settings_file=settings.policy,
+        store=store,
+        scribe=scribe,
+        may=register.may,
+        now=now,
     )
     closing = AsyncExitStack()
     closing.callback(scribe.close)
@@ -59,6 +67,7 @@ def lay_ground(settings: Settings, vault: Vault, now: Callable[[], datetime]) ->
         now=now,
         store=store,
         scribe=scribe,
+        register=register,
         policies=policies,
         closing=closing,
         pulse=Pulse(),

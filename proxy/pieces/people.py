@@ -19,5 +19,5 @@ class PeoplePieces:
 
 def build_people(ground: Ground) -> PeoplePieces:
     """Reads nothing yet."""
-    register = Register(ground.settings.data_dir, now=ground.now, codes=ground.settings.control_codes)
-    return PeoplePieces(register=register, desk=PeopleDesk(register, ground.scribe.write_event, ground.now))
+    desk = PeopleDesk(ground.register, ground.scribe.write_event, ground.now)
+    return PeoplePieces(register=ground.register, desk=desk)

@@ -65,6 +65,7 @@ def build_rearming(
         policy=ground.policy,
         preconditions=looks.all(),
         opened=opened,
+        may=ground.register.may,
         now=ground.now,
     )
 

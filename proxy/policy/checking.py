@@ -33,12 +33,14 @@ _TROUBLE: Final = (SettingsError, PolicyError, VaultError, TagsClash)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """What was read. ``accounts`` is ``None`` when the vault was not opened."""
+    """What was read. ``accounts`` is ``None`` when the vault was not opened. ``warnings`` are about the policy's file,
+    ``of_settings`` about the settings."""
 
     file: Path
     policy: Policy
     accounts: tuple[str, ...] | None
     warnings: tuple[Problem, ...]
+    of_settings: tuple[Problem, ...] = ()
 
 
 def run(file: Path | None, settings: Callable[[], Settings], *, as_json: bool) -> int:
@@ -71,6 +73,7 @@ def check_all(settings: Settings) -> Checked:
         policy=policy,
         accounts=tuple(key.account for key in vault.accounts()),
         warnings=(*_strangers(policy, text, vault), *_never_applies(policy, text), *_since_active(changes)),
+        of_settings=tuple(_channels_unknown(settings, vault)),
     )
 
 
@@ -104,6 +107,13 @@ def _strangers(policy: Policy, text: str, vault: Vault) -> Iterator[Problem]:
             yield Problem(f'{shown(place)}: symbols are in capitals; did you mean "{name.upper()}"?', line(place))
 
 
+def _channels_unknown(settings: Settings, vault: Vault) -> Iterator[Problem]:
+    known = sorted(channel.name for channel in vault.alert_channels())
+    for name in settings.alerts.unknown(known):
+        hint = meant(name, known) if known else "; it knows none"
+        yield Problem(f"[alerts.channels.{name}] of the settings: the vault knows no alert channel {name}{hint}")
+
+
 def _levels(policy: Policy) -> set[tuple[str, str]]:
     tables = {table.level for table in policy.outside} | {table.level for table in policy.resizes}
     levels = {rule.level for rule in policy.rules} | tables
@@ -119,11 +129,20 @@ def _never_applies(policy: Policy, text: str) -> Iterator[Problem]:
         if rule.level == "desk" or above is None or not _both_enforced(rule, above):
             continue
         changes = compare_rules(above, rule)
-        if changes and all(change.direction is Direction.LOOSENED and not change.why for change in changes):
+        if changes and _is_looser(changes) and _is_tighter(compare_rules(rule, above)):
             kind, _, name = rule.level.partition(":")
             place = (kind, name, rule.rule_id)
             words = ", ".join(f"{change.setting} is {change.old}" for change in changes)
             yield Problem(f"{shown(place)} never refuses: the desk's {words}, and applies too", line(place))
+
+
+def _is_looser(changes: Iterable[Change]) -> bool:
+    return all(change.direction is Direction.LOOSENED and not change.why for change in changes)
+
+
+def _is_tighter(changes: Iterable[Change]) -> bool:
+    """Of lists and tables each may be looser than the other: what one lets through, the other may refuse."""
+    return all(change.direction is Direction.TIGHTENED for change in changes)
 
 
 def _both_enforced(*rules: Rule) -> bool:
@@ -143,6 +162,8 @@ def _print(checked: Checked) -> None:
     about = f"policy {policy.name} ({policy.version}), {len(policy.rules)} rules"
     for warning in checked.warnings:
         _say(f"warning: {warning.at(str(checked.file))}")
+    for warning in checked.of_settings:
+        _say(f"warning: {warning.at('')}")
     if checked.accounts is None:
         _say(f"{about}; accounts and bots were not compared with a vault")
     else:
@@ -165,7 +186,9 @@ def _print_json(checked: Checked | None, error: Exception | None) -> None:
         "policy": shown_policy,
         "accounts": checked.accounts if checked is not None else None,
         "problems": _plain(error) if error is not None else [],
-        "warnings": _listed(checked.warnings, str(checked.file)) if checked is not None else [],
+        "warnings": [*_listed(checked.warnings, str(checked.file)), *_listed(checked.of_settings, "")]
+        if checked is not None
+        else [],
     }
     print(json.dumps(answer, indent=2))  # noqa: T201
 

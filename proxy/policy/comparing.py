@@ -1,7 +1,7 @@
 """Two policies beside each other: what the new one tightens, and what it loosens. Whatever is in doubt is loosened.
 
 Each setting says itself which way is looser. When nothing is loosened, the new policy lets nothing through that the
-old one refuses.
+old one refuses, but for bots that are sized down: to another size, which the old one would let through as well.
 """
 
 from __future__ import annotations

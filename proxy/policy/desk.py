@@ -12,13 +12,14 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from proxy.people.names import reason_objections, same_person
+from proxy.people.roles import Role
 from proxy.policy.comparing import Change, compare, loosened
-from proxy.policy.in_force import GUARD, InForce, Scribe, Store, words_of
+from proxy.policy.in_force import GUARD, InForce, NotKept, Scribe, Store, words_of
 from proxy.policy.problems import PolicyError
 from proxy.policy.shelf import Proposal, Shelf
 from proxy.policy.waiting import Pending, Waiting, seen_beside
@@ -31,6 +32,8 @@ log = logging.getLogger("perpguard.policy")
 
 EVERY_S: Final = 1.0
 PROPOSALS_MAX: Final = 16
+KEPT_AGAIN_AFTER: Final = timedelta(minutes=1)
+"""So long a policy that is due waits once the disk has not taken it."""
 
 
 class PolicyRefused(Exception):
@@ -45,15 +48,26 @@ class PolicyDesk:
     """The policies of one data directory. ``policy`` is the one in force: ask for it each time."""
 
     def __init__(
-        self, *, data_dir: Path, settings_file: Path, store: Store, scribe: Scribe, now: Callable[[], datetime]
+        self,
+        *,
+        data_dir: Path,
+        settings_file: Path,
+        store: Store,
+        scribe: Scribe,
+        may: Callable[[str, Role], bool],
+        now: Callable[[], datetime],
     ) -> None:
-        """Raises ``PolicyError`` when there is no policy to begin with, or the active one cannot be read."""
+        """``may``: whether what a person asked for may happen now. Raises ``PolicyError`` when there is no policy to
+        begin with, or the active one cannot be read."""
         self._shelf = Shelf(data_dir)
         self._waiting = Waiting(self._shelf)
         self._in_force = InForce(shelf=self._shelf, settings_file=settings_file, store=store, scribe=scribe)
         self._record = scribe.event
+        self._may = may
         self._now = now
         self._changing = asyncio.Lock()
+        self._not_kept_at: datetime | None = None
+        self._said_to_wait: set[str] = set()
 
     @property
     def policy(self) -> Policy:
@@ -184,12 +198,30 @@ class PolicyDesk:
         return seen
 
     async def _take_due(self) -> None:
+        failed_at = self._not_kept_at
+        if failed_at is not None and abs(self._now() - failed_at) < KEPT_AGAIN_AFTER:
+            return
         for waiting in await asyncio.to_thread(self.pending):
             if waiting.due is None or waiting.due > self._now():
                 continue
             policy, proposal = waiting.policy, waiting.proposal
-            await self._put_in_force(policy, proposal.text, by=proposal.by, reason=proposal.reason, how="the delay")
+            if not self._may(proposal.by, Role.RISK):
+                self._say_waits(proposal)
+                continue
+            try:
+                await self._put_in_force(policy, proposal.text, by=proposal.by, reason=proposal.reason, how="the delay")
+            except NotKept as trouble:
+                self._not_kept_at = self._now()
+                log.warning("the policy %s is due and cannot be kept: %s", policy.version, trouble.strerror)
             return  # It has superseded the others.
+
+    def _say_waits(self, proposal: Proposal) -> None:
+        """Once: it may wait for weeks."""
+        if proposal.digest not in self._said_to_wait:
+            self._said_to_wait.add(proposal.digest)
+            log.warning(
+                "the policy %s is due and waits: %s, who proposed it, may not now", proposal.digest, proposal.by
+            )
 
     async def _put_in_force(self, policy: Policy, text: str, *, by: str, reason: str, how: str) -> None:
         await self._in_force.write_down(policy.version, text)
@@ -242,5 +274,7 @@ async def _refusing_trouble() -> AsyncIterator[None]:
     """What cannot be written down first is not done."""
     try:
         yield
+    except NotKept as trouble:
+        raise PolicyRefused(f"the disk does not take the policy: {trouble.strerror}") from trouble
     except STORE_TROUBLE as trouble:
         raise PolicyRefused(f"the store or the disk does not answer: {type(trouble).__name__}") from trouble

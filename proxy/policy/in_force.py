@@ -47,6 +47,10 @@ class Scribe(Protocol):
         ...
 
 
+class NotKept(OSError):
+    """The disk does not take a policy's text: what was in force still is."""
+
+
 class InForce:
     """What is in force. ``looser_file`` is the settings' file where, at start, it was looser than what was active."""
 
@@ -56,6 +60,7 @@ class InForce:
         self._store = store
         self._scribe = scribe
         self._adopted = False
+        self._told: tuple[str, str, str] | None = None
         self._edits = Edits(shelf)
         self._edit_at_start: tuple[Edit, str] | None = None
         self.policy: Policy
@@ -129,10 +134,17 @@ class InForce:
         await self._scribe.document(f"policy:{digest}", digest, {"text": text})
 
     async def replace(self, policy: Policy, text: str, *, by: str, reason: str, how: str) -> None:
-        """The event, then the file, then the gates. Raises ``OSError``: then what was in force still is."""
-        detail = {"policy": policy.version, "instead_of": self.policy.version, "reason": reason, "how": how}
-        await self._scribe.event("policy.in_force", by, detail | words_of(compare(self.policy, policy)))
-        self._shelf.activate(text)
+        """The event, then the file, then the gates. Raises ``NotKept``; the next attempt then needs no other event."""
+        step = policy.version, by, how
+        if step != self._told:
+            detail = {"policy": policy.version, "instead_of": self.policy.version, "reason": reason, "how": how}
+            await self._scribe.event("policy.in_force", by, detail | words_of(compare(self.policy, policy)))
+        try:
+            self._shelf.activate(text)
+        except OSError as trouble:
+            self._told = step
+            raise NotKept(trouble.errno, trouble.strerror) from trouble
+        self._told = None
         self.policy, self._text = policy, text
         log.warning("policy %s is in force: %s, %s", policy.version, by, how)
         try:

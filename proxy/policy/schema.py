@@ -15,13 +15,14 @@ from typing import Any, Final, Literal, get_args, get_origin
 from proxy.packaged_rules import packaged_rule_ids
 from proxy.policy.fields import Field, fields_of, items_of, kinds_of, table_of
 from proxy.policy.side_tables import KILL, OUTSIDE, RESIZE
+from rules.ages import SPAN_MAX_S
 from rules.catalog import CATALOG, GATES
 from rules.custom import CUSTOM, CustomRule
 from rules.kill.settings import KillSettings
 from rules.loosening import DELAY_MAX_S, DELAY_MIN_S, Needs
 from rules.outside import OutsideAction
 from rules.resize import ResizeMode
-from rules.rule import Rule
+from rules.rule import Rule, Setting
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -109,15 +110,15 @@ def _rule(rule: type[Rule]) -> dict[str, Any]:
 
 def _setting(field: Field) -> dict[str, Any]:
     described = {"description": field.setting.about} if field.setting.about else {}
-    return _type(field.hint, zero_or_less=field.setting.zero_or_less) | described
+    return _type(field.hint, field.setting) | described
 
 
-def _type(hint: Any, *, zero_or_less: bool) -> dict[str, Any]:
-    kinds = [_kind(kind, zero_or_less=zero_or_less) for kind in kinds_of(hint)]
+def _type(hint: Any, setting: Setting) -> dict[str, Any]:
+    kinds = [_kind(kind, setting) for kind in kinds_of(hint)]
     return kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
 
 
-def _kind(kind: Any, *, zero_or_less: bool) -> dict[str, Any]:
+def _kind(kind: Any, setting: Setting) -> dict[str, Any]:
     if (table := table_of(kind)) is not None:
         fields = fields_of(table)
         inner = {name: _setting(field) for name, field in fields.items()}
@@ -132,13 +133,14 @@ def _kind(kind: Any, *, zero_or_less: bool) -> dict[str, Any]:
     if origin is bool:
         return {"type": "boolean"}
     if origin in (int, Decimal, float):
-        bound = {} if zero_or_less else {"exclusiveMinimum": 0}
-        return {"type": "integer" if origin is int else "number"} | bound
+        least = {} if setting.zero_or_less else {"exclusiveMinimum": 0}
+        most = {"maximum": 1} if setting.fraction else {"maximum": SPAN_MAX_S} if origin is int else {}
+        return {"type": "integer" if origin is int else "number"} | least | most
     if origin is str:
         return {"type": "string"}
     if origin is datetime:
         return {"type": "string", "format": "date-time"}
-    items = _type(items_of(kind), zero_or_less=zero_or_less)
+    items = _type(items_of(kind), setting)
     if issubclass(origin, Mapping):
         return {"type": "object", "additionalProperties": items}
     if issubclass(origin, Sequence | Collection):

@@ -12,6 +12,7 @@ from proxy.console.plane import ControlRefused
 from proxy.console.policy_plane import Differences, Hindsight, PolicyShown, RuleRow, WaitingRow
 from proxy.ledger.hindsight import looked_back
 from proxy.ledger.marks import marks_path
+from proxy.looks import Looks
 from proxy.policy.comparing import Change, Direction, compare
 from proxy.policy.desk import PolicyDesk
 from proxy.policy.problems import PolicyError
@@ -32,7 +33,7 @@ class PolicyShowing:
         self._policies = policies
         self._data_dir = data_dir
         self._now = now
-        self._looking_back = asyncio.Lock()
+        self._looking_back = Looks("hindsight")
 
     async def shown(self) -> PolicyShown:
         """What is in force, and what waits. Raises ``ControlRefused`` when the disk does not give the proposals."""
@@ -66,10 +67,8 @@ class PolicyShowing:
 
     async def hindsight(self, since: datetime) -> Hindsight:
         """What refusals came to. One at a time: it reads much."""
-        async with self._looking_back:
-            return await asyncio.to_thread(
-                looked_back, archive_place(self._data_dir), marks_path(self._data_dir), since, self._now()
-            )
+        place, marks, now = archive_place(self._data_dir), marks_path(self._data_dir), self._now()
+        return await self._looking_back.ask(object(), lambda: looked_back(place, marks, since, now))
 
 
 def _place(rule: Rule) -> tuple[int, str, str]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, BinaryIO, Final, TypeVar, cast
+from functools import partial
+from io import BytesIO
+from typing import Any, Final, TypeVar
 
-from proxy.audit.place import ArchivePlace, ArchiveUnavailable
-from proxy.audit.query import BadCursor, JudgedCommand, blocked, counts_by_code
+from proxy.archive_looks import ArchiveLooks
+from proxy.audit.place import ArchivePlace
+from proxy.audit.query import JudgedCommand, blocked, counts_by_code
 from proxy.audit.reader import ArchiveReader
 from proxy.console.plane import ControlRefused
 from proxy.console.reasons_plane import Refusals, Wanted
@@ -26,7 +27,7 @@ EXPORTED_MAX: Final = 100_000
 """Rows of one table; who wants more narrows the time, or exports the archive."""
 
 _PAGE: Final = 1_000
-_IN_MEMORY_BYTES: Final = 4 * 1024 * 1024
+_NONE: Final = Refusals(rows=(), next=None)
 
 COLUMNS: Final = (
     Column("at", Kind.TIME),
@@ -45,26 +46,26 @@ class ReasonsRecord:
     def __init__(self, place: ArchivePlace, policy: Callable[[], Policy]) -> None:
         self._place = place
         self._policy = policy
+        self._looks = ArchiveLooks("refusals")
 
     async def refusals(self, wanted: Wanted, *, limit: int) -> Refusals:
         """The refusals that match, newest first; none where there is no archive yet."""
-        return await self._ask(lambda archive: _refusals(archive, wanted, limit), Refusals(rows=(), next=None))
+        return await self._ask(("refusals", wanted, limit), lambda archive: _refusals(archive, wanted, limit), _NONE)
 
     async def counts(self, *, since: datetime | None, until: datetime | None) -> Mapping[str, int]:
         """How many of each code in that time."""
-        return await self._ask(lambda archive: _counts(archive, since, until), {})
+        return await self._ask(("counts", since, until), lambda archive: _counts(archive, since, until), {})
 
-    async def table(self, wanted: Wanted) -> BinaryIO:
-        """The refusals that match as CSV; what is large lies on the disk and is gone when it is closed."""
-        # The caller closes it, after the answer has been sent.
-        file = cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES))  # noqa: SIM115
-        try:
-            await self._ask(lambda archive: write_rows(_rows(archive, wanted), COLUMNS, file, "csv"), 0)
-            file.seek(0)
-        except BaseException:
-            file.close()
-            raise
-        return file
+    async def table(self, wanted: Wanted) -> AsyncIterator[bytes]:
+        """The refusals that match as CSV, read and given a page at a time: all of them may take longer than a look."""
+        left, before, begun = EXPORTED_MAX, wanted.before, False
+        while left:
+            question = partial(_written, wanted=replace(wanted, before=before), limit=min(_PAGE, left))
+            page = await self._ask(object(), question, _Written(_NONE))
+            yield page.lines if begun else page.heading + page.lines
+            left, before, begun = left - page.count, page.next, True
+            if before is None:
+                return
 
     async def rules(self, decision_id: str) -> Told | None:
         """Every rule's part in a decision."""
@@ -83,22 +84,12 @@ class ReasonsRecord:
             return question(found) if found is not None else None
 
         try:
-            return await self._ask(ask, None)
+            return await self._ask(object(), ask, None)
         except NotToBeTold as trouble:
             raise ControlRefused(f"this decision cannot be taken again: {trouble}") from trouble
 
-    async def _ask(self, question: Callable[[ArchiveReader], T], otherwise: T) -> T:
-        return await asyncio.to_thread(_read, self._place, question, otherwise)
-
-
-def _read(place: ArchivePlace, question: Callable[[ArchiveReader], T], otherwise: T) -> T:
-    try:
-        with ArchiveReader.open(place) as archive:
-            return question(archive)
-    except BadCursor as trouble:
-        raise ControlRefused("there is no such page; begin with the first") from trouble
-    except ArchiveUnavailable:
-        return otherwise
+    async def _ask(self, name: Hashable, question: Callable[[ArchiveReader], T], otherwise: T) -> T:
+        return await self._looks.ask(self._place, name, question, otherwise)
 
 
 def _refusals(archive: ArchiveReader, wanted: Wanted, limit: int) -> Refusals:
@@ -125,14 +116,19 @@ def _counts(archive: ArchiveReader, since: datetime | None, until: datetime | No
     return dict(sorted(((code, count) for code, count in between.items() if count > 0), key=lambda each: -each[1]))
 
 
-def _rows(archive: ArchiveReader, wanted: Wanted) -> Iterator[dict[str, Any]]:
-    count, before = 0, wanted.before
-    while count < EXPORTED_MAX:
-        page = _refusals(archive, replace(wanted, before=before), min(_PAGE, EXPORTED_MAX - count))
-        yield from map(_cells, page.rows)
-        count, before = count + len(page.rows), page.next
-        if before is None:
-            return
+class _Written:
+    """One page as CSV: the line of the columns' names, and those of its rows."""
+
+    def __init__(self, page: Refusals) -> None:
+        written = BytesIO()
+        self.count = write_rows(map(_cells, page.rows), COLUMNS, written, "csv")
+        names, end, self.lines = written.getvalue().partition(b"\r\n")
+        self.heading = names + end
+        self.next = page.next
+
+
+def _written(archive: ArchiveReader, *, wanted: Wanted, limit: int) -> _Written:
+    return _Written(_refusals(archive, wanted, limit))
 
 
 def _cells(row: JudgedCommand) -> dict[str, Any]:

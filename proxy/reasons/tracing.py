@@ -67,8 +67,8 @@ class Trace:
     """One command: its verdict, the rule that decided (empty when none refused), and every rule that was bound to it.
 
     ``largest`` is the largest size that would have passed everything, whatever was asked for; zero when none would,
-    ``None`` for a command without a size. ``trimmed_to`` is what was sent of an order that was sized down.
-    ``elsewhere`` counts rules of other bots, accounts and symbols.
+    ``None`` for a command without a size, and where a rule that names none stands in its way. ``trimmed_to`` is what
+    was sent of an order that was sized down. ``elsewhere`` counts rules of other bots, accounts and symbols.
     """
 
     verdict: Verdict
@@ -91,7 +91,7 @@ def traced(commands: Sequence[Command], snapshot: Snapshot, policy: Policy) -> t
 
 def largest_passing(command: Command, snapshot: Snapshot, policy: Policy) -> Decimal | None:
     """The largest quantity of ``command`` that ``policy`` allows on this picture; ``None`` where size is not the
-    matter or the contract's listing is not known."""
+    matter, a rule that names none refuses, or the contract's listing is not known."""
     if not isinstance(command, ENTRY) or command.quantity is None:
         return None
     instrument = snapshot.instruments.get(command.symbol)

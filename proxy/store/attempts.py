@@ -1,4 +1,4 @@
-"""A bot's earlier entries as the store keeps them: one line each, and one more where the attempt was refused.
+"""A bot's earlier entries as the store keeps them: one line each, and one more where it was refused or sized down.
 
 A gate remembers the lines it was told: with an order come only those that are new since (see ``scripts/hold.lua``).
 What a line says is read when somebody looks as far back as that, and is kept for as long as somebody does.
@@ -27,18 +27,20 @@ looks back at it. Where bots that take turns have more, every order brings all l
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _TRIED: Final = "TRIED"
+_TRIMMED: Final = "TRIMMED"
 
 
 @dataclass(slots=True, eq=False)
 class Line:
-    """One line of the store: an attempt, or the refusal of one. ``says`` are the attempt's orders, or the size that
-    would have passed. ``refusal`` is what a later line says of an attempt, ``None`` when there is none."""
+    """One line of the store: an attempt, or that one was refused or sized down. ``says`` are the attempt's orders, or
+    the size that would have passed, or did. ``later`` is the line that says so of an attempt, ``None`` when there is
+    none: the last, for one that was sized down may be kept back in the end."""
 
     at_us: int
     hold_id: str
     kind: str
     says: str
-    refusal: str | None = None
+    later: Line | None = None
     read: Attempt | None = None
     """What it says, kept while somebody looks as far back."""
 
@@ -56,12 +58,13 @@ class Line:
     def attempt(self) -> Attempt:
         """The attempt as it is by now. Raises what decoding raises."""
         if self.read is None:
+            later = self.later
             self.read = Attempt(
                 at=at_of(self.at_us),
                 hold_id=self.hold_id,
                 orders=build(load(self.says), tuple[HeldOrder, ...]),
-                refused=self.refusal is not None,
-                refused_at_size=Decimal(self.refusal) if self.refusal else None,
+                refused=later is not None and later.kind != _TRIMMED,
+                refused_at_size=Decimal(later.says) if later is not None and later.says else None,
             )
         return self.read
 
@@ -85,7 +88,7 @@ class Told:
         lines = [*self.lines, *map(Line.of, fresh)]
         for place in range(len(self.lines), len(lines)):
             if lines[place].kind != _TRIED:
-                _refuse(lines, place)
+                _note(lines, place)
         return Told(tuple(lines[-ATTEMPTS_MAX:]))
 
     def since(self, moment: datetime) -> tuple[Attempt, ...]:
@@ -142,14 +145,14 @@ def at_of(microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
-def _refuse(lines: list[Line], place: int) -> None:
-    """The attempt that the line at ``place`` refuses is refused from now on, where it is still among the lines.
+def _note(lines: list[Line], place: int) -> None:
+    """What the line at ``place`` says of an attempt stands from now on, where that is still among the lines.
 
-    Its line is made anew: an answer that is older than the refusal may still be read with the old one.
+    The attempt's line is made anew: an answer that is older may still be read with the old one.
     """
-    refusal = lines[place]
+    later = lines[place]
     for before in reversed(range(place)):
         tried = lines[before]
-        if tried.hold_id == refusal.hold_id and tried.kind == _TRIED:
-            lines[before] = Line(tried.at_us, tried.hold_id, _TRIED, tried.says, refusal.says)
+        if tried.hold_id == later.hold_id and tried.kind == _TRIED:
+            lines[before] = Line(tried.at_us, tried.hold_id, _TRIED, tried.says, later)
             return

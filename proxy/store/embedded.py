@@ -21,6 +21,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from proxy.store.keys import ACCOUNTS, last_of
+
 _SOCKET_PATH_MAX: Final = 100  # sockaddr_un holds 108 bytes on Linux, 104 on macOS.
 _LOOK_EVERY_S: Final = 0.02
 _START_TIMEOUT_S: Final = 10.0
@@ -80,11 +82,14 @@ def _listens(client: redis.Redis) -> bool:
 
 
 def _distrust(client: redis.Redis) -> None:
-    """Forget what only a fresh survey may say. The append-only file is synced once a second: its last second, with
-    the holds of that second, may be gone, so no account is believed before the warden has surveyed it again. An
-    override that was used up in that second would be there once more, so none is in force any longer. Then it may be
-    asked: no need to wait until the warden has filled it."""
-    for pattern in ("perpguard:*:epoch", "perpguard:*:filled", "perpguard:*:account:*", "perpguard:*:overrides"):
+    """Put out of sight what only a fresh survey may say. The append-only file is synced once a second: its last second,
+    with the holds of that second, may be gone, so no account is believed before the warden has surveyed it again. What
+    it was is put aside for the warden alone: nothing else tells whose part of a position is whose. An override that was
+    used up in that second would be there once more, so none is in force any longer. Then it may be asked: no need to
+    wait until the warden has filled it."""
+    for key in list(client.scan_iter(match=ACCOUNTS, count=1000)):
+        client.rename(key, last_of(key.decode()))
+    for pattern in ("perpguard:*:epoch", "perpguard:*:filled", "perpguard:*:overrides"):
         for key in client.scan_iter(match=pattern, count=1000):
             client.delete(key)
 

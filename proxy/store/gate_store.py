@@ -160,9 +160,13 @@ class GateStore(SideQuestions):
         told = "" if size is None else f"{size:f}"
         await self._call("refuse", keys, [hold_id, told, ATTEMPTS_MAX, *(dump(record) for record in records)])
 
-    async def shrink(self, account: str, hold_id: str, orders: tuple[HeldOrder, ...]) -> bool:
-        """Hold no more than ``orders``; false when the hold is gone. Raises ``StoreUnavailable``."""
-        found = await self._call("shrink", [self._keys.holds(account)], [hold_id, dump(orders)])
+    async def shrink(self, account: str, bot: str, hold_id: str, order: HeldOrder) -> bool:
+        """Hold no more than ``order``, and remember the attempt as sized down to it; false when the hold is gone.
+
+        Raises ``StoreUnavailable``.
+        """
+        keys = [self._keys.holds(account), self._keys.attempts(account, bot)]
+        found = await self._call("shrink", keys, [hold_id, dump((order,)), f"{order.quantity:f}", ATTEMPTS_MAX])
         return bool(found)
 
     async def set_timer(self, account: str, timer: DeadManTimer, countdown_ms: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
@@ -15,6 +15,7 @@ from proxy.store.holds import KnownHolds
 from proxy.store.keys import Keys
 from proxy.store.unreported import decode_unreported
 from proxy.store.view import Bucket, HoldRequest, View
+from rules.ages import seconds
 from rules.facts import Override, Score
 
 AUDIT_LENGTH_MAX: Final = 200_000
@@ -105,7 +106,7 @@ def view_of(known: View, holds: KnownHolds, tried: Told, request: HoldRequest, r
         tokens={bucket.scope: Decimal(left) for bucket, left in zip(request.buckets, balances, strict=True)},
         holds=holds.read(request.account, reply[6]),
         unreported=decode_unreported(reply[8]),
-        attempts=tried.since(at_of(int(reply[11])) - timedelta(seconds=request.attempts_window_s)),
+        attempts=tried.since(at_of(int(reply[11])) - seconds(request.attempts_window_s)),
         overrides=tuple(sorted(map(_override, reply[10]), key=_by_expiry)),
         account=known.account,
         markets=known.markets,

@@ -4,6 +4,15 @@ and a cluster shards by desk."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+ACCOUNTS: Final = "perpguard:{*}:account:*"
+"""As the store matches names: the account documents of every desk, and nothing else."""
+
+
+def last_of(account_key: str) -> str:
+    """Where the document of this key (``Keys.account``) is put when it is not to be believed any more."""
+    return account_key.replace("}:account:", "}:last-account:", 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +138,10 @@ class Keys:
     def account(self, account: str) -> str:
         """Document: the account as last surveyed."""
         return self._key(f"account:{account}")
+
+    def last_account(self, account: str) -> str:
+        """Document: the account as it was when the store was distrusted. The next warden begins there; no gate asks."""
+        return last_of(self.account(account))
 
     def markets(self, venue: str) -> str:
         """Document: prices of the venue's symbols."""

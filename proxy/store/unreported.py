@@ -8,7 +8,7 @@ from typing import Final
 
 from proxy.decoding import build
 from proxy.store.codec import dump, load
-from rules.snapshot import Account, UnreportedOrder
+from rules.snapshot import Account, OpenOrder, UnreportedOrder
 
 KEPT_S: Final = 7 * 86_400
 """How long they are kept after the last of them. The rule that looks at them forgets sooner."""
@@ -41,13 +41,24 @@ def may_stand(lost: UnreportedOrder, hold_ids: frozenset[str], account: Account)
     order = lost.order
     return (
         lost.hold_id in hold_ids
-        or any(
-            (resting.symbol, resting.client_order_id) == (order.symbol, order.client_order_id)
-            for resting in account.open_orders
-        )
+        or any(_may_be(resting, lost) for resting in account.open_orders)
         or any(
             (position.symbol, position.position_side) == (order.symbol, order.position_side)
             and position.quantity * order.side.sign > 0
             for position in account.positions
         )
+    )
+
+
+def _may_be(resting: OpenOrder, lost: UnreportedOrder) -> bool:
+    """Whether the resting order may be the lost one. The venue may name a conditional order anew when it triggers."""
+    order = lost.order
+    if resting.symbol != order.symbol:
+        return False
+    if resting.client_order_id == order.client_order_id:
+        return True
+    return (
+        order.conditional
+        and not resting.order_type.is_conditional
+        and (resting.bot, resting.side, resting.position_side) == (lost.bot, order.side, order.position_side)
     )

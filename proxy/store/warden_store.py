@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
+
+import msgspec
 
 from proxy.decoding import build
 from proxy.store.client import Script, run_script
@@ -25,7 +28,13 @@ from rules.model import TradingState
 from rules.ramp import WHOLE
 from rules.snapshot import Account, Hold, HoldStatus, UnreportedOrder
 
+log = logging.getLogger("perpguard.store")
+
 DRAIN_BATCH_MAX: Final = 500
+
+VERSIONS_LOST_MAX: Final = 10_000
+"""More versions of an account than are published in the seconds that a store may lose. Gates know documents by their
+versions: none that one of them may have seen is given to another document."""
 
 
 class EpochLost(Exception):
@@ -48,7 +57,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class AgedHold:
-    """A hold and the store's time, in microseconds, of its last change."""
+    """A hold and the store's time, in microseconds, of its acknowledgement, or before any, of its making."""
 
     hold: Hold
     at_us: int
@@ -76,6 +85,7 @@ class WardenStore(Publications):
         self._event = Script.named("event", "convert", "owners")
         self._settle = Script.named("settle", "convert")
         self._due = Script.named("due")
+        self._distrust = Script.named("distrust")
         self._epoch = ""
 
     async def begin_epoch(self) -> None:
@@ -105,8 +115,11 @@ class WardenStore(Publications):
         await self._redis.set(self._keys.filled, run_id)
 
     async def distrust(self, accounts: Sequence[str]) -> None:
-        """Forget the epoch and the accounts: gates refuse entries until the next survey has been published."""
-        await self._redis.delete(self._keys.epoch, *(self._keys.account(account) for account in accounts))
+        """Forget the epoch, and put the accounts aside: gates refuse entries until the next survey was published."""
+        keys = [self._keys.epoch]
+        for account in accounts:
+            keys += (self._keys.account(account), self._keys.last_account(account))
+        await run_script(self._redis, self._distrust, keys, [])
 
     async def now_us(self) -> int:
         """The store's clock in microseconds: the one order of holds and surveys."""
@@ -122,6 +135,27 @@ class WardenStore(Publications):
         """The account as it is published, ``None`` when there is none."""
         body: Any = await self._redis.hget(self._keys.account(account), "body")
         return None if body is None else build(load(body), Account)
+
+    async def last_account(self, account: str) -> Account | None:
+        """The account as a warden published it last, also where nobody may judge by it any more; ``None`` for none.
+
+        One that was put aside may lack what was published in the store's last second, so its version is raised above
+        any of then.
+        """
+        published = await self.account(account)
+        if published is not None:
+            return published
+        body: Any = await self._redis.hget(self._keys.last_account(account), "body")
+        if body is None:
+            return None
+        try:
+            last = build(load(body), Account)
+        except (msgspec.DecodeError, msgspec.ValidationError) as trouble:
+            log.error(
+                "what was published of %s last cannot be read; its bots' shares are nobody's: %s", account, trouble
+            )
+            return None
+        return replace(last, version=last.version + VERSIONS_LOST_MAX)
 
     async def publish_account(
         self,

@@ -41,6 +41,8 @@ def run(args: argparse.Namespace) -> int:
         elif args.tls_command == "renew":
             shelf.renew(utc_now())
         _show(shelf, as_json=args.json)
+    except BrokenPipeError:
+        raise
     except (BadName, TlsMissing, OSError) as trouble:
         print(f"perpguard tls: {trouble}", file=sys.stderr)  # noqa: T201 - a command's own output
         return REFUSED

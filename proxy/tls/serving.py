@@ -59,17 +59,17 @@ class Greeting:
 
     def look(self) -> None:
         """Once."""
-        if identity_of(self._shelf.certificate) == self._seen:
-            return
         try:
+            if identity_of(self._shelf.certificate) == self._seen:
+                return
             self._load()
             log.info("the gates' certificate is a new one")
-        except TlsMissing as trouble:
+        except (TlsMissing, OSError) as trouble:
             log.error("the gates' new certificate cannot be used, the old one goes on: %s", trouble)
 
     def _load(self) -> None:
-        seen = identity_of(self._shelf.certificate)
         try:
+            seen = identity_of(self._shelf.certificate)
             # First where nobody is greeted: of a file without its key OpenSSL takes the certificate all the same, and
             # forgets the old key.
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self._shelf.certificate)

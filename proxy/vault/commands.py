@@ -127,6 +127,8 @@ def run(args: argparse.Namespace, terminal: Terminal | None = None) -> int:
     terminal = terminal or Terminal.of_this_process()
     try:
         _COMMANDS[args.keys_command](args, terminal)
+    except BrokenPipeError:
+        raise
     except (VaultError, TagsClash, OSError) as trouble:
         print(f"perpguard keys: {trouble}", file=terminal.stderr)
         return 2

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.disk import sync_directory
+from proxy.disk import give_folder_to_owner_of, give_to_owner_of, sync_directory
 from proxy.vault.errors import VaultBusy, VaultCorrupt, VaultExposed, VaultMissing
 
 _SIZE_BYTES_MAX = 16 * 2**20
@@ -60,7 +60,9 @@ class VaultFile:
     def prepare_directory(self) -> None:
         """Make the directory, private. An existing one is tightened only while empty: it may not be ours alone."""
         directory = self.path.parent
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not directory.exists():
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            give_folder_to_owner_of(directory.parent, directory)
         mode = directory.stat().st_mode
         if mode & 0o077 and not any(directory.iterdir()):
             directory.chmod(0o700)
@@ -75,6 +77,7 @@ class VaultFile:
         except FileNotFoundError:
             raise VaultMissing(self.path) from None
         try:
+            give_to_owner_of(self.path.parent, descriptor)
             self._wait_for_lock(descriptor)
             yield
         finally:
@@ -88,6 +91,7 @@ class VaultFile:
         try:
             with os.fdopen(os.open(self._next_path, flags, 0o600), "wb") as file:
                 os.fchmod(file.fileno(), 0o600)
+                give_to_owner_of(self.path.parent, file.fileno())
                 file.write(content)
                 file.flush()
                 stamp = _stamp_later_than(after, file.fileno())

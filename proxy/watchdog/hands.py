@@ -43,6 +43,7 @@ class Flattening:
         self._direct = direct
         self._by = f"watchdog {name}"
         self._opened: dict[tuple[str, str], VenueHands] = {}
+        self._said: set[str] = set()
 
     async def line_holds(self) -> bool:
         """Whether any venue answers from here. If none does, it may be our own line that is cut.
@@ -68,29 +69,16 @@ class Flattening:
         async with self._turns.held():
             hands, data_dir = await self._hands(), self._settings.data_dir
             report = await kill(data_dir, DESK, hands, self._by, reason, latch=self._latch, flatten=flatten)
-            await self._direct.end(DESK, await self._known_generation())
+            await self._direct.end(DESK, None)
         log.error("the watchdog's kill of the desk ended: %s", report.phase.value)
         await self._record(f"kill.{report.phase.value.lower()}", plain(report))
         await asyncio.to_thread(self._certify, report)
         return report.phase in (Phase.FLAT, Phase.FLAT_EXCEPT_DUST)
 
-    async def _latch(self, scope: Scope, _: int) -> None:
-        await self._direct.latch(scope, await self._generation())
-
-    async def _generation(self) -> int:
-        """The desk's own number, which stays as it is. Raises what the store client raises.
-
-        A data directory apart from the guard's counts for itself: gates never let go again on a smaller number, so
-        one of ours that is greater would outlast every re-arming.
-        """
-        return int((await self._store.controls()).get("generation", "0"))
-
-    async def _known_generation(self) -> int | None:
-        try:
-            async with asyncio.timeout(STORE_WAIT_S):
-                return await self._generation()
-        except STORE_TROUBLE:
-            return None
+    async def _latch(self, scope: Scope, _: int | None) -> None:
+        """The desk's own number stays as it is. A data directory apart from the guard's counts for itself: gates never
+        let go again on a smaller number, so one of ours that is greater would outlast every re-arming."""
+        await self._direct.latch(scope, None)
 
     def _keys(self) -> tuple[ExchangeKey, ...]:
         """Every account of the vault as it is now."""
@@ -102,11 +90,20 @@ class Flattening:
 
     async def _hands(self) -> list[VenueHands]:
         """The hands on every account, kept from one use to the next with their connections, addresses and silence."""
-        keys = self._keys()
+        keys = [key for key in self._keys() if self._within_reach(key)]
         for key in keys:
             if (key.account, key.api_key) not in self._opened:
                 self._opened[key.account, key.api_key] = await self._direct.hand(DESK, key)
         return [self._opened[key.account, key.api_key] for key in keys]
+
+    def _within_reach(self, key: ExchangeKey) -> bool:
+        """Whether the settings say where the key's venue is. One that came into the vault since the start may be on
+        another: the rest are flattened all the same."""
+        known = key.venue in self._settings.venues
+        if not known and key.account not in self._said:
+            self._said.add(key.account)
+            log.error("%s cannot be flattened from here: the settings name no venue %s", key.account, key.venue)
+        return known
 
     def _certify(self, report: KillReport) -> None:
         issued = CertificateKeeper(self._settings.data_dir, self._vault, utc_now).certify(report)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from proxy.kill.direct import DirectHands
-from proxy.settings import Settings
+from proxy.settings import Settings, SettingsError
 from proxy.store.beats import BeatStore
 from proxy.store.warden_store import WardenStore
 from proxy.vault.keys import Secret
@@ -34,7 +34,7 @@ START_GRACE_S: Final = 30.0
 
 
 def run_watchdog(settings: Settings, vault: Vault, *, guard: str | None, name: str, supervisor: int | None) -> int:
-    """Watch until SIGTERM; 0. Raises ``NotPaired``.
+    """Watch until SIGTERM; 0. Raises ``NotPaired``, and ``SettingsError`` where an account's venue is not in them.
 
     ``guard`` is the guard's control port, by default where the settings say. A watchdog that ``supervisor`` started
     outlives it: that is when it is needed.
@@ -42,6 +42,9 @@ def run_watchdog(settings: Settings, vault: Vault, *, guard: str | None, name: s
     secret = vault.watchdog_secret
     if secret is None:
         raise NotPaired("the vault holds no watchdog secret; `perpguard keys watchdog` shows how to pair")
+    strangers = sorted({key.venue for key in vault.accounts()} - set(settings.venues))
+    if strangers:
+        raise SettingsError(f"venues: the vault has keys of {', '.join(strangers)}, which the settings do not name")
     with _only_watchdog_of(settings.data_dir):
         asyncio.run(_watch(settings, vault, secret, guard or control_url(settings), name, supervisor))
     return 0

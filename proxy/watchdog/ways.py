@@ -73,7 +73,7 @@ class PortWay:
             raise SealBroken
         try:
             answer: Any = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise SealBroken from None
         if not isinstance(answer, dict) or not isinstance(answer.get("answer"), str):
             raise SealBroken
@@ -89,13 +89,19 @@ class Mailbox(Protocol):
 
 
 class StoreWay:
-    """Looks at what the guard left in the store. Nobody asked for it, so only a later beat than any before counts."""
+    """Looks at what the guard left in the store. Nobody asked for it, so only a later beat than any before counts.
+
+    A guard that started again with its clock behind beats under a smaller ``boot_us`` than before. Its first beat may
+    be one of long ago; that its number grows from look to look is proof, as it is of any other.
+    """
 
     def __init__(self, mailbox: Mailbox, secret: Secret) -> None:
         self.name = "the store"
         self._mailbox = mailbox
         self._secret = secret
         self._last: tuple[int, int] | None = None
+        self._other: tuple[int, int] | None = None
+        self._bygone: set[int] = set()
 
     async def look(self, duty: Duty) -> Beat | None:
         """Read once. The first beat ever read proves nothing: it may have lain there for days."""
@@ -104,7 +110,18 @@ class StoreWay:
             beat = unseal(self._secret, Beat, sealed) if sealed is not None else None
         except (*STORE_TROUBLE, SealBroken):
             return None
-        if beat is None or (self._last is not None and beat.order <= self._last):
+        if beat is None or beat.boot_us in self._bygone:
             return None
-        first, self._last = self._last is None, beat.order
-        return None if first else beat
+        if self._last is not None and beat.order <= self._last and not self._grows(beat):
+            return None
+        before, self._last, self._other = self._last, beat.order, None
+        if before is None:
+            return None
+        if before[0] != beat.boot_us:
+            self._bygone.add(before[0])  # Its beats, kept by somebody, must not count once more.
+        return beat
+
+    def _grows(self, beat: Beat) -> bool:
+        """Whether it is a later beat of an earlier boot than the last one we believed."""
+        before, self._other = self._other, beat.order
+        return before is not None and before[0] == beat.boot_us and before[1] < beat.number

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Annotated, ClassVar
 
@@ -22,9 +22,10 @@ class AntiSlicing(Rule):
     A bot that is refused 10 with "at most 4 would pass" may send 4, or 3 and 1, but not 4 and 4: the limit was meant
     for the intent, not for the message. Counted are the bot's entries on the same symbol and side that were not refused
     since then, whether filled or cancelled, and this one. An amend counts with its whole size, several of one order as
-    the largest. A refusal that named no size, or none above zero, asks for nothing here. At least the last 190 entries
-    of a bot are remembered, refused ones among them: while the window holds more than are remembered, entries are
-    refused until it holds fewer.
+    the largest. An entry that was sized down (`resize`) was refused above what was sent of it, and that has used the
+    size up: nothing more passes on its side within the window. A refusal that named no size, or none above zero, asks
+    for nothing here. At least the last 190 entries of a bot are remembered, refused ones among them: while the window
+    holds more than are remembered, entries are refused until it holds fewer.
     """
 
     rule_id: ClassVar[str] = "anti_slicing"
@@ -78,9 +79,17 @@ window_s = 60
         for place, attempt in enumerate(attempts):
             named = attempt.refused_at_size
             if named is not None and named > 0 and like(order, attempt):
-                since = [each for later in attempts[place + 1 :] if not later.refused for each in like(order, later)]
+                since = [each for sent in attempts[place:] for each in _sent(order, sent)]
                 found.append((named, _together((*since, order))))
         return min(found, key=lambda pair: pair[0] - pair[1])
+
+
+def _sent(order: HeldOrder, attempt: Attempt) -> list[HeldOrder]:
+    """The orders like ``order`` of an attempt as they were sent; none when it was refused."""
+    if attempt.refused:
+        return []
+    size = attempt.refused_at_size
+    return [each if size is None else replace(each, quantity=size) for each in like(order, attempt)]
 
 
 def _together(orders: Iterable[HeldOrder]) -> Decimal:

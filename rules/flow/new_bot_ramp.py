@@ -33,7 +33,9 @@ class NewBotRamp(Rule):
     """Cap the worst case of a bot's own book at ``start``, growing evenly to ``full`` over ``ramp_days``.
 
     With ``counts_from = "clean"`` the days count from the last time the bot was refused for a breach of a limit, or
-    from when it was first seen: a bot that hits its limits begins anew. With ``"first_seen"`` refusals do not matter.
+    from when it was first seen: a bot that hits its limits begins anew. So it does at the refusal that names a size:
+    the bot's next order is held to ``start``, even at the size that was named. With ``"first_seen"`` refusals do not
+    matter.
     A bot the guard has never seen has ``start``. On an account that is not split by bots the account's book counts.
     """
 

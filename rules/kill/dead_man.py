@@ -10,9 +10,10 @@ guard's own host does not count: what kills the host kills both.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
+from rules.ages import seconds
 from rules.decision import Enforcement
 from rules.intent import order_only_shrinks
 from rules.kill.settings import KillSettings
@@ -48,7 +49,7 @@ def may_stand(symbol: str, account: Account, settings: KillSettings, *, watched_
 def in_maintenance(policy: Policy, now: datetime) -> bool:
     """Whether the venue is, or is about to be, down as announced: then no timer can be armed anew in time."""
     return any(
-        window.begins - timedelta(seconds=rule.ahead_s) <= now < window.ends
+        window.begins - seconds(rule.ahead_s) <= now < window.ends
         for rule in policy.rules
         if isinstance(rule, MaintenanceWindow) and rule.enforcement is not Enforcement.OFF
         for window in rule.windows

@@ -143,9 +143,9 @@ class Surveyed:
     ``complete`` is false where positions alone were read: between closes, when the last reading showed no order. Then
     the orders here are none because none were asked for.
 
-    ``unread`` names the kinds of orders that could not be read this time, ``unlisted`` those that the venue does not
-    list at all at its address, each with the venue's answer. ``venue_time`` is the venue's clock, read after the
-    orders and beside the positions. ``digest``: SHA-256, in hex, of the canonical JSON of all that was read.
+    ``unread`` names what could not be read this time, the positions or kinds of orders, ``unlisted`` the kinds that the
+    venue does not list at all at its address, each with the venue's answer. ``venue_time`` is the venue's clock, read
+    after the orders and beside the positions. ``digest``: SHA-256, in hex, of the canonical JSON of all that was read.
     """
 
     at: datetime
@@ -163,6 +163,15 @@ class Surveyed:
     def orders(self) -> int:
         """How many orders of any kind rest."""
         return len(self.plain_orders) + len(self.conditional_orders) + len(self.algo_orders)
+
+    @property
+    def positions_read(self) -> bool:
+        """Whether the positions are what the venue shows, all of them; where they were not read there are none here."""
+        return not self.misses("positions: ")
+
+    def misses(self, *words: str) -> bool:
+        """Whether something that ``unread`` names with one of these words, at its beginning, was not read."""
+        return any(what.startswith(words) for what in self.unread)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

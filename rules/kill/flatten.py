@@ -29,10 +29,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final
 
+from rules.ages import seconds
 from rules.kill.legs import LotSize, OpenLeg
 from rules.kill.settings import Flatten
 from rules.model import PositionSide, Side
@@ -241,7 +242,7 @@ def _danger(leg: OpenLeg) -> tuple[bool, Decimal]:
 
 
 def _slice(leg: OpenLeg, memory: LegMemory, settings: Flatten, now: datetime) -> _Slice:
-    over = memory.since is not None and now - memory.since >= timedelta(seconds=settings.ladder_s)
+    over = memory.since is not None and now - memory.since >= seconds(settings.ladder_s)
     price = _limit_price(leg, memory, settings, over=over)
     lot = (leg.market_lot if price is None else leg.limit_lot) or leg.assumed_lot
     most = leg.size
@@ -276,12 +277,13 @@ def _acceptable(leg: OpenLeg, price: Decimal, limit: Decimal) -> bool:
 
 def _roundable(leg: OpenLeg, memory: LegMemory) -> bool:
     """Dust that a larger reduce-only order may take: the venue trims it, but not in hedge mode, where there is no flag.
+    Nor to a part of a position: what is more than the part would be taken from the rest.
 
     Binance USD-M: "ReduceOnly" orders are reduced to the position in one-way mode; in hedge mode a close larger than
     its leg is refused (-2022), seen 2026-11.
     """
-    one_way = leg.position_side is PositionSide.BOTH and leg.market_lot is not None
-    return one_way and not leg.closable and not memory.rounded_up and not stuck(leg, memory)
+    trimmed = leg.whole and leg.position_side is PositionSide.BOTH and leg.market_lot is not None
+    return trimmed and not leg.closable and not memory.rounded_up and not stuck(leg, memory)
 
 
 def _rounded_up(leg: OpenLeg) -> PlannedClose:

@@ -72,7 +72,7 @@ class OpenLeg:
 
     ``book`` holds the levels a close would take, best first, as far as they were read; empty: nobody stands there.
     ``price_floor`` and ``price_cap`` are the venue's bounds for a limit price now. ``trading`` is false where the
-    venue takes no orders for the symbol.
+    venue takes no orders for the symbol. ``whole`` is false for a part of a position, the rest of which is another's.
     """
 
     symbol: str
@@ -88,6 +88,7 @@ class OpenLeg:
     price_floor: Decimal | None = None
     price_cap: Decimal | None = None
     book: tuple[BookLevel, ...] | None = None
+    whole: bool = True
 
     @property
     def key(self) -> str:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, TypeVar, assert_never
 
+from rules.ages import seconds
 from rules.kill.events import (
     Action,
     Cancel,
@@ -194,7 +195,7 @@ def _refused(state: KillState, rejected: CloseRejected) -> KillState:
             memory = replace(memory, rung=step.rung - 1, refusals=memory.refusals + 1)
         case Refusal.LIMIT_PRICE:
             # Not even the narrowest band lies within the venue's bounds: the mark is not where the venue's prices are.
-            over = rejected.at - timedelta(seconds=state.flatten.ladder_s)
+            over = rejected.at - seconds(state.flatten.ladder_s)
             memory = replace(memory, since=over, refusals=memory.refusals + 1)
         case Refusal.HALTED:
             memory = replace(memory, halted=True)

@@ -38,6 +38,8 @@ def next_round(state: KillState, survey: Surveyed) -> KillState:
     cancels = _cancels(survey)
     closes = _plan(state, survey)
     open_legs = [leg for leg in survey.positions if leg.closable]
+    if not cancels and not survey.positions_read:
+        return _blind(state, survey)
     if not cancels and not closes and not open_legs:
         return _calm(state, survey) if survey.complete else _in_bounds(replace(state, sure=False))
     state = _in_bounds(_paced(replace(state, calm_since=None, calm_reads=0), before, survey))
@@ -89,7 +91,10 @@ def _taken_in(state: KillState, survey: Surveyed) -> KillState:
         sure=clear if survey.complete else state.sure,
         partial_reads=0 if survey.complete else state.partial_reads + 1,
         sent_at=recent,
-        under_way=still_under_way(state.under_way, survey.positions, survey.at),
+        # Only a leg that was read can be seen to have shrunk.
+        under_way=still_under_way(state.under_way, survey.positions, survey.at)
+        if survey.positions_read
+        else state.under_way,
     )
 
 
@@ -147,6 +152,13 @@ def _held_back(state: KillState, open_legs: list[OpenLeg], at: datetime) -> Kill
     if any(halted(leg, state.remembered(leg)) for leg in open_legs):
         return degraded(state, f"the venue takes no orders for what is left: {names}", Cause.CLOSED)
     return degraded(state, f"the venue refuses to close {names}", Cause.REFUSED)
+
+
+def _blind(state: KillState, survey: Surveyed) -> KillState:
+    """Nothing to cancel, and the positions were not read: they are asked for as soon as after a reading that failed."""
+    pauses = state.pauses + 1
+    error, wait_until = "; ".join(survey.unread), survey.at + pause(pauses)
+    return _in_bounds(replace(state, pauses=pauses, calm_since=None, calm_reads=0, error=error, wait_until=wait_until))
 
 
 def _calm(state: KillState, survey: Surveyed) -> KillState:

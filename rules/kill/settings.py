@@ -23,15 +23,28 @@ class Flatten:
         Decimal, Setting("quote currency; how far a hedged book may lean to one side while it is closed", Looser.HIGHER)
     ] = Decimal(25_000)
     depth_share: Annotated[
-        Decimal, Setting("fraction of what stands in the book within the band; the most one close takes", Looser.HIGHER)
+        Decimal,
+        Setting(
+            "fraction of what stands in the book within the band; the most one close takes",
+            Looser.HIGHER,
+            fraction=True,
+        ),
     ] = Decimal("0.5")
     band_first: Annotated[
         Decimal,
-        Setting("fraction of the mark price; how far through it the first close of a leg may fill", Looser.HIGHER),
+        Setting(
+            "fraction of the mark price; how far through it the first close of a leg may fill",
+            Looser.HIGHER,
+            fraction=True,
+        ),
     ] = Decimal("0.002")
     band_last: Annotated[
         Decimal,
-        Setting("fraction of the mark price; bands double up to this where a close does not fill", Looser.HIGHER),
+        Setting(
+            "fraction of the mark price; bands double up to this where a close does not fill",
+            Looser.HIGHER,
+            fraction=True,
+        ),
     ] = Decimal("0.02")
     ladder_s: Annotated[
         int, Setting("seconds; from a leg's first close until what is left of it goes at the market", Looser.NEITHER)
@@ -145,11 +158,14 @@ class Triggers:
     """
 
     daily_loss_reduce: Annotated[
-        Decimal | None, Setting("fraction of equity before the loss, UTC day or last 24 hours", Looser.HIGHER)
+        Decimal | None,
+        Setting("fraction of equity before the loss, UTC day or last 24 hours", Looser.HIGHER, fraction=True),
     ] = None
-    daily_loss_kill: Annotated[Decimal | None, Setting("the same", Looser.HIGHER)] = None
-    drawdown_reduce: Annotated[Decimal | None, Setting("fraction of the highest equity", Looser.HIGHER)] = None
-    drawdown_kill: Annotated[Decimal | None, Setting("the same", Looser.HIGHER)] = None
+    daily_loss_kill: Annotated[Decimal | None, Setting("the same", Looser.HIGHER, fraction=True)] = None
+    drawdown_reduce: Annotated[
+        Decimal | None, Setting("fraction of the highest equity", Looser.HIGHER, fraction=True)
+    ] = None
+    drawdown_kill: Annotated[Decimal | None, Setting("the same", Looser.HIGHER, fraction=True)] = None
     liquidation_sigmas_reduce: Annotated[
         Decimal | None,
         Setting("distance to liquidation by the guard's arithmetic, in standard deviations of one hour", Looser.LOWER),
@@ -157,11 +173,18 @@ class Triggers:
     liquidation_sigmas_kill: Annotated[Decimal | None, Setting("the same", Looser.LOWER)] = None
     liquidation_probability_reduce: Annotated[
         Decimal | None,
-        Setting("the highest stated forecast's probability; it counts beside sigmas, not instead", Looser.HIGHER),
+        Setting(
+            "the highest stated forecast's probability; it counts beside sigmas, not instead",
+            Looser.HIGHER,
+            fraction=True,
+        ),
     ] = None
-    liquidation_probability_kill: Annotated[Decimal | None, Setting("the same", Looser.HIGHER)] = None
+    liquidation_probability_kill: Annotated[Decimal | None, Setting("the same", Looser.HIGHER, fraction=True)] = None
     liquidation_distance_kill: Annotated[
-        Decimal, Setting("fraction of the mark to the venue's own liquidation price: the second source", Looser.LOWER)
+        Decimal,
+        Setting(
+            "fraction of the mark to the venue's own liquidation price: the second source", Looser.LOWER, fraction=True
+        ),
     ] = Decimal("0.05")
     unread_reduce_s: Annotated[
         int | None, Setting("seconds for which an account with positions cannot be followed", Looser.HIGHER)
@@ -176,7 +199,9 @@ class Triggers:
         int | None, Setting("orders that came from outside; what one leads to is outside_activity's", Looser.HIGHER)
     ] = None
     orders_window_s: Annotated[int, Setting("seconds in which these orders are counted", Looser.LOWER)] = 600
-    anomaly_reduce: Annotated[Decimal | None, Setting("anomaly score of the account, 0 to 1", Looser.HIGHER)] = None
+    anomaly_reduce: Annotated[
+        Decimal | None, Setting("anomaly score of the account, 0 to 1", Looser.HIGHER, fraction=True)
+    ] = None
     anomaly_for_s: Annotated[int, Setting("seconds for which it has to stay that high", Looser.HIGHER)] = 30
     confirmations: Annotated[int, Setting("readings in a row that must agree", Looser.HIGHER)] = 3
     facts_age_max_s: Annotated[int, Setting("seconds; older facts confirm nothing", Looser.LOWER)] = 30

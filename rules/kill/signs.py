@@ -15,6 +15,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, TypeVar
 
+from rules.ages import seconds
 from rules.kill.evidence import AccountSeen, Evidence, ForecastSeen, OrdersSeen, Results
 from rules.kill.settings import Triggers
 from rules.kill.views import any_met, watched_views
@@ -78,7 +79,7 @@ def signs(evidence: Evidence, settings: Triggers) -> Iterator[Sign]:
             stamp=evidence.at,
             reason=f"the anomaly score has been {show(evidence.anomaly)} for {settings.anomaly_for_s} s",
             needed=settings.confirmations,
-            lasting=timedelta(seconds=settings.anomaly_for_s),
+            lasting=seconds(settings.anomaly_for_s),
         )
 
 
@@ -184,14 +185,14 @@ def _unread(evidence: Evidence, settings: Triggers) -> Iterator[Sign]:
         yield Sign(
             trigger=Trigger.UNREAD,
             action=Action.REDUCE,
-            met=open_ and age >= timedelta(seconds=settings.unread_reduce_s),
+            met=open_ and age >= seconds(settings.unread_reduce_s),
             stamp=evidence.at,
             reason=reason,
             needed=settings.confirmations,
         )
     if settings.unread_kill_s is None:
         return
-    late = open_ and age >= timedelta(seconds=settings.unread_kill_s)
+    late = open_ and age >= seconds(settings.unread_kill_s)
     reading = _fresh(evidence.reading, evidence, settings)
     met: bool | None = False
     if late:
@@ -230,6 +231,6 @@ def _is_open(seen: AccountSeen) -> bool:
 
 def _fresh(fact: Fact | None, evidence: Evidence, settings: Triggers) -> Fact | None:
     """The fact, unless it is too old to confirm anything, or of a time that has not come."""
-    if fact is None or abs(evidence.at - fact.as_of) > timedelta(seconds=settings.facts_age_max_s):
+    if fact is None or abs(evidence.at - fact.as_of) > seconds(settings.facts_age_max_s):
         return None
     return fact

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from rules.ages import seconds
 from rules.kill.evidence import Evidence
 from rules.kill.settings import Triggers
 from rules.kill.signs import Action, Sign, Trigger, signs
@@ -85,7 +86,7 @@ def _counted(tally: Tally, sign: Sign, evidence: Evidence, settings: Triggers) -
     known = tally.of(sign.trigger, sign.action)
     if sign.met is None:
         waited = evidence.at - known.stamp if known is not None else timedelta(0)
-        return known if waited <= timedelta(seconds=settings.facts_age_max_s) else None
+        return known if waited <= seconds(settings.facts_age_max_s) else None
     if not sign.met:
         # A value that swings about its limit is one event; a reduction that was ruled is over after a while of calm.
         is_over = known is None or known.ruled is None or evidence.at - known.stamp > CALM

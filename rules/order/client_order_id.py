@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -26,10 +26,6 @@ class ClientOrderIdGate(Rule):
     codes: ClassVar[Mapping[str, str]] = {
         "CLIENT_ORDER_ID_IN_USE": "an order of this name is open or under way",
     }
-    clauses: ClassVar[Sequence[str]] = (
-        "15c3-5(c)(1)(ii)",
-        "FIA 2024 duplicate orders",
-    )
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse an entry whose name is taken. Plain and conditional orders have names of their own."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, ClassVar
@@ -27,7 +27,6 @@ class ExitCollar(Rule):
     codes: ClassVar[Mapping[str, str]] = {
         "EXIT_PRICE_OUTSIDE_COLLAR": "the limit price is more than `band` through the mark",
     }
-    clauses: ClassVar[Sequence[str]] = ("RTS 6 art. 15(1)(a)",)
     example: ClassVar[str] = """
 [desk.exit_collar]
 enforcement = "enforce"

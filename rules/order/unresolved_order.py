@@ -34,21 +34,23 @@ class UnresolvedOrder(Rule):
     proven that it never was, until nothing is left of it (neither under way nor resting, and no position on its side),
     or until ``remember_s`` is over. A bot that never asks opens nothing more there before the position is closed.
 
-    Exits, cancels and amends are not looked at.
+    Exits, cancels and amends are not looked at. The gate holds for the desk, set or not, and a bot's table can only
+    tighten it: `match = "price"` for grids stands at `desk`, beside `match = "side"` for the bots that are none.
     """
 
     rule_id: ClassVar[str] = "unresolved_order"
     codes: ClassVar[Mapping[str, str]] = {
         "UNRESOLVED_ORDER": "an earlier entry on this side may have been executed, and the bot has not asked",
     }
-    clauses: ClassVar[Sequence[str]] = (
-        "15c3-5(c)(1)(ii)",
-        "RTS 6 art. 17(3)",
-    )
+    clauses: ClassVar[Sequence[str]] = ("RTS 6 art. 17(3)",)
     example: ClassVar[str] = """
-[bot.grid.unresolved_order]
+[desk.unresolved_order]
 enforcement = "enforce"
 match = "price"
+
+[bot.trend.unresolved_order]
+enforcement = "enforce"
+match = "side"
 """
 
     match: Annotated[

@@ -31,8 +31,9 @@ class CorrelatedExposure(Rule):
 
     Exposures on the same side use ``max(rho, stress_floor)``: in a crash correlations go to one. Exposures on
     opposite sides offset each other only by ``hedge_credit`` times a positive rho, because hedges fail first.
-    Resting and pending orders never offset anything. ``pairs`` maps ``"AAA:BBB"`` to rho; ``default`` stands for
-    every pair not listed. The cap is ``limit_notional`` (quote currency), or ``limit_equity`` times margin balance.
+    Resting and pending orders never offset anything. ``pairs`` maps ``"AAA:BBB"`` to rho, each pair of two symbols
+    once; ``default`` stands for every pair not listed. The cap is ``limit_notional`` (quote currency), or
+    ``limit_equity`` times margin balance.
     Formula: variance of a weighted sum of unit-variance returns (Markowitz 1952), square root, in notional units.
 
     With ``live = true`` the correlations the guard forecasts for the next day come before ``pairs`` and ``default``,
@@ -105,6 +106,12 @@ memes = 5000
                 raise ValueError(f"correlated_exposure: {name} must lie between -1 and 1")
         if not 0 <= self.hedge_credit <= 1:
             raise ValueError("correlated_exposure: hedge_credit must lie between 0 and 1")
+        for pair in self.pairs:
+            first, _, second = pair.partition(":")
+            if not all(map(_is_name, (first, second))) or first == second:
+                raise ValueError(f'correlated_exposure: "{pair}" in pairs is no pair of two symbols, such as "AAA:BBB"')
+            if f"{second}:{first}" in self.pairs:
+                raise ValueError(f"correlated_exposure: pairs has {first} and {second} twice")
         for name, symbols in self.clusters.items():
             if not symbols:
                 raise ValueError(f"correlated_exposure: cluster {name} has no symbols")
@@ -112,11 +119,9 @@ memes = 5000
                 raise ValueError(
                     f"correlated_exposure: cluster {name} needs cluster_notional or a line in cluster_limits"
                 )
-        for name, limit in self.cluster_limits.items():
+        for name in self.cluster_limits:  # Their numbers may be zero here: after a re-arm limits grow from nothing.
             if name not in self.clusters:
                 raise ValueError(f"correlated_exposure: cluster_limits names {name}, which is no cluster")
-            if limit <= 0:
-                raise ValueError(f"correlated_exposure: the limit of cluster {name} must be above zero")
         if self.cluster_notional is not None and not self.clusters:
             raise ValueError("correlated_exposure: cluster_notional needs clusters")
 
@@ -254,6 +259,10 @@ memes = 5000
     def _factors(self, least: Decimal, most: Decimal) -> tuple[Decimal, Decimal]:
         """What a product of two exposures counts with: of the same side, of opposite sides."""
         return max(most, self.stress_floor), least * self.hedge_credit if least > 0 else least
+
+
+def _is_name(text: str) -> bool:
+    return text == text.strip() != "" and ":" not in text
 
 
 def _measured_pairs(symbols: tuple[str, ...], conditions: Conditions | None) -> int:

@@ -60,7 +60,9 @@ funding_limit = 50
 """
 
     limit: Annotated[Decimal | None, Setting("quote currency", Looser.HIGHER)] = None
-    limit_equity: Annotated[Decimal | None, Setting("fraction of equity before the loss", Looser.HIGHER)] = None
+    limit_equity: Annotated[
+        Decimal | None, Setting("fraction of equity before the loss, at most 1", Looser.HIGHER, fraction=True)
+    ] = None
     funding: Annotated[FundingCount, Setting("`apart` or `counted`", Looser.NEITHER)] = FundingCount.APART
     funding_limit: Annotated[Decimal | None, Setting("quote currency", Looser.HIGHER)] = None
     of: Annotated[Whose, Setting("`account` or `bot`: whose loss counts", Looser.NEITHER)] = Whose.ACCOUNT

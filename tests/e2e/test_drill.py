@@ -67,7 +67,7 @@ def test_a_practice_drill_measures_a_kill_of_the_same_book_under_load(world: Liv
     assert (drilled["kind"], drilled["phase"], drilled["passed"]) == ("practice", "FLAT", True)
     assert (account["positions"], drilled["not_copied"]) == (2, [])
     assert drilled["arrived_after_blocked"] == 0
-    assert drilled["sent"] > 0
+    assert drilled["sent"] >= drilled["taken"] > 0
     assert drilled["rate_per_s"] >= 0.5 * max(10, 2 * drilled["rate_seen_per_s"])
     assert drilled["blocked_ms"] is not None
     assert account["cancelled_ms"] <= account["verified_ms"]

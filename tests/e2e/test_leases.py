@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -163,3 +165,18 @@ def test_a_bot_alone_on_its_account_is_flattened(tmp_path: Path) -> None:
 def resting(world: LiveWorld) -> list[float]:
     """The prices of everybody's plain orders, as the exchange has them."""
     return sorted(float(order["price"]) for order in world.direct.open_orders())
+
+
+def test_a_guard_that_was_down_altogether_holds_nothing_against_a_bot(world: LiveWorld) -> None:
+    """Store, gates and warden were away, and no bot could renew: its lease runs out only once it could have."""
+    assert take(world.bot_named("other"), 2).status_code == 200
+    world.stop_guard()
+    time.sleep(8)
+    world.start_guard_again()
+    until(lambda: leases(world)["other"]["step"] == "flatten", "it is judged from then on", 60)
+    reason = [record["detail"]["reason"] for record in world.export() if record.get("what") == "lease.lapsed"][-3]
+    overdue_s = re.fullmatch(r".* ran out (\d+) s ago", reason)
+    assert overdue_s is not None and int(overdue_s[1]) < 6, reason
+    until(lambda: not world.ask("GET", "/control/kill")["kill"]["running"], "its kill ends", 60)
+    come_back(world, "bot:other", "it was restarted")
+    assert world.bot_named("other").send("DELETE", LEASE).status_code == 200

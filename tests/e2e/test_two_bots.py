@@ -139,3 +139,50 @@ def test_a_bot_s_dead_man_timer_takes_its_own_orders_along(world: LiveWorld) -> 
     assert event["detail"]["orders"] == sorted(world.upstream_id(name, "ada") for name in ("one", "two"))
     bob.send("POST", "/fapi/v1/countdownCancelAll", symbol=BTC, countdownTime=0).raise_for_status()
     ada.send("DELETE", "/fapi/v1/algoOpenOrders", symbol=BTC).raise_for_status()
+
+
+def stops(world: LiveWorld, share_of_price: float, quantity: str) -> float:
+    """Ada has a stop so far below the market, and the guard knows; the price at which it has fired."""
+    mark = world.door.mark_price(BTC)
+    world.bot_named("ada").stop(BTC, "SELL", quantity, round(mark * share_of_price, 1)).raise_for_status()
+    until(lambda: world.account()["positions"][0]["stops"], "the guard sees the stop", 60)
+    return round(mark * (share_of_price - 0.01), 1)
+
+
+def test_what_fires_while_the_stream_or_the_guard_is_down_is_its_bots_and_what_came_past_the_guard_is_found(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """The exchange names the orders that stops become itself, and nobody hears of it."""
+    policy = a_policy(a_rule("account.demo.own_share"), a_rule("bot.ada.margin_budget", limit=20_000, leverage=2))
+    directory = tmp_path_factory.mktemp("restarted") / "data"
+    with LiveWorld(directory, policy, balance=100_000, bots=("ada", "bob")) as world:
+        for name, quantity in (("ada", "0.1"), ("bob", "0.2")):
+            world.bot_named(name).order(BTC, "BUY", quantity).raise_for_status()
+        until(lambda: (held(world, "ada"), held(world, "bob")) == (0.1, 0.2), "each has its share", 60)
+
+        fired = stops(world, 0.99, "0.03")
+        world.door.break_streams()
+        until(lambda: world.account()["feed"]["state"] == "STALE", "nothing is heard", 60)
+        world.door.jump(BTC, fired)
+        until(lambda: world.direct.positions() == {BTC: pytest.approx(0.27)}, "the stop has filled", 60)
+        world.door.mend_streams()
+        until(lambda: (held(world, "ada"), held(world, "bob")) == (0.07, 0.2), "it is ada's", 60)
+
+        fired = stops(world, 0.99, "0.04")
+        world.stop_guard()
+        world.door.jump(BTC, fired)
+        until(lambda: world.direct.positions() == {BTC: pytest.approx(0.23)}, "the stop has filled", 60)
+        world.direct.order(BTC, "BUY", "0.01").raise_for_status()
+        world.direct.order(BTC, "BUY", "0.05", 60_000).raise_for_status()
+
+        world.start_guard_again()
+        until(lambda: (held(world, "ada"), held(world, "bob")) == (0.03, 0.2), "each has its own again", 60)
+        assert code(world.bot_named("ada").order(BTC, "SELL", "0.2", reduceOnly="true")) == "SHARE_EXCEEDED"
+        found = until(lambda: len(world.account()["outside"]) > 1 and world.account()["outside"], "both are found", 60)
+        assert [each["activity"] for each in found] == ["order", "order"], "the stops are nobody's business"
+
+        killed = world.command("kill", "--bot", "bob", "--by", "me", "--reason", "a restart")
+        assert killed.returncode == 0, killed.stderr
+        assert world.direct.positions() == {BTC: pytest.approx(0.04)}
+        archived = [each for each in world.export() if each.get("what") == "outside.activity"]
+        assert len([finding for each in archived for finding in each["detail"]["findings"]]) == 2

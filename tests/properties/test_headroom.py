@@ -119,8 +119,9 @@ def test_at_least_half_of_the_refusals_name_a_size_that_passes(name: str) -> Non
             continue
         seen["REFUSED"] += 1
         seen[decision.breaches[0].code] += 1
-        assert decision.headroom is not None
-        if decision.headroom > 0:
+        if decision.headroom is None:  # Something refused it that knows no size, and where that begins is not known.
+            assert any(each.headroom is None for each in decision.breaches)
+        elif decision.headroom > 0:
             seen["NAMED"] += 1
             passes_exactly(order, decision.headroom, world, policy)
     assert seen["REFUSED"] > ORDERS / 10

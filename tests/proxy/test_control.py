@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from proxy.audit.place import archive_place
+from proxy.audit.place import ArchivePlace, archive_place
 from proxy.console.plane import ControlRefused
 from proxy.control import Control
 from tests.proxy.audit.conftest import Desk
+from tests.proxy.audit.damaging import cut_records, no_database
 
 
 class _Nobody:
@@ -72,3 +74,15 @@ async def test_what_is_no_page_is_refused(control: Control) -> None:
 
 async def test_without_an_archive_nothing_was_refused(control: Control) -> None:
     assert await asked(control) == ([], None)
+
+
+@pytest.mark.usefixtures("archived")
+@pytest.mark.parametrize("damaged", [no_database, lambda place: cut_records(place, "decision")], ids=["file", "record"])
+async def test_an_archive_that_cannot_be_read_is_not_an_empty_one(
+    control: Control, tmp_path: Path, damaged: Callable[[ArchivePlace], None]
+) -> None:
+    damaged(archive_place(tmp_path))
+    with pytest.raises(ControlRefused, match="cannot be read; ask `perpguard audit verify`"):
+        await asked(control)
+    with pytest.raises(ControlRefused, match="cannot be read; ask `perpguard audit verify`"):
+        await control.decision("d-0")

@@ -43,6 +43,13 @@ def test_what_the_guard_does_by_itself_needs_no_rule():
     assert (rows["RTS 6 art. 15(2)"].covered, rows["RTS 6 art. 15(2)"].rules) == (True, ())
 
 
+def test_what_applies_without_being_written_covers_no_collar_and_no_check_for_mistakes():
+    """The gates and the exit collar look at names and at exits: neither at an entry's price or size, nor for a copy."""
+    _, rows = of("")
+    clauses = ("RTS 6 art. 15(1)(a)", "15c3-5(c)(1)(ii)", "FIA 2024 duplicate orders")
+    assert [(rows[clause].covered, rows[clause].rules) for clause in clauses] == [(False, ())] * 3
+
+
 def test_a_collar_without_a_window_does_not_look_over_time():
     collar = '[desk.price_collar]\nenforcement = "enforce"\nband = 0.03\n'
     _, rows = of(collar)

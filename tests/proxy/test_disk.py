@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.disk import identity_of, make_directory, remove_file, replace_file
+from proxy.disk import give_to_owner_of, identity_of, make_directory, remove_file, replace_file
 
 
 @pytest.fixture
@@ -53,3 +53,38 @@ def test_another_content_is_another_file(tmp_path: Path) -> None:
     assert first is not None and identity_of(path) == first
     replace_file(path, b"SAME LENGTH")
     assert identity_of(path) not in (first, None)
+
+
+def test_what_root_writes_in_another_s_folder_is_that_other_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the kernel is asked; the next test has it done, where there is a root to do it."""
+    given: list[tuple[Path, int, int]] = []
+
+    def fchown(descriptor: int, owner: int, group: int) -> None:
+        given.append((Path(f"/proc/self/fd/{descriptor}").readlink(), owner, group))
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fchown", fchown)
+    us = (tmp_path.stat().st_uid, tmp_path.stat().st_gid)
+    make_directory(tmp_path / "people")
+    replace_file(tmp_path / "people" / "one", b"text")
+    assert given == [(tmp_path / "people", *us), (tmp_path / "people" / "one.next", *us)]
+    given.clear()
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    replace_file(tmp_path / "people" / "one", b"text")
+    assert given == [], "nobody else may, and need not"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act for another user")
+def test_root_gives_away_nothing_that_is_also_elsewhere(tmp_path: Path) -> None:
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+    theirs.mkdir()
+    os.chown(theirs, 12345, 12345)
+    ours.write_text("root's")
+    os.link(ours, theirs / "one.lock")
+    (theirs / "one.next").symlink_to(ours)
+    descriptor = os.open(theirs / "one.lock", os.O_RDWR)
+    give_to_owner_of(theirs, descriptor)
+    os.close(descriptor)
+    replace_file(theirs / "one", b"text")
+    assert (theirs / "one").stat().st_uid == 12345
+    assert (ours.stat().st_uid, ours.read_text()) == (0, "root's")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def vault(tmp_path: Path) -> Vault:
 
 async def test_a_key_is_named_without_being_shown_and_what_is_done_is_recorded(vault: Vault) -> None:
     recorded, key = Recorded(), vault.guard_keys()[0]
-    control = KeysControl(vault=vault, watches={}, record=recorded, now=lambda: NOW)
+    control = KeysControl(vault=vault, watches={}, record=recorded, spoken_for=nullcontext, now=lambda: NOW)
     view = await control.keys()
     shown = str(view)
     assert key.key not in shown and key.secret.reveal() not in shown and "s" * 64 not in shown and "k" * 64 not in shown
@@ -50,7 +51,7 @@ async def test_a_key_is_named_without_being_shown_and_what_is_done_is_recorded(v
 
 async def test_what_is_no_key_and_what_is_rotated_is_refused(vault: Vault) -> None:
     recorded = Recorded()
-    control = KeysControl(vault=vault, watches={}, record=recorded, now=lambda: NOW)
+    control = KeysControl(vault=vault, watches={}, record=recorded, spoken_for=nullcontext, now=lambda: NOW)
     with pytest.raises(ControlRefused, match="no such guard key"):
         await control.switch("0" * 16, on=False, by="ann")
     old = (await control.keys()).guard_keys[0]

@@ -463,7 +463,61 @@ def test_the_tables_of_the_kill_are_read_and_what_is_not_written_has_its_default
         ("[kill.rearn]", '[kill] has no "rearn"; did you mean "rearm"?'),
         ("[kill.rearm]\ndelay = 900", '[kill.rearm] has no "delay"; did you mean "delay_s"?'),
         ("[kill.rearm]\ndelay_s = 0", "[kill.rearm] delay_s must be above zero, not 0"),
+        ("[kill.triggers]\nfacts_age_max_s = 1000000000", "[kill.triggers] facts_age_max_s must be at most 999999999"),
+        ("[kill.flatten]\nladder_s = 100000000000000", "[kill.flatten] ladder_s must be at most 999999999"),
+        ("[kill.drill]\nmax_age_days = 1000000000", "[kill.drill] max_age_days must be at most 999999999"),
     ],
 )
 def test_a_wrong_table_of_the_kill_is_told(text, reason):
     assert reason in refused(text)
+
+
+@pytest.mark.parametrize(
+    ("table", "setting"),
+    [
+        ("kill.triggers", "daily_loss_reduce"),
+        ("kill.triggers", "daily_loss_kill"),
+        ("kill.triggers", "drawdown_reduce"),
+        ("kill.triggers", "drawdown_kill"),
+        ("kill.triggers", "liquidation_probability_reduce"),
+        ("kill.triggers", "liquidation_probability_kill"),
+        ("kill.triggers", "liquidation_distance_kill"),
+        ("kill.triggers", "anomaly_reduce"),
+        ("kill.flatten", "depth_share"),
+        ("kill.flatten", "band_first"),
+        ("kill.flatten", "band_last"),
+        ("desk.daily_loss", "limit_equity"),
+    ],
+)
+def test_a_fraction_that_was_meant_in_percent_is_told_with_its_line(table, setting):
+    head = f"{HEAD}[{table}]\n" + ('enforcement = "enforce"\n' if table.startswith("desk") else "")
+    assert parse_policy(f"{head}{setting} = 1\n")
+    line = head.count("\n") + 1
+    assert refused(f"{head}{setting} = 5\n") == f"line {line}: [{table}] {setting} is a fraction, at most 1, not 5"
+
+
+CUSTOM_TABLE = '[{}.custom.cap]\nenforcement = "enforce"\nexpression = "order.quantity < 1"\nmessage = "too much"\n'
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("desk", "bot.grid"), ("account.main", "symbol.BTCUSDT"), ("desk", "symbol.BTCUSDT")]
+)
+def test_one_name_is_one_custom_rule_for_every_order(one, other):
+    said = refused(HEAD + CUSTOM_TABLE.format(one) + CUSTOM_TABLE.format(other))
+    level = one.replace(".", ":")
+    assert said == (
+        f"line 8: [{other}.custom.cap] has the name of another rule, at {level}, and an override would lift both:"
+        " give it one of its own"
+    )
+
+
+def test_of_two_bots_each_may_have_a_custom_rule_of_that_name():
+    assert parse_policy(HEAD + CUSTOM_TABLE.format("bot.grid") + CUSTOM_TABLE.format("bot.trend"))
+
+
+@pytest.mark.parametrize("field", ["name", "owner"])
+@pytest.mark.parametrize("value", ["0x" + "f" * 5000, "1", "true", "[]"])
+def test_a_name_that_is_no_text_is_told_with_its_line(field, value):
+    lines = {"name": '"solo"', "owner": '"risk@desk.example"'} | {field: value}
+    said = refused("[policy]\n" + "".join(f"{key} = {each}\n" for key, each in lines.items()))
+    assert said.startswith(f"line {2 if field == 'name' else 3}: [policy] needs {field}")

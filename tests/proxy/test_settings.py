@@ -143,6 +143,32 @@ def test_the_store_is_the_embedded_one_unless_a_url_is_given(tmp_path):
     assert load_settings(None, {"store_url": "redis://r:6379"}).store == "redis://r:6379"
 
 
+@pytest.mark.parametrize("url", ["localhost:6379", "http://s:6379", "redis://", "redis://:hunter2@s:port/0", "unix://"])
+def test_an_address_of_no_store_is_refused_by_its_name_and_not_repeated(config, url):
+    reason = refused(config(f'store_url = "{url}"\n'))
+    assert reason.startswith("store_url: ") and "redis://HOST:PORT" in reason
+    assert "hunter2" not in reason
+
+
+@pytest.mark.parametrize("url", ["redis://s", "redis://:pw@s:6379/0", "rediss://[::1]:6379", "unix:///run/s.sock?db=1"])
+def test_an_address_of_a_store_may_come_from_a_file(config, monkeypatch, tmp_path, url):
+    (tmp_path / "store-url").write_text(f"{url}\n")
+    assert load_settings(config('store_url_file = "store-url"\n'), {}).store_url == url
+    monkeypatch.setenv("PERPGUARD_STORE_URL_FILE", str(tmp_path / "store-url"))
+    assert load_settings(None, {}).store == url
+    monkeypatch.setenv("PERPGUARD_STORE_URL", "")
+    assert load_settings(None, {}).store == url, "an empty variable is none"
+    monkeypatch.setenv("PERPGUARD_STORE_URL", "redis://other")
+    assert load_settings(None, {}).store == "redis://other"
+
+
+def test_a_file_without_the_address_of_a_store_is_refused(config, tmp_path):
+    assert "store_url_file: " in refused(config('store_url_file = "nowhere"\n'))
+    (tmp_path / "hunter2").write_text("hunter2")
+    reason = refused(config(f'store_url_file = "{tmp_path / "hunter2"}"\n'))
+    assert reason.startswith("store_url_file: ") and "hunter2" not in reason
+
+
 def test_a_venue_s_url_replaces_every_host_of_it(config, monkeypatch):
     monkeypatch.setenv("PERPGUARD_VENUES__BINANCEUSDM__URL", "http://127.0.0.1:9000/")
     settings = load_settings(None, {})
@@ -221,4 +247,7 @@ def test_links_in_messages_lead_where_browsers_find_the_console(config):
         load_settings(config('control_host = "::1"\ncontrol_https = true\n'), {}).console_link == "https://[::1]:8081"
     )
     assert load_settings(config('[alerts]\nlink = "https://guard.lan"\n'), {}).console_link == "https://guard.lan"
+    everywhere = 'control_host = "0.0.0.0"\ncontrol_names = ["guard.lan"]\n'
+    assert load_settings(config(everywhere), {}).console_link == "http://127.0.0.1:8081"
+    assert load_settings(config(everywhere + "control_https = true\n"), {}).console_link == "https://guard.lan"
     assert "alerts.link" in refused(config('[alerts]\nlink = "javascript:x"\n'))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -21,7 +22,7 @@ from proxy.restarts import Restart, last_restart
 from proxy.rolling import Rolled
 from proxy.settings import Settings
 from proxy.store.embedded import socket_path
-from proxy.supervisor import Supervisor
+from proxy.supervisor import DoorTaken, Supervisor
 from proxy.watchdog.stopping import stopping_path
 from tests.support.worlds import children, gone, until
 
@@ -107,6 +108,15 @@ def test_a_gate_that_cannot_be_started_is_tried_again_and_the_others_live(
         until(lambda: len(machine.processes("gate")) == 2, "it is there again")
 
     assert machine.run(events) == 0
+
+
+@pytest.mark.parametrize("setting", ["gate_port", "control_port", "gate_https_port"])
+def test_a_door_that_another_program_has_is_named(machine: Machine, setting: str) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(DoorTaken, match=rf"port \d+ .*{setting}.*in use"),
+    ):
+        machine.run(lambda: None, **{setting: taken.getsockname()[1]})
 
 
 def test_it_is_tried_ever_more_slowly(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,7 +241,7 @@ SECOND_GUARD = f"""
 import sys
 from pathlib import Path
 from proxy.settings import Settings
-from proxy.supervisor import Supervisor
+from proxy.supervisor import DoorTaken, Supervisor
 Supervisor(Settings(data_dir=Path(sys.argv[1]), store_url="{ELSEWHERE}", gate_port=0, control_port=0), [], {{}}).run()
 """
 

@@ -346,17 +346,24 @@ class World:
         return self.recorded(forecasts=(*known.forecasts, forecast))
 
     def having_tried(
-        self, command: Command, *, seconds_ago: float = 0, refused: bool = False, refused_at_size: str | None = None
+        self,
+        command: Command,
+        *,
+        seconds_ago: float = 0,
+        refused: bool = False,
+        refused_at_size: str | None = None,
+        sized_down_to: str | None = None,
     ) -> World:
-        """The bot sent this entry before, or was refused it."""
+        """The bot sent this entry before, whole or sized down, or was refused it."""
         order = held_order(command, self.snapshot)
         assert order is not None, "this command reserves nothing"
+        size = refused_at_size or sized_down_to
         attempt = Attempt(
             at=NOW - timedelta(seconds=seconds_ago),
             hold_id=f"a{len(self.attempts)}",
             orders=(order,),
             refused=refused or refused_at_size is not None,
-            refused_at_size=None if refused_at_size is None else Decimal(refused_at_size),
+            refused_at_size=None if size is None else Decimal(size),
         )
         return replace(self, attempts=(*self.attempts, attempt))
 

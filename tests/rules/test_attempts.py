@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -32,6 +33,13 @@ def remembering(refused: int, passed: int = 0, seconds_ago: float = 10) -> Snaps
 )
 def test_an_entry_takes_a_line_of_the_memory_and_a_refused_one_two(refused: int, passed: int, full: bool) -> None:
     assert memory_full(remembering(refused, passed)) is full
+
+
+def test_one_that_was_sized_down_takes_two_as_well() -> None:
+    snapshot = remembering(0, 190)
+    sized = tuple(replace(each, refused_at_size=Decimal(1)) for each in snapshot.attempts)
+    assert memory_full(replace(snapshot, attempts=sized))
+    assert not memory_full(snapshot)
 
 
 def test_a_full_memory_reaches_back_to_its_oldest_entry() -> None:

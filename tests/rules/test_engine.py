@@ -10,8 +10,10 @@ from rules.catalog import ENTRY_RULES
 from rules.decision import Enforcement, Measure, Verdict
 from rules.engine import decide, decide_batch
 from rules.flow.message_rate import MessageRate
+from rules.flow.staged_response import StagedResponse
 from rules.model import AdjustIsolatedMargin, Intent, OrderType, PositionSide, SetLeverage, SetPositionMode, Side
 from rules.objections import breaches_of
+from rules.order.duplicate_order import DuplicateOrder
 from rules.order.exit_collar import ExitCollar
 from rules.order.instrument_filters import InstrumentFilters
 from rules.order.max_order_value import MaxOrderValue
@@ -240,7 +242,7 @@ def test_of_a_flip_the_whole_position_may_go_where_the_flag_is_put_on():
     decision = judged(a_sell("BTCUSDT", "3"), world, *rules)
     assert (codes(decision), decision.headroom) == (["ORDER_VALUE_ABOVE_LIMIT", "POSITION_FLIP"], Decimal(2))
     given_away = judged(a_sell("BTCUSDT", "3", "30000"), world, *rules, ExitCollar(band=Decimal("0.2")))
-    assert given_away.headroom == 0
+    assert given_away.headroom is None
 
 
 def test_settings_meet_the_leverage_rule():
@@ -272,9 +274,32 @@ def test_there_is_no_headroom_below_the_venue_s_minimum():
     assert judged(a_buy("BTCUSDT", "1"), world, MaxOrderValue(limit=Decimal(20_000))).headroom == 0
 
 
-def test_no_size_passes_an_objection_that_is_not_about_size():
+def test_where_a_rule_names_no_size_none_is_told():
     rules = (MaxOrderValue(limit=Decimal(60_000)), PriceCollar(band=Decimal("0.01")))
-    assert judged(a_buy("BTCUSDT", "2", "59000"), an_account(), *rules).headroom == 0
+    decision = judged(a_buy("BTCUSDT", "2", "59000"), an_account(), *rules)
+    assert (decision.headroom, [each.headroom for each in decision.breaches]) == (None, [Decimal("1.016"), None])
+
+
+@pytest.mark.parametrize(
+    ("world", "rule"),
+    [
+        (an_account().having_tried(a_buy("BTCUSDT", "1"), seconds_ago=1), DuplicateOrder(window_s=5)),
+        (
+            an_account().used_to(any_size="20000 30000 40000", symbols=("BTCUSDT",)),
+            StagedResponse(reduce_at=Decimal("0.7")),
+        ),
+    ],
+    ids=["duplicate", "fat finger"],
+)
+def test_no_size_is_told_where_a_smaller_order_would_pass_a_rule_that_names_none(world, rule):
+    refused = judged(a_buy("BTCUSDT", "1"), world, rule)
+    assert (refused.verdict, refused.headroom) == (DENY, None)
+    assert judged(a_buy("BTCUSDT", "0.1"), world, rule).verdict is ALLOW
+
+
+def test_zero_is_told_where_a_limit_on_size_leaves_nothing_whatever_else_refuses():
+    rules = (PositionLimit(limit_quantity=Decimal(1)), PriceCollar(band=Decimal("0.01")))
+    assert judged(a_buy("BTCUSDT", "2", "59000"), an_account().long("BTCUSDT", "1"), *rules).headroom == 0
 
 
 def test_no_size_passes_a_closed_gate():

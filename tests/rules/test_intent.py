@@ -1,5 +1,6 @@
 """What a command does to risk, and whose guarantee that is."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -149,3 +150,13 @@ def test_an_order_is_found_by_the_venue_s_id_whatever_it_is_called():
     under_way = world.holding(a_buy("BTCUSDT", "1", client_order_id="y"))
     assert find_original(amend, under_way.snapshot).order_id == "2"
     assert find_original(an_amend(BUY, "BTCUSDT", "1", order_id="4", client_order_id="y"), world.snapshot) is None
+
+
+def test_while_the_store_is_away_a_name_is_no_order_s_for_certain():
+    """Which names are under way is not known then: the exit "x" may be gone, and an entry be called so."""
+    world = an_account().resting(
+        an_open_order(SELL, "BTCUSDT", "1", "51000", order_id="2", client_order_id="x", reduce_only=True)
+    )
+    away = replace(world.snapshot, store_reachable=False)
+    assert intent_of(an_amend(SELL, "BTCUSDT", "500", "51000", client_order_id="x"), away) is Intent.ENTRY
+    assert intent_of(an_amend(SELL, "BTCUSDT", "500", "51000", order_id="2"), away) is Intent.EXIT

@@ -195,7 +195,7 @@ class TestHeadroom:
         world = an_account().under(an_override("price_collar", quantity_max="2"))
         order = a_buy("BTCUSDT", "3", "60000")
         collar = PriceCollar(band=Decimal("0.01"))
-        assert judged(order, an_account(), collar).headroom == 0
+        assert judged(order, an_account(), collar).headroom is None
         assert judged(order, world, collar).headroom == Decimal(2)
         small = an_account().under(an_override("price_collar", quantity_max="0.5"))
         assert judged(order, small, collar).headroom == Decimal("0.5")

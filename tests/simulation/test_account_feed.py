@@ -44,6 +44,8 @@ async def exactly(world: TradingWorld) -> None:
     assert holds == (), where
     assert state(account) == state(world.truth()), where
     assert world.exposures(account) == world.exposures(world.truth()), where
+    if not {DROPPED, CUT} & set(world.faults):
+        assert {(each.symbol, each.order_id): each.bot for each in account.open_orders} == world.bots(), where
 
 
 async def run(server: EmbeddedStore, data_dir: Path, seed: int, *faults: str, surveys: bool) -> TradingWorld:
@@ -90,6 +92,23 @@ async def test_on_streams_alone_never_less_and_at_rest_exactly(
 @pytest.mark.parametrize("seed", range(1_000, 1_002))
 async def test_surveys_heal_every_gap(server: EmbeddedStore, tmp_path: Path, seed: int) -> None:
     await healed(server, tmp_path, seed)
+
+
+async def named(server: EmbeddedStore, data_dir: Path, seed: int) -> None:
+    """Surveys beside an unbroken stream: some show an order before the stream says what it grew out of."""
+    world = await run(server, data_dir, seed, DUPLICATED, surveys=True)
+    assert world.happened["surveys"] > 50
+
+
+@pytest.mark.parametrize("seed", range(2_002, 2_004))
+async def test_an_order_that_the_exchange_named_keeps_its_bot(server: EmbeddedStore, tmp_path: Path, seed: int) -> None:
+    await named(server, tmp_path, seed)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("seed", range(2_004, 2_004 + PROOF_SEEDS))
+async def test_proof_that_orders_keep_their_bots(server: EmbeddedStore, tmp_path: Path, seed: int) -> None:
+    await named(server, tmp_path, seed)
 
 
 @pytest.mark.full

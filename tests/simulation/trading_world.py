@@ -18,6 +18,7 @@ from typing import Any
 from proxy.accounts.book import Book
 from proxy.accounts.bookkeeper import Bookkeeper
 from proxy.accounts.events import Event, read_event
+from proxy.accounts.payloads import PlacedOrder
 from proxy.accounts.survey import Survey
 from proxy.accounts.unresolved import Unresolved
 from proxy.gate.counting import kind_of
@@ -85,7 +86,7 @@ class TradingWorld:
         self.exchange.events.subscribe(self._hear_venue)
         self.desk = f"desk{seed}"
         self.warden = WardenStore(url, self.desk)
-        self.book = Book("demo", owner=lambda name: name.partition("-")[0])
+        self.book = Book("demo", owner=bot_of)
         self.keeper = Bookkeeper(book=self.book, desk=self.desk, store=self.warden, markets=self.markets)
         self.known: list[tuple[Event, bool]] = []
         self.unresolved = Unresolved(self, self.warden)
@@ -416,6 +417,17 @@ class TradingWorld:
             open_orders=(*map(_open_order, self.account.open_orders.values()), *conditionals),
         )
 
+    def bots(self) -> dict[tuple[str, str], str]:
+        """Whose every open order is, by symbol and number: the exchange names what a conditional order becomes."""
+        stops = {stop.conditional_id: stop.client_order_id for stop in self.account.conditionals}
+        plain = {
+            (order.symbol, str(order.order_id)): bot_of(order.client_order_id)
+            or bot_of(stops.get(order.conditional_id, ""))
+            for order in self.account.open_orders.values()
+        }
+        waiting = self.account.open_conditionals.values()
+        return plain | {(stop.terms.symbol, str(stop.conditional_id)): bot_of(stop.client_order_id) for stop in waiting}
+
     async def guard(self) -> tuple[tuple[Hold, ...], Account]:
         """What a gate sees at this moment."""
         seen = await self.chance.choice(self.stores).look("demo")
@@ -443,16 +455,24 @@ class TradingWorld:
 
     # The venue's answers about single orders
 
-    async def order_by_client_id(self, symbol: str, client_order_id: str, conditional: bool) -> OpenOrder | None:
+    @property
+    def venue_ms(self) -> int:
+        return self.exchange.now_ms
+
+    async def order_by_client_id(self, symbol: str, client_order_id: str, conditional: bool) -> PlacedOrder | None:
         if conditional:
             stop = find_conditional(self.account, None, client_order_id)
-            return None if stop is None else _open_conditional(stop)
+            return None if stop is None else _placed_conditional(stop)
         order = find_order(self.account, symbol, None, client_order_id)
-        return None if order is None else _open_order(order)
+        return None if order is None else _placed_order(order)
 
-    async def order_by_id(self, symbol: str, order_id: str) -> OpenOrder | None:
+    async def order_by_id(self, symbol: str, order_id: str) -> PlacedOrder | None:
         order = find_order(self.account, symbol, int(order_id), None)
-        return None if order is None else _open_order(order)
+        return None if order is None else _placed_order(order)
+
+    async def conditional_by_id(self, order_id: str) -> PlacedOrder | None:
+        stop = find_conditional(self.account, int(order_id), None)
+        return None if stop is None else _placed_conditional(stop)
 
     def _price(self, symbol: str, side: Side) -> Decimal:
         """A limit price around the mark: most rest, some take."""
@@ -465,6 +485,12 @@ class TradingWorld:
 
     async def _publish_markets(self) -> None:
         await self.warden.publish_markets("binanceusdm", str(next(self._numbers)), self.markets())
+
+
+def bot_of(client_order_id: str) -> str:
+    """Bots name their orders ``bot-number`` here."""
+    bot = client_order_id.partition("-")[0]
+    return bot if bot in BOTS else ""
 
 
 def _plain(order: PlaceOrder) -> bool:
@@ -534,6 +560,19 @@ def _open_conditional(order: ConditionalOrder) -> OpenOrder:
         close_position=terms.close_position,
         order_id=str(order.conditional_id),
         client_order_id=order.client_order_id,
+    )
+
+
+def _placed_order(order: engine.Order) -> PlacedOrder:
+    return PlacedOrder(order=_open_order(order), quantity=order.quantity, placed_ms=order.created_ms)
+
+
+def _placed_conditional(order: ConditionalOrder) -> PlacedOrder:
+    return PlacedOrder(
+        order=_open_conditional(order),
+        quantity=order.terms.quantity,
+        placed_ms=order.created_ms,
+        became=str(order.order.order_id) if order.order is not None else "",
     )
 
 

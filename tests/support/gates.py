@@ -235,7 +235,7 @@ class Gate:
         self.rest_door = BinanceDoor(
             identities=self.identities,
             orders=orders,
-            reads=ReadDesk(store=desk.store, views=views, venue=venue, budget=self.budget),
+            reads=ReadDesk(store=desk.store, views=views, venue=venue, budget=self.budget, counting=self.counting),
             streams=self.streams,
             leases=LeaseDesk(desk.store),
             now=lambda: NOW,

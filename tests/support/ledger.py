@@ -33,6 +33,7 @@ def a_standing_view(**changes: Any) -> StandingView:
         "standing": "reconciled",
         "verdict": "main: reconciled to the last digit for 2026-11-17 09:00:00 to 2026-11-24 09:00:00 UTC",
         "missing": (),
+        "gaps": (),
         "differences": (),
         "nameless": 0,
     }

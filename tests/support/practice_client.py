@@ -135,3 +135,15 @@ class Door:
     def mark_price(self, symbol: str) -> float:
         status = self._client.get("/status").raise_for_status().json()
         return float(status["prices"][symbol]["mark"])
+
+    def jump(self, symbol: str, price: float) -> None:
+        """The market is at another price at once, and so is its mark."""
+        told = {"symbol": symbol, "price": str(price), "mark_price": str(price)}
+        self._client.post("/price", json=told).raise_for_status()
+
+    def break_streams(self) -> None:
+        """Nobody hears anything until ``mend_streams``."""
+        self._client.post("/streams", json={"refuse": True, "disconnect": True}).raise_for_status()
+
+    def mend_streams(self) -> None:
+        self._client.post("/streams", json={"refuse": False}).raise_for_status()

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from proxy.demo.world import ACCOUNT, DemoFailed, World
+from proxy.demo.world import ACCOUNT, DemoFailed, Places, World
 from proxy.venues.binance.client_ids import outward, tag
 from tests.support.practice_client import Bot, Door
 from tests.support.rearming import QUICK
@@ -60,6 +60,14 @@ class LiveWorld(World):
             # The settings file says port 0; commands that ask the warden must find the one it was given.
             more["PERPGUARD_CONTROL_PORT"] = str(urlsplit(self.places.console).port)
         return super().environment | more
+
+    def start_guard_again(self) -> None:
+        """Another guard on the same directory after ``stop_guard``, at other ports; it has surveyed the account."""
+        exchange = self.places.exchange
+        del self.places  # Or the new console would be told to take the old one's port.
+        gate, console = self._start_guard()
+        self.places = Places(exchange=exchange, gate=gate, console=console)
+        until(self.answers, "the guard is back", START_TIMEOUT_S)
 
     @cached_property
     def door(self) -> Door:

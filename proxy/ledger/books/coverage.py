@@ -31,6 +31,14 @@ class Coverage:
     missing: tuple[Missing, ...]
     nameless: int
 
+    def missing_between(self, begin_ms: int | None, end_ms: int | None) -> list[Missing]:
+        """What of a time has not been read; ``None`` is no bound."""
+        return [
+            each
+            for each in self.missing
+            if (begin_ms is None or each.span.end > begin_ms) and (end_ms is None or each.span.begin < end_ms)
+        ]
+
     def misses(self, symbol: str, at_ms: int) -> bool:
         """Whether a moment of a symbol has not been read, in its fills or in the statement."""
         return any(each.symbol in ("", symbol) and each.span.begin <= at_ms < each.span.end for each in self.missing)
@@ -64,7 +72,7 @@ def coverage(connection: sqlite3.Connection, account: str) -> Coverage | None:
     ]
     (nameless,) = connection.execute(
         "SELECT (SELECT count(*) FROM nameless WHERE account = ?1)"
-        " + (SELECT count(*) FROM orders WHERE account = ?1 AND origin = 'unknown')",
+        " + (SELECT count(*) FROM orders INDEXED BY orders_unknown WHERE account = ?1 AND origin = 'unknown')",
         (account,),
     ).fetchone()
     return Coverage(

@@ -3,7 +3,8 @@
 An order arrives at the middle of the quotes that the gate judged it on, which are as old as the policy's
 ``data_freshness`` lets them be; where it had none, at the mark, and that is counted. Slippage is what its fills cost
 against that, weighted by what was traded; of it the spread is the half of bid to ask that taker fills crossed. A fill
-whose order the audit does not know (from outside, forced, or older than is kept) is not measured.
+whose order the audit does not know (from outside, forced, or older than is kept) is not measured, nor is a conditional
+order's: it arrives when its trigger is reached, at prices nobody wrote down.
 """
 
 from __future__ import annotations
@@ -11,16 +12,18 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from proxy.ledger.books.rows import Wanted, moment, where
+from proxy.ledger.books.rows import Wanted, each_account, moment, where
 
 _BPS: Final = Decimal(10_000)
 _STEP: Final = Decimal("0.01")
 _ZERO: Final = Decimal(0)
 TREND_DAYS: Final = 7
+_TREND: Final = timedelta(days=TREND_DAYS)
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
 
 CLOCKS_APART_MS_MAX: Final = 1_000
 """The venue's clock says when a fill was, the guard's when its order was judged: so much later by the guard's is still
@@ -75,18 +78,17 @@ _Key = tuple[str, str, str, date]
 
 def execution(connection: sqlite3.Connection, wanted: Wanted) -> list[Quality]:
     """Newest day first. ``wanted.since`` is where days begin; the days before it are looked at for what is usual."""
-    before = None if wanted.since is None else wanted.since - timedelta(days=TREND_DAYS)
+    before = None if wanted.since is None else max(wanted.since, _FIRST + _TREND) - _TREND
     days: dict[_Key, _Day] = {}
-    _count_orders(connection, wanted, before, days)
-    _count_fills(connection, wanted, before, days)
+    for each in each_account(connection, replace(wanted, since=before)):
+        _count_orders(connection, each, days)
+        _count_fills(connection, each, days)
     shown = [key for key in days if wanted.since is None or key[3] >= wanted.since.date()]
     return [_quality(key, days) for key in sorted(shown, key=lambda each: (-each[3].toordinal(), each))]
 
 
-def _count_orders(
-    connection: sqlite3.Connection, wanted: Wanted, since: datetime | None, days: dict[_Key, _Day]
-) -> None:
-    conditions, values = where(replace(wanted, since=since), "j", bot="j.bot", at_ms="j.at_us / 1000")
+def _count_orders(connection: sqlite3.Connection, wanted: Wanted, days: dict[_Key, _Day]) -> None:
+    conditions, values = where(wanted, "j", bot="j.bot", at="at_us", units_per_ms=1000)
     query = f"""
         SELECT j.account, j.bot, j.symbol, j.at_us, j.refused, j.result, j.answered_us FROM judged j
         WHERE {conditions}"""  # noqa: S608 - no value in the text
@@ -100,20 +102,20 @@ def _count_orders(
             day.latencies_us.append(answered_us - at_us)
 
 
-def _count_fills(
-    connection: sqlite3.Connection, wanted: Wanted, since: datetime | None, days: dict[_Key, _Day]
-) -> None:
-    conditions, values = where(replace(wanted, since=since), "f", bot="o.bot")
-    # An id may be used again for a later order: the newest one judged before the fill is meant.
+def _count_fills(connection: sqlite3.Connection, wanted: Wanted, days: dict[_Key, _Day]) -> None:
+    conditions, values = where(wanted, "f", bot="o.bot")
+    # An id may be used again for a later order: the newest one judged before the fill is meant. Left to itself SQLite
+    # would group along the primary key, through all fills there ever were.
     query = f"""
         SELECT f.account, o.bot, f.symbol, f.at_ms, f.side, f.price, f.quantity, f.maker, j.bid, j.ask, j.mark,
             max(j.at_us)
-        FROM fills f JOIN orders o ON o.account = f.account AND o.symbol = f.symbol AND o.order_id = f.order_id
+        FROM fills f INDEXED BY fills_by_time
+        JOIN orders o ON o.account = f.account AND o.symbol = f.symbol AND o.order_id = f.order_id
         LEFT JOIN judged j INDEXED BY judged_by_client
             ON j.account = o.account AND j.client_order_id = o.client_order_id AND j.symbol = f.symbol
             AND j.refused = 0 AND j.at_us < (f.at_ms + ?) * 1000
         WHERE o.bot != '' AND o.origin = 'bot' AND {conditions}
-        GROUP BY f.account, f.symbol, f.trade_id"""  # noqa: S608 - no value in the text
+        GROUP BY f.account, f.symbol, f.trade_id, f.order_id"""  # noqa: S608 - no value in the text
     for account, bot, symbol, at_ms, side, price, quantity, maker, bid, ask, mark, _ in connection.execute(
         query, [CLOCKS_APART_MS_MAX, *values]
     ):

@@ -10,12 +10,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from proxy.ledger.books.book import JudgedOrder, JudgedOutcome
+from rules.model import OrderType
 
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
+_CONDITIONAL: Final = frozenset(each.value for each in OrderType if each.is_conditional)
 
 
 def judged_orders(record: Mapping[str, Any]) -> list[JudgedOrder]:
-    """The orders a decision record places, and the prices they were judged on."""
+    """The orders a decision record places, and the prices they were judged on where they arrive at once."""
     commands, decisions = record.get("commands"), record.get("decisions")
     at_us, markets = _micros(record.get("at")), _mapping(_mapping(record.get("snapshot")).get("markets"))
     if not isinstance(commands, list) or not isinstance(decisions, list) or at_us is None:
@@ -25,7 +27,9 @@ def judged_orders(record: Mapping[str, Any]) -> list[JudgedOrder]:
     for place, (command, decision) in enumerate(zip(commands, decisions, strict=False)):
         if not isinstance(command, dict) or command.get("type") != "PlaceOrder":
             continue
-        market = _mapping(markets.get(str(command.get("symbol"))))
+        # A conditional order arrives when its trigger is reached, hours later and at other prices: nothing measures it.
+        arrives = str(command.get("order_type")) not in _CONDITIONAL
+        market = _mapping(markets.get(str(command.get("symbol")))) if arrives else {}
         found.append(
             JudgedOrder(
                 request=str(record.get("id")),

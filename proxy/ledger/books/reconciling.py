@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Context, Decimal, localcontext
 from enum import StrEnum
-from typing import Final
+from itertools import groupby
+from typing import Any, Final
 
 from proxy.ledger.books.coverage import Coverage, coverage
 from proxy.ledger.books.rows import milliseconds, moment
@@ -88,7 +89,7 @@ class Reconciliation:
         if self.differing:
             return Standing.DIFFERS
         begin, end = milliseconds(self.since), milliseconds(self.until)
-        gap = any(each.span.begin < end and each.span.end > begin for each in self.coverage.missing)
+        gap = bool(self.coverage.missing_between(begin, end))
         return Standing.INCOMPLETE if self.pending or gap or begin == end else Standing.RECONCILED
 
 
@@ -181,29 +182,30 @@ def _pairs(connection: sqlite3.Connection, account: str, begin: int, end: int) -
 _KINDS: Final = {"REALIZED_PNL": Booked.TRADING, "COMMISSION": Booked.FEES}
 # Without statistics SQLite would look through all rows of the account for every fill.
 _STATED: Final = """
-    SELECT f.symbol, f.trade_id, f.at_ms, f.realised_pnl, f.margin_asset, f.commission, f.commission_asset,
-        i.kind, i.asset, i.amount
+    SELECT f.symbol, f.trade_id, f.order_id, f.at_ms, f.realised_pnl, f.margin_asset, f.commission,
+        f.commission_asset, i.row_id, i.kind, i.asset, i.amount
     FROM fills f LEFT JOIN incomes i INDEXED BY incomes_by_trade
         ON i.account = f.account AND i.symbol = f.symbol AND i.trade_id = f.trade_id
         AND i.kind IN ('REALIZED_PNL', 'COMMISSION')
-    WHERE f.account = ? AND f.at_ms >= ? AND f.at_ms < ? ORDER BY f.at_ms, f.symbol, f.trade_id"""
+    WHERE f.account = ? AND f.at_ms >= ? AND f.at_ms < ? ORDER BY f.at_ms, f.symbol, f.trade_id, f.order_id"""
 
 
 def _executed(connection: sqlite3.Connection, account: str, begin: int, end: int) -> Iterator[_Pair]:
-    """Every execution, with the statement's rows of its trade. A fill's day is the trade's."""
-    pair: _Pair | None = None
-    for symbol, trade_id, at_ms, pnl, pnl_asset, fee, fee_asset, kind, asset, amount in connection.execute(
-        _STATED, (account, begin, end)
-    ):
-        if pair is None or (pair.symbol, pair.row) != (symbol, str(trade_id)):
-            if pair is not None:
-                yield pair
-            pair = _Pair(at_ms, symbol, str(trade_id), {Booked.TRADING: {}, Booked.FEES: {}}, {})
-            add(pair.ledger[Booked.TRADING], pnl_asset, Decimal(pnl))
-            add(pair.ledger[Booked.FEES], fee_asset, -Decimal(fee))
-        if kind is not None:
+    """Every trade: its execution, or both where two orders of the account met, and the statement's rows of it."""
+    found = connection.execute(_STATED, (account, begin, end))
+    for (symbol, trade_id), joined in groupby(found, key=lambda row: (row[0], row[1])):
+        fills: dict[str, tuple[Any, ...]] = {}
+        rows: dict[str, tuple[Any, ...]] = {}
+        for _, _, order_id, at_ms, pnl, pnl_asset, fee, fee_asset, row_id, *stated in joined:
+            fills[order_id] = at_ms, pnl, pnl_asset, fee, fee_asset
+            if row_id is not None:
+                rows[row_id] = tuple(stated)
+        pair = _Pair(min(fill[0] for fill in fills.values()), symbol, str(trade_id), {}, {})
+        for _, pnl, pnl_asset, fee, fee_asset in fills.values():
+            add(pair.ledger.setdefault(Booked.TRADING, {}), pnl_asset, Decimal(pnl))
+            add(pair.ledger.setdefault(Booked.FEES, {}), fee_asset, -Decimal(fee))
+        for kind, asset, amount in rows.values():
             add(pair.statement.setdefault(_KINDS[kind], {}), asset, Decimal(amount))
-    if pair is not None:
         yield pair
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -78,13 +78,36 @@ class OtherRow:
     info: str
 
 
+# The first account with judged orders, then the next one: a step in the index for each, however many rows there are.
+_JUDGED: Final = """
+    WITH RECURSIVE judging (account) AS (
+        SELECT min(account) FROM judged
+        UNION ALL SELECT (SELECT min(j.account) FROM judged j WHERE j.account > judging.account) FROM judging
+        WHERE judging.account IS NOT NULL)
+    SELECT account FROM accounts UNION SELECT account FROM judging WHERE account IS NOT NULL ORDER BY account"""
+
+
 def accounts(connection: sqlite3.Connection) -> list[str]:
     """The accounts that have a ledger."""
     return [name for (name,) in connection.execute("SELECT account FROM accounts ORDER BY account")]
 
 
+def each_account(connection: sqlite3.Connection, wanted: Wanted) -> list[Wanted]:
+    """The same rows, account by account. Without an account a query would read all rows of all times: every index of
+    times begins with the account."""
+    if wanted.account is not None:
+        return [wanted]
+    # Orders are judged before an account's ledger begins, which waits for the venue.
+    return [replace(wanted, account=name) for (name,) in connection.execute(_JUDGED)]
+
+
 def fills(connection: sqlite3.Connection, wanted: Wanted) -> Iterator[FillRow]:
     """Executions, oldest first of each account."""
+    for each in each_account(connection, wanted):
+        yield from _fills(connection, each)
+
+
+def _fills(connection: sqlite3.Connection, wanted: Wanted) -> Iterator[FillRow]:
     conditions, values = where(wanted, "f", bot="coalesce(o.bot, '')")
     query = f"""
         SELECT f.at_ms, f.account, coalesce(o.bot, ''), coalesce(o.origin, 'unknown'), f.symbol, f.side,
@@ -92,7 +115,7 @@ def fills(connection: sqlite3.Connection, wanted: Wanted) -> Iterator[FillRow]:
             f.maker, f.trade_id, f.order_id, coalesce(o.client_order_id, '')
         FROM fills f LEFT JOIN orders o
             ON o.account = f.account AND o.symbol = f.symbol AND o.order_id = f.order_id
-        WHERE {conditions} ORDER BY f.account, f.at_ms, f.trade_id"""  # noqa: S608 - no value in the text
+        WHERE {conditions} ORDER BY f.at_ms, f.trade_id, f.symbol, f.order_id"""  # noqa: S608 - no value in the text
     for row in connection.execute(query, values):
         yield FillRow(
             at=moment(row[0]),
@@ -117,12 +140,17 @@ def fills(connection: sqlite3.Connection, wanted: Wanted) -> Iterator[FillRow]:
 
 def fundings(connection: sqlite3.Connection, wanted: Wanted) -> Iterator[FundingPart]:
     """Funding by bot, oldest first of each account: the parts of a row add up to it to the last digit."""
+    for each in each_account(connection, wanted):
+        yield from _fundings(connection, each)
+
+
+def _fundings(connection: sqlite3.Connection, wanted: Wanted) -> Iterator[FundingPart]:
     conditions, values = where(wanted, "i", bot="coalesce(p.bot, '')")
     query = f"""
         SELECT i.at_ms, i.account, coalesce(p.bot, ''), i.symbol, coalesce(p.amount, i.amount), i.asset, i.row_id
         FROM incomes i LEFT JOIN parts p ON p.account = i.account AND p.row_id = i.row_id
         WHERE i.kind = 'FUNDING_FEE' AND {conditions}
-        ORDER BY i.account, i.at_ms, i.row_id, p.bot"""  # noqa: S608 - no value in the text
+        ORDER BY i.at_ms, i.row_id, p.bot"""  # noqa: S608 - no value in the text
     for at_ms, account, bot, symbol, amount, asset, row_id in connection.execute(query, values):
         yield FundingPart(
             at=moment(at_ms),
@@ -137,11 +165,16 @@ def fundings(connection: sqlite3.Connection, wanted: Wanted) -> Iterator[Funding
 
 def others(connection: sqlite3.Connection, wanted: Wanted) -> Iterator[OtherRow]:
     """Everything else the venue booked, oldest first of each account. It is no bot's."""
+    for each in each_account(connection, wanted):
+        yield from _others(connection, each)
+
+
+def _others(connection: sqlite3.Connection, wanted: Wanted) -> Iterator[OtherRow]:
     conditions, values = where(wanted, "i", bot="''")
     query = f"""
         SELECT at_ms, account, kind, symbol, amount, asset, row_id, info FROM incomes i
         WHERE kind NOT IN ('FUNDING_FEE', 'REALIZED_PNL', 'COMMISSION') AND {conditions}
-        ORDER BY account, at_ms, row_id"""  # noqa: S608 - no value in the text
+        ORDER BY at_ms, row_id"""  # noqa: S608 - no value in the text
     for at_ms, account, kind, symbol, amount, asset, row_id, info in connection.execute(query, values):
         yield OtherRow(
             at=moment(at_ms),
@@ -165,15 +198,17 @@ def milliseconds(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(milliseconds=1)
 
 
-def where(wanted: Wanted, table: str, *, bot: str, at_ms: str = "") -> tuple[str, list[object]]:
-    """The condition for a query, and its values: ``bot`` and ``at_ms`` are what stands for them in it."""
-    at_ms = at_ms or f"{table}.at_ms"
+def where(
+    wanted: Wanted, table: str, *, bot: str, at: str = "at_ms", units_per_ms: int = 1
+) -> tuple[str, list[object]]:
+    """The condition for a query, and its values: ``bot`` is what stands for it, ``at`` the column of the time and its
+    unit. An index serves no time that is reckoned with in the query."""
     conditions = {
         f"{table}.account = ?": wanted.account,
         f"{table}.symbol = ?": wanted.symbol,
         f"{bot} = ?": wanted.bot,
-        f"{at_ms} >= ?": milliseconds(wanted.since) if wanted.since is not None else None,
-        f"{at_ms} < ?": milliseconds(wanted.until) if wanted.until is not None else None,
+        f"{table}.{at} >= ?": milliseconds(wanted.since) * units_per_ms if wanted.since is not None else None,
+        f"{table}.{at} < ?": milliseconds(wanted.until) * units_per_ms if wanted.until is not None else None,
     }
     given = {condition: value for condition, value in conditions.items() if value is not None}
     return " AND ".join([*given, "1 = 1"]), list(given.values())

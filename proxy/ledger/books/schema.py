@@ -1,6 +1,6 @@
 """The tables of the ledger, one SQLite file in the data directory, and how it is opened.
 
-Every row has the venue's own id, so reading the same statement again adds nothing. Losing the last second in a power
+Every row has the venue's own ids, so reading the same statement again adds nothing. Losing the last second in a power
 cut is no loss: rows and the spans that were read are written together, so what is gone is read again.
 """
 
@@ -14,17 +14,22 @@ from typing import Final
 
 from proxy.tables import BUSY_TIMEOUT_S, make_ready, open_private
 
+# Where two orders of one account meet, both executions bear the one trade id.
+_FILLS: Final = (
+    "CREATE TABLE IF NOT EXISTS fills (account TEXT NOT NULL, symbol TEXT NOT NULL, trade_id INTEGER NOT NULL,"
+    " order_id TEXT NOT NULL, at_ms INTEGER NOT NULL, side TEXT NOT NULL, position_side TEXT NOT NULL,"
+    " price TEXT NOT NULL, quantity TEXT NOT NULL, realised_pnl TEXT NOT NULL, margin_asset TEXT NOT NULL,"
+    " commission TEXT NOT NULL, commission_asset TEXT NOT NULL, maker INTEGER NOT NULL,"
+    " PRIMARY KEY (account, symbol, trade_id, order_id)) STRICT, WITHOUT ROWID"
+)
+
 TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS accounts (account TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS symbols (account TEXT NOT NULL, symbol TEXT NOT NULL, PRIMARY KEY (account, symbol))"
     " STRICT, WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS spans (account TEXT NOT NULL, source TEXT NOT NULL, begin_ms INTEGER NOT NULL,"
     " end_ms INTEGER NOT NULL, PRIMARY KEY (account, source, begin_ms)) STRICT, WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS fills (account TEXT NOT NULL, symbol TEXT NOT NULL, trade_id INTEGER NOT NULL,"
-    " order_id TEXT NOT NULL, at_ms INTEGER NOT NULL, side TEXT NOT NULL, position_side TEXT NOT NULL,"
-    " price TEXT NOT NULL, quantity TEXT NOT NULL, realised_pnl TEXT NOT NULL, margin_asset TEXT NOT NULL,"
-    " commission TEXT NOT NULL, commission_asset TEXT NOT NULL, maker INTEGER NOT NULL,"
-    " PRIMARY KEY (account, symbol, trade_id)) STRICT, WITHOUT ROWID",
+    _FILLS,
     "CREATE INDEX IF NOT EXISTS fills_by_time ON fills (account, at_ms)",
     "CREATE TABLE IF NOT EXISTS orders (account TEXT NOT NULL, symbol TEXT NOT NULL, order_id TEXT NOT NULL,"
     " client_order_id TEXT NOT NULL, bot TEXT NOT NULL, origin TEXT NOT NULL,"
@@ -68,12 +73,30 @@ def open_writer(path: Path) -> sqlite3.Connection:
         raise BooksUnavailable(f"{path}: {error}") from error
     try:
         make_ready(connection)
+        _copy_fills_of_before(connection)
         for statement in TABLES:
             connection.execute(statement)
     except sqlite3.Error as error:
         connection.close()
         raise BooksUnavailable(f"{path}: {error}") from error
     return connection
+
+
+def _copy_fills_of_before(connection: sqlite3.Connection) -> None:
+    """An older ledger has its fills by trade alone. All of them are copied, or it stays as it was."""
+    key = {name for _, name, _, _, _, place in connection.execute("PRAGMA table_info(fills)") if place}
+    if not key or "order_id" in key:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute("ALTER TABLE fills RENAME TO fills_of_before")
+        connection.execute(_FILLS)
+        connection.execute("INSERT INTO fills SELECT * FROM fills_of_before")
+        connection.execute("DROP TABLE fills_of_before")
+        connection.execute("COMMIT")
+    except sqlite3.Error:
+        connection.execute("ROLLBACK")
+        raise
 
 
 @contextmanager

@@ -8,11 +8,13 @@ if state then
     redis.call('HDEL', KEYS[1], ARGV[1])
   elseif ARGV[2] ~= 'KEEP' then
     local clock = redis.call('TIME')
-    local sequence, _, _, bot, body = string.match(state, HOLD)
+    local sequence, _, at, bot, body = string.match(state, HOLD)
     local hold = {
       sequence = sequence, status = ARGV[2], bot = bot,
       at = string.format('%d', clock[1] * 1000000 + clock[2]),
     }
+    -- An order that nobody knows the fate of was sent after its hold was made: what the venue has of before is another.
+    if ARGV[2] == 'UNKNOWN' then hold.at = at end
     -- Mostly the venue took all, and the stream has told of none yet.
     if ARGV[3] == '' or ARGV[3] == body then
       redis.call('HSET', KEYS[1], ARGV[1], table.concat({sequence, hold.status, hold.at, bot, body}, '|'))

@@ -68,6 +68,11 @@ def tags(account: str, bots: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def tags_of(account: str, traders: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Tag to bot, for the bots of one account among pairs of bot and account. Of two that clash one is there."""
+    return {tag(account, bot): bot for bot, traded in traders if traded == account}
+
+
 def outward(own_id: str, tag: str) -> str:
     """The id the venue is given for a bot's own.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
@@ -46,11 +45,11 @@ class Rejection:
         return json.dumps({"code": self.code, "msg": self.msg}, separators=(",", ":")).encode("ascii")
 
 
-def for_breach(breach: Breach, headroom: Decimal | None = None) -> Rejection:
-    """The answer to a judged command that was denied. ``headroom`` is the decision's, the tightest of all breaches."""
+def for_breach(breach: Breach) -> Rejection:
+    """The answer to a judged command that was denied."""
     numbers = [f"observed {breach.observed}"] if breach.observed else []
     numbers += [f"limit {breach.limit}"] if breach.limit else []
-    allowed = breach.headroom if headroom is None else headroom
+    allowed = breach.headroom
     numbers += [f"largest quantity allowed now {plain(allowed)}"] if allowed is not None else []
     details = f"; {', '.join(numbers)}" if numbers else ""
     named = f"GUARD {breach.rule_id} {breach.code}"
@@ -85,6 +84,11 @@ def unknown_outcome() -> Rejection:
     return Rejection(
         503, -1007, "Timeout waiting for response from backend server. Send status unknown; execution status unknown."
     )
+
+
+def exchange_not_reached() -> Rejection:
+    """An order, exit or cancel that never left: a refusal that is safe to believe, and may be sent anew."""
+    return Rejection(400, -2010, "GUARD CANNOT_JUDGE: nothing was sent: the exchange could not be reached")
 
 
 def cannot_judge() -> Rejection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from proxy.accounts.book import Book
 from proxy.accounts.events import AccountEvent
 from proxy.accounts.survey import Survey
+from proxy.accounts.told_orders import open_order
 from rules.model import MarginMode, OrderType, PositionSide, Side
 from rules.snapshot import Market
 from tests.proxy.accounts.builders import a_config_event, a_position, a_position_change, an_account_event
@@ -194,6 +196,56 @@ def test_an_order_that_the_venue_named_has_the_bot_of_what_it_grew_out_of() -> N
     assert book.open_orders()[0].bot == "ann"
     surveyed(book, a_survey(replace(order, bot="", filled_quantity=Decimal(1), leaves_quantity=Decimal(4))), 100)
     assert book.open_orders()[0].bot == "ann"
+
+
+NAMED = placed(at_ms=2, order_id="99", client_order_id="auto-99")
+"""What the stop becomes, under a name of the venue's."""
+
+
+def bots(book: Book) -> list[str]:
+    return [order.bot for order in account_of(book).open_orders]
+
+
+def a_bots_book(*events: Any) -> Book:
+    book = Book("demo", lambda name: "ada" if name == "s9" else "")
+    surveyed(book, a_survey())
+    for event in events:
+        book.apply(event, 10)
+    return book
+
+
+def test_an_order_that_is_told_before_the_word_that_it_was_triggered_has_the_stops_bot() -> None:
+    assert bots(a_bots_book(stop(), NAMED, stop("TRIGGERED", 3, became="99"))) == ["ada"]
+
+
+def test_an_order_that_a_survey_showed_before_the_stream_told_of_it_has_the_stops_bot() -> None:
+    """The conditional list was read after it triggered: that it is gone is no end of it."""
+    book = a_bots_book(stop())
+    shown = open_order(NAMED)
+    surveyed(book, a_survey(shown))
+    assert bots(book) == [""]
+    for event in (stop("TRIGGERING", 2), stop("TRIGGERED", 2, became="99"), NAMED):
+        book.apply(event, 200)
+    assert bots(book) == ["ada"]
+    surveyed(book, a_survey(shown), since=300)
+    assert bots(book) == ["ada"], "nor does the next survey forget it"
+
+
+def test_an_order_that_the_venue_named_keeps_its_bot_over_a_restart_of_the_warden() -> None:
+    before = a_bots_book(stop(), stop("TRIGGERED", 2, became="99"), NAMED)
+    book = Book("demo", before.owner)
+    book.restore(account_of(before))
+    surveyed(book, a_survey(open_order(NAMED)))
+    assert bots(book) == ["ada"]
+
+
+def test_what_is_looked_up_names_an_order_that_is_here_or_comes() -> None:
+    for told in ("before", "after"):
+        book = a_bots_book(*([NAMED] if told == "after" else []))
+        book.born("BTCUSDT", "99", "s9")
+        book.born("ETHUSDT", "99", "s9")
+        book.apply(NAMED, 11)
+        assert bots(book) == ["ada"]
 
 
 def test_nothing_is_known_before_a_survey() -> None:

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from proxy.accounts.births import Birth
 from proxy.accounts.events import Event
 from proxy.accounts.findings import Activity
 from proxy.accounts.outside import GRACE_S, SUSPICIONS_MAX, OutsideDetector
@@ -300,3 +301,49 @@ def test_suspicions_are_bounded(watched: Watched) -> None:
     for number in range(SUSPICIONS_MAX + 9):
         watched.saw(an_order_event(f"x{number}", BUY, "1"))
     assert len(watched.found_in_the_end()) == SUSPICIONS_MAX
+
+
+def test_an_order_is_not_known_for_one_of_another_symbol_that_has_its_number(watched: Watched) -> None:
+    """Binance numbers the orders of each symbol by themselves."""
+    watched.saw(an_order_event("a", BUY, "1", order_id="55"), known=True)
+    watched.detector.surveyed([a_resting_order("x", BUY, "1", order_id="55", symbol="ETHUSDT")], watched.at)
+    watched.saw(a_fill("y", BUY, "1", order_id="55", symbol="SOLUSDT"))
+    found = watched.found_in_the_end()
+    assert found == [(Activity.ORDER, "ETHUSDT"), (Activity.ORDER, "SOLUSDT"), (Activity.FILL, "SOLUSDT")]
+
+
+def test_nor_does_an_amend_of_that_explain_one_of_this(watched: Watched) -> None:
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        watched.saw(an_order_event(symbol, BUY, "1", order_id="55", symbol=symbol), known=True)
+    watched.forwarded(AmendOrder(symbol="BTCUSDT", side=BUY, quantity=Decimal(2), price=None, order_id="55"))
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        watched.saw(an_order_event(symbol, BUY, "2", order_id="55", symbol=symbol, execution="AMENDMENT"))
+    assert watched.found_in_the_end() == [(Activity.AMEND, "ETHUSDT")]
+
+
+def test_nor_a_stop_of_that_number_the_order_it_became(watched: Watched) -> None:
+    watched.saw(an_algo_event("a", algo_id="7"), known=True)
+    watched.saw(an_algo_event("x", algo_id="7", symbol="ETHUSDT", status="TRIGGERED", actual_order_id="9"))
+    watched.saw(an_order_event("auto-9", SELL, "1", order_id="9", symbol="ETHUSDT"))
+    assert watched.found_in_the_end() == [(Activity.ORDER, "ETHUSDT"), (Activity.ORDER, "ETHUSDT")]
+
+
+def test_what_a_known_stop_became_is_known_when_the_venue_says_so_when_asked(watched: Watched) -> None:
+    watched.saw(an_algo_event("a", algo_id="7"), known=True)
+    watched.detector.surveyed([a_resting_order("auto-9", SELL, "1", order_id="9")], watched.at)
+    assert watched.detector.strange == {"BTCUSDT"}
+    for order_id, stop in (("9", "7"), ("10", "8")):
+        birth = Birth(symbol="BTCUSDT", client_order_id="a", conditional_id=stop, order_id=order_id)
+        watched.detector.born(birth, watched.at)
+    assert watched.detector.strange == frozenset()
+    watched.detector.surveyed([a_resting_order("auto-10", SELL, "1", order_id="10")], watched.at)
+    assert watched.found_in_the_end() == [(Activity.ORDER, "BTCUSDT")] * 2, "the stop 8 was nobody's, and so is 10"
+
+
+def test_a_liquidation_of_the_past_is_the_venues_own_doing(watched: Watched) -> None:
+    watched.saw(a_fill("a", BUY, "2"), known=True)
+    closed = a_resting_order("autoclose-1", SELL, "0", "2")
+    watched.shares.filled(closed, Decimal(90))
+    watched.detector.ended([closed, a_resting_order("autoclose-2", SELL, "0", "1")], watched.at)
+    assert watched.found() == [(Activity.FORCED, "BTCUSDT")]
+    assert watched.later(GRACE_S).found() == [(Activity.ORDER, "BTCUSDT")], "one that opens is not"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,14 +14,16 @@ from typing import Any
 import pytest
 from redis.exceptions import ConnectionError as StoreGone
 
-from proxy.accounts import funding_watch, outside, outside_watch
+from proxy.accounts import funding_watch, outside, outside_watch, settling
 from proxy.accounts.known_settings import SettingsView
 from proxy.accounts.outside_watch import OutsideWatch
-from proxy.accounts.payloads import FundingRow, PastOrder, SymbolConfig
+from proxy.accounts.payloads import FundingRow, PastOrder, PlacedOrder, SymbolConfig
 from proxy.accounts.shares import Shares
+from proxy.accounts.troubles import VenueUnavailable
 from proxy.gate.journal import Journal
-from rules.model import MarginMode, Side
+from rules.model import MarginMode, OrderType, Side
 from rules.outside import OutsideAction
+from rules.snapshot import Account, OpenOrder, Position
 from tests.proxy.accounts.builders import (
     a_config_event,
     a_fill,
@@ -28,6 +32,7 @@ from tests.proxy.accounts.builders import (
     a_resting_order,
     a_survey,
     an_account_event,
+    an_algo_event,
     an_order_event,
 )
 from tests.rules.builders import NOW
@@ -45,6 +50,8 @@ class Desk:
         self.records: list[dict[str, Any]] = []
         self.past: tuple[PastOrder, ...] = ()
         self.funding: list[FundingRow] = []
+        self.conditionals: dict[str, PlacedOrder] = {}
+        self.asked: list[str] = []
         self.killed = self.bot_killed = self.store_gone = False
         self.shares = Shares(lambda name: name.partition("/")[0] if "/" in name else "")
         self.watch = OutsideWatch(
@@ -79,6 +86,16 @@ class Desk:
 
     async def past_orders(self, symbol: str) -> tuple[PastOrder, ...]:
         return self.past
+
+    async def conditional_by_id(self, order_id: str) -> PlacedOrder | None:
+        self.asked.append(order_id)
+        return self.conditionals.get(order_id)
+
+    async def order_by_client_id(self, symbol: str, client_order_id: str, conditional: bool) -> PlacedOrder | None:
+        assert conditional
+        self.asked.append(client_order_id)
+        found = (each for each in self.conditionals.values() if each.order.client_order_id == client_order_id)
+        return next(found, None)
 
     async def fundings(self, since_ms: int) -> tuple[FundingRow, ...]:
         return tuple(row for row in self.funding if row.at_ms >= since_ms)
@@ -299,7 +316,7 @@ async def test_settings_that_are_other_than_before_are_told_to_be_published(
         return dict(configs)
 
     monkeypatch.setattr(desk, "symbol_configs", read)
-    desk.watch.settings_changed = lambda: changes.append(desk.watch.settings)
+    desk.watch.changed = lambda: changes.append(desk.watch.settings)
     task = asyncio.create_task(desk.watch.run())
     try:
         await eventually(lambda: len(changes) == 1)
@@ -319,3 +336,211 @@ async def eventually(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not condition():
             await asyncio.sleep(0.001)
+
+
+STOP = a_resting_order("ann/9", SELL, "2", order_id="7", order_type=OrderType.STOP_MARKET, reduce_only=True)
+FIRED = {"order_id": "900", "order_type": OrderType.MARKET, "reduce_only": True}
+
+
+def became(order_id: str, stop: OpenOrder = STOP) -> PlacedOrder:
+    """What the venue says of a stop; "" while it waits."""
+    left = Decimal(0) if order_id else stop.leaves_quantity
+    return PlacedOrder(
+        order=replace(stop, leaves_quantity=left), quantity=Decimal(2), placed_ms=NOW_MS, became=order_id
+    )
+
+
+def filled(name: str, side: Side, quantity: str, after_ms: int = 5, **terms: Any) -> PastOrder:
+    """An order that filled whole, so long after ``NOW``."""
+    order = a_resting_order(name, side, "0", quantity, **terms)
+    return PastOrder(order=order, changed_ms=NOW_MS + after_ms, average_price=Decimal(90))
+
+
+async def with_a_stop(desk: Desk) -> None:
+    """Ann is long two, and has a stop for it; both came through the guard."""
+    desk.watch.hear({"kind": "intent", "commands": [{"type": "PlaceOrder", "client_order_id": "ann/0"}]})
+    for event in (a_fill("ann/0", BUY, "2"), an_algo_event("ann/9", algo_id="7", quantity=Decimal(2))):
+        desk.watch.apply(event)
+        desk.watch.saw(event, known=True)
+    desk.watch.adopt((a_position("2"),), (STOP,))
+    await desk.rest()
+    assert (desk.quantities(), desk.records) == ({"ann": "2"}, [])
+
+
+async def test_a_stop_that_fires_and_fills_while_the_stream_is_down_is_its_bots_and_nobodys_business(
+    tmp_path: Path,
+) -> None:
+    """The venue gives the order a name of its own, and the word that says what it grew out of was lost."""
+    async with running(tmp_path, OutsideAction.KILL) as desk:
+        await with_a_stop(desk)
+        desk.conditionals["7"] = became("900")
+        desk.past = (filled("auto-900", SELL, "2", **FIRED),)
+        desk.watch.adopt((), ())
+        await desk.rest()
+        assert (desk.quantities(), desk.records) == ({}, [])
+        assert desk.asked == ["7"]
+
+
+@pytest.mark.parametrize("by", ["survey", "stream"])
+async def test_so_is_one_that_rests_and_whose_fill_was_told_first(tmp_path: Path, by: str) -> None:
+    born = []
+    async with running(tmp_path) as desk:
+        await with_a_stop(desk)
+        desk.watch.born = born.append
+        desk.conditionals["7"] = became("900")
+        if by == "survey":
+            desk.watch.adopt((a_position("2"),), (a_resting_order("auto-900", SELL, "2", **FIRED),))
+        else:
+            event = a_fill("auto-900", SELL, "2", **FIRED)
+            desk.watch.apply(event)
+            desk.watch.saw(event, known=False)
+        await desk.rest()
+        assert desk.records == []
+        assert [(each.client_order_id, each.order_id) for each in born] == [("ann/9", "900")]
+        assert desk.quantities() == ({"ann": "2"} if by == "survey" else {})
+
+
+async def test_a_stop_that_was_placed_and_fired_while_the_stream_was_down_is_asked_for_by_its_name(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as desk:
+        placed = {"type": "PlaceOrder", "symbol": "BTCUSDT", "order_type": "STOP_MARKET", "client_order_id": "ann/9"}
+        desk.watch.hear({"kind": "intent", "commands": [placed]})
+        desk.conditionals["7"] = became("900")
+        desk.watch.adopt((), (a_resting_order("auto-900", SELL, "2", **FIRED),))
+        await desk.rest()
+        assert (desk.records, desk.asked) == ([], ["ann/9"])
+
+
+async def test_a_strange_order_is_found_beside_a_stop_that_waits_and_does_not_make_the_venue_be_asked_for_ever(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as desk:
+        await with_a_stop(desk)
+        desk.conditionals["7"] = became("")
+        for number in range(20):
+            desk.watch.saw(an_order_event(f"x{number}", BUY, "1"), known=False)
+            await asyncio.sleep(0.01)
+        await desk.until("outside.activity")
+        assert desk.asked == ["7"], "once a second"
+
+
+RESTING = a_resting_order("ben/1", BUY, "1", price=Decimal(90))
+
+
+def left_by_an_earlier_warden(**changes: Any) -> Account:
+    """Ann long two with a stop, Ben with an order that rests: as it was published last, up to ``NOW``."""
+    shares = Shares(lambda name: name.partition("/")[0])
+    shares.apply(a_fill("ann/0", BUY, "2"))
+    return a_survey(STOP, RESTING, shares=shares.all(), shares_ms=NOW_MS, **changes)
+
+
+@asynccontextmanager
+async def returning(data_dir: Path, *positions: Position, orders: tuple[OpenOrder, ...] = ()) -> AsyncIterator[Desk]:
+    """A guard that was away, and finds this. What the venue tells of the past is to be set before the first look."""
+    desk = Desk(data_dir, OutsideAction.REDUCE)
+    desk.watch.restore(left_by_an_earlier_warden())
+    desk.watch.adopt(positions, orders)
+    task = asyncio.create_task(desk.watch.run())
+    try:
+        yield desk
+        assert not task.done(), task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_filled_while_the_guard_was_away_goes_to_its_bots_also_where_the_sum_is_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ann's stop for one of two filled, and so did Ben's order for one: the position is what it was."""
+    async with returning(tmp_path, a_position("2")) as desk:
+        desk.conditionals["7"] = became("900")
+        desk.past = (filled("auto-900", SELL, "1", **FIRED), filled("ben/1", BUY, "1", after_ms=9_000))
+        await desk.rest()
+        assert (desk.quantities(), desk.records) == ({"ann": "1", "ben": "1"}, [])
+        assert desk.watch.shares_ms == NOW_MS + 9_000
+    assert "the difference is nobody's" not in caplog.text
+
+
+async def test_what_the_guard_counted_before_it_went_is_not_counted_again(tmp_path: Path) -> None:
+    """The venue's list dates an order a little later than its event did."""
+    async with returning(tmp_path, a_position("2"), orders=(STOP, RESTING)) as desk:
+        desk.past = (filled("ann/0", BUY, "2", after_ms=1), filled("ann/-1", SELL, "1", after_ms=-1))
+        await desk.rest()
+        assert (desk.quantities(), desk.records) == ({"ann": "2"}, [])
+
+
+async def test_a_strange_order_that_filled_while_the_guard_was_away_is_found(tmp_path: Path) -> None:
+    async with returning(tmp_path, a_position("5"), orders=(STOP, RESTING)) as desk:
+        desk.past = (filled("x", BUY, "3"),)
+        await desk.until("reduce main")
+        assert [each.finding.detail for each in desk.watch.found] == ["BUY LIMIT, id x"]
+        assert desk.quantities() == {"ann": "2", "": "3"}
+
+
+async def test_a_position_of_meanwhile_that_no_order_explains_is_nobodys_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with returning(tmp_path, a_position("5"), orders=(STOP, RESTING)) as desk:
+        await desk.rest()
+        assert (desk.quantities(), desk.records) == ({"ann": "2", "": "3"}, [])
+    assert "position BTCUSDT BOTH is 5, the shares add up to 2: the difference is nobody's" in caplog.text
+
+
+async def test_a_guard_that_left_nothing_behind_follows_what_comes(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, OutsideAction.REDUCE)
+    desk.watch.restore(a_survey(shares_ms=NOW_MS))
+    desk.watch.adopt((), ())
+    assert desk.watch.unsettled == frozenset()
+    desk.watch.apply(a_fill("ann/0", BUY, "2", at_ms=NOW_MS + 7))
+    assert desk.watch.shares_ms == NOW_MS + 7
+
+
+async def test_until_it_is_looked_up_whose_share_is_what_is_not_to_be_closed(tmp_path: Path) -> None:
+    async with returning(tmp_path, a_position("2"), orders=(STOP, RESTING)) as desk:
+        assert desk.watch.unsettled == {"BTCUSDT"}
+        await desk.rest()
+        assert desk.watch.unsettled == frozenset()
+
+
+async def test_a_venue_that_does_not_answer_is_asked_again_before_anything_is_nobodys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settling, "RETRY_S", 0.01)
+    async with returning(tmp_path, orders=(RESTING,)) as desk:
+        answers: list[Exception | tuple[PastOrder, ...]] = [VenueUnavailable("busy"), VenueUnavailable("busy")]
+
+        async def past_orders(symbol: str) -> tuple[PastOrder, ...]:
+            answer = answers.pop(0) if answers else (filled("auto-900", SELL, "2", **FIRED),)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        monkeypatch.setattr(desk, "past_orders", past_orders)
+        desk.conditionals["7"] = became("900")
+        await desk.rest()
+        await desk.rest()
+        assert (desk.quantities(), desk.records) == ({}, [])
+
+
+async def test_an_order_of_the_last_second_before_the_guard_went_is_found_in_the_gates_journal(tmp_path: Path) -> None:
+    """However long ago that is: the store may have lost that second, its hold and its place in the document."""
+    decided = {
+        "kind": "decision",
+        "at": (NOW - timedelta(hours=5)).isoformat(),
+        "commands": [{"type": "PlaceOrder", "client_order_id": "ann/3"}],
+        "decisions": [{"verdict": "ALLOW"}],
+    }
+    journal = Journal(tmp_path)
+    journal.append(decided, durable=False)
+    journal.close()
+    for since, expected in ((timedelta(hours=5), []), (timedelta(0), ["outside.activity"])):
+        desk = Desk(tmp_path, OutsideAction.ALERT)
+        desk.watch.restore(left_by_an_earlier_warden(as_of=NOW - since))
+        desk.watch.adopt((a_position("2"),), (STOP, RESTING, a_resting_order("ann/3", BUY, "1")))
+        task = asyncio.create_task(desk.watch.run())
+        await desk.rest()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert [each["what"] for each in desk.records] == expected

@@ -155,6 +155,13 @@ def test_of_an_order_an_earlier_warden_counted_the_average_is_the_price() -> Non
     assert (share(after, "ann").quantity, share(after, "ann").entry_price) == (3, 99)
 
 
+def test_shares_that_were_taken_up_say_as_of_when() -> None:
+    document, after = a_survey(a_position("2")), Shares(owner)
+    assert after.restored_at is None
+    after.restore(document)
+    assert after.restored_at == document.as_of
+
+
 def test_a_fill_at_an_unknown_price_waits_for_the_venues_answer() -> None:
     folded = shares(a_cancel(BUY, "2", price=None, order_type=OrderType.MARKET))
     assert quantities(folded) == {} and folded.differs((a_position("2"),)) == {"BTCUSDT"}
@@ -170,7 +177,11 @@ def test_orders_of_two_symbols_may_have_one_number() -> None:
         ("ann", "BTCUSDT"): 5,
         ("ben", "ETHUSDT"): 3,
     }
-    assert folded.filled_by("77") == 3 and folded.filled_by("78") == 0
+    assert [folded.filled_by(*order) for order in (("BTCUSDT", "77"), ("ETHUSDT", "77"), ("ETHUSDT", "78"))] == [
+        5,
+        3,
+        0,
+    ]
 
 
 def test_a_restarted_warden_tells_orders_of_one_number_apart() -> None:
@@ -410,3 +421,59 @@ def test_an_order_and_its_trade_are_told_to_be_whose_they_are() -> None:
     named = {order_field("BTCUSDT", fill.order_id): "ann", trade_field("BTCUSDT", "7"): "ann"}
     assert folded.owners_of(fill) == named
     assert folded.owners_of(a_fill("", BUY, "1")) == {}
+
+
+TRIGGERED = an_algo_event("ann/1", status="TRIGGERED", actual_order_id="9")
+VENUES_NAME = {"order_id": "9", "reduce_only": True}
+
+
+def test_what_a_triggered_order_filled_unheard_belongs_to_whoever_placed_the_stop() -> None:
+    folded = shares(a_fill("ann/0", BUY, "2"))
+    folded.apply(TRIGGERED)
+    folded.filled(a_resting_order("auto-9", SELL, "0", "2", **VENUES_NAME), Decimal(90))
+    assert quantities(folded) == {}
+    assert share(folded, "ann").realised_pnl == -20
+
+
+def test_or_to_whom_the_order_is_known_to_belong() -> None:
+    folded = shares(a_fill("ann/0", BUY, "2"))
+    folded.filled(a_resting_order("auto-9", SELL, "0", "2", bot="ann", **VENUES_NAME), Decimal(90))
+    assert quantities(folded) == {}
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_what_a_triggered_order_filled_before_anybody_knew_is_its_bots_afterwards(heard: bool) -> None:
+    folded = shares(a_fill("ann/0", BUY, "3"), a_fill("ben/0", BUY, "1"))
+    if heard:
+        for total in ("1", "2"):
+            folded.apply(a_fill("auto-9", SELL, "1", "90", of="2", total=total, fee="0.5", **VENUES_NAME))
+    else:
+        folded.filled(a_resting_order("auto-9", SELL, "0", "2", **VENUES_NAME), Decimal(90))
+    assert quantities(folded) == {"ann": "3", "ben": "1", "": "-2"}
+    for _ in range(2):
+        folded.apply(TRIGGERED)
+    assert quantities(folded) == {"ann": "1", "ben": "1"}
+    assert (share(folded, "ann").realised_pnl, share(folded, NOBODY).realised_pnl) == (-20, 0)
+    assert (share(folded, "ann").fees, share(folded, NOBODY).fees) == (Decimal(heard), 0)
+
+
+def test_an_order_that_nobody_placed_stays_nobodys() -> None:
+    folded = shares(a_fill("ann/0", BUY, "3"), a_fill("x", SELL, "1", order_id="9"))
+    folded.apply(an_algo_event("y", status="TRIGGERED", actual_order_id="9"))
+    assert quantities(folded) == {"ann": "3", "": "-1"}
+
+
+def test_a_restarted_warden_knows_whose_a_triggered_order_is() -> None:
+    resting = a_resting_order("auto-9", SELL, "2", bot="ann", **VENUES_NAME)
+    after = Shares(owner)
+    after.restore(a_survey(resting, shares=shares(a_fill("ann/0", BUY, "2")).all()))
+    fill = a_fill("auto-9", SELL, "2", **VENUES_NAME)
+    after.apply(fill)
+    assert quantities(after) == {}
+    assert set(after.owners_of(fill).values()) == {"ann"}
+
+
+def test_a_liquidation_that_nobody_heard_of_is_borne_in_proportion_too() -> None:
+    folded = shares(a_fill("ann/1", BUY, "1"), a_fill("ben/1", BUY, "3"))
+    folded.filled(a_resting_order("autoclose-1", SELL, "0", "2"), Decimal(50))
+    assert quantities(folded) == {"ann": "0.500", "ben": "1.500"}

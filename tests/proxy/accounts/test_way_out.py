@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -17,8 +18,8 @@ from proxy.accounts.troubles import OutcomeUnknown, VenueRefused, VenueThrottled
 from proxy.accounts.way_out import WayOut
 from proxy.accounts.way_out_payloads import listing_of
 from proxy.kill.hands import VenueHands
-from rules.kill.events import CancelStep
-from rules.kill.legs import BookLevel, LotSize, OrderKind
+from rules.kill.events import CancelStep, Surveyed
+from rules.kill.legs import BookLevel, LotSize, OrderKind, RestingOrder
 from rules.model import PositionSide, Side
 from tests.support.scripted_venue import Answer, Venue, an_account, scripted_venue
 
@@ -26,6 +27,7 @@ FILLED = {"orderId": 9, "clientOrderId": "pgk-1", "status": "FILLED", "executedQ
           "updateTime": 1_700_000_000_000}  # fmt: skip
 POSITION = {"symbol": "BTCUSDT", "positionSide": "BOTH", "positionAmt": "-0.500", "entryPrice": "1e-7",
             "markPrice": "0", "notional": "0", "liquidationPrice": "0", "isolatedWallet": "0"}  # fmt: skip
+NAMED = {"openOrders": "orders", "openAlgoOrders": "conditional orders", "positionRisk": "positions"}
 FLAT: dict[str, Any] = {
     "openAlgoOrders": [],
     "openOrders": [],
@@ -100,7 +102,14 @@ async def test_a_close_with_a_price_fills_at_once_or_not_at_all(venue: Venue, wa
 
 @pytest.mark.parametrize(
     "answer",
-    [(503, {"code": -1000, "msg": "Unknown error"}), (400, {"code": -1007, "msg": "t/o"}), (200, "<html>"), None],
+    [
+        (503, {"code": -1000, "msg": "Unknown error"}),
+        (408, ""),
+        (408, {"code": -2019, "msg": "no"}),
+        (400, {"code": -1007, "msg": "t/o"}),
+        (200, "<html>"),
+        None,
+    ],
 )
 async def test_a_close_of_unknown_outcome_is_sent_once(venue: Venue, way: WayOut, answer: Any):
     venue.answers = lambda method, path: None if answer is None else (answer[0], {}, answer[1])
@@ -295,8 +304,84 @@ async def test_an_answer_of_another_shape_is_not_taken_for_an_empty_list(
     venue: Venue, hands: VenueHands, listed: str, answer: Any
 ):
     by_path(venue, **{listed: answer})
+    (unread,) = (await hands.survey()).unread
+    assert unread.startswith(f"{NAMED[listed]}: ") and unread.endswith("not a list of rows")
+
+
+async def test_where_nothing_can_be_read_there_is_no_reading_but_the_venues_own_word(venue: Venue, hands: VenueHands):
+    by_path(venue, openOrders={}, openAlgoOrders={}, positionRisk={})
     with pytest.raises(VenueUnavailable, match="not a list of rows"):
         await hands.survey()
+    by_path(venue, positionRisk={})
+    with pytest.raises(VenueUnavailable, match="not a list of rows"):
+        await hands.survey(orders=False)
+    venue.always(401, {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."})
+    with pytest.raises(VenueRefused):
+        await hands.survey()
+
+
+async def test_a_demand_of_silence_ends_a_reading(venue: Venue, hands: VenueHands):
+    whole = venue.answers
+    silent = (429, {"Retry-After": "7"}, {"code": -1003, "msg": "slowly"})
+    venue.answers = lambda method, path: silent if path.endswith("/openAlgoOrders") else whole(method, path)
+    with pytest.raises(VenueThrottled):
+        await hands.survey()
+    assert "/fapi/v3/positionRisk" not in [path for _, path, _ in venue.requests]
+
+
+async def test_a_demand_of_silence_is_kept_by_all_hands_on_an_account(venue: Venue, hands: VenueHands, way: WayOut):
+    other = VenueHands(hands._venue)
+    venue.always(429, {"code": -1003, "msg": "slowly"}, Retry_After="30")
+    with pytest.raises(VenueThrottled):
+        await hands.survey()
+    asked = len(venue.requests)
+    with pytest.raises(VenueThrottled) as silent:
+        await other.survey()
+    assert len(venue.requests) == asked and 29 < silent.value.retry_after <= 30
+
+
+async def test_a_silence_longer_than_any_ban_is_no_time(venue: Venue, way: WayOut):
+    venue.always(429, {"code": -1003, "msg": "until"}, Retry_After="1764425000000")
+    with pytest.raises(VenueThrottled) as silent:
+        await way.positions()
+    assert silent.value.retry_after == timedelta(days=7).total_seconds()
+
+
+@pytest.mark.parametrize("half", ["\\ud800", "a\\uDFFFb"])
+async def test_half_a_character_keeps_no_order_from_being_read_and_told_of(venue: Venue, hands: VenueHands, half: str):
+    by_path(venue, openOrders=f'[{{"symbol":"BTCUSDT","orderId":7,"clientOrderId":"{half}","n{half}":["{half}"]}}]')
+    reading = await hands.survey()
+    assert [order.order_id for order in reading.plain_orders] == ["7"] and len(reading.digest) == 64
+    reading.plain_orders[0].client_order_id.encode()
+
+
+async def test_an_answer_nested_without_end_is_the_venues_trouble(venue: Venue, way: WayOut):
+    venue.always(200, "[" * 100_000)
+    with pytest.raises(VenueUnavailable):
+        await way.positions()
+
+
+async def test_what_was_listed_while_nothing_was_held_is_read_again_before_a_leg_is_told_of(
+    venue: Venue, hands: VenueHands, monkeypatch: pytest.MonkeyPatch
+):
+    by_path(venue, exchangeInfo={"symbols": [LISTED | {"status": "PENDING_TRADING"}]})
+    assert (await hands.survey()).positions == ()
+    monkeypatch.setattr(hands, "_listed_at", float("-inf"))
+    by_path(venue, exchangeInfo={"symbols": [LISTED]}, positionRisk=[POSITION])
+    venue.requests.clear()
+    (leg,) = (await hands.survey()).positions
+    assert leg.trading and [path for _, path, _ in venue.requests].count("/fapi/v1/exchangeInfo") == 1
+
+
+async def test_what_an_earlier_process_was_shown_is_never_called_unlisted(venue: Venue, hands: VenueHands):
+    twap = RestingOrder(symbol="BTCUSDT", order_id="9")
+    shown = Surveyed(at=datetime.now(UTC), plain_orders=(), conditional_orders=(), algo_orders=(twap,), positions=())
+    algo_answers(venue, (404, {}, "<html>not found</html>"))
+    hands.remember([replace(shown, algo_orders=())])
+    assert (await hands.survey()).unlisted
+    hands.remember([shown])
+    reading = await hands.survey()
+    assert (reading.unread, reading.unlisted) == (("algo orders: refused (-404): status 404",), ())
 
 
 @pytest.mark.parametrize("listed", ["openOrders", "openAlgoOrders", "positionRisk"])

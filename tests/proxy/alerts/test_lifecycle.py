@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -187,6 +187,23 @@ def test_what_comes_in_quiet_hours_waits_for_their_end_but_a_kill_does_not() -> 
     (digest,) = [each for each in desk.does(Ticked(), timedelta(seconds=10)) if each.occasion is Occasion.DIGEST]
     assert [each.title for each in digest.held] == ["something with a", "something with b"]
     assert digest.severity is Severity.CRITICAL and desk.state.held == ()
+
+
+def test_what_ends_another_closes_it_without_a_word_and_its_return_is_told() -> None:
+    desk = Desk()
+    stopped = a_report("bot.stopped:bot:grid", Severity.CRITICAL, news=True)
+    going_on = replace(a_report("rearm:bot:grid", Severity.CRITICAL, news=True), ends=(stopped.key, "never.was"))
+    desk.does(Raised(stopped))
+    assert occasions(desk.does(Raised(going_on), timedelta(minutes=3))) == ["raised"]
+    assert set(desk.state.open) == {going_on.key} and desk.state.past[-1].closed_at == desk.now
+    assert occasions(desk.does(Raised(stopped), timedelta(minutes=3))) == ["raised"]
+
+
+def test_an_event_ends_no_condition_that_is_seen() -> None:
+    desk = Desk()
+    desk.sees(a_report("stop:desk", Severity.KILL))
+    desk.does(Raised(replace(a_report("rearm:desk"), ends=("stop:desk",))))
+    assert "stop:desk" in desk.state.open
 
 
 def test_an_alert_that_only_informs_is_over_by_itself() -> None:

@@ -63,6 +63,42 @@ def test_a_kill_that_is_not_done_is_an_alert_of_its_own() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (("lease.lapsed", {"step": "reduce"}), ("lease.lapsed", {"step": "flatten"})),
+        (("protection.lost", {"position_side": "LONG"}), ("protection.lost", {"position_side": "SHORT"})),
+        (("key.enabled", {"key": "…abcd"}), ("key.enabled", {"key": "…efgh"})),
+    ],
+    ids=["a lease's next step", "the other leg of a hedge", "another key of the bot"],
+)
+def test_what_is_not_the_same_is_another_alert(
+    first: tuple[str, dict[str, str]], second: tuple[str, dict[str, str]]
+) -> None:
+    detail = {"account": "main", "bot": "grid", "symbol": "BTCUSDT"}
+    one, other = (report_of(what, "ann", detail | more) for what, more in (first, second))
+    assert one is not None and other is not None and one.key != other.key
+
+
+def test_a_bot_that_is_called_like_an_account_shares_no_alert_with_its_exchange_key() -> None:
+    report = report_of("key.enabled", "ann", {"bot": "main", "account": "main", "key": "…abcd"})
+    assert report is not None and report.key != condition("key", account="main").key
+
+
+@pytest.mark.parametrize("what", ["key.disabled", "key.enabled", "reducing", "bot.stopped", "policy.in_force"])
+def test_what_has_an_opposite_is_told_however_lately_the_other_was(what: str) -> None:
+    report = report_of(what, "ann", {})
+    assert report is not None and report.news
+
+
+def test_whoever_lets_something_go_on_ends_what_had_stopped_it() -> None:
+    going_on = report_of("rearm", "ann", {"scope": "bot:grid", "reason": "looked at"})
+    stopped = report_of("bot.stopped", "rule execution_throttle", {"scope": "bot:grid", "state": "HALTED"})
+    reducing = report_of("reducing", "warden", {"scope": "bot:grid"})
+    assert going_on is not None and stopped is not None and reducing is not None
+    assert set(going_on.ends) == {stopped.key, reducing.key}
+
+
 def test_a_clock_that_is_right_again_is_no_alert() -> None:
     assert report_of("clock", "warden", {"venue": "x", "offset_ms": 3, "ok": True}) is None
     assert report_of("clock", "warden", {"venue": "x", "offset_ms": 3000, "ok": False}) is not None

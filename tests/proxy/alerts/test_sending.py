@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 import threading
+from email import message_from_string
+from types import SimpleNamespace
 
 import pytest
 
@@ -52,6 +55,67 @@ async def test_a_server_that_hangs_is_given_up_in_time_and_not_asked_for_ever(mo
     with pytest.raises(ChannelFailed, match="answers nothing"):
         await sender.send(MESSAGE)
     hung.set()
+
+
+async def test_no_thread_to_be_had_is_a_failure_of_the_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    sender = Sender(Secret("json://127.0.0.1/x"))
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", start)
+        for _ in range(sending.STUCK_MAX + 1):
+            with pytest.raises(ChannelFailed, match="no more threads"):
+                await sender.send(MESSAGE)
+    with a_webhook() as hook:
+        sender._url = Secret(hook.url)
+        await sender.send(MESSAGE)
+    assert len(hook.arrived) == 1, "none of them counts as stuck"
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("equity <limit of 5000 and margin >80%", "equity &lt;limit of 5000 and margin &gt;80%"),
+        ("<a href='http://evil.test'>look</a> & <b", "&lt;a href='http://evil.test'&gt;look&lt;/a&gt; &amp; &lt;b"),
+    ],
+    ids=["a comparison", "a link"],
+)
+async def test_telegram_shows_what_was_written_and_takes_no_markup_of_it(
+    monkeypatch: pytest.MonkeyPatch, written: str, sent: str
+) -> None:
+    posted: list[str] = []
+
+    def post(url: str, data: str, **_: object) -> SimpleNamespace:
+        posted.append(json.loads(data)["text"])
+        return SimpleNamespace(status_code=200, content=b'{"ok":true}')
+
+    monkeypatch.setattr("requests.post", post)
+    url = Secret("tgram://123456789:abcdefg_hijklmnopqrstuvwxyzABCDEFGHI/12345678/")
+    await Sender(url).send(Message(severity=Severity.KILL, title="t", body=written))
+    (text,) = posted
+    assert text.splitlines()[-1] == sent
+
+
+async def test_a_mail_in_html_is_escaped_once() -> None:
+    with a_mailbox() as box:
+        await Sender(Secret(f"{box.url}&format=html")).send(
+            Message(severity=Severity.KILL, title="t", body="equity <5000 & <a href='http://evil.test'>look</a>")
+        )
+    (mail,) = box.mails
+    found = message_from_string(mail)
+    parts = {part.get_content_type(): part.get_payload(decode=True) for part in found.walk() if not part.is_multipart()}
+    html = parts["text/html"]
+    assert isinstance(html, bytes)
+    assert b"&lt;5000" in html and b"look&lt;/a&gt;" in html and b"<a" not in html
+
+
+async def test_a_url_cannot_have_a_failure_taken_for_success_or_tried_again_by_apprise() -> None:
+    with a_webhook() as hook:
+        hook.status = 500
+        with pytest.raises(ChannelFailed, match="not reached, or it refused"):
+            await Sender(Secret(f"{hook.url}?optional=yes&retry=2&wait=0.1")).send(MESSAGE)
+    assert len(hook.refused_at) == 1
 
 
 async def test_nothing_of_the_url_is_logged_or_shown(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,6 +1,7 @@
 """Exports of a part, as evidence and as tables."""
 
 import csv
+import errno
 import io
 import json
 from datetime import timedelta
@@ -10,8 +11,10 @@ import pytest
 
 from proxy.audit.export import ExportBroken, read_export, write_export
 from proxy.audit.exporting import COLUMNS, WHOLE, table_rows
+from proxy.audit.place import archive_place
 from proxy.audit.reader import ArchiveReader
 from proxy.audit.selection import Selection
+from proxy.cli import main
 from proxy.exporting.writers import write_rows
 
 
@@ -98,3 +101,27 @@ def test_no_cell_is_a_formula(place, desk, tmp_path, text):
     with path.open(newline="", encoding="utf-8") as file:
         cells = [cell for row in list(csv.reader(file))[1:] for cell in row]
     assert not [cell for cell in cells if cell[:1] in "=+-@\t\r" and cell]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
+def test_an_export_that_fails_leaves_the_earlier_one(desk, tmp_path, monkeypatch, capsys, form):
+    desk.write(archive_place(tmp_path, {}), desk.day())
+    path, words = tmp_path / f"evidence.{form}", ["--data-dir", str(tmp_path), "audit", "export", "--format", form]
+    assert main([*words, "--output", str(path)]) == 0
+    before, whole = path.read_bytes(), ArchiveReader.stream
+
+    def full(archive, question):
+        for count, row in enumerate(whole(archive, question)):
+            if count == 5:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            yield row
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ArchiveReader, "stream", full)
+        assert main([*words, "--output", str(path)]) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.glob("*evidence*")] == [path.name]
+    if form == "jsonl":
+        assert main(["--data-dir", str(tmp_path), "audit", "replay", "--from", str(path)]) == 0
+        assert path.stat().st_mode & 0o777 == 0o600

@@ -9,6 +9,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.alerts.sight import BUDGET_SHARE
 from proxy.budget.meter import Meter, Payer
 from proxy.budget.published import Budget, Counter, Limit
 from rules.kill.budget import Spend
@@ -45,6 +46,23 @@ def test_bots_may_spend_up_to_the_reserve() -> None:
     assert kept is not None
     assert (kept.used, kept.limit, kept.reserve, kept.retry_after_s) == (1_881, 2_400, 480, 55)
     assert str(kept) == "1881 of 2400 weight-1m are used and 480 are kept for the kill; try again in 55 s"
+
+
+def test_the_share_that_is_used_is_of_what_bots_may_spend() -> None:
+    meter = Meter(Clock().now)
+    heard(meter, weight=960)
+    assert meter.shares()["weight-1m:"] == 0.5
+    meter.budget = Budget(reserves={"weight-1m:": 1_440})
+    assert meter.shares()["weight-1m:"] == 1.0
+
+
+def test_bots_that_are_made_to_wait_have_used_enough_of_it_for_an_alert() -> None:
+    for reserve in (480, 1_200):
+        meter = Meter(Clock().now, others=3)
+        meter.budget = Budget(reserves={"weight-1m:": reserve})
+        while meter.kept(BOT, READ) is None:
+            meter.begin(BOT, READ).end({})
+        assert meter.shares()["weight-1m:"] >= BUDGET_SHARE
 
 
 def test_a_new_minute_of_the_venue_gives_everything_back() -> None:

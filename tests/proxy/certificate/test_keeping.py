@@ -9,12 +9,14 @@ import pytest
 from proxy.audit.archive import Archive
 from proxy.audit.place import archive_place
 from proxy.certificate.canonical import read_canonical
-from proxy.certificate.content import PressCertificate
-from proxy.certificate.keeping import CertificateKeeper
+from proxy.certificate.content import Press, PressCertificate
+from proxy.certificate.keeping import CertificateKeeper, Issued
 from proxy.certificate.proof import NotProven
 from proxy.certificate.verifying import Verified, verify
+from proxy.kill.joins import Join, note_join
 from proxy.policy.shelf import Shelf
 from proxy.policy_file import policy_digest
+from proxy.vault.keys import Secret
 from rules.kill.events import Phase
 from tests.proxy.audit.conftest import SIGNER
 from tests.support.certificates import (
@@ -136,6 +138,48 @@ def test_what_a_crash_left_out_is_caught_up_with_and_says_the_same(tmp_path: Pat
         assert late_said.pop("issue") != said.pop("issue")
         assert late_said == said
     assert late is not None
+
+
+def a_vault_of(data_dir: Path, *accounts: str) -> None:
+    for account in accounts:
+        a_vault(data_dir).add_exchange_key(
+            account=account, venue="binanceusdm", api_key=account * 8, api_secret=Secret("s" * 64), now=after(-3600)
+        )
+
+
+def test_no_press_is_certified_over_the_jobs_that_could_be_read(tmp_path: Path) -> None:
+    a_vault_of(tmp_path, "main", "second")
+    write_job(tmp_path, a_flat_kill())
+    keeper = a_keeper(tmp_path, after(3600))
+    issued = keeper.catch_up()
+    assert [each.id for each in issued.certificates] == [JOB]
+    assert issued.troubles == ["the press of desk by ann is not certified: nothing says what became of second"]
+    assert keeper.catch_up() == Issued(), "it was said twice"
+
+
+def test_no_press_is_certified_beside_a_damaged_job_of_its_moment(tmp_path: Path) -> None:
+    write_job(tmp_path, a_flat_kill())
+    job = write_job(tmp_path, a_degraded_kill(), account="second", job_id=SECOND_JOB)
+    lines = job.path.read_bytes().splitlines(keepends=True)
+    job.path.write_bytes(b"".join([lines[0], b"damage\n", *lines[2:]]))
+    keeper = a_keeper(tmp_path, after(3600))
+    issued = keeper.catch_up()
+    assert [each.id for each in issued.certificates] == [JOB]
+    assert "the press of desk by ann is not certified: one of its jobs cannot be read" in issued.troubles
+
+
+def test_a_job_that_a_press_joined_is_bound_by_it(tmp_path: Path) -> None:
+    a_vault_of(tmp_path, "main", "second")
+    first = write_job(tmp_path, a_flat_kill())
+    earlier = after(-30)
+    job_id = f"{earlier:%Y%m%dT%H%M%S%f}-ffffffff"
+    other = write_job(tmp_path, a_flat_kill(DUST), account="second", job_id=job_id, started_at=earlier)
+    note_join(other.path, Join(scope="desk", by=first.job.by, reason=first.job.reason, at=first.job.started_at))
+    keeper = a_keeper(tmp_path, after(3600))
+    keeper.catch_up()
+    found = verified(keeper, Press.of(first.job).certificate_id).certificate
+    assert isinstance(found, PressCertificate)
+    assert ([each.account for each in found.accounts], found.phase) == (["main", "second"], Phase.FLAT_EXCEPT_DUST)
 
 
 def test_a_press_is_left_to_whoever_runs_it_for_a_while(tmp_path: Path) -> None:

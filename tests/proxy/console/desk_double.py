@@ -366,6 +366,7 @@ def an_audit(**changes: Any) -> AuditView:
         ),
         running=None,
         events=[EventView(at="2026-11-23T17:02:03Z", what="kill.engaged", by=HOSTILE, detail='{"scope":"everything"}')],
+        events_looked_at=12,
     )
     return replace(view, **changes)
 
@@ -403,6 +404,8 @@ class DeskDouble:
     papers: dict[str, CertificateView] = field(default_factory=lambda: {JOB: a_view()})
     judged: list[JudgedCommand] = field(default_factory=lambda: [a_judged_command()])
     wanted: list[Wanted] = field(default_factory=list)
+    table: tuple[bytes, ...] = (b"at,id\r\n",)
+    table_pause_s: float = 0.0
     found: Recorded = field(default_factory=a_recorded_decision)
     history_view: HistoryView = field(default_factory=a_history)
     audit_view: AuditView = field(default_factory=an_audit)
@@ -435,6 +438,8 @@ class DeskDouble:
         self, *, bot: str | None, rule: str | None, account: str | None, limit: int, before: str | None = None
     ) -> Mapping[str, Any]:
         wanted = {"bot": bot, "rule": rule, "account": account}
+        if self.refuse:
+            raise ControlRefused(self.refuse)
         if before is not None and not re.fullmatch(r"[0-9]{1,4}", before):
             raise ControlRefused("there is no such page; begin with the first")
         begin = int(before or 0)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
-from io import BytesIO
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from proxy.audit.documents import Document
 from proxy.audit.query import JudgedCommand
@@ -209,16 +209,24 @@ class ReasonsDouble:
 
     async def refusals(self, wanted: Wanted, *, limit: int) -> Refusals:
         self.desk.wanted.append(wanted)
+        if self.desk.refuse:
+            raise ControlRefused(self.desk.refuse)
         if wanted.before == "0-0-0":
             raise ControlRefused("there is no such page; begin with the first")
         return Refusals(rows=self.desk.judged[:limit], next="7-1-0" if wanted.before is None else None)
 
     async def counts(self, *, since: datetime | None, until: datetime | None) -> Mapping[str, int]:
+        if self.desk.refuse:
+            raise ControlRefused(self.desk.refuse)
         return {"ORDER_VALUE_ABOVE_LIMIT": len(self.desk.judged)}
 
-    async def table(self, wanted: Wanted) -> BinaryIO:
+    async def table(self, wanted: Wanted) -> AsyncIterator[bytes]:
         self.desk.wanted.append(wanted)
-        return BytesIO(b"at,id\r\n")
+        if self.desk.refuse:
+            raise ControlRefused(self.desk.refuse)
+        for piece in self.desk.table:
+            await asyncio.sleep(self.desk.table_pause_s)
+            yield piece
 
     async def rules(self, decision_id: str) -> Told | None:
         if self.desk.refuse:

@@ -88,3 +88,12 @@ async def test_a_machine_reads_the_same(client: httpx.AsyncClient) -> None:
     answer = await client.get("/api/audit", headers=BEARER)
     assert answer.status_code == 200
     assert answer.json()["checkpoint"]["seq"] == 1200
+
+
+async def test_that_nobody_did_anything_is_said_of_what_was_looked_at(person: Browser, plane: DeskDouble) -> None:
+    plane.audit_view = an_audit(events=[], events_looked_at=20_000)
+    assert "Nobody did anything among the newest 20000 events" in await page(person)
+    plane.audit_view = an_audit(events=[], events_looked_at=0)
+    assert "No event is archived yet." in await page(person)
+    plane.audit_view = an_audit(events=[], events_looked_at=0, trouble="the disk is gone")
+    assert "archived yet" not in await page(person)

@@ -142,3 +142,28 @@ async def test_machines_try_another_size(client: httpx.AsyncClient) -> None:
     assert (await client.post(path, json={"quantity": "1"})).status_code == 401
     none = await client.post("/api/decisions/01JD3M-8a/what-if", json={"quantity": "1"}, headers=BEARER)
     assert none.status_code == 404
+
+
+async def test_an_archive_that_cannot_be_read_is_said_and_not_called_empty(person: Browser, plane: DeskDouble) -> None:
+    plane.refuse = "the archive cannot be read; ask `perpguard audit verify`"
+    for path in ("/blocked", "/partials/blocked", "/blocked.csv"):
+        answer = await person.client.get(path)
+        assert answer.status_code == 409, path
+        assert "the archive cannot be read" in answer.text, path
+        assert "Nothing" not in answer.text, path
+        assert ('id="filter-form"' in answer.text) is (path == "/blocked"), path
+
+
+async def test_nothing_is_not_said_of_a_filter_that_was_not_asked(person: Browser) -> None:
+    assert "Nothing that matches" not in (await person.client.get("/blocked?since=yesterday")).text
+
+
+async def test_a_table_takes_as_long_as_it_takes(
+    person: Browser, plane: DeskDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.console.asking.READ_SECONDS_MAX", 0.2)
+    plane.table, plane.table_pause_s = tuple(b"%d\r\n" % number for number in range(8)), 0.1
+    answer = await person.client.get("/blocked.csv")
+    assert (answer.status_code, answer.content) == (200, b"".join(plane.table))
+    plane.table_pause_s = 0.3
+    assert (await person.client.get("/blocked.csv")).status_code == 504

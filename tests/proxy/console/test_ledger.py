@@ -64,7 +64,13 @@ async def test_what_differs_and_what_is_missing_is_listed(person: Browser, plane
 async def test_an_empty_ledger_says_so(person: Browser, plane: DeskDouble) -> None:
     plane.ledger_view = a_ledger_view(standings=(), books=(), booked=(), quality=(), trouble="there is no ledger at x")
     page = (await person.client.get("/ledger")).text
-    assert "No account has a ledger yet." in page and "there is no ledger at x" in page
+    assert "there is no ledger at x" in page
+    for said_of_nothing in ("No account has", "Nothing was booked", "No transfer", "No order was judged"):
+        assert said_of_nothing not in page
+    plane.ledger_view = a_ledger_view(standings=(), books=(), booked=(), quality=())
+    page = (await person.client.get("/ledger")).text
+    assert "No account has a ledger yet." in page and page.count("Nothing was booked in the last 7 days.") == 3
+    assert "No transfer, no clearance." in page and "No order was judged." in page
     plane.ledger_view = a_ledger_view(
         quality=(
             a_quality_view(
@@ -111,3 +117,17 @@ async def test_the_overviews_part_adds_up_an_accounts_bots_and_never_two_ledgers
     assert rows[0].startswith("main 15 min") and rows[1].startswith("main 1 h")
     assert "37.50000000" in rows[0] and "3.75" in rows[0] and "0.00036" in rows[0]
     assert len(rows) == 2
+
+
+async def test_the_overviews_part_says_what_is_missing_and_nothing_of_what_it_does_not_know(
+    person: Browser, plane: DeskDouble
+) -> None:
+    gap = "the statement from 2026-11-21 09:00:00 to 2026-11-22 09:00:00"
+    plane.ledger_view = a_ledger_view(standings=(a_standing_view(gaps=(gap,)), a_standing_view(account="whole")))
+    part = (await person.client.get("/partials/money")).text
+    assert "main: not everything has been read." in part and gap in part and "whole:" not in part
+    plane.ledger_view = a_ledger_view(standings=(), books=(), trouble="there is no ledger at x")
+    part = (await person.client.get("/partials/money")).text
+    assert "there is no ledger at x" in part and "Nothing was booked" not in part
+    plane.ledger_view = a_ledger_view(standings=(), books=())
+    assert "Nothing was booked in the last 7 days." in (await person.client.get("/partials/money")).text

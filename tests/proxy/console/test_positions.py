@@ -150,3 +150,20 @@ async def test_what_is_no_column_is_refused(person: Browser, query: str) -> None
 
 async def test_nothing_like_that_is_said(person: Browser) -> None:
     assert "No position like that." in (await person.client.get("/partials/positions?symbol=PEPE")).text
+
+
+async def test_totals_are_across_accounts_whatever_legs_are_shown(person: Browser, plane: DeskDouble) -> None:
+    long = a_leg(notional="6483.31000000", unrealised_pnl="0.00000000")
+    short = a_leg(position_side="BOTH", quantity="-0.1", notional="-6483.31000000", unrealised_pnl="0.00000000")
+    plane.view = a_desk_of(main=(long,), other=(short, a_leg(symbol="ETHUSDT")))
+    plane.signals_view = told()
+
+    async def totals(query: str) -> str:
+        part = (await person.client.get(f"/partials/positions?{query}")).text
+        return part[part.index("By symbol, across accounts") :]
+
+    everything = await totals("")
+    assert 'data-label="Legs">2<' in everything and "ETHUSDT" in everything
+    assert 'data-label="Net">+0.00000000<' in everything and "0E-8" not in everything
+    assert await totals("side=LONG") == await totals("account=main") == everything
+    assert "ETHUSDT" not in await totals("symbol=BTC")

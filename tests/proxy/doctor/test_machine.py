@@ -56,11 +56,27 @@ def readable(directory: Path) -> None:
     (directory / "control.token").chmod(0o640)
 
 
+def open_to_others(name: str) -> Callable[[Path], object]:
+    def make(directory: Path) -> None:
+        path = directory / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("secret")
+        path.chmod(0o644)
+
+    return make
+
+
 MISTAKES: dict[str, tuple[Callable[[Path], object], dict[str, object], dict[str, Level]]] = {
     "damaged": (damaged, {}, {"kill state": Level.FAIL}),
     "stopped": (stopped, {}, {"kill state": Level.WARN}),
     "others may write": (lambda path: path.chmod(0o777), {}, {"rights of DIR": Level.FAIL}),
     "others may read": (readable, {}, {"rights of control.token": Level.FAIL}),
+    "others may read who may sign in": (
+        open_to_others("people/people.json"),
+        {},
+        {"rights of people.json": Level.FAIL},
+    ),
+    "others may read the authority's key": (open_to_others("tls/ca.key"), {}, {"rights of ca.key": Level.FAIL}),
     "a drill that failed": (lambda path: a_drill(path, timedelta(0), passed=False), {}, {"drill": Level.FAIL}),
     "no watchdog": (lambda path: None, {"watchdog": "none"}, {"watchdog": Level.WARN}),
     "a port without TLS": (lambda path: None, {"control_host": "10.0.0.7"}, {"control port": Level.WARN}),
@@ -76,6 +92,15 @@ def test_each_mistake_is_found_and_nothing_else(directory: Path, name: str) -> N
     assert looked(directory, **settings) == {
         check.replace("DIR", directory.name): level for check, level in wanted.items()
     }
+
+
+def test_what_belongs_to_another_user_is_given_to_the_guards_by_chown(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine.os, "geteuid", lambda: 12_345)
+    settings = Settings(data_dir=directory, watchdog="local")
+    (found,) = [each for each in look_at_machine(settings, NOW) if each.level is Level.FAIL]
+    assert f"chown 12345 {directory}" in found.mend
 
 
 def test_a_drill_of_long_ago_is_worth_a_look(tmp_path: Path) -> None:

@@ -168,3 +168,25 @@ def test_a_file_is_its_owners_alone(tmp_path: Path) -> None:
 def test_parquet_needs_a_file() -> None:
     with pytest.raises(ValueError, match="to a file"):
         write_rows([], COLUMNS, io.BytesIO(), "parquet")
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["file", "nothing yet"])
+def test_a_link_goes_on_leading_to_the_file(tmp_path: Path, there: bool) -> None:
+    link, target = tmp_path / "link.csv", tmp_path / "elsewhere" / "target.csv"
+    target.parent.mkdir()
+    if there:
+        target.write_text("yesterday's")
+    link.symlink_to(target)
+    write_rows([{"id": "first"}], [Column("id")], link, "csv")
+    assert link.is_symlink()
+    assert target.read_text() == "id\nfirst\n"
+    assert sorted(each.name for each in tmp_path.rglob("*")) == ["elsewhere", "link.csv", "target.csv"]
+
+
+def test_a_device_is_written_into_and_stays(tmp_path: Path) -> None:
+    device = tmp_path / "null"
+    device.symlink_to("/dev/null")
+    assert write_rows([{"id": "first"}], [Column("id")], device, "jsonl") == 1
+    assert Path("/dev/null").is_char_device()
+    with pytest.raises(ValueError, match="not to a stream"):
+        write_rows([{"id": "first"}], [Column("id")], device, "parquet")

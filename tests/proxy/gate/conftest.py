@@ -108,6 +108,15 @@ class Desk:
         )
         assert published.accepted
 
+    async def hears(self, world: World) -> None:
+        """The warden heard of it on the private stream, and says so; holds stay until a survey."""
+        assert world.account is not None
+        self._version += 1
+        published = await self.warden.publish_events(
+            replace(world.account, version=self._version), conversion=NOTHING, resolved=(), desk=self.name
+        )
+        assert published.accepted
+
     async def hears_of(self, owners: dict[str, str]) -> None:
         """The warden hears whose orders and trades these are (``proxy.store.owners``), and nothing else happens."""
         self._version += 1

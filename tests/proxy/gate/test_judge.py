@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, cast
 
@@ -15,9 +16,12 @@ from proxy.store.fence import DESK, Scope
 from proxy.store.gate_store import RequestReplayed
 from rules.flow.message_rate import Cancels, MessageRate
 from rules.model import Intent, SetLeverage, Side, TradingState
+from rules.position.own_share import OwnShare
 from rules.position.position_limit import PositionLimit
 from rules.position.reduce_only_exits import ExitMode, ReduceOnlyExits
+from rules.ramp import RAMPED
 from rules.snapshot import HoldStatus
+from tests.properties.rule_strategies import an_example
 from tests.proxy.gate.conftest import asking, refusals
 from tests.rules.builders import a_buy, a_cancel, a_sell, an_account, an_amend, an_open_order
 
@@ -38,6 +42,15 @@ async def test_a_refused_entry_leaves_no_hold_and_a_record(desk):
     assert (ruling.cleared, refusals(ruling)) == ({}, ["POSITION_ABOVE_LIMIT"])
     assert await desk.holds() == {}
     assert [record["kind"] for record in await desk.audit()] == ["intent", "decision"]
+
+
+@pytest.mark.parametrize("command", [EXIT, a_cancel("BTCUSDT")], ids=["exit", "cancel"])
+@pytest.mark.parametrize("rule", RAMPED, ids=lambda rule: rule.rule_id)
+async def test_what_reduces_passes_while_a_rearmed_desk_is_reduce_only(desk, rule, command):
+    judge = desk.judge(replace(an_example(rule), level="bot:demo-bot"))
+    await desk.knows(an_account().long("BTCUSDT", "1"))
+    await desk.warden.set_ramp("desk", Decimal(0))
+    assert (await judge.judge(asking(command))).cleared
 
 
 async def test_of_fifty_racing_orders_with_room_for_thirty_exactly_thirty_go(desk):
@@ -159,6 +172,44 @@ async def test_a_hold_that_became_a_position_meanwhile_is_not_missed(desk):
     assert await desk.holds() == {}
 
 
+def _two_bots(*, filled):
+    """Ada's limit order of 1 rests beside bob's position of 5, or is filled and the position 6."""
+    world = an_account().sharing("bob", "BTCUSDT", "5")
+    if filled:
+        return world.sharing("ada", "BTCUSDT", "1")
+    return world.resting(an_open_order(Side.BUY, "BTCUSDT", "1", "50000", client_order_id="limit", bot="ada"))
+
+
+async def heard_of_a_fill_meanwhile(desk, judge, command):
+    """What is ruled on ``command`` of ada's, while her limit order fills and her market order is still under way."""
+    await desk.knows(_two_bots(filled=False))
+    entry = await judge.judge(asking(a_buy("BTCUSDT", "1", client_order_id="market"), bot="ada"))
+    await judge.settle(entry, Outcome.ACCEPTED, [0], {"kind": "outcome"})
+
+    async def filled():
+        await asyncio.sleep(0.03)
+        await desk.hears(_two_bots(filled=True))
+
+    ruling, _ = await asyncio.gather(judge.judge(asking(command, bot="ada")), filled())
+    assert len(await desk.holds()) == 1, "the market order is still under way"
+    return ruling
+
+
+async def test_a_second_look_at_an_exit_counts_the_bots_entries_under_way(desk):
+    ruling = await heard_of_a_fill_meanwhile(
+        desk, desk.judge(OwnShare(netting=True)), a_sell("BTCUSDT", "2", reduce_only=True)
+    )
+    assert ruling.cleared
+
+
+async def test_a_second_look_at_a_setting_counts_others_orders_under_way(desk, monkeypatch):
+    monkeypatch.setattr("proxy.gate.second_look.PAUSES_S", (0.01,))
+    judge = desk.judge(OwnShare())
+    await judge.judge(asking(a_buy("BTCUSDT", "1"), bot="bob"))
+    ruling = await judge.judge(asking(SetLeverage(symbol="BTCUSDT", leverage=Decimal(2)), bot="ada"))
+    assert refusals(ruling) == ["SETTING_NOT_OWNED"]
+
+
 async def test_a_disabled_key_reserves_nothing(desk):
     await desk.warden.set_key_disabled("pgk_1", disabled=True)
     with pytest.raises(KeyDisabled):
@@ -202,6 +253,23 @@ async def test_without_the_store_nothing_that_adds_risk_goes(own_desk, own_serve
     own_server.stop()
     ruling = await own_desk.judge().judge(asking(command))
     assert (ruling.cleared, refusals(ruling), ruling.reserved) == ({}, ["STORE_UNAVAILABLE"], False)
+
+
+@pytest.mark.parametrize(
+    ("named", "passes"), [({"client_order_id": "x"}, False), ({"order_id": "7"}, True)], ids=["by name", "by number"]
+)
+async def test_without_the_store_an_amend_is_an_exit_by_number_alone(own_desk, own_server, named, passes):
+    """Another gate may have given the name to an entry since; a number is the exchange's, and given once."""
+    await own_desk.knows(an_account().resting(replace(_named_x(reduce_only=True), order_id="7")))
+    judge = own_desk.judge()
+    amend = an_amend(Side.BUY, "BTCUSDT", "9", "50000", **named)
+    await judge.judge(asking(a_cancel()))
+    ruling = await judge.judge(asking(amend))
+    assert (bool(ruling.cleared), ruling.reserved) == (True, False), "with the store both are exits, and hold nothing"
+    own_server.stop()
+    ruling = await judge.judge(asking(amend))
+    assert bool(ruling.cleared) is passes
+    assert refusals(ruling) == ([] if passes else ["STORE_UNAVAILABLE"])
 
 
 async def test_a_gate_that_never_saw_the_store_lets_exits_go(own_desk, own_server):

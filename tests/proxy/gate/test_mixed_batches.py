@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from proxy.gate.latch import Latch
+from proxy.gate.upstream import NotSent
 from proxy.store.fence import DESK
 from proxy.store.gates import LEASE_S
 from tests.proxy.gate.conftest import Desk
@@ -79,3 +80,47 @@ async def test_when_a_kill_comes_between_the_exit_goes_and_the_entry_does_not(
     assert (gone["orderId"], kept["code"]) == (7, -2010)
     assert "TRADING_HALTED" in kept["msg"]
     assert sent(house) == ["BTCUSDT"]
+
+
+async def test_when_entries_find_no_connection_the_exit_goes_by_its_own(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    house = House(desk, tmp_path)
+    house.venue.answer = lambda *_: [{"orderId": 7, "clientOrderId": "x", "status": "NEW"}]
+    await desk.knows(an_account().long("BTCUSDT", "1"))
+    send = house.venue.send
+
+    async def ways_out_alone(request: Any, fence: Any) -> Any:
+        if not request.way_out:
+            raise NotSent("ConnectError")
+        return await send(request, fence)
+
+    monkeypatch.setattr(house.venue, "send", ways_out_alone)
+    gone, kept = await answers(house, EXIT, ENTRY)
+    assert (gone["orderId"], kept["code"]) == (7, -2010)
+    assert kept["msg"] == "GUARD venue CANNOT_JUDGE: it was not sent: the exchange could not be reached"
+    assert sent(house) == ["BTCUSDT"]
+    assert await desk.holds() == {}, "nothing is held for an entry that stayed here"
+
+
+@pytest.mark.parametrize(
+    ("method", "sent"),
+    [("POST", EXIT), ("POST", ENTRY), ("DELETE", {"symbol": "BTCUSDT", "orderId": "7"})],
+    ids=["exit", "entry", "cancel"],
+)
+async def test_what_could_not_be_sent_is_told_that_and_nothing_else(
+    desk: Desk, tmp_path: Path, method: str, sent: dict[str, str]
+):
+    house = House(desk, tmp_path)
+    await desk.knows(an_account().long("BTCUSDT", "1"))
+
+    def away(*_: object) -> None:
+        raise NotSent("ConnectError")
+
+    house.venue.answer = away
+    told = await house.send("ada", method, "/fapi/v1/order", **sent)
+    assert told.status_code == 400
+    assert told.json() == {
+        "code": -2010,
+        "msg": "GUARD CANNOT_JUDGE: nothing was sent: the exchange could not be reached",
+    }

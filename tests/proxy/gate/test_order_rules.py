@@ -4,11 +4,14 @@ from dataclasses import replace
 from decimal import Decimal
 
 from proxy.gate.ruling import Outcome
+from proxy.gate.wording import refusals as said_of
 from proxy.signals.watch import AnomalyWatch
 from proxy.store.codec import dump, load, plain
 from rules.flow.staged_response import StagedResponse
 from rules.model import Side
 from rules.order.duplicate_order import DuplicateOrder
+from rules.order.max_order_value import MaxOrderValue
+from rules.order.price_collar import PriceCollar
 from rules.order.self_trade import SelfTrade
 from rules.usual import UsualSizes
 from tests.proxy.gate.conftest import asking, refusals
@@ -26,6 +29,14 @@ async def test_the_same_order_again_is_refused_though_the_first_is_over(desk):
     assert refusals(await judge.judge(asking(ORDER))) == ["DUPLICATE_ORDER"]
     assert (await judge.judge(asking(a_buy("BTCUSDT", "1", "49000.1")))).cleared
     assert (await judge.judge(asking(ORDER, bot="other-bot"))).cleared
+
+
+async def test_a_bot_is_told_no_size_of_one_rule_where_another_one_names_none(desk):
+    judge = desk.judge(MaxOrderValue(limit=Decimal(2_500)), PriceCollar(band=Decimal("0.01")))
+    far, near = [await judge.judge(asking(a_buy("BTCUSDT", "0.1", price))) for price in ("60000", "50000")]
+    assert [each.code for each in far.decisions[0].breaches] == ["ORDER_VALUE_ABOVE_LIMIT", "PRICE_OUTSIDE_COLLAR"]
+    assert "largest quantity" not in said_of(far)[0].msg
+    assert said_of(near)[0].msg.endswith("largest quantity allowed now 0.05")
 
 
 async def test_a_refused_order_counts_for_no_duplicate(desk):

@@ -4,6 +4,7 @@ import asyncio
 from decimal import Decimal
 
 from proxy.gate.ruling import Outcome
+from rules.flow.anti_slicing import AntiSlicing
 from rules.model import Side
 from rules.order.exit_collar import ExitCollar
 from rules.order.max_order_value import MaxOrderValue
@@ -85,6 +86,15 @@ class TestSizingDown:
             await judge.settle(ruling, outcome, [0], {"kind": "outcome"})
             hold = (await desk.holds())[outcome.value]
             assert (hold.status.value, [order.quantity for order in hold.orders]) == (outcome.value, [Decimal("0.02")])
+
+    async def test_an_intent_sized_down_again_and_again_sends_no_more_than_would_have_passed_whole(self, desk):
+        judge = desk.judge(VALUE, AntiSlicing(window_s=60), resizes=TRIM)
+        first, *later = [await judge.judge(asking(a_buy("BTCUSDT", "2"))) for _ in range(4)]
+        assert first.cleared[0].command.quantity == Decimal("0.02")
+        assert not any(each.cleared for each in later)
+        assert {each.decisions[0].breaches[-1].code for each in later} == {"SLICES_ABOVE_REFUSED_SIZE"}
+        assert refusals(await judge.judge(asking(a_buy("BTCUSDT", "0.001")))) == ["SLICES_ABOVE_REFUSED_SIZE"]
+        assert (await judge.judge(asking(a_buy("ETHUSDT", "0.1", "2500")))).cleared
 
     async def test_orders_at_once_share_the_room_out(self, desk):
         judge = desk.judge(PositionLimit(limit_quantity=Decimal("0.03")), resizes=TRIM)

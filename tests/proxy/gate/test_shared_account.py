@@ -9,11 +9,12 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from proxy.gate.upstream import OutcomeUnknown
+from proxy.gate.upstream import NotSent, OutcomeUnknown
 from proxy.store import gate_store
 from proxy.store.owners import order_field
 from proxy.store.timers import DeadManTimer
 from proxy.venues.binance.client_ids import outward, tag
+from proxy.venues.binance.values import GUARD_ID_PREFIX
 from rules.kill.settings import DeadMan, KillSettings
 from rules.model import OrderType, Side
 from rules.position.own_share import OwnShare
@@ -125,6 +126,22 @@ class NumberedBook(Book):
 
 
 @pytest.mark.parametrize("readable", [True, False])
+async def test_a_close_that_the_kill_makes_for_the_bot_is_not_cancelled(house, desk, readable):
+    """It has the bot's tag before the kill's own name, and is the guard's."""
+    mine, close = names("ada", 1)[0], f"{ADA}{GUARD_ID_PREFIX}1"
+    book = house.venue.answer = NumberedBook(mine, close)
+    orders = [
+        an_open_order(Side.BUY, "BTCUSDT", "1", "40000", order_id=str(number), client_order_id=name)
+        for number, name in enumerate(book.names, 1)
+    ]
+    await desk.knows(an_account().resting(*orders))
+    await desk.hears_of({order_field("BTCUSDT", "2"): "ada"})
+    book.readable = readable
+    assert (await house.send("ada", "DELETE", "/fapi/v1/allOpenOrders", symbol="BTCUSDT")).json() == DONE
+    assert book.names == [close]
+
+
+@pytest.mark.parametrize("readable", [True, False])
 async def test_what_a_conditional_order_became_is_cancelled_by_its_number(house, desk, readable):
     """The venue names it itself, but the bot sees it among its own."""
     mine, theirs = names("ada", 1)[0], names("bob", 1)[0]
@@ -158,6 +175,41 @@ async def test_an_order_that_will_not_go_is_said(house):
     )
     answer = await house.send("ada", "DELETE", "/fapi/v1/allOpenOrders", symbol="BTCUSDT")
     assert (answer.status_code, answer.json()["code"]) == (503, -1007)
+
+
+class StubbornBook(Book):
+    """One order will not go, and says so."""
+
+    def _cancelled(self, names):
+        answers = super()._cancelled([name for name in names if name != self.stays])
+        return answers if self.stays not in names else [*answers, {"code": -1001, "msg": "Internal error"}]
+
+
+@pytest.mark.parametrize("path", ["/fapi/v1/allOpenOrders", "/fapi/v1/algoOpenOrders"], ids=["plain", "conditional"])
+async def test_an_order_that_will_not_go_keeps_none_of_the_others(house, path):
+    book = house.venue.answer = StubbornBook(*names("ada", 23))
+    book.stays = book.names[0]
+    answer = await house.send("ada", "DELETE", path, symbol="BTCUSDT")
+    assert (answer.status_code, answer.json()["code"]) == (503, -1007)
+    assert book.names == [book.stays]
+
+
+@pytest.mark.parametrize("trouble", [NotSent("ConnectTimeout"), OutcomeUnknown("ReadTimeout")], ids=["away", "silent"])
+async def test_an_exchange_that_is_gone_in_the_middle_is_not_asked_on(house, trouble):
+    """And what was cancelled before is not told as never sent."""
+    book = Book(*names("ada", 43))
+    deletes = 0
+
+    def going(method, path, asked):
+        nonlocal deletes
+        deletes += method == "DELETE"
+        if deletes > 1:
+            raise trouble
+        return book(method, path, asked)
+
+    house.venue.answer = going
+    answer = await house.send("ada", "DELETE", "/fapi/v1/allOpenOrders", symbol="BTCUSDT")
+    assert (answer.status_code, answer.json()["code"], deletes) == (503, -1007, 2)
 
 
 NOT_SAID = {

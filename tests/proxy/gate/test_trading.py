@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.gate.trading import UNDER_WAY_MAX
+from proxy.gate.trading import UNDER_WAY_MAX, WAYS_OUT_MAX
 from proxy.store.embedded import EmbeddedStore
 from proxy.vault.keys import GuardKey
 from proxy.venues.binance.client_ids import outward, tag
@@ -19,6 +19,8 @@ from tests.support.gates import NOW_MS, Exchange, Gate, Keys, MemorySocket, a_ba
 
 BUY = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.1"}
 CANCEL = {"symbol": "BTCUSDT", "orderId": "7"}
+EXIT = {"symbol": "BTCUSDT", "side": "SELL", "type": "MARKET", "quantity": "0.1", "reduceOnly": "true"}
+STATUS = {"symbol": "BTCUSDT", "orderId": "7"}
 SWITCHED_OFF = (1008, "GUARD KEY_DISABLED: the key was disabled or rotated")
 LATER = datetime(2026, 11, 25, tzinfo=UTC)
 
@@ -306,6 +308,71 @@ async def test_a_flood_of_orders_is_bounded_and_leaves_the_way_out_open(
     ids = {(await socket.answer())["id"] for _ in range(UNDER_WAY_MAX + 1)}
     assert ids == {*range(UNDER_WAY_MAX), "out"}
     assert (await socket.ask(a_frame(keys, "order.place", BUY, frame_id="again")))["status"] == 200
+
+
+@pytest.mark.parametrize(("method", "sent"), [("order.place", BUY), ("order.status", STATUS)], ids=["entries", "reads"])
+@pytest.mark.parametrize(("out", "way_out"), [("order.place", EXIT), ("order.cancel", CANCEL)], ids=["exit", "cancel"])
+async def test_what_hangs_at_the_exchange_leaves_the_way_out_open(
+    gate: Gate,
+    socket: MemorySocket,
+    keys: Keys,
+    exchange: Exchange,
+    method: str,
+    sent: dict[str, str],
+    out: str,
+    way_out: dict[str, str],
+) -> None:
+    exchange.gate.clear()
+    for number in range(UNDER_WAY_MAX + 1):
+        socket.say(a_frame(keys, method, sent | {"recvWindow": str(5_000 + number)}, frame_id=number))
+    assert (await socket.answer())["id"] == UNDER_WAY_MAX
+    assert {tuple(each.labels): each.count for each in gate.counting.refused()} == {("overloaded",): 1}
+    await exchange.received(UNDER_WAY_MAX)
+    socket.say(a_frame(keys, out, way_out, frame_id="out"))
+    await exchange.received(UNDER_WAY_MAX + 1)
+    assert exchange.asked[-1][2].get("side") == way_out.get("side")
+    exchange.gate.set()
+    assert {(await socket.answer())["status"] for _ in range(UNDER_WAY_MAX + 1)} == {200}
+
+
+async def test_exits_and_cancels_under_way_are_bounded_together(
+    socket: MemorySocket, keys: Keys, exchange: Exchange
+) -> None:
+    exchange.gate.clear()
+    for number in range(0, WAYS_OUT_MAX, 2):
+        socket.say(a_frame(keys, "order.place", EXIT, frame_id=number))
+        socket.say(a_frame(keys, "order.cancel", CANCEL, frame_id=number + 1))
+    socket.say(a_frame(keys, "order.place", EXIT, frame_id="beyond"))
+    answer = await socket.answer()
+    assert (answer["id"], answer["status"], answer["error"]["code"]) == ("beyond", 429, -1003)
+    socket.say(a_frame(keys, "order.place", BUY, frame_id="entry"))
+    await exchange.received(WAYS_OUT_MAX + 1)
+
+
+@pytest.mark.parametrize(("method", "sent"), [("order.place", EXIT), ("order.cancel", CANCEL)], ids=["exit", "cancel"])
+async def test_what_was_said_before_hanging_up_is_carried_out(
+    gate: Gate, keys: Keys, exchange: Exchange, method: str, sent: dict[str, str]
+) -> None:
+    async with gate.socket() as socket:
+        await socket.ask(a_bare_frame("session.status"))
+        socket.say(a_frame(keys, method, sent))
+    await exchange.received(1)
+
+
+async def test_a_way_out_that_waits_for_its_turn_goes_though_the_bot_hangs_up(
+    gate: Gate, keys: Keys, exchange: Exchange
+) -> None:
+    exchange.gate.clear()
+    lane, bot = gate.rest_door._lanes.exits, ("demo", "demo-bot")
+    while lane.enter_at_once(bot):
+        pass
+    async with gate.socket() as socket:
+        socket.say(a_frame(keys, "order.place", EXIT))
+        async with asyncio.timeout(5):
+            while not lane.queued(bot):
+                await asyncio.sleep(0)
+    lane.leave(bot)
+    await exchange.received(1)
 
 
 async def test_a_bot_that_hangs_up_tears_no_order(gate: Gate, desk: Desk, keys: Keys, exchange: Exchange) -> None:

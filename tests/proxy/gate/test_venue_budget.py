@@ -13,6 +13,7 @@ import pytest
 from proxy.budget.meter import Payer
 from proxy.budget.published import Counter, Limit
 from proxy.store.embedded import EmbeddedStore
+from proxy.store.gate_report import Count
 from rules.kill.budget import Spend
 from tests.proxy.gate.conftest import Desk
 from tests.rules.builders import an_account
@@ -62,6 +63,9 @@ async def test_a_refusal_says_when_to_come_back_and_leaves_nothing_held(gate: Ga
         assert " VENUE_BUDGET_RESERVED: Too many requests" in answer.json()["msg"]
         assert answer.headers["retry-after"] == "55"
     assert gate.exchange.asked == []
+    waiting = Count(labels=["withhold", "venue_budget", "VENUE_BUDGET_RESERVED"], count=1)
+    assert gate.counting.decisions() == [waiting], "the order"
+    assert gate.counting.refused() == [Count(labels=["budget"], count=1)], "the read"
     assert await gate.desk.holds() == {}
     (*_, outcome) = await gate.desk.audit()
     assert (outcome["result"], outcome["items"]) == ("NOT_SENT", [{"note": "withheld: 0 VENUE_BUDGET_RESERVED"}])

@@ -88,7 +88,7 @@ class Counted:
     def legs(self) -> Iterable[tuple[str, PositionSide]]:
         return ()
 
-    def filled_by(self, order_id: str) -> Decimal:
+    def filled_by(self, symbol: str, order_id: str) -> Decimal:
         return Decimal(0)
 
 

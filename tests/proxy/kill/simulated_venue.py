@@ -37,7 +37,8 @@ class SimulatedVenue:
 
     ``levels`` is what stands on either side of every book: distance from the mark as a fraction, and quantity, whole
     again with every order. ``quiet`` leaves the account as empty as it is made, for tests that fill it themselves.
-    ``on_close`` sees every close as it arrives, before the venue looks at it, and may refuse it.
+    ``on_close`` sees every close as it arrives, before the venue looks at it, and may refuse it. ``away`` names the
+    lists that cannot be read now: "orders", "conditional orders", "algo orders", "positions".
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class SimulatedVenue:
         self.called_while_banned = 0
         self.levels: list[tuple[str, str]] = [("0.0005", "20"), ("0.003", "200")]
         self.halted: set[str] = set()
+        self.away: set[str] = set()
         self.on_close: Callable[[CloseStep], None] = lambda _: None
         drawn = self.chance.random() < 0.4
         self.hedged = drawn if hedged is None else hedged
@@ -111,7 +113,19 @@ class SimulatedVenue:
         legs = tuple(self._leg(*key, quantity) for key, quantity in self.positions.items() if quantity)
         if not orders:
             return Reading(plain_orders=(), conditional_orders=(), positions=legs, complete=False)
-        return Reading(plain_orders=plain, conditional_orders=conditional, algo_orders=algos, positions=legs)
+        away = tuple(
+            what for what in ("orders", "conditional orders", "algo orders", "positions") if self._is_away(what)
+        )
+        return Reading(
+            plain_orders=() if "orders" in away else plain,
+            conditional_orders=() if "conditional orders" in away else conditional,
+            algo_orders=() if "algo orders" in away else algos,
+            positions=() if "positions" in away else legs,
+            unread=tuple(f"{what}: down" for what in away),
+        )
+
+    def _is_away(self, what: str) -> bool:
+        return what in self.away or self.fault(f"{what} unread")
 
     def _leg(self, symbol: str, side: PositionSide, quantity: Decimal) -> OpenLeg:
         sign = 1 if quantity > 0 else -1

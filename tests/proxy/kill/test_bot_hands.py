@@ -11,14 +11,17 @@ from typing import Any
 
 import pytest
 
-from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueUnavailable
+from proxy.accounts.troubles import OutcomeUnknown, VenueRefused, VenueThrottled, VenueUnavailable
+from proxy.kill import runner
 from proxy.kill.bot_hands import BotHands
+from proxy.kill.bot_way_out import BORN_PAGES_MAX, BORN_ROWS_MAX
 from proxy.kill.direct import PUBLISHED_AGE_MAX, PublishedShare
 from proxy.kill.earlier_closes import since_rearmed
+from proxy.kill.fired import AGAIN_AFTER_S
 from proxy.kill.job import kill
 from proxy.kill.jobs import job_directory
 from proxy.kill.journal import Job, Journal
-from proxy.kill.own_closes import LATE_S
+from proxy.kill.own_closes import LATE_S, SHOWN_AFTER
 from proxy.kill.rearm import write_down
 from proxy.kill.roster import Roster
 from proxy.kill.runner import Clock, Runner
@@ -27,12 +30,14 @@ from proxy.venues.binance import client_ids
 from rules.kill.events import CancelStep, CloseRejected, CloseSent, CloseStep, Engaged, KeysDisabled, Phase, Surveyed
 from rules.kill.legs import OpenLeg, OrderKind, RestingOrder
 from rules.kill.machine import DEADLINE, replay
+from rules.kill.rounds import CALM_READS, CALM_SPAN
 from rules.model import PositionSide
 from rules.snapshot import Account, Share
 from tests.proxy.kill.practice_exchange import practice_exchange
 from tests.support.scripted_venue import Answer, Venue, an_account, scripted_venue
 
 GRID, MAKER = client_ids.tag("main", "grid"), client_ids.tag("main", "maker")
+TAGS = client_ids.tags("main", ("grid", "maker"))
 BOT = Scope(bot="grid")
 CANCEL_PLAIN = CancelStep(symbol="BTCUSDT", kind=OrderKind.PLAIN)
 FLAT: dict[str, Any] = {
@@ -53,12 +58,23 @@ class KnownShare:
 
     held: str | None
     fills: dict[str, str] = field(default_factory=dict)
+    begun_at: datetime | None = None
 
     def quantity(self, symbol: str, position_side: PositionSide) -> Decimal | None:
         return None if self.held is None else Decimal(self.held)
 
-    def counted(self, order_id: str) -> Decimal:
+    def counted(self, symbol: str, order_id: str) -> Decimal:
         return Decimal(self.fills.get(order_id, "0"))
+
+
+@dataclass
+class Clockwork:
+    """A clock that a test moves on."""
+
+    at_s: float = 0.0
+
+    def now(self) -> float:
+        return self.at_s
 
 
 @pytest.fixture
@@ -68,11 +84,17 @@ async def venue() -> AsyncIterator[Venue]:
 
 
 @pytest.fixture
-async def hands_of(venue: Venue) -> AsyncIterator[Callable[[KnownShare], BotHands]]:
+def clock() -> Clockwork:
+    return Clockwork()
+
+
+@pytest.fixture
+async def hands_of(venue: Venue, clock: Clockwork) -> AsyncIterator[Callable[[KnownShare], BotHands]]:
     made: list[BotHands] = []
+    at = clock.now
 
     def make(share: KnownShare) -> BotHands:
-        made.append(BotHands(an_account(venue.base_url, timeout=2), tag=GRID, share=share))
+        made.append(BotHands(an_account(venue.base_url, timeout=2), tag=GRID, share=share, tags=lambda: TAGS, clock=at))
         return made[-1]
 
     yield make
@@ -174,6 +196,84 @@ async def test_what_a_conditional_order_of_the_bots_became_is_the_bots_whatever_
     assert len(asked(venue, "GET", "allAlgoOrders")) == 1, "what is known of these orders was asked again"
 
 
+async def test_an_order_whose_birth_the_venue_lists_late_is_found_by_the_next_calm_reading(
+    venue: Venue, hands_of: Callable[[KnownShare], BotHands], clock: Clockwork
+) -> None:
+    born = {"clientAlgoId": f"{GRID}stop", "actualOrderId": "7"}
+    shows(venue, openOrders=[an_order(7, "auto-7")], allAlgoOrders=[born | {"actualOrderId": ""}])
+    hands = hands_of(KnownShare("0"))
+    for _ in range(2):
+        assert (await hands.survey()).plain_orders == ()
+    assert len(asked(venue, "GET", "allAlgoOrders")) == 1, "asked again by the very next round"
+    clock.at_s += AGAIN_AFTER_S
+    shows(venue, openOrders=[an_order(7, "auto-7")], allAlgoOrders=[born])
+    assert [order.order_id for order in (await hands.survey()).plain_orders] == ["7"]
+    assert CALM_SPAN.total_seconds() / (CALM_READS - 1) > AGAIN_AFTER_S
+
+
+def conditionals(count: int, newest_ms: int, name: str = f"{MAKER}s") -> list[dict[str, Any]]:
+    """Conditional orders that became nothing, one a millisecond, oldest first."""
+    return [
+        {"algoId": at, "clientAlgoId": f"{name}{at}", "actualOrderId": "", "createTime": at}
+        for at in range(newest_ms - count + 1, newest_ms + 1)
+    ]
+
+
+def lists_back(venue: Venue, rows: list[dict[str, Any]], **contents: Any) -> None:
+    """Answers as the venue lists conditional orders: the newest of what lies within the times that are asked for."""
+    shows(venue, **contents)
+    others = venue.answers
+
+    def answers(method: str, path: str) -> Answer | None:
+        if not path.endswith("/allAlgoOrders"):
+            return others(method, path)
+        until = int(asked(venue, "GET", "allAlgoOrders")[-1].get("endTime", 10**15))
+        return 200, {}, [row for row in rows if row["createTime"] <= until][-BORN_ROWS_MAX:]
+
+    venue.answers = answers
+
+
+async def test_an_order_born_of_a_conditional_one_behind_a_thousand_newer_ones_is_the_bots(
+    venue: Venue, hands_of: Callable[[KnownShare], BotHands]
+) -> None:
+    rows = conditionals(2_500, 1_790_000_000_000)
+    rows[100] |= {"clientAlgoId": f"{GRID}stop", "actualOrderId": "7"}
+    lists_back(venue, rows, openOrders=[an_order(7, "auto-7")])
+    reading = await hands_of(KnownShare("0")).survey()
+    assert ([order.order_id for order in reading.plain_orders], reading.unread) == (["7"], ())
+    pages = asked(venue, "GET", "allAlgoOrders")
+    assert len(pages) == 3
+    assert all(int(each["endTime"]) - int(each["startTime"]) < 7 * 86_400_000 for each in pages[1:])
+
+
+async def test_what_lies_further_back_than_is_read_is_not_called_flat_and_what_was_found_goes(
+    venue: Venue, hands_of: Callable[[KnownShare], BotHands]
+) -> None:
+    rows = conditionals(BORN_PAGES_MAX * BORN_ROWS_MAX + 1, 1_790_000_000_000)
+    rows[-1] |= {"clientAlgoId": f"{GRID}stop", "actualOrderId": "7"}
+    lists_back(venue, rows, openOrders=[an_order(7, "auto-7"), an_order(8, "by hand")])
+    hands = hands_of(KnownShare("0"))
+    for _ in range(2):
+        reading = await hands.survey()
+        assert [order.order_id for order in reading.plain_orders] == ["7"]
+        (unread,) = reading.unread
+        assert unread.startswith("triggered orders of BTCUSDT: ")
+    # Whoever answers with others than the ones before has left some out.
+    shows(venue, openOrders=[an_order(8, "by hand")], allAlgoOrders=rows[:BORN_ROWS_MAX])
+    assert (await hands.survey()).unread == (unread,)
+
+
+async def test_orders_that_bear_another_bots_tag_are_not_asked_about_and_the_rest_side_by_side(
+    venue: Venue, hands_of: Callable[[KnownShare], BotHands]
+) -> None:
+    quoted = [an_order(number, f"{MAKER}{number}") | {"symbol": f"C{number}USDT"} for number in range(100)]
+    strange = [an_order(number, f"web_{number}") | {"symbol": f"S{number}USDT"} for number in range(20)]
+    shows(venue, openOrders=[*quoted, *strange])
+    await hands_of(KnownShare("0")).survey()
+    symbols = {params["symbol"] for params in asked(venue, "GET", "allAlgoOrders")}
+    assert symbols == {f"S{number}USDT" for number in range(20)}
+
+
 async def test_flat_is_not_said_while_nobody_knows_what_an_order_was_born_of(
     venue: Venue, hands_of: Callable[[KnownShare], BotHands]
 ) -> None:
@@ -269,10 +369,46 @@ async def test_while_a_close_may_still_turn_up_nobody_knows_whose_the_position_i
     unknown: Answer = (400, {}, {"code": -2013, "msg": "Order does not exist."})
     shows(venue, positionRisk=[a_position("1.0")], refusing={"GET order": unknown})
     young = Past(tmp_path, "0.3", at=datetime.now(UTC))
-    with pytest.raises(VenueUnavailable, match="whose position"):
-        await left(hands_of(KnownShare("0.3")), young.journal)
+    hands = hands_of(KnownShare("0.3"))
+    assert await left(hands, young.journal) == []
+    assert (await hands.survey()).unread == ("positions: whose is whose is not known yet",)
     old = Past(tmp_path / "old", "0.3", at=datetime.now(UTC) - timedelta(seconds=LATE_S + 1))
     assert await left(hands_of(KnownShare("0.3")), old.journal) == [Decimal("0.3")]
+
+
+@pytest.mark.parametrize(
+    "answer", [(400, {}, {"code": -1121, "msg": "Invalid symbol."}), (503, {}, "")], ids=["delisted", "unavailable"]
+)
+async def test_a_close_that_cannot_be_looked_up_keeps_no_order_of_the_bots_from_its_cancel(
+    tmp_path: Path, venue: Venue, hands_of: Callable[[KnownShare], BotHands], answer: Answer
+) -> None:
+    past = Past(tmp_path, "0.3")
+    past.sent("41", "0.2")
+    orders = [an_order(7, f"{GRID}7")]
+    shows(venue, openOrders=orders, refusing={"GET order": answer})
+    hands = hands_of(KnownShare("0.3"))
+    hands.recall(since_rearmed(past.journal), datetime.now(UTC))
+    reading = await hands.survey()
+    assert ([order.order_id for order in reading.plain_orders], reading.unread) == (["7"], ())
+    shows(venue, positionRisk=[a_position("1.0")], openOrders=orders, refusing={"GET order": answer})
+    reading = await hands.survey()
+    assert len(reading.plain_orders) == 1
+    assert (reading.positions, reading.unread) == ((), ("positions: whose is whose is not known yet",))
+
+
+async def test_what_comes_onto_a_share_that_was_taken_up_after_a_close_is_no_part_of_that_close(
+    tmp_path: Path, venue: Venue, hands_of: Callable[[KnownShare], BotHands]
+) -> None:
+    """Closed whole five hours ago; since then the warden has been started anew, and 0.4 has come late."""
+    shows(venue, positionRisk=[a_position("1.1")])
+    began = datetime.now(UTC) - timedelta(hours=1)
+    old = Past(tmp_path / "old", "0.5", at=began - timedelta(hours=5))
+    old.sent("41", "0.5")
+    assert await left(hands_of(KnownShare("0.4", begun_at=began)), old.journal) == [Decimal("0.4")]
+    assert await left(hands_of(KnownShare("0.4")), old.journal) == [], "nobody says when the share began"
+    young = Past(tmp_path / "young", "0.5", at=began - SHOWN_AFTER / 2)
+    young.sent("41", "0.5")
+    assert await left(hands_of(KnownShare("0.4", begun_at=began)), young.journal) == [], "it may not be shown yet"
 
 
 async def test_what_the_share_shows_already_is_not_taken_off_twice_though_a_new_warden_has_forgotten_the_fill(
@@ -324,6 +460,25 @@ async def test_a_job_recalls_before_it_reads(
     assert (await hands.survey()).positions == ()
 
 
+async def test_a_twap_that_a_process_that_died_was_shown_is_unread_and_not_unlisted(
+    tmp_path: Path, venue: Venue, hands_of: Callable[[KnownShare], BotHands]
+) -> None:
+    past = Past(tmp_path, "0.3")
+    twap = RestingOrder(symbol="BTCUSDT", order_id="9")
+    past.journal.record(Surveyed(at=past.at, plain_orders=(), conditional_orders=(), algo_orders=(twap,), positions=()))
+    hands = hands_of(KnownShare("0"))
+
+    async def disable_keys() -> bool:
+        return True
+
+    Runner(past.journal, hands, disable_keys, Clock())
+    shows(venue)
+    whole = venue.answers
+    venue.answers = lambda method, path: (404, {}, "") if path.startswith("/sapi/") else whole(method, path)
+    reading = await hands.survey()
+    assert (reading.unread, reading.unlisted) == (("algo orders: refused (-404): status 404",), ())
+
+
 async def test_a_roster_keeps_the_hands_that_remember(venue: Venue, hands_of: Callable[[KnownShare], BotHands]) -> None:
     share = KnownShare("0.3")
     roster = Roster(
@@ -362,6 +517,12 @@ def published(**changed: Any) -> Account:
     return Account(**content | changed)
 
 
+def test_published_shares_tell_as_of_when_they_are() -> None:
+    account = published()
+    assert PublishedShare("grid", account).begun_at == account.as_of
+    assert PublishedShare("grid", None).begun_at is None
+
+
 def test_shares_that_are_old_or_of_a_feed_with_a_gap_are_not_believed() -> None:
     def known(account: Account | None) -> Decimal | None:
         return PublishedShare("grid", account).quantity("BTCUSDT", PositionSide.BOTH)
@@ -388,6 +549,47 @@ async def test_pressing_again_on_what_nobody_publishes_any_more_closes_nothing_o
         (position,) = await trader.calls.client.fapiPrivateV3GetPositionRisk()
         assert position["positionAmt"] == "0.700"
         await trader.aclose()
+
+
+async def test_without_shares_the_orders_go_and_the_report_says_so_and_that_nothing_is_known_of_positions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "DEADLINE", timedelta(seconds=7))
+    async with practice_exchange() as exchange:
+        trader = exchange.hands()
+        client = trader.calls.client
+        order = {"symbol": "BTCUSDT", "side": "BUY", "quantity": "0.1", "newClientOrderId": f"{GRID}a"}
+        await client.fapiPrivatePostOrder(order | {"type": "MARKET"})
+        resting = {"type": "LIMIT", "timeInForce": "GTC", "price": "80000", "newClientOrderId": f"{GRID}b"}
+        await client.fapiPrivatePostOrder(order | resting)
+        hands = BotHands(exchange.hands(), tag=GRID, share=PublishedShare("grid", None))
+        (report,) = (await kill(tmp_path, BOT, [hands], "ann", "test")).accounts
+        assert await client.fapiPrivateGetOpenOrders() == []
+        assert (report.phase, report.cancelled, report.closed) == (Phase.DEGRADED, 1, ())
+        assert report.left == ("unknown: positions: whose is whose is not known yet",)
+        await hands.aclose()
+        await trader.aclose()
+
+
+async def test_dust_of_a_part_is_left_where_rounding_up_would_take_from_another_bot(
+    venue: Venue, hands_of: Callable[[KnownShare], BotHands]
+) -> None:
+    shows(venue, positionRisk=[a_position("0.704")])
+    for share, whole in (("0.004", False), ("0.704", True), ("0.9", True)):
+        (leg,) = (await hands_of(KnownShare(share)).survey()).positions
+        assert leg.whole is whole
+
+
+async def test_a_close_that_was_given_up_waiting_for_may_have_filled(
+    tmp_path: Path, venue: Venue, hands_of: Callable[[KnownShare], BotHands]
+) -> None:
+    """The venue took it and what stands before the venue said 408: the rest of the position is another bot's."""
+    shows(venue, positionRisk=[a_position("1.0")], refusing={"POST order": (408, {}, "")}, order=a_fill("41", "0.3"))
+    past = Past(tmp_path, "0.3")
+    hands = hands_of(KnownShare("0.3"))
+    with pytest.raises(OutcomeUnknown):
+        await hands.close(past.step, "pgk-1")
+    assert (await hands.survey()).positions == ()
 
 
 async def test_a_kill_of_a_bot_goes_on_where_one_cancel_fails(tmp_path: Path) -> None:

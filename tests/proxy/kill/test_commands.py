@@ -8,16 +8,22 @@ import io
 import json
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from proxy.kill.commands import FLAT, NOT_STARTED, add_arguments, run
-from proxy.settings import Settings, VenueSettings
+from proxy.cli import Arguments
+from proxy.kill.asked import Asked, fitting, last_asked
+from proxy.kill.commands import FLAT, NOT_FLAT, NOT_STARTED, USAGE_ERROR, add_arguments, run
+from proxy.kill.direct import DirectHands
+from proxy.kill.hands import VenueHands
+from proxy.kill.settings_at_hand import settings_at_hand
+from proxy.settings import BINANCE_HOSTS, Settings, VenueSettings
 from proxy.store.fence import DESK, Fence, Scope
-from proxy.vault.keys import Secret
+from proxy.vault.keys import ExchangeKey, Secret
 from proxy.vault.vault import Vault
 from tests.proxy.kill.practice_exchange import ROOT, SECRET, api_key, practice_exchange
 
@@ -29,7 +35,7 @@ def press(data_dir: Path, *words: str, settings: object = NO_URLS) -> tuple[int,
     parser = argparse.ArgumentParser()
     add_arguments(parser.add_subparsers())
     args = parser.parse_args(["kill", "--reason", "test", "--by", "ann", *words])
-    args.data_dir, args.settings = data_dir, settings
+    args.data_dir, args.settings, args.config = data_dir, settings, None
     stdout, stderr = io.StringIO(), io.StringIO()
     return run(args, stdout, stderr), stdout.getvalue(), stderr.getvalue()
 
@@ -62,11 +68,104 @@ def test_without_a_passphrase_entries_are_stopped_and_the_rest_is_named(data_dir
     assert "NOT DONE" in stderr and "passphrase" in stderr
 
 
-def test_an_account_the_vault_does_not_know_is_stopped_all_the_same(data_dir: Path, monkeypatch: pytest.MonkeyPatch):
-    a_vault(data_dir, monkeypatch, "main")
+def test_a_misspelt_name_stops_nobody_and_the_names_there_are_are_told(data_dir: Path, monkeypatch: pytest.MonkeyPatch):
+    a_vault(data_dir, monkeypatch, "main", "second")
+    code, _, stderr = press(data_dir, "--account", "mian")
+    assert code == USAGE_ERROR and "no such account; its accounts: main, second; NOTHING was stopped" in stderr
+    assert Fence(data_dir).scopes() == frozenset()
+    Fence(data_dir).engage(Scope("mian"))
+    press(data_dir, "--account", "mian")
+    assert Fence(data_dir).scopes() == {Scope("mian")}, "it took back what was not its own"
+
+
+def test_a_name_that_nobody_can_look_up_is_stopped(data_dir: Path):
     code, _, stderr = press(data_dir, "--account", "ghost")
-    assert code == NOT_STARTED and "no such account" in stderr
+    assert code == NOT_STARTED and "NEXT: log in at the exchange and close there" in stderr
     assert Fence(data_dir).scopes() == {Scope("ghost")}
+
+
+def test_where_no_guard_has_run_it_says_so_and_makes_nothing(tmp_path: Path):
+    code, stdout, stderr = press(tmp_path / "nowhere", "--json")
+    assert code == NOT_STARTED and json.loads(stdout)["done"] == "nothing"
+    assert "no guard has ever run in" in stderr and "--config or --data-dir" in stderr
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_whoever_pressed_is_written_down_for_whoever_takes_it_up(data_dir: Path):
+    press(data_dir)
+    asked = last_asked(data_dir, DESK, 0)
+    assert asked == Asked(by="ann", reason="test")
+    assert last_asked(data_dir, DESK, time.time() + 1) is None
+    assert fitting("runaway\ngrid") == "runaway grid" and fitting("\n") == "not given"
+    assert len(fitting("x" * 501)) == 500
+
+
+class Gone(io.StringIO):
+    """A pipe whose reader has hung up."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+async def test_wrong_settings_and_a_reader_that_hung_up_keep_no_position_open(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with practice_exchange("main") as exchange:
+        await exchange.populate("main")
+        a_vault(data_dir, monkeypatch, "main")
+        config = data_dir / "guard.toml"
+        config.write_text(f'gate_prt = 1\ndesk = 5\n[venues.binanceusdm]\nurl = "{exchange.base_url}"\n')
+
+        def pressed() -> int:
+            args = Arguments(config=config, data_dir_given=data_dir)
+            parser = argparse.ArgumentParser()
+            add_arguments(parser.add_subparsers())
+            parser.parse_args(["kill", "--reason", "test", "--by", "ann"], namespace=args)
+            return run(args, Gone(), Gone())
+
+        assert await asyncio.to_thread(pressed) == FLAT
+        assert await exchange.flat("main")
+
+
+def test_of_settings_that_are_wrong_what_is_right_is_taken_and_the_rest_is_said(tmp_path: Path):
+    config = tmp_path / "guard.toml"
+    config.write_text(
+        'store_url = 7\nhuh = 1\npolicy = "p.toml"\n[venues.binanceusdm]\nurl = "http://x"\nother = 1\n'
+        '[accounts.main]\negress = "no address"\nkill_egress = "127.0.0.2"\n'
+    )
+    found, said = settings_at_hand(config, tmp_path, {})
+    assert found.venue_urls == {"binanceusdm": "http://x"} and found.policy == tmp_path / "p.toml"
+    assert found.kill_addresses("main") == ("127.0.0.2", "") and found.data_dir == tmp_path
+    assert "store_url" in said and "accounts.main.egress" in said and "usual address" not in said
+
+    for url in ("nowhere", "guard.toml"):
+        config.write_text(f'store_url_file = "{url}"\n[venues.binanceusdm]\nurl = "http://x"\n')
+        found, said = settings_at_hand(config, tmp_path, {"PERPGUARD_STORE_URL": "rubbish"})
+        assert found.venue_urls == {"binanceusdm": "http://x"} and found.store_url is None
+        assert "store_url_file" in said and "rubbish" not in said
+
+    config.write_text("[venues")
+    found, said = settings_at_hand(config, tmp_path, {"PERPGUARD_STORE_URL": "redis://s"})
+    assert found.venue_urls == {"binanceusdm": BINANCE_HOSTS["fapi"]} and found.store == "redis://s"
+    assert said == "going to the usual address of binanceusdm"
+
+
+async def test_an_account_that_cannot_be_reached_keeps_no_other_open(data_dir: Path, monkeypatch: pytest.MonkeyPatch):
+    async with practice_exchange("main") as exchange:
+        await exchange.populate("main")
+        a_vault(data_dir, monkeypatch, "main", "second")
+        hand = DirectHands.hand
+
+        async def half(direct: DirectHands, scope: Scope, key: ExchangeKey) -> VenueHands:
+            if key.account == "second":
+                raise ValueError("no such interface")
+            return await hand(direct, scope, key)
+
+        monkeypatch.setattr(DirectHands, "hand", half)
+        settings = Settings(venues={"binanceusdm": VenueSettings(url=exchange.base_url)})
+        code, stdout, _ = await asyncio.to_thread(press, data_dir, settings=settings)
+        assert code == NOT_FLAT and "NOT TOUCHED: second (ValueError: no such interface)" in stdout
+        assert await exchange.flat("main")
 
 
 def test_settings_that_fail_are_not_asked_before_the_sentinel_stands(data_dir: Path, monkeypatch: pytest.MonkeyPatch):

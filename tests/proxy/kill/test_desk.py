@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import random
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 import proxy.kill.job
-from proxy.kill import sentinels
+from proxy.kill import gap, sentinels
+from proxy.kill.asked import Asked, note_asked
 from proxy.kill.desk import KillDesk
+from proxy.kill.job import kill
+from proxy.kill.jobs import unfinished_jobs
+from proxy.kill.journal import Journal
+from proxy.kill.lock import AccountLock
 from proxy.kill.pursuit import Pursuit
 from proxy.kill.roster import Roster
 from proxy.kill.runner import Clock
@@ -23,12 +30,14 @@ from proxy.store.fence import DESK, Fence, Scope
 from proxy.store.warden_store import WardenStore
 from rules.kill.events import Phase
 from rules.kill.settings import Flatten
+from rules.snapshot import HoldStatus
 from tests.proxy.kill.simulated_store import SimulatedStore
 from tests.proxy.kill.simulated_venue import SimulatedVenue
-from tests.proxy.kill.test_blocked import a_desk
+from tests.proxy.kill.test_blocked import a_desk, a_hold
 from tests.proxy.kill.test_scopes import flip
 from tests.proxy.kill.test_watch import World
 from tests.proxy.kill.virtual_time import in_virtual_time
+from tests.support.certificates import a_job
 
 MAIN, GRID = Scope("main"), Scope(bot="grid")
 
@@ -144,6 +153,279 @@ def test_f19_a_job_is_resumed_on_a_disk_that_cannot_be_written(tmp_path: Path, d
     in_virtual_time(one())
 
 
+async def test_a_press_that_died_between_its_file_and_its_epoch_is_made_flat_though_the_mirror_writes_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sentinels, "UNDER_WAY_S", 1.0)
+    fence, pressed = Fence.initialise(tmp_path), list[Scope]()
+    desk = a_desk(tmp_path, SimulatedStore(random.Random(1)), SimulatedVenue(3, fault_share=0))
+
+    async def press(scope: Scope, by: str, reason: str) -> None:
+        pressed.append(scope)
+
+    watch = SentinelWatch(data_dir=tmp_path, press=press, accounts=lambda scope, at: ("main",), at_it=desk.at_it)
+    fence._put_sentinel(MAIN, pressed=True)
+    running = [asyncio.create_task(desk.mirror()), asyncio.create_task(watch.run())]
+    await asyncio.sleep(0.7)
+    assert fence.stands(MAIN) and not pressed
+    await asyncio.sleep(1.5)
+    for each in running:
+        each.cancel()
+    assert pressed == [MAIN]
+
+
+def test_a_press_of_what_was_stopped_without_one_is_a_press_on_disk_too(tmp_path: Path) -> None:
+    async def one() -> None:
+        fence = Fence.initialise(tmp_path)
+        desk = a_desk(tmp_path, SimulatedStore(random.Random(1)), SimulatedVenue(3, fault_share=0))
+        desk.truths.stop(MAIN, pressed=False)
+        assert fence.pressed_at(MAIN) is None
+        desk.truths.stop(MAIN)
+        assert fence.pressed_at(MAIN) is not None
+
+    in_virtual_time(one())
+
+
+def test_a_stop_that_has_no_kill_yet_is_told_in_the_name_of_whoever_asked_and_not_as_an_old_one(tmp_path: Path) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        events, by = list[Any](), list[str]()
+        desk = a_desk(tmp_path, SimulatedStore(random.Random(1)), SimulatedVenue(3, fault_share=0))
+
+        async def record(what: str, who: str, detail: dict[str, Any]) -> None:
+            events.append(what)
+            by.append(who)
+
+        await desk.press(MAIN, "bob", "yesterday")
+        await desk.runs.join()
+        for path in (tmp_path / "kill" / "jobs" / "main").glob("*.jsonl"):
+            job = Journal.read(path)
+            assert job is not None
+            started_at = job.job.started_at.isoformat().replace("+00:00", "Z").encode()
+            path.write_bytes(path.read_bytes().replace(started_at, b"2020-01-01T00:00:00.000000Z", 1))
+        await desk.rearm(MAIN, "bob", "looked at it all", "account:main")
+        Fence(tmp_path).engage(MAIN)
+        note_asked(tmp_path, MAIN, Asked(by="ann", reason="runaway grid"))
+        desk._record = record
+        await desk.truths.compare(desk.running, desk._found)
+        assert (events, by) == (["kill.engaged"], ["ann"])
+
+    in_virtual_time(one())
+
+
+def test_a_job_that_this_process_is_at_is_seen_by_whoever_watches(tmp_path: Path) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        desk = a_desk(tmp_path, SimulatedStore(random.Random(1)), SimulatedVenue(3, fault_share=0))
+        await desk.press(MAIN, "ann", "stop")
+        assert desk.at_it(DESK) == {"main"} and desk.at_it(GRID) == frozenset()
+        await desk.runs.join()
+
+    in_virtual_time(one())
+
+
+def a_damaged_job(data_dir: Path) -> None:
+    """The newest journal of the account cannot be read: one line in its midst is no line of ours."""
+    (path,) = (data_dir / "kill" / "jobs" / "main").glob("*.jsonl")
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([lines[0], b"damage\n", *lines[2:]]))
+
+
+@pytest.mark.parametrize("what", ["damaged", "empty"])
+def test_what_is_left_of_a_job_is_no_kill_under_way_and_where_its_scope_is_stopped_it_is_taken_up(
+    tmp_path: Path, what: str
+) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        venue, store = SimulatedVenue(3, fault_share=0), SimulatedStore(random.Random(1))
+        desk = a_desk(tmp_path, store, venue)
+        await desk.press(MAIN, "ann", "a month ago")
+        await desk.runs.join()
+        if what == "damaged":
+            a_damaged_job(tmp_path)
+        else:
+            (tmp_path / "kill" / "jobs" / "main" / "21261124T093000000000-00000000.jsonl").touch()
+        assert not desk.running(MAIN), "bots' exits stay trapped"
+        venue.enter("BTCUSDT")
+
+        async def record(*_: Any) -> None:
+            return
+
+        pursuit = Pursuit(data_dir=tmp_path, desk=desk, record=record, now=Clock().now)
+        await pursuit.look()
+        await desk.runs.join()
+        assert venue.flat
+
+    in_virtual_time(one())
+
+
+def test_an_automatic_kill_is_not_held_off_by_a_damaged_journal(tmp_path: Path) -> None:
+    async def one() -> None:
+        fence, venue = Fence.initialise(tmp_path), SimulatedVenue(3, fault_share=0)
+        desk = a_desk(tmp_path, SimulatedStore(random.Random(1)), venue)
+        await desk.press(MAIN, "ann", "a month ago")
+        await desk.runs.join()
+        fence.release(MAIN)
+        a_damaged_job(tmp_path)
+        venue.enter("BTCUSDT")
+        assert await desk.close("main", "warden", "liquidation in sight")
+        assert not await desk.close("main", "warden", "liquidation in sight"), "it runs already"
+        await desk.runs.join()
+        assert venue.flat
+
+    in_virtual_time(one())
+
+
+def test_a_kill_on_a_disk_without_room_leaves_no_file_that_looks_like_one_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        venue, write = SimulatedVenue(3, fault_share=0), os.write
+
+        def full(descriptor: int, content: bytes) -> int:
+            if "/kill/jobs/" in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
+                raise OSError(28, "No space left on device")
+            return write(descriptor, content)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", full)
+            report = await kill(tmp_path, MAIN, [venue], "ann", "from the command line")
+        monkeypatch.setattr(gap, "_kept", {})  # That process is over.
+        assert report.flat and list((tmp_path / "kill" / "jobs" / "main").glob("*.jsonl")) == []
+        assert unfinished_jobs(tmp_path) == ()
+
+    in_virtual_time(one())
+
+
+def test_f19_the_newest_job_is_shown_where_the_disk_took_none_of_it(tmp_path: Path, disk: Disk) -> None:
+    async def one() -> None:
+        venue = SimulatedVenue(3, fault_share=0)
+        desk = a_desk(tmp_path, SimulatedStore(random.Random(1)), venue)
+        await desk.press(MAIN, "ann", "yesterday")
+        await desk.runs.join()
+        disk.read_only = True
+        await desk.press(MAIN, "bob", "today")
+        await desk.runs.join()
+        assert [report.reason for report in desk.reports()] == ["today"]
+
+    in_virtual_time(one())
+
+
+def test_f19_journals_that_no_disk_takes_are_remembered_up_to_a_bound(tmp_path: Path, disk: Disk) -> None:
+    disk.read_only = True
+    directory = tmp_path / "kill" / "jobs" / "main"
+    for number in range(gap.KEPT_MAX + 2):
+        gap.keep(Journal(directory / f"20261124T093000000000-{number:08}.jsonl", a_job("main"), []))
+    kept = sorted(path.stem for path in gap.paths(tmp_path))
+    assert len(kept) == gap.KEPT_MAX and kept[0].endswith("-00000002")
+
+
+async def test_f19_a_stop_that_the_disk_refuses_is_pursued_beside_a_damaged_epoch(tmp_path: Path, disk: Disk) -> None:
+    (tmp_path / "kill" / "epoch").write_bytes(b"damage")
+    disk.read_only = True
+    desk = a_desk(tmp_path, SimulatedStore(random.Random(1)), SimulatedVenue(3, fault_share=0))
+    desk.truths.stop(MAIN)
+    assert desk.engaged() == {MAIN}
+
+
+def test_f24_a_job_that_is_resumed_follows_what_was_on_the_wire(tmp_path: Path) -> None:
+    async def one() -> None:
+        store, venue, events = SimulatedStore(random.Random(5)), SimulatedVenue(3, fault_share=0), list[Any]()
+        desk = a_desk(tmp_path, store, venue)
+        store.under_way["main"] = (a_hold("d1", HoldStatus.UNKNOWN),)
+
+        async def arrive() -> None:
+            await asyncio.sleep(12)
+            venue.enter("BTCUSDT")
+            store.under_way["main"] = (a_hold("d1", HoldStatus.ACCEPTED),)
+
+        arriving = asyncio.create_task(arrive())
+        await desk.press(DESK, "ann", "stop")
+        await asyncio.sleep(0.3)
+        for task in list(desk.runs._tasks.values()):
+            task.cancel()  # The warden dies.
+        await asyncio.sleep(0.01)
+        desk = a_desk(tmp_path, store, venue, events=events)
+        await desk.resume()
+        await desk.runs.join()
+        await arriving
+        assert venue.flat, "what arrived after the crash was not closed"
+        assert [sent["hold_id"] for sent in events[-1][1]["in_flight"]["sent"]] == ["d1"]
+
+    in_virtual_time(one())
+
+
+def test_a_job_of_before_the_clock_was_set_back_answers_no_press(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ahead(Clock):
+        def __init__(self) -> None:
+            super().__init__()
+            self._wall += timedelta(minutes=10)
+
+    async def one() -> None:
+        desk = a_desk(tmp_path, SimulatedStore(random.Random(1)), SimulatedVenue(3, fault_share=0))
+        with monkeypatch.context() as patch:
+            patch.setattr(proxy.kill.job, "Clock", Ahead)
+            await desk.press(MAIN, "ann", "yesterday")
+            await desk.runs.join()
+        over = {report.job_id for report in desk.reports()}
+        blocked = await desk.press(MAIN, "bob", "now")
+        assert blocked.over == over
+        assert [report.reason for report in await desk.progress()] == ["now"]
+        await desk.runs.join()
+
+    in_virtual_time(one())
+
+
+def test_f19_a_disk_that_lists_nothing_and_knows_no_locks_keeps_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scandir = os.scandir
+
+    def broken(path: Any) -> Any:
+        if "jobs" in os.fspath(path):
+            raise OSError(5, "Input/output error")
+        return scandir(path)
+
+    def lockless(*_: Any) -> None:
+        raise OSError(37, "No locks available")
+
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        (tmp_path / "kill" / "jobs" / "main").mkdir(parents=True)
+        venue = SimulatedVenue(3, fault_share=0)
+        monkeypatch.setattr(os, "scandir", broken)
+        report = await kill(tmp_path, MAIN, [venue], "ann", "stop")
+        assert report.flat and venue.flat
+        monkeypatch.setattr(os, "scandir", scandir)
+        monkeypatch.setattr(fcntl, "flock", lockless)
+        assert AccountLock(tmp_path / "kill" / "jobs" / "main" / "lock").acquire()
+
+    in_virtual_time(one())
+
+
+def test_f19_the_store_is_told_of_a_kill_whose_stop_no_disk_takes(tmp_path: Path, disk: Disk) -> None:
+    told: list[tuple[str, int | None]] = []
+
+    async def latch(scope: Scope, generation: int | None) -> None:
+        told.append((str(scope), generation))
+
+    async def one() -> None:
+        disk.read_only = True
+        report = await kill(tmp_path, MAIN, [SimulatedVenue(3, fault_share=0)], "ann", "stop", latch=latch)
+        assert report.flat and report.accounts[0].latched
+        assert told == [("account:main", Fence(tmp_path).generation())]
+        disk.read_only = False
+        (tmp_path / "kill" / "epoch").write_bytes(b"damage")
+        disk.read_only = True
+        await kill(tmp_path, MAIN, [SimulatedVenue(3, fault_share=0)], "ann", "stop", latch=latch)
+        assert told[1:] == [("account:main", None)], "there is no number to be believed"
+
+    in_virtual_time(one())
+
+
 @pytest.fixture
 def epoch_refuses(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """The sentinel is written, the epoch is not."""
@@ -165,7 +447,7 @@ async def test_a_sentinel_whose_epoch_was_not_written_is_pressed_for(
         pressed.append(scope)
 
     def watch() -> SentinelWatch:
-        return SentinelWatch(data_dir=tmp_path, press=press, accounts=lambda scope: ("main",))
+        return SentinelWatch(data_dir=tmp_path, press=press, accounts=lambda scope, at: ("main",))
 
     with pytest.raises(OSError, match="Input/output error"):
         fence.engage(MAIN)  # A press on the command line, say, which died of it.
@@ -179,8 +461,7 @@ async def test_a_sentinel_whose_epoch_was_not_written_is_pressed_for(
     assert pressed == [MAIN]
 
     journal = tmp_path / "kill" / "jobs" / "main" / "20261124T093000000000-00000000.jsonl"
-    journal.parent.mkdir(parents=True)
-    journal.touch()
+    Journal.create(journal, a_job("main")).close()
     await watch()._look(MAIN)
     assert pressed == [MAIN], "its job has been"
 
@@ -188,7 +469,7 @@ async def test_a_sentinel_whose_epoch_was_not_written_is_pressed_for(
     fence.engage(MAIN)
     journal.unlink()
     await watch()._look(MAIN)
-    assert pressed == [MAIN], "the epoch names it: whoever pressed came that far"
+    assert pressed == [MAIN, MAIN], "the epoch names it, and yet nobody has made it flat"
 
 
 def a_shared_account(data_dir: Path) -> KillDesk:

@@ -17,6 +17,7 @@ from proxy.kill.rearm import RearmRefused, rearm
 from proxy.kill.rearm_desk import RearmDesk
 from proxy.kill.rearm_files import RearmFiles
 from proxy.kill.truths import Truths
+from proxy.people.roles import Role
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.fence import DESK, Fence, Scope
 from proxy.store.ramp import ramp_field
@@ -27,6 +28,7 @@ from rules.model import TradingState
 from rules.ramp import WHOLE
 from tests.proxy.kill.simulated_store import SimulatedStore
 from tests.rules.builders import a_policy
+from tests.support.people import a_register, write_people
 
 MAIN, OTHER = Scope("main"), Scope("other")
 TERMS = Rearm(delay_s=900, reduce_only_s=300, ramp_s=1000, ramp_start=Decimal("0.25"))
@@ -101,6 +103,7 @@ class Bench:
             policy=lambda: self.policy,
             preconditions=[look(name) for name in self.findings],
             opened=self.heard,
+            may=a_register(self.data_dir, lambda: self.now).may,
             now=lambda: self.now,
         )
 
@@ -329,3 +332,22 @@ async def test_f22_another_spelling_of_a_name_is_no_second_person(bench: Bench, 
     with pytest.raises(RearmRefused, match="ann asked for it: somebody else must approve"):
         await bench.desk.approve(MAIN, name=name, reason="looked at it", typed=str(MAIN))
     assert (bench.stage(), bench.stopped()) == (Stage.REQUESTED, True)
+
+
+async def test_f22_what_somebody_asked_for_who_was_disabled_since_does_not_come_back_by_itself(bench: Bench):
+    write_people(bench.data_dir)
+    register = a_register(bench.data_dir, lambda: bench.now)
+    for scope, name in ((MAIN, "Ann"), (OTHER, "Ben")):
+        await bench.ask(scope, name=name)
+    register.set_disabled("Ann", disabled=True, by="a test")
+    register.set_role("Ben", Role.TRADER, by="a test")
+    await bench.later(900)
+    for scope, name in ((MAIN, "Ann"), (OTHER, "Ben")):
+        assert (bench.stage(scope), bench.stopped(scope)) == (Stage.REQUESTED, True)
+        assert bench.desk.held_back(scope) == (f"{name}, who asked for it, may not now",)
+    register.set_role("Ben", Role.RISK, by="a test")
+    await bench.later(1)
+    assert bench.stage(OTHER) is Stage.REDUCING
+    await bench.later(GRACE_S)
+    assert (bench.stage(), bench.stopped()) == (Stage.KILLED, True)
+    assert "Ann, who asked for it, may not now" in bench.why()

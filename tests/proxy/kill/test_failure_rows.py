@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 import pytest
 
 from proxy.accounts.troubles import OutcomeUnknown, VenueRefused, VenueThrottled
+from proxy.kill import runner
+from proxy.kill.hands import VenueHands
 from proxy.kill.job import kill
 from proxy.kill.report import AccountReport
 from proxy.store.fence import DESK
@@ -24,6 +27,7 @@ from rules.kill.settings import Flatten
 from rules.model import PositionSide
 from tests.proxy.kill.simulated_venue import LOT, Conditional, SimulatedVenue
 from tests.proxy.kill.virtual_time import in_virtual_time
+from tests.support.scripted_venue import Answer, an_account, scripted_venue
 
 BTC, ETH = "BTCUSDT", "ETHUSDT"
 BOTH, LONG, SHORT = PositionSide.BOTH, PositionSide.LONG, PositionSide.SHORT
@@ -265,6 +269,67 @@ def test_f10_the_wrong_leg_is_put_right_by_the_next_reading(play: Any):
         assert [step.leg.position_side for step in venue.sent] == [BOTH, LONG]
 
     play(scene)
+
+
+@pytest.mark.parametrize("away", ["orders", "conditional orders", "algo orders"])
+def test_a_list_of_orders_that_is_away_keeps_no_position_open_and_is_not_called_flat(play: Any, away: str):
+    async def scene(press: Any) -> None:
+        venue = a_venue(BTCUSDT="5")
+        venue.plain["p1"], venue.away = ETH, {away}
+        venue.conditionals.append(Conditional(ETH, "c1", Decimal(2)))
+        report = await press(venue)
+        assert not any(venue.positions.values()) and len(venue.sent) == 1
+        assert bool(venue.plain) is (away == "orders") and bool(venue.conditionals) is (away == "conditional orders")
+        assert (report.phase, report.cause) == (Phase.DEGRADED, Cause.UNREACHABLE)
+        assert report.left == (f"unknown: {away}: down",)
+        venue.away = set()
+        report = await press(venue)
+        assert report.flat and venue.flat
+
+    play(scene)
+
+
+def test_positions_that_are_away_keep_no_order_from_its_cancel_and_are_closed_as_soon_as_they_are_read(play: Any):
+    async def scene(press: Any) -> None:
+        venue = a_venue(BTCUSDT="5")
+        venue.plain["p1"], venue.away = ETH, {"positions"}
+        venue.later(20.0, venue.away.clear)
+        venue.later(10.0, lambda: gone.append(not venue.plain and not venue.sent))
+        gone: list[bool] = []
+        report = await press(venue)
+        assert report.flat and venue.flat and report.cancelled == 1
+        assert gone == [True] and 20 < seconds(report) < 24
+
+    play(scene)
+
+
+@pytest.mark.parametrize(("away", "sent"), [("openAlgoOrders", "POST order"), ("positionRisk", "DELETE allOpenOrders")])
+async def test_one_of_the_venues_lists_that_is_away_stops_nothing_but_what_it_would_have_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, away: str, sent: str
+):
+    monkeypatch.setattr(runner, "DEADLINE", timedelta(seconds=2))
+    async with scripted_venue() as venue:
+        answers: dict[str, Any] = {
+            "openAlgoOrders": [],
+            "openOrders": [{"symbol": BTC, "orderId": 7, "clientOrderId": "x"}] if away == "positionRisk" else [],
+            "positionRisk": [{"symbol": BTC, "positionSide": "BOTH", "positionAmt": "0.7", "markPrice": "90000"}],
+            "exchangeInfo": {"symbols": []},
+            "order": {"orderId": 41, "status": "FILLED", "executedQty": "0.7"},
+        }
+
+        def answer(method: str, path: str) -> Answer:
+            part = path.rpartition("/")[2]
+            if path.startswith("/sapi/"):
+                return 200, {}, {"total": 0, "orders": []}
+            return (503, {}, "") if part == away else (200, {}, answers.get(part, {}))
+
+        venue.answers = answer
+        hands = VenueHands(an_account(venue.base_url, timeout=2))
+        (report,) = (await kill(tmp_path, DESK, [hands], "ann", "row")).accounts
+        await hands.aclose()
+        verb, _, part = sent.partition(" ")
+        assert any((method, path.rpartition("/")[2]) == (verb, part) for method, path, _ in venue.requests)
+        assert report.phase is Phase.DEGRADED and "status 503" in report.left[-1]
 
 
 def test_f12_a_leg_taken_by_a_liquidation_between_reading_and_close_flips_nothing_and_is_noted(play: Any):

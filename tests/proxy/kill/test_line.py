@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import io
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -14,13 +16,14 @@ from typing import Any, cast
 import pytest
 
 from proxy.kill import calling, line
-from proxy.kill.calling import LineRefused, NoWarden, ask_warden
+from proxy.kill.calling import LineRefused, NothingOfThatName, NoWarden, ask_warden
+from proxy.kill.commands import FLAT, USAGE_ERROR, add_arguments, run
 from proxy.kill.desk import Blocked, KillDesk
 from proxy.kill.gates import NOBODY_ASKED
 from proxy.kill.in_flight import InFlight
 from proxy.kill.line import CALLERS_MAX, SOCKET_NAME, KillLine, listening
 from proxy.kill.report import AccountReport
-from proxy.store.fence import DESK, Scope
+from proxy.store.fence import DESK, Fence, Scope
 from rules.kill.events import Phase
 
 
@@ -77,6 +80,7 @@ class Desk:
             latched=False,
             gates=NOBODY_ASKED,
             in_flight=InFlight(known=False),
+            over=frozenset({"of-yesterday"}),
         )
 
     def reports(self) -> tuple[AccountReport, ...]:
@@ -130,6 +134,38 @@ async def test_what_makes_no_sense_is_refused_and_presses_nothing(tmp_path: Path
         with pytest.raises(LineRefused):
             await asked(tmp_path, **changed)
     assert not desk.pressed
+
+
+async def test_a_name_that_is_not_there_is_refused_with_those_that_are_and_leaves_no_file(tmp_path: Path) -> None:
+    desk = Desk()
+    Fence.initialise(tmp_path)
+    async with served(tmp_path, desk):
+        with pytest.raises(NothingOfThatName, match="nothing that account:mian covers; its accounts: main"):
+            await asked(tmp_path, scope="account:mian")
+        code, told = await asyncio.to_thread(pressed, tmp_path, "--account", "mian", "--passphrase-file", "/nowhere")
+    assert (code, desk.pressed, Fence(tmp_path).scopes()) == (USAGE_ERROR, [], frozenset())
+    assert "its accounts: main; NOTHING was stopped" in told
+
+
+async def test_a_reason_that_no_line_takes_is_made_to_fit_by_the_command(tmp_path: Path) -> None:
+    desk = Desk()
+    Fence.initialise(tmp_path)
+    async with served(tmp_path, desk):
+        words = ("--reason", "runaway grid\ncall bob " + "\U0001f4c9" * 600, "--by", "ann\t" + "\U0001f4c9" * 600)
+        code, _ = await asyncio.to_thread(pressed, tmp_path, *words)
+    ((scope, by, reason),) = desk.pressed
+    assert (code, scope, len(by), len(reason)) == (FLAT, DESK, 500, 500)
+    assert reason.startswith("runaway grid call bob ") and by.startswith("ann \U0001f4c9")
+
+
+def pressed(data_dir: Path, *words: str) -> tuple[int, str]:
+    """What ``perpguard kill`` answers, and what it says."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser.add_subparsers())
+    args = parser.parse_args(["kill", "--reason", "test", "--by", "ann", *words])
+    args.data_dir, args.settings, args.config = data_dir, None, None
+    stderr = io.StringIO()
+    return run(args, io.StringIO(), stderr), stderr.getvalue()
 
 
 async def test_another_user_is_not_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

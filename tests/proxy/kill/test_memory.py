@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from proxy.kill.job import kill
-from proxy.kill.jobs import newest_jobs, unfinished_jobs
+from proxy.kill.jobs import job_history, newest_jobs, unfinished_jobs
 from proxy.kill.journal import Journal
 from proxy.kill.lock import AccountLock
+from proxy.kill.report import account_report
 from proxy.store.fence import DESK, Scope
 from rules.kill.events import Phase
 from rules.kill.machine import replay
@@ -88,6 +89,29 @@ def test_f19_a_disk_that_fills_mid_kill_does_not_stop_it_and_the_gap_is_written_
         gaps = [line for line in map(json.loads, path.read_text().splitlines()) if line["kind"] == "gap"]
         assert ["No space left" in gap["trouble"] for gap in gaps] == [True]
         assert [path.name for path in path.parent.glob("*.whole")] == []
+
+    in_virtual_time(one())
+
+
+def test_f19_a_second_press_goes_on_with_no_journal_that_a_full_disk_cut_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, lines = Disk(monkeypatch), 0
+
+    def fill(_: dict[str, Any]) -> None:
+        nonlocal lines
+        lines += 1
+        disk.full = lines >= 4
+
+    async def one() -> None:
+        venue = SimulatedVenue(3, fault_share=0)
+        first = (await kill(tmp_path, DESK, [venue], "ann", "first", on_step=fill)).accounts[0]
+        second = (await kill(tmp_path, DESK, [venue], "bob", "second")).accounts[0]
+        assert first.closed and (second.by, second.joined) == ("bob", False)
+        disk.full = False
+        newest_jobs(tmp_path)
+        reports = [account_report(each.job, each.events) for each in job_history(tmp_path, "main")]
+        assert [(each.by, each.closed) for each in reports] == [("bob", ()), ("ann", first.closed)]
 
     in_virtual_time(one())
 

@@ -98,6 +98,27 @@ def one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proxy.kill.job, "Clock", lambda: clocks.setdefault(asyncio.get_running_loop(), Clock()))
 
 
+def test_what_one_accounts_look_raises_ends_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def one() -> None:
+        venue = Venue(3, fault_share=0)
+        desk, survey = Desk(tmp_path, venue), venue.survey
+        await kill(tmp_path, DESK, [venue], "ann", "stop")
+
+        async def broken() -> Any:
+            raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
+
+        async with pursued(desk, Clock()):
+            venue.survey = broken  # type: ignore[method-assign]
+            venue.enter("BTCUSDT")
+            await asyncio.sleep(5)
+            venue.survey = survey  # type: ignore[method-assign]
+            await asyncio.sleep(60)
+        assert venue.flat, "the pursuit had ended"
+
+    in_virtual_time(one())
+    assert "main could not be looked at after its kill" in caplog.text
+
+
 async def until_flat(venue: SimulatedVenue, at: float) -> None:
     """Come back when the venue is flat, which must be soon after ``at``."""
     while not venue.flat:
@@ -234,6 +255,38 @@ def test_the_feed_of_an_account_that_others_trade_on_does_not_contradict_a_kille
         await asyncio.sleep(READ_EVERY_S + SOON_S)
         running.cancel()
         assert part.flat, "what the bot's part shows again was left"
+
+    in_virtual_time(one())
+
+
+def test_a_list_that_is_away_begins_no_job_after_job_and_is_flat_soon_after_it_is_read(tmp_path: Path) -> None:
+    async def one() -> None:
+        venue = Venue(3, fault_share=0)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        venue.away = {"conditional orders"}
+        report = await kill(tmp_path, DESK, [venue], "ann", "stop")
+        assert report.phase is Phase.DEGRADED and not any(venue.positions.values())
+        async with pursued(desk, clock):
+            await asyncio.sleep(120)
+            assert len(desk.phases()) == 1, "a job was begun that could not end"
+            venue.away = set()
+            await until_flat(venue, venue.loop.time())
+
+    in_virtual_time(one())
+
+
+def test_a_list_that_is_away_is_not_called_an_old_one(tmp_path: Path) -> None:
+    async def one() -> None:
+        venue = Venue(3, fault_share=0)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        assert (await kill(tmp_path, DESK, [venue], "ann", "stop")).flat
+        venue.away = {"positions"}
+        venue.enter("BTCUSDT")
+        async with pursued(desk, clock):
+            await asyncio.sleep(300)
+            assert desk.events == {}
+            venue.away = set()
+            await until_flat(venue, venue.loop.time() + READ_EVERY_S)
 
     in_virtual_time(one())
 

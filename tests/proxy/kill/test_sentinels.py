@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from proxy.kill import sentinels
+from proxy.kill.asked import Asked, note_asked
+from proxy.kill.journal import Journal
 from proxy.kill.sentinels import SentinelWatch, obey_kill_signal
 from proxy.store.fence import DESK, Fence, Scope
+from tests.support.certificates import a_job
 
 MAIN = Scope("main")
 
@@ -23,13 +29,18 @@ class World:
         self.fence = Fence.initialise(data_dir)
         self.pressed: list[tuple[str, str]] = []
         self.full = False
+        self.at_it: tuple[str, ...] = ()
+        self.came_at: dict[str, float] = {}
         self.restart()
 
     def restart(self) -> None:
         self.watch = SentinelWatch(
             data_dir=self.data_dir,
             press=self._press,
-            accounts=lambda scope: [name for name in ("main", "other") if scope.covers(name)],
+            accounts=lambda scope, at: [
+                name for name in ("main", "other") if scope.covers(name) and self.came_at.get(name, 0) <= at
+            ],
+            at_it=lambda scope: self.at_it,
         )
 
     async def look(self) -> list[str]:
@@ -46,8 +57,8 @@ class World:
 
     def journal(self, account: str, at: float) -> None:
         path = self.data_dir / "kill" / "jobs" / account / "20261124T093000000000-00000000.jsonl"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        path.unlink(missing_ok=True)
+        Journal.create(path, a_job(account)).close()
         os.utime(path, (at, at))
 
 
@@ -71,11 +82,93 @@ async def test_touched_again_it_presses_again(world: World) -> None:
     assert await world.look() == ["desk"]
 
 
-async def test_what_a_press_wrote_is_not_pressed_for(world: World) -> None:
+async def test_what_a_press_wrote_is_not_pressed_for_while_its_job_may_be_on_the_way(world: World) -> None:
     world.fence.engage(DESK)
     world.fence.engage(MAIN)
     assert await world.look() == []
     assert world.fence.put_at(DESK) is None
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever was stopped was stopped long enough ago."""
+    monkeypatch.setattr(sentinels, "UNDER_WAY_S", 0.0)
+
+
+@pytest.mark.usefixtures("later")
+async def test_a_press_that_came_to_no_job_is_pressed_for_once_whatever_the_epoch_says(world: World) -> None:
+    world.fence.engage(MAIN)
+    assert world.fence.stands(MAIN), "the epoch does not name it"
+    assert await world.look() == ["account:main"]
+    assert await world.look() == []
+    world.journal("main", time.time())
+    world.restart()
+    assert await world.look() == [], "its job has been"
+
+
+@pytest.mark.usefixtures("later")
+async def test_a_press_whose_file_a_full_disk_did_not_take_is_pressed_for_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(fence: Fence, scope: Scope, pressed: bool) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Fence, "_put_sentinel", full)
+        world.fence.engage(MAIN)
+    assert not (world.data_dir / "kill" / "account.main").exists()
+    rearmed = {"scope": "account:main", "at": datetime.now(UTC).isoformat()}
+    (world.data_dir / "kill" / "rearm.jsonl").write_text(json.dumps(rearmed) + "\n{torn")
+    world.journal("main", time.time() - 60)
+    assert await world.look() == ["account:main"], "the job of before the re-arming is no answer"
+    world.journal("main", time.time() + 1)
+    world.restart()
+    assert await world.look() == []
+
+
+@pytest.mark.usefixtures("later")
+async def test_what_this_process_is_at_is_not_pressed_for(world: World) -> None:
+    world.fence.engage(MAIN)
+    world.at_it = ("main",)
+    assert await world.look() == []
+    world.at_it = ()
+    assert await world.look() == ["account:main"]
+
+
+@pytest.mark.usefixtures("later")
+async def test_a_file_without_a_head_is_no_job(world: World) -> None:
+    world.fence.engage(MAIN)
+    path = world.data_dir / "kill" / "jobs" / "main" / "20261124T093000000000-00000000.jsonl"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert await world.look() == ["account:main"]
+
+
+@pytest.mark.usefixtures("later")
+async def test_an_account_that_came_later_was_never_meant_and_an_unknown_name_covers_nobody(world: World) -> None:
+    world.fence.engage(DESK)
+    world.fence.engage(Scope("dmeo"))
+    world.journal("main", time.time())
+    world.came_at["other"] = time.time() + 1
+    assert await world.look() == []
+    world.came_at.clear()
+    assert await world.look() == ["desk"]
+
+
+@pytest.mark.usefixtures("later")
+async def test_a_stop_that_nobody_pressed_for_closes_nothing_until_somebody_does(world: World) -> None:
+    world.fence.engage(MAIN, pressed=False)
+    assert world.fence.engaged("main") and await world.look() == []
+    world.fence.engage(MAIN)
+    assert await world.look() == ["account:main"]
+
+
+@pytest.mark.usefixtures("later")
+async def test_it_is_pressed_for_in_the_name_of_whoever_asked(world: World) -> None:
+    world.fence.engage(MAIN)
+    note_asked(world.data_dir, MAIN, Asked(by="ann", reason="runaway grid"))
+    await world.look()
+    assert world.pressed == [("account:main", "ann")]
 
 
 async def test_a_press_leaves_a_persons_file_as_it_is(world: World) -> None:

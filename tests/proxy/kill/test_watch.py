@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,10 +17,12 @@ from proxy.accounts.troubles import VenueThrottled, VenueUnavailable
 from proxy.kill.watch import Response, Sources, TriggerWatch
 from proxy.kill.witness import evidence_of, found_orders, reading_seen
 from rules.facts import AccountRecord, Condition, Forecast, Performance
-from rules.kill.evidence import Evidence
+from rules.kill.evidence import Evidence, ForecastSeen
 from rules.kill.settings import Triggers
+from rules.kill.signs import Trigger, signs
 from rules.model import PositionSide
 from rules.snapshot import Account, Position
+from tests.rules.builders import an_account
 from tests.rules.position.margin_worlds import cross
 
 START = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
@@ -247,6 +249,24 @@ def test_the_venues_distance_is_of_its_own_price_and_unknown_without_one() -> No
         )
         seen = reading_seen(Account(**{**vars_of(account), "positions": (changed,)}))
         assert seen.legs[0].distance == (None if expected is None else Decimal(expected))
+
+
+@pytest.mark.parametrize(
+    ("long", "short", "price", "expected"),
+    [("2", "1", "10000", (Decimal("0.8"), None)), ("1", "2", "90000", (None, Decimal("0.8")))],
+)
+def test_to_the_hedge_leg_that_the_other_carries_the_venue_shows_no_price_of_its_own(
+    long: str, short: str, price: str, expected: tuple[Decimal | None, ...]
+) -> None:
+    account = an_account().hedged().worth("40000").long("BTCUSDT", long).short("BTCUSDT", short).snapshot.account
+    assert account is not None
+    priced = tuple(replace(leg, liquidation_price=Decimal(price)) for leg in account.positions)
+    reading = reading_seen(replace(account, positions=priced))
+    assert tuple(leg.distance for leg in reading.legs) == expected
+    forecast = ForecastSeen(as_of=reading.as_of, probability=Decimal("0.999999"), symbol="BTCUSDT")
+    evidence = Evidence(at=reading.as_of, account="demo", book=reading, reading=reading, forecast=forecast)
+    (sign,) = signs(evidence, Triggers(liquidation_probability_kill=Decimal("0.3")))
+    assert (sign.trigger, sign.met) == (Trigger.LIQUIDATION, False)
 
 
 def vars_of(account: Account) -> dict[str, Any]:

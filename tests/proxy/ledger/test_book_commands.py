@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import threading
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -16,8 +18,9 @@ import pytest
 from proxy.cli import main
 from proxy.ledger.books.book import LedgerBook
 from proxy.ledger.books.schema import books_path
+from proxy.ledger.books.spans import Span
 from rules.model import Side
-from tests.proxy.ledger.books.builders import ACCOUNT, MINUTE_MS, NOW_MS, a_fill, an_income, booked, keep
+from tests.proxy.ledger.books.builders import ACCOUNT, DAY_MS, MINUTE_MS, NOW_MS, a_fill, an_income, booked, keep
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -91,10 +94,9 @@ def test_profit_fees_and_funding_stand_in_columns_of_their_own(run: Run) -> None
         (("--bot", "grid"), ["1", "4"]),
         (("--bot", ""), ["3"]),
         (("--symbol", "ETHUSDT"), ["3", "4"]),
-        (("--account", "other"), []),
         (("--since", "2026-11-24T07:45", "--until", "2026-11-24T08:00"), ["3"]),
     ],
-    ids=["bot", "nobody", "symbol", "account", "time"],
+    ids=["bot", "nobody", "symbol", "time"],
 )
 def test_only_what_is_asked_for_is_exported(run: Run, words: tuple[str, ...], trades: list[str]) -> None:
     assert [row["trade_id"] for row in rows_of(run("export", "fills", *words)[1])] == trades
@@ -157,3 +159,68 @@ def test_execution_is_shown_by_day(run: Run) -> None:
     assert code == 0 and "2026-11-24" in told
     days = json.loads(run("ledger", "execution", "--since", "2026-11-20", "--json")[1])
     assert {(day["bot"], day["unmeasured_fills"]) for day in days} == {("grid", 1), ("=cmd", 1)}
+
+
+@pytest.mark.parametrize("words", [("export", "fills"), ("ledger", "execution"), ("ledger", "show")], ids=" ".join)
+def test_an_account_that_has_no_ledger_is_said(run: Run, words: tuple[str, ...]) -> None:
+    code, told, said = run(*words, "--account", "mian")
+    assert (code, told) == (2, "") and "there is no ledger of account mian; known: main" in said
+
+
+WITH_A_GAP = "main: complete from 2026-11-17 09:00:00 to 2026-11-24 09:00:00 UTC, but for"
+
+
+@pytest.fixture
+def gap(tmp_path: Path) -> Path:
+    """Five days that have not been read, and two that have."""
+    book = LedgerBook.open(books_path(tmp_path))
+    book.begin(ACCOUNT, NOW_MS - 7 * DAY_MS)
+    for begin, end in ((7, 6), (1, 0)):
+        book.add_income(ACCOUNT, [], Span(NOW_MS - begin * DAY_MS, NOW_MS - end * DAY_MS))
+    book.close()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "words", [("export", "pnl"), ("export", "fills", "--since", "2026-11-19"), ("ledger", "execution")], ids=" ".join
+)
+def test_what_has_not_been_read_is_said_beside_the_rows(
+    gap: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    if words == ("ledger", "execution"):
+        words = (*words, "--since", "2026-11-19")
+    assert main(["--data-dir", str(gap), *words]) == 0
+    said = capsys.readouterr()
+    assert WITH_A_GAP in said.err and "the statement from 2026-11-18 09:00:00 to 2026-11-23 09:00:00" in said.err
+    assert WITH_A_GAP not in said.out
+
+
+def test_a_gap_that_was_not_asked_about_is_not_said(gap: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (("--since", "2026-11-23T09:00"), ("--until", "2026-11-18T09:00")):
+        assert main(["--data-dir", str(gap), "export", "fills", *words]) == 0
+        assert capsys.readouterr().err == ""
+
+
+def test_the_first_day_of_all_calendars_can_be_asked_for(run: Run) -> None:
+    for words in (("ledger", "execution"), ("ledger", "show"), ("ledger", "reconcile"), ("export", "fills")):
+        code, told, _ = run(*words, "--since", "0001-01-01")
+        assert code == 0 and told
+
+
+def test_the_format_is_that_of_the_files_name_in_any_letters(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "FEES.PARQUET"
+    assert run("export", "fees", "--output", str(path))[0] == 0
+    assert len(pl.read_parquet(path)) == 3
+
+
+def test_a_pipe_is_written_into_and_takes_no_parquet(run: Run, tmp_path: Path) -> None:
+    pipe, told = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: told.append(pipe.read_text()), daemon=True)
+    reader.start()
+    assert run("export", "fills", "--output", str(pipe))[0] == 0
+    reader.join(10)
+    assert [row["trade_id"] for row in rows_of(told[0])] == ["1", "2", "3", "4"]
+    assert pipe.is_fifo()
+    code, _, said = run("export", "fills", "--format", "parquet", "--output", str(pipe))
+    assert code == 2 and "Parquet is written to a file" in said

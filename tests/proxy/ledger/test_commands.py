@@ -226,6 +226,27 @@ def test_intents_that_wait_for_their_repeats_are_bounded(desk: Desk) -> None:
     assert sum(1 for _ in given) == INTENTS_MAX + 4
 
 
+TRIMMED = (
+    POLICY
+    + """
+[bot.alpha.resize]
+mode = "trim"
+
+[bot.alpha.max_order_value]
+enforcement = "report"
+limit = 50000
+"""
+)
+
+
+def test_an_order_sent_smaller_after_all_was_only_late_too(run: Run, desk: Desk) -> None:
+    refused = desk.decision(1, "3")
+    desk.policy = parse_policy(TRIMMED)
+    report = run("--json", records=[refused, desk.decision(11, "3")])[1]
+    assert report["left_out"] == {"sent after all within a minute": 1}
+    assert (report["total"]["intents"], report["total"]["times"]) == (1, 1), "what was cut off alone"
+
+
 # What was cut off, withheld or amended
 
 
@@ -234,6 +255,17 @@ def test_what_was_cut_off_an_order_counts_under_what_cut_it_off(run: Run, desk: 
     report = run("--json", "--taker-fee", "0", records=[desk.decision(1, "3")], marks=rising())[1]
     found = report["refused"]["max_order_value"]["horizons"]["5m"]
     assert Decimal(found["result"]) == (3 - Decimal("1.666")) * 1_000
+
+
+def test_a_report_is_of_what_was_sent_and_not_of_what_was_cut_off_it(run: Run, desk: Desk) -> None:
+    desk.policy = parse_policy(TRIMMED)
+    report = run("--json", "--taker-fee", "0", records=[desk.decision(1, "3")], marks=rising())[1]
+    results = {
+        kind: {rule: Decimal(each["horizons"]["5m"]["result"]) for rule, each in report[kind].items()}
+        for kind in ("refused", "reported")
+    }
+    assert results["refused"] == {"max_order_value": (3 - Decimal("1.666")) * 1_000}
+    assert results["reported"] == {"max_order_value": Decimal("1.666") * 1_000}
 
 
 def test_what_the_guard_withheld_counts_under_its_reason(run: Run, desk: Desk) -> None:

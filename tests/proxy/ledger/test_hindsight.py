@@ -12,6 +12,7 @@ from proxy.audit.place import ArchivePlace
 from proxy.ledger import hindsight
 from proxy.ledger.hindsight import looked_back
 from tests.proxy.audit.conftest import START, Desk
+from tests.proxy.audit.damaging import cut_records
 
 
 @pytest.fixture
@@ -51,3 +52,9 @@ def test_a_desk_without_an_archive_is_told_so(tmp_path: Path) -> None:
     found = looked_back(ArchivePlace(directory=tmp_path), tmp_path / "marks.db", START, START)
     assert (found.refused, found.decisions) == ([], 0)
     assert found.trouble
+
+
+def test_a_damaged_record_is_said(place: ArchivePlace, tmp_path: Path) -> None:
+    cut_records(place, "decision")
+    found = looked_back(place, tmp_path / "marks.db", START, START + timedelta(hours=2))
+    assert found.trouble == "the archive cannot be read; ask `perpguard audit verify`"

@@ -76,7 +76,7 @@ def test_the_first_admins_link_is_void_once_there_is_an_admin() -> None:
 def test_two_people_have_two_names(name: str) -> None:
     with pytest.raises(ChangeRefused, match="Ada Lovelace"):
         invited(name)
-    gone = with_disabled(People(users=(a_user("Eve"), ADA)), "Ada Lovelace", by="Eve", now=NOW)
+    gone = with_disabled(People(users=(a_user("Eve"), ADA)), "Ada Lovelace", codes=CodesFor.NONE, by="Eve", now=NOW)
     with pytest.raises(ChangeRefused, match="Ada Lovelace"):
         invited(name, people=gone)
 
@@ -93,7 +93,7 @@ def test_the_last_admin_stays(act: str) -> None:
         if act == "role":
             with_role(DESK, "Ada Lovelace", Role.RISK, codes=CodesFor.NONE, by="Ada Lovelace", now=NOW)
         else:
-            with_disabled(DESK, "Ada Lovelace", by="Ada Lovelace", now=NOW)
+            with_disabled(DESK, "Ada Lovelace", codes=CodesFor.NONE, by="Ada Lovelace", now=NOW)
 
 
 def test_a_role_that_needs_an_app_is_not_given_to_somebody_without_one() -> None:
@@ -105,7 +105,7 @@ def test_a_role_that_needs_an_app_is_not_given_to_somebody_without_one() -> None
 
 
 def test_disabling_ends_sessions_and_voids_links() -> None:
-    people = with_disabled(invited(), "Grace Hopper", by="Ada Lovelace", now=NOW)
+    people = with_disabled(invited(), "Grace Hopper", codes=CodesFor.NONE, by="Ada Lovelace", now=NOW)
     assert people.links == ()
     grace = people.find("Grace Hopper")
     assert grace is not None and (grace.state, grace.generation) == (UserState.DISABLED, 1)
@@ -149,3 +149,20 @@ def test_the_audit_learns_who_did_what_to_whom() -> None:
         ("people.role", "Ada Lovelace", {"user": "Ben", "role": "viewer", "before": "trader"}),
     ]
     assert without_changes(people, people.changes[:1]).changes == people.changes[1:]
+
+
+def test_nor_to_somebody_who_is_disabled_and_would_come_back_with_it() -> None:
+    gone = with_disabled(DESK, "Ben", codes=CodesFor.RISK, by="Ada Lovelace", now=NOW)
+    with pytest.raises(ChangeRefused, match="no authenticator app"):
+        with_role(gone, "Ben", Role.ADMIN, codes=CodesFor.RISK, by="Ada Lovelace", now=NOW)
+    invited_only = with_role(invited(), "Grace Hopper", Role.ADMIN, codes=CodesFor.RISK, by="Ada Lovelace", now=NOW)
+    found = invited_only.find("Grace Hopper")
+    assert found is not None and found.role is Role.ADMIN, "who joins sets an app up then"
+
+
+def test_an_admin_who_cannot_sign_in_is_none_beside_the_last_one_who_can() -> None:
+    able = a_user("Eve", code_secret="JBSWY3DPEHPK3PXP")
+    desk = People(users=(able, a_user("Ada Lovelace")))
+    with pytest.raises(ChangeRefused, match="last admin"):
+        with_disabled(desk, "Eve", codes=CodesFor.RISK, by="Ada Lovelace", now=NOW)
+    assert with_disabled(desk, "Eve", codes=CodesFor.NONE, by="Ada Lovelace", now=NOW).admins

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from proxy.people.desk import AGAIN_AFTER, FAILURES_MAX, PeopleDesk
+from proxy.people.desk import AGAIN_AFTER, FAILURES_MAX, VISITS_MAX, PeopleDesk
 from proxy.people.file import PeopleFile
 from proxy.people.register import Register
 from proxy.people.roles import Role
@@ -139,3 +139,29 @@ async def test_guessers_do_not_fill_the_audit(tmp_path: Path) -> None:
     audit.time += timedelta(minutes=5)
     await run(desk, audit, FAILURES_MAX + 2)
     assert audit.events[-1] == ("signin.unsaid", "warden", {"count": 500})
+
+
+async def test_a_visit_that_the_audit_did_not_take_is_told_again_with_those_after_it(tmp_path: Path) -> None:
+    _, desk, audit = built(tmp_path)
+    desk.note("signin", "Ada Lovelace", {"address": "127.0.0.1"})
+    desk.note("signout", "Ada Lovelace", {})
+    audit.refused = {"signin"}
+    for _ in range(2):  # The second comes too soon.
+        await desk._tell_visits()
+        assert [what for what, _, _ in audit.events] == ["signin"]
+    audit.refused, audit.time = set(), NOW + AGAIN_AFTER
+    await desk._tell_visits()
+    await desk._tell_visits()
+    assert [what for what, _, _ in audit.events[1:]] == ["signin", "signout"]
+
+
+async def test_visits_that_wait_for_the_audit_are_bounded(tmp_path: Path) -> None:
+    _, desk, audit = built(tmp_path)
+    audit.refused = {"signin"}
+    await desk._tell_visits()
+    for _ in range(VISITS_MAX + 7):
+        desk.note("signin", "Ada Lovelace", {})
+    assert len(desk._visits) == VISITS_MAX
+    audit.refused, audit.time = set(), NOW + timedelta(minutes=5)
+    await desk._tell_visits()
+    assert audit.events[-1] == ("signin.unsaid", "warden", {"count": 7})

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ from argon2 import PasswordHasher
 
 from proxy.people.changes import ChangeRefused
 from proxy.people.codes import new_secret, picture
-from proxy.people.file import PeopleFile, PeopleUnreadable
+from proxy.people.file import PeopleBusy, PeopleFile, PeopleUnreadable
 from proxy.people.passwords import PasswordRefused, Passwords
 from proxy.people.register import CodeMissing, Register
 from proxy.people.roles import Role
@@ -238,3 +241,48 @@ def test_no_secret_shows_in_a_repr(tmp_path: Path, clock: Clock) -> None:
 def test_the_picture_has_no_style_and_an_app_can_read_it() -> None:
     drawn = picture(new_secret(), name="Ada <b>")
     assert drawn.startswith("<svg") and "style" not in drawn and "<b>" not in drawn and "script" not in drawn
+
+
+def test_who_may_now_is_who_is_active_in_that_role_or_nobody_of_the_desk(tmp_path: Path, clock: Clock) -> None:
+    write_people(tmp_path)
+    register = a_register(tmp_path, clock)
+    assert register.may("ben", Role.RISK) and register.may("Ada Lovelace", Role.RISK)
+    assert not register.may("Tess", Role.RISK)
+    assert register.may("release robot", Role.RISK), "a name that nobody has is a machine's"
+    register.set_disabled("Ben", disabled=True, by="a test")
+    assert not register.may("Ben", Role.RISK)
+    PeopleFile(tmp_path).path.write_text("rubbish")
+    anew = a_register(tmp_path, clock)
+    assert not anew.may("release robot", Role.RISK), "nobody knows whether that is somebody"
+    assert register.may("Ann", Role.RISK), "the people of before stay"
+
+
+def test_a_used_code_does_not_count_again_where_the_disk_takes_nothing(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert with_app(tmp_path, clock).proved("Ada Lovelace", PASSWORD, code(NOW)) is not None
+    after_restart = with_same_file(tmp_path, clock)
+
+    def busy(*_: object) -> None:
+        raise PeopleBusy("it is being changed by somebody else")
+
+    monkeypatch.setattr(PeopleFile, "change", busy)
+    assert after_restart.proved("Ada Lovelace", PASSWORD, code(NOW)) is None
+    assert not after_restart.proved_again("Ada Lovelace", code(NOW))
+
+
+def test_of_two_who_bring_one_code_at_once_one_comes_in_on_a_full_disk_too(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register = with_app(tmp_path, clock)
+    both = threading.Barrier(2)
+
+    def full(*_: object) -> None:
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.5)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(PeopleFile, "change", full)
+    with ThreadPoolExecutor(2) as pool:
+        tries = [pool.submit(register.proved, "Ada Lovelace", PASSWORD, code(NOW)) for _ in range(2)]
+        assert [one.result() is None for one in tries].count(False) == 1

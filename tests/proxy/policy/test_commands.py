@@ -18,9 +18,11 @@ from proxy.policy.shelf import Shelf
 from proxy.policy_file import policy_digest
 from proxy.vault.keys import Secret
 from proxy.vault.vault import Vault
+from rules.catalog import CATALOG
 
 HEAD = '[policy]\nname = "solo"\nowner = "risk@desk.example"\n'
 LIMIT = '[desk.max_order_value]\nenforcement = "enforce"\nlimit = 300\n'
+AT = 'windows = [{{begins = {0}-01-01T00:00:00Z, ends = {0}-01-02T00:00:00Z, reason = "upgrade"}}]'
 PASSPHRASE = "correct horse battery staple"
 
 Run = Callable[..., tuple[int, str, str]]
@@ -80,6 +82,17 @@ def test_levels_nobody_is_at_are_warned_of(run: Run) -> None:
     ]
 
 
+def test_a_channel_of_the_settings_that_the_vault_does_not_have_is_warned_of(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERPGUARD_ALERTS__CHANNELS__Pager__MINIMUM", "critical")
+    words = "[alerts.channels.pager] of the settings: the vault knows no alert channel pager; it knows none"
+    code, out, _ = run("check")
+    assert code == 0 and out.splitlines()[0] == f"warning: {words}"
+    _, out, _ = run("check", "--json")
+    assert {"file": "", "line": None, "message": words} in json.loads(out)["warnings"]
+
+
 @pytest.mark.parametrize(
     ("limit", "enforcement", "warned"),
     [(301, "enforce", True), (300, "enforce", False), (299, "enforce", False), (301, "report", False)],
@@ -89,6 +102,31 @@ def test_a_limit_that_never_applies_is_warned_of(run: Run, limit: int, enforceme
     _, out, _ = run("check", policy=HEAD + LIMIT + bot)
     words = "policy.toml:7: [bot.grid.max_order_value] never refuses: the desk's limit is 300, and applies too"
     assert (words in out) is warned
+
+
+@pytest.mark.parametrize(
+    ("rule", "desk", "bot", "warned"),
+    [
+        ("order_types", 'types = ["LIMIT"]', 'types = ["MARKET"]', False),
+        ("order_types", 'types = ["LIMIT"]', 'types = ["LIMIT", "MARKET"]', True),
+        ("delisting", "dates = {A = 2030-01-01T00:00:00Z}", "dates = {B = 2027-01-01T00:00:00Z}", False),
+        ("maintenance_window", AT.format(2030), AT.format(2027), False),
+    ],
+)
+def test_one_that_lets_through_what_the_other_refuses_may_refuse(
+    run: Run, rule: str, desk: str, bot: str, warned: bool
+) -> None:
+    tables = (
+        f'[{level}.{rule}]\nenforcement = "enforce"\n{setting}\n'
+        for level, setting in (("desk", desk), ("bot.grid", bot))
+    )
+    code, out, _ = run("check", policy=HEAD + "".join(tables))
+    assert code == 0 and ("never refuses" in out) is warned
+
+
+def test_the_example_of_every_rule_has_an_effect(run: Run) -> None:
+    code, out, _ = run("check", policy=HEAD + "".join(rule.example for rule in CATALOG.values()))
+    assert code == 0 and "never refuses" not in out
 
 
 def test_what_the_file_would_change_is_told(run: Run, tmp_path: Path) -> None:

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from proxy.people.roles import Role
 from proxy.policy import waiting
 from proxy.policy.desk import PROPOSALS_MAX, PolicyDesk, PolicyRefused
 from proxy.policy.problems import PolicyError
 from proxy.policy.shelf import Shelf
 from proxy.policy_file import parse_policy, policy_digest
 from tests.rules.builders import NOW
+from tests.support.people import a_register, write_people
 
 WHY = "calmer markets"
 
@@ -48,7 +50,12 @@ class World:
         if text is not None:
             self.file.write_text(text)
         self.desk = PolicyDesk(
-            data_dir=self.directory, settings_file=self.file, store=self, scribe=self, now=lambda: self.clock
+            data_dir=self.directory,
+            settings_file=self.file,
+            store=self,
+            scribe=self,
+            may=a_register(self.directory, lambda: self.clock).may,
+            now=lambda: self.clock,
         )
         await self.desk.begin()
         return self.desk
@@ -108,6 +115,10 @@ async def refused(asked: Any) -> str:
     return str(refusal.value)
 
 
+def no_room(shelf: Shelf, text: str) -> None:
+    raise OSError(28, "No space left on device")
+
+
 # The start
 
 
@@ -151,6 +162,13 @@ async def test_a_file_that_somebody_broke_does_not_take_the_guard_away(world: Wo
 async def test_without_any_policy_nothing_starts(world: World) -> None:
     with pytest.raises(PolicyError, match=r"settings-policy\.toml"):
         await world.start("not a policy")
+
+
+async def test_an_active_policy_with_a_number_that_is_none_any_more_stops_the_start_with_its_line(world: World) -> None:
+    await world.start(DELAYED)
+    world.active.write_text(world.active.read_text() + "[kill.triggers]\nfacts_age_max_s = 100000000000000\n")
+    with pytest.raises(PolicyError, match=r"active\.toml:[0-9]+: .* facts_age_max_s must be at most"):
+        await world.start(DELAYED)
 
 
 async def test_an_active_policy_that_was_damaged_stops_the_start(world: World) -> None:
@@ -436,6 +454,39 @@ async def test_what_waits_is_read_once_and_never_on_the_loop(world: World, monke
     assert "wilder markets" in [each.proposal.reason for each in desk.pending()]
 
 
+async def test_a_policy_the_disk_does_not_take_is_told_once_and_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    desk = await world.start(DELAYED)
+    await desk.propose(text=DELAYED_WIDE, name="ann", reason=WHY)
+    world.clock += timedelta(seconds=601)
+    world.told.clear()
+    with monkeypatch.context() as full:
+        full.setattr(Shelf, "activate", no_room)
+        for _ in range(50):
+            await desk.look()
+            world.clock += timedelta(seconds=2)
+    digest = policy_digest(DELAYED_WIDE)
+    assert desk.policy.version == policy_digest(DELAYED)
+    told = f"policy.in_force {digest} by ann"
+    assert world.told.count(told) == 1 and len(world.told) <= 3
+    words = f"the policy {digest} is due and cannot be kept: No space left on device"
+    assert [record.getMessage() for record in caplog.records].count(words) == 2
+    world.clock += timedelta(seconds=60)
+    await desk.look()
+    assert world.in_force(DELAYED_WIDE) and world.told.count(told) == 1
+
+
+async def test_a_policy_the_disk_does_not_take_is_refused_with_the_reason(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await world.start(WIDE)
+    monkeypatch.setattr(Shelf, "activate", no_room)
+    said = await refused(desk.propose(text=NARROW, name="ann", reason=WHY))
+    assert said == "the disk does not take the policy: No space left on device"
+    assert world.in_force(WIDE)
+
+
 # The file of the active policy
 
 
@@ -525,3 +576,57 @@ async def test_a_store_that_lost_the_policy_gets_it_again(world: World, publishe
 def test_a_digest_is_no_path(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="sixteen"):
         Shelf(tmp_path).drop("../../kill/desk")
+
+
+@pytest.mark.parametrize("became", ["disabled", "demoted"])
+async def test_what_somebody_proposed_who_may_not_any_more_waits_until_they_may(
+    world: World, became: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_people(world.directory)
+    register = a_register(world.directory, lambda: world.clock)
+    desk = await world.start(DELAYED)
+    await desk.propose(text=DELAYED_WIDE, name="Ben", reason=WHY)
+    if became == "disabled":
+        register.set_disabled("Ben", disabled=True, by="a test")
+    else:
+        register.set_role("Ben", Role.TRADER, by="a test")
+    with caplog.at_level(logging.WARNING):
+        await pass_time(world, seconds=600)
+        await pass_time(world, seconds=1)
+    assert world.in_force(DELAYED)
+    assert caplog.text.count("is due and waits: Ben, who proposed it, may not now") == 1
+    if became == "disabled":
+        register.set_disabled("Ben", disabled=False, by="a test")
+    else:
+        register.set_role("Ben", Role.RISK, by="a test")
+    await pass_time(world, seconds=1)
+    assert world.in_force(DELAYED_WIDE)
+
+
+async def test_somebody_else_may_stand_for_it_and_another_s_does_not_wait_behind_it(world: World) -> None:
+    write_people(world.directory)
+    desk = await world.start(DELAYED)
+    await desk.propose(text=DELAYED_WIDE, name="Ben", reason=WHY)
+    a_register(world.directory, lambda: world.clock).set_disabled("Ben", disabled=True, by="a test")
+    await pass_time(world, seconds=600)
+    other = limited_to(200, "loosening_delay_s = 600")
+    await desk.propose(text=other, name="Ann", reason=WHY)
+    await pass_time(world, seconds=600)
+    assert world.in_force(other)
+
+
+async def test_a_second_person_may_approve_what_somebody_left_behind(world: World) -> None:
+    write_people(world.directory)
+    desk = await world.start(DELAYED)
+    await desk.propose(text=DELAYED_WIDE, name="Ben", reason=WHY)
+    a_register(world.directory, lambda: world.clock).set_disabled("Ben", disabled=True, by="a test")
+    await desk.approve(digest=policy_digest(DELAYED_WIDE), name="Ann", reason=WHY)
+    assert world.in_force(DELAYED_WIDE)
+
+
+async def test_a_name_that_a_machine_gave_and_nobody_has_is_as_good_as_it_was(world: World) -> None:
+    write_people(world.directory)
+    desk = await world.start(DELAYED)
+    await desk.propose(text=DELAYED_WIDE, name="release robot", reason=WHY)
+    await pass_time(world, seconds=600)
+    assert world.in_force(DELAYED_WIDE)

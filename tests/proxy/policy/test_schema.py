@@ -61,6 +61,8 @@ def test_every_rule_and_setting_is_described() -> None:
         (HEAD + "[desk.resize]\nmode = 'trim'\n", "$.desk has no resize"),
         (HEAD + "[desk.custom.a]\nenforcement = 'off'\nexpression = 'true'\n", "$.desk.custom.a needs message"),
         (HEAD + ENFORCED + "limit = 0\n", "$.desk.max_leverage.limit is not above 0"),
+        (HEAD + "[kill.triggers]\ndaily_loss_kill = 5\n", "$.kill.triggers.daily_loss_kill is out of bounds"),
+        (HEAD + "[kill.rearm]\nramp_s = 1000000000\n", "$.kill.rearm.ramp_s is out of bounds"),
         (HEAD + ENFORCED + "limit = '3'\n", "$.desk.max_leverage.limit is no number"),
         (HEAD + "[desk.trading_state]\nenforcement = 'off'\n", "$.desk.trading_state.enforcement is not enforce"),
     ],

@@ -52,6 +52,7 @@ class Calendar(Rule):
     limit: Annotated[Decimal | None, Setting("quote currency", Looser.HIGHER)] = None
     count: Annotated[int, Setting("times", Looser.HIGHER)] = 1
     least: Annotated[int, Setting("at most count", Looser.LOWER)] = 1
+    part: Annotated[Decimal | None, Setting("of all", Looser.HIGHER, fraction=True)] = None
 
     def __post_init__(self) -> None:
         if self.least > self.count:
@@ -76,7 +77,7 @@ def test_everything_is_built_as_the_rule_wants_it() -> None:
     rule = read(
         'windows = [{symbols = ["A"], start = 2026-12-31T09:00:00+01:00, lead = 0.5, shift = -1}]\n'
         "dates.BTCUSDT = 2026-12-31T09:00:00Z\nlimits.BTCUSDT = 1.5\noffsets.BTCUSDT = -2\n"
-        'symbols = ["B", "A"]\nkind = "closed"\nlimit = 3\ncount = 2\n'
+        'symbols = ["B", "A"]\nkind = "closed"\nlimit = 3\ncount = 999999999\npart = 1\n'
     )
     assert rule == Calendar(
         windows=(
@@ -88,7 +89,8 @@ def test_everything_is_built_as_the_rule_wants_it() -> None:
         symbols=frozenset({"A", "B"}),
         kind=Kind.CLOSED,
         limit=Decimal(3),
-        count=2,
+        count=999_999_999,
+        part=Decimal(1),
     )
 
 
@@ -99,6 +101,10 @@ def test_everything_is_built_as_the_rule_wants_it() -> None:
         ("limits.A = 0", (3, "limits.A must be above zero, not 0")),
         ("[desk.calendar.limits]\nA = 1\nB = nan", (5, "limits.B must be a plain number, not NaN")),
         ('limits.A = "1"', (3, "limits.A must be a number without quotes")),
+        ("count = 1000000000", (3, "count must be at most 999999999, not 1000000000")),
+        ("count = 1e9", (3, "count must be at most 999999999, not 1E+9")),
+        ("part = 1.01", (3, "part is a fraction, at most 1, not 1.01")),
+        ("dates.A = 1999-12-31T09:00:00Z", (3, "dates.A must be of the years 2000 to 2999")),
         ("count = 1.5", (3, "count: Expected `int`, got `decimal`")),
         ("limit = true", (3, "limit: Expected `decimal | null`, got `bool`")),
         (

@@ -7,7 +7,10 @@ from decimal import Decimal
 from typing import ClassVar
 
 import pytest
+from hypothesis import event, given
+from hypothesis import strategies as st
 
+from proxy.policy_file import parse_policy
 from proxy.reasons.tracing import Answer, Trace, largest_passing, traced
 from proxy.reasons.watched import decide_watched
 from rules.decision import Breach, Enforcement, Verdict
@@ -24,6 +27,8 @@ from rules.position.position_limit import PositionLimit
 from rules.resize import Resize, ResizeMode
 from rules.rule import Rule
 from rules.snapshot import Snapshot
+from tests.properties.rule_strategies import all_rules, rule_lists
+from tests.properties.strategies import books, entries, examples
 from tests.rules.builders import (
     HALTED,
     REDUCING,
@@ -135,6 +140,33 @@ def test_a_rule_that_crashes_is_told_as_the_one_that_refused() -> None:
     trace = of(a_buy("BTCUSDT", "0.1"), an_account(), a_policy(Crashes()))
     assert answers(trace)["crashes", "desk"] is Answer.DENIED
     assert (trace.code, trace.largest) == ("RULE_FAILED", Decimal(0))
+
+
+SMALL = parse_policy(
+    '[policy]\nname = "a"\nowner = "b"\n[desk.custom.small]\nenforcement = "enforce"\n'
+    'expression = "order.quantity < 0.05"\nmessage = "too big"\n'
+)
+
+
+def test_of_a_rule_that_names_no_size_none_is_told() -> None:
+    for quantity, verdict in (("0.01", Verdict.ALLOW), ("0.1", Verdict.DENY)):
+        trace = of(a_buy("BTCUSDT", quantity), an_account(), SMALL)
+        assert (trace.verdict, trace.headroom, trace.largest) == (verdict, None, None)
+
+
+@given(st.data(), books(), rule_lists(all_rules))
+@examples(100)
+def test_of_an_order_that_passed_the_largest_is_no_smaller(
+    data: st.DataObject, world: World, rules: list[Rule]
+) -> None:
+    order = data.draw(entries(world.account.hedged if world.account is not None else False))
+    trace = of(order, world, a_policy(*rules))
+    event(f"{trace.verdict}, largest {'named' if trace.largest is not None else 'not named'}")
+    if trace.verdict is Verdict.ALLOW and trace.largest is not None and order.quantity is not None:
+        # Whole lots, and no more than the venue takes: what lies between them, or above, no rule here looked at.
+        listed, market = world.instruments[order.symbol], order.order_type.is_market
+        most = listed.market_quantity_max if market else listed.quantity_max
+        assert trace.largest >= listed.floor_quantity(min(order.quantity, most), market=market)
 
 
 def test_of_a_batch_the_second_order_is_told_on_what_the_first_one_holds() -> None:

@@ -48,6 +48,19 @@ async def test_a_refused_attempt_keeps_the_size_that_would_have_passed(gate):
     assert [hold.hold_id for hold in view.holds] == []
 
 
+async def test_an_attempt_that_was_sized_down_keeps_the_size_that_was_sent(gate):
+    await gate.hold(a_request("h1", orders=(a_held_order(quantity="2"),)))
+    assert await gate.shrink("demo", "demo-bot", "h1", a_held_order(quantity="0.5"))
+    await gate.hold(a_request("h2", orders=(a_held_order(quantity="2"),)))
+    assert await gate.shrink("demo", "demo-bot", "h2", a_held_order(quantity="0.5"))
+    await gate.refuse("demo", "demo-bot", "h2", [], None)  # Kept back after all.
+    assert not await gate.shrink("demo", "demo-bot", "gone", a_held_order(quantity="0.5"))
+    view = await gate.hold(a_request("h3", attempts_window_s=60))
+    told = [(each.hold_id, each.orders[0].quantity, each.refused, each.refused_at_size) for each in view.attempts]
+    assert told == [("h1", Decimal(2), False, Decimal("0.5")), ("h2", Decimal(2), True, None)]
+    assert [[order.quantity for order in hold.orders] for hold in view.holds] == [[Decimal("0.5")]]
+
+
 async def test_a_question_asked_again_is_no_second_attempt(gate):
     await gate.hold(a_request("h1"))
     await gate.hold(a_request("h1", write_ahead=None, replay_window_ms=0))

@@ -8,6 +8,8 @@ import subprocess
 import tempfile
 import threading
 import time
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -19,9 +21,11 @@ from proxy.store import asking, embedded
 from proxy.store.client import HOT_PATIENCE, HOT_TIMEOUT_S, connect
 from proxy.store.embedded import EmbeddedStore, EmbeddedStoreFailed, embedded_url, socket_path
 from proxy.store.gate_store import GateStore, StoreUnavailable
-from proxy.store.warden_store import EpochLost, WardenStore
+from proxy.store.warden_store import VERSIONS_LOST_MAX, EpochLost, WardenStore
 from proxy.supervisor import Supervisor
-from tests.proxy.store.builders import a_request, publish
+from rules.model import PositionSide
+from rules.snapshot import Share
+from tests.proxy.store.builders import a_request, an_account_of, publish
 from tests.rules.builders import an_override
 from tests.support.worlds import children, until, until_async
 
@@ -74,6 +78,33 @@ async def test_what_was_held_survives_a_kill_9_and_no_account_is_believed(own_se
     with pytest.raises(EpochLost):
         await publish(warden, 2)
     await again.aclose()
+    await warden.aclose()
+
+
+@pytest.mark.parametrize("ends", [signal.SIGTERM, signal.SIGKILL])
+async def test_whose_part_of_a_position_is_whose_survives_it_for_the_warden_alone(own_server, ends):
+    share = Share(
+        bot="ada", symbol="BTCUSDT", position_side=PositionSide.BOTH, quantity=Decimal(1), entry_price=Decimal(50_000)
+    )
+    gate, warden = GateStore(own_server.url, "desk", timeout_s=2.0), WardenStore(own_server.url, "desk")
+    await warden.begin_epoch()
+    published = an_account_of(7, shares=(share,))
+    began_us = await warden.now_us()
+    await warden.publish_account(published, began_us=began_us, symbols=None, resolved=(), desk="desk")
+    await asyncio.sleep(1.2)
+    for _ in range(2):  # One that comes to nothing in between loses it no more than the first did.
+        os.kill(own_server.pid, ends)
+        os.waitid(os.P_PID, own_server.pid, os.WEXITED | os.WNOWAIT)
+        bring_back(own_server)
+        await gate.aclose()
+        gate = GateStore(own_server.url, "desk", timeout_s=2.0)
+        assert (await gate.look("demo")).account is None
+        last = await warden.last_account("demo")
+        assert last == replace(published, version=7 + VERSIONS_LOST_MAX), "no gate has seen such a version"
+    await warden.begin_epoch()
+    assert (await publish(warden, last.version + 1)).accepted
+    assert (await warden.last_account("demo")).shares == ()
+    await gate.aclose()
     await warden.aclose()
 
 

@@ -9,6 +9,7 @@ import pytest
 from proxy.store import hold_script
 from proxy.store.gate_store import GateStore, RequestReplayed, StoreFull, StoreUnavailable
 from proxy.store.view import controls_for
+from proxy.store.warden_store import VERSIONS_LOST_MAX
 from rules.facts import Score
 from rules.model import TradingState
 from rules.snapshot import HoldStatus
@@ -310,6 +311,16 @@ async def test_an_account_that_was_forgotten_is_known_no_more(gate, warden):
     await warden.distrust(["demo"])
     assert (await gate.hold(a_request("h2"))).account is None
     assert not await warden.has_epoch()
+
+
+async def test_the_warden_begins_where_the_account_was_put_aside(gate, warden):
+    assert await warden.last_account("demo") is None
+    await publish(warden, 3)
+    assert await warden.last_account("demo") == await warden.account("demo")
+    for _ in range(2):
+        await warden.distrust(["demo", "never published"])
+        assert await warden.account("demo") is None
+        assert (await warden.last_account("demo")).version == 3 + VERSIONS_LOST_MAX
 
 
 async def test_a_server_that_was_not_filled_is_asked_for_nothing(gate, warden, raw, keys):

@@ -65,3 +65,14 @@ async def test_a_settled_hold_is_told_with_the_time_of_its_change(gate, warden):
     await gate.settle("demo", "h1", "ACCEPTED", [])
     (aged,) = await warden.holds("demo")
     assert between <= aged.at_us <= await warden.now_us()
+
+
+async def test_a_lost_answer_does_not_make_a_hold_younger(gate, warden):
+    await gate.hold(a_request("h1"))
+    (made,) = await warden.holds("demo")
+    await gate.settle("demo", "h1", "UNKNOWN", [])
+    (lost,) = await warden.holds("demo")
+    assert (lost.hold.status, lost.at_us) == (HoldStatus.UNKNOWN, made.at_us)
+    await gate.settle("demo", "h1", "ACCEPTED", [])
+    (taken,) = await warden.holds("demo")
+    assert taken.at_us > made.at_us

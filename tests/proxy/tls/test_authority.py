@@ -186,3 +186,25 @@ def _leaf(context: ssl.SSLContext, trusted: bytes) -> bytes:
     server.join()
     assert found is not None
     return found
+
+
+def test_a_look_that_the_system_refuses_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    shelf = TlsShelf(tmp_path)
+    shelf.begin(OURS, NOW)
+    greeting = Greeting(shelf)
+    first = _leaf(greeting.context, shelf.authority.read_bytes())
+
+    def refused(path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("proxy.tls.serving.identity_of", refused)
+        greeting.look()
+        with pytest.raises(TlsMissing, match="PermissionError"):
+            Greeting(shelf)
+    assert "the old one goes on: " in caplog.text
+    shelf.renew(NOW)
+    greeting.look()
+    assert _leaf(greeting.context, shelf.authority.read_bytes()) != first

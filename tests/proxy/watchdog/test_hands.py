@@ -8,15 +8,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiohttp import web
 
 from proxy.kill.direct import DirectHands
-from proxy.settings import VenueSettings
+from proxy.settings import Settings, SettingsError, VenueSettings
+from proxy.store.fence import DESK
+from proxy.store.warden_store import WardenStore
 from proxy.vault.keys import Secret
 from proxy.watchdog.hands import Flattening
+from proxy.watchdog.process import run_watchdog
 from proxy.watchdog.turns import Turns
 from rules.kill.settings import Flatten
 from tests.proxy.watchdog.test_watch import OneTurn
@@ -125,6 +128,49 @@ async def test_f28_a_line_that_is_cut_does_not_hold(tmp_path: Path) -> None:
 async def test_f28_whatever_the_venue_says_came_over_the_line(tmp_path: Path, status: int, text: str) -> None:
     async with a_venue(status=status, text=text) as venue, a_watchdog(tmp_path, venue.url) as watchdog:
         assert await watchdog.line_holds()
+
+
+async def test_a_kill_without_a_number_of_its_own_leaves_the_stores_and_never_writes_nought(tmp_path: Path) -> None:
+    told: list[int] = []
+
+    class Remembering(Store):
+        kept = "7"
+
+        async def controls(self) -> dict[str, str]:
+            return {"generation": self.kept} if self.kept else {}
+
+        async def set_state(self, level: str, state: object, *, generation: int, kill_running: bool | None) -> None:
+            told.append(generation)
+
+    store = Remembering()
+    direct = DirectHands(SimpleNamespace(), ())
+    direct._store = cast(WardenStore, store)
+    await direct.latch(DESK, None)
+    await direct.end(DESK, None)
+    store.kept = ""
+    await direct.latch(DESK, None)
+    await direct.latch(DESK, 9)
+    assert told == [7, 7, 1, 9]
+
+
+async def test_an_account_whose_venue_the_settings_lack_keeps_no_other_open(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with a_venue(status=403, text="<html>") as venue, a_watchdog(tmp_path, venue.url) as watchdog:
+        a_vault(tmp_path).add_exchange_key(
+            account="other", venue="elsewhere", api_key="q" * 64, api_secret=Secret("s" * 64), now=NOW
+        )
+        assert await watchdog.line_holds() and await watchdog.line_holds()
+        assert len(await watchdog._hands()) == 1
+    assert caplog.text.count("other cannot be flattened from here: the settings name no venue elsewhere") == 1
+
+
+def test_a_watchdog_that_could_not_reach_an_account_does_not_start(tmp_path: Path) -> None:
+    vault = a_vault(tmp_path)
+    vault.pair_watchdog()
+    vault.add_exchange_key(account="other", venue="elsewhere", api_key="q" * 64, api_secret=Secret("s" * 64), now=NOW)
+    with pytest.raises(SettingsError, match="elsewhere"):
+        run_watchdog(Settings(data_dir=tmp_path), vault, guard=None, name="one", supervisor=None)
 
 
 async def test_f05_a_ban_is_an_answer_and_nothing_is_asked_before_its_end_not_even_by_the_kill(tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ async def test_the_next_call_repeats_the_challenge() -> None:
         lambda _: http(b"[]"),
         lambda _: http(b'{"answer": 1}'),
         lambda _: http(b"x" * 100_000),
+        lambda _: http(b"[" * 3_500),
         lambda call: answer_of(call).replace(b"200 OK", b"500 Oh"),
         lambda _: b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
         lambda _: b"garbage\r\n\r\n",
@@ -135,6 +136,24 @@ async def test_in_the_store_only_a_later_beat_is_a_sign_of_life(store_url: str) 
     assert await way.look(Duty.WATCHING) is None
     await beats.publish("nonsense")
     assert await way.look(Duty.WATCHING) is None
+    await beats.aclose()
+
+
+async def test_a_guard_that_started_again_with_its_clock_behind_is_heard_in_the_store(store_url: str) -> None:
+    beats = BeatStore(store_url, "behind")
+    way = StoreWay(beats, SECRET)
+    for beat, heard in [
+        (a_beat(1, boot_us=2), False),
+        (a_beat(2, boot_us=2), True),
+        (a_beat(1, boot_us=1), False),  # It may have lain there for days.
+        (a_beat(1, boot_us=1), False),
+        (a_beat(2, boot_us=1), True),
+        (a_beat(3, boot_us=1), True),
+        (a_beat(3, boot_us=2), False),  # Somebody kept it.
+        (a_beat(4, boot_us=2), False),
+    ]:
+        await beats.publish(seal(SECRET, beat))
+        assert await way.look(Duty.WATCHING) == (beat if heard else None), beat
     await beats.aclose()
 
 

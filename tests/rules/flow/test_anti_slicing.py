@@ -54,6 +54,22 @@ def test_the_pieces_count_together():
     assert judged(a_buy("BTCUSDT", "3"), world, RULE).headroom == Decimal(1)
 
 
+def test_what_was_sent_of_an_intent_that_was_sized_down_has_used_its_size_up():
+    world = an_account().having_tried(a_buy("BTCUSDT", "10"), seconds_ago=30, sized_down_to="4")
+    breach = RULE.check(a_buy("BTCUSDT", "0.001"), world.snapshot)
+    assert (breach.observed, breach.limit) == ("4.001", "4")
+    assert code(world, a_sell("BTCUSDT", "10")) is None
+
+
+def test_of_an_intent_that_was_sized_down_what_was_sent_counts_as_a_piece():
+    world = REFUSED.having_tried(a_buy("BTCUSDT", "3"), seconds_ago=20, sized_down_to="1")
+    breach = RULE.check(a_buy("BTCUSDT", "4"), world.snapshot)
+    assert (breach.observed, breach.limit) == ("5", "1")
+    larger = an_account().having_tried(a_buy("BTCUSDT", "10"), seconds_ago=30, refused_at_size="1.5")
+    world = larger.having_tried(a_buy("BTCUSDT", "9"), seconds_ago=20, sized_down_to="1")
+    assert RULE.check(a_buy("BTCUSDT", "2"), world.snapshot).observed == "3"
+
+
 def test_what_is_told_is_the_sum_and_the_size_named():
     breach = RULE.check(a_buy("BTCUSDT", "3"), REFUSED.having_tried(a_buy("BTCUSDT", "3")).snapshot)
     assert (breach.observed, breach.limit) == ("6", "4")

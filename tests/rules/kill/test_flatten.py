@@ -444,3 +444,16 @@ def test_dust_is_tried_once_with_a_larger_order_in_one_way_mode_alone():
     assert [(close.quantity, close.price) for close in plan] == [(Decimal("0.001"), None)]
     assert quantities(dust, memory={dust.key: LegMemory(rounded_up=True)}) == {}
     assert quantities(a_leg("0.0004", side=LONG)) == {}
+
+
+def test_dust_that_is_a_part_of_a_position_is_left_for_the_rest_is_another_bots():
+    assert quantities(a_leg("0.0004", whole=False)) == {}
+    assert quantities(a_leg("0.4", whole=False)) == {"BTCUSDT/BOTH": Decimal("0.4")}
+
+
+def test_a_ladder_too_long_to_reckon_with_is_as_long_as_can_be():
+    """A kill that an older version began stands in its journal with the settings of then, and is resumed."""
+    (close,) = plan_closes(
+        [a_leg("1")], Flatten(ladder_s=10**17), now=NOW, memory={a_leg("1").key: LegMemory(since=NOW)}
+    )
+    assert close.price is not None

@@ -7,7 +7,17 @@ from decimal import Decimal
 
 import pytest
 
-from rules.kill.events import Cause, CloseFailed, CloseRejected, DeadlinePassed, Phase, Refusal, SurveyFailed, Wait
+from rules.kill.events import (
+    Cause,
+    CloseFailed,
+    CloseRejected,
+    DeadlinePassed,
+    Phase,
+    Refusal,
+    SurveyFailed,
+    Wait,
+    Waited,
+)
 from rules.kill.flatten import REFUSALS_MAX, LegMemory
 from rules.kill.machine import evolve, next_action
 from rules.kill.rounds import (
@@ -17,6 +27,7 @@ from rules.kill.rounds import (
     ORDERS_MAX,
     ORDERS_SPAN,
     PAUSE_MAX,
+    ROUNDS_MAX,
     degraded,
     pause,
 )
@@ -157,6 +168,40 @@ def test_what_cannot_be_read_starts_the_calm_anew_and_is_asked_for_again():
         "the last trouble was: algo orders: down; plain orders: down"
     )
     assert left(state) == (), "only at the end it is what is left"
+
+
+BLIND = {"unread": ("positions: down",)}
+
+
+def test_positions_that_were_not_read_are_asked_for_again_at_once_and_are_never_calm():
+    state = after(a_survey(1, a_leg("1"), plain="ETHUSDT"), a_survey(2, **BLIND))  # type: ignore[arg-type]
+    assert (state.calm_reads, next_action(state)) == (0, Wait(at(2) + pause(1)))
+    state = evolve(evolve(state, Waited(at=at(3))), a_survey(3, **BLIND))  # type: ignore[arg-type]
+    assert (state.sure, next_action(state)) == (False, Wait(at(3) + pause(2)))
+    for seconds in range(4, 60, 3):
+        state = evolve(state, a_survey(seconds, **BLIND))  # type: ignore[arg-type]
+        assert not state.phase.final and state.calm_reads == 0
+    ended = evolve(state, DeadlinePassed(at=at(60)))
+    assert (ended.phase, ended.cause, left(ended)) == (
+        Phase.DEGRADED,
+        Cause.UNREACHABLE,
+        ("unknown: positions: down",),
+    )
+    blind = after(*(a_survey(number, **BLIND) for number in range(ROUNDS_MAX)))  # type: ignore[arg-type]
+    assert blind.phase is Phase.DEGRADED
+
+
+def test_orders_are_cancelled_though_the_positions_were_not_read():
+    state = after(a_survey(1, plain="BTCUSDT", **BLIND))  # type: ignore[arg-type]
+    assert (state.phase, [step.symbol for step in state.cancels]) == (Phase.CANCELLING, ["BTCUSDT"])
+
+
+def test_a_close_of_unknown_outcome_is_not_seen_to_have_filled_by_a_reading_without_positions():
+    state = after(a_survey(1, a_leg("1")))
+    (step,) = state.closes
+    state = evolve(state, CloseFailed(at=at(1), step=step, error="lost"))
+    assert evolve(state, a_survey(2, **BLIND)).under_way == state.under_way  # type: ignore[arg-type]
+    assert evolve(state, a_survey(2)).under_way == ()
 
 
 def test_flat_is_flat_with_nothing_due():

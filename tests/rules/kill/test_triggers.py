@@ -369,3 +369,10 @@ def test_without_a_fresh_reading_nothing_kills_but_orders_nobody_asked_for(looks
         )
         tally, ruling = judge(tally, evidence, SETTINGS)
         assert ruling.action is not KILL
+
+
+def test_spans_too_long_to_reckon_with_are_as_long_as_can_be():
+    far = replace(SETTINGS, facts_age_max_s=10**17, unread_reduce_s=10**17, unread_kill_s=10**17, anomaly_for_s=10**17)
+    tally, ruling = judge(Tally(), quiet(results=made("-2000"), reading=seen("8000")), far)
+    assert ruling.action is Action.NONE
+    assert judge(tally, later(quiet(results=made("-2000"), reading=seen("8000")), 2), far)[1].action is Action.NONE

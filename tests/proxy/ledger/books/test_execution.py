@@ -17,6 +17,7 @@ from proxy.ledger.books.rows import Wanted
 from proxy.ledger.books.schema import reading
 from rules.model import Side
 from tests.proxy.ledger.books.builders import ACCOUNT, DAY_MS, NOW_MS, a_fill, keep
+from tests.proxy.ledger.books.plans import scans, steps_of
 
 AT = datetime.fromtimestamp(NOW_MS / 1000, UTC)
 QUOTES = {"bid_price": "99", "ask_price": "101", "mark_price": "100.5"}
@@ -188,3 +189,54 @@ def test_what_is_older_than_is_kept_is_forgotten(book: LedgerBook, tmp_path: Pat
     assert len(measured(tmp_path)) == 1
     book.forget_judged(ACCOUNT, NOW_MS * 1000 + 1)
     assert measured(tmp_path) == []
+
+
+@pytest.mark.parametrize("wanted", [Wanted(since=AT), Wanted(since=AT, symbol="BTCUSDT", bot="grid")], ids=str)
+def test_a_day_is_measured_without_reading_what_is_older(book: LedgerBook, tmp_path: Path, wanted: Wanted) -> None:
+    told(book, a_decision("r1"))
+    keep(book, [a_fill(1, NOW_MS)], until_ms=NOW_MS + 1)
+    with reading(tmp_path / "books.db") as connection:
+        steps = steps_of(connection, lambda: execution(connection, wanted))
+    assert scans(steps) == []
+    assert [each[0] for each in steps[-2:]] == [
+        "SEARCH j USING INDEX judged_by_time (account=? AND at_us>?)",
+        "SEARCH f USING INDEX fills_by_time (account=? AND at_ms>?)",
+    ]
+
+
+def test_a_window_is_half_open_for_orders_too(book: LedgerBook, tmp_path: Path) -> None:
+    for number, ms in enumerate((-1, 0, 999, 1000)):
+        told(book, a_decision(f"r{number}", at=AT + timedelta(milliseconds=ms, microseconds=999)))
+    until = AT + timedelta(seconds=1)
+    assert sum(day.orders for day in measured(tmp_path, since=AT + timedelta(days=7), until=until)) == 0
+    with reading(tmp_path / "books.db") as connection:
+        days = execution(connection, Wanted(since=AT - timedelta(days=1), until=until))
+    assert sum(day.orders for day in days) == 3
+
+
+def test_the_first_day_of_all_calendars_has_no_days_before(book: LedgerBook, tmp_path: Path) -> None:
+    told(book, a_decision("r1"))
+    assert len(measured(tmp_path, since=datetime.min.replace(tzinfo=UTC))) == 1
+
+
+def test_both_orders_of_one_trade_are_measured(book: LedgerBook, tmp_path: Path) -> None:
+    told(book, a_decision("r1", "grid/1"), a_decision("r2", "grid/2"))
+    bought = a_fill(1, NOW_MS, order_id="1", price=Decimal(102), quantity=Decimal(1))
+    sold = a_fill(1, NOW_MS, order_id="2", side=Side.SELL, price=Decimal(102), quantity=Decimal(1), maker=True)
+    keep(book, [bought, sold], until_ms=NOW_MS + 1)
+    (day,) = measured(tmp_path)
+    assert (day.measured_fills, day.slippage_bps) == (2, Decimal("0.00"))
+
+
+@pytest.mark.parametrize("order_type", ["STOP_MARKET", "TAKE_PROFIT", "TRAILING_STOP_MARKET"])
+def test_a_conditional_orders_way_to_its_trigger_is_no_slippage(
+    book: LedgerBook, tmp_path: Path, order_type: str
+) -> None:
+    placed = a_decision("r1", at=AT - timedelta(days=2))
+    command = {**placed["commands"][0], "order_type": order_type, "trigger_price": "95"}
+    told(book, {**placed, "commands": [command]}, a_decision("r2", "grid/2"))
+    stopped = a_fill(1, NOW_MS, side=Side.SELL, price=Decimal(95))
+    plain = a_fill(2, NOW_MS, price=Decimal(100), maker=True)
+    keep(book, [stopped, plain], until_ms=NOW_MS + 1)
+    today = measured(tmp_path)[0]
+    assert (today.measured_fills, today.unmeasured_fills, today.slippage_bps) == (1, 1, Decimal("0.00"))

@@ -13,9 +13,11 @@ from proxy.ledger.books import rows
 from proxy.ledger.books.recent import recent
 from proxy.ledger.books.rows import Wanted
 from proxy.ledger.books.schema import reading
+from proxy.ledger.books.spans import Span
 from proxy.ledger.books.sums import Subject, by_kind, summed
 from tests.properties.strategies import examples
 from tests.proxy.ledger.books.builders import ACCOUNT, DAY_MS, MINUTE_MS, NOW_MS, a_fill, an_income, keep
+from tests.proxy.ledger.books.plans import scans, steps_of
 from tests.proxy.ledger.books.test_reconciling import a_book
 
 NOW = datetime.fromtimestamp(NOW_MS / 1000, UTC)
@@ -67,3 +69,26 @@ def test_what_else_was_booked_is_by_the_venues_word_and_asset() -> None:
         (ACCOUNT, "TRANSFER"): {"USDT": Decimal(-100), "BNB": Decimal("2.5")},
         (ACCOUNT, "INSURANCE_CLEAR"): {"USDT": Decimal(-7)},
     }
+
+
+def test_what_is_old_is_not_read_for_what_is_recent() -> None:
+    with a_book() as (book, path):
+        keep(book, [a_fill(1)])
+        for wanted in (Wanted(), Wanted(bot="grid"), Wanted(account=ACCOUNT, symbol="BTCUSDT")):
+            with reading(path) as connection:
+                steps = steps_of(connection, lambda: recent(connection, wanted, NOW, PERIODS))  # noqa: B023
+            assert scans(steps) == []
+            assert [each[0] for each in steps[-2:]] == [
+                "SEARCH f USING INDEX fills_by_time (account=? AND at_ms>?)",
+                "SEARCH i USING INDEX incomes_by_time (account=? AND at_ms>?)",
+            ]
+
+
+def test_every_account_is_counted_whether_it_is_named_or_not() -> None:
+    with a_book() as (book, path):
+        for account in ("b", "a"):
+            book.begin(account, NOW_MS - DAY_MS)
+            book.add_fills(account, "BTCUSDT", [a_fill(1)], Span(NOW_MS - DAY_MS, NOW_MS))
+        with reading(path) as connection:
+            assert {each.account for each in recent(connection, Wanted(), NOW, PERIODS)} == {"a", "b"}
+            assert [each.account for each in rows.fills(connection, Wanted())] == ["a", "b"]

@@ -21,6 +21,7 @@ from proxy.ledger.books.schedule import OVERLAP_MS
 from proxy.ledger.books.schema import reading
 from proxy.ledger.books.spans import Span
 from proxy.ledger.books.sums import summed, together
+from rules.model import Side
 from tests.properties.strategies import examples
 from tests.proxy.ledger.books.builders import ACCOUNT, DAY_MS, MINUTE_MS, NOW_MS, a_fill, an_income, booked, keep
 
@@ -179,3 +180,42 @@ def test_gaps_are_repaired_in_any_order(order: list[int]) -> None:
         assert book.spans(ACCOUNT, INCOME) == (Span(begin, NOW_MS),)
         report = found(path)
     assert (report.standing, report.compared) == (Standing.RECONCILED, 6)
+
+
+def a_self_trade() -> tuple[list[Fill], list[IncomeRow]]:
+    """Two bots of one account meet: the venue lists two executions with one trade id, each with its own rows."""
+    at_ms = NOW_MS - HOUR_MS
+    taker = a_fill(7, at_ms, order_id="100", realised_pnl=Decimal(-40), commission=Decimal("0.3"))
+    maker = a_fill(
+        7, at_ms, order_id="200", side=Side.SELL, realised_pnl=Decimal(25), commission=Decimal("0.12"), maker=True
+    )
+    rows = [
+        replace(row, row_id=f"{row.row_id} {fill.order_id}", amount=row.amount)
+        for fill in (taker, maker)
+        for row in booked(fill)
+    ]
+    return [taker, maker], rows
+
+
+def test_both_sides_of_a_trade_with_oneself_are_kept_and_add_up_to_the_statement() -> None:
+    fills, statement = a_self_trade()
+    with a_book() as (book, path):
+        keep(book, fills, statement, names={"100": "grid/1", "200": "trend/1"})
+        keep(book, reversed(fills), statement, names={"100": "grid/1", "200": "trend/1"})
+        with reading(path) as connection:
+            kept = [(each.bot, each.side, each.realised_pnl) for each in rows.fills(connection, Wanted())]
+        assert kept == [("grid", "BUY", Decimal(-40)), ("trend", "SELL", Decimal(25))]
+        report = found(path)
+        assert (report.standing, report.compared) == (Standing.RECONCILED, 1)
+        assert {(each.what, each.ledger) for each in report.days} == {
+            (Booked.TRADING, Decimal(-15)),
+            (Booked.FEES, Decimal("-0.42")),
+        }
+
+
+def test_a_row_that_one_side_of_a_trade_with_oneself_lacks_is_found() -> None:
+    fills, statement = a_self_trade()
+    with a_book() as (book, path):
+        keep(book, fills, statement[1:])
+        (difference,) = found(path).differences
+    assert (difference.row, difference.ledger, difference.statement) == ("7", Decimal(-15), Decimal(25))

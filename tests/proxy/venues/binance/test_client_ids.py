@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from proxy.venues.binance.client_ids import TagsClash, inward, outward, owner, restore, reworded, tag, tags
+from proxy.venues.binance.client_ids import TagsClash, inward, outward, owner, restore, reworded, tag, tags, tags_of
 from proxy.venues.binance.malformed import MalformedRequest
 from tests.properties.strategies import examples
 
@@ -75,6 +75,12 @@ def test_bots_that_would_look_alike_are_told_apart_before_they_trade():
     with pytest.raises(TagsClash, match="rename one of them") as caught:
         tags("main", ["ada", alike])
     assert set(caught.value.bots) == {"ada", alike}
+
+
+def test_the_tags_of_an_account_are_those_of_the_bots_that_trade_there():
+    traders = [("ann", "main"), ("bob", "main"), ("ann", "side")]
+    assert tags_of("main", traders) == tags("main", ("ann", "bob"))
+    assert set(tags_of("side", traders)) == {tag("side", "ann")}
 
 
 @pytest.mark.parametrize("own_id", ["mine", "x-cvBPrNm9/1:2.3", str(UUID(int=0)), str(UUID(int=2**128 - 1))])

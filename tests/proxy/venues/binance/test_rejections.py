@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 
 import ccxt
@@ -32,6 +33,7 @@ REFUSALS: dict[str, tuple[Rejection, type[Exception]]] = {
     "symbol breach": (for_breach(a_breach("UNKNOWN_SYMBOL")), ccxt.BadSymbol),
     "malformed": (rejections.malformed(unknown_parameter("stopLoss", "POST /fapi/v1/order")), ccxt.BadRequest),
     "unknown outcome": (rejections.unknown_outcome(), ccxt.RequestTimeout),
+    "exchange not reached": (rejections.exchange_not_reached(), ccxt.InvalidOrder),
     "cannot judge": (rejections.cannot_judge(), ccxt.InvalidOrder),
     "key format": (rejections.key_format(), ccxt.AuthenticationError),
     "unauthorised": (rejections.unauthorised(), ccxt.AuthenticationError),
@@ -93,7 +95,8 @@ def test_a_breach_tells_rule_code_numbers_and_headroom() -> None:
         "GUARD max_leverage LEVERAGE_ABOVE_LIMIT: leverage would be 7; "
         "observed 7, limit 5, largest quantity allowed now 0.5"
     )
-    assert for_breach(a_breach("LEVERAGE_ABOVE_LIMIT"), Decimal("1E-5")).msg.endswith("allowed now 0.00001")
+    tiny = replace(a_breach("LEVERAGE_ABOVE_LIMIT"), headroom=Decimal("1E-5"))
+    assert for_breach(tiny).msg.endswith("allowed now 0.00001")
 
 
 def test_a_breach_without_numbers_has_no_empty_words() -> None:

@@ -1,0 +1,110 @@
+"""Conditional orders whose end nobody told of: any of them may have become a plain order that the venue named. Pure.
+
+An event says what became of one. Where that event was lost, the venue knows it by the conditional order's own id, or,
+where not even its beginning was heard, by the name it was sent under.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from proxy.accounts.events import AlgoEvent
+from proxy.recent import Recent
+from rules.model import OrderType
+from rules.snapshot import HeldOrder, OpenOrder
+
+WAITING_MAX: Final = 10_000
+"""Conditional orders remembered; Binance lets an account have 200 open ones."""
+
+SENT_S: Final = 30.0
+"""How long one that was sent, and that the venue does not know, may still turn up there."""
+
+_GONE: Final = frozenset({"CANCELED", "EXPIRED", "REJECTED"})
+_CONDITIONAL: Final = frozenset(each.value for each in OrderType if each.is_conditional)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A conditional order by its name, and by the venue's id, which is "" until the venue has told of it."""
+
+    symbol: str
+    client_order_id: str
+    order_id: str = ""
+
+
+class WaitingOrders:
+    """Those of one account. Times are the caller's seconds."""
+
+    def __init__(self) -> None:
+        # True for those that the venue listed, or told of, the last time it could.
+        self._told: Recent[Waiting, bool] = Recent(WAITING_MAX)
+        self._sent: Recent[Waiting, float] = Recent(WAITING_MAX)
+
+    def sent(self, commands: Iterable[Mapping[str, Any]], at: float) -> None:
+        """The guard is about to send these commands, as its audit writes them."""
+        for command in commands:
+            if command.get("type") == "PlaceOrder" and command.get("order_type") in _CONDITIONAL:
+                self._sent.put(Waiting(str(command.get("symbol")), str(command.get("client_order_id"))), at)
+
+    def held(self, orders: Iterable[HeldOrder], at: float) -> None:
+        """The store holds exposure for these."""
+        for order in orders:
+            if order.conditional:
+                self._sent.put(Waiting(order.symbol, order.client_order_id), at)
+
+    def refused(self, commands: Iterable[Mapping[str, Any]]) -> None:
+        """The guard did not send these after all."""
+        for command in commands:
+            self._sent.drop(Waiting(str(command.get("symbol")), str(command.get("client_order_id"))))
+
+    def saw(self, event: AlgoEvent) -> None:
+        """The stream told this."""
+        order = Waiting(event.symbol, event.client_order_id, event.algo_id)
+        if event.actual_order_id is not None or event.status in _GONE:
+            self.over(order)
+        else:
+            self._is_there(order)
+
+    def surveyed(self, orders: Iterable[OpenOrder]) -> None:
+        """The venue lists these, and no others."""
+        listed = {
+            Waiting(order.symbol, order.client_order_id, order.order_id)
+            for order in orders
+            if order.order_type.is_conditional
+        }
+        for order in self._told:
+            if order not in listed:
+                self._told.put(order, False)
+        for order in listed:
+            self._is_there(order)
+
+    def gone(self, symbols: Collection[str]) -> list[Waiting]:
+        """Those of these symbols that the venue listed once and does not list now: something became of each."""
+        return [order for order in self._told if order.symbol in symbols and not self._told.get(order)]
+
+    def other(self, symbols: Collection[str]) -> list[Waiting]:
+        """All others of these symbols, those first that were sent and never heard of."""
+        told = [order for order in self._told if self._told.get(order)]
+        return [order for order in (*self._sent, *told) if order.symbol in symbols]
+
+    def still_there(self, order: Waiting) -> None:
+        """The venue says that it waits."""
+        if order.order_id:
+            self._is_there(order)
+
+    def unknown(self, order: Waiting, at: float) -> None:
+        """The venue knows no such order. One that was just sent may still turn up."""
+        sent_at = self._sent.get(order)
+        if order.order_id or (sent_at is not None and at - sent_at > SENT_S):
+            self.over(order)
+
+    def over(self, order: Waiting) -> None:
+        """What became of it is known."""
+        self._told.drop(order)
+        self._sent.drop(Waiting(order.symbol, order.client_order_id))
+
+    def _is_there(self, order: Waiting) -> None:
+        self._told.put(order, True)
+        self._sent.drop(Waiting(order.symbol, order.client_order_id))

@@ -1,0 +1,97 @@
+"""An order of unknown fate has arrived when the venue shows that very one, and not an older one of its name."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.accounts.payloads import PlacedOrder
+from proxy.accounts.unresolved import CLOCKS_APART_MAX_MS, MISSES_MIN, MISSES_SPAN_US, Unresolved
+from proxy.store.embedded import EmbeddedStore
+from proxy.store.gate_store import GateStore
+from proxy.store.warden_store import WardenStore
+from rules.model import PositionSide, Side
+from tests.proxy.accounts.builders import a_resting_order
+from tests.proxy.store.builders import a_held_order, a_request
+
+VENUE_MS = 7_000_000
+"""The venue's clock when it is asked: nothing like the store's."""
+
+HELD_S = 60
+"""How long before that the order was held."""
+
+
+class Venue:
+    """Answers with one order, whatever it is asked about."""
+
+    def __init__(self, found: PlacedOrder | None) -> None:
+        self.found = found
+        self.venue_ms = VENUE_MS
+
+    async def order_by_client_id(self, symbol: str, client_order_id: str, conditional: bool) -> PlacedOrder | None:
+        return self.found
+
+    async def order_by_id(self, symbol: str, order_id: str) -> PlacedOrder | None:
+        raise AssertionError("nothing is asked by number here")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[EmbeddedStore]:
+    with tempfile.TemporaryDirectory() as directory, EmbeddedStore(Path(directory)) as started:
+        yield started
+
+
+@pytest.fixture
+async def lost(server: EmbeddedStore, request: pytest.FixtureRequest) -> AsyncIterator[tuple[WardenStore, int]]:
+    """A store with a buy of one, held ``HELD_S`` ago, whose answer was lost; and its time of now."""
+    desk = request.node.name
+    gate, warden = GateStore(server.url, desk, timeout_s=2.0), WardenStore(server.url, desk)
+    await gate.hold(a_request("h1"))
+    await gate.settle("demo", "h1", "UNKNOWN", [])
+    yield warden, await warden.now_us() + HELD_S * 1_000_000
+    await gate.aclose()
+    await warden.aclose()
+
+
+def placed(quantity: str = "1", at_ms: int = VENUE_MS - HELD_S * 1_000, filled: str = "0", **terms: Any) -> PlacedOrder:
+    held = a_held_order()
+    order = a_resting_order(held.client_order_id, held.side, "0", filled, symbol=held.symbol)
+    return PlacedOrder(order=replace(order, **terms), quantity=Decimal(quantity), placed_ms=at_ms)
+
+
+@pytest.mark.parametrize("filled", ["0", "1"])
+@pytest.mark.parametrize("early_ms", [0, CLOCKS_APART_MAX_MS // 2])
+async def test_the_order_itself_proves_that_it_arrived(
+    lost: tuple[WardenStore, int], filled: str, early_ms: int
+) -> None:
+    warden, now_us = lost
+    found = placed(filled=filled, at_ms=VENUE_MS - HELD_S * 1_000 - early_ms)
+    answer = await Unresolved(Venue(found), warden).ask("demo", now_us)
+    assert (answer.resolved, answer.absent) == (("h1",), ())
+
+
+@pytest.mark.parametrize(
+    "old",
+    [
+        placed(at_ms=VENUE_MS - HELD_S * 1_000 - 2 * CLOCKS_APART_MAX_MS),
+        placed("0.3"),
+        placed(side=Side.SELL),
+        placed(position_side=PositionSide.LONG),
+    ],
+    ids=["before", "quantity", "side", "leg"],
+)
+async def test_an_old_order_of_its_name_proves_nothing(lost: tuple[WardenStore, int], old: PlacedOrder) -> None:
+    warden, now_us = lost
+    venue = Venue(old)
+    unresolved = Unresolved(venue, warden)
+    for _ in range(MISSES_MIN - 1):
+        assert (await unresolved.ask("demo", now_us)).resolved == ()
+    venue.venue_ms += MISSES_SPAN_US // 1_000
+    answer = await unresolved.ask("demo", now_us + MISSES_SPAN_US)
+    assert (answer.resolved, [hold_id for hold_id, _ in answer.absent]) == (("h1",), ["h1"])
