@@ -17,9 +17,13 @@ from proxy.accounts.waiting import Waiting, WaitingOrders
 
 log = logging.getLogger("perpguard.accounts")
 
+AT_ONCE: Final = 10
 QUESTIONS_MAX: Final = 10
 """Orders asked about in one look of which the venue says that they wait, so that a storm of strange orders cannot eat
-its budget. Those that it does not list any more are asked about in any case, and once."""
+its budget."""
+
+GONE_MAX: Final = 5 * QUESTIONS_MAX
+"""Orders asked about in one look that it does not list any more, the newest: most bots move their stops all day."""
 
 ASK_EVERY_S: Final = 1.0
 
@@ -58,27 +62,40 @@ class Births:
         self._rests_until = float("-inf")
 
     async def look(self, symbols: Collection[str], at: float) -> None:
-        """Ask about conditional orders of these symbols, where strange plain ones were seen: whatever is not listed any
+        """Ask about conditional orders of these symbols, where strange plain ones were seen: what is not listed any
         more, and, now and then, what was never heard of or may have triggered just now. Never raises."""
         if at < self._rests_until:
             return
-        asked = self.waiting.gone(symbols)
+        asked = self.waiting.gone(symbols)[:GONE_MAX]
         if at - self._asked_at >= ASK_EVERY_S:
             others = self.waiting.other(symbols)[:QUESTIONS_MAX]
             if others:
                 self._asked_at = at
                 asked += others
-        try:
-            await together(*(self._became(order, at) for order in asked))
-        except VenueTrouble as trouble:
-            self._rests_until = at + (trouble.retry_after if isinstance(trouble, VenueThrottled) else ASK_EVERY_S)
-            log.warning("conditional orders of %s cannot be looked up: %s", self._account, trouble)
+        for first in range(0, len(asked), AT_ONCE):
+            try:
+                answered = await together(*(self._became(order, at) for order in asked[first : first + AT_ONCE]))
+            except VenueThrottled as trouble:
+                self._rests_until = at + trouble.retry_after
+                log.warning("conditional orders of %s cannot be looked up: %s", self._account, trouble)
+                return
+            if not all(answered):
+                self._rests_until = at + ASK_EVERY_S
+            if not any(answered):
+                return  # The venue is away: to ask it about the rest would only keep the watch from its other work.
 
-    async def _became(self, order: Waiting, at: float) -> None:
-        if order.order_id:
-            found = await self._venue.conditional_by_id(order.order_id)
-        else:
-            found = await self._venue.order_by_client_id(order.symbol, order.client_order_id, True)
+    async def _became(self, order: Waiting, at: float) -> bool:
+        """Whether the venue answered. Raises ``VenueThrottled``; any other trouble is this one question's."""
+        try:
+            if order.order_id:
+                found = await self._venue.conditional_by_id(order.order_id)
+            else:
+                found = await self._venue.order_by_client_id(order.symbol, order.client_order_id, True)
+        except VenueThrottled:
+            raise
+        except VenueTrouble as trouble:
+            log.warning("conditional orders of %s cannot be looked up: %s", self._account, trouble)
+            return False
         if found is None:
             self.waiting.unknown(order, at)
         elif found.became:
@@ -95,3 +112,4 @@ class Births:
             self.waiting.still_there(order)
         else:
             self.waiting.over(order)
+        return True

@@ -138,7 +138,7 @@ class OutsideWatch:
             self._settling.restore(account)
             self._funding.restore(account)
             self._detector.adopt(account.open_orders)
-            self._births.waiting.surveyed(account.open_orders)
+            self._births.waiting.surveyed(account.open_orders, time.monotonic())
             self._explains_from = account.as_of
 
     def tell_funding(self, told: Callable[[FundingRow, Mapping[str, Decimal]], None]) -> None:
@@ -190,11 +190,11 @@ class OutsideWatch:
     def adopt(self, positions: Sequence[Position], open_orders: Sequence[OpenOrder]) -> None:
         """The account's whole book after a survey. The first one is taken as it is, but for what an earlier warden knew
         of the shares; later ones are compared."""
-        self._births.waiting.surveyed(open_orders)
+        self._births.waiting.surveyed(open_orders, time.monotonic())
         if not self._detector.has_adopted:
             self._detector.adopt(open_orders)
         self._detector.surveyed(open_orders, time.monotonic())
-        self._settling.adopt(positions, open_orders, int(self._now().timestamp() * 1000))
+        self._settling.adopt(positions, open_orders)
 
     def mode(self, hedged: bool) -> None:
         """The account's position mode, as a survey read it."""

@@ -18,7 +18,7 @@ from proxy.accounts.outside import OutsideDetector
 from proxy.accounts.payloads import PastOrder
 from proxy.accounts.shares import Shares
 from proxy.accounts.survey import LegKey
-from proxy.accounts.troubles import VenueThrottled, VenueTrouble
+from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
 from proxy.accounts.unseen import DATED_LATER_MAX_MS, unseen
 from rules.snapshot import Account, OpenOrder, Position
 
@@ -30,7 +30,12 @@ RETRY_S: Final = 1.0
 
 
 class Venue(Protocol):
-    """The venue's list of orders."""
+    """The venue's clock and its list of orders."""
+
+    @property
+    def venue_ms(self) -> int:
+        """The venue's clock as far as it is known, in milliseconds."""
+        ...
 
     async def past_orders(self, symbol: str) -> tuple[PastOrder, ...]:
         """The newest orders of a symbol, in whatever state. Raises ``VenueTrouble``."""
@@ -64,6 +69,9 @@ class Settling:
         self._tries_until = float("inf")
         self._tries_at = float("-inf")
         self._told_ms = 0
+        # As it was when the shares last added up: later events need not have told what a gap swallowed before them.
+        self._settled_ms = 0
+        self._seen_ms = 0
         self._shares_ms: int | None = None
         self._positions: tuple[Position, ...] = ()
         self._open_orders: tuple[OpenOrder, ...] = ()
@@ -97,16 +105,17 @@ class Settling:
         self._moved = True
         self._shares.apply(event)
 
-    def adopt(self, positions: Sequence[Position], open_orders: Sequence[OpenOrder], now_ms: int) -> None:
+    def adopt(self, positions: Sequence[Position], open_orders: Sequence[OpenOrder]) -> None:
         """The account's whole book after a survey. The first one is taken as it is, but for what an earlier warden knew
         of the shares; later ones are compared."""
         self._positions, self._open_orders = tuple(positions), tuple(open_orders)
         if not self._begun:
             self._begun = True
-            self._told_ms = max(self._told_ms, now_ms)
+            self._told_ms = max(self._told_ms, self._venue.venue_ms)
             self._tries_until = time.monotonic() + RETURN_S
             if not self._returns:
                 self._shares.adopt(positions, open_orders)
+                self._counted_to(self._told_ms)
         self._moved = False
         unsettled = self._shares.differs(positions)
         if self._returns:
@@ -115,12 +124,14 @@ class Settling:
             if self._unsettled:
                 return
             self._returns = False
+            self._counted_to(self._told_ms)
         if unsettled and (unsettled <= self._given_up or self._stopped()):
             # It was looked up and found, or a kill closes what it finds: the legs are as the venue says.
             self._shares.adopt(positions, open_orders)
             unsettled = frozenset()
         self._unsettled, self._given_up = unsettled, frozenset()
         if not unsettled:
+            self._settled_ms = self._told_ms
             self._detector.compared(positions, time.monotonic())
 
     def give_up(self, symbols: Collection[str]) -> None:
@@ -132,44 +143,59 @@ class Settling:
         at = time.monotonic()
         if not self._begun or not self._unsettled or at < self._tries_at:
             return False
-        try:
-            await self._look_up(sorted(self._unsettled), at)
-        except VenueTrouble as trouble:
-            log.warning("orders of %s cannot be looked up: %s", self._account, trouble)
-            pause = trouble.retry_after if isinstance(trouble, VenueThrottled) else RETRY_S
-            if self._returns and at + pause < self._tries_until:
-                self._tries_at = at + pause
-                return True
+        pause = await self._look_up(sorted(self._unsettled), at)
+        if pause is not None and self._returns and at + pause < self._tries_until:
+            self._tries_at = at + pause
+            return True
         self._unsettled = frozenset()
         if self._returns:
             self._return()
         elif not self._moved:  # Else the survey is older than the shares; the next one compares.
             self._detector.compared(self._positions, time.monotonic())
+        self._counted_to(self._seen_ms)
         return True
 
-    async def _look_up(self, symbols: Sequence[str], at: float) -> None:
-        """Which orders moved the legs? What they explain goes to their owners."""
-        since_ms, slack_ms = self._told_ms, 0
+    async def _look_up(self, symbols: Sequence[str], at: float) -> float | None:
+        """Which orders moved the legs? What they explain goes to their owners. After how many seconds what the venue
+        did not answer may be asked again, ``None`` when it answered all."""
+        since_ms, slack_ms = self._settled_ms, 0
         if self._returns and self._shares_ms is not None:
             since_ms, slack_ms = self._shares_ms, DATED_LATER_MAX_MS
-        seen_ms = 0
+        pause = None
         await self._births.look(symbols, at)
         for symbol in symbols:
-            listed = await self._venue.past_orders(symbol)
+            try:
+                listed = await self._listed(symbol)
+            except VenueTrouble as trouble:
+                log.warning("orders of %s cannot be looked up: %s", self._account, trouble)
+                if isinstance(trouble, VenueThrottled):
+                    return trouble.retry_after
+                pause = RETRY_S
+                continue
             past = unseen(listed, since_ms, slack_ms, self._shares.filled_by, self._missing)
             for each in past:
                 price = each.average_price or each.order.price
                 if each.order.filled_quantity and price is not None:
                     self._shares.filled(each.order, price)
-                seen_ms = max(seen_ms, each.changed_ms)
+                self._seen_ms = max(self._seen_ms, each.changed_ms)
             strange = [each.order for each in past if not self._is_kills(each.order.client_order_id)]
             self._detector.ended(strange, at)
-        if seen_ms:
-            self._counted_to(seen_ms)
+            self._unsettled -= {symbol}
+        return pause
+
+    async def _listed(self, symbol: str) -> tuple[PastOrder, ...]:
+        try:
+            return await self._venue.past_orders(symbol)
+        except VenueRefused as refusal:
+            # A contract that the venue has delisted: it will say no more in half a minute, nor of any other.
+            log.warning("orders of %s cannot be looked up: %s", self._account, refusal)
+            return ()
 
     def _return(self) -> None:
         """What happened while the guard was away was looked up: how the account still differs, nobody can say why."""
         self._returns = False
+        self._settled_ms = self._told_ms
+        self._counted_to(self._told_ms)
         if self._moved:
             self.give_up(self._shares.differs(self._positions))
         else:

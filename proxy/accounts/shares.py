@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Context, Decimal, localcontext
 from typing import Final
 
@@ -70,7 +70,8 @@ class Shares:
     ``owner`` names the bot behind a client order id, "" for none. ``step_of`` is the lot size of a symbol, in which a
     forced close is shared out, so that every share can still be closed. ``price_of`` is the price of a fee asset in
     the quote currency; where either is ``None``, the finest lot in use is taken, or the fee not counted and that said.
-    ``restored_at`` is as of when the shares were taken up, ``None`` where they began with what a survey showed.
+    ``restored_at`` is up to when fills were in shares that were taken up, ``None`` where they began with what a survey
+    showed, and where nobody says.
     """
 
     def __init__(
@@ -119,7 +120,7 @@ class Shares:
     def restore(self, account: Account) -> None:
         """Take up an account document that an earlier warden published: its shares, how far its orders were, and whose
         they are: what the venue named does not say it itself."""
-        self.restored_at = account.as_of
+        self.restored_at = counted_until(account)
         self._shares = {(share.bot, share.symbol, share.position_side): share for share in account.shares}
         plain = [order for order in account.open_orders if not order.order_type.is_conditional]
         self._counted.restore(plain)
@@ -329,6 +330,11 @@ class Shares:
 
     def _keep(self, share: Share) -> None:
         self._shares[share.bot, share.symbol, share.position_side] = share
+
+
+def counted_until(account: Account) -> datetime | None:
+    """Up to when fills are in an account's shares, by the venue's clock; ``None`` where that is not known."""
+    return None if account.shares_ms is None else datetime.fromtimestamp(account.shares_ms / 1000, UTC)
 
 
 def _traded(share: Share, signed: Decimal, price: Decimal) -> Share:

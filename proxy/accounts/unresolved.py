@@ -84,6 +84,8 @@ class Unresolved:
 
         Raises ``VenueThrottled``. A question that failed proves nothing and is asked again.
         """
+        # Once, and before anything else is waited for: the venue's clock goes on while it is asked.
+        ahead_ms = self._hands.venue_ms - now_us // 1000
         asked = [aged for aged in await self._store.holds(account) if is_unresolved(aged, now_us)]
         for aged in asked:
             if aged.hold.status is HoldStatus.PENDING:
@@ -93,7 +95,7 @@ class Unresolved:
         resolved, absent = [], []
         for aged in asked[:QUESTIONS_MAX]:
             hold_id = aged.hold.hold_id
-            fates = await self._fates(aged, self._hands.venue_ms - (now_us - aged.at_us) // 1000)
+            fates = await self._fates(aged, aged.at_us // 1000 + ahead_ms)
             if all(fate in (_Fate.ARRIVED, _Fate.OVER) for fate in fates):
                 resolved.append(hold_id)
                 if _Fate.ARRIVED not in fates and self._missed(hold_id, now_us):
@@ -153,13 +155,11 @@ class Unresolved:
 
 def _is(found: PlacedOrder, held: HeldOrder, held_ms: int) -> bool:
     """Whether this is the order that was held: a name may be used again once its order is over, and the venue tells of
-    the old one until the new one is there."""
+    the old one until the new one is there. Of an open order it takes no time to tell: its name is not free."""
     order = found.order
-    return (order.side, order.position_side, found.quantity) == (
-        held.side,
-        held.position_side,
-        held.quantity,
-    ) and found.placed_ms >= held_ms - CLOCKS_APART_MAX_MS
+    same = (order.side, order.position_side, found.quantity) == (held.side, held.position_side, held.quantity)
+    is_over = order.leaves_quantity is not None and not order.leaves_quantity
+    return same and (not is_over or found.placed_ms >= held_ms - CLOCKS_APART_MAX_MS)
 
 
 def is_unresolved(aged: AgedHold, now_us: int) -> bool:

@@ -21,6 +21,9 @@ WAITING_MAX: Final = 10_000
 SENT_S: Final = 30.0
 """How long one that was sent, and that the venue does not know, may still turn up there."""
 
+GONE_S: Final = 600.0
+"""How long one that the venue lists no more is asked about: what it became shows in the same survey, or soon."""
+
 _GONE: Final = frozenset({"CANCELED", "EXPIRED", "REJECTED"})
 _CONDITIONAL: Final = frozenset(each.value for each in OrderType if each.is_conditional)
 
@@ -38,8 +41,10 @@ class WaitingOrders:
     """Those of one account. Times are the caller's seconds."""
 
     def __init__(self) -> None:
-        # True for those that the venue listed, or told of, the last time it could.
-        self._told: Recent[Waiting, bool] = Recent(WAITING_MAX)
+        # Those that the venue listed, or told of, the last time it could.
+        self._there: Recent[Waiting, None] = Recent(WAITING_MAX)
+        # Those that it listed once, and since when it does not.
+        self._gone: Recent[Waiting, float] = Recent(WAITING_MAX)
         self._sent: Recent[Waiting, float] = Recent(WAITING_MAX)
 
     def sent(self, commands: Iterable[Mapping[str, Any]], at: float) -> None:
@@ -67,27 +72,31 @@ class WaitingOrders:
         else:
             self._is_there(order)
 
-    def surveyed(self, orders: Iterable[OpenOrder]) -> None:
+    def surveyed(self, orders: Iterable[OpenOrder], at: float) -> None:
         """The venue lists these, and no others."""
         listed = {
             Waiting(order.symbol, order.client_order_id, order.order_id)
             for order in orders
             if order.order_type.is_conditional
         }
-        for order in self._told:
+        for order in self._there:
             if order not in listed:
-                self._told.put(order, False)
+                self._there.drop(order)
+                self._gone.put(order, at)
+        for order in self._gone:
+            if at - (self._gone.get(order) or 0.0) > GONE_S:
+                self._gone.drop(order)
         for order in listed:
             self._is_there(order)
 
     def gone(self, symbols: Collection[str]) -> list[Waiting]:
-        """Those of these symbols that the venue listed once and does not list now: something became of each."""
-        return [order for order in self._told if order.symbol in symbols and not self._told.get(order)]
+        """Those of these symbols that the venue listed once and does not list now: something became of each. The newest
+        first."""
+        return [order for order in reversed(tuple(self._gone)) if order.symbol in symbols]
 
     def other(self, symbols: Collection[str]) -> list[Waiting]:
         """All others of these symbols, those first that were sent and never heard of."""
-        told = [order for order in self._told if self._told.get(order)]
-        return [order for order in (*self._sent, *told) if order.symbol in symbols]
+        return [order for order in (*self._sent, *self._there) if order.symbol in symbols]
 
     def still_there(self, order: Waiting) -> None:
         """The venue says that it waits."""
@@ -102,9 +111,11 @@ class WaitingOrders:
 
     def over(self, order: Waiting) -> None:
         """What became of it is known."""
-        self._told.drop(order)
+        self._there.drop(order)
+        self._gone.drop(order)
         self._sent.drop(Waiting(order.symbol, order.client_order_id))
 
     def _is_there(self, order: Waiting) -> None:
-        self._told.put(order, True)
+        self._there.put(order, None)
+        self._gone.drop(order)
         self._sent.drop(Waiting(order.symbol, order.client_order_id))

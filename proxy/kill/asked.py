@@ -1,7 +1,9 @@
-"""What a press on the command line says of itself: who, and why. Standard library only.
+"""What a press owes: a note of who asked for it, and why, that stands until every account has its job.
 
-``<data_dir>/kill/asked/SCOPE`` is evidence and nothing else: where the command comes no further, whoever takes its
-press up can say in whose name. One that cannot be written delays no kill.
+``<data_dir>/kill/asked/SCOPE`` is written before the stop and taken away when the jobs are on disk. Where it still
+stands and nobody is at it, whoever pressed came no further, and the warden goes on in that name. A stop without a note
+nobody has pressed for: damage, a sentinel that the mirror carried over, what an older version left. Such a stop closes
+nothing. A note that the disk does not take delays no kill. Standard library only.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from proxy.disk import give_folder_to_owner_of, give_to_owner_of
 from proxy.store.fence import Scope
 
 TEXT_LENGTH_MAX: Final = 500
@@ -34,27 +37,47 @@ def fitting(text: str) -> str:
 
 
 def note_asked(data_dir: Path, scope: Scope, asked: Asked) -> None:
-    """Write a press down, in place of the last one of its scope."""
+    """Write a press down, in place of the last one of its scope. It is in the kernel's hands, not on the platter: the
+    death of the process does not take it away, and the stop does not wait for the disk."""
     path = _path(data_dir, scope)
     with suppress(OSError):
-        path.parent.mkdir(mode=0o700, exist_ok=True)
+        if not path.parent.exists():
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            give_folder_to_owner_of(path.parent.parent, path.parent)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
+            give_to_owner_of(path.parent, descriptor)
             os.write(descriptor, json.dumps({"by": asked.by, "reason": asked.reason}).encode())
         finally:
             os.close(descriptor)
 
 
-def last_asked(data_dir: Path, scope: Scope, since: float) -> Asked | None:
-    """Who pressed a scope last since a moment, in seconds since 1970; ``None`` when nobody has said so."""
-    path = _path(data_dir, scope)
+def answered(data_dir: Path, scope: Scope) -> None:
+    """Every account has its job, or the scope is let go: nothing is owed."""
+    with suppress(OSError):
+        _path(data_dir, scope).unlink()
+
+
+def asked_of(data_dir: Path, scope: Scope) -> Asked | None:
+    """The press of a scope that nothing has answered yet; ``None`` when there is none."""
     try:
-        if path.stat().st_mtime < since:
-            return None
-        with path.open("rb") as file:
-            said = json.loads(file.read(_BYTES_MAX))
+        with _path(data_dir, scope).open("rb") as file:
+            raw = file.read(_BYTES_MAX)
+    except OSError:
+        return None
+    try:
+        said = json.loads(raw)
         return Asked(by=fitting(said["by"]), reason=fitting(said["reason"]))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, RecursionError):
+        # Cut short. That somebody pressed is certain all the same.
+        return Asked(by="somebody", reason="not given")
+
+
+def asked_at(data_dir: Path, scope: Scope) -> float | None:
+    """When the press that nothing has answered was noted, in seconds since 1970; ``None`` when there is none."""
+    try:
+        return _path(data_dir, scope).stat().st_mtime
+    except OSError:
         return None
 
 

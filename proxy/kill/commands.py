@@ -1,7 +1,8 @@
 """`perpguard kill`: works with gates, Redis, console and warden down.
 
 The sentinel is written before anything is imported that could fail, be slow or ask a question. Of a name that may be
-misspelt the running warden is asked first, for a quarter of a second: it writes the sentinel itself.
+misspelt the running warden is asked first, for a quarter of a second: as soon as it has heard, the name is right and
+the sentinel is written, whether or not the warden gets to it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from proxy.kill.asked import Asked, fitting, note_asked
+from proxy.kill.asked import Asked, answered, fitting, note_asked
 from proxy.kill.calling import ANSWER_S_MAX, LineRefused, NothingOfThatName, NoWarden, Silent, ask_warden
 from proxy.kill.telling import Telling
 from proxy.store.fence import DESK, Fence, FenceCorrupt, Scope
@@ -23,6 +24,7 @@ from proxy.store.fence import DESK, Fence, FenceCorrupt, Scope
 if TYPE_CHECKING:
     from proxy.kill.hands import VenueHands
     from proxy.kill.report import KillReport
+    from proxy.kill.settings_at_hand import AtHand
     from proxy.vault.keys import ExchangeKey
     from proxy.vault.vault import Vault
     from rules.kill.settings import Flatten
@@ -80,6 +82,7 @@ class _Press:
         self._stood_before = True
         self._unknown = ""
         self._may_answer = True
+        self._engaged = False
         self._done = "nothing"
         self.began = False
 
@@ -87,10 +90,14 @@ class _Press:
         """Block, then have the warden do it, or do it."""
         report = self._by_the_warden(QUICK_ANSWER_S) if self._scope != DESK else None
         if report is None and not self._unknown:
-            self._engage()
+            if not self._engaged:
+                self._note()
+                self._engage()
             report = self._by_the_warden(ANSWER_S_MAX) if self._may_answer else None
         if report is not None:
             return self._ended(report)
+        if not self._unknown:
+            self._note()  # Also of a press that a warden had heard, which notes it itself, before it fell silent.
         try:
             vault = _open_vault(self._data_dir, self._args.passphrase_file)
         except Exception as trouble:  # The edge: whatever ails the vault is told in a line, with what to do next.
@@ -102,26 +109,33 @@ class _Press:
         if not keys:
             return self._not_in(vault)
         if self._unknown:  # To a warden that has not been started anew since the key came into the vault.
+            self._note()
             self._engage()
         return self._drive(vault, keys, traders)
 
-    def began_nothing(self, why: str) -> int:
-        """Say that nothing was cancelled or closed, and what a person can do now."""
+    def began_nothing(self, why: str, mend: str = "") -> int:
+        """Say that nothing was cancelled or closed, and what a person can do now: ``mend``, where that comes first."""
         where = "give --config with the settings of the guard" if self._args.config is None else "mind --config"
+        again = mend or f"run this again with the passphrase ({where})"
         self._telling.began_nothing(
             why,
             self._done,
-            "log in at the exchange and close there; or run this again with the passphrase"
-            f" ({where}); a warden that runs here, or is started, makes flat what is stopped",
+            f"log in at the exchange and close there; or {again};"
+            " a warden that runs here, or is started, makes flat what is stopped",
         )
         return NOT_STARTED
 
     def interrupted(self) -> int:
         """Say who goes on."""
-        self._telling.say("interrupted: NOT KNOWN TO BE FLAT; press again, or a warden that runs here goes on with it")
+        next_step = "press again, or a warden that runs here goes on with it"
+        self._telling.say(f"interrupted: NOT KNOWN TO BE FLAT\nDONE: {self._done}\nNEXT: {next_step}")
         return NOT_FLAT
 
+    def _note(self) -> None:
+        note_asked(self._data_dir, self._scope, self._asked)
+
     def _engage(self) -> None:
+        self._engaged = True
         fence = Fence(self._data_dir)
         with suppress(OSError):
             self._stood_before = self._scope in fence.scopes()
@@ -130,7 +144,6 @@ class _Press:
             self._done = f"entries of {self._scope} are stopped on this machine and stay so until re-armed"
         except OSError as trouble:
             self._done = f"nothing: the sentinel could not be written ({trouble})"
-        note_asked(self._data_dir, self._scope, self._asked)
         self._telling.say(self._done)
 
     def _by_the_warden(self, answer_s: float) -> KillReport | None:
@@ -149,14 +162,17 @@ class _Press:
         except NothingOfThatName as refusal:
             self._unknown = str(refusal)
         except (NoWarden, LineRefused) as trouble:
+            # One that has heard, and then falls silent, has all that a second asking would tell it.
+            self._may_answer = answer_s < ANSWER_S_MAX and isinstance(trouble, Silent) and not self.began
             self.began = False
-            self._may_answer = answer_s < ANSWER_S_MAX and isinstance(trouble, Silent)
             if not self._may_answer:
                 self._telling.say(f"perpguard kill: {trouble}; going to the exchange from here")
         return None
 
     def _shown(self, line: dict[str, Any]) -> None:
         self.began = True
+        if not self._engaged:  # It has heard, and refused nothing: the name is right.
+            self._engage()
         self._telling.show(line)
 
     def _covers(self, key: ExchangeKey, traders: Sequence[tuple[str, str]]) -> bool:
@@ -172,6 +188,7 @@ class _Press:
 
     def _nothing_of_that_name(self, why: str) -> int:
         """Take the stop back, where it is ours: a misspelt name stops nobody, and has to be re-armed by nobody."""
+        answered(self._data_dir, self._scope)
         if not self._stood_before:
             try:
                 Fence(self._data_dir).release(self._scope)
@@ -186,12 +203,15 @@ class _Press:
         from proxy.certificate.keeping import CertificateKeeper
         from proxy.clock import utc_now
 
-        settings = self._settings()
-        unknown = sorted({key.venue for key in keys} - set(settings.venue_urls))
+        at_hand = self._settings()
+        unknown = ", ".join(sorted({key.venue for key in keys} - set(at_hand.settings.venue_urls)))
+        if unknown and at_hand.doubt:
+            why = f"where {unknown} is may stand in what cannot be read of the settings: {at_hand.doubt}"
+            return self.began_nothing(why, mend="mend that and run this again")
         if unknown:
-            return self.began_nothing(f"no base URL is set for {', '.join(unknown)}")
+            return self.began_nothing(f"no base URL is set for {unknown}")
         try:
-            report, unopened = asyncio.run(self._kill(settings, keys, traders))
+            report, unopened = asyncio.run(self._kill(at_hand, keys, traders))
         except Exception as bug:  # The edge: whatever it is, a person has to know what to do now.
             if self.began:
                 raise
@@ -199,19 +219,19 @@ class _Press:
         issued = CertificateKeeper(self._data_dir, vault, utc_now).certify(report)
         return self._ended(report, issued, unopened)
 
-    def _settings(self) -> Any:
+    def _settings(self) -> AtHand:
         """The settings, or what can be read of them."""
-        try:
-            return self._args.settings
-        except Exception as trouble:  # The edge: no mistake in a file may keep a position open.
-            from proxy.kill.settings_at_hand import settings_at_hand
+        from proxy.kill.settings_at_hand import AtHand, settings_at_hand
 
-            found, instead = settings_at_hand(self._args.config, self._data_dir, os.environ)
-            self._telling.say(f"perpguard kill: the settings are wrong ({trouble}); {instead or 'going on without'}")
+        try:
+            return AtHand(settings=self._args.settings)
+        except Exception as trouble:  # The edge: no mistake in a file may keep a position open.
+            found = settings_at_hand(self._args.config, self._data_dir, os.environ)
+            self._telling.say(f"perpguard kill: the settings are wrong ({trouble}); {found.said or 'going on without'}")
             return found
 
     async def _kill(
-        self, settings: Any, keys: Sequence[ExchangeKey], traders: tuple[tuple[str, str], ...]
+        self, at_hand: AtHand, keys: Sequence[ExchangeKey], traders: tuple[tuple[str, str], ...]
     ) -> tuple[KillReport, list[str]]:
         from proxy.kill.direct import DirectHands
         from proxy.kill.job import kill
@@ -221,7 +241,7 @@ class _Press:
             if line["kind"] == "event":
                 self._telling.show(line["event"])
 
-        async with DirectHands(settings, traders) as direct:
+        async with DirectHands(at_hand.settings, traders, tells_store=at_hand.knows_desk) as direct:
             hands: list[VenueHands] = []
             unopened: list[str] = []
             for key in keys:
@@ -238,7 +258,8 @@ class _Press:
                 self._asked.reason,
                 on_step=show,
                 latch=direct.latch,
-                flatten=_flatten(self._data_dir, settings.policy),
+                flatten=_flatten(self._data_dir, at_hand.settings.policy),
+                whole=not unopened,
             )
             await direct.end(self._scope, report.generation)
             return report, unopened

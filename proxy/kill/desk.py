@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from proxy.kill.asked import last_asked
+from proxy.kill.asked import Asked, asked_of, fitting, note_asked
 from proxy.kill.exchange_keys import key_outcome
 from proxy.kill.gates import NOBODY_ASKED, Acknowledged, acknowledged
 from proxy.kill.hands import AccountHands
@@ -91,15 +91,27 @@ class KillDesk:
     async def press(self, scope: Scope, by: str, reason: str) -> Blocked:
         """Block at once and start, or join, the job that makes the scope flat. Returns when trading is blocked."""
         pressed = asyncio.get_running_loop().time()
+        note_asked(self._data_dir, scope, Asked(by=fitting(by), reason=fitting(reason)))
         stopped = self.truths.stop(scope)
+        stopped_ms = None if stopped.trouble else _ms_since(pressed)
         generation = stopped.generation
         latched = await self.truths.latch(scope, generation, running=True)
         sent = await in_flight(self._store, self.roster.accounts(scope)) if latched else InFlight(known=False)
         hands = self.roster.covered(scope)
-        over = self.runs.start(Work(scope=scope, by=by, reason=reason, hands=hands, pressed=pressed, sent=sent))
+        work = Work(
+            scope=scope,
+            by=by,
+            reason=reason,
+            hands=hands,
+            pressed=pressed,
+            sent=sent,
+            whole=True,
+            stopped_ms=stopped_ms,
+        )
+        over = self.runs.start(work)
         vouched = latched and not stopped.trouble
         gates = await acknowledged(self._store, generation, pressed) if vouched else NOBODY_ASKED
-        passed_ms = round((asyncio.get_running_loop().time() - pressed) * 1000, 3)
+        passed_ms = _ms_since(pressed)
         blocked = Blocked(
             scope=scope,
             generation=generation,
@@ -222,7 +234,7 @@ class KillDesk:
                     scope.control, TradingState.ACTIVE, generation=generation, kill_running=False
                 )
             except STORE_TROUBLE:
-                self.truths.fence.engage(scope, pressed=False)
+                self.truths.fence.engage(scope)
                 raise
         await self._record("rearm", name, {"scope": str(scope), "reason": reason, "generation": generation})
         return generation
@@ -291,7 +303,7 @@ class KillDesk:
             if self.roster.covers(scope, report.account) and report.started_at.timestamp() >= since
         ]
         newest = max(covered, key=lambda report: report.started_at, default=None)
-        asked = last_asked(self._data_dir, scope, since)
+        asked = asked_of(self._data_dir, scope)
         by = newest.by if newest is not None else asked.by if asked is not None else "unknown"
         what = "kill.engaged" if running or newest is None else f"kill.{newest.phase.value.lower()}"
         await self._record(what, by, {"scope": str(scope), "accounts": plain(covered)})
@@ -306,3 +318,8 @@ class KillDesk:
         await self._record(f"kill.{report.phase.value.lower()}", by, detail)
         log.warning("kill of %s ended: %s", scope, report.phase.value)
         await self._certify(report)
+
+
+def _ms_since(moment: float) -> float:
+    """Milliseconds since a moment of the loop's time."""
+    return round((asyncio.get_running_loop().time() - moment) * 1000, 3)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from proxy.accounts.shares import counted_until
 from proxy.accounts.venue_account import VenueAccount
 from proxy.clock import utc_now
 from proxy.kill.bot_hands import BotHands
@@ -47,8 +48,8 @@ class PublishedShare:
 
     @property
     def begun_at(self) -> datetime | None:
-        """As of when they were published."""
-        return None if self._account is None else self._account.as_of
+        """Up to when fills are in them: an account may be read long after what filled was last counted."""
+        return None if self._account is None else counted_until(self._account)
 
     def quantity(self, symbol: str, position_side: PositionSide) -> Decimal | None:
         """The bot's signed part of a leg; ``None`` when the store did not answer, or with what is no longer so."""
@@ -67,17 +68,21 @@ class PublishedShare:
 
 
 class DirectHands:
-    """Opens the hands of a scope, and tells the store where there is one. Use as an async context manager."""
+    """Opens the hands of a scope, and tells the store where there is one. Use as an async context manager.
 
-    def __init__(self, settings: Any, traders: Iterable[tuple[str, str]]) -> None:
+    ``tells_store`` is false where nobody knows as which desk: it is not read either, then.
+    """
+
+    def __init__(self, settings: Any, traders: Iterable[tuple[str, str]], *, tells_store: bool = True) -> None:
         self._settings = settings
         self._traders = tuple(traders)
+        self._tells_store = tells_store
         self._closing = AsyncExitStack()
         self._store: WardenStore | None = None
 
     async def __aenter__(self) -> DirectHands:
         """Connect to nothing yet."""
-        if getattr(self._settings, "store", None) is not None:
+        if self._tells_store and getattr(self._settings, "store", None) is not None:
             self._store = WardenStore(self._settings.store, self._settings.desk)
             self._closing.push_async_callback(self._store.aclose)
         return self

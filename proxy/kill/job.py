@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from proxy.kill import gap
+from proxy.kill.asked import answered
 from proxy.kill.hands import AccountHands
 from proxy.kill.jobs import finished, job_directory, newest, read, widened
 from proxy.kill.joins import Join, note_join
@@ -54,6 +55,8 @@ class _Press:
     blocked_ms: float | None
     latched: asyncio.Task[bool]
     flatten: Flatten
+    begun: Callable[[str], None]
+    """Hears of each account whose job is on disk, or as much on disk as it can be."""
 
 
 async def kill(
@@ -65,8 +68,15 @@ async def kill(
     on_step: Listener | None = None,
     latch: Latch | None = None,
     flatten: Flatten = FLATTEN_DEFAULT,
+    *,
+    whole: bool = False,
+    stopped_ms: float | None = None,
 ) -> KillReport:
-    """Stop ``scope`` and make ``accounts`` flat, or join whoever is at it. Never raises for trouble with a venue."""
+    """Stop ``scope`` and make ``accounts`` flat, or join whoever is at it. Never raises for trouble with a venue.
+
+    ``whole`` says that these are all the accounts the scope covers: when each has its job, the press is answered.
+    ``stopped_ms`` is how long whoever called took to close the fence; left out, it is closed and timed here.
+    """
     clock, pressed = Clock(), time.monotonic()
     started_at, trouble = clock.now(), ""
     fence = Fence(data_dir)
@@ -78,7 +88,8 @@ async def kill(
         trouble = f"the fence could not be written ({failure.strerror}): gates on this machine are not stopped by it"
         with suppress(FenceCorrupt):
             generation = fence.generation()
-    blocked_ms = None if trouble else round((time.monotonic() - pressed) * 1000, 3)
+    took_ms = round((time.monotonic() - pressed) * 1000, 3) if stopped_ms is None else stopped_ms
+    blocked_ms = None if trouble else took_ms
     latched = asyncio.create_task(_tell(latch, scope, generation))
     press = _Press(
         data_dir=data_dir,
@@ -89,6 +100,7 @@ async def kill(
         blocked_ms=blocked_ms,
         latched=latched,
         flatten=flatten,
+        begun=_counted([hands.name for hands in accounts], lambda: answered(data_dir, scope) if whole else None),
     )
     reports = tuple(await asyncio.gather(*(_kill_account(press, hands, clock, on_step) for hands in accounts)))
     await latched
@@ -104,6 +116,21 @@ async def kill(
         accounts=reports,
         trouble=trouble,
     )
+
+
+def _counted(names: Sequence[str], done: Callable[[], None]) -> Callable[[str], None]:
+    """Calls ``done`` once it has been told of every name; at once when there is none."""
+    waiting = set(names)
+
+    def told(name: str) -> None:
+        if name in waiting:
+            waiting.remove(name)
+            if not waiting:
+                done()
+
+    if not waiting:
+        done()
+    return told
 
 
 async def _tell(latch: Latch | None, scope: Scope, generation: int | None) -> bool:
@@ -137,6 +164,7 @@ async def _kill_account(press: _Press, hands: AccountHands, clock: Clock, listen
     try:
         joined = _ended_since(directory, ended_before)
         if joined is not None:
+            press.begun(hands.name)
             return widened(account_report(joined.job, joined.events, joined=True), joined.path)
         return await _run(press, hands, clock, listener, directory, resume=locked)
     finally:
@@ -162,6 +190,7 @@ async def _run(
             blocked_ms=press.blocked_ms,
         )
         journal = Journal.create(directory / f"{job.job_id}.jsonl", job, listener)
+    press.begun(hands.name)
 
     async def disable_keys() -> bool:
         return await asyncio.shield(press.latched)

@@ -34,7 +34,7 @@ class OwnShare(Protocol):
 
     @property
     def begun_at(self) -> datetime | None:
-        """As of when they were taken up from what was published; ``None`` where nothing was."""
+        """Up to when fills were in what they were taken up from; ``None`` where they were not, or nobody says."""
         ...
 
     def quantity(self, symbol: str, position_side: PositionSide) -> Decimal | None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from proxy.kill.asked import answered
 from proxy.kill.jobs import unfinished_jobs
 from proxy.people.names import reason_objections
 from proxy.store import codec
@@ -44,7 +45,9 @@ def rearm(
     if refusals:
         raise RearmRefused(scope, refusals)
     write_down(data_dir, str(scope), name, reason)
-    return Fence(data_dir).release(scope)
+    generation = Fence(data_dir).release(scope)
+    answered(data_dir, scope)
+    return generation
 
 
 def objections(scope: str, name: str, reason: str, typed_scope_name: str) -> tuple[str, ...]:

@@ -277,7 +277,7 @@ class RearmDesk:
     async def _stop(self, scope: Scope, why: str) -> None:
         """A missing or corrupt state means KILLED."""
         log.error("%s is stopped: %s", scope, why)
-        await self._kill.truths.latch(scope, self._kill.truths.stop(scope, pressed=False).generation, running=False)
+        await self._kill.truths.latch(scope, self._kill.truths.stop(scope).generation, running=False)
         await self._forget(scope)
         await self._record("rearm.damaged", GUARD, {"scope": str(scope), "why": why})
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from proxy.kill.asked import answered
 from proxy.kill.hands import AccountHands
 from proxy.kill.in_flight import InFlight, followed
 from proxy.kill.job import kill
@@ -39,7 +40,9 @@ class Run:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """What is to be done since ``at``. ``sent`` is what was on the wire then, at the loop's time ``pressed``; ``None``
-    where nothing can be. ``over`` are the jobs that had ended when it was to be begun: they answer no press of then,
+    where nothing can be. ``whole`` says that the hands are those of all that the scope covers: it answers a press,
+    whose stop took ``stopped_ms``.
+    ``over`` are the jobs that had ended when it was to be begun: they answer no press of then,
     whatever the clock says."""
 
     scope: Scope
@@ -49,6 +52,8 @@ class Work:
     pressed: float = 0.0
     sent: InFlight | None = None
     over: frozenset[str] = frozenset()
+    whole: bool = False
+    stopped_ms: float | None = None
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def unbegun(self, newest: Mapping[WhosePart, AccountReport]) -> dict[WhosePart, AccountReport]:
@@ -143,6 +148,8 @@ class Runs:
             await self._ended(work.scope, work.by, report)
             newest = self._works[run]
             unanswered = newest is not work and any(each.job_id in newest.over for each in report.accounts)
+            if newest.whole and not unanswered:
+                answered(self._data_dir, newest.scope)  # Also of presses that joined.
 
     async def _followed(self, work: Work, sent: InFlight) -> KillReport:
         """Kill, and kill once more if something was on the wire still when its account had been read as flat."""
@@ -167,6 +174,8 @@ class Runs:
             reason,
             latch=self._tell_store,
             flatten=self._flatten(),
+            whole=work.whole,
+            stopped_ms=work.stopped_ms,
         )
 
     async def _tell_store(self, scope: Scope, generation: int | None) -> None:

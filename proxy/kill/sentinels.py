@@ -1,16 +1,13 @@
 """What is stopped and has no kill: a file that somebody put, a signal that put one, a press that came no further.
 
-The file stops this machine's gates by being there. Here the warden sees that nobody has made flat what it stops.
-
-There is one rule, whatever wrote what: **a scope that is stopped is pressed for when an account that it covered then
-has had no job since, and none is under way.** What a press stopped is given some seconds to come to its job. What
-nobody had pressed (damage stops, and closes nothing) is not pressed for, nor a scope that covers nobody we know.
+The file stops this machine's gates by being there. Here the warden sees that nobody has made flat what it stops, and
+presses. It wants evidence that somebody meant it: a file with a date of its own that no job of its accounts has
+followed, or the note of a press (``asked``) that no job has answered. Every other stop closes nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import pwd
@@ -18,31 +15,27 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from proxy.kill.asked import Asked, last_asked
+from proxy.kill.asked import Asked, asked_at, asked_of, fitting
 from proxy.kill.jobs import job_directory, written_since
-from proxy.store.fence import Fence, FenceCorrupt, Scope
+from proxy.store.fence import Fence, Scope
 
 log = logging.getLogger("perpguard.kill")
 
 LOOK_EVERY_S: Final = 0.25
 UNDER_WAY_S: Final = 5.0
-"""How long a press of another process may be between its sentinel and its job: the vault's opening among it."""
-
-SLACK_S: Final = 1.0
-"""A job that wrote so shortly before a press's sentinel is its own: a full disk may take the file late."""
+"""How long a press may be between its note and its job: another process opens the vault meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Stop:
-    """When a scope was stopped, in seconds since 1970; ``by_hand`` where a person, or a signal, put the file."""
+class _Press:
+    """What is to be pressed for, since when (seconds since 1970), and in whose name."""
 
     at: float
-    by_hand: bool
+    asked: Asked
 
 
 class SentinelWatch:
@@ -79,62 +72,40 @@ class SentinelWatch:
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def _look(self, scope: Scope) -> None:
-        stop = self._stop(scope)
-        if stop is None or self._pressed.get(scope) == stop.at or self._worked_off(scope, stop):
+        press = self._put(scope) or self._came_no_further(scope)
+        if press is None or self._pressed.get(scope) == press.at:
             return
-        asked = self._who(scope, stop)
+        asked = press.asked
         log.warning("%s is stopped and has no kill; pressing for %s: %s", scope, asked.by, asked.reason)
         try:
             await self._press(scope, asked.by, asked.reason)
         except OSError as trouble:
             log.error("the kill of %s could not begin: %s", scope, trouble.strerror)
             return  # A full disk may have room again; the gates are stopped meanwhile.
-        self._pressed[scope] = stop.at
+        self._pressed[scope] = press.at
 
-    def _stop(self, scope: Scope) -> _Stop | None:
-        """What there may be to press for; ``None`` for nothing, or not yet."""
+    def _put(self, scope: Scope) -> _Press | None:
+        """The file of a person, or of the signal, unless every account that it covered has had a job since."""
         put_at = self._fence.put_at(scope)
-        if put_at is not None:
-            return _Stop(at=put_at, by_hand=True)
-        pressed_at = self._fence.pressed_at(scope)
-        if pressed_at is None:
-            return self._without_file(scope)
-        # A clock that was set back since makes it of the future: then nobody knows how long ago it was.
-        under_way = 0 <= time.time() - pressed_at < UNDER_WAY_S
-        return None if under_way else _Stop(at=pressed_at, by_hand=False)
-
-    def _without_file(self, scope: Scope) -> _Stop | None:
-        """What the epoch alone names: a disk too full for a new file took that much, or the file was lost. All that is
-        known of when is that it was after the last re-arming."""
-        try:
-            self._fence.generation()
-        except FenceCorrupt:
-            return None  # Damage reads as the desk, which nobody has pressed.
-        if self._fence.stopped_at(scope) is not None:
+        if put_at is None or self._pressed.get(scope) == put_at:
             return None
-        return _Stop(at=_last_rearmed(self._data_dir, scope), by_hand=False)
-
-    def _worked_off(self, scope: Scope, stop: _Stop) -> bool:
-        """Whether every account that it covered has had a job since, or has one now."""
-        since = stop.at if stop.by_hand else stop.at - SLACK_S
-        accounts = set(self._accounts(scope, self._covered_at(scope, stop)))
-        return all(
-            written_since(job_directory(self._data_dir, each, scope.bot), since)
-            for each in accounts - set(self._at_it(scope))
-        )
-
-    def _covered_at(self, scope: Scope, stop: _Stop) -> float:
-        """When it was really put, whatever date a person gave the file: an account that came later was never meant."""
-        return self._fence.stopped_at(scope) or stop.at or time.time()
-
-    def _who(self, scope: Scope, stop: _Stop) -> Asked:
-        asked = last_asked(self._data_dir, scope, stop.at - SLACK_S)
-        if asked is not None:
-            return Asked(by=asked.by, reason=f"{asked.reason} (the command came no further)")
+        # When it was really put, whatever date a person gave it: an account that came later was never meant.
+        accounts = set(self._accounts(scope, self._fence.stopped_at(scope) or put_at)) - set(self._at_it(scope))
+        if all(written_since(job_directory(self._data_dir, each, scope.bot), put_at) for each in accounts):
+            return None
         who = _owner(self._data_dir / "kill" / sentinel_name(scope))
-        if stop.by_hand:
-            return Asked(by=f"{who} (sentinel file)", reason="a sentinel file was put")
-        return Asked(by=f"{who} (a press that came no further)", reason="stopped, and nobody had made it flat")
+        return _Press(at=put_at, asked=Asked(by=f"{who} (sentinel file)", reason="a sentinel file was put"))
+
+    def _came_no_further(self, scope: Scope) -> _Press | None:
+        """A press whose process died, or could not begin: its note stands, and nobody is at all of it."""
+        at, asked = asked_at(self._data_dir, scope), asked_of(self._data_dir, scope)
+        accounts = set(self._accounts(scope, time.time()))
+        if at is None or asked is None or accounts <= set(self._at_it(scope)):
+            return None
+        # A clock that was set back since makes it of the future: then nobody knows how long ago it was.
+        if 0 <= time.time() - at < UNDER_WAY_S:
+            return None
+        return _Press(at=at, asked=Asked(by=asked.by, reason=fitting(f"(the press came no further) {asked.reason}")))
 
 
 def sentinel_name(scope: Scope) -> str:
@@ -158,23 +129,6 @@ def obey_kill_signal(data_dir: Path) -> None:
             os.write(2, f"SIGUSR1: the sentinel cannot be put: {trouble.strerror}\n".encode())
 
     signal.signal(signal.SIGUSR1, put)
-
-
-def _last_rearmed(data_dir: Path, scope: Scope) -> float:
-    """When a scope was re-armed last, in seconds since 1970; 0 for never."""
-    last = 0.0
-    try:
-        lines = (data_dir / "kill" / "rearm.jsonl").read_bytes().splitlines()
-    except OSError:
-        return last
-    for line in lines:
-        try:
-            written = json.loads(line)
-            if written["scope"] == str(scope):
-                last = datetime.fromisoformat(written["at"]).timestamp()
-        except (ValueError, KeyError, TypeError, RecursionError):
-            continue  # Torn by a crash.
-    return last
 
 
 def _owner(path: Path) -> str:

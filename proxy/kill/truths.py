@@ -51,19 +51,19 @@ class Truths:
         except FenceCorrupt:
             return 0
 
-    def engage(self, scope: Scope, *, pressed: bool = True) -> int:
+    def engage(self, scope: Scope) -> int:
         """Stop ``scope`` on this machine, unless it is stopped already, file and record. Raises ``OSError``.
 
         A thousand presses at once wait for one disk, not for a thousand.
         """
-        if self.fence.stands(scope) and not (pressed and self.fence.is_stopped_only(scope)):
+        if self.fence.stands(scope):
             return self.fence.generation()
-        return self.fence.engage(scope, pressed=pressed)
+        return self.fence.engage(scope)
 
-    def stop(self, scope: Scope, *, pressed: bool = True) -> Stopped:
+    def stop(self, scope: Scope) -> Stopped:
         """The same, whatever the disk says: closing what is open has only become more urgent."""
         try:
-            generation = self.engage(scope, pressed=pressed)
+            generation = self.engage(scope)
         except OSError as trouble:
             if scope not in self.unwritten:  # It is tried four times a second: said once.
                 log.error("the stop of %s is not on this machine's disk: %s", scope, trouble.strerror)

@@ -26,7 +26,7 @@ class KnownShare:
 
     @property
     def begun_at(self) -> datetime | None:
-        """As of when an earlier warden published the shares that this one took up; ``None`` where none did."""
+        """Up to when fills were in the shares that this warden took up; ``None`` where none were, or nobody says."""
         return self._pieces.outside.shares.restored_at
 
     def quantity(self, symbol: str, position_side: PositionSide) -> Decimal | None:

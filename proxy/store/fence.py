@@ -24,10 +24,6 @@ from proxy.store.scope import DESK, Level, Scope
 __all__ = ["DESK", "Fence", "FenceCorrupt", "Level", "Scope"]
 
 _FIRST_GENERATION: Final = 1
-_PRESSED: Final = 0
-_STOPPED_ONLY: Final = 1
-"""How the sentinels that the guard writes are dated, in seconds since 1970: a press's, and one that nobody pressed for.
-"""
 
 
 class Fence:
@@ -46,7 +42,7 @@ class Fence:
             try:
                 fence.generation()
             except FenceCorrupt:
-                fence.engage(DESK, pressed=False)
+                fence.engage(DESK)
             return fence
         data_dir.mkdir(parents=True, exist_ok=True)
         # Made aside and renamed whole: a crash halfway must not look like an initialised directory that lost its epoch.
@@ -87,18 +83,17 @@ class Fence:
             return None
         return epoch.generation
 
-    def engage(self, scope: Scope, *, pressed: bool = True) -> int:
+    def engage(self, scope: Scope) -> int:
         """Stop ``scope``: its sentinel first, on disk, then a new epoch. Pressing again is harmless. The generation.
 
-        ``pressed`` is false for a stop that nobody pressed for, as damage is: it closes nothing. Raises ``OSError``
-        when neither could be written: a disk too full for a new file still takes the epoch.
+        Raises ``OSError`` when neither could be written: a disk too full for a new file still takes the epoch.
         """
         unwritten: OSError | None = None
         try:
             with suppress(FileExistsError):
                 self._directory.mkdir(mode=0o700, parents=True)
                 sync_directory(self._directory.parent)
-            self._put_sentinel(scope, pressed)
+            self._put_sentinel(scope)
         except OSError as trouble:
             unwritten = trouble
         with self._writing():
@@ -108,7 +103,7 @@ class Fence:
                 if unwritten is not None:
                     raise unwritten from None
                 # Damage has stopped everybody; mending the epoch for one account must not let the others loose.
-                self._put_sentinel(DESK, pressed=False)
+                self._put_sentinel(DESK)
                 return self._epoch.replace(frozenset(map(str, self._sentinels())))
             return self._advance(known, known.stopped | {str(scope)})
 
@@ -169,51 +164,36 @@ class Fence:
     def put_at(self, scope: Scope) -> float | None:
         """When a person, or a signal, put or touched this scope's sentinel, in seconds since 1970.
 
-        ``None`` when there is none, and for one that the guard wrote itself: that is dated 1970.
+        ``None`` when there is none, and for one that a press wrote: that is dated 1970, for its job is under way.
         """
-        found = self._found(scope)
-        return found.st_mtime if found is not None and found.st_mtime > _STOPPED_ONLY else None
-
-    def pressed_at(self, scope: Scope) -> float | None:
-        """When a press wrote this scope's sentinel, by the inode's clock: its date says only that it is a press's."""
-        found = self._found(scope)
-        return found.st_ctime if found is not None and found.st_mtime == _PRESSED else None
+        try:
+            return self._sentinel(scope).stat().st_mtime or None
+        except OSError:
+            return None
 
     def stopped_at(self, scope: Scope) -> float | None:
         """When this scope's sentinel was really put, whatever it is dated; ``None`` when there is none."""
-        found = self._found(scope)
-        return None if found is None else found.st_ctime
-
-    def is_stopped_only(self, scope: Scope) -> bool:
-        """Whether this scope's sentinel is one that nobody has pressed for."""
-        found = self._found(scope)
-        return found is not None and found.st_mtime == _STOPPED_ONLY
-
-    def _found(self, scope: Scope) -> os.stat_result | None:
         try:
-            return self._sentinel(scope).stat()
+            return self._sentinel(scope).stat().st_ctime
         except OSError:
             return None
 
     def _sentinel(self, scope: Scope) -> Path:
         return self._directory / str(scope).replace(":", ".", 1)
 
-    def _put_sentinel(self, scope: Scope, pressed: bool) -> None:
-        """Put the guard's own sentinel whole: seen between its making and its dating, it would count as put by hand,
-        and whoever watches for those would press once more."""
-        date = _PRESSED if pressed else _STOPPED_ONLY
+    def _put_sentinel(self, scope: Scope) -> None:
+        """Put a press's sentinel whole: seen between its making and its dating, it would count as put by hand, and
+        whoever watches for those would press once more."""
         path, aside = self._sentinel(scope), self._directory / f".put.{os.getpid()}.{time.monotonic_ns()}"
         try:
-            _dated(aside, date)
+            _dated(aside)
             path.hardlink_to(aside)
         except FileExistsError:
-            # Whoever put it: that it is there stops. Only of one that nobody had pressed for, now somebody has.
-            if pressed and path.stat().st_mtime == _STOPPED_ONLY:
-                os.utime(path, (_PRESSED, _PRESSED))
+            pass  # Whoever put it: that it is there is all there is to it.
         except OSError:
             # A file system without links, a disk without room for two: a second press is better than none.
             with suppress(FileExistsError):
-                _dated(path, date)
+                _dated(path)
         finally:
             aside.unlink(missing_ok=True)
         sync_directory(self._directory)
@@ -233,11 +213,11 @@ class Fence:
         return generation
 
 
-def _dated(path: Path, date: int) -> None:
-    """Make a file with this date, on disk. Raises ``FileExistsError`` or another ``OSError``."""
+def _dated(path: Path) -> None:
+    """Make a file that is dated 1970, on disk. Raises ``FileExistsError`` or another ``OSError``."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        os.utime(descriptor, (date, date))
+        os.utime(descriptor, (0, 0))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

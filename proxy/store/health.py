@@ -23,7 +23,8 @@ TIMEOUT_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldState:
-    """The holds of one account in one state, and how long ago the stalest changed last."""
+    """The holds of one account in one state, and how long ago the stalest changed last. Of one that is UNKNOWN
+    that is when it was made."""
 
     account: str
     state: str

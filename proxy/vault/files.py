@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.disk import give_folder_to_owner_of, give_to_owner_of, sync_directory
+from proxy.disk import give_to_owner_of, make_directory, sync_directory
 from proxy.vault.errors import VaultBusy, VaultCorrupt, VaultExposed, VaultMissing
 
 _SIZE_BYTES_MAX = 16 * 2**20
@@ -60,9 +60,7 @@ class VaultFile:
     def prepare_directory(self) -> None:
         """Make the directory, private. An existing one is tightened only while empty: it may not be ours alone."""
         directory = self.path.parent
-        if not directory.exists():
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            give_folder_to_owner_of(directory.parent, directory)
+        make_directory(directory)
         mode = directory.stat().st_mode
         if mode & 0o077 and not any(directory.iterdir()):
             directory.chmod(0o700)

@@ -61,12 +61,14 @@ async def _watch(
 ) -> None:
     asked_to_stop = asyncio.Event()
     async with contextlib.AsyncExitStack() as closing:
-        port, beats = PortWay(guard, secret, name), BeatStore(settings.store, settings.desk)
+        beats = BeatStore(settings.store, settings.desk)
+        left = StoreWay(beats, secret)
+        port = PortWay(guard, secret, name, answered=left.answered)
         store = WardenStore(settings.store, settings.desk)
         for close in (port.aclose, beats.aclose, store.aclose):
             closing.push_async_callback(close)
         direct = await closing.enter_async_context(DirectHands(settings, ()))
-        ways: list[Way] = [port, StoreWay(beats, secret)]
+        ways: list[Way] = [port, left]
         watch = Watch(
             ways=ways,
             hands=Flattening(settings, vault, store, Turns(beats, f"watchdog {name}"), direct, name),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import secrets
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import httpx
@@ -34,10 +35,13 @@ class Way(Protocol):
 
 
 class PortWay:
-    """Asks at the guard's control port."""
+    """Asks at the guard's control port. ``answered`` is told of every beat that came in answer."""
 
-    def __init__(self, url: str, secret: Secret, name: str) -> None:
+    def __init__(
+        self, url: str, secret: Secret, name: str, *, answered: Callable[[Beat], None] = lambda beat: None
+    ) -> None:
         self.name = f"the control port {url}"
+        self._answered = answered
         self._url = url.rstrip("/") + "/watchdog"
         self._secret = secret
         self._watchdog = name
@@ -55,6 +59,7 @@ class PortWay:
         if not secrets.compare_digest(answer.nonce.encode(), nonce.encode()):
             return None  # Recorded earlier.
         self._challenge = answer.challenge
+        self._answered(answer.beat)
         return answer.beat
 
     async def aclose(self) -> None:
@@ -91,8 +96,9 @@ class Mailbox(Protocol):
 class StoreWay:
     """Looks at what the guard left in the store. Nobody asked for it, so only a later beat than any before counts.
 
-    A guard that started again with its clock behind beats under a smaller ``boot_us`` than before. Its first beat may
-    be one of long ago; that its number grows from look to look is proof, as it is of any other.
+    Whoever can write there may have kept beats of an earlier boot: no number of theirs proves anything. So a guard that
+    started again with its clock behind, and beats under a smaller ``boot_us`` than before, is heard here only once it
+    has ``answered`` a call elsewhere.
     """
 
     def __init__(self, mailbox: Mailbox, secret: Secret) -> None:
@@ -100,7 +106,6 @@ class StoreWay:
         self._mailbox = mailbox
         self._secret = secret
         self._last: tuple[int, int] | None = None
-        self._other: tuple[int, int] | None = None
         self._bygone: set[int] = set()
 
     async def look(self, duty: Duty) -> Beat | None:
@@ -110,18 +115,19 @@ class StoreWay:
             beat = unseal(self._secret, Beat, sealed) if sealed is not None else None
         except (*STORE_TROUBLE, SealBroken):
             return None
-        if beat is None or beat.boot_us in self._bygone:
+        if beat is None or beat.boot_us in self._bygone or (self._last is not None and beat.order <= self._last):
             return None
-        if self._last is not None and beat.order <= self._last and not self._grows(beat):
-            return None
-        before, self._last, self._other = self._last, beat.order, None
-        if before is None:
-            return None
-        if before[0] != beat.boot_us:
-            self._bygone.add(before[0])  # Its beats, kept by somebody, must not count once more.
-        return beat
+        before = self._last
+        self._goes_on_from(beat)
+        return None if before is None else beat
 
-    def _grows(self, beat: Beat) -> bool:
-        """Whether it is a later beat of an earlier boot than the last one we believed."""
-        before, self._other = self._other, beat.order
-        return before is not None and before[0] == beat.boot_us and before[1] < beat.number
+    def answered(self, beat: Beat) -> None:
+        """The guard said this in answer to a call of ours, so it is no recording: what is not later than it is old."""
+        self._bygone.discard(beat.boot_us)
+        if self._last is None or self._last[0] != beat.boot_us or self._last < beat.order:
+            self._goes_on_from(beat)
+
+    def _goes_on_from(self, beat: Beat) -> None:
+        if self._last is not None and self._last[0] != beat.boot_us:
+            self._bygone.add(self._last[0])  # Its beats, kept by somebody, must not count once more.
+        self._last = beat.order

@@ -21,11 +21,12 @@ class AntiSlicing(Rule):
 
     A bot that is refused 10 with "at most 4 would pass" may send 4, or 3 and 1, but not 4 and 4: the limit was meant
     for the intent, not for the message. Counted are the bot's entries on the same symbol and side that were not refused
-    since then, whether filled or cancelled, and this one. An amend counts with its whole size, several of one order as
-    the largest. An entry that was sized down (`resize`) was refused above what was sent of it, and that has used the
-    size up: nothing more passes on its side within the window. A refusal that named no size, or none above zero, asks
-    for nothing here. At least the last 190 entries of a bot are remembered, refused ones among them: while the window
-    holds more than are remembered, entries are refused until it holds fewer.
+    since then, whether filled, cancelled or, where the exchange was not reached, never sent, and this one. An amend
+    counts with its whole size, several of one order as the largest. An entry that was sized down (`resize`) was refused
+    above what was allowed of it, and that has used the size up: nothing more passes on its side within the window. A
+    refusal that named no size, or none above zero, asks for nothing here. At least the last 190 entries of a bot are
+    remembered, refused ones among them: while the window holds more than are remembered, entries are refused until it
+    holds fewer.
     """
 
     rule_id: ClassVar[str] = "anti_slicing"
@@ -67,7 +68,7 @@ window_s = 60
         return self.breach(
             "SLICES_ABOVE_REFUSED_SIZE",
             f"{order.side.value} {order.symbol} was refused above {show_exact(named)} less than {self.window_s} s ago;"
-            f" with what was sent since it would come to {show_exact(together)}",
+            f" with what was allowed since it would come to {show_exact(together)}",
             observed=show_exact(together),
             limit=show_exact(named),
             advice=f"wait {self.window_s} s after the refusal, or stay within the size it named",

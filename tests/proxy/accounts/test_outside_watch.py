@@ -19,9 +19,9 @@ from proxy.accounts.known_settings import SettingsView
 from proxy.accounts.outside_watch import OutsideWatch
 from proxy.accounts.payloads import FundingRow, PastOrder, PlacedOrder, SymbolConfig
 from proxy.accounts.shares import Shares
-from proxy.accounts.troubles import VenueUnavailable
+from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueUnavailable
 from proxy.gate.journal import Journal
-from rules.model import MarginMode, OrderType, Side
+from rules.model import MarginMode, OrderType, PositionSide, Side
 from rules.outside import OutsideAction
 from rules.snapshot import Account, OpenOrder, Position
 from tests.proxy.accounts.builders import (
@@ -52,6 +52,7 @@ class Desk:
         self.funding: list[FundingRow] = []
         self.conditionals: dict[str, PlacedOrder] = {}
         self.asked: list[str] = []
+        self.venue_ms = NOW_MS
         self.killed = self.bot_killed = self.store_gone = False
         self.shares = Shares(lambda name: name.partition("/")[0] if "/" in name else "")
         self.watch = OutsideWatch(
@@ -226,6 +227,18 @@ async def test_what_an_order_filled_while_the_stream_was_down_goes_to_its_owner(
         desk.watch.adopt((a_position("2"),), ())
         await desk.rest()
         assert (desk.quantities(), desk.records) == ({"ann": "2"}, [])
+
+
+async def test_so_it_does_where_the_stream_told_of_something_later_before_the_survey(tmp_path: Path) -> None:
+    async with running(tmp_path) as desk:
+        desk.watch.hear({"kind": "intent", "commands": [{"type": "PlaceOrder", "client_order_id": "ben/5"}]})
+        desk.past = (filled("ben/5", BUY, "1"), filled("ann/9", BUY, "2", after_ms=6_000))
+        later = a_fill("ann/9", BUY, "2", at_ms=NOW_MS + 6_000)
+        desk.watch.apply(later)
+        desk.watch.saw(later, known=True)
+        desk.watch.adopt((a_position("3"),), ())
+        await desk.rest()
+        assert (desk.quantities(), desk.records) == ({"ann": "2", "ben": "1"}, [])
 
 
 async def test_while_one_bot_is_killed_what_the_stream_missed_goes_to_its_owners_and_the_kill_is_no_stranger(
@@ -544,3 +557,91 @@ async def test_an_order_of_the_last_second_before_the_guard_went_is_found_in_the
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         assert [each["what"] for each in desk.records] == expected
+
+
+async def looked_up(desk: Desk) -> None:
+    """Let the watch look until nothing is to be looked up, and a little longer."""
+    task = asyncio.create_task(desk.watch.run())
+    await eventually(lambda: not desk.watch.unsettled)
+    await desk.rest()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_symbol_that_the_venue_does_not_list_any_more_keeps_no_other_from_being_looked_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    earlier = Shares(lambda name: name.partition("/")[0])
+    for event in (a_fill("ann/7", BUY, "1", symbol="AAAUSDT"), a_fill("ben/7", SELL, "1", symbol="AAAUSDT")):
+        earlier.apply(event)
+    desk = Desk(tmp_path, OutsideAction.REDUCE)
+    asked = []
+
+    async def past_orders(symbol: str) -> tuple[PastOrder, ...]:
+        asked.append(symbol)
+        if symbol == "AAAUSDT":
+            raise VenueRefused(-1121, "Invalid symbol.")
+        return (filled("ben/1", BUY, "1"),)
+
+    monkeypatch.setattr(desk, "past_orders", past_orders)
+    desk.watch.restore(a_survey(RESTING, shares=earlier.all(), shares_ms=NOW_MS))
+    desk.watch.adopt((a_position("1"),), ())
+    await looked_up(desk)
+    assert asked == ["AAAUSDT", "BTCUSDT"]
+    assert (desk.shares.quantity("ben", "BTCUSDT", PositionSide.BOTH), desk.records) == (1, [])
+    assert "orders of main cannot be looked up: refused (-1121): Invalid symbol." in caplog.text
+
+
+async def test_a_symbol_that_was_looked_up_waits_for_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(tmp_path, OutsideAction.REDUCE)
+
+    async def past_orders(symbol: str) -> tuple[PastOrder, ...]:
+        if symbol == "AAAUSDT":
+            raise VenueUnavailable("busy")
+        return (filled("ben/1", BUY, "1"),)
+
+    monkeypatch.setattr(desk, "past_orders", past_orders)
+    desk.watch.restore(a_survey(RESTING, a_resting_order("ann/8", BUY, "1", symbol="AAAUSDT"), shares_ms=NOW_MS))
+    desk.watch.adopt((a_position("1"),), ())
+    assert desk.watch.unsettled == {"AAAUSDT", "BTCUSDT"}
+    task = asyncio.create_task(desk.watch.run())
+    await eventually(lambda: desk.watch.unsettled == {"AAAUSDT"})
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert desk.quantities() == {"ben": "1"}
+
+
+async def test_what_was_told_while_the_venue_could_not_be_asked_is_not_counted_again_by_the_next_guard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def banned(symbol: str) -> tuple[PastOrder, ...]:
+        raise VenueThrottled(418, 120.0)
+
+    first = Desk(tmp_path, OutsideAction.REDUCE)
+    monkeypatch.setattr(first, "past_orders", banned)
+    first.watch.restore(left_by_an_earlier_warden())
+    first.watch.adopt((a_position("2"),), (STOP, RESTING))
+    first.watch.apply(a_fill("ben/5", BUY, "1", at_ms=NOW_MS + 5_000))
+    await looked_up(first)
+    second = Desk(tmp_path, OutsideAction.REDUCE)
+    second.past = (filled("ben/5", BUY, "1", after_ms=5_000),)
+    second.watch.restore(a_survey(STOP, RESTING, shares=first.shares.all(), shares_ms=first.watch.shares_ms))
+    second.watch.adopt((a_position("3"),), (STOP, RESTING))
+    await looked_up(second)
+    assert (second.quantities(), second.records) == ({"ann": "2", "ben": "1"}, [])
+
+
+async def test_a_guard_on_which_nothing_happened_yet_leaves_behind_up_to_when_it_knows_all(tmp_path: Path) -> None:
+    first = Desk(tmp_path, OutsideAction.REDUCE)
+    first.venue_ms += 3_000
+    before = replace(left_by_an_earlier_warden(), shares_ms=None)  # As a version that did not know wrote it.
+    first.watch.restore(before)
+    first.watch.adopt((a_position("2"),), (STOP, RESTING))
+    assert first.watch.shares_ms == NOW_MS + 3_000
+    second = Desk(tmp_path, OutsideAction.REDUCE)
+    second.conditionals["7"] = became("900")
+    second.past = (filled("auto-900", SELL, "2", after_ms=9_000, **FIRED), filled("ann/0", BUY, "2", after_ms=-5))
+    second.watch.restore(a_survey(STOP, RESTING, shares=first.shares.all(), shares_ms=first.watch.shares_ms))
+    second.watch.adopt((), (RESTING,))
+    await looked_up(second)
+    assert (second.quantities(), second.records) == ({}, [])

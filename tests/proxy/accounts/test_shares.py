@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -155,11 +156,13 @@ def test_of_an_order_an_earlier_warden_counted_the_average_is_the_price() -> Non
     assert (share(after, "ann").quantity, share(after, "ann").entry_price) == (3, 99)
 
 
-def test_shares_that_were_taken_up_say_as_of_when() -> None:
-    document, after = a_survey(a_position("2")), Shares(owner)
-    assert after.restored_at is None
-    after.restore(document)
-    assert after.restored_at == document.as_of
+def test_shares_that_were_taken_up_say_up_to_when_fills_are_in_them() -> None:
+    """An account is surveyed long after what filled was last counted."""
+    after = Shares(owner)
+    after.restore(a_survey(a_position("2")))
+    assert after.restored_at is None, "nobody says"
+    after.restore(a_survey(a_position("2"), shares_ms=1_700_000_000_500))
+    assert after.restored_at == datetime.fromtimestamp(1_700_000_000.5, UTC)
 
 
 def test_a_fill_at_an_unknown_price_waits_for_the_venues_answer() -> None:

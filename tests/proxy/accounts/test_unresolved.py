@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from proxy.accounts.payloads import PlacedOrder
-from proxy.accounts.unresolved import CLOCKS_APART_MAX_MS, MISSES_MIN, MISSES_SPAN_US, Unresolved
+from proxy.accounts.unresolved import CLOCKS_APART_MAX_MS, MISSES_MIN, MISSES_SPAN_US, QUESTIONS_MAX, Unresolved
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.gate_store import GateStore
 from proxy.store.warden_store import WardenStore
@@ -95,3 +95,35 @@ async def test_an_old_order_of_its_name_proves_nothing(lost: tuple[WardenStore, 
     venue.venue_ms += MISSES_SPAN_US // 1_000
     answer = await unresolved.ask("demo", now_us + MISSES_SPAN_US)
     assert (answer.resolved, [hold_id for hold_id, _ in answer.absent]) == (("h1",), ["h1"])
+
+
+class SlowVenue(Venue):
+    """Answers after a moment, in which its clock goes on."""
+
+    async def order_by_client_id(self, symbol: str, client_order_id: str, conditional: bool) -> PlacedOrder | None:
+        self.venue_ms += 150
+        return self.found
+
+
+async def test_orders_are_found_however_long_the_venue_takes_over_those_before_them(
+    lost: tuple[WardenStore, int], server: EmbeddedStore, request: pytest.FixtureRequest
+) -> None:
+    warden, now_us = lost
+    gate = GateStore(server.url, request.node.name, timeout_s=2.0)
+    names = [f"h{number}" for number in range(1, QUESTIONS_MAX + 1)]
+    for name in names[1:]:
+        await gate.hold(a_request(name))
+        await gate.settle("demo", name, "UNKNOWN", [])
+    await gate.aclose()
+    answer = await Unresolved(SlowVenue(placed(filled="1")), warden).ask("demo", now_us)
+    assert (sorted(answer.resolved), answer.absent) == (sorted(names), ())
+
+
+async def test_an_open_order_of_its_name_is_the_order_whenever_the_hold_says_it_was_made(
+    lost: tuple[WardenStore, int],
+) -> None:
+    """A gate of an older version wrote down when it gave up waiting for the answer; and no name is open twice."""
+    warden, now_us = lost
+    standing = placed(at_ms=VENUE_MS - HELD_S * 1_000 - 2 * CLOCKS_APART_MAX_MS, leaves_quantity=Decimal(1))
+    answer = await Unresolved(Venue(standing), warden).ask("demo", now_us)
+    assert (answer.resolved, answer.absent) == (("h1",), ())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -21,7 +21,7 @@ from proxy.kill.fired import AGAIN_AFTER_S
 from proxy.kill.job import kill
 from proxy.kill.jobs import job_directory
 from proxy.kill.journal import Job, Journal
-from proxy.kill.own_closes import LATE_S, SHOWN_AFTER
+from proxy.kill.own_closes import LATE_S, SHOWN_AFTER, OwnShare
 from proxy.kill.rearm import write_down
 from proxy.kill.roster import Roster
 from proxy.kill.runner import Clock, Runner
@@ -517,10 +517,30 @@ def published(**changed: Any) -> Account:
     return Account(**content | changed)
 
 
-def test_published_shares_tell_as_of_when_they_are() -> None:
-    account = published()
-    assert PublishedShare("grid", account).begun_at == account.as_of
+def test_published_shares_tell_up_to_when_fills_are_in_them() -> None:
+    account = published(shares_ms=1_700_000_000_500)
+    assert PublishedShare("grid", published()).begun_at is None, "nobody says"
     assert PublishedShare("grid", None).begun_at is None
+    assert PublishedShare("grid", replace(account, as_of=datetime.now(UTC))).begun_at == datetime.fromtimestamp(
+        1_700_000_000.5, UTC
+    )
+
+
+async def test_a_close_that_published_shares_do_not_show_yet_is_not_sent_again(
+    tmp_path: Path, venue: Venue, hands_of: Callable[[OwnShare], BotHands]
+) -> None:
+    """The account was read a moment ago; up to when fills were counted then is another matter."""
+    now = datetime.now(UTC)
+    shows(venue, positionRisk=[a_position("0.7")])
+    past = Past(tmp_path, "0.3", at=now - timedelta(minutes=2))
+    past.sent("41", "0.3")
+
+    async def found(**changed: Any) -> list[Decimal]:
+        return await left(hands_of(PublishedShare("grid", published(**changed))), past.journal)
+
+    assert await found(shares_ms=int((now - timedelta(minutes=10)).timestamp() * 1000)) == []
+    assert await found(shares_ms=None) == []
+    assert await found(shares_ms=int(now.timestamp() * 1000)) == [Decimal("0.3")], "these have it, and more came"
 
 
 def test_shares_that_are_old_or_of_a_feed_with_a_gap_are_not_believed() -> None:

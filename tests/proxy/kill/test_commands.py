@@ -8,7 +8,6 @@ import io
 import json
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,13 +15,14 @@ from types import SimpleNamespace
 import pytest
 
 from proxy.cli import Arguments
-from proxy.kill.asked import Asked, fitting, last_asked
+from proxy.kill.asked import Asked, asked_of, fitting
 from proxy.kill.commands import FLAT, NOT_FLAT, NOT_STARTED, USAGE_ERROR, add_arguments, run
 from proxy.kill.direct import DirectHands
 from proxy.kill.hands import VenueHands
 from proxy.kill.settings_at_hand import settings_at_hand
 from proxy.settings import BINANCE_HOSTS, Settings, VenueSettings
 from proxy.store.fence import DESK, Fence, Scope
+from proxy.store.warden_store import WardenStore
 from proxy.vault.keys import ExchangeKey, Secret
 from proxy.vault.vault import Vault
 from tests.proxy.kill.practice_exchange import ROOT, SECRET, api_key, practice_exchange
@@ -93,9 +93,7 @@ def test_where_no_guard_has_run_it_says_so_and_makes_nothing(tmp_path: Path):
 
 def test_whoever_pressed_is_written_down_for_whoever_takes_it_up(data_dir: Path):
     press(data_dir)
-    asked = last_asked(data_dir, DESK, 0)
-    assert asked == Asked(by="ann", reason="test")
-    assert last_asked(data_dir, DESK, time.time() + 1) is None
+    assert asked_of(data_dir, DESK) == Asked(by="ann", reason="test")
     assert fitting("runaway\ngrid") == "runaway grid" and fitting("\n") == "not given"
     assert len(fitting("x" * 501)) == 500
 
@@ -133,21 +131,151 @@ def test_of_settings_that_are_wrong_what_is_right_is_taken_and_the_rest_is_said(
         'store_url = 7\nhuh = 1\npolicy = "p.toml"\n[venues.binanceusdm]\nurl = "http://x"\nother = 1\n'
         '[accounts.main]\negress = "no address"\nkill_egress = "127.0.0.2"\n'
     )
-    found, said = settings_at_hand(config, tmp_path, {})
+    at_hand = settings_at_hand(config, tmp_path, {})
+    found, said = at_hand.settings, at_hand.said
     assert found.venue_urls == {"binanceusdm": "http://x"} and found.policy == tmp_path / "p.toml"
     assert found.kill_addresses("main") == ("127.0.0.2", "") and found.data_dir == tmp_path
     assert "store_url" in said and "accounts.main.egress" in said and "usual address" not in said
+    assert at_hand.knows_desk
 
     for url in ("nowhere", "guard.toml"):
         config.write_text(f'store_url_file = "{url}"\n[venues.binanceusdm]\nurl = "http://x"\n')
-        found, said = settings_at_hand(config, tmp_path, {"PERPGUARD_STORE_URL": "rubbish"})
-        assert found.venue_urls == {"binanceusdm": "http://x"} and found.store_url is None
-        assert "store_url_file" in said and "rubbish" not in said
+        at_hand = settings_at_hand(config, tmp_path, {"PERPGUARD_STORE_URL": "rubbish"})
+        assert at_hand.settings.venue_urls == {"binanceusdm": "http://x"} and at_hand.settings.store_url is None
+        assert "store_url_file" in at_hand.said and "rubbish" not in at_hand.said
 
-    config.write_text("[venues")
-    found, said = settings_at_hand(config, tmp_path, {"PERPGUARD_STORE_URL": "redis://s"})
-    assert found.venue_urls == {"binanceusdm": BINANCE_HOSTS["fapi"]} and found.store == "redis://s"
-    assert said == "going to the usual address of binanceusdm"
+    config.write_text('gate_port = "x"\n')
+    at_hand = settings_at_hand(config, tmp_path, {"PERPGUARD_STORE_URL": "redis://s"})
+    assert at_hand.settings.venue_urls == {"binanceusdm": BINANCE_HOSTS["fapi"]} and at_hand.knows_desk
+    assert at_hand.settings.store == "redis://s" and at_hand.said == "going to the usual address of binanceusdm"
+
+
+def test_settings_at_hand_are_read_from_the_environment_too_each_variable_by_itself(tmp_path: Path):
+    config = tmp_path / "guard.toml"
+    environment = {
+        "PERPGUARD_VENUES__BINANCEUSDM__URL": "http://practice:8090",
+        "PERPGUARD_VENUES__BINANCEUSDM__OTHER_URLS": "no list",
+        "PERPGUARD_ACCOUNTS__MAIN__EGRESS": "127.0.0.3",
+        "PERPGUARD_ACCOUNTS__MAIN__KILL_EGRESS": "no address",
+        "PERPGUARD_DESK": "alpha",
+        "PERPGUARD_POLICY": "/p.toml",
+        "PERPGUARD_STORE_URL": "redis://s",
+        "PERPGUARD_STORE_URL_FILE": "",
+        "PERPGUARD_GATE_PORT": "x",
+        "VENUES": "another's",
+    }
+    for text in ('desk = "beta"\n[venues.binanceusdm]\nurl = "http://y"\n', "no TOML", 'gate_port = "x"\n'):
+        config.write_text(text)
+        at_hand = settings_at_hand(config, tmp_path, environment)
+        found = at_hand.settings
+        assert found.venue_urls == {"binanceusdm": "http://practice:8090"}, text
+        assert (found.desk, found.store, found.policy) == ("alpha", "redis://s", Path("/p.toml"))
+        assert found.kill_addresses("main") == ("127.0.0.3",) and at_hand.knows_desk
+        assert "OTHER_URLS" in at_hand.said and "accounts.main.kill_egress" in at_hand.said
+
+    at_hand = settings_at_hand(None, tmp_path, {"PERPGUARD_VENUES": '{"binanceusdm": {"url": "http://x"}}'})
+    assert at_hand.settings.venue_urls == {"binanceusdm": "http://x"}
+
+    for name, value in (("PERPGUARD_VENUES__BINANCEUSDM__URL", ""), ("PERPGUARD_VENUES", "{")):
+        at_hand = settings_at_hand(None, tmp_path, {name: value})
+        assert (at_hand.settings.venue_urls, bool(at_hand.doubt)) == ({}, True), name
+
+
+def test_of_a_list_with_a_slip_nothing_else_goes(tmp_path: Path):
+    config = tmp_path / "guard.toml"
+    config.write_text('[venues.binanceusdm]\nurl = "http://x"\nother_urls = [1, "http://y", 2]\n')
+    at_hand = settings_at_hand(config, tmp_path, {})
+    assert at_hand.settings.venue_urls == {"binanceusdm": "http://x"}
+    assert at_hand.said == "not understood: venues.binanceusdm.other_urls"
+
+
+WHERE_IT_IS = (
+    '[venues.binanceusdm]\nurl = ""\n',
+    '[venues.binanceusdm]\nulr = "http://x"\n',
+    '[venues]\nbinanceusdm = "http://x"\n',
+    'venues = "http://x"\n',
+    '[venue.binanceusdm]\nurl = "http://x"\n',
+    'url = "http://x"\n',
+    "[venues",
+    None,
+)
+
+
+@pytest.mark.parametrize("text", WHERE_IT_IS)
+def test_it_goes_to_no_exchange_where_what_cannot_be_read_may_name_another(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch, text: str | None
+):
+    a_vault(data_dir, monkeypatch, "main")
+    config = data_dir / "guard.toml"
+    if text is not None:
+        config.write_text(text)
+
+    def never(self: DirectHands, *given: object, **more: object) -> None:
+        raise AssertionError("hands were made")
+
+    monkeypatch.setattr(DirectHands, "__init__", never)
+    code, stdout, _ = pressed_with(config, data_dir, "--json")
+    told = json.loads(stdout)
+    assert code == NOT_STARTED and "stopped on this machine" in told["done"]
+    assert told["why"].startswith("where binanceusdm is may stand in what cannot be read of the settings: ")
+    assert "mend that and run this again" in told["next"]
+    assert Fence(data_dir).scopes() == {DESK}
+
+
+@pytest.mark.parametrize(
+    ("text", "environment", "known"),
+    [
+        ('desk = "alpha"\n', {}, True),
+        ("gate_port = 70000\n", {}, True),
+        ('desk = "our desk"\n', {}, False),
+        ('dsk = "alpha"\n', {}, False),
+        ('[venues.binanceusdm]\nurl = "http://x"\ndesk = "alpha"\n', {}, False),
+        ("no TOML", {}, False),
+        ("no TOML", {"PERPGUARD_DESK": "alpha"}, True),
+        ('dsk = "beta"\n', {"PERPGUARD_DESK": "alpha"}, True),
+        ('desk = "beta"\n', {"PERPGUARD_DESK": "our desk"}, False),
+    ],
+)
+def test_a_desk_that_is_not_known_is_told_to_no_store(
+    tmp_path: Path, text: str, environment: dict[str, str], known: bool
+):
+    config = tmp_path / "guard.toml"
+    config.write_text(text)
+    at_hand = settings_at_hand(config, tmp_path, environment)
+    assert at_hand.knows_desk is known and ("telling no store" in at_hand.said) is not known
+
+
+async def test_without_the_name_of_the_desk_the_accounts_are_made_flat_and_no_other_desk_is_stopped(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+):
+    told: list[object] = []
+
+    async def set_state(self: WardenStore, *given: object, **more: object) -> None:
+        told.append(given)
+
+    monkeypatch.setattr(WardenStore, "set_state", set_state)
+    async with practice_exchange("main") as exchange:
+        await exchange.populate("main")
+        a_vault(data_dir, monkeypatch, "main")
+        config = data_dir / "guard.toml"
+        url = f'[venues.binanceusdm]\nurl = "{exchange.base_url}"\n'
+        config.write_text('desk = "our desk"\n' + url)
+        code, _, stderr = await asyncio.to_thread(pressed_with, config, data_dir)
+        assert (code, told) == (FLAT, []) and "telling no store: the desk's name cannot be read" in stderr
+        assert await exchange.flat("main")
+        config.write_text('gate_port = "x"\ndesk = "alpha"\n' + url)
+        assert (await asyncio.to_thread(pressed_with, config, data_dir))[0] == FLAT
+        assert told, "the desk that was named was not told"
+
+
+def pressed_with(config: Path, data_dir: Path, *words: str) -> tuple[int, str, str]:
+    """A press with settings that are read from a file, as the command line does."""
+    args = Arguments(config=config, data_dir_given=data_dir)
+    parser = argparse.ArgumentParser()
+    add_arguments(parser.add_subparsers())
+    parser.parse_args(["kill", "--reason", "test", "--by", "ann", *words], namespace=args)
+    stdout, stderr = io.StringIO(), io.StringIO()
+    return run(args, stdout, stderr), stdout.getvalue(), stderr.getvalue()
 
 
 async def test_an_account_that_cannot_be_reached_keeps_no_other_open(data_dir: Path, monkeypatch: pytest.MonkeyPatch):

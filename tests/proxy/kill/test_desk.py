@@ -14,8 +14,8 @@ from typing import Any, cast
 import pytest
 
 import proxy.kill.job
-from proxy.kill import gap, sentinels
-from proxy.kill.asked import Asked, note_asked
+from proxy.kill import gap
+from proxy.kill.asked import Asked, asked_of, note_asked
 from proxy.kill.desk import KillDesk
 from proxy.kill.job import kill
 from proxy.kill.jobs import unfinished_jobs
@@ -24,7 +24,7 @@ from proxy.kill.lock import AccountLock
 from proxy.kill.pursuit import Pursuit
 from proxy.kill.roster import Roster
 from proxy.kill.runner import Clock
-from proxy.kill.sentinels import SentinelWatch
+from proxy.kill.truths import Stopped
 from proxy.store.epoch import Epoch, EpochFile
 from proxy.store.fence import DESK, Fence, Scope
 from proxy.store.warden_store import WardenStore
@@ -153,35 +153,44 @@ def test_f19_a_job_is_resumed_on_a_disk_that_cannot_be_written(tmp_path: Path, d
     in_virtual_time(one())
 
 
-async def test_a_press_that_died_between_its_file_and_its_epoch_is_made_flat_though_the_mirror_writes_the_name(
+def test_a_press_is_answered_when_each_account_has_its_job_and_what_the_mirror_stops_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sentinels, "UNDER_WAY_S", 1.0)
-    fence, pressed = Fence.initialise(tmp_path), list[Scope]()
-    desk = a_desk(tmp_path, SimulatedStore(random.Random(1)), SimulatedVenue(3, fault_share=0))
-
-    async def press(scope: Scope, by: str, reason: str) -> None:
-        pressed.append(scope)
-
-    watch = SentinelWatch(data_dir=tmp_path, press=press, accounts=lambda scope, at: ("main",), at_it=desk.at_it)
-    fence._put_sentinel(MAIN, pressed=True)
-    running = [asyncio.create_task(desk.mirror()), asyncio.create_task(watch.run())]
-    await asyncio.sleep(0.7)
-    assert fence.stands(MAIN) and not pressed
-    await asyncio.sleep(1.5)
-    for each in running:
-        each.cancel()
-    assert pressed == [MAIN]
-
-
-def test_a_press_of_what_was_stopped_without_one_is_a_press_on_disk_too(tmp_path: Path) -> None:
     async def one() -> None:
-        fence = Fence.initialise(tmp_path)
+        Fence.initialise(tmp_path)
+        store, venue = SimulatedStore(random.Random(1)), SimulatedVenue(3, fault_share=0)
+        desk = a_desk(tmp_path, store, venue)
+        stop, noted = desk.truths.stop, list[Asked | None]()
+
+        def noting(scope: Scope) -> Stopped:
+            noted.append(asked_of(tmp_path, scope))
+            return stop(scope)
+
+        monkeypatch.setattr(desk.truths, "stop", noting)
+        await desk.press(MAIN, "ann", "stop")
+        assert noted == [Asked(by="ann", reason="stop")], "it is noted before anything is stopped"
+        assert desk.at_it(MAIN) and asked_of(tmp_path, MAIN) is None, "it has its job, which is not over"
+        await desk.press(MAIN, "bob", "stop, I said")
+        await desk.runs.join()
+        assert asked_of(tmp_path, MAIN) is None, "the one that joined"
+        note_asked(tmp_path, MAIN, Asked(by="ann", reason="again"))
+        await desk.rearm(MAIN, "bob", "looked at it all", "account:main")
+        assert asked_of(tmp_path, MAIN) is None, "it was let go"
+        store.fields["account:main"] = "HALTED"
+        await desk.truths.compare(desk.running, desk._found)
+        assert MAIN in desk.truths.scopes() and asked_of(tmp_path, MAIN) is None
+
+    in_virtual_time(one())
+
+
+def test_the_kill_of_one_account_of_a_press_does_not_answer_it(tmp_path: Path) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path).engage(DESK)
+        note_asked(tmp_path, DESK, Asked(by="ann", reason="stop"))
         desk = a_desk(tmp_path, SimulatedStore(random.Random(1)), SimulatedVenue(3, fault_share=0))
-        desk.truths.stop(MAIN, pressed=False)
-        assert fence.pressed_at(MAIN) is None
-        desk.truths.stop(MAIN)
-        assert fence.pressed_at(MAIN) is not None
+        await desk.again(DESK, "main", "guard", "it has come back")
+        await desk.runs.join()
+        assert asked_of(tmp_path, DESK) is not None
 
     in_virtual_time(one())
 
@@ -436,40 +445,6 @@ def epoch_refuses(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatc
     with monkeypatch.context() as patch:
         patch.setattr(EpochFile, "write", write)
         yield patch
-
-
-async def test_a_sentinel_whose_epoch_was_not_written_is_pressed_for(
-    tmp_path: Path, epoch_refuses: pytest.MonkeyPatch, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fence, pressed = Fence.initialise(tmp_path), list[Scope]()
-
-    async def press(scope: Scope, by: str, reason: str) -> None:
-        pressed.append(scope)
-
-    def watch() -> SentinelWatch:
-        return SentinelWatch(data_dir=tmp_path, press=press, accounts=lambda scope, at: ("main",))
-
-    with pytest.raises(OSError, match="Input/output error"):
-        fence.engage(MAIN)  # A press on the command line, say, which died of it.
-    assert fence.put_at(MAIN) is None, "it is not dated 1970"
-    first = watch()
-    await first._look(MAIN)
-    assert pressed == [], "its epoch may be on the way"
-    monkeypatch.setattr(sentinels, "UNDER_WAY_S", 0.0)
-    await first._look(MAIN)
-    await first._look(MAIN)
-    assert pressed == [MAIN]
-
-    journal = tmp_path / "kill" / "jobs" / "main" / "20261124T093000000000-00000000.jsonl"
-    Journal.create(journal, a_job("main")).close()
-    await watch()._look(MAIN)
-    assert pressed == [MAIN], "its job has been"
-
-    epoch_refuses.undo()
-    fence.engage(MAIN)
-    journal.unlink()
-    await watch()._look(MAIN)
-    assert pressed == [MAIN, MAIN], "the epoch names it, and yet nobody has made it flat"
 
 
 def a_shared_account(data_dir: Path) -> KillDesk:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import io
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -16,13 +17,15 @@ from typing import Any, cast
 import pytest
 
 from proxy.kill import calling, line
+from proxy.kill.asked import asked_of
 from proxy.kill.calling import LineRefused, NothingOfThatName, NoWarden, ask_warden
-from proxy.kill.commands import FLAT, USAGE_ERROR, add_arguments, run
+from proxy.kill.commands import FLAT, NOT_FLAT, NOT_STARTED, USAGE_ERROR, add_arguments, run
 from proxy.kill.desk import Blocked, KillDesk
 from proxy.kill.gates import NOBODY_ASKED
 from proxy.kill.in_flight import InFlight
 from proxy.kill.line import CALLERS_MAX, SOCKET_NAME, KillLine, listening
 from proxy.kill.report import AccountReport
+from proxy.kill.telling import Telling
 from proxy.store.fence import DESK, Fence, Scope
 from rules.kill.events import Phase
 
@@ -203,24 +206,29 @@ def test_a_dead_wardens_socket_is_made_anew_and_a_living_ones_is_not_taken(tmp_p
 
 
 @contextmanager
-def somebody(data_dir: Path, answer: bytes) -> Iterator[None]:
-    """Accepts one caller, answers, and then is silent until the caller has gone."""
+def somebody(data_dir: Path, answer: bytes) -> Iterator[list[bytes]]:
+    """Answers one caller after the other, and then is silent until that one has gone. What each of them said first."""
     listener = listening(data_dir)
     listener.settimeout(10)
+    heard: list[bytes] = []
 
     def accept() -> None:
-        caller, _ = listener.accept()
-        with caller:
-            caller.sendall(answer)
-            caller.settimeout(10)
-            while caller.recv(4096):
-                pass
+        with suppress(OSError):
+            while True:
+                caller, _ = listener.accept()
+                with caller:
+                    caller.settimeout(10)
+                    heard.append(caller.recv(65_536))
+                    caller.sendall(answer)
+                    while caller.recv(4096):
+                        pass
 
     thread = threading.Thread(target=accept, daemon=True)
     thread.start()
     try:
-        yield
+        yield heard
     finally:
+        listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join(10)
 
@@ -244,6 +252,46 @@ def test_silence_is_not_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(calling, "SILENCE_S_MAX", 0.3)
     with somebody(tmp_path, answer), pytest.raises(NoWarden, match="does not answer"):
         call(tmp_path)
+
+
+def test_a_warden_that_hears_and_then_hangs_does_not_keep_the_stop_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Fence.initialise(tmp_path)
+    monkeypatch.setattr(calling, "SILENCE_S_MAX", 1.0)
+    seen: list[bool] = []
+    shown = Telling.show
+
+    def show(self: Telling, told: dict[str, Any]) -> None:
+        seen.append(Fence(tmp_path).stands(Scope("main")))
+        shown(self, told)
+
+    monkeypatch.setattr(Telling, "show", show)
+    with somebody(tmp_path, b'{"kind":"heard"}\n') as callers:
+        code, told = pressed(tmp_path, "--account", "main", "--passphrase-file", "/nowhere")
+    assert (code, seen, len(callers)) == (NOT_STARTED, [True], 1), "it was stopped late, or asked for twice"
+    assert told.count("entries of account:main are stopped on this machine") == 2, told
+
+
+async def test_a_note_that_comes_after_the_wardens_own_was_taken_away_leaves_no_press_owed(tmp_path: Path) -> None:
+    Fence.initialise(tmp_path)
+    async with served(tmp_path, Desk()):
+        code, _ = await asyncio.to_thread(pressed, tmp_path, "--account", "main")
+    assert (code, asked_of(tmp_path, Scope("main"))) == (FLAT, None)
+    assert Fence(tmp_path).stands(Scope("main"))
+
+
+def test_whoever_interrupts_is_told_what_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Fence.initialise(tmp_path)
+
+    def interrupted(self: Telling, told: dict[str, Any]) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Telling, "show", interrupted)
+    with somebody(tmp_path, b'{"kind":"heard"}\n'):
+        code, told = pressed(tmp_path, "--account", "main")
+    assert code == NOT_FLAT and "interrupted: NOT KNOWN TO BE FLAT\nDONE: entries of account:main are stopped" in told
+    assert Fence(tmp_path).scopes() == {Scope("main")}
 
 
 def test_an_answer_that_cannot_be_read_is_none(tmp_path: Path) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from proxy.kill import sentinels
-from proxy.kill.asked import Asked, note_asked
+from proxy.kill.asked import Asked, answered, note_asked
 from proxy.kill.journal import Journal
 from proxy.kill.sentinels import SentinelWatch, obey_kill_signal
 from proxy.store.fence import DESK, Fence, Scope
@@ -89,46 +87,50 @@ async def test_what_a_press_wrote_is_not_pressed_for_while_its_job_may_be_on_the
     assert world.fence.put_at(DESK) is None
 
 
+ANN = Asked(by="ann", reason="runaway grid")
+
+
 @pytest.fixture
 def later(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever was stopped was stopped long enough ago."""
+    """Whatever was pressed was pressed long enough ago."""
     monkeypatch.setattr(sentinels, "UNDER_WAY_S", 0.0)
 
 
+def press(world: World, scope: Scope) -> None:
+    """A press on the command line that dies as soon as it has stopped the gates."""
+    note_asked(world.data_dir, scope, ANN)
+    world.fence.engage(scope)
+
+
+async def test_a_press_whose_job_may_be_on_the_way_is_not_pressed_for(world: World) -> None:
+    press(world, MAIN)
+    assert await world.look() == []
+
+
 @pytest.mark.usefixtures("later")
-async def test_a_press_that_came_to_no_job_is_pressed_for_once_whatever_the_epoch_says(world: World) -> None:
-    world.fence.engage(MAIN)
-    assert world.fence.stands(MAIN), "the epoch does not name it"
+async def test_a_press_that_came_to_no_job_is_pressed_for_once_in_the_name_of_whoever_asked(world: World) -> None:
+    press(world, MAIN)
     assert await world.look() == ["account:main"]
+    assert world.pressed == [("account:main", "ann")]
     assert await world.look() == []
-    world.journal("main", time.time())
+    answered(world.data_dir, MAIN)
     world.restart()
-    assert await world.look() == [], "its job has been"
+    assert await world.look() == [], "every account has its job"
 
 
 @pytest.mark.usefixtures("later")
-async def test_a_press_whose_file_a_full_disk_did_not_take_is_pressed_for_too(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(fence: Fence, scope: Scope, pressed: bool) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Fence, "_put_sentinel", full)
-        world.fence.engage(MAIN)
-    assert not (world.data_dir / "kill" / "account.main").exists()
-    rearmed = {"scope": "account:main", "at": datetime.now(UTC).isoformat()}
-    (world.data_dir / "kill" / "rearm.jsonl").write_text(json.dumps(rearmed) + "\n{torn")
-    world.journal("main", time.time() - 60)
-    assert await world.look() == ["account:main"], "the job of before the re-arming is no answer"
-    world.journal("main", time.time() + 1)
-    world.restart()
-    assert await world.look() == []
+async def test_so_is_one_that_died_before_its_stop_or_half_way_in_it(world: World) -> None:
+    note_asked(world.data_dir, MAIN, ANN)
+    assert await world.look() == [], "it stops nothing"
+    (world.data_dir / "kill" / "asked" / "account.main").write_text("{torn")
+    world.fence._put_sentinel(MAIN)
+    assert await world.look() == ["account:main"]
+    assert world.pressed == [("account:main", "somebody")]
 
 
 @pytest.mark.usefixtures("later")
 async def test_what_this_process_is_at_is_not_pressed_for(world: World) -> None:
-    world.fence.engage(MAIN)
+    press(world, MAIN)
     world.at_it = ("main",)
     assert await world.look() == []
     world.at_it = ()
@@ -136,39 +138,29 @@ async def test_what_this_process_is_at_is_not_pressed_for(world: World) -> None:
 
 
 @pytest.mark.usefixtures("later")
-async def test_a_file_without_a_head_is_no_job(world: World) -> None:
-    world.fence.engage(MAIN)
-    path = world.data_dir / "kill" / "jobs" / "main" / "20261124T093000000000-00000000.jsonl"
-    path.parent.mkdir(parents=True)
-    path.touch()
-    assert await world.look() == ["account:main"]
+async def test_of_a_scope_that_covers_nobody_nothing_is_pressed(world: World) -> None:
+    press(world, Scope("dmeo"))
+    assert await world.look() == []
 
 
 @pytest.mark.usefixtures("later")
-async def test_an_account_that_came_later_was_never_meant_and_an_unknown_name_covers_nobody(world: World) -> None:
-    world.fence.engage(DESK)
-    world.fence.engage(Scope("dmeo"))
-    world.journal("main", time.time())
+async def test_a_stop_that_nobody_asked_for_closes_nothing_whatever_becomes_of_its_files(world: World) -> None:
+    world.fence.engage(MAIN)
+    assert world.fence.stands(MAIN) and await world.look() == []
+    (world.data_dir / "kill" / "account.main").unlink()
+    assert MAIN in world.fence.scopes() and await world.look() == []
+    world.fence.engage(MAIN)
+    (world.data_dir / "kill" / "epoch").write_bytes(b"damage")
+    assert await world.look() == []
+
+
+async def test_an_account_that_came_after_a_file_was_put_was_never_meant(world: World) -> None:
+    (world.data_dir / "kill" / "desk").touch()
+    world.journal("main", time.time() + 1)
     world.came_at["other"] = time.time() + 1
     assert await world.look() == []
     world.came_at.clear()
     assert await world.look() == ["desk"]
-
-
-@pytest.mark.usefixtures("later")
-async def test_a_stop_that_nobody_pressed_for_closes_nothing_until_somebody_does(world: World) -> None:
-    world.fence.engage(MAIN, pressed=False)
-    assert world.fence.engaged("main") and await world.look() == []
-    world.fence.engage(MAIN)
-    assert await world.look() == ["account:main"]
-
-
-@pytest.mark.usefixtures("later")
-async def test_it_is_pressed_for_in_the_name_of_whoever_asked(world: World) -> None:
-    world.fence.engage(MAIN)
-    note_asked(world.data_dir, MAIN, Asked(by="ann", reason="runaway grid"))
-    await world.look()
-    assert world.pressed == [("account:main", "ann")]
 
 
 async def test_a_press_leaves_a_persons_file_as_it_is(world: World) -> None:

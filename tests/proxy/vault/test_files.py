@@ -126,3 +126,12 @@ def test_each_state_has_a_later_stamp_however_coarse_or_wrong_the_clock(vault: V
         stamps.append(file.replace(b"same size", after=stamps[-1]))
         assert stamps[-1] == file.stamp()
     assert [stamp.modified_ns for stamp in stamps] == [in_an_hour + later for later in range(6)]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act for another user")
+def test_folders_that_root_makes_for_a_vault_are_theirs_whose_folder_they_are_in(tmp_path: Path):
+    os.chown(tmp_path, 4242, 4242)
+    path = tmp_path / "data" / "vault" / "vault.bin"
+    VaultFile(path).prepare_directory()
+    made = [path.parent, path.parent.parent]
+    assert [(each.stat().st_uid, each.stat().st_mode & 0o777) for each in made] == [(4242, 0o700)] * 2

@@ -139,21 +139,48 @@ async def test_in_the_store_only_a_later_beat_is_a_sign_of_life(store_url: str) 
     await beats.aclose()
 
 
-async def test_a_guard_that_started_again_with_its_clock_behind_is_heard_in_the_store(store_url: str) -> None:
+async def test_kept_beats_of_an_earlier_boot_prove_nothing_however_their_number_grows(store_url: str) -> None:
+    """Whoever writes to the store may have read there for weeks: the guard of boot 2 is dead."""
+    beats = BeatStore(store_url, "kept")
+    way = StoreWay(beats, SECRET)
+    for beat, heard in [(a_beat(1, boot_us=2), False), (a_beat(2, boot_us=2), True)]:
+        await beats.publish(seal(SECRET, beat))
+        assert await way.look(Duty.WATCHING) == (beat if heard else None), beat
+    for number in range(1, 7):
+        await beats.publish(seal(SECRET, a_beat(number, boot_us=1)))
+        assert await way.look(Duty.WATCHING) is None, number
+    await beats.aclose()
+
+
+async def test_a_guard_with_its_clock_behind_is_heard_in_the_store_once_it_has_answered_at_the_port(
+    store_url: str,
+) -> None:
     beats = BeatStore(store_url, "behind")
     way = StoreWay(beats, SECRET)
-    for beat, heard in [
-        (a_beat(1, boot_us=2), False),
-        (a_beat(2, boot_us=2), True),
-        (a_beat(1, boot_us=1), False),  # It may have lain there for days.
-        (a_beat(1, boot_us=1), False),
-        (a_beat(2, boot_us=1), True),
+
+    async def left(*found: tuple[Beat, bool]) -> None:
+        for beat, heard in found:
+            await beats.publish(seal(SECRET, beat))
+            assert await way.look(Duty.WATCHING) == (beat if heard else None), beat
+
+    await left((a_beat(1, boot_us=2), False), (a_beat(2, boot_us=2), True), (a_beat(1, boot_us=1), False))
+
+    def reply(call: str) -> bytes:
+        answer = Answer(nonce=unseal(SECRET, Call, call).nonce, challenge="next", beat=a_beat(2, boot_us=1))
+        return http(json.dumps({"answer": seal(SECRET, answer)}).encode())
+
+    async with a_port(reply) as url:
+        port = PortWay(url, SECRET, "local", answered=way.answered)
+        assert await port.look(Duty.WATCHING) is not None
+        await port.aclose()
+    await left(
+        (a_beat(2, boot_us=1), False),  # Not later than what was answered.
         (a_beat(3, boot_us=1), True),
         (a_beat(3, boot_us=2), False),  # Somebody kept it.
         (a_beat(4, boot_us=2), False),
-    ]:
-        await beats.publish(seal(SECRET, beat))
-        assert await way.look(Duty.WATCHING) == (beat if heard else None), beat
+    )
+    way.answered(a_beat(2, boot_us=1))
+    await left((a_beat(3, boot_us=1), False))  # An answer that came late makes nothing younger.
     await beats.aclose()
 
 

@@ -74,7 +74,7 @@ def test_what_is_told_is_the_sum_and_the_size_named():
     breach = RULE.check(a_buy("BTCUSDT", "3"), REFUSED.having_tried(a_buy("BTCUSDT", "3")).snapshot)
     assert (breach.observed, breach.limit) == ("6", "4")
     assert breach.message == (
-        "BUY BTCUSDT was refused above 4 less than 60 s ago; with what was sent since it would come to 6"
+        "BUY BTCUSDT was refused above 4 less than 60 s ago; with what was allowed since it would come to 6"
     )
     assert breach.advice == "wait 60 s after the refusal, or stay within the size it named"
 
