@@ -21,6 +21,9 @@ from proxy.store.fence import Scope
 TEXT_LENGTH_MAX: Final = 500
 _BYTES_MAX: Final = 16 * 1024
 
+# No link of somebody else's is followed, and no pipe of his waited for: root may be the one who presses.
+_WRITING: Final = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
@@ -41,13 +44,14 @@ def note_asked(data_dir: Path, scope: Scope, asked: Asked) -> None:
     death of the process does not take it away, and the stop does not wait for the disk."""
     path = _path(data_dir, scope)
     with suppress(OSError):
-        if not path.parent.exists():
-            path.parent.mkdir(mode=0o700, exist_ok=True)
-            give_folder_to_owner_of(path.parent.parent, path.parent)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        give_folder_to_owner_of(path.parent.parent, path.parent)
+        descriptor = os.open(path, _WRITING, 0o600)
         try:
             give_to_owner_of(path.parent, descriptor)
-            os.write(descriptor, json.dumps({"by": asked.by, "reason": asked.reason}).encode())
+            if os.fstat(descriptor).st_nlink == 1:  # Its other name may be that of a file of root's.
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, json.dumps({"by": asked.by, "reason": asked.reason}).encode())
         finally:
             os.close(descriptor)
 
@@ -60,17 +64,19 @@ def answered(data_dir: Path, scope: Scope) -> None:
 
 def asked_of(data_dir: Path, scope: Scope) -> Asked | None:
     """The press of a scope that nothing has answered yet; ``None`` when there is none."""
+    unread = Asked(by="somebody", reason="not given")
     try:
         with _path(data_dir, scope).open("rb") as file:
             raw = file.read(_BYTES_MAX)
-    except OSError:
+    except FileNotFoundError:
         return None
+    except OSError:
+        return unread
     try:
         said = json.loads(raw)
         return Asked(by=fitting(said["by"]), reason=fitting(said["reason"]))
-    except (ValueError, KeyError, TypeError, RecursionError):
-        # Cut short. That somebody pressed is certain all the same.
-        return Asked(by="somebody", reason="not given")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return unread  # Cut short. That somebody pressed is certain all the same.
 
 
 def asked_at(data_dir: Path, scope: Scope) -> float | None:
@@ -79,6 +85,19 @@ def asked_at(data_dir: Path, scope: Scope) -> float | None:
         return _path(data_dir, scope).stat().st_mtime
     except OSError:
         return None
+
+
+def noted(data_dir: Path) -> frozenset[Scope]:
+    """Every scope with a note."""
+    try:
+        names = [path.name for path in (data_dir / "kill" / "asked").iterdir()]
+    except OSError:
+        return frozenset()
+    found = set()
+    for name in names:
+        with suppress(ValueError):  # Not one of ours.
+            found.add(Scope.parse(name.replace(".", ":", 1)))
+    return frozenset(found)
 
 
 def _path(data_dir: Path, scope: Scope) -> Path:

@@ -83,6 +83,7 @@ class _Press:
         self._unknown = ""
         self._may_answer = True
         self._engaged = False
+        self._warden_has_it = False
         self._done = "nothing"
         self.began = False
 
@@ -96,8 +97,8 @@ class _Press:
             report = self._by_the_warden(ANSWER_S_MAX) if self._may_answer else None
         if report is not None:
             return self._ended(report)
-        if not self._unknown:
-            self._note()  # Also of a press that a warden had heard, which notes it itself, before it fell silent.
+        if not self._unknown and not self._warden_has_it:
+            self._note()  # Also of a press that a warden had heard before it fell silent.
         try:
             vault = _open_vault(self._data_dir, self._args.passphrase_file)
         except Exception as trouble:  # The edge: whatever ails the vault is told in a line, with what to do next.
@@ -171,6 +172,8 @@ class _Press:
 
     def _shown(self, line: dict[str, Any]) -> None:
         self.began = True
+        # From here on the note of it is the warden's, or its jobs are on disk.
+        self._warden_has_it = self._warden_has_it or line.get("kind") == "blocked"
         if not self._engaged:  # It has heard, and refused nothing: the name is right.
             self._engage()
         self._telling.show(line)
@@ -188,8 +191,8 @@ class _Press:
 
     def _nothing_of_that_name(self, why: str) -> int:
         """Take the stop back, where it is ours: a misspelt name stops nobody, and has to be re-armed by nobody."""
-        answered(self._data_dir, self._scope)
         if not self._stood_before:
+            answered(self._data_dir, self._scope)
             try:
                 Fence(self._data_dir).release(self._scope)
             except (OSError, FenceCorrupt) as trouble:

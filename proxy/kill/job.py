@@ -56,7 +56,7 @@ class _Press:
     latched: asyncio.Task[bool]
     flatten: Flatten
     begun: Callable[[str], None]
-    """Hears of each account whose job is on disk, or as much on disk as it can be."""
+    """Hears of each account whose job is on disk, or, where the disk does not take it, has ended."""
 
 
 async def kill(
@@ -190,7 +190,8 @@ async def _run(
             blocked_ms=press.blocked_ms,
         )
         journal = Journal.create(directory / f"{job.job_id}.jsonl", job, listener)
-    press.begun(hands.name)
+    if not journal.trouble:
+        press.begun(hands.name)
 
     async def disable_keys() -> bool:
         return await asyncio.shield(press.latched)
@@ -205,6 +206,7 @@ async def _run(
         journal.close()
     if journal.trouble:
         gap.keep(journal)
+        press.begun(hands.name)  # It has ended, and this process remembers how.
     trouble = trouble or journal.trouble
     report = account_report(journal.job, journal.events, joined=taken_over, trouble=trouble)
     return widened(report, journal.path)

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from proxy.kill.asked import answered
+from proxy.kill.asked import answered, asked_of, note_asked
 from proxy.kill.jobs import unfinished_jobs
 from proxy.people.names import reason_objections
 from proxy.store import codec
-from proxy.store.fence import Fence, Scope
+from proxy.store.fence import Fence, FenceCorrupt, Scope
 
 
 class RearmRefused(Exception):
@@ -45,9 +45,15 @@ def rearm(
     if refusals:
         raise RearmRefused(scope, refusals)
     write_down(data_dir, str(scope), name, reason)
-    generation = Fence(data_dir).release(scope)
+    # First: a press that comes while the fence opens leaves a note of its own, which must stand.
+    owed = asked_of(data_dir, scope)
     answered(data_dir, scope)
-    return generation
+    try:
+        return Fence(data_dir).release(scope)
+    except (OSError, FenceCorrupt):
+        if owed is not None:
+            note_asked(data_dir, scope, owed)
+        raise
 
 
 def objections(scope: str, name: str, reason: str, typed_scope_name: str) -> tuple[str, ...]:

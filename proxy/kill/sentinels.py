@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from proxy.kill.asked import Asked, asked_at, asked_of, fitting
+from proxy.kill.asked import Asked, answered, asked_at, asked_of, fitting, noted
 from proxy.kill.jobs import job_directory, written_since
 from proxy.store.fence import Fence, Scope
 
@@ -30,12 +30,16 @@ UNDER_WAY_S: Final = 5.0
 """How long a press may be between its note and its job: another process opens the vault meanwhile."""
 
 
+FORGOTTEN_AFTER_S: Final = 60.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Press:
     """What is to be pressed for, since when (seconds since 1970), and in whose name."""
 
     at: float
     asked: Asked
+    by_hand: bool = False
 
 
 class SentinelWatch:
@@ -55,15 +59,18 @@ class SentinelWatch:
         self._press = press
         self._accounts = accounts
         self._at_it = at_it
-        self._pressed: dict[Scope, float] = {}
+        self._pressed: dict[tuple[Scope, bool], float] = {}
 
     async def run(self) -> None:
         """Look, for ever. It needs no store, no gate and no door."""
         said = ""
         while True:
             try:
-                for scope in self._fence.scopes():
+                stopped = self._fence.scopes()
+                for scope in stopped:
                     await self._look(scope)
+                for scope in noted(self._data_dir) - stopped:
+                    self._forget(scope)
                 said = ""
             except OSError as trouble:
                 if str(trouble) != said:  # Once, not four times a second.
@@ -73,7 +80,7 @@ class SentinelWatch:
 
     async def _look(self, scope: Scope) -> None:
         press = self._put(scope) or self._came_no_further(scope)
-        if press is None or self._pressed.get(scope) == press.at:
+        if press is None:
             return
         asked = press.asked
         log.warning("%s is stopped and has no kill; pressing for %s: %s", scope, asked.by, asked.reason)
@@ -82,25 +89,37 @@ class SentinelWatch:
         except OSError as trouble:
             log.error("the kill of %s could not begin: %s", scope, trouble.strerror)
             return  # A full disk may have room again; the gates are stopped meanwhile.
-        self._pressed[scope] = press.at
+        self._pressed[scope, press.by_hand] = press.at
+
+    def _forget(self, scope: Scope) -> None:
+        """A note of what is not stopped: its press stopped nothing, or was let go. It must not count for a later stop,
+        which may be damage. A disk may take a while over a stop, so not at once."""
+        at = asked_at(self._data_dir, scope)
+        if at is not None and time.time() - at > FORGOTTEN_AFTER_S and scope not in self._fence.scopes():
+            log.warning("a press of %s stopped nothing; its note is taken away", scope)
+            answered(self._data_dir, scope)
 
     def _put(self, scope: Scope) -> _Press | None:
         """The file of a person, or of the signal, unless every account that it covered has had a job since."""
         put_at = self._fence.put_at(scope)
-        if put_at is None or self._pressed.get(scope) == put_at:
+        if put_at is None or self._pressed.get((scope, True)) == put_at:
             return None
         # When it was really put, whatever date a person gave it: an account that came later was never meant.
         accounts = set(self._accounts(scope, self._fence.stopped_at(scope) or put_at)) - set(self._at_it(scope))
         if all(written_since(job_directory(self._data_dir, each, scope.bot), put_at) for each in accounts):
             return None
         who = _owner(self._data_dir / "kill" / sentinel_name(scope))
-        return _Press(at=put_at, asked=Asked(by=f"{who} (sentinel file)", reason="a sentinel file was put"))
+        asked = Asked(by=f"{who} (sentinel file)", reason="a sentinel file was put")
+        return _Press(at=put_at, asked=asked, by_hand=True)
 
     def _came_no_further(self, scope: Scope) -> _Press | None:
-        """A press whose process died, or could not begin: its note stands, and nobody is at all of it."""
+        """A press whose process died, or could not begin: its note stands, and an account has had no job since."""
         at, asked = asked_at(self._data_dir, scope), asked_of(self._data_dir, scope)
-        accounts = set(self._accounts(scope, time.time()))
-        if at is None or asked is None or accounts <= set(self._at_it(scope)):
+        if at is None or asked is None or self._pressed.get((scope, False)) == at:
+            return None
+        owing = set(self._accounts(scope, max(at, time.time()))) - set(self._at_it(scope))
+        # It may have died between the last of its jobs and its note.
+        if all(written_since(job_directory(self._data_dir, each, scope.bot), at) for each in owing):
             return None
         # A clock that was set back since makes it of the future: then nobody knows how long ago it was.
         if 0 <= time.time() - at < UNDER_WAY_S:

@@ -68,7 +68,10 @@ class Flattening:
         await self._record("watchdog.acted", {"reason": reason})
         async with self._turns.held():
             hands, data_dir = await self._hands(), self._settings.data_dir
-            report = await kill(data_dir, DESK, hands, self._by, reason, latch=self._latch, flatten=flatten, whole=True)
+            whole = len(hands) == len(self._vault.accounts())
+            report = await kill(
+                data_dir, DESK, hands, self._by, reason, latch=self._latch, flatten=flatten, whole=whole
+            )
             await self._direct.end(DESK, None)
         log.error("the watchdog's kill of the desk ended: %s", report.phase.value)
         await self._record(f"kill.{report.phase.value.lower()}", plain(report))

@@ -34,7 +34,6 @@ class OwnShare(Rule):
 
     An exit may be as large as the bot's share and nobody's together, its plain exits that rest counted with it; a
     conditional exit is held against the share alone, because a stop and a take-profit stand for the same quantity.
-    What the position is more than all shares counts as nobody's: the guard does not know yet whose it is.
     Where no other bot would lose by it nothing is refused: this never keeps a bot in a position of its own. In
     one-way mode an entry against another bot's share, resting entry or order under way is refused unless ``netting``.
     Without the account, or with the store away, it says nothing.
@@ -119,8 +118,7 @@ netting = false
                 for share in leg_shares(account, symbol, position_side)
                 if share.bot in (snapshot.bot, NOBODY)
             ),
-            _under_way(symbol, side, position_side, account, snapshot)
-            + _unshared(symbol, side, position_side, account),
+            _under_way(symbol, side, position_side, account, snapshot),
         )
         room = max(ZERO, open_to_it - resting)
         if quantity <= room:
@@ -207,13 +205,6 @@ def _anothers_part(
         ),
         ZERO,
     )
-
-
-def _unshared(symbol: str, side: Side, position_side: PositionSide, account: Account) -> Decimal:
-    """What the leg's position is more than all its shares, on the side that an order of ``side`` closes."""
-    position = sum((leg.quantity for leg in account.legs(symbol) if leg.position_side is position_side), ZERO)
-    shared = sum((share.quantity for share in leg_shares(account, symbol, position_side)), ZERO)
-    return max(ZERO, -side.sign * (position - shared))
 
 
 def _under_way(symbol: str, side: Side, position_side: PositionSide, account: Account, snapshot: Snapshot) -> Decimal:

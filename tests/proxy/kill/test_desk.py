@@ -183,6 +183,29 @@ def test_a_press_is_answered_when_each_account_has_its_job_and_what_the_mirror_s
     in_virtual_time(one())
 
 
+def test_a_press_is_owed_until_the_job_that_no_disk_took_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        desk = a_desk(tmp_path, SimulatedStore(random.Random(1)), SimulatedVenue(3, fault_share=0))
+        create = Journal.create
+
+        def refused(path: Path, *rest: Any) -> Journal:
+            journal = create(path, *rest)
+            journal.trouble = "No space left on device"
+            return journal
+
+        monkeypatch.setattr(Journal, "create", refused)
+        await desk.press(MAIN, "ann", "stop")
+        await asyncio.sleep(0.5)
+        assert desk.at_it(MAIN) and asked_of(tmp_path, MAIN) == Asked(by="ann", reason="stop")
+        await desk.runs.join()
+        assert asked_of(tmp_path, MAIN) is None
+
+    in_virtual_time(one())
+
+
 def test_the_kill_of_one_account_of_a_press_does_not_answer_it(tmp_path: Path) -> None:
     async def one() -> None:
         Fence.initialise(tmp_path).engage(DESK)

@@ -281,6 +281,20 @@ async def test_a_note_that_comes_after_the_wardens_own_was_taken_away_leaves_no_
     assert Fence(tmp_path).stands(Scope("main"))
 
 
+def test_what_a_warden_has_begun_is_not_owed_once_more_when_it_falls_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Fence.initialise(tmp_path)
+    monkeypatch.setattr(calling, "SILENCE_S_MAX", 0.3)
+    blocked = b'{"kind":"blocked","generation":7,"blocked_ms":1,"latched":true}\n'
+    with somebody(tmp_path, b'{"kind":"heard"}\n' + blocked):
+        code, _ = pressed(tmp_path, "--account", "main", "--passphrase-file", "/nowhere")
+    assert (code, asked_of(tmp_path, Scope("main"))) == (NOT_STARTED, None)
+    with somebody(tmp_path, b'{"kind":"heard"}\n'):
+        pressed(tmp_path, "--account", "main", "--passphrase-file", "/nowhere")
+    assert asked_of(tmp_path, Scope("main")) is not None, "it may have died of it"
+
+
 def test_whoever_interrupts_is_told_what_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Fence.initialise(tmp_path)
 

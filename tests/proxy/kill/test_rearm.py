@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from proxy.kill.asked import Asked, asked_of, note_asked
 from proxy.kill.journal import Job, Journal
 from proxy.kill.rearm import RearmRefused, rearm
-from proxy.store.fence import DESK, Fence, Scope
+from proxy.store.fence import DESK, Fence, FenceCorrupt, Scope
 from rules.kill.events import DeadlinePassed, Engaged
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -43,6 +44,33 @@ def test_a_named_person_with_a_reason_lifts_that_scope_alone_and_it_is_written_d
     assert Fence(data_dir).scopes() == {DESK}
     written = json.loads((data_dir / "kill" / "rearm.jsonl").read_text())
     assert (written["by"], written["scope"], written["reason"]) == ("bob", "account:main", REASON)
+
+
+def test_what_an_earlier_press_owed_goes_and_a_press_that_comes_meanwhile_keeps_its_note(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+):
+    ann, cem = Asked(by="ann", reason="r"), Asked(by="cem", reason="again")
+    note_asked(data_dir, MAIN, ann)
+    release = Fence.release
+
+    def with_a_press(fence: Fence, scope: Scope) -> int:
+        assert asked_of(data_dir, scope) is None
+        note_asked(data_dir, scope, cem)
+        return release(fence, scope)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Fence, "release", with_a_press)
+        rearm(data_dir, MAIN, "bob", REASON, "account:main")
+    assert asked_of(data_dir, MAIN) == cem
+
+    def refuses(fence: Fence, scope: Scope) -> int:
+        raise FenceCorrupt(data_dir / "kill" / "epoch", "damage")
+
+    monkeypatch.setattr(Fence, "release", refuses)
+    Fence(data_dir).engage(MAIN)
+    with pytest.raises(FenceCorrupt):
+        rearm(data_dir, MAIN, "bob", REASON, "account:main")
+    assert asked_of(data_dir, MAIN) == cem, "it stays stopped, and is owed"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -47,6 +48,12 @@ class World:
         for scope in self.fence.scopes():
             await self.watch._look(scope)
         return [scope for scope, _ in self.pressed]
+
+    async def turn(self) -> None:
+        """One whole round, with what it clears up."""
+        running = asyncio.create_task(self.watch.run())
+        await asyncio.sleep(0.05)
+        running.cancel()
 
     async def _press(self, scope: Scope, by: str, reason: str) -> None:
         if self.full:
@@ -126,6 +133,62 @@ async def test_so_is_one_that_died_before_its_stop_or_half_way_in_it(world: Worl
     world.fence._put_sentinel(MAIN)
     assert await world.look() == ["account:main"]
     assert world.pressed == [("account:main", "somebody")]
+
+
+@pytest.mark.usefixtures("later")
+async def test_one_that_died_between_its_job_and_its_note_has_its_job(world: World) -> None:
+    press(world, MAIN)
+    world.journal("main", time.time() + 1)
+    assert await world.look() == []
+
+
+@pytest.mark.usefixtures("later")
+async def test_a_note_of_a_press_that_stopped_nothing_does_not_count_for_a_later_stop(world: World) -> None:
+    note_asked(world.data_dir, MAIN, ANN)
+    note = world.data_dir / "kill" / "asked" / "account.main"
+    await world.turn()
+    assert note.exists(), "its stop may be on the way"
+    os.utime(note, (time.time() - 61, time.time() - 61))
+    await world.turn()
+    assert not note.exists()
+    world.fence.engage(MAIN)
+    assert await world.look() == []
+
+
+@pytest.mark.usefixtures("later")
+async def test_a_note_that_cannot_be_read_is_a_press_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    press(world, MAIN)
+    (world.data_dir / "kill" / "asked" / "account.main").write_text('{"by": [1], "reason": 2}')
+    assert await world.look() == ["account:main"]
+    world.restart()
+
+    def refused(path: Path, mode: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", refused)
+        assert await world.look() == ["account:main"]
+
+
+@pytest.mark.usefixtures("later")
+async def test_a_file_and_a_note_that_stay_are_each_pressed_for_once(world: World) -> None:
+    (world.data_dir / "kill" / "account.main").touch()
+    note_asked(world.data_dir, MAIN, ANN)
+    assert [len(await world.look()) for _ in range(5)] == [1, 1, 0, 0, 0]
+
+
+def test_a_note_follows_no_link_and_is_written_over_no_file_of_another_name(world: World) -> None:
+    theirs = world.data_dir / "theirs"
+    theirs.write_text("of somebody else")
+    asked = world.data_dir / "kill" / "asked"
+    asked.mkdir()
+    for name, linked in (("account.main", "symlink_to"), ("account.other", "hardlink_to")):
+        getattr(asked / name, linked)(theirs)
+    for scope in (MAIN, Scope("other")):
+        note_asked(world.data_dir, scope, ANN)
+    assert theirs.read_text() == "of somebody else"
 
 
 @pytest.mark.usefixtures("later")

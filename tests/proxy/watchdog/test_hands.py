@@ -13,9 +13,10 @@ from typing import Any, cast
 import pytest
 from aiohttp import web
 
+from proxy.kill.asked import Asked, asked_of, note_asked
 from proxy.kill.direct import DirectHands
 from proxy.settings import Settings, SettingsError, VenueSettings
-from proxy.store.fence import DESK
+from proxy.store.fence import DESK, Fence
 from proxy.store.warden_store import WardenStore
 from proxy.vault.keys import Secret
 from proxy.watchdog.hands import Flattening
@@ -162,6 +163,10 @@ async def test_an_account_whose_venue_the_settings_lack_keeps_no_other_open(
         )
         assert await watchdog.line_holds() and await watchdog.line_holds()
         assert len(await watchdog._hands()) == 1
+        Fence.initialise(tmp_path)
+        note_asked(tmp_path, DESK, Asked(by="ann", reason="stop"))
+        await watchdog.flatten("the guard is silent", Flatten())
+        assert asked_of(tmp_path, DESK) is not None, "the other account has no kill"
     assert caplog.text.count("other cannot be flattened from here: the settings name no venue elsewhere") == 1
 
 

@@ -124,19 +124,6 @@ def test_an_entry_under_way_may_have_filled():
     assert not passes(an_exit("1.5"), shared().holding(a_sell("BTCUSDT", "0.5"), bot=ME))
 
 
-@pytest.mark.parametrize("side", list(Side))
-@pytest.mark.parametrize(("position", "room"), [("4", "2"), ("3", "1"), ("2", "1")])
-def test_what_the_position_is_more_than_all_shares_is_open_to_every_bot(side, position, room):
-    """After a restart an entry that filled meanwhile is in the position before it is known whose it is."""
-    long = -side.sign
-    world = shared(Decimal(1) * long, Decimal(2) * long)
-    (leg,) = world.account.positions
-    leg = replace(leg, quantity=Decimal(position) * long)
-    world = replace(world, account=replace(world.account, positions=(leg,)))
-    assert passes(an_exit(room, side), world)
-    assert judged(an_exit("2.1", side), world, RULE).breaches[0].headroom == Decimal(room)
-
-
 def test_a_hold_that_is_seen_to_rest_has_not():
     resting = an_open_order(Side.BUY, "BTCUSDT", "0.5", "40000", client_order_id="x", bot=ME)
     world = shared().holding(a_buy("BTCUSDT", "0.5", client_order_id="x"), bot=ME).resting(resting)
