@@ -68,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.execv(sys.executable, [sys.executable, "-m", "sandbox", *given[1:]])  # noqa: S606 - our own module
     args = _parser_for(_command_in(given)).parse_args(given, namespace=Arguments())
     if args.command == "kill":
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # A terminal that is lost ends no kill.
         return kill_commands.run(args)  # Refuses them itself once the gates have stopped.
     refuse_core_dumps()
     try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -50,8 +49,6 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
 
 def run(args: argparse.Namespace, stdout: TextIO = sys.stdout, stderr: TextIO = sys.stderr) -> int:
     """Run ``perpguard kill``. Reads ``args.settings`` only after the sentinel stands."""
-    with suppress(ValueError):  # Not in the main thread.
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # A terminal that is lost ends no kill.
     telling = Telling(stdout, stderr, as_json=args.json)
     try:
         scope = Scope(args.account or None, venue=args.venue or None, bot=args.bot or None)

@@ -155,3 +155,17 @@ def test_nor_does_a_kill_once_it_reads_the_exchange_keys(tmp_path):
         stdin=subprocess.DEVNULL,
     )
     assert done.stdout == "0\n"
+
+
+def test_a_terminal_that_is_lost_ends_no_kill():
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import os, signal, sys\nfrom proxy import cli\n"
+            "cli.kill_commands.run = lambda args: os.kill(os.getpid(), signal.SIGHUP) or 7\n"
+            "sys.exit(cli.main(['kill', '--by', 'ann', '--reason', 'a drill of ours']))",
+        ],
+        check=False,
+    )
+    assert done.returncode == 7
