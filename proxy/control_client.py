@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from proxy.addresses import in_brackets
 from proxy.control_token import known_token, token_path
 from proxy.settings import Settings
 
@@ -38,7 +39,7 @@ def control(settings: Settings) -> httpx.Client:
         raise NoAnswer(f"{token_path(settings)} cannot be read ({type(trouble).__name__})") from trouble
     if token is None:
         raise NoAnswer(f"no guard has run here: {token_path(settings)} is not there")
-    host = f"[{settings.control_host}]" if ":" in settings.control_host else settings.control_host
+    host = in_brackets(settings.control_host)
     return httpx.Client(
         base_url=f"http://{host}:{settings.control_port}",
         headers={"Authorization": f"Bearer {token.get_secret_value()}"},

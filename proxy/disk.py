@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -28,22 +29,31 @@ def identity_of(path: Path) -> FileIdentity | None:
     return FileIdentity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes, *, settled: Callable[[int], None] | None = None) -> None:
     """Put ``content`` in place of a file, whole or not at all, and wait for the disk. Raises ``OSError``.
 
-    The file is its owner's alone. Two writers of one path must wait for each other.
+    The file is its owner's alone. Two writers of one path must wait for each other. ``settled`` is called with the
+    descriptor of what is written and not yet in place.
     """
     upcoming = path.with_name(path.name + ".next")
     with suppress(FileNotFoundError):
         upcoming.unlink()  # Left by a writer that died before its rename, and perhaps somebody else's.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    # A buffered file writes all of it or raises; os.write alone may stop half-way on a disk that is nearly full.
-    with os.fdopen(os.open(upcoming, flags, 0o600), "wb") as file:
-        give_to_owner_of(path.parent, file.fileno())
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    upcoming.replace(path)
+    try:
+        # A buffered file writes all of it or raises; os.write alone may stop half-way on a disk that is nearly full.
+        with os.fdopen(os.open(upcoming, flags, 0o600), "wb") as file:
+            os.fchmod(file.fileno(), 0o600)
+            give_to_owner_of(path.parent, file.fileno())
+            file.write(content)
+            file.flush()
+            if settled is not None:
+                settled(file.fileno())
+            os.fsync(file.fileno())
+        upcoming.replace(path)
+    except OSError:
+        with suppress(OSError):
+            upcoming.unlink()
+        raise
     sync_directory(path.parent)
 
 

@@ -28,6 +28,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as MalformedEnvironment
 
+from proxy.addresses import asked_at, in_brackets
 from proxy.alerts.alert import Severity
 from proxy.alerts.quiet import QuietHours, zone
 from proxy.people.users import CodesFor
@@ -217,9 +218,7 @@ class Settings(BaseSettings):
             return self.alerts.link
         if self.control_https and self.control_names:
             return f"https://{self.control_names[0]}"
-        # Where it listens on every address, nobody can go to that.
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.control_host, self.control_host)  # noqa: S104 - read
-        return f"{'https' if self.control_https else 'http'}://{_in_brackets(host)}:{self.control_port}"
+        return f"{'https' if self.control_https else 'http'}://{asked_at(self.control_host, self.control_port)}"
 
     @property
     def console_hosts(self) -> tuple[str, ...]:
@@ -227,7 +226,7 @@ class Settings(BaseSettings):
 
         As browsers name them in ``Host``.
         """
-        return (_in_brackets(self.control_host), *self.control_names)
+        return (in_brackets(self.control_host), *self.control_names)
 
     @property
     def venue_urls(self) -> dict[str, str]:
@@ -292,11 +291,6 @@ def _written_in(path: Path) -> str:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as trouble:
         raise ValueError(f"cannot be read ({type(trouble).__name__})") from None
-
-
-def _in_brackets(host: str) -> str:
-    """A host as it stands in URLs and in ``Host``: IPv6 addresses, which have colons of their own, in brackets."""
-    return f"[{host}]" if ":" in host else host
 
 
 def load_settings(config: Path | None, overrides: Mapping[str, Any]) -> Settings:

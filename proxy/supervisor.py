@@ -21,6 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from proxy.addresses import asked_at, in_brackets
 from proxy.children import RESTART_PAUSE_MAX_S, RESTART_PAUSE_S, Child, end
 from proxy.clock import utc_now
 from proxy.kill.sentinels import obey_kill_signal
@@ -156,9 +157,7 @@ class Supervisor:
 
     def _watchdog_command(self, control: socket.socket) -> list[str]:
         host, port = control.getsockname()[:2]
-        asked_at = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read here, not bound
-        url = f"http://[{asked_at}]:{port}" if ":" in asked_at else f"http://{asked_at}:{port}"
-        own = ["--guard", url, "--name", "local", "--supervisor", str(os.getpid())]
+        own = ["--guard", f"http://{asked_at(host, port)}", "--name", "local", "--supervisor", str(os.getpid())]
         return [sys.executable, "-m", "proxy", *self._arguments, "watchdog", *own]
 
     def _way_in(self, control: socket.socket) -> str:
@@ -274,4 +273,4 @@ def _only_guard_of(data_dir: Path) -> Iterator[None]:
 
 def _shown(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"{in_brackets(host)}:{port}"

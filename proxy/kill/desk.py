@@ -44,8 +44,8 @@ class Blocked:
 
     ``gates`` says who said so; the silent among them stop by the sentinel on this machine, by their lease elsewhere.
     ``in_flight`` is what was on the wire, which the job follows to its end. ``over`` are the jobs that had ended by the
-    press, which do not answer it. ``trouble`` says that the disk did not take
-    the stop: the job runs, but nobody can vouch for the gates, so ``blocked_ms`` is ``None`` and none is asked.
+    press, which do not answer it. ``trouble`` says that the disk did not take the stop: the job runs, but nobody can
+    vouch for the gates, so ``blocked_ms`` is ``None`` and none is asked.
     """
 
     scope: Scope

@@ -18,7 +18,7 @@ from proxy.recent import Recent
 from proxy.venues.binance.client_ids import inward
 from rules.kill.legs import RestingOrder
 
-BIRTHS_MAX: Final = 10_000
+REMEMBERED_MAX: Final = 10_000
 """Plain orders of which is remembered what they were born of, or when that was last asked in vain."""
 
 AGAIN_AFTER_S: Final = 2.0
@@ -45,8 +45,8 @@ class FiredOrders:
         self._way = way
         self._tag = tag
         self._clock = clock
-        self._own: Recent[_Order, bool] = Recent(BIRTHS_MAX)
-        self._asked_at: Recent[_Order, float] = Recent(BIRTHS_MAX)
+        self._own: Recent[_Order, bool] = Recent(REMEMBERED_MAX)
+        self._asked_at: Recent[_Order, float] = Recent(REMEMBERED_MAX)
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     def own(self, order: RestingOrder) -> bool:

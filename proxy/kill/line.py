@@ -1,9 +1,9 @@
 """The kill's own line to the warden: a unix socket beside the data, and one JSON object a line in both directions.
 
 ``{"command": "kill", "scope": ..., "by": ..., "reason": ...}`` is answered at once by ``heard`` or ``refused`` (with
-``unknown`` where there is nothing of that name), then by
-``blocked``, by ``progress`` at least once a second, and by ``report``. It serves the machine's own user and root, whom
-the kernel names, and shares nothing with the HTTP door: no port, no token, no session.
+``unknown`` where there is nothing of that name), then by ``blocked``, by ``progress`` at least once a second, and by
+``report``. It serves the machine's own user and root, whom the kernel names, and shares nothing with the HTTP door: no
+port, no token, no session.
 """
 
 from __future__ import annotations

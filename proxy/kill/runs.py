@@ -41,9 +41,8 @@ class Run:
 class Work:
     """What is to be done since ``at``. ``sent`` is what was on the wire then, at the loop's time ``pressed``; ``None``
     where nothing can be. ``whole`` says that the hands are those of all that the scope covers: it answers a press,
-    whose stop took ``stopped_ms``.
-    ``over`` are the jobs that had ended when it was to be begun: they answer no press of then,
-    whatever the clock says."""
+    whose stop took ``stopped_ms``. ``over`` are the jobs that had ended when it was to be begun: they answer no press
+    of then, whatever the clock says."""
 
     scope: Scope
     by: str

@@ -6,6 +6,7 @@ import secrets
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from proxy.addresses import asked_at
 from proxy.people.changes import ChangeRefused, with_first_link
 from proxy.people.file import PeopleFile
 from proxy.people.users import digest_of
@@ -31,5 +32,4 @@ def link_of(settings: Settings, token: str, port: int) -> str:
     """Where a browser follows a link: over TLS the first of ``control_names``, else the port itself."""
     if settings.control_https and settings.control_names:
         return f"https://{settings.control_names[0]}/welcome/{token}"
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.control_host, settings.control_host)  # noqa: S104 - read
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}/welcome/{token}"
+    return f"http://{asked_at(settings.control_host, port)}/welcome/{token}"

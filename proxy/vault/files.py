@@ -4,11 +4,11 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.disk import give_to_owner_of, make_directory, sync_directory
+from proxy.disk import give_to_owner_of, make_directory, replace_file
 from proxy.vault.errors import VaultBusy, VaultCorrupt, VaultExposed, VaultMissing
 
 _SIZE_BYTES_MAX = 16 * 2**20
@@ -31,7 +31,6 @@ class VaultFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock_path = path.with_name(path.name + ".lock")
-        self._next_path = path.with_name(path.name + ".next")
 
     def exists(self) -> bool:
         """Whether anything is there, even a dangling link."""
@@ -83,24 +82,9 @@ class VaultFile:
 
     def replace(self, content: bytes, *, after: Stamp | None) -> Stamp:
         """Put new content in place of the state stamped `after`. Only under the lock."""
-        with suppress(FileNotFoundError):
-            self._next_path.unlink()  # Left by a writer that died before its rename.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        try:
-            with os.fdopen(os.open(self._next_path, flags, 0o600), "wb") as file:
-                os.fchmod(file.fileno(), 0o600)
-                give_to_owner_of(self.path.parent, file.fileno())
-                file.write(content)
-                file.flush()
-                stamp = _stamp_later_than(after, file.fileno())
-                os.fsync(file.fileno())
-            self._next_path.replace(self.path)
-        except OSError:
-            with suppress(OSError):
-                self._next_path.unlink()
-            raise
-        sync_directory(self.path.parent)
-        return stamp
+        stamps: list[Stamp] = []
+        replace_file(self.path, content, settled=lambda written: stamps.append(_stamp_later_than(after, written)))
+        return stamps[0]
 
     def _wait_for_lock(self, descriptor: int) -> None:
         deadline = time.monotonic() + _LOCK_WAIT_SECONDS

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from proxy.addresses import in_brackets
 from proxy.kill.direct import DirectHands
 from proxy.settings import Settings, SettingsError
 from proxy.store.beats import BeatStore
@@ -52,7 +53,7 @@ def run_watchdog(settings: Settings, vault: Vault, *, guard: str | None, name: s
 
 def control_url(settings: Settings) -> str:
     """Where the settings say that the guard's control port is."""
-    host = f"[{settings.control_host}]" if ":" in settings.control_host else settings.control_host
+    host = in_brackets(settings.control_host)
     return f"http://{host}:{settings.control_port}"
 
 

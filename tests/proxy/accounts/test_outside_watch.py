@@ -139,9 +139,15 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 async def running(data_dir: Path, action: OutsideAction = OutsideAction.REDUCE) -> AsyncIterator[Desk]:
     desk = Desk(data_dir, action)
     desk.watch.adopt((), ())
+    async with looking(desk):
+        yield desk
+
+
+@asynccontextmanager
+async def looking(desk: Desk) -> AsyncIterator[None]:
     task = asyncio.create_task(desk.watch.run())
     try:
-        yield desk
+        yield
         assert not task.done(), task
     finally:
         task.cancel()
@@ -454,13 +460,8 @@ async def returning(data_dir: Path, *positions: Position, orders: tuple[OpenOrde
     desk = Desk(data_dir, OutsideAction.REDUCE)
     desk.watch.restore(left_by_an_earlier_warden())
     desk.watch.adopt(positions, orders)
-    task = asyncio.create_task(desk.watch.run())
-    try:
+    async with looking(desk):
         yield desk
-        assert not task.done(), task
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_what_filled_while_the_guard_was_away_goes_to_its_bots_also_where_the_sum_is_the_same(

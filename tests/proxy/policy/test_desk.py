@@ -603,11 +603,17 @@ async def test_what_somebody_proposed_who_may_not_any_more_waits_until_they_may(
     assert world.in_force(DELAYED_WIDE)
 
 
-async def test_somebody_else_may_stand_for_it_and_another_s_does_not_wait_behind_it(world: World) -> None:
+async def left_behind(world: World) -> PolicyDesk:
+    """A policy that waits for its delay, whose proposer was disabled since."""
     write_people(world.directory)
     desk = await world.start(DELAYED)
     await desk.propose(text=DELAYED_WIDE, name="Ben", reason=WHY)
     a_register(world.directory, lambda: world.clock).set_disabled("Ben", disabled=True, by="a test")
+    return desk
+
+
+async def test_somebody_else_may_stand_for_it_and_another_s_does_not_wait_behind_it(world: World) -> None:
+    desk = await left_behind(world)
     await pass_time(world, seconds=600)
     other = limited_to(200, "loosening_delay_s = 600")
     await desk.propose(text=other, name="Ann", reason=WHY)
@@ -616,10 +622,7 @@ async def test_somebody_else_may_stand_for_it_and_another_s_does_not_wait_behind
 
 
 async def test_a_second_person_may_approve_what_somebody_left_behind(world: World) -> None:
-    write_people(world.directory)
-    desk = await world.start(DELAYED)
-    await desk.propose(text=DELAYED_WIDE, name="Ben", reason=WHY)
-    a_register(world.directory, lambda: world.clock).set_disabled("Ben", disabled=True, by="a test")
+    desk = await left_behind(world)
     await desk.approve(digest=policy_digest(DELAYED_WIDE), name="Ann", reason=WHY)
     assert world.in_force(DELAYED_WIDE)
 
