@@ -61,6 +61,7 @@ async def test_a_look_that_has_not_begun_is_given_up_with_the_last_who_waits() -
     stays = asyncio.create_task(looks.ask("c", second))
     await asyncio.sleep(0.01)
     waiting[1].cancel()
+    await asyncio.wait([waiting[1]])
     first.go_on.set()
     assert (await running, await stays) == (1, 1)
     assert await looks.ask("b", second) == 2
