@@ -17,7 +17,11 @@ EACH_MAX: Final = 20
 
 def main(argv: list[str]) -> int:
     """Write both files; 0, or 2 when the arguments or a file cannot be used."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    files = [path.resolve() for path in (arguments.out, _labels_file(arguments), arguments.bars) if path is not None]
+    if len(set(files)) < len(files):
+        parser.error("--out, --labels and --bars must be different files")
     try:
         orders, incidents = _write(arguments)
     except (BarFileError, OSError) as trouble:

@@ -38,8 +38,8 @@ def runaway_loop(usual: Usual, at: float, until: float, rng: random.Random, mild
 
 
 def reject_storm(usual: Usual, at: float, until: float, rng: random.Random, mild: bool) -> Strange | None:
-    """A refused order retried 12 to 120 times every 0.2 to 1.5 s, 90 to 100 % refused, and whatever else the account
-    places meanwhile (mild: 8 to 20 times every 1 to 8 s, 50 to 70 % refused)."""
+    """A refused order retried 12 to 120 times every 0.2 to 1.5 s, each refused with a chance of 90 to 100 %, and whatever
+    else the account places meanwhile (mild: 8 to 20 times every 1 to 8 s, 50 to 70 %). ``about`` says how many were."""
     place = usual.next_placed(at)
     if place is None or usual.ts[place] > until - 600:
         return None
@@ -47,16 +47,18 @@ def reject_storm(usual: Usual, at: float, until: float, rng: random.Random, mild
     gap = log_uniform(rng, 1, 8) if mild else log_uniform(rng, 0.2, 1.5)
     share = rng.uniform(0.5, 0.7) if mild else rng.uniform(0.9, 1)
     order = usual.record(place)
-    added, ts = [], float(order["ts"])
+    added, ts, refused = [], float(order["ts"]), [True]
     for _ in range(count):
         ts += gap * rng.uniform(0.7, 1.4)
         took = usual.round_trip_ms(at) * rng.uniform(0.7, 1.3)
-        added.append(_record(order, ts=ts, round_trip_ms=took, rejected=rng.random() < share))
+        refused.append(rng.random() < share)
+        added.append(_record(order, ts=ts, round_trip_ms=took, rejected=refused[-1]))
     changed: dict[int, dict[str, Any]] = {place: {"rejected": True}}
     for other in range(place + 1, usual.next(ts)):
         if usual.rows["type"][other] != "cancel":
-            changed[other] = {"rejected": rng.random() < share}
-    about = f"{share:.0%} refused for {ts - float(order['ts']):.0f} s, {count} retries"
+            refused.append(rng.random() < share)
+            changed[other] = {"rejected": refused[-1]}
+    about = f"{sum(refused)} of {len(refused)} refused in {ts - float(order['ts']):.0f} s, {count} retries"
     return Strange(kind="reject storm", mild=mild, about=about, added=added, changed=changed)
 
 

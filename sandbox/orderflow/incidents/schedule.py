@@ -71,7 +71,7 @@ def _placed(
 ) -> Strange | None:
     for _ in range(_TRIES):
         at = rng.uniform(window[0], window[1] - APART_S)
-        if usual.next(at) == 0 or int(usual.placed[0]) >= usual.next(at):
+        if not usual.has_placed(at):
             continue  # Nothing has been usual yet.
         strange = maker(usual, round(at, 3), window[1], rng, mild)
         if strange is None:

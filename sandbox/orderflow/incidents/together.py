@@ -16,7 +16,8 @@ ACCOUNTS: Final = (4, 7)
 def together(usuals: Mapping[str, Usual], at: float, rng: random.Random) -> dict[str, Strange]:
     """From `at` on, for 4 to 10 minutes, what 4 to 7 accounts send is answered 2 to 4 times as slowly and refused 15 to
     35 times in a hundred, and each sends 1.5 to 3 times as much as before, at least one order in 20 seconds."""
-    chosen = rng.sample(sorted(usuals), min(rng.randint(*ACCOUNTS), len(usuals)))
+    begun = sorted(account for account, usual in usuals.items() if usual.has_placed(at))
+    chosen = rng.sample(begun, min(rng.randint(*ACCOUNTS), len(begun)))
     lasts = rng.uniform(240, LASTS_MAX_S)
     return {account: _one(usuals[account], at + rng.uniform(0, 30), lasts, rng, len(chosen)) for account in chosen}
 

@@ -27,8 +27,8 @@ class Usual:
         busy = np.zeros((24, int(np.ptp(days)) + 1), dtype=bool)
         busy[hours, days - days.min()] = True
         self.quiet = frozenset(np.flatnonzero(busy.mean(axis=1) <= _QUIET_SHARE).tolist())
-        last = np.searchsorted(self.ts, self.ts + 10.0)
-        self._within_10s = np.maximum.accumulate(last - np.arange(len(rows)))
+        first = np.searchsorted(self.ts, self.ts - 10.0, side="right")
+        self._within_10s = np.maximum.accumulate(np.arange(1, len(rows) + 1) - first)
 
     def next(self, at: float) -> int:
         """The place of the first row from `at` on; the number of rows when there is none."""
@@ -38,6 +38,10 @@ class Usual:
         """The place of the first order placed from `at` on."""
         later = int(np.searchsorted(self.placed, self.next(at)))
         return int(self.placed[later]) if later < len(self.placed) else None
+
+    def has_placed(self, at: float) -> bool:
+        """Whether any order was placed before `at`: without one nothing is usual."""
+        return len(self.placed) > 0 and int(self.placed[0]) < self.next(at)
 
     def template(self, at: float, rng: random.Random) -> dict[str, Any]:
         """One of the last orders placed, as a record that can be varied."""

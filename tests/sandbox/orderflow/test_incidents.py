@@ -99,6 +99,24 @@ def test_a_reject_storm_is_refused_again_and_again(simulation: Simulation, struc
         assert placed["rejected"].mean() > (0.25 if incident.mild else 0.8)
 
 
+def test_a_reject_storms_label_says_how_many_were_refused(simulation: Simulation, struck: Struck) -> None:
+    for incident, orders, _ in of_kind("reject storm", simulation, struck):
+        storm = orders[orders["type"] != "cancel"]
+        assert incident.about.startswith(f"{int(storm['rejected'].sum())} of {len(storm)} refused in ")
+
+
+def test_the_busiest_ten_seconds_know_nothing_of_what_comes() -> None:
+    """Twenty orders a minute apart, then fifty a tenth of a second apart, of which four have come."""
+    times = [60.0 * number for number in range(20)] + [2000.0 + 0.1 * number for number in range(50)]
+    usual = Usual(to_rows([(at, "new", "BTCUSDT", "buy", 10.0, -1.0, 5.0, False) for at in times]), [])
+    assert [usual.busiest_10s(at) for at in (0.5, 2000.35, 2004.95, 3000)] == [1, 4, 50, 50]
+
+
+def test_accounts_that_have_placed_nothing_yet_are_not_strange_together() -> None:
+    """In this seed one begins only after the moment of the first of the two."""
+    Simulation(213, 2, 1).with_incidents()
+
+
 def test_a_runaway_loop_is_faster_than_the_busiest_moment_before(simulation: Simulation, struck: Struck) -> None:
     for incident, orders, usual in of_kind("runaway loop", simulation, struck):
         within_10s = (np.searchsorted(orders["ts"], orders["ts"] + 10) - np.arange(len(orders))).max()

@@ -101,3 +101,15 @@ def test_files_that_cannot_be_used_are_named(tmp_path: Path, capsys: pytest.Capt
     (tmp_path / "o.csv").mkdir()
     assert main(["--days", "2", "--each", "1", "--clean", "--out", str(tmp_path / "o.csv")]) == 2
     assert "o.csv" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("twice", [("--labels", "orders.jsonl"), ("--bars", "orders.jsonl"), ("--bars", "labels")])
+def test_no_file_is_written_over_another(
+    tmp_path: Path, twice: tuple[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "orders.jsonl").write_text("kept")
+    with pytest.raises(SystemExit) as refused:
+        main([*SMALL, "--labels", "labels", "--out", "./orders.jsonl", *twice])
+    assert refused.value.code == 2 and "different files" in capsys.readouterr().err
+    assert (tmp_path / "orders.jsonl").read_text() == "kept"
