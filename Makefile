@@ -79,7 +79,7 @@ bench: .venv/.dev
 	$(PY) -m bench.decide
 	$(PY) -m bench.stages
 	$(PY) -m bench.door
-	$(PY) -m bench.path --readme README.md --json bench-path.json
+	$(PY) -m bench.path --json bench-path.json
 	$(PY) -m bench.connections
 	$(PY) -m bench.relay
 	$(PY) -m bench.store_trip

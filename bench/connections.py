@@ -13,6 +13,8 @@ import resource
 import ssl
 import sys
 import tempfile
+import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from bench.ending import ends_in_order
 from bench.machine import machine, today
 from bench.path.guarded import PathWorld
 from bench.path.orders import PRICES, QUANTITIES, Terms
@@ -38,8 +41,15 @@ AT_ONCE: Final = 32
 _STAY_EVERY: Final = 500
 """Orders, after which every connection makes a request that is none: the gate closes what is idle for 30 s."""
 
+_TAKES_WITHIN_S: Final = 90.0
+_ASK_EVERY_S: Final = 1.0
+_REASON_BYTES: Final = 200
 _PING: Final = b"GET /healthz HTTP/1.1\r\nHost: guard\r\n\r\n"
 _NUMBERS: Final = count(1)
+
+
+class BenchFailed(Exception):
+    """The guard took no order: then there is nothing to measure."""
 
 
 @dataclass(slots=True)
@@ -51,6 +61,8 @@ class Memory:
     rounds: list[int] = field(default_factory=list)
     refused: int = 0
     """Orders that were not accepted."""
+    reasons: Counter[str] = field(default_factory=Counter)
+    """What was said to them."""
 
     @property
     def most(self) -> int:
@@ -64,7 +76,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--connections", type=int, default=CONNECTIONS, help=f"of bots (default {CONNECTIONS})")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"orders on each connection (default {ROUNDS})")
     args = parser.parse_args(arguments)
-    memory = measure(args.connections, args.rounds)
+    try:
+        memory = measure(max(1, args.connections), args.rounds)
+    except BenchFailed as failure:
+        print(f"bench.connections: {failure}", file=sys.stderr)
+        return 1
     print(report(memory, args.connections))
     return 1 if memory.most > GATE_RSS_MAX or memory.refused else 0
 
@@ -81,14 +97,32 @@ def measure(connections: int, rounds: int) -> Memory:
         bots = [stack.enter_context(each) for each in _connected(world, connections)]
         memory.connected = usage(gate).rss
         threads = stack.enter_context(ThreadPoolExecutor(AT_ONCE))
+        if rounds:
+            _wait_until_taken(threads, bots, world.terms)
         for _ in range(rounds):
             for begin in range(0, connections, _STAY_EVERY):
-                list(threads.map(lambda bot: bot.exchange(_PING), bots))
+                _stay(threads, bots)
                 part = bots[begin : begin + _STAY_EVERY]
-                statuses = list(threads.map(lambda bot: _ordered(bot, world.terms), part))
-                memory.refused += len(statuses) - statuses.count(200)
+                reasons = list(threads.map(lambda bot: _refused_for(bot, world.terms), part))
+                memory.reasons.update(reason for reason in reasons if reason is not None)
             memory.rounds.append(usage(gate).rss)
+    memory.refused = memory.reasons.total()
     return memory
+
+
+def _wait_until_taken(threads: ThreadPoolExecutor, bots: Sequence[Connection], terms: Terms) -> None:
+    """A guard that has just begun refuses orders until it knows its markets well enough. Raises ``BenchFailed``."""
+    deadline = time.monotonic() + _TAKES_WITHIN_S
+    while (reason := _refused_for(bots[0], terms)) is not None:
+        if time.monotonic() > deadline:
+            raise BenchFailed(f"the guard takes no order: {reason}")
+        _stay(threads, bots)
+        time.sleep(_ASK_EVERY_S)
+
+
+def _stay(threads: ThreadPoolExecutor, bots: Sequence[Connection]) -> None:
+    """A request on every connection, so that the gate does not take it for idle."""
+    list(threads.map(lambda bot: bot.exchange(_PING), bots))
 
 
 def report(memory: Memory, connections: int) -> str:
@@ -105,6 +139,7 @@ def report(memory: Memory, connections: int) -> str:
             *(f"| {name} | {size / 2**20:.1f} |" for name, size in rows),
             "",
             *([f"DID NOT HOLD: {memory.refused} orders were not accepted"] if memory.refused else []),
+            *(f"{times} x {reason}" for reason, times in memory.reasons.most_common()),
             f"{machine()}; {today()}",
         )
     )
@@ -120,8 +155,8 @@ def _connected(world: PathWorld, number: int) -> Iterator[Connection]:
         yield bot
 
 
-def _ordered(bot: Connection, terms: Terms) -> int:
-    """One order, which expires at once; the status of the answer."""
+def _refused_for(bot: Connection, terms: Terms) -> str | None:
+    """One order, which expires at once; what was said, unless it was accepted."""
     number = next(_NUMBERS)
     request = bot.signed_order(
         symbol=terms.symbol,
@@ -131,8 +166,10 @@ def _ordered(bot: Connection, terms: Terms) -> int:
         quantity=str(terms.lot * (1 + number % QUANTITIES)),
         price=str(terms.top - terms.tick * (number % PRICES)),
     )
-    return bot.exchange(request)[0]
+    status, said = bot.exchange(request)
+    return None if status == 200 else f"{status} {said[:_REASON_BYTES].decode(errors='replace')}"
 
 
 if __name__ == "__main__":
+    ends_in_order()
     sys.exit(main())

@@ -47,11 +47,12 @@ class Flood:
         """Answers so far: ``accepted`` by the exchange, ``refused``, and ``failed`` for those that were none."""
         return dict(zip(_KINDS, self._counts, strict=True))
 
-    def rate_over(self, seconds: float) -> float:
-        """Answers a second, measured for so long."""
-        before, began = sum(self._counts), time.monotonic()
+    def rates_over(self, seconds: float) -> dict[str, float]:
+        """Of each kind of answer, how many a second, measured for so long."""
+        before, began = self.counts, time.monotonic()
         time.sleep(seconds)
-        return (sum(self._counts) - before) / (time.monotonic() - began)
+        after, passed_s = self.counts, time.monotonic() - began
+        return {kind: (after[kind] - before[kind]) / passed_s for kind in _KINDS}
 
 
 def _run(url: str, key: str, secret: str, order: dict[str, str], rate: float, counts: Any) -> None:

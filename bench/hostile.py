@@ -11,7 +11,7 @@ import resource
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 import uvloop
@@ -21,6 +21,9 @@ OPENED_AT_ONCE: Final = 64
 
 UNFINISHED: Final = ("idle", "slow headers", "half a body")
 """What never becomes a request; in turn, where nothing else is said."""
+
+MET_SHARE: Final = 0.1
+"""Of a crowd: when the gate has answered or cut off so many, it is the gate that the crowd stands at."""
 
 _SLOW_BYTE_EVERY_S: Final = 1.0
 _SLOW_READER_BUFFER: Final = 2_048
@@ -33,8 +36,9 @@ class Hostile:
     def __init__(self, url: str, connections: int, kinds: Sequence[str] = UNFINISHED) -> None:
         self._held: Any = _SPAWN.Value("i", 0)
         self._opened: Any = _SPAWN.Value("i", 0)
-        arguments = (url, connections, tuple(kinds), self._held, self._opened)
-        self._process = _SPAWN.Process(target=_run, args=arguments, daemon=True)
+        self._met: Any = _SPAWN.Value("i", 0)
+        told = _Told(self._held, self._opened, self._met)
+        self._process = _SPAWN.Process(target=_run, args=(url, connections, tuple(kinds), told), daemon=True)
 
     def __enter__(self) -> Hostile:
         self._process.start()
@@ -48,7 +52,10 @@ class Hostile:
 
     @property
     def held(self) -> int:
-        """Connections that are open now."""
+        """Connections that are open now, as this side knows: the kernel opens them before the gate takes them.
+
+        How many it has taken is seen in ``met``.
+        """
         return int(self._held.value)
 
     @property
@@ -56,40 +63,55 @@ class Hostile:
         """Connections that were ever opened, those that the gate closed among them."""
         return int(self._opened.value)
 
+    @property
+    def met(self) -> int:
+        """Connections that the gate has ever answered or cut off."""
+        return int(self._met.value)
 
-def _run(url: str, connections: int, kinds: tuple[str, ...], held: Any, opened: Any) -> None:
+    def stands(self) -> bool:
+        """Whether it is the gate at which the crowd stands, and not the kernel's queue in front of it."""
+        return self.met > 0 and self.met >= self.held * MET_SHARE
+
+
+class _Told(NamedTuple):
+    """What the crowd's process counts, where the other can see it."""
+
+    held: Any
+    opened: Any
+    met: Any
+
+
+def _run(url: str, connections: int, kinds: tuple[str, ...], told: _Told) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    uvloop.run(_crowd(url, connections, kinds, held, opened))  # The less of the machine it takes itself, the better.
+    uvloop.run(_crowd(url, connections, kinds, told))  # The less of the machine it takes itself, the better.
 
 
-async def _crowd(url: str, connections: int, kinds: tuple[str, ...], held: Any, opened: Any) -> None:
+async def _crowd(url: str, connections: int, kinds: tuple[str, ...], told: _Told) -> None:
     turnstile = asyncio.Semaphore(OPENED_AT_ONCE)
     behaviours = [BEHAVIOURS[kind] for kind in kinds]
     async with asyncio.TaskGroup() as tasks:
         for number in range(connections):
-            tasks.create_task(_one(url, behaviours[number % len(behaviours)], turnstile, held, opened))
+            tasks.create_task(_one(url, behaviours[number % len(behaviours)], turnstile, told))
 
 
-async def _one(url: str, behave: Behaviour, turnstile: asyncio.Semaphore, held: Any, opened: Any) -> None:
+async def _one(url: str, behave: Behaviour, turnstile: asyncio.Semaphore, told: _Told) -> None:
     parts = urlsplit(url)
     while True:
         try:
             async with turnstile:
-                reader, writer = await asyncio.open_connection(
-                    sock=await _connected(str(parts.hostname), parts.port), limit=_SLOW_READER_BUFFER
-                )
+                reader, writer = await _opened(await _connected(str(parts.hostname), parts.port), told)
         except OSError:
             await asyncio.sleep(0.5)
             continue
-        held.value += 1
-        opened.value += 1
+        told.held.value += 1
+        told.opened.value += 1
         try:
             await behave(reader, writer, parts.path)
         except OSError:
             pass  # The gate has had enough.
         finally:
-            held.value -= 1
+            told.held.value -= 1
             writer.close()
 
 
@@ -104,6 +126,35 @@ async def _connected(host: str, port: int | None) -> socket.socket:
         connection.close()
         raise
     return connection
+
+
+async def _opened(connection: socket.socket, told: _Told) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=_SLOW_READER_BUFFER)
+    protocol = _Ears(reader, told)
+    transport, _ = await loop.create_connection(lambda: protocol, sock=connection)
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+
+class _Ears(asyncio.StreamReaderProtocol):
+    """Notes the first thing that the gate does on a connection: it answers, or ends it."""
+
+    def __init__(self, reader: asyncio.StreamReader, told: _Told) -> None:
+        super().__init__(reader)
+        self._told: _Told | None = told
+
+    def data_received(self, data: bytes) -> None:
+        self._hear()
+        super().data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._hear()
+        super().connection_lost(exc)
+
+    def _hear(self) -> None:
+        if self._told is not None:
+            self._told.met.value += 1
+            self._told = None
 
 
 async def _idle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str) -> None:

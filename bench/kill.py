@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import httpx
 
+from bench.ending import ends_in_order
 from bench.machine import machine
 from proxy.accounts.venue_account import VenueAccount
 from proxy.kill.hands import VenueHands
@@ -40,6 +41,10 @@ _SECRET: Final = "s" * 64
 _AT_ONCE: Final = 20
 # An account may take 300 orders in ten seconds; filling is not what is measured.
 _LIMITS: Final = ["--weight-limit", "0", "--order-limit", "0", "--scenario", "flat"]
+
+
+class NotFlat(Exception):
+    """The kill's word and the exchange's are not the same: then its times mean nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +71,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--orders", type=int, default=ORDERS, help=f"of each account (default {ORDERS})")
     args = parser.parse_args(arguments)
     book = Book(positions=args.positions, orders=args.orders, quantity=args.quantity)
-    report = asyncio.run(measure(args.accounts, args.latency_ms, book))
+    try:
+        report = asyncio.run(measure(args.accounts, args.latency_ms, book))
+    except NotFlat as trouble:
+        print(f"bench.kill: {trouble}", file=sys.stderr)
+        return 1
     print(table(report, args.latency_ms, book))
     return 0 if report.phase is Phase.FLAT else 1
 
 
 async def measure(accounts: int, latency_ms: int, book: Book) -> KillReport:
-    """One press of everything, each account with such a book."""
+    """One press of everything, each account with such a book.
+
+    Raises ``NotFlat`` where the kill says that all is flat and the exchange does not.
+    """
     names = [f"a{number:02}" for number in range(1, accounts + 1)]
     async with _exchange(names, book.positions) as url:
         await asyncio.gather(*(_fill(url, name, book) for name in names))
@@ -81,10 +93,15 @@ async def measure(accounts: int, latency_ms: int, book: Book) -> KillReport:
         hands = [VenueHands(_account(url, name)) for name in names]
         try:
             with tempfile.TemporaryDirectory(prefix="perpguard-bench-") as directory:
-                return await kill(Path(directory), DESK, hands, "bench", "how long does it take")
+                report = await kill(Path(directory), DESK, hands, "bench", "how long does it take")
         finally:
             for each in hands:
                 await each.aclose()
+        if report.phase is Phase.FLAT:
+            left = [each for name in names for each in await _left(url, name)]
+            if left:
+                raise NotFlat(f"the kill says FLAT, the exchange has {', '.join(left)}")
+        return report
 
 
 def table(report: KillReport, latency_ms: int, book: Book) -> str:
@@ -93,7 +110,7 @@ def table(report: KillReport, latency_ms: int, book: Book) -> str:
         f"| {len(report.accounts)} x {book.positions} positions, {book.orders} orders, {latency_ms} ms"
         " | median | slowest |",
         "|---|---|---|",
-        _row("entries blocked", [report.blocked_ms or 0.0]),
+        _row("entries blocked", [report.blocked_ms]),
         _row("no position left", [each.exposed_ms for each in report.accounts]),
         _row("first calm reading", [each.flat_ms for each in report.accounts]),
         _row("flat, verified", [each.verified_ms for each in report.accounts]),
@@ -155,6 +172,22 @@ async def _fill(url: str, name: str, book: Book) -> None:
         await account.aclose()
 
 
+async def _left(url: str, name: str) -> list[str]:
+    """What the exchange itself still has of an account, in words, asked by a client that had no part in the kill."""
+    account = _account(url, name)
+    client, once = account.calls.client, account.calls.once
+    try:
+        rows = await once(client.fapiPrivateV3GetPositionRisk, {})
+        found = {
+            "positions": sum(1 for row in rows if float(row["positionAmt"])),
+            "orders": len(await once(client.fapiPrivateGetOpenOrders, {})),
+            "conditional orders": len(await once(client.fapiPrivateGetOpenAlgoOrders, {})),
+        }
+    finally:
+        await account.aclose()
+    return [f"{number} {what} of {name}" for what, number in found.items() if number]
+
+
 @contextlib.asynccontextmanager
 async def _exchange(names: Sequence[str], symbols: int) -> AsyncIterator[str]:
     customers = [part for name in names for part in ("--account", f"{name}:{name.ljust(64, 'k')}:{_SECRET}:1000000")]
@@ -171,4 +204,5 @@ async def _exchange(names: Sequence[str], symbols: int) -> AsyncIterator[str]:
 
 
 if __name__ == "__main__":
+    ends_in_order()
     sys.exit(main())

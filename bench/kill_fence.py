@@ -6,29 +6,34 @@ each on the platter.
 
 from __future__ import annotations
 
-import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from bench.ending import ends_in_order
+from bench.machine import machine, percentile, today
 from proxy.store.fence import DESK, Fence
 
-ROUNDS: Final = 200
-LOOKS: Final = 500
+LOOKS: Final = 100_000
 PRESSES: Final = 200
 
 
-def measure(look: Callable[[], object]) -> tuple[float, float]:
-    """Median and 99th percentile of the mean over ``LOOKS``, in microseconds."""
-    rounds = []
-    for _ in range(ROUNDS):
+def measure(look: Callable[[], object], looks: int = LOOKS) -> list[float]:
+    """Microseconds of each look; reading the clock is in it."""
+    micros = []
+    for _ in range(looks):
         began = time.perf_counter_ns()
-        for _ in range(LOOKS):
-            look()
-        rounds.append((time.perf_counter_ns() - began) / LOOKS / 1000)
-    return statistics.median(rounds), statistics.quantiles(rounds, n=100)[98]
+        look()
+        micros.append((time.perf_counter_ns() - began) / 1000)
+    return micros
+
+
+def row(name: str, times: Sequence[float]) -> str:
+    """A table's: percentiles of single looks, not of means of many, which hide the slow ones."""
+    cells = [f"{percentile(times, percent):.1f}" for percent in (50, 99, 99.9)]
+    return f"| {name} | {' | '.join(cells)} | {max(times):.1f} |"
 
 
 def main() -> None:
@@ -40,18 +45,20 @@ def main() -> None:
             "desk and account": lambda: fence.engaged("main"),
             "desk, venue, account, bot": lambda: fence.engaged("main", "binanceusdm", "grid"),
         }
+        print("| look | p50 µs | p99 µs | p99.9 µs | max µs |\n|---|---|---|---|---|")
         for name, look in looks.items():
-            median, high = measure(look)
-            print(f"{name}: {median:.1f} us median, {high:.1f} us p99")
+            print(row(name, measure(look)))
         presses = []
         for _ in range(PRESSES):
             began = time.perf_counter()
             fence.engage(DESK)
             presses.append((time.perf_counter() - began) * 1000)
             fence.release(DESK)
-        high = statistics.quantiles(presses, n=100)[98]
-        print(f"press on this disk: {statistics.median(presses):.1f} ms median, {high:.1f} ms p99")
+        print("\n| press, on this disk | p50 ms | p99 ms | p99.9 ms | max ms |\n|---|---|---|---|---|")
+        print(row(f"{PRESSES} times", presses))
+    print(f"\n{machine()}; {today()}")
 
 
 if __name__ == "__main__":
+    ends_in_order()
     main()

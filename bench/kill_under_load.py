@@ -30,6 +30,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from bench.ending import ends_in_order
 from bench.flood import Flood
 from bench.hostile import Hostile
 from bench.idle import Idle
@@ -47,6 +48,10 @@ PRESSES: Final = 15
 PROBES: Final = 400
 """Questions to the warden, and to an idle process, before the press."""
 
+ACCEPTED_SHARE: Final = 0.75
+"""Of the orders that were tried: with fewer, the gates are busy with something else than trade."""
+
+_COUNTED_S: Final = 2.0
 _GATHER_S: Final = 15.0
 _WARM_S: Final = 8.0  # A warden that has just started still learns the history of the market.
 _BETWEEN_S: Final = 0.2
@@ -69,6 +74,8 @@ class Round:
 
     load: str
     rate: float = 0.0
+    """Orders accepted a second."""
+    refused_rate: float = 0.0
     held: int = 0
     warden_ms: list[float] = field(default_factory=list)
     idle_ms: list[float] = field(default_factory=list)
@@ -111,13 +118,23 @@ def measure(rate: float, hostile: int, presses: int) -> Round:
                 crowd = stack.enter_context(Hostile(world.places.gate, hostile))
                 _gather(crowd, hostile)
             time.sleep(_WARM_S)
-            result.rate = flood.rate_over(1.0)
-            result.held = crowd.held if hostile else 0
-            if flood.counts["accepted"] == 0:
-                raise BenchFailed(f"no order got through under {result.load}: {flood.counts}")
+            rates = flood.rates_over(_COUNTED_S)
+            result.rate, result.refused_rate = rates["accepted"], rates["refused"]
+            if hostile:
+                result.held = crowd.held
+                if not crowd.stands():
+                    raise BenchFailed(f"the gates answered or cut off {crowd.met} of {result.held} hostile connections")
+            _check(rates, result.load)
         _probe(world, stack.enter_context(Idle()), result)
         _press_all(world, result, presses)
     return result
+
+
+def _check(rates: Mapping[str, float], load: str) -> None:
+    """Raise ``BenchFailed`` where it is not trade that the gates are busy with."""
+    if not rates["accepted"] or rates["accepted"] < ACCEPTED_SHARE * sum(rates.values()):
+        told = ", ".join(f"{each:.0f} {kind}" for kind, each in rates.items())
+        raise BenchFailed(f"too few orders got through under {load}: {told} a second")
 
 
 def _probe(world: World, idle: Idle, result: Round) -> None:
@@ -192,7 +209,8 @@ def _read_log(world: World, result: Round, pressed_ns: int, blocked_ns: int) -> 
     """When the first cancel came, and what came from bots after BLOCKED; orders on the wire by then may still come."""
     deadline = time.monotonic() + _CANCEL_WITHIN_S
     while True:
-        entries: list[dict[str, Any]] = httpx.get(f"{world.places.exchange}/sandbox/log", timeout=30).json()["entries"]
+        log = httpx.get(f"{world.places.exchange}/sandbox/log", timeout=30, trust_env=False).raise_for_status()
+        entries: list[dict[str, Any]] = log.json()["entries"]
         cancels = [entry["time_ns"] for entry in entries if entry["method"] == "DELETE"]
         if cancels:
             break
@@ -221,13 +239,13 @@ def _built_ns(client_order_id: str) -> int:
 def report(rounds: Sequence[Round]) -> str:
     """A Markdown table, the machine and the date."""
     lines = [
-        "| load | orders answered/s | hostile held | warden answers, p50 / p99 ms | an idle process, p50 / p99 ms | "
-        "BLOCKED, first press, ms | all presses p50 ms | p99 ms | max ms | "
+        "| load | orders accepted/s | refused/s | hostile held | warden answers, p50 / p99 ms | "
+        "an idle process, p50 / p99 ms | BLOCKED, first press, ms | all presses p50 ms | p99 ms | max ms | "
         "warden's own p99 ms | first cancel ms | last order on the wire, ms after BLOCKED | sent after BLOCKED |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for each in rounds:
-        cells = [each.load, f"{each.rate:.0f}", str(each.held)]
+        cells = [each.load, f"{each.rate:.0f}", f"{each.refused_rate:.0f}", str(each.held)]
         cells += [
             f"{statistics.median(times):.1f} / {percentile(times, 99):.0f}" for times in (each.warden_ms, each.idle_ms)
         ]
@@ -240,4 +258,5 @@ def report(rounds: Sequence[Round]) -> str:
 
 
 if __name__ == "__main__":
+    ends_in_order()
     sys.exit(main())

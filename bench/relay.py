@@ -35,8 +35,10 @@ from typing import Any, Final
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from bench.ending import ends_in_order
 from bench.machine import machine
 from proxy.clock import utc_now
+from proxy.demo.world import inherited_environment
 from proxy.store.fence import Fence
 from proxy.supervisor import listening_socket
 from proxy.vault.keys import Secret
@@ -55,8 +57,9 @@ MEASURED: Final = 5
 
 _STREAM: Final = "btcusdt@aggTrade"
 _WARM: Final = 200
-"""Messages before the clock starts."""
+"""Messages before the clock starts, at ``RATE`` whatever the rate that is measured: the gate's first ping is near."""
 
+_START_TIMEOUT_S: Final = 90.0
 _TIMEOUT_S: Final = 30.0
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _STAMP: Final = slice(6, 25)
@@ -100,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def measure(bots: int, rate: int, seconds: float) -> Result:
     """One run. Raises ``BenchFailed``."""
-    messages = int(rate * seconds)
+    messages = max(1, round(rate * seconds))
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="perpguard-bench-")))
         publisher = stack.enter_context(_publisher())
@@ -112,7 +115,7 @@ def measure(bots: int, rate: int, seconds: float) -> Result:
         # Evenly spread over the order of arrival, which is the order in which a message is handed out.
         measured = through[:: max(1, bots // MEASURED)][:MEASURED]
         drained = [bot for bot in through if bot not in measured]
-        publisher.run(_WARM, rate)
+        publisher.run(_WARM, RATE)
         _read_all(drained, measured, direct, _WARM)
         for bot in (*direct, *measured):
             bot.ages_us.clear()
@@ -161,7 +164,8 @@ class Bot:
     """A raw socket that has been let in. Frames of the stream all have one length, which makes reading cheap."""
 
     def __init__(self, port: int, path: str) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), _TIMEOUT_S)
+        # The first to come waits until the gate has started.
+        self.socket = socket.create_connection(("127.0.0.1", port), _START_TIMEOUT_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.sendall(
             f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -169,7 +173,10 @@ class Bot:
         )
         answer = b""
         while not answer.endswith(b"\r\n\r\n"):
-            byte = self.socket.recv(1)
+            try:
+                byte = self.socket.recv(1)
+            except OSError as error:
+                raise BenchFailed(f"{path} was not answered: {error!r}") from error
             if not byte:
                 raise BenchFailed(f"{path} was refused: {answer[:80]!r}")
             answer += byte
@@ -182,8 +189,16 @@ class Bot:
         self.socket.close()
 
     def measure(self) -> int:
-        """Read what is there, note the age of each message; how many there were."""
-        chunk = self._rest + self.socket.recv(1 << 16)
+        """Read what is there, note the age of each message; how many there were. Raises ``BenchFailed`` at the end."""
+        try:
+            part = self.socket.recv(1 << 16)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise BenchFailed(f"a bot that measures was cut off: {error!r}") from error
+        if not part:
+            raise BenchFailed("a bot that measures was cut off")
+        chunk = self._rest + part
         now, whole = time.monotonic_ns(), len(chunk) // _FRAME_BYTES
         for number in range(whole):
             stamp = chunk[number * _FRAME_BYTES + _HEAD_BYTES :][_STAMP]
@@ -213,7 +228,8 @@ def _read_all(drained: Sequence[Bot], measured: Sequence[Bot], direct: Sequence[
         except Exception as error:  # Raised again by the main thread.
             failures.append(error)
 
-    thread = threading.Thread(target=drain)
+    # Where the reading below fails, nobody waits for it; closing the sockets ends it.
+    thread = threading.Thread(target=drain, daemon=True)
     thread.start()
     left = dict.fromkeys((*measured, *direct), messages)
     with selectors.DefaultSelector() as selector:
@@ -356,7 +372,7 @@ def _gate(directory: Path, venue_port: int) -> Iterator[_Gate]:
         process = subprocess.Popen(
             command,
             pass_fds=(listener.fileno(),),
-            env=os.environ | {"PERPGUARD_PASSPHRASE": passphrase},
+            env=inherited_environment() | {"PERPGUARD_PASSPHRASE": passphrase},
             stderr=log,
         )
         try:
@@ -374,4 +390,5 @@ def _cpu_s(pid: int) -> float:
 
 
 if __name__ == "__main__":
+    ends_in_order()
     sys.exit(main())

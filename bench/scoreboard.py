@@ -18,6 +18,7 @@ from typing import Final
 
 import numpy as np
 
+from bench.ending import ends_in_order
 from proxy.signals.scoreboard.board import Scoreboard
 from proxy.signals.scoreboard.card import Row, card_of
 from proxy.signals.scoreboard.stated import Stated, Subject
@@ -126,4 +127,5 @@ def _rows(seed: int, horizon_h: int, days: int = 90) -> list[Row]:
 
 
 if __name__ == "__main__":
+    ends_in_order()
     main()

@@ -15,7 +15,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,9 +25,10 @@ from typing import Any, Final
 import httpx
 
 from bench.crowd import Crowd, quantile_ms
+from bench.ending import ends_in_order
 from bench.machine import machine
 from bench.plot import Panel, drawn
-from bench.processes import guard_processes, usage
+from bench.processes import Usage, guard_processes, usage
 from bench.wire import EXPIRING_ORDER
 from proxy.demo.world import World
 
@@ -73,6 +75,8 @@ class Soak:
     """Orders by the code they were refused with, as the audit has them."""
     at_the_exchange: int = 0
     in_the_audit: int = 0
+    ended: dict[str, float] = field(default_factory=dict)
+    """Processes of the guard that were gone before the time was, and when that was seen: watching ends there."""
     p50_ms: float = 0.0
     p99_ms: float = 0.0
     p999_ms: float = 0.0
@@ -80,6 +84,8 @@ class Soak:
     def troubles(self) -> Iterator[str]:
         """What did not hold, in words."""
         sent, accepted = self.counts["sent"], self.counts["accepted"]
+        for name, at_s in self.ended.items():
+            yield f"{name} was gone after {at_s:.0f} s"
         for kind in ("failed", "late", "dropped"):
             if self.counts[kind]:
                 yield f"{self.counts[kind]} {kind}"
@@ -127,7 +133,7 @@ def run(soak: Soak, gates: int) -> None:
             keys = list(world.guard_keys.values())
             crowd = Crowd(world.places.gate, keys, EXPIRING_ORDER, connections=soak.connections, rate=soak.rate)
             with crowd:
-                soak.samples += _watch(world, crowd, soak.seconds)
+                _watch(world, crowd, soak)
             soak.counts = crowd.counts
             soak.p50_ms, soak.p99_ms, soak.p999_ms = (quantile_ms(crowd.times, share) for share in (0.5, 0.99, 0.999))
             soak.at_the_exchange = _totals(world)["orders_taken"]
@@ -174,24 +180,38 @@ def words(soak: Soak, troubles: Sequence[str]) -> str:
     )
 
 
-def _watch(world: World, crowd: Crowd, seconds: float) -> Iterator[Sample]:
+def _watch(world: World, crowd: Crowd, soak: Soak) -> None:
+    """Take samples until the time is up or one of the processes is gone."""
     pids = guard_processes(world.guard_pid)
     began = last_at = time.monotonic()
-    last_cpu = {name: usage(pid).cpu_s for name, pid in pids.items()}
-    last_times = crowd.times
-    while last_at - began < seconds:
-        time.sleep(min(SAMPLE_EVERY_S, max(0.1, began + seconds - last_at)))
-        now, used, times = time.monotonic(), {name: usage(pid) for name, pid in pids.items()}, crowd.times
+    last, last_times = _used(pids), crowd.times
+    while last_at - began < soak.seconds:
+        time.sleep(min(SAMPLE_EVERY_S, max(0.1, began + soak.seconds - last_at)))
+        now, used, times = time.monotonic(), _used(pids), crowd.times
+        soak.ended = {name: round(now - began, 1) for name in pids if name not in used}
+        if soak.ended:
+            return
         since, passed_s = [new - old for new, old in zip(times, last_times, strict=True)], now - last_at
-        yield Sample(
-            at_s=round(now - began, 1),
-            rss={name: each.rss for name, each in used.items()},
-            cpu={name: round((each.cpu_s - last_cpu[name]) / passed_s, 3) for name, each in used.items()},
-            orders_per_s=round(sum(since) / passed_s, 1),
-            p50_ms=round(quantile_ms(since, 0.5), 2),
-            p99_ms=round(quantile_ms(since, 0.99), 2),
+        soak.samples.append(
+            Sample(
+                at_s=round(now - began, 1),
+                rss={name: each.rss for name, each in used.items()},
+                cpu={name: round((each.cpu_s - last[name].cpu_s) / passed_s, 3) for name, each in used.items()},
+                orders_per_s=round(sum(since) / passed_s, 1),
+                p50_ms=round(quantile_ms(since, 0.5), 2),
+                p99_ms=round(quantile_ms(since, 0.99), 2),
+            )
         )
-        last_at, last_times, last_cpu = now, times, {name: each.cpu_s for name, each in used.items()}
+        last_at, last_times, last = now, times, used
+
+
+def _used(pids: Mapping[str, int]) -> dict[str, Usage]:
+    """What each process uses; without those that have ended."""
+    found = {}
+    for name, pid in pids.items():
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found[name] = usage(pid)
+    return found
 
 
 def _totals(world: World) -> Any:
@@ -227,4 +247,5 @@ def _mib(size: float) -> str:
 
 
 if __name__ == "__main__":
+    ends_in_order()
     sys.exit(main())

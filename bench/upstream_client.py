@@ -11,12 +11,14 @@ import asyncio
 import multiprocessing
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Final
 
 import uvloop
 
+from bench.ending import ends_in_order
+from bench.machine import machine, today
 from proxy.gate.upstream import HttpxUpstream, OutboundRequest, Upstream
 from proxy.gate.wire.client import WireUpstream
 
@@ -43,9 +45,18 @@ class _Venue(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._buffer = b""
 
     def data_received(self, data: bytes) -> None:
-        self._transport.write(_REPLY)
+        """One reply for each whole request: a client that writes head and body apart keeps its connection, too."""
+        self._buffer += data
+        while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
+            _, _, length = self._buffer[:end].lower().partition(b"\r\ncontent-length:")
+            whole = end + 4 + int(length.partition(b"\r\n")[0])
+            if len(self._buffer) < whole:
+                return
+            self._buffer = self._buffer[whole:]
+            self._transport.write(_REPLY)
 
 
 def _serve(told: Connection) -> None:
@@ -79,10 +90,31 @@ async def _measured(make: Callable[[], Upstream], port: int) -> float:
 
 def main() -> None:
     """Measure and print."""
+    print(report(measure()))
+
+
+def measure() -> dict[tuple[str, str], list[float]]:
+    """Microseconds of CPU a call, of each round, by loop and client."""
     here, there = multiprocessing.Pipe()
     venue = multiprocessing.get_context("spawn").Process(target=_serve, args=(there,), daemon=True)
     venue.start()
-    port = here.recv()
+    try:
+        return _in_turns(here.recv())
+    finally:
+        venue.terminate()
+
+
+def report(seen: Mapping[tuple[str, str], Sequence[float]]) -> str:
+    """A Markdown table, the machine and the date."""
+    lines = [
+        f"| {client} on {loop} | {statistics.median(costs):.0f} | {min(costs):.0f} |"
+        for (loop, client), costs in seen.items()
+    ]
+    head = ("| client | CPU µs a call | at best |", "|---|---|---|")
+    return "\n".join((*head, *lines, "", f"{machine()}; {today()}"))
+
+
+def _in_turns(port: int) -> dict[tuple[str, str], list[float]]:
     loops = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
     clients: dict[str, Callable[[], Upstream]] = {"own": WireUpstream, "httpx": HttpxUpstream}
     seen: dict[tuple[str, str], list[float]] = {(loop, client): [] for loop in loops for client in clients}
@@ -90,10 +122,9 @@ def main() -> None:
         for loop, client in seen:
             with asyncio.Runner(loop_factory=loops[loop]) as runner:
                 seen[loop, client].append(runner.run(_measured(clients[client], port)))
-    for (loop, client), costs in seen.items():
-        print(f"{client} on {loop}: {statistics.median(costs):.0f} us of CPU a call, {min(costs):.0f} at best")
-    venue.terminate()
+    return seen
 
 
 if __name__ == "__main__":
+    ends_in_order()
     main()

@@ -24,6 +24,7 @@ from typing import Any, Final
 import uvicorn
 from websockets.frames import Frame, Opcode
 
+from bench.ending import ends_in_order
 from bench.machine import machine
 
 CLIENTS: Final = 100
@@ -240,5 +241,6 @@ except ImportError:
 
 
 if __name__ == "__main__":
+    ends_in_order()
     os.environ.setdefault("PYTHONHASHSEED", "0")
     sys.exit(main())

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from bench.ending import ends_in_order
 from bench.machine import machine, percentile, today
 from bench.path.generator import BadAnswer
 from bench.path.guarded import NAME, PathWorld
-from bench.path.measuring import BenchFailed, Generator, Mode, Way, generator, make_ready, measure
+from bench.path.measuring import BenchFailed, Generator, Mode, Way, generator, make_ready, measure, refused_of
 from bench.path.processes import family, pin, two_cores
 from bench.path.report import DIRECT, TLS, YARDSTICK, as_json, as_summary, as_table, put_into
 from bench.path.sockets import placed_over_a_socket
@@ -107,8 +108,10 @@ def _of_the_guard_alone(load: Generator, world: PathWorld, guard: Way, one: Mode
         sockets = placed_over_a_socket(world.places.gate, world.keys, world.terms, orders, 1 / SOCKET_RATE)
     except (OSError, BadAnswer) as trouble:
         raise BenchFailed(f"order.place: {trouble}") from trouble
-    posts = load.run(guard, Mode("as slowly", 1, seconds, SOCKET_RATE), orders).micros
-    named = {f"order.place over a socket, {SOCKET_RATE:g}/s": sockets, f"POST at {SOCKET_RATE:g}/s": posts}
+    slow = Mode(f"POST at {SOCKET_RATE:g}/s", 1, seconds, SOCKET_RATE)
+    posts = load.run(guard, slow, orders)
+    refused_of(guard, slow, posts)
+    named = {f"order.place over a socket, {SOCKET_RATE:g}/s": sockets, slow.name: posts.micros}
     slowly = {
         f"{name}, {percent}": value
         for name, micros in named.items()
@@ -173,4 +176,5 @@ def _guard(name: str, world: PathWorld, address: tuple[str, int], host: str) -> 
 
 
 if __name__ == "__main__":
+    ends_in_order()
     sys.exit(main())

@@ -1,9 +1,10 @@
 """The load generator, a process of its own: raw sockets, one order at a time on each, and as little Python as possible.
 
-It reads one job a line on standard input and prints one result a line. Every bot has kept-alive connections of its own
-and they take turns. Closed loop: an order is sent when the answer to another is in, so that always as many are under
-way. Open loop: orders are due at a fixed rate whatever became of those before, and
-their time counts from when they were due, so that a proxy which stalls is charged for all that waited meanwhile.
+It reads one job a line on standard input, opens its connections, says that it is ready and, told to go, begins; the
+result is a line again. Every bot has kept-alive connections of its own and they take turns. Closed loop: an order is
+sent when the answer to another is in, so that always as many are under way. Open loop: orders are due at a fixed rate
+whatever became of those before, and their time counts from when they were due, so that a proxy which stalls is charged
+for all that waited meanwhile.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import select
 import socket
 import ssl
 import sys
+import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
@@ -24,7 +26,12 @@ from typing import Any, Final
 
 from bench.path.orders import Key, Terms, signed_orders
 
+GO: Final = "go"
+
 _TIMEOUT_S: Final = 15.0
+_LET_IN_S: Final = 0.2
+"""For the other side to have done with connections that are open: the kernel opens them before it takes them."""
+
 _READ_BYTES: Final = 65_536
 _REASON_BYTES: Final = 200
 
@@ -75,19 +82,32 @@ def main() -> None:
         raw = json.loads(line)
         raw["address"], raw["keys"] = tuple(raw["address"]), [tuple(pair) for pair in raw["keys"]]
         try:
-            answer: dict[str, Any] = asdict(run(Job(**raw)))
+            run(Job(**raw), _ready, _say)
         except (OSError, BadAnswer) as trouble:
-            answer = {"failed": f"{type(trouble).__name__}: {trouble}"}
-        print(json.dumps(answer), flush=True)
+            _say({"failed": f"{type(trouble).__name__}: {trouble}"})
 
 
-def run(job: Job) -> Result:
-    """One job. Raises ``BadAnswer`` or ``OSError``."""
+def _say(answer: Mapping[str, Any]) -> None:
+    print(json.dumps(answer), flush=True)
+
+
+def _ready() -> None:
+    _say({})
+    sys.stdin.readline()
+
+
+def run(job: Job, ready: Callable[[], None], told: Callable[[Mapping[str, Any]], None]) -> None:
+    """One job: ``ready`` returns when it may begin, ``told`` hears the result before the connections are closed.
+
+    Raises ``BadAnswer`` or ``OSError``.
+    """
     terms = Terms(job.symbol, Decimal(job.top), Decimal(job.tick), Decimal(job.lot))
     with ExitStack() as stack:
         keys = [Key(*pair) for pair in job.keys]
         requests = signed_orders(terms, keys, job.host, job.prefix, job.orders)
         sockets = [stack.enter_context(_connected(job)) for _ in range(max(job.at_once, len(keys)))]
+        time.sleep(_LET_IN_S)
+        ready()
         # As the order path of anybody in earnest: no collection while the clock runs.
         gc.collect()
         gc.disable()
@@ -99,7 +119,7 @@ def run(job: Job) -> Result:
                 load.open(job.rate)
         finally:
             gc.enable()
-    return load.result()
+        told(asdict(load.result()))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from statistics import median
 from typing import IO, Any, Final
 
 from bench.machine import percentile
-from bench.path.generator import Job, Result
+from bench.path.generator import GO, Job, Result
 from bench.path.guarded import ended, started
 from bench.path.orders import Key, Terms
 from bench.path.processes import cpu_s, rss_mib
@@ -95,8 +95,11 @@ class Generator:
         self._process = process
         self._terms = terms
 
-    def run(self, way: Way, mode: Mode, orders: int) -> Result:
-        """One job on one way. Raises ``BenchFailed``."""
+    def run(self, way: Way, mode: Mode, orders: int, begin: Callable[[], None] = lambda: None) -> Result:
+        """One job on one way; ``begin`` is called when its connections stand and before its first order.
+
+        Raises ``BenchFailed``.
+        """
         job = Job(
             address=way.address,
             host=way.host,
@@ -112,13 +115,18 @@ class Generator:
             seconds=mode.seconds,
             rate=mode.rate,
         )
+        self._answer(way, mode, json.dumps(asdict(job)))
+        begin()
+        return Result(**self._answer(way, mode, GO))
+
+    def _answer(self, way: Way, mode: Mode, line: str) -> dict[str, Any]:
         to, back = _pipes(self._process)
-        to.write(json.dumps(asdict(job)).encode() + b"\n")
+        to.write(line.encode() + b"\n")
         to.flush()
         answer: dict[str, Any] = json.loads(back.readline() or b'{"failed": "the load generator ended"}')
         if "failed" in answer:
             raise BenchFailed(f"{way.name}, {mode.name}: {answer['failed']}")
-        return Result(**answer)
+        return answer
 
 
 @contextmanager
@@ -155,12 +163,15 @@ def measure(load: Generator, way: Way, mode: Mode, taken: Callable[[], int]) -> 
     reading = way.readings.setdefault(mode.name, Reading())
     pace = mode.rate or way.paces[mode.name] * _SPARE
     orders = min(_ORDERS_MAX, max(mode.at_once, round(pace * mode.seconds)))
-    before, at_upstream = (cpu_s(way.pids()), cpu_s(way.stores())), taken()
-    said = load.run(way, mode, orders)
+    at_upstream, before = taken(), (0.0, 0.0)
+
+    def begin() -> None:
+        nonlocal before
+        before = cpu_s(way.pids()), cpu_s(way.stores())
+
+    said = load.run(way, mode, orders, begin)
     gate_s, store_s = cpu_s(way.pids()) - before[0], cpu_s(way.stores()) - before[1]
-    refused = said.orders - len(said.micros)
-    if refused > max(1, REFUSED_MAX * said.orders):
-        raise BenchFailed(f"{way.name}, {mode.name}: {refused} of {said.orders} refused: {said.refused}")
+    refused = refused_of(way, mode, said)
     arrived = taken() - at_upstream
     # What was refused may have arrived, too: where its answer was lost.
     if not len(said.micros) <= arrived <= said.orders:
@@ -176,6 +187,14 @@ def measure(load: Generator, way: Way, mode: Mode, taken: Callable[[], int]) -> 
     reading.micros += said.micros
     reading.cpu_us.append(gate_s / said.orders * 1e6)
     reading.cpu_with_store_us.append((gate_s + store_s) / said.orders * 1e6)
+
+
+def refused_of(way: Way, mode: Mode, said: Result) -> int:
+    """How many orders were refused. Raises ``BenchFailed`` when it is not an order's way any more that was measured."""
+    refused = said.orders - len(said.micros)
+    if refused > max(1, REFUSED_MAX * said.orders):
+        raise BenchFailed(f"{way.name}, {mode.name}: {refused} of {said.orders} refused: {said.refused}")
+    return refused
 
 
 def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:

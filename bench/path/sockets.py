@@ -1,5 +1,7 @@
 """WebSocket order entry: ``order.place`` over one socket of the guard, one after another, at the pace its door allows.
 
+An order's time counts from when it was due, as that of POSTs at a rate does.
+
 A bare client: one masked text frame out, one text frame in. The mask is zeros, which is a mask (RFC 6455, section 5.3).
 """
 
@@ -27,7 +29,7 @@ _NUMBERS: Final = count(1)
 
 
 def placed_over_a_socket(gate: str, keys: Sequence[Key], terms: Terms, orders: int, every_s: float) -> list[float]:
-    """Microseconds of each of so many orders, of which one begins ``every_s`` seconds after the other at the earliest.
+    """Microseconds of each of so many orders, one due every ``every_s`` seconds, from then to its answer.
 
     ``gate`` is the base URL bots have. Raises ``BadAnswer`` when one is refused, or ``OSError``.
     """
@@ -36,13 +38,14 @@ def placed_over_a_socket(gate: str, keys: Sequence[Key], terms: Terms, orders: i
     with socket.create_connection((str(place.hostname), place.port or 80), _TIMEOUT_S) as door:
         door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         messages = _opened(door, place.netloc, place.path + _PATH)
+        began = perf_counter()
         for number in range(orders):
             frame = _frame(terms, keys[number % len(keys)])
-            time.sleep(every_s)
-            began = perf_counter()
+            due = began + number * every_s
+            time.sleep(max(0.0, due - perf_counter()))
             door.sendall(frame)
             answer = next(messages)
-            micros.append((perf_counter() - began) * 1e6)
+            micros.append((perf_counter() - due) * 1e6)
             if json.loads(answer)["status"] != 200:
                 raise BadAnswer(f"an order was refused: {answer[:200]!r}")
     return micros

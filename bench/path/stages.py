@@ -10,7 +10,7 @@ from typing import Final
 import httpx
 
 from bench.path.guarded import PathWorld
-from bench.path.measuring import BenchFailed, Generator, Mode, Way
+from bench.path.measuring import BenchFailed, Generator, Mode, Way, refused_of
 from proxy.gate.telling import TELL_EVERY_S
 
 _SAMPLE: Final = re.compile(
@@ -23,7 +23,7 @@ _Sums = Mapping[str, tuple[float, float]]
 
 
 def stages_us(load: Generator, world: PathWorld, way: Way, mode: Mode, orders: int) -> dict[str, float]:
-    """Mean microseconds of each stage of an entry over so many orders. Raises ``BenchFailed``.
+    """Mean microseconds of each stage of an entry, of those that came to it in so many orders. Raises ``BenchFailed``.
 
     What is left of ``total`` beside the stages is the gate's own work between them.
     """
@@ -31,10 +31,18 @@ def stages_us(load: Generator, world: PathWorld, way: Way, mode: Mode, orders: i
     time.sleep(2 * TELL_EVERY_S)
     before = _read(world)
     said = load.run(way, mode, orders)
+    refused_of(way, mode, said)
     after = _told(world, before["total"][1] + said.orders)
-    return {
-        stage: (seconds - before.get(stage, (0.0, 0.0))[0]) / said.orders * 1e6 for stage, (seconds, _) in after.items()
-    }
+    return _means_us(before, after)
+
+
+def _means_us(before: _Sums, after: _Sums) -> dict[str, float]:
+    means = {}
+    for stage, (seconds, times) in after.items():
+        seconds_before, times_before = before.get(stage, (0.0, 0.0))
+        if times > times_before:
+            means[stage] = (seconds - seconds_before) / (times - times_before) * 1e6
+    return means
 
 
 def _told(world: PathWorld, entries: float) -> _Sums:

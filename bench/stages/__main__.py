@@ -6,7 +6,8 @@ that one order was carried through, the exchange's answer is an acceptance. So n
 measured, and every order meets the account as it was published: 2 positions, 5 resting orders, 3 symbols.
 
 The whole is measured in rounds without a mark in them, the stages in rounds of their own; a mark costs some tenths of
-a microsecond, which is measured and taken off. CPU time of this thread, so that a busy machine is not taken for slow
+a microsecond, which is measured and taken off. All are medians of the rounds, and so is what was played back, which is
+taken off the whole. CPU time of this thread, so that a busy machine is not taken for slow
 code; the fixed loop of ``bench.decide`` says how fast the machine was.
 """
 
@@ -16,6 +17,7 @@ import argparse
 import asyncio
 import gc
 import json
+import statistics
 import sys
 import tempfile
 import time
@@ -25,6 +27,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.decide.__main__ import calibration
+from bench.ending import ends_in_order
 from bench.machine import machine
 from bench.stages.clock import PLAYED_BACK, STAGES, Clock, marked, marks
 from bench.stages.gate import BenchFailed, Gate
@@ -37,8 +40,9 @@ ROUNDS: Final = 20
 
 
 async def measure(gate: Gate, orders: int, rounds: int) -> tuple[list[float], dict[str, float], list[float]]:
-    """Microseconds of each round's average order, of each stage of it, and of the fixed loop between the rounds."""
-    wholes, loops, clock = [], [], Clock()
+    """Microseconds of each round's average order, of each stage of it in the median round, and of the fixed loop
+    between the rounds."""
+    wholes, loops, clocks = [], [], list[Clock]()
     share = max(1, orders // rounds)
     for turn in range(2 * rounds):
         queries = [gate.request() for _ in range(share)]
@@ -47,6 +51,8 @@ async def measure(gate: Gate, orders: int, rounds: int) -> tuple[list[float], di
         gc.disable()
         try:
             if turn % 2:
+                clock = Clock()
+                clocks.append(clock)
                 with marks(clock):
                     for query in queries:
                         clock.begin()
@@ -59,11 +65,12 @@ async def measure(gate: Gate, orders: int, rounds: int) -> tuple[list[float], di
                 wholes.append((time.thread_time_ns() - began) / 1000 / share)
         finally:
             gc.enable()
-    carried = share * rounds
     mark_ns = _mark_ns()
     stages = {
-        stage: max(0.0, spent - clock.marks[stage] * mark_ns) / 1000 / carried
-        for stage, spent in clock.spent_ns.items()
+        stage: statistics.median(
+            max(0.0, clock.spent_ns[stage] - clock.marks[stage] * mark_ns) / 1000 / share for clock in clocks
+        )
+        for stage in dict.fromkeys(stage for clock in clocks for stage in clock.spent_ns)
     }
     return wholes, stages, loops
 
@@ -97,8 +104,8 @@ async def run(policy: Path, orders: int, rounds: int, pictures: Sequence[tuple[i
                 for _ in range(200):
                     await gate.carry(gate.request())
                 wholes, stages, loops = await measure(gate, orders, rounds)
-                loop = min(loops)
-                whole = min(wholes) - sum(stages.get(each, 0.0) for each in PLAYED_BACK)
+                loop = statistics.median(loops)
+                whole = statistics.median(wholes) - sum(stages.get(each, 0.0) for each in PLAYED_BACK)
                 found[f"{under_way} holds, {tried} earlier entries"] = {
                     "whole_us": round(whole, 1),
                     "whole_in_loops": round(whole / loop, 3),
@@ -154,4 +161,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    ends_in_order()
     sys.exit(main())

@@ -27,8 +27,8 @@ STAGES: Final = (
     ("fence", "bench.stages.gate", "pass_through"),
     ("(exchange)", "bench.stages.gate:Acceptance", "send"),
 )
-"""Stage, where its function is looked up, and the function; what none of them covers is ``answer``. The last two stand
-in for what is not measured here."""
+"""Stage, where its function is looked up, and the function; what none of them covers is ``answer``. Those in
+parentheses stand in for what is not measured here."""
 
 PLAYED_BACK: Final = ("(store)", "(exchange)")
 

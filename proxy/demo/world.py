@@ -39,6 +39,13 @@ class Places:
     console: str
 
 
+def inherited_environment() -> dict[str, str]:
+    """This process's environment without anything that a guard reads: what stands there wins over the settings of a
+    guard that is started here, and may name somebody's store, exchange or archive."""
+    # Settings are found whatever the case of their names.
+    return {name: value for name, value in os.environ.items() if not name.upper().startswith("PERPGUARD_")}
+
+
 class World:
     """The practice exchange, the guard with its embedded store, one account and one guard key."""
 
@@ -117,7 +124,7 @@ class World:
     @property
     def environment(self) -> dict[str, str]:
         """The environment of the guard's processes: passphrase and control token are in it."""
-        return os.environ | {
+        return inherited_environment() | {
             "PERPGUARD_PASSPHRASE": self._passphrase.reveal(),
             "PERPGUARD_CONTROL_TOKEN": self.control_token.reveal(),
             "PERPGUARD_CONFIG": str(self.data_dir / "perpguard.toml"),

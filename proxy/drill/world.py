@@ -1,8 +1,8 @@
 """A guard of the drill's own before a practice exchange with copies of the live books, on loopback, in a folder that
 goes.
 
-Nothing of the live guard's settings reaches it: every variable of its environment that could name a live exchange, a
-store or a data directory is left out.
+Nothing of the live guard's settings reaches it: ``World`` leaves out every variable of its environment that could name
+a live exchange, a store or a data directory.
 """
 
 from __future__ import annotations
@@ -27,9 +27,6 @@ from rules.model import MarginMode
 from rules.snapshot import OpenOrder, Position
 
 BOT: Final = "drill"
-_OWN: Final = ("PERPGUARD_PASSPHRASE", "PERPGUARD_CONTROL_TOKEN", "PERPGUARD_CONFIG")
-"""What ``World`` sets itself, whatever was there."""
-
 _LEVERAGE_DEFAULT: Final = Decimal(20)
 
 
@@ -43,12 +40,6 @@ class DrillWorld(World):
         self.bot_keys: dict[str, GuardKey] = {}
         self.not_copied: list[str] = []
         self.positions_not_copied = 0
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """The environment without anything of the live guard's."""
-        own = super().environment
-        return {name: value for name, value in own.items() if not name.startswith("PERPGUARD_") or name in _OWN}
 
     @property
     def _exchange_settings(self) -> str:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+import sys
+import threading
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 from xml.etree import ElementTree
 
 import pytest
 
-from bench.soak import GATE_RSS_MAX, Sample, Soak, main
+from bench import soak as bench_soak
+from bench.crowd import BOUNDS_MS, KINDS
+from bench.soak import GATE_RSS_MAX, Sample, Soak, main, write
 
 MIB = 2**20
 
@@ -57,3 +66,22 @@ def test_a_short_one_accounts_for_every_order(tmp_path: Path) -> None:
     assert told["at_the_exchange"] == told["in_the_audit"] == counts["accepted"]
     assert all(told["samples"][-1]["rss"][name] > 0 for name in ("gate-0", "warden", "store"))
     ElementTree.parse(tmp_path / "soak.svg")
+
+
+def test_a_gate_that_dies_ends_the_watching_and_what_was_seen_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(0.5)"])
+    reaping = threading.Thread(target=gate.wait)  # As the supervisor does.
+    reaping.start()
+    monkeypatch.setattr(bench_soak, "SAMPLE_EVERY_S", 0.1)
+    monkeypatch.setattr(bench_soak, "guard_processes", lambda supervisor: {"gate-0": gate.pid, "warden": os.getpid()})
+    soak = Soak(seconds=60, rate=10, connections=1, counts=dict.fromkeys(KINDS, 0))
+    crowd: Any = SimpleNamespace(times=[0] * (len(BOUNDS_MS) + 1))
+    bench_soak._watch(cast(Any, SimpleNamespace(guard_pid=0)), crowd, soak)
+    reaping.join()
+    assert list(soak.ended) == ["gate-0"] and 0 < soak.ended["gate-0"] < 30
+    troubles = list(soak.troubles())
+    assert re.fullmatch(r"gate-0 was gone after \d+ s", troubles[0])
+    write(soak, troubles, tmp_path)
+    assert "gate-0" in json.loads((tmp_path / "soak.json").read_text())["ended"]
