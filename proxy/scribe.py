@@ -8,20 +8,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from proxy.audit.archive import Archive
-from proxy.audit.checkpoint import Sealed, Signer
+from proxy.audit.checkpoint import Sealed, Signer, TrustedKeys
 from proxy.audit.drain import StreamSource, drain, fully_merged, merge_spool
 from proxy.audit.entry import RawRecord, ReadRecord
 from proxy.audit.outside import OutsideAnchors
-from proxy.audit.place import ArchivePlace, ArchiveUnavailable
+from proxy.audit.place import ArchivePlace, ArchiveTampered, ArchiveUnavailable
 from proxy.audit.verification import Verification
-from proxy.audit.writing import ArchiveTampered
 from proxy.gate.journal import is_written, journal_files
 from proxy.gate.recording import new_decision_id
 from proxy.store.client import STORE_TROUBLE
@@ -53,6 +54,7 @@ class Scribe:
         desk: str,
         store: WardenStore,
         signer: Signer,
+        keys: TrustedKeys,
         anchors: OutsideAnchors,
         verification: Verification,
         now: Callable[[], datetime],
@@ -62,6 +64,7 @@ class Scribe:
         self._desk = desk
         self._store = store
         self._signer = signer
+        self._keys = keys
         self._now = now
         self._archive: Archive | None = None
         self.anchors = anchors
@@ -83,20 +86,31 @@ class Scribe:
         return None if self._archive is None else self._archive.anchor
 
     @property
+    def opened(self) -> bool:
+        """Whether the archive has opened since the start. Before that nothing is published, so entries are refused."""
+        return self._archive is not None
+
+    @property
     def is_empty(self) -> bool:
         """Whether nothing was ever drained: the first start of a data directory."""
         return self._archive is None or self._archive.last_stream_id() == "0-0"
 
     async def open(self) -> None:
         """Wait until the archive opens: another warden may hold it, or it needs a person."""
+        loop = asyncio.get_running_loop()
+
+        def first_sealed(detail: Mapping[str, Any]) -> None:
+            # It is in the archive already, and did not come by the stream: nobody else would hear of it.
+            loop.call_soon_threadsafe(self.told, "audit.sealed", "warden", detail)
+
+        opening = partial(Archive.open, self._place, self._signer, keys=self._keys, first_sealed=first_sealed)
         while True:
             try:
-                self._archive = await asyncio.to_thread(Archive.open, self._place, self._signer)
+                self._archive = await asyncio.to_thread(opening)
                 self.trouble = ""
                 return
             except (ArchiveUnavailable, ArchiveTampered) as trouble:
-                self.trouble = str(trouble)
-                log.error("the archive does not open, so entries are refused: %s", trouble)
+                self._say(trouble)
                 await asyncio.sleep(OPEN_EVERY_S)
 
     def close(self) -> None:
@@ -119,11 +133,15 @@ class Scribe:
             except STORE_TROUBLE as trouble:
                 log.warning("the audit stream cannot be read: %s", type(trouble).__name__)
                 await asyncio.sleep(0.5)
-            except (ArchiveUnavailable, ArchiveTampered) as trouble:
-                # The stream keeps the records; when it is full, gates refuse entries (law 4).
-                self.trouble = str(trouble)
-                log.error("the archive cannot be written: %s", trouble)
+            except ArchiveUnavailable as trouble:
+                self._say(trouble)
                 await asyncio.sleep(1.0)
+            except ArchiveTampered as trouble:
+                # What a person does about it (another copy, a new archive) is seen by whoever opens it, lock and all.
+                self._say(trouble)
+                await self._give_back()
+                await asyncio.sleep(OPEN_EVERY_S)
+                await self.open()
 
     async def merge_journals(self) -> None:
         """For ever: what gates could not tell the store is in their journals; files that are merged whole go."""
@@ -200,6 +218,22 @@ class Scribe:
             await reader(records)
             await asyncio.sleep(0)
         return batch
+
+    def _say(self, trouble: ArchiveUnavailable | ArchiveTampered) -> None:
+        self.trouble = str(trouble)
+        if not self.opened:
+            log.error("the archive does not open, so entries are refused: %s", trouble)
+        # The stream keeps the records; when it is full, gates refuse entries (law 4).
+        elif isinstance(trouble, ArchiveTampered):
+            log.error("the archive is not the one it was, so nothing is appended: %s", trouble)
+        else:
+            log.error("the archive cannot be written: %s", trouble)
+
+    async def _give_back(self) -> None:
+        """Close the archive and its lock. Until another is open, what is written to it is refused as to one that is
+        closed."""
+        with suppress(ArchiveUnavailable):  # Its last checkpoint could not be kept; whoever opens it is told why.
+            await asyncio.to_thread(self._opened.close)
 
     async def _write_directly(self, record: dict[str, Any]) -> bool:
         if self._archive is None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from proxy.audit.checkpoint import BYTES_MAX, CheckpointDamaged, Sealed, unseal
+from proxy.audit.checkpoint import BYTES_MAX, CheckpointDamaged, Sealed, TrustedKeys, unseal
+from proxy.audit.findings import chain_name
+from proxy.audit.place import ArchivePlace
 from proxy.audit.reader import ArchiveReader
 from proxy.disk import replace_file
 
@@ -17,11 +19,15 @@ _END: Final = b"\n"
 
 
 class AnchorDamaged(Exception):
-    """The anchor is there but cannot be read."""
+    """What is there was read, and is no anchor."""
+
+
+class AnchorUnreadable(Exception):
+    """The disk does not give the file: what is in it, nobody can say now."""
 
 
 def read_anchor(path: Path) -> Sealed | None:
-    """The anchor, or ``None`` when there is no such file. Raises ``AnchorDamaged``."""
+    """The anchor, or ``None`` when there is no such file. Raises ``AnchorDamaged`` or ``AnchorUnreadable``."""
     try:
         with path.open("rb") as file:
             content = file.read(BYTES_MAX + 1)
@@ -30,7 +36,9 @@ def read_anchor(path: Path) -> Sealed | None:
         return unseal(content.removesuffix(_END))
     except FileNotFoundError:
         return None
-    except (OSError, CheckpointDamaged) as error:
+    except OSError as error:
+        raise AnchorUnreadable(f"{path} cannot be read: {error.strerror or type(error).__name__}") from error
+    except CheckpointDamaged as error:
         raise AnchorDamaged(f"{path} is damaged: {error}") from error
 
 
@@ -39,16 +47,39 @@ def write_anchor(path: Path, sealed: Sealed) -> None:
     replace_file(path, sealed.content + _END)
 
 
-def anchor_mismatch(reader: ArchiveReader, anchor: Sealed) -> str:
-    """Why ``anchor`` does not belong to this archive; empty when it does."""
+def anchor_mismatch(reader: ArchiveReader, anchor: Sealed, name: str = "the anchor") -> str:
+    """Why ``anchor``, which is called ``name``, does not belong to this archive; empty when it does.
+
+    Its signature is not looked at.
+    """
     seen = anchor.checkpoint
     if seen.archive != reader.archive_id:
-        return "the anchor belongs to another archive"
+        return f"{name} belongs to another archive"
     head = reader.head()
     if seen.seq > head.seq:
-        return f"the anchor saw record {seen.seq}, the archive ends at {head.seq}: cut short or an older copy"
+        return f"{name} saw record {seen.seq}, the archive ends at {head.seq}: cut short or an older copy"
     for chain, at in anchor.heads.items():
-        if reader.hash_at(chain, at.place) != at.hash:
-            name = f"the chain of {chain}" if chain else "the desk's chain"
-            return f"record {at.place} of {name} is not the one the anchor saw"
+        if head.heads.get(chain) != at and reader.hash_at(chain, at.place) != at.hash:
+            return f"record {at.place} of {chain_name(chain)} is not the one that {name} saw"
+    try:
+        kept = reader.checkpoint(seen.kept)
+    except CheckpointDamaged as damage:
+        return f"checkpoint {seen.kept} is damaged: {damage}"
+    if kept is None and seen.kept > 0:
+        return f"checkpoint {seen.kept}, which {name} knows, is gone: cut short or an older copy"
+    if kept is not None and kept.digest != seen.last:
+        return f"checkpoint {seen.kept} is not the one that {name} knows"
     return ""
+
+
+def why_not_ours(place: ArchivePlace, keys: TrustedKeys, anchor: Sealed) -> str:
+    """Why an anchor that was found elsewhere is not of the archive in ``place`` as it is now; empty when it is.
+
+    Raises ``ArchiveUnavailable`` when there is no telling.
+    """
+    try:
+        anchor.check_signature(keys())
+    except CheckpointDamaged as damage:
+        return str(damage)
+    with ArchiveReader.open(place) as reader:
+        return anchor_mismatch(reader, anchor, "it")

@@ -7,14 +7,14 @@ what is already here is dropped by its identity. What differs from what is here 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from types import TracebackType
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from proxy.audit.anchor import write_anchor
-from proxy.audit.checkpoint import Sealed, Signer
+from proxy.audit.checkpoint import Sealed, Signer, TrustedKeys
 from proxy.audit.engine import named_trouble
 from proxy.audit.entry import RawRecord, admit, digest_of
 from proxy.audit.locking import locked
@@ -27,6 +27,8 @@ from proxy.vault.errors import VaultError
 
 T = TypeVar("T")
 
+Told = Callable[[Mapping[str, Any]], None]
+
 RECALLED_MAX: Final = 20_000
 """Records that are known again by their text alone: those of some seconds of a desk as busy as a gate can make it."""
 
@@ -38,10 +40,14 @@ class Archive:
     checked against its anchor as at the first opening, for a database that fails over may have lost its last commits.
     """
 
-    def __init__(self, place: ArchivePlace, signer: Signer, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, place: ArchivePlace, signer: Signer, keys: TrustedKeys, now: Callable[[], datetime], first_sealed: Told
+    ) -> None:
         self._place = place
         self._signer = signer
+        self._keys = keys
         self._now = now
+        self._first_sealed = first_sealed
         self._guard = threading.Lock()
         self._closing = ExitStack()
         self._closed = False
@@ -50,12 +56,22 @@ class Archive:
         self._recalled: Recent[bytes, None] = Recent(RECALLED_MAX)
 
     @classmethod
-    def open(cls, place: ArchivePlace, signer: Signer, now: Callable[[], datetime] = utc_now) -> Archive:
+    def open(
+        cls,
+        place: ArchivePlace,
+        signer: Signer,
+        now: Callable[[], datetime] = utc_now,
+        *,
+        keys: TrustedKeys,
+        first_sealed: Told = lambda detail: None,
+    ) -> Archive:
         """Open or begin the archive in ``place``, its tables brought up to date.
 
-        ``signer`` gives the key for checkpoints. Raises ``ArchiveUnavailable`` or ``ArchiveTampered``.
+        ``signer`` gives the key for checkpoints; ``keys`` are believed for what is signed already. ``first_sealed`` is
+        told, in the thread that asks, what was found without a seal and sealed. Raises ``ArchiveUnavailable``, or
+        ``ArchiveTampered`` for what none of ``keys`` signed.
         """
-        archive = cls(place, signer, now)
+        archive = cls(place, signer, keys, now, first_sealed)
         with ExitStack() as closing:
             with named_trouble(place):
                 place.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -94,8 +110,8 @@ class Archive:
                     writing, self._writing = self._writing, None
                     try:
                         with self._named_trouble():
-                            if writing.keep_checkpoint():
-                                self._write_anchor(writing)
+                            writing.keep_checkpoint()
+                            self._advance_anchor(writing)
                     finally:
                         writing.close()
 
@@ -153,10 +169,12 @@ class Archive:
         writing = self._writing
         with self._named_trouble():
             if writing is None:
-                writing = Writing(self._place, self._signer, self._now)
+                writing = Writing(self._place, self._signer, self._keys, self._now)
             try:
                 if self._writing is None:
                     self._anchor = writing.begin()
+                    if writing.first_sealed is not None:
+                        self._first_sealed(writing.first_sealed)
                     self._advance_anchor(writing)
                     self._writing = writing
                 yield writing
@@ -174,10 +192,6 @@ class Archive:
             raise ArchiveUnavailable(f"{self._place}: there is no key to sign checkpoints with: {error}") from error
 
     def _advance_anchor(self, writing: Writing) -> None:
-        if self._anchor is None or self._anchor.checkpoint.seq != writing.seq:
-            self._write_anchor(writing)
-
-    def _write_anchor(self, writing: Writing) -> None:
-        sealed = writing.checkpoint()
-        write_anchor(self._place.anchor, sealed)
-        self._anchor = sealed
+        if self._anchor is None or self._anchor.content != writing.seal.content:
+            write_anchor(self._place.anchor, writing.seal)
+            self._anchor = writing.seal

@@ -4,14 +4,15 @@
 
 The guard signs with the key it signs certificates with (Ed25519, RFC 8032), under a prefix of its own. Whoever has the
 public key can check one with nothing else. A checkpoint says every chain's head, so none can be cut short or taken back
-alone, and how many checkpoints the archive held before it, so none of those can go missing.
+alone, and how many checkpoints the archive held before it, so none of those can go missing. The one that covers the
+last record is the archive's seal.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -31,12 +32,23 @@ BYTES_MAX: Final = 4 * 2**20
 Signer = Callable[[], SigningKey]
 """Gives the key to sign with now. May raise ``OSError`` or ``VaultError``."""
 
+TrustedKeys = Callable[[], Sequence[TrustedKey]]
+"""Gives the public halves of every key that may have signed: the one in use, and those that were replaced."""
+
+SEALED_LAYOUT: Final = 2
+"""Of an archive that keeps a seal: from the first statement that says so, a missing seal was taken away."""
+
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
+_KEY_ID: Final = re.compile(r"[0-9a-f]{32}")
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class CheckpointDamaged(Exception):
     """These bytes are no checkpoint, or not one that a trusted key signed."""
+
+
+class UnknownKey(CheckpointDamaged):
+    """Somebody signed it with a key that is not among those given; the message names it."""
 
 
 class ChainHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,10 +58,11 @@ class ChainHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hash: str
 
 
-class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """How far an archive had come. ``at`` is RFC 3339; ``seq`` its last record; ``heads`` by chain.
 
     ``kept`` is how many checkpoints the archive held before this one, ``last`` the digest of the newest of them.
+    ``layout`` stands in those of archives that keep a seal; older ones do not say it.
     """
 
     archive: str
@@ -58,6 +71,7 @@ class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     heads: Mapping[str, ChainHead]
     kept: _Count
     last: str
+    layout: int = 1
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -89,10 +103,10 @@ class Sealed:
         return {chain: Head(head.place, bytes.fromhex(head.hash)) for chain, head in self.checkpoint.heads.items()}
 
     def check_signature(self, keys: Iterable[TrustedKey]) -> None:
-        """Raises ``CheckpointDamaged`` unless one of ``keys`` signed it."""
+        """Raises ``UnknownKey`` or ``CheckpointDamaged`` unless one of ``keys`` signed it."""
         key = next((each for each in keys if each.key_id == self.key_id), None)
         if key is None:
-            raise CheckpointDamaged("signed by a key that is not among those given")
+            raise UnknownKey(f"signed by the key {self.key_id}, which is not among those given")
         try:
             key.public_key.verify(self.signature, CONTEXT + dump(self.checkpoint))
         except InvalidSignature:
@@ -125,6 +139,7 @@ def unseal(content: bytes) -> Sealed:
         raise CheckpointDamaged(f"no checkpoint: {type(error).__name__}") from error
     # One spelling only: a changed byte that reads the same is a change all the same.
     hashes = [head.hash for head in found.checkpoint.heads.values()]
-    if dump(found) != content or sealed.signature.hex() != found.signature or not all(map(_HEX.fullmatch, hashes)):
+    spelled = [*map(_HEX.fullmatch, hashes), _KEY_ID.fullmatch(found.key_id)]
+    if dump(found) != content or sealed.signature.hex() != found.signature or not all(spelled):
         raise CheckpointDamaged("not as the guard writes a checkpoint")
     return sealed

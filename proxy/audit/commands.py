@@ -10,11 +10,12 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from proxy.audit import exporting, pages
-from proxy.audit.asking import NOT_OK, OK, UsageError, answered, parse_since
+from proxy.audit.asking import NOT_OK, OK, USAGE, UsageError, answered, parse_since
 from proxy.audit.documents import ArchiveSource, ExportSource
+from proxy.audit.export import read_export, read_header, signer_of, why_unproven
 from proxy.audit.place import archive_place
 from proxy.audit.query import LIMIT_MAX, decision, judged
 from proxy.audit.reader import ArchiveReader
@@ -60,11 +61,15 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
     check.add_argument(
         "--key", type=Path, action="append", default=[], help="a public key to trust; default: those beside the archive"
     )
+    check.add_argument("--from", dest="export_file", type=Path, metavar="EXPORT", help="an export instead")
     check.add_argument("--progress", action="store_true", help="say on standard error how far it is")
     exporting.add_arguments(actions)
     actions.add_parser("upgrade", help="bring the archive's tables up to date, as every start of the guard does")
     again = actions.add_parser("replay", help="decide everything again; 1 when anything comes out differently")
     again.add_argument("--from", dest="export_file", type=Path, metavar="EXPORT", help="an export instead")
+    again.add_argument(
+        "--key", type=Path, action="append", default=[], help="with --from: a public key that must have signed it"
+    )
     again.add_argument("--policy", type=Path, help="under this policy: what would have been different?")
     for action in (show, check, again):
         # Suppressed, so that the subcommand's default does not undo the same option given before it.
@@ -127,6 +132,8 @@ def _why(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
+    if args.export_file is not None:
+        return _verify_export(args)
     for anchor in args.anchor:
         if not anchor.is_file():
             raise UsageError(f"there is no anchor at {anchor}")
@@ -136,6 +143,17 @@ def _verify(args: argparse.Namespace) -> int:
     return OK if report.ok else NOT_OK
 
 
+def _verify_export(args: argparse.Namespace) -> int:
+    if args.anchor:
+        raise UsageError("--anchor is compared with an archive; an export is checked with --key")
+    keys = _named_keys(args)
+    with args.export_file.open("rb") as file:
+        signed_by = _signer(file, keys)
+        records = sum(1 for _ in read_export(file, keys))
+    pages.print_export(records, signed_by=signed_by, as_json=args.json)
+    return OK
+
+
 def _silent(done: int, of: int) -> None:
     """How far it is, to nobody."""
 
@@ -143,9 +161,14 @@ def _silent(done: int, of: int) -> None:
 def _keys(args: argparse.Namespace) -> Sequence[TrustedKey]:
     """The keys that are named, or else the guard's own beside the archive, as believable as the directory is."""
     try:
-        if args.key:
-            return [trusted_key(path.read_bytes()) for path in args.key]
-        return CertificateShelf(args.data_dir).trusted_keys()
+        return _named_keys(args) or CertificateShelf(args.data_dir).trusted_keys()
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _named_keys(args: argparse.Namespace) -> Sequence[TrustedKey]:
+    try:
+        return [trusted_key(path.read_bytes()) for path in args.key]
     except ValueError as error:
         raise UsageError(str(error)) from error
 
@@ -158,14 +181,32 @@ def _upgrade(args: argparse.Namespace) -> int:
 
 def _replay(args: argparse.Namespace) -> int:
     policy = load_policy(args.policy) if args.policy is not None else None
+    signed_by = ""
     if args.export_file is not None:
+        keys = _named_keys(args)
         with args.export_file.open("rb") as file:
-            report = replay(ExportSource(file), decide_batch, parse_policy, policy=policy)
+            signed_by = _signer(file, keys)
+            report = replay(ExportSource(file, keys), decide_batch, parse_policy, policy=policy)
     else:
+        if args.key:
+            raise UsageError("--key goes with --from; `perpguard audit verify --key` checks the archive")
         with _open(args) as archive, archive.standing_still():
             report = replay(ArchiveSource(archive), decide_batch, parse_policy, policy=policy)
-    pages.print_replay(report, as_json=args.json)
+    pages.print_replay(report, signed_by=signed_by, as_json=args.json)
+    if not report.decisions:
+        return USAGE
     return OK if report.agree else NOT_OK
+
+
+def _signer(file: BinaryIO, keys: Sequence[TrustedKey]) -> str:
+    """Which of ``keys`` is to have signed the export in ``file``. Without keys it is said that nothing proves it."""
+    header = read_header(file)
+    file.seek(0)
+    if keys:
+        return signer_of(header)
+    why = why_unproven(header) or "no public key was given, see --key"
+    pages.complain(f"nothing proves who wrote this export, or that it is whole: {why}")
+    return ""
 
 
 def _open(args: argparse.Namespace) -> ArchiveReader:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -14,6 +14,7 @@ from proxy.audit.entry import column, from_micros, micros, stored_entry
 from proxy.audit.export import read_export, read_line
 from proxy.audit.reader import ArchiveReader
 from proxy.audit.schema import JUDGEMENTS, RECORDS
+from proxy.certificate.signing import TrustedKey
 from proxy.store.codec import load
 
 _DOCUMENTS_KEPT: Final = 64
@@ -89,12 +90,12 @@ class ArchiveSource:
 class ExportSource:
     """Reads an export. The first pass verifies it whole and notes where each document is, not what it says."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        """Raises ``ExportBroken``."""
+    def __init__(self, file: BinaryIO, keys: Sequence[TrustedKey] = ()) -> None:
+        """With ``keys`` one of them must have signed the whole of it. Raises ``ExportBroken``."""
         self._file = file
         self._offsets: dict[str, list[int]] = {}
         self._decisions: list[int] = []
-        for record in read_export(file):
+        for record in read_export(file, keys):
             entry = stored_entry(record.body)
             if entry.kind == "decision":
                 self._decisions.append(record.offset)

@@ -9,6 +9,8 @@ class Wrong(StrEnum):
     """What is wrong with an archive, in one word."""
 
     CHANGED = "changed"
+    UNSIGNED = "unsigned"
+    UNKNOWN_KEY = "unknown-key"
     GAP = "gap"
     FORK = "fork"
     REORDER = "reorder"

@@ -11,8 +11,13 @@ from sqlalchemy.pool import StaticPool
 
 from proxy.audit.place import ArchiveUnavailable
 
-REVISION: Final = "0001"
-"""The newest layout, and the only one this version reads."""
+REVISION: Final = "0002"
+"""The newest layout, and the only one this version writes."""
+
+BEFORE_SEALS: Final = "0001"
+"""The layout without a seal. It is read as it is, and brought up to date before anything is written."""
+
+_READ: Final = (BEFORE_SEALS, REVISION)
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -31,7 +36,7 @@ def check_revision(connection: Connection) -> None:
     found = revision(connection)
     if found is None:
         raise ArchiveUnavailable("the database is empty: there is no archive in it")
-    if found != REVISION:
+    if found not in _READ:
         shown = f"revision {found[:32]}" if found else "no revision that is known"
         raise ArchiveUnavailable(
             f"the archive is laid out as {shown}, this perpguard reads {REVISION}: use the version that wrote it, or"
@@ -45,22 +50,27 @@ def upgrade(connection: Connection) -> None:
     if found == REVISION:
         return
     if found is not None:
-        check_revision(connection)  # Revisions to come upgrade from those that are known.
+        check_revision(connection)
+    _migrate(connection, REVISION)
+
+
+def _migrate(connection: Connection, to: str) -> None:
     from alembic import command  # Takes a quarter of a second to import, and is needed once in an archive's life.
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, REVISION)
+    command.upgrade(config, to)
 
 
 def layout_differences(connection: Connection) -> list[str]:
-    """Names of tables, indexes, triggers and views that are missing, changed or added."""
+    """Names of tables, indexes, triggers and views that are missing, changed or added, of the revision it says."""
+    said = revision(connection) or ""
     if connection.dialect.name == "sqlite":
-        wanted, found = _fresh(), _sqlite_layout(connection)
+        wanted, found = _fresh(said), _sqlite_layout(connection)
     else:
-        wanted, found = _postgresql_wanted(), _postgresql_layout(connection)
+        wanted, found = _postgresql_wanted(said), _postgresql_layout(connection)
     return sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
 
 
@@ -74,11 +84,11 @@ def _names(connection: Connection) -> set[str]:
     return {str(name) for (name,) in rows}
 
 
-@lru_cache(maxsize=1)
-def _fresh() -> dict[str, Any]:
+@lru_cache(maxsize=len(_READ))
+def _fresh(said: str) -> dict[str, Any]:
     engine = create_engine("sqlite://", poolclass=StaticPool, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        upgrade(connection)
+        _migrate(connection, said)
         layout = _sqlite_layout(connection)
     engine.dispose()
     return layout
@@ -107,7 +117,7 @@ _FUNCTIONS: Final = """
 _RULES: Final = """
     SELECT r.rulename, c.relname FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
     WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ANY(%s)"""
-_TABLES: Final = ["archive", "records", "judgements", "checkpoints", "progress"]
+_TABLES: Final = ["archive", "records", "judgements", "checkpoints", "progress", "seal"]
 
 
 def _postgresql_layout(connection: Connection) -> dict[str, Any]:
@@ -118,8 +128,10 @@ def _postgresql_layout(connection: Connection) -> dict[str, Any]:
     return layout
 
 
-@lru_cache(maxsize=1)
-def _postgresql_wanted() -> dict[str, Any]:
-    from proxy.audit.migrations.versions import r0001_archive
+@lru_cache(maxsize=len(_READ))
+def _postgresql_wanted(said: str) -> dict[str, Any]:
+    from proxy.audit.migrations.versions import r0001_archive, r0002_seal
 
-    return r0001_archive.postgresql_layout()
+    if said == BEFORE_SEALS:
+        return dict(r0001_archive.postgresql_layout())
+    return dict(r0002_seal.postgresql_layout())

@@ -2,6 +2,9 @@
 
 The archive never waits for them. Each has a loop of its own that sends what is newest, at most once a second; one that
 hangs or refuses keeps nobody else from anything, is said once when it fails and once when it works again, and is shown.
+
+What lies in the second path is evidence before it is anything else: one that does not belong to the archive shows that
+the archive is another, or an older copy, and is never replaced.
 """
 
 from __future__ import annotations
@@ -18,8 +21,9 @@ import httpx
 from pydantic import SecretStr
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
-from proxy.audit.anchor import write_anchor
+from proxy.audit.anchor import AnchorDamaged, AnchorUnreadable, read_anchor, write_anchor
 from proxy.audit.checkpoint import Sealed
+from proxy.audit.place import ArchiveUnavailable
 
 log = logging.getLogger("perpguard.audit")
 
@@ -36,6 +40,10 @@ Event = Callable[[str, str, dict[str, Any]], Awaitable[None]]
 
 class AnchorRefused(Exception):
     """The place did not take the anchor. The message says why, without addresses or tokens."""
+
+
+class AnchorContradicts(AnchorRefused):
+    """What is there was read, and is no anchor of this archive as it is: it is left for a person."""
 
 
 class _Trying(AnchorRefused):
@@ -66,17 +74,23 @@ class Place(Protocol):
 
 
 class AnchorPath:
-    """A file, on another disk if it is to be of use."""
+    """A file, on another disk if it is to be of use.
 
-    def __init__(self, path: Path) -> None:
+    ``why_not_ours`` says why an anchor that lies there is not of the archive whose anchors these are, or an empty text
+    when it is. It may raise ``ArchiveUnavailable``.
+    """
+
+    def __init__(self, path: Path, why_not_ours: Callable[[Sealed], str]) -> None:
         self._path = path
+        self._why_not_ours = why_not_ours
         self.name = str(path)
+        self._written = b""
         self._writing: asyncio.Future[None] | None = None
 
     async def keep(self, sealed: Sealed) -> None:
-        """Replace the file. A disk that hangs holds one thread, however long."""
+        """Replace the file, if what is there may go. A disk that hangs holds one thread, however long."""
         if self._writing is None or self._writing.done():
-            self._writing = asyncio.ensure_future(asyncio.to_thread(write_anchor, self._path, sealed))
+            self._writing = asyncio.ensure_future(asyncio.to_thread(self._replace, sealed))
         try:
             async with asyncio.timeout(PATH_TIMEOUT_S):
                 await asyncio.shield(self._writing)
@@ -84,6 +98,23 @@ class AnchorPath:
             raise AnchorRefused(f"not written within {PATH_TIMEOUT_S:g} s") from None
         except OSError as error:
             raise AnchorRefused(error.strerror or type(error).__name__) from error
+
+    def _replace(self, sealed: Sealed) -> None:
+        try:
+            there = read_anchor(self._path)
+        except AnchorDamaged as damage:
+            raise AnchorContradicts(f"{damage}; it is not replaced") from damage
+        except AnchorUnreadable as trouble:
+            raise AnchorRefused(f"{trouble}; it is not replaced") from trouble
+        if there is not None and there.content != self._written:
+            try:
+                why = self._why_not_ours(there)
+            except ArchiveUnavailable as trouble:
+                raise AnchorRefused(f"what is there cannot be compared with the archive: {trouble}") from trouble
+            if why:
+                raise AnchorContradicts(f"what is there contradicts the archive and is not replaced: {why}")
+        write_anchor(self._path, sealed)
+        self._written = sealed.content
 
 
 class AnchorWebhook:
@@ -127,6 +158,7 @@ class OutsideAnchors:
     def __init__(self, places: Sequence[Place], now: Callable[[], datetime]) -> None:
         self._places = places
         self._now = now
+        self._contradicting: set[str] = set()
         self._states = {place.name: AnchorState(name=place.name) for place in places}
 
     @property
@@ -155,10 +187,16 @@ class OutsideAnchors:
             await place.keep(sealed)
         except AnchorRefused as refusal:
             self._states[place.name] = replace(before, failing=str(refusal))
-            if not before.failing:
+            if isinstance(refusal, AnchorContradicts):
+                if place.name not in self._contradicting:
+                    self._contradicting.add(place.name)
+                    log.critical("the audit's anchor in %s is left as it is: %s", place.name, refusal)
+                    await event("audit.anchor_contradicts", "warden", {"anchor": place.name, "why": str(refusal)})
+            elif not before.failing:
                 log.error("the audit's anchor in %s is not kept: %s", place.name, refusal)
                 await event("audit.anchor_failing", "warden", {"anchor": place.name, "why": str(refusal)})
             return
+        self._contradicting.discard(place.name)
         self._states[place.name] = AnchorState(name=place.name, seq=sealed.checkpoint.seq, at=self._now())
         if before.failing:
             log.warning("the audit's anchor in %s is kept again", place.name)

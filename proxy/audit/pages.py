@@ -115,16 +115,38 @@ def print_verification(report: VerifyReport, *, as_json: bool) -> None:
         say(f"NOT OK ({report.wrong or 'not asked'}): {report.problem}")
         if report.first_bad is not None:
             say(f"first bad record: {report.first_bad}")
+    if not report.sealed and not report.wrong:
+        say(
+            f"of an older layout, which the guard's next start seals:"
+            f" {report.unsigned} records at the end are covered by no signature"
+        )
     if report.checkpoints:
-        signed = "signatures fit" if report.signatures else "signatures NOT checked: no public key was found, see --key"
-        say(f"{report.checkpoints} checkpoints, the newest by key {report.signed_by or '-'}; {signed}")
+        say(f"{report.checkpoints} checkpoints, the newest by key {report.signed_by or '-'}; {_signed(report)}")
     say(", ".join(f"{kind}: {count}" for kind, count in report.counts.items()) or "no records")
 
 
-def print_replay(report: ReplayReport, *, as_json: bool) -> None:
-    """Whether everything was decided as it would be again."""
+def _signed(report: VerifyReport) -> str:
+    if not report.signatures:
+        return "signatures NOT checked: no public key was found, see --key"
+    return "signatures fit" if report.ok else "signatures were checked as far as that"
+
+
+def print_export(records: int, *, signed_by: str, as_json: bool) -> None:
+    """That an export is as it was written, and by whom, where a key was given that tells."""
     if as_json:
-        print_json({"agree": report.agree, **plain(report)})
+        print_json({"ok": True, "records": records, "signed_by": signed_by})
+        return
+    whole = f", nothing is missing, signed by the key {signed_by}" if signed_by else ""
+    say(f"OK: {records} records, their hashes fit{whole}")
+
+
+def print_replay(report: ReplayReport, *, signed_by: str, as_json: bool) -> None:
+    """Whether everything was decided as it would be again. ``signed_by`` is the key that signed an export, if known."""
+    if as_json:
+        print_json({"agree": report.agree, "signed_by": signed_by, **plain(report)})
+        return
+    if not report.decisions:
+        say("nothing to replay: there is no decision among these records")
         return
     say(
         f"{'OK' if report.agree else 'NOT OK'}: {report.agreed} of {report.decisions} decisions agree,"
@@ -132,6 +154,8 @@ def print_replay(report: ReplayReport, *, as_json: bool) -> None:
     )
     for each in report.disagreements:
         say(f"{each.at} {each.id}: {each.words}")
+    if signed_by:
+        say(f"the export is whole, signed by the key {signed_by}")
 
 
 def _why(row: JudgedCommand) -> str:

@@ -23,6 +23,11 @@ class ArchiveUnavailable(Exception):
     """The archive cannot be read or written now: missing, locked, or the database or disk refuses."""
 
 
+class ArchiveTampered(Exception):
+    """The archive is not the one this guard wrote. Nothing is appended to it: move it aside, or name another schema,
+    and keep it as evidence."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchivePlace:
     """Anchor and lock are in ``directory``, and so are the records unless ``url`` names another database."""

@@ -14,9 +14,9 @@ from proxy.audit.chain import Head, genesis, root
 from proxy.audit.checkpoint import CheckpointDamaged, Sealed, unseal
 from proxy.audit.engine import begin, connect_reader, named_trouble, roll_back
 from proxy.audit.entry import column
-from proxy.audit.layout import check_revision
+from proxy.audit.layout import BEFORE_SEALS, check_revision, revision
 from proxy.audit.place import ArchivePlace, ArchiveUnavailable
-from proxy.audit.schema import ARCHIVE, CHECKPOINTS, PROGRESS, RECORDS
+from proxy.audit.schema import ARCHIVE, CHECKPOINTS, PROGRESS, RECORDS, SEAL
 
 _ROWS_AT_ONCE: Final = 500
 """Rows in memory while many are read."""
@@ -152,11 +152,19 @@ class ArchiveReader:
         """The number and content of the newest checkpoint. Raises ``CheckpointDamaged``."""
         question = select(CHECKPOINTS.c.number, CHECKPOINTS.c.content).order_by(CHECKPOINTS.c.number.desc()).limit(1)
         found = self.rows(question)
-        if not found:
+        return (found[0][0], _unsealed(found[0][1])) if found else None
+
+    def checkpoint(self, number: int) -> Sealed | None:
+        """The checkpoint of this number. Raises ``CheckpointDamaged``."""
+        found = self.rows(select(CHECKPOINTS.c.content).where(CHECKPOINTS.c.number == number))
+        return _unsealed(found[0][0]) if found else None
+
+    def seal(self) -> Sealed | None:
+        """The signed statement that covers the last record; ``None`` in an archive of before. ``CheckpointDamaged``."""
+        if revision(self.connection) == BEFORE_SEALS:
             return None
-        if not isinstance(found[0][1], bytes):
-            raise CheckpointDamaged("not made of bytes")
-        return found[0][0], unseal(found[0][1])
+        found = self.rows(select(SEAL.c.content))
+        return _unsealed(found[0][0]) if found else None
 
     def last_stream_id(self) -> str:
         """The last id of the store's stream whose record is archived, ``0-0`` before the first."""
@@ -166,6 +174,12 @@ class ArchiveReader:
         """How far ``source`` was read."""
         found = self.rows(select(PROGRESS.c.position).where(PROGRESS.c.source == source))
         return str(found[0][0]) if found else None
+
+
+def _unsealed(content: object) -> Sealed:
+    if not isinstance(content, bytes):
+        raise CheckpointDamaged("not made of bytes")
+    return unseal(content)
 
 
 def as_bytes(value: object) -> bytes:

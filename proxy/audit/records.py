@@ -75,6 +75,7 @@ class OutcomeRecord(_Common, frozen=True, tag="outcome"):
     result: Literal["ACCEPTED", "REJECTED", "UNKNOWN", "NOT_SENT"]
     http_status: int | None = None
     venue_code: int | str | None = None
+    recv_window_ms: int | None = None
     items: tuple[Any, ...] = ()
     sent_at: str | None = None
     answered_at: str | None = None

@@ -45,8 +45,8 @@ class ReplayReport:
 
     @property
     def agree(self) -> bool:
-        """Whether every decision came out as recorded."""
-        return self.agreed == self.decisions
+        """Whether there were decisions, and every one came out as recorded."""
+        return 0 < self.agreed == self.decisions
 
 
 def replay(

@@ -41,4 +41,6 @@ JUDGEMENTS: Final = table(
 
 CHECKPOINTS: Final = table("checkpoints", column("number"), column("seq"), column("content"))
 
+SEAL: Final = table("seal", column("only_row"), column("content"))
+
 PROGRESS: Final = table("progress", column("source"), column("position"))

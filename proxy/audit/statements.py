@@ -1,27 +1,38 @@
-"""Checkpoints and anchors held against the chains, as a verification comes past the records they speak of."""
+"""Checkpoints, anchors and the seal held against the chains, as a verification comes past the records they speak of."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import select
 
 from proxy.audit.chain import Head
-from proxy.audit.checkpoint import CheckpointDamaged, Sealed, unseal
+from proxy.audit.checkpoint import SEALED_LAYOUT, CheckpointDamaged, Sealed, UnknownKey, unseal
 from proxy.audit.findings import Broken, Wrong, chain_name
 from proxy.audit.reader import ArchiveReader
 from proxy.audit.schema import CHECKPOINTS
 from proxy.certificate.signing import TrustedKey
 
+SEAL: Final = "the seal"
+
 
 class Statements:
-    """Everything that says how the chains once ended: the archive's checkpoints, read along, and anchors."""
+    """Everything that says how the chains once ended: the archive's checkpoints, read along, anchors and the seal."""
 
     def __init__(self, archive: ArchiveReader, anchors: Mapping[str, Sealed], keys: Sequence[TrustedKey]) -> None:
-        """``anchors`` by what they are called; with ``keys`` every signature is checked."""
+        """``anchors`` by what they are called; with ``keys`` every signature is checked. Raises ``Broken``."""
+        try:
+            self._seal = archive.seal()
+        except CheckpointDamaged as damage:
+            raise Broken(Wrong.CHANGED, f"{SEAL} was changed: {damage}") from damage
+        if self._seal is not None:
+            anchors = {**anchors, SEAL: self._seal}
+        self._known = dict(anchors)
         self._archive_id = archive.archive_id
         self._keys = keys
+        self._layout = 1
+        self.signed = 0
         self._anchors = sorted(anchors.items(), key=lambda each: each[1].checkpoint.seq)
         self._rows: Iterator[Any] = archive.stream(select(CHECKPOINTS).order_by(CHECKPOINTS.c.number))
         self._kept = 0
@@ -35,11 +46,13 @@ class Statements:
         while self._ahead is not None and self._ahead.checkpoint.seq <= seq:
             self._compare(f"checkpoint {self._kept}", self._ahead, seq, heads)
             self.last = self._ahead
+            self.signed = seq
             self._ahead = self._next()
         while self._anchors and self._anchors[0][1].checkpoint.seq <= seq:
             name, anchor = self._anchors.pop(0)
             self._check(name, anchor)
             self._compare(name, anchor, seq, heads)
+            self.signed = seq
 
     def ended(self, seq: int) -> None:
         """The archive ends at ``seq``. Raises ``Broken`` when it once went on, or had other checkpoints."""
@@ -58,15 +71,30 @@ class Statements:
                 f" {'an older copy' if older else 'cut short, or an older copy'}",
                 seq=seq + 1,
             )
+        if self._seal is None and self._layout >= SEALED_LAYOUT:
+            raise Broken(Wrong.GAP, f"{SEAL} is missing, so records added at the end could not be seen")
+        if self._seal is not None and self.signed < seq:
+            raise Broken(
+                Wrong.UNSIGNED, f"no signature covers the records {self.signed + 1} to {seq}", seq=self.signed + 1
+            )
+        if self._seal is not None and self._seal.checkpoint.seq < seq:
+            raise Broken(Wrong.CHANGED, f"{SEAL} is an older one: it covers the archive to {self._seal.checkpoint.seq}")
 
-    def counted(self, anchors: Mapping[str, Sealed]) -> None:
+    def counted(self) -> None:
         """The anchors' word on the checkpoints before them. ``ended`` comes first. Raises ``Broken``."""
-        for name, anchor in anchors.items():
+        for name, anchor in self._known.items():
             kept = anchor.checkpoint.kept
             if kept > self._kept:
                 raise Broken(Wrong.ROLLBACK, f"{name} knows {kept} checkpoints, the archive holds {self._kept}")
             if self._digests[kept] != anchor.checkpoint.last:
                 raise Broken(Wrong.FORK, f"checkpoint {kept} is not the one that {name} knows")
+        if self._seal is not None and self._seal.checkpoint.kept < self._kept:
+            raise Broken(Wrong.CHANGED, f"{SEAL} is an older one: it does not know checkpoint {self._kept}")
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the archive keeps a seal: one of before there were any has none."""
+        return self._seal is not None
 
     @property
     def kept(self) -> int:
@@ -101,9 +129,12 @@ class Statements:
     def _check(self, name: str, sealed: Sealed) -> None:
         if sealed.checkpoint.archive != self._archive_id:
             raise Broken(Wrong.FORK, f"{name} belongs to another archive")
+        self._layout = max(self._layout, sealed.checkpoint.layout)
         if self._keys:
             try:
                 sealed.check_signature(self._keys)
+            except UnknownKey as unknown:
+                raise Broken(Wrong.UNKNOWN_KEY, f"{name} is {unknown}", seq=sealed.checkpoint.seq) from unknown
             except CheckpointDamaged as damage:
                 raise Broken(Wrong.CHANGED, f"{name}: {damage}", seq=sealed.checkpoint.seq) from damage
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import select
 
-from proxy.audit.anchor import AnchorDamaged, read_anchor
+from proxy.audit.anchor import AnchorDamaged, AnchorUnreadable, read_anchor
 from proxy.audit.chain import Head, genesis, link
 from proxy.audit.checkpoint import Sealed
 from proxy.audit.engine import TROUBLE
@@ -49,6 +49,9 @@ class VerifyReport:
     """What verify found. ``wrong`` says in a word what is the matter; ``first_bad`` is the first sequence that is not
     as written and ``chain`` the chain it is in, where they can be named.
 
+    ``unsigned`` counts the records at the end that no signature covers. Only of an archive of before there were seals,
+    which is not ``sealed``, are they no finding: nothing in it says where it ends.
+
     ``head_hash`` stands for all ``chains``. ``signed_by`` is the key of the newest checkpoint, and ``signatures`` says
     whether signatures were checked. ``counts`` are the records of each kind; conflicts and unreadable ones are honest
     content, but worth a look.
@@ -65,6 +68,8 @@ class VerifyReport:
     checkpoints: int = 0
     signed_by: str = ""
     signatures: bool = False
+    unsigned: int = 0
+    sealed: bool = False
     counts: dict[str, int]
 
 
@@ -106,6 +111,8 @@ def _anchors(place: ArchivePlace, others: Sequence[Path]) -> dict[str, Sealed]:
             anchor = read_anchor(path)
         except AnchorDamaged as damage:
             raise Broken(Wrong.CHANGED, str(damage)) from damage
+        except AnchorUnreadable as trouble:
+            raise Broken(Wrong.UNREADABLE, str(trouble)) from trouble
         if anchor is None:
             raise Broken(Wrong.GAP, f"{name} is missing, so a cut tail could not be seen")
         found[name] = anchor
@@ -120,14 +127,15 @@ def _verified(
 ) -> VerifyReport:
     broken: Broken | None = None
     statements: Statements | None = None
+    last: int | None = None
     try:
         # The triggers may have been taken away, and a view or another index could show other rows than the chains hold.
         if differences := layout_differences(archive.connection):
             raise Broken(Wrong.CHANGED, f"the tables are not as they were laid out: {', '.join(differences)}")
         statements = Statements(archive, anchors, keys)
-        seq = _check_records(archive, statements, told)
-        statements.ended(seq)
-        statements.counted(anchors)
+        last = _check_records(archive, statements, told)
+        statements.ended(last)
+        statements.counted()
         _check_pages(archive)
     except Broken as found:
         broken = found
@@ -147,6 +155,8 @@ def _verified(
         checkpoints=statements.kept if statements is not None else 0,
         signed_by=newest.key_id if newest is not None else "",
         signatures=bool(keys),
+        unsigned=max(0, last - statements.signed) if statements is not None and last is not None else 0,
+        sealed=statements.sealed if statements is not None else False,
         counts=counts(archive),
     )
 

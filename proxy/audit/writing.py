@@ -6,6 +6,7 @@ are given up together.
 
 from __future__ import annotations
 
+import logging
 import os
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,19 +14,21 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 
-from proxy.audit.anchor import AnchorDamaged, anchor_mismatch, read_anchor
 from proxy.audit.chain import Head, genesis, link
-from proxy.audit.checkpoint import Checkpoint, CheckpointDamaged, Sealed, Signer, heads_in_hex, seal
+from proxy.audit.checkpoint import SEALED_LAYOUT, Checkpoint, Sealed, Signer, TrustedKeys, heads_in_hex, seal
 from proxy.audit.engine import connect_writer, transaction
-from proxy.audit.entry import Entry, conflicting, stored_entry
+from proxy.audit.entry import Entry, admit, conflicting, stored_entry
 from proxy.audit.layout import revision, upgrade
 from proxy.audit.locking import lock_database
-from proxy.audit.place import ArchivePlace
+from proxy.audit.opening import Found, look
+from proxy.audit.place import ArchivePlace, ArchiveTampered
 from proxy.audit.reader import ArchiveReader, as_bytes
-from proxy.audit.schema import ARCHIVE, CHECKPOINTS, JUDGEMENTS, PROGRESS, RECORDS
+from proxy.audit.schema import ARCHIVE, CHECKPOINTS, JUDGEMENTS, PROGRESS, RECORDS, SEAL
 from proxy.store.codec import plain
+
+log = logging.getLogger("perpguard.audit")
 
 CHECKPOINT_RECORDS_MAX: Final = 1_000
 CHECKPOINT_AGE_MAX: Final = timedelta(seconds=60)
@@ -37,19 +40,22 @@ _RECORD_COLUMNS: Final = tuple(column.name for column in RECORDS.c)
 _JUDGEMENT_COLUMNS: Final = tuple(column.name for column in JUDGEMENTS.c)
 
 
-class ArchiveTampered(Exception):
-    """The archive is not the one its anchor saw. Nothing is appended to it: move it aside and keep it as evidence."""
-
-
 class Writing:
     """The writer's connection. ``begin`` comes first."""
 
-    def __init__(self, place: ArchivePlace, signer: Signer, now: Callable[[], datetime]) -> None:
+    seal: Sealed
+    """The signed statement that covers the last record, as it stands in the archive."""
+
+    first_sealed: Mapping[str, Any] | None = None
+    """What ``begin`` found without a seal and sealed: how many records, and how many of them were signed."""
+
+    def __init__(self, place: ArchivePlace, signer: Signer, keys: TrustedKeys, now: Callable[[], datetime]) -> None:
         """Raises what the database raises."""
         if place.url is None:
             os.close(os.open(place.database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         self._place = place
         self._signer = signer
+        self._keys = keys
         self._now = now
         self._connection = connect_writer(place)
         self.reader: ArchiveReader
@@ -65,71 +71,106 @@ class Writing:
     def begin(self) -> Sealed | None:
         """Take the right to write, lay the tables out, learn how far the archive has come; its anchor.
 
-        Raises ``ArchiveTampered`` for anything but what the anchor saw, ``ArchiveUnavailable``.
+        Raises ``ArchiveTampered`` for anything but what this guard wrote and signed, and leaves that as it is;
+        ``ArchiveUnavailable``.
         """
         lock_database(self._connection, self._place)
         anchor_is_there = self._place.anchor.exists()
-        with transaction(self._connection):
-            empty = revision(self._connection) is None
-            if empty and anchor_is_there:
-                raise ArchiveTampered("the archive is gone while its anchor is there")
-            upgrade(self._connection)
-            if empty:
-                first = {"only_row": 1, "id": uuid.uuid4().hex, "created_at": plain(self._now())}
-                self._connection.execute(insert(ARCHIVE), first)
-        self.reader = ArchiveReader(self._connection, self._place)
-        head = self.reader.head()
-        self.seq, self._heads = head.seq, head.heads
         try:
-            anchor = read_anchor(self._place.anchor)
-            newest = self.reader.last_checkpoint()
-        except (AnchorDamaged, CheckpointDamaged) as error:
-            raise ArchiveTampered(str(error)) from error
-        if newest is not None:
-            self._kept, self._last = newest[0], newest[1].digest
-            self._kept_seq = newest[1].checkpoint.seq
-        if anchor is None and self.seq > 0:
-            raise ArchiveTampered("the anchor is gone while the archive holds records")
-        if anchor is not None and (trouble := anchor_mismatch(self.reader, anchor)):
-            raise ArchiveTampered(trouble)
-        return anchor
+            with transaction(self._connection):
+                found = self._begin(anchor_is_there)
+        except ArchiveTampered as tampered:
+            if self._place.url is None:
+                raise
+            # Whoever goes on with a new archive has to name another schema than this one.
+            schema = self._connection.exec_driver_sql("SELECT current_schema()").scalar_one()
+            raise ArchiveTampered(f"{tampered} (in the schema {schema} of {self._place})") from tampered
+        return found.anchor
 
     def write(self, entries: Sequence[Entry], progress: Mapping[str, str]) -> None:
-        """Add what is not there yet, and how far its source was read, in one transaction."""
-        seq, heads = self.seq, dict(self._heads)
-        records: list[tuple[object, ...]] = []
-        judgements: list[tuple[object, ...]] = []
-        checkpoint: Sealed | None = None
+        """Add what is not there yet, sealed, and how far its source was read, in one transaction."""
         with transaction(self._connection):
-            for entry in self._new(entries):
-                seq += 1
-                prev = heads.get(entry.chain) or genesis(self.reader.archive_id, entry.chain)
-                head = heads[entry.chain] = link(prev, seq, entry.body)
-                chain, *columns = entry.columns
-                records.append((seq, chain, head.place, *columns, head.hash, entry.body))
-                judgements += entry.judgement_rows(seq)
-            self._insert(RECORDS, _RECORD_COLUMNS, records)
-            self._insert(JUDGEMENTS, _JUDGEMENT_COLUMNS, judgements)
+            seq, heads = self._add(entries)
             for source, position in progress.items():
                 self._connection.execute(delete(PROGRESS).where(PROGRESS.c.source == source))
                 self._connection.execute(insert(PROGRESS), {"source": source, "position": position})
-            if seq > self._kept_seq and self._is_due(seq):
-                checkpoint = self._keep(seq, heads)
-        self.seq, self._heads = seq, heads
-        self._note(checkpoint)
+            kept = self._keep(seq, heads) if seq > self._kept_seq and self._is_due(seq) else None
+            sealed = self._seal(seq, heads, kept) if seq > self.seq or kept is not None else self.seal
+        self.seq, self._heads, self.seal = seq, heads, sealed
+        self._note(kept)
 
-    def keep_checkpoint(self) -> bool:
-        """Keep a checkpoint of what has come since the last one; whether anything had."""
+    def keep_checkpoint(self) -> None:
+        """Keep a checkpoint of what has come since the last one, if anything has."""
         if self.seq == self._kept_seq:
-            return False
+            return
         with transaction(self._connection):
-            checkpoint = self._keep(self.seq, self._heads)
-        self._note(checkpoint)
-        return True
+            kept = self._keep(self.seq, self._heads)
+            sealed = self._seal(self.seq, self._heads, kept)
+        self.seal = sealed
+        self._note(kept)
 
-    def checkpoint(self) -> Sealed:
-        """A signed checkpoint of the archive as it is."""
-        return self._sealed(self.seq, self._heads)
+    def _begin(self, anchor_is_there: bool) -> Found:
+        empty = revision(self._connection) is None
+        if empty and anchor_is_there:
+            raise ArchiveTampered("the archive is gone while its anchor is there")
+        upgrade(self._connection)
+        if empty:
+            first = {"only_row": 1, "id": uuid.uuid4().hex, "created_at": plain(self._now())}
+            self._connection.execute(insert(ARCHIVE), first)
+        self.reader = ArchiveReader(self._connection, self._place)
+        found = look(self.reader, self._place, self._keys)
+        self.seq, self._heads = found.head.seq, found.head.heads
+        if found.kept is not None:
+            self._kept, checkpoint = found.kept
+            self._last, self._kept_seq = checkpoint.digest, checkpoint.checkpoint.seq
+        if found.seal is not None:
+            self.seal = found.seal
+        else:
+            self._seal_first(found)
+        return found
+
+    def _seal_first(self, found: Found) -> None:
+        """Seal an archive that is new, or looks as if it were of before there were seals.
+
+        Its records are taken as they are, signed or not, and it always says so: whoever cuts one that was sealed back
+        to its last checkpoint of before is seen by the second time it is said.
+        """
+        seq, heads = self.seq, self._heads
+        if seq > 0 or found.anchor is not None:
+            if seq > found.signed:
+                unsigned = (found.signed + 1, seq)
+                log.warning("no signature covers the records %d to %d of the archive, which is sealed now", *unsigned)
+            else:
+                log.warning("the archive had no seal and is sealed now: %d records, all of them signed", seq)
+            self.first_sealed = {"records": seq, "signed": found.signed, "unsigned": seq - found.signed}
+            told = {
+                "kind": "event",
+                "id": uuid.uuid4().hex,
+                "at": plain(self._now()),
+                "desk": "",
+                "what": "audit.sealed",
+                "by": "warden",
+                "detail": self.first_sealed,
+            }
+            seq, heads = self._add([admit(told, self._now())])
+        sealed = self._seal(seq, heads, None)
+        self.seq, self._heads, self.seal = seq, heads, sealed
+
+    def _add(self, entries: Sequence[Entry]) -> tuple[int, dict[str, Head]]:
+        """Insert what is not there yet; the last sequence and the heads after it."""
+        seq, heads = self.seq, dict(self._heads)
+        records: list[tuple[object, ...]] = []
+        judgements: list[tuple[object, ...]] = []
+        for entry in self._new(entries):
+            seq += 1
+            prev = heads.get(entry.chain) or genesis(self.reader.archive_id, entry.chain)
+            head = heads[entry.chain] = link(prev, seq, entry.body)
+            chain, *columns = entry.columns
+            records.append((seq, chain, head.place, *columns, head.hash, entry.body))
+            judgements += entry.judgement_rows(seq)
+        self._insert(RECORDS, _RECORD_COLUMNS, records)
+        self._insert(JUDGEMENTS, _JUDGEMENT_COLUMNS, judgements)
+        return seq, heads
 
     def _new(self, entries: Sequence[Entry]) -> Iterable[Entry]:
         """What is not archived yet; a different record under a known identity as a conflict."""
@@ -167,24 +208,37 @@ class Writing:
         return seq - self._kept_seq >= CHECKPOINT_RECORDS_MAX or self._now() - self._kept_at >= CHECKPOINT_AGE_MAX
 
     def _keep(self, seq: int, heads: Mapping[str, Head]) -> Sealed:
-        sealed = self._sealed(seq, heads)
-        row = {"number": self._kept + 1, "seq": seq, "content": sealed.content}
+        kept = self._signed(seq, heads, self._kept, self._last)
+        row = {"number": self._kept + 1, "seq": seq, "content": kept.content}
         self._connection.execute(insert(CHECKPOINTS), row)
-        return sealed
+        return kept
 
     def _note(self, kept: Sealed | None) -> None:
         if kept is not None:
             self._kept, self._last = self._kept + 1, kept.digest
             self._kept_seq, self._kept_at = kept.checkpoint.seq, self._now()
 
-    def _sealed(self, seq: int, heads: Mapping[str, Head]) -> Sealed:
+    def _seal(self, seq: int, heads: Mapping[str, Head], kept: Sealed | None) -> Sealed:
+        """Seal the archive as it is after record ``seq``, and after the checkpoint ``kept`` beside it.
+
+        What stands in the database before the commit is what the anchor is given after it: whatever is committed is
+        signed, and nobody without the key can add a record that fits.
+        """
+        number, digest = (self._kept, self._last) if kept is None else (self._kept + 1, kept.digest)
+        sealed = self._signed(seq, heads, number, digest)
+        if self._connection.execute(update(SEAL).values(content=sealed.content)).rowcount == 0:
+            self._connection.execute(insert(SEAL), {"only_row": 1, "content": sealed.content})
+        return sealed
+
+    def _signed(self, seq: int, heads: Mapping[str, Head], kept: int, last: str) -> Sealed:
         checkpoint = Checkpoint(
             archive=self.reader.archive_id,
             seq=seq,
             at=plain(self._now()),
             heads=heads_in_hex(heads),
-            kept=self._kept,
-            last=self._last,
+            kept=kept,
+            last=last,
+            layout=SEALED_LAYOUT,
         )
         return seal(checkpoint, self._signer())
 

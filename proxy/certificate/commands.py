@@ -19,9 +19,9 @@ from proxy.audit.pages import complain, print_json, print_table, say
 from proxy.certificate.content import PressCertificate
 from proxy.certificate.keeping import CertificateKeeper
 from proxy.certificate.proof import NotProven
-from proxy.certificate.shelf import CertificateShelf, is_certificate_id
+from proxy.certificate.shelf import CertificateShelf, id_in, is_certificate_id
 from proxy.certificate.signing import BYTES_MAX, NotGenuine, TrustedKey, trusted_key
-from proxy.certificate.verifying import read, verify
+from proxy.certificate.verifying import OfAnotherKill, read, verify
 from proxy.certificate.words import details, findings, head
 from proxy.clock import utc_now
 from proxy.vault.passphrase import read_passphrase
@@ -73,9 +73,9 @@ def _verify(args: argparse.Namespace) -> int:
             return other.read(BYTES_MAX + 1)
 
     try:
-        verified = verify(content, keys, beside)
+        verified = verify(content, keys, beside, expected_id=id_in(args.file.name))
     except (NotGenuine, NotProven) as trouble:
-        genuine = isinstance(trouble, NotProven)
+        genuine = isinstance(trouble, NotProven | OfAnotherKill)
         if args.json:
             print_json({"verified": False, "genuine": genuine, "problem": str(trouble)})
         else:
@@ -98,7 +98,7 @@ def _list(args: argparse.Namespace) -> int:
     rows = []
     for certificate_id in ids:
         try:
-            rows.append(head(read(shelf.read(certificate_id) or b"", keys)) | {"problem": ""})
+            rows.append(head(read(shelf.read(certificate_id) or b"", keys, certificate_id)) | {"problem": ""})
         except NotGenuine as trouble:
             rows.append({"id": certificate_id, "problem": str(trouble)})
     if args.json:
@@ -116,7 +116,7 @@ def _show(args: argparse.Namespace) -> int:
         complain(f"there is no certificate {args.id}", _NAME)
         return NOT_OK
     try:
-        verified = verify(content, _keys(args), shelf.read)
+        verified = verify(content, _keys(args), shelf.read, expected_id=args.id)
     except (NotGenuine, NotProven) as trouble:
         complain(f"{args.id} does not verify: {trouble}", _NAME)
         return NOT_OK
@@ -126,7 +126,6 @@ def _show(args: argparse.Namespace) -> int:
     certificate = verified.certificate
     for line in findings(verified):
         say(line)
-    say(f"pressed by {certificate.by} at {certificate.pressed_at}: {certificate.reason}")
     if isinstance(certificate, PressCertificate):
         print_table(
             ("account", "job", "phase"), [(each.account, each.job, each.phase) for each in certificate.accounts]

@@ -72,7 +72,7 @@ class CertificateDesk:
 
     def _row(self, certificate_id: str, keys: Sequence[TrustedKey]) -> CertificateRow:
         try:
-            found = read(self._keeper.shelf.read(certificate_id) or b"", keys)
+            found = read(self._keeper.shelf.read(certificate_id) or b"", keys, certificate_id)
         except (NotGenuine, OSError) as trouble:
             blank = dict.fromkeys(("kind", "subject", "phase", "by", "reason", "pressed_at", "issued_at"), "")
             return CertificateRow(id=certificate_id, problem=str(trouble), **blank)
@@ -93,7 +93,7 @@ class CertificateDesk:
         if content is None:
             return None
         try:
-            verified = verify(content, self._keeper.trusted_keys(), self._keeper.shelf.read)
+            verified = verify(content, self._keeper.trusted_keys(), self._keeper.shelf.read, expected_id=certificate_id)
         except (NotGenuine, NotProven, OSError) as trouble:
             return CertificateView(id=certificate_id, content=content, document={}, absent=(), problem=str(trouble))
         return CertificateView(

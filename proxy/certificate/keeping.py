@@ -1,14 +1,15 @@
 """Issues the certificates of ended jobs: for whoever ran a kill, as soon as it is over, and for what a crash left out.
 
 A certificate is issued once. Asked again it finds the first, so that content and time of issue stay what they were;
-only a file that is damaged is set aside and issued anew. Nothing here is on the way of a kill, and nothing raises.
+only a file that is damaged, or another kill's, is set aside and issued anew. Nothing here is on the way of a kill, and
+nothing raises.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -115,6 +116,12 @@ class CertificateKeeper:
         """The public halves of every key this guard ever signed with, from the vault."""
         return tuple(trusted_key(key.public_key.encode()) for key in self._vault.signing_keys())
 
+    def trusted_keys_now(self) -> tuple[TrustedKey, ...]:
+        """The same, another process's rotation among them; while the vault cannot be read, those that are known."""
+        with suppress(OSError, VaultError):  # ``KeptKey`` says so, where it matters.
+            self._vault.reload_if_changed()
+        return self.trusted_keys()
+
     def certify(self, report: KillReport) -> Issued:
         """Certify every account's job of a press that is over, and the press that binds them."""
         issued = Issued()
@@ -192,7 +199,7 @@ class CertificateKeeper:
     def _is_certified(self, press: Press) -> bool:
         held = self.shelf.read(press.certificate_id)
         try:
-            return held is not None and bool(read(held, self.trusted_keys()))
+            return held is not None and bool(read(held, self.trusted_keys(), press.certificate_id))
         except NotGenuine:
             return False
 
@@ -232,7 +239,10 @@ class CertificateKeeper:
 
     def _substance(self, job: str) -> str | None:
         content = self.shelf.read(job)
-        return None if content is None else substance_of(unseal(content, self.trusted_keys()))
+        if content is None:
+            return None
+        read(content, self.trusted_keys(), job)
+        return substance_of(unseal(content, self.trusted_keys()))
 
     def _keep(self, issued: Issued, certificate_id: str, document: Callable[[Issue], dict[str, Any]]) -> None:
         """Issue a certificate unless a sound one is there."""
@@ -240,7 +250,7 @@ class CertificateKeeper:
         held = self.shelf.read(certificate_id)
         if held is not None:
             try:
-                read(held, self.trusted_keys())
+                read(held, self.trusted_keys(), certificate_id)
                 return
             except NotGenuine:
                 log.error("the certificate %s is damaged; it is set aside and issued anew", certificate_id)

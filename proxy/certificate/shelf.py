@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -19,11 +19,18 @@ from proxy.disk import sync_directory
 from proxy.vault.signing_keys import SigningKey
 
 _ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
+_ISSUED: Final = re.compile(r"[0-9]{8}T[0-9]{12}-[0-9a-f]{8}(?:-press)?")
 
 
 def is_certificate_id(text: str) -> bool:
     """Whether a certificate can bear this name: it becomes part of a path."""
     return _ID.fullmatch(text) is not None
+
+
+def id_in(name: str) -> str | None:
+    """The id that a file's name says it is the certificate of, whatever stands around it; ``None`` without one."""
+    found = _ISSUED.search(name)
+    return found.group() if found is not None else None
 
 
 class CertificateShelf:
@@ -74,19 +81,39 @@ class CertificateShelf:
         sync_directory(self._directory)
 
     def publish(self, keys: Iterable[SigningKey]) -> None:
-        """Write down the public halves of the keys there are, and nothing that is there already."""
+        """Write down the public halves of the keys there are, and nothing that is there already.
+
+        A key that is none of ``keys`` stays, under its id: the vault may have been put back from before a rotation, and
+        then nobody else has what checks that which was signed since.
+        """
         self._prepare()
-        for key in keys:
-            path = self.public_key_path if key.retired_at is None else self._directory / f"public-{key.key_id}.pem"
+        known = list(keys)
+        self._keep_unknown({key.key_id for key in known})
+        for key in known:
             content = key.public_key.encode()
-            if not path.exists() or path.read_bytes() != content:
-                with _written(path, content) as upcoming:
-                    upcoming.replace(path)
-                sync_directory(self._directory)
+            self._put(self.public_key_path if key.retired_at is None else self._retired_path(key.key_id), content)
 
     def trusted_keys(self) -> tuple[TrustedKey, ...]:
         """The public keys that lie here, as believable as the directory is. ``ValueError`` for a damaged one."""
         return tuple(trusted_key(path.read_bytes()) for path in sorted(self._directory.glob("public*.pem")))
+
+    def _keep_unknown(self, known: Collection[str]) -> None:
+        try:
+            content = self.public_key_path.read_bytes()
+            key_id = trusted_key(content).key_id
+        except (FileNotFoundError, ValueError):
+            return  # There is no key that could be lost.
+        if key_id not in known:
+            self._put(self._retired_path(key_id), content)
+
+    def _retired_path(self, key_id: str) -> Path:
+        return self._directory / f"public-{key_id}.pem"
+
+    def _put(self, path: Path, content: bytes) -> None:
+        if not path.exists() or path.read_bytes() != content:
+            with _written(path, content) as upcoming:
+                upcoming.replace(path)
+            sync_directory(self._directory)
 
     def _prepare(self) -> None:
         if not self._directory.is_dir():

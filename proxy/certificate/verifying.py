@@ -20,6 +20,10 @@ Beside = Callable[[str], bytes | None]
 """The bytes of another certificate by its id, ``None`` where it is not at hand."""
 
 
+class OfAnotherKill(NotGenuine):
+    """What the holder of the key signed, under the name of another certificate: it says nothing of that one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
     """A certificate that is genuine. ``absent`` names accounts of a press whose certificates were not at hand."""
@@ -33,28 +37,37 @@ class Verified:
         return self.certificate.flat and not self.absent
 
 
-def verify(content: bytes, keys: Iterable[TrustedKey], beside: Beside = lambda _: None) -> Verified:
+def verify(
+    content: bytes,
+    keys: Iterable[TrustedKey],
+    beside: Beside = lambda _: None,
+    *,
+    expected_id: str | None = None,
+) -> Verified:
     """Check everything that the bytes, the keys and the certificates ``beside`` allow.
 
-    Raises ``NotGenuine`` for bytes that none of the keys signed, ``NotProven`` where what is signed does not hold
-    together: then the guard that signed is at fault, not whoever handed the file over.
+    ``expected_id`` is the id that the bytes lie under, ``None`` where their name says none. Raises ``NotGenuine`` for
+    bytes that none of the keys signed, ``OfAnotherKill`` for those of another certificate, ``NotProven`` where what is
+    signed does not hold together: then the guard that signed is at fault, not whoever handed the file over.
     """
     keys = tuple(keys)
-    certificate = read(content, keys)
+    certificate = read(content, keys, expected_id)
     if isinstance(certificate, AccountCertificate):
         _check_account(certificate)
         return Verified(certificate=certificate)
     return Verified(certificate=certificate, absent=_check_press(certificate, keys, beside))
 
 
-def read(content: bytes, keys: Iterable[TrustedKey]) -> Certificate:
-    """The certificate one of the keys signed, its proof not looked at. Raises ``NotGenuine``."""
+def read(content: bytes, keys: Iterable[TrustedKey], expected_id: str | None) -> Certificate:
+    """The certificate one of the keys signed, its proof not looked at. Raises ``NotGenuine`` and ``OfAnotherKill``."""
     document = unseal(content, keys)
     kind: Any = PressCertificate if document.get("kind") == "press" else AccountCertificate
     try:
         found: Certificate = build(document, kind)
     except msgspec.ValidationError as trouble:
         raise NotGenuine(f"signed, but not a certificate of version 1: {trouble}") from trouble
+    if expected_id is not None and found.id != expected_id:
+        raise OfAnotherKill(f"this is the certificate {found.id} under the name of {expected_id}")
     return found
 
 

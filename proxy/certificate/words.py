@@ -14,7 +14,10 @@ _DETAILS_MAX: Final = 400
 def findings(verified: Verified) -> list[str]:
     """What a genuine certificate says, in words: the first for the hurried."""
     certificate, issue = verified.certificate, verified.certificate.issue
-    lines = [f"VERIFIED: signed by the key {issue.key_id} at {issue.at}, nothing changed since"]
+    lines = [
+        f"VERIFIED: signed by the key {issue.key_id} at {issue.at}, nothing changed since",
+        f"{certificate.id}: pressed by {certificate.by} at {certificate.pressed_at}: {certificate.reason}",
+    ]
     if isinstance(certificate, PressCertificate):
         there = len(certificate.accounts) - len(verified.absent)
         # By its own word alone: what proves it is in the certificates of its accounts.

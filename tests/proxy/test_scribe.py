@@ -4,20 +4,37 @@ keeps what was not written is told whether it was."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from sqlalchemy import select
 
+from proxy import scribe as scribe_module
+from proxy.alerts.events_table import EVENTS
 from proxy.audit.archive import Archive
+from proxy.audit.checkpoint import Checkpoint
 from proxy.audit.entry import ReadRecord
 from proxy.audit.place import ArchiveUnavailable, archive_place
+from proxy.audit.reader import ArchiveReader
+from proxy.audit.schema import RECORDS
+from proxy.audit.writing import Writing
+from proxy.pieces.ground import lay_ground
 from proxy.scribe import HEARD_AT_ONCE, Scribe
-from tests.proxy.audit.conftest import SIGNER
+from proxy.settings import Settings
+from proxy.store.codec import dump
+from proxy.store.warden_store import WardenStore
+from tests.proxy.audit.conftest import SIGNER, TRUSTED
+from tests.proxy.audit.forging import made_up, with_a_key_of_their_own
+from tests.proxy.audit.tampering import Victim, pretend_older
+from tests.support.certificates import a_keeper, a_vault
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+AN_EVENT = {"kind": "event", "at": "2026-11-24T09:30:00Z", "desk": "desk", "what": "x", "by": "ann", "detail": {}}
+A_CHECKPOINT = Checkpoint(archive="a", seq=0, at="2026-11-24T09:00:00Z", heads={}, kept=0, last="")
 
 
 class Stream:
@@ -40,6 +57,7 @@ def a_scribe(store: Any) -> Scribe:
         desk="desk",
         store=store,
         signer=nobody,
+        keys=nobody,
         anchors=nobody,
         verification=nobody,
         now=lambda: NOW,
@@ -63,7 +81,7 @@ async def test_it_is_said_whether_an_event_was_written(
     assert await a_scribe(Store(away=False)).write_event("start", "warden", {})
     scribe = a_scribe(Store(away=True))
     assert not await scribe.write_event("start", "warden", {}), "neither is there"
-    with Archive.open(archive_place(tmp_path), SIGNER) as archive:
+    with Archive.open(archive_place(tmp_path), SIGNER, keys=TRUSTED) as archive:
         scribe._archive = archive
         assert await scribe.write_event("start", "warden", {})
 
@@ -99,3 +117,160 @@ async def test_a_full_batch_is_heard_in_order_with_turns_for_others_between() ->
     assert turns >= 500 // HEARD_AT_ONCE
     assert [stream_id for stream_id, _ in batch] == [stream_id for stream_id, _ in stream.records]
     assert [place for place, (_, record) in enumerate(batch) if not isinstance(record, ReadRecord)] == [250]
+
+
+def a_warden_s(data_dir: Path) -> Scribe:
+    """A scribe as the warden puts it together, with the vault as it is now."""
+    settings = Settings(data_dir=data_dir, store_url="unix:///nowhere", audit_anchor=data_dir / "elsewhere.anchor")
+    return lay_ground(settings, a_vault(data_dir), lambda: NOW).scribe
+
+
+async def test_an_archive_is_believed_that_any_key_of_the_vault_signed_and_no_other(tmp_path: Path) -> None:
+    begun = a_warden_s(tmp_path)
+    await begun.open()
+    assert await begun._write_directly(AN_EVENT | {"id": "1"})
+    begun.close()
+    waiting = a_warden_s(tmp_path)
+    a_vault(tmp_path).rotate_signing_key(NOW)  # In another process.
+    other = a_warden_s(tmp_path)
+    await other.open()
+    assert await other._write_directly(AN_EVENT | {"id": "2"})
+    other.close()
+    async with asyncio.timeout(20):
+        await waiting.open()
+    assert waiting.anchor is not None
+    waiting.close()
+
+    place = archive_place(tmp_path)
+    place.anchor.write_bytes(with_a_key_of_their_own(waiting.anchor.checkpoint).content + b"\n")
+    forged = a_warden_s(tmp_path)
+    opening = asyncio.create_task(forged.open())
+    async with asyncio.timeout(20):
+        while not forged.trouble:
+            await asyncio.sleep(0.01)
+    opening.cancel()
+    assert forged.trouble.startswith("the anchor is signed by the key ")
+    assert "which is not among those given: somebody else wrote it, or the vault is another" in forged.trouble
+
+
+class HeldStream:
+    """What gates wrote and nobody has trimmed yet."""
+
+    def __init__(self) -> None:
+        self.held: list[tuple[str, str]] = []
+
+    def add(self, number: int) -> None:
+        self.held.append((f"{number}-0", dump(AN_EVENT | {"id": str(number)}).decode()))
+
+    async def read_audit(self, *, block_ms: int) -> list[tuple[str, str]]:
+        await asyncio.sleep(0.01)
+        return list(self.held)
+
+    async def trim_audit(self, through: str) -> None:
+        self.held = [each for each in self.held if int(each[0][:-2]) > int(through[:-2])]
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+
+def archived(data_dir: Path) -> set[str]:
+    with ArchiveReader.open(archive_place(data_dir)) as reader:
+        return {identity for (identity,) in reader.rows(select(RECORDS.c.id))}
+
+
+@pytest.mark.parametrize("mend", ["the right copy", "a new archive"])
+async def test_an_archive_that_became_another_is_opened_anew_once_a_person_has_mended_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, mend: str
+) -> None:
+    monkeypatch.setattr(scribe_module, "OPEN_EVERY_S", 0.05)
+    scribe, stream = a_warden_s(tmp_path), HeldStream()
+    scribe._store = cast(WardenStore, stream)
+    place = archive_place(tmp_path)
+    await scribe.open()
+
+    async def hear(records: Sequence[Mapping[str, Any]]) -> None:
+        """Nobody listens."""
+
+    draining = asyncio.create_task(scribe.drain(hear))
+    for number in (1, 2):
+        stream.add(number)
+        await until(lambda: not stream.held)
+        shutil.copytree(place.directory, tmp_path / f"as-of-{number}")
+
+    def put(copy: Path) -> None:
+        for left in place.directory.glob("audit.db*"):
+            left.unlink()
+        for each in copy.glob("audit.db*"):
+            shutil.copy(each, place.directory)
+
+    write = Writing.write
+
+    def fail_over(*_: object) -> None:
+        monkeypatch.setattr(Writing, "write", write)
+        put(tmp_path / "as-of-1")
+        raise OSError("the server closed the connection")
+
+    monkeypatch.setattr(Writing, "write", fail_over)
+    stream.add(3)
+    said = "the archive is not the one it was, so nothing is appended: the anchor saw record 2, the archive ends at 1"
+    await until(lambda: caplog.text.count(said) > 1)
+    assert scribe.trouble.startswith("the anchor saw record 2") and scribe.opened
+    assert [number for number, _ in stream.held] == ["3-0"], "nothing is trimmed before it is archived"
+    assert not await scribe._write_directly(AN_EVENT | {"id": "4"})
+    if mend == "a new archive":
+        place.directory.rename(tmp_path / "evidence")
+    else:
+        put(tmp_path / "as-of-2")
+    await until(lambda: not stream.held)
+    await until(lambda: not scribe.trouble)
+    draining.cancel()
+    await asyncio.gather(draining, return_exceptions=True)
+    scribe.close()
+    assert archived(tmp_path) == ({"3"} if mend == "a new archive" else {"1", "2", "3"})
+
+
+async def test_that_an_archive_had_no_seal_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as before:
+        before.setattr("proxy.audit.writing.SEALED_LAYOUT", 1)
+        older = a_warden_s(tmp_path)
+        await older.open()
+        assert await older._write_directly(AN_EVENT | {"id": "1"})
+        older.close()
+    Victim(archive_place(tmp_path), lambda: None).tamper_by(pretend_older)
+    told: list[tuple[str, Mapping[str, Any]]] = []
+    for _ in range(2):
+        scribe = a_warden_s(tmp_path)
+        scribe.told = lambda what, by, detail: told.append((what, detail))
+        await scribe.open()
+        await asyncio.sleep(0)
+        scribe.close()
+    assert told == [("audit.sealed", {"records": 1, "signed": 1, "unsigned": 0})]
+    assert "audit.sealed" in EVENTS
+
+
+async def test_the_anchor_outside_is_held_against_the_archive(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.anchor").write_bytes(made_up(A_CHECKPOINT).content + b"\n")
+    scribe = a_warden_s(tmp_path)
+    await scribe.open()
+    told: list[str] = []
+    scribe.told = lambda what, by, detail: told.append(what)
+    keeping = asyncio.create_task(scribe.keep_anchors())
+    async with asyncio.timeout(20):
+        while not told:
+            await asyncio.sleep(0.01)
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+    scribe.close()
+    assert told == ["audit.anchor_contradicts"]
+
+
+def test_the_keys_of_before_are_known_while_the_vault_cannot_be_read(tmp_path: Path) -> None:
+    keeper = a_keeper(tmp_path)
+    old = keeper.publish_key()
+    a_vault(tmp_path).rotate_signing_key(NOW)
+    assert len(keeper.trusted_keys_now()) == 2
+    (tmp_path / "vault" / "vault.json").write_bytes(b"no vault")
+    assert old.key_id in {key.key_id for key in keeper.trusted_keys_now()}

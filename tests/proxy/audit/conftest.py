@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from sqlalchemy import Connection, text
 
 from proxy.audit.archive import Archive
 from proxy.audit.place import ArchivePlace
-from proxy.certificate.signing import trusted_key
+from proxy.certificate.signing import TrustedKey, trusted_key
 from proxy.policy_file import parse_policy
 from proxy.store.codec import plain, plain_command, plain_decision, plain_snapshot
 from proxy.vault.signing_keys import SigningKey, new_signing_key
@@ -21,6 +22,7 @@ from rules.engine import decide_batch
 from rules.instrument import Instrument
 from rules.model import OrderType, PlaceOrder, Side
 from rules.snapshot import Account, Controls, Market, Snapshot
+from tests.proxy.audit.tampering import Victim, pretend_older
 from tests.support.postgresql import Cluster, postgresql_programs, running_cluster
 
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -43,6 +45,11 @@ TIGHTER = POLICY.replace("100000", "50000")
 def SIGNER() -> SigningKey:  # noqa: N802 - a constant that is called
     """The guard's key in these tests."""
     return KEY
+
+
+def TRUSTED() -> tuple[TrustedKey, ...]:  # noqa: N802 - a constant that is called
+    """The keys that this guard ever signed with."""
+    return KEYS
 
 
 def an_instrument(symbol: str) -> Instrument:
@@ -160,10 +167,26 @@ class Desk:
                 records.append(self.outcome(number))
         return [*records, self.event("e-1")]
 
+    def write_as_of_before(self, place: ArchivePlace, records: list[Any], anchored: int) -> None:
+        """An archive of the layout without a seal, whose writer died before records after ``anchored`` were signed."""
+        with pytest.MonkeyPatch.context() as before:
+            before.setattr("proxy.audit.writing.SEALED_LAYOUT", 1)
+            self.write(place, records[:anchored])
+            anchor = place.anchor.read_bytes()
+            if records[anchored:]:
+                self.write(place, records[anchored:])
+
+        def undo(connection: Connection) -> None:
+            connection.execute(text("DELETE FROM checkpoints WHERE seq > :seq"), {"seq": anchored})
+            pretend_older(connection)
+
+        Victim(place, lambda: None).tamper_by(undo)
+        place.anchor.write_bytes(anchor)
+
     def write(self, place: ArchivePlace, records: list[Any], batch_size: int = 7) -> None:
         """An archive of ``records``, closed."""
         batch = [(f"1-{number}", record) for number, record in enumerate(records)]
-        with Archive.open(place, SIGNER, now=lambda: START) as archive:
+        with Archive.open(place, SIGNER, now=lambda: START, keys=TRUSTED) as archive:
             for first in range(0, len(batch), batch_size):
                 archive.append(batch[first : first + batch_size])
 
@@ -221,7 +244,7 @@ def place(new_place: Callable[[], ArchivePlace]) -> ArchivePlace:
 @pytest.fixture
 def archive(place: ArchivePlace) -> Iterator[Archive]:
     """An empty archive, open for writing."""
-    with Archive.open(place, SIGNER) as archive:
+    with Archive.open(place, SIGNER, keys=TRUSTED) as archive:
         yield archive
 
 

@@ -14,6 +14,8 @@ from proxy.audit.place import ArchivePlace
 Statement = str | tuple[str, dict[str, Any]]
 
 TABLES = ("archive", "records", "judgements", "checkpoints")
+REPLACED = ("progress", "seal")
+"""Tables that every append changes."""
 
 
 class Victim:
@@ -69,7 +71,7 @@ def postgresql_victim(original: ArchivePlace) -> Victim:
     """The tables' rows are kept beside them, and put back each time."""
     anchor = original.anchor.read_bytes()
     with connect_writer(original) as connection:
-        for table in (*TABLES, "progress"):
+        for table in (*TABLES, *REPLACED):
             connection.exec_driver_sql(f"CREATE TABLE kept_{table} AS TABLE {table}")
     victim = Victim(original, lambda: None)
 
@@ -78,12 +80,18 @@ def postgresql_victim(original: ArchivePlace) -> Victim:
             left.unlink()
         original.anchor.write_bytes(anchor)
         victim.tamper(
-            *(f"DELETE FROM {table}" for table in TABLES),
-            *(f"INSERT INTO {table} SELECT * FROM kept_{table}" for table in TABLES),
+            *(f"DELETE FROM {table}" for table in (*TABLES, *REPLACED)),
+            *(f"INSERT INTO {table} SELECT * FROM kept_{table}" for table in (*TABLES, *REPLACED)),
         )
 
     victim.restore = restore
     return victim
+
+
+def pretend_older(connection: Connection) -> None:
+    """Lay the archive out as versions did that kept no seal. Of one of theirs nothing else is different."""
+    connection.execute(text("DROP TABLE seal"))
+    connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
 
 
 def _take_triggers(connection: Connection) -> Sequence[str]:

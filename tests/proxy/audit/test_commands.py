@@ -11,10 +11,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from proxy.audit import commands
+from proxy.audit.archive import Archive
 from proxy.audit.asking import UsageError, parse_since
+from proxy.audit.chain import Head, root
+from proxy.audit.checkpoint import Checkpoint, heads_in_hex
 from proxy.audit.place import ArchivePlace
-from proxy.store.codec import build_command, plain, plain_decision
+from proxy.certificate.signing import trusted_key
+from proxy.store.codec import build_command, dump, plain, plain_decision
+from proxy.vault.signing_keys import new_signing_key
 from rules.engine import decide_batch
+from tests.proxy.audit.conftest import KEY, KEYS
+from tests.proxy.audit.forging import made_up, with_a_key_of_their_own
 from tests.rules.builders import an_override
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -103,17 +110,19 @@ def test_json_may_stand_before_or_after_the_subcommand(audit):
     assert json.loads(audit("verify", "--json")[1])["ok"]
 
 
-def test_verify_says_where_and_exits_with_one(audit, database):
-    assert audit("verify")[0] == 0
+def test_verify_says_where_and_exits_with_one(audit, database, keys):
+    code, output, _ = audit("verify", "--key", keys[0])
+    assert (code, "signatures fit" in output) == (0, True)
     connection = sqlite3.connect(database, isolation_level=None)
     (trigger,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'records_no_update'").fetchone()
     connection.execute("DROP TRIGGER records_no_update")
     connection.execute("UPDATE records SET body = CAST(replace(body, 'beta', 'alfa') AS BLOB) WHERE seq = 5")
     connection.execute(trigger)
     connection.close()
-    code, output, _ = audit("verify")
+    code, output, _ = audit("verify", "--key", keys[0])
     assert code == 1
     assert "first bad record: 5" in output
+    assert "signatures were checked as far as that" in output
 
 
 def test_an_export_replays_and_its_damage_is_found(audit, tmp_path):
@@ -125,6 +134,138 @@ def test_an_export_replays_and_its_damage_is_found(audit, tmp_path):
     code, _, errors = audit("replay", "--from", target)
     assert code == 1
     assert "record 4" in errors
+
+
+@pytest.fixture
+def keys(tmp_path):
+    """The guard's public key, and another one."""
+    other = new_signing_key(NOW)
+    for name, key in (("public.pem", KEY), ("other.pem", other)):
+        (tmp_path / name).write_text(key.public_key)
+    return tmp_path / "public.pem", tmp_path / "other.pem"
+
+
+@pytest.fixture
+def whole_export(audit, tmp_path):
+    target = tmp_path / "export.jsonl"
+    assert audit("export", "--output", target)[0] == 0
+    return target
+
+
+def cut(export, keep):
+    """The first ``keep`` records, and a header with every number and hash right; the seal left as it is."""
+    header, *lines = export.read_bytes().splitlines(keepends=True)
+    heads = {}
+    for line in lines[:keep]:
+        told = json.loads(line)
+        heads[told["chain"]] = Head(told["place"], bytes.fromhex(told["hash"]))
+    said = json.loads(header)
+    said |= {"records": keep, "head": root(said["archive"], keep, heads).hex()}
+    export.write_bytes(dump(said) + b"\n" + b"".join(lines[:keep]))
+    return said, heads
+
+
+def without_seal(export, format="perpguard-audit-export/2"):
+    header, *lines = export.read_bytes().splitlines(keepends=True)
+    said = json.loads(header)
+    del said["seal"]
+    export.write_bytes(dump(said | {"format": format}) + b"\n" + b"".join(lines))
+
+
+@pytest.mark.parametrize("command", ["replay", "verify"])
+def test_a_whole_export_is_proven_by_the_public_key(audit, whole_export, keys, command):
+    public, other = keys
+    code, output, errors = audit(command, "--from", whole_export, "--key", public)
+    assert (code, errors) == (0, "")
+    assert KEY.key_id in output
+    assert json.loads(audit(command, "--from", whole_export, "--key", public, "--json")[1])["signed_by"] == KEY.key_id
+    code, _, errors = audit(command, "--from", whole_export, "--key", other)
+    assert code == 1
+    assert f"signed by the key {KEY.key_id}, which is not among those given" in errors
+    code, output, errors = audit(command, "--from", whole_export)
+    assert code == 0
+    assert "nothing proves who wrote this export, or that it is whole" in errors
+    assert KEY.key_id not in output
+
+
+@pytest.mark.parametrize("command", ["replay", "verify"])
+def test_a_whole_export_that_was_cut_is_found_with_or_without_a_key(audit, whole_export, keys, command):
+    cut(whole_export, 15)
+    for words in ([], ["--key", keys[0]]):
+        code, _, errors = audit(command, "--from", whole_export, *words)
+        assert code == 1
+        assert "what was signed is not what is here: it ended with record 24" in errors
+
+
+def test_an_export_sealed_anew_by_somebody_else_is_found_by_the_key(audit, whole_export, keys):
+    said, heads = cut(whole_export, 15)
+    for sign, why in ((made_up, "does not fit"), (with_a_key_of_their_own, "not among those given")):
+        of = Checkpoint(archive=said["archive"], seq=15, at="x", heads=heads_in_hex(heads), kept=0, last="", layout=2)
+        _, *lines = whole_export.read_bytes().splitlines(keepends=True)
+        whole_export.write_bytes(dump(said | {"seal": json.loads(sign(of).content)}) + b"\n" + b"".join(lines))
+        code, _, errors = audit("replay", "--from", whole_export, "--key", keys[0])
+        assert code == 1
+        assert why in errors
+
+
+def test_an_export_without_its_seal_is_none_or_an_unsigned_one_of_before(audit, whole_export, keys):
+    without_seal(whole_export, "perpguard-audit-export/3")
+    assert audit("replay", "--from", whole_export)[0] == 1
+    header, *lines = whole_export.read_bytes().splitlines(keepends=True)
+    whole_export.write_bytes(header.replace(b"export/3", b"export/2") + b"".join(lines))
+    code, output, errors = audit("replay", "--from", whole_export)
+    assert (code, output) == (0, "OK: 8 of 8 decisions agree, 0 differ, 0 lack a document\n")
+    assert "nothing proves who wrote this export" in errors
+    assert "no signature travels with it" in errors
+    code, _, errors = audit("replay", "--from", whole_export, "--key", keys[0])
+    assert code == 1
+    assert "no key can prove this export" in errors
+
+
+def test_a_part_is_never_proven(audit, tmp_path, keys):
+    part = tmp_path / "part.jsonl"
+    assert audit("export", "--account", "main", "--output", part)[0] == 0
+    code, output, errors = audit("verify", "--from", part)
+    assert (code, output) == (0, "OK: 16 records, their hashes fit\n")
+    assert "it is a part of an archive" in errors
+    assert audit("verify", "--from", part, "--key", keys[0])[0] == 1
+
+
+def test_an_archive_of_before_is_exported_without_a_seal(audit, desk, database, sqlite_place, tmp_path):
+    shutil.rmtree(database.parent)
+    desk.write_as_of_before(sqlite_place, desk.day(), 20)
+    code, output, _ = audit("verify")
+    assert code == 0
+    assert "of an older layout, which the guard's next start seals: 4 records at the end are covered by no" in output
+    target = tmp_path / "export.jsonl"
+    assert audit("export", "--output", target)[0] == 0
+    assert "no signature travels with it" in audit("replay", "--from", target)[2]
+
+
+def test_where_nothing_was_decided_nothing_agrees(audit, tmp_path, database, desk, sqlite_place):
+    part = tmp_path / "part.jsonl"
+    for words in (("--kind", "event"), ("--account", "nosuch")):
+        assert audit("export", *words, "--output", part)[0] == 0
+        code, output, _ = audit("replay", "--from", part)
+        assert (code, output) == (2, "nothing to replay: there is no decision among these records\n")
+        code, output, _ = audit("replay", "--from", part, "--json")
+        assert (code, json.loads(output)["agree"]) == (2, False)
+    shutil.rmtree(database.parent)
+    desk.write(sqlite_place, desk.documents())
+    assert audit("replay")[:2] == (2, "nothing to replay: there is no decision among these records\n")
+
+
+def test_a_key_of_before_a_rotation_is_asked_for_by_its_id(audit, desk, database, sqlite_place, tmp_path, keys):
+    new = new_signing_key(NOW)
+    pem = tmp_path / "new.pem"
+    pem.write_text(new.public_key)
+    both = [*KEYS, trusted_key(new.public_key.encode())]
+    with Archive.open(sqlite_place, lambda: new, keys=lambda: both) as archive:
+        archive.append([("2-1", desk.event("e-2"))])
+    code, output, _ = audit("verify", "--key", pem)
+    assert code == 1
+    assert f"NOT OK (unknown-key): checkpoint 1 is signed by the key {KEY.key_id}, which is not among" in output
+    assert audit("verify", "--key", pem, "--key", keys[0])[0] == 0
 
 
 def test_a_policy_that_decides_otherwise_exits_with_one(audit, desk, tmp_path):
@@ -143,6 +284,8 @@ def test_a_policy_that_decides_otherwise_exits_with_one(audit, desk, tmp_path):
         ("--limit", "0"),
         ("verify", "--anchor", "/nowhere/audit.anchor"),
         ("replay", "--from", "/nowhere/export.jsonl"),
+        ("replay", "--key", "/nowhere/public.pem"),
+        ("verify", "--from", "/nowhere/export.jsonl"),
         ("replay", "--policy", "/nowhere/policy.toml"),
         ("export", "--output", "/nowhere/at/all/export.jsonl"),
         ("--data-dir", "/nowhere"),

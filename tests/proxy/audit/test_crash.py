@@ -10,12 +10,14 @@ import time
 
 import pytest
 
+from proxy.audit import archive as archive_module
+from proxy.audit.anchor import read_anchor
 from proxy.audit.archive import Archive
 from proxy.audit.locking import ArchiveBusy
 from proxy.audit.query import decision
 from proxy.audit.reader import ArchiveReader
 from proxy.audit.verify import verify
-from tests.proxy.audit.conftest import KEYS, SIGNER
+from tests.proxy.audit.conftest import KEYS, SIGNER, TRUSTED
 
 PROOF = min(100, max(1, int(os.environ.get("PERPGUARD_PROOF", "1"))))
 ROUNDS = 10
@@ -42,6 +44,32 @@ def test_nothing_acknowledged_is_lost_proof(new_place, desk):
     assert acknowledged > 0
 
 
+@pytest.mark.parametrize("batches", [1, 3])
+def test_a_writer_that_dies_between_commit_and_anchor_leaves_nothing_unsigned(place, desk, monkeypatch, batches):
+    opened(place).close()
+    behind = read_anchor(place.anchor)
+    child = os.fork()
+    if child == 0:
+        appended = []
+        whole = archive_module.write_anchor
+        dies = lambda *given: os._exit(7) if len(appended) == batches else whole(*given)  # noqa: E731 - the child's
+        monkeypatch.setattr(archive_module, "write_anchor", dies)
+        with opened(place) as archive:
+            for number in range(batches):
+                appended.append(number)
+                archive.append([(f"1-{number}", record(desk, number))])
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    with ArchiveReader.open(place) as reader:
+        seal, anchor = reader.seal(), read_anchor(place.anchor)
+        assert (seal.checkpoint.seq, anchor.checkpoint.seq) == (batches, batches - 1)
+        assert behind.checkpoint.seq == 0
+    report = verify(place, keys=KEYS)
+    assert (report.ok, report.records, report.unsigned) == (True, batches, 0)
+    opened(place).close()
+    assert read_anchor(place.anchor).checkpoint.seq == batches
+
+
 def killed(new_place, desk, rounds, seed):
     """How many records were acknowledged in ``rounds`` lives of a writer. Asserts that none is missing."""
     dice = random.Random(seed)
@@ -55,6 +83,7 @@ def killed(new_place, desk, rounds, seed):
             life_s = LIFE_S_MAX if acknowledged else min(life_s * LONGER, GIVEN_BACK_S)
             report = verify(place, keys=KEYS)
             assert report.ok, f"seed {seed}: {report.problem}"
+            assert (report.sealed, report.unsigned) == (True, 0), f"seed {seed}"
             opened(place).close()
         assert verify(place, keys=KEYS).ok, f"seed {seed}"
         with ArchiveReader.open(place) as reader:
@@ -109,7 +138,7 @@ def opened(place):
     deadline = time.monotonic() + GIVEN_BACK_S
     while True:
         try:
-            return Archive.open(place, SIGNER)
+            return Archive.open(place, SIGNER, keys=TRUSTED)
         except ArchiveBusy:
             if time.monotonic() > deadline:
                 raise

@@ -11,6 +11,7 @@ import random
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
@@ -19,7 +20,8 @@ from sqlalchemy.exc import IntegrityError
 from proxy.audit.chain import Head, genesis, link
 from proxy.audit.place import ArchivePlace
 from proxy.audit.verify import verify
-from tests.proxy.audit.conftest import KEYS
+from tests.proxy.audit.conftest import KEYS, Desk
+from tests.proxy.audit.forging import add_records, made_up, put_seal, rewrite, statement_of, with_a_key_of_their_own
 from tests.proxy.audit.tampering import Victim, postgresql_victim, sqlite_victim
 
 PROOF = min(100, max(1, int(os.environ.get("PERPGUARD_PROOF", "1"))))
@@ -35,7 +37,7 @@ NUMBERS = {
     "judgements": ("seq", "item", "place", "at_us"),
     "checkpoints": ("number", "seq"),
 }
-BYTES = {"records": ("body", "hash"), "checkpoints": ("content",)}
+BYTES = {"records": ("body", "hash"), "checkpoints": ("content",), "seal": ("content",)}
 
 Tampering = Callable[[Connection, random.Random], None]
 
@@ -252,6 +254,21 @@ def a_judgement_gone(connection: Connection, dice: random.Random) -> None:
     _run(connection, f"DELETE FROM judgements WHERE {_where(key)}", **key)
 
 
+def a_seal_gone_or_of_before(connection: Connection, dice: random.Random) -> None:
+    """Taken away, or one that was genuine once."""
+    if dice.random() < 0.2:
+        _run(connection, "DELETE FROM seal")
+    else:
+        number = dice.randint(1, 3)
+        _run(connection, "UPDATE seal SET content = (SELECT content FROM checkpoints WHERE number = :n)", n=number)
+
+
+def a_tail_forged(connection: Connection, dice: random.Random) -> None:
+    """Records that never were, at the end, each hash as it has to be."""
+    made = [Desk().event(f"forged-{number}", "override.approved") for number in range(dice.randint(1, 3))]
+    add_records(connection, *made)
+
+
 IN_THE_DATABASE: dict[str, Tampering] = {
     each.__name__: each
     for each in (
@@ -271,6 +288,8 @@ IN_THE_DATABASE: dict[str, Tampering] = {
         a_checkpoint_gone,
         checkpoints_swapped,
         a_judgement_gone,
+        a_seal_gone_or_of_before,
+        a_tail_forged,
     )
 }
 
@@ -307,11 +326,38 @@ def an_anchor_of_before(victim: Victim, dice: random.Random) -> None:
     kept.unlink()
 
 
+def all_forged_but_the_signature(victim: Victim, dice: random.Random) -> None:
+    """A record is changed or taken out, every hash after it is right, and checkpoints, seal and anchor fit."""
+    seq, sign = dice.randint(1, 24), dice.choice([made_up, with_a_key_of_their_own])
+    gone, passed = dice.random() < 0.5, 0
+
+    def change(record: dict[str, Any]) -> dict[str, Any] | None:
+        nonlocal passed
+        passed += 1
+        if passed != seq:
+            return record
+        return None if gone else record | {"desk": "another"}
+
+    def forge(connection: Connection) -> None:
+        sealed = sign(statement_of(connection, rewrite(connection, change)))
+        put_seal(connection, sealed)
+        victim.place.anchor.write_bytes(sealed.content + b"\n")
+
+    victim.tamper_by(forge)
+
+
 OF_THE_ANCHOR: dict[str, Callable[[Victim, random.Random], None]] = {
-    each.__name__: each for each in (an_anchors_byte, an_anchor_cut_or_gone, an_anchor_of_before)
+    each.__name__: each
+    for each in (an_anchors_byte, an_anchor_cut_or_gone, an_anchor_of_before, all_forged_but_the_signature)
 }
 
-_KEYS = {"records": ("seq",), "judgements": ("seq", "item", "place"), "checkpoints": ("number",), "archive": ()}
+_KEYS = {
+    "records": ("seq",),
+    "judgements": ("seq", "item", "place"),
+    "checkpoints": ("number",),
+    "archive": (),
+    "seal": (),
+}
 
 
 def _cell(connection: Connection, dice: random.Random, table: str, column: str):

@@ -4,21 +4,29 @@ import re
 import shutil
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
 from proxy.audit.archive import Archive
+from proxy.audit.documents import ArchiveSource
 from proxy.audit.engine import connect_writer
 from proxy.audit.findings import Wrong
-from proxy.audit.place import ArchivePlace
+from proxy.audit.place import ArchivePlace, ArchiveTampered
+from proxy.audit.query import decision
 from proxy.audit.reader import ArchiveReader
+from proxy.audit.replay import replay
 from proxy.audit.schema import RECORDS
 from proxy.audit.verify import verify
-from proxy.audit.writing import ArchiveTampered
-from tests.proxy.audit.conftest import KEYS, SIGNER
-from tests.proxy.audit.tampering import postgresql_victim, sqlite_victim
+from proxy.certificate.signing import trusted_key
+from proxy.policy_file import parse_policy
+from proxy.vault.signing_keys import new_signing_key
+from rules.engine import decide_batch
+from tests.proxy.audit.conftest import KEY, KEYS, SIGNER, TRUSTED
+from tests.proxy.audit.forging import add_records, made_up, put_seal, with_a_key_of_their_own
+from tests.proxy.audit.tampering import Victim, postgresql_victim, pretend_older, sqlite_victim
 
 RECORDS_IN_ALL = 24
 TABLES = ("records", "judgements", "checkpoints")
@@ -124,7 +132,7 @@ def test_a_tail_cut_off_at_any_record_is_a_truncation_and_not_appended_to(whole,
     report = found(whole)
     assert (report.first_bad, report.wrong) == (seq + 1, Wrong.TRUNCATION)
     with pytest.raises(ArchiveTampered):
-        Archive.open(whole.place, SIGNER)
+        Archive.open(whole.place, SIGNER, keys=TRUSTED)
 
 
 @pytest.mark.parametrize("seq", [0, 9, 10, 23])
@@ -186,7 +194,7 @@ def test_an_older_copy_of_the_database_is_a_rollback(sqlite_place, desk, tmp_pat
     report = verify(sqlite_place, keys=KEYS)
     assert (report.ok, report.first_bad, report.wrong) == (False, 11, Wrong.ROLLBACK)
     with pytest.raises(ArchiveTampered, match="older copy"):
-        Archive.open(sqlite_place, SIGNER)
+        Archive.open(sqlite_place, SIGNER, keys=TRUSTED)
 
 
 def test_an_older_copy_with_its_older_anchor_is_found_by_an_anchor_elsewhere(sqlite_place, desk, tmp_path):
@@ -238,15 +246,97 @@ def test_a_rewritten_archive_with_its_own_anchor_is_found_by_a_copy_of_the_ancho
 
 
 def test_an_archive_rewritten_without_the_guards_key_is_found_by_the_public_key_alone(sqlite_place, desk):
-    from proxy.vault.signing_keys import new_signing_key
-
     forger = new_signing_key(desk.start)
-    with Archive.open(sqlite_place, lambda: forger, now=lambda: desk.start) as archive:
+    with Archive.open(sqlite_place, lambda: forger, now=lambda: desk.start, keys=TRUSTED) as archive:
         archive.append([(f"1-{number}", record) for number, record in enumerate(desk.day())])
     assert verify(sqlite_place).ok
     report = verify(sqlite_place, keys=KEYS)
+    assert (report.ok, report.wrong) == (False, Wrong.UNKNOWN_KEY)
+    assert report.problem.endswith(f"signed by the key {forger.key_id}, which is not among those given")
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_records_that_somebody_added_are_covered_by_no_signature(whole, desk, count):
+    added = [desk.event(f"forged-{number}", "override.approved") for number in range(count)]
+    elsewhere = whole.place.anchor.with_name("elsewhere.anchor")
+    shutil.copy(whole.place.anchor, elsewhere)
+    whole.tamper_by(lambda connection: add_records(connection, *added))
+    for anchors in ([], [elsewhere]):
+        report = verify(whole.place, anchors=anchors, keys=KEYS)
+        assert (report.ok, report.wrong, report.first_bad) == (False, Wrong.UNSIGNED, RECORDS_IN_ALL + 1)
+        assert report.unsigned == count
+    elsewhere.unlink()
+
+
+@pytest.mark.parametrize(
+    ("statement", "wrong"),
+    [
+        ("DELETE FROM seal", Wrong.GAP),
+        ("UPDATE seal SET content = (SELECT content FROM checkpoints WHERE number = 1)", Wrong.CHANGED),
+        ("UPDATE seal SET content = (SELECT content FROM checkpoints WHERE number = 2)", Wrong.CHANGED),
+    ],
+    ids=["gone", "of before", "of before the last checkpoint"],
+)
+def test_the_seal_cannot_go_or_be_an_older_one(whole, statement, wrong):
+    whole.tamper(statement)
+    assert found(whole).wrong == wrong
+
+
+def test_a_seal_of_before_is_found_though_the_anchor_covers_what_came_since(archive, desk):
+    archive.append([("1-1", desk.event("e-1"))])
+    with ArchiveReader.open(archive.place) as reader:
+        before = reader.seal()
+    archive.append([("1-2", desk.event("e-2"))])
+    with connect_writer(archive.place) as connection:
+        put_seal(connection, before)
+    report = verify(archive.place, keys=KEYS)
     assert (report.ok, report.wrong) == (False, Wrong.CHANGED)
-    assert "not among those given" in report.problem
+    assert "an older one: it covers the archive to 1" in report.problem
+
+
+@pytest.mark.parametrize(("sign", "wrong"), [(made_up, Wrong.CHANGED), (with_a_key_of_their_own, Wrong.UNKNOWN_KEY)])
+def test_a_seal_that_somebody_else_made_is_found(whole, desk, sign, wrong):
+    def forge(connection):
+        add_records(connection, desk.event("forged"))
+        with ArchiveReader.open(whole.place) as before:
+            sealed = before.seal()
+        changed = msgspec.structs.replace(sealed.checkpoint, seq=sealed.checkpoint.seq + 1)
+        put_seal(connection, sign(changed))
+
+    whole.tamper_by(forge)
+    assert found(whole).wrong == wrong
+
+
+def test_an_archive_made_to_look_older_is_found_by_what_was_signed(place, desk):
+    desk.write(place, desk.day())
+    victim = Victim(place, lambda: None)
+    victim.tamper_by(lambda connection: add_records(connection, desk.event("forged")))
+    victim.tamper_by(pretend_older)
+    assert found(victim).wrong == Wrong.GAP
+
+
+@pytest.mark.parametrize("anchored", [20, 24])
+def test_an_archive_of_before_is_read_as_it_is_and_says_what_no_signature_covers(place, desk, anchored):
+    desk.write_as_of_before(place, desk.day(), anchored)
+    report = verify(place, keys=KEYS)
+    assert (report.ok, report.problem, report.records) == (True, "", RECORDS_IN_ALL)
+    assert (report.sealed, report.unsigned) == (False, RECORDS_IN_ALL - anchored)
+    with ArchiveReader.open(place) as archive, archive.standing_still():
+        assert replay(ArchiveSource(archive), decide_batch, parse_policy).agree
+        assert decision(archive, "d-2") is not None
+
+
+def test_a_key_that_is_not_known_has_a_word_of_its_own(place, desk):
+    """After ``certificate rotate-key`` the new public key alone does not check what was signed before."""
+    new = new_signing_key(desk.start)
+    theirs = trusted_key(new.public_key.encode())
+    desk.write(place, desk.day()[:10])
+    with Archive.open(place, lambda: new, keys=lambda: [*KEYS, theirs]) as archive:
+        archive.append([(f"1-{number}", record) for number, record in enumerate(desk.day())])
+    report = verify(place, keys=[theirs])
+    assert (report.ok, report.wrong, report.first_bad) == (False, Wrong.UNKNOWN_KEY, 10)
+    assert report.problem == f"checkpoint 1 is signed by the key {KEY.key_id}, which is not among those given"
+    assert verify(place, keys=[theirs, *KEYS]).ok
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from tests.support.certificates import (
 )
 
 Run = Callable[..., tuple[int, str, str]]
+OTHER = "20261125T093000000000-ffffffff"
 
 
 @pytest.fixture
@@ -97,6 +98,43 @@ def test_degraded_is_genuine_and_says_not_flat(guard: Path, run: Run) -> None:
         False,
         "DEGRADED",
     )
+
+
+def test_it_says_of_which_kill_it_is(guard: Path, run: Run) -> None:
+    a_certificate(guard)
+    file, key = handed_over(guard, JOB)
+    stdout = run("verify", file, "--public-key", key)[1]
+    assert f"{JOB}: pressed by ann at 2026-11-24T09:30:00.000000Z: runaway grid" in stdout
+    answer = json.loads(run("verify", file, "--public-key", key, "--json")[1])
+    assert (answer["id"], answer["pressed_at"]) == (JOB, "2026-11-24T09:30:00.000000Z")
+
+
+@pytest.mark.parametrize("name", [f"{OTHER}.json", f"{OTHER} (1).json", f"tuesday-{OTHER}.json", f"{JOB}-press.json"])
+def test_a_genuine_certificate_under_the_name_of_another_is_refused(guard: Path, run: Run, name: str) -> None:
+    content = a_certificate(guard)
+    _, key = handed_over(guard, JOB)
+    Path(name).write_bytes(content)
+    code, stdout, _ = run("verify", name, "--public-key", key)
+    assert code == 1 and stdout.startswith(f"NOT VERIFIED: this is the certificate {JOB} under the name of")
+    answer = json.loads(run("verify", name, "--public-key", key, "--json")[1])
+    assert (answer["verified"], answer["genuine"]) == (False, True)
+
+
+@pytest.mark.parametrize("name", ["monday.json", "certificate.json", f"{JOB} (1).json", f"monday-{JOB}.json"])
+def test_a_name_that_says_nothing_else_is_no_trouble(guard: Path, run: Run, name: str) -> None:
+    content = a_certificate(guard)
+    _, key = handed_over(guard, JOB)
+    Path(name).write_bytes(content)
+    assert run("verify", name, "--public-key", key)[0] == 0
+
+
+def test_the_guards_own_machine_shows_nothing_of_one_under_anothers_name(guard: Path, run: Run) -> None:
+    content = a_certificate(guard)
+    (guard / "certificates" / f"{OTHER}.json").write_bytes(content)
+    code, stdout, stderr = run("show", OTHER, data_dir=guard)
+    assert (code, stdout) == (1, "") and f"this is the certificate {JOB} under the name of {OTHER}" in stderr
+    rows = json.loads(run("list", "--json", data_dir=guard)[1])
+    assert rows[0] == {"id": OTHER, "problem": f"this is the certificate {JOB} under the name of {OTHER}"}
 
 
 def test_a_press_says_which_of_its_accounts_it_could_look_at(guard: Path, run: Run) -> None:

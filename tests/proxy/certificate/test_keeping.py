@@ -10,15 +10,17 @@ from proxy.audit.archive import Archive
 from proxy.audit.place import archive_place
 from proxy.certificate.canonical import read_canonical
 from proxy.certificate.content import Press, PressCertificate
+from proxy.certificate.desk import CertificateDesk
 from proxy.certificate.keeping import CertificateKeeper, Issued
 from proxy.certificate.proof import NotProven
+from proxy.certificate.signing import trusted_key
 from proxy.certificate.verifying import Verified, verify
 from proxy.kill.joins import Join, note_join
 from proxy.policy.shelf import Shelf
 from proxy.policy_file import policy_digest
 from proxy.vault.keys import Secret
 from rules.kill.events import Phase
-from tests.proxy.audit.conftest import SIGNER
+from tests.proxy.audit.conftest import SIGNER, TRUSTED
 from tests.support.certificates import (
     DUST,
     JOB,
@@ -86,7 +88,7 @@ def test_a_press_does_not_take_another_certificate_for_its_own(tmp_path: Path) -
 def test_it_says_on_what_ground_it_was_issued(tmp_path: Path) -> None:
     text = '[policy]\nname = "grid"\nowner = "risk"\n'
     Shelf(tmp_path).activate(text)
-    with Archive.open(archive_place(tmp_path), SIGNER) as archive:
+    with Archive.open(archive_place(tmp_path), SIGNER, keys=TRUSTED) as archive:
         sequence = archive.append_from("test", "1", [{"kind": "event", "id": "e1", "at": "2026-11-24T09:00:00Z"}])
         keeper = a_keeper(tmp_path)
         keeper.certify(a_report(write_job(tmp_path, a_flat_kill())))
@@ -202,6 +204,57 @@ def test_a_damaged_certificate_is_set_aside_and_issued_anew(tmp_path: Path, capl
     assert path.with_suffix(".damaged").exists() and "is damaged" in caplog.text
 
 
+def two_kills_with_the_first_certificate_under_both_names(data_dir: Path) -> CertificateKeeper:
+    """One account's kill ended FLAT and its next DEGRADED; the FLAT file was copied over the other's."""
+    write_job(data_dir, a_flat_kill())
+    write_job(data_dir, a_degraded_kill(), job_id=SECOND_JOB)
+    keeper = a_keeper(data_dir, after(3600))
+    keeper.catch_up()
+    keeper.shelf.path(SECOND_JOB).write_bytes(keeper.shelf.path(JOB).read_bytes())
+    return keeper
+
+
+def test_the_certificate_of_another_kill_is_set_aside_and_the_right_one_issued_anew(tmp_path: Path) -> None:
+    keeper = two_kills_with_the_first_certificate_under_both_names(tmp_path)
+    issued = a_keeper(tmp_path, after(7200)).catch_up()
+    assert [(each.id, each.phase) for each in issued.certificates] == [(SECOND_JOB, "DEGRADED")]
+    assert verified(keeper, SECOND_JOB).certificate.id == SECOND_JOB
+    assert keeper.shelf.path(SECOND_JOB).with_suffix(".damaged").read_bytes() == keeper.shelf.read(JOB)
+
+
+def test_another_presss_certificate_stands_for_no_press(tmp_path: Path) -> None:
+    keeper = a_keeper(tmp_path)
+    keeper.certify(a_report(write_job(tmp_path, a_flat_kill())))
+    press = press_id(keeper)
+    keeper.shelf.path(press).write_bytes(keeper.shelf.read(JOB) or b"")
+    issued = a_keeper(tmp_path, after(3600)).catch_up()
+    assert [each.id for each in issued.certificates] == [press]
+
+
+def test_no_press_is_bound_to_the_certificate_of_another_kill(tmp_path: Path) -> None:
+    keeper = a_keeper(tmp_path)
+    first = write_job(tmp_path, a_flat_kill())
+    second = write_job(tmp_path, a_degraded_kill(), account="second", job_id=SECOND_JOB)
+    keeper.certify(a_report(first))
+    keeper.shelf.path(press_id(keeper)).unlink()
+    keeper.shelf.path(SECOND_JOB).write_bytes(keeper.shelf.read(JOB) or b"")
+    second.path.unlink()
+    issued = keeper.certify(a_report(first, second))
+    assert issued.certificates == []
+    assert issued.troubles[1].startswith(f"the press is not certified: this is the certificate {JOB} under the name")
+
+
+async def test_the_console_shows_nothing_of_a_certificate_under_anothers_name(tmp_path: Path) -> None:
+    async def nothing(*_: object) -> None:
+        return
+
+    desk = CertificateDesk(two_kills_with_the_first_certificate_under_both_names(tmp_path), nothing)
+    view = await desk.certificate(SECOND_JOB)
+    assert view is not None and view.document == {}
+    (row,) = (row for row in await desk.certificates() if row.id == SECOND_JOB)
+    assert row.problem == view.problem == f"this is the certificate {JOB} under the name of {SECOND_JOB}"
+
+
 def test_trouble_is_said_and_nothing_is_raised(tmp_path: Path) -> None:
     keeper = a_keeper(tmp_path)
     running = write_job(tmp_path, the_beginning())
@@ -222,6 +275,25 @@ def test_a_job_that_cannot_be_believed_is_named_once(tmp_path: Path) -> None:
     keeper = a_keeper(tmp_path)
     assert "damaged" in keeper.catch_up().troubles[0]
     assert keeper.catch_up().troubles == []
+
+
+def test_a_vault_of_before_a_rotation_takes_no_key_away_that_signed_since(tmp_path: Path) -> None:
+    old = a_keeper(tmp_path).publish_key()
+    vault = tmp_path / "vault" / "vault.json"
+    backup = vault.read_bytes()
+    a_vault(tmp_path).rotate_signing_key(after(100))
+    new = a_keeper(tmp_path).publish_key()
+    vault.write_bytes(backup)
+    keeper = a_keeper(tmp_path)
+    for _ in range(2):
+        assert keeper.publish_key().key_id == old.key_id
+        assert {each.key_id for each in keeper.shelf.trusted_keys()} == {old.key_id, new.key_id}
+    assert trusted_key(keeper.shelf.public_key_path.read_bytes()).key_id == old.key_id
+    kept = keeper.shelf.public_key_path.with_name(f"public-{new.key_id}.pem")
+    assert kept.read_bytes() == new.public_key.encode()
+    keeper.shelf.public_key_path.write_bytes(b"no key")
+    keeper.publish_key()
+    assert {each.key_id for each in keeper.shelf.trusted_keys()} == {old.key_id, new.key_id}
 
 
 def test_certificates_of_a_rotated_key_stay_good_and_the_old_key_signs_nothing_more(tmp_path: Path) -> None:
