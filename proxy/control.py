@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from proxy.archive_looks import ArchiveLooks
 from proxy.audit import query
@@ -26,6 +26,7 @@ from proxy.console.reasons_plane import ReasonsPlane
 from proxy.console.signals_plane import SignalsPlane
 from proxy.glance import Glance, override_view, proposal_view
 from proxy.kill.desk import KillDesk
+from proxy.kill.report import AccountReport
 from proxy.ledger.marks import marks_path
 from proxy.ledger.supposing import NothingKnown, supposed
 from proxy.overrides.desk import OverrideDesk, OverrideRefused
@@ -38,6 +39,20 @@ from proxy.store.codec import plain
 from proxy.store.fence import Scope
 
 T = TypeVar("T")
+
+_UNTOLD: Final[Mapping[str, Any]] = {
+    "running": False,
+    "scope": "",
+    "by": "",
+    "reason": "",
+    "started_at": "",
+    "blocked_ms": None,
+    "flat": False,
+    "flat_ms": None,
+    "accounts": [],
+    "left_open": [],
+}
+"""A kill of which no journal can be read."""
 
 
 class Control:
@@ -139,12 +154,16 @@ class Control:
         return {"scope": str(parsed), "reduced": reduced}
 
     async def kill_progress(self) -> Mapping[str, Any] | None:
-        """The newest job of every account the last press covered, from the moment that it was pressed."""
-        reports = await self._kill.progress()
+        """The newest job of every account the last press covered, from the moment that it was pressed.
+
+        Besides: what earlier presses left open, and accounts whose newest journal cannot be read.
+        """
+        reports, unreadable = await self._kill.progress(), await self._kill.unreadable()
         if not reports:
-            return None
+            return {**_UNTOLD, "unreadable": unreadable} if unreadable else None
         newest = max(report.started_at for report in reports)
         current = [report for report in reports if not report.phase.final or report.started_at == newest]
+        earlier = [report for report in reports if report not in current]
         flat_times = [report.flat_ms for report in current if report.flat_ms is not None]
         return {
             "running": any(not report.phase.final for report in current),
@@ -159,6 +178,8 @@ class Control:
                 plain(report) | {"name": report.account, "exchange_key": self._kill.key_outcome(report)}
                 for report in current
             ],
+            "left_open": sorted(_left_open(earlier, reports)),
+            "unreadable": unreadable,
         }
 
     async def propose_policy(self, *, text: str, name: str, reason: str) -> Mapping[str, Any]:
@@ -218,3 +239,15 @@ async def _override_or_refusal(asked: Awaitable[OverrideState]) -> OverrideView:
         return override_view(await asked)
     except OverrideRefused as refusal:
         raise ControlRefused(str(refusal), refusal.reasons) from refusal
+
+
+def _left_open(earlier: Sequence[AccountReport], reports: Sequence[AccountReport]) -> set[str]:
+    """The scopes, account or bot, whose last kill did not end flat; not a bot's part of an account killed since."""
+    whole = {report.account: report.started_at for report in reports if Scope.parse(report.scope).bot is None}
+    found = set()
+    for report in earlier:
+        bot = Scope.parse(report.scope).bot
+        killed_since = bot is not None and whole.get(report.account, report.started_at) > report.started_at
+        if report.left_open and not killed_since:
+            found.add(f"bot:{bot}" if bot is not None else f"account:{report.account}")
+    return found

@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
+from proxy.accounts.book import moves_balance
 from proxy.console.desk_views import PositionView
 from proxy.console.exposure_plane import LimitView, StopView
 from rules.decision import Use
@@ -52,6 +53,18 @@ def leverage_of(picture: Snapshot) -> str | None:
         return None
     gross = sum((each.gross_notional for each in worst_case(picture).values()), Decimal(0))
     return show(gross / account.margin_balance)
+
+
+def margin_used_of(account: Account) -> str:
+    """The margin that is not available to new orders, in quote units: what the last survey told, and at least what the
+    legs of now bind, notional over the venue's leverage; a position opened since that survey is not in the former. Of
+    legs that another asset margins nothing is in this balance."""
+    bound = Decimal(0)
+    for leg in account.positions:
+        set_for = account.settings_of(leg.symbol)
+        if set_for is not None and set_for.leverage and moves_balance(leg.symbol, account.multi_assets):
+            bound += abs(leg.quantity) * leg.mark_price / set_for.leverage
+    return show(max(account.margin_balance - account.available_balance, bound))
 
 
 def limit_view(use: Use) -> LimitView:

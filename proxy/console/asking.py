@@ -14,10 +14,10 @@ T = TypeVar("T")
 READ_SECONDS_MAX: Final = 10.0
 
 
-async def read(asked: Awaitable[T]) -> T:
-    """A read's answer, or Refusal 409 or 504."""
+async def read(asked: Awaitable[T], seconds: float | None = None) -> T:
+    """A read's answer, or Refusal 409, or 504 when it takes longer than ``seconds``, else than ``READ_SECONDS_MAX``."""
     try:
-        async with asyncio.timeout(READ_SECONDS_MAX):
+        async with asyncio.timeout(READ_SECONDS_MAX if seconds is None else seconds):
             return await asked
     except TimeoutError:
         raise Refusal(504, "SLOW", "the warden did not answer in time") from None

@@ -48,20 +48,32 @@ class Attention:
 
 def attention_of(desk: DeskView, progress: Progress | None) -> Attention:
     """Everything that needs somebody, the bad before what is only to be watched."""
-    found = sorted([*_of_desk(desk), *_of_stop(progress), *_of_parts(desk)], key=lambda each: each.level != BAD)
+    found = sorted([*_of_desk(desk), *_of_stop(desk, progress), *_of_parts(desk)], key=lambda each: each.level != BAD)
     return Attention(tuple(found[:SHOWN]), max(len(found) - SHOWN, 0))
 
 
 def _of_desk(desk: DeskView) -> Iterator[Item]:
     if desk.state != "ACTIVE":
         yield _state(desk.state, "Desk", "/rearm")
+    if not desk.archive.opened:
+        yield Item(
+            BAD,
+            "Audit",
+            f"does not open: entries are refused. {desk.archive.trouble or 'It is being opened'}",
+            "/audit",
+        )
+    elif desk.archive.trouble:
+        said = f"takes no records, and when too many wait entries are refused. {desk.archive.trouble}"
+        yield Item(BAD, "Audit", said, "/audit")
     if not desk.store_ok:
         yield Item(BAD, "Store", "does not answer: entries are refused, exits pass")
     if desk.accounts and words.stale(desk.markets_age_s):
-        yield Item(BAD, "Markets", f"prices are {words.age(desk.markets_age_s)} old: entries are refused")
+        age = words.age(desk.markets_age_s)
+        said = "prices were never read" if age == "never" else f"prices are {age} old"
+        yield Item(BAD, "Markets", f"{said}: entries are refused")
     for watchdog in desk.watchdogs:
         if watchdog.lost:
-            yield Item(BAD, f"Watchdog {watchdog.name}", f"lost, heard {words.age(watchdog.heard_age_s)} ago")
+            yield Item(BAD, f"Watchdog {watchdog.name}", f"lost, {words.heard(watchdog.heard_age_s)}")
     if desk.drill is None:
         yield Item(WARN, "Drill", "the kill was never rehearsed here", "/drills")
     elif not desk.drill.passed:
@@ -70,13 +82,22 @@ def _of_desk(desk: DeskView) -> Iterator[Item]:
         yield Item(WARN, "Drill", f"the last rehearsal was {words.days(desk.drill.age_s)}", "/drills")
 
 
-def _of_stop(progress: Progress | None) -> Iterator[Item]:
+def _of_stop(desk: DeskView, progress: Progress | None) -> Iterator[Item]:
     if progress is None:
         return
-    if progress.running:
+    if progress.unreadable:
+        yield Item(BAD, "Stop", "how far the stop is cannot be read")
+    elif progress.running:
         yield Item(BAD, "Stop", f"{progress.scope} is being stopped")
     elif not progress.flat and not progress.flat_but_dust:
         yield Item(BAD, "Stop", f"the last stop of {progress.scope} did not end flat")
+    if progress.unknown and not progress.unreadable:
+        yield Item(BAD, "Stop", f"how the last stop of {', '.join(progress.unknown)} stands cannot be read")
+    stopped = {f"account:{account.name}" for account in desk.accounts if account.state != "ACTIVE"}
+    stopped |= {f"bot:{bot.name}" for bot in desk.bots if bot.state != "ACTIVE"}
+    for scope in progress.left_open:
+        if scope in stopped:  # Else people have looked.
+            yield Item(BAD, scope.partition(":")[2], "its last stop did not end flat")
 
 
 def _of_parts(desk: DeskView) -> Iterator[Item]:
@@ -109,8 +130,8 @@ def _of_account(account: AccountView) -> Iterator[Item]:
         yield Item(BAD, name, f"exchange key: {account.exchange_key}")
     if account.feed.state == "STALE":
         yield Item(BAD, name, f"stream is stale: {account.feed.why}")
-    if words.stale(account.survey_age_s):
-        yield Item(BAD, name, f"last survey {words.age(account.survey_age_s)}")
+    if words.stale(account.known_age_s):
+        yield Item(BAD, name, f"last confirmed {words.age(account.known_age_s)}")
     if account.unknown_holds:
         yield Item(WARN, name, f"{account.unknown_holds} orders whose outcome nobody knows")
     if abs(account.clock_offset_ms or 0) > CLOCK_MS_MAX:

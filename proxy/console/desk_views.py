@@ -61,7 +61,8 @@ class AccountView:
     ``anomaly`` is the score of all its bots together, ``why`` what drove it. ``external_trader`` says that it went on
     being traded past the guard after a kill; ``timers`` are the symbols on which the venue's own dead-man timer stands.
     ``limits`` are those of the policy that size an account's book, with what is in use of each; ``margin_used`` is the
-    margin that is not available to new orders.
+    margin that is not available to new orders. ``known_age_s`` is since it was last known to be as shown, by a survey
+    or by an unbroken stream; ``survey_age_s`` since it was last read as a whole.
     """
 
     name: str
@@ -69,6 +70,7 @@ class AccountView:
     state: str
     kill_running: bool
     fence_engaged: bool
+    known_age_s: float | None
     survey_age_s: float | None
     margin_balance: str | None
     leverage: str | None
@@ -181,6 +183,15 @@ class WatchdogView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveView:
+    """The audit's archive. ``trouble`` is why records do not reach it, empty while they do. ``opened``: it has been
+    open since the guard's start; until then entries are refused."""
+
+    opened: bool = True
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeskView:
     """The desk in one glance. ``anomaly`` is the score across accounts, ``why`` what drove it.
 
@@ -206,3 +217,4 @@ class DeskView:
     watchdogs: Sequence[WatchdogView] = ()
     leases: Sequence[LeaseView] = ()
     symbols: Sequence[SymbolView] = ()
+    archive: ArchiveView = ArchiveView()

@@ -12,7 +12,7 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -24,6 +24,7 @@ from proxy.console.answers import Refusal
 from proxy.console.asking import read
 from proxy.console.bodies import read_query
 from proxy.console.door import Door
+from proxy.console.looking import LOOK_SECONDS_MAX
 from proxy.console.plane import ControlPlane
 from proxy.console.roles import Role
 from proxy.console.routing import Kind, add, session_of
@@ -128,23 +129,34 @@ class _Looking:
 
     async def _look(self) -> Mapping[str, str]:
         ages = str(int(time.monotonic() / AGES_EVERY_S))
-        try:
-            desk = await read(self._plane.desk())
-            kill = await read(self._plane.kill_progress())
-            blocked = await read(self._plane.blocked(bot=None, rule=None, account=None, limit=1))
-            history = await read(self._plane.history.history())
-            self._well = True
-        except Exception:  # The edge: a page must hear that the guard is there even when the desk cannot be read.
-            if self._well:
-                log.exception("the live line cannot look at the desk; pages are told to look by themselves")
-            self._well = False
-            return dict.fromkeys(("desk", "kill", "blocked", "history"), ages)
-        return {
-            "desk": _digest(desk) + ages,
-            "kill": _digest(kill) + ages,
-            "blocked": _digest(blocked) + ages,
-            "history": str(history.at[-1]) if history.at else "",
+        looks: Mapping[str, Callable[[], Awaitable[Any]]] = {
+            "desk": self._plane.desk,
+            "kill": self._plane.kill_progress,
+            "blocked": lambda: self._plane.blocked(bot=None, rule=None, account=None, limit=1),
+            "history": self._plane.history.history,
         }
+        # At once, and briefly: a line that is silent while reads hang is taken for a guard that is gone. And a page
+        # must hear that the guard is there even when the desk cannot be read.
+        found = await asyncio.gather(*map(_briefly, looks.values()), return_exceptions=True)
+        troubles = [each for each in found if isinstance(each, BaseException)]
+        if troubles and self._well:
+            log.error(
+                "the live line cannot look at the desk; pages are told to look by themselves", exc_info=troubles[0]
+            )
+        self._well = not troubles
+        return {part: _version(part, each, ages) for part, each in zip(looks, found, strict=True)}
+
+
+async def _briefly(look: Callable[[], Awaitable[Any]]) -> Any:
+    return await read(look(), LOOK_SECONDS_MAX)
+
+
+def _version(part: str, found: Any, ages: str) -> str:
+    if isinstance(found, BaseException):
+        return ages
+    if part == "history":
+        return str(found.at[-1]) if found.at else ""
+    return _digest(found) + ages
 
 
 def _digest(value: object) -> str:

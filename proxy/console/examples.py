@@ -9,6 +9,7 @@ from typing import Any, Final
 from proxy.audit.query import JudgedCommand
 from proxy.console.desk_views import (
     AccountView,
+    ArchiveView,
     BotView,
     DeskView,
     FeedView,
@@ -46,6 +47,7 @@ DESK: Final = DeskView(
             state="ACTIVE",
             kill_running=False,
             fence_engaged=False,
+            known_age_s=0.8,
             survey_age_s=3.2,
             margin_balance="12450.73",
             leverage="1.30",
@@ -72,6 +74,7 @@ DESK: Final = DeskView(
     ),
     bots=(BotView(name="momentum", account="main", key_hint="pg_…a91c", key_state="live", anomaly=0.12, why=""),),
     drill=LastDrill(id=_ID, kind="practice", at=_AT, age_s=86_400.0, passed=True, phase="FLAT"),
+    archive=ArchiveView(opened=True, trouble=""),
 )
 
 HISTORY: Final = HistoryView(
@@ -167,6 +170,8 @@ KILL: Final[dict[str, Any]] = {
                 "exchange_key": None,
             }
         ],
+        "left_open": [],
+        "unreadable": [],
     }
 }
 

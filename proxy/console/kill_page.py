@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 
 from fastapi import APIRouter, Request
@@ -12,9 +15,8 @@ from proxy.console.answers import Json, Refusal
 from proxy.console.asking import act, read
 from proxy.console.bodies import read_query, scope_of
 from proxy.console.desk_views import DeskView
-from proxy.console.looking import desk_seen, progress_seen
+from proxy.console.looking import PRESSED_SECONDS_MAX, desk_seen, progress_seen
 from proxy.console.plane import Certificates, ControlPlane
-from proxy.console.progress import Progress
 from proxy.console.rendering import Rendering
 from proxy.console.roles import Role
 from proxy.console.routing import add, form_of, session_of
@@ -28,15 +30,19 @@ _DESK: Final = "desk"
 class KillPage:
     """One method a route. The button itself is ``/console/kill``, as on the overview."""
 
-    def __init__(self, plane: ControlPlane, certificates: Certificates, render: Rendering) -> None:
+    def __init__(
+        self, plane: ControlPlane, certificates: Certificates, render: Rendering, now: Callable[[], datetime]
+    ) -> None:
         self._plane = plane
         self._certificates = certificates
         self._render = render
+        self._now = now
 
     def router(self) -> APIRouter:
         """The routes."""
         routes = APIRouter()
         add(routes, "/kill", self.page, method="GET", role=Role.VIEWER)
+        add(routes, "/partials/scopes", self.scopes_part, method="GET", role=Role.VIEWER)
         add(routes, "/partials/kill-preview", self.preview_part, method="GET", role=Role.VIEWER)
         add(routes, "/control/kill/preview", self.preview, method="GET", role=Role.VIEWER, **operations.PREVIEW)
         add(routes, "/console/kill/typed", self.typed, method="POST", role=Role.TRADER)
@@ -47,23 +53,30 @@ class KillPage:
         """The page, with the scope of the address chosen. It waits for no venue: what lies ahead loads by itself."""
         asked = read_query(request, ("scope",))
         chosen = scope_of({"scope": asked.get("scope", _DESK)})
+        desk, progress = await asyncio.gather(desk_seen(self._plane), progress_seen(self._plane, self._certificates))
         return self._render.page(
             "kill.html",
             session=session_of(request),
-            scopes=_scopes(await desk_seen(self._plane), chosen),
+            scopes=_scopes(desk, chosen),
             chosen=chosen,
-            progress=await self._progress(),
+            progress=progress,
             word=WORD,
         )
 
+    async def scopes_part(self, request: Request) -> Response:
+        """What can be stopped by now, for a page whose list was made before; nothing while the desk cannot be read."""
+        read_query(request)
+        desk = await desk_seen(self._plane)
+        return self._render.page("_scope_choices.html", scopes=None if desk is None else _scopes(desk, _DESK))
+
     async def preview_part(self, request: Request) -> Response:
         """What a press of the scope would do. Trouble in looking is said here, and the button beside it works."""
+        scope = read_query(request, ("scope",)).get("scope", _DESK)
         try:
-            scope = scope_of({"scope": read_query(request, ("scope",)).get("scope", _DESK)})
-            ahead = await read(self._plane.ahead.preview(scope))
+            ahead = await read(self._plane.ahead.preview(scope_of({"scope": scope})))
         except Refusal as refusal:
-            return self._render.page("_kill_preview.html", ahead=None, trouble=refusal.message)
-        return self._render.page("_kill_preview.html", ahead=ahead, trouble="")
+            return self._render.page("_kill_preview.html", scope=scope, ahead=None, trouble=refusal.message)
+        return self._render.page("_kill_preview.html", scope=scope, ahead=ahead, trouble="")
 
     async def preview(self, request: Request) -> Json:
         """The same for machines."""
@@ -82,7 +95,8 @@ class KillPage:
             return self._refused(refusal)
         if "hx-request" not in request.headers:
             return RedirectResponse("/kill", status_code=303)  # Without script the page itself tells how far it is.
-        return self._render.page("_pressed.html", 202, pressed=pressed, progress=await self._progress())
+        progress = await progress_seen(self._plane, self._certificates, PRESSED_SECONDS_MAX)
+        return self._render.page("_pressed.html", 202, pressed=pressed, progress=progress, at=self._now())
 
     async def reduce(self, request: Request) -> Response:
         """Let nothing in that adds risk, and close nothing."""
@@ -95,9 +109,6 @@ class KillPage:
         reduced = ", ".join(done["reduced"])
         said = f"Reduce-only now: {reduced}." if reduced else "All of it was reduce-only, or stopped, before."
         return self._render.page("_notice.html", good=True, text=said)
-
-    async def _progress(self) -> Progress | None:
-        return await progress_seen(self._plane, self._certificates)
 
     def _refused(self, refusal: Refusal) -> Response:
         return self._render.page("_notice.html", refusal.status, good=False, text=refusal.message)

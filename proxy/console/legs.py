@@ -15,7 +15,7 @@ from typing import Final
 from proxy.console.desk_views import AccountView, DeskView, PositionView
 from proxy.console.exposure_plane import StopView
 from proxy.console.signals_plane import SignalsView
-from proxy.console.words import decimal_of, leg_side
+from proxy.console.words import decimal_of, leg_side, to_liquidation
 from proxy.signals.liquidation import LegForecast
 
 HORIZONS_H: Final = (1, 8, 24)
@@ -24,9 +24,9 @@ _DAY: Final = "24"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leg:
-    """One leg. ``distance`` is a fraction of the mark, ``daily_moves`` the same in daily moves; ``odds`` are for 1, 8
-    and 24 hours, each with ``reliable``, ``unreliable`` or ``cold``. ``carry_a_day`` is in quote currency, below 0:
-    pays. ``None`` throughout: not known."""
+    """One leg. ``distance`` is a fraction of the mark, 0 for a leg past its liquidation price, ``daily_moves`` the same
+    in daily moves; ``odds`` are for 1, 8 and 24 hours, each with ``reliable``, ``unreliable`` or ``cold``.
+    ``carry_a_day`` is in quote currency, below 0: pays. ``None`` throughout: not known."""
 
     account: str
     view: PositionView
@@ -112,16 +112,15 @@ def totals_of(legs: Iterable[Leg]) -> list[Total]:
 
 def _leg(account: AccountView, view: PositionView, signals: SignalsView) -> Leg:
     liquidation, mark = _float(view.liquidation_price), _float(view.mark_price)
-    distance = moves = None
-    if liquidation is not None and mark is not None and mark > 0 and liquidation > 0:
-        distance = abs(liquidation - mark) / mark
-        scale = _daily_move(view.symbol, signals)
-        moves = abs(math.log(liquidation / mark)) / scale if scale else None
+    distance, moves = to_liquidation(view, account.positions), None
+    scale = _daily_move(view.symbol, signals)
+    if distance is not None and scale and liquidation and mark:
+        moves = abs(math.log(liquidation / mark)) / scale if distance else 0.0
     return Leg(
         account=account.name,
         view=view,
         side=leg_side(view.position_side, view.quantity),
-        distance=distance,
+        distance=None if distance is None else float(distance),
         daily_moves=moves,
         odds=tuple(_odds(account.name, view, signals)),
         carry_a_day=_carry(account.name, view, signals),

@@ -19,6 +19,7 @@ from proxy.console.texts import (
     DECISION_ID,
     DIGEST,
     DRILL_ID,
+    GROUNDS,
     KIND,
     LIMIT,
     OVERRIDE_ID,
@@ -108,10 +109,10 @@ REARM_STATE: Final = reads(
 REARM: Final = described(
     Answer(shape=RearmView, example=examples.BACK, says="A bot that a rule stopped goes on."),
     Answer(shape=RearmView, example=examples.ASKED, says="The request waits.", status=202),
-    body=named_body(SCOPE, REASON, TYPED, optional=(POLICY_DIGEST, ACKNOWLEDGED), loosens=True),
+    body=named_body(SCOPE, GROUNDS, TYPED, optional=(POLICY_DIGEST, ACKNOWLEDGED), loosens=True),
     problems=("REFUSED",),
 )
-REARM_APPROVE: Final = described(_REARMED, body=named_body(SCOPE, REASON, TYPED, loosens=True), problems=("REFUSED",))
+REARM_APPROVE: Final = described(_REARMED, body=named_body(SCOPE, GROUNDS, TYPED, loosens=True), problems=("REFUSED",))
 REARM_WITHDRAW: Final = described(_REARMED, body=named_body(SCOPE, REASON), problems=("REFUSED",))
 
 DRILLS: Final = reads(shapes.Drills, {"drills": [examples.DRILL]}, "The newest first.")
@@ -130,12 +131,12 @@ OVERRIDE_WITHDRAW: Final = described(_OVERRIDE, body=named_body(OVERRIDE_ID), pr
 
 POLICY: Final = described(
     Answer(shape=shapes.PolicyOutcome, example=examples.PENDING, says="In force, or pending where it loosens."),
-    body=named_body(POLICY_TEXT, REASON, loosens=True),
+    body=named_body(POLICY_TEXT, GROUNDS, loosens=True),
     problems=("REFUSED",),
 )
 POLICY_APPROVE: Final = described(
     Answer(shape=shapes.PolicyOutcome, example=examples.IN_FORCE, says="What is in force now."),
-    body=named_body(DIGEST, REASON, loosens=True),
+    body=named_body(DIGEST, GROUNDS, loosens=True),
     problems=("REFUSED", "DIGEST"),
 )
 POLICY_WITHDRAW: Final = described(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,9 +20,9 @@ from proxy.console.attention import attention_of
 from proxy.console.bodies import read_query, scope_of
 from proxy.console.certificates import certificate_of, printed
 from proxy.console.charts import Chart, charts_of
-from proxy.console.looking import desk_seen, progress_seen
+from proxy.console.looking import LOOK_SECONDS_MAX, PRESSED_SECONDS_MAX, desk_seen, progress_seen
 from proxy.console.plane import Certificates, ControlPlane
-from proxy.console.progress import Progress, rows_of
+from proxy.console.progress import rows_of
 from proxy.console.rendering import Rendering
 from proxy.console.roles import Role
 from proxy.console.routing import add, form_of, session_of
@@ -34,7 +37,9 @@ _BLOCKED_SHOWN: Final = 50
 class Console:
     """One method a route. Files are read at start: nothing in a request can name another."""
 
-    def __init__(self, plane: ControlPlane, certificates: Certificates, render: Rendering) -> None:
+    def __init__(
+        self, plane: ControlPlane, certificates: Certificates, render: Rendering, now: Callable[[], datetime]
+    ) -> None:
         self._plane = plane
         self._certificates = certificates
         self._static = {
@@ -43,6 +48,7 @@ class Console:
             if path.suffix in _MEDIA_TYPES
         }
         self._render = render
+        self._now = now
 
     def router(self) -> APIRouter:
         """The routes."""
@@ -64,8 +70,8 @@ class Console:
     async def page(self, request: Request) -> Response:
         """The overview."""
         read_query(request)
-        values = {**await self._overview(), "charts": await self._charts()}
-        return self._page("page.html", session=session_of(request), **values)
+        overview, charts = await asyncio.gather(self._overview(), self._charts())
+        return self._page("page.html", session=session_of(request), **overview, charts=charts)
 
     async def certificates(self, request: Request) -> Response:
         """What ended kills left behind, newest first."""
@@ -90,7 +96,7 @@ class Console:
     async def desk_part(self, request: Request) -> Response:
         """What needs attention, state, accounts and bots."""
         read_query(request)
-        return self._page("_desk.html", **await self._overview())
+        return self._page("_desk_renewed.html", **await self._overview())
 
     async def charts_part(self, request: Request) -> Response:
         """The last day in words and tables."""
@@ -104,7 +110,8 @@ class Console:
 
     async def kill_part(self, request: Request) -> Response:
         """How far the newest kill is."""
-        return self._page("_progress.html", progress=await self._progress(), swap_elsewhere=False)
+        progress = await progress_seen(self._plane, self._certificates)
+        return self._page("_progress.html", progress=progress, swap_elsewhere=False)
 
     async def blocked_part(self, request: Request) -> Response:
         """The newest refusals, filtered; why there are none to show where the archive cannot be read."""
@@ -134,22 +141,21 @@ class Console:
             pressed = await act(self._plane.kill(scope=scope_of(fields), by=session.person, reason=reason))
         except Refusal as refusal:
             return self._refused(request, refusal)
-        return self._page("_pressed.html", status=202, pressed=pressed, progress=await self._progress())
+        progress = await progress_seen(self._plane, self._certificates, PRESSED_SECONDS_MAX)
+        return self._page("_pressed.html", status=202, pressed=pressed, progress=progress, at=self._now())
 
     async def _overview(self) -> dict[str, Any]:
-        desk, progress = await desk_seen(self._plane), await self._progress()
+        desk, progress = await asyncio.gather(desk_seen(self._plane), progress_seen(self._plane, self._certificates))
         attention = attention_of(desk, progress) if desk is not None else None
         return {"desk": desk, "progress": progress, "attention": attention}
 
-    async def _charts(self) -> tuple[Chart, ...]:
+    async def _charts(self) -> tuple[Chart, ...] | None:
+        """``None`` when the last day cannot be read: that is not the same as nothing kept yet."""
         try:
-            return charts_of(await read(self._plane.history.history()))
+            return charts_of(await read(self._plane.history.history(), LOOK_SECONDS_MAX))
         except Exception:  # The edge: whatever breaks in looking, the page with the button must still come up.
             log.exception("the last day could not be read")
-            return ()
-
-    async def _progress(self) -> Progress | None:
-        return await progress_seen(self._plane, self._certificates)
+            return None
 
     def _refused(self, request: Request, refusal: Refusal) -> Response:
         return self._page("_notice.html", status=refusal.status, good=False, text=refusal.message)

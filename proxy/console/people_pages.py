@@ -103,7 +103,7 @@ class PeoplePages:
         except Refusal as refusal:
             return self._render.page("_notice.html", refusal.status, good=False, text=refusal.message)
         link = "" if token is None else f"{self._door.base_url(request)}/welcome/{token}"
-        return self._render.page("_people_changed.html", text=said, link=link)
+        return self._render.page("_people_changed.html", text=said, link=link, users=self._people.people.users)
 
 
 def _role(fields: dict[str, str]) -> Role:

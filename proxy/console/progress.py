@@ -48,7 +48,11 @@ class AccountProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """The newest job."""
+    """The newest job. ``unreadable``: how far it is cannot be told, and nothing else here says anything.
+
+    ``left_open`` are scopes, account or bot, whose kill was an earlier one and did not end flat, ``unknown`` the
+    accounts whose journal cannot be read.
+    """
 
     running: bool
     flat: bool
@@ -57,11 +61,21 @@ class Progress:
     reason: str
     flat_ms: float | None
     accounts: tuple[AccountProgress, ...]
+    started_at: str = ""
+    unreadable: bool = False
+    left_open: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
     @property
     def flat_but_dust(self) -> bool:
         """Whether nothing is left but remainders too small for the venue to take."""
         return bool(self.accounts) and all(each.end in ("FLAT", "FLAT_EXCEPT_DUST") for each in self.accounts)
+
+
+UNREADABLE: Final = Progress(
+    running=False, flat=False, scope="", by="", reason="", flat_ms=None, accounts=(), unreadable=True
+)
+"""Stands for a look that failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,14 +99,18 @@ def progress_of(job: Mapping[str, Any] | None, certified: Callable[[str], bool])
     """The plane's job, fit to be shown. ``certified`` says whether a job has its certificate."""
     if job is None:
         return None
-    flat_ms = job.get("flat_ms")
+    flat_ms, unknown = job.get("flat_ms"), tuple(map(text, job.get("unreadable") or ()))
     return Progress(
+        unreadable=bool(unknown) and not job.get("accounts"),
+        left_open=tuple(map(text, job.get("left_open") or ())),
+        unknown=unknown,
         running=bool(job.get("running")),
         flat=bool(job.get("flat")),
         scope=text(job.get("scope")),
         by=text(job.get("by")),
         reason=text(job.get("reason")),
         flat_ms=float(flat_ms) if isinstance(flat_ms, int | float) else None,
+        started_at=text(job.get("started_at")),
         accounts=tuple(_account(each, certified) for each in job.get("accounts") or ()),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
@@ -10,6 +12,7 @@ from proxy.console.asking import act, read
 from proxy.console.bodies import read_query, scope_of
 from proxy.console.door import Door
 from proxy.console.drills import drill_report
+from proxy.console.looking import LOOK_SECONDS_MAX
 from proxy.console.plane import ControlPlane
 from proxy.console.rearm_plane import RearmView
 from proxy.console.rendering import Rendering
@@ -46,13 +49,14 @@ class RearmPages:
         """Every stopped scope, what must hold, and the three forms."""
         session = session_of(request)
         read_query(request)
-        scopes = await read(self._plane.rearming.all())
-        return self._render.page("rearm.html", session=session, scopes=scopes)
+        status, seen = await self._seen()
+        return self._render.page("rearm.html", status, session=session, **seen)
 
     async def rearm_part(self, request: Request) -> Response:
         """The same, renewed: how long a request still waits, how far limits have grown."""
         read_query(request)
-        return self._render.page("_rearming.html", scopes=await read(self._plane.rearming.all()))
+        status, seen = await self._seen()
+        return self._render.page("_rearming.html", status, **seen)
 
     async def request(self, request: Request) -> Response:
         """A person asks: named, with a reason, the scope's name and the policy's digest typed, a proof besides."""
@@ -130,6 +134,13 @@ class RearmPages:
         except Refusal as refusal:
             return self._refused(request, refusal)
         return self._said("The drill runs; it stops nobody.")
+
+    async def _seen(self) -> tuple[int, dict[str, Any]]:
+        """The scopes; where they cannot be read, why, in their place: what stood there before is not so any more."""
+        try:
+            return 200, {"scopes": await read(self._plane.rearming.all(), LOOK_SECONDS_MAX), "trouble": ""}
+        except Refusal as refusal:
+            return refusal.status, {"scopes": (), "trouble": refusal.message}
 
     async def _check(self, request: Request, session: Session, fields: dict[str, str]) -> None:
         await self._door.check_again(request, session, fields["proof"])

@@ -74,7 +74,12 @@ class AccountKill(AccountReport):
 
 
 class Kill(TypedDict):
-    """The newest job. ``flat_ms`` is the last account's, ``null`` while one is not flat."""
+    """The newest job. ``flat_ms`` is the last account's, ``null`` while one is not flat.
+
+    ``left_open`` are the scopes, account or bot, whose last kill was an earlier one and did not end flat;
+    ``unreadable`` the accounts of whose last kill the journal cannot be read: where there is no other, the rest is
+    empty.
+    """
 
     running: bool
     scope: str
@@ -85,6 +90,8 @@ class Kill(TypedDict):
     flat: bool
     flat_ms: float | None
     accounts: Sequence[AccountKill]
+    left_open: Sequence[str]
+    unreadable: Sequence[str]
 
 
 class KillProgress(TypedDict):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from proxy.console.answers import Refusal
+from proxy.console.answers import Json, Refusal
 from proxy.console.bodies import read_form, read_query
 from proxy.console.door import Door
 from proxy.console.rendering import Rendering
 from proxy.console.roles import Role
-from proxy.console.routing import add, form_of
+from proxy.console.routing import add, form_of, session_of
 
 
 class SignIn:
@@ -25,6 +25,7 @@ class SignIn:
         routes = APIRouter()
         add(routes, "/sign-in", self.page, method="GET", role=None)
         add(routes, "/sign-in", self.sign_in, method="POST", role=None)
+        add(routes, "/partials/session", self.session, method="GET", role=Role.VIEWER)
         add(routes, "/sign-out", self.sign_out, method="POST", role=Role.VIEWER)
         return routes
 
@@ -43,6 +44,16 @@ class SignIn:
         answer = RedirectResponse("/", status_code=303)
         self._door.give_cookie(answer, session_id)
         return answer
+
+    async def session(self, request: Request) -> Json:
+        """Whose session the browser's cookie opens, and the token that its forms take.
+
+        An open page asks when it was not looked at, or when its own session is over: after a change of password in
+        another tab the cookie is a new one, and the forms of this page are those of the old.
+        """
+        read_query(request)
+        session = session_of(request)
+        return Json({"person": session.person, "csrf": session.csrf})
 
     async def sign_out(self, request: Request) -> Response:
         """Close the session, here and in the browser."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,10 +18,10 @@ from proxy.console.plane import ControlPlane
 from proxy.console.rendering import Rendering
 from proxy.console.roles import Role
 from proxy.console.routing import add, session_of
-from proxy.console.signals_plane import ForecastView, SignalsView
+from proxy.console.signals_plane import ForecastView, JumpView, SignalsView
 from proxy.signals.scoreboard.card import Card
 
-FORECASTS_SHOWN: Final = 120
+ROWS_SHOWN: Final = 120
 CARDS_SHOWN: Final = 60
 """Of more than that a symbol has to be chosen."""
 
@@ -37,6 +37,27 @@ class ShownCard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForecastRow:
+    """What a signal says of a symbol within a horizon: a cell for each column, ``None`` where nothing is stated.
+
+    ``any`` is one of them: the record is that of all. ``skill`` is the least and the most that any of them has.
+    """
+
+    any: ForecastView
+    cells: Sequence[ForecastView | None]
+    skill: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForecastTable:
+    """One signal. Every column is a barrier, a quantile, or what else its key says, with the jumps that reach it."""
+
+    signal: str
+    columns: Sequence[tuple[str, Sequence[JumpView]]]
+    rows: Sequence[ForecastRow]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignalsPage:
     """What the page shows: ``*_left_out`` count what it has no room for, ``unreliable`` the cards with the mark."""
 
@@ -44,8 +65,8 @@ class SignalsPage:
     symbol: str
     symbols: Sequence[str]
     unreliable: int
-    forecasts: Sequence[ForecastView]
-    forecasts_left_out: int
+    tables: Sequence[ForecastTable]
+    rows_left_out: int
     cards: Sequence[ShownCard]
     cards_left_out: int
 
@@ -62,6 +83,7 @@ class SignalsDoor:
         routes = APIRouter()
         add(routes, "/api/signals", self.told, method="GET", role=Role.VIEWER, **operations.SIGNALS)
         add(routes, "/signals", self.page, method="GET", role=Role.VIEWER)
+        add(routes, "/partials/signals", self.part, method="GET", role=Role.VIEWER)
         return routes
 
     async def told(self, request: Request) -> Json:
@@ -77,23 +99,56 @@ class SignalsDoor:
         view = await read(self._plane.signals.signals())
         return self._render.page("signals.html", session=session, shown=shown(view, symbol))
 
+    async def part(self, request: Request) -> Response:
+        """The same, renewed."""
+        symbol = read_query(request, ("symbol",)).get("symbol", "")
+        view = await read(self._plane.signals.signals())
+        return self._render.page("_signals.html", shown=shown(view, symbol))
+
 
 def shown(view: SignalsView, symbol: str = "") -> SignalsPage:
     """The page's content: what is unreliable first, liquidations before all else, within bounds."""
     named = {each.symbol for each in view.forecasts} | {each.symbol for each in view.cards}
     symbols = sorted(named - {""})
     of = _of(view, symbol) if symbol else view
-    forecasts = sorted(of.forecasts, key=lambda each: each.signal != "liquidation")
+    subjects = _by_subject(of.forecasts)
     cards = sorted(of.cards, key=lambda each: _WORST_FIRST[each.status])
     return SignalsPage(
         view=of,
         symbol=symbol if symbol in symbols else "",
         symbols=symbols,
         unreliable=sum(each.status == "unreliable" for each in of.cards),
-        forecasts=forecasts[:FORECASTS_SHOWN],
-        forecasts_left_out=max(len(forecasts) - FORECASTS_SHOWN, 0),
+        tables=tuple(_tables(subjects[:ROWS_SHOWN])),
+        rows_left_out=max(len(subjects) - ROWS_SHOWN, 0),
         cards=[ShownCard(card=each, diagrams=diagrams_of(each)) for each in cards[:CARDS_SHOWN]],
         cards_left_out=max(len(cards) - CARDS_SHOWN, 0),
+    )
+
+
+def _by_subject(forecasts: Sequence[ForecastView]) -> list[list[ForecastView]]:
+    """Those of one signal, symbol and horizon together: liquidations first, then as they come."""
+    found: dict[tuple[str, str, float], list[ForecastView]] = {}
+    for each in sorted(forecasts, key=lambda each: each.signal != "liquidation"):
+        found.setdefault((each.signal, each.symbol, each.horizon_h), []).append(each)
+    return list(found.values())
+
+
+def _tables(subjects: Sequence[list[ForecastView]]) -> Iterator[ForecastTable]:
+    for signal in dict.fromkeys(each[0].signal for each in subjects):
+        own = [each for each in subjects if each[0].signal == signal]
+        columns = {each.key: each.stress for subject in own for each in subject}
+        yield ForecastTable(
+            signal=signal, columns=tuple(columns.items()), rows=tuple(_row(subject, tuple(columns)) for subject in own)
+        )
+
+
+def _row(subject: Sequence[ForecastView], keys: Sequence[str]) -> ForecastRow:
+    by_key = {each.key: each for each in subject}
+    skills = [each.skill for each in subject if each.skill is not None]
+    return ForecastRow(
+        any=subject[0],
+        cells=tuple(by_key.get(key) for key in keys),
+        skill=(min(skills), max(skills)) if skills else None,
     )
 
 

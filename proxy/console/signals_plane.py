@@ -47,7 +47,11 @@ class ForecastView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToldView:
-    """A forecast as rules are told it. ``reliable``: such forecasts have held; else rules count on it for nothing."""
+    """A forecast as rules are told it. ``reliable``: such forecasts have held; else rules count on it for nothing.
+
+    Of ``slippage`` it is the chance that an order of ``side`` and ``quantity`` (base units) costs more than
+    ``threshold``, a fraction of the mark.
+    """
 
     account: str
     name: str
@@ -56,6 +60,9 @@ class ToldView:
     probability: float
     age_s: float
     reliable: bool
+    side: str | None = None
+    quantity: str | None = None
+    threshold: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,6 +63,12 @@ SCOPE: Final = Text(
     accepts={"pattern": f"^(desk|{_SCOPE_NAMED})$"},
 )
 REASON: Final = Text(name="reason", says="why, for the record", example="the feed is repaired", accepts=LINE)
+GROUNDS: Final = Text(
+    name="reason",
+    says=f"why, for the record; one shorter than {REASON_LENGTH_MIN} characters is refused",
+    example="the feed is repaired",
+    accepts=LINE,
+)
 BY: Final = Text(
     name="by",
     says="who presses; not said, or empty, it is `holder of the control token`",

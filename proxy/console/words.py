@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote
 
+from proxy.clock import utc_now
+from proxy.console.desk_views import PositionView
 from proxy.console.exposure_plane import LimitView
+from rules.model import MarginMode
 from rules.rule import show, show_exact
 
 _DECIMAL: Final = re.compile(r"(-?)([0-9]{1,40})((?:\.[0-9]{1,40})?)")
@@ -63,17 +66,35 @@ def leg_side(position_side: str, quantity: str) -> str:
 
 
 def age(seconds: float | None) -> str:
-    """``3 s``, ``2 min``, or that it was never seen."""
+    """``3 s``, ``2 min``, or that it was never seen. Below zero it is a time ahead."""
     if seconds is None or not math.isfinite(seconds):
         return "never"
+    if seconds < 0:
+        return f"−{age(-seconds)}"
     if seconds < 10:
         return f"{seconds:.1f} s"
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
+def horizon(seconds: float) -> str:
+    """How far a forecast reaches: ``1 min``, ``8 h``."""
+    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{round(seconds / 3600, 1):g} h"
+
+
+def basis_points(fraction: str | None) -> str:
+    """A fraction of a price: ``12.5 bp``."""
+    value = decimal_of(fraction)
+    return "–" if value is None else f"{value * 10_000:.1f} bp"
+
+
+def heard(seconds: float | None) -> str:
+    """``heard 64 s ago``, or that it never was."""
+    return "never heard" if seconds is None or not math.isfinite(seconds) else f"heard {age(seconds)} ago"
+
+
 def stale(seconds: float | None) -> bool:
-    """Whether an age is one to worry about."""
-    return seconds is None or not seconds < _STALE_SECONDS
+    """Whether an age is one to worry about. So is one far ahead of the clock: nobody knows how old that is."""
+    return seconds is None or not abs(seconds) < _STALE_SECONDS
 
 
 def seconds_of(milliseconds: float | None) -> str:
@@ -83,13 +104,14 @@ def seconds_of(milliseconds: float | None) -> str:
     return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
 
 
-def clock(text: str) -> str:
-    """The time of day, UTC, of an RFC 3339 time; anything else as it is."""
+def clock(text: str, today: date | None = None) -> str:
+    """The time of day, UTC, of an RFC 3339 time, after its day unless that is today; anything else as it is."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return text
-    return (moment if moment.tzinfo is None else moment.astimezone(UTC)).strftime("%H:%M:%S")
+    there = moment if moment.tzinfo is None else moment.astimezone(UTC)
+    return there.strftime("%H:%M:%S" if there.date() == (today or utc_now().date()) else "%Y-%m-%d %H:%M:%S")
 
 
 def share(probability: float) -> float:
@@ -189,10 +211,27 @@ def part_of(part: str | None, whole: str | None) -> str:
     return "" if some is None or not total or total < 0 else f"{some / total * 100:.0f} %"
 
 
-def away(price: str | None, mark: str | None) -> str:
-    """How far a price is from the mark: ``36.5 %``."""
-    there, here = decimal_of(price), decimal_of(mark)
-    return "–" if there is None or not here or here < 0 else f"{abs(there - here) / here * 100:.1f} %"
+def to_liquidation(leg: PositionView, legs: Sequence[PositionView]) -> Decimal | None:
+    """How far the mark is from a leg's liquidation price, as a part of the mark: 0 when it is there, or past it.
+
+    ``legs`` are the account's. Where it has both sides of a symbol under cross margin, the venue states one price for
+    both, and one of them is past it from the beginning: then it is the plain distance. ``None``: nobody can say.
+    """
+    there, here = decimal_of(leg.liquidation_price), decimal_of(leg.mark_price)
+    if there is None or here is None or here <= 0 or there <= 0:
+        return None
+    side = leg_side(leg.position_side, leg.quantity)
+    is_past = there >= here if side == "LONG" else there <= here
+    is_hedged = leg.margin_mode != MarginMode.ISOLATED and any(
+        other.symbol == leg.symbol and leg_side(other.position_side, other.quantity) != side for other in legs
+    )
+    return Decimal(0) if is_past and not is_hedged else abs(there - here) / here
+
+
+def away(leg: PositionView, legs: Sequence[PositionView]) -> str:
+    """The same in words: ``36.5 %``."""
+    distance = to_liquidation(leg, legs)
+    return "–" if distance is None else f"{distance * 100:.1f} %" if distance else "past it"
 
 
 def quoted(text: str) -> str:
@@ -245,7 +284,10 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "gain": gain,
     "leg_side": leg_side,
     "age": age,
+    "horizon": horizon,
+    "basis_points": basis_points,
     "stale": stale,
+    "heard": heard,
     "seconds_of": seconds_of,
     "clock": clock,
     "share": share,

@@ -15,6 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 from playwright.async_api import ConsoleMessage, Dialog, Page, async_playwright
 
+from tests.browser.called_off import CALLED_OFF
 from tests.support.people import PASSWORD
 
 FLAGS: Final = (
@@ -28,7 +29,6 @@ FLAGS: Final = (
 )
 DESKTOP: Final = (1360, 900)
 PHONE: Final = (390, 844)
-CALLED_OFF: Final = ("htmx:sendAbort", "htmx:afterRequest")
 
 # Runs before the page's own scripts: the browser itself reports what its policy refused.
 _WATCH: Final = (

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 from pydantic import SecretStr
 
 from proxy.clock import utc_now
@@ -73,7 +73,7 @@ async def test_the_first_admin_comes_in_and_lets_a_trader_in(tmp_path: Path) -> 
         await ada.page.click("#way-form button:has-text('Disable')")
         await ada.page.wait_for_selector("#way-answer .good")
         # His open page asks again by itself: to go somewhere before it has left would race it.
-        await ben.page.wait_for_url(f"{url}/sign-in")
+        await expect(ben.page).to_have_url(f"{url}/sign-in")
         assert all("status of 401" in refused for refused in ben.complaints), "its parts are refused, nothing else"
         ben.complaints.clear()
         await ben.page.goto(f"{url}/")

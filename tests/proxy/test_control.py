@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,13 @@ import pytest
 
 from proxy.audit.place import ArchivePlace, archive_place
 from proxy.console.plane import ControlRefused
+from proxy.console.progress import progress_of
 from proxy.control import Control
+from proxy.kill.report import AccountReport
+from rules.kill.events import Phase
 from tests.proxy.audit.conftest import Desk
 from tests.proxy.audit.damaging import cut_records, no_database
+from tests.proxy.kill.test_line import a_report
 
 
 class _Nobody:
@@ -86,3 +92,62 @@ async def test_an_archive_that_cannot_be_read_is_not_an_empty_one(
         await asked(control)
     with pytest.raises(ControlRefused, match="cannot be read; ask `perpguard audit verify`"):
         await control.decision("d-0")
+
+
+class _Kill:
+    """Two accounts: main's kill of this morning did not end flat, the other's of now did."""
+
+    def __init__(self, *unreadable: str, reports: bool = True) -> None:
+        self.damaged, self.reports = unreadable, reports
+
+    async def unreadable(self) -> tuple[str, ...]:
+        return self.damaged
+
+    async def progress(self) -> tuple[AccountReport, ...]:
+        began = datetime(2026, 11, 29, 9, tzinfo=UTC)
+        earlier = replace(a_report("1", Phase.DEGRADED), started_at=began)
+        now = replace(a_report("2", Phase.FLAT), account="second", started_at=began + timedelta(minutes=5))
+        return (earlier, now) if self.reports else ()
+
+    def key_outcome(self, report: AccountReport) -> None:
+        return None
+
+
+async def test_an_account_that_an_earlier_kill_left_open_stays_in_sight(control: Control) -> None:
+    kill: Any = _Kill()
+    control._kill = kill
+    progress = await control.kill_progress()
+    assert progress is not None
+    assert (progress["flat"], [each["name"] for each in progress["accounts"]]) == (True, ["second"])
+    assert (list(progress["left_open"]), list(progress["unreadable"])) == (["account:main"], [])
+
+
+@pytest.mark.parametrize(("minutes", "left_open"), [(-1, []), (1, ["bot:grid"])])
+async def test_a_bots_part_is_left_open_until_its_whole_account_is_killed(
+    control: Control, minutes: int, left_open: list[str]
+) -> None:
+    class Kill(_Kill):
+        async def progress(self) -> tuple[AccountReport, ...]:
+            began = datetime(2026, 11, 29, 9, tzinfo=UTC)
+            whole = replace(a_report("1", Phase.FLAT), started_at=began)
+            part = replace(
+                a_report("2", Phase.DEGRADED), scope="bot:grid", started_at=began + timedelta(minutes=minutes)
+            )
+            later = replace(a_report("3", Phase.FLAT), account="second", started_at=began + timedelta(minutes=9))
+            return whole, part, later
+
+    kill: Any = Kill()
+    control._kill = kill
+    progress = await control.kill_progress()
+    assert progress is not None and progress["left_open"] == left_open
+
+
+async def test_a_kill_whose_journal_cannot_be_read_is_not_no_kill(control: Control) -> None:
+    kill: Any = _Kill("main", reports=False)
+    control._kill = kill
+    told = await control.kill_progress()
+    shown = progress_of(told, lambda _: False)
+    assert shown is not None and shown.unreadable and shown.unknown == ("main",)
+    kill = _Kill(reports=False)
+    control._kill = kill
+    assert await control.kill_progress() is None

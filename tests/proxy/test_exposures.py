@@ -7,9 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from proxy.exposures import SHARE_MAX, leg_view, leverage_of, limit_view, picture_of
+from proxy.exposures import SHARE_MAX, leg_view, leverage_of, limit_view, margin_used_of, picture_of
 from rules.decision import Use
-from rules.model import OrderType, Side
+from rules.model import MarginMode, OrderType, Side
+from rules.snapshot import SymbolSettings
 from tests.rules.builders import NOW, an_account, an_open_order
 
 
@@ -40,6 +41,26 @@ def test_leverage_counts_what_rests_as_filled_and_is_not_said_without_a_balance(
     assert leverage_of(picture_of(account, world.markets, (), None, NOW)) == "1.00"
     assert leverage_of(picture_of(replace(account, margin_balance=Decimal(0)), world.markets, (), None, NOW)) is None
     assert leverage_of(picture_of(None, world.markets, (), None, NOW)) is None
+
+
+@pytest.mark.parametrize(("available", "said"), [("9000", "1000.00"), ("10000", "500.00"), ("10300", "500.00")])
+def test_margin_in_use_is_at_least_what_the_legs_of_now_bind(available: str, said: str) -> None:
+    """20 times 50,000 in a fifth of a coin; what was surveyed before it was opened knows nothing of it."""
+    account = an_account().worth("10000").long("BTCUSDT", "0.2").account
+    assert account is not None
+    usual = SymbolSettings(symbol="", margin_mode=MarginMode.CROSS, leverage=Decimal(20))
+    account = replace(account, available_balance=Decimal(available), usual_settings=usual)
+    assert margin_used_of(account) == said
+
+
+def test_what_another_asset_margins_is_in_no_balance_of_ours() -> None:
+    account = an_account().worth("10000").long("BTCUSDT", "0.2").account
+    assert account is not None
+    account = replace(account, positions=tuple(replace(leg, symbol="BTCUSDC") for leg in account.positions))
+    usual = SymbolSettings(symbol="", margin_mode=MarginMode.CROSS, leverage=Decimal(20))
+    account = replace(account, available_balance=Decimal(10000), usual_settings=usual)
+    assert margin_used_of(replace(account, multi_assets=False)) == "0.00"
+    assert margin_used_of(replace(account, multi_assets=True)) != "0.00"
 
 
 def test_a_leg_names_its_stops_and_no_other_orders() -> None:

@@ -5,7 +5,7 @@
   const dashes = [[], [8, 4], [2, 4], [12, 4, 2, 4], [6, 2], [1, 3]];
   const says = {
     score: (value) => value.toFixed(2),
-    share: (value) => `${(value * 100).toPrecision(2)} %`,
+    share: (value) => (value >= 0.1 ? `${(value * 100).toFixed(1)} %` : `${Number((value * 100).toPrecision(2))} %`),
     x: (value) => `${value.toFixed(2)}×`,
   };
   const tone = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -37,8 +37,12 @@
         })),
       ],
     };
+    // An hour at least: of a single look the axis would be years.
+    const begin = history.at.at(-1) - 3600;
+    const before = history.at[0] > begin ? [begin] : [];
+    const values = keys.map(([key]) => [...before.map(() => null), ...(history.series[key] ?? [])]);
     box.replaceChildren();
-    drawn.push(new uPlot(options, [history.at, ...keys.map(([key]) => history.series[key] ?? [])], box));
+    drawn.push(new uPlot(options, [[...before, ...history.at], ...values], box));
   };
 
   const redraw = async () => {

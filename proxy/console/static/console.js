@@ -1,17 +1,21 @@
-// The console's own behaviour: hold-to-confirm, loss of contact, and small courtesies. No inline code, no eval.
+// The console's own behaviour: hold-to-confirm, and small courtesies. No inline code, no eval.
 "use strict";
 
 (() => {
   const hold = document.getElementById("hold");
   if (!hold) return;
+  const reduce = document.getElementById("reduce");
   const hint = document.getElementById("hold-hint");
   const label = document.getElementById("hold-label");
   const scope = document.getElementById("stop-scope");
+  const preview = document.getElementById("kill-preview");
   const needed = Number(hold.dataset.holdMs);
   const idle = hint.textContent;
+  const answeredMs = 15000; // As long as htmx waits.
   const slack = 24; // A thumb rolls; a finger that slides clearly off the button has changed its mind.
   let began = 0;
   let timer = 0;
+  let sent = false;
 
   const rest = () => {
     const all = scope.value === "desk";
@@ -46,8 +50,39 @@
     hold.classList.remove("holding");
     hold.setAttribute("aria-busy", "true");
     label.textContent = "Stopping…";
+    sent = false;
+    window.htmx?.trigger(hold, "held"); // It may be there and not yet listen to the page.
+    if (!sent) sendBare(hold, "Hold again");
+  };
+
+  const tell = () => {
+    sent = true;
     hint.textContent = "Sent to the guard.";
-    htmx.trigger(hold, "held");
+  };
+
+  const ended = (button, text) => {
+    button.removeAttribute("aria-busy");
+    if (button === hold) rest();
+    hint.textContent = text;
+  };
+
+  // A press needs none of what did not load.
+  const sendBare = async (button, again) => {
+    const answered = document.getElementById("stop-answer");
+    answered.replaceChildren();
+    button.setAttribute("aria-busy", "true");
+    tell();
+    try {
+      const body = new URLSearchParams(new FormData(hold.form));
+      const headers = { "HX-Request": "true" };
+      const signal = AbortSignal.timeout(answeredMs);
+      const answer = await fetch(button.getAttribute("hx-post"), { method: "POST", body, headers, signal });
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      answered.replaceChildren(...page.querySelectorAll(".notice:not(#kill-progress *)"));
+      ended(button, answer.ok ? "This page did not load whole: load it again." : `Not confirmed. ${again}, or run: perpguard kill`);
+    } catch {
+      ended(button, `No answer: it is not known whether it was done. ${again}, or run: perpguard kill`);
+    }
   };
 
   hold.addEventListener("pointerdown", (event) => {
@@ -75,30 +110,27 @@
   });
   window.addEventListener("blur", cancel);
   document.addEventListener("visibilitychange", cancel);
-  scope.addEventListener("change", rest);
+  scope.addEventListener("change", () => {
+    rest();
+    preview?.replaceChildren("Reading… The button does not wait for this."); // The figures were another scope's.
+  });
   rest();
 
+  hold.addEventListener("htmx:beforeSend", tell);
   hold.addEventListener("htmx:afterRequest", (event) => {
-    hold.removeAttribute("aria-busy");
-    rest();
-    hint.textContent = event.detail.successful ? idle : "Not confirmed. Hold again, or run: perpguard kill";
+    ended(hold, event.detail.successful ? idle : "Not confirmed. Hold again, or run: perpguard kill");
+  });
+
+  // Where htmx listens, it has sent the click by the time that it has come up here.
+  document.addEventListener("click", (event) => {
+    if (!reduce?.contains(event.target) || reduce.matches(".htmx-request, [aria-busy]")) return;
+    sendBare(reduce, "Press again");
   });
 })();
 
 (() => {
-  const lost = document.getElementById("lost");
-
-  // A refusal in HTML is meant to be read where it was asked; any other failure leaves the page as it was.
-  document.addEventListener("htmx:beforeSwap", (event) => {
-    const type = event.detail.xhr.getResponseHeader("Content-Type") || "";
-    if (event.detail.xhr.status >= 400 && type.startsWith("text/html")) event.detail.shouldSwap = true;
-  });
-
-  if (lost) {
-    for (const name of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(name, () => { lost.hidden = false; });
-    document.addEventListener("htmx:afterOnLoad", (event) => { if (event.detail.xhr.status < 500) lost.hidden = true; });
-    document.addEventListener("htmx:responseError", (event) => { if (event.detail.xhr.status >= 500) lost.hidden = false; });
-  }
+  // live.js takes it away as soon as the page is whole. Until then nothing renews itself, and nobody else would say so.
+  setTimeout(() => document.getElementById("bare")?.removeAttribute("hidden"), 5000);
 
   document.addEventListener("click", (event) => {
     const empties = event.target.closest("[data-empty]");
@@ -106,23 +138,18 @@
     if (event.target.closest("[data-print]")) window.print();
   });
 
-  // What is open stays open over a renewal.
+  // What is open stays open over a renewal, and the keyboard stays where it was.
   let open = [];
+  let focused = "";
   document.addEventListener("htmx:beforeSwap", () => {
     open = [...document.querySelectorAll("details[id][open]")].map((each) => each.id);
+    focused = document.activeElement?.id;
   });
   document.addEventListener("htmx:afterSwap", () => {
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+    if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus({ preventScroll: true });
   });
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.detail.target.id === "decision") event.detail.target.firstElementChild?.focus();
   });
-
-  // A token is typed for one answer; what was asked for is not asked for twice by a second press.
-  for (const form of document.querySelectorAll("form.clears")) {
-    form.addEventListener("htmx:afterRequest", (event) => {
-      if (form.elements.token) form.elements.token.value = "";
-      if (event.detail.successful) form.reset();
-    });
-  }
 })();

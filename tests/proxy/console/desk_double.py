@@ -78,6 +78,7 @@ def an_account(**changes: Any) -> AccountView:
         state="ACTIVE",
         kill_running=False,
         fence_engaged=False,
+        known_age_s=0.8,
         survey_age_s=3.2,
         margin_balance="12450.73",
         leverage="1.92",

@@ -212,6 +212,9 @@ DOORS = {
         "either", "/api/decisions/01JD3M-7f/what-if", True, json={"quantity": "1"}
     ),
     ("GET", "/kill"): Door("person", "/kill"),
+    ("GET", "/partials/scopes"): Door("person", "/partials/scopes"),
+    ("GET", "/partials/session"): Door("person", "/partials/session"),
+    ("GET", "/partials/signals"): Door("person", "/partials/signals?symbol="),
     ("GET", "/partials/kill-preview"): Door("person", "/partials/kill-preview?scope=desk"),
     ("GET", "/control/kill/preview"): Door("either", "/control/kill/preview?scope=desk"),
     ("POST", "/console/kill/typed"): Door("person", "/console/kill/typed", True, form=KILL | {"typed": "STOP"}),

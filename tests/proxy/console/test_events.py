@@ -90,7 +90,7 @@ async def test_text_that_is_no_text_moves_like_any_other(app: FastAPI, person: B
 async def test_ages_and_marks_alone_move_nothing(app: FastAPI, person: Browser, plane: DeskDouble) -> None:
     async with listening(app, person) as line:
         await line.next()
-        plane.view = a_desk(at="2026-11-24T09:31:00+00:00", accounts=(an_account(survey_age_s=9.0),))
+        plane.view = a_desk(at="2026-11-24T09:31:00+00:00", accounts=(an_account(known_age_s=9.0),))
         assert [await line.next() for _ in range(3)] == ["beat: -"] * 3
 
 
@@ -146,6 +146,21 @@ async def test_a_desk_that_cannot_be_read_is_said_once_and_pages_look_by_themsel
         for _ in range(4):
             await line.until("moved")
     assert [each.name for each in caplog.records if "live line" in each.message] == ["perpguard.console"]
+
+
+async def test_a_look_that_hangs_leaves_the_others_as_they_are(
+    app: FastAPI, person: Browser, plane: DeskDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hangs() -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(events, "LOOK_SECONDS_MAX", 0.05)
+    async with listening(app, person) as line:
+        await line.until("moved")
+        monkeypatch.setattr(plane, "kill_progress", hangs)
+        assert await line.until("moved") == "moved: kill"
+        plane.view = a_desk(state="HALTED")
+        assert await line.until("moved") == "moved: desk"
 
 
 async def test_a_stream_has_an_end(app: FastAPI, person: Browser, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,7 @@ async def test_trouble_in_looking_ahead_is_said_and_takes_nothing_away(person: B
     answer = await person.client.get("/partials/kill-preview?scope=bot%3Anobody")
     assert answer.status_code == 200
     assert "no such bot. The button works without it." in answer.text
+    assert "<h3>bot:nobody</h3>" in answer.text, "whose figures these are"
 
 
 async def test_a_typed_word_presses_as_a_held_button_does(person: Browser, plane: DeskDouble) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import fields, replace
+from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,23 @@ from typing import Any
 import pytest
 
 import proxy.console
-from proxy.console import words
+from proxy.console import looking, words
 from proxy.console.desk_views import AccountView, BotView, DeskView, LeaseView, PositionView, WatchdogView
 from proxy.console.exposure_plane import LimitView, StopView, SymbolView
+from proxy.console.plane import ControlRefused
 from tests.proxy.console.conftest import SAME_ORIGIN, Browser
-from tests.proxy.console.desk_double import DeskDouble, a_bot, a_desk, a_history, a_leg, a_limit, a_refusal, an_account
+from tests.proxy.console.desk_double import (
+    DeskDouble,
+    RearmDouble,
+    a_bot,
+    a_desk,
+    a_history,
+    a_leg,
+    a_limit,
+    a_refusal,
+    an_account,
+)
+from tests.support.people import PASSWORD
 
 STATIC = Path(proxy.console.__file__).parent / "static"
 
@@ -154,6 +168,129 @@ async def test_the_button_is_there_when_the_desk_cannot_be_read(person: Browser,
     assert "secret" not in page.text
 
 
+async def test_a_stop_that_cannot_be_read_is_not_said_to_be_none(
+    person: Browser, plane: DeskDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "No stop on record" in (await person.client.get("/partials/kill")).text
+
+    async def unreadable() -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(plane, "kill_progress", unreadable)
+    part = (await person.client.get("/partials/kill")).text
+    assert "No stop on record" not in part
+    assert "How far the stop is cannot be read" in part and "every 2s" in part
+    assert "how far the stop is cannot be read" in (await person.client.get("/partials/desk")).text
+
+
+async def hangs() -> None:
+    await asyncio.sleep(60)
+
+
+async def test_looks_that_hang_are_waited_for_briefly_and_all_at_once(
+    person: Browser, plane: DeskDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("desk", "kill_progress"):
+        monkeypatch.setattr(plane, name, hangs)
+    loop = asyncio.get_running_loop()
+    for path, said in (("/", "cannot be read"), ("/kill", "cannot be read"), ("/partials/desk", "cannot be read")):
+        began = loop.time()
+        answer = await person.client.get(path)
+        assert (answer.status_code, said in answer.text) == (200, True)
+        assert loop.time() - began < looking.LOOK_SECONDS_MAX + 1, path
+
+
+async def test_the_answer_of_a_press_waits_for_no_look(
+    person: Browser, plane: DeskDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plane, "kill_progress", hangs)
+    began = asyncio.get_running_loop().time()
+    for path, more in (("/console/kill", {}), ("/console/kill/typed", {"typed": "STOP"})):
+        form = {"csrf": person.csrf, "scope": "account:main", "reason": "", **more}
+        answer = await person.client.post(path, data=form, headers={**SAME_ORIGIN, "HX-Request": "true"})
+        assert answer.status_code == 202
+        assert "<strong>Trading is blocked</strong>: account:main, after 12 ms, at 09:30:00 UTC" in answer.text
+    assert asyncio.get_running_loop().time() - began < 2 * looking.PRESSED_SECONDS_MAX + 1
+
+
+async def test_what_is_not_known_is_not_said_to_be_nothing(
+    person: Browser, plane: DeskDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plane.broken = True
+    page = (await person.client.get("/")).text
+    assert "never rehearsed" not in page
+    plane.history_view = a_history(at=[], series={})
+    assert "Nothing has been kept yet" in (await person.client.get("/partials/charts")).text
+    plane.history_view = a_history(at=[])  # More values than moments: no history.
+    part = (await person.client.get("/partials/charts")).text
+    assert "cannot be read" in part and "Nothing has been kept yet" not in part
+
+
+async def test_stages_that_cannot_be_read_are_not_shown_as_they_were(
+    person: Browser, plane: DeskDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(_: RearmDouble) -> None:
+        raise ControlRefused("the store did not answer")
+
+    monkeypatch.setattr(RearmDouble, "all", refused)
+    for path in ("/rearm", "/partials/rearm"):
+        answer = await person.client.get(path)
+        assert (answer.status_code, answer.headers["content-type"]) == (409, "text/html; charset=utf-8")
+        assert "Not shown:</strong> the store did not answer" in answer.text
+        assert 'hx-get="/partials/rearm"' in answer.text, "it is asked again"
+        assert (
+            "KILLED" not in answer.text
+            and "data-choices" not in answer.text.split('id="rearming"')[1].split("<aside")[0]
+        )
+
+
+async def test_where_nothing_is_stopped_there_is_nothing_to_fill_in(person: Browser, plane: DeskDouble) -> None:
+    assert (await person.client.get("/rearm")).text.count('data-needs="rearm" aria') == 3
+    plane.scopes = {}
+    page = (await person.client.get("/rearm")).text
+    assert page.count('data-needs="rearm" hidden') == 3
+    assert "Nothing is stopped, so nothing can be asked for." in page
+
+
+async def test_a_change_of_a_person_brings_the_table_along(person: Browser) -> None:
+    form = {"csrf": person.csrf, "name": "Vic", "proof": PASSWORD}
+    answer = await person.client.post("/console/people/disable", data=form, headers=SAME_ORIGIN)
+    assert 'id="people"' in answer.text and 'hx-swap-oob="true"' in answer.text
+    assert "disabled" in answer.text[answer.text.index('data-person="Vic"') :][:200]
+
+
+async def test_lists_to_choose_from_come_with_the_renewal_and_only_whole(person: Browser, plane: DeskDouble) -> None:
+    for path in ("/partials/desk", "/partials/scopes"):
+        plane.broken = False
+        part = (await person.client.get(path)).text
+        assert '<template data-choices="stop">' in part and '<option value="bot:momentum">' in part
+        plane.broken = True
+        assert "data-choices" not in (await person.client.get(path)).text
+
+
+async def test_the_time_of_a_stop_is_said_with_its_day(person: Browser, plane: DeskDouble) -> None:
+    plane.job = {"running": False, "flat": True, "by": "Ada", "reason": "x", "started_at": "2026-11-12T02:00:00Z"}
+    assert "2026-11-12 02:00:00</time> UTC, by Ada: x" in (await person.client.get("/partials/kill")).text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("2026-11-24T09:30:00Z", "09:30:00"),
+        ("2026-11-24T01:30:00+02:00", "2026-11-23 23:30:00"),
+        ("2025-11-24T09:30:00+00:00", "2025-11-24 09:30:00"),
+        ("soon", "soon"),
+    ],
+)
+def test_a_time_has_its_day_unless_it_is_of_today(text: str, said: str) -> None:
+    assert words.clock(text, date(2026, 11, 24)) == said
+
+
+@pytest.mark.parametrize(("seconds", "is_stale"), [(0.0, False), (-2.0, False), (-3600.0, True), (29.9, False)])
+def test_an_age_far_ahead_of_the_clock_is_no_young_one(seconds: float, is_stale: bool) -> None:
+    assert words.stale(seconds) is is_stale
+
+
 async def test_progress_is_asked_for_often_only_while_it_runs(person: Browser, plane: DeskDouble) -> None:
     account = {"name": "main", "phase": "VERIFYING", "steps": [], "read_backs": ["a", "b"], "left": []}
     plane.job = {"running": True, "scope": "desk", "by": "Ada", "reason": "x", "accounts": [account]}
@@ -220,8 +357,8 @@ async def test_who_watches_and_who_is_watched_is_shown(person: Browser, plane: D
     for said in (
         "BTCUSDT, ETHUSDT",
         "watching, 0.6 s",
-        "Lost: heard 64 s",
-        "Lost: heard never",
+        "Lost: heard 64 s ago",
+        "Lost: never heard",
         "21 s",
         "ran out 12 s ago",
         "cancel",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from proxy.console import words
 from proxy.console.desk_views import AccountView, DeskView
 from proxy.console.legs import Leg, Wanted, legs_of, totals_of
 from proxy.console.signals_plane import CarryView, SignalsView, TemperatureView
@@ -53,6 +54,27 @@ def told(*, cold: bool = False, barrier: str = "reliable", liquidation: str = "c
 def only(legs: list[Leg]) -> Leg:
     (leg,) = legs
     return leg
+
+
+@pytest.mark.parametrize(
+    ("quantity", "mark", "distance"),
+    [("1", "101", 1 / 101), ("1", "100", 0), ("1", "95", 0), ("-1", "99", 1 / 99), ("-1", "100", 0), ("-1", "105", 0)],
+)
+def test_a_leg_past_its_liquidation_price_is_not_said_to_get_safer(quantity: str, mark: str, distance: float) -> None:
+    past = a_leg(position_side="BOTH", quantity=quantity, mark_price=mark, liquidation_price="100")
+    leg = only(legs_of(a_desk_of(main=(past,)), told(), Wanted()))
+    assert leg.distance == pytest.approx(distance)
+    assert words.away(past, (past,)) == ("past it" if distance == 0 else f"{distance * 100:.1f} %")
+
+
+def test_a_hedged_symbol_has_one_liquidation_price_that_one_of_its_legs_is_past() -> None:
+    long = a_leg(position_side="LONG", quantity="1", mark_price="90", liquidation_price="100")
+    short = a_leg(position_side="SHORT", quantity="-3", mark_price="90", liquidation_price="100")
+    legs = legs_of(a_desk_of(main=(long, short)), told(), Wanted())
+    assert [leg.distance for leg in legs] == [pytest.approx(1 / 9)] * 2
+    alone = tuple(replace(leg, margin_mode="ISOLATED") for leg in (long, short))
+    legs = legs_of(a_desk_of(main=alone), told(), Wanted())
+    assert sorted(leg.distance or 0 for leg in legs) == [0, pytest.approx(1 / 9)], "isolated, each has its own"
 
 
 def test_the_distance_is_said_in_percent_and_in_daily_moves() -> None:

@@ -68,6 +68,23 @@ async def test_what_is_wrong_is_not_said(client: httpx.AsyncClient) -> None:
     assert len(texts) == 1
 
 
+async def test_an_open_page_is_told_the_token_of_the_session_that_its_browser_has_by_now(
+    person: Browser, clock: HandClock
+) -> None:
+    told = await person.client.get("/partials/session")
+    assert told.json() == {"person": "Ada Lovelace", "csrf": person.csrf}
+    change = {"csrf": person.csrf, "proof": PASSWORD, "password": "another staple", "again": "another staple"}
+    assert (await person.client.post("/console/account/password", data=change, headers=SAME_ORIGIN)).status_code == 303
+    csrf = (await person.client.get("/partials/session")).json()["csrf"]
+    assert csrf != person.csrf
+    form = {"scope": "desk", "reason": ""}
+    refused = await person.client.post("/console/kill", data=form | {"csrf": person.csrf}, headers=SAME_ORIGIN)
+    pressed = await person.client.post("/console/kill", data=form | {"csrf": csrf}, headers=SAME_ORIGIN)
+    assert (refused.status_code, pressed.status_code) == (403, 202)
+    clock.wind(minutes=31)
+    assert (await person.client.get("/partials/session")).status_code == 401, "looking keeps no session alive"
+
+
 @pytest.mark.parametrize("change", ["disabled", "reset", "password"])
 async def test_a_session_ends_with_what_it_was_opened_by(
     client: httpx.AsyncClient, register: Register, change: str

@@ -7,7 +7,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from proxy.console.signals import CARDS_SHOWN, FORECASTS_SHOWN
+from proxy.console.signals import CARDS_SHOWN, ROWS_SHOWN
 from tests.proxy.console.conftest import BEARER, Browser
 from tests.proxy.console.desk_double import DeskDouble
 from tests.proxy.console.test_pages import CORPUS, Reader
@@ -40,6 +40,7 @@ async def test_the_page_shows_record_stress_and_diagram(person: Browser) -> None
     page = (await person.client.get("/signals")).text
     assert "2.1 %" in page and "skill +0.640" in page
     assert "reached" in page
+    assert '<span class="loss">20 %</span>' in page, "the smallest jump that does"
     assert page.count('<svg class="reliability"') == 3, "two of probabilities, one of quantiles, none of a cold card"
     assert "10.0% stated, 10.0% came, 400 times" in page
     assert "<strong>No prediction.</strong>" in page
@@ -64,7 +65,7 @@ async def test_one_symbol_is_shown_when_it_is_chosen(person: Browser) -> None:
 
 
 async def test_much_is_bounded_and_says_so(person: Browser, plane: DeskDouble) -> None:
-    symbols = [f"A{at}USDT" for at in range(FORECASTS_SHOWN + 5)]
+    symbols = [f"A{at}USDT" for at in range(ROWS_SHOWN + 5)]
     plane.signals_view = a_signals_view(
         forecasts=[a_forecast_view(symbol=each) for each in symbols], cards=[a_card(symbol=each) for each in symbols]
     )
@@ -81,6 +82,18 @@ async def test_liquidations_stand_before_everything(person: Browser, plane: Desk
     page = (await person.client.get("/signals")).text
     table = page[page.index("forecasts-title") :]
     assert table.index("ZUSDT") < table.index("AUSDT")
+
+
+async def test_the_barriers_of_a_symbol_stand_in_one_row(person: Browser, plane: DeskDouble) -> None:
+    keys = ("down:0.05", "down:0.1", "up:0.05")
+    plane.signals_view = a_signals_view(
+        forecasts=[a_forecast_view(symbol=symbol, key=key) for symbol in ("BTCUSDT", "ETHUSDT") for key in keys][:-1]
+    )
+    page = (await person.client.get("/partials/signals")).text
+    table = page[page.index("forecasts-title") : page.index("told-title")]
+    assert table.count("<tbody>") == 1 and table.count('<th scope="row">') == 2
+    assert [table.count(f"<code>{key}</code>") for key in keys] == [1, 1, 1]
+    assert table.count("2.1 %") == 5 and table.count(">–</td>") == 1
 
 
 async def test_an_empty_board_is_a_page_too(person: Browser, plane: DeskDouble) -> None:
@@ -120,3 +133,15 @@ async def test_a_bug_behind_it_is_answered_without_its_secret(person: Browser, p
     for path in ("/api/signals", "/signals"):
         answer = await person.client.get(path)
         assert answer.status_code == 500 and "secret" not in answer.text
+
+
+async def test_what_a_chance_of_costs_is_about_and_how_far_it_reaches_is_said(
+    person: Browser, plane: DeskDouble
+) -> None:
+    (first,) = plane.signals_view.told
+    costs = replace(first, name="slippage", horizon_s=60, side="BUY", quantity="0.5", threshold="0.00125")
+    plane.signals_view = replace(plane.signals_view, told=[first, costs])
+    page = (await person.client.get("/signals")).text
+    told = page[page.index("told-title") : page.index("records-title")]
+    assert "BUY 0.5 for more than 12.5 bp" in told
+    assert "1 min</td>" in told and "1 h</td>" in told
