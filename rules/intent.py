@@ -101,6 +101,14 @@ def find_original(command: AmendOrder, snapshot: Snapshot) -> OpenOrder | None:
     return None
 
 
+def side_of(command: PlaceOrder | AmendOrder, snapshot: Snapshot) -> Side:
+    """The side the order is on. An amend may say another than the order it changes has; that one's counts."""
+    if isinstance(command, PlaceOrder):
+        return command.side
+    original = find_original(command, snapshot)
+    return command.side if original is None else original.side
+
+
 def _under_way(command: AmendOrder, snapshot: Snapshot) -> bool:
     """Whether an order under way bears the name."""
     return any(

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from rules.decision import Breach, Enforcement, Measure
-from rules.model import Command, Intent
+from rules.intent import side_of
+from rules.model import AmendOrder, Command, Intent
 from rules.policy import Asked, Bound
 from rules.rule import Rule
 from rules.snapshot import Snapshot
@@ -36,6 +37,9 @@ class Objections(NamedTuple):
 
 def objections(command: Command, intent: Intent, snapshot: Snapshot, bound: Bound) -> Objections:
     """What the gates object to, or else what the rules for this intent do."""
+    if type(command) is AmendOrder and (contradiction := _other_side(command, snapshot)) is not None:
+        # Whose it is comes first: of another bot's order nothing is told.
+        return Objections((*breaches_of(bound.ownership, command, snapshot, intent), contradiction))
     found: list[Breach] = []
     measures: list[Measure] = []
     _ask(bound.gates, command, intent, snapshot, found, measures)
@@ -44,6 +48,22 @@ def objections(command: Command, intent: Intent, snapshot: Snapshot, bound: Boun
     asked = bound.for_exits if intent is Intent.EXIT else bound.for_entries
     _ask(asked, command, intent, snapshot, found, measures)
     return Objections(tuple(found), asked, tuple(measures))
+
+
+def _other_side(amend: AmendOrder, snapshot: Snapshot) -> Breach | None:
+    """An amend that contradicts itself: no order of that number has that side. The venue takes none such either, so no
+    way out is lost, and no rule has to say which of the two it believes."""
+    side = side_of(amend, snapshot)
+    if side is amend.side:
+        return None
+    return Breach(
+        rule_id="amend",
+        code="AMEND_SIDE_WRONG",
+        message=f"the order it amends is a {side.value}",
+        observed=amend.side.value,
+        limit=side.value,
+        advice=f"amend it with side={side.value}",
+    )
 
 
 def ownership_objections(command: Command, snapshot: Snapshot, bound: Bound) -> tuple[Breach, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from rules.intent import find_original
+from rules.intent import find_original, side_of
 from rules.model import BUY, AmendOrder, Command, PlaceOrder, Side
 from rules.snapshot import Market, Snapshot
 
@@ -45,13 +45,14 @@ def worst_named(command: Command, snapshot: Snapshot) -> Decimal | None:
     """
     match command:
         case PlaceOrder():
+            side = command.side
             named = [command.price, command.trigger_price, command.activate_price]
         case AmendOrder():
-            original = find_original(command, snapshot)
+            original, side = find_original(command, snapshot), side_of(command, snapshot)
             named = [command.price, original.price if original is not None else None]
         case _:
             return None
     prices = [price for price in named if price is not None]
     if not prices:
         return None
-    return max(prices) if command.side is BUY else min(prices)
+    return max(prices) if side is BUY else min(prices)

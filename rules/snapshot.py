@@ -326,7 +326,9 @@ class Snapshot(_Asked):
     ``holds`` are the reservations made before this command's own, ``unreported`` the bot's own orders whose answer it
     never got. ``tokens`` maps a rate-limit scope to its balance
     just before this command, ``anomaly`` is the bot's anomaly score (0 = usual, 1 = nothing like its history).
-    ``store_reachable`` is false when this picture is the last one known: then others' holds are not in it.
+    ``instruments_known`` is false when the venue's list is not there at all, so that nothing says what is in it.
+    ``store_reachable`` is false when this picture is the last one known: then others' holds are not in it;
+    ``desk_taken`` says that the store was not asked, because its desk is another guard's.
     ``attempts`` are the bot's own earlier entries on this account, oldest first and bounded. ``scores`` maps
     ``bot:NAME``, ``account:NAME`` and ``desk`` to their anomaly scores. ``conditions`` and ``record`` are the slower
     facts, cut down to what concerns this command; ``None`` when there are none. ``overrides`` are those not used up.
@@ -338,12 +340,14 @@ class Snapshot(_Asked):
     account: Account | None
     controls: Controls
     instruments: Mapping[str, Instrument] = field(default_factory=dict)
+    instruments_known: bool = True
     markets: Mapping[str, Market] = field(default_factory=dict)
     holds: tuple[Hold, ...] = ()
     unreported: tuple[UnreportedOrder, ...] = ()
     tokens: Mapping[str, Decimal] = field(default_factory=dict)
     anomaly: float = 0.0
     store_reachable: bool = True
+    desk_taken: bool = False
     attempts: tuple[Attempt, ...] = ()
     scores: Mapping[str, Score] = field(default_factory=dict)
     conditions: Conditions | None = None

@@ -2,17 +2,19 @@
 
 One meter a process and venue. What the venue says of its counters on every reply is believed before our own counting,
 because others spend too: other gates, the warden, programs beside the guard. Processes tell each other what they heard
-(``seen``, ``told``), off the order path.
+(``seen``, ``told``), off the order path. So they do when the venue wants to hear nothing more from an address.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from proxy.budget.published import Budget, Counter, Limit
+from proxy.budget.silence import BAN_DEFAULT_S, BANNED, Silence, Silences, Way
 from proxy.budget.window import Window
 from proxy.clock import milliseconds
 from rules.kill.budget import Spend
@@ -72,14 +74,63 @@ class Charge:
 
 
 class Meter:
-    """``now`` is the venue's time; ``others`` is how many other gates spend the same budget."""
+    """``now`` is the venue's time; ``others`` is how many other gates spend the same budget.
 
-    def __init__(self, now: Callable[[], datetime], others: int = 0) -> None:
+    ``steady_s`` is a clock that never steps. ``machine`` names the one whose usual source address is used.
+    """
+
+    def __init__(
+        self,
+        now: Callable[[], datetime],
+        others: int = 0,
+        steady_s: Callable[[], float] = time.monotonic,
+        machine: str = "",
+    ) -> None:
         self.budget = Budget()
         self._now = now
         self._others = others
         # One for each account of the vault and limit, one for each source address.
         self._windows: dict[Counter, Window] = {}
+        self.steady_s = steady_s
+        self._silences = Silences(steady_s, machine)
+
+    def silence(self, way: Way) -> Silence | None:
+        """Whether the venue wants to hear nothing by this way just now: it would refuse whatever came."""
+        return self._silences.on(way)
+
+    def silences(self) -> list[tuple[Way, Silence]]:
+        """All that are demanded just now."""
+        return self._silences.all()
+
+    def silenced(self, way: Way, status: int, retry_after_s: int | None) -> bool:
+        """The venue demands silence of a way. Whether that is news.
+
+        Where it does not say for how long: a throttle lasts until it counts anew, a ban as long as its shortest.
+        """
+        if retry_after_s is None:
+            weight = self._window(Counter(Limit.WEIGHT_1M, way.address))
+            retry_after_s = BAN_DEFAULT_S if status == BANNED else weight.ends_in_s(self._now_ms())
+        return self._silences.begin(way, status, retry_after_s)
+
+    def answered(self, way: Way, begun_s: float) -> bool:
+        """The venue heard a request by this way that was begun then, by ``steady_s``. Whether a silence ended so."""
+        return self._silences.answered(way, begun_s)
+
+    def orders_used_up(self, account: str, retry_after_s: int | None) -> None:
+        """The venue takes no more orders of an account for now: a window of its orders is full, whatever we counted.
+
+        It is the shortest that lasts as long as the venue says. Where it says nothing it is that of ten seconds, and
+        the minute's too when all of that is used as far as we know.
+        """
+        now_ms = self._now_ms()
+        short, long = Counter(Limit.ORDERS_10S, account), Counter(Limit.ORDERS_1M, account)
+        full = [long]
+        if retry_after_s is None:
+            full = [short, long] if self.used(long) >= self.budget.limit(long) else [short]
+        elif retry_after_s <= self._window(short).ends_in_s(now_ms):
+            full = [short]
+        for counter in full:
+            self._window(counter).fill(self.budget.limit(counter), now_ms)
 
     def kept(self, payer: Payer, spend: Spend) -> Kept | None:
         """Why ``spend`` may not be spent by whoever has to leave the kill its part; ``None`` when it may.
@@ -114,15 +165,20 @@ class Meter:
             self._window(counter).begin(-amount)
 
     def seen(self) -> dict[str, tuple[int, int]]:
-        """By counter: the number of its window and what the venue reported in it, for other processes."""
-        return {
+        """By counter: the number of its window and what the venue reported in it, for other processes.
+
+        And by way what is to be told of its silence, see ``Silences.seen``.
+        """
+        reported = {
             counter.field: (window.number, window.reported)
             for counter, window in self._windows.items()
             if window.reported
         }
+        return reported | self._silences.seen()
 
     def told(self, seen: Mapping[str, tuple[int, int]]) -> None:
-        """What other processes saw, by counter; what this version does not know is of no interest to it."""
+        """What all processes saw, as the store tells it; what this version does not know is of no interest to it."""
+        self._silences.told(seen)
         now_ms = self._now_ms()
         for field, (number, reported) in seen.items():
             limit, _, whose = field.partition(":")

@@ -51,6 +51,11 @@ class Window:
         if number == self.number:
             self.reported = max(self.reported, reported)
 
+    def fill(self, limit: int, now_ms: int) -> None:
+        """The venue says that all of ``limit`` is used."""
+        self._turn(now_ms)
+        self.reported = max(self.reported, limit)
+
     def ends_in_s(self, now_ms: int) -> int:
         """Whole seconds until the window is over, at least one."""
         return max(1, -(-(self.period_ms - now_ms % self.period_ms) // 1000))

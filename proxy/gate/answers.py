@@ -13,6 +13,7 @@ from proxy.gate.identity import Identity
 from proxy.gate.ruling import Ruling
 from proxy.gate.upstream import UpstreamReply
 from proxy.venues.binance.rejections import Rejection
+from proxy.venues.binance.usage import read_retry_after
 
 PASSED_HEADERS: Final = ("retry-after", "x-mbx-used-weight-1m", "x-mbx-order-count-10s", "x-mbx-order-count-1m")
 
@@ -63,6 +64,11 @@ class Answer:
 def refusal(rejection: Rejection, headers: Mapping[str, str] | None = None) -> Answer:
     """An answer that refuses."""
     return Answer(status=rejection.status, body=rejection.body(), headers=headers or {})
+
+
+def retry_after_s(answer: Answer) -> int | None:
+    """When an answer says to come again, whether in the venue's words or in the guard's."""
+    return read_retry_after(answer.headers)
 
 
 def passed_headers(reply: UpstreamReply) -> dict[str, str]:

@@ -39,11 +39,13 @@ from proxy.gate.telling import Teller
 from proxy.gate.trading import TradingDoor
 from proxy.gate.user_streams import UserStreams
 from proxy.gate.views import Views
+from proxy.guard_id import known_guard_id
 from proxy.settings import Settings
 from proxy.store.ear import Ear
 from proxy.store.fence import Fence
 from proxy.store.gate_store import GateStore
 from proxy.vault.vault import Vault
+from proxy.watchdog.host import host_id
 from rules.policy import Policy
 
 log = logging.getLogger("perpguard.gate")
@@ -83,11 +85,13 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     store = GateStore(settings.store, settings.desk, policy_of=policy_of, timeout_s=settings.store_timeout_s)
     policies = GatePolicy(store, policy)
     journal = Journal(settings.data_dir)
-    ear = Ear(settings.store, settings.desk)
-    latch = Latch(ear)
+    guard = known_guard_id(settings.data_dir)
+    ear = Ear(settings.store, settings.desk, guard)
+    latch = Latch(ear, guard=guard)
+    store.taken = lambda: latch.taken
     hosts = settings.hosts(VENUE)
     clock = GateClock(store, VENUE, now)
-    meter = Meter(clock.now, others=settings.gate_workers - 1)
+    meter = Meter(clock.now, others=settings.gate_workers - 1, machine=host_id())
     egress = Egress(meter, settings.egress)
     upstream = LastAnswers(egress)
     budget = VenueBudget(meter, egress, store, VENUE)

@@ -1,7 +1,8 @@
 """Sends each account's requests from the source address that is set for it, and meters what they use of the budget.
 
-It refuses nothing: whoever may not spend the kill's part asks ``VenueBudget.refusal`` first, with no await between the
-question and the send.
+While the venue wants to hear nothing from an address (429, 418), nothing leaves by it, the way out neither: the venue
+would refuse it all the same, and each request more would prolong the silence. Else it refuses nothing: whoever may not
+spend the kill's part asks ``VenueBudget.refusal`` first, with no await between the question and the send.
 """
 
 from __future__ import annotations
@@ -13,10 +14,20 @@ from collections.abc import Mapping
 from typing import Final
 
 from proxy.budget.meter import Meter, Payer
-from proxy.gate.upstream import HttpxUpstream, NotSent, OutboundRequest, Turnstile, Upstream, UpstreamReply
+from proxy.budget.silence import Way
+from proxy.gate.upstream import (
+    HttpxUpstream,
+    NotSent,
+    OutboundRequest,
+    Turnstile,
+    Upstream,
+    UpstreamReply,
+    VenueSilent,
+)
 from proxy.gate.wire.client import WireUpstream
 from proxy.store.gate_store import GateStore, StoreUnavailable
-from proxy.venues.binance.usage import read_usage
+from proxy.venues.binance.route import BUDGET_HOST
+from proxy.venues.binance.usage import read_throttle, read_usage
 from rules.decision import Breach
 from rules.kill.budget import Spend
 
@@ -53,13 +64,16 @@ class Egress:
         return Payer(account, self._addresses.get(account, ""))
 
     async def send(self, request: OutboundRequest, fence: Turnstile | None) -> UpstreamReply:
-        """See ``Upstream.send``."""
+        """See ``Upstream.send``. Raises ``VenueSilent`` while the venue wants to hear nothing from this address."""
         payer = self.payer(request.account)
+        way = Way(request.host, payer.address, request.limit_group)
+        if (silence := self._meter.silence(way)) is not None:
+            raise VenueSilent(silence)
         pool: Upstream = self._reads[payer.address]
         if request.order:
             pool = self._orders[payer.address, request.way_out]
         if request.cost is None:
-            return await pool.send(request, fence)
+            return self._heeded(await pool.send(request, fence), way, payer)
         charge = self._meter.begin(payer, request.cost)
         try:
             reply = await pool.send(request, fence)
@@ -70,6 +84,28 @@ class Egress:
             charge.end({})
             raise
         charge.end(read_usage(reply.headers))
+        return self._heeded(reply, way, payer)
+
+    def silent(self, account: str) -> bool:
+        """Whether the venue's futures want to hear nothing from the address of this account."""
+        return self._meter.silence(Way(BUDGET_HOST, self.payer(account).address)) is not None
+
+    def _heeded(self, reply: UpstreamReply, way: Way, payer: Payer) -> UpstreamReply:
+        """The reply as it came, once it is known what it demands of the next."""
+        throttle = read_throttle(reply.status, reply.headers, reply.body)
+        if throttle is None:
+            return reply
+        if throttle.of_orders:
+            self._meter.orders_used_up(payer.account, throttle.retry_after_s)
+        elif self._meter.silenced(way, reply.status, throttle.retry_after_s):
+            silence = self._meter.silence(way)
+            log.warning(
+                "the exchange demands silence (%d) of %s for %d s; bots are answered here until then",
+                reply.status,
+                (way.address or "this host's usual address")
+                + (f" on {silence.group}" if silence is not None and silence.group else ""),
+                silence.left_s if silence is not None else 0,
+            )
         return reply
 
     async def warm(self, url: str) -> None:
@@ -102,7 +138,9 @@ class VenueBudget:
 
     def refusal(self, account: str, cost: Spend | None) -> tuple[Breach, int] | None:
         """The breach, and the seconds until the venue counts anew, when the rest of the budget is the kill's."""
-        kept = self._meter.kept(self._egress.payer(account), cost) if cost is not None else None
+        if cost is None or self._egress.silent(account):
+            return None  # The way out says so itself, of exits as well, and for how long.
+        kept = self._meter.kept(self._egress.payer(account), cost)
         if kept is None:
             return None
         breach = Breach(
@@ -111,7 +149,7 @@ class VenueBudget:
             message="what is left of the exchange's request budget is kept for the kill switch",
             observed=f"{kept.used} {kept.counter.limit}",
             limit=f"{kept.limit - kept.reserve} of {kept.limit}",
-            advice=f"try again in {kept.retry_after_s} s; reduce-only orders and cancels pass",
+            advice=f"try again in {kept.retry_after_s} s; reduce-only orders and cancels pass unless a kill runs",
         )
         return breach, kept.retry_after_s
 

@@ -31,7 +31,7 @@ READ_SLOTS: Final = 256
 """Reads besides: 64 of one bot."""
 
 PUBLIC_SLOTS: Final = 16
-"""Reads of all who ask without a key, 4 at a time. They may be a crowd of strangers, and are of the loop's turns while
+"""Reads of all who name no guard key, 4 at a time. They may be a crowd of strangers, and are of the loop's turns while
 an order is under way; at a round trip of 100 ms they are 40 a second, as many as Binance takes of an address."""
 
 ENTRY_WAIT_S: Final = 2.0

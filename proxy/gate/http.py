@@ -120,46 +120,50 @@ class BinanceDoor:
         if body and head.method == b"GET":
             raise MalformedRequest(-1130, "GUARD a GET carries no body")
         parameters = read_parameters(head.query, body, fields.get(b"content-type", b"").decode("ascii", "replace"))
-        identity = None
-        if route.access is not Access.PUBLIC:
-            key = fields.get(b"x-mbx-apikey")
-            identity = self._identities.identify(
-                route,
-                key.decode("ascii", "replace") if key is not None else None,
-                head.query,
-                body,
-                parameters,
-                milliseconds(self._now()),
-            )
+        identity, named = None, None
+        key = fields.get(b"x-mbx-apikey")
+        api_key = key.decode("ascii", "replace") if key is not None else None
+        if route.access is Access.PUBLIC:
+            named = self._identities.named(api_key)
+        else:
+            now_ms = milliseconds(self._now())
+            identity = self._identities.identify(route, api_key, head.query, body, parameters, now_ms)
             if not caller.may_speak_for(identity.account, identity.bot):
                 raise Refused(rejections.not_this_bots_connection())
             if route.kind is Kind.LEASE:
                 return await self._leases.answer(route, parameters, identity)
         arrival = Arrival(began_ns, clock_ns())
-        return await self.carry(read_request(route, parameters), identity, arrival, detached=True)
+        return await self.carry(read_request(route, parameters), identity, arrival, named, detached=True)
 
     async def carry(
-        self, request: VenueRequest, identity: Identity | None, arrival: Arrival, *, detached: bool = False
+        self,
+        request: VenueRequest,
+        identity: Identity | None,
+        arrival: Arrival,
+        named: Bot = None,
+        *,
+        detached: bool = False,
     ) -> Answer:
         """Answer a request that was authenticated and parsed, whichever door it came through.
 
-        ``detached`` says that the caller's task is nobody's to cancel; else an order gets one of its own.
+        ``named`` is who asks for what needs no key, as far as it says so (see ``Identities.named``). ``detached`` says
+        that the caller's task is nobody's to cancel; else an order gets one of its own.
         """
         if request.route.kind is Kind.STREAM_KEY and identity is not None:
             return await self._streams.answer(request.route, identity)
+        bot = _sharer(request, identity, named)
         if detached or not kind_of(request.commands).is_way_out:
-            return await self._in_turn(request, identity, arrival, detached)
+            return await self._in_turn(request, identity, arrival, bot, detached)
         # Shielded while it waits for a slot, too: who hangs up has asked for no entry, but wants out all the same.
-        return await asyncio.shield(asyncio.create_task(self._in_turn(request, identity, arrival, detached=True)))
+        return await asyncio.shield(asyncio.create_task(self._in_turn(request, identity, arrival, bot, detached=True)))
 
     async def _in_turn(
-        self, request: VenueRequest, identity: Identity | None, arrival: Arrival, detached: bool
+        self, request: VenueRequest, identity: Identity | None, arrival: Arrival, bot: Bot, detached: bool
     ) -> Answer:
         """Answer a request when its bot has a slot for it."""
         kind, took = kind_of(request.commands), self._counting.took
         took(kind, Stage.AUTHENTICATE, *arrival)
         took(kind, Stage.PARSE, arrival.authenticated_ns, clock_ns())
-        bot = (identity.account, identity.bot) if identity is not None else None
         lane = self._lanes.lane(kind) if bot is not None else self._lanes.public
         if lane.enter_at_once(bot) or await lane.enter(bot):
             answer = await self._carry(request, identity, lane, bot, detached)
@@ -197,3 +201,15 @@ class BinanceDoor:
         finally:
             self._under_way.discard(task)
             lane.leave(bot)
+
+
+def _sharer(request: VenueRequest, identity: Identity | None, named: Bot) -> Bot:
+    """Whose slots a request takes, ``None`` for everybody's who names no key.
+
+    What is not signed has a share of its own beside the bot's: whoever knows the text of a key may fill that, and the
+    bot's signed reads do not wait for it.
+    """
+    who = (identity.account, identity.bot) if identity is not None else named
+    if request.route.access is Access.SIGNED or who is None:
+        return who
+    return who, "unsigned"

@@ -37,7 +37,11 @@ class Refused(Exception):
 
 
 class Identity(Struct, frozen=True, kw_only=True):
-    """An authenticated bot and the exchange account it trades on."""
+    """An authenticated bot and the exchange account it trades on.
+
+    ``valid_until_ms`` is the end of the request's own window, by the venue's clock: ``timestamp`` and ``recvWindow``.
+    ``None`` for a request that has no window.
+    """
 
     bot: str
     account: str
@@ -47,6 +51,7 @@ class Identity(Struct, frozen=True, kw_only=True):
     exchange_key: ExchangeKey
     replay_digest: str
     replay_window_ms: int
+    valid_until_ms: int | None
 
     @property
     def tag(self) -> str:
@@ -59,6 +64,7 @@ class _Mark(Struct, frozen=True):
 
     digest: str = ""
     window_ms: int = 0
+    valid_until_ms: int | None = None
 
 
 class Identities:
@@ -107,8 +113,9 @@ class Identities:
         """The identity behind a frame without a key, on a socket where ``guard_key`` logged on; see ``identify``.
 
         The key is looked up again, so a key that is switched off ends here whatever the socket was allowed before. A
-        timestamp is checked when there is one. Nothing is signed, so what tells a frame from its repetition is its id
-        and all it asks for: a client that sends a frame again after a broken connection sends the same of both.
+        timestamp is checked when there is one; without, ``recvWindow`` counts from the arrival. Nothing is signed, so
+        what tells a frame from its repetition is its id and all it asks for: a client that sends a frame again after a
+        broken connection sends the same of both.
         """
         known = self._known(guard_key)
         if frame.route.access is not Access.SIGNED:
@@ -116,8 +123,10 @@ class Identities:
         asked = f"session {frame.id!r} {frame.method} {frame.signed_payload}".encode()
         if frame.parameters.get("timestamp") is not None:
             return self._identity(known, _mark(known, asked, frame.parameters, now_ms))
-        window_ms = signing.RECV_WINDOW_DEFAULT_MS + 2 * signing.FUTURE_MAX_MS
-        return self._identity(known, _Mark(_digest(known, asked), window_ms))
+        # Nothing says when it was meant to be sent.
+        window_ms = signing.read_recv_window(frame.parameters)
+        mark = _Mark(_digest(known, asked), window_ms + 2 * signing.FUTURE_MAX_MS, now_ms + window_ms)
+        return self._identity(known, mark)
 
     def identify_stream(self, stream_key: str) -> Identity | None:
         """The identity a stream key of ours stands for, or ``None``: not ours, or its guard key is not obeyed."""
@@ -139,6 +148,17 @@ class Identities:
         """Whether there is a guard key with this text, in whatever state."""
         self._reload()
         return self._vault.guard_key(guard_key) is not None
+
+    def named(self, api_key: str | None) -> tuple[str, str] | None:
+        """Account and bot of the key that a request names without signing, ``None`` where it names none that is obeyed.
+
+        Named, not proven: the text of a key is no secret. It says whose share of a gate a request is of, nothing else.
+        """
+        try:
+            known = self._identity(self._known(api_key), _Mark())
+        except Refused:
+            return None
+        return known.account, known.bot
 
     def obeys(self, guard_key: str) -> bool:
         """Whether a guard key is ACTIVE now."""
@@ -172,6 +192,7 @@ class Identities:
             exchange_key=exchange_key,
             replay_digest=mark.digest,
             replay_window_ms=mark.window_ms,
+            valid_until_ms=mark.valid_until_ms,
         )
 
     def _reload(self) -> None:
@@ -190,8 +211,10 @@ def _mark(known: GuardKey, payload: bytes, parameters: Parameters, now_ms: int) 
     timing = signing.read_timing(parameters)
     if signing.check_window(timing.timestamp_ms, timing.recv_window_ms, now_ms) is not None:
         raise Refused(rejections.stale_timestamp())
-    # After this long the timestamp itself is refused, so the mark may be forgotten.
-    return _Mark(_digest(known, payload), timing.recv_window_ms + 2 * signing.FUTURE_MAX_MS)
+    valid_until_ms = timing.timestamp_ms + timing.recv_window_ms
+    # The mark is set after this and lives longer than ``valid_until_ms``, beyond which nothing that is marked is sent:
+    # so a copy meets the mark, however long it waited before it asked for it.
+    return _Mark(_digest(known, payload), timing.recv_window_ms + 2 * signing.FUTURE_MAX_MS, valid_until_ms)
 
 
 def _digest(known: GuardKey, payload: bytes) -> str:

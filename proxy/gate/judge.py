@@ -171,7 +171,8 @@ class Judge:
 
     def _snapshot(self, request: JudgedRequest, view: View, *, reachable: bool) -> Snapshot:
         stopped = self._stopped(request)
-        return snapshot_of(request, view, now=self._now(), stopped=stopped, reachable=reachable)
+        taken = self._store.taken()
+        return snapshot_of(request, view, now=self._now(), stopped=stopped, reachable=reachable, taken=taken)
 
     def _stopped(self, request: JudgedRequest) -> bool:
         """What this machine's sentinels say, of any of the four scopes the request is in."""
@@ -238,6 +239,7 @@ class Judge:
             records=(record,),
             fence=self._entry_fence(request, generation) if risky else None,
             store_reachable=snapshot.store_reachable,
+            kill_running=snapshot.controls.kill_running,
         )
 
     def _write_down(self, record: Raw, *, durable: bool) -> bool:

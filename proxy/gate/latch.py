@@ -54,12 +54,17 @@ class Latch:
     start any more.
     """
 
-    def __init__(self, store: ControlSource, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, store: ControlSource, *, guard: str = "", clock: Callable[[], float] = time.monotonic) -> None:
+        """``guard`` is the id of the guard this gate is of, empty for one that works for whoever has the desk."""
         self._store = store
+        self._guard = guard
+        self.taken = False
+        """Whether another guard has the desk: what the store says is of its accounts, and not of ours."""
         self._clock = clock
         self.gate = f"{socket.gethostname()}:{os.getpid()}"
         self.obeyed = 0
         self._known = 0
+        self._owner = ""
         self._stopped: frozenset[str] = frozenset()
         self._heard_at = float("-inf")
         self._ended = threading.Event()
@@ -127,6 +132,12 @@ class Latch:
 
     def heard(self, fields: Mapping[str, str], asked_at: float) -> None:
         """Obey what the store says. ``asked_at`` is when it was asked, by the latch's clock."""
+        owner = fields.get("guard", "")
+        self.taken = "" not in (self._guard, owner) and owner != self._guard
+        if self.taken:
+            self._heard_at = asked_at
+            return  # Another guard's numbers count other presses, and its stops are of other accounts.
+        self._note_owner(owner)
         generation = int(fields.get("generation", "0"))
         stopped = frozenset(level for level, state in fields.items() if state == TradingState.HALTED)
         # A store that was wiped, or a warden that cannot read its own epoch, has a smaller number: such a one may stop
@@ -136,6 +147,20 @@ class Latch:
         if generation > self._known:
             self._known = generation
             self._awaited |= self._leaving.copy()  # Whoever is counted in from here on is checked against the news.
+
+    def _note_owner(self, owner: str) -> None:
+        """Begin anew where the desk has changed hands: the numbers of the guard that had it say nothing of this one's.
+
+        Only a gate without an id sees that; the others hear their own guard alone. A store that names nobody may have
+        been wiped, and is still who it was.
+        """
+        if owner == "":
+            return
+        if self._owner not in ("", owner):
+            log.warning("the desk is another guard's than before; its stops alone count now")
+            self._known = self.obeyed = 0
+            self._stopped = frozenset()
+        self._owner = owner
 
     def obeys_more(self) -> bool:
         """Whether ``obeyed`` has just become another: every entry that was counted in before the news is out."""

@@ -8,7 +8,6 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from proxy.clock import milliseconds
 from proxy.gate.answers import Answer, Virtual, passed_headers, refusal
 from proxy.gate.counting import Counting, Kind, Stage, TurnedAway, clock_ns, kind_of
 from proxy.gate.egress import VenueBudget
@@ -23,8 +22,19 @@ from proxy.gate.upstream import (
     OutcomeUnknown,
     Upstream,
     UpstreamReply,
+    VenueSilent,
 )
-from proxy.gate.withholding import not_sent, risky_places, stopped, withheld_note, withholding
+from proxy.gate.window import SendWindow
+from proxy.gate.withholding import (
+    come_again,
+    is_of_the_order,
+    not_sent,
+    risky_places,
+    spending_places,
+    stopped,
+    withheld_note,
+    withholding,
+)
 from proxy.gate.wording import answer_refused, guard_headers, in_own_words, merged, refusals
 from proxy.store.gate_store import RequestReplayed
 from proxy.venues.binance import replies
@@ -148,60 +158,70 @@ class OrderDesk:
                 await self._settle_unsent(ruling, withheld_note(ruling))
             return answer_refused(request, refused, headers)
         sent_at = self._now()
+        bounded = ruling.fence is not None and virtual is None
         try:
-            reply = await self._answered(request, ruling, identity, virtual)
+            window = SendWindow(identity.valid_until_ms if bounded else None, self._venue_now)
+            reply = await self._answered(request, ruling, identity, window, virtual)
         except OutcomeUnknown as trouble:
             await self._settle(ruling, Outcome.UNKNOWN, sent_at, [], note=str(trouble))
             return refusal(unknown_outcome(), headers)
         except NotSent as trouble:
             risky = risky_places(ruling)
-            if 0 < len(risky) < len(places):
+            if 0 < len(risky) < len(places) and not isinstance(trouble, VenueSilent):
                 # Nothing has left. What adds risk stays here; exits and cancels go as they would have alone: through no
                 # fence, and by connections of their own.
                 kept = withholding(ruling, risky, stopped(trouble))
                 return await self._carry_out(request, kept, identity, virtual, retry_after, withheld_note(kept))
             await self._settle_unsent(ruling, str(trouble))
+            if is_of_the_order(trouble):
+                told = in_own_words(withholding(ruling, places, stopped(trouble)), identity.tag)
+                return answer_refused(request, refusals(told), guard_headers(told) | retry_after | come_again(trouble))
             return refusal(not_sent(trouble), headers)
         outcomes = read_reply(request.route, reply.status, reply.body, len(places))
         note = "virtual" if virtual is not None else note
         # Said to the store before the answer is written and before the next hold is asked for; but what the venue has
         # done is done, and the bot need not wait until the store has heard it. Until then all of it stays held.
-        self._leave_behind(self._settle_reply(ruling, places, outcomes, sent_at, reply.status, note))
+        signed_ms = window.recv_window_ms if virtual is None else None
+        self._leave_behind(self._settle_reply(ruling, places, outcomes, sent_at, reply.status, signed_ms, note))
         if _places_orders(ruling) and all(each.outcome is replies.Outcome.UNKNOWN for each in outcomes):
             # A 5xx of a proxy in between reads like a refusal to some clients; say what is true.
             return refusal(unknown_outcome(), headers)
         return merged(request, reply, places, refused, headers | passed_headers(reply))
 
     def _within_budget(self, request: VenueRequest, ruling: Ruling) -> tuple[Ruling, dict[str, str]]:
-        """The ruling, with what adds risk withheld when the rest of the venue's budget is the kill's; exits go on."""
-        risky = risky_places(ruling)
-        if self._budget is None or not risky:
+        """The ruling, with what adds risk withheld when the rest of the venue's budget is the kill's; exits go on, and
+        cancels unless a kill runs."""
+        spending = spending_places(ruling)
+        if self._budget is None or not spending:
             return ruling, {}
         refused = self._budget.refusal(ruling.request.subject.account, request.cost(_orders_in(ruling)))
         if refused is None:
             return ruling, {}
         breach, retry_after_s = refused
-        return withholding(ruling, risky, breach), {"Retry-After": str(retry_after_s)}
+        return withholding(ruling, spending, breach), {"Retry-After": str(retry_after_s)}
 
     async def _answered(
-        self, request: VenueRequest, ruling: Ruling, identity: Identity, virtual: Virtual | None
+        self, request: VenueRequest, ruling: Ruling, identity: Identity, window: SendWindow, virtual: Virtual | None
     ) -> UpstreamReply:
         began_ns = clock_ns()
         try:
             if virtual is not None:
                 return await virtual(ruling, identity)
-            return await self._send(request, ruling, identity)
+            return await self._send(request, ruling, identity, window)
         finally:
             self._counting.took(ruling.request.kind, Stage.SEND, began_ns, clock_ns())
 
-    async def _send(self, request: VenueRequest, ruling: Ruling, identity: Identity) -> UpstreamReply:
+    async def _send(
+        self, request: VenueRequest, ruling: Ruling, identity: Identity, window: SendWindow
+    ) -> UpstreamReply:
         route = request.route
         cleared = [ruling.cleared[place] for place in sorted(ruling.cleared)]
         outbound = build(
             route,
             encode(route, cleared),
             secret=identity.exchange_key.api_secret.reveal(),
-            timestamp_ms=milliseconds(self._venue_now()),
+            timestamp_ms=window.opens_ms,
+            recv_window_ms=window.recv_window_ms,
         )
         url = self._hosts[outbound.host] + outbound.path + (f"?{outbound.query}" if outbound.query else "")
         return await self._upstream.send(
@@ -215,7 +235,7 @@ class OrderDesk:
                 order=True,
                 way_out=ruling.fence is None,
             ),
-            ruling.fence,
+            window.within(ruling.fence),
         )
 
     def _settle_reply(
@@ -225,6 +245,7 @@ class OrderDesk:
         outcomes: Sequence[Reply],
         sent_at: datetime,
         status: int,
+        signed_ms: int | None,
         note: str,
     ) -> Coroutine[Any, Any, None]:
         became = dict(zip(places, (each.outcome for each in outcomes), strict=True))
@@ -245,7 +266,16 @@ class OrderDesk:
         ]
         code = outcomes[0].code
         return self._settle(
-            ruling, outcome, sent_at, items, accepted=accepted, unknown=unknown, status=status, code=code, note=note
+            ruling,
+            outcome,
+            sent_at,
+            items,
+            accepted=accepted,
+            unknown=unknown,
+            status=status,
+            code=code,
+            signed_ms=signed_ms,
+            note=note,
         )
 
     async def _settle_unsent(self, ruling: Ruling, note: str) -> None:
@@ -262,6 +292,7 @@ class OrderDesk:
         unknown: Sequence[int] | None = None,
         status: int | None = None,
         code: int | None = None,
+        signed_ms: int | None = None,
         note: str = "",
     ) -> Coroutine[Any, Any, None]:
         """Say at once what became of a ruling's orders; awaited is that it is written down."""
@@ -272,6 +303,7 @@ class OrderDesk:
             answered_at=self._now(),
             http_status=status,
             venue_code=code,
+            recv_window_ms=signed_ms,
             items=items if not note else [*items, {"note": note}],
         )
         began_ns = clock_ns()

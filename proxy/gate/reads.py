@@ -14,8 +14,9 @@ from proxy.gate.counting import Counting, Kind, Stage, TurnedAway, clock_ns
 from proxy.gate.egress import VenueBudget
 from proxy.gate.identity import Identity
 from proxy.gate.unreported import told
-from proxy.gate.upstream import NotSent, OutboundRequest, OutcomeUnknown, Upstream
+from proxy.gate.upstream import NotSent, OutboundRequest, OutcomeUnknown, Upstream, VenueSilent
 from proxy.gate.views import NotShown, Reader, Views
+from proxy.gate.withholding import come_again, not_sent
 from proxy.store.gate_store import GateStore
 from proxy.venues.binance import rejections
 from proxy.venues.binance.client_ids import restore
@@ -86,10 +87,15 @@ class VenueReads:
                     body=outbound.body,
                     api_key=identity.exchange_key.api_key if identity is not None else None,
                     account=identity.account if identity is not None else "",
+                    host=outbound.host,
+                    limit_group=request.route.limit_group,
                     cost=request.cost(),
                 ),
                 None,
             )
+        except VenueSilent as trouble:
+            self._counting.turned_away(TurnedAway.BUDGET)
+            return refusal(not_sent(trouble), come_again(trouble))
         except (NotSent, OutcomeUnknown) as trouble:
             log.warning("reading %s failed: %s", request.route.path, trouble)
             return refusal(rejections.venue_unreachable())

@@ -108,13 +108,15 @@ class Subject(Derived):
         answered_at: datetime,
         http_status: int | None = None,
         venue_code: int | None = None,
+        recv_window_ms: int | None = None,
         items: Sequence[Mapping[str, Any]] = (),
     ) -> dict[str, Any]:
-        """What became of it at the venue."""
+        """What became of it at the venue. ``recv_window_ms`` is what it was signed with, ``None`` when it was not."""
         return self._record("outcome", answered_at) | {
             "result": result,
             "http_status": http_status,
             "venue_code": venue_code,
+            "recv_window_ms": recv_window_ms,
             "items": [dict(item) for item in items],
             "sent_at": sent_at,
             "answered_at": answered_at,

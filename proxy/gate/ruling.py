@@ -43,7 +43,8 @@ class Ruling(Struct, frozen=True, kw_only=True):
 
     ``cleared`` are the commands that may be sent. ``withheld`` are those the rules allow but the guard may not send,
     because it could not reserve their exposure, write them down or use up the override that lets them pass.
-    ``held`` are the orders as they will be sent; ``reserved`` says that a hold stands in the store.
+    ``held`` are the orders as they will be sent; ``reserved`` says that a hold stands in the store. ``kill_running``
+    says that a kill is closing what this is about.
     """
 
     request: JudgedRequest
@@ -55,6 +56,7 @@ class Ruling(Struct, frozen=True, kw_only=True):
     records: tuple[Raw, ...]
     fence: Turnstile | None
     store_reachable: bool
+    kill_running: bool = False
 
 
 class Outcome(StrEnum):

@@ -25,6 +25,7 @@ from proxy.store.gate_store import GateStore, StoreUnavailable
 from proxy.store.owners import order_field
 from proxy.venues.binance import rejections
 from proxy.venues.binance.client_ids import inward, is_guards
+from proxy.venues.binance.replies import split_entries
 from proxy.venues.binance.requests import BATCH_CANCELS_MAX, VenueRequest
 from proxy.venues.binance.routes import Route, find_route
 from rules.model import ArmDeadMan, CancelAll, CancelOrder
@@ -50,6 +51,9 @@ _UNKNOWN_ORDER: Final = -2011
 _OF_THESE_ORDERS: Final = frozenset({200, 400})
 """Statuses of what is said of the orders that were named. Any other (a ban, an answer that was lost) is said of the way
 there, and would be said of the rest too."""
+
+_KEPT_BACK: Final = frozenset({"VENUE_SILENCE", "VENUE_BUDGET_RESERVED"})
+"""Of a batch these are said of every order in its place, and mean that the whole of it was not sent."""
 
 _NOT_SENT: Final = rejections.exchange_not_reached().body()
 _CODE: Final = re.compile(r"-?[0-9]{1,9}")
@@ -124,7 +128,7 @@ class SharedAccount:
         sent = False
         for part in _parts(cancels[:CANCELS_MAX], table.at_once):
             batch = VenueRequest(route=table.cancel, commands=part, is_batch=table.at_once > 1)
-            answer = await carry(batch, identity)
+            answer = _as_one(await carry(batch, identity))
             if not _cancelled(answer):
                 failed = failed or answer
                 if answer.body == _NOT_SENT or answer.status not in _OF_THESE_ORDERS:
@@ -211,6 +215,12 @@ def _parts(cancels: Sequence[CancelOrder], at_once: int) -> Iterator[tuple[Cance
     for _, alike in groupby(cancels, lambda cancel: cancel.order_id is None):
         while part := tuple(islice(alike, at_once)):
             yield part
+
+
+def _as_one(answer: Answer) -> Answer:
+    """The answer to a part; where all of it was kept back, as one request is told so."""
+    entries = split_entries(answer.body) if answer.headers.get("X-Guard-Code") in _KEPT_BACK else None
+    return Answer(status=429, body=entries[0], headers=answer.headers) if entries else answer
 
 
 def _cancelled(answer: Answer) -> bool:

@@ -21,7 +21,9 @@ CUTS_MAX: Final = 64
 """Cuts kept of one document. What is asked for is up to the bots; beyond this all are made anew."""
 
 
-def snapshot_of(request: JudgedRequest, view: View, *, now: datetime, stopped: bool, reachable: bool) -> Snapshot:
+def snapshot_of(
+    request: JudgedRequest, view: View, *, now: datetime, stopped: bool, reachable: bool, taken: bool = False
+) -> Snapshot:
     """The picture the request is judged on. ``stopped`` is what the sentinel file of this machine says."""
     subject = request.subject
     asked = [symbol for command in request.commands if (symbol := getattr(command, "symbol", None)) is not None]
@@ -33,12 +35,14 @@ def snapshot_of(request: JudgedRequest, view: View, *, now: datetime, stopped: b
         account=view.account,
         controls=controls_of(request, view.controls, stopped=stopped),
         instruments={symbol: view.instruments[symbol] for symbol in symbols & view.instruments.keys()},
+        instruments_known=bool(view.instruments),
         markets={symbol: view.markets[symbol] for symbol in symbols & view.markets.keys()},
         holds=view.holds,
         unreported=tuple(each for each in view.unreported if each.bot == subject.bot),
         tokens=view.tokens,
         anomaly=view.anomaly,
         store_reachable=reachable,
+        desk_taken=taken,
         attempts=tuple(each for each in view.attempts if each.hold_id != subject.decision_id),
         scores=view.scores,
         conditions=None if view.conditions is None else _conditions_of(view.conditions, frozenset(asked), symbols),

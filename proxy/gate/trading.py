@@ -16,10 +16,10 @@ from datetime import datetime
 from typing import Final, TypeAlias
 
 from proxy.clock import milliseconds
-from proxy.gate.answers import TRIMMED, Answer, refusal
+from proxy.gate.answers import TRIMMED, Answer, refusal, retry_after_s
 from proxy.gate.bot_socket import BotSocket, SocketGone
 from proxy.gate.counting import Arrival, Counting, TurnedAway, clock_ns, kind_of
-from proxy.gate.fairness import EXIT_SLOTS
+from proxy.gate.fairness import EXIT_SLOTS, Bot
 from proxy.gate.identity import Identities, Identity, Refused
 from proxy.gate.streams.keys import SOCKETS_PER_KEY_MAX, KeyedSockets, TooManySockets
 from proxy.store.gate_store import GateStore, RequestReplayed, StoreUnavailable
@@ -53,8 +53,8 @@ exchange shut the way out. One frame at a time is read, so no more than these wa
 POLICY_VIOLATION: Final = 1008
 """RFC 6455 section 7.4.1: the endpoint received a message that violates its policy."""
 
-Carrier: TypeAlias = Callable[[VenueRequest, Identity | None, Arrival], Awaitable[Answer]]
-"""What answers a request that was authenticated and parsed, whichever door it came through."""
+Carrier: TypeAlias = Callable[[VenueRequest, Identity | None, Arrival, Bot], Awaitable[Answer]]
+"""What answers a request that was authenticated and parsed, whichever door it came through; see ``BinanceDoor``."""
 
 
 class TradingDoor:
@@ -154,7 +154,9 @@ class TradingSession:
             if not isinstance(frame, Frame):
                 self._answer(frame_id, await self._session(frame))
                 return
-            identity = None if frame.route.access is Access.PUBLIC else self._identify(frame)
+            public = frame.route.access is Access.PUBLIC
+            identity = None if public else self._identify(frame)
+            named = self._identities.named(self._key_of(frame)) if public else None
             arrival = Arrival(began_ns, clock_ns())
             request = read_request(frame.route, frame.parameters)
         except UnknownMethod as refused:
@@ -178,7 +180,7 @@ class TradingSession:
                 self._counting.turned_away(TurnedAway.OVERLOADED)
                 self._answer(frame_id, refusal(rejections.too_many_under_way(most)))
                 return
-            call = tasks.create_task(self._call(frame_id, request, identity, arrival))
+            call = tasks.create_task(self._call(frame_id, request, identity, arrival, named))
             self._under_way[call] = way_out
             call.add_done_callback(self._under_way.pop)
 
@@ -192,6 +194,11 @@ class TradingSession:
             raise Refused(rejections.not_logged_on())
         self._bind(identity.guard_key)
         return identity
+
+    def _key_of(self, frame: Frame) -> str | None:
+        if frame.api_key is not None or self._logon is None:
+            return frame.api_key
+        return self._logon.guard_key
 
     def _bind(self, guard_key: str) -> None:
         """Close the socket when this key is switched off: its bot must not believe that it still trades."""
@@ -249,10 +256,10 @@ class TradingSession:
             log.warning("a logon was not looked up: %s", trouble)
 
     async def _call(
-        self, frame_id: FrameId, request: VenueRequest, identity: Identity | None, arrival: Arrival
+        self, frame_id: FrameId, request: VenueRequest, identity: Identity | None, arrival: Arrival, named: Bot
     ) -> None:
         try:
-            answer = await self._carry(request, identity, arrival)
+            answer = await self._carry(request, identity, arrival, named)
         except Exception:  # The edge: a bug answers as the venue's own 500 and is logged; the session goes on.
             self._counting.turned_away(TurnedAway.FAILED)
             log.exception("a frame failed in the guard")
@@ -260,8 +267,9 @@ class TradingSession:
         self._answer(frame_id, answer)
 
     def _answer(self, frame_id: FrameId, answer: Answer) -> None:
-        trimmed = answer.headers.get(TRIMMED, "")
-        self._socket.send(answer_frame(frame_id, answer.status, answer.body, trimmed=trimmed))
+        trimmed, wait_s, now_ms = answer.headers.get(TRIMMED, ""), retry_after_s(answer), milliseconds(self._now())
+        frame = answer_frame(frame_id, answer.status, answer.body, trimmed=trimmed, retry_after_s=wait_s, now_ms=now_ms)
+        self._socket.send(frame)
 
     def _close(self, reason: str) -> None:
         self._closed = True

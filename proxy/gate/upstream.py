@@ -14,6 +14,8 @@ from urllib.request import Request
 
 import httpx
 
+from proxy.budget.silence import Silence
+from proxy.venues.binance.route import BUDGET_HOST
 from rules.kill.budget import Spend
 
 REPLY_BYTES_MAX: Final = 16 * 1024 * 1024
@@ -43,6 +45,14 @@ class FenceLapsed(NotSent):
     """The store has not been heard for too long: whether a kill came is not known here."""
 
 
+class VenueSilent(NotSent):
+    """The venue demands silence of the address this would leave by: refused there, it would count as one more."""
+
+    def __init__(self, silence: Silence) -> None:
+        super().__init__(f"the exchange demands silence for {silence.left_s} s ({silence.status})")
+        self.silence = silence
+
+
 class OutcomeUnknown(Exception):
     """Bytes left and no whole answer came back. The venue may or may not have acted."""
 
@@ -51,9 +61,10 @@ class OutcomeUnknown(Exception):
 class OutboundRequest:
     """What goes to the venue: only our own constants, our parameters and our credentials.
 
-    ``account`` is whose request it is, empty for nobody's. ``cost`` is what it takes of the venue's budget, ``None``
-    for a host that counts another one. ``order`` says that it acts: places, amends or cancels. ``way_out`` says that
-    nothing of it adds risk: exits and cancels.
+    ``account`` is whose request it is, empty for nobody's. ``host`` is which of the venue's it is for; ``cost`` is what
+    it takes of the venue's budget, ``None`` for a host that counts another one. ``limit_group`` is that of its route.
+    ``order`` says that it acts: places, amends or cancels. ``way_out`` says that nothing of it adds risk: exits and
+    cancels.
     """
 
     method: str
@@ -61,6 +72,8 @@ class OutboundRequest:
     body: str
     api_key: str | None
     account: str = ""
+    host: str = BUDGET_HOST
+    limit_group: str = ""
     cost: Spend | None = None
     order: bool = False
     way_out: bool = False

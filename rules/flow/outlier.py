@@ -7,6 +7,7 @@ from typing import Final
 
 from rules.exposure import held_order, order_value
 from rules.facts import Score
+from rules.intent import side_of
 from rules.model import AmendOrder, Command, PlaceOrder, Side
 from rules.rule import show, show_percent
 from rules.snapshot import Snapshot
@@ -44,7 +45,7 @@ def _size(command: PlaceOrder | AmendOrder, snapshot: Snapshot, usual: UsualOrde
     if order is None:
         return NOTHING
     worth = order_value(order, snapshot)
-    score, bound = usual.score_of(worth, usual.size_bounds(command.symbol, command.side))
+    score, bound = usual.score_of(worth, usual.size_bounds(command.symbol, order.side))
     return Score(value=score, why=f"size {show(worth)} is above {show(bound)}") if score > 0 else NOTHING
 
 
@@ -53,7 +54,7 @@ def _distance(command: PlaceOrder | AmendOrder, snapshot: Snapshot, usual: Usual
     if market is None or command.price is None or market.mark_price <= 0:
         return NOTHING
     through = command.price / market.mark_price - ONE
-    if command.side is Side.SELL:
+    if side_of(command, snapshot) is Side.SELL:
         through = -through
     where, bounds = ("through", usual.through) if through > 0 else ("away from", usual.away)
     score, bound = usual.score_of(abs(through), bounds)

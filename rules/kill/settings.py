@@ -74,10 +74,10 @@ class Rearm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drill:
-    """``[kill.drill]``: whether a scope may come back without a rehearsal of the kill."""
+    """``[kill.drill]``: whether a scope may come back without a rehearsal of the kill of each of its accounts."""
 
     max_age_days: Annotated[
-        int | None, Setting("days; an older last drill, or none, keeps every scope stopped", Looser.HIGHER)
+        int | None, Setting("days; an account whose last drill is older keeps its scopes stopped", Looser.HIGHER)
     ] = None
 
 

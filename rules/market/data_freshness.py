@@ -28,10 +28,12 @@ class DataFreshness(Rule):
 
     rule_id: ClassVar[str] = "data_freshness"
     codes: ClassVar[Mapping[str, str]] = {
+        "DESK_TAKEN": "the store's desk of this name belongs to another guard",
         "STORE_UNAVAILABLE": "exposure cannot be reserved now",
         "ACCOUNT_UNKNOWN": "the account was not surveyed yet",
         "ACCOUNT_STALE": "the account was last known to be so too long ago",
         "ACCOUNT_FEED_STALE": "the private stream is down or has a gap, and the account has not been surveyed since",
+        "INSTRUMENTS_UNKNOWN": "the exchange's list of symbols was not read yet, or the store has just lost it",
         "UNKNOWN_SYMBOL": "the exchange lists no such symbol, by exact spelling",
         "SYMBOL_NOT_TRADING": "the symbol is listed but closed",
         "MARKET_STALE": "a needed mark price is missing or too old",
@@ -66,6 +68,12 @@ account_age_max_s = 30
         """Refuse when the account, the instrument or a needed mark price is unknown or stale."""
         if intent_of(command, snapshot) in _WAYS_OUT:
             return None
+        if snapshot.desk_taken:
+            return self.breach(
+                "DESK_TAKEN",
+                "another guard has the desk of this name in the store",
+                advice="reduce-only orders and cancels pass; give this guard a desk of its own in its settings",
+            )
         if not snapshot.store_reachable:
             return self.breach(
                 "STORE_UNAVAILABLE",
@@ -86,6 +94,12 @@ account_age_max_s = 30
             )
         if not isinstance(command, _OF_A_SYMBOL):
             return None
+        if not snapshot.instruments_known:
+            return self.breach(
+                "INSTRUMENTS_UNKNOWN",
+                "the exchange's list of symbols is not known yet",
+                advice="reduce-only orders and cancels pass",
+            )
         instrument = snapshot.instruments.get(command.symbol)
         if instrument is None:
             return self.breach("UNKNOWN_SYMBOL", f"the venue lists no instrument {command.symbol}")

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 
 from rules.decision import Breach
 from rules.fresh import is_fresh
+from rules.intent import side_of
 from rules.model import ENTRY, Command, PlaceOrder
 from rules.prices import is_through, through
 from rules.rule import Looser, Rule, Setting, show_exact
@@ -49,8 +50,9 @@ band = 0.10
         market = snapshot.markets.get(command.symbol)
         if market is None or not is_fresh(market.as_of, snapshot, self.mark_age_max_s):
             return None
-        bound = through(command.side, market.mark_price, self.band)
-        if not is_through(command.side, command.price, bound):
+        side = side_of(command, snapshot)
+        bound = through(side, market.mark_price, self.band)
+        if not is_through(side, command.price, bound):
             return None
         return self.breach(
             "EXIT_PRICE_OUTSIDE_COLLAR",

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 from rules.decision import Breach
 from rules.facts import PRICE_WINDOWS_S
 from rules.fresh import is_fresh
+from rules.intent import side_of
 from rules.model import BUY, ENTRY, SELL, AmendOrder, Command, PlaceOrder, Side
 from rules.prices import far_price, far_touch, is_through, near_touch, through
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact
@@ -83,34 +84,34 @@ window_band = 0.05
         market = snapshot.markets.get(command.symbol)
         if market is None:
             return None
-        price = command.price
+        price, side = command.price, side_of(command, snapshot)
         if command.price_match is not None and not _is_conditional(command):
-            price = _touch(command.side, command.price_match, market)
+            price = _touch(side, command.price_match, market)
             if price is None:
                 return self.breach(
                     "PRICE_NOT_KNOWN",
                     f"priceMatch={command.price_match} takes its price from a book the guard does not see",
                     advice="send a limit price",
                 )
-        breach = self._against_reference(command, price, market)
-        return breach if breach is not None else self._against_window(command, price, market, snapshot)
+        breach = self._against_reference(command, side, price, market)
+        return breach if breach is not None else self._against_window(command, side, price, market, snapshot)
 
     def _against_reference(
-        self, command: PlaceOrder | AmendOrder, price: Decimal | None, market: Market
+        self, command: PlaceOrder | AmendOrder, side: Side, price: Decimal | None, market: Market
     ) -> Breach | None:
         if price is None:
             return None
         trigger = command.trigger_price if isinstance(command, PlaceOrder) else None
         if trigger is None:
             reference, (highest, lowest) = market.mark_price, market.found(self._bounds)
-            bound = highest if command.side is BUY else lowest
+            bound = highest if side is BUY else lowest
         else:
-            reference, bound = trigger, through(command.side, trigger, self.band)
-        if not is_through(command.side, price, bound):
+            reference, bound = trigger, through(side, trigger, self.band)
+        if not is_through(side, price, bound):
             return None
         return self._outside(
             "PRICE_OUTSIDE_COLLAR",
-            f"{command.side.value} price {show_exact(price)} is more than {show_exact(self.band * 100)} % through "
+            f"{side.value} price {show_exact(price)} is more than {show_exact(self.band * 100)} % through "
             f"{'the trigger' if trigger is not None else 'the mark'} {show_exact(reference)}",
             price,
             bound,
@@ -121,7 +122,12 @@ window_band = 0.05
         return through(BUY, market.mark_price, self.band), through(SELL, market.mark_price, self.band)
 
     def _against_window(
-        self, command: PlaceOrder | AmendOrder, price: Decimal | None, market: Market, snapshot: Snapshot
+        self,
+        command: PlaceOrder | AmendOrder,
+        side: Side,
+        price: Decimal | None,
+        market: Market,
+        snapshot: Snapshot,
     ) -> Breach | None:
         if self.window_s is None or self.window_band is None:
             return None
@@ -129,15 +135,15 @@ window_band = 0.05
         seen = known.range_of(self.window_s) if known is not None else None
         if seen is None or not is_fresh(seen.as_of, snapshot, self.facts_age_max_s):
             return self.unknown(f"how the mark of {command.symbol} has moved over the last {self.window_s} s")
-        extreme, word = (seen.low, "lowest") if command.side is BUY else (seen.high, "highest")
-        paid = _price_paid(command, price, market)
-        bound = through(command.side, extreme, self.window_band)
-        if not is_through(command.side, paid, bound):
+        extreme, word = (seen.low, "lowest") if side is BUY else (seen.high, "highest")
+        paid = _price_paid(command, side, price, market)
+        bound = through(side, extreme, self.window_band)
+        if not is_through(side, paid, bound):
             return None
         percent = show_exact(self.window_band * 100)
         return self._outside(
             "PRICE_OUTSIDE_WINDOW",
-            f"{command.side.value} price {show_exact(paid)} is more than {percent} % through "
+            f"{side.value} price {show_exact(paid)} is more than {percent} % through "
             f"{show_exact(extreme)}, the {word} mark of the last {self.window_s} s",
             paid,
             bound,
@@ -162,15 +168,14 @@ def _touch(side: Side, price_match: str, market: Market) -> Decimal | None:
     return near_touch(side, market) if price_match.startswith("QUEUE") else far_touch(side, market)
 
 
-def _price_paid(command: PlaceOrder | AmendOrder, price: Decimal | None, market: Market) -> Decimal:
+def _price_paid(command: PlaceOrder | AmendOrder, side: Side, price: Decimal | None, market: Market) -> Decimal:
     """The worst price the order can get now: its limit, or what the market has run to."""
     if price is not None and not _is_conditional(command):
         return price
-    buys = command.side is BUY
-    run_to = far_price(command.side, market)
+    run_to = far_price(side, market)
     if not isinstance(command, PlaceOrder) or not _is_conditional(command):
         return run_to
     waits_at = price if price is not None else command.trigger_price
     if waits_at is None:
         return run_to
-    return min(waits_at, run_to) if buys else max(waits_at, run_to)
+    return min(waits_at, run_to) if side is BUY else max(waits_at, run_to)

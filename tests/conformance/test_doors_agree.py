@@ -19,6 +19,7 @@ import pytest
 
 from proxy.budget.meter import Payer
 from proxy.budget.published import Limit
+from proxy.budget.silence import Way
 from proxy.custom_rules import compile_expression
 from proxy.gate.ruling import Outcome
 from proxy.store.embedded import EmbeddedStore
@@ -214,8 +215,16 @@ async def with_the_reserve_used_up(gate: Gate) -> None:
     )
 
 
+async def with_the_exchange_demanding_silence(gate: Gate) -> None:
+    gate.meter.silenced(Way("fapi", ""), 418, 300)
+
+
 async def with_no_exchange(gate: Gate) -> None:
     gate.rest_door._orders._hosts = dict.fromkeys(("fapi",), "http://127.0.0.1:1")
+
+
+async def with_another_guard_on_the_desk(gate: Gate) -> None:
+    gate.desk.store.taken = lambda: True
 
 
 CASES = [
@@ -226,10 +235,12 @@ CASES = [
     ),
     Case("TRADING_HALTED", arrange=with_the_sentinel, note="sentinel"),
     Case("REDUCE_ONLY_STATE", arrange=in_state("account:demo", TradingState.REDUCING)),
+    Case("DESK_TAKEN", arrange=with_another_guard_on_the_desk),
     Case("STORE_UNAVAILABLE"),
     Case("ACCOUNT_UNKNOWN", world=an_account().unsurveyed()),
     Case("ACCOUNT_STALE", world=an_account().surveyed(600)),
     Case("ACCOUNT_FEED_STALE", world=STALE),
+    Case("INSTRUMENTS_UNKNOWN", world=an_account().before_any_list()),
     Case("UNKNOWN_SYMBOL", BUY | {"symbol": "NOSUCH"}),
     Case("SYMBOL_NOT_TRADING", world=an_account().listing("BTCUSDT", trading=False)),
     Case("MARKET_STALE", world=an_account().marked("BTCUSDT", "50000", seconds_ago=600)),
@@ -308,6 +319,12 @@ CASES = [
         method="order.modify",
         note="amend",
     ),
+    Case(
+        "AMEND_SIDE_WRONG",
+        {"symbol": "BTCUSDT", "side": "SELL", "quantity": "1", "price": "50000", "origClientOrderId": "x"},
+        world=an_account().resting(a_resting()),
+        method="order.modify",
+    ),
     Case("LEVERAGE_ABOVE_LIMIT", BUY | {"quantity": "90"}, (MaxLeverage(limit=Decimal(3)),)),
     Case("CORRELATED_EXPOSURE_ABOVE_LIMIT", BUY, (CorrelatedExposure(limit_notional=Decimal(30_000)),)),
     # A tick of zero: the filters cannot be evaluated.
@@ -328,6 +345,9 @@ CASES = [
     Case("VENUE_BUDGET_RESERVED", arrange=with_the_budget_at_the_reserve, note="entry"),
     Case("VENUE_BUDGET_RESERVED", STOP, arrange=with_the_budget_at_the_reserve, method="algoOrder.place", note="stop"),
     Case("VENUE_BUDGET_RESERVED", {}, arrange=with_the_budget_at_the_reserve, method="account.status", note="read"),
+    Case("VENUE_SILENCE", arrange=with_the_exchange_demanding_silence, note="entry"),
+    Case("VENUE_SILENCE", EXIT, world=LONG, arrange=with_the_exchange_demanding_silence, note="exit"),
+    Case("VENUE_SILENCE", {}, arrange=with_the_exchange_demanding_silence, method="account.status", note="read"),
     Case("KEY_DISABLED", arrange=with_a_key_switched_off_in_the_store),
     Case("STALE_TIMESTAMP", BUY | {"timestamp": str(NOW_MS - 60_000)}),
     Case("STALE_TIMESTAMP", BUY | {"timestamp": str(NOW_MS + 1_000)}, note="ahead"),
@@ -461,6 +481,7 @@ def named(case: Case) -> dict[str, Any]:
 
 async def seen_at(gate: Gate) -> dict[str, Any]:
     """What is left behind: what the exchange was asked, what the audit says, what is held."""
+    gate.desk.store.taken = lambda: False  # We look, and are of no guard.
     records = [_comparable(record) for record in await gate.desk.audit()]
     held = [(hold.status, hold.orders) for hold in (await gate.desk.holds()).values()]
     return {"exchange": gate.exchange.orders(), "audit": records, "held": held}
@@ -480,10 +501,18 @@ def _comparable(record: Any) -> Any:
 
 @dataclass
 class Told:
-    """What a bot was told."""
+    """What a bot was told, and in how many seconds to come again."""
 
     status: int
     body: Any
+    wait_s: int | None
+
+    @classmethod
+    def in_a_frame(cls, frame: dict[str, Any]) -> Told:
+        """Seconds are a moment there, beside the exchange's own time."""
+        said = frame.get("error", frame.get("result"))
+        when = said.pop("data", None) if "error" in frame else None
+        return cls(frame["status"], said, (when["retryAfter"] - when["serverTime"]) // 1000 if when else None)
 
 
 @pytest.mark.parametrize("asked", CASES, ids=str)
@@ -497,10 +526,12 @@ async def test_both_doors_say_the_same(
 
     async with a_gate(asked, server, keys, tmp_path) as gate:
         answer = await gate.rest(*TARGETS[asked.method], sent)
-        by_rest, headers, left_by_rest = Told(answer.status_code, answer.json()), answer.headers, await seen_at(gate)
+        headers, left_by_rest = answer.headers, await seen_at(gate)
+        wait_s = int(headers["retry-after"]) if "retry-after" in headers else None
+        by_rest = Told(answer.status_code, answer.json(), wait_s)
     async with a_gate(asked, server, keys, tmp_path) as gate, gate.socket() as socket:
         frame = await socket.ask(a_frame(keys, asked.method, sent, frame_id="mine"))
-        by_frame, left_by_frame = Told(frame["status"], frame.get("error", frame.get("result"))), await seen_at(gate)
+        by_frame, left_by_frame = Told.in_a_frame(frame), await seen_at(gate)
         assert socket.closed is None
 
     assert (frame["id"], frame["rateLimits"]) == ("mine", [])

@@ -43,7 +43,7 @@ FORM = "application/x-www-form-urlencoded"
 Clear = Callable[[Command], Cleared[Command]]
 
 numbers = st.decimals(Decimal("1E-18"), Decimal("999999999999"), places=18).map(lambda d: Decimal(plain(d)))
-symbols = st.from_regex(r"[A-Z0-9_]{1,32}", fullmatch=True)
+symbols = st.from_regex(r"[A-Z0-9_]{1,32}", fullmatch=True) | st.text("币安人生ÄЖ๓_USDT1", min_size=1, max_size=32)
 client_ids = st.from_regex(r"[.A-Z:/a-z0-9_-]{1,36}", fullmatch=True).filter(lambda i: not i.lower().startswith("pgk-"))
 order_ids = st.integers(1, 2**63 - 1).map(str)
 sides, flags = st.sampled_from(Side), st.booleans()

@@ -92,12 +92,14 @@ class World:
     account: Account | None
     controls: Controls = field(default_factory=lambda: Controls(generation=1))
     instruments: Mapping[str, Instrument] = field(default_factory=dict)
+    instruments_known: bool = True
     markets: Mapping[str, Market] = field(default_factory=dict)
     holds: tuple[Hold, ...] = ()
     unreported: tuple[UnreportedOrder, ...] = ()
     tokens: Mapping[str, Decimal] = field(default_factory=dict)
     anomaly: float = 0.0
     store_reachable: bool = True
+    desk_taken: bool = False
     attempts: tuple[Attempt, ...] = ()
     scores: Mapping[str, Score] = field(default_factory=dict)
     conditions: Conditions | None = None
@@ -113,12 +115,14 @@ class World:
             account=self.account,
             controls=self.controls,
             instruments=self.instruments,
+            instruments_known=self.instruments_known,
             markets=self.markets,
             holds=self.holds,
             unreported=self.unreported,
             tokens=self.tokens,
             anomaly=self.anomaly,
             store_reachable=self.store_reachable,
+            desk_taken=self.desk_taken,
             attempts=self.attempts,
             scores=self.scores,
             conditions=self.conditions,
@@ -244,6 +248,10 @@ class World:
     def unlisted(self, symbol: str) -> World:
         return replace(self, instruments={name: each for name, each in self.instruments.items() if name != symbol})
 
+    def before_any_list(self) -> World:
+        """Nobody has read the venue's instruments yet."""
+        return replace(self, instruments={}, instruments_known=False)
+
     def in_state(self, state: TradingState, level: str = "account") -> World:
         return replace(self, controls=replace(self.controls, **{level: state}))
 
@@ -252,6 +260,10 @@ class World:
 
     def without_store(self) -> World:
         return replace(self, store_reachable=False)
+
+    def on_another_guards_desk(self) -> World:
+        """The store was not asked: its desk is another guard's."""
+        return replace(self, store_reachable=False, desk_taken=True)
 
     def with_tokens(self, scope: str, balance: str) -> World:
         return replace(self, tokens={**self.tokens, scope: Decimal(balance)})

@@ -485,6 +485,16 @@ def test_the_name_of_an_exit_of_a_batch_is_taken():
     assert [codes(decision) for decision in decisions] == [[], ["CLIENT_ORDER_ID_IN_USE"]]
 
 
+@pytest.mark.parametrize("reduce_only", [False, True])
+def test_an_amend_that_says_another_side_than_its_order_has_is_refused(reduce_only):
+    """No order of that number has that side: whichever of the two were judged, the other might be sent."""
+    resting = an_open_order(Side.SELL, "BTCUSDT", "1", "60000", order_id="5", reduce_only=reduce_only)
+    world = an_account().long("BTCUSDT", "1").resting(resting)
+    said = {side: judged(an_amend(side, "BTCUSDT", "1", "61000", order_id="5"), world) for side in Side}
+    assert said[Side.SELL].verdict is Verdict.ALLOW
+    assert codes(said[Side.BUY]) == ["AMEND_SIDE_WRONG"]
+
+
 def test_an_amend_of_an_exit_may_stand_in_a_batch():
     exit_order = an_open_order(Side.SELL, "BTCUSDT", "1", "60000", order_id="5", reduce_only=True)
     world = an_account().long("BTCUSDT", "1").resting(exit_order)

@@ -55,5 +55,7 @@ def test_the_worst_of_the_prices_that_an_order_names_counts():
 def test_an_amend_may_fill_at_either_price():
     world = an_account().resting(an_open_order(SELL, "BTCUSDT", "1", "50000", order_id="7"))
     assert worst_named(an_amend(SELL, "BTCUSDT", "1", "49000", order_id="7"), world.snapshot) == 49_000
+    contradicting = an_amend(BUY, "BTCUSDT", "1", "49000", order_id="7")
+    assert worst_named(contradicting, world.snapshot) == 49_000, "the side is the order's"
     assert worst_named(an_amend(SELL, "BTCUSDT", "1", "51000", order_id="7"), world.snapshot) == 50_000
     assert worst_named(an_amend(SELL, "BTCUSDT", "1", "51000", order_id="8"), world.snapshot) == 51_000

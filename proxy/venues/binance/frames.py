@@ -21,10 +21,19 @@ import msgspec
 from proxy.decoding import decoder
 from proxy.venues.binance.frame_echoes import without_echoes
 from proxy.venues.binance.malformed import MalformedRequest, illegal, too_many
-from proxy.venues.binance.rejections import Rejection, malformed, unknown_outcome, unknown_route
+from proxy.venues.binance.rejections import (
+    Rejection,
+    malformed,
+    service_unavailable,
+    throttled,
+    unknown_outcome,
+    unknown_route,
+)
+from proxy.venues.binance.replies import THROTTLES, failed_for_certain
 from proxy.venues.binance.routes import Access, Route, find_route
 from proxy.venues.binance.signing import VerifyingKey, signs
 from proxy.venues.binance.strict_json import escapes_surrogates, refuse_constant, unique
+from proxy.venues.binance.values import is_symbol
 from proxy.venues.binance.wire import BYTES_MAX, PARAMETERS_MAX, Parameters
 
 FrameId: TypeAlias = str | int | None
@@ -117,6 +126,10 @@ class _Error(msgspec.Struct, frozen=True):
     msg: str
 
 
+class _TimedError(_Error, frozen=True):
+    data: dict[str, int]
+
+
 _READ_ERROR: Final = decoder(_Error)
 _READ_RAW: Final = decoder(msgspec.Raw)
 
@@ -168,12 +181,21 @@ def verify_frame(frame: Call, key: VerifyingKey) -> bool:
     return any(verified)
 
 
-def answer_frame(frame_id: FrameId, status: int, body: bytes, *, trimmed: str = "") -> bytes:
+def answer_frame(
+    frame_id: FrameId,
+    status: int,
+    body: bytes,
+    *,
+    trimmed: str = "",
+    retry_after_s: int | None = None,
+    now_ms: int = 0,
+) -> bytes:
     """The frame that says what a REST answer says.
 
-    A frame has no headers: the one thing a bot must not miss, that its order was sent smaller than it asked for,
-    stands under ``guard``, a name the venue does not use. A body that is not JSON, a gateway's page for one, proves
-    nothing about the call and is answered as that.
+    A frame has no headers. What ``Retry-After`` says in seconds stands in the error as the moment to come again, as the
+    venue's own 418 has it ("WebSocket API General Info", seen 2026-11). That an order was sent smaller than the bot
+    asked for stands under ``guard``, a name the venue does not use. A body that is not JSON, a gateway's page for one,
+    proves nothing about the call and is answered as that, unless the status does.
     """
     answer: dict[str, Any] = {"id": frame_id, "status": status}
     try:
@@ -183,20 +205,34 @@ def answer_frame(frame_id: FrameId, status: int, body: bytes, *, trimmed: str = 
         else:
             answer["error"] = _READ_ERROR.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        unknown = unknown_outcome()
-        answer["status"] = unknown.status if status == 200 else status
-        answer["error"] = _Error(unknown.code, unknown.msg)
-    said = {"guard": {"trimmed": trimmed}} if trimmed else {}
-    return msgspec.json.encode(answer | {"rateLimits": []} | said)
+        said = _in_words(status, body)
+        answer["status"] = said.status if status == 200 else status
+        answer["error"] = _Error(said.code, said.msg)
+    error = answer.get("error")
+    if error is not None and retry_after_s is not None:
+        when = {"serverTime": now_ms, "retryAfter": now_ms + retry_after_s * 1000}
+        answer["error"] = _TimedError(error.code, error.msg, when)
+    told = {"guard": {"trimmed": trimmed}} if trimmed else {}
+    return msgspec.json.encode(answer | {"rateLimits": []} | told)
+
+
+def _in_words(status: int, body: bytes) -> Rejection:
+    """What an answer without the venue's own code says: the same as ``replies.read_reply`` reads out of it."""
+    if status in THROTTLES:
+        return throttled(status)
+    return service_unavailable() if failed_for_certain(status, body) else unknown_outcome()
 
 
 def _read_envelope(raw: bytes | str) -> dict[str, Any]:
     if len(raw) > BYTES_MAX:
         raise too_many(f"a frame of more than {BYTES_MAX} bytes")
-    text = raw.decode("latin-1") if isinstance(raw, bytes) else raw
+    try:
+        text = raw.decode() if isinstance(raw, bytes) else raw
+    except UnicodeDecodeError:
+        raise illegal("a frame is UTF-8") from None
     # Flat but for ``params``, so depth is bounded before it is parsed.
-    if not text.isascii() or text.count("{") > 2 or "[" in text or escapes_surrogates(text):
-        raise illegal("a frame is ASCII text, nested no deeper than 'params'")
+    if text.count("{") > 2 or "[" in text or escapes_surrogates(text):
+        raise illegal("a frame is text without halves of characters, nested no deeper than 'params'")
     try:
         envelope = json.loads(
             text, object_pairs_hook=unique, parse_int=_Number, parse_float=_Number, parse_constant=refuse_constant
@@ -221,8 +257,8 @@ def _read_id(value: object) -> FrameId:
 
 
 def _read_method(value: object) -> tuple[str, Route | None]:
-    if not isinstance(value, str):
-        raise illegal("the method is not a string")
+    if not isinstance(value, str) or not value.isascii():
+        raise illegal("the method is not a string of ASCII")
     target = TARGETS.get(value)
     return value, None if target is None else find_route(*target)
 
@@ -251,6 +287,9 @@ def _read_text(value: object, name: str) -> str:
         case bool():
             return "true" if value else "false"
         case str(text) | _Number(text) if _VALUE.fullmatch(text):
+            return text
+        # The one value that is not ASCII: it is read once more, with the rest of the request.
+        case str(text) if name == "symbol" and is_symbol(text):
             return text
         case _:
             raise illegal(f"parameter '{name}' is not a number, a boolean or a string of plain characters")

@@ -21,10 +21,12 @@ MESSAGE_MAX: Final = 512
 _NO_PRIVILEGE: Final = "has no operation privilege"
 
 _RATE_CODES: Final = frozenset({"MESSAGE_RATE_ABOVE_LIMIT"})
-_BUDGET_CODES: Final = frozenset({"VENUE_BUDGET_RESERVED"})
+_BUDGET_CODES: Final = frozenset({"VENUE_BUDGET_RESERVED", "VENUE_SILENCE"})
 _STOPPED_CODES: Final = frozenset({"KILL_RUNNING", "TRADING_HALTED", "KEY_DISABLED"})
 _UNKNOWN_SYMBOL_CODES: Final = frozenset({"UNKNOWN_SYMBOL"})
 _UNKNOWN_ORDER_CODES: Final = frozenset({"ORDER_NOT_OWNED"})
+_WRONG_SIDE_CODES: Final = frozenset({"AMEND_SIDE_WRONG"})
+_STALE_CODES: Final = frozenset({"STALE_TIMESTAMP"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,10 @@ def for_breach(breach: Breach) -> Rejection:
         return Rejection(400, -2011, f"{named}: {breach.message}")
     if breach.code in _UNKNOWN_SYMBOL_CODES:
         return Rejection(400, -1121, f"{named}: Invalid symbol; {breach.message}")
+    if breach.code in _WRONG_SIDE_CODES:
+        return Rejection(400, -1117, f"{named}: Invalid side; {breach.message}")
+    if breach.code in _STALE_CODES:
+        return stale_timestamp()
     return Rejection(400, -2010, f"{named}: {breach.message}{details}")
 
 
@@ -84,6 +90,16 @@ def unknown_outcome() -> Rejection:
     return Rejection(
         503, -1007, "Timeout waiting for response from backend server. Send status unknown; execution status unknown."
     )
+
+
+def throttled(status: int) -> Rejection:
+    """The venue's 429 or 418 where it came without words."""
+    return Rejection(status, -1003, "Too many requests.")
+
+
+def service_unavailable() -> Rejection:
+    """The venue's 503 of these words, upon which nothing was done, where it came without a code."""
+    return Rejection(503, -1001, "Service Unavailable.")
 
 
 def exchange_not_reached() -> Rejection:

@@ -1,7 +1,11 @@
 """What the venue's answer proves: executed, refused, or nothing. Fields we do not know are ignored.
 
-Source: Binance "HTTP return codes" and error codes: 503 and 408 leave the execution unknown, -1006 and -1007 say so;
-429 and 418 are turned away at the door. What proves nothing is UNKNOWN, and the hold stays.
+Source: Binance "HTTP return codes" and error codes: 5xx and 408 leave the execution unknown, -1006 and -1007 say so;
+429 and 418 are turned away at the door. Of the 503s of USD-M futures three are failures for certain ("General Info",
+HTTP 503, seen 2026-11): "Service Unavailable.", "Internal error; unable to process your request. Please try again.",
+and -1008, by which the venue sheds load, of single orders and of entries of a batch. They are told by exactly those
+words, or that code; of any other 503, "Unknown error, please check your request or try again later." above all, the
+order may have executed. What proves nothing is UNKNOWN, and the hold stays.
 """
 
 from __future__ import annotations
@@ -13,11 +17,18 @@ from typing import Final
 import msgspec
 
 from proxy.decoding import decoder
-from proxy.venues.binance.route import Kind, Route
+from proxy.venues.binance.route import BUDGET_HOST, Kind, Route
 
 BYTES_MAX: Final = 1024 * 1024
 
-_RATE_STATUSES: Final = (418, 429)
+THROTTLES: Final = (418, 429)
+"""Turned away at the venue's door: whatever the body says, nothing was done."""
+
+_SERVICE_UNAVAILABLE: Final = "Service Unavailable."
+_FAILED_TEXTS: Final = (_SERVICE_UNAVAILABLE, "Internal error; unable to process your request. Please try again.")
+_SHED: Final = -1008
+_DISCONNECTED: Final = -1001
+"""The code whose text in the list of codes is the second of these. Alone it proves nothing."""
 _UNKNOWN_CODES: Final = frozenset({-1000, -1001, -1006, -1007, -1008})
 _WITH_IDS: Final = frozenset(
     {
@@ -82,7 +93,7 @@ def read_reply(route: Route, status: int, body: bytes, count: int = 1) -> tuple[
     if len(body) > BYTES_MAX:
         return (_UNKNOWN,) * count
     if not 200 <= status < 300:
-        return (_refused(status, body),) * count
+        return (_refused(route, status, body),) * count
     if route.kind not in _BATCHES:
         entry = _decode(body)
         return (_UNKNOWN if entry is None else _outcome(route, entry),)
@@ -105,11 +116,28 @@ def split_entries(body: bytes) -> tuple[bytes, ...] | None:
         return None
 
 
-def _refused(status: int, body: bytes) -> Reply:
+def error_code(body: bytes) -> int | None:
+    """The venue's own number for what is wrong; ``None`` where the body says none."""
+    entry = _decode(body) if len(body) <= BYTES_MAX else None
+    return None if entry is None else _code(entry)
+
+
+def failed_for_certain(status: int, body: bytes) -> bool:
+    """Whether this is one of the 503s of USD-M futures upon which nothing was done."""
+    if status != 503 or len(body) > BYTES_MAX:
+        return False
+    entry = _decode(body)
+    if entry is None:
+        return body == _SERVICE_UNAVAILABLE.encode("ascii")
+    code = _code(entry)
+    return code == _SHED or (entry.msg in _FAILED_TEXTS and code not in _UNKNOWN_CODES - {_DISCONNECTED})
+
+
+def _refused(route: Route, status: int, body: bytes) -> Reply:
     entry = _decode(body)
     code = None if entry is None else _code(entry)
     msg = "" if entry is None else entry.msg
-    if status in _RATE_STATUSES:
+    if status in THROTTLES or (route.host == BUDGET_HOST and failed_for_certain(status, body)):
         return Reply(outcome=Outcome.REJECTED, code=code, msg=msg)
     proven = 400 <= status < 500 and status != 408 and code is not None and code not in _UNKNOWN_CODES
     return Reply(outcome=Outcome.REJECTED if proven else Outcome.UNKNOWN, code=code, msg=msg)
@@ -118,7 +146,8 @@ def _refused(status: int, body: bytes) -> Reply:
 def _outcome(route: Route, entry: _Entry) -> Reply:
     code, order_id = _code(entry), entry.orderId if entry.algoId is None else entry.algoId
     if code is not None and code < 0:
-        outcome = Outcome.UNKNOWN if code in _UNKNOWN_CODES else Outcome.REJECTED
+        shed = code == _SHED and route.host == BUDGET_HOST
+        outcome = Outcome.UNKNOWN if code in _UNKNOWN_CODES and not shed else Outcome.REJECTED
         return Reply(outcome=outcome, code=code, msg=entry.msg)
     if route.kind in _WITH_IDS and order_id is None:
         return _UNKNOWN

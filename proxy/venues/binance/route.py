@@ -67,8 +67,8 @@ class Route:
     """One method and path, without the prefix the guard serves the venue under.
 
     ``parameters`` are the documented names, authentication aside; any other name is refused. ``weight`` is what the
-    venue charges the address, ``weight_all`` what it charges when the request names no symbol. ``reason`` says why a
-    DENY row is denied.
+    venue charges the address, ``weight_all`` what it charges when the request names no symbol. ``limit_group`` names
+    the rows that share a limit beside the address's. ``reason`` says why a DENY row is denied.
     """
 
     method: str
@@ -80,6 +80,7 @@ class Route:
     weight_all: int
     parameters: frozenset[str]
     reason: str = ""
+    limit_group: str = ""
 
     @property
     def host(self) -> str:
@@ -98,6 +99,7 @@ def row(
     access: Access = Access.SIGNED,
     weight: int = 1,
     weight_all: int | None = None,
+    limit_group: str = "",
 ) -> Route:
     """A row from a space-separated list of parameter names."""
     return Route(
@@ -109,6 +111,7 @@ def row(
         weight=weight,
         weight_all=weight if weight_all is None else weight_all,
         parameters=frozenset(parameters.split()),
+        limit_group=limit_group,
     )
 
 

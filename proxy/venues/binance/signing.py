@@ -103,10 +103,15 @@ def read_public_key(pem: str) -> Ed25519PublicKey:
 def read_timing(parameters: Parameters) -> Timing:
     """``timestamp`` and ``recvWindow`` in milliseconds. Raises ``MalformedRequest``."""
     timestamp = read_int(parameters.require("timestamp"), "timestamp", low=0, high=10**15)
+    return Timing(timestamp, read_recv_window(parameters))
+
+
+def read_recv_window(parameters: Parameters) -> int:
+    """``recvWindow`` in milliseconds, the usual one where none is named. Raises ``MalformedRequest``."""
     window = parameters.get("recvWindow")
     if window is None:
-        return Timing(timestamp, RECV_WINDOW_DEFAULT_MS)
-    return Timing(timestamp, read_int(window, "recvWindow", low=1, high=RECV_WINDOW_MAX_MS))
+        return RECV_WINDOW_DEFAULT_MS
+    return read_int(window, "recvWindow", low=1, high=RECV_WINDOW_MAX_MS)
 
 
 def check_window(timestamp_ms: int, recv_window_ms: int, now_ms: int) -> MalformedRequest | None:

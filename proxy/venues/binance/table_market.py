@@ -17,13 +17,28 @@ def _public(
     weight: int = 1,
     weight_all: int | None = None,
     access: Access = Access.PUBLIC,
+    limit_group: str = "",
 ) -> Route:
-    kind, route_class = Kind.PUBLIC_READ, RouteClass.READ
-    return row("GET", path, kind, route_class, parameters, access=access, weight=weight, weight_all=weight_all)
+    return row(
+        "GET",
+        path,
+        Kind.PUBLIC_READ,
+        RouteClass.READ,
+        parameters,
+        access=access,
+        weight=weight,
+        weight_all=weight_all,
+        limit_group=limit_group,
+    )
 
 
 _SPAN: Final = "startTime endTime limit"
 _RATIO: Final = f"symbol period {_SPAN}"
+
+# Limits by address beside its weight ("Get Funding Rate History", "Open Interest Statistics"; seen 2026-11): 500
+# requests in five minutes for the first two together, 1,000 for all of the others.
+_FUNDING: Final = "funding"
+_DATA: Final = "futures-data"
 
 MARKET: Final[tuple[Route, ...]] = (
     _public("/fapi/v1/ping"),
@@ -41,8 +56,8 @@ MARKET: Final[tuple[Route, ...]] = (
     _public("/fapi/v1/premiumIndexKlines", f"symbol interval {_SPAN}", 10),
     _public("/fapi/v1/lvtKlines", f"symbol interval {_SPAN}"),
     _public("/fapi/v1/premiumIndex", "symbol", 1, 10),
-    _public("/fapi/v1/fundingRate", f"symbol {_SPAN}"),
-    _public("/fapi/v1/fundingInfo"),
+    _public("/fapi/v1/fundingRate", f"symbol {_SPAN}", limit_group=_FUNDING),
+    _public("/fapi/v1/fundingInfo", limit_group=_FUNDING),
     _public("/fapi/v1/ticker/24hr", "symbol", 1, 40),
     _public("/fapi/v1/ticker/price", "symbol", 1, 2),
     _public("/fapi/v2/ticker/price", "symbol", 1, 2),
@@ -55,14 +70,14 @@ MARKET: Final[tuple[Route, ...]] = (
     _public("/fapi/v1/symbolAdlRisk", "symbol"),
     _public("/fapi/v1/tradingSchedule", "", 5),
     _public("/fapi/v1/convert/exchangeInfo", "fromAsset toAsset", 20),
-    _public("/futures/data/basis", f"pair contractType period {_SPAN}"),
-    _public("/futures/data/delivery-price", "pair"),
-    _public("/futures/data/globalLongShortAccountRatio", _RATIO),
-    _public("/futures/data/openInterestHist", _RATIO),
-    _public("/futures/data/takerBuySellVol", f"pair contractType {_RATIO}"),
-    _public("/futures/data/takerlongshortRatio", _RATIO),
-    _public("/futures/data/topLongShortAccountRatio", _RATIO),
-    _public("/futures/data/topLongShortPositionRatio", _RATIO),
+    _public("/futures/data/basis", f"pair contractType period {_SPAN}", limit_group=_DATA),
+    _public("/futures/data/delivery-price", "pair", limit_group=_DATA),
+    _public("/futures/data/globalLongShortAccountRatio", _RATIO, limit_group=_DATA),
+    _public("/futures/data/openInterestHist", _RATIO, limit_group=_DATA),
+    _public("/futures/data/takerBuySellVol", f"pair contractType {_RATIO}", limit_group=_DATA),
+    _public("/futures/data/takerlongshortRatio", _RATIO, limit_group=_DATA),
+    _public("/futures/data/topLongShortAccountRatio", _RATIO, limit_group=_DATA),
+    _public("/futures/data/topLongShortPositionRatio", _RATIO, limit_group=_DATA),
     # Asked of other hosts when a client starts (ccxt, freqtrade, python-binance); none of them is about an account.
     _public("/sapi/v1/system/status"),
     _public("/api/v3/ping"),

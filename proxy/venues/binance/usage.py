@@ -1,4 +1,5 @@
-"""What Binance says of its own budget: the counters on every reply, the limits in its listing, the price of a kill.
+"""What Binance says of its own budget: the counters on every reply, the limits in its listing, the price of a kill;
+and, when it is overdrawn, who is to be silent and for how long.
 
 Sources: Binance USD-M "General Info", sections on limits, and "Exchange Information"; seen 2026-11. Weight is counted
 by source address, orders by account; only replies to orders carry the counters of orders.
@@ -7,14 +8,19 @@ by source address, orders by account; only replies to orders carry the counters 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from proxy.budget.published import LIMITS_DEFAULT, Limit
+from proxy.budget.silence import THROTTLED
+from proxy.venues.binance.replies import THROTTLES, error_code
 from proxy.venues.binance.routes import find_route
 from rules.kill.budget import Prices
 
 DEPTH_WEIGHT: Final = 2
 """Up to fifty levels of a book, which is all that a kill looks at; the route table carries the dearest request."""
+
+_TOO_MANY_REQUESTS: Final = -1003
+_TOO_MANY_ORDERS: Final = -1015
 
 _HEADERS: Final = {
     "x-mbx-used-weight-1m": Limit.WEIGHT_1M,
@@ -33,9 +39,38 @@ def read_usage(headers: Mapping[str, str]) -> dict[Limit, int]:
     found = {}
     for name, value in headers.items():
         limit = _HEADERS.get(name.lower())
-        if limit is not None and value.isascii() and value.isdecimal() and len(value) < 10:
-            found[limit] = int(value)
+        if limit is not None and (count := _count(value)) is not None:
+            found[limit] = count
     return found
+
+
+class Throttle(NamedTuple):
+    """A 429 or 418: how long the venue says to wait, ``None`` where it does not; whether it is of orders only."""
+
+    retry_after_s: int | None
+    of_orders: bool
+
+
+def read_throttle(status: int, headers: Mapping[str, str], body: bytes) -> Throttle | None:
+    """Whether an answer demands silence of the address, or of the orders of its account (-1015).
+
+    A 429 with another code is about something else, and whoever asked is told so.
+    """
+    if status not in THROTTLES:
+        return None
+    code = error_code(body) if status == THROTTLED else None
+    if code not in (None, _TOO_MANY_REQUESTS, _TOO_MANY_ORDERS):
+        return None
+    return Throttle(read_retry_after(headers), code == _TOO_MANY_ORDERS)
+
+
+def read_retry_after(headers: Mapping[str, str]) -> int | None:
+    """The seconds to wait before the next request; ``None`` where none are said, or in another way (a date)."""
+    return _count(next((value for name, value in headers.items() if name.lower() == "retry-after"), ""))
+
+
+def _count(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
 
 
 def read_limits(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
@@ -21,7 +22,15 @@ E = TypeVar("E", bound=StrEnum)
 # The exponent is for SDKs that print floats (`1e-05`, official Binance SDK); two digits reach past all bounds.
 _DECIMAL: Final = re.compile(r"(0|[1-9][0-9]{0,11})(?:\.([0-9]{1,18}))?(?:[eE]([+-]?[0-9]{1,2}))?")
 _INTEGER: Final = re.compile(r"0|[1-9][0-9]{0,18}")
-_SYMBOL: Final = re.compile(r"[A-Z0-9_]{1,32}")
+SYMBOL_CHARACTERS_MAX: Final = 32
+SYMBOL_BYTES_MAX: Final = 96
+_SYMBOL: Final = re.compile(rf"[A-Z0-9_]{{1,{SYMBOL_CHARACTERS_MAX}}}")
+# Capitals, letters of scripts without capitals, digits: no marks, controls or formats.
+_SYMBOL_CATEGORIES: Final = frozenset({"Lu", "Lm", "Lo", "Nd"})
+# Hebrew and Arabic letters have no capitals either, and are read from right to left with all that stands beside them.
+_RIGHT_TO_LEFT: Final = frozenset({"R", "AL", "AN"})
+# Letters by their category, and blank: U+115F and U+1160 fill in for a missing part of a Hangul syllable.
+_BLANK_LETTERS: Final = frozenset("\u115f\u1160")
 # Binance: `^[\.A-Z\:/a-z0-9_-]{1,36}$` for newClientOrderId and clientAlgoId.
 _CLIENT_ID: Final = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
 # python-binance prints Python's True (captured); Binance documents priceProtect in capitals.
@@ -107,9 +116,36 @@ def read_word(text: str, name: str, words: frozenset[str]) -> str:
 
 def read_symbol(text: str) -> str:
     """A symbol's spelling. Whether it exists is asked of the instruments later, by exact match."""
-    if not _SYMBOL.fullmatch(text):
+    if not is_symbol(text):
         raise MalformedRequest(-1121, "GUARD MALFORMED: Invalid symbol.")
     return text
+
+
+def is_symbol(text: str) -> bool:
+    """Whether a text is spelled as a symbol may be: capitals, digits and ``_`` of any script that runs left to right.
+
+    Binance lists 币安人生USDT, and a position in it must not lack a way out. In compatibility form (NFKC, which is NFC
+    besides) there is one spelling of each: no full-width letter, which somebody behind us might fold.
+    """
+    return _SYMBOL.fullmatch(text) is not None or (not text.isascii() and _is_symbol_of_any_script(text))
+
+
+def _is_symbol_of_any_script(text: str) -> bool:
+    return (
+        len(text) <= SYMBOL_CHARACTERS_MAX
+        and all(each == "_" or _is_symbol_letter(each) for each in text)
+        and _BLANK_LETTERS.isdisjoint(text)
+        and len(text.encode()) <= SYMBOL_BYTES_MAX
+        and unicodedata.is_normalized("NFKC", text)
+    )
+
+
+def _is_symbol_letter(character: str) -> bool:
+    return (
+        unicodedata.category(character) in _SYMBOL_CATEGORIES
+        and unicodedata.bidirectional(character) not in _RIGHT_TO_LEFT
+        and not character.islower()
+    )
 
 
 def read_order_id(text: str, name: str) -> str:

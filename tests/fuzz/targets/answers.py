@@ -19,6 +19,8 @@ _ORDER_ROUTES = [route for route in ROUTES if route.kind not in (Kind.DENY, Kind
 _STATUSES = (200, 201, 400, 401, 403, 404, 408, 418, 429, 451, 500, 502, 503, 504)
 _BATCHES = (Kind.BATCH_ORDER, Kind.BATCH_AMEND, Kind.BATCH_CANCEL)
 _UNKNOWN_CODES = (-1000, -1001, -1006, -1007, -1008)
+_SHED = -1008
+_FAILED_TEXTS = ("Service Unavailable.", "Internal error; unable to process your request. Please try again.")
 _NAMES_AN_ORDER = (Kind.ORDER, Kind.ALGO_ORDER, Kind.AMEND, Kind.CANCEL, Kind.CANCEL_ALGO, *_BATCHES)
 
 
@@ -51,13 +53,22 @@ def _check_reply(data: bytes, read: tuple[tuple[Reply, ...], tuple[bytes, ...] |
                     reply.order_id
                 )
         elif reply.outcome is Outcome.REJECTED and status not in (418, 429):
+            if status == 503:
+                assert _failed_for_certain(data[2:], entry)
+                continue
             assert (200 <= status < 300 or 400 <= status < 500) and status != 408 and isinstance(entry, dict)
             code = _number(entry.get("code"))
-            assert code is not None and code not in _UNKNOWN_CODES
+            assert code is not None and (code not in _UNKNOWN_CODES or (code == _SHED and status < 300))
             assert code < 0 or status >= 400
     if entries is not None:
         joined = msgspec.json.decode(b"[" + b",".join(entries) + b"]", type=list[msgspec.Raw])
         assert [bytes(each) for each in joined] == list(entries)
+
+
+def _failed_for_certain(body: bytes, entry: Any) -> bool:
+    if not isinstance(entry, dict):
+        return body == b"Service Unavailable."
+    return _number(entry.get("code")) == _SHED or entry.get("msg") in _FAILED_TEXTS
 
 
 def _documents(body: bytes, count: int) -> list[Any]:
@@ -85,6 +96,8 @@ def _reply_seeds() -> Iterator[bytes]:
     yield b'\x02\x00{"algoId":2146760,"clientAlgoId":"6B2I9XVcJpCjqPAJ4YoFX7","algoStatus":"NEW"}'
     yield b'\x06\x00{"code":"200","msg":"success","algoId":2146760,"clientAlgoId":"x"}'
     yield b"\x00\x0b<html>502 Bad Gateway</html>"
+    yield b"\x00\x0cService Unavailable."
+    yield b'\x00\x0c{"code":-1008,"msg":"Request throttled by system-level protection."}'
 
 
 def _read_private(data: bytes) -> tuple[str | None, bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 
 import msgspec
@@ -37,7 +38,7 @@ def _check_frame(data: bytes, read: tuple[Call, VenueRequest | None]) -> None:
     envelope = by_another_parser(data)
     if envelope is None:
         return
-    assert envelope.keys() <= {"id", "method", "params"} and data.isascii()
+    assert envelope.keys() <= {"id", "method", "params"} and envelope["method"].isascii()
     assert envelope["method"] == call.method
     assert envelope["id"] == call.id and type(envelope["id"]) is type(call.id)
     params = envelope.get("params") or {}
@@ -45,6 +46,7 @@ def _check_frame(data: bytes, read: tuple[Call, VenueRequest | None]) -> None:
         assert name.isascii() and name.isalnum()
         assert not isinstance(value, list | dict | None)
         assert not isinstance(value, str) or not set(value) & set('&% "\\')
+        assert not isinstance(value, str) or value.isascii() or (name == "symbol" and _of_letters(value))
     assert call.parameters.values.keys() <= params.keys()
     signed = [pair.partition("=")[0] for pair in call.signed_payload.split("&")] if call.signed_payload else []
     assert signed == sorted(params.keys() - {"signature"})
@@ -59,11 +61,22 @@ def _check_frame(data: bytes, read: tuple[Call, VenueRequest | None]) -> None:
     assert answer["id"] == call.id and answer["status"] == 200
 
 
+def _of_letters(symbol: str) -> bool:
+    """Letters and digits in their one form, in capitals where there are some."""
+    one_form = unicodedata.normalize("NFC", symbol) == symbol
+    return one_form and all(each == "_" or (each.isalnum() and not each.islower()) for each in symbol)
+
+
 def _frame_seeds() -> Iterator[bytes]:
     yield from captured_frames()
     yield b'{"id":1,"method":"session.logon","params":{"apiKey":"k","signature":"c2ln","timestamp":1}}'
     yield b'{"id":null,"method":"session.status"}'
     yield b'{"id":-5,"method":"ticker.price","params":{"symbol":"BTCUSDT"}}'
+    for symbol in ("币安人生USDT".encode(), b"\\u5e01\\u5b89USDT"):
+        yield (
+            b'{"id":1,"method":"order.cancel","params":{"apiKey":"k","orderId":7,"signature":"0","symbol":"%b"}}'
+            % symbol
+        )
 
 
 def _read_call(data: bytes) -> StreamCall:

@@ -1,8 +1,10 @@
-"""Each account's requests leave by the address set for it, and only what left is counted."""
+"""Each account's requests leave by the address set for it, if it may speak; and only what left is counted."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -11,7 +13,7 @@ import pytest
 from proxy.budget.meter import Meter
 from proxy.budget.published import Counter, Limit
 from proxy.gate.egress import Egress
-from proxy.gate.upstream import FenceClosed, NotSent, OutboundRequest, OutcomeUnknown
+from proxy.gate.upstream import FenceClosed, NotSent, OutboundRequest, OutcomeUnknown, VenueSilent
 from rules.kill.budget import Spend
 
 NOW = datetime(2026, 11, 27, 12, 0, 5, tzinfo=UTC)
@@ -145,3 +147,98 @@ async def test_orders_find_a_connection_on_every_way_out_and_a_venue_that_is_awa
     finally:
         await egress.aclose()
         server.close()
+
+
+class AVenue:
+    """Answers as it is told to, and counts by which address it was asked."""
+
+    def __init__(self) -> None:
+        self.answer = "200 OK", "", b"{}"
+        self.callers: list[str] = []
+        self.url = ""
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.callers.append(writer.get_extra_info("peername")[0])
+        await reader.readuntil(b"\r\n\r\n")
+        status, more, body = self.answer
+        writer.write(f"HTTP/1.1 {status}\r\n{more}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        await writer.drain()
+        writer.close()
+
+
+@asynccontextmanager
+async def a_venue() -> AsyncIterator[AVenue]:
+    venue = AVenue()
+    server = await asyncio.start_server(venue, "127.0.0.1", 0)
+    venue.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/fapi/v1/ping"
+    try:
+        yield venue
+    finally:
+        server.close()
+
+
+TOO_MANY = b'{"code":-1003,"msg":"Too many requests."}'
+
+
+@AS_WHAT
+@pytest.mark.parametrize(
+    ("status", "header", "body", "silent_s"),
+    [
+        ("429 X", "Retry-After: 7\r\n", TOO_MANY, 7),
+        ("429 X", "", TOO_MANY, 55),
+        ("429 X", "Retry-After: Fri, 27 Nov 2026 12:00:30 GMT\r\n", b"<html>", 55),
+        ("418 X", "Retry-After: 300\r\n", b'{"code":-1003,"msg":"Way too many requests; IP banned until 1."}', 300),
+        ("418 X", "", b"", 120),
+    ],
+    ids=["429", "429 without a time", "429 without a code", "418", "418 without a time"],
+)
+async def test_after_a_429_or_418_nothing_leaves_by_that_address_until_it_is_over(
+    order: bool, status: str, header: str, body: bytes, silent_s: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    steady = 1_000.0
+    meter = Meter(lambda: NOW, steady_s=lambda: steady)
+    egress = Egress(meter, {"two": "127.0.0.2"})
+    async with a_venue() as venue:
+        venue.answer = status, header, body
+        reply = await egress.send(a_request(venue.url, "one", Spend(weight=1), order=order), None)
+        assert (reply.status, reply.body) == (int(status[:3]), body), "who asked gets it as it came"
+        for _ in range(3):
+            for request in (
+                a_request(venue.url, "one", Spend(weight=1), order=order),
+                replace(a_request(venue.url, "one", Spend(), order=True), way_out=True),
+                a_request(venue.url, "", Spend(weight=1)),
+            ):
+                with pytest.raises(VenueSilent) as thrown:
+                    await egress.send(request, None)
+                assert thrown.value.silence.left_s == silent_s
+        assert len(venue.callers) == 1
+        venue.answer = "200 OK", "", b"{}"
+        for elsewhere in (
+            a_request(venue.url, "two", Spend(weight=1), order=order),
+            replace(a_request(venue.url, "one"), host="sapi"),
+        ):
+            assert (await egress.send(elsewhere, None)).status == 200
+        steady += silent_s
+        assert (await egress.send(a_request(venue.url, "one", Spend(weight=1), order=order), None)).status == 200
+    await egress.aclose()
+    assert caplog.text.count("demands silence") == 1, "once, and not for each request"
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        ("429 X", b'{"code":-1015,"msg":"Too many new orders; current limit is 300 orders per 10s."}'),
+        ("429 X", b'{"code":-2028,"msg":"of something else"}'),
+        ("400 X", TOO_MANY),
+        ("503 X", b'{"code":-1008,"msg":"Request throttled by system-level protection."}'),
+        ("403 X", b"<html>"),
+    ],
+)
+async def test_nothing_else_silences_an_address(status: str, body: bytes) -> None:
+    egress = Egress(Meter(lambda: NOW), {})
+    async with a_venue() as venue:
+        venue.answer = status, "Retry-After: 30\r\n", body
+        for _ in range(3):
+            await egress.send(a_request(venue.url, "one", Spend(orders=1), order=True), None)
+        assert len(venue.callers) == 3
+    await egress.aclose()

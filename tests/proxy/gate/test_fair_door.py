@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from proxy.store.embedded import EmbeddedStore
 from proxy.vault.keys import GuardKey
 from tests.proxy.gate.conftest import Desk
 from tests.rules.builders import NOW, an_account
-from tests.support.gates import NOW_MS, Gate, Keys, a_frame, an_exchange
+from tests.support.gates import NOW_MS, Gate, Keys, a_bare_frame, a_frame, an_exchange
 
 BUY = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
 EXIT = BUY | {"side": "SELL", "reduceOnly": "true"}
@@ -103,6 +104,73 @@ async def test_who_asks_without_a_key_has_few_slots_and_takes_none_of_a_bots(gat
     await gate.exchange.received(KEYLESS + OF_ONE["reads"])
     gate.exchange.gate.set()
     assert {answer.status_code for answer in await asyncio.gather(*crowd, *reads)} == {200}
+
+
+DEPTH = "/fapi/v1/depth?symbol=BTCUSDT&limit="
+
+
+async def a_crowd(gate: Gate) -> list[asyncio.Task[httpx.Response]]:
+    """More than may have their answers under way who name no key."""
+    crowd = [asyncio.create_task(gate.keyless(f"{DEPTH}{limit}")) for limit in range(12)]
+    await gate.exchange.received(KEYLESS)
+    return crowd
+
+
+async def test_a_bot_that_names_its_key_for_what_anybody_may_read_is_no_stranger(gate: Gate, keys: Keys) -> None:
+    crowd = await a_crowd(gate)
+    reads = [asyncio.create_task(gate.key_only("GET", f"{DEPTH}{50 + number}", keys.hmac)) for number in range(3)]
+    await gate.exchange.received(KEYLESS + 3)
+    assert not any(task.done() for task in crowd)
+    gate.exchange.gate.set()
+    assert {answer.status_code for answer in await asyncio.gather(*crowd, *reads)} == {200}
+
+
+@pytest.mark.parametrize("by", ["the frame's own key", "a logon"])
+async def test_so_it_is_with_frames(gate: Gate, keys: Keys, by: str) -> None:
+    crowd = await a_crowd(gate)
+    async with gate.socket() as socket:
+        if by == "a logon":
+            assert (await socket.ask(a_frame(keys, "session.logon", {}, keys.ed25519)))["status"] == 200
+        named = {} if by == "a logon" else {"apiKey": keys.hmac.key}
+        socket.say(a_bare_frame("depth", {"symbol": "BTCUSDT", "limit": 50} | named))
+        await gate.exchange.received(KEYLESS + 1)
+        assert not any(task.done() for task in crowd)
+        gate.exchange.gate.set()
+        assert (await socket.answer())["status"] == 200
+    await asyncio.gather(*crowd)
+
+
+async def test_a_key_that_is_not_obeyed_names_nobody(gate: Gate, keys: Keys) -> None:
+    off = keys.vault.issue(bot="off-bot", account="demo", label="off", now=NOW)
+    keys.vault.disable(off.key, now=NOW)
+    crowd = await a_crowd(gate)
+    for key in (off, replace(off, key="x" * 64)):
+        asking = asyncio.create_task(gate.key_only("GET", f"{DEPTH}50", key))
+        await asyncio.sleep(0.05)
+        assert len(gate.exchange.asked) == KEYLESS
+        crowd.append(asking)
+    gate.exchange.gate.set()
+    assert {answer.status_code for answer in await asyncio.gather(*crowd)} == {200}
+
+
+@pytest.mark.parametrize("path", [f"{DEPTH}5", "/fapi/v1/historicalTrades?symbol=BTCUSDT"])
+async def test_who_knows_a_key_and_not_its_secret_takes_nothing_of_its_bots_own(
+    gate: Gate, keys: Keys, path: str
+) -> None:
+    """The text of a key is no secret: it stands in every request."""
+    flood = [asyncio.create_task(gate.key_only("GET", path, keys.hmac)) for _ in range(2 * OF_ONE["reads"])]
+    await gate.exchange.received(OF_ONE["reads"])
+    await asyncio.sleep(0.05)
+    before = len(gate.exchange.asked)
+    assert before == OF_ONE["reads"], "the rest waits at the gate"
+    own = [
+        ask(gate, "GET", "/fapi/v1/openOrders", keys.hmac),
+        ask(gate, "POST", "/fapi/v1/order", keys.hmac, 1, **EXIT),
+        ask(gate, "DELETE", "/fapi/v1/order", keys.hmac, **CANCEL),
+    ]
+    await gate.exchange.received(before + len(own))
+    gate.exchange.gate.set()
+    assert {answer.status_code for answer in await asyncio.gather(*own, *flood)} == {200}
 
 
 async def test_who_asks_for_the_contracts_at_once_shares_an_answer_and_prices_are_nobody_elses(gate: Gate) -> None:

@@ -23,7 +23,7 @@ from rules.ramp import RAMPED
 from rules.snapshot import HoldStatus
 from tests.properties.rule_strategies import an_example
 from tests.proxy.gate.conftest import asking, refusals
-from tests.rules.builders import a_buy, a_cancel, a_sell, an_account, an_amend, an_open_order
+from tests.rules.builders import a_buy, a_cancel, a_sell, an_account, an_amend, an_instrument, an_open_order
 
 ROOM_FOR_ONE = PositionLimit(limit_quantity=Decimal(1))
 EXIT = a_sell("BTCUSDT", "1", reduce_only=True)
@@ -242,6 +242,29 @@ async def test_without_the_store_exits_and_cancels_go_and_are_spooled(own_desk, 
     await judge.settle(ruling, Outcome.ACCEPTED, [0], {"kind": "outcome", "id": "away"})
     spooled = [record["kind"] for record in own_desk.journaled() if record["id"] == "away"]
     assert spooled == ["decision", "outcome"]
+
+
+async def test_a_store_that_has_no_list_of_symbols_is_not_taken_for_an_exchange_without_the_symbol(desk):
+    judge = desk.judge()
+    await desk.warden.publish_instruments("binanceusdm", "none", {})
+    assert refusals(await judge.judge(asking(a_buy("BTCUSDT", "0.1"), name="h1"))) == ["INSTRUMENTS_UNKNOWN"]
+    await desk.warden.publish_instruments("binanceusdm", "one", {"ETHUSDT": an_instrument("ETHUSDT")})
+    assert refusals(await judge.judge(asking(a_buy("BTCUSDT", "0.1"), name="h2"))) == ["UNKNOWN_SYMBOL"]
+
+
+async def test_on_a_desk_that_another_guard_has_exits_go_nothing_else_does_and_nothing_is_asked_or_told_there(desk):
+    judge = desk.judge(ROOM_FOR_ONE)
+    await judge.judge(asking(a_buy("BTCUSDT", "0.1")))
+    held, written = await desk.holds(), len(await desk.warden.read_audit(block_ms=1))
+    desk.store.taken = lambda: True
+    for command in (a_buy("BTCUSDT", "0.1"), SetLeverage(symbol="BTCUSDT", leverage=Decimal(2))):
+        assert refusals(await judge.judge(asking(command, name="refused"))) == ["DESK_TAKEN"]
+    ruling = await judge.judge(asking(EXIT, name="exit"))
+    await judge.settle(ruling, Outcome.ACCEPTED, [0], {"kind": "outcome", "id": "exit"})
+    assert list(ruling.cleared) == [0]
+    desk.store.taken = lambda: False
+    assert (await desk.holds(), len(await desk.warden.read_audit(block_ms=1))) == (held, written)
+    assert [record["kind"] for record in desk.journaled() if record["id"] == "exit"] == ["decision", "outcome"]
 
 
 @pytest.mark.parametrize(

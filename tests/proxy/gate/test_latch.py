@@ -51,6 +51,15 @@ def test_what_is_halted_at_any_level_stops(level: str) -> None:
     assert latch.stops("other", "okx", "bob") == (level == "desk")
 
 
+def test_a_desk_is_taken_when_another_guard_has_it_and_ours_again_when_it_has_not() -> None:
+    ours, anybodys = Latch(Store(), guard="ours"), Latch(Store())
+    for owner, taken in ({}, False), ({"guard": "ours"}, False), ({"guard": "theirs"}, True), ({}, False):
+        for latch in (ours, anybodys):
+            latch.heard({"generation": "1", **owner}, 0)
+        assert ours.taken == taken
+        assert not anybodys.taken, "a gate of another machine works for whoever has the desk"
+
+
 def test_a_smaller_generation_lets_nothing_go() -> None:
     latch = Latch(Store())
     latch.heard({"generation": "7", "desk": "HALTED"}, 0)
@@ -58,6 +67,47 @@ def test_a_smaller_generation_lets_nothing_go() -> None:
     assert stops(latch)
     latch.heard({"generation": "8"}, 0)
     assert not stops(latch)
+
+
+def test_the_numbers_and_stops_of_another_guard_are_none_of_ours() -> None:
+    latch = Latch(Store(), guard="ours", clock=lambda: 0.0)
+    latch.heard({"guard": "theirs", "generation": "40", "desk": "HALTED"}, 0.0)
+    assert (latch.obeys_more(), latch.obeyed, latch.lapsed) == (False, 0, False)
+    latch.heard({"guard": "ours", "generation": "2", "desk": "HALTED"}, 0.0)
+    assert stops(latch)
+    assert (latch.obeys_more(), latch.obeyed) == (True, 2)
+    latch.heard({"guard": "ours", "generation": "3", "desk": "ACTIVE"}, 0.0)
+    assert not stops(latch)
+
+
+@pytest.mark.parametrize("between", [{}, {"guard": "theirs", "generation": "40"}], ids=["wiped", "another's"])
+def test_its_own_guards_smaller_number_lets_nothing_go_whatever_was_between(between: dict[str, str]) -> None:
+    latch = Latch(Store(), guard="ours")
+    latch.heard({"guard": "ours", "generation": "7", "desk": "HALTED"}, 0)
+    latch.heard(between, 0)
+    latch.heard({"guard": "ours", "generation": "3"}, 0)
+    assert stops(latch)
+    latch.heard({"guard": "ours", "generation": "8"}, 0)
+    assert not stops(latch)
+
+
+def test_a_gate_without_an_id_begins_anew_when_the_desk_changes_hands() -> None:
+    latch = Latch(Store())
+    out = latch.enter()
+    latch.heard({"guard": "one", "generation": "40", "account:main": "HALTED"}, 0)
+    out()
+    assert (latch.obeys_more(), latch.obeyed) == (True, 40)
+    latch.heard({}, 0)
+    assert stops(latch), "a store that was wiped names nobody, and is still that guard's"
+    under_way = latch.enter()
+    latch.heard({"guard": "two", "generation": "2", "account:other": "HALTED"}, 0)
+    assert not stops(latch)
+    assert latch.stops("other", "okx", "bob")
+    assert (latch.obeys_more(), latch.obeyed) == (False, 0), "it obeys no number of the new one yet"
+    under_way()
+    assert (latch.obeys_more(), latch.obeyed) == (True, 2)
+    latch.heard({"guard": "two", "generation": "1"}, 0)
+    assert latch.stops("other", "okx", "bob"), "and of the new one no smaller number lets go"
 
 
 def test_an_entry_between_its_check_and_its_last_byte_is_waited_for() -> None:

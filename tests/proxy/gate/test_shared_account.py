@@ -9,7 +9,8 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from proxy.gate.upstream import NotSent, OutcomeUnknown
+from proxy.budget.silence import Silence
+from proxy.gate.upstream import NotSent, OutcomeUnknown, VenueSilent
 from proxy.store import gate_store
 from proxy.store.owners import order_field
 from proxy.store.timers import DeadManTimer
@@ -210,6 +211,25 @@ async def test_an_exchange_that_is_gone_in_the_middle_is_not_asked_on(house, tro
     house.venue.answer = going
     answer = await house.send("ada", "DELETE", "/fapi/v1/allOpenOrders", symbol="BTCUSDT")
     assert (answer.status_code, answer.json()["code"], deletes) == (503, -1007, 2)
+
+
+async def test_a_cancel_all_that_the_exchange_would_not_hear_is_not_told_as_unknown(house):
+    """Nothing was sent, and it is not tried part by part."""
+    book = Book(*names("ada", 43))
+    deletes = 0
+
+    def silent(method, path, asked):
+        nonlocal deletes
+        if method == "GET":
+            return book(method, path, asked)
+        deletes += 1
+        raise VenueSilent(Silence(418, 90))
+
+    house.venue.answer = silent
+    answer = await house.send("ada", "DELETE", "/fapi/v1/allOpenOrders", symbol="BTCUSDT")
+    assert (answer.status_code, answer.json()["code"], deletes) == (429, -1003, 1)
+    assert "VENUE_SILENCE" in answer.json()["msg"]
+    assert answer.headers["retry-after"] == "90"
 
 
 NOT_SAID = {

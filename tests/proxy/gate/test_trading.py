@@ -224,6 +224,18 @@ async def test_an_entry_of_a_session_sent_again_after_a_new_connection_is_refuse
     assert len(exchange.asked) == 3
 
 
+async def test_a_session_frame_without_a_timestamp_stands_as_long_as_its_window_says_from_its_arrival(
+    socket: MemorySocket, keys: Keys, exchange: Exchange
+) -> None:
+    await logged_on(socket, keys)
+    assert (await socket.ask(a_bare_frame("order.place", BUY | {"recvWindow": 700}, frame_id=1)))["status"] == 200
+    assert exchange.asked[-1][2]["recvWindow"] == "700"
+    for number, wrong in enumerate((0, -5, 60_001, "x")):
+        answer = await socket.ask(a_bare_frame("order.place", BUY | {"recvWindow": wrong}, frame_id=f"w{number}"))
+        assert (answer["status"], "recvWindow" in answer["error"]["msg"]) == (400, True), answer
+    assert len(exchange.asked) == 1
+
+
 async def test_a_session_may_lend_one_frame_to_another_key(socket: MemorySocket, keys: Keys) -> None:
     await logged_on(socket, keys)
     assert (await socket.ask(a_frame(keys, "order.place", BUY, keys.hmac)))["status"] == 200

@@ -157,7 +157,7 @@ async def test_orders_nobody_asks_about_are_bounded(desk, monkeypatch):
     assert refusals(await judge.judge(asking(AGAIN))) == ["STORE_UNAVAILABLE"]
 
 
-@pytest.mark.parametrize("code", [-1007, -1008], ids=["timed out", "throttled"])
+@pytest.mark.parametrize("code", [-1006, -1007], ids=["no answer inside", "timed out"])
 async def test_of_a_batch_only_the_order_nobody_knows_of_is_unreported(desk, tmp_path, code):
     house = House(desk, tmp_path, UnresolvedOrder())
     await desk.knows(an_account())
@@ -182,3 +182,39 @@ async def test_of_a_batch_only_the_order_nobody_knows_of_is_unreported(desk, tmp
     }  # fmt: skip
     passed = await house.send("ada", "POST", "/fapi/v1/order", **(more | {"newClientOrderId": "next"}))
     assert passed.status_code == 200, passed.text
+
+
+SHED = b'{"code":-1008,"msg":"Request throttled by system-level protection. Please try again."}'
+BROKEN = b'{"code":-1001,"msg":"Internal error; unable to process your request. Please try again."}'
+NOBODY_KNOWS = b'{"code":-1000,"msg":"Unknown error, please check your request or try again later."}'
+
+
+@pytest.mark.parametrize("body", [SHED, BROKEN, b"Service Unavailable."], ids=["shed", "broken", "unavailable"])
+async def test_a_503_that_is_a_failure_for_certain_comes_as_it_is_and_the_order_may_be_sent_again(desk, tmp_path, body):
+    house = House(desk, tmp_path, UnresolvedOrder())
+    await desk.knows(an_account())
+    order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "quantity": "0.1", "timeInForce": "GTC"}
+    house.venue.status, house.venue.answer = 503, lambda *_: body
+    failed = await house.send("ada", "POST", "/fapi/v1/order", **order, price="49000", newClientOrderId="first")
+    assert (failed.status_code, failed.content) == (503, body)
+    house.venue.status, house.venue.answer = 200, lambda _method, _path, asked: {
+        "orderId": 3, "clientOrderId": asked["newClientOrderId"], "status": "NEW",
+    }  # fmt: skip
+    again = await house.send("ada", "POST", "/fapi/v1/order", **order, price="49001", newClientOrderId="second")
+    assert again.status_code == 200, again.text
+    held = [order.client_order_id for hold in (await desk.holds()).values() for order in hold.orders]
+    assert len(held) == 1 and held[0].endswith("second"), "nothing is held for the first any more"
+
+
+async def test_a_503_that_leaves_the_outcome_open_keeps_its_hold_and_the_next_order_waits(desk, tmp_path):
+    """F02: the exchange may execute it up to five seconds after this answer."""
+    house = House(desk, tmp_path, UnresolvedOrder())
+    await desk.knows(an_account())
+    order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "quantity": "0.1", "timeInForce": "GTC"}
+    house.venue.status, house.venue.answer = 503, lambda *_: NOBODY_KNOWS
+    dark = await house.send("ada", "POST", "/fapi/v1/order", **order, price="49000", newClientOrderId="first")
+    assert (dark.status_code, dark.json()["code"]) == (503, -1007)
+    again = await house.send("ada", "POST", "/fapi/v1/order", **order, price="49001", newClientOrderId="second")
+    assert "UNRESOLVED_ORDER" in again.text
+    (hold,) = (await desk.holds()).values()
+    assert hold.status is HoldStatus.UNKNOWN

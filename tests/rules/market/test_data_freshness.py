@@ -53,8 +53,10 @@ def test_the_ages_are_told():
     ("world", "expected"),
     [
         (an_account().without_store(), "STORE_UNAVAILABLE"),
+        (an_account().on_another_guards_desk(), "DESK_TAKEN"),
         (an_account().unsurveyed(), "ACCOUNT_UNKNOWN"),
         (an_account().unlisted("BTCUSDT"), "UNKNOWN_SYMBOL"),
+        (an_account().before_any_list(), "INSTRUMENTS_UNKNOWN"),
         (an_account().listing("BTCUSDT", trading=False), "SYMBOL_NOT_TRADING"),
         (an_account().unmarked("BTCUSDT"), "MARKET_STALE"),
     ],

@@ -81,6 +81,11 @@ def test_an_amended_exit_is_held_too():
     assert breach(an_amend(Side.SELL, "BTCUSDT", "1", "39999.9", order_id="9"), world) is not None
 
 
+def test_an_amended_exit_is_held_on_its_own_side_whatever_the_amend_says():
+    world = ACCOUNT.resting(an_open_order(Side.SELL, "BTCUSDT", "1", "51000", order_id="9", reduce_only=True))
+    assert breach(an_amend(Side.BUY, "BTCUSDT", "1", "1000", order_id="9"), world) is not None
+
+
 def test_a_band_may_be_nothing_and_not_less():
     assert ExitCollar(band=Decimal(0)).band == 0
     with pytest.raises(ValueError, match=r"^exit_collar: band must not be negative$"):

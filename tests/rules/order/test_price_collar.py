@@ -11,7 +11,7 @@ from rules.facts import PRICE_WINDOWS_S, PriceRange
 from rules.model import OrderType, Side
 from rules.order.price_collar import PriceCollar
 from rules.rule import FACTS_UNKNOWN
-from tests.rules.builders import NOW, a_buy, a_sell, an_account, an_amend, judged
+from tests.rules.builders import NOW, a_buy, a_sell, an_account, an_amend, an_open_order, judged
 
 COLLAR = PriceCollar(band=Decimal("0.05"))
 
@@ -49,6 +49,14 @@ def test_a_stop_limit_is_held_against_its_trigger():
     stop = {"order_type": OrderType.STOP, "trigger_price": "60000"}
     assert breach(a_buy("BTCUSDT", "1", "63000", **stop)) is None
     assert "the trigger 60000" in breach(a_buy("BTCUSDT", "1", "63000.1", **stop)).message
+
+
+def test_an_amend_is_held_on_the_side_of_the_order_it_changes_whatever_it_says():
+    """A resting sell at a thousand is given away, and no buy could be priced better."""
+    resting = an_open_order(Side.SELL, "BTCUSDT", "0.5", "51000", order_id="11")
+    for said in Side:
+        amend = an_amend(said, "BTCUSDT", "0.5", "1000", order_id="11")
+        assert breach(amend, an_account().resting(resting)).code == "PRICE_OUTSIDE_COLLAR"
 
 
 def test_an_amend_is_held_against_the_mark():

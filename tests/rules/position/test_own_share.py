@@ -243,6 +243,15 @@ def test_another_bot_s_order_is_not_amended():
     assert (breach.code, breach.message, breach.observed) == ("ORDER_NOT_OWNED", "Unknown order sent.", "7")
 
 
+@pytest.mark.parametrize("side", Side)
+@pytest.mark.parametrize("reduce_only", [False, True])
+def test_whoever_guesses_at_another_bot_s_order_hears_the_same_whichever_side_is_said(side, reduce_only):
+    order = an_open_order(Side.SELL, "BTCUSDT", "1", "61000", order_id="7", bot=OTHER, reduce_only=reduce_only)
+    world = an_account().long("BTCUSDT", "1").resting(order)
+    breach = judged(an_amend(side, "BTCUSDT", "1", "61500", order_id="7"), world, RULE).breaches[0]
+    assert (breach.code, breach.message, breach.observed) == ("ORDER_NOT_OWNED", "Unknown order sent.", "7")
+
+
 def test_one_amended_by_its_own_name_is_told_no_id_of_the_venue_s():
     order = an_open_order(Side.BUY, "BTCUSDT", "1", "40000", order_id="7", client_order_id="x", bot=OTHER)
     amend = an_amend(Side.BUY, "BTCUSDT", "1", "41000", client_order_id="x")

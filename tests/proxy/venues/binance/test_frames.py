@@ -27,6 +27,7 @@ from proxy.venues.binance.frames import (
 )
 from proxy.venues.binance.malformed import MalformedRequest
 from proxy.venues.binance.rejections import unknown_outcome
+from proxy.venues.binance.replies import Outcome, read_reply
 from proxy.venues.binance.requests import read_request
 from proxy.venues.binance.routes import Access, Kind, find_route
 from proxy.venues.binance.signing import Timing, read_timing, sign
@@ -308,6 +309,32 @@ def test_refused(raw: bytes | str) -> None:
     assert json.loads(answer_frame(refusal.frame_id, 400, refusal.rejection.body()))["error"]["code"] < 0
 
 
+@pytest.mark.parametrize("encoded", [True, False], ids=["signed percent-encoded", "signed as it is"])
+@pytest.mark.parametrize("ascii_only", [True, False], ids=["escaped", "in UTF-8"])
+def test_a_symbol_of_another_script_is_read_however_a_client_spells_its_json(ascii_only: bool, encoded: bool) -> None:
+    """Python's clients escape it, JavaScript's do not."""
+    sent = {"apiKey": "key", "orderId": "7", "symbol": "币安人生USDT", "timestamp": "1795332450118"}
+    signed = urlencode(sent) if encoded else "&".join(f"{name}={value}" for name, value in sent.items())
+    call = {"id": 1, "method": "order.cancel", "params": sent | {"signature": sign(signed, SECRET)}}
+    text = json.dumps(call, ensure_ascii=ascii_only)
+    for raw in (text, text.encode()):
+        frame = read_frame(raw)
+        assert verify_frame(frame, SECRET)
+        (cancel,) = read_request(frame.route, frame.parameters).commands
+        assert cancel == CancelOrder(symbol="币安人生USDT", order_id="7")
+
+
+@pytest.mark.parametrize(
+    "params",
+    ['"symbol":"\u202e币"', '"symbol":"ＢＴＣ"', '"symbol":"币&side=SELL"', '"symbol":"币%31"', '"side":"币"',
+     '"newClientOrderId":"币"', '"币":"1"', r'"symbol":"\ud83d\udca9"', '"symbol":["币"]'],
+    ids=ascii,
+)  # fmt: skip
+def test_nothing_else_is_other_than_ascii(params: str) -> None:
+    for raw in (with_params(params), with_params(params).encode("utf-8", "surrogatepass"), b"\xff" + CAPTURED.encode()):
+        assert refused(raw).rejection.code == -1100
+
+
 def test_a_refusal_names_the_frame_where_it_can() -> None:
     assert refused(with_params('"quantity":null')).frame_id == 7
     assert refused(with_params('"quantity":NaN')).frame_id is None
@@ -400,3 +427,22 @@ def test_a_body_that_is_no_json_proves_nothing(status: int, answered: int, body:
     answer = json.loads(answer_frame(1, status, body))
     assert (answer["status"], answer["error"]["code"]) == (answered, -1007)
     assert answer["error"]["msg"] == unknown_outcome().msg and "result" not in answer
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code"), [(429, b"", -1003), (418, b"<html>", -1003), (503, b"Service Unavailable.", -1001)]
+)
+def test_what_proves_a_failure_without_the_venues_code_is_told_as_one(status: int, body: bytes, code: int) -> None:
+    """What is believed of it by REST, with its hold let go, must not be an unknown outcome to a socket."""
+    route = find_route("POST", "/fapi/v1/order")
+    assert route is not None and read_reply(route, status, body)[0].outcome is Outcome.REJECTED
+    answer = json.loads(answer_frame(1, status, body))
+    assert (answer["status"], answer["error"]["code"]) == (status, code)
+
+
+def test_seconds_to_wait_are_told_as_a_moment() -> None:
+    """As in the venue's own example of a 418 ("WebSocket API General Info")."""
+    error = {"code": -1003, "msg": "Way too many requests; IP banned."}
+    answer = json.loads(answer_frame(1, 418, json.dumps(error).encode(), retry_after_s=40, now_ms=1_659_146_400_000))
+    assert answer["error"] == error | {"data": {"serverTime": 1_659_146_400_000, "retryAfter": 1_659_146_440_000}}
+    assert "error" not in json.loads(answer_frame(1, 200, b"{}", retry_after_s=40))

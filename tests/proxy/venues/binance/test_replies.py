@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,7 +67,29 @@ def test_settings_and_cancels_are_accepted(route: Route, body: bytes) -> None:
         (403, b"<html>WAF</html>", Outcome.UNKNOWN),
         (500, b'{"code":-2019,"msg":"x"}', Outcome.UNKNOWN),
         (502, b"", Outcome.UNKNOWN),
-        (503, b'{"code":-1008,"msg":"overloaded"}', Outcome.UNKNOWN),
+        (503, b'{"code":-1008,"msg":"overloaded"}', Outcome.REJECTED),
+        (
+            503,
+            b'{"code":-1001,"msg":"Internal error; unable to process your request. Please try again."}',
+            Outcome.REJECTED,
+        ),
+        (503, b'{"msg":"Service Unavailable."}', Outcome.REJECTED),
+        (503, b"Service Unavailable.", Outcome.REJECTED),
+        (503, b"Unknown error, please check your request or try again later.", Outcome.UNKNOWN),
+        (503, b'{"code":-1000,"msg":"Unknown error, please check your request or try again later."}', Outcome.UNKNOWN),
+        (503, b'{"code":-1007,"msg":"Service Unavailable."}', Outcome.UNKNOWN),
+        (503, b'{"code":-1001,"msg":"Internal error"}', Outcome.UNKNOWN),
+        (
+            503,
+            b'{"code":-1001,"msg":"Internal error; unable to process your request. Please try again. "}',
+            Outcome.UNKNOWN,
+        ),
+        (503, b"<html><h1>503 Service Unavailable.</h1>", Outcome.UNKNOWN),
+        (503, b"Service Unavailable", Outcome.UNKNOWN),
+        (503, b"", Outcome.UNKNOWN),
+        (502, b"Service Unavailable.", Outcome.UNKNOWN),
+        (500, b'{"code":-1008,"msg":"overloaded"}', Outcome.UNKNOWN),
+        (400, b'{"code":-1008,"msg":"overloaded"}', Outcome.UNKNOWN),
         (504, b"", Outcome.UNKNOWN),
         (302, b"", Outcome.UNKNOWN),
         (200, b"", Outcome.UNKNOWN),
@@ -82,6 +106,12 @@ def test_what_an_answer_to_a_placing_proves(status: int, body: bytes, outcome: O
     assert read_reply(PLACE, status, body)[0].outcome is outcome
 
 
+def test_another_hosts_503_proves_nothing() -> None:
+    """The spot API says of every 5xx that the order may have executed ("HTTP Return Codes", seen 2026-11)."""
+    spot = replace(PLACE, path="/sapi/v1/algo/futures/newOrderTwap")
+    assert read_reply(spot, 503, b"Service Unavailable.")[0].outcome is Outcome.UNKNOWN
+
+
 def test_a_refusal_keeps_the_venues_words() -> None:
     (reply,) = read_reply(PLACE, 400, b'{"code":-2019,"msg":"Margin is insufficient."}')
     assert (reply.code, reply.msg) == (-2019, "Margin is insufficient.")
@@ -93,6 +123,11 @@ def test_a_batch_is_read_entry_by_entry() -> None:
     )
     replies = read_reply(BATCH, 200, body, count=3)
     assert [reply.outcome for reply in replies] == [Outcome.ACCEPTED, Outcome.REJECTED, Outcome.UNKNOWN]
+
+
+def test_an_entry_of_a_batch_that_the_venue_shed_is_refused() -> None:
+    body = b'[{"orderId":1,"status":"NEW"},{"code":-1008,"msg":"Request throttled by system-level protection."}]'
+    assert [reply.outcome for reply in read_reply(BATCH, 200, body, count=2)] == [Outcome.ACCEPTED, Outcome.REJECTED]
 
 
 def test_a_batch_answer_of_another_length_proves_nothing() -> None:

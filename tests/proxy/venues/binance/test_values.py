@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+import unicodedata
 from decimal import Decimal
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from proxy.venues.binance.malformed import MalformedRequest
 from proxy.venues.binance.values import (
+    is_symbol,
     plain,
     read_bool,
     read_client_id,
@@ -171,6 +173,35 @@ def test_a_symbol_has_one_spelling(text: str) -> None:
     assert refused.value.code == -1121
     assert read_symbol("1000PEPEUSDT") == "1000PEPEUSDT"
     assert read_symbol("BTCUSDT_260925") == "BTCUSDT_260925"
+
+
+@pytest.mark.parametrize("text", ["币安人生USDT", "我踏马来了USDT", "ÄUSDT_260925", "ЖUSDT", "가USDT", "币" * 32])
+def test_a_symbol_may_be_of_any_script(text: str) -> None:
+    assert read_symbol(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["币" * 33, "\U00020000" * 25, "äUSDT", "A\u0308USDT", "币\u200bUSDT", "\u202e币USDT", "币\ufe0fUSDT", "币 USDT",
+     "币\u3000USDT", "币\nUSDT", "币&USDT", "币%USDT", "币/USDT", "\u3164USDT", "\u115fUSDT", "²USDT", "１USDT",
+     "币\ud800", "币\x00", "\ufeff币", "💩USDT", "a\u0301币", "\u05d0\u05d1USDT", "\u0633\u0639\u0631USDT",
+     "USDT\u05d0_12", "USDT\u0661"],
+    ids=ascii,
+)  # fmt: skip
+def test_of_each_such_symbol_there_is_one_spelling_and_nothing_unseen(text: str) -> None:
+    with pytest.raises(MalformedRequest) as refused:
+        read_symbol(text)
+    assert refused.value.code == -1121
+
+
+@given(st.text(max_size=40))
+def test_a_symbol_is_bounded_and_its_own_only_form(text: str) -> None:
+    if not is_symbol(text):
+        return
+    assert 0 < len(text) <= 32 and len(text.encode()) <= 96
+    assert all(unicodedata.normalize(form, text) == text for form in ("NFC", "NFKC"))
+    assert all(each == "_" or (each.isalnum() and not each.islower()) for each in text)
+    assert not {"R", "AL", "AN"} & {unicodedata.bidirectional(each) for each in text}
 
 
 @pytest.mark.parametrize("text", ["", "a b", "a" * 37, "ä", "a\n", "<script>", "=1+1", "pgk-1", "PGK-1", "Pgk-"])
