@@ -24,7 +24,7 @@ from proxy.kill.sentinels import UNDER_WAY_S, sentinel_name
 from proxy.kill.truths import Truths
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
-from proxy.store.fence import Fence, Scope
+from proxy.store.fence import Fence, FenceCorrupt, Scope
 from proxy.store.warden_store import WardenStore
 from rules.kill.settings import Flatten
 from rules.model import TradingState
@@ -79,7 +79,7 @@ class KillDesk:
         turn: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
     ) -> None:
         self.roster = roster
-        self.truths = Truths(Fence(data_dir), store)
+        self.truths = Truths(data_dir, Fence(data_dir), store)
         self._data_dir = data_dir
         self._store = store
         self._record = record
@@ -137,7 +137,8 @@ class KillDesk:
     async def reduce(self, account: str, by: str, reason: str) -> bool:
         """Let nothing in that adds risk; re-arming lifts it. False when the account is that, or stopped, already.
 
-        Raises what the store client raises: then the account goes on as it was.
+        On disk first: from then on the mirror tells a store that did not hear of it. Raises what the store client
+        raises: then the account goes on as it was.
         """
         scope = Scope(account)
         async with self.truths.lock:
@@ -147,9 +148,14 @@ class KillDesk:
                 or controls.get(scope.control, TradingState.ACTIVE.value) != TradingState.ACTIVE.value
             ):
                 return False
-            await self._store.set_state(
-                scope.control, TradingState.REDUCING, generation=self.generation(), kill_running=None
-            )
+            kept = self.truths.reduced.keep(account, by, reason)
+            try:
+                await self.truths.reduced.tell(account)
+            except STORE_TROUBLE as trouble:
+                if not kept:
+                    self.truths.reduced.forget(account)
+                    raise
+                log.warning("the store was not told yet that %s is reduce-only: %s", scope, type(trouble).__name__)
         log.error("%s is reduce-only: %s", scope, reason)
         await self._record("reducing", by, {"scope": str(scope), "reason": reason})
         return True
@@ -227,16 +233,25 @@ class KillDesk:
         async with self.truths.lock:
             if any(run.scope == scope or self._touches(run, scope) for run in self.runs.now):
                 raise RearmRefused(scope, ("its kill has not ended",))
-            generation = rearm(self._data_dir, scope, name, reason, typed, self.roster.venues)
-            self.truths.unwritten.discard(scope)
             try:
-                await self._store.set_state(
-                    scope.control, TradingState.ACTIVE, generation=generation, kill_running=False
-                )
-            except STORE_TROUBLE:
-                self.truths.fence.engage(scope)
+                generation = await self._open(scope, name, reason, typed)
+            except (FenceCorrupt, *STORE_TROUBLE):
+                if scope.account is not None:
+                    self.truths.reduced.keep_on(scope.account)
                 raise
+            if scope.account is not None:
+                self.truths.reduced.lift(scope.account)
         await self._record("rearm", name, {"scope": str(scope), "reason": reason, "generation": generation})
+        return generation
+
+    async def _open(self, scope: Scope, name: str, reason: str, typed: str) -> int:
+        generation = rearm(self._data_dir, scope, name, reason, typed, self.roster.venues)
+        self.truths.unwritten.discard(scope)
+        try:
+            await self._store.set_state(scope.control, TradingState.ACTIVE, generation=generation, kill_running=False)
+        except STORE_TROUBLE:
+            self.truths.fence.engage(scope)
+            raise
         return generation
 
     async def mirror(self) -> None:
@@ -255,6 +270,11 @@ class KillDesk:
         for work in pressed:
             newest |= work.unbegun(newest)
         return tuple(newest.values())
+
+    async def unreadable(self) -> tuple[str, ...]:
+        """The accounts whose newest journal cannot be read, so that nobody knows how their last kill stands."""
+        jobs = await self._unfinished()
+        return tuple(sorted({each.account for each in jobs if each.job is None and not each.under_way}))
 
     def key_outcome(self, report: AccountReport) -> str | None:
         """What became of the account's exchange key after a job; ``None`` where nothing was asked for, or not yet."""

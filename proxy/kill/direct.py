@@ -13,6 +13,7 @@ from typing import Any, Final
 from proxy.accounts.shares import counted_until
 from proxy.accounts.venue_account import VenueAccount
 from proxy.clock import utc_now
+from proxy.guard_id import known_guard_id
 from proxy.kill.bot_hands import BotHands
 from proxy.kill.hands import VenueHands
 from proxy.policy.shelf import Shelf
@@ -83,7 +84,8 @@ class DirectHands:
     async def __aenter__(self) -> DirectHands:
         """Connect to nothing yet."""
         if self._tells_store and getattr(self._settings, "store", None) is not None:
-            self._store = WardenStore(self._settings.store, self._settings.desk)
+            guard = known_guard_id(self._settings.data_dir)
+            self._store = WardenStore(self._settings.store, self._settings.desk, guard)
             self._closing.push_async_callback(self._store.aclose)
         return self
 
@@ -111,7 +113,7 @@ class DirectHands:
         return BotHands(venue, tag=client_ids.tag(key.account, scope.bot), share=share, tags=lambda: tags)
 
     async def latch(self, scope: Scope, generation: int | None, *, running: bool = True) -> None:
-        """Tell gates on other machines. Raises what the store client raises.
+        """Tell gates on other machines. Raises what the store client raises, ``DeskTaken`` for another guard's desk.
 
         Without a number of our own the store's stays as it is: gates never let go again on a smaller one.
         """
@@ -120,19 +122,25 @@ class DirectHands:
         number = generation or int((await self._store.controls()).get("generation", "0")) or 1
         await self._store.set_state(scope.control, TradingState.HALTED, generation=number, kill_running=running)
 
-    async def end(self, scope: Scope, generation: int | None) -> None:
-        """Give the exits back to the bots: a warden would, but there may be none. Never raises."""
+    async def end(self, scope: Scope, generation: int | None) -> bool:
+        """Give the exits back to the bots: a warden would, but there may be none. Never raises.
+
+        Whether the store has the stop now.
+        """
         try:
             async with asyncio.timeout(STORE_S):
                 await self.latch(scope, generation, running=False)
         except STORE_TROUBLE as trouble:
             log.warning("the store was not told of the end of the kill of %s: %s", scope, type(trouble).__name__)
+            return False
+        return self._store is not None
 
     async def _published(self, account: str) -> Account | None:
         if self._store is None:
             return None
         try:
             async with asyncio.timeout(STORE_S):
+                await self._store.controls()  # Another guard's account of that name is none of ours.
                 return await self._store.account(account)
         except STORE_TROUBLE:
             return None  # Its orders go all the same; of its positions the report says that nobody knows.

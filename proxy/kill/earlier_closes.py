@@ -6,19 +6,15 @@ Only what was done since the bot was last re-armed counts: from then on it trade
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from itertools import islice
-from pathlib import Path
 from typing import Final
-
-import msgspec
 
 from proxy.kill.jobs import job_history
 from proxy.kill.journal import Journal
-from proxy.store import codec
+from proxy.kill.rearm import last_rearm
 from rules.kill.events import CloseRejected, CloseSent, CloseStep, Surveyed
 from rules.kill.legs import OpenLeg
 from rules.kill.machine import evolve
@@ -55,7 +51,7 @@ class EarlierPart:
 def since_rearmed(journal: Journal) -> tuple[Journal, ...]:
     """A job, and those before it of the same account and bot since the bot was last re-armed; oldest first."""
     kill_directory = journal.path.parents[2]
-    rearmed_at = _rearmed_at(kill_directory / "rearm.jsonl", journal.job.scope)
+    rearmed_at = last_rearm(kill_directory.parent, journal.job.scope)
     account, _, bot = journal.path.parent.name.partition("@")
     earlier = (each for each in job_history(kill_directory.parent, account, bot or None) if each.path != journal.path)
     newest = [each for each in islice(earlier, JOBS_MAX) if rearmed_at is None or each.job.started_at > rearmed_at]
@@ -99,16 +95,3 @@ def _follow(journal: Journal, tag: str, parts: dict[str, EarlierPart]) -> None:
 
 def _planned(name: str, step: CloseStep, at: datetime) -> EarlierClose:
     return EarlierClose(leg=step.leg, name=name, quantity=step.quantity, at=at)
-
-
-def _rearmed_at(path: Path, scope: str) -> datetime | None:
-    """When a scope was last re-armed; ``None`` where it never was."""
-    last: datetime | None = None
-    with suppress(OSError):
-        for line in path.read_bytes().splitlines():
-            with suppress(msgspec.DecodeError, KeyError, TypeError, ValueError):  # Torn, or not of our making.
-                told = codec.load(line)
-                if told["scope"] == scope:
-                    at = datetime.fromisoformat(told["at"]).astimezone(UTC)
-                    last = at if last is None else max(last, at)
-    return last

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+
+import msgspec
 
 from proxy.kill.asked import answered, asked_of, note_asked
 from proxy.kill.jobs import unfinished_jobs
@@ -67,9 +70,14 @@ def objections(scope: str, name: str, reason: str, typed_scope_name: str) -> tup
     return tuple(found)
 
 
+def rearms_path(data_dir: Path) -> Path:
+    """The list of re-arms, one line each."""
+    return data_dir / "kill" / "rearm.jsonl"
+
+
 def write_down(data_dir: Path, scope: str, name: str, reason: str) -> None:
     """One line in ``kill/rearm.jsonl``, on disk before anything opens."""
-    path = data_dir / "kill" / "rearm.jsonl"
+    path = rearms_path(data_dir)
     line = codec.dump({"at": datetime.now(UTC).isoformat(), "scope": scope, "by": name, "reason": reason})
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
@@ -77,3 +85,16 @@ def write_down(data_dir: Path, scope: str, name: str, reason: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def last_rearm(data_dir: Path, scope: str) -> datetime | None:
+    """When a scope was last re-armed, as ``write_down`` has it; ``None`` where it never was."""
+    last: datetime | None = None
+    with suppress(OSError):
+        for line in rearms_path(data_dir).read_bytes().splitlines():
+            with suppress(msgspec.DecodeError, KeyError, TypeError, ValueError):  # Torn, or not of our making.
+                told = codec.load(line)
+                if told["scope"] == scope:
+                    at = datetime.fromisoformat(told["at"]).astimezone(UTC)
+                    last = at if last is None else max(last, at)
+    return last

@@ -98,6 +98,11 @@ class AccountReport:
     trouble: str
     steps: tuple[StepTaken, ...]
 
+    @property
+    def left_open(self) -> bool:
+        """Whether it ended with more open than what is too small for the venue to take."""
+        return self.phase is Phase.DEGRADED
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KillReport:

@@ -1,6 +1,7 @@
 """The truths of a stop, kept equal: the fence on this machine, and the latch in the store that every gate hears.
 
-A stop found in one is carried to the other, a release never: only re-arming opens, and it opens both.
+A stop found in one is carried to the other, a release never: only re-arming opens, and it opens both. So it is with
+accounts that are reduce-only (``proxy.kill.reduced``).
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
+from proxy.kill.reduced import ReducedAccounts
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.fence import Fence, FenceCorrupt, Scope
 from proxy.store.warden_store import WardenStore
@@ -38,11 +41,12 @@ class Truths:
     ``unwritten`` are stops that the disk did not take. This process remembers them, and writes them when it can.
     """
 
-    def __init__(self, fence: Fence, store: WardenStore) -> None:
+    def __init__(self, data_dir: Path, fence: Fence, store: WardenStore) -> None:
         self.fence = fence
         self.lock = asyncio.Lock()
         self.unwritten: set[Scope] = set()
         self._store = store
+        self.reduced = ReducedAccounts(data_dir, store, self.generation)
 
     def generation(self) -> int:
         """The epoch, or 0 for one that is damaged: that reads as a stop of the desk, which is what is carried on."""
@@ -132,6 +136,7 @@ class Truths:
         for scope in sorted(_stopped(controls) - engaged, key=str):
             log.error("%s is stopped in the store but not on this machine; stopping it here", scope)
             self._engage_here(scope)
+        await self.reduced.compare(controls, engaged)
 
     def _engage_here(self, scope: Scope) -> None:
         try:

@@ -2,6 +2,8 @@
 
 The leases live in the store. What the store loses is not held against a bot: a lease that is gone without having been
 given back, and every lease after an outage of the store, runs for one more whole time to live before anything follows.
+Nor is a machine that stood still: the store's clock is read all the time, also while steps are taken, and by how much
+it has gone on unwatched, leases run on. By no more, so that a dead bot's lease runs out however often that happens.
 """
 
 from __future__ import annotations
@@ -24,6 +26,12 @@ from rules.snapshot import Account, OpenOrder
 log = logging.getLogger("perpguard.leases")
 
 LOOK_EVERY_S: Final = 0.5
+STOOD_STILL_S: Final = 2.0
+"""The clock is read every half second: a busy warden is later than that, but not by so much."""
+
+THAWED_S: Final = 10.0
+"""After that a bot has so long to be heard, if its time to live is not shorter."""
+
 _US: Final = 1_000_000
 
 
@@ -32,6 +40,10 @@ class Store(Protocol):
 
     async def read(self) -> Leases:
         """Every lease, and the time."""
+        ...
+
+    async def now_us(self) -> int:
+        """The time."""
         ...
 
     async def change(self, before: Lease | None, after: Lease) -> bool:
@@ -93,6 +105,8 @@ class LeaseWatch:
         self._record = record
         self._known: Mapping[str, Lease] = {}
         self._now_us = 0
+        self._heard_us: int | None = None
+        self._unwatched_us = 0
         self._away = False
 
     def states(self) -> tuple[LeaseState, ...]:
@@ -109,10 +123,15 @@ class LeaseWatch:
         )
 
     async def run(self) -> None:
-        """For ever."""
+        """For ever. A look takes as long as the venue takes to cancel; the clock is watched meanwhile."""
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(self._for_ever(self.look))
+            loops.create_task(self._for_ever(self.keep_time))
+
+    async def _for_ever(self, turn: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
-                await self.look()
+                await turn()
             except STORE_TROUBLE as trouble:
                 if not self._away:
                     log.warning("leases cannot be read: %s; they run on when they can", type(trouble).__name__)
@@ -123,18 +142,33 @@ class LeaseWatch:
         """No bot could renew meanwhile: the next look gives every lease that still ran one more time to live."""
         self._away = True
 
+    async def keep_time(self) -> None:
+        """See whether the store's clock went on while nobody watched. Raises what the store client raises."""
+        self._hear(await self._store.now_us())
+
+    def _hear(self, now_us: int) -> None:
+        stood_us = now_us - self._heard_us if self._heard_us is not None else 0
+        self._heard_us = now_us
+        if stood_us > STOOD_STILL_S * _US:
+            log.warning("nobody watched leases for %.1f s; they run on by as much", stood_us / _US)
+            self._unwatched_us += stood_us
+
     async def look(self) -> None:
         """Read the leases, give grace where the store is to blame, take the steps that are due."""
         leases = await self._store.read()
-        held = {**leases.held, **await self._forgiven(leases)}
+        self._hear(leases.now_us)
+        # What is said from here on is for the next look.
+        away, self._away, unwatched_us, self._unwatched_us = self._away, False, self._unwatched_us, 0
+        held = {**leases.held, **await self._forgiven(leases, away=away, unwatched_us=unwatched_us)}
         for field in leases.released:
             await self._store.forget_released(field)
-        self._known, self._now_us, self._away = held, leases.now_us, False
+        self._known, self._now_us = held, leases.now_us
         for lease in held.values():
             await self._judge(lease, (leases.now_us - lease.until_us) / _US)
 
-    async def _forgiven(self, leases: Leases) -> dict[str, Lease]:
-        """Leases that run for one more time to live: those the store lost, and after an outage all of them."""
+    async def _forgiven(self, leases: Leases, *, away: bool, unwatched_us: int) -> dict[str, Lease]:
+        """Leases that run for one time to live from now: those the store lost, after an outage all of them, and those
+        that a clock put back would keep for longer. And those that run on because nobody watched."""
         lost = {
             field: lease
             for field, lease in self._known.items()
@@ -143,10 +177,15 @@ class LeaseWatch:
         if lost:
             log.warning("the store had lost %d leases; they run for one more time to live", len(lost))
         forgiven = {}
-        for field, lease in {**(leases.held if self._away else {}), **lost}.items():
+        now_us = leases.now_us
+        for field, lease in {**leases.held, **lost}.items():
             if lease.steps:  # It had run out before; what followed stands.
                 continue
-            longer = lease.with_grace(leases.now_us)
+            longer = lease
+            if away or field in lost or lease.outlasts_its_time(now_us):
+                longer = lease.with_grace(now_us)
+            elif unwatched_us:
+                longer = lease.later_by(unwatched_us, now_us, min(lease.ttl_us, int(THAWED_S * _US)))
             if longer == leases.held.get(field) or await self._store.change(leases.held.get(field), longer):
                 forgiven[field] = longer
         return forgiven

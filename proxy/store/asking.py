@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 import redis.asyncio
 
@@ -32,6 +32,7 @@ open when it has answered a greeting."""
 
 _WARMING_S: Final = 1.0
 _FAILED_LATELY: Final = "the store failed less than a second ago"
+_TAKEN: Final = "the desk is another guard's"
 
 
 class Asking:
@@ -45,6 +46,8 @@ class Asking:
         )
         self._lean = LeanClient(url, filled=keys.filled, silence_s=timeout_s)
         self._failed_at = float("-inf")
+        self.taken: Callable[[], bool] = lambda: False
+        """Whether the desk is another guard's: then no order of ours is asked about, or told there."""
 
     @property
     def broken(self) -> bool:
@@ -68,12 +71,16 @@ class Asking:
         self, script: Script, keys: Sequence[str], arguments: Sequence[Part], *, heed_breaker: bool = True
     ) -> Coroutine[Any, Any, Any]:
         """Ask for a script of an order to be run, at once; awaited is its answer. Raises ``StoreUnavailable``, then."""
-        asked = None if heed_breaker and self.broken else self._lean.run(script, keys, arguments)
-        return self._reply(asked)
+        if self.taken():
+            return self._not_asked(_TAKEN)
+        if heed_breaker and self.broken:
+            return self._not_asked(_FAILED_LATELY)
+        return self._reply(self._lean.run(script, keys, arguments))
 
-    async def _reply(self, asked: Coroutine[Any, Any, Any] | None) -> Any:
-        if asked is None:
-            raise StoreUnavailable(_FAILED_LATELY, asked=False)
+    async def _not_asked(self, reason: str) -> NoReturn:
+        raise StoreUnavailable(reason, asked=False)
+
+    async def _reply(self, asked: Coroutine[Any, Any, Any]) -> Any:
         try:
             return await asked
         except CallFailed as trouble:
@@ -100,6 +107,8 @@ class Asking:
             raise StoreUnavailable(type(error).__name__) from error
 
     def _heed_breaker(self) -> None:
+        if self.taken():
+            raise StoreUnavailable(_TAKEN, asked=False)
         if self.broken:
             raise StoreUnavailable(_FAILED_LATELY, asked=False)
 

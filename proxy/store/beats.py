@@ -9,6 +9,7 @@ import redis.asyncio
 
 from proxy.store.client import Script, connect, run_script
 from proxy.store.keys import Keys
+from proxy.store.ownership import ELSEWHERE, DeskTaken, Ownership
 
 TIMEOUT_S: Final = 1.0
 """A beat that takes longer to be read or written is as good as none."""
@@ -24,16 +25,18 @@ class Turn:
 
 
 class BeatStore:
-    """One process's access. Every method raises what the store client raises."""
+    """One process's access. Every method raises what the store client raises, and but for ``read`` ``DeskTaken`` where
+    another guard than ``guard`` has the desk; empty for who is of none."""
 
-    def __init__(self, url: str, desk: str) -> None:
+    def __init__(self, url: str, desk: str, guard: str = "") -> None:
         self._redis: redis.asyncio.Redis = connect(url, timeout_s=TIMEOUT_S, connections_max=4)
         self._keys = Keys(desk)
+        self._ownership = Ownership(self._redis, self._keys, guard)
         self._turn = Script.named("turn")
 
     async def publish(self, sealed: str) -> None:
         """Leave a beat in place of the last."""
-        await self._redis.set(self._keys.beat, sealed)
+        await self._ownership.write(self._keys.beat, ("SET", sealed))
 
     async def read(self) -> str | None:
         """The beat that was left last."""
@@ -53,8 +56,11 @@ class BeatStore:
         await self._redis.aclose()
 
     async def _ask(self, holder: str, for_s: float) -> Turn:
-        arguments = [holder, round(for_s * 1_000_000)]
-        word, by, number = await run_script(self._redis, self._turn, [self._keys.turn], arguments)
+        keys = [self._keys.turn, self._keys.controls]
+        arguments = [holder, round(for_s * 1_000_000), self._ownership.guard]
+        word, by, number = await run_script(self._redis, self._turn, keys, arguments)
+        if word == "TAKEN":
+            raise DeskTaken(ELSEWHERE)
         return _turn(word, by, number)
 
 

@@ -10,7 +10,8 @@ from proxy.decoding import build
 from proxy.store.codec import load
 
 Seen = Mapping[str, tuple[int, int]]
-"""By counter: the number of its window, and what the venue reported in it."""
+"""By counter: the number of its window, and what the venue reported in it. Silences stand beside them, each with the
+two numbers that ``proxy.budget.silence`` tells and is told."""
 
 
 def budget_arguments(known: str, seen: Seen) -> list[Any]:
@@ -20,9 +21,11 @@ def budget_arguments(known: str, seen: Seen) -> list[Any]:
 
 def read_shared(reply: Sequence[Any]) -> tuple[Budget | None, dict[str, tuple[int, int]]]:
     """Its answer: the budget when it is a new one, and what all have seen. Raises what decoding raises."""
-    counters, _, body = reply
-    seen = {}
+    counters, _, body, silences = reply
+    seen: dict[str, tuple[int, int]] = {}
     for name, text in zip(counters[::2], counters[1::2], strict=True):
         number, _, count = text.partition(":")
         seen[name] = (int(number), int(count))
+    for name, left_ms, status in zip(silences[::3], silences[1::3], silences[2::3], strict=True):
+        seen[name] = (int(left_ms), int(status))
     return (build(load(body), Budget) if body else None), seen

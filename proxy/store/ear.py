@@ -20,11 +20,12 @@ TIMEOUT_S: Final = LEASE_S / 4
 
 
 class Ear:
-    """One gate's. Not for two threads at once."""
+    """One gate's, of the guard of this id; empty for one of none. Not for two threads at once."""
 
-    def __init__(self, url: str, desk: str) -> None:
+    def __init__(self, url: str, desk: str, guard: str = "") -> None:
         """Connects on first use."""
         keys = Keys(desk)
+        self._guard = guard
         self._keys = (keys.controls, keys.gates)
         self._script = Script.named("hear")
         # Asked fifty times a second for ever: over the connection itself, past redis-py's client, whose every command
@@ -38,7 +39,8 @@ class Ear:
         ).make_connection()
 
     def hear(self, gate: str, generation: int) -> dict[str, str]:
-        """What is stopped now; remembers that ``gate`` obeys ``generation``. Raises ``StoreUnavailable``."""
+        """What is stopped now; remembers that ``gate`` obeys ``generation``, and forgets ``gate`` where another guard
+        has the desk. Raises ``StoreUnavailable``."""
         try:
             flat = self._run(gate, generation)
         except STORE_TROUBLE as error:
@@ -60,7 +62,7 @@ class Ear:
         self._connection.disconnect()
 
     def _run(self, gate: str, generation: int) -> list[Any]:
-        arguments = (gate, generation)
+        arguments = (gate, generation, self._guard)
         try:
             return list(self._asked(by_digest(self._script, self._keys, arguments)))
         except NoScriptError:  # Nothing has run.

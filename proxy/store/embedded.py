@@ -21,7 +21,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from proxy.store.keys import ACCOUNTS, last_of
+from proxy.store.keys import DESKS, is_account, is_of_desk, last_of
 
 _SOCKET_PATH_MAX: Final = 100  # sockaddr_un holds 108 bytes on Linux, 104 on macOS.
 _LOOK_EVERY_S: Final = 0.02
@@ -87,10 +87,11 @@ def _distrust(client: redis.Redis) -> None:
     it was is put aside for the warden alone: nothing else tells whose part of a position is whose. An override that was
     used up in that second would be there once more, so none is in force any longer. Then it may be asked: no need to
     wait until the warden has filled it."""
-    for key in list(client.scan_iter(match=ACCOUNTS, count=1000)):
-        client.rename(key, last_of(key.decode()))
-    for pattern in ("perpguard:*:epoch", "perpguard:*:filled", "perpguard:*:overrides"):
-        for key in client.scan_iter(match=pattern, count=1000):
+    for key in list(client.scan_iter(match=DESKS, count=1000)):
+        name = key.decode()
+        if is_account(name):
+            client.rename(key, last_of(name))
+        elif is_of_desk(name, {"epoch", "filled", "overrides"}):
             client.delete(key)
 
 

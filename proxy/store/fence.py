@@ -25,6 +25,9 @@ __all__ = ["DESK", "Fence", "FenceCorrupt", "Level", "Scope"]
 
 _FIRST_GENERATION: Final = 1
 
+_USED: Final = ("guard.id", "audit/audit.anchor", "policy/active.toml")
+"""A guard that ran has left these in its data directory; folders of such names may be a person's."""
+
 
 class Fence:
     """Reader and writer of one data directory's kill files. Safe to use from several processes and threads."""
@@ -59,6 +62,21 @@ class Fence:
             nascent.rmdir()
         sync_directory(data_dir)
         return fence
+
+    @classmethod
+    def resume(cls, data_dir: Path) -> Fence:
+        """For a guard that starts. A new directory gets its first state; one that has been used and whose ``kill/`` is
+        gone is stopped, for what was stopped there nobody knows any more (``initialise`` is how a person says so)."""
+        fence = cls(data_dir)
+        if fence.is_lost:
+            fence.engage(DESK)
+        return cls.initialise(data_dir)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the directory has been used and has no ``kill/``."""
+        data_dir = self._directory.parent
+        return not self._directory.exists() and any((data_dir / name).exists() for name in _USED)
 
     def generation(self) -> int:
         """The epoch as it is at this instant. FenceCorrupt when there is none to be believed."""

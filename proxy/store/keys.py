@@ -3,11 +3,28 @@ and a cluster shards by desk."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-ACCOUNTS: Final = "perpguard:{*}:account:*"
-"""As the store matches names: the account documents of every desk, and nothing else."""
+DESKS: Final = "perpguard:{*}:*"
+"""As the store matches names: every key of every desk. What it is of is told by the functions below, never by such a
+pattern: an account or a bot may be named as one of our keys ends."""
+
+_OF_A_DESK: Final = re.compile(r"perpguard:\{[^{}]*\}:(?P<what>[^:]+)(?P<whose>:.*)?", re.DOTALL)
+
+
+def is_account(key: str) -> bool:
+    """Whether this is the account document of any desk (``Keys.account``)."""
+    found = _OF_A_DESK.fullmatch(key)
+    return found is not None and found["what"] == "account" and found["whose"] is not None
+
+
+def is_of_desk(key: str, names: Collection[str]) -> bool:
+    """Whether this is one of the keys of these names that a desk has once, such as ``Keys.epoch``."""
+    found = _OF_A_DESK.fullmatch(key)
+    return found is not None and found["what"] in names and found["whose"] is None
 
 
 def last_of(account_key: str) -> str:
@@ -26,8 +43,14 @@ class Keys:
 
     @property
     def controls(self) -> str:
-        """Hash: ``generation``, trading states by level, ``killed:bot:NAME``, ``kill:SCOPE`` while a kill runs."""
+        """Hash: ``generation``, trading states by level, ``killed:bot:NAME``, ``kill:SCOPE`` while a kill runs, and
+        ``guard``, the id of the guard whose desk it is."""
         return self._key("controls")
+
+    @property
+    def guard(self) -> str:
+        """String: ``ID|WHERE`` of the guard whose desk it is, until its lease is over."""
+        return self._key("guard")
 
     @property
     def gates(self) -> str:
@@ -166,6 +189,11 @@ class Keys:
     def budget_used(self, venue: str) -> str:
         """Hash: counter of the venue to ``WINDOW:COUNT``, what it last said of it to any of our processes."""
         return self._key(f"budget-used:{venue}")
+
+    def silences(self, venue: str) -> str:
+        """Hash: way to the venue to ``END:STATUS:TOLD:KEPT``, the silence that it demands of it; moments of the
+        store's own time in milliseconds."""
+        return self._key(f"silences:{venue}")
 
     def clock(self, venue: str) -> str:
         """String: the venue's time less the store's, in microseconds."""

@@ -41,8 +41,17 @@ class Lease:
         return f"{self.until_us}|{self.ttl_us}|{self.steps}"
 
     def with_grace(self, now_us: int) -> Lease:
-        """The same, not to run out before one whole time to live from now."""
-        return replace(self, until_us=max(self.until_us, now_us + self.ttl_us))
+        """The same, to run out one whole time to live from now."""
+        return replace(self, until_us=now_us + self.ttl_us)
+
+    def later_by(self, us: int, now_us: int, least_us: int) -> Lease:
+        """The same, to run out so much later, and not before ``least_us`` from now, nor after a whole time to live."""
+        until_us = max(self.until_us + us, now_us + least_us)
+        return replace(self, until_us=min(until_us, now_us + self.ttl_us))
+
+    def outlasts_its_time(self, now_us: int) -> bool:
+        """Whether it would run for longer than its time to live: the store's clock has been put back since."""
+        return self.until_us > now_us + self.ttl_us
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +97,11 @@ class LeaseStore:
         held = {field: lease for field, text in fields.items() if (lease := _lease(field, text)) is not None}
         released = frozenset(field for field, text in fields.items() if text == RELEASED)
         return Leases(now_us=int(seconds) * _US + int(micros), held=held, released=released)
+
+    async def now_us(self) -> int:
+        """The time."""
+        seconds, micros = await self._redis.time()
+        return int(seconds) * _US + int(micros)
 
     async def change(self, before: Lease | None, after: Lease) -> bool:
         """Write a lease if it still is as it was read; false when its bot was heard meanwhile."""

@@ -18,6 +18,7 @@ from proxy.store.budget import Seen, budget_arguments, read_shared
 from proxy.store.client import CALM_TIMEOUT_S, Script, connect, run_script
 from proxy.store.codec import dump, load, plain
 from proxy.store.keys import Keys
+from proxy.store.ownership import Ownership
 from rules.facts import AccountRecord, Conditions, Override, Score
 from rules.usual import UsualOrders
 
@@ -29,12 +30,13 @@ def around(name: str, version: int, as_of: datetime, desk: str) -> tuple[bytes, 
 
 
 class Publications:
-    """The documents of one desk."""
+    """The documents of one desk. ``guard`` is the id of the guard that publishes, empty for who is of none."""
 
-    def __init__(self, url: str, desk: str) -> None:
+    def __init__(self, url: str, desk: str, guard: str) -> None:
         self._desk = desk
         self._redis: redis.asyncio.Redis = connect(url, timeout_s=CALM_TIMEOUT_S)
         self._keys = Keys(desk)
+        self._ownership = Ownership(self._redis, self._keys, guard)
         self._share_budget = Script.named("share_budget")
 
     async def publish_markets(self, venue: str, version: str, markets: Mapping[str, Any]) -> None:
@@ -67,8 +69,9 @@ class Publications:
         return None if body is None else load(body)
 
     async def publish_policy(self, version: str, text: str) -> None:
-        """Put a policy in force: every gate judges its next order under it."""
-        await self._redis.hset(self._keys.policy, mapping={"version": version, "body": text})
+        """Put a policy in force: every gate judges its next order under it. Not in another guard's desk: raises
+        ``DeskTaken``."""
+        await self._ownership.write(self._keys.policy, ("HSET", "version", version, "body", text))
 
     async def policy_version(self) -> str | None:
         """The digest of the policy the gates have, ``None`` when they have none."""
@@ -115,26 +118,30 @@ class Publications:
     async def share_budget(self, venue: str, known: str, seen: Seen) -> tuple[Budget | None, Seen]:
         """Tell what this process heard of the venue's counters, and hear what all have heard; the published budget
         when it has another version than ``known`` and can be read."""
-        keys = [self._keys.budget_used(venue), self._keys.budget(venue)]
+        keys = [self._keys.budget_used(venue), self._keys.budget(venue), self._keys.silences(venue)]
         reply = await run_script(self._redis, self._share_budget, keys, budget_arguments(known, seen))
         try:
             return read_shared(reply)
         except (msgspec.DecodeError, msgspec.ValidationError):
-            counters, version, _ = reply
-            return read_shared([counters, version, ""])  # Of another version; the next publication replaces it.
+            counters, version, _, silences = reply
+            return read_shared(
+                [counters, version, "", silences]
+            )  # Of another version; the next publication replaces it.
 
     async def _publish_document(self, key: str, version: str, content: object) -> None:
         fields = {"version": version, "body": dump(plain(content)).decode()}
         await self._redis.hset(key, mapping=fields)  # type: ignore[arg-type]  # redis-py types the keys as bytes|str
 
     async def grant_override(self, override: Override) -> None:
-        """Put an override in force: the first order that it fits may use it, once."""
-        await self._redis.hset(self._keys.overrides, override.override_id, dump(plain(override)).decode())
+        """Put an override in force: the first order that it fits may use it, once. Not in another guard's desk: raises
+        ``DeskTaken``."""
+        command = ("HSET", override.override_id, dump(plain(override)))
+        await self._ownership.write(self._keys.overrides, command)
 
     async def withdraw_override(self, override_id: str) -> bool:
-        """Take an override out of force; false when an order has used it, or it never was."""
-        taken: Any = await self._redis.hdel(self._keys.overrides, override_id)
-        return bool(taken)
+        """Take an override out of force; false when an order has used it, or it never was. Not out of another guard's
+        desk: raises ``DeskTaken``."""
+        return bool(await self._ownership.write(self._keys.overrides, ("HDEL", override_id)))
 
     async def override_ids(self) -> frozenset[str]:
         """The overrides in force."""

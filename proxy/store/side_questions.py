@@ -91,9 +91,9 @@ class SideQuestions(Asking):
 
         Raises ``StoreUnavailable``. Off the order path.
         """
-        keys, script = [self._keys.budget_used(venue), self._keys.budget(venue)], self._share_budget
+        keys = [self._keys.budget_used(venue), self._keys.budget(venue), self._keys.silences(venue)]
         arguments = budget_arguments(self._budgets.get(venue, ""), seen)
-        reply = await self._aside(run_script(self._redis, script, keys, arguments))
+        reply = await self._aside(run_script(self._redis, self._share_budget, keys, arguments))
         with readable():
             shared = read_shared(reply)
         self._budgets[venue] = reply[1]

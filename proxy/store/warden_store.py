@@ -20,6 +20,7 @@ from proxy.store.conversion import NOTHING, Conversion
 from proxy.store.gates import FORGOTTEN_AFTER_S, GateWord, decode_gates
 from proxy.store.holds import decode_hold
 from proxy.store.owners import OWNERS_MAX
+from proxy.store.ownership import ELSEWHERE, DeskTaken
 from proxy.store.publications import Publications, around
 from proxy.store.ramp import ramp_field
 from proxy.store.timers import LEASE_S, DeadManTimer
@@ -76,17 +77,49 @@ def _published(reply: Any) -> Published:
     )
 
 
-class WardenStore(Publications):
-    """The warden's access to the store of one desk."""
+def _readable(account: str, body: Any) -> Account | None:
+    """A published account. Another version of the guard may have written what this one cannot read."""
+    if body is None:
+        return None
+    try:
+        return build(load(body), Account)
+    except (msgspec.DecodeError, msgspec.ValidationError) as trouble:
+        log.error("what was published of %s last cannot be read; its bots' shares are nobody's: %s", account, trouble)
+        return None
 
-    def __init__(self, url: str, desk: str) -> None:
-        super().__init__(url, desk)
+
+def _readable_hold(account: str, hold_id: str, state: str) -> AgedHold | None:
+    try:
+        return AgedHold(*decode_hold(hold_id, state))
+    except (msgspec.DecodeError, msgspec.ValidationError, ValueError) as trouble:
+        log.error("the hold %s of %s cannot be read: %s", hold_id, account, trouble)
+        return None
+
+
+class WardenStore(Publications):
+    """The warden's access to the store of one desk. ``guard`` is the id of its guard, empty for who is of none."""
+
+    def __init__(self, url: str, desk: str, guard: str = "") -> None:
+        super().__init__(url, desk, guard)
         self._publish = Script.named("publish", "convert", "archive")
         self._event = Script.named("event", "convert", "owners")
         self._settle = Script.named("settle", "convert")
         self._due = Script.named("due")
         self._distrust = Script.named("distrust")
         self._epoch = ""
+
+    async def claim(self, where: str) -> None:
+        """Take the desk for this guard, or keep it; ``where`` it runs, in words. Raises ``DeskTaken`` while another one
+        has it. Who is of no guard claims nothing."""
+        await self._ownership.claim(where)
+
+    async def is_claimed(self) -> bool:
+        """Whether any guard has the desk."""
+        return await self._ownership.is_claimed()
+
+    async def is_left_by_another(self) -> bool:
+        """Whether another guard had the desk last, and has not been heard for so long that it has it no more."""
+        return await self._ownership.left_by_another()
 
     async def begin_epoch(self) -> None:
         """Mark the store as filled by this warden; holds recorded before stay."""
@@ -132,12 +165,12 @@ class WardenStore(Publications):
         return int(version or 0)
 
     async def account(self, account: str) -> Account | None:
-        """The account as it is published, ``None`` when there is none."""
-        body: Any = await self._redis.hget(self._keys.account(account), "body")
-        return None if body is None else build(load(body), Account)
+        """The account as it is published, ``None`` when there is none that can be read."""
+        return _readable(account, await self._redis.hget(self._keys.account(account), "body"))
 
     async def last_account(self, account: str) -> Account | None:
-        """The account as a warden published it last, also where nobody may judge by it any more; ``None`` for none.
+        """The account as a warden published it last, also where nobody may judge by it any more; ``None`` for none that
+        can be read.
 
         One that was put aside may lack what was published in the store's last second, so its version is raised above
         any of then.
@@ -145,17 +178,14 @@ class WardenStore(Publications):
         published = await self.account(account)
         if published is not None:
             return published
-        body: Any = await self._redis.hget(self._keys.last_account(account), "body")
-        if body is None:
-            return None
-        try:
-            last = build(load(body), Account)
-        except (msgspec.DecodeError, msgspec.ValidationError) as trouble:
-            log.error(
-                "what was published of %s last cannot be read; its bots' shares are nobody's: %s", account, trouble
-            )
-            return None
-        return replace(last, version=last.version + VERSIONS_LOST_MAX)
+        last = _readable(account, await self._redis.hget(self._keys.last_account(account), "body"))
+        return None if last is None else replace(last, version=await self.last_version(account))
+
+    async def last_version(self, account: str) -> int:
+        """A version that no gate can have seen a later one of. Also of what cannot be read: it stands beside that."""
+        published = await self.account_version(account)
+        put_aside: Any = await self._redis.hget(self._keys.last_account(account), "version")
+        return max(published, int(put_aside) + VERSIONS_LOST_MAX if put_aside else 0)
 
     async def publish_account(
         self,
@@ -230,9 +260,9 @@ class WardenStore(Publications):
         return [self._epoch, account.version, dump(account), head, tail, dump(conversion)]
 
     async def holds(self, account: str) -> tuple[AgedHold, ...]:
-        """Every hold of an account, oldest first."""
+        """Every hold of an account that can be read, oldest first."""
         states: Any = await self._redis.hgetall(self._keys.holds(account))
-        holds = [AgedHold(*decode_hold(hold_id, state)) for hold_id, state in states.items()]
+        holds = [aged for hold_id, state in states.items() if (aged := _readable_hold(account, hold_id, state))]
         return tuple(sorted(holds, key=lambda aged: aged.hold.sequence))
 
     async def lose(self, account: str, hold: Hold, at: datetime) -> None:
@@ -258,9 +288,9 @@ class WardenStore(Publications):
         pipeline.hkeys(self._keys.holds(account))
         pipeline.hget(self._keys.account(account), "body")
         bodies, hold_ids, body = await pipeline.execute()
-        if not bodies or body is None:
+        known = _readable(account, body)
+        if not bodies or known is None:
             return
-        known = build(load(body), Account)
         spent = [each for each in decode_unreported(bodies) if not may_stand(each, frozenset(hold_ids), known)]
         if spent:
             await self._redis.hdel(self._keys.unreported(account), *map(unreported_field, spent))
@@ -288,9 +318,9 @@ class WardenStore(Publications):
         await self._redis.hdel(self._keys.running_timers(account), timer.field)
 
     async def record(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Put audit records of the warden itself into the stream."""
+        """Put audit records of the warden itself into the stream. Not into another guard's: raises ``DeskTaken``."""
         for record in records:
-            await self._redis.xadd(self._keys.audit, {"r": dump(record)})
+            await self._ownership.write(self._keys.audit, ("XADD", "*", "r", dump(record)))
 
     async def read_audit(self, *, block_ms: int) -> list[tuple[str, str]]:
         """The oldest audit records still in the stream, as text, waiting up to ``block_ms`` for the first.
@@ -310,25 +340,28 @@ class WardenStore(Publications):
         """Set the trading state of ``desk``, ``venue:``, ``account:``, ``bot:`` or ``symbol:NAME``, and the kill latch.
 
         A killed bot has a level of its own, ``killed:bot:NAME``; its latch is named like the others, ``kill:bot:NAME``.
+        Not of another guard's desk: raises ``DeskTaken``.
         """
-        pipeline = self._redis.pipeline(transaction=True)
-        pipeline.hset(self._keys.controls, mapping={level: state.value, "generation": str(generation)})
-        if kill_running is True:
-            pipeline.hset(self._keys.controls, f"kill:{level.removeprefix('killed:')}", "1")
-        elif kill_running is False:
-            pipeline.hdel(self._keys.controls, f"kill:{level.removeprefix('killed:')}")
-        await pipeline.execute()
+        latch = f"kill:{level.removeprefix('killed:')}"
+        commands: list[tuple[str, ...]] = [("HSET", level, state.value, "generation", str(generation))]
+        if kill_running is not None:
+            commands.append(("HSET", latch, "1") if kill_running else ("HDEL", latch))
+        await self._ownership.write(self._keys.controls, *commands)
 
     async def set_ramp(self, scope: str, share: Decimal) -> None:
-        """Say what fraction of its limits a scope has that came back; all of them takes the word back."""
-        if share == WHOLE:
-            await self._redis.hdel(self._keys.controls, ramp_field(scope))
-        else:
-            await self._redis.hset(self._keys.controls, ramp_field(scope), f"{share:f}")
+        """Say what fraction of its limits a scope has that came back; all of them takes the word back. Raises
+        ``DeskTaken``, as ``set_state`` does."""
+        field = ramp_field(scope)
+        command = ("HDEL", field) if share == WHOLE else ("HSET", field, f"{share:f}")
+        await self._ownership.write(self._keys.controls, command)
 
     async def controls(self) -> dict[str, str]:
-        """Every trading state and kill latch that is set."""
+        """Every trading state and kill latch that is set. Raises ``DeskTaken``, as ``set_state`` does: another guard's
+        stops are none of ours."""
+        self._ownership.check()
         fields: Any = await self._redis.hgetall(self._keys.controls)
+        if self._ownership.is_anothers(fields.get("guard")):
+            raise DeskTaken(ELSEWHERE)
         return dict(fields)
 
     async def gates(self) -> dict[str, GateWord]:
@@ -344,11 +377,9 @@ class WardenStore(Publications):
         return {gate: word for gate, word in found.items() if gate not in gone}
 
     async def set_key_disabled(self, guard_key: str, *, disabled: bool) -> None:
-        """Switch a guard key off, or on again, for every gate."""
-        if disabled:
-            await self._redis.hset(self._keys.disabled, guard_key, "1")
-        else:
-            await self._redis.hdel(self._keys.disabled, guard_key)
+        """Switch a guard key off, or on again, for every gate. Raises ``DeskTaken``, as ``set_state`` does."""
+        command = ("HSET", guard_key, "1") if disabled else ("HDEL", guard_key)
+        await self._ownership.write(self._keys.disabled, command)
 
     async def forget_attempts(self, account: str, bot: str) -> None:
         """Forget a bot's earlier entries on one account: what it sends from now on is counted anew."""

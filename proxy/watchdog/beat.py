@@ -76,22 +76,29 @@ class Beat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A watchdog's question. ``challenge`` is the guard's last, empty at first; ``host`` is where the watchdog runs."""
+    """A watchdog's question. ``challenge`` is the guard's last, empty at first; ``host`` is where the watchdog runs.
+
+    ``acted`` names its last act, until the guard has said that it took note of it; empty when there is none to tell.
+    ``acted_ago_s`` is how long ago that was.
+    """
 
     name: str
     host: str
     nonce: str
     challenge: str
     duty: Duty
+    acted: str = ""
+    acted_ago_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The guard's answer to the call of this ``nonce``."""
+    """The guard's answer to the call of this ``nonce``. ``obeyed`` repeats the act that it has taken note of."""
 
     nonce: str
     challenge: str
     beat: Beat
+    obeyed: str = ""
 
 
 def seal(secret: Secret, value: Call | Answer | Beat) -> str:

@@ -21,6 +21,7 @@ from proxy.store.warden_store import WardenStore
 from proxy.vault.errors import VaultError
 from proxy.vault.keys import ExchangeKey
 from proxy.vault.vault import Vault
+from proxy.watchdog.acts import Acts
 from proxy.watchdog.turns import Turns
 from rules.kill.events import Phase
 from rules.kill.settings import Flatten
@@ -34,7 +35,14 @@ class Flattening:
     """A watchdog's own hands, apart from anything of the guard's. ``direct`` opens them, and closes them at the end."""
 
     def __init__(
-        self, settings: Settings, vault: Vault, store: WardenStore, turns: Turns, direct: DirectHands, name: str
+        self,
+        settings: Settings,
+        vault: Vault,
+        store: WardenStore,
+        turns: Turns,
+        direct: DirectHands,
+        name: str,
+        acts: Acts,
     ) -> None:
         self._settings = settings
         self._vault = vault
@@ -42,6 +50,7 @@ class Flattening:
         self._turns = turns
         self._direct = direct
         self._by = f"watchdog {name}"
+        self._acts = acts
         self._opened: dict[tuple[str, str], VenueHands] = {}
         self._said: set[str] = set()
 
@@ -72,7 +81,8 @@ class Flattening:
             report = await kill(
                 data_dir, DESK, hands, self._by, reason, latch=self._latch, flatten=flatten, whole=whole
             )
-            await self._direct.end(DESK, None)
+            if await self._direct.end(DESK, None):
+                self._acts.told()
         log.error("the watchdog's kill of the desk ended: %s", report.phase.value)
         await self._record(f"kill.{report.phase.value.lower()}", plain(report))
         await asyncio.to_thread(self._certify, report)
@@ -81,7 +91,13 @@ class Flattening:
     async def _latch(self, scope: Scope, _: int | None) -> None:
         """The desk's own number stays as it is. A data directory apart from the guard's counts for itself: gates never
         let go again on a smaller number, so one of ours that is greater would outlast every re-arming."""
-        await self._direct.latch(scope, None)
+        told = False
+        try:
+            await self._direct.latch(scope, None)
+            told = True
+        finally:
+            if not told:
+                self._acts.note()
 
     def _keys(self) -> tuple[ExchangeKey, ...]:
         """Every account of the vault as it is now."""

@@ -1,4 +1,5 @@
-"""The guard's side of the dead man's switch: proves that it lives, and notices when no watchdog asks any more."""
+"""The guard's side of the dead man's switch: proves that it lives, notices when no watchdog asks any more, and makes a
+stop of what a watchdog did meanwhile on a host, and with a data directory, of its own."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -21,6 +23,9 @@ log = logging.getLogger("perpguard.watchdog")
 BEAT_EVERY_S: Final = 1.0
 WATCHDOGS_MAX: Final = 8
 """Watchdogs remembered at once; the one not heard for longest makes room."""
+
+ACTS_MAX: Final = 32
+"""Acts of watchdogs remembered as obeyed, so that one that is told again, because an answer was lost, is no new one."""
 
 GOODBYE_MAX_S: Final = 3.0
 """How long a guard that is stopped waits for its watchdogs to hear of it. They ask every second."""
@@ -57,7 +62,10 @@ class WatchdogState:
 
 
 class Heart:
-    """Answers watchdogs, leaves beats, and alarms. ``expected``: a watchdog is configured, so its silence is one."""
+    """Answers watchdogs, leaves beats, and alarms. ``expected``: a watchdog is configured, so its silence is one.
+
+    ``obey`` takes note of what the watchdog of this name did so many seconds ago, while it did not hear the guard.
+    """
 
     def __init__(
         self,
@@ -70,6 +78,7 @@ class Heart:
         expected: bool,
         boot_us: int,
         host: str,
+        obey: Callable[[str, float], Awaitable[None]],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._secret = secret
@@ -80,12 +89,16 @@ class Heart:
         self._expected = expected
         self._boot_us = boot_us
         self._host = host
+        self._obey = obey
         self._monotonic = monotonic
         self._began_at = monotonic()
         self._number = 0
         self._leaving = False
         self._none_came = False
         self._callers: dict[str, _Caller] = {}
+        self._acts: dict[str, tuple[str, float]] = {}
+        self._obeyed: deque[str] = deque(maxlen=ACTS_MAX)
+        self._told = asyncio.Event()
 
     def answer(self, sealed: str) -> str:
         """The sealed answer to a sealed call. Raises ``SealBroken``."""
@@ -99,7 +112,11 @@ class Heart:
             caller.challenge = _challenge()
             caller.heard_at, caller.told_goodbye = self._monotonic(), self._leaving
             caller.host, caller.duty = call.host, call.duty
-        return seal(secret, Answer(nonce=call.nonce, challenge=caller.challenge, beat=self._beat()))
+            if call.acted and call.acted not in self._obeyed and len(self._acts) < ACTS_MAX:
+                self._acts.setdefault(call.acted, (call.name, self._monotonic() - max(call.acted_ago_s, 0.0)))
+                self._told.set()
+        obeyed = call.acted if call.acted in self._obeyed else ""
+        return seal(secret, Answer(nonce=call.nonce, challenge=caller.challenge, beat=self._beat(), obeyed=obeyed))
 
     def watched_from_elsewhere(self) -> bool:
         """Whether a watchdog is on watch that does not die with this host, and would flatten then."""
@@ -123,11 +140,22 @@ class Heart:
         return (WatchdogState(name="", duty=Duty.WAITING.value, heard_age_s=None, lost=self._none_came),)
 
     async def run(self) -> None:
-        """For ever: leave a beat, look for watchdogs that are lost."""
+        """For ever: leave a beat, look for watchdogs that are lost, and obey those that acted."""
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(self._obey_watchdogs())
+            while True:
+                await self._leave_beat()
+                await self._look()
+                await asyncio.sleep(BEAT_EVERY_S)
+
+    async def _obey_watchdogs(self) -> None:
         while True:
-            await self._leave_beat()
-            await self._look()
-            await asyncio.sleep(BEAT_EVERY_S)
+            await self._told.wait()
+            self._told.clear()
+            for act, (name, at) in list(self._acts.items()):
+                await self._obey(name, self._monotonic() - at)
+                self._obeyed.append(act)
+                del self._acts[act]
 
     async def say_goodbye(self) -> None:
         """The guard is being stopped on purpose: wait until every living watchdog has heard so, but not for long."""

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Final
 
 from proxy.addresses import in_brackets
+from proxy.guard_id import known_guard_id
 from proxy.kill.direct import DirectHands
 from proxy.settings import Settings, SettingsError
 from proxy.store.beats import BeatStore
 from proxy.store.warden_store import WardenStore
 from proxy.vault.keys import Secret
 from proxy.vault.vault import Vault
+from proxy.watchdog.acts import Acts
 from proxy.watchdog.hands import Flattening
 from proxy.watchdog.memory import Memory
 from proxy.watchdog.stopping import NotPaired
@@ -58,21 +60,23 @@ def control_url(settings: Settings) -> str:
 
 
 async def _watch(
-    settings: Settings, vault: Vault, secret: Secret, guard: str, name: str, supervisor: int | None
+    settings: Settings, vault: Vault, secret: Secret, guard_url: str, name: str, supervisor: int | None
 ) -> None:
     asked_to_stop = asyncio.Event()
     async with contextlib.AsyncExitStack() as closing:
-        beats = BeatStore(settings.store, settings.desk)
+        guard = known_guard_id(settings.data_dir)
+        beats = BeatStore(settings.store, settings.desk, guard)
         left = StoreWay(beats, secret)
-        port = PortWay(guard, secret, name, answered=left.answered)
-        store = WardenStore(settings.store, settings.desk)
+        acts = Acts()
+        port = PortWay(guard_url, secret, name, acts, answered=left.answered)
+        store = WardenStore(settings.store, settings.desk, guard)
         for close in (port.aclose, beats.aclose, store.aclose):
             closing.push_async_callback(close)
         direct = await closing.enter_async_context(DirectHands(settings, ()))
         ways: list[Way] = [port, left]
         watch = Watch(
             ways=ways,
-            hands=Flattening(settings, vault, store, Turns(beats, f"watchdog {name}"), direct, name),
+            hands=Flattening(settings, vault, store, Turns(beats, f"watchdog {name}"), direct, name, acts),
             memory=Memory(settings.data_dir),
             orphaned=lambda: supervisor is not None and os.getppid() != supervisor,
             grace_s=START_GRACE_S if supervisor is not None else 0.0,

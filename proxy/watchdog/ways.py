@@ -12,6 +12,7 @@ import httpx
 
 from proxy.store.client import STORE_TROUBLE
 from proxy.vault.keys import Secret
+from proxy.watchdog.acts import Acts
 from proxy.watchdog.beat import SEALED_MAX, Answer, Beat, Call, Duty, SealBroken, seal, unseal
 from proxy.watchdog.host import host_id
 
@@ -35,12 +36,14 @@ class Way(Protocol):
 
 
 class PortWay:
-    """Asks at the guard's control port. ``answered`` is told of every beat that came in answer."""
+    """Asks at the guard's control port, and tells what this watchdog did. ``answered`` is told of every beat that came
+    in answer."""
 
     def __init__(
-        self, url: str, secret: Secret, name: str, *, answered: Callable[[Beat], None] = lambda beat: None
+        self, url: str, secret: Secret, name: str, acts: Acts, *, answered: Callable[[Beat], None] = lambda beat: None
     ) -> None:
         self.name = f"the control port {url}"
+        self._acts = acts
         self._answered = answered
         self._url = url.rstrip("/") + "/watchdog"
         self._secret = secret
@@ -51,7 +54,15 @@ class PortWay:
     async def look(self, duty: Duty) -> Beat | None:
         """Ask once."""
         nonce = secrets.token_hex(16)
-        call = Call(name=self._watchdog, host=host_id(), nonce=nonce, challenge=self._challenge, duty=duty)
+        call = Call(
+            name=self._watchdog,
+            host=host_id(),
+            nonce=nonce,
+            challenge=self._challenge,
+            duty=duty,
+            acted=self._acts.untold,
+            acted_ago_s=self._acts.ago_s,
+        )
         try:
             answer = unseal(self._secret, Answer, await self._ask(seal(self._secret, call)))
         except (httpx.HTTPError, SealBroken):
@@ -59,6 +70,7 @@ class PortWay:
         if not secrets.compare_digest(answer.nonce.encode(), nonce.encode()):
             return None  # Recorded earlier.
         self._challenge = answer.challenge
+        self._acts.forget(answer.obeyed)
         self._answered(answer.beat)
         return answer.beat
 

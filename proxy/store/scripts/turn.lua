@@ -1,7 +1,10 @@
 -- Whose turn it is to act on a desk: one holder at a time, by the store's own clock. Every turn has a number of its own,
 -- greater than all before, so that a holder that slept through its turn can be told from the one after it.
--- KEYS: 1 the turn
--- ARGV: 1 who asks 2 for how long, in microseconds; 0 gives a turn back
+-- Who is of another guard than the one whose desk it is has no turn, and waits for none.
+-- KEYS: 1 the turn 2 controls
+-- ARGV: 1 who asks 2 for how long, in microseconds; 0 gives a turn back 3 the guard's id, empty for who is of none
+local owner = redis.call('HGET', KEYS[2], 'guard')
+if ARGV[3] ~= '' and owner and owner ~= ARGV[3] then return {'TAKEN', '', 0} end
 local clock = redis.call('TIME')
 local now_us = clock[1] * 1000000 + clock[2]
 local held = redis.call('HMGET', KEYS[1], 'holder', 'until_us', 'number')

@@ -388,6 +388,21 @@ def test_f24_a_job_that_is_resumed_follows_what_was_on_the_wire(tmp_path: Path) 
     in_virtual_time(one())
 
 
+def test_a_journal_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    async def one() -> None:
+        desk = a_desk(tmp_path, SimulatedStore(random.Random(1)), SimulatedVenue(3, fault_share=0))
+        assert await desk.unreadable() == ()
+        await desk.press(MAIN, "ann", "stop")
+        await desk.runs.join()
+        assert await desk.unreadable() == ()
+        (journal,) = (tmp_path / "kill" / "jobs" / "main").glob("*.jsonl")
+        journal.write_bytes(b"damage\n" + journal.read_bytes())
+        assert await desk.unreadable() == ("main",)
+        assert await desk.progress() == ()
+
+    in_virtual_time(one())
+
+
 def test_a_job_of_before_the_clock_was_set_back_answers_no_press(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,7 +53,7 @@ class Kill:
     def __init__(self, data_dir: Path, store: Store) -> None:
         self.data_dir = data_dir
         self.store = store
-        self.truths = Truths(Fence.initialise(data_dir), cast("WardenStore", store))
+        self.truths = Truths(data_dir, Fence.initialise(data_dir), cast("WardenStore", store))
 
     def generation(self) -> int:
         return self.truths.generation()

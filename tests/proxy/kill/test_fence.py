@@ -224,3 +224,23 @@ def test_where_no_links_can_be_made_a_press_stops_all_the_same(
     fence.engage(MAIN)
     assert fence.scopes() == {MAIN} and fence.stands(MAIN) and fence.put_at(MAIN) is None
     assert sorted(path.name for path in (tmp_path / "kill").iterdir()) == ["account.main", "epoch", "epoch.lock"]
+
+
+@pytest.mark.parametrize("used", ["guard.id", "audit/audit.anchor", "policy/active.toml"])
+def test_a_used_directory_that_lost_its_kill_files_comes_back_stopped(tmp_path: Path, used: str):
+    (tmp_path / used).parent.mkdir(exist_ok=True)
+    (tmp_path / used).write_text("left by a guard")
+    assert Fence(tmp_path).is_lost
+    fence = Fence.resume(tmp_path)
+    assert fence.scopes() == {DESK} and fence.engaged("main") and fence.stands(DESK)
+    assert not fence.is_lost and Fence.resume(tmp_path).scopes() == {DESK}
+
+
+def test_a_new_directory_and_one_that_a_person_initialised_begin_unstopped(tmp_path: Path):
+    (tmp_path / "new" / "policy").mkdir(parents=True)
+    (tmp_path / "new" / "policy" / "desk.toml").write_text("a person's")
+    assert Fence.resume(tmp_path / "new").scopes() == frozenset()
+    (tmp_path / "restored" / "audit").mkdir(parents=True)
+    (tmp_path / "restored" / "audit" / "audit.anchor").write_text("of a backup")
+    Fence.initialise(tmp_path / "restored")
+    assert Fence.resume(tmp_path / "restored").scopes() == frozenset()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 import redis
 
 from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble, VenueUnavailable
-from proxy.leases.watch import LeaseWatch
+from proxy.leases import watch
+from proxy.leases.watch import STOOD_STILL_S, LeaseWatch
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.gate_store import GateStore, KeyOff, RequestReplayed
 from proxy.store.keys import Keys
@@ -21,6 +23,7 @@ from rules.model import OrderType, Side
 from rules.snapshot import Account, OpenOrder
 from tests.rules.builders import an_account, an_open_order
 
+WATCHED_S = STOOD_STILL_S - 0.5
 POLICY = Lease(reduce_after_s=1, cancel_after_s=2, flatten_after_s=3)
 
 
@@ -31,6 +34,16 @@ class Clocked(LeaseStore):
         super().__init__(url, desk)
         self.later_us = 0
         self.away = False
+        self.on_forget: Callable[[], None] = lambda: None
+
+    async def forget_released(self, field: str) -> None:
+        self.on_forget()
+        await super().forget_released(field)
+
+    async def now_us(self) -> int:
+        if self.away:
+            raise ConnectionError
+        return await super().now_us() + self.later_us
 
     async def read(self) -> Leases:
         if self.away:
@@ -51,6 +64,8 @@ class Desk:
     """What comes of cancelling an order, by its client order id."""
     book: Account | None = None
     asked: int = 0
+    cancelling_s: float = 0.0
+    """How long the venue takes to cancel."""
 
     def __post_init__(self) -> None:
         self.store = Clocked(self.url, self.name)
@@ -62,12 +77,12 @@ class Desk:
             store=self.store, hands=self, books=lambda _: self.book, policy=lambda: POLICY, record=self._record
         )
 
-    async def heard(self, ttl_s: int = 30, digest: str | None = None) -> None:
+    async def heard(self, ttl_s: int = 30, digest: str | None = None, bot: str = "grid") -> None:
         """The bot asks."""
         self.asked += 1
         request = LeaseRequest(
             account="main",
-            bot="grid",
+            bot=bot,
             guard_key="key",
             ttl_s=ttl_s,
             replay_digest=digest or f"digest-{self.asked}",
@@ -76,16 +91,33 @@ class Desk:
         await self.gate.keep_lease(request)
 
     async def after(self, seconds: float) -> list[tuple[str, ...]]:
-        """What is done when so much time has gone by."""
-        self.store.later_us += round(seconds * 1_000_000)
+        """What is done in the look at the end of so much time, in which the clock was watched."""
+        left = seconds
+        while left > 0 and not self.store.away:
+            self._later(min(left, WATCHED_S))
+            left -= WATCHED_S
+            await self.watch.keep_time()
+        return await self.looked()
+
+    async def after_standing_still(self, seconds: float) -> list[tuple[str, ...]]:
+        """What is done in the first look after nobody, not even the watch, ran for so long."""
+        self._later(seconds)
+        return await self.looked()
+
+    async def looked(self) -> list[tuple[str, ...]]:
+        """What is done in a look now."""
         self.did.clear()
         await self.watch.look()
         return list(self.did)
+
+    def _later(self, seconds: float) -> None:
+        self.store.later_us += round(seconds * 1_000_000)
 
     async def reduce(self, bot: str, reason: str) -> None:
         self.did.append(("reduce", bot))
 
     async def cancel_conditional(self, account: str, order: OpenOrder) -> None:
+        await asyncio.sleep(self.cancelling_s)
         if order.client_order_id in self.trouble:
             self.did.append(("fail", order.client_order_id))
             raise self.trouble[order.client_order_id]
@@ -272,3 +304,99 @@ async def test_an_outage_forgives_nothing_that_had_run_out_before(desk: Desk) ->
     assert await desk.after(31.5) == [("reduce", "grid")]
     desk.watch.store_was_away()
     assert [each[0] for each in await desk.after(5)] == ["flatten"]
+
+
+async def test_a_machine_that_stood_still_holds_nothing_against_a_bot(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    await desk.heard(30)
+    assert await desk.after(1) == []
+    assert await desk.after_standing_still(60) == []
+    assert "nobody watched leases for 60." in caplog.text
+    assert 28 < desk.watch.states()[0].left_s < 29.5, "as much as before"
+
+
+async def test_a_lease_that_was_nearly_over_has_ten_seconds_after_a_standstill(desk: Desk) -> None:
+    await desk.heard(30)
+    assert await desk.after(29) == []
+    assert await desk.after_standing_still(60) == []
+    assert await desk.after(9) == []
+    assert await desk.after(2.5) == [("reduce", "grid")]
+
+
+async def test_a_dead_bots_lease_runs_out_however_often_the_machine_stands_still(desk: Desk) -> None:
+    await desk.heard(30)
+    for _ in range(2):
+        assert await desk.after(12) == []
+        assert await desk.after_standing_still(3) == []
+    assert ("reduce", "grid") in await desk.after(12), "thirty seconds in which somebody watched"
+
+
+async def test_a_bot_that_died_meanwhile_is_acted_on_after_one_more_time_to_live(desk: Desk) -> None:
+    await desk.heard(30)
+    assert await desk.after(1) == []
+    assert await desk.after_standing_still(60) == []
+    assert await desk.after(29) == []
+    assert await desk.after(2.5) == [("reduce", "grid")]
+    assert await desk.after(2) == [("flatten", "grid")]
+
+
+async def test_standing_still_forgives_nothing_that_had_run_out_before(desk: Desk) -> None:
+    await desk.heard(30)
+    assert await desk.after(31.5) == [("reduce", "grid")]
+    assert await desk.after_standing_still(60) == [("flatten", "grid")]
+
+
+async def test_a_clock_that_is_put_back_keeps_no_dead_bots_lease_alive(desk: Desk) -> None:
+    await desk.heard(30)
+    assert await desk.looked() == []
+    desk.store.later_us -= 3_600_000_000
+    assert await desk.looked() == []
+    assert 29 < desk.watch.states()[0].left_s <= 30
+    assert await desk.after(31.5) == [("reduce", "grid")]
+
+
+async def test_a_turn_that_is_a_little_late_is_no_standing_still(desk: Desk) -> None:
+    await desk.heard(30)
+    assert await desk.after(29.5) == []
+    assert await desk.after_standing_still(WATCHED_S) == [("reduce", "grid")]
+
+
+async def test_whoever_reads_the_clock_first_sees_that_it_stood_still(desk: Desk) -> None:
+    await desk.heard(30)
+    assert await desk.after(1) == []
+    desk.store.later_us += 60_000_000
+    await desk.watch.keep_time()
+    assert await desk.looked() == []
+
+
+async def test_an_outage_that_is_said_during_a_look_is_for_the_next(desk: Desk) -> None:
+    await desk.heard(30)
+    assert await desk.after(29) == []
+    await desk.heard(0, bot="maker")
+    desk.store.on_forget = desk.watch.store_was_away
+    assert await desk.after(0.5) == []
+    assert desk.watch.states()[0].left_s < 1
+    assert await desk.after(0.1) == []
+    assert desk.watch.states()[0].left_s > 29, "it was counted anew"
+
+
+async def test_a_look_that_waits_for_the_venue_keeps_nobody_elses_lease_alive(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(watch, "STOOD_STILL_S", 0.8)
+    desk.book = entries("a")
+    desk.cancelling_s = 1.6
+    await desk.heard(30)
+    await desk.heard(32, bot="maker")
+    desk.store.later_us = 32_500_000
+    running = asyncio.create_task(desk.watch.run())
+    try:
+        async with asyncio.timeout(10):
+            while ("reduce", "maker") not in desk.did:
+                await asyncio.sleep(0.05)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert ("cancel", "a") in desk.did

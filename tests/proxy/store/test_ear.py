@@ -35,6 +35,23 @@ def test_it_hears_what_is_stopped_and_leaves_word(ear: Ear, plain: Any, keys: Ke
     assert not plain.hexists(keys.gates, "here:1")
 
 
+def test_the_gate_of_another_guard_takes_its_word_back(
+    server: EmbeddedStore, desk: str, plain: Any, keys: Keys
+) -> None:
+    """A press would wait for it, though it obeys another guard's."""
+    hearing, anybodys = Ear(server.url, desk, "ours"), Ear(server.url, desk)
+    hearing.hear("here:1", 6)
+    plain.hset(keys.controls, "guard", "theirs")
+    assert hearing.hear("here:1", 6) == {"guard": "theirs"}
+    anybodys.hear("elsewhere:1", 6)
+    assert plain.hkeys(keys.gates) == ["elsewhere:1"]
+    plain.hset(keys.controls, "guard", "ours")
+    hearing.hear("here:1", 6)
+    assert sorted(plain.hkeys(keys.gates)) == ["elsewhere:1", "here:1"]
+    hearing.close()
+    anybodys.close()
+
+
 def test_a_store_that_lost_its_scripts_is_told_them_again(ear: Ear, plain: Any) -> None:
     ear.hear("here:1", 1)
     plain.script_flush()

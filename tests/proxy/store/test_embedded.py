@@ -21,6 +21,7 @@ from proxy.store import asking, embedded
 from proxy.store.client import HOT_PATIENCE, HOT_TIMEOUT_S, connect
 from proxy.store.embedded import EmbeddedStore, EmbeddedStoreFailed, embedded_url, socket_path
 from proxy.store.gate_store import GateStore, StoreUnavailable
+from proxy.store.keys import Keys
 from proxy.store.warden_store import VERSIONS_LOST_MAX, EpochLost, WardenStore
 from proxy.supervisor import Supervisor
 from rules.model import PositionSide
@@ -106,6 +107,21 @@ async def test_whose_part_of_a_position_is_whose_survives_it_for_the_warden_alon
     assert (await warden.last_account("demo")).shares == ()
     await gate.aclose()
     await warden.aclose()
+
+
+@pytest.mark.parametrize("name", ["main", "epoch", "filled", "overrides", "account"])
+def test_nothing_is_lost_of_an_account_or_bot_named_as_one_of_our_keys_ends(own_server, name):
+    keys = Keys("desk")
+    kept = {keys.holds(name), keys.owners(name), keys.unreported(name), keys.record(name), keys.usual(name)}
+    kept |= {keys.attempts(name, name), keys.attempts("main", name), keys.timers(name), keys.last_account("other")}
+    forgotten = {keys.epoch, keys.filled, keys.overrides}
+    with redis.Redis.from_url(own_server.url) as client:
+        for key in (*kept, *forgotten, keys.account(name)):
+            client.set(key, "something")
+    own_server.stop()
+    own_server.start()
+    with redis.Redis.from_url(own_server.url, decode_responses=True) as client:
+        assert set(client.keys("*")) == kept | {keys.last_account(name)}
 
 
 def test_a_server_that_lives_is_left_alone(own_server):

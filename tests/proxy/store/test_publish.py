@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.store.codec import load
-from proxy.store.warden_store import EpochLost, WardenStore
+from proxy.store.warden_store import VERSIONS_LOST_MAX, EpochLost, WardenStore
 from rules.snapshot import HoldStatus
 from tests.proxy.store.builders import a_held_order, a_request, publish
 
@@ -133,3 +133,38 @@ async def test_trimming_forgets_through_the_record_named_and_no_further(warden):
     read = await warden.read_audit(block_ms=1)
     await warden.trim_audit(read[1][0])
     assert [load(record) for _, record in await warden.read_audit(block_ms=1)] == [{"n": 2}]
+
+
+async def as_another_version_wrote_it(raw, key):
+    """A field that this version cannot read; the document's version stands as it was."""
+    body = await raw.hget(key, "body")
+    await raw.hset(key, "body", body.replace('"hedged":false', '"hedged":"ONE_WAY"'))
+
+
+async def test_an_account_that_cannot_be_read_is_none_and_its_version_is_not_given_again(warden, raw, keys, caplog):
+    await publish(warden, 41)
+    await as_another_version_wrote_it(raw, keys.account("demo"))
+    assert await warden.account("demo") is None
+    assert await warden.last_account("demo") is None
+    assert await warden.last_version("demo") == 41
+    await warden.distrust(["demo"])
+    assert await warden.last_account("demo") is None
+    assert await warden.last_version("demo") == 41 + VERSIONS_LOST_MAX
+    assert "what was published of demo last cannot be read" in caplog.text
+
+
+async def test_of_an_account_that_cannot_be_read_what_was_put_aside_before_is_taken_up(warden, raw, keys):
+    await publish(warden, 7)
+    await warden.distrust(["demo"])
+    await warden.begin_epoch()
+    await publish(warden, 7 + VERSIONS_LOST_MAX + 5)
+    await as_another_version_wrote_it(raw, keys.account("demo"))
+    assert (await warden.last_account("demo")).version == 7 + VERSIONS_LOST_MAX + 5
+
+
+async def test_a_hold_that_cannot_be_read_hides_no_other(gate, warden, raw, keys, caplog):
+    for name in ("h1", "h2"):
+        await gate.hold(a_request(name))
+    await raw.hset(keys.holds("demo"), "h1", "1|WAITING|1|demo-bot|[]")
+    assert [aged.hold.hold_id for aged in await warden.holds("demo")] == ["h2"]
+    assert "the hold h1 of demo cannot be read" in caplog.text

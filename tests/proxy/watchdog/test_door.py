@@ -27,6 +27,10 @@ async def _record(what: str, by: str, detail: object) -> None:
     raise AssertionError("nothing is recorded here")
 
 
+async def _obey(watchdog: str, ago_s: float) -> None:
+    raise AssertionError("nothing is stopped here")
+
+
 def a_door() -> httpx.AsyncClient:
     heart = Heart(
         secret=lambda: SECRET,
@@ -37,6 +41,7 @@ def a_door() -> httpx.AsyncClient:
         expected=True,
         boot_us=1,
         host="here",
+        obey=_obey,
     )
     app = FastAPI(exception_handlers=HANDLERS)
     app.include_router(watchdog_routes(heart))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,16 +14,25 @@ from typing import Any, cast
 import pytest
 from aiohttp import web
 
+from proxy.clock import utc_now
+from proxy.guard_id import guard_id
 from proxy.kill.asked import Asked, asked_of, note_asked
 from proxy.kill.direct import DirectHands
+from proxy.kill.report import KillReport
 from proxy.settings import Settings, SettingsError, VenueSettings
-from proxy.store.fence import DESK, Fence
+from proxy.store.embedded import EmbeddedStore
+from proxy.store.fence import DESK, Fence, Scope
+from proxy.store.ownership import DeskTaken
 from proxy.store.warden_store import WardenStore
 from proxy.vault.keys import Secret
+from proxy.watchdog import hands
+from proxy.watchdog.acts import Acts
 from proxy.watchdog.hands import Flattening
 from proxy.watchdog.process import run_watchdog
 from proxy.watchdog.turns import Turns
+from rules.kill.events import Phase
 from rules.kill.settings import Flatten
+from tests.proxy.store.builders import an_account_of
 from tests.proxy.watchdog.test_watch import OneTurn
 from tests.support.certificates import NOW, a_vault
 
@@ -76,7 +86,9 @@ class Store:
 
 
 @asynccontextmanager
-async def a_watchdog(data_dir: Path, url: str, *others: str, address: str = "") -> AsyncIterator[Flattening]:
+async def a_watchdog(
+    data_dir: Path, url: str, *others: str, address: str = "", acts: Acts | None = None
+) -> AsyncIterator[Flattening]:
     vault = a_vault(data_dir)
     secret = Secret("s" * 64)
     vault.add_exchange_key(account="main", venue="binanceusdm", api_key="k" * 64, api_secret=secret, now=NOW)
@@ -91,7 +103,7 @@ async def a_watchdog(data_dir: Path, url: str, *others: str, address: str = "") 
     )
     store: Any = Store()
     async with DirectHands(settings, ()) as direct:
-        yield Flattening(settings, vault, store, Turns(OneTurn(), "watchdog one"), direct, "one")
+        yield Flattening(settings, vault, store, Turns(OneTurn(), "watchdog one"), direct, "one", acts or Acts())
 
 
 async def test_f28_a_venue_that_takes_two_and_a_half_seconds_answers(tmp_path: Path) -> None:
@@ -152,6 +164,73 @@ async def test_a_kill_without_a_number_of_its_own_leaves_the_stores_and_never_wr
     await direct.latch(DESK, None)
     await direct.latch(DESK, 9)
     assert told == [7, 7, 1, 9]
+
+
+@pytest.fixture(scope="module")
+def store_url() -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as directory, EmbeddedStore(Path(directory)) as started:
+        yield started.url
+
+
+@pytest.mark.parametrize("of_this_machine", [True, False])
+async def test_a_kill_without_a_warden_stops_no_other_guard_that_has_the_desk(
+    store_url: str, tmp_path: Path, of_this_machine: bool
+) -> None:
+    desk = f"taken-{of_this_machine}"
+    owner = WardenStore(store_url, desk, "0a" * 16)
+    await owner.claim("elsewhere")
+    await owner.begin_epoch()
+    account = an_account_of(1, name="main", as_of=utc_now())
+    await owner.publish_account(account, began_us=0, symbols=None, resolved=[], desk=desk)
+    if of_this_machine:
+        guard_id(tmp_path)
+    settings: Any = SimpleNamespace(data_dir=tmp_path, store=store_url, desk=desk)
+    async with DirectHands(settings, ()) as direct:
+        for generation in None, 9:
+            if of_this_machine:
+                with pytest.raises(DeskTaken):
+                    await direct.latch(DESK, generation)
+        assert await direct.end(DESK, None) is not of_this_machine
+        assert (await direct._published("main") is None) is of_this_machine, "its shares are not ours, either"
+    controls = await owner.controls()
+    assert controls.get("desk") == (None if of_this_machine else "HALTED"), "from elsewhere it is whoever's it is"
+    await owner.aclose()
+
+
+@pytest.mark.parametrize(("takes", "untold"), [((True, True), False), ((False, False), True), ((False, True), False)])
+async def test_an_act_that_the_store_did_not_take_is_to_be_told(
+    tmp_path: Path, takes: tuple[bool, bool], untold: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At its beginning, or at the latest at the end of the kill."""
+
+    class Latched(Store):
+        async def set_state(self, level: str, state: object, *, generation: int, kill_running: bool | None) -> None:
+            if not takes[0 if kill_running else 1]:
+                raise ConnectionError
+
+    async def at_once(*_: object, latch: Callable[[Scope, int | None], Awaitable[None]], **__: object) -> KillReport:
+        with suppress(ConnectionError):  # As the kill does: the store is told besides.
+            await latch(DESK, 1)
+        return KillReport(
+            scope="desk",
+            by="",
+            reason="",
+            started_at=NOW,
+            blocked_ms=None,
+            generation=None,
+            flat=True,
+            phase=Phase.FLAT,
+            accounts=(),
+            trouble="",
+        )
+
+    monkeypatch.setattr(hands, "kill", at_once)
+    acts = Acts()
+    async with a_watchdog(tmp_path, NOWHERE, acts=acts) as watchdog:
+        monkeypatch.setattr(watchdog, "_certify", lambda report: None)
+        watchdog._direct._store = cast(WardenStore, Latched())
+        await watchdog.flatten("the guard is silent", Flatten())
+    assert bool(acts.untold) is untold
 
 
 async def test_an_account_whose_venue_the_settings_lack_keeps_no_other_open(

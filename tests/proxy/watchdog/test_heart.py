@@ -28,6 +28,7 @@ class Guard:
     at: float = 100.0
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     posted: list[str] = field(default_factory=list)
+    stopped_by: list[tuple[str, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.pulse = Pulse(lambda: self.at)
@@ -40,11 +41,15 @@ class Guard:
             expected=self.expected,
             boot_us=7,
             host="here",
+            obey=self._obey,
             monotonic=lambda: self.at,
         )
 
     async def publish(self, sealed: str) -> None:
         self.posted.append(sealed)
+
+    async def _obey(self, watchdog: str, ago_s: float) -> None:
+        self.stopped_by.append((watchdog, ago_s))
 
     async def _record(self, what: str, by: str, detail: dict[str, Any]) -> None:
         self.events.append((what, detail))
@@ -52,8 +57,8 @@ class Guard:
     async def look(self) -> None:
         """One turn of the loop that looks for lost watchdogs."""
         loop = asyncio.create_task(self.heart.run())
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        for _ in range(4):
+            await asyncio.sleep(0)
         loop.cancel()
         await asyncio.wait({loop})
 
@@ -63,11 +68,20 @@ class Dog:
 
     def __init__(self, guard: Guard, name: str = "remote", host: str = "there") -> None:
         self.guard, self.name, self.host = guard, name, host
-        self.challenge = ""
+        self.challenge = self.acted = ""
         self.nonces: Iterator[int] = iter(range(1_000))
 
     def sealed(self, duty: Duty = Duty.WATCHING) -> str:
-        call = Call(name=self.name, host=self.host, nonce=str(next(self.nonces)), challenge=self.challenge, duty=duty)
+        nonce = str(next(self.nonces))
+        call = Call(
+            name=self.name,
+            host=self.host,
+            nonce=nonce,
+            challenge=self.challenge,
+            duty=duty,
+            acted=self.acted,
+            acted_ago_s=40.0 if self.acted else 0.0,
+        )
         return seal(SECRET, call)
 
     def call(self, duty: Duty = Duty.WATCHING) -> Answer:
@@ -210,3 +224,25 @@ async def test_a_goodbye_ends_though_nobody_hears_it() -> None:
     await asyncio.sleep(0.1)
     guard.at += GOODBYE_MAX_S
     await asyncio.wait_for(leaving, 5)
+
+
+async def test_what_a_watchdog_did_elsewhere_becomes_a_stop_once_and_no_recording_makes_one() -> None:
+    guard = Guard()
+    dog = Dog(guard)
+    dog.acted = "a1"
+    assert dog.call().obeyed == "", "the first call may be a recording"
+    await guard.look()
+    assert guard.stopped_by == []
+    assert dog.call().obeyed == "", "nothing is obeyed before it is done"
+    guard.at += 5
+    dog.call()
+    await guard.look()
+    assert guard.stopped_by == [("remote", 45)], "counted from when it was told first"
+    for _ in range(2):
+        assert dog.call().obeyed == "a1"
+        await guard.look()
+    assert len(guard.stopped_by) == 1
+    dog.acted = "a2"
+    dog.call()
+    await guard.look()
+    assert guard.stopped_by == [("remote", 45), ("remote", 40)]

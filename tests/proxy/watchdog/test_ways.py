@@ -13,6 +13,7 @@ import pytest
 from proxy.store.beats import BeatStore
 from proxy.store.embedded import EmbeddedStore
 from proxy.vault.keys import Secret
+from proxy.watchdog.acts import Acts
 from proxy.watchdog.beat import Answer, Beat, Call, Duty, Terms, seal, unseal
 from proxy.watchdog.ways import PortWay, StoreWay
 from rules.kill.settings import Flatten, OnGoodbye
@@ -53,7 +54,7 @@ def answer_of(call: str, nonce: str | None = None) -> bytes:
 
 async def look(reply: Callable[[str], bytes]) -> Beat | None:
     async with a_port(reply) as url:
-        way = PortWay(url, SECRET, "local")
+        way = PortWay(url, SECRET, "local", Acts())
         try:
             return await way.look(Duty.WATCHING)
         finally:
@@ -72,7 +73,7 @@ async def test_the_next_call_repeats_the_challenge() -> None:
         return answer_of(call)
 
     async with a_port(reply) as url:
-        way = PortWay(url, SECRET, "local")
+        way = PortWay(url, SECRET, "local", Acts())
         await way.look(Duty.WAITING)
         await way.look(Duty.WATCHING)
         await way.aclose()
@@ -104,7 +105,7 @@ async def test_anything_else_is_silence(reply: Callable[[str], bytes]) -> None:
 async def test_a_port_that_takes_a_call_and_says_nothing_is_silence() -> None:
     """What a stopped process does: the kernel still accepts."""
     server = await asyncio.start_server(lambda _reader, _writer: asyncio.sleep(3_600), "127.0.0.1", 0)
-    way = PortWay(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", SECRET, "local")
+    way = PortWay(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", SECRET, "local", Acts())
     assert await asyncio.wait_for(way.look(Duty.WATCHING), 5) is None
     await way.aclose()
     server.close()
@@ -170,7 +171,7 @@ async def test_a_guard_with_its_clock_behind_is_heard_in_the_store_once_it_has_a
         return http(json.dumps({"answer": seal(SECRET, answer)}).encode())
 
     async with a_port(reply) as url:
-        port = PortWay(url, SECRET, "local", answered=way.answered)
+        port = PortWay(url, SECRET, "local", Acts(), answered=way.answered)
         assert await port.look(Duty.WATCHING) is not None
         await port.aclose()
     await left(
@@ -206,3 +207,22 @@ async def test_one_turn_at_a_time_each_with_a_greater_number(store_url: str) -> 
     third = await beats.take_turn("the warden", 5)
     assert (third.ours, third.number) == (True, 3), "a turn that was not renewed is over"
     await beats.aclose()
+
+
+async def test_an_act_is_told_until_the_guard_has_made_a_stop_of_it() -> None:
+    acts, told = Acts(), list[str]()
+    acts.note()
+    obeyed = iter(("", "another", acts.untold, ""))
+
+    def reply(call: str) -> bytes:
+        asked = unseal(SECRET, Call, call)
+        told.append(asked.acted)
+        answer = Answer(nonce=asked.nonce, challenge="next", beat=a_beat(), obeyed=next(obeyed))
+        return http(json.dumps({"answer": seal(SECRET, answer)}).encode())
+
+    async with a_port(reply) as url:
+        way = PortWay(url, SECRET, "remote", acts)
+        for _ in range(4):
+            await way.look(Duty.STANDING_DOWN)
+        await way.aclose()
+    assert told[0] and told == [told[0], told[0], told[0], ""]

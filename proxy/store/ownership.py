@@ -1,0 +1,83 @@
+"""Whose a desk of a store is: a guard claims it, and writes nothing into one that another guard has.
+
+The id of the guard stands in the controls, so that one script compares and writes
+(``docs/decisions/0030-one-guard-a-desk.md``). Who is of no guard, as a command on another machine, works for whoever
+has the desk.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from proxy.store.client import Script, run_script
+from proxy.store.keys import Keys
+
+OWNED_S: Final = 60
+"""So long a desk is kept for a guard that has not been heard: longer than a restart takes, and than the accounts of a
+guard without a warden count as fresh."""
+
+ELSEWHERE: Final = "another data directory"
+"""Where a guard is that is known by its id alone."""
+
+
+class DeskTaken(RedisError):
+    """Another guard has this desk of the store: nothing of ours belongs there. The text says which."""
+
+
+class Ownership:
+    """One process's, over its own connections. ``guard`` is the id of its guard, empty for who is of none."""
+
+    def __init__(self, client: redis.asyncio.Redis, keys: Keys, guard: str) -> None:
+        self.guard = guard
+        self._redis = client
+        self._keys = keys
+        self._claim = Script.named("claim")
+        self._owned = Script.named("owned")
+        self._taken_by = ""
+
+    async def claim(self, where: str) -> None:
+        """Take the desk, or keep it; ``where`` the guard runs, in words. Raises ``DeskTaken``, or what the client
+        raises."""
+        if not self.guard:
+            return
+        keys = [self._keys.guard, self._keys.controls]
+        self._taken_by = await run_script(self._redis, self._claim, keys, [self.guard, where, OWNED_S * 1000])
+        self.check()
+
+    async def is_claimed(self) -> bool:
+        """Whether any guard has the desk."""
+        return bool(await self._redis.exists(self._keys.guard))
+
+    async def left_by_another(self) -> bool:
+        """Whether another guard had the desk last, and has not been heard for so long that it has it no more."""
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.exists(self._keys.guard)
+        pipeline.hget(self._keys.controls, "guard")
+        claimed, owner = await pipeline.execute()
+        return not claimed and self.is_anothers(owner)
+
+    def is_anothers(self, owner: str | None) -> bool:
+        """Whether ``owner``, as the controls name it, is another guard than ours."""
+        return self.guard != "" and owner is not None and owner != self.guard
+
+    def check(self) -> None:
+        """Raises ``DeskTaken`` when the last claim was refused."""
+        if self._taken_by:
+            raise DeskTaken(self._taken_by)
+
+    async def write(self, key: str, *commands: tuple[str | bytes, ...]) -> Any:
+        """Run commands on one key, in one step: each its name, and its arguments after the key. The last reply.
+
+        Raises ``DeskTaken``, also before any claim, and then nothing has run; or what the client raises.
+        """
+        self.check()
+        arguments: list[str | bytes | int] = [self.guard]
+        for name, *given in commands:
+            arguments += (name, len(given), *given)
+        word, *reply = await run_script(self._redis, self._owned, [self._keys.controls, key], arguments)
+        if word == "TAKEN":
+            raise DeskTaken(ELSEWHERE)
+        return reply[0] if reply else None
