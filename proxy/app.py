@@ -151,6 +151,7 @@ def run_warden(settings: Settings, descriptor: int) -> int:
     """The warden process: feeds, audit, kill switch, and the control door on an inherited socket, until SIGTERM."""
     gc.disable()  # What is loaded stays. To look through it for garbage again and again takes time.
     from proxy.keys_mirror import AccountsChanged
+    from proxy.store.ownership import DeskTaken
     from proxy.warden import Warden
 
     harden_process("warden")
@@ -161,6 +162,8 @@ def run_warden(settings: Settings, descriptor: int) -> int:
         asyncio.run(_serve_warden(Warden(settings, vault, utc_now), descriptor))
     except* AccountsChanged:
         log.warning("the vault's accounts changed; the warden starts anew")
+    except* DeskTaken:
+        log.error("another guard has taken the desk; the warden starts anew")
     return 0
 
 

@@ -66,7 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given[:1] == ["sandbox"]:
         # The practice exchange is a program of its own, which the guard must not be able to import.
         os.execv(sys.executable, [sys.executable, "-m", "sandbox", *given[1:]])  # noqa: S606 - our own module
-    args = _parser_for(_command_in(given)).parse_args(given, namespace=Arguments())
+    parser = _parser_for(_command_in(given))
+    _take_settings_anywhere(parser)
+    args = parser.parse_args(given, namespace=Arguments())
     if args.command == "kill":
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # A terminal that is lost ends no kill.
         return kill_commands.run(args)  # Refuses them itself once the gates have stopped.
@@ -140,6 +142,18 @@ def _base_parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[
     parser.add_argument("--config", type=Path, default=_config_from_environment(), help="settings file (TOML)")
     parser.add_argument("--data-dir", type=Path, dest="data_dir_given", help="where state is kept")
     return parser, parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+
+def _take_settings_anywhere(parser: argparse.ArgumentParser) -> None:
+    """Which guard is meant may also be said behind the command: in a hurry it is."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in set(action.choices.values()):
+                for option, name in (("--config", "config"), ("--data-dir", "data_dir_given")):
+                    command.add_argument(
+                        option, type=Path, dest=name, default=argparse.SUPPRESS, help=argparse.SUPPRESS
+                    )
+                _take_settings_anywhere(command)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -262,7 +276,10 @@ def _up(args: Arguments) -> int:
     check_source_addresses(settings, {key.account for key in vault.accounts()})
     if settings.watchdog == "local":
         vault.pair_watchdog()
-    Fence.initialise(settings.data_dir)
+    if Fence(settings.data_dir).is_lost:
+        lost = "kill/ is gone from a data directory that has been used: the desk is stopped"
+        print(f"perpguard up: {lost}", file=sys.stderr)  # noqa: T201
+    Fence.resume(settings.data_dir)
     passed_on = ["--data-dir", str(settings.data_dir)]
     if args.config is not None:
         passed_on += ["--config", str(args.config)]

@@ -16,6 +16,7 @@ from proxy.accounts.venue_clock import VenueClock
 from proxy.accounts.venue_timers import VenueTimers
 from proxy.console.desk_views import (
     AccountView,
+    ArchiveView,
     BotView,
     DeskView,
     FeedView,
@@ -28,7 +29,7 @@ from proxy.console.desk_views import (
 )
 from proxy.console.exposure_plane import SymbolView
 from proxy.drill.shelf import newest_drill
-from proxy.exposures import leg_view, leverage_of, limit_view, picture_of
+from proxy.exposures import leg_view, leverage_of, limit_view, margin_used_of, picture_of
 from proxy.kill.bot_stops import BotStops
 from proxy.kill.pursuit import Pursuit
 from proxy.leases.watch import LeaseWatch
@@ -37,6 +38,7 @@ from proxy.overrides.lifecycle import OverrideState
 from proxy.policy.comparing import loosened
 from proxy.policy.desk import PolicyDesk
 from proxy.policy.waiting import Pending
+from proxy.scribe import Scribe
 from proxy.settings import Settings
 from proxy.signals.conditions import ConditionsKeeper
 from proxy.signals.watch import AnomalyWatch
@@ -81,6 +83,7 @@ class Glance:
         overrides: OverrideDesk,
         heart: Heart,
         leases: LeaseWatch,
+        scribe: Scribe,
         now: Callable[[], datetime],
     ) -> None:
         self._settings = settings
@@ -100,6 +103,7 @@ class Glance:
         self._overrides = overrides
         self._heart = heart
         self._leases = leases
+        self._scribe = scribe
         self._now = now
         self._fence = Fence(settings.data_dir)
 
@@ -143,6 +147,7 @@ class Glance:
             leases=[LeaseView(**asdict(each)) for each in self._leases.states()],
             watchdogs=[WatchdogView(**asdict(each)) for each in self._heart.states()],
             symbols=self._symbols(controls),
+            archive=ArchiveView(opened=self._scribe.opened, trouble=self._scribe.trouble),
             drill=await asyncio.to_thread(self._drill),
         )
 
@@ -203,6 +208,9 @@ class Glance:
             stopped_for=stop.reason if stop is not None else "killed" if killed else "",
         )
 
+    def _age_s(self, moment: datetime | None) -> float | None:
+        return (self._now() - moment).total_seconds() if moment is not None else None
+
     def _account(
         self, keeper: AccountKeeper, controls: Mapping[str, str], holds: Sequence[AgedHold], score: Score
     ) -> AccountView:
@@ -224,7 +232,8 @@ class Glance:
             state=TradingState.HALTED.value if engaged else _state(controls, level),
             kill_running=any(f"kill:{scope}" in controls for scope in ("desk", f"venue:{keeper.venue}", level)),
             fence_engaged=engaged,
-            survey_age_s=(self._now() - account.as_of).total_seconds() if account is not None else None,
+            known_age_s=self._age_s(account.as_of if account is not None else None),
+            survey_age_s=self._age_s(keeper.surveyed_at),
             margin_balance=show(account.margin_balance) if account is not None else None,
             leverage=leverage_of(picture),
             positions=[leg_view(each, account, markets) for each in account.positions] if account is not None else [],
@@ -241,7 +250,7 @@ class Glance:
             why=score.why,
             external_trader=keeper.name in self._pursuit.outsiders,
             limits=[limit_view(use) for use in uses_of(self._policies.policy, picture, bots, ramp)],
-            margin_used=show(account.margin_balance - account.available_balance) if account is not None else None,
+            margin_used=margin_used_of(account) if account is not None else None,
         )
 
 

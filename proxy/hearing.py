@@ -17,29 +17,62 @@ from proxy.pieces.account import AccountPieces
 from proxy.pieces.desk import DeskPieces
 from proxy.pieces.venue import VenuePieces
 from proxy.signals.attention import SEEN_S
+from proxy.store.client import STORE_TROUBLE
+from proxy.store.warden_store import DRAIN_BATCH_MAX
 from rules.decision import Verdict
 
 log = logging.getLogger("perpguard.warden")
 
+HEARD_MAX: Final = 4 * DRAIN_BATCH_MAX
+"""Records remembered as told. Told again is what was not archived: of that no more than one batch was told."""
+
 CLOCK_OFF: Final = -1021
 """Binance's word for a time stamp that it does not take."""
 
+CLOCK_WINDOW_MS: Final = 2_000
+"""A request is not on its way for so long: one that stood for it, and was too old or too new, tells of a clock."""
+
 
 class Hearing:
-    """Hears every batch of records on its way to the archive."""
+    """Hears every batch of records on its way to the archive.
+
+    One that could not be archived, or not be heard out, is told again, several times a second while the archive's disk
+    is full. Stops and overrides know what they acted on; to the others each record is told once.
+    """
 
     def __init__(self, desk: DeskPieces) -> None:
         self._desk = desk
+        self._heard: dict[tuple[str, str], None] = {}
 
     async def hear(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Survey the symbols a request may have moved, stop bots, learn how they behave."""
+        """Survey the symbols a request may have moved, stop bots, learn how they behave.
+
+        Raises what the store client raises where a stop could not be set: then tell it again.
+        """
         await self._desk.stops.see(records)
         await self._desk.overrides.see(records)
-        for record in records:
+        new = [record for record in records if self._is_new(record)]
+        for record in new:
             account = self._desk.accounts.get(str(record.get("account")))
             if account is not None:
                 _tell(record, account, self._desk.venues[account.keeper.venue])
-        await self._desk.watch.see(records)
+        try:
+            await self._desk.watch.see(new)
+        except STORE_TROUBLE as trouble:
+            # They are published with the next. A store that is full must not keep from the archive what fills it.
+            log.warning("scores cannot be written to the store: %s", type(trouble).__name__)
+
+    def _is_new(self, record: Mapping[str, Any]) -> bool:
+        """Whether it was not told before; what has no id is always taken for new."""
+        kind, record_id = record.get("kind"), record.get("id")
+        if not isinstance(kind, str) or not isinstance(record_id, str):
+            return True
+        if (kind, record_id) in self._heard:
+            return False
+        self._heard[kind, record_id] = None
+        if len(self._heard) > HEARD_MAX:
+            del self._heard[next(iter(self._heard))]
+        return True
 
 
 def _tell(record: Mapping[str, Any], account: AccountPieces, venue: VenuePieces) -> None:
@@ -59,7 +92,9 @@ def _tell(record: Mapping[str, Any], account: AccountPieces, venue: VenuePieces)
     elif record.get("kind") == "outcome":
         venue.conditions.hear_outcome(record)
         account.keeper.happened(request, changed=record.get("result") in ("ACCEPTED", "UNKNOWN"))
-        if record.get("venue_code") == CLOCK_OFF:
+        window_ms = record.get("recv_window_ms")
+        # What was left of a bot's short window may have been over on the way: that is no word about the clock.
+        if record.get("venue_code") == CLOCK_OFF and isinstance(window_ms, int) and window_ms >= CLOCK_WINDOW_MS:
             venue.clock.soon()
 
 

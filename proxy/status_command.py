@@ -67,6 +67,7 @@ def _hindrances(desk: Mapping[str, Any]) -> Iterator[str]:
     from rules.market.data_freshness import DataFreshness
 
     ages = DataFreshness()
+    yield from _archive(desk["archive"])
     if desk["generation"] is None:
         yield "the kill state on this machine cannot be read: everything is stopped"
     if not desk["store_ok"]:
@@ -87,15 +88,24 @@ def _hindrances(desk: Mapping[str, Any]) -> Iterator[str]:
             yield f"account {name} is {account['state']}"
         if account["feed"]["state"] == "STALE":
             yield f"the feed of account {name} is stale: {account['feed']['why']}"
-        elif account["survey_age_s"] is None:
+        elif account["known_age_s"] is None:
             yield f"account {name} has not been surveyed yet"
-        elif abs(account["survey_age_s"]) > ages.account_age_max_s:
-            yield f"account {name} was last known {account['survey_age_s']:.0f} s ago: entries are refused"
+        elif abs(account["known_age_s"]) > ages.account_age_max_s:
+            yield f"account {name} was last known {account['known_age_s']:.0f} s ago: entries are refused"
     for bot in desk["bots"]:
         if bot["state"] != "ACTIVE":
             yield f"bot {bot['name']} is {bot['state']}: {bot['stopped_for'] or 'no reason is known'}"
-        if bot["key_state"] != "active":
+        if not any(key["key_state"] == "active" for key in desk["bots"] if key["name"] == bot["name"]):
             yield f"the guard key of bot {bot['name']} is {bot['key_state']}"
+
+
+def _archive(archive: Mapping[str, Any]) -> Iterator[str]:
+    """First of all, for while it has not opened nothing else is read, and prices and accounts only seem to be what is
+    wrong."""
+    if not archive["opened"]:
+        yield f"the audit's archive does not open: entries are refused: {archive['trouble'] or 'it is being opened'}"
+    elif archive["trouble"]:
+        yield f"the audit's archive takes no records, and when too many wait entries are refused: {archive['trouble']}"
 
 
 def _lines(desk: Mapping[str, Any], hindrances: list[str]) -> Iterator[str]:

@@ -24,6 +24,7 @@ from typing import Final
 from proxy.addresses import asked_at, in_brackets
 from proxy.children import RESTART_PAUSE_MAX_S, RESTART_PAUSE_S, Child, end
 from proxy.clock import utc_now
+from proxy.guard_id import guard_id
 from proxy.kill.sentinels import obey_kill_signal
 from proxy.people.file import PeopleBusy, PeopleUnreadable
 from proxy.people.links import first_admin_token, link_of
@@ -100,6 +101,7 @@ class Supervisor:
             if self._settings.gate_https_port is not None:
                 https = stack.enter_context(self._door("gate", self._settings.gate_https_port, "gate_https_port"))
             stopping_path(self._settings.data_dir).unlink(missing_ok=True)
+            guard_id(self._settings.data_dir)  # Before the gates, which must know whose they are.
             self._plan(gate, https, control)
             print(f"gate    http://{_shown(gate)}/binanceusdm", flush=True)  # noqa: T201 - the command's own output
             print(f"console http://{_shown(control)}/", flush=True)  # noqa: T201

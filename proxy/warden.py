@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -28,6 +29,7 @@ from proxy.pieces.history import build_history
 from proxy.pieces.people import build_people
 from proxy.settings import Settings
 from proxy.store.client import STORE_TROUBLE
+from proxy.store.ownership import DeskTaken
 from proxy.vault.vault import Vault
 from proxy.watchdog.heart import GOODBYE_MAX_S
 from proxy.watchdog.stopping import stopping_path
@@ -36,6 +38,8 @@ log = logging.getLogger("perpguard.warden")
 
 DECAY_EVERY_S: Final = 5.0
 STORE_EVERY_S: Final = 0.5
+FREE_FOR_S: Final = 5.0
+"""How long a desk must be nobody's before a guard takes it that had found it taken."""
 
 
 class Warden:
@@ -55,6 +59,7 @@ class Warden:
         self._history: History
         self._alerts: AlertPieces
         self._filled = ""
+        self._desk_taken = False
         self.console: FastAPI
 
     async def __aenter__(self) -> Warden:
@@ -123,6 +128,7 @@ class Warden:
         """
         while True:
             try:
+                await self._claim_desk()
                 run_id, filled = await self._store.server()
                 if filled not in ("", run_id):
                     await self._store.distrust(list(self._desk.accounts))
@@ -143,9 +149,37 @@ class Warden:
                 await self._store.fill(run_id)
                 self._filled = run_id
                 return
+            except DeskTaken as taken:
+                await self._say_taken(taken)
             except STORE_TROUBLE as trouble:
                 log.warning("waiting for the store: %s", type(trouble).__name__)
                 await asyncio.sleep(0.5)
+
+    async def _claim_desk(self) -> None:
+        """Take the desk in the store, before anything is told or changed there. Raises ``DeskTaken``, or what the
+        store client raises.
+
+        A guard whose store came back, empty or after longer than its claim lasts, claims its desk again within a
+        second: whoever was refused, or finds that the desk was another's, leaves it the time.
+        """
+        free_since = time.monotonic()
+        leaves_time = self._desk_taken or await self._store.is_left_by_another()
+        while leaves_time and time.monotonic() - free_since < FREE_FOR_S:
+            if await self._store.is_claimed():
+                if not self._desk_taken:
+                    break  # It is back: the claim is refused, which is said.
+                free_since = time.monotonic()
+            await asyncio.sleep(STORE_EVERY_S)
+        await self._hold_desk()
+        self._desk_taken = False
+
+    async def _hold_desk(self) -> None:
+        await self._store.claim(f"{socket.gethostname()}:{self._ground.settings.data_dir}")
+
+    async def _say_taken(self, taken: DeskTaken) -> None:
+        desk, self._desk_taken = self._ground.settings.desk, True
+        log.error("the desk %s of this store belongs to the guard at %s, so entries are refused here", desk, taken)
+        await self._scribe.event("desk.taken", "warden", {"desk": desk, "guard": str(taken)})
 
     async def _take_up(self) -> None:
         """What an earlier warden published, and the holds it left: what is neither came from outside meanwhile."""
@@ -155,15 +189,18 @@ class Warden:
             last = await self._store.last_account(name)
             remembered = await self._store.account_record(name)
             pieces.protection.restore(last, remembered.unprotected if remembered is not None else ())
-            if last is not None:
+            if last is None:
+                pieces.keeper.begin_above(await self._store.last_version(name))
+            else:
                 pieces.keeper.restore(last)
-                pieces.outside.held(order for aged in await self._store.holds(name) for order in aged.hold.orders)
+            pieces.outside.held(order for aged in await self._store.holds(name) for order in aged.hold.orders)
 
     async def _watch_store(self) -> None:
         """A store that was restarted, or replaced by a failover, may have lost its last second, holds included. Gates
         do not ask it before it is said here that it is filled."""
         while True:
             try:
+                await self._hold_desk()
                 run_id, filled = await self._store.server()
                 if run_id != self._filled:
                     log.warning("the store is another process than before; accounts are surveyed anew")
@@ -176,8 +213,13 @@ class Warden:
                         pieces.keeper.survey_soon()
                 if filled != run_id:
                     await self._keys.publish()
+                    for venue in self._desk.venues.values():
+                        await venue.market.publish_instruments_again()
+                    await self._desk.watch.publish_all()
                     await self._store.fill(run_id)
                 self._filled = run_id
+            except DeskTaken:
+                raise  # This process ends, and the next waits until the desk is free.
             except STORE_TROUBLE as trouble:
                 log.warning("the store does not answer: %s", type(trouble).__name__)
             await asyncio.sleep(STORE_EVERY_S)

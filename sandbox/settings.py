@@ -143,8 +143,8 @@ class _AccountTable(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _InstrumentTable(msgspec.Struct, forbid_unknown_fields=True):
-    symbol: Annotated[str, msgspec.Meta(pattern="^[A-Z0-9]{2,20}$")]
-    base: Annotated[str, msgspec.Meta(pattern="^[A-Z0-9]{1,16}$")]
+    symbol: Annotated[str, msgspec.Meta(pattern=r"^[^\W_a-z]{2,20}$")]
+    base: Annotated[str, msgspec.Meta(pattern=r"^[^\W_a-z]{1,16}$")]
     start_price: Decimal
     tick: Decimal
     lot_step: Decimal

@@ -122,8 +122,8 @@ def test_panels_ask_the_datasource_that_is_provisioned_and_do_not_overlap() -> N
 @pytest.mark.parametrize(
     "expression",
     ["perpguard_store_up", 'perpguard_holds{state="UNKNOWN"}', "perpguard_audit_lag_seconds", "perpguard_feed_up",
-     "perpguard_kill_running"],
-    ids=["store", "holds", "archive", "feed", "kill"],
+     "perpguard_kill_running", "perpguard_last_kill_flat", "perpguard_last_bot_kill_flat"],
+    ids=["store", "holds", "archive", "feed", "kill", "not-flat", "bot-not-flat"],
 )  # fmt: skip
 def test_what_must_not_go_unseen_has_an_alert(expression: str) -> None:
     assert any(rule["expr"].startswith(expression) for rule in rules())
@@ -154,6 +154,12 @@ TOLD: list[dict[str, Any]] = [
         "input_series": [
             {"series": "perpguard_store_up", "values": "1x5 0x20"},
             {"series": 'perpguard_kill_running{account="main"}', "values": "0x10 1x20"},
+            {"series": 'perpguard_last_kill_flat{account="other"}', "values": "1x60"},
+            {"series": 'perpguard_kill_running{account="other"}', "values": "0x60"},
+            {"series": 'perpguard_last_bot_kill_flat{account="other",bot="grid"}', "values": "0x60"},
+            {"series": "perpguard_drill_passed", "values": "1x60"},
+            {"series": 'perpguard_account_drill_passed{account="main"}', "values": "1x60"},
+            {"series": 'perpguard_account_drill_passed{account="other"}', "values": "0x60"},
             {"series": 'perpguard_feed_up{account="main"}', "values": "1x30"},
             {"series": 'perpguard_holds{account="main",state="UNKNOWN"}', "values": "2x60"},
             {"series": "perpguard_audit_lag_seconds", "values": "0x60"},
@@ -184,6 +190,19 @@ TOLD: list[dict[str, Any]] = [
                     }
                 ],
             },
+            {"eval_time": "60s", "alertname": "PerpguardKillNotFlat", "exp_alerts": []},
+            {
+                "eval_time": "60s",
+                "alertname": "PerpguardBotKillNotFlat",
+                "exp_alerts": [
+                    {
+                        "exp_labels": {"severity": "critical", "account": "other", "bot": "grid"},
+                        "exp_annotations": {
+                            "summary": "The last kill of grid on other ended and did not read back flat."
+                        },
+                    }
+                ],
+            },
             {"eval_time": "20s", "alertname": "PerpguardBudgetLow", "exp_alerts": []},
             {
                 "eval_time": "60s",
@@ -194,6 +213,19 @@ TOLD: list[dict[str, Any]] = [
                         "exp_annotations": {
                             "summary": "Bots were made to wait; what was left of the exchange's request budget is kept "
                             "for the kill."
+                        },
+                    }
+                ],
+            },
+            {
+                "eval_time": "120s",
+                "alertname": "PerpguardDrillOld",
+                "exp_alerts": [
+                    {
+                        "exp_labels": {"severity": "warning", "account": "other"},
+                        "exp_annotations": {
+                            "summary": "The last rehearsal of a kill of other is older than thirty days, did not pass, "
+                            "or never was."
                         },
                     }
                 ],

@@ -101,6 +101,8 @@ class Bookkeeper:
     ) -> None:
         self.book = book
         self.account: Account | None = None
+        self.surveyed_at: datetime | None = None
+        """When the venue was last read as a whole."""
         self.stale = False
         self._desk = desk
         self._store = store
@@ -170,6 +172,8 @@ class Bookkeeper:
         async with self._lock:
             merged = merge_survey(self.book, survey, since)
             self._reading = began_us
+            if survey.symbols is None:
+                self.surveyed_at = survey.account.as_of
             # However long the reads took, what the stream has vouched for since is not undone.
             if survey.symbols is None and (self._as_of is None or self._as_of < survey.account.as_of):
                 self._as_of = survey.account.as_of
@@ -215,6 +219,10 @@ class Bookkeeper:
         self.book.restore(last)
         if self._shares is not None:
             self._shares.restore(last)
+
+    def begin_above(self, version: int) -> None:
+        """Begin with nothing, and with versions above this one: gates and the audit know documents by theirs."""
+        self._version = version
 
     def born(self, birth: Birth) -> None:
         """A plain order turns out to be what a conditional one became."""

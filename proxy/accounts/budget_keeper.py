@@ -17,8 +17,10 @@ from typing import Final
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble
 from proxy.budget.meter import Meter
 from proxy.budget.published import LIMITS_DEFAULT, Budget, Counter, Limit
+from proxy.budget.silence import Way
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.warden_store import WardenStore
+from proxy.venues.binance.route import BUDGET_HOST
 from proxy.venues.binance.usage import KILL_PRICES
 from rules.instrument import Instrument
 from rules.kill.budget import cost_of_killing, exceeds, reserve
@@ -128,6 +130,11 @@ class BudgetKeeper:
             )
             for counter in sorted(self._costs())
         ]
+
+    def silences(self) -> dict[str, int]:
+        """By source address, for how many seconds more the venue wants to hear nothing from it."""
+        silences = self._meter.silences()
+        return {way.address: each.left_s for way, each in silences if way == Way(BUDGET_HOST, way.address)}
 
     def spent(self) -> float:
         """What is used of what bots may spend, by the counter of which it is most: 0 to 1, and above."""

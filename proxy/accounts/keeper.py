@@ -123,6 +123,11 @@ class AccountKeeper:
         return self._books.account
 
     @property
+    def surveyed_at(self) -> datetime | None:
+        """When this warden last read the account as a whole; ``account.as_of`` may be later, by the stream."""
+        return self._books.surveyed_at
+
+    @property
     def view(self) -> FeedState:
         """The feed, for the console."""
         state = "OFF" if self.feed is None else "STALE" if self._books.stale else "LIVE"
@@ -153,6 +158,10 @@ class AccountKeeper:
     def restore(self, last: Account) -> None:
         """Begin where an earlier warden ended, before ``run``."""
         self._books.restore(last)
+
+    def begin_above(self, version: int) -> None:
+        """Begin with nothing of what an earlier warden published, before ``run``, and with versions above its own."""
+        self._books.begin_above(version)
 
     def survey_soon(self) -> None:
         """Survey the whole account without waiting for its time."""

@@ -125,10 +125,21 @@ class MarketKeeper:
 
     async def publish_instruments(self) -> None:
         """Read and publish the instruments; a version seen for the first time goes to the audit, for replay."""
-        self.instruments = instruments = await self._hands.instruments()
-        content = plain(instruments)
+        self.instruments = await self._hands.instruments()
+        await self._tell_instruments()
+
+    async def publish_instruments_again(self) -> None:
+        """Publish the instruments as they were read last, for a store that has lost them: gates and audit alike are
+        told anew. Nothing while none were read. Raises what the store client raises.
+        """
+        if self.instruments:
+            self._instruments_version = ""
+            await self._tell_instruments()
+
+    async def _tell_instruments(self) -> None:
+        content = plain(self.instruments)
         version = hashlib.sha256(dump(content)).hexdigest()[:16]
-        await self._store.publish_instruments(self._venue, version, instruments)
+        await self._store.publish_instruments(self._venue, version, self.instruments)
         if version == self._instruments_version:
             return
         await self._document(f"instruments:{self._venue}", version, content)

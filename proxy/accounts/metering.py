@@ -1,11 +1,17 @@
 """Meters what the warden's own requests use of a venue's budget, and holds its reads back when the rest is the kill's.
 
 It hangs on the HTTP client, where every request passes and every reply has its headers. What is held back is not sent
-and reads as the venue's own demand to wait, so whoever surveys slows down as it would for a 429.
+and reads as the venue's own demand to wait, so whoever surveys slows down as it would for a 429. So is everything while
+the venue wants to hear nothing from the address, by what any process of the guard heard.
+
+The kill is held back by neither. It keeps the silence that it was told itself, has addresses of its own to go to, and
+must not wait on the word of a gate: where a gate is right, the kill learns it by one request. Where the exchange
+answers it after all, the silence is over for everybody.
 """
 
 from __future__ import annotations
 
+import logging
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -13,13 +19,20 @@ import aiohttp
 
 from proxy.accounts.troubles import VenueThrottled
 from proxy.budget.meter import Charge, Meter, Payer
+from proxy.budget.silence import BANNED, THROTTLED, Way
 from proxy.venues.binance.route import BUDGET_HOST
 from proxy.venues.binance.routes import find_route
-from proxy.venues.binance.usage import read_usage, weight_of
+from proxy.venues.binance.usage import read_retry_after, read_throttle, read_usage, weight_of
 from rules.kill.budget import Spend
+
+log = logging.getLogger("perpguard.accounts")
 
 SMALL_WEIGHT: Final = 1
 """Reads of one order or symbol are never held back: cancels and dead-man timers rest on them."""
+
+_FIREWALL: Final = 403
+"""Binance's firewall ("General Info", "HTTP return codes", seen 2026-11). It does not prove that the exchange hears an
+address, nor does a 5xx, which may be of a proxy in between."""
 
 
 class KeptForTheKill(VenueThrottled):
@@ -33,11 +46,16 @@ class KeptForTheKill(VenueThrottled):
 def metering(meter: Meter, payer: Payer, *, spares_the_kill: bool) -> aiohttp.TraceConfig:
     """A trace for the client session of one account. With ``spares_the_kill`` its reads leave the kill its part.
 
-    The kill's own client is metered without: what it uses, the others must know of.
+    The kill's own client is metered without: what it uses, and what it is told, the others must know of.
     """
 
     async def started(_: Any, context: SimpleNamespace, params: aiohttp.TraceRequestStartParams) -> None:
-        context.charge = None
+        context.charge = context.throttled = None
+        context.begun_s = meter.steady_s()
+        way = _way(params.method, params.url.path, payer)
+        silence = meter.silence(way) if spares_the_kill else None
+        if silence is not None:
+            raise VenueThrottled(silence.status, silence.left_s)
         spend = _spend(params)
         if spend is None:
             return
@@ -48,7 +66,27 @@ def metering(meter: Meter, payer: Payer, *, spares_the_kill: bool) -> aiohttp.Tr
         context.charge = meter.begin(payer, spend)
 
     async def ended(_: Any, context: SimpleNamespace, params: aiohttp.TraceRequestEndParams) -> None:
-        _end(context, read_usage(params.response.headers))
+        reply = params.response
+        _end(context, read_usage(reply.headers))
+        way = _way(params.method, params.url.path, payer)
+        if reply.status == THROTTLED and _orders(params.method, params.url.path):
+            # Too many orders (-1015) is said to orders alone, and by a code in the body, which is not read yet.
+            context.throttled = reply.headers
+        elif reply.status in (THROTTLED, BANNED):
+            meter.silenced(way, reply.status, read_retry_after(reply.headers))
+        elif reply.status < 500 and reply.status != _FIREWALL and meter.answered(way, context.begun_s):
+            log.info(
+                "the exchange answers %s again, before the silence that it demanded was over",
+                way.address or "this host's usual address",
+            )
+
+    async def read(_: Any, context: SimpleNamespace, params: aiohttp.TraceResponseChunkReceivedParams) -> None:
+        """A whole body: ccxt reads none by parts."""
+        if context.throttled is None:
+            return
+        throttle = read_throttle(THROTTLED, context.throttled, params.chunk)
+        if throttle is not None and not throttle.of_orders:
+            meter.silenced(_way(params.method, params.url.path, payer), THROTTLED, throttle.retry_after_s)
 
     async def failed(_: Any, context: SimpleNamespace, params: aiohttp.TraceRequestExceptionParams) -> None:
         _end(context, {})
@@ -56,6 +94,7 @@ def metering(meter: Meter, payer: Payer, *, spares_the_kill: bool) -> aiohttp.Tr
     trace = aiohttp.TraceConfig()
     trace.on_request_start.append(started)
     trace.on_request_end.append(ended)
+    trace.on_response_chunk_received.append(read)
     trace.on_request_exception.append(failed)
     return trace
 
@@ -69,11 +108,22 @@ def _end(context: SimpleNamespace, reported: dict[Any, int]) -> None:
 
 def _spend(params: aiohttp.TraceRequestStartParams) -> Spend | None:
     """What a request costs; ``None`` when it is for a host that counts another budget."""
-    path = params.url.path
-    route = find_route(params.method, path)
-    host = route.host if route is not None else path.split("/")[1]
-    if host != BUDGET_HOST:
+    method, path = params.method, params.url.path
+    if _host(method, path) != BUDGET_HOST:
         return None
     # Reads name what they ask about in the query; a cancel has one weight.
-    orders = int(params.method in ("POST", "PUT") and path.endswith(("/order", "/algoOrder")))
-    return Spend(weight=weight_of(params.method, path, symbol="symbol" in params.url.query), orders=orders)
+    return Spend(weight=weight_of(method, path, symbol="symbol" in params.url.query), orders=int(_orders(method, path)))
+
+
+def _way(method: str, path: str, payer: Payer) -> Way:
+    route = find_route(method, path)
+    return Way(_host(method, path), payer.address, route.limit_group if route is not None else "")
+
+
+def _host(method: str, path: str) -> str:
+    route = find_route(method, path)
+    return route.host if route is not None else path.split("/")[1]
+
+
+def _orders(method: str, path: str) -> bool:
+    return method in ("POST", "PUT") and path.endswith(("/order", "/algoOrder"))

@@ -13,6 +13,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -24,6 +25,8 @@ log = logging.getLogger("perpguard.accounts")
 
 EVERY_S: Final = 30.0
 AGAIN_S: Final = 2.0
+"""As soon again at the earliest, whatever is refused: each question costs of the budget that the kill needs."""
+
 SAMPLES: Final = 8
 """The quickest answer of the last eight is believed: four minutes in which a quartz clock drifts by milliseconds."""
 
@@ -79,6 +82,7 @@ class VenueClock:
         self._wall_s = wall_s
         self._steady_s = steady_s
         self._samples: deque[Sample] = deque(maxlen=SAMPLES)
+        self._measured_s = -AGAIN_S
         self._soon = asyncio.Event()
         self._level = 0
 
@@ -90,7 +94,7 @@ class VenueClock:
         return round(self._best.offset_ms + (self._steady_s() - self._wall_s()) * 1000)
 
     def soon(self) -> None:
-        """The venue refused a time stamp: measure at once, and believe nothing measured before."""
+        """The venue refused a time stamp: measure as soon as may be."""
         self._soon.set()
 
     async def run(self) -> None:
@@ -112,12 +116,15 @@ class VenueClock:
 
         Raises ``VenueTrouble`` or what the store client raises.
         """
-        began = self._steady_s()
+        began = self._measured_s = self._steady_s()
         theirs = await self._ask()
         ended = self._steady_s()
         # The answer was given somewhere between; half way errs by half the round trip at most.
         middle = (began + ended) / 2
-        self._samples.append(Sample((ended - began) * 1000, (theirs.timestamp() - middle) * 1000))
+        sample = Sample((ended - began) * 1000, (theirs.timestamp() - middle) * 1000)
+        # What is further from it than its own error was true once, if ever: the venue's clock was set.
+        agreeing = [each for each in self._samples if abs(each.offset_ms - sample.offset_ms) <= sample.round_trip_ms]
+        self._samples = deque((*agreeing, sample), maxlen=SAMPLES)
         offset_ms = self.offset_ms
         assert offset_ms is not None  # noqa: S101 - there is a sample now
         self._adjust(offset_ms)
@@ -146,10 +153,8 @@ class VenueClock:
         return min(self._samples, key=lambda sample: sample.round_trip_ms)
 
     async def _wait(self, pause_s: float) -> None:
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(pause_s):
                 await self._soon.wait()
-        except TimeoutError:
-            return
+        await asyncio.sleep(self._measured_s + AGAIN_S - self._steady_s())
         self._soon.clear()
-        self._samples.clear()

@@ -36,7 +36,7 @@ CONDITIONS: Final[Mapping[str, Row]] = {
         severity=Severity.CRITICAL,
         about="survey:{account}",
         title="{account} was not read for {age} s",
-        text="Entries are refused; exits and cancels pass, and so does the kill.",
+        text="Nothing checks what its stream tells; without a stream entries are refused. Exits and the kill pass.",
         advice="Look at the exchange's status, the exchange key and the host's network.",
     ),
     "market": Row(
@@ -65,6 +65,14 @@ CONDITIONS: Final[Mapping[str, Row]] = {
         about="archive",
         title="The audit cannot be written",
         text="{why}. Records wait in the store; when they are too many entries are refused.",
+        advice="`perpguard audit verify`, and the runbook.",
+        page="/audit",
+    ),
+    "archive.closed": Row(
+        severity=Severity.CRITICAL,
+        about="archive",
+        title="The audit does not open",
+        text="{why}. Entries are refused until it opens.",
         advice="`perpguard audit verify`, and the runbook.",
         page="/audit",
     ),

@@ -192,6 +192,31 @@ EVENTS: Final[Mapping[str, Row]] = {
         advice="Look at the time service of this host.",
         when=lambda detail: not detail.get("ok", True),
     ),
+    "desk.taken": Row(
+        severity=Severity.CRITICAL,
+        about="desk.taken:{desk}",
+        title="The desk {desk} of the store belongs to another guard",
+        text="It is of the guard at {guard}. Entries are refused here.",
+        advice="Give this guard a desk, or a store, of its own in its settings; see the runbook on two guards.",
+    ),
+    "audit.anchor_contradicts": Row(
+        severity=Severity.CRITICAL,
+        about="anchor:{anchor}",
+        title="The anchor in {anchor} is not of this audit",
+        text="{why}. It is left as it is.",
+        advice="Keep it, and a copy of the archive: one of the two was replaced. Then see the guide to the audit.",
+        page="/audit",
+    ),
+    "audit.sealed": Row(
+        severity=Severity.WARNING,
+        about="audit.sealed",
+        title="The audit had no seal and has one now",
+        text="It holds {records} records; no signature covers {unsigned} of them.",
+        advice="Right once, at the first start of a version that seals. Else an older copy was put in its place: keep"
+        " it, and compare with an anchor outside.",
+        page="/audit",
+        news=True,
+    ),
     "watchdog.lost": Row(
         severity=Severity.CRITICAL,
         about="watchdog:{watchdog}",

@@ -115,7 +115,7 @@ class Sight:
         if self._lasts("gates", few, GATES_S):
             yield condition("gates", living=living, expected=expected)
         if ground.scribe.trouble:
-            yield condition("archive", why=ground.scribe.trouble)
+            yield condition("archive" if ground.scribe.opened else "archive.closed", why=ground.scribe.trouble)
         for watchdog in desk.heart.states():
             if watchdog.lost:
                 yield condition("watchdog", watchdog=watchdog.name or "that is configured")
@@ -130,8 +130,7 @@ class Sight:
         if stale_s is not None and stale_s >= FEED_S:
             severity = Severity.CRITICAL if stale_s >= FEED_CRITICAL_S else None
             yield condition("feed", severity, account=name, why=keeper.view.why or "no survey since")
-        read_at = keeper.account.as_of if keeper.account is not None else None
-        age_s = self._age_s(read_at)
+        age_s = self._age_s(keeper.surveyed_at)
         if age_s >= max(SURVEY_S, 3 * self._ground.settings.survey_every_s):
             yield condition("survey", account=name, age=round(age_s))
         if pieces.key.verdict not in (SOUND, UNKNOWN):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections import Counter
 from dataclasses import asdict
 from typing import Final
 
@@ -28,21 +28,25 @@ def run(args: argparse.Namespace) -> int:
     """Print every finding; 0 when nothing has to be mended, 1 otherwise."""
     from proxy.doctor.rounds import looked
 
-    findings = list(looked(lambda: args.settings, offline=args.offline))
-    ill = any(each.level is Level.FAIL for each in findings)
+    findings = []
+    for each in looked(lambda: args.settings, offline=args.offline):
+        findings.append(each)
+        if not args.json:
+            _print(each)
+    count = Counter(each.level for each in findings)
+    ill = count[Level.FAIL] > 0
     if args.json:
         print(json.dumps({"ok": not ill, "findings": [asdict(each) for each in findings]}, indent=2))  # noqa: T201
     else:
-        _print(findings)
+        print(f"{count[Level.FAIL]} to mend, {count[Level.WARN]} to look at, {count[Level.OK]} well")  # noqa: T201
     return ILL if ill else WELL
 
 
-def _print(findings: Sequence[Finding]) -> None:
+def _print(finding: Finding) -> None:
+    """At once, also into a pipe: whoever waits for a slow exchange reads meanwhile what is known already."""
     from proxy.audit.words import spelled_out
 
-    for each in findings:
-        print(spelled_out(f"{_MARKS[each.level]}  {each.check}: {each.said}"))  # noqa: T201 - a command's own output
-        if each.mend:
-            print(spelled_out(f"      mend: {each.mend}"))  # noqa: T201
-    count = {level: sum(each.level is level for each in findings) for level in Level}
-    print(f"{count[Level.FAIL]} to mend, {count[Level.WARN]} to look at, {count[Level.OK]} well")  # noqa: T201
+    line = f"{_MARKS[finding.level]}  {finding.check}: {finding.said}"
+    print(spelled_out(line), flush=True)  # noqa: T201 - a command's own output
+    if finding.mend:
+        print(spelled_out(f"      mend: {finding.mend}"), flush=True)  # noqa: T201

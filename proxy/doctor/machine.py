@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
+import ssl
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Final
 
 from proxy.control_token import token_path
 from proxy.doctor.finding import Finding, fail, ok, warn
+from proxy.doctor.part import looked_through, run_as_owner, unseen
 from proxy.drill.shelf import newest_drill
 from proxy.settings import Settings
 from proxy.store.fence import Fence, FenceCorrupt
@@ -25,47 +28,86 @@ FREE_BYTES_LEAST: Final = 1 << 30
 DRILL_AGE_MAX: Final = timedelta(days=30)
 RENEW_BEFORE: Final = timedelta(days=30)
 
+_FOLDERS: Final = ("kill", "vault", "people", "policy", "tls")
+_HARM: Final = "they could drop or lift a stop, or put another file in the place of one that the guard trusts"
+
 
 def look_at_machine(settings: Settings, now: datetime) -> Iterator[Finding]:
     """Every finding of this machine."""
     directory = settings.data_dir
-    if not directory.is_dir():
+    try:
+        there = stat.S_ISDIR(directory.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        there = False
+    except OSError as trouble:
+        yield unseen("data directory", trouble)
+        return
+    if not there:
         yield fail("data directory", f"{directory} is not there", "perpguard init, with the same --data-dir")
         return
-    yield from _rights(directory, settings)
-    yield _room(directory)
-    yield _stopped(directory)
-    yield _drill(directory, now)
-    yield _watchdog(settings)
-    yield _exposure(settings)
-    yield from _certificate(settings, now)
+    looks: Mapping[str, Callable[[], Iterable[Finding]]] = {
+        "rights": lambda: _rights(directory, settings),
+        "disk": lambda: [_room(directory)],
+        "kill state": lambda: [_stopped(directory)],
+        "drill": lambda: [_drill(directory, now)],
+        "watchdog": lambda: [_watchdog(settings)],
+        "control port": lambda: [_exposure(settings)],
+        "certificate of the gates": lambda: _certificate(settings, now),
+    }
+    for check, look in looks.items():
+        yield from looked_through(check, look)
 
 
 def _rights(directory: Path, settings: Settings) -> Iterator[Finding]:
-    secret = (
-        directory,
+    denied: list[OSError] = []
+    secrets = (
         directory / "vault" / "vault.json",
         directory / "people" / "people.json",
         directory / "tls" / "ca.key",
         TlsShelf(directory).certificate,
         token_path(settings),
     )
-    for path in (each for each in secret if each.exists()):
-        found = path.stat()
-        check = f"rights of {path.name}"
-        if found.st_uid != os.geteuid():
-            said = f"{path} belongs to user {found.st_uid}, not to you (user {os.geteuid()})"
-            yield fail(check, said, f"run as the guard's own user; where that is you: chown {os.geteuid()} {path}")
-        elif path.is_file() and stat.S_IMODE(found.st_mode) & 0o077:
-            yield fail(check, f"others may read {path}", f"chmod 600 {path}")
-        elif path.is_dir() and stat.S_IMODE(found.st_mode) & 0o022:
-            yield fail(check, f"others may write in {path}: they could drop or lift a stop", f"chmod go-w {path}")
-        else:
-            yield ok(check, f"{path} is yours alone")
+    folders = tuple(directory / name for name in _FOLDERS)
+    owner = directory.stat().st_uid
+    for path in (directory, *folders, *secrets):
+        try:
+            found = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as trouble:
+            denied.append(trouble)
+            continue
+        finding = _right(path, found)
+        if path not in folders:
+            yield finding
+        elif finding.mend and (found.st_uid == os.geteuid() or found.st_uid != owner):
+            yield finding  # Whose the whole directory is was said of the directory.
+    if denied:
+        first = unseen("rights", denied[0])
+        more = f"; nor at {len(denied) - 1} more" if len(denied) > 1 else ""
+        yield replace(first, said=f"{first.said}{more}", mend=run_as_owner(directory))
+
+
+def _right(path: Path, found: os.stat_result) -> Finding:
+    check, mode = f"rights of {path.name}", stat.S_IMODE(found.st_mode)
+    if found.st_uid != os.geteuid():
+        said = f"{path} belongs to user {found.st_uid}, not to you (user {os.geteuid()})"
+        return fail(check, said, f"run as the guard's own user; where that is you: chown {os.geteuid()} {path}")
+    if stat.S_ISREG(found.st_mode) and mode & 0o077:
+        return fail(check, f"others may read {path}", f"chmod 600 {path}")
+    if stat.S_ISDIR(found.st_mode) and mode & 0o022:
+        return fail(check, f"others may write in {path}: {_HARM}", f"chmod go-w {path}")
+    return ok(check, f"{path} is yours alone")
 
 
 def _room(directory: Path) -> Finding:
-    free = shutil.disk_usage(directory).free
+    disk = os.statvfs(directory)
+    if disk.f_flag & os.ST_RDONLY:
+        said = "it takes no writes, it is mounted read-only: entries are refused"
+        return fail("disk", said, f"look in the system's log for why, then mount the disk of {directory} for writing")
+    if disk.f_files and not disk.f_favail:
+        return fail("disk", "it takes no new file (no inode is free)", f"remove files from the disk of {directory}")
+    free = disk.f_bavail * disk.f_frsize
     if free < FREE_BYTES_LEAST:
         said = f"{free >> 20} MiB are free; when nothing is, entries are refused"
         return warn("disk", said, f"make room on the disk of {directory}")
@@ -73,6 +115,7 @@ def _room(directory: Path) -> Finding:
 
 
 def _stopped(directory: Path) -> Finding:
+    _must_be_readable(directory / "kill" / "epoch")
     fence = Fence(directory)
     try:
         fence.generation()
@@ -84,7 +127,20 @@ def _stopped(directory: Path) -> Finding:
     return ok("kill state", "nothing is stopped by a kill")
 
 
+def _must_be_readable(path: Path) -> None:
+    """Raises ``PermissionError``: the fence takes what this user may not read for damage, which it need not be."""
+    try:
+        with path.open("rb"):
+            pass
+    except PermissionError:
+        raise
+    except OSError:
+        return  # What that comes to, the fence says.
+
+
 def _drill(directory: Path, now: datetime) -> Finding:
+    with suppress(FileNotFoundError):
+        os.scandir(directory / "drills").close()  # To a search, what it may not read is a folder without reports.
     newest = newest_drill(directory)
     if newest is None:
         return warn("drill", "the kill was never rehearsed here", "perpguard drill --by YOUR_NAME")
@@ -122,6 +178,10 @@ def _certificate(settings: Settings, now: datetime) -> Iterator[Finding]:
     path = TlsShelf(settings.data_dir).certificate
     try:
         ends = ends_at(path.read_bytes())
+        # As the gates load it. A key under a password is none of theirs, and nobody is to be asked for it here.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path, password="")
+    except PermissionError:
+        raise
     except (OSError, ValueError) as trouble:
         yield fail("certificate of the gates", f"{path}: {trouble}", "perpguard tls init, or renew")
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 import redis.asyncio
@@ -14,10 +15,13 @@ from redis.exceptions import ResponseError
 from proxy.doctor.finding import Finding, fail, ok, warn
 from proxy.settings import Settings
 from proxy.store.client import STORE_TROUBLE
+from proxy.store.embedded import socket_path
 
 TIMEOUT_S: Final = 2.0
 TRIES: Final = 5
 """The quickest counts: a busy machine says nothing about where the store is."""
+
+MEMORY_NEAR: Final = 0.9
 
 ROUND_TRIP_MAX_MS: Final = 5.0
 """The order path waits for one round trip; above this the store is on the wrong machine, or starved."""
@@ -30,9 +34,11 @@ async def look_at_store(settings: Settings) -> list[Finding]:
     )
     try:
         took_ms = min([await _timed(client) for _ in range(TRIES)])
-        return [ok("store", "answers"), *_speed(took_ms), *await _kept(client)]
+        return [ok("store", "answers"), *_speed(took_ms), *await _taken(client), *await _kept(client)]
     except STORE_TROUBLE as trouble:
         if settings.store_url is None:
+            with suppress(FileNotFoundError):
+                socket_path(settings.data_dir).stat()  # Raises where this user may not even look for it.
             said = "the embedded store does not run; `perpguard up` starts it"
             return [warn("store", said, "perpguard up, with the same settings")]
         said = f"the store of the settings does not answer ({type(trouble).__name__})"
@@ -56,6 +62,25 @@ def _speed(took_ms: float) -> Iterator[Finding]:
         )
     else:
         yield ok("speed of the store", f"answers in {took_ms:.1f} ms")
+
+
+async def _taken(client: redis.asyncio.Redis) -> list[Finding]:
+    """Why it would refuse what is written to it; a ping says nothing of that."""
+    try:
+        told = await client.info()
+    except ResponseError:
+        return []  # As below: a provider that does not let itself be asked is said there.
+    if told.get("role") == "slave":
+        said = "it is a replica, which takes nothing that is written: entries are refused"
+        return [fail("store takes", said, "name the primary in store_url, or in store_url_file")]
+    most, used = int(told.get("maxmemory", 0)), int(told.get("used_memory", 0))
+    if most and used >= most:
+        said = f"its memory is full ({used >> 20} of {most >> 20} MiB): entries are refused"
+        return [fail("store takes", said, "more maxmemory; is something else in it?")]
+    if most and used >= MEMORY_NEAR * most:
+        said = f"its memory is nearly full ({used >> 20} of {most >> 20} MiB); when it is, entries are refused"
+        return [warn("store takes", said, "more maxmemory; is something else in it?")]
+    return [ok("store takes", "what is written to it")]
 
 
 async def _kept(client: redis.asyncio.Redis) -> list[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -98,6 +98,22 @@ def drills(data_dir: Path) -> tuple[DrillReport, ...]:
 def newest_drill(data_dir: Path) -> DrillReport | None:
     """The newest report that can be read."""
     return next(_newest_first(data_dir), None)
+
+
+def newest_drills(data_dir: Path, accounts: Iterable[str]) -> Mapping[str, DrillReport | None]:
+    """For each of these accounts the newest report that names it, passed or not; ``None`` where none does.
+
+    One that failed before any account was come to, as where the press began nothing, is about all of them.
+    """
+    found: dict[str, DrillReport | None] = dict.fromkeys(accounts)
+    lacking = set(found)
+    reports = _newest_first(data_dir)
+    while lacking and (report := next(reports, None)) is not None:
+        came_to_none = not report.accounts and not report.passed
+        named = set(lacking) if came_to_none else lacking & {each.account for each in report.accounts}
+        found |= dict.fromkeys(named, report)
+        lacking -= named
+    return found
 
 
 def drill_of(data_dir: Path, name: str) -> DrillReport | None:

@@ -46,6 +46,7 @@ def _put_account(sheet: Sheet, account: AccountView) -> None:
         sheet.put("feed_up", account.feed.state == "LIVE", account=name)
     sheet.put("feed_age_seconds", account.feed.age_s, account=name)
     sheet.put("feed_gaps_healed_total", account.feed.gaps_healed, account=name)
+    sheet.put("account_age_seconds", account.known_age_s, account=name)
     sheet.put("survey_age_seconds", account.survey_age_s, account=name)
     if account.clock_offset_ms is not None:
         sheet.put("clock_offset_seconds", account.clock_offset_ms / 1000, venue=account.venue)

@@ -18,7 +18,7 @@ LABELS: Final[Mapping[str, str]] = {
     "rule": "id of the rule, empty for allow",
     "code": "a code of [codes.md](codes.md), empty for allow",
     "account": "name of an exchange account in the vault",
-    "bot": "name of a bot with a guard key",
+    "bot": "name of a bot with a guard key; of kills, also of one whose key is gone",
     "result": "accepted, rejected, unknown, not_sent",
     "reason": ", ".join(each.name.lower() for each in TurnedAway),
     "level": "desk, account or bot",

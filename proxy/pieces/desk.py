@@ -82,7 +82,7 @@ def build_desk(ground: Ground) -> DeskPieces:
     meters = meters_of(ground)
     hands = take_hands(ground, meters)
     beats = take_beats(ground)
-    heart = build_heart(ground, beats)
+    heart = build_heart(ground, beats, lambda: kill)
     keepers: dict[str, AccountKeeper] = {}
 
     def book_moved(scope: Scope) -> None:

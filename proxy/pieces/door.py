@@ -124,6 +124,7 @@ def _glance(ground: Ground, desk: DeskPieces) -> Glance:
         overrides=desk.overrides,
         heart=desk.heart,
         leases=desk.leases,
+        scribe=ground.scribe,
         now=ground.now,
     )
 

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
+from proxy.audit.anchor import why_not_ours
 from proxy.audit.kept_key import KeptKey
 from proxy.audit.outside import AnchorPath, AnchorWebhook, OutsideAnchors, Place
 from proxy.audit.place import archive_place
 from proxy.audit.verification import Verification
 from proxy.certificate.keeping import CertificateKeeper
+from proxy.guard_id import guard_id
 from proxy.people.register import Register
 from proxy.policy.desk import PolicyDesk
 from proxy.scribe import Scribe
@@ -47,7 +50,7 @@ class Ground:
 
 def lay_ground(settings: Settings, vault: Vault, now: Callable[[], datetime]) -> Ground:
     """Open nothing yet. Raises ``PolicyError`` when there is no policy to run under."""
-    store = WardenStore(settings.store, settings.desk)
+    store = WardenStore(settings.store, settings.desk, guard_id(settings.data_dir))
     scribe = _scribe(settings, vault, store, now)
     register = Register(settings.data_dir, now=now, codes=settings.control_codes)
     policies = PolicyDesk(
@@ -79,7 +82,7 @@ def _scribe(settings: Settings, vault: Vault, store: WardenStore, now: Callable[
     keeper = CertificateKeeper(settings.data_dir, vault, now)
     place = archive_place(settings.data_dir)
     paths = [settings.audit_anchor] if settings.audit_anchor is not None else []
-    outside: list[Place] = [AnchorPath(path) for path in paths]
+    outside: list[Place] = [AnchorPath(path, partial(why_not_ours, place, keeper.trusted_keys_now)) for path in paths]
     if settings.audit_webhook is not None:
         outside.append(AnchorWebhook(settings.audit_webhook))
     return Scribe(
@@ -88,7 +91,8 @@ def _scribe(settings: Settings, vault: Vault, store: WardenStore, now: Callable[
         desk=settings.desk,
         store=store,
         signer=KeptKey(keeper.publish_key),
+        keys=keeper.trusted_keys_now,
         anchors=OutsideAnchors(outside, now),
-        verification=Verification(place, anchors=paths, keys=keeper.trusted_keys, now=now),
+        verification=Verification(place, anchors=paths, keys=keeper.trusted_keys_now, now=now),
         now=now,
     )

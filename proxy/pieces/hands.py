@@ -11,6 +11,7 @@ from proxy.accounts.venue_account import VenueAccount
 from proxy.budget.meter import Meter, Payer
 from proxy.pieces.ground import Ground
 from proxy.vault.keys import ExchangeKey
+from proxy.watchdog.host import host_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,8 @@ def meters_of(ground: Ground) -> dict[str, VenueMeter]:
     meters = {}
     for venue in {key.venue for key in ground.vault.accounts()}:
         time = VenueTime(ground.now)
-        meters[venue] = VenueMeter(meter=Meter(time.now, others=ground.settings.gate_workers), time=time)
+        meter = Meter(time.now, others=ground.settings.gate_workers, machine=host_id())
+        meters[venue] = VenueMeter(meter=meter, time=time)
     return meters
 
 

@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable
 
 from proxy.console.desk_views import DeskView
 from proxy.console.signals_plane import SignalsPlane
+from proxy.drill.rehearsed import rehearsed
 from proxy.metrics.from_budget import put_budget
 from proxy.metrics.from_desk import put_desk
+from proxy.metrics.from_drills import put_drills
 from proxy.metrics.from_gates import put_gates
 from proxy.metrics.from_kills import put_kills
 from proxy.metrics.from_process import put_build, put_process
@@ -45,17 +47,29 @@ def build_metrics(
     async def kills(sheet: Sheet) -> None:
         put_kills(sheet, await asyncio.to_thread(desk.kill.reports))
 
+    async def drills(sheet: Sheet) -> None:
+        accounts = await asyncio.to_thread(rehearsed, ground.settings.data_dir, list(desk.accounts))
+        put_drills(sheet, accounts, ground.now())
+
     async def forecasts(sheet: Sheet) -> None:
         put_signals(sheet, await signals.signals())
 
     async def budget(sheet: Sheet) -> None:
         for venue, pieces in desk.venues.items():
-            put_budget(sheet, venue, pieces.budget.standings())
+            put_budget(sheet, venue, pieces.budget.standings(), pieces.budget.silences())
 
     async def process(sheet: Sheet) -> None:
         put_build(sheet)
         put_process(sheet, "warden", await asyncio.to_thread(process_facts))
 
     return Gatherer(
-        {"store": store, "desk": seen, "kills": kills, "signals": forecasts, "budget": budget, "process": process}
+        {
+            "store": store,
+            "desk": seen,
+            "kills": kills,
+            "drills": drills,
+            "signals": forecasts,
+            "budget": budget,
+            "process": process,
+        }
     )

@@ -12,7 +12,7 @@ from typing import Final
 from proxy.accounts.key_watch import SOUND, UNKNOWN
 from proxy.accounts.venue_clock import OFF_MS
 from proxy.audit.verification import Verification
-from proxy.drill.shelf import newest_drill
+from proxy.drill.rehearsed import rehearsed
 from proxy.kill.bot_stops import BotStops
 from proxy.kill.desk import KillDesk
 from proxy.kill.preconditions import Finding, Precondition
@@ -165,15 +165,20 @@ class Looks:
         return Finding(holds=True, said=f"{len(states)} heard" if states else "none is configured")
 
     async def drill(self, scope: Scope) -> Finding:
-        """The kill was rehearsed lately, where the policy asks for that."""
-        newest = await asyncio.to_thread(newest_drill, self._ground.settings.data_dir)
-        age = self._ground.now() - newest.at if newest is not None else None
-        said = "never" if newest is None or age is None else f"{age.days} days ago: {newest.phase}"
-        days = self._ground.policy().kill.drill.max_age_days
+        """The kill of every account was rehearsed lately, where the policy asks for that."""
+        names = [name for name, _ in self._of(scope)]
+        accounts = await asyncio.to_thread(rehearsed, self._ground.settings.data_dir, names)
+        now, days = self._ground.now(), self._ground.policy().kill.drill.max_age_days
+        said = f"the last one of {', '.join(each.said(now) for each in accounts)}" if accounts else "no account"
         if days is None:
-            return Finding(holds=True, said=f"the last one: {said}; the policy asks for none")
-        holds = newest is not None and age is not None and age <= timedelta(days=days) and newest.passed
-        return Finding(holds=holds, said=f"the last one: {said}; the policy asks for one within {days} days")
+            return Finding(holds=True, said=f"{said}; the policy asks for none")
+        lacking = [each.account for each in accounts if not each.counts(now, timedelta(days=days))]
+        asked = f"{said}; the policy asks for one of each account that passed within {days} days"
+        if not lacking:
+            return Finding(holds=True, said=asked)
+        only = " ".join(f"--account {account}" for account in lacking)
+        run = f"perpguard drill --by NAME {only}, or the same with --live --dry, can be run while all is stopped"
+        return Finding(holds=False, said=f"{asked}; lacking: {', '.join(lacking)}; {run}")
 
     def _of(self, scope: Scope) -> list[tuple[str, AccountPieces]]:
         return [(name, self._accounts[name]) for name in self._kill.roster.accounts(scope) if name in self._accounts]

@@ -25,6 +25,7 @@ from proxy.signals.signals_state import SignalsState
 from proxy.signals.temperature import carry_a_day
 from proxy.signals.watch import AnomalyWatch
 from proxy.store.codec import plain
+from rules.rule import show_exact
 from rules.snapshot import Account
 
 JUMPS: Final = (0.2, 0.4, 0.66)
@@ -84,6 +85,9 @@ class SignalsGlance:
                     probability=each.probability,
                     age_s=(now - each.as_of).total_seconds(),
                     reliable=each.reliable,
+                    side=each.side.value if each.side is not None else None,
+                    quantity=show_exact(each.quantity) if each.quantity is not None else None,
+                    threshold=show_exact(each.threshold) if each.threshold is not None else None,
                 )
 
     def _anomalies(self) -> Iterable[AnomalyView]:

@@ -113,6 +113,14 @@ class AnomalyWatch:
             self._bots[bot].held = self._bots[bot].held.aged(at)
         await self._publish(moved | unsaved, unsaved)
 
+    async def publish_all(self) -> None:
+        """Publish every bot's score, what it came from and what is usual of it: the store may have lost them, and a
+        bot's next order is judged by them. Raises what the store client raises."""
+        for watched in self._bots.values():
+            watched.told = None
+        every = set(self._bots)
+        await self._publish(every, every)
+
     def _is_due(self, bot: str) -> bool:
         watched = self._bots[bot]
         # Absolute: after a clock that ran ahead is put right, what was told then lies in the future.

@@ -16,6 +16,10 @@ from typing import Any
 
 import pytest
 
+from proxy.audit.anchor import read_anchor, write_anchor
+from proxy.audit.place import archive_place
+from proxy.demo.world import Places
+from tests.proxy.audit.forging import with_a_key_of_their_own
 from tests.support.policies import a_policy, a_rule
 from tests.support.practice_client import fresh_id, order_params
 from tests.support.worlds import LiveWorld, until
@@ -202,3 +206,33 @@ def flip(path: Path, session: Session) -> None:
     ids = [each.encode() for entry in session.log for each in client_ids(entry["params"])]
     content[content.index(next(each for each in ids if each in content)) + 3] ^= 1
     path.write_bytes(content)
+
+
+def test_a_guard_whose_archive_is_not_its_own_names_it_and_goes_on_once_that_is_mended(tmp_path: Path) -> None:
+    with LiveWorld(tmp_path / "data", POLICY, balance=20_000) as world:
+        assert world.bot.order("BTCUSDT", "BUY", "0.01").status_code == 200
+        world.stop_guard()
+        place = archive_place(world.data_dir, {})
+        anchor = read_anchor(place.anchor)
+        assert anchor is not None
+        write_anchor(place.anchor, with_a_key_of_their_own(anchor.checkpoint))
+
+        exchange = world.places.exchange
+        del world.places, world.bot
+        gate, console = world._start_guard()
+        world.places = Places(exchange=exchange, gate=gate, console=console)
+        status = until(lambda: said_of_the_archive(world), "the archive is named", 60)
+        assert "does not open: entries are refused: the anchor is signed by the key" in status["hindrances"][0]
+        assert status["desk"]["archive"] == {"opened": False, "trouble": status["hindrances"][0].split("refused: ")[1]}
+        assert "MEND  archive of the warden: does not open" in world.command("doctor", "--offline").stdout
+
+        place.directory.rename(tmp_path / "evidence")
+        until(world.answers, "the guard goes on", 60)
+        assert world.command("status").returncode == 0
+        assert world.bot.order("BTCUSDT", "BUY", "0.01").status_code == 200
+
+
+def said_of_the_archive(world: LiveWorld) -> dict[str, Any] | None:
+    done = world.command("status", "--json")
+    told: dict[str, Any] = json.loads(done.stdout or "{}")
+    return told if "desk" in told and told["desk"]["archive"]["trouble"] else None

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from proxy.demo.world import ACCOUNT
+from proxy.drill.shelf import drills, keep_drill
 from tests.support.policies import a_policy, a_rule
+from tests.support.rearming import REASON, seen
 from tests.support.worlds import LiveWorld, until
 
 POLICY = a_policy(a_rule("desk.max_order_value", limit=50_000)) + "\n[kill.drill]\nmax_age_days = 30\n"
@@ -86,3 +89,25 @@ def test_half_a_command_is_no_drill(world: LiveWorld, words: tuple[str, ...]) ->
     done = world.command("drill", *words)
     assert done.returncode == 2
     assert "--live and --dry belong together" in done.stderr or "needs --by" in done.stderr
+
+
+@pytest.mark.parametrize("scope", [f"account:{ACCOUNT}", "desk"])
+def test_a_drill_of_another_account_opens_nothing_and_one_of_this_runs_while_all_is_stopped(
+    world: LiveWorld, scope: str
+) -> None:
+    def look() -> dict[str, Any]:
+        found: dict[str, Any] = next(each for each in seen(world, scope)["checks"] if each["name"] == "drill")
+        return found
+
+    world.ask("POST", "/control/kill", {"scope": scope, "reason": REASON, "by": "Ada"})
+    until(lambda: not world.ask("GET", "/control/kill")["kill"]["running"], "the kill ends", 60, every_s=0.2)
+    report(world, "--live", "--dry", "--account", ACCOUNT)
+    for each in drills(world.data_dir):  # As if they had been of some other account.
+        others = tuple(replace(account, account="other") for account in each.accounts)
+        keep_drill(world.data_dir, replace(each, accounts=others))
+    found = look()
+    assert not found["holds"] and f"lacking: {ACCOUNT}" in found["said"], found
+    assert f"perpguard drill --by NAME --account {ACCOUNT}" in found["said"], "what to do"
+    report(world, "--live", "--dry", "--account", ACCOUNT)
+    found = look()
+    assert found["holds"] and f"{ACCOUNT} 0 days ago (dry, passed)" in found["said"], found

@@ -17,7 +17,7 @@ from proxy.demo.world import ACCOUNT, BOT
 from tests.support.policies import a_policy, a_rule
 from tests.support.practice_client import Bot
 from tests.support.rearming import come_back
-from tests.support.worlds import LiveWorld, gone, until
+from tests.support.worlds import LiveWorld, freeze, gone, until
 
 LEASE = "/guard/v1/lease"
 POLICY = a_policy(
@@ -180,3 +180,27 @@ def test_a_guard_that_was_down_altogether_holds_nothing_against_a_bot(world: Liv
     until(lambda: not world.ask("GET", "/control/kill")["kill"]["running"], "its kill ends", 60)
     come_back(world, "bot:other", "it was restarted")
     assert world.bot_named("other").send("DELETE", LEASE).status_code == 200
+
+
+def test_a_machine_that_stood_still_holds_nothing_against_a_bot_and_one_that_died_meanwhile_is_acted_on(
+    world: LiveWorld,
+) -> None:
+    other, ttl_s = world.bot_named("other"), 5
+    assert take(other, ttl_s).status_code == 200
+    until(lambda: "other" in leases(world), "the warden knows it")
+    lapsed_before = lapsed(world)
+    guard = [world.process(role) for role in ("warden", "gate", "store")]
+    for pid in guard:
+        freeze(pid)
+    time.sleep(2 * ttl_s)
+    for pid in reversed(guard):
+        os.kill(pid, signal.SIGCONT)
+    until(lambda: leases(world)["other"]["left_s"] > 0, "it runs once more", 30)
+    assert (leases(world)["other"]["step"], lapsed(world)) == ("", lapsed_before), "nothing was done at once"
+    until(lambda: lapsed(world) == [*lapsed_before, "reduce", "cancel", "flatten"], "it never came back", 60)
+    until(lambda: not world.ask("GET", "/control/kill")["kill"]["running"], "its kill ends", 60)
+
+
+def lapsed(world: LiveWorld) -> list[str]:
+    """Every step that was ever taken."""
+    return [record["detail"]["step"] for record in world.export() if record.get("what") == "lease.lapsed"]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from proxy.demo.world import BOT
 from proxy.metrics.names import METRICS
 from tests.support.metrics import samples
 from tests.support.policies import a_policy, a_rule
@@ -84,7 +85,8 @@ def test_what_is_exposed_is_in_the_name_set_and_nothing_is_missing_without_a_rea
     assert exposed <= set(METRICS)
     # No kill, drill, watchdog, lease, override or forecast that has held, and nobody holds anything now.
     absent = {name for name in METRICS if name not in exposed}
-    assert {name for name in absent if not name.startswith(("last_kill_", "drill_", "watchdog_"))} <= {
+    happenings = ("last_kill_", "last_bot_kill_", "drill_", "account_drill_", "watchdog_", "venue_silence_")
+    assert {name for name in absent if not name.startswith(happenings)} <= {
         "lease_left_seconds", "overrides", "forecast_probability", "hold_age_seconds_max", "leverage_temperature",
     }  # fmt: skip
     assert total(found, "source_up") == len(found["source_up"])
@@ -136,8 +138,12 @@ def test_without_the_store_it_still_answers_with_what_the_warden_knows(world: Li
 
 def test_a_kill_is_seen_with_how_long_it_took(world: LiveWorld) -> None:
     seen(world, "gates_alive", 1)
+    world.ask("POST", "/control/kill", {"scope": f"bot:{BOT}", "reason": "test"})
+    found = seen(world, "last_bot_kill_flat", 1, account="demo", bot=BOT)
+    assert "last_kill_flat" not in found, "a bot's kill is not its account's"
     pressed = world.ask("POST", "/control/kill", {"scope": "desk", "reason": "test"})
     found = seen(world, "last_kill_flat", 1, account="demo")
+    assert "last_bot_kill_flat" not in found, "the account was killed after it"
     assert 0 < total(found, "last_kill_blocked_seconds") <= pressed["blocked_ms"] / 1000
     assert total(found, "last_kill_flat_seconds") > 0
     assert total(found, "trading_state", level="desk") == total(found, "trading_state", level="account") == 2

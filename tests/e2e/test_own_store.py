@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -38,6 +40,14 @@ class OwnStore:
     def client(self) -> redis.Redis:
         return redis.Redis(unix_socket_path=str(self._socket), socket_timeout=5, decode_responses=True)
 
+    def forget(self) -> None:
+        """Lose everything that was kept."""
+        for path in self._directory.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path != self._socket:
+                path.unlink()
+
     def kill(self) -> None:
         assert self._process is not None
         self._process.kill()
@@ -69,6 +79,25 @@ def world(tmp_path_factory: pytest.TempPathFactory, store: OwnStore) -> Iterator
     policy = a_policy(a_rule("symbol.BTCUSDT.position_limit", limit_quantity=float(LIMIT)))
     with Own(tmp_path_factory.mktemp("guard") / "data", policy, balance=100_000) as running:
         yield running
+
+
+def test_an_account_that_another_version_published_keeps_no_warden_from_coming_up(
+    world: LiveWorld, store: OwnStore
+) -> None:
+    until(lambda: order(world).status_code == 200, "it trades", 90)
+    world.bot.cancel_all("BTCUSDT").raise_for_status()
+    freeze(warden := world.process("warden"))
+    with store.client() as client:
+        (key,) = client.scan_iter(match="*}:account:*")
+        version, body = client.hmget(key, ["version", "body"])
+        client.hset(key, "body", json.dumps(json.loads(body) | {"hedged": "ONE_WAY"}))
+    os.kill(warden, signal.SIGKILL)
+    until(lambda: order(world).status_code == 200, "entries pass again", 90)
+    with store.client() as client:
+        assert int(client.hget(key, "version")) > int(version)
+    assert len(set(world.processes("warden"))) == 1
+    world.bot.cancel_all("BTCUSDT").raise_for_status()
+    world.wait_until_settled()
 
 
 def order(world: LiveWorld) -> httpx.Response:
@@ -121,3 +150,33 @@ def test_nor_by_a_warden_that_was_not_there_when_it_was_restarted(world: LiveWor
     assert is_refused(world), "requests of before may still be under way"
     world.bot.cancel_all("BTCUSDT").raise_for_status()
     is_surveyed_anew(world)
+
+
+def empty(store: OwnStore) -> None:
+    """It was lost, file and all, and another one is in its place."""
+    store.kill()
+    store.forget()
+    store.start()
+
+
+def test_one_that_comes_back_empty_lets_no_reduce_only_account_trade(world: LiveWorld, store: OwnStore) -> None:
+    reduced = world.command("reduce", "--by", "ann", "--reason", "the news at two")
+    assert reduced.returncode == 0, reduced.stderr
+    empty(store)
+    codes = set()
+
+    def is_surveyed() -> bool:
+        answer = order(world)
+        codes.add(answer.headers.get("x-guard-code"))
+        assert answer.status_code != 200, "nobody has re-armed it"
+        with store.client() as client:
+            return bool(client.keys("*}:account:*"))
+
+    until(is_surveyed, "the account is surveyed anew", 90)
+    assert is_surveyed()
+    assert "REDUCE_ONLY_STATE" in codes
+    assert "the store had forgotten that account:demo is reduce-only" in world.guard_log()
+    assert (world.data_dir / "kill" / "accounts" / "demo.json").exists()
+    with store.client() as client:
+        (usual,) = client.scan_iter(match="*:usual:*")
+        assert client.hget(usual, "body"), "what is usual of its bot is known before any of its entries passes"

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.support.metrics import samples
 from tests.support.policies import a_policy, a_rule
 from tests.support.practice_client import Bot, fresh_id
 from tests.support.worlds import LiveWorld, freeze, until
@@ -144,3 +147,60 @@ def test_bots_may_read_again_in_the_exchanges_next_minute(spent: MeteredWorld) -
     answer = spent.bot.send(*READ)
     assert is_ours(answer)
     until(lambda: spent.bot.send(*READ).status_code == 200, "the next minute", 65, every_s=0.5)
+
+
+HEEDLESS = 3
+"""How many of a bot's threads go on whatever they hear. Eleven 429s within a minute are a ban there, the kill's too."""
+
+
+@pytest.mark.full
+def silent_addresses(world: MeteredWorld) -> list[str]:
+    """The source addresses that the warden takes for silent."""
+    token = (world.data_dir / "metrics.token").read_text().strip()
+    url = world.places.console.rstrip("/") + "/metrics"
+    answer = httpx.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=10, trust_env=False)
+    return [labels["whose"] for labels, _ in samples(answer.text).get("venue_silence_seconds", [])]
+
+
+def test_f04_a_bot_that_cancels_through_every_429_gets_nobody_banned_and_a_press_ends_flat(tmp_path: Path) -> None:
+    """Cancels are not held back for the reserve: such a bot uses it up. What comes after the first 429 stays here, and
+    in the next minute, when the kill goes on, its part of that is there."""
+    with MeteredWorld(tmp_path / "data", a_policy(a_rule("desk.max_order_value", limit=50_000))) as world:
+        (guard_key,) = world.guard_keys
+        open_book(world)
+        until(lambda: 25 < time.time() % 60 < 35, "the later half of a minute", 60, every_s=0.2)
+        spend(world.bot)
+        world.door.clear()
+        heard: Counter[tuple[int, bool]] = Counter()
+        over = threading.Event()
+
+        def cancel_on_and_on(bot: Bot) -> None:
+            while not over.is_set():
+                answer = bot.send("DELETE", "/fapi/v1/order", symbol="BTCUSDT", orderId="999999")
+                heard[answer.status_code, "GUARD" in answer.text] += 1
+
+        threads = [
+            threading.Thread(target=cancel_on_and_on, args=[world.bot_named(guard_key)]) for _ in range(HEEDLESS)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            until(lambda: heard[429, True] > 100, "the guard answers for the exchange", 20)
+            kept = world.bot.order("BTCUSDT", "SELL", "0.05", reduceOnly="true")
+            assert (kept.status_code, "VENUE_SILENCE" in kept.text) == (429, True)
+            until(lambda: silent_addresses(world) == [""], "gate and warden know the usual address by one name", 5)
+            pressed = world.ask("POST", "/control/kill", {"scope": "desk", "reason": "it will not stop", "by": "Ada"})
+            assert pressed["blocked_ms"] is not None
+
+            def ended() -> dict[str, object] | None:
+                progress = world.ask("GET", "/control/kill")["kill"]
+                return progress if progress is not None and not progress["running"] else None
+
+            assert until(ended, "the kill ends", 60, every_s=0.2)["flat"] is True
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
+        assert heard[418, False] == heard[418, True] == 0
+        assert heard[429, False] <= 2 * HEEDLESS, "what was under way when the exchange said it, and no more"
+        assert what_is_left(world) == ({}, [])

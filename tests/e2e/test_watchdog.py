@@ -125,9 +125,10 @@ def test_f16_a_planned_stop_flattens_where_the_policy_says_so(tmp_path: Path) ->
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("where", ["local", "remote"])
+@pytest.mark.parametrize("where", ["local", "remote", "apart"])
 def test_f17_a_warden_that_comes_back_finds_the_stop_and_keeps_to_it(tmp_path: Path, where: str) -> None:
-    """It stood still and was taken for dead. A remote watchdog has its own data directory: the store has the stop."""
+    """It stood still and was taken for dead. A remote watchdog has its own data directory: the store has the stop. One
+    that has no store in common with the guard, either, tells it by its call."""
     text = policy("[kill.watchdog]\nsilent_s = 3\n")
     with ExitStack() as stack:
         world: LiveWorld
@@ -135,7 +136,8 @@ def test_f17_a_warden_that_comes_back_finds_the_stop_and_keeps_to_it(tmp_path: P
             world = stack.enter_context(watched(tmp_path / "data", text))
         else:
             world = stack.enter_context(LiveWorld(tmp_path / "data", text, balance=100_000))
-            stack.enter_context(a_remote_watchdog(world, tmp_path / "elsewhere"))
+            store_url = embedded_url(world.data_dir) if where == "remote" else "redis://127.0.0.1:9/0"
+            stack.enter_context(a_remote_watchdog(world, tmp_path / "elsewhere", store_url))
             until(lambda: [each["duty"] for each in watchdogs(world)] == ["watching"], "it is on watch", 60)
         populate(world)
         warden = world.process("warden")
@@ -160,8 +162,8 @@ def watchdogs(world: LiveWorld) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def a_remote_watchdog(world: LiveWorld, data_dir: Path) -> Iterator[None]:
-    """A watchdog as on another host: its own data directory, vault and settings; the guard's store and control port."""
+def a_remote_watchdog(world: LiveWorld, data_dir: Path, store_url: str) -> Iterator[None]:
+    """A watchdog as on another host: its own data directory, vault and settings; the guard's control port."""
     passphrase, now = Secret("a passphrase of its own"), utc_now()
     guard = Vault.open(world.data_dir / "vault" / "vault.json", Secret(world.environment["PERPGUARD_PASSPHRASE"]))
     vault = Vault.create(data_dir / "vault" / "vault.json", passphrase, work_factor=2**14)
@@ -170,8 +172,7 @@ def a_remote_watchdog(world: LiveWorld, data_dir: Path) -> Iterator[None]:
         account=ACCOUNT, venue=VENUE, api_key=world.exchange_key, api_secret=world.exchange_secret, now=now
     )
     (data_dir / "watchdog.toml").write_text(
-        f'data_dir = "."\ndesk = "demo"\nstore_url = "{embedded_url(world.data_dir)}"\n'
-        f'[venues.{VENUE}]\nurl = "{world.places.exchange}"\n'
+        f'data_dir = "."\ndesk = "demo"\nstore_url = "{store_url}"\n[venues.{VENUE}]\nurl = "{world.places.exchange}"\n'
     )
     options = [
         "--config",

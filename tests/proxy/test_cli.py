@@ -31,6 +31,15 @@ def test_the_command_is_found_whatever_stands_around_it(given, command):
     assert _command_in(given) == command
 
 
+@pytest.mark.parametrize("words", [["kill", "--by", "ann", "--reason", "a drill of ours"], ["audit", "verify"]])
+@pytest.mark.parametrize("behind", [False, True])
+def test_which_guard_is_meant_may_be_said_behind_the_command(words, behind, tmp_path):
+    named = ["--data-dir", str(tmp_path / "nowhere")]
+    line = [sys.executable, "-m", "proxy", *([*words, *named] if behind else [*named, *words])]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode != 0 and str(tmp_path / "nowhere") in done.stdout + done.stderr
+
+
 NOT_A_PROCESS_S = {"ccxt", "sqlalchemy", "alembic", "fastapi", "apprise", "numpy", "polars", "rules.catalog"}
 
 

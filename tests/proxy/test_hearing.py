@@ -5,17 +5,23 @@ from __future__ import annotations
 import sqlite3
 import time
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from redis.exceptions import OutOfMemoryError
 
 from proxy.audit.place import archive_place
-from proxy.hearing import Hearing, remember_symbols
+from proxy.hearing import HEARD_MAX, Hearing, remember_symbols
 from proxy.pieces.desk import DeskPieces
 from proxy.signals.attention import SEEN_S, Attention
+from proxy.signals.watch import AnomalyWatch
+from rules.order.max_order_value import MaxOrderValue
 from tests.proxy.audit.conftest import Desk
+from tests.proxy.signals.test_order_stream import a_record
+from tests.rules.builders import NOW, a_buy
 
 
 async def remembered(data_dir: Path, account: str, now: datetime) -> tuple[str, ...]:
@@ -82,7 +88,8 @@ class Deaf:
         self.attention = Attention()
         self.conditions = self
         self.venue = "binanceusdm"
-        self.keeper = self.outside = self.record = self.ledger = self.venue_timers = self
+        self.keeper = self.outside = self.record = self.ledger = self.venue_timers = self.clock = self
+        self.asked_the_time = 0
         self.on_their_way: list[str] = []
         self.expected: list[str | None] = []
 
@@ -98,11 +105,18 @@ class Deaf:
     async def see(self, records: Any) -> None:
         """Nothing."""
 
+    def hear_outcome(self, record: Any) -> None:
+        """Nothing."""
 
-async def told(record: dict[str, Any]) -> Deaf:
-    """What became of a record that was heard."""
-    deaf: Any = Deaf()
-    desk = DeskPieces(
+    def happened(self, request: str, *, changed: bool) -> None:
+        """Nothing."""
+
+    def soon(self) -> None:
+        self.asked_the_time += 1
+
+
+def a_desk(deaf: Any, watch: Any) -> DeskPieces:
+    return DeskPieces(
         venues={"binanceusdm": deaf},
         accounts={"main": deaf},
         kill=deaf,
@@ -113,14 +127,37 @@ async def told(record: dict[str, Any]) -> Deaf:
         line=deaf,
         sentinels=deaf,
         overrides=deaf,
-        watch=deaf,
+        watch=watch,
         heart=deaf,
         leases=deaf,
         scoreboard=deaf,
     )
-    await Hearing(desk).hear([{"id": "1", "account": "main", **record}])
-    heard: Deaf = deaf
-    return heard
+
+
+async def told(record: dict[str, Any]) -> Deaf:
+    """What became of a record that was heard."""
+    deaf = Deaf()
+    await Hearing(a_desk(deaf, deaf)).hear([{"id": "1", "account": "main", **record}])
+    return deaf
+
+
+@pytest.mark.parametrize(
+    ("code", "window_ms", "asked"),
+    [(-1021, 5_000, 1), (-1021, 4_900, 1), (-1021, 1_500, 0), (-1021, 1, 0), (-1021, None, 0), (-2019, 5_000, 0)],
+    ids=[
+        "all of it",
+        "nearly all of it",
+        "what was left",
+        "a bot that waits no longer",
+        "of an earlier version",
+        "something else",
+    ],
+)
+async def test_a_time_stamp_refused_within_a_short_window_is_no_word_about_the_clock(
+    code: int, window_ms: int | None, asked: int
+):
+    outcome = {"kind": "outcome", "result": "REJECTED", "venue_code": code, "recv_window_ms": window_ms}
+    assert (await told(outcome)).asked_the_time == asked
 
 
 @pytest.mark.parametrize(
@@ -183,3 +220,79 @@ async def test_a_record_without_a_moment_or_of_one_to_come_is_of_now(at: object)
     attention = await heard(at)
     assert attention.symbols(time.time() + SEEN_S - 5, held=()) == ("BTCUSDT",)
     assert attention.symbols(time.time() + SEEN_S + 5, held=()) == ()
+
+
+class FullStore:
+    """Takes no writes while it is full, as a store without memory."""
+
+    def __init__(self) -> None:
+        self.full = False
+        self.scores: dict[str, float] = {}
+
+    async def publish_scores(self, scores: Any, baselines: Any) -> None:
+        if self.full:
+            raise OutOfMemoryError("OOM command not allowed when used memory > 'maxmemory'")
+        self.scores |= {level: score.value for level, score in scores.items()}
+
+    async def publish_usual(self, usual: Any) -> None:
+        """Nothing."""
+
+
+def a_batch() -> list[Any]:
+    """A quiet bot's: an order every twenty seconds, the first of them refused."""
+    rules = [MaxOrderValue(limit=Decimal(1))]
+    return [
+        a_record(
+            a_buy("BTCUSDT", "1"),
+            rules=rules if number == 0 else (),
+            bot="demo-bot",
+            decision_id=f"d{number}",
+            at=NOW + timedelta(seconds=20 * number),
+        )
+        for number in range(6)
+    ]
+
+
+async def scored(times: int, store: FullStore) -> tuple[AnomalyWatch, Deaf]:
+    """What is made of a batch that is told so often, because the archive does not take it."""
+    deaf, watch = Deaf(), AnomalyWatch(cast("Any", store), lambda: [("demo-bot", "main")])
+    hearing = Hearing(a_desk(deaf, watch))
+    for _ in range(times):
+        await hearing.hear([{**record, "account": "main"} for record in a_batch()])
+    return watch, deaf
+
+
+async def test_what_is_told_again_because_the_archive_is_full_is_held_against_nobody() -> None:
+    once, _ = await scored(1, FullStore())
+    often, deaf = await scored(60, FullStore())
+    assert often.score("demo-bot") == once.score("demo-bot")
+    assert len(deaf.expected) == len(a_batch())
+
+
+async def test_a_store_that_takes_no_writes_keeps_no_record_from_the_archive_and_has_the_scores_later(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = FullStore()
+    store.full = True
+    once, _ = await scored(1, FullStore())
+    watch, _ = await scored(60, store)
+    assert watch.score("demo-bot") == once.score("demo-bot")
+    assert "scores cannot be written to the store: OutOfMemoryError" in caplog.text
+    store.full = False
+    await watch.decay((NOW + timedelta(seconds=100)).timestamp())
+    assert store.scores["bot:demo-bot"] == watch.score("demo-bot").value > 0
+
+
+async def test_what_has_no_name_is_heard_every_time_and_no_more_are_remembered_than_come_again() -> None:
+    deaf = Deaf()
+    hearing = Hearing(a_desk(deaf, deaf))
+    nameless = {"kind": "decision", "account": "main", "commands": [{"symbol": "BTCUSDT"}]}
+    for _ in range(2):
+        await hearing.hear([nameless])
+    assert deaf.expected == ["BTCUSDT"] * 2
+    for number in range(HEARD_MAX + 1):
+        await hearing.hear([{**nameless, "id": str(number)}])
+    await hearing.hear([{**nameless, "id": str(HEARD_MAX)}])
+    assert len(deaf.expected) == 2 + HEARD_MAX + 1
+    await hearing.hear([{**nameless, "id": "0"}])
+    assert len(deaf.expected) == 2 + HEARD_MAX + 2

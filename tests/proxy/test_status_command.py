@@ -13,7 +13,7 @@ import pytest
 
 from proxy import control_client
 from proxy.cli import main
-from proxy.console.desk_views import DeskView, FeedView
+from proxy.console.desk_views import ArchiveView, DeskView, FeedView
 from tests.proxy.console.desk_double import a_bot, a_desk, an_account
 
 FEED = FeedView(state="OFF", why="", age_s=None, adopted=None, gaps_healed=0)
@@ -37,14 +37,14 @@ def status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 
 def a_trading_desk(*, prices_age_s: float | None = 1.0, **account: Any) -> DeskView:
-    told = {"state": "ACTIVE", "kill_running": False, "survey_age_s": 3.0, "feed": FEED} | account
+    told = {"state": "ACTIVE", "kill_running": False, "known_age_s": 3.0, "feed": FEED} | account
     desk = a_desk(state="ACTIVE", store_ok=True, markets_age_s=prices_age_s, accounts=(an_account(**told),))
     return replace(desk, bots=(a_bot(state="ACTIVE", key_state="active", stopped_for=""),))
 
 
-@pytest.mark.parametrize(("prices_age_s", "survey_age_s"), [(1.0, 3.0), (10.0, 45.0), (-10.0, -45.0)])
-def test_a_desk_that_trades_has_no_hindrance(status: Status, prices_age_s: float, survey_age_s: float) -> None:
-    assert status(a_trading_desk(prices_age_s=prices_age_s, survey_age_s=survey_age_s)) == (0, [])
+@pytest.mark.parametrize(("prices_age_s", "known_age_s"), [(1.0, 3.0), (10.0, 45.0), (-10.0, -45.0)])
+def test_a_desk_that_trades_has_no_hindrance(status: Status, prices_age_s: float, known_age_s: float) -> None:
+    assert status(a_trading_desk(prices_age_s=prices_age_s, known_age_s=known_age_s)) == (0, [])
 
 
 @pytest.mark.parametrize(
@@ -61,21 +61,42 @@ def test_prices_on_which_no_entry_passes_are_a_hindrance(status: Status, prices_
 
 
 @pytest.mark.parametrize(
-    ("survey_age_s", "said"),
+    ("known_age_s", "said"),
     [
         (46.0, "account main was last known 46 s ago: entries are refused"),
         (900.0, "account main was last known 900 s ago: entries are refused"),
         (None, "account main has not been surveyed yet"),
     ],
 )
-def test_an_account_not_vouched_for_is_a_hindrance(status: Status, survey_age_s: float | None, said: str) -> None:
-    assert status(a_trading_desk(survey_age_s=survey_age_s)) == (1, [said])
+def test_an_account_not_vouched_for_is_a_hindrance(status: Status, known_age_s: float | None, said: str) -> None:
+    assert status(a_trading_desk(known_age_s=known_age_s)) == (1, [said])
 
 
 def test_a_stale_feed_is_said_once(status: Status) -> None:
     feed = replace(FEED, state="STALE", why="closed")
-    assert status(a_trading_desk(survey_age_s=900.0, feed=feed)) == (1, ["the feed of account main is stale: closed"])
+    assert status(a_trading_desk(known_age_s=900.0, feed=feed)) == (1, ["the feed of account main is stale: closed"])
 
 
 def test_a_desk_without_accounts_is_hindered_by_no_price(status: Status) -> None:
     assert status(replace(a_trading_desk(prices_age_s=None), accounts=(), bots=())) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("archive", "said"),
+    [
+        (ArchiveView(opened=False), "the audit's archive does not open: entries are refused: it is being opened"),
+        (
+            ArchiveView(opened=False, trouble="the seal is gone"),
+            "the audit's archive does not open: entries are refused: the seal is gone",
+        ),
+        (
+            ArchiveView(opened=True, trouble="the disk is full"),
+            "the audit's archive takes no records, and when too many wait entries are refused: the disk is full",
+        ),
+    ],
+)
+def test_the_archive_is_named_before_what_it_keeps_from_being_read(
+    status: Status, archive: ArchiveView, said: str
+) -> None:
+    code, hindrances = status(replace(a_trading_desk(prices_age_s=None, known_age_s=None), archive=archive))
+    assert (code, hindrances[0]) == (1, said)

@@ -7,6 +7,10 @@ from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+import proxy.warden
+from proxy.store.ownership import DeskTaken
 from proxy.warden import Warden
 
 
@@ -16,6 +20,24 @@ class Told:
     def __init__(self, run_id: str, filled: str) -> None:
         self.run_id, self.filled = run_id, filled
         self.said: list[str] = []
+        self.owner = ""
+        self.left_by = ""
+        self.taken: list[tuple[str, dict[str, Any]]] = []
+
+    async def claim(self, where: str) -> None:
+        assert where.endswith(":/nowhere")
+        if self.owner not in ("", "ours"):
+            raise DeskTaken(self.owner)
+        self.owner = "ours"
+
+    async def is_left_by_another(self) -> bool:
+        return self.owner == "" and self.left_by not in ("", "ours")
+
+    async def is_claimed(self) -> bool:
+        return self.owner != ""
+
+    async def event(self, what: str, by: str, detail: dict[str, Any]) -> None:
+        self.taken.append((what, detail))
 
     async def server(self) -> tuple[str, str]:
         return self.run_id, self.filled
@@ -37,10 +59,18 @@ class Told:
         return tell
 
 
+def a_warden(told: Told) -> Any:
+    """One with nothing but its store, and a record."""
+    warden: Any = Warden.__new__(Warden)
+    warden._store, warden._scribe, warden._desk_taken = told, told, False
+    warden._ground = SimpleNamespace(settings=SimpleNamespace(data_dir="/nowhere", desk="desk"))
+    return warden
+
+
 async def watched(told: Told, known: str) -> list[str]:
     """What is said in one look of a warden that filled the server of this run id."""
-    warden: Any = Warden.__new__(Warden)
-    warden._store, warden._filled = told, known
+    warden = a_warden(told)
+    warden._filled = known
     warden._keys = SimpleNamespace(publish=told.teller("keys"))
     warden._policies = SimpleNamespace(publish=told.teller("policy"))
     warden._desk = SimpleNamespace(
@@ -48,6 +78,8 @@ async def watched(told: Told, known: str) -> list[str]:
         leases=told,
         rearming=SimpleNamespace(publish=told.teller("ramps")),
         overrides=SimpleNamespace(take_up=told.teller("overrides")),
+        watch=SimpleNamespace(publish_all=told.teller("scores")),
+        venues={"": SimpleNamespace(market=SimpleNamespace(publish_instruments_again=told.teller("instruments")))},
     )
     watching = asyncio.create_task(warden._watch_store())
     await asyncio.sleep(0.1)
@@ -57,15 +89,73 @@ async def watched(told: Told, known: str) -> list[str]:
     return told.said
 
 
-async def test_another_server_knows_every_key_before_gates_ask_it_and_leases_run_on() -> None:
+async def test_another_server_knows_all_that_orders_are_judged_by_before_gates_ask_it_and_leases_run_on() -> None:
     said = await watched(Told("second", "first"), "first")
-    assert said.index("keys") < said.index("filled") == len(said) - 1
-    assert "leases" in said
+    assert {"keys", "policy", "instruments", "scores", "leases"} <= set(said)
+    assert said.index("filled") == len(said) - 1
 
 
-async def test_a_server_that_was_emptied_knows_every_key_before_gates_ask_it() -> None:
-    assert await watched(Told("first", ""), "first") == ["keys", "filled"]
+async def test_a_server_that_was_emptied_knows_it_before_gates_ask_it() -> None:
+    assert await watched(Told("first", ""), "first") == ["keys", "instruments", "scores", "filled"]
 
 
 async def test_the_same_server_is_told_nothing() -> None:
     assert await watched(Told("first", "first"), "first") == []
+
+
+async def test_a_desk_that_another_guard_has_is_told_nothing_and_its_warden_ends() -> None:
+    told = Told("second", "first")
+    told.owner = "theirs"
+    with pytest.raises(DeskTaken):
+        await watched(told, "first")
+    assert told.said == []
+
+
+async def refused(told: Told) -> Any:
+    """A warden that has found the desk taken, and has said so."""
+    warden = a_warden(told)
+    told.owner = "theirs"
+    with pytest.raises(DeskTaken) as taken:
+        await warden._claim_desk()
+    await warden._say_taken(taken.value)
+    return warden
+
+
+async def test_it_is_said_whose_the_desk_is(caplog: pytest.LogCaptureFixture) -> None:
+    told = Told("first", "")
+    await refused(told)
+    assert told.taken == [("desk.taken", {"desk": "desk", "guard": "theirs"})]
+    assert "the desk desk of this store belongs to the guard at theirs" in caplog.text
+
+
+async def test_who_found_it_taken_leaves_its_guard_the_time_to_claim_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxy.warden, "STORE_EVERY_S", 0.01)
+    monkeypatch.setattr(proxy.warden, "FREE_FOR_S", 0.2)
+    told = Told("first", "")
+    warden = await refused(told)
+    told.owner = ""  # Its store came back empty.
+    claiming = asyncio.create_task(warden._claim_desk())
+    await asyncio.sleep(0.05)
+    told.owner = "theirs"
+    await asyncio.sleep(0.3)
+    assert not claiming.done()
+    told.owner = ""
+    await asyncio.wait_for(claiming, 5)
+    assert told.owner == "ours"
+
+
+async def test_who_comes_first_after_an_outage_leaves_the_guard_that_had_the_desk_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(proxy.warden, "STORE_EVERY_S", 0.01)
+    monkeypatch.setattr(proxy.warden, "FREE_FOR_S", 0.2)
+    told = Told("first", "")
+    told.left_by = "theirs"  # Its claim ran out while the store was away.
+    claiming = asyncio.create_task(a_warden(told)._claim_desk())
+    await asyncio.sleep(0.05)
+    told.owner = "theirs"
+    with pytest.raises(DeskTaken):
+        await asyncio.wait_for(claiming, 5)
+    told.owner = ""
+    await asyncio.wait_for(a_warden(told)._claim_desk(), 5)
+    assert told.owner == "ours", "who does not come back does not keep it"

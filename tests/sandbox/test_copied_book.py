@@ -135,12 +135,19 @@ def test_own_contracts_are_listed_and_stand_in_the_place_of_those_of_their_name(
     assert listed["PEPEUSDT"].depth_quantity == Decimal(100)
 
 
+def test_a_contract_may_be_named_in_any_script_as_some_of_the_exchange_s_are(tmp_path: Path) -> None:
+    path = tmp_path / "exchange.toml"
+    path.write_text(an_instrument(symbol="币安人生USDT"), encoding="utf-8")
+    assert [each.symbol for each in read_settings(path).instruments] == ["币安人生USDT"]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         *(("depth", value) for value in ("0", "-1", "NaN", "x")),
         *(("market", value) for value in ("0", "nan", "inf")),
         *(("least", value) for value in ("-1", "nan")),
+        *(("symbol", value) for value in ("", "B", "pepeusdt", "PEPE-USDT", "PEPE USDT", "PEPE\\u200bUSDT", "P" * 21)),
     ],
 )
 def test_a_contract_that_cannot_trade_is_refused_at_start(tmp_path: Path, name: str, value: str) -> None:

@@ -12,8 +12,10 @@ from proxy.certificate.content import AuditHead, Issue, PolicyInForce, account_d
 from proxy.certificate.keeping import CertificateKeeper
 from proxy.certificate.signing import seal
 from proxy.console.plane import CertificateView
+from proxy.kill.jobs import job_directory
 from proxy.kill.journal import Job, Journal
 from proxy.kill.report import KillReport, account_report, worst
+from proxy.store.fence import Scope
 from proxy.vault.keys import Secret
 from proxy.vault.signing_keys import new_signing_key
 from proxy.vault.vault import Vault
@@ -101,11 +103,17 @@ def a_job(account: str = "main", job_id: str = JOB, started_at: datetime = NOW, 
 
 
 def write_job(
-    data_dir: Path, events: Sequence[Event], *, account: str = "main", job_id: str = JOB, started_at: datetime = NOW
+    data_dir: Path,
+    events: Sequence[Event],
+    *,
+    account: str = "main",
+    job_id: str = JOB,
+    started_at: datetime = NOW,
+    scope: str = "desk",
 ) -> Journal:
-    """The journal of a job of the desk's press, as whoever ran it would have left it."""
-    job = a_job(account, job_id, started_at)
-    journal = Journal.create(data_dir / "kill" / "jobs" / account / f"{job_id}.jsonl", job)
+    """The journal of a job, of the desk's press unless told, as whoever ran it would have left it."""
+    job = a_job(account, job_id, started_at, scope)
+    journal = Journal.create(job_directory(data_dir, account, Scope.parse(scope).bot) / f"{job_id}.jsonl", job)
     for event in events:
         journal.record(event)
     journal.close()

@@ -30,6 +30,10 @@ async def _unrecorded(what: str, by: str, detail: object) -> None:
     """Records nothing."""
 
 
+async def _unobeyed(watchdog: str, ago_s: float) -> None:
+    """Stops nothing."""
+
+
 def control_api(plane: DeskDouble, people: Register, data_dir: Path, now: Callable[[], datetime]) -> FastAPI:
     """Every route a warden has, signed commands and watchdogs among them."""
     commands = CommandDesk(desk="demo", keys={"ann": public_half(ANN)}, path=data_dir / "nonces.json", now=now)
@@ -43,6 +47,7 @@ def control_api(plane: DeskDouble, people: Register, data_dir: Path, now: Callab
         expected=True,
         boot_us=1,
         host="here",
+        obey=_unobeyed,
     )
     app.include_router(watchdog_routes(heart))
     return app

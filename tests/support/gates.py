@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -201,11 +201,13 @@ class Gate:
         resizes: tuple[Resize, ...] = (),
     ) -> None:
         self.counting = Counting()
+        self.clock: Callable[[], datetime] = lambda: NOW
+        """The venue's time, as the doors know it."""
         self.desk = desk
         self.keys = keys
         self.exchange = exchange
-        # In the middle of the venue's windows, where its counters are believed.
-        self.meter = Meter(lambda: NOW + timedelta(seconds=5))
+        # In the middle of the venue's windows, where its counters are believed. There time stands still.
+        self.meter = Meter(lambda: NOW + timedelta(seconds=5), steady_s=lambda: 0.0)
         self.upstream = Egress(self.meter, {})
         self.budget = VenueBudget(self.meter, self.upstream, desk.store, VENUE)
         self.identities = Identities(keys.vault, VENUE)
@@ -218,16 +220,16 @@ class Gate:
             upstream=self.upstream,
             hosts=hosts,
             stream_host=stream_host,
-            now=lambda: NOW,
+            now=lambda: self.clock(),
             views=self.views,
         )
-        venue = VenueReads(upstream=self.upstream, hosts=hosts, now=lambda: NOW)
+        venue = VenueReads(upstream=self.upstream, hosts=hosts, now=lambda: self.clock())
         orders = OrderDesk(
             desk=desk.name,
             judge=desk.judge(*rules, resizes=resizes),
             upstream=self.upstream,
             hosts=hosts,
-            now=lambda: NOW,
+            now=lambda: self.clock(),
             shared=SharedAccount(views, desk.store, venue.ask),
             budget=self.budget,
             counting=self.counting,
@@ -238,7 +240,7 @@ class Gate:
             reads=ReadDesk(store=desk.store, views=views, venue=venue, budget=self.budget, counting=self.counting),
             streams=self.streams,
             leases=LeaseDesk(desk.store),
-            now=lambda: NOW,
+            now=lambda: self.clock(),
             counting=self.counting,
         )
         self.sockets = KeyedSockets(self.identities.obeys, desk.store.disabled_keys)
@@ -247,7 +249,7 @@ class Gate:
             store=desk.store,
             keys=self.sockets,
             carry=self.rest_door.carry,
-            now=lambda: NOW,
+            now=lambda: self.clock(),
             counting=self.counting,
         )
         self._watching = asyncio.create_task(self.sockets.watch())

@@ -36,6 +36,7 @@ REQUESTS: tuple[tuple[str, str, str], ...] = (
     ("DELETE", "/fapi/v1/order", "symbol=BTCUSDT origClientOrderId=x-1"),
     ("DELETE", "/fapi/v1/batchOrders", "symbol=BTCUSDT orderIdList=[1,2] origClientOrderIdList="),
     ("DELETE", "/fapi/v1/allOpenOrders", "symbol=BTCUSDT"),
+    ("DELETE", "/fapi/v1/allOpenOrders", "symbol=币安人生USDT"),
     ("POST", "/fapi/v1/leverage", "symbol=BTCUSDT leverage=5"),
     ("POST", "/fapi/v1/positionMargin", "symbol=BTCUSDT amount=10.5 type=2 positionSide=LONG"),
     ("POST", "/fapi/v1/countdownCancelAll", "symbol=BTCUSDT countdownTime=60000"),

@@ -38,8 +38,9 @@ def runaway_loop(usual: Usual, at: float, until: float, rng: random.Random, mild
 
 
 def reject_storm(usual: Usual, at: float, until: float, rng: random.Random, mild: bool) -> Strange | None:
-    """A refused order retried 12 to 120 times every 0.2 to 1.5 s, each refused with a chance of 90 to 100 %, and whatever
-    else the account places meanwhile (mild: 8 to 20 times every 1 to 8 s, 50 to 70 %). ``about`` says how many were."""
+    """A refused order retried 12 to 120 times every 0.2 to 1.5 s, each refused with a chance of 90 to 100 %, and
+    whatever else the account places meanwhile (mild: 8 to 20 times every 1 to 8 s, 50 to 70 %). ``about`` says how many
+    were refused."""
     place = usual.next_placed(at)
     if place is None or usual.ts[place] > until - 600:
         return None

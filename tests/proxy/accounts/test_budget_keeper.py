@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from proxy.accounts.budget_keeper import BudgetKeeper, VenueTime
 from proxy.accounts.troubles import VenueUnavailable
 from proxy.budget.meter import Meter, Payer
 from proxy.budget.published import LIMITS_DEFAULT, Counter, Limit
+from proxy.budget.silence import BANNED, THROTTLED, Silence, Way
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.gate_store import GateStore
 from proxy.store.keys import Keys
@@ -202,6 +204,98 @@ async def test_the_newest_window_and_the_highest_count_stand(kept: Kept) -> None
     }
     assert (await share("v", {"weight-1m:": (8, 5)}))["weight-1m:"] == (8, 5)
     assert (await share("v", {"weight-1m:": (7, 2_000)}))["weight-1m:"] == (8, 5)
+
+
+async def test_a_silence_that_one_process_was_told_is_kept_by_the_next_warden_and_stands_in_its_metrics(
+    server: EmbeddedStore, kept: Kept
+) -> None:
+    gate = Meter(lambda: NOW)
+    gate.silenced(Way("fapi", "127.0.0.2"), BANNED, 3_600)
+    gate.silenced(Way("sapi", ""), BANNED, 300)
+    assert kept.keeper.silences() == {}
+    await kept.gate.share_budget("binanceusdm", gate.seen())
+    await kept.keeper.take_up()
+    assert kept.meter.silence(Way("sapi", "")) is not None
+    assert kept.keeper.silences() == {"127.0.0.2": 3_600}
+    assert set(kept.meter.seen()) == set(gate.seen()), "and kept in the store, however long it is"
+
+
+async def told(kept: Kept, meter: Meter) -> None:
+    """As gates and warden do, four times a second."""
+    meter.told((await kept.gate.share_budget("binanceusdm", meter.seen()))[1])
+
+
+async def test_the_store_keeps_the_end_of_a_silence_by_its_own_clock(kept: Kept) -> None:
+    """Whatever the processes that tell it take for the time."""
+    teller, hearer = Meter(lambda: NOW - timedelta(days=2)), Meter(lambda: NOW + timedelta(minutes=30))
+    way = Way("fapi", "")
+    teller.silenced(way, THROTTLED, 2)
+    await told(kept, teller)
+    await asyncio.sleep(1.1)
+    await told(kept, hearer)
+    assert hearer.silence(way) == Silence(THROTTLED, 1)
+    assert (await kept.gate.share_budget("binanceusdm", {}))[1].keys() == teller.seen().keys()
+    await asyncio.sleep(1.0)
+    assert (await kept.gate.share_budget("binanceusdm", {}))[1] == {}
+
+
+async def test_the_later_end_stands_in_the_store(kept: Kept) -> None:
+    long, short = Meter(lambda: NOW), Meter(lambda: NOW)
+    way = Way("fapi", "")
+    long.silenced(way, BANNED, 300)
+    short.silenced(way, BANNED, 120)
+    for each in (long, short, long):
+        await told(kept, each)
+        silence = each.silence(way)
+        assert silence is not None and silence.left_s == 300
+
+
+async def test_an_answer_of_the_exchange_ends_a_silence_for_all_and_one_demanded_since_stands(kept: Kept) -> None:
+    gate, warden, late = (Meter(lambda: NOW) for _ in range(3))
+    way = Way("fapi", "")
+    before_s = time.monotonic()
+    gate.silenced(way, BANNED, 300)
+    for each in (gate, warden, late):
+        await told(kept, each)
+    assert warden.answered(way, time.monotonic())
+    for each in (warden, gate):
+        await told(kept, each)
+        assert each.silence(way) is None
+    gate.silenced(way, BANNED, 600)
+    await told(kept, gate)
+    await told(kept, late)
+    silence = late.silence(way)
+    assert silence is not None and silence.left_s == 600
+    await kept.gate.share_budget("binanceusdm", {way.field(""): (int((time.monotonic() - before_s) * 1000), 0)})
+    await told(kept, gate)
+    assert gate.silence(way) is not None, "that was asked before it was demanded"
+
+
+@pytest.mark.parametrize(("ago_s", "taken_up"), [(9, True), (11, False)])
+async def test_a_silence_that_nobody_keeps_any_more_is_forgotten(
+    kept: Kept, raw: Redis, ago_s: int, taken_up: bool
+) -> None:
+    """So who stops gates and warden for ten seconds starts them without it."""
+    way = Way("fapi", "")
+    now_ms = int((await raw.time())[0]) * 1000
+    entry = f"{now_ms + 3_600_000}:418:{now_ms - 60_000}:{now_ms - ago_s * 1000}"
+    await raw.hset(Keys("desk").silences("binanceusdm"), way.field(""), entry)
+    await kept.keeper.take_up()
+    assert (kept.meter.silence(way) is not None) is taken_up
+    await told(kept, kept.meter)
+    kept_ms = [int(each.split(":")[3]) for each in await raw.hvals(Keys("desk").silences("binanceusdm"))]
+    assert len(kept_ms) == taken_up and all(each >= now_ms for each in kept_ms)
+
+
+async def test_a_clock_of_the_store_that_is_put_back_makes_no_silence_longer(kept: Kept, raw: Redis) -> None:
+    way = Way("fapi", "")
+    now_ms = int((await raw.time())[0]) * 1000
+    entry = f"{now_ms + 7_200_000}:418:{now_ms + 3_600_000}:{now_ms + 3_600_000}"
+    await raw.hset(Keys("desk").silences("binanceusdm"), way.field(""), entry)
+    kept.meter.silenced(way, BANNED, 120)
+    await told(kept, kept.meter)
+    silence = kept.meter.silence(way)
+    assert silence is not None and silence.left_s == 120
 
 
 def test_the_venues_time_is_the_hosts_until_it_was_measured() -> None:

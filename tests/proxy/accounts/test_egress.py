@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from proxy.accounts.metering import KeptForTheKill, metering
-from proxy.accounts.troubles import VenueThrottled, VenueUnavailable
+from proxy.accounts.troubles import OutcomeUnknown, VenueRefused, VenueThrottled, VenueUnavailable
 from proxy.accounts.venue_account import VenueAccount
 from proxy.accounts.way_out import WayOut
 from proxy.budget.meter import Meter, Payer
 from proxy.budget.published import Counter, Limit
+from proxy.budget.silence import Silence, Way
 from proxy.vault.keys import Secret
 from rules.kill.budget import Spend
 from rules.model import PositionSide, Side
@@ -31,6 +32,7 @@ class Venue:
 
     def __init__(self) -> None:
         self.banned: dict[str, int] = {}
+        self.instead: tuple[int, bytes] | None = None
         self.asked: list[tuple[str, str]] = []
         self.used = 0
         self.base_url = ""
@@ -47,6 +49,8 @@ class Venue:
                 method, target, _ = head.split("\r\n")[0].split()
                 self.asked.append((address, f"{method} {target.partition('?')[0]}"))
                 status, more, body = 200, f"X-MBX-USED-WEIGHT-1M: {self.used}\r\n", b"[]"
+                if self.instead is not None:
+                    (status, body), more = self.instead, "Retry-After: 40\r\n"
                 if address in self.banned:
                     status, more = 418, f"Retry-After: {self.banned[address]}\r\n"
                     body = b'{"code":-1003,"msg":"Way too many requests"}'
@@ -188,3 +192,73 @@ async def test_what_never_came_back_is_counted() -> None:
         with pytest.raises(VenueThrottled):
             await hands.positions()
         assert metered.used == 5, "the answer had no counter"
+
+
+async def test_the_warden_keeps_the_silence_that_a_gate_was_told_and_the_kill_asks_for_itself() -> None:
+    """What a kill may do must not hang on a gate's word: it keeps what the venue says to it."""
+    metered = Metered()
+    gate = Meter(lambda: NOW)
+    gate.silenced(Way("fapi", FIRST), 418, 300)
+    metered.meter.told(gate.seen())
+    asked: tuple[Callable[[WayOut], Awaitable[object]], ...] = (
+        lambda hands: hands.positions(),
+        lambda hands: hands.order("BTCUSDT", "pgk-1"),
+        lambda hands: hands.cancel_plain("BTCUSDT"),
+    )
+    for ask in asked:
+        async with a_venue() as venue, hands_on(venue, FIRST, trace=metered.trace(spares=True)) as hands:
+            with pytest.raises(VenueThrottled) as thrown:
+                await ask(hands)
+            assert (thrown.value.status, thrown.value.retry_after) == (418, 300)
+            assert venue.asked == []
+    async with a_venue() as venue, hands_on(venue, FIRST, trace=metered.trace(spares=False)) as hands:
+        await hands.positions()
+        assert len(venue.asked) == 1
+
+
+@pytest.mark.parametrize("spares", [True, False], ids=["the warden", "the kill"])
+async def test_gates_hear_of_a_ban_that_the_warden_or_the_kill_was_told(spares: bool) -> None:
+    metered, gate = Metered(), Meter(lambda: NOW)
+    async with a_venue() as venue, hands_on(venue, FIRST, trace=metered.trace(spares=spares)) as hands:
+        venue.banned[FIRST] = 300
+        with pytest.raises(VenueThrottled):
+            await hands.positions()
+    gate.told(metered.meter.seen())
+    assert gate.silence(Way("fapi", FIRST)) == Silence(418, 300)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "silent"),
+    [
+        (429, b'{"code":-1003,"msg":"Too many requests"}', True),
+        (429, b"", True),
+        (429, b'{"code":-1015,"msg":"Too many new orders"}', False),
+        (200, b'{"orderId":1,"clientOrderId":"pgk-1","status":"NEW"}', False),
+    ],
+    ids=["too many requests", "no code", "too many orders", "taken"],
+)
+async def test_gates_hear_of_a_429_that_answered_a_close_of_the_kill_but_for_too_many_orders(
+    status: int, body: bytes, silent: bool
+) -> None:
+    metered = Metered()
+    async with a_venue() as venue, hands_on(venue, FIRST, trace=metered.trace(spares=False)) as hands:
+        venue.instead = (status, body)
+        with contextlib.suppress(VenueThrottled, VenueUnavailable, OutcomeUnknown):
+            await hands.close("BTCUSDT", PositionSide.BOTH, Side.SELL, Decimal(1), None, "pgk-1")
+        assert len(venue.asked) == 1
+    assert metered.meter.silence(Way("fapi", FIRST)) == (Silence(429, 40) if silent else None)
+
+
+@pytest.mark.parametrize(
+    ("status", "over"),
+    [(200, True), (400, True), (403, False), (418, False), (429, False), (503, False)],
+)
+async def test_an_answer_to_the_kill_ends_the_silence_that_a_gate_was_told(status: int, over: bool) -> None:
+    """A 403 may be of the firewall, and a 5xx of a proxy in between."""
+    metered = Metered()
+    metered.meter.silenced(Way("fapi", FIRST), 418, 259_200)
+    async with a_venue() as venue, hands_on(venue, FIRST, trace=metered.trace(spares=False)) as hands:
+        venue.instead = (status, b"[]" if status == 200 else b'{"code":-2011,"msg":"x"}')
+        with contextlib.suppress(VenueThrottled, VenueUnavailable, VenueRefused):
+            await hands.positions()
+    assert (metered.meter.silence(Way("fapi", FIRST)) is None) is over

@@ -16,7 +16,7 @@ from proxy.accounts.markets import MarketKeeper
 from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueUnavailable
 from rules.instrument import Instrument
 from rules.snapshot import Market
-from tests.rules.builders import NOW
+from tests.rules.builders import NOW, an_instrument
 
 TOUCH = Touch(bid_price=Decimal(99), bid_quantity=Decimal(1), ask_price=Decimal(101), ask_quantity=Decimal(2))
 
@@ -28,9 +28,10 @@ class Hands:
         self.public = self
         self.touches_trouble: Exception | None = None
         self.marks_trouble: Exception | None = None
+        self.listed: dict[str, Instrument] = {}
 
     async def instruments(self) -> dict[str, Instrument]:
-        return {}
+        return dict(self.listed)
 
     async def markets(self, now: datetime) -> dict[str, Market]:
         if self.marks_trouble is not None:
@@ -51,26 +52,31 @@ class Store:
 
     def __init__(self) -> None:
         self.markets: list[Mapping[str, Market]] = []
+        self.instruments: list[Mapping[str, Instrument]] = []
 
     async def publish_markets(self, venue: str, version: str, content: Mapping[str, Market]) -> None:
         self.markets.append(content)
 
-    async def publish_instruments(self, *_: Any) -> None:
-        """No part of these tests."""
+    async def publish_instruments(self, venue: str, version: str, content: Mapping[str, Instrument]) -> None:
+        self.instruments.append(content)
 
 
 class World:
     def __init__(self) -> None:
         self.hands, self.store, self.answered = Hands(), Store(), list[float]()
+        self.documents: list[str] = []
         self.keeper = MarketKeeper(
             venue="binanceusdm",
             hands=self.hands,  # type: ignore[arg-type]  # The part of them that is used.
             store=self.store,  # type: ignore[arg-type]
-            document=_nowhere,
+            document=self._document,
             now=lambda: NOW,
             every_s=0.01,
             answered=self.answered.append,
         )
+
+    async def _document(self, name: str, *_: Any) -> None:
+        self.documents.append(name)
 
     async def while_running(self, until: Callable[[], bool]) -> None:
         running = asyncio.create_task(self.keeper.run())
@@ -81,10 +87,6 @@ class World:
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
-
-
-async def _nowhere(*_: Any) -> None:
-    """The audit is no part of these tests."""
 
 
 @pytest.fixture
@@ -107,6 +109,17 @@ async def test_quotes_join_the_marks(world: World):
         last_price=Decimal("100.5"),
     )
     assert published["BUSDT"] == Market(symbol="BUSDT", mark_price=Decimal(100), as_of=NOW), "nobody quotes it"
+
+
+async def test_a_store_that_lost_the_instruments_is_told_at_once_what_was_read_last(world: World):
+    await world.keeper.publish_instruments_again()
+    assert world.store.instruments == [], "nothing was read yet"
+    world.hands.listed = {"AUSDT": an_instrument("AUSDT")}
+    await world.keeper.publish_instruments()
+    world.hands.listed = {}
+    await world.keeper.publish_instruments_again()
+    assert world.store.instruments == [{"AUSDT": an_instrument("AUSDT")}] * 2
+    assert world.documents == ["instruments:binanceusdm"] * 2, "the record for the audit was lost with it"
 
 
 async def test_quotes_of_long_ago_are_no_quotes(world: World, monkeypatch: pytest.MonkeyPatch):

@@ -29,7 +29,7 @@ from rules.model import PositionSide, Side
 from rules.snapshot import Account, Market
 from tests.proxy.accounts.builders import a_fill, a_survey, an_account_event, an_algo_event
 from tests.proxy.accounts.test_performance import a_share
-from tests.proxy.audit.conftest import SIGNER
+from tests.proxy.audit.conftest import SIGNER, TRUSTED
 from tests.support.worlds import until_async
 
 
@@ -526,7 +526,7 @@ async def test_decisions_are_neither_forgotten_nor_counted_twice_over_a_crash(
     await until_async(lambda: keeper._memory is not None, "restored")
     keeper.hear(a_decision("saved", 0))
     await house.told("1000")
-    with Archive.open(archive_place(house.data_dir), SIGNER) as archive:
+    with Archive.open(archive_place(house.data_dir), SIGNER, keys=TRUSTED) as archive:
         archive.append_from("stream", "1-0", [a_decision("saved", 0), a_decision("not saved", 1)])
         archive.append_from("stream", "2-0", [a_decision("of another", 2) | {"account": "other"}])
     keeper.hear(a_decision("not saved", 1))

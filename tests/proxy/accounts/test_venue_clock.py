@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,7 +31,7 @@ class Hosts:
             ask=self._ask,
             store=self,
             adjust=self.adjusted.append,
-            record=self._record,
+            record=self.record,
             wall_s=lambda: self.wall_step + self.steady,
             steady_s=lambda: self.steady,
         )
@@ -46,7 +48,7 @@ class Hosts:
     async def publish_clock(self, venue: str, offset_us: int) -> None:
         self.published.append(offset_us)
 
-    async def _record(self, what: str, by: str, detail: dict[str, Any]) -> None:
+    async def record(self, what: str, by: str, detail: dict[str, Any]) -> None:
         self.records.append({"what": what, **detail})
 
     async def measure(self, *ways: tuple[float, float]) -> None:
@@ -97,3 +99,35 @@ async def test_what_is_too_far_off_is_logged_and_recorded_once(
     hosts.venue_s -= off_s
     await hosts.measure((0.001, 0.001))
     assert [each["ok"] for each in hosts.records] == [False, True][: 2 * recorded]
+
+
+async def test_what_a_new_answer_contradicts_is_believed_no_more(hosts: Hosts) -> None:
+    """Within its own round trip it may be wrong itself; beyond that the venue's clock was set."""
+    await hosts.measure((0.005, 0.005))
+    hosts.venue_s += 0.3
+    await hosts.measure((0.2, 0.2))
+    assert hosts.clock.offset_ms == 0
+    await hosts.measure((0.1, 0.1))
+    assert hosts.clock.offset_ms == 300
+
+
+async def test_however_often_a_time_stamp_is_refused_the_venue_is_asked_no_sooner_than_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A bot with a window of some milliseconds would spend what the kill needs."""
+    monkeypatch.setattr("proxy.accounts.venue_clock.AGAIN_S", 0.2)
+    hosts, asked = Hosts(), 0
+
+    async def ask() -> datetime:
+        nonlocal asked
+        asked += 1
+        return datetime.now(UTC)
+
+    clock = VenueClock(venue="binanceusdm", ask=ask, store=hosts, adjust=hosts.adjusted.append, record=hosts.record)
+    running = asyncio.create_task(clock.run())
+    ends = time.monotonic() + 0.7
+    while time.monotonic() < ends:
+        clock.soon()
+        await asyncio.sleep(0.01)
+    running.cancel()
+    assert 2 <= asked <= 4

@@ -43,6 +43,7 @@ class Guard:
     spent: float = 0.1
     verdict: str = "sound"
     trouble: str = ""
+    opened: bool = True
     still: tuple[str, ...] = ()
     lost: bool = False
     score: float = 0.0
@@ -57,14 +58,14 @@ class Guard:
         ground = SimpleNamespace(
             settings=SimpleNamespace(data_dir=self.data_dir, gate_workers=2, survey_every_s=15.0, markets_every_s=2.0),
             now=lambda: self.now,
-            scribe=SimpleNamespace(trouble=self.trouble),
+            scribe=SimpleNamespace(trouble=self.trouble, opened=self.opened),
             pulse=SimpleNamespace(still=self.still),
             store=SimpleNamespace(gates=gates),
             policy=lambda: policy,
             traders=lambda: [("bot", "main")],
         )
         view = SimpleNamespace(state=self.feed, why="the connection broke")
-        keeper = SimpleNamespace(view=view, account=SimpleNamespace(as_of=self.read_at))
+        keeper = SimpleNamespace(view=view, account=SimpleNamespace(), surveyed_at=self.read_at)
         self.keeper = keeper
         account = SimpleNamespace(keeper=keeper, key=SimpleNamespace(verdict=self.verdict))
         venue = SimpleNamespace(
@@ -200,3 +201,15 @@ async def test_a_full_disk_and_a_drill_that_never_was_are_looked_for_aside(
             await asyncio.sleep(0.01)
     assert seen(sight) == {"disk": Severity.CRITICAL, "drill": Severity.INFO}
     task.cancel()
+
+
+@pytest.mark.parametrize(
+    ("opened", "said"),
+    [
+        (False, "the seal is gone. Entries are refused until it opens."),
+        (True, "the seal is gone. Records wait in the store; when they are too many entries are refused."),
+    ],
+)
+def test_an_archive_that_never_opened_refuses_entries_now(tmp_path: Path, opened: bool, said: str) -> None:
+    (report,) = Guard(tmp_path, trouble="the seal is gone", opened=opened).sight().reports()
+    assert (report.key, report.text) == ("archive", said)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -66,6 +68,14 @@ def open_to_others(name: str) -> Callable[[Path], object]:
     return make
 
 
+def open_folder(name: str) -> Callable[[Path], object]:
+    def make(directory: Path) -> None:
+        (directory / name).mkdir(exist_ok=True)
+        (directory / name).chmod(0o777)
+
+    return make
+
+
 MISTAKES: dict[str, tuple[Callable[[Path], object], dict[str, object], dict[str, Level]]] = {
     "damaged": (damaged, {}, {"kill state": Level.FAIL}),
     "stopped": (stopped, {}, {"kill state": Level.WARN}),
@@ -76,6 +86,8 @@ MISTAKES: dict[str, tuple[Callable[[Path], object], dict[str, object], dict[str,
         {},
         {"rights of people.json": Level.FAIL},
     ),
+    "others may drop a stop": (open_folder("kill"), {}, {"rights of kill": Level.FAIL}),
+    "others may put another policy there": (open_folder("policy"), {}, {"rights of policy": Level.FAIL}),
     "others may read the authority's key": (open_to_others("tls/ca.key"), {}, {"rights of ca.key": Level.FAIL}),
     "a drill that failed": (lambda path: a_drill(path, timedelta(0), passed=False), {}, {"drill": Level.FAIL}),
     "no watchdog": (lambda path: None, {"watchdog": "none"}, {"watchdog": Level.WARN}),
@@ -120,6 +132,28 @@ def test_a_certificate_that_ends_is_renewed_in_time(directory: Path, age: int, w
     TlsShelf(directory).begin(names_of("guard.lan"), NOW - timedelta(days=age))
     found = looked(directory, gate_https_port=8443)
     assert found == ({} if wanted is None else {"certificate of the gates": wanted})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"), [({"f_flag": os.ST_RDONLY}, "read-only"), ({"f_files": 100, "f_favail": 0}, "inode")]
+)
+def test_a_disk_that_takes_nothing_has_to_be_mended_however_much_is_free(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, int], said: str
+) -> None:
+    free = {"f_flag": 0, "f_files": 100, "f_favail": 100, "f_bavail": 1 << 40, "f_frsize": 4096}
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(**(free | changes)))
+    (found,) = [each for each in look_at_machine(Settings(data_dir=directory), NOW) if each.level is Level.FAIL]
+    assert found.check == "disk" and said in found.said
+
+
+def test_a_certificate_without_its_key_is_none(directory: Path) -> None:
+    """The gates go on with the old one, or do not start."""
+    shelf = TlsShelf(directory)
+    shelf.begin(names_of("guard.lan"), NOW)
+    assert looked(directory, gate_https_port=8443) == {}
+    whole = shelf.certificate.read_text()
+    shelf.certificate.write_text(whole[: whole.index("-----BEGIN PRIVATE KEY")])
+    assert looked(directory, gate_https_port=8443) == {"certificate of the gates": Level.FAIL}
 
 
 def test_a_disk_that_is_nearly_full_is_worth_a_look(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,8 +21,13 @@ from proxy.console.desk_views import (
     WatchdogView,
 )
 from proxy.console.signals_plane import SignalsView, TemperatureView, ToldView
+from proxy.drill.rehearsed import Rehearsed
+from proxy.drill.shelf import DrillReport
+from proxy.kill.journal import Journal
+from proxy.kill.report import AccountReport, account_report
 from proxy.metrics.from_budget import put_budget
 from proxy.metrics.from_desk import put_desk
+from proxy.metrics.from_drills import put_drills
 from proxy.metrics.from_gates import put_gates
 from proxy.metrics.from_kills import put_kills
 from proxy.metrics.from_process import put_build
@@ -32,6 +38,7 @@ from proxy.process_facts import process_facts
 from proxy.store.gate_report import Count, GateReport, StageTimes
 from proxy.store.gates import GateWord
 from proxy.store.health import HoldState, StoreHealth
+from tests.support.certificates import NOW, a_degraded_kill, a_flat_kill, after, the_beginning, write_job
 from tests.support.metrics import value, values
 
 LIVE = FeedView(state="LIVE", why="", age_s=0.5, adopted={}, gaps_healed=2)
@@ -41,6 +48,7 @@ ACCOUNT = AccountView(
     state="REDUCING",
     kill_running=True,
     fence_engaged=False,
+    known_age_s=0.5,
     survey_age_s=3.5,
     margin_balance="1000.50",
     leverage="2.5",
@@ -213,15 +221,17 @@ def test_only_forecasts_that_have_held_are_told() -> None:
 
 def test_the_budget_as_numbers() -> None:
     sheet = Sheet()
-    put_budget(sheet, "v", [Standing(limit="weight-1m", whose="", used=100, granted=2400, reserve=480)])
+    put_budget(sheet, "v", [Standing(limit="weight-1m", whose="", used=100, granted=2400, reserve=480)], {"": 40})
     place = {"venue": "v", "limit": "weight-1m", "whose": ""}
     got = [value(sheet, f"venue_budget_{name}", **place) for name in ("used", "limit", "reserve")]
     assert got == [100, 2400, 480]
+    assert value(sheet, "venue_silence_seconds", venue="v", whose="") == 40
 
 
 def test_the_last_kill_as_numbers() -> None:
     class Report:
         account = "main"
+        scope = "desk"
         started_at = datetime(2026, 11, 27, tzinfo=UTC)
         blocked_ms = 52.0
         flat_ms = None
@@ -232,6 +242,53 @@ def test_the_last_kill_as_numbers() -> None:
     assert value(sheet, "last_kill_blocked_seconds", account="main") == 0.052
     assert value(sheet, "last_kill_flat", account="main") == 0
     assert values(sheet, "last_kill_flat_seconds") == []
+
+
+def test_a_bots_kill_does_not_speak_for_its_account(tmp_path: Path) -> None:
+    whole = a_report_of(write_job(tmp_path, a_degraded_kill()))
+    for days in (-1, 1):
+        part = a_report_of(
+            write_job(tmp_path, a_flat_kill(), job_id=f"{days}", started_at=after(days * 86_400), scope="bot:grid")
+        )
+        for order in ([whole, part], [part, whole]):
+            sheet = Sheet()
+            put_kills(sheet, order)
+            assert values(sheet, "last_kill_flat") == [({"account": "main"}, 0)]
+            assert value(sheet, "last_kill_time_seconds", account="main") == whole.started_at.timestamp()
+
+
+def test_a_bots_kill_has_numbers_of_its_own_until_the_whole_account_is_killed(tmp_path: Path) -> None:
+    job_id = "20261123T093000000000-0a1b2c3d"
+    part = a_report_of(
+        write_job(tmp_path, a_degraded_kill(), job_id=job_id, started_at=after(-86_400), scope="bot:grid")
+    )
+    grid, sheet = {"account": "main", "bot": "grid"}, Sheet()
+    put_kills(sheet, [part])
+    assert values(sheet, "last_bot_kill_flat") == [(grid, 0)]
+    assert value(sheet, "last_bot_kill_time_seconds", **grid) == part.started_at.timestamp()
+    assert values(sheet, "last_kill_flat") == values(sheet, "last_bot_kill_flat_seconds") == []
+    sheet = Sheet()
+    put_kills(sheet, [part, a_report_of(write_job(tmp_path, a_flat_kill()))])
+    assert values(sheet, "last_bot_kill_flat") == values(sheet, "last_bot_kill_time_seconds") == []
+
+
+def test_a_bots_kill_that_is_under_way_is_not_said_to_have_ended(tmp_path: Path) -> None:
+    sheet = Sheet()
+    put_kills(sheet, [a_report_of(write_job(tmp_path, the_beginning(), scope="bot:grid"))])
+    assert values(sheet, "last_bot_kill_flat") == []
+    assert value(sheet, "last_bot_kill_time_seconds", account="main", bot="grid") == NOW.timestamp()
+
+
+def a_report_of(journal: Journal) -> AccountReport:
+    return account_report(journal.job, journal.events)
+
+
+def test_each_account_has_its_own_last_drill() -> None:
+    report = DrillReport(id="1", kind="dry", at=NOW, by="ann", phase="FLAT", passed=True, blocked_ms=1.0, accounts=())
+    sheet = Sheet()
+    put_drills(sheet, [Rehearsed(account="main", newest=report), Rehearsed(account="new", newest=None)], after(60))
+    assert values(sheet, "account_drill_age_seconds") == [({"account": "main"}, 60)]
+    assert values(sheet, "account_drill_passed") == [({"account": "main"}, 1), ({"account": "new"}, 0)]
 
 
 def test_the_build_says_which_version_runs() -> None:

@@ -54,6 +54,7 @@ def a_scribe(store: Any, audit: Audit) -> Scribe:
         desk="desk",
         store=store,
         signer=nobody,
+        keys=nobody,
         anchors=nobody,
         verification=nobody,
         now=audit.now,

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+import redis
 
 from proxy.signals.watch import AnomalyWatch, Held
 from proxy.store.embedded import EmbeddedStore
@@ -99,6 +100,20 @@ async def test_a_state_that_cannot_be_read_starts_anew(store, left):
     watch = AnomalyWatch(store, traders)
     await watch.load()
     assert watch.score("demo-bot").value == 0.0
+
+
+async def test_a_store_that_came_back_empty_is_told_all_of_a_quiet_bot(server, store):
+    watch = AnomalyWatch(store, traders)
+    await watch.see([refused()] * 10)
+    await watch.see([a_record(a_buy("BTCUSDT", "1", "49990"), bot="second")])
+    desk = store._keys
+    keys = [desk.scores, desk.baselines, desk.usual("demo-bot"), desk.usual("second")]
+    with redis.Redis.from_url(server.url, decode_responses=True) as client:
+        before = [client.hgetall(key) for key in keys]
+        client.delete(*keys)
+        await watch.publish_all()
+        assert [client.hgetall(key) for key in keys] == before
+        assert all(before)
 
 
 async def test_one_order_dated_ahead_does_not_freeze_what_is_usual():

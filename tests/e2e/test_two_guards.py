@@ -1,0 +1,66 @@
+"""Two guards of one house, each with bots, a policy and an exchange of its own, were given one store and one desk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.test_own_store import OwnStore
+from tests.support.policies import a_policy, a_rule
+from tests.support.worlds import LiveWorld, until
+
+CAREFUL = a_policy(a_rule("symbol.BTCUSDT.position_limit", limit_quantity=0.02))
+LOOSE = a_policy(a_rule("symbol.BTCUSDT.position_limit", limit_quantity=50.0))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[OwnStore]:
+    (tmp_path / "own").mkdir()
+    own = OwnStore(tmp_path / "own")
+    own.start()
+    yield own
+    own.kill()
+
+
+def order(world: LiveWorld, quantity: str) -> httpx.Response:
+    """One far from the market."""
+    return world.bot.order("BTCUSDT", "BUY", quantity, 80_000)
+
+
+def code(world: LiveWorld, quantity: str) -> str | None:
+    answer: str | None = order(world, quantity).headers.get("x-guard-code")
+    return answer
+
+
+def test_the_second_judges_nothing_the_first_judges_on_and_the_second_has_the_desk_when_the_first_has_left_it(
+    tmp_path: Path, store: OwnStore
+) -> None:
+    class First(LiveWorld):
+        @property
+        def environment(self) -> dict[str, str]:
+            return super().environment | {"PERPGUARD_STORE_URL": store.url}
+
+    class Second(First):
+        def _wait_until_ready(self) -> None:
+            """It does not become ready."""
+
+    with (
+        First(tmp_path / "first", CAREFUL, balance=1_000_000) as first,
+        Second(tmp_path / "second", LOOSE, balance=1_000_000) as second,
+    ):
+        until(lambda: "belongs to the guard at" in second.guard_log(), "the second says so", 60)
+        until(lambda: code(second, "0.5") == "DESK_TAKEN", "and why it refuses", 60)
+        assert second.bot.cancel_all("BTCUSDT").status_code == 200, "what cancels goes"
+        assert code(first, "0.5") == "POSITION_ABOVE_LIMIT"
+        assert order(first, "0.01").status_code == 200
+        assert "The desk demo of the store belongs to another guard" in second.guard_log(), "an alert was raised"
+        assert not second.direct.open_orders()
+        first.stop_guard()
+        with store.client() as client:
+            (owner,) = client.scan_iter(match="*:guard")
+            assert client.pttl(owner) > 0, "it is kept for a guard that is only restarted"
+            client.delete(owner)
+        until(lambda: order(second, "0.5").status_code == 200, "the second has the desk", 90)
