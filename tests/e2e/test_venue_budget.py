@@ -162,6 +162,7 @@ def silent_addresses(world: MeteredWorld) -> list[str]:
     return [labels["whose"] for labels, _ in samples(answer.text).get("venue_silence_seconds", [])]
 
 
+@pytest.mark.full
 def test_f04_a_bot_that_cancels_through_every_429_gets_nobody_banned_and_a_press_ends_flat(tmp_path: Path) -> None:
     """Cancels are not held back for the reserve: such a bot uses it up. What comes after the first 429 stays here, and
     in the next minute, when the kill goes on, its part of that is there."""
