@@ -52,11 +52,11 @@ def metering(meter: Meter, payer: Payer, *, spares_the_kill: bool) -> aiohttp.Tr
     async def started(_: Any, context: SimpleNamespace, params: aiohttp.TraceRequestStartParams) -> None:
         context.charge = context.throttled = None
         context.begun_s = meter.steady_s()
-        way = _way(params.method, params.url.path, payer)
+        context.way = way = _way(params.method, params.url.path, payer)
         silence = meter.silence(way) if spares_the_kill else None
         if silence is not None:
             raise VenueThrottled(silence.status, silence.left_s)
-        spend = _spend(params)
+        spend = _spend(params, way.host)
         if spend is None:
             return
         if spares_the_kill and params.method == "GET" and spend.weight > SMALL_WEIGHT:
@@ -68,7 +68,7 @@ def metering(meter: Meter, payer: Payer, *, spares_the_kill: bool) -> aiohttp.Tr
     async def ended(_: Any, context: SimpleNamespace, params: aiohttp.TraceRequestEndParams) -> None:
         reply = params.response
         _end(context, read_usage(reply.headers))
-        way = _way(params.method, params.url.path, payer)
+        way = context.way
         if reply.status == THROTTLED and _orders(params.method, params.url.path):
             # Too many orders (-1015) is said to orders alone, and by a code in the body, which is not read yet.
             context.throttled = reply.headers
@@ -86,7 +86,7 @@ def metering(meter: Meter, payer: Payer, *, spares_the_kill: bool) -> aiohttp.Tr
             return
         throttle = read_throttle(THROTTLED, context.throttled, params.chunk)
         if throttle is not None and not throttle.of_orders:
-            meter.silenced(_way(params.method, params.url.path, payer), THROTTLED, throttle.retry_after_s)
+            meter.silenced(context.way, THROTTLED, throttle.retry_after_s)
 
     async def failed(_: Any, context: SimpleNamespace, params: aiohttp.TraceRequestExceptionParams) -> None:
         _end(context, {})
@@ -106,10 +106,10 @@ def _end(context: SimpleNamespace, reported: dict[Any, int]) -> None:
         charge.end(reported)
 
 
-def _spend(params: aiohttp.TraceRequestStartParams) -> Spend | None:
+def _spend(params: aiohttp.TraceRequestStartParams, host: str) -> Spend | None:
     """What a request costs; ``None`` when it is for a host that counts another budget."""
     method, path = params.method, params.url.path
-    if _host(method, path) != BUDGET_HOST:
+    if host != BUDGET_HOST:
         return None
     # Reads name what they ask about in the query; a cancel has one weight.
     return Spend(weight=weight_of(method, path, symbol="symbol" in params.url.query), orders=int(_orders(method, path)))
@@ -117,12 +117,9 @@ def _spend(params: aiohttp.TraceRequestStartParams) -> Spend | None:
 
 def _way(method: str, path: str, payer: Payer) -> Way:
     route = find_route(method, path)
-    return Way(_host(method, path), payer.address, route.limit_group if route is not None else "")
-
-
-def _host(method: str, path: str) -> str:
-    route = find_route(method, path)
-    return route.host if route is not None else path.split("/")[1]
+    if route is None:
+        return Way(path.split("/")[1], payer.address)
+    return Way(route.host, payer.address, route.limit_group)
 
 
 def _orders(method: str, path: str) -> bool:

@@ -89,6 +89,8 @@ class Silences:
 
     def on(self, way: Way) -> Silence | None:
         """The silence that is demanded of a way just now: of its rows alone, or of its address."""
+        if not self._demands:
+            return None
         both = [silence for each in {way, way.whole} if (silence := self._of(each)) is not None]
         return max(both, key=lambda silence: silence.left_s, default=None)
 

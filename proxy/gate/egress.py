@@ -97,14 +97,13 @@ class Egress:
             return reply
         if throttle.of_orders:
             self._meter.orders_used_up(payer.account, throttle.retry_after_s)
-        elif self._meter.silenced(way, reply.status, throttle.retry_after_s):
-            silence = self._meter.silence(way)
+        elif self._meter.silenced(way, reply.status, throttle.retry_after_s) and (silence := self._meter.silence(way)):
+            address, of_what = way.address or "this host's usual address", silence.group and f" on {silence.group}"
             log.warning(
                 "the exchange demands silence (%d) of %s for %d s; bots are answered here until then",
                 reply.status,
-                (way.address or "this host's usual address")
-                + (f" on {silence.group}" if silence is not None and silence.group else ""),
-                silence.left_s if silence is not None else 0,
+                address + of_what,
+                silence.left_s,
             )
         return reply
 

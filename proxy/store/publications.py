@@ -123,10 +123,9 @@ class Publications:
         try:
             return read_shared(reply)
         except (msgspec.DecodeError, msgspec.ValidationError):
+            # The budget is of another version; the next publication replaces it.
             counters, version, _, silences = reply
-            return read_shared(
-                [counters, version, "", silences]
-            )  # Of another version; the next publication replaces it.
+            return read_shared([counters, version, "", silences])
 
     async def _publish_document(self, key: str, version: str, content: object) -> None:
         fields = {"version": version, "body": dump(plain(content)).decode()}
