@@ -31,6 +31,11 @@ class Alarm:
         """What was expected has happened."""
         self._due = None
 
+    @property
+    def is_late(self) -> bool:
+        """Whether it has rung, and nothing has happened or was expected since. Not by the clock: loops ring early."""
+        return self._due is not None and self._timer is None
+
     def cancel(self) -> None:
         """Never ring again, and let go of whoever would have heard it."""
         self._due = None

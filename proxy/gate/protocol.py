@@ -285,7 +285,12 @@ class StrictHttpProtocol(asyncio.Protocol):
             self._slow = None
 
     def _too_late(self) -> None:
-        """What was expected has not happened in time."""
+        """What was expected has not happened in time: the connection ends, in its turn."""
+        self._hall.ends_in_turn(self, self._end)
+
+    def _end(self) -> None:
+        if not self._alarm.is_late:  # It has happened meanwhile.
+            return
         if self._leaving or self.transport.get_write_buffer_size():
             self.transport.abort()
         else:

@@ -37,6 +37,7 @@ from tests.proxy.watchdog.test_watch import OneTurn
 from tests.support.certificates import NOW, a_vault
 
 NOWHERE = "http://127.0.0.1:9"
+BANNED = '{"code": -1003, "msg": "banned"}'
 
 
 @dataclass
@@ -244,6 +245,8 @@ async def test_an_account_whose_venue_the_settings_lack_keeps_no_other_open(
         assert len(await watchdog._hands()) == 1
         Fence.initialise(tmp_path)
         note_asked(tmp_path, DESK, Asked(by="ann", reason="stop"))
+        # A ban, for then the kill gives up at once.
+        venue.status, venue.text, venue.headers = 418, BANNED, {"Retry-After": "120"}
         await watchdog.flatten("the guard is silent", Flatten())
         assert asked_of(tmp_path, DESK) is not None, "the other account has no kill"
     assert caplog.text.count("other cannot be flattened from here: the settings name no venue elsewhere") == 1
@@ -258,7 +261,7 @@ def test_a_watchdog_that_could_not_reach_an_account_does_not_start(tmp_path: Pat
 
 
 async def test_f05_a_ban_is_an_answer_and_nothing_is_asked_before_its_end_not_even_by_the_kill(tmp_path: Path) -> None:
-    banned = {"status": 418, "text": '{"code": -1003, "msg": "banned"}', "headers": {"Retry-After": "120"}}
+    banned = {"status": 418, "text": BANNED, "headers": {"Retry-After": "120"}}
     async with a_venue(**banned) as venue, a_watchdog(tmp_path, venue.url) as watchdog:
         assert await watchdog.line_holds()
         assert not await watchdog.flatten("the guard is silent", Flatten())
