@@ -24,7 +24,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from bench.ending import ends_in_order
 from bench.machine import machine
 from proxy.audit.archive import Archive
 from proxy.audit.place import archive_place
@@ -32,6 +31,7 @@ from proxy.audit.query import blocked, counts_by_code, decision, events
 from proxy.audit.reader import ArchiveReader
 from proxy.certificate.signing import trusted_key
 from proxy.clock import utc_now
+from proxy.demo.ending import ends_in_order
 from proxy.store.codec import plain
 from proxy.vault.signing_keys import new_signing_key
 from proxy.venues.binance.client_ids import outward, tag

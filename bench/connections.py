@@ -24,13 +24,13 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from bench.ending import ends_in_order
 from bench.machine import machine, today
 from bench.path.guarded import PathWorld
 from bench.path.orders import PRICES, QUANTITIES, Terms
 from bench.processes import usage
 from bench.soak import GATE_RSS_MAX
 from bench.wire import Connection
+from proxy.demo.ending import ends_in_order
 from proxy.demo.world import VENUE
 
 CONNECTIONS: Final = 2_000

@@ -21,9 +21,9 @@ from typing import Any, Final
 
 import httpx
 
-from bench.ending import ends_in_order
 from bench.machine import machine
 from proxy.accounts.venue_account import VenueAccount
+from proxy.demo.ending import ends_in_order
 from proxy.kill.hands import VenueHands
 from proxy.kill.job import kill
 from proxy.kill.report import AccountReport, KillReport

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from bench.ending import ends_in_order
 from bench.machine import machine, percentile, today
+from proxy.demo.ending import ends_in_order
 from proxy.store.fence import DESK, Fence
 
 LOOKS: Final = 100_000

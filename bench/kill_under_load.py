@@ -30,12 +30,12 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from bench.ending import ends_in_order
 from bench.flood import Flood
 from bench.hostile import Hostile
 from bench.idle import Idle
 from bench.machine import machine, percentile
 from bench.wire import EXPIRING_ORDER, Connection
+from proxy.demo.ending import ends_in_order
 from proxy.demo.world import World
 
 POLICY: Final = Path(__file__).with_name("policy.toml")

@@ -35,9 +35,9 @@ from typing import Any, Final
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from bench.ending import ends_in_order
 from bench.machine import machine
 from proxy.clock import utc_now
+from proxy.demo.ending import ends_in_order
 from proxy.demo.world import inherited_environment
 from proxy.store.fence import Fence
 from proxy.supervisor import listening_socket

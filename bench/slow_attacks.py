@@ -23,10 +23,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from bench.ending import ends_in_order
 from bench.hostile import BEHAVIOURS, Hostile
 from bench.machine import machine, percentile
 from bench.wire import EXPIRING_ORDER, Connection
+from proxy.demo.ending import ends_in_order
 from proxy.demo.world import World
 
 POLICY: Final = Path(__file__).with_name("policy.toml")

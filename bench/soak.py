@@ -25,11 +25,11 @@ from typing import Any, Final
 import httpx
 
 from bench.crowd import Crowd, quantile_ms
-from bench.ending import ends_in_order
 from bench.machine import machine
 from bench.plot import Panel, drawn
 from bench.processes import Usage, guard_processes, usage
 from bench.wire import EXPIRING_ORDER
+from proxy.demo.ending import ends_in_order
 from proxy.demo.world import World
 
 POLICY: Final = Path(__file__).with_name("policy.toml")

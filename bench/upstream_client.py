@@ -17,8 +17,8 @@ from typing import Final
 
 import uvloop
 
-from bench.ending import ends_in_order
 from bench.machine import machine, today
+from proxy.demo.ending import ends_in_order
 from proxy.gate.upstream import HttpxUpstream, OutboundRequest, Upstream
 from proxy.gate.wire.client import WireUpstream
 

@@ -24,8 +24,8 @@ from typing import Any, Final
 import uvicorn
 from websockets.frames import Frame, Opcode
 
-from bench.ending import ends_in_order
 from bench.machine import machine
+from proxy.demo.ending import ends_in_order
 
 CLIENTS: Final = 100
 PAYLOAD: Final = b"x" * 200

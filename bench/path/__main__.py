@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from bench.ending import ends_in_order
 from bench.machine import machine, percentile, today
 from bench.path.generator import BadAnswer
 from bench.path.guarded import NAME, PathWorld
@@ -28,6 +27,7 @@ from bench.path.sockets import placed_over_a_socket
 from bench.path.stages import stages_us
 from bench.path.ways.programs import MITMDUMP, find_haproxy, find_mitmdump, find_nginx, haproxy, mitmproxy, nginx, usual
 from bench.path.ways.proxy import DidNotStart
+from proxy.demo.ending import ends_in_order
 from proxy.demo.world import DemoFailed
 
 ROUNDS: Final = 5

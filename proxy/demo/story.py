@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -16,6 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from proxy.demo.bot import connect
+from proxy.demo.ending import ends_in_order
 from proxy.demo.world import BOT, DemoFailed, World
 
 COUNTED_TIMEOUT_S: Final = 20.0
@@ -48,7 +50,8 @@ class Told:
 
 
 def run(*, once: bool, as_json: bool) -> int:
-    """Tell the story; 0 only if all of it is true."""
+    """Tell the story; 0 only if all of it is true. Told to stop (SIGTERM, SIGHUP, Ctrl-C), it leaves nothing behind."""
+    ends_in_order()
     console = Console(stderr=as_json, highlight=False)
     try:
         with tempfile.TemporaryDirectory(prefix="perpguard-demo-") as directory:
@@ -58,6 +61,9 @@ def run(*, once: bool, as_json: bool) -> int:
     except DemoFailed as failure:
         console.print(f"[red]demo failed:[/red] {escape(str(failure))}")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        return 128 + signal.SIGINT
 
 
 def _tell(world: World, console: Console, *, once: bool, as_json: bool) -> int:

@@ -1,4 +1,4 @@
-"""A bench that is told to stop stops as one that failed: what it started is stopped in order, its files go."""
+"""A demo or bench that is told to stop stops as one that failed: what it started is stopped in order, its files go."""
 
 from __future__ import annotations
 
