@@ -23,7 +23,7 @@ from rules.snapshot import Account, Controls, Hold, Market, Position, Snapshot
 SHARE_MAX: Final = Decimal("9.99")
 """Beyond that it does not matter how far above its limit something is."""
 
-_ANY_STOP: Final = Band(distance_max=Decimal(1), trailing=True)
+_ANY_STOP: Final = Band(distance_max=Decimal(1), trailing=True, any_limit=True)
 """Whatever can stop the leg out is shown; what the policy asks of a stop is its own matter."""
 
 
@@ -96,7 +96,7 @@ def leg_view(leg: Position, account: Account, markets: Mapping[str, Market]) -> 
         mark_price=f"{mark:f}",
         notional=show(abs(leg.quantity) * mark),
         unrealised_pnl=show(leg.quantity * (mark - leg.entry_price)),
-        liquidation_price=f"{leg.liquidation_price:f}" if leg.liquidation_price is not None else None,
+        liquidation_price=f"{leg.liquidation_price:f}" if leg.liquidation_price else None,
         leverage=f"{leverage:f}" if leverage is not None else None,
         margin_mode=leg.margin_mode.value,
         stops=[

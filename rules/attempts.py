@@ -48,9 +48,10 @@ def refused_at_size(decision: Decision) -> Decimal | None:
     """What ``Attempt.refused_at_size`` is to say of a refused entry: the size its pieces are held to.
 
     That is the headroom. Of an order that would turn a position round the headroom is the size of the way out, which
-    limits no entry; what remains is the smallest size that another rule named.
+    limits no entry; what remains is the smallest size that another rule named. The flip of an amend
+    names no way out, so a size that is told beside it is one for entries.
     """
-    if all(breach.code != POSITION_FLIP for breach in decision.breaches):
+    if all(breach.code != POSITION_FLIP or breach.headroom is None for breach in decision.breaches):
         return decision.headroom
     named = [breach.headroom for breach in decision.breaches if breach.code != POSITION_FLIP]
     return min((size for size in named if size is not None), default=None)

@@ -27,15 +27,16 @@ from typing import Final
 from rules.decision import _SEAL, Breach, Cleared, Decision, Enforcement, Verdict
 from rules.exposure import held_order
 from rules.headroom import forced, overall_headroom, with_headroom
-from rules.intent import intent_of
-from rules.model import ENTRY, ZERO, Command, Intent, PlaceOrder
+from rules.intent import find_original, intent_of
+from rules.model import ENTRY, ZERO, AmendOrder, Command, Intent, PlaceOrder
 from rules.objections import RULE_FAILED, Objections, objections, ownership_objections
 from rules.overrides import overrides_for
 from rules.policy import Bound, Policy
+from rules.prices import resting_price, worst_named
 from rules.ramp import WHOLE
 from rules.resize import may_be_trimmed, trims
 from rules.rule import show_percent
-from rules.snapshot import Attempt, Controls, Hold, HoldStatus, OpenOrder, Snapshot
+from rules.snapshot import Account, Attempt, Controls, Hold, HoldStatus, OpenOrder, Snapshot
 
 OWN_HOLD: Final = "own"
 """Names the holds a batch makes for its own earlier items while it is judged in sequence."""
@@ -250,7 +251,11 @@ def _after(decision: Decision, snapshot: Snapshot, bound: Bound) -> Snapshot:
 
 
 def _with_exit(command: Command, snapshot: Snapshot) -> Snapshot:
-    if not isinstance(command, PlaceOrder) or snapshot.account is None:
+    if snapshot.account is None:
+        return snapshot
+    if isinstance(command, AmendOrder):
+        return _with_amended(command, snapshot, snapshot.account)
+    if not isinstance(command, PlaceOrder):
         return snapshot
     resting = OpenOrder(
         symbol=command.symbol,
@@ -258,7 +263,7 @@ def _with_exit(command: Command, snapshot: Snapshot) -> Snapshot:
         position_side=command.position_side,
         order_type=command.order_type,
         leaves_quantity=command.quantity,
-        price=command.price,
+        price=resting_price(command, command.side, snapshot.markets.get(command.symbol)),
         trigger_price=command.trigger_price,
         reduce_only=True,
         close_position=command.close_position,
@@ -268,6 +273,21 @@ def _with_exit(command: Command, snapshot: Snapshot) -> Snapshot:
     )
     account = replace(snapshot.account, open_orders=(*snapshot.account.open_orders, resting))
     return replace(snapshot, account=account)
+
+
+def _with_amended(amend: AmendOrder, snapshot: Snapshot, account: Account) -> Snapshot:
+    """An amended exit counts as the larger of the old and the new order, at the price that others would meet first."""
+    original = find_original(amend, snapshot)
+    if original is None:
+        return snapshot
+    price = resting_price(amend, original.side, snapshot.markets.get(amend.symbol))
+    amended = replace(
+        original,
+        leaves_quantity=max(amend.quantity - original.filled_quantity, original.leaves_quantity or ZERO),
+        price=worst_named(replace(amend, price=price), snapshot) if price is not None else None,
+    )
+    orders = tuple([amended if order is original else order for order in account.open_orders])
+    return replace(snapshot, account=replace(account, open_orders=orders))
 
 
 def _fell_together(decision: Decision, first: Breach) -> Decision:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from rules.book import Exposure, account_book
-from rules.intent import find_original, is_guaranteed_exit, order_only_shrinks
+from rules.intent import find_original, is_guaranteed_exit, is_post_only, joins_queue, order_only_shrinks
 from rules.model import ZERO, AmendOrder, Command, PlaceOrder, PositionSide, Side
 from rules.snapshot import Amendment, HeldOrder, Snapshot
 from rules.totals import held_worth
@@ -41,6 +41,7 @@ def _held_order(command: Command, snapshot: Snapshot) -> HeldOrder | None:
                 price=_highest(command.price, command.trigger_price, command.activate_price),
                 client_order_id=command.client_order_id or "",
                 conditional=command.order_type.is_conditional,
+                passive=is_post_only(command) or joins_queue(command),
             )
         case AmendOrder():
             return _held_amend(command, snapshot)
@@ -70,6 +71,7 @@ def _held_amend(command: AmendOrder, snapshot: Snapshot) -> HeldOrder | None:
             quantity=command.quantity,
             price=command.price,
         ),
+        passive=joins_queue(command),
     )
 
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
+from typing import Final
+
+PAR_ASSETS: Final = ("USDT", "USDC", "FDUSD", "BUSD")
+"""Quote currencies that are taken for one dollar each, so that limits of money mean the same in all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +50,11 @@ class Instrument:
     contract_size: Decimal = Decimal(1)
     tiers: tuple[MarginTier, ...] = ()
     delisted_at: datetime | None = None
+
+    @property
+    def at_par(self) -> bool:
+        """Whether its notionals are dollars. A quote currency that was not told is taken to be one."""
+        return not self.quote_asset or self.quote_asset in PAR_ASSETS
 
     def floor_quantity(self, quantity: Decimal, *, market: bool) -> Decimal:
         """``quantity`` rounded down to the step that applies to market or to priced orders."""

@@ -67,6 +67,11 @@ def is_post_only(command: Command) -> bool:
     return command.time_in_force in _POST_ONLY
 
 
+def joins_queue(command: PlaceOrder | AmendOrder) -> bool:
+    """Whether the venue prices the order at the near side of the book, or behind it."""
+    return command.price_match is not None and command.price_match.startswith("QUEUE")
+
+
 def closes_leg(side: Side, position_side: PositionSide) -> bool:
     """Hedge mode: selling the LONG leg or buying the SHORT leg can only close it (the venue refuses more)."""
     if position_side == _BOTH:

@@ -67,7 +67,7 @@ _PRICED: Final = (OrderType.LIMIT, OrderType.STOP, OrderType.TAKE_PROFIT)
 
 
 class TimeInForce(StrEnum):
-    """How long an order lives. GTX is post-only; RPI is post-only for retail flow."""
+    """How long an order lives. GTX is post-only; RPI is post-only for retail flow; GTE_GTC ends with the position."""
 
     GTC = "GTC"
     IOC = "IOC"
@@ -75,6 +75,7 @@ class TimeInForce(StrEnum):
     GTX = "GTX"
     GTD = "GTD"
     RPI = "RPI"
+    GTE_GTC = "GTE_GTC"
 
 
 class TriggerBy(StrEnum):

@@ -138,7 +138,7 @@ FIELDS: Final[Mapping[str, Mapping[str, Field]]] = {
         "quantity": _of_position(lambda position: position.quantity, flat=0.0),
         "notional": _position_notional,
         "entry_price": _of_position(lambda position: position.entry_price),
-        "liquidation_price": _of_position(lambda position: position.liquidation_price),
+        "liquidation_price": _of_position(lambda position: position.liquidation_price or None),
         "leverage": _of_position(lambda position: position.leverage),
         "long_after": lambda entry, snapshot: float(_after(entry, snapshot)[0]),
         "short_after": lambda entry, snapshot: float(_after(entry, snapshot)[1]),

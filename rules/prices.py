@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from rules.intent import find_original, side_of
+from rules.intent import find_original, joins_queue, side_of
 from rules.model import BUY, AmendOrder, Command, PlaceOrder, Side
 from rules.snapshot import Market, Snapshot
 
@@ -36,6 +36,17 @@ def far_price(side: Side, market: Market) -> Decimal:
     """The worse of mark and far touch: what an order that takes any price may have to pay."""
     touch = far_touch(side, market) or market.mark_price
     return max(market.mark_price, touch) if side is BUY else min(market.mark_price, touch)
+
+
+def resting_price(order: PlaceOrder | AmendOrder, side: Side, market: Market | None) -> Decimal | None:
+    """The limit an order comes to rest at; of one that joins the queue the near touch, as far as it is known.
+
+    ``None``: it names none, takes from the book, or joins the queue when its trigger is met, and of then nobody knows.
+    """
+    waits = isinstance(order, PlaceOrder) and order.order_type.is_conditional
+    if order.price is not None or waits or market is None or not joins_queue(order):
+        return order.price
+    return near_touch(side, market)
 
 
 def worst_named(command: Command, snapshot: Snapshot) -> Decimal | None:

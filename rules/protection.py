@@ -2,8 +2,10 @@
 
 A protective stop is a conditional order of a stop type that can only shrink its leg: it is on the losing side, because
 the venue refuses a stop on the other, and it is reduce-only, close-position or of the closing side of a hedge leg.
-Take-profits protect nothing. Its distance is measured from the leg's **entry price**: the loss it admits. A distance
-from the mark would call the same stop good and bad as the market moves, and would forbid one that locks in a profit.
+Take-profits protect nothing, nor does a stop whose limit is better than its trigger, or not known: once it is set off
+it rests in the book while the market runs away from it. Its distance is measured from the leg's **entry price**: the
+loss it admits. A distance from the mark would call the same stop good and bad as the market moves, and would forbid one
+that locks in a profit.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import Final
 from rules.facts import Unprotected
 from rules.intent import order_only_shrinks
 from rules.model import ZERO, OrderType, Side
+from rules.prices import is_through
 from rules.snapshot import Account, OpenOrder, Position
 
 _STOPS: Final = frozenset({OrderType.STOP, OrderType.STOP_MARKET})
@@ -29,11 +32,13 @@ class Band:
     ``distance_min`` keeps stops off the entry, where noise fills them (``None``: as near as one likes); a stop at the
     entry or beyond, in profit, is always in. ``trailing`` lets trailing stops count. The guard sees neither how far one
     trails nor whether its activation price was ever reached, so they do not count unless the desk says so.
+    ``any_limit`` lets a stop count whatever its limit is.
     """
 
     distance_max: Decimal
     distance_min: Decimal | None = None
     trailing: bool = False
+    any_limit: bool = False
 
     def admits(self, leg: Position, order: OpenOrder) -> bool:
         """Whether a stop of the leg counts as its protection."""
@@ -41,12 +46,20 @@ class Band:
             return self.trailing
         if order.order_type not in _STOPS or order.trigger_price is None:
             return False
+        limited = order.order_type is OrderType.STOP and not self.any_limit
+        if limited and not _follows(order, order.trigger_price):
+            return False
         sign = 1 if leg.quantity > 0 else -1
         loss = (leg.entry_price - order.trigger_price) * sign
         if loss <= 0:
             return True
         nearest = (self.distance_min or ZERO) * leg.entry_price
         return nearest <= loss <= self.distance_max * leg.entry_price
+
+
+def _follows(stop: OpenOrder, trigger_price: Decimal) -> bool:
+    """Whether a stop's limit is at its trigger or beyond, so that it executes where the trigger finds the market."""
+    return stop.price is not None and not is_through(stop.side, trigger_price, stop.price)
 
 
 def stops_of(leg: Position, open_orders: Iterable[OpenOrder], band: Band) -> Iterator[OpenOrder]:

@@ -118,26 +118,50 @@ def _own_pnl(snapshot: Snapshot) -> Decimal:
     )
 
 
+def own_under_way(account: Account, snapshot: Snapshot) -> Iterator[HeldOrder]:
+    """The asking bot's new entries that are under way and not seen to rest yet."""
+    seen = {order.client_order_id for order in account.open_orders}
+    return (held for held in _own_held(snapshot) if held.replaces is None and held.client_order_id not in seen)
+
+
 def as_if_filled(snapshot: Snapshot) -> Snapshot:
-    """The snapshot with the asking bot's resting entries filled: how it may be at the venue before the guard hears."""
+    """The snapshot with the asking bot's entries filled, resting or under way: as it may be before the guard hears.
+
+    One that rests and is being amended fills at the larger of the two sizes.
+    """
     account = snapshot.account
     if account is None:
         return snapshot
-    filled = tuple(
-        Share(
-            bot=snapshot.bot,
-            symbol=order.symbol,
-            position_side=order.position_side,
-            quantity=(order.leaves_quantity or ZERO) * order.side.sign,
-            entry_price=order.price or ZERO,
-        )
-        for order in _own_entries(account, snapshot.bot)
+    filled = (
+        *(_filled(order, _at_most(order, snapshot), snapshot.bot) for order in _own_entries(account, snapshot.bot)),
+        *(_filled(held, held.quantity, snapshot.bot) for held in own_under_way(account, snapshot)),
     )
     return replace(snapshot, account=replace(account, shares=(*account.shares, *filled))) if filled else snapshot
 
 
 def _own_entries(account: Account, bot: str) -> Iterator[OpenOrder]:
     return (order for order in account.open_orders if order.bot == bot and not order_only_shrinks(order))
+
+
+def _own_held(snapshot: Snapshot) -> Iterator[HeldOrder]:
+    return (held for hold in snapshot.holds if hold.bot == snapshot.bot for held in hold.orders)
+
+
+def _at_most(order: OpenOrder, snapshot: Snapshot) -> Decimal:
+    amended = (
+        held.quantity for held in _own_held(snapshot) if (held.symbol, held.replaces) == (order.symbol, order.order_id)
+    )
+    return max((order.leaves_quantity or ZERO, *amended))
+
+
+def _filled(order: OpenOrder | HeldOrder, quantity: Decimal, bot: str) -> Share:
+    return Share(
+        bot=bot,
+        symbol=order.symbol,
+        position_side=order.position_side,
+        quantity=quantity * order.side.sign,
+        entry_price=order.price or ZERO,
+    )
 
 
 def _mark(share: Share, snapshot: Snapshot) -> Decimal:

@@ -82,7 +82,7 @@ class Share:
 
     ``quantity`` is signed; the shares of a leg add up to its position. ``bot`` is empty for what no bot of this guard
     brought about. Money in quote currency: ``realised_pnl`` before costs, ``fees`` paid, ``funding`` received (negative
-    when paid).
+    when paid), ``unpriced`` what was traded at a fee that nobody told: it is not among ``fees``.
     """
 
     bot: str
@@ -93,6 +93,7 @@ class Share:
     realised_pnl: Decimal = Decimal(0)
     fees: Decimal = Decimal(0)
     funding: Decimal = Decimal(0)
+    unpriced: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +120,8 @@ class Account(Derived):
     ``version`` grows with every change and names this state in the audit. ``shares`` splits the positions by bot.
     ``feed_stale`` says that the private stream is down or has a gap and no survey has been made since: then nothing
     that adds risk may pass. ``funding_mark`` is of the same moment as ``shares``; ``None`` before any was read.
-    ``shares_ms`` is the venue's time up to which fills are in the shares (``None``: not known).
+    ``shares_ms`` is the venue's time up to which fills are in the shares, ``shares_since`` when counting began,
+    from nothing: another moment than before says that they were lost meanwhile (``None``: not known).
     ``settings`` are the venue's settings of the symbols the guard has read, ``usual_settings`` (whose ``symbol`` is
     empty) those of every symbol that ``settings`` does not name: a venue lists hundreds, and few are set apart.
     ``multi_assets`` says whether other assets than the quote currency serve as margin (``None``: not known).
@@ -140,6 +142,7 @@ class Account(Derived):
     usual_settings: SymbolSettings | None = None
     multi_assets: bool | None = None
     shares_ms: int | None = None
+    shares_since: datetime | None = None
 
     def legs(self, symbol: str) -> Sequence[Position]:
         """The open positions of one symbol."""
@@ -205,7 +208,8 @@ class HeldOrder:
 
     It is written before the mark is known; whoever counts it values it at the higher of ``price`` and mark, or of mark
     and touch when it leaves its price to the book (``order_value``).
-    ``replaces`` is the venue id of the resting order that an amend changes; the two are never both counted.
+    ``replaces`` is the venue id of the resting order that an amend changes; the two are never both counted. ``passive``
+    says that the order takes nothing from the book when it comes: post-only, or priced to join the queue.
     """
 
     symbol: str
@@ -217,6 +221,7 @@ class HeldOrder:
     conditional: bool = False
     replaces: str | None = None
     amendment: Amendment | None = None
+    passive: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -140,6 +140,7 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
         counting=counting,
     )
     venue = VenueReads(upstream=upstream, hosts=hosts, now=clock.now, counting=counting)
+    reads = ReadDesk(store=store, views=views, venue=venue, budget=budget, counting=counting)
     orders = OrderDesk(
         desk=settings.desk,
         judge=judge,
@@ -147,14 +148,14 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
         hosts=hosts,
         now=now,
         venue_now=clock.now,
-        shared=SharedAccount(views, store, venue.ask),
+        shared=SharedAccount(views, store, venue.ask, reads.kept),
         budget=budget,
         counting=counting,
     )
     door = BinanceDoor(
         identities=identities,
         orders=orders,
-        reads=ReadDesk(store=store, views=views, venue=venue, budget=budget, counting=counting),
+        reads=reads,
         streams=streams,
         leases=LeaseDesk(store),
         now=clock.now,

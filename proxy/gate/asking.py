@@ -86,7 +86,8 @@ def _buckets(request: JudgedRequest, intents: Sequence[Intent], policy: Policy) 
             earlier = buckets.get(scope)
             if earlier is None:
                 refuses = rule.enforcement is Enforcement.ENFORCE
-                buckets[scope] = Bucket(scope, per_second, burst, rule.tighten, spend, drain, refuses)
+                own = rule.level == f"bot:{subject.bot}"
+                buckets[scope] = Bucket(scope, per_second, burst, rule.tighten, spend, drain, refuses, own)
             else:
                 buckets[scope] = replace(earlier, spend=earlier.spend + spend, drain=earlier.drain + drain)
     return tuple(buckets.values())

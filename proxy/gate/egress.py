@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from proxy.budget.meter import Meter, Payer
@@ -67,16 +67,16 @@ class Egress:
         """See ``Upstream.send``. Raises ``VenueSilent`` while the venue wants to hear nothing from this address."""
         payer = self.payer(request.account)
         way = Way(request.host, payer.address, request.limit_group)
-        if (silence := self._meter.silence(way)) is not None:
-            raise VenueSilent(silence)
+        leaving = _Leaving(self._meter, way, fence)
+        leaving.look()
         pool: Upstream = self._reads[payer.address]
         if request.order:
             pool = self._orders[payer.address, request.way_out]
         if request.cost is None:
-            return self._heeded(await pool.send(request, fence), way, payer)
+            return self._heeded(await pool.send(request, leaving), leaving, payer)
         charge = self._meter.begin(payer, request.cost)
         try:
-            reply = await pool.send(request, fence)
+            reply = await pool.send(request, leaving)
         except NotSent:
             charge.undo()
             raise
@@ -84,20 +84,23 @@ class Egress:
             charge.end({})
             raise
         charge.end(read_usage(reply.headers))
-        return self._heeded(reply, way, payer)
+        return self._heeded(reply, leaving, payer)
 
     def silent(self, account: str) -> bool:
         """Whether the venue's futures want to hear nothing from the address of this account."""
         return self._meter.silence(Way(BUDGET_HOST, self.payer(account).address)) is not None
 
-    def _heeded(self, reply: UpstreamReply, way: Way, payer: Payer) -> UpstreamReply:
+    def _heeded(self, reply: UpstreamReply, sent: _Leaving, payer: Payer) -> UpstreamReply:
         """The reply as it came, once it is known what it demands of the next."""
         throttle = read_throttle(reply.status, reply.headers, reply.body)
         if throttle is None:
             return reply
         if throttle.of_orders:
-            self._meter.orders_used_up(payer.account, throttle.retry_after_s)
-        elif self._meter.silenced(way, reply.status, throttle.retry_after_s) and (silence := self._meter.silence(way)):
+            self._meter.orders_used_up(payer.account, throttle.retry_after_s, sent.at_s)
+            return reply
+        way = sent.way
+        news = self._meter.silenced(way, reply.status, throttle.retry_after_s, sent.at_s)
+        if news and (silence := self._meter.silence(way)) is not None:
             address, of_what = way.address or "this host's usual address", silence.group and f" on {silence.group}"
             log.warning(
                 "the exchange demands silence (%d) of %s for %d s; bots are answered here until then",
@@ -124,6 +127,36 @@ class Egress:
         pools: list[Upstream] = [*self._reads.values(), *self._orders.values()]
         for pool in pools:
             await pool.aclose()
+
+
+class _Leaving:
+    """The fence of one request by one way: the silence that was heard while it waited for a connection, then its own.
+
+    ``at_s`` is when it left, by the meter's clock that never steps.
+    """
+
+    __slots__ = ("_fence", "_meter", "at_s", "way")
+
+    def __init__(self, meter: Meter, way: Way, fence: Turnstile | None) -> None:
+        self._meter = meter
+        self._fence = fence
+        self.way = way
+        self.at_s = meter.steady_s()
+
+    def __call__(self) -> Callable[[], None]:
+        """See ``Turnstile``."""
+        self.look()
+        self.at_s = self._meter.steady_s()
+        return self._fence() if self._fence is not None else _nothing
+
+    def look(self) -> None:
+        """Raises ``VenueSilent`` while the venue wants to hear nothing by this way."""
+        if (silence := self._meter.silence(self.way)) is not None:
+            raise VenueSilent(silence)
+
+
+def _nothing() -> None:
+    """After a request that no fence of its own held."""
 
 
 class VenueBudget:

@@ -128,7 +128,7 @@ class ReadDesk:
 
         Never raises for trouble outside, nor for a client order id that is too long.
         """
-        if (kept := self._kept(request, identity)) is not None:
+        if (kept := self.kept(request, identity)) is not None:
             return kept
         if identity is None:
             return await self._venue.ask(request, None)
@@ -153,8 +153,8 @@ class ReadDesk:
             return refusal(rejections.no_such_order(), answer.headers)
         return Answer(status=answer.status, body=restore(body, identity.tag), headers=answer.headers)
 
-    def _kept(self, request: VenueRequest, identity: Identity | None) -> Answer | None:
-        """The answer when the rest of the venue's budget is the kill's. No await lies between this and the send."""
+    def kept(self, request: VenueRequest, identity: Identity | None) -> Answer | None:
+        """The answer when the rest of the venue's budget is the kill's. No await may lie between this and the send."""
         if self._budget is None:
             return None
         refused = self._budget.refusal(identity.account if identity is not None else "", request.cost())

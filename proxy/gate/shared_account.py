@@ -23,6 +23,7 @@ from proxy.gate.identity import Identity
 from proxy.gate.views import Views
 from proxy.store.gate_store import GateStore, StoreUnavailable
 from proxy.store.owners import order_field
+from proxy.store.view import controls_for
 from proxy.venues.binance import rejections
 from proxy.venues.binance.client_ids import inward, is_guards
 from proxy.venues.binance.replies import split_entries
@@ -45,6 +46,7 @@ class Carry(Protocol):
 
 
 Ask: TypeAlias = Callable[[VenueRequest, Identity], Awaitable[Answer]]
+Kept: TypeAlias = Callable[[VenueRequest, Identity], Answer | None]
 
 _ALL_DONE: Final = b'{"code":200,"msg":"The operation of cancel all open order is done."}'
 _UNKNOWN_ORDER: Final = -2011
@@ -91,11 +93,13 @@ class _Table:
 class SharedAccount:
     """Carries the account-wide calls of bots that are kept to their own part."""
 
-    def __init__(self, views: Views, store: GateStore, ask: Ask) -> None:
-        """``ask`` forwards a read and answers as the venue did."""
+    def __init__(self, views: Views, store: GateStore, ask: Ask, kept: Kept = lambda *_: None) -> None:
+        """``ask`` forwards a read and answers as the venue did; ``kept`` is the answer to one where the rest of the
+        venue's budget is the kill's."""
         self._views = views
         self._store = store
         self._ask = ask
+        self._kept = kept
         self._timers = DeadManTimers(store)
 
     def concerns(self, request: VenueRequest, identity: Identity) -> bool:
@@ -112,6 +116,8 @@ class SharedAccount:
             return await carry(request, identity, self._timers.arm)
         table = _Table.of(command.conditional)
         cancels = await self._own_orders(command, table, identity)
+        if isinstance(cancels, Answer):
+            return cancels
         if len(cancels) > CANCELS_MAX:
             log.warning(
                 "%s has %d orders of %s to cancel; it must ask again for the rest",
@@ -134,19 +140,27 @@ class SharedAccount:
                 if answer.body == _NOT_SENT or answer.status not in _OF_THESE_ORDERS:
                     break
             sent = True
-        if failed is not None and failed.status != 200 and not (sent and failed.body == _NOT_SENT):
+        if failed is not None and failed.status != 200 and not (sent and _stayed_here(failed)):
             return failed
+        if _kept_back(answer):
+            # When to come again, and no header that calls the whole of it a refusal.
+            headers = {name: text for name, text in answer.headers.items() if name.lower() == "retry-after"}
+            return refusal(rejections.unknown_outcome(), headers)
         if failed is not None or len(cancels) > CANCELS_MAX:
             return refusal(rejections.unknown_outcome(), answer.headers)
         return Answer(status=200, body=_ALL_DONE, headers=answer.headers)
 
-    async def _own_orders(self, command: CancelAll, table: _Table, identity: Identity) -> list[CancelOrder]:
+    async def _own_orders(self, command: CancelAll, table: _Table, identity: Identity) -> list[CancelOrder] | Answer:
         """Cancels of the bot's orders: of what the venue lists, and of what may be on its way into that list.
 
-        When the venue cannot be read, the guard's own picture of the book stands in for it.
+        When the venue cannot be read, the guard's own picture of the book stands in for it. While a kill runs the list
+        leaves it its part of the venue's budget, as its cancels do; then this is the refusal.
         """
-        held, known = await self._known(command, identity)
-        answer = await self._ask(VenueRequest(route=table.listing, reads=(("symbol", command.symbol),)), identity)
+        held, known, kill_running = await self._known(command, identity)
+        listing = VenueRequest(route=table.listing, reads=(("symbol", command.symbol),))
+        if kill_running and (kept := self._kept(listing, identity)) is not None:
+            return kept
+        answer = await self._ask(listing, identity)
         try:
             rows = _LISTED.decode(answer.body) if answer.status == 200 else None
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -181,11 +195,20 @@ class SharedAccount:
             return set()  # Nor does the bot see them then.
         return {fields[field] for field, bot in owners.items() if bot == identity.bot}
 
-    async def _known(self, command: CancelAll, identity: Identity) -> tuple[set[str], list[tuple[str, str]]]:
-        """The names of the bot's orders under way; name and number of all that rest as far as the guard knows."""
+    async def _known(self, command: CancelAll, identity: Identity) -> tuple[set[str], list[tuple[str, str]], bool]:
+        """The names of the bot's orders under way; name and number of all that rest as far as the guard knows; and
+        whether a kill of this bot's scope runs."""
+        kill_running = False
         try:
             seen = await self._store.look(identity.account)
             holds, account = seen.holds, seen.account
+            kill_running = controls_for(
+                seen.controls,
+                account=identity.account,
+                bot=identity.bot,
+                symbols=(command.symbol,),
+                venue=identity.venue,
+            ).kill_running
         except StoreUnavailable:
             holds, account = (), await self._views.shared_account(identity.account)
         held = {
@@ -201,7 +224,7 @@ class SharedAccount:
             for order in (account.open_orders if account is not None else ())
             if order.symbol == command.symbol and order.order_type.is_conditional is command.conditional
         ]
-        return held - {""}, resting
+        return held - {""}, resting, kill_running
 
 
 def _row(method: str, name: str) -> Route:
@@ -219,8 +242,17 @@ def _parts(cancels: Sequence[CancelOrder], at_once: int) -> Iterator[tuple[Cance
 
 def _as_one(answer: Answer) -> Answer:
     """The answer to a part; where all of it was kept back, as one request is told so."""
-    entries = split_entries(answer.body) if answer.headers.get("X-Guard-Code") in _KEPT_BACK else None
+    entries = split_entries(answer.body) if _kept_back(answer) else None
     return Answer(status=429, body=entries[0], headers=answer.headers) if entries else answer
+
+
+def _kept_back(answer: Answer) -> bool:
+    return answer.headers.get("X-Guard-Code") in _KEPT_BACK
+
+
+def _stayed_here(answer: Answer) -> bool:
+    """Whether it says that nothing was sent: true of its part alone, where another one was."""
+    return answer.body == _NOT_SENT or _kept_back(answer)
 
 
 def _cancelled(answer: Answer) -> bool:

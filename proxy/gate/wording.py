@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from msgspec import structs
@@ -46,17 +47,28 @@ def in_own_words(ruling: Ruling, tag: str) -> Ruling:
 def refusals(ruling: Ruling) -> dict[int, Rejection]:
     """What is said of each command that is not sent, by its place in the request."""
     refused = {
-        place: for_breach(_told(decision))
+        place: for_breach(_told(decision, batch=_is_batch(ruling)))
         for place, decision in enumerate(ruling.decisions)
         if decision.verdict is Verdict.DENY
     }
     return refused | {place: for_breach(breach) for place, breach in ruling.withheld.items()}
 
 
-def _told(decision: Decision) -> Breach:
-    """The breach a bot is told of, of an entry with the size that passes all rules: one rule's own is not that."""
+def _told(decision: Decision, *, batch: bool) -> Breach:
+    """The breach a bot is told of, of an entry with the size that passes all rules: one rule's own is not that.
+
+    Of a batch no entry is told a size: none is remembered that later pieces could be held to (``anti_slicing``), and
+    its entries stand or fall together, so it would hold for this entry beside the others alone.
+    """
     first = decision.breaches[0]
-    return replace(first, headroom=decision.headroom) if decision.intent is Intent.ENTRY else first
+    if decision.intent is not Intent.ENTRY:
+        return first
+    return replace(first, headroom=None if batch else decision.headroom)
+
+
+def _is_batch(ruling: Ruling) -> bool:
+    """Whether several commands came together. A batch of one is judged and remembered as what stands alone."""
+    return len(ruling.decisions) > 1
 
 
 def guard_headers(ruling: Ruling) -> dict[str, str]:
@@ -69,7 +81,7 @@ def guard_headers(ruling: Ruling) -> dict[str, str]:
     breach = denied.breaches[0] if denied is not None else next(iter(ruling.withheld.values()), None)
     headers["X-Guard-Verdict"] = Verdict.ALLOW.value if breach is None else Verdict.DENY.value
     if breach is not None:
-        headers |= _breach_headers(breach, denied)
+        headers |= _breach_headers(breach, denied.headroom if denied is not None and not _is_batch(ruling) else None)
     for place, (decision, command) in enumerate(_pairs(ruling)):
         if place in ruling.withheld:
             continue
@@ -102,13 +114,12 @@ def _pairs(ruling: Ruling) -> zip[tuple[Decision, Any]]:
     return zip(ruling.decisions, ruling.request.commands, strict=True)
 
 
-def _breach_headers(breach: Breach, denied: Decision | None) -> dict[str, str]:
+def _breach_headers(breach: Breach, headroom: Decimal | None) -> dict[str, str]:
     headers = {"X-Guard-Rule": breach.rule_id, "X-Guard-Code": breach.code}
     if breach.observed:
         headers["X-Guard-Observed"] = breach.observed
     if breach.limit:
         headers["X-Guard-Limit"] = breach.limit
-    headroom = denied.headroom if denied is not None else None
     if headroom is not None:
         headers["X-Guard-Headroom"] = plain(headroom)
     if breach.advice:

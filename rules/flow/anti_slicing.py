@@ -24,9 +24,9 @@ class AntiSlicing(Rule):
     since then, whether filled, cancelled or, where the exchange was not reached, never sent, and this one. An amend
     counts with its whole size, several of one order as the largest. An entry that was sized down (`resize`) was refused
     above what was allowed of it, and that has used the size up: nothing more passes on its side within the window. A
-    refusal that named no size, or none above zero, asks for nothing here. At least the last 190 entries of a bot are
-    remembered, refused ones among them: while the window holds more than are remembered, entries are refused until it
-    holds fewer.
+    refusal that named no size, or none above zero, asks for nothing here; the entries of a batch are told none. At
+    least the last 190 entries of a bot are remembered, refused ones among them: while the window holds more than are
+    remembered, entries are refused until it holds fewer.
     """
 
     rule_id: ClassVar[str] = "anti_slicing"

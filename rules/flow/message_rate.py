@@ -38,9 +38,10 @@ class MessageRate(Rule):
     count either; with ``"counted"`` each takes a token while there is one, so that a bot that cancels much waits with
     its next entry.
 
-    The store keeps the buckets and returns the balance; as the bot's anomaly score rises from 0 to 1 the inflow falls
-    to (1 - ``tighten``) of itself and the same share of the burst is kept back, so a bot that behaves like nothing in
-    its history is slowed before it is stopped. A message refused for its rate takes no token.
+    The store keeps the buckets and returns the balance; as the bot's anomaly score rises from 0 to 1, up to the share
+    ``tighten`` of the burst is kept back from it, and a bucket of its own (a limit of level ``bot``) fills by the same
+    share more slowly, so a bot that behaves like nothing in its history is slowed before it is stopped. A bucket that
+    others share fills at its full rate for them. A message refused for its rate takes no token.
     """
 
     rule_id: ClassVar[str] = "message_rate"

@@ -11,7 +11,7 @@ guard's own host does not count: what kills the host kills both.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeGuard
 
 from rules.ages import seconds
 from rules.decision import Enforcement
@@ -19,6 +19,7 @@ from rules.intent import order_only_shrinks
 from rules.kill.settings import KillSettings
 from rules.market.maintenance_window import MaintenanceWindow
 from rules.policy import Policy
+from rules.rule import Rule
 from rules.snapshot import Account
 
 FLATTEN_S: Final = 15
@@ -46,11 +47,22 @@ def may_stand(symbol: str, account: Account, settings: KillSettings, *, watched_
     return watched_from_elsewhere and left_s >= settings.watchdog.silent_s + FLATTEN_S
 
 
-def in_maintenance(policy: Policy, now: datetime) -> bool:
-    """Whether the venue is, or is about to be, down as announced: then no timer can be armed anew in time."""
+def stops_timers(rule: Rule) -> TypeGuard[MaintenanceWindow]:
+    """Whether no timer stands in the windows of this rule.
+
+    What is only reported is not yet meant, and a bot's window says nothing of the others' orders.
+    """
+    enforced = isinstance(rule, MaintenanceWindow) and rule.enforcement is Enforcement.ENFORCE
+    return enforced and not rule.level.startswith("bot:")
+
+
+def in_maintenance(policy: Policy, account: str, symbol: str, now: datetime) -> bool:
+    """Whether the venue is, or is about to be, down as announced for this symbol of this account: then no timer can be
+    armed anew in time."""
+    levels = ("desk", f"account:{account}", f"symbol:{symbol}")
     return any(
         window.begins - seconds(rule.ahead_s) <= now < window.ends
         for rule in policy.rules
-        if isinstance(rule, MaintenanceWindow) and rule.enforcement is not Enforcement.OFF
+        if stops_timers(rule) and rule.level in levels
         for window in rule.windows
     )

@@ -38,8 +38,8 @@ class Cause(StrEnum):
     """Why a kill ended DEGRADED, for a machine that may start it again at the right moment.
 
     BANNED: the venue demands silence beyond the deadline; it says until when. CLOSED: what is left does not trade.
-    REFUSED: the venue takes our orders for what is left to be wrong. UNREACHABLE: it gave no usable answer. TIME: it
-    answered, but not fast enough.
+    REFUSED: the venue takes our orders for what is left to be wrong, or shows nothing to our key. UNREACHABLE: it gave
+    no usable answer. TIME: it answered, but not fast enough.
     """
 
     BANNED = "BANNED"
@@ -176,11 +176,15 @@ class Surveyed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SurveyFailed:
-    """The venue could not be read; ``retry_after`` is its demand to stay away, in seconds."""
+    """The venue could not be read; ``retry_after`` is its demand to stay away, in seconds.
+
+    ``refused``: it said no, with a code of its own, to everything that was asked for.
+    """
 
     at: datetime
     error: str
     retry_after: float | None = None
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

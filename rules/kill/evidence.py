@@ -18,7 +18,8 @@ class LegSeen:
 
     ``distance`` is the fraction of the mark to its liquidation: by the guard's own margin arithmetic in a book, by the
     venue's liquidation price in a reading. ``volatility`` is the measured standard deviation of one hour's log return.
-    ``None``: not known.
+    ``None``: not known. ``at_par`` is false where the guard's list says that the contract is not quoted in dollars: its
+    notional says nothing of what it is worth then.
     """
 
     symbol: str
@@ -26,6 +27,7 @@ class LegSeen:
     notional: Decimal
     distance: Decimal | None = None
     volatility: Decimal | None = None
+    at_par: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,8 +43,17 @@ from rules.kill.events import (
     Wait,
     Waited,
 )
-from rules.kill.flatten import UnderWay
-from rules.kill.rounds import CALM_SPAN, PARTIAL_READS_MAX, ROUNDS_MAX, degraded, next_round, pause
+from rules.kill.flatten import REFUSALS_MAX, UnderWay
+from rules.kill.rounds import (
+    CALM_SPAN,
+    PARTIAL_READS_MAX,
+    PAUSE_MAX,
+    PAUSE_UNREAD_MAX,
+    ROUNDS_MAX,
+    degraded,
+    next_round,
+    pause,
+)
 from rules.kill.state import KillState
 
 DEADLINE: Final = timedelta(seconds=60)
@@ -146,6 +155,7 @@ def _unread(state: KillState, failed: SurveyFailed) -> KillState:
         state,
         rounds=state.rounds + 1,
         pauses=state.pauses + 1,
+        denials=state.denials + 1 if failed.refused else 0,
         error=failed.error,
         sure=False,
         reachable=failed.retry_after is not None,  # Who demands silence has been reached.
@@ -153,7 +163,18 @@ def _unread(state: KillState, failed: SurveyFailed) -> KillState:
     )
     if state.rounds >= ROUNDS_MAX:
         return degraded(state, f"not done after {ROUNDS_MAX} rounds")
-    return _settled(state, failed.at, failed.retry_after)
+    if state.denials >= REFUSALS_MAX:
+        return degraded(state, "the venue refuses to show anything", Cause.REFUSED)
+    if failed.retry_after is not None:
+        return _settled(state, failed.at, failed.retry_after)
+    longest = PAUSE_MAX if _work_is_known(state) else PAUSE_UNREAD_MAX
+    return replace(state, wait_until=failed.at + pause(state.pauses, most=longest))
+
+
+def _work_is_known(state: KillState) -> bool:
+    """Whether the last reading showed what has to go: then the next one must not be long in coming."""
+    survey = state.survey
+    return survey is not None and (survey.orders > 0 or any(leg.closable for leg in survey.positions))
 
 
 def _taken(state: KillState, sent: CloseSent) -> KillState:

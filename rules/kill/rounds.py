@@ -23,6 +23,12 @@ PARTIAL_READS_MAX: Final = 4
 
 PAUSE_MIN: Final = timedelta(milliseconds=200)
 PAUSE_MAX: Final = timedelta(seconds=2)
+PAUSE_UNREAD_MAX: Final = timedelta(seconds=3)
+"""The longest pause while nothing is shown and nothing is known to be cancelled or closed. Positions may be open."""
+
+PAUSE_GAP_MAX: Final = timedelta(seconds=30)
+"""The longest pause while all that could be read shows nothing. Five readings in a minute stay below what is kept for a
+kill, the whole of which one that cannot be proven would else spend, and what the address's other accounts need."""
 # Binance takes 300 orders in ten seconds from one account ("Exchange Information", rateLimits, seen 2026-11); bots may
 # have spent some of them just before the press.
 ORDERS_MAX: Final = 250
@@ -42,7 +48,7 @@ def next_round(state: KillState, survey: Surveyed) -> KillState:
         return _blind(state, survey)
     if not cancels and not closes and not open_legs:
         return _calm(state, survey) if survey.complete else _in_bounds(replace(state, sure=False))
-    state = _in_bounds(_paced(replace(state, calm_since=None, calm_reads=0), before, survey))
+    state = _in_bounds(_paced(replace(state, calm_since=None, calm_reads=0, gaps=0), before, survey))
     if state.phase.final:
         return state
     if cancels and (state.cancel_rounds < CANCEL_ROUNDS_MAX or not closes):
@@ -71,10 +77,10 @@ def degraded(state: KillState, why: str, cause: Cause | None = None, retry_at: d
     )
 
 
-def pause(number: int) -> timedelta:
+def pause(number: int, least: timedelta = PAUSE_MIN, most: timedelta = PAUSE_MAX) -> timedelta:
     """How long to hold after so many fruitless rounds in a row."""
     # The exponent is bounded before the power is taken: 2 to the 200th is no timedelta.
-    return min(PAUSE_MIN * (1 << min(number - 1, 8)), PAUSE_MAX)
+    return min(least * (1 << min(number - 1, 8)), most)
 
 
 def _taken_in(state: KillState, survey: Surveyed) -> KillState:
@@ -88,6 +94,7 @@ def _taken_in(state: KillState, survey: Surveyed) -> KillState:
         closes=(),
         wait_until=None,
         reachable=True,
+        denials=0,
         sure=clear if survey.complete else state.sure,
         partial_reads=0 if survey.complete else state.partial_reads + 1,
         sent_at=recent,
@@ -167,11 +174,13 @@ def _calm(state: KillState, survey: Surveyed) -> KillState:
     state = replace(state, phase=Phase.VERIFYING, pauses=0, cancel_rounds=0, tally_due=tally_due)
     if survey.unread:
         # What could not be read is not known to be calm.
-        state = replace(state, calm_since=None, calm_reads=0, error="; ".join(survey.unread), wait_until=at + PAUSE_MAX)
+        gaps, error = state.gaps + 1, "; ".join(survey.unread)
+        wait_until = at + pause(gaps, PAUSE_MAX, PAUSE_GAP_MAX)
+        state = replace(state, calm_since=None, calm_reads=0, gaps=gaps, error=error, wait_until=wait_until)
         return _in_bounds(state)
     since = at if state.calm_since is None else state.calm_since
     reads = state.calm_reads + 1
-    state = replace(state, calm_since=since, calm_reads=reads)
+    state = replace(state, calm_since=since, calm_reads=reads, gaps=0)
     if reads >= CALM_READS and at - since >= CALM_SPAN:
         phase = Phase.FLAT_EXCEPT_DUST if survey.positions else Phase.FLAT
         return replace(state, phase=phase, tally_due=False)

@@ -108,7 +108,7 @@ def _losses(
     if lost is None or (reached and reading is None):
         met = None
     elif reached and reading is not None:
-        met = _is_open(reading) and max(_lost(base, reading.equity) for base in bases) >= hard
+        met = _is_open(reading, evidence.book) and max(_lost(base, reading.equity) for base in bases) >= hard
     yield Sign(
         trigger=trigger,
         action=Action.KILL,
@@ -196,7 +196,7 @@ def _unread(evidence: Evidence, settings: Triggers) -> Iterator[Sign]:
     reading = _fresh(evidence.reading, evidence, settings)
     met: bool | None = False
     if late:
-        met = _is_open(reading) if reading is not None else None
+        met = _is_open(reading, evidence.book) if reading is not None else None
     yield Sign(
         trigger=Trigger.UNREAD,
         action=Action.KILL,
@@ -223,8 +223,12 @@ def _orders(trigger: Trigger, seen: OrdersSeen, most: int | None, evidence: Evid
         yield Sign(trigger=trigger, action=Action.REDUCE, met=seen.count > 0, stamp=stamp, reason=reason, needed=1)
 
 
-def _is_open(seen: AccountSeen) -> bool:
-    """Whether there is anything worth closing."""
+def _is_open(seen: AccountSeen, book: AccountSeen | None) -> bool:
+    """Whether there is anything worth closing. A leg whose notional is not in dollars, by the guard's own ``book``, is
+    never too small for it."""
+    uncounted = {leg.symbol for leg in book.legs if not leg.at_par} if book is not None else set()
+    if any(leg.symbol in uncounted for leg in seen.legs):
+        return True
     worth = sum((leg.notional for leg in seen.legs), ZERO)
     return worth > ZERO and worth >= DUST * seen.equity
 

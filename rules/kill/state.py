@@ -17,8 +17,8 @@ _ADVICE: Final = {
     "or wait: then press again",
     Cause.CLOSED: "{symbols} does not trade now, and what hedges it is kept; press again when it trades, or ask the "
     "venue what becomes of it",
-    Cause.REFUSED: "the venue calls our closes wrong; log in at the venue itself, close what is listed, then press "
-    "again to have it verified",
+    Cause.REFUSED: "the venue calls our closes wrong, or shows nothing to our key; log in at the venue itself, cancel "
+    "and close what is listed, then press again to have it verified",
     Cause.UNREACHABLE: "log in at the venue itself, by another way than this machine's, cancel and close what is "
     "listed, then press again to have it verified",
     Cause.TIME: "log in at the venue itself, cancel and close what is listed, then press again to have it verified",
@@ -30,9 +30,10 @@ class KillState:
     """All that the events so far amount to.
 
     ``sure`` says that the last reading of everything showed no order and that nothing has gone wrong since, so that
-    positions alone may be read. ``traded`` are the symbols that closes were sent for, ``unsettled`` the last closes
-    whose outcome the venue has never told. ``cause``, ``retry_at`` and ``cause_symbols`` say why it ended DEGRADED and
-    when to start again.
+    positions alone may be read. ``denials`` counts the readings in a row that the venue refused whole, ``gaps`` those
+    that showed nothing and lacked something. ``traded`` are the symbols that closes were sent for, ``unsettled`` the
+    last closes whose outcome the venue has never told. ``cause``, ``retry_at`` and ``cause_symbols`` say why it ended
+    DEGRADED and when to start again.
     """
 
     phase: Phase
@@ -48,6 +49,8 @@ class KillState:
     sent_at: tuple[datetime, ...] = ()
     sure: bool = False
     partial_reads: int = 0
+    denials: int = 0
+    gaps: int = 0
     reachable: bool = False
     tally_due: bool = False
     tallied: bool = False

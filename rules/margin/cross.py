@@ -16,17 +16,28 @@ from rules.snapshot import Account, HeldOrder, Position, Snapshot
 
 _CROSS: Final = MarginMode.CROSS
 
+SINGLE_ASSET: Final = "USDT"
+"""In single-asset mode the balance that the guard knows is that of this asset alone."""
+
 
 def cross_distance(order: HeldOrder, account: Account, paid: Decimal, snapshot: Snapshot) -> tuple[Decimal, Decimal]:
     """The fraction all cross legs may move together, and the maintenance margin of them all.
 
     Behind them stands the balance less what isolated legs have of it and less ``paid``, what the order loses at once.
-    Raises ``MarginUnknown``.
+    Raises ``MarginUnknown``, also where another balance than the one that is known stands behind the order.
     """
+    _know_the_balance(order.symbol, account, snapshot)
     backing = account.margin_balance - paid
     for leg in account.found(_isolated_legs):
         backing -= max(ZERO, isolated_backing(leg, snapshot))
     return _within_tiers(order, backing, account, snapshot) or _across_tiers(order, backing, account, snapshot)
+
+
+def _know_the_balance(symbol: str, account: Account, snapshot: Snapshot) -> None:
+    """In single-asset mode each contract is margined by the wallet of its own quote currency."""
+    instrument = snapshot.instruments.get(symbol)
+    if account.multi_assets is False and instrument is not None and instrument.quote_asset not in ("", SINGLE_ASSET):
+        raise MarginUnknown(f"the {instrument.quote_asset} balance behind {symbol}")
 
 
 def _isolated_legs(account: Account) -> list[Position]:

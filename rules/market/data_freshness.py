@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Final
 
 from rules.ages import seconds
 from rules.decision import Breach
+from rules.instrument import PAR_ASSETS
 from rules.intent import intent_of
 from rules.model import ENTRY, AmendOrder, Command, Intent, PlaceOrder, SetLeverage, SetMarginMode
 from rules.rule import Looser, Rule, Setting
@@ -16,6 +17,7 @@ from rules.snapshot import Snapshot
 
 _WAYS_OUT: Final = (Intent.EXIT, Intent.CANCEL)
 _OF_A_SYMBOL: Final = (PlaceOrder, AmendOrder, SetLeverage, SetMarginMode)
+_OF_ITS_WORTH: Final = (*ENTRY, SetLeverage)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,9 @@ class DataFreshness(Rule):
 
     Ages in seconds. Exits and cancels never wait for data. A time ahead of the guard's clock counts as its distance:
     a clock that jumped is no fresher than one that stopped.
+
+    Contracts quoted in anything but USDT, USDC, FDUSD or BUSD, such as ETHBTC, are refused: limits are in dollars, and
+    what such a contract is worth in dollars the guard does not work out.
     """
 
     rule_id: ClassVar[str] = "data_freshness"
@@ -35,6 +40,7 @@ class DataFreshness(Rule):
         "ACCOUNT_FEED_STALE": "the private stream is down or has a gap, and the account has not been surveyed since",
         "INSTRUMENTS_UNKNOWN": "the exchange's list of symbols was not read yet, or the store has just lost it",
         "UNKNOWN_SYMBOL": "the exchange lists no such symbol, by exact spelling",
+        "QUOTE_NOT_JUDGED": "the contract is not quoted in dollars, and limits of money would say nothing of it",
         "SYMBOL_NOT_TRADING": "the symbol is listed but closed",
         "MARKET_STALE": "a needed mark price is missing or too old",
     }
@@ -103,6 +109,14 @@ account_age_max_s = 30
         instrument = snapshot.instruments.get(command.symbol)
         if instrument is None:
             return self.breach("UNKNOWN_SYMBOL", f"the venue lists no instrument {command.symbol}")
+        if isinstance(command, _OF_ITS_WORTH) and not instrument.at_par:
+            return self.breach(
+                "QUOTE_NOT_JUDGED",
+                f"{command.symbol} is quoted in {instrument.quote_asset}, and limits are in dollars",
+                observed=instrument.quote_asset,
+                limit=", ".join(PAR_ASSETS),
+                advice="reduce-only orders and cancels pass",
+            )
         if not isinstance(command, ENTRY):
             return None
         if not instrument.trading:

@@ -50,7 +50,7 @@ cost_min = 0.002
     ] = None
     forecast_age_max_s: Annotated[
         int, Setting("seconds since the forecast was stated; an older one counts as absent", Looser.NEITHER)
-    ] = 60
+    ] = 180
     when_stale: Annotated[
         WithoutFacts, Setting('`"pass"` or `"refuse"` when a forecast is absent, too old or unreliable', Looser.LOWER)
     ] = WithoutFacts.PASS

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 
 from rules.decision import Breach
 from rules.exposure import held_order
+from rules.intent import joins_queue
 from rules.model import BUY, ENTRY, SELL, AmendOrder, Command, PlaceOrder, Side
 from rules.prices import far_price, near_touch, through
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact
@@ -117,7 +118,7 @@ reach = 0.05
         if isinstance(command, PlaceOrder) and command.order_type.is_conditional:
             trigger = command.trigger_price
             return None if trigger is None else through(side, trigger, self.reach)
-        if command.price_match is not None and command.price_match.startswith("QUEUE"):
+        if joins_queue(command):
             return None if market is None else near_touch(side, market)
         return self._taken(side, market)
 

@@ -32,8 +32,8 @@ class DailyLoss(Rule):
     a loss at 23:59 still counts at 00:01. ``limit`` is in quote currency; ``limit_equity`` is a fraction of the equity
     before that window's result, so the limit does not shrink while the loss grows. ``funding`` says whether funding is
     part of the result; ``funding_limit`` caps the funding paid (less received) in either window by itself.
-    ``of`` says whose result counts. Exits and cancels pass; entries pass again as soon as the loss is below the limit.
-    It closes no position.
+    ``of`` says whose result counts; a bot's lacks the clearance fee of a liquidation, which the exchange books on the
+    account. Exits and cancels pass; entries pass again as soon as the loss is below the limit. It closes no position.
     """
 
     rule_id: ClassVar[str] = "daily_loss"

@@ -23,7 +23,8 @@ class Drawdown(Rule):
     Equity is the margin balance, its highest value the peak since the guard began to count; money moved in or out
     changes both in the same proportion and is neither a gain nor a drawdown. No day and no restart resets the peak:
     only a recovery does away with a drawdown. ``of = "bot"`` measures the account's capital as if the bot alone had
-    traded it. Exits and cancels pass; it closes no position.
+    traded it, without the clearance fee of a liquidation, which the exchange books on the account. Exits and cancels
+    pass; it closes no position.
     """
 
     rule_id: ClassVar[str] = "drawdown"

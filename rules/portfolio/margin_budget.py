@@ -19,8 +19,9 @@ class MarginBudget(Rule):
     """Keep the worst case of the bot's own book within ``leverage`` times what is left of its budget.
 
     The budget is ``limit`` (quote currency) less what the bot has lost: realised, fees, funding, and unrealised at
-    the mark. Gains do not enlarge it. Its own book is its shares, its resting orders, its holds and this order;
-    neither the positions nor the losses of other bots count, and its own never count against theirs.
+    the mark; not the clearance fee of a liquidation, which the exchange books on the account. Gains do not enlarge it.
+    Its own book is its shares, its resting orders, its holds and this order; neither the positions nor the losses of
+    other bots count, and its own never count against theirs.
     """
 
     rule_id: ClassVar[str] = "margin_budget"

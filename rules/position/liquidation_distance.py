@@ -13,13 +13,15 @@ from rules.fresh import fresh_condition
 from rules.margin.known import MarginUnknown
 from rules.margin.liquidation import Liquidation, liquidation_after
 from rules.margin.maintenance import account_maintenance
-from rules.model import BUY, ONE, Command
+from rules.margin.settings import after_setting, standing_sides
+from rules.model import BUY, ONE, AdjustIsolatedMargin, Command, SetLeverage
 from rules.prices import worst_named
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show, show_exact
 from rules.snapshot import HeldOrder, Snapshot
 
 _FRACTION: Final = Decimal("0.0001")
 _PRICE: Final = Decimal("0.00000001")
+_SETTINGS: Final = (SetLeverage, AdjustIsolatedMargin)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,15 +35,22 @@ class LiquidationDistance(Rule):
     of one hour's return, so that the same account carries less in a wild market; of a long never more than 1, because
     a mark cannot fall by more than all.
 
+    A setting that brings an isolated leg nearer, with all that rests and is under way, is held against the same
+    distance: a higher leverage, and margin taken away. Lowering the one and adding the other pass.
+
+    In single-asset mode the guard knows the USDT balance alone, so entries on cross margin in a contract of another
+    currency (USDC) are refused with `FACTS_UNKNOWN`: trade it on isolated margin or in multi-assets mode, or set this
+    rule by symbol instead of for the desk.
+
     Distance, liquidation price and maintenance margin, before and after, are recorded with every entry. Fees and
     funding on the way are not in it, and a position that is too near already is not touched: the exits are open.
     """
 
     rule_id: ClassVar[str] = "liquidation_distance"
     codes: ClassVar[Mapping[str, str]] = {
-        "LIQUIDATION_TOO_NEAR": "after the order the leg could be liquidated by too small a move",
-        FACTS_UNKNOWN: "margin tiers, margin mode, leverage, an isolated leg's margin, a mark price, or the volatility"
-        " asked for, is not known or too old",
+        "LIQUIDATION_TOO_NEAR": "after the order, or the setting, the leg could be liquidated by too small a move",
+        FACTS_UNKNOWN: "margin tiers, margin mode, leverage, an isolated leg's margin, the balance behind a contract,"
+        " a mark price, or the volatility asked for, is not known or too old",
     }
     clauses: ClassVar[Sequence[str]] = ("RTS 6 art. 15(4)", "RTS 6 art. 15(5)")
     example: ClassVar[str] = """
@@ -63,10 +72,10 @@ multiple_of_volatility = 8
             raise ValueError("liquidation_distance needs a distance_min below 1: a mark cannot fall by more than all")
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
-        """Refuse an entry whose leg would be nearer to liquidation than allowed, or whose distance is not known."""
+        """Refuse what would bring a leg nearer to liquidation than allowed, or to a distance that is not known."""
         order = held_order(command, snapshot)
         if order is None:
-            return None
+            return self._check_setting(command, snapshot) if isinstance(command, _SETTINGS) else None
         required = self._required(order, snapshot)
         if required is None:
             return self.unknown(f"the volatility of {order.symbol}")
@@ -76,13 +85,36 @@ multiple_of_volatility = 8
             return self.unknown(str(missing))
         if found.distance >= required:
             return None
+        return self._too_near(
+            order, found, required, "size down: a smaller order leaves more distance; so does more margin"
+        )
+
+    def _check_setting(self, command: SetLeverage | AdjustIsolatedMargin, snapshot: Snapshot) -> Breach | None:
+        """What stands of the symbol, as the setting would leave it; what is no nearer by it is not its business."""
+        try:
+            sides = standing_sides(command.symbol, snapshot) if snapshot.account is not None else []
+            after = after_setting(command, snapshot) if sides else None
+            if after is None:
+                return None
+            for side in sides:
+                required = self._required(side, snapshot)
+                if required is None:
+                    return self.unknown(f"the volatility of {side.symbol}")
+                found = liquidation_after(side, after)
+                if found.distance < min(required, liquidation_after(side, snapshot).distance):
+                    return self._too_near(side, found, required, "a smaller change, or a smaller leg, leaves more")
+        except MarginUnknown as missing:
+            return self.unknown(str(missing))
+        return None
+
+    def _too_near(self, order: HeldOrder, found: Liquidation, required: Decimal, advice: str) -> Breach:
         return self.breach(
             "LIQUIDATION_TOO_NEAR",
             f"{order.symbol} could be liquidated by a move of {_fraction(found.distance)} against it,"
             f" at {_price(found.price)}",
             observed=_fraction(found.distance),
             limit=_fraction(required),
-            advice="size down: a smaller order leaves more distance; so does more margin",
+            advice=advice,
         )
 
     def measure(self, command: Command, snapshot: Snapshot) -> tuple[Measure, ...]:

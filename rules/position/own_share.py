@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, ClassVar
@@ -23,9 +23,10 @@ from rules.model import (
     SetPositionMode,
     Side,
 )
+from rules.prices import far_touch, is_through
 from rules.rule import Looser, Rule, Setting, show_exact
-from rules.share import NOBODY, is_anothers, leg_shares
-from rules.snapshot import Account, OpenOrder, Position, Snapshot, SymbolSettings
+from rules.share import NOBODY, is_anothers, leg_shares, own_under_way
+from rules.snapshot import Account, HeldOrder, Market, OpenOrder, Position, Snapshot, SymbolSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +34,13 @@ class OwnShare(Rule):
     """Keep a bot to its own part of the account: its share of each leg, its orders, the settings nobody shares.
 
     An exit may be as large as the bot's share and nobody's together, its plain exits that rest counted with it; a
-    conditional exit is held against the share alone, because a stop and a take-profit stand for the same quantity.
-    Where no other bot would lose by it nothing is refused: this never keeps a bot in a position of its own. In
-    one-way mode an entry against another bot's share, resting entry or order under way is refused unless ``netting``.
-    Without the account, or with the store away, it says nothing.
+    conditional exit is held against the share alone, because a stop and a take-profit stand for the same quantity. Of
+    an exit that is nobody's the bot may make no more than that either, nobody's other exits counted too. An entry of
+    its own under way counts as filled where it can fill at once: at the market, or with a limit at the far side of the
+    book or through it. One that waits for its trigger or its price is the bot's once it has filled. Where no other bot
+    would lose by it nothing is refused: this never keeps a bot in a position of its own. In one-way mode an entry
+    against another bot's share, resting entry or order under way is refused unless ``netting``. Without the account, or
+    with the store away, it says nothing.
     """
 
     rule_id: ClassVar[str] = "own_share"
@@ -73,7 +77,8 @@ netting = false
             case PlaceOrder(quantity=None):
                 return self._closing(command, account, snapshot)
             case PlaceOrder(quantity=Decimal() as quantity) if is_guaranteed_exit(command):
-                resting = ZERO if command.order_type.is_conditional else _resting_exits(command, account, snapshot)
+                waits = command.order_type.is_conditional
+                resting = ZERO if waits else _resting_exits(command, account, (snapshot.bot,))
                 return self._shrinking(command.symbol, command.side, command.position_side, quantity, resting, snapshot)
             case PlaceOrder():
                 return self._opposing(command, account, snapshot)
@@ -118,7 +123,7 @@ netting = false
                 for share in leg_shares(account, symbol, position_side)
                 if share.bot in (snapshot.bot, NOBODY)
             ),
-            _under_way(symbol, side, position_side, account, snapshot),
+            _filled_under_way(symbol, side, position_side, account, snapshot),
         )
         room = max(ZERO, open_to_it - resting)
         if quantity <= room:
@@ -171,7 +176,10 @@ netting = false
         if not order_only_shrinks(original):
             return None
         leaves = amend.quantity - original.filled_quantity
-        resting = _resting_exits(original, account, snapshot) - (original.leaves_quantity or ZERO)
+        # Who amends what is nobody's has the use of all that is. Its own exits are held against its own alone: an exit
+        # placed by hand is no reason why a bot could not move its own.
+        users = (snapshot.bot, NOBODY) if original.bot == NOBODY else (snapshot.bot,)
+        resting = _resting_exits(original, account, users)
         return self._shrinking(original.symbol, original.side, original.position_side, leaves, resting, snapshot)
 
     def _not_owned(self, order_id: str | None) -> Breach:
@@ -207,31 +215,46 @@ def _anothers_part(
     )
 
 
-def _under_way(symbol: str, side: Side, position_side: PositionSide, account: Account, snapshot: Snapshot) -> Decimal:
-    """The bot's entries under way on the leg: they may have filled, and the bot knows before the guard does."""
-    seen = {order.client_order_id for order in account.open_orders}
+def _filled_under_way(
+    symbol: str, side: Side, position_side: PositionSide, account: Account, snapshot: Snapshot
+) -> Decimal:
+    """What the bot's entries under way on the leg may have filled: the bot knows before the guard does."""
+    market = snapshot.markets.get(symbol)
     return sum(
         (
             held.quantity
-            for hold in snapshot.holds
-            if hold.bot == snapshot.bot
-            for held in hold.orders
+            for held in own_under_way(account, snapshot)
             if (held.symbol, held.position_side) == (symbol, position_side)
             and held.side is not side
-            and held.replaces is None
-            and held.client_order_id not in seen
+            and _fills_at_once(held, market)
         ),
         ZERO,
     )
 
 
-def _resting_exits(order: PlaceOrder | OpenOrder, account: Account, snapshot: Snapshot) -> Decimal:
-    """What the bot's plain exits that rest on the order's leg and side may still close."""
+def _fills_at_once(held: HeldOrder, market: Market | None) -> bool:
+    """Whether an entry meets the book as it comes. Where the book is not known, it may.
+
+    It is judged by the far touch of now, and that may have run away since: then the fill is heard of within the second
+    look at the exit.
+    """
+    if held.conditional or held.passive:
+        return False
+    limit = held.price if held.amendment is None else held.amendment.price
+    if limit is None or market is None:
+        return True
+    touch = far_touch(held.side, market) or market.mark_price
+    return not is_through(held.side, touch, limit)
+
+
+def _resting_exits(order: PlaceOrder | OpenOrder, account: Account, bots: Collection[str]) -> Decimal:
+    """What the other plain exits of these bots that rest on the order's leg and side may still close."""
     return sum(
         (
             resting.leaves_quantity or ZERO
             for resting in account.open_orders
-            if resting.bot == snapshot.bot
+            if resting is not order
+            and resting.bot in bots
             and order_only_shrinks(resting)
             and not resting.order_type.is_conditional
             and (resting.symbol, resting.position_side, resting.side) == (order.symbol, order.position_side, order.side)

@@ -23,7 +23,10 @@ class ProtectiveStop(Rule):
 
     A protective stop is a `STOP`, `STOP_MARKET` or, if allowed, trailing order that is reduce-only, closes the position
     or closes a hedge leg; several may share a leg. Its trigger loses at most `distance_max` of the leg's entry price
-    and, unless it is at the entry or in profit, at least `distance_min`. Take-profits are no protection.
+    and, unless it is at the entry or in profit, at least `distance_min`. The limit of a `STOP` must be at its trigger
+    or on the costly side of it (a SELL's at or below, a BUY's at or above); one priced by `priceMatch` does not count.
+    Even so a market that jumps past the limit leaves it unfilled; a `STOP_MARKET` closes. Take-profits are no
+    protection.
 
     While any leg has been without one for longer, entries on the account are refused: send the stop, and they pass.
     Stops, exits and cancels are never refused. For a symbol's own table only that symbol's legs and orders count.

@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import Annotated, ClassVar, Final
 
 from rules.decision import Breach, Enforcement
-from rules.intent import is_guaranteed_exit
-from rules.model import Command, PlaceOrder
+from rules.intent import find_original, is_guaranteed_exit, order_only_shrinks
+from rules.model import ZERO, AmendOrder, Command, PlaceOrder, Side
 from rules.rule import Looser, Rule, Setting, show_exact
 from rules.snapshot import Snapshot
 
@@ -30,7 +30,9 @@ class ReduceOnlyExits(Rule):
     """In one-way mode, refuse orders against an open position unless the venue guarantees they only shrink it.
 
     Without the flag an exit that fills twice, or fills late, opens the opposite position. A flip is refused in both
-    modes: the trader closes with a reduce-only order and opens the other side with a second one.
+    modes: the trader closes with a reduce-only order and opens the other side with a second one. An amend cannot put
+    the flag on: in both modes one is refused that makes an unflagged order against the position larger, and passes
+    where the order shrinks or only its price moves.
     """
 
     rule_id: ClassVar[str] = "reduce_only_exits"
@@ -49,9 +51,16 @@ mode = "force"
 
     def check(self, command: Command, snapshot: Snapshot) -> Breach | None:
         """Refuse an unflagged order against the position; advise the flag, or how to split a flip."""
-        if not isinstance(command, PlaceOrder):
-            return None
-        position = opposed_position(command, snapshot)
+        match command:
+            case PlaceOrder():
+                return self._placing(command, snapshot)
+            case AmendOrder():
+                return self._amending(command, snapshot)
+            case _:
+                return None
+
+    def _placing(self, command: PlaceOrder, snapshot: Snapshot) -> Breach | None:
+        position = _against(command, snapshot)
         if position is None or command.quantity is None:
             return None
         size = show_exact(abs(position))
@@ -74,6 +83,26 @@ mode = "force"
             advice="send the same order with reduceOnly=true",
         )
 
+    def _amending(self, amend: AmendOrder, snapshot: Snapshot) -> Breach | None:
+        original = find_original(amend, snapshot)
+        if original is None or order_only_shrinks(original):
+            return None
+        position = opposed_position(original.symbol, original.side, snapshot)
+        leaves, rests = amend.quantity - original.filled_quantity, original.leaves_quantity or ZERO
+        if position is None or leaves <= rests:
+            return None
+        flips, symbol = leaves > abs(position), original.symbol
+        return self.breach(
+            POSITION_FLIP if flips else "EXIT_NOT_REDUCE_ONLY",
+            f"would flip the {symbol} position of {show_exact(position)}"
+            if flips
+            else f"reduces the {symbol} position of {show_exact(position)} without the reduce-only flag",
+            observed=show_exact(leaves),
+            limit=show_exact(abs(position)),
+            advice=f"leave the order at {show_exact(original.filled_quantity + rests)}, for an amend cannot put the"
+            " flag on, and close the rest with a second one with reduceOnly=true",
+        )
+
     @property
     def forces(self) -> bool:
         """Whether it puts the flag on: in FORCE mode, and enforced."""
@@ -87,20 +116,25 @@ mode = "force"
         """Where it ``forces``, the shrinking order with the flag put on it; ``None`` when there is nothing to force."""
         if not isinstance(command, PlaceOrder) or command.quantity is None:
             return None
-        position = opposed_position(command, snapshot)
+        position = _against(command, snapshot)
         if position is None or command.quantity > abs(position):
             return None
         return replace(command, reduce_only=True)
 
 
-def opposed_position(order: PlaceOrder, snapshot: Snapshot) -> Decimal | None:
-    """The signed one-way position an unflagged order works against, or ``None``.
+def _against(order: PlaceOrder, snapshot: Snapshot) -> Decimal | None:
+    """The position an unflagged order works against. A close-position order has no size to flip with."""
+    return None if is_guaranteed_exit(order) else opposed_position(order.symbol, order.side, snapshot)
 
-    Hedge legs say by themselves whether they open or close, and a close-position order has no size to flip with.
+
+def opposed_position(symbol: str, side: Side, snapshot: Snapshot) -> Decimal | None:
+    """The signed one-way position that orders of ``side`` work against, or ``None``.
+
+    Hedge legs say by themselves whether they open or close.
     """
-    if snapshot.account is None or snapshot.account.hedged or is_guaranteed_exit(order):
+    if snapshot.account is None or snapshot.account.hedged:
         return None
-    for position in snapshot.account.legs(order.symbol):
-        if position.quantity * order.side.sign < 0:
+    for position in snapshot.account.legs(symbol):
+        if position.quantity * side.sign < 0:
             return position.quantity
     return None

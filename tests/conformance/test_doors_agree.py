@@ -243,6 +243,7 @@ CASES = [
     Case("INSTRUMENTS_UNKNOWN", world=an_account().before_any_list()),
     Case("UNKNOWN_SYMBOL", BUY | {"symbol": "NOSUCH"}),
     Case("SYMBOL_NOT_TRADING", world=an_account().listing("BTCUSDT", trading=False)),
+    Case("QUOTE_NOT_JUDGED", world=an_account().listing("BTCUSDT", quote_asset="BTC")),
     Case("MARKET_STALE", world=an_account().marked("BTCUSDT", "50000", seconds_ago=600)),
     Case("CLIENT_ORDER_ID_IN_USE", BUY | {"newClientOrderId": "same"}, arrange=with_one_under_way),
     Case("UNRESOLVED_ORDER", BUY, arrange=with_a_lost_answer),

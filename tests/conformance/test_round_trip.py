@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -18,6 +19,7 @@ from proxy.venues.binance.signing import sign, verify
 from proxy.venues.binance.values import plain
 from proxy.venues.binance.wire import read_parameters
 from rules.decision import Cleared
+from rules.intent import is_guaranteed_exit
 from rules.model import (
     AdjustIsolatedMargin,
     AmendOrder,
@@ -59,7 +61,7 @@ def orders(draw: st.DrawFn, conditional: bool) -> PlaceOrder:
     matched = priced and draw(flags)
     closing = kind in (OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET) and draw(flags)
     time_in_force = None if kind is OrderType.MARKET else draw(st.none() | st.sampled_from(TimeInForce))
-    return PlaceOrder(
+    order = PlaceOrder(
         symbol=draw(symbols),
         side=draw(sides),
         order_type=kind,
@@ -80,6 +82,9 @@ def orders(draw: st.DrawFn, conditional: bool) -> PlaceOrder:
         response_type=draw(st.none() | st.sampled_from(["ACK", "RESULT"])),
         client_order_id=draw(st.none() | client_ids),
     )
+    if time_in_force is TimeInForce.GTE_GTC and not (conditional and is_guaranteed_exit(order)):
+        return replace(order, time_in_force=TimeInForce.GTC)  # It ends with a position, so it goes with exits alone.
+    return order
 
 
 @st.composite

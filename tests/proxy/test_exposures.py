@@ -75,3 +75,23 @@ def test_a_leg_names_its_stops_and_no_other_orders() -> None:
     view = leg_view(world.account.positions[0], world.account, world.markets)
     assert [(each.trigger_price, each.quantity) for each in view.stops] == [("45000", "0.2")]
     assert (view.mark_price, view.notional, view.margin_mode) == ("50000", "10000.00", "CROSS")
+
+
+@pytest.mark.parametrize("limit", ["44900", "45000", "45010", None])
+def test_a_stop_is_shown_whatever_its_limit(limit: str | None) -> None:
+    """One whose limit is better than its trigger protects little; that none stands there would be worse to read."""
+    stop = an_open_order(
+        Side.SELL, "BTCUSDT", "0.2", limit, order_type=OrderType.STOP, trigger_price="45000", reduce_only=True
+    )
+    world = an_account().long("BTCUSDT", "0.2").resting(stop)
+    assert world.account is not None
+    view = leg_view(world.account.positions[0], world.account, world.markets)
+    assert [(each.trigger_price, each.quantity) for each in view.stops] == [("45000", "0.2")]
+
+
+@pytest.mark.parametrize(("told", "shown"), [(None, None), ("0", None), ("41200.50", "41200.50")])
+def test_a_leg_that_no_price_ends_is_shown_without_one(told: str | None, shown: str | None) -> None:
+    world = an_account().long("BTCUSDT", "0.2")
+    assert world.account is not None
+    leg = replace(world.account.positions[0], liquidation_price=None if told is None else Decimal(told))
+    assert leg_view(leg, world.account, world.markets).liquidation_price == shown

@@ -22,6 +22,7 @@ from rules.order.self_trade import SelfTrade
 from rules.portfolio.correlated_exposure import CorrelatedExposure
 from rules.portfolio.margin_budget import MarginBudget
 from rules.position.max_leverage import MaxLeverage
+from rules.position.own_share import OwnShare
 from rules.position.position_limit import PositionLimit
 from rules.position.protective_stop import ProtectiveStop
 from rules.position.reduce_only_exits import ExitMode, ReduceOnlyExits
@@ -476,6 +477,70 @@ def test_a_stop_of_a_batch_protects_its_leg(stop):
     rules = [ProtectiveStop(within_s=1, distance_max=Decimal("0.05"))]
     assert batch(world, a_buy("ETHUSDT", "1"), stop, rules=rules)[0].verdict is DENY
     assert batch(world, stop, a_buy("ETHUSDT", "1"), rules=rules)[1].verdict is ALLOW
+
+
+@pytest.mark.parametrize(
+    ("price", "meets"), [("51000", True), ("60000", False), ("70000", False), (None, True)], ids=str
+)
+def test_an_amended_exit_of_a_batch_rests_at_the_nearer_of_its_prices(price, meets):
+    resting = an_open_order(Side.SELL, "BTCUSDT", "1", "60000", order_id="5", reduce_only=True, bot="demo-bot")
+    world = an_account().long("BTCUSDT", "1").resting(resting)
+    amend = an_amend(Side.SELL, "BTCUSDT", "1", price, order_id="5")
+    rules = [SelfTrade(reach=Decimal("0.05"))]
+    found = batch(world, amend, a_buy("BTCUSDT", "1", "51000"), rules=rules)[1]
+    assert codes(found) == (["SELF_TRADE"] if meets else [])
+    assert codes(batch(world, amend, a_buy("BTCUSDT", "1", "60000"), rules=rules)[1]) == ["SELF_TRADE"]
+
+
+TAKEN = "47499.905"
+"""What an order that takes from the book below may reach at 0.05: the worse of mark and bid, less that."""
+
+
+@pytest.mark.parametrize(
+    ("price_match", "ask", "amended", "new"),
+    [
+        ("QUEUE", "50000.1", "50000.1", "50000.1"),
+        ("QUEUE_5", "50000.1", "50000.1", "50000.1"),
+        ("QUEUE", "70000", "60000", "70000"),
+        ("QUEUE", None, TAKEN, TAKEN),
+        ("OPPONENT", "50000.1", TAKEN, TAKEN),
+    ],
+)
+def test_an_exit_of_a_batch_that_joins_the_queue_rests_at_the_near_touch(price_match, ask, amended, new):
+    """An amended one at the nearer of that and its old price. Else whoever quotes both sides at once were refused."""
+    resting = an_open_order(Side.SELL, "BTCUSDT", "1", "60000", order_id="5", reduce_only=True, bot="demo-bot")
+    world = an_account().long("BTCUSDT", "1").marked("BTCUSDT", "50000", bid_price="49999.9", ask_price=ask)
+    amend = an_amend(Side.SELL, "BTCUSDT", "1", None, order_id="5", price_match=price_match)
+    order = a_sell("BTCUSDT", "1", order_type=OrderType.LIMIT, price_match=price_match, reduce_only=True)
+    rules = [SelfTrade(reach=Decimal("0.05"))]
+    for world_then, command, nearest in ((world.resting(resting), amend, amended), (world, order, new)):
+        short_of_it = a_buy("BTCUSDT", "1", str(Decimal(nearest) - Decimal("0.1")))
+        assert codes(batch(world_then, command, short_of_it, rules=rules)[1]) == []
+        assert codes(batch(world_then, command, a_buy("BTCUSDT", "1", nearest), rules=rules)[1]) == ["SELF_TRADE"]
+
+
+def test_both_sides_are_requoted_at_the_head_of_the_queue_in_one_batch():
+    ask = an_open_order(Side.SELL, "BTCUSDT", "1", "50010", order_id="5", reduce_only=True, bot="demo-bot")
+    bid = an_open_order(Side.BUY, "BTCUSDT", "1", "49990", order_id="6", bot="demo-bot")
+    world = an_account().long("BTCUSDT", "1").marked("BTCUSDT", "50000", bid_price="49999.9", ask_price="50000.1")
+    amends = [
+        an_amend(side, "BTCUSDT", "1", None, order_id=each, price_match="QUEUE")
+        for side, each in ((Side.SELL, "5"), (Side.BUY, "6"))
+    ]
+    assert [codes(each) for each in batch(world.resting(ask, bid), *amends, rules=[SelfTrade()])] == [[], []]
+
+
+def test_an_amended_exit_of_a_batch_counts_as_the_larger_of_the_old_and_the_new():
+    orders = [
+        an_open_order(
+            Side.SELL, "BTCUSDT", "0.4", "60000", order_id=each, filled="0.1", reduce_only=True, bot="demo-bot"
+        )
+        for each in "56"
+    ]
+    world = an_account().sharing("demo-bot", "BTCUSDT", "1").sharing("other-bot", "BTCUSDT", "2").resting(*orders)
+    for first, second, verdict in (("0.6", "0.6", ALLOW), ("0.6", "0.601", DENY), ("0.2", "0.701", DENY)):
+        amends = (an_amend(Side.SELL, "BTCUSDT", size, order_id=each) for size, each in ((first, "5"), (second, "6")))
+        assert [each.verdict for each in batch(world, *amends, rules=[OwnShare()])] == [ALLOW, verdict]
 
 
 def test_the_name_of_an_exit_of_a_batch_is_taken():

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from rules.exposure import held_order, order_value, worst_case
-from rules.model import OrderType, PositionSide, Side
+from rules.model import OrderType, PositionSide, Side, TimeInForce
 from rules.snapshot import Amendment, HeldOrder
 from tests.rules.builders import (
     a_buy,
@@ -215,6 +215,22 @@ def test_a_held_amend_is_its_original_changed_and_bears_no_name():
         replaces="9",
         amendment=Amendment(order_id="9", client_order_id="x", quantity=Decimal(2), price=Decimal(53_000)),
     )
+
+
+@pytest.mark.parametrize(
+    ("command", "passive"),
+    [
+        (a_buy("BTCUSDT", "1"), False),
+        (a_buy("BTCUSDT", "1", "50000"), False),
+        (a_buy("BTCUSDT", "1", "50000", time_in_force=TimeInForce.GTX), True),
+        (a_buy("BTCUSDT", "1", order_type=OrderType.LIMIT, price_match="QUEUE_5"), True),
+        (a_buy("BTCUSDT", "1", order_type=OrderType.LIMIT, price_match="OPPONENT_5"), False),
+        (replace(an_amend(BUY, "BTCUSDT", "1", None, order_id="9"), price_match="QUEUE"), True),
+        (an_amend(BUY, "BTCUSDT", "1", "50000", order_id="9"), False),
+    ],
+)
+def test_what_takes_nothing_from_the_book_is_held_as_such(command, passive):
+    assert held_order(command, an_account().snapshot).passive is passive
 
 
 def test_an_amend_of_an_unknown_order_counts_whole_on_the_leg_it_would_open():

@@ -188,7 +188,12 @@ def test_what_a_venue_does_not_say_is_none(asked):
     assert asked("order.price", a_buy("BTCUSDT", "1"), an_account()) is None
     assert asked("order.trigger_price", a_buy("BTCUSDT", "1"), an_account()) is None
     assert asked("market.funding_in_s", ENTRY, an_account()) is None
-    assert asked("position.liquidation_price", ENTRY, an_account().long("BTCUSDT", "1")) is None
+    open_leg = an_account().long("BTCUSDT", "1")
+    assert asked("position.liquidation_price", ENTRY, open_leg) is None
+    assert open_leg.account is not None
+    never = tuple(replace(leg, liquidation_price=Decimal(0)) for leg in open_leg.account.positions)
+    never_ends = replace(open_leg, account=replace(open_leg.account, positions=never))
+    assert asked("position.liquidation_price", ENTRY, never_ends) is None
 
 
 def test_a_flat_leg_has_a_quantity_of_zero_and_no_prices(asked):

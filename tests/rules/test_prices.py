@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from rules.model import OrderType, Side
-from rules.prices import far_price, far_touch, is_through, near_touch, through, worst_named
+from rules.prices import far_price, far_touch, is_through, near_touch, resting_price, through, worst_named
 from rules.snapshot import Market
 from tests.rules.builders import NOW, a_buy, a_cancel, a_sell, an_account, an_amend, an_open_order
 
@@ -30,6 +30,29 @@ def test_the_bound_itself_is_not_through(side, beyond):
 @pytest.mark.parametrize(("side", "near", "far"), [(BUY, 49_990, 50_010), (SELL, 50_010, 49_990)])
 def test_the_touches_are_seen_from_the_order(side, near, far):
     assert (near_touch(side, MARKET), far_touch(side, MARKET), far_price(side, MARKET)) == (near, far, far)
+
+
+QUEUES = {"order_type": OrderType.LIMIT, "price_match": "QUEUE_10"}
+
+
+@pytest.mark.parametrize(
+    ("order", "market", "rests"),
+    [
+        (a_buy("BTCUSDT", "1", **QUEUES), MARKET, 49_990),
+        (a_sell("BTCUSDT", "1", **QUEUES), MARKET, 50_010),
+        (an_amend(SELL, "BTCUSDT", "1", price_match="QUEUE"), MARKET, 50_010),
+        (a_sell("BTCUSDT", "1", "60000"), MARKET, 60_000),
+        (a_sell("BTCUSDT", "1", "60000"), None, 60_000),
+        (a_sell("BTCUSDT", "1", **QUEUES), None, None),
+        (a_sell("BTCUSDT", "1", **QUEUES), replace(MARKET, ask_price=None), None),
+        (a_sell("BTCUSDT", "1", **QUEUES | {"price_match": "OPPONENT_5"}), MARKET, None),
+        (a_sell("BTCUSDT", "1"), MARKET, None),
+        (a_sell("BTCUSDT", "1", **QUEUES | {"order_type": OrderType.STOP}, trigger_price="49000"), MARKET, None),
+    ],
+    ids=["buy", "sell", "amend", "limit", "no market", "unknown", "no touch", "opponent", "market", "waits"],
+)
+def test_what_joins_the_queue_rests_at_the_near_touch_and_what_takes_at_no_price(order, market, rests):
+    assert resting_price(order, order.side, market) == rests
 
 
 @pytest.mark.parametrize(("side", "mark"), [(BUY, 50_020), (SELL, 49_980)])

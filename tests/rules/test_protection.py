@@ -111,6 +111,28 @@ def test_a_short_s_stop_is_its_mirror(trigger: str, counts: bool) -> None:
     assert not is_protected(leg("-1"), [a_stop(SELL, trigger=trigger)], BAND)
 
 
+@pytest.mark.parametrize(
+    ("side", "trigger", "limit", "counts"),
+    [
+        (SELL, "48000", "48000", True),
+        (SELL, "48000", "47000", True),
+        (SELL, "48000", "48000.1", False),
+        (SELL, "48000", "100000", False),
+        (SELL, "60000", "60000.1", False),
+        (SELL, "48000", None, False),
+        (BUY, "52000", "52000", True),
+        (BUY, "52000", "53000", True),
+        (BUY, "52000", "51999.9", False),
+        (BUY, "40000", "39999.9", False),
+    ],
+)
+def test_a_stop_whose_limit_the_market_has_to_come_back_to_protects_nothing(
+    side: Side, trigger: str, limit: str | None, counts: bool
+) -> None:
+    stop = a_stop(side, trigger=trigger, order_type=OrderType.STOP, price=limit)
+    assert is_protected(leg("1" if side is SELL else "-1"), [stop], BAND) is counts
+
+
 def test_without_a_least_distance_it_may_be_as_near_as_one_likes() -> None:
     near = a_stop(trigger="49999.9")
     assert is_protected(leg(), [near], Band(distance_max=Decimal("0.05")))

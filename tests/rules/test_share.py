@@ -154,6 +154,37 @@ def test_resting_entries_count_as_shares():
     ]
 
 
+def test_entries_under_way_may_be_filled_and_those_seen_to_rest_are_once():
+    resting = an_open_order(Side.BUY, "BTCUSDT", "2", "40000", client_order_id="x", bot=ME)
+    world = an_account().holding(a_buy("BTCUSDT", "2", "40000", client_order_id="x"), bot=ME)
+    world = world.holding(a_buy("ETHUSDT", "3", "2000", client_order_id="y"), bot=ME)
+    world = world.holding(a_buy("DOGEUSDT", "4"), bot=OTHER)
+    filled = as_if_filled(world.resting(resting).snapshot).account.shares
+    assert [(share.symbol, share.quantity) for share in filled] == [("BTCUSDT", 2), ("ETHUSDT", 3)]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "bot", "symbol", "fills"),
+    [
+        (["2"], ME, "BTCUSDT", "2"),
+        (["2", "3", "2.5"], ME, "BTCUSDT", "3"),
+        (["0.5"], ME, "BTCUSDT", "1"),
+        (["2"], OTHER, "BTCUSDT", "1"),
+        (["2"], ME, "ETHUSDT", "1"),
+    ],
+    ids=["larger", "several", "smaller", "another's", "of another symbol"],
+)
+def test_an_entry_that_is_being_amended_fills_at_the_larger_of_the_two_sizes(sizes, bot, symbol, fills):
+    world = an_account().resting(
+        an_open_order(Side.BUY, "BTCUSDT", "1", "49000", order_id="9", bot=ME),
+        an_open_order(Side.BUY, "ETHUSDT", "1", "2000", order_id="9", bot=ME),
+    )
+    for size in sizes:
+        world = world.holding(an_amend(Side.BUY, symbol, size, "51000", order_id="9"), bot=bot)
+    filled = {share.symbol: share.quantity for share in as_if_filled(world.snapshot).account.shares}
+    assert filled["BTCUSDT"] == D(fills)
+
+
 def test_an_entry_fills_its_own_leg():
     order = an_open_order(Side.SELL, "BTCUSDT", "1", "60000", position_side=PositionSide.SHORT, bot=ME)
     (share,) = as_if_filled(an_account().hedged().resting(order).snapshot).account.shares

@@ -21,6 +21,7 @@ from proxy.venues.binance.values import (
     read_word,
 )
 from proxy.venues.binance.wire import Parameters
+from rules.intent import is_guaranteed_exit
 from rules.model import OrderType, PlaceOrder, PositionSide, Side, TimeInForce
 
 _PRICE_MATCHES: Final = frozenset(
@@ -45,6 +46,8 @@ _NOT_WITH: Final[dict[OrderType, tuple[str, ...]]] = {
     OrderType.TRAILING_STOP_MARKET: ("price", "priceMatch", "triggerPrice"),
 }
 _CLOSING: Final = (OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET)
+_CONDITIONAL_TIMES: Final = frozenset(each.value for each in TimeInForce)
+_PLAIN_TIMES: Final = _CONDITIONAL_TIMES - {TimeInForce.GTE_GTC.value}
 
 
 def read_plain_order(parameters: Parameters, documented: frozenset[str], where: str) -> PlaceOrder:
@@ -114,8 +117,8 @@ def _read_order(parameters: Parameters, order_type: OrderType, id_name: str) -> 
         raise not_wanted("closePosition", f"it does not go with type {order_type}")
     client_id, protect = parameters.get(id_name), _optional_bool(parameters, "priceProtect")
     working_type = _optional_word(parameters, "workingType", _WORKING_TYPES)
-    time_in_force = _time_in_force(parameters)
-    return PlaceOrder(
+    time_in_force = _time_in_force(parameters, order_type)
+    order = PlaceOrder(
         symbol=read_symbol(parameters.require("symbol")),
         side=read_side(parameters),
         order_type=order_type,
@@ -136,6 +139,10 @@ def _read_order(parameters: Parameters, order_type: OrderType, id_name: str) -> 
         response_type=_optional_word(parameters, "newOrderRespType", _RESPONSE_TYPES),
         client_order_id=None if client_id is None else read_client_id(client_id, id_name),
     )
+    if time_in_force is TimeInForce.GTE_GTC and not is_guaranteed_exit(order):
+        # It ends with the position: an order that might open one has nothing to end with.
+        raise not_wanted("timeInForce", "GTE_GTC goes with reduceOnly, closePosition or the closing side of a leg")
+    return order
 
 
 def _quantity(parameters: Parameters, close_position: bool) -> Decimal | None:
@@ -166,9 +173,13 @@ def _callback_rate(parameters: Parameters, order_type: OrderType) -> Decimal | N
     return read_positive(parameters.require("callbackRate"), "callbackRate")
 
 
-def _time_in_force(parameters: Parameters) -> TimeInForce | None:
+def _time_in_force(parameters: Parameters, order_type: OrderType) -> TimeInForce | None:
     text = parameters.get("timeInForce")
-    return None if text is None else read_choice(text, "timeInForce", TimeInForce)
+    if text is None:
+        return None
+    times = _CONDITIONAL_TIMES if order_type.is_conditional else _PLAIN_TIMES
+    found: TimeInForce = members(TimeInForce)[read_word(text, "timeInForce", times)]
+    return found
 
 
 def _good_till(parameters: Parameters, time_in_force: TimeInForce | None) -> int | None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from proxy.budget.meter import Meter
 from proxy.budget.published import Counter, Limit
+from proxy.budget.silence import Way
 from proxy.gate.egress import Egress
 from proxy.gate.upstream import FenceClosed, NotSent, OutboundRequest, OutcomeUnknown, VenueSilent
+from proxy.gate.wire import pool
 from rules.kill.budget import Spend
 
 NOW = datetime(2026, 11, 27, 12, 0, 5, tzinfo=UTC)
@@ -155,11 +158,17 @@ class AVenue:
     def __init__(self) -> None:
         self.answer = "200 OK", "", b"{}"
         self.callers: list[str] = []
+        self.heard = 0
         self.url = ""
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.callers.append(writer.get_extra_info("peername")[0])
-        await reader.readuntil(b"\r\n\r\n")
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+        except asyncio.IncompleteReadError:
+            writer.close()
+            return
+        self.heard += 1
         status, more, body = self.answer
         writer.write(f"HTTP/1.1 {status}\r\n{more}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         await writer.drain()
@@ -222,6 +231,38 @@ async def test_after_a_429_or_418_nothing_leaves_by_that_address_until_it_is_ove
         assert (await egress.send(a_request(venue.url, "one", Spend(weight=1), order=order), None)).status == 200
     await egress.aclose()
     assert caplog.text.count("demands silence") == 1, "once, and not for each request"
+
+
+@pytest.mark.parametrize("way_out", [False, True], ids=["entries", "exits"])
+async def test_what_waits_for_a_connection_stays_here_when_a_silence_is_heard_meanwhile(
+    way_out: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dialled, at_once = asyncio.Event(), pool.dial
+
+    async def far(*to: Any) -> Any:
+        await dialled.wait()
+        return await at_once(*to)
+
+    monkeypatch.setattr(pool, "dial", far)
+
+    def fence() -> Callable[[], None]:
+        raise AssertionError("it is not asked any more")
+
+    meter = Meter(lambda: NOW, steady_s=lambda: 1_000.0)
+    egress = Egress(meter, {})
+    async with a_venue() as venue:
+        order = replace(a_request(venue.url, "one", Spend(weight=1, orders=1), order=True), way_out=way_out)
+        waiting = [asyncio.create_task(egress.send(order, fence)) for _ in range(5)]
+        await asyncio.sleep(0)
+        venue.answer = "418 X", "Retry-After: 300\r\n", TOO_MANY
+        await egress.send(a_request(venue.url, "", Spend(weight=1)), None)
+        dialled.set()
+        ended = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(each) for each in ended] == [VenueSilent] * 5
+        assert len(venue.callers) == 1 + 5 and venue.heard == 1, "connected, and not a word"
+        await egress.aclose()
+    assert meter.silence(Way("fapi", "")) is not None
+    assert meter.used(Counter(Limit.ORDERS_1M, "one")) == 0
 
 
 @pytest.mark.parametrize(

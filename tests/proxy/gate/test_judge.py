@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from proxy.gate.asking import hold_request, read_off
 from proxy.gate.judge import KeyDisabled
 from proxy.gate.latch import Latch
 from proxy.gate.ruling import Outcome, with_client_ids
@@ -23,7 +24,17 @@ from rules.ramp import RAMPED
 from rules.snapshot import HoldStatus
 from tests.properties.rule_strategies import an_example
 from tests.proxy.gate.conftest import asking, refusals
-from tests.rules.builders import a_buy, a_cancel, a_sell, an_account, an_amend, an_instrument, an_open_order
+from tests.rules.builders import (
+    NOW,
+    a_buy,
+    a_cancel,
+    a_policy,
+    a_sell,
+    an_account,
+    an_amend,
+    an_instrument,
+    an_open_order,
+)
 
 ROOM_FOR_ONE = PositionLimit(limit_quantity=Decimal(1))
 EXIT = a_sell("BTCUSDT", "1", reduce_only=True)
@@ -199,6 +210,38 @@ async def test_a_second_look_at_an_exit_counts_the_bots_entries_under_way(desk):
     ruling = await heard_of_a_fill_meanwhile(
         desk, desk.judge(OwnShare(netting=True)), a_sell("BTCUSDT", "2", reduce_only=True)
     )
+    assert ruling.cleared
+
+
+async def test_the_fill_of_an_entry_that_waited_for_its_price_is_heard_of_in_a_second_look(desk):
+    """Its bot knows at once. Until the guard does, the entry opens nothing of another bot's."""
+    judge = desk.judge(OwnShare())
+    world = an_account().sharing("bob", "BTCUSDT", "5")
+    await desk.knows(world)
+    entry = await judge.judge(asking(a_buy("BTCUSDT", "1", "49000", client_order_id="limit"), bot="ada"))
+    await judge.settle(entry, Outcome.ACCEPTED, [0], {"kind": "outcome"})
+
+    async def filled():
+        await asyncio.sleep(0.03)
+        await desk.hears(world.sharing("ada", "BTCUSDT", "1"))
+
+    ruling, _ = await asyncio.gather(judge.judge(asking(EXIT, bot="ada")), filled())
+    assert ruling.cleared
+
+
+async def test_the_fill_of_an_entry_that_was_amended_larger_is_heard_of_in_a_second_look(desk):
+    judge = desk.judge(OwnShare())
+    world = an_account().sharing("bob", "BTCUSDT", "5")
+    await desk.knows(world.resting(an_open_order(Side.BUY, "BTCUSDT", "1", "49000", order_id="9", bot="ada")))
+    await judge.judge(asking(a_cancel()))  # The gate has heard of the order.
+    amend = await judge.judge(asking(an_amend(Side.BUY, "BTCUSDT", "2", "51000", order_id="9"), bot="ada"))
+    await judge.settle(amend, Outcome.ACCEPTED, [0], {"kind": "outcome"})
+
+    async def filled():
+        await asyncio.sleep(0.03)
+        await desk.hears(world.sharing("ada", "BTCUSDT", "2"))
+
+    ruling, _ = await asyncio.gather(judge.judge(asking(a_sell("BTCUSDT", "2", reduce_only=True), bot="ada")), filled())
     assert ruling.cleared
 
 
@@ -485,6 +528,14 @@ async def test_the_rate_counts_entries_and_no_exits(desk):
     answers = [await judge.judge(asking(a_buy("BTCUSDT", "0.1"))) for _ in range(3)]
     assert [refusals(answer) for answer in answers] == [[], [], ["MESSAGE_RATE_ABOVE_LIMIT"]]
     assert (await judge.judge(asking(EXIT))).cleared
+
+
+def test_of_the_buckets_a_bot_is_counted_in_only_its_own_is_slowed_by_its_score():
+    request, levels = asking(a_buy("BTCUSDT", "0.1")), ("desk", "account:demo", "bot:demo-bot", "symbol:BTCUSDT")
+    rates = [MessageRate(per_second=Decimal(1), burst=Decimal(2), level=level) for level in levels]
+    asked = hold_request(request, read_off(request, lambda: an_account().snapshot), a_policy(*rates), NOW)
+    assert [bucket.scope for bucket in asked.buckets if bucket.own] == ["message_rate@bot:demo-bot"]
+    assert len(asked.buckets) == len(levels)
 
 
 async def test_cancels_and_exits_that_are_counted_make_the_next_entry_wait_and_never_wait_themselves(desk):

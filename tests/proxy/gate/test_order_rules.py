@@ -3,16 +3,21 @@
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
+
 from proxy.gate.ruling import Outcome
+from proxy.gate.wording import guard_headers
 from proxy.gate.wording import refusals as said_of
 from proxy.signals.watch import AnomalyWatch
 from proxy.store.codec import dump, load, plain
+from rules.flow.anti_slicing import AntiSlicing
 from rules.flow.staged_response import StagedResponse
 from rules.model import Side
 from rules.order.duplicate_order import DuplicateOrder
 from rules.order.max_order_value import MaxOrderValue
 from rules.order.price_collar import PriceCollar
 from rules.order.self_trade import SelfTrade
+from rules.position.own_share import OwnShare
 from rules.usual import UsualSizes
 from tests.proxy.gate.conftest import asking, refusals
 from tests.proxy.signals.test_order_stream import a_record
@@ -37,6 +42,25 @@ async def test_a_bot_is_told_no_size_of_one_rule_where_another_one_names_none(de
     assert [each.code for each in far.decisions[0].breaches] == ["ORDER_VALUE_ABOVE_LIMIT", "PRICE_OUTSIDE_COLLAR"]
     assert "largest quantity" not in said_of(far)[0].msg
     assert said_of(near)[0].msg.endswith("largest quantity allowed now 0.05")
+
+
+@pytest.mark.parametrize("batch", [False, True], ids=["alone", "batch"])
+async def test_a_size_is_told_where_the_pieces_are_held_to_it_and_of_a_batch_none_is(desk, batch):
+    judge = desk.judge(MaxOrderValue(limit=Decimal(2_500)), AntiSlicing(window_s=60))
+    beside = [a_buy("ETHUSDT", "0.01", "2500")] if batch else []
+    ruling = await judge.judge(asking(a_buy("BTCUSDT", "3", "50000"), *beside))
+    said, headers = said_of(ruling)[0].msg, guard_headers(ruling)
+    assert headers["X-Guard-Code"] == "ORDER_VALUE_ABOVE_LIMIT"
+    assert (headers.get("X-Guard-Headroom"), "largest quantity" in said) == ((None, False) if batch else ("0.05", True))
+    pieces = [await judge.judge(asking(a_buy("BTCUSDT", "0.05", "50000"))) for _ in range(2)]
+    assert [refusals(piece) for piece in pieces] == [[], [] if batch else ["SLICES_ABOVE_REFUSED_SIZE"]]
+
+
+async def test_an_exit_of_a_batch_is_told_how_much_of_the_share_it_may_close(desk):
+    await desk.knows(an_account().sharing("demo-bot", "BTCUSDT", "1").sharing("other-bot", "BTCUSDT", "5"))
+    exits = [a_sell("BTCUSDT", size, reduce_only=True) for size in ("0.4", "0.7")]
+    ruling = await desk.judge(OwnShare()).judge(asking(*exits))
+    assert said_of(ruling)[1].msg.endswith("largest quantity allowed now 0.6")
 
 
 async def test_a_refused_order_counts_for_no_duplicate(desk):

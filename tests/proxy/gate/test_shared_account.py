@@ -232,6 +232,26 @@ async def test_a_cancel_all_that_the_exchange_would_not_hear_is_not_told_as_unkn
     assert answer.headers["retry-after"] == "90"
 
 
+async def test_a_silence_in_the_middle_is_not_told_as_nothing_was_sent(house):
+    """Ten were cancelled before it came; when to ask again is told all the same."""
+    book = Book(*names("ada", 23))
+    deletes = 0
+
+    def silent_soon(method, path, asked):
+        nonlocal deletes
+        deletes += method == "DELETE"
+        if deletes > 1:
+            raise VenueSilent(Silence(418, 90))
+        return book(method, path, asked)
+
+    house.venue.answer = silent_soon
+    answer = await house.send("ada", "DELETE", "/fapi/v1/allOpenOrders", symbol="BTCUSDT")
+    assert (answer.status_code, answer.json()["code"], deletes) == (503, -1007, 2)
+    assert [len(call) for call in book.calls] == [10]
+    assert answer.headers["retry-after"] == "90"
+    assert "x-guard-code" not in answer.headers
+
+
 NOT_SAID = {
     "a code that is no UTF-8": b'[{"code":"\xff"}]',
     "a code that is a word": b'[{"code":"gone"}]',

@@ -19,6 +19,7 @@ from proxy.store.embedded import EmbeddedStore
 from proxy.store.gate_report import Count
 from rules.kill.budget import Spend
 from rules.model import TradingState
+from rules.position.own_share import OwnShare
 from tests.proxy.gate.conftest import Desk
 from tests.rules.builders import an_account
 from tests.support.gates import NOW_MS, Gate, Keys, a_frame, an_exchange
@@ -34,11 +35,13 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
 
 
 @pytest.fixture
-async def gate(server: EmbeddedStore, keys: Keys, tmp_path: Path) -> AsyncIterator[Gate]:
-    """A gate at a desk that is long two bitcoin."""
+async def gate(
+    server: EmbeddedStore, keys: Keys, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[Gate]:
+    """A gate at a desk that is long two bitcoin, under the rules that a test asks for."""
     desk = Desk(server, tmp_path)
     async with an_exchange() as exchange:
-        opened = Gate(desk, keys, exchange)
+        opened = Gate(desk, keys, exchange, *getattr(request, "param", ()))
         await desk.warden.begin_epoch()
         await desk.knows(an_account().long("BTCUSDT", "2"))
         yield opened
@@ -99,8 +102,14 @@ async def test_exits_and_cancels_use_the_reserve_down_to_nothing(gate: Gate) -> 
     assert [path for _, path, _ in gate.exchange.orders()] == ["/fapi/v1/order", "/fapi/v1/allOpenOrders"]
 
 
+WHOSE = pytest.mark.parametrize("gate", [(), (OwnShare(),)], ids=["of everybody", "of the bot alone"], indirect=True)
+"""Cut down to the bot's own, a cancel-all begins with a read."""
+
+
+@WHOSE
 async def test_while_a_kill_runs_cancels_leave_it_its_part(gate: Gate) -> None:
     """It cancels the same orders itself; what a bot in a loop used up would be missing when it reads back."""
+    gate.exchange.body = b"[]"
     use(gate, weight=2_400)
     await gate.desk.warden.set_state("account:demo", TradingState.HALTED, generation=2, kill_running=True)
     for path in ("/fapi/v1/allOpenOrders", "/fapi/v1/algoOpenOrders"):
@@ -112,7 +121,9 @@ async def test_while_a_kill_runs_cancels_leave_it_its_part(gate: Gate) -> None:
     assert (await send(gate, "DELETE", "/fapi/v1/allOpenOrders", symbol="BTCUSDT")).is_success, "it is over"
 
 
+@WHOSE
 async def test_while_a_kill_runs_cancels_pass_as_long_as_its_part_is_there(gate: Gate) -> None:
+    gate.exchange.body = b"[]"
     use(gate, weight=1_900)
     await gate.desk.warden.set_state("account:demo", TradingState.HALTED, generation=2, kill_running=True)
     assert (await send(gate, "DELETE", "/fapi/v1/allOpenOrders", symbol="BTCUSDT")).is_success

@@ -90,7 +90,8 @@ def test_maintenance_begins_as_long_ahead_as_the_rule_says_and_ends_with_its_win
     second = timedelta(seconds=1)
     ahead = timedelta(seconds=600)
     assert [
-        in_maintenance(policy, at) for at in (begins - ahead - second, begins - ahead, begins, ends - second, ends)
+        in_maintenance(policy, "main", "BTCUSDT", at)
+        for at in (begins - ahead - second, begins - ahead, begins, ends - second, ends)
     ] == [
         False,
         True,
@@ -100,8 +101,27 @@ def test_maintenance_begins_as_long_ahead_as_the_rule_says_and_ends_with_its_win
     ]
 
 
-def test_a_rule_that_is_off_announces_no_maintenance():
-    window = Window(begins=NOW, ends=NOW + timedelta(hours=1))
-    rule = MaintenanceWindow(windows=(window,), enforcement=Enforcement.OFF)
-    assert not in_maintenance(a_policy(rule), NOW)
-    assert not in_maintenance(a_policy(), NOW)
+DOWN = (Window(begins=NOW, ends=NOW + timedelta(hours=1)),)
+
+
+@pytest.mark.parametrize("enforcement", [Enforcement.OFF, Enforcement.REPORT])
+def test_a_rule_that_does_not_enforce_announces_no_maintenance(enforcement: Enforcement):
+    rule = MaintenanceWindow(windows=DOWN, enforcement=enforcement)
+    assert not in_maintenance(a_policy(rule), "main", "BTCUSDT", NOW)
+    assert not in_maintenance(a_policy(), "main", "BTCUSDT", NOW)
+
+
+@pytest.mark.parametrize(
+    ("level", "down"),
+    [
+        ("desk", [("main", "BTCUSDT"), ("main", "ETHUSDT"), ("other", "BTCUSDT")]),
+        ("account:main", [("main", "BTCUSDT"), ("main", "ETHUSDT")]),
+        ("symbol:BTCUSDT", [("main", "BTCUSDT"), ("other", "BTCUSDT")]),
+        ("bot:grid", []),
+        ("bot:main", []),
+    ],
+)
+def test_a_window_holds_for_what_its_level_names(level: str, down: list[tuple[str, str]]):
+    policy = a_policy(MaintenanceWindow(windows=DOWN, level=level))
+    asked = [("main", "BTCUSDT"), ("main", "ETHUSDT"), ("other", "BTCUSDT")]
+    assert [each for each in asked if in_maintenance(policy, *each, NOW)] == down

@@ -30,10 +30,11 @@ from rules.kill.events import (
     Wait,
     Waited,
 )
+from rules.kill.flatten import REFUSALS_MAX
 from rules.kill.machine import begin, evolve, next_action
 from rules.kill.rounds import pause
 from rules.kill.settings import Flatten
-from rules.kill.state import KillState
+from rules.kill.state import KillState, advice, left
 from tests.rules.kill.test_machine import ENGAGED, a_leg, a_survey, after, at, priced, settle
 
 
@@ -154,6 +155,23 @@ def test_every_reading_that_fails_is_followed_by_a_longer_pause():
 def test_a_reading_that_fails_sets_its_own_pause_in_place_of_the_wait_between_calm_ones():
     state = evolve(after(a_survey(1)), SurveyFailed(at=at(2), error="down"))
     assert next_action(state) == Wait(at(2) + pause(1))
+
+
+def test_eight_refusals_of_everything_in_a_row_end_it_and_nothing_less_does():
+    def refused(times: int) -> list[SurveyFailed]:
+        return [SurveyFailed(at=at(number), error="-2014 key", refused=True) for number in range(times)]
+
+    assert after(*refused(REFUSALS_MAX - 1)).cause is None
+    ended = after(*refused(REFUSALS_MAX))
+    assert (ended.phase, ended.cause, left(ended)) == (
+        Phase.DEGRADED,
+        Cause.REFUSED,
+        ("unknown: the venue could not be read",),
+    )
+    assert ended.why == "the venue refuses to show anything; the last trouble was: -2014 key"
+    assert "shows nothing to our key" in advice(ended)
+    for other in (a_survey(7, unread=("orders: down",)), SurveyFailed(at=at(7), error="timeout")):
+        assert after(*refused(REFUSALS_MAX - 1), other, *refused(REFUSALS_MAX - 1)).cause is None
 
 
 # What is learnt.

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from proxy.venues.binance.usage import KILL_PRICES
 from rules.kill.events import (
     Cause,
     CloseFailed,
@@ -31,6 +32,7 @@ from rules.kill.rounds import (
     degraded,
     pause,
 )
+from rules.kill.settings import SHARE_LEAST
 from rules.kill.state import KillState, advice, left
 from rules.model import PositionSide
 from tests.rules.kill.test_machine import a_leg, a_survey, after, at, priced, settle
@@ -38,6 +40,19 @@ from tests.rules.kill.test_machine import a_leg, a_survey, after, at, priced, se
 
 def test_a_pause_doubles_up_to_two_seconds():
     assert [pause(number).total_seconds() for number in (1, 2, 3, 4, 5, 99)] == [0.2, 0.4, 0.8, 1.6, 2, 2]
+
+
+def test_it_doubles_up_to_three_where_nothing_is_known_to_be_done_and_to_two_where_something_is():
+    def waits(state: KillState) -> list[float]:
+        found = []
+        for number in range(7):
+            state = evolve(replace(state, wait_until=None), SurveyFailed(at=at(number), error="down"))
+            assert state.wait_until is not None
+            found.append((state.wait_until - at(number)).total_seconds())
+        return found
+
+    assert waits(after()) == waits(after(a_survey(0))) == [0.2, 0.4, 0.8, 1.6, 3, 3, 3]
+    assert max(waits(after(a_survey(0, a_leg("1"))))) == max(waits(after(a_survey(0, plain="BTCUSDT")))) == 2
 
 
 def test_no_two_closes_of_a_job_have_one_number():
@@ -168,6 +183,30 @@ def test_what_cannot_be_read_starts_the_calm_anew_and_is_asked_for_again():
         "the last trouble was: algo orders: down; plain orders: down"
     )
     assert left(state) == (), "only at the end it is what is left"
+
+
+def test_a_job_that_cannot_be_proven_asks_for_less_than_is_kept_for_it():
+    state, now, asked = after(), 0.0, 0
+    while not state.phase.final:
+        match next_action(state):
+            case Wait(until=until):
+                now = max(now, (until - at(0)).total_seconds())
+                state = evolve(state, Waited(at=at(now)) if now < 60 else DeadlinePassed(at=at(60)))
+            case _:
+                asked += 1
+                state = evolve(state, a_survey(now, unread=("algo orders: down",)))
+    assert (state.cause, state.why.split(";")[0]) == (Cause.UNREACHABLE, "time is up")
+    assert asked * KILL_PRICES.survey < 2_400 * SHARE_LEAST
+
+
+def test_what_is_lacking_is_asked_for_more_and_more_seldom_and_no_longer_once_something_shows():
+    state, waits = after(), []
+    for seconds in range(0, 180, 30):
+        state = evolve(state, a_survey(seconds, unread=("algo orders: down",)))
+        assert state.wait_until is not None
+        waits.append((state.wait_until - at(seconds)).total_seconds())
+    assert waits == [2, 4, 8, 16, 30, 30]
+    assert evolve(state, a_survey(200)).gaps == evolve(state, a_survey(200, a_leg("1"))).gaps == 0
 
 
 BLIND = {"unread": ("positions: down",)}

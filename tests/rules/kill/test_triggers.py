@@ -145,6 +145,15 @@ def test_a_flat_account_and_dust_are_not_killed_for_a_loss() -> None:
     assert KILL in actions(replace(LOST, reading=seen("8800", a_leg("89"))), 6)
 
 
+def test_a_leg_that_is_not_quoted_in_dollars_is_no_dust() -> None:
+    """80 ETHBTC at 0.03 are 2.4 in their own currency, and 216,000 in dollars."""
+    in_btc = a_leg("2.4", at_par=False)
+    reading = seen("8800", a_leg("2.4"))
+    assert KILL in actions(replace(LOST, book=seen("8800", in_btc), reading=reading), 6)
+    assert KILL not in actions(replace(LOST, book=seen("8800", replace(in_btc, symbol="ETHBTC")), reading=reading), 6)
+    assert KILL not in actions(replace(LOST, book=None, reading=reading), 6)
+
+
 def test_an_account_below_zero_is_killed() -> None:
     assert actions(quiet(results=made("-12000"), reading=seen("-2000")))[-1] is KILL
 

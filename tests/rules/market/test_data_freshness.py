@@ -7,7 +7,7 @@ import pytest
 
 from rules.market.data_freshness import DataFreshness
 from rules.model import AdjustIsolatedMargin, MarginMode, PositionSide, SetLeverage, SetMarginMode, SetPositionMode
-from tests.rules.builders import a_buy, a_cancel, a_sell, an_account, an_amend
+from tests.rules.builders import a_buy, a_cancel, a_sell, an_account, an_amend, codes, judged
 
 RULE = DataFreshness()
 ENTRY = a_buy("BTCUSDT", "1")
@@ -110,6 +110,45 @@ def test_settings_of_a_symbol_need_it_listed():
     assert (
         code(SetLeverage(symbol="BTCUSDT", leverage=Decimal(2)), an_account().unlisted("BTCUSDT")) == "UNKNOWN_SYMBOL"
     )
+
+
+IN_BTC = an_account().listing("BTCUSDT", quote_asset="BTC")
+"""A contract whose prices are no dollars, as ETHBTC's are none."""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [ENTRY, an_amend(ENTRY.side, "BTCUSDT", "1", order_id="9"), SetLeverage(symbol="BTCUSDT", leverage=Decimal(2))],
+    ids=lambda command: type(command).__name__,
+)
+def test_what_is_not_quoted_in_dollars_is_refused(command):
+    breach = RULE.check(command, IN_BTC.snapshot)
+    assert (breach.code, breach.observed, breach.limit) == ("QUOTE_NOT_JUDGED", "BTC", "USDT, USDC, FDUSD, BUSD")
+    assert breach.message == "BTCUSDT is quoted in BTC, and limits are in dollars"
+    assert breach.advice == "reduce-only orders and cancels pass"
+
+
+def test_so_it_is_under_a_policy_that_does_not_name_the_gate():
+    assert codes(judged(ENTRY, IN_BTC)) == ["QUOTE_NOT_JUDGED"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        a_sell("BTCUSDT", "1", reduce_only=True),
+        a_cancel(),
+        SetMarginMode(symbol="BTCUSDT", margin_mode=MarginMode.ISOLATED),
+        AdjustIsolatedMargin(symbol="BTCUSDT", position_side=PositionSide.BOTH, amount=Decimal(1)),
+    ],
+    ids=["exit", "cancel", "margin mode", "margin"],
+)
+def test_the_ways_out_of_what_is_not_quoted_in_dollars_are_open(command):
+    assert codes(judged(command, IN_BTC.long("BTCUSDT", "1"))) == []
+
+
+@pytest.mark.parametrize("quote", ["USDT", "USDC", "FDUSD", "BUSD", ""])
+def test_dollars_pass_and_so_does_what_was_not_told(quote):
+    assert code(ENTRY, an_account().listing("BTCUSDT", quote_asset=quote)) is None
 
 
 @pytest.mark.parametrize("command", [ENTRY, SetLeverage(symbol="BTCUSDT", leverage=Decimal(5))])

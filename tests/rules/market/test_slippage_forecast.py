@@ -77,8 +77,8 @@ def test_one_that_passes_does_not_excuse_a_larger_one():
     [
         {"symbol": "ETHUSDT"},
         {"side": Side.SELL},
-        {"seconds_ago": 60.001},
-        {"seconds_ago": -60.001},
+        {"seconds_ago": 180.001},
+        {"seconds_ago": -180.001},
     ],
 )
 def test_other_symbols_the_other_side_and_old_ones_are_not_heeded(terms):
@@ -86,7 +86,7 @@ def test_other_symbols_the_other_side_and_old_ones_are_not_heeded(terms):
     assert breach(forecast(0.9, **terms), rule=STRICT).code == "FACTS_UNKNOWN"
 
 
-@pytest.mark.parametrize("terms", [{"seconds_ago": 60}, {"seconds_ago": -60}, {"side": None}, {"symbol": ""}])
+@pytest.mark.parametrize("terms", [{"seconds_ago": 180}, {"seconds_ago": -180}, {"side": None}, {"symbol": ""}])
 def test_a_forecast_at_the_edge_is_heeded(terms):
     assert breach(forecast(0.9, **terms)) is not None
     assert breach(forecast(0.01, **terms), rule=STRICT) is None
@@ -122,8 +122,8 @@ def test_an_amend_counts_as_the_larger_of_both_orders():
     ("world", "lack"),
     [
         (an_account(), "no forecast is known"),
-        (forecast(0.01, seconds_ago=61), "the forecast is 61 s old"),
-        (forecast(0.01, forecast(0.01), seconds_ago=70), "the forecast is 70 s old"),
+        (forecast(0.01, seconds_ago=181), "the forecast is 181 s old"),
+        (forecast(0.01, forecast(0.01), seconds_ago=190), "the forecast is 190 s old"),
         (forecast(0.01, reliable=False), "the forecast is unreliable"),
     ],
     ids=["none", "old", "one of two is old", "unreliable"],

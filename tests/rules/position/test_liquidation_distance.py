@@ -4,10 +4,10 @@ from decimal import ROUND_DOWN, ROUND_UP, Decimal, localcontext
 
 import pytest
 
-from rules.model import MarginMode, OrderType, Side
+from rules.model import AdjustIsolatedMargin, MarginMode, OrderType, PositionSide, SetLeverage, Side
 from rules.position.liquidation_distance import LiquidationDistance
 from tests.rules.builders import a_buy, a_sell, an_account, an_amend, an_open_order, codes, judged
-from tests.rules.position.margin_worlds import cross, isolated, tiered
+from tests.rules.position.margin_worlds import TIERS, cross, isolated, tiered
 
 RULE = LiquidationDistance(distance_min=Decimal("0.2"))
 WORLD = cross().worth("10000")
@@ -174,3 +174,122 @@ def test_a_distance_no_mark_can_fall_is_refused(distance):
 
 def test_a_symbol_that_is_isolated_among_cross_ones_stands_alone():
     assert breach(a_buy("BTCUSDT", "1"), WORLD.setting("BTCUSDT", MarginMode.ISOLATED, leverage=3).worth("1")) is None
+
+
+def in_usdc(mode=MarginMode.CROSS, multi_assets=False):
+    """A contract margined in USDC, on an account whose 250,000 USDT say nothing of its USDC."""
+    world = cross().worth("250000").with_assets(multi_assets).marked("BTCUSDC", "50000")
+    return world.listing("BTCUSDC", quote_asset="USDC", tiers=TIERS).setting("BTCUSDC", mode, leverage=3)
+
+
+def test_the_balance_in_another_currency_is_not_known_in_single_asset_mode():
+    found = breach(a_buy("BTCUSDC", "0.38"), in_usdc())
+    assert (found.code, found.message) == (
+        "FACTS_UNKNOWN",
+        "the USDC balance behind BTCUSDC is not known now",
+    )
+    assert RULE.measure(a_buy("BTCUSDC", "0.38"), in_usdc().snapshot) == ()
+
+
+def test_what_stands_on_its_own_margin_or_on_all_assets_is_judged():
+    for world in (in_usdc(MarginMode.ISOLATED), in_usdc(multi_assets=True), in_usdc(multi_assets=None)):
+        assert breach(a_buy("BTCUSDC", "0.38"), world) is None
+    assert breach(a_buy("BTCUSDC", "0.38"), in_usdc(MarginMode.ISOLATED).setting("BTCUSDC", MarginMode.ISOLATED))
+    for quote in ("USDT", ""):
+        world = WORLD.with_assets(False).listing("BTCUSDT", quote_asset=quote, tiers=TIERS)
+        assert breach(a_buy("BTCUSDT", "0.1"), world) is None
+
+
+def leverage(number):
+    return SetLeverage(symbol="BTCUSDT", leverage=Decimal(number))
+
+
+def taking(amount, leg=PositionSide.BOTH):
+    return AdjustIsolatedMargin(symbol="BTCUSDT", position_side=leg, amount=-Decimal(amount))
+
+
+RESTING = an_open_order(Side.BUY, "BTCUSDT", "1", "50000")
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        isolated(leverage=4).resting(RESTING),
+        isolated(leverage=4).holding(a_buy("BTCUSDT", "1")),
+        isolated(leverage=4).isolating("BTCUSDT", "1", margin="12500").resting(RESTING),
+    ],
+    ids=["resting", "under way", "on top of a leg"],
+)
+def test_a_leverage_that_brings_what_may_fill_too_near_is_refused(world):
+    assert judged(leverage(4), world, RULE).breaches == ()
+    found = breach(leverage(10), world)
+    assert (found.code, found.limit) == ("LIQUIDATION_TOO_NEAR", "0.2")
+    assert found.message.startswith("BTCUSDT could be liquidated by a move of ")
+    assert found.advice == "a smaller change, or a smaller leg, leaves more"
+    assert codes(judged(leverage(10), world, RULE)) == ["LIQUIDATION_TOO_NEAR"]
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        isolated(leverage=4),
+        isolated(leverage=4).isolating("BTCUSDT", "1", margin="12500"),
+        isolated(leverage=4).isolating("BTCUSDT", "1", margin="5000"),
+        isolated(leverage=20).resting(RESTING),
+        cross(leverage=4).resting(RESTING),
+        an_account(),
+    ],
+    ids=["nothing there", "a leg alone", "a leg too near already", "lowered", "cross", "nothing known, nothing there"],
+)
+def test_a_leverage_that_brings_nothing_nearer_passes(world):
+    assert breach(leverage(10), world) is None
+
+
+def test_margin_may_be_taken_away_down_to_the_distance():
+    """Distance 0.2 of a long of 50,000 with 0.4 % to maintain: 10,160 must stay."""
+    world = isolated(leverage=10).isolating("BTCUSDT", "1", margin="16667")
+    assert breach(taking("6507"), world) is None
+    found = breach(taking("6508"), world)
+    assert (found.code, found.observed) == ("LIQUIDATION_TOO_NEAR", "0.2")
+    assert codes(judged(taking("11600"), world, RULE)) == ["LIQUIDATION_TOO_NEAR"]
+
+
+def test_margin_taken_from_one_leg_is_that_legs_matter_alone():
+    world = isolated(hedged=True, leverage=10)
+    world = world.isolating("BTCUSDT", "1", margin="16667").isolating("BTCUSDT", "-1", margin="2500")
+    assert breach(taking("5000", PositionSide.LONG), world) is None
+    assert breach(taking("7000", PositionSide.LONG), world).code == "LIQUIDATION_TOO_NEAR"
+    assert breach(taking("1", PositionSide.SHORT), world).code == "LIQUIDATION_TOO_NEAR"
+
+
+def test_margin_that_is_added_passes_whatever_is_known():
+    adding = AdjustIsolatedMargin(symbol="BTCUSDT", position_side=PositionSide.BOTH, amount=Decimal(1))
+    near = isolated().isolating("BTCUSDT", "1", margin="300")
+    for world in (near, near.listing("BTCUSDT"), isolated().isolating("BTCUSDT", "1", margin=None), an_account()):
+        assert breach(adding, world) is None
+
+
+@pytest.mark.parametrize(
+    ("command", "world", "missing"),
+    [
+        (taking("1"), isolated().isolating("BTCUSDT", "1", margin=None), "the margin of the isolated BTCUSDT leg"),
+        (taking("1"), isolated().holding(a_buy("BTCUSDT", "1")), "the isolated BTCUSDT leg"),
+        (
+            taking("1"),
+            isolated().isolating("BTCUSDT", "1", margin="9").listing("BTCUSDT"),
+            "the margin tiers of BTCUSDT",
+        ),
+        (leverage(10), tiered(an_account()).resting(RESTING), "the margin mode of BTCUSDT"),
+    ],
+)
+def test_a_setting_whose_distance_nobody_knows_is_refused(command, world, missing):
+    found = breach(command, world)
+    assert (found.code, found.message) == ("FACTS_UNKNOWN", f"{missing} is not known now")
+
+
+def test_a_setting_is_held_against_the_volatility_too():
+    rule = LiquidationDistance(distance_min=Decimal("0.1"), multiple_of_volatility=Decimal(8))
+    world = isolated(leverage=4).resting(RESTING)
+    assert breach(leverage(5), world.in_conditions("BTCUSDT", volatility="0.02"), rule) is None
+    assert breach(leverage(5), world.in_conditions("BTCUSDT", volatility="0.025"), rule).limit == "0.2"
+    assert breach(leverage(5), world, rule).message == "the volatility of BTCUSDT is not known now"

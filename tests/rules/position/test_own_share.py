@@ -22,6 +22,7 @@ from rules.model import (
     SetMultiAssetMode,
     SetPositionMode,
     Side,
+    TimeInForce,
 )
 from rules.position.own_share import OwnShare
 from tests.properties.strategies import books, examples, exits, quantities
@@ -124,6 +125,68 @@ def test_an_entry_under_way_may_have_filled():
     assert not passes(an_exit("1.5"), shared().holding(a_sell("BTCUSDT", "0.5"), bot=ME))
 
 
+BOOK = {"bid_price": Decimal("49999.9"), "ask_price": Decimal("50000.1")}
+
+
+@pytest.mark.parametrize(
+    ("entry", "counts"),
+    [
+        (a_buy("BTCUSDT", "0.5"), True),
+        (a_buy("BTCUSDT", "0.5", "50000.1"), True),
+        (a_buy("BTCUSDT", "0.5", "60000"), True),
+        (a_buy("BTCUSDT", "0.5", "50000"), False),
+        (a_buy("BTCUSDT", "0.5", "1"), False),
+        (a_buy("BTCUSDT", "0.5", "50000.1", time_in_force=TimeInForce.GTX), False),
+        (a_buy("BTCUSDT", "0.5", order_type=OrderType.LIMIT, price_match="OPPONENT"), True),
+        (a_buy("BTCUSDT", "0.5", order_type=OrderType.LIMIT, price_match="QUEUE_20"), False),
+        (a_buy("BTCUSDT", "0.5", order_type=OrderType.STOP_MARKET, trigger_price="60000"), False),
+        (a_buy("BTCUSDT", "0.5", "60000", order_type=OrderType.STOP, trigger_price="60000"), False),
+        (an_amend(Side.BUY, "BTCUSDT", "0.5", "50000.1", order_id="unseen"), True),
+        (an_amend(Side.BUY, "BTCUSDT", "0.5", "50000", order_id="unseen"), False),
+    ],
+    ids=[
+        "market",
+        "at the far touch",
+        "through it",
+        "short of it",
+        "far away",
+        "post-only",
+        "opponent",
+        "queue",
+        "stop",
+        "stop-limit",
+        "amend at the touch",
+        "amend short of it",
+    ],
+)
+def test_an_entry_under_way_counts_only_where_it_can_fill_at_once(entry, counts):
+    """Else a limit that nobody meets, sent ahead of an exit, would open another bot's share to it."""
+    world = shared().marked("BTCUSDT", "50000", **BOOK).holding(entry, bot=ME)
+    assert passes(an_exit("1.5"), world) is counts
+    assert passes(an_exit("1"), world)
+
+
+def test_a_short_entry_meets_the_bid():
+    world = shared("-1", "-2").marked("BTCUSDT", "50000", **BOOK)
+    assert passes(an_exit("1.5", Side.BUY), world.holding(a_sell("BTCUSDT", "0.5", "49999.9"), bot=ME))
+    assert not passes(an_exit("1.5", Side.BUY), world.holding(a_sell("BTCUSDT", "0.5", "50000"), bot=ME))
+
+
+def test_without_a_book_the_mark_is_the_touch_and_without_a_mark_it_may_have_filled():
+    at, short = (shared().holding(a_buy("BTCUSDT", "0.5", price), bot=ME) for price in ("50000", "49999.9"))
+    assert passes(an_exit("1.5"), at)
+    assert not passes(an_exit("1.5"), short)
+    assert passes(an_exit("1.5"), short.unmarked("BTCUSDT"))
+
+
+def test_an_entry_of_the_same_batch_opens_no_more_than_it_can_fill():
+    world = an_account().sharing(OTHER, "BTCUSDT", "9")
+    far, near = (a_buy("BTCUSDT", "9", price, client_order_id="x") for price in ("1", "50000"))
+    for entry, verdict in ((far, Verdict.DENY), (near, Verdict.ALLOW)):
+        decisions = decide_batch((entry, an_exit("9")), world.snapshot, a_policy(RULE))
+        assert [decision.verdict for decision in decisions] == [Verdict.ALLOW, verdict]
+
+
 def test_a_hold_that_is_seen_to_rest_has_not():
     resting = an_open_order(Side.BUY, "BTCUSDT", "0.5", "40000", client_order_id="x", bot=ME)
     world = shared().holding(a_buy("BTCUSDT", "0.5", client_order_id="x"), bot=ME).resting(resting)
@@ -159,8 +222,9 @@ def test_close_position_needs_the_leg_for_oneself():
     assert passes(a_close("BTCUSDT", Side.BUY, "60000"), shared())
 
 
-def test_an_amended_exit_is_held_against_the_share_without_itself():
-    resting = an_open_order(Side.SELL, "BTCUSDT", "0.6", "60000", order_id="5", reduce_only=True, bot=ME)
+@pytest.mark.parametrize("bot", [ME, ""], ids=["own", "nobody's"])
+def test_an_amended_exit_is_held_against_the_share_without_itself(bot):
+    resting = an_open_order(Side.SELL, "BTCUSDT", "0.6", "60000", order_id="5", reduce_only=True, bot=bot)
     world = shared().resting(resting)
     assert passes(an_amend(Side.SELL, "BTCUSDT", "1", "61000", order_id="5"), world)
     assert not passes(an_amend(Side.SELL, "BTCUSDT", "1.1", "61000", order_id="5"), world)
@@ -171,6 +235,39 @@ def test_what_an_amended_exit_has_filled_closes_nothing_more():
     world = shared().resting(resting)
     assert passes(an_amend(Side.SELL, "BTCUSDT", "1.4", "61000", order_id="5"), world)
     assert not passes(an_amend(Side.SELL, "BTCUSDT", "1.5", "61000", order_id="5"), world)
+
+
+def test_an_exit_placed_by_hand_keeps_no_bot_from_moving_its_own():
+    own, by_hand = (
+        an_open_order(Side.SELL, "BTCUSDT", "1", "60000", order_id=each, reduce_only=True, bot=bot)
+        for each, bot in (("5", ME), ("6", ""))
+    )
+    world = shared().resting(own, by_hand)
+    assert passes(an_amend(Side.SELL, "BTCUSDT", "1", "61000", order_id="5"), world)
+    assert not passes(an_amend(Side.SELL, "BTCUSDT", "1", "61000", order_id="6"), world)
+
+
+@pytest.mark.parametrize("bot", [ME, ""], ids=["own", "nobody's"])
+def test_exits_amended_in_one_batch_count_together(bot):
+    resting = (
+        an_open_order(Side.SELL, "BTCUSDT", "0.01", "60000", order_id=each, reduce_only=True, bot=bot) for each in "567"
+    )
+    amends = [an_amend(Side.SELL, "BTCUSDT", "0.98", "50000", order_id=each) for each in "567"]
+    decisions = decide_batch(amends, shared().resting(*resting).snapshot, a_policy(RULE))
+    assert [decision.verdict for decision in decisions] == [Verdict.ALLOW, Verdict.DENY, Verdict.DENY]
+    assert codes(decisions[1]) == ["SHARE_EXCEEDED"]
+
+
+def test_an_exit_that_a_batch_makes_smaller_counts_as_it_was():
+    """The old one may fill before the change."""
+    first, second = (
+        an_open_order(Side.SELL, "BTCUSDT", "0.5", "60000", order_id=each, reduce_only=True, bot=ME) for each in "56"
+    )
+    amends = [
+        an_amend(Side.SELL, "BTCUSDT", size, "60000", order_id=each) for size, each in (("0.1", "5"), ("0.9", "6"))
+    ]
+    decisions = decide_batch(amends, shared().resting(first, second).snapshot, a_policy(RULE))
+    assert [decision.verdict for decision in decisions] == [Verdict.ALLOW, Verdict.DENY]
 
 
 # Entries

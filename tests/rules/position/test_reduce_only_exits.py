@@ -4,9 +4,11 @@ from decimal import Decimal
 
 import pytest
 
+from rules.attempts import refused_at_size
 from rules.model import Side
+from rules.order.max_order_value import MaxOrderValue
 from rules.position.reduce_only_exits import ExitMode, ReduceOnlyExits
-from tests.rules.builders import a_buy, a_cancel, a_close, a_sell, an_account, an_amend, codes, judged
+from tests.rules.builders import a_buy, a_cancel, a_close, a_sell, an_account, an_amend, an_open_order, codes, judged
 
 REQUIRE = ReduceOnlyExits()
 FORCE = ReduceOnlyExits(mode=ExitMode.FORCE)
@@ -55,10 +57,89 @@ def test_one_lot_more_would_flip_and_is_told_how_to_split(world, order):
         a_cancel(),
         an_amend(Side.SELL, "BTCUSDT", "2", order_id="9"),
     ],
-    ids=["flagged", "flagged and larger", "close-position", "same side", "other symbol", "cancel", "amend"],
+    ids=[
+        "flagged",
+        "flagged and larger",
+        "close-position",
+        "same side",
+        "other symbol",
+        "cancel",
+        "amend of an order nobody knows",
+    ],
 )
 def test_everything_else_is_not_its_business(command):
     assert breach(command) is None
+
+
+def amended(size, price="50000", *, of="0.5", filled="0", world=LONG_2, rule=REQUIRE, said=Side.SELL, **order):
+    """What is said of an amend of a resting sell of ``of``."""
+    order = an_open_order(Side.SELL, "BTCUSDT", of, "60000", order_id="9", filled=filled, **order)
+    return breach(an_amend(said, "BTCUSDT", size, price, order_id="9"), world.resting(order), rule)
+
+
+@pytest.mark.parametrize("rule", [REQUIRE, FORCE], ids=["require", "force"])
+def test_an_amend_that_grows_an_unflagged_order_against_the_position_is_refused(rule):
+    closes, flips = amended("2", rule=rule), amended("2.001", rule=rule)
+    assert (closes.code, closes.observed, closes.limit) == ("EXIT_NOT_REDUCE_ONLY", "2", "2")
+    assert closes.message == "reduces the BTCUSDT position of 2 without the reduce-only flag"
+    assert (flips.code, flips.observed, flips.limit) == ("POSITION_FLIP", "2.001", "2")
+    assert flips.message == "would flip the BTCUSDT position of 2"
+    assert (closes.headroom, flips.headroom) == (None, None)
+    assert closes.advice == flips.advice
+    assert closes.advice == (
+        "leave the order at 0.5, for an amend cannot put the flag on, and close the rest with a second one with"
+        " reduceOnly=true"
+    )
+
+
+def test_of_an_amend_only_what_is_left_of_the_order_counts():
+    assert amended("2.4", filled="0.4").code == "EXIT_NOT_REDUCE_ONLY"
+    assert amended("2.401", filled="0.4").code == "POSITION_FLIP"
+    assert amended("0.9", filled="0.4") is None
+    assert "leave the order at 0.9," in amended("0.901", filled="0.4").advice
+
+
+@pytest.mark.parametrize(("size", "of"), [("0.5", "0.5"), ("0.4", "0.5"), ("3", "3"), ("2.5", "3")])
+def test_an_amend_that_shrinks_such_an_order_or_moves_its_price_passes(size, of):
+    """The order was let go when there was no such position; refused, it would rest on as it is."""
+    assert amended(size, "49000", of=of) is None
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        amended("9", reduce_only=True),
+        amended("9", world=SHORT_2),
+        amended("9", world=an_account()),
+        amended("9", world=an_account().hedged().long("BTCUSDT", "2"), position_side="SHORT"),
+        amended("9", world=an_account().long("ETHUSDT", "2")),
+    ],
+    ids=["reduce-only", "same side", "flat", "hedged", "other symbol"],
+)
+def test_other_amends_may_grow(found):
+    assert found is None
+
+
+def test_the_side_of_an_amend_is_that_of_its_order():
+    assert amended("3", said=Side.BUY).code == "POSITION_FLIP"
+
+
+def test_an_amend_against_the_position_is_refused_by_the_engine_and_nothing_is_forced_on_it():
+    world = LONG_2.resting(an_open_order(Side.SELL, "BTCUSDT", "0.001", "60000", order_id="9"))
+    amend = an_amend(Side.SELL, "BTCUSDT", "3", "50000", order_id="9")
+    for rule in (REQUIRE, FORCE):
+        decision = judged(amend, world, rule)
+        assert (codes(decision), decision.effective, decision.headroom) == (["POSITION_FLIP"], amend, None)
+        assert refused_at_size(decision) is None
+
+
+def test_of_an_amend_that_would_flip_no_size_is_remembered_that_the_bot_was_not_told():
+    world = LONG_2.resting(an_open_order(Side.SELL, "BTCUSDT", "0.5", "60000", order_id="9"))
+    amend = an_amend(Side.SELL, "BTCUSDT", "3", "60000", order_id="9")
+    for limit, told in (("60000", None), ("30000", Decimal("0.5"))):
+        decision = judged(amend, world, REQUIRE, MaxOrderValue(limit=Decimal(limit)))
+        assert sorted(codes(decision)) == ["ORDER_VALUE_ABOVE_LIMIT", "POSITION_FLIP"]
+        assert (decision.headroom, refused_at_size(decision)) == (told, told)
 
 
 def test_hedge_legs_say_by_themselves_what_they_do():

@@ -10,6 +10,7 @@ import pytest
 from proxy.venues.binance.malformed import MalformedRequest
 from proxy.venues.binance.requests import VenueRequest, read_request
 from proxy.venues.binance.routes import find_route
+from proxy.venues.binance.spelling import spell_algo_order
 from proxy.venues.binance.wire import read_parameters
 from rules.model import (
     AdjustIsolatedMargin,
@@ -133,6 +134,7 @@ def test_conditional_types_belong_to_the_algo_service(order_type: OrderType) -> 
         ({"type": "limit"}, -1116),
         ({"type": "LIMIT_MAKER"}, -1116),
         ({"timeInForce": "DAY"}, -1130),
+        ({"timeInForce": "GTE_GTC", "reduceOnly": "true"}, -1130),
         ({"timeInForce": "GTD"}, -1102),
         ({"goodTillDate": "1999999999000"}, -1106),
         ({"priceMatch": "QUEUE"}, -1106),
@@ -150,6 +152,30 @@ def test_conditional_types_belong_to_the_algo_service(order_type: OrderType) -> 
 def test_a_limit_order_that_cannot_be_meant(change: dict[str, str], code: int) -> None:
     for target in ("POST /fapi/v1/order", "POST /fapi/v1/order/test"):
         assert refusal(target, {**ORDER, **change}).code == code
+
+
+@pytest.mark.parametrize(
+    "closing",
+    [
+        {"closePosition": "true", "quantity": ""},
+        {"reduceOnly": "true"},
+        {"positionSide": "LONG"},
+        {"type": "STOP", "price": "39000", "reduceOnly": "true"},
+        {"type": "TAKE_PROFIT_MARKET", "triggerPrice": "60000", "closePosition": "true", "quantity": ""},
+    ],
+)
+def test_a_conditional_exit_may_end_with_its_position(closing: dict[str, str]) -> None:
+    (order,) = ask("POST /fapi/v1/algoOrder", {**STOP, **closing, "timeInForce": "GTE_GTC"}).commands
+    assert isinstance(order, PlaceOrder) and order.time_in_force is TimeInForce.GTE_GTC
+    assert ("timeInForce", "GTE_GTC") in spell_algo_order(order)
+
+
+@pytest.mark.parametrize(
+    "opening", [{}, {"reduceOnly": "false"}, {"positionSide": "SHORT"}, {"positionSide": "LONG", "side": "BUY"}]
+)
+def test_what_may_open_a_position_does_not_end_with_one(opening: dict[str, str]) -> None:
+    refused = refusal("POST /fapi/v1/algoOrder", {**STOP, **opening, "timeInForce": "GTE_GTC"})
+    assert (refused.code, "GTE_GTC" in refused.msg) == (-1106, True)
 
 
 @pytest.mark.parametrize("name", ["price", "timeInForce", "priceMatch", "goodTillDate"])
