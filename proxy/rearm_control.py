@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
@@ -83,7 +84,8 @@ class RearmControl:
         scopes = {*self._held(), *reduced}
         ruled = {bot for bot, _ in self._kill.roster.traders() if self._by_rule_alone(bot)}
         names = sorted(scopes, key=lambda scope: (-scope.level.width, str(scope)))
-        return [await self.seen(name) for name in (*map(str, names), *(f"bot:{bot}" for bot in sorted(ruled)))]
+        every = (*map(str, names), *(f"bot:{bot}" for bot in sorted(ruled)))
+        return await asyncio.gather(*map(self.seen, every))  # A look that is slow is waited for once.
 
     def _by_rule_alone(self, bot: str) -> bool:
         state = self._rearming.under_way().get(Scope(bot=bot))

@@ -30,8 +30,11 @@ from proxy.certificate.proof import NotProven
 from proxy.certificate.shelf import CertificateShelf
 from proxy.certificate.signing import NotGenuine, TrustedKey, seal, trusted_key, unseal
 from proxy.certificate.verifying import read
+from proxy.kill.in_flight import IN_FLIGHT_OVER
+from proxy.kill.jobs import RESUMED
 from proxy.kill.joins import Join, joins
 from proxy.kill.journal import Journal, JournalCorrupt
+from proxy.kill.pursuit import PURSUER
 from proxy.kill.report import KillReport
 from proxy.store.fence import Scope
 from proxy.vault.errors import VaultError
@@ -123,7 +126,8 @@ class CertificateKeeper:
         return self.trusted_keys()
 
     def certify(self, report: KillReport) -> Issued:
-        """Certify every account's job of a press that is over, and the press that binds them."""
+        """Certify every account's job of a press that is over, and the press that binds them, unless it covered more
+        accounts than these: a FLAT of it would be one of some accounts under the name of all."""
         issued = Issued()
         for account in report.accounts:
             with _said(issued, f"the job of {account.account} is not certified"):
@@ -132,7 +136,8 @@ class CertificateKeeper:
             with _said(issued, "the press is not certified"):
                 press = Press(scope=report.scope, by=report.by, reason=report.reason, at=report.started_at)
                 jobs = [(account.account, account.job_id, account.phase) for account in report.accounts]
-                self._certify_press(issued, press, jobs)
+                if self._is_whole(press, [account.account for account in report.accounts]):
+                    self._certify_press(issued, press, jobs)
         return issued
 
     def catch_up(self) -> Issued:
@@ -166,20 +171,25 @@ class CertificateKeeper:
             if press in self._not_whole:
                 continue
             with _said(issued, f"the press of {press.scope} by {press.by} is not certified"):
-                self._require_whole(press, {each.account for each in jobs})
-                self._certify_press(issued, press, [(each.account, each.job, each.phase) for each in jobs])
+                if self._is_whole(press, [each.account for each in jobs]):
+                    self._certify_press(issued, press, [(each.account, each.job, each.phase) for each in jobs])
         for each in ended:
             if all(self._is_over(press) for press in each.presses if press in begun or press in running):
                 self._settled.add(each.path)
         return issued
 
-    def _require_whole(self, press: Press, accounts: Collection[str]) -> None:
-        """Raises ``NotWhole``, once, unless the press has a certificate of whoever ran it."""
+    def _is_whole(self, press: Press, accounts: Collection[str]) -> bool:
+        """Whether these are all the accounts that the press covered, or it has a certificate of whoever ran it.
+
+        Raises ``NotWhole`` where a person should know; what only goes on with some accounts of a press is none.
+        """
         lacking = sorted(self._covered(press) - set(accounts))
         damaged = press.at.strftime(_STAMP) in self._damaged
         if (not lacking and not damaged) or self._is_certified(press):
-            return
+            return True
         self._not_whole.add(press)
+        if lacking and _goes_on(press):
+            return False
         what = f"nothing says what became of {', '.join(lacking)}" if lacking else "one of its jobs cannot be read"
         raise NotWhole(what)
 
@@ -259,6 +269,11 @@ class CertificateKeeper:
         content = seal(written, key)
         if self.shelf.keep(certificate_id, content):
             issued.certificates.append(Certified(id=certificate_id, phase=written["phase"], digest=digest_of(content)))
+
+
+def _goes_on(press: Press) -> bool:
+    """Whether nobody pressed: the guard went on with the kill of an account."""
+    return press.by == PURSUER or press.reason in (RESUMED, IN_FLIGHT_OVER)
 
 
 def _joining(join: Join) -> Press:

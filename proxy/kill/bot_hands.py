@@ -79,6 +79,7 @@ class BotHands(VenueHands):
         # The orders need no share to be told apart: they go first in any case.
         not_known = () if known else (_NOT_KNOWN,)
         legs = [part for leg in reading.positions if known and (part := self._part(leg)).quantity]
+        self._closable = not known or any(leg.closable for leg in legs)
         return replace(
             reading,
             plain_orders=own[OrderKind.PLAIN],

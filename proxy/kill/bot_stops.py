@@ -11,13 +11,15 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from proxy.clock import utc_now
 from proxy.kill.bot_files import BotFiles, BotStop, is_bot
-from proxy.kill.rearm import RearmRefused, objections, write_down
+from proxy.kill.rearm import RearmRefused, Rearms, objections, write_down
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import build_decision
 from proxy.store.warden_store import WardenStore
@@ -28,7 +30,8 @@ log = logging.getLogger("perpguard.kill")
 
 MIRROR_EVERY_S: Final = 0.25
 ACTED_MAX: Final = 1_000
-"""Decisions remembered as acted upon. The archive may be told of a batch again; it must not stop a bot again."""
+"""Decisions remembered as acted upon. The archive may be told of a batch again; it must not stop a bot again. After a
+restart they are known by their time: what a person has looked at lies before the re-arm."""
 
 
 Record = Callable[[str, str, dict[str, Any]], Awaitable[None]]
@@ -59,6 +62,7 @@ class BotStops:
     ) -> None:
         self._data_dir = data_dir
         self._files = BotFiles(data_dir)
+        self._rearms = Rearms(data_dir)
         self._store = store
         self._record = record
         self._traders = traders
@@ -74,12 +78,25 @@ class BotStops:
     async def see(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Stop the bots whose refusals among ``records`` say so. Raises what the store client raises; then hear again.
 
-        Only enforced breaches count, each once; a bot that is stopped as far already stays as it is.
+        Only enforced breaches count, each once, and none of before a person last let the bot go on; a bot that is
+        stopped as far already stays as it is.
         """
         for record in records:
             breach = _stopping_breach(record)
-            if breach is not None and record["id"] not in self._acted:
+            if breach is None or record["id"] in self._acted:
+                continue
+            if not await asyncio.to_thread(self._was_looked_at, record):
                 await self._stop(str(record["bot"]), breach, str(record["id"]))
+
+    def _was_looked_at(self, record: Mapping[str, Any]) -> bool:
+        """Whether a decision is of before its bot's last re-arm. A time of no zone says nothing of that, and neither
+        does a re-arm of a clock that ran ahead: until then no breach would stop the bot."""
+        rearmed_at = self._rearms.last(f"bot:{record['bot']}")
+        try:
+            at = datetime.fromisoformat(record["at"])
+        except (KeyError, TypeError, ValueError):
+            return False
+        return rearmed_at is not None and at.tzinfo is not None and at < rearmed_at <= utc_now()
 
     async def reduce(self, bot: str, by: str, reason: str) -> bool:
         """Make a bot reduce-only until a person lets it go on. False when it is stopped as far already.

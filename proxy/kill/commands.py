@@ -21,7 +21,8 @@ from proxy.kill.telling import Telling
 from proxy.store.fence import DESK, Fence, FenceCorrupt, Scope
 
 if TYPE_CHECKING:
-    from proxy.kill.hands import VenueHands
+    from proxy.kill.hands import AccountHands, VenueHands
+    from proxy.kill.job import Latch
     from proxy.kill.report import KillReport
     from proxy.kill.settings_at_hand import AtHand
     from proxy.vault.keys import ExchangeKey
@@ -211,13 +212,13 @@ class _Press:
         if unknown:
             return self.began_nothing(f"no base URL is set for {unknown}")
         try:
-            report, unopened = asyncio.run(self._kill(at_hand, keys, traders))
+            report = asyncio.run(self._kill(at_hand, keys, traders))
         except Exception as bug:  # The edge: whatever it is, a person has to know what to do now.
             if self.began:
                 raise
             return self.began_nothing(f"the kill could not begin ({type(bug).__name__}: {bug})")
         issued = CertificateKeeper(self._data_dir, vault, utc_now).certify(report)
-        return self._ended(report, issued, unopened)
+        return self._ended(report, issued)
 
     def _settings(self) -> AtHand:
         """The settings, or what can be read of them."""
@@ -232,9 +233,11 @@ class _Press:
 
     async def _kill(
         self, at_hand: AtHand, keys: Sequence[ExchangeKey], traders: tuple[tuple[str, str], ...]
-    ) -> tuple[KillReport, list[str]]:
+    ) -> KillReport:
         from proxy.kill.direct import DirectHands
         from proxy.kill.job import kill
+        from proxy.kill.late import kill_followed
+        from proxy.kill.report import lacking
 
         def show(line: dict[str, Any]) -> None:
             self.began = True
@@ -250,27 +253,33 @@ class _Press:
                 except Exception as bug:  # The edge: one account that cannot be reached must not keep the others open.
                     unopened.append(f"{key.account} ({type(bug).__name__}: {bug})")
                     self._telling.say(f"perpguard kill: NOT TOUCHED: {unopened[-1]}")
-            report = await kill(
-                self._data_dir,
-                self._scope,
-                hands,
-                self._asked.by,
-                self._asked.reason,
-                on_step=show,
-                latch=direct.latch,
-                flatten=_flatten(self._data_dir, at_hand.settings.policy),
-                whole=not unopened,
+
+            async def once(hands: Sequence[AccountHands], reason: str, latch: Latch, *, anew: bool) -> KillReport:
+                return await kill(
+                    self._data_dir,
+                    self._scope,
+                    hands,
+                    self._asked.by,
+                    reason,
+                    on_step=show,
+                    latch=latch,
+                    flatten=_flatten(self._data_dir, at_hand.settings.policy),
+                    whole=anew and not unopened,
+                    anew=anew,
+                )
+
+            report = await kill_followed(
+                once, hands, self._asked.reason, latch=direct.latch, store=direct.store, say=self._telling.say
             )
             await direct.end(self._scope, report.generation)
-            return report, unopened
+            return lacking(report, unopened)
 
-    def _ended(self, report: KillReport, issued: Any = None, unopened: Sequence[str] = ()) -> int:
+    def _ended(self, report: KillReport, issued: Any = None) -> int:
         from proxy.certificate.shelf import CertificateShelf
         from rules.kill.events import Phase
 
-        self._telling.ended(report, issued, CertificateShelf(self._data_dir), unopened)
-        flat = report.phase in (Phase.FLAT, Phase.FLAT_EXCEPT_DUST) and not unopened
-        return FLAT if flat else NOT_FLAT
+        self._telling.ended(report, issued, CertificateShelf(self._data_dir))
+        return FLAT if report.phase in (Phase.FLAT, Phase.FLAT_EXCEPT_DUST) else NOT_FLAT
 
 
 def _is_missing(data_dir: Path) -> bool:

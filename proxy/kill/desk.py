@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +15,19 @@ from proxy.kill.exchange_keys import key_outcome
 from proxy.kill.gates import NOBODY_ASKED, Acknowledged, acknowledged
 from proxy.kill.hands import AccountHands
 from proxy.kill.in_flight import InFlight, in_flight
-from proxy.kill.jobs import UnfinishedJob, job_directory, newest_jobs, unfinished_jobs, widened
-from proxy.kill.rearm import RearmRefused, rearm
-from proxy.kill.report import AccountReport, KillReport, account_report
+from proxy.kill.jobs import RESUMED, UnfinishedJob, job_directory, unfinished_jobs
+from proxy.kill.rearm import RearmRefused, abandoned, rearm
+from proxy.kill.report import AccountReport, KillReport, worst
 from proxy.kill.roster import Roster
 from proxy.kill.runs import Run, Runs, WhosePart, Work
 from proxy.kill.sentinels import UNDER_WAY_S, sentinel_name
+from proxy.kill.standing import FLAT, newest_reports, standing
 from proxy.kill.truths import Truths
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.store.fence import Fence, FenceCorrupt, Scope
 from proxy.store.warden_store import WardenStore
+from rules.kill.events import Phase
 from rules.kill.settings import Flatten
 from rules.model import TradingState
 
@@ -62,7 +64,8 @@ class KillDesk:
     """Presses and re-arms for one data directory. ``changed`` hears of every scope whose book a kill may have moved.
 
     ``flatten`` is how the policy of that moment wants positions closed. ``turned`` hears of every turn of the mirror;
-    ``turn`` keeps two hosts from acting on the desk at once.
+    ``turn`` keeps two hosts from acting on the desk at once. ``presses`` counts those of this process: one that joins
+    a kill under way moves no epoch.
     """
 
     def __init__(
@@ -86,11 +89,14 @@ class KillDesk:
         self._certify = certify
         self._changed = changed
         self._turned = turned
+        self.presses = 0
+        self._owed: set[Scope] = set()  # Told as not flat, and not as flat since.
         self.runs = Runs(data_dir, store, self.truths, flatten, self._ended, turn)
 
     async def press(self, scope: Scope, by: str, reason: str) -> Blocked:
         """Block at once and start, or join, the job that makes the scope flat. Returns when trading is blocked."""
         pressed = asyncio.get_running_loop().time()
+        self.presses += 1
         note_asked(self._data_dir, scope, Asked(by=fitting(by), reason=fitting(reason)))
         stopped = self.truths.stop(scope)
         stopped_ms = None if stopped.trouble else _ms_since(pressed)
@@ -179,6 +185,8 @@ class KillDesk:
 
     async def resume(self) -> None:
         """Take up every job that a crash left unfinished. Called before anything else is started."""
+        newest = self._newest()
+        self._owed |= {scope for scope in self.truths.scopes() if self._is_open(scope, newest)}
         for unfinished in unfinished_jobs(self._data_dir):
             job = unfinished.job
             whole = Scope(unfinished.account) if unfinished.bot is None else Scope(bot=unfinished.bot)
@@ -190,8 +198,7 @@ class KillDesk:
             known = unfinished.account in self.roster.accounts(scope)
             hands = [self.roster.hand(scope, unfinished.account)] if known else []
             sent = await in_flight(self._store, [unfinished.account]) if latched else InFlight(known=False)
-            reason = "resumed after a crash"
-            self.runs.start(Work(scope=scope, by=by, reason=reason, hands=hands, pressed=pressed, sent=sent))
+            self.runs.start(Work(scope=scope, by=by, reason=RESUMED, hands=hands, pressed=pressed, sent=sent))
 
     async def again(self, scope: Scope, account: str, by: str, reason: str) -> bool:
         """Make one account of a scope that is still stopped flat anew. False when it is not, or is being made flat."""
@@ -241,6 +248,7 @@ class KillDesk:
                 raise
             if scope.account is not None:
                 self.truths.reduced.lift(scope.account)
+        self._owed.discard(scope)
         await self._record("rearm", name, {"scope": str(scope), "reason": reason, "generation": generation})
         return generation
 
@@ -284,13 +292,19 @@ class KillDesk:
         """What was on the wire at the last press of a scope, ``None`` without one in this process."""
         return self.runs.in_flight(scope)
 
+    def abandoned(self, scope: Scope) -> tuple[str, ...]:
+        """The accounts under ``scope`` whose kill did not end and never will: nobody has it, and no key of theirs is
+        in the vault any more."""
+        return abandoned(self._data_dir, scope, self.roster.venues)
+
     def running(self, scope: Scope) -> bool:
         """Whether a job of an account, or of a bot's part of one, that ``scope`` covers has not ended."""
+        given_up = self.abandoned(scope)
         return any(
             (unfinished.job is not None and unfinished.job.covers == scope)
             or self.roster.covers(scope, unfinished.account, unfinished.bot)
             for unfinished in unfinished_jobs(self._data_dir)
-            if unfinished.under_way
+            if unfinished.under_way and unfinished.account not in given_up
         )
 
     def generation(self) -> int:
@@ -298,12 +312,7 @@ class KillDesk:
         return self.truths.generation()
 
     def _newest(self) -> dict[WhosePart, AccountReport]:
-        return {
-            (newest.account, newest.bot): widened(
-                account_report(newest.journal.job, newest.journal.events), newest.journal.path
-            )
-            for newest in newest_jobs(self._data_dir)
-        }
+        return newest_reports(self._data_dir)
 
     async def _unfinished(self) -> Sequence[UnfinishedJob]:
         return await asyncio.to_thread(unfinished_jobs, self._data_dir)
@@ -325,7 +334,9 @@ class KillDesk:
         newest = max(covered, key=lambda report: report.started_at, default=None)
         asked = asked_of(self._data_dir, scope)
         by = newest.by if newest is not None else asked.by if asked is not None else "unknown"
-        what = "kill.engaged" if running or newest is None else f"kill.{newest.phase.value.lower()}"
+        phase = worst(tuple((await self._phases(scope, self.roster.accounts(scope))).values()))
+        self._note_owed(scope, phase)
+        what = "kill.engaged" if running or newest is None or not phase.final else f"kill.{phase.value.lower()}"
         await self._record(what, by, {"scope": str(scope), "accounts": plain(covered)})
 
     async def _ended(self, scope: Scope, by: str, report: KillReport) -> None:
@@ -335,9 +346,69 @@ class KillDesk:
         self._changed(scope)
         followed = self.in_flight(scope)
         detail = plain(report) | ({"in_flight": plain(followed)} if followed is not None else {})
-        await self._record(f"kill.{report.phase.value.lower()}", by, detail)
-        log.warning("kill of %s ended: %s", scope, report.phase.value)
+        done = [each.account for each in report.accounts]
+        others = await self._phases(scope, [each for each in self.roster.accounts(scope) if each not in done])
+        waiting = sorted(account for account, phase in others.items() if phase not in FLAT)
+        if report.phase in FLAT and waiting:
+            # What was taken up, or begun again, is one account; that it is flat says nothing of the scope.
+            named = ", ".join(done)
+            self._note_owed(scope, Phase.ENGAGED)
+            await self._record("kill.account_flat", by, detail | {"account": named, "waiting": waiting})
+            log.warning("kill of %s ended: %s", f"{named} ({scope})", report.phase.value)
+        else:
+            phase = worst((report.phase, *others.values())) if report.phase in FLAT else report.phase
+            self._note_owed(scope, phase)
+            await self._record(f"kill.{phase.value.lower()}", by, detail | _whole(phase, others))
+            log.warning("kill of %s ended: %s", scope, phase.value)
+        await self._tell_owed(scope.bot, by, report)
         await self._certify(report)
+
+    def _note_owed(self, scope: Scope, phase: Phase) -> None:
+        if phase in FLAT:
+            self._owed.discard(scope)
+        elif phase is Phase.DEGRADED or not phase.final:
+            self._owed.add(scope)
+
+    async def _tell_owed(self, bot: str | None, by: str, report: KillReport) -> None:
+        """Tell the other scopes flat that were told they are not, and that became so with what has just ended."""
+        done = {each.account for each in report.accounts}
+        for scope in sorted(self._owed & self.truths.scopes(), key=str):
+            accounts = self.roster.accounts(scope)
+            if scope.bot != bot or done.isdisjoint(accounts):
+                continue
+            phases = await self._phases(scope, accounts)
+            if scope not in self._owed or any(phase not in FLAT for phase in phases.values()):
+                continue
+            phase = worst(tuple(phases.values()))
+            self._note_owed(scope, phase)
+            detail = {"scope": str(scope), "reason": report.reason} | _whole(phase, phases)
+            await self._record(f"kill.{phase.value.lower()}", by, detail)
+            log.warning("kill of %s ended: %s", scope, phase.value)
+
+    def _is_open(self, scope: Scope, newest: Mapping[WhosePart, AccountReport]) -> bool:
+        """Whether the newest kill of any of a scope's accounts did not end flat."""
+        reports = [newest.get((account, scope.bot)) for account in self.roster.accounts(scope)]
+        return any(report is not None and report.phase not in FLAT for report in reports)
+
+    async def _phases(self, scope: Scope, accounts: Sequence[str]) -> dict[str, Phase]:
+        """How the kill of each of a scope's accounts ended since that was stopped; ENGAGED for one whose kill did not,
+        or that this process is at. Those are left out that nobody has ever killed and that were not pressed for."""
+        if not accounts:
+            return {}
+        stopped_at = self.truths.fence.stopped_at(scope) or 0.0
+        covered = self.roster.accounts(scope)
+        found = await asyncio.to_thread(standing, self._data_dir, scope, covered, stopped_at)
+        under_way = {account for run in self.runs.working if run.scope.bot == scope.bot for account in run.accounts}
+        return {
+            account: Phase.ENGAGED if account in under_way else found.phase(account)
+            for account in accounts
+            if account in found.accounts or account in under_way
+        }
+
+
+def _whole(phase: Phase, accounts: Mapping[str, Phase]) -> dict[str, Any]:
+    """What is said of a whole scope, for the event that ends its kill."""
+    return {"phase": phase.value, "flat": phase is Phase.FLAT, "others": plain(accounts)}
 
 
 def _ms_since(moment: float) -> float:

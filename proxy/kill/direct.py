@@ -93,6 +93,11 @@ class DirectHands:
         """Close every connection."""
         await self._closing.aclose()
 
+    @property
+    def store(self) -> WardenStore | None:
+        """The store, where there may be one; whether it answers is not known."""
+        return self._store
+
     async def hand(self, scope: Scope, key: ExchangeKey) -> VenueHands:
         """The hands on one account, kept to one bot's part of it where the scope is a bot that has only a part."""
         venue = VenueAccount(

@@ -30,7 +30,12 @@ _LISTING_WAIT_S: Final = 3.0
 _LISTING_FRESH_S: Final = 10.0
 # What only makes a close better, or belongs to another of the venue's services, must not make the way out slow.
 _BESIDE_WAIT_S: Final = 1.0
+# Once no position is open nothing is late for it: then as long as the client itself waits for an answer.
+_ALGO_CALM_WAIT_S: Final = 3.0
 _ALGO_AGAIN_S: Final = 5.0
+# Of the readings in a row that bring nothing and lack the positions, the first and every eighth ask for all; the others
+# ask for the positions first, at a seventeenth of the price, and for the rest only when they are answered.
+_WHOLE_EVERY: Final = 8
 _CLOCKS_APART: Final = timedelta(minutes=1)
 # A leg larger than this part of what stands at the touch is worth a look into the book; it costs a request a symbol.
 _TOUCH_SHARE: Final = Decimal("0.25")
@@ -49,6 +54,10 @@ class Reading:
     unlisted: tuple[str, ...] = ()
     venue_time: datetime | None = None
     digest: str = ""
+
+
+class AllRefused(VenueRefused):
+    """The venue says no to everything that is asked for."""
 
 
 class AccountHands(Protocol):
@@ -90,11 +99,19 @@ class VenueHands:
         self._algo_trouble = ""
         self._algo_listed = False
         self._held_positions = True
+        self._closable = True
+        self._shut = 0
+        self._refused = False
 
     @property
     def name(self) -> str:
         """The account's name in the guard."""
         return self._venue.name
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The source addresses it goes out by; empty is the host's usual one."""
+        return self._venue.calls.sources
 
     async def answers(self) -> bool:
         """Whether the venue answers from here, whatever it says: a refusal, a 429 or a 503 came over the line as well.
@@ -119,6 +136,8 @@ class VenueHands:
         reads; read at the same time, one that triggers just then would be in neither answer. What cannot be read keeps
         nobody from acting on the rest: it is named as ``unread``. Where all of it is, there is no reading.
         """
+        if orders and self._shut and (self._shut + 1) % _WHOLE_EVERY:
+            await self._positions_first()
         listing = asyncio.create_task(self._load_listing(self._held_positions))
         try:
             raw = await self._order_rows() if orders else _NO_ORDERS
@@ -126,7 +145,9 @@ class VenueHands:
                 _or_trouble(self._way.positions()), self._touches(), self._venue_time(orders)
             )
             if blind is not None and not raw.some_read:
-                raise blind
+                if orders:
+                    self._shut, self._refused = self._shut + 1, raw.refused
+                raise self._told(blind)
             await listing
         finally:
             listing.cancel()
@@ -136,6 +157,8 @@ class VenueHands:
         legs = parsed(lambda: legs_of(positions, self._listing, touches, {}))
         deep = await self._depths(legs)
         self._held_positions = bool(legs) or blind is not None
+        self._closable = blind is not None or any(leg.closable for leg in legs)
+        self._shut, self._refused = (0 if blind is None or raw.some_rows else self._shut + 1), False
         read = {"algo": raw.algo, "conditional": raw.conditional, "plain": raw.plain, "positions": positions}
         digest = hashlib.sha256(codec.dump(read)).hexdigest()
         return parsed(
@@ -180,13 +203,31 @@ class VenueHands:
         return fills, tuple(fee for fees in charged for fee in fees)
 
     def remember(self, events: Iterable[Event]) -> None:
-        """Take up what an earlier process read of the same job: what it was shown, the venue lists."""
+        """Take up what an earlier process read of the same job: what it was shown, the venue lists. A job begins with
+        a reading of all."""
+        self._shut = 0
         if any(isinstance(event, Surveyed) and event.algo_orders for event in events):
             self._algo_listed = True
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._venue.aclose()
+
+    async def _positions_first(self) -> None:
+        """Raise what still keeps the positions from being read, if something does: then nobody asks for the rest."""
+        try:
+            await self._way.positions()
+        except VenueThrottled:
+            raise
+        except VenueTrouble as trouble:
+            self._shut += 1
+            raise self._told(trouble) from None
+
+    def _told(self, trouble: VenueTrouble) -> VenueTrouble:
+        """The trouble; where the last reading of all was refused whole, a refusal is one of everything."""
+        if isinstance(trouble, VenueRefused) and self._refused:
+            return AllRefused(trouble.code, trouble.message)
+        return trouble
 
     async def _order_rows(self) -> _OrderRows:
         algo = asyncio.create_task(self._algo_rows())
@@ -203,6 +244,9 @@ class VenueHands:
             unread=(*no_algo, *_unread("conditional orders", no_conditional), *_unread("orders", no_plain)),
             unlisted=unlisted,
             some_read=bool(rows) or no_conditional is None or no_plain is None,
+            refused=bool(no_algo or unlisted)
+            and isinstance(no_conditional, VenueRefused)
+            and isinstance(no_plain, VenueRefused),
         )
 
     async def _algo_rows(self) -> tuple[tuple[Row, ...], tuple[str, ...], tuple[str, ...]]:
@@ -212,8 +256,9 @@ class VenueHands:
         """
         if time.monotonic() < self._algo_again_at:
             return (), (self._algo_trouble,), ()
+        wait_s = _BESIDE_WAIT_S if self._closable else _ALGO_CALM_WAIT_S
         try:
-            async with asyncio.timeout(_BESIDE_WAIT_S):
+            async with asyncio.timeout(wait_s):
                 rows = await self._way.algo_orders()
             self._algo_listed = True
             return rows, (), ()
@@ -223,7 +268,7 @@ class VenueHands:
                 return (), (), (self._algo_trouble,)
             silence = trouble.retry_after if isinstance(trouble, VenueThrottled) else 0.0
         except TimeoutError:
-            silence, self._algo_trouble = 0.0, f"algo orders: no answer within {_BESIDE_WAIT_S:g} s"
+            silence, self._algo_trouble = 0.0, f"algo orders: no answer within {wait_s:g} s"
         self._algo_again_at = time.monotonic() + max(silence, _ALGO_AGAIN_S)
         return (), (self._algo_trouble,), ()
 
@@ -254,6 +299,11 @@ class VenueHands:
         return {symbol: depth for symbol, depth in zip(symbols, depths, strict=True) if depth is not None}
 
 
+def sources_of(hands: AccountHands) -> tuple[str, ...]:
+    """The source addresses that hands ask the venue by; empty is the host's usual one."""
+    return hands.sources if isinstance(hands, VenueHands) else ("",)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _OrderRows:
     algo: tuple[Row, ...] = ()
@@ -262,6 +312,11 @@ class _OrderRows:
     unread: tuple[str, ...] = ()
     unlisted: tuple[str, ...] = ()
     some_read: bool = False
+    refused: bool = False
+
+    @property
+    def some_rows(self) -> bool:
+        return bool(self.algo or self.conditional or self.plain)
 
 
 _NO_ORDERS: Final = _OrderRows()

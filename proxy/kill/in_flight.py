@@ -23,6 +23,9 @@ LATE_S: Final = 5.0
 OVER_AFTER_S: Final = REPLY_TIMEOUT_S + LATE_S
 """From the press: what a gate had sent by then was answered, lost, or is executed by now."""
 
+IN_FLIGHT_OVER: Final = "what was in flight is over"
+"""Why an account is killed once more that had been read as flat before all had arrived."""
+
 _READ_S: Final = 0.1
 _LOOK_EVERY_S: Final = 0.25
 

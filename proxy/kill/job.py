@@ -19,7 +19,7 @@ from typing import Final
 
 from proxy.kill import gap
 from proxy.kill.asked import answered
-from proxy.kill.hands import AccountHands
+from proxy.kill.hands import AccountHands, sources_of
 from proxy.kill.jobs import finished, job_directory, newest, read, widened
 from proxy.kill.joins import Join, note_join
 from proxy.kill.journal import Job, Journal, JournalCorrupt, Listener
@@ -70,19 +70,24 @@ async def kill(
     flatten: Flatten = FLATTEN_DEFAULT,
     *,
     whole: bool = False,
+    anew: bool = True,
     stopped_ms: float | None = None,
 ) -> KillReport:
     """Stop ``scope`` and make ``accounts`` flat, or join whoever is at it. Never raises for trouble with a venue.
 
     ``whole`` says that these are all the accounts the scope covers: when each has its job, the press is answered.
-    ``stopped_ms`` is how long whoever called took to close the fence; left out, it is closed and timed here.
+    ``anew`` is false where nobody pressed and the guard goes on by itself: a stop that stands keeps its epoch then, so
+    that no request to re-arm takes it for a press. ``stopped_ms`` is how long whoever called took to close the fence;
+    left out, it is closed and timed here.
     """
     clock, pressed = Clock(), time.monotonic()
     started_at, trouble = clock.now(), ""
     fence = Fence(data_dir)
     generation: int | None = None
     try:
-        generation = fence.engage(scope)
+        generation = fence.engage(scope) if anew or not fence.stands(scope) else fence.generation()
+    except FenceCorrupt:
+        pass  # Damaged since it was looked at: that stops everybody.
     except OSError as failure:
         # A full or broken disk: gates elsewhere may still enter, but closing what is open has become more urgent.
         trouble = f"the fence could not be written ({failure.strerror}): gates on this machine are not stopped by it"
@@ -174,7 +179,7 @@ async def _kill_account(press: _Press, hands: AccountHands, clock: Clock, listen
 async def _run(
     press: _Press, hands: AccountHands, clock: Clock, listener: Listener | None, directory: Path, *, resume: bool
 ) -> AccountReport:
-    silent_until = _banned_until(directory)
+    banned_until = _banned_until(directory, hands)
     journal = _resumed(directory, listener) if resume else None
     taken_over = journal is not None
     if journal is not None and journal.job.scope != str(press.scope):
@@ -188,6 +193,7 @@ async def _run(
             reason=press.reason,
             started_at=press.started_at,
             blocked_ms=press.blocked_ms,
+            sources=sources_of(hands),
         )
         journal = Journal.create(directory / f"{job.job_id}.jsonl", job, listener)
     if not journal.trouble:
@@ -198,7 +204,7 @@ async def _run(
 
     trouble = ""
     try:
-        await Runner(journal, hands, disable_keys, clock, flatten=press.flatten, silent_until=silent_until).run()
+        await Runner(journal, hands, disable_keys, clock, flatten=press.flatten, silent_until=banned_until).run()
     except Exception as bug:  # The edge: a bug in one account's kill must not stop the kills of the others.
         log.exception("the kill of %s failed", hands.name)
         trouble = f"the kill itself failed ({type(bug).__name__}); press again"
@@ -258,12 +264,19 @@ def _ended(path: Path) -> Journal | None:
     return journal if journal is not None and finished(journal) else None
 
 
-def _banned_until(directory: Path) -> datetime | None:
-    """The end of the ban that the last job ended on: the venue bans an address, not a process."""
+def silent_until(journal: Journal, hands: AccountHands) -> datetime | None:
+    """The end of the ban that a job ended on: the venue bans addresses, not processes. ``None`` without one, and for
+    hands that have another address to go out by."""
+    state = replay(journal.events)
+    has_another = not set(sources_of(hands)) <= set(journal.job.sources)
+    return None if state is None or has_another else state.retry_at
+
+
+def _banned_until(directory: Path, hands: AccountHands) -> datetime | None:
+    """The end of the ban that the last job ended on, if these hands must keep it."""
     path = newest(directory)
     journal = _ended(path) if path is not None else None
-    state = replay(journal.events) if journal is not None else None
-    return state.retry_at if state is not None else None
+    return silent_until(journal, hands) if journal is not None else None
 
 
 def _job_id(directory: Path, at: datetime) -> str:

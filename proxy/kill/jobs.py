@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Final
 
 from proxy.kill import gap
 from proxy.kill.joins import joins, widest
@@ -16,6 +17,9 @@ from proxy.kill.journal import Job, Journal, JournalCorrupt
 from proxy.kill.lock import AccountLock
 from proxy.kill.report import AccountReport
 from rules.kill.machine import replay
+
+RESUMED: Final = "resumed after a crash"
+"""Why a job runs that nobody pressed for anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

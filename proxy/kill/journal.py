@@ -41,7 +41,11 @@ class JournalCorrupt(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """The head of a journal. ``blocked_ms`` is the time from the press to the fence; ``None`` if that failed."""
+    """The head of a journal. ``blocked_ms`` is the time from the press to the fence; ``None`` if that failed.
+
+    ``sources`` are the source addresses that it asks the venue by; a ban that it ended on is of those. Heads of older
+    versions name none: the usual one, which is empty.
+    """
 
     job_id: str
     account: str
@@ -50,6 +54,7 @@ class Job:
     reason: str
     started_at: datetime
     blocked_ms: float | None
+    sources: tuple[str, ...] = ("",)
 
     @property
     def covers(self) -> Scope:

@@ -1,9 +1,10 @@
 """What follows when a kill has ended and its scope is still stopped: nothing is taken for done because it was once.
 
-A job that ended DEGRADED is begun again: at the end of the ban that the exchange named, else with longer and longer
-pauses. One that ended flat is looked at again, and when the account shows an order or a position, it is made flat
-again, three times; then somebody trades past the guard, which a guard cannot stop: it says so and stays stopped. All
-it knows is in the journals, so a restart changes nothing. It reads through the kill's own hands.
+A job that ended DEGRADED is begun again: at the end of the ban that the exchange named, or when what was left trades
+again or is not the same any more, else with longer and longer pauses. One that ended flat is looked at again, and when
+the account shows an order or a position, it is made flat again, three times; then somebody trades past the guard, which
+a guard cannot stop: it says so and stays stopped. All it knows is in the journals, so a restart changes nothing. It
+reads through the kill's own hands.
 """
 
 from __future__ import annotations
@@ -14,14 +15,17 @@ import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
 from proxy.kill.hands import AccountHands, Reading
+from proxy.kill.job import silent_until
 from proxy.kill.jobs import NewestJob, UnfinishedJob, job_directory, job_history, newest_jobs, unfinished_jobs
 from proxy.kill.journal import Journal
 from proxy.kill.lock import AccountLock
+from proxy.kill.readings import has_to_go, is_bare, is_still_closed
 from proxy.store.fence import Scope
 from rules.kill.events import Cause, Phase
 from rules.kill.machine import replay
@@ -47,8 +51,28 @@ DISAGREEING_EVERY_S: Final = 3.0
 DISAGREEMENTS_MAX: Final = 5
 """So long may a list be older than a fill, or a feed lag behind the last close."""
 
+HINTED_EVERY_S: Final = 10.0
+"""So often at most a flat account is read because its feed shows something new."""
+
 PROBE_EVERY_S: Final = 3.0
 """How often an exchange that did not answer is asked for one reading: when it answers, it is open again."""
+
+GAP_EVERY_MAX_S: Final = 12.0
+"""How often at least one that answers is asked anew for what it did not show: a reading weighs as much as an idle
+account's by then (85), five times a minute."""
+
+CLOSED_EVERY_S: Final = 10.0
+"""How often it is asked whether what was left trades again. The listing is not read more often than that either; with
+the positions and the touch it weighs 11."""
+
+CLOSED_WHOLE_EVERY: Final = 6
+"""Each of so many times the orders are read too, 80 more: with that, less is asked than of a flat account."""
+
+CLOSED_PAUSE_MAX_S: Final = 300.0
+"""The longest pause before that, where the exchange lists as trading what it then takes no orders for."""
+
+_TRIES_MAX: Final = 9
+"""Beyond so many the pauses grow no longer."""
 
 
 class Desk(Protocol):
@@ -75,21 +99,27 @@ class Desk(Protocol):
 class _Quarry:
     """What is remembered of one account's ended job. ``next_at`` is when something is due, in the loop's time.
 
-    ``hinted`` is what the feed showed at the last look: only news is worth a reading, dust stays for ever.
-    ``disagreements`` counts readings that showed nothing while the feed, which follows our own fills, showed something.
+    ``hinted`` is what the feed showed at the last reading and shows still: only news is worth one, dust stays for ever;
+    ``hinted_at`` is when it last was. ``disagreements`` counts readings that showed nothing while the feed, which
+    follows our own fills, showed something; ``probes`` those of a job that may be begun again, ``gaps`` those in a row
+    that showed nothing and lacked something.
     """
 
     job_id: str
     next_at: float
-    hinted: bool = False
+    hinted: frozenset[str] = frozenset()
+    hinted_at: float = float("-inf")
     disagreements: int = 0
+    probes: int = 0
+    gaps: int = 0
     alarmed: bool = False
 
 
 class Pursuit:
     """Pursues every account of a scope that is still stopped. ``shows`` is what its feed says, which costs nothing:
-    whether there are orders or positions; the kill's hands have the last word. ``after_flat`` is what is left to do
-    then; it answers whether the account's key is off, so that nothing can be read any more."""
+    its orders and positions, each in words that change when it does; the kill's hands have the last word.
+    ``after_flat`` is what is left to do then; it answers whether the account's key is off, so that nothing can be read
+    any more."""
 
     def __init__(
         self,
@@ -97,7 +127,7 @@ class Pursuit:
         data_dir: Path,
         desk: Desk,
         record: Callable[[str, str, dict[str, Any]], Awaitable[None]],
-        shows: Callable[[str], bool] = lambda account: False,
+        shows: Callable[[str], frozenset[str]] = lambda account: frozenset(),
         now: Callable[[], datetime],
         after_flat: Callable[[Scope, NewestJob], Awaitable[bool]] | None = None,
     ) -> None:
@@ -170,38 +200,55 @@ class Pursuit:
         who = (job.account, job.bot)
         quarry = self._known.get(who)
         if quarry is None or quarry.job_id != job.journal.job.job_id:
-            wait_s = self._wait_s(job, state) if state.phase is Phase.DEGRADED else READ_EVERY_S
+            wait_s = self._wait_s(scope, job, state) if state.phase is Phase.DEGRADED else READ_EVERY_S
             quarry = self._known[who] = _Quarry(job_id=job.journal.job.job_id, next_at=loop.time() + wait_s)
         if state.phase is Phase.DEGRADED:
             if loop.time() >= quarry.next_at:
-                await self._try_again(scope, job, quarry)
+                await self._try_again(scope, job, state, quarry)
             return
         if self._after_flat is not None and state.phase is Phase.FLAT and await self._after_flat(scope, job):
             return
-        shows, hinted = self._shows(job.account), quarry.hinted
-        quarry.hinted = shows
-        if loop.time() >= quarry.next_at or (shows and not hinted):
+        if loop.time() >= quarry.next_at or self._is_news(job, quarry, loop.time()):
             await self._watch(scope, job, quarry)
 
-    async def _try_again(self, scope: Scope, job: NewestJob, quarry: _Quarry) -> None:
-        """Begin again, but only when one reading shows that the exchange answers: a whole job would hammer at it."""
-        reading = await self._read(scope, job, quarry)
-        if reading is None or _is_closed(reading):
-            quarry.next_at = max(quarry.next_at, asyncio.get_running_loop().time() + PROBE_EVERY_S)
+    def _is_news(self, job: NewestJob, quarry: _Quarry, now: float) -> bool:
+        """Whether the feed shows something that it has not shown since the last reading."""
+        shown = self._feed(job)
+        quarry.hinted &= shown
+        if shown <= quarry.hinted or quarry.alarmed or now < quarry.hinted_at + HINTED_EVERY_S:
+            return False
+        quarry.hinted_at = now
+        return True
+
+    def _feed(self, job: NewestJob) -> frozenset[str]:
+        """What the feed shows. Where other bots trade on there is always news: no more than that there is anything."""
+        shown = self._shows(job.account)
+        return shown if job.bot is None or not shown else frozenset({"something"})
+
+    async def _try_again(self, scope: Scope, job: NewestJob, state: KillState, quarry: _Quarry) -> None:
+        """Begin again, but only when one reading shows that there is something to be done: a whole job would hammer at
+        an exchange that does not answer, or at a contract that does not trade."""
+        quarry.probes += 1
+        closed = state.cause is Cause.CLOSED
+        reading = await self._read(scope, job, quarry, orders=not closed or quarry.probes % CLOSED_WHOLE_EVERY == 0)
+        if reading is None or (closed and is_still_closed(reading, state)):
+            pause_s = CLOSED_EVERY_S if closed else min(PROBE_EVERY_S * (1 << min(quarry.gaps, 8)), GAP_EVERY_MAX_S)
+            quarry.next_at = max(quarry.next_at, asyncio.get_running_loop().time() + pause_s)
             return
-        await self._desk.again(scope, job.account, PURSUER, f"begun again: {_why(job)}")
+        await self._desk.again(scope, job.account, PURSUER, f"begun again: {state.why}")
         quarry.next_at = asyncio.get_running_loop().time() + PAUSE_FIRST_S
 
     async def _watch(self, scope: Scope, job: NewestJob, quarry: _Quarry) -> None:
+        quarry.hinted = self._feed(job)
         reading = await self._read(scope, job, quarry)
         now = asyncio.get_running_loop().time()
         # The feed is of the whole account: for a bot's part it is no more than a hint that it is worth a reading.
-        if reading is not None and _is_bare(reading) and job.bot is None and self._shows(job.account):
+        if reading is not None and is_bare(reading) and job.bot is None and self._shows(job.account):
             await self._disagree(scope, job, quarry)
             return
         quarry.disagreements = 0
         quarry.next_at = max(quarry.next_at, now + READ_EVERY_S)
-        shown = _shown(reading) if reading is not None else ()
+        shown = has_to_go(reading) if reading is not None else ()
         if not shown:
             return
         detail = {"account": job.account, "scope": str(scope), "shown": list(shown)}
@@ -224,54 +271,36 @@ class Pursuit:
             log.error("%s reads as flat, its feed does not: look at the venue itself", job.account)
             await self._record("kill.disagreement", PURSUER, {"account": job.account, "scope": str(scope)})
 
-    async def _read(self, scope: Scope, job: NewestJob, quarry: _Quarry) -> Reading | None:
+    async def _read(self, scope: Scope, job: NewestJob, quarry: _Quarry, *, orders: bool = True) -> Reading | None:
         """What the account shows; ``None`` when it could not be read."""
         hand = self._desk.hand(scope, job.account)
         if hand is None:
             return None
         try:
-            reading = await hand.survey()
+            reading = await hand.survey(orders=orders)
         except VenueTrouble as trouble:
             wait_s = _silence_s(trouble)
             log.warning("%s cannot be read after its kill: %s", job.account, trouble)
             quarry.next_at = asyncio.get_running_loop().time() + wait_s + BAN_SLACK_S
             return None
-        if reading.unread and _is_bare(reading):
+        if reading.unread and not has_to_go(reading):
             # Nothing was read that a job could act upon, and what was not read is neither flat nor old.
             log.warning("%s cannot be read after its kill: %s", job.account, "; ".join(reading.unread))
+            quarry.gaps += 1
             return None
+        quarry.gaps = 0
         return reading
 
-    def _wait_s(self, job: NewestJob, state: KillState) -> float:
-        """From now: to the end of the ban that was named, else longer after each try that failed."""
-        now = self._now()
-        if state.retry_at is not None and state.retry_at > now:
-            return (state.retry_at - now).total_seconds() + BAN_SLACK_S * (1 + self._chance.random())
-        if state.cause is Cause.CLOSED:
-            return PROBE_EVERY_S
-        failed = tries_failed(self._data_dir, job)
-        return min(PAUSE_FIRST_S * (1 << min(failed - 1, 8)), PAUSE_MAX_S)
-
-
-def _shown(reading: Reading) -> tuple[str, ...]:
-    """What has to go, in words. Dust may stay."""
-    return (
-        *(f"order {order.order_id} {order.symbol}" for order in reading.plain_orders),
-        *(f"conditional order {order.order_id} {order.symbol}" for order in reading.conditional_orders),
-        *(f"algo order {order.order_id} {order.symbol}" for order in reading.algo_orders),
-        *(f"position {leg.key} {leg.quantity}" for leg in reading.positions if leg.closable),
-    )
-
-
-def _is_closed(reading: Reading) -> bool:
-    """Whether all that is left of the account are positions that do not trade now."""
-    orders = (*reading.plain_orders, *reading.conditional_orders, *reading.algo_orders)
-    return bool(reading.positions) and not orders and not any(leg.trading for leg in reading.positions)
-
-
-def _is_bare(reading: Reading) -> bool:
-    orders = (*reading.plain_orders, *reading.conditional_orders, *reading.algo_orders)
-    return not orders and not reading.positions
+    def _wait_s(self, scope: Scope, job: NewestJob, state: KillState) -> float:
+        """From now: to the end of the ban that was named, else longer after each try that failed the same way."""
+        now, hand = self._now(), self._desk.hand(scope, job.account)
+        retry_at = silent_until(job.journal, hand) if hand is not None else state.retry_at
+        if retry_at is not None and retry_at > now:
+            return (retry_at - now).total_seconds() + BAN_SLACK_S * (1 + self._chance.random())
+        closed = state.cause is Cause.CLOSED
+        first_s, most_s = (CLOSED_EVERY_S, CLOSED_PAUSE_MAX_S) if closed else (PAUSE_FIRST_S, PAUSE_MAX_S)
+        failed = tries_failed(self._data_dir, job, closed=closed)
+        return min(first_s * (1 << (failed - 1)), most_s)
 
 
 def _silence_s(trouble: VenueTrouble) -> float:
@@ -297,12 +326,13 @@ def is_orphan(data_dir: Path, job: NewestJob) -> bool:
         lock.release()
 
 
-def tries_failed(data_dir: Path, job: NewestJob) -> int:
-    """How many jobs in a row have ended DEGRADED, the newest of all counted."""
+def tries_failed(data_dir: Path, job: NewestJob, *, closed: bool = False) -> int:
+    """How many jobs in a row have ended DEGRADED, the newest of all counted, as far as it matters; ``closed``: because
+    something does not trade."""
     count = 0
-    for journal in job_history(data_dir, job.account, job.bot):
+    for journal in islice(job_history(data_dir, job.account, job.bot), _TRIES_MAX):
         state = replay(journal.events)
-        if state is None or state.phase is not Phase.DEGRADED:
+        if state is None or state.phase is not Phase.DEGRADED or (closed and state.cause is not Cause.CLOSED):
             break
         count += 1
     return max(1, count)
@@ -320,8 +350,3 @@ def flattened_again(data_dir: Path, job: NewestJob) -> int:
 
 def _is_for(journal: Journal, reason: str) -> bool:
     return journal.job.reason == reason
-
-
-def _why(job: NewestJob) -> str:
-    state = replay(job.journal.events)
-    return state.why if state is not None else ""

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import msgspec
 
+from proxy.disk import FileIdentity, identity_of
 from proxy.kill.asked import answered, asked_of, note_asked
 from proxy.kill.jobs import unfinished_jobs
+from proxy.kill.lock import AccountLock
 from proxy.people.names import reason_objections
 from proxy.store import codec
 from proxy.store.fence import Fence, FenceCorrupt, Scope
@@ -35,13 +37,14 @@ def rearm(
 ) -> int:
     """Let ``scope`` trade again; the new generation. RearmRefused, FenceCorrupt. Lifts nothing but that scope.
 
-    ``venues`` says which venue each account is on.
+    ``venues`` says which venue each account of the vault is on; what is left of others was looked at before.
     """
     venue_of = venues or {}
+    given_up = abandoned(data_dir, scope, venues) if venues is not None else ()
     running = [
         job.account
         for job in unfinished_jobs(data_dir)
-        if scope.covers(job.account, venue_of.get(job.account, ""), job.bot)
+        if scope.covers(job.account, venue_of.get(job.account, ""), job.bot) and job.account not in given_up
     ]
     still = (f"the kill of {', '.join(running)} has not ended",) if running else ()
     refusals = (*still, *objections(str(scope), name, reason, typed_scope_name))
@@ -57,6 +60,19 @@ def rearm(
         if owed is not None:
             note_asked(data_dir, scope, owed)
         raise
+
+
+def abandoned(data_dir: Path, scope: Scope, venues: Mapping[str, str]) -> tuple[str, ...]:
+    """The accounts under ``scope`` that are not among those of the vault, and whose kill no process is at: it has not
+    ended, and nobody can end it."""
+    found = dict.fromkeys(
+        job.account
+        for job in unfinished_jobs(data_dir)
+        if job.account not in venues
+        and (scope.covers(job.account, "", job.bot) or (job.job is not None and job.job.covers == scope))
+        and AccountLock(job.path.parent / "lock").free()
+    )
+    return tuple(found)
 
 
 def objections(scope: str, name: str, reason: str, typed_scope_name: str) -> tuple[str, ...]:
@@ -98,3 +114,25 @@ def last_rearm(data_dir: Path, scope: str) -> datetime | None:
                     at = datetime.fromisoformat(told["at"]).astimezone(UTC)
                     last = at if last is None else max(last, at)
     return last
+
+
+class Rearms:
+    """When scopes were re-armed last; read again only when the list of re-arms is another."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._read_from: FileIdentity | None = None
+        self._last: dict[str, datetime | None] = {}
+
+    def last(self, scope: str) -> datetime | None:
+        """``None`` where it never was, or where that cannot be read."""
+        try:
+            found = identity_of(rearms_path(self._data_dir))
+        except OSError:
+            return None
+        if found != self._read_from:
+            self._read_from = found
+            self._last.clear()
+        if scope not in self._last:
+            self._last[scope] = last_rearm(self._data_dir, scope)
+        return self._last[scope]

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
@@ -27,7 +27,19 @@ from proxy.store.codec import plain
 from proxy.store.fence import FenceCorrupt, Scope
 from proxy.store.ramp import ramping
 from proxy.store.warden_store import WardenStore
-from rules.kill.rearming import KILLED, NotNow, Opened, Passed, Rearming, Request, Requested, Stage, Withdrawn, evolve
+from rules.kill.rearming import (
+    GRACE_S,
+    KILLED,
+    NotNow,
+    Opened,
+    Passed,
+    Rearming,
+    Request,
+    Requested,
+    Stage,
+    Withdrawn,
+    evolve,
+)
 from rules.model import TradingState
 from rules.policy import Policy
 from rules.ramp import WHOLE
@@ -84,6 +96,9 @@ class RearmDesk:
         self._changing = asyncio.Lock()
         self._kept: dict[Scope, Kept] = {}
         self._held_back: dict[Scope, tuple[str, ...]] = {}
+        self._presses_before = kill.presses
+        self._presses: dict[Scope, int] = {}
+        self._ran_at: dict[Scope, datetime] = {}
 
     async def request(
         self, scope: Scope, *, name: str, reason: str, typed: str, policy: str, acknowledged: str = ""
@@ -91,6 +106,7 @@ class RearmDesk:
         """Ask for a scope to come back. What must hold is looked at now, and again when it opens. ``RearmRefused``."""
         async with self._changing:
             kept = self._kept.get(scope, Kept(state=KILLED, generation=0))
+            generation, presses = self._kill.generation(), self._kill.presses
             refusals = list(objections(str(scope), name, reason, typed))
             in_force = self._policy()
             if policy != in_force.version:
@@ -102,7 +118,8 @@ class RearmDesk:
                 raise RearmRefused(scope, tuple(refusals))
             request = Request(by=name, reason=reason, at=self._now(), policy=policy, acknowledged=acknowledged)
             state = _evolved(scope, kept.state, Requested(request=request, terms=in_force.kill.rearm))
-            await self._keep(scope, Kept(state=state, generation=self._kill.generation()))
+            await self._keep(scope, Kept(state=state, generation=generation))
+            self._presses[scope] = presses
             detail = {"scope": str(scope), "due": plain(state.due), **plain(request)}
             await self._record("rearm.requested", name, detail)
         return await self.seen(scope)
@@ -191,18 +208,20 @@ class RearmDesk:
                 if kept.state.stage is Stage.REQUESTED:
                     await self._look_at_request(scope, kept)
                 else:
-                    await self._look_at_probation(scope, kept)
+                    await self._look_at_probation(scope, kept, controls.get(scope.control, TradingState.ACTIVE.value))
 
     async def _look_at_request(self, scope: Scope, kept: Kept) -> None:
         state, now = kept.state, self._now()
-        if kept.generation != self._kill.generation():
+        if self._pressed_since(scope, kept):
             await self._drop(scope, by=GUARD, why="a kill was pressed since")
         elif self._policy().version != _request_of(kept).policy:
             await self._drop(scope, by=GUARD, why="another policy is in force since")
-        elif state.lapses is not None and now >= state.lapses:
+        elif state.lapses is not None and now >= self._lapses(scope, state.lapses):
             held_back = self._held_back.get(scope, ())
             await self._drop(scope, by=GUARD, why="; ".join(("it was not opened in time", *held_back)))
         elif state.due is not None and now >= state.due:
+            if await asyncio.to_thread(self._kill.running, scope):
+                self._ran_at[scope] = now
             hindrances = await self._hindrances(scope, kept)
             asker = _request_of(kept).by
             if not self._may(asker, Role.RISK):  # Nobody else stands for it: a delay alone asks no second person.
@@ -217,9 +236,24 @@ class RearmDesk:
         except (RearmRefused, FenceCorrupt) as refusal:
             self._held_back[scope] = (str(refusal),)
 
-    async def _look_at_probation(self, scope: Scope, kept: Kept) -> None:
+    def _lapses(self, scope: Scope, lapses: datetime) -> datetime:
+        """When a request is dropped. A kill that the guard begins again by itself may be under way whenever one looks:
+        while it is, and as long after it as after a delay, nobody is late."""
+        ran_at = self._ran_at.get(scope)
+        return lapses if ran_at is None else max(lapses, ran_at + timedelta(seconds=GRACE_S))
+
+    def _pressed_since(self, scope: Scope, kept: Kept) -> bool:
+        """Whether anything was pressed since a scope was asked for: the epoch is another, or a press joined a kill of
+        before, which goes on as it was."""
+        presses = self._presses.get(scope, self._presses_before)
+        return kept.generation != self._kill.generation() or presses != self._kill.presses
+
+    async def _look_at_probation(self, scope: Scope, kept: Kept, control: str) -> None:
         if scope in self._kill.truths.fence.scopes():
             await self._drop(scope, by=GUARD, why="it was stopped again")
+            return
+        if control != TradingState.ACTIVE.value:
+            await self._drop(scope, by=GUARD, why="it was made reduce-only again")
             return
         state = _evolved(scope, kept.state, Passed(at=self._now()))
         if state.stage is not kept.state.stage:
@@ -262,7 +296,7 @@ class RearmDesk:
         """What keeps a request from opening now."""
         request = _request_of(kept)
         found = missing(await checked(self._preconditions, scope, request.acknowledged))
-        if kept.generation != self._kill.generation():
+        if self._pressed_since(scope, kept):
             found = ("a kill was pressed since it was asked for", *found)
         if self._policy().version != request.policy:
             found = (f"{request.policy} was confirmed, and another policy is in force", *found)
@@ -298,6 +332,8 @@ class RearmDesk:
         await asyncio.to_thread(self._files.remove, scope)
         self._kept.pop(scope, None)
         self._held_back.pop(scope, None)
+        self._presses.pop(scope, None)
+        self._ran_at.pop(scope, None)
 
     def _asked(self, scope: Scope) -> Kept:
         kept = self._kept.get(scope)

@@ -19,8 +19,8 @@ import msgspec
 
 from proxy.clock import utc_now
 from proxy.decoding import build
-from proxy.disk import FileIdentity, identity_of, make_directory, remove_file, replace_file
-from proxy.kill.rearm import last_rearm, rearms_path
+from proxy.disk import make_directory, remove_file, replace_file
+from proxy.kill.rearm import Rearms, last_rearm
 from proxy.store.codec import dump, load, plain
 from proxy.store.scope import Scope
 from proxy.store.warden_store import WardenStore
@@ -68,28 +68,6 @@ class ReducedFiles:
         return self._directory / f"{account}{_SUFFIX}"
 
 
-class _Rearms:
-    """When accounts were re-armed last; read again only when the list of re-arms is another."""
-
-    def __init__(self, data_dir: Path) -> None:
-        self._data_dir = data_dir
-        self._read_from: FileIdentity | None = None
-        self._last: dict[str, datetime | None] = {}
-
-    def last(self, account: str) -> datetime | None:
-        """``None`` where it never was, or where that cannot be read."""
-        try:
-            found = identity_of(rearms_path(self._data_dir))
-        except OSError:
-            return None
-        if found != self._read_from:
-            self._read_from = found
-            self._last.clear()
-        if account not in self._last:
-            self._last[account] = last_rearm(self._data_dir, str(Scope(account)))
-        return self._last[account]
-
-
 class ReducedAccounts:
     """The reduce-only accounts of one desk. Everything here is called while the truths are in hand.
 
@@ -101,7 +79,7 @@ class ReducedAccounts:
         self._files = ReducedFiles(data_dir)
         self._store = store
         self._generation = generation
-        self._rearms = _Rearms(data_dir)
+        self._rearms = Rearms(data_dir)
         self._known: dict[str, Reduced] = {}
         self._said: set[str] = set()
 
@@ -178,7 +156,7 @@ class ReducedAccounts:
 
     def _is_over(self, account: str, reduced: Reduced) -> bool:
         """Whether the account was re-armed after it was made reduce-only. A time of no zone says nothing of that."""
-        rearmed_at = self._rearms.last(account)
+        rearmed_at = self._rearms.last(str(Scope(account)))
         return rearmed_at is not None and reduced.at.tzinfo is not None and reduced.at < rearmed_at
 
     def _reduced_now(self, account: str, by: str, reason: str) -> Reduced:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Final, assert_never
 
+from proxy.kill.in_flight import InFlight
 from proxy.kill.journal import Job
 from rules.kill.cost import Cost, CostEstimate
 from rules.kill.events import (
@@ -106,7 +107,11 @@ class AccountReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KillReport:
-    """A press and what became of every account it covers. ``flat`` only if all of them are and there was one."""
+    """A press and what became of every account it covers. ``flat`` only if all of them are and there was one.
+
+    ``not_touched`` are those that nobody could reach for, with the reason: then it is neither flat nor done.
+    ``in_flight`` says what was on the wire, where that was followed by whoever had no warden.
+    """
 
     scope: str
     by: str
@@ -118,6 +123,8 @@ class KillReport:
     phase: Phase
     accounts: tuple[AccountReport, ...]
     trouble: str
+    not_touched: tuple[str, ...] = ()
+    in_flight: InFlight | None = None
 
 
 _KINDS: Final = {
@@ -163,6 +170,26 @@ def account_report(job: Job, events: list[Event], *, joined: bool = False, troub
         trouble=trouble,
         steps=tuple(StepTaken(at=event.at, what=_words(event)) for event in events),
     )
+
+
+def updated(first: KillReport, second: KillReport) -> KillReport:
+    """The report of a press some of whose accounts were killed once more."""
+    newer = {each.account: each for each in second.accounts}
+    accounts = tuple(newer.get(each.account, each) for each in first.accounts)
+    return replace(
+        first,
+        flat=all(each.flat for each in accounts),
+        phase=worst(tuple(each.phase for each in accounts)),
+        accounts=accounts,
+        trouble=first.trouble or second.trouble,
+    )
+
+
+def lacking(report: KillReport, not_touched: Sequence[str]) -> KillReport:
+    """The report of a press that had no hands for some of its accounts."""
+    if not not_touched:
+        return report
+    return replace(report, flat=False, phase=Phase.DEGRADED, not_touched=tuple(not_touched))
 
 
 def worst(phases: tuple[Phase, ...]) -> Phase:

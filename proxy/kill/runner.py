@@ -15,7 +15,7 @@ from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
 from proxy.accounts.way_out_payloads import REFUSALS
 from proxy.kill.bot_hands import BotHands
 from proxy.kill.earlier_closes import since_rearmed
-from proxy.kill.hands import AccountHands, VenueHands
+from proxy.kill.hands import AccountHands, AllRefused, VenueHands
 from proxy.kill.journal import Journal
 from rules.kill.cost import estimate
 from rules.kill.events import (
@@ -169,7 +169,13 @@ class Runner:
         try:
             reading = await self._hands.survey(orders=orders)
         except VenueTrouble as trouble:
-            self._record(SurveyFailed(at=self._clock.now(), error=str(trouble), retry_after=_retry_after(trouble)))
+            failed = SurveyFailed(
+                at=self._clock.now(),
+                error=str(trouble),
+                retry_after=_retry_after(trouble),
+                refused=isinstance(trouble, AllRefused),
+            )
+            self._record(failed)
             return
         surveyed = Surveyed(
             at=self._clock.now(),

@@ -11,15 +11,16 @@ from pathlib import Path
 
 from proxy.kill.asked import answered
 from proxy.kill.hands import AccountHands
-from proxy.kill.in_flight import InFlight, followed
+from proxy.kill.in_flight import IN_FLIGHT_OVER, InFlight, followed
 from proxy.kill.job import kill
 from proxy.kill.jobs import newest_jobs
 from proxy.kill.joins import Join, note_join
 from proxy.kill.journal import Job
-from proxy.kill.report import AccountReport, KillReport, account_report
+from proxy.kill.report import AccountReport, KillReport, account_report, updated
 from proxy.kill.truths import Truths
 from proxy.store.fence import Scope
 from proxy.store.warden_store import WardenStore
+from rules.kill.events import Phase
 from rules.kill.settings import Flatten
 
 Ended = Callable[[Scope, str, KillReport], Awaitable[None]]
@@ -95,12 +96,18 @@ class Runs:
         self._turn = turn
         self._tasks: dict[Run, asyncio.Task[None]] = {}
         self._works: dict[Run, Work] = {}
+        self._over: set[Run] = set()
         self._in_flight: dict[Scope, InFlight] = {}
 
     @property
     def now(self) -> tuple[Run, ...]:
         """Those under way, or still following what was on the wire."""
         return tuple(self._tasks)
+
+    @property
+    def working(self) -> tuple[Run, ...]:
+        """Those of ``now`` whose end is not being told yet: what their accounts show is not the last word."""
+        return tuple(run for run in self._tasks if run not in self._over)
 
     @property
     def works(self) -> tuple[Work, ...]:
@@ -144,25 +151,37 @@ class Runs:
             work = self._works[run]
             async with self._turn():
                 report = await (self._kill(work, work.reason) if work.sent is None else self._followed(work, work.sent))
-            await self._ended(work.scope, work.by, report)
+            self._over.add(run)
+            try:
+                await self._ended(work.scope, work.by, report)
+            finally:
+                self._over.discard(run)
             newest = self._works[run]
             unanswered = newest is not work and any(each.job_id in newest.over for each in report.accounts)
             if newest.whole and not unanswered:
                 answered(self._data_dir, newest.scope)  # Also of presses that joined.
 
     async def _followed(self, work: Work, sent: InFlight) -> KillReport:
-        """Kill, and kill once more if something was on the wire still when its account had been read as flat."""
+        """Kill, and kill once more each account that had been read as flat when something of it was on the wire still.
+
+        One that is not flat is pursued until it is, and what arrives meanwhile is seen. Dust is as good as flat.
+        """
         self._in_flight[work.scope] = sent
         async with asyncio.TaskGroup() as both:
             following = both.create_task(followed(self._store, sent, work.pressed))
             report = await self._kill(work, work.reason)
             late = not following.done()
-            if not report.flat:
-                following.cancel()  # Pursuit goes on until it is flat, and what arrives meanwhile is seen.
+            ended = {each.account for each in report.accounts if each.phase is not Phase.DEGRADED}
+            again = ended & {each.account for each in sent.sent} if sent.known else ended
+            if not again:
+                following.cancel()
         if following.cancelled():
             return report
         self._in_flight[work.scope] = following.result()
-        return await self._kill(work, "what was in flight is over") if late else report
+        if not late or not again:
+            return report
+        hands = [each for each in work.hands if each.name in again]
+        return updated(report, await self._kill(replace(work, hands=hands, whole=False), IN_FLIGHT_OVER))
 
     async def _kill(self, work: Work, reason: str) -> KillReport:
         return await kill(
@@ -174,6 +193,7 @@ class Runs:
             latch=self._tell_store,
             flatten=self._flatten(),
             whole=work.whole,
+            anew=work.whole,
             stopped_ms=work.stopped_ms,
         )
 

@@ -7,8 +7,6 @@ import os
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from proxy.certificate.keeping import Issued
     from proxy.certificate.shelf import CertificateShelf
     from proxy.kill.report import AccountReport, KillReport
@@ -49,9 +47,7 @@ class Telling:
             self.answer(json.dumps({"flat": False, "done": "nothing", "not_done": "NOTHING was stopped", "why": why}))
         self.say(f"perpguard kill: {why}; NOTHING was stopped")
 
-    def ended(
-        self, report: KillReport, issued: Issued | None, shelf: CertificateShelf, unopened: Sequence[str]
-    ) -> None:
+    def ended(self, report: KillReport, issued: Issued | None, shelf: CertificateShelf) -> None:
         """``issued`` is ``None`` where the warden ran the kill: it issues the certificates itself."""
         from proxy.store import codec
 
@@ -61,8 +57,10 @@ class Telling:
             return
         for account in report.accounts:
             self.answer(_summary(account))
-        for each in unopened:
+        for each in report.not_touched:
             self.answer(f"NOT TOUCHED: {each}")
+        for line in _in_flight(report):
+            self.answer(line)
         for certified in issued.certificates if issued is not None else ():
             self.answer(f"certificate of {certified.phase}: {shelf.path(certified.id)}")
         for trouble in issued.troubles if issued is not None else ():
@@ -78,6 +76,17 @@ def _print(text: str, file: TextIO) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), file.fileno())
         except (OSError, ValueError):
             return
+
+
+def _in_flight(report: KillReport) -> list[str]:
+    if report.in_flight is None:
+        return []
+    if not report.in_flight.known:
+        return ["IN FLIGHT at the press: not known, the store does not say; what was read as flat was read again later"]
+    return [
+        f"IN FLIGHT at the press: a request of {each.bot} on {each.account}: {each.became or 'its end is not known'}"
+        for each in report.in_flight.sent
+    ]
 
 
 def _summary(report: AccountReport) -> str:

@@ -15,6 +15,7 @@ from typing import Final
 
 from proxy.kill.reduced import ReducedAccounts
 from proxy.store.client import STORE_TROUBLE
+from proxy.store.epoch import GENERATION_MAX
 from proxy.store.fence import Fence, FenceCorrupt, Scope
 from proxy.store.warden_store import WardenStore
 from rules.model import TradingState
@@ -86,18 +87,45 @@ class Truths:
         return self.fence.engaged(account, venue) or any(scope.covers(account, venue) for scope in self.unwritten)
 
     async def latch(self, scope: Scope, generation: int, *, running: bool) -> bool:
-        """Stop ``scope`` for every gate; whether the store took it. Never raises."""
+        """Stop ``scope`` for every gate; whether the store took it under this number. Never raises.
+
+        Not where the store was ahead of this machine: then it has the stop under another number, and what gates say of
+        this one is of an older stop.
+        """
         try:
             async with asyncio.timeout(LATCH_S):
-                await self.tell(scope, generation, running=running)
+                return await self.tell(scope, generation, running=running)
         except STORE_TROUBLE as trouble:
             log.error("the store could not be told of the kill of %s: %s", scope, type(trouble).__name__)
             return False
-        return True
 
-    async def tell(self, scope: Scope, generation: int, *, running: bool) -> None:
+    async def tell(self, scope: Scope, generation: int, *, running: bool) -> bool:
         """The same. Raises what the store client raises."""
-        await self._store.set_state(scope.control, TradingState.HALTED, generation=generation, kill_running=running)
+        halted = TradingState.HALTED
+        said = await self._store.set_state(scope.control, halted, generation=generation, kill_running=running)
+        if not self._outran(said):
+            return True
+        await self._store.set_state(scope.control, halted, generation=self.generation(), kill_running=running)
+        return False
+
+    def _outran(self, said: int) -> bool:
+        """Whether the store's number was ahead of this machine's, which is above it now.
+
+        So it is after an older data directory was put back beside a store that lived on: gates know greater numbers
+        than any press or re-arm would have, and would let nothing go on those.
+        """
+        known = self.generation()
+        if not 0 < known < said:  # A damaged epoch is mended by a person, and its new number is above every count.
+            return False
+        try:
+            raised = self.fence.outrun(said)
+        except (FenceCorrupt, OSError) as trouble:
+            log.error("the epoch is behind the store's and cannot be raised above %d: %s", said, type(trouble).__name__)
+            return False
+        log.warning(
+            "the epoch was behind the store's, as in a data directory that was put back: %d is %d", known, raised
+        )
+        return True
 
     async def mirror(
         self,
@@ -123,6 +151,7 @@ class Truths:
         for scope in sorted(self.unwritten, key=str):
             self.stop(scope)
         controls = await self._store.controls()
+        self._outran(_number(controls))
         engaged = self.scopes()
         for scope in sorted(self.fence.by_hand(), key=str):
             log.warning("%s was stopped by hand; the epoch has it now", scope)
@@ -143,6 +172,14 @@ class Truths:
             self.fence.engage(scope)
         except OSError as trouble:
             log.error("the stop of %s is not on this machine's disk: %s", scope, trouble.strerror)
+
+
+def _number(controls: dict[str, str]) -> int:
+    """The number in the store, 0 for none that a fence can have."""
+    said = controls.get("generation", "")
+    if not said.isdecimal() or len(said) > len(str(GENERATION_MAX)):
+        return 0
+    return number if (number := int(said)) <= GENERATION_MAX else 0
 
 
 def _stopped(controls: dict[str, str]) -> set[Scope]:

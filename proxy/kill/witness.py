@@ -75,6 +75,7 @@ def book_seen(
             notional=notional(leg),
             distance=distance_of(leg, account, instruments),
             volatility=_volatility(condition_of(leg.symbol), now),
+            at_par=leg.symbol not in instruments or instruments[leg.symbol].at_par,
         )
         for leg in account.positions
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Set
 from datetime import timedelta
 from decimal import Decimal
 from typing import Final
@@ -109,7 +109,10 @@ class Looks:
         if unknown:
             return Finding(holds=False, said=f"not surveyed yet: {', '.join(unknown)}")
         left = [line for _, pieces in self._of(scope) for line in _left(pieces.keeper.account, scope.bot)]
-        left += [line for line in await asyncio.to_thread(self._reported, scope) if line not in left]
+        abandoned = await asyncio.to_thread(self._kill.abandoned, scope)
+        left += [f"{name} has a kill that did not end, and no key in the vault any more" for name in abandoned]
+        shown = {(line.partition(" ")[0], line.rpartition(" ")[2]) for line in left}
+        left += await asyncio.to_thread(self._reported, scope, shown, abandoned)
         if not left:
             return Finding(holds=True, said="no position, no order")
         return Finding(holds=False, said=f"left: {'; '.join(left)}", left=tuple(left))
@@ -150,10 +153,14 @@ class Looks:
     async def exchange_keys(self, scope: Scope) -> Finding:
         """Each key has the rights it needs and no other; a person may have decided to live with another."""
         verdicts = {name: pieces.key.verdict for name, pieces in self._of(scope) if pieces.key.verdict != SOUND}
-        unknown = [name for name, verdict in verdicts.items() if verdict == UNKNOWN]
-        if unknown:
-            return Finding(holds=False, said=f"their rights are not known yet: {', '.join(unknown)}")
-        wrong = tuple(f"{name} key: {verdict}" for name, verdict in verdicts.items())
+        refusals = {name: pieces.key.refusal for name, pieces in self._of(scope)}
+        unasked = [name for name, verdict in verdicts.items() if verdict == UNKNOWN and not refusals[name]]
+        if unasked:
+            return Finding(holds=False, said=f"their rights are not known yet: {', '.join(unasked)}")
+        wrong = tuple(
+            f"{name} key: {f'the exchange does not say its rights ({refusals[name]})' if refusals[name] else verdict}"
+            for name, verdict in verdicts.items()
+        )
         return Finding(holds=not wrong, said="; ".join(wrong) or "their rights are as they should be", left=wrong)
 
     async def watchdog(self, scope: Scope) -> Finding:
@@ -187,15 +194,17 @@ class Looks:
         names = {pieces.keeper.venue for _, pieces in self._of(scope)}
         return [(name, self._venues[name]) for name in sorted(names)]
 
-    def _reported(self, scope: Scope) -> list[str]:
-        """What the newest kill of each account said it left, where it did not end flat and still stands."""
+    def _reported(self, scope: Scope, shown: Set[tuple[str, str]], abandoned: Collection[str]) -> list[str]:
+        """What the newest kill of each account said it left, where it did not end flat and still stands, but for what
+        is ``shown`` already: symbols and their accounts."""
         if scope not in self._kill.engaged():
             return []
         return [
             f"{line} of {report.account}"
             for report in self._kill.reports()
-            if report.scope == str(scope) and report.phase is not Phase.FLAT
-            for line in report.left
+            if report.scope == str(scope) and report.phase is not Phase.FLAT and report.account not in abandoned
+            for line in (_by_its_name(line, report.account) for line in report.left)
+            if (line.partition(" ")[0], report.account) not in shown
         ]
 
 
@@ -211,6 +220,19 @@ class AuditLook:
         if report.ok:
             return Finding(holds=True, said=f"{report.records} records verified")
         return Finding(holds=False, said=report.problem)
+
+
+def _by_its_name(line: str, account: str) -> str:
+    """A line of a kill's report with what it is called first, as an acknowledgement has to name it: the symbol; of
+    what was not read its kind, and the account where nothing was."""
+    kind, _, what = line.partition(": ")
+    if kind == "unknown":
+        unread, _, why = what.partition(": ")
+        return f"{unread} not read: {why}" if why else f"{account} not known: {what}"
+    *words, symbol, last = line.split(" ")
+    if words == ["position"]:
+        return f"{symbol.replace('/', ' ')} {last}"
+    return f"{last} {' '.join((*words, symbol))}"
 
 
 def _left(account: Account | None, bot: str | None) -> list[str]:

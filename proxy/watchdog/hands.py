@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Any, Final
 
 from proxy.certificate.keeping import CertificateKeeper
 from proxy.clock import utc_now
 from proxy.gate.recording import new_decision_id
 from proxy.kill.direct import DirectHands
-from proxy.kill.hands import VenueHands
-from proxy.kill.job import kill
-from proxy.kill.report import KillReport
+from proxy.kill.hands import AccountHands, VenueHands
+from proxy.kill.job import Latch, kill
+from proxy.kill.late import kill_followed
+from proxy.kill.report import KillReport, lacking
 from proxy.settings import Settings
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
@@ -29,6 +31,10 @@ from rules.kill.settings import Flatten
 log = logging.getLogger("perpguard.watchdog")
 
 STORE_WAIT_S: Final = 1.0
+
+
+class _NotWithinReach(Exception):
+    """The settings do not say where an account's venue is."""
 
 
 class Flattening:
@@ -60,7 +66,7 @@ class Flattening:
         Asked by the kill's own hands: what answers them, at whichever address and however slowly, is what can be acted
         upon. Bounded by theirs.
         """
-        asked = [asyncio.create_task(hands.answers()) for hands in await self._hands()]
+        asked = [asyncio.create_task(hands.answers()) for hands in (await self._hands())[0]]
         try:
             for answered in asyncio.as_completed(asked):
                 if await answered:
@@ -76,17 +82,30 @@ class Flattening:
         log.error("WATCHDOG ACTS: the desk is stopped and flattened: %s", reason)
         await self._record("watchdog.acted", {"reason": reason})
         async with self._turns.held():
-            hands, data_dir = await self._hands(), self._settings.data_dir
-            whole = len(hands) == len(self._vault.accounts())
-            report = await kill(
-                data_dir, DESK, hands, self._by, reason, latch=self._latch, flatten=flatten, whole=whole
-            )
+            hands, not_touched = await self._hands()
+
+            async def once(hands: Sequence[AccountHands], reason: str, latch: Latch, *, anew: bool) -> KillReport:
+                return await kill(
+                    self._settings.data_dir,
+                    DESK,
+                    hands,
+                    self._by,
+                    reason,
+                    latch=latch,
+                    flatten=flatten,
+                    whole=anew and not not_touched,
+                    anew=anew,
+                )
+
+            done = await kill_followed(once, hands, reason, latch=self._latch, store=self._store, say=_say)
+            report = lacking(done, not_touched)
             if await self._direct.end(DESK, None):
                 self._acts.told()
         log.error("the watchdog's kill of the desk ended: %s", report.phase.value)
         await self._record(f"kill.{report.phase.value.lower()}", plain(report))
         await asyncio.to_thread(self._certify, report)
-        return report.phase in (Phase.FLAT, Phase.FLAT_EXCEPT_DUST)
+        # One that cannot be opened will be no better for another kill of the others.
+        return done.phase in (Phase.FLAT, Phase.FLAT_EXCEPT_DUST)
 
     async def _latch(self, scope: Scope, _: int | None) -> None:
         """The desk's own number stays as it is. A data directory apart from the guard's counts for itself: gates never
@@ -107,22 +126,27 @@ class Flattening:
             log.error("the vault cannot be read again: %s", trouble)  # What was read of it before serves.
         return self._vault.accounts()
 
-    async def _hands(self) -> list[VenueHands]:
-        """The hands on every account, kept from one use to the next with their connections, addresses and silence."""
-        keys = [key for key in self._keys() if self._within_reach(key)]
-        for key in keys:
-            if (key.account, key.api_key) not in self._opened:
-                self._opened[key.account, key.api_key] = await self._direct.hand(DESK, key)
-        return [self._opened[key.account, key.api_key] for key in keys]
+    async def _hands(self) -> tuple[list[VenueHands], list[str]]:
+        """The hands on every account, kept from one use to the next with their connections, addresses and silence; and
+        the accounts that cannot be opened, with the reason. They keep no other open."""
+        found, not_touched = [], []
+        for key in self._keys():
+            try:
+                found.append(await self._hand(key))
+            except Exception as trouble:  # The edge: whatever ails one account, the others are flattened.
+                why = str(trouble) if isinstance(trouble, _NotWithinReach) else f"{type(trouble).__name__}: {trouble}"
+                not_touched.append(f"{key.account} ({why})")
+                if key.account not in self._said:
+                    self._said.add(key.account)
+                    log.error("%s cannot be flattened from here: %s", key.account, why)
+        return found, not_touched
 
-    def _within_reach(self, key: ExchangeKey) -> bool:
-        """Whether the settings say where the key's venue is. One that came into the vault since the start may be on
-        another: the rest are flattened all the same."""
-        known = key.venue in self._settings.venues
-        if not known and key.account not in self._said:
-            self._said.add(key.account)
-            log.error("%s cannot be flattened from here: the settings name no venue %s", key.account, key.venue)
-        return known
+    async def _hand(self, key: ExchangeKey) -> VenueHands:
+        if key.venue not in self._settings.venues:  # It came into the vault since the start.
+            raise _NotWithinReach(f"the settings name no venue {key.venue}")
+        if (key.account, key.api_key) not in self._opened:
+            self._opened[key.account, key.api_key] = await self._direct.hand(DESK, key)
+        return self._opened[key.account, key.api_key]
 
     def _certify(self, report: KillReport) -> None:
         issued = CertificateKeeper(self._settings.data_dir, self._vault, utc_now).certify(report)
@@ -144,3 +168,7 @@ class Flattening:
                 await self._store.record([record])
         except STORE_TROUBLE:
             log.warning("the event %s is only in this log and under kill/jobs: the store does not answer", what)
+
+
+def _say(what: str) -> None:
+    log.warning("the kill of the desk: %s", what)

@@ -8,7 +8,7 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -53,7 +53,7 @@ class _Caller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchdogState:
-    """One watchdog for people. ``heard_age_s`` is ``None`` for one that is expected and never called."""
+    """One watchdog for people. ``heard_age_s`` is ``None`` for one that did not call since the start."""
 
     name: str
     duty: str
@@ -63,6 +63,9 @@ class WatchdogState:
 
 class Heart:
     """Answers watchdogs, leaves beats, and alarms. ``expected``: a watchdog is configured, so its silence is one.
+
+    ``lost`` are watchdogs whose silence a guard before this one had noticed, ``""`` for the one that is configured:
+    they are lost from the start, without another word, until they ask.
 
     ``obey`` takes note of what the watchdog of this name did so many seconds ago, while it did not hear the guard.
     """
@@ -79,6 +82,7 @@ class Heart:
         boot_us: int,
         host: str,
         obey: Callable[[str, float], Awaitable[None]],
+        lost: Iterable[str] = (),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._secret = secret
@@ -94,8 +98,9 @@ class Heart:
         self._began_at = monotonic()
         self._number = 0
         self._leaving = False
-        self._none_came = False
-        self._callers: dict[str, _Caller] = {}
+        known = sorted(set(lost))
+        self._none_came = expected and "" in known
+        self._callers = {name: _Caller(challenge=_challenge(), lost=True) for name in known[:WATCHDOGS_MAX] if name}
         self._acts: dict[str, tuple[str, float]] = {}
         self._obeyed: deque[str] = deque(maxlen=ACTS_MAX)
         self._told = asyncio.Event()
@@ -133,7 +138,7 @@ class Heart:
                 lost=caller.lost,
             )
             for name, caller in sorted(self._callers.items())
-            if caller.heard_at is not None
+            if caller.heard_at is not None or caller.lost
         )
         if found or not self._expected:
             return found
@@ -212,7 +217,8 @@ class Heart:
                 log.warning("the watchdog %s asks again", name)
                 await self._record("watchdog.found", "warden", {"watchdog": name})
         waited = self._monotonic() - self._began_at >= self._policy().watchdog.lost_after_s
-        none_came = self._expected and waited and all(each.heard_at is None for each in self._callers.values())
+        known = any(each.heard_at is not None or each.lost for each in self._callers.values())
+        none_came = self._expected and (waited or self._none_came) and not known
         if none_came and not self._none_came:
             log.error("WATCHDOG_LOST: a watchdog is configured, and none asks whether the guard lives")
             await self._record("watchdog.lost", "warden", {"watchdog": ""})

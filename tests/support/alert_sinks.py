@@ -23,7 +23,8 @@ class Arrival:
 
 
 class Webhook:
-    """``url`` is its apprise URL. ``status`` is what it answers, ``silent_s`` how long it waits before it does."""
+    """``url`` is its apprise URL. ``status`` is what it answers, ``silent_s`` how long it waits before it does. Where
+    that is a redirect, it leads to a page of its own that answers 200."""
 
     def __init__(self, server: ThreadingHTTPServer) -> None:
         self.url = f"json://127.0.0.1:{server.server_address[1]}/hook-secret-in-the-path"
@@ -51,6 +52,12 @@ def a_webhook(port: int = 0) -> Iterator[Webhook]:
             else:
                 hook.refused_at.append(time.monotonic())
             self.send_response(hook.status)
+            if 300 <= hook.status < 400:
+                self.send_header("location", "/sign-in")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            self.send_response(200)
             self.end_headers()
 
         def log_message(self, format: str, *args: Any) -> None:

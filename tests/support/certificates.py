@@ -89,14 +89,21 @@ def a_degraded_kill() -> list[Event]:
     return [*the_beginning(), a_reading(0.5, LEG), lost, DeadlinePassed(at=after(60))]
 
 
-def a_job(account: str = "main", job_id: str = JOB, started_at: datetime = NOW, scope: str = "desk") -> Job:
+def a_job(
+    account: str = "main",
+    job_id: str = JOB,
+    started_at: datetime = NOW,
+    scope: str = "desk",
+    by: str = "ann",
+    reason: str = "runaway grid",
+) -> Job:
     """One account's job of a press, of the whole desk unless told."""
     return Job(
         job_id=job_id,
         account=account,
         scope=scope,
-        by="ann",
-        reason="runaway grid",
+        by=by,
+        reason=reason,
         started_at=started_at,
         blocked_ms=11.5,
     )
@@ -110,9 +117,11 @@ def write_job(
     job_id: str = JOB,
     started_at: datetime = NOW,
     scope: str = "desk",
+    by: str = "ann",
+    reason: str = "runaway grid",
 ) -> Journal:
     """The journal of a job, of the desk's press unless told, as whoever ran it would have left it."""
-    job = a_job(account, job_id, started_at, scope)
+    job = a_job(account, job_id, started_at, scope, by, reason)
     journal = Journal.create(job_directory(data_dir, account, Scope.parse(scope).bot) / f"{job_id}.jsonl", job)
     for event in events:
         journal.record(event)

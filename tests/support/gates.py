@@ -224,20 +224,21 @@ class Gate:
             views=self.views,
         )
         venue = VenueReads(upstream=self.upstream, hosts=hosts, now=lambda: self.clock())
+        reads = ReadDesk(store=desk.store, views=views, venue=venue, budget=self.budget, counting=self.counting)
         orders = OrderDesk(
             desk=desk.name,
             judge=desk.judge(*rules, resizes=resizes),
             upstream=self.upstream,
             hosts=hosts,
             now=lambda: self.clock(),
-            shared=SharedAccount(views, desk.store, venue.ask),
+            shared=SharedAccount(views, desk.store, venue.ask, reads.kept),
             budget=self.budget,
             counting=self.counting,
         )
         self.rest_door = BinanceDoor(
             identities=self.identities,
             orders=orders,
-            reads=ReadDesk(store=desk.store, views=views, venue=venue, budget=self.budget, counting=self.counting),
+            reads=reads,
             streams=self.streams,
             leases=LeaseDesk(desk.store),
             now=lambda: self.clock(),

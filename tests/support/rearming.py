@@ -46,8 +46,9 @@ def lacking(view: dict[str, Any]) -> list[str]:
 
 
 def acknowledgement(view: dict[str, Any]) -> str:
-    """All that is left, said in full."""
-    return "; ".join(line for check in view["checks"] for line in check["left"])[:500]
+    """All that is left by its name, as the console asks for it: a symbol, or the account of a key."""
+    names = dict.fromkeys(line.partition(" ")[0] for check in view["checks"] for line in check["left"])
+    return f"I know of what is left: {', '.join(names)}" if names else ""
 
 
 def request_of(world: World, scope: str, reason: str = REASON, timeout_s: float = 60) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,10 @@ from proxy.certificate.keeping import CertificateKeeper, Issued
 from proxy.certificate.proof import NotProven
 from proxy.certificate.signing import trusted_key
 from proxy.certificate.verifying import Verified, verify
+from proxy.kill.in_flight import IN_FLIGHT_OVER
+from proxy.kill.jobs import RESUMED
 from proxy.kill.joins import Join, note_join
+from proxy.kill.pursuit import PURSUER
 from proxy.policy.shelf import Shelf
 from proxy.policy_file import policy_digest
 from proxy.vault.keys import Secret
@@ -157,6 +161,29 @@ def test_no_press_is_certified_over_the_jobs_that_could_be_read(tmp_path: Path) 
     assert [each.id for each in issued.certificates] == [JOB]
     assert issued.troubles == ["the press of desk by ann is not certified: nothing says what became of second"]
     assert keeper.catch_up() == Issued(), "it was said twice"
+
+
+def test_whoever_ran_a_press_certifies_none_over_fewer_accounts_than_it_covered(tmp_path: Path) -> None:
+    a_vault_of(tmp_path, "main", "second")
+    keeper = a_keeper(tmp_path)
+    issued = keeper.certify(a_report(write_job(tmp_path, a_flat_kill())))
+    assert [each.id for each in issued.certificates] == [JOB]
+    assert issued.troubles == ["the press is not certified: nothing says what became of second"]
+
+
+@pytest.mark.parametrize(
+    "changed", [{"by": PURSUER}, {"reason": RESUMED}, {"reason": IN_FLIGHT_OVER}], ids=["pursued", "resumed", "late"]
+)
+def test_what_goes_on_with_one_account_of_a_press_is_no_flat_press_and_no_trouble(
+    tmp_path: Path, changed: dict[str, str]
+) -> None:
+    a_vault_of(tmp_path, "main", "second")
+    report = replace(a_report(write_job(tmp_path, a_flat_kill(), **changed)), **changed)  # type: ignore[arg-type]
+    keeper = a_keeper(tmp_path, after(3600))
+    for issued in (keeper.certify(report), keeper.catch_up()):
+        assert issued.troubles == []
+        assert [each.id for each in issued.certificates] in ([JOB], [])
+    assert keeper.shelf.ids() == [JOB]
 
 
 def test_no_press_is_certified_beside_a_damaged_job_of_its_moment(tmp_path: Path) -> None:

@@ -24,11 +24,12 @@ from proxy.kill.watch import Sources, TriggerWatch
 from proxy.kill.witness import evidence_of, found_orders
 from proxy.signals.anomaly import AnomalyScorer
 from proxy.signals.evidence.event import OrderEvent
+from proxy.signals.levels import account_score
 from proxy.signals.published import published
 from proxy.signals.volatility import hourly_volatility
 from proxy.signals.watch import Held
 from proxy.venues.binance import client_ids
-from rules.facts import Condition
+from rules.facts import Condition, Score
 from rules.instrument import Instrument, MarginTier
 from rules.kill.evidence import Evidence
 from rules.kill.settings import Triggers
@@ -296,7 +297,7 @@ class PracticeMonth:
             condition_of=lambda symbol: Condition(
                 symbol=symbol, as_of=self._bar_at, volatility=self._volatility.get(symbol)
             ),
-            anomaly=self._score.value,
+            anomaly=account_score(NAME, {BOT: Score(value=self._score.value)}, [(BOT, NAME)]).value,
             now=now,
         )
 

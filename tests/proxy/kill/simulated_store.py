@@ -29,15 +29,17 @@ class SimulatedStore:
         if who in self.away:
             raise ConnectionError(who)
 
-    async def set_state(self, level: str, state: TradingState, *, generation: int, kill_running: bool | None) -> None:
+    async def set_state(self, level: str, state: TradingState, *, generation: int, kill_running: bool | None) -> int:
         await self._way("warden")
-        self.fields |= {level: state.value, "generation": str(generation)}
+        number = max(generation, int(self.fields.get("generation", "0")))
+        self.fields |= {level: state.value, "generation": str(number)}
         latch = f"kill:{level.removeprefix('killed:')}"
         if kill_running:
             self.fields[latch] = "1"
         elif kill_running is False:
             self.fields.pop(latch, None)
         await self._way("warden")
+        return number
 
     async def controls(self) -> dict[str, str]:
         await self._way("warden")

@@ -10,7 +10,9 @@ import asyncio
 import contextlib
 import os
 import random
+import shutil
 from collections.abc import AsyncIterator, Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,7 +34,7 @@ from proxy.store.warden_store import AgedHold, WardenStore
 from rules.kill.events import Phase
 from rules.kill.machine import replay
 from rules.kill.settings import Flatten
-from rules.model import TradingState
+from rules.model import PositionSide, TradingState
 from rules.snapshot import Hold, HoldStatus
 from tests.proxy.gate.conftest import asking
 from tests.proxy.kill.simulated_store import Ear, SimulatedStore
@@ -237,20 +239,70 @@ def test_f18_a_store_wiped_after_the_press_lets_nobody_go(tmp_path: Path) -> Non
     in_virtual_time(one())
 
 
+async def ended(desk: KillDesk) -> None:
+    while desk.runs.now:
+        await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("compared", [True, False], ids=["after a comparison", "before the first"])
+def test_a_directory_that_was_put_back_presses_and_rearms_above_the_stores_number(
+    tmp_path: Path, compared: bool
+) -> None:
+    async def one() -> None:
+        chance = random.Random(5)
+        store = SimulatedStore(chance)
+        here = tmp_path / "here"
+        Fence.initialise(here)
+        shutil.copytree(here, tmp_path / "snapshot")
+        before = a_desk(here, store)
+        for _ in range(4):
+            await press(before, DESK)
+            await ended(before)
+            await before.rearm(DESK, "ann", "all is well again", "desk")
+        shutil.rmtree(here)
+        shutil.copytree(tmp_path / "snapshot", here)
+        gate = Gate("elsewhere", tmp_path / "elsewhere", store, chance)
+        desk = a_desk(here, store)
+        async with trading(gate):
+            await asyncio.sleep(0.5)
+            if compared:
+                await desk.truths.compare(desk.running, desk._found)
+            blocked = await press(desk, DESK)
+            at = asyncio.get_running_loop().time()
+            if compared:
+                assert (blocked.latched, blocked.gates.acknowledged) == (True, 1)
+            else:
+                assert blocked.gates.gates is None, "a word that was given before the press counted"
+            await ended(desk)
+            assert max(gate.sent) < at + 0.05
+            await desk.rearm(DESK, "ann", "all is well again", "desk")
+            at = asyncio.get_running_loop().time()
+            await asyncio.sleep(0.5)
+            assert max(gate.sent) > at, "the gate goes on refusing what everybody else calls re-armed"
+
+    in_virtual_time(one())
+
+
 def a_hold(hold_id: str, status: HoldStatus) -> AgedHold:
     return AgedHold(Hold(hold_id=hold_id, bot="grid", sequence=1, status=status, orders=()), 0)
 
 
+@pytest.mark.parametrize("dust", [None, "main", "second"])
 @pytest.mark.parametrize("arrives_after_s", [1.0, 8.0, 12.0])
 def test_f01_what_was_on_the_wire_is_followed_and_what_it_became_is_closed(
-    tmp_path: Path, arrives_after_s: float
+    tmp_path: Path, arrives_after_s: float, dust: str | None
 ) -> None:
-    """The entry of an unknown outcome turns up after the calm that would have ended the kill."""
+    """The entry of an unknown outcome turns up after the calm that would have ended the kill; also where what is left
+    of that account, or of another, is too small to be closed."""
 
     async def one() -> None:
         store, events = SimulatedStore(random.Random(5)), list[Any]()
-        venue = SimulatedVenue(3, fault_share=0)
-        desk = a_desk(tmp_path, store, venue, events=events)
+        venue = SimulatedVenue(3, fault_share=0, hedged=True)
+        second = SimulatedVenue(4, fault_share=0, hedged=True, name="second")
+        for each in (venue, second):
+            if each.name == dust:
+                each.positions["DUSTUSDT", PositionSide.LONG] = Decimal("0.04")
+        desk = a_desk(tmp_path, store, venue, second, events=events)
         store.under_way["main"] = (a_hold("d1", HoldStatus.UNKNOWN),)
 
         async def arrive() -> None:
@@ -262,13 +314,18 @@ def test_f01_what_was_on_the_wire_is_followed_and_what_it_became_is_closed(
         blocked = await press(desk, DESK)
         assert [each.hold_id for each in blocked.in_flight.sent] == ["d1"]
         await asyncio.gather(arriving, desk.runs.join())
-        assert venue.flat, "what was in flight stayed open"
+        for each in (venue, second):
+            each.positions.pop(("DUSTUSDT", PositionSide.LONG), None)
+        assert venue.flat and second.flat, "what was in flight stayed open"
         followed = desk.in_flight(DESK)
         assert followed is not None and followed.over
-        assert events[-1][0] == "kill.flat"
+        assert events[-1][0] == ("kill.flat_except_dust" if dust else "kill.flat")
+        assert {each["account"] for each in events[-1][1]["accounts"]} == {"main", "second"}
+        assert len(list(job_history(tmp_path, "second"))) == 1, "read anew though nothing of it was in flight"
         assert events[-1][1]["in_flight"]["sent"][0]["became"] == "known at the exchange, or refused"
         states = [replay(journal.events) for journal in job_history(tmp_path, "main")]
-        assert {state.phase for state in states if state is not None} == {Phase.FLAT}
+        flat = Phase.FLAT_EXCEPT_DUST if dust == "main" else Phase.FLAT
+        assert {state.phase for state in states if state is not None} == {flat}
 
     in_virtual_time(one())
 

@@ -7,6 +7,7 @@ import json
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,11 @@ def a_record(
     decisions = decide_batch([entry], snapshot, a_policy(replace(THROTTLE, **rule)))
     record = replace(SUBJECT, decision_id=decision_id, bot=bot).decision(snapshot, "1", [entry], decisions, withheld={})
     return json.loads(dump(record).replace(b'"stops_bot":"HALTED"', f'"stops_bot":"{state.value}"'.encode()))  # type: ignore[no-any-return]
+
+
+def of_now(decision_id: str, **of: Any) -> dict[str, Any]:
+    """The same, decided at this moment."""
+    return a_record(decision_id, **of) | {"at": datetime.now(UTC).isoformat()}
 
 
 class House:
@@ -198,7 +204,28 @@ async def test_a_bot_let_go_on_is_stopped_again_by_a_new_decision_but_not_by_an_
     await house.stops.rearm("grid", "ann", REASON, "bot:grid")
     await house.stops.see([a_record("d1"), a_record("d2")])
     assert await house.state() == "ACTIVE"
-    await house.stops.see([a_record("d3")])
+    await house.stops.see([of_now("d3")])
+    assert await house.state() == "HALTED"
+
+
+async def test_what_is_told_again_after_a_restart_stops_nobody_whom_a_person_let_go_on(house: House) -> None:
+    before = [of_now("d1"), of_now("d2", bot="other")]
+    await house.stops.see(before)
+    await house.stops.rearm("grid", "ann", REASON, "bot:grid")
+    await house.restarted().see(before)
+    assert (await house.state(), await house.state("bot:other")) == ("ACTIVE", "HALTED")
+    await house.stops.see([of_now("d3")])
+    assert await house.state() == "HALTED"
+    await house.stops.rearm("grid", "ann", REASON, "bot:grid")
+    await house.restarted().see([*before, of_now("d3") | {"at": "2026-11-24T09:30:00"}])
+    assert await house.state() == "HALTED", "a time of no zone says nothing"
+
+
+async def test_a_rearm_of_a_clock_that_ran_ahead_hides_nothing(house: House) -> None:
+    ahead = (datetime.now(UTC) + timedelta(days=300)).isoformat()
+    line = {"at": ahead, "scope": "bot:grid", "by": "ann", "reason": REASON}
+    (house.data_dir / "kill" / "rearm.jsonl").write_text(json.dumps(line) + "\n")
+    await house.stops.see([of_now("d1")])
     assert await house.state() == "HALTED"
 
 

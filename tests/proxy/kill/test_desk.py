@@ -21,7 +21,8 @@ from proxy.kill.job import kill
 from proxy.kill.jobs import unfinished_jobs
 from proxy.kill.journal import Journal
 from proxy.kill.lock import AccountLock
-from proxy.kill.pursuit import Pursuit
+from proxy.kill.pursuit import PURSUER, Pursuit
+from proxy.kill.rearm import rearm
 from proxy.kill.roster import Roster
 from proxy.kill.runner import Clock
 from proxy.kill.truths import Stopped
@@ -30,9 +31,10 @@ from proxy.store.fence import DESK, Fence, Scope
 from proxy.store.warden_store import WardenStore
 from rules.kill.events import Phase
 from rules.kill.settings import Flatten
+from rules.model import PositionSide
 from rules.snapshot import HoldStatus
 from tests.proxy.kill.simulated_store import SimulatedStore
-from tests.proxy.kill.simulated_venue import SimulatedVenue
+from tests.proxy.kill.simulated_venue import LOT, SimulatedVenue
 from tests.proxy.kill.test_blocked import a_desk, a_hold
 from tests.proxy.kill.test_scopes import flip
 from tests.proxy.kill.test_watch import World
@@ -552,5 +554,314 @@ def test_f23_damage_to_the_epoch_ends_no_pursuit(tmp_path: Path, monkeypatch: py
         await asyncio.sleep(300)
         pursuing.cancel()
         assert venue.flat
+
+    in_virtual_time(one())
+
+
+LISTS = frozenset({"orders", "conditional orders", "algo orders", "positions"})
+
+
+@pytest.fixture
+def one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every job of a test by one clock, as on one machine."""
+    clocks: dict[Any, Clock] = {}
+    monkeypatch.setattr(proxy.kill.job, "Clock", lambda: clocks.setdefault(asyncio.get_running_loop(), Clock()))
+
+
+def told(events: list[Any]) -> list[tuple[str, list[str]]]:
+    """What was recorded, and which accounts it says are still to be made flat."""
+    return [(what, detail.get("waiting", [])) for what, detail in events]
+
+
+@pytest.mark.usefixtures("one_clock")
+def test_an_account_that_is_flat_is_not_told_as_its_scope_while_another_is_open(tmp_path: Path) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        events, names = list[Any](), ("main", "second", "third")
+        main, second, third = (SimulatedVenue(3, fault_share=0, name=name) for name in names)
+        desk = a_desk(tmp_path, SimulatedStore(random.Random(1)), main, second, third, events=events)
+        second.away, third.away = set(LISTS), set(LISTS)
+        await desk.press(DESK, "ann", "runaway bots")
+        await desk.runs.join()
+        for venue in (second, third):
+            venue.away = set()
+            await desk.again(DESK, venue.name, "guard", "begun again")
+            await desk.runs.join()
+        assert told(events) == [
+            ("kill.engaged", []),
+            ("kill.degraded", []),
+            ("kill.account_flat", ["third"]),
+            ("kill.flat", []),
+        ]
+        assert events[2][1]["account"] == "second"
+        assert events[3][1]["others"] == {"main": "FLAT", "second": "FLAT"} and third.flat
+
+    in_virtual_time(one())
+
+
+@pytest.mark.usefixtures("one_clock")
+def test_of_a_kill_that_is_taken_up_after_a_crash_the_scope_is_flat_when_its_last_account_is(tmp_path: Path) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        store, events = SimulatedStore(random.Random(1)), list[Any]()
+        main, second = (SimulatedVenue(3, fault_share=0, name=name) for name in ("main", "second"))
+        second.away = set(LISTS)
+        desk = a_desk(tmp_path, store, main, second)
+        await desk.press(DESK, "ann", "runaway bots")
+        await asyncio.sleep(0.5)
+        for task in list(desk.runs._tasks.values()):
+            task.cancel()  # The warden dies.
+        await asyncio.sleep(0.01)
+        desk = a_desk(tmp_path, store, main, second, events=events)
+        await desk.resume()
+        await asyncio.sleep(15)
+        assert told(events) == [("kill.account_flat", ["second"])] and main.flat and not second.flat
+        second.away = set()
+        await desk.runs.join()
+        assert told(events)[1:] == [("kill.flat", [])] and second.flat
+
+    in_virtual_time(one())
+
+
+@pytest.mark.usefixtures("one_clock")
+def test_a_scope_is_not_flat_while_it_is_followed_what_was_on_the_wire_of_another_account(tmp_path: Path) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path).engage(DESK)
+        store, events = SimulatedStore(random.Random(5)), list[Any]()
+        venues = [SimulatedVenue(3, fault_share=0, name=name) for name in ("main", "second")]
+        desk = a_desk(tmp_path, store, *venues, events=events)
+        store.under_way["second"] = (a_hold("d1", HoldStatus.UNKNOWN),)
+        await desk.again(DESK, "second", "guard", "begun again")
+        await desk.again(DESK, "main", "guard", "begun again")
+        await desk.runs.join()
+        assert told(events) == [("kill.account_flat", ["second"]), ("kill.flat", [])]
+
+    in_virtual_time(one())
+
+
+@pytest.mark.usefixtures("one_clock")
+def test_a_kill_of_before_the_stop_says_nothing_of_an_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def one() -> None:
+        fence, events = Fence.initialise(tmp_path), list[Any]()
+        main, second = (SimulatedVenue(3, fault_share=0, name=name) for name in ("main", "second"))
+        await kill(tmp_path, Scope("second"), [second], "ann", "yesterday")
+        fence.engage(DESK)
+        ended = Clock().now() + timedelta(hours=1)
+        monkeypatch.setattr(Fence, "stopped_at", lambda self, scope: ended.timestamp())
+        desk = a_desk(tmp_path, SimulatedStore(random.Random(1)), main, second, events=events)
+        await desk.again(DESK, "main", "guard", "left unfinished")
+        await desk.runs.join()
+        assert told(events) == [("kill.account_flat", ["second"])]
+
+    in_virtual_time(one())
+
+
+@pytest.mark.usefixtures("one_clock")
+def test_a_kill_by_another_process_is_told_by_the_account_that_is_furthest_from_flat(tmp_path: Path) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        events = list[Any]()
+        main, second = (SimulatedVenue(3, fault_share=0, name=name) for name in ("main", "second"))
+        second.away = set(LISTS)
+        await kill(tmp_path, DESK, [second], "ann", "from the command line")
+        await kill(tmp_path, DESK, [main], "ann", "from the command line")
+        desk = a_desk(tmp_path, SimulatedStore(random.Random(1)), main, second, events=events)
+        await desk.truths.compare(desk.running, desk._found)
+        assert told(events) == [("kill.degraded", [])]
+
+    in_virtual_time(one())
+
+
+@pytest.mark.usefixtures("one_clock")
+def test_a_scope_is_flat_but_for_the_dust_of_any_of_its_accounts(tmp_path: Path) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        events = list[Any]()
+        main, second = (
+            SimulatedVenue(3, fault_share=0, name=name, quiet=True, hedged=True) for name in ("main", "second")
+        )
+        main.positions["BTCUSDT", PositionSide.LONG] = LOT.quantity_min / 2
+        second.away = set(LISTS)
+        desk = a_desk(tmp_path, SimulatedStore(random.Random(1)), main, second, events=events)
+        await desk.press(DESK, "ann", "runaway bots")
+        await desk.runs.join()
+        second.away = set()
+        await desk.again(DESK, "second", "guard", "begun again")
+        await desk.runs.join()
+        what, detail = events[-1]
+        assert (what, detail["flat"], detail["phase"]) == ("kill.flat_except_dust", False, "FLAT_EXCEPT_DUST")
+        assert detail["others"] == {"main": "FLAT_EXCEPT_DUST"}
+
+    in_virtual_time(one())
+
+
+def scopes_told(events: list[Any]) -> list[tuple[str, str]]:
+    """What was recorded, and of which scope."""
+    return [(what, detail["scope"]) for what, detail in events]
+
+
+def two_accounts() -> tuple[SimulatedVenue, SimulatedVenue]:
+    main, second = (SimulatedVenue(3, fault_share=0, name=name) for name in ("main", "second"))
+    return main, second
+
+
+@pytest.mark.usefixtures("one_clock")
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_scope_is_told_flat_when_its_last_account_became_so_under_another_press(
+    tmp_path: Path, restarted: bool
+) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        store, events, (main, second) = SimulatedStore(random.Random(1)), list[Any](), two_accounts()
+        second.away = set(LISTS)
+        desk = a_desk(tmp_path, store, main, second, events=events)
+        await desk.press(DESK, "ann", "runaway bots")
+        await desk.runs.join()
+        second.away = set()
+        if restarted:
+            desk = a_desk(tmp_path, store, main, second, events=events)
+            await desk.resume()
+        await desk.again(DESK, "second", "guard", "begun again")
+        await asyncio.sleep(4)
+        await desk.press(MAIN, "bob", "to be sure")
+        await desk.runs.join()
+        assert main.flat and second.flat
+        assert scopes_told(events) == [
+            ("kill.engaged", "desk"),
+            ("kill.degraded", "desk"),
+            ("kill.engaged", "account:main"),
+            ("kill.account_flat", "desk"),
+            ("kill.flat", "account:main"),
+            ("kill.flat", "desk"),
+        ]
+        assert events[-1][1]["others"] == {"main": "FLAT", "second": "FLAT"}
+        await desk.press(MAIN, "bob", "once more")
+        await desk.runs.join()
+        assert scopes_told(events)[6:] == [("kill.engaged", "account:main"), ("kill.flat", "account:main")]
+
+    in_virtual_time(one())
+
+
+@pytest.mark.usefixtures("one_clock")
+def test_a_scope_is_not_told_flat_with_another_while_one_of_its_accounts_is_open(tmp_path: Path) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        events, (main, second) = list[Any](), two_accounts()
+        second.away = set(LISTS)
+        desk = a_desk(tmp_path, SimulatedStore(random.Random(1)), main, second, events=events)
+        await desk.press(DESK, "ann", "runaway bots")
+        await desk.runs.join()
+        await desk.press(MAIN, "bob", "to be sure")
+        await desk.runs.join()
+        assert scopes_told(events)[2:] == [("kill.engaged", "account:main"), ("kill.flat", "account:main")]
+        assert not second.flat
+
+    in_virtual_time(one())
+
+
+@pytest.mark.usefixtures("one_clock")
+@pytest.mark.parametrize("restarted", [False, True])
+def test_an_account_that_was_told_open_is_told_flat_when_a_wider_press_made_it_so(
+    tmp_path: Path, restarted: bool
+) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        store, events, (main, second) = SimulatedStore(random.Random(1)), list[Any](), two_accounts()
+        main.away = set(LISTS)
+        desk = a_desk(tmp_path, store, main, second, events=events)
+        await desk.press(MAIN, "trigger", "drawdown")
+        await desk.runs.join()
+        main.away, second.away = set(), set(LISTS)
+        if restarted:
+            desk = a_desk(tmp_path, store, main, second, events=events)
+            await desk.resume()
+        await desk.press(DESK, "ann", "all of it")
+        await desk.runs.join()
+        assert scopes_told(events)[2:] == [
+            ("kill.engaged", "desk"),
+            ("kill.degraded", "desk"),
+            ("kill.flat", "account:main"),
+        ]
+        assert main.flat and not second.flat
+
+    in_virtual_time(one())
+
+
+@pytest.mark.usefixtures("one_clock")
+def test_the_time_of_a_stops_file_makes_no_kill_of_its_own_an_older_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        events, (main, second) = list[Any](), two_accounts()
+        second.away = set(LISTS)
+        desk = a_desk(tmp_path, SimulatedStore(random.Random(1)), main, second, events=events)
+        await desk.press(DESK, "ann", "runaway bots")
+        await desk.runs.join()
+        second.away = set()
+        chowned = Clock().now() + timedelta(hours=1)
+        monkeypatch.setattr(Fence, "stopped_at", lambda self, scope: chowned.timestamp())
+        await desk.again(DESK, "second", "guard", "begun again")
+        await desk.runs.join()
+        assert told(events)[2:] == [("kill.flat", [])] and second.flat
+
+    in_virtual_time(one())
+
+
+@pytest.mark.usefixtures("one_clock")
+def test_a_kill_of_before_the_last_rearm_of_its_scope_says_nothing_of_an_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def one() -> None:
+        fence, events, (main, second) = Fence.initialise(tmp_path), list[Any](), two_accounts()
+        await kill(tmp_path, DESK, [second], "ann", "yesterday")
+        rearm(tmp_path, DESK, "ann", "looked at it", "desk")
+        fence.engage(DESK)
+        ended = Clock().now() + timedelta(hours=1)
+        monkeypatch.setattr(Fence, "stopped_at", lambda self, scope: ended.timestamp())
+        desk = a_desk(tmp_path, SimulatedStore(random.Random(1)), main, second, events=events)
+        await desk.again(DESK, "main", "guard", "left unfinished")
+        await desk.runs.join()
+        assert told(events) == [("kill.account_flat", ["second"])]
+
+    in_virtual_time(one())
+
+
+@pytest.mark.usefixtures("one_clock")
+def test_an_account_that_came_after_the_press_is_not_waited_for(tmp_path: Path) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        store, events, (main, added) = SimulatedStore(random.Random(1)), list[Any](), two_accounts()
+        main.away = set(LISTS)
+        desk = a_desk(tmp_path, store, main, events=events)
+        await desk.press(DESK, "ann", "runaway bots")
+        await desk.runs.join()
+        main.away = set()
+        desk = a_desk(tmp_path, store, main, added, events=events)
+        await desk.resume()
+        await desk.again(DESK, "main", PURSUER, "begun again")
+        await desk.runs.join()
+        assert told(events)[2:] == [("kill.flat", [])] and main.flat
+
+    in_virtual_time(one())
+
+
+@pytest.mark.usefixtures("one_clock")
+@pytest.mark.parametrize("why", ["nobody pressed here", "the press is not answered", "its journal is damaged"])
+def test_an_account_that_may_have_been_pressed_for_is_waited_for(tmp_path: Path, why: str) -> None:
+    async def one() -> None:
+        fence, events, (main, second) = Fence.initialise(tmp_path), list[Any](), two_accounts()
+        await kill(tmp_path, MAIN if why == "nobody pressed here" else DESK, [main], "ann", "stop")
+        fence.engage(DESK)
+        if why == "the press is not answered":
+            note_asked(tmp_path, DESK, Asked(by="ann", reason="stop"))
+        elif why == "its journal is damaged":
+            jobs = tmp_path / "kill" / "jobs" / "second"
+            jobs.mkdir()
+            (jobs / "20261129T120000000000-damaged.jsonl").write_text("damage\ndamage\n")
+        desk = a_desk(tmp_path, SimulatedStore(random.Random(1)), main, second, events=events)
+        await desk.again(DESK, "main", PURSUER, "it showed something again")
+        await desk.runs.join()
+        assert told(events) == [("kill.account_flat", ["second"])]
 
     in_virtual_time(one())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -11,22 +12,31 @@ from typing import Any, cast
 
 import pytest
 
+import proxy.kill.job
+from proxy.accounts.troubles import VenueRefused
 from proxy.kill.desk import KillDesk
+from proxy.kill.jobs import job_history
 from proxy.kill.preconditions import Finding, Precondition, not_named
+from proxy.kill.pursuit import Pursuit
 from proxy.kill.rearm import RearmRefused, rearm
 from proxy.kill.rearm_desk import RearmDesk
 from proxy.kill.rearm_files import RearmFiles
+from proxy.kill.runner import Clock
 from proxy.kill.truths import Truths
 from proxy.people.roles import Role
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.fence import DESK, Fence, Scope
 from proxy.store.ramp import ramp_field
 from proxy.store.warden_store import WardenStore
+from rules.kill.events import CloseStep
 from rules.kill.rearming import GRACE_S, Request, Stage
 from rules.kill.settings import KillSettings, Rearm
-from rules.model import TradingState
+from rules.model import PositionSide, TradingState
 from rules.ramp import WHOLE
 from tests.proxy.kill.simulated_store import SimulatedStore
+from tests.proxy.kill.simulated_venue import SimulatedVenue
+from tests.proxy.kill.test_blocked import a_desk
+from tests.proxy.kill.virtual_time import in_virtual_time
 from tests.rules.builders import a_policy
 from tests.support.people import a_register, write_people
 
@@ -54,11 +64,17 @@ class Kill:
         self.data_dir = data_dir
         self.store = store
         self.truths = Truths(data_dir, Fence.initialise(data_dir), cast("WardenStore", store))
+        self.presses = 0
+        self.under_way: set[Scope] = set()
+
+    def running(self, scope: Scope) -> bool:
+        return scope in self.under_way
 
     def generation(self) -> int:
         return self.truths.generation()
 
     async def press(self, scope: Scope) -> None:
+        self.presses += 1
         await self.truths.tell(scope, self.truths.fence.engage(scope), running=False)
 
     async def rearm(self, scope: Scope, name: str, reason: str, typed: str) -> int:
@@ -351,3 +367,140 @@ async def test_f22_what_somebody_asked_for_who_was_disabled_since_does_not_come_
     await bench.later(GRACE_S)
     assert (bench.stage(), bench.stopped()) == (Stage.KILLED, True)
     assert "Ann, who asked for it, may not now" in bench.why()
+
+
+@pytest.mark.parametrize("who", ["a", "b"])
+def test_f22_pursuit_is_no_press_and_the_request_of_what_is_left_lives_while_it_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    """Account a is flat; what b holds the venue will not let go, and pursuit begins its kill again and again."""
+
+    async def one() -> None:
+        clock = Clock()
+        monkeypatch.setattr(proxy.kill.job, "Clock", lambda: clock)
+        Fence.initialise(tmp_path)
+        flat = SimulatedVenue(3, quiet=True, fault_share=0, name="a")
+        stuck = SimulatedVenue(4, quiet=True, fault_share=0, name="b", hedged=False)
+        stuck.positions["ETHUSDT", PositionSide.BOTH] = Decimal(20)
+
+        def refuse(step: CloseStep) -> None:
+            raise VenueRefused(-4005, "Quantity greater than max quantity.")
+
+        stuck.on_close = refuse
+        store, events = Store(random.Random(7), delay_s=0), list[tuple[str, dict[str, Any]]]()
+        kill = a_desk(tmp_path, store, flat, stuck)
+
+        async def record(what: str, by: str, detail: dict[str, Any]) -> None:
+            events.append((what, detail))
+
+        async def left(scope: Scope) -> Finding:
+            if kill.running(scope):
+                return Finding(holds=False, said="its kill has not ended")
+            lines = tuple("ETHUSDT 20 of b" for each in kill.reports() if scope == Scope(each.account) and each.left)
+            return Finding(holds=not lines, said="; ".join(lines), left=lines)
+
+        async def opened(scope: Scope, request: Request) -> None:
+            return
+
+        rearming = RearmDesk(
+            data_dir=tmp_path,
+            kill=kill,
+            store=cast("WardenStore", store),
+            record=record,
+            policy=lambda: POLICY,
+            preconditions=[Precondition("flat", left)],
+            opened=opened,
+            may=lambda name, role: True,
+            now=clock.now,
+        )
+        for account in ("a", "b"):
+            await kill.press(Scope(account), "ann", "stop")
+        await kill.runs.join()
+        asked = {"name": "ann", "reason": "mended the loop", "typed": f"account:{who}", "policy": POLICY.version}
+
+        async def ask() -> None:
+            await rearming.request(Scope(who), **asked, acknowledged="ETHUSDT stays, I know of it")
+
+        async def look_on_until(last: str, most_s: float) -> str:
+            until = asyncio.get_running_loop().time() + most_s
+            while last != (seen := [what for what, _ in events if what.startswith("rearm")][-1]):
+                assert asyncio.get_running_loop().time() < until, seen
+                await asyncio.sleep(0.25)
+                await rearming.look()
+            return str(events[-1][1].get("why"))
+
+        pursuing = asyncio.create_task(Pursuit(data_dir=tmp_path, desk=kill, record=record, now=clock.now).run())
+        try:
+            await asyncio.sleep(60)
+            while kill.running(Scope(who)):
+                await asyncio.sleep(0.25)
+            begun = len([*job_history(tmp_path, "b")])
+            await ask()
+            await look_on_until("rearm.opened", TERMS.delay_s + GRACE_S)
+            assert len([*job_history(tmp_path, "b")]) > begun + 10, "it was not pursued"
+            assert Scope(who) not in kill.engaged()
+            other = Scope("b" if who == "a" else "a")
+            asked["typed"], who_else = str(other), other
+            while kill.running(who_else):
+                await asyncio.sleep(0.25)
+            await rearming.request(who_else, **asked, acknowledged="ETHUSDT stays, I know of it")
+            await kill.press(Scope("a"), "ben", "not so")
+            assert await look_on_until("rearm.cancelled", 1) == "a kill was pressed since"
+        finally:
+            pursuing.cancel()
+            await kill.runs.join()
+
+    in_virtual_time(one())
+
+
+def test_f22_a_press_that_joins_a_kill_under_way_cancels_requests_too(tmp_path: Path) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        store = Store(random.Random(7), delay_s=0)
+        kill = a_desk(tmp_path, store, SimulatedVenue(3, quiet=True, fault_share=0, name="a"))
+        rearming = Bench(tmp_path).started()
+        rearming._kill, rearming._presses_before = kill, kill.presses
+        await kill.press(Scope("a"), "ann", "stop")
+        await kill.press(MAIN, "ann", "no account of that name")
+        await rearming.request(MAIN, name="ann", reason="mended the loop", typed=str(MAIN), policy=POLICY.version)
+        before = kill.generation()
+        assert kill.runs.now, "it has ended, and the press begins another"
+        await kill.press(Scope("a"), "ben", "not so")
+        assert kill.generation() == before
+        await rearming.look()
+        assert MAIN not in rearming.under_way()
+        await kill.runs.join()
+
+    in_virtual_time(one())
+
+
+async def test_f22_while_a_kill_runs_that_the_guard_began_again_no_request_lapses(bench: Bench):
+    await bench.ask()
+    bench.findings["flat"] = Finding(holds=False, said="its kill has not ended")
+    bench.kill.under_way.add(MAIN)
+    for _ in range(4):
+        await bench.later(900 if bench.now.hour == 12 and bench.now.minute == 0 else GRACE_S - 1)
+    assert bench.stage() is Stage.REQUESTED
+    bench.kill.under_way.clear()
+    await bench.later(1)
+    bench.findings["flat"] = Finding(holds=True, said="no position")
+    await bench.later(1)
+    assert bench.stage() is Stage.REDUCING
+
+
+async def test_f22_what_is_made_reduce_only_while_it_comes_back_is_asked_for_anew(bench: Bench):
+    bench.kill = cast("Kill", a_desk(bench.data_dir, bench.store, SimulatedVenue(3, quiet=True, name="third")))
+    third, bench.desk = Scope("third"), bench.started()
+    kill = cast("KillDesk", bench.kill)
+    await kill.reduce("third", "ann", "first")
+    await bench.ask(third)
+    await bench.later(900)
+    await bench.later(300)
+    assert bench.stage(third) is Stage.RAMPING
+    assert await kill.reduce("third", "warden", "a stop was lost")
+    await bench.later(1)
+    assert (bench.stage(third), bench.why()) == (Stage.KILLED, "it was made reduce-only again")
+    assert (bench.store.fields["account:third"], bench.store.fields.get("ramp:account:third")) == ("REDUCING", None)
+    await bench.ask(third)
+    await bench.later(900)
+    assert (bench.stage(third), bench.store.fields["account:third"]) == (Stage.REDUCING, "ACTIVE")

@@ -180,6 +180,22 @@ def f28(broken: str) -> Callable[[Stage], Awaitable[Scene]]:
     return scene
 
 
+async def slow(stage: Stage) -> Scene:
+    """It answers everything, each time later than what only makes a close better is waited for."""
+    async with stage.exchange() as exchange:
+        await exchange.populate()
+        await exchange.control("POST", "faults", latency_ms=1_100)
+        scene = await stage.press(exchange, exchange.hands())
+        await exchange.control("DELETE", "faults")
+        return scene
+
+
+async def wrong_key(stage: Stage) -> Scene:
+    async with stage.exchange() as exchange:
+        await exchange.populate()
+        return await stage.press(exchange, exchange.hands(secret="x" * 64))
+
+
 @contextlib.asynccontextmanager
 async def broken_address(kind: str) -> AsyncIterator[str]:
     """An address that refuses connections, swallows what it is sent, or resets every connection."""
@@ -219,6 +235,8 @@ SCENES: dict[str, Callable[[Stage], Awaitable[Scene]]] = {
     "f28 refused": f28("refused"),
     "f28 black hole": f28("black hole"),
     "f28 reset": f28("reset"),
+    "slow": slow,
+    "wrong key": wrong_key,
 }
 
 
@@ -298,6 +316,17 @@ def test_f27_a_clock_that_is_off_delays_nothing(played: dict[str, Scene], skew: 
 @pytest.mark.parametrize("broken", ["refused", "black hole", "reset"])
 def test_f28_another_address_is_turned_to_where_one_is_broken(played: dict[str, Scene], broken: str):
     check_flat(played[f"f28 {broken}"])
+
+
+def test_an_exchange_that_answers_slowly_ends_flat(played: dict[str, Scene]):
+    check_flat(played["slow"])
+
+
+def test_a_key_that_is_wrong_is_said_and_does_not_use_up_the_address(played: dict[str, Scene]):
+    report = played["wrong key"].report
+    assert (report.phase, report.cause) == (Phase.DEGRADED, Cause.REFUSED)
+    assert report.left == ("unknown: the venue could not be read",)
+    assert (report.steps[-1].at - report.started_at).total_seconds() < 40
 
 
 async def test_f28_without_another_address_it_says_that_it_cannot_act(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

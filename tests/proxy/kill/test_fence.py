@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.store.epoch import GENERATION_MAX
 from proxy.store.fence import DESK, Fence, FenceCorrupt, Scope
 
 MAIN, OTHER = Scope("main"), Scope("other")
@@ -114,6 +115,26 @@ def test_damage_is_mended_by_the_desk_only_and_with_a_number_never_used(tmp_path
         fence.release(MAIN)
     assert fence.release(DESK) > before
     assert fence.scopes() == {MAIN}
+
+
+def test_a_number_in_use_elsewhere_is_outrun_and_what_is_stopped_stays_so(tmp_path: Path, fence: Fence):
+    fence.engage(MAIN)
+    assert fence.outrun(40) == 41 == Fence(tmp_path).generation()
+    assert Fence(tmp_path).scopes() == {MAIN}
+    assert fence.outrun(7) == 41, "it never becomes smaller"
+    assert fence.release(MAIN) == 42
+
+
+@pytest.mark.parametrize("said", [GENERATION_MAX + 1, 2**64, 10**40])
+def test_a_number_that_no_fence_can_have_is_not_heeded(fence: Fence, said: int):
+    assert fence.outrun(said) == 1 == fence.generation()
+
+
+def test_damage_is_not_mended_by_outrunning(tmp_path: Path, fence: Fence):
+    (tmp_path / "kill" / "epoch").write_bytes(b"")
+    with pytest.raises(FenceCorrupt):
+        fence.outrun(40)
+    assert fence.engaged("main")
 
 
 def test_initialising_again_never_clears_a_kill(tmp_path: Path, fence: Fence):

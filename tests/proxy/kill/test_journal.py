@@ -38,6 +38,7 @@ EVENTS: tuple[Event, ...] = (
     Engaged(at=T0, by="ann", reason="ünïcode\n\u2028line", deadline=T0 + timedelta(seconds=60)),
     KeysDisabled(at=T0, latched=True),
     SurveyFailed(at=T0, error="down", retry_after=1.5),
+    SurveyFailed(at=T0, error="-2014", refused=True),
     Waited(at=T0),
     Surveyed(at=T0, plain_orders=(ORDER,), conditional_orders=(), positions=(LEG,)),
     CancelFailed(at=T0, step=CancelStep(symbol="BTCUSDT", kind=OrderKind.CONDITIONAL), error="x"),
@@ -70,6 +71,18 @@ def test_what_was_written_is_read(path: Path):
     assert journal is not None
     assert (journal.job, tuple(journal.events)) == (JOB, EVENTS)
     assert replay(journal.events) == replay(EVENTS)
+
+
+def test_journals_of_older_versions_are_read_and_mean_what_they_meant(path: Path):
+    lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+    del lines[0]["sources"]
+    for line in lines:
+        line.get("event", {}).pop("refused", None)
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    journal = Journal.read(path)
+    assert journal is not None and journal.job == JOB
+    assert [type(event) for event in journal.events] == [type(event) for event in EVENTS]
+    assert not any(event.refused for event in journal.events if isinstance(event, SurveyFailed))
 
 
 def test_a_file_cut_at_any_byte_can_be_resumed(path: Path, tmp_path: Path):

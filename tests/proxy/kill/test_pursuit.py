@@ -14,19 +14,35 @@ from typing import Any
 import pytest
 
 import proxy.kill.job
-from proxy.accounts.troubles import VenueUnavailable
+from proxy.accounts.troubles import VenueRefused, VenueUnavailable
 from proxy.kill.hands import AccountHands, Reading
 from proxy.kill.job import kill
 from proxy.kill.jobs import job_history
-from proxy.kill.pursuit import FLATTENED_AGAIN_MAX, PURSUER, READ_EVERY_S, Pursuit
+from proxy.kill.pursuit import (
+    CLOSED_EVERY_S,
+    CLOSED_PAUSE_MAX_S,
+    CLOSED_WHOLE_EVERY,
+    FLATTENED_AGAIN_MAX,
+    GAP_EVERY_MAX_S,
+    HINTED_EVERY_S,
+    PURSUER,
+    READ_EVERY_S,
+    Pursuit,
+)
 from proxy.kill.runner import Clock
 from proxy.store.fence import DESK, Fence, Scope
-from rules.kill.events import Phase
+from proxy.venues.binance.usage import KILL_PRICES
+from rules.kill.events import Cause, CloseStep, Phase
 from rules.kill.machine import replay
+from rules.kill.settings import SHARE_LEAST
+from rules.model import PositionSide
 from tests.proxy.kill.simulated_venue import SimulatedVenue
 from tests.proxy.kill.virtual_time import in_virtual_time
 
 SOON_S = 5.0
+DUST = Decimal("0.04")
+RESERVE_LEAST = 2_400 * SHARE_LEAST
+"""What any policy keeps for kills of an address's minute at Binance."""
 
 
 class Venue(SimulatedVenue):
@@ -34,6 +50,13 @@ class Venue(SimulatedVenue):
 
     down_until = 0.0
     calls = 0
+
+    @property
+    def feed(self) -> frozenset[str]:
+        """What its stream would have told."""
+        legs = (f"{symbol}/{side} {quantity}" for (symbol, side), quantity in self.positions.items() if quantity)
+        conditionals = (order.order_id for order in self.conditionals)
+        return frozenset((*legs, *self.plain, *conditionals, *self.algos))
 
     async def _arrive(self, *, reading: bool) -> None:
         self.calls += 1
@@ -80,7 +103,7 @@ async def pursued(desk: Desk, clock: Any) -> AsyncIterator[Pursuit]:
         data_dir=desk.data_dir,
         desk=desk,
         record=desk.record,
-        shows=lambda _: not desk.venue.flat,
+        shows=lambda _: desk.venue.feed,
         now=clock.now,
     )
     running = asyncio.create_task(pursuit.run())
@@ -158,6 +181,72 @@ def test_f11_an_hour_of_maintenance_is_waited_for_and_it_is_flat_soon_after(tmp_
     in_virtual_time(one())
 
 
+@pytest.mark.parametrize("hedge", [Decimal(0), Decimal(-600)])
+def test_f11_what_does_not_trade_and_its_hedge_are_asked_about_seldom_and_closed_soon_after_it_does(
+    tmp_path: Path, hedge: Decimal
+) -> None:
+    async def one() -> None:
+        venue = Venue(3, fault_share=0, quiet=True, hedged=False)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        venue.positions["ETHUSDT", PositionSide.BOTH] = Decimal(600)
+        venue.positions["BTCUSDT", PositionSide.BOTH] = hedge
+        venue.halted = {"ETHUSDT"}
+        report = (await kill(tmp_path, DESK, [venue], "ann", "stop")).accounts[0]
+        assert report.cause is Cause.CLOSED
+        reads, generation = dict(venue.reads), desk.fence.generation()
+        async with pursued(desk, clock):
+            await asyncio.sleep(600)
+            assert desk.phases() == [Phase.DEGRADED] and desk.fence.generation() == generation, "a job was begun"
+            whole, positions = (venue.reads[orders] - reads[orders] for orders in (True, False))
+            assert whole <= 10 and positions <= 50, "hammered at what does not trade"
+            venue.plain["p1"] = "BTCUSDT"
+            await asyncio.sleep(CLOSED_EVERY_S * CLOSED_WHOLE_EVERY + SOON_S)
+            assert not venue.plain, "an order that shows beside it was left"
+            venue.halted = set()
+            await until_flat(venue, venue.loop.time() + 2 * CLOSED_EVERY_S + SOON_S)
+
+    in_virtual_time(one())
+
+
+def test_f11_a_hedge_is_closed_soon_after_what_it_hedged_is_gone(tmp_path: Path) -> None:
+    async def one() -> None:
+        venue = Venue(3, fault_share=0, quiet=True, hedged=False)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        venue.positions["ETHUSDT", PositionSide.BOTH] = Decimal(600)
+        venue.positions["BTCUSDT", PositionSide.BOTH] = Decimal(-600)
+        venue.halted = {"ETHUSDT"}
+        await kill(tmp_path, DESK, [venue], "ann", "stop")
+        async with pursued(desk, clock):
+            await asyncio.sleep(60)
+            del venue.positions["ETHUSDT", PositionSide.BOTH]
+            await until_flat(venue, venue.loop.time() + CLOSED_EVERY_S + 15)
+
+    in_virtual_time(one())
+
+
+def test_f11_what_is_listed_as_trading_and_takes_no_orders_is_tried_with_growing_pauses(tmp_path: Path) -> None:
+    async def one() -> None:
+        venue = Venue(3, fault_share=0, quiet=True, hedged=False)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        venue.positions["ETHUSDT", PositionSide.BOTH] = Decimal(6)
+
+        def closed(step: CloseStep) -> None:
+            raise VenueRefused(-4108, "Symbol is on delivering or delivered or settling or closed or pre-trading.")
+
+        venue.on_close = closed
+        assert (await kill(tmp_path, DESK, [venue], "ann", "stop")).accounts[0].cause is Cause.CLOSED
+        async with pursued(desk, clock):
+            await asyncio.sleep(600)
+            jobs = len(desk.phases())
+            assert 4 <= jobs <= 8, "job after job"
+            await asyncio.sleep(3600)
+            assert 12 <= len(desk.phases()) - jobs <= 15
+            venue.on_close = lambda _: None
+            await until_flat(venue, venue.loop.time() + CLOSED_PAUSE_MAX_S + SOON_S)
+
+    in_virtual_time(one())
+
+
 def test_f25_what_shows_after_flat_is_flattened_three_times_and_then_called_an_external_trader(tmp_path: Path) -> None:
     async def one() -> None:
         venue = Venue(3, fault_share=0)
@@ -227,12 +316,51 @@ def test_a_flat_account_is_read_seldom_even_while_its_feed_shows_what_cannot_be_
         await kill(tmp_path, DESK, [venue], "ann", "stop")
         venue.positions[next(iter(venue.positions))] = Decimal("0.05")  # Below the smallest order.
         calls = venue.calls
-        pursuit = Pursuit(data_dir=tmp_path, desk=desk, record=desk.record, shows=lambda _: True, now=clock.now)
+        pursuit = Pursuit(
+            data_dir=tmp_path, desk=desk, record=desk.record, shows=lambda _: frozenset({"something"}), now=clock.now
+        )
         running = asyncio.create_task(pursuit.run())
         await asyncio.sleep(20 * READ_EVERY_S)
         running.cancel()
         assert 15 <= venue.calls - calls <= 22
         assert PURSUER not in {journal.job.by for journal in job_history(tmp_path, "main")}
+
+    in_virtual_time(one())
+
+
+def test_f25_what_shows_anew_beside_dust_is_read_at_once(tmp_path: Path) -> None:
+    async def one() -> None:
+        venue = Venue(3, fault_share=0, quiet=True, hedged=True)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        venue.positions["SOLUSDT", PositionSide.LONG] = DUST
+        await kill(tmp_path, DESK, [venue], "ann", "stop")
+        async with pursued(desk, clock):
+            await asyncio.sleep(15)
+            venue.enter("BTCUSDT")
+            await asyncio.sleep(2)
+            assert not venue.positions["BTCUSDT", PositionSide.LONG]
+
+    in_virtual_time(one())
+
+
+def test_what_the_feed_shows_and_the_exchange_does_not_is_not_read_each_time(tmp_path: Path) -> None:
+    async def one() -> None:
+        venue = Venue(3, fault_share=0, quiet=True, hedged=True)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        venue.positions["SOLUSDT", PositionSide.LONG] = DUST
+        await kill(tmp_path, DESK, [venue], "ann", "stop")
+        calls = venue.calls
+        pursuit = Pursuit(
+            data_dir=tmp_path,
+            desk=desk,
+            record=desk.record,
+            shows=lambda _: frozenset({f"an order of {venue.loop.time()}"}),
+            now=clock.now,
+        )
+        running = asyncio.create_task(pursuit.run())
+        await asyncio.sleep(10 * HINTED_EVERY_S)
+        running.cancel()
+        assert venue.calls - calls <= 11
 
     in_virtual_time(one())
 
@@ -246,7 +374,9 @@ def test_the_feed_of_an_account_that_others_trade_on_does_not_contradict_a_kille
         await kill(tmp_path, Scope(bot="grid"), [part], "ann", "stop")
         assert part.flat
         calls = part.calls
-        pursuit = Pursuit(data_dir=tmp_path, desk=desk, record=desk.record, shows=lambda _: True, now=clock.now)
+        pursuit = Pursuit(
+            data_dir=tmp_path, desk=desk, record=desk.record, shows=lambda _: frozenset({"something"}), now=clock.now
+        )
         running = asyncio.create_task(pursuit.run())
         await asyncio.sleep(10 * READ_EVERY_S)
         assert desk.events == {}, "a bot's part was compared with the whole account"
@@ -269,8 +399,28 @@ def test_a_list_that_is_away_begins_no_job_after_job_and_is_flat_soon_after_it_i
         async with pursued(desk, clock):
             await asyncio.sleep(120)
             assert len(desk.phases()) == 1, "a job was begun that could not end"
+            asked = venue.reads[True]
+            await asyncio.sleep(60)
+            assert (venue.reads[True] - asked) * KILL_PRICES.survey < RESERVE_LEAST, "the address's minute is used up"
             venue.away = set()
-            await until_flat(venue, venue.loop.time())
+            await until_flat(venue, venue.loop.time() + GAP_EVERY_MAX_S)
+
+    in_virtual_time(one())
+
+
+def test_what_lacks_a_list_and_shows_no_more_than_dust_begins_no_job(tmp_path: Path) -> None:
+    async def one() -> None:
+        venue = Venue(3, fault_share=0, quiet=True, hedged=True)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        venue.positions["SOLUSDT", PositionSide.LONG] = DUST
+        venue.away = {"algo orders"}
+        await kill(tmp_path, DESK, [venue], "ann", "stop")
+        async with pursued(desk, clock):
+            await asyncio.sleep(300)
+            assert desk.phases() == [Phase.DEGRADED]
+            venue.away = set()
+            await asyncio.sleep(GAP_EVERY_MAX_S + 10)
+        assert desk.phases() == [Phase.DEGRADED, Phase.FLAT_EXCEPT_DUST]
 
     in_virtual_time(one())
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from proxy.kill.asked import Asked, asked_of, note_asked
+from proxy.kill.jobs import job_directory
 from proxy.kill.journal import Job, Journal
-from proxy.kill.rearm import RearmRefused, rearm
+from proxy.kill.lock import AccountLock
+from proxy.kill.rearm import RearmRefused, abandoned, rearm
 from proxy.store.fence import DESK, Fence, FenceCorrupt, Scope
 from rules.kill.events import DeadlinePassed, Engaged
 
@@ -100,6 +102,21 @@ def test_another_accounts_unfinished_kill_is_no_obstacle(data_dir: Path):
     a_job(data_dir, "other", ended=False)
     rearm(data_dir, MAIN, "bob", REASON, "account:main")
     assert not Fence(data_dir).engaged("main")
+
+
+def test_what_no_key_of_the_vault_can_end_is_no_obstacle_unless_somebody_is_at_it(data_dir: Path):
+    venues = {"main": "binanceusdm"}
+    Fence(data_dir).engage(DESK)
+    a_job(data_dir, "old", ended=False)
+    assert abandoned(data_dir, DESK, venues) == ("old",)
+    assert abandoned(data_dir, MAIN, venues) == ()
+    lock = AccountLock(job_directory(data_dir, "old") / "lock")
+    assert lock.acquire()
+    with pytest.raises(RearmRefused, match="the kill of old has not ended"):
+        rearm(data_dir, DESK, "bob", REASON, "desk", venues)
+    lock.release()
+    rearm(data_dir, DESK, "bob", REASON, "desk", venues)
+    assert Fence(data_dir).scopes() == {MAIN}
 
 
 def test_a_damaged_journal_counts_as_unfinished(data_dir: Path):

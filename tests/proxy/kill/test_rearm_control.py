@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from proxy.console.plane import ControlRefused
 from proxy.kill.bot_stops import BotStops
 from proxy.kill.desk import KillDesk
 from proxy.kill.hands import AccountHands
+from proxy.kill.rearm_desk import Seen
 from proxy.kill.roster import Roster
 from proxy.rearm_control import RearmControl
 from proxy.store.fence import Scope
@@ -67,6 +69,19 @@ async def test_a_scope_that_was_mistyped_is_shown_and_let_go(door: Door) -> None
     await door.control.approve(scope="account:mian", name="ben", reason="so it was", typed="account:mian")
     assert await door.stages() == {"account:main": "KILLED", "account:mian": "REDUCING"}
     assert MISTYPED not in door.bench.kill.truths.fence.scopes()
+
+
+async def test_scopes_are_looked_at_at_once(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    for scope in (Scope("main"), MISTYPED):
+        await door.bench.kill.press(scope)
+    seen, both = door.bench.desk.seen, asyncio.Barrier(2)
+
+    async def together(scope: Scope) -> Seen:
+        await asyncio.wait_for(both.wait(), 5)
+        return await seen(scope)
+
+    monkeypatch.setattr(door.bench.desk, "seen", together)
+    assert list(await door.stages()) == ["account:main", "account:mian"]
 
 
 async def test_one_that_nothing_stopped_is_no_scope(door: Door) -> None:

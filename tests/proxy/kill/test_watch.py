@@ -234,6 +234,25 @@ def test_orders_are_told_apart_by_the_mark_they_bear() -> None:
     assert (marked, foreign) == ([START + timedelta(seconds=1)], [START + timedelta(seconds=2)])
 
 
+@pytest.mark.parametrize(("quote", "at_par"), [("USDT", True), ("BTC", False)])
+def test_a_leg_is_seen_by_whether_its_contract_is_quoted_in_dollars(quote: str, at_par: bool) -> None:
+    world = an_account().listing("BTCUSDT", quote_asset=quote).long("BTCUSDT", "1").long("ETHUSDT", "1")
+    unlisted = world.unlisted("ETHUSDT")
+    assert unlisted.account is not None
+    evidence = evidence_of(
+        "main",
+        account=unlisted.account,
+        record=None,
+        markets=world.markets,
+        instruments=unlisted.instruments,
+        condition_of=lambda symbol: None,
+        anomaly=0,
+        now=unlisted.account.as_of,
+    )
+    assert evidence.book is not None
+    assert {leg.symbol: leg.at_par for leg in evidence.book.legs} == {"BTCUSDT": at_par, "ETHUSDT": True}
+
+
 def test_the_venues_distance_is_of_its_own_price_and_unknown_without_one() -> None:
     account = World().account()
     leg = account.positions[0]

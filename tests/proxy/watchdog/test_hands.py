@@ -18,13 +18,14 @@ from proxy.clock import utc_now
 from proxy.guard_id import guard_id
 from proxy.kill.asked import Asked, asked_of, note_asked
 from proxy.kill.direct import DirectHands
+from proxy.kill.hands import VenueHands
 from proxy.kill.report import KillReport
 from proxy.settings import Settings, SettingsError, VenueSettings
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.fence import DESK, Fence, Scope
 from proxy.store.ownership import DeskTaken
 from proxy.store.warden_store import WardenStore
-from proxy.vault.keys import Secret
+from proxy.vault.keys import ExchangeKey, Secret
 from proxy.watchdog import hands
 from proxy.watchdog.acts import Acts
 from proxy.watchdog.hands import Flattening
@@ -84,6 +85,9 @@ class Store:
 
     async def record(self, _: object) -> None:
         return
+
+    async def holds(self, _: str) -> tuple[object, ...]:
+        return ()
 
 
 @asynccontextmanager
@@ -242,7 +246,7 @@ async def test_an_account_whose_venue_the_settings_lack_keeps_no_other_open(
             account="other", venue="elsewhere", api_key="q" * 64, api_secret=Secret("s" * 64), now=NOW
         )
         assert await watchdog.line_holds() and await watchdog.line_holds()
-        assert len(await watchdog._hands()) == 1
+        assert [len(each) for each in await watchdog._hands()] == [1, 1]
         Fence.initialise(tmp_path)
         note_asked(tmp_path, DESK, Asked(by="ann", reason="stop"))
         # A ban, for then the kill gives up at once.
@@ -250,6 +254,39 @@ async def test_an_account_whose_venue_the_settings_lack_keeps_no_other_open(
         await watchdog.flatten("the guard is silent", Flatten())
         assert asked_of(tmp_path, DESK) is not None, "the other account has no kill"
     assert caplog.text.count("other cannot be flattened from here: the settings name no venue elsewhere") == 1
+
+
+async def test_an_account_that_cannot_be_opened_keeps_no_other_open_and_no_press_is_certified_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorded: list[dict[str, Any]] = []
+
+    class Recording(Store):
+        async def record(self, records: Any) -> None:
+            recorded.extend(records)
+
+    hand = DirectHands.hand
+
+    async def half(direct: DirectHands, scope: Scope, key: ExchangeKey) -> VenueHands:
+        if key.account == "other":
+            raise ValueError("no such interface")
+        return await hand(direct, scope, key)
+
+    monkeypatch.setattr(DirectHands, "hand", half)
+    banned = {"status": 418, "text": BANNED, "headers": {"Retry-After": "120"}}
+    async with a_venue(**banned) as venue, a_watchdog(tmp_path, venue.url) as watchdog:
+        store: Any = Recording()
+        watchdog._store = store
+        a_vault(tmp_path).add_exchange_key(
+            account="other", venue="binanceusdm", api_key="q" * 64, api_secret=Secret("s" * 64), now=NOW
+        )
+        Fence.initialise(tmp_path)
+        await watchdog.flatten("the guard is silent", Flatten())
+    ended = next(each["detail"] for each in recorded if each["what"] == "kill.degraded")
+    assert ended["not_touched"] == ("other (ValueError: no such interface)",) and ended["flat"] is False
+    assert [each["account"] for each in ended["accounts"]] == ["main"]
+    assert "other cannot be flattened from here: ValueError: no such interface" in caplog.text
+    assert "the press is not certified: nothing says what became of other" in caplog.text
 
 
 def test_a_watchdog_that_could_not_reach_an_account_does_not_start(tmp_path: Path) -> None:

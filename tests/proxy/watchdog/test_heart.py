@@ -24,6 +24,7 @@ class Guard:
     """A heart, its clock, and all it said."""
 
     expected: bool = True
+    lost: tuple[str, ...] = ()
     secret: Secret | None = field(default_factory=lambda: SECRET)
     at: float = 100.0
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -42,6 +43,7 @@ class Guard:
             boot_us=7,
             host="here",
             obey=self._obey,
+            lost=self.lost,
             monotonic=lambda: self.at,
         )
 
@@ -246,3 +248,36 @@ async def test_what_a_watchdog_did_elsewhere_becomes_a_stop_once_and_no_recordin
     dog.call()
     await guard.look()
     assert guard.stopped_by == [("remote", 45), ("remote", 40)]
+
+
+async def test_f17_what_a_guard_before_this_one_had_said_of_a_watchdog_is_so_until_it_asks_and_is_not_said_again() -> (
+    None
+):
+    guard = Guard(expected=False, lost=("remote",))
+    guard.at += 31
+    await guard.look()
+    assert [(state.name, state.lost, state.heard_age_s) for state in guard.heart.states()] == [("remote", True, None)]
+    assert guard.events == []
+    dog = Dog(guard)
+    dog.call()
+    dog.call()
+    await guard.look()
+    assert guard.events == [("watchdog.found", {"watchdog": "remote"})]
+    assert [state.lost for state in guard.heart.states()] == [False]
+
+
+@pytest.mark.parametrize("lost", [("",), ("remote",)], ids=["the one that is configured", "one by its name"])
+async def test_f17_a_configured_watchdog_that_was_lost_before_is_alarmed_of_once_over_a_restart(
+    lost: tuple[str, ...],
+) -> None:
+    guard = Guard(lost=lost)
+    await guard.look()
+    assert [(state.name, state.lost) for state in guard.heart.states()] == [(lost[0], True)]
+    guard.at += 31
+    await guard.look()
+    assert guard.events == [], "people know"
+    dog = Dog(guard)
+    dog.call()
+    dog.call()
+    await guard.look()
+    assert [state.lost for state in guard.heart.states()] == [False]
