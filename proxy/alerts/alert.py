@@ -32,7 +32,9 @@ class Report:
     ``what`` is its row in the table. ``title`` says what happened, ``text`` what the guard did, ``advice`` what a
     person can do, ``page`` where in the console. ``news`` is told at once, however lately the alert was told.
     ``spare`` names the channel that need not be told, being what the report is about. ``ends`` are keys of events that
-    it is the end of.
+    it is the end of, ``renews`` of those that it begins anew: they have to be acknowledged again. ``retried`` comes
+    each time that the guard has tried the same in vain: who acknowledged it hears of no further try. ``group`` is what
+    it has in common with reports of other keys, of which not any number is told; empty for one that is always told.
     """
 
     key: str
@@ -45,6 +47,9 @@ class Report:
     news: bool = False
     spare: str = ""
     ends: tuple[str, ...] = ()
+    renews: tuple[str, ...] = ()
+    retried: bool = False
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +82,24 @@ class Alert:
     def told(self, at: datetime) -> Alert:
         """The same, heard of by people now."""
         return replace(self, told_at=at)
+
+    def not_ahead(self, now: datetime) -> Alert:
+        """The same, with what lies ahead of now moved to now."""
+        moments = (self.seen_at, self.told_at, self.acknowledged_at, self.absent_since, self.closed_at)
+        if all(moment is None or moment <= now for moment in moments):
+            return self
+        return replace(
+            self,
+            seen_at=min(self.seen_at, now),
+            told_at=min(self.told_at, now),
+            acknowledged_at=_at_latest(self.acknowledged_at, now),
+            absent_since=_at_latest(self.absent_since, now),
+            closed_at=_at_latest(self.closed_at, now),
+        )
+
+
+def _at_latest(moment: datetime | None, now: datetime) -> datetime | None:
+    return None if moment is None else min(moment, now)
 
 
 class Occasion(StrEnum):

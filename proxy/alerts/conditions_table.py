@@ -129,7 +129,7 @@ CONDITIONS: Final[Mapping[str, Row]] = {
     "drill": Row(
         severity=Severity.WARNING,
         about="drill",
-        title="The last drill is {age} days old",
+        title="The last drill of {account} is {age} days old",
         text="A kill that was not rehearsed is a hope.",
         advice="Run one under Drills.",
         page="/drills",
@@ -137,9 +137,17 @@ CONDITIONS: Final[Mapping[str, Row]] = {
     "drill.never": Row(
         severity=Severity.INFO,
         about="drill",
-        title="There never was a drill",
+        title="The kill of {account} was never rehearsed",
         text="A kill that was not rehearsed is a hope.",
         advice="Run one under Drills.",
+        page="/drills",
+    ),
+    "drill.failed": Row(
+        severity=Severity.WARNING,
+        about="drill",
+        title="The last drill of {account} did not pass",
+        text="Its report is {drill}.",
+        advice="Look at it under Drills, mend what it names, and run another.",
         page="/drills",
     ),
     "channel": Row(

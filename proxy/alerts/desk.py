@@ -25,6 +25,9 @@ from proxy.vault.keys import Secret
 log = logging.getLogger("perpguard.alerts")
 
 LOOK_EVERY_S: Final = 0.5
+KEEP_AGAIN_S: Final = 5.0
+"""How long after a disk, or a host without threads, did not take the alerts they are written again."""
+
 TO_WRITE_MAX: Final = 1_000
 """Events about alerts that may wait for the audit."""
 
@@ -36,7 +39,10 @@ Record = Callable[[str, str, dict[str, Any]], Awaitable[None]]
 
 
 class AlertDesk:
-    """One warden's alerts. ``secret`` signs the links; without one there are none."""
+    """One warden's alerts. ``secret`` signs the links; without one there are none.
+
+    ``unsure`` says of the key of a condition that ``conditions`` does not have whether it may be so all the same.
+    """
 
     def __init__(
         self,
@@ -44,6 +50,7 @@ class AlertDesk:
         shelf: Shelf,
         post: Post,
         conditions: Callable[[], Sequence[Report]],
+        unsure: Callable[[str], bool],
         quiet_hours: QuietHours | None,
         secret: Callable[[], Secret | None],
         record: Record,
@@ -52,6 +59,7 @@ class AlertDesk:
         self.post = post
         self._shelf = shelf
         self._conditions = conditions
+        self._unsure = unsure
         self._quiet_hours = quiet_hours
         self._secret = secret
         self._record = record
@@ -119,8 +127,11 @@ class AlertDesk:
 
     async def _look(self) -> None:
         while True:
-            self._move(Seen((*self._conditions(), *self.post.reports(), *self._own())))
+            reports = (*self._conditions(), *self.post.reports(), *self._own())
+            unsure = (key for key in self.state.open if self._unsure(key) or self.post.unsure(key))
+            self._move(Seen(reports, frozenset(unsure)))
             self._move(Ticked())
+            self.post.unheard({each.id for each in self.state.open.values() if not each.acknowledged_by})
             await asyncio.sleep(LOOK_EVERY_S)
 
     def _own(self) -> Sequence[Report]:
@@ -185,6 +196,12 @@ class AlertDesk:
             try:
                 await asyncio.to_thread(self._shelf.write, self.state)
                 self._unkept = ""
+                continue
             except OSError as trouble:
                 log.error("the alerts are not on disk: %s", trouble.strerror)
                 self._unkept = f"The disk does not take them: {trouble.strerror}"
+            except RuntimeError as trouble:  # This host gives the guard no more threads.
+                log.error("the alerts are not on disk: %s", trouble)
+                self._unkept = f"They cannot be written: {trouble}"
+            await asyncio.sleep(KEEP_AGAIN_S)
+            self._changed.set()

@@ -17,6 +17,18 @@ _LEFT: Final = (
 )
 _RAISED_BY: Final = "By {by}: {reason}"
 
+BROKE_OFF: Final = Row(
+    severity=Severity.KILL,
+    about="kill.degraded:{scope}",
+    title="KILL NOT DONE: the kill of {scope} broke off",
+    text=_RAISED_BY + ". A fault in the guard itself ended it in the phase {phase}. It stays stopped.",
+    advice="Press again, or `perpguard kill`; close at the exchange what is left, and look at Kill for why.",
+    page="/kill",
+    retried=True,
+)
+"""A kill that ended in a phase that is no end. One that is taken up and breaks off each time is told like the same
+again."""
+
 EVENTS: Final[Mapping[str, Row]] = {
     # The kill.
     "kill.engaged": Row(
@@ -27,6 +39,7 @@ EVENTS: Final[Mapping[str, Row]] = {
         advice=STOPPED,
         page="/kill",
         news=True,
+        renews=("kill.degraded:{scope}",),
     ),
     "kill.flat": Row(
         severity=Severity.KILL,
@@ -36,6 +49,7 @@ EVENTS: Final[Mapping[str, Row]] = {
         advice="The certificate has every step. Trading comes back by Re-arm alone.",
         page="/certificates",
         news=True,
+        ends=("kill.degraded:{scope}",),
     ),
     "kill.flat_except_dust": Row(
         severity=Severity.KILL,
@@ -44,6 +58,16 @@ EVENTS: Final[Mapping[str, Row]] = {
         text=_RAISED_BY + ". What is left is below the exchange's minimum size. It stays stopped.",
         advice="The certificate has every step. Trading comes back by Re-arm alone.",
         page="/certificates",
+        news=True,
+        ends=("kill.degraded:{scope}",),
+    ),
+    "kill.account_flat": Row(
+        severity=Severity.WARNING,
+        about="kill.account_flat:{scope}:{account}",
+        title="{account} is flat, {scope} is not yet",
+        text="It ended {phase}. Still to be made flat: {waiting}.",
+        advice="Look at Kill for the rest.",
+        page="/kill",
         news=True,
     ),
     "kill.degraded": Row(
@@ -54,7 +78,12 @@ EVENTS: Final[Mapping[str, Row]] = {
         advice=_LEFT,
         page="/kill",
         news=True,
+        retried=True,
     ),
+    "kill.keys_disabled": BROKE_OFF,
+    "kill.cancelling": BROKE_OFF,
+    "kill.flattening": BROKE_OFF,
+    "kill.verifying": BROKE_OFF,
     "kill.shown_again": Row(
         severity=Severity.KILL,
         about="kill.shown_again:{account}",
@@ -98,7 +127,7 @@ EVENTS: Final[Mapping[str, Row]] = {
     ),
     "trigger.reduce": Row(
         severity=Severity.CRITICAL,
-        about="trigger:{account}",
+        about="trigger.reduce:{account}",
         title="A trigger makes {account} reduce-only: {ruling_trigger}",
         text="{ruling_reason}. Nothing gets in that adds risk; exits pass.",
         advice="Re-arm when you have looked.",
@@ -164,14 +193,16 @@ EVENTS: Final[Mapping[str, Row]] = {
     ),
     "outside.activity": Row(
         severity=Severity.CRITICAL,
-        about="outside:{account}",
+        about="outside:{account}:{found}",
+        group="outside:{account}",
         title="{account} is traded past the guard: {findings}",
         text="The policy says: {action}.",
         advice="Find out who it was. If it was you, acknowledge it; if nobody knows, change the exchange key.",
     ),
     "venue.forced": Row(
         severity=Severity.CRITICAL,
-        about="forced:{account}",
+        about="forced:{account}:{found}",
+        group="forced:{account}",
         title="The exchange acted on {account}: {findings}",
         text="A liquidation, auto-deleveraging or another act of its own.",
         advice="Look at the margin of the account.",
@@ -239,7 +270,7 @@ EVENTS: Final[Mapping[str, Row]] = {
         text=_RAISED_BY + ".",
         page="/rearm",
         news=True,
-        ends=("bot.stopped:{scope}", "reducing:{scope}"),
+        ends=("bot.stopped:{scope}", "reducing:{scope}", "kill.degraded:{scope}"),
     ),
     "rearm.requested": Row(
         severity=Severity.WARNING,

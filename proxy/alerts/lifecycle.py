@@ -31,6 +31,9 @@ SETTLED_AFTER_MAX: Final = timedelta(minutes=15)
 
 REMEMBERED: Final = timedelta(hours=1)
 
+GROUP_MAX: Final = 6
+"""How many keys of one group may be told within ``REMEMBERED``. What comes beyond them is one alert, the group's."""
+
 OPEN_MAX: Final = 200
 """Not counting ``crowd``, which tells of those that there is no room for, and so must have room itself."""
 
@@ -61,9 +64,13 @@ class Raised:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Every condition that is so now; one that is not among them is not so any more."""
+    """Every condition that is so now; one that is not among them is not so any more.
+
+    ``unsure`` are keys of which nobody can tell yet, as a warden that has just begun: they stay as they are.
+    """
 
     reports: tuple[Report, ...]
+    unsure: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +92,14 @@ Event = Raised | Seen | Acknowledged | Ticked
 def evolve(state: State, event: Event, now: datetime, *, quiet: bool) -> tuple[State, tuple[Notice, ...]]:
     """The next state, and what to tell. ``quiet``: it is in quiet hours now."""
     notices: list[Notice] = []
+    state = _not_ahead(state, now)
     match event:
         case Raised():
             state = _end(state, event.report.ends, now)
-            state = _raise(state, event.report, now, notices, lasting=False)
+            state = _renew(state, event.report.renews, now)
+            state = _raise(state, _grouped(state, event.report, now), now, notices, lasting=False)
         case Seen():
-            state = _see(state, event.reports, now, notices)
+            state = _see(state, event, now, notices)
         case Acknowledged():
             state = _acknowledge(state, event, now, notices)
         case Ticked():
@@ -106,6 +115,27 @@ def find(state: State, alert_id: str) -> Alert | None:
     return next((each for each in (*state.open.values(), *reversed(state.past)) if each.id == alert_id), None)
 
 
+def _not_ahead(state: State, now: datetime) -> State:
+    """A clock that was set back leaves moments ahead of it: they are now, or nothing would be told until then."""
+    return replace(
+        state,
+        open={key: alert.not_ahead(now) for key, alert in state.open.items()},
+        past=tuple(alert.not_ahead(now) for alert in state.past),
+    )
+
+
+def _grouped(state: State, report: Report, now: datetime) -> Report:
+    """The report, as the group's where enough other keys of it were told lately."""
+    if not report.group:
+        return report
+    told = {
+        alert.report.key
+        for alert in (*state.open.values(), *state.past)
+        if alert.report.group == report.group and now - alert.told_at < REMEMBERED
+    }
+    return report if report.key in told or len(told) < GROUP_MAX else replace(report, key=report.group, group="")
+
+
 def _raise(state: State, report: Report, now: datetime, notices: list[Notice], *, lasting: bool) -> State:
     known = state.open.get(report.key)
     if known is None:
@@ -115,10 +145,13 @@ def _raise(state: State, report: Report, now: datetime, notices: list[Notice], *
         fresh = _new(state.number + 1, report, before, now, lasting=lasting)
         notices.append(_notice(Occasion.RAISED, fresh, now))
         return _opened(replace(state, number=state.number + 1), fresh, now)
-    # A kill after what was stopped had come back is another kill, however soon.
-    returned = known.absent_since is not None and report.severity is Severity.KILL
-    worse = returned or report.severity.rank > known.severity.rank
-    told = worse or report.news or (now - known.told_at >= AGAIN_AFTER[report.severity])
+    # A kill after what was stopped had come back is another kill, however soon; so is what is news. One that is tried
+    # again and again is the same, unless something else is to be said of it.
+    news = known.report.title != report.title if report.retried else report.news
+    another = report.severity is Severity.KILL and (news or known.absent_since is not None)
+    anew = another or report.severity.rank > known.severity.rank
+    heard = report.retried and known.acknowledged_by
+    told = anew or (not heard and (report.news or now - known.told_at >= AGAIN_AFTER[report.severity]))
     came = replace(
         known,
         report=report if report.severity.rank >= known.severity.rank else known.report,
@@ -127,8 +160,8 @@ def _raise(state: State, report: Report, now: datetime, notices: list[Notice], *
         lasting=known.lasting or lasting,
         absent_since=None,
     )
-    if worse:
-        came = replace(came, acknowledged_by="", acknowledged_at=None, repeats=0)
+    if anew:
+        came = _unheard(came)
     if told:
         came = came.told(now)
         notices.append(_notice(Occasion.AGAIN, came, now))
@@ -144,8 +177,21 @@ def _end(state: State, keys: Iterable[str], now: datetime) -> State:
     return state
 
 
-def _see(state: State, reports: Iterable[Report], now: datetime, notices: list[Notice]) -> State:
-    seen = {report.key: report for report in reports}
+def _renew(state: State, keys: Iterable[str], now: datetime) -> State:
+    """What an event begins anew has to be acknowledged anew, and is repeated from now on until it is over."""
+    for key in keys:
+        alert = state.open.get(key)
+        if alert is not None and not alert.lasting:
+            state = _with_open(state, _unheard(alert).told(now))
+    return state
+
+
+def _unheard(alert: Alert) -> Alert:
+    return replace(alert, acknowledged_by="", acknowledged_at=None, repeats=0)
+
+
+def _see(state: State, event: Seen, now: datetime, notices: list[Notice]) -> State:
+    seen = {report.key: report for report in event.reports}
     left_out: list[Report] = []
     # The worst first: what makes room for them is counted in this very look, and what finds none leaves none.
     for report in sorted(seen.values(), key=lambda each: each.severity.rank, reverse=True):
@@ -158,7 +204,7 @@ def _see(state: State, reports: Iterable[Report], now: datetime, notices: list[N
         seen[crowd.key] = crowd
         state = _see_one(state, crowd, now, notices)
     for key, alert in state.open.items():
-        if not alert.lasting or key in seen:
+        if not alert.lasting or key in seen or key in event.unsure:
             continue
         if alert.absent_since is None:
             state = _with_open(state, replace(alert, absent_since=now))
@@ -190,8 +236,10 @@ def _see_one(state: State, report: Report, now: datetime, notices: list[Notice])
         came_back = int(known.lasting)
         back = replace(known, lasting=True, absent_since=None, seen_at=now, reopened=known.reopened + came_back)
         return _with_open(state, back)
-    if known.report.what == report.what and known.report != report:
-        return _with_open(state, replace(known, report=report))
+    # The words follow, the severity does not: what rose again would be told, and have to be acknowledged, each time.
+    followed = replace(report, severity=known.severity)
+    if known.report.what == report.what and known.report != followed:
+        return _with_open(state, replace(known, report=followed))
     return state
 
 
@@ -203,7 +251,8 @@ def _acknowledge(state: State, event: Acknowledged, now: datetime, notices: list
     if known.severity is Severity.KILL:
         # Whoever else was woken by it need not get up.
         notices.append(_notice(Occasion.ACKNOWLEDGED, heard, now))
-    return _with_open(state, heard) if heard.lasting else _closed(state, replace(heard, closed_at=now))
+    stays = heard.lasting or heard.report.retried
+    return _with_open(state, heard) if stays else _closed(state, replace(heard, closed_at=now))
 
 
 def _repeat(state: State, now: datetime, notices: list[Notice]) -> State:
@@ -211,6 +260,7 @@ def _repeat(state: State, now: datetime, notices: list[Notice]) -> State:
         due = (
             alert.severity is Severity.KILL
             and not alert.acknowledged_by
+            and alert.absent_since is None
             and alert.repeats < len(REPEAT_AFTER)
             and now - alert.told_at >= REPEAT_AFTER[alert.repeats]
         )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from proxy.alerts.alert import Notice, Occasion, Report, Severity
-from proxy.alerts.channel import Channel, Delivery, Taker
+from proxy.alerts.channel import DIGEST_ID, Channel, Delivery, Taker
 from proxy.alerts.links import PATH, token_of
 from proxy.alerts.reports import condition
 from proxy.alerts.sending import Sender
@@ -79,7 +79,8 @@ class Post:
         for channel in self._channels.values():
             wording = self._wording(notice, channel.name)
             if wording is not None:
-                channel.give(notice.alert.id if notice.alert is not None else "digest", notice.occasion.value, wording)
+                alert_id = notice.alert.id if notice.alert is not None else DIGEST_ID
+                channel.give(alert_id, notice.occasion.value, wording)
                 told.append(channel.name)
         return told
 
@@ -90,6 +91,15 @@ class Post:
             for channel in self._channels.values()
             if channel.trouble
         ]
+
+    def unsure(self, key: str) -> bool:
+        """Whether the condition of this key is about a channel that took or refused nothing since the start."""
+        return any(channel.untried and key == f"channel:{channel.name}" for channel in self._channels.values())
+
+    def unheard(self, alert_ids: Set[str]) -> None:
+        """The alerts that are open and not acknowledged: of others nothing that was given up is tried again."""
+        for channel in self._channels.values():
+            channel.unheard(alert_ids)
 
     def states(self) -> list[ChannelState]:
         """Every channel, for people."""

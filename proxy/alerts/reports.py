@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from proxy.alerts.alert import Report, Severity
 from proxy.alerts.conditions_table import CONDITIONS
-from proxy.alerts.events_table import EVENTS
+from proxy.alerts.events_table import BROKE_OFF, EVENTS
 from proxy.alerts.row import Detail, Row
 from proxy.audit.words import safe
 
+CONFIGURED_WATCHDOG: Final = "that is configured"
+"""What the watchdog is called that the settings want and that never asked, so that its event and its condition are one
+alert."""
+
 _TEXT_MAX: Final = 200
 _KEY_MAX: Final = 120
+_FOUND_MAX: Final = 60
+_FINDINGS_SHOWN: Final = 3
+_WITHDRAWAL: Final = "withdrawal"
 
 
 def report_of(what: str, by: str, detail: Detail) -> Report | None:
     """The report of an event, ``None`` where nobody needs to hear of it. Never raises, whatever the detail is."""
-    row = EVENTS.get(what)
+    # A press says how it began; what has a phase has ended, and in that one it had done nothing yet.
+    row = BROKE_OFF if what == "kill.engaged" and "phase" in detail else EVENTS.get(what)
     if row is None or not row.when(detail):
         return None
-    return _filled(what, row, _words(detail) | {"by": safe(by)[:_TEXT_MAX]})
+    report = _filled(what, row, _words(detail) | {"by": safe(by)[:_TEXT_MAX]})
+    if any(each.get("activity") == _WITHDRAWAL for each in _findings(detail)):
+        # Each is money that is gone, and one must not pass for another, nor go unheard for a flood of orders.
+        return replace(report, news=True, group="")
+    return report
 
 
 def condition(name: str, severity: Severity | None = None, spare: str = "", **words: object) -> Report:
@@ -41,8 +54,15 @@ def _filled(what: str, row: Row, known: Mapping[str, str]) -> Report:
         advice=row.advice,
         page=row.page,
         news=row.news,
-        ends=tuple(key.format_map(words)[:_KEY_MAX] for key in row.ends),
+        ends=_keys(row.ends, words),
+        renews=_keys(row.renews, words),
+        retried=row.retried,
+        group=row.group.format_map(words)[:_KEY_MAX],
     )
+
+
+def _keys(templates: Sequence[str], words: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(key.format_map(words)[:_KEY_MAX] for key in templates)
 
 
 class _Words(dict[str, str]):
@@ -58,18 +78,43 @@ def _words(detail: Detail) -> dict[str, str]:
     ruling = detail.get("ruling")
     if isinstance(ruling, Mapping):
         words |= {f"ruling_{name}": _text(value) for name, value in ruling.items()}
-    findings = detail.get("findings")
-    if isinstance(findings, list):
-        words["findings"] = _text([_finding(each) for each in findings[:3] if isinstance(each, Mapping)])
+    findings = _findings(detail)
+    if findings:
+        more = len(findings) - _FINDINGS_SHOWN
+        shown = _text([_finding(each) for each in findings[:_FINDINGS_SHOWN]])
+        words["findings"] = f"{shown} and {more} more" if more > 0 else shown
+        words["found"] = _found(findings)
     words["policy_short"] = _text(detail.get("policy", ""))[:12]
     loosened = detail.get("loosened")
     words["loosened_words"] = f"It loosens: {_text(loosened)}" if loosened else "It loosens nothing."
+    if detail.get("watchdog") == "":
+        words["watchdog"] = CONFIGURED_WATCHDOG
     words["trouble"] = _text(detail.get("trouble") or "see the kill's page")
     return words
 
 
+def _findings(detail: Detail) -> list[Detail]:
+    """What was found on an account, withdrawals first."""
+    findings = detail.get("findings")
+    if not isinstance(findings, list):
+        return []
+    return sorted(
+        (each for each in findings if isinstance(each, Mapping)), key=lambda each: each.get("activity") != _WITHDRAWAL
+    )
+
+
 def _finding(finding: Detail) -> str:
-    return " ".join(str(finding.get(name, "")) for name in ("activity", "subject", "detail")).strip()
+    return _joined(finding, "activity", "subject", "detail")
+
+
+def _found(findings: Sequence[Detail]) -> str:
+    """The same for the same kinds of things on the same symbols, however many: what makes it another alert."""
+    found = ", ".join(sorted({safe(_joined(each, "activity", "subject")) for each in findings}))
+    return found if len(found) <= _FOUND_MAX else hashlib.sha256(found.encode()).hexdigest()[:16]
+
+
+def _joined(finding: Detail, *names: str) -> str:
+    return " ".join(filter(None, (str(finding.get(name, "")) for name in names)))
 
 
 def _text(value: Any) -> str:

@@ -16,7 +16,9 @@ class Row:
     """One event or condition. The texts may name fields of its detail, ``by``, and what ``reports`` works out of them.
 
     ``about`` is the key: alerts of one key are one. ``news`` is told however lately the same was told. ``ends`` are the
-    keys of events that are over with this one. ``when`` says which of the events count.
+    keys of events that are over with this one, ``renews`` of those that are to be acknowledged anew. ``retried`` is
+    told of every failed try of the same, until somebody acknowledges it. Of the keys of one ``group`` only so many are
+    told an hour. ``when`` says which of the events count.
     """
 
     severity: Severity
@@ -27,6 +29,9 @@ class Row:
     page: str = "/"
     news: bool = False
     ends: tuple[str, ...] = ()
+    renews: tuple[str, ...] = ()
+    retried: bool = False
+    group: str = ""
     when: Callable[[Detail], bool] = lambda _: True
 
 

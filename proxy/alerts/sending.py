@@ -13,6 +13,7 @@ from typing import Any, Final
 import apprise
 
 from proxy.alerts.alert import Severity
+from proxy.alerts.answers import Attempt, bound_answers
 from proxy.alerts.wording import Message
 from proxy.vault.keys import Secret
 
@@ -36,6 +37,7 @@ _KINDS: Final = {
 
 logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
 logging.getLogger("apprise").propagate = False
+bound_answers()
 
 
 class ChannelFailed(Exception):
@@ -61,8 +63,11 @@ class Sender:
             if not done.done():
                 done.set_result(taken)
 
+        attempt = Attempt()
+
         def work() -> None:
-            taken = _notify(self._url, message)
+            with attempt:
+                taken = _notify(self._url, message)
             # The loop is closed when the warden ends before the server answers.
             if not loop.is_closed():
                 loop.call_soon_threadsafe(settle, taken)
@@ -78,6 +83,7 @@ class Sender:
             async with asyncio.timeout(ATTEMPT_S):
                 taken = await done
         except TimeoutError:
+            attempt.cut()
             raise ChannelFailed(f"no answer within {ATTEMPT_S:g} s") from None
         if not taken:
             raise ChannelFailed("not reached, or it refused")
@@ -98,6 +104,10 @@ def _notify(url: Secret, message: Message) -> bool:
     plugin.request_rate_per_sec = 0.0
     # We try again ourselves, and one that failed is never as good as taken, whatever its URL says.
     plugin.retry, plugin.optional = 0, False
+    # A redirect turns the message into a question without it, and a page that is answered into a message taken.
+    plugin.redirects = False
+    # What is longer than the service takes goes out in parts: whole, the service would refuse it.
+    plugin.overflow_mode = apprise.OverflowMode.SPLIT
     # Not by the sender alone: some leave it to this to escape plain text, and Telegram reads HTML.
     notifier = apprise.Apprise(asset=plugin.asset)
     notifier.add(plugin)

@@ -17,8 +17,9 @@ from typing import Final
 from proxy.accounts.key_watch import SOUND, UNKNOWN
 from proxy.accounts.venue_clock import FAR_OFF_MS, OFF_MS
 from proxy.alerts.alert import Report, Severity
-from proxy.alerts.reports import condition
-from proxy.drill.shelf import newest_drill
+from proxy.alerts.lifecycle import SETTLED_AFTER
+from proxy.alerts.reports import CONFIGURED_WATCHDOG, condition
+from proxy.drill.rehearsed import rehearsed, worst_of
 from proxy.pieces.account import AccountPieces
 from proxy.pieces.desk import DeskPieces
 from proxy.pieces.ground import Ground
@@ -66,6 +67,7 @@ class Sight:
         self._since = {f"stop:{scope}": float("-inf") for scope in desk.kill.engaged()}
         self._began = time.monotonic()
         self._slow: tuple[Report, ...] = ()
+        self._outsiders: frozenset[str] = frozenset()
 
     async def look_at_the_disk(self) -> None:
         """For ever: what is slow to find out, the room on the disk and the age of the last drill."""
@@ -74,6 +76,8 @@ class Sight:
                 self._slow = await asyncio.to_thread(lambda: (*self._disk(), *self._drill()))
             except OSError as trouble:
                 log.warning("the room on the disk is not known: %s", trouble.strerror)
+            except RuntimeError as trouble:  # This host gives the guard no more threads.
+                log.warning("the room on the disk is not known: %s", trouble)
             await asyncio.sleep(SLOW_EVERY_S)
 
     async def ask_the_store(self) -> None:
@@ -99,6 +103,37 @@ class Sight:
             found += self._venue(name, venue)
         return tuple(found)
 
+    def unsure(self, key: str) -> bool:
+        """Whether a condition that is not among the reports may be so all the same: this warden has begun and does not
+        know yet. What it does not see then is not over."""
+        if time.monotonic() - self._began < self._survey_s + SETTLED_AFTER.total_seconds():
+            return True
+        kind, _, name = key.partition(":")
+        account, venue = self._desk.accounts.get(name), self._desk.venues.get(name)
+        match kind:
+            case "feed":
+                return account is not None and account.keeper.account is None
+            case "key":
+                return account is not None and account.key.verdict == UNKNOWN
+            case "clock":
+                return venue is not None and venue.clock.offset_ms is None
+            case "gates":
+                return self._living_gates is None
+            case "external":
+                # The pursuit counts anew, and this warden has not found it so yet.
+                return name not in self._outsiders and bool(self._desk.kill.engaged())
+            case "watchdog":
+                # The one that is configured, and has time left to ask for the first time.
+                return name == CONFIGURED_WATCHDOG and any(
+                    not each.name and not each.lost for each in self._desk.heart.states()
+                )
+            case _:
+                return False
+
+    @property
+    def _survey_s(self) -> float:
+        return max(SURVEY_S, 3 * self._ground.settings.survey_every_s)
+
     def _guard(self) -> Iterator[Report]:
         desk, ground = self._desk, self._ground
         stopped = desk.kill.engaged()
@@ -106,6 +141,7 @@ class Sight:
             if self._lasts(f"stop:{scope}", True, STOP_UNTOLD_S):
                 yield condition("stopped", scope=scope)
         self._forget("stop:", {f"stop:{scope}" for scope in stopped})
+        self._outsiders |= desk.pursuit.outsiders
         for account in desk.pursuit.outsiders:
             yield condition("external", account=account)
         if self._gone:
@@ -118,7 +154,7 @@ class Sight:
             yield condition("archive" if ground.scribe.opened else "archive.closed", why=ground.scribe.trouble)
         for watchdog in desk.heart.states():
             if watchdog.lost:
-                yield condition("watchdog", watchdog=watchdog.name or "that is configured")
+                yield condition("watchdog", watchdog=watchdog.name or CONFIGURED_WATCHDOG)
         for loop in ground.pulse.still:
             yield condition("loop", loop=loop)
         yield from self._anomalies()
@@ -131,7 +167,7 @@ class Sight:
             severity = Severity.CRITICAL if stale_s >= FEED_CRITICAL_S else None
             yield condition("feed", severity, account=name, why=keeper.view.why or "no survey since")
         age_s = self._age_s(keeper.surveyed_at)
-        if age_s >= max(SURVEY_S, 3 * self._ground.settings.survey_every_s):
+        if age_s >= self._survey_s:
             yield condition("survey", account=name, age=round(age_s))
         if pieces.key.verdict not in (SOUND, UNKNOWN):
             yield condition("key", account=name, wrong=pieces.key.verdict)
@@ -176,14 +212,19 @@ class Sight:
             yield condition("disk", severity, free=f"{usage.free / 2**20:.0f} MiB ({share:.1%})")
 
     def _drill(self) -> Iterator[Report]:
-        newest = newest_drill(self._ground.settings.data_dir)
-        if newest is None:
-            yield condition("drill.never")
+        worst = worst_of(rehearsed(self._ground.settings.data_dir, self._desk.accounts))
+        if worst is None:
+            return
+        if worst.newest is None:
+            yield condition("drill.never", account=worst.account)
+            return
+        if not worst.newest.passed:
+            yield condition("drill.failed", account=worst.account, drill=worst.newest.id)
             return
         days_max = self._ground.policy().kill.drill.max_age_days or DRILL_DAYS
-        age = self._ground.now() - newest.at
+        age = self._ground.now() - worst.newest.at
         if age > timedelta(days=days_max):
-            yield condition("drill", age=age.days)
+            yield condition("drill", account=worst.account, age=age.days)
 
     def _age_s(self, at: datetime | None) -> float:
         """How old something is; what was never seen is as old as this warden."""

@@ -26,6 +26,16 @@ def address_key(address: str) -> str:
     return address if parsed.is_loopback else str(IPv6Network((int(parsed), 64), strict=False))
 
 
+def is_loopback(address: str) -> bool:
+    """Whether an address is this machine's own."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    mapped = None if isinstance(parsed, IPv4Address) else parsed.ipv4_mapped
+    return (mapped or parsed).is_loopback
+
+
 class Attempts:
     """Wrong secrets by client address, or by whatever ``key`` makes of a text, in a bounded table that forgets the
     oldest first."""
@@ -66,4 +76,5 @@ class Attempts:
     def _window(self, key: str) -> tuple[datetime, int]:
         now = self._now()
         began, count = self._failures.get(key, (now, 0))
-        return (now, 0) if now - began >= WINDOW else (began, count)
+        # One that began ahead of now was there before the clock was set back: nobody waits for the difference.
+        return (began, count) if timedelta() <= now - began < WINDOW else (now, 0)

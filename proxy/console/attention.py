@@ -53,6 +53,10 @@ def attention_of(desk: DeskView, progress: Progress | None) -> Attention:
 
 
 def _of_desk(desk: DeskView) -> Iterator[Item]:
+    if desk.taken_by:
+        yield Item(
+            BAD, "Desk", f"is another guard's in this store, at {desk.taken_by}: entries are refused, exits pass"
+        )
     if desk.state != "ACTIVE":
         yield _state(desk.state, "Desk", "/rearm")
     if not desk.archive.opened:
@@ -77,9 +81,16 @@ def _of_desk(desk: DeskView) -> Iterator[Item]:
     if desk.drill is None:
         yield Item(WARN, "Drill", "the kill was never rehearsed here", "/drills")
     elif not desk.drill.passed:
-        yield Item(BAD, "Drill", f"the last rehearsal did not pass: {desk.drill.phase}", "/drills")
+        yield Item(BAD, "Drill", f"the last rehearsal{_whose(desk)} did not pass: {desk.drill.phase}", "/drills")
     elif desk.drill.age_s > DRILL_DAYS_MAX * 86_400:
-        yield Item(WARN, "Drill", f"the last rehearsal was {words.days(desk.drill.age_s)}", "/drills")
+        yield Item(WARN, "Drill", f"the last rehearsal{_whose(desk)} was {words.days(desk.drill.age_s)}", "/drills")
+    if desk.drill is not None and desk.unrehearsed:
+        yield Item(WARN, "Drill", f"the kill of {', '.join(desk.unrehearsed)} was never rehearsed", "/drills")
+
+
+def _whose(desk: DeskView) -> str:
+    """Which account's, where there are several."""
+    return f" of {desk.drill.account}" if desk.drill is not None and len(desk.accounts) > 1 else ""
 
 
 def _of_stop(desk: DeskView, progress: Progress | None) -> Iterator[Item]:

@@ -146,7 +146,7 @@ class ProposalView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastDrill:
-    """The newest rehearsal of the kill."""
+    """The newest rehearsal of the kill of ``account``: of all accounts' the one that says most against the desk."""
 
     id: str
     kind: str
@@ -154,6 +154,7 @@ class LastDrill:
     age_s: float
     passed: bool
     phase: str
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +196,10 @@ class ArchiveView:
 class DeskView:
     """The desk in one glance. ``anomaly`` is the score across accounts, ``why`` what drove it.
 
-    ``drill`` is the newest rehearsal, ``None`` when there never was one.
+    ``drill`` is of the accounts' newest rehearsals the one that says most against the desk: one that did not pass, else
+    the oldest; ``None`` when there never was one. ``unrehearsed`` are the accounts that none names. ``taken_by`` is
+    where the guard is that has this desk of the store in our place, empty while it is ours: then entries are refused
+    (``DESK_TAKEN``) and nothing is read of the exchange.
     """
 
     desk: str
@@ -218,3 +222,5 @@ class DeskView:
     leases: Sequence[LeaseView] = ()
     symbols: Sequence[SymbolView] = ()
     archive: ArchiveView = ArchiveView()
+    taken_by: str = ""
+    unrehearsed: Sequence[str] = ()

@@ -18,7 +18,7 @@ from fastapi import Request, Response
 from pydantic import SecretStr
 
 from proxy.console.answers import Refusal
-from proxy.console.attempts import Attempts
+from proxy.console.attempts import Attempts, is_loopback
 from proxy.console.roles import Role
 from proxy.console.sessions import AGE_MAX, Session, Sessions
 from proxy.people.names import bare
@@ -185,7 +185,7 @@ class Door:
             self._proving.release()
 
     async def _proved(self, request: Request, name: str, proof: Callable[[], T | None]) -> T:
-        address = request.client.host if request.client else ""
+        address = self._address(request)
 
         def proved() -> T | None:
             # Counted in the turn: a hundred guesses that came at once are still looked at one after another.
@@ -201,6 +201,15 @@ class Door:
         self._by_address.succeeded(address)
         self._by_person.succeeded(name)
         return found
+
+    def _address(self, request: Request) -> str:
+        """Whose wrong attempts are counted. Behind a TLS proxy of this machine all come from there, and one guesser
+        would lock everybody out: then it is what the proxy says last, for what comes before that a client can write."""
+        address = request.client.host if request.client else ""
+        forwarded = request.headers.getlist("x-forwarded-for")
+        if self._https and forwarded and is_loopback(address):
+            return forwarded[-1].rpartition(",")[2].strip() or address
+        return address
 
     def _register(self) -> Register:
         if self._people is None or (not self._people.people.users and self._people.trouble):

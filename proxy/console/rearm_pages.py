@@ -12,7 +12,6 @@ from proxy.console.asking import act, read
 from proxy.console.bodies import read_query, scope_of
 from proxy.console.door import Door
 from proxy.console.drills import drill_report
-from proxy.console.looking import LOOK_SECONDS_MAX
 from proxy.console.plane import ControlPlane
 from proxy.console.rearm_plane import RearmView
 from proxy.console.rendering import Rendering
@@ -138,7 +137,7 @@ class RearmPages:
     async def _seen(self) -> tuple[int, dict[str, Any]]:
         """The scopes; where they cannot be read, why, in their place: what stood there before is not so any more."""
         try:
-            return 200, {"scopes": await read(self._plane.rearming.all(), LOOK_SECONDS_MAX), "trouble": ""}
+            return 200, {"scopes": await read(self._plane.rearming.all()), "trouble": ""}
         except Refusal as refusal:
             return refusal.status, {"scopes": (), "trouble": refusal.message}
 

@@ -10,9 +10,13 @@ from typing import Any, cast
 
 import pytest
 
+from proxy.alerts.lifecycle import Acknowledged, Seen, State, evolve
+from proxy.alerts.reports import CONFIGURED_WATCHDOG, condition
+from proxy.alerts.shelf import Shelf
 from proxy.pieces.alerts import build_alerts
 from proxy.pieces.desk import DeskPieces
 from proxy.pieces.ground import Ground
+from proxy.pieces.heart import build_heart
 from proxy.settings import Settings
 from proxy.vault.keys import Secret
 from proxy.vault.vault import Vault
@@ -36,3 +40,24 @@ def test_a_channel_of_the_settings_that_the_vault_does_not_have_is_said_at_the_s
     with caplog.at_level(logging.WARNING):
         build_alerts(cast(Ground, ground), cast(DeskPieces, desk))
     assert caplog.messages == ["the settings have an alert channel pagr that the vault does not have"]
+
+
+@pytest.mark.parametrize("settings", [{"watchdog": "none"}, {"watchdog": "remote"}], ids=["none wanted", "one wanted"])
+def test_a_watchdog_that_was_alarmed_of_before_the_start_is_lost_from_the_start(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    names = ("far", "taken away", CONFIGURED_WATCHDOG)
+    reports = tuple(condition("watchdog", watchdog=name) for name in names)
+    state, _ = evolve(State(), Seen((*reports, condition("store"))), NOW, quiet=False)
+    state, _ = evolve(state, Acknowledged(state.open["watchdog:taken away"].id, "ann"), NOW, quiet=False)
+    Shelf(tmp_path).write(state)
+    ground = SimpleNamespace(
+        settings=Settings(data_dir=tmp_path, **settings),
+        pulse=None,
+        scribe=SimpleNamespace(event=None),
+    )
+    beats: Any = None
+    heart = build_heart(cast(Ground, ground), beats, lambda: cast(Any, None))
+    assert [(each.name, each.lost) for each in heart.states()] == [("far", True)]
+    (tmp_path / "alerts" / "state.json").write_text("{")
+    assert not any(each.lost for each in build_heart(cast(Ground, ground), beats, lambda: cast(Any, None)).states())

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import pytest
+
+from proxy.alerts import channel as channel_module
 from proxy.alerts.alert import Severity
 from proxy.alerts.channel import ATTEMPTS, QUEUE_MAX, Channel, Delivery
 from proxy.alerts.sending import ChannelFailed
@@ -44,6 +47,12 @@ async def running(taken: Taken) -> AsyncIterator[tuple[Channel, list[Delivery]]]
         yield channel, ended
     finally:
         task.cancel()
+
+
+async def soon(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not is_so():
+            await asyncio.sleep(0.002)
 
 
 async def settled(channel: Channel) -> None:
@@ -122,3 +131,67 @@ async def test_a_test_message_goes_past_the_queue() -> None:
         assert await channel.try_now(a_message("test")) == "it refused"
         assert channel.trouble == "it refused"
         assert await channel.try_now(a_message("test")) == "" and channel.trouble == ""
+
+
+async def test_what_is_critical_and_was_given_up_is_tried_again_the_worst_first_and_then_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(channel_module, "LOST_AGAIN_S", 0.02)
+    taken = Taken(fails=10_000)
+    async with running(taken) as (channel, ended):
+        for alert_id, title, severity in (
+            ("w", "mild", Severity.WARNING),
+            ("c", "bad", Severity.CRITICAL),
+            ("k", "kill", Severity.KILL),
+            ("c", "bad again", Severity.CRITICAL),
+            ("x", "heard", Severity.CRITICAL),
+        ):
+            channel.give(alert_id, "raised", a_message(title, severity))
+        await settled(channel)
+        given_up = taken.attempts
+        assert given_up == 5 * ATTEMPTS and len(ended) == channel.failed == 5
+        channel.unheard({"w", "c", "k"})
+        await soon(lambda: taken.attempts >= given_up + 3)
+        assert len(ended) == channel.failed == 5, "that it was given up is said once"
+        assert channel.trouble == "it refused"
+        taken.fails = 0
+        await soon(lambda: len(taken.titles) == 2)
+        await asyncio.sleep(0.1)
+    assert taken.titles == ["kill", "bad again"], "neither what is mild, nor what is older, nor what somebody has heard"
+    assert [(each.alert_id, each.trouble) for each in ended[5:]] == [("k", ""), ("c", "")]
+    assert channel.trouble == ""
+
+
+async def test_what_was_given_up_is_told_when_anything_is_taken_and_not_over_what_is_newer() -> None:
+    taken = Taken(fails=2 * ATTEMPTS)
+    async with running(taken) as (channel, _):
+        for alert_id in ("1", "2"):
+            channel.give(alert_id, "raised", a_message(f"lost {alert_id}", Severity.CRITICAL))
+        await settled(channel)
+        channel.give("2", "cleared", a_message("over 2", Severity.CRITICAL))
+        await soon(lambda: len(taken.titles) == 2)
+        await settled(channel)
+    assert taken.titles == ["over 2", "lost 1"]
+
+
+async def test_a_test_that_is_taken_brings_what_was_given_up() -> None:
+    taken = Taken(fails=ATTEMPTS)
+    async with running(taken) as (channel, _):
+        channel.give("1", "raised", a_message("lost", Severity.KILL))
+        await settled(channel)
+        assert await channel.try_now(a_message("test")) == ""
+        await soon(lambda: taken.titles == ["test", "lost"])
+
+
+async def test_what_is_kept_for_later_is_bounded_and_the_worst_of_it() -> None:
+    taken = Taken()
+    taken.open.clear()
+    async with running(taken) as (channel, _):
+        for number in range(3 * QUEUE_MAX):
+            channel.give(f"c{number}", "raised", a_message(f"bad {number}", Severity.CRITICAL))
+        for number in range(2 * QUEUE_MAX):
+            channel.give(f"k{number}", "raised", a_message(f"kill {number}", Severity.KILL))
+        assert len(channel._lost) == QUEUE_MAX and channel.waiting <= QUEUE_MAX + 1
+        taken.open.set()
+        await soon(lambda: not channel._lost and not channel.waiting)
+    assert {f"kill {number}" for number in range(2 * QUEUE_MAX)} <= set(taken.titles)

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from proxy.alerts import channel as channel_module
+from proxy.alerts import desk as desk_module
 from proxy.alerts.alert import Report, Severity
 from proxy.alerts.desk import LOOK_EVERY_S, AlertDesk
 from proxy.alerts.lifecycle import OPEN_MAX, Raised, State
@@ -54,6 +56,7 @@ class Duty:
         ]
         self.now = NIGHT
         self.seen: list[Report] = []
+        self.unsure = False
         self.audit: list[tuple[str, str, dict[str, Any]]] = []
         post = Post(
             desk="demo",
@@ -69,6 +72,7 @@ class Duty:
             shelf=Shelf(data_dir),
             post=post,
             conditions=lambda: self.seen,
+            unsure=lambda key: self.unsure,
             quiet_hours=QuietHours(time(22), time(7), UTC) if quiet else None,
             secret=lambda: SECRET,
             record=self._record,
@@ -165,6 +169,93 @@ async def test_all_channels_down_is_no_loop(tmp_path: Path) -> None:
         await asyncio.sleep(2.5)
         assert len(duty.audited("alert.raised")) == 3, "the kill, and each channel once"
         assert len(duty.audited("alert.failed")) <= 6
+
+
+async def test_what_no_channel_took_is_told_when_the_way_out_is_back_for_as_long_as_it_is_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel_module, "LOST_AGAIN_S", 1.0)
+    async with at_work(Duty(tmp_path, "pager", "chat")) as duty:
+        for phone in duty.phones.values():
+            phone.down = True
+        duty.seen = [condition("store"), condition("archive", why="x")]
+        duty.desk.hear("kill.exchange_key", "warden", {"account": "main", "key": "left on"})
+        heard = duty.desk.state.open["kill.exchange_key:main"].id
+        await soon(lambda: len(duty.audited("alert.failed")) == 8)
+        duty.desk.acknowledge(heard, "ann")
+        duty.seen = [condition("store")]
+        duty.now += timedelta(seconds=1)
+        await soon(lambda: duty.desk.state.open["archive"].absent_since)
+        duty.now += timedelta(seconds=31)
+        await soon(lambda: "archive" not in duty.desk.state.open)
+        for phone in duty.phones.values():
+            phone.down = False
+        await soon(lambda: all(phone.titled("] The store does not answer") for phone in duty.phones.values()))
+        await asyncio.sleep(0.2)
+        for phone in duty.phones.values():
+            assert not phone.titled("] The audit cannot be written") and not phone.titled("exchange key of main")
+        assert duty.phones["pager"].titled("Alerts do not arrive at chat"), "the other channel's failure was lost too"
+
+
+async def test_of_a_channel_that_nothing_was_given_since_the_start_nobody_says_that_it_is_well(tmp_path: Path) -> None:
+    first = Duty(tmp_path, "pager", "chat")
+    first.phones["pager"].down = True
+    async with at_work(first):
+        press(first)
+        await soon(lambda: '"channel:pager"' in on_disk(tmp_path))
+    second = Duty(tmp_path, "pager", "chat")
+    async with at_work(second):
+        second.now += timedelta(seconds=1)
+        await asyncio.sleep(2 * LOOK_EVERY_S)
+        second.now += timedelta(seconds=31)
+        await asyncio.sleep(2 * LOOK_EVERY_S)
+        assert second.desk.state.open["channel:pager"].absent_since is None
+        assert await second.desk.try_channel("pager", "ann") == ""
+        await soon(lambda: second.desk.state.open["channel:pager"].absent_since)
+
+
+async def test_while_nobody_can_tell_nothing_is_over(tmp_path: Path) -> None:
+    async with at_work(Duty(tmp_path, "pager")) as duty:
+        duty.seen = [condition("store")]
+        await soon(lambda: "store" in duty.desk.state.open)
+        duty.seen, duty.unsure = [], True
+        await asyncio.sleep(2 * LOOK_EVERY_S)
+        assert duty.desk.state.open["store"].absent_since is None
+        duty.unsure = False
+        await soon(lambda: duty.desk.state.open["store"].absent_since)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (RuntimeError("can't start new thread"), "can't start new thread"),
+    ],
+    ids=["a full disk", "no thread"],
+)
+async def test_a_disk_that_was_full_for_a_moment_gets_the_alerts_when_it_is_not(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    trouble: Exception,
+    said: str,
+) -> None:
+    monkeypatch.setattr(desk_module, "KEEP_AGAIN_S", 0.1)
+    real, full = asyncio.to_thread, [True]
+
+    async def to_thread(*work: Any) -> Any:
+        if full[0]:
+            raise trouble
+        return await real(*work)
+
+    monkeypatch.setattr(asyncio, "to_thread", to_thread)
+    async with at_work(Duty(tmp_path, "pager")) as duty:
+        alert_id = press(duty)
+        await soon(lambda: duty.phones["pager"].titled("not known or not kept"))
+        assert f"the alerts are not on disk: {said}" in caplog.text and on_disk(tmp_path) == ""
+        full[0] = False
+        await soon(lambda: alert_id in on_disk(tmp_path))
+        await soon(lambda: duty.desk.state.open["memory"].absent_since is not None)
 
 
 async def test_the_desk_does_not_hear_itself(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from proxy.alerts.alert import Notice, Occasion, Report, Severity
 from proxy.alerts.lifecycle import (
     AGAIN_AFTER,
     CROWD,
+    GROUP_MAX,
     HELD_MAX,
     OPEN_MAX,
     PAST_MAX,
@@ -28,6 +30,7 @@ from proxy.alerts.lifecycle import (
     evolve,
     find,
 )
+from proxy.alerts.reports import report_of
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
@@ -57,6 +60,24 @@ class Desk:
         for _ in range(int(for_s) + 1):
             notices += self.does(Seen(reports), timedelta(seconds=1))
         return notices
+
+
+def test_what_nobody_can_tell_yet_stays_as_it_is_and_what_is_so_is_told_all_the_same() -> None:
+    desk = Desk()
+    desk.sees(a_report("survey:main"), a_report("stop:desk", Severity.KILL), a_report("store"))
+    desk.sees(a_report("survey:main"))
+    before = dict(desk.state.open)
+    assert before["store"].absent_since is not None
+    desk.told.clear()
+    unsure = frozenset(desk.state.open)
+    assert desk.does(Seen((), unsure), SETTLED_AFTER * 2) == []
+    assert desk.state.open == before, "neither over nor away"
+    told = desk.does(Seen((a_report("survey:main", Severity.CRITICAL), a_report("feed:main")), unsure))
+    assert [(each.occasion.value, each.alert.report.key) for each in told if each.alert is not None] == [
+        ("again", "survey:main"),
+        ("raised", "feed:main"),
+    ]
+    assert occasions(desk.sees(for_s=SETTLED_AFTER.total_seconds() + 1)) == ["cleared"] * 4
 
 
 def occasions(notices: Sequence[Notice]) -> list[str]:
@@ -197,6 +218,136 @@ def test_what_ends_another_closes_it_without_a_word_and_its_return_is_told() -> 
     assert occasions(desk.does(Raised(going_on), timedelta(minutes=3))) == ["raised"]
     assert set(desk.state.open) == {going_on.key} and desk.state.past[-1].closed_at == desk.now
     assert occasions(desk.does(Raised(stopped), timedelta(minutes=3))) == ["raised"]
+
+
+def test_what_was_undone_is_not_repeated_once_it_is_done() -> None:
+    desk = Desk()
+    desk.does(Raised(a_report("kill.degraded:desk", Severity.KILL, news=True)))
+    done = replace(a_report("stop:desk", Severity.KILL, news=True), ends=("kill.degraded:desk",))
+    desk.does(Raised(done), timedelta(minutes=2))
+    for _ in range(200):
+        told = desk.does(Ticked(), timedelta(minutes=1))
+        assert {notice.alert.report.key for notice in told if notice.alert is not None} <= {"stop:desk"}
+
+
+def test_a_condition_that_is_not_seen_at_the_moment_is_not_repeated() -> None:
+    desk = Desk()
+    stop = a_report("stop:desk", Severity.KILL)
+    desk.sees(stop)
+    desk.sees()
+    assert desk.does(Ticked(), REPEAT_AFTER[0]) == []
+    assert occasions(desk.sees(stop)) == ["again"] and occasions(desk.does(Ticked(), REPEAT_AFTER[0])) == ["repeated"]
+
+
+def test_what_gets_better_and_worse_again_is_told_once_and_stays_acknowledged() -> None:
+    desk = Desk()
+    mild, bad = a_report(), replace(a_report(severity=Severity.CRITICAL), title="it is bad")
+    desk.sees(mild)
+    desk.sees(bad)
+    desk.does(Acknowledged(desk.state.open["feed:main"].id, "ann"))
+    for _ in range(50):
+        assert desk.sees(mild, for_s=5) == [] == desk.sees(bad, for_s=60)
+    desk.sees(mild)
+    alert = desk.state.open["feed:main"]
+    assert (alert.acknowledged_by, alert.severity, alert.report.title) == ("ann", Severity.CRITICAL, mild.title)
+    (over,) = desk.sees(for_s=SETTLED_AFTER.total_seconds() + 1)
+    assert over.severity is Severity.CRITICAL, "whoever heard of it hears that it is over"
+
+
+def test_a_second_kill_of_one_key_is_repeated_like_the_first() -> None:
+    desk, kill = Desk(), a_report("trigger:main", Severity.KILL, news=True)
+    for _ in range(2):
+        desk.does(Raised(kill), timedelta(days=3))
+        told = [notice for _ in range(20_000) for notice in desk.does(Ticked(), timedelta(seconds=5))]
+        assert occasions(told) == ["repeated"] * len(REPEAT_AFTER)
+
+
+def test_what_is_new_of_a_kill_has_to_be_acknowledged_anew() -> None:
+    desk, stop = Desk(), a_report("stop:desk", Severity.KILL, news=True)
+    desk.does(Raised(stop))
+    desk.sees(stop)
+    desk.does(Acknowledged(desk.state.open["stop:desk"].id, "ann"))
+    desk.does(Raised(stop), timedelta(seconds=10))
+    assert desk.state.open["stop:desk"].acknowledged_by == ""
+    assert occasions(desk.does(Ticked(), REPEAT_AFTER[0])) == ["repeated"]
+
+
+def a_kill(what: str = "kill.degraded", **detail: str) -> Raised:
+    report = report_of(what, "guard", {"scope": "desk", "reason": "begun again"} | detail)
+    assert report is not None
+    return Raised(report)
+
+
+@pytest.mark.parametrize(("every_s", "repeated"), [(90, 1), (300, 3)])
+def test_tries_of_one_kill_that_fail_do_not_begin_its_repeats_from_the_first(every_s: int, repeated: int) -> None:
+    desk = Desk()
+    for second in range(0, 3600, 5):
+        if second % every_s == 0:
+            desk.does(a_kill())
+        desk.does(Ticked(), timedelta(seconds=5))
+    assert occasions(desk.told).count("repeated") == repeated
+    assert occasions(desk.told).count("again") == 3600 // every_s - 1, "each try that fails is told"
+
+
+def test_who_acknowledged_a_kill_that_is_not_done_hears_of_no_further_try_of_it() -> None:
+    desk = Desk()
+    desk.does(a_kill())
+    desk.does(Acknowledged(desk.state.open["kill.degraded:desk"].id, "ann"))
+    desk.told.clear()
+    for _ in range(60):
+        desk.does(a_kill(), timedelta(seconds=90))
+        desk.does(Ticked())
+    assert desk.told == []
+    alert = desk.state.open["kill.degraded:desk"]
+    assert (alert.acknowledged_by, alert.count) == ("ann", 61), "it stands as what it is: not done"
+    desk.does(a_kill("kill.flat"))
+    assert "kill.degraded:desk" not in desk.state.open
+    assert occasions(desk.does(a_kill(), timedelta(minutes=5))) == ["raised"]
+
+
+def test_another_press_takes_the_acknowledgement_of_a_kill_that_is_not_done_back() -> None:
+    desk = Desk()
+    desk.does(a_kill())
+    desk.does(Acknowledged(desk.state.open["kill.degraded:desk"].id, "ann"))
+    desk.does(a_kill("kill.engaged"), timedelta(minutes=10))
+    told = desk.does(Ticked(), REPEAT_AFTER[0])
+    assert {each.alert.report.key for each in told if each.alert is not None} == {"stop:desk", "kill.degraded:desk"}
+    assert occasions(desk.does(a_kill())) == ["again"]
+
+
+def test_another_reason_takes_the_acknowledgement_of_a_kill_that_is_not_done_back() -> None:
+    desk, broke_off = Desk(), a_kill("kill.cancelling", phase="CANCELLING")
+    desk.does(a_kill())
+    desk.does(Acknowledged(desk.state.open["kill.degraded:desk"].id, "ann"))
+    assert occasions(desk.does(broke_off)) == ["again"]
+    assert desk.state.open["kill.degraded:desk"].acknowledged_by == ""
+    desk.does(Acknowledged(desk.state.open["kill.degraded:desk"].id, "ann"))
+    assert desk.does(broke_off, timedelta(minutes=5)) == []
+
+
+def test_a_clock_that_is_set_back_silences_nothing() -> None:
+    desk = Desk()
+    desk.does(Raised(a_report("stop:desk", Severity.KILL)))
+    desk.does(Raised(a_report(severity=Severity.CRITICAL)))
+    desk.does(Acknowledged(desk.state.open["feed:main"].id, "ann"), timedelta(minutes=5))
+    desk.sees(a_report("store"))
+    desk.sees()
+    desk.does(Ticked(), -timedelta(hours=3))
+    assert occasions(desk.does(Ticked(), REPEAT_AFTER[0])) == ["repeated"]
+    assert occasions(desk.sees(for_s=SETTLED_AFTER.total_seconds())) == ["cleared"]
+    assert occasions(desk.does(Raised(a_report(severity=Severity.CRITICAL)), timedelta(minutes=11))) == ["raised"]
+
+
+def test_of_a_group_a_few_are_told_an_hour_and_the_rest_are_one() -> None:
+    desk, found = Desk(), [replace(a_report(f"outside:main:{n}"), group="outside:main") for n in range(GROUP_MAX + 40)]
+    for report in found:
+        desk.does(Raised(report), timedelta(seconds=10))
+    assert set(desk.state.open) == {"outside:main", *(report.key for report in found[:GROUP_MAX])}
+    assert occasions(desk.told) == ["raised"] * (GROUP_MAX + 1)
+    assert desk.state.open["outside:main"].count == 40
+    assert occasions(desk.does(Raised(replace(found[-1], key="outside:other:1", group="outside:other")))) == ["raised"]
+    desk.does(Raised(found[-1]), timedelta(hours=1))
+    assert found[-1].key in desk.state.open, "an hour later there is room"
 
 
 def test_an_event_ends_no_condition_that_is_seen() -> None:

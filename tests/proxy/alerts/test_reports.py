@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import ast
+import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.alerts.alert import Severity
+from proxy.alerts.alert import Report, Severity
 from proxy.alerts.conditions_table import CONDITIONS
 from proxy.alerts.events_table import AUDIT_ONLY, EVENTS
-from proxy.alerts.reports import condition, report_of
+from proxy.alerts.reports import CONFIGURED_WATCHDOG, condition, report_of
+from proxy.store.fence import Scope
+from rules.kill.events import Phase
+from tests.proxy.kill.simulated_store import SimulatedStore
+from tests.proxy.kill.simulated_venue import SimulatedVenue
+from tests.proxy.kill.test_blocked import a_desk
+from tests.proxy.kill.virtual_time import in_virtual_time
 
 ROOT = Path(__file__).parent.parent.parent.parent
 EVENT = re.compile(r"[a-z_]+(\.[a-z_]+)?")
@@ -63,6 +71,47 @@ def test_a_kill_that_is_not_done_is_an_alert_of_its_own() -> None:
     )
 
 
+@pytest.mark.parametrize("hand", ["survey", "cancel", "close", "verify"])
+def test_a_kill_that_breaks_off_by_a_fault_of_the_guards_own_is_told_as_not_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hand: str
+) -> None:
+    async def one() -> None:
+        events = list[Any]()
+        venue = SimulatedVenue(3, fault_share=0)
+        desk = a_desk(tmp_path, SimulatedStore(random.Random(1)), venue, events=events)
+        name = "survey" if hand == "verify" else hand
+        real = getattr(venue, name)
+
+        async def broken(*args: Any, **more: Any) -> Any:
+            if hand != "verify" or venue.flat:
+                raise KeyError("a bug")
+            return await real(*args, **more)
+
+        monkeypatch.setattr(venue, name, broken)
+        await desk.press(Scope("main"), "ann", "runaway")
+        await desk.runs.join()
+        (_, begun), (what, ended) = events
+        assert report_of("kill.engaged", "ann", begun | {"scope": "account:main"}) != report_of(what, "ann", ended)
+        report = report_of(what, "ann", ended)
+        assert report is not None, what
+        assert (report.severity, report.title) == (
+            Severity.KILL,
+            "KILL NOT DONE: the kill of account:main broke off",
+        )
+        assert "By ann: runaway." in report.text and str(ended["phase"]) in report.text and not report.news
+        done = report_of("kill.flat", "ann", {"scope": "account:main"})
+        assert done is not None and report.key in done.ends
+
+    in_virtual_time(one())
+
+
+def test_of_every_phase_a_kill_can_end_in_people_hear() -> None:
+    for phase in Phase:
+        report = report_of(f"kill.{phase.value.lower()}", "ann", {"scope": "desk", "phase": phase.value})
+        assert report is not None and report.severity is Severity.KILL
+        assert phase.final or "broke off" in report.title
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [
@@ -80,6 +129,12 @@ def test_what_is_not_the_same_is_another_alert(
     assert one is not None and other is not None and one.key != other.key
 
 
+def test_the_configured_watchdog_that_never_asked_is_one_alert_with_a_name() -> None:
+    report = report_of("watchdog.lost", "warden", {"watchdog": ""})
+    assert report is not None and report.key == condition("watchdog", watchdog=CONFIGURED_WATCHDOG).key
+    assert CONFIGURED_WATCHDOG in report.title
+
+
 def test_a_bot_that_is_called_like_an_account_shares_no_alert_with_its_exchange_key() -> None:
     report = report_of("key.enabled", "ann", {"bot": "main", "account": "main", "key": "…abcd"})
     assert report is not None and report.key != condition("key", account="main").key
@@ -95,8 +150,58 @@ def test_whoever_lets_something_go_on_ends_what_had_stopped_it() -> None:
     going_on = report_of("rearm", "ann", {"scope": "bot:grid", "reason": "looked at"})
     stopped = report_of("bot.stopped", "rule execution_throttle", {"scope": "bot:grid", "state": "HALTED"})
     reducing = report_of("reducing", "warden", {"scope": "bot:grid"})
-    assert going_on is not None and stopped is not None and reducing is not None
-    assert set(going_on.ends) == {stopped.key, reducing.key}
+    undone = report_of("kill.degraded", "ann", {"scope": "bot:grid"})
+    assert going_on is not None and stopped is not None and reducing is not None and undone is not None
+    assert set(going_on.ends) == {stopped.key, reducing.key, undone.key}
+
+
+@pytest.mark.parametrize("what", ["kill.flat", "kill.flat_except_dust"])
+def test_a_kill_that_is_done_in_the_end_is_not_undone_any_more(what: str) -> None:
+    done, undone = (report_of(each, "ann", {"scope": "desk", "reason": "drill"}) for each in (what, "kill.degraded"))
+    assert done is not None and undone is not None and done.ends == (undone.key,)
+
+
+def test_an_account_that_is_flat_before_its_scope_is_not_told_in_the_scopes_words() -> None:
+    detail = {"scope": "desk", "account": "main", "phase": "FLAT", "waiting": ["second", "third"]}
+    report = report_of("kill.account_flat", "guard", detail)
+    assert report is not None and report.key != condition("stopped", scope="desk").key and report.ends == ()
+    assert "desk is not" in report.title and "second; third" in report.text
+
+
+def a_finding(activity: str, subject: str = "", detail: str = "") -> dict[str, str]:
+    return {"activity": activity, "subject": subject, "detail": detail}
+
+
+def found(*findings: dict[str, str], what: str = "outside.activity") -> Report:
+    report = report_of(what, "warden", {"account": "main", "action": "alert", "findings": list(findings)})
+    assert report is not None
+    return report
+
+
+def test_another_kind_of_activity_or_another_symbol_is_another_alert_and_the_same_is_not() -> None:
+    order = a_finding("order", "BTCUSDT", "BUY 0.1")
+    first = found(order)
+    assert found(order | {"detail": "SELL 3"}).key == first.key == found(order, order).key
+    assert found(order | {"subject": "ETHUSDT"}).key != first.key != found(order | {"activity": "fill"}).key
+    both = [order, a_finding("fill", "BTCUSDT")]
+    assert found(*both).key == found(*reversed(both)).key != first.key
+    one, other = (found(a_finding("forced", symbol), what="venue.forced") for symbol in ("BTCUSDT", "ETHUSDT"))
+    assert one.key != other.key and one.group == other.group != first.group
+    many = [a_finding("order", f"SYMBOL{number}USDT") for number in range(50)]
+    assert found(*many[:49]).key != found(*many[1:]).key and len(found(*many).key) < 100
+
+
+def test_a_withdrawal_is_said_first_is_told_each_time_and_counts_for_no_flood() -> None:
+    orders = [a_finding("order", f"{name}USDT", "BUY 1") for name in ("BTC", "ETH", "SOL")]
+    report = found(*orders, a_finding("withdrawal", detail="50000 USDT left the account"))
+    assert "withdrawal 50000 USDT left the account; order BTCUSDT BUY 1" in report.title
+    assert report.title.endswith("and 1 more") and "more" not in found(*orders).title
+    assert report.news and not report.group and found(*orders).group and not found(*orders).news
+
+
+def test_a_trigger_that_reduces_is_another_alert_than_one_that_kills() -> None:
+    killing, reducing = (report_of(what, "warden", {"account": "main"}) for what in ("trigger.kill", "trigger.reduce"))
+    assert killing is not None and reducing is not None and killing.key != reducing.key
 
 
 def test_a_clock_that_is_right_again_is_no_alert() -> None:

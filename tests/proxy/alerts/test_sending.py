@@ -6,7 +6,11 @@ import json
 import logging
 import socket
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from email import message_from_string
+from itertools import repeat
 from types import SimpleNamespace
 
 import pytest
@@ -42,6 +46,76 @@ async def test_a_server_that_refuses_is_a_failure(status: int) -> None:
         hook.status = status
         with pytest.raises(ChannelFailed, match="not reached, or it refused"):
             await Sender(Secret(hook.url)).send(MESSAGE)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303])
+@pytest.mark.parametrize("wish", ["", "?redirect=yes"])
+async def test_a_redirect_is_followed_nowhere_and_is_no_message_taken(status: int, wish: str) -> None:
+    with a_webhook() as hook:
+        hook.status = status
+        with pytest.raises(ChannelFailed, match="not reached, or it refused"):
+            await Sender(Secret(hook.url + wish)).send(MESSAGE)
+
+
+async def test_no_proxy_variable_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with a_webhook() as hook:
+        await Sender(Secret(hook.url)).send(MESSAGE)
+    assert len(hook.arrived) == 1
+
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n"
+
+
+@contextmanager
+def an_endless_answer(head: bytes, piece: bytes, pause_s: float) -> Iterator[tuple[str, list[int]]]:
+    """A webhook that never comes to the end of its answer: its URL, and the sizes of what it could send."""
+    sent: list[int] = []
+    over = threading.Event()
+
+    def serve(caller: socket.socket) -> None:
+        with caller, suppress(OSError):
+            caller.recv(65_536)
+            caller.sendall(head)
+            for each in repeat(piece):
+                if over.wait(pause_s):
+                    return
+                caller.sendall(each)
+                sent.append(len(each))
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=accept, daemon=True).start()
+        try:
+            yield f"json://127.0.0.1:{server.getsockname()[1]}/x", sent
+        finally:
+            over.set()
+
+
+async def test_an_answer_without_end_fills_no_memory() -> None:
+    with an_endless_answer(HEAD + b"\r\n", b"x" * 262_144, 0) as (url, sent):
+        with pytest.raises(ChannelFailed, match="not reached, or it refused"):
+            await Sender(Secret(url)).send(MESSAGE)
+        time.sleep(0.1)
+        assert sum(sent) < 32 * 1024 * 1024, "what the sockets hold on both sides, and no more"
+
+
+@pytest.mark.parametrize("head", [HEAD + b"\r\n", HEAD + b"x-endless: "], ids=["the body", "a header"])
+async def test_an_answer_that_drips_for_ever_holds_no_thread(monkeypatch: pytest.MonkeyPatch, head: bytes) -> None:
+    monkeypatch.setattr(sending, "ATTEMPT_S", 0.4)
+    with an_endless_answer(head, b"x", 0.02) as (url, sent):
+        sender = Sender(Secret(url))
+        with pytest.raises(ChannelFailed, match="no answer within"):
+            await sender.send(MESSAGE)
+        (thread,) = sender._threads
+        thread.join(2)
+        assert sent and not thread.is_alive()
 
 
 async def test_a_server_that_hangs_is_given_up_in_time_and_not_asked_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,6 +169,26 @@ async def test_telegram_shows_what_was_written_and_takes_no_markup_of_it(
     await Sender(url).send(Message(severity=Severity.KILL, title="t", body=written))
     (text,) = posted
     assert text.splitlines()[-1] == sent
+
+
+async def test_what_is_longer_than_the_service_takes_goes_out_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    posted: list[str] = []
+
+    def post(url: str, data: str, **_: object) -> SimpleNamespace:
+        text = json.loads(data)["text"]
+        posted.append(text)
+        if len(text) > 4096:
+            return SimpleNamespace(status_code=400, content=b'{"description":"message is too long"}')
+        return SimpleNamespace(status_code=200, content=b'{"ok":true}')
+
+    monkeypatch.setattr("requests.post", post)
+    lines = [
+        f"23:{number:02}:00 CRITICAL Over: The stream of main is down: the connection broke" for number in range(60)
+    ]
+    url = Secret("tgram://123456789:abcdefg_hijklmnopqrstuvwxyzABCDEFGHI/12345678/?overflow=upstream")
+    await Sender(url).send(Message(severity=Severity.CRITICAL, title="In quiet hours", body="\n".join(lines)))
+    assert len(posted) > 1
+    assert all(f"23:{number:02}:00" in "".join(posted) for number in range(60)), "nothing of it is left out"
 
 
 async def test_a_mail_in_html_is_escaped_once() -> None:

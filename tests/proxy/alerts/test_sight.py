@@ -16,7 +16,10 @@ import pytest
 
 from proxy.alerts import sight as sight_module
 from proxy.alerts.alert import Severity
+from proxy.alerts.lifecycle import Seen, State, Ticked, evolve
+from proxy.alerts.reports import CONFIGURED_WATCHDOG, condition
 from proxy.alerts.sight import Sight
+from proxy.drill.shelf import AccountDrill, DrillReport, drill_id, keep_drill
 from proxy.pieces.desk import DeskPieces
 from proxy.pieces.ground import Ground
 from proxy.store.fence import DESK
@@ -46,6 +49,7 @@ class Guard:
     opened: bool = True
     still: tuple[str, ...] = ()
     lost: bool = False
+    watchdog: str = "far"
     score: float = 0.0
     store: Callable[[], dict[str, GateWord]] = lambda: {"a": GateWord(1, 0.1), "b": GateWord(1, 0.1)}
     rules: tuple[StagedResponse, ...] = ()
@@ -68,18 +72,21 @@ class Guard:
         keeper = SimpleNamespace(view=view, account=SimpleNamespace(), surveyed_at=self.read_at)
         self.keeper = keeper
         account = SimpleNamespace(keeper=keeper, key=SimpleNamespace(verdict=self.verdict))
+        self.account = account
         venue = SimpleNamespace(
             market=SimpleNamespace(markets={"BTCUSDT": SimpleNamespace(as_of=self.priced_at)}),
             clock=SimpleNamespace(offset_ms=self.offset_ms),
             budget=SimpleNamespace(spent=lambda: self.spent),
         )
+        self.venue = venue
+        self.accounts = {"main": account}
         score = Score(value=self.score, why="message rate far above its habit")
         desk = SimpleNamespace(
-            accounts={"main": account},
+            accounts=self.accounts,
             venues={"binanceusdm": venue},
             kill=SimpleNamespace(engaged=lambda: frozenset(self.stopped)),
             pursuit=SimpleNamespace(outsiders=frozenset(self.outsiders)),
-            heart=SimpleNamespace(states=lambda: (SimpleNamespace(name="far", lost=self.lost),)),
+            heart=SimpleNamespace(states=lambda: (SimpleNamespace(name=self.watchdog, lost=self.lost),)),
             watch=SimpleNamespace(levels=lambda: {"desk": score}, score=lambda bot: score),
         )
         return Sight(cast(Ground, ground), cast(DeskPieces, desk))
@@ -213,3 +220,125 @@ async def test_a_full_disk_and_a_drill_that_never_was_are_looked_for_aside(
 def test_an_archive_that_never_opened_refuses_entries_now(tmp_path: Path, opened: bool, said: str) -> None:
     (report,) = Guard(tmp_path, trouble="the seal is gone", opened=opened).sight().reports()
     assert (report.key, report.text) == ("archive", said)
+
+
+def told_in(guard: Guard, sight: Sight, state: State, seconds: int, later: Callable[[float], None]) -> list[str]:
+    """What the alert desk tells while it looks twice a second."""
+    told = []
+    for _ in range(2 * seconds):
+        unsure = frozenset(key for key in state.open if sight.unsure(key))
+        for event in (Seen(sight.reports(), unsure), Ticked()):
+            state, notices = evolve(state, event, guard.now, quiet=False)
+            told += [f"{each.occasion.value} {each.alert.report.key}" for each in notices if each.alert is not None]
+        guard.now += timedelta(seconds=0.5)
+        later(0.5)
+    return told
+
+
+def test_a_warden_that_starts_anew_while_the_exchange_is_away_says_nothing_is_over_and_nothing_twice(
+    tmp_path: Path, later: Callable[[float], None]
+) -> None:
+    reports = (
+        condition("survey", account="main", age=400),
+        condition("market", venue="binanceusdm", age=400),
+        condition("feed", Severity.CRITICAL, account="main", why="the connection broke"),
+        condition("key", account="main", wrong="withdrawals"),
+        condition("clock.off", venue="binanceusdm", offset_ms="+1500"),
+        condition("external", account="main"),
+        condition("gates", living=1, expected=2),
+        condition("watchdog", watchdog="far"),
+        condition("store"),
+    )
+    state, _ = evolve(State(), Seen(reports), NOW - timedelta(seconds=400), quiet=False)
+    guard = Guard(tmp_path, verdict="unknown", stopped={DESK}, lost=True)
+    sight = guard.sight()
+    guard.keeper.account = guard.keeper.surveyed_at = None
+    guard.venue.market.markets, guard.venue.clock.offset_ms = {}, None
+    told = told_in(guard, sight, state, 400, later)
+    assert [each for each in told if not each.startswith("repeated")] == ["raised stop:desk", "cleared store"], (
+        "the store alone is known to be well"
+    )
+
+
+def test_what_got_well_over_a_restart_is_over_once_it_is_known(tmp_path: Path, later: Callable[[float], None]) -> None:
+    reports = (condition("survey", account="main", age=400), condition("feed", account="main", why="it broke"))
+    state, _ = evolve(State(), Seen(reports), NOW - timedelta(seconds=400), quiet=False)
+    guard = Guard(tmp_path)
+    sight = guard.sight()
+    guard.keeper.surveyed_at = guard.priced_at = NOW + timedelta(days=1)
+    guard.venue.market.markets["BTCUSDT"].as_of = NOW + timedelta(days=1)
+    assert told_in(guard, sight, state, 89, later) == []
+    assert told_in(guard, sight, state, 40, later) == ["cleared survey:main", "cleared feed:main"]
+
+
+def test_a_configured_watchdog_has_its_time_to_ask_before_its_alarm_of_before_is_over(
+    tmp_path: Path, later: Callable[[float], None]
+) -> None:
+    guard = Guard(tmp_path, watchdog="")
+    sight = guard.sight()
+    later(600)
+    assert sight.unsure(f"watchdog:{CONFIGURED_WATCHDOG}") and not sight.unsure("watchdog:far")
+    guard.watchdog = "far"
+    assert not sight.unsure(f"watchdog:{CONFIGURED_WATCHDOG}")
+
+
+def a_drill(at: datetime, *accounts: str, passed: bool = True) -> DrillReport:
+    drilled = tuple(
+        AccountDrill(
+            account=account,
+            phase="FLAT",
+            positions=0,
+            orders=0,
+            blocked_ms=None,
+            cancelled_ms=None,
+            flat_ms=None,
+            verified_ms=None,
+            cost_estimate="",
+            estimate_in_book="",
+            cost="",
+        )
+        for account in accounts
+    )
+    return DrillReport(
+        id=drill_id(at), kind="dry", at=at, by="ann", phase="FLAT", passed=passed, blocked_ms=1.0, accounts=drilled
+    )
+
+
+def test_the_account_whose_kill_was_rehearsed_the_worst_is_named(tmp_path: Path) -> None:
+    guard = Guard(tmp_path)
+    sight = guard.sight()
+    guard.accounts["second"] = guard.account
+    keep_drill(tmp_path, a_drill(NOW - timedelta(days=2), "main"))
+    assert [each.title for each in sight._drill()] == ["The kill of second was never rehearsed"]
+    keep_drill(tmp_path, a_drill(NOW - timedelta(days=40), "second"))
+    (old,) = sight._drill()
+    assert (old.title, old.severity) == ("The last drill of second is 40 days old", Severity.WARNING)
+    keep_drill(tmp_path, a_drill(NOW - timedelta(days=1), "second", passed=False))
+    (failed,) = sight._drill()
+    assert (failed.key, failed.title) == ("drill", "The last drill of second did not pass")
+    keep_drill(tmp_path, a_drill(NOW, "second"))
+    assert list(sight._drill()) == []
+
+
+async def test_no_thread_to_be_had_ends_no_look_at_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sight_module, "SLOW_EVERY_S", 0.01)
+    sight = Guard(tmp_path).sight()
+    full = [True]
+    real = asyncio.to_thread
+
+    async def to_thread(*work: Any) -> Any:
+        if full[0]:
+            raise RuntimeError("can't start new thread")
+        return await real(*work)
+
+    monkeypatch.setattr(asyncio, "to_thread", to_thread)
+    task = asyncio.create_task(sight.look_at_the_disk())
+    await asyncio.sleep(0.05)
+    full[0] = False
+    async with asyncio.timeout(5):
+        while not seen(sight):
+            await asyncio.sleep(0.01)
+    task.cancel()
+    assert "the room on the disk is not known: can't start new thread" in caplog.text

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from proxy.clock import utc_now
-from proxy.console.attempts import FAILURES_MAX, Attempts, address_key
+from proxy.console.attempts import FAILURES_MAX, Attempts, address_key, is_loopback
+from tests.proxy.console.conftest import HandClock
 
 
 @pytest.mark.parametrize("other", ["::ffff:10.0.0.1", "10.0.0.1", "::1", "127.0.0.1", "2001:db8::1"])
@@ -22,3 +23,22 @@ def test_a_household_is_one_and_this_machine_is_in_none() -> None:
     assert address_key("::1") != address_key("::2")
     assert address_key("fe80::1%eth0") == address_key("fe80::2")
     assert address_key("not an address") == "unknown"
+
+
+def test_a_clock_that_is_set_back_makes_nobody_wait_longer() -> None:
+    clock = HandClock()
+    attempts = Attempts(clock)
+    clock.wind(hours=3)
+    for _ in range(FAILURES_MAX):
+        attempts.failed("203.0.113.9")
+    assert attempts.exhausted("203.0.113.9")
+    clock.wind(hours=-3)
+    assert not attempts.exhausted("203.0.113.9")
+
+
+@pytest.mark.parametrize(
+    ("address", "ours"),
+    [("127.0.0.1", True), ("::1", True), ("::ffff:127.0.0.1", True), ("10.0.0.1", False), ("", False)],
+)
+def test_what_is_of_this_machine(address: str, ours: bool) -> None:
+    assert is_loopback(address) is ours

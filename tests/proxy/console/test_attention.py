@@ -61,6 +61,18 @@ def test_a_calm_desk_needs_nobody() -> None:
             calm(drill=replace(DRILL, passed=False, phase="DEGRADED")),
             "bad Drill: the last rehearsal did not pass: DEGRADED",
         ),
+        (
+            calm(taken_by="there:/data"),
+            "bad Desk: is another guard's in this store, at there:/data: entries are refused, exits pass",
+        ),
+        (calm(unrehearsed=("main",)), "warn Drill: the kill of main was never rehearsed"),
+        (
+            calm(
+                drill=replace(DRILL, passed=False, phase="DEGRADED", account="main"),
+                accounts=(an_account(limits=()), an_account(name="test", limits=())),
+            ),
+            "bad Drill: the last rehearsal of main did not pass: DEGRADED",
+        ),
         (calm(drill=replace(DRILL, age_s=40 * 86_400)), "warn Drill: the last rehearsal was 40 days ago"),
         (
             calm(watchdogs=(WatchdogView(name="east", duty="watching", heard_age_s=64.0, lost=True),)),

@@ -575,6 +575,26 @@ async def test_guessing_is_slowed_down_for_the_guesser_alone(app: FastAPI, clock
         assert (await guesser.post("/sign-in", data=SIGN_IN, headers=SAME_ORIGIN)).status_code == 303
 
 
+@pytest.mark.parametrize(
+    ("https", "peer", "rights"),
+    [(True, "127.0.0.1", 303), (False, "127.0.0.1", 429), (True, "10.0.0.9", 429)],
+    ids=["behind a TLS proxy of this machine", "no proxy is said to be there", "whoever comes from elsewhere"],
+)
+async def test_behind_a_tls_proxy_a_guesser_is_slowed_down_by_the_address_that_the_proxy_adds(
+    plane: DeskDouble, register: Register, https: bool, peer: str, rights: int
+) -> None:
+    app = create_console(plane, plane, token=SecretStr(TOKEN), people=register, https=https)
+    origin = {"Origin": ORIGIN.replace("http:", "https:") if https else ORIGIN}
+    guessing, right = ({"X-Forwarded-For": address} for address in ("203.0.113.66", "198.51.100.7"))
+    async with browse(app, peer) as client:
+        for number in range(8):
+            claimed = {"X-Forwarded-For": f"10.9.9.{number}, 203.0.113.66"}
+            form = SIGN_IN | {"name": f"nobody{number}"}
+            assert (await client.post("/sign-in", data=form, headers=origin | claimed)).status_code == 401
+        assert (await client.post("/sign-in", data=SIGN_IN, headers=origin | guessing)).status_code == 429
+        assert (await client.post("/sign-in", data=SIGN_IN, headers=origin | right)).status_code == rights
+
+
 async def test_guessing_from_everywhere_is_slowed_down_for_that_person_alone(app: FastAPI) -> None:
     for number in range(20):
         async with browse(app, f"10.0.{number}.1") as guesser:

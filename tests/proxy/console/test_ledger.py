@@ -71,6 +71,10 @@ async def test_an_empty_ledger_says_so(person: Browser, plane: DeskDouble) -> No
     page = (await person.client.get("/ledger")).text
     assert "No account has a ledger yet." in page and page.count("Nothing was booked in the last 7 days.") == 3
     assert "No transfer, no clearance." in page and "No order was judged." in page
+    plane.ledger_view = a_ledger_view(standings=(a_standing_view(gaps=("gap one",)),), books=(), booked=())
+    page = (await person.client.get("/ledger")).text
+    assert page.count("Nothing was booked in the last 7 days, as far as they have been read.") == 3
+    assert "No transfer, no clearance, as far as the 7 days have been read." in page
     plane.ledger_view = a_ledger_view(
         quality=(
             a_quality_view(
@@ -126,6 +130,9 @@ async def test_the_overviews_part_says_what_is_missing_and_nothing_of_what_it_do
     plane.ledger_view = a_ledger_view(standings=(a_standing_view(gaps=(gap,)), a_standing_view(account="whole")))
     part = (await person.client.get("/partials/money")).text
     assert "main: not everything has been read." in part and gap in part and "whole:" not in part
+    plane.ledger_view = a_ledger_view(standings=(a_standing_view(gaps=(gap,)),), books=())
+    part = (await person.client.get("/partials/money")).text
+    assert gap in part and "Nothing was booked" not in part
     plane.ledger_view = a_ledger_view(standings=(), books=(), trouble="there is no ledger at x")
     part = (await person.client.get("/partials/money")).text
     assert "there is no ledger at x" in part and "Nothing was booked" not in part

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from datetime import date
 from html.parser import HTMLParser
@@ -17,6 +18,7 @@ from proxy.console import looking, words
 from proxy.console.desk_views import AccountView, BotView, DeskView, LeaseView, PositionView, WatchdogView
 from proxy.console.exposure_plane import LimitView, StopView, SymbolView
 from proxy.console.plane import ControlRefused
+from proxy.console.rearm_plane import RearmView
 from tests.proxy.console.conftest import SAME_ORIGIN, Browser
 from tests.proxy.console.desk_double import (
     DeskDouble,
@@ -242,6 +244,24 @@ async def test_stages_that_cannot_be_read_are_not_shown_as_they_were(
             "KILLED" not in answer.text
             and "data-choices" not in answer.text.split('id="rearming"')[1].split("<aside")[0]
         )
+
+
+async def test_what_is_stopped_is_shown_while_a_look_at_it_is_slow_and_the_forms_whatever_is_not_known(
+    person: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow(double: RearmDouble) -> Sequence[RearmView]:
+        await asyncio.sleep(looking.LOOK_SECONDS_MAX + 0.2)
+        return tuple(double.desk.scopes.values())
+
+    async def refused(_: RearmDouble) -> None:
+        raise ControlRefused("the store did not answer")
+
+    monkeypatch.setattr(RearmDouble, "all", slow)
+    page = (await person.client.get("/rearm")).text
+    assert "Not shown" not in page and 'data-scope="desk"' in page
+    monkeypatch.setattr(RearmDouble, "all", refused)
+    page = (await person.client.get("/rearm")).text
+    assert "Not shown" in page and page.count('data-needs="rearm" aria') == 3
 
 
 async def test_where_nothing_is_stopped_there_is_nothing_to_fill_in(person: Browser, plane: DeskDouble) -> None:

@@ -145,3 +145,9 @@ async def test_what_a_chance_of_costs_is_about_and_how_far_it_reaches_is_said(
     told = page[page.index("told-title") : page.index("records-title")]
     assert "BUY 0.5 for more than 12.5 bp" in told
     assert "1 min</td>" in told and "1 h</td>" in told
+    either = [replace(costs, side=None, quantity=each) for each in ("0.5", "5", None)]
+    plane.signals_view = replace(plane.signals_view, told=either)
+    page = (await person.client.get("/signals")).text
+    told = page[page.index("told-title") : page.index("records-title")]
+    for words in ("0.5 for more than 12.5 bp", ">5 for more than 12.5 bp", "any size for more than 12.5 bp"):
+        assert words in told
