@@ -97,8 +97,8 @@ KILL: Final = (
            "seconds", "account", "bot"),
     _gauge("last_bot_kill_flat", "Whether that kill ended flat; absent while it is under way.", "yes (1) or no (0)",
            "account", "bot"),
-    _gauge("drill_age_seconds", "Since the last rehearsal of the kill, whichever accounts it was of; absent when there "
-           "was none.", "seconds"),
+    _gauge("drill_age_seconds", "Since the last rehearsal of the account whose says most against the desk: one that "
+           "did not pass, else the oldest; absent when there was none.", "seconds"),
     _gauge("drill_passed", "Whether that rehearsal passed.", "yes (1) or no (0)"),
     _gauge("account_drill_age_seconds", "Since the last rehearsal that names this account; absent when there was none.",
            "seconds", "account"),
@@ -138,8 +138,9 @@ ACCOUNTS: Final = (
 
 SIGNALS: Final = (
     _gauge("anomaly_score", "Anomaly score of the desk, an account or a bot.", "score, 0 to 1", "level", "name"),
-    _gauge("forecast_probability", "A forecast as rules are told it, only where such forecasts have held.",
-           "probability", "account", "forecast", "symbol", "horizon_s"),
+    _gauge("forecast_probability", "The highest forecast as rules are told it, only of those whose like have held; "
+           "until funding is due its horizon_s is funding.", "probability",
+           "account", "forecast", "symbol", "horizon_s"),
     _gauge("leverage_temperature", "How crowded the leverage of a symbol is. It predicts nothing.", "0 to 100",
            "symbol"),
 )  # fmt: skip

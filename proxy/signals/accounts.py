@@ -45,8 +45,9 @@ class Found:
 
 
 class AccountOdds:
-    """The accounts of one venue, ``found`` by account. An account without legs, or with one of whose symbol nothing is
-    known yet, is not in it: then nothing is stated. Nor is anything of a leg whose distance is not known."""
+    """The accounts of one venue, ``found`` by account. An account without legs, or of none of whose symbols hours are
+    known, is not in it: then nothing is stated. Nor is anything of a leg whose distance, or whose hours, are not known;
+    the odds of the account are then those of its others, and cold."""
 
     def __init__(
         self, *, feed: HourFeed, prices: Prices, has_held: Callable[[str, int], bool], now: Callable[[], datetime]
@@ -109,40 +110,36 @@ class AccountOdds:
 
     async def _work_out(self, account: Account) -> Found | None:
         book = book_of(account, self._prices.markets, self._prices.instruments)
-        symbols = sorted({leg.symbol for leg in book.legs})
-        as_of = self._as_of(account, symbols)
-        if not symbols or as_of is None:
-            return None
+        held = {leg.symbol for leg in book.legs}
         # Taken once: while others have their turn, the feed may drop a symbol.
-        known = {symbol: self._feed.known[symbol] for symbol in symbols}
+        known = {symbol: self._feed.known[symbol] for symbol in sorted(held) if self._feed.is_caught_up(symbol)}
+        ends = {symbol: until for symbol, each in known.items() if (until := each.known_until()) is not None}
+        symbols = list(ends)
+        if not symbols:
+            return None
+        as_of = self._as_of(account, held, ends.values())
         # Safe in a thread: it gets copies, and values that nobody changes.
         common = self._feed.history.common(symbols)
-        funding = {symbol: self._hours_to_funding(symbol) for symbol in symbols}
+        funding = {symbol: self._hours_to_funding(symbol) for symbol in held}
         legs: list[LegForecast] = []
         for place, leg in enumerate(book.legs, start=1):
-            legs.append(leg_forecast(leg, book, known[leg.symbol].forecasters, funding[leg.symbol]))
+            forecasters = known[leg.symbol].forecasters if leg.symbol in ends else ()
+            legs.append(leg_forecast(leg, book, forecasters, funding[leg.symbol]))
             if place % LEGS_A_TURN == 0:
                 await asyncio.sleep(0)
         laws = {}
         for symbol in symbols:
             await asyncio.sleep(0)
             laws[symbol] = law_of(known[symbol].forecasters)
-        scales = {symbol: each.scales for symbol, each in known.items()}
+        scales = {symbol: known[symbol].scales for symbol in symbols}
         next_funding = min((hours for hours in funding.values() if hours is not None), default=None)
         forecast = await asyncio.to_thread(account_forecast, book, legs, common, scales, laws, next_funding)
         return Found(as_of, book, forecast)
 
-    def _as_of(self, account: Account, symbols: Iterable[str]) -> datetime | None:
-        """``None`` when a symbol has no hours yet."""
-        moments = [self._now(), account.as_of]
-        for symbol in symbols:
-            known = self._feed.known.get(symbol)
-            until = known.known_until() if known is not None and self._feed.is_caught_up(symbol) else None
-            if until is None:
-                return None
-            market = self._prices.markets.get(symbol)
-            moments += [until, market.as_of] if market is not None else [until]
-        return min(moments)
+    def _as_of(self, account: Account, symbols: Iterable[str], ends: Iterable[datetime]) -> datetime:
+        """``ends`` are those of the hours that are known."""
+        markets = (self._prices.markets.get(symbol) for symbol in symbols)
+        return min(self._now(), account.as_of, *ends, *(each.as_of for each in markets if each is not None))
 
     def _hours_to_funding(self, symbol: str) -> float | None:
         market = self._prices.markets.get(symbol)

@@ -32,9 +32,9 @@ class Attention:
             del self._seen[min(self._seen, key=lambda each: self._seen[each])]
 
     def symbols(self, at: float, held: Iterable[str]) -> tuple[str, ...]:
-        """Those ``held`` first, then the last day's, newest first."""
+        """Those ``held`` first, in their order, then the last day's, newest first."""
         self._seen = {symbol: seen for symbol, seen in self._seen.items() if seen > at - SEEN_S}
         listed = self._listed()
         known = [symbol for symbol in self._seen if symbol in listed] if listed else list(self._seen)
         recent = sorted(known, key=lambda symbol: (-self._seen[symbol], symbol))[:SEEN_MAX]
-        return tuple(dict.fromkeys((*sorted(held), *recent)))
+        return tuple(dict.fromkeys((*held, *recent)))

@@ -9,6 +9,7 @@ A book is what it was when it was read. Orders that are taken back as one reache
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ from typing import Final
 
 from proxy.accounts.market_payloads import Depth
 from proxy.signals.slippage import BPS, METHOD, AdverseMoveForecaster
+from proxy.signals.tails import LEAST
 from rules.facts import Forecast
 from rules.model import Side
 
@@ -130,28 +132,41 @@ def stated(
 def forecasts(symbol: str, moves: AdverseMoveForecaster, depth: Depth | None, as_of: datetime) -> tuple[Forecast, ...]:
     """What rules are told: for ``SIZES`` and ``COSTS``, how probably such an order costs more, on the dearer side.
 
-    Without a book, of any size: what the adverse move alone makes of it, which is the least that it can be.
+    Without a book, of any size: what the adverse move alone makes of it, which is the least that it can be. A side that
+    was read and is empty costs more than anything.
     """
-    middle = None if depth is None else middle_of(depth)
-    walks: list[tuple[Decimal | None, float]] = [(None, 0.0)]
-    if depth is not None and middle is not None:
-        sizes = [(size / middle).quantize(_QUANTUM) for size in SIZES]
-        taken = [(size, walk(side, size, middle)) for size in sizes for side in (depth.bids, depth.asks)]
-        dearer: dict[Decimal, float] = {}
-        for size, found in taken:
-            if found is not None:
-                dearer[size] = max(found.cost_bps, dearer.get(size, 0.0))
-        walks = list(dearer.items())
     return tuple(
         Forecast(
             name="slippage",
             as_of=as_of,
-            probability=moves.probability_above(float(cost) * BPS - book),
+            probability=1 - LEAST if book == math.inf else moves.probability_above(float(cost) * BPS - book),
             horizon_s=HORIZON_S,
             symbol=symbol,
             quantity=quantity,
             threshold=cost,
         )
-        for quantity, book in walks
+        for quantity, book in _dearer(depth)
         for cost in COSTS
     )
+
+
+def _dearer(depth: Depth | None) -> list[tuple[Decimal | None, float]]:
+    """For each of ``SIZES`` in base units what it costs on the dearer side, infinite where nobody stands; with nothing
+    to reckon by, one row without a quantity."""
+    if depth is None:
+        return [(None, 0.0)]
+    sides = (depth.bids, depth.asks)
+    price = middle_of(depth)
+    if price is None and all(sides):
+        return [(None, 0.0)]  # Crossed: it says nothing.
+    if price is None:
+        price = next((side[0][0] for side in sides if side), None)
+    if price is None:
+        return [(None, math.inf)]
+    sizes = [(size / price).quantize(_QUANTUM) for size in SIZES]
+    return [(size, max(_cost_bps(side, size, price) for side in sides)) for size in sizes]
+
+
+def _cost_bps(levels: Levels, quantity: Decimal, middle: Decimal) -> float:
+    found = walk(levels, quantity, middle)
+    return math.inf if found is None else found.cost_bps

@@ -26,6 +26,10 @@ SHARE_LEAST: Final = 1e-6
 """No share is nearer to 0 or 1: so few numbers cannot tell."""
 
 _WIDTH: Final = math.log(HIGHEST / LOWEST) / BINS
+
+LIKE_NONE: Final = LOWEST * math.exp(_WIDTH)
+"""The end of the lowest bin, where zero counts: up to it a number is not told apart from zero."""
+
 _GROWN_MAX: Final = 1e6
 """Newer numbers weigh more instead of older ones less, until all weights are brought down again at once."""
 

@@ -92,6 +92,12 @@ class FillsWatch:
             if len(self._orders) > ARRIVALS_MAX:
                 self._orders.popitem(last=False)
 
+    def amended(self, order_id: str) -> None:
+        """An order has another price or quantity; while it has taken nothing, it arrives anew with that."""
+        order = self._orders.get(order_id)
+        if order is not None and not order.quantity:
+            del self._orders[order_id]
+
     def filled(self, order_id: str, quantity: Decimal, price: Decimal) -> None:
         """A taker fill of it. One of an order that nobody saw arrive is not compared."""
         order = self._orders.get(order_id)

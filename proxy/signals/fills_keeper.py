@@ -1,8 +1,9 @@
 """Holds an account's fills against the cost stated when their orders arrived, and says when they get worse.
 
 Arrival is the first the private stream tells of an order; its middle is that of the quotes read last, at most seconds
-before. Maker fills cost no slippage and do not count, nor does what the venue itself sends (liquidations). An order
-whose symbol was not measured, or whose quotes are too old, is not compared. All of it begins anew with the warden.
+before. An order that is amended before it took anything arrives with its amendment. Maker fills cost no slippage and do
+not count, nor does what the venue itself sends (liquidations). An order whose symbol was not measured, or whose quotes
+are too old, is not compared. All of it begins anew with the warden.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ class FillsKeeper:
             return
         # An order id is the venue's own and one symbol's.
         order = f"{event.symbol} {event.order_id}"
-        if event.execution in ("NEW", "TRADE"):
+        if event.execution == "AMENDMENT":
+            self.watch.amended(order)
+        if event.execution in ("NEW", "AMENDMENT", "TRADE"):
             self._arrived(order, event)
         if event.execution == "TRADE" and not event.maker:
             self.watch.filled(order, event.last_quantity, event.last_price)

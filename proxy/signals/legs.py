@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -43,7 +44,8 @@ class Leg:
     carries it, or when it is not known; ``is_known`` tells these apart.
 
     ``together`` is the same when all cross legs of its direction move with it, by the guard's own arithmetic (``None``:
-    not known). ``backing`` is what stands behind an isolated leg at the mark, with its profit; 0 for a cross leg.
+    not known, infinite: nothing ends it); what the two legs of a hedge do to each other is in it. ``backing`` is what
+    stands behind an isolated leg at the mark, with its profit; 0 for a cross leg.
     """
 
     symbol: str
@@ -101,22 +103,72 @@ def book_of(account: Account, markets: Mapping[str, Market], instruments: Mappin
 
 
 def _leg(position: Position, account: Account, instruments: Mapping[str, Instrument]) -> Leg:
-    found = distance_of(position, account, instruments)
-    together = float(found) if found is not None else None
+    together = _together(position, account, instruments)
     asked = position.liquidation_price
     isolated = position.margin_mode is MarginMode.ISOLATED
+    distance = together if asked is None else _distance(position, asked, account)
     return Leg(
         symbol=position.symbol,
         position_side=position.position_side.value,
         quantity=float(position.quantity),
         mark=float(position.mark_price),
-        distance=together if asked is None else _distance(position, asked, account),
+        distance=None if distance == math.inf else distance,
         together=together,
         isolated=isolated,
         backing=_backing(position) if isolated else 0.0,
         tiers=_tiers(instruments.get(position.symbol)),
         is_known=asked is not None or together is not None,
     )
+
+
+def _together(position: Position, account: Account, instruments: Mapping[str, Instrument]) -> float | None:
+    marked = [each for each in account.positions if each.quantity and each.mark_price > 0]
+    crossed = [each for each in marked if each.margin_mode is not MarginMode.ISOLATED]
+    longs, shorts = ({leg.symbol for leg in crossed if (leg.quantity > 0) is side} for side in (True, False))
+    if position.margin_mode is MarginMode.ISOLATED or longs.isdisjoint(shorts):
+        found = distance_of(position, account, instruments)
+        return float(found) if found is not None else None
+    return _netted(position, account, crossed, instruments)
+
+
+def _netted(
+    position: Position, account: Account, crossed: Sequence[Position], instruments: Mapping[str, Instrument]
+) -> float | None:
+    """The same where both legs of a symbol are held: they have one price, so what one loses there the other gains.
+
+    What other symbols gain is no credit, as ever.
+    """
+    isolated = [each for each in account.positions if each.margin_mode is MarginMode.ISOLATED]
+    if any(each.isolated_margin is None for each in isolated):
+        return None
+    sign = -1 if position.quantity > 0 else 1
+    losing, carried = dict[str, float](), list[tuple[float, Tiers]]()
+    for each in crossed:
+        tiers, value = _tiers(instruments.get(each.symbol)), float(each.quantity * each.mark_price)
+        if tiers is None:
+            return None
+        carried.append((abs(value), tiers))
+        losing[each.symbol] = losing.get(each.symbol, 0.0) - sign * value
+    backing = float(account.margin_balance) - sum(max(0.0, _backing(each)) for each in isolated)
+    lost = sum(loss if symbol == position.symbol else max(0.0, loss) for symbol, loss in losing.items())
+    return _end(backing, lost, carried, sign)
+
+
+def _end(backing: float, lost: float, carried: Sequence[tuple[float, Tiers]], sign: int) -> float:
+    """The fraction of a move, up or down by its ``sign``, at which ``backing`` less ``lost`` times it no longer keeps
+    what is ``carried``; infinite when none does. What is left falls ever more steeply, and bends only where a leg
+    changes its tier."""
+    bends = {sign * (floor / value - 1) for value, tiers in carried for floor in tiers.floors.tolist()}
+    moves = np.array(sorted({0.0, *(each for each in bends if each > 0)}))
+    moves = np.append(moves[moves < 1], 1.0) if sign < 0 else np.append(moves, moves[-1] + 1)
+    left = backing - lost * moves - sum(tiers.maintenance(value * (1 + sign * moves)) for value, tiers in carried)
+    past = int(np.argmax(left <= 0)) if (left <= 0).any() else len(left) - 1
+    if past == 0:
+        return 0.0
+    if left[past] > 0 and (sign < 0 or left[past] >= left[past - 1]):
+        return math.inf  # A price cannot fall by more than all.
+    share = left[past - 1] / (left[past - 1] - left[past])
+    return float(moves[past - 1] + share * (moves[past] - moves[past - 1]))
 
 
 def _distance(position: Position, price: Decimal, account: Account) -> float | None:

@@ -32,16 +32,50 @@ def level_scores(bots: Mapping[str, Score], traders: Iterable[tuple[str, str]]) 
     """``account:NAME`` and ``desk`` to their scores. ``traders`` are pairs of a bot and an account it trades.
 
     An account's score rises when at least two of its bots are unusual at once, the desk's when bots of at least two
-    accounts are; an account counts there with its most unusual bot, or with its bots together if that is more.
+    accounts are; an account counts there with its most unusual bot, or with its bots together if that is more. A bot
+    that trades several accounts counts for the desk with one of them.
     """
+    accounts = _traded(bots, traders)
+    levels = {f"account:{account}": _together(scores) for account, scores in accounts.items()}
+    homes = _homes(accounts).items()
+    levels["desk"] = _together({account: max(_worst(own), _together(own), key=_value) for account, own in homes})
+    return levels
+
+
+def account_score(account: str, bots: Mapping[str, Score], traders: Iterable[tuple[str, str]]) -> Score:
+    """What is unusual about an account as a whole: its bots together, or the bot that trades it alone."""
+    scores = _traded(bots, traders).get(account, {})
+    return next(iter(scores.values())) if len(scores) == 1 else _together(scores)
+
+
+def _traded(bots: Mapping[str, Score], traders: Iterable[tuple[str, str]]) -> dict[str, dict[str, Score]]:
+    """The scores of every account's bots."""
     accounts: dict[str, dict[str, Score]] = {}
     for bot, account in traders:
         accounts.setdefault(account, {})[bot] = bots.get(bot, Score())
-    joint = {account: _together(scores) for account, scores in accounts.items()}
-    levels = {f"account:{account}": score for account, score in joint.items()}
-    whole = {account: max(_worst(accounts[account]), joint[account], key=_value) for account in accounts}
-    levels["desk"] = _together(whole)
-    return levels
+    return accounts
+
+
+def _homes(accounts: Mapping[str, Mapping[str, Score]]) -> dict[str, dict[str, Score]]:
+    """The same with every bot in one account only.
+
+    Those with the least choice choose first, and of these the oddest; each takes the account whose bots are the calmest
+    so far, so that two odd bots of two accounts stand in two, whatever these are called.
+    """
+    homes: dict[str, dict[str, Score]] = {}
+    choices: dict[str, list[str]] = {}
+    scores = {bot: score for own in accounts.values() for bot, score in own.items()}
+    for account in sorted(accounts):
+        for bot in accounts[account]:
+            choices.setdefault(bot, []).append(account)
+
+    def so_far(account: str) -> tuple[float, int]:
+        own = homes.get(account, {})
+        return max(map(_value, own.values()), default=0.0), len(own)
+
+    for bot, score in sorted(scores.items(), key=lambda named: (len(choices[named[0]]), _by_value(named))):
+        homes.setdefault(min(choices[bot], key=so_far), {})[bot] = score
+    return homes
 
 
 def _together(scores: Mapping[str, Score]) -> Score:

@@ -7,8 +7,8 @@ in a share of scenarios, continued beyond them by the tail of how near each came
 down or up, has the small weight of ``JUMPS_A_YEAR``: history is short, and jumps have come.
 
 Where history is short or a part is not known, the result is marked ``cold``, and errs towards the worse. Of a leg
-whose distance is not known no odds are stated, neither the best nor the worst: the account's are then those of its
-other legs, which it cannot be below, and cold.
+whose distance, or whose symbol's hours, are not known no odds are stated, neither the best nor the worst: the account's
+are then those of its other legs, which it cannot be below, and cold.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ class Odds:
 class LegForecast:
     """One leg. ``distance`` as in ``Leg``; ``cold``: pooled parameters, not this symbol's own history, or not known.
 
-    ``odds`` and ``stress`` are empty when it is not known how far the leg is from its liquidation.
+    ``odds`` and ``stress`` are empty when it is not known how far the leg is from its liquidation, ``odds`` alone when
+    nothing is known of its symbol's hours.
 
     ``together`` are, for ``HORIZONS_H``, the odds of the account's end if every cross leg went against it by the same
     fraction as this one; empty for an isolated leg, and where the arithmetic lacks something.
@@ -88,23 +89,25 @@ class AccountForecast:
 
 
 def leg_forecast(leg: Leg, book: Book, forecasters: Sequence[Forecaster], funding_h: float | None) -> LegForecast:
-    """The odds of one leg; of several forecasters of its symbol the one that sees most danger counts.
+    """The odds of one leg; of several forecasters of its symbol the one that sees most danger counts. Without any,
+    because nothing is known of the symbol's hours, no odds are stated.
 
     ``funding_h``: hours until funding is due, ``None`` when that is not known. Some microseconds for each probability.
     """
+    is_told = leg.is_known and bool(forecasters)
     stress = stress_of_leg(leg, book) if leg.is_known else ()
     worst = _first_passage(leg.distance, leg.is_long, forecasters)
     jumped = sum(each.hit for each in stress) / len(JUMPS)
     odds = [_with_jumps(p, hours, jumped) for p, hours in zip(worst, HORIZONS_H, strict=True)]
-    known = not leg.isolated and leg.together is not None
+    known = bool(forecasters) and not leg.isolated and leg.together is not None
     return LegForecast(
         symbol=leg.symbol,
         position_side=leg.position_side,
         distance=leg.distance,
-        odds=_all_odds(odds, funding_h) if leg.is_known else (),
+        odds=_all_odds(odds, funding_h) if is_told else (),
         together=tuple(_first_passage(leg.together, leg.is_long, forecasters)) if known else (),
         stress=stress,
-        cold=not leg.is_known or not all(each.is_warm for each in forecasters),
+        cold=not is_told or not all(each.is_warm for each in forecasters),
     )
 
 
@@ -118,8 +121,8 @@ def account_forecast(
 ) -> AccountForecast:
     """The account's odds from its legs' and the joint hours of their symbols. Some tens of milliseconds: in a thread.
 
-    ``book`` has at least one leg, ``common`` every symbol of it, ``scales`` each one's volatility forecasts for
-    ``HORIZONS_H``, ``laws`` what its forecasters say.
+    ``book`` has at least one leg, ``common`` every symbol of it of which hours are known, ``scales`` each one's
+    volatility forecasts for ``HORIZONS_H``, ``laws`` what its forecasters say.
     """
     any_leg, cross, cold = list[float](), list[float](), any(leg.cold for leg in legs)
     crossed = [forecast for leg, forecast in zip(book.legs, legs, strict=True) if not leg.isolated]
@@ -148,14 +151,14 @@ def account_forecast(
 
 def _first_passage(distance: float | None, is_long: bool, forecasters: Sequence[Forecaster]) -> list[float]:
     """For each horizon. A long cannot fall by more than all; what is reached already is as good as certain."""
-    if distance is None or (is_long and distance >= 1):
+    if distance is None or distance == math.inf or (is_long and distance >= 1):
         return [LEAST] * len(HORIZONS_H)
     if distance <= _DISTANCE_LEAST:
         return [1 - LEAST] * len(HORIZONS_H)
     down, up = ([distance], []) if is_long else ([], [distance])
     stated = [each.predict(HORIZONS_H, down, up, ()) for each in forecasters]
     side = "p_down" if is_long else "p_up"
-    return [max(each[hours][side][0] for each in stated) for hours in HORIZONS_H]
+    return [max((each[hours][side][0] for each in stated), default=LEAST) for hours in HORIZONS_H]
 
 
 def _any_leg(legs: Sequence[Leg], odds: Array, windows: Scenarios | None, symbols: Sequence[str]) -> float:

@@ -34,7 +34,7 @@ from rules.snapshot import Market
 log = logging.getLogger("perpguard.signals")
 
 WEIGHT_PER_MINUTE: Final = 140
-"""Of the 2,400 an address has. A new symbol weighs 19. One that is followed weighs 12 a minute, so that up to eleven
+"""Of the 2,400 an address has. A new symbol weighs 27. One that is followed weighs 12 a minute, so that up to eleven
 are never older than half a minute; forty are read every minute and three quarters.
 """
 
@@ -159,10 +159,10 @@ class Measuring:
                 facts.interests(await self._reads.open_interests(symbol, INTERESTS))
 
     async def _read_minutes(self, facts: SymbolFacts) -> None:
-        """Some hours of minutes at first, then what has been added. The newest candle is still open."""
+        """A day of minutes at first, then what has been added. The newest candle is still open."""
         if facts.moves.is_new:
             candles = await self._reads.candles(facts.symbol, MINUTE_INTERVAL, HISTORY_MINUTES)
-            # Milliseconds for hours of minutes.
+            # A tenth of a second for a day of minutes.
             await facts.moves.warm(candles[:-1])
         else:
             candles = await self._reads.candles(facts.symbol, MINUTE_INTERVAL, NEWS_CANDLES)

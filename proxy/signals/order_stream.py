@@ -1,7 +1,8 @@
 """The audit's records as the events that the anomaly score reads. No state but which orders are waited for.
 
-Entries and amends count, and cancels for the churn they make; exits are never held against a bot, nor what the
-score's own rule refused: a bot that is slowed down would be slowed for that.
+Entries and amends count, and cancels for the churn they make; exits are never held against a bot. Nor is what the
+guard refused for reasons of its own (a stop, a stream with a gap), or for the score itself: a bot that is slowed down
+would be slowed for that.
 """
 
 from __future__ import annotations
@@ -18,12 +19,23 @@ from proxy.signals.evidence.event import OrderEvent
 from proxy.store.codec import build_command, build_snapshot
 from rules.decision import Breach, Verdict
 from rules.exposure import held_order, order_value
+from rules.flow.message_rate import MessageRate
 from rules.flow.staged_response import StagedResponse
+from rules.flow.trading_state import TradingStateGate
+from rules.market.data_freshness import DataFreshness
 from rules.model import AmendOrder, CancelOrder, Command, Intent, PlaceOrder, Side
 from rules.snapshot import Snapshot
 
 WAITED_FOR_MAX: Final = 4_096
 BPS: Final = 10_000.0
+
+_NOT_THE_BOT_S: Final = frozenset({StagedResponse.rule_id, TradingStateGate.rule_id, DataFreshness.rule_id})
+"""Rules that refuse for what the guard, or the score, has made of the bot's world."""
+
+_TIGHTENED: Final = _NOT_THE_BOT_S | {MessageRate.rule_id}
+
+_OF_THE_ORDER: Final = frozenset({"UNKNOWN_SYMBOL", "SYMBOL_NOT_TRADING", "QUOTE_NOT_JUDGED"})
+"""What ``data_freshness`` says of the order, and not of the guard."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +59,12 @@ class OrderStream:
             return self._outcome(record)
         if record.get("kind") != "decision":
             return []
-        found = decided(record)
-        if any(event.type in ("new", "amend") and event.rejected is None for event in found):
+        found = _decided(record)
+        if any(sent for _, sent in found):
             self._waited_for[str(record.get("id"))] = None
             if len(self._waited_for) > WAITED_FOR_MAX:
                 del self._waited_for[next(iter(self._waited_for))]
-        return found
+        return [event for event, _ in found]
 
     def _outcome(self, record: Mapping[str, Any]) -> list[OrderEvent]:
         if self._waited_for.pop(str(record.get("id")), self) is self:
@@ -69,14 +81,23 @@ class OrderStream:
 
 def decided(record: Mapping[str, Any]) -> list[OrderEvent]:
     """The entries, amends and cancels of one decision record."""
+    return [event for event, _ in _decided(record)]
+
+
+def _decided(record: Mapping[str, Any]) -> list[tuple[OrderEvent, bool]]:
+    """The same, each with whether it is an entry that was let through."""
     try:
         commands = [build_command(command) for command in record["commands"]]
         snapshot = _looked_at(record["snapshot"], commands)
+        anomaly = float(record["snapshot"]["anomaly"])
         decisions = [build(decision, _Judged) for decision in record["decisions"]]
     except (KeyError, TypeError, ValueError, msgspec.ValidationError):
         return []
-    events = (_event(each, verdict, snapshot) for each, verdict in zip(commands, decisions, strict=False))
-    return [event for event in events if event is not None]
+    return [
+        (event, event.type != "cancel" and decision.verdict is Verdict.ALLOW)
+        for command, decision in zip(commands, decisions, strict=False)
+        if (event := _event(command, decision, snapshot, anomaly)) is not None
+    ]
 
 
 def _looked_at(picture: Mapping[str, Any], commands: Iterable[Command]) -> Snapshot:
@@ -97,13 +118,14 @@ def _looked_at(picture: Mapping[str, Any], commands: Iterable[Command]) -> Snaps
     )
 
 
-def _event(command: Command, decision: _Judged, snapshot: Snapshot) -> OrderEvent | None:
+def _event(command: Command, decision: _Judged, snapshot: Snapshot, anomaly: float) -> OrderEvent | None:
     at = snapshot.now.timestamp()
     if isinstance(command, CancelOrder):
         return OrderEvent(ts=at, type="cancel", symbol=command.symbol or "")
     if decision.intent is not Intent.ENTRY or not isinstance(command, PlaceOrder | AmendOrder):
         return None
-    if _is_refused_by_score(decision):
+    refused = _refused_by(decision)
+    if _is_the_guard_s(refused):
         return None
     held = held_order(command, snapshot)
     return OrderEvent(
@@ -113,13 +135,23 @@ def _event(command: Command, decision: _Judged, snapshot: Snapshot) -> OrderEven
         side=command.side.value.lower(),
         notional=float(order_value(held, snapshot)) if held is not None else None,
         distance_bps=_distance(command, snapshot),
-        rejected=True if decision.verdict is Verdict.DENY else None,
+        rejected=True if refused and not (anomaly > 0 and refused <= _TIGHTENED) else None,
     )
 
 
-def _is_refused_by_score(decision: _Judged) -> bool:
-    """Whether nothing but the score's own rule refused it."""
-    return decision.verdict is Verdict.DENY and {each.rule_id for each in decision.breaches} == {StagedResponse.rule_id}
+def _refused_by(decision: _Judged) -> frozenset[str]:
+    """The rules that refused it, or what they say of the order itself."""
+    if decision.verdict is not Verdict.DENY:
+        return frozenset()
+    return frozenset(each.code if each.code in _OF_THE_ORDER else each.rule_id for each in decision.breaches)
+
+
+def _is_the_guard_s(refused: frozenset[str]) -> bool:
+    """Whether it was refused, and by nothing that says anything of the bot. A rate that is above its limit while the
+    score refuses has been tightened by the score."""
+    if StagedResponse.rule_id in refused:
+        return refused <= _TIGHTENED
+    return bool(refused) and refused <= _NOT_THE_BOT_S
 
 
 def _distance(command: PlaceOrder | AmendOrder, snapshot: Snapshot) -> float | None:

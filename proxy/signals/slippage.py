@@ -16,7 +16,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from proxy.signals.fading_quantiles import FadingQuantiles
+from proxy.signals.fading_quantiles import LIKE_NONE, FadingQuantiles
 
 METHOD: Final = "range EWMA 1 min to 1 d, fading quantiles; 1"
 
@@ -74,6 +74,11 @@ class AdverseMoveForecaster:
     def is_warm(self) -> bool:
         """Whether it has seen enough to speak of this symbol."""
         return self.samples >= WARM_MINUTES
+
+    @property
+    def like_none_bps(self) -> float:
+        """A quantile of no more than this is one of minutes in which nothing moved, as far as can be told."""
+        return BPS * self._scale() * LIKE_NONE
 
     def update(self, open: float, high: float, low: float, close: float, volume: float) -> None:
         """One more minute, closed. ``volume`` is part of a bar and does not count."""

@@ -47,8 +47,10 @@ class SlippageLive:
         found: list[Forecast] = []
         facts = self._conditions.measuring.facts
         for symbol, known in tuple(facts.items())[:SYMBOLS_MAX]:
-            reliable = known.moves.forecaster.is_warm and self._has_held(symbol)
-            found += [replace(each, reliable=reliable) for each in known.slippage_forecasts(self._now())]
+            held = known.moves.forecaster.is_warm and self._has_held(symbol)
+            # Without a quantity it is the adverse move alone, the least that an order can cost: nobody may build on it.
+            stated = known.slippage_forecasts(self._now())
+            found += [replace(each, reliable=held and each.quantity is not None) for each in stated]
             await asyncio.sleep(0)
         self.forecasts = tuple(found)
 
@@ -77,8 +79,12 @@ class SlippageLive:
 
 
 def statements(symbol: str, moves: MinuteMoves, as_of: int) -> Iterator[Stated]:
-    """What the minute after ``as_of``, the end of the last one known, may do; in basis points, either side alike."""
-    for tau, bps in zip(TAUS, moves.forecaster.predict(TAUS), strict=True):
+    """What the minute after ``as_of``, the end of the last one known, may do; in basis points, either side alike.
+
+    Where most minutes move nothing a quantile is zero itself: a little more would seem too wide, however honest.
+    """
+    forecaster = moves.forecaster
+    for tau, bps in zip(TAUS, forecaster.predict(TAUS), strict=True):
         for side in ("buy", "sell"):
             yield Stated(
                 signal=SLIPPAGE,
@@ -88,7 +94,7 @@ def statements(symbol: str, moves: MinuteMoves, as_of: int) -> Iterator[Stated]:
                 until=as_of + MINUTE_S,
                 key=f"{side}:tau:{tau:g}",
                 kind="quantile",
-                value=bps,
+                value=bps if bps > forecaster.like_none_bps else 0.0,
                 reference=_usual(moves.recent, side, tau),
                 method=METHOD,
             )

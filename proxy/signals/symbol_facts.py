@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
@@ -18,7 +18,7 @@ from proxy.accounts.market_reads import DEPTH_WEIGHT, SINGLE_WEIGHT, candles_wei
 from proxy.signals.book_history import BookHistory
 from proxy.signals.book_walk import TAUS, Slippage, forecasts, stated
 from proxy.signals.closes import Closes
-from proxy.signals.minute_moves import MinuteMoves
+from proxy.signals.minute_moves import MINUTE_MS, MinuteMoves
 from proxy.signals.ranges import PriceWatch
 from proxy.signals.slippage import BPS
 from proxy.signals.temperature import leverage_temperature
@@ -44,8 +44,8 @@ HISTORY_CANDLES: Final = 1_000
 NEWS_CANDLES: Final = 99
 """Eight hours, for the price of one candle."""
 
-HISTORY_MINUTES: Final = 499
-"""Eight hours of one-minute candles, for the price of two."""
+HISTORY_MINUTES: Final = 1_499
+"""A day of one-minute candles and a little more, so that a restart makes no forecast cold."""
 
 
 class Part(StrEnum):
@@ -153,10 +153,19 @@ class SymbolFacts:
 
     def _cost_parts(self, now: datetime) -> tuple[Depth | None, datetime] | None:
         """The book, where it is known, and the age of the older part."""
-        moves_at, depth_at = self._fresh(Part.TRADES, now, MOVES_KEPT), self._fresh(Part.DEPTH, now, MOVES_KEPT)
+        moves_at, depth_at = self._moves_at(now), self._fresh(Part.DEPTH, now, MOVES_KEPT)
         if moves_at is None:
             return None
         return (None, moves_at) if depth_at is None else (self.depth, min(moves_at, depth_at))
+
+    def _moves_at(self, now: datetime) -> datetime | None:
+        """When the minutes were asked for, or, where the venue answers with old ones, when the next one was due."""
+        asked_at = self._fresh(Part.TRADES, now, MOVES_KEPT)
+        if asked_at is None or not self.moves.recent:
+            return asked_at
+        next_due = datetime.fromtimestamp((self.moves.recent[-1].open_ms + 2 * MINUTE_MS) / 1_000, UTC)
+        at = min(asked_at, next_due)
+        return at if _near(at, now, MOVES_KEPT) else None
 
     def condition(self, now: datetime, market: Market | None) -> Condition | None:
         """What is known at ``now``; ``None`` when nothing is."""
@@ -171,7 +180,7 @@ class SymbolFacts:
         known = [moment for moment in moments if moment is not None]
         if not known:
             return None
-        moves_at = self._fresh(Part.TRADES, now, MOVES_KEPT)
+        moves_at = self._moves_at(now)
         move_q90, move_q99 = self.moves.forecaster.predict(TAUS) if moves_at else (None, None)
         quality = self.books.quality(self.depth, DEPTH_BAND) if self.depth and depth_at else None
         bids, asks = self.depth.within(DEPTH_BAND) if self.depth and depth_at else (None, None)

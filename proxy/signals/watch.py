@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from proxy.signals.anomaly import LATE_MAX_S, AnomalyScorer
-from proxy.signals.levels import level_scores
+from proxy.signals.evidence.event import OrderEvent
+from proxy.signals.levels import account_score, level_scores
 from proxy.signals.order_stream import OrderStream
 from proxy.signals.published import published
 from proxy.signals.usual_orders import usual_orders
@@ -18,7 +19,7 @@ HALF_LIFE_S: Final = 120.0
 """A published score halves in two quiet minutes."""
 
 SCORE_FLOOR: Final = 0.001
-"""A score below this is published no more: it has decayed to nothing."""
+"""A score below this has decayed to nothing."""
 
 SAVED_EVERY_S: Final = 10.0
 """How often at most a busy bot's state is written down; what a crash forgets is less than this."""
@@ -40,8 +41,9 @@ class Held:
         if at < self.at - LATE_MAX_S:
             # So far back the clock ran ahead before and is put right: the score decays from now on, not from then.
             return replace(self, at=at)
-        elapsed = max(0.0, at - self.at)
-        return replace(self, at=max(at, self.at), value=self.value * 0.5 ** (elapsed / HALF_LIFE_S))
+        later = replace(self, at=max(at, self.at))
+        value = self.value * 0.5 ** (max(0.0, at - self.at) / HALF_LIFE_S)
+        return replace(later, value=0.0, why=USUAL) if 0 < value <= SCORE_FLOOR else replace(later, value=value)
 
     def raised(self, value: float, reasons: Callable[[], list[str]]) -> Held:
         """The higher of what is left of this score and of a new one."""
@@ -57,12 +59,23 @@ class _Watched:
     saved_at: float | None = None
     unsaved: bool = True
     told: tuple[float, frozenset[str]] | None = None
+    heard_until: float | None = None
+    """Up to when an earlier warden heard the bot's events, until the first that came later."""
+
+    def hears(self, event: OrderEvent) -> bool:
+        """Whether an event is new. After a restart the stream tells again what had not reached the archive before."""
+        if self.heard_until is None or event.ts is None:
+            return True
+        if event.ts <= self.heard_until:
+            return False
+        self.heard_until = None
+        return True
 
 
 class AnomalyWatch:
     """Every bot's past, kept in memory; the scores of bots, accounts and desk are published to the store.
 
-    ``traders`` says which bots trade which accounts: pairs of both.
+    ``traders`` says which bots trade which accounts now: pairs of both.
     """
 
     def __init__(self, store: WardenStore, traders: Callable[[], Iterable[tuple[str, str]]]) -> None:
@@ -70,14 +83,24 @@ class AnomalyWatch:
         self._traders = traders
         self._stream = OrderStream()
         self._bots: dict[str, _Watched] = {}
+        self._stands: dict[str, float] = {}
+        """What was published of each level last. A bot of which it is not known whether the last arrived is unsaved."""
 
-    async def load(self) -> None:
-        """Take over what an earlier warden left. What cannot be read starts anew."""
+    async def load(self, at: float) -> None:
+        """Take over what an earlier warden left. A past that cannot be read starts anew; the published score stands
+        and decays, else a restart would let go a bot that is at it. ``decay`` then puts right what nobody has."""
+        told = await self._store.scores()
+        self._stands = {level: score.value for level, score in told.items()}
         for bot, fields in (await self._store.baselines()).items():
             try:
-                self._bots[bot] = _restored(fields)
-            except (KeyError, TypeError, ValueError):
-                self._bots[bot] = _Watched(AnomalyScorer(bot))
+                watched = _restored(fields, at)
+            except (AttributeError, KeyError, TypeError, ValueError):
+                watched = _Watched(AnomalyScorer(bot), Held(at=at))
+            score = told.get(f"bot:{bot}", Score())
+            # The published one is rounded, and written down more often than what it came from.
+            if score.value > watched.held.value + SCORE_FLOOR:
+                watched.held, watched.unsaved = Held(watched.held.at, score.value, score.why), True
+            self._bots[bot] = watched
 
     async def see(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Score the orders among ``records`` and publish the scores that moved."""
@@ -88,12 +111,15 @@ class AnomalyWatch:
                 watched = self._bots.get(bot)
                 if watched is None:
                     watched = self._bots[bot] = _Watched(AnomalyScorer(bot))
+                if not watched.hears(event):
+                    continue
                 value = published(watched.scorer.score(event))
                 held = watched.held.aged(event.ts if event.ts is not None else watched.held.at)
                 watched.held = held.raised(value, watched.scorer.explain)
                 watched.unsaved = True
                 moved.add(bot)
-        await self._publish(moved, {bot for bot in moved if self._is_due(bot)})
+        if moved:
+            await self._publish(moved, {bot for bot in moved if self._is_due(bot)})
 
     def score(self, bot: str) -> Score:
         """A bot's score as of its last order, and what drove it."""
@@ -105,13 +131,20 @@ class AnomalyWatch:
         """The scores of every account (``account:NAME``) and of the ``desk``."""
         return level_scores({bot: self.score(bot) for bot in self._bots}, self._traders())
 
+    def account(self, account: str) -> Score:
+        """How unlike itself an account is, with its one bot or with several together."""
+        return account_score(account, {bot: self.score(bot) for bot in self._bots}, self._traders())
+
     async def decay(self, at: float) -> None:
-        """Publish the scores as time lets them fall; a quiet bot is forgiven without sending anything."""
-        moved = {bot for bot, watched in self._bots.items() if watched.held.value > SCORE_FLOOR}
+        """Publish the scores as time lets them fall, until the store has it: a quiet bot is forgiven without sending
+        anything, and a level that nobody has any more is."""
+        standing = {level for level, value in self._stands.items() if value > SCORE_FLOOR}
+        moved = {bot for bot, held in self._bots.items() if held.held.value > SCORE_FLOOR or f"bot:{bot}" in standing}
         unsaved = {bot for bot, watched in self._bots.items() if watched.unsaved}
         for bot in moved:
             self._bots[bot].held = self._bots[bot].held.aged(at)
-        await self._publish(moved | unsaved, unsaved)
+        if moved or unsaved or standing:
+            await self._publish(moved | unsaved, unsaved)
 
     async def publish_all(self) -> None:
         """Publish every bot's score, what it came from and what is usual of it: the store may have lost them, and a
@@ -128,10 +161,13 @@ class AnomalyWatch:
 
     async def _publish(self, bots: set[str], saved: set[str]) -> None:
         """Publish the scores of these bots and of the levels above them, and what some of them came from."""
-        if not bots:
-            return
-        scores = {f"bot:{bot}": self.score(bot) for bot in bots} | self.levels()
+        levels = self.levels()
+        nobodys = self._stands.keys() - levels.keys() - {f"bot:{bot}" for bot in self._bots}
+        scores = dict.fromkeys(nobodys, Score()) | {f"bot:{bot}": self.score(bot) for bot in bots} | levels
         await self._store.publish_scores(scores, {bot: _plain(self._bots[bot]) for bot in saved})
+        self._stands |= {level: score.value for level, score in scores.items()}
+        for level in nobodys:
+            del self._stands[level]
         for bot in saved:
             await self._publish_usual(bot, self._bots[bot])
             self._bots[bot].saved_at, self._bots[bot].unsaved = self._bots[bot].held.at, False
@@ -150,6 +186,8 @@ def _plain(watched: _Watched) -> dict[str, Any]:
     return {"at": held.at, "value": held.value, "why": held.why, "scorer": watched.scorer.state()}
 
 
-def _restored(fields: Mapping[str, Any]) -> _Watched:
+def _restored(fields: Mapping[str, Any], at: float) -> _Watched:
+    """What was saved. What lies ahead of ``at`` is of a clock that ran ahead, and is no word of what was heard."""
     held = Held(at=float(fields["at"]), value=float(fields["value"]), why=str(fields["why"]))
-    return _Watched(AnomalyScorer.from_state(fields["scorer"]), held, held.at, unsaved=False)
+    scorer = AnomalyScorer.from_state(fields["scorer"])
+    return _Watched(scorer, held, held.at, unsaved=False, heard_until=min(held.at, at))

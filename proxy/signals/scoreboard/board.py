@@ -92,7 +92,7 @@ class Scoreboard:
         return [card for _, card in sorted(self._cards.copy().items(), key=lambda each: each[0])]
 
     def newest(self) -> list[Stated]:
-        """What is stated now: the newest forecasts of every subject, none older than a day."""
+        """What is stated now: the newest forecasts of every subject, as long as their time is not up."""
         return self._waiting.newest(self._seconds())
 
     async def run(self) -> None:

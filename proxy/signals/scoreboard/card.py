@@ -60,9 +60,10 @@ class Probabilities:
 class Quantile:
     """The scores of ``n`` statements of one quantile, by its ``key``.
 
-    ``outside`` is the share of outcomes beyond it, on the side of its tail; ``nominal`` what that should be.
-    ``pinball_skill`` is against the stored reference, ``None`` without one. ``apart`` counts outcomes that do not
-    overlap.
+    ``outside`` is the share of outcomes beyond it, on the side of its tail; ``nominal`` what that should be. Of
+    outcomes that are the stated value itself, as in minutes in which nothing moved, as many count as outside as there
+    should be. ``pinball_skill`` is against the stored reference, ``None`` without one. ``apart`` counts outcomes that
+    do not overlap.
     """
 
     key: str
@@ -190,6 +191,7 @@ def _quantile(key: str, rows: Sequence[Row]) -> Quantile:
         skill = scores.skill(scores.pinball(value, outcome, tau), scores.pinball(reference, outcome, tau))
     above = scores.exceedance(stated, outcomes)
     below = scores.exceedance(-stated, -outcomes)
+    beyond, nominal = above if tau >= 0.5 else below, min(tau, 1 - tau)
     return Quantile(
         key=key,
         tau=tau,
@@ -198,8 +200,8 @@ def _quantile(key: str, rows: Sequence[Row]) -> Quantile:
         pinball=scores.pinball(stated, outcomes, tau),
         pinball_skill=skill,
         exceedance=above,
-        outside=above if tau >= 0.5 else below,
-        nominal=min(tau, 1 - tau),
+        outside=min(max(nominal, beyond), beyond + float((outcomes == stated).mean())),
+        nominal=nominal,
     )
 
 

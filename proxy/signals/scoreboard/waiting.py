@@ -20,7 +20,6 @@ WAITING_MAX: Final = 100_000
 LOST_AFTER_S: Final = 2 * 86_400
 """An outcome that nobody knows this long after it was due is waited for no more."""
 
-SHOWN_S: Final = 86_400
 AHEAD_S: Final = 3_600
 """How far a forecast's time may lie in the future: clocks differ, but not by more."""
 
@@ -96,10 +95,10 @@ class Waiting:
                 self._batch.outcomes.append((known, float(outcome)))
 
     def newest(self, now: int) -> list[Stated]:
-        """The newest forecasts of every subject."""
+        """The newest forecasts of every subject whose time is not up."""
         with self._guard:
             found = [each for keys in self._newest.values() for each in keys.values()]
-        shown = [each for each in found if each.as_of > now - SHOWN_S]
+        shown = [each for each in found if each.until > now]
         return sorted(shown, key=lambda each: (each.subject, each.kind, each.key))
 
     @contextmanager

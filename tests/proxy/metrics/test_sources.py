@@ -219,6 +219,24 @@ def test_only_forecasts_that_have_held_are_told() -> None:
     assert value(sheet, "leverage_temperature", symbol="BTCUSDT") == 40
 
 
+def test_of_forecasts_of_one_place_the_highest_is_told_and_funding_is_one_place() -> None:
+    leg = ToldView(
+        account="main", name="liquidation", symbol="X", horizon_s=86_400, probability=0.41, age_s=1.0, reliable=True
+    )
+    costs = replace(leg, name="slippage", horizon_s=60)
+    told = [
+        leg,
+        replace(leg, probability=0.000001),
+        replace(leg, horizon_s=28_799, probability=0.2),
+        replace(leg, horizon_s=12_345, probability=0.1),
+        *(replace(costs, quantity="2", probability=each) for each in (0.05, 0.9, 0.001)),
+    ]
+    sheet = Sheet()
+    put_signals(sheet, SignalsView(at="", told=told))
+    found = {(at["forecast"], at["horizon_s"]): number for at, number in values(sheet, "forecast_probability")}
+    assert found == {("liquidation", "86400"): 0.41, ("liquidation", "funding"): 0.2, ("slippage", "60"): 0.9}
+
+
 def test_the_budget_as_numbers() -> None:
     sheet = Sheet()
     put_budget(sheet, "v", [Standing(limit="weight-1m", whose="", used=100, granted=2400, reserve=480)], {"": 40})

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 
+from proxy.accounts.payloads import positions_of
 from proxy.signals.accounts import AccountOdds
 from proxy.signals.bars import HOUR_S
 from proxy.signals.hours import HourFeed
@@ -176,6 +177,105 @@ async def test_a_healthy_hedge_is_told_as_one_whichever_side_outweighs(tmp_path,
     assert codes(judged(a_buy("ETHUSDT", "0.01"), seen, LiquidationForecast(probability_max=Decimal("0.05")))) == []
 
 
+def hedge(long: str, short: str, price: str | None, *, worth: str = "6000") -> World:
+    """Both legs of bitcoin as the venue's answer has them; ``None``: no price was told since they changed."""
+    rows = [
+        {
+            "symbol": "BTCUSDT",
+            "positionSide": side,
+            "positionAmt": amount,
+            "entryPrice": "50000",
+            "markPrice": "50000",
+            "isolatedWallet": "0",
+            **({} if price is None else {"liquidationPrice": price}),
+        }
+        for side, amount in (("LONG", long), ("SHORT", f"-{short}"))
+    ]
+    world = an_account().hedged().worth(worth)
+    assert world.account is not None
+    return replace(world, account=replace(world.account, positions=positions_of(rows)))
+
+
+@pytest.mark.parametrize("hours", [1_000, 100], ids=["warm", "young"])
+@pytest.mark.parametrize(
+    ("long", "short", "price"), [("2", "1.9", "0"), ("2", "1.9", None), ("1.9", "2", "79136"), ("1.9", "2", None)]
+)
+async def test_a_healthy_hedge_is_told_as_one_as_the_venue_answers_and_after_a_fill(
+    tmp_path, long, short, price, hours
+):
+    world = hedge(long, short, price)
+    house = House(world, tmp_path, hours=hours)
+    stated = await house.forecasts()
+    assert {each.symbol for each in stated} == {"BTCUSDT", ""} and max(each.probability for each in stated) < 1e-3
+    seen = replace(world, record=AccountRecord(account="demo", version=1, as_of=NOW, forecasts=stated))
+    assert codes(judged(a_buy("ETHUSDT", "0.01"), seen, LiquidationForecast(probability_max=Decimal("0.05")))) == []
+
+
+def test_a_price_that_is_not_told_is_another_thing_than_one_there_is_none_of():
+    assert [leg.liquidation_price for leg in hedge("2", "1.9", "0").account.positions] == [0, 0]
+    for nothing in (None, ""):
+        assert [leg.liquidation_price for leg in hedge("2", "1.9", nothing).account.positions] == [None, None]
+
+
+BENDING = (
+    replace(TIERS[0], notional_cap=Decimal(60_000)),
+    replace(
+        TIERS[0],
+        notional_floor=Decimal(60_000),
+        maintenance_rate=Decimal("0.05"),
+        maintenance_amount=Decimal(2_400),
+    ),
+)
+
+
+@pytest.mark.parametrize("tiers", [TIERS, BENDING], ids=["one tier", "two tiers"])
+@pytest.mark.parametrize(("long", "short"), [("2", "1"), ("1", "2"), ("2", "1.5"), ("1.2", "1.5"), ("2", "0.1")])
+def test_without_a_price_the_end_of_a_hedge_is_where_its_net_no_longer_keeps_both_legs(long, short, tiers):
+    world = hedge(long, short, None, worth="9000")
+    instruments = {"BTCUSDT": an_instrument("BTCUSDT", tiers=tiers)}
+    book = book_of(world.account, world.markets, instruments)
+    heavier, lighter = sorted(book.legs, key=lambda leg: -abs(leg.quantity))
+    assert lighter.distance is None and lighter.is_known
+    move = -heavier.distance if heavier.is_long else heavier.distance
+    after = [leg.after(move) for leg in book.legs]
+    assert book.balance + sum(gained for gained, _ in after) == pytest.approx(sum(needed for _, needed in after))
+    assert 0 < heavier.distance == heavier.together
+
+
+def test_a_hedge_that_keeps_nothing_more_is_at_its_end_and_without_tiers_nobody_knows():
+    world = hedge("2", "1.9", None, worth="1000")
+    instruments = {"BTCUSDT": an_instrument("BTCUSDT", tiers=TIERS)}
+    assert [leg.distance for leg in book_of(world.account, world.markets, instruments).legs] == [0, 0]
+    assert not any(leg.is_known for leg in book_of(world.account, world.markets, {}).legs)
+    beside = world.isolating("ETHUSDT", "1", margin=None).account
+    instruments["ETHUSDT"] = an_instrument("ETHUSDT", tiers=TIERS)
+    assert not any(leg.is_known for leg in book_of(beside, world.markets, instruments).legs)
+
+
+def test_what_one_symbol_of_a_hedge_gains_is_no_credit_for_another():
+    world = hedge("2", "1.9", None).long("ETHUSDT", "10")
+    instruments = {symbol: an_instrument(symbol, tiers=TIERS) for symbol in world.markets}
+    legs = book_of(world.account, world.markets, instruments).legs
+    ether = next(leg for leg in legs if leg.symbol == "ETHUSDT")
+    # The bitcoin of both legs nets to 5,000 long, which falls with it.
+    value = ether.quantity * ether.mark
+    assert ether.distance == pytest.approx((6_000 - 1_950 - 0.01 * value) / (5_000 + value - 1_950 - 0.01 * value))
+
+
+async def test_a_leg_whose_symbol_has_no_hours_silences_no_other(tmp_path):
+    house = House(leveraged("49900").long("ETHUSDT", "0.0004"), tmp_path)
+    for gone in (SymbolForecast("ETHUSDT", Learner(), house.feed.history), None):
+        if gone is None:
+            del house.feed.known["ETHUSDT"]
+        else:
+            house.feed.known["ETHUSDT"] = gone
+        stated = await house.forecasts()
+        assert {each.symbol for each in stated} == {"BTCUSDT", ""}
+        assert all(each.reliable is (each.symbol == "BTCUSDT") for each in stated)
+        assert min(each.probability for each in stated) > 0.5
+        assert house.odds.found["demo"].forecast.cold
+
+
 async def test_a_leg_without_a_hedge_that_is_past_its_price_is_certain(tmp_path):
     stated = await House(leveraged("51000"), tmp_path).forecasts()
     assert min(each.probability for each in stated) > 0.999
@@ -242,4 +342,4 @@ async def test_a_symbol_that_is_dropped_while_an_account_is_worked_out_ends_noth
         await asyncio.sleep(0)
     await house.feed.follow(["ETHUSDT"])
     assert await under_way == whole, "worked out from what was known when it began"
-    assert await house.forecasts() == ()
+    assert {each.symbol for each in await house.forecasts()} == {"ETHUSDT", ""}

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
 
+from proxy.pieces.venue import _held
 from proxy.signals.attention import SEEN_MAX, SEEN_S, UNLISTED_MAX, Attention
+from proxy.signals.measuring import SYMBOLS_MAX
+from rules.model import Side
+from tests.rules.builders import an_account, an_open_order
 
 
 def test_held_symbols_come_first_then_the_last_ordered():
     attention = Attention()
     for at, symbol in enumerate(("A", "B", "C", "A")):
         attention.saw(symbol, float(at))
-    assert attention.symbols(10, held=["Z", "C", "Y"]) == ("C", "Y", "Z", "A", "B")
+    assert attention.symbols(10, held=["Z", "C", "Y"]) == ("Z", "C", "Y", "A", "B")
+
+
+def test_orders_that_rest_push_no_position_out():
+    others = [f"A{n:02}USDT" for n in range(SYMBOLS_MAX)]
+    world = (
+        an_account()
+        .marked("XRPUSDT", "1")
+        .long("XRPUSDT", "1")
+        .resting(*(an_open_order(Side.BUY, symbol, "1", "1") for symbol in [*others, "XRPUSDT"]))
+    )
+    held = _held([cast("Any", SimpleNamespace(account=account)) for account in (world.account, None)])
+    assert Attention().symbols(0, held) == ("XRPUSDT", *others)
 
 
 def test_a_symbol_is_forgotten_after_a_day():

@@ -106,6 +106,29 @@ def test_without_a_book_rules_are_told_the_least_it_can_be_for_any_size():
         assert all(each.probability <= other.probability for other in others)
 
 
+@pytest.mark.parametrize(
+    ("depth", "price"),
+    [
+        (Depth(BOOK.bids, ()), Decimal("99.9")),
+        (Depth((), BOOK.asks), Decimal("100.1")),
+        (Depth(BOOK.bids, ((Decimal("100.1"), Decimal(0)),)), MIDDLE),
+        (Depth((), ()), None),
+    ],
+    ids=["no asks", "no bids", "asks of nothing", "nobody"],
+)
+def test_a_side_that_was_read_and_is_empty_costs_more_than_anything(depth: Depth, price: Decimal | None):
+    found = forecasts("BTCUSDT", AdverseMoveForecaster(), depth, NOW)
+    sizes = {None} if price is None else {(size / price).quantize(Decimal("1e-8")) for size in SIZES}
+    assert {each.quantity for each in found} == sizes and len(found) == len(sizes) * len(COSTS)
+    assert {each.probability for each in found} == {1 - 1e-6}
+
+
+def test_a_crossed_book_says_nothing_of_any_size():
+    crossed = Depth(((Decimal(101), Decimal(1)),), BOOK.asks)
+    moves = AdverseMoveForecaster()
+    assert forecasts("BTCUSDT", moves, crossed, NOW) == forecasts("BTCUSDT", moves, None, NOW)
+
+
 levels = st.lists(
     st.tuples(st.integers(1, 100).map(lambda n: Decimal(n) / 10), st.integers(0, 50).map(Decimal)),
     min_size=1,

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from proxy.accounts.budget import Budget
 from proxy.accounts.markets import MarketKeeper
 from proxy.accounts.troubles import VenueTrouble
 from proxy.accounts.venue_account import VenueAccount
@@ -78,6 +79,10 @@ class House:
             now=now,
         )
 
+    def may_read_all_at_once(self) -> None:
+        """What five new symbols and the busiest weigh is more than a minute has."""
+        self.keeper.measuring._budget = Budget(5 * 27 + 40)
+
     async def listed(self) -> None:
         await self.market.publish_instruments()
         await self.market.read_quotes()
@@ -124,6 +129,7 @@ def missing(condition: Condition) -> set[str]:
 
 async def test_soon_everything_is_known_of_every_symbol_that_trades(house: House):
     began = now()
+    house.may_read_all_at_once()
     await house.listed()
     await house.read_all()
     for minute in range(4):
@@ -232,7 +238,7 @@ async def test_held_and_ordered_symbols_are_followed_and_the_busiest_fill_what_r
 
 
 async def test_no_more_is_read_than_the_budget_has(house: House, exchange: PracticeServer):
-    """Everything of five symbols would weigh some 120; with the budget of a minute for it no more than that goes."""
+    """Everything of five symbols would weigh 175; with the budget of a minute for it no more than that goes."""
     await house.listed()
     before = await weight(exchange)
     await house.read_all()
@@ -265,6 +271,7 @@ async def test_the_loops_survive_an_outage_and_go_on_after_it(
     monkeypatch.setattr("proxy.signals.conditions.TROUBLE_PAUSE_S", 0.05)
     monkeypatch.setattr("proxy.signals.measuring.RETRY_S", 0.05)
     monkeypatch.setattr("proxy.signals.conditions.PUBLISH_EVERY_S", 0.05)
+    house.may_read_all_at_once()
     await house.listed()
     await asyncio.to_thread(exchange.faults, scope="reads", drop_reply=100)
     running = asyncio.create_task(house.keeper.run())

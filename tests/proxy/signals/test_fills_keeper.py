@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -125,3 +126,22 @@ async def test_a_turn_for_the_worse_is_told_once_and_so_is_its_end():
         desk.order(number, "100")
         await desk.keeper.look()
     assert [what for what, _ in desk.records] == ["fills_worse", "fills_as_stated"]
+
+
+def test_an_order_that_is_amended_until_it_takes_is_held_against_the_quotes_of_its_amendment():
+    """It rested for ten minutes while the market went half a percent away; then it took the best ask."""
+    away = replace(QUOTED, bid_price=Decimal("100.4"), ask_price=Decimal("100.6"))
+    desk = Desk()
+    for execution, quoted, price in (("NEW", QUOTED, "0"), ("AMENDMENT", away, "0"), ("TRADE", away, "100.6")):
+        desk.markets = {"BTCUSDT": quoted}
+        desk.keeper.heard(an_event(1, execution, "FILLED" if execution == "TRADE" else "NEW", price))
+    assert desk.compared == (1, 0)
+
+
+def test_an_order_that_has_taken_keeps_its_arrival():
+    desk = Desk()
+    desk.keeper.heard(an_event(1, "TRADE", "PARTIALLY_FILLED", "100.3"))
+    desk.markets = {"BTCUSDT": replace(QUOTED, bid_price=Decimal("100.4"), ask_price=Decimal("100.6"))}
+    desk.keeper.heard(an_event(1, "AMENDMENT", "PARTIALLY_FILLED"))
+    desk.keeper.heard(an_event(1, "TRADE", "FILLED", "100.3"))
+    assert desk.compared == (1, 1)

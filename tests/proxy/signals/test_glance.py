@@ -120,11 +120,13 @@ async def test_the_skill_is_that_of_the_quantile_itself(
     glance: SignalsGlance, board: Scoreboard, clock: HandClock
 ) -> None:
     stated = [a_quantile(key="tau:0.5", value=0.0, reference=1.0), a_quantile(value=1.0, reference=1.0)]
-    board.state([*stated, a_statement(signal="quantile", horizon_h=1, until=BEGIN + HOUR)])
+    stated.append(a_statement(signal="quantile", horizon_h=1, until=BEGIN + HOUR))
+    board.state(stated)
     clock.seconds += HOUR
     for each in board.due(clock.seconds):
         board.resolve(each, 0)
     clock.seconds += 600
+    board.state(replace(each, as_of=clock.seconds, until=clock.seconds + HOUR) for each in stated)
     board.flush()
     skills = {each.key: each.skill for each in (await glance.signals()).forecasts}
     assert skills["tau:0.5"] == 1.0 and skills["tau:0.99"] == 0.0

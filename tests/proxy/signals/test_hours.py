@@ -254,13 +254,14 @@ async def test_nothing_the_venue_says_of_an_hour_ends_the_reading(
     odd[30] = odd[30]._replace(low=1e-300)
     rows = [_candle(bar) for bar in odd]
     rows[30][3] = "1e-300"
+    rows[40][3] = "0"
     rows.append([odd[-1].end * 1_000 + 1, *rows[-1][1:]])
     house.venue.answers = lambda method, path: (200, {}, rows)
     feed = house.learning()
     await house.read("A", feed=feed)
     found = feed.known["A"]
-    assert found.last == odd[-2] and found.model.samples == 46
-    assert [record.getMessage() for record in caplog.records] == ["hours of A are left out, they are none: 4 candles"]
+    assert found.last == odd[-2] and found.model.samples == 45 and feed.is_caught_up("A")
+    assert [record.getMessage() for record in caplog.records] == ["hours of A are left out, they are none: 5 candles"]
     later = time.monotonic() + 61
     monkeypatch.setattr(time, "monotonic", lambda: later)
     await house.read("A", feed=feed)

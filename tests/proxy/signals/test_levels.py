@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from proxy.signals.levels import level_scores
+from proxy.signals.levels import account_score, level_scores
 from proxy.signals.published import published, score_of
 from rules.facts import Score
 
@@ -94,3 +94,40 @@ def test_a_bot_nobody_has_scored_has_done_nothing_unusual():
         "account:second": Score(),
         "desk": Score(),
     }
+
+
+def test_a_bot_that_trades_two_accounts_is_one_odd_bot_of_the_desk():
+    found = levels([("arb", "main"), ("arb", "hedge"), ("calm", "main"), ("other", "third")], arb=0.9, calm=0.0)
+    assert found["desk"] == found["account:main"] == found["account:hedge"] == Score()
+
+
+def test_a_bot_that_trades_two_accounts_leaves_one_of_them_to_its_neighbour():
+    for shared in ("alpha", "omega"):
+        found = levels([("arb", shared), ("arb", "hedge"), ("b", shared)], arb=0.9, b=0.6)
+        assert found["desk"].value > 0.6
+
+
+@pytest.mark.parametrize(("one", "two"), [("1", "2"), ("2", "1")])
+def test_what_accounts_are_called_does_not_matter(one, two):
+    found = levels([("a", one), ("a", two), ("b", one), ("calm", two)], a=0.9, b=0.85, calm=0.0)
+    assert found["desk"].value > 0.85, "b can stand in one only, so a stands in two"
+    both = levels([("a", one), ("a", two), ("b", one), ("b", two), ("calm", one)], a=0.9, b=0.85, calm=0.0)
+    assert both["desk"].value > 0.85
+    alone = levels([("a", one), ("a", two), ("b", one), ("calm", two)], a=0.9, b=0.0, calm=0.0)
+    assert alone["desk"] == Score(), "one odd bot counts once"
+
+
+def test_bots_that_are_odd_together_on_two_accounts_are_so_once():
+    traders = [(bot, account) for account in ("main", "hedge") for bot in ("a", "b", "c", "d")]
+    assert levels(traders, a=0.9, b=0.9, c=0.0, d=0.0)["account:main"].value > 0.9
+    assert levels(traders, a=0.9)["desk"] == Score()
+
+
+def test_an_account_that_one_bot_trades_is_as_odd_as_that_bot():
+    bots = {"grid": Score(value=0.97, why="order rate"), "calm": Score(), "maker": Score(value=0.9)}
+    assert account_score("main", bots, [("grid", "main"), ("calm", "second")]) == bots["grid"]
+    assert account_score("main", bots, [("grid", "main"), ("grid", "main")]) == bots["grid"], "two keys of one bot"
+    assert account_score("main", bots, [("grid", "main"), ("calm", "main")]) == Score()
+    both = [("grid", "main"), ("maker", "main")]
+    assert account_score("main", bots, both) == level_scores(bots, both)["account:main"] != Score()
+    assert account_score("main", bots, []) == Score()

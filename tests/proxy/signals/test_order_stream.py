@@ -13,7 +13,9 @@ from proxy.signals.order_stream import OrderStream, decided
 from proxy.store.codec import dump, load
 from rules.engine import decide_batch
 from rules.facts import Score
+from rules.flow.message_rate import MessageRate
 from rules.flow.staged_response import StagedResponse
+from rules.model import TradingState
 from rules.order.max_order_value import MaxOrderValue
 from tests.rules.builders import NOW, a_buy, a_cancel, a_policy, a_sell, an_account
 
@@ -28,10 +30,15 @@ SUBJECT = Subject(
 )
 
 
-def a_record(*commands, rules=(), bot="demo-bot", score=0.0, decision_id="d", at=NOW):
+USUAL_WORLD = an_account().long("BTCUSDT", "2")
+
+
+def a_record(*commands, rules=(), bot="demo-bot", score=0.0, decision_id="d", at=NOW, world=USUAL_WORLD):
     """A decision's record, as the warden reads it from the stream."""
-    snapshot = an_account().long("BTCUSDT", "2").snapshot
-    snapshot = replace(snapshot, scores={f"bot:{bot}": Score(value=score)}, bot=bot, now=at)
+    snapshot = replace(world.snapshot, scores={f"bot:{bot}": Score(value=score)}, anomaly=score, bot=bot, now=at)
+    markets = {symbol: replace(each, as_of=each.as_of + (at - NOW)) for symbol, each in snapshot.markets.items()}
+    account = replace(snapshot.account, as_of=snapshot.account.as_of + (at - NOW))
+    snapshot = replace(snapshot, account=account, markets=markets)
     decisions = decide_batch(commands, snapshot, a_policy(*rules))
     subject = replace(SUBJECT, bot=bot, decision_id=decision_id)
     return load(dump(subject.decision(snapshot, "1", commands, decisions, withheld={})))
@@ -79,6 +86,56 @@ def test_what_another_rule_refused_as_well_is_seen_as_rejected():
     rules = [StagedResponse(reduce_at=Decimal("0.5")), MaxOrderValue(limit=Decimal(1))]
     (seen,) = decided(a_record(a_buy("BTCUSDT", "1"), rules=rules, score=0.9))
     assert seen.rejected is True
+
+
+def feed_lost(world):
+    return replace(world, account=replace(world.account, feed_stale=True))
+
+
+HINDERED = {
+    "halted": USUAL_WORLD.in_state(TradingState.HALTED, "bot"),
+    "reduce-only": USUAL_WORLD.in_state(TradingState.REDUCING),
+    "a kill runs": USUAL_WORLD.being_killed(),
+    "stream lost": feed_lost(USUAL_WORLD),
+    "store away": USUAL_WORLD.without_store(),
+    "halted, stream lost": feed_lost(USUAL_WORLD.in_state(TradingState.HALTED)),
+}
+
+
+@pytest.mark.parametrize("world", HINDERED.values(), ids=HINDERED)
+@pytest.mark.parametrize("commands", [[a_buy("BTCUSDT", "1")], [a_buy("BTCUSDT", "1"), a_buy("BTCUSDT", "2")]])
+def test_what_the_guard_itself_cannot_or_will_not_do_is_not_held_against_the_bot(world, commands):
+    record = a_record(*commands, world=world, rules=[StagedResponse(reduce_at=Decimal("0.5"))], score=0.9)
+    assert {decision["verdict"] for decision in record["decisions"]} == {"DENY"}
+    assert OrderStream().read(record) == []
+
+
+def test_an_order_for_a_symbol_that_does_not_exist_is_the_bot_s_own_doing():
+    (seen,) = decided(a_record(a_buy("NOSUCHUSDT", "1")))
+    assert seen.rejected is True
+
+
+SLOW = MessageRate(per_second=Decimal(1), burst=Decimal(10))
+
+
+@pytest.mark.parametrize(
+    ("score", "tokens", "rules", "rejected"),
+    [
+        (0.0, "0.5", [SLOW], [True]),
+        (0.6, "0.5", [SLOW], [None]),
+        (0.6, "4", [SLOW], [None]),
+        (0.6, "4", [SLOW, MaxOrderValue(limit=Decimal(1))], [True]),
+        (0.6, "4", [SLOW, StagedResponse(reduce_at=Decimal("0.5"))], []),
+        (0.6, "4", [SLOW, StagedResponse(reduce_at=Decimal("0.5")), MaxOrderValue(limit=Decimal(1))], [True]),
+    ],
+)
+def test_a_rate_that_the_score_has_tightened_rejects_nothing(score, tokens, rules, rejected):
+    world = USUAL_WORLD.with_tokens(SLOW.scope, tokens)
+    stream = OrderStream()
+    record = a_record(a_buy("BTCUSDT", "1"), world=world, rules=rules, score=score)
+    assert record["decisions"][0]["verdict"] == "DENY"
+    assert [event.rejected for event in stream.read(record)] == rejected
+    assert stream.read(an_outcome("REJECTED")) == [], "what was refused is not waited for"
 
 
 def test_exits_are_never_held_against_a_bot_and_cancels_count_as_cancels():

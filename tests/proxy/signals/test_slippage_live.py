@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from types import SimpleNamespace
@@ -10,10 +12,15 @@ from typing import Any, cast
 import pytest
 
 from proxy.accounts.market_payloads import Candle, Depth
-from proxy.signals.scoreboard.card import Card
-from proxy.signals.scoreboard.stated import Stated
-from proxy.signals.slippage_live import HORIZON_H, SYMBOLS_MAX, TAUS, SlippageLive
-from proxy.signals.symbol_facts import Part, SymbolFacts
+from proxy.signals.minute_moves import MinuteMoves
+from proxy.signals.scoreboard.card import Card, Row, card_of
+from proxy.signals.scoreboard.stated import Stated, Subject
+from proxy.signals.scoreboard.verdict import judged as card_judged
+from proxy.signals.slippage_live import HORIZON_H, SYMBOLS_MAX, TAUS, SlippageLive, _outcome, statements
+from proxy.signals.symbol_facts import HISTORY_MINUTES, Part, SymbolFacts
+from rules.facts import AccountRecord
+from rules.market.slippage_forecast import SlippageForecast
+from tests.rules.builders import NOW, a_buy, an_account, codes, judged
 
 BEGIN = 480_000 * 3_600
 BOOK = Depth(bids=((Decimal(100), Decimal(50_000)),), asks=((Decimal("100.1"), Decimal(50_000)),))
@@ -139,3 +146,76 @@ def test_a_minute_that_was_not_read_leaves_its_forecast_without_outcome():
     house.now += 180
     house.live.score()
     assert not house.board.outcomes
+
+
+@pytest.mark.parametrize(
+    ("depth", "reliable"),
+    [
+        (BOOK, True),
+        (Depth(BOOK.bids, ()), True),
+        (Depth(((Decimal("100.2"), Decimal(1)),), BOOK.asks), False),
+        (None, False),
+    ],
+    ids=["a book", "its asks taken", "crossed", "none"],
+)
+async def test_only_what_names_a_quantity_is_to_be_relied_on(depth: Depth | None, reliable: bool):
+    house = House(1_500, "A")
+    (facts,) = house.facts.values()
+    facts.depth = depth
+    await house.live.work_out()
+    assert {each.reliable for each in house.live.forecasts} == {reliable}
+
+
+async def test_of_an_order_that_nobody_can_fill_rules_refuse_the_large_one():
+    rule = SlippageForecast(probability_max=Decimal("0.1"), cost_min=Decimal("0.005"))
+    for asks, refused in ((BOOK.asks, []), ((), ["SLIPPAGE_PROBABILITY_ABOVE_LIMIT"])):
+        house = House(1_500, "BTCUSDT")
+        (facts,) = house.facts.values()
+        facts.depth = Depth(BOOK.bids, asks)
+        await house.live.work_out()
+        told = tuple(replace(each, as_of=NOW) for each in house.live.forecasts)
+        record = AccountRecord(account="demo", version=1, as_of=NOW, forecasts=told)
+        world = replace(an_account().worth("100000000").marked("BTCUSDT", "100"), record=record)
+        assert codes(judged(a_buy("BTCUSDT", "10000"), world, rule)) == refused
+
+
+async def test_minutes_an_hour_old_are_told_as_no_news_however_often_they_are_answered():
+    house = House(1_500, "A")
+    for late_s, age_s in ((30, 0), (60, 0), (130, 70), (240, 180), (241, None), (3_600, None)):
+        house.now = BEGIN + 60 * 1_500 + late_s
+        house.received()
+        await house.live.work_out()
+        ages = {(house.at() - each.as_of).total_seconds() for each in house.live.forecasts}
+        assert ages == (set() if age_s is None else {age_s})
+    (facts,) = house.facts.values()
+    found = facts.condition(house.at(), None)
+    assert found is not None
+    assert {found.adverse_move_q90, found.adverse_move_as_of} == {None}
+
+
+async def test_what_is_read_first_after_a_start_is_enough_to_rely_on():
+    house = House(HISTORY_MINUTES - 1, "A")
+    await house.live.work_out()
+    assert {each.reliable for each in house.live.forecasts} == {True}, "the newest candle is open and does not count"
+
+
+@pytest.mark.parametrize("idle", [0.0, 0.6, 0.9])
+def test_an_honest_forecaster_of_a_contract_that_hardly_trades_is_not_too_wide(idle: float):
+    chance, moves, price, rows, open_ = random.Random(1), MinuteMoves(), 100.0, list[Row](), list[Stated]()
+    for minute in range(4 * 1_440):
+        path = [price]
+        if chance.random() >= idle:
+            path += [price := price * (1 + chance.gauss(0, 2e-4)) for _ in range(6)]
+        moves.take([a_candle(minute, low=f"{min(path)!r}", high=f"{max(path)!r}", close=f"{price!r}")])
+        rows += [row_of(each, moves) for each in open_]
+        # The second half, and one in a quarter of an hour, as it is live.
+        ends = minute >= 2 * 1_440 and minute % 15 == 0
+        open_ = list(statements("X", moves, BEGIN + 60 * (minute + 1))) if ends else []
+    card = card_judged(card_of(Subject("slippage", "X", HORIZON_H), rows), None, 0)
+    assert (card.status, card.why) == ("reliable", "")
+
+
+def row_of(stated: Stated, moves: MinuteMoves) -> Row:
+    outcome = _outcome(stated, moves.recent)
+    assert outcome is not None
+    return Row(stated.key, stated.kind, stated.as_of, stated.until, stated.value, stated.reference, outcome)

@@ -173,9 +173,11 @@ def test_a_week_of_candles_weighs_ten_and_news_one():
     facts = SymbolFacts("BTCUSDT")
     weights = {each.part: each.weight for each in facts.due(0, NOW)}
     assert (weights[Part.CANDLES], weights[Part.DEPTH], weights[Part.INTEREST]) == (10, 2, 1)
+    assert weights[Part.TRADES] == 10 and sum(weights.values()) == 27
     facts.closes.take([Candle(BAR_MS, Decimal(1), Decimal(1), Decimal(1))])
+    facts.moves.take([Candle(BAR_MS, Decimal(1), Decimal(1), Decimal(1))])
     weights = {each.part: each.weight for each in facts.due(0, NOW)}
-    assert weights[Part.CANDLES] == 1
+    assert weights[Part.CANDLES] == weights[Part.TRADES] == 1
 
 
 # What orders cost
@@ -183,7 +185,9 @@ def test_a_week_of_candles_weighs_ten_and_news_one():
 
 def with_minutes() -> SymbolFacts:
     facts = everything()
-    facts.moves.take([Candle(n * 60_000, Decimal("99.9"), Decimal("100.1"), Decimal(100)) for n in range(30)])
+    first_ms = int(ago(31 * 60).timestamp()) * 1_000
+    prices = (Decimal("99.9"), Decimal("100.1"), Decimal(100))
+    facts.moves.take([Candle(first_ms + n * 60_000, *prices) for n in range(30)])
     facts.received(Part.TRADES, ago(20), 0)
     return facts
 

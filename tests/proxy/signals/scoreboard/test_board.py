@@ -174,13 +174,15 @@ def test_what_is_stated_now_is_what_was_stated_together_last(open_board: OpenBoa
     first = [a_statement(key="down:0.05"), a_statement(key="down:0.1"), a_quantile()]
     board.state(first)
     assert {each.key for each in board.newest()} == {"down:0.05", "down:0.1", "tau:0.99"}
-    clock.seconds += HOUR
-    later = a_statement(key="down:0.05", as_of=BEGIN + HOUR, until=BEGIN + 25 * HOUR)
+    clock.seconds = BEGIN + HOUR // 2
+    later = a_statement(key="down:0.05", as_of=clock.seconds, until=clock.seconds + DAY)
     board.state([later])
     assert board.newest() == [later, first[2]]
     board.close()
     assert open_board().newest() == [later, first[2]]
-    clock.seconds += 2 * DAY
+    clock.seconds = BEGIN + HOUR
+    assert board.newest() == [later], "the hour of the other one is over"
+    clock.seconds = later.until
     assert board.newest() == []
 
 

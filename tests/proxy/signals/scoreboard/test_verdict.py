@@ -136,3 +136,10 @@ def test_one_that_states_a_tenth_of_the_odds_is(horizon_h: int) -> None:
         rows = [row._replace(value=row.value / 10) for row in honest_rows(seed, horizon_h)]
         marked += status_of(rows)[0] == "unreliable"
     assert marked >= 5
+
+
+@pytest.mark.parametrize(("above", "status"), [(50, "reliable"), (400, "reliable"), (900, "unreliable")])
+def test_outcomes_that_are_the_stated_value_itself_count_for_the_forecaster(above: int, status: str) -> None:
+    """The median of minutes in which mostly nothing moves is nothing; where most do move it is not."""
+    rows = [row._replace(outcome=max(row.outcome, 0.0)) for row in quantile_rows(1_000, above, tau=0.5)]
+    assert status_of(rows)[0] == status
