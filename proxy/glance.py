@@ -28,7 +28,7 @@ from proxy.console.desk_views import (
     WatchdogView,
 )
 from proxy.console.exposure_plane import SymbolView
-from proxy.drill.shelf import newest_drill
+from proxy.drill.rehearsed import rehearsed, worst_of
 from proxy.exposures import leg_view, leverage_of, limit_view, margin_used_of, picture_of
 from proxy.kill.bot_stops import BotStops
 from proxy.kill.pursuit import Pursuit
@@ -45,6 +45,7 @@ from proxy.signals.watch import AnomalyWatch
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.store.fence import DESK, Fence, FenceCorrupt, Scope
+from proxy.store.ownership import DeskTaken
 from proxy.store.ramp import ramp_field, ramp_share
 from proxy.store.warden_store import AgedHold, WardenStore
 from proxy.vault.keys import GuardKey, last_four
@@ -110,18 +111,22 @@ class Glance:
     async def desk(self) -> DeskView:
         """The state of everything. A store that does not answer is shown as such, not hidden."""
         controls: dict[str, str] = {}
-        store_ok = True
+        store_ok, taken_by = True, ""
+        holds: Mapping[str, Sequence[AgedHold]] = {}
         try:
             async with asyncio.timeout(1.0):
                 controls = await self._store.controls()
                 holds = {name: await self._store.holds(name) for name in self._keepers}
+        except DeskTaken as taken:
+            taken_by = str(taken)
         except STORE_TROUBLE:
-            store_ok, holds = False, {}
+            store_ok = False
         try:
             generation: int | None = self._fence.generation()
         except FenceCorrupt:
             generation = None
         policy = self._policies.policy
+        drill, unrehearsed = await asyncio.to_thread(self._drills)
         scores = self._watch.levels()
         desk_stopped = DESK in self._fence.scopes()
         state = TradingState.HALTED.value if desk_stopped else _state(controls, "desk")
@@ -135,6 +140,7 @@ class Glance:
             generation=generation,
             markets_age_s=self._markets_age_s(),
             store_ok=store_ok,
+            taken_by=taken_by,
             accounts=[
                 self._account(keeper, controls, holds.get(name, ()), scores.get(f"account:{name}", Score()))
                 for name, keeper in self._keepers.items()
@@ -148,7 +154,8 @@ class Glance:
             watchdogs=[WatchdogView(**asdict(each)) for each in self._heart.states()],
             symbols=self._symbols(controls),
             archive=ArchiveView(opened=self._scribe.opened, trouble=self._scribe.trouble),
-            drill=await asyncio.to_thread(self._drill),
+            drill=drill,
+            unrehearsed=unrehearsed,
         )
 
     def _symbols(self, controls: Mapping[str, str]) -> list[SymbolView]:
@@ -162,18 +169,23 @@ class Glance:
         }
         return [SymbolView(name=each, state=_state(controls, f"symbol:{each}")) for each in sorted(held | stopped)]
 
-    def _drill(self) -> LastDrill | None:
-        newest = newest_drill(self._settings.data_dir)
-        if newest is None:
-            return None
-        return LastDrill(
+    def _drills(self) -> tuple[LastDrill | None, Sequence[str]]:
+        """The last rehearsal of the account whose is the worst, and the accounts that have none."""
+        every = rehearsed(self._settings.data_dir, self._keepers)
+        worst = worst_of(each for each in every if each.newest is not None)
+        if worst is None or worst.newest is None:
+            return None, [each.account for each in every]
+        newest = worst.newest
+        last = LastDrill(
             id=newest.id,
             kind=newest.kind,
             at=plain(newest.at),
             age_s=(self._now() - newest.at).total_seconds(),
             passed=newest.passed,
             phase=newest.phase,
+            account=worst.account,
         )
+        return last, [each.account for each in every if each.newest is None]
 
     async def _proposals(self) -> list[ProposalView]:
         try:

@@ -24,7 +24,7 @@ from rules.decision import Verdict
 log = logging.getLogger("perpguard.warden")
 
 HEARD_MAX: Final = 4 * DRAIN_BATCH_MAX
-"""Records remembered as told. Told again is what was not archived: of that no more than one batch was told."""
+"""Records remembered as told. Told again is what could not be heard out: of that no more than one batch was told."""
 
 CLOCK_OFF: Final = -1021
 """Binance's word for a time stamp that it does not take."""
@@ -36,8 +36,8 @@ CLOCK_WINDOW_MS: Final = 2_000
 class Hearing:
     """Hears every batch of records on its way to the archive.
 
-    One that could not be archived, or not be heard out, is told again, several times a second while the archive's disk
-    is full. Stops and overrides know what they acted on; to the others each record is told once.
+    One that could not be heard out is told again. Stops and overrides know what they acted on; to the others each
+    record is told once.
     """
 
     def __init__(self, desk: DeskPieces) -> None:

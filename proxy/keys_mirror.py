@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
@@ -42,15 +42,23 @@ class Store(Protocol):
         ...
 
 
+class Record(Protocol):
+    """Where switches are written down, and told to people."""
+
+    async def __call__(self, what: str, by: str, detail: dict[str, Any], *, heard: bool = False) -> bool:
+        """Whether the record has it now. ``heard``: people were told when it did not."""
+        ...
+
+
 class KeysMirror:
-    """One vault's. ``record`` says whether the record has it now; ``accounts`` are those this process was built for."""
+    """One vault's. ``accounts`` are those this process was built for."""
 
     def __init__(
         self,
         *,
         vault: Vault,
         store: Store,
-        record: Callable[[str, str, dict[str, Any]], Awaitable[bool]],
+        record: Record,
         accounts: Callable[[], Set[str]],
     ) -> None:
         self._vault = vault
@@ -61,6 +69,7 @@ class KeysMirror:
         self._written: dict[str, bool] = {}
         self._whole_at = float("-inf")
         self._states = {key.key: key.state for key in vault.guard_keys()}
+        self._heard: dict[str, KeyState] = {}
         self._spoken_for: set[str] = set()
         self._told_not_before = float("-inf")
 
@@ -127,7 +136,10 @@ class KeysMirror:
             if key.key in self._states and key.state is not KeyState.ROTATED:
                 what = "key.enabled" if key.state is KeyState.ACTIVE else "key.disabled"
                 detail = {"bot": key.bot, "account": key.account, "key": last_four(key.key)}
-                if not await self._record(what, COMMAND_LINE, detail):
+                heard = self._heard.get(key.key) is key.state
+                self._heard[key.key] = key.state
+                if not await self._record(what, COMMAND_LINE, detail, heard=heard):
                     self._told_not_before = time.monotonic() + AGAIN_AFTER_S
                     return
+            self._heard.pop(key.key, None)
             self._states[key.key] = key.state

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Final
 
 EVERY_S: Final = 10.0
-"""So often at most is the same line written."""
+"""So often at most is the same line written; more rarely where the trouble that it names says so (``said_every_s``)."""
 
 _LINES_MAX: Final = 512
 """So many different ones are remembered; of more the oldest are written as if they were new."""
@@ -33,10 +33,12 @@ class Repeats(logging.Filter):
         """Whether it is written now. What was held back since the line was last written is counted in it."""
         text, trouble = record.getMessage(), record.exc_info[0] if record.exc_info else None
         key = (record.name, record.levelno, text, trouble.__name__ if trouble else "")
+        named = record.args if isinstance(record.args, tuple) else ()
+        every_s = max((getattr(each, "said_every_s", EVERY_S) for each in named), default=EVERY_S)
         now = self._now_s()
         with self._lock:
-            at, held = self._written.pop(key, (now - EVERY_S, 0))
-            write = now - at >= EVERY_S
+            at, held = self._written.pop(key, (now - every_s, 0))
+            write = now - at >= every_s
             self._written[key] = (now, 0) if write else (at, held + 1)
             if len(self._written) > _LINES_MAX:
                 self._written.popitem(last=False)

@@ -173,6 +173,10 @@ def _rules(document: Mapping[str, Any], problems: Problems) -> Iterator[Rule]:
             problems.add((level,), f"[{level}] must hold tables [{level}.NAME.RULE]")
             continue
         for name, tables in names.items():
+            if not name:
+                # Nothing that trades has it, and what reads a level takes "account:" for the desk.
+                problems.add((level, name), f"{shown((level, name))} names no {level}: the name is empty")
+                continue
             yield from _level_rules(f"{level}:{name}", tables, (level, name), problems)
 
 

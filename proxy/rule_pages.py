@@ -143,6 +143,7 @@ def _default(field: dataclasses.Field[Any]) -> str:
         case str():
             return f'`"{value}"`'
         case tuple() | dict():
-            return f"`{list(value)}`".replace("'", '"') if value else "empty"
+            plain = [each.value if isinstance(each, StrEnum) else each for each in value]
+            return f"`{plain}`".replace("'", '"') if value else "empty"
         case _:
             return f"{value}"

@@ -27,20 +27,28 @@ from proxy.gate.journal import is_written, journal_files
 from proxy.gate.recording import new_decision_id
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import load, plain
+from proxy.store.hold_script import AUDIT_LENGTH_MAX
 from proxy.store.warden_store import DRAIN_BATCH_MAX, WardenStore
 
 log = logging.getLogger("perpguard.audit")
+
+BEGIN: Final = "0-0"
+"""Before the first record of the store's stream."""
 
 BLOCK_MS: Final = 1_000
 GATHER_S: Final = 0.1
 HEARD_AT_ONCE: Final = 32
 """Records heard in one turn of the loop, some ten milliseconds: a kill does not wait until five hundred are heard."""
 
+TOLD_MAX: Final = AUDIT_LENGTH_MAX
+"""Records remembered as heard, which are not archived yet: as many as gates may write before they refuse entries."""
+
+HEAR_ON_EVERY_S: Final = 0.25
 MERGE_EVERY_S: Final = 2.0
 OPEN_EVERY_S: Final = 1.0
 
 Reader = Callable[[Sequence[Mapping[str, Any]]], Awaitable[None]]
-"""Hears the records on their way to the archive, some at a time, in their order."""
+"""Hears the records on their way to the archive, some at a time, in their order, each once."""
 
 
 class Scribe:
@@ -67,6 +75,8 @@ class Scribe:
         self._keys = keys
         self._now = now
         self._archive: Archive | None = None
+        self._telling = asyncio.Lock()
+        self._told: dict[str, None] = {}
         self.anchors = anchors
         self.verification = verification
         self.trouble = ""
@@ -74,6 +84,10 @@ class Scribe:
         self.told: Callable[[str, str, Mapping[str, Any]], None] = lambda what, by, detail: None
         """Hears every event of the guard's own before it is written, wherever the store is. Must neither raise nor
         wait."""
+        self.begun_anew: Callable[[], Awaitable[None]] = _nobody
+        """Asked to tell again what decisions name by version, where another archive was opened in place of the one
+        there was. May raise what the store client raises; then it is asked again."""
+        self._tells_again = False
 
     @property
     def place(self) -> ArchivePlace:
@@ -122,12 +136,15 @@ class Scribe:
         """For ever: from the stream to the archive, past ``reader``."""
         source = StreamSource(
             read=lambda _: self._read(reader),
-            trim=self._store.trim_audit,
+            trim=self._trim,
             batch_max=DRAIN_BATCH_MAX,
             gather_s=GATHER_S,
         )
         while True:
             try:
+                if self._tells_again:
+                    await self.begun_anew()
+                    self._tells_again = False
                 await drain(source, self._opened)
                 self.trouble = ""
             except STORE_TROUBLE as trouble:
@@ -139,9 +156,33 @@ class Scribe:
             except ArchiveTampered as trouble:
                 # What a person does about it (another copy, a new archive) is seen by whoever opens it, lock and all.
                 self._say(trouble)
+                before = self._archive_id
                 await self._give_back()
                 await asyncio.sleep(OPEN_EVERY_S)
                 await self.open()
+                self._tells_again = self._tells_again or self._archive_id != before
+
+    async def hear_on(self, reader: Reader) -> None:
+        """For ever: what comes while records do not reach the archive is heard all the same.
+
+        The archive begins with the oldest record when it can. After a failover to a store whose clock lags, what that
+        one numbers lower is heard then.
+        """
+        after = BEGIN
+        while True:
+            if not self.trouble:
+                after = BEGIN
+            elif len(self._told) < TOLD_MAX:
+                try:
+                    async with self._telling:
+                        came = await self._store.read_audit(block_ms=1, after=after)
+                        await self._tell(came, reader)
+                    after = came[-1][0] if came else after
+                    if came:
+                        continue
+                except STORE_TROUBLE as trouble:
+                    log.warning("the audit stream cannot be read: %s", type(trouble).__name__)
+            await asyncio.sleep(HEAR_ON_EVERY_S)
 
     async def merge_journals(self) -> None:
         """For ever: what gates could not tell the store is in their journals; files that are merged whole go."""
@@ -164,9 +205,11 @@ class Scribe:
         """Write down something a person or the guard did. A kill calls this: it never raises for trouble outside."""
         await self.write_event(what, by, detail)
 
-    async def write_event(self, what: str, by: str, detail: dict[str, Any]) -> bool:
-        """The same, for whoever keeps what was not written: whether the store or the archive has it now."""
-        self.told(what, by, detail)
+    async def write_event(self, what: str, by: str, detail: dict[str, Any], *, heard: bool = False) -> bool:
+        """The same, for whoever keeps what was not written: whether the store or the archive has it now. ``heard``: it
+        was told before and not written, so it is written alone."""
+        if not heard:
+            self.told(what, by, detail)
         record = {
             "kind": "event",
             "id": new_decision_id(),
@@ -200,24 +243,38 @@ class Scribe:
         )
 
     async def _read(self, reader: Reader) -> list[tuple[str, RawRecord]]:
-        """The next batch, decoded once for everybody. A record that is no JSON object goes to the archive all the same;
+        """The next batch, decoded once for everybody."""
+        came = await self._store.read_audit(block_ms=BLOCK_MS)
+        async with self._telling:
+            return await self._tell(came, reader)
+
+    async def _tell(self, came: Sequence[tuple[str, str]], reader: Reader) -> list[tuple[str, RawRecord]]:
+        """Tell what was not told yet, and decode all. A record that is no JSON object goes to the archive all the same;
         nobody learns from it."""
         batch: list[tuple[str, RawRecord]] = []
-        came = await self._store.read_audit(block_ms=BLOCK_MS)
         for begin in range(0, len(came), HEARD_AT_ONCE):
-            records = []
-            for stream_id, text in came[begin : begin + HEARD_AT_ONCE]:
+            part, records = came[begin : begin + HEARD_AT_ONCE], []
+            for stream_id, text in part:
                 try:
                     content = load(text)
                 except msgspec.DecodeError:
                     batch.append((stream_id, text))
                     continue
                 batch.append((stream_id, ReadRecord(text, content)))
-                if isinstance(content, dict):
+                if isinstance(content, dict) and stream_id not in self._told:
                     records.append(content)
             await reader(records)
+            self._told |= dict.fromkeys(stream_id for stream_id, _ in part)
             await asyncio.sleep(0)
         return batch
+
+    async def _trim(self, through: str) -> None:
+        """The archive has it: nobody tells again what is in the stream no more."""
+        self.trouble = ""
+        async with self._telling:
+            await self._store.trim_audit(through)
+            while self._told and _order(next(iter(self._told))) <= _order(through):
+                del self._told[next(iter(self._told))]
 
     def _say(self, trouble: ArchiveUnavailable | ArchiveTampered) -> None:
         self.trouble = str(trouble)
@@ -247,6 +304,20 @@ class Scribe:
         return True
 
     @property
+    def _archive_id(self) -> str:
+        return self.anchor.checkpoint.archive if self.anchor is not None else ""
+
+    @property
     def _opened(self) -> Archive:
         assert self._archive is not None, "open() comes first"  # noqa: S101 - an order of calls, not a check
         return self._archive
+
+
+async def _nobody() -> None:
+    """Until somebody can tell it."""
+
+
+def _order(stream_id: str) -> tuple[int, int]:
+    """Where an id of the store's stream stands among others."""
+    milliseconds, _, sequence = stream_id.partition("-")
+    return int(milliseconds), int(sequence)

@@ -27,6 +27,7 @@ from proxy.pieces.door import build_door
 from proxy.pieces.ground import lay_ground
 from proxy.pieces.history import build_history
 from proxy.pieces.people import build_people
+from proxy.policy.in_force import NotKept
 from proxy.settings import Settings
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.ownership import DeskTaken
@@ -105,7 +106,10 @@ class Warden:
             loops.create_task(self._history.run())
             loops.create_task(desk.overrides.run())
             loops.create_task(desk.rearming.run())
-            loops.create_task(self._scribe.drain(Hearing(desk).hear))
+            self._scribe.begun_anew = self._tell_again
+            hear = Hearing(desk).hear
+            loops.create_task(self._scribe.drain(hear))
+            loops.create_task(self._scribe.hear_on(hear))
             loops.create_task(self._scribe.merge_journals())
             loops.create_task(self._scribe.keep_anchors())
             loops.create_task(self._watch_store())
@@ -129,6 +133,7 @@ class Warden:
         while True:
             try:
                 await self._claim_desk()
+                await self._take_over()
                 run_id, filled = await self._store.server()
                 if filled not in ("", run_id):
                     await self._store.distrust(list(self._desk.accounts))
@@ -141,8 +146,12 @@ class Warden:
                 await self._desk.rearming.load()
                 await self._desk.rearming.publish()
                 await self._store.begin_epoch()
-                await self._desk.watch.load()
+                now = time.time()
+                await self._desk.watch.load(now)
+                await self._desk.watch.decay(now)
                 await self._take_up()
+                # The archive may be another than the last warden's; what it has already is dropped there.
+                await self._store.forget_archived(list(self._desk.accounts))
                 await self._policies.begin()
                 await self._scribe.event("start", "warden", {"policy": self._policies.policy.version})
                 await self._keys.publish()
@@ -151,6 +160,9 @@ class Warden:
                 return
             except DeskTaken as taken:
                 await self._say_taken(taken)
+            except NotKept as trouble:
+                log.error("the policy's files cannot be written: %s", trouble.strerror)
+                await asyncio.sleep(STORE_EVERY_S)
             except STORE_TROUBLE as trouble:
                 log.warning("waiting for the store: %s", type(trouble).__name__)
                 await asyncio.sleep(0.5)
@@ -176,6 +188,19 @@ class Warden:
     async def _hold_desk(self) -> None:
         await self._store.claim(f"{socket.gethostname()}:{self._ground.settings.data_dir}")
 
+    async def _take_over(self) -> None:
+        """Before anything of the store is believed: it may be another guard's, of accounts that are called like ours.
+        Its bots' leases are none of ours, and ours could not renew theirs while it had the desk."""
+        found = await self._store.take_over({key.account: key.digest() for key in self._ground.vault.accounts()})
+        if found.from_another:
+            log.warning("the desk %s was another guard's", self._ground.settings.desk)
+            self._desk.leases.store_was_away()
+        for name in found.dropped:
+            log.warning("what the store had of %s is of another guard's account of that name, and is forgotten", name)
+            for bot, account in self._ground.traders():
+                if account == name:
+                    await self._store.forget_attempts(account, bot)
+
     async def _say_taken(self, taken: DeskTaken) -> None:
         desk, self._desk_taken = self._ground.settings.desk, True
         log.error("the desk %s of this store belongs to the guard at %s, so entries are refused here", desk, taken)
@@ -195,6 +220,13 @@ class Warden:
                 pieces.keeper.restore(last)
             pieces.outside.held(order for aged in await self._store.holds(name) for order in aged.hold.orders)
 
+    async def _tell_again(self) -> None:
+        """A new archive was begun: what decisions name by version is in the one before, and comes again."""
+        await self._policies.write_down()
+        for venue in self._desk.venues.values():
+            await venue.market.publish_instruments_again()
+        await self._store.forget_archived(list(self._desk.accounts))
+
     async def _watch_store(self) -> None:
         """A store that was restarted, or replaced by a failover, may have lost its last second, holds included. Gates
         do not ask it before it is said here that it is filled."""
@@ -204,6 +236,7 @@ class Warden:
                 run_id, filled = await self._store.server()
                 if run_id != self._filled:
                     log.warning("the store is another process than before; accounts are surveyed anew")
+                    await self._take_over()
                     self._desk.leases.store_was_away()
                     await self._desk.rearming.publish()
                     await self._store.distrust(list(self._desk.accounts))

@@ -25,7 +25,7 @@ from proxy.clauses import BY_THE_GUARD, CLAUSES
 from proxy.cli import _parser
 from proxy.demo.world import World
 from proxy.policy_file import parse_policy
-from proxy.rule_pages import rule_page
+from proxy.rule_pages import rule_page, rules_json
 from proxy.settings import Settings, load_settings
 from proxy.venues.binance import rejections
 from proxy.venues.binance.rejections import Rejection, for_breach
@@ -70,6 +70,12 @@ NOT_SERVED = {
 }
 
 # Rules
+
+
+def test_no_default_of_a_rule_is_shown_as_only_python_writes_it() -> None:
+    for rule in json.loads(rules_json(None)):
+        for setting in rule["settings"]:
+            assert "<" not in setting["default"], f"{rule['id']}.{setting['name']}: {setting['default']}"
 
 
 @pytest.mark.parametrize(("name", "part"), PARTS.items(), ids=PARTS)

@@ -40,6 +40,7 @@ V3", seen 2026-11): what other wallets hold margins nothing of them."""
 _ALGO_WAITS: Final = "NEW"
 _ALGO_GONE: Final = frozenset({"CANCELED", "EXPIRED", "REJECTED"})
 _ZERO: Final = Decimal(0)
+_OPPOSITE: Final = {PositionSide.LONG: PositionSide.SHORT, PositionSide.SHORT: PositionSide.LONG}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +154,9 @@ class Book:
 
     def told(self, markets: Mapping[str, Market]) -> tuple[Position, ...]:
         """Each leg once, as the venue last told it."""
-        return tuple(_position(leg, leg.told, markets) for leg in self.legs.values() if leg.told)
+        return tuple(
+            _position(leg, leg.told, markets, priced=self._is_priced(leg)) for leg in self.legs.values() if leg.told
+        )
 
     def account(self, *, version: int, as_of: datetime, stale: bool, markets: Mapping[str, Market]) -> Account | None:
         """The whole account as it must be counted now; ``None`` before the first survey."""
@@ -316,8 +319,16 @@ class Book:
 
     def _positions(self, markets: Mapping[str, Market]) -> Iterable[Position]:
         for leg in self.legs.values():
+            priced = self._is_priced(leg)
             for quantity in leg.quantities:
-                yield _position(leg, quantity, markets)
+                yield _position(leg, quantity, markets, priced=priced)
+
+    def _is_priced(self, leg: Leg) -> bool:
+        """Whether the other leg leaves it the liquidation price that the survey found: both cross legs of a symbol bear
+        the one at which their net ends, and once one has moved, neither has it."""
+        side = _OPPOSITE.get(leg.position_side)
+        other = self.legs.get((leg.symbol, side)) if side is not None else None
+        return other is None or leg.margin_mode is MarginMode.ISOLATED or other.as_surveyed
 
 
 def moves_balance(symbol: str, multi_assets: bool | None) -> bool:
@@ -326,14 +337,14 @@ def moves_balance(symbol: str, multi_assets: bool | None) -> bool:
     return multi_assets is not False or symbol.partition("_")[0].endswith(MARGIN_ASSET)
 
 
-def _position(leg: Leg, quantity: Decimal, markets: Mapping[str, Market]) -> Position:
+def _position(leg: Leg, quantity: Decimal, markets: Mapping[str, Market], *, priced: bool) -> Position:
     return Position(
         symbol=leg.symbol,
         position_side=leg.position_side,
         quantity=quantity,
         entry_price=leg.entry_price,
         mark_price=markets[leg.symbol].mark_price if leg.symbol in markets else _mark(leg),
-        liquidation_price=leg.liquidation_price if quantity == leg.liquidation_quantity else None,
+        liquidation_price=leg.liquidation_price if priced and quantity == leg.liquidation_quantity else None,
         margin_mode=leg.margin_mode,
         isolated_margin=leg.isolated_margin,
         # A rank is of the side that was surveyed; what turned round since has one of its own.

@@ -62,6 +62,11 @@ class Attribution(Protocol):
         ...
 
     @property
+    def shares_since(self) -> datetime | None:
+        """When their counting began."""
+        ...
+
+    @property
     def settings(self) -> SettingsView:
         """What the venue has set for the account's symbols."""
         ...
@@ -250,6 +255,7 @@ class Bookkeeper:
             account,
             shares=self._shares.all(),
             shares_ms=self._shares.shares_ms,
+            shares_since=self._shares.shares_since,
             funding_mark=self._shares.funding_mark,
             settings=settings.apart,
             usual_settings=settings.usual,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final, TypeAlias
 
@@ -35,8 +36,9 @@ class Calls:
     """One key's connections. ``client`` names what can be called. Build it inside a running event loop.
 
     ``other_urls`` are more addresses of the same venue; ``address`` counts which one is in use. ``addresses`` are the
-    source addresses to go out by, the first until the venue bans it; empty is the usual one. ``trace`` makes what
-    watches the requests of one of those.
+    source addresses to go out by, the first until the venue bans it; empty is the usual one; ``sources`` names
+    them. ``trace`` makes what watches the requests of one of those; where it holds back what the venue would not hear,
+    ``again_s`` is how soon who was told of a ban may ask again.
     """
 
     def __init__(
@@ -50,7 +52,10 @@ class Calls:
         other_urls: Sequence[str] = (),
         addresses: Sequence[str] = ("",),
         trace: Callable[[str], aiohttp.TraceConfig] | None = None,
+        again_s: float = math.inf,
     ) -> None:
+        self._again_s = again_s
+        self.sources = tuple(addresses)
         self._ways = WaysOut(
             [
                 open_session(address, [no_redirects(), *([trace(address)] if trace is not None else [])])
@@ -128,7 +133,11 @@ class Calls:
         except VenueThrottled as trouble:
             if trouble.status != _BANNED:
                 raise
-            raise VenueThrottled(_BANNED, self._ways.banned(way, trouble.retry_after)) from None
+            left_s = self._ways.banned(way, trouble.retry_after)
+            if left_s != trouble.retry_after:
+                raise VenueThrottled(_BANNED, left_s) from None
+            trouble.retry_after = min(left_s, self._again_s)
+            raise
         except VenueUnavailable:
             self._ways.failed(way)
             raise

@@ -85,6 +85,7 @@ class Feed:
         """Connect for ever, ever more slowly while it fails."""
         pause = BACKOFF_FIRST_S
         while True:
+            reason: str | VenueTrouble
             try:
                 await self.stream.connect()
                 self._restart.clear()
@@ -94,12 +95,12 @@ class Feed:
                 self._opened()
                 reason = await self._over()
             except VenueThrottled as trouble:
-                reason, pause = str(trouble), max(pause, trouble.retry_after)
+                reason, pause = trouble, max(pause, trouble.retry_after)
             except VenueTrouble as trouble:
-                reason = str(trouble)
+                reason = trouble
             finally:
                 self.connected = False
-            self._broke(reason)
+            self._broke(str(reason))
             log.warning("the stream of %s is down: %s", self.name, reason)
             await self.stream.disconnect()
             # Jitter: after an outage of the venue not everybody should knock at once.

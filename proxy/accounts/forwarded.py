@@ -2,6 +2,7 @@
 
 A command explains itself once: an order by its client order id until it has been seen, a setting for as long as the
 venue could still be about to tell of it. So a thief gains nothing by naming an order like an old one of a bot's.
+Equal commands are counted: one that was refused takes nothing from its like that was sent.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ FORWARDED_MAX: Final = 20_000
 
 SETTINGS_S: Final = 30.0
 """How long a forwarded setting explains a change: its request is given up after ten seconds, its event may trail."""
+
+ALIKE_MAX: Final = 100
+"""Equal commands counted; of more than these the newest."""
 
 _ORDERS: Final = frozenset({"order"})
 
@@ -40,39 +44,48 @@ def setting(kind: str, *values: object) -> Explanation:
 
 
 class Forwarded:
-    """Explanations of one account, with their age in the caller's seconds."""
+    """Explanations of one account, each with when its commands were forwarded: the caller's seconds, oldest first."""
 
     def __init__(self) -> None:
-        self._at: Recent[Explanation, float] = Recent(FORWARDED_MAX)
+        self._at: Recent[Explanation, tuple[float, ...]] = Recent(FORWARDED_MAX)
 
     def add(self, commands: Iterable[Mapping[str, Any]], at: float) -> list[Explanation]:
         """Remember commands as the audit writes them; what they explain."""
         found = [each for command in commands for each in explanations(command)]
         for explanation in found:
-            self._at.put(explanation, at)
+            self._at.put(explanation, (*self._times(explanation), at)[-ALIKE_MAX:])
         return found
 
     def hold(self, held: HeldOrder, at: float) -> Explanation:
         """Remember an order that the store holds exposure for; what it explains."""
         explanation = order(held.client_order_id) if held.replaces is None else amend(held.symbol, held.replaces)
-        self._at.put(explanation, at)
+        self._at.put(explanation, (*self._times(explanation)[:-1], at))
         return explanation
 
     def remove(self, commands: Iterable[Mapping[str, Any]]) -> None:
-        """These were refused: nothing that is seen comes of them."""
+        """These were refused: nothing that is seen comes of them. Of equal ones it is the newest."""
         for command in commands:
             for explanation in explanations(command):
-                self._at.drop(explanation)
+                self._keep(explanation, self._times(explanation)[:-1])
 
     def explains(self, explanation: Explanation, at: float) -> bool:
-        """Whether a command of the guard stands behind this. An order's name is used up by that."""
-        forwarded_at = self._at.get(explanation)
-        if forwarded_at is None:
+        """Whether a command of the guard stands behind this. Each order of a name explains one."""
+        times = self._times(explanation)
+        if not times:
             return False
         if explanation[0] in _ORDERS:
-            self._at.drop(explanation)
+            self._keep(explanation, times[1:])
             return True
-        return at - forwarded_at <= SETTINGS_S
+        return at - times[-1] <= SETTINGS_S
+
+    def _times(self, explanation: Explanation) -> tuple[float, ...]:
+        return self._at.get(explanation) or ()
+
+    def _keep(self, explanation: Explanation, times: tuple[float, ...]) -> None:
+        if times:
+            self._at.put(explanation, times)
+        else:
+            self._at.drop(explanation)
 
 
 def explanations(command: Mapping[str, Any]) -> Iterator[Explanation]:

@@ -22,7 +22,8 @@ SOUND: Final = "sound"
 
 
 class KeyWatch:
-    """Watches the key of one account. ``verdict`` is UNKNOWN, SOUND, or what is wrong, for the console.
+    """Watches the key of one account. ``verdict`` is UNKNOWN, SOUND, or what is wrong, for the console; ``refusal`` is
+    what the venue said where it does not answer the question, empty while it was not asked or did answer.
 
     ``reduce`` makes the account reduce-only and answers whether it did; it is left alone while the policy
     ``only_alerts``. It is done once for the same wrong: who re-arms without mending the key, or accepting it, has
@@ -47,6 +48,7 @@ class KeyWatch:
         self._record = record
         self._reported: tuple[str, ...] = ()
         self.verdict = UNKNOWN
+        self.refusal = ""
 
     async def run(self) -> None:
         """Ask for ever, first at once."""
@@ -65,7 +67,7 @@ class KeyWatch:
         except VenueRefused as refusal:
             # Test networks, and some accounts, have no such question: that is no proof of anything.
             log.warning("what the key of %s may do is unknown: %s", self._account, refusal)
-            self.verdict = UNKNOWN
+            self.verdict, self.refusal = UNKNOWN, str(refusal) or "no reason"
             return True
         except VenueTrouble as trouble:
             log.warning("what the key of %s may do is unknown: %s", self._account, trouble)
@@ -74,7 +76,7 @@ class KeyWatch:
             *(f"no {name}" for name in permissions.missing),
             *(str(risk) for risk in permissions.risks if risk not in self._accepted()),
         )
-        self.verdict = ", ".join(wrong) or SOUND
+        self.verdict, self.refusal = ", ".join(wrong) or SOUND, ""
         if wrong and wrong != self._reported:
             await self._report(wrong)
         self._reported = wrong

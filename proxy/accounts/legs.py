@@ -64,6 +64,11 @@ class Leg:
         return self.maybe == {self.told}
 
     @property
+    def as_surveyed(self) -> bool:
+        """Whether it is what the survey found that brought its liquidation price; a flat one was flat then."""
+        return self.quantities == ((self.liquidation_quantity,) if self.liquidation_quantity else ())
+
+    @property
     def quantities(self) -> tuple[Decimal, ...]:
         """What must be counted: the largest long and the largest short the leg may be; nothing when it is flat."""
         known = self.maybe | {self.told}

@@ -116,8 +116,9 @@ def candles_of(rows: Iterable[Sequence[Any]]) -> tuple[Candle, ...]:
 
 
 def mark_candles_of(rows: Iterable[Sequence[Any]]) -> tuple[MarkCandle, ...]:
-    """The rows of markPriceKlines, oldest first."""
-    return tuple(MarkCandle(int(row[0]), *map(_above_zero, row[1:5])) for row in rows)
+    """The rows of markPriceKlines, oldest first. Whether a price can be one ``bars_of`` judges: a candle that has none
+    must not cost the others."""
+    return tuple(MarkCandle(int(row[0]), *map(_finite, row[1:5])) for row in rows)
 
 
 def funding_rates_of(rows: Iterable[Row]) -> tuple[FundingRate, ...]:

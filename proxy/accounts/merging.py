@@ -122,6 +122,7 @@ def _merge_legs(book: Book, survey: Survey, since: float) -> list[str]:
             _take_prices(leg, position, settled=leg.touched < since)
         elif leg.settled and not leg.told:
             leg.liquidation_price = leg.adl_quantile = None
+            leg.liquidation_quantity = Decimal(0)
     return healed
 
 

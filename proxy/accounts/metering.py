@@ -2,7 +2,8 @@
 
 It hangs on the HTTP client, where every request passes and every reply has its headers. What is held back is not sent
 and reads as the venue's own demand to wait, so whoever surveys slows down as it would for a 429. So is everything while
-the venue wants to hear nothing from the address, by what any process of the guard heard.
+the venue wants to hear nothing from the address, by what any process of the guard heard; but to ask again costs nothing
+here, so it is soon asked again: the silence may be over before its time.
 
 The kill is held back by neither. It keeps the silence that it was told itself, has addresses of its own to go to, and
 must not wait on the word of a gate: where a gate is right, the kill learns it by one request. Where the exchange
@@ -19,7 +20,7 @@ import aiohttp
 
 from proxy.accounts.troubles import VenueThrottled
 from proxy.budget.meter import Charge, Meter, Payer
-from proxy.budget.silence import BANNED, THROTTLED, Way
+from proxy.budget.silence import BANNED, THROTTLED, Silence, Way
 from proxy.venues.binance.route import BUDGET_HOST
 from proxy.venues.binance.routes import find_route
 from proxy.venues.binance.usage import read_retry_after, read_throttle, read_usage, weight_of
@@ -33,6 +34,21 @@ SMALL_WEIGHT: Final = 1
 _FIREWALL: Final = 403
 """Binance's firewall ("General Info", "HTTP return codes", seen 2026-11). It does not prove that the exchange hears an
 address, nor does a 5xx, which may be of a proxy in between."""
+
+
+ASK_AGAIN_S: Final = 10
+"""Who is held back by a silence asks again within this time, however long the silence is."""
+
+
+class KeptSilent(VenueThrottled):
+    """Not sent: the venue wants to hear nothing from this address."""
+
+    said_every_s = 600.0
+    """A ban may last for days, and every loop of every account is held back by it: see ``log_repeats``."""
+
+    def __init__(self, silence: Silence) -> None:
+        super().__init__(silence.status, min(silence.left_s, ASK_AGAIN_S))
+        self.args = (f"the exchange demands silence ({silence.status}); nothing is sent until it is over",)
 
 
 class KeptForTheKill(VenueThrottled):
@@ -55,7 +71,7 @@ def metering(meter: Meter, payer: Payer, *, spares_the_kill: bool) -> aiohttp.Tr
         context.way = way = _way(params.method, params.url.path, payer)
         silence = meter.silence(way) if spares_the_kill else None
         if silence is not None:
-            raise VenueThrottled(silence.status, silence.left_s)
+            raise KeptSilent(silence)
         spend = _spend(params, way.host)
         if spend is None:
             return
@@ -73,7 +89,7 @@ def metering(meter: Meter, payer: Payer, *, spares_the_kill: bool) -> aiohttp.Tr
             # Too many orders (-1015) is said to orders alone, and by a code in the body, which is not read yet.
             context.throttled = reply.headers
         elif reply.status in (THROTTLED, BANNED):
-            meter.silenced(way, reply.status, read_retry_after(reply.headers))
+            meter.silenced(way, reply.status, read_retry_after(reply.headers), context.begun_s)
         elif reply.status < 500 and reply.status != _FIREWALL and meter.answered(way, context.begun_s):
             log.info(
                 "the exchange answers %s again, before the silence that it demanded was over",
@@ -86,7 +102,7 @@ def metering(meter: Meter, payer: Payer, *, spares_the_kill: bool) -> aiohttp.Tr
             return
         throttle = read_throttle(THROTTLED, context.throttled, params.chunk)
         if throttle is not None and not throttle.of_orders:
-            meter.silenced(context.way, THROTTLED, throttle.retry_after_s)
+            meter.silenced(context.way, THROTTLED, throttle.retry_after_s, context.begun_s)
 
     async def failed(_: Any, context: SimpleNamespace, params: aiohttp.TraceRequestExceptionParams) -> None:
         _end(context, {})

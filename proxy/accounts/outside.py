@@ -42,11 +42,11 @@ _WITHDRAWALS: Final = frozenset({"WITHDRAW", "ASSET_TRANSFER"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspicion:
-    """A finding that a record of the guard may still explain."""
+    """A finding that a record of the guard may still explain, by any one of ``explanations``."""
 
     finding: Finding
     due: float
-    explanation: Explanation
+    explanations: tuple[Explanation, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,12 +214,13 @@ class OutsideDetector:
             if event.execution == "TRADE":
                 filled = f"{event.side} {event.filled_quantity:f} filled, id {event.client_order_id}"
                 key, explanation = (Activity.FILL, order), forwarded.order(event.client_order_id)
-                self._suspect(key, Activity.FILL, symbol, filled, explanation, at)
+                self._suspect(key, Activity.FILL, symbol, filled, explanation, at=at)
         elif event.execution == "AMENDMENT":
-            names = (event.order_id, event.client_order_id)
-            if not any(self._forwarded.explains(forwarded.amend(symbol, name), at) for name in names):
+            # A bot may name the order by either of its ids.
+            explanations = [forwarded.amend(symbol, name) for name in (event.order_id, event.client_order_id)]
+            if not any(self._forwarded.explains(each, at) for each in explanations):
                 amended = (Activity.AMEND, order, event.sent_ms)
-                self._suspect(amended, Activity.AMEND, symbol, detail, forwarded.amend(symbol, event.order_id), at)
+                self._suspect(amended, Activity.AMEND, symbol, detail, *explanations, at=at)
 
     def _placed(self, key: OrderKey, client_order_id: str, detail: str, known: bool, at: float) -> None:
         """An order stands at the venue; is it ours?"""
@@ -230,7 +231,7 @@ class OutsideDetector:
         if (known and first) or self._forwarded.explains(explanation, at):
             self._settle(key)
         else:
-            self._suspect((Activity.ORDER, key), Activity.ORDER, key[0], detail, explanation, at)
+            self._suspect((Activity.ORDER, key), Activity.ORDER, key[0], detail, explanation, at=at)
 
     def _born(self, conditional: OrderKey, order_id: str) -> None:
         if conditional in self._known:
@@ -260,7 +261,7 @@ class OutsideDetector:
                 detail=f"the venue closes: {order.side} {quantity:f}, id {order.client_order_id}",
             )
             explanation = (str(Activity.FORCED), order.symbol, order.order_id)
-            self._suspicions[Activity.FORCED, name] = Suspicion(finding=finding, due=at, explanation=explanation)
+            self._suspicions[Activity.FORCED, name] = Suspicion(finding=finding, due=at, explanations=(explanation,))
 
     def _leg(self, symbol: str, position_side: PositionSide, quantity: Decimal, at: float) -> None:
         counted = self._counted.leg(symbol, position_side)
@@ -270,7 +271,7 @@ class OutsideDetector:
             self._legs.pop(key, None)
             return
         detail = f"{position_side} is {quantity:f}, what the guard saw adds up to {counted:f}"
-        self._suspect(key, Activity.POSITION, symbol, detail, (str(Activity.POSITION), symbol, position_side), at)
+        self._suspect(key, Activity.POSITION, symbol, detail, (str(Activity.POSITION), symbol, position_side), at=at)
         self._legs[key] = _Leg(symbol, position_side, counted)
 
     def _account(self, event: AccountEvent, at: float) -> None:
@@ -305,22 +306,23 @@ class OutsideDetector:
 
     def _changed(self, activity: Activity, symbol: str, detail: str, explanation: Explanation, at: float) -> None:
         if not self._forwarded.explains(explanation, at):
-            self._suspect(explanation, activity, symbol, detail, explanation, at)
+            self._suspect(explanation, activity, symbol, detail, explanation, at=at)
 
     def _suspect(
-        self, key: Hashable, activity: Activity, subject: str, detail: str, explanation: Explanation, at: float
+        self, key: Hashable, activity: Activity, subject: str, detail: str, *explanations: Explanation, at: float
     ) -> None:
         if key in self._suspicions or key in self._reported or len(self._suspicions) >= SUSPICIONS_MAX:
             return
-        named = str(explanation[1]) if activity is Activity.ORDER else ""
+        named = explanations[0][1] if activity is Activity.ORDER else ""
         finding = Finding(activity=activity, subject=subject, detail=detail, client_order_id=named)
-        self._suspicions[key] = Suspicion(finding=finding, due=at + GRACE_S, explanation=explanation)
+        self._suspicions[key] = Suspicion(finding=finding, due=at + GRACE_S, explanations=explanations)
 
     def _explain(self, explanation: Explanation, at: float) -> None:
         """A record came late: what it explains is no suspicion any more."""
-        for key, suspicion in list(self._suspicions.items()):
-            if suspicion.explanation == explanation:
-                self._suspicions.pop(key, None)
-                if isinstance(key, tuple) and key[0] in (Activity.ORDER, Activity.FILL):
-                    self._forwarded.explains(explanation, at)
-                    self._settle(key[1])
+        explained = [key for key, suspicion in self._suspicions.items() if explanation in suspicion.explanations]
+        if explained:
+            self._forwarded.explains(explanation, at)  # Once: an order's name is used up by that.
+        for key in explained:
+            self._suspicions.pop(key, None)
+            if isinstance(key, tuple) and key[0] in (Activity.ORDER, Activity.FILL):
+                self._settle(key[1])

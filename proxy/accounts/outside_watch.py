@@ -220,6 +220,11 @@ class OutsideWatch:
         return self._settling.shares_ms
 
     @property
+    def shares_since(self) -> datetime | None:
+        """When the counting of the shares began, ``None`` where that is not known."""
+        return self._shares.began
+
+    @property
     def unsettled(self) -> frozenset[str]:
         """Symbols whose shares may lack what orders filled while the stream, or the guard, was down."""
         return self._settling.unsettled
@@ -267,9 +272,10 @@ class OutsideWatch:
         """While the store is away the gates' records are on this machine's disk alone."""
         soon = time.monotonic() + TICK_S
         names = frozenset(
-            each.explanation[1]
+            explanation[1]
             for each in self._detector.suspicions
-            if each.explanation[0] == "order" and each.due <= soon
+            for explanation in each.explanations
+            if explanation[0] == "order" and each.due <= soon
         )
         if names:
             commands = await asyncio.to_thread(journaled, self._data_dir, names, self._explained_from())

@@ -48,6 +48,11 @@ def _some(value: object) -> Decimal | None:
     return Decimal(str(value)) or None if value not in (None, "") else None
 
 
+def _told(value: object) -> Decimal | None:
+    """A number where the venue tells one, 0 as any other; ``None`` where it tells nothing."""
+    return Decimal(str(value)) if value not in (None, "") else None
+
+
 def tier(row: Row) -> MarginTier:
     """One step of the leverage bracket."""
     return MarginTier(
@@ -102,7 +107,8 @@ def positions_of(rows: Iterable[Row]) -> tuple[Position, ...]:
             quantity=Decimal(row["positionAmt"]),
             entry_price=Decimal(row["entryPrice"]),
             mark_price=Decimal(row["markPrice"]),
-            liquidation_price=_some(row.get("liquidationPrice")),
+            # 0 says that no price ends it, as of a hedge; that is known, and another thing than not being told.
+            liquidation_price=_told(row.get("liquidationPrice")),
             # Version 3 of positionRisk names no margin mode; only an isolated position has a wallet of its own.
             margin_mode=MarginMode.ISOLATED if _some(row.get("isolatedWallet")) else MarginMode.CROSS,
             isolated_margin=_some(row.get("isolatedWallet")),

@@ -24,7 +24,7 @@ from rules.model import PositionSide
 from rules.snapshot import Account, Market, Share
 
 FEE_RATE_WORST: Final = Decimal("0.0005")
-"""Charged on what a bot traded when no fee of it is known: Binance USD-M's taker fee without any discount (0.0500 %,
+"""Charged on what a bot traded at a fee that is not known: Binance USD-M's taker fee without any discount (0.0500 %,
 "Futures fee rate", seen 2026-11). The account's own result has the fee in its balance."""
 
 _ZERO: Final = Decimal(0)
@@ -65,12 +65,14 @@ class BotPast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
-    """What is kept of one account between documents. ``shares``, ``version``, ``as_of`` and ``multi_assets`` are the
-    last document's. ``recount`` has the track's last readings, so that it can be counted again."""
+    """What is kept of one account between documents. ``shares``, ``shares_since``, ``version``, ``as_of`` and
+    ``multi_assets`` are the last document's. ``recount`` has the track's last readings, so that it can be counted
+    again."""
 
     track: Track | None = None
     recount: Recount | None = None
     shares: tuple[Share, ...] = ()
+    shares_since: datetime | None = None
     bots: tuple[BotPast, ...] = ()
     version: int = -1
     as_of: datetime | None = None
@@ -108,7 +110,7 @@ def folded(past: Past, account: Account, markets: Mapping[str, Market], reading:
     shares = tuple(sorted(account.shares, key=_key))
     marks = _marks(account, markets)
     before = {_key(share): share for share in past.shares}
-    restarted = not before.keys() <= {_key(share) for share in shares}
+    restarted = _restarted(past, account)
     if past.track is None or restarted:
         before = {_key(share): share for share in shares}  # What they say now is where counting begins.
     track, recount = past.track, past.recount
@@ -139,11 +141,20 @@ def folded(past: Past, account: Account, markets: Mapping[str, Market], reading:
         track=track,
         recount=read(recount, account.margin_balance, total.funding, track.at, reading),
         shares=shares,
+        shares_since=account.shares_since,
         bots=bots,
         version=account.version,
         as_of=account.as_of,
         multi_assets=account.multi_assets,
     )
+
+
+def _restarted(past: Past, account: Account) -> bool:
+    """Whether the shares were lost and are counted anew. Without a time by which to tell, as an earlier version wrote
+    them, it shows where one is gone: until then a bot may have traded again."""
+    if None not in (past.shares_since, account.shares_since):
+        return past.shares_since != account.shares_since
+    return not {_key(share) for share in past.shares} <= {_key(share) for share in account.shares}
 
 
 def _bot(
@@ -169,10 +180,13 @@ def _bot(
         made = known.track.total
         base = Total(result=now.result - known.fees - made.result, funding=now.funding - made.funding)
         known = replace(known, base=base)
-    fees = known.fees + sum((_unknown_fee(share, before.get(_key(share)), marks) for share in shares), _ZERO)
+    fees = known.fees + sum((_unknown_fee(share, before.get(_key(share))) for share in shares), _ZERO)
     total = Total(result=now.result - known.base.result - fees, funding=now.funding - known.base.funding)
     track = realised(told(known.track, total, account.as_of, reading), _realised(shares, before), account.as_of)
-    return replace(known, track=track, fees=fees, held=_all_held(known.held, shares, before, account, markets))
+    began = min(known.began, track.at)  # Later only if the clock was set back.
+    return replace(
+        known, track=track, began=began, fees=fees, held=_all_held(known.held, shares, before, account, markets)
+    )
 
 
 def _said(shares: Iterable[Share], marks: Mapping[str, Decimal]) -> Total:
@@ -185,13 +199,10 @@ def _said(shares: Iterable[Share], marks: Mapping[str, Decimal]) -> Total:
     return Total(result=result, funding=funding)
 
 
-def _unknown_fee(share: Share, before: Share | None, marks: Mapping[str, Decimal]) -> Decimal:
-    """The worst that what this share traded can have cost, if its fees have not moved at all."""
-    quantity, fees = (before.quantity, before.fees) if before is not None else (_ZERO, _ZERO)
-    if share.fees != fees:
-        return _ZERO
-    price = marks.get(share.symbol, share.entry_price or (before.entry_price if before is not None else _ZERO))
-    return abs(share.quantity - quantity) * price * FEE_RATE_WORST
+def _unknown_fee(share: Share, before: Share | None) -> Decimal:
+    """The worst that what this share traded at an unknown fee can have cost."""
+    traded = share.unpriced - (before.unpriced if before is not None else _ZERO)
+    return max(traded, _ZERO) * FEE_RATE_WORST
 
 
 def _received(shares: Iterable[Share], before: Mapping[_Key, Share], multi_assets: bool | None) -> Decimal:
@@ -243,7 +254,7 @@ def _held(held: Held, *, is_held: bool, received: Decimal, at: datetime, due: da
         stamps, awaits = stamps + 1, None
     if awaits is None and due is not None and due > at:
         awaits = due
-    return replace(held, since=held.since or at, stamps=stamps, awaits=awaits)
+    return replace(held, since=min(held.since or at, at), stamps=stamps, awaits=awaits)
 
 
 def _marks(account: Account, markets: Mapping[str, Market]) -> dict[str, Decimal]:

@@ -99,7 +99,8 @@ class RecordKeeper:
         self._memory: Memory | None = None
         self._multi_assets: bool | None = None
         self._lineage = Lineage()
-        self._trades: Recent[tuple[str, int], None] = Recent(TOLD_MAX)
+        # By order too: where two orders of one account meet, both executions bear the one trade id.
+        self._trades: Recent[tuple[str, int, str], None] = Recent(TOLD_MAX)
         self._early: deque[Mapping[str, Any]] = deque(maxlen=TOLD_MAX)
         self._waiting: tuple[Account, int] | None = None
         self._gap = True
@@ -120,8 +121,8 @@ class RecordKeeper:
         if self._memory is None:
             return
         match event:
-            case OrderEvent(execution="TRADE") if (event.symbol, event.trade_id) not in self._trades:
-                self._trades.put((event.symbol, event.trade_id), None)
+            case OrderEvent(execution="TRADE") if _execution(event) not in self._trades:
+                self._trades.put(_execution(event), None)
                 if bot := self._owner(self._lineage.name(event)):
                     self._keep(memories.with_fill(self._memory, event, bot))
             case AlgoEvent():
@@ -277,3 +278,7 @@ class RecordKeeper:
             log.warning("a transfer of %s %s of %s is not counted: no price", amount, asset, self._account)
             return Decimal(0)
         return amount * market.mark_price
+
+
+def _execution(event: OrderEvent) -> tuple[str, int, str]:
+    return event.symbol, event.trade_id, event.order_id

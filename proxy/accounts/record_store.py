@@ -49,7 +49,7 @@ class RecordStore:
         there can be read."""
         said: list[str] = []
         while True:
-            version, stored = await self._stored()
+            version, above, stored = await self._stored()
             found, troubles = await asyncio.to_thread(self._found, version, stored)
             if troubles and troubles != said:
                 said = troubles
@@ -59,7 +59,7 @@ class RecordStore:
                 newest = memories.empty(self._account)
             if newest is not None:
                 # It is saved less often than it is published: no version is ever given to two records.
-                return replace(newest, version=max(newest.version, version))
+                return replace(newest, version=max(newest.version, version, above))
             await asyncio.sleep(UNREADABLE_EVERY_S)
 
     def write(self, memory: bytes) -> None:
@@ -70,10 +70,11 @@ class RecordStore:
         except OSError as trouble:
             log.error("the record of %s cannot be saved: %s", self._account, trouble.strerror)
 
-    async def _stored(self) -> tuple[int, bytes | None]:
+    async def _stored(self) -> tuple[int, int, bytes | None]:
         while True:
             try:
-                return await self._store.record_memory(self._account)
+                version, stored = await self._store.record_memory(self._account)
+                return version, await self._store.last_record_version(self._account), stored
             except STORE_TROUBLE as trouble:
                 log.warning("waiting for the store: %s", type(trouble).__name__)
                 await asyncio.sleep(STORE_EVERY_S)

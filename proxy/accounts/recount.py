@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from proxy.accounts.track import Total, Track, is_repeated, moved, told
+from proxy.accounts.track import Total, Track, is_repeated, moved, set_back, told
 
 KEPT: Final = timedelta(minutes=25)
 """How long readings are kept one by one: longer than a row may be late and the list unread, together."""
@@ -68,7 +68,10 @@ class Placed:
 
 
 def read(recount: Recount, balance: Decimal, funding: Decimal, at: datetime, reading: int) -> Recount:
-    """The next balance; one of the same reading takes the place of the last."""
+    """The next balance; one of the same reading takes the place of the last. A reading from after ``at``, which is the
+    track's time, is of a clock that was set back since."""
+    if recount.readings and recount.readings[-1].at > at:
+        recount = _set_back(recount, at)
     before, last = recount.readings, recount.readings[-1] if recount.readings else None
     new = Reading(reading=reading, since=at, at=at, balance=balance, high=balance, funding=funding, moved=recount.moved)
     if last is not None and is_repeated(last.reading, last.since, reading, at):
@@ -79,6 +82,12 @@ def read(recount: Recount, balance: Decimal, funding: Decimal, at: datetime, rea
     while len(readings) > READINGS_MAX or readings[0].at < at - KEPT:
         earlier = _counted(earlier, readings.pop(0))
     return replace(recount, earlier=earlier, readings=tuple(readings), moved=_ZERO)
+
+
+def _set_back(recount: Recount, at: datetime) -> Recount:
+    readings = (replace(each, since=min(each.since, at), at=min(each.at, at)) for each in recount.readings)
+    earlier, began = set_back(recount.earlier, at), min(recount.began, at)
+    return replace(recount, earlier=earlier, began=began, readings=tuple(readings))
 
 
 def put(recount: Recount, amount: Decimal, at: datetime | None) -> Placed | None:

@@ -49,19 +49,21 @@ _Key = tuple[str, str, PositionSide]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Fill:
     """What an order filled since it was last seen. ``signed`` is negative for a sale; one that ``reduces`` can only
-    shrink its leg."""
+    shrink its leg. ``unpriced`` is the worth of what of it was traded at an unknown fee."""
 
     leg: _Leg
     signed: Decimal
     price: Decimal
     fee: Decimal
+    unpriced: Decimal
     reduces: bool
 
     def then(self, more: _Fill) -> _Fill:
         """Both as one, at their average price."""
         signed = self.signed + more.signed
         price = ((self.price * self.signed + more.price * more.signed) / signed).quantize(PRICE_STEP)
-        return replace(self, signed=signed, price=price, fee=self.fee + more.fee)
+        unpriced = self.unpriced + more.unpriced
+        return replace(self, signed=signed, price=price, fee=self.fee + more.fee, unpriced=unpriced)
 
 
 class Shares:
@@ -71,7 +73,7 @@ class Shares:
     forced close is shared out, so that every share can still be closed. ``price_of`` is the price of a fee asset in
     the quote currency; where either is ``None``, the finest lot in use is taken, or the fee not counted and that said.
     ``restored_at`` is up to when fills were in shares that were taken up, ``None`` where they began with what a survey
-    showed, and where nobody says.
+    showed, and where nobody says. ``began`` is when this counting begins; of shares that are taken up it is theirs.
     """
 
     def __init__(
@@ -80,11 +82,13 @@ class Shares:
         *,
         step_of: Callable[[str], Decimal | None] = lambda symbol: None,
         price_of: Callable[[str], Decimal | None] = lambda asset: None,
+        began: datetime | None = None,
     ) -> None:
         self._owner = owner
         self._step_of = step_of
         self._price_of = price_of
         self.restored_at: datetime | None = None
+        self.began = began
         self._shares: dict[_Key, Share] = {}
         self._counted = CountedOrders()
         self._lineage = Lineage()
@@ -121,6 +125,7 @@ class Shares:
         """Take up an account document that an earlier warden published: its shares, how far its orders were, and whose
         they are: what the venue named does not say it itself."""
         self.restored_at = counted_until(account)
+        self.began = account.shares_since or self.began
         self._shares = {(share.bot, share.symbol, share.position_side): share for share in account.shares}
         plain = [order for order in account.open_orders if not order.order_type.is_conditional]
         self._counted.restore(plain)
@@ -154,13 +159,14 @@ class Shares:
         self._unowned.drop((symbol, order_id))
         with localcontext(_EXACT):
             nobodys = _traded(self._share(NOBODY, fill.leg), -fill.signed, fill.price)
-            self._keep(replace(nobodys, fees=nobodys.fees - fill.fee))
+            unpriced = nobodys.unpriced - fill.unpriced
+            self._keep(replace(nobodys, fees=nobodys.fees - fill.fee, unpriced=unpriced))
             self._give(fill, self._reduced(fill, bot) if fill.reduces else {bot: fill.signed})
 
     def filled(self, order: OpenOrder, price: Decimal) -> None:
         """What a survey, or the venue's answer about one order, shows it has filled beyond the events seen.
 
-        ``price`` is what it filled at, as far as is known; its fee is not known and not counted.
+        ``price`` is what it filled at, as far as is known; its fee is not known, and so ``Share.unpriced``.
         """
         with localcontext(_EXACT):
             seen = self._counted.of(key_of(order))
@@ -168,7 +174,7 @@ class Shares:
             counted = seen.then(more, price) if more > 0 else seen
             self._counted.remember(key_of(order), counted, still_open=bool(order.leaves_quantity))
             if more > 0:
-                self._book(order, more, price, Decimal(0), self._bot_of(order) or order.bot)
+                self._book(order, more, price, None, self._bot_of(order) or order.bot)
 
     def funded(
         self, symbol: str, amount: Decimal, *, asset: str = "", weights: Mapping[str, Decimal] | None = None
@@ -178,7 +184,7 @@ class Shares:
         ``weights`` are those of the moment it was booked, by bot; without any it goes by the shares of now.
         """
         with localcontext(_EXACT):
-            amount = self._in_quote(amount, asset)
+            amount = self._in_quote(amount, asset) or Decimal(0)
             weights = weights or self.weights().get(symbol, {})
             # Bots on both sides of one position pay and receive: against the sign of the sum, parts are negative.
             total = sum(weights.values(), Decimal(0))
@@ -217,18 +223,29 @@ class Shares:
             self._counted.remember(key, seen, still_open=event.is_open)
             return
         self._counted.remember(key, seen.then(more, price), still_open=event.is_open)
-        # An execution that was missed is counted with the next one, at its price and its rate of fee.
-        paid = self._in_quote(event.fee, event.fee_asset)
-        fee = paid * (more / event.last_quantity if event.last_quantity else Decimal(0))
-        self._book(event, more, price, fee.quantize(_MONEY_STEP), self._bot_of(event))
+        self._book(event, more, price, self._fee(event, more), self._bot_of(event))
 
-    def _book(self, order: OrderEvent | OpenOrder, more: Decimal, price: Decimal, fee: Decimal, bot: str) -> None:
-        """Give what an order of the bot's filled to whom it is due."""
+    def _fee(self, event: OrderEvent, more: Decimal) -> Decimal | None:
+        """What ``more`` cost, ``None`` where nobody knows: the end of an order tells no fee, only executions do.
+
+        One without a commission cost nothing: the venue leaves it out where none is due. An execution that was missed
+        is counted with the next one, at its price and its rate of fee.
+        """
+        paid = self._in_quote(event.fee, event.fee_asset)
+        if paid is None or not event.last_quantity:
+            return None
+        return (paid * (more / event.last_quantity)).quantize(_MONEY_STEP)
+
+    def _book(
+        self, order: OrderEvent | OpenOrder, more: Decimal, price: Decimal, fee: Decimal | None, bot: str
+    ) -> None:
+        """Give what an order of the bot's filled to whom it is due. A ``fee`` of ``None`` is not known."""
         fill = _Fill(
             leg=(order.symbol, order.position_side),
             signed=order.side.sign * more,
             price=price,
-            fee=fee,
+            fee=fee if fee is not None else Decimal(0),
+            unpriced=(more * price).quantize(_MONEY_STEP) if fee is None else Decimal(0),
             reduces=order.reduce_only or order.close_position or closes_leg(order.side, order.position_side),
         )
         if order.client_order_id.startswith((GUARD_ID_PREFIX, *LIQUIDATION_PREFIXES)):
@@ -288,9 +305,10 @@ class Shares:
     def _give(self, fill: _Fill, parts: dict[str, Decimal]) -> None:
         weights = {bot: abs(part) for bot, part in parts.items()}
         fees = split(fill.fee, weights, finest(fill.fee, _MONEY_STEP))
+        unpriced = split(fill.unpriced, weights, finest(fill.unpriced, _MONEY_STEP))
         for bot, part in parts.items():
             share = _traded(self._share(bot, fill.leg), part, fill.price)
-            self._keep(replace(share, fees=share.fees + fees[bot]))
+            self._keep(replace(share, fees=share.fees + fees[bot], unpriced=share.unpriced + trimmed(unpriced[bot])))
 
     def _add_funding(self, bot: str, symbol: str, amount: Decimal) -> None:
         """To a leg the bot has of the symbol, an open one if it can be; the sum over a bot is what counts."""
@@ -311,13 +329,14 @@ class Shares:
         price = held.entry_price if held is not None else share.entry_price
         self._keep(_traded(share, difference, price))
 
-    def _in_quote(self, amount: Decimal, asset: str) -> Decimal:
+    def _in_quote(self, amount: Decimal, asset: str) -> Decimal | None:
+        """``None`` where the asset's price is not known, which is said."""
         if not amount or asset in _QUOTE_ASSETS:
             return amount
         price = self._price_of(asset)
         if price is None:
             log.warning("a payment in %s is not counted: its price is not known", asset)
-            return Decimal(0)
+            return None
         return amount * price
 
     def _of_leg(self, leg: _Leg) -> list[Share]:

@@ -104,6 +104,12 @@ def named_order(row: Row) -> NamedOrder:
     return NamedOrder(order_id=str(row["orderId"]), client_order_id=row["clientOrderId"])
 
 
+def triggered_order(row: Row) -> NamedOrder | None:
+    """A row of allAlgoOrders: the plain order it became, by the conditional one's name; ``None`` if it became none."""
+    became = str(row.get("actualOrderId") or "")
+    return NamedOrder(order_id=became, client_order_id=row["clientAlgoId"]) if became else None
+
+
 def _row_id(*parts: str) -> str:
     # The venue's tranId is one for a type only; a trade's rows share it.
     return " ".join(parts).rstrip()

@@ -1,7 +1,7 @@
 """What the guard asks a venue about what has been done on an account. Each read says what it weighs of the budget.
 
 Limits: Binance USD-M "Account Trade List" (at most seven days a question, six months back), "Get Income History"
-(three months back) and "All Orders" (filled orders stay), seen 2026-11.
+(three months back), "All Orders" (filled orders stay) and "Query All Algo Orders" (seven days back), seen 2026-11.
 """
 
 from __future__ import annotations
@@ -10,7 +10,15 @@ from typing import Any, Final
 
 from proxy.accounts.market_reads import Read
 from proxy.accounts.payloads import parsed
-from proxy.accounts.statement_payloads import Fill, IncomeRow, NamedOrder, fill, income_row, named_order
+from proxy.accounts.statement_payloads import (
+    Fill,
+    IncomeRow,
+    NamedOrder,
+    fill,
+    income_row,
+    named_order,
+    triggered_order,
+)
 from proxy.accounts.troubles import VenueRefused
 
 ROWS_MAX: Final = 1_000
@@ -23,6 +31,7 @@ FILLS_WEIGHT: Final = 5
 INCOME_WEIGHT: Final = 30
 ORDERS_WEIGHT: Final = 5
 ORDER_WEIGHT: Final = 1
+TRIGGERED_WEIGHT: Final = 5
 
 _NO_SUCH_ORDER: Final = -2013
 
@@ -63,6 +72,14 @@ class StatementReads:
                 return None
             raise
         return parsed(lambda: named_order(row))
+
+    async def triggered(self, symbol: str) -> tuple[NamedOrder, ...]:
+        """Plain orders that conditional ones of a symbol became, by the conditional one's name; weight 5.
+
+        Of the newest ``ROWS_MAX`` placed in the last seven days.
+        """
+        rows = await self._read(self._venue.fapiPrivateGetAllAlgoOrders, {"symbol": symbol, "limit": str(ROWS_MAX)})
+        return parsed(lambda: tuple(each for row in rows if (each := triggered_order(row)) is not None))
 
 
 def _span(since_ms: int, until_ms: int | None) -> dict[str, str]:

@@ -23,6 +23,10 @@ BUCKET: Final = timedelta(minutes=5)
 REPEATED_MAX: Final = timedelta(seconds=60)
 """Without a survey for this long, what the stream tells counts as read anew: no loss waits for ever to be confirmed."""
 
+SET_BACK_MIN: Final = timedelta(seconds=30)
+"""A total told this much earlier than the last is of a clock that was set back. What is less is late: a stream that has
+been silent vouches for an earlier moment than the survey before it, by fifteen seconds at most."""
+
 LOSSES_MAX: Final = 100
 """The newest reductions at a loss that are remembered."""
 
@@ -80,7 +84,9 @@ def begun(capital: Decimal, at: datetime) -> Track:
 
 def told(track: Track, total: Total, at: datetime, reading: int) -> Track:
     """The next total, of the ``reading`` that is so named. A new UTC day begins with what was known last; a total that
-    is late is of the newest time."""
+    is late is of the newest time, unless the clock was set back."""
+    if track.at - at > SET_BACK_MIN:
+        track = set_back(track, at)
     at = max(at, track.at)
     if at.astimezone(UTC).date() > track.at.astimezone(UTC).date():
         track = replace(track, day_start=track.total, day_peak=_ZERO)
@@ -99,6 +105,20 @@ def told(track: Track, total: Total, at: datetime, reading: int) -> Track:
         day_peak=max(track.day_peak, believed.result - track.day_start.result),
         equity_peak=max(track.equity_peak, track.capital + believed.result),
         samples=_sampled(track.samples, believed, at),
+    )
+
+
+def set_back(track: Track, at: datetime) -> Track:
+    """The same past for a clock that shows ``at``. What was later is of this moment, so no loss is over sooner than
+    it would have been, and the day that has begun goes on."""
+    later = [sample for sample in track.samples if sample.since > at]
+    samples = tuple(sample for sample in track.samples if sample.since <= at)
+    return replace(
+        track,
+        at=min(track.at, at),
+        read_at=None if track.read_at is None else min(track.read_at, at),
+        samples=_sampled(samples, later[-1].total, at) if later else samples,
+        losses=tuple(min(each, at) for each in track.losses),
     )
 
 

@@ -7,6 +7,7 @@ every number stays exact, and nothing has to be loaded before a position can be 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -65,7 +66,7 @@ class VenueAccount:
     ``spot_url`` is where the venue keeps what is not of its futures, such as a key's rights; ``base_url`` by default.
     ``other_urls`` are more addresses of the same venue, for who knows how to turn to them. ``addresses`` are the source
     addresses it goes out by: the first, and another when the venue bans that. ``trace`` makes what watches the requests
-    of one of those.
+    of one of those, and ``again_s`` is how soon who was told of a ban may ask again where that keeps it.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class VenueAccount:
         other_urls: Sequence[str] = (),
         addresses: Sequence[str] = ("",),
         trace: Callable[[str], TraceConfig] | None = None,
+        again_s: float = math.inf,
     ) -> None:
         if venue != "binanceusdm":
             raise ValueError(f"no hands for venue {venue!r}; known: binanceusdm")
@@ -95,6 +97,7 @@ class VenueAccount:
             other_urls=other_urls,
             addresses=addresses,
             trace=trace,
+            again_s=again_s,
         )
         self._venue = self.calls.client
         self._read = self.calls.read

@@ -78,7 +78,7 @@ class _Timer:
 
 class VenueTimers:
     """The timers of one account. ``book`` is the account as it is known now, ``watched`` whether a watchdog on another
-    host is on watch."""
+    host is on watch, ``in_maintenance`` whether the venue is down, as announced, for a symbol."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class VenueTimers:
         book: Callable[[], Account | None],
         policy: Callable[[], Policy],
         watched: Callable[[], bool],
-        in_maintenance: Callable[[], bool],
+        in_maintenance: Callable[[str], bool],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._account = account
@@ -166,11 +166,13 @@ class VenueTimers:
 
     def _wanted(self, account: Account) -> list[str]:
         settings = self._policy().kill
-        if not settings.dead_man.enabled or settings.dead_man.paused or self._in_maintenance():
+        if not settings.dead_man.enabled or settings.dead_man.paused:
             return []
         watched = self._watched()
         allowed = [
-            each for each in self._active_at if may_stand(each, account, settings, watched_from_elsewhere=watched)
+            each
+            for each in self._active_at
+            if may_stand(each, account, settings, watched_from_elsewhere=watched) and not self._in_maintenance(each)
         ]
         return self._within_budget(allowed)
 

@@ -122,6 +122,8 @@ def print_verification(report: VerifyReport, *, as_json: bool) -> None:
         )
     if report.checkpoints:
         say(f"{report.checkpoints} checkpoints, the newest by key {report.signed_by or '-'}; {_signed(report)}")
+    elif report.ok or report.records:  # Of what could not be read at all there is nothing to say.
+        say(f"no checkpoint yet; {_signed(report)}")
     say(", ".join(f"{kind}: {count}" for kind, count in report.counts.items()) or "no records")
 
 

@@ -84,7 +84,7 @@ class Verification:
 
     def _verified(self) -> VerifyReport:
         # An anchor outside that was never written is shown as such where anchors are shown; it is no evidence.
-        anchors = [path for path in self._anchors if path.exists()]
+        anchors = [path for path in self._anchors if not _is_missing(path)]
         try:
             return verify(self._place, anchors=anchors, keys=self._keys(), told=self._told)
         except (ArchiveUnavailable, VaultError) as trouble:
@@ -92,3 +92,14 @@ class Verification:
 
     def _told(self, done: int, of: int) -> None:
         self._progress = (done, of)
+
+
+def _is_missing(path: Path) -> bool:
+    """Whether there is certainly no such file. What the disk does not give is found by whoever reads it."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        pass
+    return False

@@ -102,35 +102,36 @@ class Meter:
         """All that are demanded just now."""
         return self._silences.all()
 
-    def silenced(self, way: Way, status: int, retry_after_s: int | None) -> bool:
-        """The venue demands silence of a way. Whether that is news.
+    def silenced(self, way: Way, status: int, retry_after_s: int | None, sent_s: float | None = None) -> bool:
+        """The venue demands silence of a way, in answer to what was sent then, by ``steady_s``. Whether that is news.
 
         Where it does not say for how long: a throttle lasts until it counts anew, a ban as long as its shortest.
         """
         if retry_after_s is None:
-            weight = self._window(Counter(Limit.WEIGHT_1M, way.address))
-            retry_after_s = BAN_DEFAULT_S if status == BANNED else weight.ends_in_s(self._now_ms())
+            retry_after_s = BAN_DEFAULT_S if status == BANNED else self._minute_left_s(way.address, sent_s)
         return self._silences.begin(way, status, retry_after_s)
 
     def answered(self, way: Way, begun_s: float) -> bool:
         """The venue heard a request by this way that was begun then, by ``steady_s``. Whether a silence ended so."""
         return self._silences.answered(way, begun_s)
 
-    def orders_used_up(self, account: str, retry_after_s: int | None) -> None:
+    def orders_used_up(self, account: str, retry_after_s: int | None, sent_s: float | None = None) -> None:
         """The venue takes no more orders of an account for now: a window of its orders is full, whatever we counted.
 
         It is the shortest that lasts as long as the venue says. Where it says nothing it is that of ten seconds, and
-        the minute's too when all of that is used as far as we know.
+        the minute's too when all of that is used as far as we know. It says nothing of a window that began after the
+        order was sent, by ``steady_s``, nor of one that lasts far longer: the full one has ended by now.
         """
         now_ms = self._now_ms()
         short, long = Counter(Limit.ORDERS_10S, account), Counter(Limit.ORDERS_1M, account)
         full = [long]
         if retry_after_s is None:
             full = [short, long] if self.used(long) >= self.budget.limit(long) else [short]
-        elif retry_after_s <= self._window(short).ends_in_s(now_ms):
-            full = [short]
+        elif retry_after_s <= (left_s := self._window(short).ends_in_s(now_ms)):
+            full = [short] if 2 * retry_after_s >= left_s else []
         for counter in full:
-            self._window(counter).fill(self.budget.limit(counter), now_ms)
+            if self._counts(counter, sent_s):
+                self._window(counter).fill(self.budget.limit(counter), now_ms)
 
     def kept(self, payer: Payer, spend: Spend) -> Kept | None:
         """Why ``spend`` may not be spent by whoever has to leave the kill its part; ``None`` when it may.
@@ -164,25 +165,26 @@ class Meter:
         for counter, amount in _amounts(payer, spend):
             self._window(counter).begin(-amount)
 
-    def seen(self) -> dict[str, tuple[int, int]]:
+    def seen(self) -> dict[str, tuple[int, ...]]:
         """By counter: the number of its window and what the venue reported in it, for other processes.
 
         And by way what is to be told of its silence, see ``Silences.seen``.
         """
-        reported = {
+        reported: dict[str, tuple[int, ...]] = {
             counter.field: (window.number, window.reported)
             for counter, window in self._windows.items()
             if window.reported
         }
         return reported | self._silences.seen()
 
-    def told(self, seen: Mapping[str, tuple[int, int]]) -> None:
+    def told(self, seen: Mapping[str, tuple[int, ...]]) -> None:
         """What all processes saw, as the store tells it; what this version does not know is of no interest to it."""
         self._silences.told(seen)
         now_ms = self._now_ms()
-        for field, (number, reported) in seen.items():
+        for field, numbers in seen.items():
             limit, _, whose = field.partition(":")
             if limit in _LIMITS:
+                number, reported = numbers
                 self._window(Counter(Limit(limit), whose)).told(number, reported, now_ms)
 
     def used(self, counter: Counter) -> int:
@@ -195,6 +197,18 @@ class Meter:
             counter.field: self.used(counter) / max(self.budget.limit(counter) - self.budget.reserve(counter), 1)
             for counter in list(self._windows)
         }
+
+    def _minute_left_s(self, address: str, sent_s: float | None) -> int:
+        """Until the venue counts the weight anew; a second where it has begun to since."""
+        weight = Counter(Limit.WEIGHT_1M, address)
+        return self._window(weight).ends_in_s(self._now_ms()) if self._counts(weight, sent_s) else 1
+
+    def _counts(self, counter: Counter, sent_s: float | None) -> bool:
+        """Whether what was sent then, by ``steady_s``, counts in the present window; ``None`` is just now."""
+        if sent_s is None:
+            return True
+        now_ms = self._now_ms()
+        return self._window(counter).counts(now_ms - round((self.steady_s() - sent_s) * 1000), now_ms)
 
     def _elsewhere(self, counter: Counter, window: Window, limit: int) -> int:
         each = max(window.under_way, OTHERS_LEAST[counter.limit])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 THROTTLED: Final = 429
@@ -61,9 +61,12 @@ class Silence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Demand:
+    """``again`` says that the store knew it once: what is told again is as old as it is, and news is of now."""
+
     status: int
     heard_s: float
     until_s: float
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +79,8 @@ class _Proof:
 class Silences:
     """The silences of one process on one ``machine``. One is kept for each way, no more.
 
-    What it heard from the venue itself is told once; then it follows what the store says, which all tell.
+    What it heard from the venue itself is told once; then it follows what the store says, which all tell. A store that
+    was away, and has forgotten what is kept here, is told again.
     """
 
     def __init__(self, steady_s: Callable[[], float] = time.monotonic, machine: str = "") -> None:
@@ -86,6 +90,7 @@ class Silences:
         self._demands: dict[Way, _Demand] = {}
         self._untold: dict[Way, _Demand | _Proof] = {}
         self._telling: dict[Way, _Demand | _Proof] = {}
+        self._asked_s: float | None = None
 
     def on(self, way: Way) -> Silence | None:
         """The silence that is demanded of a way just now: of its rows alone, or of its address."""
@@ -124,36 +129,50 @@ class Silences:
         self._untold[way] = _Proof(begun_s)
         return True
 
-    def seen(self) -> dict[str, tuple[int, int]]:
-        """What the store is told, by field: of a demand how many milliseconds are left, and its status; of a proof how
-        many milliseconds ago it was begun, and 0; of what it knows already 0, and its status: somebody keeps it."""
+    def seen(self) -> dict[str, tuple[int, ...]]:
+        """What the store is told, by field: of a demand how many milliseconds are left, its status, and 0, or, told
+        again, how many milliseconds ago it was heard; of a proof 0, 0, and how many ago it was begun; of what the store
+        knows already 0, and its status: somebody keeps it."""
+        now_s = self._asked_s = self._steady_s()
         self._telling = dict(self._untold)
-        told = {way.field(self._machine): (0, silence.status) for way, silence in self.all()}
+        told: dict[str, tuple[int, ...]] = {
+            way.field(self._machine): (0, silence.status, 0) for way, silence in self.all()
+        }
         for way, news in self._telling.items():
             if isinstance(news, _Proof):
-                told[way.field(self._machine)] = (self._ms(self._steady_s() - news.begun_s), _ENDED)
-            elif (left_ms := self._ms(news.until_s - self._steady_s())) > 0:
-                told[way.field(self._machine)] = (left_ms, news.status)
+                told[way.field(self._machine)] = (0, _ENDED, int((now_s - news.begun_s) * 1000))
+            elif (left_ms := self._ms(news.until_s - now_s)) > 0:
+                ago_ms = max(1, self._ms(now_s - news.heard_s)) if news.again else 0
+                told[way.field(self._machine)] = (left_ms, news.status, ago_ms)
         return told
 
-    def told(self, seen: Mapping[str, tuple[int, int]]) -> None:
-        """What the store answered, by field: how many milliseconds are left of each, and its status; 0 for one that
-        the venue has ended. It has heard then what ``seen`` said last."""
+    def told(self, seen: Mapping[str, tuple[int, ...]]) -> None:
+        """What the store answered, by field: how many milliseconds are left of each, its status, and how many
+        milliseconds ago it was heard; 0 and 0 for one that the venue has ended, and how many ago that was begun. It has
+        heard then what ``seen`` said last."""
         for way, news in self._telling.items():
             if self._untold.get(way) is news:
                 del self._untold[way]
         self._telling = {}
-        for field, (left_ms, status) in seen.items():
-            which = self._way(field)
-            if which is not None and which not in self._untold:  # What was heard here meanwhile is told next.
-                self._follow(which, left_ms, status)
+        ways = {each: numbers for field, numbers in seen.items() if (each := self._way(field)) is not None}
+        for way, (left_ms, status, ago_ms) in ways.items():
+            if way not in self._untold:  # What was heard here meanwhile is told next.
+                self._follow(way, left_ms, status, ago_ms)
+        for way, _ in self.all():
+            if way not in self._untold and (way not in ways or ways[way][1] == _ENDED):
+                self._untold[way] = replace(self._demands[way], again=True)
 
-    def _follow(self, way: Way, left_ms: int, status: int) -> None:
+    def _follow(self, way: Way, left_ms: int, status: int, ago_ms: int) -> None:
+        """By the clocks' doubt a demand is taken for older than it is, and a proof for younger: what is told again must
+        not outlive its end."""
+        now_s, last = self._steady_s(), self._demands.get(way)
         if status == _ENDED:
-            self._demands.pop(way, None)
+            if last is not None and last.heard_s <= now_s - ago_ms / 1000:
+                del self._demands[way]
         elif status in LONGEST_S and left_ms > 0:
-            now_s, last = self._steady_s(), self._demands.get(way)
-            heard_s = last.heard_s if last is not None and self._of(way) is not None else now_s
+            heard_s = (now_s if self._asked_s is None else self._asked_s) - ago_ms / 1000
+            if last is not None and self._of(way) is not None:
+                heard_s = max(heard_s, last.heard_s)
             self._demands[way] = _Demand(status, heard_s, now_s + min(left_ms / 1000, LONGEST_S[status]))
 
     def _of(self, way: Way) -> Silence | None:

@@ -60,6 +60,12 @@ class Window:
         """Whole seconds until the window is over, at least one."""
         return max(1, -(-(self.period_ms - now_ms % self.period_ms) // 1000))
 
+    def counts(self, sent_ms: int, now_ms: int) -> bool:
+        """Whether what was sent then was surely counted in the window of now. What an answer to anything else says of
+        its window may be over."""
+        self._turn(now_ms)
+        return self._within(sent_ms)
+
     def _within(self, sent_ms: int) -> bool:
         """Whether a request sent then was surely counted in the window of now."""
         return sent_ms >= self.number * self.period_ms + SETTLED_MS

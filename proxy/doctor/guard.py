@@ -28,6 +28,7 @@ GATE_MAX_S: Final = 5.0
 _REARM: Final = "if that is over, perpguard rearm; --status says what is stopped and what must hold"
 _OTHER_ON_PORT: Final = "is something else on its port? see the log of perpguard up"
 _ARCHIVE_FIRST: Final = "mend the archive of the warden: before it opens nothing is read from the exchange"
+_DESK_FIRST: Final = "give this guard a desk of its own: while another has it nothing is read from the exchange"
 _POLICY_MAY_DIFFER: Final = "entries are refused unless data_freshness of the policy lets them be older"
 
 
@@ -57,12 +58,13 @@ def look_at_guard(settings: Settings) -> Iterator[Finding]:
     yield _gate(settings)
     if settings.gate_https_port is not None:
         yield _gate_by_tls(settings, settings.gate_https_port)
-    yield from _desk(desk)
+    first = _ARCHIVE_FIRST if not desk["archive"]["opened"] else _DESK_FIRST if desk["taken_by"] else ""
+    yield from _desk(desk, first)
     yield from _watchdogs(desk)
     for account in desk["accounts"]:
         age_max_s = max(SURVEY_AGE_S, 3 * settings.survey_every_s)
-        yield from _account(account, age_max_s, archive_opened=desk["archive"]["opened"])
-        yield _clock(account)
+        yield from _account(account, age_max_s, first)
+        yield _clock(account, first)
     yield from _bots(desk)
 
 
@@ -132,8 +134,12 @@ def _first_of(chain: str) -> str:
     return chain[: chain.index(ssl.PEM_FOOTER) + len(ssl.PEM_FOOTER)]
 
 
-def _desk(desk: Mapping[str, Any]) -> Iterator[Finding]:
+def _desk(desk: Mapping[str, Any], first: str) -> Iterator[Finding]:
+    """``first`` is what keeps the exchange from being read, in words; empty where nothing does."""
     yield from _archive(desk["archive"])
+    if desk["taken_by"]:
+        said = f"another guard has it in this store, at {desk['taken_by']}: entries are refused (DESK_TAKEN)"
+        yield fail("desk", said, "a desk of its own in the settings; the runbook has more: two guards on one store")
     if not desk["store_ok"]:
         said = "the warden does not reach it: entries are refused"
         yield fail("store of the warden", said, "is the warden on the same settings? the runbook has more")
@@ -143,7 +149,7 @@ def _desk(desk: Mapping[str, Any]) -> Iterator[Finding]:
     if desk["state"] != "ACTIVE":
         yield warn("desk", _stopped(desk["state"]), _REARM)
     if desk["accounts"]:  # Without one there is nobody whose entries could be refused.
-        yield _prices(desk["markets_age_s"], archive_opened=desk["archive"]["opened"])
+        yield _prices(desk["markets_age_s"], first)
 
 
 def _archive(archive: Mapping[str, Any]) -> Iterator[Finding]:
@@ -156,10 +162,8 @@ def _archive(archive: Mapping[str, Any]) -> Iterator[Finding]:
         yield fail("archive of the warden", said, mend)
 
 
-def _prices(age_s: float | None, *, archive_opened: bool) -> Finding:
-    mend = "the exchange cannot be reached, or demands silence; see the log of perpguard up"
-    if not archive_opened:
-        mend = _ARCHIVE_FIRST
+def _prices(age_s: float | None, first: str) -> Finding:
+    mend = first or "the exchange cannot be reached, or demands silence; see the log of perpguard up"
     if age_s is None:
         return fail("prices", "none have been read yet: entries are refused (MARKET_STALE)", mend)
     if abs(age_s) > DataFreshness().mark_age_max_s:
@@ -181,18 +185,18 @@ def _watchdogs(desk: Mapping[str, Any]) -> Iterator[Finding]:
             yield ok(check, f"heard {heard_age_s:.0f} s ago, {each['duty']}")
 
 
-def _account(account: Mapping[str, Any], age_max_s: float, *, archive_opened: bool) -> Iterator[Finding]:
+def _account(account: Mapping[str, Any], age_max_s: float, first: str) -> Iterator[Finding]:
     name = f"account {account['name']}"
-    found = [*_known(name, account, age_max_s, archive_opened), *_held(name, account)]
+    found = [*_known(name, account, age_max_s, first), *_held(name, account)]
     yield from found or [ok(name, f"ACTIVE, feed {account['feed']['state']}")]
 
 
-def _known(name: str, account: Mapping[str, Any], age_max_s: float, archive_opened: bool) -> Iterator[Finding]:
+def _known(name: str, account: Mapping[str, Any], age_max_s: float, first: str) -> Iterator[Finding]:
     """Where the guard does not know the account well enough to let anything in."""
     feed, age_s = account["feed"], account["known_age_s"]
     mend = "the exchange cannot be reached, or refuses the key; see the log"
-    if not archive_opened:
-        yield fail(name, "has not been read since the start: entries are refused", _ARCHIVE_FIRST)
+    if first:
+        yield fail(name, "has not been read since the start: entries are refused", first)
     elif feed["state"] == "STALE":
         yield fail(name, f"its feed is stale: {feed['why']}", "entries are refused until it is back; see the log")
     elif age_s is None or abs(age_s) > age_max_s:
@@ -224,11 +228,12 @@ def _bots(desk: Mapping[str, Any]) -> Iterator[Finding]:
         yield warn(f"bot {name}", said, f"mend the bot; then perpguard rearm --scope bot:{name}")
 
 
-def _clock(account: Mapping[str, Any]) -> Finding:
+def _clock(account: Mapping[str, Any], first: str) -> Finding:
     offset = account["clock_offset_ms"]
     check = f"clock of {account['venue']}"
     if offset is None:
-        return warn(check, "not measured yet", "wait half a minute; if it stays so, the exchange does not answer")
+        mend = first or "wait half a minute; if it stays so, the exchange does not answer"
+        return warn(check, "not measured yet", mend)
     if abs(offset) > OFFSET_MAX_MS:
         return fail(check, f"{offset:+d} ms from this host's", "set this host's clock (NTP)")
     return ok(check, f"{offset:+d} ms from this host's")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -16,6 +16,7 @@ from typing import Final
 from proxy.control_token import token_path
 from proxy.doctor.finding import Finding, fail, ok, warn
 from proxy.doctor.part import looked_through, run_as_owner, unseen
+from proxy.drill.rehearsed import Rehearsed, rehearsed, worst_of
 from proxy.drill.shelf import newest_drill
 from proxy.settings import Settings
 from proxy.store.fence import Fence, FenceCorrupt
@@ -49,7 +50,6 @@ def look_at_machine(settings: Settings, now: datetime) -> Iterator[Finding]:
         "rights": lambda: _rights(directory, settings),
         "disk": lambda: [_room(directory)],
         "kill state": lambda: [_stopped(directory)],
-        "drill": lambda: [_drill(directory, now)],
         "watchdog": lambda: [_watchdog(settings)],
         "control port": lambda: [_exposure(settings)],
         "certificate of the gates": lambda: _certificate(settings, now),
@@ -138,17 +138,28 @@ def _must_be_readable(path: Path) -> None:
         return  # What that comes to, the fence says.
 
 
-def _drill(directory: Path, now: datetime) -> Finding:
+def look_at_drills(settings: Settings, accounts: Sequence[str], now: datetime) -> Iterator[Finding]:
+    """The last rehearsal of the account whose is the worst. Without accounts, as where the vault does not open, the
+    last one of any."""
+    directory = settings.data_dir
+    if not directory.is_dir():
+        return  # Said before.
     with suppress(FileNotFoundError):
         os.scandir(directory / "drills").close()  # To a search, what it may not read is a folder without reports.
-    newest = newest_drill(directory)
+    worst = worst_of(rehearsed(directory, accounts)) or Rehearsed(account="", newest=newest_drill(directory))
+    yield _drill(worst, now)
+
+
+def _drill(worst: Rehearsed, now: datetime) -> Finding:
+    newest, of = worst.newest, f" of {worst.account}" if worst.account else ""
+    again = "perpguard drill --by YOUR_NAME"
     if newest is None:
-        return warn("drill", "the kill was never rehearsed here", "perpguard drill --by YOUR_NAME")
+        return warn("drill", f"the kill{of} was never rehearsed here", again)
     age = now - newest.at
     if not newest.passed:
-        return fail("drill", f"the last rehearsal, {newest.id}, did not pass", f"perpguard drill show {newest.id}")
+        return fail("drill", f"the last rehearsal{of}, {newest.id}, did not pass", f"perpguard drill show {newest.id}")
     if age > DRILL_AGE_MAX:
-        return warn("drill", f"the last rehearsal is {age.days} days old", "perpguard drill --by YOUR_NAME")
+        return warn("drill", f"the last rehearsal{of} is {age.days} days old", again)
     return ok("drill", f"passed {age.days} days ago")
 
 

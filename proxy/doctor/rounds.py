@@ -12,7 +12,7 @@ from proxy.app import open_vault, policy_path
 from proxy.clock import utc_now
 from proxy.doctor.finding import Finding, fail, ok, warn
 from proxy.doctor.guard import look_at_guard
-from proxy.doctor.machine import look_at_machine
+from proxy.doctor.machine import look_at_drills, look_at_machine
 from proxy.doctor.part import looked_through, secrets_in, secrets_of
 from proxy.doctor.store import look_at_store
 from proxy.doctor.venue import look_at_venue
@@ -45,6 +45,8 @@ def looked(read_settings: Callable[[], Settings], *, offline: bool) -> Iterator[
 
     yield from looked_through("machine", lambda: look_at_machine(settings, utc_now()), secrets)
     yield from looked_through("vault", lambda: _vault(settings, keep), secrets)
+    accounts = [key.account for vault in vaults for key in vault.accounts()]
+    yield from looked_through("drill", lambda: look_at_drills(settings, accounts, utc_now()), secrets)
     yield from looked_through("policy", lambda: _policy(settings, vault_said=not vaults), secrets)
     yield from looked_through("store", lambda: asyncio.run(look_at_store(settings)), secrets)
     yield from looked_through("guard", lambda: look_at_guard(settings), secrets)

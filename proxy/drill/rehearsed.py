@@ -33,6 +33,18 @@ class Rehearsed:
         return f"{self.account} {(now - self.newest.at).days} days ago ({self.newest.kind}, {passed})"
 
 
+def worst_of(every: Iterable[Rehearsed]) -> Rehearsed | None:
+    """The one that says most against the desk: one that did not pass, then none at all, then the oldest."""
+
+    def harm(each: Rehearsed) -> tuple[bool, bool, float]:
+        newest = each.newest
+        if newest is None:
+            return False, True, 0.0
+        return not newest.passed, False, -newest.at.timestamp()
+
+    return max(every, key=harm, default=None)
+
+
 def rehearsed(data_dir: Path, accounts: Iterable[str]) -> tuple[Rehearsed, ...]:
     """Each of these accounts, in their order."""
     return tuple(

@@ -3,7 +3,8 @@
 The leases live in the store. What the store loses is not held against a bot: a lease that is gone without having been
 given back, and every lease after an outage of the store, runs for one more whole time to live before anything follows.
 Nor is a machine that stood still: the store's clock is read all the time, also while steps are taken, and by how much
-it has gone on unwatched, leases run on. By no more, so that a dead bot's lease runs out however often that happens.
+it has gone on unwatched, leases run on that had not run out by the last look, and for ten seconds at least. So a dead
+bot's lease runs out, unless the machine stands still again before those are over, time after time.
 """
 
 from __future__ import annotations
@@ -184,7 +185,7 @@ class LeaseWatch:
             longer = lease
             if away or field in lost or lease.outlasts_its_time(now_us):
                 longer = lease.with_grace(now_us)
-            elif unwatched_us:
+            elif unwatched_us and lease.until_us > self._now_us:  # Else it had run out by the last look, and stands.
                 longer = lease.later_by(unwatched_us, now_us, min(lease.ttl_us, int(THAWED_S * _US)))
             if longer == leases.held.get(field) or await self._store.change(leases.held.get(field), longer):
                 forgiven[field] = longer

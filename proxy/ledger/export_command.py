@@ -56,12 +56,13 @@ def wanted(args: Any) -> Wanted:
 
 
 def coverages(connection: sqlite3.Connection, window: Wanted) -> list[Coverage]:
-    """How far the accounts asked for are complete. Raises ``UsageError`` for one that has no ledger."""
+    """How far the accounts asked for are complete by now. Raises ``UsageError`` for one that has no ledger."""
+    now_ms = rows.milliseconds(utc_now())
     known = rows.accounts(connection)
     if window.account is not None and window.account not in known:
         raise UsageError(f"there is no ledger of account {window.account}; known: {', '.join(known) or 'none'}")
     names = known if window.account is None else [window.account]
-    return [found for name in names if (found := coverage(connection, name)) is not None]
+    return [found.as_of(now_ms) for name in names if (found := coverage(connection, name)) is not None]
 
 
 def complain_of_gaps(found: list[Coverage], window: Wanted, command: str) -> None:

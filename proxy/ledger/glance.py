@@ -98,13 +98,14 @@ class LedgerGlance:
             return known[1]
         found = reconcile(connection, account, now - PERIODS[-1])
         assert found is not None  # noqa: S101 - it is one of the ledger's accounts
-        view = _standing_view(found)
+        view = _standing_view(found, rows.milliseconds(now))
         self._standings[account] = time.monotonic(), view
         return view
 
 
-def _standing_view(found: Reconciliation) -> StandingView:
-    _, *missing = coverage_lines(found.coverage)
+def _standing_view(found: Reconciliation, now_ms: int) -> StandingView:
+    covered = found.coverage.as_of(now_ms)
+    _, *missing = coverage_lines(covered)
     return StandingView(
         account=found.account,
         since=plain(found.since),
@@ -112,13 +113,13 @@ def _standing_view(found: Reconciliation) -> StandingView:
         standing=found.standing.value,
         verdict=verdict(found),
         missing=[line.strip() for line in missing],
-        gaps=gap_lines(found.coverage.missing_between(rows.milliseconds(found.since), None)),
+        gaps=gap_lines(covered.missing_between(rows.milliseconds(found.since), None)),
         differences=[
             f"{minute(each.at)} {each.what.value} {each.symbol} {each.row}: {each.ledger:f} here,"
             f" {each.statement:f} in the statement, {each.asset}"
             for each in found.differences[:DIFFERENCES_SHOWN]
         ],
-        nameless=found.coverage.nameless,
+        nameless=covered.nameless,
     )
 
 

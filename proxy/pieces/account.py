@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from proxy.accounts.births import Birth
 from proxy.accounts.book import Book
 from proxy.accounts.bookkeeper import Bookkeeper
 from proxy.accounts.dead_man import DeadMan
@@ -39,7 +40,6 @@ from proxy.signals.watch import AnomalyWatch
 from proxy.vault.keys import ExchangeKey
 from proxy.watchdog.heart import Heart
 from proxy.watchdog.pulse import VENUE_TURN_MAX_S
-from rules.facts import Score
 from rules.snapshot import Account
 
 
@@ -133,9 +133,14 @@ def build_account(
         heard=heard,
         published=published,
     )
+
+    def born(birth: Birth) -> None:
+        books.born(birth)
+        ledger.born(birth)
+
     keeper = _keeper(ground, hands, books)
     outside.changed = keeper.publish_soon
-    outside.born = books.born
+    outside.born = born
     _connect_stream(ground, key, keeper, venue.conditions)
     return AccountPieces(
         keeper=keeper,
@@ -193,7 +198,7 @@ def _triggers(
         outside,
         book=lambda: keeper.account,
         memory=lambda: record.record,
-        anomaly=lambda: anomaly.levels().get(f"account:{account}", Score()).value,
+        anomaly=lambda: anomaly.account(account).value,
         owner=owner_of(ground.vault, account),
         policy=ground.policy,
         kill=kill,

@@ -50,6 +50,7 @@ def build_alerts(ground: Ground, desk: DeskPieces) -> AlertPieces:
         shelf=Shelf(settings.data_dir),
         post=post,
         conditions=sight.reports,
+        unsure=sight.unsure,
         quiet_hours=settings.alerts.quiet,
         secret=lambda: vault.alert_secret,
         record=ground.scribe.event,

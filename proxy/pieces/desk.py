@@ -112,7 +112,7 @@ def build_desk(ground: Ground) -> DeskPieces:
         turn=Turns(beats, f"the warden on {socket.gethostname()}").held,
     )
     stops = _bot_stops(ground, kill)
-    watch = AnomalyWatch(ground.store, ground.traders)
+    watch = AnomalyWatch(ground.store, ground.active_traders)
     accounts |= {
         name: build_account(ground, pair, venues[pair.key.venue], kill, heart, watch) for name, pair in hands.items()
     }
@@ -177,10 +177,13 @@ def _bot_stops(ground: Ground, kill: KillDesk) -> BotStops:
 def _pursuit(
     ground: Ground, hands: Mapping[str, Hands], kill: KillDesk, keepers: Mapping[str, AccountKeeper]
 ) -> Pursuit:
-    def shows(account: str) -> bool:
-        """Whether the feed of an account knows of orders or positions."""
+    def shows(account: str) -> frozenset[str]:
+        """The orders and positions that the feed of an account knows of."""
         seen = keepers[account].account if account in keepers else None
-        return seen is not None and bool(seen.positions or seen.open_orders)
+        if seen is None:
+            return frozenset()
+        legs = (f"{leg.symbol}/{leg.position_side} {leg.quantity}" for leg in seen.positions)
+        return frozenset((*legs, *(f"{order.symbol} {order.order_id}" for order in seen.open_orders)))
 
     return Pursuit(
         data_dir=ground.settings.data_dir,

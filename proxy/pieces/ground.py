@@ -20,6 +20,7 @@ from proxy.policy.desk import PolicyDesk
 from proxy.scribe import Scribe
 from proxy.settings import Settings
 from proxy.store.warden_store import WardenStore
+from proxy.vault.keys import KeyState
 from proxy.vault.vault import Vault
 from proxy.watchdog.pulse import Pulse
 from rules.policy import Policy
@@ -44,8 +45,12 @@ class Ground:
         return self.policies.policy
 
     def traders(self) -> list[tuple[str, str]]:
-        """Which bots trade which accounts."""
+        """Which bots trade which accounts, or did: keys that are switched off are among them."""
         return [(key.bot, key.account) for key in self.vault.guard_keys()]
+
+    def active_traders(self) -> list[tuple[str, str]]:
+        """Which bots can trade which accounts now."""
+        return [(key.bot, key.account) for key in self.vault.guard_keys() if key.state is KeyState.ACTIVE]
 
 
 def lay_ground(settings: Settings, vault: Vault, now: Callable[[], datetime]) -> Ground:

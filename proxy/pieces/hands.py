@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from proxy.accounts.budget_keeper import VenueTime
-from proxy.accounts.metering import metering
+from proxy.accounts.metering import ASK_AGAIN_S, metering
 from proxy.accounts.venue_account import VenueAccount
 from proxy.budget.meter import Meter, Payer
 from proxy.pieces.ground import Ground
@@ -65,6 +66,7 @@ def _hand(ground: Ground, key: ExchangeKey, meter: Meter, addresses: Sequence[st
         spot_url=ground.settings.hosts(key.venue)["sapi"],
         addresses=addresses,
         trace=lambda address: metering(meter, Payer(key.account, address), spares_the_kill=spares),
+        again_s=ASK_AGAIN_S if spares else math.inf,
         other_urls=ground.settings.venues[key.venue].other_urls,
     )
     ground.closing.push_async_callback(hand.aclose)

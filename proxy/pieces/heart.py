@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Final
 
+from proxy.alerts.reports import CONFIGURED_WATCHDOG
+from proxy.alerts.shelf import Shelf, ShelfDamaged
 from proxy.guard_id import known_guard_id
 from proxy.kill.desk import KillDesk
 from proxy.kill.rearm import last_rearm
@@ -55,4 +57,18 @@ def build_heart(ground: Ground, beats: BeatStore, kill: Callable[[], KillDesk]) 
         boot_us=time.time_ns() // 1000,
         host=host_id(),
         obey=obey,
+        lost=_lost_before(ground),
     )
+
+
+def _lost_before(ground: Ground) -> Iterator[str]:
+    """The watchdogs whose silence people were told of before this start. Without those of which somebody has
+    acknowledged it: one that was taken away for good must be forgotten some time, or it would hold up every re-arm."""
+    try:
+        alerts = Shelf(ground.settings.data_dir).read().open
+    except ShelfDamaged:
+        return  # The alert desk says so.
+    for key, alert in alerts.items():
+        kind, _, name = key.partition(":")
+        if kind == "watchdog" and not alert.acknowledged_by:
+            yield "" if name == CONFIGURED_WATCHDOG else name

@@ -21,7 +21,7 @@ from proxy.pieces.signals import build_signals
 from proxy.signals.conditions import ConditionsKeeper
 from proxy.signals.scoreboard.board import Scoreboard
 from proxy.signals.service import SignalService
-from rules.snapshot import Account, OpenOrder, Position
+from rules.snapshot import Account
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,10 +143,9 @@ def _surveyed(keepers: Iterable[AccountKeeper]) -> list[Account]:
     return [keeper.account for keeper in keepers if keeper.account is not None]
 
 
-def _held(keepers: Iterable[AccountKeeper]) -> set[str]:
-    """The symbols with a position or an open order."""
-    held: list[Position | OpenOrder] = []
-    for keeper in keepers:
-        if keeper.account is not None:
-            held += (*keeper.account.positions, *keeper.account.open_orders)
-    return {each.symbol for each in held}
+def _held(keepers: Iterable[AccountKeeper]) -> tuple[str, ...]:
+    """The symbols with a position, then those with an open order: a crowd of these pushes no position out."""
+    accounts = _surveyed(keepers)
+    positions = {each.symbol for account in accounts for each in account.positions}
+    resting = {each.symbol for account in accounts for each in account.open_orders}
+    return (*sorted(positions), *sorted(resting - positions))

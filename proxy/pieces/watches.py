@@ -96,7 +96,7 @@ def outside_watch(
     return OutsideWatch(
         account=hands.name,
         action=lambda: outside_action(policy().outside, hands.name),
-        shares=Shares(owner_of(vault, hands.name), step_of=step_of, price_of=price_of),
+        shares=Shares(owner_of(vault, hands.name), step_of=step_of, price_of=price_of, began=now()),
         response=kill,
         venue=hands,
         record=record,
@@ -189,5 +189,5 @@ def venue_timers(
         book=book,
         policy=policy,
         watched=heart.watched_from_elsewhere,
-        in_maintenance=lambda: in_maintenance(policy(), now()),
+        in_maintenance=lambda symbol: in_maintenance(policy(), hands.name, symbol, now()),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -65,30 +65,60 @@ def run(file: Path | None, settings: Callable[[], Settings], *, as_json: bool) -
 def check_all(settings: Settings) -> Checked:
     """Everything the settings name. Raises ``PolicyError``, ``VaultError`` or ``TagsClash``."""
     policy, text = read_policy(settings.policy)
-    active = Shelf(settings.data_dir).active_path
-    changes = compare(load_policy(active), policy) if active.exists() else ()
+    changes = _since_active(settings, policy)
     vault = open_vault(settings, os.environ)
     return Checked(
         file=settings.policy,
         policy=policy,
         accounts=tuple(key.account for key in vault.accounts()),
-        warnings=(*_strangers(policy, text, vault), *_never_applies(policy, text), *_since_active(changes)),
+        warnings=(
+            *_strangers(policy, text, vault),
+            *_never_applies(policy, text),
+            *_loosens(changes),
+            *_takes_effect(changes),
+        ),
         of_settings=tuple(_channels_unknown(settings, vault)),
     )
 
 
 def _check_file(file: Path, settings: Callable[[], Settings]) -> Checked:
+    """One policy's text; it is also written, and checked, where no guard is, and is compared with nothing there."""
     policy, text = read_policy(file)
+    vault: Vault | None = None
+    active: Iterable[Problem] = ()
     try:
-        vault = open_vault(settings(), os.environ, ask=False)
+        known = settings()
+        active = _beside_active(known, policy)
+        vault = open_vault(known, os.environ, ask=False)
     except (SettingsError, VaultError, TagsClash):
-        vault = None  # A policy is also written, and checked, where no guard is.
+        pass  # What was found until then is told.
     return Checked(
         file=file,
         policy=policy,
         accounts=tuple(key.account for key in vault.accounts()) if vault is not None else None,
-        warnings=(*(_strangers(policy, text, vault) if vault is not None else ()), *_never_applies(policy, text)),
+        warnings=(
+            *(_strangers(policy, text, vault) if vault is not None else ()),
+            *_never_applies(policy, text),
+            *active,
+        ),
     )
+
+
+def _since_active(settings: Settings, policy: Policy) -> tuple[Change, ...]:
+    """The changes to the active policy of the data directory; none where none is active.
+
+    Raises ``PolicyError``, or ``OSError`` where nobody may look.
+    """
+    active = Shelf(settings.data_dir).active_path
+    return compare(load_policy(active), policy) if active.exists() else ()
+
+
+def _beside_active(settings: Settings, policy: Policy) -> tuple[Problem, ...]:
+    """What the policy would loosen. An active one that cannot be read is no fault of this policy's."""
+    try:
+        return tuple(_loosens(_since_active(settings, policy)))
+    except (PolicyError, OSError) as trouble:
+        return (Problem(f"not compared with the active policy: {str(trouble).splitlines()[0]}"),)
 
 
 def _strangers(policy: Policy, text: str, vault: Vault) -> Iterator[Problem]:
@@ -149,10 +179,13 @@ def _both_enforced(*rules: Rule) -> bool:
     return all(rule.enforcement is Enforcement.ENFORCE for rule in rules)
 
 
-def _since_active(changes: Sequence[Change]) -> Iterator[Problem]:
-    for change in loosened(tuple(changes)):
+def _loosens(changes: tuple[Change, ...]) -> Iterator[Problem]:
+    for change in loosened(changes):
         yield Problem(f"looser than the active policy, so it waits for approval: {change}")
-    if changes and not loosened(tuple(changes)):
+
+
+def _takes_effect(changes: tuple[Change, ...]) -> Iterator[Problem]:
+    if changes and not loosened(changes):
         count = "1 change takes" if len(changes) == 1 else f"{len(changes)} changes take"
         yield Problem(f"not the active policy; {count} effect at the next start")
 

@@ -7,7 +7,7 @@ old one refuses, but for bots that are sized down: to another size, which the ol
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -15,9 +15,10 @@ from typing import Any, Final
 
 from proxy.policy.fields import fields_of
 from rules.decision import Enforcement
+from rules.kill.dead_man import stops_timers
 from rules.kill.settings import KillSettings
 from rules.loosening import Needs
-from rules.outside import outside_action
+from rules.outside import OutsideAction, OutsideActivity, outside_action
 from rules.policy import Policy
 from rules.resize import ResizeMode, trims
 from rules.rule import Looser, Rule, Setting
@@ -82,11 +83,18 @@ def _outside(old: Policy, new: Policy) -> Iterator[Change]:
     """What holds in effect is compared: a table that says what holds without it changes nothing."""
     levels = {table.level for table in (*old.outside, *new.outside)} | {"desk"}
     for level in sorted(levels):
-        account = level.partition(":")[2]
-        before, after = outside_action(old.outside, account), outside_action(new.outside, account)
+        before, after = _action_at(old.outside, level), _action_at(new.outside, level)
         if before is not after:
             direction = Direction.TIGHTENED if after.severity > before.severity else Direction.LOOSENED
             yield _change(direction, level, "outside_activity", "action", before, after)
+
+
+def _action_at(tables: tuple[OutsideActivity, ...], level: str) -> OutsideAction:
+    """What holds for the accounts of a level. No account's table, whatever its name, may stand in for the desk's."""
+    kind, _, account = level.partition(":")
+    if kind == "desk":
+        tables = tuple(table for table in tables if table.level == "desk")
+    return outside_action(tables, account)
 
 
 def _resizes(old: Policy, new: Policy) -> Iterator[Change]:
@@ -115,11 +123,25 @@ def _rules(old: Policy, new: Policy) -> Iterator[Change]:
     for place in sorted(before.keys() | after.keys()):
         was, now = before.get(place), after.get(place)
         if was is None and now is not None:
-            yield from _added(now)
+            changes = _added(now)
         elif was is not None and now is None:
-            yield from _removed(was)
+            changes = _removed(was)
         elif was is not None and now is not None:
-            yield from _changed(was, now)
+            changes = _changed(was, now)
+        else:
+            continue
+        if now is not None and stops_timers(now) and old.kill.dead_man.enabled:
+            yield from map(_without_timers, changes)
+        else:
+            yield from changes
+
+
+def _without_timers(change: Change) -> Change:
+    """What lets less in at the gate lets orders rest without the venue's dead-man timer: either way is looser."""
+    if change.direction is not Direction.TIGHTENED:
+        return change
+    why = "no dead-man timer of the exchange stands in a maintenance"
+    return replace(change, direction=Direction.LOOSENED, why=why)
 
 
 def _by_place(policy: Policy) -> dict[tuple[str, str], Rule]:

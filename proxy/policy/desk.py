@@ -19,7 +19,7 @@ from typing import Final
 from proxy.people.names import reason_objections, same_person
 from proxy.people.roles import Role
 from proxy.policy.comparing import Change, compare, loosened
-from proxy.policy.in_force import GUARD, InForce, NotKept, Scribe, Store, words_of
+from proxy.policy.in_force import GUARD, InForce, NotKept, Scribe, Store, keeping, words_of
 from proxy.policy.problems import PolicyError
 from proxy.policy.shelf import Proposal, Shelf
 from proxy.policy.waiting import Pending, Waiting, seen_beside
@@ -80,18 +80,23 @@ class PolicyDesk:
         return self._in_force.text
 
     async def begin(self) -> None:
-        """Write down and publish what is in force. Raises what the store client raises; then it is called again."""
+        """Write down and publish what is in force. Raises what the store client raises, or ``NotKept``; then it is
+        called again. It does without what the disk did not take where another policy was active; the first of a data
+        directory is in force only once it is kept."""
         async with self._changing:
             await self._in_force.begin()
             await self._tidy()
             if self._in_force.looser_file is not None:
                 await self._find(*self._in_force.looser_file)
-                self._in_force.looser_file = None
             await self._in_force.publish()
 
     async def publish(self) -> None:
         """Tell the gates once more what is in force. Raises what the store client raises."""
         await self._in_force.publish()
+
+    async def write_down(self) -> None:
+        """Put the text of what is in force in the audit again. Raises what the store client raises."""
+        await self._in_force.write_down(self.policy.version, self.text)
 
     async def run(self) -> None:
         """For ever: the gates have the policy that is in force, and a proposal whose time has come takes effect."""
@@ -162,22 +167,30 @@ class PolicyDesk:
 
     async def _find(self, policy: Policy, text: str) -> None:
         """The settings' file is looser than what is active: it waits like any other proposal."""
-        waiting = await asyncio.to_thread(self._shelf.proposals)
-        if len(waiting) >= PROPOSALS_MAX or policy.version in (each.digest for each in waiting):
-            return
-        log.warning("the policy file %s is looser than the active policy; it waits for approval", policy.version)
         await self._in_force.write_down(policy.version, text)
-        await self._keep(policy, self._proposal(policy, text, by="", reason="the settings' file at start"))
+        self._in_force.looser_file = None  # What the disk does not take is told once; the next start finds it again.
+        with keeping():
+            waiting = await asyncio.to_thread(self._shelf.proposals)
+            if len(waiting) >= PROPOSALS_MAX or policy.version in (each.digest for each in waiting):
+                return
+            log.warning("the policy file %s is looser than the active policy; it waits for approval", policy.version)
+            await self._keep(policy, self._proposal(policy, text, by="", reason="the settings' file at start"))
 
     async def _tidy(self) -> None:
-        """Drop what was compared with a policy that is not in force any more, or cannot be read by this version."""
-        current = {each.proposal.digest for each in await asyncio.to_thread(self.pending) if not each.stale}
-        for proposal in await asyncio.to_thread(self._shelf.proposals):
-            if proposal.digest in current:
-                continue
-            if proposal.digest != self.policy.version:
-                await self._record("policy.superseded", GUARD, {"policy": proposal.digest, "by": proposal.by})
-            self._shelf.drop(proposal.digest)
+        """Drop what was compared with a policy that is not in force any more, or cannot be read by this version.
+
+        What the disk does not let go stays, and is shown as stale.
+        """
+        try:
+            current = {each.proposal.digest for each in await asyncio.to_thread(self.pending) if not each.stale}
+            for proposal in await asyncio.to_thread(self._shelf.proposals):
+                if proposal.digest in current:
+                    continue
+                if proposal.digest != self.policy.version:
+                    await self._record("policy.superseded", GUARD, {"policy": proposal.digest, "by": proposal.by})
+                self._shelf.drop(proposal.digest)
+        except OSError as trouble:
+            log.warning("a superseded policy cannot be removed: %s", trouble.strerror)
 
     def _proposal(self, policy: Policy, text: str, *, by: str, reason: str) -> Proposal:
         return Proposal(
@@ -226,10 +239,7 @@ class PolicyDesk:
     async def _put_in_force(self, policy: Policy, text: str, *, by: str, reason: str, how: str) -> None:
         await self._in_force.write_down(policy.version, text)
         await self._in_force.replace(policy, text, by=by, reason=reason, how=how)
-        try:
-            await self._tidy()
-        except OSError as trouble:
-            log.warning("a superseded policy cannot be removed: %s", trouble.strerror)
+        await self._tidy()
 
     async def _check_room(self, digest: str) -> None:
         waiting = await asyncio.to_thread(self._shelf.proposals)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -21,6 +23,8 @@ from rules.policy import Policy
 log = logging.getLogger("perpguard.policy")
 
 GUARD: Final = "warden"
+_AT_START: Final = "the settings' file at start"
+_NOT_KEPT: Final = "the disk does not take the settings' file"
 
 
 class Store(Protocol):
@@ -51,6 +55,15 @@ class NotKept(OSError):
     """The disk does not take a policy's text: what was in force still is."""
 
 
+@contextmanager
+def keeping() -> Iterator[None]:
+    """Something is put on the policy's shelf. Raises ``NotKept`` where the disk does not take it."""
+    try:
+        yield
+    except OSError as trouble:
+        raise NotKept(trouble.errno, trouble.strerror) from trouble
+
+
 class InForce:
     """What is in force. ``looser_file`` is the settings' file where, at start, it was looser than what was active."""
 
@@ -60,7 +73,9 @@ class InForce:
         self._store = store
         self._scribe = scribe
         self._adopted = False
+        self._active: tuple[Policy, str] | None = None
         self._told: tuple[str, str, str] | None = None
+        self._begun_with: str | None = None
         self._edits = Edits(shelf)
         self._edit_at_start: tuple[Edit, str] | None = None
         self.policy: Policy
@@ -80,7 +95,7 @@ class InForce:
             if put_there:
                 self._edit_at_start = Edit(policy="", instead_of=put_there), ""
             return
-        self.policy, self._text = read_policy(self._shelf.active_path)
+        self._active = self.policy, self._text = read_policy(self._shelf.active_path)
         self._adopted = True
         if self.policy.version != put_there:
             self._edit_at_start = Edit(policy=self.policy.version, instead_of=put_there), self._text
@@ -96,14 +111,30 @@ class InForce:
             self.policy, self._text, self._adopted = policy, text, False
 
     async def begin(self) -> None:
-        """Write down what is in force. Raises what the store client raises; then it is called again."""
-        await self.write_down(self.policy.version, self._text)
+        """Write down what is in force. Raises what the store client raises, or ``NotKept``; then it is called again.
+
+        Where the disk does not take the settings' file, what was active is in force from then on, if there was any.
+        The text is written down once, however often that takes.
+        """
+        if self._begun_with != self.policy.version:
+            await self.write_down(self.policy.version, self._text)
+            self._begun_with = self.policy.version
         await self._tell_edit_at_start()
-        if not self._adopted:
-            detail = {"policy": self.policy.version, "how": "the settings' file at start"}
-            await self._scribe.event("policy.in_force", GUARD, detail)
-            self._shelf.activate(self._text)
-            self._adopted = True
+        if self._adopted:
+            return
+        step = self.policy.version, GUARD, _AT_START
+        if step != self._told:
+            await self._scribe.event("policy.in_force", GUARD, {"policy": self.policy.version, "how": _AT_START})
+            self._told = step
+        try:
+            with keeping():
+                self._shelf.activate(self._text)
+        except NotKept:
+            if self._active is not None:
+                (self.policy, self._text), self._adopted, self._told = self._active, True, None
+                await self._scribe.event("policy.in_force", GUARD, {"policy": self.policy.version, "how": _NOT_KEPT})
+            raise
+        self._adopted, self._told = True, None
 
     async def _tell_edit_at_start(self) -> None:
         """What is active is not what was made active: it is taken, as the file of a person who may write there."""
@@ -115,7 +146,8 @@ class InForce:
         await self._tell(edit, "at start")
         self._edit_at_start = None
         if text:
-            self._shelf.vouch(edit.policy)
+            with keeping():
+                self._shelf.vouch(edit.policy)
 
     async def notice_edit(self) -> None:
         """Tell, once, that somebody else changed the active policy's file. What is in force stays in force."""
@@ -139,11 +171,9 @@ class InForce:
         if step != self._told:
             detail = {"policy": policy.version, "instead_of": self.policy.version, "reason": reason, "how": how}
             await self._scribe.event("policy.in_force", by, detail | words_of(compare(self.policy, policy)))
-        try:
-            self._shelf.activate(text)
-        except OSError as trouble:
             self._told = step
-            raise NotKept(trouble.errno, trouble.strerror) from trouble
+        with keeping():
+            self._shelf.activate(text)
         self._told = None
         self.policy, self._text = policy, text
         log.warning("policy %s is in force: %s, %s", policy.version, by, how)

@@ -8,6 +8,7 @@ crash leaves the old one or the new one.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -51,9 +52,19 @@ class Shelf:
         return self._directory / "active.toml"
 
     def activate(self, text: str) -> None:
-        """Make ``text`` the active policy, and remember that it was done here."""
-        self.vouch(policy_digest(text))
-        self._write(self.active_path, text.encode())
+        """Make ``text`` the active policy, and remember that it was done here; where the disk does not take it, what
+        was active is again what is remembered, else the next start took it for somebody's edit."""
+        before = self.activated()
+        try:
+            self.vouch(policy_digest(text))
+            self._write(self.active_path, text.encode())
+        except OSError:
+            with suppress(OSError):
+                if before:
+                    self.vouch(before)
+                else:
+                    remove_file(self._digest_path)
+            raise
 
     def vouch(self, digest: str) -> None:
         """Remember which text is active. Before the text itself: one that is not there was not kept, and is told."""

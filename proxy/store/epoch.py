@@ -18,6 +18,9 @@ from proxy.disk import sync_directory
 RECORD_BYTES: Final = 1024
 """Generation (8, big-endian), the scopes as lines of text, zeros, and the CRC-32 (4) of all that."""
 
+GENERATION_MAX: Final = 2**52
+"""No fence has a greater number: it counts from 1, or from the microseconds since 1970. Exact also as a script's."""
+
 _TEXT_BYTES_MAX: Final = RECORD_BYTES - 8 - 4
 _WIDEST_FIRST: Final = ("desk", "venue", "account", "bot")
 # A reader can meet a writer's bytes half done; that lasts microseconds, damage stays.

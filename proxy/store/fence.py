@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from proxy.disk import sync_directory
-from proxy.store.epoch import Epoch, EpochFile, FenceCorrupt, create, fitting
+from proxy.store.epoch import GENERATION_MAX, Epoch, EpochFile, FenceCorrupt, create, fitting
 from proxy.store.scope import DESK, Level, Scope
 
 __all__ = ["DESK", "Fence", "FenceCorrupt", "Level", "Scope"]
@@ -140,6 +140,19 @@ class Fence:
             self._sentinel(scope).unlink(missing_ok=True)
             sync_directory(self._directory)
         return generation
+
+    def outrun(self, generation: int) -> int:
+        """Raise the epoch above a number that is in use already, where it is not; what is stopped stays so. The
+        generation.
+
+        One that no fence can have is not heeded. Raises ``FenceCorrupt`` or ``OSError``.
+        """
+        with self._writing():
+            known = self._epoch.read(patient=True)
+            if not known.generation < generation <= GENERATION_MAX:
+                return known.generation
+            self._epoch.write(Epoch(generation + 1, known.stopped))
+            return generation + 1
 
     def scopes(self) -> frozenset[Scope]:
         """Everything stopped now. Damage reads as the desk."""

@@ -76,6 +76,7 @@ def _numbers(bucket: Bucket) -> tuple[str | int, ...]:
         bucket.spend,
         bucket.drain,
         int(bucket.refuses),
+        int(bucket.own),
     )
 
 

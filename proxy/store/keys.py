@@ -53,6 +53,11 @@ class Keys:
         return self._key("guard")
 
     @property
+    def whose(self) -> str:
+        """Hash: account to ``GUARD|DIGEST``, whose what the store has of it is; "" to the guard that was here last."""
+        return self._key("whose")
+
+    @property
     def gates(self) -> str:
         """Hash: gate to ``GENERATION|MICROSECONDS``, the newest controls it obeys and when it last asked."""
         return self._key("gates")
@@ -165,6 +170,12 @@ class Keys:
     def last_account(self, account: str) -> str:
         """Document: the account as it was when the store was distrusted. The next warden begins there; no gate asks."""
         return last_of(self.account(account))
+
+    def of_account(self, account: str) -> tuple[str, ...]:
+        """Everything that is of one account alone; its document, where that is put aside, and its record first."""
+        own = (self.account, self.last_account, self.record, self.holds, self.unreported, self.owners)
+        more = (self.owners_by_age, self.timers, self.running_timers)
+        return tuple(key(account) for key in (*own, *more))
 
     def markets(self, venue: str) -> str:
         """Document: prices of the venue's symbols."""

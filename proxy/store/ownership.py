@@ -7,6 +7,8 @@ has the desk.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import redis.asyncio
@@ -27,6 +29,15 @@ class DeskTaken(RedisError):
     """Another guard has this desk of the store: nothing of ours belongs there. The text says which."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenOver:
+    """``from_another``: another guard had the desk before. ``dropped`` are the accounts of which the store had what is
+    of another account."""
+
+    from_another: bool = False
+    dropped: tuple[str, ...] = ()
+
+
 class Ownership:
     """One process's, over its own connections. ``guard`` is the id of its guard, empty for who is of none."""
 
@@ -36,6 +47,7 @@ class Ownership:
         self._keys = keys
         self._claim = Script.named("claim")
         self._owned = Script.named("owned")
+        self._take_over = Script.named("take_over")
         self._taken_by = ""
 
     async def claim(self, where: str) -> None:
@@ -43,9 +55,25 @@ class Ownership:
         raises."""
         if not self.guard:
             return
-        keys = [self._keys.guard, self._keys.controls]
+        keys = [self._keys.guard, self._keys.controls, self._keys.whose]
         self._taken_by = await run_script(self._redis, self._claim, keys, [self.guard, where, OWNED_S * 1000])
         self.check()
+
+    async def take_over(self, accounts: Mapping[str, str]) -> TakenOver:
+        """Say that what the store has of these accounts, by name with their digests, is this guard's; what is another
+        guard's account of the same name is forgotten first. Raises ``DeskTaken``, or what the client raises."""
+        if not self.guard:
+            return TakenOver()
+        self.check()
+        names = sorted(accounts)
+        theirs = [key for name in names for key in self._keys.of_account(name)]
+        told = [text for name in names for text in (name, accounts[name])]
+        keys = [self._keys.controls, self._keys.whose, self._keys.leases, *theirs]
+        arguments = [self.guard, len(self._keys.of_account("")), *told]
+        word, *reply = await run_script(self._redis, self._take_over, keys, arguments)
+        if word == "TAKEN":
+            raise DeskTaken(ELSEWHERE)
+        return TakenOver(from_another=bool(reply[0]), dropped=tuple(map(str, reply[1])))
 
     async def is_claimed(self) -> bool:
         """Whether any guard has the desk."""

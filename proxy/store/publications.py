@@ -29,6 +29,22 @@ def around(name: str, version: int, as_of: datetime, desk: str) -> tuple[bytes, 
     return b'{"at":' + dump(as_of) + b',"content":', b"," + tail[1:]
 
 
+def _read_score(text: str) -> Score:
+    """A score as it is published. One that cannot be read is the highest: no order is judged by it as if it were 0."""
+    value, _, why = text.partition("|")
+    try:
+        return Score(value=float(value), why=why)
+    except ValueError:
+        return Score(value=1.0, why="it cannot be read")
+
+
+def _read_baseline(text: str) -> Any:
+    try:
+        return load(text)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
 class Publications:
     """The documents of one desk. ``guard`` is the id of the guard that publishes, empty for who is of none."""
 
@@ -107,6 +123,11 @@ class Publications:
         version, memory = await self._redis.hmget(self._keys.record(account), ["version", "memory"])
         return int(version or 0), None if memory is None else str(memory).encode()
 
+    async def last_record_version(self, account: str) -> int:
+        """The greatest version that a gate may have seen of another guard's account of this name, 0 of none."""
+        above: Any = await self._redis.hget(self._keys.record(account), "above")
+        return int(above or 0)
+
     async def publish_clock(self, venue: str, offset_us: int) -> None:
         """Publish the venue's time less the store's, in microseconds."""
         await self._redis.set(self._keys.clock(venue), offset_us)
@@ -163,13 +184,12 @@ class Publications:
     async def scores(self) -> dict[str, Score]:
         """Every anomaly score, by level."""
         fields: Any = await self._redis.hgetall(self._keys.scores)
-        parts = {level: text.partition("|") for level, text in fields.items()}
-        return {level: Score(value=float(value), why=why) for level, (value, _, why) in parts.items()}
+        return {level: _read_score(text) for level, text in fields.items()}
 
     async def baselines(self) -> dict[str, Any]:
-        """What every bot's score was computed from, for a warden that takes over."""
+        """What every bot's score was computed from, for a warden that takes over; ``None`` for what is no JSON."""
         fields: Any = await self._redis.hgetall(self._keys.baselines)
-        return {bot: load(baseline) for bot, baseline in fields.items()}
+        return {bot: _read_baseline(baseline) for bot, baseline in fields.items()}
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -24,7 +24,8 @@ class Bucket:
     """One token bucket a request is counted in. Mirrors ``message_rate`` of the policy.
 
     ``spend`` tokens are taken when there are enough in every bucket that ``refuses``; one that only reports is charged
-    by its own balance. ``drain`` are taken in any case, down to none.
+    by its own balance. ``drain`` are taken in any case, down to none. An anomaly score keeps tokens back from the bot
+    it is of; only a bucket that is its ``own`` fills more slowly as well: others' would be slowed with it.
     """
 
     scope: str
@@ -34,6 +35,7 @@ class Bucket:
     spend: int = 0
     drain: int = 0
     refuses: bool = True
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,10 +17,11 @@ from proxy.decoding import build
 from proxy.store.client import Script, run_script
 from proxy.store.codec import dump, load
 from proxy.store.conversion import NOTHING, Conversion
+from proxy.store.epoch import GENERATION_MAX
 from proxy.store.gates import FORGOTTEN_AFTER_S, GateWord, decode_gates
 from proxy.store.holds import decode_hold
 from proxy.store.owners import OWNERS_MAX
-from proxy.store.ownership import ELSEWHERE, DeskTaken
+from proxy.store.ownership import ELSEWHERE, DeskTaken, TakenOver
 from proxy.store.publications import Publications, around
 from proxy.store.ramp import ramp_field
 from proxy.store.timers import LEASE_S, DeadManTimer
@@ -106,12 +107,18 @@ class WardenStore(Publications):
         self._settle = Script.named("settle", "convert")
         self._due = Script.named("due")
         self._distrust = Script.named("distrust")
+        self._state = Script.named("state")
         self._epoch = ""
 
     async def claim(self, where: str) -> None:
         """Take the desk for this guard, or keep it; ``where`` it runs, in words. Raises ``DeskTaken`` while another one
         has it. Who is of no guard claims nothing."""
         await self._ownership.claim(where)
+
+    async def take_over(self, accounts: Mapping[str, str]) -> TakenOver:
+        """Say whose the store's accounts are, and forget what is of another guard's of the same names. ``accounts`` are
+        by name what tells them from others (``ExchangeKey.digest``). Raises ``DeskTaken``."""
+        return await self._ownership.take_over(accounts)
 
     async def is_claimed(self) -> bool:
         """Whether any guard has the desk."""
@@ -322,31 +329,42 @@ class WardenStore(Publications):
         for record in records:
             await self._ownership.write(self._keys.audit, ("XADD", "*", "r", dump(record)))
 
-    async def read_audit(self, *, block_ms: int) -> list[tuple[str, str]]:
+    async def read_audit(self, *, block_ms: int, after: str = "0-0") -> list[tuple[str, str]]:
         """The oldest audit records still in the stream, as text, waiting up to ``block_ms`` for the first.
 
-        Always from the start: what is archived has been trimmed, and after a failover to a store whose clock lags
-        new entries may bear smaller ids than the last one read.
+        To be archived always from the start: what is archived has been trimmed, and after a failover to a store whose
+        clock lags new entries may bear smaller ids than the last one read.
         """
-        reply: Any = await self._redis.xread({self._keys.audit: "0-0"}, count=DRAIN_BATCH_MAX, block=block_ms)
+        reply: Any = await self._redis.xread({self._keys.audit: after}, count=DRAIN_BATCH_MAX, block=block_ms)
         return [(stream_id, fields["r"]) for _, found in reply or [] for stream_id, fields in found]
+
+    async def forget_archived(self, accounts: Iterable[str]) -> None:
+        """Of these accounts and their records, the versions that decisions name go to the audit again when they are
+        looked at next: it may be kept in another archive now."""
+        for account in accounts:
+            for document in (self._keys.account(account), self._keys.record(account)):
+                await self._redis.hdel(document, "archived")
 
     async def trim_audit(self, through: str) -> None:
         """Forget audit records up to and including ``through``; they are in the archive."""
         milliseconds, _, sequence = through.partition("-")
         await self._redis.xtrim(self._keys.audit, minid=f"{milliseconds}-{int(sequence) + 1}", approximate=False)
 
-    async def set_state(self, level: str, state: TradingState, *, generation: int, kill_running: bool | None) -> None:
+    async def set_state(self, level: str, state: TradingState, *, generation: int, kill_running: bool | None) -> int:
         """Set the trading state of ``desk``, ``venue:``, ``account:``, ``bot:`` or ``symbol:NAME``, and the kill latch.
 
         A killed bot has a level of its own, ``killed:bot:NAME``; its latch is named like the others, ``kill:bot:NAME``.
-        Not of another guard's desk: raises ``DeskTaken``.
+        The number in the store now: ``generation``, or a greater one that stands there, which stays. Not of another
+        guard's desk: raises ``DeskTaken``.
         """
+        self._ownership.check()
         latch = f"kill:{level.removeprefix('killed:')}"
-        commands: list[tuple[str, ...]] = [("HSET", level, state.value, "generation", str(generation))]
-        if kill_running is not None:
-            commands.append(("HSET", latch, "1") if kill_running else ("HDEL", latch))
-        await self._ownership.write(self._keys.controls, *commands)
+        runs = "" if kill_running is None else str(int(kill_running))
+        arguments = [self._ownership.guard, level, state.value, generation, GENERATION_MAX, latch, runs]
+        word, *reply = await run_script(self._redis, self._state, [self._keys.controls], arguments)
+        if word == "TAKEN":
+            raise DeskTaken(ELSEWHERE)
+        return int(reply[0])
 
     async def set_ramp(self, scope: str, share: Decimal) -> None:
         """Say what fraction of its limits a scope has that came back; all of them takes the word back. Raises

@@ -239,12 +239,12 @@ class FullStore:
 
 
 def a_batch() -> list[Any]:
-    """A quiet bot's: an order every twenty seconds, the first of them refused."""
+    """A quiet bot's: an order every twenty seconds, each refused."""
     rules = [MaxOrderValue(limit=Decimal(1))]
     return [
         a_record(
             a_buy("BTCUSDT", "1"),
-            rules=rules if number == 0 else (),
+            rules=rules,
             bot="demo-bot",
             decision_id=f"d{number}",
             at=NOW + timedelta(seconds=20 * number),

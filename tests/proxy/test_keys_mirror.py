@@ -34,6 +34,7 @@ class World:
     directory: Path
     recorded: list[tuple[str, str, str]] = field(default_factory=list)
     taken: bool = True
+    told: list[str] = field(default_factory=list)
     accounts: set[str] = field(default_factory=lambda: {"main"})
 
     def __post_init__(self) -> None:
@@ -49,7 +50,8 @@ class World:
             vault=self.vault, store=self.store, record=self._record, accounts=lambda: self.accounts
         )
 
-    async def _record(self, what: str, by: str, detail: dict[str, Any]) -> bool:
+    async def _record(self, what: str, by: str, detail: dict[str, Any], *, heard: bool = False) -> bool:
+        self.told += [] if heard else [what]
         self.recorded.append((what, by, detail["bot"]))
         return self.taken
 
@@ -121,11 +123,19 @@ async def test_what_the_record_did_not_take_is_told_again(world: World, monkeypa
     await world.mirror.look()
     await world.mirror.look()
     assert len(world.recorded) == 1, "not at once"
-    world.taken = True
+    monkeypatch.setattr(keys_mirror, "AGAIN_AFTER_S", -1.0)
     monkeypatch.setattr(world.mirror, "_told_not_before", 0)
     await world.mirror.look()
+    world.taken = True
     await world.mirror.look()
-    assert len(world.recorded) == 2
+    await world.mirror.look()
+    assert len(world.recorded) == 3
+    assert world.told == ["key.disabled"], "people heard of it the first time"
+    world.elsewhere.enable(world.key, NOW)
+    await world.mirror.look()
+    world.elsewhere.disable(world.key, NOW)
+    await world.mirror.look()
+    assert world.told == ["key.disabled", "key.enabled", "key.disabled"], "each switch is one of its own"
 
 
 async def test_what_the_control_door_switches_is_recorded_there_alone(world: World) -> None:

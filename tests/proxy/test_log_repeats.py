@@ -68,6 +68,21 @@ def test_another_text_level_or_exception_is_another_line(log: Log) -> None:
     ]
 
 
+class Lasting(Exception):
+    """Known to last."""
+
+    said_every_s = 600.0
+
+
+def test_what_is_known_to_last_is_written_as_rarely_as_it_says(log: Log) -> None:
+    for _ in range(60):
+        log.says.warning("prices: %s", Lasting("silence"))
+        log.clock.now_s += 10
+    assert log.lines == ["WARNING prices: silence"]
+    log.says.warning("prices: %s", Lasting("silence"))
+    assert log.lines[1:] == ["WARNING prices: silence (59 more in the last 600 s)"]
+
+
 def test_one_that_comes_again_later_is_written_as_it_is(log: Log) -> None:
     for _ in range(2):
         log.says.warning("100 %% of it")

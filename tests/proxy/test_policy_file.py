@@ -118,6 +118,16 @@ def test_a_policy_nobody_owns_is_none(head):
     assert "[policy] needs" in refused(head)
 
 
+@pytest.mark.parametrize("level", ["account", "bot", "symbol"])
+@pytest.mark.parametrize("name", ['""', "''"])
+@pytest.mark.parametrize(
+    "table", ['outside_activity]\naction = "kill"', 'resize]\nmode = "trim"', "max_leverage]\nlimit = 3"]
+)
+def test_a_level_has_a_name(level, name, table):
+    words = f'line 5: [{level}.""] names no {level}: the name is empty'
+    assert refused(f"{HEAD}\n[{level}.{name}.{table}\n") == words
+
+
 def test_a_rule_that_does_not_say_whether_it_enforces_is_none():
     assert 'needs enforcement = "enforce", "report" or "off"' in refused(HEAD + "[desk.max_leverage]\nlimit = 3\n")
 

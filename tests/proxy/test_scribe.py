@@ -17,17 +17,21 @@ from proxy import scribe as scribe_module
 from proxy.alerts.events_table import EVENTS
 from proxy.audit.archive import Archive
 from proxy.audit.checkpoint import Checkpoint
+from proxy.audit.documents import ArchiveSource
 from proxy.audit.entry import ReadRecord
-from proxy.audit.place import ArchiveUnavailable, archive_place
+from proxy.audit.place import ArchivePlace, ArchiveUnavailable, archive_place
 from proxy.audit.reader import ArchiveReader
+from proxy.audit.replay import replay
 from proxy.audit.schema import RECORDS
 from proxy.audit.writing import Writing
 from proxy.pieces.ground import lay_ground
+from proxy.policy_file import parse_policy
 from proxy.scribe import HEARD_AT_ONCE, Scribe
 from proxy.settings import Settings
 from proxy.store.codec import dump
 from proxy.store.warden_store import WardenStore
-from tests.proxy.audit.conftest import SIGNER, TRUSTED
+from rules.engine import decide_batch
+from tests.proxy.audit.conftest import SIGNER, TRUSTED, Desk
 from tests.proxy.audit.forging import made_up, with_a_key_of_their_own
 from tests.proxy.audit.tampering import Victim, pretend_older
 from tests.support.certificates import a_keeper, a_vault
@@ -94,6 +98,14 @@ async def test_it_is_said_whether_an_event_was_written(
     assert caplog.text.count("the event start is not in the audit") == 3
 
 
+async def test_what_people_have_heard_is_written_and_not_told_again() -> None:
+    scribe = a_scribe(Store(away=False))
+    told: list[str] = []
+    scribe.told = lambda what, by, detail: told.append(what)
+    assert await scribe.write_event("first", "warden", {}) and await scribe.write_event("again", "w", {}, heard=True)
+    assert told == ["first"]
+
+
 async def test_a_full_batch_is_heard_in_order_with_turns_for_others_between() -> None:
     stream: Any = Stream(500)
     scribe = a_scribe(stream)
@@ -158,9 +170,15 @@ class HeldStream:
 
     def __init__(self) -> None:
         self.held: list[tuple[str, str]] = []
+        self.last = 0
 
     def add(self, number: int) -> None:
         self.held.append((f"{number}-0", dump(AN_EVENT | {"id": str(number)}).decode()))
+
+    async def record(self, records: Sequence[Mapping[str, Any]]) -> None:
+        for record in records:
+            self.last += 1
+            self.held.append((f"{self.last}-0", dump(record).decode()))
 
     async def read_audit(self, *, block_ms: int) -> list[tuple[str, str]]:
         await asyncio.sleep(0.01)
@@ -168,6 +186,30 @@ class HeldStream:
 
     async def trim_audit(self, through: str) -> None:
         self.held = [each for each in self.held if int(each[0][:-2]) > int(through[:-2])]
+
+
+def put(copy: Path, place: ArchivePlace) -> None:
+    """Put a copy of the database in place of the one there is."""
+    for left in place.directory.glob("audit.db*"):
+        left.unlink()
+    for each in copy.glob("audit.db*"):
+        shutil.copy(each, place.directory)
+
+
+def fail_over_to(copy: Path, place: ArchivePlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next write loses its connection, and an older copy of the database comes back."""
+    write = Writing.write
+
+    def fail_over(*_: object) -> None:
+        monkeypatch.setattr(Writing, "write", write)
+        put(copy, place)
+        raise OSError("the server closed the connection")
+
+    monkeypatch.setattr(Writing, "write", fail_over)
+
+
+async def hear(records: Sequence[Mapping[str, Any]]) -> None:
+    """Nobody listens."""
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -190,30 +232,21 @@ async def test_an_archive_that_became_another_is_opened_anew_once_a_person_has_m
     scribe._store = cast(WardenStore, stream)
     place = archive_place(tmp_path)
     await scribe.open()
+    asked: list[int] = []
 
-    async def hear(records: Sequence[Mapping[str, Any]]) -> None:
-        """Nobody listens."""
+    async def begun_anew() -> None:
+        asked.append(1)
+        if len(asked) == 1:
+            raise ConnectionError("store away")
 
+    scribe.begun_anew = begun_anew
     draining = asyncio.create_task(scribe.drain(hear))
     for number in (1, 2):
         stream.add(number)
         await until(lambda: not stream.held)
         shutil.copytree(place.directory, tmp_path / f"as-of-{number}")
 
-    def put(copy: Path) -> None:
-        for left in place.directory.glob("audit.db*"):
-            left.unlink()
-        for each in copy.glob("audit.db*"):
-            shutil.copy(each, place.directory)
-
-    write = Writing.write
-
-    def fail_over(*_: object) -> None:
-        monkeypatch.setattr(Writing, "write", write)
-        put(tmp_path / "as-of-1")
-        raise OSError("the server closed the connection")
-
-    monkeypatch.setattr(Writing, "write", fail_over)
+    fail_over_to(tmp_path / "as-of-1", place, monkeypatch)
     stream.add(3)
     said = "the archive is not the one it was, so nothing is appended: the anchor saw record 2, the archive ends at 1"
     await until(lambda: caplog.text.count(said) > 1)
@@ -223,13 +256,49 @@ async def test_an_archive_that_became_another_is_opened_anew_once_a_person_has_m
     if mend == "a new archive":
         place.directory.rename(tmp_path / "evidence")
     else:
-        put(tmp_path / "as-of-2")
+        put(tmp_path / "as-of-2", place)
     await until(lambda: not stream.held)
     await until(lambda: not scribe.trouble)
     draining.cancel()
     await asyncio.gather(draining, return_exceptions=True)
     scribe.close()
     assert archived(tmp_path) == ({"3"} if mend == "a new archive" else {"1", "2", "3"})
+    assert len(asked) == (2 if mend == "a new archive" else 0), "once, and again after the store's trouble"
+
+
+async def test_a_new_archive_can_be_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scribe_module, "OPEN_EVERY_S", 0.05)
+    scribe, stream, desk = a_warden_s(tmp_path), HeldStream(), Desk()
+    scribe._store = cast(WardenStore, stream)
+    place = archive_place(tmp_path)
+    await scribe.open()
+
+    async def tell() -> None:
+        """What a warden and its store tell once: policy, instruments and the account."""
+        for document in desk.documents():
+            await scribe.document(document["name"], document["version"], document["content"])
+
+    scribe.begun_anew = tell
+    draining = asyncio.create_task(scribe.drain(hear))
+    await stream.record([desk.event("e-0")])
+    await until(lambda: not stream.held)
+    shutil.copytree(place.directory, tmp_path / "early")
+    await tell()
+    await stream.record([desk.decision(1)])
+    await until(lambda: not stream.held)
+    fail_over_to(tmp_path / "early", place, monkeypatch)
+    await stream.record([desk.decision(2)])
+    await until(lambda: "the anchor saw" in scribe.trouble)
+    place.directory.rename(tmp_path / "evidence")
+    await until(lambda: not stream.held and not scribe.trouble)
+    await stream.record([desk.decision(number) for number in range(3, 9)])
+    await until(lambda: not stream.held)
+    draining.cancel()
+    await asyncio.gather(draining, return_exceptions=True)
+    scribe.close()
+    with ArchiveReader.open(place) as archive, archive.standing_still():
+        report = replay(ArchiveSource(archive), decide_batch, parse_policy)
+    assert (report.agreed, report.decisions, report.missing) == (7, 7, 0)
 
 
 async def test_that_an_archive_had_no_seal_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,3 +343,92 @@ def test_the_keys_of_before_are_known_while_the_vault_cannot_be_read(tmp_path: P
     assert len(keeper.trusted_keys_now()) == 2
     (tmp_path / "vault" / "vault.json").write_bytes(b"no vault")
     assert old.key_id in {key.key_id for key in keeper.trusted_keys_now()}
+
+
+class FullStream:
+    """More records than are read at once, some of which come later."""
+
+    def __init__(self, count: int) -> None:
+        self.held = [(f"{n + 1}-0", dump({"n": n}).decode()) for n in range(count)]
+
+    def add(self, count: int) -> None:
+        have = int(self.held[-1][0][:-2])
+        self.held += [(f"{n + 1}-0", dump({"n": n}).decode()) for n in range(have, have + count)]
+
+    async def read_audit(self, *, block_ms: int, after: str = "0-0") -> list[tuple[str, str]]:
+        await asyncio.sleep(0)
+        return [each for each in self.held if int(each[0][:-2]) > int(after[:-2])][:10]
+
+    async def trim_audit(self, through: str) -> None:
+        self.held = [each for each in self.held if int(each[0][:-2]) > int(through[:-2])]
+
+
+class FullDisk:
+    """An archive that takes nothing until there is room."""
+
+    def __init__(self) -> None:
+        self.room = False
+        self.kept: list[str] = []
+
+    def last_stream_id(self) -> str:
+        return "0-0"
+
+    def append(self, batch: Sequence[tuple[str, Any]]) -> None:
+        if not self.room:
+            raise ArchiveUnavailable("no space left on device")
+        self.kept += [stream_id for stream_id, _ in batch]
+
+
+async def test_what_comes_while_the_archive_takes_nothing_is_heard_once_and_archived_from_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scribe_module, "TOLD_MAX", 60)
+    monkeypatch.setattr(scribe_module, "HEAR_ON_EVERY_S", 0.01)
+    stream, disk = FullStream(35), FullDisk()
+    scribe = a_scribe(stream)
+    scribe._archive = cast(Archive, disk)
+    heard: list[int] = []
+
+    async def hear(records: Sequence[Mapping[str, Any]]) -> None:
+        await asyncio.sleep(0)
+        heard.extend(record["n"] for record in records)
+
+    loops = [asyncio.create_task(loop) for loop in (scribe.drain(hear), scribe.hear_on(hear))]
+    await until(lambda: len(heard) == 35)
+    stream.add(15)
+    await until(lambda: len(heard) == 50)
+    stream.add(30)
+    await until(lambda: len(heard) == 60)
+    await asyncio.sleep(0.1)
+    assert heard == list(range(60)), "as many are remembered, and no more are heard"
+    assert disk.kept == []
+    disk.room = True
+    await until(lambda: not stream.held)
+    assert disk.kept == [f"{n + 1}-0" for n in range(80)]
+    await until(lambda: len(heard) == 80)
+    await asyncio.sleep(0.1)
+    assert heard == list(range(80))
+    assert not scribe._told
+    for loop in loops:
+        loop.cancel()
+    await asyncio.gather(*loops, return_exceptions=True)
+
+
+async def test_the_trouble_is_over_with_the_first_batch_that_is_taken_although_more_always_waits() -> None:
+    stream, disk = FullStream(3), FullDisk()
+    trim = stream.trim_audit
+
+    async def trim_and_go_on(through: str) -> None:
+        stream.add(10)
+        await trim(through)
+
+    setattr(stream, "trim_audit", trim_and_go_on)  # noqa: B010 - it takes a method's place
+    scribe = a_scribe(stream)
+    scribe._archive = cast(Archive, disk)
+    draining = asyncio.create_task(scribe.drain(hear))
+    await until(lambda: bool(scribe.trouble))
+    disk.room = True
+    await until(lambda: len(disk.kept) > 3)
+    assert scribe.trouble == "" and stream.held, "it has not caught up"
+    draining.cancel()
+    await asyncio.gather(draining, return_exceptions=True)

@@ -60,6 +60,12 @@ def test_prices_on_which_no_entry_passes_are_a_hindrance(status: Status, prices_
     assert status(a_trading_desk(prices_age_s=prices_age_s)) == (1, [said])
 
 
+def test_a_desk_that_another_guard_has_is_said_first(status: Status) -> None:
+    code, said = status(replace(a_trading_desk(prices_age_s=None, known_age_s=None), taken_by="there:/data"))
+    assert code == 1
+    assert said[0] == "this desk of the store is another guard's, at there:/data: entries are refused (DESK_TAKEN)"
+
+
 @pytest.mark.parametrize(
     ("known_age_s", "said"),
     [

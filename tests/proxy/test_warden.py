@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 
 import proxy.warden
-from proxy.store.ownership import DeskTaken
+from proxy.policy.in_force import NotKept
+from proxy.store.ownership import DeskTaken, TakenOver
 from proxy.warden import Warden
 
 
@@ -22,6 +24,7 @@ class Told:
         self.said: list[str] = []
         self.owner = ""
         self.left_by = ""
+        self.found = TakenOver()
         self.taken: list[tuple[str, dict[str, Any]]] = []
 
     async def claim(self, where: str) -> None:
@@ -29,6 +32,13 @@ class Told:
         if self.owner not in ("", "ours"):
             raise DeskTaken(self.owner)
         self.owner = "ours"
+
+    async def take_over(self, accounts: dict[str, str]) -> TakenOver:
+        self.said.append("whose")
+        return self.found
+
+    async def forget_attempts(self, account: str, bot: str) -> None:
+        self.said.append(f"attempts of {bot} on {account}")
 
     async def is_left_by_another(self) -> bool:
         return self.owner == "" and self.left_by not in ("", "ours")
@@ -49,6 +59,15 @@ class Told:
     async def distrust(self, accounts: list[str]) -> None:
         self.said.append("accounts")
 
+    async def forget_archived(self, accounts: list[str]) -> None:
+        self.said += [f"archived {name}" for name in accounts]
+
+    async def has_epoch(self) -> bool:
+        return True
+
+    async def begin_epoch(self) -> None:
+        """Nothing to see."""
+
     def store_was_away(self) -> None:
         self.said.append("leases")
 
@@ -63,7 +82,11 @@ def a_warden(told: Told) -> Any:
     """One with nothing but its store, and a record."""
     warden: Any = Warden.__new__(Warden)
     warden._store, warden._scribe, warden._desk_taken = told, told, False
-    warden._ground = SimpleNamespace(settings=SimpleNamespace(data_dir="/nowhere", desk="desk"))
+    warden._ground = SimpleNamespace(
+        settings=SimpleNamespace(data_dir="/nowhere", desk="desk"),
+        vault=SimpleNamespace(accounts=list),
+        traders=lambda: [("grid", "main"), ("calm", "other")],
+    )
     return warden
 
 
@@ -103,12 +126,63 @@ async def test_the_same_server_is_told_nothing() -> None:
     assert await watched(Told("first", "first"), "first") == []
 
 
+async def test_a_new_archive_is_told_all_that_decisions_name_by_version() -> None:
+    told = Told("first", "first")
+    warden = a_warden(told)
+    warden._policies = SimpleNamespace(write_down=told.teller("policy"))
+    market = SimpleNamespace(publish_instruments_again=told.teller("instruments"))
+    warden._desk = SimpleNamespace(accounts={"main": None}, venues={"": SimpleNamespace(market=market)})
+    await warden._tell_again()
+    assert told.said == ["policy", "instruments", "archived main"]
+
+
+async def test_policy_files_that_cannot_be_written_are_no_trouble_of_the_store(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(proxy.warden, "STORE_EVERY_S", 0.01)
+    told = Told("first", "first")
+    warden = a_warden(told)
+    begun = []
+
+    async def begin() -> None:
+        begun.append(1)
+        if len(begun) == 1:
+            raise NotKept(28, "No space left on device")
+
+    warden._policies = SimpleNamespace(begin=begin, policy=SimpleNamespace(version="active"))
+    warden._keys = SimpleNamespace(publish=told.teller("keys"))
+    warden._desk = SimpleNamespace(
+        accounts={},
+        venues={},
+        overrides=SimpleNamespace(take_up=told.teller("overrides")),
+        rearming=SimpleNamespace(load=told.teller("word"), publish=told.teller("ramps")),
+        watch=SimpleNamespace(load=lambda at: told.teller("scores")(), decay=lambda at: told.teller("decay")()),
+    )
+    async with asyncio.timeout(5):
+        await warden._until_store_answers()
+    assert [(what, detail) for what, detail in told.taken] == [("start", {"policy": "active"})]
+    assert "the policy's files cannot be written: No space left on device" in caplog.text
+    assert "waiting for the store" not in caplog.text
+
+
 async def test_a_desk_that_another_guard_has_is_told_nothing_and_its_warden_ends() -> None:
     told = Told("second", "first")
     told.owner = "theirs"
     with pytest.raises(DeskTaken):
         await watched(told, "first")
     assert told.said == []
+
+
+async def test_a_desk_that_was_another_guards_has_its_bots_leases_run_on_and_its_accounts_forgotten(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told = Told("first", "first")
+    told.found = TakenOver(from_another=True, dropped=("main",))
+    warden = a_warden(told)
+    warden._desk = SimpleNamespace(leases=told)
+    await warden._take_over()
+    assert told.said == ["whose", "leases", "attempts of grid on main"]
+    assert "what the store had of main is of another guard's account of that name" in caplog.text
 
 
 async def refused(told: Told) -> Any:
@@ -159,3 +233,33 @@ async def test_who_comes_first_after_an_outage_leaves_the_guard_that_had_the_des
     told.owner = ""
     await asyncio.wait_for(a_warden(told)._claim_desk(), 5)
     assert told.owner == "ours", "who does not come back does not keep it"
+
+
+async def test_scores_of_before_are_put_right_before_the_store_counts_as_filled() -> None:
+    told = Told("first", "first")
+    warden = a_warden(told)
+
+    async def load(at: float) -> None:
+        assert abs(at - time.time()) < 60
+        told.said.append("scores")
+
+    async def decay(at: float) -> None:
+        assert abs(at - time.time()) < 60
+        told.said.append("decayed")
+
+    async def known() -> bool:
+        return True
+
+    told.has_epoch, told.begin_epoch = known, told.teller("epoch")  # type: ignore[attr-defined]
+    warden._take_up = told.teller("taken up")
+    warden._keys = SimpleNamespace(publish=told.teller("keys"))
+    warden._policies = SimpleNamespace(begin=told.teller("policy"), policy=SimpleNamespace(version="v"))
+    warden._desk = SimpleNamespace(
+        accounts={},
+        leases=told,
+        rearming=SimpleNamespace(load=told.teller("ramps"), publish=told.teller("ramps")),
+        overrides=SimpleNamespace(take_up=told.teller("overrides")),
+        watch=SimpleNamespace(load=load, decay=decay),
+    )
+    await asyncio.wait_for(warden._until_store_answers(), 5)
+    assert told.said.index("scores") < told.said.index("decayed") < told.said.index("filled")

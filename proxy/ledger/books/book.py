@@ -108,7 +108,8 @@ class LedgerBook:
             _cover(connection, account, INCOME, read)
 
     def name_orders(self, account: str, orders: Iterable[NamedBy]) -> None:
-        """Whose orders these are. What was known stands, unless it was that nobody knows."""
+        """Whose orders these are. What was known stands, unless it was that nobody knows, or, of a bot's, that nobody
+        of the guard sent it: the venue names the order itself that a stop becomes."""
         orders = list(orders)
         with self._transaction() as connection:
             connection.executemany(
@@ -118,7 +119,7 @@ class LedgerBook:
             connection.executemany(
                 "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
                 " client_order_id = excluded.client_order_id, bot = excluded.bot, origin = excluded.origin"
-                " WHERE origin = 'unknown'",
+                " WHERE origin = 'unknown' OR (origin = 'outside' AND excluded.origin = 'bot')",
                 [
                     (account, each.symbol, each.order_id, each.client_order_id, each.bot, each.origin.value)
                     for each in orders

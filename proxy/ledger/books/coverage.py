@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from proxy.ledger.books.book import INCOME, fills_of
+from proxy.ledger.books.schedule import EVERY_MS
 from proxy.ledger.books.spans import Span, gaps, joined
+
+BEHIND_MS: Final = EVERY_MS + 300_000
+"""A ledger whose end is this long ago is behind: its statement is read every ``EVERY_MS``, however quiet it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +35,12 @@ class Coverage:
     until_ms: int
     missing: tuple[Missing, ...]
     nameless: int
+
+    def as_of(self, now_ms: int) -> Coverage:
+        """As whoever asks at this moment has to see it: what it is behind is missing too."""
+        if now_ms - self.until_ms <= BEHIND_MS:
+            return self
+        return replace(self, missing=(*self.missing, Missing(symbol="", span=Span(self.until_ms, now_ms))))
 
     def missing_between(self, begin_ms: int | None, end_ms: int | None) -> list[Missing]:
         """What of a time has not been read; ``None`` is no bound."""

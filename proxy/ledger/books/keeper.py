@@ -15,13 +15,22 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from proxy.accounts.births import Birth
 from proxy.accounts.events import AccountEvent, AlgoEvent, Event, OrderEvent
 from proxy.accounts.lineage import Lineage
 from proxy.accounts.payloads import FundingRow
 from proxy.accounts.statement_payloads import Fill, IncomeRow, NamedOrder
-from proxy.accounts.statement_reads import FILLS_WEIGHT, INCOME_WEIGHT, ORDER_WEIGHT, ORDERS_WEIGHT, ROWS_MAX, WINDOW_MS
-from proxy.accounts.troubles import VenueThrottled, VenueTrouble, VenueUnavailable
-from proxy.ledger.books.attribution import attributed
+from proxy.accounts.statement_reads import (
+    FILLS_WEIGHT,
+    INCOME_WEIGHT,
+    ORDER_WEIGHT,
+    ORDERS_WEIGHT,
+    ROWS_MAX,
+    TRIGGERED_WEIGHT,
+    WINDOW_MS,
+)
+from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble, VenueUnavailable
+from proxy.ledger.books.attribution import Origin, attributed
 from proxy.ledger.books.book import INCOME, LedgerBook, fills_of
 from proxy.ledger.books.inbox import Inbox
 from proxy.ledger.books.schedule import Question, Schedule
@@ -42,6 +51,14 @@ FIRST_LOOK_MS: Final = WINDOW_MS - 60_000
 
 NAMES_MAX: Final = 50
 """Orders whose names are asked for in one turn."""
+
+_OF_THE_KEY: Final = frozenset({-401, -403, -1021, -1022, -2008, -2014, -2015})
+"""Refusals of clock, signature, key or address: they say nothing of the symbol that was asked about.
+
+Source: Binance USD-M "Error Codes" and "HTTP Return Codes" (403: its firewall), seen 2026-11.
+"""
+
+_NOBODYS: Final = (Origin.OUTSIDE, Origin.UNKNOWN)
 
 JUDGED_KEPT_US: Final = 90 * 24 * 3600 * 1_000_000
 FORGET_EVERY_MS: Final = 3600 * 1000
@@ -64,6 +81,10 @@ class Statement(Protocol):
 
     async def order_named(self, symbol: str, order_id: str) -> NamedOrder | None:
         """One order, ``None`` when the venue knows none any more."""
+        ...
+
+    async def triggered(self, symbol: str) -> tuple[NamedOrder, ...]:
+        """Plain orders that a symbol's conditional ones became, by the conditional one's name."""
         ...
 
 
@@ -100,12 +121,13 @@ class LedgerKeeper:
         self._news: set[str] = set()
         self._names_wanted = True
         self._forget_due_ms = 0
+        self._refused: set[str] = set()
 
     def heard(self, event: Event) -> None:
         """The private stream told an event."""
         match event:
-            case AlgoEvent():
-                self._lineage.learn(event)
+            case AlgoEvent() if event.actual_order_id is not None:
+                self._became(event.symbol, event.actual_order_id, event.client_order_id)
             case OrderEvent() if event.last_quantity:
                 self._inbox.name(attributed(event.symbol, event.order_id, self._lineage.name(event), self._owner))
                 self._news |= {INCOME, fills_of(event.symbol)}
@@ -113,6 +135,15 @@ class LedgerKeeper:
                 self._news.add(INCOME)
             case _:
                 pass
+
+    def born(self, birth: Birth) -> None:
+        """A plain order turns out to be what a conditional one became."""
+        self._became(birth.symbol, birth.order_id, birth.client_order_id)
+
+    def _became(self, symbol: str, order_id: str, conditional_name: str) -> None:
+        self._lineage.born(symbol, order_id, conditional_name)
+        # Its fill may have been told of before, under the name that the venue gave it.
+        self._inbox.name(attributed(symbol, order_id, conditional_name, self._owner))
 
     def funding_shared(self, row: FundingRow, weights: Mapping[str, Decimal]) -> None:
         """A row of funding was shared out among the bots by these holdings."""
@@ -204,13 +235,26 @@ class LedgerKeeper:
                     schedule.follow(fills_of(symbol))
             weight = INCOME_WEIGHT
         else:
-            symbol = question.source.removeprefix("fills ")
-            fills = await self._venue.fills(symbol, begin, end)
+            symbol, weight = question.source.removeprefix("fills "), FILLS_WEIGHT
+            try:
+                fills = await self._venue.fills(symbol, begin, end)
+            except VenueRefused as refusal:
+                self._symbol_refused(symbol, refusal)
+                schedule.refused(question, now_ms)
+                return weight
+            self._refused.discard(symbol)
             read = _covered(question, fills)
             await asyncio.to_thread(book.add_fills, self._account, symbol, fills, read)
-            weight = FILLS_WEIGHT
         schedule.done(question, read, now_ms)
         return weight
+
+    def _symbol_refused(self, symbol: str, refusal: VenueRefused) -> None:
+        """Say once that the venue does not tell of a symbol, or raise what is no matter of the symbol."""
+        if refusal.code in _OF_THE_KEY:
+            raise refusal
+        if symbol not in self._refused:
+            self._refused.add(symbol)
+            log.warning("the venue tells nothing of %s to the ledger of %s: %s", symbol, self._account, refusal)
 
     async def _ask_names(self, book: LedgerBook) -> int:
         """Who sent the orders that have fills here and whose events nobody heard."""
@@ -220,6 +264,17 @@ class LedgerKeeper:
             return 0
         symbol = nameless[0][0]
         wanted = [order_id for named, order_id in nameless if named == symbol]
+        try:
+            names, weight = await self._names(symbol, wanted)
+        except VenueRefused as refusal:
+            self._symbol_refused(symbol, refusal)
+            names, weight = dict.fromkeys(wanted), ORDERS_WEIGHT
+        known = [attributed(symbol, order_id, names[order_id], self._owner) for order_id in wanted if order_id in names]
+        await asyncio.to_thread(book.name_orders, self._account, known)
+        return weight
+
+    async def _names(self, symbol: str, wanted: list[str]) -> tuple[dict[str, str | None], int]:
+        """What these orders were sent as, ``None`` where the venue does not know it any more, and what that weighed."""
         told = await self._venue.orders_from(symbol, wanted[0])
         names: dict[str, str | None] = {each.order_id: each.client_order_id for each in told}
         weight = ORDERS_WEIGHT
@@ -232,9 +287,18 @@ class LedgerKeeper:
                     weight += ORDER_WEIGHT
         elif wanted[0] not in names:
             names[wanted[0]] = None
-        known = [attributed(symbol, order_id, names[order_id], self._owner) for order_id in wanted if order_id in names]
-        await asyncio.to_thread(book.name_orders, self._account, known)
-        return weight
+        if any(attributed(symbol, each, names.get(each), self._owner).origin in _NOBODYS for each in wanted):
+            names |= await self._conditional_names(symbol)
+            weight += TRIGGERED_WEIGHT
+        return names, weight
+
+    async def _conditional_names(self, symbol: str) -> dict[str, str]:
+        """What became of conditional orders: the venue names those plain orders itself."""
+        try:
+            return {each.order_id: each.client_order_id for each in await self._venue.triggered(symbol)}
+        except VenueRefused as refusal:
+            self._symbol_refused(symbol, refusal)
+            return {}
 
 
 def _covered(question: Question, rows: tuple[Fill, ...] | tuple[IncomeRow, ...]) -> Span:

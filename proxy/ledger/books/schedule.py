@@ -23,6 +23,9 @@ EVERY_MS: Final = 600_000
 OVERLAP_MS: Final = 600_000
 """Rows may appear this much later than others of their time and are still read."""
 
+REFUSED_MS: Final = 3_600_000
+"""Until a source that the venue refused is asked for again, without news: a contract that is gone stays refused."""
+
 REACH_MS: Final = 80 * 24 * 3600 * 1000
 """How far back is asked: the venue keeps three months of income. What is older and missing stays missing."""
 
@@ -44,6 +47,7 @@ class _Source:
     soon_ms: int | None = None
     again_ms: int | None = None
     cut_ms: int | None = None
+    refused_until_ms: int = 0
 
     def is_due(self, now_ms: int) -> bool:
         """Whether its end is to be read: for news, or because that was long ago."""
@@ -86,6 +90,14 @@ class Schedule:
             source.soon_ms = source.soon_ms if source.soon_ms is not None and source.soon_ms > now_ms else None
             source.again_ms = source.again_ms if source.again_ms is not None and source.again_ms > now_ms else None
 
+    def refused(self, question: Question, now_ms: int) -> None:
+        """The venue does not answer this: nothing counts as read, and it keeps no other question waiting."""
+        source = self._sources[question.source]
+        source.refused_until_ms = now_ms + REFUSED_MS
+        if question.is_open:
+            source.due_ms = source.refused_until_ms
+            source.soon_ms = source.again_ms = None
+
     def next(self, now_ms: int) -> Question | None:
         """What to read now, ``None`` while nothing is due and nothing is missing that the venue still has."""
         reach_ms = max(self._since_ms, now_ms - REACH_MS)
@@ -99,6 +111,7 @@ class Schedule:
         missing = [
             (gap, name)
             for name, each in self._sources.items()
+            if now_ms >= each.refused_until_ms
             for gap in gaps(each.spans, Span(reach_ms, max(reach_ms, ends[name])))
         ]
         if not missing:

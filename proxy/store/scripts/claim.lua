@@ -1,5 +1,5 @@
 -- A desk has one guard: the first to claim it, until it has not said so again for the length of its lease.
--- KEYS: 1 guard 2 controls
+-- KEYS: 1 guard 2 controls 3 whose
 -- ARGV: 1 the guard's id 2 where it runs, in words 3 the lease in ms
 local held = redis.call('GET', KEYS[1])
 if held and string.sub(held, 1, #ARGV[1] + 1) ~= ARGV[1] .. '|' then
@@ -9,6 +9,7 @@ redis.call('SET', KEYS[1], ARGV[1] .. '|' .. ARGV[2], 'PX', ARGV[3])
 local last = redis.call('HGET', KEYS[2], 'guard')
 if last and last ~= ARGV[1] then
   redis.call('HDEL', KEYS[2], 'generation')  -- It counts the other guard's presses. What that one stopped stays stopped.
+  redis.call('HSETNX', KEYS[3], '', last)  -- Nothing says whose the accounts are: theirs.
 end
 redis.call('HSET', KEYS[2], 'guard', ARGV[1])
 return ''

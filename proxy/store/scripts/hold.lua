@@ -8,7 +8,8 @@
 --       7 audit length max 8 holds max 9 account 10 attempts max
 --       11 how the newest attempt begins that the gate knows, '' for none, '-' when none are wanted
 --       12 number of documents 13.. cached versions,
---       then per bucket: inflow per second, burst, tighten, tokens to spend, tokens to drain, 1 if its rule refuses
+--       then per bucket: inflow per second, burst, tighten, tokens to spend, tokens to drain, 1 if its rule refuses,
+--       1 if it is this bot's own
 local EXPIRY_MS_MAX = 1e15 -- What is longer would not be written as a whole number.
 local NEW_ATTEMPTS = 8 -- More than that since the gate last asked: all are told.
 local documents = tonumber(ARGV[12])
@@ -39,10 +40,12 @@ local balances = {}
 local enough = true
 local levels = {}
 for i = 12 + documents, #KEYS do
-  local at = 13 + documents + (i - 12 - documents) * 6
+  local at = 13 + documents + (i - 12 - documents) * 7
   local rate, burst, tighten = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
   local spend, drain, refuses = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]), ARGV[at + 5] == '1'
-  local flow = rate * (1 - tighten * score)
+  -- Who shares a bucket is not slowed by another's score.
+  local flow = rate
+  if ARGV[at + 6] == '1' then flow = rate * (1 - tighten * score) end
   local kept = math.min(burst * tighten * score, burst - 1)
   local state = redis.call('HMGET', KEYS[i], 'tokens', 'us')
   local tokens = burst

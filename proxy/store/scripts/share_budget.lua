@@ -1,11 +1,13 @@
 -- Tell what one process heard of the venue's counters, and hear what all have heard; the published budget if it is new.
 -- Of a counter the newest window stands, and in it the highest count: the venue's only grow until its window ends.
 -- The silences that the venue demands are told beside them, as proxy/budget/silence.py says; their ends are kept by
--- this server's clock alone. One that no process has kept for KEPT_MS is forgotten. That the venue has ended one is told
--- for PROOF_MS, also to whoever was cut off meanwhile.
+-- this server's clock alone. One that no process has kept for KEPT_MS is forgotten; who still keeps it tells it again.
+-- That the venue has ended one is told for PROOF_MS, the longest ban, also to whoever was cut off meanwhile and keeps it.
+-- Of a demand and such a proof the later stands, by when it was heard or begun (TOLD), whichever comes here first; a
+-- demand that is news is of now.
 -- KEYS: 1 counters 2 the published budget 3 silences, each as END:STATUS:TOLD:KEPT
--- ARGV: 1 the budget's version as it is known; then for each counter or silence: its name, and the two numbers of it
-local KEPT_MS, PROOF_MS = 10000, 3600000
+-- ARGV: 1 the budget's version as it is known; then for each counter or silence: its name, and the three numbers of it
+local KEPT_MS, PROOF_MS = 10000, 259200000
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -22,18 +24,19 @@ local function keep_silence(name, ends, status, told)
   redis.call('HSET', KEYS[3], name, string.format('%d:%d:%d:%d', ends, status, told, now))
 end
 
-local function tell_silence(name, number, status)
+local function tell_silence(name, left, status, ago)
   local known = read_silence(redis.call('HGET', KEYS[3], name))
-  local lasts = known and known.status > 0
+  local lasts, ends, told = known and known.status > 0, now + left, now - ago
   if status == 0 then
     -- What was demanded after that request was begun, it says nothing of.
-    if lasts and known.told <= now - number then keep_silence(name, 0, 0, known.told) end
-  elseif number == 0 then
+    if not known or known.told <= told then keep_silence(name, 0, 0, told) end
+  elseif left == 0 then
     if lasts then keep_silence(name, known.ends, known.status, known.told) end
-  elseif lasts and known.ends > now + number then
-    keep_silence(name, known.ends, known.status, now)
-  else
-    keep_silence(name, now + number, status, now)
+  elseif lasts then
+    if known.ends > ends then ends, status = known.ends, known.status end
+    keep_silence(name, ends, status, math.max(told, known.told))
+  elseif not known or ago == 0 or known.told < told then
+    keep_silence(name, ends, status, told)
   end
 end
 
@@ -45,9 +48,9 @@ local function tell_counter(name, ours, heard)
   end
 end
 
-for place = 2, #ARGV, 3 do
+for place = 2, #ARGV, 4 do
   local tell = string.sub(ARGV[place], 1, 8) == 'silence-' and tell_silence or tell_counter
-  tell(ARGV[place], tonumber(ARGV[place + 1]), tonumber(ARGV[place + 2]))
+  tell(ARGV[place], tonumber(ARGV[place + 1]), tonumber(ARGV[place + 2]), tonumber(ARGV[place + 3]))
 end
 redis.call('EXPIRE', KEYS[1], 120)
 redis.call('EXPIRE', KEYS[3], PROOF_MS / 1000)
@@ -59,6 +62,7 @@ for place = 1, #stored, 2 do
     silences[#silences + 1] = stored[place]
     silences[#silences + 1] = math.max(0, silence.ends - now)
     silences[#silences + 1] = silence.status
+    silences[#silences + 1] = now - silence.told
   else
     redis.call('HDEL', KEYS[3], stored[place])
   end

@@ -15,7 +15,7 @@ from proxy.accounts.events import AccountEvent
 from proxy.accounts.survey import Survey
 from proxy.accounts.told_orders import open_order
 from rules.model import MarginMode, OrderType, PositionSide, Side
-from rules.snapshot import Market
+from rules.snapshot import Market, Position
 from tests.proxy.accounts.builders import a_config_event, a_position, a_position_change, an_account_event
 from tests.proxy.accounts.stream_builders import (
     a_book,
@@ -403,3 +403,25 @@ def test_an_exit_takes_no_hold_by_its_name() -> None:
     ):
         assert a_book().apply(placed(order_id="2", **exit_order), 10).conversion.taken == (), exit_order
     assert a_book().apply(replace(stop(), reduce_only=True), 10).conversion.taken == ()
+
+
+def test_a_hedge_whose_other_leg_has_moved_has_no_liquidation_price_until_it_is_asked_again() -> None:
+    sides = (("2", PositionSide.LONG), ("-1", PositionSide.SHORT))
+    legs = tuple(a_position(size, position_side=side, liquidation_price=Decimal(0)) for size, side in sides)
+
+    def found(*positions: Position, at_ms: int) -> Survey:
+        survey = a_survey()
+        account = replace(survey.account, hedged=True, positions=positions)
+        return replace(survey, account=account, leg_ms={("BTCUSDT", side): at_ms for _, side in sides})
+
+    def prices() -> list[Decimal | None]:
+        return [leg.liquidation_price for leg in account_of(book).positions]
+
+    book = a_book()
+    surveyed(book, found(*legs, at_ms=1))
+    assert prices() == [0, 0]
+    closed = a_position_change("0", position_side=PositionSide.SHORT)
+    book.apply(replace(an_account_event("ADJUSTMENT", closed), at_ms=2, sent_ms=2), 200)
+    assert prices() == [None], "the long one that is left has an end"
+    surveyed(book, found(replace(legs[0], liquidation_price=Decimal(70)), at_ms=3), since=300)
+    assert prices() == [70]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, cast
 
 from proxy.accounts.book import Book
 from proxy.accounts.bookkeeper import Bookkeeper
 from proxy.store.warden_store import Published, WardenStore
+from rules.outside import OutsideAction
 from tests.proxy.accounts.stream_builders import a_survey
+from tests.proxy.accounts.test_outside_watch import Desk
 from tests.rules.builders import NOW
 
 
@@ -22,6 +25,14 @@ class Store:
 
     async def publish_events(self, *_: Any, **__: Any) -> Published:
         return Published(accepted=True)
+
+
+async def test_a_document_says_since_when_its_shares_are_counted(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, OutsideAction.ALERT)
+    desk.shares.began = NOW
+    books = Bookkeeper(book=Book("demo"), desk="demo", store=cast(WardenStore, Store()), shares=desk.watch)
+    await books.survey(a_survey(), began_us=1, since=time.monotonic())
+    assert books.account is not None and books.account.shares_since == NOW
 
 
 async def test_a_stream_vouches_for_an_account_and_reads_nothing() -> None:

@@ -18,7 +18,7 @@ from proxy.accounts.budget_keeper import BudgetKeeper, VenueTime
 from proxy.accounts.troubles import VenueUnavailable
 from proxy.budget.meter import Meter, Payer
 from proxy.budget.published import LIMITS_DEFAULT, Counter, Limit
-from proxy.budget.silence import BANNED, THROTTLED, Silence, Way
+from proxy.budget.silence import BANNED, LONGEST_S, THROTTLED, Silence, Way
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.gate_store import GateStore
 from proxy.store.keys import Keys
@@ -194,7 +194,7 @@ async def test_a_budget_of_another_version_is_none_and_the_counters_are_read(kep
 
 
 async def test_the_newest_window_and_the_highest_count_stand(kept: Kept) -> None:
-    async def share(venue: str, seen: dict[str, tuple[int, int]]) -> Mapping[str, tuple[int, int]]:
+    async def share(venue: str, seen: dict[str, tuple[int, ...]]) -> Mapping[str, tuple[int, ...]]:
         return (await kept.store.share_budget(venue, "", seen))[1]
 
     assert await share("v", {"weight-1m:": (7, 100)}) == {"weight-1m:": (7, 100)}
@@ -266,7 +266,7 @@ async def test_an_answer_of_the_exchange_ends_a_silence_for_all_and_one_demanded
     await told(kept, late)
     silence = late.silence(way)
     assert silence is not None and silence.left_s == 600
-    await kept.gate.share_budget("binanceusdm", {way.field(""): (int((time.monotonic() - before_s) * 1000), 0)})
+    await kept.gate.share_budget("binanceusdm", {way.field(""): (0, 0, int((time.monotonic() - before_s) * 1000))})
     await told(kept, gate)
     assert gate.silence(way) is not None, "that was asked before it was demanded"
 
@@ -285,6 +285,75 @@ async def test_a_silence_that_nobody_keeps_any_more_is_forgotten(
     await told(kept, kept.meter)
     kept_ms = [int(each.split(":")[3]) for each in await raw.hvals(Keys("desk").silences("binanceusdm"))]
     assert len(kept_ms) == taken_up and all(each >= now_ms for each in kept_ms)
+
+
+async def forgotten_by_the_store(raw: Redis) -> None:
+    """It could not be asked for more than ten seconds."""
+    name = Keys("desk").silences("binanceusdm")
+    now_ms = int((await raw.time())[0]) * 1000
+    for field, entry in (await raw.hgetall(name)).items():
+        ends, status, heard, _ = entry.split(":")
+        await raw.hset(name, field, f"{ends}:{status}:{heard}:{now_ms - 11_000}")
+
+
+async def test_a_store_that_was_away_hears_of_a_silence_again_from_whoever_keeps_it(kept: Kept, raw: Redis) -> None:
+    gate, warden, late, way = Meter(lambda: NOW), Meter(lambda: NOW), Meter(lambda: NOW), Way("fapi", "")
+    gate.silenced(way, BANNED, 259_200)
+    for each in (gate, warden):
+        await told(kept, each)
+    await forgotten_by_the_store(raw)
+    for each in (gate, warden) * 2:
+        await told(kept, each)
+    await told(kept, late)
+    silence = late.silence(way)
+    assert silence is not None and silence.left_s > 259_190
+    assert warden.answered(way, time.monotonic())
+    for each in (warden, gate, late):
+        await told(kept, each)
+    assert [each.silence(way) for each in (warden, gate, late)] == [None] * 3
+
+
+async def test_whoever_was_cut_off_for_hours_hears_that_a_ban_was_over(kept: Kept, raw: Redis) -> None:
+    steady_s, name, way = [0.0], Keys("desk").silences("binanceusdm"), Way("fapi", "")
+    gate, cut_off = Meter(lambda: NOW), Meter(lambda: NOW, steady_s=lambda: steady_s[0])
+    gate.silenced(way, BANNED, LONGEST_S[BANNED])
+    for each in (gate, cut_off):
+        await told(kept, each)
+    assert gate.answered(way, time.monotonic())
+    await told(kept, gate)
+    assert await raw.ttl(name) == LONGEST_S[BANNED]
+    hours_ms = (LONGEST_S[BANNED] - 3_600) * 1000
+    for field, entry in (await raw.hgetall(name)).items():
+        _, _, begun, known = map(int, entry.split(":"))
+        await raw.hset(name, field, f"0:0:{begun - hours_ms}:{known - hours_ms}")
+    steady_s[0] = hours_ms / 1000 + 60
+    for each in (cut_off, gate, cut_off, gate):
+        await told(kept, each)
+    assert [each.silence(way) for each in (cut_off, gate)] == [None, None]
+
+
+@pytest.mark.parametrize(
+    "order", ["proof, kept, demand", "kept, proof, demand", "kept, demand, proof, kept"], ids=lambda order: order
+)
+async def test_what_a_store_that_was_away_hears_late_crosses_nothing_newer(kept: Kept, raw: Redis, order: str) -> None:
+    gate, warden, way = Meter(lambda: NOW), Meter(lambda: NOW), Way("fapi", "")
+    gate.silenced(way, BANNED, 300)
+    for each in (gate, warden):
+        await told(kept, each)
+    await asyncio.sleep(0.05)
+    asked_s = time.monotonic()
+    await asyncio.sleep(0.05)
+    await forgotten_by_the_store(raw)
+    newer = Meter(lambda: NOW)
+    newer.silenced(way, BANNED, 600)
+    assert warden.answered(way, asked_s)
+    for what in order.split(", "):
+        await told(kept, warden if what == "proof" else gate)
+    assert gate.silence(way) is None, "the exchange answered after it was demanded"
+    for each in (newer, warden, gate):
+        await told(kept, each)
+    silence = gate.silence(way)
+    assert silence is not None and silence.left_s > 590, "demanded after that was asked"
 
 
 async def test_a_clock_of_the_store_that_is_put_back_makes_no_silence_longer(kept: Kept, raw: Redis) -> None:

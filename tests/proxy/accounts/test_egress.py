@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from proxy.accounts.metering import KeptForTheKill, metering
+from proxy.accounts.markets import MarketKeeper
+from proxy.accounts.metering import ASK_AGAIN_S, KeptForTheKill, KeptSilent, metering
 from proxy.accounts.troubles import OutcomeUnknown, VenueRefused, VenueThrottled, VenueUnavailable
 from proxy.accounts.venue_account import VenueAccount
 from proxy.accounts.way_out import WayOut
@@ -22,6 +25,9 @@ from proxy.budget.silence import Silence, Way
 from proxy.vault.keys import Secret
 from rules.kill.budget import Spend
 from rules.model import PositionSide, Side
+
+if TYPE_CHECKING:
+    from proxy.store.warden_store import WardenStore
 
 FIRST, SECOND = "127.0.0.2", "127.0.0.3"
 NOW = datetime(2026, 11, 27, 12, 0, 5, tzinfo=UTC)
@@ -77,6 +83,14 @@ async def a_venue() -> AsyncIterator[Venue]:
 
 @asynccontextmanager
 async def hands_on(venue: Venue, *addresses: str, trace: Callable[[str], Any] | None = None) -> AsyncIterator[WayOut]:
+    async with an_account_on(venue, *addresses, trace=trace) as hands:
+        yield WayOut(hands.calls)
+
+
+@asynccontextmanager
+async def an_account_on(
+    venue: Venue, *addresses: str, trace: Callable[[str], Any] | None = None, again_s: float = math.inf
+) -> AsyncIterator[VenueAccount]:
     hands = VenueAccount(
         name="main",
         venue="binanceusdm",
@@ -86,9 +100,10 @@ async def hands_on(venue: Venue, *addresses: str, trace: Callable[[str], Any] | 
         timeout=2,
         addresses=addresses,
         trace=trace,
+        again_s=again_s,
     )
     try:
-        yield WayOut(hands.calls)
+        yield hands
     finally:
         await hands.aclose()
 
@@ -209,11 +224,67 @@ async def test_the_warden_keeps_the_silence_that_a_gate_was_told_and_the_kill_as
         async with a_venue() as venue, hands_on(venue, FIRST, trace=metered.trace(spares=True)) as hands:
             with pytest.raises(VenueThrottled) as thrown:
                 await ask(hands)
-            assert (thrown.value.status, thrown.value.retry_after) == (418, 300)
+            assert (thrown.value.status, thrown.value.retry_after) == (418, ASK_AGAIN_S), "to ask again costs nothing"
             assert venue.asked == []
     async with a_venue() as venue, hands_on(venue, FIRST, trace=metered.trace(spares=False)) as hands:
         await hands.positions()
         assert len(venue.asked) == 1
+
+
+class NoStore:
+    """Nothing comes to be published: this venue's answers are no prices."""
+
+
+async def no_document(*_: object) -> None:
+    raise AssertionError("nothing was read")
+
+
+@pytest.mark.parametrize("by", ["a gate", "the loop"])
+async def test_a_loop_of_the_warden_goes_on_soon_after_a_silence_of_three_days_was_ended(
+    by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.accounts.metering.ASK_AGAIN_S", 0.2)
+    metered, way = Metered(), Way("fapi", FIRST)
+    if by == "a gate":
+        gate = Meter(lambda: NOW)
+        gate.silenced(way, 418, 259_200)
+        metered.meter.told(gate.seen())
+    async with a_venue() as venue, an_account_on(venue, FIRST, trace=metered.trace(spares=True), again_s=0.2) as feed:
+        venue.banned[FIRST] = 259_200
+        keeper = MarketKeeper(
+            venue="binanceusdm",
+            hands=feed,
+            store=cast("WardenStore", NoStore()),
+            document=no_document,
+            now=lambda: NOW,
+            every_s=0.05,
+        )
+        running = asyncio.create_task(keeper.run())
+        async with asyncio.timeout(5):
+            while metered.meter.silence(way) is None:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.5)
+        under_way = len(venue.asked)
+        await asyncio.sleep(0.5)
+        assert len(venue.asked) == under_way, "held back, however often it is asked"
+        assert by == "the loop" or not venue.asked
+        venue.banned.clear()
+        assert metered.meter.answered(way, time.monotonic())
+        async with asyncio.timeout(5):
+            while len({asked for _, asked in venue.asked[under_way:]}) < 3:
+                await asyncio.sleep(0.01)
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+
+def test_what_a_long_ban_holds_back_is_said_in_the_same_words_and_seldom() -> None:
+    troubles = [KeptSilent(Silence(418, left_s)) for left_s in (259_200, 120, 4)]
+    assert {str(each) for each in troubles} == {
+        "the exchange demands silence (418); nothing is sent until it is over"
+    }, "no number that is not true any more when it is written once for many"
+    assert [each.retry_after for each in troubles] == [10, 10, 4]
+    assert troubles[0].said_every_s >= 600
 
 
 @pytest.mark.parametrize("spares", [True, False], ids=["the warden", "the kill"])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from proxy.accounts.births import Birth
 from proxy.accounts.events import Event
 from proxy.accounts.findings import Activity
+from proxy.accounts.forwarded import SETTINGS_S
 from proxy.accounts.outside import GRACE_S, SUSPICIONS_MAX, OutsideDetector
 from proxy.accounts.payloads import SymbolConfig
 from proxy.accounts.shares import Shares
@@ -165,6 +167,64 @@ def test_an_amend_needs_one_of_ours(watched: Watched) -> None:
     watched.forwarded(AmendOrder(symbol="BTCUSDT", side=BUY, quantity=Decimal(3), price=None, client_order_id="a"))
     assert watched.saw(amended).found_in_the_end() == []
     assert watched.later(60).saw(replace(amended, sent_ms=2)).found_in_the_end() == [(Activity.AMEND, "BTCUSDT")]
+
+
+@pytest.mark.parametrize("named", [{"order_id": "venue-a"}, {"client_order_id": "a"}])
+def test_a_record_that_comes_after_the_event_explains_an_amend_by_either_name(
+    watched: Watched, named: dict[str, Any]
+) -> None:
+    watched.saw(an_order_event("a", BUY, "1"), known=True)
+    watched.saw(an_order_event("a", BUY, "3", execution="AMENDMENT")).later(GRACE_S * 0.9)
+    watched.forwarded(AmendOrder(symbol="BTCUSDT", side=BUY, quantity=Decimal(3), price=None, **named))
+    assert watched.later(GRACE_S).found() == []
+
+
+AMEND = AmendOrder(symbol="BTCUSDT", side=BUY, quantity=Decimal(3), price=None, client_order_id="a")
+
+
+REPEATED = pytest.mark.parametrize(
+    ("command", "event", "activity"),
+    [
+        (AMEND, an_order_event("a", BUY, "3", execution="AMENDMENT", sent_ms=2), Activity.AMEND),
+        (SetLeverage(symbol="BTCUSDT", leverage=Decimal(7)), a_config_event("BTCUSDT", "7"), Activity.LEVERAGE),
+        (an_order("b"), an_order_event("b", BUY, "1"), Activity.ORDER),
+    ],
+)
+
+
+@REPEATED
+def test_a_refused_repetition_takes_nothing_from_what_was_sent(
+    watched: Watched, command: Command, event: Event, activity: Activity
+) -> None:
+    watched.saw(an_order_event("a", BUY, "1"), known=True)
+    watched.forwarded(command).later(0.01).forwarded(command)
+    watched.detector.refused([plain_command(command)])
+    assert watched.saw(event).found_in_the_end() == []
+
+
+@REPEATED
+def test_when_all_are_refused_nothing_is_explained(
+    watched: Watched, command: Command, event: Event, activity: Activity
+) -> None:
+    watched.saw(an_order_event("a", BUY, "1"), known=True)
+    watched.forwarded(command, command)
+    watched.detector.refused([plain_command(command)] * 2)
+    assert watched.saw(event).found_in_the_end() == [(activity, "BTCUSDT")]
+
+
+def test_each_order_of_a_name_explains_one(watched: Watched) -> None:
+    watched.forwarded(an_order("a"), an_order("a")).saw(a_fill("a", BUY, "1"), a_fill("a", BUY, "1", order_id="2"))
+    assert watched.found_in_the_end() == []
+    watched.saw(an_order_event("a", BUY, "1", order_id="3"))
+    assert watched.found_in_the_end() == [(Activity.ORDER, "BTCUSDT")]
+
+
+def test_a_refused_amend_does_not_renew_an_old_one(watched: Watched) -> None:
+    watched.saw(an_order_event("a", BUY, "1"), known=True)
+    watched.forwarded(AMEND).later(SETTINGS_S).forwarded(AMEND).later(1)
+    watched.detector.refused([plain_command(AMEND)])
+    watched.saw(an_order_event("a", BUY, "3", execution="AMENDMENT", sent_ms=2))
+    assert watched.found_in_the_end() == [(Activity.AMEND, "BTCUSDT")]
 
 
 def test_the_venues_own_closes_are_told_and_are_not_outside(watched: Watched) -> None:

@@ -25,7 +25,7 @@ from tests.rules.builders import NOW
 
 BTC, ETH = "BTCUSDT", "ETHUSDT"
 MARKS = {BTC: Decimal(100), ETH: Decimal(10)}
-MINUTE = timedelta(minutes=1)
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
 def a_share(bot: str, quantity: str = "0", symbol: str = BTC, **money: Any) -> Share:
@@ -306,13 +306,28 @@ def test_nobody_is_no_bot() -> None:
 
 
 def test_an_unknown_fee_is_the_worst_there_is() -> None:
-    told = Told().confirmed("1000", a_share("ann", fees="1"))
-    told.confirmed("1000", a_share("ann", "3", fees="1"))
-    assert told.bot("ann").day_pnl == -3 * 100 * FEE_RATE_WORST
-    told.confirmed("1000", a_share("ann", "1", fees="1"))
-    assert told.bot("ann").day_pnl == -5 * 100 * FEE_RATE_WORST
-    told.confirmed("1000", a_share("ann", "2", fees="1.25"))
-    assert told.bot("ann").day_pnl == -5 * 100 * FEE_RATE_WORST - Decimal("0.25")
+    told = Told().confirmed("1000", a_share("ann", fees="1", unpriced="700"))
+    told.confirmed("1000", a_share("ann", "3", fees="1", unpriced="1000"))
+    assert told.bot("ann").day_pnl == -300 * FEE_RATE_WORST
+    told.confirmed("1000", a_share("ann", "1", fees="1", unpriced="1200"))
+    assert told.bot("ann").day_pnl == -500 * FEE_RATE_WORST
+    told.confirmed("1000", a_share("ann", "2", fees="1.25", unpriced="1200"))
+    assert told.bot("ann").day_pnl == -500 * FEE_RATE_WORST - Decimal("0.25")
+
+
+def test_trading_that_is_known_to_cost_nothing_costs_nothing() -> None:
+    told = Told().confirmed("1000", a_share("ann"))
+    for quantity in ("100", "-100", "0"):
+        told.confirmed("1000", a_share("ann", quantity))
+    assert told.bot("ann").day_pnl == 0
+
+
+def test_what_an_earlier_version_wrote_says_of_no_fee_that_it_is_unknown() -> None:
+    told = Told().confirmed("1000", a_share("ann", "1", unpriced="0"))
+    saved = plain(told.past)
+    for share in saved["shares"]:
+        del share["unpriced"]
+    assert build(saved, Past) == told.past
 
 
 def test_a_bot_that_came_later_began_with_nothing_on_the_equity_of_then() -> None:
@@ -347,6 +362,28 @@ def test_shares_that_are_counted_anew_make_no_result() -> None:
     assert told.bot("ann").day_pnl == before[1].day_pnl - 5
 
 
+@pytest.mark.parametrize("gone", [False, True], ids=["a fill came first", "nothing came first"])
+def test_shares_that_are_counted_anew_are_known_by_when_that_began(gone: bool) -> None:
+    first, second = NOW - HOUR, NOW + HOUR
+    paid = a_share("ann", "1", realised_pnl="-480", fees="20", funding="-30")
+    told = Told().confirmed("10000", shares_since=first).confirmed("9500", paid, shares_since=first)
+    before = told.account, told.bot("ann")
+    told.past = build(load(dump(plain(told.past))), Past)
+    shares = [a_share(NOBODY, "1")] if gone else [a_share("ann", "-1", fees="1"), a_share(NOBODY, "1")]
+    told.confirmed("9500", *shares, shares_since=second)
+    assert (told.account, told.bot("ann")) == before
+    told.confirmed("9490", a_share("ann", "-1", fees="11"), a_share(NOBODY, "1"), shares_since=second)
+    assert told.account.day_pnl == before[0].day_pnl - 10
+
+
+def test_a_version_that_did_not_tell_when_counting_began_counted_nothing_anew() -> None:
+    told = Told().confirmed("10000").confirmed("9500", a_share("ann", "1", realised_pnl="-500"))
+    told.confirmed("9500", a_share("ann", "1", realised_pnl="-500"), shares_since=NOW)
+    assert told.bot("ann").day_pnl == -500
+    told.confirmed("9500", a_share("ann", "1", realised_pnl="-500"))
+    assert (told.bot("ann").day_pnl, told.past.shares_since) == (-500, None)
+
+
 def test_a_position_is_held_from_its_opening_to_its_end() -> None:
     told = Told().confirmed("1000", a_share("ann", "1"))
     (held,) = told.past.bots[0].held
@@ -378,6 +415,30 @@ def test_a_funding_time_that_was_not_held_through_does_not_count() -> None:
 def test_both_bots_and_symbols_have_their_own_experience() -> None:
     told = Told().confirmed("1000", a_share("ann", "1", ETH), a_share("ann", "1"), a_share("ben", "1"))
     assert [[each.symbol for each in bot.held] for bot in told.past.bots] == [[BTC, ETH], [BTC]]
+
+
+def test_a_clock_that_was_ahead_and_is_set_back_is_believed_at_once() -> None:
+    """And what moves money or opens a position from then on is put in its place."""
+    told = Told().confirmed("1000", a_share("ann", "1"))
+    told.at += 8 * HOUR
+    told.confirmed("990", a_share("ann", "1", fees="10"), a_share("ben", "1"))
+    told.at -= 8 * HOUR
+    told.confirmed("990", a_share("ann", "1", fees="10"), a_share("ben", "1"))
+    assert told.past.track is not None and told.past.track.at == told.at
+    assert (told.account.day_pnl, told.bot("ann").day_pnl, told.account.rolling_pnl) == (-10, -10, -10)
+    ben = told.past.bot("ben")
+    assert ben is not None and ben.began <= told.at and ben.held[0].since is not None and ben.held[0].since <= told.at
+    told.confirmed("390", a_share("ann", "1", fees="10"), a_share("ben", "1")).transferred("-600", ago=MINUTE)
+    assert (told.account.day_pnl, told.account.equity, told.bot("ben").equity) == (-10, 390, 400)
+
+
+def test_counting_that_began_while_the_clock_was_ahead_has_what_moved_since() -> None:
+    told = Told()
+    told.at += 8 * HOUR
+    told.confirmed("1000")
+    told.at -= 8 * HOUR
+    told.confirmed("400").transferred("-600", ago=MINUTE)
+    assert (told.account.day_pnl, told.account.equity, told.account.equity_peak) == (0, 400, 400)
 
 
 # What holds for every past

@@ -230,6 +230,12 @@ async def test_no_version_is_given_twice(house: House, monkeypatch: pytest.Monke
     assert record.version > last.version
 
 
+async def test_a_record_begins_above_what_was_forgotten_of_another_guards_account(house: House) -> None:
+    await house.redis.hset(house.key, "above", "40")
+    await house.start()
+    assert (await house.told("1000")).version > 40
+
+
 async def test_a_record_of_another_version_is_none(house: House) -> None:
     for body in ("{torn", '{"account": 7}'):
         await house.redis.hset(house.key, mapping={"version": "3", "body": body})
@@ -481,6 +487,21 @@ async def test_fills_and_conditional_orders_are_their_bot_s(house: House) -> Non
     assert record is not None
     assert [(each.bot, each.fills) for each in record.bots] == [("ann", 1), ("ben", 1)]
     assert record.bots[1].holdings[0].conditional_proven
+
+
+async def test_two_bots_that_trade_with_each_other_have_filled_once_each(house: House) -> None:
+    """Both executions bear the one trade id."""
+    await losing(house)
+    told = {"at_ms": int(datetime.now(UTC).timestamp() * 1000), "trade_id": 77}
+    for fill in (
+        a_fill("ann/1", Side.BUY, "1", order_id="1", **told),
+        a_fill("ben/1", Side.SELL, "1", order_id="2", **told),
+    ):
+        house.keeper.heard(fill)
+        house.keeper.heard(fill)
+    record = house.keeper.record
+    assert record is not None
+    assert [(each.bot, each.fills) for each in record.bots] == [("ann", 1), ("ben", 1)]
 
 
 async def test_decisions_count_once_and_also_those_that_came_early(house: House) -> None:

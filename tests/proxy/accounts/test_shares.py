@@ -95,8 +95,37 @@ def test_a_fee_in_another_asset_is_counted_at_its_price_and_an_unknown_one_is_sa
 ) -> None:
     paid = shares(a_fill("ann/1", BUY, "1", fee="0.001", fee_asset="BNB"))
     assert share(paid, "ann").fees == Decimal("0.6")
-    assert share(shares(a_fill("ann/1", BUY, "1", fee="7", fee_asset="DOGE")), "ann").fees == 0
+    unknown = share(shares(a_fill("ann/1", BUY, "2", fee="7", fee_asset="DOGE")), "ann")
+    assert (unknown.fees, unknown.unpriced, share(paid, "ann").unpriced) == (0, 200, 0)
     assert "DOGE" in caplog.text
+
+
+def test_an_execution_without_a_commission_cost_nothing() -> None:
+    """Binance leaves ``n`` and ``N`` out where none is due."""
+    free = share(shares(a_fill("ann/1", BUY, "3"), a_fill("ann/2", SELL, "1")), "ann")
+    assert (free.fees, free.unpriced) == (0, 0)
+
+
+def test_what_was_traded_at_a_fee_nobody_told_is_counted_apart_at_its_price() -> None:
+    ended = shares(an_order_event("ann/1", BUY, "5"), a_cancel(BUY, "2"))
+    assert (share(ended, "ann").fees, share(ended, "ann").unpriced) == (0, 200)
+    ended.filled(a_resting_order("ann/2", SELL, "0", "2"), Decimal(101))
+    assert share(ended, "ann").unpriced == 402
+    ended.apply(a_fill("ann/3", BUY, "1", fee="0.05"))
+    assert (share(ended, "ann").fees, share(ended, "ann").unpriced) == (Decimal("0.05"), 402)
+
+
+def test_a_stop_that_is_found_late_takes_what_is_not_known_of_its_fee_along() -> None:
+    folded = shares(a_cancel(SELL, "2", name="venue-named", order_id="77"))
+    assert share(folded, NOBODY).unpriced == 200
+    folded.born("BTCUSDT", "77", "ann/stop")
+    assert (share(folded, NOBODY).unpriced, share(folded, "ann").unpriced) == (0, 200)
+
+
+def test_a_forced_close_at_an_unknown_fee_is_unknown_in_proportion() -> None:
+    opened = [a_fill("ann/1", BUY, "2"), a_fill("ben/1", BUY, "1")]
+    folded = shares(*opened, a_cancel(SELL, "3", name="pgk-1"))
+    assert (share(folded, "ann").unpriced, share(folded, "ben").unpriced) == (200, 100)
 
 
 def test_repeated_and_late_events_change_nothing() -> None:
@@ -163,6 +192,15 @@ def test_shares_that_were_taken_up_say_up_to_when_fills_are_in_them() -> None:
     assert after.restored_at is None, "nobody says"
     after.restore(a_survey(a_position("2"), shares_ms=1_700_000_000_500))
     assert after.restored_at == datetime.fromtimestamp(1_700_000_000.5, UTC)
+
+
+def test_shares_that_were_taken_up_are_counted_since_they_first_were() -> None:
+    first, later = datetime(2026, 11, 24, tzinfo=UTC), datetime(2026, 11, 25, tzinfo=UTC)
+    after = Shares(owner, began=later)
+    after.restore(a_survey())
+    assert after.began == later, "an earlier version did not say"
+    after.restore(a_survey(shares_since=first))
+    assert after.began == first
 
 
 def test_a_fill_at_an_unknown_price_waits_for_the_venues_answer() -> None:

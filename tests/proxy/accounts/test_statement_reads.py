@@ -120,3 +120,13 @@ async def test_orders_are_named_from_an_id_on_and_one_that_is_gone_by_nobody() -
             await account.statement.order_named("BTCUSDT", "5")
         await account.aclose()
     assert venue.requests[0][1] == "/fapi/v1/allOrders" and venue.requests[0][2]["orderId"] == "5"
+
+
+async def test_what_conditional_orders_became_has_their_names() -> None:
+    async with scripted_venue() as venue:
+        waits, fired = {"clientAlgoId": "gAbC-1", "actualOrderId": ""}, {"clientAlgoId": "gAbC-2", "actualOrderId": 9}
+        venue.always(200, [waits, fired])
+        account = an_account(venue.base_url)
+        assert await account.statement.triggered("BTCUSDT") == (NamedOrder("9", "gAbC-2"),)
+        await account.aclose()
+    assert venue.requests[0][1] == "/fapi/v1/allAlgoOrders" and venue.requests[0][2]["symbol"] == "BTCUSDT"

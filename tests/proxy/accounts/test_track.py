@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -11,6 +12,7 @@ from proxy.accounts.track import (
     BUCKET,
     LOSSES_MAX,
     REPEATED_MAX,
+    SET_BACK_MIN,
     WINDOW,
     Total,
     Track,
@@ -132,8 +134,40 @@ def test_what_is_kept_is_bounded_however_long_it_runs() -> None:
 
 def test_a_late_reading_is_of_the_newest_time() -> None:
     track = after(a_track(), "-10", at=NOON + HOUR)
-    assert after(track, "-20", at=NOON).at == NOON + HOUR
-    assert performance(after(track, "-20", at=NOON - WINDOW)).day_pnl == -20
+    track = after(track, "-20", at=NOON + HOUR - SET_BACK_MIN)
+    assert (track.at, performance(track).day_pnl) == (NOON + HOUR, -20)
+
+
+def test_a_late_reading_begins_no_day_anew() -> None:
+    midnight = NOON.replace(hour=0) + timedelta(days=1)
+    track = after(after(a_track(), "-10"), "-10", at=midnight)
+    track = after(track, "-30", at=midnight - SET_BACK_MIN)
+    assert performance(after(track, "-30", at=midnight + HOUR)).day_pnl == -20
+
+
+def test_a_clock_that_was_ahead_and_is_set_back_leaves_the_past_as_it_is() -> None:
+    ahead = after(realised(after(a_track(), "-10"), Decimal(-1), NOON + 8 * HOUR), "-30", at=NOON + 8 * HOUR)
+    track = after(ahead, "-30", at=NOON + HOUR)
+    assert track.at == NOON + HOUR
+    assert performance(track) == replace(performance(ahead), losses=(NOON + HOUR,))
+    assert performance(after(track, "-30", at=NOON + HOUR + WINDOW)).rolling_pnl == -20, "what it lost while ahead"
+    assert performance(after(track, "-30", at=NOON + HOUR + WINDOW + BUCKET)).rolling_pnl == 0
+
+
+def test_a_clock_that_was_set_back_counts_readings_as_ever() -> None:
+    track = told(after(a_track(), "10", at=NOON + 8 * HOUR), Total(result=Decimal(-60)), NOON + 8 * HOUR, 7)
+    assert performance(told(track, Total(result=Decimal(-60)), NOON, 7)).day_pnl == 10, "the same reading"
+    again = told(told(track, Total(result=Decimal(-60)), NOON, 7), Total(result=Decimal(-60)), NOON + REPEATED_MAX, 7)
+    assert performance(again).day_pnl == -60
+    assert performance(told(track, Total(result=Decimal(-60)), NOON, 8)).day_pnl == -60
+
+
+def test_a_clock_that_was_ahead_over_midnight_gives_nothing_back_when_it_is_set_right() -> None:
+    tomorrow = NOON + timedelta(hours=16)
+    ahead = after(after(a_track(), "-10"), "-30", at=tomorrow)
+    track = after(ahead, "-35", at=NOON + HOUR)
+    assert (performance(track).day_pnl, performance(track).rolling_pnl) == (-25, -35), "the day that it began goes on"
+    assert performance(after(track, "-35", at=tomorrow)).day_pnl == 0
 
 
 @pytest.mark.parametrize(("amount", "equity", "peak"), [("900", 1800, 2000), ("-450", 450, 500)])

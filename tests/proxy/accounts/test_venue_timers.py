@@ -73,7 +73,7 @@ class Desk:
 
     policy: Policy = field(default_factory=a_policy)
     watched: bool = False
-    maintenance: bool = False
+    maintenance: frozenset[str] = frozenset()
     at: float = 100.0
     calls: list[tuple[str, int]] = field(default_factory=list)
     trouble: VenueTrouble | None = None
@@ -89,7 +89,7 @@ class Desk:
             book=lambda: self.book,
             policy=lambda: self.policy,
             watched=lambda: self.watched,
-            in_maintenance=lambda: self.maintenance,
+            in_maintenance=lambda symbol: symbol in self.maintenance,
             monotonic=lambda: self.at,
         )
 
@@ -193,9 +193,13 @@ async def test_a_new_warden_takes_away_what_an_earlier_one_may_have_left() -> No
 
 @pytest.mark.parametrize(
     ("text", "maintenance"),
-    [("[kill.dead_man]\npaused = true\n", False), ("[kill.dead_man]\nenabled = false\n", False), ("", True)],
+    [
+        ("[kill.dead_man]\npaused = true\n", frozenset()),
+        ("[kill.dead_man]\nenabled = false\n", frozenset()),
+        ("", frozenset({BTC})),
+    ],
 )
-async def test_paused_or_off_or_in_maintenance_there_is_none(text: str, maintenance: bool) -> None:
+async def test_paused_or_off_or_in_maintenance_there_is_none(text: str, maintenance: frozenset[str]) -> None:
     desk = Desk()
     await desk.after(0)
     await desk.after(1, a_book(an_order(BTC)))
@@ -204,13 +208,19 @@ async def test_paused_or_off_or_in_maintenance_there_is_none(text: str, maintena
     assert await desk.after(60) == []
 
 
+async def test_the_maintenance_of_one_symbol_takes_no_other_s_timer() -> None:
+    desk = Desk(maintenance=frozenset({ETH}))
+    await desk.after(0)
+    assert await desk.after(1, a_book(an_order(BTC), an_order(ETH))) == [(BTC, 60)]
+
+
 def test_maintenance_begins_as_long_ahead_as_the_rule_says() -> None:
     policy = a_policy(
         '[desk.maintenance_window]\nenforcement = "enforce"\nahead_s = 600\n'
         "windows = [{ begins = 2026-11-27T12:10:00Z, ends = 2026-11-27T13:00:00Z }]\n"
     )
     moments = (-1, 0, 3_599, 3_600)
-    found = [in_maintenance(policy, NOW + timedelta(seconds=each)) for each in moments]
+    found = [in_maintenance(policy, "main", BTC, NOW + timedelta(seconds=each)) for each in moments]
     assert found == [False, True, True, False]
 
 

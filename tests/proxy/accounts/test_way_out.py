@@ -17,7 +17,7 @@ from proxy.accounts.resolver import RememberingResolver
 from proxy.accounts.troubles import OutcomeUnknown, VenueRefused, VenueThrottled, VenueUnavailable
 from proxy.accounts.way_out import WayOut
 from proxy.accounts.way_out_payloads import listing_of
-from proxy.kill.hands import VenueHands
+from proxy.kill.hands import AllRefused, VenueHands
 from rules.kill.events import CancelStep, Surveyed
 from rules.kill.legs import BookLevel, LotSize, OrderKind, RestingOrder
 from rules.model import PositionSide, Side
@@ -318,6 +318,66 @@ async def test_where_nothing_can_be_read_there_is_no_reading_but_the_venues_own_
     venue.always(401, {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."})
     with pytest.raises(VenueRefused):
         await hands.survey()
+
+
+def asked(venue: Venue) -> list[str]:
+    """The lists that were asked for since the last time."""
+    found = [path.rpartition("/")[2] for _, path, _ in venue.requests if path.startswith("/fapi/")]
+    venue.requests.clear()
+    return [name for name in found if name in NAMED]
+
+
+async def test_a_venue_that_refuses_everything_is_asked_for_everything_first_and_each_eighth_time(
+    venue: Venue, hands: VenueHands
+):
+    whole, no = venue.answers, (401, {}, {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."})
+    open_doors = ("/time", "/exchangeInfo", "/bookTicker")
+    venue.answers = lambda method, path: whole(method, path) if path.endswith(open_doors) else no
+    seen = []
+    for _ in range(8):
+        with pytest.raises(AllRefused):
+            await hands.survey()
+        seen.append(len(asked(venue)))
+    assert seen == [3, 1, 1, 1, 1, 1, 1, 3]
+    venue.answers = whole
+    assert all(what.startswith("algo") for what in (await hands.survey()).unread), "what is shown again is read at once"
+
+
+@pytest.mark.parametrize("shown", ["openOrders", "openAlgoOrders", "algo", "positionRisk"])
+async def test_while_one_list_still_answers_nothing_is_refused_whole(venue: Venue, hands: VenueHands, shown: str):
+    whole, no = venue.answers, (401, {}, {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."})
+    shut = {*NAMED, "algo"} - {shown}
+
+    def answers(method: str, path: str) -> Answer:
+        name = "algo" if path.startswith("/sapi/") else path.rpartition("/")[2]
+        return no if name in shut else whole(method, path)
+
+    venue.answers = answers
+    for _ in range(5):
+        try:
+            assert (await hands.survey()).unread
+        except VenueRefused as refused:
+            assert not isinstance(refused, AllRefused)
+
+
+async def test_positions_that_are_not_shown_are_asked_for_before_the_rest_unless_something_rests(
+    venue: Venue, hands: VenueHands
+):
+    whole, down = venue.answers, (500, {}, {"code": -1000, "msg": "down"})
+    venue.answers = lambda method, path: down if path.endswith("/positionRisk") else whole(method, path)
+    assert (await hands.survey()).unread
+    asked(venue)
+    with pytest.raises(VenueUnavailable):
+        await hands.survey()
+    assert set(asked(venue)) == {"positionRisk"}
+    hands.remember(())
+    assert (await hands.survey()).unread, "a job begins with a reading of all"
+    by_path(venue, openOrders=[{"symbol": "BTCUSDT", "orderId": 7}])
+    whole = venue.answers
+    venue.answers = lambda method, path: down if path.endswith("/positionRisk") else whole(method, path)
+    hands.remember(())
+    for _ in range(3):
+        assert (await hands.survey()).plain_orders, "what rests has to go, whatever else is not shown"
 
 
 async def test_a_demand_of_silence_ends_a_reading(venue: Venue, hands: VenueHands):

@@ -20,7 +20,7 @@ from proxy.certificate.signing import trusted_key
 from proxy.store.codec import build_command, dump, plain, plain_decision
 from proxy.vault.signing_keys import new_signing_key
 from rules.engine import decide_batch
-from tests.proxy.audit.conftest import KEY, KEYS
+from tests.proxy.audit.conftest import KEY, KEYS, SIGNER, TRUSTED
 from tests.proxy.audit.forging import made_up, with_a_key_of_their_own
 from tests.rules.builders import an_override
 
@@ -123,6 +123,19 @@ def test_verify_says_where_and_exits_with_one(audit, database, keys):
     assert code == 1
     assert "first bad record: 5" in output
     assert "signatures were checked as far as that" in output
+
+
+def test_verify_says_that_no_signature_was_checked_before_the_first_checkpoint_too(
+    audit, database, desk, sqlite_place, keys
+):
+    shutil.rmtree(database.parent)
+    with Archive.open(sqlite_place, SIGNER, keys=TRUSTED) as archive:
+        archive.append([(f"1-{number}", record) for number, record in enumerate(desk.day())])
+        code, output, _ = audit("verify")
+        assert code == 0
+        assert "no checkpoint yet; signatures NOT checked: no public key was found, see --key" in output
+        assert "no checkpoint yet; signatures fit" in audit("verify", "--key", keys[0])[1]
+    assert "1 checkpoints, the newest by key" in audit("verify")[1]
 
 
 def test_an_export_replays_and_its_damage_is_found(audit, tmp_path):

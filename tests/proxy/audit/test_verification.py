@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from proxy.audit import verification as module
+from proxy.audit.findings import Wrong
 from proxy.audit.verification import Verification
 from tests.proxy.audit.conftest import KEYS
 
@@ -61,6 +62,35 @@ async def test_progress_is_told(verification, monkeypatch):
     assert (running.done, running.of) == (3, 24)
     verification._task.cancel()
     await asyncio.gather(verification._task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("trouble", ["a folder nobody may search", "a file in place of its folder"])
+async def test_an_anchor_outside_that_the_disk_does_not_give_is_a_report(day, clock, tmp_path, monkeypatch, trouble):
+    share = tmp_path / "share"
+    anchor = share / "audit.anchor"
+    if trouble == "a file in place of its folder":
+        share.write_bytes(b"")
+        why = "Not a directory"
+    else:
+        share.mkdir()
+        anchor.write_bytes(day.anchor.read_bytes())
+        why = "Permission denied"
+        for name in ("stat", "open"):  # Root may search any folder.
+            monkeypatch.setattr(module.Path, name, shut(anchor, getattr(module.Path, name)))
+    verification = Verification(day, anchors=[anchor], keys=lambda: KEYS, now=lambda: clock[0])
+    report = await verification.report(timedelta(seconds=60))
+    assert (report.ok, report.wrong, report.problem) == (False, Wrong.UNREADABLE, f"{anchor} cannot be read: {why}")
+
+
+def shut(path, function):
+    """What a process may do that has no right to what is at ``path``."""
+
+    def refused(self, *arguments, **options):
+        if self == path:
+            raise PermissionError(13, "Permission denied", str(path))
+        return function(self, *arguments, **options)
+
+    return refused
 
 
 async def test_an_archive_that_is_not_there_is_a_report(verification, tmp_path, day, clock):

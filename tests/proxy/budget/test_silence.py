@@ -149,24 +149,24 @@ def test_processes_tell_each_other_and_what_is_over_is_told_no_more() -> None:
     clocks.pass_s(200)
     assert gate.seen() == another.seen() == {}
     late = clocks.meter()
-    late.told({"silence-sapi@one:": (2**62, 404), "of-another-version:x": (2**62, 418), "silence-x": (9, 418)})
+    late.told({"silence-sapi@one:": (2**62, 404, 0), "of-another-version:x": (2**62, 418), "silence-x": (9, 418, 0)})
     assert late.silences() == []
 
 
 @pytest.mark.parametrize("status", [THROTTLED, BANNED])
 def test_what_is_told_is_believed_no_longer_than_the_longest(status: int) -> None:
     meter = Clocks().meter()
-    meter.told({WAY.field("one"): (2**52, status)})
+    meter.told({WAY.field("one"): (2**52, status, 0)})
     assert meter.silence(WAY) == Silence(status, LONGEST_S[status])
 
 
 def test_what_the_store_was_told_it_is_told_once_and_then_that_it_is_kept() -> None:
     meter, field = Clocks().meter(), WAY.field("one")
     meter.silenced(WAY, BANNED, 300)
-    assert meter.seen() == meter.seen() == {field: (300_000, 418)}, "until it has answered"
-    meter.told({field: (300_000, 418)})
-    assert meter.seen() == {field: (0, 418)}
-    meter.told({field: (0, 0)})
+    assert meter.seen() == meter.seen() == {field: (300_000, 418, 0)}, "until it has answered"
+    meter.told({field: (300_000, 418, 0)})
+    assert meter.seen() == {field: (0, 418, 0)}
+    meter.told({field: (0, 0, 0)})
     assert meter.silence(WAY) is None, "the exchange has ended it"
     assert meter.seen() == {}
 
@@ -175,9 +175,27 @@ def test_what_was_heard_while_the_store_was_asked_is_not_overruled_by_its_answer
     meter, field = Clocks().meter(), WAY.field("one")
     meter.seen()
     meter.silenced(WAY, BANNED, 300)
-    meter.told({field: (0, 0)})
+    meter.told({field: (0, 0, 0)})
     assert meter.silence(WAY) == Silence(418, 300)
-    assert meter.seen() == {field: (300_000, 418)}
+    assert meter.seen() == {field: (300_000, 418, 0)}
+
+
+@pytest.mark.parametrize("answer", [{}, {WAY.field("one"): (0, 0, 5_000)}], ids=["forgotten", "an older proof"])
+def test_what_the_store_has_forgotten_it_is_told_again_with_when_it_was_heard(
+    answer: dict[str, tuple[int, ...]],
+) -> None:
+    clocks = Clocks()
+    meter, field = clocks.meter(), WAY.field("one")
+    meter.silenced(WAY, BANNED, 300)
+    meter.told({field: (300_000, 418, 0)})
+    clocks.pass_s(4)
+    meter.seen()
+    meter.told(answer)
+    assert meter.seen() == {field: (296_000, 418, 4_000)}
+    meter.told({field: (296_000, 418, 4_000)})
+    assert meter.seen() == {field: (0, 418, 0)}
+    meter.told({field: (0, 0, 3_000)})
+    assert meter.seen() == {}, "what was begun after it was heard ends it"
 
 
 @pytest.mark.parametrize(
@@ -193,6 +211,38 @@ def test_too_many_orders_fill_the_window_that_the_venue_means_for_that_account(s
     assert meter.kept(Payer("other"), ORDER) is None
     assert meter.kept(Payer("main"), Spend(weight=40)) is None, "it reads"
     assert meter.silence(WAY) is None
+
+
+@pytest.mark.parametrize(("sent_ago_s", "silent_s"), [(0.01, 59), (0.4, 1), (61.0, 1)])
+def test_a_throttle_of_a_minute_that_is_over_is_not_kept_for_the_next(sent_ago_s: float, silent_s: int) -> None:
+    clocks = Clocks(at=NOON + timedelta(seconds=60.3 + (sent_ago_s == 0.01)))
+    meter = clocks.meter()
+    meter.silenced(WAY, THROTTLED, None, clocks.steady - sent_ago_s)
+    assert meter.silence(WAY) == Silence(429, silent_s)
+
+
+@pytest.mark.parametrize("said", [None, 1, 5, 10])
+def test_too_many_orders_in_a_window_that_is_over_fill_none_of_the_next(said: int | None) -> None:
+    clocks = Clocks(at=NOON + timedelta(seconds=10, milliseconds=50))
+    meter = clocks.meter()
+    meter.orders_used_up("main", said, clocks.steady - 0.1)
+    assert meter.kept(Payer("main"), ORDER) is None
+
+
+def test_too_many_orders_in_a_window_of_seconds_that_is_over_may_be_the_minutes() -> None:
+    clocks = Clocks(at=NOON + timedelta(seconds=10, milliseconds=50))
+    meter = clocks.meter()
+    meter.orders_used_up("main", 50, clocks.steady - 0.1)
+    kept = meter.kept(Payer("main"), ORDER)
+    assert kept is not None and kept.retry_after_s == 50
+
+
+def test_a_wait_far_shorter_than_the_window_is_of_the_one_before() -> None:
+    """Sent in this window by our clock, which is a little fast."""
+    clocks = Clocks(at=NOON + timedelta(seconds=10, milliseconds=400))
+    meter = clocks.meter()
+    meter.orders_used_up("main", 1, clocks.steady - 0.05)
+    assert meter.kept(Payer("main"), ORDER) is None
 
 
 def test_too_many_orders_are_told_to_other_processes_and_end_with_their_window() -> None:

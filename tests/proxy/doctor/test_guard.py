@@ -184,6 +184,15 @@ def test_an_archive_that_does_not_open_is_what_has_to_be_mended_and_not_the_exch
     assert not any("exchange cannot be reached" in each.mend for each in found.values())
 
 
+def test_a_desk_that_another_guard_has_is_what_has_to_be_mended_and_not_the_exchange(looked: Looked) -> None:
+    account = a_trading_account(known_age_s=None, clock_offset_ms=None)
+    found = looked(a_trading_desk(taken_by="there:/data", markets_age_s=None, accounts=(account,)))
+    wanted = dict.fromkeys(("desk", "prices", "account main"), Level.FAIL)
+    assert levels(found) == wanted | {f"clock of {account.venue}": Level.WARN}
+    assert next(iter(found)) == "desk" and "at there:/data: entries are refused (DESK_TAKEN)" in found["desk"].said
+    assert {each.mend for check, each in found.items() if check != "desk"} == {guard._DESK_FIRST}
+
+
 @pytest.mark.parametrize(
     ("watchdog", "wanted"),
     [

@@ -12,12 +12,13 @@ import pytest
 
 from proxy.doctor import machine
 from proxy.doctor.finding import Level
-from proxy.doctor.machine import look_at_machine
+from proxy.doctor.machine import look_at_drills, look_at_machine
 from proxy.drill.shelf import DrillReport, drill_id, keep_drill
 from proxy.settings import Settings
 from proxy.store.fence import Fence, Scope
 from proxy.tls.names import names_of
 from proxy.tls.shelf import TlsShelf
+from tests.proxy.drill.test_rehearsed import a_drill as a_drill_of
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
@@ -42,7 +43,8 @@ def a_drill(directory: Path, age: timedelta, *, passed: bool = True) -> None:
 def looked(directory: Path, **settings: object) -> dict[str, Level]:
     """What is not well: by check, how bad."""
     made = Settings(data_dir=directory, **({"watchdog": "local"} | settings))  # type: ignore[arg-type]
-    return {each.check: each.level for each in look_at_machine(made, NOW) if each.level is not Level.OK}
+    found = [*look_at_machine(made, NOW), *look_at_drills(made, (), NOW)]
+    return {each.check: each.level for each in found if each.level is not Level.OK}
 
 
 def damaged(directory: Path) -> None:
@@ -113,6 +115,19 @@ def test_what_belongs_to_another_user_is_given_to_the_guards_by_chown(
     settings = Settings(data_dir=directory, watchdog="local")
     (found,) = [each for each in look_at_machine(settings, NOW) if each.level is Level.FAIL]
     assert f"chown 12345 {directory}" in found.mend
+
+
+def test_the_drill_of_the_account_whose_is_the_worst_is_told(tmp_path: Path) -> None:
+    def told(*accounts: str) -> tuple[Level, str]:
+        (found,) = look_at_drills(Settings(data_dir=tmp_path), accounts, NOW)
+        return found.level, found.said
+
+    keep_drill(tmp_path, a_drill_of(0.5, "test"))
+    assert told("main", "test") == (Level.WARN, "the kill of main was never rehearsed here")
+    keep_drill(tmp_path, failed := a_drill_of(1, "main", passed=False))
+    assert told("main", "test") == (Level.FAIL, f"the last rehearsal of main, {failed.id}, did not pass")
+    keep_drill(tmp_path, a_drill_of(0.25, "main"))
+    assert told("main", "test")[0] is Level.OK
 
 
 def test_a_drill_of_long_ago_is_worth_a_look(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.drill import shelf
-from proxy.drill.rehearsed import rehearsed
+from proxy.drill.rehearsed import rehearsed, worst_of
 from proxy.drill.shelf import AccountDrill, DrillReport, drill_id, keep_drill
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -48,6 +48,22 @@ def a_drill(days_ago: float, *accounts: str, kind: str = "practice", passed: boo
 
 def lacking(data_dir: Path, *accounts: str) -> list[str]:
     return [each.account for each in rehearsed(data_dir, accounts) if not each.counts(NOW, MONTH)]
+
+
+def test_the_worst_is_one_that_did_not_pass_then_none_then_the_oldest(tmp_path: Path) -> None:
+    def worst(*accounts: str) -> str | None:
+        found = worst_of(rehearsed(tmp_path, accounts))
+        return found.account if found is not None else None
+
+    keep_drill(tmp_path, a_drill(2, "old"))
+    keep_drill(tmp_path, a_drill(1, "main", passed=False))
+    keep_drill(tmp_path, a_drill(0.5, "test"))
+    assert (worst("test", "old"), worst("test", "old", "never"), worst("never", "main", "old")) == (
+        "old",
+        "never",
+        "main",
+    )
+    assert worst() is None
 
 
 def test_a_drill_of_another_account_rehearses_nothing(tmp_path: Path) -> None:

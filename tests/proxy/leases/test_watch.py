@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -345,6 +346,15 @@ async def test_standing_still_forgives_nothing_that_had_run_out_before(desk: Des
     await desk.heard(30)
     assert await desk.after(31.5) == [("reduce", "grid")]
     assert await desk.after_standing_still(60) == [("flatten", "grid")]
+
+
+async def test_one_that_had_run_out_before_any_step_was_due_is_not_forgiven_by_standing_still(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "POLICY", Lease(reduce_after_s=0, cancel_after_s=0, flatten_after_s=30))
+    await desk.heard(30)
+    assert await desk.after(50) == []
+    assert await desk.after_standing_still(11) == [("flatten", "grid")]
 
 
 async def test_a_clock_that_is_put_back_keeps_no_dead_bots_lease_alive(desk: Desk) -> None:

@@ -16,7 +16,9 @@ import polars as pl
 import pytest
 
 from proxy.cli import main
+from proxy.ledger import export_command
 from proxy.ledger.books.book import LedgerBook
+from proxy.ledger.books.rows import moment
 from proxy.ledger.books.schema import books_path
 from proxy.ledger.books.spans import Span
 from rules.model import Side
@@ -32,6 +34,12 @@ FILLS = [
 ]
 NAMES = {"1": "grid/1", "2": "=cmd/2", "3": "autoclose-1", "4": "grid/4"}
 FUNDING = an_income("FUNDING_FEE", "-0.50000001", NOW_MS - 50 * MINUTE_MS, symbol="BTCUSDT")
+
+
+@pytest.fixture(autouse=True)
+def now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The moment up to which the ledgers here have been read."""
+    monkeypatch.setattr(export_command, "utc_now", lambda: moment(NOW_MS))
 
 
 @pytest.fixture
@@ -199,6 +207,19 @@ def test_a_gap_that_was_not_asked_about_is_not_said(gap: Path, capsys: pytest.Ca
     for words in (("--since", "2026-11-23T09:00"), ("--until", "2026-11-18T09:00")):
         assert main(["--data-dir", str(gap), "export", "fills", *words]) == 0
         assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "words", [("export", "fills"), ("ledger", "execution"), ("ledger", "show")], ids=lambda words: " ".join(words)
+)
+def test_what_a_ledger_is_behind_is_said_as_missing(
+    run: Run, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(export_command, "utc_now", lambda: moment(NOW_MS + 2 * DAY_MS))
+    code, told, said = run(*words, "--since", "2026-11-25T09:00")
+    assert code == 0
+    assert "the statement from 2026-11-24 09:00:00 to 2026-11-26 09:00:00" in (told if "show" in words else said)
+    assert run("export", "fills", "--until", "2026-11-24T08:00")[2] == ""
 
 
 def test_the_first_day_of_all_calendars_can_be_asked_for(run: Run) -> None:

@@ -16,6 +16,7 @@ from proxy.console.answers import Refusal
 from proxy.console.ledger_plane import LedgerView
 from proxy.ledger import glance as glances
 from proxy.ledger.books.book import LedgerBook
+from proxy.ledger.books.coverage import BEHIND_MS
 from proxy.ledger.books.rows import Wanted
 from proxy.ledger.books.spans import Span
 from proxy.ledger.glance import PERIODS, LedgerGlance
@@ -122,3 +123,15 @@ async def test_a_gap_of_the_last_week_is_told_and_an_older_one_is_not(book: Ledg
     (standing,) = (await LedgerGlance(tmp_path / "books.db", lambda: NOW).ledger(None, None, None)).standings
     assert standing.gaps == ["the statement from 2026-11-21 09:00:00 to 2026-11-22 09:00:00"]
     assert len(standing.missing) == 2
+
+
+async def test_a_ledger_that_ended_is_told_as_missing_its_last_days(book: LedgerBook, tmp_path: Path) -> None:
+    keep(book, since_ms=NOW_MS - 9 * DAY_MS, until_ms=NOW_MS - 2 * DAY_MS)
+    (standing,) = (await LedgerGlance(tmp_path / "books.db", lambda: NOW).ledger(None, None, None)).standings
+    assert standing.gaps == ["the statement from 2026-11-22 09:00:00 to 2026-11-24 09:00:00"] == standing.missing
+
+
+async def test_a_ledger_between_two_readings_misses_nothing(book: LedgerBook, tmp_path: Path) -> None:
+    keep(book, until_ms=NOW_MS - BEHIND_MS)
+    (standing,) = (await LedgerGlance(tmp_path / "books.db", lambda: NOW).ledger(None, None, None)).standings
+    assert standing.gaps == [] == standing.missing

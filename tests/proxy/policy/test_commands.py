@@ -148,6 +148,34 @@ def test_one_file_is_checked_where_no_guard_is(run: Run, tmp_path: Path, monkeyp
     assert code == 0 and "were not compared with a vault" in out and "warning" not in out
 
 
+@pytest.mark.parametrize("vault", [True, False])
+def test_what_one_file_would_loosen_is_told(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vault: bool
+) -> None:
+    if not vault:
+        monkeypatch.delenv("PERPGUARD_PASSPHRASE")
+    shelf = Shelf(tmp_path / "data")
+    (tmp_path / "next.toml").write_text(HEAD + LIMIT)
+    shelf.activate(HEAD + LIMIT.replace("300", "200"))
+    words = "looser than the active policy, so it waits for approval: desk max_order_value limit: 200 -> 300"
+    code, out, _ = run("check", "next.toml", policy="not read")
+    assert code == 0 and f"warning: next.toml: {words}\n" in out
+    _, out, _ = run("check", "next.toml", "--json")
+    assert {"file": "next.toml", "line": None, "message": words} in json.loads(out)["warnings"]
+    shelf.activate(HEAD + LIMIT.replace("300", "400"))
+    code, out, _ = run("check", "next.toml")
+    assert code == 0 and "warning" not in out, "what tightens takes effect when it is applied"
+
+
+def test_an_active_policy_that_cannot_be_read_is_no_fault_of_another_file(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "next.toml").write_text(HEAD + LIMIT)
+    Shelf(tmp_path / "data").activate("[policy]\n[dessk]\n")
+    code, out, _ = run("check", "next.toml")
+    place = f"{tmp_path}/data/policy/active.toml:1: [policy] needs name"
+    assert code == 0 and f"warning: next.toml: not compared with the active policy: {place}" in out
+    assert len(out.splitlines()) == 2
+
+
 def test_machines_get_json(run: Run, tmp_path: Path) -> None:
     code, out, _ = run("check", "--json")
     answer = json.loads(out)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from proxy.policy.comparing import Direction, compare, loosened
 from proxy.policy_file import parse_policy
+from rules.outside import OutsideAction, OutsideActivity
 
 HEAD = '[policy]\nname = "solo"\nowner = "risk@desk.example"\n'
 RATE = "per_second = 1\nburst = 9"
 DAY = "{ begins = 2026-12-01T06:00:00Z, ends = 2026-12-01T08:00:00Z }"
+LONGER = "{ begins = 2026-12-01T06:00:00Z, ends = 2026-12-01T08:00:01Z }"
 NEXT = "{ begins = 2026-12-02T06:00:00Z, ends = 2026-12-02T08:00:00Z }"
 LOOSENED, TIGHTENED, NEUTRAL = Direction.LOOSENED, Direction.TIGHTENED, Direction.NEUTRAL
 
@@ -79,7 +83,9 @@ def test_comments_and_order_are_no_change() -> None:
         ),
         ("order_types", 'types = ["LIMIT"]', 'types = ["LIMIT", "MARKET"]', LOOSENED, "[LIMIT] -> [LIMIT, MARKET]"),
         ("order_types", 'types = ["LIMIT", "MARKET"]', 'types = ["LIMIT"]', TIGHTENED, "[LIMIT, MARKET] -> [LIMIT]"),
-        ("maintenance_window", f"windows = [{DAY}]", f"windows = [{DAY}, {NEXT}]", TIGHTENED, "windows"),
+        ("maintenance_window", f"windows = [{DAY}]", f"windows = [{DAY}, {NEXT}]", LOOSENED, "windows"),
+        ("maintenance_window", f"windows = [{DAY}]", f"windows = [{LONGER}]", LOOSENED, "windows"),
+        ("maintenance_window", f"windows = [{DAY}]", f"windows = [{DAY}]\nahead_s = 1801", LOOSENED, "1800 -> 1801"),
         ("maintenance_window", f"windows = [{DAY}, {NEXT}]", f"windows = [{DAY}]", LOOSENED, "windows"),
         ("maintenance_window", f"windows = [{DAY}]", f"windows = [{NEXT}]", LOOSENED, "windows"),
     ],
@@ -129,6 +135,39 @@ def test_a_gate_s_default_is_what_it_is_compared_with() -> None:
     assert told(gate, "") == [(LOOSENED, "desk data_freshness mark_age_max_s: 5 -> 10")]
 
 
+WINDOW = f"windows = [{DAY}]"
+NO_TIMERS = "[kill.dead_man]\nenabled = false\n"
+
+
+@pytest.mark.parametrize(
+    ("level", "enforcement", "direction"),
+    [
+        ("desk", "enforce", LOOSENED),
+        ("account.main", "enforce", LOOSENED),
+        ("symbol.BTCUSDT", "enforce", LOOSENED),
+        ("bot.grid", "enforce", TIGHTENED),
+        ("desk", "report", TIGHTENED),
+        ("desk", "off", NEUTRAL),
+    ],
+)
+def test_a_maintenance_window_takes_the_exchange_s_dead_man_timers_away(
+    level: str, enforcement: str, direction: Direction
+) -> None:
+    rule = a_rule("maintenance_window", WINDOW, enforcement, level)
+    ((found, words),) = told("", rule)
+    assert found is direction
+    assert ("no dead-man timer of the exchange stands in a maintenance" in words) is (direction is LOOSENED)
+    ((without, _),) = told(NO_TIMERS, NO_TIMERS + rule)
+    assert without is (NEUTRAL if enforcement == "off" else TIGHTENED), "where there are none, none goes"
+
+
+@pytest.mark.parametrize("before", ["report", "off"])
+def test_a_maintenance_window_that_begins_to_be_enforced_takes_them_too(before: str) -> None:
+    old, new = (a_rule("maintenance_window", WINDOW, each) for each in (before, "enforce"))
+    assert [direction for direction, _ in told(old, new)] == [LOOSENED]
+    assert [direction for direction, _ in told(NO_TIMERS + old, NO_TIMERS + new)] == [TIGHTENED]
+
+
 def test_a_forced_flag_may_let_through_what_the_other_rules_refuse() -> None:
     forced = a_rule("reduce_only_exits", 'mode = "force"')
     required = a_rule("reduce_only_exits", 'mode = "require"')
@@ -169,10 +208,24 @@ def outside(level: str, action: str) -> str:
         ("", outside("account.main", "alert"), [(LOOSENED, "account:main outside_activity action: reduce -> alert")]),
         (outside("desk", "kill"), outside("desk", "kill") + outside("account.main", "alert"), []),
         (outside("desk", "alert"), "", [(TIGHTENED, "desk outside_activity action: alert -> reduce")]),
+        (
+            outside("desk", "kill"),
+            outside("desk", "alert") + outside("account.desk", "kill"),
+            [(LOOSENED, "desk outside_activity action: kill -> alert")],
+        ),
     ],
 )
 def test_outside_activity_is_compared_by_what_holds(old: str, new: str, found: list[tuple[Direction, str]]) -> None:
     assert told(old, new) == found
+
+
+@pytest.mark.parametrize("name", ["", ":", "desk", "*"])
+def test_no_account_s_table_stands_in_for_the_desk_s(name: str) -> None:
+    """Built by hand: a policy's text has no account without a name."""
+    desk, account = (parse_policy(HEAD + outside("desk", action)) for action in ("kill", "alert"))
+    beside = OutsideActivity(level=f"account:{name}", action=OutsideAction.KILL)
+    changes = compare(desk, replace(account, outside=(*account.outside, beside)))
+    assert [str(change) for change in loosened(changes)] == ["desk outside_activity action: kill -> alert"]
 
 
 def test_a_bot_whose_entries_are_sized_down_gets_more_through() -> None:

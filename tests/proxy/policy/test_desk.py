@@ -14,6 +14,7 @@ import pytest
 from proxy.people.roles import Role
 from proxy.policy import waiting
 from proxy.policy.desk import PROPOSALS_MAX, PolicyDesk, PolicyRefused
+from proxy.policy.in_force import NotKept
 from proxy.policy.problems import PolicyError
 from proxy.policy.shelf import Shelf
 from proxy.policy_file import parse_policy, policy_digest
@@ -117,6 +118,18 @@ async def refused(asked: Any) -> str:
 
 def no_room(shelf: Shelf, text: str) -> None:
     raise OSError(28, "No space left on device")
+
+
+def no_room_for_a_text(full: pytest.MonkeyPatch) -> None:
+    """A disk that takes a digest and no more."""
+    write = Shelf._write
+
+    def nearly_full(shelf: Shelf, path: Path, content: bytes) -> None:
+        if path == shelf.active_path:
+            raise OSError(28, "No space left on device")
+        write(shelf, path, content)
+
+    full.setattr(Shelf, "_write", nearly_full)
 
 
 # The start
@@ -485,6 +498,95 @@ async def test_a_policy_the_disk_does_not_take_is_refused_with_the_reason(
     said = await refused(desk.propose(text=NARROW, name="ann", reason=WHY))
     assert said == "the disk does not take the policy: No space left on device"
     assert world.in_force(WIDE)
+
+
+async def started(world: World, text: str) -> str:
+    """What the disk did not take at a start, of which the warden begins again."""
+    with pytest.raises(NotKept) as trouble:
+        await world.start(text)
+    await world.desk.begin()
+    return str(trouble.value.strerror)
+
+
+async def test_a_file_that_the_disk_does_not_take_at_a_start_leaves_what_was_active(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.start(WIDE)
+    world.told.clear()
+    with monkeypatch.context() as full:
+        no_room_for_a_text(full)
+        assert await started(world, NARROW) == "No space left on device"
+        await world.desk.begin()
+    told = f"policy.in_force {policy_digest(NARROW)} by warden"
+    assert world.in_force(WIDE) and world.told.count(told) == 1
+    in_force = [each for each in world.told if each.startswith("policy.in_force")]
+    assert in_force == [told, f"policy.in_force {policy_digest(WIDE)} by warden"], "the last word is what holds"
+    await world.start()
+    assert world.in_force(NARROW), "the next start tries again"
+    assert world.edits() == [], "and takes what is active for nobody's edit"
+
+
+async def test_a_policy_the_disk_does_not_take_is_nobody_s_edit_at_the_next_start(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await world.start(WIDE)
+    with monkeypatch.context() as full:
+        no_room_for_a_text(full)
+        await refused(desk.propose(text=NARROW, name="ann", reason=WHY))
+    await world.start()
+    assert world.in_force(WIDE) and world.edits() == []
+
+
+async def test_a_first_file_that_was_not_kept_is_nobody_s_edit_at_the_next_start(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full:
+        no_room_for_a_text(full)
+        with pytest.raises(NotKept):
+            await world.start(WIDE)
+    await world.start()
+    assert world.in_force(WIDE) and world.edits() == []
+
+
+async def test_a_first_file_that_the_disk_does_not_take_is_told_once_and_not_in_force(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = f"policy.in_force {policy_digest(WIDE)} by warden"
+    with monkeypatch.context() as full:
+        full.setattr(Shelf, "activate", no_room)
+        with pytest.raises(NotKept):
+            await world.start(WIDE)
+        for _ in range(20):
+            with pytest.raises(NotKept):
+                await world.desk.begin()
+        assert world.published is None and world.told == [f"policy:{policy_digest(WIDE)}", told]
+    await world.desk.begin()
+    assert world.in_force(WIDE) and world.told == [f"policy:{policy_digest(WIDE)}", told]
+
+
+async def test_a_looser_file_that_the_disk_does_not_take_is_told_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.start(NARROW)
+    with monkeypatch.context() as full:
+        full.setattr(Shelf, "keep", no_room)
+        assert await started(world, WIDE) == "No space left on device"
+    told = f"policy.proposed {policy_digest(WIDE)} by warden"
+    assert world.in_force(NARROW) and world.waiting() == [] and world.told.count(told) == 1
+    await world.start()
+    assert world.waiting() == [(policy_digest(WIDE), "")], "the next start finds it again"
+
+
+async def test_what_waits_and_cannot_be_dropped_keeps_no_guard_from_starting(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = await world.start(MIDDLE)
+    await desk.propose(text=WIDE, name="ann", reason=WHY)
+    monkeypatch.setattr(Shelf, "drop", no_room)
+    await world.start(NARROW)
+    told = f"policy.superseded {policy_digest(WIDE)} by warden"
+    assert world.in_force(NARROW) and world.told.count(told) == 1
+    assert "a superseded policy cannot be removed: No space left on device" in caplog.text
 
 
 # The file of the active policy

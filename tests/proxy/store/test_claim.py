@@ -11,10 +11,12 @@ import pytest
 
 from proxy.gate.latch import Latch
 from proxy.store.beats import BeatStore
-from proxy.store.ownership import OWNED_S, DeskTaken
+from proxy.store.epoch import GENERATION_MAX
+from proxy.store.ownership import OWNED_S, DeskTaken, TakenOver
 from proxy.store.warden_store import WardenStore
 from rules.facts import Override
 from rules.model import Side, TradingState
+from tests.proxy.store.builders import an_account_of
 
 OURS, THEIRS = "0a" * 16, "0b" * 16
 
@@ -139,6 +141,85 @@ async def test_its_presses_are_not_counted_on_from_another_guards_and_its_stops_
         await theirs.set_state("desk", state, generation=generation, kill_running=False)
     latch.heard(await theirs.controls(), 0.0)
     assert not latch.stops("main", "binanceusdm", "grid"), "a number that the other had reached is not waited for"
+
+
+@pytest.mark.parametrize(("said", "now"), [("40", 40), (str(GENERATION_MAX + 1), 9), ("9" * 30, 9), ("forty", 9)])
+async def test_the_number_never_becomes_smaller_unless_no_fence_can_have_it(ours, raw, keys, said, now):
+    await ours.claim("here:/data")
+    await raw.hset(keys.controls, "generation", said)
+    assert await ours.set_state("desk", TradingState.HALTED, generation=9, kill_running=None) == now
+    assert await raw.hgetall(keys.controls) == {"guard": OURS, "desk": "HALTED", "generation": str(now)}
+
+
+MINE, OTHERS = "d1" * 16, "d2" * 16
+
+
+async def filled(store: WardenStore, raw, keys) -> None:
+    """What a guard leaves of one account: a book, a record, a hold, an order's owner, a timer, and two leases."""
+    await store.begin_epoch()
+    book = an_account_of(7)
+    assert (await store.publish_account(book, began_us=0, symbols=None, resolved=(), desk="d")).accepted
+    await raw.hset(keys.record("demo"), mapping={"version": "9", "body": "{}", "memory": "{}"})
+    for key in (keys.holds("demo"), keys.owners("demo"), keys.timers("demo"), keys.unreported("demo")):
+        await raw.hset(key, "field", "value")
+    await raw.hset(keys.leases, mapping={"demo|grid": "1|2|0", "elsewhere|calm": "1|2|0"})
+
+
+async def taken_over(ours: WardenStore, theirs: WardenStore, raw, keys, digest: str) -> TakenOver:
+    """``theirs`` had an account of this digest, and left; ``ours`` has one of the same name."""
+    await theirs.claim("there:/data")
+    assert await theirs.take_over({"demo": digest}) == TakenOver()
+    await filled(theirs, raw, keys)
+    await raw.delete(keys.guard)
+    await ours.claim("here:/data")
+    return await ours.take_over({"demo": MINE})
+
+
+async def test_what_is_of_another_guards_account_of_the_same_name_is_forgotten(ours, theirs, raw, keys):
+    found = await taken_over(ours, theirs, raw, keys, OTHERS)
+    assert found == TakenOver(from_another=True, dropped=("demo",))
+    assert await ours.last_account("demo") is None
+    assert await ours.last_version("demo") >= 7, "a gate that follows the desk may have seen that version"
+    assert await ours.account_record("demo") is None
+    assert (await ours.record_memory("demo"), await ours.last_record_version("demo")) == ((0, None), 9)
+    gone = (keys.holds("demo"), keys.owners("demo"), keys.timers("demo"), keys.unreported("demo"), keys.leases)
+    assert await raw.exists(*gone) == 0, "a bot's lease, timer and order are its own guard's"
+    assert await ours.take_over({"demo": MINE}) == TakenOver(), "after a restart it is ours"
+
+
+async def test_a_guard_in_another_data_directory_takes_up_its_own_account(ours, theirs, raw, keys):
+    found = await taken_over(ours, theirs, raw, keys, MINE)
+    assert found == TakenOver(from_another=True)
+    assert (await ours.last_account("demo")).version == 7
+    assert await ours.record_memory("demo") == (9, b"{}")
+    assert await raw.hkeys(keys.leases) == ["demo|grid"], "a lease of an account that it does not have is none of its"
+
+
+async def test_a_guard_that_changed_the_key_of_an_account_keeps_what_it_knows(ours, raw, keys):
+    await ours.claim("here:/data")
+    await ours.take_over({"demo": MINE})
+    await filled(ours, raw, keys)
+    assert await ours.take_over({"demo": OTHERS}) == TakenOver()
+    assert await ours.record_memory("demo") == (9, b"{}")
+    assert await raw.hlen(keys.leases) == 2
+
+
+async def test_what_nobody_says_the_owner_of_is_the_guards_that_had_the_desk(ours, theirs, raw, keys):
+    """As a guard of before left it."""
+    await theirs.claim("there:/data")
+    await filled(theirs, raw, keys)
+    assert await theirs.take_over({"demo": OTHERS}) == TakenOver()
+    await raw.delete(keys.guard, keys.whose)
+    await ours.claim("here:/data")
+    assert (await ours.take_over({"demo": MINE})).dropped == ("demo",)
+
+
+async def test_nothing_is_taken_over_in_anothers_desk(ours, theirs, raw, keys):
+    await theirs.claim("there:/data")
+    await filled(theirs, raw, keys)
+    with pytest.raises(DeskTaken):
+        await ours.take_over({"demo": MINE})
+    assert await raw.exists(keys.account("demo"), keys.leases) == 2
 
 
 async def test_another_guard_has_no_turn_and_leaves_no_beat(ours, server, desk, raw, keys):

@@ -202,6 +202,21 @@ async def test_what_is_remembered_of_an_account_is_archived_when_an_order_is_jud
     assert build(record["content"], AccountRecord) == view.record
 
 
+async def test_for_another_archive_what_is_archived_comes_again_when_it_is_looked_at(gate, warden):
+    await tell(warden, 1)
+    await warden.publish_record(AccountRecord(account="demo", version=2, as_of=NOW))
+    await warden.forget_archived(["demo", "never published"])
+    for name in ("h1", "h2"):
+        await gate.hold(a_request(name))
+    named = ["account:demo@1", "record:demo@2"]
+    assert await documents(warden) == named
+    await warden.forget_archived(["demo"])
+    assert await documents(warden) == named
+    for name in ("h3", "h4"):
+        await gate.hold(a_request(name))
+    assert await documents(warden) == [*named, *named]
+
+
 async def test_an_archived_version_reads_back_as_it_was_published(gate, warden):
     await tell(warden, 1)
     await gate.look("demo")

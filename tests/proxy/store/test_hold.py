@@ -251,7 +251,7 @@ async def test_tokens_flow_in_at_their_rate_and_never_above_the_burst(gate):
 
 
 async def test_a_strange_bot_s_tokens_flow_slower_and_a_share_is_kept_back(gate, warden):
-    bucket = a_bucket(per_second="100", burst="10", tighten="0.9")
+    bucket = a_bucket(per_second="100", burst="10", tighten="0.9", own=True)
     await warden.publish_scores({"bot:demo-bot": Score(value=1.0)}, {})
     assert roughly(await tokens(gate, "h1", bucket)) == 10
     assert roughly(await tokens(gate, "h2", bucket, spend=1)) <= 10
@@ -260,18 +260,29 @@ async def test_a_strange_bot_s_tokens_flow_slower_and_a_share_is_kept_back(gate,
     assert Decimal(9) <= await tokens(gate, "h4", bucket, spend=0) < Decimal("9.9")
 
 
+async def test_an_odd_bot_does_not_slow_the_bucket_that_it_shares(gate, warden):
+    bucket = a_bucket(per_second="100", burst="10", tighten="1")
+    await warden.publish_scores({"bot:odd": Score(value=1.0), "bot:calm": Score()}, {})
+    await gate.hold(a_request("c0", bot="calm", buckets=(replace(bucket, spend=10),)))
+    for number in range(10):
+        await asyncio.sleep(0.02)
+        await gate.hold(a_request(f"o{number}", bot="odd", buckets=(bucket,)))
+    calm = await gate.hold(a_request("c1", bot="calm", buckets=(bucket,)))
+    assert calm.tokens[bucket.scope] >= 9, "of the odd bot's messages one in ten tokens goes, for nine are kept back"
+
+
 @pytest.mark.parametrize(
     ("score", "tighten", "forgotten_s"), [(0.0, "1", 61), (1.0, "0.9", 70), (1.0, "0.999999999999999", 1e12)]
 )
 async def test_a_bucket_is_forgotten_once_it_would_be_full_again(gate, warden, raw, keys, score, tighten, forgotten_s):
     await warden.publish_scores({"bot:demo-bot": Score(value=score)}, {})
-    await tokens(gate, "h1", a_bucket(per_second="10", burst="10", tighten=tighten))
+    await tokens(gate, "h1", a_bucket(per_second="10", burst="10", tighten=tighten, own=True))
     left_s = await raw.pttl(keys.bucket("rate@desk")) / 1000
     assert forgotten_s - 5 < left_s <= forgotten_s
 
 
 async def test_a_bucket_that_nothing_flows_into_is_not_forgotten(gate, warden, raw, keys):
-    bucket = a_bucket(per_second="10", burst="10", tighten="1")
+    bucket = a_bucket(per_second="10", burst="10", tighten="1", own=True)
     await tokens(gate, "h1", bucket)
     await warden.publish_scores({"bot:demo-bot": Score(value=1.0)}, {})
     await tokens(gate, "h2", bucket)

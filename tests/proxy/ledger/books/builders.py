@@ -109,13 +109,17 @@ def keep(
 
 @dataclass
 class StatementDouble:
-    """Implements ``Statement``: the oldest ``rows_max`` rows of what is asked for, as the venue does."""
+    """Implements ``Statement``: the oldest ``rows_max`` rows of what is asked for, as the venue does.
+
+    Its ``trouble`` is with everything, or with what of the symbol ``troubled`` is asked."""
 
     trades: list[Fill] = field(default_factory=list)
     rows: list[IncomeRow] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
+    conditionals: dict[str, str] = field(default_factory=dict)
     rows_max: int = 1_000
     trouble: VenueTrouble | None = None
+    troubled: str = ""
     asked: list[tuple[str, int, int | None]] = field(default_factory=list)
 
     def trade(self, fill: Fill, client_order_id: str = "grid/1") -> None:
@@ -144,9 +148,13 @@ class StatementDouble:
         self._asked(f"order {symbol}", int(order_id), None)
         return None
 
+    async def triggered(self, symbol: str) -> tuple[NamedOrder, ...]:
+        self._asked(f"conditional orders {symbol}", 0, None)
+        return tuple(NamedOrder(order_id, name) for order_id, name in self.conditionals.items())
+
     def _asked(self, what: str, since_ms: int, until_ms: int | None) -> None:
         self.asked.append((what, since_ms, until_ms))
-        if self.trouble is not None:
+        if self.trouble is not None and what.endswith(self.troubled):
             raise self.trouble
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from proxy.accounts.births import Birth
+from proxy.accounts.events import Event
 from proxy.accounts.payloads import FundingRow
-from proxy.accounts.troubles import VenueUnavailable
+from proxy.accounts.troubles import VenueRefused, VenueUnavailable
 from proxy.ledger.books import keeper as keepers
 from proxy.ledger.books import rows
 from proxy.ledger.books.attribution import Origin
@@ -19,6 +21,7 @@ from proxy.ledger.books.keeper import LedgerKeeper
 from proxy.ledger.books.reconciling import Standing, reconcile
 from proxy.ledger.books.rows import Wanted
 from proxy.ledger.books.schema import BooksUnavailable, reading
+from tests.proxy.accounts.builders import an_algo_event
 from tests.proxy.accounts.stream_builders import traded
 from tests.proxy.ledger.books.builders import (
     ACCOUNT,
@@ -122,6 +125,65 @@ async def test_what_the_stream_tells_is_named_without_asking(desk: Desk) -> None
     assert not [asked for asked in desk.venue.asked if asked[0].startswith("order")]
 
 
+STOP = an_algo_event("grid/stop", status="TRIGGERED", actual_order_id="7")
+ITS_FILL = traded(
+    5,
+    client_order_id="venue-names-it",
+    order_id="7",
+    symbol="BTCUSDT",
+    last_quantity=Decimal(5),
+    last_price=Decimal(100),
+)
+
+
+@pytest.mark.parametrize("events", [(STOP, ITS_FILL), (ITS_FILL, STOP)], ids=["stop first", "fill first"])
+async def test_a_stop_that_fired_is_its_bots_whatever_is_told_first(desk: Desk, events: tuple[Event, ...]) -> None:
+    await desk.settle()
+    for event in events:
+        desk.keeper.heard(event)
+        await desk.keeper.turn()
+    desk.venue.trade(a_fill(7, NOW_MS + 1, order_id="7"), "venue-names-it")
+    desk.later(2 * MINUTE_MS)
+    await desk.settle()
+    assert desk.fills() == [(7, "grid", Origin.BOT)]
+
+
+async def test_a_stop_whose_event_was_lost_is_its_bots_when_the_guard_finds_out(desk: Desk) -> None:
+    await desk.settle()
+    desk.keeper.heard(ITS_FILL)
+    await desk.keeper.turn()
+    desk.venue.trade(a_fill(7, NOW_MS + 1, order_id="7"), "venue-names-it")
+    desk.keeper.born(Birth(symbol="BTCUSDT", client_order_id="grid/stop", conditional_id="1", order_id="7"))
+    desk.later(2 * MINUTE_MS)
+    await desk.settle()
+    assert desk.fills() == [(7, "grid", Origin.BOT)]
+
+
+async def test_a_stop_that_fired_while_the_warden_was_away_is_looked_up_among_the_conditional_orders(
+    desk: Desk,
+) -> None:
+    desk.venue.trade(a_fill(6), "grid/6")
+    desk.venue.trade(a_fill(7), "venue-names-it")
+    desk.venue.trade(a_fill(8), "web_by_hand")
+    desk.venue.conditionals = {"5": "grid/older", "7": "grid/stop"}
+    await desk.settle()
+    assert desk.fills() == [(6, "grid", Origin.BOT), (7, "grid", Origin.BOT), (8, "", Origin.OUTSIDE)]
+
+
+async def test_a_bots_own_orders_are_not_looked_up_among_the_conditional_ones(desk: Desk) -> None:
+    desk.venue.trade(a_fill(6), "grid/6")
+    await desk.settle()
+    assert not [asked for asked in desk.venue.asked if asked[0].startswith("conditional")]
+
+
+async def test_a_venue_that_lists_no_conditional_orders_takes_no_names_away(desk: Desk) -> None:
+    desk.venue.trade(a_fill(6), "grid/6")
+    desk.venue.trade(a_fill(7), "venue-names-it")
+    desk.venue.trouble, desk.venue.troubled = VenueRefused(-5000, "no such path"), "conditional orders BTCUSDT"
+    await desk.settle()
+    assert desk.fills() == [(6, "grid", Origin.BOT), (7, "", Origin.OUTSIDE)]
+
+
 async def test_what_came_while_the_warden_was_away_is_read_afterwards(desk: Desk) -> None:
     desk.venue.trade(a_fill(1))
     await desk.settle()
@@ -167,6 +229,51 @@ async def test_trouble_leaves_the_gap_and_the_next_reading_fills_it(desk: Desk) 
     desk.venue.trouble = None
     await desk.settle()
     assert desk.standing() is Standing.RECONCILED
+
+
+async def test_a_symbol_the_venue_refuses_stops_nothing_but_itself_and_is_said_once(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.venue.trade(a_fill(1, symbol="LUNAUSDT"), "grid/1")
+    await desk.settle()
+    desk.venue.trade(a_fill(2, NOW_MS + MINUTE_MS, symbol="LUNAUSDT"), "grid/2")
+    desk.venue.trade(a_fill(3, NOW_MS + MINUTE_MS), "grid/3")
+    desk.venue.trouble, desk.venue.troubled = VenueRefused(-1121, "Invalid symbol."), "LUNAUSDT"
+    for _ in range(2):
+        await desk.keeper.aclose()
+        desk.later(DAY_MS)
+        desk.keeper = desk.started()
+        caplog.clear()
+        await desk.settle()
+        desk.later(2 * 60 * MINUTE_MS)
+        await desk.settle()
+        assert len(caplog.records) == 1 and "LUNAUSDT" in caplog.text
+    assert [trade for trade, _, _ in desk.fills()] == [1, 3]
+    assert desk.missing() == 1
+    desk.venue.trouble = None
+    desk.later(60 * MINUTE_MS)
+    await desk.settle()
+    assert len(desk.fills()) == 3 and desk.standing() is Standing.RECONCILED
+
+
+async def test_orders_of_a_symbol_the_venue_refuses_are_unknown_and_the_others_are_named(desk: Desk) -> None:
+    desk.venue.trade(a_fill(1, symbol="AUSDT"), "grid/1")
+    desk.venue.trade(a_fill(2), "grid/2")
+    desk.venue.trouble, desk.venue.troubled = VenueRefused(-1121, "Invalid symbol."), "orders AUSDT"
+    await desk.settle()
+    assert desk.fills() == [(1, "", Origin.UNKNOWN), (2, "grid", Origin.BOT)]
+
+
+@pytest.mark.parametrize("code", [-2015, -403], ids=["key", "firewall"])
+@pytest.mark.parametrize("troubled", ["BTCUSDT", "orders BTCUSDT"], ids=["fills", "names"])
+async def test_a_key_the_venue_refuses_is_no_matter_of_a_symbol(desk: Desk, troubled: str, code: int) -> None:
+    desk.venue.trade(a_fill(1), "grid/1")
+    desk.venue.trouble, desk.venue.troubled = VenueRefused(code, "Invalid API-key, IP, or permissions"), troubled
+    with pytest.raises(VenueRefused):
+        await desk.settle()
+    desk.venue.trouble = None
+    await desk.settle()
+    assert desk.fills() == [(1, "grid", Origin.BOT)]
 
 
 async def test_nothing_is_asked_before_the_venues_clock_is_known(desk: Desk) -> None:

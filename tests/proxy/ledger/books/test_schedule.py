@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.accounts.statement_reads import WINDOW_MS
-from proxy.ledger.books.schedule import AGAIN_MS, EVERY_MS, OVERLAP_MS, REACH_MS, SOON_MS, Question, Schedule
+from proxy.ledger.books.schedule import (
+    AGAIN_MS,
+    EVERY_MS,
+    OVERLAP_MS,
+    REACH_MS,
+    REFUSED_MS,
+    SOON_MS,
+    Question,
+    Schedule,
+)
 from proxy.ledger.books.spans import Span, gaps
 from tests.proxy.ledger.books.builders import DAY_MS, NOW_MS
 
@@ -67,6 +76,32 @@ def test_an_answer_that_was_cut_is_gone_on_with() -> None:
     schedule.done(question, Span(SINCE, cut), NOW_MS)
     assert read(schedule).span == Span(cut, NOW_MS), "not the overlap again, which may be what fills an answer"
     assert schedule.next(NOW_MS) is None
+
+
+def test_what_is_refused_keeps_nothing_waiting_and_is_asked_again_in_an_hour() -> None:
+    schedule = Schedule(SINCE, {"fills A": [Span(SINCE, SINCE + 1)], "income": [Span(NOW_MS - 1, NOW_MS)]})
+    schedule.news("fills A", NOW_MS - SOON_MS)
+    question = schedule.next(NOW_MS)
+    assert question is not None and question.source == "fills A"
+    schedule.refused(question, NOW_MS)
+    assert [read(schedule).source for _ in range(2)] == ["income", "income"], "its end, and what is missing of it"
+    assert schedule.next(NOW_MS + AGAIN_MS) is None
+    again = NOW_MS + REFUSED_MS
+    assert read(schedule, again) == Question("fills A", Span(SINCE, again), is_open=True)
+
+
+def test_a_gap_that_is_refused_is_not_offered_for_an_hour_and_news_are_read() -> None:
+    schedule = Schedule(SINCE, {"fills A": [Span(NOW_MS - 1, NOW_MS)]})
+    read(schedule)
+    gap = schedule.next(NOW_MS)
+    assert gap is not None and not gap.is_open
+    schedule.refused(gap, NOW_MS)
+    assert schedule.next(NOW_MS) is None
+    schedule.news("fills A", NOW_MS)
+    assert read(schedule, NOW_MS + SOON_MS).is_open
+    assert schedule.next(NOW_MS + SOON_MS) is None
+    read(schedule, NOW_MS + REFUSED_MS)
+    assert schedule.next(NOW_MS + REFUSED_MS) == gap
 
 
 SOURCES = st.dictionaries(
