@@ -40,7 +40,7 @@ from proxy.clock import utc_now
 from proxy.demo.ending import ends_in_order
 from proxy.demo.world import inherited_environment
 from proxy.store.fence import Fence
-from proxy.supervisor import listening_socket
+from proxy.supervision.supervisor import listening_socket
 from proxy.vault.keys import Secret
 from proxy.vault.vault import Vault
 

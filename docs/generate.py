@@ -8,7 +8,7 @@ from typing import Final
 from docs.control_api import control_api_part
 from proxy.alerts.page import alerts_part
 from proxy.metrics.page import metrics_part
-from proxy.rule_pages import codes_part, rules_part
+from proxy.reference.rule_pages import codes_part, rules_part
 
 DOCS = Path(__file__).parent
 PARTS: Final = {

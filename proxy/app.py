@@ -26,8 +26,8 @@ from proxy.clock import utc_now
 from proxy.core_dumps import refuse_core_dumps
 from proxy.kill.sentinels import obey_kill_signal
 from proxy.log_repeats import Repeats
+from proxy.policy.reading import load_policy
 from proxy.policy.shelf import Shelf
-from proxy.policy_file import load_policy
 from proxy.settings import Settings
 from proxy.vault.keys import Secret
 from proxy.vault.passphrase import read_passphrase
@@ -35,7 +35,7 @@ from proxy.vault.vault import Vault
 from proxy.venues.binance.client_ids import tags
 
 if TYPE_CHECKING:
-    from proxy.warden import Warden
+    from proxy.warden.loops import Warden
 
 log = logging.getLogger("perpguard")
 
@@ -150,9 +150,9 @@ def _give_back_large_buffers() -> None:
 def run_warden(settings: Settings, descriptor: int) -> int:
     """The warden process: feeds, audit, kill switch, and the control door on an inherited socket, until SIGTERM."""
     gc.disable()  # What is loaded stays. To look through it for garbage again and again takes time.
-    from proxy.keys_mirror import AccountsChanged
     from proxy.store.ownership import DeskTaken
-    from proxy.warden import Warden
+    from proxy.warden.keys_mirror import AccountsChanged
+    from proxy.warden.loops import Warden
 
     harden_process("warden")
     sys.setswitchinterval(SWITCH_S)

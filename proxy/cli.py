@@ -233,7 +233,7 @@ def _check(args: Arguments) -> int:
 
 
 def _rules(args: Arguments) -> int:
-    from proxy.rule_pages import rule_page, rules_json, rules_part
+    from proxy.reference.rule_pages import rule_page, rules_json, rules_part
     from rules.catalog import CATALOG
 
     if args.rule_id is not None and args.rule_id not in CATALOG:
@@ -248,8 +248,8 @@ def _rules(args: Arguments) -> int:
 
 def _coverage(args: Arguments) -> int:
     from proxy.app import policy_path
-    from proxy.coverage import coverage, coverage_table
-    from proxy.policy_file import load_policy
+    from proxy.policy.reading import load_policy
+    from proxy.reference.coverage import coverage, coverage_table
     from proxy.store.codec import dump
 
     policy = load_policy(args.policy_file if args.policy_file is not None else policy_path(args.settings))
@@ -260,10 +260,10 @@ def _coverage(args: Arguments) -> int:
 
 def _up(args: Arguments) -> int:
     from proxy.app import open_vault, policy_path
-    from proxy.policy_file import load_policy
+    from proxy.policy.reading import load_policy
     from proxy.source_addresses import check_source_addresses
     from proxy.store.fence import Fence
-    from proxy.supervisor import Supervisor
+    from proxy.supervision.supervisor import Supervisor
     from proxy.tls.serving import Greeting
     from proxy.tls.shelf import TlsShelf
 
@@ -327,7 +327,7 @@ _COMMANDS: Final[Mapping[str, Callable[[Arguments], int]]] = {
 _MODULES: Final[Mapping[str, str]] = {
     "status": "proxy.status_command",
     "doctor": "proxy.doctor.command",
-    "restart-gates": "proxy.restart_command",
+    "restart-gates": "proxy.supervision.restart_command",
     "reduce": "proxy.kill.reduce_commands",
     "rearm": "proxy.kill.rearm_commands",
     "drill": "proxy.drill.commands",

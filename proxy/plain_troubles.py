@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from proxy.audit.place import ArchiveUnavailable
-from proxy.policy_file import PolicyError
-from proxy.restart_command import NotRestarted
+from proxy.policy.reading import PolicyError
 from proxy.settings import SettingsError
 from proxy.store.embedded import EmbeddedStoreFailed
-from proxy.supervisor import DoorTaken, GuardRunning
+from proxy.supervision.restart_command import NotRestarted
+from proxy.supervision.supervisor import DoorTaken, GuardRunning
 from proxy.tls.shelf import TlsMissing
 from proxy.vault.errors import VaultError
 from proxy.venues.binance.client_ids import TagsClash

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from jsonschema.validators import validator_for
 
-from proxy.supervisor import STOP_TIMEOUT_S, WATCHDOG_STOP_TIMEOUT_S
+from proxy.supervision.supervisor import STOP_TIMEOUT_S, WATCHDOG_STOP_TIMEOUT_S
 from tests.support.compose import GUARDS, ROOT, before_the_first_start, services, the_file
 
 SCHEMA = resources.files("check_jsonschema") / "builtin_schemas" / "vendor" / "compose-spec.json"

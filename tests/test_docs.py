@@ -21,11 +21,11 @@ from binance.exceptions import BinanceAPIException
 from binance.ws.streams import BinanceSocketManager
 
 from docs.generate import PARTS, spliced
-from proxy.clauses import BY_THE_GUARD, CLAUSES
 from proxy.cli import _parser
 from proxy.demo.world import World
-from proxy.policy_file import parse_policy
-from proxy.rule_pages import rule_page, rules_json
+from proxy.policy.reading import parse_policy
+from proxy.reference.clauses import BY_THE_GUARD, CLAUSES
+from proxy.reference.rule_pages import rule_page, rules_json
 from proxy.settings import Settings, load_settings
 from proxy.venues.binance import rejections
 from proxy.venues.binance.rejections import Rejection, for_breach
@@ -447,3 +447,13 @@ async def test_the_python_binance_snippet_trades_and_is_refused(world: World, mo
         assert (await on_sockets.ws_futures_create_order(**order, quantity=0.002))["orderId"]
     finally:
         await on_sockets.close_connection()
+
+
+def test_architecture_has_a_line_for_every_folder() -> None:
+    told = [row[0].strip("`") for row in table_rows(section(text(DOCS / "architecture.md"), "The folders"))][1:]
+    assert sorted(told) == sorted(path.parent.name for path in (ROOT / "proxy").glob("*/__init__.py"))
+
+
+def test_the_list_of_decisions_has_them_all() -> None:
+    first, *others = sorted((DOCS / "decisions").glob("*.md"))
+    assert re.findall(r"\]\((\d{4}-[^)]+)\)", text(first)) == [path.name for path in others]

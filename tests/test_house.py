@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.policy_file import load_policy
+from proxy.policy.reading import load_policy
 
 ROOT = Path(__file__).parent.parent
 CODE = sorted(path for folder in ("rules", "proxy", "sandbox") for path in (ROOT / folder).rglob("*.py"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.policy_file import load_policy
+from proxy.policy.reading import load_policy
 from rules.catalog import CATALOG, GATES
 from rules.decision import Enforcement
 from rules.loosening import Needs

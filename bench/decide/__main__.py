@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.machine import machine
-from proxy.policy_file import load_policy
+from proxy.policy.reading import load_policy
 from proxy.store.codec import build_snapshot, load
 from rules.catalog import CATALOG
 from rules.decision import Verdict

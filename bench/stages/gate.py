@@ -17,7 +17,7 @@ from proxy.gate.judge import Judge
 from proxy.gate.orders import OrderDesk
 from proxy.gate.policy import policy_of
 from proxy.gate.upstream import OutboundRequest, Turnstile, UpstreamReply
-from proxy.policy_file import load_policy
+from proxy.policy.reading import load_policy
 from proxy.store.codec import load
 from proxy.store.fence import Fence
 from proxy.store.gate_store import GateStore

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.decide.__main__ import HERE
-from proxy.policy_file import read_policy
+from proxy.policy.reading import read_policy
 from proxy.store.codec import build_snapshot, load
 from proxy.store.warden_store import WardenStore
 from rules.snapshot import Snapshot

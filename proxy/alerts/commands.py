@@ -57,7 +57,7 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
 
 def run(args: argparse.Namespace, terminal: Terminal | None = None) -> int:
     """Run one ``alerts`` command and give its exit code."""
-    from proxy.control_client import NoAnswer, Refused
+    from proxy.control.client import NoAnswer, Refused
 
     if args.alerts_command == "channels" and args.channels_command != "test":
         return _channels(args, terminal)
@@ -163,7 +163,7 @@ def _vault(args: argparse.Namespace, terminal: Terminal) -> Vault:
 
 
 def _ask(args: argparse.Namespace, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:
-    from proxy.control_client import ask
+    from proxy.control.client import ask
 
     return ask(args.settings, method, path, body)
 

@@ -20,11 +20,11 @@ from proxy.alerts.alert import Report, Severity
 from proxy.alerts.lifecycle import SETTLED_AFTER
 from proxy.alerts.reports import CONFIGURED_WATCHDOG, condition
 from proxy.drill.rehearsed import rehearsed, worst_of
-from proxy.pieces.account import AccountPieces
-from proxy.pieces.desk import DeskPieces
-from proxy.pieces.ground import Ground
-from proxy.pieces.venue import VenuePieces
 from proxy.store.client import STORE_TROUBLE
+from proxy.warden.pieces.account import AccountPieces
+from proxy.warden.pieces.desk import DeskPieces
+from proxy.warden.pieces.ground import Ground
+from proxy.warden.pieces.venue import VenuePieces
 from rules.decision import Enforcement
 from rules.flow.staged_response import StagedResponse
 

@@ -17,7 +17,7 @@ import msgspec
 from proxy.audit import pages
 from proxy.audit.export import ExportBroken
 from proxy.audit.place import ArchiveUnavailable
-from proxy.policy_file import PolicyError
+from proxy.policy.reading import PolicyError
 
 OK, NOT_OK, USAGE = 0, 1, 2
 

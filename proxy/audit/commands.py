@@ -25,7 +25,7 @@ from proxy.audit.verify import verify
 from proxy.certificate.shelf import CertificateShelf
 from proxy.certificate.signing import TrustedKey, trusted_key
 from proxy.clock import utc_now
-from proxy.policy_file import load_policy, parse_policy
+from proxy.policy.reading import load_policy, parse_policy
 from proxy.reasons import command as why_command
 from rules.engine import decide_batch
 

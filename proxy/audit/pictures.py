@@ -14,7 +14,7 @@ import msgspec
 
 from proxy.audit.documents import Document, RecordSource
 from proxy.decoding import build
-from proxy.policy_file import PolicyError
+from proxy.policy.reading import PolicyError
 from proxy.store.codec import plain
 from rules.facts import AccountRecord
 from rules.policy import Policy

@@ -31,7 +31,7 @@ def issue_at(data_dir: Path, at: datetime, key_id: str) -> Issue:
 
 def _policy(path: Path) -> PolicyInForce:
     try:
-        # The digest is that of the text, as everywhere: ``proxy.policy_file.policy_digest`` is its start.
+        # The digest is that of the text, as everywhere: ``proxy.policy.reading.policy_digest`` is its start.
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return PolicyInForce(digest=None, not_known="no policy was ever in force in this data directory")

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 from fastapi import Request
 
 from proxy.console.answers import Objection, Refusal
-from proxy.policy_file import POLICY_LENGTH_MAX
+from proxy.policy.reading import POLICY_LENGTH_MAX
 
 BODY_BYTES_MAX: Final = 64 * 1024
 TEXT_LENGTH_MAX: Final = 500

@@ -23,7 +23,7 @@ from proxy.console.rendering import Rendering
 from proxy.console.roles import Role
 from proxy.console.routing import add, form_of, session_of
 from proxy.console.sender import sender_of
-from proxy.policy_file import policy_digest
+from proxy.policy.reading import policy_digest
 
 SINCE_DEFAULT: Final = "24h"
 RULES_SHOWN: Final = 400

@@ -18,7 +18,7 @@ from proxy.doctor.store import look_at_store
 from proxy.doctor.venue import look_at_venue
 from proxy.policy.checking import check_all
 from proxy.policy.problems import PolicyError
-from proxy.policy_file import load_policy
+from proxy.policy.reading import load_policy
 from proxy.settings import Settings, SettingsError
 from proxy.vault.errors import VaultError, VaultMissing
 from proxy.vault.keys import KeyState

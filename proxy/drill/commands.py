@@ -91,7 +91,7 @@ def _practice(args: argparse.Namespace, keys: tuple[ExchangeKey, ...], at: datet
     from proxy.audit.place import archive_place
     from proxy.drill.practice import rehearse
     from proxy.drill.rate import highest_rate_per_s
-    from proxy.policy_file import read_policy
+    from proxy.policy.reading import read_policy
 
     _, policy = read_policy(policy_path(args.settings))
     seen = highest_rate_per_s(archive_place(args.settings.data_dir), at)
@@ -120,7 +120,7 @@ def _dry(args: argparse.Namespace, keys: tuple[ExchangeKey, ...], at: datetime) 
     from proxy.app import policy_path
     from proxy.drill.dry import never_sends, rehearse_dry
     from proxy.kill.hands import VenueHands
-    from proxy.policy_file import load_policy
+    from proxy.policy.reading import load_policy
 
     flatten = load_policy(policy_path(args.settings)).kill.flatten
 

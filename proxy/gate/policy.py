@@ -10,7 +10,7 @@ import asyncio
 import logging
 from typing import Final
 
-from proxy.policy_file import PolicyError, parse_policy
+from proxy.policy.reading import PolicyError, parse_policy
 from proxy.store.gate_store import GateStore, StoreUnavailable
 from rules.policy import Policy
 

@@ -318,8 +318,8 @@ def _open_vault(data_dir: Path, passphrase_file: Path | None) -> Vault:
 def _flatten(data_dir: Path, policy: Path) -> Flatten:
     """How the policy in force wants positions closed; a policy that cannot be read delays no kill."""
     from proxy.policy.problems import PolicyError
+    from proxy.policy.reading import read_policy
     from proxy.policy.shelf import Shelf
-    from proxy.policy_file import read_policy
     from rules.kill.settings import FLATTEN_DEFAULT
 
     for path in (Shelf(data_dir).active_path, policy):

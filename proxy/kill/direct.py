@@ -16,8 +16,8 @@ from proxy.clock import utc_now
 from proxy.guard_id import known_guard_id
 from proxy.kill.bot_hands import BotHands
 from proxy.kill.hands import VenueHands
+from proxy.policy.reading import PolicyError, load_policy
 from proxy.policy.shelf import Shelf
-from proxy.policy_file import PolicyError, load_policy
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.fence import Scope
 from proxy.store.warden_store import WardenStore

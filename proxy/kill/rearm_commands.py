@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from proxy.audit.words import spelled_out
-from proxy.control_client import NoAnswer, Refused, ask
+from proxy.control.client import NoAnswer, Refused, ask
 
 REFUSED: Final = 1
 USAGE_ERROR: Final = 2

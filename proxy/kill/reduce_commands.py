@@ -27,7 +27,7 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
 
 def run(args: argparse.Namespace) -> int:
     """0 when done, 1 when refused, 2 for a scope that cannot be one, 3 when nobody answered."""
-    from proxy.control_client import NoAnswer, Refused, ask
+    from proxy.control.client import NoAnswer, Refused, ask
 
     try:
         scope = Scope(args.account or None, venue=args.venue or None)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from proxy.control_client import NoAnswer, Refused, ask
+from proxy.control.client import NoAnswer, Refused, ask
 
 
 def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -9,11 +9,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from proxy.archive_looks import CANNOT_BE_READ, UNREADABLE
 from proxy.audit.documents import ArchiveSource, Window
 from proxy.audit.place import ArchivePlace, ArchiveUnavailable
 from proxy.audit.reader import ArchiveReader
 from proxy.console.policy_plane import CameTo, Hindsight, RuleHindsight
+from proxy.control.archive_looks import CANNOT_BE_READ, UNREADABLE
 from proxy.ledger.counterfactual import Fees, Horizon, Outcome
 from proxy.ledger.history import MarkHistory
 from proxy.ledger.marks import MarkReader, MarksUnavailable

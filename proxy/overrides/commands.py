@@ -49,7 +49,7 @@ def add_arguments(subparsers: argparse._SubParsersAction[argparse.ArgumentParser
 
 def run(args: argparse.Namespace) -> int:
     """Run one ``override`` command and give its exit code."""
-    from proxy.control_client import NoAnswer, Refused
+    from proxy.control.client import NoAnswer, Refused
 
     try:
         _ACTIONS[args.override_command](args)
@@ -99,7 +99,7 @@ def _tell(args: argparse.Namespace, view: Mapping[str, Any], *lines: str) -> Non
 
 
 def _ask(args: argparse.Namespace, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:
-    from proxy.control_client import ask
+    from proxy.control.client import ask
 
     return ask(args.settings, method, path, body)
 

@@ -17,8 +17,8 @@ from proxy.audit.words import spelled_out
 from proxy.policy.comparing import Change, Direction, compare, compare_rules, loosened
 from proxy.policy.places import Place, line_of_lines
 from proxy.policy.problems import PolicyError, Problem, meant, shown
+from proxy.policy.reading import load_policy, read_policy
 from proxy.policy.shelf import Shelf
-from proxy.policy_file import load_policy, read_policy
 from proxy.settings import Settings, SettingsError
 from proxy.vault.errors import VaultError
 from proxy.vault.vault import Vault

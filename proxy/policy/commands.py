@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from proxy.audit.words import spelled_out
-from proxy.control_client import NoAnswer, Refused, ask
+from proxy.control.client import NoAnswer, Refused, ask
 from proxy.policy import replay_command
 from proxy.policy.comparing import compare, loosened
 from proxy.policy.problems import PolicyError
+from proxy.policy.reading import load_policy, read_policy
 from proxy.policy.schema import policy_schema
-from proxy.policy_file import load_policy, read_policy
 from proxy.settings import Settings
 
 _OK, _NOT_OK, _WRONG, _NO_ANSWER = 0, 1, 2, 3

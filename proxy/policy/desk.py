@@ -21,9 +21,9 @@ from proxy.people.roles import Role
 from proxy.policy.comparing import Change, compare, loosened
 from proxy.policy.in_force import GUARD, InForce, NotKept, Scribe, Store, keeping, words_of
 from proxy.policy.problems import PolicyError
+from proxy.policy.reading import parse_policy
 from proxy.policy.shelf import Proposal, Shelf
 from proxy.policy.waiting import Pending, Waiting, seen_beside
-from proxy.policy_file import parse_policy
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from rules.policy import Policy

@@ -15,8 +15,8 @@ from typing import Any, Final, Protocol
 from proxy.policy.comparing import Change, Direction, compare, loosened
 from proxy.policy.edits import Edit, Edits
 from proxy.policy.problems import PolicyError
+from proxy.policy.reading import read_policy
 from proxy.policy.shelf import Shelf
-from proxy.policy_file import read_policy
 from proxy.store.client import STORE_TROUBLE
 from rules.policy import Policy
 

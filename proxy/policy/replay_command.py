@@ -13,9 +13,9 @@ from proxy.audit.place import archive_place
 from proxy.audit.reader import ArchiveReader
 from proxy.clock import utc_now
 from proxy.policy.flips import Change, Flip
+from proxy.policy.reading import load_policy, parse_policy
 from proxy.policy.replaying import FLIPS_SHOWN, PolicyReplay, replay_policy
 from proxy.policy.tally import Sum, Tally
-from proxy.policy_file import load_policy, parse_policy
 from proxy.store.codec import plain
 from rules.engine import decide_batch
 from rules.rule import show

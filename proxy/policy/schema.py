@@ -12,8 +12,8 @@ from enum import StrEnum
 from inspect import getdoc
 from typing import Any, Final, Literal, get_args, get_origin
 
-from proxy.packaged_rules import packaged_rule_ids
 from proxy.policy.fields import Field, fields_of, items_of, kinds_of, table_of
+from proxy.policy.packaged_rules import packaged_rule_ids
 from proxy.policy.side_tables import KILL, OUTSIDE, RESIZE
 from rules.ages import SPAN_MAX_S
 from rules.catalog import CATALOG, GATES

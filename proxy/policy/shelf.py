@@ -18,7 +18,7 @@ import msgspec
 
 from proxy.decoding import build
 from proxy.disk import FileIdentity, identity_of, make_directory, remove_file, replace_file
-from proxy.policy_file import POLICY_LENGTH_MAX, policy_digest
+from proxy.policy.reading import POLICY_LENGTH_MAX, policy_digest
 from proxy.store.codec import dump, load, plain
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{16}")

@@ -16,9 +16,9 @@ from proxy.looks import Looks
 from proxy.policy.comparing import Change, Direction, compare
 from proxy.policy.desk import PolicyDesk
 from proxy.policy.problems import PolicyError
+from proxy.policy.reading import parse_policy
 from proxy.policy.waiting import Pending
 from proxy.policy.wording import settings_of
-from proxy.policy_file import parse_policy
 from proxy.store.codec import plain
 from rules.catalog import CATALOG
 from rules.loosening import Loosening, Needs

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 
 from proxy.policy.comparing import Change, compare
 from proxy.policy.problems import PolicyError
+from proxy.policy.reading import parse_policy
 from proxy.policy.shelf import Proposal, Shelf
-from proxy.policy_file import parse_policy
 from rules.loosening import Needs
 from rules.policy import Policy
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 from proxy.audit import pages
 from proxy.audit.asking import NOT_OK, OK, UsageError
 from proxy.audit.reader import ArchiveReader
+from proxy.policy.reading import load_policy
 from proxy.policy.shelf import Shelf
-from proxy.policy_file import load_policy
 from proxy.reasons.inquiry import (
     BadQuestion,
     NothingToTry,

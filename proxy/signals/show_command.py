@@ -32,7 +32,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: Arguments) -> int:
     """Print what the warden tells."""
-    from proxy.control_client import NoAnswer, Refused, ask
+    from proxy.control.client import NoAnswer, Refused, ask
 
     try:
         told = ask(args.settings, "GET", "/api/signals")

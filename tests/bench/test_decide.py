@@ -1,7 +1,7 @@
 """The benchmark of deciding: that its files hold every rule, that none objects, and what it prints."""
 
 from bench.decide.__main__ import HERE, UNDER_WAY, main, measure, report
-from proxy.policy_file import load_policy
+from proxy.policy.reading import load_policy
 from proxy.store.codec import build_snapshot, load
 from rules.catalog import CATALOG
 

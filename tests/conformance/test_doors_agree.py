@@ -20,8 +20,8 @@ import pytest
 from proxy.budget.meter import Payer
 from proxy.budget.published import Limit
 from proxy.budget.silence import Way
-from proxy.custom_rules import compile_expression
 from proxy.gate.ruling import Outcome
+from proxy.policy.custom_rules import compile_expression
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.fence import DESK
 from proxy.store.view import HoldRequest, View

@@ -11,7 +11,7 @@ import httpx
 import pytest
 import redis
 
-from proxy.policy_file import policy_digest
+from proxy.policy.reading import policy_digest
 from proxy.store.embedded import embedded_url
 from proxy.store.keys import Keys
 from tests.support.policies import a_policy, a_rule

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from proxy.demo.world import VENUE
-from proxy.supervisor import listening_socket
+from proxy.supervision.supervisor import listening_socket
 from tests.support.policies import a_policy, a_rule
 from tests.support.practice_client import Bot, fresh_id
 from tests.support.worlds import LiveWorld, freeze, until

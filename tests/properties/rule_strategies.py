@@ -17,7 +17,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from hypothesis import strategies as st
 
-from proxy.policy_file import parse_policy
+from proxy.policy.reading import parse_policy
 from rules.catalog import CATALOG, ENTRY_RULES, EXIT_RULES, GATES, OWNERSHIP_RULES
 from rules.decision import Enforcement
 from rules.position.reduce_only_exits import ExitMode, ReduceOnlyExits

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.policy_file import load_policy
+from proxy.policy.reading import load_policy
 from rules.decision import Verdict
 from rules.engine import decide
 from rules.facts import PRICE_WINDOWS_S, Holding, PriceRange

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from proxy import control_client
 from proxy.cli import main
 from proxy.console.desk_views import ArchiveView, DeskView, FeedView
+from proxy.control import client as control_client
 from tests.proxy.console.desk_double import a_bot, a_desk, an_account
 
 FEED = FeedView(state="OFF", why="", age_s=None, adopted=None, gaps_healed=0)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.policy_file import PolicyError, parse_policy
+from proxy.policy.reading import PolicyError, parse_policy
 from rules.catalog import CATALOG, GATES
 from rules.decision import Verdict
 from rules.engine import decide, decide_batch

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.path.policy import DESK, NotTheDesks, lifted
-from proxy.policy_file import load_policy
+from proxy.policy.reading import load_policy
 
 
 def test_every_rule_of_the_desk_is_there_and_as_strict_in_kind(tmp_path: Path) -> None:

@@ -13,13 +13,13 @@ import pytest
 from proxy.alerts.lifecycle import Acknowledged, Seen, State, evolve
 from proxy.alerts.reports import CONFIGURED_WATCHDOG, condition
 from proxy.alerts.shelf import Shelf
-from proxy.pieces.alerts import build_alerts
-from proxy.pieces.desk import DeskPieces
-from proxy.pieces.ground import Ground
-from proxy.pieces.heart import build_heart
 from proxy.settings import Settings
 from proxy.vault.keys import Secret
 from proxy.vault.vault import Vault
+from proxy.warden.pieces.alerts import build_alerts
+from proxy.warden.pieces.desk import DeskPieces
+from proxy.warden.pieces.ground import Ground
+from proxy.warden.pieces.heart import build_heart
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 

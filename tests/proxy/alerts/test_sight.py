@@ -20,10 +20,10 @@ from proxy.alerts.lifecycle import Seen, State, Ticked, evolve
 from proxy.alerts.reports import CONFIGURED_WATCHDOG, condition
 from proxy.alerts.sight import Sight
 from proxy.drill.shelf import AccountDrill, DrillReport, drill_id, keep_drill
-from proxy.pieces.desk import DeskPieces
-from proxy.pieces.ground import Ground
 from proxy.store.fence import DESK
 from proxy.store.gates import GateWord
+from proxy.warden.pieces.desk import DeskPieces
+from proxy.warden.pieces.ground import Ground
 from rules.decision import Enforcement
 from rules.facts import Score
 from rules.flow.staged_response import StagedResponse

@@ -8,7 +8,7 @@ from proxy.audit.documents import ArchiveSource, ExportSource
 from proxy.audit.export import ExportBroken, read_export, write_export
 from proxy.audit.reader import ArchiveReader
 from proxy.audit.replay import replay
-from proxy.policy_file import parse_policy
+from proxy.policy.reading import parse_policy
 from rules.decision import Breach, Decision, Verdict
 from rules.engine import decide_batch
 from rules.model import Intent

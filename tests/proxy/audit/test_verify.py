@@ -21,7 +21,7 @@ from proxy.audit.replay import replay
 from proxy.audit.schema import RECORDS
 from proxy.audit.verify import verify
 from proxy.certificate.signing import trusted_key
-from proxy.policy_file import parse_policy
+from proxy.policy.reading import parse_policy
 from proxy.vault.signing_keys import new_signing_key
 from rules.engine import decide_batch
 from tests.proxy.audit.conftest import KEY, KEYS, SIGNER, TRUSTED

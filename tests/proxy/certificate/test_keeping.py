@@ -20,8 +20,8 @@ from proxy.kill.in_flight import IN_FLIGHT_OVER
 from proxy.kill.jobs import RESUMED
 from proxy.kill.joins import Join, note_join
 from proxy.kill.pursuit import PURSUER
+from proxy.policy.reading import policy_digest
 from proxy.policy.shelf import Shelf
-from proxy.policy_file import policy_digest
 from proxy.vault.keys import Secret
 from rules.kill.events import Phase
 from tests.proxy.audit.conftest import SIGNER, TRUSTED

@@ -16,7 +16,7 @@ from proxy.console.plane import ControlRefused
 from proxy.console.policy_plane import CameTo, Differences, Hindsight, PolicyShown, RuleHindsight, RuleRow, WaitingRow
 from proxy.console.preview_plane import AccountPreview, CancelledOrder, ClosedLeg, KillPreview
 from proxy.console.reasons_plane import Refusals, Wanted
-from proxy.policy_file import parse_policy, policy_digest
+from proxy.policy.reading import parse_policy, policy_digest
 from proxy.reasons.inquiry import Recorded, Told, WhatIf, put_together, suppose, tell
 from tests.proxy.audit.conftest import POLICY, START, TIGHTER
 from tests.proxy.audit.conftest import Desk as AuditDesk

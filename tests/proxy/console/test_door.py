@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from proxy.console.app import create_console
 from proxy.console.sessions import SESSIONS_MAX
 from proxy.people.register import Register
-from proxy.policy_file import policy_digest
+from proxy.policy.reading import policy_digest
 from tests.proxy.console.conftest import BEARER, ORIGIN, SAME_ORIGIN, Browser, HandClock, browse, sign_in
 from tests.proxy.console.desk_double import TOKEN, DeskDouble
 from tests.proxy.overrides.builders import TEXTS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.policy_file import policy_digest
+from proxy.policy.reading import policy_digest
 from tests.proxy.console.conftest import SAME_ORIGIN, Browser
 from tests.proxy.console.desk_double import DeskDouble
 from tests.support.people import PASSWORD

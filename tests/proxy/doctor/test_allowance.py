@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy.doctor.allowance import refuses_everything
-from proxy.policy_file import parse_policy
+from proxy.policy.reading import parse_policy
 from tests.rules.builders import World, an_account
 from tests.support.policies import a_policy, a_rule
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from proxy.decoding import build
-from proxy.policy_file import load_policy
+from proxy.policy.reading import load_policy
 from rules.kill.evidence import Evidence
 from rules.kill.settings import Triggers
 from rules.kill.triggers import Ruling, Tally, judge

@@ -12,12 +12,12 @@ from typing import cast
 import pytest
 
 from proxy.console.plane import ControlRefused
+from proxy.control.rearming import RearmControl
 from proxy.kill.bot_stops import BotStops
 from proxy.kill.desk import KillDesk
 from proxy.kill.hands import AccountHands
 from proxy.kill.rearm_desk import Seen
 from proxy.kill.roster import Roster
-from proxy.rearm_control import RearmControl
 from proxy.store.fence import Scope
 from rules.model import TradingState
 from tests.proxy.kill.test_f22_rearm_desk import POLICY, Bench

@@ -19,8 +19,8 @@ from proxy.kill.desk import KillDesk
 from proxy.kill.jobs import job_directory
 from proxy.kill.journal import Job, Journal
 from proxy.kill.preconditions import Checked, Precondition, checked
-from proxy.pieces.rearming import Looks
 from proxy.store.fence import DESK, Fence, Scope
+from proxy.warden.pieces.rearming import Looks
 from rules.model import PositionSide
 from rules.snapshot import Position
 from tests.proxy.kill.simulated_store import SimulatedStore

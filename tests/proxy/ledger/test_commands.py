@@ -16,7 +16,7 @@ from proxy.audit.place import archive_place
 from proxy.cli import main
 from proxy.ledger.marks import Funding, MarkBook, marks_path
 from proxy.ledger.refusals import INTENTS_MAX, Refusals
-from proxy.policy_file import parse_policy
+from proxy.policy.reading import parse_policy
 from rules.snapshot import Market, Snapshot
 from tests.proxy.audit.conftest import POLICY, START, Desk
 

@@ -12,7 +12,7 @@ from proxy.people.desk import AGAIN_AFTER, FAILURES_MAX, VISITS_MAX, PeopleDesk
 from proxy.people.file import PeopleFile
 from proxy.people.register import Register
 from proxy.people.roles import Role
-from proxy.scribe import Scribe
+from proxy.warden.scribe import Scribe
 from tests.support.people import a_register, write_people
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)

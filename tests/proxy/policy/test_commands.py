@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from proxy.cli import main
+from proxy.policy.reading import policy_digest
 from proxy.policy.shelf import Shelf
-from proxy.policy_file import policy_digest
 from proxy.vault.keys import Secret
 from proxy.vault.vault import Vault
 from rules.catalog import CATALOG

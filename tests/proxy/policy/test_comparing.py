@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from proxy.policy.comparing import Direction, compare, loosened
-from proxy.policy_file import parse_policy
+from proxy.policy.reading import parse_policy
 from rules.outside import OutsideAction, OutsideActivity
 
 HEAD = '[policy]\nname = "solo"\nowner = "risk@desk.example"\n'

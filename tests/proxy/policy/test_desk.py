@@ -16,8 +16,8 @@ from proxy.policy import waiting
 from proxy.policy.desk import PROPOSALS_MAX, PolicyDesk, PolicyRefused
 from proxy.policy.in_force import NotKept
 from proxy.policy.problems import PolicyError
+from proxy.policy.reading import parse_policy, policy_digest
 from proxy.policy.shelf import Shelf
-from proxy.policy_file import parse_policy, policy_digest
 from tests.rules.builders import NOW
 from tests.support.people import a_register, write_people
 

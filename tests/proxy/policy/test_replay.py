@@ -13,7 +13,7 @@ import pytest
 
 from proxy.audit.place import archive_place
 from proxy.cli import main
-from proxy.policy_file import parse_policy
+from proxy.policy.reading import parse_policy
 from tests.proxy.audit.conftest import POLICY, Desk
 
 NOTHING = '[policy]\nname = "new"\nowner = "risk@example.org"\n'

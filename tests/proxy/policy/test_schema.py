@@ -12,8 +12,8 @@ import pytest
 
 from proxy.cli import main
 from proxy.policy.fields import fields_of
+from proxy.policy.reading import PolicyError, parse_policy
 from proxy.policy.schema import DIALECT, policy_schema
-from proxy.policy_file import PolicyError, parse_policy
 from rules.catalog import CATALOG
 from tests.support.json_schema import violations
 

@@ -10,7 +10,7 @@ import pytest
 
 from proxy.audit.place import ArchivePlace
 from proxy.audit.reader import ArchiveReader
-from proxy.policy_file import parse_policy
+from proxy.policy.reading import parse_policy
 from proxy.reasons.inquiry import BadQuestion, NothingToTry, NotToBeTold, Recorded, WhatIf, recorded, suppose, tell
 from proxy.reasons.tracing import Answer
 from rules.decision import Verdict

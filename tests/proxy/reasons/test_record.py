@@ -14,7 +14,7 @@ from sqlalchemy import make_url
 from proxy.audit.place import ArchivePlace, archive_place
 from proxy.console.plane import ControlRefused
 from proxy.console.reasons_plane import Wanted
-from proxy.policy_file import parse_policy
+from proxy.policy.reading import parse_policy
 from proxy.reasons import record
 from proxy.reasons.record import COLUMNS, ReasonsRecord
 from tests.proxy.audit.conftest import POLICY, Desk

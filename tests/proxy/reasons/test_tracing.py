@@ -10,7 +10,7 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from proxy.policy_file import parse_policy
+from proxy.policy.reading import parse_policy
 from proxy.reasons.tracing import Answer, Trace, largest_passing, traced
 from proxy.reasons.watched import decide_watched
 from rules.decision import Breach, Enforcement, Verdict

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from proxy.pieces.venue import _held
 from proxy.signals.attention import SEEN_MAX, SEEN_S, UNLISTED_MAX, Attention
 from proxy.signals.measuring import SYMBOLS_MAX
+from proxy.warden.pieces.venue import _held
 from rules.model import Side
 from tests.rules.builders import an_account, an_open_order
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from proxy import cli, control_client
-from proxy.control_client import NoAnswer, Refused
+from proxy import cli
+from proxy.control import client as control_client
+from proxy.control.client import NoAnswer, Refused
 
 TOLD: dict[str, Any] = {
     "at": "2026-11-24T09:30:00Z",

@@ -13,12 +13,12 @@ from typing import Any, cast
 import pytest
 import redis
 
-from proxy.pieces.ground import lay_ground
 from proxy.settings import Settings
 from proxy.signals.watch import AnomalyWatch, Held
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.warden_store import WardenStore
 from proxy.vault.keys import Secret
+from proxy.warden.pieces.ground import lay_ground
 from rules.facts import Score
 from rules.order.max_order_value import MaxOrderValue
 from rules.usual import UsualOrders

@@ -23,7 +23,7 @@ from proxy.store.embedded import EmbeddedStore, EmbeddedStoreFailed, embedded_ur
 from proxy.store.gate_store import GateStore, StoreUnavailable
 from proxy.store.keys import Keys
 from proxy.store.warden_store import VERSIONS_LOST_MAX, EpochLost, WardenStore
-from proxy.supervisor import Supervisor
+from proxy.supervision.supervisor import Supervisor
 from rules.model import PositionSide
 from rules.snapshot import Share
 from tests.proxy.store.builders import a_request, an_account_of, publish

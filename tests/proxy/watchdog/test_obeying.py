@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from proxy.kill.rearm import write_down
-from proxy.pieces.heart import OBEYED_WITHIN_S, build_heart
 from proxy.store.fence import DESK, Fence
+from proxy.warden.pieces.heart import OBEYED_WITHIN_S, build_heart
 
 
 class Desk:

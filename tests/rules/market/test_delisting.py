@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from proxy.policy_file import PolicyError, parse_policy
+from proxy.policy.reading import PolicyError, parse_policy
 from rules.market.delisting import Delisting
 from tests.rules.builders import NOW, a_buy, a_sell, an_account, judged
 

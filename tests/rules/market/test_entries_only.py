@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from proxy.policy_file import parse_policy
+from proxy.policy.reading import parse_policy
 from rules.decision import Enforcement, Verdict
 from rules.market.book_quality import BookQuality
 from rules.market.delisting import Delisting

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from proxy.policy_file import PolicyError, parse_policy
+from proxy.policy.reading import PolicyError, parse_policy
 from rules.market.maintenance_window import MaintenanceWindow, Window
 from rules.model import PositionSide
 from rules.snapshot import Position

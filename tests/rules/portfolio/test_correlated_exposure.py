@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.policy_file import parse_policy
+from proxy.policy.reading import parse_policy
 from rules.exposure import held_order, worst_case
 from rules.model import Side
 from rules.portfolio.correlated_exposure import CorrelatedExposure

@@ -1,1 +1,0 @@
-"""What the warden is made of, put together: who is told of what by whom. Builds only; ``proxy.warden`` runs it."""

@@ -1,0 +1,153 @@
+"""The warden's own plane, as the control door asks it: a page of refusals says where the search went on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.audit.place import ArchivePlace, archive_place
+from proxy.console.plane import ControlRefused
+from proxy.console.progress import progress_of
+from proxy.control.plane import Control
+from proxy.kill.report import AccountReport
+from rules.kill.events import Phase
+from tests.proxy.audit.conftest import Desk
+from tests.proxy.audit.damaging import cut_records, no_database
+from tests.proxy.kill.test_line import a_report
+
+
+class _Nobody:
+    """Stands where a page of refusals asks nobody."""
+
+    def __getattr__(self, name: str) -> _Nobody:
+        return self
+
+
+@pytest.fixture
+def control(tmp_path: Path) -> Control:
+    nobody: Any = _Nobody()
+    return Control(
+        data_dir=tmp_path,
+        glance=nobody,
+        policies=nobody,
+        kill=nobody,
+        rearming=nobody,
+        drills=nobody,
+        signals=nobody,
+        ledger=nobody,
+        ahead=nobody,
+        policy_shown=nobody,
+        reasons=nobody,
+        history=nobody,
+        auditing=nobody,
+        alerts=nobody,
+        keys=nobody,
+        overrides=nobody,
+        now=nobody,
+    )
+
+
+@pytest.fixture
+def archived(tmp_path: Path) -> None:
+    """The oldest of three refusals is alpha's."""
+    desk = Desk()
+    desk.write(archive_place(tmp_path), [desk.decision(at, "3", bot) for at, bot in enumerate(("alpha", "b", "b"))])
+
+
+async def asked(control: Control, before: str | None = None) -> tuple[list[str], str | None]:
+    page = await control.blocked(bot="alpha", rule="max_order_value", account=None, limit=5, before=before)
+    return [row["id"] for row in page["blocked"]], page["next"]
+
+
+@pytest.mark.usefixtures("archived")
+async def test_a_page_that_ended_early_is_gone_on_with(control: Control, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.audit.judged.LOOKED_AT_MAX", 2)
+    found, before = await asked(control)
+    assert (found, before is None) == ([], False)
+    assert await asked(control, before) == (["d-0"], None)
+
+
+@pytest.mark.usefixtures("archived")
+async def test_what_is_no_page_is_refused(control: Control) -> None:
+    with pytest.raises(ControlRefused, match="no such page"):
+        await asked(control, "yesterday")
+
+
+async def test_without_an_archive_nothing_was_refused(control: Control) -> None:
+    assert await asked(control) == ([], None)
+
+
+@pytest.mark.usefixtures("archived")
+@pytest.mark.parametrize("damaged", [no_database, lambda place: cut_records(place, "decision")], ids=["file", "record"])
+async def test_an_archive_that_cannot_be_read_is_not_an_empty_one(
+    control: Control, tmp_path: Path, damaged: Callable[[ArchivePlace], None]
+) -> None:
+    damaged(archive_place(tmp_path))
+    with pytest.raises(ControlRefused, match="cannot be read; ask `perpguard audit verify`"):
+        await asked(control)
+    with pytest.raises(ControlRefused, match="cannot be read; ask `perpguard audit verify`"):
+        await control.decision("d-0")
+
+
+class _Kill:
+    """Two accounts: main's kill of this morning did not end flat, the other's of now did."""
+
+    def __init__(self, *unreadable: str, reports: bool = True) -> None:
+        self.damaged, self.reports = unreadable, reports
+
+    async def unreadable(self) -> tuple[str, ...]:
+        return self.damaged
+
+    async def progress(self) -> tuple[AccountReport, ...]:
+        began = datetime(2026, 11, 29, 9, tzinfo=UTC)
+        earlier = replace(a_report("1", Phase.DEGRADED), started_at=began)
+        now = replace(a_report("2", Phase.FLAT), account="second", started_at=began + timedelta(minutes=5))
+        return (earlier, now) if self.reports else ()
+
+    def key_outcome(self, report: AccountReport) -> None:
+        return None
+
+
+async def test_an_account_that_an_earlier_kill_left_open_stays_in_sight(control: Control) -> None:
+    kill: Any = _Kill()
+    control._kill = kill
+    progress = await control.kill_progress()
+    assert progress is not None
+    assert (progress["flat"], [each["name"] for each in progress["accounts"]]) == (True, ["second"])
+    assert (list(progress["left_open"]), list(progress["unreadable"])) == (["account:main"], [])
+
+
+@pytest.mark.parametrize(("minutes", "left_open"), [(-1, []), (1, ["bot:grid"])])
+async def test_a_bots_part_is_left_open_until_its_whole_account_is_killed(
+    control: Control, minutes: int, left_open: list[str]
+) -> None:
+    class Kill(_Kill):
+        async def progress(self) -> tuple[AccountReport, ...]:
+            began = datetime(2026, 11, 29, 9, tzinfo=UTC)
+            whole = replace(a_report("1", Phase.FLAT), started_at=began)
+            part = replace(
+                a_report("2", Phase.DEGRADED), scope="bot:grid", started_at=began + timedelta(minutes=minutes)
+            )
+            later = replace(a_report("3", Phase.FLAT), account="second", started_at=began + timedelta(minutes=9))
+            return whole, part, later
+
+    kill: Any = Kill()
+    control._kill = kill
+    progress = await control.kill_progress()
+    assert progress is not None and progress["left_open"] == left_open
+
+
+async def test_a_kill_whose_journal_cannot_be_read_is_not_no_kill(control: Control) -> None:
+    kill: Any = _Kill("main", reports=False)
+    control._kill = kill
+    told = await control.kill_progress()
+    shown = progress_of(told, lambda _: False)
+    assert shown is not None and shown.unreadable and shown.unknown == ("main",)
+    kill = _Kill(reports=False)
+    control._kill = kill
+    assert await control.kill_progress() is None

@@ -1,0 +1,265 @@
+"""What a store that is another server than before is told, and what of it is held against no bot."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import proxy.warden.loops
+from proxy.policy.in_force import NotKept
+from proxy.store.ownership import DeskTaken, TakenOver
+from proxy.warden.loops import Warden
+
+
+class Told:
+    """Everything the warden tells, in order. ``servers`` are the run id that answers and the one that was filled."""
+
+    def __init__(self, run_id: str, filled: str) -> None:
+        self.run_id, self.filled = run_id, filled
+        self.said: list[str] = []
+        self.owner = ""
+        self.left_by = ""
+        self.found = TakenOver()
+        self.taken: list[tuple[str, dict[str, Any]]] = []
+
+    async def claim(self, where: str) -> None:
+        assert where.endswith(":/nowhere")
+        if self.owner not in ("", "ours"):
+            raise DeskTaken(self.owner)
+        self.owner = "ours"
+
+    async def take_over(self, accounts: dict[str, str]) -> TakenOver:
+        self.said.append("whose")
+        return self.found
+
+    async def forget_attempts(self, account: str, bot: str) -> None:
+        self.said.append(f"attempts of {bot} on {account}")
+
+    async def is_left_by_another(self) -> bool:
+        return self.owner == "" and self.left_by not in ("", "ours")
+
+    async def is_claimed(self) -> bool:
+        return self.owner != ""
+
+    async def event(self, what: str, by: str, detail: dict[str, Any]) -> None:
+        self.taken.append((what, detail))
+
+    async def server(self) -> tuple[str, str]:
+        return self.run_id, self.filled
+
+    async def fill(self, run_id: str) -> None:
+        self.said.append("filled")
+        self.filled = run_id
+
+    async def distrust(self, accounts: list[str]) -> None:
+        self.said.append("accounts")
+
+    async def forget_archived(self, accounts: list[str]) -> None:
+        self.said += [f"archived {name}" for name in accounts]
+
+    async def has_epoch(self) -> bool:
+        return True
+
+    async def begin_epoch(self) -> None:
+        """Nothing to see."""
+
+    def store_was_away(self) -> None:
+        self.said.append("leases")
+
+    def teller(self, what: str) -> Any:
+        async def tell() -> None:
+            self.said.append(what)
+
+        return tell
+
+
+def a_warden(told: Told) -> Any:
+    """One with nothing but its store, and a record."""
+    warden: Any = Warden.__new__(Warden)
+    warden._store, warden._scribe, warden._desk_taken = told, told, False
+    warden._ground = SimpleNamespace(
+        settings=SimpleNamespace(data_dir="/nowhere", desk="desk"),
+        vault=SimpleNamespace(accounts=list),
+        traders=lambda: [("grid", "main"), ("calm", "other")],
+    )
+    return warden
+
+
+async def watched(told: Told, known: str) -> list[str]:
+    """What is said in one look of a warden that filled the server of this run id."""
+    warden = a_warden(told)
+    warden._filled = known
+    warden._keys = SimpleNamespace(publish=told.teller("keys"))
+    warden._policies = SimpleNamespace(publish=told.teller("policy"))
+    warden._desk = SimpleNamespace(
+        accounts={},
+        leases=told,
+        rearming=SimpleNamespace(publish=told.teller("ramps")),
+        overrides=SimpleNamespace(take_up=told.teller("overrides")),
+        watch=SimpleNamespace(publish_all=told.teller("scores")),
+        venues={"": SimpleNamespace(market=SimpleNamespace(publish_instruments_again=told.teller("instruments")))},
+    )
+    watching = asyncio.create_task(warden._watch_store())
+    await asyncio.sleep(0.1)
+    watching.cancel()
+    with suppress(asyncio.CancelledError):
+        await watching
+    return told.said
+
+
+async def test_another_server_knows_all_that_orders_are_judged_by_before_gates_ask_it_and_leases_run_on() -> None:
+    said = await watched(Told("second", "first"), "first")
+    assert {"keys", "policy", "instruments", "scores", "leases"} <= set(said)
+    assert said.index("filled") == len(said) - 1
+
+
+async def test_a_server_that_was_emptied_knows_it_before_gates_ask_it() -> None:
+    assert await watched(Told("first", ""), "first") == ["keys", "instruments", "scores", "filled"]
+
+
+async def test_the_same_server_is_told_nothing() -> None:
+    assert await watched(Told("first", "first"), "first") == []
+
+
+async def test_a_new_archive_is_told_all_that_decisions_name_by_version() -> None:
+    told = Told("first", "first")
+    warden = a_warden(told)
+    warden._policies = SimpleNamespace(write_down=told.teller("policy"))
+    market = SimpleNamespace(publish_instruments_again=told.teller("instruments"))
+    warden._desk = SimpleNamespace(accounts={"main": None}, venues={"": SimpleNamespace(market=market)})
+    await warden._tell_again()
+    assert told.said == ["policy", "instruments", "archived main"]
+
+
+async def test_policy_files_that_cannot_be_written_are_no_trouble_of_the_store(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(proxy.warden.loops, "STORE_EVERY_S", 0.01)
+    told = Told("first", "first")
+    warden = a_warden(told)
+    begun = []
+
+    async def begin() -> None:
+        begun.append(1)
+        if len(begun) == 1:
+            raise NotKept(28, "No space left on device")
+
+    warden._policies = SimpleNamespace(begin=begin, policy=SimpleNamespace(version="active"))
+    warden._keys = SimpleNamespace(publish=told.teller("keys"))
+    warden._desk = SimpleNamespace(
+        accounts={},
+        venues={},
+        overrides=SimpleNamespace(take_up=told.teller("overrides")),
+        rearming=SimpleNamespace(load=told.teller("word"), publish=told.teller("ramps")),
+        watch=SimpleNamespace(load=lambda at: told.teller("scores")(), decay=lambda at: told.teller("decay")()),
+    )
+    async with asyncio.timeout(5):
+        await warden._until_store_answers()
+    assert [(what, detail) for what, detail in told.taken] == [("start", {"policy": "active"})]
+    assert "the policy's files cannot be written: No space left on device" in caplog.text
+    assert "waiting for the store" not in caplog.text
+
+
+async def test_a_desk_that_another_guard_has_is_told_nothing_and_its_warden_ends() -> None:
+    told = Told("second", "first")
+    told.owner = "theirs"
+    with pytest.raises(DeskTaken):
+        await watched(told, "first")
+    assert told.said == []
+
+
+async def test_a_desk_that_was_another_guards_has_its_bots_leases_run_on_and_its_accounts_forgotten(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told = Told("first", "first")
+    told.found = TakenOver(from_another=True, dropped=("main",))
+    warden = a_warden(told)
+    warden._desk = SimpleNamespace(leases=told)
+    await warden._take_over()
+    assert told.said == ["whose", "leases", "attempts of grid on main"]
+    assert "what the store had of main is of another guard's account of that name" in caplog.text
+
+
+async def refused(told: Told) -> Any:
+    """A warden that has found the desk taken, and has said so."""
+    warden = a_warden(told)
+    told.owner = "theirs"
+    with pytest.raises(DeskTaken) as taken:
+        await warden._claim_desk()
+    await warden._say_taken(taken.value)
+    return warden
+
+
+async def test_it_is_said_whose_the_desk_is(caplog: pytest.LogCaptureFixture) -> None:
+    told = Told("first", "")
+    await refused(told)
+    assert told.taken == [("desk.taken", {"desk": "desk", "guard": "theirs"})]
+    assert "the desk desk of this store belongs to the guard at theirs" in caplog.text
+
+
+async def test_who_found_it_taken_leaves_its_guard_the_time_to_claim_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proxy.warden.loops, "STORE_EVERY_S", 0.01)
+    monkeypatch.setattr(proxy.warden.loops, "FREE_FOR_S", 0.2)
+    told = Told("first", "")
+    warden = await refused(told)
+    told.owner = ""  # Its store came back empty.
+    claiming = asyncio.create_task(warden._claim_desk())
+    await asyncio.sleep(0.05)
+    told.owner = "theirs"
+    await asyncio.sleep(0.3)
+    assert not claiming.done()
+    told.owner = ""
+    await asyncio.wait_for(claiming, 5)
+    assert told.owner == "ours"
+
+
+async def test_who_comes_first_after_an_outage_leaves_the_guard_that_had_the_desk_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(proxy.warden.loops, "STORE_EVERY_S", 0.01)
+    monkeypatch.setattr(proxy.warden.loops, "FREE_FOR_S", 0.2)
+    told = Told("first", "")
+    told.left_by = "theirs"  # Its claim ran out while the store was away.
+    claiming = asyncio.create_task(a_warden(told)._claim_desk())
+    await asyncio.sleep(0.05)
+    told.owner = "theirs"
+    with pytest.raises(DeskTaken):
+        await asyncio.wait_for(claiming, 5)
+    told.owner = ""
+    await asyncio.wait_for(a_warden(told)._claim_desk(), 5)
+    assert told.owner == "ours", "who does not come back does not keep it"
+
+
+async def test_scores_of_before_are_put_right_before_the_store_counts_as_filled() -> None:
+    told = Told("first", "first")
+    warden = a_warden(told)
+
+    async def load(at: float) -> None:
+        assert abs(at - time.time()) < 60
+        told.said.append("scores")
+
+    async def decay(at: float) -> None:
+        assert abs(at - time.time()) < 60
+        told.said.append("decayed")
+
+    async def known() -> bool:
+        return True
+
+    told.has_epoch, told.begin_epoch = known, told.teller("epoch")  # type: ignore[attr-defined]
+    warden._take_up = told.teller("taken up")
+    warden._keys = SimpleNamespace(publish=told.teller("keys"))
+    warden._policies = SimpleNamespace(begin=told.teller("policy"), policy=SimpleNamespace(version="v"))
+    warden._desk = SimpleNamespace(
+        accounts={},
+        leases=told,
+        rearming=SimpleNamespace(load=told.teller("ramps"), publish=told.teller("ramps")),
+        overrides=SimpleNamespace(take_up=told.teller("overrides")),
+        watch=SimpleNamespace(load=load, decay=decay),
+    )
+    await asyncio.wait_for(warden._until_store_answers(), 5)
+    assert told.said.index("scores") < told.said.index("decayed") < told.said.index("filled")
