@@ -68,8 +68,8 @@ def _hindrances(desk: Mapping[str, Any]) -> Iterator[str]:
 
     ages = DataFreshness()
     yield from _archive(desk["archive"])
-    if desk["taken_by"]:
-        yield f"this desk of the store is another guard's, at {desk['taken_by']}: entries are refused (DESK_TAKEN)"
+    if taken_by := desk.get("taken_by"):  # A warden of the version before does not tell.
+        yield f"this desk of the store is another guard's, at {taken_by}: entries are refused (DESK_TAKEN)"
     if desk["generation"] is None:
         yield "the kill state on this machine cannot be read: everything is stopped"
     if not desk["store_ok"]:
@@ -134,5 +134,6 @@ def _account(account: Mapping[str, Any]) -> str:
 def _drill(drill: Mapping[str, Any] | None) -> str:
     if drill is None:
         return "never"
-    of = f" ({drill['account']})" if drill["account"] else ""
+    account = drill.get("account")  # A warden of the version before does not tell.
+    of = f" ({account})" if account else ""
     return f"{drill['age_s'] / 86_400:.0f} days ago{of}, {'passed' if drill['passed'] else 'NOT PASSED'}"

@@ -48,18 +48,27 @@ class Forwarded:
 
     def __init__(self) -> None:
         self._at: Recent[Explanation, tuple[float, ...]] = Recent(FORWARDED_MAX)
+        self._held: Recent[Explanation, None] = Recent(FORWARDED_MAX)
 
     def add(self, commands: Iterable[Mapping[str, Any]], at: float) -> list[Explanation]:
-        """Remember commands as the audit writes them; what they explain."""
+        """Remember commands as the audit writes them; what they explain. Of an order that was remembered by its hold it
+        is the same order, told late."""
         found = [each for command in commands for each in explanations(command)]
         for explanation in found:
-            self._at.put(explanation, (*self._times(explanation), at)[-ALIKE_MAX:])
+            times = self._times(explanation)
+            if explanation in self._held:
+                self._held.drop(explanation)
+                times = times[:-1]
+            self._at.put(explanation, (*times, at)[-ALIKE_MAX:])
         return found
 
     def hold(self, held: HeldOrder, at: float) -> Explanation:
         """Remember an order that the store holds exposure for; what it explains."""
         explanation = order(held.client_order_id) if held.replaces is None else amend(held.symbol, held.replaces)
-        self._at.put(explanation, (*self._times(explanation)[:-1], at))
+        times = self._times(explanation)
+        if not times:
+            self._held.put(explanation, None)
+        self._at.put(explanation, (*times[:-1], at))
         return explanation
 
     def remove(self, commands: Iterable[Mapping[str, Any]]) -> None:

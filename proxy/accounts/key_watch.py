@@ -17,13 +17,17 @@ EVERY_S: Final = 3600.0
 AGAIN_S: Final = 60.0
 """After a question that got no answer."""
 
+KEY_REFUSED: Final = frozenset({-2014, -2015})
+"""The venue says that it does not take the key, not that it does not know the question."""
+
 UNKNOWN: Final = "unknown"
 SOUND: Final = "sound"
 
 
 class KeyWatch:
     """Watches the key of one account. ``verdict`` is UNKNOWN, SOUND, or what is wrong, for the console; ``refusal`` is
-    what the venue said where it does not answer the question, empty while it was not asked or did answer.
+    what the venue said where it does not answer the question, empty while it was not asked or did answer; ``refused``
+    says that it was the key that it did not take.
 
     ``reduce`` makes the account reduce-only and answers whether it did; it is left alone while the policy
     ``only_alerts``. It is done once for the same wrong: who re-arms without mending the key, or accepting it, has
@@ -49,6 +53,7 @@ class KeyWatch:
         self._reported: tuple[str, ...] = ()
         self.verdict = UNKNOWN
         self.refusal = ""
+        self.refused = False
 
     async def run(self) -> None:
         """Ask for ever, first at once."""
@@ -61,14 +66,15 @@ class KeyWatch:
             await asyncio.sleep(pause)
 
     async def check(self) -> bool:
-        """Ask once, and act; whether the venue answered. Raises what the store client raises."""
+        """Ask once, and act; whether that will do for an hour. Raises what the store client raises."""
         try:
             permissions = await self._ask()
         except VenueRefused as refusal:
             # Test networks, and some accounts, have no such question: that is no proof of anything.
             log.warning("what the key of %s may do is unknown: %s", self._account, refusal)
             self.verdict, self.refusal = UNKNOWN, str(refusal) or "no reason"
-            return True
+            self.refused = refusal.code in KEY_REFUSED
+            return not self.refused
         except VenueTrouble as trouble:
             log.warning("what the key of %s may do is unknown: %s", self._account, trouble)
             return False
@@ -76,7 +82,7 @@ class KeyWatch:
             *(f"no {name}" for name in permissions.missing),
             *(str(risk) for risk in permissions.risks if risk not in self._accepted()),
         )
-        self.verdict, self.refusal = ", ".join(wrong) or SOUND, ""
+        self.verdict, self.refusal, self.refused = ", ".join(wrong) or SOUND, "", False
         if wrong and wrong != self._reported:
             await self._report(wrong)
         self._reported = wrong

@@ -228,7 +228,8 @@ class OutsideDetector:
             return
         explanation = forwarded.order(client_order_id)
         first = (Activity.ORDER, key) not in self._suspicions and (Activity.ORDER, key) not in self._reported
-        if (known and first) or self._forwarded.explains(explanation, at):
+        # Asked first: an order behind which a hold stands uses its name up like any other.
+        if self._forwarded.explains(explanation, at) or (known and first):
             self._settle(key)
         else:
             self._suspect((Activity.ORDER, key), Activity.ORDER, key[0], detail, explanation, at=at)

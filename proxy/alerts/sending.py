@@ -1,6 +1,7 @@
 """Hands a message to a channel through apprise, in a thread of its own: its senders block, and have no common bound.
 
-What apprise logs may quote a channel's address or what its server answered, so it logs nothing here.
+What apprise logs may quote a channel's address or what its server answered, and so may urllib3, which it sends with:
+they log nothing here.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ _KINDS: Final = {
     Severity.KILL: apprise.NotifyType.FAILURE,
 }
 
-logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
-logging.getLogger("apprise").propagate = False
+for _library in ("apprise", "urllib3"):
+    logging.getLogger(_library).setLevel(logging.CRITICAL + 1)
+    logging.getLogger(_library).propagate = False
 bound_answers()
 
 

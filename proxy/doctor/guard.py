@@ -58,7 +58,7 @@ def look_at_guard(settings: Settings) -> Iterator[Finding]:
     yield _gate(settings)
     if settings.gate_https_port is not None:
         yield _gate_by_tls(settings, settings.gate_https_port)
-    first = _ARCHIVE_FIRST if not desk["archive"]["opened"] else _DESK_FIRST if desk["taken_by"] else ""
+    first = _ARCHIVE_FIRST if not desk["archive"]["opened"] else _DESK_FIRST if desk.get("taken_by") else ""
     yield from _desk(desk, first)
     yield from _watchdogs(desk)
     for account in desk["accounts"]:
@@ -137,8 +137,8 @@ def _first_of(chain: str) -> str:
 def _desk(desk: Mapping[str, Any], first: str) -> Iterator[Finding]:
     """``first`` is what keeps the exchange from being read, in words; empty where nothing does."""
     yield from _archive(desk["archive"])
-    if desk["taken_by"]:
-        said = f"another guard has it in this store, at {desk['taken_by']}: entries are refused (DESK_TAKEN)"
+    if taken_by := desk.get("taken_by"):  # A warden of the version before does not tell.
+        said = f"another guard has it in this store, at {taken_by}: entries are refused (DESK_TAKEN)"
         yield fail("desk", said, "a desk of its own in the settings; the runbook has more: two guards on one store")
     if not desk["store_ok"]:
         said = "the warden does not reach it: entries are refused"

@@ -236,7 +236,7 @@ class _Press:
     ) -> KillReport:
         from proxy.kill.direct import DirectHands
         from proxy.kill.job import kill
-        from proxy.kill.late import kill_followed
+        from proxy.kill.late import CalledOff, kill_followed
         from proxy.kill.report import lacking
 
         def show(line: dict[str, Any]) -> None:
@@ -255,7 +255,7 @@ class _Press:
                     self._telling.say(f"perpguard kill: NOT TOUCHED: {unopened[-1]}")
 
             async def once(hands: Sequence[AccountHands], reason: str, latch: Latch, *, anew: bool) -> KillReport:
-                return await kill(
+                report = await kill(
                     self._data_dir,
                     self._scope,
                     hands,
@@ -267,11 +267,17 @@ class _Press:
                     whole=anew and not unopened,
                     anew=anew,
                 )
+                # Each at its end: what may follow it, a person can interrupt.
+                await direct.end(self._scope, report.generation)
+                return report
 
-            report = await kill_followed(
-                once, hands, self._asked.reason, latch=direct.latch, store=direct.store, say=self._telling.say
-            )
-            await direct.end(self._scope, report.generation)
+            try:
+                report = await kill_followed(
+                    once, hands, self._asked.reason, latch=direct.latch, store=direct.store, say=self._telling.say
+                )
+            except CalledOff as interrupted:
+                self._telling.say("interrupted: what was read as flat is not read once more")
+                report = interrupted.report
             return lacking(report, unopened)
 
     def _ended(self, report: KillReport, issued: Any = None) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,10 @@ from proxy.kill.gates import NOBODY_ASKED, Acknowledged, acknowledged
 from proxy.kill.hands import AccountHands
 from proxy.kill.in_flight import InFlight, in_flight
 from proxy.kill.jobs import RESUMED, UnfinishedJob, job_directory, unfinished_jobs
-from proxy.kill.rearm import RearmRefused, abandoned, rearm
+from proxy.kill.journal import Job
+from proxy.kill.lock import AccountLock
+from proxy.kill.rearm import RearmRefused, abandoned, last_rearm, rearm
+from proxy.kill.rearm_files import RearmFiles
 from proxy.kill.report import AccountReport, KillReport, worst
 from proxy.kill.roster import Roster
 from proxy.kill.runs import Run, Runs, WhosePart, Work
@@ -65,7 +68,7 @@ class KillDesk:
 
     ``flatten`` is how the policy of that moment wants positions closed. ``turned`` hears of every turn of the mirror;
     ``turn`` keeps two hosts from acting on the desk at once. ``presses`` counts those of this process: one that joins
-    a kill under way moves no epoch.
+    a kill under way moves the epoch only where a request to re-arm would outlive it.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class KillDesk:
         self._changed = changed
         self._turned = turned
         self.presses = 0
+        self._rearming = RearmFiles(data_dir)
         self._owed: set[Scope] = set()  # Told as not flat, and not as flat since.
         self.runs = Runs(data_dir, store, self.truths, flatten, self._ended, turn)
 
@@ -98,6 +102,7 @@ class KillDesk:
         pressed = asyncio.get_running_loop().time()
         self.presses += 1
         note_asked(self._data_dir, scope, Asked(by=fitting(by), reason=fitting(reason)))
+        self._outdate_requests(scope)
         stopped = self.truths.stop(scope)
         stopped_ms = None if stopped.trouble else _ms_since(pressed)
         generation = stopped.generation
@@ -139,6 +144,13 @@ class KillDesk:
         }
         await self._record("kill.engaged", by, detail | ({"trouble": stopped.trouble} if stopped.trouble else {}))
         return blocked
+
+    def _outdate_requests(self, scope: Scope) -> None:
+        """Move the epoch where a press of what is stopped already would not, and a request to re-arm waits: it is void
+        from then on, whatever becomes of this process and of the store."""
+        with suppress(OSError):  # A disk that does not take it delays no kill; ``presses`` voids it while we live.
+            if self.truths.fence.stands(scope) and self._rearming.asked_under(self.generation()):
+                self.truths.fence.engage(scope)
 
     async def reduce(self, account: str, by: str, reason: str) -> bool:
         """Let nothing in that adds risk; re-arming lifts it. False when the account is that, or stopped, already.
@@ -191,6 +203,8 @@ class KillDesk:
             job = unfinished.job
             whole = Scope(unfinished.account) if unfinished.bot is None else Scope(bot=unfinished.bot)
             scope = job.covers if job is not None else whole
+            if job is not None and self._was_given_up(job):
+                continue
             log.warning("resuming the kill of %s", unfinished.account)
             pressed = asyncio.get_running_loop().time()
             latched = await self.truths.latch(scope, self.truths.stop(scope).generation, running=True)
@@ -199,6 +213,11 @@ class KillDesk:
             hands = [self.roster.hand(scope, unfinished.account)] if known else []
             sent = await in_flight(self._store, [unfinished.account]) if latched else InFlight(known=False)
             self.runs.start(Work(scope=scope, by=by, reason=RESUMED, hands=hands, pressed=pressed, sent=sent))
+
+    def _was_given_up(self, job: Job) -> bool:
+        """Whether the scope of a job that nobody can end was re-armed over it: that must not be undone."""
+        rearmed_at = last_rearm(self._data_dir, job.scope)
+        return rearmed_at is not None and rearmed_at > job.started_at and job.account in self.abandoned(job.covers)
 
     async def again(self, scope: Scope, account: str, by: str, reason: str) -> bool:
         """Make one account of a scope that is still stopped flat anew. False when it is not, or is being made flat."""
@@ -253,7 +272,7 @@ class KillDesk:
         return generation
 
     async def _open(self, scope: Scope, name: str, reason: str, typed: str) -> int:
-        generation = rearm(self._data_dir, scope, name, reason, typed, self.roster.venues)
+        generation = rearm(self._data_dir, scope, name, reason, typed, self.roster.in_vault())
         self.truths.unwritten.discard(scope)
         try:
             await self._store.set_state(scope.control, TradingState.ACTIVE, generation=generation, kill_running=False)
@@ -295,16 +314,26 @@ class KillDesk:
     def abandoned(self, scope: Scope) -> tuple[str, ...]:
         """The accounts under ``scope`` whose kill did not end and never will: nobody has it, and no key of theirs is
         in the vault any more."""
-        return abandoned(self._data_dir, scope, self.roster.venues)
+        return abandoned(self._data_dir, scope, self.roster.in_vault())
+
+    def unknown(self, scope: Scope) -> tuple[str, ...]:
+        """The accounts under ``scope`` whose kill did not end and nobody is at, and which came into the vault after
+        this process began: only a new one takes them up."""
+        newcomers = self.roster.newcomers()
+        found = (each for each in self._unended(scope) if each.account in newcomers)
+        return tuple(dict.fromkeys(each.account for each in found if AccountLock(each.path.parent / "lock").free()))
 
     def running(self, scope: Scope) -> bool:
         """Whether a job of an account, or of a bot's part of one, that ``scope`` covers has not ended."""
         given_up = self.abandoned(scope)
-        return any(
-            (unfinished.job is not None and unfinished.job.covers == scope)
-            or self.roster.covers(scope, unfinished.account, unfinished.bot)
+        return any(each.under_way and each.account not in given_up for each in self._unended(scope))
+
+    def _unended(self, scope: Scope) -> tuple[UnfinishedJob, ...]:
+        return tuple(
+            unfinished
             for unfinished in unfinished_jobs(self._data_dir)
-            if unfinished.under_way and unfinished.account not in given_up
+            if (unfinished.job is not None and unfinished.job.covers == scope)
+            or self.roster.covers(scope, unfinished.account, unfinished.bot)
         )
 
     def generation(self) -> int:

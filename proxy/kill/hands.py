@@ -33,9 +33,16 @@ _BESIDE_WAIT_S: Final = 1.0
 # Once no position is open nothing is late for it: then as long as the client itself waits for an answer.
 _ALGO_CALM_WAIT_S: Final = 3.0
 _ALGO_AGAIN_S: Final = 5.0
-# Of the readings in a row that bring nothing and lack the positions, the first and every eighth ask for all; the others
-# ask for the positions first, at a seventeenth of the price, and for the rest only when they are answered.
+# While the positions are not shown, the first readings ask for all: what was on the wire rests by then. Then they ask
+# for the positions first, at a seventeenth of the price, and for the rest only when those are answered, or when it was
+# not asked for so long: an order that rests can be stopped, and one that rests unseen may fill.
+_WHOLE_FIRST: Final = 5
+_WHOLE_AGAIN_S: Final = 4.0
+# Where the key is refused whatever it asks, the first and every eighth do, and any that comes so long after the last.
 _WHOLE_EVERY: Final = 8
+_WHOLE_REFUSED_S: Final = 30.0
+# A bare 403 is a firewall's word, not the venue's about a key.
+_FORBIDDEN: Final = -403
 _CLOCKS_APART: Final = timedelta(minutes=1)
 # A leg larger than this part of what stands at the touch is worth a look into the book; it costs a request a symbol.
 _TOUCH_SHARE: Final = Decimal("0.25")
@@ -57,7 +64,7 @@ class Reading:
 
 
 class AllRefused(VenueRefused):
-    """The venue says no to everything that is asked for."""
+    """The venue says no to everything that the key asks for."""
 
 
 class AccountHands(Protocol):
@@ -100,7 +107,8 @@ class VenueHands:
         self._algo_listed = False
         self._held_positions = True
         self._closable = True
-        self._shut = 0
+        self._blind = 0
+        self._whole_at = float("-inf")
         self._refused = False
 
     @property
@@ -136,8 +144,10 @@ class VenueHands:
         reads; read at the same time, one that triggers just then would be in neither answer. What cannot be read keeps
         nobody from acting on the rest: it is named as ``unread``. Where all of it is, there is no reading.
         """
-        if orders and self._shut and (self._shut + 1) % _WHOLE_EVERY:
+        if orders and not self._asks_for_all():
             await self._positions_first()
+        if orders:
+            self._whole_at = time.monotonic()
         listing = asyncio.create_task(self._load_listing(self._held_positions))
         try:
             raw = await self._order_rows() if orders else _NO_ORDERS
@@ -146,7 +156,8 @@ class VenueHands:
             )
             if blind is not None and not raw.some_read:
                 if orders:
-                    self._shut, self._refused = self._shut + 1, raw.refused
+                    self._blind += 1
+                    self._refused = raw.refused and _is_of_key(blind)
                 raise self._told(blind)
             await listing
         finally:
@@ -158,7 +169,7 @@ class VenueHands:
         deep = await self._depths(legs)
         self._held_positions = bool(legs) or blind is not None
         self._closable = blind is not None or any(leg.closable for leg in legs)
-        self._shut, self._refused = (0 if blind is None or raw.some_rows else self._shut + 1), False
+        self._blind, self._refused = (0 if blind is None or raw.some_rows else self._blind + 1), False
         read = {"algo": raw.algo, "conditional": raw.conditional, "plain": raw.plain, "positions": positions}
         digest = hashlib.sha256(codec.dump(read)).hexdigest()
         return parsed(
@@ -204,14 +215,23 @@ class VenueHands:
 
     def remember(self, events: Iterable[Event]) -> None:
         """Take up what an earlier process read of the same job: what it was shown, the venue lists. A job begins with
-        a reading of all."""
-        self._shut = 0
+        a reading of all, and as if a position were open."""
+        self._blind, self._closable = 0, True
         if any(isinstance(event, Surveyed) and event.algo_orders for event in events):
             self._algo_listed = True
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._venue.aclose()
+
+    def _asks_for_all(self) -> bool:
+        """Whether the orders are asked for though the positions may still not be shown."""
+        if not self._blind:
+            return True
+        unasked_s = time.monotonic() - self._whole_at
+        if self._refused:
+            return (self._blind + 1) % _WHOLE_EVERY == 0 or unasked_s >= _WHOLE_REFUSED_S
+        return self._blind < _WHOLE_FIRST or unasked_s >= _WHOLE_AGAIN_S
 
     async def _positions_first(self) -> None:
         """Raise what still keeps the positions from being read, if something does: then nobody asks for the rest."""
@@ -220,12 +240,12 @@ class VenueHands:
         except VenueThrottled:
             raise
         except VenueTrouble as trouble:
-            self._shut += 1
+            self._blind += 1
             raise self._told(trouble) from None
 
     def _told(self, trouble: VenueTrouble) -> VenueTrouble:
         """The trouble; where the last reading of all was refused whole, a refusal is one of everything."""
-        if isinstance(trouble, VenueRefused) and self._refused:
+        if isinstance(trouble, VenueRefused) and self._refused and _is_of_key(trouble):
             return AllRefused(trouble.code, trouble.message)
         return trouble
 
@@ -244,9 +264,7 @@ class VenueHands:
             unread=(*no_algo, *_unread("conditional orders", no_conditional), *_unread("orders", no_plain)),
             unlisted=unlisted,
             some_read=bool(rows) or no_conditional is None or no_plain is None,
-            refused=bool(no_algo or unlisted)
-            and isinstance(no_conditional, VenueRefused)
-            and isinstance(no_plain, VenueRefused),
+            refused=bool(no_algo or unlisted) and _is_of_key(no_conditional) and _is_of_key(no_plain),
         )
 
     async def _algo_rows(self) -> tuple[tuple[Row, ...], tuple[str, ...], tuple[str, ...]]:
@@ -334,6 +352,10 @@ async def _or_trouble(rows: Awaitable[tuple[Row, ...]]) -> tuple[tuple[Row, ...]
         raise
     except VenueTrouble as trouble:
         return (), trouble
+
+
+def _is_of_key(trouble: VenueTrouble | None) -> bool:
+    return isinstance(trouble, VenueRefused) and trouble.code != _FORBIDDEN
 
 
 def _unread(what: str, trouble: VenueTrouble | None) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ is an order or a position, which the kill reads and closes), or when no exchange
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -53,6 +53,16 @@ class InFlight:
         """Whether nothing can arrive any more, as far as is known."""
         return self.known and all(each.became for each in self.sent)
 
+    @property
+    def accounts(self) -> frozenset[str]:
+        """Those that had something under way."""
+        return frozenset(each.account for each in self.sent)
+
+    @property
+    def waiting(self) -> frozenset[str]:
+        """Those of which something may arrive still."""
+        return frozenset(each.account for each in self.sent if not each.became)
+
 
 async def in_flight(store: WardenStore, accounts: Sequence[str]) -> InFlight:
     """What is under way now on these accounts. Never raises."""
@@ -70,12 +80,19 @@ async def in_flight(store: WardenStore, accounts: Sequence[str]) -> InFlight:
     return InFlight(known=True, sent=tuple(sent))
 
 
-async def followed(store: WardenStore, found: InFlight, pressed: float) -> InFlight:
-    """``found`` with what became of each. Returns when all is over: at the latest ``OVER_AFTER_S`` after the press."""
+async def followed(
+    store: WardenStore, found: InFlight, pressed: float, over: Callable[[str], None] = lambda account: None
+) -> InFlight:
+    """``found`` with what became of each. Returns when all is over: at the latest ``OVER_AFTER_S`` after the press.
+
+    ``over`` hears of each account of which nothing is on the wire any more, at every look.
+    """
     loop = asyncio.get_running_loop()
     over_at = pressed + OVER_AFTER_S
     while not found.over and loop.time() < over_at:
         found = await _looked(store, found)
+        for account in found.accounts - found.waiting:
+            over(account)
         if not found.over:
             await asyncio.sleep(min(_LOOK_EVERY_S, max(0.0, over_at - loop.time())))
     return replace(found, sent=tuple(replace(each, became=each.became or "its time has passed") for each in found.sent))
@@ -85,8 +102,7 @@ async def _looked(store: WardenStore, found: InFlight) -> InFlight:
     """What became of those that were under way. What nobody could list only ends with its time."""
     if not found.known:
         return found
-    waiting = {each.account for each in found.sent if not each.became}
-    now = [await in_flight(store, [account]) for account in sorted(waiting)]
+    now = [await in_flight(store, [account]) for account in sorted(found.waiting)]
     if not all(each.known for each in now):
         return found
     still = {each.hold_id for looked in now for each in looked.sent}

@@ -30,6 +30,14 @@ class Kill(Protocol):
         ...
 
 
+class CalledOff(asyncio.CancelledError):
+    """What was on the wire is waited for no longer. ``report`` is what the accounts were read as before that."""
+
+    def __init__(self, report: KillReport) -> None:
+        super().__init__()
+        self.report = report
+
+
 async def kill_followed(
     kill: Kill,
     hands: Sequence[AccountHands],
@@ -41,7 +49,8 @@ async def kill_followed(
 ) -> KillReport:
     """Kill, and kill once more each account that shows something when all that was on the wire is over.
 
-    ``say`` hears what is waited for. Raises what ``kill`` raises.
+    Nothing is waited for while an account is not flat: whoever pressed has to know of it, and to press again.
+    ``say`` hears what is waited for. Raises what ``kill`` raises, and ``CalledOff`` where the waiting is cancelled.
     """
     pressed = asyncio.get_running_loop().time()
     wires: list[_Wire] = []
@@ -56,17 +65,20 @@ async def kill_followed(
     try:
         ended = {each.account for each in report.accounts if each.phase in (Phase.FLAT, Phase.FLAT_EXCEPT_DUST)}
         sent, over = found.sent, found.following.done()
-        again = ended & {each.account for each in sent.sent} if sent.known else ended
+        report = replace(report, in_flight=sent)
+        again = ended & sent.accounts if sent.known else ended
+        if again and not over and report.phase is Phase.DEGRADED:
+            say(f"{', '.join(sorted(again))} read as flat and not all is, so there is no waiting for {_what(sent)}")
+            return report
         if again and not over:
             say(_waits_for(sent, again, pressed))
         if again or over:
-            sent = await found.following
-        report = replace(report, in_flight=sent)
+            report = replace(report, in_flight=await found.following)
+        showing = [each for each in hands if each.name in again and await _shows(each)]
+    except asyncio.CancelledError:
+        raise CalledOff(report) from None
     finally:
         await found.aclose()
-    if over and sent.known:
-        return report  # Before the accounts were read for the last time.
-    showing = [each for each in hands if each.name in again and await _shows(each)]
     if not showing:
         return report
     say(f"{', '.join(each.name for each in showing)} is made flat once more: {IN_FLIGHT_OVER}")
@@ -100,12 +112,13 @@ class _Wire:
 def _waits_for(sent: InFlight, accounts: set[str], pressed: float) -> str:
     most_s = max(0.0, pressed + wire.OVER_AFTER_S - asyncio.get_running_loop().time())
     names = ", ".join(sorted(accounts))
-    what = (
-        "; ".join(f"a request of {each.bot} on {each.account}, {each.status} at the press" for each in sent.sent)
-        if sent.known
-        else "whatever was on the wire at the press, for the store does not say"
-    )
-    return f"{names} read as flat; waiting at most {most_s:.0f} s more for {what}; then it is read once more"
+    return f"{names} read as flat; waiting at most {most_s:.0f} s more for {_what(sent)}; then it is read once more"
+
+
+def _what(sent: InFlight) -> str:
+    if not sent.known:
+        return "whatever was on the wire at the press, for the store does not say"
+    return "; ".join(f"a request of {each.bot} on {each.account}, {each.status} at the press" for each in sent.sent)
 
 
 async def _shows(hands: AccountHands) -> bool:

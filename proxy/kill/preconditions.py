@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -63,10 +64,17 @@ def missing(found: Sequence[Checked]) -> tuple[str, ...]:
 
 
 def not_named(left: Sequence[str], acknowledgement: str) -> tuple[str, ...]:
-    """What an acknowledgement does not name of what is left; one that is too short names nothing."""
+    """What an acknowledgement does not name, as a word, of what is left; one that is too short names nothing."""
     said = acknowledgement.casefold() if len(acknowledgement.strip()) >= ACKNOWLEDGEMENT_LENGTH_MIN else ""
     names = dict.fromkeys(line.partition(" ")[0] for line in left)
-    return tuple(name for name in names if name.casefold() not in said)
+    return tuple(name for name in names if not _is_word_of(said, name.casefold()))
+
+
+def _is_word_of(said: str, name: str) -> bool:
+    """Only ASCII goes on a word: some languages put no space around a symbol. What has a colon names an account, and
+    an account's name may go on after a dot or a dash."""
+    goes_on = r"\w|[.-]\w" if ":" in name else r"\w"
+    return re.search(rf"(?<!\w){re.escape(name)}(?!{goes_on})", said, re.ASCII) is not None
 
 
 def _beside(name: str, finding: Finding, acknowledgement: str) -> Checked:

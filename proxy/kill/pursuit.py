@@ -25,7 +25,7 @@ from proxy.kill.job import silent_until
 from proxy.kill.jobs import NewestJob, UnfinishedJob, job_directory, job_history, newest_jobs, unfinished_jobs
 from proxy.kill.journal import Journal
 from proxy.kill.lock import AccountLock
-from proxy.kill.readings import has_to_go, is_bare, is_still_closed
+from proxy.kill.readings import has_more_to_do, has_to_go, is_bare, is_new, is_still_closed
 from proxy.store.fence import Scope
 from rules.kill.events import Cause, Phase
 from rules.kill.machine import replay
@@ -62,14 +62,15 @@ GAP_EVERY_MAX_S: Final = 12.0
 account's by then (85), five times a minute."""
 
 CLOSED_EVERY_S: Final = 10.0
-"""How often it is asked whether what was left trades again. The listing is not read more often than that either; with
-the positions and the touch it weighs 11."""
+"""How often it is asked whether what was left trades again, after two sooner times. The listing is not read more often
+than that either; with the positions and the touch it weighs 11."""
 
 CLOSED_WHOLE_EVERY: Final = 6
-"""Each of so many times the orders are read too, 80 more: with that, less is asked than of a flat account."""
+"""Once in so many times the orders are read too, 80 more: with that, less is asked than of a flat account. They are
+also read the first time, until all lists have been, and when the account's feed shows something new."""
 
 CLOSED_PAUSE_MAX_S: Final = 300.0
-"""The longest pause before that, where the exchange lists as trading what it then takes no orders for."""
+"""The longest pause between two jobs where the exchange lists as trading what it then takes no orders for."""
 
 _TRIES_MAX: Final = 9
 """Beyond so many the pauses grow no longer."""
@@ -97,21 +98,26 @@ class Desk(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class _Quarry:
-    """What is remembered of one account's ended job. ``next_at`` is when something is due, in the loop's time.
+    """What is remembered of one account's ended job. ``next_at`` is when something is due, in the loop's time;
+    ``began_at`` is when the end was first seen.
 
     ``hinted`` is what the feed showed at the last reading and shows still: only news is worth one, dust stays for ever;
     ``hinted_at`` is when it last was. ``disagreements`` counts readings that showed nothing while the feed, which
-    follows our own fills, showed something; ``probes`` those of a job that may be begun again, ``gaps`` those in a row
-    that showed nothing and lacked something.
+    follows our own fills, showed something; ``probes`` those at what does not trade, ``gaps`` those in a row that
+    showed nothing and lacked something. ``whole_at`` is when the orders were last read beside what does not trade;
+    ``lacks`` says that not all of them were, at first by the job itself.
     """
 
     job_id: str
+    began_at: float
     next_at: float
     hinted: frozenset[str] = frozenset()
     hinted_at: float = float("-inf")
     disagreements: int = 0
     probes: int = 0
+    whole_at: float = float("-inf")
     gaps: int = 0
+    lacks: bool = False
     alarmed: bool = False
 
 
@@ -201,9 +207,17 @@ class Pursuit:
         quarry = self._known.get(who)
         if quarry is None or quarry.job_id != job.journal.job.job_id:
             wait_s = self._wait_s(scope, job, state) if state.phase is Phase.DEGRADED else READ_EVERY_S
-            quarry = self._known[who] = _Quarry(job_id=job.journal.job.job_id, next_at=loop.time() + wait_s)
+            quarry = self._known[who] = _Quarry(
+                job_id=job.journal.job.job_id,
+                began_at=loop.time(),
+                next_at=loop.time() + wait_s,
+                lacks=state.survey is None or not state.survey.complete or bool(state.survey.unread),
+            )
         if state.phase is Phase.DEGRADED:
-            if loop.time() >= quarry.next_at:
+            if state.cause is Cause.CLOSED:
+                if loop.time() >= quarry.next_at or (quarry.probes and self._is_news(job, quarry, loop.time())):
+                    await self._try_closed(scope, job, state, quarry)
+            elif loop.time() >= quarry.next_at:
                 await self._try_again(scope, job, state, quarry)
             return
         if self._after_flat is not None and state.phase is Phase.FLAT and await self._after_flat(scope, job):
@@ -227,14 +241,36 @@ class Pursuit:
 
     async def _try_again(self, scope: Scope, job: NewestJob, state: KillState, quarry: _Quarry) -> None:
         """Begin again, but only when one reading shows that there is something to be done: a whole job would hammer at
-        an exchange that does not answer, or at a contract that does not trade."""
-        quarry.probes += 1
-        closed = state.cause is Cause.CLOSED
-        reading = await self._read(scope, job, quarry, orders=not closed or quarry.probes % CLOSED_WHOLE_EVERY == 0)
-        if reading is None or (closed and is_still_closed(reading, state)):
-            pause_s = CLOSED_EVERY_S if closed else min(PROBE_EVERY_S * (1 << min(quarry.gaps, 8)), GAP_EVERY_MAX_S)
+        an exchange that does not answer."""
+        if await self._read(scope, job, quarry) is None:
+            pause_s = min(PROBE_EVERY_S * (1 << min(quarry.gaps, 8)), GAP_EVERY_MAX_S)
             quarry.next_at = max(quarry.next_at, asyncio.get_running_loop().time() + pause_s)
             return
+        await self._begin_again(scope, job, state, quarry)
+
+    async def _try_closed(self, scope: Scope, job: NewestJob, state: KillState, quarry: _Quarry) -> None:
+        """Begin again what ended at a contract that does not trade: at once for what the job did not see, after growing
+        pauses for what it tried in vain, and not for what is still closed."""
+        loop, shown = asyncio.get_running_loop(), self._feed(job)
+        due = loop.time() >= quarry.whole_at + CLOSED_EVERY_S * CLOSED_WHOLE_EVERY
+        orders = due or quarry.lacks or not shown <= quarry.hinted
+        reading = await self._read(scope, job, quarry, orders=orders)
+        pause_s = CLOSED_EVERY_S if quarry.probes else PROBE_EVERY_S
+        if quarry.lacks:
+            pause_s = min(LOOK_EVERY_S * (1 << min(quarry.probes, 8)), CLOSED_EVERY_S)
+        quarry.probes += 1
+        if reading is not None and orders:
+            quarry.hinted, quarry.lacks, quarry.whole_at = shown, bool(reading.unread), loop.time()
+        next_at = max(quarry.next_at, loop.time() + pause_s)
+        if reading is not None and not is_still_closed(reading, state):
+            due_at = quarry.began_at + self._vain_s(job, state, reading)
+            if is_new(reading, state) or loop.time() >= due_at:
+                await self._begin_again(scope, job, state, quarry)
+                return
+            next_at = min(next_at, due_at)
+        quarry.next_at = next_at
+
+    async def _begin_again(self, scope: Scope, job: NewestJob, state: KillState, quarry: _Quarry) -> None:
         await self._desk.again(scope, job.account, PURSUER, f"begun again: {state.why}")
         quarry.next_at = asyncio.get_running_loop().time() + PAUSE_FIRST_S
 
@@ -297,9 +333,15 @@ class Pursuit:
         retry_at = silent_until(job.journal, hand) if hand is not None else state.retry_at
         if retry_at is not None and retry_at > now:
             return (retry_at - now).total_seconds() + BAN_SLACK_S * (1 + self._chance.random())
-        closed = state.cause is Cause.CLOSED
-        first_s, most_s = (CLOSED_EVERY_S, CLOSED_PAUSE_MAX_S) if closed else (PAUSE_FIRST_S, PAUSE_MAX_S)
-        failed = tries_failed(self._data_dir, job, closed=closed)
+        if state.cause is Cause.CLOSED:
+            return PAUSE_FIRST_S  # Until it is looked at; when it is begun again depends on what shows then.
+        return min(PAUSE_FIRST_S * (1 << (tries_failed(self._data_dir, job) - 1)), PAUSE_MAX_S)
+
+    def _vain_s(self, job: NewestJob, state: KillState, reading: Reading) -> float:
+        """How long after its end a job is begun again for what it tried in vain."""
+        more = has_more_to_do(reading, state)
+        first_s, most_s = (PAUSE_FIRST_S, PAUSE_MAX_S) if more else (CLOSED_EVERY_S, CLOSED_PAUSE_MAX_S)
+        failed = tries_failed(self._data_dir, job, closed=True)
         return min(first_s * (1 << (failed - 1)), most_s)
 
 
@@ -328,13 +370,15 @@ def is_orphan(data_dir: Path, job: NewestJob) -> bool:
 
 def tries_failed(data_dir: Path, job: NewestJob, *, closed: bool = False) -> int:
     """How many jobs in a row have ended DEGRADED, the newest of all counted, as far as it matters; ``closed``: because
-    something does not trade."""
+    something does not trade, since a person or rule pressed."""
     count = 0
     for journal in islice(job_history(data_dir, job.account, job.bot), _TRIES_MAX):
         state = replay(journal.events)
         if state is None or state.phase is not Phase.DEGRADED or (closed and state.cause is not Cause.CLOSED):
             break
         count += 1
+        if closed and journal.job.by != PURSUER:
+            break
     return max(1, count)
 
 

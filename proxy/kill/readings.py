@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from proxy.kill.hands import Reading
-from rules.kill.legs import OpenLeg
+from rules.kill.flatten import LegMemory, plan_closes
+from rules.kill.legs import OpenLeg, RestingOrder
 from rules.kill.state import KillState
 
 
@@ -25,10 +26,37 @@ def is_still_closed(reading: Reading, ended: KillState) -> bool:
 
     What hedges it is kept on purpose, so that it trades is no reason to begin again; that it changed is.
     """
-    orders = (*reading.plain_orders, *reading.conditional_orders, *reading.algo_orders)
-    left = ended.survey.positions if ended.survey is not None else ()
     trades = any(leg.trading for leg in reading.positions if leg.symbol in ended.cause_symbols)
-    return not orders and not trades and _sizes(reading.positions) == _sizes(left)
+    return not trades and not has_other_sizes(reading, ended) and not has_more_to_do(reading, ended)
+
+
+def has_more_to_do(reading: Reading, ended: KillState) -> bool:
+    """Whether an order rests, or a close may be sent, beside what does not trade. Dust has been tried."""
+    memory = {
+        leg.key: LegMemory(halted=leg.symbol in ended.cause_symbols, rounded_up=True) for leg in reading.positions
+    }
+    at = ended.survey.at if ended.survey is not None else ended.deadline
+    return bool(_orders(reading) or plan_closes(reading.positions, ended.flatten, now=at, memory=memory, most=1))
+
+
+def is_new(reading: Reading, ended: KillState) -> bool:
+    """Whether there is what the job that ended CLOSED did not see: an order, another size, or that what did not trade
+    is listed as trading. What it saw and did not get rid of is not tried again at once."""
+    left = ended.survey
+    seen = {leg.key for leg in left.positions if leg.trading} if left is not None else set()
+    trades = any(leg.trading and leg.key not in seen for leg in reading.positions if leg.symbol in ended.cause_symbols)
+    known = {*left.plain_orders, *left.conditional_orders, *left.algo_orders} if left is not None else set()
+    return trades or has_other_sizes(reading, ended) or not known.issuperset(_orders(reading))
+
+
+def has_other_sizes(reading: Reading, ended: KillState) -> bool:
+    """Whether the positions are not those that the job left."""
+    left = ended.survey.positions if ended.survey is not None else ()
+    return _sizes(reading.positions) != _sizes(left)
+
+
+def _orders(reading: Reading) -> tuple[RestingOrder, ...]:
+    return (*reading.plain_orders, *reading.conditional_orders, *reading.algo_orders)
 
 
 def _sizes(legs: Iterable[OpenLeg]) -> dict[str, Decimal]:
@@ -37,5 +65,4 @@ def _sizes(legs: Iterable[OpenLeg]) -> dict[str, Decimal]:
 
 def is_bare(reading: Reading) -> bool:
     """Whether it shows nothing at all."""
-    orders = (*reading.plain_orders, *reading.conditional_orders, *reading.algo_orders)
-    return not orders and not reading.positions
+    return not _orders(reading) and not reading.positions

@@ -47,9 +47,7 @@ class RearmFiles:
         """
         found: dict[Scope, Kept] = {}
         damaged: set[Scope] = set()
-        for path in sorted(self._directory.iterdir()) if self._directory.is_dir() else ():
-            if path.suffix in (_UPCOMING, _DAMAGED):
-                continue
+        for path in self._paths():
             scope = _scope(path.name)
             kept = _read(path.read_bytes())
             if scope is None or kept is None:
@@ -59,6 +57,11 @@ class RearmFiles:
             else:
                 found[scope] = kept
         return found, frozenset(damaged)
+
+    def asked_under(self, generation: int) -> bool:
+        """Whether anything is asked for, or just opening, under this kill generation: what has come back has an older
+        one. What is damaged asks for nothing. Raises ``OSError``."""
+        return any(kept is not None and kept.generation == generation for kept in map(_read_if_there, self._paths()))
 
     def write(self, scope: Scope, kept: Kept) -> None:
         """Keep a state, on disk when this returns. Raises ``OSError``."""
@@ -70,6 +73,10 @@ class RearmFiles:
         """Forget a scope. Raises ``OSError``."""
         remove_file(self._path(scope))
 
+    def _paths(self) -> list[Path]:
+        listed = self._directory.iterdir() if self._directory.is_dir() else ()
+        return sorted(path for path in listed if path.suffix not in (_UPCOMING, _DAMAGED))
+
     def _path(self, scope: Scope) -> Path:
         return self._directory / str(scope).replace(":", ".", 1)
 
@@ -77,6 +84,12 @@ class RearmFiles:
 def _scope(name: str) -> Scope | None:
     with suppress(ValueError):
         return Scope.parse(name.replace(".", ":", 1))
+    return None
+
+
+def _read_if_there(path: Path) -> Kept | None:
+    with suppress(FileNotFoundError):  # Opened, or taken back, since it was listed.
+        return _read(path.read_bytes())
     return None
 
 

@@ -17,6 +17,9 @@ BotHandsOf = Callable[[str, str], AccountHands]
 class Roster:
     """The accounts of one desk: their hands, the venue each is on, and which bots trade which (pairs of both).
 
+    ``newcomers`` are the accounts, and their venues, that the vault has got since this process began: it has no hands
+    for them.
+
     ``_kept`` are the hands that are kept to a bot's part. They stay the same as long as this process lives: they
     remember what they closed until the shares show it, and the silence that the venue demanded.
     """
@@ -25,6 +28,7 @@ class Roster:
     venues: Mapping[str, str]
     traders: Callable[[], Iterable[tuple[str, str]]]
     bot_hands: BotHandsOf
+    newcomers: Callable[[], Mapping[str, str]] = dict
     _kept: dict[tuple[str, str], BotHands] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def accounts(self, scope: Scope) -> tuple[str, ...]:
@@ -52,7 +56,11 @@ class Roster:
 
     def venue(self, account: str) -> str:
         """The venue an account is on, empty for one that is not ours."""
-        return self.venues.get(account, "")
+        return self.venues.get(account) or self.newcomers().get(account, "")
+
+    def in_vault(self) -> Mapping[str, str]:
+        """The venue of every account that the vault has now, and of those that this process began with."""
+        return {**self.newcomers(), **self.venues}
 
     def knows(self, scope: Scope) -> bool:
         """Whether there is such an account, venue or bot."""

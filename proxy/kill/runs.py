@@ -17,6 +17,7 @@ from proxy.kill.jobs import newest_jobs
 from proxy.kill.joins import Join, note_join
 from proxy.kill.journal import Job
 from proxy.kill.report import AccountReport, KillReport, account_report, updated
+from proxy.kill.runner import Clock
 from proxy.kill.truths import Truths
 from proxy.store.fence import Scope
 from proxy.store.warden_store import WardenStore
@@ -43,7 +44,8 @@ class Work:
     """What is to be done since ``at``. ``sent`` is what was on the wire then, at the loop's time ``pressed``; ``None``
     where nothing can be. ``whole`` says that the hands are those of all that the scope covers: it answers a press,
     whose stop took ``stopped_ms``. ``over`` are the jobs that had ended when it was to be begun: they answer no press
-    of then, whatever the clock says."""
+    of then, whatever the clock says. ``flat`` says that these were read as flat, and are killed when all that was sent
+    is over."""
 
     scope: Scope
     by: str
@@ -53,6 +55,7 @@ class Work:
     sent: InFlight | None = None
     over: frozenset[str] = frozenset()
     whole: bool = False
+    flat: bool = False
     stopped_ms: float | None = None
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -133,14 +136,17 @@ class Runs:
                 if newest.account in run.accounts and newest.bot == work.scope.bot and not newest.ended:
                     note_join(newest.journal.path, join)
             return work.over
-        self._works[run] = work
-        self._tasks[run] = task = asyncio.create_task(self._run(run))
-        task.add_done_callback(lambda _: self._forget(run))
+        self._begin(run, work)
         return work.over
 
     async def join(self) -> None:
         """Wait until all that is under way now has ended."""
         await asyncio.gather(*self._tasks.values())
+
+    def _begin(self, run: Run, work: Work) -> None:
+        self._works[run] = work
+        self._tasks[run] = task = asyncio.create_task(self._run(run))
+        task.add_done_callback(lambda _: self._forget(run))
 
     def _forget(self, run: Run) -> None:
         del self._tasks[run], self._works[run]
@@ -150,7 +156,7 @@ class Runs:
         while unanswered:
             work = self._works[run]
             async with self._turn():
-                report = await (self._kill(work, work.reason) if work.sent is None else self._followed(work, work.sent))
+                report = await self._done(work)
             self._over.add(run)
             try:
                 await self._ended(work.scope, work.by, report)
@@ -161,27 +167,56 @@ class Runs:
             if newest.whole and not unanswered:
                 answered(self._data_dir, newest.scope)  # Also of presses that joined.
 
-    async def _followed(self, work: Work, sent: InFlight) -> KillReport:
-        """Kill, and kill once more each account that had been read as flat when something of it was on the wire still.
+    async def _done(self, work: Work) -> KillReport:
+        if work.sent is None:
+            return await self._kill(work, work.reason)
+        self._in_flight[work.scope] = work.sent
+        if not work.flat:
+            return await self._followed(work, work.sent)
+        self._in_flight[work.scope] = await followed(self._store, work.sent, work.pressed)
+        return await self._kill(work, IN_FLIGHT_OVER)
 
-        One that is not flat is pursued until it is, and what arrives meanwhile is seen. Dust is as good as flat.
+    async def _followed(self, work: Work, sent: InFlight) -> KillReport:
+        """Kill, and kill once more each account whose last reading may be older than the end of what it had sent.
+
+        One that is not flat is pursued until it is, and what arrives meanwhile is seen; the others must not keep that
+        waiting, and are followed by themselves then. Dust is as good as flat.
         """
-        self._in_flight[work.scope] = sent
+        clock, over_at = Clock(), dict[str, datetime]()
+
+        def over(account: str) -> None:
+            over_at.setdefault(account, clock.now())
+
+        async def follow() -> InFlight:
+            found = await followed(self._store, sent, work.pressed, over)
+            for hands in work.hands:
+                over(hands.name)
+            return found
+
         async with asyncio.TaskGroup() as both:
-            following = both.create_task(followed(self._store, sent, work.pressed))
+            following = both.create_task(follow())
             report = await self._kill(work, work.reason)
-            late = not following.done()
-            ended = {each.account for each in report.accounts if each.phase is not Phase.DEGRADED}
-            again = ended & {each.account for each in sent.sent} if sent.known else ended
-            if not again:
+            ended = [each for each in report.accounts if each.phase is not Phase.DEGRADED]
+            sent_by = sent.accounts if sent.known else {each.account for each in ended}
+            again = {
+                each.account
+                for each in ended
+                if each.account in sent_by and not _read_after(each, over_at.get(each.account))
+            }
+            some_are_open = len(ended) < len(report.accounts)
+            if not again or some_are_open:
                 following.cancel()
-        if following.cancelled():
+        if not following.cancelled():
+            self._in_flight[work.scope] = following.result()
+        if not again:
             return report
-        self._in_flight[work.scope] = following.result()
-        if not late or not again:
-            return report
-        hands = [each for each in work.hands if each.name in again]
-        return updated(report, await self._kill(replace(work, hands=hands, whole=False), IN_FLIGHT_OVER))
+        late = replace(work, hands=[each for each in work.hands if each.name in again], whole=False)
+        if not some_are_open:
+            return updated(report, await self._kill(late, IN_FLIGHT_OVER))
+        run = Run(work.scope, frozenset(again))
+        if run not in self._tasks:  # Else another is at them, begun since, which follows it too.
+            self._begin(run, replace(late, flat=True, over=frozenset()))
+        return report
 
     async def _kill(self, work: Work, reason: str) -> KillReport:
         return await kill(
@@ -200,3 +235,9 @@ class Runs:
     async def _tell_store(self, scope: Scope, generation: int | None) -> None:
         known = generation if generation is not None else self._truths.generation()
         await self._truths.tell(scope, known, running=True)
+
+
+def _read_after(report: AccountReport, moment: datetime | None) -> bool:
+    """Whether the last calm reading of an account began after a moment, as far as is known: not before the reading
+    before it had ended. The clock of whoever else ran a job is not ours."""
+    return moment is not None and not report.joined and len(report.read_backs) > 1 and moment <= report.read_backs[-2]

@@ -82,7 +82,7 @@ def _in_flight(report: KillReport) -> list[str]:
     if report.in_flight is None:
         return []
     if not report.in_flight.known:
-        return ["IN FLIGHT at the press: not known, the store does not say; what was read as flat was read again later"]
+        return ["IN FLIGHT at the press: not known, the store does not say"]
     return [
         f"IN FLIGHT at the press: a request of {each.bot} on {each.account}: {each.became or 'its end is not known'}"
         for each in report.in_flight.sent

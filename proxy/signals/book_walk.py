@@ -33,6 +33,9 @@ SIZES: Final = (Decimal(10_000), Decimal(100_000), Decimal(1_000_000))
 COSTS: Final = (Decimal("0.001"), Decimal("0.002"), Decimal("0.005"))
 """Fractions of the price."""
 
+NOBODY: Final = 1 - LEAST
+"""The probability that is told where nobody stands on a side of the book, of any cost."""
+
 _QUANTUM: Final = Decimal("0.00000001")
 
 
@@ -75,7 +78,7 @@ def walk(levels: Levels, quantity: Decimal, middle: Decimal) -> Walk | None:
 
     Whether they are bids or asks shows in their prices: what counts is the distance from ``middle``.
     """
-    held = sum((size for _, size in levels), Decimal(0))
+    held = _held(levels)
     if quantity <= 0 or middle <= 0 or held <= 0:
         return None
     left, paid = quantity, Decimal(0)
@@ -132,14 +135,14 @@ def stated(
 def forecasts(symbol: str, moves: AdverseMoveForecaster, depth: Depth | None, as_of: datetime) -> tuple[Forecast, ...]:
     """What rules are told: for ``SIZES`` and ``COSTS``, how probably such an order costs more, on the dearer side.
 
-    Without a book, of any size: what the adverse move alone makes of it, which is the least that it can be. A side that
-    was read and is empty costs more than anything.
+    Without a book, of any size: what the adverse move alone makes of it, which is the least that it can be. Where a
+    side was read and is empty, an order of any size costs more than anything.
     """
     return tuple(
         Forecast(
             name="slippage",
             as_of=as_of,
-            probability=1 - LEAST if book == math.inf else moves.probability_above(float(cost) * BPS - book),
+            probability=NOBODY if book == math.inf else moves.probability_above(float(cost) * BPS - book),
             horizon_s=HORIZON_S,
             symbol=symbol,
             quantity=quantity,
@@ -151,20 +154,22 @@ def forecasts(symbol: str, moves: AdverseMoveForecaster, depth: Depth | None, as
 
 
 def _dearer(depth: Depth | None) -> list[tuple[Decimal | None, float]]:
-    """For each of ``SIZES`` in base units what it costs on the dearer side, infinite where nobody stands; with nothing
-    to reckon by, one row without a quantity."""
+    """For each of ``SIZES`` in base units what it costs on the dearer side. Where there is nothing to reckon by, or a
+    side on which nobody stands, one row without a quantity, which is of orders of any size."""
     if depth is None:
         return [(None, 0.0)]
     sides = (depth.bids, depth.asks)
-    price = middle_of(depth)
-    if price is None and all(sides):
-        return [(None, 0.0)]  # Crossed: it says nothing.
-    if price is None:
-        price = next((side[0][0] for side in sides if side), None)
-    if price is None:
+    if not all(_held(side) > 0 for side in sides):
         return [(None, math.inf)]
+    price = middle_of(depth)
+    if price is None:
+        return [(None, 0.0)]  # Crossed: it says nothing.
     sizes = [(size / price).quantize(_QUANTUM) for size in SIZES]
     return [(size, max(_cost_bps(side, size, price) for side in sides)) for size in sizes]
+
+
+def _held(levels: Levels) -> Decimal:
+    return sum((size for _, size in levels), Decimal(0))
 
 
 def _cost_bps(levels: Levels, quantity: Decimal, middle: Decimal) -> float:

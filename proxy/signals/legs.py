@@ -122,53 +122,8 @@ def _leg(position: Position, account: Account, instruments: Mapping[str, Instrum
 
 
 def _together(position: Position, account: Account, instruments: Mapping[str, Instrument]) -> float | None:
-    marked = [each for each in account.positions if each.quantity and each.mark_price > 0]
-    crossed = [each for each in marked if each.margin_mode is not MarginMode.ISOLATED]
-    longs, shorts = ({leg.symbol for leg in crossed if (leg.quantity > 0) is side} for side in (True, False))
-    if position.margin_mode is MarginMode.ISOLATED or longs.isdisjoint(shorts):
-        found = distance_of(position, account, instruments)
-        return float(found) if found is not None else None
-    return _netted(position, account, crossed, instruments)
-
-
-def _netted(
-    position: Position, account: Account, crossed: Sequence[Position], instruments: Mapping[str, Instrument]
-) -> float | None:
-    """The same where both legs of a symbol are held: they have one price, so what one loses there the other gains.
-
-    What other symbols gain is no credit, as ever.
-    """
-    isolated = [each for each in account.positions if each.margin_mode is MarginMode.ISOLATED]
-    if any(each.isolated_margin is None for each in isolated):
-        return None
-    sign = -1 if position.quantity > 0 else 1
-    losing, carried = dict[str, float](), list[tuple[float, Tiers]]()
-    for each in crossed:
-        tiers, value = _tiers(instruments.get(each.symbol)), float(each.quantity * each.mark_price)
-        if tiers is None:
-            return None
-        carried.append((abs(value), tiers))
-        losing[each.symbol] = losing.get(each.symbol, 0.0) - sign * value
-    backing = float(account.margin_balance) - sum(max(0.0, _backing(each)) for each in isolated)
-    lost = sum(loss if symbol == position.symbol else max(0.0, loss) for symbol, loss in losing.items())
-    return _end(backing, lost, carried, sign)
-
-
-def _end(backing: float, lost: float, carried: Sequence[tuple[float, Tiers]], sign: int) -> float:
-    """The fraction of a move, up or down by its ``sign``, at which ``backing`` less ``lost`` times it no longer keeps
-    what is ``carried``; infinite when none does. What is left falls ever more steeply, and bends only where a leg
-    changes its tier."""
-    bends = {sign * (floor / value - 1) for value, tiers in carried for floor in tiers.floors.tolist()}
-    moves = np.array(sorted({0.0, *(each for each in bends if each > 0)}))
-    moves = np.append(moves[moves < 1], 1.0) if sign < 0 else np.append(moves, moves[-1] + 1)
-    left = backing - lost * moves - sum(tiers.maintenance(value * (1 + sign * moves)) for value, tiers in carried)
-    past = int(np.argmax(left <= 0)) if (left <= 0).any() else len(left) - 1
-    if past == 0:
-        return 0.0
-    if left[past] > 0 and (sign < 0 or left[past] >= left[past - 1]):
-        return math.inf  # A price cannot fall by more than all.
-    share = left[past - 1] / (left[past - 1] - left[past])
-    return float(moves[past - 1] + share * (moves[past] - moves[past - 1]))
+    found = distance_of(position, account, instruments)
+    return None if found is None else float(found)
 
 
 def _distance(position: Position, price: Decimal, account: Account) -> float | None:

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Final
 
 from proxy.accounts.market_payloads import Candle
+from proxy.signals.book_walk import NOBODY
 from proxy.signals.conditions import ConditionsKeeper
 from proxy.signals.minute_moves import MINUTE_MS, MinuteMoves
 from proxy.signals.outcomes import Board
@@ -48,9 +49,8 @@ class SlippageLive:
         facts = self._conditions.measuring.facts
         for symbol, known in tuple(facts.items())[:SYMBOLS_MAX]:
             held = known.moves.forecaster.is_warm and self._has_held(symbol)
-            # Without a quantity it is the adverse move alone, the least that an order can cost: nobody may build on it.
             stated = known.slippage_forecasts(self._now())
-            found += [replace(each, reliable=held and each.quantity is not None) for each in stated]
+            found += [replace(each, reliable=held and _has_seen_a_book(each)) for each in stated]
             await asyncio.sleep(0)
         self.forecasts = tuple(found)
 
@@ -122,3 +122,9 @@ def _move(before: Candle, after: Candle, side: str) -> float:
 
 def _end_s(candle: Candle) -> int:
     return (candle.open_ms + MINUTE_MS) // 1_000
+
+
+def _has_seen_a_book(stated: Forecast) -> bool:
+    """Without a quantity it is the adverse move alone, the least that an order can cost, and nobody may build on it;
+    except for a book on a side of which nobody stands."""
+    return stated.quantity is not None or stated.probability == NOBODY

@@ -54,7 +54,8 @@ class Keys:
 
     @property
     def whose(self) -> str:
-        """Hash: account to ``GUARD|DIGEST``, whose what the store has of it is; "" to the guard that was here last."""
+        """Hash: account to ``GUARD|DIGEST``, whose what the store has of it is; "" to the guard that was here last,
+        and "|claimed" to the one that claimed the desk last."""
         return self._key("whose")
 
     @property

@@ -7,7 +7,7 @@ has the desk.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -59,17 +59,21 @@ class Ownership:
         self._taken_by = await run_script(self._redis, self._claim, keys, [self.guard, where, OWNED_S * 1000])
         self.check()
 
-    async def take_over(self, accounts: Mapping[str, str]) -> TakenOver:
+    async def take_over(self, accounts: Mapping[str, str], traders: Iterable[tuple[str, str]] = ()) -> TakenOver:
         """Say that what the store has of these accounts, by name with their digests, is this guard's; what is another
-        guard's account of the same name is forgotten first. Raises ``DeskTaken``, or what the client raises."""
+        guard's account of the same name is forgotten first, with the earlier entries of ``traders``, each a bot and its
+        account. Leases that are taken over run for one more time to live. Raises ``DeskTaken``, or what the client
+        raises."""
         if not self.guard:
             return TakenOver()
         self.check()
-        names = sorted(accounts)
-        theirs = [key for name in names for key in self._keys.of_account(name)]
-        told = [text for name in names for text in (name, accounts[name])]
-        keys = [self._keys.controls, self._keys.whose, self._keys.leases, *theirs]
-        arguments = [self.guard, len(self._keys.of_account("")), *told]
+        pairs = sorted(set(traders))
+        keys, arguments = [self._keys.controls, self._keys.whose, self._keys.leases], [self.guard]
+        for name in sorted(accounts):
+            tried = [self._keys.attempts(name, bot) for bot, account in pairs if account == name]
+            theirs = [*self._keys.of_account(name), *tried]
+            keys += theirs
+            arguments += [name, accounts[name], str(len(theirs))]
         word, *reply = await run_script(self._redis, self._take_over, keys, arguments)
         if word == "TAKEN":
             raise DeskTaken(ELSEWHERE)

@@ -115,10 +115,11 @@ class WardenStore(Publications):
         has it. Who is of no guard claims nothing."""
         await self._ownership.claim(where)
 
-    async def take_over(self, accounts: Mapping[str, str]) -> TakenOver:
-        """Say whose the store's accounts are, and forget what is of another guard's of the same names. ``accounts`` are
-        by name what tells them from others (``ExchangeKey.digest``). Raises ``DeskTaken``."""
-        return await self._ownership.take_over(accounts)
+    async def take_over(self, accounts: Mapping[str, str], traders: Iterable[tuple[str, str]] = ()) -> TakenOver:
+        """Say whose the store's accounts are, and forget what is of another guard's of the same names, with the earlier
+        entries of ``traders`` there, each a bot and its account. ``accounts`` are by name what tells them from others
+        (``ExchangeKey.digest``). Raises ``DeskTaken``."""
+        return await self._ownership.take_over(accounts, traders)
 
     async def is_claimed(self) -> bool:
         """Whether any guard has the desk."""

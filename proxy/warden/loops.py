@@ -191,15 +191,13 @@ class Warden:
     async def _take_over(self) -> None:
         """Before anything of the store is believed: it may be another guard's, of accounts that are called like ours.
         Its bots' leases are none of ours, and ours could not renew theirs while it had the desk."""
-        found = await self._store.take_over({key.account: key.digest() for key in self._ground.vault.accounts()})
+        accounts = {key.account: key.digest() for key in self._ground.vault.accounts()}
+        found = await self._store.take_over(accounts, self._ground.traders())
         if found.from_another:
             log.warning("the desk %s was another guard's", self._ground.settings.desk)
             self._desk.leases.store_was_away()
         for name in found.dropped:
             log.warning("what the store had of %s is of another guard's account of that name, and is forgotten", name)
-            for bot, account in self._ground.traders():
-                if account == name:
-                    await self._store.forget_attempts(account, bot)
 
     async def _say_taken(self, taken: DeskTaken) -> None:
         desk, self._desk_taken = self._ground.settings.desk, True

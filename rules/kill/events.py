@@ -140,8 +140,8 @@ class KeysDisabled:
 class Surveyed:
     """The venue's own word, orders read before positions; ``at`` is when the reading ended.
 
-    ``complete`` is false where positions alone were read: between closes, when the last reading showed no order. Then
-    the orders here are none because none were asked for.
+    ``complete`` is false where positions alone were read: between closes, when the last reading showed no order, and
+    between two askings for a list that could not be read. Then the orders here are none because none were asked for.
 
     ``unread`` names what could not be read this time, the positions or kinds of orders, ``unlisted`` the kinds that the
     venue does not list at all at its address, each with the venue's answer. ``venue_time`` is the venue's clock, read

@@ -43,17 +43,8 @@ from rules.kill.events import (
     Wait,
     Waited,
 )
-from rules.kill.flatten import REFUSALS_MAX, UnderWay
-from rules.kill.rounds import (
-    CALM_SPAN,
-    PARTIAL_READS_MAX,
-    PAUSE_MAX,
-    PAUSE_UNREAD_MAX,
-    ROUNDS_MAX,
-    degraded,
-    next_round,
-    pause,
-)
+from rules.kill.flatten import UnderWay
+from rules.kill.rounds import CALM_SPAN, PARTIAL_READS_MAX, ROUNDS_MAX, degraded, next_round, pause
 from rules.kill.state import KillState
 
 DEADLINE: Final = timedelta(seconds=60)
@@ -95,9 +86,8 @@ def next_action(state: KillState) -> Action:
         return Cancel(state.cancels)
     if state.closes:
         return Close(state.closes)
-    return Survey(
-        orders=not (state.sure and state.phase is Phase.FLATTENING and state.partial_reads < PARTIAL_READS_MAX)
-    )
+    closing = state.sure and state.phase is Phase.FLATTENING and state.partial_reads < PARTIAL_READS_MAX
+    return Survey(orders=not closing and state.lists_at is None)
 
 
 def evolve(state: KillState | None, event: Event) -> KillState:
@@ -132,7 +122,7 @@ def evolve(state: KillState | None, event: Event) -> KillState:
             state = replace(state, tally_due=False, tallied=True)
             return state if event.retry_after is None else _settled(state, event.at, event.retry_after)
         case Waited():
-            return replace(state, wait_until=None)
+            return _waited(state)
         case Resumed():
             return _resumed(state, event)
         case DeadlinePassed():
@@ -158,23 +148,20 @@ def _unread(state: KillState, failed: SurveyFailed) -> KillState:
         denials=state.denials + 1 if failed.refused else 0,
         error=failed.error,
         sure=False,
+        lists_at=None,
         reachable=failed.retry_after is not None,  # Who demands silence has been reached.
         wait_until=None,
     )
     if state.rounds >= ROUNDS_MAX:
         return degraded(state, f"not done after {ROUNDS_MAX} rounds")
-    if state.denials >= REFUSALS_MAX:
-        return degraded(state, "the venue refuses to show anything", Cause.REFUSED)
-    if failed.retry_after is not None:
-        return _settled(state, failed.at, failed.retry_after)
-    longest = PAUSE_MAX if _work_is_known(state) else PAUSE_UNREAD_MAX
-    return replace(state, wait_until=failed.at + pause(state.pauses, most=longest))
+    return _settled(state, failed.at, failed.retry_after)
 
 
-def _work_is_known(state: KillState) -> bool:
-    """Whether the last reading showed what has to go: then the next one must not be long in coming."""
-    survey = state.survey
-    return survey is not None and (survey.orders > 0 or any(leg.closable for leg in survey.positions))
+def _waited(state: KillState) -> KillState:
+    """A wait is over, and with it, if it was the last before that, the time in which no orders are asked for."""
+    if state.lists_at is not None and state.wait_until is not None and state.wait_until >= state.lists_at:
+        state = replace(state, lists_at=None)
+    return replace(state, wait_until=None)
 
 
 def _taken(state: KillState, sent: CloseSent) -> KillState:
@@ -251,6 +238,7 @@ def _resumed(state: KillState, resumed: Resumed) -> KillState:
     # A wait is kept: it may be a ban, and a crash does not end it.
     state = _lost(state, state.closes, resumed.at, "")
     state = replace(state, cancels=(), tally_due=False, calm_since=None, calm_reads=0, deadline=resumed.deadline)
+    state = replace(state, gaps=0, lists_at=None)
     if state.wait_until is not None and state.wait_until >= state.deadline:
         return _banned(state, state.wait_until)
     return state

@@ -1,7 +1,8 @@
 """How far each open leg is from its liquidation by the guard's own arithmetic, independent of what the venue shows.
 
-Cross legs are moved against the account all together, by one fraction, and legs of the other direction are no credit:
-see ``rules.margin``. What cannot be worked out is ``None``, never a guess.
+Cross legs are moved against the account all together, by one fraction, and other symbols' legs of the other direction
+are no credit: see ``rules.margin``. Both legs of one symbol have one price: what one loses there the other gains. What
+cannot be worked out is ``None``, never a guess.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Final
 
 from rules.instrument import Instrument, MarginTier
 from rules.margin.known import MarginUnknown
-from rules.margin.moves import Moving, distance_to_liquidation
+from rules.margin.moves import Moving, distance_of_all, distance_to_liquidation
 from rules.model import MarginMode
 from rules.snapshot import Account, Market, Position
 
@@ -32,7 +33,8 @@ def revalued(account: Account, markets: Mapping[str, Market]) -> Account:
 
 
 def distance_of(leg: Position, account: Account, instruments: Mapping[str, Instrument]) -> Decimal | None:
-    """The fraction of its mark by which the market must move against ``leg``; ``None`` when something is not known."""
+    """The fraction of its mark by which the market must move against ``leg``; infinite when nothing ends it, as of the
+    leg of a hedge that the other one outweighs, ``None`` when something is not known."""
     try:
         if leg.margin_mode is MarginMode.ISOLATED:
             return _isolated(leg, instruments)
@@ -78,14 +80,17 @@ def _isolated(leg: Position, instruments: Mapping[str, Instrument]) -> Decimal:
 
 
 def _cross(leg: Position, account: Account, instruments: Mapping[str, Instrument]) -> Decimal:
-    """Every cross leg of the same direction loses with it; the maintenance margin of all of them must be kept."""
-    rising, backing, moving = leg.quantity < 0, account.margin_balance - _set_aside(account), []
+    """What loses with it are the other symbols that lose on balance, and its own; the maintenance margin of every leg
+    must be kept."""
+    rising, carried, losing = leg.quantity < 0, [], dict[str, Decimal]()
     for each in account.positions:
-        if each.margin_mode is not MarginMode.ISOLATED:
+        if each.quantity and each.margin_mode is not MarginMode.ISOLATED:
             value = notional(each)
+            carried.append((value, _tiers(each, instruments)))
             loses = (each.quantity < 0) is rising
-            moving.append(Moving(value if loses else ZERO, (value,), rising, _tiers(each, instruments)))
-    return distance_to_liquidation(backing, moving)
+            losing[each.symbol] = losing.get(each.symbol, ZERO) + (value if loses else -value)
+    lost = sum((loss if symbol == leg.symbol else max(ZERO, loss) for symbol, loss in losing.items()), ZERO)
+    return distance_of_all(account.margin_balance - _set_aside(account), lost, carried, growing=rising)
 
 
 def _set_aside(account: Account) -> Decimal:

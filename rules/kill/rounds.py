@@ -23,12 +23,15 @@ PARTIAL_READS_MAX: Final = 4
 
 PAUSE_MIN: Final = timedelta(milliseconds=200)
 PAUSE_MAX: Final = timedelta(seconds=2)
-PAUSE_UNREAD_MAX: Final = timedelta(seconds=3)
-"""The longest pause while nothing is shown and nothing is known to be cancelled or closed. Positions may be open."""
+PAUSE_GAP_MAX: Final = timedelta(seconds=8)
+"""The longest pause before the orders are asked for again while all that could be read shows nothing; the positions,
+which something unseen may open again, are read after ``PAUSE_MAX`` each time, at a seventeenth of the price."""
 
-PAUSE_GAP_MAX: Final = timedelta(seconds=30)
-"""The longest pause while all that could be read shows nothing. Five readings in a minute stay below what is kept for a
-kill, the whole of which one that cannot be proven would else spend, and what the address's other accounts need."""
+PAUSE_UNSEEN_MAX: Final = timedelta(seconds=4)
+"""That pause where plain or conditional orders could not be read: most orders are of these, and they rest unseen."""
+
+GAP_CLOSES_BEFORE: Final = CALM_SPAN + timedelta(seconds=3)
+"""So long before the deadline the orders are asked for at the latest: what is read by then can still be proven flat."""
 # Binance takes 300 orders in ten seconds from one account ("Exchange Information", rateLimits, seen 2026-11); bots may
 # have spent some of them just before the press.
 ORDERS_MAX: Final = 250
@@ -47,8 +50,9 @@ def next_round(state: KillState, survey: Surveyed) -> KillState:
     if not cancels and not survey.positions_read:
         return _blind(state, survey)
     if not cancels and not closes and not open_legs:
-        return _calm(state, survey) if survey.complete else _in_bounds(replace(state, sure=False))
-    state = _in_bounds(_paced(replace(state, calm_since=None, calm_reads=0, gaps=0), before, survey))
+        return _calm(state, survey) if survey.complete else _still_nothing(state, before, survey)
+    state = replace(state, calm_since=None, calm_reads=0, gaps=0, lists_at=None)
+    state = _in_bounds(_paced(state, before, survey))
     if state.phase.final:
         return state
     if cancels and (state.cancel_rounds < CANCEL_ROUNDS_MAX or not closes):
@@ -95,6 +99,7 @@ def _taken_in(state: KillState, survey: Surveyed) -> KillState:
         wait_until=None,
         reachable=True,
         denials=0,
+        lists_at=None if survey.complete else state.lists_at,
         sure=clear if survey.complete else state.sure,
         partial_reads=0 if survey.complete else state.partial_reads + 1,
         sent_at=recent,
@@ -175,9 +180,9 @@ def _calm(state: KillState, survey: Surveyed) -> KillState:
     if survey.unread:
         # What could not be read is not known to be calm.
         gaps, error = state.gaps + 1, "; ".join(survey.unread)
-        wait_until = at + pause(gaps, PAUSE_MAX, PAUSE_GAP_MAX)
-        state = replace(state, calm_since=None, calm_reads=0, gaps=gaps, error=error, wait_until=wait_until)
-        return _in_bounds(state)
+        state = replace(state, calm_since=None, calm_reads=0, gaps=gaps, error=error)
+        lists_at = _lists_at(state, survey)
+        return _in_bounds(replace(state, lists_at=lists_at, wait_until=min(lists_at, at + PAUSE_MAX)))
     since = at if state.calm_since is None else state.calm_since
     reads = state.calm_reads + 1
     state = replace(state, calm_since=since, calm_reads=reads, gaps=0)
@@ -187,6 +192,25 @@ def _calm(state: KillState, survey: Surveyed) -> KillState:
     due = since + CALM_SPAN * min(reads, CALM_READS - 1) / (CALM_READS - 1)
     # Only a clock that was set back asks for more reads than three; then they come at the slowest pace, bounded.
     return _in_bounds(replace(state, wait_until=due if due > at else at + PAUSE_MAX))
+
+
+def _lists_at(state: KillState, survey: Surveyed) -> datetime:
+    """When what was not read is asked for again: more and more seldom, but in time for a proof."""
+    at, unseen = survey.at, survey.misses("orders: ", "conditional orders: ")
+    due = at + pause(state.gaps, PAUSE_MAX, PAUSE_UNSEEN_MAX if unseen else PAUSE_GAP_MAX)
+    if at + CALM_SPAN >= state.deadline:
+        return due
+    return min(due, max(state.deadline - GAP_CLOSES_BEFORE, at + PAUSE_MAX))
+
+
+def _still_nothing(state: KillState, before: Surveyed | None, survey: Surveyed) -> KillState:
+    """Positions alone were read and there are none: all is read next, or when it is due where it lacked something."""
+    state = replace(state, sure=False)
+    if before is not None and state.lists_at is not None:
+        # What the last whole reading lacked is still not known.
+        known = replace(before, positions=survey.positions)
+        state = replace(state, survey=known, wait_until=min(state.lists_at, survey.at + PAUSE_MAX))
+    return _in_bounds(state)
 
 
 def _in_bounds(state: KillState) -> KillState:
@@ -219,6 +243,8 @@ def _cancels(survey: Surveyed) -> tuple[CancelStep, ...]:
 
 
 def _cause(state: KillState) -> Cause:
+    if state.denials >= REFUSALS_MAX:
+        return Cause.REFUSED
     if not state.reachable or state.survey is None:
         return Cause.UNREACHABLE
     legs = [leg for leg in state.survey.positions if leg.closable]

@@ -31,9 +31,9 @@ class KillState:
 
     ``sure`` says that the last reading of everything showed no order and that nothing has gone wrong since, so that
     positions alone may be read. ``denials`` counts the readings in a row that the venue refused whole, ``gaps`` those
-    that showed nothing and lacked something. ``traded`` are the symbols that closes were sent for, ``unsettled`` the
-    last closes whose outcome the venue has never told. ``cause``, ``retry_at`` and ``cause_symbols`` say why it ended
-    DEGRADED and when to start again.
+    that showed nothing and lacked something; until ``lists_at`` positions alone are read then. ``traded`` are the
+    symbols that closes were sent for, ``unsettled`` the last closes whose outcome the venue has never told. ``cause``,
+    ``retry_at`` and ``cause_symbols`` say why it ended DEGRADED and when to start again.
     """
 
     phase: Phase
@@ -51,6 +51,7 @@ class KillState:
     partial_reads: int = 0
     denials: int = 0
     gaps: int = 0
+    lists_at: datetime | None = None
     reachable: bool = False
     tally_due: bool = False
     tallied: bool = False

@@ -57,8 +57,14 @@ def _of_distance(book: AccountSeen | None, settings: Triggers) -> View:
         symbol=symbol,
         soft=_at_most(near, settings.liquidation_sigmas_reduce) if known else None,
         hard=_at_most(near, settings.liquidation_sigmas_kill) if known else None,
-        reason=f"{symbol} is {show(near or ZERO)} hourly standard deviations from liquidation",
+        reason=_how_far(symbol, near or ZERO),
     )
+
+
+def _how_far(symbol: str, sigmas: Decimal) -> str:
+    if not sigmas.is_finite():
+        return f"no price ends a position of {symbol}"
+    return f"{symbol} is {show(sigmas)} hourly standard deviations from liquidation"
 
 
 def any_met(seen: Iterable[bool | None]) -> bool | None:

@@ -68,6 +68,27 @@ def distance_to_liquidation(backing: Decimal, symbols: Sequence[Moving]) -> Deci
     return distance_of(backing, sum((each.losing for each in symbols), ZERO), legs)
 
 
+def distance_of_all(
+    backing: Decimal, losing: Decimal, carried: Sequence[tuple[Decimal, tuple[MarginTier, ...]]], *, growing: bool
+) -> Decimal:
+    """The same where what is ``losing`` may be less than what is carried, or negative, as of a hedge whose one leg
+    gains what the other loses. ``carried`` are all legs, each a notional with its tiers, moving up (``growing``) or
+    down.
+
+    Zero where it is reached as things stand, infinite where nothing reaches it. Raises ``MarginUnknown`` without tiers.
+    """
+    if backing <= sum((Carried.at(notional, growing, tiers, notional).required for notional, tiers in carried), ZERO):
+        return ZERO
+    # What is left may grow at first, so that the tiers of now lead nowhere: those of the far end never lead too near.
+    # No reach: every leg is looked up where they lead to.
+    far = ANY if growing else ZERO
+    legs = [Carried.at(notional, growing, tiers, far)._replace(reach=ZERO) for notional, tiers in carried]
+    if losing + sum((leg.slope for leg in legs), ZERO) <= ZERO:
+        return ANY
+    answer = distance_of(backing, losing, legs)
+    return answer if growing or answer < ONE else ANY  # A price cannot fall by more than all.
+
+
 def distance_of(backing: Decimal, losing: Decimal, legs: list[Carried]) -> Decimal:
     """The same fraction for what is ``losing`` and for ``legs`` that are in the tiers of now."""
     moved = ZERO

@@ -13,6 +13,7 @@ import pytest
 
 from proxy.cli import main
 from proxy.console.desk_views import ArchiveView, DeskView, FeedView
+from proxy.console.examples import DESK
 from proxy.control import client as control_client
 from tests.proxy.console.desk_double import a_bot, a_desk, an_account
 
@@ -106,3 +107,14 @@ def test_the_archive_is_named_before_what_it_keeps_from_being_read(
 ) -> None:
     code, hindrances = status(replace(a_trading_desk(prices_age_s=None, known_age_s=None), archive=archive))
     assert (code, hindrances[0]) == (1, said)
+
+
+def test_a_warden_of_the_version_before_is_shown_for_what_it_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After an upgrade, until the guard is restarted: who has the desk and which account was drilled are not told."""
+    told = json.loads(json.dumps(msgspec.to_builtins(replace(DESK, accounts=(), bots=()), enc_hook=str)))
+    del told["taken_by"], told["drill"]["account"]
+    monkeypatch.setattr(control_client, "ask", lambda *_: told)
+    assert main(["--data-dir", str(tmp_path), "status"]) == 0
+    assert "days ago, passed" in capsys.readouterr().out

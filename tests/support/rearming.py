@@ -46,7 +46,7 @@ def lacking(view: dict[str, Any]) -> list[str]:
 
 
 def acknowledgement(view: dict[str, Any]) -> str:
-    """All that is left by its name, as the console asks for it: a symbol, or the account of a key."""
+    """All that is left by its name, as the console asks for it: the first word of each line."""
     names = dict.fromkeys(line.partition(" ")[0] for check in view["checks"] for line in check["left"])
     return f"I know of what is left: {', '.join(names)}" if names else ""
 

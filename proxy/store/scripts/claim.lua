@@ -7,9 +7,13 @@ if held and string.sub(held, 1, #ARGV[1] + 1) ~= ARGV[1] .. '|' then
 end
 redis.call('SET', KEYS[1], ARGV[1] .. '|' .. ARGV[2], 'PX', ARGV[3])
 local last = redis.call('HGET', KEYS[2], 'guard')
+local marked = redis.call('HGET', KEYS[3], '|claimed')
+-- Who had the desk last left no mark, as an older version: what was said before it came says nothing of what it left.
+if marked and last and last ~= marked then redis.call('DEL', KEYS[3]) end
 if last and last ~= ARGV[1] then
   redis.call('HDEL', KEYS[2], 'generation')  -- It counts the other guard's presses. What that one stopped stays stopped.
-  redis.call('HSETNX', KEYS[3], '', last)  -- Nothing says whose the accounts are: theirs.
 end
+if last then redis.call('HSETNX', KEYS[3], '', last) end  -- Where nothing says whose the accounts are, they are theirs.
+redis.call('HSET', KEYS[3], '|claimed', ARGV[1])
 redis.call('HSET', KEYS[2], 'guard', ARGV[1])
 return ''

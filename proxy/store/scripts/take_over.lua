@@ -2,16 +2,18 @@
 -- guard's account of the same name is forgotten, but for the versions, of which gates may have seen any.
 -- An account is told by the guard that had it, or by a digest of its key at the exchange: a guard may change the key, and
 -- another one, as after a restore, may have the same account.
+-- No bot could renew a lease while another guard had the desk: those that are kept and of which nothing has followed run
+-- for one more time to live. All of it here, for who was told of it once may end before it has done anything.
 -- KEYS: 1 controls 2 whose 3 leases, then of each account: document, where it is put aside, record, and whatever else
--- ARGV: 1 the guard's id 2 how many keys an account has, then of each account: name, digest
-local guard, each = ARGV[1], tonumber(ARGV[2])
+-- ARGV: 1 the guard's id, then of each account: name, digest, how many keys it has
+local guard = ARGV[1]
 if redis.call('HGET', KEYS[1], 'guard') ~= guard then return {'TAKEN'} end
 local before = redis.call('HGET', KEYS[2], '')
 local taken_over = before and before ~= guard
 local ours, dropped = {}, {}
-for i = 3, #ARGV, 2 do
-  local name, digest = ARGV[i], ARGV[i + 1]
-  local at = 4 + (i - 3) / 2 * each
+local at = 4
+for i = 2, #ARGV, 3 do
+  local name, digest, each = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])
   local told = redis.call('HGET', KEYS[2], name) or (taken_over and before .. '|')
   local whose, account
   if told then whose, account = string.match(told, '^(.-)|(.*)$') end
@@ -27,10 +29,20 @@ for i = 3, #ARGV, 2 do
     dropped[#dropped + 1] = name
   end
   redis.call('HSET', KEYS[2], name, guard .. '|' .. digest)
+  at = at + each
 end
 if taken_over then
-  for _, field in ipairs(redis.call('HKEYS', KEYS[3])) do
-    if not ours[string.match(field, '^[^|]*')] then redis.call('HDEL', KEYS[3], field) end
+  local clock = redis.call('TIME')
+  local leases = redis.call('HGETALL', KEYS[3])
+  for i = 1, #leases, 2 do
+    local field, text = leases[i], leases[i + 1]
+    local ttl_us = string.match(text, '^%d+|(%d+)|0$')
+    if not ours[string.match(field, '^[^|]*')] then
+      redis.call('HDEL', KEYS[3], field)
+    elseif ttl_us then
+      local until_us = string.format('%d', clock[1] * 1000000 + clock[2] + ttl_us)
+      redis.call('HSET', KEYS[3], field, until_us .. '|' .. ttl_us .. '|0')
+    end
   end
 end
 redis.call('HSET', KEYS[2], '', guard)

@@ -29,7 +29,7 @@ from proxy.store.fence import Scope
 from proxy.warden.pieces.account import AccountPieces, build_account
 from proxy.warden.pieces.bots import bot_hands
 from proxy.warden.pieces.ground import Ground
-from proxy.warden.pieces.hands import Hands, meters_of, take_hands
+from proxy.warden.pieces.hands import Hands, meters_of, newcomers, take_hands
 from proxy.warden.pieces.heart import build_heart, take_beats
 from proxy.warden.pieces.keys import exchange_keys
 from proxy.warden.pieces.leases import build_leases
@@ -102,6 +102,7 @@ def build_desk(ground: Ground) -> DeskPieces:
             venues={name: pair.key.venue for name, pair in hands.items()},
             traders=ground.traders,
             bot_hands=lambda bot, account: bot_hands(ground, bot, account, hands[account].kill, whole, accounts),
+            newcomers=lambda: newcomers(ground, hands),
         ),
         store=ground.store,
         record=event,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from proxy.accounts.budget_keeper import VenueTime
 from proxy.accounts.metering import ASK_AGAIN_S, metering
 from proxy.accounts.venue_account import VenueAccount
 from proxy.budget.meter import Meter, Payer
+from proxy.vault.errors import VaultError
 from proxy.vault.keys import ExchangeKey
 from proxy.warden.pieces.ground import Ground
 from proxy.watchdog.host import host_id
@@ -54,6 +56,13 @@ def take_hands(ground: Ground, meters: Mapping[str, VenueMeter]) -> dict[str, Ha
         )
         for key in ground.vault.accounts()
     }
+
+
+def newcomers(ground: Ground, hands: Mapping[str, Hands]) -> dict[str, str]:
+    """The accounts that the vault has got since these hands were taken, and the venue of each."""
+    with suppress(VaultError, OSError):  # What it had stays; the mirror of the keys says that it cannot be read.
+        ground.vault.reload_if_changed()
+    return {key.account: key.venue for key in ground.vault.accounts() if key.account not in hands}
 
 
 def _hand(ground: Ground, key: ExchangeKey, meter: Meter, addresses: Sequence[str], *, spares: bool) -> VenueAccount:

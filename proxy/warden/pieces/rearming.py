@@ -9,7 +9,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 
-from proxy.accounts.key_watch import SOUND, UNKNOWN
+from proxy.accounts.key_watch import SOUND, UNKNOWN, KeyWatch
 from proxy.accounts.venue_clock import OFF_MS
 from proxy.audit.verification import Verification
 from proxy.drill.rehearsed import rehearsed
@@ -103,6 +103,9 @@ class Looks:
 
     async def flat(self, scope: Scope) -> Finding:
         """No position and no order, by the newest survey, and every kill of it ended."""
+        if came := await asyncio.to_thread(self._kill.unknown, scope):
+            whose = f"the kill of {', '.join(came)} has not ended"
+            return Finding(holds=False, said=f"{whose}; restart the guard: it does not know this account yet")
         if await asyncio.to_thread(self._kill.running, scope):
             return Finding(holds=False, said="its kill has not ended")
         unknown = [name for name, pieces in self._of(scope) if pieces.keeper.account is None]
@@ -110,7 +113,7 @@ class Looks:
             return Finding(holds=False, said=f"not surveyed yet: {', '.join(unknown)}")
         left = [line for _, pieces in self._of(scope) for line in _left(pieces.keeper.account, scope.bot)]
         abandoned = await asyncio.to_thread(self._kill.abandoned, scope)
-        left += [f"{name} has a kill that did not end, and no key in the vault any more" for name in abandoned]
+        left += [f"kill:{name} did not end, and no key of it is in the vault any more" for name in abandoned]
         shown = {(line.partition(" ")[0], line.rpartition(" ")[2]) for line in left}
         left += await asyncio.to_thread(self._reported, scope, shown, abandoned)
         if not left:
@@ -152,15 +155,11 @@ class Looks:
 
     async def exchange_keys(self, scope: Scope) -> Finding:
         """Each key has the rights it needs and no other; a person may have decided to live with another."""
-        verdicts = {name: pieces.key.verdict for name, pieces in self._of(scope) if pieces.key.verdict != SOUND}
-        refusals = {name: pieces.key.refusal for name, pieces in self._of(scope)}
-        unasked = [name for name, verdict in verdicts.items() if verdict == UNKNOWN and not refusals[name]]
+        keys = {name: pieces.key for name, pieces in self._of(scope) if pieces.key.verdict != SOUND}
+        unasked = [name for name, key in keys.items() if key.verdict == UNKNOWN and not key.refusal]
         if unasked:
             return Finding(holds=False, said=f"their rights are not known yet: {', '.join(unasked)}")
-        wrong = tuple(
-            f"{name} key: {f'the exchange does not say its rights ({refusals[name]})' if refusals[name] else verdict}"
-            for name, verdict in verdicts.items()
-        )
+        wrong = tuple(f"key:{name} {_wrong_with(key)}" for name, key in keys.items())
         return Finding(holds=not wrong, said="; ".join(wrong) or "their rights are as they should be", left=wrong)
 
     async def watchdog(self, scope: Scope) -> Finding:
@@ -220,6 +219,12 @@ class AuditLook:
         if report.ok:
             return Finding(holds=True, said=f"{report.records} records verified")
         return Finding(holds=False, said=report.problem)
+
+
+def _wrong_with(key: KeyWatch) -> str:
+    if not key.refusal:
+        return key.verdict
+    return f"the exchange {'refuses it' if key.refused else 'does not say its rights'} ({key.refusal})"
 
 
 def _by_its_name(line: str, account: str) -> str:

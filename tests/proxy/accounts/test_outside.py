@@ -407,3 +407,44 @@ def test_a_liquidation_of_the_past_is_the_venues_own_doing(watched: Watched) -> 
     watched.detector.ended([closed, a_resting_order("autoclose-2", SELL, "0", "1")], watched.at)
     assert watched.found() == [(Activity.FORCED, "BTCUSDT")]
     assert watched.later(GRACE_S).found() == [(Activity.ORDER, "BTCUSDT")], "one that opens is not"
+
+
+def a_held_order(client_order_id: str) -> HeldOrder:
+    return HeldOrder(
+        symbol="BTCUSDT",
+        side=BUY,
+        position_side=BOTH,
+        quantity=Decimal(1),
+        price=None,
+        client_order_id=client_order_id,
+    )
+
+
+def test_an_order_that_is_held_at_the_start_and_told_of_after_it_explains_one(watched: Watched) -> None:
+    """The warden takes up the holds, and then hears the records that the one before it did not."""
+    watched.detector.held([a_held_order("a")], watched.at)
+    watched.forwarded(an_order("a")).saw(an_order_event("a", BUY, "1"))
+    watched.saw(an_order_event("a", BUY, "9", order_id="2"))
+    assert watched.found_in_the_end() == [(Activity.ORDER, "BTCUSDT")]
+
+
+def test_of_a_name_that_was_held_at_the_start_a_later_order_is_the_guards_own_too(watched: Watched) -> None:
+    watched.detector.held([a_held_order("a")], watched.at)
+    watched.saw(an_order_event("a", BUY, "1"))
+    for order_id in ("2", "3"):
+        watched.forwarded(an_order("a")).saw(an_order_event("a", BUY, "1", order_id=order_id))
+    assert watched.found_in_the_end() == []
+
+
+def test_what_was_told_of_before_its_hold_counts_with_its_like_that_follows(watched: Watched) -> None:
+    watched.forwarded(an_order("a"))
+    watched.detector.held([a_held_order("a")], watched.at)
+    watched.forwarded(an_order("a"))
+    watched.saw(an_order_event("a", BUY, "1"), an_order_event("a", BUY, "1", order_id="2"))
+    assert watched.found_in_the_end() == []
+
+
+def test_an_order_with_a_hold_uses_its_name_up(watched: Watched) -> None:
+    watched.forwarded(an_order("a")).saw(an_order_event("a", BUY, "1"), known=True)
+    watched.saw(an_order_event("a", BUY, "9", order_id="2"))
+    assert watched.found_in_the_end() == [(Activity.ORDER, "BTCUSDT")]

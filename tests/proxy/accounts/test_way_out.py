@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -360,24 +361,62 @@ async def test_while_one_list_still_answers_nothing_is_refused_whole(venue: Venu
             assert not isinstance(refused, AllRefused)
 
 
-async def test_positions_that_are_not_shown_are_asked_for_before_the_rest_unless_something_rests(
-    venue: Venue, hands: VenueHands
+async def test_orders_are_asked_for_at_first_and_then_now_and_then_while_the_positions_are_not_shown(
+    venue: Venue, hands: VenueHands, monkeypatch: pytest.MonkeyPatch
 ):
     whole, down = venue.answers, (500, {}, {"code": -1000, "msg": "down"})
     venue.answers = lambda method, path: down if path.endswith("/positionRisk") else whole(method, path)
-    assert (await hands.survey()).unread
+    for _ in range(5):
+        assert (await hands.survey()).unread, "what was on the wire rests by then"
     asked(venue)
     with pytest.raises(VenueUnavailable):
         await hands.survey()
     assert set(asked(venue)) == {"positionRisk"}
+    monkeypatch.setattr(hands, "_whole_at", time.monotonic() - 4.1)
+    assert (await hands.survey()).unread, "while lists are shown an order that rests can be stopped"
+    with pytest.raises(VenueUnavailable):
+        await hands.survey()
     hands.remember(())
     assert (await hands.survey()).unread, "a job begins with a reading of all"
     by_path(venue, openOrders=[{"symbol": "BTCUSDT", "orderId": 7}])
     whole = venue.answers
     venue.answers = lambda method, path: down if path.endswith("/positionRisk") else whole(method, path)
     hands.remember(())
-    for _ in range(3):
+    for _ in range(7):
         assert (await hands.survey()).plain_orders, "what rests has to go, whatever else is not shown"
+
+
+async def test_an_outage_of_all_that_becomes_one_of_the_positions_keeps_no_orders_from_being_read(
+    venue: Venue, hands: VenueHands
+):
+    whole, down = venue.answers, (500, {}, {"code": -1000, "msg": "down"})
+    venue.always(500, {"code": -1000, "msg": "down"})
+    for _ in range(2):
+        with pytest.raises(VenueUnavailable):
+            await hands.survey()
+    venue.answers = lambda method, path: down if path.endswith("/positionRisk") else whole(method, path)
+    assert (await hands.survey()).unread
+
+
+async def test_a_bare_403_is_not_called_a_refusal_of_the_key(venue: Venue, hands: VenueHands):
+    venue.always(403, "<html>forbidden</html>")
+    with pytest.raises(VenueRefused) as refused:
+        await hands.survey()
+    assert not isinstance(refused.value, AllRefused)
+
+
+async def test_a_job_does_not_wait_longer_for_algo_orders_because_the_account_was_flat_before(
+    venue: Venue, hands: VenueHands, monkeypatch: pytest.MonkeyPatch
+):
+    async def hangs() -> tuple[Any, ...]:
+        await asyncio.sleep(60)
+        return ()
+
+    monkeypatch.setattr(hands._way, "algo_orders", hangs)
+    assert not (await hands.survey()).positions
+    monkeypatch.setattr(hands, "_algo_again_at", 0.0)
+    hands.remember(())
+    assert (await hands.survey()).unread == ("algo orders: no answer within 1 s",)
 
 
 async def test_a_demand_of_silence_ends_a_reading(venue: Venue, hands: VenueHands):

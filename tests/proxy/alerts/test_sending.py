@@ -98,6 +98,23 @@ def an_endless_answer(head: bytes, piece: bytes, pause_s: float) -> Iterator[tup
             over.set()
 
 
+async def test_a_malformed_header_brings_no_address_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    def answer() -> None:
+        with suppress(OSError):
+            while True:
+                caller, _ = server.accept()
+                with caller:
+                    caller.recv(65_536)
+                    caller.sendall(b"HTTP/1.1 200 OK\r\nno colon in this line\r\nContent-Length: 2\r\n\r\nok")
+
+    caplog.set_level(logging.DEBUG)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=answer, daemon=True).start()
+        with suppress(ChannelFailed):
+            await Sender(Secret(f"json://127.0.0.1:{server.getsockname()[1]}/T0KEN")).send(MESSAGE)
+    assert "T0KEN" not in caplog.text
+
+
 async def test_an_answer_without_end_fills_no_memory() -> None:
     with an_endless_answer(HEAD + b"\r\n", b"x" * 262_144, 0) as (url, sent):
         with pytest.raises(ChannelFailed, match="not reached, or it refused"):

@@ -193,6 +193,16 @@ def test_a_desk_that_another_guard_has_is_what_has_to_be_mended_and_not_the_exch
     assert {each.mend for check, each in found.items() if check != "desk"} == {guard._DESK_FIRST}
 
 
+def test_a_warden_of_the_version_before_does_not_tell_who_has_the_desk(
+    looked: Looked, ports: Ports, settings: Settings
+) -> None:
+    assert looked(a_trading_desk()) == {}
+    told = json.loads(ports.answers["/api/desk"] or "")
+    del told["taken_by"]
+    ports.answers["/api/desk"] = json.dumps(told)
+    assert {each.level for each in look_at_guard(settings)} == {Level.OK}
+
+
 @pytest.mark.parametrize(
     ("watchdog", "wanted"),
     [

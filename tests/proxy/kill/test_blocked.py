@@ -22,7 +22,7 @@ from proxy.gate.judge import Judge
 from proxy.gate.latch import HEAR_EVERY_S, Latch
 from proxy.gate.upstream import NotSent
 from proxy.kill.desk import Blocked, Certify, KillDesk
-from proxy.kill.hands import AccountHands
+from proxy.kill.hands import AccountHands, Reading
 from proxy.kill.in_flight import OVER_AFTER_S
 from proxy.kill.jobs import job_history
 from proxy.kill.report import KillReport
@@ -345,6 +345,89 @@ def test_f01_what_nobody_can_list_is_waited_for_until_its_time_has_passed(tmp_pa
         read = [event.at for event in journals[0].events]
         assert asyncio.get_running_loop().time() - started > OVER_AFTER_S
         assert len(journals) == 2 and read, "it was not read again after that"
+
+    in_virtual_time(one())
+
+
+def slow_down(venue: SimulatedVenue, by_s: float) -> None:
+    """Every reading of it takes longer."""
+    survey = venue.survey
+
+    async def slow(**options: Any) -> Reading:
+        await asyncio.sleep(by_s)
+        return await survey(**options)
+
+    cast(Any, venue).survey = slow
+
+
+def two_accounts() -> tuple[SimulatedVenue, SimulatedVenue]:
+    first, second = (
+        SimulatedVenue(3, quiet=True, fault_share=0, name=name, hedged=False) for name in ("main", "other")
+    )
+    return first, second
+
+
+def test_f01_an_open_account_is_told_and_pursued_while_what_another_had_on_the_wire_is_followed(tmp_path: Path) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        store, events = SimulatedStore(random.Random(5)), list[Any]()
+        main, other = two_accounts()
+        other.positions["BTCUSDT", PositionSide.BOTH] = Decimal(3)
+        other.halted.add("BTCUSDT")
+        desk = a_desk(tmp_path, store, main, other, events=events)
+        store.under_way["main"] = (a_hold("d1", HoldStatus.UNKNOWN),)
+        await press(desk, DESK)
+        await asyncio.sleep(7)
+        assert [what for what, _ in events] == ["kill.engaged", "kill.degraded"], "told when the wire was over"
+        assert desk.busy("main") and not desk.busy("other"), "what is open is pursued by nobody"
+        assert [each.phase for each in await desk.progress()] == [Phase.FLAT, Phase.DEGRADED]
+        other.halted.clear()
+        await desk.again(DESK, "other", "guard", "begun again")
+        await asyncio.sleep(5)
+        main.positions["BTCUSDT", PositionSide.BOTH] = Decimal("0.3")
+        await desk.runs.join()
+        assert main.flat and other.flat
+        assert [what for what, _ in events[2:]] == ["kill.account_flat", "kill.flat"]
+        assert [len(list(job_history(tmp_path, each))) for each in ("main", "other")] == [2, 2]
+        followed = events[-1][1]["in_flight"]["sent"]
+        assert [each["became"] for each in followed] == ["its time has passed"]
+
+    in_virtual_time(one())
+
+
+def test_f01_what_was_over_when_another_account_was_read_is_closed(tmp_path: Path) -> None:
+    """It arrived after the last reading of its account, and before that of one that took longer."""
+
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        store, events = SimulatedStore(random.Random(5)), list[Any]()
+        main, other = two_accounts()
+        slow_down(other, 5)
+        desk = a_desk(tmp_path, store, main, other, events=events)
+        store.under_way["main"] = (a_hold("d1", HoldStatus.UNKNOWN),)
+        await press(desk, DESK)
+        await asyncio.sleep(8)
+        main.positions["BTCUSDT", PositionSide.BOTH] = Decimal("0.3")
+        store.under_way.clear()
+        await desk.runs.join()
+        assert main.flat and events[-1][0] == "kill.flat"
+        assert [len(list(job_history(tmp_path, each))) for each in ("main", "other")] == [2, 1]
+
+    in_virtual_time(one())
+
+
+def test_f01_an_account_that_was_read_after_the_end_of_its_wire_is_not_killed_again(tmp_path: Path) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        store = SimulatedStore(random.Random(5))
+        main, other = two_accounts()
+        desk = a_desk(tmp_path, store, main, other)
+        store.under_way |= {each: (a_hold(each, HoldStatus.UNKNOWN),) for each in ("main", "other")}
+        await press(desk, DESK)
+        await asyncio.sleep(1)
+        del store.under_way["main"]
+        await desk.runs.join()
+        assert [len(list(job_history(tmp_path, each))) for each in ("main", "other")] == [1, 2]
 
     in_virtual_time(one())
 

@@ -22,6 +22,7 @@ from proxy.kill.commands import FLAT, NOT_FLAT, NOT_STARTED, USAGE_ERROR, add_ar
 from proxy.kill.direct import DirectHands
 from proxy.kill.hands import VenueHands
 from proxy.kill.settings_at_hand import settings_at_hand
+from proxy.kill.telling import Telling
 from proxy.settings import BINANCE_HOSTS, Settings, VenueSettings
 from proxy.store.fence import DESK, Fence, Scope
 from proxy.store.warden_store import WardenStore
@@ -350,6 +351,33 @@ async def test_what_was_on_the_wire_is_waited_for_and_closed_where_no_store_answ
         assert code == FLAT and await exchange.flat("main")
     assert "main read as flat; waiting at most" in stderr and "main is made flat once more" in stderr
     assert "IN FLIGHT at the press: not known" in stdout
+
+
+async def test_an_interruption_ends_the_waiting_and_leaves_no_kill_under_way_in_the_store(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(in_flight, "OVER_AFTER_S", 60.0)
+    runs: list[bool] = []
+
+    async def told(self: DirectHands, scope: Scope, generation: int | None, *, running: bool = True) -> None:
+        runs.append(running)
+
+    def interrupting(self: Telling, text: str) -> None:
+        task = asyncio.current_task() if "waiting at most" in text else None
+        if task is not None:
+            task.cancel()  # As ``asyncio.run`` does at Ctrl-C.
+
+    monkeypatch.setattr(DirectHands, "latch", told)
+    monkeypatch.setattr(Telling, "say", interrupting)
+    async with practice_exchange("main") as exchange:
+        await exchange.populate("main")
+        a_vault(data_dir, monkeypatch, "main")
+        settings = Settings(venues={"binanceusdm": VenueSettings(url=exchange.base_url)})
+        code, stdout, _ = await asyncio.to_thread(press, data_dir, "--json", settings=settings)
+        assert code == FLAT and await exchange.flat("main")
+    report = json.loads(stdout)
+    assert report["flat"] and report["in_flight"] == {"known": False, "sent": []}
+    assert runs == [True, False]
 
 
 async def test_the_whole_desk_is_made_flat_from_the_command_line(data_dir: Path, monkeypatch: pytest.MonkeyPatch):

@@ -14,11 +14,12 @@ from typing import Any, cast
 import pytest
 
 import proxy.kill.job
+from proxy.clock import utc_now
 from proxy.kill import gap
 from proxy.kill.asked import Asked, asked_of, note_asked
 from proxy.kill.desk import KillDesk
 from proxy.kill.job import kill
-from proxy.kill.jobs import unfinished_jobs
+from proxy.kill.jobs import job_directory, unfinished_jobs
 from proxy.kill.journal import Journal
 from proxy.kill.lock import AccountLock
 from proxy.kill.pursuit import PURSUER, Pursuit
@@ -31,7 +32,7 @@ from proxy.store.fence import DESK, Fence, Scope
 from proxy.store.warden_store import WardenStore
 from rules.kill.events import Phase
 from rules.kill.settings import Flatten
-from rules.model import PositionSide
+from rules.model import PositionSide, TradingState
 from rules.snapshot import HoldStatus
 from tests.proxy.kill.simulated_store import SimulatedStore
 from tests.proxy.kill.simulated_venue import LOT, SimulatedVenue
@@ -386,6 +387,42 @@ def test_f24_a_job_that_is_resumed_follows_what_was_on_the_wire(tmp_path: Path) 
         await arriving
         assert venue.flat, "what arrived after the crash was not closed"
         assert [sent["hold_id"] for sent in events[-1][1]["in_flight"]["sent"]] == ["d1"]
+
+    in_virtual_time(one())
+
+
+def leave_unended(data_dir: Path, account: str) -> None:
+    """A job whose process has just died."""
+    job = a_job(account, started_at=utc_now())
+    Journal.create(job_directory(data_dir, account) / f"{job.job_id}.jsonl", job).close()
+
+
+def test_what_was_rearmed_over_a_job_that_nobody_can_end_stays_so_at_the_next_start(tmp_path: Path) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        store, venue = SimulatedStore(random.Random(1)), SimulatedVenue(3, fault_share=0)
+        leave_unended(tmp_path, "gone")
+        desk = a_desk(tmp_path, store, venue)
+        await desk.press(DESK, "ann", "stop")
+        await desk.runs.join()
+        await desk.rearm(DESK, "bob", "the account was moved elsewhere", "desk")
+        desk = a_desk(tmp_path, store, venue)
+        await desk.resume()
+        await desk.runs.join()
+        assert not desk.truths.scopes() and (await store.controls())["desk"] == TradingState.ACTIVE.value
+
+    in_virtual_time(one())
+
+
+def test_a_job_that_nobody_can_end_and_that_came_after_the_last_rearm_stops_at_the_next_start(tmp_path: Path) -> None:
+    async def one() -> None:
+        Fence.initialise(tmp_path)
+        rearm(tmp_path, DESK, "bob", "it was a rehearsal", "desk")
+        leave_unended(tmp_path, "gone")
+        desk = a_desk(tmp_path, SimulatedStore(random.Random(1)), SimulatedVenue(3, fault_share=0))
+        await desk.resume()
+        await desk.runs.join()
+        assert desk.truths.scopes() == {DESK}
 
     in_virtual_time(one())
 

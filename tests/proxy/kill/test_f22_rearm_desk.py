@@ -466,10 +466,39 @@ def test_f22_a_press_that_joins_a_kill_under_way_cancels_requests_too(tmp_path: 
         before = kill.generation()
         assert kill.runs.now, "it has ended, and the press begins another"
         await kill.press(Scope("a"), "ben", "not so")
-        assert kill.generation() == before
+        await kill.press(Scope("a"), "ben", "and once more")
+        assert kill.generation() == before + 1, "one move voids it: a thousand presses wait for one disk"
         await rearming.look()
         assert MAIN not in rearming.under_way()
+        await kill.press(Scope("a"), "ben", "nothing waits any more")
+        assert kill.generation() == before + 1
         await kill.runs.join()
+
+    in_virtual_time(one())
+
+
+def test_f22_a_press_that_joins_a_kill_under_way_outlives_the_warden_and_a_store_that_is_away(bench: Bench) -> None:
+    async def one() -> None:
+        kill = a_desk(bench.data_dir, bench.store, SimulatedVenue(3, quiet=True, fault_share=0, name="main"))
+        bench.kill = cast("Kill", kill)
+        bench.desk = bench.started()
+        await kill.press(MAIN, "ann", "stop")
+        await kill.runs.join()
+        await bench.ask()
+        await kill.again(MAIN, "main", "guard", "begun again")
+        await asyncio.sleep(0.01)
+        bench.store.away.add("warden")
+        await kill.press(MAIN, "ben", "not so")
+        await kill.runs.join()
+        with pytest.raises(ConnectionError):
+            await bench.desk.look()
+        bench.store.away.clear()
+        bench.kill = cast("Kill", a_desk(bench.data_dir, bench.store, SimulatedVenue(3, quiet=True, name="main")))
+        bench.desk = bench.started()
+        await bench.desk.load()
+        await bench.later(900)
+        assert (bench.stage(), bench.stopped()) == (Stage.KILLED, True)
+        assert bench.why() == "a kill was pressed since"
 
     in_virtual_time(one())
 

@@ -15,7 +15,7 @@ from proxy.kill.hands import AccountHands
 from proxy.kill.in_flight import OVER_AFTER_S
 from proxy.kill.job import Latch, kill
 from proxy.kill.jobs import job_history
-from proxy.kill.late import kill_followed
+from proxy.kill.late import CalledOff, kill_followed
 from proxy.kill.report import KillReport
 from proxy.store.fence import DESK, Fence, Scope
 from proxy.store.warden_store import AgedHold, WardenStore
@@ -24,7 +24,7 @@ from rules.model import PositionSide
 from rules.snapshot import HoldStatus
 from tests.proxy.kill.simulated_store import SimulatedStore
 from tests.proxy.kill.simulated_venue import SimulatedVenue
-from tests.proxy.kill.test_blocked import a_hold
+from tests.proxy.kill.test_blocked import a_hold, slow_down
 from tests.proxy.kill.virtual_time import in_virtual_time
 
 
@@ -102,6 +102,50 @@ def test_where_nothing_is_flat_nothing_is_waited_for(tmp_path: Path) -> None:
         report = await world.press(has_store=False)
         assert report.phase is Phase.DEGRADED and world.said == []
         assert world.main.loop.time() < 1
+
+    in_virtual_time(one())
+
+
+def test_while_one_account_is_open_the_others_wire_is_not_waited_for(tmp_path: Path) -> None:
+    async def one() -> None:
+        world = World(tmp_path)
+        world.other.positions["BTCUSDT", PositionSide.BOTH] = Decimal(3)
+        world.other.halted.add("BTCUSDT")
+        report = await world.press(has_store=False)
+        assert world.main.loop.time() < OVER_AFTER_S / 2
+        assert [each.phase for each in report.accounts] == [Phase.FLAT, Phase.DEGRADED]
+        assert report.in_flight is not None and not report.in_flight.known
+        assert len(world.said) == 1 and world.said[0].startswith("main read as flat and not all is, so there is no")
+
+    in_virtual_time(one())
+
+
+def test_what_was_over_before_another_account_was_read_may_have_come_after_the_last_reading(tmp_path: Path) -> None:
+    async def one() -> None:
+        world = World(tmp_path)
+        world.holds(HoldStatus.UNKNOWN)
+        slow_down(world.other, 5)
+        late = asyncio.create_task(world.arrives(8))
+        report = await world.press()
+        assert late.done() and report.phase is Phase.FLAT and world.main.flat
+        assert [world.jobs(each) for each in ("main", "other")] == [2, 1]
+        assert world.said == ["main is made flat once more: what was in flight is over"]
+
+    in_virtual_time(one())
+
+
+def test_what_is_called_off_is_the_waiting_alone(tmp_path: Path) -> None:
+    async def one() -> None:
+        world = World(tmp_path)
+        press = asyncio.create_task(world.press(has_store=False))
+        while not world.said:
+            await asyncio.sleep(0.1)
+        press.cancel()
+        with pytest.raises(CalledOff) as called_off:
+            await press
+        report = called_off.value.report
+        assert report.phase is Phase.FLAT and report.in_flight is not None and not report.in_flight.known
+        assert world.main.loop.time() < OVER_AFTER_S / 2
 
     in_virtual_time(one())
 

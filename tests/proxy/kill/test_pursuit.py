@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import proxy.kill.job
-from proxy.accounts.troubles import VenueRefused, VenueUnavailable
+from proxy.accounts.troubles import OutcomeUnknown, VenueRefused, VenueUnavailable
 from proxy.kill.hands import AccountHands, Reading
 from proxy.kill.job import kill
 from proxy.kill.jobs import job_history
@@ -98,12 +98,12 @@ class Desk:
 
 
 @contextlib.asynccontextmanager
-async def pursued(desk: Desk, clock: Any) -> AsyncIterator[Pursuit]:
+async def pursued(desk: Desk, clock: Any, *, feed: bool = True) -> AsyncIterator[Pursuit]:
     pursuit = Pursuit(
         data_dir=desk.data_dir,
         desk=desk,
         record=desk.record,
-        shows=lambda _: desk.venue.feed,
+        shows=lambda _: desk.venue.feed if feed else frozenset(),
         now=clock.now,
     )
     running = asyncio.create_task(pursuit.run())
@@ -243,6 +243,127 @@ def test_f11_what_is_listed_as_trading_and_takes_no_orders_is_tried_with_growing
             assert 12 <= len(desk.phases()) - jobs <= 15
             venue.on_close = lambda _: None
             await until_flat(venue, venue.loop.time() + CLOSED_PAUSE_MAX_S + SOON_S)
+
+    in_virtual_time(one())
+
+
+@pytest.mark.parametrize(("until_s", "refused"), [(65.0, False), (10.0, True), (30.0, True)])
+def test_f11_what_trades_beside_what_does_not_is_closed_soon_after_it_can_be(
+    tmp_path: Path, until_s: float, refused: bool
+) -> None:
+    async def one() -> None:
+        venue = Venue(3, fault_share=0, quiet=True, hedged=False)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        venue.positions["ETHUSDT", PositionSide.BOTH] = venue.positions["BTCUSDT", PositionSide.BOTH] = Decimal(6)
+        venue.halted = {"ETHUSDT"}
+
+        def fails(step: CloseStep) -> None:
+            if venue.loop.time() < until_s and step.leg.symbol == "BTCUSDT":
+                raise VenueRefused(-4000, "no") if refused else OutcomeUnknown("503")
+
+        venue.on_close = fails
+        assert (await kill(tmp_path, DESK, [venue], "ann", "stop")).accounts[0].cause is Cause.CLOSED
+        async with pursued(desk, clock):
+            while venue.positions["BTCUSDT", PositionSide.BOTH]:
+                assert venue.loop.time() < until_s + SOON_S, "held back by what does not trade"
+                await asyncio.sleep(0.05)
+            jobs = len(desk.phases())
+            await asyncio.sleep(300)
+            assert len(desk.phases()) <= jobs + 1, "a job was begun for what does not trade"
+
+    in_virtual_time(one())
+
+
+def test_f11_what_is_refused_for_good_beside_what_does_not_trade_begins_no_job_after_job(tmp_path: Path) -> None:
+    async def one() -> None:
+        venue = Venue(3, fault_share=0, quiet=True, hedged=False)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        venue.positions["ETHUSDT", PositionSide.BOTH] = venue.positions["BTCUSDT", PositionSide.BOTH] = Decimal(6)
+        venue.positions["SOLUSDT", PositionSide.BOTH] = DUST
+        venue.halted = {"ETHUSDT"}
+
+        def fails(step: CloseStep) -> None:
+            if step.leg.symbol == "BTCUSDT":
+                raise VenueRefused(-4000, "no")
+
+        venue.on_close = fails
+        await kill(tmp_path, DESK, [venue], "ann", "stop")
+        async with pursued(desk, clock):
+            await asyncio.sleep(600)
+        assert len(desk.phases()) <= 20, "job after job"
+
+    in_virtual_time(one())
+
+
+@pytest.mark.parametrize("presses", [1, 6])
+def test_f11_presses_while_it_does_not_trade_make_nothing_slower_when_it_does(tmp_path: Path, presses: int) -> None:
+    async def one() -> None:
+        venue = Venue(3, fault_share=0, quiet=True, hedged=False)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        venue.positions["ETHUSDT", PositionSide.BOTH] = Decimal(6)
+        venue.halted = {"ETHUSDT"}
+        async with pursued(desk, clock):
+            for _ in range(presses):
+                await kill(tmp_path, DESK, [venue], "ann", "again")
+                await asyncio.sleep(2)
+            await asyncio.sleep(15)
+            venue.halted = set()
+            await until_flat(venue, venue.loop.time() + CLOSED_EVERY_S)
+
+    in_virtual_time(one())
+
+
+def test_f11_what_is_entered_again_and_again_beside_what_does_not_trade_is_closed_at_once(tmp_path: Path) -> None:
+    async def one() -> None:
+        venue = Venue(3, fault_share=0, quiet=True, hedged=False)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        venue.positions["ETHUSDT", PositionSide.BOTH] = Decimal(6)
+        venue.halted = {"ETHUSDT"}
+        await kill(tmp_path, DESK, [venue], "ann", "stop")
+        async with pursued(desk, clock):
+            for _ in range(6):
+                await asyncio.sleep(5)
+                entered_at = venue.loop.time()
+                venue.positions["BTCUSDT", PositionSide.BOTH] = Decimal(5)
+                while venue.positions["BTCUSDT", PositionSide.BOTH]:
+                    assert venue.loop.time() < entered_at + 3, "the job before it made it wait"
+                    await asyncio.sleep(0.05)
+
+    in_virtual_time(one())
+
+
+@pytest.mark.parametrize("away_s", [1.0, 3.0, 5.0])
+def test_f11_orders_that_the_job_could_not_read_are_cancelled_soon_after_they_can_be(
+    tmp_path: Path, away_s: float
+) -> None:
+    async def one() -> None:
+        venue = Venue(3, fault_share=0, quiet=True, hedged=False)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        venue.positions["ETHUSDT", PositionSide.BOTH] = Decimal(6)
+        venue.halted, venue.away, venue.plain["entry"] = {"ETHUSDT"}, {"orders"}, "BTCUSDT"
+        venue.loop.call_later(away_s, venue.away.clear)
+        await kill(tmp_path, DESK, [venue], "ann", "stop")
+        async with pursued(desk, clock, feed=False):
+            while venue.plain:
+                assert venue.loop.time() < away_s + 3, "an order rests that nobody has read"
+                await asyncio.sleep(0.05)
+
+    in_virtual_time(one())
+
+
+def test_f11_an_order_that_the_feed_shows_beside_what_does_not_trade_is_cancelled_at_once(tmp_path: Path) -> None:
+    async def one() -> None:
+        venue = Venue(3, fault_share=0, quiet=True, hedged=False)
+        desk, clock = Desk(tmp_path, venue), proxy.kill.job.Clock()
+        venue.positions["ETHUSDT", PositionSide.BOTH] = Decimal(6)
+        venue.halted = {"ETHUSDT"}
+        await kill(tmp_path, DESK, [venue], "ann", "stop")
+        async with pursued(desk, clock):
+            for wait_s in (1, 30):
+                await asyncio.sleep(wait_s)
+                venue.plain["late"] = "BTCUSDT"
+                await asyncio.sleep(3)
+                assert not venue.plain
 
     in_virtual_time(one())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -18,8 +19,13 @@ from proxy.accounts.troubles import VenueRefused, VenueUnavailable
 from proxy.kill.desk import KillDesk
 from proxy.kill.jobs import job_directory
 from proxy.kill.journal import Job, Journal
-from proxy.kill.preconditions import Checked, Precondition, checked
+from proxy.kill.preconditions import Checked, Precondition, checked, not_named
+from proxy.kill.rearm import RearmRefused
 from proxy.store.fence import DESK, Fence, Scope
+from proxy.vault.keys import Secret
+from proxy.vault.sealing import WORK_FACTOR_MIN
+from proxy.vault.vault import Vault
+from proxy.warden.pieces.hands import newcomers
 from proxy.warden.pieces.rearming import Looks
 from rules.model import PositionSide
 from rules.snapshot import Position
@@ -87,25 +93,72 @@ def test_naming_what_a_kill_left_acknowledges_it(tmp_path: Path, what: str, name
     asyncio.run(looked_at(looks_of(kill, positions)))
 
 
-async def test_a_kill_of_an_account_that_left_the_vault_is_acknowledged_by_its_name(tmp_path: Path) -> None:
-    Fence.initialise(tmp_path).engage(DESK)
+def a_kill_that_did_not_end(data_dir: Path, account: str, scope: str = "desk") -> None:
     job = Job(
         job_id="20261129T200000000000-0a0a0a0a",
-        account="old",
-        scope="desk",
+        account=account,
+        scope=scope,
         by="ann",
         reason="a key leaked",
         started_at=datetime(2026, 11, 29, 20, tzinfo=UTC),
         blocked_ms=1.0,
     )
-    Journal.create(job_directory(tmp_path, "old") / f"{job.job_id}.jsonl", job).close()
+    Journal.create(job_directory(data_dir, account) / f"{job.job_id}.jsonl", job).close()
+
+
+async def test_a_kill_of_an_account_that_left_the_vault_is_acknowledged_by_its_name(tmp_path: Path) -> None:
+    Fence.initialise(tmp_path).engage(DESK)
+    a_kill_that_did_not_end(tmp_path, "old")
     kill = a_desk(tmp_path, SimulatedStore(random.Random(1), delay_s=0), SimulatedVenue(3, quiet=True))
     found = await flat(looks_of(kill), DESK)
     assert not kill.running(DESK) and not found.holds
-    assert found.left == ("old has a kill that did not end, and no key in the vault any more",)
-    assert (await flat(looks_of(kill), DESK, "old is closed, I looked")).acknowledged
+    assert found.left == ("kill:old did not end, and no key of it is in the vault any more",)
+    assert not (await flat(looks_of(kill), DESK, "what old dust there is, I hold")).holds
+    assert (await flat(looks_of(kill), DESK, "kill:old is closed, I looked")).acknowledged
     await kill.rearm(DESK, "ann", "the leak is over", "desk")
     assert kill.engaged() == frozenset()
+
+
+@pytest.mark.parametrize("scope", [DESK, Scope(venue="binanceusdm")])
+async def test_a_kill_of_an_account_that_came_into_the_vault_since_is_an_obstacle(tmp_path: Path, scope: Scope) -> None:
+    Fence.initialise(tmp_path).engage(scope)
+    a_kill_that_did_not_end(tmp_path, "new", "account:new")
+    path = tmp_path / "vault"
+    now, passphrase = datetime(2026, 11, 29, 19, tzinfo=UTC), Secret("a test of the vault")
+    vault = Vault.create(path, passphrase, work_factor=WORK_FACTOR_MIN)
+    ground: Any = SimpleNamespace(vault=vault)
+    kill = a_desk(tmp_path, SimulatedStore(random.Random(1), delay_s=0), SimulatedVenue(3, quiet=True))
+    kill.roster = replace(kill.roster, newcomers=lambda: newcomers(ground, {}))
+    if scope == DESK:
+        assert kill.abandoned(scope) == ("new",)
+    Vault.open(path, passphrase).add_exchange_key(
+        account="new", venue="binanceusdm", api_key="k" * 64, api_secret=Secret("s" * 64), now=now
+    )
+    assert (kill.abandoned(scope), kill.running(scope)) == ((), True)
+    found = await flat(looks_of(kill), scope, "kill:new is closed, I looked")
+    assert (found.holds, found.left) == (False, ())
+    assert found.said == "the kill of new has not ended; restart the guard: it does not know this account yet"
+    with pytest.raises(RearmRefused, match="the kill of new has not ended"):
+        await kill.rearm(scope, "ann", "the leak is over", str(scope))
+    assert kill.engaged() == {scope}
+
+
+@pytest.mark.parametrize(
+    ("said", "names"),
+    [
+        ("DOGEUSDT LONG 0.04 of main", {"DOGEUSDT"}),
+        ("dust, nothing else remaining of DOGEUSDT.", {"DOGEUSDT"}),
+        ("(dogeusdt), dogeusdt-long: I live with it", {"DOGEUSDT"}),
+        ("我知道DOGEUSDT还在", {"DOGEUSDT"}),
+        ("1000DOGEUSDT and DOGEUSDT_261225", set[str]()),
+        ("DOGEUSDT, key:main.", {"DOGEUSDT", "key:main"}),
+        ("key:main-2, kill:main, monkey:main", {"key:main-2"}),
+        ("Key:main and key:main-2; both may withdraw", {"key:main", "key:main-2"}),
+    ],
+)
+def test_what_is_left_is_named_by_whole_words(said: str, names: set[str]) -> None:
+    left = ("DOGEUSDT LONG 0.04 of main", "key:main withdrawals", "key:main-2 withdrawals")
+    assert {line.partition(" ")[0] for line in left} - set(not_named(left, said)) == names
 
 
 @pytest.mark.parametrize("answers", [False, True])
@@ -125,11 +178,29 @@ async def test_a_key_whose_rights_the_venue_will_not_tell_is_acknowledged_by_its
     kill = a_desk(tmp_path, SimulatedStore(random.Random(1)), SimulatedVenue(3, quiet=True))
     watch = KeyWatch(account="main", ask=ask, accepted=tuple, reduce=nothing, only_alerts=lambda: False, record=record)
     look = Precondition("exchange keys", looks_of(kill, key=watch).exchange_keys)
-    said = "main: a test network, which has no such question"
+    said = "key:main is of a test network, which has no such question"
     (before,) = await checked([look], MAIN, said)
     assert (before.holds, before.left) == (False, ())
     assert await watch.check() is answers
     (found,) = await checked([look], MAIN, said)
     assert found.acknowledged is answers
-    (unsaid,) = await checked([look], MAIN, "")
-    assert not unsaid.holds
+    for another in ("", "DOGEUSDT LONG 0.04 of main", "DOGEUSDT dust, nothing else remaining"):
+        (unsaid,) = await checked([look], MAIN, another)
+        assert not unsaid.holds
+
+
+@pytest.mark.parametrize("code", [-2014, -2015])
+async def test_a_key_that_the_venue_refuses_is_wrong_and_not_untold(tmp_path: Path, code: int) -> None:
+    async def ask() -> Any:
+        raise VenueRefused(code, "Invalid API-key, IP, or permissions for action.")
+
+    Fence.initialise(tmp_path)
+    kill = a_desk(tmp_path, SimulatedStore(random.Random(1)), SimulatedVenue(3, quiet=True))
+    nothing: Any = None
+    watch = KeyWatch(account="main", ask=ask, accepted=tuple, reduce=nothing, only_alerts=lambda: False, record=nothing)
+    assert not await watch.check(), "a key that was mended is not refused for another hour"
+    look = Precondition("exchange keys", looks_of(kill, key=watch).exchange_keys)
+    (found,) = await checked([look], MAIN, "DOGEUSDT LONG 0.04 of main")
+    assert not found.holds and found.left[0].startswith(f"key:main the exchange refuses it (refused ({code})")
+    (named,) = await checked([look], MAIN, "key:main is off, and stays off")
+    assert named.acknowledged

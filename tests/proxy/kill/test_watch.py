@@ -288,6 +288,25 @@ def test_to_the_hedge_leg_that_the_other_carries_the_venue_shows_no_price_of_its
     assert (sign.trigger, sign.met) == (Trigger.LIQUIDATION, False)
 
 
+@pytest.mark.parametrize(("short", "met"), [("9.9", False), ("1", True)], ids=["all but even", "one that leans"])
+def test_a_healthy_hedge_is_not_reduced_for_what_one_leg_would_lose_alone(short: str, met: bool) -> None:
+    world = cross(hedged=True).worth("20000").long("BTCUSDT", "10").short("BTCUSDT", short).snapshot
+    assert world.account is not None
+    at = world.account.as_of
+    evidence = evidence_of(
+        "main",
+        account=world.account,
+        record=None,
+        markets=world.markets,
+        instruments=world.instruments,
+        condition_of=lambda symbol: Condition(symbol=symbol, as_of=at, volatility=Decimal("0.008")),
+        anomaly=0,
+        now=at,
+    )
+    (sign,) = signs(evidence, Triggers(liquidation_sigmas_reduce=Decimal(5)))
+    assert (sign.trigger, sign.met) == (Trigger.LIQUIDATION, met)
+
+
 def vars_of(account: Account) -> dict[str, Any]:
     return {name: getattr(account, name) for name in ("name", "version", "as_of", "hedged")} | {
         "margin_balance": account.margin_balance,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -11,9 +12,11 @@ from hypothesis import strategies as st
 from proxy.accounts.market_payloads import Depth
 from proxy.signals.book_walk import COSTS, SIZES, forecasts, middle_of, stated, walk
 from proxy.signals.slippage import AdverseMoveForecaster
+from rules.facts import AccountRecord
+from rules.market.slippage_forecast import SlippageForecast
 from rules.model import Side
 from tests.properties.strategies import examples
-from tests.rules.builders import NOW
+from tests.rules.builders import NOW, a_buy, an_account, codes, judged
 
 MIDDLE = Decimal(100)
 BOOK = Depth(
@@ -106,21 +109,30 @@ def test_without_a_book_rules_are_told_the_least_it_can_be_for_any_size():
         assert all(each.probability <= other.probability for other in others)
 
 
+NO_ASKS, NO_BIDS = Depth(BOOK.bids, ()), Depth((), BOOK.asks)
+ASKS_OF_NOTHING = Depth(BOOK.bids, ((Decimal("100.1"), Decimal(0)),))
+CROSSED_BY_NOTHING = Depth(((Decimal("100.2"), Decimal(0)),), BOOK.asks)
+
+
 @pytest.mark.parametrize(
-    ("depth", "price"),
-    [
-        (Depth(BOOK.bids, ()), Decimal("99.9")),
-        (Depth((), BOOK.asks), Decimal("100.1")),
-        (Depth(BOOK.bids, ((Decimal("100.1"), Decimal(0)),)), MIDDLE),
-        (Depth((), ()), None),
-    ],
-    ids=["no asks", "no bids", "asks of nothing", "nobody"],
+    "depth",
+    [NO_ASKS, NO_BIDS, ASKS_OF_NOTHING, CROSSED_BY_NOTHING, Depth((), ())],
+    ids=["no asks", "no bids", "asks of nothing", "bids of nothing beyond the asks", "nobody"],
 )
-def test_a_side_that_was_read_and_is_empty_costs_more_than_anything(depth: Depth, price: Decimal | None):
+def test_where_a_side_was_read_and_is_empty_an_order_of_any_size_costs_more_than_anything(depth: Depth):
     found = forecasts("BTCUSDT", AdverseMoveForecaster(), depth, NOW)
-    sizes = {None} if price is None else {(size / price).quantize(Decimal("1e-8")) for size in SIZES}
-    assert {each.quantity for each in found} == sizes and len(found) == len(sizes) * len(COSTS)
+    assert [each.quantity for each in found] == [None] * len(COSTS)
     assert {each.probability for each in found} == {1 - 1e-6}
+
+
+@pytest.mark.parametrize("depth", [NO_ASKS, NO_BIDS, ASKS_OF_NOTHING, Depth((), ())])
+@pytest.mark.parametrize("quantity", ["0.001", "99", "101"], ids=["tiny", "below the smallest size", "above it"])
+def test_the_rule_refuses_every_order_where_a_side_is_gone(depth: Depth, quantity: str):
+    rule = SlippageForecast(probability_max=Decimal("0.1"))
+    told = tuple(replace(each, reliable=True) for each in forecasts("BTCUSDT", AdverseMoveForecaster(), depth, NOW))
+    record = AccountRecord(account="demo", version=1, as_of=NOW, forecasts=told)
+    found = judged(a_buy("BTCUSDT", quantity), replace(an_account(), record=record), rule)
+    assert codes(found) == ["SLIPPAGE_PROBABILITY_ABOVE_LIMIT"]
 
 
 def test_a_crossed_book_says_nothing_of_any_size():

@@ -158,7 +158,7 @@ def test_a_minute_that_was_not_read_leaves_its_forecast_without_outcome():
     ],
     ids=["a book", "its asks taken", "crossed", "none"],
 )
-async def test_only_what_names_a_quantity_is_to_be_relied_on(depth: Depth | None, reliable: bool):
+async def test_only_what_rests_on_a_book_is_to_be_relied_on(depth: Depth | None, reliable: bool):
     house = House(1_500, "A")
     (facts,) = house.facts.values()
     facts.depth = depth
@@ -166,7 +166,8 @@ async def test_only_what_names_a_quantity_is_to_be_relied_on(depth: Depth | None
     assert {each.reliable for each in house.live.forecasts} == {reliable}
 
 
-async def test_of_an_order_that_nobody_can_fill_rules_refuse_the_large_one():
+@pytest.mark.parametrize("quantity", ["10000", "1"], ids=["large", "below the smallest size that is told of"])
+async def test_an_order_that_nobody_can_fill_is_refused(quantity: str):
     rule = SlippageForecast(probability_max=Decimal("0.1"), cost_min=Decimal("0.005"))
     for asks, refused in ((BOOK.asks, []), ((), ["SLIPPAGE_PROBABILITY_ABOVE_LIMIT"])):
         house = House(1_500, "BTCUSDT")
@@ -176,7 +177,7 @@ async def test_of_an_order_that_nobody_can_fill_rules_refuse_the_large_one():
         told = tuple(replace(each, as_of=NOW) for each in house.live.forecasts)
         record = AccountRecord(account="demo", version=1, as_of=NOW, forecasts=told)
         world = replace(an_account().worth("100000000").marked("BTCUSDT", "100"), record=record)
-        assert codes(judged(a_buy("BTCUSDT", "10000"), world, rule)) == refused
+        assert codes(judged(a_buy("BTCUSDT", quantity), world, rule)) == refused
 
 
 async def test_minutes_an_hour_old_are_told_as_no_news_however_often_they_are_answered():

@@ -214,6 +214,64 @@ async def test_what_nobody_says_the_owner_of_is_the_guards_that_had_the_desk(our
     assert (await ours.take_over({"demo": MINE})).dropped == ("demo",)
 
 
+async def test_who_ends_before_it_heard_that_another_had_the_desk_has_lost_no_lease_and_no_attempt_is_the_others(
+    ours, theirs, raw, keys
+):
+    """What follows from taking over is done with it: the second call is that of a process that knows nothing."""
+    await theirs.claim("there:/data")
+    await theirs.take_over({"demo": OTHERS, "kept": MINE})
+    attempts = keys.attempts("demo", "grid"), keys.attempts("kept", "grid"), keys.attempts("demo", "nobodys")
+    for key in attempts:
+        await raw.rpush(key, "1|h|TRIED|[]")
+    seconds, _ = await raw.time()
+    lapsed = {"kept|grid": "1|30000000|0", "kept|calm": "1|30000000|2", "kept|gone": "released", "demo|grid": "1|2|0"}
+    await raw.hset(keys.leases, mapping=lapsed)
+    await raw.delete(keys.guard)
+    await ours.claim("here:/data")
+    accounts, traders = {"demo": MINE, "kept": MINE}, [("grid", "kept"), ("grid", "demo"), ("grid", "elsewhere")]
+    assert await ours.take_over(accounts, traders) == TakenOver(from_another=True, dropped=("demo",))
+    for _ in range(2):
+        leases = await raw.hgetall(keys.leases)
+        until_us, ttl_us, steps = map(int, leases.pop("kept|grid").split("|"))
+        assert (ttl_us, steps) == (30_000_000, 0)
+        assert (seconds + 30) * 1_000_000 <= until_us <= (seconds + 90) * 1_000_000
+        assert leases == {"kept|calm": "1|30000000|2", "kept|gone": "released"}, "what had followed stands"
+        assert [await raw.llen(key) for key in attempts] == [0, 1, 1]
+        assert await ours.take_over(accounts, traders) == TakenOver()
+        await raw.hset(keys.leases, mapping={"kept|grid": f"{until_us}|{ttl_us}|0"})
+
+
+async def claimed_as_before(raw, keys, guard: str) -> None:
+    """What a claim leaves of the version before, which says nothing of owners."""
+    await raw.delete(keys.guard)
+    await raw.hset(keys.controls, "guard", guard)
+
+
+async def test_what_an_older_version_left_in_between_is_not_believed(ours, theirs, raw, keys):
+    await ours.claim("here:/data")
+    await ours.take_over({"demo": MINE})
+    await claimed_as_before(raw, keys, THEIRS)
+    await filled(theirs, raw, keys)
+    await raw.hset(keys.leases, "another|bot", "1|2|0")
+    await raw.delete(keys.guard)
+    await ours.claim("here:/data")
+    await ours.claim("here:/data")
+    assert await ours.take_over({"demo": MINE}) == TakenOver(from_another=True, dropped=("demo",))
+    assert await raw.exists(keys.holds("demo"), keys.leases) == 0
+    assert (await ours.take_over({"demo": MINE})) == TakenOver()
+
+
+async def test_a_guard_that_is_upgraded_takes_up_what_its_older_version_left_after_another(ours, theirs, raw, keys):
+    await theirs.claim("there:/data")
+    await theirs.take_over({"demo": OTHERS})
+    await claimed_as_before(raw, keys, OURS)
+    await filled(ours, raw, keys)
+    await ours.claim("here:/data")
+    assert await ours.take_over({"demo": MINE}) == TakenOver()
+    assert (await ours.record_memory("demo"), await raw.hlen(keys.holds("demo"))) == ((9, b"{}"), 1)
+    assert await raw.hlen(keys.leases) == 2
+
+
 async def test_nothing_is_taken_over_in_anothers_desk(ours, theirs, raw, keys):
     await theirs.claim("there:/data")
     await filled(theirs, raw, keys)

@@ -25,6 +25,7 @@ class Told:
         self.owner = ""
         self.left_by = ""
         self.found = TakenOver()
+        self.traders: list[tuple[str, str]] = []
         self.taken: list[tuple[str, dict[str, Any]]] = []
 
     async def claim(self, where: str) -> None:
@@ -33,12 +34,10 @@ class Told:
             raise DeskTaken(self.owner)
         self.owner = "ours"
 
-    async def take_over(self, accounts: dict[str, str]) -> TakenOver:
+    async def take_over(self, accounts: dict[str, str], traders: list[tuple[str, str]]) -> TakenOver:
         self.said.append("whose")
+        self.traders = traders
         return self.found
-
-    async def forget_attempts(self, account: str, bot: str) -> None:
-        self.said.append(f"attempts of {bot} on {account}")
 
     async def is_left_by_another(self) -> bool:
         return self.owner == "" and self.left_by not in ("", "ours")
@@ -181,7 +180,10 @@ async def test_a_desk_that_was_another_guards_has_its_bots_leases_run_on_and_its
     warden = a_warden(told)
     warden._desk = SimpleNamespace(leases=told)
     await warden._take_over()
-    assert told.said == ["whose", "leases", "attempts of grid on main"]
+    assert told.said == ["whose", "leases"]
+    assert told.traders == [("grid", "main"), ("calm", "other")], (
+        "the store forgets what they tried on dropped accounts"
+    )
     assert "what the store had of main is of another guard's account of that name" in caplog.text
 
 

@@ -19,6 +19,7 @@ from rules.kill.events import (
     Costed,
     CostEstimated,
     DeadlinePassed,
+    Event,
     KeysDisabled,
     Phase,
     Refusal,
@@ -32,7 +33,7 @@ from rules.kill.events import (
 )
 from rules.kill.flatten import REFUSALS_MAX
 from rules.kill.machine import begin, evolve, next_action
-from rules.kill.rounds import pause
+from rules.kill.rounds import PAUSE_MAX, pause
 from rules.kill.settings import Flatten
 from rules.kill.state import KillState, advice, left
 from tests.rules.kill.test_machine import ENGAGED, a_leg, a_survey, after, at, priced, settle
@@ -157,21 +158,34 @@ def test_a_reading_that_fails_sets_its_own_pause_in_place_of_the_wait_between_ca
     assert next_action(state) == Wait(at(2) + pause(1))
 
 
-def test_eight_refusals_of_everything_in_a_row_end_it_and_nothing_less_does():
+def test_refusals_of_everything_end_nothing_and_eight_in_a_row_are_the_cause_when_the_time_is_up():
     def refused(times: int) -> list[SurveyFailed]:
         return [SurveyFailed(at=at(number), error="-2014 key", refused=True) for number in range(times)]
 
-    assert after(*refused(REFUSALS_MAX - 1)).cause is None
-    ended = after(*refused(REFUSALS_MAX))
-    assert (ended.phase, ended.cause, left(ended)) == (
+    def ended(*events: Event) -> KillState:
+        return after(*events, DeadlinePassed(at=at(60)))
+
+    assert not after(*refused(3 * REFUSALS_MAX)).phase.final, "a key may be let in again"
+    assert ended(*refused(REFUSALS_MAX - 1)).cause is Cause.UNREACHABLE
+    last = ended(*refused(REFUSALS_MAX))
+    assert (last.phase, last.cause, left(last)) == (
         Phase.DEGRADED,
         Cause.REFUSED,
         ("unknown: the venue could not be read",),
     )
-    assert ended.why == "the venue refuses to show anything; the last trouble was: -2014 key"
-    assert "shows nothing to our key" in advice(ended)
+    assert last.why == "time is up; the last trouble was: -2014 key"
+    assert "shows nothing to our key" in advice(last)
     for other in (a_survey(7, unread=("orders: down",)), SurveyFailed(at=at(7), error="timeout")):
-        assert after(*refused(REFUSALS_MAX - 1), other, *refused(REFUSALS_MAX - 1)).cause is None
+        assert ended(*refused(REFUSALS_MAX - 1), other, *refused(REFUSALS_MAX - 1)).cause is Cause.UNREACHABLE
+
+
+def test_a_crash_in_a_gap_is_followed_by_a_whole_reading_as_soon_as_after_the_first():
+    state = after(*(a_survey(number, unread=("algo orders: down",)) for number in range(5)))
+    assert state.lists_at == at(4 + 8)
+    resumed = evolve(state, Resumed(at=at(5), deadline=at(65)))
+    assert isinstance(action := next_action(resumed), Wait) and action.until <= at(5) + PAUSE_MAX
+    assert next_action(evolve(resumed, Waited(at=at(6)))) == Survey()
+    assert evolve(resumed, a_survey(6, unread=("algo orders: down",))).lists_at == at(6) + PAUSE_MAX
 
 
 # What is learnt.

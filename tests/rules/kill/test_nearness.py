@@ -100,6 +100,50 @@ def test_a_hedge_of_the_leg_gains_nothing_and_needs_its_maintenance_margin() -> 
     assert abs(20_000 - found * 50_000 - Decimal("0.004") * 51_000 * (1 - found)) < Decimal("0.001")
 
 
+def distances(world: World) -> list[Decimal]:
+    """Of every leg, in the order in which they were opened."""
+    account, instruments = world.snapshot.account, world.snapshot.instruments
+    assert account is not None
+    found = [distance_of(leg, account, instruments) for leg in account.positions]
+    return [each for each in found if each is not None]
+
+
+def paired(long: str, short: str, worth: str) -> World:
+    return cross(hedged=True).worth(worth).long(BTC, long).short(BTC, short)
+
+
+def test_what_one_leg_of_a_symbol_loses_the_other_gains() -> None:
+    """A fall takes 50,000 of the net for the whole of the price; both legs need 0.4 % of what they are worth then."""
+    long, short = distances(paired("2", "1", "20000"))
+    assert abs(20_000 - long * 50_000 - Decimal("0.004") * 150_000 * (1 - long)) < Decimal("0.001")
+    assert short == Decimal("Infinity"), "however far it rises, the long gains more than both require"
+
+
+def test_of_an_all_but_even_hedge_a_rise_alone_is_an_end_for_the_margin_it_takes() -> None:
+    """Both legs reach the tier of 2 % less 7,600 long before: 20,000 and 5,000 a price are what is left for it."""
+    long, short = distances(paired("10", "9.9", "20000"))
+    assert long == Decimal("Infinity"), "the net is smaller than the balance: no fall ends it"
+    assert abs(20_000 + 5_000 * short - (Decimal("0.02") * 995_000 * (1 + short) - 2 * 7_600)) < Decimal("0.001")
+
+
+def test_a_hedge_past_what_it_requires_is_at_its_end() -> None:
+    assert distances(paired("10", "9.9", "4775")) == [0, 0]
+
+
+def test_another_symbols_hedge_takes_no_more_than_its_net() -> None:
+    alone = cross(hedged=True).worth("20000").long(BTC, "1")
+    found = distances(alone.long(ETH, "4").short(ETH, "2"))[0]
+    assert abs(20_000 - found * 55_000 - Decimal("0.004") * 65_000 * (1 - found)) < Decimal("0.001")
+    gaining = distances(alone.long(ETH, "2").short(ETH, "4"))[0]
+    assert abs(20_000 - gaining * 50_000 - Decimal("0.004") * 65_000 * (1 - gaining)) < Decimal("0.001")
+
+
+def test_a_leg_that_is_small_beside_what_the_others_require_is_not_past_its_end() -> None:
+    """The margin of the others falls faster than the leg loses."""
+    long, short = distances(cross().worth("20000").long(BTC, "0.001").short(ETH, "100"))
+    assert long == Decimal("Infinity") and 0 < short < 1
+
+
 @pytest.mark.parametrize(
     "world",
     [

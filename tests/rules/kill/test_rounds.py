@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from decimal import Decimal
 
@@ -15,6 +16,7 @@ from rules.kill.events import (
     DeadlinePassed,
     Phase,
     Refusal,
+    Survey,
     SurveyFailed,
     Wait,
     Waited,
@@ -32,7 +34,6 @@ from rules.kill.rounds import (
     degraded,
     pause,
 )
-from rules.kill.settings import SHARE_LEAST
 from rules.kill.state import KillState, advice, left
 from rules.model import PositionSide
 from tests.rules.kill.test_machine import a_leg, a_survey, after, at, priced, settle
@@ -40,19 +41,6 @@ from tests.rules.kill.test_machine import a_leg, a_survey, after, at, priced, se
 
 def test_a_pause_doubles_up_to_two_seconds():
     assert [pause(number).total_seconds() for number in (1, 2, 3, 4, 5, 99)] == [0.2, 0.4, 0.8, 1.6, 2, 2]
-
-
-def test_it_doubles_up_to_three_where_nothing_is_known_to_be_done_and_to_two_where_something_is():
-    def waits(state: KillState) -> list[float]:
-        found = []
-        for number in range(7):
-            state = evolve(replace(state, wait_until=None), SurveyFailed(at=at(number), error="down"))
-            assert state.wait_until is not None
-            found.append((state.wait_until - at(number)).total_seconds())
-        return found
-
-    assert waits(after()) == waits(after(a_survey(0))) == [0.2, 0.4, 0.8, 1.6, 3, 3, 3]
-    assert max(waits(after(a_survey(0, a_leg("1"))))) == max(waits(after(a_survey(0, plain="BTCUSDT")))) == 2
 
 
 def test_no_two_closes_of_a_job_have_one_number():
@@ -185,28 +173,62 @@ def test_what_cannot_be_read_starts_the_calm_anew_and_is_asked_for_again():
     assert left(state) == (), "only at the end it is what is left"
 
 
-def test_a_job_that_cannot_be_proven_asks_for_less_than_is_kept_for_it():
-    state, now, asked = after(), 0.0, 0
+LACKING: dict[str, tuple[str, ...]] = {"unread": ("algo orders: down",)}
+POSITIONS_WEIGHT = 5
+
+
+def played(*, down_s: float) -> tuple[KillState, list[float], list[float]]:
+    """A job on an empty account whose list is away for so long; when it asked for all, and when for positions alone."""
+    state, now = after(), 0.0
+    found: dict[bool, list[float]] = {True: [], False: []}
     while not state.phase.final:
         match next_action(state):
             case Wait(until=until):
                 now = max(now, (until - at(0)).total_seconds())
                 state = evolve(state, Waited(at=at(now)) if now < 60 else DeadlinePassed(at=at(60)))
+            case Survey(orders=True):
+                found[True].append(now)
+                state = evolve(state, a_survey(now, **(LACKING if now < down_s else {})))  # type: ignore[arg-type]
             case _:
-                asked += 1
-                state = evolve(state, a_survey(now, unread=("algo orders: down",)))
-    assert (state.cause, state.why.split(";")[0]) == (Cause.UNREACHABLE, "time is up")
-    assert asked * KILL_PRICES.survey < 2_400 * SHARE_LEAST
+                found[False].append(now)
+                state = evolve(state, a_survey(now, complete=False))
+    return state, found[True], found[False]
 
 
-def test_what_is_lacking_is_asked_for_more_and_more_seldom_and_no_longer_once_something_shows():
-    state, waits = after(), []
-    for seconds in range(0, 180, 30):
-        state = evolve(state, a_survey(seconds, unread=("algo orders: down",)))
-        assert state.wait_until is not None
-        waits.append((state.wait_until - at(seconds)).total_seconds())
-    assert waits == [2, 4, 8, 16, 30, 30]
-    assert evolve(state, a_survey(200)).gaps == evolve(state, a_survey(200, a_leg("1"))).gaps == 0
+def test_a_job_that_cannot_be_proven_asks_for_the_lists_more_and_more_seldom_and_for_positions_all_the_time():
+    state, whole, positions = played(down_s=60)
+    assert (state.cause, state.why) == (Cause.UNREACHABLE, "time is up; the last trouble was: algo orders: down")
+    assert left(state) == ("unknown: algo orders: down",)
+    assert whole[:5] == [0, 2, 6, 14, 22]
+    looks = sorted(whole + positions)
+    assert max(later - sooner for sooner, later in itertools.pairwise(looks)) <= PAUSE_MAX.total_seconds()
+    weight = len(whole) * KILL_PRICES.survey + len(positions) * POSITIONS_WEIGHT
+    assert weight < len(looks) * KILL_PRICES.survey / 2
+
+
+@pytest.mark.parametrize(("lacking", "waits"), [("algo orders", [2, 4, 8, 8]), ("orders", [2, 4, 4, 4])])
+def test_what_may_rest_unseen_is_asked_for_sooner_than_what_the_other_service_lists(lacking: str, waits: list[int]):
+    state, found = after(), []
+    for number in range(4):
+        state = evolve(state, a_survey(number, unread=(f"{lacking}: down",)))
+        assert state.lists_at is not None
+        found.append((state.lists_at - at(number)).total_seconds())
+    assert found == waits
+
+
+@pytest.mark.parametrize("down_s", [10, 20, 30, 40, 50, 51])
+def test_a_list_that_comes_back_in_time_is_asked_for_in_time(down_s: float):
+    assert played(down_s=down_s)[0].phase is Phase.FLAT
+
+
+def test_what_opens_in_a_gap_is_closed_at_once_and_after_it_all_is_read():
+    state = after(a_survey(0, **LACKING), Waited(at=at(2)), a_survey(2, **LACKING), Waited(at=at(4)))  # type: ignore[arg-type]
+    assert next_action(state) == Survey(orders=False)
+    state = evolve(state, a_survey(4, a_leg("1"), complete=False))
+    assert [step.leg.symbol for step in state.closes] == ["BTCUSDT"]
+    state = evolve(settle(state, 4), Waited(at=at(5)))
+    assert (state.gaps, next_action(state)) == (0, Survey())
+    assert after(a_survey(0, **LACKING), a_survey(1)).gaps == 0  # type: ignore[arg-type]
 
 
 BLIND = {"unread": ("positions: down",)}

@@ -220,3 +220,13 @@ def test_an_anomaly_is_told_with_how_long_it_has_to_last() -> None:
     sign = a_sign(Trigger.ANOMALY, REDUCE, "the anomaly score has been 0.95 for 30 s", lasting=timedelta(seconds=30))
     assert shown(Trigger.ANOMALY, REDUCE, quiet(anomaly=Decimal("0.95"))) == sign
     assert shown(Trigger.ANOMALY, REDUCE, quiet(anomaly=Decimal("0.94"))).met is False
+
+
+def test_a_book_that_no_price_ends_is_near_nothing_and_said_so() -> None:
+    book = seen("10000", a_leg(distance=Decimal("Infinity")), a_leg(distance=None))
+    settings = replace(SETTINGS, liquidation_sigmas_reduce=Decimal(4), liquidation_sigmas_kill=Decimal(2))
+    evidence = quiet(book=book, reading=seen())
+    words = "no price ends a position of BTCUSDT"
+    found = shown(Trigger.LIQUIDATION, REDUCE, evidence, settings)
+    assert found == a_sign(Trigger.LIQUIDATION, REDUCE, words, met=False)
+    assert shown(Trigger.LIQUIDATION, KILL, evidence, settings).met is False
