@@ -62,13 +62,15 @@ class _Turns:
         self._turning = bool(going)  # Also when these are all: whoever comes next waits as long.
         if not going:
             return
-        if self._bots:
-            self._loop.call_later(self._pause_s, self._turn)
-        else:
-            self._loop.call_soon(self._turn)
-        for guest in going:
-            if (begin := self._waiting.pop(guest, None)) is not None:  # One may end another.
-                begin()
+        try:
+            for guest in going:
+                if (begin := self._waiting.pop(guest, None)) is not None:  # One may end another.
+                    begin()
+        finally:
+            if self._bots:
+                self._loop.call_later(self._pause_s, self._turn)
+            else:
+                self._loop.call_soon(self._turn)
 
 
 class Hall:
