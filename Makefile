@@ -57,9 +57,10 @@ demo: .venv/.run
 demo-once: .venv/.run
 	@.venv/bin/perpguard demo --once --json
 
-# Most tests wait for something, so files run side by side; a file's tests stay together and in order. Files come in the
-# order of tests/conftest.py, not those of the most tests first, which are the quickest.
-BESIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Most tests wait for something, so files run side by side, one more than there are processors; a file's tests stay
+# together and in order. Files come in the order of tests/conftest.py, not those of the most tests first, the quickest.
+WORKERS := $(shell $(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
+BESIDE = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test: .venv/.dev
 	$(PY) -m pytest -m "not full" $(BESIDE)
