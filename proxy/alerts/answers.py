@@ -1,8 +1,8 @@
 """Bounds what a channel's server can do to whoever asks it: how much it answers, for how long, and from where.
 
 apprise asks through ``requests``, which reads an answer to its end however large it is, begins its time-out anew with
-every byte, and goes where proxy variables lead. The adapter here takes the place of its own, in the whole process:
-nothing else in it asks through ``requests``.
+every byte, and goes where proxy variables lead. The adapter here takes the place of its own, and bounds what is asked
+within an attempt; for whoever else asks through ``requests`` nothing changes.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Attempt:
 
 
 def bound_answers() -> None:
-    """Every answer that ``requests`` reads in this process is bounded from now on."""
+    """Every answer that ``requests`` reads within an ``Attempt`` is bounded from now on."""
     cast(Any, requests.sessions).HTTPAdapter = _BoundedAdapter
 
 
@@ -104,6 +104,8 @@ class _BoundedAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        if getattr(_of_thread, "attempt", None) is None:
+            return super().send(request, *args, **kwargs)
         # The guard's own connections follow no proxy variable, and a channel's URL is a secret like a key.
         response = super().send(request, *args, **kwargs | {"proxies": None})
         raw, content = cast(HTTPResponse, response.raw), bytearray()

@@ -14,6 +14,7 @@ from itertools import repeat
 from types import SimpleNamespace
 
 import pytest
+import requests
 
 from proxy.alerts import sending
 from proxy.alerts.alert import Severity
@@ -64,6 +65,13 @@ async def test_no_proxy_variable_is_followed(monkeypatch: pytest.MonkeyPatch) ->
     with a_webhook() as hook:
         await Sender(Secret(hook.url)).send(MESSAGE)
     assert len(hook.arrived) == 1
+
+
+def test_whoever_else_asks_by_requests_is_answered_as_ever() -> None:
+    with a_webhook() as hook:
+        body = {"title": "t", "message": "m"}
+        answer = requests.post(hook.url.replace("json://", "http://"), json=body, timeout=10)
+    assert answer.ok and answer.raw.headers["server"] == answer.headers["server"]
 
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n"
