@@ -25,7 +25,7 @@ from functools import partial
 from typing import Final
 
 from rules.decision import _SEAL, Breach, Cleared, Decision, Enforcement, Verdict
-from rules.exposure import held_order
+from rules.exposure import held_order, leaves_at_most
 from rules.headroom import forced, overall_headroom, with_headroom
 from rules.intent import find_original, intent_of
 from rules.model import ENTRY, ZERO, AmendOrder, Command, Intent, PlaceOrder
@@ -283,7 +283,7 @@ def _with_amended(amend: AmendOrder, snapshot: Snapshot, account: Account) -> Sn
     price = resting_price(amend, original.side, snapshot.markets.get(amend.symbol))
     amended = replace(
         original,
-        leaves_quantity=max(amend.quantity - original.filled_quantity, original.leaves_quantity or ZERO),
+        leaves_quantity=leaves_at_most(amend, original),
         price=worst_named(replace(amend, price=price), snapshot) if price is not None else None,
     )
     orders = tuple([amended if order is original else order for order in account.open_orders])

@@ -13,7 +13,7 @@ from decimal import Decimal
 from rules.book import Exposure, account_book
 from rules.intent import find_original, is_guaranteed_exit, is_post_only, joins_queue, order_only_shrinks
 from rules.model import ZERO, AmendOrder, Command, PlaceOrder, PositionSide, Side
-from rules.snapshot import Amendment, HeldOrder, Snapshot
+from rules.snapshot import Amendment, HeldOrder, OpenOrder, Snapshot
 from rules.totals import held_worth
 
 
@@ -49,14 +49,17 @@ def _held_order(command: Command, snapshot: Snapshot) -> HeldOrder | None:
             return None
 
 
+def leaves_at_most(amend: AmendOrder, original: OpenOrder) -> Decimal:
+    """The larger of the old and the new order: the old one may fill before the change."""
+    return max(amend.quantity - original.filled_quantity, original.leaves_quantity or ZERO)
+
+
 def _held_amend(command: AmendOrder, snapshot: Snapshot) -> HeldOrder | None:
     """An amend is judged as the larger of the old and the new order: the old one may fill before the change."""
     original = find_original(command, snapshot)
     if original is not None and order_only_shrinks(original):
         return None
-    leaves = command.quantity
-    if original is not None:
-        leaves = max(command.quantity - original.filled_quantity, original.leaves_quantity or ZERO)
+    leaves = leaves_at_most(command, original) if original is not None else command.quantity
     return HeldOrder(
         symbol=command.symbol,
         side=original.side if original is not None else command.side,

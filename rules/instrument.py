@@ -10,6 +10,10 @@ from typing import Final
 PAR_ASSETS: Final = ("USDT", "USDC", "FDUSD", "BUSD")
 """Quote currencies that are taken for one dollar each, so that limits of money mean the same in all of them."""
 
+MARGIN_ASSET: Final = "USDT"
+"""In single-asset mode the venue's totals, and so the balance, are of this asset alone (Binance, "Account Information
+V3", seen 2026-11): what other wallets hold margins nothing of them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarginTier:

@@ -88,7 +88,7 @@ def desk() -> dict[str, Any]:
         ],
         "Signals": [
             graph("Anomaly", "{{level}} {{name}}", "perpguard_anomaly_score", unit="percentunit"),
-            graph("Forecasts that have held", "{{account}} {{forecast}} {{symbol}} {{horizon_s}} s",
+            graph("Forecasts that have held", "{{account}} {{forecast}} {{symbol}} {{horizon_s}}",
                   "perpguard_forecast_probability", unit="percentunit"),
             graph("Crowding of leverage", "{{symbol}}", "perpguard_leverage_temperature"),
         ],

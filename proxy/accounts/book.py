@@ -24,18 +24,15 @@ from proxy.accounts.told_orders import amended_by, open_order, taken_by, waiting
 from proxy.recent import Recent
 from proxy.store.conversion import NOTHING, Amended, Conversion, Ended
 from proxy.venues.binance.client_ids import is_guards
+from rules.instrument import MARGIN_ASSET, PAR_ASSETS
 from rules.model import MarginMode, PositionSide
 from rules.snapshot import Account, Market, OpenOrder, Position
 
 ENDED_MAX: Final = 10_000
 """Orders that are over and still remembered."""
 
-QUOTE_ASSETS: Final = frozenset({"USDT", "USDC", "FDUSD", "BUSD"})
+QUOTE_ASSETS: Final = frozenset(PAR_ASSETS)
 """Wallets whose changes count one to one; what another asset is worth, the next survey says."""
-
-MARGIN_ASSET: Final = "USDT"
-"""In single-asset mode the venue's totals, and so the balance, are of this asset alone (Binance, "Account Information
-V3", seen 2026-11): what other wallets hold margins nothing of them."""
 
 _ALGO_WAITS: Final = "NEW"
 _ALGO_GONE: Final = frozenset({"CANCELED", "EXPIRED", "REJECTED"})

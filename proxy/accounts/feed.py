@@ -101,6 +101,7 @@ class Feed:
             finally:
                 self.connected = False
             self._broke(str(reason))
+            # The trouble itself, not its text: it says how often its line is written (``log_repeats``).
             log.warning("the stream of %s is down: %s", self.name, reason)
             await self.stream.disconnect()
             # Jitter: after an outage of the venue not everybody should knock at once.

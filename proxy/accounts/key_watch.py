@@ -15,7 +15,7 @@ log = logging.getLogger("perpguard.accounts")
 
 EVERY_S: Final = 3600.0
 AGAIN_S: Final = 60.0
-"""After a question that got no answer."""
+"""After a question that got no answer, or whose key was not taken."""
 
 KEY_REFUSED: Final = frozenset({-2014, -2015})
 """The venue says that it does not take the key, not that it does not know the question."""
@@ -72,7 +72,7 @@ class KeyWatch:
         except VenueRefused as refusal:
             # Test networks, and some accounts, have no such question: that is no proof of anything.
             log.warning("what the key of %s may do is unknown: %s", self._account, refusal)
-            self.verdict, self.refusal = UNKNOWN, str(refusal) or "no reason"
+            self.verdict, self.refusal = UNKNOWN, str(refusal)
             self.refused = refusal.code in KEY_REFUSED
             return not self.refused
         except VenueTrouble as trouble:

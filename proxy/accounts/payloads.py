@@ -45,7 +45,7 @@ def flag(value: object) -> bool:
 
 def _some(value: object) -> Decimal | None:
     """A price or limit; the venue writes 0 (or nothing) where there is none."""
-    return Decimal(str(value)) or None if value not in (None, "") else None
+    return _told(value) or None
 
 
 def _told(value: object) -> Decimal | None:

@@ -22,7 +22,7 @@ from typing import Any, Final
 import msgspec
 
 from proxy.accounts import memory as memories
-from proxy.accounts.book import MARGIN_ASSET, QUOTE_ASSETS
+from proxy.accounts.book import QUOTE_ASSETS
 from proxy.accounts.events import AccountEvent, AlgoEvent, Event, OrderEvent
 from proxy.accounts.lineage import Lineage
 from proxy.accounts.memory import Memory
@@ -39,6 +39,7 @@ from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import dump, plain
 from proxy.store.warden_store import WardenStore
 from rules.facts import AccountRecord, Forecast, Unprotected
+from rules.instrument import MARGIN_ASSET
 from rules.snapshot import Account, Market
 
 log = logging.getLogger("perpguard.accounts")

@@ -24,6 +24,7 @@ from proxy.accounts.proportions import finest, signed_split, split, trimmed
 from proxy.recent import Recent
 from proxy.store.owners import order_field, trade_field
 from proxy.venues.binance.values import GUARD_ID_PREFIX
+from rules.instrument import PAR_ASSETS
 from rules.intent import closes_leg
 from rules.model import PositionSide
 from rules.snapshot import Account, OpenOrder, Position, Share
@@ -36,8 +37,8 @@ NOBODY: Final = ""
 _EXACT: Final = Context(prec=60)
 _MONEY_STEP: Final = Decimal("1e-12")
 _LOT_DEFAULT: Final = Decimal("0.001")
-# A fee in the quote currency counts as it is. All of these are worth one dollar for this purpose.
-_QUOTE_ASSETS: Final = frozenset({"", "USDT", "USDC", "FDUSD", "BUSD"})
+# A fee in the quote currency counts as it is.
+_QUOTE_ASSETS: Final = frozenset({"", *PAR_ASSETS})
 
 Weights = Mapping[str, Mapping[str, Decimal]]
 """What every bot holds of every symbol, signed, both legs together: symbol to bot to quantity."""
@@ -71,7 +72,8 @@ class Shares:
 
     ``owner`` names the bot behind a client order id, "" for none. ``step_of`` is the lot size of a symbol, in which a
     forced close is shared out, so that every share can still be closed. ``price_of`` is the price of a fee asset in
-    the quote currency; where either is ``None``, the finest lot in use is taken, or the fee not counted and that said.
+    the quote currency, and of what funding is paid in. Where either is ``None`` the finest lot in use is taken, or
+    what was traded at that fee is ``Share.unpriced`` and the funding not counted, and that said.
     ``restored_at`` is up to when fills were in shares that were taken up, ``None`` where they began with what a survey
     showed, and where nobody says. ``began`` is when this counting begins; of shares that are taken up it is theirs.
     """

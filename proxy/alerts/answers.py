@@ -23,7 +23,6 @@ ANSWER_MAX: Final = 1024 * 1024
 """What services answer to a message is some kilobytes."""
 
 _CHUNK: Final = 16 * 1024
-_of_thread = threading.local()
 
 
 class Attempt:
@@ -63,6 +62,13 @@ class Attempt:
                 _cut(each)
 
 
+class _OfThread(threading.local):
+    attempt: Attempt | None = None
+
+
+_of_thread = _OfThread()
+
+
 def bound_answers() -> None:
     """Every answer that ``requests`` reads within an ``Attempt`` is bounded from now on."""
     cast(Any, requests.sessions).HTTPAdapter = _BoundedAdapter
@@ -74,7 +80,7 @@ def _cut(connection: socket.socket) -> None:
 
 
 def _noted(connection: socket.socket) -> socket.socket:
-    attempt: Attempt | None = getattr(_of_thread, "attempt", None)
+    attempt = _of_thread.attempt
     if attempt is not None:
         attempt.opened(connection)
     return connection
@@ -104,7 +110,7 @@ class _BoundedAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        if getattr(_of_thread, "attempt", None) is None:
+        if _of_thread.attempt is None:
             return super().send(request, *args, **kwargs)
         # The guard's own connections follow no proxy variable, and a channel's URL is a secret like a key.
         response = super().send(request, *args, **kwargs | {"proxies": None})
@@ -113,7 +119,7 @@ class _BoundedAdapter(HTTPAdapter):
             for chunk in raw.stream(_CHUNK, decode_content=True):
                 content += chunk
                 if len(content) > ANSWER_MAX:
-                    raise requests.ConnectionError(f"an answer of more than {ANSWER_MAX} bytes", request=request)
+                    raise OSError(f"an answer of more than {ANSWER_MAX} bytes")
         except (HTTPError, OSError) as trouble:
             raw.close()
             raise requests.ConnectionError(trouble, request=request) from trouble

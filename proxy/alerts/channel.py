@@ -133,7 +133,7 @@ class Channel:
         """Hand over, for ever: the worst first, the oldest of them first."""
         while True:
             if not self._waiting and not await self._news_came() and self._lost:
-                self._waiting.append(self._lost.pop(_worst(self._lost.values()).alert_id))
+                self._retry_worst()
             if not self._waiting:
                 continue
             worst = _worst(self._waiting)
@@ -167,8 +167,12 @@ class Channel:
     def _take_up(self) -> None:
         """It takes messages again: those that were lost wait again, for which there is room."""
         while self._lost and len(self._waiting) < QUEUE_MAX:
-            self._waiting.append(self._lost.pop(_worst(self._lost.values()).alert_id))
+            self._retry_worst()
             self._news.set()
+
+    def _retry_worst(self) -> None:
+        """The worst of what was lost waits again."""
+        self._waiting.append(self._lost.pop(_worst(self._lost.values()).alert_id))
 
     def _lose(self, ended: _Waiting) -> None:
         if ended.message.severity.rank < Severity.CRITICAL.rank:

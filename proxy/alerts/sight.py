@@ -70,7 +70,7 @@ class Sight:
         self._outsiders: frozenset[str] = frozenset()
 
     async def look_at_the_disk(self) -> None:
-        """For ever: what is slow to find out, the room on the disk and the age of the last drill."""
+        """For ever: what is slow to find out, the room on the disk and the accounts' last drills."""
         while True:
             try:
                 self._slow = await asyncio.to_thread(lambda: (*self._disk(), *self._drill()))

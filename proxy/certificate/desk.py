@@ -14,7 +14,7 @@ from proxy.certificate.shelf import is_certificate_id
 from proxy.certificate.signing import NotGenuine, TrustedKey
 from proxy.certificate.verifying import read, verify
 from proxy.console.plane import CertificateRow, CertificateView
-from proxy.kill.desk import Record
+from proxy.kill.outcomes import Record
 from proxy.kill.report import KillReport
 from proxy.vault.errors import VaultError
 

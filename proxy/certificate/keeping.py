@@ -34,8 +34,8 @@ from proxy.kill.in_flight import IN_FLIGHT_OVER
 from proxy.kill.jobs import RESUMED
 from proxy.kill.joins import Join, joins
 from proxy.kill.journal import Journal, JournalCorrupt
-from proxy.kill.pursuit import PURSUER
 from proxy.kill.report import KillReport
+from proxy.kill.tries import PURSUER
 from proxy.store.fence import Scope
 from proxy.vault.errors import VaultError
 from proxy.vault.signing_keys import SigningKey

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from ipaddress import IPv4Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 FAILURES_MAX: Final = 8
@@ -15,25 +15,27 @@ ADDRESSES_MAX: Final = 1024
 
 def address_key(address: str) -> str:
     """One household holds a whole /64; an address of IPv4 may come mapped, and this machine is nobody's neighbour."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
+    parsed = _parsed(address)
+    if parsed is None:
         return "unknown"
-    if isinstance(parsed, IPv4Address):
-        return address
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return address if parsed.is_loopback else str(IPv6Network((int(parsed), 64), strict=False))
+    if isinstance(parsed, IPv4Address) or parsed.is_loopback:
+        return str(parsed)
+    return str(IPv6Network((int(parsed), 64), strict=False))
 
 
 def is_loopback(address: str) -> bool:
     """Whether an address is this machine's own."""
+    parsed = _parsed(address)
+    return parsed is not None and parsed.is_loopback
+
+
+def _parsed(address: str) -> IPv4Address | IPv6Address | None:
     try:
         parsed = ip_address(address)
     except ValueError:
-        return False
+        return None
     mapped = None if isinstance(parsed, IPv4Address) else parsed.ipv4_mapped
-    return (mapped or parsed).is_loopback
+    return mapped or parsed
 
 
 class Attempts:

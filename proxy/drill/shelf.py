@@ -122,7 +122,7 @@ def drill_of(data_dir: Path, name: str) -> DrillReport | None:
 
 
 def _newest_first(data_dir: Path) -> Iterator[DrillReport]:
-    """Each is read when it is asked for: the console asks for the newest once a second."""
+    """Each is read when it is asked for: the console asks once a second, the newest few name all accounts."""
     found = (_read(path) for path in reversed(_paths(data_dir)))
     return (report for report in found if report is not None)
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from proxy.kill.asked import Asked, asked_of, fitting, note_asked
+from proxy.kill.asked import Asked, fitting, note_asked
 from proxy.kill.exchange_keys import key_outcome
 from proxy.kill.gates import NOBODY_ASKED, Acknowledged, acknowledged
 from proxy.kill.hands import AccountHands
@@ -18,26 +17,23 @@ from proxy.kill.in_flight import InFlight, in_flight
 from proxy.kill.jobs import RESUMED, UnfinishedJob, job_directory, unfinished_jobs
 from proxy.kill.journal import Job
 from proxy.kill.lock import AccountLock
+from proxy.kill.outcomes import Outcomes, Record
 from proxy.kill.rearm import RearmRefused, abandoned, last_rearm, rearm
 from proxy.kill.rearm_files import RearmFiles
-from proxy.kill.report import AccountReport, KillReport, worst
+from proxy.kill.report import AccountReport, KillReport
 from proxy.kill.roster import Roster
 from proxy.kill.runs import Run, Runs, WhosePart, Work
-from proxy.kill.sentinels import UNDER_WAY_S, sentinel_name
-from proxy.kill.standing import FLAT, newest_reports, standing
+from proxy.kill.sentinels import sentinel_name
+from proxy.kill.standing import newest_reports
 from proxy.kill.truths import Truths
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.store.fence import Fence, FenceCorrupt, Scope
 from proxy.store.warden_store import WardenStore
-from rules.kill.events import Phase
 from rules.kill.settings import Flatten
 from rules.model import TradingState
 
 log = logging.getLogger("perpguard.kill")
-
-Record = Callable[[str, str, dict[str, Any]], Awaitable[None]]
-"""Writes an event to the audit: what happened, by whom, and the details. Never raises."""
 
 Certify = Callable[[KillReport], Awaitable[None]]
 """Certifies a press that is over. Never raises."""
@@ -89,12 +85,12 @@ class KillDesk:
         self._data_dir = data_dir
         self._store = store
         self._record = record
+        self._outcomes = Outcomes(data_dir, roster, self.truths, record, self._working)
         self._certify = certify
         self._changed = changed
         self._turned = turned
         self.presses = 0
         self._rearming = RearmFiles(data_dir)
-        self._owed: set[Scope] = set()  # Told as not flat, and not as flat since.
         self.runs = Runs(data_dir, store, self.truths, flatten, self._ended, turn)
 
     async def press(self, scope: Scope, by: str, reason: str) -> Blocked:
@@ -197,8 +193,7 @@ class KillDesk:
 
     async def resume(self) -> None:
         """Take up every job that a crash left unfinished. Called before anything else is started."""
-        newest = self._newest()
-        self._owed |= {scope for scope in self.truths.scopes() if self._is_open(scope, newest)}
+        self._outcomes.begin(self._newest())
         for unfinished in unfinished_jobs(self._data_dir):
             job = unfinished.job
             whole = Scope(unfinished.account) if unfinished.bot is None else Scope(bot=unfinished.bot)
@@ -251,6 +246,9 @@ class KillDesk:
         """The accounts whose whole, or whose part that is a bot's, this process is at making flat for a scope."""
         return frozenset().union(*(run.accounts for run in self.runs.now if run.scope.bot == scope.bot))
 
+    def _working(self, bot: str | None) -> frozenset[str]:
+        return frozenset().union(*(run.accounts for run in self.runs.working if run.scope.bot == bot))
+
     async def rearm(self, scope: Scope, name: str, reason: str, typed: str) -> int:
         """Open one scope again, in all three places. Returns the new generation.
 
@@ -267,7 +265,7 @@ class KillDesk:
                 raise
             if scope.account is not None:
                 self.truths.reduced.lift(scope.account)
-        self._owed.discard(scope)
+        self._outcomes.rearmed(scope)
         await self._record("rearm", name, {"scope": str(scope), "reason": reason, "generation": generation})
         return generation
 
@@ -352,92 +350,16 @@ class KillDesk:
     async def _found(self, scope: Scope, running: bool) -> None:
         """The store learnt of a stop that did not come through this process: by command line, by hand, or elsewhere."""
         self._changed(scope)
-        if self.runs.now:
-            return
-        since = (self.truths.fence.stopped_at(scope) or 0.0) - UNDER_WAY_S  # Its job begins as the file is put.
-        covered = [
-            report
-            for report in self.reports()
-            if self.roster.covers(scope, report.account) and report.started_at.timestamp() >= since
-        ]
-        newest = max(covered, key=lambda report: report.started_at, default=None)
-        asked = asked_of(self._data_dir, scope)
-        by = newest.by if newest is not None else asked.by if asked is not None else "unknown"
-        phase = worst(tuple((await self._phases(scope, self.roster.accounts(scope))).values()))
-        self._note_owed(scope, phase)
-        what = "kill.engaged" if running or newest is None or not phase.final else f"kill.{phase.value.lower()}"
-        await self._record(what, by, {"scope": str(scope), "accounts": plain(covered)})
+        if not self.runs.now:
+            await self._outcomes.found(scope, running)
 
     async def _ended(self, scope: Scope, by: str, report: KillReport) -> None:
         generation = report.generation if report.generation is not None else self.generation()
         # Flat or not, the exits belong to the bots again: a kill that ended DEGRADED must trap nobody.
         await self.truths.latch(scope, generation, running=self.running(scope))
         self._changed(scope)
-        followed = self.in_flight(scope)
-        detail = plain(report) | ({"in_flight": plain(followed)} if followed is not None else {})
-        done = [each.account for each in report.accounts]
-        others = await self._phases(scope, [each for each in self.roster.accounts(scope) if each not in done])
-        waiting = sorted(account for account, phase in others.items() if phase not in FLAT)
-        if report.phase in FLAT and waiting:
-            # What was taken up, or begun again, is one account; that it is flat says nothing of the scope.
-            named = ", ".join(done)
-            self._note_owed(scope, Phase.ENGAGED)
-            await self._record("kill.account_flat", by, detail | {"account": named, "waiting": waiting})
-            log.warning("kill of %s ended: %s", f"{named} ({scope})", report.phase.value)
-        else:
-            phase = worst((report.phase, *others.values())) if report.phase in FLAT else report.phase
-            self._note_owed(scope, phase)
-            await self._record(f"kill.{phase.value.lower()}", by, detail | _whole(phase, others))
-            log.warning("kill of %s ended: %s", scope, phase.value)
-        await self._tell_owed(scope.bot, by, report)
+        await self._outcomes.ended(scope, by, report, self.in_flight(scope))
         await self._certify(report)
-
-    def _note_owed(self, scope: Scope, phase: Phase) -> None:
-        if phase in FLAT:
-            self._owed.discard(scope)
-        elif phase is Phase.DEGRADED or not phase.final:
-            self._owed.add(scope)
-
-    async def _tell_owed(self, bot: str | None, by: str, report: KillReport) -> None:
-        """Tell the other scopes flat that were told they are not, and that became so with what has just ended."""
-        done = {each.account for each in report.accounts}
-        for scope in sorted(self._owed & self.truths.scopes(), key=str):
-            accounts = self.roster.accounts(scope)
-            if scope.bot != bot or done.isdisjoint(accounts):
-                continue
-            phases = await self._phases(scope, accounts)
-            if scope not in self._owed or any(phase not in FLAT for phase in phases.values()):
-                continue
-            phase = worst(tuple(phases.values()))
-            self._note_owed(scope, phase)
-            detail = {"scope": str(scope), "reason": report.reason} | _whole(phase, phases)
-            await self._record(f"kill.{phase.value.lower()}", by, detail)
-            log.warning("kill of %s ended: %s", scope, phase.value)
-
-    def _is_open(self, scope: Scope, newest: Mapping[WhosePart, AccountReport]) -> bool:
-        """Whether the newest kill of any of a scope's accounts did not end flat."""
-        reports = [newest.get((account, scope.bot)) for account in self.roster.accounts(scope)]
-        return any(report is not None and report.phase not in FLAT for report in reports)
-
-    async def _phases(self, scope: Scope, accounts: Sequence[str]) -> dict[str, Phase]:
-        """How the kill of each of a scope's accounts ended since that was stopped; ENGAGED for one whose kill did not,
-        or that this process is at. Those are left out that nobody has ever killed and that were not pressed for."""
-        if not accounts:
-            return {}
-        stopped_at = self.truths.fence.stopped_at(scope) or 0.0
-        covered = self.roster.accounts(scope)
-        found = await asyncio.to_thread(standing, self._data_dir, scope, covered, stopped_at)
-        under_way = {account for run in self.runs.working if run.scope.bot == scope.bot for account in run.accounts}
-        return {
-            account: Phase.ENGAGED if account in under_way else found.phase(account)
-            for account in accounts
-            if account in found.accounts or account in under_way
-        }
-
-
-def _whole(phase: Phase, accounts: Mapping[str, Phase]) -> dict[str, Any]:
-    """What is said of a whole scope, for the event that ends its kill."""
-    return {"phase": phase.value, "flat": phase is Phase.FLAT, "others": plain(accounts)}
 
 
 def _ms_since(moment: float) -> float:

@@ -81,18 +81,8 @@ async def kill(
     left out, it is closed and timed here.
     """
     clock, pressed = Clock(), time.monotonic()
-    started_at, trouble = clock.now(), ""
-    fence = Fence(data_dir)
-    generation: int | None = None
-    try:
-        generation = fence.engage(scope) if anew or not fence.stands(scope) else fence.generation()
-    except FenceCorrupt:
-        pass  # Damaged since it was looked at: that stops everybody.
-    except OSError as failure:
-        # A full or broken disk: gates elsewhere may still enter, but closing what is open has become more urgent.
-        trouble = f"the fence could not be written ({failure.strerror}): gates on this machine are not stopped by it"
-        with suppress(FenceCorrupt):
-            generation = fence.generation()
+    started_at = clock.now()
+    generation, trouble = _stopped(Fence(data_dir), scope, anew)
     took_ms = round((time.monotonic() - pressed) * 1000, 3) if stopped_ms is None else stopped_ms
     blocked_ms = None if trouble else took_ms
     latched = asyncio.create_task(_tell(latch, scope, generation))
@@ -121,6 +111,21 @@ async def kill(
         accounts=reports,
         trouble=trouble,
     )
+
+
+def _stopped(fence: Fence, scope: Scope, anew: bool) -> tuple[int | None, str]:
+    """The kill's number, ``None`` where the epoch is damaged, and what kept the stop off the disk."""
+    try:
+        return fence.engage(scope) if anew or not fence.stands(scope) else fence.generation(), ""
+    except FenceCorrupt:
+        return None, ""  # Damaged since it was looked at: that stops everybody.
+    except OSError as failure:
+        # A full or broken disk: gates elsewhere may still enter, but closing what is open has become more urgent.
+        trouble = f"the fence could not be written ({failure.strerror}): gates on this machine are not stopped by it"
+    try:
+        return fence.generation(), trouble
+    except FenceCorrupt:
+        return None, trouble
 
 
 def _counted(names: Sequence[str], done: Callable[[], None]) -> Callable[[str], None]:

@@ -7,6 +7,7 @@ which an exchange could still execute it.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -20,6 +21,8 @@ from proxy.kill.report import KillReport, updated
 from proxy.store.fence import Scope
 from proxy.store.warden_store import WardenStore
 from rules.kill.events import Phase
+
+log = logging.getLogger("perpguard.kill")
 
 
 class Kill(Protocol):
@@ -103,7 +106,10 @@ class _Wire:
                 self.sent = await wire.in_flight(store, accounts)
             if store is not None and self.sent.known:
                 return await wire.followed(store, self.sent, pressed)
-        except Exception:  # The edge: whatever ails the store, the answer to a press must not be lost over it.
+        except (
+            Exception
+        ) as trouble:  # The edge: whatever ails the store, the answer to a press must not be lost over it.
+            log.warning("what was on the wire cannot be followed: %s", type(trouble).__name__)
             self.sent = InFlight(known=False)
         await asyncio.sleep(pressed + wire.OVER_AFTER_S - asyncio.get_running_loop().time())
         return self.sent

@@ -15,17 +15,15 @@ import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from proxy.accounts.troubles import VenueRefused, VenueThrottled, VenueTrouble
 from proxy.kill.hands import AccountHands, Reading
 from proxy.kill.job import silent_until
-from proxy.kill.jobs import NewestJob, UnfinishedJob, job_directory, job_history, newest_jobs, unfinished_jobs
-from proxy.kill.journal import Journal
-from proxy.kill.lock import AccountLock
+from proxy.kill.jobs import NewestJob, UnfinishedJob, newest_jobs, unfinished_jobs
 from proxy.kill.readings import has_more_to_do, has_to_go, is_bare, is_new, is_still_closed
+from proxy.kill.tries import PURSUER, SHOWN_AGAIN, flattened_again, is_orphan, tries_failed
 from proxy.store.fence import Scope
 from rules.kill.events import Cause, Phase
 from rules.kill.machine import replay
@@ -33,10 +31,6 @@ from rules.kill.state import KillState
 
 log = logging.getLogger("perpguard.kill")
 
-PURSUER: Final = "perpguard pursuit"
-"""Who such a job is pressed by."""
-
-SHOWN_AGAIN: Final = "the account showed orders or positions after it had been flat"
 FLATTENED_AGAIN_MAX: Final = 3
 LOOK_EVERY_S: Final = 1.0
 READ_EVERY_S: Final = 30.0
@@ -71,9 +65,6 @@ also read the first time, until all lists have been, and when the account's feed
 
 CLOSED_PAUSE_MAX_S: Final = 300.0
 """The longest pause between two jobs where the exchange lists as trading what it then takes no orders for."""
-
-_TRIES_MAX: Final = 9
-"""Beyond so many the pauses grow no longer."""
 
 
 class Desk(Protocol):
@@ -354,43 +345,3 @@ def _silence_s(trouble: VenueTrouble) -> float:
             return PAUSE_MAX_S
         case _:
             return 0.0
-
-
-def is_orphan(data_dir: Path, job: NewestJob) -> bool:
-    """Whether an unfinished job has no process any more: then its lock is free, and it is unfinished still."""
-    lock = AccountLock(job_directory(data_dir, job.account, job.bot) / "lock")
-    if not lock.acquire():
-        return False
-    try:
-        now = [each for each in newest_jobs(data_dir) if (each.account, each.bot) == (job.account, job.bot)]
-        return bool(now) and not now[0].ended
-    finally:
-        lock.release()
-
-
-def tries_failed(data_dir: Path, job: NewestJob, *, closed: bool = False) -> int:
-    """How many jobs in a row have ended DEGRADED, the newest of all counted, as far as it matters; ``closed``: because
-    something does not trade, since a person or rule pressed."""
-    count = 0
-    for journal in islice(job_history(data_dir, job.account, job.bot), _TRIES_MAX):
-        state = replay(journal.events)
-        if state is None or state.phase is not Phase.DEGRADED or (closed and state.cause is not Cause.CLOSED):
-            break
-        count += 1
-        if closed and journal.job.by != PURSUER:
-            break
-    return max(1, count)
-
-
-def flattened_again(data_dir: Path, job: NewestJob) -> int:
-    """How often an account has been made flat anew because it showed something, since a person or rule pressed."""
-    count = 0
-    for journal in job_history(data_dir, job.account, job.bot):
-        if journal.job.by != PURSUER:
-            break
-        count += _is_for(journal, SHOWN_AGAIN)
-    return count
-
-
-def _is_for(journal: Journal, reason: str) -> bool:
-    return journal.job.reason == reason

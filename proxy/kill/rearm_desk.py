@@ -16,7 +16,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from proxy.kill.desk import KillDesk, Record
+from proxy.kill.desk import KillDesk
+from proxy.kill.outcomes import Record
 from proxy.kill.preconditions import Checked, Precondition, checked, missing
 from proxy.kill.rearm import RearmRefused, objections
 from proxy.kill.rearm_files import Kept, RearmFiles

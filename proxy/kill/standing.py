@@ -15,10 +15,10 @@ from proxy.kill.asked import asked_of
 from proxy.kill.jobs import RESUMED, job_directory, job_history, newest, newest_jobs, widened
 from proxy.kill.joins import Join, joins
 from proxy.kill.journal import Job
-from proxy.kill.pursuit import PURSUER
 from proxy.kill.rearm import last_rearm
 from proxy.kill.report import AccountReport, account_report
 from proxy.kill.runs import WhosePart
+from proxy.kill.tries import PURSUER
 from proxy.store.fence import Scope
 from rules.kill.events import Phase
 

@@ -123,18 +123,23 @@ class InForce:
         if self._adopted:
             return
         step = self.policy.version, GUARD, _AT_START
-        if step != self._told:
-            await self._scribe.event("policy.in_force", GUARD, {"policy": self.policy.version, "how": _AT_START})
-            self._told = step
         try:
-            with keeping():
-                self._shelf.activate(self._text)
+            await self._activate(self._text, step, {"policy": self.policy.version, "how": _AT_START})
         except NotKept:
             if self._active is not None:
                 (self.policy, self._text), self._adopted, self._told = self._active, True, None
                 await self._scribe.event("policy.in_force", GUARD, {"policy": self.policy.version, "how": _NOT_KEPT})
             raise
-        self._adopted, self._told = True, None
+        self._adopted = True
+
+    async def _activate(self, text: str, step: tuple[str, str, str], detail: dict[str, Any]) -> None:
+        """The event, then the file. Raises ``NotKept``; the next attempt then needs no other event."""
+        if step != self._told:
+            await self._scribe.event("policy.in_force", step[1], detail)
+            self._told = step
+        with keeping():
+            self._shelf.activate(text)
+        self._told = None
 
     async def _tell_edit_at_start(self) -> None:
         """What is active is not what was made active: it is taken, as the file of a person who may write there."""
@@ -167,14 +172,9 @@ class InForce:
 
     async def replace(self, policy: Policy, text: str, *, by: str, reason: str, how: str) -> None:
         """The event, then the file, then the gates. Raises ``NotKept``; the next attempt then needs no other event."""
-        step = policy.version, by, how
-        if step != self._told:
-            detail = {"policy": policy.version, "instead_of": self.policy.version, "reason": reason, "how": how}
-            await self._scribe.event("policy.in_force", by, detail | words_of(compare(self.policy, policy)))
-            self._told = step
-        with keeping():
-            self._shelf.activate(text)
-        self._told = None
+        detail = {"policy": policy.version, "instead_of": self.policy.version, "reason": reason, "how": how}
+        changes = words_of(compare(self.policy, policy))
+        await self._activate(text, (policy.version, by, how), detail | changes)
         self.policy, self._text = policy, text
         log.warning("policy %s is in force: %s, %s", policy.version, by, how)
         try:

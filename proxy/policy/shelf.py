@@ -59,7 +59,7 @@ class Shelf:
             self.vouch(policy_digest(text))
             self._write(self.active_path, text.encode())
         except OSError:
-            with suppress(OSError):
+            with suppress(OSError):  # The first trouble is raised; if this fails too, the next start tells of an edit.
                 if before:
                     self.vouch(before)
                 else:

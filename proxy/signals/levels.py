@@ -44,7 +44,7 @@ def level_scores(bots: Mapping[str, Score], traders: Iterable[tuple[str, str]]) 
 
 def account_score(account: str, bots: Mapping[str, Score], traders: Iterable[tuple[str, str]]) -> Score:
     """What is unusual about an account as a whole: its bots together, or the bot that trades it alone."""
-    scores = _traded(bots, traders).get(account, {})
+    scores = {bot: bots.get(bot, Score()) for bot, traded in traders if traded == account}
     return next(iter(scores.values())) if len(scores) == 1 else _together(scores)
 
 

@@ -33,6 +33,7 @@ _NOT_THE_BOT_S: Final = frozenset({StagedResponse.rule_id, TradingStateGate.rule
 """Rules that refuse for what the guard, or the score, has made of the bot's world."""
 
 _TIGHTENED: Final = _NOT_THE_BOT_S | {MessageRate.rule_id}
+"""With the rate, whose limit the score tightens: what it alone refuses at a score above 0 counts for pace only."""
 
 _OF_THE_ORDER: Final = frozenset({"UNKNOWN_SYMBOL", "SYMBOL_NOT_TRADING", "QUOTE_NOT_JUDGED"})
 """What ``data_freshness`` says of the order, and not of the guard."""
@@ -79,13 +80,8 @@ class OrderStream:
         return [OrderEvent(ts=answered, type="answer", round_trip_ms=1000.0 * (answered - sent), rejected=rejected)]
 
 
-def decided(record: Mapping[str, Any]) -> list[OrderEvent]:
-    """The entries, amends and cancels of one decision record."""
-    return [event for event, _ in _decided(record)]
-
-
 def _decided(record: Mapping[str, Any]) -> list[tuple[OrderEvent, bool]]:
-    """The same, each with whether it is an entry that was let through."""
+    """The entries, amends and cancels of one decision record, each with whether it is an entry that was let through."""
     try:
         commands = [build_command(command) for command in record["commands"]]
         snapshot = _looked_at(record["snapshot"], commands)

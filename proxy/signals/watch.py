@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -14,6 +15,8 @@ from proxy.signals.published import published
 from proxy.signals.usual_orders import usual_orders
 from proxy.store.warden_store import WardenStore
 from rules.facts import Score
+
+log = logging.getLogger("perpguard.signals")
 
 HALF_LIFE_S: Final = 120.0
 """A published score halves in two quiet minutes."""
@@ -94,7 +97,8 @@ class AnomalyWatch:
         for bot, fields in (await self._store.baselines()).items():
             try:
                 watched = _restored(fields, at)
-            except (AttributeError, KeyError, TypeError, ValueError):
+            except (AttributeError, KeyError, TypeError, ValueError) as trouble:
+                log.warning("what is usual of %s is learnt anew: %s", bot, type(trouble).__name__)
                 watched = _Watched(AnomalyScorer(bot), Held(at=at))
             score = told.get(f"bot:{bot}", Score())
             # The published one is rounded, and written down more often than what it came from.

@@ -16,6 +16,7 @@ three numbers that ``proxy.budget.silence`` tells and is told."""
 
 def budget_arguments(known: str, seen: Seen) -> list[Any]:
     """What ``scripts/share_budget.lua`` is told: the budget's version as it is ``known``, and what was seen."""
+    # A counter has two numbers; the script reads three of whatever it is told.
     return [known, *(part for name, numbers in seen.items() for part in (name, *(*numbers, 0)[:3]))]
 
 

@@ -66,7 +66,6 @@ class Ownership:
         raises."""
         if not self.guard:
             return TakenOver()
-        self.check()
         pairs = sorted(set(traders))
         keys, arguments = [self._keys.controls, self._keys.whose, self._keys.leases], [self.guard]
         for name in sorted(accounts):
@@ -74,9 +73,7 @@ class Ownership:
             theirs = [*self._keys.of_account(name), *tried]
             keys += theirs
             arguments += [name, accounts[name], str(len(theirs))]
-        word, *reply = await run_script(self._redis, self._take_over, keys, arguments)
-        if word == "TAKEN":
-            raise DeskTaken(ELSEWHERE)
+        reply = await self.run(self._take_over, keys, arguments)
         return TakenOver(from_another=bool(reply[0]), dropped=tuple(map(str, reply[1])))
 
     async def is_claimed(self) -> bool:
@@ -100,16 +97,22 @@ class Ownership:
         if self._taken_by:
             raise DeskTaken(self._taken_by)
 
+    async def run(self, script: Script, keys: list[str], arguments: list[Any]) -> list[Any]:
+        """What a script answers that asks first whose the desk is. Raises ``DeskTaken``, also before any claim, and
+        then nothing has run; or what the client raises."""
+        self.check()
+        reply: list[Any] = await run_script(self._redis, script, keys, arguments)
+        if reply[0] == "TAKEN":
+            raise DeskTaken(ELSEWHERE)
+        return reply[1:]
+
     async def write(self, key: str, *commands: tuple[str | bytes, ...]) -> Any:
         """Run commands on one key, in one step: each its name, and its arguments after the key. The last reply.
 
         Raises ``DeskTaken``, also before any claim, and then nothing has run; or what the client raises.
         """
-        self.check()
-        arguments: list[str | bytes | int] = [self.guard]
+        arguments: list[Any] = [self.guard]
         for name, *given in commands:
             arguments += (name, len(given), *given)
-        word, *reply = await run_script(self._redis, self._owned, [self._keys.controls, key], arguments)
-        if word == "TAKEN":
-            raise DeskTaken(ELSEWHERE)
+        reply = await self.run(self._owned, [self._keys.controls, key], arguments)
         return reply[0] if reply else None

@@ -358,13 +358,10 @@ class WardenStore(Publications):
         The number in the store now: ``generation``, or a greater one that stands there, which stays. Not of another
         guard's desk: raises ``DeskTaken``.
         """
-        self._ownership.check()
         latch = f"kill:{level.removeprefix('killed:')}"
         runs = "" if kill_running is None else str(int(kill_running))
         arguments = [self._ownership.guard, level, state.value, generation, GENERATION_MAX, latch, runs]
-        word, *reply = await run_script(self._redis, self._state, [self._keys.controls], arguments)
-        if word == "TAKEN":
-            raise DeskTaken(ELSEWHERE)
+        reply = await self._ownership.run(self._state, [self._keys.controls], arguments)
         return int(reply[0])
 
     async def set_ramp(self, scope: str, share: Decimal) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
 
@@ -107,7 +108,7 @@ class Scribe:
     @property
     def is_empty(self) -> bool:
         """Whether nothing was ever drained: the first start of a data directory."""
-        return self._archive is None or self._archive.last_stream_id() == "0-0"
+        return self._archive is None or self._archive.last_stream_id() == BEGIN
 
     async def open(self) -> None:
         """Wait until the archive opens: another warden may hold it, or it needs a person."""
@@ -273,8 +274,10 @@ class Scribe:
         self.trouble = ""
         async with self._telling:
             await self._store.trim_audit(through)
-            while self._told and _order(next(iter(self._told))) <= _order(through):
-                del self._told[next(iter(self._told))]
+            end = _order(through)
+            # Found in one pass: a dict looks for its first key past all that were deleted before it.
+            for stream_id in list(takewhile(lambda each: _order(each) <= end, self._told)):
+                del self._told[stream_id]
 
     def _say(self, trouble: ArchiveUnavailable | ArchiveTampered) -> None:
         self.trouble = str(trouble)

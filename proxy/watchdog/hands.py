@@ -78,7 +78,8 @@ class Flattening:
         return False
 
     async def flatten(self, reason: str, flatten: Flatten) -> bool:
-        """Stop the desk and close everything; whether it is flat. Its latch stays until a person re-arms the desk."""
+        """Stop the desk and close everything; whether all that could be opened is flat. Its latch stays until a person
+        re-arms the desk."""
         log.error("WATCHDOG ACTS: the desk is stopped and flattened: %s", reason)
         await self._record("watchdog.acted", {"reason": reason})
         async with self._turns.held():

@@ -50,6 +50,11 @@ class _Caller:
     lost: bool = False
     told_goodbye: bool = False
 
+    @property
+    def is_known(self) -> bool:
+        """Whether it called, or a guard before this one had noticed its silence."""
+        return self.heard_at is not None or self.lost
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchdogState:
@@ -128,7 +133,7 @@ class Heart:
         return any(caller.duty is Duty.WATCHING and caller.host not in ("", self._host) for caller in self._living())
 
     def states(self) -> tuple[WatchdogState, ...]:
-        """Every watchdog that called, and one without a name where one is expected and none did."""
+        """Every watchdog that called or was lost before; one without a name where one is expected and there is none."""
         now = self._monotonic()
         found = tuple(
             WatchdogState(
@@ -138,7 +143,7 @@ class Heart:
                 lost=caller.lost,
             )
             for name, caller in sorted(self._callers.items())
-            if caller.heard_at is not None or caller.lost
+            if caller.is_known
         )
         if found or not self._expected:
             return found
@@ -217,7 +222,7 @@ class Heart:
                 log.warning("the watchdog %s asks again", name)
                 await self._record("watchdog.found", "warden", {"watchdog": name})
         waited = self._monotonic() - self._began_at >= self._policy().watchdog.lost_after_s
-        known = any(each.heard_at is not None or each.lost for each in self._callers.values())
+        known = any(each.is_known for each in self._callers.values())
         none_came = self._expected and (waited or self._none_came) and not known
         if none_came and not self._none_came:
             log.error("WATCHDOG_LOST: a watchdog is configured, and none asks whether the guard lives")

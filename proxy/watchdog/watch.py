@@ -29,7 +29,7 @@ class Hands(Protocol):
         ...
 
     async def flatten(self, reason: str, flatten: Flatten) -> bool:
-        """Stop the desk and close everything; whether it is flat."""
+        """Stop the desk and close everything; whether all that could be opened is flat."""
         ...
 
 

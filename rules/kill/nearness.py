@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Final
 
 from rules.instrument import Instrument, MarginTier
-from rules.margin.known import MarginUnknown
+from rules.margin.known import MarginUnknown, isolated_margin_of
 from rules.margin.moves import Moving, distance_of_all, distance_to_liquidation
 from rules.model import MarginMode
 from rules.snapshot import Account, Market, Position
@@ -100,9 +100,7 @@ def _set_aside(account: Account) -> Decimal:
 
 
 def _isolated_backing(leg: Position) -> Decimal:
-    if leg.isolated_margin is None:
-        raise MarginUnknown(f"the margin of the isolated {leg.symbol} leg")
-    return leg.isolated_margin + leg.quantity * (leg.mark_price - leg.entry_price)
+    return isolated_margin_of(leg) + leg.quantity * (leg.mark_price - leg.entry_price)
 
 
 def _tiers(leg: Position, instruments: Mapping[str, Instrument]) -> tuple[MarginTier, ...]:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from rules.book import Exposure, account_book
-from rules.instrument import MarginTier
+from rules.instrument import MARGIN_ASSET, MarginTier
 from rules.margin.isolated import isolated_backing, set_aside
 from rules.margin.known import MarginUnknown, account_of, mode_of, tiers_of
 from rules.margin.maintenance import tier_place
@@ -15,9 +15,6 @@ from rules.model import BUY, ZERO, MarginMode, Side
 from rules.snapshot import Account, HeldOrder, Position, Snapshot
 
 _CROSS: Final = MarginMode.CROSS
-
-SINGLE_ASSET: Final = "USDT"
-"""In single-asset mode the balance that the guard knows is that of this asset alone."""
 
 
 def cross_distance(order: HeldOrder, account: Account, paid: Decimal, snapshot: Snapshot) -> tuple[Decimal, Decimal]:
@@ -36,7 +33,7 @@ def cross_distance(order: HeldOrder, account: Account, paid: Decimal, snapshot: 
 def _know_the_balance(symbol: str, account: Account, snapshot: Snapshot) -> None:
     """In single-asset mode each contract is margined by the wallet of its own quote currency."""
     instrument = snapshot.instruments.get(symbol)
-    if account.multi_assets is False and instrument is not None and instrument.quote_asset not in ("", SINGLE_ASSET):
+    if account.multi_assets is False and instrument is not None and instrument.quote_asset not in ("", MARGIN_ASSET):
         raise MarginUnknown(f"the {instrument.quote_asset} balance behind {symbol}")
 
 

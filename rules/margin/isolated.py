@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from rules.book import Exposure, account_book
-from rules.margin.known import MarginUnknown, leverage_of, mark_of, tiers_of
+from rules.margin.known import isolated_margin_of, leverage_of, mark_of, tiers_of
 from rules.margin.maintenance import maintenance_margin
 from rules.margin.moves import Moving, distance_to_liquidation
 from rules.model import ZERO, Side
@@ -44,9 +44,7 @@ def isolated_distance(
 
 def isolated_backing(leg: Position, snapshot: Snapshot) -> Decimal:
     """What stands behind an isolated leg: its own margin and its profit. Raises ``MarginUnknown``."""
-    if leg.isolated_margin is None:
-        raise MarginUnknown(f"the margin of the isolated {leg.symbol} leg")
-    return leg.isolated_margin + leg.quantity * (mark_of(leg.symbol, snapshot) - leg.entry_price)
+    return isolated_margin_of(leg) + leg.quantity * (mark_of(leg.symbol, snapshot) - leg.entry_price)
 
 
 def set_aside(exposure: Exposure, account: Account, snapshot: Snapshot) -> Decimal:

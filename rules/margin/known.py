@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from rules.instrument import MarginTier
 from rules.model import MarginMode
-from rules.snapshot import Account, Snapshot
+from rules.snapshot import Account, Position, Snapshot
 
 
 class MarginUnknown(Exception):
@@ -18,6 +18,13 @@ def account_of(snapshot: Snapshot) -> Account:
     if snapshot.account is None:
         raise MarginUnknown("the account")
     return snapshot.account
+
+
+def isolated_margin_of(leg: Position) -> Decimal:
+    """An isolated leg's own margin, without its profit."""
+    if leg.isolated_margin is None:
+        raise MarginUnknown(f"the margin of the isolated {leg.symbol} leg")
+    return leg.isolated_margin
 
 
 def mode_of(symbol: str, account: Account) -> MarginMode:

@@ -90,7 +90,7 @@ def distance_of_all(
 
 
 def distance_of(backing: Decimal, losing: Decimal, legs: list[Carried]) -> Decimal:
-    """The same fraction for what is ``losing`` and for ``legs`` that are in the tiers of now."""
+    """The fraction for what is ``losing`` and for ``legs`` in the tiers of now, or of a place beyond, without reach."""
     moved = ZERO
     # Balance less requirement falls ever more steeply. So the tiers of a nearer place lead too far, those of a place
     # too far never too near: every step comes back by a tier at least, until the tiers are those of the answer.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rules.book import account_book
-from rules.margin.known import MarginUnknown, account_of, mode_of
+from rules.margin.known import MarginUnknown, account_of, isolated_margin_of, mode_of
 from rules.model import BUY, SELL, ZERO, AdjustIsolatedMargin, MarginMode, PositionSide, SetLeverage
 from rules.snapshot import Account, HeldOrder, Position, Snapshot, SymbolSettings
 
@@ -62,6 +62,4 @@ def _is_of(leg: Position, command: AdjustIsolatedMargin) -> bool:
 
 
 def _less(leg: Position, command: AdjustIsolatedMargin) -> Position:
-    if leg.isolated_margin is None:
-        raise MarginUnknown(f"the margin of the isolated {leg.symbol} leg")
-    return replace(leg, isolated_margin=leg.isolated_margin + command.amount)
+    return replace(leg, isolated_margin=isolated_margin_of(leg) + command.amount)

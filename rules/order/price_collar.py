@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 from rules.decision import Breach
 from rules.facts import PRICE_WINDOWS_S
 from rules.fresh import is_fresh
-from rules.intent import side_of
+from rules.intent import joins_queue, side_of
 from rules.model import BUY, ENTRY, SELL, AmendOrder, Command, PlaceOrder, Side
 from rules.prices import far_price, far_touch, is_through, near_touch, through
 from rules.rule import FACTS_UNKNOWN, Looser, Rule, Setting, show_exact
@@ -86,7 +86,7 @@ window_band = 0.05
             return None
         price, side = command.price, side_of(command, snapshot)
         if command.price_match is not None and not _is_conditional(command):
-            price = _touch(side, command.price_match, market)
+            price = _touch(side, command, market)
             if price is None:
                 return self.breach(
                     "PRICE_NOT_KNOWN",
@@ -163,9 +163,9 @@ def _is_conditional(command: PlaceOrder | AmendOrder) -> bool:
     return isinstance(command, PlaceOrder) and command.order_type.is_conditional
 
 
-def _touch(side: Side, price_match: str, market: Market) -> Decimal | None:
+def _touch(side: Side, command: PlaceOrder | AmendOrder, market: Market) -> Decimal | None:
     """Where the venue begins to price: at the order's own side of the book to queue, at the other to take."""
-    return near_touch(side, market) if price_match.startswith("QUEUE") else far_touch(side, market)
+    return near_touch(side, market) if joins_queue(command) else far_touch(side, market)
 
 
 def _price_paid(command: PlaceOrder | AmendOrder, side: Side, price: Decimal | None, market: Market) -> Decimal:

@@ -15,7 +15,8 @@ from rules.rule import Looser, Rule, Setting, show_exact
 from rules.snapshot import Snapshot
 
 POSITION_FLIP: Final = "POSITION_FLIP"
-"""The code whose headroom is the way out: so much would close the position, and none of it be an entry."""
+"""The code whose headroom is the way out: so much would close the position, and none of it be an entry. An amend's has
+none: it cannot put the flag on."""
 
 
 class ExitMode(StrEnum):

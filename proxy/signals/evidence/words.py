@@ -9,8 +9,9 @@ from typing import Final, assert_never
 from proxy.signals.evidence.answers import distance_of
 from proxy.signals.evidence.event import OrderEvent
 from proxy.signals.evidence.kinds import Kind
+from rules.instrument import PAR_ASSETS
 
-QUOTES: Final = ("USDT", "USDC", "FDUSD", "BUSD", "USD")
+QUOTES: Final = (*PAR_ASSETS, "USD")
 
 FAMILIES: Final = (
     (Kind.BURST_1S, Kind.BURST_10S, Kind.BURST_60S, Kind.SAME_SIDE, Kind.REPEATED),

@@ -6,7 +6,8 @@
 -- Of a demand and such a proof the later stands, by when it was heard or begun (TOLD), whichever comes here first; a
 -- demand that is news is of now.
 -- KEYS: 1 counters 2 the published budget 3 silences, each as END:STATUS:TOLD:KEPT
--- ARGV: 1 the budget's version as it is known; then for each counter or silence: its name, and the three numbers of it
+-- ARGV: 1 the budget's version as it is known; then for each counter or silence: its name, and three numbers: a
+-- counter's two and a 0, or a silence's three
 local KEPT_MS, PROOF_MS = 10000, 259200000
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

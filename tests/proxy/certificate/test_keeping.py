@@ -19,7 +19,7 @@ from proxy.certificate.verifying import Verified, verify
 from proxy.kill.in_flight import IN_FLIGHT_OVER
 from proxy.kill.jobs import RESUMED
 from proxy.kill.joins import Join, note_join
-from proxy.kill.pursuit import PURSUER
+from proxy.kill.tries import PURSUER
 from proxy.policy.reading import policy_digest
 from proxy.policy.shelf import Shelf
 from proxy.vault.keys import Secret

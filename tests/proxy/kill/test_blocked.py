@@ -103,12 +103,15 @@ def a_desk(
     store: SimulatedStore,
     *venues: SimulatedVenue,
     events: list[Any] | None = None,
+    by: list[str] | None = None,
     certify: Certify = _no_certificate,
     turn: Callable[[], contextlib.AbstractAsyncContextManager[None]] = contextlib.nullcontext,
 ) -> KillDesk:
-    async def record(what: str, by: str, detail: dict[str, Any]) -> None:
+    async def record(what: str, who: str, detail: dict[str, Any]) -> None:
         if events is not None:
             events.append((what, detail))
+        if by is not None:
+            by.append(who)
 
     def bot_hands(bot: str, account: str) -> AccountHands:
         raise AssertionError("no bot of this desk has only a part")

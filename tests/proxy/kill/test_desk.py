@@ -22,10 +22,11 @@ from proxy.kill.job import kill
 from proxy.kill.jobs import job_directory, unfinished_jobs
 from proxy.kill.journal import Journal
 from proxy.kill.lock import AccountLock
-from proxy.kill.pursuit import PURSUER, Pursuit
+from proxy.kill.pursuit import Pursuit
 from proxy.kill.rearm import rearm
 from proxy.kill.roster import Roster
 from proxy.kill.runner import Clock
+from proxy.kill.tries import PURSUER
 from proxy.kill.truths import Stopped
 from proxy.store.epoch import Epoch, EpochFile
 from proxy.store.fence import DESK, Fence, Scope
@@ -225,12 +226,8 @@ def test_a_stop_that_has_no_kill_yet_is_told_in_the_name_of_whoever_asked_and_no
     async def one() -> None:
         Fence.initialise(tmp_path)
         events, by = list[Any](), list[str]()
-        desk = a_desk(tmp_path, SimulatedStore(random.Random(1)), SimulatedVenue(3, fault_share=0))
-
-        async def record(what: str, who: str, detail: dict[str, Any]) -> None:
-            events.append(what)
-            by.append(who)
-
+        venue = SimulatedVenue(3, fault_share=0)
+        desk = a_desk(tmp_path, SimulatedStore(random.Random(1)), venue, events=events, by=by)
         await desk.press(MAIN, "bob", "yesterday")
         await desk.runs.join()
         for path in (tmp_path / "kill" / "jobs" / "main").glob("*.jsonl"):
@@ -241,9 +238,10 @@ def test_a_stop_that_has_no_kill_yet_is_told_in_the_name_of_whoever_asked_and_no
         await desk.rearm(MAIN, "bob", "looked at it all", "account:main")
         Fence(tmp_path).engage(MAIN)
         note_asked(tmp_path, MAIN, Asked(by="ann", reason="runaway grid"))
-        desk._record = record
+        events.clear()
+        by.clear()
         await desk.truths.compare(desk.running, desk._found)
-        assert (events, by) == (["kill.engaged"], ["ann"])
+        assert ([what for what, _ in events], by) == (["kill.engaged"], ["ann"])
 
     in_virtual_time(one())
 
@@ -605,6 +603,11 @@ def one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proxy.kill.job, "Clock", lambda: clocks.setdefault(asyncio.get_running_loop(), Clock()))
 
 
+def two_accounts() -> tuple[SimulatedVenue, SimulatedVenue]:
+    main, second = (SimulatedVenue(3, fault_share=0, name=name) for name in ("main", "second"))
+    return main, second
+
+
 def told(events: list[Any]) -> list[tuple[str, list[str]]]:
     """What was recorded, and which accounts it says are still to be made flat."""
     return [(what, detail.get("waiting", [])) for what, detail in events]
@@ -641,7 +644,7 @@ def test_of_a_kill_that_is_taken_up_after_a_crash_the_scope_is_flat_when_its_las
     async def one() -> None:
         Fence.initialise(tmp_path)
         store, events = SimulatedStore(random.Random(1)), list[Any]()
-        main, second = (SimulatedVenue(3, fault_share=0, name=name) for name in ("main", "second"))
+        main, second = two_accounts()
         second.away = set(LISTS)
         desk = a_desk(tmp_path, store, main, second)
         await desk.press(DESK, "ann", "runaway bots")
@@ -677,11 +680,15 @@ def test_a_scope_is_not_flat_while_it_is_followed_what_was_on_the_wire_of_anothe
 
 
 @pytest.mark.usefixtures("one_clock")
-def test_a_kill_of_before_the_stop_says_nothing_of_an_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("before", "rearmed"), [(Scope("second"), False), (DESK, True)])
+def test_a_kill_of_before_the_stop_or_the_last_rearm_of_its_scope_says_nothing_of_an_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: Scope, rearmed: bool
+) -> None:
     async def one() -> None:
-        fence, events = Fence.initialise(tmp_path), list[Any]()
-        main, second = (SimulatedVenue(3, fault_share=0, name=name) for name in ("main", "second"))
-        await kill(tmp_path, Scope("second"), [second], "ann", "yesterday")
+        fence, events, (main, second) = Fence.initialise(tmp_path), list[Any](), two_accounts()
+        await kill(tmp_path, before, [second], "ann", "yesterday")
+        if rearmed:
+            rearm(tmp_path, before, "ann", "looked at it", "desk")
         fence.engage(DESK)
         ended = Clock().now() + timedelta(hours=1)
         monkeypatch.setattr(Fence, "stopped_at", lambda self, scope: ended.timestamp())
@@ -698,7 +705,7 @@ def test_a_kill_by_another_process_is_told_by_the_account_that_is_furthest_from_
     async def one() -> None:
         Fence.initialise(tmp_path)
         events = list[Any]()
-        main, second = (SimulatedVenue(3, fault_share=0, name=name) for name in ("main", "second"))
+        main, second = two_accounts()
         second.away = set(LISTS)
         await kill(tmp_path, DESK, [second], "ann", "from the command line")
         await kill(tmp_path, DESK, [main], "ann", "from the command line")
@@ -735,11 +742,6 @@ def test_a_scope_is_flat_but_for_the_dust_of_any_of_its_accounts(tmp_path: Path)
 def scopes_told(events: list[Any]) -> list[tuple[str, str]]:
     """What was recorded, and of which scope."""
     return [(what, detail["scope"]) for what, detail in events]
-
-
-def two_accounts() -> tuple[SimulatedVenue, SimulatedVenue]:
-    main, second = (SimulatedVenue(3, fault_share=0, name=name) for name in ("main", "second"))
-    return main, second
 
 
 @pytest.mark.usefixtures("one_clock")
@@ -841,25 +843,6 @@ def test_the_time_of_a_stops_file_makes_no_kill_of_its_own_an_older_one(
         await desk.again(DESK, "second", "guard", "begun again")
         await desk.runs.join()
         assert told(events)[2:] == [("kill.flat", [])] and second.flat
-
-    in_virtual_time(one())
-
-
-@pytest.mark.usefixtures("one_clock")
-def test_a_kill_of_before_the_last_rearm_of_its_scope_says_nothing_of_an_account(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def one() -> None:
-        fence, events, (main, second) = Fence.initialise(tmp_path), list[Any](), two_accounts()
-        await kill(tmp_path, DESK, [second], "ann", "yesterday")
-        rearm(tmp_path, DESK, "ann", "looked at it", "desk")
-        fence.engage(DESK)
-        ended = Clock().now() + timedelta(hours=1)
-        monkeypatch.setattr(Fence, "stopped_at", lambda self, scope: ended.timestamp())
-        desk = a_desk(tmp_path, SimulatedStore(random.Random(1)), main, second, events=events)
-        await desk.again(DESK, "main", "guard", "left unfinished")
-        await desk.runs.join()
-        assert told(events) == [("kill.account_flat", ["second"])]
 
     in_virtual_time(one())
 

@@ -25,11 +25,11 @@ from proxy.kill.pursuit import (
     FLATTENED_AGAIN_MAX,
     GAP_EVERY_MAX_S,
     HINTED_EVERY_S,
-    PURSUER,
     READ_EVERY_S,
     Pursuit,
 )
 from proxy.kill.runner import Clock
+from proxy.kill.tries import PURSUER
 from proxy.store.fence import DESK, Fence, Scope
 from proxy.venues.binance.usage import KILL_PRICES
 from rules.kill.events import Cause, CloseStep, Phase

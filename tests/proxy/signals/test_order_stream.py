@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from proxy.gate.recording import Subject
-from proxy.signals.order_stream import OrderStream, decided
+from proxy.signals.order_stream import OrderStream
 from proxy.store.codec import dump, load
 from rules.engine import decide_batch
 from rules.facts import Score
@@ -51,26 +51,26 @@ def an_outcome(result, *, after_ms=80, decision_id="d"):
 
 
 def test_an_entry_is_seen_with_its_worth_and_its_distance_from_the_mark():
-    (seen,) = decided(a_record(a_buy("BTCUSDT", "1", "49500")))
+    (seen,) = OrderStream().read(a_record(a_buy("BTCUSDT", "1", "49500")))
     assert (seen.ts, seen.type, seen.symbol, seen.side) == (NOW.timestamp(), "new", "BTCUSDT", "buy")
     assert (seen.notional, seen.rejected) == (50_000, None)
     assert seen.distance_bps == pytest.approx(-100)
 
 
 def test_the_distance_is_signed_to_the_aggressive_side():
-    (buy,) = decided(a_record(a_buy("BTCUSDT", "1", "50500")))
-    (sell,) = decided(a_record(a_sell("BTCUSDT", "5", "49500")))
+    (buy,) = OrderStream().read(a_record(a_buy("BTCUSDT", "1", "50500")))
+    (sell,) = OrderStream().read(a_record(a_sell("BTCUSDT", "5", "49500")))
     assert buy.distance_bps == pytest.approx(100)
     assert sell.distance_bps == pytest.approx(100)
 
 
 def test_a_market_order_has_no_distance():
-    (seen,) = decided(a_record(a_buy("BTCUSDT", "1")))
+    (seen,) = OrderStream().read(a_record(a_buy("BTCUSDT", "1")))
     assert seen.distance_bps is None
 
 
 def test_a_refused_entry_is_seen_as_rejected():
-    (seen,) = decided(a_record(a_buy("BTCUSDT", "1"), rules=[MaxOrderValue(limit=Decimal(1))]))
+    (seen,) = OrderStream().read(a_record(a_buy("BTCUSDT", "1"), rules=[MaxOrderValue(limit=Decimal(1))]))
     assert seen.rejected is True
 
 
@@ -78,13 +78,12 @@ def test_what_the_score_itself_refused_is_not_held_against_the_bot():
     rules = [StagedResponse(reduce_at=Decimal("0.5"))]
     record = a_record(a_buy("BTCUSDT", "1"), rules=rules, score=0.9)
     assert record["decisions"][0]["verdict"] == "DENY"
-    assert decided(record) == []
     assert OrderStream().read(record) == [], "not even that it was asked for: it would count in the pace"
 
 
 def test_what_another_rule_refused_as_well_is_seen_as_rejected():
     rules = [StagedResponse(reduce_at=Decimal("0.5")), MaxOrderValue(limit=Decimal(1))]
-    (seen,) = decided(a_record(a_buy("BTCUSDT", "1"), rules=rules, score=0.9))
+    (seen,) = OrderStream().read(a_record(a_buy("BTCUSDT", "1"), rules=rules, score=0.9))
     assert seen.rejected is True
 
 
@@ -111,7 +110,7 @@ def test_what_the_guard_itself_cannot_or_will_not_do_is_not_held_against_the_bot
 
 
 def test_an_order_for_a_symbol_that_does_not_exist_is_the_bot_s_own_doing():
-    (seen,) = decided(a_record(a_buy("NOSUCHUSDT", "1")))
+    (seen,) = OrderStream().read(a_record(a_buy("NOSUCHUSDT", "1")))
     assert seen.rejected is True
 
 
@@ -139,7 +138,7 @@ def test_a_rate_that_the_score_has_tightened_rejects_nothing(score, tokens, rule
 
 
 def test_exits_are_never_held_against_a_bot_and_cancels_count_as_cancels():
-    seen = decided(a_record(a_sell("BTCUSDT", "1", reduce_only=True), a_cancel()))
+    seen = OrderStream().read(a_record(a_sell("BTCUSDT", "1", reduce_only=True), a_cancel()))
     assert [event.type for event in seen] == ["cancel"]
 
 

@@ -249,10 +249,6 @@ async def test_scores_of_before_are_put_right_before_the_store_counts_as_filled(
         assert abs(at - time.time()) < 60
         told.said.append("decayed")
 
-    async def known() -> bool:
-        return True
-
-    told.has_epoch, told.begin_epoch = known, told.teller("epoch")  # type: ignore[attr-defined]
     warden._take_up = told.teller("taken up")
     warden._keys = SimpleNamespace(publish=told.teller("keys"))
     warden._policies = SimpleNamespace(begin=told.teller("policy"), policy=SimpleNamespace(version="v"))
