@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from proxy.clock import utc_now
+from proxy.collector import spare_what_stays
 from proxy.core_dumps import refuse_core_dumps
 from proxy.kill.sentinels import obey_kill_signal
 from proxy.log_repeats import Repeats
@@ -169,10 +170,9 @@ def run_warden(settings: Settings, descriptor: int) -> int:
 
 async def _serve_warden(warden: Warden, descriptor: int) -> None:
     async with warden:
-        # Two hundred thousand objects of modules, settings and pages, which stay. Walked again with a full collection,
-        # every few hundred orders, they are a pause of tenths of a second for whoever presses the button in it.
-        gc.freeze()
-        gc.enable()
+        # Two hundred thousand objects: walked again with a full collection, they are a pause of tenths of a second for
+        # whoever presses the button in it.
+        spare_what_stays()
         config = uvicorn.Config(
             warden.console,
             http="httptools",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 from proxy.accounts import conduct, performance, transfers
@@ -100,17 +101,21 @@ def with_conditional(memory: Memory, event: AlgoEvent, bot: str) -> Memory:
     return memory
 
 
-def with_decision(memory: Memory, record: Mapping[str, Any]) -> Memory:
-    """A decision record; one that is counted already, or of an unexpected shape, tells nothing."""
-    bot, at, name = record.get("bot"), _moment(record.get("at")), record.get("id")
-    if not isinstance(bot, str) or not bot or at is None or not isinstance(name, str) or name in memory.decisions:
+def with_decisions(memory: Memory, records: Iterable[Mapping[str, Any]]) -> Memory:
+    """Decision records, in their order; one that is counted already, or of an unexpected shape, tells nothing."""
+    known, named = set(memory.decisions), list(memory.decisions)
+    for record in records:
+        bot, at, name = record.get("bot"), _moment(record.get("at")), record.get("id")
+        if not isinstance(bot, str) or not bot or at is None or not isinstance(name, str) or name in known:
+            continue
+        known.add(name)
+        named.append(name)
+        memory = replace(memory, decided_at=max(memory.decided_at or at, at))
+        memory = _changed(_seen(memory, bot, at), bot, partial(conduct.decided, record=record, at=at))
+    if len(named) == len(memory.decisions):
         return memory
-    memory = replace(
-        memory,
-        decisions=(*memory.decisions, name)[-DECISIONS_MAX:],
-        decided_at=max(memory.decided_at or at, at),
-    )
-    return _changed(_seen(memory, bot, at), bot, lambda each: conduct.decided(each, record, at))
+    # Told together, they are named together: of two thousand names each would else make a tuple of its own.
+    return replace(memory, decisions=tuple(named[-DECISIONS_MAX:]))
 
 
 def record_of(

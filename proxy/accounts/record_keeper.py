@@ -152,21 +152,20 @@ class RecordKeeper:
             if self._memory.past.recount is not None and jumped(self._memory.past.recount):
                 self._list_wanted.set()  # Before a second reading confirms what may be a transfer.
 
-    def hear(self, record: Mapping[str, Any]) -> None:
-        """A record on its way to the archive; the same decision may be told again."""
-        if record.get("kind") != "decision" or record.get("account") != self._account:
-            return
+    def hear(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Records on their way to the archive, in their order; the same decision may be told again."""
+        decided = [each for each in records if each.get("kind") == "decision" and each.get("account") == self._account]
         if self._memory is None:
-            self._early.append(record)
-        else:
-            self._keep(memories.with_decision(self._memory, record))
+            self._early.extend(decided)
+        elif decided:
+            self._keep(memories.with_decisions(self._memory, decided))
 
     async def run(self) -> None:
         """Take up what was remembered, then publish for ever. Trouble with store, disk or venue is waited out."""
         memory = await self._kept.restored()
         self._memory = await asyncio.to_thread(self._caught_up, memory)
-        while self._early:
-            self.hear(self._early.popleft())
+        self.hear(self._early)
+        self._early.clear()
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._publish())
             loops.create_task(self._follow_transfers())
@@ -178,7 +177,7 @@ class RecordKeeper:
         try:
             with ArchiveReader.open(self._archive) as archive:
                 for record in decisions_since(archive, self._account, memory.decided_at - DECISIONS_OVERLAP):
-                    memory = memories.with_decision(memory, record)
+                    memory = memories.with_decisions(memory, [record])
         except (ArchiveUnavailable, msgspec.DecodeError) as trouble:  # What is damaged `audit verify` says.
             log.warning("the last decisions on %s cannot be looked up: %s", self._account, trouble)
         return memory

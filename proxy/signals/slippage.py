@@ -69,6 +69,7 @@ class AdverseMoveForecaster:
         self._close: float | None = None
         self._averages: list[float] = [SCALE_POOLED] * len(WEIGHTS)
         self._quantiles = FadingQuantiles(QUANTILE_HALF_LIFE, QUANTILES_POOLED)
+        self._told: tuple[tuple[float, ...], list[float]] | None = None
 
     @property
     def is_warm(self) -> bool:
@@ -82,6 +83,7 @@ class AdverseMoveForecaster:
 
     def update(self, open: float, high: float, low: float, close: float, volume: float) -> None:
         """One more minute, closed. ``volume`` is part of a bar and does not count."""
+        self._told = None
         span = _span(open, high, low, close)
         if span is None:
             self.gap()
@@ -105,10 +107,13 @@ class AdverseMoveForecaster:
 
         Raises ``ValueError`` for a ``tau`` that does not lie between 0 and 1.
         """
-        if not all(0 < tau < 1 for tau in taus):
-            raise ValueError("taus must lie between 0 and 1")
-        scale = BPS * self._scale()
-        return [scale * quantile for quantile in self._quantiles.quantiles(taus)]
+        asked = tuple(taus)
+        if self._told is None or self._told[0] != asked:  # Every order asks, and an answer holds for a minute.
+            if not all(0 < tau < 1 for tau in asked):
+                raise ValueError("taus must lie between 0 and 1")
+            scale = BPS * self._scale()
+            self._told = asked, [scale * quantile for quantile in self._quantiles.quantiles(asked)]
+        return list(self._told[1])
 
     def probability_above(self, move_bps: float) -> float:
         """The probability that the adverse move of the next minute is above ``move_bps``; never 0 or 1."""

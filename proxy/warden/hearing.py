@@ -56,6 +56,8 @@ class Hearing:
             account = self._desk.accounts.get(str(record.get("account")))
             if account is not None:
                 _tell(record, account, self._desk.venues[account.keeper.venue])
+        for account in self._desk.accounts.values():
+            account.record.hear(new)
         try:
             await self._desk.watch.see(new)
         except STORE_TROUBLE as trouble:
@@ -77,7 +79,6 @@ class Hearing:
 
 def _tell(record: Mapping[str, Any], account: AccountPieces, venue: VenuePieces) -> None:
     account.outside.hear(record)
-    account.record.hear(record)
     account.ledger.hear(record)
     request = str(record.get("id"))
     if record.get("kind") == "decision":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -38,6 +39,10 @@ def with_documents(memory: Memory, *documents: Account) -> Memory:
     return memory
 
 
+def with_decision(memory: Memory, record: Mapping[str, Any]) -> Memory:
+    return memories.with_decisions(memory, [record])
+
+
 def with_rows(memory: Memory, *rows: TransferRow) -> Memory:
     return memories.with_transfers(memory, Listing(rows=rows, until_ms=MS), worth, timedelta(0))
 
@@ -68,7 +73,7 @@ START = with_documents(empty("demo"), a_document(1), a_document(2))
 
 
 def test_there_is_no_record_before_a_document() -> None:
-    assert memories.record_of(memories.with_decision(empty("demo"), a_decision())) is None
+    assert memories.record_of(with_decision(empty("demo"), a_decision())) is None
 
 
 def test_a_record_is_as_of_its_last_document() -> None:
@@ -86,7 +91,7 @@ def test_a_record_is_as_of_its_last_document() -> None:
 
 
 def test_a_bot_that_only_sent_orders_has_made_nothing() -> None:
-    found = bot(memories.with_decision(START, a_decision()))
+    found = bot(with_decision(START, a_decision()))
     assert (found.orders, found.first_seen) == (1, NOW)
     assert found.performance is not None
     assert (found.performance.day_pnl, found.performance.equity, found.performance.equity_peak) == (0, 1000, 1000)
@@ -128,8 +133,8 @@ def test_a_conditional_order_that_waits_proves_nothing_and_one_that_was_asked_ba
     expired = memories.with_conditional(waiting, an_algo_event("x", status="EXPIRED", at_ms=MS), "ann")
     asked = a_decision(commands=[{"type": "CancelOrder", "symbol": "BTCUSDT", "conditional": True}])
     assert bot(waiting).holdings == bot(gone).holdings == ()
-    assert bot(memories.with_decision(expired, asked)).holdings == ()
-    assert bot(memories.with_decision(gone, asked)).holdings[0].conditional_proven
+    assert bot(with_decision(expired, asked)).holdings == ()
+    assert bot(with_decision(gone, asked)).holdings[0].conditional_proven
 
 
 def test_a_transfer_is_no_loss_however_it_was_told() -> None:
@@ -159,38 +164,45 @@ def test_records_of_another_shape_tell_nothing() -> None:
         {"at": "soon"},
         {"at": "2026-11-24T09:30:00"},
     ):
-        assert memories.with_decision(START, a_decision(**wrong)) == START
+        assert with_decision(START, a_decision(**wrong)) == START
 
 
 def test_the_bots_of_an_account_are_bounded() -> None:
     memory = START
     for number in range(BOTS_MAX + 1):
-        memory = memories.with_decision(memory, a_decision(bot=f"b{number}", id=f"{number}"))
+        memory = with_decision(memory, a_decision(bot=f"b{number}", id=f"{number}"))
     assert len(memory.conducts) == BOTS_MAX
 
 
 def test_what_is_remembered_survives_the_disk() -> None:
-    memory = memories.with_decision(
-        with_documents(START, a_document(3, "990", a_share("ann", "1", fees="1"))), a_decision()
-    )
+    memory = with_decision(with_documents(START, a_document(3, "990", a_share("ann", "1", fees="1"))), a_decision())
     memory = memories.with_conditional(memory, an_algo_event("x", status="CANCELED", at_ms=MS), "ann")
     memory = memories.with_account_event(memory, replace(an_account_event("DEPOSIT", change="4"), at_ms=MS), worth)
     assert build(load(dump(plain(memory))), Memory) == memory
 
 
 def test_a_decision_counts_once_across_a_restart() -> None:
-    memory = memories.with_decision(START, a_decision())
+    memory = with_decision(START, a_decision())
     again = build(load(dump(plain(memory))), Memory)
-    assert memories.with_decision(again, a_decision()) is again
-    assert bot(memories.with_decision(again, a_decision(id="2"))).orders == 2
+    assert with_decision(again, a_decision()) is again
+    assert bot(with_decision(again, a_decision(id="2"))).orders == 2
 
 
 def test_the_newest_decisions_are_known_by_name() -> None:
     memory = START
     for number in range(DECISIONS_MAX + 1):
         at = (NOW - timedelta(seconds=number)).isoformat()
-        memory = memories.with_decision(memory, a_decision(id=f"{number}", at=at))
+        memory = with_decision(memory, a_decision(id=f"{number}", at=at))
     assert (len(memory.decisions), memory.decisions[0], memory.decided_at) == (DECISIONS_MAX, "1", NOW)
+
+
+def test_decisions_told_together_are_as_if_told_one_by_one() -> None:
+    told = [a_decision(id=f"{number % 7}", bot="ann" if number % 2 else "ben") for number in range(20)]
+    one_by_one = START
+    for record in told:
+        one_by_one = with_decision(one_by_one, record)
+    assert memories.with_decisions(START, told) == one_by_one
+    assert sum(each.orders for each in memories.record_of(one_by_one).bots) == 7
 
 
 def test_a_row_s_time_is_the_venue_s() -> None:

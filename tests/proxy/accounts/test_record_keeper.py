@@ -517,10 +517,9 @@ async def test_decisions_count_once_and_also_those_that_came_early(house: House)
         } | changes
 
     keeper = await house.start()
-    keeper.hear(a_decision("early"))
+    keeper.hear([a_decision("early")])
     await until_async(lambda: keeper._memory is not None, "restored")
-    for record in (a_decision("1"), a_decision("1"), a_decision("2", account="other"), a_decision("3", kind="intent")):
-        keeper.hear(record)
+    keeper.hear((a_decision("1"), a_decision("1"), a_decision("2", account="other"), a_decision("3", kind="intent")))
     found = await house.told("1000", a_share("ann"))
     assert [(each.bot, each.orders) for each in found.bots] == [("ann", 2)]
 
@@ -545,17 +544,17 @@ async def test_decisions_are_neither_forgotten_nor_counted_twice_over_a_crash(
 
     keeper = await house.start()
     await until_async(lambda: keeper._memory is not None, "restored")
-    keeper.hear(a_decision("saved", 0))
+    keeper.hear([a_decision("saved", 0)])
     await house.told("1000")
     with Archive.open(archive_place(house.data_dir), SIGNER, keys=TRUSTED) as archive:
         archive.append_from("stream", "1-0", [a_decision("saved", 0), a_decision("not saved", 1)])
         archive.append_from("stream", "2-0", [a_decision("of another", 2) | {"account": "other"}])
-    keeper.hear(a_decision("not saved", 1))
+    keeper.hear([a_decision("not saved", 1)])
     await house.stop()
     keeper = await house.start()
     await until_async(lambda: keeper._memory is not None, "restored")
-    keeper.hear(a_decision("not saved", 1))
-    keeper.hear(a_decision("new", 2))
+    keeper.hear([a_decision("not saved", 1)])
+    keeper.hear([a_decision("new", 2)])
     async with asyncio.timeout(20):  # What the life before published is in the store until this one publishes.
         while [(each.bot, each.orders) for each in (await house.told("1000")).bots] != [("ann", 3)]:
             pass
@@ -564,7 +563,9 @@ async def test_decisions_are_neither_forgotten_nor_counted_twice_over_a_crash(
 async def test_an_archive_that_cannot_be_read_costs_no_record(house: House, caplog: pytest.LogCaptureFixture) -> None:
     await losing(house)
     house.keeper.hear(
-        {"kind": "decision", "id": "1", "account": "demo", "bot": "ann", "at": datetime.now(UTC).isoformat()}
+        [
+            {"kind": "decision", "id": "1", "account": "demo", "bot": "ann", "at": datetime.now(UTC).isoformat()},
+        ]
     )
     await house.keeper.publish()
     archive_place(house.data_dir).directory.mkdir()
