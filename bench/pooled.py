@@ -11,18 +11,20 @@ import argparse
 import datetime as dt
 import math
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from proxy.signals.backtest.reader import Bars, read_bars
-from proxy.signals.forecast import pooled
 from proxy.signals.forecast.features import COUNT, Features, measured
 from proxy.signals.forecast.har import HORIZONS_H, HarByHorizon
 from proxy.signals.forecast.hours import Hour
 from proxy.signals.forecast.origins import Origin, Origins, Outcomes
+from proxy.signals.forecast.pooled import POOLED
+from proxy.signals.forecast.prior import Prior
 
 Floats = NDArray[np.float64]
 
@@ -41,7 +43,9 @@ def walked(bars: Bars, until: float, features: Features, har: HarByHorizon) -> I
     for count, (ts, *row) in enumerate(zip(bars.ts.tolist(), *(each.tolist() for each in columns), strict=True)):
         if ts > until:
             return
-        hour = Hour(int(ts // 3600) - 1, *row, 1, 1.0)
+        open_, high, low, close, volume = row
+        number = int(ts // 3600) - 1
+        hour = Hour(number=number, open=open_, high=high, low=low, close=close, volume=volume, bars=1, share=1.0)
         seen = measured(hour, last_close)
         last_close = hour.close
         regressors = features.learn(hour.number, seen)
@@ -51,8 +55,17 @@ def walked(bars: Bars, until: float, features: Features, har: HarByHorizon) -> I
             har.learn(outcomes.regressors, outcomes.log_variances)
         clock = features.season.log_factors_ahead(hour.number, HORIZONS_H)
         scales = 0.5 * (har.forecast(regressors) + clock + np.log(HORIZONS_H))
-        logs = (math.log(each) for each in (hour.high, hour.low, hour.close))
-        origins.add(Origin(*logs, seen.variance, regressors, clock, scales))
+        origins.add(
+            Origin(
+                high=math.log(hour.high),
+                low=math.log(hour.low),
+                close=math.log(hour.close),
+                variance=seen.variance,
+                regressors=regressors,
+                clock=clock,
+                log_scales=scales,
+            )
+        )
 
 
 def main() -> None:
@@ -63,20 +76,25 @@ def main() -> None:
     args = parser.parse_args()
     until = dt.datetime.combine(args.until, dt.time(), dt.UTC).timestamp()
     symbols = read_bars(args.ohlcv)
-    pooled.REGRESSOR_MEANS, pooled.REGRESSOR_SPREADS = np.zeros(COUNT - 1), np.ones(COUNT - 1)
-    rows, targets, seasons, volume_seasons, averages = [], [], [], [], []
+    found, hours = fitted(symbols, until)
+    _print(found, len(symbols), hours, args.until)
+
+
+def fitted(symbols: Sequence[Bars], until: float) -> tuple[Prior, int]:
+    """What these symbols have in common before ``until``, and from how many hours that is known."""
+    raw = replace(POOLED, regressor_means=np.zeros(COUNT - 1), regressor_spreads=np.ones(COUNT - 1))
+    rows, targets, seasons, volume_seasons = [], [], [], []
     for bars in symbols:
-        features = Features()
-        for outcomes in walked(bars, until, features, HarByHorizon()):
+        features = Features(raw)
+        for outcomes in walked(bars, until, features, HarByHorizon(raw)):
             rows.append(outcomes.regressors)
             targets.append(outcomes.log_variances)
         state = features.state()
         seasons.append(np.array(state["season"]["daily"]))
         volume_seasons.append(np.array(state["volume_season"]["daily"]))
-        averages.append(state["averages"][:7])
     regressors, outcomes_seen = np.array(rows), np.array(targets)
-    raw = regressors[:, 0, 1:]
-    means, spreads = raw.mean(axis=0), raw.std(axis=0)
+    plain = regressors[:, 0, 1:]
+    means, spreads = plain.mean(axis=0), plain.std(axis=0)
     coefficients = [
         np.linalg.lstsq(
             np.column_stack([np.ones(len(rows)), (regressors[:, n, 1:] - means) / spreads]),
@@ -85,15 +103,19 @@ def main() -> None:
         )[0]
         for n in range(len(HORIZONS_H))
     ]
-    pooled.SEASON, pooled.VOLUME_SEASON = _centred(seasons), _centred(volume_seasons)
-    # The averages of log variance begin at their own pooled mean; those of volume at the symbol's first volume.
-    pooled.AVERAGES = np.concatenate([np.repeat(means[:5].mean(), 5), np.repeat(means[5:7].mean(), 2), np.zeros(3)])
-    pooled.REGRESSOR_MEANS, pooled.REGRESSOR_SPREADS = means, spreads
-    pooled.COEFFICIENTS = np.array(coefficients)
-    laws = [outcomes.laws for bars in symbols for outcomes in walked(bars, until, Features(), HarByHorizon())]
-    pooled.LEVELS = LEVELS
-    pooled.LAWS = np.moveaxis(np.quantile(np.array(laws), LEVELS, axis=0), 0, -1)
-    _print(len(symbols), len(laws), args.until)
+    begun = replace(
+        POOLED,
+        season=_centred(seasons),
+        volume_season=_centred(volume_seasons),
+        # The averages of log variance begin at their own pooled mean; those of volume at the symbol's first volume.
+        averages=np.concatenate([np.repeat(means[:5].mean(), 5), np.repeat(means[5:7].mean(), 2), np.zeros(3)]),
+        regressor_means=means,
+        regressor_spreads=spreads,
+        coefficients=np.array(coefficients),
+    )
+    laws = [each.laws for bars in symbols for each in walked(bars, until, Features(begun), HarByHorizon(begun))]
+    spread = np.moveaxis(np.quantile(np.array(laws), LEVELS, axis=0), 0, -1)
+    return replace(begun, levels=LEVELS, laws=spread), len(laws)
 
 
 def _centred(tables: list[Floats]) -> Floats:
@@ -101,21 +123,21 @@ def _centred(tables: list[Floats]) -> Floats:
     return np.asarray(table - (5 * table[0].mean() + 2 * table[1].mean()) / 7)
 
 
-def _print(symbols: int, hours: int, until: dt.date) -> None:
+def _print(found: Prior, symbols: int, hours: int, until: dt.date) -> None:
     print(_HEAD.format(symbols=symbols, hours=hours, until=until))
-    for name, what in _NAMES.items():
-        values = np.round(getattr(pooled, name), 4 if name == "LEVELS" else 3) + 0.0
-        print(f"{name}: Final = np.array(")
-        print(textwrap.fill(str(values.tolist()), 116, initial_indent="    ", subsequent_indent="    "))
-        print(f')\n"""{what}"""\n')
+    print("POOLED: Final = Prior(")
+    for each in fields(Prior):
+        values = np.round(getattr(found, each.name), 4 if each.name == "levels" else 3) + 0.0
+        print(f"    {each.name}=np.array(")
+        print(textwrap.fill(str(values.tolist()), 116, initial_indent=" " * 8, subsequent_indent=" " * 8))
+        print("    ),")
+    print(")")
 
 
 _HEAD = '''"""What the perpetuals had in common before {until}: where the forecast of a new symbol begins.
 
 Fitted by ``python -m bench.pooled`` to the hourly bars of {symbols} Binance USD-M perpetuals (data.binance.vision),
-{hours:,} symbol hours. Log variances are of an hour; regressors are in the order of ``features``; ``LAWS`` has for
-each fitted horizon the quantiles, at ``LEVELS``, of the log of the furthest fall and rise, of the end (asinh scale) and
-of the log variance, each relative to its forecast, as ``laws`` counts them.
+{hours:,} symbol hours.
 """
 
 # fmt: off
@@ -125,18 +147,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-'''
 
-_NAMES = {
-    "SEASON": "Log variance of the hours of a day (UTC) above their week's: weekdays, weekends.",
-    "VOLUME_SEASON": "The same of log volume.",
-    "AVERAGES": "Where a new symbol's averages begin.",
-    "REGRESSOR_MEANS": "Of the regressors but the constant.",
-    "REGRESSOR_SPREADS": "Their standard deviations.",
-    "COEFFICIENTS": "Of the log variance forecast: a row for each fitted horizon, the constant first.",
-    "LEVELS": "Of the quantiles in ``LAWS``.",
-    "LAWS": "Horizon by law by level.",
-}
+from proxy.signals.forecast.prior import Prior
+'''
 
 if __name__ == "__main__":
     main()

@@ -16,8 +16,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy.signals.forecast import pooled
 from proxy.signals.forecast.hours import Hour
+from proxy.signals.forecast.pooled import POOLED
+from proxy.signals.forecast.prior import Prior
 from proxy.signals.forecast.season import HourOfWeek
 
 Floats = NDArray[np.float64]
@@ -55,10 +56,11 @@ def measured(hour: Hour, last_close: float | None) -> Measured:
 class Features:
     """The averages, and the clock that is taken out of them."""
 
-    def __init__(self) -> None:
-        self.season = HourOfWeek(pooled.SEASON)
-        self._volume_season = HourOfWeek(pooled.VOLUME_SEASON)
-        self._averages = pooled.AVERAGES.copy()
+    def __init__(self, prior: Prior = POOLED) -> None:
+        self.season = HourOfWeek(prior.season)
+        self._prior = prior
+        self._volume_season = HourOfWeek(prior.volume_season)
+        self._averages = prior.averages.copy()
         self._seen = 0
         self._volumes_seen = 0
 
@@ -70,15 +72,15 @@ class Features:
             self._volume_season.learn(number, math.log(hour.volume))
             self._volumes_seen = min(self._volumes_seen + 1, _SEEN_MAX)
         self._seen = min(self._seen + 1, _SEEN_MAX)
-        return _regressors(self._averages)
+        return self._regressors(self._averages)
 
     def peek(self, number: int, hour: Measured) -> Floats:
         """The regressors as they would be after this hour, which is not taken in."""
-        return _regressors(self._next(number, hour))
+        return self._regressors(self._next(number, hour))
 
     def now(self) -> Floats:
         """The regressors after the last hour; the pooled ones before the first."""
-        return _regressors(self._averages)
+        return self._regressors(self._averages)
 
     def usual_volume(self, number: int) -> float:
         """The volume that this hour would have with nothing special about it; 0 while none was seen."""
@@ -117,14 +119,13 @@ class Features:
             now[_VOLUME] = self._averages[_VOLUME]
         return np.asarray(self._averages + step * (now - self._averages))
 
-
-def _regressors(averages: Floats) -> Floats:
-    variance, ranges, volume = averages[_VARIANCE], averages[_RANGE], averages[_VOLUME]
-    raw = np.array([
-        *variance, *ranges, volume[0] - volume[2], volume[1] - volume[2],
-        max(variance[0] - variance[3], 0.0), max(variance[1] - variance[4], 0.0),
-    ])  # fmt: skip
-    return np.concatenate([[1.0], (raw - pooled.REGRESSOR_MEANS) / pooled.REGRESSOR_SPREADS])
+    def _regressors(self, averages: Floats) -> Floats:
+        variance, ranges, volume = averages[_VARIANCE], averages[_RANGE], averages[_VOLUME]
+        raw = np.array([
+            *variance, *ranges, volume[0] - volume[2], volume[1] - volume[2],
+            max(variance[0] - variance[3], 0.0), max(variance[1] - variance[4], 0.0),
+        ])  # fmt: skip
+        return np.concatenate([[1.0], (raw - self._prior.regressor_means) / self._prior.regressor_spreads])
 
 
 _SEEN_MAX: Final = 1000

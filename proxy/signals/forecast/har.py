@@ -12,8 +12,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy.signals.forecast import pooled
 from proxy.signals.forecast.features import COUNT
+from proxy.signals.forecast.pooled import POOLED
+from proxy.signals.forecast.prior import Prior
 
 Floats = NDArray[np.float64]
 
@@ -33,8 +34,8 @@ ERROR_MAX: Final = 6.0
 class HarByHorizon:
     """The regressions of all horizons."""
 
-    def __init__(self) -> None:
-        self._coefficients = pooled.COEFFICIENTS.copy()
+    def __init__(self, prior: Prior = POOLED) -> None:
+        self._coefficients = prior.coefficients.copy()
         self._inverse = np.repeat(np.eye(COUNT)[None] / PRIOR_HOURS, len(HORIZONS_H), axis=0)
 
     def forecast(self, regressors: Floats) -> Floats:

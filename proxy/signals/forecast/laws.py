@@ -16,8 +16,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy.signals.forecast import pooled
 from proxy.signals.forecast.har import HORIZONS_H
+from proxy.signals.forecast.pooled import POOLED
 
 Floats = NDArray[np.float64]
 
@@ -188,7 +188,7 @@ def _pooled_histograms() -> Floats:
     """From the pooled quantiles: the mass between two of them spread evenly over the bins between."""
     return np.stack([
         np.stack([
-            np.diff(np.interp(_EDGES[law], pooled.LAWS[horizon, law], pooled.LEVELS, left=0.0, right=1.0))
+            np.diff(np.interp(_EDGES[law], POOLED.laws[horizon, law], POOLED.levels, left=0.0, right=1.0))
             for law in range(4)
         ])
         for horizon in range(len(HORIZONS_H))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from proxy.signals.forecast import pooled
 from proxy.signals.forecast.features import COUNT
 from proxy.signals.forecast.har import ERROR_MAX, HORIZONS_H, PRIOR_HOURS, HarByHorizon
+from proxy.signals.forecast.pooled import POOLED
 
 ROWS = len(HORIZONS_H)
 
@@ -18,7 +18,7 @@ def regressors(source: np.random.Generator) -> np.ndarray:
 
 def test_before_any_outcome_it_says_what_the_pool_says():
     given = np.eye(COUNT)[0]
-    assert HarByHorizon().forecast(given) == pytest.approx(pooled.COEFFICIENTS[:, 0])
+    assert HarByHorizon().forecast(given) == pytest.approx(POOLED.coefficients[:, 0])
 
 
 def test_it_finds_the_line_behind_the_outcomes():
