@@ -17,7 +17,8 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any, Final
 
-from bench.anomaly_run import REFRACTORY_S, BenchFailed, Outcome, Run, Scorer, runs
+from bench.anomaly_run import REFRACTORY_S, Outcome, Run, Scorer, runs
+from bench.failure import BenchFailed
 from bench.machine import machine
 from sandbox.orderflow.incidents.strange import KINDS, Kind
 from sandbox.orderflow.simulation import Simulation

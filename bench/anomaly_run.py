@@ -23,6 +23,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from bench.failure import BenchFailed
 from sandbox.orderflow.incidents.strange import Incident
 from sandbox.orderflow.rows import OrderEvent, Rows, events
 from sandbox.orderflow.simulation import DAY_S, Stream
@@ -33,10 +34,6 @@ AFTERMATH_S: Final = 900.0
 GRACE_S: Final = 60.0
 SINGLE_ORDER: Final = frozenset({"far price", "fat finger"})
 _AT_ONCE: Final = 20_000
-
-
-class BenchFailed(Exception):
-    """A score that is not a number: then there is nothing to measure."""
 
 
 class Scorer(Protocol):

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from bench.failure import BenchFailed
 from bench.machine import machine, today
 from bench.path.guarded import PathWorld
 from bench.path.orders import PRICES, QUANTITIES, Terms
@@ -46,10 +47,6 @@ _ASK_EVERY_S: Final = 1.0
 _REASON_BYTES: Final = 200
 _PING: Final = b"GET /healthz HTTP/1.1\r\nHost: guard\r\n\r\n"
 _NUMBERS: Final = count(1)
-
-
-class BenchFailed(Exception):
-    """The guard took no order: then there is nothing to measure."""
 
 
 @dataclass(slots=True)

@@ -9,12 +9,15 @@ import asyncio
 import multiprocessing
 import resource
 import socket
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 import uvloop
+
+from bench.failure import BenchFailed
 
 OPENED_AT_ONCE: Final = 64
 """Handshakes under way at a time while the crowd gathers; more would only wait in the kernel's queue."""
@@ -38,6 +41,7 @@ class Hostile:
         self._opened: Any = _SPAWN.Value("i", 0)
         self._met: Any = _SPAWN.Value("i", 0)
         told = _Told(self._held, self._opened, self._met)
+        self._wanted = connections
         self._process = _SPAWN.Process(target=_run, args=(url, connections, tuple(kinds), told), daemon=True)
 
     def __enter__(self) -> Hostile:
@@ -67,6 +71,17 @@ class Hostile:
     def met(self) -> int:
         """Connections that the gate has ever answered or cut off."""
         return int(self._met.value)
+
+    def gather(self, within_s: float) -> None:
+        """Wait until nine tenths of the crowd stand at the gate, at most so long; the rest are on their way back to it.
+
+        A busy machine gathers no more than the gates close meanwhile. Raises ``BenchFailed`` for less than half.
+        """
+        deadline = time.monotonic() + within_s
+        while self.held < self._wanted * 9 // 10 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        if self.held < self._wanted // 2:
+            raise BenchFailed(f"only {self.held} of {self._wanted} hostile connections could be opened")
 
     def stands(self) -> bool:
         """Whether it is the gate at which the crowd stands, and not the kernel's queue in front of it."""

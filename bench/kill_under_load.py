@@ -30,6 +30,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from bench.failure import BenchFailed
 from bench.flood import Flood
 from bench.hostile import Hostile
 from bench.idle import Idle
@@ -61,10 +62,6 @@ _BOOK: Final[tuple[Mapping[str, str], ...]] = (
     {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01", "price": "85000"},
     {"symbol": "ETHUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.1", "price": "3000"},
 )
-
-
-class BenchFailed(Exception):
-    """The load could not be brought up, or the kill did not come: then there is nothing to measure."""
 
 
 @dataclass(slots=True)
@@ -116,7 +113,7 @@ def measure(rate: float, hostile: int, presses: int) -> Round:
             flood = stack.enter_context(Flood(world.places.gate, key.key, key.secret, EXPIRING_ORDER, rate))
             if hostile:
                 crowd = stack.enter_context(Hostile(world.places.gate, hostile))
-                _gather(crowd, hostile)
+                crowd.gather(_GATHER_S)
             time.sleep(_WARM_S)
             rates = flood.rates_over(_COUNTED_S)
             result.rate, result.refused_rate = rates["accepted"], rates["refused"]
@@ -191,18 +188,6 @@ def _fill_book(world: World) -> None:
             status, body = bot.exchange(bot.signed_order(**order))
             if status != 200:
                 raise BenchFailed(f"the book could not be filled: {status} {body[:200]!r}")
-
-
-def _gather(crowd: Hostile, wanted: int) -> None:
-    """Wait, bounded, until nine tenths of the crowd stand at the gate; the rest are on their way back to it.
-
-    A busy machine gathers no more than the gates close meanwhile; how many stood there is in the report.
-    """
-    deadline = time.monotonic() + _GATHER_S
-    while crowd.held < wanted * 9 // 10 and time.monotonic() < deadline:
-        time.sleep(0.1)
-    if crowd.held < wanted // 2:
-        raise BenchFailed(f"only {crowd.held} of {wanted} hostile connections could be opened")
 
 
 def _read_log(world: World, result: Round, pressed_ns: int, blocked_ns: int) -> None:

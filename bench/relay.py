@@ -35,6 +35,7 @@ from typing import Any, Final
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from bench.failure import BenchFailed
 from bench.machine import machine
 from proxy.clock import utc_now
 from proxy.demo.ending import ends_in_order
@@ -64,10 +65,6 @@ _TIMEOUT_S: Final = 30.0
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _STAMP: Final = slice(6, 25)
 """Where in a message its time of sending stands: nineteen digits of nanoseconds."""
-
-
-class BenchFailed(Exception):
-    """Messages were lost, or the venue saw more than one connection: then the numbers mean nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

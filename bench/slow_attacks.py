@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from bench.failure import BenchFailed
 from bench.hostile import BEHAVIOURS, Hostile
 from bench.machine import machine, percentile
 from bench.wire import EXPIRING_ORDER, Connection
@@ -41,10 +42,6 @@ ALL: Final = "all in turn"
 
 _GATHER_S: Final = 60.0
 _MEET_S: Final = 15.0
-
-
-class BenchFailed(Exception):
-    """The crowd could not be brought up, or most orders were refused: then there is nothing to measure."""
 
 
 @dataclass(slots=True)
@@ -102,7 +99,7 @@ def measure(kinds: Sequence[str], connections: int, rounds: int, orders: int) ->
             _trade(world, attack.quiet, orders // 2)
             behaviours = list(BEHAVIOURS) if attack.kind == ALL else [attack.kind]
             with Hostile(world.places.gate, connections, behaviours) as crowd:
-                _gather(crowd, connections)
+                crowd.gather(_GATHER_S)
                 attack.held.append(crowd.held)
                 _trade(world, attack.attacked, orders // 2)
                 _meet(crowd)
@@ -113,15 +110,6 @@ def measure(kinds: Sequence[str], connections: int, rounds: int, orders: int) ->
             if times.refused * 2 > len(times.kept_ms) + len(times.new_ms):
                 raise BenchFailed(f"{times.refused} orders were refused")
     return attacks
-
-
-def _gather(crowd: Hostile, wanted: int) -> None:
-    """Wait, bounded, until nine tenths of the crowd stand at the gate."""
-    deadline = time.monotonic() + _GATHER_S
-    while crowd.held < wanted * 9 // 10 and time.monotonic() < deadline:
-        time.sleep(0.1)
-    if crowd.held < wanted // 2:
-        raise BenchFailed(f"only {crowd.held} of {wanted} hostile connections could be opened")
 
 
 def _meet(crowd: Hostile) -> None:

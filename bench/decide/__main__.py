@@ -23,6 +23,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
+from bench.failure import BenchFailed
 from bench.machine import machine
 from proxy.policy.reading import load_policy
 from proxy.store.codec import build_snapshot, load
@@ -38,10 +39,6 @@ DECISIONS: Final = 2000
 ROUNDS: Final = 20
 UNDER_WAY: Final = {0: "nothing under way", 3: "three under way"}
 LOOP: Final = 3000
-
-
-class BenchFailed(Exception):
-    """A rule is missing, or one objects: then it is not all rules that are measured."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

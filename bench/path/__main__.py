@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from bench.failure import BenchFailed
 from bench.machine import machine, percentile, today
 from bench.path.generator import BadAnswer
 from bench.path.guarded import NAME, PathWorld
-from bench.path.measuring import BenchFailed, Generator, Mode, Way, generator, make_ready, measure, refused_of
+from bench.path.measuring import Generator, Mode, Way, generator, make_ready, measure, refused_of
 from bench.path.processes import family, pin, two_cores
 from bench.path.report import DIRECT, TLS, YARDSTICK, as_json, as_summary, as_table, put_into
 from bench.path.sockets import placed_over_a_socket

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import IO, Any, Final
 
+from bench.failure import BenchFailed
 from bench.machine import percentile
 from bench.path.generator import GO, Job, Result
 from bench.path.guarded import ended, started
@@ -28,10 +29,6 @@ _SPARE: Final = 1.5
 """Orders are signed for this many times the pace of before, in case a round is faster."""
 
 _ORDERS_MAX: Final = 60_000
-
-
-class BenchFailed(Exception):
-    """Orders were refused or lost: then there is nothing to measure."""
 
 
 @dataclass(frozen=True, slots=True)

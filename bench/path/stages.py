@@ -9,8 +9,9 @@ from typing import Final
 
 import httpx
 
+from bench.failure import BenchFailed
 from bench.path.guarded import PathWorld
-from bench.path.measuring import BenchFailed, Generator, Mode, Way, refused_of
+from bench.path.measuring import Generator, Mode, Way, refused_of
 from proxy.gate.telling import TELL_EVERY_S
 
 _SAMPLE: Final = re.compile(

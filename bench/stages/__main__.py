@@ -27,9 +27,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.decide.__main__ import calibration
+from bench.failure import BenchFailed
 from bench.machine import machine
 from bench.stages.clock import PLAYED_BACK, STAGES, Clock, marked, marks
-from bench.stages.gate import BenchFailed, Gate
+from bench.stages.gate import Gate
 from bench.stages.picture import publish, recorded_picture
 from proxy.demo.ending import ends_in_order
 from proxy.store.embedded import EmbeddedStore

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from bench.failure import BenchFailed
 from bench.stages.picture import SYMBOLS, VENUE
 from proxy.clock import milliseconds
 from proxy.gate.counting import Counting
@@ -29,10 +30,6 @@ from proxy.venues.binance.routes import find_route
 from proxy.venues.binance.signing import sign
 from proxy.venues.binance.wire import read_parameters
 from rules.snapshot import Snapshot
-
-
-class BenchFailed(Exception):
-    """An order was refused: then it is not an order that is measured."""
 
 
 class RecordedStore(GateStore):
