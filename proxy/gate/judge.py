@@ -19,6 +19,7 @@ from msgspec import Raw, structs
 from proxy.gate.asking import Reading, hold_request, read_off
 from proxy.gate.counting import Counting, Stage, clock_ns
 from proxy.gate.journal import Journal, JournalFailed
+from proxy.gate.just_over import JustOver
 from proxy.gate.latch import Latch
 from proxy.gate.readiness import Readiness, kept_back, make_ready
 from proxy.gate.ruling import JudgedRequest, Outcome, Ruling
@@ -71,6 +72,8 @@ class Judge:
         self._journal = journal
         self._policy = policy
         self._now = now
+        self.just_over = JustOver()
+        """Is to be told what the venue answers: before the bot is, for its next order may come at once."""
 
     async def judge(self, request: JudgedRequest) -> Ruling:
         """Decide on every command of a request.
@@ -96,7 +99,14 @@ class Judge:
         policy = view.policy or self._policy
         snapshot = self._snapshot(request, view, reachable=True)
         snapshot, decisions = await decide_in_turn(
-            self._store, request, policy, snapshot, view.sequence, self._now, lambda: self._stopped(request)
+            self._store,
+            request,
+            policy,
+            snapshot,
+            view.sequence,
+            self._now,
+            lambda: self._stopped(request),
+            self.just_over,
         )
         ready = await make_ready(self._store, request.subject, decisions, reading.held, snapshot)
         ruling = self._rule(request, snapshot, decisions, view, ready, generation)

@@ -178,6 +178,8 @@ class OrderDesk:
                 return answer_refused(request, refusals(told), guard_headers(told) | retry_after | come_again(trouble))
             return refusal(not_sent(trouble), headers)
         outcomes = read_reply(request.route, reply.status, reply.body, len(places))
+        for place, each in zip(places, outcomes, strict=True):
+            self._judge.just_over.told(identity.account, ruling.cleared[place].command, each)
         note = "virtual" if virtual is not None else note
         # Said to the store before the answer is written and before the next hold is asked for; but what the venue has
         # done is done, and the bot need not wait until the store has heard it. Until then all of it stays held.

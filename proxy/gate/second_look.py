@@ -1,7 +1,8 @@
 """Decides, and looks again, bounded, where a refusal rests on what is being settled just now.
 
 An earlier request that is still being judged may let its hold go; one that the venue took may already stand in a
-survey that was under way, until the next one releases its hold. Holds and account are read again in one step, so that
+survey that was under way, until the next one releases its hold; what the venue has just answered as over may not have
+been heard of by the private stream. Holds and account are read again in one step, so that
 neither is missed. Only holds with an earlier sequence count, as in one serial queue, so two requests never wait for
 each other (docs/decisions/0005-second-look-and-sequence.md). What has come to stop the order meanwhile counts too: a
 state, a kill, a key switched off, another policy.
@@ -15,6 +16,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from proxy.gate.just_over import JustOver
 from proxy.gate.ruling import JudgedRequest
 from proxy.gate.snapshots import controls_of
 from proxy.store.gate_store import GateStore, StoreUnavailable
@@ -36,6 +38,7 @@ async def decide_in_turn(
     sequence: int,
     now: Callable[[], datetime],
     stopped: Callable[[], bool],
+    just_over: JustOver,
 ) -> tuple[Snapshot, tuple[Decision, ...]]:
     """The decisions, and the picture they were made on. ``sequence`` is the request's own place in the queue, 0 for one
     that holds nothing.
@@ -44,7 +47,7 @@ async def decide_in_turn(
     """
     decisions = decide_batch(request.commands, snapshot, policy)
     for pause_s in PAUSES_S:
-        if not _falls_short(decisions) or not _may_change(request, policy, snapshot):
+        if not _falls_short(decisions) or not _may_change(request, policy, snapshot, just_over):
             break
         await asyncio.sleep(pause_s)
         try:
@@ -65,12 +68,15 @@ async def decide_in_turn(
     return snapshot, decisions
 
 
-def _may_change(request: JudgedRequest, policy: Policy, snapshot: Snapshot) -> bool:
-    """Whether a refusal rests on what is settled just now: on holds, or on fills not yet booked on the bot."""
+def _may_change(request: JudgedRequest, policy: Policy, snapshot: Snapshot, just_over: JustOver) -> bool:
+    """Whether a refusal rests on what is settled just now: on holds, on fills not yet booked on the bot, on what the
+    venue has said is over."""
     certain = tuple(hold for hold in snapshot.holds if hold.status is HoldStatus.UNKNOWN)
     hopes = [replace(snapshot, holds=certain)] if len(certain) < len(snapshot.holds) else []
     if (filled := as_if_filled(snapshot)) is not snapshot:
         hopes.append(filled)
+    # It may take both: an order that was cancelled, and the hold of another.
+    hopes += [hoped for each in (snapshot, *hopes) if (hoped := just_over.hoped(each)) is not each]
     return any(not _falls_short(decide_batch(request.commands, each, policy)) for each in hopes)
 
 

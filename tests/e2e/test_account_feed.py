@@ -122,6 +122,38 @@ def test_a_lost_answer_is_resolved_by_the_stream(world: LiveWorld, fault: dict[s
     until(lambda: agrees(world), "the cancel is known", 5)
 
 
+def test_a_bot_may_act_on_the_exchange_s_word_before_the_private_stream_has_told_it(world: LiveWorld) -> None:
+    """Cancel and place under the same name, close and open again at the limit: each at once."""
+    name, buy = fresh_id(), partial(world.bot.order, "BTCUSDT", "BUY")
+    streams(world, lag_ms=120)
+    try:
+        for _ in range(3):
+            buy("0.05", 80_000, newClientOrderId=name).raise_for_status()
+            until(lambda: world.account()["open_orders"] == 1, "the order is known", 5)
+            cancelled = world.bot.send("DELETE", "/fapi/v1/order", symbol="BTCUSDT", origClientOrderId=name)
+            assert cancelled.json()["status"] == "CANCELED", cancelled.text
+            again = buy("0.05", 80_000, newClientOrderId=name)
+            assert again.status_code == 200, again.text
+            until(lambda: world.account()["holds"] == 0, "the order is known", 5)
+            world.bot.cancel_all("BTCUSDT").raise_for_status()
+            again = buy("0.05", 80_000, newClientOrderId=name)
+            assert again.status_code == 200, again.text
+            world.bot.cancel_all("BTCUSDT").raise_for_status()
+            until(lambda: agrees(world), "the cancel is known", 5)
+        for _ in range(3):
+            buy("0.5", newOrderRespType="RESULT").raise_for_status()
+            until(lambda: agrees(world), "the fill is known", 5)
+            sold = world.bot.order("BTCUSDT", "SELL", "0.5", reduceOnly="true", newOrderRespType="RESULT")
+            assert sold.json()["status"] == "FILLED", sold.text
+            reopened = buy("0.5")
+            assert reopened.status_code == 200, reopened.text
+            until(lambda: agrees(world), "the fill is known", 5)
+            world.bot.order("BTCUSDT", "SELL", "0.5", reduceOnly="true").raise_for_status()
+            until(lambda: agrees(world) and not world.account()["positions"], "it is closed", 5)
+    finally:
+        streams(world, lag_ms=0)
+
+
 def test_an_order_that_never_arrived_is_let_go_without_a_survey(world: LiveWorld) -> None:
     world.door.arm(lost_request=1)
     began = time.monotonic()

@@ -10,13 +10,17 @@ import pytest
 
 from proxy.gate.asking import hold_request, read_off
 from proxy.gate.judge import KeyDisabled
+from proxy.gate.just_over import KEPT_S, JustOver
 from proxy.gate.latch import Latch
 from proxy.gate.ruling import Outcome, with_client_ids
 from proxy.gate.upstream import FenceClosed
 from proxy.store.fence import DESK, Scope
 from proxy.store.gate_store import RequestReplayed
+from proxy.venues.binance.replies import Outcome as Reported
+from proxy.venues.binance.replies import Reply
 from rules.flow.message_rate import Cancels, MessageRate
-from rules.model import Intent, SetLeverage, Side, TradingState
+from rules.model import CancelAll, CancelOrder, Intent, SetLeverage, Side, TradingState
+from rules.order.client_order_id import ClientOrderIdGate
 from rules.position.own_share import OwnShare
 from rules.position.position_limit import PositionLimit
 from rules.position.reduce_only_exits import ExitMode, ReduceOnlyExits
@@ -243,6 +247,83 @@ async def test_the_fill_of_an_entry_that_was_amended_larger_is_heard_of_in_a_sec
 
     ruling, _ = await asyncio.gather(judge.judge(asking(a_sell("BTCUSDT", "2", reduce_only=True), bot="ada")), filled())
     assert ruling.cleared
+
+
+async def hearing_meanwhile(desk, judge, command, world):
+    """The ruling on ``command``, of which the warden hears ``world`` a moment after it was asked for."""
+
+    async def told():
+        await asyncio.sleep(0.03)
+        await desk.hears(world)
+
+    ruling, _ = await asyncio.gather(judge.judge(asking(command)), told())
+    return ruling
+
+
+@pytest.mark.parametrize(
+    ("cancel", "reply"),
+    [
+        (a_cancel("BTCUSDT", order_id="9"), Reply(outcome=Reported.ACCEPTED, order_id="9", status="CANCELED")),
+        (CancelOrder(symbol="BTCUSDT", client_order_id="maker"), Reply(outcome=Reported.ACCEPTED, order_id="9")),
+        (CancelAll(symbol="BTCUSDT"), Reply(outcome=Reported.ACCEPTED, code=200)),
+    ],
+    ids=["by id", "by name", "all"],
+)
+async def test_an_order_that_the_venue_said_is_cancelled_is_waited_for(desk, cancel, reply):
+    """Its bot places the next under the same name at once, and the private stream is some milliseconds behind."""
+    judge = desk.judge(ClientOrderIdGate())
+    resting = an_open_order(Side.BUY, "BTCUSDT", "1", "49000", order_id="9", client_order_id="maker")
+    await desk.knows(an_account().resting(resting))
+    again = a_buy("BTCUSDT", "1", "49000", client_order_id="maker")
+    assert refusals(await judge.judge(asking(again))) == ["CLIENT_ORDER_ID_IN_USE"]
+    judge.just_over.told("demo", cancel, reply)
+    assert (await hearing_meanwhile(desk, judge, again, an_account())).cleared
+
+
+async def test_a_position_that_the_venue_said_is_closed_is_waited_for(desk):
+    judge = desk.judge(ROOM_FOR_ONE)
+    await desk.knows(an_account().long("BTCUSDT", "1"))
+    judge.just_over.told("demo", EXIT, Reply(outcome=Reported.ACCEPTED, order_id="8", status="FILLED"))
+    assert (await hearing_meanwhile(desk, judge, a_buy("BTCUSDT", "1"), an_account())).cleared
+
+
+async def test_what_the_venue_said_is_over_counts_until_the_stream_says_so(desk):
+    judge = desk.judge(ROOM_FOR_ONE)
+    await desk.knows(an_account().long("BTCUSDT", "1"))
+    judge.just_over.told("demo", EXIT, Reply(outcome=Reported.ACCEPTED, order_id="8", status="FILLED"))
+    assert refusals(await judge.judge(asking(a_buy("BTCUSDT", "1")))) == ["POSITION_ABOVE_LIMIT"]
+
+
+@pytest.mark.parametrize(
+    ("command", "reply"),
+    [
+        (EXIT, Reply(outcome=Reported.ACCEPTED, order_id="8", status="NEW")),
+        (EXIT, Reply(outcome=Reported.REJECTED, code=-2022)),
+        (EXIT, Reply(outcome=Reported.UNKNOWN)),
+        (a_buy("BTCUSDT", "1"), Reply(outcome=Reported.ACCEPTED, order_id="8", status="FILLED")),
+        (a_sell("ETHUSDT", "1", reduce_only=True), Reply(outcome=Reported.ACCEPTED, order_id="8", status="FILLED")),
+    ],
+    ids=["rests", "refused", "unknown", "the same way", "another symbol"],
+)
+async def test_nobody_waits_for_what_is_not_over(desk, monkeypatch, command, reply):
+    monkeypatch.setattr("proxy.gate.second_look.PAUSES_S", (60,))
+    judge = desk.judge(ROOM_FOR_ONE)
+    await desk.knows(an_account().long("BTCUSDT", "1"))
+    judge.just_over.told("demo", command, reply)
+    async with asyncio.timeout(10):
+        assert refusals(await judge.judge(asking(a_buy("BTCUSDT", "1")))) == ["POSITION_ABOVE_LIMIT"]
+
+
+async def test_what_was_over_long_ago_is_waited_for_no_more(desk, monkeypatch):
+    monkeypatch.setattr("proxy.gate.second_look.PAUSES_S", (60,))
+    judge = desk.judge(ROOM_FOR_ONE)
+    clock = [0.0]
+    judge.just_over = JustOver(lambda: clock[0])
+    await desk.knows(an_account().long("BTCUSDT", "1"))
+    judge.just_over.told("demo", EXIT, Reply(outcome=Reported.ACCEPTED, order_id="8", status="FILLED"))
+    clock[0] = KEPT_S + 0.1
+    async with asyncio.timeout(10):
+        assert refusals(await judge.judge(asking(a_buy("BTCUSDT", "1")))) == ["POSITION_ABOVE_LIMIT"]
 
 
 async def test_a_second_look_at_a_setting_counts_others_orders_under_way(desk, monkeypatch):
