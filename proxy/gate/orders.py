@@ -29,13 +29,14 @@ from proxy.gate.withholding import (
     come_again,
     is_of_the_order,
     not_sent,
+    of_its_batch,
     risky_places,
     spending_places,
     stopped,
     withheld_note,
     withholding,
 )
-from proxy.gate.wording import answer_refused, guard_headers, in_own_words, merged, refusals
+from proxy.gate.wording import answer_refused, guard_headers, in_own_words, in_their_places, merged, refusals
 from proxy.store.gate_store import RequestReplayed
 from proxy.venues.binance import replies
 from proxy.venues.binance.client_ids import restore
@@ -101,6 +102,8 @@ class OrderDesk:
             answer = await self._shared.carry(request, identity, self._carry)
         else:
             answer = await self._carry(request, identity)
+        if request.unreadable:
+            answer = in_their_places(request, answer)
         body = restore(answer.body, identity.tag)
         return answer if body is answer.body else Answer(status=answer.status, body=body, headers=answer.headers)
 
@@ -135,8 +138,11 @@ class OrderDesk:
     async def _act(self, request: VenueRequest, ruling: Ruling, identity: Identity, virtual: Virtual | None) -> Answer:
         # No await lies between this and the send, or others would spend what was still there.
         ruling, retry_after = self._within_budget(request, ruling) if virtual is None else (ruling, {})
+        spoiled = risky_places(ruling) if request.unreadable else []
+        if spoiled:
+            ruling = withholding(ruling, spoiled, of_its_batch())
         self._counting.ruled(ruling.decisions, ruling.withheld)
-        note = withheld_note(ruling) if retry_after else ""
+        note = withheld_note(ruling) if retry_after or spoiled else ""
         return await self._carry_out(request, ruling, identity, virtual, retry_after, note)
 
     async def _carry_out(

@@ -13,7 +13,7 @@ from proxy.gate.answers import TRIMMED, Answer, refusal
 from proxy.gate.ruling import Ruling
 from proxy.gate.upstream import UpstreamReply
 from proxy.venues.binance.client_ids import reworded
-from proxy.venues.binance.rejections import Rejection, batch_body, for_breach
+from proxy.venues.binance.rejections import Rejection, batch_body, for_breach, malformed
 from proxy.venues.binance.replies import split_entries
 from proxy.venues.binance.requests import VenueRequest
 from proxy.venues.binance.values import plain
@@ -149,3 +149,15 @@ def merged(
     taken = dict(zip(places, entries, strict=True))
     both = [refused[place] if place in refused else taken[place] for place in range(len(request.commands))]
     return Answer(status=reply.status, body=batch_body(both), headers=headers)
+
+
+def in_their_places(request: VenueRequest, answer: Answer) -> Answer:
+    """The answer to a batch, with what cannot be read refused where the bot put it. What refuses the whole stays."""
+    entries = split_entries(answer.body)
+    if entries is None or len(entries) != len(request.commands):
+        return answer
+    said: dict[int, Rejection | bytes] = dict(zip(request.places, entries, strict=True))
+    said |= {place: malformed(error) for place, error in request.unreadable}
+    return Answer(
+        status=answer.status, body=batch_body([said[place] for place in sorted(said)]), headers=answer.headers
+    )

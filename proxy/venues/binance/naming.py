@@ -10,7 +10,7 @@ from dataclasses import fields
 from typing import Final, TypeVar
 
 from proxy.venues.binance.client_ids import names_close, outward
-from proxy.venues.binance.requests import VenueRequest
+from proxy.venues.binance.requests import VenueRequest, each_by_itself
 from proxy.venues.binance.values import GUARD_ID_PREFIX
 from rules.model import AmendOrder, CancelOrder, Command, PlaceOrder
 
@@ -24,12 +24,24 @@ _ID_PARAMETERS: Final = frozenset({"origClientOrderId", "newClientOrderId", "cli
 
 
 def outward_request(request: VenueRequest, tag: str) -> VenueRequest:
-    """The same request with the ids the venue knows. Raises ``MalformedRequest`` for an id that is too long."""
+    """The same request with the ids the venue knows.
+
+    Raises ``MalformedRequest`` for an id that is too long; in a batch that entry is unreadable, and the others go on.
+    """
+    if request.is_batch:
+        return _outward_batch(request, tag)
     return VenueRequest(
         route=request.route,
         commands=tuple([outward_command(command, tag) for command in request.commands]),
-        is_batch=request.is_batch,
         reads=tuple([(name, _outward_read(name, value, tag)) for name, value in request.reads]),
+    )
+
+
+def _outward_batch(request: VenueRequest, tag: str) -> VenueRequest:
+    entries = zip(request.places, request.commands, strict=True)
+    commands, unreadable = each_by_itself(entries, lambda each: outward_command(each, tag))
+    return VenueRequest(
+        route=request.route, commands=commands, is_batch=True, unreadable=(*request.unreadable, *unreadable)
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, TypeAlias, TypeVar
 
 from msgspec import Struct
 
+from proxy.venues.binance.client_words import of_a_cancel, of_a_read
 from proxy.venues.binance.configuration import (
     read_dead_man,
     read_leverage,
@@ -16,7 +17,7 @@ from proxy.venues.binance.configuration import (
     read_position_mode,
 )
 from proxy.venues.binance.frame_echoes import without_echoes
-from proxy.venues.binance.malformed import illegal, missing, not_wanted
+from proxy.venues.binance.malformed import MalformedRequest, illegal, missing, not_wanted
 from proxy.venues.binance.orders import (
     read_algo_order,
     read_plain_order,
@@ -50,17 +51,33 @@ _ORDER_NAMES: Final = frozenset(ORDER_PARAMETERS.split())
 _AMEND_NAMES: Final = frozenset(AMEND_PARAMETERS.split())
 
 
+Unreadable: TypeAlias = tuple[int, MalformedRequest]
+"""The place of an entry in a batch, and what is wrong with it."""
+
+_Batch: TypeAlias = tuple[tuple[Command, ...], tuple[Unreadable, ...]]
+_Entry = TypeVar("_Entry")
+
+
 class VenueRequest(Struct, frozen=True, kw_only=True):
     """What a bot asked: commands to judge, or a read with its parameters in canonical order.
 
-    ``is_batch`` says that the venue answers with an array, one entry a command. A test order has no effect on the
-    venue: it is parsed as strictly as an order and then carried as the read it is, rebuilt from what was parsed.
+    ``is_batch`` says that the venue answers with an array, one entry a command. Entries of it that cannot be read are
+    ``unreadable``, by their place in the bot's array; ``commands`` has the others in their order. A test order has no
+    effect on the venue: it is parsed as strictly as an order and then carried as the read it is, rebuilt from what was
+    parsed.
     """
 
     route: Route
     commands: tuple[Command, ...] = ()
     is_batch: bool = False
+    unreadable: tuple[Unreadable, ...] = ()
     reads: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Where each of ``commands`` stands in the bot's array."""
+        taken = {place for place, _ in self.unreadable}
+        return tuple(place for place in range(len(self.commands) + len(taken)) if place not in taken)
 
     @property
     def weight(self) -> int:
@@ -84,6 +101,8 @@ def read_request(route: Route, parameters: Parameters) -> VenueRequest:
     """
     asked = parameters.without(AUTHENTICATION)
     where = f"{route.method} {route.path}"
+    if route.kind is Kind.READ:
+        asked = of_a_read(asked, route.parameters)
     if route.kind in (Kind.PUBLIC_READ, Kind.READ, Kind.STREAM_KEY):
         asked.expect_only(route.parameters, where)
         return VenueRequest(route=route, reads=tuple(sorted(asked.values.items())))
@@ -95,15 +114,38 @@ def read_request(route: Route, parameters: Parameters) -> VenueRequest:
     if route.kind is Kind.AMEND:
         # ccxt 4.5.90 puts ``clientOrderId`` on top of the ``origClientOrderId`` it made of it (captured).
         asked = without_echoes(asked)
+    elif route.kind in (Kind.CANCEL, Kind.CANCEL_ALGO):
+        asked = of_a_cancel(asked, route.parameters)
     asked.expect_only(route.parameters, where)
     if route.kind in _BATCHES:
-        return VenueRequest(route=route, commands=_BATCHES[route.kind](asked), is_batch=True)
+        commands, unreadable = _BATCHES[route.kind](asked)
+        return VenueRequest(route=route, commands=commands, is_batch=True, unreadable=unreadable)
     return VenueRequest(route=route, commands=(_SINGLES[route.kind](asked),))
 
 
-def _batch_order(asked: Parameters) -> tuple[Command, ...]:
+def each_by_itself(entries: Iterable[tuple[int, _Entry]], read: Callable[[_Entry], Command]) -> _Batch:
+    """What ``read`` makes of the entries of a batch, and the places of those that it cannot read.
+
+    What is wrong with an entry keeps no exit and no cancel beside it. Raises ``MalformedRequest``, that of the first,
+    when nothing is left to carry.
+    """
+    commands: list[Command] = []
+    unreadable: list[Unreadable] = []
+    for place, entry in entries:
+        try:
+            commands.append(read(entry))
+        except MalformedRequest as error:
+            unreadable.append((place, error))
+    if not commands:
+        raise unreadable[0][1]
+    return tuple(commands), tuple(unreadable)
+
+
+def _batch_order(asked: Parameters) -> _Batch:
     entries = read_objects(asked.require("batchOrders"), "batchOrders", BATCH_ORDERS_MAX)
-    return tuple(read_plain_order(entry, _ORDER_NAMES, "an order of batchOrders") for entry in entries)
+    return each_by_itself(
+        enumerate(entries), lambda entry: read_plain_order(entry, _ORDER_NAMES, "an order of batchOrders")
+    )
 
 
 def _amend(asked: Parameters) -> AmendOrder:
@@ -119,11 +161,12 @@ def _amend(asked: Parameters) -> AmendOrder:
     )
 
 
-def _batch_amend(asked: Parameters) -> tuple[Command, ...]:
-    entries = read_objects(asked.require("batchOrders"), "batchOrders", BATCH_ORDERS_MAX)
-    for entry in entries:
+def _batch_amend(asked: Parameters) -> _Batch:
+    def read(entry: Parameters) -> AmendOrder:
         entry.expect_only(_AMEND_NAMES, "an amend of batchOrders")
-    return tuple(_amend(entry) for entry in entries)
+        return _amend(entry)
+
+    return each_by_itself(enumerate(read_objects(asked.require("batchOrders"), "batchOrders", BATCH_ORDERS_MAX)), read)
 
 
 def _cancel(asked: Parameters) -> CancelOrder:
@@ -131,20 +174,22 @@ def _cancel(asked: Parameters) -> CancelOrder:
     return CancelOrder(symbol=_symbol(asked), order_id=order_id, client_order_id=client_id)
 
 
-def _batch_cancel(asked: Parameters) -> tuple[Command, ...]:
+def _batch_cancel(asked: Parameters) -> _Batch:
     symbol = _symbol(asked)
     order_ids = _either_spelling(asked, "orderIdList", "orderidlist")
     client_ids = _either_spelling(asked, "origClientOrderIdList", "origclientorderidlist")
     if order_ids is not None and client_ids is not None:
         raise not_wanted("origClientOrderIdList", "orderIdList is sent")
     if order_ids is not None:
-        ids = read_scalars(order_ids, "orderIdList", BATCH_CANCELS_MAX)
-        return tuple(CancelOrder(symbol=symbol, order_id=read_order_id(each, "orderIdList")) for each in ids)
+        return each_by_itself(
+            enumerate(read_scalars(order_ids, "orderIdList", BATCH_CANCELS_MAX)),
+            lambda each: CancelOrder(symbol=symbol, order_id=read_order_id(each, "orderIdList")),
+        )
     if client_ids is None:
         raise missing("orderIdList")
-    ids = read_scalars(client_ids, "origClientOrderIdList", BATCH_CANCELS_MAX)
-    return tuple(
-        CancelOrder(symbol=symbol, client_order_id=read_client_id(each, "origClientOrderIdList")) for each in ids
+    return each_by_itself(
+        enumerate(read_scalars(client_ids, "origClientOrderIdList", BATCH_CANCELS_MAX)),
+        lambda each: CancelOrder(symbol=symbol, client_order_id=read_client_id(each, "origClientOrderIdList")),
     )
 
 
@@ -198,7 +243,7 @@ _SINGLES: Final[dict[Kind, Callable[[Parameters], Command]]] = {
     Kind.DEAD_MAN: read_dead_man,
 }
 
-_BATCHES: Final[dict[Kind, Callable[[Parameters], tuple[Command, ...]]]] = {
+_BATCHES: Final[dict[Kind, Callable[[Parameters], _Batch]]] = {
     Kind.BATCH_ORDER: _batch_order,
     Kind.BATCH_AMEND: _batch_amend,
     Kind.BATCH_CANCEL: _batch_cancel,

@@ -124,3 +124,56 @@ async def test_what_could_not_be_sent_is_told_that_and_nothing_else(
         "code": -2010,
         "msg": "GUARD CANNOT_JUDGE: nothing was sent: the exchange could not be reached",
     }
+
+
+def placed(_: str, __: str, asked: dict[str, str]) -> list[dict[str, Any]]:
+    return [
+        {"orderId": 7, "clientOrderId": each["newClientOrderId"], "status": "NEW"}
+        for each in json.loads(asked["batchOrders"])
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"newClientOrderId": "a" * 33}, -4015),
+        ({"workingType": "MARK_PRICE"}, -1104),
+        ({"type": "STOP_MARKET", "stopPrice": "1"}, -4120),
+        ({"quantity": "1e400"}, -1130),
+    ],
+    ids=["id", "name", "type", "number"],
+)
+async def test_an_entry_that_cannot_be_read_keeps_no_exit_beside_it(
+    desk: Desk, tmp_path: Path, wrong: dict[str, str], code: int
+):
+    """And takes the other entries with it: they stand or fall together."""
+    house = House(desk, tmp_path)
+    house.venue.answer = placed
+    await desk.knows(an_account().long("BTCUSDT", "1"))
+    unread, gone, kept = await answers(house, ENTRY | wrong, EXIT, ENTRY | {"newClientOrderId": "mine"})
+    assert (unread["code"], gone["orderId"], kept["code"]) == (code, 7, -2010)
+    assert "BATCH_REFUSED" in kept["msg"]
+    assert sent(house) == ["BTCUSDT"]
+    assert await desk.holds() == {}, "nothing is held for an entry that stayed here"
+    outcome = [record for record in await desk.audit() if record["kind"] == "outcome"][-1]
+    assert "withheld: 1 BATCH_REFUSED" in json.dumps(outcome["items"])
+
+
+async def test_a_batch_of_entries_with_one_that_cannot_be_read_goes_nowhere(desk: Desk, tmp_path: Path):
+    house = House(desk, tmp_path)
+    await desk.knows(an_account())
+    kept, unread = await answers(house, ENTRY, ENTRY | {"workingType": "MARK_PRICE"})
+    assert (kept["code"], unread["code"], house.venue.asked) == (-2010, -1104, [])
+    assert await desk.holds() == {}
+
+
+async def test_an_id_that_cannot_be_read_keeps_no_cancel_beside_it(desk: Desk, tmp_path: Path):
+    house = House(desk, tmp_path)
+    house.venue.answer = lambda *_: [{"orderId": 7, "clientOrderId": "x", "status": "CANCELED"}] * 2
+    await desk.knows(an_account())
+    names = json.dumps(["one", "b" * 36, "two"])
+    told = await house.send("ada", "DELETE", "/fapi/v1/batchOrders", symbol="BTCUSDT", origClientOrderIdList=names)
+    one, unread, two = told.json()
+    assert (told.status_code, one["orderId"], unread["code"], two["orderId"]) == (200, 7, -4015, 7)
+    ((_, _, asked),) = house.venue.asked
+    assert len(json.loads(asked["origClientOrderIdList"])) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from urllib.parse import urlencode
 
@@ -229,7 +230,7 @@ def test_the_order_id_prevails_where_both_are_sent() -> None:
         ("DELETE /fapi/v1/order", {"symbol": "BTCUSDT", "orderId": "7", "origClientOrderId": "pgk-1"}),
         ("PUT /fapi/v1/order", {**AMEND, "orderId": "", "origClientOrderId": "pgk-1"}),
         ("DELETE /fapi/v1/algoOrder", {"clientAlgoId": "pgk-1"}),
-        ("DELETE /fapi/v1/batchOrders", {"symbol": "BTCUSDT", "origClientOrderIdList": '["a","pgk-1"]'}),
+        ("DELETE /fapi/v1/batchOrders", {"symbol": "BTCUSDT", "origClientOrderIdList": '["pgk-1"]'}),
         (
             "PUT /fapi/v1/batchOrders",
             {"batchOrders": '[{"origClientOrderId":"pgk-1","symbol":"BTCUSDT","side":"BUY"}]'},
@@ -238,6 +239,47 @@ def test_the_order_id_prevails_where_both_are_sent() -> None:
 )
 def test_the_guards_own_orders_are_out_of_reach(target: str, sent: dict[str, str]) -> None:
     assert "RESERVED_CLIENT_ID" in refusal(target, sent).msg
+
+
+def test_what_cannot_be_read_in_a_batch_is_told_by_its_place_and_the_rest_is_read() -> None:
+    sent = {"symbol": "BTCUSDT", "origClientOrderIdList": '["a","pgk-1","b"]'}
+    asked = ask("DELETE /fapi/v1/batchOrders", sent)
+    named = tuple(CancelOrder(symbol="BTCUSDT", client_order_id=each) for each in "ab")
+    assert (asked.commands, asked.places) == (named, (0, 2))
+    ((place, error),) = asked.unreadable
+    assert place == 1 and "RESERVED_CLIENT_ID" in error.msg
+    orders = [{**ORDER, "workingType": "MARK_PRICE"}, ORDER, {**ORDER, "type": "STOP_MARKET"}]
+    asked = ask("POST /fapi/v1/batchOrders", {"batchOrders": json.dumps(orders)})
+    assert (len(asked.commands), asked.places) == (1, (1,))
+    assert [(place, error.code) for place, error in asked.unreadable] == [(0, -1104), (2, -4120)]
+
+
+def test_a_batch_that_cannot_be_split_or_has_nothing_readable_is_refused_whole() -> None:
+    for orders in ("[{}]", '[{"symbol":"BTCUSDT"},7]', '[{"a":1,"a":2}]', "[" + json.dumps(ORDER)):
+        refusal("POST /fapi/v1/batchOrders", {"batchOrders": orders})
+
+
+def test_words_of_a_client_s_own_keep_nobody_from_reading_or_cancelling() -> None:
+    sent = {"symbol": "BTCUSDT", "useV2": "true", "filterClosed": "true", "subType": "linear", "type": "swap"}
+    assert ask("GET /fapi/v3/positionRisk", sent).reads == (("symbol", "BTCUSDT"),)
+    assert ask("GET /fapi/v1/leverageBracket", sent).reads == (("symbol", "BTCUSDT"),)
+    extra = {"symbol": "BTCUSDT", "orderId": "7", "side": "BUY", "reduceOnly": "true", "quantity": "1"}
+    assert ask("DELETE /fapi/v1/order", extra).commands == (CancelOrder(symbol="BTCUSDT", order_id="7"),)
+
+
+def test_words_that_nobody_knows_are_refused_and_an_order_takes_none_of_a_client_s_own() -> None:
+    for target, sent in (
+        ("GET /fapi/v3/positionRisk", {"symbol": "BTCUSDT", "colour": "red"}),
+        ("DELETE /fapi/v1/order", {"symbol": "BTCUSDT", "orderId": "7", "colour": "red"}),
+        ("POST /fapi/v1/order", {**ORDER, "marginMode": "isolated"}),
+        ("PUT /fapi/v1/order", {**AMEND, "useV2": "true"}),
+    ):
+        assert refusal(target, sent).code == -1104, target
+
+
+def test_a_word_of_a_client_s_own_that_binance_documents_there_is_kept() -> None:
+    income = ask("GET /fapi/v1/income", {"incomeType": "FUNDING_FEE", "type": "x"}).reads
+    assert income == (("incomeType", "FUNDING_FEE"),)
 
 
 @pytest.mark.parametrize(
@@ -276,7 +318,7 @@ def test_the_guards_own_orders_are_out_of_reach(target: str, sent: dict[str, str
 )
 def test_cancels_and_settings(target: str, sent: dict[str, str], command: object) -> None:
     assert ask(target, sent).commands == (command,)
-    assert refusal(target, {**sent, "marginMode": "isolated"}).code == -1104
+    assert refusal(target, {**sent, "colour": "red"}).code == -1104
 
 
 @pytest.mark.parametrize(
