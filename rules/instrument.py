@@ -15,6 +15,15 @@ MARGIN_ASSET: Final = "USDT"
 V3", seen 2026-11): what other wallets hold margins nothing of them."""
 
 
+def moves_balance(symbol: str, multi_assets: bool | None) -> bool:
+    """Whether a contract's results are in the account's balance, and the balance is behind its cross legs.
+
+    In single-asset mode not unless it is margined in ``MARGIN_ASSET``, which its name then ends with; a contract with a
+    date has that behind it (``BTCUSDT_270326``).
+    """
+    return multi_assets is not False or symbol.partition("_")[0].endswith(MARGIN_ASSET)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarginTier:
     """One step of the venue's leverage bracket. Notionals in quote currency; ``notional_cap`` is exclusive.

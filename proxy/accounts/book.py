@@ -24,7 +24,7 @@ from proxy.accounts.told_orders import amended_by, open_order, taken_by, waiting
 from proxy.recent import Recent
 from proxy.store.conversion import NOTHING, Amended, Conversion, Ended
 from proxy.venues.binance.client_ids import is_guards
-from rules.instrument import MARGIN_ASSET, PAR_ASSETS
+from rules.instrument import MARGIN_ASSET, PAR_ASSETS, moves_balance
 from rules.model import MarginMode, PositionSide
 from rules.snapshot import Account, Market, OpenOrder, Position
 
@@ -326,12 +326,6 @@ class Book:
         side = _OPPOSITE.get(leg.position_side)
         other = self.legs.get((leg.symbol, side)) if side is not None else None
         return other is None or leg.margin_mode is MarginMode.ISOLATED or other.as_surveyed
-
-
-def moves_balance(symbol: str, multi_assets: bool | None) -> bool:
-    """Whether the results of a contract are in the account's balance: in single-asset mode not unless it is margined in
-    ``MARGIN_ASSET``, which its name then ends with; a contract with a date has that behind it (``BTCUSDT_270326``)."""
-    return multi_assets is not False or symbol.partition("_")[0].endswith(MARGIN_ASSET)
 
 
 def _position(leg: Leg, quantity: Decimal, markets: Mapping[str, Market], *, priced: bool) -> Position:

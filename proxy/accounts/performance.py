@@ -15,11 +15,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from proxy.accounts.book import moves_balance
 from proxy.accounts.recount import Recount, counted, put, read
 from proxy.accounts.shares import NOBODY
 from proxy.accounts.track import Total, Track, begun, moved, realised, told
 from rules.facts import Holding
+from rules.instrument import moves_balance
 from rules.model import PositionSide
 from rules.snapshot import Account, Market, Share
 

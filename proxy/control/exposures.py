@@ -10,12 +10,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from proxy.accounts.book import moves_balance
 from proxy.console.desk_views import PositionView
 from proxy.console.exposure_plane import LimitView, StopView
 from rules.decision import Use
 from rules.exposure import worst_case
 from rules.facts import Conditions
+from rules.instrument import moves_balance
 from rules.protection import Band, stops_of
 from rules.rule import show, show_exact
 from rules.snapshot import Account, Controls, Hold, Market, Position, Snapshot

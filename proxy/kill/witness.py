@@ -66,14 +66,15 @@ def book_seen(
     condition_of: Callable[[str], Condition | None],
     now: datetime,
 ) -> AccountSeen:
-    """The guard's own picture at the newest marks, with distances by the guard's own arithmetic."""
+    """The guard's own picture at the newest marks, with distances by the guard's own arithmetic; where that cannot
+    tell one, by the liquidation price that the venue told last."""
     account = revalued(account, markets)
     legs = tuple(
         LegSeen(
             symbol=leg.symbol,
             position_side=leg.position_side,
             notional=notional(leg),
-            distance=distance_of(leg, account, instruments),
+            distance=_own_distance(leg, account, instruments),
             volatility=_volatility(condition_of(leg.symbol), now),
             at_par=leg.symbol not in instruments or instruments[leg.symbol].at_par,
         )
@@ -123,6 +124,11 @@ def orders_seen(found: Iterable[datetime], now: datetime, window_s: int) -> Orde
     """How many of these moments lie within the window, and which was the newest of them."""
     recent = [at for at in found if now - at <= seconds(window_s)]
     return OrdersSeen(count=len(recent), newest=max(recent, default=None))
+
+
+def _own_distance(leg: Position, account: Account, instruments: Mapping[str, Instrument]) -> Decimal | None:
+    found = distance_of(leg, account, instruments)
+    return found if found is not None else _venue_distance(leg, account)
 
 
 def _venue_distance(leg: Position, account: Account) -> Decimal | None:

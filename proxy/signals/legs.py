@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from proxy.signals.tails import Array
-from rules.instrument import Instrument
+from rules.instrument import Instrument, moves_balance
 from rules.kill.nearness import distance_of, is_carried, revalued
 from rules.model import MarginMode
 from rules.snapshot import Account, Market, Position
@@ -46,6 +46,9 @@ class Leg:
     ``together`` is the same when all cross legs of its direction move with it, by the guard's own arithmetic (``None``:
     not known, infinite: nothing ends it); what the two legs of a hedge do to each other is in it. ``backing`` is what
     stands behind an isolated leg at the mark, with its profit; 0 for a cross leg.
+
+    ``apart``: in single-asset mode another asset than the balance's margins it. Of the wallet behind it, if it is a
+    cross leg, nothing is known but the venue's liquidation price.
     """
 
     symbol: str
@@ -58,6 +61,12 @@ class Leg:
     backing: float
     tiers: Tiers | None
     is_known: bool = True
+    apart: bool = False
+
+    @property
+    def is_crossed(self) -> bool:
+        """Whether the account's balance is behind it."""
+        return not self.isolated and not self.apart
 
     @property
     def is_long(self) -> bool:
@@ -73,7 +82,7 @@ class Leg:
 
 @dataclass(frozen=True, kw_only=True)
 class Book:
-    """An account's legs and the balance behind the cross ones: all of it less what isolated legs have."""
+    """An account's legs and the balance behind the cross ones: all of it less what isolated legs have of it."""
 
     account: str
     balance: float
@@ -87,7 +96,7 @@ class Book:
     @cached_property
     def crossed(self) -> tuple[Leg, ...]:
         """The legs that share the balance."""
-        return tuple(leg for leg in self.legs if not leg.isolated)
+        return tuple(leg for leg in self.legs if leg.is_crossed)
 
 
 def book_of(account: Account, markets: Mapping[str, Market], instruments: Mapping[str, Instrument]) -> Book:
@@ -98,7 +107,7 @@ def book_of(account: Account, markets: Mapping[str, Market], instruments: Mappin
     legs = tuple(
         _leg(each, account, instruments) for each in account.positions if each.quantity and each.mark_price > 0
     )
-    set_aside = sum(max(0.0, leg.backing) for leg in legs if leg.isolated)
+    set_aside = sum(max(0.0, leg.backing) for leg in legs if leg.isolated and not leg.apart)
     return Book(account=account.name, balance=float(account.margin_balance) - set_aside, legs=legs)
 
 
@@ -118,6 +127,7 @@ def _leg(position: Position, account: Account, instruments: Mapping[str, Instrum
         backing=_backing(position) if isolated else 0.0,
         tiers=_tiers(instruments.get(position.symbol)),
         is_known=asked is not None or together is not None,
+        apart=not moves_balance(position.symbol, account.multi_assets),
     )
 
 

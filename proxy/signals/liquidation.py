@@ -57,7 +57,7 @@ class LegForecast:
     """One leg. ``distance`` as in ``Leg``; ``cold``: pooled parameters, not this symbol's own history, or not known.
 
     ``odds`` and ``stress`` are empty when it is not known how far the leg is from its liquidation, ``odds`` alone when
-    nothing is known of its symbol's hours.
+    nothing is known of its symbol's hours, ``stress`` alone when nothing is known of the wallet behind it.
 
     ``together`` are, for ``HORIZONS_H``, the odds of the account's end if every cross leg went against it by the same
     fraction as this one; empty for an isolated leg, and where the arithmetic lacks something.
@@ -95,11 +95,12 @@ def leg_forecast(leg: Leg, book: Book, forecasters: Sequence[Forecaster], fundin
     ``funding_h``: hours until funding is due, ``None`` when that is not known. Some microseconds for each probability.
     """
     is_told = leg.is_known and bool(forecasters)
-    stress = stress_of_leg(leg, book) if leg.is_known else ()
+    stress = stress_of_leg(leg, book) if leg.is_known and (leg.isolated or leg.is_crossed) else ()
     worst = _first_passage(leg.distance, leg.is_long, forecasters)
-    jumped = sum(each.hit for each in stress) / len(JUMPS)
+    hits = [each.hit for each in stress] or [leg.distance is not None and jump >= leg.distance for jump in JUMPS]
+    jumped = sum(hits) / len(JUMPS)
     odds = [_with_jumps(p, hours, jumped) for p, hours in zip(worst, HORIZONS_H, strict=True)]
-    known = bool(forecasters) and not leg.isolated and leg.together is not None
+    known = bool(forecasters) and leg.is_crossed and leg.together is not None
     return LegForecast(
         symbol=leg.symbol,
         position_side=leg.position_side,
@@ -125,7 +126,7 @@ def account_forecast(
     volatility forecasts for ``HORIZONS_H``, ``laws`` what its forecasters say.
     """
     any_leg, cross, cold = list[float](), list[float](), any(leg.cold for leg in legs)
-    crossed = [forecast for leg, forecast in zip(book.legs, legs, strict=True) if not leg.isolated]
+    crossed = [forecast for leg, forecast in zip(book.legs, legs, strict=True) if leg.is_crossed]
     known = bool(crossed) and all(leg.together for leg in crossed)
     stated = [(leg, forecast) for leg, forecast in zip(book.legs, legs, strict=True) if forecast.odds]
     for place, hours in enumerate(HORIZONS_H):

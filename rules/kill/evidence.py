@@ -16,10 +16,10 @@ from rules.model import PositionSide
 class LegSeen:
     """An open leg. ``notional`` is absolute, in quote currency, at the mark.
 
-    ``distance`` is the fraction of the mark to its liquidation: by the guard's own margin arithmetic in a book, by the
-    venue's liquidation price in a reading. ``volatility`` is the measured standard deviation of one hour's log return.
-    ``None``: not known. ``at_par`` is false where the guard's list says that the contract is not quoted in dollars: its
-    notional says nothing of what it is worth then.
+    ``distance`` is the fraction of the mark to its liquidation: by the guard's own margin arithmetic in a book (by the
+    venue's last price where that lacks something), by the venue's liquidation price in a reading. ``volatility`` is the
+    measured standard deviation of one hour's log return. ``None``: not known. ``at_par`` is false where the guard's
+    list says that the contract is not quoted in dollars: its notional says nothing of what it is worth then.
     """
 
     symbol: str

@@ -2,7 +2,8 @@
 
 Cross legs are moved against the account all together, by one fraction, and other symbols' legs of the other direction
 are no credit: see ``rules.margin``. Both legs of one symbol have one price: what one loses there the other gains. What
-cannot be worked out is ``None``, never a guess.
+cannot be worked out is ``None``, never a guess. In single-asset mode the balance is that of one asset alone: contracts
+margined in another neither take from it nor have it behind them, and of their cross legs nothing can be worked out.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from rules.instrument import Instrument, MarginTier
+from rules.instrument import Instrument, MarginTier, moves_balance
 from rules.margin.known import MarginUnknown, isolated_margin_of
 from rules.margin.moves import Moving, distance_of_all, distance_to_liquidation
 from rules.model import MarginMode
@@ -27,14 +28,16 @@ def revalued(account: Account, markets: Mapping[str, Market]) -> Account:
     for leg in account.positions:
         market = markets.get(leg.symbol)
         mark = market.mark_price if market is not None else leg.mark_price
-        gained += leg.quantity * (mark - leg.mark_price)
+        if moves_balance(leg.symbol, account.multi_assets):
+            gained += leg.quantity * (mark - leg.mark_price)
         legs.append(replace(leg, mark_price=mark))
     return replace(account, margin_balance=account.margin_balance + gained, positions=tuple(legs))
 
 
 def distance_of(leg: Position, account: Account, instruments: Mapping[str, Instrument]) -> Decimal | None:
     """The fraction of its mark by which the market must move against ``leg``; infinite when nothing ends it, as of the
-    leg of a hedge that the other one outweighs, ``None`` when something is not known."""
+    leg of a hedge that the other one outweighs, ``None`` when something is not known, as of a cross leg that another
+    asset than the balance's margins."""
     try:
         if leg.margin_mode is MarginMode.ISOLATED:
             return _isolated(leg, instruments)
@@ -58,8 +61,11 @@ def is_carried(leg: Position, account: Account) -> bool:
     net = sum((each.quantity for each in both), ZERO)
     if net * leg.quantity <= ZERO:
         return True
+    if not moves_balance(leg.symbol, account.multi_assets):
+        # What is behind it is never known. A long that is past its price is closed at once; one that a rise ends stays.
+        return net > ZERO
     try:
-        backing = account.margin_balance - _set_aside(account)
+        backing = _cross_backing(leg.symbol, account)
     except MarginUnknown:
         return False
     # Where little is left of the net, a rise ends a net long too: the margin required grows faster than the profit. A
@@ -82,21 +88,28 @@ def _isolated(leg: Position, instruments: Mapping[str, Instrument]) -> Decimal:
 def _cross(leg: Position, account: Account, instruments: Mapping[str, Instrument]) -> Decimal:
     """What loses with it are the other symbols that lose on balance, and its own; the maintenance margin of every leg
     must be kept."""
+    backing = _cross_backing(leg.symbol, account)
     rising, carried, losing = leg.quantity < 0, [], dict[str, Decimal]()
-    for each in account.positions:
+    for each in _on_balance(account):
         if each.quantity and each.margin_mode is not MarginMode.ISOLATED:
             value = notional(each)
             carried.append((value, _tiers(each, instruments)))
             loses = (each.quantity < 0) is rising
             losing[each.symbol] = losing.get(each.symbol, ZERO) + (value if loses else -value)
     lost = sum((loss if symbol == leg.symbol else max(ZERO, loss) for symbol, loss in losing.items()), ZERO)
-    return distance_of_all(account.margin_balance - _set_aside(account), lost, carried, growing=rising)
+    return distance_of_all(backing, lost, carried, growing=rising)
 
 
-def _set_aside(account: Account) -> Decimal:
-    """What stands behind the isolated legs, and behind no other."""
-    isolated = [each for each in account.positions if each.margin_mode is MarginMode.ISOLATED]
-    return sum((max(ZERO, _isolated_backing(each)) for each in isolated), ZERO)
+def _cross_backing(symbol: str, account: Account) -> Decimal:
+    """The balance behind the cross legs of ``symbol``: all of it less what stands behind isolated legs alone."""
+    if not moves_balance(symbol, account.multi_assets):
+        raise MarginUnknown(f"the balance behind {symbol}")
+    isolated = [each for each in _on_balance(account) if each.margin_mode is MarginMode.ISOLATED]
+    return account.margin_balance - sum((max(ZERO, _isolated_backing(each)) for each in isolated), ZERO)
+
+
+def _on_balance(account: Account) -> list[Position]:
+    return [each for each in account.positions if moves_balance(each.symbol, account.multi_assets)]
 
 
 def _isolated_backing(leg: Position) -> Decimal:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from rules.book import Exposure, account_book
-from rules.instrument import MARGIN_ASSET, MarginTier
+from rules.instrument import MarginTier, moves_balance
 from rules.margin.isolated import isolated_backing, set_aside
 from rules.margin.known import MarginUnknown, account_of, mode_of, tiers_of
 from rules.margin.maintenance import tier_place
@@ -21,7 +21,8 @@ def cross_distance(order: HeldOrder, account: Account, paid: Decimal, snapshot: 
     """The fraction all cross legs may move together, and the maintenance margin of them all.
 
     Behind them stands the balance less what isolated legs have of it and less ``paid``, what the order loses at once.
-    Raises ``MarginUnknown``, also where another balance than the one that is known stands behind the order.
+    What another asset margins (single-asset mode) is left out: it takes nothing from this balance. Raises
+    ``MarginUnknown``, also where another balance than the one that is known stands behind the order.
     """
     _know_the_balance(order.symbol, account, snapshot)
     backing = account.margin_balance - paid
@@ -32,13 +33,15 @@ def cross_distance(order: HeldOrder, account: Account, paid: Decimal, snapshot: 
 
 def _know_the_balance(symbol: str, account: Account, snapshot: Snapshot) -> None:
     """In single-asset mode each contract is margined by the wallet of its own quote currency."""
-    instrument = snapshot.instruments.get(symbol)
-    if account.multi_assets is False and instrument is not None and instrument.quote_asset not in ("", MARGIN_ASSET):
-        raise MarginUnknown(f"the {instrument.quote_asset} balance behind {symbol}")
+    if not moves_balance(symbol, account.multi_assets):
+        instrument = snapshot.instruments.get(symbol)
+        asset = f"{instrument.quote_asset} " if instrument is not None and instrument.quote_asset else ""
+        raise MarginUnknown(f"the {asset}balance behind {symbol}")
 
 
 def _isolated_legs(account: Account) -> list[Position]:
-    return [leg for leg in account.positions if leg.margin_mode is MarginMode.ISOLATED]
+    legs = (leg for leg in account.positions if moves_balance(leg.symbol, account.multi_assets))
+    return [leg for leg in legs if leg.margin_mode is MarginMode.ISOLATED]
 
 
 class _Crossed(NamedTuple):
@@ -68,6 +71,8 @@ def _within_tiers(
     by_symbol, (losing, required, slope, margin, reach) = standing
     book = account_book(snapshot)
     for symbol, exposure in {**book.pending, order.symbol: book.after(order)}.items():
+        if not moves_balance(symbol, account.multi_assets):
+            continue
         instrument = snapshot.instruments.get(symbol)
         if instrument is None or not instrument.tiers or mode_of(symbol, account) is not _CROSS:
             return None
@@ -88,10 +93,12 @@ def _within_tiers(
 
 
 def _standing_crossed(snapshot: Snapshot) -> tuple[dict[str, _Crossed], _Crossed] | None:
-    """By symbol and together; ``None`` when not all symbols are on the cross balance, or something is not known."""
+    """By symbol and together, of those that the balance margins; ``None`` when not all of these are on cross, or
+    something is not known."""
     account = account_of(snapshot)
     try:
-        exposures = account_book(snapshot).standing.exposures
+        every = account_book(snapshot).standing.exposures
+        exposures = {symbol: each for symbol, each in every.items() if moves_balance(symbol, account.multi_assets)}
         if any(mode_of(symbol, account) is not MarginMode.CROSS for symbol in exposures):
             return None
         found = {symbol: _crossed(each, None, tiers_of(symbol, snapshot)) for symbol, each in exposures.items()}
@@ -145,6 +152,8 @@ def _across_tiers(order: HeldOrder, backing: Decimal, account: Account, snapshot
     # Of the other symbols most are as the last order found them; they are kept with the account.
     carried: dict[str, tuple[Exposure, Moving, tuple[Carried, ...]]] = snapshot.standing("carried", lambda _: {})
     for symbol, exposure in account_book(snapshot).every_after(order).items():
+        if not moves_balance(symbol, account.multi_assets):
+            continue
         known = carried.get(symbol)
         if known is not None and known[0] is exposure and symbol != order.symbol:
             _, moving, parts = known

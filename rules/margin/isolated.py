@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from rules.book import Exposure, account_book
+from rules.exposure import order_value
 from rules.margin.known import isolated_margin_of, leverage_of, mark_of, tiers_of
 from rules.margin.maintenance import maintenance_margin
 from rules.margin.moves import Moving, distance_to_liquidation
@@ -17,8 +18,9 @@ def isolated_distance(
 ) -> tuple[Decimal, Decimal]:
     """The fraction its market may move against it, and the maintenance margin of the whole leg.
 
-    The leg has its margin and profit behind it, and for each order that grows it the margin the venue will set aside;
-    ``paid`` is what the order loses at once. Raises ``MarginUnknown``.
+    The leg has its margin and profit behind it, and for each order that grows it the margin the venue will set aside:
+    what it fills at by the leverage. ``paid`` is what the order loses at once, and no other order makes up for it:
+    those that rest may not fill. Raises ``MarginUnknown``.
     """
     legs = [leg for leg in account.positions if leg.symbol == order.symbol and leg.quantity * order.side.sign > 0]
     tiers, leverage = tiers_of(order.symbol, snapshot), leverage_of(order.symbol, account)
@@ -28,12 +30,19 @@ def isolated_distance(
     after = account_book(snapshot).after(order)
     ordered = _side_notional(before, order.side) if before is not None else ZERO
     whole = _side_notional(after, order.side)
+    growing = order.side is Side.SELL
+    own = order_value(order, snapshot)
+    others, filled, margined = whole - own, own, own
+    if growing and paid:
+        # It is worth the mark once it has filled below it, whatever price it named before that was higher.
+        filled = order.quantity * mark
+        margined = filled - paid
     cases = [
         (held, backing),
         (ordered, backing + (ordered - held) / leverage),
-        (whole, backing + (whole - held) / leverage - paid),
+        (held + filled, backing + margined / leverage - paid),
+        (others + filled, backing + (others - held + margined) / leverage - paid),
     ]
-    growing = order.side is Side.SELL
     distance = min(
         distance_to_liquidation(behind, [Moving(notional, (notional,), growing, tiers)])
         for notional, behind in cases

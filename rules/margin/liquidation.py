@@ -17,7 +17,8 @@ class Liquidation(NamedTuple):
 
     Zero or below: it would be liquidated at once. One or more on a long: never. ``price`` is the mark then (quote
     currency, zero when none is low enough); ``maintenance_margin`` what the venue requires before the move: of all
-    cross legs together, or of the isolated leg.
+    cross legs together, or of the isolated leg. In one-way mode only the side that the order grows counts of its
+    symbol: a position it is against may be gone before it fills, so neither number has it in it.
     """
 
     distance: Decimal
@@ -32,8 +33,8 @@ def liquidation_after(order: HeldOrder, snapshot: Snapshot, fills_at: Decimal | 
     names, where that is worse than the mark, is gone before anything moves. Cross legs are moved against the account
     **all together**, by one fraction: a market falls as a whole, and a number that holds only while nothing else moves
     has liquidated many. So it is never more than what the venue shows for the leg. Legs of other directions are no
-    credit. An isolated leg stands alone; its distance is the smallest of what it is now, with what is under way, and
-    with the order, because any of these may be all that fills.
+    credit. An isolated leg stands alone; its distance is the smallest of what it is now, with what is under way, with
+    the order, and with both, because any of these may be all that fills.
 
     Raises ``MarginUnknown``, naming what is missing.
     """

@@ -40,10 +40,13 @@ class LiquidationDistance(Rule):
 
     In single-asset mode the guard knows the USDT balance alone, so entries on cross margin in a contract of another
     currency (USDC) are refused with `FACTS_UNKNOWN`: trade it on isolated margin or in multi-assets mode, or set this
-    rule by symbol instead of for the desk.
+    rule by symbol instead of for the desk. What is open or resting in such a contract, which has a wallet of its own
+    behind it, is left out of the distance of all others.
 
-    Distance, liquidation price and maintenance margin, before and after, are recorded with every entry. Fees and
-    funding on the way are not in it, and a position that is too near already is not touched: the exits are open.
+    Distance, liquidation price and maintenance margin, before and after, are recorded with every entry. Of an order
+    against a position (one-way mode, not reduce-only) those after are of the leg that it would open if the position
+    were gone by then: what may be gone is neither stake nor credit, and its margin is not in them. Fees and funding on
+    the way are not in it, and a position that is too near already is not touched: the exits are open.
     """
 
     rule_id: ClassVar[str] = "liquidation_distance"

@@ -270,7 +270,38 @@ def test_an_isolated_order_priced_through_the_mark_has_lost_the_difference_alrea
     paid = after(a_buy("BTCUSDT", "1", "51000"), world)
     assert paid.distance == (5100 - 1000 - 51_000 * FIRST.maintenance_rate) / (51_000 * (1 - FIRST.maintenance_rate))
     sold = after(a_sell("BTCUSDT", "1", "49000"), world)
-    assert sold.distance == (5000 - 1000 - D(200)) / (50_000 * (1 + FIRST.maintenance_rate))
+    # The venue sets aside a tenth of what it fills at: 4,900.
+    assert sold.distance == (4900 - 1000 - D(200)) / (50_000 * (1 + FIRST.maintenance_rate))
+
+
+@pytest.mark.parametrize(
+    ("order", "resting", "held"),
+    [
+        (a_buy("BTCUSDT", "1", "51000"), an_open_order(BUY, "BTCUSDT", "10", "40000"), None),
+        (a_sell("BTCUSDT", "1", "49000"), an_open_order(SELL, "BTCUSDT", "10", "60000"), None),
+        (a_buy("BTCUSDT", "1", "51000"), an_open_order(BUY, "BTCUSDT", "10", "40000"), "1"),
+        (a_sell("BTCUSDT", "1", "49000"), an_open_order(SELL, "BTCUSDT", "10", "60000"), "-1"),
+    ],
+    ids=["buy", "sell", "buy on top of a leg", "sell on top of a leg"],
+)
+def test_what_rests_beside_it_does_not_make_up_for_what_an_isolated_order_loses_at_once(
+    order: Command, resting: Any, held: str | None
+) -> None:
+    world = isolated(leverage=20).worth("1000000")
+    if held is not None:
+        world = world.isolating("BTCUSDT", held, margin="20000")
+    assert after(order, world.resting(resting)).distance <= after(order, world).distance
+    under_way = (a_buy if held == "1" or resting.side is BUY else a_sell)("BTCUSDT", "10")
+    assert after(order, world.holding(under_way)).distance <= after(order, world).distance
+
+
+def test_an_isolated_sale_amended_through_the_mark_has_the_margin_of_what_it_fills_at() -> None:
+    """Not that of the higher price it named before."""
+    world = isolated(leverage=10).resting(an_open_order(SELL, "BTCUSDT", "1", "60000", order_id="7"))
+    amended = after(an_amend(SELL, "BTCUSDT", "1", "49000", order_id="7"), world)
+    assert amended.distance == after(a_sell("BTCUSDT", "1", "49000"), isolated(leverage=10)).distance
+    beside = world.resting(an_open_order(SELL, "BTCUSDT", "10", "60000", order_id="8"))
+    assert after(an_amend(SELL, "BTCUSDT", "1", "49000", order_id="7"), beside).distance == amended.distance
 
 
 def test_the_other_isolated_leg_stands_alone() -> None:
@@ -301,6 +332,45 @@ def test_isolated_orders_take_their_margin_from_the_cross_balance_when_they_fill
     assert after(a_buy("BTCUSDT", "1"), world) == after(a_buy("BTCUSDT", "1"), cross().worth("5000"))
     held = world.worth("15000").isolating("ETHUSDT", "2", margin="5000")
     assert after(a_buy("BTCUSDT", "1"), held) == after(a_buy("BTCUSDT", "1"), cross().worth("5000"))
+
+
+# What another asset margins
+
+
+def with_usdc(world: World) -> World:
+    """In single-asset mode, with contracts that USDC margins, of which nothing but the marks is known."""
+    for symbol in ("BTCUSDC", "ETHUSDC"):
+        world = world.marked(symbol, "50000").setting(symbol, MarginMode.CROSS)
+    return world.with_assets(False)
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["all on cross", "one isolated"])
+def test_in_single_asset_mode_contracts_of_another_asset_take_nothing_from_the_balance(beside: bool) -> None:
+    """Not a leg of either margin mode, and nothing that rests or is under way."""
+    plain = with_usdc(cross().worth("10000").long("ETHUSDT", "1"))
+    if beside:
+        plain = plain.isolating("DOGEUSDT", "1000", margin="50").setting("DOGEUSDT", MarginMode.ISOLATED)
+    order = a_buy("BTCUSDT", "0.1")
+    expected = after(order, plain)
+    resting, sold = an_open_order(BUY, "ETHUSDC", "3", "50000"), a_sell("ETHUSDC", "2")
+    for world in (
+        plain.long("BTCUSDC", "2"),
+        plain.isolating("BTCUSDC", "0.4", margin="12000").setting("BTCUSDC", MarginMode.ISOLATED),
+        plain.isolating("BTCUSDC", "0.4", margin=None),
+        plain.resting(resting),
+        plain.setting("ETHUSDC", MarginMode.ISOLATED).resting(resting),
+        plain.holding(sold),
+        plain.setting("ETHUSDC", MarginMode.ISOLATED).holding(sold),
+    ):
+        assert after(order, world) == expected
+
+
+def test_in_multi_assets_mode_and_while_the_mode_is_not_known_they_count() -> None:
+    world = tiered(with_usdc(cross().worth("10000")).listing("BTCUSDC", quote_asset="USDC").long("BTCUSDC", "0.1"))
+    alone_, order = cross().worth("10000"), a_buy("BTCUSDT", "0.1")
+    assert after(order, world) == after(order, alone_) == after(order, world.holding(a_buy("BTCUSDC", "0.1")))
+    for multi_assets in (None, True):
+        assert after(order, world.with_assets(multi_assets)).distance < after(order, alone_).distance
 
 
 # Smaller is never worse

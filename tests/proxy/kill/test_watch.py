@@ -19,11 +19,12 @@ from proxy.kill.witness import evidence_of, found_orders, reading_seen
 from rules.facts import AccountRecord, Condition, Forecast, Performance
 from rules.kill.evidence import Evidence, ForecastSeen
 from rules.kill.settings import Triggers
-from rules.kill.signs import Trigger, signs
+from rules.kill.signs import Action, Trigger, signs
+from rules.kill.triggers import Tally, judge
 from rules.model import PositionSide
 from rules.snapshot import Account, Position
 from tests.rules.builders import an_account
-from tests.rules.position.margin_worlds import cross
+from tests.rules.position.margin_worlds import TIERS, cross
 
 START = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 SETTINGS = Triggers(daily_loss_reduce=Decimal("0.05"), daily_loss_kill=Decimal("0.10"), unrecorded_orders_kill=2)
@@ -305,6 +306,54 @@ def test_a_healthy_hedge_is_not_reduced_for_what_one_leg_would_lose_alone(short:
     )
     (sign,) = signs(evidence, Triggers(liquidation_sigmas_reduce=Decimal(5)))
     assert (sign.trigger, sign.met) == (Trigger.LIQUIDATION, met)
+
+
+@pytest.mark.parametrize(("price", "action"), [("49500", Action.KILL), ("30000", Action.NONE), (None, Action.NONE)])
+def test_a_cross_leg_of_another_asset_is_as_near_as_the_venue_says_whatever_usdt_there_is(
+    price: str | None, action: Action
+) -> None:
+    world = cross().worth("250000").with_assets(False).marked("BTCUSDC", "50000")
+    snapshot = world.listing("BTCUSDC", quote_asset="USDC", tiers=TIERS).long("BTCUSDC", "0.4").snapshot
+    assert snapshot.account is not None
+    (leg,) = snapshot.account.positions
+    leg = replace(leg, liquidation_price=None if price is None else Decimal(price))
+    account, tally, ruling = replace(snapshot.account, positions=(leg,)), Tally(), None
+    settings = Triggers(liquidation_sigmas_reduce=Decimal(4), liquidation_sigmas_kill=Decimal(2))
+    for look in range(3):
+        at = account.as_of + timedelta(seconds=3 * look)
+        account = replace(account, as_of=at)
+        evidence = evidence_of(
+            "main",
+            account=account,
+            record=None,
+            markets=snapshot.markets,
+            instruments=snapshot.instruments,
+            condition_of=lambda symbol: Condition(symbol=symbol, as_of=START, volatility=Decimal("0.01")),
+            anomaly=0,
+            now=at,
+        )
+        tally, ruling = judge(tally, replace(evidence, reading=reading_seen(account)), settings)
+    assert ruling is not None and ruling.action is action
+
+
+def test_an_isolated_leg_of_another_asset_takes_nothing_from_what_is_behind_the_others() -> None:
+    world = cross().worth("10000").with_assets(False).marked("BTCUSDC", "50000").long("BTCUSDT", "0.04")
+    world = world.listing("BTCUSDC", quote_asset="USDC", tiers=TIERS).isolating("BTCUSDC", "0.4", margin="12000")
+    snapshot = world.snapshot
+    assert snapshot.account is not None
+    condition = Condition(symbol="", as_of=START, volatility=Decimal("0.01"))
+    evidence = evidence_of(
+        "main",
+        account=snapshot.account,
+        record=None,
+        markets=snapshot.markets,
+        instruments=snapshot.instruments,
+        condition_of=lambda symbol: condition,
+        anomaly=0,
+        now=snapshot.account.as_of,
+    )
+    (sign,) = signs(evidence, Triggers(liquidation_sigmas_reduce=Decimal(4)))
+    assert (sign.trigger, sign.met) == (Trigger.LIQUIDATION, False)
 
 
 def vars_of(account: Account) -> dict[str, Any]:

@@ -327,6 +327,44 @@ def test_shorts_look_upwards_and_isolated_legs_stand_alone():
     assert short.after(0.1)[0] == pytest.approx(-5_000) and short.after(0.1)[1] == pytest.approx(550)
 
 
+def beside_usdc(world: World) -> World:
+    """In single-asset mode, with a contract that USDC margins."""
+    return world.with_assets(False).marked("BTCUSDC", "50000")
+
+
+def test_what_another_asset_margins_is_no_part_of_the_cross_balance():
+    world = beside_usdc(leveraged())
+    instruments = {symbol: an_instrument(symbol, tiers=TIERS) for symbol in world.markets}
+    alone = book_of(world.account, world.markets, instruments)
+    isolating, cross = world.isolating("BTCUSDC", "0.4", margin="12000"), world.long("BTCUSDC", "0.4")
+    for beside in (isolating, cross):
+        book = book_of(beside.account, beside.markets, instruments)
+        assert (book.balance, book.required, book.crossed) == (alone.balance, alone.required, book.legs[:1])
+        assert book.legs[0].together == alone.legs[0].together
+        together = book_of(beside.with_assets(True).account, beside.markets, instruments)
+        assert together.balance - together.required < alone.balance - alone.required
+    own = book_of(isolating.account, isolating.markets, instruments).legs[1]
+    assert own.is_known and own.distance == own.together == pytest.approx((12_000 - 200) / (20_000 - 200))
+    assert not book_of(cross.account, cross.markets, instruments).legs[1].is_known
+    told = book_of(with_price(cross.account, "BTCUSDC", "49500"), cross.markets, instruments).legs[1]
+    assert told.is_known and told.distance == pytest.approx(0.01)
+
+
+async def test_a_cross_leg_of_another_asset_is_told_by_the_venues_price_and_makes_the_balance_no_colder(tmp_path):
+    world = beside_usdc(leveraged())
+    assert world.account is not None
+    plain = House(world, tmp_path / "plain")
+    await plain.forecasts()
+    with_leg = world.long("BTCUSDC", "0.4")
+    house = House(replace(with_leg, account=with_price(with_leg.account, "BTCUSDC", "49500")), tmp_path / "both")
+    stated = await house.forecasts()
+    assert {each.symbol for each in stated} == {"BTCUSDT", "BTCUSDC", ""}
+    assert min(each.probability for each in stated if each.symbol == "BTCUSDC") > 0.05
+    found, alone = house.odds.found["demo"].forecast, plain.odds.found["demo"].forecast
+    assert (found.cold, found.stress) == (alone.cold, alone.stress)
+    assert found.cross and found.legs[1].stress == () and found.legs[0].stress
+
+
 def test_without_margin_tiers_the_venues_price_still_counts():
     world = leveraged()
     assert world.account is not None

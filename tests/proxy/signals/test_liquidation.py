@@ -142,6 +142,17 @@ def test_stress_says_what_would_be_left():
     assert [(each.hit, round(each.left)) for each in found.stress[:3]] == [(False, 400), (False, 300), (False, 170)]
 
 
+def test_of_a_leg_with_an_unknown_wallet_behind_it_a_jump_past_the_venues_price_counts_and_nothing_is_said_to_be_left():
+    apart = replace(a_leg("A", 10.0, 0.3), together=None, apart=True)
+    found, alike = (
+        forecast(a_book(0.0, apart)),
+        forecast(a_book(0.0, a_leg("A", 10.0, 0.3, isolated=True, backing=1e9))),
+    )
+    assert found.legs[0].odds == alike.legs[0].odds and odds(found.legs[0].odds, 2) > LEAST
+    assert found.legs[0].stress == () and found.cross == () and not found.cold
+    assert not any(each.hit for each in found.stress), "it is no part of what the balance is behind"
+
+
 @pytest.mark.parametrize("side", [1.0, -1.0])
 def test_both_legs_of_a_hedge_move_in_the_stress_of_either(side):
     long, short = a_leg("A", side * 10.0, None), a_leg("A", side * -9.9, None)

@@ -10,9 +10,9 @@ import pytest
 from rules.kill.nearness import distance_of, is_carried, notional, revalued
 from rules.snapshot import Account
 from tests.rules.builders import World, an_account
-from tests.rules.position.margin_worlds import cross
+from tests.rules.position.margin_worlds import TIERS, cross
 
-BTC, ETH = "BTCUSDT", "ETHUSDT"
+BTC, ETH, USDC = "BTCUSDT", "ETHUSDT", "BTCUSDC"
 
 
 def distance(world: World, symbol: str = BTC) -> Decimal | None:
@@ -154,6 +154,59 @@ def test_a_leg_that_is_small_beside_what_the_others_require_is_not_past_its_end(
 )
 def test_what_cannot_be_worked_out_is_not_guessed(world: World) -> None:
     assert distance(world) is None
+
+
+def in_single_asset_mode(worth: str, *, hedged: bool = False) -> World:
+    """With a contract that USDC margins, beside those of the USDT balance."""
+    world = cross(hedged=hedged).worth(worth).with_assets(False).marked(USDC, "50000")
+    return world.listing(USDC, quote_asset="USDC", tiers=TIERS)
+
+
+def test_what_another_asset_margins_takes_nothing_from_the_balance() -> None:
+    plain = in_single_asset_mode("10000").long(BTC, "0.3")
+    alone, isolating = distance(plain), plain.isolating(USDC, "0.4", margin="12000")
+    assert alone is not None and 0 < alone < 1
+    assert distance(isolating) == distance(plain.isolating(USDC, "0.4", margin=None)) == alone
+    assert distance(plain.long(USDC, "2")) == distance(plain.long(USDC, "2").unlisted(USDC)) == alone
+    for multi_assets in (None, True):
+        assert distance(isolating.with_assets(multi_assets)) == 0
+        nearer = distance(plain.with_assets(multi_assets).long(USDC, "2"))
+        assert nearer is not None and nearer < alone
+
+
+def test_of_a_cross_leg_that_another_asset_margins_nothing_is_known_whatever_the_balance() -> None:
+    world = in_single_asset_mode("250000").long(USDC, "0.4")
+    assert distance(world, USDC) is None
+    assert distance(world.with_assets(None), USDC) == distance(world.with_assets(True), USDC) == Decimal("Infinity")
+    isolated = in_single_asset_mode("0").isolating(USDC, "0.4", margin="2000")
+    assert distance(isolated, USDC) == Decimal(1920) / (20_000 - 80), "it has its margin of its own"
+
+
+def test_the_newest_mark_of_what_another_asset_margins_moves_no_balance() -> None:
+    snapshot = in_single_asset_mode("20000").long(USDC, "1").snapshot
+    assert snapshot.account is not None
+    fallen = {USDC: replace(snapshot.markets[USDC], mark_price=Decimal(49_000))}
+    moved = revalued(snapshot.account, fallen)
+    assert (moved.margin_balance, moved.positions[0].mark_price) == (20_000, 49_000)
+    for multi_assets in (None, True):
+        assert revalued(replace(snapshot.account, multi_assets=multi_assets), fallen).margin_balance == 19_000
+
+
+@pytest.mark.parametrize(
+    ("long", "short", "price", "carried"),
+    [
+        ("2", "1", "10309", (False, True)),
+        ("2", "1.99", "1321070", (True, False)),
+        ("1", "2", "87379", (True, False)),
+        ("1", "2", "49000", (False, False)),
+    ],
+)
+def test_a_rise_that_ends_a_hedge_of_another_asset_is_not_taken_for_a_fall_past_its_end(
+    long: str, short: str, price: str, carried: tuple[bool, ...]
+) -> None:
+    """What is behind it is never known; no long is left for long where it is past its end."""
+    account = priced(in_single_asset_mode("500", hedged=True).long(USDC, long).short(USDC, short), price)
+    assert tuple(is_carried(leg, account) for leg in account.positions) == carried
 
 
 def priced(world: World, price: str) -> Account:

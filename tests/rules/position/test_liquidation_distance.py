@@ -200,6 +200,40 @@ def test_what_stands_on_its_own_margin_or_on_all_assets_is_judged():
         assert breach(a_buy("BTCUSDT", "0.1"), world) is None
 
 
+@pytest.mark.parametrize("quote", ["", None])
+def test_a_contract_whose_currency_is_not_told_is_known_by_its_name(quote):
+    world = in_usdc().unlisted("BTCUSDC") if quote is None else in_usdc().listing("BTCUSDC", quote_asset=quote)
+    assert breach(a_buy("BTCUSDC", "0.38"), world).message == "the balance behind BTCUSDC is not known now"
+
+
+def test_contracts_with_a_wallet_of_their_own_take_no_room_from_the_others():
+    order, rule = a_buy("BTCUSDT", "0.02"), LiquidationDistance(distance_min=Decimal("0.15"))
+    world = in_usdc().worth("10000").long("BTCUSDT", "0.04")
+    assert breach(order, world, rule) is None
+    assert breach(order, world.isolating("BTCUSDC", "0.4", margin="12000"), rule) is None
+    assert breach(order, world.long("BTCUSDC", "2"), rule) is None
+    assert breach(order, world.with_assets(True).long("BTCUSDC", "2"), rule).code == "LIQUIDATION_TOO_NEAR"
+
+
+def test_an_order_through_the_mark_is_as_near_beside_larger_ones_that_may_never_fill():
+    rule = LiquidationDistance(distance_min=Decimal("0.04"))
+    world = isolated(leverage=20).worth("1000000")
+    order = a_buy("BTCUSDT", "1", "51000")
+    assert codes(judged(order, world, rule)) == ["LIQUIDATION_TOO_NEAR"]
+    resting = world.resting(an_open_order(Side.BUY, "BTCUSDT", "10", "40000"))
+    assert codes(judged(order, resting, rule)) == ["LIQUIDATION_TOO_NEAR"]
+
+
+def test_of_an_order_against_a_position_the_leg_it_would_open_is_recorded():
+    found = RULE.measure(a_buy("BTCUSDT", "0.1"), WORLD.short("BTCUSDT", "4").snapshot)
+    assert {each.name: each.value for each in found} == {
+        "distance": "2.004",
+        "liquidation_price": "0",
+        "maintenance_margin": "20.00",
+        "maintenance_margin_before": "900.00",
+    }
+
+
 def leverage(number):
     return SetLeverage(symbol="BTCUSDT", leverage=Decimal(number))
 
