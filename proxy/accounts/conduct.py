@@ -41,7 +41,7 @@ class Conduct:
 
     ``proven`` are symbols on which a conditional order of its has triggered or was cancelled as it asked. ``asked`` is
     when it last asked to cancel conditional orders of a symbol, ``gone`` when one last went, as long as neither has
-    found the other.
+    found the other. ``heard_until`` is when the newest of its decisions was made that were told.
     """
 
     bot: str
@@ -51,6 +51,7 @@ class Conduct:
     proven: tuple[str, ...] = ()
     asked: Mapping[str, datetime] | None = None
     gone: Mapping[str, datetime] | None = None
+    heard_until: datetime | None = None
 
     def counted(self, now: datetime) -> Counts:
         """The sums of the last 24 hours, and of at most ``BUCKET`` more."""
@@ -75,6 +76,7 @@ def decided(conduct: Conduct, record: Mapping[str, Any], at: datetime) -> Conduc
         return conduct
     for command, decision in zip(commands, decisions, strict=False):
         if isinstance(command, dict) and isinstance(decision, dict):
+            conduct = replace(conduct, heard_until=max(conduct.heard_until or at, at))
             conduct = _judged(conduct, command, decision, at)
     return conduct
 

@@ -27,7 +27,8 @@ BOTS_MAX: Final = 1_000
 """Bots of one account that are remembered; beyond it, new ones are not."""
 
 DECISIONS_MAX: Final = 2_000
-"""Decisions that are recognised when they are told again: four batches of the audit's stream."""
+"""Decisions that are recognised by name when they are told again: four batches of the audit's stream. After a restart
+more may be told again, which ``retold`` tells from new ones."""
 
 _CANCELLED: Final = "CANCELED"
 
@@ -105,7 +106,7 @@ def with_decisions(memory: Memory, records: Iterable[Mapping[str, Any]]) -> Memo
     """Decision records, in their order; one that is counted already, or of an unexpected shape, tells nothing."""
     known, named = set(memory.decisions), list(memory.decisions)
     for record in records:
-        bot, at, name = record.get("bot"), _moment(record.get("at")), record.get("id")
+        bot, at, name = record.get("bot"), moment_of(record), record.get("id")
         if not isinstance(bot, str) or not bot or at is None or not isinstance(name, str) or name in known:
             continue
         known.add(name)
@@ -116,6 +117,15 @@ def with_decisions(memory: Memory, records: Iterable[Mapping[str, Any]]) -> Memo
         return memory
     # Told together, they are named together: of two thousand names each would else make a tuple of its own.
     return replace(memory, decisions=tuple(named[-DECISIONS_MAX:]))
+
+
+def moment_of(record: Mapping[str, Any]) -> datetime | None:
+    """When a decision was made, as its record says; ``None`` where it says nothing that can be read."""
+    try:
+        at = datetime.fromisoformat(str(record.get("at")))
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else None
 
 
 def record_of(
@@ -167,11 +177,3 @@ def _changed(memory: Memory, bot: str, change: Callable[[Conduct], Conduct]) -> 
 
 def _time(at_ms: int) -> datetime:
     return datetime.fromtimestamp(at_ms / 1000, UTC)
-
-
-def _moment(text: object) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return at if at.tzinfo is not None else None

@@ -28,6 +28,7 @@ from proxy.accounts.lineage import Lineage
 from proxy.accounts.memory import Memory
 from proxy.accounts.record_store import RecordStore
 from proxy.accounts.recount import jumped
+from proxy.accounts.retold import Retold
 from proxy.accounts.transfer_reader import TransferReader, Venue
 from proxy.accounts.transfers import Listing
 from proxy.accounts.troubles import VenueThrottled, VenueTrouble, VenueUnavailable
@@ -98,6 +99,7 @@ class RecordKeeper:
         self._unprotected = unprotected
         self._forecasts = forecasts
         self._memory: Memory | None = None
+        self._retold = Retold(memories.empty(account), now())
         self._multi_assets: bool | None = None
         self._lineage = Lineage()
         # By order too: where two orders of one account meet, both executions bear the one trade id.
@@ -158,12 +160,13 @@ class RecordKeeper:
         if self._memory is None:
             self._early.extend(decided)
         elif decided:
-            self._keep(memories.with_decisions(self._memory, decided))
+            self._keep(memories.with_decisions(self._memory, self._retold.without(decided)))
 
     async def run(self) -> None:
         """Take up what was remembered, then publish for ever. Trouble with store, disk or venue is waited out."""
         memory = await self._kept.restored()
         self._memory = await asyncio.to_thread(self._caught_up, memory)
+        self._retold = Retold(self._memory, self._now())
         self.hear(self._early)
         self._early.clear()
         async with asyncio.TaskGroup() as loops:
@@ -174,10 +177,11 @@ class RecordKeeper:
         """With the decisions that were archived after it was saved."""
         if memory.decided_at is None:
             return memory
+        retold = Retold(memory, self._now())
         try:
             with ArchiveReader.open(self._archive) as archive:
                 for record in decisions_since(archive, self._account, memory.decided_at - DECISIONS_OVERLAP):
-                    memory = memories.with_decisions(memory, [record])
+                    memory = memories.with_decisions(memory, retold.without([record]))
         except (ArchiveUnavailable, msgspec.DecodeError) as trouble:  # What is damaged `audit verify` says.
             log.warning("the last decisions on %s cannot be looked up: %s", self._account, trouble)
         return memory

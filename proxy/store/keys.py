@@ -55,7 +55,7 @@ class Keys:
     @property
     def whose(self) -> str:
         """Hash: account to ``GUARD|DIGEST``, whose what the store has of it is; "" to the guard that was here last,
-        and "|claimed" to the one that claimed the desk last."""
+        "|claimed" to the one that claimed the desk last, and "|left", until it is taken over, to the one before it."""
         return self._key("whose")
 
     @property

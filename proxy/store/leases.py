@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import redis.asyncio
 
-from proxy.store.client import CALM_TIMEOUT_S, Script, connect, run_script
+from proxy.store.client import CALM_TIMEOUT_S, Script, connect
 from proxy.store.keys import Keys
+from proxy.store.ownership import ELSEWHERE, DeskTaken, Ownership
 from proxy.store.timers import DeadManTimer
 
 RELEASED: Final = "released"
@@ -81,19 +82,24 @@ def lease_field(account: str, bot: str) -> str:
 
 
 class LeaseStore:
-    """The warden's access. Every method raises what the store client raises."""
+    """The warden's access. Every method raises what the store client raises, and but for ``now_us`` ``DeskTaken`` where
+    another guard than ``guard`` has the desk; empty for who is of none."""
 
-    def __init__(self, url: str, desk: str) -> None:
+    def __init__(self, url: str, desk: str, guard: str) -> None:
         self._redis: redis.asyncio.Redis = connect(url, timeout_s=CALM_TIMEOUT_S, connections_max=4)
         self._keys = Keys(desk)
+        self._ownership = Ownership(self._redis, self._keys, guard)
         self._swap = Script.named("swap")
 
     async def read(self) -> Leases:
         """Every lease, and the time."""
         pipeline = self._redis.pipeline(transaction=True)
         pipeline.time()
+        pipeline.hget(self._keys.controls, "guard")
         pipeline.hgetall(self._keys.leases)
-        (seconds, micros), fields = await pipeline.execute()
+        (seconds, micros), owner, fields = await pipeline.execute()
+        if self._ownership.is_anothers(owner):
+            raise DeskTaken(ELSEWHERE)  # Another guard's bots may be called like ours: nothing is held against ours.
         held = {field: lease for field, text in fields.items() if (lease := _lease(field, text)) is not None}
         released = frozenset(field for field, text in fields.items() if text == RELEASED)
         return Leases(now_us=int(seconds) * _US + int(micros), held=held, released=released)
@@ -113,16 +119,17 @@ class LeaseStore:
 
     async def run_out(self, account: str, timers: Iterable[DeadManTimer]) -> None:
         """Let these dead-man timers run out now: what runs them cancels the bot's orders, through every trouble."""
-        due = {timer.field: "0" for timer in timers}
+        due = [part for timer in timers for part in (timer.field, "0")]
         if due:
-            await self._redis.hset(self._keys.timers(account), mapping=due)  # type: ignore[arg-type]  # bytes|str keys
+            await self._ownership.write(self._keys.timers(account), ("HSET", *due))
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._redis.aclose()
 
     async def _put(self, field: str, before: str, after: str) -> bool:
-        done: Any = await run_script(self._redis, self._swap, [self._keys.leases], [field, before, after])
+        arguments = [self._ownership.guard, field, before, after]
+        (done,) = await self._ownership.run(self._swap, [self._keys.controls, self._keys.leases], arguments)
         return bool(done)
 
 

@@ -28,6 +28,11 @@ ELSEWHERE: Final = "another data directory"
 class DeskTaken(RedisError):
     """Another guard has this desk of the store: nothing of ours belongs there. The text says which."""
 
+    @property
+    def said(self) -> str:
+        """The same in a sentence, for people."""
+        return f"this desk of the store is another guard's, at {self}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakenOver:
@@ -53,10 +58,20 @@ class Ownership:
     async def claim(self, where: str) -> None:
         """Take the desk, or keep it; ``where`` the guard runs, in words. Raises ``DeskTaken``, or what the client
         raises."""
+        await self._ask_for_it(where, keeps=False)
+
+    async def keep(self, where: str) -> None:
+        """Keep the desk that this process has claimed. Raises ``DeskTaken`` also where another guard had it meanwhile
+        and has left it: what is there now has to be taken over. Or what the client raises."""
+        await self._ask_for_it(where, keeps=True)
+
+    async def _ask_for_it(self, where: str, *, keeps: bool) -> None:
         if not self.guard:
             return
         keys = [self._keys.guard, self._keys.controls, self._keys.whose]
-        self._taken_by = await run_script(self._redis, self._claim, keys, [self.guard, where, OWNED_S * 1000])
+        arguments = [self.guard, where, OWNED_S * 1000, "1" if keeps else ""]
+        word, *by = await run_script(self._redis, self._claim, keys, arguments)
+        self._taken_by = "" if word == "OK" else str(by[0]) if by else ELSEWHERE
         self.check()
 
     async def take_over(self, accounts: Mapping[str, str], traders: Iterable[tuple[str, str]] = ()) -> TakenOver:

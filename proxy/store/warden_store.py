@@ -115,6 +115,11 @@ class WardenStore(Publications):
         has it. Who is of no guard claims nothing."""
         await self._ownership.claim(where)
 
+    async def keep(self, where: str) -> None:
+        """Keep the desk that this process has claimed. Raises ``DeskTaken`` also where another guard had it meanwhile
+        and has left it: what is there now has to be taken over."""
+        await self._ownership.keep(where)
+
     async def take_over(self, accounts: Mapping[str, str], traders: Iterable[tuple[str, str]] = ()) -> TakenOver:
         """Say whose the store's accounts are, and forget what is of another guard's of the same names, with the earlier
         entries of ``traders`` there, each a bot and its account. ``accounts`` are by name what tells them from others

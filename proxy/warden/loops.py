@@ -137,6 +137,8 @@ class Warden:
                 run_id, filled = await self._store.server()
                 if filled not in ("", run_id):
                     await self._store.distrust(list(self._desk.accounts))
+                    for name, pieces in self._desk.accounts.items():
+                        pieces.keeper.doubt_times(await self._store.holds(name))
                 if filled != run_id:
                     self._desk.leases.store_was_away()
                 if not await self._store.has_epoch() and not self._scribe.is_empty:
@@ -182,11 +184,13 @@ class Warden:
                     break  # It is back: the claim is refused, which is said.
                 free_since = time.monotonic()
             await asyncio.sleep(STORE_EVERY_S)
-        await self._hold_desk()
+        await self._store.claim(self._where)
         self._desk_taken = False
 
-    async def _hold_desk(self) -> None:
-        await self._store.claim(f"{socket.gethostname()}:{self._ground.settings.data_dir}")
+    @property
+    def _where(self) -> str:
+        """Where this guard runs, in words."""
+        return f"{socket.gethostname()}:{self._ground.settings.data_dir}"
 
     async def _take_over(self) -> None:
         """Before anything of the store is believed: it may be another guard's, of accounts that are called like ours.
@@ -230,7 +234,7 @@ class Warden:
         do not ask it before it is said here that it is filled."""
         while True:
             try:
-                await self._hold_desk()
+                await self._store.keep(self._where)
                 run_id, filled = await self._store.server()
                 if run_id != self._filled:
                     log.warning("the store is another process than before; accounts are surveyed anew")
@@ -250,7 +254,7 @@ class Warden:
                     await self._store.fill(run_id)
                 self._filled = run_id
             except DeskTaken:
-                raise  # This process ends, and the next waits until the desk is free.
+                raise  # This process ends; the next waits until the desk is free, and takes over what is there.
             except STORE_TROUBLE as trouble:
                 log.warning("the store does not answer: %s", type(trouble).__name__)
             await asyncio.sleep(STORE_EVERY_S)

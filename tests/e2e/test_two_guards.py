@@ -104,3 +104,26 @@ def test_the_second_judges_nothing_the_first_judges_on_and_the_second_has_the_de
             assert client.pttl(owner) > 0, "it is kept for a guard that is only restarted"
             client.delete(owner)
         until(lambda: order(second, "0.5").status_code == 200, "the second has the desk", 90)
+
+
+def test_a_guard_that_was_away_while_another_had_the_desk_and_left_it_takes_over_what_that_one_left(
+    tmp_path: Path, store: OwnStore
+) -> None:
+    class Away(LiveWorld):
+        @property
+        def environment(self) -> dict[str, str]:
+            return super().environment | {"PERPGUARD_STORE_URL": store.url}
+
+    another = "0b" * 16
+    with Away(tmp_path / "away", CAREFUL, balance=1_000_000) as world, store.client() as client:
+        until(lambda: order(world, "0.01").status_code == 200, "it trades", 60)
+        with client.pipeline(transaction=True) as left:
+            left.hset("perpguard:{demo}:controls", "guard", another)
+            left.hset("perpguard:{demo}:whose", mapping={"": another, "demo": f"{another}|another account's"})
+            left.hset("perpguard:{demo}:holds:demo", "theirs", "1|PENDING|1|demo-bot|[]")
+            left.delete("perpguard:{demo}:guard")
+            left.execute()
+        until(lambda: "another guard has taken the desk" in world.guard_log(), "its warden ends")
+        until(lambda: "the desk demo was another guard's" in world.guard_log(), "the next one takes over", 60)
+        until(lambda: order(world, "0.01").status_code == 200, "it trades again", 90)
+        assert not client.hexists("perpguard:{demo}:holds:demo", "theirs"), "nothing of the other is believed"

@@ -2,19 +2,22 @@
 -- guard's account of the same name is forgotten, but for the versions, of which gates may have seen any.
 -- An account is told by the guard that had it, or by a digest of its key at the exchange: a guard may change the key, and
 -- another one, as after a restore, may have the same account.
--- No bot could renew a lease while another guard had the desk: those that are kept and of which nothing has followed run
--- for one more time to live. All of it here, for who was told of it once may end before it has done anything.
+-- No bot could renew a lease while another guard had the desk, also one that ended before it took anything over: those
+-- that are kept and of which nothing has followed run for one more time to live. All of it here, for who was told of it
+-- once may end before it has done anything.
 -- KEYS: 1 controls 2 whose 3 leases, then of each account: document, where it is put aside, record, and whatever else
 -- ARGV: 1 the guard's id, then of each account: name, digest, how many keys it has
 local guard = ARGV[1]
 if redis.call('HGET', KEYS[1], 'guard') ~= guard then return {'TAKEN'} end
 local before = redis.call('HGET', KEYS[2], '')
-local taken_over = before and before ~= guard
+local anothers = before and before ~= guard
+local left = redis.call('HDEL', KEYS[2], '|left') == 1
+local taken_over = anothers or left
 local ours, dropped = {}, {}
 local at = 4
 for i = 2, #ARGV, 3 do
   local name, digest, each = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])
-  local told = redis.call('HGET', KEYS[2], name) or (taken_over and before .. '|')
+  local told = redis.call('HGET', KEYS[2], name) or (anothers and before .. '|')
   local whose, account
   if told then whose, account = string.match(told, '^(.-)|(.*)$') end
   if not told or whose == guard or account == digest then

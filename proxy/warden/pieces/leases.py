@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from proxy.accounts.keeper import AccountKeeper
+from proxy.guard_id import known_guard_id
 from proxy.kill.bot_stops import BotStops
 from proxy.kill.desk import KillDesk
 from proxy.leases.hands import LeaseHands
@@ -19,7 +20,7 @@ def build_leases(
     ground: Ground, stops: BotStops, kill: KillDesk, hands: Mapping[str, Hands], keepers: Mapping[str, AccountKeeper]
 ) -> LeaseWatch:
     """The watch of a desk. ``keepers``, by account, may be filled later."""
-    store = LeaseStore(ground.settings.store, ground.settings.desk)
+    store = LeaseStore(ground.settings.store, ground.settings.desk, known_guard_id(ground.settings.data_dir))
     ground.closing.push_async_callback(store.aclose)
 
     def book(account: str) -> Account | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -29,7 +29,8 @@ from rules.model import PositionSide, Side
 from rules.snapshot import Account, Market
 from tests.proxy.accounts.builders import a_fill, a_survey, an_account_event, an_algo_event
 from tests.proxy.accounts.test_performance import a_share
-from tests.proxy.audit.conftest import SIGNER, TRUSTED
+from tests.proxy.audit.conftest import SIGNER, TRUSTED, Desk
+from tests.proxy.warden.test_scribe import FullDisk, a_scribe
 from tests.support.worlds import until_async
 
 
@@ -558,6 +559,82 @@ async def test_decisions_are_neither_forgotten_nor_counted_twice_over_a_crash(
     async with asyncio.timeout(20):  # What the life before published is in the store until this one publishes.
         while [(each.bot, each.orders) for each in (await house.told("1000")).bots] != [("ann", 3)]:
             pass
+
+
+async def test_what_was_heard_while_the_archive_took_nothing_counts_once_over_a_restart(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stream tells all of it again, and that is more than is known by name."""
+    monkeypatch.setattr(memories, "DECISIONS_MAX", 10)
+    began = datetime.now(UTC)
+
+    def decided(*numbers: int, bot: str) -> list[dict[str, Any]]:
+        return [
+            {
+                "kind": "decision",
+                "id": f"{bot} {number}",
+                "account": "demo",
+                "bot": bot,
+                "at": (began + timedelta(microseconds=number)).isoformat(),
+                "commands": [{"type": "PlaceOrder", "symbol": "BTCUSDT"}],
+                "decisions": [{"verdict": "ALLOW", "breaches": []}],
+            }
+            for number in numbers
+        ]
+
+    async def hear(records: Sequence[Mapping[str, Any]]) -> None:
+        house.keeper.hear(records)
+
+    def orders() -> dict[str, int]:
+        return {each.bot: each.orders for each in house.keeper.record.bots} if house.keeper.record else {}
+
+    async def while_it_scribes(disk: FullDisk, told: dict[str, int]) -> None:
+        scribe = a_scribe(house.store)
+        scribe._archive = cast(Archive, disk)
+        loops = [asyncio.create_task(loop) for loop in (scribe.drain(hear), scribe.hear_on(hear))]
+        await until_async(lambda: orders() == told and len(disk.kept) in (0, sum(told.values())), "heard")
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+
+    disk = FullDisk()
+    await house.start()
+    await house.told("1000")
+    await house.store.record([*decided(*range(50), bot="ann"), *decided(7, bot="ben")])
+    await while_it_scribes(disk, {"ann": 50, "ben": 1})
+    await house.keeper.publish()
+    await house.stop()
+    # Ben is heard less often than ann: his is earlier than her last that was heard, and new all the same.
+    await house.store.record([*decided(8, bot="ben"), *decided(60, 61, bot="ann")])
+    await house.start()
+    await house.told("1000")
+    disk.room = True
+    await while_it_scribes(disk, {"ann": 52, "ben": 2})
+
+
+async def test_what_is_told_again_before_the_memory_is_there_counts_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The archive has taken it by then, and more, and the stream told all of it while the memory could not be read."""
+    monkeypatch.setattr(memories, "DECISIONS_MAX", 10)
+    began, passed = datetime.now(UTC), Desk().decision(1) | {"account": "demo", "bot": "ann"}
+    told = [
+        passed | {"id": f"{number}", "at": (began + timedelta(microseconds=number)).isoformat()} for number in range(60)
+    ]
+    await house.start()
+    await house.told("1000")
+    house.keeper.hear(told[:50])
+    await house.keeper.publish()
+    await house.stop()
+    with Archive.open(archive_place(house.data_dir), SIGNER, keys=TRUSTED) as archive:
+        archive.append_from("stream", "1-0", told)
+    keeper = await house.start()
+    keeper.hear(told)
+    found = await house.told("1000")
+    async with asyncio.timeout(20):
+        while [(each.bot, each.orders) for each in found.bots] != [("ann", 60)]:
+            assert all(each.orders <= 60 for each in found.bots)
+            found = await house.told("1000")
 
 
 async def test_an_archive_that_cannot_be_read_costs_no_record(house: House, caplog: pytest.LogCaptureFixture) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -18,12 +18,14 @@ from proxy.store.embedded import EmbeddedStore
 from proxy.store.gate_store import GateStore, KeyOff, RequestReplayed
 from proxy.store.keys import Keys
 from proxy.store.leases import LeaseRequest, Leases, LeaseStore
+from proxy.store.ownership import DeskTaken
 from proxy.store.timers import DeadManTimer
 from rules.kill.settings import Lease
 from rules.model import OrderType, Side
 from rules.snapshot import Account, OpenOrder
 from tests.rules.builders import an_account, an_open_order
 
+OURS, THEIRS = "0a" * 16, "0b" * 16
 WATCHED_S = STOOD_STILL_S - 0.5
 POLICY = Lease(reduce_after_s=1, cancel_after_s=2, flatten_after_s=3)
 
@@ -31,8 +33,8 @@ POLICY = Lease(reduce_after_s=1, cancel_after_s=2, flatten_after_s=3)
 class Clocked(LeaseStore):
     """The real store, whose clock a test can move on, and which a test can take away."""
 
-    def __init__(self, url: str, desk: str) -> None:
-        super().__init__(url, desk)
+    def __init__(self, url: str, desk: str, guard: str = "") -> None:
+        super().__init__(url, desk, guard)
         self.later_us = 0
         self.away = False
         self.on_forget: Callable[[], None] = lambda: None
@@ -340,6 +342,61 @@ async def test_a_bot_that_died_meanwhile_is_acted_on_after_one_more_time_to_live
     assert await desk.after(29) == []
     assert await desk.after(2.5) == [("reduce", "grid")]
     assert await desk.after(2) == [("flatten", "grid")]
+
+
+@pytest.fixture
+async def ours(desk: Desk) -> Desk:
+    """A guard's, whose desk of the store is another's by now; it does not know yet."""
+    await desk.store.aclose()
+    desk.store = Clocked(desk.url, desk.name, OURS)
+    desk.watch = desk.a_watch()
+    return desk
+
+
+def belongs_to(desk: Desk, guard: str) -> None:
+    with redis.Redis.from_url(desk.url) as client:
+        client.hset(Keys(desk.name).controls, "guard", guard)
+
+
+def kept(desk: Desk) -> dict[str, str]:
+    with redis.Redis.from_url(desk.url, decode_responses=True) as client:
+        return dict(client.hgetall(Keys(desk.name).leases))
+
+
+async def test_a_guard_that_comes_back_leaves_no_lease_in_a_desk_that_is_anothers(ours: Desk) -> None:
+    belongs_to(ours, OURS)
+    await ours.heard(30)
+    assert await ours.after(1) == []
+    ours.forget(Keys(ours.name).leases)  # The other took over.
+    belongs_to(ours, THEIRS)
+    with pytest.raises(DeskTaken):
+        await ours.looked()
+    assert kept(ours) == {}
+
+
+async def test_it_does_nothing_to_its_bot_for_the_lease_of_anothers_that_is_called_alike(ours: Desk) -> None:
+    belongs_to(ours, THEIRS)
+    await ours.heard(30)
+    with pytest.raises(DeskTaken):
+        await ours.after(3_600)
+    assert ours.did == []
+
+
+async def test_the_desk_may_become_anothers_between_a_look_and_what_it_writes(ours: Desk) -> None:
+    await ours.heard(30)
+    await ours.heard(0, bot="maker")
+    before = kept(ours)
+    (lease,) = (await ours.store.read()).held.values()
+    belongs_to(ours, THEIRS)
+    for asked in (
+        ours.store.change(lease, replace(lease, steps=1)),
+        ours.store.change(None, replace(lease, bot="other")),
+        ours.store.forget_released("main|maker"),
+        ours.store.run_out("main", [DeadManTimer("grid", "BTCUSDT")]),
+    ):
+        with pytest.raises(DeskTaken):
+            await asked
+    assert (kept(ours), ours.timers()) == (before, set())
 
 
 async def test_standing_still_forgives_nothing_that_had_run_out_before(desk: Desk) -> None:

@@ -241,6 +241,66 @@ async def test_who_ends_before_it_heard_that_another_had_the_desk_has_lost_no_le
         await raw.hset(keys.leases, mapping={"kept|grid": f"{until_us}|{ttl_us}|0"})
 
 
+async def test_who_was_away_while_another_had_the_desk_does_not_go_on_as_if_it_knew_what_is_there(
+    ours, theirs, server, desk, raw, keys
+):
+    await ours.claim("here:/data")
+    await ours.take_over({"demo": MINE})
+    await ours.keep("here:/data")
+    await taken_by_another(theirs, raw, keys)
+    before = await raw.hgetall(keys.whose)
+    for _ in range(2):
+        with pytest.raises(DeskTaken):
+            await ours.keep("here:/data")
+    assert not await ours.is_claimed() and await raw.hgetall(keys.whose) == before, "its successor waits and takes over"
+    for asked in writes_of(ours):
+        with pytest.raises(DeskTaken):
+            await asked
+    successor = WardenStore(server.url, desk, OURS)
+    assert await successor.is_left_by_another()
+    await successor.claim("here:/data")
+    assert await successor.take_over({"demo": MINE}) == TakenOver(from_another=True, dropped=("demo",))
+    await filled(successor, raw, keys)
+    assert await successor.take_over({"demo": MINE}) == TakenOver(), "what is its own stays its own"
+    assert await raw.exists(keys.holds("demo"), keys.timers("demo"), keys.leases) == 3
+    await successor.keep("here:/data")
+    await successor.aclose()
+
+
+async def taken_by_another(theirs: WardenStore, raw, keys) -> None:
+    """While our guard was away, another had the desk and an account that is called alike, and has left."""
+    await raw.delete(keys.guard)
+    await theirs.claim("there:/data")
+    await theirs.take_over({"demo": OTHERS})
+    await raw.delete(keys.guard)
+
+
+async def test_a_store_that_came_back_empty_is_kept_by_the_guard_that_had_it(ours, raw, keys):
+    await ours.claim("here:/data")
+    await raw.delete(keys.guard, keys.controls, keys.whose)
+    await ours.keep("here:/data")
+    assert await ours.controls() == {"guard": OURS}
+
+
+async def test_no_lease_is_held_against_a_bot_where_another_guard_ended_before_it_took_over(ours, theirs, raw, keys):
+    await ours.claim("here:/data")
+    await ours.take_over({"demo": MINE})
+    await filled(ours, raw, keys)
+    await raw.hset(keys.leases, mapping={"demo|grid": "1|30000000|0", "demo|calm": "1|30000000|2"})
+    await raw.delete(keys.guard)
+    await theirs.claim("there:/data")
+    await raw.delete(keys.guard)
+    seconds, _ = await raw.time()
+    for _ in range(2):
+        await ours.claim("here:/data")  # It may end in between, too.
+    assert await ours.take_over({"demo": MINE}) == TakenOver(from_another=True)
+    leases = await raw.hgetall(keys.leases)
+    assert int(leases.pop("demo|grid").partition("|")[0]) >= (seconds + 30) * 1_000_000
+    assert leases == {"demo|calm": "1|30000000|2"}
+    assert await raw.hlen(keys.holds("demo")) == 1, "the other has told nothing of its account"
+    assert await ours.take_over({"demo": MINE}) == TakenOver(), "once"
+
+
 async def claimed_as_before(raw, keys, guard: str) -> None:
     """What a claim leaves of the version before, which says nothing of owners."""
     await raw.delete(keys.guard)
@@ -326,4 +386,5 @@ async def test_another_desk_of_the_store_is_another_matter(ours, server, desk):
 
 async def test_who_is_of_no_guard_claims_nothing(warden, ours):
     await warden.claim("nowhere")
+    await warden.keep("nowhere")
     assert not await warden.is_claimed()

@@ -34,6 +34,11 @@ class Told:
             raise DeskTaken(self.owner)
         self.owner = "ours"
 
+    async def keep(self, where: str) -> None:
+        if self.left_by not in ("", "ours"):
+            raise DeskTaken(self.left_by)
+        await self.claim(where)
+
     async def take_over(self, accounts: dict[str, str], traders: list[tuple[str, str]]) -> TakenOver:
         self.said.append("whose")
         self.traders = traders
@@ -172,6 +177,15 @@ async def test_a_desk_that_another_guard_has_is_told_nothing_and_its_warden_ends
     assert told.said == []
 
 
+async def test_a_warden_that_was_away_while_another_guard_had_the_desk_ends_though_that_one_has_left() -> None:
+    """Its successor takes over: what is there is not what this one knows, though the store is the same server."""
+    told = Told("first", "first")
+    told.left_by = "theirs"
+    with pytest.raises(DeskTaken):
+        await watched(told, "first")
+    assert (told.said, told.owner) == ([], "")
+
+
 async def test_a_desk_that_was_another_guards_has_its_bots_leases_run_on_and_its_accounts_forgotten(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -235,6 +249,34 @@ async def test_who_comes_first_after_an_outage_leaves_the_guard_that_had_the_des
     told.owner = ""
     await asyncio.wait_for(a_warden(told)._claim_desk(), 5)
     assert told.owner == "ours", "who does not come back does not keep it"
+
+
+@pytest.mark.parametrize(("filled", "doubted"), [("first", True), ("second", False), ("", False)])
+async def test_holds_of_another_server_than_was_filled_were_timed_by_another_clock(filled: str, doubted: bool) -> None:
+    told = Told("second", filled)
+    warden = a_warden(told)
+    found: list[tuple[str, ...]] = []
+
+    async def holds(account: str) -> tuple[str, ...]:
+        return (f"a hold of {account}",)
+
+    warden._store = SimpleNamespace(
+        **{each: getattr(told, each) for each in ("claim", "take_over", "is_left_by_another", "server", "distrust")},
+        **{each: getattr(told, each) for each in ("has_epoch", "begin_epoch", "forget_archived", "fill")},
+        holds=holds,
+    )
+    warden._take_up = told.teller("taken up")
+    warden._keys = SimpleNamespace(publish=told.teller("keys"))
+    warden._policies = SimpleNamespace(begin=told.teller("policy"), policy=SimpleNamespace(version="v"))
+    warden._desk = SimpleNamespace(
+        accounts={"main": SimpleNamespace(keeper=SimpleNamespace(doubt_times=found.append))},
+        leases=told,
+        rearming=SimpleNamespace(load=told.teller("ramps"), publish=told.teller("ramps")),
+        overrides=SimpleNamespace(take_up=told.teller("overrides")),
+        watch=SimpleNamespace(load=lambda at: told.teller("scores")(), decay=lambda at: told.teller("decay")()),
+    )
+    await asyncio.wait_for(warden._until_store_answers(), 5)
+    assert found == ([("a hold of main",)] if doubted else [])
 
 
 async def test_scores_of_before_are_put_right_before_the_store_counts_as_filled() -> None:
