@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, ClassVar
@@ -16,12 +17,10 @@ from rules.model import (
     CancelOrder,
     Command,
     PlaceOrder,
-    PositionSide,
     SetLeverage,
     SetMarginMode,
     SetMultiAssetMode,
     SetPositionMode,
-    Side,
 )
 from rules.prices import far_touch, is_through
 from rules.rule import Looser, Rule, Setting, show_exact
@@ -33,14 +32,17 @@ from rules.snapshot import Account, HeldOrder, Market, OpenOrder, Position, Snap
 class OwnShare(Rule):
     """Keep a bot to its own part of the account: its share of each leg, its orders, the settings nobody shares.
 
-    An exit may be as large as the bot's share and nobody's together, its plain exits that rest counted with it; a
-    conditional exit is held against the share alone, because a stop and a take-profit stand for the same quantity. Of
-    an exit that is nobody's the bot may make no more than that either, nobody's other exits counted too. An entry of
-    its own under way counts as filled where it can fill at once: at the market, or with a limit at the far side of the
-    book or through it. One that waits for its trigger or its price is the bot's once it has filled. Where no other bot
-    would lose by it nothing is refused: this never keeps a bot in a position of its own. In one-way mode an entry
-    against another bot's share, resting entry or order under way is refused unless ``netting``. Without the account, or
-    with the store away, it says nothing.
+    An exit may be as large as the bot's share and what is left of nobody's together, its plain exits that rest counted
+    with it. Left of nobody's is what no plain exit that rests counts on: one that is nobody's, or another bot's beyond
+    that bot's share. A conditional exit is held against the two shares alone, because a stop and a take-profit stand
+    for the same quantity. An exit that is nobody's may be amended within what is left of nobody's share alone, for what
+    it fills is nobody's; one of the bot's own, whatever else rests, to no more than it is and the two shares together
+    have. An entry of its own under way counts as filled where it can fill at once: at the market, or with a limit at
+    the far side of the book or through it. One that waits for its trigger or its price is the bot's once it has filled.
+    Where no other bot would lose by it nothing is refused: this never keeps a bot in a position of its own. In one-way
+    mode an entry against another bot's share, resting entry or order under way is refused unless ``netting``, and so is
+    an amend that makes such an entry larger, or changes one that is nobody's. Without the account, or with the store
+    away, it says nothing.
     """
 
     rule_id: ClassVar[str] = "own_share"
@@ -77,9 +79,7 @@ netting = false
             case PlaceOrder(quantity=None):
                 return self._closing(command, account, snapshot)
             case PlaceOrder(quantity=Decimal() as quantity) if is_guaranteed_exit(command):
-                waits = command.order_type.is_conditional
-                resting = ZERO if waits else _resting_exits(command, account, (snapshot.bot,))
-                return self._shrinking(command.symbol, command.side, command.position_side, quantity, resting, snapshot)
+                return self._shrinking(command, quantity, account, snapshot)
             case PlaceOrder():
                 return self._opposing(command, account, snapshot)
             case AmendOrder():
@@ -95,7 +95,7 @@ netting = false
                 return None
 
     def _closing(self, order: PlaceOrder, account: Account, snapshot: Snapshot) -> Breach | None:
-        if _anothers_part(order.symbol, order.side, order.position_side, account, snapshot) == 0:
+        if _anothers_part(order, account, snapshot) == 0:
             return None
         return self.breach(
             "SHARED_CLOSE",
@@ -104,40 +104,30 @@ netting = false
         )
 
     def _shrinking(
-        self,
-        symbol: str,
-        side: Side,
-        position_side: PositionSide,
-        quantity: Decimal,
-        resting: Decimal,
-        snapshot: Snapshot,
+        self, order: PlaceOrder | OpenOrder, quantity: Decimal, account: Account, snapshot: Snapshot
     ) -> Breach | None:
-        account = snapshot.account
-        if account is None or account.feed_stale:
+        """Judge an exit that is placed, or one that rests and is amended, of ``quantity``."""
+        if account.feed_stale:
             return None  # The bot may have more than the guard has heard of.
-        if _anothers_part(symbol, side, position_side, account, snapshot) == 0:
+        if _anothers_part(order, account, snapshot) == 0:
             return None
-        open_to_it = sum(
-            (
-                max(ZERO, -side.sign * share.quantity)
-                for share in leg_shares(account, symbol, position_side)
-                if share.bot in (snapshot.bot, NOBODY)
-            ),
-            _filled_under_way(symbol, side, position_side, account, snapshot),
-        )
-        room = max(ZERO, open_to_it - resting)
+        room = _room(order, account, snapshot)
         if quantity <= room:
             return None
+        most = show_exact(room)
+        advice = f"close at most {most}, your share less your resting exits; cancel those to close more"
+        if _is_nobodys(order):
+            advice = f"leave at most {most} of it, for what it fills is nobody's; close your share with your own order"
         return self.breach(
             "SHARE_EXCEEDED",
-            f"would reduce another bot's share of the {symbol} position",
+            f"would reduce another bot's share of the {order.symbol} position",
             observed=show_exact(quantity),
-            limit=show_exact(room),
+            limit=most,
             headroom=room,
-            advice=f"close at most {show_exact(room)}, your share less your resting exits; cancel those to close more",
+            advice=advice,
         )
 
-    def _opposing(self, order: PlaceOrder, account: Account, snapshot: Snapshot) -> Breach | None:
+    def _opposing(self, order: PlaceOrder | OpenOrder, account: Account, snapshot: Snapshot) -> Breach | None:
         if self.netting or account.hedged:
             return None
         against = order.side.sign
@@ -173,14 +163,12 @@ netting = false
             return None
         if is_anothers(original.bot, snapshot):
             return self._not_owned(amend.order_id)
-        if not order_only_shrinks(original):
-            return None
         leaves = amend.quantity - original.filled_quantity
-        # Who amends what is nobody's has the use of all that is. Its own exits are held against its own alone: an exit
-        # placed by hand is no reason why a bot could not move its own.
-        users = (snapshot.bot, NOBODY) if original.bot == NOBODY else (snapshot.bot,)
-        resting = _resting_exits(original, account, users)
-        return self._shrinking(original.symbol, original.side, original.position_side, leaves, resting, snapshot)
+        if order_only_shrinks(original):
+            return self._shrinking(original, leaves, account, snapshot)
+        if leaves > (original.leaves_quantity or ZERO) or _is_nobodys(original):
+            return self._opposing(original, account, snapshot)
+        return None
 
     def _not_owned(self, order_id: str | None) -> Breach:
         return self.breach("ORDER_NOT_OWNED", "Unknown order sent.", observed=order_id or "")
@@ -201,31 +189,60 @@ netting = false
         )
 
 
-def _anothers_part(
-    symbol: str, side: Side, position_side: PositionSide, account: Account, snapshot: Snapshot
-) -> Decimal:
-    """What other bots have of the leg on the side that an order of ``side`` closes."""
+def _part(bot: str, order: PlaceOrder | OpenOrder, account: Account) -> Decimal:
+    """What a bot has of the order's leg on the side that the order closes."""
     return sum(
         (
-            max(ZERO, -side.sign * share.quantity)
-            for share in leg_shares(account, symbol, position_side)
-            if is_anothers(share.bot, snapshot)
+            max(ZERO, -order.side.sign * share.quantity)
+            for share in leg_shares(account, order.symbol, order.position_side)
+            if share.bot == bot
         ),
         ZERO,
     )
 
 
-def _filled_under_way(
-    symbol: str, side: Side, position_side: PositionSide, account: Account, snapshot: Snapshot
-) -> Decimal:
+def _anothers_part(order: PlaceOrder | OpenOrder, account: Account, snapshot: Snapshot) -> Decimal:
+    """What other bots have of the order's leg on the side that it closes."""
+    others = {share.bot for share in account.shares if is_anothers(share.bot, snapshot)}
+    return sum((_part(bot, order, account) for bot in others), ZERO)
+
+
+def _room(order: PlaceOrder | OpenOrder, account: Account, snapshot: Snapshot) -> Decimal:
+    """How much an exit may close without taking from another bot, whichever of those that rest fills first.
+
+    What an exit fills is booked on whoever placed it: a bot's on its own share and then on nobody's, nobody's on
+    nobody's alone. So an exit placed by hand never keeps a bot from closing its own.
+    """
+    own = _part(snapshot.bot, order, account) + _filled_under_way(order, account, snapshot)
+    nobodys = _part(NOBODY, order, account)
+    if order.order_type.is_conditional:
+        return own + nobodys
+    resting = _resting_exits(order, account)
+    beyond = resting.pop(snapshot.bot, ZERO) - own
+    left = nobodys - resting.pop(NOBODY, ZERO)
+    left -= sum((max(ZERO, closing - _part(bot, order, account)) for bot, closing in resting.items()), ZERO)
+    if isinstance(order, PlaceOrder):
+        return max(ZERO, max(ZERO, left) - beyond)
+    if _is_nobodys(order):
+        return max(ZERO, left - max(ZERO, beyond))
+    # Its own exit may shrink whatever else rests: no refusal of that would leave another bot better off.
+    as_it_is = min(order.leaves_quantity or ZERO, own + nobodys)
+    return max(as_it_is, max(ZERO, left) - beyond)
+
+
+def _is_nobodys(order: PlaceOrder | OpenOrder) -> bool:
+    return isinstance(order, OpenOrder) and order.bot == NOBODY
+
+
+def _filled_under_way(order: PlaceOrder | OpenOrder, account: Account, snapshot: Snapshot) -> Decimal:
     """What the bot's entries under way on the leg may have filled: the bot knows before the guard does."""
-    market = snapshot.markets.get(symbol)
+    market = snapshot.markets.get(order.symbol)
     return sum(
         (
             held.quantity
             for held in own_under_way(account, snapshot)
-            if (held.symbol, held.position_side) == (symbol, position_side)
-            and held.side is not side
+            if (held.symbol, held.position_side) == (order.symbol, order.position_side)
+            and held.side is not order.side
             and _fills_at_once(held, market)
         ),
         ZERO,
@@ -247,20 +264,18 @@ def _fills_at_once(held: HeldOrder, market: Market | None) -> bool:
     return not is_through(held.side, touch, limit)
 
 
-def _resting_exits(order: PlaceOrder | OpenOrder, account: Account, bots: Collection[str]) -> Decimal:
-    """What the other plain exits of these bots that rest on the order's leg and side may still close."""
-    return sum(
-        (
-            resting.leaves_quantity or ZERO
-            for resting in account.open_orders
-            if resting is not order
-            and resting.bot in bots
+def _resting_exits(order: PlaceOrder | OpenOrder, account: Account) -> dict[str, Decimal]:
+    """What the other plain exits that rest on the order's leg and side may still close, by whose they are."""
+    closing: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
+    for resting in account.open_orders:
+        if (
+            resting is not order
             and order_only_shrinks(resting)
             and not resting.order_type.is_conditional
             and (resting.symbol, resting.position_side, resting.side) == (order.symbol, order.position_side, order.side)
-        ),
-        ZERO,
-    )
+        ):
+            closing[resting.bot] += resting.leaves_quantity or ZERO
+    return closing
 
 
 def _named(cancel: CancelOrder, account: Account) -> list[OpenOrder]:

@@ -399,3 +399,32 @@ async def test_another_s_order_is_unknown_and_an_exit_is_capped(house, desk):
     assert refused.headers["x-guard-code"] == "SHARE_EXCEEDED"
     assert "largest quantity allowed now 1" in refused.json()["msg"]
     assert house.venue.asked == []
+
+
+async def test_an_amend_takes_no_way_to_another_s_part_that_an_order_has_not(house, desk):
+    """Orders that somebody placed by hand rest, an entry and an exit of a thousandth each, and an own exit."""
+    by_hand = [
+        an_open_order(Side.SELL, "BTCUSDT", "0.001", "60000", order_id=number, reduce_only=exits)
+        for number, exits in (("5", False), ("6", True))
+    ]
+    own = an_open_order(
+        Side.SELL,
+        "BTCUSDT",
+        "2",
+        "60000",
+        order_id="7",
+        client_order_id=names("ada", 1)[0],
+        reduce_only=True,
+        bot="ada",
+    )
+    world = an_account().sharing("ada", "BTCUSDT", "1").sharing("bob", "BTCUSDT", "3")
+    await desk.knows(world.resting(*by_hand, own))
+    amend = {"symbol": "BTCUSDT", "side": "SELL", "price": "50000"}
+    refused = [
+        await house.send("ada", "PUT", "/fapi/v1/order", **amend, orderId=number, quantity="1") for number in (5, 6)
+    ]
+    assert [answer.headers["x-guard-code"] for answer in refused] == ["SHARE_OPPOSED", "SHARE_EXCEEDED"]
+    assert house.venue.asked == []
+    house.venue.answer = lambda *_: {"orderId": 7, "clientOrderId": own.client_order_id, "status": "NEW"}
+    smaller = await house.send("ada", "PUT", "/fapi/v1/order", **amend, orderId=7, quantity="1")
+    assert (smaller.status_code, len(house.venue.asked)) == (200, 1)

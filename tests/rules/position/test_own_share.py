@@ -225,7 +225,7 @@ def test_close_position_needs_the_leg_for_oneself():
 @pytest.mark.parametrize("bot", [ME, ""], ids=["own", "nobody's"])
 def test_an_amended_exit_is_held_against_the_share_without_itself(bot):
     resting = an_open_order(Side.SELL, "BTCUSDT", "0.6", "60000", order_id="5", reduce_only=True, bot=bot)
-    world = shared().resting(resting)
+    world = an_account().sharing(bot, "BTCUSDT", "1").sharing(OTHER, "BTCUSDT", "2").resting(resting)
     assert passes(an_amend(Side.SELL, "BTCUSDT", "1", "61000", order_id="5"), world)
     assert not passes(an_amend(Side.SELL, "BTCUSDT", "1.1", "61000", order_id="5"), world)
 
@@ -252,10 +252,100 @@ def test_exits_amended_in_one_batch_count_together(bot):
     resting = (
         an_open_order(Side.SELL, "BTCUSDT", "0.01", "60000", order_id=each, reduce_only=True, bot=bot) for each in "567"
     )
+    world = an_account().sharing(bot, "BTCUSDT", "1").sharing(OTHER, "BTCUSDT", "2").resting(*resting)
     amends = [an_amend(Side.SELL, "BTCUSDT", "0.98", "50000", order_id=each) for each in "567"]
-    decisions = decide_batch(amends, shared().resting(*resting).snapshot, a_policy(RULE))
+    decisions = decide_batch(amends, world.snapshot, a_policy(RULE))
     assert [decision.verdict for decision in decisions] == [Verdict.ALLOW, Verdict.DENY, Verdict.DENY]
     assert codes(decisions[1]) == ["SHARE_EXCEEDED"]
+
+
+def test_an_exit_placed_by_hand_is_amended_within_nobody_s_share_alone():
+    """What it fills is nobody's, so the bot's own share would never shrink by it and be there to spend again."""
+    by_hand = an_open_order(Side.SELL, "BTCUSDT", "0.001", "60000", order_id="5", reduce_only=True)
+    to_own = an_amend(Side.SELL, "BTCUSDT", "1", "50000", order_id="5")
+    (breach,) = judged(to_own, shared().resting(by_hand), RULE).breaches
+    assert (breach.code, breach.headroom) == ("SHARE_EXCEEDED", 0)
+    assert breach.advice == "leave at most 0 of it, for what it fills is nobody's; close your share with your own order"
+    assert passes(to_own, shared().sharing("", "BTCUSDT", "1").resting(by_hand))
+    assert not passes(to_own, shared().sharing("", "BTCUSDT", "0.999").resting(by_hand))
+
+
+def a_resting_exit(quantity, bot, order_id="5", **terms):
+    return an_open_order(Side.SELL, "BTCUSDT", quantity, "60000", order_id=order_id, reduce_only=True, bot=bot, **terms)
+
+
+def largest_exit(world):
+    """How much the bot may close."""
+    return judged(an_exit("99"), world, RULE).breaches[0].headroom
+
+
+@pytest.mark.parametrize(
+    ("resting", "room"),
+    [
+        ((), "3"),
+        ((a_resting_exit("0.5", ""),), "2.5"),
+        ((a_resting_exit("9", ""),), "1"),
+        ((a_resting_exit("1", "third-bot"),), "3"),
+        ((a_resting_exit("1.5", "third-bot"),), "2.5"),
+        ((a_resting_exit("0.5", ""), a_resting_exit("1.5", "third-bot", "6")), "2"),
+        ((a_resting_exit("9", "third-bot"),), "1"),
+        ((a_resting_exit("9", "third-bot"), a_resting_exit("0.4", ME, "6")), "0.6"),
+        ((a_resting_exit("9", "third-bot", order_type=OrderType.STOP_MARKET, trigger_price="40000"),), "3"),
+    ],
+    ids=[
+        "nothing rests",
+        "by hand",
+        "more than nobody's by hand",
+        "another's own",
+        "another's beyond its own",
+        "both",
+        "another's beyond all",
+        "own besides",
+        "conditional",
+    ],
+)
+def test_of_nobody_s_share_that_is_left_which_no_exit_counts_on(resting, room):
+    """The first to fill would have it, and the next take another bot's. The own share is open whatever rests."""
+    world = shared().sharing("", "BTCUSDT", "2").sharing("third-bot", "BTCUSDT", "1").resting(*resting)
+    assert largest_exit(world) == Decimal(room)
+
+
+def test_a_stop_is_held_against_own_and_nobody_s_whatever_rests():
+    world = shared().sharing("", "BTCUSDT", "2").resting(a_resting_exit("1", ME), a_resting_exit("2", "", "6"))
+    stop = an_exit("3", order_type=OrderType.STOP_MARKET, trigger_price="45000")
+    assert passes(stop, world)
+    assert not passes(replace(stop, quantity=Decimal("3.001")), world)
+
+
+@pytest.mark.parametrize(("own_rests", "room"), [("1", "2"), ("1.5", "1.5"), ("3", "0")])
+def test_an_amend_of_nobody_s_leaves_what_own_exits_count_on(own_rests, room):
+    by_hand = a_resting_exit("0.001", "")
+    world = shared().sharing("", "BTCUSDT", "2").resting(a_resting_exit(own_rests, ME, "6"), by_hand)
+    (breach,) = judged(an_amend(Side.SELL, "BTCUSDT", "99", "50000", order_id="5"), world, RULE).breaches
+    assert (breach.code, breach.headroom) == ("SHARE_EXCEEDED", Decimal(room))
+
+
+@pytest.mark.parametrize(
+    ("to", "ok"), [("0.001", True), ("0.1", True), ("0.4", True), ("0.401", False), ("0.6", False)]
+)
+def test_an_own_exit_is_made_smaller_whatever_else_rests(to, ok):
+    """Though the share has fallen below what rests: to refuse it would leave the larger one."""
+    world = shared("0.4").resting(a_resting_exit("0.6", ME), a_resting_exit("0.4", ME, "6"))
+    decision = judged(an_amend(Side.SELL, "BTCUSDT", to, "60000", order_id="5"), world, RULE)
+    assert (decision.verdict is Verdict.ALLOW) is ok
+    assert ok or decision.breaches[0].headroom == Decimal("0.4")
+
+
+def test_an_own_exit_is_made_no_larger_by_that():
+    world = shared("1").resting(a_resting_exit("0.4", ME), a_resting_exit("0.9", ME, "6"))
+    assert passes(an_amend(Side.SELL, "BTCUSDT", "0.4", "50000", order_id="5"), world)
+    assert not passes(an_amend(Side.SELL, "BTCUSDT", "0.401", "50000", order_id="5"), world)
+
+
+def test_nobody_s_exit_beyond_nobody_s_share_is_not_moved_by_making_it_smaller():
+    assert not passes(
+        an_amend(Side.SELL, "BTCUSDT", "0.1", "50000", order_id="5"), shared().resting(a_resting_exit("1", ""))
+    )
 
 
 def test_an_exit_that_a_batch_makes_smaller_counts_as_it_was():
@@ -310,6 +400,41 @@ def test_an_entry_against_another_bot_is_refused_unless_netting(world):
 def test_what_nets_no_other_bot_passes(world):
     leg = PositionSide.LONG if world.account.hedged else PositionSide.BOTH
     assert passes(a_buy("BTCUSDT", "1", position_side=leg), world)
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        an_account().sharing(OTHER, "BTCUSDT", "3"),
+        an_account().resting(an_open_order(Side.BUY, "BTCUSDT", "3", "49000", order_id="6", bot=OTHER)),
+        an_account().holding(a_buy("BTCUSDT", "3"), bot=OTHER),
+    ],
+    ids=["share", "resting", "under way"],
+)
+@pytest.mark.parametrize(
+    ("bot", "to", "ok"),
+    [(ME, "2.001", False), (ME, "2", True), (ME, "1.5", True), ("", "3", False), ("", "2", False), ("", "1.5", False)],
+)
+def test_an_amend_grows_no_entry_against_another_bot_and_moves_none_of_nobody_s(world, bot, to, ok):
+    """Else a thousandth that rests becomes an order that could not have been placed."""
+    entry = an_open_order(Side.SELL, "BTCUSDT", "1.5", "60000", order_id="5", filled="0.5", bot=bot)
+    amend = an_amend(Side.SELL, "BTCUSDT", to, "50000", order_id="5")
+    assert codes(judged(amend, world.resting(entry), RULE)) == ([] if ok else ["SHARE_OPPOSED"])
+    assert passes(amend, world.resting(entry), OwnShare(netting=True))
+    assert passes(amend, an_account().sharing(ME, "BTCUSDT", "3").resting(entry))
+
+
+def test_an_amended_entry_is_judged_by_the_side_it_has():
+    entry = an_open_order(Side.SELL, "BTCUSDT", "0.001", "60000", order_id="5", bot=ME)
+    world = an_account().sharing(OTHER, "BTCUSDT", "3").resting(entry)
+    breach = RULE.check(an_amend(Side.BUY, "BTCUSDT", "3", "50000", order_id="5"), world.snapshot)
+    assert breach.code == "SHARE_OPPOSED"
+
+
+def test_the_entries_of_hedge_legs_are_amended_freely():
+    entry = an_open_order(Side.BUY, "BTCUSDT", "1", "40000", order_id="5", position_side=PositionSide.LONG)
+    world = an_account().hedged().sharing(OTHER, "BTCUSDT", "-3").resting(entry)
+    assert passes(an_amend(Side.BUY, "BTCUSDT", "3", "50000", order_id="5"), world)
 
 
 # Orders and settings of others
