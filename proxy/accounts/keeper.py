@@ -12,7 +12,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -26,7 +26,7 @@ from proxy.accounts.troubles import VenueThrottled, VenueTrouble
 from proxy.accounts.unresolved import Unresolved
 from proxy.accounts.venue_account import VenueAccount
 from proxy.store.client import STORE_TROUBLE
-from proxy.store.warden_store import EpochLost, WardenStore
+from proxy.store.warden_store import AgedHold, EpochLost, WardenStore
 from rules.snapshot import Account, HoldStatus
 
 log = logging.getLogger("perpguard.accounts")
@@ -162,6 +162,10 @@ class AccountKeeper:
     def begin_above(self, version: int) -> None:
         """Begin with nothing of what an earlier warden published, before ``run``, and with versions above its own."""
         self._books.begin_above(version)
+
+    def doubt_times(self, holds: Iterable[AgedHold]) -> None:
+        """These holds may have been timed by another clock than the store's."""
+        self._unresolved.doubt_times(holds)
 
     def survey_soon(self) -> None:
         """Survey the whole account without waiting for its time."""
@@ -411,9 +415,13 @@ class AccountKeeper:
         return self._now() - timedelta(seconds=silent_s)
 
     async def _refill(self) -> None:
-        """The store lost what it knew, holds included. Nothing is published before every old request is over."""
+        """The store lost what it knew, holds included. Nothing is published before every old request is over.
+
+        The holds that are there may be copies of another server's, timed by its clock.
+        """
         log.warning("the store lost its epoch; surveying %s anew after %s s", self.name, REPLY_TIMEOUT_S)
         self._books.forget()
+        self.doubt_times(await self._store.holds(self.name))
         await asyncio.sleep(REPLY_TIMEOUT_S)
         await self._store.begin_epoch()
         self._lost = False

@@ -8,7 +8,7 @@ Until then the hold stays and counts in full.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -78,6 +78,17 @@ class Unresolved:
         self._hands = hands
         self._store = store
         self._misses: dict[str, _Misses] = {}
+        self._untimed: frozenset[str] = frozenset()
+
+    def doubt_times(self, holds: Iterable[AgedHold]) -> None:
+        """The store's clock may be another than the one that timed these holds: what they ask for has arrived when the
+        venue has such an order, whenever that was placed, and absence is counted anew.
+
+        Nothing may be released by such an answer while a request of theirs is still under way: an older order of the
+        name passes for the one that is to come.
+        """
+        self._untimed |= {aged.hold.hold_id for aged in holds}
+        self._misses.clear()
 
     async def ask(self, account: str, now_us: int) -> Answer:
         """Ask once about every hold of unknown fate.
@@ -86,7 +97,9 @@ class Unresolved:
         """
         # Once, and before anything else is waited for: the venue's clock goes on while it is asked.
         ahead_ms = self._hands.venue_ms - now_us // 1000
-        asked = [aged for aged in await self._store.holds(account) if is_unresolved(aged, now_us)]
+        held = await self._store.holds(account)
+        self._untimed &= {aged.hold.hold_id for aged in held}
+        asked = [aged for aged in held if is_unresolved(aged, now_us)]
         for aged in asked:
             if aged.hold.status is HoldStatus.PENDING:
                 await self._store.lose(account, aged.hold, datetime.fromtimestamp(now_us / 1e6, UTC))
@@ -95,7 +108,7 @@ class Unresolved:
         resolved, absent = [], []
         for aged in asked[:QUESTIONS_MAX]:
             hold_id = aged.hold.hold_id
-            fates = await self._fates(aged, aged.at_us // 1000 + ahead_ms)
+            fates = await self._fates(aged, None if hold_id in self._untimed else aged.at_us // 1000 + ahead_ms)
             if all(fate in (_Fate.ARRIVED, _Fate.OVER) for fate in fates):
                 resolved.append(hold_id)
                 if _Fate.ARRIVED not in fates and self._missed(hold_id, now_us):
@@ -121,7 +134,7 @@ class Unresolved:
         misses.count += 1
         return misses.count >= MISSES_MIN and now_us - misses.first_us >= MISSES_SPAN_US
 
-    async def _fates(self, aged: AgedHold, held_ms: int) -> list[_Fate]:
+    async def _fates(self, aged: AgedHold, held_ms: int | None) -> list[_Fate]:
         try:
             return [await self._fate(order, held_ms) for order in aged.hold.orders]
         except VenueThrottled:
@@ -130,8 +143,8 @@ class Unresolved:
             log.warning("asking about hold %s failed: %s", aged.hold.hold_id, trouble)
             return [_Fate.UNSURE]
 
-    async def _fate(self, order: HeldOrder, held_ms: int) -> _Fate:
-        """``held_ms`` is when it was held, by the venue's clock."""
+    async def _fate(self, order: HeldOrder, held_ms: int | None) -> _Fate:
+        """``held_ms`` is when it was held, by the venue's clock; ``None`` when nobody knows."""
         if order.amendment is not None:
             return await self._fate_of_amend(order, order.amendment)
         if order.replaces is not None or not order.client_order_id:
@@ -153,13 +166,13 @@ class Unresolved:
         return _Fate.ARRIVED if amended else _Fate.MISSING
 
 
-def _is(found: PlacedOrder, held: HeldOrder, held_ms: int) -> bool:
+def _is(found: PlacedOrder, held: HeldOrder, held_ms: int | None) -> bool:
     """Whether this is the order that was held: a name may be used again once its order is over, and the venue tells of
     the old one until the new one is there. Of an open order it takes no time to tell: its name is not free."""
     order = found.order
     same = (order.side, order.position_side, found.quantity) == (held.side, held.position_side, held.quantity)
     is_over = order.leaves_quantity is not None and not order.leaves_quantity
-    return same and (not is_over or found.placed_ms >= held_ms - CLOCKS_APART_MAX_MS)
+    return same and (not is_over or held_ms is None or found.placed_ms >= held_ms - CLOCKS_APART_MAX_MS)
 
 
 def is_unresolved(aged: AgedHold, now_us: int) -> bool:

@@ -16,6 +16,7 @@ from proxy.kill.rearm_desk import RearmDesk, Seen
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
 from proxy.store.fence import FenceCorrupt, Scope
+from proxy.store.ownership import DeskTaken
 from rules.kill.rearming import Rearming, Stage
 from rules.ramp import WHOLE
 
@@ -186,5 +187,7 @@ async def _refusing(scope: str, asked: Awaitable[T]) -> T:
         raise ControlRefused(str(refusal), refusal.reasons) from refusal
     except FenceCorrupt as trouble:
         raise ControlRefused(str(trouble)) from trouble
+    except DeskTaken as taken:
+        raise ControlRefused(f"{scope} stays as it is: {taken.said}") from taken
     except STORE_TROUBLE as trouble:
         raise ControlRefused(f"{scope} stays as it is: the store or the disk did not answer") from trouble

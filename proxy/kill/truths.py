@@ -89,8 +89,8 @@ class Truths:
     async def latch(self, scope: Scope, generation: int, *, running: bool) -> bool:
         """Stop ``scope`` for every gate; whether the store took it under this number. Never raises.
 
-        Not where the store was ahead of this machine: then it has the stop under another number, and what gates say of
-        this one is of an older stop.
+        Not where the store's number was ahead of this one: then it has the stop under another, and what gates say of
+        this one may be of an older stop.
         """
         try:
             async with asyncio.timeout(LATCH_S):
@@ -103,29 +103,31 @@ class Truths:
         """The same. Raises what the store client raises."""
         halted = TradingState.HALTED
         said = await self._store.set_state(scope.control, halted, generation=generation, kill_running=running)
-        if not self._outran(said):
+        if said <= generation or not generation:  # Of a damaged epoch nobody is asked: it has no number.
             return True
-        await self._store.set_state(scope.control, halted, generation=self.generation(), kill_running=running)
+        # Whoever raised the number, a gate may have obeyed it before it heard of this stop.
+        self._outrun(said)
+        if (raised := self.generation()) > said:
+            await self._store.set_state(scope.control, halted, generation=raised, kill_running=running)
         return False
 
-    def _outran(self, said: int) -> bool:
-        """Whether the store's number was ahead of this machine's, which is above it now.
+    def _outrun(self, said: int) -> None:
+        """Raise this machine's number above the store's, where that is ahead.
 
         So it is after an older data directory was put back beside a store that lived on: gates know greater numbers
         than any press or re-arm would have, and would let nothing go on those.
         """
         known = self.generation()
         if not 0 < known < said:  # A damaged epoch is mended by a person, and its new number is above every count.
-            return False
+            return
         try:
             raised = self.fence.outrun(said)
         except (FenceCorrupt, OSError) as trouble:
             log.error("the epoch is behind the store's and cannot be raised above %d: %s", said, type(trouble).__name__)
-            return False
+            return
         log.warning(
             "the epoch was behind the store's, as in a data directory that was put back: %d is %d", known, raised
         )
-        return True
 
     async def mirror(
         self,
@@ -151,7 +153,7 @@ class Truths:
         for scope in sorted(self.unwritten, key=str):
             self.stop(scope)
         controls = await self._store.controls()
-        self._outran(_number(controls))
+        self._outrun(_number(controls))
         engaged = self.scopes()
         for scope in sorted(self.fence.by_hand(), key=str):
             log.warning("%s was stopped by hand; the epoch has it now", scope)

@@ -34,6 +34,7 @@ from proxy.overrides.terms import Terms
 from proxy.overrides.uses import used_by
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
+from proxy.store.ownership import DeskTaken
 from proxy.store.warden_store import WardenStore
 from rules.catalog import EXIT_RULES, GATES, OWNERSHIP_RULES
 from rules.policy import Policy
@@ -136,7 +137,10 @@ class OverrideDesk:
             if refusals:
                 raise OverrideRefused(*refusals)
             try:
+                await self._store.controls()  # The first word on whose the desk is; the last is had with the grant.
                 store = await self._store.run_id()
+            except DeskTaken as taken:
+                raise OverrideRefused(f"{taken.said}; the request waits as before") from taken
             except STORE_TROUBLE as trouble:
                 raise OverrideRefused("the store does not answer; the request waits as before") from trouble
             state = await self._keep(override_id, Approved(by=name, at=now, store=store))
@@ -145,7 +149,8 @@ class OverrideDesk:
             try:
                 await self._store.grant_override(state.override)
             except STORE_TROUBLE as trouble:
-                why = "the store did not answer when it was to be put in force"
+                found = trouble.said if isinstance(trouble, DeskTaken) else "the store did not answer"
+                why = f"when it was to be put in force, {found}"
                 await self._end(override_id, Withdrawn(by=_WARDEN, at=self._now(), why=why))
                 raise OverrideRefused(f"{why}; it is withdrawn, ask for another") from trouble
             return state
@@ -155,10 +160,13 @@ class OverrideDesk:
         async with self._truths:
             if self._case(override_id).state.phase is Phase.GRANTED:
                 try:
-                    taken = await self._store.withdraw_override(override_id)
+                    withdrawn = await self._store.withdraw_override(override_id)
+                except DeskTaken as taken:
+                    why = "should the desk come back, it may be in force until it expires"
+                    raise OverrideRefused(f"{taken.said}; {why}") from taken
                 except STORE_TROUBLE as trouble:
                     raise OverrideRefused("the store does not answer; it may be in force until it expires") from trouble
-                if not taken:
+                if not withdrawn:
                     raise OverrideRefused("an order has used it")
             return await self._end(override_id, Withdrawn(by=name, at=self._now(), why="taken back"))
 

@@ -26,6 +26,7 @@ from proxy.policy.shelf import Proposal, Shelf
 from proxy.policy.waiting import Pending, Waiting, seen_beside
 from proxy.store.client import STORE_TROUBLE
 from proxy.store.codec import plain
+from proxy.store.ownership import DeskTaken
 from rules.policy import Policy
 
 log = logging.getLogger("perpguard.policy")
@@ -286,5 +287,7 @@ async def _refusing_trouble() -> AsyncIterator[None]:
         yield
     except NotKept as trouble:
         raise PolicyRefused(f"the disk does not take the policy: {trouble.strerror}") from trouble
+    except DeskTaken as taken:
+        raise PolicyRefused(taken.said) from taken
     except STORE_TROUBLE as trouble:
         raise PolicyRefused(f"the store or the disk does not answer: {type(trouble).__name__}") from trouble

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 from proxy.store.client import STORE_TROUBLE
 from proxy.vault.errors import VaultError
-from proxy.vault.keys import KeyState, last_four
+from proxy.vault.keys import GuardKey, KeyState, last_four
 from proxy.vault.vault import Vault
 
 log = logging.getLogger("perpguard.warden")
@@ -69,7 +69,7 @@ class KeysMirror:
         self._written: dict[str, bool] = {}
         self._whole_at = float("-inf")
         self._states = {key.key: key.state for key in vault.guard_keys()}
-        self._heard: dict[str, KeyState] = {}
+        self._heard: dict[str, KeyState] = {}  # What people were told, and the record did not take.
         self._spoken_for: set[str] = set()
         self._told_not_before = float("-inf")
 
@@ -113,6 +113,7 @@ class KeysMirror:
             yield
         finally:
             self._spoken_for.discard(key)
+            self._heard.pop(key, None)  # Written after what is told here, it would stand there as the last word.
             found = self._vault.guard_key(key)
             if found is not None:
                 self._states[key] = found.state
@@ -131,15 +132,24 @@ class KeysMirror:
         if time.monotonic() < self._told_not_before:
             return
         for key in self._vault.guard_keys():
-            if key.key in self._spoken_for or self._states.get(key.key) is key.state:
+            if key.key in self._spoken_for:
                 continue
-            if key.key in self._states and key.state is not KeyState.ROTATED:
-                what = "key.enabled" if key.state is KeyState.ACTIVE else "key.disabled"
-                detail = {"bot": key.bot, "account": key.account, "key": last_four(key.key)}
-                heard = self._heard.get(key.key) is key.state
-                self._heard[key.key] = key.state
-                if not await self._record(what, COMMAND_LINE, detail, heard=heard):
+            # What people heard of, and was switched again before the record had it: that gets both.
+            for state in dict.fromkeys((self._heard.get(key.key, key.state), key.state)):
+                if not await self._told(key, state):
                     self._told_not_before = time.monotonic() + AGAIN_AFTER_S
                     return
-            self._heard.pop(key.key, None)
-            self._states[key.key] = key.state
+
+    async def _told(self, key: GuardKey, state: KeyState) -> bool:
+        """Whether the record has it that a key came to be in this state, or need not."""
+        known = self._states.get(key.key)
+        if known is not None and state not in (known, KeyState.ROTATED):
+            what = "key.enabled" if state is KeyState.ACTIVE else "key.disabled"
+            detail = {"bot": key.bot, "account": key.account, "key": last_four(key.key)}
+            heard = self._heard.get(key.key) is state
+            self._heard[key.key] = state
+            if not await self._record(what, COMMAND_LINE, detail, heard=heard):
+                return False
+        self._heard.pop(key.key, None)
+        self._states[key.key] = state
+        return True

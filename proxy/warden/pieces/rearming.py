@@ -121,10 +121,11 @@ class Looks:
         return Finding(holds=False, said=f"left: {'; '.join(left)}", left=tuple(left))
 
     async def nothing_unknown(self, scope: Scope) -> Finding:
-        """No order whose fate is open."""
+        """No order whose fate is open; of a bot's kill none of that bot's own."""
         open_ended = []
         for name, _ in self._of(scope):
-            holds = [aged.hold for aged in await self._ground.store.holds(name)]
+            of_all = [aged.hold for aged in await self._ground.store.holds(name)]
+            holds = [hold for hold in of_all if scope.bot is None or hold.bot == scope.bot]
             open_ended += [hold for hold in holds if hold.status in (HoldStatus.UNKNOWN, HoldStatus.PENDING)]
         if not open_ended:
             return Finding(holds=True, said="no order with an unknown outcome")

@@ -7,12 +7,15 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from proxy.accounts import keeper as keepers
+from proxy.accounts.keeper import AccountKeeper
 from proxy.accounts.payloads import PlacedOrder
-from proxy.accounts.unresolved import CLOCKS_APART_MAX_MS, MISSES_MIN, MISSES_SPAN_US, QUESTIONS_MAX, Unresolved
+from proxy.accounts.unresolved import CLOCKS_APART_MAX_MS, MISSES_MIN, MISSES_SPAN_US, QUESTIONS_MAX, Answer, Unresolved
 from proxy.store.embedded import EmbeddedStore
 from proxy.store.gate_store import GateStore
 from proxy.store.warden_store import WardenStore
@@ -29,6 +32,8 @@ HELD_S = 60
 
 class Venue:
     """Answers with one order, whatever it is asked about."""
+
+    name = "demo"
 
     def __init__(self, found: PlacedOrder | None) -> None:
         self.found = found
@@ -95,6 +100,88 @@ async def test_an_old_order_of_its_name_proves_nothing(lost: tuple[WardenStore, 
     venue.venue_ms += MISSES_SPAN_US // 1_000
     answer = await unresolved.ask("demo", now_us + MISSES_SPAN_US)
     assert (answer.resolved, [hold_id for hold_id, _ in answer.absent]) == (("h1",), ["h1"])
+
+
+LAG_MS = 5 * CLOCKS_APART_MAX_MS
+
+
+def on_a_store_that_lags(venue: Venue, warden: WardenStore, monkeypatch: pytest.MonkeyPatch) -> AccountKeeper:
+    """A keeper that surveys the account anew as after a failover, to a store whose clock is ``LAG_MS`` behind."""
+    monkeypatch.setattr(keepers, "REPLY_TIMEOUT_S", 0)
+    nothing: Any = None
+    hands: Any = venue
+    return AccountKeeper(
+        desk="desk",
+        hands=hands,
+        store=warden,
+        now=nothing,
+        survey_every_s=15,
+        books=cast(Any, SimpleNamespace(forget=lambda: None, stale=False)),
+        record=nothing,
+        streams=False,
+    )
+
+
+async def asked_until_over(unresolved: Unresolved, venue: Venue, now_us: int) -> Answer:
+    """What is said of the hold in the end; every question comes a while after the one before."""
+    for _ in range(MISSES_MIN + 1):
+        answer = await unresolved.ask("demo", now_us)
+        if answer.resolved:
+            break
+        venue.venue_ms += MISSES_SPAN_US // 1_000
+        now_us += MISSES_SPAN_US
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("found", "arrived"),
+    [
+        (placed(filled="1"), True),
+        (placed("0.3", filled="0.3"), False),
+        (placed(filled="1", side=Side.SELL), False),
+        (placed(filled="1", position_side=PositionSide.LONG), False),
+    ],
+    ids=["it", "quantity", "side", "leg"],
+)
+async def test_after_a_failover_to_a_clock_that_lags_a_filled_order_still_arrived(
+    lost: tuple[WardenStore, int], monkeypatch: pytest.MonkeyPatch, found: PlacedOrder, arrived: bool
+) -> None:
+    warden, now_us = lost
+    venue = Venue(found)
+    keeper = on_a_store_that_lags(venue, warden, monkeypatch)
+    await keeper._refill()
+    answer = await asked_until_over(keeper._unresolved, venue, now_us - LAG_MS * 1_000)
+    assert answer.resolved == ("h1",)
+    assert [hold_id for hold_id, _ in answer.absent] == ([] if arrived else ["h1"])
+
+
+async def test_what_is_held_after_a_failover_is_timed_by_the_new_clock(
+    lost: tuple[WardenStore, int],
+    server: EmbeddedStore,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    warden, now_us = lost
+    venue = Venue(placed(filled="1", at_ms=VENUE_MS - HELD_S * 1_000 - 2 * CLOCKS_APART_MAX_MS))
+    keeper = on_a_store_that_lags(venue, warden, monkeypatch)
+    await keeper._refill()
+    gate = GateStore(server.url, request.node.name, timeout_s=2.0)
+    await gate.hold(a_request("h2"))
+    await gate.settle("demo", "h2", "UNKNOWN", [])
+    await gate.aclose()
+    assert (await keeper._unresolved.ask("demo", now_us)).resolved == ("h1",)
+
+
+async def test_misses_of_before_a_failover_prove_nothing_after_it(
+    lost: tuple[WardenStore, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warden, now_us = lost
+    venue = Venue(None)
+    keeper = on_a_store_that_lags(venue, warden, monkeypatch)
+    for _ in range(MISSES_MIN - 1):
+        await keeper._unresolved.ask("demo", now_us)
+    await keeper._refill()
+    assert (await keeper._unresolved.ask("demo", now_us + MISSES_SPAN_US)).resolved == ()
 
 
 class SlowVenue(Venue):

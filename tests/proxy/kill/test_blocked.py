@@ -181,6 +181,70 @@ def test_f01_after_blocked_no_gate_of_any_machine_starts_a_send(tmp_path: Path, 
     in_virtual_time(one())
 
 
+def test_f01_no_gate_counts_by_a_number_that_it_may_have_obeyed_before_the_stop(tmp_path: Path) -> None:
+    """An older data directory was put back, and the mirror raises its number while the press is on its way."""
+
+    async def one() -> None:
+        for seed in range(40):
+            store = SimulatedStore(random.Random(seed))
+            store.fields |= {"account:other": "ACTIVE", "generation": "100"}
+            gate = Gate("there", tmp_path / f"there{seed}", store, store.chance)
+            here = tmp_path / f"here{seed}"
+            Fence.initialise(here)
+            desk = a_desk(here, store)
+            async with trading(gate):
+                await asyncio.sleep(0.2)
+                mirror = asyncio.create_task(desk.mirror())
+                await asyncio.sleep(store.chance.uniform(0, 0.003))
+                blocked = await press(desk, Scope("demo"))
+                obeys = gate.latch.stops("demo", "binanceusdm", "demo-bot")
+                assert obeys or not blocked.gates.acknowledged, f"seed {seed}: it has not heard of the stop"
+                await asyncio.sleep(0.1)
+                assert gate.latch.stops("demo", "binanceusdm", "demo-bot")
+                assert desk.generation() == int(store.fields["generation"]) == gate.latch.obeyed
+                mirror.cancel()
+
+    in_virtual_time(one())
+
+
+@pytest.mark.parametrize("raised", [False, True], ids=["by the press", "by the mirror"])
+async def test_f01_a_store_that_was_ahead_has_the_stop_under_a_number_that_is_above_its_own(
+    tmp_path: Path, raised: bool
+) -> None:
+    Fence.initialise(tmp_path)
+    store = SimulatedStore(random.Random(1), delay_s=0)
+    store.fields |= {"generation": "100"}
+    truths = a_desk(tmp_path, store).truths
+    stopped = truths.stop(DESK)
+    if raised:
+        truths.fence.outrun(100)
+    assert not await truths.latch(DESK, stopped.generation, running=True)
+    assert store.fields == {"desk": "HALTED", "kill:desk": "1", "generation": "101"}
+    assert await truths.latch(DESK, truths.stop(DESK).generation, running=True)
+
+
+def test_f01_of_presses_at_once_each_counts_only_gates_that_heard_of_its_own_stop(tmp_path: Path) -> None:
+    async def one() -> None:
+        accounts = ("one", "two", "three")
+        for seed in range(40):
+            store = SimulatedStore(random.Random(seed), delay_s=0.04)
+            gate = Gate("there", tmp_path / f"there{seed}", store, store.chance)
+            desk = a_desk(tmp_path / f"here{seed}", store)
+            Fence.initialise(tmp_path / f"here{seed}")
+
+            async def pressed(account: str, gate: Gate = gate, desk: KillDesk = desk) -> int:
+                blocked = await press(desk, Scope(account))
+                obeys = gate.latch.stops(account, "binanceusdm", "demo-bot")
+                assert obeys or not blocked.gates.acknowledged, f"it has not heard of the stop of {account}"
+                return blocked.gates.acknowledged
+
+            async with trading(gate):
+                await asyncio.sleep(0.2)
+                assert max(await asyncio.gather(*map(pressed, accounts))) == 1, "not even the last one counts"
+
+    in_virtual_time(one())
+
+
 def test_f01_a_gate_that_cannot_hear_is_named_and_stops_by_its_lease(tmp_path: Path) -> None:
     async def one() -> None:
         chance = random.Random(2)

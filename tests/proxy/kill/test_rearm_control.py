@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from redis.exceptions import ConnectionError as StoreGone
 
 from proxy.console.plane import ControlRefused
 from proxy.control.rearming import RearmControl
@@ -19,6 +20,7 @@ from proxy.kill.hands import AccountHands
 from proxy.kill.rearm_desk import Seen
 from proxy.kill.roster import Roster
 from proxy.store.fence import Scope
+from proxy.store.ownership import DeskTaken
 from rules.model import TradingState
 from tests.proxy.kill.test_f22_rearm_desk import POLICY, Bench
 
@@ -82,6 +84,33 @@ async def test_scopes_are_looked_at_at_once(door: Door, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(door.bench.desk, "seen", together)
     assert list(await door.stages()) == ["account:main", "account:mian"]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        (
+            DeskTaken("there:/data"),
+            "account:main stays as it is: this desk of the store is another guard's, at there:/data",
+        ),
+        (StoreGone(), "account:main stays as it is: the store or the disk did not answer"),
+    ],
+    ids=["taken", "gone"],
+)
+async def test_a_rearm_on_another_guards_desk_is_refused_for_that_and_not_for_a_silent_store(
+    door: Door, monkeypatch: pytest.MonkeyPatch, trouble: Exception, said: str
+) -> None:
+    await door.bench.kill.press(Scope("main"))
+
+    async def refused(*_: object, **__: object) -> None:
+        raise trouble
+
+    monkeypatch.setattr(door.bench.store, "set_ramp", refused)
+    words = {"name": "ann", "reason": "mended the loop", "typed": "account:main"}
+    await door.control.request(scope="account:main", policy=POLICY.version, acknowledged="", **words)
+    with pytest.raises(ControlRefused) as refusal:
+        await door.control.approve(scope="account:main", **(words | {"name": "ben"}))
+    assert str(refusal.value) == said
 
 
 async def test_one_that_nothing_stopped_is_no_scope(door: Door) -> None:

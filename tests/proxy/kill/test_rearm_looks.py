@@ -22,13 +22,14 @@ from proxy.kill.journal import Job, Journal
 from proxy.kill.preconditions import Checked, Precondition, checked, not_named
 from proxy.kill.rearm import RearmRefused
 from proxy.store.fence import DESK, Fence, Scope
+from proxy.store.warden_store import AgedHold
 from proxy.vault.keys import Secret
 from proxy.vault.sealing import WORK_FACTOR_MIN
 from proxy.vault.vault import Vault
 from proxy.warden.pieces.hands import newcomers
 from proxy.warden.pieces.rearming import Looks
 from rules.model import PositionSide
-from rules.snapshot import Position
+from rules.snapshot import Hold, HoldStatus, Position
 from tests.proxy.kill.simulated_store import SimulatedStore
 from tests.proxy.kill.simulated_venue import SimulatedVenue
 from tests.proxy.kill.test_blocked import a_desk
@@ -37,12 +38,14 @@ from tests.proxy.kill.virtual_time import in_virtual_time
 MAIN = Scope("main")
 
 
-def looks_of(kill: KillDesk, positions: Sequence[Position] = (), key: KeyWatch | None = None) -> Looks:
+def looks_of(
+    kill: KillDesk, positions: Sequence[Position] = (), key: KeyWatch | None = None, store: SimulatedStore | None = None
+) -> Looks:
     """The looks of a desk of the account ``main``, whose newest survey shows these positions."""
     account = SimpleNamespace(name="main", open_orders=(), positions=tuple(positions), shares=())
     pieces: Any = SimpleNamespace(keeper=SimpleNamespace(account=account, venue="binanceusdm"), key=key)
-    nothing: Any = SimpleNamespace(scribe=SimpleNamespace(verification=None))
-    return Looks(nothing, kill, {"main": pieces}, {}, nothing)
+    ground: Any = SimpleNamespace(scribe=SimpleNamespace(verification=None), store=store)
+    return Looks(ground, kill, {"main": pieces}, {}, ground)
 
 
 async def flat(looks: Looks, scope: Scope, said: str = "") -> Checked:
@@ -117,6 +120,30 @@ async def test_a_kill_of_an_account_that_left_the_vault_is_acknowledged_by_its_n
     assert (await flat(looks_of(kill), DESK, "kill:old is closed, I looked")).acknowledged
     await kill.rearm(DESK, "ann", "the leak is over", "desk")
     assert kill.engaged() == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("scope", "bot", "holds"),
+    [
+        (Scope(bot="grid"), "maker", True),
+        (Scope(bot="grid"), "grid", False),
+        (MAIN, "maker", False),
+        (DESK, "maker", False),
+    ],
+    ids=str,
+)
+async def test_what_another_bot_has_under_way_keeps_no_killed_bot_from_coming_back(
+    tmp_path: Path, scope: Scope, bot: str, holds: bool
+) -> None:
+    Fence.initialise(tmp_path).engage(scope)
+    store = SimulatedStore(random.Random(1), delay_s=0)
+    kill = a_desk(tmp_path, store, SimulatedVenue(3, quiet=True))
+    kill.roster = replace(kill.roster, traders=lambda: [("grid", "main"), ("maker", "main")])
+    under_way = Hold(hold_id="h", bot=bot, status=HoldStatus.PENDING, orders=(), sequence=1)
+    store.under_way["main"] = (AgedHold(under_way, 1),)
+    found = await looks_of(kill, store=store).nothing_unknown(scope)
+    said = "no order with an unknown outcome" if holds else "1 orders whose outcome is not known"
+    assert (found.holds, found.said) == (holds, said)
 
 
 @pytest.mark.parametrize("scope", [DESK, Scope(venue="binanceusdm")])

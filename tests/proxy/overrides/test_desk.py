@@ -402,6 +402,54 @@ async def test_a_store_that_does_not_answer_grants_nothing(house: House, monkeyp
     await house.desk.approve(asked.override_id, BEN)
 
 
+@pytest.fixture
+async def other(server: EmbeddedStore, house: House) -> AsyncIterator[WardenStore]:
+    """The store of another guard, whose the desk is not yet; the house is of a guard of its own."""
+    await house.store.aclose()
+    house.store = WardenStore(server.url, house.data_dir.name, "0a" * 16)
+    house.restarted()
+    other = WardenStore(server.url, house.data_dir.name, "0b" * 16)
+    yield other
+    await other.aclose()
+
+
+TAKEN = "this desk of the store is another guard's, at another data directory"
+
+
+async def test_on_another_guards_desk_nothing_is_granted_and_the_request_waits(
+    house: House, other: WardenStore
+) -> None:
+    asked = await house.desk.request(terms(), ANN)
+    await other.claim("there:/data")
+    assert await refusal(house.desk.approve(asked.override_id, BEN)) == f"{TAKEN}; the request waits as before"
+    assert (house.told, house.phases, await house.in_force()) == (["requested"], [Phase.REQUESTED], [])
+
+
+async def test_a_desk_that_is_taken_at_the_grant_is_said_to_be_so(
+    house: House, other: WardenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = await house.desk.request(terms(), ANN)
+    run_id = house.store.run_id
+
+    async def while_it_is_taken() -> str:
+        await other.claim("there:/data")
+        return await run_id()
+
+    monkeypatch.setattr(house.store, "run_id", while_it_is_taken)
+    why = f"when it was to be put in force, {TAKEN}"
+    assert await refusal(house.desk.approve(asked.override_id, BEN)) == f"{why}; it is withdrawn, ask for another"
+    assert house.told == ["requested", "approved", "withdrawn"]
+    assert (house.events[-1][2]["why"], await house.in_force()) == (why, [])
+
+
+async def test_on_another_guards_desk_nothing_is_taken_back(house: House, other: WardenStore) -> None:
+    override_id = await house.granted()
+    await other.claim("there:/data")
+    why = "should the desk come back, it may be in force until it expires"
+    assert await refusal(house.desk.withdraw(override_id, ANN)) == f"{TAKEN}; {why}"
+    assert house.phases == [Phase.GRANTED]
+
+
 async def test_a_grant_without_an_answer_ends_and_is_taken_out(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = await house.desk.request(terms(), ANN)
     grant = house.store.grant_override

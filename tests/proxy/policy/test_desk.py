@@ -18,6 +18,7 @@ from proxy.policy.in_force import NotKept
 from proxy.policy.problems import PolicyError
 from proxy.policy.reading import parse_policy, policy_digest
 from proxy.policy.shelf import Shelf
+from proxy.store.ownership import DeskTaken
 from tests.rules.builders import NOW
 from tests.support.people import a_register, write_people
 
@@ -43,6 +44,7 @@ class World:
         self.told: list[str] = []
         self.published: tuple[str, str] | None = None
         self.store_gone = False
+        self.taken_by = ""
         self.clock = NOW
         self.desk: PolicyDesk
 
@@ -80,6 +82,8 @@ class World:
     def _answer(self) -> None:
         if self.store_gone:
             raise TimeoutError
+        if self.taken_by:
+            raise DeskTaken(self.taken_by)
 
     @property
     def active(self) -> Path:
@@ -385,6 +389,17 @@ async def test_without_the_store_nothing_changes(world: World) -> None:
     assert "does not answer" in await refused(desk.propose(text=NARROW, name="ann", reason=WHY))
     world.store_gone = False
     assert world.in_force(WIDE)
+
+
+async def test_on_another_guards_desk_nothing_changes_and_it_is_said_whose_it_is(world: World) -> None:
+    desk = await world.start(NARROW)
+    await desk.propose(text=WIDE, name="ann", reason=WHY)
+    world.taken_by = "there:/data"
+    said = "this desk of the store is another guard's, at there:/data"
+    assert await refused(desk.propose(text=MIDDLE, name="ann", reason=WHY)) == said
+    assert await refused(desk.approve(digest=policy_digest(WIDE), name="ben", reason=WHY)) == said
+    world.taken_by = ""
+    assert world.in_force(NARROW)
 
 
 # The delay

@@ -138,6 +138,56 @@ async def test_what_the_record_did_not_take_is_told_again(world: World, monkeypa
     assert world.told == ["key.disabled", "key.enabled", "key.disabled"], "each switch is one of its own"
 
 
+async def test_a_key_that_was_switched_off_and_on_before_the_record_took_it_is_recorded_as_both(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys_mirror, "AGAIN_AFTER_S", -1.0)
+    world.taken = False
+    world.elsewhere.disable(world.key, NOW)
+    await world.mirror.look()
+    world.elsewhere.enable(world.key, NOW)
+    await world.mirror.look()
+    world.recorded.clear()
+    world.taken = True
+    await world.mirror.look()
+    await world.mirror.look()
+    assert [what for what, _, _ in world.recorded] == ["key.disabled", "key.enabled"]
+    assert world.told == ["key.disabled", "key.enabled"]
+    world.elsewhere.disable(world.key, NOW)
+    await world.mirror.look()
+    assert world.told == ["key.disabled", "key.enabled", "key.disabled"], "a switch of later was heard of before"
+
+
+async def test_a_key_that_was_switched_off_and_rotated_before_the_record_took_it_was_switched_off(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys_mirror, "AGAIN_AFTER_S", -1.0)
+    world.taken = False
+    world.elsewhere.disable(world.key, NOW)
+    await world.mirror.look()
+    world.elsewhere.rotate(world.key, NOW)
+    world.recorded.clear()
+    world.taken = True
+    await world.mirror.look()
+    await world.mirror.look()
+    assert [what for what, _, _ in world.recorded] == ["key.disabled"] == world.told
+
+
+async def test_what_the_door_switched_since_is_the_last_word_of_a_key(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys_mirror, "AGAIN_AFTER_S", -1.0)
+    world.taken = False
+    world.elsewhere.disable(world.key, NOW)
+    await world.mirror.look()
+    door = world.door()
+    world.recorded.clear()
+    await door.switch((await door.keys()).guard_keys[0].id, on=True, by="ann")
+    world.taken = True
+    await world.mirror.look()
+    assert world.recorded == [("key.enabled", "ann", "grid")]
+
+
 async def test_what_the_control_door_switches_is_recorded_there_alone(world: World) -> None:
     door = world.door()
     key_id = (await door.keys()).guard_keys[0].id
