@@ -22,7 +22,7 @@ STAGES: Final = (
     ("decide", "proxy.gate.judge", "make_ready"),
     ("record", "proxy.gate.judge:Judge", "_rule"),
     ("encode+sign", "proxy.gate.orders:OrderDesk", "_send"),
-    ("settle", "proxy.gate.orders:OrderDesk", "_settle_reply"),
+    ("settle", "proxy.gate.settlement:Settlement", "replied"),
     ("(store)", "bench.stages.gate:RecordedStore", "_call"),
     ("fence", "bench.stages.gate", "pass_through"),
     ("(exchange)", "bench.stages.gate:Acceptance", "send"),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final, TypeVar
 
-from proxy.venues.binance.replies import Outcome, Reply
+from proxy.venues.binance.replies import Reply, Reported
 from rules.model import ZERO, CancelAll, CancelOrder, Command, PlaceOrder
 from rules.snapshot import Account, OpenOrder, Position, Share, Snapshot
 
@@ -55,7 +55,7 @@ class JustOver:
 
     def told(self, account: str, command: Command, reply: Reply) -> None:
         """The venue answered ``command``."""
-        if reply.outcome is not Outcome.ACCEPTED:
+        if reply.outcome is not Reported.ACCEPTED:
             return
         if isinstance(command, PlaceOrder):
             if reply.status == FILLED and command.quantity is not None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 from proxy.gate.answers import Answer, Virtual, passed_headers, refusal
-from proxy.gate.counting import Counting, Kind, Stage, TurnedAway, clock_ns, kind_of
+from proxy.gate.counting import Counting, Stage, TurnedAway, clock_ns, kind_of
 from proxy.gate.egress import VenueBudget
 from proxy.gate.identity import Identity
 from proxy.gate.judge import Judge, KeyDisabled
 from proxy.gate.recording import Subject, new_decision_id
-from proxy.gate.ruling import JudgedRequest, Outcome, Ruling, with_client_ids
+from proxy.gate.ruling import JudgedRequest, Ruling, with_client_ids
+from proxy.gate.settlement import Settlement
 from proxy.gate.shared_account import SharedAccount
 from proxy.gate.upstream import (
     NotSent,
@@ -38,7 +38,6 @@ from proxy.gate.withholding import (
 )
 from proxy.gate.wording import answer_refused, guard_headers, in_own_words, in_their_places, merged, refusals
 from proxy.store.gate_store import RequestReplayed
-from proxy.venues.binance import replies
 from proxy.venues.binance.client_ids import restore
 from proxy.venues.binance.encode import build, encode
 from proxy.venues.binance.malformed import MalformedRequest
@@ -49,11 +48,31 @@ from proxy.venues.binance.rejections import (
     replayed,
     unknown_outcome,
 )
-from proxy.venues.binance.replies import Reply, read_reply
+from proxy.venues.binance.replies import Reported, read_reply
 from proxy.venues.binance.requests import VenueRequest
+from rules.decision import Breach
 from rules.model import AmendOrder, PlaceOrder
 
-log = logging.getLogger("perpguard.gate")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """What is to be carried out: a bot's request, and the ruling on it.
+
+    ``virtual`` stands in for sending. ``retry_after`` is told where the rest of the venue's budget is the kill's;
+    ``note`` says in the audit what was withheld since the decision was written down.
+    """
+
+    request: VenueRequest
+    identity: Identity
+    ruling: Ruling
+    virtual: Virtual | None = None
+    retry_after: dict[str, str] = field(default_factory=dict)
+    note: str = ""
+
+    def keeping(self, places: Sequence[int], breach: Breach) -> Errand:
+        """The same without these, which stay here after all."""
+        kept = withholding(self.ruling, places, breach)
+        return replace(self, ruling=kept, note=withheld_note(kept))
 
 
 class OrderDesk:
@@ -82,12 +101,12 @@ class OrderDesk:
         self._hosts = hosts
         self._now = now
         self._venue_now = venue_now or now
-        self._unsettled: set[asyncio.Task[None]] = set()
+        self._settlement = Settlement(judge=judge, counting=self._counting, now=now)
 
     @property
     def unsettled(self) -> frozenset[asyncio.Task[None]]:
         """The settlements of orders whose bots have their answers already. They end by themselves."""
-        return frozenset(self._unsettled)
+        return self._settlement.left
 
     async def carry(self, request: VenueRequest, identity: Identity) -> Answer:
         """Judge, send, settle and answer one request. Never raises for trouble outside.
@@ -133,96 +152,94 @@ class OrderDesk:
         except RequestReplayed:
             self._counting.turned_away(TurnedAway.REPLAYED)
             return refusal(replayed())
-        return await self._act(request, ruling, identity, virtual)
-
-    async def _act(self, request: VenueRequest, ruling: Ruling, identity: Identity, virtual: Virtual | None) -> Answer:
         # No await lies between this and the send, or others would spend what was still there.
-        ruling, retry_after = self._within_budget(request, ruling) if virtual is None else (ruling, {})
-        spoiled = risky_places(ruling) if request.unreadable else []
-        if spoiled:
-            ruling = withholding(ruling, spoiled, of_its_batch())
-        self._counting.ruled(ruling.decisions, ruling.withheld)
-        note = withheld_note(ruling) if retry_after or spoiled else ""
-        return await self._carry_out(request, ruling, identity, virtual, retry_after, note)
+        errand = self._held_back(Errand(request=request, identity=identity, ruling=ruling, virtual=virtual))
+        self._counting.ruled(errand.ruling.decisions, errand.ruling.withheld)
+        return await self._carry_out(errand)
 
-    async def _carry_out(
-        self,
-        request: VenueRequest,
-        ruling: Ruling,
-        identity: Identity,
-        virtual: Virtual | None,
-        retry_after: dict[str, str],
-        note: str,
-    ) -> Answer:
-        """Send what was cleared. ``note`` says in the audit what was withheld since the decision was written down."""
+    def _held_back(self, errand: Errand) -> Errand:
+        """The errand without what stays here now that it is ruled on: by the budget, or by an unreadable neighbour."""
+        if errand.virtual is None:
+            errand = self._within_budget(errand)
+        spoiled = risky_places(errand.ruling) if errand.request.unreadable else []
+        return errand.keeping(spoiled, of_its_batch()) if spoiled else errand
+
+    async def _carry_out(self, errand: Errand) -> Answer:
+        """Send what was cleared, and answer."""
+        request, ruling, identity = errand.request, errand.ruling, errand.identity
         told = in_own_words(ruling, identity.tag)
         refused = refusals(told)
-        headers = guard_headers(told) | retry_after
+        headers = guard_headers(told) | errand.retry_after
         places = sorted(ruling.cleared)
         if not places:
             if ruling.withheld:
-                await self._settle_unsent(ruling, withheld_note(ruling))
+                await self._settlement.unsent(ruling, withheld_note(ruling))
             return answer_refused(request, refused, headers)
         sent_at = self._now()
-        bounded = ruling.fence is not None and virtual is None
+        bounded = ruling.fence is not None and errand.virtual is None
         try:
             window = SendWindow(identity.valid_until_ms if bounded else None, self._venue_now)
-            reply = await self._answered(request, ruling, identity, window, virtual)
+            reply = await self._answered(errand, window)
         except OutcomeUnknown as trouble:
-            await self._settle(ruling, Outcome.UNKNOWN, sent_at, [], note=str(trouble))
+            await self._settlement.unknown(ruling, sent_at, str(trouble))
             return refusal(unknown_outcome(), headers)
         except NotSent as trouble:
-            risky = risky_places(ruling)
-            if 0 < len(risky) < len(places) and not isinstance(trouble, VenueSilent):
-                # Nothing has left. What adds risk stays here; exits and cancels go as they would have alone: through no
-                # fence, and by connections of their own.
-                kept = withholding(ruling, risky, stopped(trouble))
-                return await self._carry_out(request, kept, identity, virtual, retry_after, withheld_note(kept))
-            await self._settle_unsent(ruling, str(trouble))
-            if is_of_the_order(trouble):
-                told = in_own_words(withholding(ruling, places, stopped(trouble)), identity.tag)
-                return answer_refused(request, refusals(told), guard_headers(told) | retry_after | come_again(trouble))
-            return refusal(not_sent(trouble), headers)
+            return await self._not_sent(errand, trouble, headers)
         outcomes = read_reply(request.route, reply.status, reply.body, len(places))
-        for place, each in zip(places, outcomes, strict=True):
-            self._judge.just_over.told(identity.account, ruling.cleared[place].command, each)
-        note = "virtual" if virtual is not None else note
         # Said to the store before the answer is written and before the next hold is asked for; but what the venue has
         # done is done, and the bot need not wait until the store has heard it. Until then all of it stays held.
-        signed_ms = window.recv_window_ms if virtual is None else None
-        self._leave_behind(self._settle_reply(ruling, places, outcomes, sent_at, reply.status, signed_ms, note))
-        if _places_orders(ruling) and all(each.outcome is replies.Outcome.UNKNOWN for each in outcomes):
+        self._settlement.replied(
+            ruling,
+            dict(zip(places, outcomes, strict=True)),
+            sent_at=sent_at,
+            status=reply.status,
+            signed_ms=window.recv_window_ms if errand.virtual is None else None,
+            note="virtual" if errand.virtual is not None else errand.note,
+        )
+        if _places_orders(ruling) and all(each.outcome is Reported.UNKNOWN for each in outcomes):
             # A 5xx of a proxy in between reads like a refusal to some clients; say what is true.
             return refusal(unknown_outcome(), headers)
         return merged(request, reply, places, refused, headers | passed_headers(reply))
 
-    def _within_budget(self, request: VenueRequest, ruling: Ruling) -> tuple[Ruling, dict[str, str]]:
-        """The ruling, with what adds risk withheld when the rest of the venue's budget is the kill's; exits go on, and
+    async def _not_sent(self, errand: Errand, trouble: NotSent, headers: Mapping[str, str]) -> Answer:
+        """Nothing has left."""
+        ruling, identity = errand.ruling, errand.identity
+        risky = risky_places(ruling)
+        if 0 < len(risky) < len(ruling.cleared) and not isinstance(trouble, VenueSilent):
+            # What adds risk stays here; exits and cancels go as they would have alone: through no fence, and by
+            # connections of their own.
+            return await self._carry_out(errand.keeping(risky, stopped(trouble)))
+        await self._settlement.unsent(ruling, str(trouble))
+        if is_of_the_order(trouble):
+            told = in_own_words(withholding(ruling, list(ruling.cleared), stopped(trouble)), identity.tag)
+            headers = guard_headers(told) | errand.retry_after | come_again(trouble)
+            return answer_refused(errand.request, refusals(told), headers)
+        return refusal(not_sent(trouble), headers)
+
+    def _within_budget(self, errand: Errand) -> Errand:
+        """The errand without what adds risk, when the rest of the venue's budget is the kill's; exits go on, and
         cancels unless a kill runs."""
+        ruling = errand.ruling
         spending = spending_places(ruling)
         if self._budget is None or not spending:
-            return ruling, {}
-        refused = self._budget.refusal(ruling.request.subject.account, request.cost(_orders_in(ruling)))
+            return errand
+        refused = self._budget.refusal(ruling.request.subject.account, errand.request.cost(_orders_in(ruling)))
         if refused is None:
-            return ruling, {}
+            return errand
         breach, retry_after_s = refused
-        return withholding(ruling, spending, breach), {"Retry-After": str(retry_after_s)}
+        return replace(errand.keeping(spending, breach), retry_after={"Retry-After": str(retry_after_s)})
 
-    async def _answered(
-        self, request: VenueRequest, ruling: Ruling, identity: Identity, window: SendWindow, virtual: Virtual | None
-    ) -> UpstreamReply:
+    async def _answered(self, errand: Errand, window: SendWindow) -> UpstreamReply:
         began_ns = clock_ns()
         try:
-            if virtual is not None:
-                return await virtual(ruling, identity)
-            return await self._send(request, ruling, identity, window)
+            if errand.virtual is not None:
+                return await errand.virtual(errand.ruling, errand.identity)
+            return await self._send(errand, window)
         finally:
-            self._counting.took(ruling.request.kind, Stage.SEND, began_ns, clock_ns())
+            self._counting.took(errand.ruling.request.kind, Stage.SEND, began_ns, clock_ns())
 
-    async def _send(
-        self, request: VenueRequest, ruling: Ruling, identity: Identity, window: SendWindow
-    ) -> UpstreamReply:
-        route = request.route
+    async def _send(self, errand: Errand, window: SendWindow) -> UpstreamReply:
+        route, ruling, identity = errand.request.route, errand.ruling, errand.identity
         cleared = [ruling.cleared[place] for place in sorted(ruling.cleared)]
         outbound = build(
             route,
@@ -239,99 +256,12 @@ class OrderDesk:
                 body=outbound.body,
                 api_key=identity.exchange_key.api_key,
                 account=identity.account,
-                cost=request.cost(_orders_in(ruling)),
+                cost=errand.request.cost(_orders_in(ruling)),
                 order=True,
                 way_out=ruling.fence is None,
             ),
             window.within(ruling.fence),
         )
-
-    def _settle_reply(
-        self,
-        ruling: Ruling,
-        places: Sequence[int],
-        outcomes: Sequence[Reply],
-        sent_at: datetime,
-        status: int,
-        signed_ms: int | None,
-        note: str,
-    ) -> Coroutine[Any, Any, None]:
-        became = dict(zip(places, (each.outcome for each in outcomes), strict=True))
-        unknown = [place for place in places if became[place] is replies.Outcome.UNKNOWN]
-        accepted = [place for place in places if became[place] is replies.Outcome.ACCEPTED]
-        outcome = Outcome.UNKNOWN if unknown else Outcome.ACCEPTED if accepted else Outcome.REJECTED
-        items = [
-            {
-                "place": place,
-                "outcome": each.outcome.value,
-                "code": each.code,
-                "msg": each.msg[:256],
-                "order_id": each.order_id,
-                "client_order_id": each.client_order_id,
-                "status": each.status,
-            }
-            for place, each in zip(places, outcomes, strict=True)
-        ]
-        code = outcomes[0].code
-        return self._settle(
-            ruling,
-            outcome,
-            sent_at,
-            items,
-            accepted=accepted,
-            unknown=unknown,
-            status=status,
-            code=code,
-            signed_ms=signed_ms,
-            note=note,
-        )
-
-    async def _settle_unsent(self, ruling: Ruling, note: str) -> None:
-        await self._settle(ruling, Outcome.NOT_SENT, self._now(), [], note=note)
-
-    def _settle(
-        self,
-        ruling: Ruling,
-        outcome: Outcome,
-        sent_at: datetime,
-        items: Sequence[Mapping[str, Any]],
-        *,
-        accepted: Sequence[int] = (),
-        unknown: Sequence[int] | None = None,
-        status: int | None = None,
-        code: int | None = None,
-        signed_ms: int | None = None,
-        note: str = "",
-    ) -> Coroutine[Any, Any, None]:
-        """Say at once what became of a ruling's orders; awaited is that it is written down."""
-        subject = ruling.request.subject
-        record = subject.outcome(
-            outcome.value,
-            sent_at=sent_at,
-            answered_at=self._now(),
-            http_status=status,
-            venue_code=code,
-            recv_window_ms=signed_ms,
-            items=items if not note else [*items, {"note": note}],
-        )
-        began_ns = clock_ns()
-        settling = self._judge.settle(ruling, outcome, accepted, record, unknown=unknown)
-        self._counting.settled(subject.account, subject.bot, ruling.cleared, outcome.value, items)
-        return self._settled(settling, ruling.request.kind, began_ns)
-
-    async def _settled(self, settling: Coroutine[Any, Any, None], kind: Kind, began_ns: int) -> None:
-        await settling
-        self._counting.took(kind, Stage.SETTLE, began_ns, clock_ns())
-
-    def _leave_behind(self, settling: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(settling)
-        self._unsettled.add(task)
-        task.add_done_callback(self._left_behind)
-
-    def _left_behind(self, task: asyncio.Task[None]) -> None:
-        self._unsettled.discard(task)
-        if not task.cancelled() and (bug := task.exception()) is not None:
-            log.error("an outcome was not written down; its hold stays until the venue has been asked", exc_info=bug)
 
 
 def _places_orders(ruling: Ruling) -> bool:

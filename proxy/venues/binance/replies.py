@@ -45,7 +45,7 @@ _WITH_IDS: Final = frozenset(
 _BATCHES: Final = frozenset({Kind.BATCH_ORDER, Kind.BATCH_AMEND, Kind.BATCH_CANCEL})
 
 
-class Outcome(StrEnum):
+class Reported(StrEnum):
     """What became of one command."""
 
     ACCEPTED = "ACCEPTED"
@@ -56,7 +56,7 @@ class Outcome(StrEnum):
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of one command, with the ids the venue gave. ``order_id`` is the algo id of a conditional order."""
 
-    outcome: Outcome
+    outcome: Reported
     code: int | None = None
     msg: str = ""
     order_id: str | None = None
@@ -82,7 +82,7 @@ _RAW_ENTRIES: Final = decoder(list[msgspec.Raw])
 # Text that is no UTF-8 is msgspec's UnicodeDecodeError, endless nesting Python's RecursionError.
 _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _CODE: Final = re.compile(r"-?[0-9]{1,9}")
-_UNKNOWN: Final = Reply(outcome=Outcome.UNKNOWN)
+_UNKNOWN: Final = Reply(outcome=Reported.UNKNOWN)
 
 
 def read_reply(route: Route, status: int, body: bytes, count: int = 1) -> tuple[Reply, ...]:
@@ -138,21 +138,21 @@ def _refused(route: Route, status: int, body: bytes) -> Reply:
     code = None if entry is None else _code(entry)
     msg = "" if entry is None else entry.msg
     if status in THROTTLES or (route.host == BUDGET_HOST and failed_for_certain(status, body)):
-        return Reply(outcome=Outcome.REJECTED, code=code, msg=msg)
+        return Reply(outcome=Reported.REJECTED, code=code, msg=msg)
     proven = 400 <= status < 500 and status != 408 and code is not None and code not in _UNKNOWN_CODES
-    return Reply(outcome=Outcome.REJECTED if proven else Outcome.UNKNOWN, code=code, msg=msg)
+    return Reply(outcome=Reported.REJECTED if proven else Reported.UNKNOWN, code=code, msg=msg)
 
 
 def _outcome(route: Route, entry: _Entry) -> Reply:
     code, order_id = _code(entry), entry.orderId if entry.algoId is None else entry.algoId
     if code is not None and code < 0:
         shed = code == _SHED and route.host == BUDGET_HOST
-        outcome = Outcome.UNKNOWN if code in _UNKNOWN_CODES and not shed else Outcome.REJECTED
+        outcome = Reported.UNKNOWN if code in _UNKNOWN_CODES and not shed else Reported.REJECTED
         return Reply(outcome=outcome, code=code, msg=entry.msg)
     if route.kind in _WITH_IDS and order_id is None:
         return _UNKNOWN
     return Reply(
-        outcome=Outcome.ACCEPTED,
+        outcome=Reported.ACCEPTED,
         code=code,
         msg=entry.msg,
         order_id=None if order_id is None else str(order_id),

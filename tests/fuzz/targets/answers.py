@@ -11,7 +11,7 @@ import msgspec
 
 from proxy.accounts.events import Event, UnreadableEvent, read_event
 from proxy.venues.binance.private_stream import combined, is_expiry, key_body, read_listen_key
-from proxy.venues.binance.replies import Outcome, Reply, read_reply, split_entries
+from proxy.venues.binance.replies import Reply, Reported, read_reply, split_entries
 from proxy.venues.binance.routes import ROUTES, Kind, Route
 from tests.fuzz.target import Refused, Target
 
@@ -44,7 +44,7 @@ def _check_reply(data: bytes, read: tuple[tuple[Reply, ...], tuple[bytes, ...] |
     said = _documents(data[2:], count)
     for place, reply in enumerate(replies):
         entry = said[place]
-        if reply.outcome is Outcome.ACCEPTED:
+        if reply.outcome is Reported.ACCEPTED:
             assert 200 <= status < 300 and isinstance(entry, dict)
             code = _number(entry.get("code"))
             assert code is None or code >= 0
@@ -52,7 +52,7 @@ def _check_reply(data: bytes, read: tuple[tuple[Reply, ...], tuple[bytes, ...] |
                 assert str(_number(entry.get("orderId") if entry.get("algoId") is None else entry["algoId"])) == (
                     reply.order_id
                 )
-        elif reply.outcome is Outcome.REJECTED and status not in (418, 429):
+        elif reply.outcome is Reported.REJECTED and status not in (418, 429):
             if status == 503:
                 assert _failed_for_certain(data[2:], entry)
                 continue

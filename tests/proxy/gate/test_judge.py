@@ -16,8 +16,7 @@ from proxy.gate.ruling import Outcome, with_client_ids
 from proxy.gate.upstream import FenceClosed
 from proxy.store.fence import DESK, Scope
 from proxy.store.gate_store import RequestReplayed
-from proxy.venues.binance.replies import Outcome as Reported
-from proxy.venues.binance.replies import Reply
+from proxy.venues.binance.replies import Reply, Reported
 from rules.flow.message_rate import Cancels, MessageRate
 from rules.model import CancelAll, CancelOrder, Intent, SetLeverage, Side, TradingState
 from rules.order.client_order_id import ClientOrderIdGate
