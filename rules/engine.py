@@ -93,20 +93,30 @@ def decide_batch(commands: Sequence[Command], snapshot: Snapshot, policy: Policy
 
 
 def _decide_batch(commands: Sequence[Command], snapshot: Snapshot, policy: Policy) -> tuple[Decision, ...]:
-    decisions: list[Decision] = []
     running = replace(snapshot, overrides=()) if snapshot.overrides else snapshot
-    for command in commands:
-        bound = _bound(command, running, policy)
-        decision = _judge(command, running, policy, bound)
-        decisions.append(decision)
-        running = _after(decision, running, bound)
+    decisions = _in_sequence(commands, running, policy)
     refused = [d for d in decisions if d.intent is Intent.ENTRY and d.verdict is Verdict.DENY]
     if not refused:
         return tuple(decisions)
     first = refused[0].breaches[0]
+    fallen = {place for place, each in enumerate(decisions) if each.intent is Intent.ENTRY}
+    # No exit counts on an entry that stays here: what goes is judged once more without them.
+    stays = [place for place in range(len(commands)) if place not in fallen]
+    again = dict(zip(stays, _in_sequence([commands[place] for place in stays], running, policy), strict=True))
     return tuple(
-        _fell_together(d, first) if d.intent is Intent.ENTRY and d.verdict is Verdict.ALLOW else d for d in decisions
+        _fell_together(each, first) if each.intent is Intent.ENTRY and each.verdict is Verdict.ALLOW else each
+        for each in (again.get(place, decision) for place, decision in enumerate(decisions))
     )
+
+
+def _in_sequence(commands: Sequence[Command], snapshot: Snapshot, policy: Policy) -> list[Decision]:
+    decisions: list[Decision] = []
+    for command in commands:
+        bound = _bound(command, snapshot, policy)
+        decision = _judge(command, snapshot, policy, bound)
+        decisions.append(decision)
+        snapshot = _after(decision, snapshot, bound)
+    return decisions
 
 
 def clear(decision: Decision) -> Cleared[Command]:

@@ -19,9 +19,10 @@ from msgspec import Raw, structs
 from proxy.gate.asking import Reading, hold_request, read_off
 from proxy.gate.counting import Counting, Stage, clock_ns
 from proxy.gate.journal import Journal, JournalFailed
-from proxy.gate.just_over import JustOver
+from proxy.gate.just_over import FILLED, JustOver
 from proxy.gate.latch import Latch
 from proxy.gate.readiness import Readiness, kept_back, make_ready
+from proxy.gate.recording import Subject
 from proxy.gate.ruling import JudgedRequest, Outcome, Ruling
 from proxy.gate.second_look import decide_in_turn
 from proxy.gate.snapshots import snapshot_of
@@ -31,10 +32,12 @@ from proxy.store.codec import once_for_all
 from proxy.store.fence import Fence, FenceCorrupt
 from proxy.store.gate_store import GateStore, StoreFull, StoreUnavailable
 from proxy.store.view import View
+from proxy.venues.binance.replies import Reply
 from rules.attempts import refused_at_size
 from rules.decision import Decision, Verdict
 from rules.engine import clear, decide_batch
-from rules.model import Intent
+from rules.intent import intent_of
+from rules.model import Command, Intent
 from rules.policy import Policy
 from rules.snapshot import Snapshot
 
@@ -72,8 +75,7 @@ class Judge:
         self._journal = journal
         self._policy = policy
         self._now = now
-        self.just_over = JustOver()
-        """Is to be told what the venue answers: before the bot is, for its next order may come at once."""
+        self._just_over = JustOver()
 
     async def judge(self, request: JudgedRequest) -> Ruling:
         """Decide on every command of a request.
@@ -106,7 +108,7 @@ class Judge:
             view.sequence,
             self._now,
             lambda: self._stopped(request),
-            self.just_over,
+            self._just_over,
         )
         ready = await make_ready(self._store, request.subject, decisions, reading.held, snapshot)
         ruling = self._rule(request, snapshot, decisions, view, ready, generation)
@@ -117,6 +119,17 @@ class Judge:
             self._counting.took(request.kind, Stage.SETTLE, decided_ns, clock_ns())
             return structs.replace(ruling, records=())
         return ruling
+
+    def risky(self, request: JudgedRequest) -> list[int]:
+        """The places of the commands that may add risk, as far as this process last saw. Nothing is judged by it."""
+        _, known = self._known(request, reachable=True)
+        return [place for place, command in enumerate(request.commands) if intent_of(command, known).adds_risk]
+
+    def heard(self, subject: Subject, command: Command, reply: Reply) -> None:
+        """The venue answered ``command``. To be told before the bot is, for its next order may come at once."""
+        filled = reply.status == FILLED
+        known = self._store.last_known(subject.account, subject.venue).account if filled else None
+        self._just_over.told(subject.account, command, reply, known)
 
     def settle(
         self,

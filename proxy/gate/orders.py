@@ -29,14 +29,22 @@ from proxy.gate.withholding import (
     come_again,
     is_of_the_order,
     not_sent,
-    of_its_batch,
     risky_places,
     spending_places,
     stopped,
     withheld_note,
     withholding,
 )
-from proxy.gate.wording import answer_refused, guard_headers, in_own_words, in_their_places, merged, refusals
+from proxy.gate.wording import (
+    answer_refused,
+    answer_unread,
+    beside_unreadable,
+    guard_headers,
+    in_own_words,
+    in_their_places,
+    merged,
+    refusals,
+)
 from proxy.store.gate_store import RequestReplayed
 from proxy.venues.binance.client_ids import restore
 from proxy.venues.binance.encode import build, encode
@@ -121,12 +129,33 @@ class OrderDesk:
             answer = await self._shared.carry(request, identity, self._carry)
         else:
             answer = await self._carry(request, identity)
-        if request.unreadable:
-            answer = in_their_places(request, answer)
         body = restore(answer.body, identity.tag)
         return answer if body is answer.body else Answer(status=answer.status, body=body, headers=answer.headers)
 
     async def _carry(self, request: VenueRequest, identity: Identity, virtual: Virtual | None = None) -> Answer:
+        judged = self._to_judge(request, identity)
+        if request.unreadable and (risky := self._judge.risky(judged)):
+            request = beside_unreadable(request, risky)
+            judged = self._to_judge(request, identity)
+        if not request.commands:
+            return answer_unread(request)
+        try:
+            ruling = await self._judge.judge(judged)
+        except KeyDisabled:
+            self._counting.turned_away(TurnedAway.KEY_DISABLED)
+            return refusal(key_disabled())
+        except RequestReplayed:
+            self._counting.turned_away(TurnedAway.REPLAYED)
+            return refusal(replayed())
+        errand = Errand(request=request, identity=identity, ruling=ruling, virtual=virtual)
+        if virtual is None:
+            # No await lies between this and the send, or others would spend what was still there.
+            errand = self._within_budget(errand)
+        self._counting.ruled(errand.ruling.decisions, errand.ruling.withheld)
+        answer = await self._carry_out(errand)
+        return in_their_places(request, answer) if request.unreadable else answer
+
+    def _to_judge(self, request: VenueRequest, identity: Identity) -> JudgedRequest:
         subject = Subject(
             decision_id=new_decision_id(),
             desk=self._desk,
@@ -136,7 +165,7 @@ class OrderDesk:
             key_hint=identity.key_hint,
             route=f"{request.route.method} {request.route.path}",
         )
-        judged = JudgedRequest(
+        return JudgedRequest(
             subject=subject,
             guard_key=identity.guard_key,
             kind=kind_of(request.commands),
@@ -144,25 +173,6 @@ class OrderDesk:
             replay_digest=identity.replay_digest,
             replay_window_ms=identity.replay_window_ms,
         )
-        try:
-            ruling = await self._judge.judge(judged)
-        except KeyDisabled:
-            self._counting.turned_away(TurnedAway.KEY_DISABLED)
-            return refusal(key_disabled())
-        except RequestReplayed:
-            self._counting.turned_away(TurnedAway.REPLAYED)
-            return refusal(replayed())
-        # No await lies between this and the send, or others would spend what was still there.
-        errand = self._held_back(Errand(request=request, identity=identity, ruling=ruling, virtual=virtual))
-        self._counting.ruled(errand.ruling.decisions, errand.ruling.withheld)
-        return await self._carry_out(errand)
-
-    def _held_back(self, errand: Errand) -> Errand:
-        """The errand without what stays here now that it is ruled on: by the budget, or by an unreadable neighbour."""
-        if errand.virtual is None:
-            errand = self._within_budget(errand)
-        spoiled = risky_places(errand.ruling) if errand.request.unreadable else []
-        return errand.keeping(spoiled, of_its_batch()) if spoiled else errand
 
     async def _carry_out(self, errand: Errand) -> Answer:
         """Send what was cleared, and answer."""

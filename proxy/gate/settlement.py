@@ -45,7 +45,7 @@ class Settlement:
         ``signed_ms`` is the window it was signed with.
         """
         for place, reply in said.items():
-            self._judge.just_over.told(ruling.request.subject.account, ruling.cleared[place].command, reply)
+            self._judge.heard(ruling.request.subject, ruling.cleared[place].command, reply)
         unknown = [place for place, reply in said.items() if reply.outcome is Reported.UNKNOWN]
         accepted = [place for place, reply in said.items() if reply.outcome is Reported.ACCEPTED]
         items = [

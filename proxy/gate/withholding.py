@@ -43,15 +43,6 @@ def withheld_note(ruling: Ruling) -> str:
     return "withheld: " + ", ".join(f"{place} {breach.code}" for place, breach in sorted(ruling.withheld.items()))
 
 
-def of_its_batch() -> Breach:
-    """What is said of an entry beside one that cannot be read: the entries of a batch stand or fall together."""
-    return Breach(
-        rule_id="batch",
-        code="BATCH_REFUSED",
-        message="another entry of this batch cannot be read; what is wrong with it stands in its place",
-    )
-
-
 def is_of_the_order(trouble: NotSent) -> bool:
     """Whether what kept a request here is told as a breach of what was asked; else the guard itself is in trouble."""
     return isinstance(trouble, FenceClosed | VenueSilent | WindowClosed)

@@ -13,6 +13,7 @@ from proxy.gate.answers import TRIMMED, Answer, refusal
 from proxy.gate.ruling import Ruling
 from proxy.gate.upstream import UpstreamReply
 from proxy.venues.binance.client_ids import reworded
+from proxy.venues.binance.malformed import MalformedRequest
 from proxy.venues.binance.rejections import Rejection, batch_body, for_breach, malformed
 from proxy.venues.binance.replies import split_entries
 from proxy.venues.binance.requests import VenueRequest
@@ -151,13 +152,40 @@ def merged(
     return Answer(status=reply.status, body=batch_body(both), headers=headers)
 
 
+def beside_unreadable(request: VenueRequest, risky: Sequence[int]) -> VenueRequest:
+    """A batch of which something cannot be read, without those of its commands that add risk: they stand or fall
+    together with it, and are not judged. Exits and cancels go on."""
+    fallen = for_breach(
+        Breach(
+            rule_id="batch",
+            code="BATCH_REFUSED",
+            message="another entry of this batch cannot be read; what is wrong with it stands in its place",
+        )
+    )
+    kept = [place for place in range(len(request.commands)) if place not in risky]
+    places = request.places
+    return structs.replace(
+        request,
+        commands=tuple(request.commands[place] for place in kept),
+        unreadable=(
+            *request.unreadable,
+            *((places[place], MalformedRequest(fallen.code, fallen.msg)) for place in risky),
+        ),
+    )
+
+
+def answer_unread(request: VenueRequest) -> Answer:
+    """The answer to a batch of which nothing is left to carry."""
+    refused = [malformed(error) for _, error in sorted(request.unreadable, key=lambda each: each[0])]
+    return Answer(status=200, body=batch_body(refused), headers={"X-Guard-Verdict": Verdict.DENY.value})
+
+
 def in_their_places(request: VenueRequest, answer: Answer) -> Answer:
-    """The answer to a batch, with what cannot be read refused where the bot put it. What refuses the whole stays."""
+    """The answer to a batch, with what was not carried refused where the bot put it. What refuses the whole stays."""
     entries = split_entries(answer.body)
     if entries is None or len(entries) != len(request.commands):
         return answer
     said: dict[int, Rejection | bytes] = dict(zip(request.places, entries, strict=True))
     said |= {place: malformed(error) for place, error in request.unreadable}
-    return Answer(
-        status=answer.status, body=batch_body([said[place] for place in sorted(said)]), headers=answer.headers
-    )
+    headers = {**answer.headers, "X-Guard-Verdict": Verdict.DENY.value}
+    return Answer(status=answer.status, body=batch_body([said[place] for place in sorted(said)]), headers=headers)

@@ -9,21 +9,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from proxy.venues.binance.table_trading import ORDER_PARAMETERS
+from proxy.venues.binance.table_trading import ALGO_ORDER_PARAMETERS, ORDER_PARAMETERS
 from proxy.venues.binance.wire import Parameters
 
-_OF_READS: Final = frozenset({"useV2", "filterClosed", "subType", "type", "marginMode", "defaultType"})
+OF_READS: Final = frozenset({"useV2", "filterClosed", "subType", "type", "marginMode", "defaultType"})
 """Of ccxt: which of its own ways to take, and what to leave out of the answer once it has it."""
 
-_OF_CANCELS: Final = _OF_READS | frozenset(ORDER_PARAMETERS.split())
+OF_CANCELS: Final = OF_READS | frozenset(ORDER_PARAMETERS.split()) | frozenset(ALGO_ORDER_PARAMETERS.split())
 """And what describes an order: the id alone says which one goes."""
 
 
 def of_a_read(asked: Parameters, documented: frozenset[str]) -> Parameters:
     """A signed read without those words that Binance does not document there."""
-    return asked.without(_OF_READS - documented)
+    return asked.without(OF_READS - documented)
 
 
 def of_a_cancel(asked: Parameters, documented: frozenset[str]) -> Parameters:
     """A cancel without those words that Binance does not document there."""
-    return asked.without(_OF_CANCELS - documented)
+    return asked.without(OF_CANCELS - documented)

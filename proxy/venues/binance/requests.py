@@ -27,7 +27,7 @@ from proxy.venues.binance.orders import (
 )
 from proxy.venues.binance.route import BUDGET_HOST, Kind, Route
 from proxy.venues.binance.spelling import spell_plain_order
-from proxy.venues.binance.strict_json import read_objects, read_scalars
+from proxy.venues.binance.strict_json import ReadEntry, read_objects, read_scalars
 from proxy.venues.binance.table_trading import AMEND_PARAMETERS, ORDER_PARAMETERS
 from proxy.venues.binance.values import (
     read_client_id,
@@ -114,7 +114,7 @@ def read_request(route: Route, parameters: Parameters) -> VenueRequest:
     if route.kind is Kind.AMEND:
         # ccxt 4.5.90 puts ``clientOrderId`` on top of the ``origClientOrderId`` it made of it (captured).
         asked = without_echoes(asked)
-    elif route.kind in (Kind.CANCEL, Kind.CANCEL_ALGO):
+    elif route.kind in (Kind.CANCEL, Kind.CANCEL_ALGO, Kind.BATCH_CANCEL):
         asked = of_a_cancel(asked, route.parameters)
     asked.expect_only(route.parameters, where)
     if route.kind in _BATCHES:
@@ -135,7 +135,8 @@ def each_by_itself(entries: Iterable[tuple[int, _Entry]], read: Callable[[_Entry
         try:
             commands.append(read(entry))
         except MalformedRequest as error:
-            unreadable.append((place, error))
+            # Without the frames that it came through, which hold it in turn, and the whole request.
+            unreadable.append((place, error.with_traceback(None)))
     if not commands:
         raise unreadable[0][1]
     return tuple(commands), tuple(unreadable)
@@ -144,7 +145,7 @@ def each_by_itself(entries: Iterable[tuple[int, _Entry]], read: Callable[[_Entry
 def _batch_order(asked: Parameters) -> _Batch:
     entries = read_objects(asked.require("batchOrders"), "batchOrders", BATCH_ORDERS_MAX)
     return each_by_itself(
-        enumerate(entries), lambda entry: read_plain_order(entry, _ORDER_NAMES, "an order of batchOrders")
+        enumerate(entries), lambda entry: read_plain_order(entry(), _ORDER_NAMES, "an order of batchOrders")
     )
 
 
@@ -162,9 +163,10 @@ def _amend(asked: Parameters) -> AmendOrder:
 
 
 def _batch_amend(asked: Parameters) -> _Batch:
-    def read(entry: Parameters) -> AmendOrder:
-        entry.expect_only(_AMEND_NAMES, "an amend of batchOrders")
-        return _amend(entry)
+    def read(entry: ReadEntry[Parameters]) -> AmendOrder:
+        asked = entry()
+        asked.expect_only(_AMEND_NAMES, "an amend of batchOrders")
+        return _amend(asked)
 
     return each_by_itself(enumerate(read_objects(asked.require("batchOrders"), "batchOrders", BATCH_ORDERS_MAX)), read)
 
@@ -183,13 +185,13 @@ def _batch_cancel(asked: Parameters) -> _Batch:
     if order_ids is not None:
         return each_by_itself(
             enumerate(read_scalars(order_ids, "orderIdList", BATCH_CANCELS_MAX)),
-            lambda each: CancelOrder(symbol=symbol, order_id=read_order_id(each, "orderIdList")),
+            lambda each: CancelOrder(symbol=symbol, order_id=read_order_id(each(), "orderIdList")),
         )
     if client_ids is None:
         raise missing("orderIdList")
     return each_by_itself(
         enumerate(read_scalars(client_ids, "origClientOrderIdList", BATCH_CANCELS_MAX)),
-        lambda each: CancelOrder(symbol=symbol, client_order_id=read_client_id(each, "origClientOrderIdList")),
+        lambda each: CancelOrder(symbol=symbol, client_order_id=read_client_id(each(), "origClientOrderIdList")),
     )
 
 

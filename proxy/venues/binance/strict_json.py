@@ -7,28 +7,42 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from functools import partial
 from types import MappingProxyType
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 
 from proxy.venues.binance.malformed import MalformedRequest, illegal, too_many
 from proxy.venues.binance.wire import Parameters
 
 # An array of at most ten flat objects; Binance takes at most five orders and ten cancels.
 _BRACKETS_MAX: Final = 16
+_Read = TypeVar("_Read")
+
+ReadEntry: TypeAlias = Callable[[], _Read]
+"""Reads one entry of an array. Raises ``MalformedRequest`` for what that entry alone has wrong."""
+
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def read_objects(text: str, name: str, most: int) -> tuple[Parameters, ...]:
-    """An array of 1 to ``most`` flat objects, each as parameters."""
-    return tuple(_flat_object(entry, name) for entry in _array(text, name, most))
+def read_objects(text: str, name: str, most: int) -> tuple[ReadEntry[Parameters], ...]:
+    """An array of 1 to ``most`` entries. Each is read when it is called: a flat object, as parameters."""
+    return tuple(partial(_flat_object, entry, name) for entry in _array(text, name, most))
 
 
-def read_scalars(text: str, name: str, most: int) -> tuple[str, ...]:
-    """An array of 1 to ``most`` strings or numbers, as text, none twice."""
-    entries = tuple(_scalar(entry, name) for entry in _array(text, name, most))
-    if len(set(entries)) != len(entries):
-        raise too_many(f"duplicate entries in '{name}'")
-    return entries
+def read_scalars(text: str, name: str, most: int) -> tuple[ReadEntry[str], ...]:
+    """An array of 1 to ``most`` entries. Each is read when it is called: a string or number, as text; the second of
+    two alike is none."""
+    seen: set[str] = set()
+
+    def read(entry: object) -> str:
+        text = _scalar(entry, name)
+        if text in seen:
+            raise too_many(f"duplicate entries in '{name}'")
+        seen.add(text)
+        return text
+
+    return tuple(partial(read, entry) for entry in _array(text, name, most))
 
 
 def _array(text: str, name: str, most: int) -> list[Any]:

@@ -30,7 +30,9 @@ def _read_json(data: bytes) -> tuple[Parameters, ...] | tuple[str, ...]:
     """The first byte says which of the two readers."""
     text = _text(data[1:])
     try:
-        return read_objects(text, "batchOrders", 5) if data[:1] == b"o" else read_scalars(text, "orderIdList", 10)
+        if data[:1] == b"o":
+            return tuple(read() for read in read_objects(text, "batchOrders", 5))
+        return tuple(read() for read in read_scalars(text, "orderIdList", 10))
     except MalformedRequest:
         raise Refused from None
 

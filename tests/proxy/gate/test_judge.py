@@ -10,7 +10,6 @@ import pytest
 
 from proxy.gate.asking import hold_request, read_off
 from proxy.gate.judge import KeyDisabled
-from proxy.gate.just_over import KEPT_S, JustOver
 from proxy.gate.latch import Latch
 from proxy.gate.ruling import Outcome, with_client_ids
 from proxy.gate.upstream import FenceClosed
@@ -275,21 +274,23 @@ async def test_an_order_that_the_venue_said_is_cancelled_is_waited_for(desk, can
     await desk.knows(an_account().resting(resting))
     again = a_buy("BTCUSDT", "1", "49000", client_order_id="maker")
     assert refusals(await judge.judge(asking(again))) == ["CLIENT_ORDER_ID_IN_USE"]
-    judge.just_over.told("demo", cancel, reply)
+    judge.heard(asking(cancel).subject, cancel, reply)
     assert (await hearing_meanwhile(desk, judge, again, an_account())).cleared
 
 
 async def test_a_position_that_the_venue_said_is_closed_is_waited_for(desk):
     judge = desk.judge(ROOM_FOR_ONE)
     await desk.knows(an_account().long("BTCUSDT", "1"))
-    judge.just_over.told("demo", EXIT, Reply(outcome=Reported.ACCEPTED, order_id="8", status="FILLED"))
+    await judge.judge(asking(EXIT))
+    judge.heard(asking(EXIT).subject, EXIT, Reply(outcome=Reported.ACCEPTED, order_id="8", status="FILLED"))
     assert (await hearing_meanwhile(desk, judge, a_buy("BTCUSDT", "1"), an_account())).cleared
 
 
 async def test_what_the_venue_said_is_over_counts_until_the_stream_says_so(desk):
     judge = desk.judge(ROOM_FOR_ONE)
     await desk.knows(an_account().long("BTCUSDT", "1"))
-    judge.just_over.told("demo", EXIT, Reply(outcome=Reported.ACCEPTED, order_id="8", status="FILLED"))
+    await judge.judge(asking(EXIT))
+    judge.heard(asking(EXIT).subject, EXIT, Reply(outcome=Reported.ACCEPTED, order_id="8", status="FILLED"))
     assert refusals(await judge.judge(asking(a_buy("BTCUSDT", "1")))) == ["POSITION_ABOVE_LIMIT"]
 
 
@@ -308,19 +309,7 @@ async def test_nobody_waits_for_what_is_not_over(desk, monkeypatch, command, rep
     monkeypatch.setattr("proxy.gate.second_look.PAUSES_S", (60,))
     judge = desk.judge(ROOM_FOR_ONE)
     await desk.knows(an_account().long("BTCUSDT", "1"))
-    judge.just_over.told("demo", command, reply)
-    async with asyncio.timeout(10):
-        assert refusals(await judge.judge(asking(a_buy("BTCUSDT", "1")))) == ["POSITION_ABOVE_LIMIT"]
-
-
-async def test_what_was_over_long_ago_is_waited_for_no_more(desk, monkeypatch):
-    monkeypatch.setattr("proxy.gate.second_look.PAUSES_S", (60,))
-    judge = desk.judge(ROOM_FOR_ONE)
-    clock = [0.0]
-    judge.just_over = JustOver(lambda: clock[0])
-    await desk.knows(an_account().long("BTCUSDT", "1"))
-    judge.just_over.told("demo", EXIT, Reply(outcome=Reported.ACCEPTED, order_id="8", status="FILLED"))
-    clock[0] = KEPT_S + 0.1
+    judge.heard(asking(command).subject, command, reply)
     async with asyncio.timeout(10):
         assert refusals(await judge.judge(asking(a_buy("BTCUSDT", "1")))) == ["POSITION_ABOVE_LIMIT"]
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 import pytest
@@ -13,6 +15,10 @@ from proxy.gate.latch import Latch
 from proxy.gate.upstream import NotSent
 from proxy.store.fence import DESK
 from proxy.store.gates import LEASE_S
+from proxy.venues.binance.requests import read_request
+from proxy.venues.binance.routes import find_route
+from proxy.venues.binance.wire import Parameters
+from rules.order.duplicate_order import DuplicateOrder
 from tests.proxy.gate.conftest import Desk
 from tests.rules.builders import an_account
 from tests.support.doors import House
@@ -140,11 +146,13 @@ def placed(_: str, __: str, asked: dict[str, str]) -> list[dict[str, Any]]:
         ({"workingType": "MARK_PRICE"}, -1104),
         ({"type": "STOP_MARKET", "stopPrice": "1"}, -4120),
         ({"quantity": "1e400"}, -1130),
+        ({"stopLoss": {"triggerPrice": 1}}, -1100),
+        ({"goodTillDate": None}, -1100),
     ],
-    ids=["id", "name", "type", "number"],
+    ids=["id", "name", "type", "number", "nested", "null"],
 )
 async def test_an_entry_that_cannot_be_read_keeps_no_exit_beside_it(
-    desk: Desk, tmp_path: Path, wrong: dict[str, str], code: int
+    desk: Desk, tmp_path: Path, wrong: dict[str, Any], code: int
 ):
     """And takes the other entries with it: they stand or fall together."""
     house = House(desk, tmp_path)
@@ -155,25 +163,52 @@ async def test_an_entry_that_cannot_be_read_keeps_no_exit_beside_it(
     assert "BATCH_REFUSED" in kept["msg"]
     assert sent(house) == ["BTCUSDT"]
     assert await desk.holds() == {}, "nothing is held for an entry that stayed here"
-    outcome = [record for record in await desk.audit() if record["kind"] == "outcome"][-1]
-    assert "withheld: 1 BATCH_REFUSED" in json.dumps(outcome["items"])
+    (decision,) = [record for record in await desk.audit() if record["kind"] == "decision"]
+    assert [each["symbol"] for each in decision["commands"]] == ["BTCUSDT"], "the exit alone was judged"
 
 
 async def test_a_batch_of_entries_with_one_that_cannot_be_read_goes_nowhere(desk: Desk, tmp_path: Path):
     house = House(desk, tmp_path)
     await desk.knows(an_account())
-    kept, unread = await answers(house, ENTRY, ENTRY | {"workingType": "MARK_PRICE"})
+    batch = ENTRY, ENTRY | {"price": "1999", "workingType": "MARK_PRICE"}
+    told = await house.send("ada", "POST", "/fapi/v1/batchOrders", batchOrders=json.dumps(batch))
+    kept, unread = told.json()
     assert (kept["code"], unread["code"], house.venue.asked) == (-2010, -1104, [])
+    assert told.headers["X-Guard-Verdict"] == "DENY"
     assert await desk.holds() == {}
+
+
+async def test_what_fell_with_an_unreadable_entry_was_not_sent_and_the_mended_batch_goes(desk: Desk, tmp_path: Path):
+    house = House(desk, tmp_path, DuplicateOrder(window_s=60))
+    house.venue.answer = placed
+    await desk.knows(an_account())
+    second = ENTRY | {"price": "1999"}
+    await answers(house, ENTRY, second | {"workingType": "MARK_PRICE"})
+    assert [each["orderId"] for each in await answers(house, ENTRY, second)] == [7, 7]
+
+
+async def test_an_unreadable_entry_leaves_no_garbage_that_only_the_collector_finds() -> None:
+    route = find_route("POST", "/fapi/v1/batchOrders")
+    assert route is not None
+    text = json.dumps([EXIT, ENTRY | {"workingType": "MARK_PRICE"}])
+    asked = Parameters(MappingProxyType({"batchOrders": text}))
+    read_request(route, asked)
+    gc.collect()
+    gc.disable()
+    try:
+        read_request(route, asked)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 async def test_an_id_that_cannot_be_read_keeps_no_cancel_beside_it(desk: Desk, tmp_path: Path):
     house = House(desk, tmp_path)
     house.venue.answer = lambda *_: [{"orderId": 7, "clientOrderId": "x", "status": "CANCELED"}] * 2
     await desk.knows(an_account())
-    names = json.dumps(["one", "b" * 36, "two"])
+    names = json.dumps(["one", "b" * 36, None, "two", "one"])
     told = await house.send("ada", "DELETE", "/fapi/v1/batchOrders", symbol="BTCUSDT", origClientOrderIdList=names)
-    one, unread, two = told.json()
-    assert (told.status_code, one["orderId"], unread["code"], two["orderId"]) == (200, 7, -4015, 7)
+    said = [each.get("orderId", each.get("code")) for each in told.json()]
+    assert (told.status_code, said) == (200, [7, -4015, -1100, 7, -1101])
     ((_, _, asked),) = house.venue.asked
     assert len(json.loads(asked["origClientOrderIdList"])) == 2

@@ -255,7 +255,7 @@ def test_what_cannot_be_read_in_a_batch_is_told_by_its_place_and_the_rest_is_rea
 
 
 def test_a_batch_that_cannot_be_split_or_has_nothing_readable_is_refused_whole() -> None:
-    for orders in ("[{}]", '[{"symbol":"BTCUSDT"},7]', '[{"a":1,"a":2}]', "[" + json.dumps(ORDER)):
+    for orders in ("[{}]", '[{"symbol":"BTCUSDT"},7]', '[{"a":1,"a":2}]', "[" + json.dumps(ORDER), "[[1]]"):
         refusal("POST /fapi/v1/batchOrders", {"batchOrders": orders})
 
 
@@ -265,6 +265,13 @@ def test_words_of_a_client_s_own_keep_nobody_from_reading_or_cancelling() -> Non
     assert ask("GET /fapi/v1/leverageBracket", sent).reads == (("symbol", "BTCUSDT"),)
     extra = {"symbol": "BTCUSDT", "orderId": "7", "side": "BUY", "reduceOnly": "true", "quantity": "1"}
     assert ask("DELETE /fapi/v1/order", extra).commands == (CancelOrder(symbol="BTCUSDT", order_id="7"),)
+    listed = {"symbol": "BTCUSDT", "orderIdList": "[7]", "side": "BUY"}
+    assert ask("DELETE /fapi/v1/batchOrders", listed).commands == (CancelOrder(symbol="BTCUSDT", order_id="7"),)
+    stop = {"algoId": "7", "triggerPrice": "1", "workingType": "MARK_PRICE"}
+    assert ask("DELETE /fapi/v1/algoOrder", stop).commands == (
+        CancelOrder(symbol=None, order_id="7", conditional=True),
+    )
+    assert refusal("DELETE /fapi/v1/allOpenOrders", {"symbol": "BTCUSDT", "positionSide": "LONG"}).code == -1104
 
 
 def test_words_that_nobody_knows_are_refused_and_an_order_takes_none_of_a_client_s_own() -> None:
@@ -401,7 +408,11 @@ def test_json_numbers_never_pass_through_a_float() -> None:
 def test_ids_of_a_batch_cancel_are_numbers_or_strings_and_not_twice() -> None:
     asked = ask("DELETE /fapi/v1/batchOrders", {"symbol": "BTCUSDT", "orderIdList": '[1,"2"]'})
     assert asked.commands == tuple(CancelOrder(symbol="BTCUSDT", order_id=order_id) for order_id in ("1", "2"))
-    for ids in ("[1,1]", '[1,"1"]', "[1.5]", "[true]", "[-1]", str(list(range(1, 12)))):
+    for ids in ("[1,1]", '[1,"1"]'):
+        asked = ask("DELETE /fapi/v1/batchOrders", {"symbol": "BTCUSDT", "orderIdList": ids})
+        assert asked.commands == (CancelOrder(symbol="BTCUSDT", order_id="1"),)
+        assert [(place, error.code) for place, error in asked.unreadable] == [(1, -1101)]
+    for ids in ("[1.5]", "[true]", "[-1]", str(list(range(1, 12)))):
         refusal("DELETE /fapi/v1/batchOrders", {"symbol": "BTCUSDT", "orderIdList": ids})
 
 
