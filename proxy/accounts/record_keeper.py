@@ -99,7 +99,7 @@ class RecordKeeper:
         self._unprotected = unprotected
         self._forecasts = forecasts
         self._memory: Memory | None = None
-        self._retold = Retold(memories.empty(account), now())
+        self._retold = Retold(memories.empty(account), now)
         self._multi_assets: bool | None = None
         self._lineage = Lineage()
         # By order too: where two orders of one account meet, both executions bear the one trade id.
@@ -166,7 +166,7 @@ class RecordKeeper:
         """Take up what was remembered, then publish for ever. Trouble with store, disk or venue is waited out."""
         memory = await self._kept.restored()
         self._memory = await asyncio.to_thread(self._caught_up, memory)
-        self._retold = Retold(self._memory, self._now())
+        self._retold = Retold(self._memory, self._now)
         self.hear(self._early)
         self._early.clear()
         async with asyncio.TaskGroup() as loops:
@@ -177,7 +177,7 @@ class RecordKeeper:
         """With the decisions that were archived after it was saved."""
         if memory.decided_at is None:
             return memory
-        retold = Retold(memory, self._now())
+        retold = Retold(memory, self._now)
         try:
             with ArchiveReader.open(self._archive) as archive:
                 for record in decisions_since(archive, self._account, memory.decided_at - DECISIONS_OVERLAP):

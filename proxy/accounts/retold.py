@@ -6,7 +6,7 @@ of it again after a restart. That is more than a memory knows by name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -18,15 +18,16 @@ class Retold:
     """One account's, while one source tells its decisions in their order: until a bot's first that was made later than
     all that were heard of it, nothing of it is new. What is out of order behind that one is."""
 
-    def __init__(self, memory: Memory, now: datetime) -> None:
+    def __init__(self, memory: Memory, now: Callable[[], datetime]) -> None:
         """``memory`` is as it was before the source began. What it heard of later than ``now`` is of a clock that ran
-        ahead, and is no word of what was heard."""
+        ahead, and is no word of what was heard, also where it is put right only later."""
+        self._now = now
         self._until: dict[str, datetime] = {}
         if len(memory.decisions) < memories.DECISIONS_MAX:
             return  # Each that was ever heard is known by its name.
         for each in memory.conducts:
             if each.heard_until is not None:
-                self._until[each.bot] = min(each.heard_until, now)
+                self._until[each.bot] = min(each.heard_until, now())
 
     def without(self, records: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """Those of these decision records that are not told again."""
@@ -37,7 +38,7 @@ class Retold:
         until = self._until.get(bot) if isinstance(bot, str) else None
         if until is None or at is None:
             return False
-        if at <= until:
+        if at <= until <= self._now():
             return True
         del self._until[record["bot"]]
         return False

@@ -40,7 +40,7 @@ def heard(*records: dict[str, Any]) -> Memory:
 
 
 def new(memory: Memory, *records: dict[str, Any], now: datetime = NOW + timedelta(hours=1)) -> list[Any]:
-    return [record["id"] for record in Retold(memory, now).without(records)]
+    return [record["id"] for record in Retold(memory, lambda: now).without(records)]
 
 
 def test_all_that_was_heard_is_told_again_until_the_first_that_is_later() -> None:
@@ -64,6 +64,15 @@ def test_a_clock_that_ran_ahead_is_no_word_of_what_was_heard() -> None:
     assert new(memory, decided(1), decided(11), now=NOW + timedelta(seconds=10)) == ["ann 11"]
 
 
+def test_a_clock_that_is_put_right_after_the_restart_makes_nothing_told_again() -> None:
+    memory = heard(decided(0), decided(1), decided(3600))
+    clock = [NOW + timedelta(hours=1)]
+    retold = Retold(memory, lambda: clock[0])
+    assert retold.without([decided(1)]) == []
+    clock[0] = NOW + timedelta(seconds=10)
+    assert [each["id"] for each in retold.without([decided(11), decided(12)])] == ["ann 11", "ann 12"]
+
+
 def test_what_an_older_version_saved_lacks_the_time_and_is_read() -> None:
     saved = load(dump(plain(heard(*map(decided, range(4))))))
     for each in saved["conducts"]:
@@ -75,4 +84,4 @@ def test_what_an_older_version_saved_lacks_the_time_and_is_read() -> None:
 def test_a_record_of_another_shape_is_left_to_the_memory(wrong: dict[str, Any]) -> None:
     memory = heard(*map(decided, range(4)))
     record = decided(0) | wrong
-    assert Retold(memory, NOW).without([record]) == [record]
+    assert Retold(memory, lambda: NOW).without([record]) == [record]
