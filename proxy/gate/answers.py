@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Final, TypeAlias
@@ -46,7 +48,7 @@ class Answer:
         ``to_head``: to a HEAD, which is told of a body and gets none (RFC 9110 section 9.3.2).
         """
         end = _CLOSE if last else _CONTINUE
-        start = _start(self.status, self.media_type)
+        start = _start(self.status, self.media_type, int(time.time()))
         if self.status in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):  # RFC 9110: they never have a body.
             return b"".join((start, self._header_bytes(), end))
         length = b"\r\ncontent-length: %d" % len(self.body)
@@ -76,7 +78,13 @@ def passed_headers(reply: UpstreamReply) -> dict[str, str]:
     return {name: value for name, value in reply.headers.items() if name.lower() in PASSED_HEADERS}
 
 
+def http_date(now_s: float) -> str:
+    """A moment as the ``Date`` of an answer has it (RFC 9110 section 6.6.1)."""
+    return formatdate(now_s, usegmt=True)
+
+
 @lru_cache(maxsize=64)
-def _start(status: int, media_type: str) -> bytes:
+def _start(status: int, media_type: str, now_s: int) -> bytes:
+    """Made once a second for each kind of answer, which is all that ``Date`` costs."""
     phrase = HTTPStatus(status).phrase if status in _PHRASED else ""
-    return f"HTTP/1.1 {status} {phrase}\r\ncontent-type: {media_type}".encode("ascii")
+    return f"HTTP/1.1 {status} {phrase}\r\ndate: {http_date(now_s)}\r\ncontent-type: {media_type}".encode("ascii")

@@ -24,7 +24,7 @@ from proxy.gate.upstream import OutboundRequest, OutcomeUnknown, Upstream
 from proxy.vault.keys import ExchangeKey
 from proxy.venues.binance import rejections
 from proxy.venues.binance.encode import build
-from proxy.venues.binance.private_stream import combined, key_body, read_listen_key
+from proxy.venues.binance.private_stream import combined, event_type, key_body, read_listen_key
 from proxy.venues.binance.route import Route
 from proxy.venues.binance.routes import find_route
 from rules.kill.budget import Spend
@@ -51,13 +51,17 @@ SERVICE_RESTART: Final = 1012
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Attached:
-    """A bot's socket on its account's stream. ``close`` takes it off; the socket itself is its owner's to close."""
+    """A bot's socket on its account's stream. ``close`` takes it off; the socket itself is its owner's to close.
+
+    ``events`` are the types that the bot wants, ``None`` all.
+    """
 
     guard_key: str
     bot: str
     stream_key: str
     socket: BotSocket
     combined: bool
+    events: frozenset[str] | None
     account_of: _Account
 
     def close(self) -> None:
@@ -95,7 +99,8 @@ class _Account:
                 self.close_these({each}, INTERNAL_ERROR, "GUARD INTERNAL: connect again and read the account")
                 continue
             for frame in frames:
-                each.socket.send(combined(each.stream_key, frame) if each.combined else frame)
+                if each.events is None or event_type(frame) in each.events:
+                    each.socket.send(combined(each.stream_key, frame) if each.combined else frame)
 
     def _gap(self) -> None:
         self.close(SERVICE_RESTART, "the exchange's private stream had a gap; connect again and read the account")
@@ -159,11 +164,13 @@ class UserStreams:
         except TimeoutError:
             return False
 
-    def open(self, stream_key: str, socket: BotSocket, *, combined: bool) -> Attached | None:
+    def open(
+        self, stream_key: str, socket: BotSocket, *, combined: bool, events: frozenset[str] | None = None
+    ) -> Attached | None:
         """Put a bot's accepted socket on the stream its key stands for; ``None`` when it stands for nothing.
 
-        ``combined`` wraps events as ``/stream?streams=`` does. The handshake is over, so a socket that comes while the
-        venue's stream is down already has a hole: it is closed.
+        ``combined`` wraps events as ``/stream?streams=`` does, ``events`` are the only types that are sent. The
+        handshake is over, so a socket that comes while the venue's stream is down already has a hole: it is closed.
         """
         identity = self._identities.identify_stream(stream_key)
         if identity is None:
@@ -175,6 +182,7 @@ class UserStreams:
             stream_key=stream_key,
             socket=socket,
             combined=combined,
+            events=events,
             account_of=account,
         )
         account.bots.add(attached)

@@ -206,7 +206,7 @@ FIELDS: dict[str, tuple[dict[str, str | None], int]] = {
     "a boolean nobody reads": ({"reduceOnly": "maybe"}, -1130),
     "a market order with a price": ({"type": "MARKET", "timeInForce": None}, -1106),
     "no time stamp": ({"timestamp": None}, -1102),
-    "a window past the bound": ({"recvWindow": "60001"}, -1130),
+    "a window past the bound": ({"recvWindow": "60001"}, -1131),
 }
 
 # name -> (payload, status, code)

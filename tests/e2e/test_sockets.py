@@ -95,6 +95,20 @@ async def test_a_frame_is_judged_as_rest_is_and_written_down(world: LiveWorld, t
     until(written_down, "both refusals are in the audit", 30, every_s=0.5)
 
 
+async def test_each_of_sixty_cancels_at_once_is_answered_and_nothing_rests(
+    world: LiveWorld, trading: TradingSocket
+) -> None:
+    names = [fresh_id("burst") for _ in range(60)]
+    for name in names:
+        resting = order_params(BTC, "BUY", "0.01", 80_000, newClientOrderId=name)
+        world.bot.send("POST", "/fapi/v1/order", **resting).raise_for_status()
+    assert len(world.direct.open_orders()) == len(names)
+    cancels = (trading.ask("order.cancel", symbol=BTC, origClientOrderId=name) for name in names)
+    answers = await asyncio.gather(*cancels)
+    assert [answer["status"] for answer in answers] == [200] * len(names)
+    assert world.direct.open_orders() == []
+
+
 async def test_a_session_signs_once(world: LiveWorld, tmp_path: Path) -> None:
     private = Ed25519PrivateKey.generate()
     public = tmp_path / "public.pem"
@@ -159,6 +173,20 @@ async def test_a_key_switched_off_closes_its_sockets_within_a_second(world: Live
             code, reason = await code_and_reason(connection, SWITCHED_OFF_WITHIN_S)
             assert code == 1008 and "KEY_DISABLED" in reason
         assert (await another.ask("account.status"))["status"] == 200
+
+
+async def test_a_private_stream_may_be_narrowed_to_its_orders(world: LiveWorld) -> None:
+    listen_key = world.bot.send("POST", "/fapi/v1/listenKey").raise_for_status().json()["listenKey"]
+    path = f"/private/ws?listenKey={listen_key}&events=ORDER_TRADE_UPDATE"
+    async with a_socket(world.bot.base_url, path) as narrow, a_user_stream(world.bot) as whole:
+        world.bot.order(BTC, "BUY", "0.01").raise_for_status()
+        await whole.told("ACCOUNT_UPDATE")
+        await whole.told("ORDER_TRADE_UPDATE", X="FILLED")
+        heard: list[dict[str, Any]] = []
+        async with asyncio.timeout(WAIT_S):
+            while not heard or heard[-1]["o"]["X"] != "FILLED":
+                heard.append(json.loads(await narrow.recv()))
+    assert {event["e"] for event in heard} == {"ORDER_TRADE_UPDATE"}
 
 
 async def test_the_market_is_heard_while_the_warden_is_down(world: LiveWorld) -> None:

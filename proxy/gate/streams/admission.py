@@ -45,6 +45,9 @@ Session: TypeAlias = Callable[[FrameSocket], Awaitable[None]]
 class Admission:
     """The bot may come in: who talks to it, and how many messages a second it may send.
 
+    A bot that sends more is closed, or where ``patient`` read no faster; there cancels are said, so what it said whole
+    is heard even where its socket is closed before.
+
     ``ready`` is waited for, bounded by itself, before the handshake is completed; an answer instead of ``None`` refuses
     the bot after all. Then ``serve`` is never called.
     """
@@ -52,6 +55,7 @@ class Admission:
     serve: Session
     messages_per_s: float
     ready: Callable[[], Awaitable[Rejection | None]] | None = None
+    patient: bool = False
 
 
 class Door(Protocol):

@@ -28,7 +28,9 @@ STREAM_CALLS_PER_S: Final = 10.0
 """Binance: "WebSocket connections have a limit of 10 incoming messages per second"."""
 
 TRADING_CALLS_PER_S: Final = 50.0
-"""Above what the venue takes of an account (300 orders in 10 s); what is an order is counted by ``message_rate``."""
+"""Above what the venue takes of an account (300 orders in 10 s); what is an order is counted by ``message_rate``.
+
+As many at once after a pause; those of a bigger burst wait in the bot's kernel, and each is answered in its turn."""
 
 
 class SocketDoor:
@@ -76,7 +78,8 @@ class SocketDoor:
         self._open += 1
         match target:
             case TradingTarget():
-                return Admission(self._counted(self._trade(handshake.client), address), TRADING_CALLS_PER_S)
+                serve = self._counted(self._trade(handshake.client), address)
+                return Admission(serve, TRADING_CALLS_PER_S, patient=True)
             case StreamTarget():
                 serve = self._counted(self._stream(target), address)
                 ready = self._ready(target.stream_keys, address) if target.stream_keys else None

@@ -35,6 +35,11 @@ class UserStreams(Protocol):
         """Wait, bounded, until the stream's events reach this gate. A key nobody gave out is ``open``'s to refuse."""
         ...
 
-    def open(self, stream_key: str, socket: BotSocket, *, combined: bool) -> Attached | None:
-        """Send the stream's events to ``socket`` from now on, wrapped if ``combined``. ``None``: no such key."""
+    def open(
+        self, stream_key: str, socket: BotSocket, *, combined: bool, events: frozenset[str] | None = None
+    ) -> Attached | None:
+        """Send the stream's events, or those of the types in ``events``, to ``socket`` from now on.
+
+        They are wrapped if ``combined``. ``None``: no such key.
+        """
         ...

@@ -13,10 +13,23 @@ class Rate:
         self._since = now
 
     def take(self, now: float) -> bool:
-        """Count one frame at ``now`` (seconds, monotonic); whether it is within the rate."""
-        self._left = min(self._per_s, self._left + (now - self._since) * self._per_s)
-        self._since = now
+        """Count one frame at ``now`` (seconds, monotonic), unless it is too many; whether it is within the rate."""
+        self._fill(now)
         if self._left < 1:
             return False
         self._left -= 1
         return True
+
+    def owe(self, now: float) -> None:
+        """Count one frame at ``now``, too many or not: what is too much is taken from the time to come."""
+        self._fill(now)
+        self._left -= 1
+
+    def wait_s(self, now: float) -> float:
+        """Seconds from ``now`` until one more frame is within the rate."""
+        self._fill(now)
+        return max(0.0, (1 - self._left) / self._per_s)
+
+    def _fill(self, now: float) -> None:
+        self._left = min(self._per_s, self._left + (now - self._since) * self._per_s)
+        self._since = now

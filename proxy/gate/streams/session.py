@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import assert_never
 
 from websockets.frames import CloseCode
@@ -49,6 +50,7 @@ class StreamSession:
         self._follower = Follower(socket, combined)
         # In the order they were asked for, market and user streams alike.
         self._subscriptions: dict[str, Stream | Attached] = {}
+        self._narrowed: Mapping[str, frozenset[str]] = {}
 
     async def serve(self, target: StreamTarget) -> None:
         """Follow what the path named, then do as the bot says until the socket is gone."""
@@ -61,6 +63,7 @@ class StreamSession:
                 self._drop(name)
 
     def _begin(self, target: StreamTarget) -> None:
+        self._narrowed = target.narrowed
         try:
             self._take((*(stream.name for stream in target.streams), *target.stream_keys), unknown_stream(None))
         except RefusedCall as refused:
@@ -129,7 +132,8 @@ class StreamSession:
         return stream
 
     def _attach(self, stream_key: str, unknown: RefusedCall) -> Attached:
-        attached = self._users.open(stream_key, self._socket, combined=self._follower.combined)
+        events = self._narrowed.get(stream_key)
+        attached = self._users.open(stream_key, self._socket, combined=self._follower.combined, events=events)
         if attached is None:
             raise unknown
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from http import HTTPStatus
@@ -21,6 +22,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
+from proxy.gate.answers import http_date
 from proxy.gate.bot_socket import SocketGone
 from proxy.gate.streams.admission import Admission, Door, Handshake, Session
 from proxy.gate.streams.frames import text_frame
@@ -34,6 +36,9 @@ _wire_log = logging.getLogger("perpguard.gate.wire")
 _wire_log.setLevel(logging.WARNING)  # Below that it would tell of every connection, and of every frame.
 
 MESSAGE_BYTES_MAX: Final = 65_536
+PATIENT_BYTES: Final = 1024
+"""So much is read of a patiently read bot before its rate is looked at again: a few orders, or 170 empty frames."""
+
 FRAGMENTS_MAX: Final = 16
 CONTROL_FRAMES_PER_S: Final = 5.0
 """Pings and pongs of a bot; Binance allows five messages a second of any kind on its spot streams."""
@@ -64,6 +69,9 @@ class BotConnection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._paused = False
         self._held = False
+        self._patient = False
+        self._resting: asyncio.TimerHandle | None = None
+        self._unread = b""
         self._gone = asyncio.Event()
         self._unanswered = False
         self._deciding: asyncio.Task[Any] | None = None
@@ -109,7 +117,7 @@ class BotConnection(asyncio.Protocol):
         if self._gone.is_set():
             return
         self.flush()
-        self._messages.clear()
+        self._forget()
         self._leave()
         if self._wire.state is State.OPEN:  # The bot's own close may have come in the same breath.
             self._wire.send_close(code, reason.encode("ascii", "replace")[:_REASON_BYTES_MAX].decode())
@@ -130,19 +138,11 @@ class BotConnection(asyncio.Protocol):
             # RFC 6455 section 4.1: a client sends nothing before its handshake is answered.
             self.cut("it did not wait for the answer to its handshake")
             return
-        self._wire.receive_data(data)
-        events = self._wire.events_received()
-        if self._wire.parser_exc is not None:
-            # Not masked, compressed, too large: the protocol has its close frame with the reason ready already.
-            self._messages.clear()
-            self._leave()
-            events.clear()
-        for event in events:
-            if isinstance(event, Request):
-                self._shake_hands(event)
-            elif isinstance(event, Frame) and not self._gone.is_set():
-                self._read_frame(event)
-        self._write_out()
+        data, self._unread = self._unread + data, b""
+        if self._resting is not None:  # TLS hands over what it had deciphered before it heard of the pause.
+            self._unread = data
+            return
+        self._read(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is no more, whoever ended it."""
@@ -163,9 +163,7 @@ class BotConnection(asyncio.Protocol):
     def hold(self) -> None:
         """The server is about to stop: nothing more is read of the bot, what is under way is still answered."""
         self._held = True
-        if not self._paused and not self.transport.is_closing():
-            self._paused = True
-            self.transport.pause_reading()
+        self._pause_reading()
 
     def shutdown(self) -> None:
         """The server stops: bots come back and find another gate."""
@@ -186,7 +184,7 @@ class BotConnection(asyncio.Protocol):
     def cut(self, why: str) -> None:
         """See ``Writer.cut``."""
         log.warning("a bot's socket was cut off: %s", why)
-        self._messages.clear()
+        self._forget()
         self._leave()
         self.transport.abort()
 
@@ -214,6 +212,7 @@ class BotConnection(asyncio.Protocol):
 
     def _let_in(self, response: Response, admission: Admission) -> None:
         self._message_rate = Rate(admission.messages_per_s, self._loop.time())
+        self._patient = admission.patient
         self._wire.send_response(response)
         self._timer = self._loop.call_later(PING_EVERY_S, self._keep_alive)
 
@@ -246,7 +245,14 @@ class BotConnection(asyncio.Protocol):
 
     def _refuse(self, rejection: Rejection) -> None:
         body = rejection.body()
-        headers = Headers({"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close"})
+        headers = Headers(
+            {
+                "Date": http_date(time.time()),
+                "Content-Type": "application/json",
+                "Content-Length": str(len(body)),
+                "Connection": "close",
+            }
+        )
         phrase = HTTPStatus(rejection.status).phrase
         self._wire.send_response(Response(rejection.status, phrase, headers, body))
         self._leave()
@@ -264,6 +270,46 @@ class BotConnection(asyncio.Protocol):
 
     # Frames.
 
+    def _read(self, data: bytes) -> None:
+        """Read the bytes of frames; of a bot that is read patiently no more than its rate has room for."""
+        step = PATIENT_BYTES if self._patient else len(data)
+        for start in range(0, len(data), step):
+            self._parse(data[start : start + step])
+            if self._patient and not self._gone.is_set() and (wait_s := self._message_rate.wait_s(self._loop.time())):
+                self._unread = data[start + step :]
+                self._pause_reading()
+                self._resting = self._loop.call_later(wait_s, self._read_on)
+                break
+        self._write_out()
+
+    def _read_on(self) -> None:
+        """The rate has room again."""
+        self._resting = None
+        if self._held:
+            return
+        unread, self._unread = self._unread, b""
+        self._read(unread)
+        if self._waiter is not None and not self._waiter.done():
+            self._resume_reading()
+
+    def _parse(self, data: bytes) -> None:
+        self._wire.receive_data(data)
+        for event in self._wire.events_received():
+            if isinstance(event, Request):
+                self._shake_hands(event)
+            elif isinstance(event, Frame) and not self._gone.is_set():
+                self._read_frame(event)
+        if self._wire.parser_exc is not None and not self._gone.is_set():
+            # Not masked, compressed, too large: the protocol has its close frame with the reason ready already.
+            self._forget()
+            self._leave()
+
+    def _within_rate(self) -> bool:
+        if not self._patient:
+            return self._message_rate.take(self._loop.time())
+        self._message_rate.owe(self._loop.time())
+        return True
+
     def _read_frame(self, frame: Frame) -> None:
         if frame.opcode in (Opcode.PING, Opcode.PONG):
             self._pinged = self._pinged and frame.opcode is not Opcode.PONG
@@ -273,7 +319,7 @@ class BotConnection(asyncio.Protocol):
             self._leave()
         elif frame.opcode is Opcode.BINARY:
             self.close(CloseCode.UNSUPPORTED_DATA, "GUARD MALFORMED: text only")
-        elif not self._message_rate.take(self._loop.time()):
+        elif not self._within_rate():
             self.close(CloseCode.POLICY_VIOLATION, "GUARD TOO_MANY_MESSAGES: the messages come too fast")
         elif len(self._parts) == FRAGMENTS_MAX:
             self.close(CloseCode.POLICY_VIOLATION, "GUARD MALFORMED: a message in too many fragments")
@@ -291,14 +337,18 @@ class BotConnection(asyncio.Protocol):
             return
         if self._waiter is None or self._waiter.done():
             # One message at a time: while the session is busy, what the bot sends waits in its own kernel.
-            if not self._paused:
-                self._paused = True
-                self.transport.pause_reading()
+            self._pause_reading()
         else:
             self._wake()
 
+    def _pause_reading(self) -> None:
+        if not self._paused and not self.transport.is_closing():
+            self._paused = True
+            self.transport.pause_reading()
+
     def _resume_reading(self) -> None:
-        if self._paused and not self.transport.is_closing() and (self._gone.is_set() or not self._held):
+        waits = self._held or self._resting is not None
+        if self._paused and not self.transport.is_closing() and (self._gone.is_set() or not waits):
             self._paused = False
             self.transport.resume_reading()
 
@@ -313,12 +363,20 @@ class BotConnection(asyncio.Protocol):
 
     # The end.
 
+    def _forget(self) -> None:
+        """The bot is closed, not heard out: of a patiently read one only what was not whole is lost."""
+        if not self._patient:
+            self._messages.clear()
+
     def _leave(self) -> None:
         """Nothing is read or sent from here on, and the connection has a deadline."""
         if self._gone.is_set():
             return
         self._gone.set()
         self._pending.clear()
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_later(CLOSE_DEADLINE_S, self.transport.abort)

@@ -143,7 +143,7 @@ def read_frame(raw: bytes | str) -> Call:
         method, route = _read_method(envelope["method"])
         if route is None and method not in _SESSION:
             raise UnknownMethod(frame_id, unknown_route("WS", method))
-        sent = _read_params(envelope.get("params"), optional=route is None)
+        sent = _read_params(envelope.get("params"))
         present = Parameters(MappingProxyType({name: text for name, text in sent.items() if text}))
         read = Call(
             id=frame_id,
@@ -263,8 +263,8 @@ def _read_method(value: object) -> tuple[str, Route | None]:
     return value, None if target is None else find_route(*target)
 
 
-def _read_params(value: object, *, optional: bool) -> dict[str, str]:
-    if value is None and optional:
+def _read_params(value: object) -> dict[str, str]:
+    if value is None:  # Binance: "params" may be left out if there are none.
         return {}
     if not isinstance(value, dict) or len(value) > PARAMETERS_MAX:
         raise illegal(f"'params' is not an object of at most {PARAMETERS_MAX} parameters")

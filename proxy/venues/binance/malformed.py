@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 _EXCERPT_MAX = 32
+_KEPT = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._@!/%")
 
 
 class MalformedRequest(Exception):
@@ -16,7 +17,7 @@ class MalformedRequest(Exception):
 
 def excerpt(text: str) -> str:
     """A bounded printable-ASCII excerpt, fit for a message, a log and a page."""
-    kept = "".join(character if character.isalnum() and character.isascii() else "?" for character in text)
+    kept = "".join(character if character in _KEPT else "?" for character in text)
     return kept if len(kept) <= _EXCERPT_MAX else kept[:_EXCERPT_MAX] + "..."
 
 

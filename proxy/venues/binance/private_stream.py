@@ -49,14 +49,17 @@ def key_body(stream_key: str) -> bytes:
     return msgspec.json.encode(_Key(stream_key))
 
 
+def event_type(event: bytes) -> str:
+    """The type of an event, such as ``ORDER_TRADE_UPDATE``; ``""`` where it names none."""
+    try:
+        return _READ_EVENT.decode(event).e
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ""
+
+
 def is_expiry(event: bytes) -> bool:
     """Whether this event says that the stream has ended."""
-    if _EXPIRED.encode() not in event:
-        return False
-    try:
-        return _READ_EVENT.decode(event).e == _EXPIRED
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return False
+    return _EXPIRED.encode() in event and event_type(event) == _EXPIRED
 
 
 def combined(stream_key: str, event: bytes) -> bytes:

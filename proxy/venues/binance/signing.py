@@ -108,10 +108,13 @@ def read_timing(parameters: Parameters) -> Timing:
 
 def read_recv_window(parameters: Parameters) -> int:
     """``recvWindow`` in milliseconds, the usual one where none is named. Raises ``MalformedRequest``."""
-    window = parameters.get("recvWindow")
-    if window is None:
+    text = parameters.get("recvWindow")
+    if text is None:
         return RECV_WINDOW_DEFAULT_MS
-    return read_int(window, "recvWindow", low=1, high=RECV_WINDOW_MAX_MS)
+    window = read_int(text, "recvWindow", low=0, high=10**15)
+    if not 1 <= window <= RECV_WINDOW_MAX_MS:
+        raise MalformedRequest(-1131, f"GUARD MALFORMED: recvWindow is 1 to {RECV_WINDOW_MAX_MS} milliseconds")
+    return window
 
 
 def check_window(timestamp_ms: int, recv_window_ms: int, now_ms: int) -> MalformedRequest | None:

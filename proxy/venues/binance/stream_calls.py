@@ -124,6 +124,11 @@ def too_many_streams(call_id: CallId) -> RefusedCall:
     )
 
 
+def no_streams(call_id: CallId) -> RefusedCall:
+    """A call for streams that names none."""
+    return RefusedCall(call_id, _INVALID_REQUEST, "Invalid request: 'params' is a list of at least one stream")
+
+
 def result(call_id: CallId, value: object = None) -> bytes:
     """The frame that answers a call."""
     return _encode({"result": value, "id": call_id})
@@ -162,7 +167,9 @@ def _read_id(value: object) -> CallId:
 
 
 def _read_names(call_id: CallId, params: object) -> tuple[str, ...]:
-    if not isinstance(params, list) or not params or len(params) > STREAMS_MAX:
+    if not isinstance(params, list) or not params:
+        raise no_streams(call_id)
+    if len(params) > STREAMS_MAX:
         raise too_many_streams(call_id)
     if not all(isinstance(name, str) and len(name) <= STREAM_NAME_MAX for name in params):
         raise unknown_stream(call_id)

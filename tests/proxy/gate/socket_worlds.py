@@ -116,7 +116,9 @@ class NoStreams:
     async def ready(self, stream_key: str) -> bool:
         return True
 
-    def open(self, stream_key: str, socket: BotSocket, *, combined: bool) -> Attached | None:
+    def open(
+        self, stream_key: str, socket: BotSocket, *, combined: bool, events: frozenset[str] | None = None
+    ) -> Attached | None:
         return None
 
 

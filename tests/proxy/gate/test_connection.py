@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.gate import protocol
+from proxy.gate import answers, protocol
 from proxy.gate.answers import Answer
 from tests.proxy.gate.connections import Door, Line, a_get, a_post, settled
 
+NOON_S = datetime(2026, 11, 29, 12, tzinfo=UTC).timestamp()
+DATE = b"date: Sun, 29 Nov 2026 12:00:00 GMT"
 ADA, BOB = b"X-MBX-APIKEY: ada", b"X-MBX-APIKEY: bob"
+
+
+@pytest.fixture(autouse=True)
+def noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stays noon."""
+    monkeypatch.setattr(answers, "time", SimpleNamespace(time=lambda: NOON_S))
+
+
+async def test_an_answer_says_when_it_was_made_and_another_second_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = Answer(status=200, body=b"{}").to_bytes(last=False)
+    monkeypatch.setattr(answers, "time", SimpleNamespace(time=lambda: NOON_S + 1.5))
+    after = Answer(status=200, body=b"{}").to_bytes(last=False)
+    assert DATE in before and before.replace(b"12:00:00", b"12:00:01") == after
 
 
 async def test_an_answer_is_one_write() -> None:
     line = Line()
     await line.say(a_post("order", b"a=1"))
     assert line.transport.writes == [
-        b"HTTP/1.1 200 OK\r\ncontent-type: application/json;charset=UTF-8\r\ncontent-length: 9\r\n\r\norder a=1"
+        b"HTTP/1.1 200 OK\r\n%s\r\n"
+        b"content-type: application/json;charset=UTF-8\r\ncontent-length: 9\r\n\r\norder a=1" % DATE
     ]
     assert line.state.total_requests == 1
 
@@ -28,7 +46,7 @@ async def test_an_answer_is_one_write() -> None:
 def test_a_header_s_value_begins_no_header_of_its_own() -> None:
     answer = Answer(status=429, body=b"{}", headers={"Retry-After": "1\r\nx-evil: 1"})
     assert answer.to_bytes(last=False).split(b"\r\n") == [
-        *(b"HTTP/1.1 429 Too Many Requests", b"content-type: application/json;charset=UTF-8"),
+        *(b"HTTP/1.1 429 Too Many Requests", DATE, b"content-type: application/json;charset=UTF-8"),
         *(b"content-length: 2", b"retry-after: 1??x-evil: 1", b"", b"{}"),
     ]
 
@@ -51,7 +69,8 @@ HEAD = b"HEAD /%s HTTP/1.1\r\nHost: guard\r\n\r\n"
 async def test_the_answer_to_a_head_says_how_long_its_body_would_be_and_has_none() -> None:
     line = Line()
     await line.say(HEAD % b"healthz" + a_get("one"))
-    assert line.transport.writes[0] == b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 9\r\n\r\n"
+    begun = b"HTTP/1.1 200 OK\r\n" + DATE
+    assert line.transport.writes[0] == begun + b"\r\ncontent-type: text/plain\r\ncontent-length: 9\r\n\r\n"
     assert line.transport.writes[1].endswith(b"one "), "and the connection goes on"
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
+from email.utils import parsedate_to_datetime
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -128,6 +129,13 @@ async def test_what_is_wrong_with_a_call_is_said_and_nothing_of_it_is_done(metho
         answer = await asked(bot, method, *params, call_id=3)
         assert (answer["id"], answer["error"]["code"]) == (3, code)
         assert await asked(bot, "LIST_SUBSCRIPTIONS") == {"result": [], "id": 1}
+
+
+@pytest.mark.parametrize("method", ["SUBSCRIBE", "UNSUBSCRIBE"])
+async def test_a_call_that_names_no_stream_is_told_so(method):
+    async with a_world() as (_, gate), gate.connect("/ws") as bot:
+        answer = await asked(bot, method)
+        assert answer["error"] == {"code": 2, "msg": "Invalid request: 'params' is a list of at least one stream"}
 
 
 async def test_the_two_hundred_and_first_stream_of_a_bot_is_refused():
@@ -281,6 +289,8 @@ async def test_a_connection_nobody_needs_is_closed_and_opened_anew(monkeypatch):
         "/stream?stream=btcusdt@aggTrade",
         "/other/ws",
         "/ws-fapi/v2",
+        "/ws-fapi/v1?returnRateLimits=no",
+        "/ws-fapi/v1?timeUnit=MICROSECOND",
         "/ws?listenKey=short",
         "/fapi/v1/time",
     ],
@@ -292,6 +302,7 @@ async def test_a_path_that_is_not_served_is_refused_at_the_handshake(path):
         response = refused.value.response
         assert response.status_code == 403
         assert response.headers["Content-Type"] == "application/json"
+        assert parsedate_to_datetime(response.headers["Date"])
         answer = json.loads(response.body)
         assert answer["code"] == -1002 and "UNKNOWN_ROUTE" in answer["msg"]
 

@@ -115,7 +115,54 @@ async def test_a_bot_within_the_rate_is_answered_every_time():
             await a_listing(bot)
 
 
+async def test_each_of_a_burst_on_the_trading_socket_is_answered_in_its_turn():
+    trading = Trading()
+    burst = [f"cancel {number}" for number in range(80)]
+    async with a_world(trading=trading) as (_, gate), gate.raw("/ws-fapi/v1") as bot:
+        begun = asyncio.get_running_loop().time()
+        bot.write(*(frame(text.ljust(400)) for text in burst))
+        assert [(await bot.frame())[1].decode().strip() for _ in burst] == burst
+        too_many = len(burst) - doors.TRADING_CALLS_PER_S - sockets.PATIENT_BYTES / 400
+        assert asyncio.get_running_loop().time() - begun > too_many / doors.TRADING_CALLS_PER_S * 0.9
+
+
+async def test_a_flood_on_the_trading_socket_is_read_at_its_rate_and_nobody_else_notices():
+    trading = Trading()
+    async with a_world(trading=trading) as (_, gate), gate.raw("/ws-fapi/v1") as flood, gate.connect("/ws") as other:
+        begun = asyncio.get_running_loop().time()
+        flood.write(frame("x") * 100_000)
+        await until(lambda: len(trading.heard) >= doors.TRADING_CALLS_PER_S)
+        async with asyncio.timeout(2):
+            await asked(other, "LIST_SUBSCRIPTIONS")
+        await asyncio.sleep(0.5)
+        seconds = 1 + asyncio.get_running_loop().time() - begun
+        assert len(trading.heard) < seconds * doors.TRADING_CALLS_PER_S + sockets.PATIENT_BYTES / len(frame("x")) + 1
+        async with asyncio.timeout(3):
+            await gate.stop()
+
+
 # The end
+
+
+@pytest.mark.parametrize(
+    ("last", "code"),
+    [
+        (frame("x", 2), 1003),
+        (frame("x", masked=False), 1002),
+        (frame("", 9) * 20, 1008),
+        (frame("a", fin=False) + frame("a", 0) * 16, 1002),
+    ],
+    ids=["binary", "not masked", "pings", "a message out of nothing"],
+)
+async def test_what_was_said_whole_on_the_trading_socket_is_heard_though_it_is_closed_for_what_came_behind(last, code):
+    trading = Trading()
+    async with a_world(trading=trading) as (_, gate):
+        async with gate.raw("/ws-fapi/v1") as bot:
+            bot.write(frame("cancel") * 3, last, frame("too late"))
+            assert await bot.closed() == code
+        await until(lambda: len(trading.heard) >= 3)
+        await until(lambda: gate.door._open == 0)
+        assert [text for text in trading.heard if text != "aa"] == ["cancel"] * 3
 
 
 async def test_a_close_is_answered_with_its_code():
@@ -358,6 +405,7 @@ class Users:
     def __init__(self) -> None:
         self.attached: list[Attachment] = []
         self.asked: list[str] = []
+        self.narrowed: list[frozenset[str] | None] = []
         self.up: bool | Exception = True
         self.answer = asyncio.Event()
         self.answer.set()
@@ -369,9 +417,10 @@ class Users:
             raise self.up
         return self.up
 
-    def open(self, stream_key, socket, *, combined):
+    def open(self, stream_key, socket, *, combined, events=None):
         if stream_key != KEY:
             return None
+        self.narrowed.append(events)
         self.attached.append(Attachment(self, socket, combined))
         return self.attached[-1]
 
@@ -414,6 +463,14 @@ async def test_a_user_stream_is_opened_by_every_path_clients_use(path, combined)
             users.attached[0].socket.send(b'{"e":"ORDER_TRADE_UPDATE"}')
             assert await received(bot) == '{"e":"ORDER_TRADE_UPDATE"}'
         await until(lambda: users.attached == [])
+
+
+async def test_a_user_stream_that_is_narrowed_stays_so_however_its_events_are_wrapped():
+    users = Users()
+    path = f"/private/ws?listenKey={KEY}&events=ORDER_TRADE_UPDATE"
+    async with a_world(users=users) as (_, gate), gate.connect(path) as bot:
+        await asked(bot, "SET_PROPERTY", "combined", True)
+        assert users.narrowed == [frozenset({"ORDER_TRADE_UPDATE"})] * 2
 
 
 async def test_a_user_stream_is_opened_and_left_by_name():

@@ -101,6 +101,15 @@ async def test_market_data_needs_no_key(socket: MemorySocket, exchange: Exchange
     assert "signature" not in exchange.asked[0][2]
 
 
+async def test_a_frame_may_leave_its_parameters_out(socket: MemorySocket, exchange: Exchange, keys: Keys) -> None:
+    exchange.body = b"[]"
+    assert (await socket.ask('{"id":1,"method":"ticker.price"}'))["result"] == []
+    assert (await socket.ask('{"id":2,"method":"account.status"}'))["error"]["code"] == -2014
+    await logged_on(socket, keys)
+    answer = await socket.ask('{"id":3,"method":"order.place"}')
+    assert (answer["error"]["code"], "mandatory parameter" in answer["error"]["msg"]) == (-1102, True)
+
+
 async def test_without_a_key_and_a_logon_nothing_else_is_answered(socket: MemorySocket, exchange: Exchange) -> None:
     for method in ("order.place", "account.status", "userDataStream.start"):
         answer = await socket.ask(a_bare_frame(method, {}))

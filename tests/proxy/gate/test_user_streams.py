@@ -112,10 +112,12 @@ async def gate(desk: Desk, keys: Keys, exchange: Exchange, venue: Streams) -> As
         yield opened
 
 
-async def attached(gate: Gate, key: GuardKey, *, combined: bool = False) -> MemorySocket:
+async def attached(
+    gate: Gate, key: GuardKey, *, combined: bool = False, events: frozenset[str] | None = None
+) -> MemorySocket:
     socket = MemorySocket()
     assert await gate.streams.ready(stream_key(key))
-    assert gate.streams.open(stream_key(key), socket, combined=combined) is not None
+    assert gate.streams.open(stream_key(key), socket, combined=combined, events=events) is not None
     return socket
 
 
@@ -230,6 +232,16 @@ async def test_a_combined_stream_names_the_key_the_bot_asked_for(gate: Gate, key
     socket = await attached(gate, keys.hmac, combined=True)
     await venue.say({"e": "ACCOUNT_UPDATE"})
     assert await socket.answer() == {"stream": stream_key(keys.hmac), "data": {"e": "ACCOUNT_UPDATE"}}
+
+
+async def test_a_bot_hears_the_types_of_events_that_it_asked_for(gate: Gate, keys: Keys, venue: Streams) -> None:
+    narrow = await attached(gate, keys.hmac, events=frozenset({"ACCOUNT_UPDATE", "MARGIN_CALL"}))
+    whole = await attached(gate, keys.hmac)
+    for event in ("TRADE_LITE", "ACCOUNT_UPDATE", "ACCOUNT_CONFIG_UPDATE", "MARGIN_CALL"):
+        await venue.say({"e": event})
+    assert [(await whole.answer())["e"] for _ in range(4)][-1] == "MARGIN_CALL"
+    assert [(await narrow.answer())["e"] for _ in range(2)] == ["ACCOUNT_UPDATE", "MARGIN_CALL"]
+    assert narrow.silent
 
 
 async def test_a_view_may_change_and_withhold_events(gate: Gate, keys: Keys, venue: Streams) -> None:

@@ -90,6 +90,12 @@ def test_no_text_breaks_the_dialect(message: str, path: str) -> None:
     assert_dialect(rejections.malformed(unknown_parameter(path, "POST /fapi/v1/order")))
 
 
+def test_a_route_that_is_refused_is_named_as_it_was_asked_for() -> None:
+    for path in ("/ws-fapi/v2", "/ws/btcusdt%40bookTicker", "/stream/!ticker@arr_1.x"):
+        assert f" WS {path}: " in rejections.unknown_route("WS", path).msg
+    assert " WS /?script?/?: " in rejections.unknown_route("WS", "/<script>/\n").msg
+
+
 def test_a_breach_tells_rule_code_numbers_and_headroom() -> None:
     assert for_breach(a_breach("LEVERAGE_ABOVE_LIMIT")).msg == (
         "GUARD max_leverage LEVERAGE_ABOVE_LIMIT: leverage would be 7; "

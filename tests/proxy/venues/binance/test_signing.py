@@ -123,6 +123,13 @@ def test_odd_times_are_malformed(query: bytes) -> None:
         timing(query)
 
 
+@pytest.mark.parametrize(("window", "code"), [("0", -1131), ("60001", -1131), ("-1", -1130), ("5s", -1130)])
+def test_a_window_that_is_none_is_refused_as_by_the_exchange(window: str, code: int) -> None:
+    with pytest.raises(MalformedRequest, match="recvWindow") as refused:
+        timing(b"timestamp=1&recvWindow=" + window.encode())
+    assert refused.value.code == code
+
+
 PRIVATE = Ed25519PrivateKey.generate()
 ED25519 = base64.b64encode(PRIVATE.sign(PAYLOAD.encode())).decode()
 

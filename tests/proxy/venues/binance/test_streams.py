@@ -92,6 +92,53 @@ def test_a_path_names_streams_keys_and_form():
     assert read_target("/public/ws/17") == StreamTarget((), (), combined=False)
 
 
+def test_what_a_library_escapes_in_a_query_is_read_and_nothing_else():
+    escaped = read_target("/stream?streams=btcusdt%40bookTicker%2Fethusdt%40kline_1d%40%2B08%3A00%2f%21bookTicker")
+    assert escaped == read_target("/stream?streams=btcusdt@bookTicker/ethusdt@kline_1d@+08:00/!bookTicker")
+    for path in ("/ws/btcusdt%40bookTicker", "/stream?streams=btcusdt%2540bookTicker", "/stream?stre%61ms=!bookTicker"):
+        with pytest.raises(UnknownTarget):
+            read_target(path)
+
+
+@pytest.mark.parametrize("events", ["ORDER_TRADE_UPDATE/ACCOUNT_UPDATE", "ORDER_TRADE_UPDATE%2FACCOUNT_UPDATE"])
+def test_a_private_stream_may_be_narrowed_to_types_of_events(events):
+    key = "k" * 64
+    for place in ("/private/ws", "/ws", "/private/stream", "/stream"):
+        target = read_target(f"{place}?listenKey={key}&events={events}")
+        assert isinstance(target, StreamTarget)
+        assert (target.stream_keys, target.combined) == ((key,), place.endswith("stream"))
+        assert target.narrowed == {key: {"ORDER_TRADE_UPDATE", "ACCOUNT_UPDATE"}}
+    assert read_target(f"/ws?listenKey={key}&events=listenKeyExpired") != read_target(f"/ws?listenKey={key}")
+
+
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        (f"listenKey={'k' * 64}&listenKey={'j' * 64}", "two different keys"),
+        (f"listenKey={'k' * 64}&events=A&listenKey={'j' * 64}&events=B", "two different keys"),
+        (f"listenKey={'k' * 64}&listenKey={'k' * 64}", "each once"),
+        (f"listenKey={'k' * 64}&events=A&events=B", "each once"),
+        (f"listenKey={'k' * 64}&events=order", "'events' are types"),
+        (f"listenKey={'k' * 64}&events=A//B", "'events' are types"),
+        ("events=ORDER_TRADE_UPDATE", "of a 'listenKey'"),
+        ("streams=!bookTicker", "combined socket"),
+    ],
+)
+def test_what_a_query_may_not_say_is_refused_in_words(query, why):
+    with pytest.raises(UnknownTarget, match=why):
+        read_target(f"/private/ws?{query}")
+
+
+@pytest.mark.parametrize(
+    "query", ["returnRateLimits=false", "returnRateLimits=true&timeUnit=MILLISECOND", "timeUnit=millisecond"]
+)
+def test_the_trading_api_may_be_told_what_it_does_anyway(query):
+    assert read_target(f"/ws-fapi/v1?{query}") == TradingTarget()
+    for other in (f"{query}&{query}", f"{query}&apiKey=x", query.replace("=", "=x"), query.replace("=", "")):
+        with pytest.raises(UnknownTarget, match="'returnRateLimits'"):
+            read_target(f"/ws-fapi/v1?{other}")
+
+
 @given(st.text(max_size=40), st.sampled_from(["", "/ws", "/ws/", "/stream", "/stream?streams=", "/market/ws?"]))
 def test_any_other_path_is_refused_and_nothing_else_happens(text, start):
     try:
