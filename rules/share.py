@@ -118,10 +118,10 @@ def _own_pnl(snapshot: Snapshot) -> Decimal:
     )
 
 
-def own_under_way(account: Account, snapshot: Snapshot) -> Iterator[HeldOrder]:
-    """The asking bot's new entries that are under way and not seen to rest yet."""
+def entries_under_way(bot: str, account: Account, snapshot: Snapshot) -> Iterator[HeldOrder]:
+    """A bot's new entries that are under way and not seen to rest yet."""
     seen = {order.client_order_id for order in account.open_orders}
-    return (held for held in _own_held(snapshot) if held.replaces is None and held.client_order_id not in seen)
+    return (held for held in _held(bot, snapshot) if held.replaces is None and held.client_order_id not in seen)
 
 
 def as_if_filled(snapshot: Snapshot) -> Snapshot:
@@ -134,7 +134,7 @@ def as_if_filled(snapshot: Snapshot) -> Snapshot:
         return snapshot
     filled = (
         *(_filled(order, _at_most(order, snapshot), snapshot.bot) for order in _own_entries(account, snapshot.bot)),
-        *(_filled(held, held.quantity, snapshot.bot) for held in own_under_way(account, snapshot)),
+        *(_filled(held, held.quantity, snapshot.bot) for held in entries_under_way(snapshot.bot, account, snapshot)),
     )
     return replace(snapshot, account=replace(account, shares=(*account.shares, *filled))) if filled else snapshot
 
@@ -143,13 +143,15 @@ def _own_entries(account: Account, bot: str) -> Iterator[OpenOrder]:
     return (order for order in account.open_orders if order.bot == bot and not order_only_shrinks(order))
 
 
-def _own_held(snapshot: Snapshot) -> Iterator[HeldOrder]:
-    return (held for hold in snapshot.holds if hold.bot == snapshot.bot for held in hold.orders)
+def _held(bot: str, snapshot: Snapshot) -> Iterator[HeldOrder]:
+    return (held for hold in snapshot.holds if hold.bot == bot for held in hold.orders)
 
 
 def _at_most(order: OpenOrder, snapshot: Snapshot) -> Decimal:
     amended = (
-        held.quantity for held in _own_held(snapshot) if (held.symbol, held.replaces) == (order.symbol, order.order_id)
+        held.quantity
+        for held in _held(snapshot.bot, snapshot)
+        if (held.symbol, held.replaces) == (order.symbol, order.order_id)
     )
     return max((order.leaves_quantity or ZERO, *amended))
 

@@ -134,7 +134,8 @@ def _lost(base: Decimal, equity: Decimal) -> Decimal:
 
 def _liquidation(evidence: Evidence, settings: Triggers) -> Iterator[Sign]:
     """First source: the guard's own distance in measured volatility, and a forecast where one is stated. Either is
-    enough, and neither silences the other. Second source: the venue's own liquidation price, read anew."""
+    enough, and neither silences the other. Second source: the venue's own liquidation price of a leg that the first
+    has near, read anew."""
     book = _fresh(evidence.book, evidence, settings)
     forecast = _fresh(evidence.forecast, evidence, settings)
     soft, hard = watched_views(book, forecast, settings)

@@ -26,11 +26,15 @@ class View(NamedTuple):
 def watched_views(
     book: AccountSeen | None, forecast: ForecastSeen | None, settings: Triggers
 ) -> tuple[list[View], list[View]]:
-    """The views whose soft limit is written, and those whose hard one is. A forecast nobody states is no view."""
+    """The views whose soft limit is written, and those whose hard one is. A forecast nobody states is no view.
+
+    Each leg that can be measured is a view of its own, the nearest first: one that is far by the venue's price must not
+    stand before another that both sources have near.
+    """
     views = []
     if forecast is not None:
         views.append((_of_forecast(forecast, settings), "liquidation_probability"))
-    views.append((_of_distance(book, settings), "liquidation_sigmas"))
+    views.extend((view, "liquidation_sigmas") for view in _of_distances(book, settings))
     soft = [view for view, name in views if getattr(settings, f"{name}_reduce") is not None]
     hard = [view for view, name in views if getattr(settings, f"{name}_kill") is not None]
     return soft, hard
@@ -45,20 +49,21 @@ def _of_forecast(forecast: ForecastSeen, settings: Triggers) -> View:
     )
 
 
-def _of_distance(book: AccountSeen | None, settings: Triggers) -> View:
-    """An account without legs is far from everything; one whose legs cannot be measured is not known."""
-    if book is None:
-        return View("", None, None, "")
-    nearest = _nearest(book)
-    near = nearest[0] if nearest is not None else None
-    symbol = nearest[1].symbol if nearest is not None else ""
-    known = near is not None or not book.legs
-    return View(
-        symbol=symbol,
-        soft=_at_most(near, settings.liquidation_sigmas_reduce) if known else None,
-        hard=_at_most(near, settings.liquidation_sigmas_kill) if known else None,
-        reason=_how_far(symbol, near or ZERO),
-    )
+def _of_distances(book: AccountSeen | None, settings: Triggers) -> list[View]:
+    """An account without legs is far from everything; one none of whose legs can be measured is not known."""
+    measured = _measured(book) if book is not None else []
+    if not measured:
+        met = False if book is not None and not book.legs else None
+        return [View("", met, met, "")]
+    return [
+        View(
+            symbol=leg.symbol,
+            soft=_at_most(sigmas, settings.liquidation_sigmas_reduce),
+            hard=_at_most(sigmas, settings.liquidation_sigmas_kill),
+            reason=_how_far(leg.symbol, sigmas),
+        )
+        for sigmas, leg in measured
+    ]
 
 
 def _how_far(symbol: str, sigmas: Decimal) -> str:
@@ -73,19 +78,19 @@ def any_met(seen: Iterable[bool | None]) -> bool | None:
     return True if any(known) else None if None in known else False
 
 
-def _nearest(book: AccountSeen) -> tuple[Decimal, LegSeen] | None:
-    """The leg that the fewest hourly standard deviations separate from its end, of those that can be measured."""
+def _measured(book: AccountSeen) -> list[tuple[Decimal, LegSeen]]:
+    """The legs that can be measured, by the hourly standard deviations that separate them from their end."""
     measured = [
         (max(ZERO, leg.distance) / leg.volatility, leg)
         for leg in book.legs
         if leg.distance is not None and leg.volatility is not None and leg.volatility > ZERO
     ]
-    return min(measured, default=None, key=lambda each: each[0])
+    return sorted(measured, key=lambda each: each[0])
 
 
 def _at_least(value: Decimal, limit: Decimal | None) -> bool | None:
     return None if limit is None else value >= limit
 
 
-def _at_most(value: Decimal | None, limit: Decimal | None) -> bool | None:
-    return None if limit is None else value is not None and value <= limit
+def _at_most(value: Decimal, limit: Decimal | None) -> bool | None:
+    return None if limit is None else value <= limit

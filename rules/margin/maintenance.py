@@ -1,11 +1,11 @@
-"""What the venue requires to keep a leg, and all the legs of an account, by the tiers of its notional."""
+"""What the venue requires to keep a leg, and all that the account's balance bears, by the tiers of its notional."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
 
-from rules.instrument import MarginTier
+from rules.instrument import MarginTier, moves_balance
 from rules.margin.known import MarginUnknown, account_of, mark_of, tiers_of
 from rules.model import ZERO
 from rules.snapshot import Snapshot
@@ -21,7 +21,10 @@ def maintenance_margin(notional: Decimal, tiers: Sequence[MarginTier]) -> Decima
 
 
 def account_maintenance(snapshot: Snapshot) -> Decimal:
-    """Maintenance margin of all open legs at their marks, cross and isolated. Raises ``MarginUnknown``."""
+    """Maintenance margin of all open legs at their marks, cross and isolated, that the account's balance stands behind.
+
+    Raises ``MarginUnknown``.
+    """
     return snapshot.standing("maintenance_margin", _account_maintenance)
 
 
@@ -31,6 +34,7 @@ def _account_maintenance(snapshot: Snapshot) -> Decimal:
         (
             maintenance_margin(abs(leg.quantity) * mark_of(leg.symbol, snapshot), tiers_of(leg.symbol, snapshot))
             for leg in account.positions
+            if moves_balance(leg.symbol, account.multi_assets)
         ),
         ZERO,
     )

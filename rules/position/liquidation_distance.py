@@ -45,8 +45,10 @@ class LiquidationDistance(Rule):
 
     Distance, liquidation price and maintenance margin, before and after, are recorded with every entry. Of an order
     against a position (one-way mode, not reduce-only) those after are of the leg that it would open if the position
-    were gone by then: what may be gone is neither stake nor credit, and its margin is not in them. Fees and funding on
-    the way are not in it, and a position that is too near already is not touched: the exits are open.
+    were gone by then: what may be gone is neither stake nor credit, and its margin is not in them. The margin before
+    is of all legs that the known balance stands behind, isolated ones too; that after of the cross legs together, or of
+    the isolated leg alone. Fees and funding on the way are not in the distance, and a position that is too near already
+    is not touched: the exits are open.
     """
 
     rule_id: ClassVar[str] = "liquidation_distance"

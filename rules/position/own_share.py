@@ -24,7 +24,7 @@ from rules.model import (
 )
 from rules.prices import far_touch, is_through
 from rules.rule import Looser, Rule, Setting, show_exact
-from rules.share import NOBODY, is_anothers, leg_shares, own_under_way
+from rules.share import NOBODY, entries_under_way, is_anothers, leg_shares
 from rules.snapshot import Account, HeldOrder, Market, OpenOrder, Position, Snapshot, SymbolSettings
 
 
@@ -37,17 +37,17 @@ class OwnShare(Rule):
     that bot's share. A conditional exit is held against the two shares alone, because a stop and a take-profit stand
     for the same quantity. An exit that is nobody's may be amended within what is left of nobody's share alone, for what
     it fills is nobody's; one of the bot's own, whatever else rests, to no more than it is and the two shares together
-    have. An entry of its own under way counts as filled where it can fill at once: at the market, or with a limit at
-    the far side of the book or through it. One that waits for its trigger or its price is the bot's once it has filled.
-    Where no other bot would lose by it nothing is refused: this never keeps a bot in a position of its own. In one-way
-    mode an entry against another bot's share, resting entry or order under way is refused unless ``netting``, and so is
-    an amend that makes such an entry larger, or changes one that is nobody's. Without the account, or with the store
-    away, it says nothing.
+    have. An entry under way counts as filled, and so as its bot's, where it can fill at once: at the market, or with a
+    limit at the far side of the book or through it. One that waits for its trigger or its price is the bot's once it
+    has filled. Where no other bot would lose by it nothing is refused: this never keeps a bot in a position of its own.
+    In one-way mode an entry against another bot's share, resting entry or order under way is refused unless
+    ``netting``, and so is an amend that makes such an entry larger, or changes one that is nobody's. Without the
+    account, or with the store away, it says nothing.
     """
 
     rule_id: ClassVar[str] = "own_share"
     codes: ClassVar[Mapping[str, str]] = {
-        "SHARE_EXCEEDED": "an exit larger than what the bot may close; the headroom is its share",
+        "SHARE_EXCEEDED": "an exit larger than what the bot may close; the headroom is what it may close",
         "SHARED_CLOSE": "`closePosition` would close another bot's share too",
         "SHARE_OPPOSED": "another bot is, or may come to be, on the other side",
         "ORDER_NOT_OWNED": "another bot's order",
@@ -115,16 +115,13 @@ netting = false
         if quantity <= room:
             return None
         most = show_exact(room)
-        advice = f"close at most {most}, your share less your resting exits; cancel those to close more"
-        if _is_nobodys(order):
-            advice = f"leave at most {most} of it, for what it fills is nobody's; close your share with your own order"
         return self.breach(
             "SHARE_EXCEEDED",
             f"would reduce another bot's share of the {order.symbol} position",
             observed=show_exact(quantity),
             limit=most,
             headroom=room,
-            advice=advice,
+            advice=_how_much(most, order, account, snapshot),
         )
 
     def _opposing(self, order: PlaceOrder | OpenOrder, account: Account, snapshot: Snapshot) -> Breach | None:
@@ -213,14 +210,16 @@ def _room(order: PlaceOrder | OpenOrder, account: Account, snapshot: Snapshot) -
     What an exit fills is booked on whoever placed it: a bot's on its own share and then on nobody's, nobody's on
     nobody's alone. So an exit placed by hand never keeps a bot from closing its own.
     """
-    own = _part(snapshot.bot, order, account) + _filled_under_way(order, account, snapshot)
+    own = _part_soon(snapshot.bot, order, account, snapshot)
     nobodys = _part(NOBODY, order, account)
     if order.order_type.is_conditional:
         return own + nobodys
     resting = _resting_exits(order, account)
     beyond = resting.pop(snapshot.bot, ZERO) - own
     left = nobodys - resting.pop(NOBODY, ZERO)
-    left -= sum((max(ZERO, closing - _part(bot, order, account)) for bot, closing in resting.items()), ZERO)
+    left -= sum(
+        (max(ZERO, closing - _part_soon(bot, order, account, snapshot)) for bot, closing in resting.items()), ZERO
+    )
     if isinstance(order, PlaceOrder):
         return max(ZERO, max(ZERO, left) - beyond)
     if _is_nobodys(order):
@@ -230,17 +229,33 @@ def _room(order: PlaceOrder | OpenOrder, account: Account, snapshot: Snapshot) -
     return max(as_it_is, max(ZERO, left) - beyond)
 
 
+def _how_much(most: str, order: PlaceOrder | OpenOrder, account: Account, snapshot: Snapshot) -> str:
+    """What ``_room`` is made of, in words, and what the bot itself can do about it."""
+    if _is_nobodys(order):
+        return f"leave at most {most} of it, for what it fills is nobody's; close your share with your own order"
+    if order.order_type.is_conditional:
+        return f"close at most {most}: your share and nobody's"
+    advice = f"close at most {most}: your share and what is left of nobody's, less exits that rest"
+    own_rest = _resting_exits(order, account).get(snapshot.bot, ZERO) > 0
+    return f"{advice}; cancel yours to close more" if own_rest else advice
+
+
 def _is_nobodys(order: PlaceOrder | OpenOrder) -> bool:
     return isinstance(order, OpenOrder) and order.bot == NOBODY
 
 
-def _filled_under_way(order: PlaceOrder | OpenOrder, account: Account, snapshot: Snapshot) -> Decimal:
-    """What the bot's entries under way on the leg may have filled: the bot knows before the guard does."""
+def _part_soon(bot: str, order: PlaceOrder | OpenOrder, account: Account, snapshot: Snapshot) -> Decimal:
+    """What a bot has of the order's leg, with what may have filled and is on its way to the guard."""
+    return _part(bot, order, account) + _filled_under_way(bot, order, account, snapshot)
+
+
+def _filled_under_way(bot: str, order: PlaceOrder | OpenOrder, account: Account, snapshot: Snapshot) -> Decimal:
+    """What a bot's entries under way on the leg may have filled: the bot knows before the guard does."""
     market = snapshot.markets.get(order.symbol)
     return sum(
         (
             held.quantity
-            for held in own_under_way(account, snapshot)
+            for held in entries_under_way(bot, account, snapshot)
             if (held.symbol, held.position_side) == (order.symbol, order.position_side)
             and held.side is not order.side
             and _fills_at_once(held, market)

@@ -12,6 +12,7 @@ import pytest
 from rules.kill.evidence import Evidence, ForecastSeen, OrdersSeen, Results
 from rules.kill.settings import Triggers
 from rules.kill.signs import Action, Sign, Trigger, signs
+from rules.kill.views import watched_views
 from tests.rules.kill.test_triggers import NOW, SETTINGS, a_leg, made, near, quiet, seen
 
 REDUCE, KILL = Action.REDUCE, Action.KILL
@@ -118,6 +119,43 @@ def test_the_guards_distance_is_told_in_hourly_deviations_of_the_nearest_leg() -
     words += ", and by the venue's own price within 5 %"
     killing = a_sign(Trigger.LIQUIDATION, KILL, words, stamp=BEFORE, look=True)
     assert shown(Trigger.LIQUIDATION, KILL, evidence) == killing
+
+
+WILD = replace(a_leg(distance=Decimal("0.10"), volatility=Decimal("0.08")), symbol="DOGEUSDT")
+AT_ITS_END = a_leg(distance=Decimal("0.018"))
+
+
+def test_a_leg_that_is_nearer_in_deviations_alone_hides_none_that_both_sources_have_near() -> None:
+    """The wild leg is first by the guard's measure and far by the exchange's price; the other is near by both."""
+    reading = seen("10000", WILD, a_leg(distance=Decimal("0.05")))
+    evidence = quiet(book=seen("10000", WILD, AT_ITS_END), reading=reading)
+    reduced = shown(Trigger.LIQUIDATION, REDUCE, evidence)
+    assert reduced.reason == "DOGEUSDT is 1.25 hourly standard deviations from liquidation"
+    words = "BTCUSDT is 1.80 hourly standard deviations from liquidation, and by the venue's own price within 5 %"
+    assert shown(Trigger.LIQUIDATION, KILL, evidence) == a_sign(Trigger.LIQUIDATION, KILL, words, look=True)
+
+
+def test_legs_of_which_none_is_near_by_both_sources_are_not_killed() -> None:
+    far_by_price = seen("10000", WILD, a_leg(distance=Decimal("0.06")))
+    assert (
+        shown(Trigger.LIQUIDATION, KILL, quiet(book=seen("10000", WILD, AT_ITS_END), reading=far_by_price)).met is False
+    )
+    far_by_measure = quiet(book=seen("10000", WILD, a_leg()), reading=seen("10000", WILD, AT_ITS_END))
+    assert shown(Trigger.LIQUIDATION, KILL, far_by_measure).met is False
+
+
+def test_each_leg_that_can_be_measured_is_seen_the_nearest_first() -> None:
+    unmeasured = replace(a_leg(volatility=None), symbol="ETHUSDT")
+    far = replace(a_leg(), symbol="XRPUSDT")
+    soft, hard = watched_views(seen("10000", unmeasured, far, AT_ITS_END, WILD), None, SETTINGS)
+    assert [(view.symbol, view.soft, view.hard) for view in soft] == [
+        ("DOGEUSDT", True, True),
+        ("BTCUSDT", True, True),
+        ("XRPUSDT", False, False),
+    ]
+    assert hard == soft
+    (unknown,), _ = watched_views(seen("10000", unmeasured), None, SETTINGS)
+    assert (unknown.soft, unknown.hard) == (None, None)
 
 
 def test_a_forecast_is_told_as_one() -> None:

@@ -234,6 +234,24 @@ def test_of_an_order_against_a_position_the_leg_it_would_open_is_recorded():
     }
 
 
+def test_the_margin_before_is_of_what_the_same_balance_stands_behind():
+    """A contract of another wallet is in neither; that it is not listed takes no record away."""
+    order, world = a_buy("BTCUSDT", "0.1"), in_usdc().long("BTCUSDT", "2")
+    alone = RULE.measure(order, world.snapshot)
+    beside = world.long("BTCUSDC", "4")
+    assert {each.name: each.value for each in alone}["maintenance_margin_before"] == "400.00"
+    assert RULE.measure(order, beside.snapshot) == alone
+    assert RULE.measure(order, beside.unlisted("BTCUSDC").snapshot) == alone
+    together = RULE.measure(order, beside.with_assets(True).snapshot)
+    assert {each.name: each.value for each in together}["maintenance_margin_before"] == "1300.00"
+
+
+def test_an_isolated_leg_is_in_the_margin_before_and_not_after():
+    world = WORLD.isolating("ETHUSDT", "10", margin="4000")
+    found = {each.name: each.value for each in RULE.measure(a_buy("BTCUSDT", "0.1"), world.snapshot)}
+    assert (found["maintenance_margin_before"], found["maintenance_margin"]) == ("100.00", "20.00")
+
+
 def leverage(number):
     return SetLeverage(symbol="BTCUSDT", leverage=Decimal(number))
 

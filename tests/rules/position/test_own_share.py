@@ -24,6 +24,7 @@ from rules.model import (
     Side,
     TimeInForce,
 )
+from rules.order.max_order_value import MaxOrderValue
 from rules.position.own_share import OwnShare
 from tests.properties.strategies import books, examples, exits, quantities
 from tests.rules.builders import (
@@ -67,7 +68,7 @@ def test_an_exit_beyond_it_is_refused_and_told_how_much_passes():
     assert (breach.observed, breach.limit, breach.headroom) == ("1.5", "1", 1)
     assert breach.message == "would reduce another bot's share of the BTCUSDT position"
     assert RULE.check(an_exit("1.5"), shared().snapshot).headroom == 1
-    assert breach.advice == "close at most 1, your share less your resting exits; cancel those to close more"
+    assert breach.advice == "close at most 1: your share and what is left of nobody's, less exits that rest"
     assert passes(an_exit("1"), shared())
 
 
@@ -109,6 +110,22 @@ def test_a_stop_and_a_take_profit_each_cover_the_share():
 def test_the_exits_of_a_batch_count_together():
     decisions = decide_batch((an_exit("0.6"), an_exit("0.6")), shared().snapshot, a_policy(RULE))
     assert [decision.verdict for decision in decisions] == [Verdict.ALLOW, Verdict.DENY]
+
+
+def test_no_exit_of_a_batch_counts_on_an_entry_that_the_guard_refuses():
+    """A bracket in one batch beside an entry that another rule refuses: the entries fall together."""
+    bracket = a_buy("BTCUSDT", "2"), a_sell("BTCUSDT", "2", "52000", reduce_only=True), a_buy("ETHUSDT", "100")
+    world = an_account().sharing(OTHER, "BTCUSDT", "2")
+    policy = a_policy(RULE, MaxOrderValue(limit=Decimal(150_000)))
+    decisions = decide_batch(bracket, world.snapshot, policy)
+    assert [decision.verdict for decision in decisions] == [Verdict.DENY] * 3
+    assert [each.breaches[0].code for each in decisions] == [
+        "BATCH_REFUSED",
+        "SHARE_EXCEEDED",
+        "ORDER_VALUE_ABOVE_LIMIT",
+    ]
+    within = decide_batch(bracket[:2], world.snapshot, policy)
+    assert [decision.verdict for decision in within] == [Verdict.ALLOW] * 2
 
 
 def test_the_entries_of_a_batch_are_the_bot_s_own():
@@ -307,6 +324,45 @@ def largest_exit(world):
 def test_of_nobody_s_share_that_is_left_which_no_exit_counts_on(resting, room):
     """The first to fill would have it, and the next take another bot's. The own share is open whatever rests."""
     world = shared().sharing("", "BTCUSDT", "2").sharing("third-bot", "BTCUSDT", "1").resting(*resting)
+    assert largest_exit(world) == Decimal(room)
+
+
+LESS = "your share and what is left of nobody's, less exits that rest"
+
+
+@pytest.mark.parametrize(
+    ("resting", "advice"),
+    [
+        ((a_resting_exit("1.5", ""),), f"close at most 1.5: {LESS}"),
+        ((a_resting_exit("2.5", OTHER),), f"close at most 2.5: {LESS}"),
+        ((a_resting_exit("1.5", ME),), f"close at most 1.5: {LESS}; cancel yours to close more"),
+        (
+            (a_resting_exit("1", ""), a_resting_exit("0.5", ME, "6")),
+            f"close at most 1.5: {LESS}; cancel yours to close more",
+        ),
+    ],
+    ids=["by hand", "another's", "own", "own and by hand"],
+)
+def test_it_is_told_what_it_may_close_and_to_cancel_only_what_is_its_own(resting, advice):
+    world = shared().sharing("", "BTCUSDT", "2").resting(*resting)
+    assert judged(an_exit("3.5"), world, RULE).breaches[0].advice == advice
+
+
+def test_a_stop_is_told_of_no_exits_that_rest():
+    world = shared().sharing("", "BTCUSDT", "2").resting(a_resting_exit("1", ME))
+    stop = an_exit("3.5", order_type=OrderType.STOP_MARKET, trigger_price="45000")
+    assert judged(stop, world, RULE).breaches[0].advice == "close at most 3: your share and nobody's"
+
+
+@pytest.mark.parametrize(
+    ("entry", "room"),
+    [(a_buy("BTCUSDT", "2"), "3"), (a_buy("BTCUSDT", "1.5"), "2.5"), (a_buy("BTCUSDT", "2", "1"), "1")],
+    ids=["all of it", "a part of it", "one that waits"],
+)
+def test_an_exit_of_another_s_on_a_fill_that_is_on_its_way_takes_nothing_of_nobody_s(entry, room):
+    """The other bot knows of its fill before the guard does, and its exit of that rests first."""
+    world = shared().sharing("", "BTCUSDT", "2").sharing("third-bot", "BTCUSDT", "1")
+    world = world.holding(entry, bot="third-bot").resting(a_resting_exit("3", "third-bot"))
     assert largest_exit(world) == Decimal(room)
 
 
