@@ -10,14 +10,17 @@ from urllib.parse import urlencode
 
 from bench.failure import BenchFailed
 from bench.stages.picture import SYMBOLS, VENUE
+from proxy.budget.meter import Meter
 from proxy.clock import milliseconds
 from proxy.gate.counting import Counting
+from proxy.gate.egress import Egress, VenueBudget
 from proxy.gate.identity import Identities
 from proxy.gate.journal import Journal
 from proxy.gate.judge import Judge
-from proxy.gate.orders import OrderDesk
 from proxy.gate.policy import policy_of
 from proxy.gate.upstream import OutboundRequest, Turnstile, UpstreamReply
+from proxy.gate.views import Views
+from proxy.gate.wiring import VenueSide, doors_to
 from proxy.policy.reading import load_policy
 from proxy.store.codec import load
 from proxy.store.fence import Fence
@@ -130,22 +133,33 @@ class Gate:
         self.store = RecordedStore(url, "desk", policy_of=policy_of, timeout_s=5.0)
         self._journal = Journal(directory)
         self._counting = Counting()
+        in_force = load_policy(policy)
         judge = Judge(
             store=self.store,
             fence=Fence.initialise(directory),
             journal=self._journal,
-            policy=load_policy(policy),
+            policy=in_force,
             now=lambda: now,
             counting=self._counting,
         )
-        self._orders = OrderDesk(
-            desk="desk",
-            judge=judge,
+        meter = Meter(lambda: now)
+        venue = VenueSide(
             upstream=Acceptance(),
             hosts={"fapi": "https://exchange.example"},
+            stream_host="",
+            now=lambda: now,
+            budget=VenueBudget(meter, Egress(meter, {}), self.store, VENUE),
+        )
+        self._orders = doors_to(
+            venue,
+            desk="desk",
+            store=self.store,
+            judge=judge,
+            identities=self._identities,
+            views=Views(lambda: in_force, self.store, VENUE),
             now=lambda: now,
             counting=self._counting,
-        )
+        ).orders
         self._number = 0
         self._route = find_route("POST", "/fapi/v1/order")
 

@@ -20,25 +20,18 @@ from proxy.budget.meter import Meter
 from proxy.gate.clock import GateClock
 from proxy.gate.counting import Counting
 from proxy.gate.egress import Egress, VenueBudget
-from proxy.gate.event_views import EventViews
 from proxy.gate.http import PREFIX, BinanceDoor
 from proxy.gate.identity import Identities
 from proxy.gate.journal import Journal
 from proxy.gate.judge import Judge
 from proxy.gate.last_answers import LastAnswers
 from proxy.gate.latch import Latch
-from proxy.gate.lease import LeaseDesk
-from proxy.gate.orders import OrderDesk
 from proxy.gate.policy import GatePolicy, policy_of
-from proxy.gate.reads import ReadDesk, VenueReads
-from proxy.gate.shared_account import SharedAccount
 from proxy.gate.streams.door import SocketDoor
-from proxy.gate.streams.keys import KeyedSockets
 from proxy.gate.streams.relay import Relay
 from proxy.gate.telling import Teller
-from proxy.gate.trading import TradingDoor
-from proxy.gate.user_streams import UserStreams
 from proxy.gate.views import Views
+from proxy.gate.wiring import VenueSide, doors_to
 from proxy.guard_id import known_guard_id
 from proxy.settings import Settings
 from proxy.store.ear import Ear
@@ -89,47 +82,17 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
     ear = Ear(settings.store, settings.desk, guard)
     latch = Latch(ear, guard=guard)
     store.taken = lambda: latch.taken
-    hosts = settings.hosts(VENUE)
     clock = GateClock(store, VENUE, now)
     meter = Meter(clock.now, others=settings.gate_workers - 1, machine=host_id())
     egress = Egress(meter, settings.egress)
     upstream = LastAnswers(egress)
-    budget = VenueBudget(meter, egress, store, VENUE)
-    identities = Identities(vault, VENUE)
-    stream_host = settings.stream_hosts(VENUE)["fstream"]
-    relay = Relay(stream_host)
-    keys = KeyedSockets(identities.obeys, store.disabled_keys)
-    views = Views(lambda: policies.in_force, store, VENUE)
-    streams = UserStreams(
-        identities=identities,
+    venue = VenueSide(
         upstream=upstream,
-        hosts=hosts,
-        stream_host=stream_host,
+        hosts=settings.hosts(VENUE),
+        stream_host=settings.stream_hosts(VENUE)["fstream"],
         now=clock.now,
-        views=EventViews(views),
+        budget=VenueBudget(meter, egress, store, VENUE),
     )
-
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
-        await asyncio.gather(store.warm(), clock.read(), egress.warm(hosts["fapi"]))
-        loops = (clock.follow(), keys.watch(), policies.follow(), budget.follow(), latch.follow(), teller.follow())
-        async with _beside(*loops, egress.keep_warm(hosts["fapi"])):
-            await latch.heard_once(HEARD_WITHIN_S)
-            # Where the protocol class finds it: uvicorn hands the state to every connection.
-            yield {"venue": door, "sockets": sockets}
-        for close in (
-            streams.aclose,
-            relay.aclose,
-            door.drain,
-            latch.leave,
-            teller.tell,
-            upstream.aclose,
-            store.aclose,
-        ):
-            await close()
-        ear.close()
-        journal.close()
-
     judge = Judge(
         store=store,
         fence=Fence(settings.data_dir),
@@ -139,41 +102,49 @@ def create_gate(settings: Settings, policy: Policy, vault: Vault, now: Callable[
         latch=latch,
         counting=counting,
     )
-    venue = VenueReads(upstream=upstream, hosts=hosts, now=clock.now, counting=counting)
-    reads = ReadDesk(store=store, views=views, venue=venue, budget=budget, counting=counting)
-    orders = OrderDesk(
+    doors = doors_to(
+        venue,
         desk=settings.desk,
+        store=store,
         judge=judge,
-        upstream=upstream,
-        hosts=hosts,
+        identities=Identities(vault, VENUE),
+        views=Views(lambda: policies.in_force, store, VENUE),
         now=now,
-        venue_now=clock.now,
-        shared=SharedAccount(views, store, venue.ask, reads.kept),
-        budget=budget,
         counting=counting,
     )
-    door = BinanceDoor(
-        identities=identities,
-        orders=orders,
-        reads=reads,
-        streams=streams,
-        leases=LeaseDesk(store),
-        now=clock.now,
-        counting=counting,
+    relay = Relay(venue.stream_host)
+    sockets = SocketDoor(
+        relay=relay, trading=doors.trading, users=doors.streams, keys=doors.keys, names=settings.gate_names
     )
-    trading = TradingDoor(
-        identities=identities, store=store, keys=keys, carry=door.carry, now=clock.now, counting=counting
-    )
-    sockets = SocketDoor(relay=relay, trading=trading, users=streams, keys=keys, names=settings.gate_names)
     teller = Teller(
         store,
         counting,
         place=place,
         gate=latch.gate,
         sockets=lambda: sockets.open_sockets,
-        under_way=lambda: door.under_way,
+        under_way=lambda: doors.rest.under_way,
     )
-    return Gate(_application(policies, lifespan), door, upstream)
+    follows = (clock, policies, venue.budget, latch, teller)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
+        await asyncio.gather(store.warm(), clock.read(), egress.warm(venue.hosts["fapi"]))
+        loops = (*(each.follow() for each in follows), doors.keys.watch(), egress.keep_warm(venue.hosts["fapi"]))
+        async with _beside(*loops):
+            await latch.heard_once(HEARD_WITHIN_S)
+            # Where the protocol class finds it: uvicorn hands the state to every connection.
+            yield {"venue": doors.rest, "sockets": sockets}
+        await doors.streams.aclose()
+        await relay.aclose()
+        await doors.rest.drain()
+        await latch.leave()
+        await teller.tell()
+        await upstream.aclose()
+        await store.aclose()
+        ear.close()
+        journal.close()
+
+    return Gate(_application(policies, lifespan), doors.rest, upstream)
 
 
 def _application(policies: GatePolicy, lifespan: Callable[[Starlette], Any]) -> Starlette:

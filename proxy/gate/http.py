@@ -61,9 +61,9 @@ class BinanceDoor:
         streams: UserStreams,
         leases: LeaseDesk,
         now: Callable[[], datetime],
-        counting: Counting | None = None,
+        counting: Counting,
     ) -> None:
-        self._counting = counting or Counting()
+        self._counting = counting
         self._identities = identities
         self._orders = orders
         self._reads = reads

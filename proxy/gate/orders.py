@@ -94,13 +94,12 @@ class OrderDesk:
         upstream: Upstream,
         hosts: Mapping[str, str],
         now: Callable[[], datetime],
-        venue_now: Callable[[], datetime] | None = None,
-        shared: SharedAccount | None = None,
-        budget: VenueBudget | None = None,
-        counting: Counting | None = None,
+        venue_now: Callable[[], datetime],
+        shared: SharedAccount,
+        budget: VenueBudget,
+        counting: Counting,
     ) -> None:
-        """Without ``shared`` every call reaches the whole account; without ``budget`` nothing is kept for the kill."""
-        self._counting = counting or Counting()
+        self._counting = counting
         self._desk = desk
         self._budget = budget
         self._shared = shared
@@ -108,7 +107,7 @@ class OrderDesk:
         self._upstream = upstream
         self._hosts = hosts
         self._now = now
-        self._venue_now = venue_now or now
+        self._venue_now = venue_now
         self._settlement = Settlement(judge=judge, counting=self._counting, now=now)
 
     @property
@@ -125,7 +124,7 @@ class OrderDesk:
             request = outward_request(request, identity.tag)
         except MalformedRequest as error:
             return refusal(malformed(error))
-        if self._shared is not None and self._shared.concerns(request, identity):
+        if self._shared.concerns(request, identity):
             answer = await self._shared.carry(request, identity, self._carry)
         else:
             answer = await self._carry(request, identity)
@@ -231,7 +230,7 @@ class OrderDesk:
         cancels unless a kill runs."""
         ruling = errand.ruling
         spending = spending_places(ruling)
-        if self._budget is None or not spending:
+        if not spending:
             return errand
         refused = self._budget.refusal(ruling.request.subject.account, errand.request.cost(_orders_in(ruling)))
         if refused is None:

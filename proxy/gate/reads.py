@@ -48,9 +48,9 @@ class VenueReads:
         upstream: Upstream,
         hosts: Mapping[str, str],
         now: Callable[[], datetime],
-        counting: Counting | None = None,
+        counting: Counting,
     ) -> None:
-        self._counting = counting or Counting()
+        self._counting = counting
         self._upstream = upstream
         self._hosts = hosts
         self._now = now
@@ -113,15 +113,14 @@ class ReadDesk:
         store: GateStore,
         views: Views,
         venue: VenueReads,
-        budget: VenueBudget | None = None,
-        counting: Counting | None = None,
+        budget: VenueBudget,
+        counting: Counting,
     ) -> None:
-        """Without ``budget`` nothing is kept for the kill."""
         self._store = store
         self._views = views
         self._venue = venue
         self._budget = budget
-        self._counting = counting or Counting()
+        self._counting = counting
 
     async def read(self, request: VenueRequest, identity: Identity | None) -> Answer:
         """The venue's answer to one read; ``identity`` is ``None`` for a public one.
@@ -155,8 +154,6 @@ class ReadDesk:
 
     def kept(self, request: VenueRequest, identity: Identity | None) -> Answer | None:
         """The answer when the rest of the venue's budget is the kill's. No await may lie between this and the send."""
-        if self._budget is None:
-            return None
         refused = self._budget.refusal(identity.account if identity is not None else "", request.cost())
         if refused is None:
             return None

@@ -68,14 +68,14 @@ class TradingDoor:
         keys: KeyedSockets,
         carry: Carrier,
         now: Callable[[], datetime],
-        counting: Counting | None = None,
+        counting: Counting,
     ) -> None:
         self._identities = identities
         self._store = store
         self._keys = keys
         self._carry = carry
         self._now = now
-        self._counting = counting or Counting()
+        self._counting = counting
 
     async def serve(self, socket: BotSocket, client: str) -> None:
         """Answer a bot's frames until its socket is closed. ``client`` is its address, for the log."""

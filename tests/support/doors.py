@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 
+from proxy.budget.meter import Meter
 from proxy.clock import milliseconds
-from proxy.gate.event_views import EventViews
-from proxy.gate.http import PREFIX, BinanceDoor
+from proxy.gate.counting import Counting
+from proxy.gate.egress import Egress, VenueBudget
+from proxy.gate.http import PREFIX
 from proxy.gate.identity import Identities
 from proxy.gate.judge import Judge
 from proxy.gate.latch import Latch
-from proxy.gate.lease import LeaseDesk
-from proxy.gate.orders import OrderDesk
-from proxy.gate.reads import ReadDesk, VenueReads
-from proxy.gate.shared_account import SharedAccount
 from proxy.gate.upstream import OutboundRequest, Turnstile, UpstreamReply
-from proxy.gate.user_streams import UserStreams
 from proxy.gate.views import Views
+from proxy.gate.wiring import VenueSide, doors_to
 from proxy.vault.keys import GuardKey, Secret
 from proxy.vault.vault import Vault
 from proxy.venues.binance.signing import sign
@@ -32,6 +31,7 @@ from tests.proxy.gate.conftest import Desk
 from tests.rules.builders import NOW
 from tests.support.through_the_door import ThroughTheDoor
 
+VENUE: Final = "binanceusdm"
 HOSTS: Final = dict.fromkeys(("fapi", "api", "sapi", "dapi"), "https://venue.test")
 
 
@@ -71,40 +71,32 @@ class House:
         self.venue = ScriptedVenue()
         vault = Vault.create(directory / "vault" / "vault.json", Secret("correct horse battery"), work_factor=2**14)
         vault.add_exchange_key(
-            account="demo", venue="binanceusdm", api_key="B" * 64, api_secret=Secret("exchange-secret"), now=NOW
+            account="demo", venue=VENUE, api_key="B" * 64, api_secret=Secret("exchange-secret"), now=NOW
         )
         self.keys = {bot: vault.issue(bot=bot, account="demo", label=bot, now=NOW) for bot in bots}
         policy = desk.under(*rules, kill_settings=kill_settings)
         judge = Judge(
             store=desk.store, fence=desk.fence, journal=desk.journal, policy=policy, now=lambda: NOW, latch=latch
         )
-        views = Views(lambda: policy, desk.store, "binanceusdm")
-        venue = VenueReads(upstream=self.venue, hosts=HOSTS, now=lambda: NOW)
-        identities = Identities(vault, "binanceusdm")
-        streams = UserStreams(
-            identities=identities,
+        # In the middle of the venue's windows, where its counters are believed. There time stands still.
+        meter = Meter(lambda: NOW + timedelta(seconds=5), steady_s=lambda: 0.0)
+        venue = VenueSide(
             upstream=self.venue,
             hosts=HOSTS,
             stream_host="",
             now=lambda: NOW,
-            views=EventViews(views),
+            budget=VenueBudget(meter, Egress(meter, {}), desk.store, VENUE),
         )
-        orders = OrderDesk(
+        door = doors_to(
+            venue,
             desk=desk.name,
+            store=desk.store,
             judge=judge,
-            upstream=self.venue,
-            hosts=HOSTS,
+            identities=Identities(vault, VENUE),
+            views=Views(lambda: policy, desk.store, VENUE),
             now=lambda: NOW,
-            shared=SharedAccount(views, desk.store, venue.ask),
-        )
-        door = BinanceDoor(
-            identities=identities,
-            orders=orders,
-            reads=ReadDesk(store=desk.store, views=views, venue=venue),
-            streams=streams,
-            leases=LeaseDesk(desk.store),
-            now=lambda: NOW,
-        )
+            counting=Counting(),
+        ).rest
         self.client = httpx.AsyncClient(transport=ThroughTheDoor(door), base_url="http://gate.test")
 
     async def send(self, bot: str, method: str, path: str, **parameters: Any) -> httpx.Response:

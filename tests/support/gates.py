@@ -21,17 +21,10 @@ from proxy.budget.meter import Meter
 from proxy.gate.bot_socket import SocketGone
 from proxy.gate.counting import Counting
 from proxy.gate.egress import Egress, VenueBudget
-from proxy.gate.event_views import EventViews
-from proxy.gate.http import PREFIX, BinanceDoor
+from proxy.gate.http import PREFIX
 from proxy.gate.identity import Identities
-from proxy.gate.lease import LeaseDesk
-from proxy.gate.orders import OrderDesk
-from proxy.gate.reads import ReadDesk, VenueReads
-from proxy.gate.shared_account import SharedAccount
-from proxy.gate.streams.keys import KeyedSockets
-from proxy.gate.trading import TradingDoor
-from proxy.gate.user_streams import UserStreams
 from proxy.gate.views import Views
+from proxy.gate.wiring import VenueSide, doors_to
 from proxy.vault.keys import GuardKey, Secret
 from proxy.vault.vault import Vault
 from proxy.venues.binance.signing import sign
@@ -211,48 +204,26 @@ class Gate:
         self.upstream = Egress(self.meter, {})
         self.budget = VenueBudget(self.meter, self.upstream, desk.store, VENUE)
         self.identities = Identities(keys.vault, VENUE)
-        hosts = dict.fromkeys(("fapi", "sapi", "api", "dapi"), exchange.url)
         policy = desk.under(*rules, resizes=resizes)
-        views = Views(lambda: policy, desk.store, VENUE)
-        self.views = EventViews(views)
-        self.streams = UserStreams(
-            identities=self.identities,
+        venue = VenueSide(
             upstream=self.upstream,
-            hosts=hosts,
+            hosts=dict.fromkeys(("fapi", "sapi", "api", "dapi"), exchange.url),
             stream_host=stream_host,
             now=lambda: self.clock(),
-            views=self.views,
-        )
-        venue = VenueReads(upstream=self.upstream, hosts=hosts, now=lambda: self.clock())
-        reads = ReadDesk(store=desk.store, views=views, venue=venue, budget=self.budget, counting=self.counting)
-        orders = OrderDesk(
-            desk=desk.name,
-            judge=desk.judge(*rules, resizes=resizes),
-            upstream=self.upstream,
-            hosts=hosts,
-            now=lambda: self.clock(),
-            shared=SharedAccount(views, desk.store, venue.ask, reads.kept),
             budget=self.budget,
-            counting=self.counting,
         )
-        self.rest_door = BinanceDoor(
-            identities=self.identities,
-            orders=orders,
-            reads=reads,
-            streams=self.streams,
-            leases=LeaseDesk(desk.store),
-            now=lambda: self.clock(),
-            counting=self.counting,
-        )
-        self.sockets = KeyedSockets(self.identities.obeys, desk.store.disabled_keys)
-        self.trading_door = TradingDoor(
-            identities=self.identities,
+        doors = doors_to(
+            venue,
+            desk=desk.name,
             store=desk.store,
-            keys=self.sockets,
-            carry=self.rest_door.carry,
+            judge=desk.judge(*rules, resizes=resizes),
+            identities=self.identities,
+            views=Views(lambda: policy, desk.store, VENUE),
             now=lambda: self.clock(),
             counting=self.counting,
         )
+        self.rest_door, self.trading_door = doors.rest, doors.trading
+        self.streams, self.sockets, self.views = doors.streams, doors.keys, doors.events
         self._watching = asyncio.create_task(self.sockets.watch())
         self._client = httpx.AsyncClient(transport=ThroughTheDoor(self.rest_door), base_url=f"http://guard{PREFIX}")
 
